@@ -1,0 +1,450 @@
+//! PURE: one gate of a rollout: where its ticket stands, and the verdict that follows.
+//!
+//! Nothing here waits, reads a clock or talks to anybody. What Jira showed comes in as a [`Sighting`], the time
+//! as `now`; what goes out is a [`Verdict`], computed when Flagger asks and never stored.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    millis::Millis,
+    policy::{Meaning, Statuses},
+};
+
+/// A gate's name in the store and in Jira: 128 random bits in hexadecimal, never derived from anything, so that a
+/// restored database cannot take an old ticket for its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct GateId(pub String);
+
+impl fmt::Display for GateId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The point of a rollout at which Flagger asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Before the new revision is started at all.
+    ConfirmRollout,
+    /// Before each step of traffic.
+    ConfirmTrafficIncrease,
+    /// Before the new revision replaces the old one.
+    ConfirmPromotion,
+    /// The load tester's `/gate/check`, asked while a rollout runs: it does not say which hook it is.
+    Gate,
+}
+
+impl Stage {
+    /// All stages, in the order of a rollout.
+    pub const ALL: [Self; 4] =
+        [Self::ConfirmRollout, Self::ConfirmTrafficIncrease, Self::ConfirmPromotion, Self::Gate];
+
+    /// Flagger's word for it, as in the hook's type and in our paths.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ConfirmRollout => "confirm-rollout",
+            Self::ConfirmTrafficIncrease => "confirm-traffic-increase",
+            Self::ConfirmPromotion => "confirm-promotion",
+            Self::Gate => "gate",
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Which gate of a rollout: the stage, and the name that tells several approvers of one stage apart (`?gate=qa`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct GateName {
+    /// The stage Flagger asks at.
+    pub stage: Stage,
+    /// The value of `?gate=`, if there was one.
+    pub approver: Option<String>,
+}
+
+impl fmt::Display for GateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.approver {
+            None => self.stage.fmt(f),
+            Some(approver) => write!(f, "{} ({approver})", self.stage),
+        }
+    }
+}
+
+/// The Jira issue of a gate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket {
+    /// Jira's number; it survives a move to another project.
+    pub id: String,
+    /// What people read; it does not.
+    pub key: String,
+    /// The key of the project it was opened in.
+    pub project: String,
+    /// The id of the issue type it was opened as.
+    pub issue_type: String,
+}
+
+/// A status of a Jira workflow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// What is compared: names are translated and repeated.
+    pub id: String,
+    /// What is shown.
+    pub name: String,
+}
+
+/// Somebody who moved a ticket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// `accountId` on Cloud, `name` on Data Center.
+    pub id: String,
+    /// The name people know them by, as of then.
+    pub name: String,
+    /// Whether Jira says that it is an app or an automation, not a person.
+    pub app: bool,
+}
+
+/// One change of an issue's status, as its changelog has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    /// The id of the changelog entry: a number in both kinds of Jira, rising with time.
+    pub changelog_id: String,
+    /// Who.
+    pub by: Person,
+    /// When, by Jira's clock.
+    pub at: Millis,
+    /// The id of the status it left.
+    pub from: String,
+    /// The status it came to.
+    pub to: Status,
+}
+
+/// What Jira showed of a ticket, in an answer that was proven to be authenticated.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Sighting {
+    /// The issue is there.
+    Issue {
+        /// Its key today.
+        key: String,
+        /// The key of the project it is in today.
+        project: String,
+        /// The id of its issue type today.
+        issue_type: String,
+        /// Where it stands.
+        status: Status,
+        /// All changes of its status, in any order.
+        moves: Vec<Move>,
+        /// When Jira answered, by Jira's clock.
+        answered: Millis,
+    },
+    /// Asked for by its id alone, and Jira knows no such issue.
+    Missing,
+}
+
+/// What a person did to a ticket, with the entry that proves it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The move into the status.
+    pub entry: Move,
+    /// When that was on our clock: the time of the answer less the decision's age by Jira's clock.
+    pub since: Millis,
+}
+
+/// Where the ticket stood when it was last seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum View {
+    /// In a status that is neither approved nor rejected.
+    Waiting {
+        /// That status.
+        status: Status,
+    },
+    /// Moved into an approved status, and not out of them since.
+    Approved {
+        /// By whom and when.
+        decision: Decision,
+    },
+    /// Moved into a rejected status, and not out of them since.
+    Rejected {
+        /// By whom and when.
+        decision: Decision,
+    },
+    /// It cannot be said that a person decided about this rollout on this ticket.
+    Gone {
+        /// Why not.
+        doubt: Doubt,
+    },
+}
+
+/// Why a ticket proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Doubt {
+    /// It is in another project, or of another issue type, than it was opened in.
+    MovedElsewhere {
+        /// The project's key today.
+        project: String,
+    },
+    /// It stands in an approved or rejected status, but its changelog does not show how it came there.
+    NoChangelogEntry {
+        /// That status.
+        status: Status,
+    },
+    /// Jira does not know it any more.
+    Missing {
+        /// Whether Jira said so a second time: then the gate may have a new ticket.
+        confirmed: bool,
+    },
+}
+
+/// How far a gate has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Its ticket is being opened.
+    Opening,
+    /// Its ticket cannot be opened.
+    Stuck {
+        /// What Jira or the configuration objects to.
+        why: String,
+    },
+    /// Its ticket is open, and was last seen like this.
+    Watched {
+        /// The ticket.
+        ticket: Ticket,
+        /// When the answer came, by our clock.
+        seen: Millis,
+        /// What it showed.
+        view: View,
+    },
+}
+
+/// The first time an approval let Flagger pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    /// When.
+    pub at: Millis,
+    /// The longest pause between two questions while the gate was closed: how patient Flagger is here.
+    pub longest_gap: Duration,
+}
+
+/// One stage of one rollout, with its ticket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gate {
+    /// Its random id.
+    pub id: GateId,
+    /// Which gate of the rollout.
+    pub name: GateName,
+    /// When Flagger first asked.
+    pub asked: Millis,
+    /// How far it is.
+    pub standing: Standing,
+    /// Whether its approval has let Flagger pass already.
+    pub used: Option<Used>,
+}
+
+/// How long what was seen may be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// An answer of Jira proves an approval for this long.
+    pub trust_for: Duration,
+    /// An approval that was not used for this long is not used any more.
+    pub valid_for: Duration,
+}
+
+/// The answer to Flagger. Computed when asked; never stored.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use]
+pub enum Verdict<'a> {
+    /// 200: go on.
+    Open {
+        /// The approved ticket.
+        ticket: &'a Ticket,
+        /// Who approved it.
+        decision: &'a Decision,
+    },
+    /// 403: not now.
+    Closed(Closed<'a>),
+}
+
+/// Why a gate is closed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Closed<'a> {
+    /// No rollout is known that this question can be about.
+    Unknown,
+    /// The ticket is being opened.
+    Opening,
+    /// The ticket cannot be opened.
+    Stuck {
+        /// What is in the way.
+        why: &'a str,
+    },
+    /// Nobody has decided yet.
+    Waiting {
+        /// The ticket.
+        ticket: &'a Ticket,
+        /// Where it stands.
+        status: &'a Status,
+    },
+    /// Somebody said no.
+    Rejected {
+        /// The ticket.
+        ticket: &'a Ticket,
+        /// By whom and when.
+        decision: &'a Decision,
+    },
+    /// The approval is too old to be used for the first time.
+    Expired {
+        /// The ticket.
+        ticket: &'a Ticket,
+        /// The approval.
+        decision: &'a Decision,
+    },
+    /// Approved when last seen, but that is too long ago.
+    Stale {
+        /// The ticket.
+        ticket: &'a Ticket,
+        /// When Jira last showed it.
+        seen: Millis,
+    },
+    /// The ticket proves nothing.
+    Gone {
+        /// The ticket.
+        ticket: &'a Ticket,
+        /// Why not.
+        doubt: &'a Doubt,
+    },
+}
+
+impl Gate {
+    /// A gate that Flagger asked about just now.
+    #[must_use]
+    pub fn new(id: GateId, name: GateName, now: Millis) -> Self {
+        Self { id, name, asked: now, standing: Standing::Opening, used: None }
+    }
+
+    /// The ticket, once there is one.
+    #[must_use]
+    pub fn ticket(&self) -> Option<&Ticket> {
+        match &self.standing {
+            Standing::Opening | Standing::Stuck { .. } => None,
+            Standing::Watched { ticket, .. } => Some(ticket),
+        }
+    }
+
+    /// The rejection that stands, if one does.
+    #[must_use]
+    pub fn rejection(&self) -> Option<(&Ticket, &Decision)> {
+        match &self.standing {
+            Standing::Watched { ticket, view: View::Rejected { decision }, .. } => Some((ticket, decision)),
+            Standing::Watched { .. } | Standing::Opening | Standing::Stuck { .. } => None,
+        }
+    }
+
+    /// Whether Flagger may pass, and why (not).
+    pub fn verdict(&self, now: Millis, trust: Trust) -> Verdict<'_> {
+        let (ticket, seen, view) = match &self.standing {
+            Standing::Opening => return Verdict::Closed(Closed::Opening),
+            Standing::Stuck { why } => return Verdict::Closed(Closed::Stuck { why }),
+            Standing::Watched { ticket, seen, view } => (ticket, *seen, view),
+        };
+        match view {
+            View::Waiting { status } => Verdict::Closed(Closed::Waiting { ticket, status }),
+            View::Rejected { decision } => Verdict::Closed(Closed::Rejected { ticket, decision }),
+            View::Gone { doubt } => Verdict::Closed(Closed::Gone { ticket, doubt }),
+            View::Approved { .. } if now.since(seen) > trust.trust_for => {
+                Verdict::Closed(Closed::Stale { ticket, seen })
+            }
+            View::Approved { decision }
+                if self.used.is_none() && now.since(decision.since) > trust.valid_for =>
+            {
+                Verdict::Closed(Closed::Expired { ticket, decision })
+            }
+            View::Approved { decision } => Verdict::Open { ticket, decision },
+        }
+    }
+
+    /// What the gate becomes by this sighting of its ticket; `None` if it is no news.
+    ///
+    /// The time of an unchanged sighting is news only when the stored one is getting old: within a sixth of
+    /// `trust_for`, so that a poll of every ticket does not write every ticket.
+    #[must_use]
+    pub fn see(
+        &self,
+        sighting: &Sighting,
+        statuses: &Statuses,
+        now: Millis,
+        trust_for: Duration,
+    ) -> Option<Self> {
+        let Standing::Watched { ticket, seen, view } = &self.standing else { return None };
+        let (key, new) = match sighting {
+            Sighting::Missing => {
+                let again = matches!(view, View::Gone { doubt: Doubt::Missing { .. } });
+                (&ticket.key, View::Gone { doubt: Doubt::Missing { confirmed: again } })
+            }
+            Sighting::Issue { key, project, issue_type, status, moves, answered } => {
+                let view = if *project != ticket.project || *issue_type != ticket.issue_type {
+                    View::Gone { doubt: Doubt::MovedElsewhere { project: project.clone() } }
+                } else {
+                    read(status, moves, *answered, statuses, now)
+                };
+                (key, view)
+            }
+        };
+        let new = if new.same(view) { view.clone() } else { new };
+        if new == *view && *key == ticket.key && now.since(*seen) < trust_for / 6 {
+            return None;
+        }
+        let ticket = Ticket { key: key.clone(), ..ticket.clone() };
+        Some(Self { standing: Standing::Watched { ticket, seen: now, view: new }, ..self.clone() })
+    }
+}
+
+impl View {
+    /// Whether both say the same of the ticket. A decision is known by its changelog entry: its place on our clock
+    /// is estimated at each sighting, and the first estimate stays.
+    fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Approved { decision: a }, Self::Approved { decision: b })
+            | (Self::Rejected { decision: a }, Self::Rejected { decision: b }) => a.entry == b.entry,
+            (Self::Waiting { .. } | Self::Approved { .. } | Self::Rejected { .. } | Self::Gone { .. }, _) => {
+                self == other
+            }
+        }
+    }
+}
+
+/// Reads a status together with the changelog that must explain it.
+fn read(status: &Status, moves: &[Move], answered: Millis, statuses: &Statuses, now: Millis) -> View {
+    let meaning = statuses.meaning(&status.id);
+    let found = || {
+        let mut ordered: Vec<&Move> = moves.iter().collect();
+        ordered.sort_by_key(|entry| (entry.at, entry.changelog_id.parse::<u64>().unwrap_or(u64::MAX)));
+        let mut decisive = None;
+        for entry in &ordered {
+            if statuses.meaning(&entry.to.id) != meaning {
+                decisive = None;
+            } else if statuses.meaning(&entry.from) != meaning {
+                decisive = Some(*entry);
+            }
+        }
+        // A changelog that ends elsewhere than the issue stands is not the whole story.
+        decisive.filter(|_| ordered.last().is_some_and(|last| last.to.id == status.id))
+    };
+    let decided = |entry: &Move| Decision { entry: entry.clone(), since: now - answered.since(entry.at) };
+    match meaning {
+        Meaning::Waiting => View::Waiting { status: status.clone() },
+        Meaning::Approved | Meaning::Rejected => match (found(), meaning) {
+            (Some(entry), Meaning::Approved) => View::Approved { decision: decided(entry) },
+            (Some(entry), _) => View::Rejected { decision: decided(entry) },
+            (None, _) => View::Gone { doubt: Doubt::NoChangelogEntry { status: status.clone() } },
+        },
+    }
+}
