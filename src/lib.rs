@@ -3,7 +3,10 @@
 pub mod clock;
 pub mod config;
 pub mod gate;
+pub mod gatekeeper;
 pub mod millis;
 pub mod policy;
+pub mod rollout;
 pub mod secret;
 pub mod ticket;
+pub mod view;

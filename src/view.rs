@@ -1,0 +1,109 @@
+//! PURE: what is shown of a gate: one shape for the API, the page, and Flagger's answer as JSON.
+
+use serde::{Deserialize, Serialize};
+
+/// A gate as `GET /api/gates` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateView {
+    /// The canary's cluster.
+    pub cluster: String,
+    /// The canary's namespace.
+    pub namespace: String,
+    /// The canary's name.
+    pub canary: String,
+    /// The stage, as Flagger spells it; `rollback` where the question was about that.
+    pub stage: String,
+    /// The gate's own name, if it has one.
+    pub gate: Option<String>,
+    /// How it stands.
+    pub state: State,
+    /// Why, in one line.
+    pub reason: String,
+    /// Its ticket, once there is one.
+    pub ticket: Option<TicketView>,
+    /// When Flagger first asked, RFC 3339 in UTC; none for a question that belongs to no gate.
+    pub asked_at: Option<String>,
+    /// The rollout it belongs to, if there is one.
+    pub rollout: Option<RolloutView>,
+}
+
+/// A ticket, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TicketView {
+    /// Its key.
+    pub key: String,
+    /// Where to read it.
+    pub url: String,
+    /// The name of the status it stands in; none if it was not seen in any.
+    pub status: Option<String>,
+}
+
+/// A rollout, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RolloutView {
+    /// When it was first heard of, RFC 3339 in UTC.
+    pub began_at: String,
+    /// The revision that is being replaced, as far as known.
+    pub base: Option<String>,
+    /// The revision that is being rolled out, as far as known.
+    pub revision: Option<String>,
+    /// What the team calls it.
+    pub label: Option<String>,
+    /// `asked`, `waiting`, `admitted` or `running`.
+    pub course: String,
+}
+
+/// How a gate stands, in a word. The words are a promise to users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Its ticket is being opened.
+    Opening,
+    /// Its ticket cannot be opened, or what is needed cannot be read.
+    Stuck,
+    /// Nobody has decided yet.
+    Waiting,
+    /// Open.
+    Approved,
+    /// Somebody said no.
+    Rejected,
+    /// Somebody approved who may not.
+    NotAllowed,
+    /// The approval is too old to be used for the first time.
+    Expired,
+    /// What was last seen is too old to prove anything.
+    Stale,
+    /// The ticket proves nothing any more.
+    Gone,
+}
+
+impl State {
+    /// All states.
+    pub const ALL: [Self; 9] = [
+        Self::Opening,
+        Self::Stuck,
+        Self::Waiting,
+        Self::Approved,
+        Self::Rejected,
+        Self::NotAllowed,
+        Self::Expired,
+        Self::Stale,
+        Self::Gone,
+    ];
+
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Opening => "opening",
+            Self::Stuck => "stuck",
+            Self::Waiting => "waiting",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+            Self::NotAllowed => "not_allowed",
+            Self::Expired => "expired",
+            Self::Stale => "stale",
+            Self::Gone => "gone",
+        }
+    }
+}
