@@ -163,8 +163,8 @@ pub struct Decision {
 pub enum View {
     /// In a status that is neither approved nor rejected.
     Waiting {
-        /// That status.
-        status: Status,
+        /// That status; none if it was opened and not looked at yet.
+        status: Option<Status>,
     },
     /// Moved into an approved status, and not out of them since.
     Approved {
@@ -235,6 +235,30 @@ pub struct Used {
     pub longest_gap: Duration,
 }
 
+/// How often Flagger asks at a gate while it is closed. Kept in memory beside the gate, or no question would be free
+/// of a write; it becomes part of [`Used`] when the gate opens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pace {
+    /// The last question, if it was answered closed.
+    closed_at: Option<Millis>,
+    /// The longest pause after such a question.
+    longest_gap: Duration,
+}
+
+impl Pace {
+    /// The longest pause after a closed answer, up to the question that comes now.
+    #[must_use]
+    pub fn longest_gap(&self, now: Millis) -> Duration {
+        self.closed_at.map_or(self.longest_gap, |at| self.longest_gap.max(now.since(at)))
+    }
+
+    /// A question was answered.
+    pub fn answered(&mut self, open: bool, now: Millis) {
+        self.longest_gap = self.longest_gap(now);
+        self.closed_at = (!open).then_some(now);
+    }
+}
+
 /// One stage of one rollout, with its ticket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gate {
@@ -290,8 +314,8 @@ pub enum Closed<'a> {
     Waiting {
         /// The ticket.
         ticket: &'a Ticket,
-        /// Where it stands.
-        status: &'a Status,
+        /// Where it stands, once that was looked at.
+        status: Option<&'a Status>,
     },
     /// Somebody said no.
     Rejected {
@@ -356,7 +380,7 @@ impl Gate {
             Standing::Watched { ticket, seen, view } => (ticket, *seen, view),
         };
         match view {
-            View::Waiting { status } => Verdict::Closed(Closed::Waiting { ticket, status }),
+            View::Waiting { status } => Verdict::Closed(Closed::Waiting { ticket, status: status.as_ref() }),
             View::Rejected { decision } => Verdict::Closed(Closed::Rejected { ticket, decision }),
             View::Gone { doubt } => Verdict::Closed(Closed::Gone { ticket, doubt }),
             View::Approved { .. } if now.since(seen) > trust.trust_for => {
@@ -440,7 +464,7 @@ fn read(status: &Status, moves: &[Move], answered: Millis, statuses: &Statuses, 
     };
     let decided = |entry: &Move| Decision { entry: entry.clone(), since: now - answered.since(entry.at) };
     match meaning {
-        Meaning::Waiting => View::Waiting { status: status.clone() },
+        Meaning::Waiting => View::Waiting { status: Some(status.clone()) },
         Meaning::Approved | Meaning::Rejected => match (found(), meaning) {
             (Some(entry), Meaning::Approved) => View::Approved { decision: decided(entry) },
             (Some(entry), _) => View::Rejected { decision: decided(entry) },

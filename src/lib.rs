@@ -8,5 +8,6 @@ pub mod millis;
 pub mod policy;
 pub mod rollout;
 pub mod secret;
+pub mod store;
 pub mod ticket;
 pub mod view;

@@ -1,0 +1,295 @@
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::*;
+use crate::gate::{Move, Pace, Person, Status};
+
+mod cells;
+
+const RULES: Rules = Rules {
+    trust: Trust { trust_for: Duration::from_secs(600), valid_for: Duration::from_secs(72 * 3600) },
+    idle_after: Duration::from_secs(600),
+    abandon_after: Duration::from_secs(7 * 24 * 3600),
+};
+
+fn id() -> CanaryId {
+    CanaryId { cluster: "default".into(), namespace: "default".into(), name: "podinfo".into() }
+}
+
+fn message(phase: Phase, checksum: &str) -> Message {
+    let checksum = (!checksum.is_empty()).then(|| Revision(checksum.into()));
+    Message { phase, checksum, label: None }
+}
+
+fn statuses() -> Statuses {
+    Statuses { approved: ["3".to_owned()].into(), rejected: ["4".to_owned()].into() }
+}
+
+fn status(name: &str) -> Status {
+    let id = match name {
+        "Approved" => "3",
+        "Rejected" => "4",
+        _ => "1",
+    };
+    Status { id: id.into(), name: name.into() }
+}
+
+fn ticket(key: &str) -> Ticket {
+    Ticket { id: format!("1{key}"), key: key.into(), project: "OPS".into(), issue_type: "10004".into() }
+}
+
+/// A canary with its tickets, each moved by hand.
+struct World {
+    canary: Canary,
+    now: Millis,
+    heard: Millis,
+    paces: BTreeMap<GateId, Pace>,
+    moves: BTreeMap<GateId, Vec<Move>>,
+    gates: usize,
+    ended: Vec<(End, Vec<Gate>)>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            canary: Canary::new(id()),
+            now: Millis(0),
+            heard: Millis(0),
+            paces: BTreeMap::new(),
+            moves: BTreeMap::new(),
+            gates: 0,
+            ended: Vec::new(),
+        }
+    }
+
+    fn apply(&mut self, event: &Event<'_>) -> Vec<Command> {
+        match self.canary.apply(event, self.now, &RULES) {
+            Change::Unchanged => Vec::new(),
+            Change::To { canary, commands, facts } => {
+                self.canary = canary;
+                for fact in facts {
+                    if let Fact::Ended { how, gates } = fact {
+                        self.ended.push((how, gates));
+                    }
+                }
+                commands
+            }
+        }
+    }
+
+    fn silent_for(&mut self) -> Duration {
+        let silent_for = self.now.since(self.heard);
+        self.heard = self.now;
+        silent_for
+    }
+
+    /// Asks at a gate; its ticket is opened at once. Returns whether it is open, and the gate.
+    fn asks(&mut self, name: &GateName, message: &Message) -> (bool, Option<GateId>) {
+        let subject = Subject::new(id(), name.clone(), message, BTreeMap::new());
+        let known = self.canary.gate(name).map(|gate| gate.id.clone());
+        let pace = known.as_ref().and_then(|id| self.paces.get(id)).copied().unwrap_or_default();
+        let silent_for = self.silent_for();
+        let longest_gap = pace.longest_gap(self.now);
+        let fresh = GateId(format!("gate-{}", self.gates));
+        let commands = self.apply(&Event::Asked {
+            gate: name,
+            message,
+            subject: &subject,
+            fresh,
+            silent_for,
+            longest_gap,
+        });
+        for command in commands {
+            let Command::Open { gate, .. } = command;
+            self.gates += 1;
+            self.apply(&Event::Opened { gate: &gate, ticket: ticket(&gate.0) });
+            self.sees(&gate, "To Do");
+        }
+        let Some(gate) = self.canary.gate(name) else { return (false, None) };
+        let open = matches!(gate.verdict(self.now, RULES.trust), Verdict::Open { .. });
+        let id = gate.id.clone();
+        self.paces.entry(id.clone()).or_default().answered(open, self.now);
+        (open, Some(id))
+    }
+
+    fn rolls_back(&mut self, message: &Message) -> bool {
+        let silent_for = self.silent_for();
+        self.apply(&Event::RollbackAsked { message, silent_for });
+        self.canary.rolls_back().is_some()
+    }
+
+    fn reports(&mut self, report: Report, message: &Message) {
+        let silent_for = self.silent_for();
+        self.apply(&Event::Reported { report, message, silent_for });
+    }
+
+    fn decides(&mut self, gate: &GateId, to: &str) {
+        let moves = self.moves.entry(gate.clone()).or_default();
+        let from = moves.last().map_or_else(|| "1".into(), |last| last.to.id.clone());
+        let by = Person { id: "mia".into(), name: "Mia".into(), app: false };
+        let changelog_id = (moves.len() + 1).to_string();
+        moves.push(Move { changelog_id, by, at: self.now, from, to: status(to) });
+        self.sees(gate, to);
+    }
+
+    fn sees(&mut self, gate: &GateId, at: &str) {
+        let sighting = Sighting::Issue {
+            key: gate.0.clone(),
+            project: "OPS".into(),
+            issue_type: "10004".into(),
+            status: status(at),
+            moves: self.moves.get(gate).cloned().unwrap_or_default(),
+            answered: self.now,
+        };
+        self.apply(&Event::Seen { gate, sighting: &sighting, statuses: &statuses() });
+    }
+
+    /// What a poll of the live tickets would do: they still stand where they stood.
+    fn polls(&mut self) {
+        let live: Vec<GateId> = self
+            .canary
+            .rollout
+            .iter()
+            .flat_map(|rollout| &rollout.gates)
+            .map(|gate| gate.id.clone())
+            .collect();
+        for gate in live {
+            let at = self.moves.get(&gate).and_then(|moves| moves.last()).map(|last| last.to.name.clone());
+            self.sees(&gate, at.as_deref().unwrap_or("To Do"));
+        }
+    }
+}
+
+fn phase(word: &str) -> Phase {
+    [
+        Phase::Initialized,
+        Phase::Waiting,
+        Phase::Progressing,
+        Phase::WaitingPromotion,
+        Phase::Promoting,
+        Phase::Finalising,
+        Phase::Succeeded,
+        Phase::Failed,
+    ]
+    .into_iter()
+    .find(|phase| phase.as_str() == word)
+    .unwrap_or(Phase::Other)
+}
+
+fn stage(word: &str) -> Stage {
+    Stage::ALL.into_iter().find(|stage| stage.as_str() == word).unwrap()
+}
+
+/// Replays a recorded trace; what is wrong is returned, line by line.
+fn replay(path: &std::path::Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut world = World::new();
+    let mut wrong = Vec::new();
+    let mut tickets: BTreeMap<(u64, Stage, Option<String>), GateId> = BTreeMap::new();
+    // What the messages themselves said of how an attempt ended.
+    let mut reported: BTreeMap<u64, End> = BTreeMap::new();
+    for (number, line) in text.lines().enumerate() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let at = Millis((line["t"].as_f64().unwrap() * 1000.0) as i64);
+        while world.now < at {
+            world.now = at.min(world.now + Duration::from_secs(60));
+            world.polls();
+        }
+        let body = &line["body"];
+        let message = message(
+            phase(body["phase"].as_str().unwrap_or_default()),
+            body["checksum"].as_str().unwrap_or_default(),
+        );
+        let attempt = line["attempt"].as_u64().unwrap_or_default();
+        if let Some(path) = line["ask"].as_str() {
+            let (path, query) = path.split_once('?').unwrap_or((path, ""));
+            let stage_word = path.trim_start_matches("/gate/");
+            let open = if stage_word == "rollback" {
+                world.rolls_back(&message)
+            } else {
+                let approver = query.strip_prefix("gate=").map(str::to_owned);
+                let name = GateName { stage: stage(stage_word), approver: approver.clone() };
+                let (open, gate) = world.asks(&name, &message);
+                if let Some(gate) = gate {
+                    let first =
+                        tickets.entry((attempt, name.stage, approver)).or_insert(gate.clone()).clone();
+                    if first != gate {
+                        wrong.push(format!("{number}: a second ticket for attempt {attempt}"));
+                    }
+                }
+                open
+            };
+            if u64::from(open) * 200 + u64::from(!open) * 403 != line["answer"].as_u64().unwrap() {
+                wrong.push(format!("{number}: answered {open}: {line}; {:?}", world.canary.rollout));
+            }
+        } else if let Some(path) = line["tell"].as_str() {
+            let path = path.split('?').next().unwrap();
+            let report = match path {
+                "/event" => Report::Event,
+                "/post-rollout" => Report::PostRollout,
+                _ => continue,
+            };
+            world.reports(report, &message);
+            match (message.phase, attempt) {
+                (Phase::Succeeded, 1..) if path == "/post-rollout" || said(body, "Promotion completed!") => {
+                    reported.insert(attempt, End::Succeeded);
+                }
+                (Phase::Failed, 1..) if path == "/post-rollout" || said(body, "Canary failed!") => {
+                    reported.insert(attempt, End::Failed);
+                }
+                _ => {}
+            }
+        } else if line["do"] == "decide" {
+            let gate = line["gate"].as_str().map(str::to_owned);
+            let key = (attempt, stage(line["stage"].as_str().unwrap()), gate);
+            match tickets.get(&key).cloned() {
+                Some(gate) => world.decides(&gate, line["status"].as_str().unwrap()),
+                None => wrong.push(format!("{number}: nothing to decide about: {line}")),
+            }
+        }
+    }
+    let mut distinct: Vec<_> = tickets.values().collect();
+    distinct.sort();
+    distinct.dedup();
+    if distinct.len() != tickets.len() {
+        wrong.push(format!("{} tickets for {} gates", distinct.len(), tickets.len()));
+    }
+    for ((attempt, stage, _), gate) in &tickets {
+        let told: Vec<End> = world
+            .ended
+            .iter()
+            .filter(|(_, gates)| gates.iter().any(|ended| ended.id == *gate))
+            .map(|(how, _)| *how)
+            .collect();
+        let lives = world.canary.gate_by_id(gate).is_some();
+        let right = match reported.get(attempt) {
+            Some(how) => told == [*how],
+            None => told == [End::Superseded] || (told.is_empty() && lives),
+        };
+        if !right {
+            wrong.push(format!(
+                "attempt {attempt} {stage}: told {told:?}, lives {lives}, but {:?}",
+                reported.get(attempt)
+            ));
+        }
+    }
+    wrong
+}
+
+fn said(body: &Value, words: &str) -> bool {
+    body["metadata"]["eventMessage"].as_str().is_some_and(|message| message.starts_with(words))
+}
+
+#[test]
+fn recorded_traces_are_answered_as_recorded() {
+    let mut wrong = Vec::new();
+    let mut replayed = 0;
+    for entry in std::fs::read_dir("fixtures/flagger/traces").unwrap() {
+        let path = entry.unwrap().path();
+        replayed += 1;
+        wrong.extend(replay(&path).into_iter().map(|line| format!("{}: {line}", path.display())));
+    }
+    assert!(replayed >= 43, "only {replayed} traces");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -1,0 +1,223 @@
+//! The database. Writers take turns; whoever reads follows the turns.
+//!
+//! One SQL text serves SQLite and PostgreSQL. A canary is one row, also held in memory, so that a repeated question
+//! costs no database call; memory is fed by a turn's own end and, for what other replicas or cancelled requests
+//! committed, by [`Store::follow`].
+
+use std::{
+    collections::HashMap,
+    str::FromStr as _,
+    sync::{Arc, RwLock},
+    time::Duration,
+};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::{
+    AnyPool, ConnectOptions as _, Executor as _, Row as _, SqlSafeStr as _,
+    any::{AnyConnectOptions, AnyPoolOptions, AnyRow},
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
+};
+
+use crate::{
+    gate::GateId,
+    millis::Millis,
+    rollout::{Canary, CanaryId},
+};
+
+mod heard;
+mod memory;
+mod outbox;
+mod turn;
+
+pub use heard::Heard;
+pub use outbox::{Backlog, Row, Settled};
+pub use turn::{Lead, Turn};
+
+/// The format of a canary's serialised state that this version writes; it reads all up to it.
+const FORMAT: i64 = 1;
+
+/// How long a worker's lease holds without being renewed.
+pub const LEASE: Duration = Duration::from_secs(10);
+
+/// Why the database could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database failed, or cannot be reached.
+    #[error("the database failed: {}", one_line(.0))]
+    Database(#[from] sqlx::Error),
+    /// What is stored about a canary cannot be read.
+    #[error("what is stored about {canary} cannot be read: {why}")]
+    Corrupt {
+        /// The row's id.
+        canary: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A newer version has been here.
+    #[error(
+        "the database was made by a newer version (its schema is {0}); start that version, or restore a backup"
+    )]
+    Newer(i64),
+}
+
+/// Database drivers write messages of several lines.
+fn one_line(error: &sqlx::Error) -> String {
+    crate::ticket::one_line(&error.to_string(), 300)
+}
+
+/// The database and what is remembered of it. Cheap to clone.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    pool: AnyPool,
+    sqlite: bool,
+    memory: RwLock<memory::Memory>,
+    heard: std::sync::Mutex<HashMap<CanaryId, Heard>>,
+}
+
+impl Store {
+    /// Connects, brings the schema up to date, and reads everything into memory.
+    ///
+    /// # Errors
+    /// [`Error::Newer`] if the schema is newer than this version's; [`Error::Database`] if the database cannot be
+    /// reached or used. Trying again later may help with the latter only.
+    pub async fn open(url: &SecretString) -> Result<Self, Error> {
+        sqlx::any::install_default_drivers();
+        let url = url.expose_secret();
+        let sqlite = url.starts_with("sqlite:");
+        let setup = if sqlite {
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON"
+        } else {
+            "SET lock_timeout = '5s'; SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '10s'"
+        };
+        // Without mode=rwc SQLite does not create the file.
+        let url = match (sqlite && !url.contains("mode="), url.contains('?')) {
+            (false, _) => url.to_owned(),
+            (true, false) => format!("{url}?mode=rwc"),
+            (true, true) => format!("{url}&mode=rwc"),
+        };
+        let options = AnyConnectOptions::from_str(&url)?.disable_statement_logging();
+        let pool = AnyPoolOptions::new()
+            .max_connections(if sqlite { 1 } else { 8 })
+            .acquire_timeout(Duration::from_secs(5))
+            .after_connect(move |connection, _| {
+                Box::pin(async move { connection.execute(setup).await.map(drop) })
+            })
+            .connect_with(options)
+            .await?;
+        migrate(&pool).await?;
+        let store = Self(Arc::new(Inner {
+            pool,
+            sqlite,
+            memory: RwLock::default(),
+            heard: std::sync::Mutex::default(),
+        }));
+        store.load_heard().await?;
+        store.follow().await?;
+        Ok(store)
+    }
+
+    /// Whether it is SQLite, which one process has for itself.
+    #[must_use]
+    pub fn is_sqlite(&self) -> bool {
+        self.0.sqlite
+    }
+
+    /// What is known of a canary: as of this replica's last turn, and at most a second behind the others'.
+    #[must_use]
+    pub fn canary(&self, id: &CanaryId) -> Option<Arc<Canary>> {
+        self.memory().canary(id)
+    }
+
+    /// All canaries in which a rollout lives.
+    #[must_use]
+    pub fn live(&self) -> Vec<Arc<Canary>> {
+        self.memory().live()
+    }
+
+    /// The live gate whose ticket has this issue id.
+    #[must_use]
+    pub fn gate_of(&self, ticket: &str) -> Option<(CanaryId, GateId)> {
+        self.memory().gate_of(ticket)
+    }
+
+    /// Reads what was committed since the last time, by whomever. Returns how many canaries changed.
+    ///
+    /// # Errors
+    /// If the database fails. A row that cannot be read is logged and left out: it closes its own canary only.
+    pub async fn follow(&self) -> Result<usize, Error> {
+        let after = self.memory().followed();
+        let rows: Vec<(String, i64, String, i64)> =
+            sqlx::query("SELECT id, format, state, seq FROM canary WHERE seq > $1 ORDER BY seq")
+                .bind(after)
+                .try_map(|row: AnyRow| {
+                    Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))
+                })
+                .fetch_all(&self.0.pool)
+                .await?;
+        let changed = rows.len();
+        let mut memory = self.0.memory.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (id, format, state, seq) in rows {
+            match parse(&id, format, &state) {
+                Ok(canary) => memory.remember(canary, seq),
+                Err(error) => tracing::error!(canary = id, "{error}; its gates stay closed"),
+            }
+            memory.follow(seq);
+        }
+        Ok(changed)
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.0.pool.close().await;
+    }
+
+    fn memory(&self) -> std::sync::RwLockReadGuard<'_, memory::Memory> {
+        self.0.memory.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn remember(&self, canaries: Vec<Canary>, seq: i64) {
+        let mut memory = self.0.memory.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for canary in canaries {
+            memory.remember(canary, seq);
+        }
+    }
+}
+
+fn parse(id: &str, format: i64, state: &str) -> Result<Canary, Error> {
+    let corrupt = |why: String| Error::Corrupt { canary: id.to_owned(), why };
+    if format > FORMAT {
+        return Err(corrupt(format!("it is in format {format}, this version reads up to {FORMAT}")));
+    }
+    serde_json::from_str(state).map_err(|error| corrupt(error.to_string()))
+}
+
+async fn migrate(pool: &AnyPool) -> Result<(), Error> {
+    let migration = |version, name: &'static str, sql: &'static str| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    let migrations =
+        Migrator::with_migrations(vec![migration(1, "init", include_str!("store/0001_init.sql"))]);
+    // SQLite has no lock for migrations: the loser of a race finds everything done when it looks again.
+    let result = match migrations.run(pool).await {
+        Err(MigrateError::VersionMissing(version)) => return Err(Error::Newer(version)),
+        Err(_) => migrations.run(pool).await,
+        Ok(()) => Ok(()),
+    };
+    match result {
+        Ok(()) => Ok(()),
+        Err(MigrateError::VersionMissing(version)) => Err(Error::Newer(version)),
+        Err(error) => Err(Error::Database(sqlx::Error::Migrate(Box::new(error)))),
+    }
+}
+
+/// A canary's row id. None of the three names contains a slash.
+fn key(id: &CanaryId) -> String {
+    id.to_string()
+}
+
+/// A time in a nullable column.
+fn millis(value: Option<i64>) -> Option<Millis> {
+    value.map(Millis)
+}

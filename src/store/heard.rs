@@ -1,0 +1,190 @@
+//! When each canary was last heard of. Kept in memory beside the canary and written back in batches, because every
+//! question changes it and a repeated question must not cost a write.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::PoisonError,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use sqlx::{Row as _, any::AnyRow};
+
+use super::{Error, Store, Turn, key};
+use crate::{
+    gate::{GateId, Pace},
+    millis::Millis,
+    rollout::CanaryId,
+};
+
+/// What is known of when Flagger spoke of a canary.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// The last message of any kind.
+    pub at: Option<Millis>,
+    /// How often Flagger asks at each gate.
+    gates: HashMap<GateId, Asked>,
+    written: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Asked {
+    pace: Pace,
+    at: Millis,
+    /// Whether the last answer was open; for the log, which tells changes only.
+    open: bool,
+}
+
+impl Heard {
+    /// How long nothing was heard before `now`.
+    #[must_use]
+    pub fn silent_for(&self, now: Millis) -> Duration {
+        self.at.map_or(Duration::ZERO, |at| now.since(at))
+    }
+
+    /// How often Flagger asks at this gate.
+    #[must_use]
+    pub fn pace(&self, gate: &GateId) -> Pace {
+        self.gates.get(gate).map(|asked| asked.pace).unwrap_or_default()
+    }
+
+    /// When Flagger last asked at this gate.
+    #[must_use]
+    pub fn asked_at(&self, gate: &GateId) -> Option<Millis> {
+        self.gates.get(gate).map(|asked| asked.at)
+    }
+}
+
+impl Store {
+    /// What is known of when this canary was heard of.
+    #[must_use]
+    pub fn heard(&self, canary: &CanaryId) -> Heard {
+        self.heard_map().get(canary).cloned().unwrap_or_default()
+    }
+
+    /// A message came.
+    pub fn hear(&self, canary: &CanaryId, now: Millis) {
+        let mut map = self.heard_map();
+        let heard = map.entry(canary.clone()).or_default();
+        heard.at = heard.at.max(Some(now));
+        heard.written = false;
+    }
+
+    /// A question at a gate was answered. Returns whether the last answer there was open.
+    pub fn answered(&self, canary: &CanaryId, gate: &GateId, open: bool, now: Millis) -> bool {
+        let mut map = self.heard_map();
+        let heard = map.entry(canary.clone()).or_default();
+        heard.written = false;
+        let asked = heard.gates.entry(gate.clone()).or_default();
+        asked.pace.answered(open, now);
+        asked.at = now;
+        std::mem::replace(&mut asked.open, open)
+    }
+
+    /// Writes back what changed since the last time, in one turn.
+    ///
+    /// # Errors
+    /// If the database fails; nothing is lost then, the next call writes it.
+    pub async fn write_back(&self) -> Result<usize, Error> {
+        let changed: Vec<(CanaryId, Heard)> = {
+            let mut map = self.heard_map();
+            for (canary, heard) in map.iter_mut() {
+                let live: HashSet<GateId> = self
+                    .canary(canary)
+                    .and_then(|canary| canary.rollout.as_ref().map(|rollout| rollout.gates.clone()))
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|gate| gate.id)
+                    .collect();
+                heard.gates.retain(|gate, _| live.contains(gate));
+            }
+            map.iter()
+                .filter(|(_, heard)| !heard.written)
+                .map(|(id, heard)| (id.clone(), heard.clone()))
+                .collect()
+        };
+        if changed.is_empty() {
+            return Ok(0);
+        }
+        let mut turn = self.turn().await?;
+        for (canary, heard) in &changed {
+            turn.write_heard(canary, heard).await?;
+        }
+        turn.end().await?;
+        let mut map = self.heard_map();
+        for (canary, was) in &changed {
+            if let Some(heard) = map.get_mut(canary)
+                && heard == was
+            {
+                heard.written = true;
+            }
+        }
+        Ok(changed.len())
+    }
+
+    /// Reads what was written back; what is known already and later stays.
+    pub(super) async fn load_heard(&self) -> Result<(), Error> {
+        let rows: Vec<(String, i64, String)> = sqlx::query("SELECT canary, at, paces FROM heard")
+            .try_map(|row: AnyRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
+            .fetch_all(&self.0.pool)
+            .await?;
+        let mut map = self.heard_map();
+        for (id, at, paces) in rows {
+            let Some(canary) = canary_id(&id) else { continue };
+            let heard = map.entry(canary).or_default();
+            heard.at = heard.at.max(Some(Millis(at)));
+            // A pace that cannot be read is only a pace that is not known.
+            for (gate, asked) in serde_json::from_str::<Vec<(GateId, Asked)>>(&paces).unwrap_or_default() {
+                heard.gates.entry(gate).or_insert(asked);
+            }
+        }
+        Ok(())
+    }
+
+    fn heard_map(&self) -> std::sync::MutexGuard<'_, HashMap<CanaryId, Heard>> {
+        self.0.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Turn {
+    /// When the canary was last heard of by any replica, as far as written back.
+    pub(crate) async fn last_heard(&mut self, canary: &CanaryId) -> Result<Option<Millis>, Error> {
+        let at: Option<i64> = sqlx::query_scalar("SELECT at FROM heard WHERE canary = $1")
+            .bind(key(canary))
+            .fetch_optional(self.sql())
+            .await?;
+        Ok(at.map(Millis))
+    }
+
+    async fn write_heard(&mut self, canary: &CanaryId, heard: &Heard) -> Result<(), Error> {
+        let Some(Millis(at)) = heard.at else { return Ok(()) };
+        let gates: Vec<(&GateId, &Asked)> = heard.gates.iter().collect();
+        let paces = serde_json::to_string(&gates).unwrap_or_else(|_| "[]".into());
+        sqlx::query(
+            "INSERT INTO heard (canary, at, paces) VALUES ($1, $2, $3)
+             ON CONFLICT (canary) DO UPDATE SET
+                 at = CASE WHEN heard.at > excluded.at THEN heard.at ELSE excluded.at END,
+                 paces = excluded.paces",
+        )
+        .bind(key(canary))
+        .bind(at)
+        .bind(paces)
+        .execute(self.sql())
+        .await?;
+        Ok(())
+    }
+
+    /// No replica served for `away`: that silence does not count.
+    pub(super) async fn forgive_silence(&mut self, away: Duration) -> Result<(), Error> {
+        sqlx::query("UPDATE heard SET at = at + $1")
+            .bind(crate::millis::whole(away))
+            .execute(self.sql())
+            .await?;
+        Ok(())
+    }
+}
+
+pub(super) fn canary_id(key: &str) -> Option<CanaryId> {
+    let mut parts = key.splitn(3, '/').map(str::to_owned);
+    Some(CanaryId { cluster: parts.next()?, namespace: parts.next()?, name: parts.next()? })
+}

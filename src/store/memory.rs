@@ -1,0 +1,76 @@
+//! What is remembered of the canaries, so that questions need no database.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
+
+use crate::{
+    gate::GateId,
+    rollout::{Canary, CanaryId},
+};
+
+/// The canaries as last committed, each with the turn it was committed in.
+#[derive(Default)]
+pub(super) struct Memory {
+    canaries: HashMap<CanaryId, (i64, Arc<Canary>)>,
+    /// Live tickets by Jira's issue id.
+    tickets: HashMap<String, (CanaryId, GateId)>,
+    followed: i64,
+}
+
+impl Memory {
+    pub(super) fn canary(&self, id: &CanaryId) -> Option<Arc<Canary>> {
+        self.canaries.get(id).map(|(_, canary)| Arc::clone(canary))
+    }
+
+    pub(super) fn live(&self) -> Vec<Arc<Canary>> {
+        self.canaries
+            .values()
+            .map(|(_, canary)| canary)
+            .filter(|canary| canary.rollout.is_some())
+            .cloned()
+            .collect()
+    }
+
+    pub(super) fn gate_of(&self, ticket: &str) -> Option<(CanaryId, GateId)> {
+        self.tickets.get(ticket).cloned()
+    }
+
+    /// The turn up to which everything was read.
+    pub(super) const fn followed(&self) -> i64 {
+        self.followed
+    }
+
+    pub(super) fn follow(&mut self, seq: i64) {
+        self.followed = self.followed.max(seq);
+    }
+
+    /// Remembers a canary as committed in turn `seq`, unless something newer is known.
+    pub(super) fn remember(&mut self, canary: Canary, seq: i64) {
+        let canary = Arc::new(canary);
+        let before = match self.canaries.entry(canary.id.clone()) {
+            Entry::Occupied(mut known) => {
+                if known.get().0 > seq {
+                    return;
+                }
+                Some(known.insert((seq, Arc::clone(&canary))).1)
+            }
+            Entry::Vacant(unknown) => {
+                unknown.insert((seq, Arc::clone(&canary)));
+                None
+            }
+        };
+        for ticket in before.iter().flat_map(|canary| tickets(canary)) {
+            self.tickets.remove(&ticket.0);
+        }
+        for (ticket, gate) in tickets(&canary) {
+            self.tickets.insert(ticket, (canary.id.clone(), gate));
+        }
+    }
+}
+
+fn tickets(canary: &Canary) -> Vec<(String, GateId)> {
+    let gates = canary.rollout.iter().flat_map(|rollout| &rollout.gates);
+    gates.filter_map(|gate| gate.ticket().map(|ticket| (ticket.id.clone(), gate.id.clone()))).collect()
+}

@@ -1,0 +1,207 @@
+//! What is to be done in Jira: stored before it is done, and until it is.
+
+use sqlx::{Row as _, any::AnyRow};
+
+use super::{Error, Store, Turn, heard::canary_id, millis};
+use crate::{
+    millis::Millis,
+    rollout::{CanaryId, Command},
+};
+
+/// A command that waits to be performed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its number.
+    pub id: i64,
+    /// The canary it came from.
+    pub canary: CanaryId,
+    /// What to do.
+    pub command: Command,
+    /// How often that was tried.
+    pub attempts: u32,
+    /// When a request that is not idempotent was last sent for it, if its outcome is not known.
+    pub sent: Option<Millis>,
+}
+
+/// What becomes of a command after an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It is done, or there is nothing to do any more.
+    Done,
+    /// Try again then.
+    Again {
+        /// When.
+        at: Millis,
+        /// Why it did not work.
+        why: String,
+        /// Whether the request may have done its work all the same.
+        sent: Option<Millis>,
+    },
+    /// Trying again does not help; it waits for somebody to mend the cause.
+    Parked {
+        /// The cause.
+        why: String,
+        /// As above.
+        sent: Option<Millis>,
+    },
+}
+
+/// How much waits to be done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Commands that are due or will be.
+    pub pending: i64,
+    /// Commands that are parked.
+    pub parked: i64,
+    /// When the oldest of all was stored.
+    pub oldest: Option<Millis>,
+}
+
+const COLUMNS: &str = "SELECT id, canary, command, attempts, sent_at FROM outbox";
+
+impl Store {
+    /// The command that is due longest.
+    ///
+    /// # Errors
+    /// If the database fails or the row cannot be read.
+    pub async fn due(&self, now: Millis) -> Result<Option<Row>, Error> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "{COLUMNS} WHERE parked_at IS NULL AND due_at <= $1 ORDER BY due_at, id LIMIT 1"
+        ));
+        let raw = sqlx::query(sql).bind(now.0).try_map(raw).fetch_optional(&self.0.pool).await?;
+        raw.map(row).transpose()
+    }
+
+    /// How much waits.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn backlog(&self) -> Result<Backlog, Error> {
+        let backlog = sqlx::query(
+            "SELECT (SELECT COUNT(*) FROM outbox WHERE parked_at IS NULL),
+                    (SELECT COUNT(*) FROM outbox WHERE parked_at IS NOT NULL),
+                    (SELECT MIN(created_at) FROM outbox)",
+        )
+        .try_map(|row: AnyRow| {
+            Ok(Backlog { pending: row.try_get(0)?, parked: row.try_get(1)?, oldest: millis(row.try_get(2)?) })
+        })
+        .fetch_one(&self.0.pool)
+        .await?;
+        Ok(backlog)
+    }
+
+    /// Makes everything that is parked due again.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn unpark(&self, now: Millis) -> Result<(), Error> {
+        if self.backlog().await?.parked == 0 {
+            return Ok(());
+        }
+        let mut turn = self.turn().await?;
+        sqlx::query("UPDATE outbox SET parked_at = NULL, due_at = $1 WHERE parked_at IS NOT NULL")
+            .bind(now.0)
+            .execute(turn.sql())
+            .await?;
+        turn.end().await
+    }
+
+    /// The tickets that somebody asked to look at, longest ago first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn nudges(&self) -> Result<Vec<(String, Millis)>, Error> {
+        let nudges = sqlx::query("SELECT ticket, at FROM nudge ORDER BY at")
+            .try_map(|row: AnyRow| Ok((row.try_get(0)?, Millis(row.try_get(1)?))))
+            .fetch_all(&self.0.pool)
+            .await?;
+        Ok(nudges)
+    }
+}
+
+impl Turn {
+    /// The command, if it still waits, with one attempt more. `sending` says that a request that is not idempotent is
+    /// about to be sent: from here on nobody knows whether it did its work. The row still tells of the sending before.
+    ///
+    /// # Errors
+    /// If the database fails or the row cannot be read.
+    pub async fn claim(&mut self, id: i64, sending: Option<Millis>) -> Result<Option<Row>, Error> {
+        let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1"));
+        let raw = sqlx::query(sql).bind(id).try_map(raw).fetch_optional(self.sql()).await?;
+        let Some(row) = raw.map(row).transpose()? else { return Ok(None) };
+        let sent = sending.or(row.sent).map(|at| at.0);
+        sqlx::query("UPDATE outbox SET attempts = attempts + 1, sent_at = $1 WHERE id = $2")
+            .bind(sent)
+            .bind(id)
+            .execute(self.sql())
+            .await?;
+        Ok(Some(row))
+    }
+
+    /// Notes what became of a command.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn settle(&mut self, id: i64, how: &Settled, now: Millis) -> Result<(), Error> {
+        let (due, parked, why, sent) = match how {
+            Settled::Done => {
+                sqlx::query("DELETE FROM outbox WHERE id = $1").bind(id).execute(self.sql()).await?;
+                return Ok(());
+            }
+            Settled::Again { at, why, sent } => (at.0, None, why, sent),
+            Settled::Parked { why, sent } => (now.0, Some(now.0), why, sent),
+        };
+        sqlx::query("UPDATE outbox SET due_at = $1, parked_at = $2, why = $3, sent_at = $4 WHERE id = $5")
+            .bind(due)
+            .bind(parked)
+            .bind(why.as_str())
+            .bind(sent.map(|at| at.0))
+            .bind(id)
+            .execute(self.sql())
+            .await?;
+        Ok(())
+    }
+
+    /// Asks to look at a ticket soon. Asked for again before that, it stays one look.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn nudge(&mut self, ticket: &str, now: Millis) -> Result<(), Error> {
+        sqlx::query("INSERT INTO nudge (ticket, at) VALUES ($1, $2) ON CONFLICT (ticket) DO UPDATE SET at = excluded.at")
+            .bind(ticket)
+            .bind(now.0)
+            .execute(self.sql())
+            .await?;
+        Ok(())
+    }
+
+    /// A nudge was followed, unless it was given again since.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn followed_nudge(&mut self, ticket: &str, at: Millis) -> Result<(), Error> {
+        sqlx::query("DELETE FROM nudge WHERE ticket = $1 AND at <= $2")
+            .bind(ticket)
+            .bind(at.0)
+            .execute(self.sql())
+            .await?;
+        Ok(())
+    }
+}
+
+type Raw = (i64, String, String, i64, Option<i64>);
+
+fn raw(row: AnyRow) -> Result<Raw, sqlx::Error> {
+    Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?))
+}
+
+fn row((id, canary, command, attempts, sent): Raw) -> Result<Row, Error> {
+    let corrupt = |why: String| Error::Corrupt { canary: canary.clone(), why };
+    Ok(Row {
+        id,
+        canary: canary_id(&canary).ok_or_else(|| corrupt("its id has not three parts".into()))?,
+        command: serde_json::from_str(&command).map_err(|error| corrupt(error.to_string()))?,
+        attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+        sent: millis(sent),
+    })
+}

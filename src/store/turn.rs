@@ -1,0 +1,173 @@
+//! A writing transaction. Holding one means: nobody else writes.
+
+use sqlx::{AnyConnection, Row as _, any::AnyRow};
+
+use super::{Error, FORMAT, LEASE, Store, key, parse};
+use crate::{
+    millis::Millis,
+    rollout::{Canary, CanaryId, Command},
+};
+
+/// A writing transaction. Dropped without [`Turn::end`], it changes nothing.
+pub struct Turn {
+    store: Store,
+    transaction: sqlx::Transaction<'static, sqlx::Any>,
+    seq: i64,
+    saved: Vec<Canary>,
+    commands: i64,
+}
+
+/// Whether this replica works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lead {
+    /// It holds the lease, as before.
+    Holds,
+    /// It holds the lease from now on; whoever held it before is gone.
+    TookOver,
+    /// Another replica holds it.
+    Follows,
+}
+
+impl Store {
+    /// Begins a writing transaction. On SQLite this takes the write lock, on PostgreSQL a row lock; on both,
+    /// transactions commit in the order of their numbers.
+    ///
+    /// # Errors
+    /// If the database fails, or others hold it for too long.
+    pub async fn turn(&self) -> Result<Turn, Error> {
+        let mut transaction = self.0.pool.begin().await?;
+        let seq = sqlx::query_scalar("UPDATE turn SET seq = seq + 1 WHERE only_row = 1 RETURNING seq")
+            .fetch_one(&mut *transaction)
+            .await?;
+        Ok(Turn { store: self.clone(), transaction, seq, saved: Vec::new(), commands: 0 })
+    }
+
+    /// Takes or renews the worker's lease for `replica`. With `at_once`, which only a process that has the database
+    /// for itself may say, it is taken from whoever holds it.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn lead(&self, replica: &str, now: Millis, at_once: bool) -> Result<Lead, Error> {
+        let mut turn = self.turn().await?;
+        let lead = turn.lead(replica, now, at_once).await?;
+        turn.end().await?;
+        if lead == Lead::TookOver {
+            self.load_heard().await?;
+        }
+        Ok(lead)
+    }
+
+    /// Gives the lease back, so that another replica need not wait for its end.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn resign(&self, replica: &str, now: Millis) -> Result<(), Error> {
+        let mut turn = self.turn().await?;
+        sqlx::query("UPDATE lease SET until = 0, renewed_at = $1 WHERE holder = $2")
+            .bind(now.0)
+            .bind(replica)
+            .execute(turn.sql())
+            .await?;
+        turn.end().await
+    }
+}
+
+impl Turn {
+    pub(super) fn sql(&mut self) -> &mut AnyConnection {
+        &mut self.transaction
+    }
+
+    /// The canary as it is in this turn; a new one if it is not known.
+    ///
+    /// # Errors
+    /// If the database fails or the row cannot be read.
+    pub async fn canary(&mut self, id: &CanaryId) -> Result<Canary, Error> {
+        let row: Option<(i64, String)> = sqlx::query("SELECT format, state FROM canary WHERE id = $1")
+            .bind(key(id))
+            .try_map(|row: AnyRow| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .fetch_optional(self.sql())
+            .await?;
+        row.map_or_else(|| Ok(Canary::new(id.clone())), |(format, state)| parse(&key(id), format, &state))
+    }
+
+    /// Saves the canary, and the commands that are due at once.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn save(&mut self, canary: &Canary, commands: &[Command], now: Millis) -> Result<(), Error> {
+        let state = to_json(canary, &canary.id)?;
+        let seq = self.seq;
+        sqlx::query(
+            "INSERT INTO canary (id, format, state, seq) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (id) DO UPDATE SET format = excluded.format, state = excluded.state, seq = excluded.seq",
+        )
+        .bind(key(&canary.id))
+        .bind(FORMAT)
+        .bind(state)
+        .bind(seq)
+        .execute(self.sql())
+        .await?;
+        for command in commands {
+            let id = seq * 1000 + self.commands;
+            self.commands += 1;
+            sqlx::query(
+                "INSERT INTO outbox (id, canary, command, created_at, due_at, attempts) VALUES ($1, $2, $3, $4, $4, 0)",
+            )
+            .bind(id)
+            .bind(key(&canary.id))
+            .bind(to_json(command, &canary.id)?)
+            .bind(now.0)
+            .execute(self.sql())
+            .await?;
+        }
+        self.saved.retain(|saved| saved.id != canary.id);
+        self.saved.push(canary.clone());
+        Ok(())
+    }
+
+    /// See [`Store::lead`].
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn lead(&mut self, replica: &str, now: Millis, at_once: bool) -> Result<Lead, Error> {
+        let (holder, until, renewed): (String, i64, i64) =
+            sqlx::query("SELECT holder, until, renewed_at FROM lease WHERE only_row = 1")
+                .try_map(|row: AnyRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
+                .fetch_one(self.sql())
+                .await?;
+        let alive = until > now.0;
+        if holder != replica && alive && !at_once {
+            return Ok(Lead::Follows);
+        }
+        sqlx::query("UPDATE lease SET holder = $1, until = $2, renewed_at = $3 WHERE only_row = 1")
+            .bind(replica)
+            .bind((now + LEASE).0)
+            .bind(now.0)
+            .execute(self.sql())
+            .await?;
+        if holder == replica && alive {
+            return Ok(Lead::Holds);
+        }
+        if renewed > 0 {
+            self.forgive_silence(now.since(Millis(renewed))).await?;
+        }
+        Ok(Lead::TookOver)
+    }
+
+    /// Commits. What was saved is in memory before this returns.
+    ///
+    /// # Errors
+    /// If the database fails; whether it committed is not known then, and [`Store::follow`] finds out.
+    pub async fn end(self) -> Result<(), Error> {
+        tracing::trace!(target: "step", seq = self.seq, "committing");
+        self.transaction.commit().await?;
+        tracing::trace!(target: "step", seq = self.seq, "committed");
+        self.store.remember(self.saved, self.seq);
+        Ok(())
+    }
+}
+
+fn to_json(value: &impl serde::Serialize, canary: &CanaryId) -> Result<String, Error> {
+    serde_json::to_string(value)
+        .map_err(|error| Error::Corrupt { canary: canary.to_string(), why: error.to_string() })
+}
