@@ -1,13 +1,29 @@
-//! The one way in: questions, reports and nudges are applied to the canary they are about, and saved.
+//! The one way in: questions, reports, nudges and sightings are applied to the canary they are about, and saved.
+//!
+//! [`Gatekeeper::apply`] is the only place that loads, applies and saves. A question that changes nothing is answered
+//! from memory; one that does costs one local transaction. No question ever waits for Jira.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use rand::Rng as _;
+use tokio::sync::Notify;
 
 use crate::{
-    gate::GateName,
+    gate::{GateId, GateName, Trust, Verdict},
+    metrics::Metrics,
     millis::Millis,
-    rollout::{CanaryId, Message, Report},
+    policy::{Policy, Route},
+    rollout::{Canary, CanaryId, Change, Event, Fact, Message, Report, Rules},
+    store::{self, Heard, Store, Turn},
+    ticket::Subject,
     view::GateView,
 };
+
+mod answer;
+mod record;
+
+pub use answer::{Answer, Links};
+pub use store::Error as StoreFailed;
 
 /// Flagger asks whether it may go on.
 #[derive(Clone, Debug)]
@@ -22,22 +38,6 @@ pub struct Question {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// The answer to a question, in the shapes people and programs read.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// 200 or 403.
-    pub open: bool,
-    /// One line: verdict, ticket, status, link, reason.
-    pub line: String,
-    /// The same as an object.
-    pub gate: GateView,
-}
-
-/// The database could not do it; nothing was changed.
-#[derive(Debug, thiserror::Error)]
-#[error("the store failed: {0}")]
-pub struct StoreFailed(String);
-
 /// What became of a nudge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nudged {
@@ -47,50 +47,281 @@ pub enum Nudged {
     Unknown,
 }
 
+/// The settings that hold for all gates.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// For how long an answer of Jira proves an approval.
+    pub trust_for: Duration,
+    /// After this much silence an opened gate is not believed to be of the same rollout.
+    pub idle_after: Duration,
+    /// After this much silence a rollout has ended.
+    pub abandon_after: Duration,
+}
+
+/// What an event did to a canary, in a turn that is not committed yet.
+#[derive(Debug)]
+#[must_use]
+pub struct Applied {
+    /// The canary as it is now.
+    pub canary: Canary,
+    /// What is to be recorded once the turn is committed.
+    pub facts: Vec<Fact>,
+}
+
 /// Applies what is heard, and answers.
-pub struct Gatekeeper {}
+pub struct Gatekeeper {
+    store: Store,
+    policy: Policy,
+    timing: Timing,
+    links: Links,
+    metrics: Arc<Metrics>,
+    work: Notify,
+}
 
 impl Gatekeeper {
+    /// A gatekeeper over this store.
+    #[must_use]
+    pub fn new(store: Store, policy: Policy, timing: Timing, links: Links, metrics: Arc<Metrics>) -> Self {
+        Self { store, policy, timing, links, metrics, work: Notify::new() }
+    }
+
+    /// The store.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Where people read.
+    #[must_use]
+    pub const fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// The settings that hold for all gates.
+    #[must_use]
+    pub const fn timing(&self) -> Timing {
+        self.timing
+    }
+
+    /// Wakes when there is something to do in Jira.
+    pub const fn work(&self) -> &Notify {
+        &self.work
+    }
+
+    /// The settings of one gate.
+    #[must_use]
+    pub fn route(&self, canary: &CanaryId, gate: &GateName) -> &Route {
+        let CanaryId { cluster, namespace, name } = canary;
+        self.policy.route(cluster, namespace, name, gate.stage.as_str(), gate.approver.as_deref())
+    }
+
     /// Answers a gate question. Never fails: trouble is a closed answer that says so.
     pub async fn ask(&self, question: &Question, now: Millis) -> Answer {
-        let _ = (question, now);
-        todo!()
+        let Question { canary: id, gate, message, metadata } = question;
+        let heard = self.store.heard(id);
+        let subject = Subject::new(id.clone(), gate.clone(), message, metadata.clone());
+        let fresh = fresh_id();
+        let rules = self.rules(id, gate);
+        let event = |canary: &Canary, silent_for| Event::Asked {
+            gate,
+            message,
+            subject: &subject,
+            fresh: fresh.clone(),
+            silent_for,
+            longest_gap: canary
+                .gate(gate)
+                .map_or(Duration::ZERO, |known| heard.pace(&known.id).longest_gap(now)),
+        };
+        match self.hear(id, &heard, now, &rules, event).await {
+            Ok(canary) => {
+                self.store.hear(id, now);
+                let verdict = canary.gate(gate).map(|known| known.verdict(now, rules.trust));
+                let open = matches!(verdict, Some(Verdict::Open { .. }));
+                let answer = self.links.answer(&canary, gate, rules.trust, now);
+                if let Some(known) = canary.gate(gate) {
+                    let before = self.store.answered(id, &known.id, open, now);
+                    record::answered(id, &answer, before);
+                }
+                answer
+            }
+            Err(error) => {
+                tracing::error!(canary = %id, %gate, "{error}; the question is answered closed");
+                answer::failed(id, gate.stage.as_str(), gate.approver.as_deref(), &error)
+            }
+        }
     }
 
     /// Answers whether to roll back. It opens no ticket. Never fails.
-    pub async fn ask_rollback(&self, canary: &CanaryId, message: &Message, now: Millis) -> Answer {
-        let _ = (canary, message, now);
-        todo!()
+    pub async fn ask_rollback(&self, id: &CanaryId, message: &Message, now: Millis) -> Answer {
+        let heard = self.store.heard(id);
+        let rules = self.rules_of_all();
+        let event = |_: &Canary, silent_for| Event::RollbackAsked { message, silent_for };
+        match self.hear(id, &heard, now, &rules, event).await {
+            Ok(canary) => {
+                self.store.hear(id, now);
+                self.links.answer_rollback(&canary)
+            }
+            Err(error) => {
+                tracing::error!(canary = %id, "{error}; Flagger is told not to roll back");
+                answer::failed(id, answer::ROLLBACK, None, &error)
+            }
+        }
     }
 
-    /// Takes note of a report.
+    /// Takes note of a report. One about a canary that nobody asked about leaves no trace.
     ///
     /// # Errors
     /// If it could not be stored.
     pub async fn report(
         &self,
-        canary: &CanaryId,
+        id: &CanaryId,
         report: Report,
         message: &Message,
         now: Millis,
-    ) -> Result<(), StoreFailed> {
-        let _ = (canary, report, message, now);
-        todo!()
+    ) -> Result<(), store::Error> {
+        if self.store.canary(id).is_none() {
+            return Ok(());
+        }
+        let heard = self.store.heard(id);
+        let event = |_: &Canary, silent_for| Event::Reported { report, message, silent_for };
+        self.hear(id, &heard, now, &self.rules_of_all(), event).await?;
+        self.store.hear(id, now);
+        Ok(())
     }
 
     /// Asks for a ticket to be looked at, by Jira's numeric issue id.
     ///
     /// # Errors
     /// If it could not be stored.
-    pub async fn nudge(&self, ticket: &str, now: Millis) -> Result<Nudged, StoreFailed> {
-        let _ = (ticket, now);
-        todo!()
+    pub async fn nudge(&self, ticket: &str, now: Millis) -> Result<Nudged, store::Error> {
+        if self.store.gate_of(ticket).is_none() {
+            return Ok(Nudged::Unknown);
+        }
+        let mut turn = self.store.turn().await?;
+        turn.nudge(ticket, now).await?;
+        turn.end().await?;
+        self.work.notify_one();
+        Ok(Nudged::Stored)
+    }
+
+    /// Ends rollouts of which nothing was heard for too long.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn pass_time(&self, now: Millis) -> Result<(), store::Error> {
+        let event = |_: &Canary, silent_for| Event::TimePassed { silent_for };
+        for canary in self.store.live() {
+            let heard = self.store.heard(&canary.id);
+            self.hear(&canary.id, &heard, now, &self.rules_of_all(), event).await?;
+        }
+        Ok(())
     }
 
     /// All live gates, those that wait longest first.
     #[must_use]
     pub fn gates(&self, now: Millis) -> Vec<GateView> {
-        let _ = now;
-        todo!()
+        let mut gates: Vec<GateView> = self
+            .store
+            .live()
+            .iter()
+            .flat_map(|canary| {
+                let gates = canary.rollout.iter().flat_map(|rollout| &rollout.gates);
+                gates.map(|gate| {
+                    let trust = self.rules(&canary.id, &gate.name).trust;
+                    self.links.answer(canary, &gate.name, trust, now).gate
+                })
+            })
+            .collect();
+        gates.sort_by(|a, b| (&a.asked_at, &a.canary).cmp(&(&b.asked_at, &b.canary)));
+        gates
     }
+
+    /// Loads, applies and saves, in a turn that the caller ends; then it hands the facts to [`Gatekeeper::record`].
+    ///
+    /// # Errors
+    /// If the database fails, or the canary's row cannot be read.
+    pub async fn apply(
+        &self,
+        turn: &mut Turn,
+        id: &CanaryId,
+        event: &Event<'_>,
+        now: Millis,
+    ) -> Result<Applied, store::Error> {
+        let was = turn.canary(id).await?;
+        let rules = match event {
+            Event::Asked { gate, .. } => self.rules(id, gate),
+            Event::RollbackAsked { .. }
+            | Event::Reported { .. }
+            | Event::Opened { .. }
+            | Event::NotOpened { .. }
+            | Event::Seen { .. }
+            | Event::TimePassed { .. } => self.rules_of_all(),
+        };
+        match was.apply(event, now, &rules) {
+            Change::Unchanged => Ok(Applied { canary: was, facts: Vec::new() }),
+            Change::To { canary, commands, facts } => {
+                turn.save(&canary, &commands, now).await?;
+                Ok(Applied { canary, facts })
+            }
+        }
+    }
+
+    /// Logs and counts what was committed, and wakes the worker.
+    pub fn record(&self, applied: &Applied, now: Millis) {
+        for fact in &applied.facts {
+            record::fact(&applied.canary.id, fact, &self.metrics, now);
+        }
+        if !applied.facts.is_empty() {
+            self.work.notify_one();
+        }
+    }
+
+    /// Applies a message of Flagger: from memory if it changes nothing, else in a turn, where it is decided again by
+    /// what is stored.
+    async fn hear<'a>(
+        &self,
+        id: &CanaryId,
+        heard: &Heard,
+        now: Millis,
+        rules: &Rules,
+        event: impl Fn(&Canary, Duration) -> Event<'a> + Send + Sync,
+    ) -> Result<Arc<Canary>, store::Error> {
+        let known = self.store.canary(id).unwrap_or_else(|| Arc::new(Canary::new(id.clone())));
+        let change = known.apply(&event(&known, heard.silent_for(now)), now, rules);
+        if matches!(change, Change::Unchanged) {
+            return Ok(known);
+        }
+        let mut turn = self.store.turn().await?;
+        // Another replica may have heard of it more recently.
+        let last_heard = turn.last_heard(id).await?.max(heard.at);
+        let silent_for = last_heard.map_or(Duration::ZERO, |at| now.since(at));
+        let stored = turn.canary(id).await?;
+        let applied = self.apply(&mut turn, id, &event(&stored, silent_for), now).await?;
+        if !applied.facts.is_empty() || applied.canary != stored {
+            turn.end().await?;
+        }
+        self.record(&applied, now);
+        Ok(Arc::new(applied.canary))
+    }
+
+    fn rules(&self, canary: &CanaryId, gate: &GateName) -> Rules {
+        self.rules_with(self.route(canary, gate).approval.valid_for)
+    }
+
+    /// For events that open no gate: how long an approval is valid does not matter to them.
+    const fn rules_of_all(&self) -> Rules {
+        self.rules_with(Duration::MAX)
+    }
+
+    const fn rules_with(&self, valid_for: Duration) -> Rules {
+        let Timing { trust_for, idle_after, abandon_after } = self.timing;
+        Rules { trust: Trust { trust_for, valid_for }, idle_after, abandon_after }
+    }
+}
+
+/// 128 random bits.
+fn fresh_id() -> GateId {
+    let mut bits = [0; 16];
+    rand::rng().fill_bytes(&mut bits);
+    GateId(format!("{:032x}", u128::from_be_bytes(bits)))
 }

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod config;
 pub mod gate;
 pub mod gatekeeper;
+pub mod metrics;
 pub mod millis;
 pub mod policy;
 pub mod rollout;

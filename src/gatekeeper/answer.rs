@@ -1,0 +1,228 @@
+//! The words of an answer, and the object that says the same.
+
+use crate::{
+    gate::{Closed, Decision, Doubt, Gate, GateName, Standing, Ticket, Trust, Verdict, View},
+    millis::Millis,
+    rollout::{Base, Canary, CanaryId, Course, Rollout},
+    store,
+    view::{GateView, RolloutView, State, TicketView},
+};
+
+/// The word for the question that belongs to no stage.
+pub(super) const ROLLBACK: &str = "rollback";
+
+/// The answer to a question, in the shapes people and programs read.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// 200 or 403.
+    pub open: bool,
+    /// One line: verdict, ticket, status, link, reason.
+    pub line: String,
+    /// The same as an object.
+    pub gate: GateView,
+}
+
+/// Where people read.
+#[derive(Clone, Debug)]
+pub struct Links {
+    /// What stands before a ticket's key in its address: `https://example.atlassian.net/browse/`.
+    pub browse: String,
+    /// The bridge's own page, if people can reach it.
+    pub status_page: Option<String>,
+}
+
+impl Links {
+    /// The answer at a gate, as things stand.
+    pub(super) fn answer(&self, canary: &Canary, name: &GateName, trust: Trust, now: Millis) -> Answer {
+        let gate = canary.gate(name);
+        let verdict = gate.map_or(Verdict::Closed(Closed::Unknown), |gate| gate.verdict(now, trust));
+        let (state, reason) = words(&verdict, trust);
+        let view = GateView {
+            gate: name.approver.clone(),
+            state,
+            reason,
+            ticket: gate.and_then(|gate| self.ticket(gate)),
+            asked_at: gate.map(|gate| time(gate.asked)),
+            ..blank(&canary.id, name.stage.as_str(), canary.rollout.as_ref())
+        };
+        let open = matches!(verdict, Verdict::Open { .. });
+        Answer { open, line: line(if open { "open" } else { "closed" }, &view), gate: view }
+    }
+
+    /// The answer to the question whether to roll back.
+    pub(super) fn answer_rollback(&self, canary: &Canary) -> Answer {
+        let blank = blank(&canary.id, ROLLBACK, canary.rollout.as_ref());
+        let rejected = canary.rolls_back().and_then(|gate| gate.rejection().map(|no| (gate, no)));
+        let Some((gate, (_, decision))) = rejected else {
+            let view = GateView { reason: "nothing about this rollout was rejected".into(), ..blank };
+            return Answer { open: false, line: line("do not roll back", &view), gate: view };
+        };
+        let view = GateView {
+            gate: gate.name.approver.clone(),
+            state: State::Rejected,
+            reason: format!("{} was {}", gate.name.stage, decided("rejected", decision)),
+            ticket: self.ticket(gate),
+            asked_at: Some(time(gate.asked)),
+            ..blank
+        };
+        Answer { open: true, line: line("roll back", &view), gate: view }
+    }
+
+    fn ticket(&self, gate: &Gate) -> Option<TicketView> {
+        let Standing::Watched { ticket, view, .. } = &gate.standing else { return None };
+        let status = match view {
+            View::Waiting { status } => status.as_ref(),
+            View::Approved { decision } | View::Rejected { decision } => Some(&decision.entry.to),
+            View::Gone { doubt: Doubt::NoChangelogEntry { status } } => Some(status),
+            View::Gone { doubt: Doubt::MovedElsewhere { .. } | Doubt::Missing { .. } } => None,
+        };
+        Some(TicketView {
+            key: ticket.key.clone(),
+            url: self.browse(ticket),
+            status: status.map(|status| status.name.clone()),
+        })
+    }
+
+    fn browse(&self, ticket: &Ticket) -> String {
+        format!("{}{}", self.browse, ticket.key)
+    }
+}
+
+/// The answer when the store failed: nothing can be proven.
+pub(super) fn failed(id: &CanaryId, stage: &str, gate: Option<&str>, error: &store::Error) -> Answer {
+    let view = GateView {
+        gate: gate.map(str::to_owned),
+        state: State::Stuck,
+        reason: error.to_string(),
+        ..blank(id, stage, None)
+    };
+    let word = if stage == ROLLBACK { "do not roll back" } else { "closed" };
+    Answer { open: false, line: line(word, &view), gate: view }
+}
+
+fn blank(id: &CanaryId, stage: &str, rollout: Option<&Rollout>) -> GateView {
+    GateView {
+        cluster: id.cluster.clone(),
+        namespace: id.namespace.clone(),
+        canary: id.name.clone(),
+        stage: stage.into(),
+        gate: None,
+        state: State::Waiting,
+        reason: String::new(),
+        ticket: None,
+        asked_at: None,
+        rollout: rollout.map(rollout_view),
+    }
+}
+
+fn rollout_view(rollout: &Rollout) -> RolloutView {
+    let outgoing = |base: &Base| match base {
+        Base::Outgoing(revision) => revision.clone(),
+        Base::AfterFailure(_) => None,
+    };
+    let incoming = |base: &Base| match base {
+        Base::Outgoing(_) => None,
+        Base::AfterFailure(revision) => revision.clone(),
+    };
+    let (course, base, revision) = match &rollout.course {
+        Course::Asked(base) => ("asked", outgoing(base), incoming(base)),
+        Course::Waiting(base) => ("waiting", outgoing(base), incoming(base)),
+        Course::Admitted(base) => ("admitted", outgoing(base), incoming(base)),
+        Course::Running(run) | Course::Failing(run) => {
+            ("running", run.base.as_ref().and_then(outgoing), run.revision.clone())
+        }
+    };
+    RolloutView {
+        began_at: time(rollout.began),
+        base: base.map(|revision| revision.0),
+        revision: revision.map(|revision| revision.0),
+        label: rollout.label.as_ref().map(|label| label.0.clone()),
+        course: course.into(),
+    }
+}
+
+fn line(verdict: &str, view: &GateView) -> String {
+    let reason = &view.reason;
+    let Some(TicketView { key, url, status }) = &view.ticket else { return format!("{verdict}: {reason}") };
+    let status = status.as_deref().unwrap_or("status not read yet");
+    format!("{verdict}: {key} ({status}), {url}, {reason}")
+}
+
+fn words(verdict: &Verdict<'_>, trust: Trust) -> (State, String) {
+    match verdict {
+        Verdict::Open { decision, .. } => (State::Approved, decided("approved", decision)),
+        Verdict::Closed(closed) => match closed {
+            Closed::Unknown => (
+                State::Stale,
+                "this question names the revision that is being replaced; it belongs to no rollout that waits".into(),
+            ),
+            Closed::Opening => (State::Opening, "the ticket is being opened".into()),
+            Closed::Stuck { why } => {
+                (State::Stuck, format!("the ticket could not be opened, which is tried again: {why}"))
+            }
+            Closed::Waiting { .. } => (State::Waiting, "waiting for a decision".into()),
+            Closed::Rejected { decision, .. } => (State::Rejected, decided("rejected", decision)),
+            Closed::Expired { decision, .. } => (
+                State::Expired,
+                format!(
+                    "{}, longer ago than an unused approval is valid ({}); move the ticket back and approve it again",
+                    decided("approved", decision),
+                    span(trust.valid_for)
+                ),
+            ),
+            Closed::Stale { seen, .. } => (
+                State::Stale,
+                format!("approved, but Jira last confirmed that at {}, which is too long ago", clock_time(*seen)),
+            ),
+            Closed::Gone { doubt, .. } => (State::Gone, doubtful(doubt)),
+        },
+    }
+}
+
+fn doubtful(doubt: &Doubt) -> String {
+    match doubt {
+        Doubt::MovedElsewhere { project } => {
+            format!(
+                "the ticket is not of the project and issue type it was opened in (it is in {project} now)"
+            )
+        }
+        Doubt::NoChangelogEntry { status } => {
+            format!(
+                "the ticket stands in \"{}\", but its history does not show who moved it there",
+                status.name
+            )
+        }
+        Doubt::Missing { confirmed: false } => {
+            "Jira does not know the ticket any more; it is asked again".into()
+        }
+        Doubt::Missing { confirmed: true } => {
+            "the ticket was deleted; the next question opens a new one".into()
+        }
+    }
+}
+
+fn decided(what: &str, decision: &Decision) -> String {
+    format!("{what} by {} at {}", decision.entry.by.name, clock_time(decision.entry.at))
+}
+
+/// RFC 3339 in UTC, to the millisecond.
+fn time(at: Millis) -> String {
+    jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |time| format!("{time:.3}"))
+}
+
+/// RFC 3339 in UTC, to the second: for sentences.
+fn clock_time(at: Millis) -> String {
+    jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |time| format!("{time:.0}"))
+}
+
+/// A duration in its largest whole unit, as the configuration writes it.
+fn span(duration: std::time::Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0 => format!("{}ms", duration.as_millis()),
+        _ if seconds % 86_400 == 0 => format!("{}d", seconds / 86_400),
+        _ if seconds % 3_600 == 0 => format!("{}h", seconds / 3_600),
+        _ if seconds % 60 == 0 => format!("{}m", seconds / 60),
+        _ => format!("{seconds}s"),
+    }
+}

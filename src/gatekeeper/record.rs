@@ -1,0 +1,72 @@
+//! One line in the log, and one count, for everything that decided something.
+
+use super::Answer;
+use crate::{
+    gate::{Doubt, View},
+    metrics::Metrics,
+    millis::Millis,
+    rollout::{CanaryId, Fact},
+};
+
+/// A question was answered: told only when the verdict changed.
+pub(super) fn answered(id: &CanaryId, answer: &Answer, open_before: bool) {
+    let stage = &answer.gate.stage;
+    let gate = answer.gate.gate.as_deref();
+    if answer.open == open_before {
+        tracing::debug!(canary = %id, stage, gate, answer = answer.line, "asked again");
+    } else if answer.open {
+        tracing::info!(canary = %id, stage, gate, answer = answer.line, "the gate opened");
+    } else {
+        tracing::info!(canary = %id, stage, gate, answer = answer.line, "the gate closed again");
+    }
+}
+
+/// Something was committed.
+pub(super) fn fact(id: &CanaryId, fact: &Fact, metrics: &Metrics, now: Millis) {
+    match fact {
+        Fact::Began => tracing::info!(canary = %id, "a rollout began"),
+        Fact::GateAsked { gate } => {
+            tracing::info!(canary = %id, %gate, "Flagger asks for the first time; a ticket is being opened");
+        }
+        Fact::TicketOpened { gate, ticket } => {
+            tracing::info!(canary = %id, %gate, ticket = ticket.key, "opened the ticket");
+        }
+        Fact::TicketStuck { gate, why } => {
+            tracing::warn!(canary = %id, %gate, why, "could not open the ticket; it is tried again");
+        }
+        Fact::TicketSeen { gate, ticket, view } => {
+            let ticket = ticket.key.as_str();
+            match view {
+                View::Waiting { status } => {
+                    let status = status.as_ref().map(|status| status.name.as_str());
+                    tracing::info!(canary = %id, %gate, ticket, status, "the ticket waits for a decision");
+                }
+                View::Approved { decision } => {
+                    let (by, entry) = (&decision.entry.by.name, &decision.entry.changelog_id);
+                    tracing::info!(canary = %id, %gate, ticket, by, entry, "the ticket was approved");
+                }
+                View::Rejected { decision } => {
+                    let (by, entry) = (&decision.entry.by.name, &decision.entry.changelog_id);
+                    tracing::info!(canary = %id, %gate, ticket, by, entry, "the ticket was rejected");
+                }
+                View::Gone { doubt } => {
+                    let doubt = match doubt {
+                        Doubt::MovedElsewhere { .. } => "moved elsewhere",
+                        Doubt::NoChangelogEntry { .. } => "no changelog entry",
+                        Doubt::Missing { .. } => "missing",
+                    };
+                    tracing::warn!(canary = %id, %gate, ticket, doubt, "the ticket proves nothing");
+                }
+            }
+        }
+        Fact::Passed { gate, ticket, decision } => {
+            let by = &decision.entry.by.name;
+            tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval is used for the first time");
+            metrics.approval_to_open(now.since(decision.since));
+        }
+        Fact::Ended { how, gates } => {
+            tracing::info!(canary = %id, how = how.as_str(), gates = gates.len(), "the rollout ended");
+            metrics.rollout_ended(how.as_str());
+        }
+    }
+}
