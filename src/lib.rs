@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod gate;
+pub mod jira;
 pub mod millis;
 pub mod policy;
 pub mod secret;
