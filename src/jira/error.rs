@@ -187,10 +187,10 @@ impl Error {
 
     /// This error as that of a request beside the one asked for, which itself may have `happened` or not.
     pub(super) fn beside(self, happened: Happened) -> Self {
-        match self {
-            Self::Unauthorized { host, why, .. } => Self::Unauthorized { host, why, happened },
-            source => Self::Beside { source: Box::new(source), happened },
+        if let Self::Unauthorized { host, why, .. } = self {
+            return Self::Unauthorized { host, why, happened };
         }
+        Self::Beside { source: Box::new(self), happened }
     }
 
     /// From a failure of reqwest: only one to connect proves that nothing was sent.

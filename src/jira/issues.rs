@@ -176,6 +176,7 @@ impl Jira {
     /// which the two clocks meet.
     async fn sighting(&self, kind: Kind, answer: &Answer, mut issue: wire::Issue) -> Result<Sighting, Error> {
         let answered: Millis = answer.date.unwrap_or_else(|| self.sender.clock.now());
+        issue.check().map_err(|what| answer.unreadable(what))?;
         let histories = match (issue.histories(), kind) {
             (Some(histories), _) => histories,
             (None, Kind::Cloud) => self.whole_changelog(&issue.id).await?,

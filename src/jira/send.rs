@@ -393,7 +393,9 @@ impl Sender {
         let date = text(&headers, DATE.as_str()).and_then(time::http);
         let retry_after = text(&headers, RETRY_AFTER.as_str())
             .and_then(|value| time::retry_after(value, date.unwrap_or_else(|| self.clock.now())))
-            .map(|wait| wait.min(MOST_DEMANDED));
+            .map(|wait| wait.min(MOST_DEMANDED))
+            // Data Center says 0 while there is nothing to wait for.
+            .filter(|wait| !wait.is_zero());
         if let (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(wait)) =
             (status, retry_after)
         {

@@ -35,42 +35,38 @@ fn block(block: &Block) -> Option<String> {
 fn paragraph(spans: &[Span]) -> Option<String> {
     let (mut out, mut plain) = (String::new(), String::new());
     for span in spans {
-        match span {
-            Span::Text(text) => {
-                plain.push_str(&words::line(text));
-                continue;
-            }
-            Span::Strong(_) | Span::Link { .. } | Span::Break => {
-                out.push_str(&escape(&std::mem::take(&mut plain)));
-            }
-        }
-        match span {
-            Span::Text(_) => {}
-            Span::Strong(text) => strong(&words::line(text), &mut out),
-            Span::Link { text, url } => link(&words::line(text), url, &mut out),
+        let marked = match span {
+            Span::Text(_) => None,
+            Span::Strong(text) => strong(&words::line(text)),
+            Span::Link { text, url } => link(&words::line(text), url),
             // A new line of markup would be a place for lists and headings; two backslashes are not.
-            Span::Break => out.push_str("\\\\ "),
+            Span::Break => Some("\\\\ ".to_owned()),
+        };
+        match (marked, span) {
+            (Some(marked), _) => {
+                out.push_str(&escape(&std::mem::take(&mut plain)));
+                out.push_str(&marked);
+            }
+            (None, Span::Text(text) | Span::Strong(text) | Span::Link { text, .. }) => {
+                plain.push_str(&words::line(text));
+            }
+            (None, Span::Break) => {}
         }
     }
     out.push_str(&escape(&plain));
     (!out.trim().is_empty()).then_some(out)
 }
 
-/// In braces, because a bare star is only bold at the edge of a word.
-fn strong(text: &str, out: &mut String) {
+/// In braces, because a bare star is only bold at the edge of a word. None if there is nothing to be bold.
+fn strong(text: &str) -> Option<String> {
     let inner = text.trim();
-    if inner.is_empty() {
-        out.push_str(text);
-    } else {
-        let _ = write!(out, "{{*}}{}{{*}}", escape(inner));
-    }
+    let (before, after) = text.split_once(inner)?;
+    (!inner.is_empty()).then(|| format!("{before}{{*}}{}{{*}}{after}", escape(inner)))
 }
 
-fn link(text: &str, url: &str, out: &mut String) {
-    let Some(url) = super::web_address(url) else {
-        out.push_str(&escape(text));
-        return;
-    };
+/// None if the address may not be a link.
+fn link(text: &str, url: &str) -> Option<String> {
+    let url = super::web_address(url)?;
     let mut address = String::new();
     for c in url.as_str().chars() {
         if matches!(c, '[' | ']' | '{' | '}' | '|' | '\\' | '^' | '~' | '!' | '*' | '@') {
@@ -79,8 +75,8 @@ fn link(text: &str, url: &str, out: &mut String) {
             address.push(c);
         }
     }
-    let text = if text.trim().is_empty() { &address } else { text };
-    let _ = write!(out, "[{}|{address}]", escape(text));
+    let text = if text.trim().is_empty() { url.as_str() } else { text };
+    Some(format!("[{}|{address}]", escape(text)))
 }
 
 /// Text between `{noformat}` marks, without any such mark of its own: a space of no width breaks it.
@@ -129,4 +125,94 @@ pub(super) fn escape(text: &str) -> String {
 fn heads(before: &[char]) -> bool {
     let word: Vec<char> = before.iter().copied().skip_while(|c| c.is_whitespace()).collect();
     matches!(word.as_slice(), ['h' | 'H', '0'..='9'] | ['b' | 'B', 'q' | 'Q'])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text(text: &str) -> Span {
+        Span::Text(text.into())
+    }
+
+    #[test]
+    fn words_from_outside_are_words() {
+        insta::assert_snapshot!(escape("confirm-promotion of a_b {code} [~admin] !x.png! -gone- | h1. C:\\x"), @r"confirm-promotion of a\_b \{code\} \[\~admin\] \!x.png\! \-gone\- \| h1. C\:&#92;x");
+        insta::assert_snapshot!(escape("h1. Big"), @r"h1\. Big");
+        insta::assert_snapshot!(escape("bq. said &#123;x} http://evil mailto:a@b 12:30 :)"), @r"bq\. said &amp;\#123;x\} http\://evil mailto\:a\@b 12:30 \:\)");
+        insta::assert_snapshot!(escape("- list ---- #1 *2* ??c?? +d+ ^e^ (i)"), @r"\- list \-\-\-\- \#1 \*2\* \?\?c\?\? \+d\+ \^e\^ \(i\)");
+    }
+
+    #[test]
+    fn a_document_in_markup() {
+        let doc = Doc(vec![
+            Block::Heading("Approve\nthis".into()),
+            Block::Paragraph(vec![
+                text("h1"),
+                Span::Strong(String::new()),
+                Span::Link { text: ". no {link}".into(), url: "javascript:alert(1)".into() },
+                Span::Break,
+                Span::Strong(" it*is ".into()),
+                Span::Link { text: "a|b]".into(), url: "https://x.example/a?b=[c|d]".into() },
+            ]),
+            Block::Bullets(vec![vec![text("one")], vec![], vec![text("* two")]]),
+            Block::Verbatim("a {NoFormat} {code}\n* b".into()),
+            Block::Paragraph(vec![text("")]),
+        ]);
+        insta::assert_snapshot!(render(&doc).replace('\u{200b}', "<zero>"), @r"
+        h3. Approve this
+
+        h1\. no \{link\}\\  {*}it\*is{*} [a\|b\]|https://x.example/a?b=%5Bc%7Cd%5D]
+
+        * one
+        * \* two
+
+        {noformat}
+        a {<zero>NoFormat} {code}
+        * b
+        {noformat}
+        ");
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_after_escaping() {
+        let doc = Doc(vec![Block::Paragraph(vec![text(&"[".repeat(40_000))]), Block::Heading("end".into())]);
+        let cut = super::super::shorten::fitting(&doc, render, |text| text.chars().count());
+        assert!((25_000..=32_000).contains(&cut.chars().count()), "{}", cut.chars().count());
+        assert!(cut.ends_with("\n\n… \\(cut\\)") && !cut.contains("end"));
+    }
+
+    /// The text without what is escaped; then nothing special may be left.
+    fn unescaped(markup: &str) -> String {
+        let plain = markup.replace("&#92;", "").replace("&amp;", "");
+        let (mut rest, mut chars) = (String::new(), plain.chars());
+        while let Some(c) = chars.next() {
+            if c == '\\' {
+                assert!(chars.next().is_some_and(|c| c.is_ascii_punctuation()), "{markup}");
+                rest.push('x');
+            } else {
+                rest.push(c);
+            }
+        }
+        rest
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_special_is_left(words in "([hb][1q]\\. )?([\\PC]|[-{}\\[\\]|!*_#@~^+?&\\\\:./h1 ]){0,40}") {
+            let rest = unescaped(&escape(&words));
+            prop_assert!(!rest.contains(always), "{rest}");
+            prop_assert!(!rest.contains(['&', '\\']), "{rest}");
+            prop_assert!(!rest.contains("://") && !rest.contains("--") && !rest.starts_with('-'), "{rest}");
+            prop_assert!(!rest.trim_start().starts_with("h1.") && !rest.trim_start().starts_with("bq."), "{rest}");
+        }
+
+        #[test]
+        fn verbatim_text_ends_where_it_should(words in "([a-z{}:\\n]|\\{ ?NoFormat:?[a-z]*\\}){0,20}") {
+            let markup = render(&Doc(vec![Block::Verbatim(words.clone())]));
+            prop_assert_eq!(markup.to_lowercase().matches("{noformat").count(), if words.is_empty() { 0 } else { 2 });
+        }
+    }
 }

@@ -159,6 +159,18 @@ impl Issue {
         whole.then_some(histories)
     }
 
+    /// Whether all that a sighting needs is there, beside the changelog.
+    ///
+    /// # Errors
+    /// What is missing, in words.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let fields = self.fields.as_ref().ok_or("an issue without fields")?;
+        fields.status.as_ref().ok_or("an issue without its status")?;
+        fields.project.as_ref().ok_or("an issue without its project")?;
+        fields.issuetype.as_ref().ok_or("an issue without its type")?;
+        if self.key.is_empty() { Err("an issue without its key") } else { Ok(()) }
+    }
+
     /// What the issue shows.
     ///
     /// `answered` is the time of the answer by Jira's clock. A move cannot be later than that: where it seems to be
@@ -172,9 +184,6 @@ impl Issue {
         let status = fields.status.ok_or("an issue without its status")?.status();
         let project = fields.project.ok_or("an issue without its project")?.key;
         let issue_type = fields.issuetype.ok_or("an issue without its type")?.id;
-        if self.key.is_empty() {
-            return Err("an issue without its key".into());
-        }
         let moves = moves(histories)?;
         let answered = moves.iter().map(|entry| entry.at).fold(answered, Millis::max);
         Ok(Sighting::Issue { key: self.key, project, issue_type, status, moves, answered })
@@ -340,9 +349,9 @@ pub(super) fn complaint(body: &[u8]) -> Option<(String, By)> {
     let errors = body.get("errors").and_then(Value::as_object);
     let mut said: Vec<String> =
         messages.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-    said.extend(errors.into_iter().flatten().map(|(field, message)| match message {
-        Value::String(message) => format!("{field}: {message}"),
-        other => format!("{field}: {other}"),
+    said.extend(errors.into_iter().flatten().map(|(field, message)| {
+        let message = message.as_str().map_or_else(|| message.to_string(), str::to_owned);
+        format!("{field}: {message}")
     }));
     let by = if messages.is_some() || errors.is_some() { By::Jira } else { By::Somebody };
     if said.is_empty() {
@@ -414,6 +423,7 @@ mod tests {
     fn what_decides_may_not_be_missing() {
         let mut bare = issue(json!({"histories": []}));
         bare.fields = Some(Fields::default());
+        assert_eq!(bare.check().unwrap_err(), "an issue without its status");
         assert_eq!(bare.sighting(vec![], Millis(0)).unwrap_err(), "an issue without its status");
         let nowhere = json!({"field": "status", "from": "1", "to": null});
         let mut cut = issue(json!({"histories": [entry(1, nowhere)]}));
