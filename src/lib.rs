@@ -1,9 +1,14 @@
 //! Opens Flagger's gates from Jira: one approval opens one gate of one rollout, and nothing else ever opens a gate.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod demo;
+pub mod flagger;
 pub mod gate;
 pub mod gatekeeper;
+pub mod http;
+pub mod jira;
 pub mod metrics;
 pub mod millis;
 pub mod policy;
@@ -12,3 +17,4 @@ pub mod secret;
 pub mod store;
 pub mod ticket;
 pub mod view;
+pub mod worker;

@@ -1,0 +1,282 @@
+//! Jira, as the bridge needs it: open a ticket, find it, look at it, and tell it how things ended.
+//!
+//! Every method is one operation, and nothing is retried inside: an [`Error`] says whether to try again and whether
+//! the request may have worked. All requests share one budget and one pause, and an answer counts only when it
+//! proves that it was given to our account.
+
+mod adf;
+mod cloud;
+mod credentials;
+mod data_center;
+mod endings;
+mod error;
+mod issues;
+pub mod retry;
+mod send;
+mod setup;
+mod shorten;
+mod throttle;
+mod time;
+mod wiki;
+mod wire;
+mod words;
+
+use std::{
+    fmt,
+    num::NonZeroU32,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use reqwest::Url;
+use serde_json::{Map, Value};
+
+pub use self::{
+    endings::Transitioned,
+    error::{By, Error, Happened, Retry},
+    issues::{Created, Found, Ownership},
+    send::unobserved,
+    setup::{Field, Permissions, Server, Workflow},
+};
+use crate::{clock::Clock, gate::GateId, millis::Millis, secret::Secret, ticket::Doc};
+
+/// The label of every ticket that the bridge opened.
+pub const LABEL: &str = "flagger-gate";
+
+/// The label by which the ticket of one gate is found.
+#[must_use]
+pub fn gate_label(gate: &GateId) -> String {
+    format!("fjb-{gate}")
+}
+
+/// Where Jira is, and how to behave there.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `https://example.atlassian.net`, `https://jira.example.com/jira`, or, for a scoped token of Cloud,
+    /// `https://api.atlassian.com/ex/jira/<cloud id>`.
+    pub url: String,
+    /// Which kind of Jira it is; None: ask it, once.
+    pub kind: Option<Kind>,
+    /// With a user the token is sent as a password (Cloud), without one as a bearer token (Data Center).
+    pub user: Option<String>,
+    /// Read again for each request.
+    pub token: Secret,
+    /// More certificate authorities to trust, in PEM.
+    pub ca_pem: Option<Vec<u8>>,
+    /// The lasting rate of all requests together.
+    pub requests_per_second: NonZeroU32,
+    /// How many may go at once.
+    pub burst: NonZeroU32,
+    /// For one request, from connecting to the last byte of the answer.
+    pub timeout: Duration,
+}
+
+/// The two kinds of Jira. They differ in paths, texts and names of accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Atlassian's own: REST v3, ADF, account ids.
+    Cloud,
+    /// The customer's own: REST v2, wiki markup, user names.
+    DataCenter,
+}
+
+impl Kind {
+    /// The version of its REST API, as in its paths.
+    const fn api(self) -> &'static str {
+        match self {
+            Self::Cloud => "3",
+            Self::DataCenter => "2",
+        }
+    }
+}
+
+/// A ticket to be opened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft {
+    /// The gate it is for: a label and a property tell so.
+    pub gate: GateId,
+    /// The project's key.
+    pub project: String,
+    /// The id of the issue type.
+    pub issue_type: String,
+    /// One line; what is too long for Jira is cut.
+    pub summary: String,
+    /// What people read.
+    pub description: Doc,
+    /// Labels beside our own two.
+    pub labels: Vec<String>,
+    /// Any other fields, in Jira's JSON. They cannot replace project, type, summary or description; labels are added.
+    pub fields: Map<String, Value>,
+}
+
+/// An account of Jira.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// `accountId` on Cloud, `name` on Data Center.
+    pub id: String,
+    /// Data Center's key, which stays when the name changes.
+    pub key: Option<String>,
+    /// What people call it.
+    pub name: String,
+}
+
+impl Account {
+    /// Whether both are the same account.
+    fn is(&self, other: &Self) -> bool {
+        match (&self.key, &other.key) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            (Some(_), None) | (None, Some(_)) | (None, None) => self.id == other.id,
+        }
+    }
+}
+
+/// One request, for the metrics.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// What it was for: one of a closed set of words.
+    pub operation: &'static str,
+    /// How it went.
+    pub outcome: Outcome,
+    /// From sending to the last byte.
+    pub took: Duration,
+    /// How long it had waited for its turn.
+    pub throttled: Duration,
+}
+
+/// How a request went. Displays as a metric's label: the status, or a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// With this HTTP status.
+    Answered(u16),
+    /// It was never sent.
+    Unreachable,
+    /// It was sent, and no whole answer came that could be read.
+    NoAnswer,
+}
+
+impl Outcome {
+    fn of(error: &Error) -> Self {
+        match error {
+            Error::Broken { status, .. } | Error::Refused { status, .. } => Self::Answered(*status),
+            Error::Throttled { .. } => Self::Answered(429),
+            Error::Redirected { status, .. } => Self::Answered(*status),
+            Error::Settings(_) | Error::Token(_) | Error::Unreachable { .. } | Error::NotFound { .. } => {
+                Self::Unreachable
+            }
+            Error::Unauthorized { .. }
+            | Error::NoAnswer { .. }
+            | Error::Unreadable { .. }
+            | Error::Beside { .. } => Self::NoAnswer,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answered(status) => status.fmt(f),
+            Self::Unreachable => f.write_str("unreachable"),
+            Self::NoAnswer => f.write_str("no_answer"),
+        }
+    }
+}
+
+/// Told of each request.
+pub type Observer = Arc<dyn Fn(&Observation) + Send + Sync>;
+
+/// A place under the rate limit, waited for before the sending of a request is recorded.
+#[derive(Debug)]
+#[must_use]
+pub struct Slot(Duration);
+
+/// How Jira and we get on, for page and metrics. Times are by our clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// When the last answer came that was proven to be for us.
+    pub last_answer: Option<Millis>,
+    /// Since when Jira does not accept our credentials, and how that shows.
+    pub refused: Option<(Millis, String)>,
+    /// Jira asked all to wait until then.
+    pub paused_until: Option<Millis>,
+}
+
+/// Jira. To be shared by reference.
+pub struct Jira {
+    sender: send::Sender,
+    /// Where people find it, if that is elsewhere than where programs do.
+    site: OnceLock<Url>,
+}
+
+impl Jira {
+    /// A client; nothing is sent yet.
+    ///
+    /// # Errors
+    /// If the address or the certificates cannot be used.
+    pub fn new(settings: Settings, observer: Observer, clock: Clock) -> Result<Self, Error> {
+        let sender = send::Sender::new(send::Parts {
+            url: settings.url,
+            user: settings.user,
+            token: settings.token,
+            ca_pem: settings.ca_pem,
+            rate: (settings.requests_per_second, settings.burst),
+            timeout: settings.timeout,
+            kind: settings.kind,
+            observer,
+            clock,
+        })?;
+        Ok(Self { sender, site: OnceLock::new() })
+    }
+
+    /// The page of an issue, for people. Behind Atlassian's gateway for scoped tokens it is known once Jira was asked.
+    #[must_use]
+    pub fn browse_url(&self, key: &str) -> String {
+        self.sender.address(self.site.get(), ["browse", key]).into()
+    }
+
+    /// Waits for a place under the rate limit.
+    pub async fn slot(&self) -> Slot {
+        Slot(self.sender.throttle.turn().await)
+    }
+
+    /// How Jira and we get on.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let (last_answer, refusal) = self.sender.credentials.health();
+        let now = self.sender.clock.now();
+        Health {
+            last_answer,
+            refused: refusal.map(|refusal| (refusal.since, refusal.why)),
+            paused_until: self.sender.throttle.paused().map(|left| now + left),
+        }
+    }
+
+    /// Which kind of Jira this is; asked once.
+    async fn kind(&self) -> Result<Kind, Error> {
+        match self.sender.kind.get() {
+            Some(kind) => Ok(*kind),
+            None => self.server().await.map(|server| server.kind).map_err(|error| error.beside(Happened::No)),
+        }
+    }
+
+    /// A text in the language of this kind of Jira.
+    fn text(kind: Kind, doc: &Doc) -> Value {
+        match kind {
+            Kind::Cloud => cloud::text(doc),
+            Kind::DataCenter => data_center::text(doc),
+        }
+    }
+}
+
+impl fmt::Debug for Jira {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Jira({})", self.sender.host)
+    }
+}
+
+/// An address that may be made a link: of the web, and nothing else.
+fn web_address(url: &str) -> Option<Url> {
+    Url::parse(url.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,35 @@
+//! What only Jira Data Center has: REST v2, texts in wiki markup, one search for everything.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{Kind, send::Request, shorten, wiki};
+use crate::ticket::Doc;
+
+/// A text of an issue or comment.
+pub(super) fn text(doc: &Doc) -> Value {
+    Value::String(shorten::fitting(doc, wiki::render, |text| text.chars().count()))
+}
+
+/// Reads up to 100 issues by id. Without `validateQuery: false` one deleted issue fails the whole search.
+pub(super) fn read_many(ids: &[&str]) -> Request {
+    Request::new("look", Method::POST, Kind::DataCenter, &["search"]).body(json!({
+        "jql": format!("id in ({})", ids.join(",")),
+        "startAt": 0,
+        "maxResults": 100,
+        "fields": super::issues::FIELDS,
+        "expand": ["changelog"],
+        "validateQuery": false,
+    }))
+}
+
+/// Searches.
+pub(super) fn search(jql: &str) -> Request {
+    Request::new("search", Method::POST, Kind::DataCenter, &["search"]).body(json!({
+        "jql": jql,
+        "startAt": 0,
+        "maxResults": 50,
+        "fields": ["creator"],
+        "validateQuery": false,
+    }))
+}

@@ -1,0 +1,254 @@
+//! What a ticket is told: comments, transitions, labels, links.
+
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Jira, Kind,
+    error::Error,
+    send::Request,
+    wire::{self, PROPERTY},
+};
+use crate::{gate::Status, ticket::Doc};
+
+/// How a transition went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transitioned {
+    /// The ticket stood there already.
+    AlreadyThere,
+    /// It was moved.
+    Moved {
+        /// The configured fields that this transition's screen does not have, and that were therefore not set.
+        left_out: Vec<String>,
+    },
+    /// No transition leads there from where it stands.
+    NoPath {
+        /// The names of the statuses that can be reached; none also if we may not move issues.
+        reachable: Vec<String>,
+    },
+    /// The way there demands fields that are not configured.
+    NeedsFields {
+        /// Their ids.
+        missing: Vec<String>,
+    },
+}
+
+impl Jira {
+    /// Comments, once for each `tag`: comments of ours carry it as a property.
+    ///
+    /// # Errors
+    /// Any; after one that may have happened, call again.
+    pub async fn comment(&self, ticket_id: &str, tag: &str, text: &Doc) -> Result<(), Error> {
+        let kind = self.kind().await?;
+        if self.commented(kind, ticket_id, tag).await? {
+            return Ok(());
+        }
+        let body = json!({
+            "body": Self::text(kind, text),
+            "properties": [{"key": PROPERTY, "value": {"tag": tag}}],
+        });
+        let request = Request::new("comment", Method::POST, kind, &["issue", ticket_id, "comment"]);
+        self.sender.call(request.body(body).doubles()).await.map(drop)
+    }
+
+    /// Whether a comment of ours carries the tag.
+    async fn commented(&self, kind: Kind, ticket_id: &str, tag: &str) -> Result<bool, Error> {
+        let ours = self.sender.account().await?;
+        let mut start = 0;
+        loop {
+            let request = Request::new("comments", Method::GET, kind, &["issue", ticket_id, "comment"])
+                .query("startAt", start.to_string())
+                .query("maxResults", "100")
+                .query("expand", "properties");
+            let answer = self.sender.call(request).await?;
+            let page: wire::Comments = answer.read()?;
+            let comments = page.comments.ok_or_else(|| answer.unreadable("it has no comments"))?;
+            start += comments.len();
+            let end = comments.is_empty() || page.total.is_none_or(|total| start >= total);
+            for comment in comments {
+                let by_us =
+                    comment.author.and_then(wire::User::account).is_some_and(|author| author.is(&ours));
+                let tagged = match comment.properties {
+                    _ if !by_us => false,
+                    Some(properties) => properties
+                        .iter()
+                        .any(|property| property.key == PROPERTY && wire::says(&property.value, "tag", tag)),
+                    None => self.comment_says(kind, &comment.id, tag).await?,
+                };
+                if tagged {
+                    return Ok(true);
+                }
+            }
+            if end {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Asks for the property of a comment alone, where the list does not show properties: neither OpenAPI file
+    /// promises that it does.
+    async fn comment_says(&self, kind: Kind, comment: &str, tag: &str) -> Result<bool, Error> {
+        let path = ["comment", comment, "properties", PROPERTY];
+        let answer = match self.sender.call(Request::new("comments", Method::GET, kind, &path)).await {
+            Err(Error::Refused { status: 404, .. }) => return Ok(false),
+            other => other?,
+        };
+        let property: wire::Property = answer.read()?;
+        Ok(wire::says(&property.value, "tag", tag))
+    }
+
+    /// Moves a ticket to a status, given by id or name, in one step. Of the `fields` those are set that the
+    /// transition's screen has.
+    ///
+    /// # Errors
+    /// Any; after one that may have happened, call again.
+    pub async fn transition(
+        &self,
+        ticket_id: &str,
+        to: &str,
+        fields: &Map<String, Value>,
+    ) -> Result<Transitioned, Error> {
+        let kind = self.kind().await?;
+        let request =
+            Request::new("issue", Method::GET, kind, &["issue", ticket_id]).query("fields", "status");
+        let answer = self.sender.call(request).await?;
+        let issue: wire::Issue = answer.read()?;
+        let status = issue.fields.and_then(|fields| fields.status);
+        let status = status.ok_or_else(|| answer.unreadable("an issue without its status"))?.status();
+        if is(&status, to) {
+            return Ok(Transitioned::AlreadyThere);
+        }
+        let path = ["issue", ticket_id, "transitions"];
+        let request =
+            Request::new("transitions", Method::GET, kind, &path).query("expand", "transitions.fields");
+        let answer = self.sender.call(request).await?;
+        let found: wire::Transitions = answer.read()?;
+        let found = found.transitions.ok_or_else(|| answer.unreadable("it has no transitions"))?;
+        match choose(found, to, fields) {
+            Choice::None(how) => Ok(how),
+            Choice::Go { id, fields, left_out } => {
+                let mut body = json!({"transition": {"id": id}});
+                if !fields.is_empty() {
+                    body["fields"] = Value::Object(fields);
+                }
+                let request = Request::new("transition", Method::POST, kind, &path).body(body).doubles();
+                self.sender.call(request).await?;
+                Ok(Transitioned::Moved { left_out })
+            }
+        }
+    }
+
+    /// Adds a label; one that is there already stays.
+    ///
+    /// # Errors
+    /// Any; after one that may have happened, call again.
+    pub async fn label(&self, ticket_id: &str, label: &str) -> Result<(), Error> {
+        let kind = self.kind().await?;
+        let request = Request::new("label", Method::PUT, kind, &["issue", ticket_id])
+            .body(json!({"update": {"labels": [{"add": label}]}}));
+        self.sender.call(request).await.map(drop)
+    }
+
+    /// Links two tickets as related. Jira makes no second link of the same kind between them.
+    ///
+    /// # Errors
+    /// Any; after one that may have happened, call again. 404 also means that links are off, or not allowed to us.
+    pub async fn link(&self, from_id: &str, to_id: &str) -> Result<(), Error> {
+        let kind = self.kind().await?;
+        let request = Request::new("link", Method::POST, kind, &["issueLink"]).doubles().body(json!({
+            "type": {"name": "Relates"},
+            "inwardIssue": {"id": from_id},
+            "outwardIssue": {"id": to_id},
+        }));
+        self.sender.call(request).await.map(drop)
+    }
+}
+
+/// Ids are compared as they are, names without regard to case.
+fn is(status: &Status, wanted: &str) -> bool {
+    status.id == wanted || status.name.to_lowercase() == wanted.trim().to_lowercase()
+}
+
+enum Choice {
+    Go { id: String, fields: Map<String, Value>, left_out: Vec<String> },
+    None(Transitioned),
+}
+
+/// The transition to take: one that leads to the status, and needs nothing that is not configured.
+fn choose(transitions: Vec<wire::Transition>, to: &str, fields: &Map<String, Value>) -> Choice {
+    let (mut reachable, mut blocked) = (vec![], None);
+    for transition in transitions {
+        if transition.is_available == Some(false) {
+            continue;
+        }
+        let target = transition.to.status();
+        if !is(&target, to) {
+            reachable.push(target.name);
+            continue;
+        }
+        let Some(screen) = transition.fields else {
+            return Choice::Go { id: transition.id, fields: fields.clone(), left_out: vec![] };
+        };
+        let (known, unknown): (Map<_, _>, Map<_, _>) =
+            fields.clone().into_iter().partition(|(id, _)| screen.contains_key(id));
+        let mut missing: Vec<String> = screen
+            .into_iter()
+            .filter_map(|(id, meta)| meta.field(Some(id)))
+            .filter(|field| field.required && !field.has_default && !known.contains_key(&field.id))
+            .map(|field| field.id)
+            .collect();
+        missing.sort();
+        if missing.is_empty() {
+            let left_out = unknown.into_iter().map(|(id, _)| id).collect();
+            return Choice::Go { id: transition.id, fields: known, left_out };
+        }
+        blocked = blocked.or(Some(Transitioned::NeedsFields { missing }));
+    }
+    reachable.sort();
+    reachable.dedup();
+    Choice::None(blocked.unwrap_or(Transitioned::NoPath { reachable }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transitions(json: Value) -> Vec<wire::Transition> {
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn one_way() -> Vec<wire::Transition> {
+        transitions(json!([
+            {"id": "11", "name": "Go", "to": {"id": "3", "name": "Review"}},
+            {"id": 21, "name": "Close", "to": {"id": "6", "name": "Done"}, "fields": {
+                "resolution": {"required": true, "hasDefaultValue": false, "name": "Resolution"},
+                "assignee": {"required": true, "hasDefaultValue": true},
+            }},
+            {"id": "31", "name": "Off", "to": {"id": "7", "name": "Cancelled"}, "isAvailable": false},
+        ]))
+    }
+
+    #[test]
+    fn a_transition_is_chosen_by_where_it_leads() {
+        let fields = json!({"resolution": {"name": "Done"}, "priority": 1});
+        for to in ["6", "done", " Done "] {
+            let Choice::Go { id, fields, left_out } = choose(one_way(), to, fields.as_object().unwrap())
+            else {
+                panic!("{to}");
+            };
+            assert_eq!((id.as_str(), left_out), ("21", vec!["priority".to_owned()]));
+            assert_eq!(Value::Object(fields), json!({"resolution": {"name": "Done"}}));
+        }
+    }
+
+    #[test]
+    fn no_way_says_what_there_is_and_what_is_missing() {
+        let none = |to| match choose(one_way(), to, &Map::new()) {
+            Choice::None(how) => how,
+            Choice::Go { id, .. } => panic!("{id}"),
+        };
+        assert_eq!(none("Done"), Transitioned::NeedsFields { missing: vec!["resolution".into()] });
+        let reachable = vec!["Done".to_owned(), "Review".to_owned()];
+        assert_eq!(none("Cancelled"), Transitioned::NoPath { reachable });
+    }
+}

@@ -1,0 +1,304 @@
+//! What can go wrong with Jira: each error knows whether to try again, and whether the request may have worked.
+
+use std::{error::Error as _, time::Duration};
+
+use super::words;
+use crate::secret;
+
+/// Why Jira did not do what was asked. Each reads as one line, and never holds a token or a query.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The settings can never work.
+    #[error("{0}")]
+    Settings(String),
+    /// The token cannot be read, or cannot be sent as a header.
+    #[error("cannot use Jira's token: {0}")]
+    Token(String),
+    /// No connection: refused, no such name, no TLS. Nothing was sent.
+    #[error("cannot reach Jira at {host}: {why}")]
+    Unreachable {
+        /// Host and port.
+        host: String,
+        /// What the system said.
+        why: String,
+    },
+    /// Sent, but no whole answer came: silence, a cut connection, a timeout.
+    #[error("no answer from Jira at {host}: {why}")]
+    NoAnswer {
+        /// Host and port.
+        host: String,
+        /// What the system said.
+        why: String,
+    },
+    /// An answer of 500 or above.
+    #[error("Jira at {host} answered {status}{}", colon(.messages))]
+    Broken {
+        /// Host and port.
+        host: String,
+        /// The HTTP status.
+        status: u16,
+        /// What Jira said about it.
+        messages: String,
+        /// From `Retry-After`, at most an hour; everybody waits for it.
+        retry_after: Option<Duration>,
+    },
+    /// 429, or a pause after one.
+    #[error("Jira at {host} asks to wait{}", .retry_after.map(|wait| format!(" {} s", wait.as_secs_f64().ceil())).unwrap_or_default())]
+    Throttled {
+        /// Host and port.
+        host: String,
+        /// From `Retry-After`, at most an hour; everybody waits for it. None: only this request should.
+        retry_after: Option<Duration>,
+    },
+    /// The answer was given to nobody, or to somebody who is not let in; or nothing was asked because the last
+    /// answers were like that.
+    #[error("Jira at {host} does not accept the credentials: {why}")]
+    Unauthorized {
+        /// Host and port.
+        host: String,
+        /// How it shows.
+        why: String,
+        /// Whether the request may have worked all the same.
+        happened: Happened,
+    },
+    /// Jira understood and said no: 4xx, with credentials that are proven.
+    #[error("Jira at {host} refused to {operation} ({status}){}", colon(.messages))]
+    Refused {
+        /// Host and port.
+        host: String,
+        /// What was asked.
+        operation: &'static str,
+        /// The HTTP status.
+        status: u16,
+        /// Jira's own words, on one line; empty if it gave none.
+        messages: String,
+        /// Who said it.
+        by: By,
+    },
+    /// A project or issue type of the configuration that Jira does not show.
+    #[error("Jira shows no {what}{}", there_is(.candidates))]
+    NotFound {
+        /// Which one, and what might be the matter.
+        what: String,
+        /// What there is instead.
+        candidates: Vec<String>,
+    },
+    /// A redirect, which is never followed: the credentials are for one host.
+    #[error("Jira at {host} redirects to {target}: put the address that answers itself into jira.url")]
+    Redirected {
+        /// Host and port.
+        host: String,
+        /// The HTTP status.
+        status: u16,
+        /// The host it names.
+        target: String,
+    },
+    /// An answer that is not what Jira's API describes: no JSON, too long, fields missing.
+    #[error("Jira's answer at {host} cannot be read: {what}")]
+    Unreadable {
+        /// Host and port.
+        host: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A request that had to be made before or after this one failed: which kind of Jira, who are we.
+    #[error("{source}")]
+    Beside {
+        /// That failure.
+        source: Box<Self>,
+        /// Whether the request asked for may have worked all the same.
+        happened: Happened,
+    },
+}
+
+/// When to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// At once: somebody else was quicker.
+    Now,
+    /// Jira named the time.
+    NotBefore(Duration),
+    /// After the next step of [`super::retry::delay`].
+    Backoff,
+    /// Not before somebody changed something.
+    Never,
+}
+
+/// Whether a request that failed may have done its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Happened {
+    /// It did not.
+    No,
+    /// Nobody knows.
+    Maybe,
+}
+
+/// Who refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Jira's API: the answer has its form.
+    Jira,
+    /// Somebody on the way, as far as can be seen.
+    Somebody,
+}
+
+impl Error {
+    /// When to try again.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Throttled { retry_after: Some(wait), .. }
+            | Self::Broken { retry_after: Some(wait), .. } => Retry::NotBefore(*wait),
+            Self::Token(_)
+            | Self::Unreachable { .. }
+            | Self::NoAnswer { .. }
+            | Self::Broken { retry_after: None, .. }
+            | Self::Throttled { retry_after: None, .. }
+            | Self::Unauthorized { .. }
+            | Self::Redirected { .. }
+            | Self::Unreadable { .. } => Retry::Backoff,
+            Self::Refused { status: 409, .. } => Retry::Now,
+            // 408 and 425 speak of this request's timing, not of its content.
+            Self::Refused { status: 408 | 425, .. } => Retry::Backoff,
+            Self::Settings(_) | Self::Refused { .. } | Self::NotFound { .. } => Retry::Never,
+            Self::Beside { source, .. } => source.retry(),
+        }
+    }
+
+    /// Whether the request may have worked all the same. Only a request that was not sent, and an answer of 4xx,
+    /// mean that it did not; 408 is also what a proxy says that lost patience with Jira.
+    pub fn happened(&self) -> Happened {
+        match self {
+            Self::NoAnswer { .. }
+            | Self::Broken { .. }
+            | Self::Redirected { .. }
+            | Self::Unreadable { .. }
+            | Self::Refused { status: 408, .. } => Happened::Maybe,
+            Self::Settings(_)
+            | Self::Token(_)
+            | Self::Unreachable { .. }
+            | Self::Throttled { .. }
+            | Self::Refused { .. }
+            | Self::NotFound { .. } => Happened::No,
+            Self::Unauthorized { happened, .. } | Self::Beside { happened, .. } => *happened,
+        }
+    }
+
+    /// This error as that of a request beside the one asked for, which itself may have `happened` or not.
+    pub(super) fn beside(self, happened: Happened) -> Self {
+        if let Self::Unauthorized { host, why, .. } = self {
+            return Self::Unauthorized { host, why, happened };
+        }
+        Self::Beside { source: Box::new(self), happened }
+    }
+
+    /// From a failure of reqwest: only one to connect proves that nothing was sent.
+    pub(super) fn transport(host: &str, error: reqwest::Error) -> Self {
+        let (host, connect, timeout) = (host.to_owned(), error.is_connect(), error.is_timeout());
+        let why = if timeout { "it took longer than jira.timeout".to_owned() } else { chain(error) };
+        if connect { Self::Unreachable { host, why } } else { Self::NoAnswer { host, why } }
+    }
+}
+
+impl From<secret::Error> for Error {
+    fn from(error: secret::Error) -> Self {
+        Self::Token(error.to_string())
+    }
+}
+
+/// The causes of an error, on one line, without the address, whose query may say too much.
+fn chain(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut words = vec![];
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        words.push(next.to_string());
+        cause = next.source();
+    }
+    if words.is_empty() {
+        words.push(error.to_string());
+    }
+    words.dedup();
+    words::cut(&words::line(&words.join(": ")), 300)
+}
+
+fn colon(messages: &str) -> String {
+    if messages.is_empty() { String::new() } else { format!(": {messages}") }
+}
+
+fn there_is(names: &[String]) -> String {
+    if names.is_empty() { String::new() } else { format!("; there is: {}", names.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16) -> Error {
+        let (host, messages) = ("jira:443".to_owned(), "no".to_owned());
+        Error::Refused { host, operation: "create", status, messages, by: By::Jira }
+    }
+
+    #[test]
+    fn each_status_knows_whether_to_try_again_and_whether_it_happened() {
+        let host = || "jira:443".to_owned();
+        let wait = Some(Duration::from_secs(9));
+        let broken = |status, retry_after| Error::Broken {
+            host: host(),
+            status,
+            messages: String::new(),
+            retry_after,
+        };
+        let table = [
+            (refused(400), Retry::Never, Happened::No),
+            (refused(403), Retry::Never, Happened::No),
+            (refused(404), Retry::Never, Happened::No),
+            (refused(408), Retry::Backoff, Happened::Maybe),
+            (refused(409), Retry::Now, Happened::No),
+            (refused(413), Retry::Never, Happened::No),
+            (refused(422), Retry::Never, Happened::No),
+            (refused(425), Retry::Backoff, Happened::No),
+            (Error::Throttled { host: host(), retry_after: None }, Retry::Backoff, Happened::No),
+            (
+                Error::Throttled { host: host(), retry_after: wait },
+                Retry::NotBefore(Duration::from_secs(9)),
+                Happened::No,
+            ),
+            (broken(500, None), Retry::Backoff, Happened::Maybe),
+            (broken(503, wait), Retry::NotBefore(Duration::from_secs(9)), Happened::Maybe),
+            (Error::Unreachable { host: host(), why: "refused".into() }, Retry::Backoff, Happened::No),
+            (Error::NoAnswer { host: host(), why: "cut".into() }, Retry::Backoff, Happened::Maybe),
+            (Error::Unreadable { host: host(), what: "HTML".into() }, Retry::Backoff, Happened::Maybe),
+            (
+                Error::Redirected { host: host(), status: 302, target: "sso".into() },
+                Retry::Backoff,
+                Happened::Maybe,
+            ),
+            (Error::Settings("no".into()), Retry::Never, Happened::No),
+            (Error::Token("no".into()), Retry::Backoff, Happened::No),
+            (Error::NotFound { what: "x".into(), candidates: vec![] }, Retry::Never, Happened::No),
+            (
+                Error::NoAnswer { host: host(), why: "cut".into() }.beside(Happened::No),
+                Retry::Backoff,
+                Happened::No,
+            ),
+        ];
+        for (error, retry, happened) in table {
+            assert_eq!((error.retry(), error.happened()), (retry, happened), "{error}");
+        }
+    }
+
+    #[test]
+    fn errors_are_one_plain_line() {
+        insta::assert_snapshot!(refused(400), @"Jira at jira:443 refused to create (400): no");
+        let throttled =
+            Error::Throttled { host: "jira:443".into(), retry_after: Some(Duration::from_millis(1500)) };
+        insta::assert_snapshot!(throttled, @"Jira at jira:443 asks to wait 2 s");
+        let missing = Error::NotFound {
+            what: "issue type \"Chnage\" in project OPS".into(),
+            candidates: vec!["Bug".into(), "Change".into()],
+        };
+        insta::assert_snapshot!(missing, @r#"Jira shows no issue type "Chnage" in project OPS; there is: Bug, Change"#);
+    }
+}

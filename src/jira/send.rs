@@ -1,0 +1,500 @@
+//! The only way to Jira: takes a turn, sends, reads, and says what the answer is worth.
+
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use reqwest::{
+    Method, RequestBuilder, Response, StatusCode, Url,
+    header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER},
+};
+use secrecy::ExposeSecret as _;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{
+    Account, Kind, Observation, Observer, Outcome, Slot,
+    credentials::{Admission, Credentials, Signature, signature},
+    error::{By, Error, Happened},
+    retry::MOST_DEMANDED,
+    throttle::Throttle,
+    time, wire, words,
+};
+use crate::{clock::Clock, millis::Millis, secret::Secret};
+
+/// The longest answer that is read, after decompression: 4 MiB.
+const LONGEST_ANSWER: usize = 4 << 20;
+
+/// A request before it has a host and credentials.
+pub(super) struct Request {
+    operation: &'static str,
+    method: Method,
+    path: Vec<String>,
+    query: Vec<(&'static str, String)>,
+    body: Option<Value>,
+    repeat: Repeat,
+    proof: Proof,
+}
+
+/// Whether doing it twice does it twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repeat {
+    Harmless,
+    Doubles,
+}
+
+/// Whether the answer must prove that it was given to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
+    Needed,
+    Needless,
+}
+
+impl Request {
+    /// A request under `/rest/api/2` or `/3`, whichever this kind of Jira has.
+    pub(super) fn new(operation: &'static str, method: Method, kind: Kind, path: &[&str]) -> Self {
+        let mut segments = vec!["rest".to_owned(), "api".to_owned(), kind.api().to_owned()];
+        segments.extend(path.iter().map(|segment| (*segment).to_owned()));
+        let (query, body, repeat, proof) = (vec![], None, Repeat::Harmless, Proof::Needed);
+        Self { operation, method, path: segments, query, body, repeat, proof }
+    }
+
+    /// With one more parameter.
+    pub(super) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    /// With a JSON body.
+    pub(super) fn body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    /// Not idempotent: it shows as the `step` events `sending` and `answered`.
+    pub(super) fn doubles(self) -> Self {
+        Self { repeat: Repeat::Doubles, ..self }
+    }
+
+    /// Worth as much when a stranger gets the same answer.
+    pub(super) fn public(self) -> Self {
+        Self { proof: Proof::Needless, ..self }
+    }
+}
+
+/// An answer of 2xx or 4xx.
+pub(super) struct Answer {
+    host: String,
+    operation: &'static str,
+    status: StatusCode,
+    signature: Signature,
+    json: bool,
+    body: Vec<u8>,
+    /// From the `Date` header.
+    pub(super) date: Option<Millis>,
+}
+
+impl Answer {
+    /// The body as `T`.
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        if !self.json {
+            return Err(self.unreadable("it is not JSON; is a log-in page in the way?"));
+        }
+        serde_json::from_slice(&self.body)
+            .map_err(|error| self.unreadable(&words::cut(&words::line(&error.to_string()), 200)))
+    }
+
+    /// An error that says what is wrong with this answer.
+    pub(super) fn unreadable(&self, what: &str) -> Error {
+        let what = format!("{what} (asked for: {})", self.operation);
+        Error::Unreadable { host: self.host.clone(), what }
+    }
+
+    fn refused(&self) -> Error {
+        let complaint = if self.json { wire::complaint(&self.body) } else { None };
+        let (messages, by) = complaint.unwrap_or((String::new(), By::Somebody));
+        let (host, operation, status) = (self.host.clone(), self.operation, self.status.as_u16());
+        Error::Refused { host, operation, status, messages, by }
+    }
+}
+
+/// What every request shares.
+pub(super) struct Sender {
+    client: reqwest::Client,
+    base: Url,
+    /// Host and port, for errors.
+    pub(super) host: String,
+    user: Option<String>,
+    token: Secret,
+    pub(super) throttle: Throttle,
+    pub(super) credentials: Credentials,
+    pub(super) kind: OnceLock<Kind>,
+    observer: Observer,
+    pub(super) clock: Clock,
+}
+
+/// What a [`Sender`] is made of.
+pub(super) struct Parts {
+    pub(super) url: String,
+    pub(super) user: Option<String>,
+    pub(super) token: Secret,
+    pub(super) ca_pem: Option<Vec<u8>>,
+    pub(super) rate: (NonZeroU32, NonZeroU32),
+    pub(super) timeout: Duration,
+    pub(super) kind: Option<Kind>,
+    pub(super) observer: Observer,
+    pub(super) clock: Clock,
+}
+
+impl Sender {
+    pub(super) fn new(parts: Parts) -> Result<Self, Error> {
+        let base = base(&parts.url)?;
+        let host = match (base.host_str(), base.port()) {
+            (Some(host), Some(port)) => format!("{host}:{port}"),
+            (host, _) => host.unwrap_or_default().to_owned(),
+        };
+        let mut builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .timeout(parts.timeout)
+            .user_agent(concat!("flagger-jira-bridge/", env!("CARGO_PKG_VERSION")));
+        if let Some(pem) = &parts.ca_pem {
+            let certificates = reqwest::Certificate::from_pem_bundle(pem)
+                .map_err(|_| Error::Settings("jira.ca_file holds no certificate in PEM".into()))?;
+            if certificates.is_empty() {
+                return Err(Error::Settings("jira.ca_file holds no certificate in PEM".into()));
+            }
+            builder = builder.tls_certs_merge(certificates);
+        }
+        let client =
+            builder.build().map_err(|error| Error::Settings(format!("cannot set up TLS: {error}")))?;
+        Ok(Self {
+            client,
+            base,
+            host,
+            user: parts.user,
+            token: parts.token,
+            throttle: Throttle::new(parts.rate.0, parts.rate.1),
+            credentials: Credentials::default(),
+            kind: parts.kind.map_or_else(OnceLock::new, OnceLock::from),
+            observer: parts.observer,
+            clock: parts.clock,
+        })
+    }
+
+    /// Whether this is Atlassian's gateway for scoped tokens, which has no pages for people.
+    pub(super) fn is_gateway(&self) -> bool {
+        self.base.host_str() == Some("api.atlassian.com")
+    }
+
+    /// The address of something below `site`, or else below jira.url.
+    pub(super) fn address<'a>(&self, site: Option<&Url>, path: impl IntoIterator<Item = &'a str>) -> Url {
+        let mut url = site.unwrap_or(&self.base).clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        url
+    }
+
+    /// Sends when it is its turn.
+    ///
+    /// # Errors
+    /// Any; 4xx is one too.
+    pub(super) async fn call(&self, request: Request) -> Result<Answer, Error> {
+        self.admit().await.map_err(|error| error.beside(Happened::No))?;
+        let throttled = self.throttle.turn().await;
+        if let Admission::Denied(why) | Admission::ProbeFirst(why) =
+            self.credentials.admission(Instant::now())
+        {
+            // It came while this one waited.
+            return Err(self.unauthorized(why, Happened::No));
+        }
+        self.judged(&request, throttled).await
+    }
+
+    /// Sends now, in a place that was waited for before.
+    ///
+    /// # Errors
+    /// As [`Sender::call`]; [`Error::Throttled`] if a pause began since: waiting here would make the recorded time
+    /// of sending a lie.
+    pub(super) async fn call_in(&self, slot: Slot, request: Request) -> Result<Answer, Error> {
+        self.admit().await.map_err(|error| error.beside(Happened::No))?;
+        if let Some(left) = self.throttle.paused() {
+            return Err(Error::Throttled { host: self.host.clone(), retry_after: Some(left) });
+        }
+        self.judged(&request, slot.0).await
+    }
+
+    /// Our account, from a `/myself` sent at `began` or later.
+    ///
+    /// # Errors
+    /// Any of a request; [`Error::Unauthorized`] also makes all other calls wait for a probe that works.
+    pub(super) async fn prove(&self, began: Instant) -> Result<(), Error> {
+        let _one_at_a_time = self.credentials.probing.lock().await;
+        if self.credentials.sent_since(began) {
+            return Ok(());
+        }
+        if let Admission::Denied(why) = self.credentials.admission(Instant::now()) {
+            return Err(self.unauthorized(why, Happened::No));
+        }
+        self.probe().await
+    }
+
+    /// Lets nothing pass while Jira does not accept us, except, from time to time, a `/myself` of our own.
+    pub(super) async fn admit(&self) -> Result<(), Error> {
+        match self.credentials.admission(Instant::now()) {
+            Admission::Granted => Ok(()),
+            Admission::Denied(why) => Err(self.unauthorized(why, Happened::No)),
+            Admission::ProbeFirst(_) => self.prove(Instant::now()).await,
+        }
+    }
+
+    /// Asks Jira who we are. The caller holds the lock.
+    async fn probe(&self) -> Result<(), Error> {
+        let kind = self.kind.get().copied().unwrap_or(Kind::DataCenter);
+        let request = Request::new("myself", Method::GET, kind, &["myself"]);
+        let throttled = self.throttle.turn().await;
+        let sent = Instant::now();
+        self.credentials.probed(sent);
+        let answer = self.exchange(&request, throttled).await?;
+        let refuse = |why: String| {
+            self.credentials.refuse(&why, answer.signature, Instant::now(), self.clock.now());
+            Err(self.unauthorized(why, Happened::No))
+        };
+        match (answer.signature, answer.status) {
+            (Signature::Captcha, _) => refuse(CAPTCHA.into()),
+            (Signature::Anonymous, _) => refuse("its answer to /myself was for an anonymous visitor".into()),
+            (_, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                refuse(format!("it answered {} to /myself", answer.status.as_u16()))
+            }
+            (_, status) if !status.is_success() => Err(answer.refused()),
+            (Signature::Ours | Signature::None, _) => {
+                let user: wire::User = answer.read()?;
+                let account =
+                    user.account().ok_or_else(|| answer.unreadable("it does not say who we are"))?;
+                self.credentials.accept(account, sent, Instant::now());
+                self.credentials.answered(self.clock.now());
+                Ok(())
+            }
+        }
+    }
+
+    /// Our own account; asked for once.
+    pub(super) async fn account(&self) -> Result<Account, Error> {
+        if self.credentials.account().is_none() {
+            self.prove(Instant::now()).await?;
+        }
+        self.credentials
+            .account()
+            .ok_or_else(|| self.unauthorized("it does not say who we are".into(), Happened::No))
+    }
+
+    /// Sends, and lets only an answer pass that was given to us.
+    async fn judged(&self, request: &Request, throttled: Duration) -> Result<Answer, Error> {
+        let began = Instant::now();
+        let answer = self.exchange(request, throttled).await?;
+        // What was said to a stranger with 2xx may have been done by a stranger.
+        let happened = if answer.status.is_success() { Happened::Maybe } else { Happened::No };
+        let refuse = |why: &str| {
+            self.credentials.refuse(why, answer.signature, Instant::now(), self.clock.now());
+            self.unauthorized(why.to_owned(), happened)
+        };
+        match (answer.signature, answer.status) {
+            (Signature::Captcha, _) => return Err(refuse(CAPTCHA)),
+            (_, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                let code = answer.status.as_u16();
+                // Perhaps only this was not allowed: then /myself works.
+                match self.prove(began).await {
+                    Ok(()) => return Err(answer.refused()),
+                    Err(error @ Error::Unauthorized { .. }) => return Err(error.beside(happened)),
+                    Err(_) => return Err(refuse(&format!("it answered {code} to {}", answer.operation))),
+                }
+            }
+            _ if request.proof == Proof::Needless => {}
+            (Signature::Anonymous, _) => {
+                return Err(refuse(&format!(
+                    "its answer to {} was for an anonymous visitor",
+                    answer.operation
+                )));
+            }
+            (Signature::None, _) if !self.credentials.proves(began, Instant::now()) => {
+                self.prove(began).await.map_err(|error| error.beside(happened))?;
+            }
+            (Signature::Ours | Signature::None, _) => {}
+        }
+        if request.proof == Proof::Needed {
+            self.credentials.answered(self.clock.now());
+        }
+        if answer.status.is_success() { Ok(answer) } else { Err(answer.refused()) }
+    }
+
+    /// One request on the wire, and its answer if it is one of 2xx or 4xx.
+    async fn exchange(&self, request: &Request, throttled: Duration) -> Result<Answer, Error> {
+        let ready = self.ready(request)?;
+        let began = Instant::now();
+        if request.repeat == Repeat::Doubles {
+            tracing::trace!(target: "step", "sending");
+        }
+        #[expect(clippy::disallowed_methods, reason = "this is the place that everything goes through")]
+        let result = match ready.send().await {
+            Ok(response) => self.receive(request, response).await,
+            Err(error) => Err(Error::transport(&self.host, error)),
+        };
+        let outcome = match &result {
+            Ok(answer) => Outcome::Answered(answer.status.as_u16()),
+            Err(error) => Outcome::of(error),
+        };
+        (self.observer)(&Observation {
+            operation: request.operation,
+            outcome,
+            took: began.elapsed(),
+            throttled,
+        });
+        if request.repeat == Repeat::Doubles && matches!(outcome, Outcome::Answered(_)) {
+            tracing::trace!(target: "step", "answered");
+        }
+        result
+    }
+
+    /// The request with host, headers and credentials.
+    fn ready(&self, request: &Request) -> Result<RequestBuilder, Error> {
+        let token = self.token.first()?;
+        let url = self.address(None, request.path.iter().map(String::as_str));
+        let mut builder = self
+            .client
+            .request(request.method.clone(), url)
+            .header(ACCEPT, "application/json")
+            .header(ACCEPT_LANGUAGE, "en")
+            .header("X-Force-Accept-Language", "true");
+        builder = match &self.user {
+            Some(user) => builder.basic_auth(user, Some(token.expose_secret())),
+            None => builder.bearer_auth(token.expose_secret()),
+        };
+        if !request.query.is_empty() {
+            builder = builder.query(&request.query);
+        }
+        if let Some(body) = &request.body {
+            builder = builder.json(body);
+        }
+        let built = builder
+            .build()
+            .map_err(|_| Error::Token("it holds characters that no header can carry".into()))?;
+        Ok(RequestBuilder::from_parts(self.client.clone(), built))
+    }
+
+    /// Reads an answer, and starts the pause that it may ask for.
+    async fn receive(&self, request: &Request, response: Response) -> Result<Answer, Error> {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let host = self.host.clone();
+        let date = text(&headers, DATE.as_str()).and_then(time::http);
+        let retry_after = text(&headers, RETRY_AFTER.as_str())
+            .and_then(|value| time::retry_after(value, date.unwrap_or_else(|| self.clock.now())))
+            .map(|wait| wait.min(MOST_DEMANDED))
+            // Data Center says 0 while there is nothing to wait for.
+            .filter(|wait| !wait.is_zero());
+        if let (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(wait)) =
+            (status, retry_after)
+        {
+            self.throttle.pause(wait);
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(Error::Throttled { host, retry_after });
+        }
+        if status.is_redirection() {
+            return Err(Error::Redirected { host, status: status.as_u16(), target: self.target(&headers) });
+        }
+        let json = is_json(&headers);
+        let read = body(response).await;
+        if status.is_server_error() {
+            let said = read.ok().filter(|_| json).and_then(|body| wire::complaint(&body));
+            let messages = said.map(|(words, _)| words).unwrap_or_default();
+            let retry_after = retry_after.filter(|_| status == StatusCode::SERVICE_UNAVAILABLE);
+            return Err(Error::Broken { host, status: status.as_u16(), messages, retry_after });
+        }
+        let (body, json) = match read {
+            Ok(body) => (body, json),
+            // A refusal needs no text: its status says that nothing was done.
+            Err(_) if status.is_client_error() => (vec![], false),
+            Err(Body::Cut(error)) => return Err(Error::transport(&self.host, error)),
+            Err(Body::TooLong) => {
+                return Err(Error::Unreadable { host, what: "it is longer than 4 MiB".into() });
+            }
+        };
+        let signature = signature(self.kind.get().copied(), &headers);
+        let answer = Answer { host, operation: request.operation, status, signature, json, body, date };
+        if status.is_informational() {
+            return Err(answer.unreadable(&format!("status {}", status.as_u16())));
+        }
+        if status.is_success() && !answer.body.is_empty() && !json {
+            return Err(answer.unreadable("it is not JSON; is a log-in page in the way?"));
+        }
+        Ok(answer)
+    }
+
+    /// The host that a redirect leads to.
+    fn target(&self, headers: &HeaderMap) -> String {
+        let location = text(headers, LOCATION.as_str()).and_then(|location| self.base.join(location).ok());
+        location.map_or_else(
+            || "an address that cannot be read".to_owned(),
+            |url| format!("{}://{}", url.scheme(), url.authority().rsplit('@').next().unwrap_or_default()),
+        )
+    }
+
+    fn unauthorized(&self, why: String, happened: Happened) -> Error {
+        Error::Unauthorized { host: self.host.clone(), why, happened }
+    }
+}
+
+const CAPTCHA: &str = "it demands a CAPTCHA: log in once with a browser as the bridge's user";
+
+/// Why a body could not be had.
+enum Body {
+    TooLong,
+    Cut(reqwest::Error),
+}
+
+async fn body(mut response: Response) -> Result<Vec<u8>, Body> {
+    let mut body = vec![];
+    while let Some(chunk) = response.chunk().await.map_err(Body::Cut)? {
+        if body.len() + chunk.len() > LONGEST_ANSWER {
+            return Err(Body::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let media = text(headers, CONTENT_TYPE.as_str()).unwrap_or_default();
+    let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"))
+}
+
+/// jira.url as the root of all addresses: its path is kept, for `/jira` and `/ex/jira/<cloud id>`.
+fn base(url: &str) -> Result<Url, Error> {
+    let wrong = |why: &str| Error::Settings(format!("jira.url {why}"));
+    let mut base = Url::parse(url.trim()).map_err(|error| wrong(&format!("is no address: {error}")))?;
+    if !matches!(base.scheme(), "https" | "http") || base.host_str().is_none_or(str::is_empty) {
+        return Err(wrong("must begin with https:// and a host"));
+    }
+    if !base.username().is_empty() || base.password().is_some() {
+        return Err(wrong("must not hold credentials: use jira.user and jira.token_file"));
+    }
+    base.set_query(None);
+    base.set_fragment(None);
+    Ok(base)
+}
+
+/// An observer that lets everything pass unseen.
+#[must_use]
+pub fn unobserved() -> Observer {
+    Arc::new(|_| {})
+}

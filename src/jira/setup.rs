@@ -1,0 +1,191 @@
+//! What is asked of Jira to know whether the configuration fits it.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+use tokio::time::Instant;
+
+use super::{Account, Jira, Kind, error::Error, send::Request, web_address, wire, words};
+use crate::gate::Status;
+
+/// The statuses that issues of one type can have in one project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workflow {
+    /// The id of the issue type.
+    pub issue_type_id: String,
+    /// Its name.
+    pub issue_type_name: String,
+    /// All statuses of its workflow.
+    pub statuses: Vec<Status>,
+    /// The names of the project's other types.
+    pub other_types: Vec<String>,
+}
+
+/// What Jira says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Which kind it is.
+    pub kind: Kind,
+    /// Its version, if it tells.
+    pub version: Option<String>,
+    /// Its title, if it tells.
+    pub title: Option<String>,
+    /// Where people find it, if it tells.
+    pub base_url: Option<String>,
+}
+
+/// A field of a screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// What requests call it.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// Whether it must be set.
+    pub required: bool,
+    /// Whether Jira sets it if nobody does.
+    pub has_default: bool,
+}
+
+/// Which of the permissions that the bridge needs it has in a project; one that Jira does not tell of is absent.
+pub type Permissions = BTreeMap<&'static str, bool>;
+
+/// What the bridge needs in a project.
+const NEEDED: [&str; 6] =
+    ["BROWSE_PROJECTS", "CREATE_ISSUES", "EDIT_ISSUES", "ADD_COMMENTS", "TRANSITION_ISSUES", "LINK_ISSUES"];
+
+impl Jira {
+    /// What Jira says of itself. It tells strangers too.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn server(&self) -> Result<Server, Error> {
+        let request = Request::new("server_info", Method::GET, Kind::DataCenter, &["serverInfo"]).public();
+        let answer = self.sender.call(request).await?;
+        let info: wire::ServerInfo = answer.read()?;
+        let deployment = info
+            .deployment_type
+            .ok_or_else(|| answer.unreadable("it does not say which kind of Jira it is"))?;
+        let told = if deployment.eq_ignore_ascii_case("cloud") { Kind::Cloud } else { Kind::DataCenter };
+        // What was configured, or told first, stays.
+        let _ = self.sender.kind.set(told);
+        if self.sender.is_gateway()
+            && let Some(site) = info.base_url.as_deref().and_then(web_address)
+        {
+            let _ = self.site.set(site);
+        }
+        let line = |text: Option<String>| text.map(|text| words::line(&text));
+        Ok(Server {
+            kind: self.sender.kind.get().copied().unwrap_or(told),
+            version: line(info.version),
+            title: line(info.server_title),
+            base_url: line(info.base_url),
+        })
+    }
+
+    /// Who we are, asked anew.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn myself(&self) -> Result<Account, Error> {
+        self.kind().await?;
+        self.sender.prove(Instant::now()).await?;
+        self.sender.account().await
+    }
+
+    /// The statuses of an issue type, given by id or name, in a project.
+    ///
+    /// # Errors
+    /// Any; [`Error::NotFound`] if there is no such project or type, or if the name is that of several types.
+    pub async fn workflow(&self, project: &str, issue_type: &str) -> Result<Workflow, Error> {
+        let kind = self.kind().await?;
+        let request = Request::new("statuses", Method::GET, kind, &["project", project, "statuses"]);
+        let answer = match self.sender.call(request).await {
+            Err(Error::Refused { status: 404, .. }) => {
+                let what = format!(
+                    "project {project:?} to this account: is the key spelled with the right case, and may the \
+                     account browse the project?"
+                );
+                return Err(Error::NotFound { what, candidates: vec![] });
+            }
+            other => other?,
+        };
+        pick(answer.read()?, project, issue_type)
+    }
+
+    /// Which permissions we have in a project.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn permissions(&self, project: &str) -> Result<Permissions, Error> {
+        let kind = self.kind().await?;
+        let mut request =
+            Request::new("permissions", Method::GET, kind, &["mypermissions"]).query("projectKey", project);
+        if kind == Kind::Cloud {
+            request = request.query("permissions", NEEDED.join(","));
+        }
+        let answer = self.sender.call(request).await?;
+        let told: wire::Permissions = answer.read()?;
+        let told = told.permissions.ok_or_else(|| answer.unreadable("it has no permissions"))?;
+        Ok(NEEDED.iter().filter_map(|name| Some((*name, told.get(*name)?.have_permission))).collect())
+    }
+
+    /// The fields of the create screen of an issue type, given by id. None if we may not create issues there.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn create_fields(&self, project: &str, issue_type_id: &str) -> Result<Vec<Field>, Error> {
+        let kind = self.kind().await?;
+        let path = ["issue", "createmeta", project, "issuetypes", issue_type_id];
+        let (mut fields, mut start) = (vec![], 0);
+        loop {
+            let request = Request::new("create_fields", Method::GET, kind, &path)
+                .query("startAt", start.to_string())
+                .query("maxResults", "200");
+            let page: wire::CreateFields = self.sender.call(request).await?.read()?;
+            let metas = page.fields.unwrap_or_default();
+            start += metas.len();
+            let end = metas.is_empty() || page.total.is_none_or(|total| start >= total);
+            fields.extend(metas.into_iter().filter_map(|meta| meta.field(None)));
+            if end {
+                return Ok(fields);
+            }
+        }
+    }
+}
+
+/// The one type that is meant.
+fn pick(types: Vec<wire::IssueType>, project: &str, wanted: &str) -> Result<Workflow, Error> {
+    let wanted = wanted.trim();
+    let name = |found: &wire::IssueType| words::line(&found.named.name);
+    let by = |is: &dyn Fn(&wire::IssueType) -> bool| -> Vec<usize> {
+        (0..types.len()).filter(|at| types.get(*at).is_some_and(is)).collect()
+    };
+    let mut meant = by(&|found| found.named.id == wanted);
+    if meant.is_empty() {
+        meant = by(&|found| name(found) == wanted);
+    }
+    if meant.is_empty() {
+        meant = by(&|found| name(found).to_lowercase() == wanted.to_lowercase());
+    }
+    if let [one] = meant.as_slice() {
+        let mut types = types;
+        let found = types.swap_remove(*one);
+        let mut other_types: Vec<String> = types.iter().map(name).collect();
+        other_types.sort();
+        let statuses = found.statuses.unwrap_or_default().into_iter().map(wire::Named::status).collect();
+        let issue_type_name = words::line(&found.named.name);
+        return Ok(Workflow { issue_type_id: found.named.id, issue_type_name, statuses, other_types });
+    }
+    let (what, mut candidates): (_, Vec<String>) = if meant.is_empty() {
+        (format!("issue type {wanted:?} in project {project}"), types.iter().map(name).collect())
+    } else {
+        let same = meant.iter().filter_map(|at| types.get(*at));
+        (
+            format!("single issue type {wanted:?} in project {project}, put an id there instead"),
+            same.map(|found| format!("{} ({})", name(found), found.named.id)).collect(),
+        )
+    };
+    candidates.sort();
+    Err(Error::NotFound { what, candidates })
+}

@@ -1,0 +1,74 @@
+//! PURE: a [`Doc`] that fits: Jira refuses a text of more than 32,767 characters.
+
+use super::words::CUT;
+use crate::ticket::{Block, Doc, Span};
+
+/// How long a text may be once it is rendered, in characters.
+const LONGEST: usize = 32_000;
+
+/// Renders the document, cut so that what `length` says of the result is at most 32,000.
+///
+/// Nobody says how Jira counts ADF, so it is its JSON that is measured.
+pub(super) fn fitting<T>(doc: &Doc, render: fn(&Doc) -> T, length: fn(&T) -> usize) -> T {
+    let mut rendered = render(doc);
+    let mut budget = LONGEST;
+    while length(&rendered) > LONGEST && budget > 0 {
+        budget = (budget * LONGEST / length(&rendered)).min(budget - budget / 20 - 1);
+        rendered = render(&cut(doc, budget));
+    }
+    rendered
+}
+
+/// The first `budget` characters, and a mark that says that there was more.
+fn cut(doc: &Doc, mut budget: usize) -> Doc {
+    let mut kept = vec![];
+    for block in &doc.0 {
+        // What a block costs beside its words, so that many empty ones end too.
+        budget = budget.saturating_sub(8);
+        if budget == 0 {
+            break;
+        }
+        kept.push(match block {
+            Block::Heading(text) => Block::Heading(take(text, &mut budget)),
+            Block::Paragraph(spans) => Block::Paragraph(cut_spans(spans, &mut budget)),
+            Block::Bullets(entries) => Block::Bullets(
+                entries
+                    .iter()
+                    .map_while(|spans| (budget > 0).then(|| cut_spans(spans, &mut budget)))
+                    .collect(),
+            ),
+            Block::Verbatim(text) => Block::Verbatim(take(text, &mut budget)),
+        });
+    }
+    kept.push(Block::Paragraph(vec![Span::Text(CUT.into())]));
+    Doc(kept)
+}
+
+fn cut_spans(spans: &[Span], budget: &mut usize) -> Vec<Span> {
+    let mut kept = vec![];
+    for span in spans {
+        *budget = budget.saturating_sub(2);
+        if *budget == 0 {
+            break;
+        }
+        kept.push(match span {
+            Span::Text(text) => Span::Text(take(text, budget)),
+            Span::Strong(text) => Span::Strong(take(text, budget)),
+            Span::Link { text, url } => {
+                *budget = budget.saturating_sub(url.chars().count());
+                if *budget == 0 {
+                    break;
+                }
+                Span::Link { text: take(text, budget), url: url.clone() }
+            }
+            Span::Break => Span::Break,
+        });
+    }
+    kept
+}
+
+fn take(text: &str, budget: &mut usize) -> String {
+    let kept: String = text.chars().take(*budget).collect();
+    *budget -= kept.chars().count();
+    kept
+}

@@ -1,0 +1,490 @@
+//! The client against a Jira of one function: what is sent, and what is made of each kind of answer.
+
+use std::sync::Mutex;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
+
+use super::*;
+use crate::gate::{Sighting, Status};
+
+/// A request as it arrived.
+#[derive(Clone, Debug)]
+struct Seen {
+    line: String,
+    headers: HeaderMap,
+    body: Value,
+}
+
+/// An answer: status, headers, body.
+type Reply = (u16, Vec<(&'static str, String)>, String);
+
+struct Site {
+    url: String,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    observed: Arc<Mutex<Vec<String>>>,
+}
+
+impl Site {
+    async fn new(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let seen = Arc::new(Mutex::new(vec![]));
+        let (answer, record) = (Arc::new(answer), Arc::clone(&seen));
+        let app = Router::new().fallback(move |request: Request| {
+            let (answer, record) = (Arc::clone(&answer), Arc::clone(&record));
+            async move {
+                let line = format!("{} {}", request.method(), request.uri());
+                let headers = request.headers().clone();
+                let bytes = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
+                let body = serde_json::from_slice(&bytes).unwrap_or_default();
+                record.lock().unwrap().push(Seen { line: line.clone(), headers, body });
+                let (status, headers, body) = answer(&line);
+                let mut response = Response::builder().status(StatusCode::from_u16(status).unwrap());
+                for (name, value) in headers {
+                    response = response.header(name, value);
+                }
+                response.body(Body::from(body)).unwrap()
+            }
+        });
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Self { url, seen, observed: Arc::default() }
+    }
+
+    fn settings(&self, kind: Option<Kind>) -> Settings {
+        let hundred = NonZeroU32::new(100).unwrap();
+        Settings {
+            url: self.url.clone(),
+            kind,
+            user: Some("bridge@example.com".into()),
+            token: Secret::value("s3cret-token").unwrap(),
+            ca_pem: None,
+            requests_per_second: hundred,
+            burst: hundred,
+            timeout: Duration::from_secs(5),
+        }
+    }
+
+    fn jira(&self, kind: Option<Kind>) -> Jira {
+        self.jira_with(self.settings(kind))
+    }
+
+    fn jira_with(&self, settings: Settings) -> Jira {
+        let observed = Arc::clone(&self.observed);
+        let observer: Observer = Arc::new(move |seen: &Observation| {
+            observed.lock().unwrap().push(format!("{} {}", seen.operation, seen.outcome));
+        });
+        Jira::new(settings, observer, Clock::manual(Millis(1_800_000_000_000))).unwrap()
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.seen.lock().unwrap().iter().map(|seen| seen.line.clone()).collect()
+    }
+}
+
+fn with(mut headers: Vec<(&'static str, String)>, status: u16, body: &Value) -> Reply {
+    headers.push(("content-type", "application/json;charset=UTF-8".into()));
+    (status, headers, body.to_string())
+}
+
+/// An answer of Cloud to our account.
+fn ours(status: u16, body: &Value) -> Reply {
+    with(vec![("x-aaccountid", "5b10".into())], status, body)
+}
+
+/// An answer that does not say for whom it is.
+fn bare(status: u16, body: &Value) -> Reply {
+    with(vec![], status, body)
+}
+
+fn myself() -> Value {
+    json!({"accountId": "5b10", "displayName": "Bridge", "accountType": "atlassian"})
+}
+
+fn no_such_issue() -> Value {
+    json!({"errorMessages": ["Issue does not exist or you do not have permission to see it."], "errors": {}})
+}
+
+fn issue() -> Value {
+    json!({"id": "10042", "key": "OPS-7",
+        "fields": {"status": {"id": "1", "name": "To Do"}, "project": {"key": "OPS"}, "issuetype": {"id": "10004"}},
+        "changelog": {"startAt": 0, "maxResults": 0, "total": 0, "histories": []}})
+}
+
+fn draft() -> Draft {
+    let (gate, project, issue_type) = (GateId("4f1c".into()), "OPS".into(), "10004".into());
+    let (summary, description) = ("Approve".into(), Doc::default());
+    Draft { gate, project, issue_type, summary, description, labels: vec![], fields: Map::new() }
+}
+
+async fn create(jira: &Jira) -> Result<Created, Error> {
+    let slot = jira.slot().await;
+    jira.create(slot, &draft()).await
+}
+
+#[tokio::test]
+async fn the_kind_is_asked_once_and_decides_the_paths() {
+    let site = Site::new(|line| match line {
+        "GET /jira/rest/api/2/serverInfo" => {
+            bare(200, &json!({"deploymentType": "Server", "version": "10.3", "baseUrl": "http://x"}))
+        }
+        _ => with(vec![("x-ausername", "bridge".into())], 200, &issue()),
+    })
+    .await;
+    let mut settings = site.settings(None);
+    settings.url.push_str("/jira/");
+    settings.user = None;
+    let jira = site.jira_with(settings);
+    for _ in 0..2 {
+        let Sighting::Issue { status, .. } = jira.look_closely("10042").await.unwrap() else {
+            panic!("missing")
+        };
+        assert_eq!(status, Status { id: "1".into(), name: "To Do".into() });
+    }
+    let read = "GET /jira/rest/api/2/issue/10042?fields=status%2Cproject%2Cissuetype&expand=changelog";
+    assert_eq!(site.lines(), ["GET /jira/rest/api/2/serverInfo", read, read]);
+    assert_eq!(jira.browse_url("OPS-7"), format!("{}/jira/browse/OPS-7", site.url));
+    let headers = site.seen.lock().unwrap()[1].headers.clone();
+    assert_eq!(headers["authorization"], "Bearer s3cret-token");
+    assert_eq!(headers["accept"], "application/json");
+    assert_eq!(headers["x-force-accept-language"], "true");
+    assert!(headers["user-agent"].to_str().unwrap().starts_with("flagger-jira-bridge/"));
+    assert_eq!(*site.observed.lock().unwrap(), ["server_info 200", "issue 200", "issue 200"]);
+    assert_eq!(jira.health().last_answer, Some(Millis(1_800_000_000_000)));
+}
+
+#[tokio::test]
+async fn a_create_is_sent_once_with_label_and_property() {
+    let site =
+        Site::new(|_| ours(201, &json!({"id": 10042, "key": "OPS-7", "self": "http://elsewhere"}))).await;
+    let created = create(&site.jira(Some(Kind::Cloud))).await.unwrap();
+    assert_eq!(created, Created { id: "10042".into(), key: "OPS-7".into() });
+    let seen = site.seen.lock().unwrap().clone();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].line, "POST /rest/api/3/issue");
+    assert_eq!(seen[0].headers["authorization"], "Basic YnJpZGdlQGV4YW1wbGUuY29tOnMzY3JldC10b2tlbg==");
+    assert_eq!(seen[0].body["fields"]["labels"], json!(["flagger-gate", "fjb-4f1c"]));
+    assert_eq!(seen[0].body["properties"][0]["value"], json!({"gate": "4f1c"}));
+    assert_eq!(seen[0].body["fields"]["description"]["type"], "doc");
+}
+
+#[tokio::test]
+async fn answers_that_are_not_jiras_are_refused_in_plain_words() {
+    let huge = format!("\"{}\"", "x".repeat(5 << 20));
+    let site = Site::new(move |line| match line {
+        "GET /rest/api/3/issue/1/comment" => ours(200, &json!({})),
+        line if line.contains("issue/1?") => {
+            (302, vec![("location", "https://sso.example.com/login?next=secret".into())], String::new())
+        }
+        line if line.contains("issue/2?") => {
+            let html = ("content-type", "text/html".to_owned());
+            (200, vec![html, ("x-aaccountid", "5b10".into())], "<html>Log in</html>".into())
+        }
+        line if line.contains("issue/3?") => (
+            200,
+            vec![("content-type", "application/json".into()), ("x-aaccountid", "5b10".into())],
+            huge.clone(),
+        ),
+        line if line.contains("issue/4?") => ours(200, &json!({"id": "4", "key": "OPS-4", "fields": {}})),
+        line if line.contains("issue/5?") => ours(200, &issue()),
+        _ => ours(500, &json!({"errorMessages": ["Internal\nerror"]})),
+    })
+    .await;
+    let jira = site.jira(Some(Kind::Cloud));
+    let mut errors = vec![];
+    for id in ["1", "2", "3", "4", "5", "6"] {
+        let error = jira.look_closely(id).await.unwrap_err();
+        assert_eq!((error.retry(), error.happened()), (Retry::Backoff, Happened::Maybe), "{error}");
+        errors.push(error.to_string().replace(&site.url["http://".len()..], "HOST"));
+    }
+    insta::assert_snapshot!(errors.join("\n"), @"
+    Jira at HOST redirects to https://sso.example.com: put the address that answers itself into jira.url
+    Jira's answer at HOST cannot be read: it is not JSON; is a log-in page in the way? (asked for: issue)
+    Jira's answer at HOST cannot be read: it is longer than 4 MiB
+    Jira's answer at HOST cannot be read: an issue without its status (asked for: issue)
+    Jira's answer at HOST cannot be read: it is about 10042, not 5 (asked for: issue)
+    Jira at HOST answered 500: Internal error
+    ");
+}
+
+#[tokio::test]
+async fn an_anonymous_answer_stops_everything_but_myself() {
+    let failed = || vec![("x-seraph-loginreason", "AUTHENTICATED_FAILED".to_owned())];
+    let site = Site::new(move |line| match line {
+        "GET /rest/api/3/myself" => with(failed(), 401, &json!({})),
+        "POST /rest/api/3/issue" => with(failed(), 201, &json!({"id": "1", "key": "OPS-1"})),
+        _ => with(failed(), 200, &json!({"issues": []})),
+    })
+    .await;
+    let jira = site.jira(Some(Kind::Cloud));
+    let error = jira.look(&["10042".into()]).await.unwrap_err();
+    assert!(matches!(error, Error::Unauthorized { .. }), "{error}");
+    assert_eq!(jira.health().refused.unwrap().0, Millis(1_800_000_000_000));
+    for _ in 0..5 {
+        let error = create(&jira).await.unwrap_err();
+        assert!(matches!(error, Error::Unauthorized { .. }), "{error}");
+        assert_eq!(error.happened(), Happened::No);
+    }
+    assert_eq!(site.lines(), ["POST /rest/api/3/issue/bulkfetch", "GET /rest/api/3/myself"]);
+    assert_eq!(jira.health().last_answer, None);
+
+    let error = create(&site.jira(Some(Kind::Cloud))).await.unwrap_err();
+    assert_eq!(error.happened(), Happened::Maybe, "a stranger may have opened it: {error}");
+}
+
+#[tokio::test]
+async fn a_refusal_that_is_only_about_one_thing_stays_one() {
+    let site = Site::new(|line| match line {
+        "GET /rest/api/3/myself" => ours(200, &myself()),
+        "POST /rest/api/3/issueLink" => bare(401, &json!({"errorMessages": ["No links for you"]})),
+        _ => ours(200, &issue()),
+    })
+    .await;
+    let jira = site.jira(Some(Kind::Cloud));
+    let error = jira.link("1", "2").await.unwrap_err();
+    assert_eq!((error.retry(), error.happened()), (Retry::Never, Happened::No));
+    let words = error.to_string();
+    assert!(words.ends_with("refused to link (401): No links for you"), "{words}");
+    assert_eq!(jira.health().refused, None);
+    assert!(jira.look_closely("10042").await.is_ok());
+    assert_eq!(site.lines().len(), 3);
+}
+
+#[tokio::test]
+async fn missing_is_believed_only_from_jira_and_only_when_it_knows_us() {
+    let known = Site::new(|line| match line {
+        "GET /rest/api/3/myself" => bare(200, &myself()),
+        line if line.contains("issue/2?") => (404, vec![("x-aaccountid", "5b10".into())], "not found".into()),
+        _ => bare(404, &no_such_issue()),
+    })
+    .await;
+    let jira = known.jira(Some(Kind::Cloud));
+    assert_eq!(jira.look_closely("1").await.unwrap(), Sighting::Missing);
+    assert_eq!(jira.look_closely("1").await.unwrap(), Sighting::Missing);
+    let myself_lines = known.lines().iter().filter(|line| line.ends_with("/myself")).count();
+    assert_eq!(myself_lines, 1, "a fresh /myself proves the next answer too");
+    let error = jira.look_closely("2").await.unwrap_err();
+    assert!(matches!(error, Error::Refused { status: 404, by: By::Somebody, .. }), "{error}");
+
+    let stranger = Site::new(|line| match line {
+        "GET /rest/api/3/myself" => bare(401, &json!({})),
+        _ => bare(404, &no_such_issue()),
+    })
+    .await;
+    let error = stranger.jira(Some(Kind::Cloud)).look_closely("1").await.unwrap_err();
+    assert!(matches!(error, Error::Unauthorized { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn retry_after_pauses_all_and_its_absence_only_one() {
+    let site = Site::new(|line| {
+        let mut reply = ours(429, &json!({}));
+        if line.contains("issue/2?") {
+            reply.1.push(("retry-after", "30".into()));
+        }
+        if line.contains("issue/3?") {
+            reply.1.push(("retry-after", "0".into()));
+        }
+        reply
+    })
+    .await;
+    let jira = site.jira(Some(Kind::Cloud));
+    for id in ["1", "3"] {
+        let error = jira.look_closely(id).await.unwrap_err();
+        assert!(matches!(error, Error::Throttled { retry_after: None, .. }), "{error}");
+        assert_eq!(jira.health().paused_until, None);
+    }
+    let slot = jira.slot().await;
+    let error = jira.look_closely("2").await.unwrap_err();
+    assert_eq!((error.retry(), error.happened()), (Retry::NotBefore(Duration::from_secs(30)), Happened::No));
+    let until = jira.health().paused_until.unwrap();
+    assert!(until > Millis(1_800_000_025_000) && until <= Millis(1_800_000_030_000), "{until:?}");
+    tokio::select! {
+        biased;
+        _ = jira.slot() => panic!("nobody may send now"),
+        () = std::future::ready(()) => {}
+    }
+    let error = jira.create(slot, &draft()).await.unwrap_err();
+    assert!(matches!(error, Error::Throttled { retry_after: Some(_), .. }), "{error}");
+    assert_eq!(error.happened(), Happened::No);
+    assert_eq!(site.lines().len(), 3);
+    assert_eq!(*site.observed.lock().unwrap(), ["issue 429"; 3]);
+}
+
+#[tokio::test]
+async fn a_cut_answer_may_have_happened_and_a_refused_connection_did_not() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let site = Site { url: format!("http://{address}"), seen: Arc::default(), observed: Arc::default() };
+    let jira = site.jira(Some(Kind::Cloud));
+    let server = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4096];
+        assert!(socket.read(&mut request).await.unwrap() > 0);
+        let head =
+            "HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{\"id\":";
+        socket.write_all(head.as_bytes()).await.unwrap();
+    });
+    let error = create(&jira).await.unwrap_err();
+    assert!(matches!(error, Error::NoAnswer { .. }), "{error}");
+    assert_eq!(error.happened(), Happened::Maybe);
+    server.await.unwrap();
+    let error = create(&jira).await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    assert_eq!(error.happened(), Happened::No);
+    assert!(!format!("{error} {error:?} {jira:?}").contains("s3cret"), "{error:?}");
+    assert_eq!(*site.observed.lock().unwrap(), ["create no_answer", "create unreachable"]);
+}
+
+#[tokio::test]
+async fn what_is_found_is_ours_by_creator_and_property() {
+    let site = Site::new(|line| {
+        let found = |id: &str, creator: &str, gate: &str| {
+            ours(
+                200,
+                &json!({"id": id, "key": format!("OPS-{id}"), "fields": {"creator": {"accountId": creator}},
+                "properties": {"flagger-jira-bridge": {"gate": gate}}}),
+            )
+        };
+        match line {
+            "POST /rest/api/3/search/jql" => ours(
+                200,
+                &json!({"issues": [{"id": "1"}, {"id": "2"}, {"id": "3"}, {"id": 4}], "isLast": true}),
+            ),
+            "GET /rest/api/3/myself" => ours(200, &myself()),
+            line if line.contains("issue/1?") => found("1", "5b10", "4f1c"),
+            line if line.contains("issue/2?") => found("2", "mia", "4f1c"),
+            line if line.contains("issue/3?") => found("3", "5b10", "other"),
+            _ => ours(404, &no_such_issue()),
+        }
+    })
+    .await;
+    let found = site.jira(Some(Kind::Cloud)).find(&GateId("4f1c".into())).await.unwrap();
+    let found: Vec<_> = found.into_iter().map(|found| (found.key, found.ownership)).collect();
+    let expected = [("OPS-1", Ownership::Ours), ("OPS-2", Ownership::Foreign), ("OPS-3", Ownership::Foreign)];
+    assert_eq!(found, expected.map(|(key, ownership)| (key.to_owned(), ownership)));
+    assert_eq!(site.seen.lock().unwrap()[0].body["jql"], "labels = \"fjb-4f1c\"");
+}
+
+#[tokio::test]
+async fn a_long_changelog_is_read_to_its_end() {
+    let entry = |id: usize| {
+        json!({"id": id, "author": {"accountId": "mia"}, "created": "2026-09-27T10:03:11.123+0200",
+            "items": [{"field": "status", "fieldId": "status", "from": "1", "to": "2"}]})
+    };
+    let site = Site::new(move |line| {
+        let page = |entries: std::ops::Range<usize>| {
+            ours(200, &json!({"total": 60, "values": entries.map(entry).collect::<Vec<_>>()}))
+        };
+        let mut long = issue();
+        long["changelog"] = json!({"total": 60, "histories": [entry(59)]});
+        let mut broken = issue();
+        (broken["id"], broken["fields"]["status"]) = (json!("7"), json!(null));
+        match line {
+            line if line.contains("changelog?startAt=0&") => page(0..50),
+            line if line.contains("changelog?startAt=50&") => page(50..60),
+            _ => ours(200, &json!({"issues": [broken, long], "issueErrors": []})),
+        }
+    })
+    .await;
+    let seen = site.jira(Some(Kind::Cloud)).look(&["10042".into(), "7".into(), "x".into()]).await.unwrap();
+    assert_eq!(seen.len(), 1, "the broken one is left out");
+    let Sighting::Issue { moves, .. } = &seen["10042"] else { panic!("missing") };
+    assert_eq!(moves.len(), 60);
+    let body = site.seen.lock().unwrap()[0].body.clone();
+    assert_eq!(
+        body,
+        json!({"issueIdsOrKeys": ["10042", "7"], "fields": ["status", "project", "issuetype"], "expand": ["changelog"]})
+    );
+}
+
+#[tokio::test]
+async fn a_comment_is_written_once() {
+    let written = Arc::new(Mutex::new(vec![]));
+    let store = Arc::clone(&written);
+    let site = Site::new(move |line| match line {
+        "GET /rest/api/2/myself" => {
+            with(vec![("x-ausername", "b".into())], 200, &json!({"name": "b", "key": "K1"}))
+        }
+        "POST /rest/api/2/issue/7/comment" => {
+            store.lock().unwrap().push(json!({"id": "2", "author": {"name": "b", "key": "K1"}}));
+            with(vec![("x-ausername", "b".into())], 201, &json!({"id": "2"}))
+        }
+        line if line.starts_with("GET /rest/api/2/comment/2/properties/flagger-jira-bridge") => {
+            let value = json!({"key": "flagger-jira-bridge", "value": {"tag": "end"}});
+            with(vec![("x-ausername", "b".into())], 200, &value)
+        }
+        _ => {
+            let mut comments = vec![json!({"id": "1", "author": {"name": "mia"}})];
+            comments.extend(store.lock().unwrap().clone());
+            let total = comments.len();
+            with(vec![("x-ausername", "b".into())], 200, &json!({"comments": comments, "total": total}))
+        }
+    })
+    .await;
+    let jira = site.jira(Some(Kind::DataCenter));
+    let text = Doc(vec![crate::ticket::Block::Paragraph(vec![crate::ticket::Span::Text("{done}".into())])]);
+    jira.comment("7", "end", &text).await.unwrap();
+    jira.comment("7", "end", &text).await.unwrap();
+    assert_eq!(written.lock().unwrap().len(), 1);
+    let posted =
+        site.seen.lock().unwrap().iter().find(|seen| seen.line.starts_with("POST")).unwrap().body.clone();
+    assert_eq!(posted["body"], "\\{done\\}");
+    assert_eq!(posted["properties"], json!([{"key": "flagger-jira-bridge", "value": {"tag": "end"}}]));
+}
+
+#[tokio::test]
+async fn a_workflow_is_known_by_type_and_its_absence_names_the_others() {
+    let site = Site::new(|line| match line {
+        "GET /rest/api/3/project/OPS/statuses" => ours(200, &json!([
+            {"id": "10004", "name": "Change", "statuses": [{"id": "1", "name": "To Do"}, {"id": 2, "name": "Approved"}]},
+            {"id": "10005", "name": "Bug", "statuses": []},
+        ])),
+        _ => ours(404, &json!({"errorMessages": ["No project could be found"]})),
+    })
+    .await;
+    let jira = site.jira(Some(Kind::Cloud));
+    for wanted in ["Change", "change", "10004"] {
+        let workflow = jira.workflow("OPS", wanted).await.unwrap();
+        assert_eq!((workflow.issue_type_id.as_str(), workflow.statuses.len()), ("10004", 2));
+        assert_eq!(workflow.other_types, ["Bug"]);
+    }
+    let words = [jira.workflow("OPS", "Chnage").await, jira.workflow("ops", "Change").await]
+        .map(|result| result.unwrap_err().to_string());
+    insta::assert_snapshot!(words.join("\n"), @r#"
+    Jira shows no issue type "Chnage" in project OPS; there is: Bug, Change
+    Jira shows no project "ops" to this account: is the key spelled with the right case, and may the account browse the project?
+    "#);
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused_at_once() {
+    let site = Site { url: "https://user:pw@jira".into(), seen: Arc::default(), observed: Arc::default() };
+    let mut words = vec![];
+    for (url, pem) in [
+        ("jira.example.com", None),
+        ("ftp://jira", None),
+        ("https://user:pw@jira", None),
+        ("https://jira", Some("no certificate")),
+    ] {
+        let ca_pem = pem.map(|pem: &str| pem.as_bytes().to_vec());
+        let settings = Settings { url: url.into(), ca_pem, ..site.settings(None) };
+        words.push(Jira::new(settings, unobserved(), Clock::System).unwrap_err().to_string());
+    }
+    insta::assert_snapshot!(words.join("\n"), @"
+    jira.url is no address: relative URL without a base
+    jira.url must begin with https:// and a host
+    jira.url must not hold credentials: use jira.user and jira.token_file
+    jira.ca_file holds no certificate in PEM
+    ");
+}

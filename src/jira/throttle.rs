@@ -1,0 +1,140 @@
+//! Every request to Jira takes its turn here.
+
+use std::{
+    num::NonZeroU32,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use governor::{
+    Quota, RateLimiter,
+    clock::Clock,
+    middleware::NoOpMiddleware,
+    state::{InMemoryState, NotKeyed},
+};
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// Tokio's clock for the limiter, so that a test that pauses one pauses both.
+#[derive(Clone, Debug, Default)]
+struct TokioClock;
+
+impl Clock for TokioClock {
+    type Instant = std::time::Instant;
+
+    fn now(&self) -> Self::Instant {
+        Instant::now().into_std()
+    }
+}
+
+type Bucket = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<std::time::Instant>>;
+
+/// One budget for all requests, given out in the order they asked, and one pause for all.
+pub(super) struct Throttle {
+    bucket: Bucket,
+    queue: tokio::sync::Mutex<()>,
+    paused_until: Mutex<Option<Instant>>,
+}
+
+impl Throttle {
+    /// `burst` at once, and `per_second` from then on.
+    pub(super) fn new(per_second: NonZeroU32, burst: NonZeroU32) -> Self {
+        let quota = Quota::per_second(per_second).allow_burst(burst);
+        Self {
+            bucket: RateLimiter::direct_with_clock(quota, TokioClock),
+            queue: tokio::sync::Mutex::default(),
+            paused_until: Mutex::default(),
+        }
+    }
+
+    /// Waits for a turn; returns how long that took. One that gives up waiting takes nobody's place.
+    pub(super) async fn turn(&self) -> Duration {
+        let asked = Instant::now();
+        let _first_come = self.queue.lock().await;
+        loop {
+            let resume = *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(resume) = resume
+                && Instant::now() < resume
+            {
+                sleep_until(resume).await;
+            } else if let Err(full) = self.bucket.check() {
+                sleep(full.wait_time_from(TokioClock.now())).await;
+            } else {
+                return asked.elapsed();
+            }
+        }
+    }
+
+    /// Jira said `Retry-After`: nobody sends before then. The pause that ends later wins.
+    pub(super) fn pause(&self, retry_after: Duration) {
+        let end = Instant::now() + retry_after;
+        let mut until = self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *until = Some(until.map_or(end, |until| until.max(end)));
+    }
+
+    /// How much of the pause is left, if there is one.
+    pub(super) fn paused(&self) -> Option<Duration> {
+        let until = *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.map(|until| until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn throttle(per_second: u32, burst: u32) -> Throttle {
+        Throttle::new(NonZeroU32::new(per_second).unwrap(), NonZeroU32::new(burst).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_goes_at_once_and_the_rest_at_the_rate() {
+        let (throttle, start) = (throttle(5, 10), Instant::now());
+        for _ in 0..10 {
+            assert_eq!(throttle.turn().await, Duration::ZERO);
+        }
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        for _ in 0..10 {
+            throttle.turn().await;
+        }
+        let took = start.elapsed();
+        assert!((Duration::from_secs(2)..Duration::from_millis(2020)).contains(&took), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_holds_those_who_wait_already_and_keeps_their_order() {
+        let (throttle, start) = (Arc::new(throttle(1, 1)), Instant::now());
+        throttle.turn().await;
+        let waiting: Vec<_> = (0..3)
+            .map(|_| {
+                let throttle = Arc::clone(&throttle);
+                tokio::spawn(async move {
+                    throttle.turn().await;
+                    start.elapsed()
+                })
+            })
+            .collect();
+        sleep(Duration::from_millis(500)).await;
+        throttle.pause(Duration::from_secs(30));
+        throttle.pause(Duration::from_secs(3));
+        assert_eq!(throttle.paused(), Some(Duration::from_secs(30)));
+        let mut at = vec![];
+        for one in waiting {
+            at.push(one.await.unwrap());
+        }
+        assert!(at[0] >= Duration::from_millis(30_500), "{at:?}");
+        assert!(at.is_sorted(), "{at:?}");
+        assert!(at[2] - at[0] >= Duration::from_millis(1995), "{at:?}");
+        assert_eq!(throttle.paused(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_gives_up_waiting_costs_no_turn() {
+        let (throttle, start) = (throttle(1, 1), Instant::now());
+        throttle.turn().await;
+        assert!(tokio::time::timeout(Duration::from_millis(10), throttle.turn()).await.is_err());
+        throttle.turn().await;
+        assert!(start.elapsed() <= Duration::from_millis(1010), "{:?}", start.elapsed());
+    }
+}
