@@ -1,1 +1,3 @@
+//! The bridge from outside: over HTTP, against the fake Jira.
 
+mod openapi;

@@ -1,0 +1,3 @@
+//! The world around the bridge, in memory, for the `demo` command and for the tests.
+
+pub mod fake_jira;

@@ -1,0 +1,154 @@
+//! How tests set this Jira up, and make it misbehave.
+
+use std::time::Duration;
+
+use super::{
+    FakeJira,
+    faults::{Fault, Planned, Times},
+    model::{Field, Person, Workflow},
+    route::Operation,
+    state::{Group, IssueType, Project, Role},
+    webhook::Hook,
+};
+
+impl FakeJira {
+    /// The base URL; the right one only once it serves.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        self.lock().base.clone()
+    }
+
+    /// Makes another token (Cloud), or personal access token (Data Center), the right one.
+    pub fn set_token(&self, token: &str) {
+        token.clone_into(&mut self.lock().token);
+    }
+
+    /// Sets the workflow of an issue type (by name) in a project. Nothing happens if there is no such type.
+    pub fn set_workflow(&self, project: &str, issue_type: &str, workflow: Workflow) {
+        self.with_type(project, issue_type, |kind| kind.workflow = workflow);
+    }
+
+    /// Sets the create screen of an issue type (by name) in a project. Nothing happens if there is no such type.
+    pub fn set_create_screen(&self, project: &str, issue_type: &str, screen: Vec<Field>) {
+        self.with_type(project, issue_type, |kind| kind.screen = screen);
+    }
+
+    /// Puts one more field on a create screen, or replaces the one of the same id.
+    pub fn add_create_field(&self, project: &str, issue_type: &str, field: Field) {
+        self.with_type(project, issue_type, |kind| {
+            kind.screen.retain(|f| f.id != field.id);
+            kind.screen.push(field);
+        });
+    }
+
+    /// Takes a field off a create screen.
+    pub fn remove_create_field(&self, project: &str, issue_type: &str, field: &str) {
+        self.with_type(project, issue_type, |kind| kind.screen.retain(|f| f.id != field));
+    }
+
+    fn with_type(&self, project: &str, issue_type: &str, change: impl FnOnce(&mut IssueType)) {
+        self.with_project(project, |p| {
+            if let Some(kind) = p.types.iter_mut().find(|t| t.name == issue_type) {
+                change(kind);
+            }
+        });
+    }
+
+    fn with_project(&self, project: &str, change: impl FnOnce(&mut Project)) {
+        if let Some(project) = self.lock().projects.iter_mut().find(|p| p.key == project) {
+            change(project);
+        }
+    }
+
+    /// Adds an account, or replaces the one with the same account id.
+    pub fn add_user(&self, person: Person) {
+        let mut state = self.lock();
+        state.people.retain(|p| p.account_id != person.account_id);
+        state.people.push(person);
+    }
+
+    /// Adds a group of these accounts (ids or user names), or replaces it.
+    pub fn add_group(&self, name: &str, members: &[&str]) {
+        let mut state = self.lock();
+        let members = members.iter().filter_map(|m| state.person(m)).map(|p| p.account_id.clone()).collect();
+        state.groups.retain(|g| g.name != name);
+        let id = format!("952d12c3-5b5b-4d04-bb32-{:012x}", state.id());
+        state.groups.push(Group { name: name.to_owned(), id, members });
+    }
+
+    /// Adds accounts (ids or user names) and groups to a role of a project; makes the role if there is none.
+    pub fn add_to_role(&self, project: &str, role: &str, people: &[&str], groups: &[&str]) {
+        let (id, people) = {
+            let mut state = self.lock();
+            let ids: Vec<String> =
+                people.iter().filter_map(|m| state.person(m)).map(|p| p.account_id.clone()).collect();
+            (state.id(), ids)
+        };
+        let groups = groups.iter().map(|g| (*g).to_owned());
+        self.with_project(project, |p| match p.roles.iter_mut().find(|r| r.name == role) {
+            Some(role) => {
+                role.people.extend(people);
+                role.groups.extend(groups);
+            }
+            None => p.roles.push(Role { id, name: role.to_owned(), people, groups: groups.collect() }),
+        });
+    }
+
+    /// Takes permissions such as `TRANSITION_ISSUES` from the bridge's account in a project; all others it has.
+    pub fn revoke(&self, project: &str, permissions: &[&str]) {
+        self.with_project(project, |p| p.revoked = permissions.iter().map(|x| (*x).to_owned()).collect());
+    }
+
+    /// Lets anybody read a project without logging in.
+    pub fn set_public(&self, project: &str, public: bool) {
+        self.with_project(project, |p| p.public = public);
+    }
+
+    /// Makes the language of the bridge's account German: statuses and issue types are translated, unless the caller sends
+    /// `X-Force-Accept-Language: true` and `Accept-Language: en`.
+    pub fn set_translated(&self, translated: bool) {
+        self.lock().translated = translated;
+    }
+
+    /// From now on search does not see issues younger than this; reads by id do.
+    pub fn set_index_lag(&self, lag: Duration) {
+        self.lock().index_lag = lag;
+    }
+
+    /// How many milliseconds the `Date` header is ahead of the clock; less than zero: behind.
+    pub fn set_date_skew(&self, millis: i64) {
+        self.lock().date_skew = millis;
+    }
+
+    /// Makes every page at most this long, so that callers must ask for the next.
+    pub fn set_page_size(&self, entries: usize) {
+        self.lock().page_size = entries.max(1);
+    }
+
+    /// From now on posts every change of an issue to this address: signed with the secret, or with a bearer token, or both.
+    pub fn webhook(&self, url: &str, secret: Option<&str>, bearer: Option<&str>) {
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build();
+        let Ok(client) = client else { return };
+        self.lock().hooks.push(Hook {
+            url: url.to_owned(),
+            secret: secret.map(str::to_owned),
+            bearer: bearer.map(str::to_owned),
+            client,
+        });
+    }
+
+    /// Forgets all webhooks.
+    pub fn clear_webhooks(&self) {
+        self.lock().hooks.clear();
+    }
+
+    /// Plans a fault for requests of an operation. What was planned first happens first.
+    pub fn fault(&self, on: Operation, fault: Fault, times: Times) {
+        self.lock().faults.push(Planned::new(on, fault, times));
+    }
+
+    /// Forgets all planned faults.
+    pub fn clear_faults(&self) {
+        self.lock().faults.clear();
+    }
+}

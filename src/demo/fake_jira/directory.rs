@@ -1,0 +1,172 @@
+//! People, groups and roles.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    answer::{Answer, Reply},
+    auth,
+    call::Call,
+    model::{Flavour, Person},
+    render,
+    state::{Group, State},
+};
+
+fn known(call: &Call) -> Result<(), Answer> {
+    if call.who.is_some() { Ok(()) } else { Err(auth::unauthorized()) }
+}
+
+/// `GET user`
+pub(super) fn user(state: &State, call: &Call) -> Reply {
+    known(call)?;
+    let found = match state.flavour {
+        Flavour::Cloud => {
+            let id = call.query("accountId");
+            let id = id.ok_or_else(|| Answer::wrong("The accountId query parameter is required."))?;
+            state.people.iter().find(|p| p.account_id == id)
+        }
+        Flavour::DataCenter => {
+            let name = call.query("username");
+            let name = name.ok_or_else(|| {
+                Answer::wrong("Either the 'username' or the 'key' query parameters need to be provided")
+            })?;
+            state.people.iter().find(|p| p.name == name)
+        }
+    };
+    found
+        .map(|p| Answer::ok(render::user(state, p)))
+        .ok_or_else(|| Answer::refused(404, "The user does not exist."))
+}
+
+/// `GET user/search`: by the beginning of a name or e-mail address; `query` on Cloud, `username` on Data Center.
+pub(super) fn search(state: &State, call: &Call) -> Reply {
+    known(call)?;
+    let parameter = match state.flavour {
+        Flavour::Cloud => "query",
+        Flavour::DataCenter => "username",
+    };
+    let wanted = call.query(parameter).filter(|q| !q.is_empty());
+    let wanted =
+        wanted.ok_or_else(|| Answer::wrong(format!("The {parameter} query parameter was not provided.")))?;
+    let wanted = wanted.to_lowercase();
+    let fits = |p: &&Person| {
+        let name = state.flavour == Flavour::DataCenter && p.name.to_lowercase().starts_with(&wanted);
+        let words = p.display.to_lowercase();
+        p.active
+            && (name
+                || p.email.to_lowercase().starts_with(&wanted)
+                || words.starts_with(&wanted)
+                || words.split(' ').any(|w| w.starts_with(&wanted)))
+    };
+    let start = call.number("startAt", 0)?;
+    let most = call.number("maxResults", 50)?.min(1000);
+    let found = state.people.iter().filter(fits).skip(start).take(most);
+    Ok(Answer::ok(Value::Array(found.map(|p| render::user(state, p)).collect())))
+}
+
+fn group_json(state: &State, group: &Group) -> Value {
+    match state.flavour {
+        Flavour::Cloud => json!({ "name": group.name, "groupId": group.id }),
+        Flavour::DataCenter => json!({ "name": group.name }),
+    }
+}
+
+/// `GET group/member`
+pub(super) fn members(state: &State, call: &Call) -> Reply {
+    known(call)?;
+    let (name, id) = (call.query("groupname"), call.query("groupId"));
+    if name.is_none() && id.is_none() {
+        return Err(Answer::wrong("'groupname' or 'groupId' is required."));
+    }
+    let group = state.groups.iter().find(|g| Some(g.name.as_str()) == name || Some(g.id.as_str()) == id);
+    let group = group.ok_or_else(|| {
+        Answer::refused(404, format!("The group named '{}' does not exist.", name.or(id).unwrap_or_default()))
+    })?;
+    let start = call.number("startAt", 0)?;
+    let most = call.number("maxResults", 50)?.min(50).min(state.page_size);
+    let inactive = call.query("includeInactiveUsers") == Some("true");
+    let all: Vec<&Person> =
+        group.members.iter().filter_map(|m| state.person(m)).filter(|p| inactive || p.active).collect();
+    let values: Vec<Value> = all.iter().skip(start).take(most).map(|p| render::user(state, p)).collect();
+    let last = start + values.len() >= all.len();
+    Ok(Answer::ok(json!({
+        "self": format!("{}/group/member?groupname={}", render::api(state), group.name),
+        "startAt": start, "maxResults": most, "total": all.len(), "isLast": last, "values": values,
+    })))
+}
+
+/// `GET group/bulk`: by names or ids; all of them if none is given.
+pub(super) fn groups(state: &State, call: &Call) -> Reply {
+    known(call)?;
+    let named: Vec<&str> = call
+        .query
+        .iter()
+        .filter(|(n, _)| n == "groupName" || n == "groupId")
+        .map(|(_, v)| v.as_str())
+        .collect();
+    let fits =
+        |g: &&Group| named.is_empty() || named.contains(&g.name.as_str()) || named.contains(&g.id.as_str());
+    let values: Vec<Value> = state.groups.iter().filter(fits).map(|g| group_json(state, g)).collect();
+    let total = values.len();
+    Ok(Answer::ok(
+        json!({ "startAt": 0, "maxResults": 50, "total": total, "isLast": true, "values": values }),
+    ))
+}
+
+/// `GET groups/picker`: by a part of the name.
+pub(super) fn pick_groups(state: &State, call: &Call) -> Reply {
+    known(call)?;
+    let wanted = call.query("query").unwrap_or_default().to_lowercase();
+    let found = state.groups.iter().filter(|g| g.name.to_lowercase().contains(&wanted));
+    let groups: Vec<Value> = found.map(|g| group_json(state, g)).collect();
+    let total = groups.len();
+    Ok(Answer::ok(
+        json!({ "header": format!("Showing {total} of {total} matching groups"), "total": total, "groups": groups }),
+    ))
+}
+
+fn browsable<'a>(state: &'a State, call: &Call, key: &str) -> Result<&'a super::state::Project, Answer> {
+    let project = state.project(key).filter(|p| state.may(call.who, &p.key, "BROWSE_PROJECTS"));
+    project.ok_or_else(|| Answer::refused(404, format!("No project could be found with key '{key}'.")))
+}
+
+/// `GET project/{key}/role`: names and addresses.
+pub(super) fn roles(state: &State, call: &Call, key: &str) -> Reply {
+    known(call)?;
+    let project = browsable(state, call, key)?;
+    let at = format!("{}/project/{}/role", render::api(state), project.id);
+    let roles: Map<String, Value> =
+        project.roles.iter().map(|r| (r.name.clone(), json!(format!("{at}/{}", r.id)))).collect();
+    Ok(Answer::ok(Value::Object(roles)))
+}
+
+/// `GET project/{key}/role/{id}`
+pub(super) fn role(state: &State, call: &Call, key: &str, id: &str) -> Reply {
+    known(call)?;
+    let project = browsable(state, call, key)?;
+    let role = project.roles.iter().find(|r| r.id.to_string() == id);
+    let role =
+        role.ok_or_else(|| Answer::refused(404, format!("Can not retrieve a role actor for role {id}.")))?;
+    let people = role.people.iter().filter_map(|p| state.person(p)).map(|p| match state.flavour {
+        Flavour::Cloud => json!({
+            "id": 10_240, "displayName": p.display, "type": "atlassian-user-role-actor",
+            "actorUser": { "accountId": p.account_id },
+        }),
+        Flavour::DataCenter => json!({
+            "id": 10_240, "displayName": p.display, "type": "atlassian-user-role-actor", "name": p.name,
+        }),
+    });
+    let groups = role.groups.iter().filter_map(|g| state.groups.iter().find(|x| x.name == *g)).map(|g| {
+        let mut actor = json!({
+            "id": 10_241, "displayName": g.name, "type": "atlassian-group-role-actor", "name": g.name,
+        });
+        if state.flavour == Flavour::Cloud {
+            actor["actorGroup"] = json!({ "name": g.name, "displayName": g.name, "groupId": g.id });
+        }
+        actor
+    });
+    let actors: Vec<Value> = people.chain(groups).collect();
+    let at = format!("{}/project/{}/role/{}", render::api(state), project.id, role.id);
+    Ok(Answer::ok(
+        json!({ "self": at, "id": role.id, "name": role.name, "description": "", "actors": actors }),
+    ))
+}

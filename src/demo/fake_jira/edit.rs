@@ -1,0 +1,171 @@
+//! Editing issues and their properties.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    answer::{Answer, Problems, Reply},
+    call::Call,
+    check, issues,
+    model::{Change, Field, Flavour, Shape},
+    state::{Issue, State},
+};
+
+/// `PUT issue/{id}`
+pub(super) fn edit(state: &mut State, call: &Call, id_or_key: &str) -> Reply {
+    let body = call.object()?;
+    check::known_keys(body, &["fields", "update", "properties", "historyMetadata", "transition"])?;
+    if call.query("notifyUsers") == Some("false") {
+        let said = "To discard the user notification either admin or project admin permissions are required.";
+        return Err(Answer::refused(403, said).blame("notifyUsers=false"));
+    }
+    let issue = state.visible(call.who, id_or_key).ok_or_else(Answer::no_issue)?.clone();
+    if !state.may(call.who, &issue.project, "EDIT_ISSUES") {
+        return Err(Answer::refused(403, "You do not have permission to edit issues in this project."));
+    }
+    let properties = check::properties(body.get("properties"))?;
+    let fields = body.get("fields").and_then(Value::as_object).cloned().unwrap_or_default();
+    let update = body.get("update").and_then(Value::as_object).cloned().unwrap_or_default();
+    if let Some(both) = update.keys().find(|k| fields.contains_key(*k)) {
+        return Err(Answer::wrong(format!("Field '{both}' cannot be in both fields and update.")));
+    }
+    let screen = screen(state, &issue);
+    check_fields(state, &screen, &fields)?;
+    let mut labels = issue.labels.clone();
+    if fields.contains_key("labels") {
+        labels = issues::labels(fields.get("labels"));
+    }
+    for (field, operations) in &update {
+        if field != "labels" {
+            return Err(Answer::wrong(format!("update.{field}: not served by this Jira.")));
+        }
+        apply(&mut labels, operations)?;
+    }
+    let mut changes = change_fields(state, issue.id, &screen, &fields);
+    changes.extend(state.set_labels(issue.id, labels));
+    if let Some(issue) = state.issues.get_mut(&issue.id) {
+        issue.properties.extend(properties);
+    }
+    state.record(issue.id, call.who, changes);
+    Ok(Answer::empty(204))
+}
+
+/// What can be edited. Cloud does not look at screens here.
+fn screen(state: &State, issue: &Issue) -> Vec<Field> {
+    let mut screen =
+        state.issue_type(&issue.project, &issue.kind).map_or_else(Vec::new, |t| t.screen.clone());
+    if state.flavour == Flavour::Cloud {
+        let always = [
+            Field::optional("labels", "Labels", Shape::Labels),
+            Field::optional("description", "Description", Shape::Paragraph),
+        ];
+        screen.extend(always);
+    }
+    screen
+}
+
+fn check_fields(state: &State, screen: &[Field], fields: &Map<String, Value>) -> Result<(), Answer> {
+    let mut problems = Problems::default();
+    for (name, value) in fields {
+        match screen.iter().find(|f| f.id == *name) {
+            Some(field) => check::value(state, field, value, &mut problems),
+            None => check::off_screen(&mut problems, name),
+        }
+    }
+    problems.settle()
+}
+
+/// Sets fields other than labels; returns what changed.
+pub(super) fn change_fields(
+    state: &mut State,
+    id: u64,
+    screen: &[Field],
+    fields: &Map<String, Value>,
+) -> Vec<Change> {
+    let Some(issue) = state.issues.get_mut(&id) else { return Vec::new() };
+    let mut changes = Vec::new();
+    let mut changed = |field: &str, from: String, to: String| {
+        if from != to {
+            let (from_string, to_string) = (Some(from), Some(to));
+            changes.push(Change { field: field.into(), from_string, to_string, ..Change::default() });
+        }
+    };
+    if let Some(summary) = fields.get("summary").and_then(Value::as_str) {
+        let before = std::mem::replace(&mut issue.summary, summary.to_owned());
+        changed("summary", before, summary.to_owned());
+    }
+    if let Some(description) = fields.get("description") {
+        let before = std::mem::replace(&mut issue.description, description.clone());
+        changed("description", super::text(&before), super::text(description));
+    }
+    for (name, value) in issues::others(screen, fields) {
+        let before = issue.fields.insert(name.clone(), value.clone()).unwrap_or_default();
+        changed(&name, before.to_string(), value.to_string());
+    }
+    changes
+}
+
+/// Applies `add`, `remove` and `set` to labels.
+fn apply(labels: &mut Vec<String>, operations: &Value) -> Result<(), Answer> {
+    let wrong = |why: String| Answer::field(400, "labels", why.clone()).blame(format!("labels: {why}"));
+    let operations = operations.as_array().ok_or_else(|| wrong("must be an array of operations".into()))?;
+    for operation in operations {
+        let Some((verb, value)) =
+            operation.as_object().filter(|o| o.len() == 1).and_then(|o| o.iter().next())
+        else {
+            return Err(wrong("an operation has exactly one verb".into()));
+        };
+        match verb.as_str() {
+            "add" => {
+                let label = check::check_label(value).map_err(wrong)?;
+                if !labels.iter().any(|l| l == label) {
+                    labels.push(label.to_owned());
+                }
+            }
+            "remove" => {
+                let label = check::check_label(value).map_err(wrong)?;
+                labels.retain(|l| l != label);
+            }
+            "set" => {
+                for label in value.as_array().into_iter().flatten() {
+                    check::check_label(label).map_err(wrong)?;
+                }
+                *labels = issues::labels(Some(value));
+            }
+            _ => return Err(wrong(format!("unknown verb {verb:?}"))),
+        }
+    }
+    Ok(())
+}
+
+/// `GET issue/{id}/properties`
+pub(super) fn property_keys(state: &State, call: &Call, id_or_key: &str) -> Reply {
+    let issue = state.visible(call.who, id_or_key).ok_or_else(Answer::no_issue)?;
+    let at = format!("{}/issue/{}/properties", super::render::api(state), issue.id);
+    let keys: Vec<Value> =
+        issue.properties.keys().map(|k| json!({ "key": k, "self": format!("{at}/{k}") })).collect();
+    Ok(Answer::ok(json!({ "keys": keys })))
+}
+
+/// `GET issue/{id}/properties/{key}`
+pub(super) fn get_property(state: &State, call: &Call, id_or_key: &str, key: &str) -> Reply {
+    let issue = state.visible(call.who, id_or_key).ok_or_else(Answer::no_issue)?;
+    let value = issue.properties.get(key);
+    let value = value.ok_or_else(|| Answer::refused(404, format!("The property {key} does not exist.")))?;
+    Ok(Answer::ok(json!({ "key": key, "value": value })))
+}
+
+/// `PUT issue/{id}/properties/{key}`
+pub(super) fn set_property(state: &mut State, call: &Call, id_or_key: &str, key: &str) -> Reply {
+    let issue = state.visible(call.who, id_or_key).ok_or_else(Answer::no_issue)?;
+    if !state.may(call.who, &issue.project, "EDIT_ISSUES") {
+        return Err(Answer::refused(403, "You do not have permission to edit issues in this project."));
+    }
+    let id = issue.id;
+    let value = call.json.clone().unwrap_or_default();
+    if call.raw.len() > 32_768 {
+        return Err(Answer::wrong("The property value is too long: the limit is 32768 characters."));
+    }
+    check::property_value(key, &value)?;
+    let before = state.issues.get_mut(&id).and_then(|issue| issue.properties.insert(key.to_owned(), value));
+    Ok(Answer::empty(if before.is_some() { 200 } else { 201 }))
+}

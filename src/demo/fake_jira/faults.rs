@@ -1,0 +1,141 @@
+//! What can go wrong between a caller and Jira, on request.
+
+use std::time::Duration;
+
+use super::{
+    answer::{Answer, Content},
+    route::Operation,
+};
+
+/// Something that goes wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Jira does it, and the connection ends without an answer.
+    LostAnswer,
+    /// The connection ends without an answer, and nothing was done.
+    Dropped,
+    /// Jira does it, and the connection ends in the middle of the body.
+    Cut,
+    /// Jira does it, but something on the way answers with this status and an HTML page.
+    ActedBut(u16),
+    /// Jira does it and answers this much later.
+    Slow(Duration),
+    /// Nothing is done; this is answered.
+    Status {
+        /// The HTTP status.
+        code: u16,
+        /// The header `Retry-After`.
+        retry_after: Option<String>,
+        /// The body; JSON if it looks like it.
+        body: String,
+    },
+    /// Nothing is done; 429.
+    TooMany {
+        /// The header `Retry-After`; Jira does not always send it.
+        retry_after: Option<String>,
+    },
+    /// A login page as 200, as single sign-on proxies send it.
+    Html,
+    /// The credentials count as failed and the request runs as anonymous, with `X-Seraph-LoginReason: AUTHENTICATED_FAILED`.
+    Anonymous,
+    /// 401.
+    Unauthorized,
+    /// 403: somebody must solve a CAPTCHA first; the credentials were not even looked at.
+    Captcha,
+    /// 200 without a body, and `X-Seraph-LoginReason: AUTHENTICATED_FAILED`.
+    Empty,
+    /// 200 with JSON of another shape than expected; nothing is done.
+    WrongJson,
+    /// 200 with the beginning of a JSON text and a right `Content-Length`; nothing is done.
+    BrokenJson,
+    /// 302 to a login page.
+    Redirect,
+}
+
+/// How often a fault happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Times {
+    /// The next request only.
+    Once,
+    /// This many requests.
+    Next(u32),
+    /// Until [`super::FakeJira::clear_faults`].
+    Always,
+}
+
+pub(super) struct Planned {
+    on: Operation,
+    fault: Fault,
+    /// How often it still happens; none: always.
+    left: Option<u32>,
+}
+
+impl Planned {
+    pub(super) fn new(on: Operation, fault: Fault, times: Times) -> Self {
+        let left = match times {
+            Times::Once => Some(1),
+            Times::Next(n) => Some(n),
+            Times::Always => None,
+        };
+        Self { on, fault, left }
+    }
+}
+
+/// The fault for this operation, if one is planned; the one planned first comes first.
+pub(super) fn take(planned: &mut Vec<Planned>, operation: Operation) -> Option<Fault> {
+    planned.retain(|p| p.left != Some(0));
+    let next = planned.iter_mut().find(|p| p.on == Operation::Any || p.on == operation)?;
+    if let Some(left) = &mut next.left {
+        *left -= 1;
+    }
+    Some(next.fault.clone())
+}
+
+const PAGE: &str = "<!doctype html><title>Log in</title><form><input name=\"os_username\"></form>";
+const HTML: &str = "text/html;charset=UTF-8";
+
+/// The answer of a fault that keeps Jira from doing anything; none if Jira still acts.
+pub(super) fn instead(fault: &Fault) -> Option<Answer> {
+    let answer = match fault {
+        Fault::LostAnswer
+        | Fault::Cut
+        | Fault::ActedBut(_)
+        | Fault::Slow(_)
+        | Fault::Anonymous
+        | Fault::Dropped => {
+            return None;
+        }
+        Fault::Status { code, retry_after, body } => {
+            let media = if body.starts_with(['{', '[']) { "application/json;charset=UTF-8" } else { HTML };
+            retry(Answer::text(*code, media, body.clone()), retry_after.as_ref())
+        }
+        Fault::TooMany { retry_after } => {
+            let answer = Answer::text(429, "text/plain", "Rate limit exceeded");
+            retry(answer, retry_after.as_ref()).with("X-RateLimit-Remaining", "0")
+        }
+        Fault::Html => Answer::text(200, HTML, PAGE),
+        Fault::Unauthorized => super::auth::unauthorized(),
+        Fault::Captcha => Answer::text(403, HTML, PAGE)
+            .with("X-Authentication-Denied-Reason", "CAPTCHA_CHALLENGE; login-url=http://127.0.0.1/login.jsp")
+            .with("X-Seraph-LoginReason", "AUTHENTICATION_DENIED"),
+        Fault::Empty => Answer::new(200, Content::Empty).with("X-Seraph-LoginReason", "AUTHENTICATED_FAILED"),
+        Fault::WrongJson => Answer::ok(serde_json::json!({ "unexpected": [1, 2, 3] })),
+        Fault::BrokenJson => {
+            Answer::text(200, "application/json;charset=UTF-8", "{\"id\":\"10042\",\"key\":")
+        }
+        Fault::Redirect => Answer::empty(302).with("Location", "/login.jsp"),
+    };
+    Some(answer)
+}
+
+/// The answer of something on the way that gave up on Jira, although Jira did it.
+pub(super) fn gateway(status: u16) -> Answer {
+    Answer::text(status, HTML, "<html><body><h1>Gateway error</h1></body></html>")
+}
+
+fn retry(answer: Answer, after: Option<&String>) -> Answer {
+    match after {
+        Some(after) => answer.with("Retry-After", after.clone()),
+        None => answer,
+    }
+}

@@ -1,0 +1,161 @@
+//! Links between issues, and to things outside Jira.
+
+use serde_json::{Value, json};
+
+use super::{
+    answer::{Answer, Reply},
+    call::Call,
+    check,
+    model::{Change, Flavour, Link},
+    render,
+    state::{Issue, State},
+};
+
+/// Name, inward and outward words of every link type.
+const TYPES: &[(&str, &str, &str, &str)] = &[
+    ("10000", "Blocks", "is blocked by", "blocks"),
+    ("10001", "Cloners", "is cloned by", "clones"),
+    ("10002", "Duplicate", "is duplicated by", "duplicates"),
+    ("10003", "Relates", "relates to", "relates to"),
+];
+
+fn link_type(state: &State, (id, name, inward, outward): (&str, &str, &str, &str)) -> Value {
+    let at = format!("{}/issueLinkType/{id}", render::api(state));
+    json!({ "id": id, "name": name, "inward": inward, "outward": outward, "self": at })
+}
+
+/// `GET issueLinkType`
+pub(super) fn types(state: &State) -> Answer {
+    let types: Vec<Value> = TYPES.iter().map(|t| link_type(state, *t)).collect();
+    Answer::ok(json!({ "issueLinkTypes": types }))
+}
+
+/// `POST issueLink`: the same link twice is one link. What may not be seen is a 404 here.
+pub(super) fn link(state: &mut State, call: &Call) -> Reply {
+    let body = call.object()?;
+    check::known_keys(body, &["type", "inwardIssue", "outwardIssue", "comment"])?;
+    let side = |name: &str| {
+        let given = body.get(name).and_then(Value::as_object);
+        let given = given.ok_or_else(|| Answer::wrong(format!("{name}: is required.")))?;
+        check::known_keys(given, &["id", "key"])?;
+        let named = given.get("id").or_else(|| given.get("key")).and_then(Value::as_str);
+        named.ok_or_else(|| Answer::wrong(format!("{name}: an id or a key is required.")))
+    };
+    let (inward, outward) = (side("inwardIssue")?, side("outwardIssue")?);
+    let kind = body.get("type").and_then(|t| t.get("name").or_else(|| t.get("id"))).and_then(Value::as_str);
+    let kind = kind.ok_or_else(|| Answer::wrong("type: a name or an id is required."))?;
+    let found = TYPES.iter().find(|t| t.1 == kind || t.0 == kind);
+    let kind =
+        found.ok_or_else(|| Answer::refused(404, format!("No issue link type with name '{kind}' found.")))?;
+    let mut ids = Vec::new();
+    for named in [inward, outward] {
+        let issue = state.visible(call.who, named).ok_or_else(Answer::no_issue)?;
+        if !state.may(call.who, &issue.project, "LINK_ISSUES") {
+            return Err(Answer::refused(404, "No Link Issue Permission for issue."));
+        }
+        ids.push((issue.id, issue.key.clone()));
+    }
+    if let [(inward, inward_key), (outward, outward_key)] = ids.as_slice() {
+        let new = Link { kind: kind.1.to_owned(), inward: inward.to_string(), outward: outward.to_string() };
+        if !state.links.contains(&new) {
+            state.links.push(new);
+            state.record(*inward, call.who, vec![change(kind.3, outward_key)]);
+            state.record(*outward, call.who, vec![change(kind.2, inward_key)]);
+        }
+    }
+    Ok(Answer::empty(201))
+}
+
+fn change(words: &str, other: &str) -> Change {
+    let to_string = Some(format!("This issue {words} {other}"));
+    Change { field: "Link".into(), to: Some(other.to_owned()), to_string, ..Change::default() }
+}
+
+/// The field `issuelinks`.
+pub(super) fn of_issue(state: &State, issue: &Issue, english: bool) -> Value {
+    let own = issue.id.to_string();
+    let mut shown = Vec::new();
+    for (index, link) in state.links.iter().enumerate() {
+        let (side, other) = if link.inward == own {
+            ("outwardIssue", &link.outward)
+        } else if link.outward == own {
+            ("inwardIssue", &link.inward)
+        } else {
+            continue;
+        };
+        let Some(other) = state.find(other).and_then(|id| state.issues.get(&id)) else { continue };
+        let status = state.status_of(other).map_or(Value::Null, |s| render::status(state, s, english));
+        let kind = TYPES.iter().find(|t| t.1 == link.kind).map_or(Value::Null, |t| link_type(state, *t));
+        shown.push(json!({
+            "id": (10_000 + index).to_string(), "type": kind,
+            side: { "id": other.id.to_string(), "key": other.key,
+                    "fields": { "summary": other.summary, "status": status } },
+        }));
+    }
+    Value::Array(shown)
+}
+
+/// `GET issue/{id}/remotelink`: an array, or with `globalId` the one link.
+pub(super) fn remote_links(state: &State, call: &Call, id_or_key: &str) -> Reply {
+    let issue = state.visible(call.who, id_or_key).ok_or_else(Answer::no_issue)?;
+    let at = format!("{}/issue/{}/remotelink", render::api(state), issue.id);
+    let show = |(id, link): &(u64, Value)| {
+        let mut link = link.clone();
+        link["id"] = json!(id);
+        link["self"] = json!(format!("{at}/{id}"));
+        link
+    };
+    let Some(wanted) = call.query("globalId") else {
+        return Ok(Answer::ok(Value::Array(issue.remote_links.iter().map(show).collect())));
+    };
+    let found = issue.remote_links.iter().find(|(_, link)| link["globalId"] == json!(wanted));
+    let missing =
+        || Answer::refused(404, format!("No remote issue link with the global id '{wanted}' was found."));
+    found.map(|link| Answer::ok(show(link))).ok_or_else(missing)
+}
+
+/// `POST issue/{id}/remotelink`: the same `globalId` replaces the whole link.
+pub(super) fn set_remote_link(state: &mut State, call: &Call, id_or_key: &str) -> Reply {
+    let body = call.object()?;
+    check::known_keys(body, &["globalId", "application", "relationship", "object"])?;
+    let issue = state.visible(call.who, id_or_key).ok_or_else(Answer::no_issue)?;
+    if !state.may(call.who, &issue.project, "LINK_ISSUES") {
+        return Err(Answer::refused(403, "You do not have permission to link issues in this project."));
+    }
+    for part in ["url", "title"] {
+        let value = body.get("object").and_then(|o| o.get(part)).and_then(Value::as_str).unwrap_or_default();
+        if value.trim().is_empty() || (part == "url" && !value.contains("://")) {
+            let said = format!("'{part}' is required.");
+            return Err(Answer::field(400, part, said.clone()).blame(format!("remote link: {said}")));
+        }
+    }
+    let global = body.get("globalId").and_then(Value::as_str);
+    if global.is_some_and(|g| g.chars().count() > 255) {
+        return Err(Answer::wrong("globalId: at most 255 characters."));
+    }
+    let (issue, new) = (issue.id, Value::Object(body.clone()));
+    let before = global.and_then(|g| {
+        let links = &state.issues.get(&issue)?.remote_links;
+        links.iter().position(|(_, link)| link["globalId"] == json!(g))
+    });
+    let fresh = state.id();
+    let Some(links) = state.issues.get_mut(&issue).map(|i| &mut i.remote_links) else {
+        return Err(Answer::no_issue());
+    };
+    let id = match before.and_then(|at| links.get_mut(at)) {
+        Some((id, link)) => {
+            *link = new;
+            *id
+        }
+        None => {
+            links.push((fresh, new));
+            fresh
+        }
+    };
+    let at = format!("{}/issue/{issue}/remotelink/{id}", render::api(state));
+    let answer = json!({ "id": id, "self": at });
+    Ok(match (before, state.flavour) {
+        (None, Flavour::Cloud) => Answer::created(answer),
+        (Some(_), Flavour::Cloud) | (_, Flavour::DataCenter) => Answer::ok(answer),
+    })
+}

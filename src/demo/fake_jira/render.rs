@@ -1,0 +1,246 @@
+//! Jira's JSON.
+
+use jiff::{
+    Timestamp,
+    tz::{Offset, TimeZone},
+};
+use serde_json::{Map, Value, json};
+
+use super::{
+    adf,
+    model::{AccountKind, Category, Change, Comment, Flavour, History, Person, Status},
+    state::{Issue, IssueType, State},
+};
+use crate::millis::Millis;
+
+/// A time as Jira writes it: milliseconds, the site's offset (two hours ahead of UTC), no colon in it.
+pub(super) fn time(at: Millis) -> String {
+    let zone = TimeZone::fixed(Offset::constant(2));
+    let at = Timestamp::from_millisecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH);
+    at.to_zoned(zone).strftime("%Y-%m-%dT%H:%M:%S%.3f%z").to_string()
+}
+
+/// A time as HTTP's `Date` header writes it.
+pub(super) fn http_date(at: Millis) -> String {
+    let at = Timestamp::from_millisecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH);
+    at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+/// The address of the REST API.
+pub(super) fn api(state: &State) -> String {
+    let version = match state.flavour {
+        Flavour::Cloud => "3",
+        Flavour::DataCenter => "2",
+    };
+    format!("{}/rest/api/{version}", state.base)
+}
+
+pub(super) fn user(state: &State, person: &Person) -> Value {
+    let api = api(state);
+    match state.flavour {
+        Flavour::Cloud => json!({
+            "self": format!("{api}/user?accountId={}", person.account_id),
+            "accountId": person.account_id,
+            "accountType": match person.kind {
+                AccountKind::Person => "atlassian",
+                AccountKind::App => "app",
+            },
+            "displayName": person.display,
+            "active": person.active,
+            "timeZone": "Europe/Berlin",
+        }),
+        Flavour::DataCenter => json!({
+            "self": format!("{api}/user?username={}", person.name),
+            "name": person.name,
+            "key": format!("JIRAUSER{}", 10_000 + person.name.len()),
+            "emailAddress": person.email,
+            "displayName": person.display,
+            "active": person.active,
+            "timeZone": "Europe/Berlin",
+        }),
+    }
+}
+
+/// A user by account id; null if there is none.
+pub(super) fn user_of(state: &State, who: Option<&str>) -> Value {
+    who.and_then(|w| state.person(w)).map_or(Value::Null, |person| user(state, person))
+}
+
+pub(super) fn status(state: &State, status: &Status, english: bool) -> Value {
+    let translated = state.translated && !english;
+    let (id, key, name, color) = match (status.category, translated) {
+        (Category::New, false) => (2, "new", "To Do", "blue-gray"),
+        (Category::New, true) => (2, "new", "Zu erledigen", "blue-gray"),
+        (Category::Indeterminate, false) => (4, "indeterminate", "In Progress", "yellow"),
+        (Category::Indeterminate, true) => (4, "indeterminate", "In Arbeit", "yellow"),
+        (Category::Done, false) => (3, "done", "Done", "green"),
+        (Category::Done, true) => (3, "done", "Fertig", "green"),
+    };
+    let api = api(state);
+    json!({
+        "self": format!("{api}/status/{}", status.id),
+        "description": "",
+        "iconUrl": format!("{}/images/icons/statuses/generic.png", state.base),
+        "id": status.id,
+        "name": if translated { &status.translated } else { &status.name },
+        "statusCategory": {
+            "self": format!("{api}/statuscategory/{id}"), "id": id, "key": key, "name": name, "colorName": color,
+        },
+    })
+}
+
+pub(super) fn issue_type(state: &State, kind: &IssueType, english: bool) -> Value {
+    let name = if state.translated && !english { &kind.translated } else { &kind.name };
+    json!({
+        "self": format!("{}/issuetype/{}", api(state), kind.id),
+        "id": kind.id, "name": name, "description": "", "subtask": false,
+    })
+}
+
+pub(super) fn project(state: &State, key: &str) -> Value {
+    state.project(key).map_or(Value::Null, |p| {
+        json!({
+            "self": format!("{}/project/{}", api(state), p.id),
+            "id": p.id, "key": p.key, "name": p.name, "projectTypeKey": "software",
+        })
+    })
+}
+
+pub(super) fn change(flavour: Flavour, change: &Change) -> Value {
+    let mut item = json!({
+        "field": change.field,
+        "fieldtype": if change.field.starts_with("customfield") { "custom" } else { "jira" },
+        "from": change.from, "fromString": change.from_string,
+        "to": change.to, "toString": change.to_string,
+    });
+    // Data Center's changelog does not have it.
+    if flavour == Flavour::Cloud && !matches!(change.field.as_str(), "Key" | "Link") {
+        item["fieldId"] = json!(change.field);
+    }
+    item
+}
+
+pub(super) fn history(state: &State, entry: &History) -> Value {
+    let items: Vec<Value> = entry.items.iter().map(|c| change(state.flavour, c)).collect();
+    let mut value = json!({ "id": entry.id.to_string(), "created": time(entry.created), "items": items });
+    if entry.author.is_some() {
+        value["author"] = user_of(state, entry.author.as_deref());
+    }
+    value
+}
+
+pub(super) fn comment(state: &State, issue: &Issue, comment: &Comment, properties: bool) -> Value {
+    let author = user_of(state, Some(&comment.author));
+    let mut value = json!({
+        "self": format!("{}/issue/{}/comment/{}", api(state), issue.id, comment.id),
+        "id": comment.id.to_string(),
+        "author": author, "updateAuthor": author,
+        "body": comment.body,
+        "created": time(comment.created), "updated": time(comment.created),
+    });
+    if properties {
+        let list: Vec<Value> =
+            comment.properties.iter().map(|(k, v)| json!({ "key": k, "value": v })).collect();
+        value["properties"] = Value::Array(list);
+    }
+    value
+}
+
+/// A comment as webhooks show it: without rich text.
+pub(super) fn plain_comment(state: &State, issue: &Issue, given: &Comment) -> Value {
+    let mut value = comment(state, issue, given, false);
+    value["body"] = json!(adf::text(&given.body));
+    value
+}
+
+/// All fields of an issue.
+fn fields(state: &State, issue: &Issue, english: bool) -> Map<String, Value> {
+    let mut fields = issue.fields.clone();
+    let mut set = |name: &str, value: Value| {
+        fields.insert(name.to_owned(), value);
+    };
+    let moved = issue.histories.iter().rfind(|h| h.items.iter().any(|c| c.field == "status"));
+    set("summary", json!(issue.summary));
+    set("description", issue.description.clone());
+    set("labels", json!(issue.labels));
+    set("project", project(state, &issue.project));
+    set(
+        "issuetype",
+        state.issue_type(&issue.project, &issue.kind).map_or(Value::Null, |t| issue_type(state, t, english)),
+    );
+    set("status", state.status_of(issue).map_or(Value::Null, |s| status(state, s, english)));
+    set("creator", user_of(state, Some(&issue.creator)));
+    set("created", json!(time(issue.created)));
+    set("updated", json!(time(issue.updated)));
+    set("statuscategorychangedate", json!(time(moved.map_or(issue.created, |h| h.created))));
+    set("issuelinks", super::links::of_issue(state, issue, english));
+    let comments: Vec<Value> = issue.comments.iter().map(|c| comment(state, issue, c, false)).collect();
+    set(
+        "comment",
+        json!({ "comments": comments, "maxResults": comments.len(), "total": comments.len(), "startAt": 0 }),
+    );
+    if !issue.fields.contains_key("reporter") {
+        set("reporter", user_of(state, Some(&issue.creator)));
+    }
+    fields
+}
+
+/// What of an issue is wanted.
+pub(super) struct Wanted {
+    /// Field names, `*all`, `*navigable`, `-name`.
+    pub(super) fields: Vec<String>,
+    /// Issue property keys.
+    pub(super) properties: Vec<String>,
+    /// How many entries of the changelog, the newest first on Cloud; none: no changelog.
+    pub(super) changelog: Option<usize>,
+    pub(super) english: bool,
+}
+
+pub(super) fn issue(state: &State, issue: &Issue, wanted: &Wanted) -> Value {
+    let mut value = json!({
+        "expand": "operations,versionedRepresentations,editmeta,changelog,renderedFields",
+        "id": issue.id.to_string(),
+        "key": issue.key,
+        "self": format!("{}/issue/{}", api(state), issue.id),
+    });
+    let all = fields(state, issue, wanted.english);
+    let whole = wanted.fields.iter().any(|f| f == "*all");
+    let most =
+        wanted.fields.iter().any(|f| f == "*navigable") || wanted.fields.iter().all(|f| f.starts_with('-'));
+    let asked = |name: &str| {
+        let dropped = wanted.fields.iter().any(|f| f.strip_prefix('-') == Some(name));
+        !dropped && (whole || (most && name != "comment") || wanted.fields.iter().any(|f| f == name))
+    };
+    value["fields"] = Value::Object(all.into_iter().filter(|(name, _)| asked(name)).collect());
+    if !wanted.properties.is_empty() {
+        let found =
+            issue.properties.iter().filter(|(k, _)| wanted.properties.iter().any(|p| p == *k || p == "*all"));
+        value["properties"] = Value::Object(found.map(|(k, v)| (k.clone(), v.clone())).collect());
+    }
+    if let Some(most) = wanted.changelog {
+        value["changelog"] = changelog(state, issue, most);
+    }
+    value
+}
+
+/// The changelog inside an issue: cut off and the newest first on Cloud; whole and the oldest first on Data Center.
+fn changelog(state: &State, issue: &Issue, most: usize) -> Value {
+    let all = issue.histories.iter().map(|h| history(state, h));
+    let shown: Vec<Value> = match state.flavour {
+        Flavour::Cloud => all.rev().take(most).collect(),
+        Flavour::DataCenter => all.collect(),
+    };
+    json!({ "startAt": 0, "maxResults": shown.len(), "total": issue.histories.len(), "histories": shown })
+}
+
+/// An issue as webhooks show it: by REST v2, with plain text, and in English.
+pub(super) fn webhook_issue(state: &State, issue: &Issue) -> Value {
+    let mut fields = fields(state, issue, true);
+    fields.insert("description".into(), json!(adf::text(&issue.description)));
+    fields.remove("comment");
+    fields.remove("issuelinks");
+    json!({
+        "id": issue.id.to_string(), "key": issue.key, "fields": fields,
+        "self": format!("{}/rest/api/2/issue/{}", state.base, issue.id),
+    })
+}

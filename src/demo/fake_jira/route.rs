@@ -1,0 +1,241 @@
+//! Which operation a request is, and who answers it.
+
+use super::{
+    answer::{Answer, Reply},
+    call::Call,
+    changelog, comments, directory, edit, issues, links, meta,
+    model::Flavour,
+    search,
+    state::State,
+    transitions,
+};
+
+/// An operation of Jira's REST API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Every one; for faults.
+    Any,
+    /// A path or method Jira does not have.
+    Unknown,
+    /// `GET serverInfo`
+    ServerInfo,
+    /// `GET myself`
+    Myself,
+    /// `GET mypermissions`
+    MyPermissions,
+    /// `GET project/{key}`
+    Project,
+    /// `GET project/{key}/statuses`
+    ProjectStatuses,
+    /// `GET issue/createmeta/{project}/issuetypes`
+    CreateMetaTypes,
+    /// `GET issue/createmeta/{project}/issuetypes/{id}`
+    CreateMetaFields,
+    /// `POST issue`
+    CreateIssue,
+    /// `GET issue/{id}`
+    GetIssue,
+    /// `PUT issue/{id}`
+    EditIssue,
+    /// `DELETE issue/{id}`
+    DeleteIssue,
+    /// Cloud: `POST issue/bulkfetch`
+    BulkFetch,
+    /// Cloud: `GET` and `POST search/jql`. Data Center: `POST search`
+    Search,
+    /// Cloud: the search that is gone.
+    OldSearch,
+    /// Cloud: `GET issue/{id}/changelog`
+    Changelog,
+    /// Cloud: `POST changelog/bulkfetch`
+    BulkChangelog,
+    /// `GET issue/{id}/transitions`
+    GetTransitions,
+    /// `POST issue/{id}/transitions`
+    DoTransition,
+    /// `GET issue/{id}/comment`
+    GetComments,
+    /// `POST issue/{id}/comment`
+    AddComment,
+    /// `GET comment/{id}/properties`
+    CommentPropertyKeys,
+    /// `GET comment/{id}/properties/{key}`
+    GetCommentProperty,
+    /// `PUT comment/{id}/properties/{key}`
+    SetCommentProperty,
+    /// `GET issue/{id}/remotelink`
+    GetRemoteLinks,
+    /// `POST issue/{id}/remotelink`
+    SetRemoteLink,
+    /// `POST issueLink`
+    LinkIssues,
+    /// `GET issueLinkType`
+    LinkTypes,
+    /// `GET issue/{id}/properties`
+    PropertyKeys,
+    /// `GET issue/{id}/properties/{key}`
+    GetProperty,
+    /// `PUT issue/{id}/properties/{key}`
+    SetProperty,
+    /// `GET user`
+    User,
+    /// `GET user/search`
+    UserSearch,
+    /// `GET group/member`
+    GroupMembers,
+    /// Cloud: `GET group/bulk`
+    GroupBulk,
+    /// `GET groups/picker`
+    GroupPicker,
+    /// `GET project/{key}/role`
+    ProjectRoles,
+    /// `GET project/{key}/role/{id}`
+    ProjectRole,
+}
+
+/// The operation and what its path names; `path` is without the context.
+pub(super) fn operation(flavour: Flavour, method: &str, path: &str) -> (Operation, Vec<String>) {
+    let version = match flavour {
+        Flavour::Cloud => "3",
+        Flavour::DataCenter => "2",
+    };
+    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    if flavour == Flavour::Cloud && matches!(segments.as_slice(), ["rest", "api", "2" | "3", "search"]) {
+        return (Operation::OldSearch, Vec::new());
+    }
+    let ["rest", "api", given, rest @ ..] = segments.as_slice() else {
+        return (Operation::Unknown, Vec::new());
+    };
+    if *given != version {
+        return (Operation::Unknown, Vec::new());
+    }
+    let found = cloud_only(flavour, method, rest)
+        .or_else(|| about_issues(method, rest))
+        .or_else(|| about_the_rest(flavour, method, rest));
+    let (operation, named) = found.unwrap_or((Operation::Unknown, Vec::new()));
+    (operation, named.into_iter().map(super::call::decode).collect())
+}
+
+type Found<'a> = Option<(Operation, Vec<&'a str>)>;
+
+fn cloud_only<'a>(flavour: Flavour, method: &str, rest: &[&'a str]) -> Found<'a> {
+    if flavour == Flavour::DataCenter {
+        return None;
+    }
+    let operation = match (method, rest) {
+        ("POST", ["issue", "bulkfetch"]) => Operation::BulkFetch,
+        ("GET" | "POST", ["search", "jql"]) => Operation::Search,
+        ("GET", ["issue", id, "changelog"]) => return Some((Operation::Changelog, vec![id])),
+        ("POST", ["changelog", "bulkfetch"]) => Operation::BulkChangelog,
+        ("GET", ["group", "bulk"]) => Operation::GroupBulk,
+        _ => return None,
+    };
+    Some((operation, Vec::new()))
+}
+
+fn about_issues<'a>(method: &str, rest: &[&'a str]) -> Found<'a> {
+    use Operation as O;
+    Some(match (method, rest) {
+        ("GET", ["issue", "createmeta", project, "issuetypes"]) => (O::CreateMetaTypes, vec![project]),
+        ("GET", ["issue", "createmeta", project, "issuetypes", id]) => {
+            (O::CreateMetaFields, vec![project, id])
+        }
+        ("POST", ["issue"]) => (O::CreateIssue, vec![]),
+        ("GET", ["issue", id]) => (O::GetIssue, vec![id]),
+        ("PUT", ["issue", id]) => (O::EditIssue, vec![id]),
+        ("DELETE", ["issue", id]) => (O::DeleteIssue, vec![id]),
+        ("GET", ["issue", id, "transitions"]) => (O::GetTransitions, vec![id]),
+        ("POST", ["issue", id, "transitions"]) => (O::DoTransition, vec![id]),
+        ("GET", ["issue", id, "comment"]) => (O::GetComments, vec![id]),
+        ("POST", ["issue", id, "comment"]) => (O::AddComment, vec![id]),
+        ("GET", ["comment", id, "properties"]) => (O::CommentPropertyKeys, vec![id]),
+        ("GET", ["comment", id, "properties", key]) => (O::GetCommentProperty, vec![id, key]),
+        ("PUT", ["comment", id, "properties", key]) => (O::SetCommentProperty, vec![id, key]),
+        ("GET", ["issue", id, "remotelink"]) => (O::GetRemoteLinks, vec![id]),
+        ("POST", ["issue", id, "remotelink"]) => (O::SetRemoteLink, vec![id]),
+        ("POST", ["issueLink"]) => (O::LinkIssues, vec![]),
+        ("GET", ["issueLinkType"]) => (O::LinkTypes, vec![]),
+        ("GET", ["issue", id, "properties"]) => (O::PropertyKeys, vec![id]),
+        ("GET", ["issue", id, "properties", key]) => (O::GetProperty, vec![id, key]),
+        ("PUT", ["issue", id, "properties", key]) => (O::SetProperty, vec![id, key]),
+        _ => return None,
+    })
+}
+
+fn about_the_rest<'a>(flavour: Flavour, method: &str, rest: &[&'a str]) -> Found<'a> {
+    use Operation as O;
+    Some(match (method, rest) {
+        ("POST" | "GET", ["search"]) if flavour == Flavour::DataCenter => (O::Search, vec![]),
+        ("GET", ["serverInfo"]) => (O::ServerInfo, vec![]),
+        ("GET", ["myself"]) => (O::Myself, vec![]),
+        ("GET", ["mypermissions"]) => (O::MyPermissions, vec![]),
+        ("GET", ["project", key]) => (O::Project, vec![key]),
+        ("GET", ["project", key, "statuses"]) => (O::ProjectStatuses, vec![key]),
+        ("GET", ["project", key, "role"]) => (O::ProjectRoles, vec![key]),
+        ("GET", ["project", key, "role", id]) => (O::ProjectRole, vec![key, id]),
+        ("GET", ["user"]) => (O::User, vec![]),
+        ("GET", ["user", "search"]) => (O::UserSearch, vec![]),
+        ("GET", ["group", "member"]) => (O::GroupMembers, vec![]),
+        ("GET", ["groups", "picker"]) => (O::GroupPicker, vec![]),
+        _ => return None,
+    })
+}
+
+/// Does it.
+pub(super) fn perform(state: &mut State, call: &Call, operation: Operation, named: &[String]) -> Reply {
+    use Operation as O;
+    let first = named.first().map_or("", String::as_str);
+    let second = named.get(1).map_or("", String::as_str);
+    match operation {
+        O::Any | O::Unknown => Err(unknown(call)),
+        O::OldSearch => Err(Answer::refused(
+            410,
+            "The requested API has been removed. Please migrate to the /rest/api/3/search/jql API. See CHANGE-2046.",
+        )
+        .blame("the old search is gone")),
+        O::ServerInfo => Ok(meta::server_info(state)),
+        O::Myself => meta::myself(state, call),
+        O::MyPermissions => meta::my_permissions(state, call),
+        O::Project => meta::project(state, call, first),
+        O::ProjectStatuses => meta::project_statuses(state, call, first),
+        O::CreateMetaTypes => meta::create_types(state, call, first),
+        O::CreateMetaFields => meta::create_fields(state, call, first, second),
+        O::CreateIssue => issues::create(state, call),
+        O::GetIssue => issues::get(state, call, first),
+        O::EditIssue => edit::edit(state, call, first),
+        O::DeleteIssue => issues::delete(state, call, first),
+        O::BulkFetch => issues::bulk_fetch(state, call),
+        O::Search => search::search(state, call),
+        O::Changelog => changelog::page(state, call, first),
+        O::BulkChangelog => changelog::bulk(state, call),
+        O::GetTransitions => transitions::list(state, call, first),
+        O::DoTransition => transitions::perform(state, call, first),
+        O::GetComments => comments::list(state, call, first),
+        O::AddComment => comments::add(state, call, first),
+        O::CommentPropertyKeys => comments::property_keys(state, call, first),
+        O::GetCommentProperty => comments::get_property(state, call, first, second),
+        O::SetCommentProperty => comments::set_property(state, call, first, second),
+        O::GetRemoteLinks => links::remote_links(state, call, first),
+        O::SetRemoteLink => links::set_remote_link(state, call, first),
+        O::LinkIssues => links::link(state, call),
+        O::LinkTypes => Ok(links::types(state)),
+        O::PropertyKeys => edit::property_keys(state, call, first),
+        O::GetProperty => edit::get_property(state, call, first, second),
+        O::SetProperty => edit::set_property(state, call, first, second),
+        O::User => directory::user(state, call),
+        O::UserSearch => directory::search(state, call),
+        O::GroupMembers => directory::members(state, call),
+        O::GroupBulk => directory::groups(state, call),
+        O::GroupPicker => directory::pick_groups(state, call),
+        O::ProjectRoles => directory::roles(state, call, first),
+        O::ProjectRole => directory::role(state, call, first, second),
+    }
+}
+
+fn unknown(call: &Call) -> Answer {
+    let body = serde_json::json!({
+        "type": "about:blank", "title": "Not Found", "status": 404, "instance": call.path,
+        "detail": format!("No endpoint {} {}.", call.method, call.path),
+    });
+    Answer::text(404, "application/problem+json;charset=UTF-8", body.to_string()).blame("no such operation")
+}

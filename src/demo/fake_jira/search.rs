@@ -1,0 +1,162 @@
+//! Search: by pages with tokens on Cloud, by offsets on Data Center, and behind reality on both.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    answer::{Answer, Reply},
+    call::Call,
+    check, jql,
+    model::Flavour,
+    render::{self, Wanted},
+    state::State,
+};
+
+/// `GET` and `POST search/jql` on Cloud, `GET` and `POST search` on Data Center.
+pub(super) fn search(state: &mut State, call: &Call) -> Reply {
+    let body = if call.method == "GET" { from_query(state.flavour, call)? } else { call.object()?.clone() };
+    match state.flavour {
+        Flavour::Cloud => cloud(state, call, &body),
+        Flavour::DataCenter => data_center(state, call, &body),
+    }
+}
+
+/// The query parameters as the body of the same search.
+fn from_query(flavour: Flavour, call: &Call) -> Result<Map<String, Value>, Answer> {
+    let mut body = Map::new();
+    for (name, value) in &call.query {
+        let value = match (name.as_str(), flavour) {
+            ("fields" | "properties", _) | ("expand", Flavour::DataCenter) => json!(call.query_list(name)),
+            ("startAt" | "maxResults", _) => json!(call.number(name, 0)?),
+            ("reconcileIssues", _) => {
+                json!(call.query_list(name).iter().filter_map(|v| v.parse::<u64>().ok()).collect::<Vec<_>>())
+            }
+            ("validateQuery" | "fieldsByKeys" | "failFast", _) => json!(value == "true"),
+            _ => json!(value),
+        };
+        body.insert(name.clone(), value);
+    }
+    body.remove("failFast");
+    Ok(body)
+}
+
+/// The ids that the index knows and the query matches, in order.
+fn find(state: &State, call: &Call, query: &jql::Query, reconciled: &[u64]) -> Vec<u64> {
+    let now = state.clock.now();
+    let mut ids: Vec<u64> = state
+        .issues
+        .values()
+        .filter(|i| now.since(i.created) >= state.index_lag || reconciled.contains(&i.id))
+        .filter(|i| state.sees(call.who, i) && query.matches(state, i))
+        .map(|i| i.id)
+        .collect();
+    if query.descending {
+        ids.reverse();
+    }
+    ids
+}
+
+fn text<'a>(body: &'a Map<String, Value>, key: &str) -> Result<Option<&'a str>, Answer> {
+    match body.get(key).filter(|v| !v.is_null()) {
+        None => Ok(None),
+        Some(value) => {
+            value.as_str().map(Some).ok_or_else(|| Answer::wrong(format!("{key}: must be a string.")))
+        }
+    }
+}
+
+fn cloud(state: &mut State, call: &Call, body: &Map<String, Value>) -> Reply {
+    let known = [
+        "jql",
+        "nextPageToken",
+        "maxResults",
+        "fields",
+        "expand",
+        "properties",
+        "fieldsByKeys",
+        "reconcileIssues",
+    ];
+    check::known_keys(body, &known)?;
+    let jql = text(body, "jql")?.unwrap_or_default();
+    let query = jql::parse(jql).map_err(Answer::wrong)?;
+    if call.who.is_some() {
+        query
+            .check(state, call.who, jql::strict(Flavour::Cloud, true))
+            .map_err(|why| Answer::refused(400, why))?;
+    }
+    let reconciled = reconciled(body)?;
+    let fields = check::strings(body, "fields")?.unwrap_or_else(|| vec!["id".into()]);
+    let properties = check::strings(body, "properties")?.unwrap_or_default();
+    if properties.len() > 5 {
+        return Err(Answer::wrong("properties: at most 5 keys."));
+    }
+    let start = match text(body, "nextPageToken")? {
+        None => 0,
+        Some(token) => match state.pages.get(token) {
+            Some((of, start)) if of == jql => *start,
+            _ => return Err(Answer::wrong("The nextPageToken is not valid for this query.")),
+        },
+    };
+    let changelog =
+        text(body, "expand")?.is_some_and(|e| e.split(',').any(|e| e.trim() == "changelog")).then_some(40);
+    let only_id = fields == ["id"];
+    let most =
+        check::number(body, "maxResults", 50)?.min(if only_id { 5000 } else { 100 }).min(state.page_size);
+    let found = find(state, call, &query, &reconciled);
+    let wanted = Wanted { fields, properties, changelog, english: call.english };
+    let page = found.iter().skip(start).take(most.max(1)).filter_map(|id| state.issues.get(id));
+    let issues: Vec<Value> = page
+        .map(|i| if only_id { json!({ "id": i.id.to_string() }) } else { render::issue(state, i, &wanted) })
+        .collect();
+    let next = start + issues.len();
+    let mut answer = json!({ "issues": issues, "isLast": next >= found.len() });
+    if next < found.len() {
+        let token = format!("{:032x}", rand::random::<u128>());
+        state.pages.insert(token.clone(), (jql.to_owned(), next));
+        answer["nextPageToken"] = json!(token);
+    }
+    Ok(Answer::ok(answer))
+}
+
+/// The ids the caller knows to exist: numbers, at most 50.
+fn reconciled(body: &Map<String, Value>) -> Result<Vec<u64>, Answer> {
+    let Some(given) = body.get("reconcileIssues") else { return Ok(Vec::new()) };
+    let wrong = || Answer::wrong("reconcileIssues: must be an array of at most 50 numbers.");
+    let list = given.as_array().filter(|l| l.len() <= 50).ok_or_else(wrong)?;
+    list.iter().map(|v| v.as_u64().ok_or_else(wrong)).collect()
+}
+
+fn data_center(state: &State, call: &Call, body: &Map<String, Value>) -> Reply {
+    check::known_keys(
+        body,
+        &["jql", "startAt", "maxResults", "fields", "expand", "properties", "validateQuery"],
+    )?;
+    let query = jql::parse(text(body, "jql")?.unwrap_or_default()).map_err(Answer::wrong)?;
+    let validate = match body.get("validateQuery") {
+        None => true,
+        Some(value) => value.as_bool().ok_or_else(|| Answer::wrong("validateQuery: must be a boolean."))?,
+    };
+    let mut warnings = Vec::new();
+    if call.who.is_some()
+        && let Err(why) = query.check(state, call.who, jql::strict(Flavour::DataCenter, true))
+    {
+        if validate {
+            return Err(Answer::refused(400, why));
+        }
+        warnings.push(why);
+    }
+    let expand = check::strings(body, "expand")?.unwrap_or_default();
+    let fields = check::strings(body, "fields")?.unwrap_or_else(|| vec!["*navigable".into()]);
+    let properties = check::strings(body, "properties")?.unwrap_or_default();
+    let start = check::number(body, "startAt", 0)?;
+    let most = check::number(body, "maxResults", 50)?.min(1000).min(state.page_size);
+    let changelog = expand.iter().any(|e| e == "changelog").then_some(usize::MAX);
+    let wanted = Wanted { fields, properties, changelog, english: call.english };
+    let found = find(state, call, &query, &[]);
+    let page = found.iter().skip(start).take(most).filter_map(|id| state.issues.get(id));
+    let issues: Vec<Value> = page.map(|i| render::issue(state, i, &wanted)).collect();
+    let mut answer = json!({ "startAt": start, "maxResults": most, "total": found.len(), "issues": issues });
+    if !warnings.is_empty() {
+        answer["warningMessages"] = json!(warnings);
+    }
+    Ok(Answer::ok(answer))
+}

@@ -1,0 +1,193 @@
+//! What Jira posts when an issue changes.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::{
+    FakeJira,
+    model::{Flavour, History},
+    render,
+    state::State,
+};
+
+/// Where to post, and how to prove that it is Jira.
+pub(super) struct Hook {
+    pub(super) url: String,
+    /// Signs the body.
+    pub(super) secret: Option<String>,
+    /// Sent as a bearer token, as Automation rules do.
+    pub(super) bearer: Option<String>,
+    pub(super) client: reqwest::Client,
+}
+
+/// A post that is still to be made.
+pub(super) struct Outgoing {
+    client: reqwest::Client,
+    url: String,
+    headers: Vec<(&'static str, String)>,
+    event: String,
+    identifier: String,
+    retry: u32,
+    body: String,
+}
+
+/// A post to a webhook that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The address.
+    pub url: String,
+    /// The event, such as `jira:issue_updated`.
+    pub event: String,
+    /// `X-Atlassian-Webhook-Identifier`; the same for every attempt.
+    pub identifier: String,
+    /// How many attempts came before.
+    pub retry: u32,
+    /// The status that was answered; none if there was no answer.
+    pub status: Option<u16>,
+    /// The body that was posted.
+    pub body: String,
+}
+
+/// The value of `X-Hub-Signature`: HMAC-SHA256 over the raw body.
+#[must_use]
+pub fn signature(secret: &str, body: &[u8]) -> String {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return String::new() };
+    mac.update(body);
+    let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256={hex}")
+}
+
+impl State {
+    /// Queues the post of an event to every webhook.
+    pub(super) fn announce(&mut self, event: &str, id: u64, who: Option<&str>, entry: Option<&History>) {
+        if self.hooks.is_empty() {
+            return;
+        }
+        let Some(body) = self.payload(event, id, who, entry) else { return };
+        let body = body.to_string();
+        for hook in &self.hooks {
+            let identifier = format!("{:032x}", rand::random::<u128>());
+            let mut headers = vec![
+                ("Content-Type", "application/json; charset=utf-8".to_owned()),
+                ("User-Agent", "Atlassian Webhook HTTP Client".to_owned()),
+                ("X-Atlassian-Webhook-Identifier", identifier.clone()),
+                ("X-Atlassian-Webhook-Flow", "Primary".to_owned()),
+            ];
+            if let Some(secret) = &hook.secret {
+                headers.push(("X-Hub-Signature", signature(secret, body.as_bytes())));
+            }
+            if let Some(bearer) = &hook.bearer {
+                headers.push(("Authorization", format!("Bearer {bearer}")));
+            }
+            self.outgoing.push(Outgoing {
+                client: hook.client.clone(),
+                url: hook.url.clone(),
+                headers,
+                event: event.to_owned(),
+                identifier,
+                retry: 0,
+                body: body.clone(),
+            });
+        }
+    }
+
+    fn payload(&self, event: &str, id: u64, who: Option<&str>, entry: Option<&History>) -> Option<Value> {
+        let issue = self.issues.get(&id)?;
+        let kind = match event {
+            "jira:issue_created" => "issue_created",
+            "jira:issue_deleted" => "issue_deleted",
+            "jira:issue_updated" => "issue_generic",
+            _ => "issue_commented",
+        };
+        let mut payload = json!({
+            "timestamp": self.clock.now().0,
+            "webhookEvent": event,
+            "issue_event_type_name": kind,
+            "issue": render::webhook_issue(self, issue),
+        });
+        if let Some(person) = who.and_then(|w| self.person(w)) {
+            payload["user"] = render::user(self, person);
+        }
+        if let Some(entry) = entry {
+            let items: Vec<Value> = entry.items.iter().map(|c| render::change(self.flavour, c)).collect();
+            // A number in Jira's own example, a string elsewhere.
+            let id = match self.flavour {
+                Flavour::Cloud => json!(entry.id.to_string()),
+                Flavour::DataCenter => json!(entry.id),
+            };
+            payload["changelog"] = json!({ "id": id, "items": items });
+        }
+        if event == "comment_created"
+            && let Some(comment) = issue.comments.last()
+        {
+            payload["comment"] = render::plain_comment(self, issue, comment);
+        }
+        Some(payload)
+    }
+}
+
+impl FakeJira {
+    /// Posts what is queued, each post in a task of its own, as Jira promises no order.
+    pub(super) fn deliver(&self) {
+        let outgoing = std::mem::take(&mut self.lock().outgoing);
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        for post in outgoing {
+            runtime.spawn(self.clone().post(post));
+        }
+    }
+
+    /// Posts again what was answered with 408, 409, 425, 429, 5xx or not at all, as Jira does minutes later. Returns how many.
+    pub fn redeliver(&self) -> usize {
+        let mut state = self.lock();
+        let again = |d: &Delivery| d.status.is_none_or(|s| matches!(s, 408 | 409 | 425 | 429) || s >= 500);
+        let failed: Vec<Delivery> = state.deliveries.iter().filter(|d| again(d)).cloned().collect();
+        state.deliveries.retain(|d| !again(d));
+        for delivery in &failed {
+            let Some(hook) = state.hooks.iter().find(|h| h.url == delivery.url) else { continue };
+            let mut headers = vec![
+                ("Content-Type", "application/json; charset=utf-8".to_owned()),
+                ("User-Agent", "Atlassian Webhook HTTP Client".to_owned()),
+                ("X-Atlassian-Webhook-Identifier", delivery.identifier.clone()),
+                ("X-Atlassian-Webhook-Retry", (delivery.retry + 1).to_string()),
+            ];
+            headers.extend(
+                hook.secret.iter().map(|s| ("X-Hub-Signature", signature(s, delivery.body.as_bytes()))),
+            );
+            headers.extend(hook.bearer.iter().map(|b| ("Authorization", format!("Bearer {b}"))));
+            let post = Outgoing {
+                client: hook.client.clone(),
+                url: delivery.url.clone(),
+                headers,
+                event: delivery.event.clone(),
+                identifier: delivery.identifier.clone(),
+                retry: delivery.retry + 1,
+                body: delivery.body.clone(),
+            };
+            state.outgoing.push(post);
+        }
+        drop(state);
+        self.deliver();
+        failed.len()
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is Jira calling the bridge, not the bridge calling Jira"
+    )]
+    async fn post(self, post: Outgoing) {
+        let mut request = post.client.post(&post.url).body(post.body.clone());
+        for (name, value) in post.headers {
+            request = request.header(name, value);
+        }
+        let status = request.send().await.ok().map(|answer| answer.status().as_u16());
+        self.lock().deliveries.push(Delivery {
+            url: post.url,
+            event: post.event,
+            identifier: post.identifier,
+            retry: post.retry,
+            status,
+            body: post.body,
+        });
+    }
+}
