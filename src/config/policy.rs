@@ -144,12 +144,11 @@ fn ticket_part(s: &Section<'_>) -> TicketPart {
     if let Some(description) = &description {
         template_at(s, "description", description);
     }
-    let labels = s.optional("labels", Section::texts);
-    for (nth, label) in labels.iter().flatten().enumerate() {
-        if label.contains(char::is_whitespace) {
-            s.problem(&format!("labels[{nth}]"), format!("{label:?} has a space in it, which Jira refuses"));
-        }
-    }
+    let label = |label: &str| match label.contains(char::is_whitespace) {
+        true => Err(format!("{label:?} has a space in it, which Jira refuses")),
+        false => Ok(()),
+    };
+    let labels = s.optional("labels", |s, name| s.texts_that(name, label));
     let fields = s.optional("fields", Section::section).map(|s| fields(&s)).unwrap_or_default();
     let (mut approved, mut rejected) = (None, None);
     if let Some(statuses) = s.optional("statuses", Section::section) {
@@ -252,31 +251,23 @@ fn target(s: &Section<'_>, name: &str) -> Option<Target> {
 
 fn approval_part(s: &Section<'_>) -> ApprovalPart {
     let valid_for = s.optional("valid_for", Section::duration);
-    let approvers = people(s, "approvers");
-    for (nth, entry) in approvers.iter().flatten().enumerate() {
-        if entry.contains("{{") || entry.contains("{%") {
-            s.problem(&format!("approvers[{nth}]"), "cannot be a template; only entries of deny can");
-        }
-    }
-    let deny = people(s, "deny");
-    for (nth, entry) in deny.iter().flatten().enumerate() {
-        template_at(s, &format!("deny[{nth}]"), entry);
-    }
+    let approver = |entry: &str| match entry.contains("{{") || entry.contains("{%") {
+        true => Err("cannot be a template; only entries of deny can".to_owned()),
+        false => named(entry),
+    };
+    let approvers = s.optional("approvers", |s, name| s.texts_that(name, approver));
+    let denied = |entry: &str| named(entry).and_then(|()| template::check(entry));
+    let deny = s.optional("deny", |s, name| s.texts_that(name, denied));
     s.done();
     ApprovalPart { valid_for, approvers, deny }
 }
 
-/// A list of people, groups and roles.
-fn people(s: &Section<'_>, name: &str) -> Option<Vec<String>> {
-    let list = s.optional(name, Section::texts)?;
-    for (nth, entry) in list.iter().enumerate() {
-        if let Some((what, "")) = entry.split_once(':').map(|(what, name)| (what, name.trim()))
-            && matches!(what, "group" | "role")
-        {
-            s.problem(&format!("{name}[{nth}]"), format!("\"{what}:\" needs a name after it"));
-        }
+/// That a group or role is named.
+fn named(entry: &str) -> Result<(), String> {
+    match entry.split_once(':').map(|(what, name)| (what, name.trim())) {
+        Some((what @ ("group" | "role"), "")) => Err(format!("\"{what}:\" needs a name after it")),
+        _ => Ok(()),
     }
-    Some(list)
 }
 
 fn gates(s: &Section<'_>) -> Option<Match> {

@@ -114,6 +114,10 @@ impl<'a> Section<'a> {
     pub(super) fn duration_or_forever(&self, name: &str) -> Option<Option<Duration>> {
         match self.required(name)? {
             Value::String(text) if text == "forever" => Some(None),
+            Value::String(text) => {
+                let or_forever = |what| format!("{text:?} {what}, or \"forever\"");
+                duration::parse(text).map(Some).map_err(|what| self.problem(name, or_forever(what))).ok()
+            }
             _ => self.duration(name).map(Some),
         }
     }
@@ -139,15 +143,26 @@ impl<'a> Section<'a> {
 
     /// A list of strings that say something.
     pub(super) fn texts(&self, name: &str) -> Option<Vec<String>> {
+        self.texts_that(name, |_| Ok(()))
+    }
+
+    /// A list of strings that say something, and pass a check that tells what is wrong with one.
+    pub(super) fn texts_that(
+        &self,
+        name: &str,
+        check: impl Fn(&str) -> Result<(), String>,
+    ) -> Option<Vec<String>> {
         let value = self.required(name)?;
         let Value::Array(list) = value else { return self.wrong(name, "a list of strings", value) };
-        let read = |(nth, value): (usize, &Value)| match value {
-            Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
-            Value::String(_) => {
-                self.problem(&format!("{name}[{nth}]"), "is empty; leave it out");
-                None
-            }
-            other => self.wrong(&format!("{name}[{nth}]"), "a string", other),
+        let read = |(nth, value): (usize, &Value)| {
+            let at = format!("{name}[{nth}]");
+            let Value::String(text) = value else { return self.wrong(&at, "a string", value) };
+            let right = match text.trim() {
+                "" => Err("is empty; leave it out".to_owned()),
+                text => check(text),
+            };
+            right.map_err(|what| self.problem(&at, what)).ok()?;
+            Some(text.trim().to_owned())
         };
         // All entries first: a list with one wrong entry has every wrong entry noted.
         list.iter().enumerate().map(read).collect::<Vec<_>>().into_iter().collect()
@@ -157,7 +172,7 @@ impl<'a> Section<'a> {
     pub(super) fn site(&self, name: &str) -> Option<String> {
         let text = self.string(name)?.trim();
         let what = match Url::parse(text) {
-            Err(_) => "is no URL; write for example \"https://example.atlassian.net\"",
+            Err(_) => "is no URL; write for example \"https://example.com\"",
             Ok(url) if !matches!(url.scheme(), "http" | "https") => "must begin with https:// or http://",
             Ok(url) if !url.username().is_empty() || url.password().is_some() => {
                 "must not hold a user or password"

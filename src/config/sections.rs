@@ -59,7 +59,7 @@ pub(super) fn store(s: &Section<'_>) -> Option<Store> {
 
 pub(super) fn flagger(s: &Section<'_>) -> Option<Flagger> {
     let cluster = s.optional("cluster", cluster_name);
-    let namespaces = s.texts("namespaces").and_then(|globs| globset(s, &globs));
+    let namespaces = namespaces(s);
     let token = s.secret("token");
     let mut clusters: Vec<Cluster> = Vec::new();
     for one in s.sections("clusters") {
@@ -108,27 +108,25 @@ fn share(one: Option<&Secret>, other: Option<&Secret>) -> bool {
     lines(one).iter().any(|a| others.iter().any(|b| a.expose_secret() == b.expose_secret()))
 }
 
-fn globset(s: &Section<'_>, globs: &[String]) -> Option<GlobSet> {
+fn namespaces(s: &Section<'_>) -> Option<GlobSet> {
+    let read = |glob: &str| Glob::new(glob).map_err(|error| format!("{glob:?} is no glob: {}", error.kind()));
+    let globs = s.texts_that("namespaces", |glob| read(glob).map(drop))?;
     if globs.is_empty() {
         s.problem("namespaces", "is empty, so nobody could ask; [\"*\"] is all");
         return None;
     }
     let mut set = GlobSetBuilder::new();
-    let mut right = true;
-    for (nth, glob) in globs.iter().enumerate() {
-        match Glob::new(glob) {
-            Ok(glob) => drop(set.add(glob)),
-            Err(error) => {
-                s.problem(&format!("namespaces[{nth}]"), format!("{glob:?} is no glob: {}", error.kind()));
-                right = false;
-            }
-        }
+    for glob in globs.iter().filter_map(|glob| read(glob).ok()) {
+        set.add(glob);
     }
-    set.build().ok().filter(|_| right)
+    set.build().map_err(|error| s.problem("namespaces", format!("cannot be used: {}", error.kind()))).ok()
 }
 
 pub(super) fn jira(s: &Section<'_>) -> Option<Jira> {
-    let url = s.site("url");
+    let url = s.optional("url", Section::site);
+    if s.value("url").is_none() {
+        s.problem("url", "is missing; write for example \"https://example.atlassian.net\"");
+    }
     let kind = s.string("kind").and_then(|kind| match kind {
         "auto" => Some(None),
         "cloud" => Some(Some(JiraKind::Cloud)),

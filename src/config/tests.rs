@@ -30,7 +30,8 @@ fn problems(text: &str) -> String {
 }
 
 fn with_env(env: &[(&str, &str)]) -> Result<Config, Problems> {
-    read("", &[&REQUIRED, env].concat())
+    let required = REQUIRED.into_iter().filter(|(name, _)| !env.iter().any(|(other, _)| other == name));
+    read("", &required.chain(env.iter().copied()).collect::<Vec<_>>())
 }
 
 #[test]
@@ -143,7 +144,11 @@ fn every_line_of_the_example_may_be_uncommented() {
 
 #[test]
 fn the_three_required_keys_are_asked_for() {
-    insta::assert_snapshot!(read("", &[]).unwrap_err(), @"");
+    insta::assert_snapshot!(read("", &[]).unwrap_err(), @r#"
+    jira.url: is missing; write for example "https://example.atlassian.net"
+    jira.token: is missing; give it, or jira.token_file
+    ticket.project: is missing; give the key of the project in which tickets are opened
+    "#);
 }
 
 #[test]
@@ -202,7 +207,57 @@ fn every_problem_is_told_at_once() {
     "##;
     let env =
         [("BRIDGE__JIRA__TRUSTFOR", "1m"), ("BRIDGE__NOPE__X", "1"), ("BRIDGE__ROLLOUT__IDLE_AFTER", "1")];
-    insta::assert_snapshot!(read(text, &env).unwrap_err(), @"");
+    insta::assert_snapshot!(read(text, &env).unwrap_err(), @r#"
+    server.gate_listen: "8080" is no address to listen on; write for example "0.0.0.0:8080"
+    server.admin_listen: is the same address as server.webhook_listen
+    server.public_url: is no URL; write for example "https://example.com"
+    server.shutdown_grace: "0s" must be above zero
+    store.url: must be sqlite://FILE or postgres://user:password@host/database
+    store.keep_for: "for ever" is no duration; write for example "20s", or "forever"
+    flagger.cluster: "Prod" is no cluster name; use up to 63 of a-z, 0-9 and -, with no - at either end
+    flagger.namespaces[1]: "a[" is no glob: unclosed character class; missing ']'
+    flagger.namespaces[2]: must be a string, not a number
+    flagger.clusters[1].name: "eu" is there twice
+    flagger.clusters[1].token: is also the token of "eu"; each cluster needs its own
+    flagger.clusters[2].name: is missing
+    flagger.clusters[2].nmae: unknown key; did you mean flagger.clusters[2].name?
+    jira.url: must not hold a user or password
+    jira.user: is missing; Cloud needs the account's e-mail
+    jira.token_file: cannot read /nowhere/token: No such file or directory (os error 2)
+    jira.requests_per_second: must be a whole number, not a string
+    jira.burst: must be a whole number from 1 to 4294967295, not 0
+    jira.timeout: 10 is no duration; write for example "20s"
+    jira.poll_every: "20" is no duration; write for example "20s"
+    jira.pol_every: unknown key; did you mean jira.poll_every?
+    BRIDGE__JIRA__TRUSTFOR: no such setting; did you mean BRIDGE__JIRA__TRUST_FOR?
+    rollout.idle_after: "1" is no duration; write for example "20s" (set by BRIDGE__ROLLOUT__IDLE_AFTER)
+    limits.open_tickets: must be a whole number from 1 to 4294967295, not -1
+    ticket.summary: the template knows no "nmespace"; there are canary, namespace, cluster, stage, gate, phase, base, revision, label, metadata (with .NAME behind it)
+    ticket.description: is no template: unexpected end of input, expected end of block
+    ticket.labels[0]: "two words" has a space in it, which Jira refuses
+    ticket.labels[1]: is empty; leave it out
+    ticket.fields.customfield_1[0].value: the template knows no filter "shout"
+    ticket.fields.summary: is set by the bridge; there is a key of its own for it in [ticket]
+    ticket.transitions.opened: must be a status, or { to = "STATUS", fields = { … } }, not a number
+    ticket.transitions.failed.to: is missing
+    ticket.transitions.failed.too: unknown key
+    ticket.transitions.suceeded: unknown key; did you mean ticket.transitions.succeeded?
+    ticket.project: is missing; give the key of the project in which tickets are opened
+    ticket.statuses: "done" is both approved and rejected
+    approval.valid_for: "3 days" is no duration; write for example "20s"
+    approval.approvers[0]: "group:" needs a name after it
+    approval.approvers[1]: cannot be a template; only entries of deny can
+    approval.deny[0]: the template knows no "metdata"; there are canary, namespace, cluster, stage, gate, phase, base, revision, label, metadata (with .NAME behind it)
+    routes[0].match.stage: "confirm-promotio" matches no stage; there are confirm-rollout, confirm-traffic-increase, confirm-promotion, gate
+    routes[0].match.namespce: unknown key; did you mean routes[0].match.namespace?
+    routes[0].ticket.project: is empty
+    routes[0].ticket.statuses.approved: is empty, so no gate could ever open
+    routes[0].aproval: unknown key; did you mean routes[0].approval?
+    routes[1].match: is missing
+    routes[1].ticket.statuses: "APPROVED" is both approved and rejected
+    BRIDGE__NOPE__X: no such setting
+    sevrer: unknown key; did you mean server?
+    "#);
 }
 
 #[test]
@@ -222,7 +277,12 @@ fn a_file_that_is_no_toml_is_told_by_its_line_alone() {
 
 #[test]
 fn sections_of_the_wrong_shape() {
-    insta::assert_snapshot!(problems("server = 5\nroutes = {}\n[ticket]\nfields = []\n[jira]\ntoken_file = \"x\""), @"");
+    insta::assert_snapshot!(problems("server = 5\nroutes = {}\n[ticket]\nfields = []\n[jira]\ntoken_file = \"x\""), @r"
+    server: must be a table, not a number
+    jira.token: is given twice, jira.token_file is set too; keep one (set by BRIDGE__JIRA__TOKEN)
+    ticket.fields: must be a table, not a list
+    routes: must be a list of tables ([[routes]]), not a table
+    ");
 }
 
 #[test]
@@ -262,7 +322,7 @@ fn the_environment_wins_over_the_file() {
     assert_eq!(clusters, ["eu", "default"]);
     let ticket = &config.policy.base.ticket;
     assert_eq!(ticket.project, "FILE");
-    insta::assert_snapshot!(format!("{:?}", ticket.fields), @"");
+    insta::assert_snapshot!(format!("{:?}", ticket.fields), @r#"{"a": 1, "customFieldText": '{{ canary }}', "customfield_7": 'true', "fixVersions": [{'name': '1'}], "priority": {'name': 'High'}}"#);
     assert_eq!(ticket.approved, ["A, B", "C"]);
     assert_eq!(ticket.transitions.failed.as_ref().unwrap().to, "Failed");
     let succeeded = ticket.transitions.succeeded.as_ref().unwrap();
@@ -287,7 +347,18 @@ fn variables_are_named_where_they_are_wrong() {
         ("BRIDGE__TICKET__TRANSITIONS__FAILED", "{ to = x }"),
         ("BRIDGE__SERVER__GATE_LISTEN", "here"),
     ];
-    insta::assert_snapshot!(with_env(&env).unwrap_err(), @"");
+    insta::assert_snapshot!(with_env(&env).unwrap_err(), @r#"
+    BRIDGE__: no such setting
+    flagger.clusters: is no TOML list of tables; write for example [{ name = "value" }] (set by BRIDGE__FLAGGER__CLUSTERS)
+    jira.burst: must be a whole number, at least 1 (set by BRIDGE__JIRA__BURST)
+    limits: is no TOML table; write for example { name = "value" } (set by BRIDGE__LIMITS)
+    ticket.labels: is no TOML list; write for example ["a", "b"], or a,b (set by BRIDGE__TICKET__LABELS)
+    ticket.transitions.failed: is no TOML table; write for example { name = "value" } (set by BRIDGE__TICKET__TRANSITIONS__FAILED)
+    server.gate_listen: "here" is no address to listen on; write for example "0.0.0.0:8080" (set by BRIDGE__SERVER__GATE_LISTEN)
+    flagger.token: is empty (set by BRIDGE__FLAGGER__TOKEN)
+    BRIDGE__JIRA__TOKN: no such setting; did you mean BRIDGE__JIRA__TOKEN?
+    ticket.statuses: "Approved" is both approved and rejected
+    "#);
 }
 
 #[test]
@@ -333,7 +404,7 @@ fn the_first_route_that_matches_wins_and_says_only_what_differs() {
     let fields: Vec<String> = first.ticket.fields.iter().map(|(k, v)| format!("{k}={v}")).collect();
     assert_eq!(
         fields,
-        [r#"customfield_10010={"value": "route"}"#, "dueDate=x", r#"fixVersions=[{"name": "{{ label }}"}]"#]
+        ["customfield_10010={'value': 'route'}", "dueDate=x", "fixVersions=[{'name': '{{ label }}'}]"]
     );
     assert_eq!(
         (&first.ticket.approved[..], &first.ticket.rejected[..]),
@@ -359,11 +430,25 @@ fn the_default_description_reads_well_at_every_stage() {
         };
         env.render_str(&config.policy.base.ticket.description, context).unwrap()
     };
-    insta::assert_snapshot!(render("confirm-rollout", Some("old"), None), @"");
-    insta::assert_snapshot!(render("confirm-promotion", Some("5f6d"), Some("v1.2")), @"");
+    insta::assert_snapshot!(render("confirm-rollout", Some("old"), None), @r"
+    Flagger is about to start rolling out a new revision of web in namespace shop on cluster default. It waits for this ticket.
+
+    - Approved: Flagger goes on at this point, for this one rollout. A retry or another revision asks again, with another ticket.
+    - Rejected: Flagger does not go on. Where the canary asks about rollback, the change is rolled back.
+    - Anything else: Flagger keeps waiting.
+    ");
+    insta::assert_snapshot!(render("confirm-promotion", Some("5f6d"), Some("v1.2")), @r"
+    Flagger is about to replace what is running with the new revision of web in namespace shop on cluster default. It waits for this ticket.
+
+    What is rolled out: v1.2
+
+    - Approved: Flagger goes on at this point, for this one rollout. A retry or another revision asks again, with another ticket.
+    - Rejected: Flagger does not go on. Where the canary asks about rollback, the change is rolled back.
+    - Anything else: Flagger keeps waiting.
+    ");
     let first = |stage| render(stage, None, None).lines().next().unwrap().to_owned();
-    insta::assert_snapshot!(first("confirm-traffic-increase"), @"");
-    insta::assert_snapshot!(first("gate"), @"");
+    insta::assert_snapshot!(first("confirm-traffic-increase"), @"Flagger is about to send more traffic to the new revision of web in namespace shop on cluster default. It waits for this ticket.");
+    insta::assert_snapshot!(first("gate"), @"Flagger is about to go on with the rollout of web in namespace shop on cluster default. It waits for this ticket.");
 }
 
 #[test]
