@@ -18,12 +18,18 @@ struct Gate {
     state: String,
     reason: String,
     ticket: Option<Ticket>,
+    #[serde(deserialize_with = "timestamp")]
     asked_at: jiff::Timestamp,
 }
 
 #[derive(Debug, Deserialize)]
 struct Ticket {
     key: String,
+}
+
+/// RFC 3339.
+fn timestamp<'de, D: serde::Deserializer<'de>>(from: D) -> Result<jiff::Timestamp, D::Error> {
+    String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
 }
 
 /// Asks the bridge whose admin listener is at `admin`, and returns what to print: a table, or its answer as it is.
@@ -145,7 +151,11 @@ mod tests {
     #[tokio::test]
     async fn a_table_for_people() {
         let admin = bridge(StatusCode::OK, TWO).await;
-        insta::assert_snapshot!(gates(&admin, false, NOW).await.unwrap(), @"");
+        insta::assert_snapshot!(gates(&admin, false, NOW).await.unwrap(), @r#"
+        STATE    STAGE                   CANARY            TICKET  SINCE  REASON
+        waiting  confirm-promotion (qa)  default/shop/web  OPS-12  12m5s  OPS-12 is in "To Do"
+        opening  confirm-rollout         eu/pay/api        -       3d4h   Jira [2J is down
+        "#);
         assert_eq!(gates(&admin, true, NOW).await.unwrap(), TWO);
         let idle = bridge(StatusCode::OK, "[]").await;
         assert_eq!(gates(&idle, false, NOW).await.unwrap(), "No gate is waiting.");
