@@ -228,25 +228,23 @@ fn transitions(s: &Section<'_>) -> Transitions {
 
 /// A status, or a table that names one and the fields the transition's screen asks for.
 fn target(s: &Section<'_>, name: &str) -> Option<Target> {
-    match s.value(name)? {
-        Value::String(_) => s.text(name).map(|to| Target { to, fields: BTreeMap::new() }),
-        Value::Object(_) => {
-            let s = s.section(name)?;
-            let to = s.text("to");
-            let fields = s.optional("fields", Section::section).map(|s| {
-                let copy =
-                    |(name, value): (&String, &Value)| (name.clone(), minijinja::Value::from(Serde(value)));
-                s.entries().map(copy).collect()
-            });
-            s.done();
-            Some(Target { to: to?, fields: fields.unwrap_or_default() })
-        }
-        other => {
-            let what = "must be a status, or { to = \"STATUS\", fields = { … } }";
-            s.problem(name, format!("{what}, not {}", kind(other)));
-            None
-        }
+    let value = s.value(name)?;
+    if value.is_string() {
+        return s.text(name).map(|to| Target { to, fields: BTreeMap::new() });
     }
+    if !value.is_object() {
+        let what = "must be a status, or { to = \"STATUS\", fields = { … } }";
+        s.problem(name, format!("{what}, not {}", kind(value)));
+        return None;
+    }
+    let s = s.section(name)?;
+    let to = s.text("to");
+    let fields = s.optional("fields", Section::section).map(|s| {
+        let copy = |(name, value): (&String, &Value)| (name.clone(), minijinja::Value::from(Serde(value)));
+        s.entries().map(copy).collect()
+    });
+    s.done();
+    Some(Target { to: to?, fields: fields.unwrap_or_default() })
 }
 
 fn approval_part(s: &Section<'_>) -> ApprovalPart {

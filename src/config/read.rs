@@ -79,10 +79,8 @@ impl<'a> Section<'a> {
 
     /// Any string.
     pub(super) fn string(&self, name: &str) -> Option<&'a str> {
-        match self.required(name)? {
-            Value::String(text) => Some(text),
-            other => self.wrong(name, "a string", other),
-        }
+        let value = self.required(name)?;
+        value.as_str().or_else(|| self.wrong(name, "a string", value))
     }
 
     /// A string that says something, without the blanks around it.
@@ -97,29 +95,24 @@ impl<'a> Section<'a> {
 
     /// A duration above zero.
     pub(super) fn duration(&self, name: &str) -> Option<Duration> {
-        match self.required(name)? {
-            Value::String(text) => {
-                duration::parse(text).map_err(|what| self.problem(name, format!("{text:?} {what}"))).ok()
-            }
-            Value::Number(number) => {
-                self.problem(name, format!("{number} is no duration; write for example \"20s\""));
-                None
-            }
-            other => self.wrong(name, "a duration such as \"20s\"", other),
+        let value = self.required(name)?;
+        if let Value::Number(number) = value {
+            self.problem(name, format!("{number} is no duration; write for example \"20s\""));
+            return None;
         }
+        let Value::String(text) = value else { return self.wrong(name, "a duration such as \"20s\"", value) };
+        duration::parse(text).map_err(|what| self.problem(name, format!("{text:?} {what}"))).ok()
     }
 
     /// A duration, or `"forever"`, which is `None` inside.
     #[expect(clippy::option_option, reason = "the outer one is of every getter: whether the value was right")]
     pub(super) fn duration_or_forever(&self, name: &str) -> Option<Option<Duration>> {
-        match self.required(name)? {
-            Value::String(text) if text == "forever" => Some(None),
-            Value::String(text) => {
-                let or_forever = |what| format!("{text:?} {what}, or \"forever\"");
-                duration::parse(text).map(Some).map_err(|what| self.problem(name, or_forever(what))).ok()
-            }
-            _ => self.duration(name).map(Some),
+        let Some(text) = self.required(name)?.as_str() else { return self.duration(name).map(Some) };
+        if text == "forever" {
+            return Some(None);
         }
+        let or_forever = |what| format!("{text:?} {what}, or \"forever\"");
+        duration::parse(text).map(Some).map_err(|what| self.problem(name, or_forever(what))).ok()
     }
 
     /// An address to listen on.
@@ -219,10 +212,12 @@ impl<'a> Section<'a> {
 
     /// A table in this one.
     pub(super) fn section(&self, name: &str) -> Option<Self> {
-        match self.required(name)? {
-            Value::Object(table) => Some(Self::new(self.key(name), table, self.sink)),
-            other => self.wrong(name, "a table", other),
-        }
+        self.table(name, self.required(name)?)
+    }
+
+    fn table(&self, name: &str, value: &'a Value) -> Option<Self> {
+        let Value::Object(table) = value else { return self.wrong(name, "a table", value) };
+        Some(Self::new(self.key(name), table, self.sink))
     }
 
     /// A list of tables, none if it is left out.
@@ -235,13 +230,7 @@ impl<'a> Section<'a> {
                 return Vec::new();
             }
         };
-        let read = |(nth, value): (usize, &'a Value)| {
-            let at = format!("{name}[{nth}]");
-            match value {
-                Value::Object(table) => Some(Self::new(self.key(&at), table, self.sink)),
-                other => self.wrong(&at, "a table", other),
-            }
-        };
+        let read = |(nth, value): (usize, &'a Value)| self.table(&format!("{name}[{nth}]"), value);
         list.iter().enumerate().filter_map(read).collect()
     }
 
