@@ -1,11 +1,31 @@
-//! The configuration: what each key means once it is read and found right.
+//! The configuration: what each key means once it is read and found right, and reading it.
 
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+mod duration;
+mod layers;
+mod policy;
+mod problems;
+mod read;
+mod sections;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    net::SocketAddr,
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use globset::GlobSet;
 use secrecy::SecretString;
 
 use crate::{policy::Policy, secret::Secret};
+
+pub use self::{
+    layers::EXAMPLE,
+    problems::{Problem, Problems},
+};
 
 /// The whole configuration.
 #[derive(Debug)]
@@ -137,4 +157,48 @@ pub struct Limits {
     pub tickets_per_canary_per_hour: NonZeroU32,
     /// Live tickets in all.
     pub open_tickets: NonZeroU32,
+}
+
+/// Reads the configuration: the defaults of [`EXAMPLE`], then the file, then the variables of `env` that begin with
+/// `BRIDGE__`. Relative paths in it start at the working directory.
+///
+/// # Errors
+/// Everything that is wrong with it, not only the first.
+pub fn load(path: &Path, env: impl IntoIterator<Item = (String, String)>) -> Result<Config, Problems> {
+    let sink = problems::Sink::default();
+    let config = layers::merge(path, env, &sink)
+        .and_then(|tree| config(&read::Section::new(String::new(), &tree, &sink)));
+    let mut problems = sink.into_problems();
+    match config {
+        Some(config) if problems.0.is_empty() => Ok(config),
+        Some(_) => Err(problems),
+        None => {
+            // Whoever finds nothing says why. Should that be forgotten one day, say at least this.
+            if problems.0.is_empty() {
+                let what = "the configuration is not complete".to_owned();
+                problems.0.push(Problem { key: path.display().to_string(), what });
+            }
+            Err(problems)
+        }
+    }
+}
+
+fn config(root: &read::Section<'_>) -> Option<Config> {
+    let server = root.section("server").and_then(|s| sections::server(&s));
+    let store = root.section("store").and_then(|s| sections::store(&s));
+    let flagger = root.section("flagger").and_then(|s| sections::flagger(&s));
+    let jira = root.section("jira").and_then(|s| sections::jira(&s));
+    let rollout = root.section("rollout").and_then(|s| sections::rollout(&s));
+    let limits = root.section("limits").and_then(|s| sections::limits(&s));
+    let policy = policy::policy(root);
+    root.done();
+    Some(Config {
+        server: server?,
+        store: store?,
+        flagger: flagger?,
+        jira: jira?,
+        rollout: rollout?,
+        limits: limits?,
+        policy: policy?,
+    })
 }

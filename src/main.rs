@@ -1,1 +1,80 @@
-fn main() {}
+//! The program: reads its command line, starts the log, does what it was told, and says by its exit code how it went.
+
+use std::{
+    io::{IsTerminal as _, Write as _},
+    process::ExitCode,
+};
+
+use anyhow::anyhow;
+use clap::Parser as _;
+use flagger_jira_bridge::{
+    cli::{self, Cli, Command, LogFormat},
+    clock::Clock,
+    config::{self, Config},
+};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+/// The configuration is wrong.
+const BAD_CONFIG: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr(cli.log_format);
+    let done = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Into::into)
+        .and_then(|runtime| runtime.block_on(run(&cli)));
+    done.unwrap_or_else(|error| {
+        complain(&format!("flagger-jira-bridge: {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
+    match &cli.command {
+        Command::Serve => match load(cli) {
+            Ok(_config) => Err(anyhow!("serve is not built in yet")),
+            Err(code) => Ok(code),
+        },
+        Command::Check => match load(cli) {
+            Ok(_config) => Err(anyhow!("check is not built in yet")),
+            Err(code) => Ok(code),
+        },
+        Command::Demo { auto: _ } => Err(anyhow!("demo is not built in yet")),
+        Command::Gates { json, admin } => {
+            let text = cli::gates(admin, *json, Clock::System.now()).await?;
+            // Whoever reads may have seen enough.
+            drop(writeln!(std::io::stdout(), "{text}"));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// The configuration, or the exit code once everything that is wrong with it has been told.
+fn load(cli: &Cli) -> Result<Config, ExitCode> {
+    let env = std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()));
+    config::load(&cli.config, env).map_err(|problems| {
+        let path = cli.config.display();
+        complain(&format!("flagger-jira-bridge: the configuration {path} cannot be used\n{problems}"));
+        ExitCode::from(BAD_CONFIG)
+    })
+}
+
+/// For the one who started the program, with or without a log.
+fn complain(text: &str) {
+    drop(writeln!(std::io::stderr(), "{text}"));
+}
+
+fn log_to_stderr(format: LogFormat) {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}

@@ -80,6 +80,10 @@ pub struct Unrenderable {
     pub what: String,
 }
 
+/// The names a template may use; whatever was sent is below `metadata`.
+pub const TEMPLATE_NAMES: [&str; 10] =
+    ["canary", "namespace", "cluster", "stage", "gate", "phase", "base", "revision", "label", "metadata"];
+
 /// A text for people, before it becomes ADF or wiki markup. Its strings are words: nothing in them is ever markup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Doc(pub Vec<Block>);

@@ -1,0 +1,25 @@
+# syntax=docker/dockerfile:1
+
+FROM rust:1.95-slim-bookworm AS build
+# TLS and SQLite are compiled from C.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends build-essential cmake \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY . .
+RUN cargo build --release --locked \
+ && install -D target/release/flagger-jira-bridge /out/usr/local/bin/flagger-jira-bridge \
+ && mkdir /out/data
+
+# No shell, no package manager, user 65532. Nothing but /data is ever written, so the root may be read-only.
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=build /out/usr /usr
+COPY --from=build --chown=65532:65532 /out/data /data
+USER 65532:65532
+# The default store, sqlite://bridge.db, is created here.
+WORKDIR /data
+VOLUME /data
+# Flagger, Jira's webhook, and the admin listener (which is on loopback unless server.admin_listen says otherwise).
+EXPOSE 8080 8081 9090
+ENTRYPOINT ["/usr/local/bin/flagger-jira-bridge"]
+CMD ["serve", "-c", "/etc/flagger-jira-bridge/config.toml"]

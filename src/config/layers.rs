@@ -1,0 +1,155 @@
+//! The layers of a configuration, merged: the example file's defaults, then the file, then the environment.
+
+use std::path::Path;
+
+use config::{ConfigError, File, FileFormat};
+use serde::Deserialize as _;
+use serde_json::{Map, Value};
+
+use super::problems::Sink;
+
+/// The example file: every key, and every default.
+pub const EXAMPLE: &str = include_str!("../../config.example.toml");
+
+const PREFIX: &str = "BRIDGE__";
+
+/// The merged tree, or `None` if the file cannot be read as TOML at all.
+pub(super) fn merge(
+    path: &Path,
+    env: impl IntoIterator<Item = (String, String)>,
+    sink: &Sink,
+) -> Option<Map<String, Value>> {
+    let name = path.display().to_string();
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            sink.push(&name, format!("cannot read the configuration: {error}"));
+            return None;
+        }
+    };
+    // The crate's own message would show the broken line, which may hold a secret.
+    if let Err(error) = text.parse::<toml::Table>() {
+        let line = error.span().map(|span| text.get(..span.start).unwrap_or(&text).matches('\n').count() + 1);
+        let at = line.map_or(String::new(), |line| format!("line {line}: "));
+        sink.push(&name, format!("{at}{}", error.message()));
+        return None;
+    }
+    layered(&text, env, sink).map_err(|error| sink.push(&name, error.to_string())).ok()
+}
+
+fn layered(
+    text: &str,
+    env: impl IntoIterator<Item = (String, String)>,
+    sink: &Sink,
+) -> Result<Map<String, Value>, ConfigError> {
+    let defaults: toml::Value = toml::from_str(EXAMPLE).map_err(|e| ConfigError::Foreign(Box::new(e)))?;
+    let mut layers = config::Config::builder()
+        .add_source(File::from_str(EXAMPLE, FileFormat::Toml))
+        .add_source(File::from_str(text, FileFormat::Toml));
+    // Sorted, so that BRIDGE__TICKET__FIELDS comes before what is set inside of it.
+    let mut env: Vec<(String, String)> =
+        env.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
+    env.sort();
+    for (variable, value) in env {
+        let key = key_of(&variable);
+        sink.set_by(&key, &variable);
+        let value = match read(&value, wanted(&key, &defaults)) {
+            Ok(value) => value,
+            Err(what) => {
+                sink.push(&key, what);
+                continue;
+            }
+        };
+        match config::Config::builder().set_override(&key, value).and_then(|layer| layer.build()) {
+            Ok(layer) => layers = layers.add_source(layer),
+            Err(_) => sink.unknown(&key, None),
+        }
+    }
+    layers.build()?.try_deserialize()
+}
+
+/// The key that a variable sets. Variables are written in capitals; a name in `ticket.fields` that has small letters
+/// (`BRIDGE__TICKET__FIELDS__fixVersions`) is left as it is, since Jira minds the case.
+fn key_of(variable: &str) -> String {
+    let below = variable.strip_prefix(PREFIX).unwrap_or(variable);
+    let parts = below.split("__").enumerate().map(|(depth, part)| {
+        if depth > 1 && part.chars().any(|c| c.is_ascii_lowercase()) {
+            part.to_owned()
+        } else {
+            part.to_ascii_lowercase()
+        }
+    });
+    parts.collect::<Vec<_>>().join(".")
+}
+
+/// What a variable's text is read as.
+enum Wanted {
+    Text,
+    Number,
+    List,
+    Table,
+    /// A list of tables.
+    Tables,
+    /// A field's value: a list or a table if it can be read as one, else a string.
+    Field,
+    /// A status, or a table.
+    Target,
+}
+
+/// The default of a key tells what its value looks like; the few without a default are named here.
+fn wanted(key: &str, defaults: &toml::Value) -> Wanted {
+    match key {
+        "server.tls" => return Wanted::Table,
+        "flagger.clusters" | "routes" => return Wanted::Tables,
+        _ if key.starts_with("ticket.fields.") => return Wanted::Field,
+        _ if key.starts_with("ticket.transitions.") => return Wanted::Target,
+        _ => {}
+    }
+    match key.split('.').try_fold(defaults, |at, part| at.get(part)) {
+        Some(toml::Value::Integer(_)) => Wanted::Number,
+        Some(toml::Value::Array(_)) => Wanted::List,
+        Some(toml::Value::Table(_)) => Wanted::Table,
+        Some(
+            toml::Value::String(_)
+            | toml::Value::Float(_)
+            | toml::Value::Boolean(_)
+            | toml::Value::Datetime(_),
+        )
+        | None => Wanted::Text,
+    }
+}
+
+/// Reads a variable's text. Errors do not repeat it.
+fn read(text: &str, wanted: Wanted) -> Result<config::Value, String> {
+    let toml = || {
+        let value = text.trim().parse::<toml::Value>().ok();
+        value.and_then(|value| config::Value::deserialize(value).ok())
+    };
+    match wanted {
+        Wanted::Text => Ok(text.into()),
+        Wanted::Number => text
+            .trim()
+            .parse::<i64>()
+            .map(Into::into)
+            .map_err(|_| "must be a whole number, at least 1".to_owned()),
+        Wanted::List if text.trim_start().starts_with('[') => {
+            toml().ok_or_else(|| "is no TOML list; write for example [\"a\", \"b\"], or a,b".to_owned())
+        }
+        Wanted::List => {
+            let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+            Ok(entries.map(str::to_owned).collect::<Vec<_>>().into())
+        }
+        Wanted::Table => toml()
+            .filter(|value| matches!(value.kind, config::ValueKind::Table(_)))
+            .ok_or_else(|| "is no TOML table; write for example { name = \"value\" }".to_owned()),
+        Wanted::Tables => toml()
+            .filter(|value| matches!(value.kind, config::ValueKind::Array(_)))
+            .ok_or_else(|| "is no TOML list of tables; write for example [{ name = \"value\" }]".to_owned()),
+        // A template begins with {{ and is no TOML; it stays a string.
+        Wanted::Field if text.trim_start().starts_with(['{', '[']) => {
+            Ok(toml().unwrap_or_else(|| text.into()))
+        }
+        Wanted::Target if text.trim_start().starts_with('{') => read(text, Wanted::Table),
+        Wanted::Field | Wanted::Target => Ok(text.into()),
+    }
+}

@@ -1,0 +1,294 @@
+//! `[ticket]`, `[approval]` and `[[routes]]`: one set of settings for all gates, and complete sets for some.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use globset::{Glob, GlobMatcher};
+use minijinja::value::Serde;
+use serde_json::Value;
+
+use super::{
+    read::{Section, kind},
+    template,
+};
+use crate::{
+    gate::Stage,
+    policy::{Approval, Match, Policy, Route, Target, TicketSettings, Transitions},
+};
+
+/// What is given of `[ticket]`: everything by `[ticket]` itself, anything by a route.
+#[derive(Clone, Default)]
+struct TicketPart {
+    project: Option<String>,
+    issue_type: Option<String>,
+    summary: Option<String>,
+    description: Option<String>,
+    labels: Option<Vec<String>>,
+    fields: BTreeMap<String, minijinja::Value>,
+    approved: Option<Vec<String>>,
+    rejected: Option<Vec<String>>,
+    transitions: Transitions,
+}
+
+/// What is given of `[approval]`.
+#[derive(Clone, Default)]
+struct ApprovalPart {
+    valid_for: Option<Duration>,
+    approvers: Option<Vec<String>>,
+    deny: Option<Vec<String>>,
+}
+
+/// Reads the three sections out of the whole tree.
+pub(super) fn policy(root: &Section<'_>) -> Option<Policy> {
+    let ticket = root.section("ticket").map(|s| {
+        let part = ticket_part(&s);
+        if s.value("project").is_none() {
+            s.problem("project", "is missing; give the key of the project in which tickets are opened");
+        }
+        distinct(&s, &part);
+        part
+    });
+    let approval = root.section("approval").map(|s| approval_part(&s));
+    let (ticket, approval) = (ticket.unwrap_or_default(), approval.unwrap_or_default());
+    let mut routes = Vec::new();
+    for s in root.sections("routes") {
+        let gates = s.section("match").and_then(|s| gates(&s));
+        let part = s.optional("ticket", |s, name| {
+            let s = s.section(name)?;
+            let own = ticket_part(&s);
+            let statuses = own.approved.is_some() || own.rejected.is_some();
+            let whole = own.over(&ticket);
+            if statuses {
+                distinct(&s, &whole);
+            }
+            Some(whole)
+        });
+        let own = s.optional("approval", |s, name| s.section(name).map(|s| approval_part(&s)));
+        s.done();
+        let part = part.unwrap_or_else(|| ticket.clone());
+        let route = route(s.at(), part, own.unwrap_or_default().over(&approval));
+        routes.extend(gates.zip(route));
+    }
+    Some(Policy { base: route("ticket", ticket, approval)?, routes })
+}
+
+fn route(key: &str, ticket: TicketPart, approval: ApprovalPart) -> Option<Route> {
+    Some(Route {
+        key: key.to_owned(),
+        ticket: TicketSettings {
+            project: ticket.project?,
+            issue_type: ticket.issue_type?,
+            summary: ticket.summary?,
+            description: ticket.description?,
+            labels: ticket.labels?,
+            fields: ticket.fields,
+            approved: ticket.approved?,
+            rejected: ticket.rejected?,
+            transitions: ticket.transitions,
+        },
+        approval: Approval {
+            valid_for: approval.valid_for?,
+            approvers: approval.approvers?,
+            deny: approval.deny?,
+        },
+    })
+}
+
+impl TicketPart {
+    /// Itself where it says something, `base` elsewhere; fields and transitions one by one.
+    fn over(self, base: &Self) -> Self {
+        let (base, mut fields) = (base.clone(), base.fields.clone());
+        fields.extend(self.fields);
+        let (own, under) = (self.transitions, base.transitions);
+        Self {
+            project: self.project.or(base.project),
+            issue_type: self.issue_type.or(base.issue_type),
+            summary: self.summary.or(base.summary),
+            description: self.description.or(base.description),
+            labels: self.labels.or(base.labels),
+            fields,
+            approved: self.approved.or(base.approved),
+            rejected: self.rejected.or(base.rejected),
+            transitions: Transitions {
+                opened: own.opened.or(under.opened),
+                succeeded: own.succeeded.or(under.succeeded),
+                failed: own.failed.or(under.failed),
+                superseded: own.superseded.or(under.superseded),
+                abandoned: own.abandoned.or(under.abandoned),
+                bypassed: own.bypassed.or(under.bypassed),
+            },
+        }
+    }
+}
+
+impl ApprovalPart {
+    fn over(self, base: &Self) -> Self {
+        Self {
+            valid_for: self.valid_for.or(base.valid_for),
+            approvers: self.approvers.or_else(|| base.approvers.clone()),
+            deny: self.deny.or_else(|| base.deny.clone()),
+        }
+    }
+}
+
+fn ticket_part(s: &Section<'_>) -> TicketPart {
+    let project = s.optional("project", Section::text);
+    let issue_type = s.optional("issue_type", Section::text);
+    let summary = s.optional("summary", Section::text);
+    if let Some(summary) = &summary {
+        if summary.contains('\n') {
+            s.problem("summary", "must be one line");
+        }
+        template_at(s, "summary", summary);
+    }
+    let description = s.optional("description", |s, name| s.string(name).map(str::to_owned));
+    if let Some(description) = &description {
+        template_at(s, "description", description);
+    }
+    let label = |label: &str| match label.contains(char::is_whitespace) {
+        true => Err(format!("{label:?} has a space in it, which Jira refuses")),
+        false => Ok(()),
+    };
+    let labels = s.optional("labels", |s, name| s.texts_that(name, label));
+    let fields = s.optional("fields", Section::section).map(|s| fields(&s)).unwrap_or_default();
+    let (mut approved, mut rejected) = (None, None);
+    if let Some(statuses) = s.optional("statuses", Section::section) {
+        approved = statuses.optional("approved", Section::texts);
+        rejected = statuses.optional("rejected", Section::texts);
+        if approved.as_ref().is_some_and(Vec::is_empty) {
+            statuses.problem("approved", "is empty, so no gate could ever open");
+        }
+        statuses.done();
+    }
+    let transitions = s.optional("transitions", Section::section).map(|s| transitions(&s));
+    s.done();
+    let transitions = transitions.unwrap_or_default();
+    TicketPart { project, issue_type, summary, description, labels, fields, approved, rejected, transitions }
+}
+
+fn template_at(s: &Section<'_>, name: &str, source: &str) {
+    if let Err(what) = template::check(source) {
+        s.problem(name, what);
+    }
+}
+
+/// Notes a status that means both yes and no.
+fn distinct(s: &Section<'_>, part: &TicketPart) {
+    let same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
+    for no in part.rejected.iter().flatten() {
+        if part.approved.iter().flatten().any(|yes| same(yes, no)) {
+            s.problem("statuses", format!("{no:?} is both approved and rejected"));
+        }
+    }
+}
+
+/// Fields of an issue, by id; every string in them is a template.
+fn fields(s: &Section<'_>) -> BTreeMap<String, minijinja::Value> {
+    let own = ["project", "issuetype", "summary", "description", "labels"];
+    let read = |(name, value): (&String, &Value)| {
+        if own.contains(&name.as_str()) {
+            s.problem(name, "is set by the bridge; there is a key of its own for it in [ticket]");
+        }
+        strings(name, value, &mut |key, text| template_at(s, key, text));
+        (name.clone(), minijinja::Value::from(Serde(value)))
+    };
+    s.entries().map(read).collect()
+}
+
+/// Shows every string in a value, with its key.
+fn strings(key: &str, value: &Value, each: &mut impl FnMut(&str, &str)) {
+    match value {
+        Value::String(text) => each(key, text),
+        Value::Array(list) => {
+            for (nth, value) in list.iter().enumerate() {
+                strings(&format!("{key}[{nth}]"), value, each);
+            }
+        }
+        Value::Object(table) => {
+            for (name, value) in table {
+                strings(&format!("{key}.{name}"), value, each);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn transitions(s: &Section<'_>) -> Transitions {
+    let read = |name| s.optional(name, target);
+    let transitions = Transitions {
+        opened: read("opened"),
+        succeeded: read("succeeded"),
+        failed: read("failed"),
+        superseded: read("superseded"),
+        abandoned: read("abandoned"),
+        bypassed: read("bypassed"),
+    };
+    s.done();
+    transitions
+}
+
+/// A status, or a table that names one and the fields the transition's screen asks for.
+fn target(s: &Section<'_>, name: &str) -> Option<Target> {
+    let value = s.value(name)?;
+    if value.is_string() {
+        return s.text(name).map(|to| Target { to, fields: BTreeMap::new() });
+    }
+    if !value.is_object() {
+        let what = "must be a status, or { to = \"STATUS\", fields = { … } }";
+        s.problem(name, format!("{what}, not {}", kind(value)));
+        return None;
+    }
+    let s = s.section(name)?;
+    let to = s.text("to");
+    let fields = s.optional("fields", Section::section).map(|s| {
+        let copy = |(name, value): (&String, &Value)| (name.clone(), minijinja::Value::from(Serde(value)));
+        s.entries().map(copy).collect()
+    });
+    s.done();
+    Some(Target { to: to?, fields: fields.unwrap_or_default() })
+}
+
+fn approval_part(s: &Section<'_>) -> ApprovalPart {
+    let valid_for = s.optional("valid_for", Section::duration);
+    let approver = |entry: &str| match entry.contains("{{") || entry.contains("{%") {
+        true => Err("cannot be a template; only entries of deny can".to_owned()),
+        false => named(entry),
+    };
+    let approvers = s.optional("approvers", |s, name| s.texts_that(name, approver));
+    let denied = |entry: &str| named(entry).and_then(|()| template::check(entry));
+    let deny = s.optional("deny", |s, name| s.texts_that(name, denied));
+    s.done();
+    ApprovalPart { valid_for, approvers, deny }
+}
+
+/// That a group or role is named.
+fn named(entry: &str) -> Result<(), String> {
+    match entry.split_once(':').map(|(what, name)| (what, name.trim())) {
+        Some((what @ ("group" | "role"), "")) => Err(format!("\"{what}:\" needs a name after it")),
+        _ => Ok(()),
+    }
+}
+
+fn gates(s: &Section<'_>) -> Option<Match> {
+    let [cluster, namespace, canary, stage, gate] =
+        ["cluster", "namespace", "canary", "stage", "gate"].map(|name| glob(s, name));
+    if let Some(stage) = &stage
+        && !Stage::ALL.iter().any(|is| stage.is_match(is.as_str()))
+    {
+        let stages = Stage::ALL.map(Stage::as_str).join(", ");
+        s.problem("stage", format!("{:?} matches no stage; there are {stages}", stage.glob().glob()));
+    }
+    s.done();
+    Some(Match { cluster: cluster?, namespace: namespace?, canary: canary?, stage: stage?, gate: gate? })
+}
+
+/// A glob; left out, it matches everything.
+fn glob(s: &Section<'_>, name: &str) -> Option<GlobMatcher> {
+    let pattern = if s.value(name).is_none() { "*" } else { s.string(name)? };
+    match Glob::new(pattern) {
+        Ok(glob) => Some(glob.compile_matcher()),
+        Err(error) => {
+            s.problem(name, format!("{pattern:?} is no glob: {}", error.kind()));
+            None
+        }
+    }
+}

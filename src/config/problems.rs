@@ -1,0 +1,93 @@
+//! What is wrong with a configuration: all of it, by key.
+
+use std::{cell::RefCell, collections::BTreeMap, fmt};
+
+/// One thing to put right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The key, as `jira.poll_every` or `routes[0].ticket.project`; the file or the environment variable where no
+    /// key can be named.
+    pub key: String,
+    /// What is wrong there and what to write instead, on one line. Never a secret.
+    pub what: String,
+}
+
+/// Everything that is wrong with a configuration, one line each, in the order of the example file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (nth, Problem { key, what }) in self.0.iter().enumerate() {
+            if nth > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{}: {}", one_line(key), one_line(what))?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Control characters would let a value in the file write lines of its own.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Collects problems while the tree is read, and knows which keys came from the environment.
+#[derive(Debug, Default)]
+pub(super) struct Sink {
+    problems: RefCell<Vec<Problem>>,
+    /// Key to environment variable.
+    variables: RefCell<BTreeMap<String, String>>,
+}
+
+impl Sink {
+    /// Remembers that `variable` sets `key`.
+    pub(super) fn set_by(&self, key: &str, variable: &str) {
+        self.variables.borrow_mut().insert(key.to_owned(), variable.to_owned());
+    }
+
+    /// Adds a problem at `key`, and names the environment variable if that is where the value came from.
+    pub(super) fn push(&self, key: &str, what: impl Into<String>) {
+        let mut what = what.into();
+        if let Some(variable) = self.variables.borrow().iter().find_map(|(k, v)| within(key, k).then_some(v))
+        {
+            what = format!("{what} (set by {variable})");
+        }
+        self.problems.borrow_mut().push(Problem { key: key.to_owned(), what });
+    }
+
+    /// Adds the problem that nothing is known under `key`, at each environment variable that sets it, else at the key.
+    pub(super) fn unknown(&self, key: &str, near: Option<&str>) {
+        let variables = self.variables.borrow();
+        let by: Vec<&String> =
+            variables.iter().filter(|(k, _)| within(k, key)).map(|(_, variable)| variable).collect();
+        let mut problems = self.problems.borrow_mut();
+        for variable in &by {
+            let hint = near.map_or(String::new(), |near| format!("; did you mean {}?", variable_for(near)));
+            let what = format!("no such setting{hint}");
+            problems.push(Problem { key: (*variable).clone(), what });
+        }
+        if by.is_empty() {
+            let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
+            problems.push(Problem { key: key.to_owned(), what: format!("unknown key{hint}") });
+        }
+    }
+
+    /// All that was found.
+    pub(super) fn into_problems(self) -> Problems {
+        Problems(self.problems.into_inner())
+    }
+}
+
+/// Whether `key` is `outer` or stands below it.
+fn within(key: &str, outer: &str) -> bool {
+    key.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// The environment variable for a key.
+fn variable_for(key: &str) -> String {
+    format!("BRIDGE__{}", key.replace('.', "__").to_uppercase())
+}

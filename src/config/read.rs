@@ -1,0 +1,269 @@
+//! Reads one table of the merged tree. Every getter returns `None` only after it has noted why, so that a caller
+//! can go on and find the other problems too.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    net::SocketAddr,
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use reqwest::Url;
+use serde_json::{Map, Value};
+
+use super::{duration, problems::Sink};
+use crate::secret::{self, Secret};
+
+/// A table with the key it stands at. Keys that were asked for are the known ones; [`Section::done`] names the others.
+pub(super) struct Section<'a> {
+    key: String,
+    table: &'a Map<String, Value>,
+    sink: &'a Sink,
+    known: RefCell<BTreeSet<String>>,
+}
+
+impl<'a> Section<'a> {
+    /// The table at `key`; the whole tree is at the empty key.
+    pub(super) fn new(key: String, table: &'a Map<String, Value>, sink: &'a Sink) -> Self {
+        Self { key, table, sink, known: RefCell::default() }
+    }
+
+    /// Where this table stands.
+    pub(super) fn at(&self) -> &str {
+        &self.key
+    }
+
+    /// The key of an entry of this table.
+    pub(super) fn key(&self, name: &str) -> String {
+        if self.key.is_empty() { name.to_owned() } else { format!("{}.{name}", self.key) }
+    }
+
+    /// Notes a problem at an entry.
+    pub(super) fn problem(&self, name: &str, what: impl Into<String>) {
+        self.sink.push(&self.key(name), what);
+    }
+
+    /// All entries, for tables whose keys are not ours.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&'a String, &'a Value)> {
+        self.table.iter().inspect(|(name, _)| {
+            self.known.borrow_mut().insert((*name).clone());
+        })
+    }
+
+    /// An entry as it is, if it is there.
+    pub(super) fn value(&self, name: &str) -> Option<&'a Value> {
+        self.known.borrow_mut().insert(name.to_owned());
+        self.table.get(name)
+    }
+
+    /// Reads an entry that may be left out.
+    pub(super) fn optional<T>(&self, name: &str, read: impl FnOnce(&Self, &str) -> Option<T>) -> Option<T> {
+        self.value(name)?;
+        read(self, name)
+    }
+
+    fn required(&self, name: &str) -> Option<&'a Value> {
+        let value = self.value(name);
+        if value.is_none() {
+            self.problem(name, "is missing");
+        }
+        value
+    }
+
+    fn wrong<T>(&self, name: &str, wanted: &str, value: &Value) -> Option<T> {
+        self.problem(name, format!("must be {wanted}, not {}", kind(value)));
+        None
+    }
+
+    /// Any string.
+    pub(super) fn string(&self, name: &str) -> Option<&'a str> {
+        let value = self.required(name)?;
+        value.as_str().or_else(|| self.wrong(name, "a string", value))
+    }
+
+    /// A string that says something, without the blanks around it.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        let text = self.string(name)?.trim();
+        if text.is_empty() {
+            self.problem(name, "is empty");
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    /// A duration above zero.
+    pub(super) fn duration(&self, name: &str) -> Option<Duration> {
+        let value = self.required(name)?;
+        if let Value::Number(number) = value {
+            self.problem(name, format!("{number} is no duration; write for example \"20s\""));
+            return None;
+        }
+        let Value::String(text) = value else { return self.wrong(name, "a duration such as \"20s\"", value) };
+        duration::parse(text).map_err(|what| self.problem(name, format!("{text:?} {what}"))).ok()
+    }
+
+    /// A duration, or `"forever"`, which is `None` inside.
+    #[expect(clippy::option_option, reason = "the outer one is of every getter: whether the value was right")]
+    pub(super) fn duration_or_forever(&self, name: &str) -> Option<Option<Duration>> {
+        let Some(text) = self.required(name)?.as_str() else { return self.duration(name).map(Some) };
+        if text == "forever" {
+            return Some(None);
+        }
+        let or_forever = |what| format!("{text:?} {what}, or \"forever\"");
+        duration::parse(text).map(Some).map_err(|what| self.problem(name, or_forever(what))).ok()
+    }
+
+    /// An address to listen on.
+    pub(super) fn address(&self, name: &str) -> Option<SocketAddr> {
+        let text = self.string(name)?;
+        let what = |_| format!("{text:?} is no address to listen on; write for example \"0.0.0.0:8080\"");
+        text.trim().parse().map_err(|e| self.problem(name, what(e))).ok()
+    }
+
+    /// A number of at least 1.
+    pub(super) fn number(&self, name: &str) -> Option<NonZeroU32> {
+        let value = self.required(name)?;
+        let Value::Number(number) = value else { return self.wrong(name, "a whole number", value) };
+        let fits = number.as_u64().and_then(|n| u32::try_from(n).ok()).and_then(NonZeroU32::new);
+        if fits.is_none() {
+            let what = format!("must be a whole number from 1 to {}, not {number}", u32::MAX);
+            self.problem(name, what);
+        }
+        fits
+    }
+
+    /// A list of strings that say something.
+    pub(super) fn texts(&self, name: &str) -> Option<Vec<String>> {
+        self.texts_that(name, |_| Ok(()))
+    }
+
+    /// A list of strings that say something, and pass a check that tells what is wrong with one.
+    pub(super) fn texts_that(
+        &self,
+        name: &str,
+        check: impl Fn(&str) -> Result<(), String>,
+    ) -> Option<Vec<String>> {
+        let value = self.required(name)?;
+        let Value::Array(list) = value else { return self.wrong(name, "a list of strings", value) };
+        let read = |(nth, value): (usize, &Value)| {
+            let at = format!("{name}[{nth}]");
+            let Value::String(text) = value else { return self.wrong(&at, "a string", value) };
+            let right = match text.trim() {
+                "" => Err("is empty; leave it out".to_owned()),
+                text => check(text),
+            };
+            right.map_err(|what| self.problem(&at, what)).ok()?;
+            Some(text.trim().to_owned())
+        };
+        // All entries first: a list with one wrong entry has every wrong entry noted.
+        list.iter().enumerate().map(read).collect::<Vec<_>>().into_iter().collect()
+    }
+
+    /// The address of a site, without a slash at its end. The text is not repeated, it may hold a password.
+    pub(super) fn site(&self, name: &str) -> Option<String> {
+        let text = self.string(name)?.trim();
+        let what = match Url::parse(text) {
+            Err(_) => "is no URL; write for example \"https://example.com\"",
+            Ok(url) if !matches!(url.scheme(), "http" | "https") => "must begin with https:// or http://",
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                "must not hold a user or password"
+            }
+            Ok(url) if url.query().is_some() || url.fragment().is_some() => "must end before any ? or #",
+            Ok(_) => return Some(text.trim_end_matches('/').to_owned()),
+        };
+        self.problem(name, what);
+        None
+    }
+
+    /// A file that can be read now.
+    pub(super) fn file(&self, name: &str) -> Option<PathBuf> {
+        let path = PathBuf::from(self.text(name)?);
+        std::fs::File::open(&path).map_err(|error| self.problem(name, unreadable(&path, &error))).ok()?;
+        Some(path)
+    }
+
+    /// A secret: `name` holds its value, or `name_file` the name of a file.
+    pub(super) fn secret(&self, name: &str) -> Option<Secret> {
+        let file = format!("{name}_file");
+        match (self.value(name), self.value(&file)) {
+            (None, None) => None,
+            (Some(_), Some(_)) => {
+                self.problem(name, format!("is given twice, {} is set too; keep one", self.key(&file)));
+                None
+            }
+            (Some(Value::String(value)), None) => {
+                Secret::value(value).map_err(|_| self.problem(name, "is empty")).ok()
+            }
+            (Some(other), None) => self.wrong(name, "a string", other),
+            (None, Some(_)) => {
+                let path = PathBuf::from(self.text(&file)?);
+                let what = match Secret::file(&path) {
+                    Ok(secret) => return Some(secret),
+                    Err(secret::Error::Unreadable { source, .. }) => unreadable(&path, &source),
+                    Err(secret::Error::Empty(_)) => "the file is empty".to_owned(),
+                };
+                self.problem(&file, what);
+                None
+            }
+        }
+    }
+
+    /// A table in this one.
+    pub(super) fn section(&self, name: &str) -> Option<Self> {
+        self.table(name, self.required(name)?)
+    }
+
+    fn table(&self, name: &str, value: &'a Value) -> Option<Self> {
+        let Value::Object(table) = value else { return self.wrong(name, "a table", value) };
+        Some(Self::new(self.key(name), table, self.sink))
+    }
+
+    /// A list of tables, none if it is left out.
+    pub(super) fn sections(&self, name: &str) -> Vec<Self> {
+        let list = match self.value(name) {
+            None => return Vec::new(),
+            Some(Value::Array(list)) => list,
+            Some(other) => {
+                self.problem(name, format!("must be a list of tables ([[{name}]]), not {}", kind(other)));
+                return Vec::new();
+            }
+        };
+        let read = |(nth, value): (usize, &'a Value)| self.table(&format!("{name}[{nth}]"), value);
+        list.iter().enumerate().filter_map(read).collect()
+    }
+
+    /// Notes the keys that nobody asked for.
+    pub(super) fn done(&self) {
+        let known = self.known.borrow();
+        for name in self.table.keys().filter(|name| !known.contains(*name)) {
+            let distance = |other: &str| strsim::osa_distance(&name.to_lowercase(), other);
+            let near = known.iter().map(|other| (distance(other), other)).min();
+            // Two slips at most, and not in a word of three letters.
+            let near = near.filter(|(slips, other)| *slips <= 2 && *slips * 2 < other.len());
+            self.sink.unknown(&self.key(name), near.map(|(_, other)| self.key(other)).as_deref());
+        }
+    }
+}
+
+/// What a value is, in words; never its content.
+pub(super) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a table",
+    }
+}
+
+/// Why a file cannot be read. A name that does not look like a path may be a secret in the wrong place.
+fn unreadable(path: &Path, error: &std::io::Error) -> String {
+    if path.is_absolute() || path.starts_with(".") || path.starts_with("..") {
+        format!("cannot read {}: {error}", path.display())
+    } else {
+        format!("cannot read the file: {error}")
+    }
+}

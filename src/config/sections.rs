@@ -1,0 +1,199 @@
+//! The sections that say where the bridge listens, stores and looks: everything but tickets and approvals.
+
+use std::time::Duration;
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{Cluster, Flagger, Jira, JiraKind, Limits, Rollout, Server, Store, Tls, read::Section};
+use crate::secret::Secret;
+
+pub(super) fn server(s: &Section<'_>) -> Option<Server> {
+    let listeners = ["gate_listen", "webhook_listen", "admin_listen"];
+    let [gate_listen, webhook_listen, admin_listen] = listeners.map(|name| s.address(name));
+    let addresses = [gate_listen, webhook_listen, admin_listen];
+    for (nth, name) in listeners.iter().enumerate().skip(1) {
+        // Port 0 is any free one.
+        let twin =
+            (0..nth).find(|n| addresses[*n].is_some_and(|a| a.port() != 0 && addresses[nth] == Some(a)));
+        if let Some(twin) = twin {
+            s.problem(name, format!("is the same address as {}", s.key(listeners[twin])));
+        }
+    }
+    let public_url = match s.string("public_url").map(str::trim) {
+        Some("") => Some(None),
+        Some(_) => s.site("public_url").map(Some),
+        None => None,
+    };
+    let shutdown_grace = s.duration("shutdown_grace");
+    let tls = s.optional("tls", Section::section).and_then(|tls| {
+        let (cert_file, key_file) = (tls.file("cert_file"), tls.file("key_file"));
+        tls.done();
+        Some(Tls { cert_file: cert_file?, key_file: key_file? })
+    });
+    s.done();
+    Some(Server {
+        gate_listen: gate_listen?,
+        webhook_listen: webhook_listen?,
+        admin_listen: admin_listen?,
+        public_url: public_url?,
+        shutdown_grace: shutdown_grace?,
+        tls,
+    })
+}
+
+pub(super) fn store(s: &Section<'_>) -> Option<Store> {
+    let url = s.string("url").map(str::trim).and_then(|url| {
+        let known = ["sqlite://", "postgres://", "postgresql://"];
+        // The text is not repeated, it may hold a password.
+        if known.iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty())) {
+            return Some(SecretString::from(url.to_owned()));
+        }
+        s.problem("url", "must be sqlite://FILE or postgres://user:password@host/database");
+        None
+    });
+    let keep_for = s.duration_or_forever("keep_for");
+    s.done();
+    Some(Store { url: url?, keep_for: keep_for? })
+}
+
+pub(super) fn flagger(s: &Section<'_>) -> Option<Flagger> {
+    let cluster = s.optional("cluster", cluster_name);
+    let namespaces = namespaces(s);
+    let token = s.secret("token");
+    let mut clusters: Vec<Cluster> = Vec::new();
+    for one in s.sections("clusters") {
+        let name = cluster_name(&one, "name");
+        let own = one.secret("token");
+        one.done();
+        let Some(name) = name else { continue };
+        if clusters.iter().any(|other| other.name == name) {
+            one.problem("name", format!("{name:?} is there twice"));
+        }
+        if let Some(other) = clusters.iter().find(|other| share(own.as_ref(), other.token.as_ref())) {
+            one.problem(
+                "token",
+                format!("is also the token of {:?}; each cluster needs its own", other.name),
+            );
+        }
+        if share(own.as_ref(), token.as_ref()) {
+            one.problem("token", "is also flagger.token; a cluster needs its own");
+        }
+        clusters.push(Cluster { name, token: own });
+    }
+    s.done();
+    Some(Flagger { cluster: cluster?, namespaces: namespaces?, token, clusters })
+}
+
+/// A DNS label: what Flagger's names are made of.
+fn cluster_name(s: &Section<'_>, name: &str) -> Option<String> {
+    let text = s.text(name)?;
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let label = text.len() <= 63
+        && text.chars().all(|c| plain(c) || c == '-')
+        && text.starts_with(plain)
+        && text.ends_with(plain);
+    if !label {
+        let what = "is no cluster name; use up to 63 of a-z, 0-9 and -, with no - at either end";
+        s.problem(name, format!("{text:?} {what}"));
+        return None;
+    }
+    Some(text)
+}
+
+/// Whether a value of one is a value of the other, which then would prove nothing.
+fn share(one: Option<&Secret>, other: Option<&Secret>) -> bool {
+    let lines = |secret: Option<&Secret>| secret.and_then(|secret| secret.lines().ok()).unwrap_or_default();
+    let others = lines(other);
+    lines(one).iter().any(|a| others.iter().any(|b| a.expose_secret() == b.expose_secret()))
+}
+
+fn namespaces(s: &Section<'_>) -> Option<GlobSet> {
+    let read = |glob: &str| Glob::new(glob).map_err(|error| format!("{glob:?} is no glob: {}", error.kind()));
+    let globs = s.texts_that("namespaces", |glob| read(glob).map(drop))?;
+    if globs.is_empty() {
+        s.problem("namespaces", "is empty, so nobody could ask; [\"*\"] is all");
+        return None;
+    }
+    let mut set = GlobSetBuilder::new();
+    for glob in globs.iter().filter_map(|glob| read(glob).ok()) {
+        set.add(glob);
+    }
+    set.build().map_err(|error| s.problem("namespaces", format!("cannot be used: {}", error.kind()))).ok()
+}
+
+pub(super) fn jira(s: &Section<'_>) -> Option<Jira> {
+    let url = s.optional("url", Section::site);
+    if s.value("url").is_none() {
+        s.problem("url", "is missing; write for example \"https://example.atlassian.net\"");
+    }
+    let kind = s.string("kind").and_then(|kind| match kind {
+        "auto" => Some(None),
+        "cloud" => Some(Some(JiraKind::Cloud)),
+        "data-center" => Some(Some(JiraKind::DataCenter)),
+        _ => {
+            s.problem("kind", format!("must be \"auto\", \"cloud\" or \"data-center\", not {kind:?}"));
+            None
+        }
+    });
+    let user = s.optional("user", Section::text);
+    if kind == Some(Some(JiraKind::Cloud)) && s.value("user").is_none() {
+        s.problem("user", "is missing; Cloud needs the account's e-mail");
+    }
+    let token = s.secret("token");
+    if s.value("token").or(s.value("token_file")).is_none() {
+        s.problem("token", format!("is missing; give it, or {}", s.key("token_file")));
+    }
+    let webhook_secret = s.secret("webhook_secret");
+    let ca_file = s.optional("ca_file", Section::file);
+    let requests_per_second = s.number("requests_per_second");
+    let burst = s.number("burst");
+    let timeout = s.duration("timeout");
+    let poll_every = s.duration("poll_every");
+    let trust_for = s.duration("trust_for");
+    if let (Some(poll_every), Some(trust_for)) = (poll_every, trust_for)
+        && trust_for < poll_every * 3
+    {
+        s.problem("trust_for", trust(s, poll_every));
+    }
+    let index_lag = s.duration("index_lag");
+    s.done();
+    Some(Jira {
+        url: url?,
+        kind: kind?,
+        user,
+        token: token?,
+        webhook_secret,
+        ca_file,
+        requests_per_second: requests_per_second?,
+        burst: burst?,
+        timeout: timeout?,
+        poll_every: poll_every?,
+        trust_for: trust_for?,
+        index_lag: index_lag?,
+    })
+}
+
+fn trust(s: &Section<'_>, poll_every: Duration) -> String {
+    let [trust_for, poll] = ["trust_for", "poll_every"].map(|name| s.string(name).unwrap_or_default());
+    let least = poll_every * 3;
+    let least = if least.subsec_millis() == 0 {
+        format!("{}s", least.as_secs())
+    } else {
+        format!("{}ms", least.as_millis())
+    };
+    format!("{trust_for:?} is less than three times {} ({poll:?}); at least {least:?}", s.key("poll_every"))
+}
+
+pub(super) fn rollout(s: &Section<'_>) -> Option<Rollout> {
+    let (idle_after, abandon_after) = (s.duration("idle_after"), s.duration("abandon_after"));
+    s.done();
+    Some(Rollout { idle_after: idle_after?, abandon_after: abandon_after? })
+}
+
+pub(super) fn limits(s: &Section<'_>) -> Option<Limits> {
+    let tickets_per_canary_per_hour = s.number("tickets_per_canary_per_hour");
+    let open_tickets = s.number("open_tickets");
+    s.done();
+    Some(Limits { tickets_per_canary_per_hour: tickets_per_canary_per_hour?, open_tickets: open_tickets? })
+}
