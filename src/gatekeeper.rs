@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use rand::Rng as _;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use crate::{
     gate::{GateId, GateName, Trust, Verdict},
@@ -75,14 +75,14 @@ pub struct Gatekeeper {
     timing: Timing,
     links: Links,
     metrics: Arc<Metrics>,
-    work: Notify,
+    work: watch::Sender<()>,
 }
 
 impl Gatekeeper {
     /// A gatekeeper over this store.
     #[must_use]
     pub fn new(store: Store, policy: Policy, timing: Timing, links: Links, metrics: Arc<Metrics>) -> Self {
-        Self { store, policy, timing, links, metrics, work: Notify::new() }
+        Self { store, policy, timing, links, metrics, work: watch::Sender::new(()) }
     }
 
     /// The store.
@@ -103,9 +103,9 @@ impl Gatekeeper {
         self.timing
     }
 
-    /// Wakes when there is something to do in Jira.
-    pub const fn work(&self) -> &Notify {
-        &self.work
+    /// Changes when there may be something to do in Jira.
+    pub fn work(&self) -> watch::Receiver<()> {
+        self.work.subscribe()
     }
 
     /// The settings of one gate.
@@ -121,7 +121,7 @@ impl Gatekeeper {
         let heard = self.store.heard(id);
         let subject = Subject::new(id.clone(), gate.clone(), message, metadata.clone());
         let fresh = fresh_id();
-        let rules = self.rules(id, gate);
+        let trust = self.rules(id, gate).trust;
         let event = |canary: &Canary, silent_for| Event::Asked {
             gate,
             message,
@@ -132,12 +132,12 @@ impl Gatekeeper {
                 .gate(gate)
                 .map_or(Duration::ZERO, |known| heard.pace(&known.id).longest_gap(now)),
         };
-        match self.hear(id, &heard, now, &rules, event).await {
+        match self.hear(id, &heard, now, event).await {
             Ok(canary) => {
                 self.store.hear(id, now);
-                let verdict = canary.gate(gate).map(|known| known.verdict(now, rules.trust));
+                let verdict = canary.gate(gate).map(|known| known.verdict(now, trust));
                 let open = matches!(verdict, Some(Verdict::Open { .. }));
-                let answer = self.links.answer(&canary, gate, rules.trust, now);
+                let answer = self.links.answer(&canary, gate, trust, now);
                 if let Some(known) = canary.gate(gate) {
                     let before = self.store.answered(id, &known.id, open, now);
                     record::answered(id, &answer, before);
@@ -154,9 +154,8 @@ impl Gatekeeper {
     /// Answers whether to roll back. It opens no ticket. Never fails.
     pub async fn ask_rollback(&self, id: &CanaryId, message: &Message, now: Millis) -> Answer {
         let heard = self.store.heard(id);
-        let rules = self.rules_of_all();
         let event = |_: &Canary, silent_for| Event::RollbackAsked { message, silent_for };
-        match self.hear(id, &heard, now, &rules, event).await {
+        match self.hear(id, &heard, now, event).await {
             Ok(canary) => {
                 self.store.hear(id, now);
                 self.links.answer_rollback(&canary)
@@ -184,7 +183,7 @@ impl Gatekeeper {
         }
         let heard = self.store.heard(id);
         let event = |_: &Canary, silent_for| Event::Reported { report, message, silent_for };
-        self.hear(id, &heard, now, &self.rules_of_all(), event).await?;
+        self.hear(id, &heard, now, event).await?;
         self.store.hear(id, now);
         Ok(())
     }
@@ -200,7 +199,7 @@ impl Gatekeeper {
         let mut turn = self.store.turn().await?;
         turn.nudge(ticket, now).await?;
         turn.end().await?;
-        self.work.notify_one();
+        self.work.send_replace(());
         Ok(Nudged::Stored)
     }
 
@@ -212,7 +211,7 @@ impl Gatekeeper {
         let event = |_: &Canary, silent_for| Event::TimePassed { silent_for };
         for canary in self.store.live() {
             let heard = self.store.heard(&canary.id);
-            self.hear(&canary.id, &heard, now, &self.rules_of_all(), event).await?;
+            self.hear(&canary.id, &heard, now, event).await?;
         }
         Ok(())
     }
@@ -248,16 +247,7 @@ impl Gatekeeper {
         now: Millis,
     ) -> Result<Applied, store::Error> {
         let was = turn.canary(id).await?;
-        let rules = match event {
-            Event::Asked { gate, .. } => self.rules(id, gate),
-            Event::RollbackAsked { .. }
-            | Event::Reported { .. }
-            | Event::Opened { .. }
-            | Event::NotOpened { .. }
-            | Event::Seen { .. }
-            | Event::TimePassed { .. } => self.rules_of_all(),
-        };
-        match was.apply(event, now, &rules) {
+        match self.would(&was, event, now) {
             Change::Unchanged => Ok(Applied { canary: was, facts: Vec::new() }),
             Change::To { canary, commands, facts } => {
                 turn.save(&canary, &commands, now).await?;
@@ -266,13 +256,28 @@ impl Gatekeeper {
         }
     }
 
+    /// What an event would do to a canary.
+    pub fn would(&self, canary: &Canary, event: &Event<'_>, now: Millis) -> Change {
+        let rules = match event {
+            Event::Asked { gate, .. } => self.rules(&canary.id, gate),
+            // They open no gate: how long an approval is valid does not matter to them.
+            Event::RollbackAsked { .. }
+            | Event::Reported { .. }
+            | Event::Opened { .. }
+            | Event::NotOpened { .. }
+            | Event::Seen { .. }
+            | Event::TimePassed { .. } => self.rules_with(Duration::MAX),
+        };
+        canary.apply(event, now, &rules)
+    }
+
     /// Logs and counts what was committed, and wakes the worker.
     pub fn record(&self, applied: &Applied, now: Millis) {
         for fact in &applied.facts {
             record::fact(&applied.canary.id, fact, &self.metrics, now);
         }
         if !applied.facts.is_empty() {
-            self.work.notify_one();
+            self.work.send_replace(());
         }
     }
 
@@ -283,11 +288,10 @@ impl Gatekeeper {
         id: &CanaryId,
         heard: &Heard,
         now: Millis,
-        rules: &Rules,
         event: impl Fn(&Canary, Duration) -> Event<'a> + Send + Sync,
     ) -> Result<Arc<Canary>, store::Error> {
         let known = self.store.canary(id).unwrap_or_else(|| Arc::new(Canary::new(id.clone())));
-        let change = known.apply(&event(&known, heard.silent_for(now)), now, rules);
+        let change = self.would(&known, &event(&known, heard.silent_for(now)), now);
         if matches!(change, Change::Unchanged) {
             return Ok(known);
         }
@@ -306,11 +310,6 @@ impl Gatekeeper {
 
     fn rules(&self, canary: &CanaryId, gate: &GateName) -> Rules {
         self.rules_with(self.route(canary, gate).approval.valid_for)
-    }
-
-    /// For events that open no gate: how long an approval is valid does not matter to them.
-    const fn rules_of_all(&self) -> Rules {
-        self.rules_with(Duration::MAX)
     }
 
     const fn rules_with(&self, valid_for: Duration) -> Rules {

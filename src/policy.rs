@@ -2,10 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     time::Duration,
 };
 
 use minijinja::Value;
+
+use crate::gate::Status;
 
 /// What a status means for a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +41,89 @@ impl Statuses {
         } else {
             Meaning::Waiting
         }
+    }
+}
+
+/// A status of the configuration that is not one status of the workflow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unresolved {
+    /// No status of the workflow has this name or id.
+    Unknown {
+        /// What the configuration says.
+        name: String,
+        /// What the workflow has.
+        there_is: Vec<String>,
+    },
+    /// Several have this name: only an id tells them apart.
+    Ambiguous {
+        /// What the configuration says.
+        name: String,
+        /// The ids of those.
+        ids: Vec<String>,
+    },
+    /// It would mean yes and no.
+    Both {
+        /// The status.
+        name: String,
+    },
+}
+
+impl fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { name, there_is } => {
+                write!(f, "no status \"{name}\" in this workflow, which has {}", there_is.join(", "))
+            }
+            Self::Ambiguous { name, ids } => {
+                write!(f, "several statuses are called \"{name}\"; use the id of one: {}", ids.join(", "))
+            }
+            Self::Both { name } => write!(f, "\"{name}\" cannot mean both approved and rejected"),
+        }
+    }
+}
+
+impl Statuses {
+    /// Finds the statuses of the configuration, by id or by name, among those of a workflow.
+    ///
+    /// # Errors
+    /// One for each that is not exactly one status, with the key it stands at (`approved` or `rejected`).
+    pub fn resolve(
+        approved: &[String],
+        rejected: &[String],
+        workflow: &[Status],
+    ) -> Result<Self, Vec<(&'static str, Unresolved)>> {
+        let mut problems = Vec::new();
+        let mut find = |key, names: &[String]| -> BTreeSet<String> {
+            let found = names.iter().map(|name| resolve(name, workflow));
+            found.filter_map(|found| found.map_err(|problem| problems.push((key, problem))).ok()).collect()
+        };
+        let (approved, rejected) = (find("approved", approved), find("rejected", rejected));
+        for id in approved.intersection(&rejected) {
+            problems.push(("rejected", Unresolved::Both { name: id.clone() }));
+        }
+        if problems.is_empty() { Ok(Self { approved, rejected }) } else { Err(problems) }
+    }
+}
+
+/// The id of the one status with this id or name. Names are compared without regard to case, as Jira does.
+///
+/// # Errors
+/// If none or several are meant.
+pub fn resolve(name: &str, workflow: &[Status]) -> Result<String, Unresolved> {
+    if workflow.iter().any(|status| status.id == name) {
+        return Ok(name.to_owned());
+    }
+    let named = workflow.iter().filter(|status| status.name.to_lowercase() == name.trim().to_lowercase());
+    let mut ids: Vec<String> = named.map(|status| status.id.clone()).collect();
+    ids.sort();
+    ids.dedup();
+    match ids.as_slice() {
+        [id] => Ok(id.clone()),
+        [] => {
+            let there_is = workflow.iter().map(|status| format!("\"{}\"", status.name)).collect();
+            Err(Unresolved::Unknown { name: name.to_owned(), there_is })
+        }
+        _ => Err(Unresolved::Ambiguous { name: name.to_owned(), ids }),
     }
 }
 
@@ -134,6 +220,17 @@ pub struct Approval {
     pub approvers: Vec<String>,
     /// Never these; templates.
     pub deny: Vec<String>,
+}
+
+impl Route {
+    /// The full key of a setting of its ticket: `ticket.summary`, or `routes[0].ticket.summary`.
+    #[must_use]
+    pub fn key_of(&self, setting: &str) -> String {
+        match self.key.as_str() {
+            "ticket" => format!("ticket.{setting}"),
+            at => format!("{at}.ticket.{setting}"),
+        }
+    }
 }
 
 impl Policy {

@@ -80,10 +80,6 @@ pub struct Unrenderable {
     pub what: String,
 }
 
-/// The names a template may use; whatever was sent is below `metadata`.
-pub const TEMPLATE_NAMES: [&str; 10] =
-    ["canary", "namespace", "cluster", "stage", "gate", "phase", "base", "revision", "label", "metadata"];
-
 /// A text for people, before it becomes ADF or wiki markup. Its strings are words: nothing in them is ever markup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Doc(pub Vec<Block>);
@@ -126,12 +122,8 @@ pub enum Span {
 pub fn draft(subject: &Subject, route: &Route, status_page: Option<&str>) -> Result<Draft, Unrenderable> {
     let writer = Writer::new(subject);
     let settings = &route.ticket;
-    let key = |part: &str| match route.key.as_str() {
-        "ticket" => format!("ticket.{part}"),
-        at => format!("{at}.ticket.{part}"),
-    };
-    let summary = writer.text(&key("summary"), &settings.summary)?;
-    let words = writer.text(&key("description"), &settings.description)?;
+    let summary = writer.text(&route.key_of("summary"), &settings.summary)?;
+    let words = writer.text(&route.key_of("description"), &settings.description)?;
     let mut description = blocks(&words);
     description.extend(what(subject));
     description.extend(decision(subject.gate.stage, &settings.approved, &settings.rejected));
@@ -143,7 +135,9 @@ pub fn draft(subject: &Subject, route: &Route, status_page: Option<&str>) -> Res
     let fields = settings
         .fields
         .iter()
-        .map(|(name, value)| Ok((name.clone(), writer.value(&key(&format!("fields.{name}")), value)?)))
+        .map(|(name, value)| {
+            Ok((name.clone(), writer.value(&route.key_of(&format!("fields.{name}")), value)?))
+        })
         .collect::<Result<_, _>>()?;
     Ok(Draft { summary: one_line(&summary, 250), description: Doc(description), fields })
 }

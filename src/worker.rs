@@ -1,0 +1,294 @@
+//! What the bridge does in Jira: open tickets, and look at them.
+//!
+//! Each step is a function that returns, so that a test can take it alone; [`Worker::run`] only loops and stops.
+//! One replica works at a time: the holder of the lease.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    select,
+    time::{Instant, MissedTickBehavior, interval, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::Clock,
+    gate::{GateId, Ticket},
+    gatekeeper::Gatekeeper,
+    jira::{self, Jira, Workflow},
+    metrics::Metrics,
+    millis::Millis,
+    policy::{Route, Statuses},
+    store::{self, Lead},
+};
+
+mod look;
+mod open;
+
+/// How often the loops look for work that nobody announced.
+const TICK: Duration = Duration::from_secs(1);
+/// How often what was heard is written back, and silence is looked for.
+const WRITE_BACK: Duration = Duration::from_secs(60);
+/// How often parked commands are tried again.
+const UNPARK: Duration = Duration::from_secs(3600);
+/// How long what Jira said of a workflow is believed.
+const WORKFLOW: Duration = Duration::from_secs(3600);
+/// A status that is not in the workflow as known makes it be read again, but not more often than this.
+const WORKFLOW_AGAIN: Duration = Duration::from_secs(60);
+
+/// What a step did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// There was nothing to do.
+    Idle,
+    /// Another replica works.
+    Follows,
+    /// A command was performed, or there was nothing to do for it any more.
+    Did,
+    /// It did not work and is tried again.
+    Postponed {
+        /// Why.
+        why: String,
+    },
+    /// It did not work, and waits for somebody to mend the cause.
+    Parked {
+        /// Why.
+        why: String,
+    },
+    /// Tickets were looked at.
+    Looked {
+        /// How many.
+        tickets: usize,
+        /// How many of them had changed.
+        changed: usize,
+    },
+}
+
+/// The settings of the worker.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// How often tickets that Flagger asks about are read.
+    pub poll_every: Duration,
+    /// For how long Jira's search may miss a new issue.
+    pub index_lag: Duration,
+}
+
+/// Performs commands and looks at tickets.
+pub struct Worker {
+    gatekeeper: Arc<Gatekeeper>,
+    jira: Arc<Jira>,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    pace: Pace,
+    /// The name this process has in the lease.
+    replica: String,
+    leads: AtomicBool,
+    memory: Mutex<Memory>,
+}
+
+/// What the worker remembers between its steps. All of it may be lost.
+#[derive(Default)]
+struct Memory {
+    workflows: HashMap<(String, String), (Millis, Workflow)>,
+    /// When each live ticket was last read.
+    looked: HashMap<GateId, Millis>,
+    /// When each ticket was last read for a nudge.
+    nudged: HashMap<String, Millis>,
+    /// Reading tickets failed this often in a row, and is not tried before then.
+    look_failures: (u32, Millis),
+    /// Routes whose statuses could not be resolved, so that the log says so once.
+    bad_routes: HashSet<String>,
+    written_back: Millis,
+    unparked: Millis,
+}
+
+/// Why the statuses of a ticket cannot be told.
+enum Unclear {
+    /// Jira did not say.
+    Jira(jira::Error),
+    /// The configuration does not fit the workflow: the problems, by key.
+    Config(String),
+}
+
+impl Worker {
+    /// A worker that has not begun.
+    #[must_use]
+    pub fn new(
+        gatekeeper: Arc<Gatekeeper>,
+        jira: Arc<Jira>,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        pace: Pace,
+    ) -> Self {
+        let replica = format!("{:032x}", rand::random::<u128>());
+        let memory = Mutex::default();
+        Self { gatekeeper, jira, clock, metrics, pace, replica, leads: AtomicBool::new(false), memory }
+    }
+
+    /// Works until `stop`, then finishes what is in hand.
+    pub async fn run(&self, stop: CancellationToken) {
+        // On SQLite nobody else can be at work on this file: whoever held the lease is gone.
+        let at_once = self.gatekeeper.store().is_sqlite();
+        if let Err(error) = self.keep(at_once).await {
+            tracing::error!("{error}; the worker tries again");
+        }
+        tokio::join!(
+            self.keeping(&stop),
+            self.looping(&stop, "open tickets", || self.work_once()),
+            self.looping(&stop, "look at tickets", || self.look_once()),
+        );
+        if let Err(error) = self.finish().await {
+            tracing::error!("{error}; the last minute of what was heard is not stored");
+        }
+    }
+
+    /// Follows the other replicas, renews the lease, and does what is due by the clock.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn keep(&self, at_once: bool) -> Result<Lead, store::Error> {
+        let now = self.clock.now();
+        let store = self.gatekeeper.store();
+        store.follow().await?;
+        let lead = store.lead(&self.replica, now, at_once).await?;
+        self.leads.store(lead != Lead::Follows, Ordering::SeqCst);
+        let write_back = WRITE_BACK.min(self.gatekeeper.timing().idle_after / 4);
+        let (writes, unparks) = {
+            let mut memory = self.memory();
+            let writes = now.since(memory.written_back) >= write_back;
+            let unparks = lead == Lead::TookOver || now.since(memory.unparked) >= UNPARK;
+            if writes {
+                memory.written_back = now;
+            }
+            if unparks {
+                memory.unparked = now;
+            }
+            (writes, unparks)
+        };
+        if writes {
+            store.write_back().await?;
+        }
+        if lead != Lead::Follows && writes {
+            self.gatekeeper.pass_time(now).await?;
+        }
+        if lead != Lead::Follows && unparks {
+            store.unpark(now).await?;
+        }
+        Ok(lead)
+    }
+
+    /// Writes back what was heard, and lets another replica work.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn finish(&self) -> Result<(), store::Error> {
+        let store = self.gatekeeper.store();
+        store.write_back().await?;
+        store.resign(&self.replica, self.clock.now()).await
+    }
+
+    async fn keeping(&self, stop: &CancellationToken) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            if let Err(error) = self.keep(false).await {
+                tracing::error!("{error}; the worker tries again");
+                self.leads.store(false, Ordering::SeqCst);
+            }
+        }
+    }
+
+    /// Takes steps while there is something to do; then waits for news, or a tick.
+    async fn looping<F>(&self, stop: &CancellationToken, what: &str, step: impl Fn() -> F)
+    where
+        F: Future<Output = Result<Outcome, store::Error>>,
+    {
+        let mut news = self.gatekeeper.work();
+        while !stop.is_cancelled() {
+            news.mark_unchanged();
+            match step().await {
+                Ok(Outcome::Did | Outcome::Looked { .. }) => continue,
+                Ok(Outcome::Parked { why } | Outcome::Postponed { why }) => {
+                    tracing::debug!(what, why, "that did not work");
+                    continue;
+                }
+                Ok(Outcome::Idle | Outcome::Follows) => {}
+                Err(error) => {
+                    tracing::error!(what, "{error}; tried again");
+                    // News would come again and again while the database is down.
+                    select! {
+                        () = stop.cancelled() => return,
+                        () = sleep(TICK) => continue,
+                    }
+                }
+            }
+            let tick = Instant::now() + TICK;
+            select! {
+                () = stop.cancelled() => return,
+                // The sender lives as long as the gatekeeper, which we hold.
+                _ = news.changed() => {}
+                () = tokio::time::sleep_until(tick) => {}
+            }
+        }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leads(&self) -> bool {
+        self.leads.load(Ordering::SeqCst)
+    }
+
+    /// The workflow of an issue type in a project, as Jira said lately.
+    async fn workflow(
+        &self,
+        project: &str,
+        issue_type: &str,
+        believed: Duration,
+    ) -> Result<Workflow, jira::Error> {
+        let key = (project.to_owned(), issue_type.to_owned());
+        let now = self.clock.now();
+        if let Some((at, workflow)) = self.memory().workflows.get(&key)
+            && now.since(*at) < believed
+        {
+            return Ok(workflow.clone());
+        }
+        let workflow = self.jira.workflow(project, issue_type).await?;
+        self.memory().workflows.insert(key, (now, workflow.clone()));
+        Ok(workflow)
+    }
+
+    /// What the statuses of a ticket mean. `seen` is the status it was seen in.
+    async fn statuses(&self, route: &Route, ticket: &Ticket, seen: &str) -> Result<Statuses, Unclear> {
+        let (project, issue_type) = (ticket.project.as_str(), ticket.issue_type.as_str());
+        let mut workflow = self.workflow(project, issue_type, WORKFLOW).await.map_err(Unclear::Jira)?;
+        if !workflow.statuses.iter().any(|status| status.id == seen) {
+            workflow = self.workflow(project, issue_type, WORKFLOW_AGAIN).await.map_err(Unclear::Jira)?;
+        }
+        resolve(route, &workflow).map_err(Unclear::Config)
+    }
+}
+
+/// The statuses of a route in a workflow.
+fn resolve(route: &Route, workflow: &Workflow) -> Result<Statuses, String> {
+    let settings = &route.ticket;
+    Statuses::resolve(&settings.approved, &settings.rejected, &workflow.statuses).map_err(|problems| {
+        let problems = problems
+            .iter()
+            .map(|(key, problem)| format!("{}: {problem}", route.key_of(&format!("statuses.{key}"))));
+        problems.collect::<Vec<_>>().join("; ")
+    })
+}

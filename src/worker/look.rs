@@ -1,0 +1,232 @@
+//! Looking at tickets: the one way in which a decision comes in, whether the clock or a webhook asked for it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{Outcome, Unclear, Worker};
+use crate::{
+    gate::{GateId, Sighting, Ticket},
+    jira::{self, Retry, retry},
+    millis::Millis,
+    policy::Statuses,
+    rollout::{Canary, CanaryId, Change, Event},
+    store,
+};
+
+/// Jira's limit for one request.
+const MOST: usize = 100;
+/// A ticket is not read for nudges more often than this, however many come.
+const NUDGED_EVERY: Duration = Duration::from_secs(1);
+
+/// A ticket to be looked at.
+struct Due {
+    canary: Arc<Canary>,
+    gate: GateId,
+    ticket: Ticket,
+    /// Before every other; then those that wait longest.
+    rank: (u8, Option<Millis>),
+}
+
+/// A ticket that was looked at.
+struct Seen {
+    canary: CanaryId,
+    gate: GateId,
+    sighting: Sighting,
+    statuses: Statuses,
+}
+
+impl Worker {
+    /// Looks at the tickets that are due: those somebody moved, those Flagger asks about, and now and then all others.
+    /// One request serves a hundred.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn look_once(&self) -> Result<Outcome, store::Error> {
+        if !self.leads() {
+            return Ok(Outcome::Follows);
+        }
+        let now = self.clock.now();
+        if now < self.memory().look_failures.1 {
+            return Ok(Outcome::Idle);
+        }
+        let nudges = self.gatekeeper.store().nudges().await?;
+        let due = self.due(&nudges, now);
+        if due.is_empty() && nudges.is_empty() {
+            return Ok(Outcome::Idle);
+        }
+        let sightings = match self.sightings(&due).await {
+            Ok(sightings) => sightings,
+            Err(error) => return Ok(self.did_not_see(&error, now)),
+        };
+        let seen = self.understand(&due, sightings).await;
+        let tickets = seen.len();
+        let changed = self.save(seen, &due, &nudges, now).await?;
+        if due.is_empty() {
+            return Ok(Outcome::Idle);
+        }
+        Ok(Outcome::Looked { tickets, changed })
+    }
+
+    /// At most a hundred tickets whose turn it is.
+    fn due(&self, nudges: &[(String, Millis)], now: Millis) -> Vec<Due> {
+        let store = self.gatekeeper.store();
+        let nudged: HashSet<&str> = nudges.iter().map(|(ticket, _)| ticket.as_str()).collect();
+        let trust_for = self.gatekeeper.timing().trust_for;
+        let mut memory = self.memory();
+        let mut live = HashSet::new();
+        let mut due = Vec::new();
+        for canary in store.live() {
+            let heard = store.heard(&canary.id);
+            for gate in canary.rollout.iter().flat_map(|rollout| &rollout.gates) {
+                let Some(ticket) = gate.ticket() else { continue };
+                live.insert(gate.id.clone());
+                let looked = memory.looked.get(&gate.id).copied();
+                let asked_lately = heard.asked_at(&gate.id).is_some_and(|at| now.since(at) < trust_for);
+                let every = if asked_lately { self.pace.poll_every } else { trust_for / 3 };
+                let nudge = nudged.contains(ticket.id.as_str())
+                    && memory.nudged.get(&ticket.id).is_none_or(|at| now.since(*at) >= NUDGED_EVERY);
+                if nudge {
+                    memory.nudged.insert(ticket.id.clone(), now);
+                }
+                if nudge || looked.is_none_or(|at| now.since(at) >= every) {
+                    let rank = (u8::from(!nudge), looked);
+                    due.push(Due {
+                        canary: Arc::clone(&canary),
+                        gate: gate.id.clone(),
+                        ticket: ticket.clone(),
+                        rank,
+                    });
+                }
+            }
+        }
+        memory.looked.retain(|gate, _| live.contains(gate));
+        memory.nudged.retain(|_, at| now.since(*at) < NUDGED_EVERY);
+        drop(memory);
+        due.sort_by_key(|due| due.rank);
+        due.truncate(MOST);
+        due
+    }
+
+    /// What Jira shows of these tickets. One that is missing from the bulk answer is asked for alone.
+    async fn sightings(&self, due: &[Due]) -> Result<HashMap<String, Sighting>, jira::Error> {
+        if due.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let ids: Vec<String> = due.iter().map(|due| due.ticket.id.clone()).collect();
+        let mut sightings = self.jira.look(&ids).await?;
+        for id in ids {
+            if !sightings.contains_key(&id) {
+                let sighting = self.jira.look_closely(&id).await?;
+                sightings.insert(id, sighting);
+            }
+        }
+        Ok(sightings)
+    }
+
+    fn did_not_see(&self, error: &jira::Error, now: Millis) -> Outcome {
+        let spread = rand::random::<f64>();
+        let mut memory = self.memory();
+        let failures = memory.look_failures.0;
+        let wait = match error.retry() {
+            Retry::NotBefore(wait) => retry::delay(0, Some(wait), spread),
+            Retry::Now | Retry::Backoff | Retry::Never => {
+                retry::delay(failures, None, spread).min(self.pace.poll_every)
+            }
+        };
+        memory.look_failures = (failures.saturating_add(1), now + wait);
+        drop(memory);
+        if failures == 0 {
+            tracing::warn!("{error}; approvals hold as last seen until jira.trust_for is over");
+        }
+        Outcome::Postponed { why: error.to_string() }
+    }
+
+    /// Adds what the statuses mean. A ticket whose statuses cannot be told is left as it was last seen.
+    async fn understand(&self, due: &[Due], mut sightings: HashMap<String, Sighting>) -> Vec<Seen> {
+        let mut seen = Vec::new();
+        for due in due {
+            let Some(sighting) = sightings.remove(&due.ticket.id) else { continue };
+            let Some(gate) = due.canary.gate_by_id(&due.gate) else { continue };
+            let route = self.gatekeeper.route(&due.canary.id, &gate.name);
+            let statuses = match &sighting {
+                Sighting::Missing => Ok(Statuses::default()),
+                Sighting::Issue { status, .. } => self.statuses(route, &due.ticket, &status.id).await,
+            };
+            match statuses {
+                Ok(statuses) => {
+                    self.memory().bad_routes.remove(&route.key);
+                    let (canary, gate) = (due.canary.id.clone(), due.gate.clone());
+                    seen.push(Seen { canary, gate, sighting, statuses });
+                }
+                Err(why) => {
+                    if self.memory().bad_routes.insert(route.key.clone()) {
+                        let why = match why {
+                            Unclear::Jira(error) => error.to_string(),
+                            Unclear::Config(why) => why,
+                        };
+                        let ticket = due.ticket.key.as_str();
+                        tracing::error!(
+                            ticket,
+                            "{why}; its tickets cannot be understood, its gates will close"
+                        );
+                    }
+                }
+            }
+        }
+        seen
+    }
+
+    /// Applies what was seen. What is no news costs no write.
+    async fn save(
+        &self,
+        seen: Vec<Seen>,
+        due: &[Due],
+        nudges: &[(String, Millis)],
+        now: Millis,
+    ) -> Result<usize, store::Error> {
+        let news: Vec<&Seen> = seen.iter().filter(|seen| self.is_news(seen, now)).collect();
+        let read: HashSet<&str> = due.iter().map(|due| due.ticket.id.as_str()).collect();
+        let store = self.gatekeeper.store();
+        let followed: Vec<&(String, Millis)> = nudges
+            .iter()
+            .filter(|(ticket, _)| read.contains(ticket.as_str()) || store.gate_of(ticket).is_none())
+            .collect();
+        let mut applied = Vec::new();
+        if !news.is_empty() || !followed.is_empty() {
+            let mut turn = store.turn().await?;
+            for seen in &news {
+                let event =
+                    Event::Seen { gate: &seen.gate, sighting: &seen.sighting, statuses: &seen.statuses };
+                applied.push(self.gatekeeper.apply(&mut turn, &seen.canary, &event, now).await?);
+            }
+            for (ticket, at) in followed {
+                turn.followed_nudge(ticket, *at).await?;
+            }
+            turn.end().await?;
+        }
+        for applied in &applied {
+            self.gatekeeper.record(applied, now);
+        }
+        let mut memory = self.memory();
+        for seen in &seen {
+            memory.looked.insert(seen.gate.clone(), now);
+        }
+        if !due.is_empty() {
+            if memory.look_failures.0 > 0 {
+                tracing::info!("Jira answers again");
+            }
+            memory.look_failures = (0, Millis(0));
+            self.metrics.poll_succeeded(now);
+        }
+        Ok(applied.iter().filter(|applied| !applied.facts.is_empty()).count())
+    }
+
+    fn is_news(&self, seen: &Seen, now: Millis) -> bool {
+        let Some(canary) = self.gatekeeper.store().canary(&seen.canary) else { return false };
+        let event = Event::Seen { gate: &seen.gate, sighting: &seen.sighting, statuses: &seen.statuses };
+        !matches!(self.gatekeeper.would(&canary, &event, now), Change::Unchanged)
+    }
+}
