@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Kind, adf, send::Request, shorten};
+use super::{Kind, adf, request::Request, shorten};
 use crate::ticket::Doc;
 
 /// A text of an issue or comment.

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Kind, send::Request, shorten, wiki};
+use super::{Kind, request::Request, shorten, wiki};
 use crate::ticket::Doc;
 
 /// A text of an issue or comment.

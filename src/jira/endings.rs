@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Jira, Kind,
     error::Error,
-    send::Request,
+    request::Request,
     wire::{self, PROPERTY},
 };
 use crate::{gate::Status, ticket::Doc};

@@ -6,10 +6,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
-    Draft, Jira, Kind, LABEL, Slot, cloud, data_center,
+    Draft, Jira, Kind, LABEL, Slot,
+    answer::Answer,
+    cloud, data_center,
     error::{By, Error},
     gate_label,
-    send::{Answer, Request},
+    request::Request,
     wire::{self, PROPERTY},
     words,
 };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use tokio::time::Instant;
 
-use super::{Account, Jira, Kind, error::Error, send::Request, web_address, wire, words};
+use super::{Account, Jira, Kind, error::Error, request::Request, web_address, wire, words};
 use crate::gate::Status;
 
 /// The statuses that issues of one type can have in one project.
