@@ -5,12 +5,15 @@
 //! proves that it was given to our account.
 
 mod adf;
+mod answer;
 mod cloud;
 mod credentials;
 mod data_center;
 mod endings;
 mod error;
 mod issues;
+mod people;
+mod request;
 pub mod retry;
 mod send;
 mod setup;
@@ -35,6 +38,7 @@ pub use self::{
     endings::Transitioned,
     error::{By, Error, Happened, Retry},
     issues::{Created, Found, Ownership},
+    people::{Group, Role},
     send::unobserved,
     setup::{Field, Permissions, Server, Workflow},
 };

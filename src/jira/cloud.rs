@@ -3,12 +3,12 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Kind, adf, send::Request, shorten};
+use super::{Kind, adf, request::Request, shorten};
 use crate::ticket::Doc;
 
 /// A text of an issue or comment.
 pub(super) fn text(doc: &Doc) -> Value {
-    shorten::fitting(doc, adf::render, |json| json.to_string().chars().count())
+    shorten::fitting(doc, adf::render, |json| json.to_string().encode_utf16().count())
 }
 
 /// Reads up to 100 issues by id, past the search's index, which lags.

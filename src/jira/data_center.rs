@@ -3,12 +3,12 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Kind, send::Request, shorten, wiki};
+use super::{Kind, request::Request, shorten, wiki};
 use crate::ticket::Doc;
 
 /// A text of an issue or comment.
 pub(super) fn text(doc: &Doc) -> Value {
-    Value::String(shorten::fitting(doc, wiki::render, |text| text.chars().count()))
+    Value::String(shorten::fitting(doc, wiki::render, |text| text.encode_utf16().count()))
 }
 
 /// Reads up to 100 issues by id. Without `validateQuery: false` one deleted issue fails the whole search.

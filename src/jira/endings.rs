@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Jira, Kind,
-    error::Error,
-    send::Request,
+    error::{By, Error},
+    request::Request,
     wire::{self, PROPERTY},
 };
 use crate::{gate::Status, ticket::Doc};
@@ -90,7 +90,7 @@ impl Jira {
     async fn comment_says(&self, kind: Kind, comment: &str, tag: &str) -> Result<bool, Error> {
         let path = ["comment", comment, "properties", PROPERTY];
         let answer = match self.sender.call(Request::new("comments", Method::GET, kind, &path)).await {
-            Err(Error::Refused { status: 404, .. }) => return Ok(false),
+            Err(Error::Refused { status: 404, by: By::Jira, .. }) => return Ok(false),
             other => other?,
         };
         let property: wire::Property = answer.read()?;

@@ -62,7 +62,7 @@ pub enum Error {
         happened: Happened,
     },
     /// Jira understood and said no: 4xx, with credentials that are proven.
-    #[error("Jira at {host} refused to {operation} ({status}){}", colon(.messages))]
+    #[error("Jira at {host} answered {status} to {operation}{}", colon(.messages))]
     Refused {
         /// Host and port.
         host: String,
@@ -196,7 +196,11 @@ impl Error {
     /// From a failure of reqwest: only one to connect proves that nothing was sent.
     pub(super) fn transport(host: &str, error: reqwest::Error) -> Self {
         let (host, connect, timeout) = (host.to_owned(), error.is_connect(), error.is_timeout());
-        let why = if timeout { "it took longer than jira.timeout".to_owned() } else { chain(error) };
+        let why = match (timeout, connect) {
+            (true, true) => "no connection within half of jira.timeout".to_owned(),
+            (true, false) => "it took longer than jira.timeout".to_owned(),
+            (false, _) => chain(error),
+        };
         if connect { Self::Unreachable { host, why } } else { Self::NoAnswer { host, why } }
     }
 }
@@ -291,7 +295,7 @@ mod tests {
 
     #[test]
     fn errors_are_one_plain_line() {
-        insta::assert_snapshot!(refused(400), @"Jira at jira:443 refused to create (400): no");
+        insta::assert_snapshot!(refused(400), @"Jira at jira:443 answered 400 to create: no");
         let throttled =
             Error::Throttled { host: "jira:443".into(), retry_after: Some(Duration::from_millis(1500)) };
         insta::assert_snapshot!(throttled, @"Jira at jira:443 asks to wait 2 s");

@@ -6,10 +6,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
-    Draft, Jira, Kind, LABEL, Slot, cloud, data_center,
+    Draft, Jira, Kind, LABEL, Slot,
+    answer::Answer,
+    cloud, data_center,
     error::{By, Error},
     gate_label,
-    send::{Answer, Request},
+    request::Request,
     wire::{self, PROPERTY},
     words,
 };
@@ -98,7 +100,7 @@ impl Jira {
             .query("fields", "creator")
             .query("properties", PROPERTY);
         let answer = match self.sender.call(request).await {
-            Err(Error::Refused { status: 404, .. }) => return Ok(None),
+            Err(Error::Refused { status: 404, by: By::Jira, .. }) => return Ok(None),
             other => other?,
         };
         let issue: wire::Issue = answer.read()?;
@@ -224,11 +226,20 @@ fn body(draft: &Draft, kind: Kind) -> Value {
     }
     fields.insert("project".into(), json!({"key": draft.project}));
     fields.insert("issuetype".into(), json!({"id": draft.issue_type}));
-    let summary: String = words::line(&draft.summary).trim().chars().take(LONGEST_SUMMARY).collect();
-    fields.insert("summary".into(), json!(summary));
+    fields.insert("summary".into(), json!(summary(&draft.summary)));
     fields.insert("description".into(), Jira::text(kind, &draft.description));
     fields.insert("labels".into(), json!(labels));
     json!({"fields": fields, "properties": [{"key": PROPERTY, "value": {"gate": draft.gate}}]})
+}
+
+/// One line of at most 254 characters, counted as Java does: those beyond the basic plane are two.
+fn summary(text: &str) -> String {
+    let mut length = 0;
+    let fits = |c: &char| {
+        length += c.len_utf16();
+        length <= LONGEST_SUMMARY
+    };
+    words::line(text).trim().chars().take_while(fits).collect()
 }
 
 #[cfg(test)]
@@ -252,9 +263,10 @@ mod tests {
             fields: configured.as_object().unwrap().clone(),
         };
         let mut body = body(&draft, Kind::DataCenter);
-        let summary = body["fields"]["summary"].take();
-        let summary = summary.as_str().unwrap();
-        assert!(summary.starts_with("two lines é") && summary.chars().count() == 254, "{summary}");
+        let short = body["fields"]["summary"].take();
+        let short = short.as_str().unwrap();
+        assert!(short.starts_with("two lines é") && short.chars().count() == 254, "{short}");
+        assert_eq!(summary(&"🚀".repeat(300)).chars().count(), 127);
         let expected = json!({
             "fields": {
                 "project": {"key": "OPS"}, "issuetype": {"id": "10004"}, "summary": null, "description": "\\{hi\\}",

@@ -8,118 +8,25 @@ use std::{
 
 use reqwest::{
     Method, RequestBuilder, Response, StatusCode, Url,
-    header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER},
+    header::{ACCEPT, ACCEPT_LANGUAGE, DATE, HeaderMap, LOCATION, RETRY_AFTER},
 };
 use secrecy::ExposeSecret as _;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
     Account, Kind, Observation, Observer, Outcome, Slot,
+    answer::{Answer, Body, body, is_json, text},
     credentials::{Admission, Credentials, Signature, signature},
-    error::{By, Error, Happened},
+    error::{Error, Happened},
+    request::{Proof, Repeat, Request},
     retry::MOST_DEMANDED,
     throttle::Throttle,
-    time, wire, words,
+    time, wire,
 };
-use crate::{clock::Clock, millis::Millis, secret::Secret};
+use crate::{clock::Clock, secret::Secret};
 
-/// The longest answer that is read, after decompression: 4 MiB.
-const LONGEST_ANSWER: usize = 4 << 20;
-
-/// A request before it has a host and credentials.
-pub(super) struct Request {
-    operation: &'static str,
-    method: Method,
-    path: Vec<String>,
-    query: Vec<(&'static str, String)>,
-    body: Option<Value>,
-    repeat: Repeat,
-    proof: Proof,
-}
-
-/// Whether doing it twice does it twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Repeat {
-    Harmless,
-    Doubles,
-}
-
-/// Whether the answer must prove that it was given to us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Proof {
-    Needed,
-    Needless,
-}
-
-impl Request {
-    /// A request under `/rest/api/2` or `/3`, whichever this kind of Jira has.
-    pub(super) fn new(operation: &'static str, method: Method, kind: Kind, path: &[&str]) -> Self {
-        let mut segments = vec!["rest".to_owned(), "api".to_owned(), kind.api().to_owned()];
-        segments.extend(path.iter().map(|segment| (*segment).to_owned()));
-        let (query, body, repeat, proof) = (vec![], None, Repeat::Harmless, Proof::Needed);
-        Self { operation, method, path: segments, query, body, repeat, proof }
-    }
-
-    /// With one more parameter.
-    pub(super) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.query.push((name, value.into()));
-        self
-    }
-
-    /// With a JSON body.
-    pub(super) fn body(mut self, body: Value) -> Self {
-        self.body = Some(body);
-        self
-    }
-
-    /// Not idempotent: it shows as the `step` events `sending` and `answered`.
-    pub(super) fn doubles(self) -> Self {
-        Self { repeat: Repeat::Doubles, ..self }
-    }
-
-    /// Worth as much when a stranger gets the same answer.
-    pub(super) fn public(self) -> Self {
-        Self { proof: Proof::Needless, ..self }
-    }
-}
-
-/// An answer of 2xx or 4xx.
-pub(super) struct Answer {
-    host: String,
-    operation: &'static str,
-    status: StatusCode,
-    signature: Signature,
-    json: bool,
-    body: Vec<u8>,
-    /// From the `Date` header.
-    pub(super) date: Option<Millis>,
-}
-
-impl Answer {
-    /// The body as `T`.
-    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        if !self.json {
-            return Err(self.unreadable("it is not JSON; is a log-in page in the way?"));
-        }
-        serde_json::from_slice(&self.body)
-            .map_err(|error| self.unreadable(&words::cut(&words::line(&error.to_string()), 200)))
-    }
-
-    /// An error that says what is wrong with this answer.
-    pub(super) fn unreadable(&self, what: &str) -> Error {
-        let what = format!("{what} (asked for: {})", self.operation);
-        Error::Unreadable { host: self.host.clone(), what }
-    }
-
-    fn refused(&self) -> Error {
-        let complaint = if self.json { wire::complaint(&self.body) } else { None };
-        let (messages, by) = complaint.unwrap_or((String::new(), By::Somebody));
-        let (host, operation, status) = (self.host.clone(), self.operation, self.status.as_u16());
-        Error::Refused { host, operation, status, messages, by }
-    }
-}
+/// An idle connection is closed before Jira closes it: a request that meets the closing may have happened or not.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// What every request shares.
 pub(super) struct Sender {
@@ -161,6 +68,9 @@ impl Sender {
             .retry(reqwest::retry::never())
             .referer(false)
             .timeout(parts.timeout)
+            // Running out while connecting proves that nothing was sent; running out later does not.
+            .connect_timeout(parts.timeout / 2)
+            .pool_idle_timeout(IDLE)
             .user_agent(concat!("flagger-jira-bridge/", env!("CARGO_PKG_VERSION")));
         if let Some(pem) = &parts.ca_pem {
             let certificates = reqwest::Certificate::from_pem_bundle(pem)
@@ -450,33 +360,6 @@ impl Sender {
 }
 
 const CAPTCHA: &str = "it demands a CAPTCHA: log in once with a browser as the bridge's user";
-
-/// Why a body could not be had.
-enum Body {
-    TooLong,
-    Cut(reqwest::Error),
-}
-
-async fn body(mut response: Response) -> Result<Vec<u8>, Body> {
-    let mut body = vec![];
-    while let Some(chunk) = response.chunk().await.map_err(Body::Cut)? {
-        if body.len() + chunk.len() > LONGEST_ANSWER {
-            return Err(Body::TooLong);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let media = text(headers, CONTENT_TYPE.as_str()).unwrap_or_default();
-    let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"))
-}
 
 /// jira.url as the root of all addresses: its path is kept, for `/jira` and `/ex/jira/<cloud id>`.
 fn base(url: &str) -> Result<Url, Error> {

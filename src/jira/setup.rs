@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use tokio::time::Instant;
 
-use super::{Account, Jira, Kind, error::Error, send::Request, web_address, wire, words};
+use super::{Account, Jira, Kind, error::Error, request::Request, web_address, wire, words};
 use crate::gate::Status;
 
 /// The statuses that issues of one type can have in one project.
@@ -24,7 +24,7 @@ pub struct Workflow {
 /// What Jira says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// Which kind it is.
+    /// Which kind it says it is, whatever is configured.
     pub kind: Kind,
     /// Its version, if it tells.
     pub version: Option<String>,
@@ -76,7 +76,7 @@ impl Jira {
         }
         let line = |text: Option<String>| text.map(|text| words::line(&text));
         Ok(Server {
-            kind: self.sender.kind.get().copied().unwrap_or(told),
+            kind: told,
             version: line(info.version),
             title: line(info.server_title),
             base_url: line(info.base_url),

@@ -3,7 +3,7 @@
 use super::words::CUT;
 use crate::ticket::{Block, Doc, Span};
 
-/// How long a text may be once it is rendered, in characters.
+/// How long a text may be once it is rendered, in characters as Java counts them (UTF-16).
 const LONGEST: usize = 32_000;
 
 /// Renders the document, cut so that what `length` says of the result is at most 32,000.

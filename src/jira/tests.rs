@@ -254,7 +254,7 @@ async fn a_refusal_that_is_only_about_one_thing_stays_one() {
     let error = jira.link("1", "2").await.unwrap_err();
     assert_eq!((error.retry(), error.happened()), (Retry::Never, Happened::No));
     let words = error.to_string();
-    assert!(words.ends_with("refused to link (401): No links for you"), "{words}");
+    assert!(words.ends_with("answered 401 to link: No links for you"), "{words}");
     assert_eq!(jira.health().refused, None);
     assert!(jira.look_closely("10042").await.is_ok());
     assert_eq!(site.lines().len(), 3);
@@ -487,4 +487,84 @@ fn settings_that_cannot_work_are_refused_at_once() {
     jira.url must not hold credentials: use jira.user and jira.token_file
     jira.ca_file holds no certificate in PEM
     ");
+}
+
+/// Writes down the `step` events of one thread.
+struct Steps(Arc<Mutex<Vec<String>>>);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Steps {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        struct Message(String);
+        impl tracing::field::Visit for Message {
+            fn record_debug(&mut self, _: &tracing::field::Field, value: &dyn fmt::Debug) {
+                self.0 = format!("{value:?}");
+            }
+        }
+        if event.metadata().target() == "step" {
+            let mut message = Message(String::new());
+            event.record(&mut message);
+            self.0.lock().unwrap().push(message.0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_what_doubles_shows_as_steps() {
+    use tracing_subscriber::layer::SubscriberExt as _;
+    let steps = Arc::new(Mutex::new(vec![]));
+    let _guard =
+        tracing::subscriber::set_default(tracing_subscriber::registry().with(Steps(Arc::clone(&steps))));
+    let site = Site::new(|line| match line {
+        "PUT /rest/api/3/issue/7" => (204, vec![("x-aaccountid", "5b10".into())], String::new()),
+        "POST /rest/api/3/issueLink" => (201, vec![("x-aaccountid", "5b10".into())], String::new()),
+        _ => ours(201, &json!({"id": "7", "key": "OPS-7"})),
+    })
+    .await;
+    let jira = site.jira(Some(Kind::Cloud));
+    jira.label("7", "flagger-ended").await.unwrap();
+    assert_eq!(steps.lock().unwrap().len(), 0);
+    create(&jira).await.unwrap();
+    jira.link("7", "8").await.unwrap();
+    assert_eq!(*steps.lock().unwrap(), ["sending", "answered", "sending", "answered"]);
+    let body = site.seen.lock().unwrap()[0].body.clone();
+    assert_eq!(body, json!({"update": {"labels": [{"add": "flagger-ended"}]}}));
+}
+
+#[tokio::test]
+async fn a_transition_goes_where_it_is_told_once() {
+    let site = Site::new(|line| match line {
+        line if line.starts_with("POST") => (204, vec![("x-aaccountid", "5b10".into())], String::new()),
+        line if line.contains("transitions") => ours(
+            200,
+            &json!({"transitions": [{"id": "31", "name": "Go", "to": {"id": "6", "name": "Done"}}]}),
+        ),
+        _ => ours(200, &issue()),
+    })
+    .await;
+    let jira = site.jira(Some(Kind::Cloud));
+    let moved = jira.transition("7", "Done", &Map::new()).await.unwrap();
+    assert_eq!(moved, Transitioned::Moved { left_out: vec![] });
+    assert_eq!(jira.transition("7", "to do", &Map::new()).await.unwrap(), Transitioned::AlreadyThere);
+    let nowhere = jira.transition("7", "Gone", &Map::new()).await.unwrap();
+    assert_eq!(nowhere, Transitioned::NoPath { reachable: vec!["Done".into()] });
+    let posted: Vec<_> =
+        site.seen.lock().unwrap().iter().filter(|seen| seen.line.starts_with("POST")).cloned().collect();
+    assert_eq!(posted.len(), 1);
+    assert_eq!(posted[0].body, json!({"transition": {"id": "31"}}));
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_say_for_whom_it_is_needs_a_fresh_probe() {
+    let site = Site::new(|line| match line {
+        "GET /rest/api/3/myself" => bare(503, &json!({})),
+        "POST /rest/api/3/issue" => bare(201, &json!({"id": "7", "key": "OPS-7"})),
+        _ => bare(404, &no_such_issue()),
+    })
+    .await;
+    let jira = site.jira(Some(Kind::Cloud));
+    let error = jira.look_closely("7").await.unwrap_err();
+    assert!(matches!(error, Error::Beside { .. }), "{error}");
+    let error = create(&jira).await.unwrap_err();
+    assert_eq!((error.retry(), error.happened()), (Retry::Backoff, Happened::Maybe));
+    assert_eq!(jira.health().refused, None, "an outage is no refusal");
 }

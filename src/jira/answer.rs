@@ -1,0 +1,86 @@
+//! An answer of Jira, and how it is read.
+
+use reqwest::{
+    Response, StatusCode,
+    header::{CONTENT_TYPE, HeaderMap},
+};
+use serde::de::DeserializeOwned;
+
+use super::{
+    credentials::Signature,
+    error::{By, Error},
+    wire, words,
+};
+use crate::millis::Millis;
+
+/// The longest answer that is read, after decompression: 4 MiB.
+const LONGEST_ANSWER: usize = 4 << 20;
+
+/// An answer of 2xx or 4xx.
+pub(super) struct Answer {
+    pub(super) host: String,
+    pub(super) operation: &'static str,
+    pub(super) status: StatusCode,
+    pub(super) signature: Signature,
+    pub(super) json: bool,
+    pub(super) body: Vec<u8>,
+    /// From the `Date` header.
+    pub(super) date: Option<Millis>,
+}
+
+impl Answer {
+    /// The body as `T`.
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        if !self.json {
+            return Err(self.unreadable("it is not JSON; is a log-in page in the way?"));
+        }
+        serde_json::from_slice(&self.body)
+            .map_err(|error| self.unreadable(&words::cut(&words::line(&error.to_string()), 200)))
+    }
+
+    /// An error that says what is wrong with this answer.
+    pub(super) fn unreadable(&self, what: &str) -> Error {
+        let what = format!("{what} (asked for: {})", self.operation);
+        Error::Unreadable { host: self.host.clone(), what }
+    }
+
+    /// The error that an answer of 4xx is.
+    pub(super) fn refused(&self) -> Error {
+        let complaint = if self.json { wire::complaint(&self.body) } else { None };
+        let (messages, by) = complaint.unwrap_or((String::new(), By::Somebody));
+        let (host, operation, status) = (self.host.clone(), self.operation, self.status.as_u16());
+        Error::Refused { host, operation, status, messages, by }
+    }
+}
+
+/// Why a body could not be had.
+pub(super) enum Body {
+    /// Longer than 4 MiB.
+    TooLong,
+    /// It ended too soon.
+    Cut(reqwest::Error),
+}
+
+/// Reads a body to its end, decompressed.
+pub(super) async fn body(mut response: Response) -> Result<Vec<u8>, Body> {
+    let mut body = vec![];
+    while let Some(chunk) = response.chunk().await.map_err(Body::Cut)? {
+        if body.len() + chunk.len() > LONGEST_ANSWER {
+            return Err(Body::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// A header that is text.
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Whether the answer says that it is JSON.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    let media = text(headers, CONTENT_TYPE.as_str()).unwrap_or_default();
+    let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"))
+}
