@@ -16,7 +16,9 @@ const LONGEST_PROPERTY: usize = 32_768;
 /// Checks one value against its field.
 pub(super) fn value(state: &State, field: &Field, value: &Value, problems: &mut Problems) {
     if value.is_null() {
-        if field.required {
+        if field.id == "summary" {
+            problems.wrong("summary", "You must specify a summary of the issue.");
+        } else if field.required {
             problems.refuse(&field.id, format!("{} is required.", field.name));
         }
         return;

@@ -135,6 +135,9 @@ fn data_center(state: &State, call: &Call, body: &Map<String, Value>) -> Reply {
         None => true,
         Some(value) => value.as_bool().ok_or_else(|| Answer::wrong("validateQuery: must be a boolean."))?,
     };
+    let expand = check::strings(body, "expand")?.unwrap_or_default();
+    let fields = check::strings(body, "fields")?.unwrap_or_else(|| vec!["*navigable".into()]);
+    let properties = check::strings(body, "properties")?.unwrap_or_default();
     let mut warnings = Vec::new();
     if call.who.is_some()
         && let Err(why) = query.check(state, call.who, jql::strict(Flavour::DataCenter, true))
@@ -144,9 +147,6 @@ fn data_center(state: &State, call: &Call, body: &Map<String, Value>) -> Reply {
         }
         warnings.push(why);
     }
-    let expand = check::strings(body, "expand")?.unwrap_or_default();
-    let fields = check::strings(body, "fields")?.unwrap_or_else(|| vec!["*navigable".into()]);
-    let properties = check::strings(body, "properties")?.unwrap_or_default();
     let start = check::number(body, "startAt", 0)?;
     let most = check::number(body, "maxResults", 50)?.min(1000).min(state.page_size);
     let changelog = expand.iter().any(|e| e == "changelog").then_some(usize::MAX);

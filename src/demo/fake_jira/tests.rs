@@ -1,1 +1,118 @@
+//! The fake itself is tested over HTTP, as its callers use it.
 
+mod data_center;
+mod faulty;
+mod issues;
+mod reading;
+mod webhooks;
+
+use reqwest::header::HeaderMap;
+use serde_json::{Value, json};
+
+use super::{FakeJira, Flavour, Setup};
+use crate::{clock::Clock, millis::Millis};
+
+/// 2026-09-21T13:33:20Z
+pub(super) const START: Millis = Millis(1_790_000_000_000);
+
+/// A running fake, and a caller of it.
+pub(super) struct Site {
+    pub(super) jira: FakeJira,
+    pub(super) base: String,
+    pub(super) clock: Clock,
+    client: reqwest::Client,
+    /// The header `Authorization`; empty: none.
+    pub(super) authorization: String,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Got {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) text: String,
+    /// Null if it is no JSON.
+    pub(super) body: Value,
+}
+
+impl Got {
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |v| v.to_str().unwrap())
+    }
+}
+
+impl Site {
+    pub(super) async fn cloud() -> Self {
+        // bridge@example.com:jira-token
+        Self::of(Flavour::Cloud, "Basic YnJpZGdlQGV4YW1wbGUuY29tOmppcmEtdG9rZW4=").await
+    }
+
+    pub(super) async fn data_center() -> Self {
+        Self::of(Flavour::DataCenter, "Bearer jira-token").await
+    }
+
+    async fn of(flavour: Flavour, authorization: &str) -> Self {
+        let clock = Clock::manual(START);
+        let jira = FakeJira::new(Setup::new(flavour, clock.clone()));
+        let base = jira.start().await.unwrap();
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(std::time::Duration::from_secs(10))
+            .build()
+            .unwrap();
+        Self { jira, base, clock, client, authorization: authorization.into() }
+    }
+
+    pub(super) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let request = self.client.request(method.parse().unwrap(), format!("{}{path}", self.base));
+        match self.authorization.as_str() {
+            "" => request,
+            authorization => request.header("Authorization", authorization),
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is a test of the server, not of the bridge's client")]
+    pub(super) async fn send(&self, request: reqwest::RequestBuilder) -> reqwest::Result<Got> {
+        let answer = request.send().await?;
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let text = answer.text().await?;
+        let body = serde_json::from_str(&text).unwrap_or_default();
+        Ok(Got { status, headers, text, body })
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Got {
+        self.send(self.request("GET", path)).await.unwrap()
+    }
+
+    pub(super) async fn post(&self, path: &str, body: Value) -> Got {
+        self.send(self.request("POST", path).json(&body)).await.unwrap()
+    }
+
+    pub(super) async fn put(&self, path: &str, body: Value) -> Got {
+        self.send(self.request("PUT", path).json(&body)).await.unwrap()
+    }
+
+    /// Creates an issue in OPS and returns its id.
+    pub(super) async fn create(&self, label: &str) -> String {
+        let version = if self.authorization.starts_with("Basic") { 3 } else { 2 };
+        let body =
+            json!({ "fields": fields(label), "properties": [{ "key": "gate", "value": { "id": label } }] });
+        let got = self.post(&format!("/rest/api/{version}/issue"), body).await;
+        assert_eq!(got.status, 201, "{}", got.text);
+        got.body["id"].as_str().unwrap().to_owned()
+    }
+}
+
+pub(super) fn fields(label: &str) -> Value {
+    json!({
+        "project": { "key": "OPS" }, "issuetype": { "id": "10004" },
+        "summary": "Approve prod/podinfo", "labels": ["flagger-gate", label],
+    })
+}
+
+pub(super) fn doc(text: &str) -> Value {
+    json!({ "type": "doc", "version": 1, "content": [
+        { "type": "paragraph", "content": [{ "type": "text", "text": text }] },
+    ] })
+}
