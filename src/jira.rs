@@ -188,10 +188,16 @@ impl fmt::Display for Outcome {
 /// Told of each request.
 pub type Observer = Arc<dyn Fn(&Observation) + Send + Sync>;
 
-/// A place under the rate limit, waited for before the sending of a request is recorded.
+/// A place under the rate limit. It is waited for before the sending of a create is recorded, so that the create then
+/// waits for nothing: nobody searches for a ticket longer after it was sent than was recorded.
 #[derive(Debug)]
 #[must_use]
-pub struct Slot(Duration);
+pub struct Slot {
+    /// How long that took.
+    throttled: Duration,
+    /// What had to be asked of Jira before.
+    ready: Result<Kind, Error>,
+}
 
 /// How Jira and we get on, for page and metrics. Times are by our clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -237,9 +243,13 @@ impl Jira {
         self.sender.address(self.site.get(), ["browse", key]).into()
     }
 
-    /// Waits for a place under the rate limit.
+    /// Waits for a place under the rate limit. What else stands in the way of a create is told by the create.
     pub async fn slot(&self) -> Slot {
-        Slot(self.sender.throttle.turn().await)
+        let ready = match self.sender.admit().await {
+            Ok(()) => self.kind().await,
+            Err(error) => Err(error.beside(Happened::No)),
+        };
+        Slot { throttled: self.sender.throttle.turn().await, ready }
     }
 
     /// How Jira and we get on.

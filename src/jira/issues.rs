@@ -59,15 +59,16 @@ pub enum Ownership {
 }
 
 impl Jira {
-    /// Opens a ticket. The sending is to be recorded between [`Jira::slot`] and this.
+    /// Opens a ticket. The sending is to be recorded between [`Jira::slot`] and this, which sends at once or not at
+    /// all.
     ///
     /// # Errors
     /// Any; unless [`Error::happened`] says no, the ticket may be there.
     pub async fn create(&self, slot: Slot, draft: &Draft) -> Result<Created, Error> {
-        let kind = self.kind().await?;
+        let kind = slot.ready?;
         let request =
             Request::new("create", Method::POST, kind, &["issue"]).body(body(draft, kind)).doubles();
-        let answer = self.sender.call_in(slot, request).await?;
+        let answer = self.sender.call_now(slot.throttled, request).await?;
         let created: wire::Created = answer.read()?;
         Ok(Created { id: created.id, key: created.key })
     }

@@ -14,7 +14,7 @@ use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
 use super::{
-    Account, Kind, Observation, Observer, Outcome, Slot,
+    Account, Kind, Observation, Observer, Outcome,
     answer::{Answer, Body, body, is_json, text},
     credentials::{Admission, Credentials, Signature, signature},
     error::{Error, Happened},
@@ -126,17 +126,20 @@ impl Sender {
         self.judged(&request, throttled).await
     }
 
-    /// Sends now, in a place that was waited for before.
+    /// Sends now or not at all: all that can be waited for was waited for, `throttled` of it for the turn.
     ///
     /// # Errors
-    /// As [`Sender::call`]; [`Error::Throttled`] if a pause began since: waiting here would make the recorded time
-    /// of sending a lie.
-    pub(super) async fn call_in(&self, slot: Slot, request: Request) -> Result<Answer, Error> {
-        self.admit().await.map_err(|error| error.beside(Happened::No))?;
+    /// As [`Sender::call`]; [`Error::Throttled`] if a pause began since.
+    pub(super) async fn call_now(&self, throttled: Duration, request: Request) -> Result<Answer, Error> {
+        if let Admission::Denied(why) | Admission::ProbeFirst(why) =
+            self.credentials.admission(Instant::now())
+        {
+            return Err(self.unauthorized(why, Happened::No));
+        }
         if let Some(left) = self.throttle.paused() {
             return Err(Error::Throttled { host: self.host.clone(), retry_after: Some(left) });
         }
-        self.judged(&request, slot.0).await
+        self.judged(&request, throttled).await
     }
 
     /// Our account, from a `/myself` sent at `began` or later.

@@ -1,3 +1,5 @@
 //! The bridge from outside: over HTTP, against the fake Jira.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
+
 mod openapi;

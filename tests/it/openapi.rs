@@ -32,7 +32,7 @@ fn allow_null(value: &mut Value) {
 }
 
 /// What the requests to a Jira Cloud have that Atlassian's description does not: one line for each finding.
-pub fn violations(requests: &[Recorded]) -> Vec<String> {
+pub(crate) fn violations(requests: &[Recorded]) -> Vec<String> {
     requests.iter().flat_map(violations_of).collect()
 }
 

@@ -52,7 +52,7 @@ pub(super) fn user(state: &State, person: &Person) -> Value {
         Flavour::DataCenter => json!({
             "self": format!("{api}/user?username={}", person.name),
             "name": person.name,
-            "key": format!("JIRAUSER{}", 10_000 + person.name.len()),
+            "key": format!("JIRAUSER{}", 10_100 + state.people.iter().position(|p| p == person).unwrap_or_default()),
             "emailAddress": person.email,
             "displayName": person.display,
             "active": person.active,

@@ -101,6 +101,9 @@ async fn search_comes_by_pages_and_without_a_total() {
     assert_eq!(next.body, json!({ "issues": [{ "id": "10044" }], "isLast": true }));
     let other = json!({ "jql": "project = PAY", "nextPageToken": token });
     assert_eq!(site.post("/rest/api/3/search/jql", other).await.status, 400);
+    let got =
+        site.get("/rest/api/3/search/jql?jql=labels%20%3D%20%22b%22&fields=labels,status&maxResults=1").await;
+    assert_eq!(got.body["issues"][0]["fields"]["labels"], json!(["flagger-gate", "b"]));
 }
 
 #[tokio::test]
