@@ -11,7 +11,10 @@ use flagger_jira_bridge::{
     cli::{self, Cli, Command, LogFormat},
     clock::Clock,
     config::{self, Config},
+    serve::{Bridge, Listeners},
 };
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// The configuration is wrong.
@@ -34,7 +37,7 @@ fn main() -> ExitCode {
 async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
         Command::Serve => match load(cli) {
-            Ok(_config) => Err(anyhow!("serve is not built in yet")),
+            Ok(config) => serve(config).await.map(|()| ExitCode::SUCCESS),
             Err(code) => Ok(code),
         },
         Command::Check => match load(cli) {
@@ -49,6 +52,28 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let listeners = Listeners::bind(&config.server).await?;
+    let stop = CancellationToken::new();
+    stop_on_signal(stop.clone())?;
+    Bridge::new(config, Clock::System)?.run(listeners, stop).await
+}
+
+/// Cancels `stop` at the first SIGTERM or SIGINT.
+fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("told to stop; finishing what is in hand");
+        stop.cancel();
+    });
+    Ok(())
 }
 
 /// The configuration, or the exit code once everything that is wrong with it has been told.

@@ -145,8 +145,9 @@ impl Worker {
             self.looping(&stop, "open tickets", || self.work_once()),
             self.looping(&stop, "look at tickets", || self.look_once()),
         );
-        if let Err(error) = self.finish().await {
-            tracing::error!("{error}; the last minute of what was heard is not stored");
+        // Another replica need not wait for the end of the lease.
+        if let Err(error) = self.gatekeeper.store().resign(&self.replica, self.clock.now()).await {
+            tracing::warn!("{error}; the lease ends by itself");
         }
     }
 
@@ -182,17 +183,11 @@ impl Worker {
         if lead != Lead::Follows && unparks {
             store.unpark(now).await?;
         }
+        let backlog = store.backlog().await?;
+        self.metrics.set_outbox("pending", backlog.pending);
+        self.metrics.set_outbox("parked", backlog.parked);
+        self.metrics.outbox_oldest(backlog.oldest.map_or(Duration::ZERO, |at| now.since(at)));
         Ok(lead)
-    }
-
-    /// Writes back what was heard, and lets another replica work.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn finish(&self) -> Result<(), store::Error> {
-        let store = self.gatekeeper.store();
-        store.write_back().await?;
-        store.resign(&self.replica, self.clock.now()).await
     }
 
     async fn keeping(&self, stop: &CancellationToken) {

@@ -1,7 +1,9 @@
 //! The words of an answer, and the object that says the same.
 
+use std::sync::Arc;
+
 use crate::{
-    gate::{Closed, Decision, Doubt, Gate, GateName, Standing, Ticket, Trust, Verdict, View},
+    gate::{Closed, Decision, Doubt, Gate, GateName, Standing, Trust, Verdict, View},
     millis::Millis,
     rollout::{Base, Canary, CanaryId, Course, Rollout},
     store,
@@ -23,10 +25,10 @@ pub struct Answer {
 }
 
 /// Where people read.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Links {
-    /// What stands before a ticket's key in its address: `https://example.atlassian.net/browse/`.
-    pub browse: String,
+    /// The page of the issue with this key.
+    pub browse: Arc<dyn Fn(&str) -> String + Send + Sync>,
     /// The bridge's own page, if people can reach it.
     pub status_page: Option<String>,
 }
@@ -78,13 +80,9 @@ impl Links {
         };
         Some(TicketView {
             key: ticket.key.clone(),
-            url: self.browse(ticket),
+            url: (self.browse)(&ticket.key),
             status: status.map(|status| status.name.clone()),
         })
-    }
-
-    fn browse(&self, ticket: &Ticket) -> String {
-        format!("{}{}", self.browse, ticket.key)
     }
 }
 
@@ -220,9 +218,9 @@ fn span(duration: std::time::Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0 => format!("{}ms", duration.as_millis()),
-        _ if seconds % 86_400 == 0 => format!("{}d", seconds / 86_400),
-        _ if seconds % 3_600 == 0 => format!("{}h", seconds / 3_600),
-        _ if seconds % 60 == 0 => format!("{}m", seconds / 60),
+        _ if seconds.is_multiple_of(86_400) => format!("{}d", seconds / 86_400),
+        _ if seconds.is_multiple_of(3_600) => format!("{}h", seconds / 3_600),
+        _ if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
         _ => format!("{seconds}s"),
     }
 }

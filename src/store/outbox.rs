@@ -50,9 +50,9 @@ pub enum Settled {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
     /// Commands that are due or will be.
-    pub pending: i64,
+    pub pending: u64,
     /// Commands that are parked.
-    pub parked: i64,
+    pub parked: u64,
     /// When the oldest of all was stored.
     pub oldest: Option<Millis>,
 }
@@ -83,7 +83,8 @@ impl Store {
                     (SELECT MIN(created_at) FROM outbox)",
         )
         .try_map(|row: AnyRow| {
-            Ok(Backlog { pending: row.try_get(0)?, parked: row.try_get(1)?, oldest: millis(row.try_get(2)?) })
+            let count = |column: usize| row.try_get(column).map(|rows: i64| u64::try_from(rows).unwrap_or(0));
+            Ok(Backlog { pending: count(0)?, parked: count(1)?, oldest: millis(row.try_get(2)?) })
         })
         .fetch_one(&self.0.pool)
         .await?;

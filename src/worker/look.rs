@@ -1,7 +1,7 @@
 //! Looking at tickets: the one way in which a decision comes in, whether the clock or a webhook asked for it.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, hash_map::Entry},
     sync::Arc,
     time::Duration,
 };
@@ -118,9 +118,9 @@ impl Worker {
         let ids: Vec<String> = due.iter().map(|due| due.ticket.id.clone()).collect();
         let mut sightings = self.jira.look(&ids).await?;
         for id in ids {
-            if !sightings.contains_key(&id) {
-                let sighting = self.jira.look_closely(&id).await?;
-                sightings.insert(id, sighting);
+            if let Entry::Vacant(absent) = sightings.entry(id) {
+                let sighting = self.jira.look_closely(absent.key()).await?;
+                absent.insert(sighting);
             }
         }
         Ok(sightings)

@@ -1,0 +1,251 @@
+//! `serve`: puts the parts together, and takes them apart again.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context as _, anyhow};
+use tokio::{net::TcpListener, select, task::JoinSet, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::Clock,
+    config::{self, Config, JiraKind},
+    gatekeeper::{Gatekeeper, Links, Timing},
+    http::{
+        self, Shared,
+        serve::{Limits, Tls, serve},
+    },
+    jira::{self, Jira},
+    metrics::{Metrics, status_class},
+    store::{self, Store},
+    worker::{Pace, Worker},
+};
+
+/// How often a database that cannot be opened is tried again.
+const STORE_AGAIN: Duration = Duration::from_secs(2);
+
+/// The three sockets.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Flagger's.
+    pub gate: TcpListener,
+    /// Jira's.
+    pub webhook: TcpListener,
+    /// People's.
+    pub admin: TcpListener,
+}
+
+impl Listeners {
+    /// Binds all three.
+    ///
+    /// # Errors
+    /// If one cannot be bound; the key and the address are named.
+    pub async fn bind(server: &config::Server) -> anyhow::Result<Self> {
+        let bind = async |key: &'static str, address| {
+            TcpListener::bind(address)
+                .await
+                .with_context(|| format!("server.{key}: cannot listen on {address}"))
+        };
+        Ok(Self {
+            gate: bind("gate_listen", server.gate_listen).await?,
+            webhook: bind("webhook_listen", server.webhook_listen).await?,
+            admin: bind("admin_listen", server.admin_listen).await?,
+        })
+    }
+}
+
+/// The parts that stand before the store is open.
+pub struct Bridge {
+    config: Config,
+    clock: Clock,
+    jira: Arc<Jira>,
+    shared: Shared,
+}
+
+impl Bridge {
+    /// Puts the parts together. Nothing is sent, opened or listened to yet.
+    ///
+    /// # Errors
+    /// If the address of Jira or a certificate cannot be used.
+    pub fn new(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let metrics = Arc::new(Metrics::new());
+        let jira = Arc::new(client(&config.jira, Some(Arc::clone(&metrics)), clock.clone())?);
+        let shared = Shared { gatekeeper: Arc::default(), clock: clock.clone(), metrics };
+        Ok(Self { config, clock, jira, shared })
+    }
+
+    /// Serves and works until `stop`; then finishes what is in hand.
+    ///
+    /// # Errors
+    /// If a part dies, or the database was made by a newer version.
+    pub async fn run(self, listeners: Listeners, stop: CancellationToken) -> anyhow::Result<()> {
+        let bridge = Arc::new(self);
+        let mut tasks = JoinSet::new();
+        bridge.listen(listeners, &stop, &mut tasks)?;
+        let (working, until) = (Arc::clone(&bridge), stop.clone());
+        tasks.spawn(async move { working.work(until).await });
+        let mut died = None;
+        while let Some(ended) = tasks.join_next().await {
+            let how = ended.unwrap_or_else(|panic| Err(anyhow!("a task died: {panic}")));
+            died = died.or(match how {
+                Err(error) => Some(error),
+                Ok(()) if !stop.is_cancelled() => Some(anyhow!("a task ended by itself")),
+                Ok(()) => None,
+            });
+            if died.is_some() {
+                stop.cancel();
+            }
+        }
+        if let Some(gatekeeper) = bridge.shared.gatekeeper.get() {
+            // Only now is nobody left who could hear something.
+            gatekeeper.store().write_back().await?;
+            gatekeeper.store().close().await;
+        }
+        tracing::info!("stopped");
+        died.map_or(Ok(()), Err)
+    }
+
+    /// Starts the listeners.
+    ///
+    /// # Errors
+    /// If the certificate cannot be read.
+    pub fn listen(
+        &self,
+        listeners: Listeners,
+        stop: &CancellationToken,
+        tasks: &mut JoinSet<anyhow::Result<()>>,
+    ) -> anyhow::Result<()> {
+        let tls = match &self.config.server.tls {
+            None => None,
+            Some(files) => Some(Arc::new(Tls::load(files.clone()).context("server.tls")?)),
+        };
+        let jira = Arc::clone(&self.jira);
+        let clock = self.clock.clone();
+        let jira_line = Arc::new(move || health(&jira.health(), &clock));
+        let shared = || self.shared.clone();
+        let gate = http::flagger::gate_router(shared(), self.config.flagger.clone());
+        let webhook = http::jira::webhook_router(shared(), self.config.jira.webhook_secret.clone());
+        let admin = http::status::admin_router(shared(), jira_line);
+        let limits = Limits::promised(self.config.server.shutdown_grace);
+        for (name, listener, app, tls) in [
+            ("gate", listeners.gate, gate, tls.clone()),
+            ("webhook", listeners.webhook, webhook, tls),
+            ("admin", listeners.admin, admin, None),
+        ] {
+            let address = listener.local_addr()?;
+            tracing::info!(%address, tls = tls.is_some(), "listening for {name}");
+            let stop = stop.clone();
+            tasks.spawn(async move {
+                serve(listener, app, tls, limits, stop).await;
+                Ok(())
+            });
+        }
+        Ok(())
+    }
+
+    /// Opens the store, and from then on answers questions. Waits for a database that cannot be reached.
+    ///
+    /// # Errors
+    /// If the database was made by a newer version. `None` if it was told to stop before.
+    pub async fn open(&self, stop: &CancellationToken) -> Result<Option<Worker>, store::Error> {
+        let mut told = None;
+        let store = loop {
+            match Store::open(&self.config.store.url).await {
+                Ok(store) => break store,
+                Err(error @ store::Error::Newer(_)) => return Err(error),
+                Err(error) => {
+                    let error = error.to_string();
+                    if told.as_ref() != Some(&error) {
+                        tracing::error!("store.url: {error}; every gate stays closed until it can be opened");
+                        told = Some(error);
+                    }
+                }
+            }
+            select! {
+                () = stop.cancelled() => return Ok(None),
+                () = sleep(STORE_AGAIN) => {}
+            }
+        };
+        let Config { jira, rollout, policy, server, .. } = &self.config;
+        let timing = Timing {
+            trust_for: jira.trust_for,
+            idle_after: rollout.idle_after,
+            abandon_after: rollout.abandon_after,
+        };
+        let issues = Arc::clone(&self.jira);
+        let links = Links {
+            browse: Arc::new(move |key| issues.browse_url(key)),
+            status_page: server.public_url.clone(),
+        };
+        let metrics = Arc::clone(&self.shared.metrics);
+        let gatekeeper =
+            Arc::new(Gatekeeper::new(store, policy.clone(), timing, links, Arc::clone(&metrics)));
+        let pace = Pace { poll_every: jira.poll_every, index_lag: jira.index_lag };
+        let worker =
+            Worker::new(Arc::clone(&gatekeeper), Arc::clone(&self.jira), self.clock.clone(), metrics, pace);
+        // It is set once: only this function does, and the bridge is opened once.
+        drop(self.shared.gatekeeper.set(gatekeeper));
+        Ok(Some(worker))
+    }
+
+    async fn work(&self, stop: CancellationToken) -> anyhow::Result<()> {
+        if let Some(worker) = self.open(&stop).await? {
+            tracing::info!("ready");
+            worker.run(stop).await;
+        }
+        Ok(())
+    }
+}
+
+/// A client for the Jira of the configuration.
+///
+/// # Errors
+/// If its address or the certificate authority cannot be used; the key is named.
+pub fn client(config: &config::Jira, metrics: Option<Arc<Metrics>>, clock: Clock) -> anyhow::Result<Jira> {
+    let ca_pem = match &config.ca_file {
+        None => None,
+        Some(path) => Some(
+            std::fs::read(path).with_context(|| format!("jira.ca_file: cannot read {}", path.display()))?,
+        ),
+    };
+    let settings = jira::Settings {
+        url: config.url.clone(),
+        kind: config.kind.map(|kind| match kind {
+            JiraKind::Cloud => jira::Kind::Cloud,
+            JiraKind::DataCenter => jira::Kind::DataCenter,
+        }),
+        user: config.user.clone(),
+        token: config.token.clone(),
+        ca_pem,
+        requests_per_second: config.requests_per_second,
+        burst: config.burst,
+        timeout: config.timeout,
+    };
+    let observer: jira::Observer = match metrics {
+        None => jira::unobserved(),
+        Some(metrics) => Arc::new(move |seen| {
+            let status = match seen.outcome {
+                jira::Outcome::Answered(status) => Some(status),
+                jira::Outcome::Unreachable | jira::Outcome::NoAnswer => None,
+            };
+            metrics.jira_request(seen.operation, status_class(status), seen.took);
+            metrics.jira_throttled(seen.throttled);
+        }),
+    };
+    Jira::new(settings, observer, clock).context("jira.url")
+}
+
+/// How Jira and the bridge get on, in a line for the status page.
+fn health(health: &jira::Health, clock: &Clock) -> String {
+    let now = clock.now();
+    let ago = |at| format!("{} s ago", now.since(at).as_secs());
+    match health {
+        jira::Health { refused: Some((since, why)), .. } => {
+            format!("Jira does not accept the credentials ({}): {why}", ago(*since))
+        }
+        jira::Health { paused_until: Some(until), .. } => {
+            format!("Jira asked to wait; the next request goes out in {} s", until.since(now).as_secs())
+        }
+        jira::Health { last_answer: Some(at), .. } => format!("Jira last answered {}", ago(*at)),
+        jira::Health { .. } => "Jira has not answered yet".into(),
+    }
+}
