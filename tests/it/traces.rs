@@ -1,0 +1,109 @@
+//! The recorded traces, over HTTP: what Flagger really sends, and the answers that are right.
+
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+
+use flagger_jira_bridge::demo::fake_jira::{Flavour, MIA};
+use serde_json::Value;
+
+use crate::world::World;
+
+/// How a trace went.
+struct Replayed {
+    questions: usize,
+    reports: usize,
+    gates: usize,
+    tickets: usize,
+    wrong: Vec<String>,
+}
+
+async fn replay(path: &Path, flavour: Flavour) -> Replayed {
+    let world = World::start(flavour).await;
+    let mut replayed = Replayed { questions: 0, reports: 0, gates: 0, tickets: 0, wrong: Vec::new() };
+    // By attempt, stage and gate: the key of the one ticket there may be.
+    let mut tickets: BTreeMap<(u64, String, Option<String>), String> = BTreeMap::new();
+    for (number, line) in fs::read_to_string(path).unwrap().lines().enumerate() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let at = Duration::from_secs_f64(line["t"].as_f64().unwrap());
+        // While nothing is asked the worker still polls.
+        while world.age() + Duration::from_secs(60) < at {
+            world.later(Duration::from_secs(60));
+            world.works().await;
+        }
+        world.later(at.saturating_sub(world.age()));
+        world.works().await;
+        let attempt = line["attempt"].as_u64().unwrap_or_default();
+        if let Some(path) = line["ask"].as_str() {
+            replayed.questions += 1;
+            let before = world.tickets().len();
+            let answer = world.posts(path, &line["body"]).await;
+            if u64::from(answer.status) != line["answer"].as_u64().unwrap() {
+                replayed.wrong.push(format!("line {number}: {} {}: {line}", answer.status, answer.body));
+            }
+            world.works().await;
+            let opened = world.tickets().len() - before;
+            let Some(stage) = path.strip_prefix("/gate/").filter(|stage| *stage != "rollback") else {
+                assert_eq!(opened, 0, "a rollback question opens no ticket");
+                continue;
+            };
+            let (stage, gate) = match stage.split_once("?gate=") {
+                Some((stage, gate)) => (stage, Some(gate.to_owned())),
+                None => (stage, None),
+            };
+            let gate = (attempt, stage.to_owned(), gate);
+            let expected = usize::from(!tickets.contains_key(&gate));
+            if opened != expected {
+                replayed.wrong.push(format!("line {number}: {opened} new tickets, not {expected}: {line}"));
+            }
+            if opened > 0 {
+                tickets.insert(gate, world.newest());
+            }
+        } else if let Some(path) = line["tell"].as_str() {
+            if path.starts_with("/event") || path == "/post-rollout" {
+                replayed.reports += 1;
+                assert_eq!(world.posts(path, &line["body"]).await.status, 200);
+            }
+        } else if line["do"] == "decide" {
+            let stage = line["stage"].as_str().unwrap().to_owned();
+            let gate = (attempt, stage, line["gate"].as_str().map(str::to_owned));
+            let status = match line["status"].as_str().unwrap() {
+                "Waiting" => "In Review",
+                status => status,
+            };
+            world.jira.move_issue(&tickets[&gate], status, MIA).unwrap();
+        }
+    }
+    replayed.gates = tickets.len();
+    replayed.tickets = world.tickets().len();
+    world.finish().await;
+    replayed
+}
+
+async fn replay_all(flavour: Flavour) {
+    let mut paths: Vec<_> =
+        fs::read_dir("fixtures/flagger/traces").unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    assert!(paths.len() >= 43, "only {} traces", paths.len());
+    let mut wrong = Vec::new();
+    let mut table = String::new();
+    for path in paths {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let Replayed { questions, reports, gates, tickets, wrong: here } = replay(&path, flavour).await;
+        table += &format!("{name:<52} {questions:>5} {reports:>5} {gates:>4} {tickets:>4}\n");
+        wrong.extend(here.into_iter().map(|line| format!("{name}: {line}")));
+        if gates != tickets {
+            wrong.push(format!("{name}: {tickets} tickets for {gates} gates"));
+        }
+    }
+    println!("{flavour:?}: trace, questions, reports, gates, tickets\n{table}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn recorded_traces_get_their_answers_with_jira_cloud() {
+    replay_all(Flavour::Cloud).await;
+}
+
+#[tokio::test]
+async fn recorded_traces_get_their_answers_with_jira_data_center() {
+    replay_all(Flavour::DataCenter).await;
+}

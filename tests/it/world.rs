@@ -1,0 +1,253 @@
+//! A bridge between a fake Jira and whoever asks: real HTTP, a database of its own, and a clock that the test moves.
+//!
+//! The worker's steps are taken by [`World::works`], so that nothing happens that the test did not ask for.
+
+use std::{sync::Arc, time::Duration};
+
+use flagger_jira_bridge::{
+    clock::Clock,
+    config,
+    demo::fake_jira::{BRIDGE, FakeJira, Flavour, IssueView, MIA, Setup},
+    millis::Millis,
+    serve::{Bridge, Listeners},
+    worker::{Outcome, Worker},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::openapi;
+
+/// What the webhook is signed with.
+pub(crate) const WEBHOOK_SECRET: &str = "a-webhook-secret-of-the-tests";
+/// When every test begins: 2026-09-21T14:13:20Z.
+const START: Millis = Millis(1_790_000_000_000);
+
+/// An answer to an HTTP request.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
+
+/// The bridge as one process runs it.
+struct Process {
+    worker: Worker,
+    addresses: [String; 3],
+    stop: CancellationToken,
+    tasks: JoinSet<anyhow::Result<()>>,
+    _bridge: Arc<Bridge>,
+}
+
+/// A bridge, its Jira, and the time.
+pub(crate) struct World {
+    pub(crate) jira: FakeJira,
+    pub(crate) clock: Clock,
+    flavour: Flavour,
+    http: reqwest::Client,
+    directory: TempDir,
+    settings: String,
+    process: Process,
+}
+
+impl World {
+    /// A bridge with the defaults, except that Jira may be asked as often as the test likes.
+    pub(crate) async fn start(flavour: Flavour) -> Self {
+        Self::start_with(flavour, "").await
+    }
+
+    /// A bridge with further settings: lines of TOML, with full keys.
+    pub(crate) async fn start_with(flavour: Flavour, settings: &str) -> Self {
+        let clock = Clock::manual(START);
+        let setup = Setup::new(flavour, clock.clone());
+        let user = match flavour {
+            Flavour::Cloud => format!("jira.user = \"{}\"\n", setup.user),
+            Flavour::DataCenter => String::new(),
+        };
+        let token = setup.token.clone();
+        let jira = FakeJira::new(setup);
+        let url = jira.start().await.unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let settings = format!(
+            "jira.url = \"{url}\"\njira.token = \"{token}\"\n{user}jira.webhook_secret = \"{WEBHOOK_SECRET}\"\n\
+             jira.requests_per_second = 100000\njira.burst = 100000\njira.timeout = \"2s\"\n\
+             ticket.project = \"OPS\"\n{settings}\n",
+        );
+        let process = Process::start(&directory, &settings, &clock).await;
+        let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        Self { jira, clock, flavour, http, directory, settings, process }
+    }
+
+    /// Stops the process as `kill -9` would, and starts another on the same files.
+    pub(crate) async fn restarts(&mut self) {
+        self.process.stop.cancel();
+        while self.process.tasks.join_next().await.is_some() {}
+        self.process = Process::start(&self.directory, &self.settings, &self.clock).await;
+    }
+
+    /// Time passes; nobody works meanwhile.
+    pub(crate) fn later(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// How long the world has been going.
+    pub(crate) fn age(&self) -> Duration {
+        self.clock.now().since(START)
+    }
+
+    /// The worker does all that is due. Returns how often it asked Jira for tickets' states.
+    pub(crate) async fn works(&self) -> usize {
+        let mut looks = 0;
+        for _ in 0..1_000 {
+            let did = self.process.worker.work_once().await.unwrap();
+            let looked = self.process.worker.look_once().await.unwrap();
+            looks += usize::from(matches!(looked, Outcome::Looked { .. }));
+            if (did, looked) == (Outcome::Idle, Outcome::Idle) {
+                return looks;
+            }
+        }
+        panic!("the worker finds no end");
+    }
+
+    /// The worker's tick: leases, batches, silence.
+    pub(crate) async fn ticks(&self) {
+        self.process.worker.keep(false).await.unwrap();
+    }
+
+    /// Posts to the gate listener as Flagger does.
+    pub(crate) async fn posts(&self, path: &str, body: &Value) -> Answer {
+        self.sends(self.gate("POST", path).header("content-type", "application/json").body(body.to_string()))
+            .await
+    }
+
+    /// A question about `shop/cart` at a stage.
+    pub(crate) async fn asks(&self, stage: &str, phase: &str, checksum: &str) -> Answer {
+        self.posts(&format!("/gate/{stage}"), &question(phase, checksum)).await
+    }
+
+    /// A report about `shop/cart`.
+    pub(crate) async fn reports(&self, path: &str, phase: &str, checksum: &str) -> Answer {
+        self.posts(path, &question(phase, checksum)).await
+    }
+
+    /// A request to the gate listener.
+    pub(crate) fn gate(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.request(0, method, path)
+    }
+
+    /// A request to the webhook listener.
+    pub(crate) fn webhook(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.request(1, method, path)
+    }
+
+    /// A request to the admin listener.
+    pub(crate) fn admin(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.request(2, method, path)
+    }
+
+    fn request(&self, listener: usize, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method.parse().unwrap(), format!("{}{path}", self.process.addresses[listener]))
+    }
+
+    /// The address of a listener: gate, webhook, admin.
+    pub(crate) fn address(&self, listener: usize) -> String {
+        self.process.addresses[listener].trim_start_matches("http://").to_owned()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is not a request to Jira")]
+    pub(crate) async fn sends(&self, request: reqwest::RequestBuilder) -> Answer {
+        let response = request.send().await.unwrap();
+        Answer { status: response.status().as_u16(), body: response.text().await.unwrap() }
+    }
+
+    /// `GET /api/gates`.
+    pub(crate) async fn gates(&self) -> Value {
+        self.sends(self.admin("GET", "/api/gates")).await.json()
+    }
+
+    /// The change manager moves a ticket, and the bridge gets to know of it by polling.
+    pub(crate) async fn decides(&self, key: &str, status: &str) {
+        self.jira.move_issue(key, status, MIA).unwrap();
+        self.later(Duration::from_secs(20));
+        self.works().await;
+    }
+
+    /// Jira's webhook for an issue, signed.
+    pub(crate) async fn nudges(&self, key: &str) -> Answer {
+        let issue = self.jira.issue(key).unwrap();
+        let body = json!({ "webhookEvent": "jira:issue_updated", "issue": { "id": issue.id, "key": key } })
+            .to_string();
+        let signature = flagger_jira_bridge::demo::fake_jira::signature(WEBHOOK_SECRET, body.as_bytes());
+        self.sends(self.webhook("POST", "/jira/webhook").header("X-Hub-Signature", signature).body(body))
+            .await
+    }
+
+    /// The tickets the bridge opened, oldest first.
+    pub(crate) fn tickets(&self) -> Vec<IssueView> {
+        let mut tickets: Vec<IssueView> = self
+            .jira
+            .issues()
+            .into_iter()
+            .filter(|issue| issue.labels.iter().any(|it| it == "flagger-gate"))
+            .collect();
+        tickets.sort_by_key(|issue| issue.id.parse::<u64>().unwrap());
+        for ticket in &tickets {
+            assert_eq!(ticket.creator, BRIDGE, "{} is the bridge's", ticket.key);
+        }
+        tickets
+    }
+
+    /// The ticket opened last.
+    pub(crate) fn newest(&self) -> String {
+        self.tickets().last().expect("there is a ticket").key.clone()
+    }
+
+    /// Ends the test: Jira had nothing to complain about, and nothing is left over.
+    pub(crate) async fn finish(self) {
+        self.works().await;
+        assert_eq!(self.jira.complaints(), Vec::<String>::new(), "what Jira would not have taken");
+        if self.flavour == Flavour::Cloud {
+            let violations = openapi::violations(&self.jira.requests());
+            assert_eq!(violations, Vec::<String>::new(), "what Jira's description does not know");
+        }
+        self.ticks().await;
+        let metrics = self.sends(self.admin("GET", "/metrics")).await.body;
+        for state in ["pending", "parked"] {
+            let line = format!("flagger_jira_bridge_outbox_rows{{state=\"{state}\"}} 0\n");
+            assert!(metrics.contains(&line), "rows {state} in the outbox:\n{metrics}");
+        }
+        self.process.stop.cancel();
+    }
+}
+
+impl Process {
+    async fn start(directory: &TempDir, settings: &str, clock: &Clock) -> Self {
+        let path = directory.path().join("config.toml");
+        let store = directory.path().join("bridge.db");
+        std::fs::write(&path, format!("store.url = \"sqlite://{}\"\n{settings}", store.display())).unwrap();
+        let config = config::load(&path, []).unwrap_or_else(|problems| panic!("{problems}"));
+        let bridge = Arc::new(Bridge::new(config, clock.clone()).unwrap());
+        let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+        let bind = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listeners = Listeners { gate: bind().await, webhook: bind().await, admin: bind().await };
+        let addresses = [&listeners.gate, &listeners.webhook, &listeners.admin]
+            .map(|listener| format!("http://{}", listener.local_addr().unwrap()));
+        bridge.listen(listeners, &stop, &mut tasks).unwrap();
+        let worker = bridge.open(&stop).await.unwrap().unwrap();
+        worker.keep(true).await.unwrap();
+        Self { worker, addresses, stop, tasks, _bridge: bridge }
+    }
+}
+
+/// What Flagger sends about `shop/cart`.
+pub(crate) fn question(phase: &str, checksum: &str) -> Value {
+    json!({ "name": "cart", "namespace": "shop", "phase": phase, "checksum": checksum })
+}
