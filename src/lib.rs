@@ -2,8 +2,11 @@
 
 pub mod clock;
 pub mod config;
+pub mod flagger;
 pub mod gate;
 pub mod gatekeeper;
+pub mod http;
+pub mod metrics;
 pub mod millis;
 pub mod policy;
 pub mod rollout;

@@ -1,0 +1,232 @@
+//! Flagger's JSON: the only module that knows how it is spelled.
+//!
+//! Questions and reports have the same body: `name`, `namespace`, `phase`, `checksum`, and the hook's own `metadata`.
+//! The event hook adds `eventMessage`, `eventType` and `timestamp` to that metadata. Nothing in the body says which hook
+//! it comes from; the path does.
+
+use std::{collections::BTreeMap, fmt};
+
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use crate::rollout::{Label, Message, Phase, Revision};
+
+/// What Flagger said of one canary, with names that are known to be names.
+#[derive(Debug)]
+pub struct Payload {
+    /// The canary's name, a DNS subdomain.
+    pub name: String,
+    /// Its namespace, a DNS label.
+    pub namespace: String,
+    /// How far the rollout is.
+    pub message: Message,
+    /// The hook's own metadata: words from outside, without the token and without what the event hook adds.
+    pub metadata: BTreeMap<String, String>,
+    /// `eventMessage`, in one line: what happened, as Flagger puts it.
+    pub note: Option<String>,
+    /// `metadata.token`, if one was sent.
+    pub token: Option<SecretString>,
+}
+
+/// What is wrong with a payload, in one line. Shows at most 60 characters of it, escaped, and never the token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadPayload {
+    /// There is nothing to read.
+    #[error("the body is empty")]
+    Empty,
+    /// It cannot be read at all.
+    #[error("the body is not JSON (line {line}, column {column})")]
+    NotJson {
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1; 0 at the start of a line.
+        column: usize,
+    },
+    /// It is JSON, but of another kind.
+    #[error("the body is not a JSON object")]
+    NotAnObject,
+    /// A key that must be there is not.
+    #[error("{0} is missing")]
+    Missing(&'static str),
+    /// A value is of another kind.
+    #[error("{key} is not {wanted}")]
+    Kind {
+        /// Which, shown as it is in the error.
+        key: String,
+        /// What it should be, with its article.
+        wanted: &'static str,
+    },
+    /// A name that Kubernetes would not accept.
+    #[error("{what} {} is not a Kubernetes name (lower-case letters, digits and '-')", Shown(.found))]
+    Name {
+        /// What it names.
+        what: &'static str,
+        /// What was sent.
+        found: String,
+    },
+    /// Flagger's are 9 or 10 digits.
+    #[error("checksum {} is not one (at most {CHECKSUM} printable ASCII characters, no spaces)", Shown(.0))]
+    Checksum(String),
+}
+
+/// The longest checksum that is believed.
+const CHECKSUM: usize = 64;
+/// The longest label that is kept, in characters.
+const LABEL: usize = 200;
+/// The longest event message that is kept, in characters.
+const NOTE: usize = 500;
+/// The most characters of a bad value that an error shows.
+const SHOWN: usize = 60;
+
+/// Reads a question or a report.
+///
+/// Unknown keys are ignored, and so is a phase that is not known, for Flagger has more of them than matter here.
+///
+/// # Errors
+/// If it is not JSON, a name is not one that Kubernetes would accept, or a value is of another kind than Flagger sends.
+pub fn parse(body: &[u8]) -> Result<Payload, BadPayload> {
+    if body.is_empty() {
+        return Err(BadPayload::Empty);
+    }
+    let json: Value = serde_json::from_slice(body)
+        .map_err(|error| BadPayload::NotJson { line: error.line(), column: error.column() })?;
+    let Value::Object(keys) = json else { return Err(BadPayload::NotAnObject) };
+    let name = text(&keys, "name")?.ok_or(BadPayload::Missing("name"))?;
+    let namespace = text(&keys, "namespace")?.ok_or(BadPayload::Missing("namespace"))?;
+    if !is_subdomain(name) {
+        return Err(BadPayload::Name { what: "name", found: name.to_owned() });
+    }
+    label("namespace", namespace)?;
+    let checksum = text(&keys, "checksum")?.filter(|checksum| !checksum.is_empty());
+    if let Some(odd) = checksum.filter(|checksum| !is_checksum(checksum)) {
+        return Err(BadPayload::Checksum(odd.to_owned()));
+    }
+    let (mut metadata, token) = metadata(&keys)?;
+    let line = |key: &str, most| {
+        let sent = keys.get("metadata").and_then(|sent| sent.get(key)).and_then(Value::as_str);
+        sent.map(|sent| one_line(sent, most)).filter(|line| !line.is_empty())
+    };
+    let (revision, note) = (line("revision", LABEL), line("eventMessage", NOTE));
+    metadata.remove("eventMessage");
+    if metadata.remove("eventType").is_some() {
+        metadata.remove("timestamp");
+    }
+    Ok(Payload {
+        name: name.to_owned(),
+        namespace: namespace.to_owned(),
+        message: Message {
+            phase: text(&keys, "phase")?.map_or(Phase::Other, phase),
+            checksum: checksum.map(|checksum| Revision(checksum.to_owned())),
+            label: revision.map(Label),
+        },
+        metadata,
+        note,
+        token,
+    })
+}
+
+/// Accepts a DNS label, as namespaces and our own names for gates and clusters are: at most 63 characters.
+///
+/// # Errors
+/// If it is none; `what` says in the error what it should have named.
+pub fn label(what: &'static str, found: &str) -> Result<(), BadPayload> {
+    if found.len() <= 63 && is_label(found) {
+        Ok(())
+    } else {
+        Err(BadPayload::Name { what, found: found.to_owned() })
+    }
+}
+
+/// The text of a key; `None` where it is missing or null, as Flagger's client leaves out what is empty.
+fn text<'a>(keys: &'a Map<String, Value>, key: &'static str) -> Result<Option<&'a str>, BadPayload> {
+    match keys.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            Err(BadPayload::Kind { key: key.to_owned(), wanted: "a string" })
+        }
+    }
+}
+
+/// The hook's own words, and the token that was among them.
+fn metadata(
+    keys: &Map<String, Value>,
+) -> Result<(BTreeMap<String, String>, Option<SecretString>), BadPayload> {
+    let sent = match keys.get("metadata") {
+        None | Some(Value::Null) => return Ok((BTreeMap::new(), None)),
+        Some(Value::Object(sent)) => sent,
+        Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+            return Err(BadPayload::Kind { key: "metadata".to_owned(), wanted: "an object" });
+        }
+    };
+    let mut kept = BTreeMap::new();
+    let mut token = None;
+    for (key, value) in sent {
+        let Value::String(value) = value else {
+            return Err(BadPayload::Kind { key: format!("metadata {}", Shown(key)), wanted: "a string" });
+        };
+        if key == "token" {
+            token = Some(value.as_str()).filter(|token| !token.is_empty());
+        } else {
+            kept.insert(printable(key), printable(value));
+        }
+    }
+    Ok((kept, token.map(SecretString::from)))
+}
+
+fn phase(word: &str) -> Phase {
+    match word {
+        "Initialized" => Phase::Initialized,
+        "Waiting" => Phase::Waiting,
+        "Progressing" => Phase::Progressing,
+        "WaitingPromotion" => Phase::WaitingPromotion,
+        "Promoting" => Phase::Promoting,
+        "Finalising" => Phase::Finalising,
+        "Succeeded" => Phase::Succeeded,
+        "Failed" => Phase::Failed,
+        _ => Phase::Other,
+    }
+}
+
+/// RFC 1123, as Kubernetes has it for the names of most resources: labels with dots between them, 253 characters.
+fn is_subdomain(name: &str) -> bool {
+    name.len() <= 253 && name.split('.').all(is_label)
+}
+
+fn is_label(name: &str) -> bool {
+    let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !name.is_empty() && name.bytes().all(inside) && !name.starts_with('-') && !name.ends_with('-')
+}
+
+fn is_checksum(checksum: &str) -> bool {
+    checksum.len() <= CHECKSUM && checksum.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Words as they may be stored and shown: without control characters, save the line ends and tabs that a hook's YAML
+/// may well hold. PostgreSQL takes no NUL, and a terminal would obey an escape.
+fn printable(words: &str) -> String {
+    let odd = |c: char| c.is_control() && c != '\n' && c != '\t';
+    words.replace("\r\n", "\n").replace(odd, "\u{FFFD}")
+}
+
+/// The first `most` characters, in one line.
+fn one_line(words: &str, most: usize) -> String {
+    let spaced: String =
+        words.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect();
+    spaced.trim_end().to_owned()
+}
+
+/// Something from outside, quoted, escaped and cut, so that an error stays one short line.
+pub(crate) struct Shown<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.char_indices().nth(SHOWN) {
+            None => write!(f, "{:?}", self.0),
+            Some((end, _)) => write!(f, "{:?}…", &self.0[..end]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

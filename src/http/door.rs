@@ -1,0 +1,272 @@
+//! The door on the gate listener: who asks, from which cluster, and whether they may.
+
+use secrecy::SecretString;
+
+use crate::{
+    config::Flagger,
+    flagger::{BadPayload, Shown, label},
+    http::proof::is_one_of,
+    secret::Secret,
+};
+
+/// What a caller's token proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder<'a> {
+    /// Nothing, and nothing is needed.
+    Anybody,
+    /// That it is let in, but not where it is.
+    Member,
+    /// That it is this cluster.
+    Cluster(&'a str),
+}
+
+/// Where a caller says it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Named<'a> {
+    /// `?cluster=`
+    pub query: Option<&'a str>,
+    /// `metadata.cluster`
+    pub metadata: Option<&'a str>,
+}
+
+/// Whether a caller may ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Admission<'a> {
+    /// It may, as this cluster.
+    Admitted(&'a str),
+    /// 401: it did not prove what it must.
+    Unproven(Unproven),
+    /// 403 for a question; a report is dropped.
+    NotAllowed(NotAllowed),
+    /// 400: it calls its cluster by what cannot be a name.
+    Bad(BadPayload),
+}
+
+/// What a caller failed to prove, in one line without any token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unproven {
+    /// It brought no token.
+    #[error("a token is needed: http://any:TOKEN@host/…, a Bearer header, or metadata.token")]
+    NoToken,
+    /// Its token is nobody's.
+    #[error("the token is not valid")]
+    WrongToken,
+    /// Its token is not that of the cluster it names.
+    #[error("cluster {} has a token of its own, and this is not it", Shown(.0))]
+    OtherToken(String),
+}
+
+/// Why a caller may not ask, in one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAllowed {
+    /// There is no such cluster in the configuration.
+    #[error("cluster {} is not one of flagger.cluster and [[flagger.clusters]]", Shown(.0))]
+    UnknownCluster(String),
+    /// It proved to be another cluster than the one it names.
+    #[error("the token is not that of cluster {}", Shown(.0))]
+    OtherCluster(String),
+    /// Its namespace is not among those that may.
+    #[error("namespace {} is not allowed by flagger.namespaces", Shown(.0))]
+    Namespace(String),
+}
+
+/// Finds whose token this is. Reads the secrets' files if they changed; one that cannot be read any more proves
+/// nothing, and is logged.
+///
+/// # Errors
+/// If a token is needed and this is none that is valid.
+pub fn holder<'a>(config: &'a Flagger, token: Option<&SecretString>) -> Result<Holder<'a>, Unproven> {
+    if !needs_token(config) {
+        return Ok(Holder::Anybody);
+    }
+    let token = token.ok_or(Unproven::NoToken)?;
+    let knows = |secret: Option<&Secret>, key: &str| {
+        secret.is_some_and(|secret| match secret.lines() {
+            Ok(lines) => is_one_of(token, &lines),
+            Err(error) => {
+                tracing::error!(%error, key, "a token cannot be read; nobody can use it");
+                false
+            }
+        })
+    };
+    for cluster in &config.clusters {
+        if knows(cluster.token.as_ref(), "flagger.clusters") {
+            return Ok(Holder::Cluster(&cluster.name));
+        }
+    }
+    if knows(config.token.as_ref(), "flagger.token") { Ok(Holder::Member) } else { Err(Unproven::WrongToken) }
+}
+
+/// Whether anybody has a token: then all need one.
+#[must_use]
+pub fn needs_token(config: &Flagger) -> bool {
+    config.token.is_some() || config.clusters.iter().any(|cluster| cluster.token.is_some())
+}
+
+/// Decides from which cluster the caller asks, and whether it may for this namespace.
+pub fn admit<'a>(
+    config: &'a Flagger,
+    holder: &Holder<'a>,
+    named: Named<'_>,
+    namespace: &str,
+) -> Admission<'a> {
+    let cluster = match cluster(config, holder, named) {
+        Admission::Admitted(cluster) => cluster,
+        refused @ (Admission::Unproven(_) | Admission::NotAllowed(_) | Admission::Bad(_)) => return refused,
+    };
+    if config.namespaces.is_match(namespace) {
+        Admission::Admitted(cluster)
+    } else {
+        Admission::NotAllowed(NotAllowed::Namespace(namespace.to_owned()))
+    }
+}
+
+fn cluster<'a>(config: &'a Flagger, holder: &Holder<'a>, named: Named<'_>) -> Admission<'a> {
+    let metadata = named.metadata.filter(|name| !name.is_empty());
+    if let Holder::Cluster(proven) = holder {
+        let other = [named.query, metadata].into_iter().flatten().find(|name| name != proven);
+        return match other {
+            None => Admission::Admitted(proven),
+            Some(other) => Admission::NotAllowed(NotAllowed::OtherCluster(other.to_owned())),
+        };
+    }
+    let name = named.query.or(metadata).unwrap_or(&config.cluster);
+    if let Err(bad) = label("cluster", name) {
+        return Admission::Bad(bad);
+    }
+    match config.clusters.iter().find(|cluster| cluster.name == name) {
+        Some(cluster) if cluster.token.is_some() => {
+            Admission::Unproven(Unproven::OtherToken(name.to_owned()))
+        }
+        Some(cluster) => Admission::Admitted(&cluster.name),
+        None if name == config.cluster => Admission::Admitted(&config.cluster),
+        None => Admission::NotAllowed(NotAllowed::UnknownCluster(name.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use globset::{Glob, GlobSet};
+
+    use super::*;
+    use crate::config::Cluster;
+
+    fn config(token: Option<&str>, clusters: &[(&str, Option<&str>)]) -> Flagger {
+        let secret = |value: &str| Secret::value(value).unwrap();
+        Flagger {
+            cluster: "default".into(),
+            namespaces: GlobSet::builder().add(Glob::new("team-*").unwrap()).build().unwrap(),
+            token: token.map(secret),
+            clusters: clusters
+                .iter()
+                .map(|(name, token)| Cluster { name: (*name).into(), token: token.map(secret) })
+                .collect(),
+        }
+    }
+
+    /// Who is let in as what, in a word or two.
+    fn at(config: &Flagger, token: &str, query: &str, metadata: &str) -> String {
+        let token =
+            Some(token).filter(|token| !token.is_empty()).map(|token| SecretString::from(token.to_owned()));
+        let named = Named { query: Some(query).filter(|name| !name.is_empty()), metadata: Some(metadata) };
+        match holder(config, token.as_ref()) {
+            Err(why) => format!("401 {why}"),
+            Ok(holder) => match admit(config, &holder, named, "team-a") {
+                Admission::Admitted(cluster) => cluster.to_owned(),
+                Admission::Unproven(why) => format!("401 {why}"),
+                Admission::NotAllowed(why) => format!("403 {why}"),
+                Admission::Bad(why) => format!("400 {why}"),
+            },
+        }
+    }
+
+    #[test]
+    fn without_tokens_a_configured_cluster_is_believed() {
+        let config = config(None, &[("eu", None)]);
+        for (token, query, metadata, expected) in [
+            ("", "", "", "default"),
+            ("whatever", "", "", "default"),
+            ("", "eu", "", "eu"),
+            ("", "", "eu", "eu"),
+            ("", "default", "eu", "default"),
+            ("", "eu", "us", "eu"),
+        ] {
+            assert_eq!(at(&config, token, query, metadata), expected);
+        }
+        assert_eq!(
+            at(&config, "", "us", ""),
+            "403 cluster \"us\" is not one of flagger.cluster and [[flagger.clusters]]"
+        );
+        assert!(at(&config, "", "", "us").starts_with("403"));
+        assert!(at(&config, "", "", "Prod EU").starts_with("400"));
+    }
+
+    #[test]
+    fn a_token_proves_its_cluster() {
+        let config = config(Some("general"), &[("eu", Some("eu-token")), ("us", None)]);
+        for (token, query, metadata, expected) in [
+            ("eu-token", "", "", "eu"),
+            ("eu-token", "eu", "eu", "eu"),
+            ("general", "", "", "default"),
+            ("general", "us", "", "us"),
+            ("general", "", "us", "us"),
+            ("general", "default", "", "default"),
+        ] {
+            assert_eq!(at(&config, token, query, metadata), expected);
+        }
+        for (token, query, metadata, expected) in [
+            ("eu-token", "us", "", "403 the token is not that of cluster"),
+            ("eu-token", "", "us", "403"),
+            ("eu-token", "eu", "us", "403"),
+            ("eu-token", "", "default", "403"),
+            ("general", "eu", "", "401 cluster \"eu\" has a token of its own"),
+            ("general", "", "eu", "401"),
+            ("general", "nowhere", "", "403"),
+            ("", "", "", "401 a token is needed"),
+            ("", "us", "", "401"),
+            ("wrong", "", "", "401 the token is not valid"),
+            ("wrong", "eu", "", "401"),
+            ("eu-toke", "eu", "", "401"),
+        ] {
+            let answer = at(&config, token, query, metadata);
+            assert!(answer.starts_with(expected), "{token} {query} {metadata}: {answer}");
+            assert!(!answer.contains("eu-token") && !answer.contains("general"));
+        }
+    }
+
+    #[test]
+    fn if_one_cluster_has_a_token_nobody_comes_in_without() {
+        let config = config(None, &[("eu", Some("eu-token"))]);
+        assert_eq!(at(&config, "eu-token", "", ""), "eu");
+        assert!(at(&config, "", "", "").starts_with("401"));
+        assert!(at(&config, "other", "default", "").starts_with("401"));
+    }
+
+    #[test]
+    fn the_usual_cluster_may_have_a_token_of_its_own() {
+        let config = config(Some("general"), &[("default", Some("default-token"))]);
+        assert_eq!(at(&config, "default-token", "", ""), "default");
+        assert!(at(&config, "general", "", "").starts_with("401"));
+    }
+
+    #[test]
+    fn only_some_namespaces_may_ask() {
+        let config = config(None, &[]);
+        let ask = |namespace| admit(&config, &Holder::Anybody, Named::default(), namespace);
+        assert_eq!(ask("team-a"), Admission::Admitted("default"));
+        assert_eq!(ask("kube-system"), Admission::NotAllowed(NotAllowed::Namespace("kube-system".into())));
+    }
+
+    #[test]
+    fn each_line_of_a_file_is_valid_and_a_file_that_is_gone_proves_nothing() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "new\nold\n").unwrap();
+        let mut config = config(None, &[]);
+        config.token = Some(Secret::file(file.path()).unwrap());
+        assert_eq!(at(&config, "new", "", ""), "default");
+        assert_eq!(at(&config, "old", "", ""), "default");
+        file.close().unwrap();
+        assert_eq!(at(&config, "new", "", ""), "401 the token is not valid");
+    }
+}

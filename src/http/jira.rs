@@ -1,0 +1,269 @@
+//! Jira's webhook: a nudge to look at a ticket. What it claims of the ticket is not even read.
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode},
+    response::Response,
+    routing::post,
+};
+use serde_json::Value;
+
+use crate::{
+    gatekeeper::Nudged,
+    http::{
+        NOT_OPEN, Shared, finish, line,
+        proof::{Shows, is_one_of, is_signed, shown},
+        unproven, whole,
+    },
+    metrics::{Outcome, Source},
+    secret::Secret,
+};
+
+/// The largest body Jira may send.
+const BODY: usize = 1024 * 1024;
+
+#[derive(Clone)]
+struct Webhook {
+    shared: Shared,
+    secret: Option<Secret>,
+}
+
+/// Everything on the webhook listener, which may face the internet. Without a secret the webhook is off: an empty key
+/// would be anybody's.
+pub fn webhook_router(shared: Shared, secret: Option<Secret>) -> Router {
+    let router = Router::new().route("/jira/webhook", post(webhook));
+    finish(router.with_state(Webhook { shared, secret }), BODY)
+}
+
+async fn webhook(State(webhook): State<Webhook>, request: Request) -> Response {
+    let (outcome, response) = webhook.hear(request).await;
+    webhook.shared.metrics.webhook(Source::Jira, outcome);
+    response
+}
+
+impl Webhook {
+    async fn hear(&self, request: Request) -> (Outcome, Response) {
+        let proof = match self.proof(request.headers()) {
+            Ok(proof) => proof,
+            Err(why) => return refused(why),
+        };
+        let body = match whole(request).await {
+            Ok(body) => body,
+            Err((status, why)) => return (Outcome::Invalid, line(status, why)),
+        };
+        if let Proof::Signature { signature, secrets } = proof
+            && !is_signed(&body, &signature, &secrets)
+        {
+            return refused("the signature is not right");
+        }
+        match ticket(&body) {
+            Err(NotJson) => (Outcome::Invalid, line(StatusCode::BAD_REQUEST, "the body is not JSON")),
+            Ok(None) => ignored(),
+            Ok(Some(ticket)) => self.nudge(&ticket).await,
+        }
+    }
+
+    async fn nudge(&self, ticket: &str) -> (Outcome, Response) {
+        let nudged = match self.shared.gatekeeper() {
+            None => Err(NOT_OPEN.to_owned()),
+            Some(gatekeeper) => {
+                gatekeeper.nudge(ticket, self.shared.clock.now()).await.map_err(|error| error.to_string())
+            }
+        };
+        match nudged {
+            Ok(Nudged::Stored) => (Outcome::Accepted, line(StatusCode::OK, "accepted")),
+            Ok(Nudged::Unknown) => ignored(),
+            // Jira delivers again after a 503.
+            Err(why) => {
+                (Outcome::Failed, line(StatusCode::SERVICE_UNAVAILABLE, &format!("not stored: {why}")))
+            }
+        }
+    }
+
+    /// What the headers prove by themselves, or what the body must prove. A signature that is there counts: a token
+    /// beside it does not help a wrong one.
+    fn proof(&self, headers: &HeaderMap) -> Result<Proof, &'static str> {
+        let secret = self.secret.as_ref().ok_or("the webhook is off: jira.webhook_secret is not set")?;
+        let secrets = secret.lines().map_err(|error| {
+            tracing::error!(%error, "jira.webhook_secret cannot be read; no webhook is accepted");
+            "the webhook's secret cannot be read"
+        })?;
+        if let Some(signature) = headers.get("x-hub-signature") {
+            let signature = signature.to_str().map_err(|_| "the signature is not right")?.to_owned();
+            return Ok(Proof::Signature { signature, secrets });
+        }
+        match shown(headers) {
+            Shows::Token(token) if is_one_of(&token, &secrets) => Ok(Proof::Token),
+            Shows::Token(_) | Shows::Garbled => Err("the token is not valid"),
+            Shows::Nothing => Err("neither X-Hub-Signature nor a Bearer token is there"),
+        }
+    }
+}
+
+/// How a caller shows that it knows the secret.
+enum Proof {
+    /// It sent it. Automation rules, and Data Center before 10.
+    Token,
+    /// It says that it signed the body with it, which must be checked yet.
+    Signature { signature: String, secrets: Vec<secrecy::SecretString> },
+}
+
+fn refused(why: &'static str) -> (Outcome, Response) {
+    tracing::warn!(path = "/jira/webhook", why, "refused somebody at the webhook listener");
+    (Outcome::Refused, unproven(why))
+}
+
+fn ignored() -> (Outcome, Response) {
+    (Outcome::Ignored, line(StatusCode::OK, "ignored"))
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct NotJson;
+
+/// Jira's number of the issue a webhook is about. `issue.id` in Jira's own format; `issueId`, or an issue at the top
+/// level, in what Automation rules send, where the number may be a JSON number.
+fn ticket(body: &[u8]) -> Result<Option<String>, NotJson> {
+    let json: Value = serde_json::from_slice(body).map_err(|_| NotJson)?;
+    let places = [json.get("issue").and_then(|issue| issue.get("id")), json.get("issueId"), json.get("id")];
+    let found = places.into_iter().flatten().next();
+    let id = match found {
+        Some(Value::String(id)) => id.clone(),
+        Some(Value::Number(id)) => id.to_string(),
+        Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => return Ok(None),
+    };
+    let is_id = (1..=19).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
+    Ok(is_id.then_some(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, http::Method};
+
+    use super::*;
+    use crate::http::{answer, not_open_yet};
+
+    const PATH: &str = "/jira/webhook";
+    const SECRET: &str = "It's a Secret to Everybody";
+    /// Of `Hello World!`, which is not JSON.
+    const SIGNATURE: &str = "sha256=a4771c39fbe90f317c7824e83ddef3caae9cb3d976c214ace1f2937e133263c9";
+
+    fn secret() -> Secret {
+        Secret::value(SECRET).unwrap()
+    }
+
+    async fn post(secret: Option<Secret>, header: &str, value: &str, body: impl Into<Body>) -> (u16, String) {
+        let request = Request::post(PATH).header(header, value).body(body.into()).unwrap();
+        let (status, _, words) = answer(webhook_router(not_open_yet(), secret), request).await;
+        assert!(words.ends_with('\n') && words.trim_end().lines().count() == 1, "{words:?}");
+        assert!(!words.contains(SECRET));
+        (status, words)
+    }
+
+    async fn with_token(body: impl Into<Body>) -> (u16, String) {
+        post(Some(secret()), "authorization", &format!("Bearer {SECRET}"), body).await
+    }
+
+    #[tokio::test]
+    async fn who_knows_the_secret_is_heard() {
+        let signed = post(Some(secret()), "x-hub-signature", SIGNATURE, "Hello World!").await;
+        assert_eq!(signed, (400, "the body is not JSON\n".into()));
+        assert_eq!(with_token("Hello World!").await.0, 400);
+        assert_eq!(with_token("{}").await, (200, "ignored\n".into()));
+    }
+
+    #[tokio::test]
+    async fn who_does_not_is_not() {
+        let sha1 = "sha1=a4771c39fbe90f317c7824e83ddef3caae9cb3d9";
+        for (header, value) in [
+            ("x-hub-signature", "sha256="),
+            ("x-hub-signature", sha1),
+            ("x-hub-signature", ""),
+            ("authorization", "Bearer wrong"),
+            ("authorization", "Basic !"),
+            ("authorization", "Bearer "),
+            ("x-else", "else"),
+        ] {
+            assert_eq!(post(Some(secret()), header, value, "{}").await.0, 401, "{header}: {value}");
+        }
+        assert_eq!(post(Some(secret()), "x-hub-signature", SIGNATURE, "Hello World?").await.0, 401);
+        let both = Request::post(PATH)
+            .header("authorization", format!("Bearer {SECRET}"))
+            .header("x-hub-signature", "sha256=00")
+            .body(Body::from("{}"))
+            .unwrap();
+        assert_eq!(answer(webhook_router(not_open_yet(), Some(secret())), both).await.0, 401);
+    }
+
+    #[tokio::test]
+    async fn without_a_secret_it_is_off() {
+        let (status, words) = post(None, "authorization", "Bearer ", "{}").await;
+        assert_eq!((status, words.as_str()), (401, "the webhook is off: jira.webhook_secret is not set\n"));
+    }
+
+    #[tokio::test]
+    async fn a_ticket_that_cannot_be_stored_is_asked_for_again() {
+        let answer = with_token(r#"{"issue":{"id":"10042"}}"#).await;
+        assert_eq!(answer, (503, "not stored: the store is not open yet\n".into()));
+    }
+
+    #[tokio::test]
+    async fn a_body_may_have_a_megabyte() {
+        let body = |size: usize| format!("\"{}\"", "x".repeat(size - 2));
+        assert_eq!(with_token(body(1024 * 1024)).await.0, 200);
+        assert_eq!(with_token(body(1024 * 1024 + 1)).await, (413, "the body is too large\n".into()));
+    }
+
+    #[tokio::test]
+    async fn there_is_nothing_else_here() {
+        for (method, path, expected) in [
+            (Method::GET, PATH, 405),
+            (Method::PUT, PATH, 405),
+            (Method::POST, "/jira/webhook/", 404),
+            (Method::POST, "/gate/confirm-rollout", 404),
+            (Method::GET, "/metrics", 404),
+            (Method::GET, "/", 404),
+        ] {
+            let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+            let (status, headers, _) = answer(webhook_router(not_open_yet(), Some(secret())), request).await;
+            assert_eq!(status, expected, "{path}");
+            assert_eq!(
+                headers.get("allow").map(|allow| allow.to_str().unwrap()),
+                (status == 405).then_some("POST")
+            );
+        }
+    }
+
+    #[test]
+    fn the_issue_is_found_in_every_format() {
+        let found = |body: &str| ticket(body.as_bytes());
+        for body in [
+            r#"{"timestamp":1,"webhookEvent":"jira:issue_updated","issue":{"id":"10042","key":"REL-7"},"id":5}"#,
+            r#"{"issue":{"id":10042}}"#,
+            r#"{"id":10042,"key":"REL-7","changelog":{"histories":null}}"#,
+            r#"{"id":"10042"}"#,
+            r#"{"issueId":"10042","issueKey":"REL-7","id":"7"}"#,
+        ] {
+            assert_eq!(found(body), Ok(Some("10042".into())), "{body}");
+        }
+        for body in [
+            "{}",
+            "[]",
+            "null",
+            "7",
+            r#"{"issue":null}"#,
+            r#"{"issue":"10042"}"#,
+            r#"{"issue":{"id":null}}"#,
+            r#"{"issue":{"id":""}}"#,
+            r#"{"issue":{"id":"REL-7"}}"#,
+            r#"{"issue":{"id":-7}}"#,
+            r#"{"issue":{"id":7.5}}"#,
+            r#"{"issue":{"id":"12345678901234567890"}}"#,
+            r#"{"issue":{"id":"1 OR 1=1"}}"#,
+        ] {
+            assert_eq!(found(body), Ok(None), "{body}");
+        }
+        assert_eq!(found(""), Err(NotJson));
+        assert_eq!(found(&"[".repeat(100_000)), Err(NotJson));
+    }
+}

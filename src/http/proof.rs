@@ -1,0 +1,198 @@
+//! Whether a caller knows a secret: tokens, signatures, and the headers they come in.
+
+use axum::http::{HeaderMap, header};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::Sha256;
+
+/// The token a caller shows in the `Authorization` header.
+#[derive(Debug)]
+pub enum Shows {
+    /// None there: the header is missing, of another scheme, or its token is empty.
+    Nothing,
+    /// This one.
+    Token(SecretString),
+    /// Something that cannot be read.
+    Garbled,
+}
+
+/// Reads `Authorization`: the password of Basic, whatever the user is called, or the token of Bearer. Flagger sends
+/// the first for `http://any:TOKEN@host/…`.
+#[must_use]
+pub fn shown(headers: &HeaderMap) -> Shows {
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return Shows::Nothing };
+    let Ok(value) = value.to_str() else { return Shows::Garbled };
+    let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
+    let token = if scheme.eq_ignore_ascii_case("bearer") {
+        rest.trim().to_owned()
+    } else if scheme.eq_ignore_ascii_case("basic") {
+        match base64(rest.trim()).and_then(|pair| String::from_utf8(pair).ok()) {
+            None => return Shows::Garbled,
+            Some(pair) => pair.split_once(':').map(|(_, password)| password.to_owned()).unwrap_or_default(),
+        }
+    } else {
+        return Shows::Nothing;
+    };
+    if token.is_empty() { Shows::Nothing } else { Shows::Token(SecretString::from(token)) }
+}
+
+/// Whether `token` is one of `valid`. How long it takes does not depend on where they differ, nor on which it is.
+#[must_use]
+pub fn is_one_of(token: &SecretString, valid: &[SecretString]) -> bool {
+    valid.iter().fold(false, |found, valid| found | same(token, valid))
+}
+
+/// Compares by digests: both are then of one length, and `hmac` compares them in constant time.
+fn same(a: &SecretString, b: &SecretString) -> bool {
+    let digest = |secret: &SecretString| {
+        Hmac::<Sha256>::new_from_slice(b"compare").ok().map(|mac| mac.chain_update(secret.expose_secret()))
+    };
+    let (Some(a), Some(b)) = (digest(a), digest(b)) else { return false };
+    a.verify(&b.finalize().into_bytes()).is_ok()
+}
+
+/// Whether `signature`, as in `X-Hub-Signature`, is that of `body` with one of `secrets`. Only `sha256=<hex>` is
+/// believed: the header names its method, and an older one must not be a way around.
+#[must_use]
+pub fn is_signed(body: &[u8], signature: &str, secrets: &[SecretString]) -> bool {
+    let Some(claimed) = signature.strip_prefix("sha256=").and_then(hexadecimal) else { return false };
+    secrets.iter().fold(false, |found, secret| {
+        let mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes());
+        found | mac.is_ok_and(|mac| mac.chain_update(body).verify_slice(&claimed).is_ok())
+    })
+}
+
+/// 32 bytes in hexadecimal.
+fn hexadecimal(digits: &str) -> Option<[u8; 32]> {
+    let digits = digits.as_bytes();
+    if digits.len() != 64 {
+        return None;
+    }
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(bytes)
+}
+
+/// RFC 4648 base 64, with or without padding at the end.
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
+    let (mut bits, mut held) = (0_u32, 0);
+    for digit in text.trim_end_matches('=').bytes() {
+        let value = match digit {
+            b'A'..=b'Z' => digit - b'A',
+            b'a'..=b'z' => digit - b'a' + 26,
+            b'0'..=b'9' => digit - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(value);
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push(u8::try_from(bits >> held & 0xFF).ok()?);
+        }
+    }
+    // A single digit left over is half a byte: nobody writes that.
+    (held < 6).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn secrets(lines: &[&str]) -> Vec<SecretString> {
+        lines.iter().map(|line| SecretString::from((*line).to_owned())).collect()
+    }
+
+    /// Atlassian's published example.
+    const SECRET: &str = "It's a Secret to Everybody";
+    const SIGNATURE: &str = "sha256=a4771c39fbe90f317c7824e83ddef3caae9cb3d976c214ace1f2937e133263c9";
+
+    #[test]
+    fn the_published_signature_is_accepted_and_nothing_near_it() {
+        let key = secrets(&[SECRET]);
+        assert!(is_signed(b"Hello World!", SIGNATURE, &key));
+        assert!(is_signed(b"Hello World!", &SIGNATURE.replace('a', "A").replace("shA", "sha"), &key));
+        assert!(is_signed(b"Hello World!", SIGNATURE, &secrets(&["the new one", SECRET])));
+        assert!(!is_signed(b"Hello, World!", SIGNATURE, &key));
+        assert!(!is_signed(b"Hello World!", SIGNATURE, &secrets(&["It's a secret to everybody"])));
+        assert!(!is_signed(b"Hello World!", SIGNATURE, &[]));
+        let hex = SIGNATURE.trim_start_matches("sha256=");
+        for odd in [
+            String::new(),
+            "sha256=".to_owned(),
+            hex.to_owned(),
+            format!("sha1={hex}"),
+            format!("sha512={hex}"),
+            format!("SHA256={hex}"),
+            format!("sha256= {hex}"),
+            format!("sha256={}", &hex[..62]),
+            format!("sha256={hex}00"),
+            format!("sha256={}é", &hex[..62]),
+            format!("sha256={}+9", &hex[..62]),
+            format!("sha256={}", "0".repeat(64)),
+            // sha1 of the same body and key, as older senders wrote it.
+            "sha1=9a2f2a6d8ddc1f4d1f7f3e2d9be1c8f6a0b9c1d2".to_owned(),
+        ] {
+            assert!(!is_signed(b"Hello World!", &odd, &key), "{odd}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_compared_whole() {
+        let valid = secrets(&["new", "old"]);
+        let token = |token: &str| is_one_of(&SecretString::from(token.to_owned()), &valid);
+        assert!(token("new") && token("old"));
+        for wrong in ["", "ne", "neww", "NEW", "new\0", "new old"] {
+            assert!(!token(wrong), "{wrong:?}");
+        }
+        assert!(!is_one_of(&SecretString::from("new".to_owned()), &[]));
+    }
+
+    #[test]
+    fn the_header_is_read() {
+        let read = |value: &str| {
+            let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+            match shown(&HeaderMap::from_iter([(header::AUTHORIZATION, value)])) {
+                Shows::Nothing => "nothing".to_owned(),
+                Shows::Garbled => "garbled".to_owned(),
+                Shows::Token(token) => format!("token {}", token.expose_secret()),
+            }
+        };
+        for (value, expected) in [
+            ("Bearer s3cret", "token s3cret"),
+            ("bearer  s3cret ", "token s3cret"),
+            ("Bearer", "nothing"),
+            ("Bearer ", "nothing"),
+            ("Basic YW55OnMzY3JldA==", "token s3cret"),
+            ("basic YW55OnMzY3JldA", "token s3cret"),
+            ("Basic OnMzOmNyZXQ=", "token s3:cret"),
+            ("Basic YW55Og==", "nothing"),
+            ("Basic YW55", "nothing"),
+            ("Basic a", "garbled"),
+            ("Basic ****", "garbled"),
+            ("Basic /////w==", "garbled"),
+            ("Digest username=x", "nothing"),
+            ("é", "garbled"),
+            ("", "nothing"),
+        ] {
+            assert_eq!(read(value), expected, "{value}");
+        }
+        assert!(matches!(shown(&HeaderMap::new()), Shows::Nothing));
+    }
+
+    #[test]
+    fn base64_is_read_as_it_is_written() {
+        for (text, bytes) in
+            [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9vYmFy", "foobar")]
+        {
+            assert_eq!(base64(text).as_deref(), Some(bytes.as_bytes()), "{text}");
+        }
+    }
+}

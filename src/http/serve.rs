@@ -1,0 +1,247 @@
+//! The accept loop of all listeners. One request per connection, and no connection for long: Flagger opens a new one
+//! for each call and leaves it idle, and half-open ones must not use up what there is.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use anyhow::Context as _;
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    select,
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        ServerConfig,
+        crypto::aws_lc_rs,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    },
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::config;
+
+/// What one listener allows.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at a time; further ones wait to be accepted.
+    pub connections: usize,
+    /// For the request's headers, and before them for the TLS handshake.
+    pub headers: Duration,
+    /// For a connection in all.
+    pub whole: Duration,
+    /// For the caller to close its side once it was answered.
+    pub linger: Duration,
+    /// For requests in hand once the listener is told to stop.
+    pub grace: Duration,
+}
+
+impl Limits {
+    /// What is promised to users; `grace` is `server.shutdown_grace`.
+    #[must_use]
+    pub const fn promised(grace: Duration) -> Self {
+        Self {
+            connections: 1_024,
+            headers: Duration::from_secs(5),
+            whole: Duration::from_secs(15),
+            linger: Duration::from_secs(1),
+            grace,
+        }
+    }
+}
+
+/// Serves `app` until `stop`; then accepts nothing more, and lets the requests in hand finish within the grace.
+pub async fn serve(
+    listener: TcpListener,
+    app: Router,
+    tls: Option<Arc<Tls>>,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(limits.headers).keep_alive(false);
+    let one = One { http, app, tls, limits, stop: stop.clone() };
+    let (slots, tasks, cut) =
+        (Arc::new(Semaphore::new(limits.connections)), TaskTracker::new(), CancellationToken::new());
+    loop {
+        let accept = async {
+            let slot = Arc::clone(&slots).acquire_owned().await;
+            (slot, listener.accept().await)
+        };
+        let (slot, stream) = select! {
+            () = stop.cancelled() => break,
+            (slot, accepted) = accept => match accepted {
+                Ok((stream, _)) => (slot, stream),
+                Err(error) => {
+                    // Too many open files, most likely: connections in hand must end first.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+        };
+        let (one, cut) = (one.clone(), cut.clone());
+        tasks.spawn(async move {
+            let _slot = slot;
+            select! {
+                () = cut.cancelled() => {}
+                () = one.connection(stream) => {}
+            }
+        });
+    }
+    drop(listener);
+    tasks.close();
+    if timeout(limits.grace, tasks.wait()).await.is_err() {
+        tracing::warn!(connections = tasks.len(), "requests took longer than the grace; cutting them off");
+        cut.cancel();
+        tasks.wait().await;
+    }
+}
+
+/// What it takes to serve one connection.
+#[derive(Clone)]
+struct One {
+    http: http1::Builder,
+    app: Router,
+    tls: Option<Arc<Tls>>,
+    limits: Limits,
+    stop: CancellationToken,
+}
+
+impl One {
+    async fn connection(&self, stream: TcpStream) {
+        // Without it the last bytes of an answer may wait for an acknowledgement; if it fails they just do.
+        let _ = stream.set_nodelay(true);
+        match timeout(self.limits.whole, self.secured(stream)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(error = format!("{error:#}"), "a connection failed"),
+            Err(_) => tracing::debug!("a connection took too long"),
+        }
+    }
+
+    async fn secured(&self, stream: TcpStream) -> anyhow::Result<()> {
+        let Some(tls) = &self.tls else { return self.request(stream).await };
+        let handshake = tls.acceptor()?.accept(stream);
+        let stream = timeout(self.limits.headers, handshake).await.context("no handshake in time")??;
+        self.request(stream).await
+    }
+
+    async fn request(&self, mut io: impl AsyncRead + AsyncWrite + Unpin) -> anyhow::Result<()> {
+        {
+            let service = TowerToHyperService::new(self.app.clone());
+            let mut served = std::pin::pin!(self.http.serve_connection(TokioIo::new(&mut io), service));
+            select! {
+                done = served.as_mut() => done?,
+                () = self.stop.cancelled() => {
+                    served.as_mut().graceful_shutdown();
+                    served.await?;
+                }
+            }
+        }
+        self.linger(&mut io).await;
+        Ok(())
+    }
+
+    /// Reads and forgets what the caller still sends, until it closes. A socket that is closed with bytes unread is
+    /// reset, and the reset may overtake the answer: a 413 would never be seen.
+    async fn linger(&self, io: &mut (impl AsyncRead + Unpin)) {
+        let mut rest = [0; 8 * 1024];
+        let closed = async { while io.read(&mut rest).await.is_ok_and(|read| read > 0) {} };
+        let _ = timeout(self.limits.linger, closed).await;
+    }
+}
+
+/// A certificate and its key, read again when one of the files changes.
+#[derive(Debug)]
+pub struct Tls {
+    files: config::Tls,
+    loaded: Mutex<Loaded>,
+}
+
+struct Loaded {
+    /// The times of both files when they were last tried.
+    tried: Times,
+    acceptor: TlsAcceptor,
+}
+
+type Times = (SystemTime, SystemTime);
+
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loaded").field("tried", &self.tried).finish_non_exhaustive()
+    }
+}
+
+impl Tls {
+    /// Reads both files.
+    ///
+    /// # Errors
+    /// If one cannot be read, or they do not belong together.
+    pub fn load(files: config::Tls) -> anyhow::Result<Self> {
+        let loaded = Loaded { tried: times(&files)?, acceptor: acceptor(&files)? };
+        Ok(Self { files, loaded: Mutex::new(loaded) })
+    }
+
+    /// What accepts connections now. While the files cannot be used, for instance because only one of them was
+    /// replaced yet, that is what they last held.
+    fn acceptor(&self) -> anyhow::Result<TlsAcceptor> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = match times(&self.files) {
+            Ok(now) => now,
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "keeping the certificate that is in use");
+                return Ok(loaded.acceptor.clone());
+            }
+        };
+        if now != loaded.tried {
+            loaded.tried = now;
+            match acceptor(&self.files) {
+                Ok(new) => {
+                    tracing::info!(file = %self.files.cert_file.display(), "the certificate was read again");
+                    loaded.acceptor = new;
+                }
+                Err(error) => {
+                    tracing::error!(error = format!("{error:#}"), "keeping the certificate that is in use");
+                }
+            }
+        }
+        Ok(loaded.acceptor.clone())
+    }
+}
+
+fn times(files: &config::Tls) -> anyhow::Result<Times> {
+    let changed = |path: &Path| {
+        let time = std::fs::metadata(path).and_then(|meta| meta.modified());
+        time.with_context(|| format!("cannot read {}", path.display()))
+    };
+    Ok((changed(&files.cert_file)?, changed(&files.key_file)?))
+}
+
+fn acceptor(files: &config::Tls) -> anyhow::Result<TlsAcceptor> {
+    let chain = CertificateDer::pem_file_iter(&files.cert_file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .with_context(|| format!("cannot read certificates from {}", files.cert_file.display()))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key_file)
+        .with_context(|| format!("cannot read a key from {}", files.key_file.display()))?;
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .context("the certificate and the key cannot be used together")?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,409 @@
+//! What the bridge counts, for Prometheus. Labels are closed sets: never a canary, a ticket or a person.
+
+use std::{fmt, sync::atomic::AtomicU64, time::Duration};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    registry::Registry,
+};
+
+use crate::{gate::Stage, millis::Millis, view::State};
+
+/// All metrics of a process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    verdicts: Family<VerdictLabels, Counter>,
+    webhooks: Family<WebhookLabels, Counter>,
+    jira_requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
+    jira_throttled: Counter<f64, AtomicU64>,
+    outbox_rows: Family<StateLabel, Gauge>,
+    outbox_oldest: Gauge<f64, AtomicU64>,
+    gates: Family<StateLabel, Gauge>,
+    rollouts_ended: Family<HowLabel, Counter>,
+    tickets_refused: Family<ReasonLabel, Counter>,
+    poll_succeeded: Gauge<f64, AtomicU64>,
+    approval_to_open: Histogram,
+}
+
+/// The label `verdict`: what Flagger was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// 200
+    Open,
+    /// 403
+    Closed,
+}
+
+/// The label `source`: who called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A question or a report.
+    Flagger,
+    /// A webhook of Jira.
+    Jira,
+}
+
+/// The label `outcome`: what became of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A question was answered, open or closed; a report or a nudge was stored.
+    Accepted,
+    /// It is about nothing that concerns the bridge: a report of another namespace, an issue that is no gate's.
+    Ignored,
+    /// The caller proved nothing, or may not.
+    Refused,
+    /// It could not be read.
+    Invalid,
+    /// It could not be stored.
+    Failed,
+}
+
+impl Told {
+    const ALL: [Self; 2] = [Self::Open, Self::Closed];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+impl Source {
+    const ALL: [Self; 2] = [Self::Flagger, Self::Jira];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Flagger => "flagger",
+            Self::Jira => "jira",
+        }
+    }
+}
+
+impl Outcome {
+    const ALL: [Self; 5] = [Self::Accepted, Self::Ignored, Self::Refused, Self::Invalid, Self::Failed];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Ignored => "ignored",
+            Self::Refused => "refused",
+            Self::Invalid => "invalid",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What `stage` says of a rollback question, which belongs to no stage.
+const ROLLBACK: &str = "rollback";
+/// The values of `how` that are there from the start.
+const ENDS: [&str; 4] = ["succeeded", "failed", "superseded", "abandoned"];
+/// The values of `reason` that are there from the start: the keys of `[limits]`.
+const BUDGETS: [&str; 2] = ["tickets_per_canary_per_hour", "open_tickets"];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct VerdictLabels {
+    stage: &'static str,
+    verdict: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct WebhookLabels {
+    source: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    operation: &'static str,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct HowLabel {
+    how: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct BuildLabels {
+    version: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All metrics, at zero. Series whose labels are known beforehand exist from the start, so that a rate over them
+    /// sees the first event.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut new = Self {
+            registry: Registry::with_prefix("flagger_jira_bridge"),
+            verdicts: Family::default(),
+            webhooks: Family::default(),
+            jira_requests: Family::new_with_constructor(request_times),
+            jira_throttled: Counter::default(),
+            outbox_rows: Family::default(),
+            outbox_oldest: Gauge::default(),
+            gates: Family::default(),
+            rollouts_ended: Family::default(),
+            tickets_refused: Family::default(),
+            poll_succeeded: Gauge::default(),
+            approval_to_open: Histogram::new([
+                1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0, 259_200.0,
+            ]),
+        };
+        new.register();
+        new.start_at_zero();
+        new
+    }
+
+    fn register(&mut self) {
+        // The encoder appends `_total` to counters, `_info` to the build, and a full stop to each text.
+        let build = Info::new(BuildLabels { version: env!("CARGO_PKG_VERSION") });
+        let all = &mut self.registry;
+        all.register("gate_verdicts", "Gate questions answered", self.verdicts.clone());
+        all.register("webhooks", "Calls of Flagger and Jira, and what became of them", self.webhooks.clone());
+        all.register("jira_request_seconds", "Requests to Jira", self.jira_requests.clone());
+        all.register(
+            "jira_throttled_seconds",
+            "Time requests to Jira were held back",
+            self.jira_throttled.clone(),
+        );
+        all.register("outbox_rows", "Commands to Jira that are not done yet", self.outbox_rows.clone());
+        all.register(
+            "outbox_oldest_seconds",
+            "Age of the oldest command that is not done",
+            self.outbox_oldest.clone(),
+        );
+        all.register("gates", "Live gates, by how they stand", self.gates.clone());
+        all.register("rollouts_ended", "Rollouts that ended, by how", self.rollouts_ended.clone());
+        all.register("tickets_refused", "Tickets not opened, by the limit hit", self.tickets_refused.clone());
+        all.register(
+            "poll_last_success_timestamp_seconds",
+            "When tickets were last read from Jira, in seconds since 1970",
+            self.poll_succeeded.clone(),
+        );
+        all.register(
+            "approval_to_open_seconds",
+            "Time from an approval in Jira to the first answer it opened",
+            self.approval_to_open.clone(),
+        );
+        all.register("build", "The version that runs", build);
+    }
+
+    fn start_at_zero(&self) {
+        for told in Told::ALL {
+            for stage in Stage::ALL.map(Stage::as_str).into_iter().chain([ROLLBACK]) {
+                self.verdicts.get_or_create(&VerdictLabels { stage, verdict: told.as_str() }).inc_by(0);
+            }
+        }
+        for source in Source::ALL {
+            for outcome in Outcome::ALL {
+                self.webhooks
+                    .get_or_create(&WebhookLabels { source: source.as_str(), outcome: outcome.as_str() })
+                    .inc_by(0);
+            }
+        }
+        for state in State::ALL {
+            self.set_gates(state, 0);
+        }
+        for how in ENDS {
+            self.rollouts_ended.get_or_create(&HowLabel { how }).inc_by(0);
+        }
+        for reason in BUDGETS {
+            self.tickets_refused.get_or_create(&ReasonLabel { reason }).inc_by(0);
+        }
+    }
+
+    /// A gate question was answered. `stage` is `None` for the question whether to roll back.
+    pub fn verdict(&self, stage: Option<Stage>, told: Told) {
+        let stage = stage.map_or(ROLLBACK, Stage::as_str);
+        self.verdicts.get_or_create(&VerdictLabels { stage, verdict: told.as_str() }).inc();
+    }
+
+    /// Somebody called.
+    pub fn webhook(&self, source: Source, outcome: Outcome) {
+        self.webhooks
+            .get_or_create(&WebhookLabels { source: source.as_str(), outcome: outcome.as_str() })
+            .inc();
+    }
+
+    /// A request to Jira is over. `operation` names the kind of request, from a closed set; `status` is that of
+    /// [`status_class`].
+    pub fn jira_request(&self, operation: &'static str, status: &'static str, took: Duration) {
+        self.jira_requests.get_or_create(&RequestLabels { operation, status }).observe(took.as_secs_f64());
+    }
+
+    /// A request to Jira was held back for this long.
+    pub fn jira_throttled(&self, waited: Duration) {
+        self.jira_throttled.inc_by(waited.as_secs_f64());
+    }
+
+    /// How many rows of the outbox are in this state, a closed set.
+    pub fn set_outbox(&self, state: &'static str, rows: u64) {
+        self.outbox_rows.get_or_create(&StateLabel { state }).set(i64::try_from(rows).unwrap_or(i64::MAX));
+    }
+
+    /// The age of the oldest row that is not done; zero if all are.
+    pub fn outbox_oldest(&self, age: Duration) {
+        self.outbox_oldest.set(age.as_secs_f64());
+    }
+
+    /// How many live gates stand like this.
+    pub fn set_gates(&self, state: State, gates: u64) {
+        self.gates
+            .get_or_create(&StateLabel { state: state.as_str() })
+            .set(i64::try_from(gates).unwrap_or(i64::MAX));
+    }
+
+    /// A rollout ended. `how` is from a closed set.
+    pub fn rollout_ended(&self, how: &'static str) {
+        self.rollouts_ended.get_or_create(&HowLabel { how }).inc();
+    }
+
+    /// A ticket was not opened because of this key of `[limits]`.
+    pub fn ticket_refused(&self, reason: &'static str) {
+        self.tickets_refused.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// Tickets were read from Jira just now.
+    #[expect(clippy::cast_precision_loss, reason = "exact until the year 287396")]
+    pub fn poll_succeeded(&self, now: Millis) {
+        self.poll_succeeded.set(now.0 as f64 / 1_000.0);
+    }
+
+    /// An approval opened its gate for the first time, this long after it was given.
+    pub fn approval_to_open(&self, took: Duration) {
+        self.approval_to_open.observe(took.as_secs_f64());
+    }
+
+    /// Everything in the OpenMetrics text format.
+    ///
+    /// # Errors
+    /// Never in practice: writing to a string does not fail.
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+/// What [`Metrics::encode`] is to be served as.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The label `status` of a request to Jira: the class of the answer, `429` by itself because it is the one to act on,
+/// and `error` if no answer came.
+#[must_use]
+pub const fn status_class(answer: Option<u16>) -> &'static str {
+    match answer {
+        Some(429) => "429",
+        Some(100..=199) => "1xx",
+        Some(200..=299) => "2xx",
+        Some(300..=399) => "3xx",
+        Some(400..=499) => "4xx",
+        Some(500..=599) => "5xx",
+        Some(_) | None => "error",
+    }
+}
+
+fn request_times() -> Histogram {
+    Histogram::new([0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lines that are not zero and not a bucket, without their prefix.
+    fn shown(metrics: &Metrics) -> String {
+        let text = metrics.encode().unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with('#') && !line.ends_with(" 0"));
+        let lines = lines.filter(|line| !line.contains("_bucket{") && !line.ends_with(" 0.0"));
+        let mut lines: Vec<_> = lines.map(|line| line.trim_start_matches("flagger_jira_bridge_")).collect();
+        lines.sort_unstable();
+        lines.join("\n").replace(env!("CARGO_PKG_VERSION"), "VERSION")
+    }
+
+    #[test]
+    fn each_method_moves_its_own_series() {
+        let metrics = Metrics::new();
+        metrics.verdict(Some(Stage::ConfirmPromotion), Told::Open);
+        metrics.verdict(None, Told::Closed);
+        metrics.webhook(Source::Jira, Outcome::Ignored);
+        metrics.jira_request("create", status_class(Some(201)), Duration::from_millis(1500));
+        metrics.jira_throttled(Duration::from_millis(250));
+        metrics.set_outbox("parked", 2);
+        metrics.outbox_oldest(Duration::from_secs(7));
+        metrics.set_gates(State::NotAllowed, 3);
+        metrics.rollout_ended("superseded");
+        metrics.ticket_refused("open_tickets");
+        metrics.poll_succeeded(Millis(1_790_000_000_500));
+        metrics.approval_to_open(Duration::from_secs(20));
+        insta::assert_snapshot!(shown(&metrics), @r#"
+        approval_to_open_seconds_count 1
+        approval_to_open_seconds_sum 20.0
+        build_info{version="VERSION"} 1
+        gate_verdicts_total{stage="confirm-promotion",verdict="open"} 1
+        gate_verdicts_total{stage="rollback",verdict="closed"} 1
+        gates{state="not_allowed"} 3
+        jira_request_seconds_count{operation="create",status="2xx"} 1
+        jira_request_seconds_sum{operation="create",status="2xx"} 1.5
+        jira_throttled_seconds_total 0.25
+        outbox_oldest_seconds 7.0
+        outbox_rows{state="parked"} 2
+        poll_last_success_timestamp_seconds 1790000000.5
+        rollouts_ended_total{how="superseded"} 1
+        tickets_refused_total{reason="open_tickets"} 1
+        webhooks_total{source="jira",outcome="ignored"} 1
+        "#);
+    }
+
+    /// The two that are missing have labels only others know; they appear with their first value.
+    #[test]
+    fn the_promised_names_are_there_from_the_start() {
+        let text = Metrics::new().encode().unwrap();
+        let described: Vec<_> =
+            text.lines().filter_map(|line| line.strip_prefix("# TYPE flagger_jira_bridge_")).collect();
+        insta::assert_snapshot!(described.join("\n"), @r#"
+        gate_verdicts counter
+        webhooks counter
+        jira_throttled_seconds counter
+        outbox_oldest_seconds gauge
+        gates gauge
+        rollouts_ended counter
+        tickets_refused counter
+        poll_last_success_timestamp_seconds gauge
+        approval_to_open_seconds histogram
+        build info
+        "#);
+        for state in State::ALL {
+            let series = format!("flagger_jira_bridge_gates{{state=\"{}\"}} 0", state.as_str());
+            assert!(text.contains(&series), "{series}");
+        }
+        assert!(text.contains("flagger_jira_bridge_rollouts_ended_total{how=\"abandoned\"} 0"));
+        assert!(!text.contains("_total_total"));
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn an_answer_is_counted_by_its_class() {
+        let classes = [Some(200), Some(204), Some(302), Some(404), Some(429), Some(503), Some(999), None];
+        assert_eq!(classes.map(status_class), ["2xx", "2xx", "3xx", "4xx", "429", "5xx", "error", "error"]);
+    }
+}
