@@ -31,12 +31,15 @@ pub struct Payload {
 /// What is wrong with a payload, in one line. Shows at most 60 characters of it, escaped, and never the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadPayload {
+    /// There is nothing to read.
+    #[error("the body is empty")]
+    Empty,
     /// It cannot be read at all.
     #[error("the body is not JSON (line {line}, column {column})")]
     NotJson {
         /// Counted from 1.
         line: usize,
-        /// Counted from 1; 0 before the first.
+        /// Counted from 1; 0 at the start of a line.
         column: usize,
     },
     /// It is JSON, but of another kind.
@@ -82,6 +85,9 @@ const SHOWN: usize = 60;
 /// # Errors
 /// If it is not JSON, a name is not one that Kubernetes would accept, or a value is of another kind than Flagger sends.
 pub fn parse(body: &[u8]) -> Result<Payload, BadPayload> {
+    if body.is_empty() {
+        return Err(BadPayload::Empty);
+    }
     let json: Value = serde_json::from_slice(body)
         .map_err(|error| BadPayload::NotJson { line: error.line(), column: error.column() })?;
     let Value::Object(keys) = json else { return Err(BadPayload::NotAnObject) };
@@ -96,21 +102,25 @@ pub fn parse(body: &[u8]) -> Result<Payload, BadPayload> {
         return Err(BadPayload::Checksum(odd.to_owned()));
     }
     let (mut metadata, token) = metadata(&keys)?;
-    let happened = metadata.remove("eventMessage");
+    let line = |key: &str, most| {
+        let sent = keys.get("metadata").and_then(|sent| sent.get(key)).and_then(Value::as_str);
+        sent.map(|sent| one_line(sent, most)).filter(|line| !line.is_empty())
+    };
+    let (revision, note) = (line("revision", LABEL), line("eventMessage", NOTE));
+    metadata.remove("eventMessage");
     if metadata.remove("eventType").is_some() {
         metadata.remove("timestamp");
     }
-    let revision = metadata.get("revision").map(|revision| one_line(revision, LABEL));
     Ok(Payload {
         name: name.to_owned(),
         namespace: namespace.to_owned(),
         message: Message {
             phase: text(&keys, "phase")?.map_or(Phase::Other, phase),
             checksum: checksum.map(|checksum| Revision(checksum.to_owned())),
-            label: revision.filter(|revision| !revision.is_empty()).map(Label),
+            label: revision.map(Label),
         },
         metadata,
-        note: happened.map(|happened| one_line(&happened, NOTE)).filter(|note| !note.is_empty()),
+        note,
         token,
     })
 }
@@ -139,7 +149,6 @@ fn text<'a>(keys: &'a Map<String, Value>, key: &'static str) -> Result<Option<&'
 }
 
 /// The hook's own words, and the token that was among them.
-#[expect(clippy::type_complexity, reason = "used once")]
 fn metadata(
     keys: &Map<String, Value>,
 ) -> Result<(BTreeMap<String, String>, Option<SecretString>), BadPayload> {

@@ -84,7 +84,11 @@ async fn wrong_method(method: Method) -> Response {
 /// into an answer, too: closed for whoever asks at a gate, 500 for anybody else.
 async fn watched(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let response = match caught(next.run(request)).await {
+    let response = caught(next.run(request)).await;
+    if response.is_none() {
+        tracing::error!(%method, ?path, "a request met a bug");
+    }
+    let response = match response {
         Some(response) => response,
         None if path.starts_with("/gate/") || path.starts_with("/rollback/") => {
             line(StatusCode::FORBIDDEN, "closed: internal error, see the bridge's log")

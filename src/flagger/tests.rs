@@ -132,7 +132,22 @@ fn each_complaint_is_one_clear_line() {
         bad(&with(r#""metadata":{"replicas":3}"#)),
         bad(&with(r#""metadata":{"token":{"s3cret":1}}"#)),
     ];
-    insta::assert_snapshot!(complaints.join("\n"), @"");
+    insta::assert_snapshot!(complaints.join("\n"), @r#"
+    the body is empty
+    the body is not JSON (line 1, column 1)
+    the body is not a JSON object
+    name is missing
+    namespace is missing
+    name is not a string
+    namespace "Bad Name" is not a Kubernetes name (lower-case letters, digits and '-')
+    name "a\n\u{1b}ZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZ"… is not a Kubernetes name (lower-case letters, digits and '-')
+    checksum "1 2" is not one (at most 64 printable ASCII characters, no spaces)
+    checksum is not a string
+    phase is not a string
+    metadata is not an object
+    metadata "replicas" is not a string
+    metadata "token" is not a string
+    "#);
 }
 
 #[test]

@@ -49,7 +49,6 @@ enum Asks {
 }
 
 /// Everything on the gate listener.
-#[must_use]
 pub fn gate_router(shared: Shared, config: config::Flagger) -> Router {
     let asks = |asks: Asks| {
         post(async move |state: State<Gates>, request: Request| question(state.0, asks, request).await)

@@ -31,7 +31,6 @@ struct Webhook {
 
 /// Everything on the webhook listener, which may face the internet. Without a secret the webhook is off: an empty key
 /// would be anybody's.
-#[must_use]
 pub fn webhook_router(shared: Shared, secret: Option<Secret>) -> Router {
     let router = Router::new().route("/jira/webhook", post(webhook));
     finish(router.with_state(Webhook { shared, secret }), BODY)

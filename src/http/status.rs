@@ -33,7 +33,6 @@ struct Admin {
 }
 
 /// Everything on the admin listener.
-#[must_use]
 pub fn admin_router(shared: Shared, jira: JiraLine) -> Router {
     let health = health(shared.clone());
     let router = Router::new()

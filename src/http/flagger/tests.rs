@@ -267,7 +267,7 @@ async fn an_answer_is_a_line_or_an_object() {
     assert_eq!(text(told(&answer, false)).await, "closed:  [31mOPS-1 is waiting\n");
     let object = told(&answer, true);
     assert_eq!(object.headers()["content-type"], "application/json");
-    insta::assert_snapshot!(text(object).await, @"");
+    insta::assert_snapshot!(text(object).await, @r#"{"open":false,"cluster":"default","namespace":"test","canary":"podinfo","stage":"confirm-rollout","gate":null,"state":"waiting","reason":"nobody has decided yet","ticket":null,"asked_at":null,"rollout":null}"#);
     assert_eq!(told(&Answer { open: true, ..answer }, true).status(), 200);
 }
 

@@ -1,1 +1,274 @@
+use std::net::SocketAddr;
 
+use axum::{body::Bytes, extract::DefaultBodyLimit, routing::post};
+use tokio::{io::AsyncWriteExt as _, sync::Notify, task::JoinHandle, time::Instant};
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{ClientConfig, RootCertStore, pki_types::ServerName},
+};
+
+use super::*;
+
+/// Long enough for any of this on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Longer than any test waits.
+const FOREVER: Duration = Duration::from_secs(60);
+
+/// Small enough to wait for, large enough not to hit by accident.
+fn limits() -> Limits {
+    Limits {
+        connections: 8,
+        headers: Duration::from_millis(300),
+        whole: Duration::from_millis(900),
+        linger: Duration::from_millis(300),
+        grace: PATIENCE,
+    }
+}
+
+struct Running {
+    at: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+async fn running(app: Router, tls: Option<Arc<Tls>>, limits: Limits) -> Running {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (at, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let task = tokio::spawn(serve(listener, app, tls, limits, stop.clone()));
+    Running { at, stop, task }
+}
+
+impl Running {
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.at).await.unwrap()
+    }
+
+    async fn stops(self) {
+        self.stop.cancel();
+        timeout(PATIENCE, self.task).await.unwrap().unwrap();
+    }
+}
+
+fn app() -> Router {
+    Router::new()
+        .route("/", post(async |body: Bytes| format!("{} bytes", body.len())))
+        .route("/panic", post(async || -> &str { panic!("a bug") }))
+        .layer(DefaultBodyLimit::max(64 * 1024))
+}
+
+const REQUEST: &str = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi";
+
+/// All that comes until the other side closes, or resets.
+async fn rest(io: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut bytes = vec![];
+    let _ = timeout(PATIENCE, io.read_to_end(&mut bytes)).await.expect("it stays open");
+    String::from_utf8(bytes).unwrap()
+}
+
+async fn said(io: &mut (impl AsyncRead + AsyncWrite + Unpin), words: &str) -> String {
+    io.write_all(words.as_bytes()).await.unwrap();
+    rest(io).await
+}
+
+#[tokio::test]
+async fn a_connection_carries_one_request() {
+    let server = running(app(), None, limits()).await;
+    let answer = said(&mut server.connect().await, &format!("{REQUEST}{REQUEST}")).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\n2 bytes"), "{answer}");
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
+    assert_eq!(answer.matches("HTTP/1.1").count(), 1);
+    server.stops().await;
+}
+
+#[tokio::test]
+async fn half_open_connections_are_closed_and_make_room() {
+    let limits = Limits { connections: 2, whole: FOREVER, ..limits() };
+    let server = running(app(), None, limits).await;
+    let mut silent = server.connect().await;
+    let mut begun = server.connect().await;
+    begun.write_all(b"P").await.unwrap();
+    // There is no slot for this one until one of those is gone.
+    let began = Instant::now();
+    let answer = said(&mut server.connect().await, REQUEST).await;
+    assert!(answer.ends_with("2 bytes"), "{answer}");
+    assert!(began.elapsed() >= limits.headers / 2, "{:?}", began.elapsed());
+    for half_open in [&mut silent, &mut begun] {
+        assert!(!rest(half_open).await.starts_with("HTTP/1.1 2"));
+    }
+    server.stops().await;
+}
+
+#[tokio::test]
+async fn a_body_that_never_comes_is_not_waited_for() {
+    let server = running(app(), None, Limits { connections: 1, ..limits() }).await;
+    let mut stuck = server.connect().await;
+    stuck.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhi").await.unwrap();
+    assert!(said(&mut server.connect().await, REQUEST).await.ends_with("2 bytes"));
+    assert_eq!(rest(&mut stuck).await, "");
+    server.stops().await;
+}
+
+#[tokio::test]
+async fn trickling_headers_do_not_keep_a_connection() {
+    let server = running(app(), None, Limits { whole: FOREVER, ..limits() }).await;
+    let (mut read, mut write) = server.connect().await.into_split();
+    let trickle = tokio::spawn(async move {
+        // The caller's own pace: slow enough that the number of headers is not what it is refused for.
+        let mut pace = tokio::time::interval(Duration::from_millis(20));
+        let mut words = "POST / HTTP/1.1\r\n";
+        while write.write_all(words.as_bytes()).await.is_ok() {
+            words = "X-Y: z\r\n";
+            pace.tick().await;
+        }
+    });
+    let answer = rest(&mut read).await;
+    assert!(!answer.starts_with("HTTP/1.1 2") && !answer.contains("431"), "{answer}");
+    drop(read);
+    timeout(PATIENCE, trickle).await.unwrap().unwrap();
+    server.stops().await;
+}
+
+#[tokio::test]
+async fn who_stays_after_the_answer_is_left() {
+    let limits = Limits { connections: 1, whole: PATIENCE, headers: PATIENCE, ..limits() };
+    let server = running(app(), None, limits).await;
+    let mut idle = vec![];
+    for _ in 0..3 {
+        let mut io = server.connect().await;
+        assert!(said(&mut io, REQUEST).await.ends_with("2 bytes"));
+        idle.push(io);
+    }
+    server.stops().await;
+}
+
+#[tokio::test]
+async fn a_refused_body_does_not_cost_the_answer() {
+    let server = running(app(), None, Limits { whole: PATIENCE, ..limits() }).await;
+    let size = 2 * 1024 * 1024;
+    for _ in 0..5 {
+        let mut io = server.connect().await;
+        let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n");
+        let answer = said(&mut io, &format!("{head}{}", "x".repeat(size))).await;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    }
+    server.stops().await;
+}
+
+#[tokio::test]
+async fn a_panic_ends_one_connection() {
+    let server = running(app(), None, limits()).await;
+    let words = "POST /panic HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(said(&mut server.connect().await, words).await, "");
+    assert!(said(&mut server.connect().await, REQUEST).await.ends_with("2 bytes"));
+    server.stops().await;
+}
+
+/// An app that tells when it is asked, and answers when it is let.
+fn slow() -> (Router, Arc<Notify>, Arc<Notify>) {
+    let (asked, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tell, wait) = (Arc::clone(&asked), Arc::clone(&go));
+    let handler = async move || {
+        tell.notify_one();
+        wait.notified().await;
+        "done"
+    };
+    (Router::new().route("/", post(handler)), asked, go)
+}
+
+#[tokio::test]
+async fn requests_in_hand_are_finished() {
+    let (app, asked, go) = slow();
+    let server = running(app, None, Limits { whole: PATIENCE, ..limits() }).await;
+    let mut io = server.connect().await;
+    io.write_all(REQUEST.as_bytes()).await.unwrap();
+    timeout(PATIENCE, asked.notified()).await.unwrap();
+    server.stop.cancel();
+    while TcpStream::connect(server.at).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    go.notify_one();
+    assert!(rest(&mut io).await.ends_with("done"));
+    server.stops().await;
+}
+
+#[tokio::test]
+async fn but_not_for_longer_than_the_grace() {
+    let (app, asked, _) = slow();
+    let limits = Limits { whole: FOREVER, grace: Duration::from_millis(100), ..limits() };
+    let server = running(app, None, limits).await;
+    let mut io = server.connect().await;
+    io.write_all(REQUEST.as_bytes()).await.unwrap();
+    timeout(PATIENCE, asked.notified()).await.unwrap();
+    server.stops().await;
+    assert_eq!(rest(&mut io).await, "");
+}
+
+fn fixture(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tls").join(name)
+}
+
+/// Puts a certificate in place, with a time that is another than before.
+fn place(files: &config::Tls, which: &str, at: u64) {
+    for (file, kind) in [(&files.cert_file, "crt"), (&files.key_file, "key")] {
+        std::fs::copy(fixture(&format!("{which}.{kind}.pem")), file).unwrap();
+        touch(file, at);
+    }
+}
+
+fn touch(file: &Path, at: u64) {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(at);
+    std::fs::File::options().write(true).open(file).unwrap().set_modified(time).unwrap();
+}
+
+/// Asks over TLS, trusting only this certificate.
+async fn securely(server: &Running, trusted: &str) -> std::io::Result<String> {
+    let mut roots = RootCertStore::empty();
+    let file = fixture(&format!("{trusted}.crt.pem"));
+    roots.add(CertificateDer::from_pem_file(file).unwrap()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut io = TlsConnector::from(Arc::new(config)).connect(name, server.connect().await).await?;
+    Ok(said(&mut io, REQUEST).await)
+}
+
+#[tokio::test]
+async fn a_certificate_is_replaced_while_serving() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = config::Tls { cert_file: dir.path().join("crt"), key_file: dir.path().join("key") };
+    assert!(Tls::load(files.clone()).is_err());
+    place(&files, "old", 1_000);
+    let tls = Arc::new(Tls::load(files.clone()).unwrap());
+    let generous = Limits { headers: PATIENCE, whole: PATIENCE, ..limits() };
+    let server = running(app(), Some(tls), generous).await;
+    assert!(securely(&server, "old").await.unwrap().ends_with("2 bytes"));
+    assert!(securely(&server, "new").await.is_err());
+
+    // Half replaced: the key is not that of the certificate.
+    std::fs::copy(fixture("new.crt.pem"), &files.cert_file).unwrap();
+    touch(&files.cert_file, 2_000);
+    assert!(securely(&server, "old").await.unwrap().ends_with("2 bytes"));
+
+    place(&files, "new", 2_000);
+    assert!(securely(&server, "new").await.unwrap().ends_with("2 bytes"));
+    assert!(securely(&server, "old").await.is_err());
+
+    std::fs::remove_file(&files.cert_file).unwrap();
+    assert!(securely(&server, "new").await.unwrap().ends_with("2 bytes"));
+    server.stops().await;
+}
+
+#[tokio::test]
+async fn a_handshake_that_never_comes_is_not_waited_for() {
+    let files = config::Tls { cert_file: fixture("old.crt.pem"), key_file: fixture("old.key.pem") };
+    let limits = Limits { whole: FOREVER, ..limits() };
+    let server = running(app(), Some(Arc::new(Tls::load(files).unwrap())), limits).await;
+    let mut silent = server.connect().await;
+    assert_eq!(rest(&mut silent).await, "");
+    assert_eq!(said(&mut server.connect().await, REQUEST).await.find("HTTP"), None);
+    server.stops().await;
+}

@@ -64,7 +64,34 @@ fn main_part(html: &str) -> &str {
 #[test]
 fn hostile_words_stay_words() {
     let html = render(Some(&[hostile(), plain()]), "ok", NOW).unwrap();
-    insta::assert_snapshot!(main_part(&html), @"");
+    insta::assert_snapshot!(main_part(&html), @r#"
+    <div class="scroll">
+    <table>
+    <thead><tr><th scope="col">State</th><th scope="col">Canary</th><th scope="col">Stage</th><th scope="col">Ticket</th><th scope="col">Since</th><th scope="col">Reason</th></tr></thead>
+    <tbody>
+
+    <tr>
+    <td class="narrow"><span class="state not_allowed">not allowed</span></td>
+    <td>namespace&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}/canary&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}<br><span class="dim">cluster&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }} · v2&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</span></td>
+    <td>confirm-promotion<br><span class="dim">gate&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</span></td>
+    <td class="narrow"><a href="https:&#x2f;&#x2f;jira.example&#x2f;browse&#x2f;OPS-1?&quot;onmouseover=&quot;alert(1)">OPS-1&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</a><br><span class="dim">Approved&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</span></td>
+    <td class="narrow"><time datetime="2026-09-21T12:13:20Z" title="2026-09-21T12:13:20Z">2 h</time></td>
+    <td>reason&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</td>
+    </tr>
+
+    <tr>
+    <td class="narrow"><span class="state opening">opening</span></td>
+    <td>test/podinfo<br><span class="dim">default</span></td>
+    <td>confirm-rollout</td>
+    <td class="narrow"><span class="dim">none yet</span></td>
+    <td class="narrow"></td>
+    <td>the ticket is being opened</td>
+    </tr>
+
+    </tbody>
+    </table>
+    </div>
+    "#);
     assert!(!html.contains("<script") && !html.contains("49"));
 }
 
@@ -81,7 +108,7 @@ fn an_empty_table_says_so() {
     let html = render(Some(&[]), "ok", NOW).unwrap();
     assert!(main_part(&html).contains("Nothing waits."));
     assert!(
-        html.contains("<title>Flagger gates</title>") && html.contains("2026-09-21 13:33:20 UTC"),
+        html.contains("<title>Flagger gates</title>") && html.contains("2026-09-21 14:13:20 UTC"),
         "{html}"
     );
     assert!(html.contains("<meta http-equiv=\"refresh\" content=\"10\">"));
