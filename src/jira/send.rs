@@ -101,6 +101,11 @@ impl Sender {
         self.base.host_str() == Some("api.atlassian.com")
     }
 
+    /// Whether a user stands beside the token.
+    pub(super) const fn has_user(&self) -> bool {
+        self.user.is_some()
+    }
+
     /// The address of something below `site`, or else below jira.url.
     pub(super) fn address<'a>(&self, site: Option<&Url>, path: impl IntoIterator<Item = &'a str>) -> Url {
         let mut url = site.unwrap_or(&self.base).clone();

@@ -57,11 +57,24 @@ const NEEDED: [&str; 6] =
 impl Jira {
     /// What Jira says of itself. It tells strangers too.
     ///
+    /// Where the kind is not known yet, a user beside the token speaks for Cloud, and a token alone for Data Center;
+    /// if the API of that kind is not there, the other's is tried.
+    ///
     /// # Errors
     /// Any.
     pub async fn server(&self) -> Result<Server, Error> {
-        let request = Request::new("server_info", Method::GET, Kind::DataCenter, &["serverInfo"]).public();
-        let answer = self.sender.call(request).await?;
+        let (first, other) = match self.sender.kind.get() {
+            Some(Kind::Cloud) => (Kind::Cloud, Kind::DataCenter),
+            Some(Kind::DataCenter) => (Kind::DataCenter, Kind::Cloud),
+            None if self.sender.has_user() => (Kind::Cloud, Kind::DataCenter),
+            None => (Kind::DataCenter, Kind::Cloud),
+        };
+        let ask =
+            |kind| self.sender.call(Request::new("server_info", Method::GET, kind, &["serverInfo"]).public());
+        let answer = match ask(first).await {
+            Err(Error::Refused { status: 404, .. }) => ask(other).await?,
+            answer => answer?,
+        };
         let info: wire::ServerInfo = answer.read()?;
         let deployment = info
             .deployment_type

@@ -64,6 +64,14 @@ impl World {
         Self::start_with(flavour, "").await
     }
 
+    /// The same bridge before a Jira Cloud and before a Data Center.
+    pub(crate) async fn both(settings: &str) -> [Self; 2] {
+        [
+            Self::start_with(Flavour::Cloud, settings).await,
+            Self::start_with(Flavour::DataCenter, settings).await,
+        ]
+    }
+
     /// A bridge with further settings: lines of TOML, with full keys.
     pub(crate) async fn start_with(flavour: Flavour, settings: &str) -> Self {
         let clock = Clock::manual(START);
