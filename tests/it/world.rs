@@ -218,6 +218,28 @@ impl World {
         self.tickets().last().expect("there is a ticket").key.clone()
     }
 
+    /// How many writing transactions the store has seen: its newest turn, as anybody can read it from the file.
+    pub(crate) async fn turns(&self) -> i64 {
+        let url = format!("sqlite://{}?mode=ro", self.directory.path().join("bridge.db").display());
+        let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+        let turns = sqlx::query_scalar("SELECT seq FROM turn").fetch_one(&pool).await.unwrap();
+        pool.close().await;
+        turns
+    }
+
+    /// The database's files, byte for byte.
+    pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(self.directory.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            // The shared memory beside a WAL is only about who reads.
+            .filter(|path| !path.to_string_lossy().ends_with("-shm"))
+            .map(|path| (path.display().to_string(), std::fs::read(&path).unwrap()))
+            .collect();
+        files.sort();
+        files
+    }
+
     /// Ends the test: Jira had nothing to complain about, and nothing is left over.
     pub(crate) async fn finish(self) {
         self.works().await;
