@@ -4,6 +4,8 @@
 
 mod bad_input;
 mod openapi;
+mod shape;
+mod shell;
 mod stories;
 mod traces;
 mod world;

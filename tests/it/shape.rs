@@ -1,0 +1,173 @@
+//! The shape of the code: which module may use which, read from the sources.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+/// The pure core: no I/O, no clock, no async.
+const PURE: [&str; 6] = ["millis", "gate", "policy", "rollout", "ticket", "view"];
+/// What the pure core may use of others.
+const PURE_CRATES: [&str; 4] = ["std", "serde", "globset", "minijinja"];
+
+/// Which modules each module may use: the map of the project.
+#[rustfmt::skip]
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("millis", &[]),
+    ("view", &[]),
+    ("gate", &["millis", "policy"]),
+    ("policy", &["gate"]),
+    ("rollout", &["gate", "millis", "policy", "ticket"]),
+    ("ticket", &["gate", "policy", "rollout"]),
+    ("clock", &["millis"]),
+    ("secret", &[]),
+    ("metrics", &["gate", "millis", "view"]),
+    ("flagger", &["gate", "rollout"]),
+    ("config", &["gate", "policy", "secret", "ticket"]),
+    ("store", &["gate", "millis", "rollout", "ticket"]),
+    ("gatekeeper", &["gate", "metrics", "millis", "policy", "rollout", "store", "ticket", "view"]),
+    ("http", &["clock", "config", "flagger", "gate", "gatekeeper", "metrics", "millis", "rollout", "secret", "view"]),
+    ("jira", &["clock", "gate", "millis", "policy", "secret", "ticket"]),
+    ("worker", &["clock", "gate", "gatekeeper", "jira", "metrics", "millis", "policy", "rollout", "store", "ticket"]),
+    ("check", &["clock", "config", "gate", "jira", "millis", "policy", "rollout", "secret", "serve", "ticket"]),
+    ("cli", &["clock", "millis", "view"]),
+    ("serve", &["clock", "config", "gatekeeper", "http", "jira", "metrics", "store", "worker"]),
+    ("demo", &["clock", "config", "millis", "serve"]),
+    // What the tests believe of Jira shares nothing with what the client believes of it.
+    ("demo/fake_jira", &["clock", "millis"]),
+];
+
+/// The sources without their tests, by module: `demo/fake_jira` is one of its own.
+fn sources() -> BTreeMap<String, Vec<(String, String)>> {
+    fn walk(folder: &Path, found: &mut Vec<(String, String)>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix("src").unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                if !name.ends_with("tests") {
+                    walk(&path, found);
+                }
+            } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let code: String = text
+                    .split("#[cfg(test)]\nmod tests {")
+                    .next()
+                    .unwrap()
+                    .lines()
+                    .filter(|line| !line.trim_start().starts_with("//"))
+                    .map(|line| format!("{line}\n"))
+                    .collect();
+                found.push((name, code));
+            }
+        }
+    }
+    let mut files = Vec::new();
+    walk(Path::new("src"), &mut files);
+    let mut modules: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for (name, code) in files {
+        let module = if name.starts_with("demo/fake_jira") {
+            "demo/fake_jira"
+        } else {
+            name.split(['/', '.']).next().unwrap()
+        };
+        if module != "main" && module != "lib" {
+            modules.entry(module.to_owned()).or_default().push((name, code));
+        }
+    }
+    modules
+}
+
+/// The modules that `crate::a`, and `crate::{a::b, c}`, name.
+fn uses(code: &str) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        let Some(group) = rest.strip_prefix('{') else {
+            used.insert(word(rest));
+            continue;
+        };
+        let (mut depth, mut start) = (0_usize, true);
+        for (at, c) in group.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => start = true,
+                c if start && depth == 0 && c.is_alphabetic() => {
+                    used.insert(word(&group[at..]));
+                    start = false;
+                }
+                _ => {}
+            }
+        }
+    }
+    used
+}
+
+#[test]
+fn uses_are_read_right() {
+    let code = "use crate::{\n    a::{b, c},\n    d,\n    e::f::{g::h},\n};\nuse crate::i;\nfn j() { crate::k::l() }";
+    assert_eq!(uses(code), ["a", "d", "e", "i", "k"].map(str::to_owned).into());
+}
+
+#[test]
+fn modules_use_only_what_the_map_allows() {
+    let allowed: BTreeMap<&str, &[&str]> = MAY_USE.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for (module, files) in sources() {
+        let Some(allowed) = allowed.get(module.as_str()) else {
+            wrong.push(format!("{module} is not on the map"));
+            continue;
+        };
+        let own = module.split('/').next().unwrap();
+        for (name, code) in files {
+            for used in uses(&code) {
+                let inner =
+                    own == used && (own == "demo") == (module == "demo" || module == "demo/fake_jira");
+                if !inner && !allowed.contains(&used.as_str()) {
+                    wrong.push(format!("{name} uses {used}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_pure_core_is_pure() {
+    let sources = sources();
+    let mut wrong = Vec::new();
+    for module in PURE {
+        for (name, code) in &sources[module] {
+            for line in code.lines() {
+                let Some(path) = line.strip_prefix("use ") else { continue };
+                let first = path.split("::").next().unwrap().trim_end_matches(';');
+                if !PURE_CRATES.contains(&first) && !["crate", "super", "self", "edge"].contains(&first) {
+                    wrong.push(format!("{name}: {line}"));
+                }
+            }
+            for word in
+                ["async ", ".await", "SystemTime", "Instant", "std::fs", "std::env", "std::net", "tracing::"]
+            {
+                if code.contains(word) {
+                    wrong.push(format!("{name} says {word}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// `backoff` is unmaintained: it may not spread.
+#[test]
+fn backoff_stays_in_one_file() {
+    let files: Vec<String> = sources()
+        .into_values()
+        .flatten()
+        .filter(|(_, code)| code.contains("backoff::"))
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(files, ["jira/retry.rs"]);
+}
