@@ -1,9 +1,13 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
 use super::*;
-use crate::gate::{Move, Pace, Person, Status};
+use crate::{
+    gate::{Move, Pace, Person, Sighting, Stage, Status, Ticket, Trust, Verdict},
+    policy::Statuses,
+    ticket::Subject,
+};
 
 mod cells;
 
