@@ -17,9 +17,9 @@ impl Revision {
     pub(super) fn checksum(revision: Option<&Self>) -> String {
         const SAFE: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
         let name = revision.map_or("", |revision| &revision.name);
-        let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-        });
+        let hash = name
+            .bytes()
+            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
         let digits = format!("{hash:09}");
         digits.bytes().map(|digit| char::from(SAFE[usize::from(digit) % SAFE.len()])).collect()
     }

@@ -67,7 +67,12 @@ struct Script {
     bodies: Vec<String>,
 }
 
-async fn answer(State(script): State<Arc<Mutex<Script>>>, uri: Uri, head: HeaderMap, body: String) -> StatusCode {
+async fn answer(
+    State(script): State<Arc<Mutex<Script>>>,
+    uri: Uri,
+    head: HeaderMap,
+    body: String,
+) -> StatusCode {
     assert_eq!(head["user-agent"], "Go-http-client/1.1");
     assert_eq!(head["content-type"], "application/json");
     let mut script = script.lock().unwrap();
