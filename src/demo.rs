@@ -1,3 +1,111 @@
-//! The world around the bridge, in memory, for the `demo` command and for the tests.
+//! `demo`: the whole thing on loopback. An embedded Jira, a simulated Flagger, and the bridge between them.
+//!
+//! The bridge is the real one, with a configuration file and a database of its own in a temporary directory. Its
+//! surroundings, [`fake_jira`] and [`fake_flagger`], serve the tests too.
 
+mod commentary;
+pub mod fake_flagger;
 pub mod fake_jira;
+mod stories;
+mod world;
+
+use std::{io::Write as _, time::Duration};
+
+use tokio::{
+    select,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    commentary::{Commentary, Links},
+    fake_flagger::FakeFlagger,
+    world::World,
+};
+use crate::clock::Clock;
+
+/// How often the simulated Flagger looks. A real one does so every half a minute, or every few.
+const LOOKS_EVERY: Duration = Duration::from_secs(3);
+/// How often people's doings in Jira are looked for, to tell of them.
+const WATCHES_EVERY: Duration = Duration::from_millis(250);
+/// So many looks after a rollout ended the next revision is pushed.
+const RESTS: u32 = 3;
+
+/// Plays until `stop`, or with `auto` until every story is played. Commentary goes to standard output. Returns whether all
+/// went right.
+///
+/// # Errors
+/// If the demo cannot be set up, or the bridge dies.
+pub async fn run(auto: bool, stop: CancellationToken) -> anyhow::Result<bool> {
+    let mut world = World::start().await?;
+    let links = if auto { Links::Hide } else { Links::Show };
+    let mut commentary = Commentary::new(links, Box::new(print));
+    let went = select! {
+        () = stop.cancelled() => Ok(!auto),
+        went = play(auto, &mut world, &mut commentary) => went,
+    };
+    let stopped = world.stop().await;
+    went.and_then(|right| stopped.map(|()| right))
+}
+
+async fn play(auto: bool, world: &mut World, commentary: &mut Commentary) -> anyhow::Result<bool> {
+    if auto {
+        return Ok(stories::play(world, commentary).await);
+    }
+    introduce(world);
+    let mut flagger = FakeFlagger::new(&world.gate, "shop", "podinfo")?;
+    let mut looks = interval(LOOKS_EVERY);
+    let mut watches = interval(WATCHES_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    watches.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut revision, mut rested) = (1, RESTS);
+    loop {
+        select! {
+            error = world.died() => return Err(error),
+            _ = watches.tick() => {}
+            _ = looks.tick() => {
+                if flagger.phase().rests() {
+                    rested += 1;
+                    if rested > RESTS {
+                        revision += 1;
+                        rested = 0;
+                        let name = format!("v{revision}");
+                        commentary.say(&format!("Somebody pushes {name} of {}", flagger.canary()));
+                        flagger.push(&name);
+                    }
+                }
+                let tick = flagger.tick(Clock::System.now()).await;
+                commentary.flagger(&flagger, &tick);
+            }
+        }
+        commentary.jira(&world.jira);
+    }
+}
+
+fn introduce(world: &World) {
+    let (jira, admin) = (world.jira.base_url(), &world.admin);
+    let text = format!(
+        "\
+A simulated Flagger rolls out shop/podinfo, over and over. The bridge opens a ticket whenever Flagger asks
+whether it may go on, and answers from what you do with that ticket.
+
+  Jira, to click in   {jira}
+  the bridge's page   {admin}
+  Ctrl-C              ends it; nothing is left behind
+
+Try this:
+  - Approve the three tickets of a rollout, one after the other: it is promoted.
+  - Reject the second or the third: Flagger rolls back. (Rejecting the first leaves Flagger waiting, as nothing has
+    begun that could be rolled back; approve it to go on.)
+  - Approve a ticket and reopen it before Flagger asks again ({} s): the gate stays closed.
+  - Approve a ticket of a rollout that is over: it opens nothing any more.
+",
+        LOOKS_EVERY.as_secs()
+    );
+    text.lines().for_each(print);
+}
+
+/// Whoever reads may have seen enough.
+fn print(line: &str) {
+    drop(writeln!(std::io::stdout(), "{line}"));
+}

@@ -11,6 +11,7 @@ use flagger_jira_bridge::{
     cli::{self, Cli, Command, LogFormat},
     clock::Clock,
     config::{self, Config},
+    demo,
     serve::{Bridge, Listeners},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,7 +23,7 @@ const BAD_CONFIG: u8 = 2;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    log_to_stderr(cli.log_format);
+    log_to_stderr(&cli);
     let done = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -44,7 +45,12 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             Ok(_config) => Err(anyhow!("check is not built in yet")),
             Err(code) => Ok(code),
         },
-        Command::Demo { auto: _ } => Err(anyhow!("demo is not built in yet")),
+        Command::Demo { auto } => {
+            let stop = CancellationToken::new();
+            stop_on_signal(stop.clone())?;
+            let right = demo::run(*auto, stop).await?;
+            Ok(if right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         Command::Gates { json, admin } => {
             let text = cli::gates(admin, *json, Clock::System.now()).await?;
             // Whoever reads may have seen enough.
@@ -92,13 +98,18 @@ fn complain(text: &str) {
     drop(writeln!(std::io::stderr(), "{text}"));
 }
 
-fn log_to_stderr(format: LogFormat) {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+fn log_to_stderr(cli: &Cli) {
+    let level = match cli.command {
+        // Its own commentary says what happens.
+        Command::Demo { .. } => LevelFilter::WARN,
+        Command::Serve | Command::Check | Command::Gates { .. } => LevelFilter::INFO,
+    };
+    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    match format {
+    match cli.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
     }

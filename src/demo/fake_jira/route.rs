@@ -106,7 +106,9 @@ pub(super) fn operation(flavour: Flavour, method: &str, path: &str) -> (Operatio
     let ["rest", "api", given, rest @ ..] = segments.as_slice() else {
         return (Operation::Unknown, Vec::new());
     };
-    if *given != version {
+    // Cloud has version 2 as well. Only a caller that does not know yet which Jira it is has a reason to use it.
+    let before_knowing = *given == "2" && *rest == ["serverInfo"];
+    if *given != version && !before_knowing {
         return (Operation::Unknown, Vec::new());
     }
     let found = cloud_only(flavour, method, rest)

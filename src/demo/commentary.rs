@@ -1,0 +1,173 @@
+//! What is said of it all: a line for each thing that matters, and none for what was just said.
+
+use std::collections::HashMap;
+
+use tokio::time::Instant;
+
+use super::{
+    fake_flagger::{Answered, Call, FakeFlagger, Phase, Tick},
+    fake_jira::{BRIDGE, FakeJira, IssueView, MIA},
+};
+
+/// The longest quotation from a comment, in characters.
+const QUOTED: usize = 110;
+
+/// Whether there is somebody who could follow the links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Links {
+    Show,
+    Hide,
+}
+
+/// Tells what happens.
+pub(super) struct Commentary {
+    began: Instant,
+    links: Links,
+    out: Box<dyn FnMut(&str) + Send>,
+    /// What was last said of each question, by canary and hook.
+    asked: HashMap<String, String>,
+    /// Where each canary was.
+    canaries: HashMap<String, (Phase, u8)>,
+    /// How many changes and comments of each issue were told, by id.
+    issues: HashMap<String, (usize, usize)>,
+}
+
+impl Commentary {
+    pub(super) fn new(links: Links, out: Box<dyn FnMut(&str) + Send>) -> Self {
+        Self {
+            began: Instant::now(),
+            links,
+            out,
+            asked: HashMap::new(),
+            canaries: HashMap::new(),
+            issues: HashMap::new(),
+        }
+    }
+
+    /// A line with the time since the beginning, in minutes and seconds.
+    pub(super) fn say(&mut self, line: &str) {
+        let seconds = self.began.elapsed().as_secs();
+        (self.out)(&format!("{:02}:{:02}  {line}", seconds / 60, seconds % 60));
+    }
+
+    /// A line of its own.
+    pub(super) fn head(&mut self, line: &str) {
+        (self.out)(line);
+    }
+
+    /// What Flagger asked and did.
+    pub(super) fn flagger(&mut self, flagger: &FakeFlagger, tick: &Tick) {
+        let what = format!("{} {}", flagger.canary(), flagger.revision());
+        for call in &tick.calls {
+            if let Some(line) = self.call(call, &what)
+                && self.asked.insert(format!("{what} {}", call.path), line.clone()).as_ref() != Some(&line)
+            {
+                self.say(&line);
+            }
+        }
+        let before = self.canaries.insert(flagger.canary(), (tick.phase, tick.weight));
+        if before.is_some_and(|before| before != (tick.phase, tick.weight))
+            && let Some(news) = news(before.map(|(phase, _)| phase), tick)
+        {
+            self.say(&format!("{what} {news}"));
+        }
+    }
+
+    fn call(&self, call: &Call, what: &str) -> Option<String> {
+        let answer = match &call.answered {
+            Answered::With { status, line } => format!("{status} {}", self.shortened(line)),
+            Answered::Not { why } => format!("no answer, which is a no: {why}"),
+        };
+        match call.question() {
+            // Asked each time, and nearly always answered like this.
+            Some("rollback") if !call.answered.is_open() => None,
+            Some(hook) => Some(format!("Flagger asks {hook} for {what} → {answer}")),
+            None if call.answered.is_open() => None,
+            None => Some(format!("Flagger tells {} of {what} → {answer}", call.path)),
+        }
+    }
+
+    /// An answer's line, without its link if nobody could follow it.
+    fn shortened(&self, line: &str) -> String {
+        match self.links {
+            Links::Show => line.to_owned(),
+            Links::Hide => {
+                line.split(", ").filter(|part| !part.starts_with("http")).collect::<Vec<_>>().join(", ")
+            }
+        }
+    }
+
+    /// What people and the bridge did in Jira since this was last asked.
+    pub(super) fn jira(&mut self, jira: &FakeJira) {
+        for issue in jira.issues() {
+            let told = self.issues.insert(issue.id.clone(), (issue.changelog.len(), issue.comments.len()));
+            if told.is_none() {
+                let link = match self.links {
+                    Links::Show => format!(" ({}/browse/{})", jira.base_url(), issue.key),
+                    Links::Hide => String::new(),
+                };
+                let by = named(Some(&issue.creator));
+                self.say(&format!("Jira: {by} opens {}: {}{link}", issue.key, issue.summary));
+            }
+            let (changes, comments) = told.unwrap_or_default();
+            for line in done(&issue, changes, comments) {
+                self.say(&format!("Jira: {line}"));
+            }
+        }
+    }
+}
+
+/// What became of the canary, if it is worth a line.
+fn news(before: Option<Phase>, tick: &Tick) -> Option<String> {
+    let text = match tick.phase {
+        Phase::Progressing if tick.weight > 0 => format!("gets {} % of the traffic", tick.weight),
+        Phase::Progressing if matches!(before, Some(Phase::Progressing | Phase::WaitingPromotion)) => {
+            "takes the place of the revision before it; Flagger starts again".into()
+        }
+        Phase::Progressing => "starts beside the primary".into(),
+        Phase::Promoting => "is being promoted".into(),
+        Phase::Succeeded => "is the primary now: the rollout succeeded".into(),
+        Phase::Failed => "is rolled back: the rollout failed".into(),
+        // What was asked says more.
+        Phase::Initializing
+        | Phase::Initialized
+        | Phase::Waiting
+        | Phase::WaitingPromotion
+        | Phase::Finalising => return None,
+    };
+    Some(text)
+}
+
+/// The moves and comments of an issue after so many of each.
+fn done(issue: &IssueView, changes: usize, comments: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for entry in issue.changelog.iter().skip(changes) {
+        for item in entry.items.iter().filter(|item| item.field == "status") {
+            let name = |name: &Option<String>| name.clone().unwrap_or_default();
+            lines.push(format!(
+                "{} moves {} from {} to {}",
+                named(entry.author.as_deref()),
+                issue.key,
+                name(&item.from_string),
+                name(&item.to_string)
+            ));
+        }
+    }
+    for comment in issue.comments.iter().skip(comments) {
+        let text = comment.text().replace('\n', " ");
+        let mut quoted: String = text.chars().take(QUOTED).collect();
+        if quoted.len() < text.len() {
+            quoted.push('…');
+        }
+        lines.push(format!("{} comments on {}: {quoted}", named(Some(&comment.author)), issue.key));
+    }
+    lines
+}
+
+fn named(account: Option<&str>) -> &str {
+    match account {
+        Some(MIA) => "Mia",
+        Some(BRIDGE) => "the bridge",
+        Some(_) | None => "somebody",
+    }
+}

@@ -1,0 +1,188 @@
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
+
+use axum::{Router, extract::State, http::HeaderMap, http::StatusCode, http::Uri};
+use serde_json::Value;
+
+use super::*;
+
+/// A call without what differs between one run and another.
+type Said = (String, String, usize, String);
+
+/// What a trace holds of the first `attempts` rollouts.
+struct Trace {
+    /// When Flagger looked, and what was pushed, in order.
+    course: Vec<Did>,
+    said: Vec<Said>,
+    answers: VecDeque<u16>,
+}
+
+enum Did {
+    Push(String),
+    Tick,
+}
+
+fn trace(file: &str, attempts: i64) -> Trace {
+    let path = format!("{}/fixtures/flagger/traces/{file}", env!("CARGO_MANIFEST_DIR"));
+    let mut trace = Trace { course: Vec::new(), said: Vec::new(), answers: VecDeque::new() };
+    let mut roles = Vec::new();
+    for line in std::fs::read_to_string(path).unwrap().lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        if let Some(path) = line["ask"].as_str().or(line["tell"].as_str()) {
+            trace.said.push(said(path, &line["body"], &mut roles));
+            trace.answers.extend(line["answer"].as_u64().map(|status| u16::try_from(status).unwrap()));
+        }
+        match line["do"].as_str() {
+            Some("tick") => trace.course.push(Did::Tick),
+            Some("ship") => trace.course.push(Did::Push(line["revision"].as_str().unwrap().to_owned())),
+            Some("end") if line["attempt"].as_i64() == Some(attempts) => break,
+            _ => {}
+        }
+    }
+    trace
+}
+
+/// Path, phase, which of the revisions so far, and what an event says.
+fn said(path: &str, body: &Value, roles: &mut Vec<String>) -> Said {
+    let checksum = body["checksum"].as_str().unwrap().to_owned();
+    let role = roles.iter().position(|known| *known == checksum).unwrap_or_else(|| {
+        roles.push(checksum);
+        roles.len() - 1
+    });
+    let event = &body["metadata"];
+    let event = match event["eventMessage"].as_str() {
+        Some(message) => format!("{} {message}", event["eventType"].as_str().unwrap()),
+        None => String::new(),
+    };
+    (path.to_owned(), body["phase"].as_str().unwrap().to_owned(), role, event)
+}
+
+/// A bridge that answers as it was told to.
+struct Script {
+    roles: Vec<String>,
+    said: Vec<Said>,
+    answers: VecDeque<u16>,
+    bodies: Vec<String>,
+}
+
+async fn answer(
+    State(script): State<Arc<Mutex<Script>>>,
+    uri: Uri,
+    head: HeaderMap,
+    body: String,
+) -> StatusCode {
+    assert_eq!(head["user-agent"], "Go-http-client/1.1");
+    assert_eq!(head["content-type"], "application/json");
+    let mut script = script.lock().unwrap();
+    let mut roles = std::mem::take(&mut script.roles);
+    let said = said(uri.path(), &serde_json::from_str(&body).unwrap(), &mut roles);
+    script.roles = roles;
+    script.said.push(said);
+    script.bodies.push(body);
+    if uri.path().starts_with("/gate/") {
+        StatusCode::from_u16(script.answers.pop_front().unwrap_or(403)).unwrap()
+    } else {
+        StatusCode::OK
+    }
+}
+
+async fn bridge(answers: VecDeque<u16>) -> (String, Arc<Mutex<Script>>) {
+    let script = Script { roles: Vec::new(), said: Vec::new(), answers, bodies: Vec::new() };
+    let script = Arc::new(Mutex::new(script));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().fallback(answer).with_state(Arc::clone(&script));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (url, script)
+}
+
+/// Plays the rollouts of a trace, and compares what was sent. The trace's own metadata is of its Canary, not of Flagger.
+async fn plays(file: &str, attempts: i64) {
+    let trace = trace(file, attempts);
+    let (url, script) = bridge(trace.answers).await;
+    let mut flagger = FakeFlagger::new(&url, "default", "podinfo").unwrap();
+    for did in trace.course {
+        match did {
+            Did::Push(revision) => flagger.push(&revision),
+            Did::Tick => drop(flagger.tick(Millis(1_795_411_221_791)).await),
+        }
+    }
+    let script = script.lock().unwrap();
+    for (nth, (ours, theirs)) in script.said.iter().zip(&trace.said).enumerate() {
+        assert_eq!(ours, theirs, "call {nth} of {file}");
+    }
+    assert_eq!(script.said.len(), trace.said.len(), "{file}");
+}
+
+#[tokio::test]
+async fn approved_rollouts_are_the_recorded_ones() {
+    plays("01-canary-all-hooks.jsonl", 4).await;
+}
+
+#[tokio::test]
+async fn a_rejected_promotion_is_the_recorded_one() {
+    plays("05a-rejected-at-promotion.jsonl", 2).await;
+}
+
+#[tokio::test]
+async fn a_rejected_increase_is_the_recorded_one() {
+    plays("06-rejected-while-progressing.jsonl", 2).await;
+}
+
+#[tokio::test]
+async fn the_body_is_flaggers_to_the_letter() {
+    let (url, script) = bridge(VecDeque::new()).await;
+    let mut flagger = FakeFlagger::new(&url, "shop", "podinfo").unwrap();
+    for _ in 0..2 {
+        let _ = flagger.tick(Millis(7)).await;
+    }
+    flagger.push("v2");
+    assert_eq!(flagger.revision(), "v2");
+    let tick = flagger.tick(Millis(7)).await;
+    assert_eq!((tick.phase, tick.weight, tick.calls.len()), (Phase::Waiting, 0, 2));
+    assert_eq!(tick.calls[0].question(), Some("confirm-rollout"));
+    let script = script.lock().unwrap();
+    let v1 = Revision::checksum(Some(&Revision::new("v1")));
+    assert_eq!(
+        script.bodies[4..],
+        [
+            format!(r#"{{"name":"podinfo","namespace":"shop","phase":"Initialized","checksum":"{v1}"}}"#),
+            format!(
+                r#"{{"name":"podinfo","namespace":"shop","phase":"Initialized","checksum":"{v1}","metadata":{{"eventMessage":"Halt podinfo.shop advancement waiting for approval confirm-rollout","eventType":"Warning","timestamp":"7"}}}}"#
+            ),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_newer_revision_restarts_without_a_question() {
+    let open = VecDeque::from([200, 403, 200, 403, 200, 403, 200, 403, 200, 403]);
+    let (url, _) = bridge(open).await;
+    let mut flagger = FakeFlagger::new(&url, "shop", "podinfo").unwrap();
+    for _ in 0..2 {
+        let _ = flagger.tick(Millis(7)).await;
+    }
+    flagger.push("v2");
+    let mut weights = Vec::new();
+    while flagger.phase() != Phase::WaitingPromotion {
+        weights.push(flagger.tick(Millis(7)).await.weight);
+    }
+    assert_eq!(weights, [0, 20, 40, 60, 60]);
+    flagger.push("v3");
+    assert_eq!(flagger.revision(), "v2", "Flagger has not looked yet");
+    let tick = flagger.tick(Millis(7)).await;
+    let [restart] = tick.calls.as_slice() else { panic!("{tick:?}") };
+    assert_eq!((restart.path.as_str(), restart.phase), ("/event", Phase::WaitingPromotion));
+    assert_eq!((tick.phase, tick.weight, flagger.revision()), (Phase::Progressing, 0, "v3"));
+    let next = flagger.tick(Millis(7)).await;
+    assert_ne!(next.calls[0].checksum, restart.checksum);
+}
+
+#[test]
+fn only_three_answers_are_open() {
+    let open = |status| Answered::With { status, line: String::new() }.is_open();
+    assert_eq!((200..600).filter(|status| open(*status)).collect::<Vec<_>>(), [200, 201, 202]);
+    assert!(!Answered::Not { why: "cut".into() }.is_open());
+}

@@ -1,0 +1,188 @@
+//! What `demo --auto` plays. Each story has a canary of its own, and says what went wrong if something did.
+
+mod story;
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use self::story::{PROMOTION, ROLLOUT, STAGES, Story, TRAFFIC, Went, Wrong};
+use super::{commentary::Commentary, fake_flagger::Phase, world::World};
+use crate::view::State;
+
+/// How long all of it may take. `--auto` promises 30 s; starting and stopping are in there too.
+const IN_ALL: Duration = Duration::from_secs(25);
+
+/// The stories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tale {
+    Approve,
+    Reject,
+    Withdraw,
+    Retry,
+    NewRevision,
+    Restart,
+}
+
+impl Tale {
+    const ALL: [Self; 6] =
+        [Self::Approve, Self::Reject, Self::Withdraw, Self::Retry, Self::NewRevision, Self::Restart];
+
+    /// The name of the canary.
+    fn canary(self) -> &'static str {
+        match self {
+            Self::Approve => "podinfo-approve",
+            Self::Reject => "podinfo-reject",
+            Self::Withdraw => "podinfo-withdraw",
+            Self::Retry => "podinfo-retry",
+            Self::NewRevision => "podinfo-new-revision",
+            Self::Restart => "podinfo-restart",
+        }
+    }
+
+    fn heading(self) -> &'static str {
+        match self {
+            Self::Approve => "approve: three gates, three tickets, three approvals, one promotion",
+            Self::Reject => "reject: a no at the promotion rolls back, and opens nothing later",
+            Self::Withdraw => "withdraw: an approval taken back before Flagger asks opens nothing",
+            Self::Retry => "retry: the same revision again needs new approvals",
+            Self::NewRevision => "new revision: an approval of v2 opens nothing for v3",
+            Self::Restart => "restart: the bridge goes away and comes back, and asks nobody twice",
+        }
+    }
+
+    async fn play(self, story: &mut Story<'_>) -> Went {
+        match self {
+            Self::Approve => approve(story).await,
+            Self::Reject => reject(story).await,
+            Self::Withdraw => withdraw(story).await,
+            Self::Retry => retry(story).await,
+            Self::NewRevision => new_revision(story).await,
+            Self::Restart => restart(story).await,
+        }
+    }
+}
+
+/// Plays all stories, one after the other. Returns whether each went right.
+pub(super) async fn play(world: &mut World, commentary: &mut Commentary) -> bool {
+    let mut right = 0;
+    let all = async {
+        for tale in Tale::ALL {
+            commentary.head(&format!("\n{}", tale.heading()));
+            let went = match Story::begin(world, commentary, tale.canary()).await {
+                Ok(mut story) => tale.play(&mut story).await,
+                Err(wrong) => Err(wrong),
+            };
+            match went {
+                Ok(()) => {
+                    right += 1;
+                    commentary.head("ok");
+                }
+                Err(Wrong { expected, saw }) => {
+                    commentary.head(&format!("WRONG: expected {expected}, saw {saw}"));
+                }
+            }
+        }
+    };
+    let in_time = timeout(IN_ALL, all).await.is_ok();
+    if !in_time {
+        commentary.head(&format!("WRONG: expected all of it within {} s", IN_ALL.as_secs()));
+    }
+    commentary.head(&format!("\n{right} of {} stories went right", Tale::ALL.len()));
+    right == Tale::ALL.len()
+}
+
+async fn approve(story: &mut Story<'_>) -> Went {
+    story.push("v2");
+    let mut tickets = Vec::new();
+    for stage in STAGES {
+        tickets.push(story.passes(stage).await?);
+    }
+    story.look_until(Phase::Succeeded).await?;
+    story.expect_tickets(3)?;
+    let [first, second, third] = tickets.as_slice() else { return Ok(()) };
+    story.expect(first != second && second != third && first != third, "a ticket for each gate", &tickets)
+}
+
+async fn reject(story: &mut Story<'_>) -> Went {
+    story.push("v2");
+    story.passes(ROLLOUT).await?;
+    story.passes(TRAFFIC).await?;
+    let rejected = story.waits(PROMOTION).await?;
+    story.moves(&rejected, "Rejected")?;
+    story.look_until_open("rollback").await?;
+    story.expect(story.phase() == Phase::Failed, "the rollout to fail", story.phase())?;
+    story.expect(!story.was_open(PROMOTION), "confirm-promotion never to open", "an open gate")?;
+    let live = story.gates().await?;
+    let approved: Vec<_> = live.iter().filter(|gate| gate.state == State::Approved).collect();
+    story.expect(approved.is_empty(), "no gate of the failed rollout to be open", &approved)?;
+    story.push("v3");
+    let next = story.waits(ROLLOUT).await?;
+    story.expect(next != rejected, "a new ticket for v3", &next)?;
+    story.expect_tickets(4)
+}
+
+async fn withdraw(story: &mut Story<'_>) -> Went {
+    story.push("v2");
+    let ticket = story.waits(ROLLOUT).await?;
+    story.moves(&ticket, "Approved")?;
+    story.noticed(&ticket, State::Approved).await?;
+    story.moves(&ticket, "To Do")?;
+    story.noticed(&ticket, State::Waiting).await?;
+    story.closed(ROLLOUT).await?;
+    story.moves(&ticket, "Approved")?;
+    story.look_until_open(ROLLOUT).await?;
+    story.expect_tickets(1)
+}
+
+async fn retry(story: &mut Story<'_>) -> Went {
+    story.push("v2");
+    let old = story.passes(ROLLOUT).await?;
+    let rejected = story.waits(TRAFFIC).await?;
+    story.moves(&rejected, "Rejected")?;
+    story.look_until(Phase::Failed).await?;
+    story.push("v2");
+    let new = story.waits(ROLLOUT).await?;
+    story.expect(new != old, "a new ticket for confirm-rollout", &new)?;
+    let standing = story.status(&old);
+    story.expect(standing == "Approved", "the old ticket still to be approved", &standing)?;
+    story.closed(ROLLOUT).await?;
+    story.moves(&new, "Approved")?;
+    story.look_until_open(ROLLOUT).await?;
+    let increase = story.waits(TRAFFIC).await?;
+    story.expect(increase != rejected, "a new ticket for confirm-traffic-increase", &increase)?;
+    story.expect_tickets(4)
+}
+
+async fn new_revision(story: &mut Story<'_>) -> Went {
+    story.push("v2");
+    story.passes(ROLLOUT).await?;
+    let increase = story.passes(TRAFFIC).await?;
+    let promotion = story.waits(PROMOTION).await?;
+    story.moves(&promotion, "Approved")?;
+    story.noticed(&promotion, State::Approved).await?;
+    story.push("v3");
+    story.look_until(Phase::Progressing).await?;
+    let next_increase = story.passes(TRAFFIC).await?;
+    story.expect(next_increase != increase, "a new ticket for confirm-traffic-increase", &next_increase)?;
+    let next_promotion = story.waits(PROMOTION).await?;
+    story.expect(next_promotion != promotion, "a new ticket for confirm-promotion", &next_promotion)?;
+    story.closed(PROMOTION).await?;
+    story.expect(!story.was_open(PROMOTION), "confirm-promotion never to open", "an open gate")?;
+    story.expect_tickets(5)
+}
+
+async fn restart(story: &mut Story<'_>) -> Went {
+    story.push("v2");
+    story.passes(ROLLOUT).await?;
+    let increase = story.waits(TRAFFIC).await?;
+    story.stops().await?;
+    story.moves(&increase, "Approved")?;
+    story.closed(TRAFFIC).await?;
+    story.comes_back().await?;
+    story.look_until_open(TRAFFIC).await?;
+    let promotion = story.passes(PROMOTION).await?;
+    story.look_until(Phase::Succeeded).await?;
+    story.expect(promotion != increase, "a ticket for each gate", &promotion)?;
+    story.expect_tickets(3)
+}

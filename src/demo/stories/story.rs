@@ -1,0 +1,243 @@
+//! The verbs of a story. They wait for what can be seen, for a while, and never for time to pass.
+
+use std::{collections::HashSet, fmt::Debug, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    clock::Clock,
+    demo::{
+        commentary::Commentary,
+        fake_flagger::{Call, FakeFlagger, Phase, Tick},
+        fake_jira::MIA,
+        world::{LOOK_AGAIN, World},
+    },
+    view::{GateView, State},
+};
+
+/// The questions of a rollout, in order.
+pub(super) const STAGES: [&str; 3] = [ROLLOUT, TRAFFIC, PROMOTION];
+pub(super) const ROLLOUT: &str = "confirm-rollout";
+pub(super) const TRAFFIC: &str = "confirm-traffic-increase";
+pub(super) const PROMOTION: &str = "confirm-promotion";
+/// For how long something is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks of Flagger that wait for the same.
+const LOOKS_EVERY: Duration = Duration::from_millis(100);
+/// Where the canaries are.
+const NAMESPACE: &str = "shop";
+
+/// How a story went.
+pub(super) type Went<T = ()> = Result<T, Wrong>;
+
+/// What went wrong.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    pub expected: String,
+    pub saw: String,
+}
+
+impl Wrong {
+    fn new(expected: impl Into<String>, saw: impl Into<String>) -> Self {
+        Self { expected: expected.into(), saw: saw.into() }
+    }
+}
+
+/// A canary, and the people around it.
+pub(super) struct Story<'a> {
+    world: &'a mut World,
+    commentary: &'a mut Commentary,
+    flagger: FakeFlagger,
+    canary: &'static str,
+    /// The hooks that were ever answered open.
+    opened: HashSet<String>,
+}
+
+impl<'a> Story<'a> {
+    /// A new canary whose first revision is the primary.
+    pub(super) async fn begin(
+        world: &'a mut World,
+        commentary: &'a mut Commentary,
+        canary: &'static str,
+    ) -> Went<Self> {
+        let flagger = FakeFlagger::new(&world.gate, NAMESPACE, canary)
+            .map_err(|error| Wrong::new("a client for Flagger", error.to_string()))?;
+        let mut story = Self { world, commentary, flagger, canary, opened: HashSet::new() };
+        story.look_until(Phase::Initialized).await?;
+        Ok(story)
+    }
+
+    /// Somebody pushes a revision.
+    pub(super) fn push(&mut self, revision: &str) {
+        self.commentary.say(&format!("Somebody pushes {revision} of {}", self.flagger.canary()));
+        self.flagger.push(revision);
+    }
+
+    /// Where the canary is.
+    pub(super) fn phase(&self) -> Phase {
+        self.flagger.phase()
+    }
+
+    /// Whether a hook was ever answered open.
+    pub(super) fn was_open(&self, hook: &str) -> bool {
+        self.opened.contains(hook)
+    }
+
+    async fn look(&mut self) -> Tick {
+        let tick = self.flagger.tick(Clock::System.now()).await;
+        self.commentary.jira(&self.world.jira);
+        self.commentary.flagger(&self.flagger, &tick);
+        let opened = tick.calls.iter().filter(|call| call.answered.is_open()).filter_map(Call::question);
+        self.opened.extend(opened.map(str::to_owned));
+        tick
+    }
+
+    /// Flagger looks, again and again, until a look is as wanted.
+    async fn look_for(&mut self, what: &str, wanted: impl Fn(&Tick) -> bool) -> Went<Tick> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let tick = self.look().await;
+            if wanted(&tick) {
+                return Ok(tick);
+            }
+            if Instant::now() > until {
+                let last = tick.calls.iter().rfind(|call| call.question().is_some());
+                let last = last.map_or_else(String::new, |call| format!(" and {:?}", call.answered));
+                return Err(Wrong::new(what, format!("phase {}{last}", tick.phase.as_str())));
+            }
+            sleep(LOOKS_EVERY).await;
+        }
+    }
+
+    /// Flagger looks until the canary is in this phase.
+    pub(super) async fn look_until(&mut self, phase: Phase) -> Went {
+        let what = format!("{} to become {}", self.flagger.canary(), phase.as_str());
+        self.look_for(&what, |tick| tick.phase == phase).await.map(drop)
+    }
+
+    /// Flagger looks until this question is answered open.
+    pub(super) async fn look_until_open(&mut self, hook: &str) -> Went {
+        let what = format!("{hook} to be answered 200");
+        let open = |call: &Call| call.question() == Some(hook) && call.answered.is_open();
+        self.look_for(&what, |tick| tick.calls.iter().any(open)).await.map(drop)
+    }
+
+    /// Flagger looks until it asks this, and must be refused. Returns the ticket, once there is one.
+    pub(super) async fn waits(&mut self, stage: &str) -> Went<String> {
+        let asks = |call: &Call| call.question() == Some(stage);
+        let what = format!("{stage} to be asked");
+        let tick = self.look_for(&what, |tick| tick.calls.iter().any(asks)).await?;
+        refused(&tick, stage)?;
+        let ticket = |gates: &[GateView]| {
+            let gate = gates.iter().find(|gate| gate.stage == stage)?;
+            gate.ticket.as_ref().map(|ticket| ticket.key.clone())
+        };
+        let key = self.until(&format!("a ticket for {stage}"), ticket).await?;
+        let exists = self.world.jira.issue(&key).is_some();
+        self.expect(exists, &format!("{key} to be in Jira"), "no such issue")?;
+        self.commentary.jira(&self.world.jira);
+        Ok(key)
+    }
+
+    /// Flagger looks once more, asks this, and must be refused.
+    pub(super) async fn closed(&mut self, stage: &str) -> Went {
+        let tick = self.look().await;
+        refused(&tick, stage)
+    }
+
+    /// The whole way through a gate: refused, a ticket, an approval, open. Returns the ticket.
+    pub(super) async fn passes(&mut self, stage: &str) -> Went<String> {
+        let ticket = self.waits(stage).await?;
+        self.moves(&ticket, "Approved")?;
+        self.look_until_open(stage).await?;
+        Ok(ticket)
+    }
+
+    /// Mia moves a ticket.
+    pub(super) fn moves(&mut self, ticket: &str, status: &str) -> Went {
+        let moved = self.world.jira.move_issue(ticket, status, MIA);
+        self.commentary.jira(&self.world.jira);
+        moved.map_err(|error| Wrong::new(format!("{ticket} to be moved to {status}"), error))
+    }
+
+    /// The bridge notices how a ticket stands, while nobody asks.
+    pub(super) async fn noticed(&mut self, ticket: &str, state: State) -> Went {
+        let stands = |gates: &[GateView]| {
+            let gate = gates.iter().find(|g| g.ticket.as_ref().is_some_and(|t| t.key == ticket))?;
+            (gate.state == state).then_some(())
+        };
+        let what = format!("{ticket} to be {}", state.as_str());
+        self.until(&what, stands).await?;
+        self.commentary.say(&format!("The bridge knows: {ticket} is {}", state.as_str()));
+        Ok(())
+    }
+
+    /// The status of a ticket in Jira.
+    pub(super) fn status(&self, ticket: &str) -> String {
+        self.world.jira.issue(ticket).map_or_else(String::new, |issue| issue.status)
+    }
+
+    /// The gates of this canary, as the bridge shows them.
+    pub(super) async fn gates(&self) -> Went<Vec<GateView>> {
+        let gates = self.world.gates().await;
+        let mut gates = gates.map_err(|error| Wrong::new("an answer of /api/gates", error.to_string()))?;
+        gates.retain(|gate| gate.canary == self.canary);
+        Ok(gates)
+    }
+
+    async fn until<T>(&mut self, what: &str, wanted: impl Fn(&[GateView]) -> Option<T>) -> Went<T> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let gates = self.gates().await?;
+            if let Some(found) = wanted(&gates) {
+                return Ok(found);
+            }
+            if Instant::now() > until {
+                let shown = gates.iter().map(|gate| {
+                    let state = gate.state.as_str();
+                    format!("{} {state} ({})", gate.stage, gate.reason)
+                });
+                return Err(Wrong::new(what, shown.collect::<Vec<_>>().join("; ")));
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// The bridge is stopped.
+    pub(super) async fn stops(&mut self) -> Went {
+        let stopped = self.world.stop().await;
+        self.commentary.say("The bridge is stopped");
+        stopped.map_err(|error| Wrong::new("the bridge to stop", error.to_string()))
+    }
+
+    /// The bridge is started again.
+    pub(super) async fn comes_back(&mut self) -> Went {
+        let back = self.world.restart().await;
+        self.commentary.say("The bridge is back");
+        back.map_err(|error| Wrong::new("the bridge to come back", error.to_string()))
+    }
+
+    /// Jira has so many tickets for this canary, and no more.
+    pub(super) fn expect_tickets(&self, number: usize) -> Went {
+        let name = format!("{NAMESPACE}/{} ", self.canary);
+        let issues = self.world.jira.issues();
+        let keys: Vec<_> =
+            issues.iter().filter(|issue| issue.summary.contains(&name)).map(|issue| &issue.key).collect();
+        self.expect(keys.len() == number, &format!("{number} tickets in all"), &keys)
+    }
+
+    /// Fails the story unless it is so.
+    #[expect(clippy::unused_self, reason = "it reads as what the story does")]
+    pub(super) fn expect(&self, so: bool, expected: &str, saw: impl Debug) -> Went {
+        if so { Ok(()) } else { Err(Wrong::new(expected, format!("{saw:?}"))) }
+    }
+}
+
+/// The question was asked, and its answer was a no.
+fn refused(tick: &Tick, stage: &str) -> Went {
+    match tick.calls.iter().find(|call| call.question() == Some(stage)) {
+        Some(call) if !call.answered.is_open() => Ok(()),
+        Some(call) => Err(Wrong::new(format!("{stage} to be closed"), format!("{:?}", call.answered))),
+        None => Err(Wrong::new(format!("{stage} to be asked"), format!("phase {}", tick.phase.as_str()))),
+    }
+}

@@ -1,0 +1,178 @@
+//! The embedded Jira and the bridge, with all they need.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, anyhow, bail};
+use tempfile::TempDir;
+use tokio::{
+    net::TcpListener,
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::fake_jira::{FakeJira, Flavour, Setup};
+use crate::{
+    cli,
+    clock::Clock,
+    config,
+    serve::{Bridge, Listeners},
+    view::GateView,
+};
+
+/// How long the bridge may take to be ready.
+const READY_WITHIN: Duration = Duration::from_secs(10);
+/// How often something that is waited for is looked at.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Everything but Flagger. When it is dropped, its directory is removed.
+pub(super) struct World {
+    /// The embedded Jira.
+    pub jira: FakeJira,
+    /// Base URL for Flagger.
+    pub gate: String,
+    /// Base URL for people.
+    pub admin: String,
+    config: PathBuf,
+    bridge: Option<Running>,
+    _home: TempDir,
+}
+
+struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl World {
+    /// Starts Jira and the bridge, and waits until the bridge is ready.
+    pub(super) async fn start() -> anyhow::Result<Self> {
+        let home = tempfile::Builder::new().prefix("flagger-jira-bridge-demo-").tempdir()?;
+        let setup = Setup::new(Flavour::Cloud, Clock::System);
+        let (user, token) = (setup.user.clone(), random());
+        let jira = FakeJira::new(Setup { token: token.clone(), ..setup });
+        let url = jira.start().await.context("no port for the embedded Jira")?;
+        let bind = async || TcpListener::bind("127.0.0.1:0").await.context("no port on loopback");
+        let listeners = Listeners { gate: bind().await?, webhook: bind().await?, admin: bind().await? };
+        let at = Addresses::of(&listeners)?;
+        let secret = random();
+        jira.webhook(&format!("http://{}/jira/webhook", at.webhook), Some(&secret), None);
+        let database = home.path().join("bridge.db");
+        let database = toml::Value::from(format!("sqlite://{}", database.display()));
+        let Addresses { gate, webhook, admin } = &at;
+        let text = format!(
+            r#"
+[server]
+gate_listen = "{gate}"
+webhook_listen = "{webhook}"
+admin_listen = "{admin}"
+public_url = "http://{admin}"
+shutdown_grace = "1s"
+
+[store]
+url = {database}
+
+[flagger]
+namespaces = ["shop"]
+
+[jira]
+url = "{url}"
+user = "{user}"
+token = "{token}"
+webhook_secret = "{secret}"
+requests_per_second = 50
+burst = 50
+poll_every = "2s"
+trust_for = "1m"
+index_lag = "5s"
+
+[limits]
+tickets_per_canary_per_hour = 1000
+
+[ticket]
+project = "OPS"
+
+[ticket.transitions]
+succeeded = "Done"
+superseded = "Cancelled"
+"#
+        );
+        let config = home.path().join("config.toml");
+        fs::write(&config, text)?;
+        let (gate, admin) = (format!("http://{gate}"), format!("http://{admin}"));
+        let mut world = Self { jira, gate, admin, config, bridge: None, _home: home };
+        world.run(Some(listeners)).await?;
+        Ok(world)
+    }
+
+    /// Starts the bridge again, at the same addresses and with the same database.
+    pub(super) async fn restart(&mut self) -> anyhow::Result<()> {
+        self.run(None).await
+    }
+
+    async fn run(&mut self, listeners: Option<Listeners>) -> anyhow::Result<()> {
+        // The environment is somebody else's: a setting for a real bridge must not lead the demo to a real Jira.
+        let config = config::load(&self.config, []).map_err(|problems| anyhow!("{problems}"))?;
+        let listeners = match listeners {
+            Some(listeners) => listeners,
+            None => Listeners::bind(&config.server).await?,
+        };
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(Bridge::new(config, Clock::System)?.run(listeners, stop.clone()));
+        self.bridge = Some(Running { stop, task });
+        let until = Instant::now() + READY_WITHIN;
+        while let Err(error) = self.gates().await {
+            if Instant::now() > until {
+                bail!("the bridge is not ready: {error}");
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+        Ok(())
+    }
+
+    /// Stops the bridge, if it runs.
+    pub(super) async fn stop(&mut self) -> anyhow::Result<()> {
+        let Some(Running { stop, task }) = self.bridge.take() else { return Ok(()) };
+        stop.cancel();
+        task.await?
+    }
+
+    /// Why the bridge stopped by itself. Until then it does not return.
+    pub(super) async fn died(&mut self) -> anyhow::Error {
+        let Some(running) = &mut self.bridge else { return std::future::pending().await };
+        let ended = (&mut running.task).await;
+        self.bridge = None;
+        match ended {
+            Ok(Ok(())) => anyhow!("the bridge ended by itself"),
+            Ok(Err(error)) => error,
+            Err(panic) => panic.into(),
+        }
+    }
+
+    /// What `gates --json` shows.
+    pub(super) async fn gates(&self) -> anyhow::Result<Vec<GateView>> {
+        let text = cli::gates(&self.admin, true, Clock::System.now()).await?;
+        Ok(serde_json::from_str(&text)?)
+    }
+}
+
+/// `127.0.0.1:PORT` of each listener.
+struct Addresses {
+    gate: String,
+    webhook: String,
+    admin: String,
+}
+
+impl Addresses {
+    fn of(listeners: &Listeners) -> std::io::Result<Self> {
+        let address = |listener: &TcpListener| listener.local_addr().map(|address| address.to_string());
+        Ok(Self {
+            gate: address(&listeners.gate)?,
+            webhook: address(&listeners.webhook)?,
+            admin: address(&listeners.admin)?,
+        })
+    }
+}
+
+fn random() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
