@@ -36,7 +36,7 @@ use serde_json::{Map, Value};
 
 pub use self::{
     endings::Transitioned,
-    error::{By, Error, Happened, Retry},
+    error::{By, Error, Happened, Retry, Thing},
     issues::{Created, Found, Ownership},
     people::{Group, Role},
     send::unobserved,

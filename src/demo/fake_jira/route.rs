@@ -106,7 +106,9 @@ pub(super) fn operation(flavour: Flavour, method: &str, path: &str) -> (Operatio
     let ["rest", "api", given, rest @ ..] = segments.as_slice() else {
         return (Operation::Unknown, Vec::new());
     };
-    if *given != version {
+    // Both kinds have these two under 2, for whoever does not know yet which kind it is.
+    let either = *given == "2" && matches!(rest, ["serverInfo" | "myself"]);
+    if *given != version && !either {
         return (Operation::Unknown, Vec::new());
     }
     let found = cloud_only(flavour, method, rest)
