@@ -40,7 +40,7 @@ pub use self::{
     issues::{Created, Found, Ownership},
     people::{Group, Role},
     send::unobserved,
-    setup::{Field, Permissions, Server, Workflow},
+    setup::{Field, NEEDED, Permissions, Server, Workflow},
 };
 use crate::{clock::Clock, gate::GateId, millis::Millis, secret::Secret, ticket::Doc};
 

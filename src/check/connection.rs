@@ -101,8 +101,7 @@ fn trouble(error: &Error, config: &config::Jira, kind: Option<Kind>) -> Finding 
         Error::Refused { status: 404, .. } | Error::Unreadable { .. } => Finding::fail(
             "jira.url",
             format!(
-                "{error}; put the address of Jira itself there, with its context path (such as /jira) if it has one, \
-                 and with no log-in page in front of it"
+                "{error}; put the address of Jira itself there, with its context path (such as /jira) if it has one"
             ),
         ),
         Error::Throttled { .. } => Finding::fail("jira.url", format!("{error}; check again later")),

@@ -147,7 +147,7 @@ fn not_enforced(route: &Route, section: &str, told: Option<&Route>) -> Vec<Findi
 /// As the configuration writes it.
 fn duration(duration: Duration) -> String {
     let millis = duration.as_millis();
-    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    let units = [(3_600_000, "h"), (60_000, "m"), (1_000, "s")];
     let whole = units.iter().find(|(unit, _)| millis >= *unit && millis.is_multiple_of(*unit));
     whole.map_or_else(|| format!("{millis}ms"), |(unit, name)| format!("{}{name}", millis / unit))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Finding, did_you_mean, screen::screen};
 use crate::{
-    jira::{Error, Field, Jira, Permissions, Thing, Workflow},
+    jira::{Error, Field, Jira, NEEDED, Permissions, Thing, Workflow},
     policy::{self, Policy, Route, Statuses, Target, Unresolved},
 };
 
@@ -22,24 +22,54 @@ pub(super) struct Place {
 
 /// Each project, issue type and setting is looked at once, at the first route that has it.
 pub(super) async fn tickets(jira: &Jira, policy: &Policy) -> Vec<Finding> {
-    let mut findings = vec![];
-    let (mut places, mut allowed, mut told) = (vec![], vec![], BTreeSet::new());
+    let (places, mut findings) = places(jira, policy).await;
+    let mut told = BTreeSet::new();
+    for route in routes(policy) {
+        let Some(place) = places.iter().find(|place| place.is_of(route)) else { continue };
+        let settings = &route.ticket;
+        for (topic, about) in [
+            (screen as fn(&Place, &Route) -> Vec<Finding>, format!("{:?}", settings.fields.keys())),
+            (statuses, format!("{:?} {:?}", settings.approved, settings.rejected)),
+            (transitions, format!("{:?}", settings.transitions)),
+        ] {
+            if told.insert((&place.project, &place.issue_type, about)) {
+                findings.extend(topic(place, route));
+            }
+        }
+    }
+    findings
+}
+
+impl Place {
+    fn is_of(&self, route: &Route) -> bool {
+        self.project == route.ticket.project && self.issue_type == route.ticket.issue_type
+    }
+}
+
+/// The places of all routes, as far as they are there.
+async fn places(jira: &Jira, policy: &Policy) -> (Vec<Place>, Vec<Finding>) {
+    let (mut places, mut findings) = (vec![], vec![]);
+    let (mut tried, mut allowed) = (BTreeSet::new(), BTreeSet::new());
     for route in routes(policy) {
         let (project, issue_type) = (&route.ticket.project, &route.ticket.issue_type);
-        if !told.insert(format!("place {project} {issue_type}")) {
+        if !tried.insert((project, issue_type)) {
             continue;
         }
-        match jira.workflow(project, issue_type).await {
-            Err(error) => findings.push(not_found(&error, route)),
+        let found = jira.workflow(project, issue_type).await;
+        let project_is_there = match &found {
+            Err(error) => matches!(error, Error::NotFound { thing: Thing::IssueType, .. }),
+            Ok(_) => true,
+        };
+        if project_is_there && allowed.insert(project) {
+            findings.extend(permissions(jira, policy, route).await);
+        }
+        match found {
+            Err(error) => findings.extend(not_found(&error, route)),
             Ok(workflow) => {
                 findings.push(Finding::ok(
                     route.key_of("issue_type"),
                     format!("{:?} ({}) in {project}", workflow.issue_type_name, workflow.issue_type_id),
                 ));
-                if !allowed.contains(project) {
-                    allowed.push(project.clone());
-                    findings.extend(permissions(jira, policy, route).await);
-                }
                 let (fields, problem) = fields(jira, route, &workflow).await;
                 findings.extend(problem);
                 let (project, issue_type) = (project.clone(), issue_type.clone());
@@ -47,36 +77,31 @@ pub(super) async fn tickets(jira: &Jira, policy: &Policy) -> Vec<Finding> {
             }
         }
     }
-    for route in routes(policy) {
-        let here = |place: &&Place| {
-            place.project == route.ticket.project && place.issue_type == route.ticket.issue_type
-        };
-        if let Some(place) = places.iter().find(here) {
-            for (what, topic) in [
-                (format!("{:?}", route.ticket.fields.keys()), screen as fn(&Place, &Route) -> Vec<Finding>),
-                (format!("{:?} {:?}", route.ticket.approved, route.ticket.rejected), statuses),
-                (format!("{:?}", route.ticket.transitions), transitions),
-            ] {
-                let key = format!("{} {} {what}", place.project, place.issue_type);
-                if told.insert(key) {
-                    findings.extend(topic(place, route));
-                }
-            }
-        }
-    }
-    findings
+    (places, findings)
 }
 
 fn routes(policy: &Policy) -> impl Iterator<Item = &Route> {
     std::iter::once(&policy.base).chain(policy.routes.iter().map(|(_, route)| route))
 }
 
-fn not_found(error: &Error, route: &Route) -> Finding {
-    if let Error::NotFound { thing: Thing::IssueType, candidates, .. } = error {
-        let hint = did_you_mean(&route.ticket.issue_type, candidates.iter().map(String::as_str));
-        return Finding::fail(route.key_of("issue_type"), format!("{error}{hint}"));
-    }
-    Finding::fail(route.key_of("project"), error.to_string())
+/// Why there is no workflow, and what could not be looked at therefore.
+fn not_found(error: &Error, route: &Route) -> [Finding; 2] {
+    let (key, hint, left_out) = if let Error::NotFound { thing: Thing::IssueType, candidates, .. } = error {
+        (
+            "issue_type",
+            did_you_mean(&route.ticket.issue_type, candidates.iter().map(String::as_str)),
+            "fields, statuses and transitions were not checked: there has to be an issue type first",
+        )
+    } else {
+        (
+            "project",
+            String::new(),
+            "issue type, permissions, fields, statuses and transitions were not checked: Jira has to show the project \
+             first",
+        )
+    };
+    let section = if route.key == "ticket" { "ticket".to_owned() } else { format!("{}.ticket", route.key) };
+    [Finding::fail(route.key_of(key), format!("{error}{hint}")), Finding::warn(section, left_out)]
 }
 
 /// What the bridge may do in the project of a route.
@@ -95,26 +120,32 @@ async fn permissions(jira: &Jira, policy: &Policy, route: &Route) -> Vec<Finding
 
 /// A finding for each permission that is missing; `moves` if the bridge is to move tickets.
 fn missing(told: &Permissions, project: &str, moves: bool, key: &str) -> Vec<Finding> {
-    let lacking: Vec<_> = told.iter().filter(|(_, have)| !**have).map(|(name, _)| *name).collect();
-    if lacking.is_empty() {
-        return vec![Finding::ok(key, format!("the account has every permission it needs in {project}"))];
-    }
-    let finding = |name| match name {
-        "TRANSITION_ISSUES" if !moves => Finding::warn(
+    let finding = |name: &str| match told.get(name) {
+        Some(true) => None,
+        None => Some(Finding::warn(
+            key,
+            format!("Jira does not tell whether the account has the permission {name} in {project}"),
+        )),
+        Some(false) if name == "TRANSITION_ISSUES" && !moves => Some(Finding::warn(
             key,
             format!(
                 "the account lacks the permission {name} in {project}; it needs it only once ticket.transitions are set"
             ),
-        ),
-        name => Finding::fail(
+        )),
+        Some(false) => Some(Finding::fail(
             key,
             format!(
                 "the account lacks the permission {name} in {project}; have Jira's administrator grant it, or name another \
                  project"
             ),
-        ),
+        )),
     };
-    lacking.into_iter().map(finding).collect()
+    let findings: Vec<_> = NEEDED.iter().filter_map(|name| finding(name)).collect();
+    if findings.is_empty() {
+        let what = format!("{project} is there, and the account has every permission it needs in it");
+        return vec![Finding::ok(key, what)];
+    }
+    findings
 }
 
 /// The create screen, or why it could not be had.

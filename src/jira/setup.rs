@@ -56,7 +56,7 @@ pub struct Field {
 pub type Permissions = BTreeMap<&'static str, bool>;
 
 /// What the bridge needs in a project.
-const NEEDED: [&str; 6] =
+pub const NEEDED: [&str; 6] =
     ["BROWSE_PROJECTS", "CREATE_ISSUES", "EDIT_ISSUES", "ADD_COMMENTS", "TRANSITION_ISSUES", "LINK_ISSUES"];
 
 impl Jira {
