@@ -89,7 +89,9 @@ impl Jira {
     pub async fn people(&self, words: &str) -> Result<Vec<Account>, Error> {
         let kind = self.kind().await?;
         let name = match kind {
-            Kind::Cloud => "query",
+            Kind::Cloud if words.contains('@') => "query",
+            // The search in words does not look at ids.
+            Kind::Cloud => "accountId",
             Kind::DataCenter => "username",
         };
         let request = Request::new("people", Method::GET, kind, &["user", "search"])

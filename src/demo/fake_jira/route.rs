@@ -81,6 +81,8 @@ pub enum Operation {
     User,
     /// `GET user/search`
     UserSearch,
+    /// Cloud: `GET user/groups`
+    UserGroups,
     /// `GET group/member`
     GroupMembers,
     /// Cloud: `GET group/bulk`
@@ -130,6 +132,7 @@ fn cloud_only<'a>(flavour: Flavour, method: &str, rest: &[&'a str]) -> Found<'a>
         ("GET", ["issue", id, "changelog"]) => return Some((Operation::Changelog, vec![id])),
         ("POST", ["changelog", "bulkfetch"]) => Operation::BulkChangelog,
         ("GET", ["group", "bulk"]) => Operation::GroupBulk,
+        ("GET", ["user", "groups"]) => Operation::UserGroups,
         _ => return None,
     };
     Some((operation, Vec::new()))
@@ -226,6 +229,7 @@ pub(super) fn perform(state: &mut State, call: &Call, operation: Operation, name
         O::SetProperty => edit::set_property(state, call, first, second),
         O::User => directory::user(state, call),
         O::UserSearch => directory::search(state, call),
+        O::UserGroups => directory::user_groups(state, call),
         O::GroupMembers => directory::members(state, call),
         O::GroupBulk => directory::groups(state, call),
         O::GroupPicker => directory::pick_groups(state, call),
