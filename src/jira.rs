@@ -36,11 +36,11 @@ use serde_json::{Map, Value};
 
 pub use self::{
     endings::Transitioned,
-    error::{By, Error, Happened, Retry},
+    error::{By, Error, Happened, Retry, Thing},
     issues::{Created, Found, Ownership},
     people::{Group, Role},
     send::unobserved,
-    setup::{Field, Permissions, Server, Workflow},
+    setup::{Field, NEEDED, Permissions, Server, Workflow},
 };
 use crate::{clock::Clock, gate::GateId, millis::Millis, secret::Secret, ticket::Doc};
 

@@ -1,5 +1,6 @@
 //! Opens Flagger's gates from Jira: one approval opens one gate of one rollout, and nothing else ever opens a gate.
 
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;

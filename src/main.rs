@@ -8,6 +8,7 @@ use std::{
 use anyhow::anyhow;
 use clap::Parser as _;
 use flagger_jira_bridge::{
+    check::check,
     cli::{self, Cli, Command, LogFormat},
     clock::Clock,
     config::{self, Config},
@@ -42,7 +43,12 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             Err(code) => Ok(code),
         },
         Command::Check => match load(cli) {
-            Ok(_config) => Err(anyhow!("check is not built in yet")),
+            Ok(config) => {
+                let report = check(&config, Clock::System).await;
+                // Whoever reads may have seen enough.
+                drop(write!(std::io::stdout(), "{report}"));
+                Ok(if report.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+            }
             Err(code) => Ok(code),
         },
         Command::Demo { auto } => {

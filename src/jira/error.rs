@@ -75,9 +75,11 @@ pub enum Error {
         /// Who said it.
         by: By,
     },
-    /// A project or issue type of the configuration that Jira does not show.
+    /// Something of the configuration that Jira does not show.
     #[error("Jira shows no {what}{}", there_is(.candidates))]
     NotFound {
+        /// What it would be.
+        thing: Thing,
         /// Which one, and what might be the matter.
         what: String,
         /// What there is instead.
@@ -132,6 +134,17 @@ pub enum Happened {
     No,
     /// Nobody knows.
     Maybe,
+}
+
+/// What is looked for by the name that the configuration gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thing {
+    /// A project.
+    Project,
+    /// An issue type of a project.
+    IssueType,
+    /// A role of a project.
+    Role,
 }
 
 /// Who refused.
@@ -281,7 +294,11 @@ mod tests {
             ),
             (Error::Settings("no".into()), Retry::Never, Happened::No),
             (Error::Token("no".into()), Retry::Backoff, Happened::No),
-            (Error::NotFound { what: "x".into(), candidates: vec![] }, Retry::Never, Happened::No),
+            (
+                Error::NotFound { thing: Thing::Project, what: "x".into(), candidates: vec![] },
+                Retry::Never,
+                Happened::No,
+            ),
             (
                 Error::NoAnswer { host: host(), why: "cut".into() }.beside(Happened::No),
                 Retry::Backoff,
@@ -300,6 +317,7 @@ mod tests {
             Error::Throttled { host: "jira:443".into(), retry_after: Some(Duration::from_millis(1500)) };
         insta::assert_snapshot!(throttled, @"Jira at jira:443 asks to wait 2 s");
         let missing = Error::NotFound {
+            thing: Thing::IssueType,
             what: "issue type \"Chnage\" in project OPS".into(),
             candidates: vec!["Bug".into(), "Change".into()],
         };

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{
     Account, Jira, Kind,
-    error::Error,
+    error::{Error, Thing},
     request::Request,
     wire::{self, User},
     words,
@@ -89,7 +89,9 @@ impl Jira {
     pub async fn people(&self, words: &str) -> Result<Vec<Account>, Error> {
         let kind = self.kind().await?;
         let name = match kind {
-            Kind::Cloud => "query",
+            Kind::Cloud if words.contains('@') => "query",
+            // The search in words does not look at ids.
+            Kind::Cloud => "accountId",
             Kind::DataCenter => "username",
         };
         let request = Request::new("people", Method::GET, kind, &["user", "search"])
@@ -139,7 +141,8 @@ impl Jira {
         let wanted = name.trim().to_lowercase();
         let Some(id) = roles.iter().find(|(role, _)| role.to_lowercase() == wanted).and_then(id) else {
             let candidates = roles.keys().map(|role| words::line(role)).collect();
-            return Err(Error::NotFound { what: format!("role {name:?} in project {project}"), candidates });
+            let what = format!("role {name:?} in project {project}");
+            return Err(Error::NotFound { thing: Thing::Role, what, candidates });
         };
         let request = Request::new("role", Method::GET, kind, &["project", project, "role", &id]);
         let answer = self.sender.call(request).await?;

@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use tokio::time::Instant;
 
-use super::{Account, Jira, Kind, error::Error, request::Request, web_address, wire, words};
+use super::{
+    Account, Jira, Kind,
+    error::{Error, Thing},
+    request::Request,
+    web_address, wire, words,
+};
 use crate::gate::Status;
 
 /// The statuses that issues of one type can have in one project.
@@ -51,7 +56,7 @@ pub struct Field {
 pub type Permissions = BTreeMap<&'static str, bool>;
 
 /// What the bridge needs in a project.
-const NEEDED: [&str; 6] =
+pub const NEEDED: [&str; 6] =
     ["BROWSE_PROJECTS", "CREATE_ISSUES", "EDIT_ISSUES", "ADD_COMMENTS", "TRANSITION_ISSUES", "LINK_ISSUES"];
 
 impl Jira {
@@ -119,7 +124,7 @@ impl Jira {
                     "project {project:?} to this account: is the key spelled with the right case, and may the \
                      account browse the project?"
                 );
-                return Err(Error::NotFound { what, candidates: vec![] });
+                return Err(Error::NotFound { thing: Thing::Project, what, candidates: vec![] });
             }
             other => other?,
         };
@@ -200,5 +205,5 @@ fn pick(types: Vec<wire::IssueType>, project: &str, wanted: &str) -> Result<Work
         )
     };
     candidates.sort();
-    Err(Error::NotFound { what, candidates })
+    Err(Error::NotFound { thing: Thing::IssueType, what, candidates })
 }

@@ -1,5 +1,7 @@
 //! The client against a Jira of one function: what is sent, and what is made of each kind of answer.
 
+mod setup;
+
 use std::sync::Mutex;
 
 use axum::{

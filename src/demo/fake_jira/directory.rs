@@ -32,14 +32,40 @@ pub(super) fn user(state: &State, call: &Call) -> Reply {
             state.people.iter().find(|p| p.name == name)
         }
     };
-    found
-        .map(|p| Answer::ok(render::user(state, p)))
-        .ok_or_else(|| Answer::refused(404, "The user does not exist."))
+    let found = found.ok_or_else(|| Answer::refused(404, "The user does not exist."))?;
+    let mut value = render::user(state, found);
+    if state.flavour == Flavour::DataCenter {
+        let items = groups_of(state, found);
+        let shown =
+            if call.query_list("expand").iter().any(|e| e == "groups") { items.clone() } else { vec![] };
+        value["groups"] = json!({ "size": items.len(), "items": shown });
+    }
+    Ok(Answer::ok(value))
 }
 
-/// `GET user/search`: by the beginning of a name or e-mail address; `query` on Cloud, `username` on Data Center.
+/// `GET user/groups`
+pub(super) fn user_groups(state: &State, call: &Call) -> Reply {
+    known(call)?;
+    let id = call.query("accountId");
+    let id = id.ok_or_else(|| Answer::wrong("The accountId query parameter is required."))?;
+    let found = state.people.iter().find(|p| p.account_id == id);
+    let found = found.ok_or_else(|| Answer::refused(404, "The user does not exist."))?;
+    Ok(Answer::ok(Value::Array(groups_of(state, found))))
+}
+
+fn groups_of(state: &State, person: &Person) -> Vec<Value> {
+    let groups = state.groups.iter().filter(|g| g.members.contains(&person.account_id));
+    groups.map(|g| group_json(state, g)).collect()
+}
+
+/// `GET user/search`: by the beginning of a name or e-mail address; `query` on Cloud, `username` on Data Center. On Cloud
+/// also by the whole `accountId`.
 pub(super) fn search(state: &State, call: &Call) -> Reply {
     known(call)?;
+    if let (Flavour::Cloud, Some(id)) = (state.flavour, call.query("accountId")) {
+        let found = state.people.iter().filter(|p| p.active && p.account_id == id);
+        return Ok(Answer::ok(Value::Array(found.map(|p| render::user(state, p)).collect())));
+    }
     let parameter = match state.flavour {
         Flavour::Cloud => "query",
         Flavour::DataCenter => "username",

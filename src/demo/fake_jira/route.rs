@@ -81,6 +81,8 @@ pub enum Operation {
     User,
     /// `GET user/search`
     UserSearch,
+    /// Cloud: `GET user/groups`
+    UserGroups,
     /// `GET group/member`
     GroupMembers,
     /// Cloud: `GET group/bulk`
@@ -106,9 +108,9 @@ pub(super) fn operation(flavour: Flavour, method: &str, path: &str) -> (Operatio
     let ["rest", "api", given, rest @ ..] = segments.as_slice() else {
         return (Operation::Unknown, Vec::new());
     };
-    // Cloud has version 2 as well. Only a caller that does not know yet which Jira it is has a reason to use it.
-    let before_knowing = *given == "2" && *rest == ["serverInfo"];
-    if *given != version && !before_knowing {
+    // Both kinds have these two under 2, for whoever does not know yet which kind it is.
+    let either = *given == "2" && matches!(rest, ["serverInfo" | "myself"]);
+    if *given != version && !either {
         return (Operation::Unknown, Vec::new());
     }
     let found = cloud_only(flavour, method, rest)
@@ -130,6 +132,7 @@ fn cloud_only<'a>(flavour: Flavour, method: &str, rest: &[&'a str]) -> Found<'a>
         ("GET", ["issue", id, "changelog"]) => return Some((Operation::Changelog, vec![id])),
         ("POST", ["changelog", "bulkfetch"]) => Operation::BulkChangelog,
         ("GET", ["group", "bulk"]) => Operation::GroupBulk,
+        ("GET", ["user", "groups"]) => Operation::UserGroups,
         _ => return None,
     };
     Some((operation, Vec::new()))
@@ -226,6 +229,7 @@ pub(super) fn perform(state: &mut State, call: &Call, operation: Operation, name
         O::SetProperty => edit::set_property(state, call, first, second),
         O::User => directory::user(state, call),
         O::UserSearch => directory::search(state, call),
+        O::UserGroups => directory::user_groups(state, call),
         O::GroupMembers => directory::members(state, call),
         O::GroupBulk => directory::groups(state, call),
         O::GroupPicker => directory::pick_groups(state, call),

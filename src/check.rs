@@ -1,0 +1,117 @@
+//! `check`: proves a configuration against the real Jira, and changes nothing there.
+//!
+//! Each topic is a function that looks at one thing and returns what it found. Where a topic needs what an earlier one
+//! could not have (no connection, no credentials, no project), one line says that it was left out.
+
+mod connection;
+mod screen;
+mod settings;
+mod templates;
+#[cfg(test)]
+mod tests;
+mod tickets;
+
+use std::fmt;
+
+use crate::{clock::Clock, config::Config, ticket::one_line};
+
+/// The longest line of a finding, in characters. Jira's own words in it are cut before.
+const LONGEST: usize = 2_000;
+/// From this likeness on, of at most 1, a name may be meant by another.
+const LIKE: f64 = 0.8;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// It works, but somebody should know.
+    Warn,
+    /// It will not work.
+    Fail,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail => "FAIL",
+        })
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub level: Level,
+    /// The key of the configuration to edit.
+    pub key: String,
+    /// What was found, and what to put there; one line.
+    pub what: String,
+}
+
+impl Finding {
+    fn new(level: Level, key: impl Into<String>, what: impl AsRef<str>) -> Self {
+        Self { level, key: key.into(), what: one_line(what.as_ref(), LONGEST) }
+    }
+
+    fn ok(key: impl Into<String>, what: impl AsRef<str>) -> Self {
+        Self::new(Level::Ok, key, what)
+    }
+
+    fn warn(key: impl Into<String>, what: impl AsRef<str>) -> Self {
+        Self::new(Level::Warn, key, what)
+    }
+
+    fn fail(key: impl Into<String>, what: impl AsRef<str>) -> Self {
+        Self::new(Level::Fail, key, what)
+    }
+}
+
+/// All that was found. Displays as one line each, in columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report(pub Vec<Finding>);
+
+impl Report {
+    /// Whether something will not work.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.0.iter().any(|finding| finding.level == Level::Fail)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widest = self.0.iter().map(|finding| finding.key.chars().count()).max().unwrap_or_default();
+        for Finding { level, key, what } in &self.0 {
+            writeln!(f, "{level:<4}  {key:<widest$}  {what}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Looks at everything. Jira is asked, never told: all requests are reads.
+pub async fn check(config: &Config, clock: Clock) -> Report {
+    let (mut findings, jira) = connection::connect(&config.jira, clock).await;
+    match jira {
+        Some(jira) => findings.extend(tickets::tickets(&jira, &config.policy).await),
+        None => findings.push(Finding::warn(
+            "ticket",
+            "projects, issue types, permissions, fields, statuses and transitions were not checked: Jira has to let \
+             the bridge in first",
+        )),
+    }
+    findings.extend(templates::templates(config));
+    findings.extend(settings::settings(config));
+    Report(findings)
+}
+
+/// The end of a sentence that names what may have been meant instead.
+fn did_you_mean<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    let wrong = wrong.trim().to_lowercase();
+    let scored = names.into_iter().map(|name| (strsim::jaro_winkler(&wrong, &name.to_lowercase()), name));
+    let best = scored.filter(|(like, _)| *like >= LIKE).max_by(|one, other| one.0.total_cmp(&other.0));
+    best.map_or_else(String::new, |(_, name)| format!("; did you mean {name:?}?"))
+}

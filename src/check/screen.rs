@@ -1,0 +1,74 @@
+//! Whether the create screen has what the bridge sets, and asks for nothing else.
+
+use super::{Finding, did_you_mean, tickets::Place};
+use crate::{jira::Field, policy::Route};
+
+/// What the bridge itself sets, or Jira by itself: nobody has to configure these.
+const SET: [&str; 6] = ["project", "issuetype", "summary", "description", "labels", "reporter"];
+
+pub(super) fn screen(place: &Place, route: &Route) -> Vec<Finding> {
+    let Some(fields) = &place.fields else { return vec![] };
+    let at = format!("the create screen of {} in {}", place.workflow.issue_type_name, place.project);
+    let mut findings = own(fields, route, &at);
+    findings.extend(required(fields, route, &at));
+    findings.extend(absent(fields, route, &at));
+    if findings.is_empty() {
+        let what = format!("{at} has all that is configured, and requires nothing else");
+        findings.push(Finding::ok(route.key_of("fields"), what));
+    }
+    findings
+}
+
+fn has(fields: &[Field], id: &str) -> bool {
+    fields.iter().any(|field| field.id == id)
+}
+
+/// The fields that the bridge cannot do without.
+fn own(fields: &[Field], route: &Route, at: &str) -> Vec<Finding> {
+    let needs = [
+        ("summary", "tickets cannot be named"),
+        ("description", "tickets cannot say what they are about"),
+        ("labels", "the bridge cannot mark its tickets and would not find them again"),
+    ];
+    let missing = needs.into_iter().filter(|(id, _)| !has(fields, id));
+    missing
+        .map(|(id, so)| {
+            let what = format!("{at} has no field {id:?}, so {so}; have Jira's administrator add it");
+            Finding::fail(route.key_of(id), what)
+        })
+        .collect()
+}
+
+/// What Jira demands and nobody gives.
+fn required(fields: &[Field], route: &Route, at: &str) -> Vec<Finding> {
+    let demanded = fields.iter().filter(|field| {
+        field.required
+            && !field.has_default
+            && !SET.contains(&field.id.as_str())
+            && !route.ticket.fields.contains_key(&field.id)
+    });
+    demanded
+        .map(|field| {
+            let what = format!("{at} requires {:?}; put a value there", field.name);
+            Finding::fail(route.key_of(&format!("fields.{}", field.id)), what)
+        })
+        .collect()
+}
+
+/// What is configured and Jira would refuse.
+fn absent(fields: &[Field], route: &Route, at: &str) -> Vec<Finding> {
+    let unknown = route.ticket.fields.keys().filter(|id| !has(fields, id));
+    unknown
+        .map(|id| {
+            let named = fields.iter().find(|field| field.name.to_lowercase() == id.to_lowercase());
+            let hint = match named {
+                Some(field) => format!("; {:?} is called {:?} there, put that", field.name, field.id),
+                None => did_you_mean(id, fields.iter().map(|field| field.id.as_str())),
+            };
+            let what = format!(
+                "is not on {at}, and Jira would refuse the ticket; have it added there, or take it out{hint}"
+            );
+            Finding::fail(route.key_of(&format!("fields.{id}")), what)
+        })
+        .collect()
+}

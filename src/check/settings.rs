@@ -1,0 +1,153 @@
+//! What the configuration alone shows: secrets, links, the budget, and who may approve.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+
+use super::Finding;
+use crate::{config::Config, policy::Route, secret::Secret};
+
+/// Shorter secrets can be guessed.
+const SHORTEST_SECRET: usize = 16;
+/// Tickets that one request reads.
+const A_REQUEST: u32 = 100;
+
+pub(super) fn settings(config: &Config) -> Vec<Finding> {
+    let mut findings = vec![budget(config)];
+    findings.extend(approval(config));
+    findings.push(webhook(config));
+    findings.push(match &config.server.public_url {
+        Some(url) => Finding::ok("server.public_url", format!("tickets link to the status page at {url}")),
+        None => Finding::warn(
+            "server.public_url",
+            "is empty, so tickets do not link to the status page; put the address there at which people reach it",
+        ),
+    });
+    findings.extend(flagger(config));
+    findings.extend(secrets(config));
+    findings
+}
+
+/// Every live ticket is read once in a third of `trust_for`, with half of the requests there are: the other half is
+/// for everything else.
+fn budget(config: &Config) -> Finding {
+    let (jira, tickets) = (&config.jira, config.limits.open_tickets.get());
+    let requests = u128::from(tickets.div_ceil(A_REQUEST));
+    let trust = jira.trust_for.as_millis().max(1);
+    let rate = u128::from(jira.requests_per_second.get());
+    let needed = (6_000 * requests).div_ceil(trust);
+    let often = duration(jira.trust_for / 3);
+    if needed <= rate {
+        return Finding::ok(
+            "jira.requests_per_second",
+            format!("{rate} are enough to read {tickets} tickets every {often}"),
+        );
+    }
+    let longer = (6 * requests).div_ceil(rate);
+    Finding::fail(
+        "jira.requests_per_second",
+        format!(
+            "{rate} are too few: {requests} requests read limits.open_tickets = {tickets} tickets, every {often} (a third \
+             of jira.trust_for), and may use half of them; put {needed} there, or jira.trust_for = \"{longer}s\""
+        ),
+    )
+}
+
+fn webhook(config: &Config) -> Finding {
+    match &config.jira.webhook_secret {
+        Some(_) => Finding::ok("jira.webhook_secret", "Jira's webhook is on"),
+        None => Finding::warn(
+            "jira.webhook_secret",
+            format!(
+                "is missing, so the webhook is off and tickets are only polled: a decision is seen up to {} later \
+                 (jira.poll_every)",
+                duration(config.jira.poll_every)
+            ),
+        ),
+    }
+}
+
+fn flagger(config: &Config) -> Vec<Finding> {
+    let mut findings = vec![match &config.flagger.token {
+        Some(_) => Finding::ok("flagger.token", "Flagger has to bring its token"),
+        None => Finding::warn(
+            "flagger.token",
+            "is missing, so whoever reaches server.gate_listen may ask and have tickets opened; put one there, or let \
+             only Flagger in",
+        ),
+    }];
+    for (nth, cluster) in config.flagger.clusters.iter().enumerate() {
+        if cluster.token.is_none() {
+            findings.push(Finding::warn(
+                format!("flagger.clusters[{nth}].token"),
+                format!("is missing, so whoever may ask may say that it is {:?}", cluster.name),
+            ));
+        }
+    }
+    findings
+}
+
+/// Every secret is long enough. None is shown.
+fn secrets(config: &Config) -> Vec<Finding> {
+    let clusters = config.flagger.clusters.iter().enumerate();
+    let all = [
+        ("jira.token".to_owned(), Some(&config.jira.token)),
+        ("jira.webhook_secret".to_owned(), config.jira.webhook_secret.as_ref()),
+        ("flagger.token".to_owned(), config.flagger.token.as_ref()),
+    ]
+    .into_iter()
+    .chain(clusters.map(|(nth, cluster)| (format!("flagger.clusters[{nth}].token"), cluster.token.as_ref())));
+    all.filter_map(|(key, secret)| weak(key, secret?)).collect()
+}
+
+fn weak(key: String, secret: &Secret) -> Option<Finding> {
+    match secret.lines() {
+        Err(error) => Some(Finding::fail(key, error.to_string())),
+        Ok(lines) => {
+            let short = |line: &secrecy::SecretString| line.expose_secret().chars().count() < SHORTEST_SECRET;
+            let what = format!("has fewer than {SHORTEST_SECRET} characters; put a longer one there");
+            lines.iter().any(short).then(|| Finding::warn(key, what))
+        }
+    }
+}
+
+/// Who may approve, and for how long.
+fn approval(config: &Config) -> Vec<Finding> {
+    let base = &config.policy.base;
+    let mut findings = vec![Finding::ok(
+        "approval.valid_for",
+        format!("an approval that is not used within {} is void", duration(base.approval.valid_for)),
+    )];
+    findings.extend(not_enforced(base, "approval", None));
+    for (_, route) in &config.policy.routes {
+        findings.extend(not_enforced(route, &format!("{}.approval", route.key), Some(base)));
+    }
+    findings
+}
+
+/// Lists that are written down but not looked at, which is worse than none; `told` of another route already.
+fn not_enforced(route: &Route, section: &str, told: Option<&Route>) -> Vec<Finding> {
+    let what = |key: &str| {
+        format!(
+            "is not enforced by this version yet: anybody whom Jira lets move the ticket could approve; leave {key} \
+             empty, and restrict the transition in Jira's workflow instead"
+        )
+    };
+    let mut findings = vec![];
+    let own = &route.approval;
+    if !own.approvers.is_empty() && told.is_none_or(|told| told.approval.approvers != own.approvers) {
+        findings.push(Finding::fail(format!("{section}.approvers"), what("approval.approvers")));
+    }
+    if !own.deny.is_empty() && told.is_none_or(|told| told.approval.deny != own.deny) {
+        findings.push(Finding::fail(format!("{section}.deny"), what("approval.deny")));
+    }
+    findings
+}
+
+/// As the configuration writes it.
+fn duration(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    let units = [(3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    let whole = units.iter().find(|(unit, _)| millis >= *unit && millis.is_multiple_of(*unit));
+    whole.map_or_else(|| format!("{millis}ms"), |(unit, name)| format!("{}{name}", millis / unit))
+}

@@ -1,0 +1,74 @@
+//! Whether the templates make a ticket, tried with a made-up question of each stage.
+
+use std::collections::BTreeMap;
+
+use super::Finding;
+use crate::{
+    config::Config,
+    gate::{GateName, Stage},
+    policy::Route,
+    rollout::CanaryId,
+    ticket::{Subject, draft},
+};
+
+pub(super) fn templates(config: &Config) -> Vec<Finding> {
+    let policy = &config.policy;
+    let mut seen = vec![];
+    let mut findings = vec![];
+    for route in std::iter::once(&policy.base).chain(policy.routes.iter().map(|(_, route)| route)) {
+        let settings = &route.ticket;
+        let words = (&settings.summary, &settings.description, &settings.fields);
+        if !seen.contains(&words) {
+            findings.extend(render(route, config));
+            seen.push(words);
+        }
+    }
+    findings
+}
+
+fn render(route: &Route, config: &Config) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = vec![];
+    let mut shown = None;
+    let mut empty = false;
+    for subject in subjects(&config.flagger.cluster) {
+        match draft(&subject, route, config.server.public_url.as_deref()) {
+            Ok(draft) => {
+                empty |= draft.summary.trim().is_empty();
+                shown.get_or_insert(draft.summary);
+            }
+            Err(error) => {
+                let finding = Finding::fail(error.key, format!("cannot be rendered: {}", error.what));
+                if !findings.contains(&finding) {
+                    findings.push(finding);
+                }
+            }
+        }
+    }
+    if empty {
+        let what = "comes out empty unless Flagger sends what it names, and Jira opens no ticket without a summary; put \
+                    a word there that is always the same";
+        findings.push(Finding::warn(route.key_of("summary"), what));
+    }
+    match shown {
+        Some(summary) if findings.is_empty() => {
+            vec![Finding::ok(route.key_of("summary"), format!("a ticket would be called {summary:?}"))]
+        }
+        Some(_) | None => findings,
+    }
+}
+
+/// A question of each stage: with all that Flagger can send, and with as little as it must.
+fn subjects(cluster: &str) -> Vec<Subject> {
+    let stages = [Stage::ConfirmPromotion, Stage::ConfirmRollout, Stage::ConfirmTrafficIncrease, Stage::Gate];
+    let some = |all: bool, text: &str| all.then(|| text.to_owned());
+    let subject = |stage, all| Subject {
+        canary: CanaryId { cluster: cluster.to_owned(), namespace: "test".into(), name: "podinfo".into() },
+        gate: GateName { stage, approver: some(all, "qa") },
+        phase: "Progressing".into(),
+        base: some(all, "5c4f9d7b6d"),
+        revision: some(all, "7f8d6c5b94"),
+        label: some(all, "v1.2.3"),
+        metadata: BTreeMap::new(),
+    };
+    stages.into_iter().flat_map(|stage| [true, false].map(|all| subject(stage, all))).collect()
+}
