@@ -5,7 +5,6 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::anyhow;
 use clap::Parser as _;
 use flagger_jira_bridge::{
     check::check,

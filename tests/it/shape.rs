@@ -33,7 +33,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("check", &["clock", "config", "gate", "jira", "millis", "policy", "rollout", "secret", "serve", "ticket"]),
     ("cli", &["clock", "millis", "view"]),
     ("serve", &["clock", "config", "gatekeeper", "http", "jira", "metrics", "store", "worker"]),
-    ("demo", &["clock", "config", "millis", "serve"]),
+    ("demo", &["cli", "clock", "config", "millis", "serve", "view"]),
     // What the tests believe of Jira shares nothing with what the client believes of it.
     ("demo/fake_jira", &["clock", "millis"]),
 ];
