@@ -171,3 +171,54 @@ fn named(account: Option<&str>) -> &str {
         Some(_) | None => "somebody",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    fn tick(status: u16, line: &str, phase: Phase, weight: u8) -> Tick {
+        let call = |path: &str, status, line: &str| Call {
+            path: path.into(),
+            phase,
+            checksum: "abc".into(),
+            message: None,
+            answered: Answered::With { status, line: line.into() },
+        };
+        let rollback = call("/gate/rollback", 403, "do not roll back");
+        let calls =
+            vec![rollback, call("/gate/confirm-rollout", status, line), call("/event", 200, "stored")];
+        Tick { calls, phase, weight }
+    }
+
+    #[test]
+    fn what_is_news_is_said_once() {
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let into = Arc::clone(&said);
+        let mut commentary = Commentary::new(
+            Links::Hide,
+            Box::new(move |line| into.lock().unwrap().push(line.split_once("  ").unwrap().1.to_owned())),
+        );
+        let mut flagger = FakeFlagger::new("http://127.0.0.1:1", "shop", "podinfo").unwrap();
+        flagger.push("v2");
+        let closed = tick(403, "closed: OPS-1 (To Do), http://x/browse/OPS-1, waiting", Phase::Waiting, 0);
+        for tick in [&closed, &closed, &tick(200, "open", Phase::Progressing, 0)] {
+            commentary.flagger(&flagger, tick);
+        }
+        for weight in [20, 20, 40] {
+            commentary.flagger(&flagger, &tick(200, "open", Phase::Progressing, weight));
+        }
+        let asks = "Flagger asks confirm-rollout for shop/podinfo v2";
+        assert_eq!(
+            *said.lock().unwrap(),
+            [
+                &format!("{asks} → 403 closed: OPS-1 (To Do), waiting"),
+                &format!("{asks} → 200 open"),
+                "shop/podinfo v2 starts beside the primary",
+                "shop/podinfo v2 gets 20 % of the traffic",
+                "shop/podinfo v2 gets 40 % of the traffic",
+            ]
+        );
+    }
+}

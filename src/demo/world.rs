@@ -1,6 +1,6 @@
 //! The embedded Jira and the bridge, with all they need.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, anyhow, bail};
 use tempfile::TempDir;
@@ -46,7 +46,10 @@ struct Running {
 impl World {
     /// Starts Jira and the bridge, and waits until the bridge is ready.
     pub(super) async fn start() -> anyhow::Result<Self> {
-        let home = tempfile::Builder::new().prefix("flagger-jira-bridge-demo-").tempdir()?;
+        let home = tempfile::Builder::new()
+            .prefix("flagger-jira-bridge-demo-")
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir()?;
         let setup = Setup::new(Flavour::Cloud, Clock::System);
         let (user, token) = (setup.user.clone(), random());
         let jira = FakeJira::new(Setup { token: token.clone(), ..setup });
@@ -56,49 +59,10 @@ impl World {
         let at = Addresses::of(&listeners)?;
         let secret = random();
         jira.webhook(&format!("http://{}/jira/webhook", at.webhook), Some(&secret), None);
-        let database = home.path().join("bridge.db");
-        let database = toml::Value::from(format!("sqlite://{}", database.display()));
-        let Addresses { gate, webhook, admin } = &at;
-        let text = format!(
-            r#"
-[server]
-gate_listen = "{gate}"
-webhook_listen = "{webhook}"
-admin_listen = "{admin}"
-public_url = "http://{admin}"
-shutdown_grace = "1s"
-
-[store]
-url = {database}
-
-[flagger]
-namespaces = ["shop"]
-
-[jira]
-url = "{url}"
-user = "{user}"
-token = "{token}"
-webhook_secret = "{secret}"
-requests_per_second = 50
-burst = 50
-poll_every = "2s"
-trust_for = "1m"
-index_lag = "5s"
-
-[limits]
-tickets_per_canary_per_hour = 1000
-
-[ticket]
-project = "OPS"
-
-[ticket.transitions]
-succeeded = "Done"
-superseded = "Cancelled"
-"#
-        );
         let config = home.path().join("config.toml");
-        fs::write(&config, text)?;
-        let (gate, admin) = (format!("http://{gate}"), format!("http://{admin}"));
+        let database = format!("sqlite://{}", home.path().join("bridge.db").display());
+        fs::write(&config, at.config(&database, &url, &user, &token, &secret))?;
+        let (gate, admin) = (format!("http://{}", at.gate), format!("http://{}", at.admin));
         let mut world = Self { jira, gate, admin, config, bridge: None, _home: home };
         world.run(Some(listeners)).await?;
         Ok(world)
@@ -170,6 +134,49 @@ impl Addresses {
             webhook: address(&listeners.webhook)?,
             admin: address(&listeners.admin)?,
         })
+    }
+
+    /// A configuration file, small but for the pace: people who watch have no minutes.
+    fn config(&self, database: &str, url: &str, user: &str, token: &str, secret: &str) -> String {
+        let Self { gate, webhook, admin } = self;
+        let database = toml::Value::from(database);
+        format!(
+            r#"
+[server]
+gate_listen = "{gate}"
+webhook_listen = "{webhook}"
+admin_listen = "{admin}"
+public_url = "http://{admin}"
+shutdown_grace = "1s"
+
+[store]
+url = {database}
+
+[flagger]
+namespaces = ["shop"]
+
+[jira]
+url = "{url}"
+user = "{user}"
+token = "{token}"
+webhook_secret = "{secret}"
+requests_per_second = 50
+burst = 50
+poll_every = "2s"
+trust_for = "1m"
+index_lag = "5s"
+
+[limits]
+tickets_per_canary_per_hour = 1000
+
+[ticket]
+project = "OPS"
+
+[ticket.transitions]
+succeeded = "Done"
+superseded = "Cancelled"
+"#
+        )
     }
 }
 
