@@ -240,12 +240,12 @@ fn health(health: &jira::Health, clock: &Clock) -> String {
     let ago = |at| format!("{} s ago", now.since(at).as_secs());
     match health {
         jira::Health { refused: Some((since, why)), .. } => {
-            format!("Jira does not accept the credentials ({}): {why}", ago(*since))
+            format!("does not accept the credentials ({}): {why}", ago(*since))
         }
         jira::Health { paused_until: Some(until), .. } => {
-            format!("Jira asked to wait; the next request goes out in {} s", until.since(now).as_secs())
+            format!("asked to wait; the next request goes out in {} s", until.since(now).as_secs())
         }
-        jira::Health { last_answer: Some(at), .. } => format!("Jira last answered {}", ago(*at)),
-        jira::Health { .. } => "Jira has not answered yet".into(),
+        jira::Health { last_answer: Some(at), .. } => format!("last answered {}", ago(*at)),
+        jira::Health { .. } => "has not answered yet".into(),
     }
 }
