@@ -1,6 +1,7 @@
 //! The only way to Jira: takes a turn, sends, reads, and says what the answer is worth.
 
 use std::{
+    net::IpAddr,
     num::NonZeroU32,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -72,6 +73,9 @@ impl Sender {
             .connect_timeout(parts.timeout / 2)
             .pool_idle_timeout(IDLE)
             .user_agent(concat!("flagger-jira-bridge/", env!("CARGO_PKG_VERSION")));
+        if is_this_machine(&base) {
+            builder = builder.no_proxy();
+        }
         if let Some(pem) = &parts.ca_pem {
             let certificates = reqwest::Certificate::from_pem_bundle(pem)
                 .map_err(|_| Error::Settings("jira.ca_file holds no certificate in PEM".into()))?;
@@ -384,8 +388,30 @@ fn base(url: &str) -> Result<Url, Error> {
     Ok(base)
 }
 
+/// Whether no proxy could reach it, wherever the environment says that one is.
+fn is_this_machine(base: &Url) -> bool {
+    let host = base.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
 /// An observer that lets everything pass unseen.
 #[must_use]
 pub fn unobserved() -> Observer {
     Arc::new(|_| {})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_needs_no_proxy() {
+        let here = |url: &str| is_this_machine(&Url::parse(url).unwrap());
+        for url in ["http://127.0.0.1:8080/jira", "http://127.1.2.3", "http://localhost", "http://[::1]:1"] {
+            assert!(here(url), "{url}");
+        }
+        for url in ["https://example.atlassian.net", "http://10.0.0.1", "http://localhost.example.com"] {
+            assert!(!here(url), "{url}");
+        }
+    }
 }
