@@ -114,7 +114,8 @@ async fn reject(story: &mut Story<'_>) -> Went {
     story.expect(story.phase() == Phase::Failed, "the rollout to fail", story.phase())?;
     story.expect(!story.was_open(PROMOTION), "confirm-promotion never to open", "an open gate")?;
     let live = story.gates().await?;
-    let approved: Vec<_> = live.iter().filter(|gate| gate.state == State::Approved).collect();
+    let approved: Vec<_> =
+        live.iter().filter(|gate| gate.state == State::Approved).map(|gate| &gate.stage).collect();
     story.expect(approved.is_empty(), "no gate of the failed rollout to be open", &approved)?;
     story.push("v3");
     let next = story.waits(ROLLOUT).await?;
