@@ -16,6 +16,7 @@ pub(super) async fn connect(config: &config::Jira, clock: Clock) -> (Vec<Finding
         Ok(jira) => jira,
         Err(error) => {
             let what = format!("{error:#}");
+            let what = what.strip_prefix("jira.url: ").unwrap_or(&what);
             let key = if what.contains("jira.ca_file") { "jira.ca_file" } else { "jira.url" };
             return (vec![Finding::fail(key, what)], None);
         }

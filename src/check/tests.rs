@@ -1,11 +1,15 @@
 //! The whole output, for a Jira that fits and for each way in which it does not.
 
+use std::{sync::Arc, time::Duration};
+
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
     config,
     demo::fake_jira::{FakeJira, Fault, Field, Flavour, Operation, Setup, Shape, Times},
+    http::serve::{Limits, Tls, serve},
     millis::Millis,
 };
 
@@ -319,6 +323,30 @@ async fn a_port_without_tls() {
     FAIL  jira.url                  cannot reach Jira at HOST: client error (Connect): received corrupt message of type InvalidContentType; does that port speak http:// instead of https://?
     warn  ticket                    projects, issue types, permissions, fields, statuses and transitions were not checked: Jira has to let the bridge in first
     "#);
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_knows() {
+    let file = |name: &str| format!("{}/fixtures/tls/{name}", env!("CARGO_MANIFEST_DIR"));
+    let files = config::Tls { cert_file: file("old.crt.pem").into(), key_file: file("old.key.pem").into() };
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = port.local_addr().unwrap();
+    let (tls, limits) = (Tls::load(files).unwrap(), Limits::promised(Duration::ZERO));
+    tokio::spawn(serve(port, axum::Router::new(), Some(Arc::new(tls)), limits, CancellationToken::new()));
+    let url = format!("https://localhost:{}", address.port());
+    let output = async |env: &[(&str, &str)]| {
+        let report = check(&load(&url, CLOUD, env), clock()).await;
+        bad(&report.to_string().replace(&url[8..], "HOST"))
+    };
+    insta::assert_snapshot!(output(&[]).await, @r#"
+    FAIL  jira.ca_file              cannot reach Jira at HOST: client error (Connect): invalid peer certificate: UnknownIssuer; put the PEM file of the authority that signed Jira's certificate there
+    warn  ticket                    projects, issue types, permissions, fields, statuses and transitions were not checked: Jira has to let the bridge in first
+    "#);
+    // With the authority it gets further.
+    let known = output(&[("BRIDGE__JIRA__CA_FILE", &file("old.crt.pem"))]).await;
+    assert!(known.starts_with("FAIL  jira.url ") && known.contains("404"), "{known}");
+    let none = output(&[("BRIDGE__JIRA__CA_FILE", &file("old.key.pem"))]).await;
+    assert!(none.contains("  jira.ca_file holds no certificate in PEM\n"), "{none}");
 }
 
 #[tokio::test]
