@@ -321,6 +321,28 @@ async fn answers_are_quoted_right() {
     world.finish().await;
 }
 
+/// At confirm-rollout only `metadata.revision` can tell that something newer was pushed.
+#[tokio::test]
+async fn another_revision_by_name_is_another_rollout() {
+    let canary = document("Canary");
+    let hook = &canary["spec"]["analysis"]["webhooks"][0];
+    let world = World::start(Flavour::Cloud).await;
+    let mut body = sent("confirm-rollout", hook, &canary);
+    world.posts("/gate/confirm-rollout", &body).await;
+    world.works().await;
+    let first = world.newest();
+    body["phase"] = json!("Waiting");
+    assert!(world.posts("/gate/confirm-rollout", &body).await.body.contains(&first));
+    body["metadata"]["revision"] = json!("6.6.0");
+    let answer = world.posts("/gate/confirm-rollout", &body).await;
+    assert_eq!((answer.status, answer.body.as_str()), (403, "closed: the ticket is being opened\n"));
+    world.works().await;
+    world.decides(&first, "Approved").await;
+    assert_eq!(world.posts("/gate/confirm-rollout", &body).await.status, 403, "the old ticket is dead");
+    assert_eq!(world.tickets().len(), 2);
+    world.finish().await;
+}
+
 /// What an automation rule sends, once Jira has put the number in.
 #[tokio::test]
 async fn the_automation_rule_is_heard() {
