@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod check;
+mod docs;
 mod openapi;
 mod shape;
 mod shell;

@@ -1,0 +1,414 @@
+//! README.md says what is true: its configurations load, its Canary finds every path, its commands exist, and its answers
+//! are those the bridge gives.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
+
+use flagger_jira_bridge::{
+    cli,
+    config::{self, Config, EXAMPLE},
+    demo::fake_jira::Flavour,
+    view::State,
+};
+use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    shell,
+    world::{WEBHOOK_SECRET, World},
+};
+
+const README: &str = include_str!("../../README.md");
+const DOCKERFILE: &str = include_str!("../../Dockerfile");
+/// Where the README keeps secrets.
+const SECRETS: &str = "/secrets";
+
+/// The code blocks of this language, in their order.
+fn blocks(language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    let found = README.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned());
+    let found: Vec<String> = found.collect();
+    assert!(!found.is_empty(), "the README has {language}");
+    found
+}
+
+/// What stands between backticks in running text and tables.
+fn inline() -> Vec<&'static str> {
+    let text = README.split("\n```").step_by(2);
+    text.flat_map(|text| text.split('`').skip(1).step_by(2)).collect()
+}
+
+/// The documents of all YAML blocks.
+fn documents() -> Vec<Value> {
+    let load = |block: &String| Yaml::load_from_str(block).unwrap().iter().map(to_json).collect::<Vec<_>>();
+    blocks("yaml").iter().flat_map(load).collect()
+}
+
+fn to_json(yaml: &Yaml<'_>) -> Value {
+    match yaml {
+        Yaml::Value(Scalar::Null) => Value::Null,
+        Yaml::Value(Scalar::Boolean(value)) => json!(value),
+        Yaml::Value(Scalar::Integer(value)) => json!(value),
+        Yaml::Value(Scalar::FloatingPoint(value)) => json!(value.into_inner()),
+        Yaml::Value(Scalar::String(value)) => json!(value),
+        Yaml::Sequence(items) => items.iter().map(to_json).collect(),
+        Yaml::Mapping(entries) => Value::Object(
+            entries
+                .iter()
+                .map(|(key, value)| (key.as_str().expect("keys are words").to_owned(), to_json(value)))
+                .collect::<Map<_, _>>(),
+        ),
+        Yaml::Representation(..) | Yaml::Tagged(..) | Yaml::Alias(_) | Yaml::BadValue => {
+            panic!("{yaml:?} has no place in a manifest")
+        }
+    }
+}
+
+/// The one document of this kind.
+fn document(kind: &str) -> Value {
+    let mut found: Vec<Value> = documents().into_iter().filter(|it| it["kind"] == kind).collect();
+    assert_eq!(found.len(), 1, "{kind}");
+    found.remove(0)
+}
+
+/// The names of the files under [`SECRETS`].
+fn secrets() -> BTreeSet<String> {
+    let folder = format!("{SECRETS}/");
+    README.split(&folder).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+}
+
+/// A directory with a file for each secret.
+fn mounted() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for name in secrets() {
+        std::fs::write(directory.path().join(name), "sixteen-characters-or-more\n").unwrap();
+    }
+    directory
+}
+
+fn load(directory: &Path, text: &str, env: Vec<(String, String)>) -> Config {
+    let path = directory.join("config.toml");
+    std::fs::write(&path, text).unwrap();
+    config::load(&path, env).unwrap_or_else(|problems| panic!("{text}\n{problems}"))
+}
+
+/// Whole configurations load as they are; a part loads as an addition to each of them.
+#[test]
+fn configurations_load() {
+    let (whole, parts): (Vec<String>, Vec<String>) =
+        blocks("toml").into_iter().partition(|block| block.contains("[jira]"));
+    assert_eq!((whole.len(), parts.len()), (2, 1));
+    let directory = mounted();
+    let here = directory.path().to_str().unwrap();
+    let mut users = Vec::new();
+    for text in &whole {
+        let text = text.replace(SECRETS, here);
+        let config = load(directory.path(), &text, vec![]);
+        assert!(config.jira.webhook_secret.is_some());
+        users.push(config.jira.user);
+        for part in &parts {
+            let config = load(directory.path(), &format!("{text}\n{}", part.replace(SECRETS, here)), vec![]);
+            assert!(config.flagger.token.is_some());
+        }
+    }
+    assert!(users[0].is_some() && users[1].is_none(), "Cloud first, then Data Center: {users:?}");
+}
+
+/// Before anything is mounted, the variables say where the secrets are.
+#[test]
+fn the_exported_variables_do() {
+    let directory = mounted();
+    let sh = blocks("sh").concat();
+    let exports = sh.lines().find_map(|line| line.strip_prefix("export ")).unwrap();
+    let pairs = exports.split(' ').map(|pair| pair.split_once('=').unwrap());
+    let env: Vec<(String, String)> = pairs
+        .map(|(name, file)| (name.to_owned(), directory.path().join(file).to_str().unwrap().to_owned()))
+        .collect();
+    assert_eq!(env.len(), 2);
+    load(directory.path(), &blocks("toml")[0], env);
+    let token = README.split('`').find(|it| it.starts_with("BRIDGE__")).unwrap();
+    let without =
+        blocks("toml")[0].lines().filter(|line| !line.contains("_file")).collect::<Vec<_>>().join("\n");
+    load(directory.path(), &without, vec![(token.to_owned(), "a-token".to_owned())]);
+}
+
+/// What Flagger would send for a hook of this type.
+fn sent(kind: &str, hook: &Value, canary: &Value) -> Value {
+    let phase = if kind == "confirm-rollout" { "Initialized" } else { "Progressing" };
+    let mut body = json!({
+        "name": canary["metadata"]["name"],
+        "namespace": canary["metadata"]["namespace"],
+        "phase": phase,
+        "checksum": "5594979469",
+    });
+    if let Some(metadata) = hook.get("metadata") {
+        body["metadata"] = metadata.clone();
+    }
+    body
+}
+
+/// The part of a URL behind the host.
+fn path_of(url: &str) -> String {
+    let rest = url.strip_prefix("http://").unwrap();
+    rest[rest.find('/').unwrap()..].to_owned()
+}
+
+#[tokio::test]
+async fn every_hook_of_the_canary_is_heard() {
+    let canary = document("Canary");
+    let service = document("Service");
+    let host = format!(
+        "{}.{}",
+        service["metadata"]["name"].as_str().unwrap(),
+        service["metadata"]["namespace"].as_str().unwrap()
+    );
+    let world = World::start(Flavour::Cloud).await;
+    let mut answers = BTreeMap::new();
+    for hook in canary["spec"]["analysis"]["webhooks"].as_array().unwrap() {
+        let (kind, url) = (hook["type"].as_str().unwrap(), hook["url"].as_str().unwrap());
+        assert!(url.starts_with(&format!("http://{host}/")), "{url} does not lead to the Service");
+        // Anything else than words in metadata Flagger refuses.
+        assert!(hook.get("metadata").is_none_or(|it| it.as_object().unwrap().values().all(Value::is_string)));
+        let answer = world.posts(&path_of(url), &sent(kind, hook, &canary)).await;
+        answers.insert(kind.to_owned(), answer.status);
+    }
+    let expected = [
+        ("confirm-promotion", 403),
+        ("confirm-rollout", 403),
+        ("confirm-traffic-increase", 403),
+        ("event", 200),
+        ("post-rollout", 200),
+        ("rollback", 403),
+    ];
+    assert_eq!(answers, expected.map(|(kind, status)| (kind.to_owned(), status)).into());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn the_token_in_the_url_lets_flagger_in() {
+    let canary = document("Canary");
+    let url = inline().into_iter().find_map(|code| code.strip_prefix("url: ")).unwrap();
+    let (user, rest) = url.strip_prefix("http://").unwrap().split_once(':').unwrap();
+    let (token, _) = rest.split_once('@').unwrap();
+    let world = World::start_with(Flavour::Cloud, &format!("flagger.token = \"{token}\"")).await;
+    let mut body = sent("confirm-promotion", &Value::Null, &canary);
+    let ask = |body: &Value| {
+        world.gate("POST", &path_of(url)).header("content-type", "application/json").body(body.to_string())
+    };
+    assert_eq!(world.sends(ask(&body)).await.status, 401);
+    assert_eq!(world.sends(ask(&body).basic_auth(user, Some(token))).await.status, 403);
+    body["metadata"] = json!({ "token": token });
+    assert_eq!(world.sends(ask(&body)).await.status, 403);
+    world.finish().await;
+}
+
+/// The manifest, the image, the configuration and the commands that make both speak of the same names and ports.
+#[tokio::test]
+async fn the_manifest_fits_the_program() {
+    let (deployment, service, claim) =
+        (document("Deployment"), document("Service"), document("PersistentVolumeClaim"));
+    let template = &deployment["spec"]["template"];
+    assert_eq!(deployment["spec"]["replicas"], 1);
+    assert_eq!(deployment["spec"]["strategy"]["type"], "Recreate");
+    assert_eq!(deployment["spec"]["selector"]["matchLabels"], template["metadata"]["labels"]);
+    assert_eq!(service["spec"]["selector"], template["metadata"]["labels"]);
+
+    let container = &template["spec"]["containers"][0];
+    let directory = mounted();
+    let text = blocks("toml")[0].replace(SECRETS, directory.path().to_str().unwrap());
+    let server = load(directory.path(), &text, vec![]).server;
+    let ports: Vec<(&str, u64)> = container["ports"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|port| (port["name"].as_str().unwrap(), port["containerPort"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(
+        ports,
+        [
+            ("gate", u64::from(server.gate_listen.port())),
+            ("webhook", u64::from(server.webhook_listen.port()))
+        ]
+    );
+    assert!(server.admin_listen.ip().is_loopback());
+    let offered = service["spec"]["ports"].as_array().unwrap();
+    let offered: Vec<(u64, &str)> = offered
+        .iter()
+        .map(|port| (port["port"].as_u64().unwrap(), port["targetPort"].as_str().unwrap()))
+        .collect();
+    assert_eq!(offered, [(80, "gate"), (8081, "webhook")]);
+
+    let world = World::start(Flavour::Cloud).await;
+    for probe in ["readinessProbe", "livenessProbe"] {
+        let probe = &container[probe]["httpGet"];
+        assert_eq!(probe["port"], "gate");
+        assert_eq!(world.sends(world.gate("GET", probe["path"].as_str().unwrap())).await.status, 200);
+    }
+
+    let mounts = container["volumeMounts"].as_array().unwrap();
+    let mounts: BTreeMap<&str, &str> =
+        mounts.iter().map(|it| (it["name"].as_str().unwrap(), it["mountPath"].as_str().unwrap())).collect();
+    assert_eq!(mounts["secrets"], SECRETS);
+    assert!(DOCKERFILE.contains(&format!("\"{}/config.toml\"", mounts["config"])));
+    assert!(DOCKERFILE.contains(&format!("WORKDIR {}\n", mounts["data"])));
+    assert!(DOCKERFILE.contains(&format!("USER {0}:{0}\n", template["spec"]["securityContext"]["fsGroup"])));
+    let sh = blocks("sh").concat();
+    assert!(sh.contains(&format!("docker build -t {} .", container["image"].as_str().unwrap())));
+    let volumes = template["spec"]["volumes"].as_array().unwrap();
+    let map = volumes[0]["configMap"]["name"].as_str().unwrap();
+    assert!(sh.contains(&format!("configmap {map} --from-file=config.toml")));
+    let secret = volumes[1]["secret"]["secretName"].as_str().unwrap();
+    assert!(sh.contains(&format!("secret generic {secret} ")));
+    assert_eq!(volumes[2]["persistentVolumeClaim"]["claimName"], claim["metadata"]["name"]);
+    for name in secrets() {
+        assert!(README.contains(&format!("--from-file={name}")), "nobody creates {name}");
+    }
+}
+
+/// Every command and its options, wherever the README runs the program.
+#[test]
+fn commands_exist() {
+    let all = blocks("sh").into_iter().chain(inline().into_iter().map(str::to_owned));
+    let mut named = BTreeSet::new();
+    for line in all.collect::<Vec<_>>().iter().flat_map(|code| code.lines()) {
+        let line = line.replace("cargo run -- ", "flagger-jira-bridge ");
+        let words: Vec<&str> = line.split('#').next().unwrap().split_whitespace().collect();
+        for at in 0..words.len().saturating_sub(1) {
+            let command = words[at + 1];
+            if words[at] != "flagger-jira-bridge" || !command.chars().all(char::is_alphabetic) {
+                continue;
+            }
+            let (code, help, _) = shell::run(&[command, "--help"]);
+            assert_eq!(code, Some(0), "{command}");
+            named.insert(command.to_owned());
+            for option in words[at + 2..].iter().filter(|word| word.starts_with('-')) {
+                assert!(help.contains(option), "{command} has no {option}");
+            }
+        }
+    }
+    assert_eq!(named, ["check", "demo", "gates", "serve"].map(str::to_owned).into());
+    for option in inline().into_iter().filter(|code| code.starts_with("--") && !code.contains('=')) {
+        assert!(shell::run(&["gates", "--help"]).1.contains(option), "gates has no {option}");
+    }
+    let first = &blocks("sh")[0];
+    assert!(first.contains("cargo run -- demo") && first.contains("cargo test"));
+}
+
+/// The lines and the table are what a bridge says, but for the address of Jira.
+#[tokio::test]
+async fn answers_are_quoted_right() {
+    let canary = document("Canary");
+    let world = World::start(Flavour::Cloud).await;
+    let body = sent("confirm-promotion", &Value::Null, &canary);
+    let ask = async || {
+        let answer = world.posts("/gate/confirm-promotion", &body).await;
+        answer.body.replace(world.jira.base_url().as_str(), "https://example.atlassian.net")
+    };
+    let mut lines = ask().await;
+    world.works().await;
+    world.later(Duration::from_secs(725));
+    lines += &ask().await;
+    let table = cli::gates(&format!("http://{}", world.address(2)), false, world.clock.now()).await.unwrap();
+    world.decides(&world.newest(), "Approved").await;
+    lines += &ask().await;
+    let quoted = blocks("text");
+    assert_eq!(quoted[0], format!("{table}\n"));
+    assert_eq!(quoted[1], lines);
+    world.finish().await;
+}
+
+/// At confirm-rollout only `metadata.revision` can tell that something newer was pushed.
+#[tokio::test]
+async fn another_revision_by_name_is_another_rollout() {
+    let canary = document("Canary");
+    let hook = &canary["spec"]["analysis"]["webhooks"][0];
+    let world = World::start(Flavour::Cloud).await;
+    let mut body = sent("confirm-rollout", hook, &canary);
+    world.posts("/gate/confirm-rollout", &body).await;
+    world.works().await;
+    let first = world.newest();
+    body["phase"] = json!("Waiting");
+    assert!(world.posts("/gate/confirm-rollout", &body).await.body.contains(&first));
+    body["metadata"]["revision"] = json!("6.6.0");
+    let answer = world.posts("/gate/confirm-rollout", &body).await;
+    assert_eq!((answer.status, answer.body.as_str()), (403, "closed: the ticket is being opened\n"));
+    world.works().await;
+    world.decides(&first, "Approved").await;
+    assert_eq!(world.posts("/gate/confirm-rollout", &body).await.status, 403, "the old ticket is dead");
+    assert_eq!(world.tickets().len(), 2);
+    world.finish().await;
+}
+
+/// What an automation rule sends, once Jira has put the number in.
+#[tokio::test]
+async fn the_automation_rule_is_heard() {
+    let world = World::start(Flavour::DataCenter).await;
+    world.asks("confirm-promotion", "Progressing", "new1").await;
+    world.works().await;
+    let id = world.tickets()[0].id.clone();
+    let body = inline().into_iter().find(|code| code.starts_with("{\"issueId\"")).unwrap();
+    let header = inline().into_iter().find_map(|code| code.strip_prefix("Authorization: ")).unwrap();
+    let url = inline().into_iter().find_map(|code| code.strip_prefix("https://bridge.example.com")).unwrap();
+    let request = world
+        .webhook("POST", url)
+        .header("Authorization", header.replace("SECRET", WEBHOOK_SECRET))
+        .body(body.replace("{{issue.id}}", &id));
+    let answer = world.sends(request).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "accepted\n"));
+    world.finish().await;
+}
+
+#[test]
+fn keys_defaults_states_and_links_are_real() {
+    let sections = ["server", "store", "flagger", "jira", "rollout", "limits", "ticket", "approval"];
+    let mut checked = 0;
+    for code in inline() {
+        let key = code.trim_start_matches('[').trim_end_matches(']');
+        let is_key = key.split_once('.').is_some_and(|(section, _)| sections.contains(&section));
+        if is_key {
+            let variable = format!("BRIDGE__{}", key.replace('.', "__").to_uppercase());
+            let problems =
+                config::load(Path::new("config.example.toml"), [(variable, "1".to_owned())]).unwrap_err();
+            assert!(
+                !problems.to_string().contains("no such setting"),
+                "{key} is no key of the configuration"
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked > 15, "{checked}");
+
+    let defaults: toml::Table = EXAMPLE.parse().unwrap();
+    for (words, section, key, value) in [
+        ("72 hours (`approval.valid_for`)", "approval", "valid_for", "72h"),
+        ("(`jira.poll_every`, 20 seconds)", "jira", "poll_every", "20s"),
+        ("`jira.trust_for` (10 minutes)", "jira", "trust_for", "10m"),
+        ("`rollout.abandon_after` (7 days)", "rollout", "abandon_after", "7d"),
+        ("| 8080 | `server.gate_listen`", "server", "gate_listen", "0.0.0.0:8080"),
+        ("| 8081 | `server.webhook_listen`", "server", "webhook_listen", "0.0.0.0:8081"),
+        ("| 9090 | `server.admin_listen`", "server", "admin_listen", "127.0.0.1:9090"),
+    ] {
+        assert!(README.contains(words), "{words}");
+        assert_eq!(defaults[section][key].as_str(), Some(value), "{words}");
+    }
+
+    let states = README.lines().skip_while(|line| !line.starts_with("| state |")).skip(2);
+    let states = states.map_while(|line| line.strip_prefix("| `")?.split('`').next());
+    assert_eq!(states.collect::<Vec<_>>(), State::ALL.map(State::as_str));
+
+    for target in README.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+        if let Some(anchor) = target.strip_prefix('#') {
+            let headings = README.lines().filter_map(|line| line.strip_prefix('#'));
+            let named = |heading: &str| {
+                heading.trim_matches(['#', ' ']).to_lowercase().replace(['?', ','], "").replace(' ', "-")
+            };
+            assert!(headings.map(named).any(|heading| heading == anchor), "#{anchor} leads nowhere");
+        } else if !target.starts_with("https://") {
+            assert!(Path::new(target).exists(), "{target} is not there");
+        }
+    }
+}
