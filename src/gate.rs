@@ -272,6 +272,9 @@ pub struct Gate {
     pub standing: Standing,
     /// Whether its approval has let Flagger pass already.
     pub used: Option<Used>,
+    /// The tags of what its ticket was told, or is about to be, so that it is told once.
+    #[serde(default)]
+    pub told: Vec<String>,
 }
 
 /// How long what was seen may be relied on.
@@ -351,7 +354,7 @@ impl Gate {
     /// A gate that Flagger asked about just now.
     #[must_use]
     pub fn new(id: GateId, name: GateName, now: Millis) -> Self {
-        Self { id, name, asked: now, standing: Standing::Opening, used: None }
+        Self { id, name, asked: now, standing: Standing::Opening, used: None, told: Vec::new() }
     }
 
     /// The ticket, once there is one.

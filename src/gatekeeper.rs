@@ -13,7 +13,9 @@ use crate::{
     metrics::Metrics,
     millis::Millis,
     policy::{Policy, Route},
-    rollout::{Canary, CanaryId, Change, Event, Fact, Message, Report, Rules},
+    rollout::{
+        Budget, Canary, CanaryId, Change, Command, Event, Fact, Message, Refusal, Report, Room, Rules,
+    },
     store::{self, Heard, Store, Turn},
     ticket::Subject,
     view::GateView,
@@ -56,6 +58,10 @@ pub struct Timing {
     pub idle_after: Duration,
     /// After this much silence a rollout has ended.
     pub abandon_after: Duration,
+    /// New tickets an hour for one canary.
+    pub tickets_per_canary_per_hour: usize,
+    /// Live tickets in all.
+    pub open_tickets: usize,
 }
 
 /// What an event did to a canary, in a turn that is not committed yet.
@@ -121,7 +127,8 @@ impl Gatekeeper {
         let heard = self.store.heard(id);
         let subject = Subject::new(id.clone(), gate.clone(), message, metadata.clone());
         let fresh = fresh_id();
-        let trust = self.rules(id, gate).trust;
+        let rules = self.rules(id, gate);
+        let trust = rules.trust;
         let event = |canary: &Canary, silent_for| Event::Asked {
             gate,
             message,
@@ -138,6 +145,11 @@ impl Gatekeeper {
                 let verdict = canary.gate(gate).map(|known| known.verdict(now, trust));
                 let open = matches!(verdict, Some(Verdict::Open { .. }));
                 let answer = self.links.answer(&canary, gate, trust, now);
+                if verdict.is_none()
+                    && let Some(refusal) = canary.refusal(now, &rules.budget)
+                {
+                    return self.refused(id, gate, refusal);
+                }
                 if let Some(known) = canary.gate(gate) {
                     let before = self.store.answered(id, &known.id, open, now);
                     record::answered(id, &answer, before);
@@ -149,6 +161,18 @@ impl Gatekeeper {
                 answer::failed(id, gate.stage.as_str(), gate.approver.as_deref(), &error)
             }
         }
+    }
+
+    /// The answer where a limit keeps the ticket from being opened.
+    fn refused(&self, id: &CanaryId, gate: &GateName, refusal: Refusal) -> Answer {
+        self.metrics.ticket_refused(refusal.key());
+        let limit = match refusal {
+            Refusal::PerCanary => self.timing.tickets_per_canary_per_hour,
+            Refusal::Overall => self.timing.open_tickets,
+        };
+        let answer = answer::refused(id, gate, refusal, limit);
+        tracing::warn!(canary = %id, %gate, "{}", answer.gate.reason);
+        answer
     }
 
     /// Answers whether to roll back. It opens no ticket. Never fails.
@@ -176,13 +200,14 @@ impl Gatekeeper {
         id: &CanaryId,
         report: Report,
         message: &Message,
+        words: Option<&str>,
         now: Millis,
     ) -> Result<(), store::Error> {
         if self.store.canary(id).is_none() {
             return Ok(());
         }
         let heard = self.store.heard(id);
-        let event = |_: &Canary, silent_for| Event::Reported { report, message, silent_for };
+        let event = |_: &Canary, silent_for| Event::Reported { report, message, words, silent_for };
         self.hear(id, &heard, now, event).await?;
         self.store.hear(id, now);
         Ok(())
@@ -193,7 +218,7 @@ impl Gatekeeper {
     /// # Errors
     /// If it could not be stored.
     pub async fn nudge(&self, ticket: &str, now: Millis) -> Result<Nudged, store::Error> {
-        if self.store.gate_of(ticket).is_none() {
+        if self.store.gate_of(ticket).is_none() && !self.store.is_dead(ticket).await? {
             return Ok(Nudged::Unknown);
         }
         let mut turn = self.store.turn().await?;
@@ -249,7 +274,8 @@ impl Gatekeeper {
         let was = turn.canary(id).await?;
         match self.would(&was, event, now) {
             Change::Unchanged => Ok(Applied { canary: was, facts: Vec::new() }),
-            Change::To { canary, commands, facts } => {
+            Change::To { canary, mut commands, facts } => {
+                commands.retain(|command| self.is_wanted(&canary.id, command));
                 turn.save(&canary, &commands, now).await?;
                 Ok(Applied { canary, facts })
             }
@@ -269,6 +295,18 @@ impl Gatekeeper {
             | Event::TimePassed { .. } => self.rules_with(Duration::MAX),
         };
         canary.apply(event, now, &rules)
+    }
+
+    /// Whether the configuration asks for this at all.
+    fn is_wanted(&self, id: &CanaryId, command: &Command) -> bool {
+        match command {
+            Command::Move { name, milestone, .. } => {
+                self.route(id, name).ticket.transitions.target(*milestone).is_some()
+            }
+            Command::Open { .. } | Command::Comment { .. } | Command::Label { .. } | Command::Link { .. } => {
+                true
+            }
+        }
     }
 
     /// Logs and counts what was committed, and wakes the worker.
@@ -301,6 +339,12 @@ impl Gatekeeper {
         let silent_for = last_heard.map_or(Duration::ZERO, |at| now.since(at));
         let stored = turn.canary(id).await?;
         let applied = self.apply(&mut turn, id, &event(&stored, silent_for), now).await?;
+        if stored == Canary::new(id.clone())
+            && applied.canary.rollout.as_ref().is_some_and(|it| it.gates.is_empty())
+        {
+            // Beyond the limits no row is kept of a canary that nobody knew.
+            return Ok(Arc::new(stored));
+        }
         if !applied.facts.is_empty() || applied.canary != stored {
             turn.end().await?;
         }
@@ -312,9 +356,12 @@ impl Gatekeeper {
         self.rules_with(self.route(canary, gate).approval.valid_for)
     }
 
-    const fn rules_with(&self, valid_for: Duration) -> Rules {
-        let Timing { trust_for, idle_after, abandon_after } = self.timing;
-        Rules { trust: Trust { trust_for, valid_for }, idle_after, abandon_after }
+    fn rules_with(&self, valid_for: Duration) -> Rules {
+        let Timing { trust_for, idle_after, abandon_after, tickets_per_canary_per_hour, open_tickets } =
+            self.timing;
+        let room = if self.store.live_gates() < open_tickets { Room::Left } else { Room::None };
+        let budget = Budget { per_hour: tickets_per_canary_per_hour, room };
+        Rules { trust: Trust { trust_for, valid_for }, idle_after, abandon_after, budget }
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use minijinja::Value;
 
-use crate::gate::Status;
+use crate::{gate::Status, rollout::Milestone};
 
 /// What a status means for a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,6 +200,21 @@ pub struct Transitions {
     pub abandoned: Option<Target>,
     /// The rollout succeeded without this approval.
     pub bypassed: Option<Target>,
+}
+
+impl Transitions {
+    /// Where to move a ticket then, if anywhere.
+    #[must_use]
+    pub const fn target(&self, milestone: Milestone) -> Option<&Target> {
+        match milestone {
+            Milestone::Opened => self.opened.as_ref(),
+            Milestone::Succeeded => self.succeeded.as_ref(),
+            Milestone::Failed => self.failed.as_ref(),
+            Milestone::Superseded => self.superseded.as_ref(),
+            Milestone::Abandoned => self.abandoned.as_ref(),
+            Milestone::Bypassed => self.bypassed.as_ref(),
+        }
+    }
 }
 
 /// A status to move to.

@@ -18,7 +18,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Change, Command, Event, Fact, Rules};
+pub use event::{Budget, Change, Command, Event, Fact, Milestone, Note, Refusal, Room, Rules};
 
 /// Flagger's resource.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -113,6 +113,12 @@ pub struct Canary {
     pub id: CanaryId,
     /// The rollout that lives.
     pub rollout: Option<Rollout>,
+    /// Gates of superseded rollouts whose tickets have no link to a successor yet.
+    #[serde(default)]
+    pub superseded: Vec<GateId>,
+    /// When tickets were opened during the last hour: what the budget counts.
+    #[serde(default)]
+    pub budget: Vec<Millis>,
 }
 
 /// One attempt to ship one revision of one canary.
@@ -126,6 +132,12 @@ pub struct Rollout {
     pub course: Course,
     /// The gates that were asked about, in that order.
     pub gates: Vec<Gate>,
+    /// Whether Flagger has asked whether to roll back: without that hook a rejection rolls nothing back.
+    #[serde(default)]
+    pub rollback_asked: bool,
+    /// What Flagger reported, each message once.
+    #[serde(default)]
+    pub reports: Vec<String>,
 }
 
 /// How far a rollout is, as far as its messages show.
@@ -199,6 +211,16 @@ pub enum End {
     Abandoned,
 }
 
+/// What the end of a rollout means for one of its tickets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// The rollout ended like this.
+    Ended(End),
+    /// The rollout succeeded although this gate was never opened.
+    Bypassed,
+}
+
 impl End {
     /// The word for it.
     #[must_use]
@@ -216,7 +238,7 @@ impl Canary {
     /// A canary of which nothing was heard yet.
     #[must_use]
     pub const fn new(id: CanaryId) -> Self {
-        Self { id, rollout: None }
+        Self { id, rollout: None, superseded: Vec::new(), budget: Vec::new() }
     }
 
     /// The gate of this name in the rollout that lives.

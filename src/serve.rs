@@ -165,11 +165,13 @@ impl Bridge {
                 () = sleep(STORE_AGAIN) => {}
             }
         };
-        let Config { jira, rollout, policy, server, .. } = &self.config;
+        let Config { jira, rollout, limits, policy, server, .. } = &self.config;
         let timing = Timing {
             trust_for: jira.trust_for,
             idle_after: rollout.idle_after,
             abandon_after: rollout.abandon_after,
+            tickets_per_canary_per_hour: limits.tickets_per_canary_per_hour.get() as usize,
+            open_tickets: limits.open_tickets.get() as usize,
         };
         let issues = Arc::clone(&self.jira);
         let links = Links {

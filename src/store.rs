@@ -27,10 +27,12 @@ use crate::{
 mod heard;
 mod memory;
 mod outbox;
+mod tickets;
 mod turn;
 
 pub use heard::Heard;
 pub use outbox::{Backlog, Row, Settled};
+pub use tickets::Opened;
 pub use turn::{Lead, Turn};
 
 /// The format of a canary's serialised state that this version writes; it reads all up to it.
@@ -134,6 +136,12 @@ impl Store {
     #[must_use]
     pub fn live(&self) -> Vec<Arc<Canary>> {
         self.memory().live()
+    }
+
+    /// How many gates live.
+    #[must_use]
+    pub fn live_gates(&self) -> usize {
+        self.memory().live_gates()
     }
 
     /// The live gate whose ticket has this issue id.

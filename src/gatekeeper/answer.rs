@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     gate::{Closed, Decision, Doubt, Gate, GateName, Standing, Trust, Verdict, View},
     millis::Millis,
-    rollout::{Base, Canary, CanaryId, Course, Rollout},
+    rollout::{Base, Canary, CanaryId, Course, Refusal, Rollout},
     store,
     view::{GateView, RolloutView, State, TicketView},
 };
@@ -96,6 +96,24 @@ pub(super) fn failed(id: &CanaryId, stage: &str, gate: Option<&str>, error: &sto
     };
     let word = if stage == ROLLBACK { "do not roll back" } else { "closed" };
     Answer { open: false, line: line(word, &view), gate: view }
+}
+
+/// The answer when a limit keeps the ticket from being opened.
+pub(super) fn refused(id: &CanaryId, gate: &GateName, refusal: Refusal, limit: usize) -> Answer {
+    let reason = match refusal {
+        Refusal::PerCanary => format!(
+            "{limit} tickets were opened for this canary within an hour, which is all that \
+             limits.tickets_per_canary_per_hour allows; do two clusters use one name?"
+        ),
+        Refusal::Overall => format!("{limit} tickets are open, which is all that limits.open_tickets allows"),
+    };
+    let view = GateView {
+        gate: gate.approver.clone(),
+        state: State::Stuck,
+        reason: format!("no ticket is opened: {reason}"),
+        ..blank(id, gate.stage.as_str(), None)
+    };
+    Answer { open: false, line: line("closed", &view), gate: view }
 }
 
 fn blank(id: &CanaryId, stage: &str, rollout: Option<&Rollout>) -> GateView {

@@ -64,6 +64,10 @@ pub(super) fn fact(id: &CanaryId, fact: &Fact, metrics: &Metrics, now: Millis) {
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval is used for the first time");
             metrics.approval_to_open(now.since(decision.since));
         }
+        Fact::Bypassed { gate, ticket } => {
+            let ticket = ticket.as_ref().map(|ticket| ticket.key.as_str());
+            tracing::warn!(canary = %id, %gate, ticket, "the rollout succeeded WITHOUT this approval");
+        }
         Fact::Ended { how, gates } => {
             tracing::info!(canary = %id, how = how.as_str(), gates = gates.len(), "the rollout ended");
             metrics.rollout_ended(how.as_str());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Canary, End, Message, Report};
+use super::{Canary, End, Fate, Message, Report};
 use crate::{
     gate::{Decision, Gate, GateId, GateName, Sighting, Ticket, Trust, View},
     policy::Statuses,
@@ -20,6 +20,46 @@ pub struct Rules {
     pub idle_after: Duration,
     /// After this much silence a rollout has ended.
     pub abandon_after: Duration,
+    /// How many tickets may be opened.
+    pub budget: Budget,
+}
+
+/// How many tickets may be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// For one canary within an hour.
+    pub per_hour: usize,
+    /// Whether there is room for one more live ticket in all.
+    pub room: Room,
+}
+
+/// Whether there is room for one more live ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// There is.
+    Left,
+    /// As many live as `limits.open_tickets` allows.
+    None,
+}
+
+/// Which limit keeps a ticket from being opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// `limits.tickets_per_canary_per_hour`
+    PerCanary,
+    /// `limits.open_tickets`
+    Overall,
+}
+
+impl Refusal {
+    /// The key of the limit.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::PerCanary => "tickets_per_canary_per_hour",
+            Self::Overall => "open_tickets",
+        }
+    }
 }
 
 /// Something that happened to a canary.
@@ -53,6 +93,8 @@ pub enum Event<'a> {
         report: Report,
         /// What it says.
         message: &'a Message,
+        /// Flagger's own words about what happened; words from outside.
+        words: Option<&'a str>,
         /// As above.
         silent_for: Duration,
     },
@@ -86,7 +128,8 @@ pub enum Event<'a> {
     },
 }
 
-/// An effect to perform in Jira, stored before it is performed.
+/// An effect to perform in Jira, stored before it is performed. Each may be performed twice: a label, a property or
+/// Jira itself makes the second time do nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
@@ -97,6 +140,165 @@ pub enum Command {
         /// What it is about.
         subject: Subject,
     },
+    /// Comment on the ticket of a gate.
+    Comment {
+        /// Which gate.
+        gate: GateId,
+        /// What to say.
+        note: Note,
+    },
+    /// Mark the ticket of a gate as dead.
+    Label {
+        /// Which gate.
+        gate: GateId,
+    },
+    /// Move the ticket of a gate, if the configuration names a status for this.
+    Move {
+        /// Which gate.
+        gate: GateId,
+        /// By its name its settings are found.
+        name: GateName,
+        /// What happened.
+        milestone: Milestone,
+    },
+    /// Link the ticket of a gate to that of the gate that took its place.
+    Link {
+        /// Which gate.
+        gate: GateId,
+        /// Which took its place.
+        successor: GateId,
+    },
+}
+
+impl Command {
+    /// The gate whose ticket it is about.
+    #[must_use]
+    pub const fn gate(&self) -> &GateId {
+        match self {
+            Self::Open { gate, .. }
+            | Self::Comment { gate, .. }
+            | Self::Label { gate }
+            | Self::Move { gate, .. }
+            | Self::Link { gate, .. } => gate,
+        }
+    }
+}
+
+/// When the bridge moves a ticket: the keys of `ticket.transitions`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Milestone {
+    /// It was opened.
+    Opened,
+    /// The rollout succeeded.
+    Succeeded,
+    /// It failed.
+    Failed,
+    /// Another took its place.
+    Superseded,
+    /// Nobody asked for a long time.
+    Abandoned,
+    /// The rollout succeeded without this approval.
+    Bypassed,
+}
+
+impl Milestone {
+    /// The key of its setting.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Superseded => "superseded",
+            Self::Abandoned => "abandoned",
+            Self::Bypassed => "bypassed",
+        }
+    }
+}
+
+impl From<Fate> for Milestone {
+    fn from(fate: Fate) -> Self {
+        match fate {
+            Fate::Ended(End::Succeeded) => Self::Succeeded,
+            Fate::Ended(End::Failed) => Self::Failed,
+            Fate::Ended(End::Superseded) => Self::Superseded,
+            Fate::Ended(End::Abandoned) => Self::Abandoned,
+            Fate::Bypassed => Self::Bypassed,
+        }
+    }
+}
+
+/// What a ticket is told in a comment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Note {
+    /// How its rollout ended, and that it opens nothing any more.
+    Ended {
+        /// How.
+        fate: Fate,
+        /// At which gate.
+        name: GateName,
+    },
+    /// Flagger reported something while the ticket lives: several messages make one comment.
+    Progress {
+        /// Flagger's words; words from outside.
+        lines: Vec<String>,
+    },
+    /// It was rejected before anything had started.
+    RejectedAtStart {
+        /// The changelog entry of the rejection.
+        entry: String,
+    },
+    /// It was rejected, and Flagger has not asked whether to roll back.
+    RejectedWithoutRollback {
+        /// The changelog entry of the rejection.
+        entry: String,
+    },
+    /// Somebody approved it who may not.
+    NotAllowed {
+        /// The changelog entry of the approval.
+        entry: String,
+        /// Why not.
+        why: String,
+    },
+    /// Its approval is too old to be used.
+    Expired {
+        /// The changelog entry of the approval.
+        entry: String,
+        /// For how long an unused approval is valid, in ms.
+        valid_for: u64,
+    },
+    /// It was moved after its rollout had ended.
+    Late {
+        /// The key of the ticket the canary waits for now, if it does.
+        live: Option<String>,
+    },
+    /// The bridge was to move it, and could not.
+    NotMoved {
+        /// When it was to be moved.
+        milestone: Milestone,
+        /// What was in the way.
+        why: String,
+    },
+}
+
+impl Note {
+    /// What makes it one comment however often it is written: unique within its ticket.
+    #[must_use]
+    pub fn tag(&self) -> String {
+        match self {
+            Self::Ended { .. } => "ended".into(),
+            Self::Progress { .. } => "progress".into(),
+            Self::RejectedAtStart { entry } | Self::RejectedWithoutRollback { entry } => {
+                format!("rejected-{entry}")
+            }
+            Self::NotAllowed { entry, .. } => format!("not-allowed-{entry}"),
+            Self::Expired { entry, .. } => format!("expired-{entry}"),
+            Self::Late { .. } => "late".into(),
+            Self::NotMoved { milestone, .. } => format!("not-moved-{}", milestone.key()),
+        }
+    }
 }
 
 /// Something worth a line in the record.
@@ -147,6 +349,13 @@ pub enum Fact {
         how: End,
         /// Its gates.
         gates: Vec<Gate>,
+    },
+    /// A rollout succeeded past a gate that was never opened.
+    Bypassed {
+        /// Which gate.
+        gate: GateName,
+        /// Its ticket, if it had one.
+        ticket: Option<Ticket>,
     },
 }
 

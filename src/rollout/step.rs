@@ -3,17 +3,35 @@
 use std::time::Duration;
 
 use super::{
-    Canary, Change, Command, Course, End, Event, Fact, Message, Report, Rollout, Rules,
+    Budget, Canary, Change, Command, Course, End, Event, Fact, Fate, Message, Milestone, Note, Refusal,
+    Report, Rollout, Rules,
     edge::{self, Edge, Heard},
+    event::Room,
 };
 use crate::{
-    gate::{Doubt, Gate, GateId, GateName, Sighting, Stage, Standing, Ticket, Used, Verdict, View},
+    gate::{Closed, Doubt, Gate, GateId, GateName, Sighting, Stage, Standing, Ticket, Used, Verdict, View},
     millis::Millis,
     policy::Statuses,
     ticket::Subject,
 };
 
+/// What the budget counts by.
+const HOUR: Duration = Duration::from_secs(3600);
+/// More different messages of one rollout are not told.
+const MOST_REPORTS: usize = 100;
+
 impl Canary {
+    /// Which limit keeps a ticket from being opened now, if one does.
+    #[must_use]
+    pub fn refusal(&self, now: Millis, budget: &Budget) -> Option<Refusal> {
+        let lately = self.budget.iter().filter(|at| now.since(**at) < HOUR).count();
+        match budget.room {
+            _ if lately >= budget.per_hour => Some(Refusal::PerCanary),
+            Room::None => Some(Refusal::Overall),
+            Room::Left => None,
+        }
+    }
+
     /// What `event` does to this canary.
     pub fn apply(&self, event: &Event<'_>, now: Millis, rules: &Rules) -> Change {
         let mut step = Step { canary: self.clone(), commands: Vec::new(), facts: Vec::new(), now };
@@ -23,13 +41,19 @@ impl Canary {
                 step.asked(&asked, message, *silent_for, rules);
             }
             Event::RollbackAsked { message, silent_for } => {
-                step.heard(Heard::Rollback, message, *silent_for, rules);
+                if step.heard(Heard::Rollback, message, *silent_for, rules)
+                    && let Some(rollout) = &mut step.canary.rollout
+                {
+                    rollout.rollback_asked = true;
+                }
             }
-            Event::Reported { report: Report::PostRollout, message, silent_for } => {
-                step.heard(Heard::PostRollout, message, *silent_for, rules);
-            }
-            Event::Reported { report: Report::Event, message, silent_for } => {
-                step.heard(Heard::Event, message, *silent_for, rules);
+            Event::Reported { report, message, words, silent_for } => {
+                let heard = match report {
+                    Report::PostRollout => Heard::PostRollout,
+                    Report::Event => Heard::Event,
+                };
+                step.heard(heard, message, *silent_for, rules);
+                step.progress(*words);
             }
             Event::Opened { gate, ticket } => step.opened(gate, ticket),
             Event::NotOpened { gate, why } => step.not_opened(gate, why),
@@ -74,8 +98,9 @@ impl Step {
         if !self.heard(heard, message, silent_for, rules) {
             return;
         }
-        self.ensure_gate(asked);
-        self.pass(asked, rules);
+        if self.ensure_gate(asked, rules) {
+            self.pass(asked, rules);
+        }
     }
 
     /// Moves the rollout by a message. Returns whether the message is about the rollout that lives now.
@@ -101,8 +126,14 @@ impl Step {
             }
         }
         let Some(course) = edge::begins(heard, message) else { return false };
-        self.canary.rollout =
-            Some(Rollout { began: self.now, label: message.label.clone(), course, gates: Vec::new() });
+        self.canary.rollout = Some(Rollout {
+            began: self.now,
+            label: message.label.clone(),
+            course,
+            gates: Vec::new(),
+            rollback_asked: false,
+            reports: Vec::new(),
+        });
         self.facts.push(Fact::Began);
         true
     }
@@ -129,35 +160,87 @@ impl Step {
         }
     }
 
+    /// Ends the rollout: its gates end with it, and their tickets are told how.
     fn end(&mut self, how: End) {
-        if let Some(rollout) = self.canary.rollout.take() {
-            self.facts.push(Fact::Ended { how, gates: rollout.gates });
+        let Some(rollout) = self.canary.rollout.take() else { return };
+        for gate in &rollout.gates {
+            let fate = match (how, gate.used) {
+                (End::Succeeded, None) => {
+                    self.facts
+                        .push(Fact::Bypassed { gate: gate.name.clone(), ticket: gate.ticket().cloned() });
+                    Fate::Bypassed
+                }
+                (End::Succeeded | End::Failed | End::Superseded | End::Abandoned, _) => Fate::Ended(how),
+            };
+            let (id, name) = (gate.id.clone(), gate.name.clone());
+            self.commands.push(Command::Comment { gate: id.clone(), note: Note::Ended { fate, name } });
+            self.commands.push(Command::Label { gate: id.clone() });
+            // What a person rejected stays where that person put it.
+            if gate.rejection().is_none() {
+                let (gate, name, milestone) = (id.clone(), gate.name.clone(), fate.into());
+                self.commands.push(Command::Move { gate, name, milestone });
+            }
+            if how == End::Superseded {
+                self.canary.superseded.push(id);
+            }
         }
+        self.facts.push(Fact::Ended { how, gates: rollout.gates });
     }
 
-    /// A gate that is asked about has a ticket, or one is being opened. One whose ticket is certainly gone begins
-    /// anew, under a new id.
-    fn ensure_gate(&mut self, asked: &Asked<'_>) {
-        let Some(rollout) = &mut self.canary.rollout else { return };
+    /// A gate that is asked about has a ticket, or one is being opened, if the budget allows. One whose ticket is
+    /// certainly gone begins anew, under a new id.
+    fn ensure_gate(&mut self, asked: &Asked<'_>, rules: &Rules) -> bool {
+        let refusal = self.canary.refusal(self.now, &rules.budget);
+        let Some(rollout) = &mut self.canary.rollout else { return false };
         let known = rollout.gates.iter().position(|gate| gate.name == *asked.name);
         if let Some(at) = known {
             let Standing::Watched { view: View::Gone { doubt: Doubt::Missing { confirmed: true } }, .. } =
                 rollout.gates[at].standing
             else {
-                return;
+                return true;
             };
+        }
+        if refusal.is_some() {
+            return false;
+        }
+        if let Some(at) = known {
             rollout.gates.remove(at);
         }
         rollout.gates.push(Gate::new(asked.fresh.clone(), asked.name.clone(), self.now));
         self.commands.push(Command::Open { gate: asked.fresh.clone(), subject: asked.subject.clone() });
         self.facts.push(Fact::GateAsked { gate: asked.name.clone() });
+        let now = self.now;
+        self.canary.budget.retain(|at| now.since(*at) < HOUR);
+        self.canary.budget.push(now);
+        true
+    }
+
+    /// What Flagger reports reaches the ticket that it waits for: each message once.
+    fn progress(&mut self, words: Option<&str>) {
+        let (Some(words), Some(rollout)) = (words, &mut self.canary.rollout) else { return };
+        let Some(gate) = rollout.gates.last() else { return };
+        if rollout.reports.len() >= MOST_REPORTS || rollout.reports.iter().any(|told| told == words) {
+            return;
+        }
+        rollout.reports.push(words.to_owned());
+        let note = Note::Progress { lines: vec![words.to_owned()] };
+        self.commands.push(Command::Comment { gate: gate.id.clone(), note });
     }
 
     /// Notes the first time an approval lets Flagger pass.
     fn pass(&mut self, asked: &Asked<'_>, rules: &Rules) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
-        let Verdict::Open { ticket, decision } = gate.verdict(self.now, rules.trust) else { return };
+        let (ticket, decision) = match gate.verdict(self.now, rules.trust) {
+            Verdict::Open { ticket, decision } => (ticket, decision),
+            Verdict::Closed(Closed::Expired { decision, .. }) => {
+                let entry = decision.entry.changelog_id.clone();
+                let valid_for = u64::try_from(rules.trust.valid_for.as_millis()).unwrap_or(u64::MAX);
+                tell(&mut self.commands, gate, Note::Expired { entry, valid_for });
+                return;
+            }
+            Verdict::Closed(_) => return,
+        };
         if gate.used.is_none() {
             self.facts.push(Fact::Passed {
                 gate: gate.name.clone(),
@@ -184,8 +267,13 @@ impl Step {
         }
         gate.standing =
             Standing::Watched { ticket: ticket.clone(), seen: now, view: View::Waiting { status: None } };
-        let fact = Fact::TicketOpened { gate: gate.name.clone(), ticket: ticket.clone() };
-        self.facts.push(fact);
+        let name = gate.name.clone();
+        let (gate, milestone) = (id.clone(), Milestone::Opened);
+        self.commands.push(Command::Move { gate, name: name.clone(), milestone });
+        for gate in std::mem::take(&mut self.canary.superseded) {
+            self.commands.push(Command::Link { gate, successor: id.clone() });
+        }
+        self.facts.push(Fact::TicketOpened { gate: name, ticket: ticket.clone() });
     }
 
     fn not_opened(&mut self, id: &GateId, why: &str) {
@@ -201,7 +289,15 @@ impl Step {
 
     fn seen(&mut self, id: &GateId, sighting: &Sighting, statuses: &Statuses, rules: &Rules) {
         let now = self.now;
-        let Some(gate) = self.gate(id) else { return };
+        let rollback_asked = self.canary.rollout.as_ref().is_some_and(|rollout| rollout.rollback_asked);
+        let Some(gate) = self
+            .canary
+            .rollout
+            .as_mut()
+            .and_then(|rollout| rollout.gates.iter_mut().find(|gate| gate.id == *id))
+        else {
+            return;
+        };
         let Some(after) = gate.see(sighting, statuses, now, rules.trust.trust_for) else { return };
         let before = std::mem::replace(gate, after);
         let (Standing::Watched { view: was, .. }, Standing::Watched { ticket, view, .. }) =
@@ -209,10 +305,27 @@ impl Step {
         else {
             return;
         };
-        if was != view {
-            let fact =
-                Fact::TicketSeen { gate: gate.name.clone(), ticket: ticket.clone(), view: view.clone() };
-            self.facts.push(fact);
+        if was == view {
+            return;
         }
+        let fact = Fact::TicketSeen { gate: gate.name.clone(), ticket: ticket.clone(), view: view.clone() };
+        self.facts.push(fact);
+        if let View::Rejected { decision } = view {
+            let entry = decision.entry.changelog_id.clone();
+            if gate.name.stage == Stage::ConfirmRollout {
+                tell(&mut self.commands, gate, Note::RejectedAtStart { entry });
+            } else if !rollback_asked {
+                tell(&mut self.commands, gate, Note::RejectedWithoutRollback { entry });
+            }
+        }
+    }
+}
+
+/// Tells the ticket of a gate something, once.
+fn tell(commands: &mut Vec<Command>, gate: &mut Gate, note: Note) {
+    let tag = note.tag();
+    if !gate.told.contains(&tag) {
+        gate.told.push(tag);
+        commands.push(Command::Comment { gate: gate.id.clone(), note });
     }
 }

@@ -9,10 +9,13 @@ CREATE INDEX canary_by_seq ON canary (seq);
 -- When each canary was last heard of. Written in batches: it may be a minute behind.
 CREATE TABLE heard (canary TEXT PRIMARY KEY, at BIGINT NOT NULL, paces TEXT NOT NULL);
 
--- What is to be done in Jira. sent_at: a request that is not idempotent may be under way since then.
+-- What is to be done in Jira, about the ticket of which gate. A row that opens a ticket (opens = 1) comes before all
+-- others of its gate. sent_at: a request that is not idempotent may be under way since then.
 CREATE TABLE outbox (
     id BIGINT PRIMARY KEY,
     canary TEXT NOT NULL,
+    gate TEXT NOT NULL,
+    opens BIGINT NOT NULL,
     command TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     due_at BIGINT NOT NULL,
@@ -22,6 +25,20 @@ CREATE TABLE outbox (
     why TEXT
 );
 CREATE INDEX outbox_by_due ON outbox (due_at);
+CREATE INDEX outbox_by_gate ON outbox (gate);
+
+-- Every ticket that was ever opened, by its gate. ended_at: by Jira's clock, when it was told that its rollout is over;
+-- answered: a later move of it was answered.
+CREATE TABLE ticket (
+    gate TEXT PRIMARY KEY,
+    canary TEXT NOT NULL,
+    name TEXT NOT NULL,
+    id TEXT NOT NULL,
+    ticket TEXT NOT NULL,
+    ended_at BIGINT,
+    answered BIGINT NOT NULL
+);
+CREATE INDEX ticket_by_id ON ticket (id);
 
 -- Tickets that somebody asks to look at, by Jira's issue id.
 CREATE TABLE nudge (ticket TEXT PRIMARY KEY, at BIGINT NOT NULL);

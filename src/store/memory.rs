@@ -17,6 +17,7 @@ pub(super) struct Memory {
     /// Live tickets by Jira's issue id.
     tickets: HashMap<String, (CanaryId, GateId)>,
     followed: i64,
+    live_gates: usize,
 }
 
 impl Memory {
@@ -35,6 +36,10 @@ impl Memory {
 
     pub(super) fn gate_of(&self, ticket: &str) -> Option<(CanaryId, GateId)> {
         self.tickets.get(ticket).cloned()
+    }
+
+    pub(super) const fn live_gates(&self) -> usize {
+        self.live_gates
     }
 
     /// The turn up to which everything was read.
@@ -61,6 +66,8 @@ impl Memory {
                 None
             }
         };
+        self.live_gates += gates(&canary);
+        self.live_gates -= before.as_ref().map_or(0, |canary| gates(canary));
         for ticket in before.iter().flat_map(|canary| tickets(canary)) {
             self.tickets.remove(&ticket.0);
         }
@@ -68,6 +75,10 @@ impl Memory {
             self.tickets.insert(ticket, (canary.id.clone(), gate));
         }
     }
+}
+
+fn gates(canary: &Canary) -> usize {
+    canary.rollout.as_ref().map_or(0, |rollout| rollout.gates.len())
 }
 
 fn tickets(canary: &Canary) -> Vec<(String, GateId)> {

@@ -1,11 +1,13 @@
 //! What is to be done in Jira: stored before it is done, and until it is.
 
+use std::time::Duration;
+
 use sqlx::{Row as _, any::AnyRow};
 
-use super::{Error, Store, Turn, heard::canary_id, millis};
+use super::{Error, Store, Turn, heard::canary_id, millis, turn::to_json};
 use crate::{
     millis::Millis,
-    rollout::{CanaryId, Command},
+    rollout::{CanaryId, Command, Note},
 };
 
 /// A command that waits to be performed.
@@ -57,6 +59,21 @@ pub struct Backlog {
     pub oldest: Option<Millis>,
 }
 
+/// How long what Flagger reports is gathered before it becomes one comment.
+const GATHERED: Duration = Duration::from_secs(60);
+
+/// How long a new command waits before it is due.
+pub(super) const fn patience(command: &Command) -> Duration {
+    match command {
+        Command::Comment { note: Note::Progress { .. }, .. } => GATHERED,
+        Command::Open { .. }
+        | Command::Comment { .. }
+        | Command::Label { .. }
+        | Command::Move { .. }
+        | Command::Link { .. } => Duration::ZERO,
+    }
+}
+
 const COLUMNS: &str = "SELECT id, canary, command, attempts, sent_at FROM outbox";
 
 impl Store {
@@ -66,7 +83,10 @@ impl Store {
     /// If the database fails or the row cannot be read.
     pub async fn due(&self, now: Millis) -> Result<Option<Row>, Error> {
         let sql = sqlx::AssertSqlSafe(format!(
-            "{COLUMNS} WHERE parked_at IS NULL AND due_at <= $1 ORDER BY due_at, id LIMIT 1"
+            "{COLUMNS} WHERE parked_at IS NULL AND due_at <= $1
+             AND NOT EXISTS (SELECT 1 FROM outbox opening
+                             WHERE opening.gate = outbox.gate AND opening.opens = 1 AND opening.id < outbox.id)
+             ORDER BY due_at, id LIMIT 1"
         ));
         let raw = sqlx::query(sql).bind(now.0).try_map(raw).fetch_optional(&self.0.pool).await?;
         raw.map(row).transpose()
@@ -137,6 +157,40 @@ impl Turn {
             .execute(self.sql())
             .await?;
         Ok(Some(row))
+    }
+
+    /// Gathers what else Flagger reported to the same gate into this row, so that one comment tells it all. Done only
+    /// before the first attempt: what was maybe written already must stay what it is.
+    ///
+    /// # Errors
+    /// If the database fails or a row cannot be read.
+    pub async fn gather(&mut self, row: &Row) -> Result<Row, Error> {
+        let Command::Comment { gate, note: Note::Progress { lines } } = &row.command else {
+            return Ok(row.clone());
+        };
+        if row.attempts > 0 {
+            return Ok(row.clone());
+        }
+        let sql = sqlx::AssertSqlSafe(format!(
+            "{COLUMNS} WHERE gate = $1 AND id > $2 AND attempts = 0 AND opens = 0 ORDER BY id"
+        ));
+        let later =
+            sqlx::query(sql).bind(gate.0.as_str()).bind(row.id).try_map(raw).fetch_all(self.sql()).await?;
+        let mut lines = lines.clone();
+        for later in later {
+            let later = self::row(later)?;
+            if let Command::Comment { note: Note::Progress { lines: more }, .. } = later.command {
+                lines.extend(more);
+                sqlx::query("DELETE FROM outbox WHERE id = $1").bind(later.id).execute(self.sql()).await?;
+            }
+        }
+        let command = Command::Comment { gate: gate.clone(), note: Note::Progress { lines } };
+        sqlx::query("UPDATE outbox SET command = $1 WHERE id = $2")
+            .bind(to_json(&command, &row.canary)?)
+            .bind(row.id)
+            .execute(self.sql())
+            .await?;
+        Ok(Row { command, ..row.clone() })
     }
 
     /// Notes what became of a command.

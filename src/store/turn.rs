@@ -2,7 +2,7 @@
 
 use sqlx::{AnyConnection, Row as _, any::AnyRow};
 
-use super::{Error, FORMAT, LEASE, Store, key, parse};
+use super::{Error, FORMAT, LEASE, Store, key, outbox, parse};
 use crate::{
     millis::Millis,
     rollout::{Canary, CanaryId, Command},
@@ -90,7 +90,7 @@ impl Turn {
         row.map_or_else(|| Ok(Canary::new(id.clone())), |(format, state)| parse(&key(id), format, &state))
     }
 
-    /// Saves the canary, and the commands that are due at once.
+    /// Saves the canary, and the commands that are due.
     ///
     /// # Errors
     /// If the database fails.
@@ -111,12 +111,16 @@ impl Turn {
             let id = seq * 1000 + self.commands;
             self.commands += 1;
             sqlx::query(
-                "INSERT INTO outbox (id, canary, command, created_at, due_at, attempts) VALUES ($1, $2, $3, $4, $4, 0)",
+                "INSERT INTO outbox (id, canary, gate, opens, command, created_at, due_at, attempts)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, 0)",
             )
             .bind(id)
             .bind(key(&canary.id))
+            .bind(command.gate().0.as_str())
+            .bind(i64::from(matches!(command, Command::Open { .. })))
             .bind(to_json(command, &canary.id)?)
             .bind(now.0)
+            .bind((now + outbox::patience(command)).0)
             .execute(self.sql())
             .await?;
         }
@@ -167,7 +171,7 @@ impl Turn {
     }
 }
 
-fn to_json(value: &impl serde::Serialize, canary: &CanaryId) -> Result<String, Error> {
+pub(super) fn to_json(value: &impl serde::Serialize, canary: &CanaryId) -> Result<String, Error> {
     serde_json::to_string(value)
         .map_err(|error| Error::Corrupt { canary: canary.to_string(), why: error.to_string() })
 }

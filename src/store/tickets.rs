@@ -1,0 +1,121 @@
+//! Every ticket that was ever opened: so that what happens to it after its rollout is over still finds it.
+
+use sqlx::{Row as _, any::AnyRow};
+
+use super::{Error, Store, Turn, heard::canary_id, key, turn::to_json};
+use crate::{
+    gate::{GateId, GateName, Ticket},
+    millis::Millis,
+    rollout::CanaryId,
+};
+
+/// A ticket and the gate it was opened for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The gate.
+    pub gate: GateId,
+    /// Its canary.
+    pub canary: CanaryId,
+    /// Which gate of the rollout it was.
+    pub name: GateName,
+    /// The ticket, as it was opened.
+    pub ticket: Ticket,
+    /// When it was told that its rollout is over, by Jira's clock.
+    pub ended_at: Option<Millis>,
+}
+
+const COLUMNS: &str = "SELECT gate, canary, name, ticket, ended_at FROM ticket";
+
+impl Store {
+    /// The ticket of a gate, dead or alive.
+    ///
+    /// # Errors
+    /// If the database fails or the row cannot be read.
+    pub async fn ticket(&self, gate: &GateId) -> Result<Option<Opened>, Error> {
+        let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE gate = $1"));
+        let raw = sqlx::query(sql).bind(gate.0.as_str()).try_map(raw).fetch_optional(&self.0.pool).await?;
+        raw.map(opened).transpose()
+    }
+
+    /// The dead ticket with this issue id, if no later move of it was answered yet.
+    ///
+    /// # Errors
+    /// If the database fails or the row cannot be read.
+    pub async fn dead(&self, id: &str) -> Result<Option<Opened>, Error> {
+        let sql =
+            sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1 AND answered = 0 AND ended_at IS NOT NULL"));
+        let raw = sqlx::query(sql).bind(id).try_map(raw).fetch_optional(&self.0.pool).await?;
+        raw.map(opened).transpose()
+    }
+
+    /// Whether this issue id is that of a dead ticket whose next move will be answered.
+    ///
+    /// # Errors
+    /// If the database fails or the row cannot be read.
+    pub async fn is_dead(&self, id: &str) -> Result<bool, Error> {
+        Ok(self.dead(id).await?.is_some())
+    }
+}
+
+impl Turn {
+    /// Keeps a ticket that was just opened.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn keep_ticket(&mut self, opened: &Opened) -> Result<(), Error> {
+        sqlx::query(
+            "INSERT INTO ticket (gate, canary, name, id, ticket, answered) VALUES ($1, $2, $3, $4, $5, 0)
+             ON CONFLICT (gate) DO NOTHING",
+        )
+        .bind(opened.gate.0.as_str())
+        .bind(key(&opened.canary))
+        .bind(to_json(&opened.name, &opened.canary)?)
+        .bind(opened.ticket.id.as_str())
+        .bind(to_json(&opened.ticket, &opened.canary)?)
+        .execute(self.sql())
+        .await?;
+        Ok(())
+    }
+
+    /// The ticket was told that its rollout is over, at this time by Jira's clock.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn bury(&mut self, gate: &GateId, at: Millis) -> Result<(), Error> {
+        sqlx::query("UPDATE ticket SET ended_at = $1 WHERE gate = $2 AND ended_at IS NULL")
+            .bind(at.0)
+            .bind(gate.0.as_str())
+            .execute(self.sql())
+            .await?;
+        Ok(())
+    }
+
+    /// A later move of a dead ticket is being answered. Returns whether it is the first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn answer_late_move(&mut self, gate: &GateId) -> Result<bool, Error> {
+        let done = sqlx::query("UPDATE ticket SET answered = 1 WHERE gate = $1 AND answered = 0")
+            .bind(gate.0.as_str())
+            .execute(self.sql())
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+}
+
+type Raw = (String, String, String, String, Option<i64>);
+
+fn raw(row: AnyRow) -> Result<Raw, sqlx::Error> {
+    Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?))
+}
+
+fn opened((gate, canary, name, ticket, ended_at): Raw) -> Result<Opened, Error> {
+    let corrupt = |why: String| Error::Corrupt { canary: canary.clone(), why };
+    Ok(Opened {
+        gate: GateId(gate),
+        canary: canary_id(&canary).ok_or_else(|| corrupt("its id has not three parts".into()))?,
+        name: serde_json::from_str(&name).map_err(|error| corrupt(error.to_string()))?,
+        ticket: serde_json::from_str(&ticket).map_err(|error| corrupt(error.to_string()))?,
+        ended_at: ended_at.map(Millis),
+    })
+}
