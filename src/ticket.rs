@@ -3,6 +3,8 @@
 //! What comes from outside (names, checksums, metadata) is only ever a *value*: never template source, never markup.
 //! In templates a value is one line of limited length, so that it cannot pretend to be a paragraph of the ticket.
 
+mod comment;
+
 use std::collections::BTreeMap;
 
 use minijinja::{Environment, UndefinedBehavior, Value, value::ValueKind};
@@ -13,6 +15,8 @@ use crate::{
     policy::Route,
     rollout::{CanaryId, Phase, Revision},
 };
+
+pub use comment::comment;
 
 /// The names a template may use. `metadata.x` that was not sent renders empty.
 pub const TEMPLATE_NAMES: [&str; 10] =

@@ -31,6 +31,7 @@ use crate::{
 
 mod look;
 mod open;
+mod tell;
 
 /// How often the loops look for work that nobody announced.
 const TICK: Duration = Duration::from_secs(1);

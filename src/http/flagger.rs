@@ -146,7 +146,7 @@ async fn report(gates: Gates, report: Report, request: Request) -> Response {
     let stored = match gates.shared.gatekeeper() {
         None => Err(NOT_OPEN.to_owned()),
         Some(gatekeeper) => gatekeeper
-            .report(&heard.canary, report, &heard.payload.message, now)
+            .report(&heard.canary, report, &heard.payload.message, heard.payload.note.as_deref(), now)
             .await
             .map_err(|error| error.to_string()),
     };

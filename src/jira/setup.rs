@@ -111,6 +111,15 @@ impl Jira {
         self.sender.account().await
     }
 
+    /// Who we are; asked once.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn account(&self) -> Result<Account, Error> {
+        self.kind().await?;
+        self.sender.account().await
+    }
+
     /// The statuses of an issue type, given by id or name, in a project.
     ///
     /// # Errors

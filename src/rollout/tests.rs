@@ -15,6 +15,7 @@ const RULES: Rules = Rules {
     trust: Trust { trust_for: Duration::from_secs(600), valid_for: Duration::from_secs(72 * 3600) },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 24 * 3600),
+    budget: Budget { per_hour: 1_000, room: Room::Left },
 };
 
 fn id() -> CanaryId {
@@ -105,7 +106,7 @@ impl World {
             longest_gap,
         });
         for command in commands {
-            let Command::Open { gate, .. } = command;
+            let Command::Open { gate, .. } = command else { continue };
             self.gates += 1;
             self.apply(&Event::Opened { gate: &gate, ticket: ticket(&gate.0) });
             self.sees(&gate, "To Do");
@@ -125,7 +126,7 @@ impl World {
 
     fn reports(&mut self, report: Report, message: &Message) {
         let silent_for = self.silent_for();
-        self.apply(&Event::Reported { report, message, silent_for });
+        self.apply(&Event::Reported { report, message, words: None, silent_for });
     }
 
     fn decides(&mut self, gate: &GateId, to: &str) {

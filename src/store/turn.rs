@@ -108,24 +108,34 @@ impl Turn {
         .execute(self.sql())
         .await?;
         for command in commands {
-            let id = seq * 1000 + self.commands;
-            self.commands += 1;
-            sqlx::query(
-                "INSERT INTO outbox (id, canary, gate, opens, command, created_at, due_at, attempts)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, 0)",
-            )
-            .bind(id)
-            .bind(key(&canary.id))
-            .bind(command.gate().0.as_str())
-            .bind(i64::from(matches!(command, Command::Open { .. })))
-            .bind(to_json(command, &canary.id)?)
-            .bind(now.0)
-            .bind((now + outbox::patience(command)).0)
-            .execute(self.sql())
-            .await?;
+            self.enqueue(&canary.id, command, now).await?;
         }
         self.saved.retain(|saved| saved.id != canary.id);
         self.saved.push(canary.clone());
+        Ok(())
+    }
+
+    /// Stores a command to be performed.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn enqueue(&mut self, canary: &CanaryId, command: &Command, now: Millis) -> Result<(), Error> {
+        // Unique, and in the order in which they were stored.
+        let id = self.seq * 1000 + self.commands;
+        self.commands += 1;
+        sqlx::query(
+            "INSERT INTO outbox (id, canary, gate, opens, command, created_at, due_at, attempts)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, 0)",
+        )
+        .bind(id)
+        .bind(key(canary))
+        .bind(command.gate().0.as_str())
+        .bind(i64::from(matches!(command, Command::Open { .. })))
+        .bind(to_json(command, canary)?)
+        .bind(now.0)
+        .bind((now + outbox::patience(command)).0)
+        .execute(self.sql())
+        .await?;
         Ok(())
     }
 

@@ -8,12 +8,12 @@ use std::{
 
 use super::{Outcome, Unclear, Worker};
 use crate::{
-    gate::{GateId, Sighting, Ticket},
+    gate::{Gate, GateId, Move, Sighting, Ticket},
     jira::{self, Retry, retry},
     millis::Millis,
     policy::Statuses,
-    rollout::{Canary, CanaryId, Change, Event},
-    store,
+    rollout::{Canary, CanaryId, Change, Command, Event, Note},
+    store::{self, Opened},
 };
 
 /// Jira's limit for one request.
@@ -61,6 +61,9 @@ impl Worker {
             Ok(sightings) => sightings,
             Err(error) => return Ok(self.did_not_see(&error, now)),
         };
+        if let Err(error) = self.answer_the_dead(&nudges).await? {
+            return Ok(self.did_not_see(&error, now));
+        }
         let seen = self.understand(&due, sightings).await;
         let tickets = seen.len();
         let changed = self.save(seen, &due, &nudges, now).await?;
@@ -124,6 +127,51 @@ impl Worker {
             }
         }
         Ok(sightings)
+    }
+
+    /// Somebody moved a ticket whose rollout is over: it is told, once, that this opens nothing any more.
+    async fn answer_the_dead(
+        &self,
+        nudges: &[(String, Millis)],
+    ) -> Result<Result<(), jira::Error>, store::Error> {
+        let store = self.gatekeeper.store();
+        for (id, _) in nudges {
+            if store.gate_of(id).is_some() {
+                continue;
+            }
+            let Some(dead) = store.dead(id).await? else { continue };
+            let moved = match self.was_moved_late(&dead).await {
+                Ok(moved) => moved,
+                Err(error) => return Ok(Err(error)),
+            };
+            if !moved {
+                continue;
+            }
+            let live = store.canary(&dead.canary).and_then(|canary| {
+                let rollout = canary.rollout.as_ref()?;
+                rollout.gates.iter().rev().find_map(Gate::ticket).map(|ticket| ticket.key.clone())
+            });
+            let mut turn = store.turn().await?;
+            if turn.answer_late_move(&dead.gate).await? {
+                let command = Command::Comment { gate: dead.gate.clone(), note: Note::Late { live } };
+                turn.enqueue(&dead.canary, &command, self.clock.now()).await?;
+                turn.end().await?;
+                tracing::info!(canary = %dead.canary, ticket = dead.ticket.key, "a dead ticket was moved");
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Whether anybody but the bridge itself has moved the ticket since it was told that its rollout is over. Both times
+    /// are Jira's.
+    async fn was_moved_late(&self, dead: &Opened) -> Result<bool, jira::Error> {
+        let own = self.jira.account().await?;
+        let Sighting::Issue { moves, .. } = self.jira.look_closely(&dead.ticket.id).await? else {
+            return Ok(false);
+        };
+        let late =
+            |entry: &Move| dead.ended_at.is_some_and(|ended| entry.at > ended) && entry.by.id != own.id;
+        Ok(moves.iter().any(late))
     }
 
     fn did_not_see(&self, error: &jira::Error, now: Millis) -> Outcome {

@@ -12,7 +12,7 @@ use crate::{
     jira::{self, Happened, Ownership, Retry, retry},
     millis::Millis,
     rollout::{Command, Event},
-    store::{self, Lead, Row, Settled},
+    store::{self, Lead, Opened, Row, Settled},
     ticket::{self, Subject},
 };
 
@@ -55,8 +55,12 @@ impl Worker {
         let Some(row) = self.gatekeeper.store().due(self.clock.now()).await? else {
             return Ok(Outcome::Idle);
         };
-        let Command::Open { gate, subject } = row.command.clone();
-        self.open(row, gate, &subject).await
+        match row.command.clone() {
+            Command::Open { gate, subject } => self.open(row, gate, &subject).await,
+            Command::Comment { .. } | Command::Label { .. } | Command::Move { .. } | Command::Link { .. } => {
+                self.tell(row).await
+            }
+        }
     }
 
     async fn open(&self, row: Row, gate: GateId, subject: &Subject) -> Result<Outcome, store::Error> {
@@ -163,29 +167,30 @@ impl Worker {
         hindrance: Hindrance,
         sent: Option<Millis>,
     ) -> Result<Outcome, store::Error> {
-        let now = self.clock.now();
-        let again = |wait: Duration, why: String| Settled::Again { at: now + wait, why, sent };
-        let spread = rand::random::<f64>();
         let settled = match hindrance {
             Hindrance::Config(why) => Settled::Parked { why, sent },
             Hindrance::NotFoundYet => {
-                let why = "Jira did not answer when the ticket was opened; it is searched for";
-                again(SEARCH_EVERY.min(self.pace.index_lag), why.into())
+                let why = "Jira did not answer when the ticket was opened; it is searched for".into();
+                let at = self.clock.now() + SEARCH_EVERY.min(self.pace.index_lag);
+                Settled::Again { at, why, sent }
             }
-            Hindrance::Jira(error) => {
-                let why = error.to_string();
-                match error.retry() {
-                    Retry::Never => Settled::Parked { why, sent },
-                    Retry::Now => again(Duration::ZERO, why),
-                    Retry::NotBefore(wait) => again(retry::delay(0, Some(wait), spread), why),
-                    Retry::Backoff if matches!(error, jira::Error::Unauthorized { .. }) => {
-                        again(CREDENTIALS, why)
-                    }
-                    Retry::Backoff => again(retry::delay(row.attempts, None, spread), why),
-                }
-            }
+            Hindrance::Jira(error) => self.after(&error, row, sent),
         };
         self.settle(row, gate, settled, None).await
+    }
+
+    /// What becomes of a command that Jira did not do.
+    pub(super) fn after(&self, error: &jira::Error, row: &Row, sent: Option<Millis>) -> Settled {
+        let (now, why, spread) = (self.clock.now(), error.to_string(), rand::random::<f64>());
+        let wait = match error.retry() {
+            Retry::Never => return Settled::Parked { why, sent },
+            // At once, but not for ever: somebody else may be at it.
+            Retry::Now if row.attempts < 3 => Duration::ZERO,
+            Retry::NotBefore(wait) => retry::delay(0, Some(wait), spread),
+            Retry::Backoff if matches!(error, jira::Error::Unauthorized { .. }) => CREDENTIALS,
+            Retry::Now | Retry::Backoff => retry::delay(row.attempts, None, spread),
+        };
+        Settled::Again { at: now + wait, why, sent }
     }
 
     /// Notes what became of the command, and what that means for the gate, in one turn.
@@ -199,7 +204,15 @@ impl Worker {
         let now = self.clock.now();
         let mut turn = self.gatekeeper.store().turn().await?;
         let (outcome, event) = match (&how, ticket) {
-            (Settled::Done, Some(ticket)) => (Outcome::Did, Some(Event::Opened { gate, ticket })),
+            (Settled::Done, Some(ticket)) => {
+                let (canary, Command::Open { subject, .. }) = (row.canary.clone(), &row.command) else {
+                    return Ok(Outcome::Did);
+                };
+                let (gate_id, name) = (gate.clone(), subject.gate.clone());
+                let opened = Opened { gate: gate_id, canary, name, ticket: ticket.clone(), ended_at: None };
+                turn.keep_ticket(&opened).await?;
+                (Outcome::Did, Some(Event::Opened { gate, ticket }))
+            }
             (Settled::Done, None) => (Outcome::Did, None),
             (Settled::Again { why, .. }, _) => {
                 turn.claim(row.id, None).await?;

@@ -5,6 +5,7 @@
 mod bad_input;
 mod check;
 mod docs;
+mod endings;
 mod openapi;
 mod shape;
 mod shell;

@@ -1,0 +1,202 @@
+//! What a ticket is told: comments, the label of the dead, transitions, links. Each step asks Jira first whether it was
+//! done already, so that it may be done again after a crash.
+
+use serde_json::{Map, Value};
+
+use super::{Outcome, WORKFLOW, Worker, resolve};
+use crate::{
+    gate::{GateId, Sighting},
+    jira::{self, Transitioned},
+    policy::{Meaning, Target},
+    rollout::{Command, Milestone, Note},
+    store::{self, Lead, Opened, Row, Settled},
+    ticket,
+};
+
+/// The label of a ticket whose rollout is over.
+const ENDED: &str = "flagger-ended";
+
+/// What telling a ticket came to.
+enum Told {
+    /// It was told, or there is nothing to tell any more.
+    Done,
+    /// It was told that its rollout is over, at this time by Jira's clock.
+    Buried(crate::millis::Millis),
+    /// It could not be moved; instead this is said.
+    Instead(Note),
+}
+
+impl Worker {
+    /// Performs one command about a ticket that is there.
+    pub(super) async fn tell(&self, row: Row) -> Result<Outcome, store::Error> {
+        let Some(row) = self.claim(row).await? else { return Ok(Outcome::Did) };
+        let Some(opened) = self.gatekeeper.store().ticket(row.command.gate()).await? else {
+            // It was never opened: nobody waits to be told.
+            return self.told(&row, &Settled::Done, None).await;
+        };
+        let told = match &row.command {
+            Command::Comment { note, .. } => self.comment(&row, &opened, note).await,
+            Command::Label { .. } => self.label(&opened).await,
+            Command::Move { milestone, .. } => self.move_ticket(&opened, *milestone).await,
+            Command::Link { successor, .. } => return self.link(&row, &opened, successor).await,
+            // The caller keeps those for itself.
+            Command::Open { .. } => Ok(Told::Done),
+        };
+        match told {
+            Ok(Told::Done) => self.told(&row, &Settled::Done, None).await,
+            Ok(told) => self.told(&row, &Settled::Done, Some(told)).await,
+            Err(error) if gone(&error) => self.told(&row, &Settled::Done, None).await,
+            Err(error) => self.told(&row, &self.after(&error, &row, None), None).await,
+        }
+    }
+
+    /// Takes the command, with one attempt more, if this replica still works.
+    async fn claim(&self, row: Row) -> Result<Option<Row>, store::Error> {
+        let mut turn = self.gatekeeper.store().turn().await?;
+        if turn.lead(&self.replica, self.clock.now(), false).await? == Lead::Follows {
+            return Ok(None);
+        }
+        let Some(row) = turn.claim(row.id, None).await? else { return Ok(None) };
+        let row = turn.gather(&row).await?;
+        turn.end().await?;
+        Ok(Some(row))
+    }
+
+    async fn comment(&self, row: &Row, opened: &Opened, note: &Note) -> Result<Told, jira::Error> {
+        let route = self.gatekeeper.route(&opened.canary, &opened.name);
+        let ends = match note {
+            Note::Ended { .. } => {
+                // What moves it after this moment, by Jira's clock, moves a dead ticket.
+                match self.jira.look_closely(&opened.ticket.id).await? {
+                    Sighting::Missing => return Ok(Told::Done),
+                    Sighting::Issue { answered, .. } => Some(answered),
+                }
+            }
+            Note::Progress { .. }
+            | Note::RejectedAtStart { .. }
+            | Note::RejectedWithoutRollback { .. }
+            | Note::NotAllowed { .. }
+            | Note::Expired { .. }
+            | Note::Late { .. }
+            | Note::NotMoved { .. } => None,
+        };
+        // Progress is told more than once; its row makes it one comment.
+        let tag = match note {
+            Note::Progress { .. } => format!("{}-{}", note.tag(), row.id),
+            Note::Ended { .. }
+            | Note::RejectedAtStart { .. }
+            | Note::RejectedWithoutRollback { .. }
+            | Note::NotAllowed { .. }
+            | Note::Expired { .. }
+            | Note::Late { .. }
+            | Note::NotMoved { .. } => note.tag(),
+        };
+        self.jira.comment(&opened.ticket.id, &tag, &ticket::comment(note, route)).await?;
+        Ok(ends.map_or(Told::Done, Told::Buried))
+    }
+
+    async fn label(&self, opened: &Opened) -> Result<Told, jira::Error> {
+        self.jira.label(&opened.ticket.id, ENDED).await?;
+        Ok(Told::Done)
+    }
+
+    async fn move_ticket(&self, opened: &Opened, milestone: Milestone) -> Result<Told, jira::Error> {
+        let route = self.gatekeeper.route(&opened.canary, &opened.name);
+        let Some(target) = route.ticket.transitions.target(milestone) else { return Ok(Told::Done) };
+        if milestone != Milestone::Opened && self.is_rejected(opened).await? {
+            return Ok(Told::Done);
+        }
+        let why = match self.jira.transition(&opened.ticket.id, &target.to, &fields(target)).await? {
+            Transitioned::AlreadyThere => return Ok(Told::Done),
+            Transitioned::Moved { left_out } => {
+                if !left_out.is_empty() {
+                    let (ticket, fields) = (opened.ticket.key.as_str(), left_out.join(", "));
+                    tracing::warn!(
+                        ticket,
+                        fields,
+                        "the transition has no such fields; it was made without them"
+                    );
+                }
+                return Ok(Told::Done);
+            }
+            Transitioned::NoPath { reachable } if reachable.is_empty() => {
+                format!(
+                    "no transition leads to \"{}\" from where it stands, or the bridge may not move it",
+                    target.to
+                )
+            }
+            Transitioned::NoPath { reachable } => {
+                format!("no transition leads to \"{}\", only to {}", target.to, reachable.join(", "))
+            }
+            Transitioned::NeedsFields { missing } => {
+                let key = route.key_of(&format!("transitions.{}", milestone.key()));
+                format!(
+                    "the way to \"{}\" demands {}, which {key} does not set",
+                    target.to,
+                    missing.join(", ")
+                )
+            }
+        };
+        let ticket = opened.ticket.key.as_str();
+        tracing::warn!(ticket, milestone = milestone.key(), why, "could not move the ticket");
+        Ok(Told::Instead(Note::NotMoved { milestone, why }))
+    }
+
+    /// Whether a person has put the ticket into a rejected status: then it stays there.
+    async fn is_rejected(&self, opened: &Opened) -> Result<bool, jira::Error> {
+        let Sighting::Issue { status, .. } = self.jira.look_closely(&opened.ticket.id).await? else {
+            return Ok(false);
+        };
+        let (route, ticket) = (self.gatekeeper.route(&opened.canary, &opened.name), &opened.ticket);
+        let workflow = self.workflow(&ticket.project, &ticket.issue_type, WORKFLOW).await?;
+        // Where it cannot be told, the ticket is left where somebody put it.
+        Ok(resolve(route, &workflow).map_or(true, |it| it.meaning(&status.id) == Meaning::Rejected))
+    }
+
+    async fn link(&self, row: &Row, opened: &Opened, successor: &GateId) -> Result<Outcome, store::Error> {
+        let done = match self.gatekeeper.store().ticket(successor).await? {
+            None => Ok(()),
+            Some(successor) => self.jira.link(&opened.ticket.id, &successor.ticket.id).await,
+        };
+        let settled = match done {
+            Ok(()) => Settled::Done,
+            Err(error) if gone(&error) => Settled::Done,
+            Err(error) => self.after(&error, row, None),
+        };
+        self.told(row, &settled, None).await
+    }
+
+    /// Notes what became of the command.
+    async fn told(&self, row: &Row, how: &Settled, told: Option<Told>) -> Result<Outcome, store::Error> {
+        let now = self.clock.now();
+        let gate = row.command.gate();
+        let mut turn = self.gatekeeper.store().turn().await?;
+        turn.settle(row.id, how, now).await?;
+        match told {
+            None | Some(Told::Done) => {}
+            Some(Told::Buried(at)) => turn.bury(gate, at).await?,
+            Some(Told::Instead(note)) => {
+                turn.enqueue(&row.canary, &Command::Comment { gate: gate.clone(), note }, now).await?;
+            }
+        }
+        turn.end().await?;
+        Ok(match how {
+            Settled::Done => Outcome::Did,
+            Settled::Again { why, .. } => Outcome::Postponed { why: why.clone() },
+            Settled::Parked { why, .. } => Outcome::Parked { why: why.clone() },
+        })
+    }
+}
+
+/// The ticket is not there any more: nobody is left to be told.
+fn gone(error: &jira::Error) -> bool {
+    matches!(error, jira::Error::Refused { status: 404, by: jira::By::Jira, .. })
+}
+
+fn fields(target: &Target) -> Map<String, Value> {
+    let fields = target
+        .fields
+        .iter()
+        .filter_map(|(name, value)| Some((name.clone(), serde_json::to_value(value).ok()?)));
+    fields.collect()
+}

@@ -1,0 +1,296 @@
+//! Old approvals are dead: when a rollout ends, its tickets are told how, once, and open nothing any more.
+
+use std::time::Duration;
+
+use flagger_jira_bridge::demo::fake_jira::{IssueView, MIA};
+use serde_json::json;
+
+use crate::world::{World, question};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const TRANSITIONS: &str = "ticket.transitions = { succeeded = \"Done\", failed = \"Cancelled\", superseded = \"Cancelled\", \
+                           abandoned = \"Cancelled\" }";
+
+/// The comments of a ticket, as text, oldest first.
+fn comments(ticket: &IssueView) -> Vec<String> {
+    ticket.comments.iter().map(|comment| comment.text().replace('\n', " ")).collect()
+}
+
+impl World {
+    fn ticket(&self, key: &str) -> IssueView {
+        self.jira.issue(key).unwrap()
+    }
+
+    /// A promotion gate with its ticket, moved to a status and, if that opens it, used.
+    async fn promotion(&self, checksum: &str, status: &str) -> String {
+        self.asks("confirm-promotion", "Progressing", checksum).await;
+        self.works().await;
+        let key = self.newest();
+        if status != "To Do" {
+            self.decides(&key, status).await;
+        }
+        let expected = if status == "Approved" { 200 } else { 403 };
+        assert_eq!(self.asks("confirm-promotion", "Progressing", checksum).await.status, expected);
+        key
+    }
+
+    fn is_dead(&self, key: &str, comment: &str, status: &str) {
+        let ticket = self.ticket(key);
+        let told = comments(&ticket);
+        assert_eq!(
+            told.iter().filter(|said| said.contains("opens nothing any more")).count(),
+            1,
+            "{key}: {told:?}"
+        );
+        assert!(told.iter().any(|said| said.contains(comment)), "{key}: {told:?}");
+        assert_eq!(ticket.labels.iter().filter(|label| *label == "flagger-ended").count(), 1, "{key}");
+        assert_eq!(ticket.status, status, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn succeeded() {
+    for world in World::both(TRANSITIONS).await {
+        let key = world.promotion("new", "Approved").await;
+        world.reports("/post-rollout", "Succeeded", "new").await;
+        world.reports("/event", "Succeeded", "new").await;
+        world.works().await;
+        world.is_dead(&key, "succeeded", "Done");
+        world.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn failed() {
+    for world in World::both(TRANSITIONS).await {
+        let key = world.promotion("new", "To Do").await;
+        world.reports("/event", "Failed", "new").await;
+        world.reports("/post-rollout", "Failed", "new").await;
+        world.works().await;
+        world.is_dead(&key, "failed", "Cancelled");
+        world.finish().await;
+    }
+}
+
+/// Another rollout took its place: the old ticket is linked to the new one.
+#[tokio::test]
+async fn superseded() {
+    for world in World::both(TRANSITIONS).await {
+        let old = world.promotion("v2", "Approved").await;
+        let new = world.promotion("v3", "To Do").await;
+        assert_ne!(old, new);
+        world.works().await;
+        world.is_dead(&old, "superseded", "Cancelled");
+        let links = world.ticket(&old).links;
+        assert_eq!(links.len(), 1, "{links:?}");
+        assert!(format!("{links:?}").contains(&new), "{links:?}");
+        assert_eq!(world.ticket(&new).status, "To Do");
+        world.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn abandoned() {
+    for world in World::both(TRANSITIONS).await {
+        let key = world.promotion("new", "To Do").await;
+        for _ in 0..8 {
+            world.later(24 * 60 * MINUTE);
+            world.ticks().await;
+        }
+        world.works().await;
+        world.is_dead(&key, "abandoned", "Cancelled");
+        world.finish().await;
+    }
+}
+
+/// It shipped past a gate that was never opened: the ticket says so, and stays where it is.
+#[tokio::test]
+async fn bypassed() {
+    for world in World::both(TRANSITIONS).await {
+        let key = world.promotion("new", "To Do").await;
+        world.reports("/post-rollout", "Succeeded", "new").await;
+        world.works().await;
+        world.is_dead(&key, "shipped WITHOUT this approval", "To Do");
+        world.finish().await;
+    }
+    let settings = "ticket.transitions.bypassed = { to = \"Done\" }";
+    for world in World::both(settings).await {
+        let key = world.promotion("new", "To Do").await;
+        world.reports("/post-rollout", "Succeeded", "new").await;
+        world.works().await;
+        world.is_dead(&key, "WITHOUT this approval", "Done");
+        world.finish().await;
+    }
+}
+
+/// A ticket that a person rejected stays where that person put it.
+#[tokio::test]
+async fn rejected_tickets_are_only_commented_on() {
+    for world in World::both(TRANSITIONS).await {
+        let key = world.promotion("new", "Rejected").await;
+        assert_eq!(world.asks("rollback", "WaitingPromotion", "new").await.status, 200);
+        world.reports("/event", "Failed", "new").await;
+        assert_eq!(
+            world.asks("rollback", "WaitingPromotion", "new").await.status,
+            200,
+            "until it is really done"
+        );
+        world.reports("/post-rollout", "Failed", "new").await;
+        assert_eq!(world.asks("rollback", "WaitingPromotion", "new").await.status, 403);
+        world.works().await;
+        world.is_dead(&key, "failed", "Rejected");
+        world.finish().await;
+    }
+}
+
+/// A later move of a dead ticket opens nothing, and is answered by one comment that names the live one.
+#[tokio::test]
+async fn a_late_move_is_answered_once() {
+    for world in World::both("").await {
+        let old = world.promotion("v2", "To Do").await;
+        let new = world.promotion("v3", "To Do").await;
+        world.works().await;
+        world.later(MINUTE);
+        for status in ["Approved", "Rejected", "Approved"] {
+            world.jira.move_issue(&old, status, MIA).unwrap();
+            assert_eq!(world.nudges(&old).await.status, 200);
+            world.later(MINUTE);
+            world.works().await;
+        }
+        let late: Vec<String> =
+            comments(&world.ticket(&old)).into_iter().filter(|said| said.contains("has ")).collect();
+        assert_eq!(late.len(), 1, "{late:?}");
+        assert!(late[0].contains(&new), "{late:?}");
+        assert_eq!(world.asks("confirm-promotion", "Progressing", "v3").await.status, 403);
+        world.finish().await;
+    }
+}
+
+/// The bridge's own moves are no late moves, and a way that does not exist is one comment, not a loop.
+#[tokio::test]
+async fn a_way_that_does_not_exist() {
+    let settings = "ticket.transitions = { opened = \"In Review\", failed = \"Nowhere\" }";
+    for world in World::both(settings).await {
+        let key = world.promotion("new", "To Do").await;
+        assert_eq!(world.ticket(&key).status, "In Review");
+        world.reports("/post-rollout", "Failed", "new").await;
+        for _ in 0..3 {
+            world.works().await;
+            world.later(60 * MINUTE);
+            world.nudges(&key).await;
+        }
+        let told = comments(&world.ticket(&key));
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[1].contains("no transition leads to \"Nowhere\""), "{told:?}");
+        world.finish().await;
+    }
+}
+
+/// What Flagger reports reaches the ticket as few comments: gathered for a minute, each message once.
+#[tokio::test]
+async fn progress() {
+    for world in World::both("").await {
+        let key = world.promotion("new", "To Do").await;
+        for second in 0..300 {
+            let mut event = question("Progressing", "new");
+            let words = format!("Halt advancement success rate {}.00% < 99%", 90 + second % 7);
+            event["metadata"] = json!({ "eventMessage": words, "eventType": "Warning", "timestamp": "1" });
+            world.posts("/event", &event).await;
+            world.later(MINUTE / 60);
+            world.works().await;
+        }
+        let told = comments(&world.ticket(&key));
+        assert_eq!(told.len(), 1, "{told:?}");
+        for rate in 90..97 {
+            assert!(told[0].contains(&format!("success rate {rate}.00%")), "{told:?}");
+        }
+        world.finish().await;
+    }
+}
+
+/// A rejection says what will and will not happen.
+#[tokio::test]
+async fn what_a_rejection_does_not_do() {
+    for world in World::both("").await {
+        let promotion = world.promotion("new", "Rejected").await;
+        let told = comments(&world.ticket(&promotion));
+        assert!(told[0].contains("Flagger has not asked whether to roll back"), "{told:?}");
+        world.asks("confirm-rollout", "Succeeded", "new").await;
+        world.works().await;
+        let rollout = world.newest();
+        world.decides(&rollout, "Rejected").await;
+        let told = comments(&world.ticket(&rollout));
+        assert!(told[0].contains("nothing has begun that could be rolled back"), "{told:?}");
+        world.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn an_approval_that_is_too_old_is_not_used() {
+    for world in World::both("approval.valid_for = \"1h\"").await {
+        world.asks("confirm-promotion", "Progressing", "new").await;
+        world.works().await;
+        let key = world.newest();
+        world.decides(&key, "Approved").await;
+        for _ in 0..7 {
+            // Reported on, so that it is no silence; but not asked.
+            world.later(10 * MINUTE);
+            world.reports("/event", "Progressing", "new").await;
+            world.works().await;
+        }
+        let answer = world.asks("confirm-promotion", "Progressing", "new").await;
+        assert_eq!(answer.status, 403);
+        assert!(answer.body.contains("an unused approval is valid (1h)"), "{}", answer.body);
+        assert_eq!(world.gates().await[0]["state"], "expired");
+        world.asks("confirm-promotion", "Progressing", "new").await;
+        world.works().await;
+        let told = comments(&world.ticket(&key));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("more than 1h old"), "{told:?}");
+        world.decides(&key, "To Do").await;
+        world.decides(&key, "Approved").await;
+        assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
+        world.finish().await;
+    }
+}
+
+/// Beyond the limits nothing is opened, and the answer, the page and the metric say why.
+#[tokio::test]
+async fn budgets() {
+    for world in World::both("limits = { tickets_per_canary_per_hour = 3, open_tickets = 5 }").await {
+        // Two clusters under one name: each question is about another revision.
+        for number in 0..20 {
+            world.asks("confirm-promotion", "Progressing", &format!("v{}", number % 2)).await;
+            world.later(MINUTE);
+            world.works().await;
+        }
+        assert_eq!(world.tickets().len(), 3);
+        let answer = world.asks("confirm-promotion", "Progressing", "v9").await;
+        assert_eq!(answer.status, 403);
+        assert!(answer.body.contains("limits.tickets_per_canary_per_hour"), "{}", answer.body);
+        // Another canary still gets its ticket.
+        let mut other = question("Progressing", "v1");
+        other["name"] = "till".into();
+        world.posts("/gate/confirm-promotion", &other).await;
+        world.works().await;
+        assert_eq!(world.tickets().len(), 4);
+        // Made-up canaries: as many as may be open, and no trace of the others.
+        for number in 0..100 {
+            other["name"] = format!("made-up-{number}").into();
+            let answer = world.posts("/gate/confirm-promotion", &other).await;
+            assert_eq!(answer.status, 403);
+            if number > 10 {
+                assert!(answer.body.contains("limits.open_tickets"), "{}", answer.body);
+            }
+        }
+        world.works().await;
+        let gates = world.gates().await;
+        assert_eq!(gates.as_array().unwrap().len(), 5, "{gates}");
+        let metrics = world.sends(world.admin("GET", "/metrics")).await.body;
+        assert!(
+            metrics.contains("tickets_refused_total{reason=\"tickets_per_canary_per_hour\"} 1"),
+            "{metrics}"
+        );
+        world.finish().await;
+    }
+}
