@@ -168,11 +168,15 @@ pub enum View {
     },
     /// Moved into an approved status, and not out of them since.
     Approved {
+        /// Where it stands: the status it was moved to, or another that means the same.
+        status: Status,
         /// By whom and when.
         decision: Decision,
     },
     /// Moved into a rejected status, and not out of them since.
     Rejected {
+        /// As above.
+        status: Status,
         /// By whom and when.
         decision: Decision,
     },
@@ -246,10 +250,21 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// The longest pause after a closed answer, up to the question that comes now.
+    /// The longest pause after a closed answer, with the one that the question of `now` ends.
     #[must_use]
     pub fn longest_gap(&self, now: Millis) -> Duration {
         self.closed_at.map_or(self.longest_gap, |at| self.longest_gap.max(now.since(at)))
+    }
+
+    /// The same without the pause that goes on: how patient Flagger was before.
+    #[must_use]
+    pub const fn longest_gap_before(&self) -> Duration {
+        self.longest_gap
+    }
+
+    /// The pause that goes on is not measured: the bridge was away for a part of it.
+    pub const fn interrupted(&mut self) {
+        self.closed_at = None;
     }
 
     /// A question was answered.
@@ -370,7 +385,9 @@ impl Gate {
     #[must_use]
     pub fn rejection(&self) -> Option<(&Ticket, &Decision)> {
         match &self.standing {
-            Standing::Watched { ticket, view: View::Rejected { decision }, .. } => Some((ticket, decision)),
+            Standing::Watched { ticket, view: View::Rejected { decision, .. }, .. } => {
+                Some((ticket, decision))
+            }
             Standing::Watched { .. } | Standing::Opening | Standing::Stuck { .. } => None,
         }
     }
@@ -384,21 +401,22 @@ impl Gate {
         };
         match view {
             View::Waiting { status } => Verdict::Closed(Closed::Waiting { ticket, status: status.as_ref() }),
-            View::Rejected { decision } => Verdict::Closed(Closed::Rejected { ticket, decision }),
+            View::Rejected { decision, .. } => Verdict::Closed(Closed::Rejected { ticket, decision }),
             View::Gone { doubt } => Verdict::Closed(Closed::Gone { ticket, doubt }),
             View::Approved { .. } if now.since(seen) > trust.trust_for => {
                 Verdict::Closed(Closed::Stale { ticket, seen })
             }
-            View::Approved { decision }
+            View::Approved { decision, .. }
                 if self.used.is_none() && now.since(decision.since) > trust.valid_for =>
             {
                 Verdict::Closed(Closed::Expired { ticket, decision })
             }
-            View::Approved { decision } => Verdict::Open { ticket, decision },
+            View::Approved { decision, .. } => Verdict::Open { ticket, decision },
         }
     }
 
-    /// What the gate becomes by this sighting of its ticket; `None` if it is no news.
+    /// What the gate becomes by this sighting of its ticket; `None` if it is no news. `now` is when Jira was asked, `arrived`
+    /// when it answered.
     ///
     /// The time of an unchanged sighting is news only when the stored one is getting old: within a sixth of
     /// `trust_for`, so that a poll of every ticket does not write every ticket.
@@ -408,6 +426,7 @@ impl Gate {
         sighting: &Sighting,
         statuses: &Statuses,
         now: Millis,
+        arrived: Millis,
         trust_for: Duration,
     ) -> Option<Self> {
         let Standing::Watched { ticket, seen, view } = &self.standing else { return None };
@@ -420,7 +439,7 @@ impl Gate {
                 let view = if *project != ticket.project || *issue_type != ticket.issue_type {
                     View::Gone { doubt: Doubt::MovedElsewhere { project: project.clone() } }
                 } else {
-                    read(status, moves, *answered, statuses, now)
+                    read(status, moves, statuses, |entry| arrived - answered.since(entry.at))
                 };
                 (key, view)
             }
@@ -439,8 +458,10 @@ impl View {
     /// is estimated at each sighting, and the first estimate stays.
     fn same(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Approved { decision: a }, Self::Approved { decision: b })
-            | (Self::Rejected { decision: a }, Self::Rejected { decision: b }) => a.entry == b.entry,
+            (Self::Approved { status: here, decision: a }, Self::Approved { status: there, decision: b })
+            | (Self::Rejected { status: here, decision: a }, Self::Rejected { status: there, decision: b }) => {
+                here == there && a.entry == b.entry
+            }
             (Self::Waiting { .. } | Self::Approved { .. } | Self::Rejected { .. } | Self::Gone { .. }, _) => {
                 self == other
             }
@@ -449,7 +470,14 @@ impl View {
 }
 
 /// Reads a status together with the changelog that must explain it.
-fn read(status: &Status, moves: &[Move], answered: Millis, statuses: &Statuses, now: Millis) -> View {
+///
+/// `on_our_clock` tells when an entry was made, by our clock.
+fn read(
+    status: &Status,
+    moves: &[Move],
+    statuses: &Statuses,
+    on_our_clock: impl Fn(&Move) -> Millis,
+) -> View {
     let meaning = statuses.meaning(&status.id);
     let found = || {
         let mut ordered: Vec<&Move> = moves.iter().collect();
@@ -465,12 +493,14 @@ fn read(status: &Status, moves: &[Move], answered: Millis, statuses: &Statuses, 
         // A changelog that ends elsewhere than the issue stands is not the whole story.
         decisive.filter(|_| ordered.last().is_some_and(|last| last.to.id == status.id))
     };
-    let decided = |entry: &Move| Decision { entry: entry.clone(), since: now - answered.since(entry.at) };
+    let decided = |entry: &Move| Decision { entry: entry.clone(), since: on_our_clock(entry) };
     match meaning {
         Meaning::Waiting => View::Waiting { status: Some(status.clone()) },
         Meaning::Approved | Meaning::Rejected => match (found(), meaning) {
-            (Some(entry), Meaning::Approved) => View::Approved { decision: decided(entry) },
-            (Some(entry), _) => View::Rejected { decision: decided(entry) },
+            (Some(entry), Meaning::Approved) => {
+                View::Approved { status: status.clone(), decision: decided(entry) }
+            }
+            (Some(entry), _) => View::Rejected { status: status.clone(), decision: decided(entry) },
             (None, _) => View::Gone { doubt: Doubt::NoChangelogEntry { status: status.clone() } },
         },
     }

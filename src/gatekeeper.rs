@@ -9,7 +9,7 @@ use rand::Rng as _;
 use tokio::sync::watch;
 
 use crate::{
-    gate::{GateId, GateName, Trust, Verdict},
+    gate::{GateId, GateName, Pace, Trust, Verdict},
     metrics::Metrics,
     millis::Millis,
     policy::{Policy, Route},
@@ -135,9 +135,7 @@ impl Gatekeeper {
             subject: &subject,
             fresh: fresh.clone(),
             silent_for,
-            longest_gap: canary
-                .gate(gate)
-                .map_or(Duration::ZERO, |known| heard.pace(&known.id).longest_gap(now)),
+            pace: canary.gate(gate).map_or_else(Pace::default, |known| heard.pace(&known.id)),
         };
         match self.hear(id, &heard, now, event).await {
             Ok(canary) => {
@@ -236,7 +234,13 @@ impl Gatekeeper {
         let event = |_: &Canary, silent_for| Event::TimePassed { silent_for };
         for canary in self.store.live() {
             let heard = self.store.heard(&canary.id);
-            self.hear(&canary.id, &heard, now, event).await?;
+            match self.hear(&canary.id, &heard, now, event).await {
+                Ok(_) => {}
+                Err(error @ store::Error::Corrupt { .. }) => {
+                    tracing::error!("{error}; its gates stay closed")
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -346,6 +350,8 @@ impl Gatekeeper {
             return Ok(Arc::new(stored));
         }
         if !applied.facts.is_empty() || applied.canary != stored {
+            // What is written anyway keeps when the canary was heard of: a crash must not make it forget its silence.
+            turn.hear(id, now).await?;
             turn.end().await?;
         }
         self.record(&applied, now);

@@ -83,6 +83,12 @@ fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
         }
         tracing::info!("told to stop; finishing what is in hand");
         stop.cancel();
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        complain("told to stop again; leaving at once");
+        std::process::exit(1);
     });
     Ok(())
 }

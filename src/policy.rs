@@ -7,8 +7,9 @@ use std::{
 };
 
 use minijinja::Value;
+use serde::{Deserialize, Serialize};
 
-use crate::{gate::Status, rollout::Milestone};
+use crate::gate::Status;
 
 /// What a status means for a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,6 +184,39 @@ pub struct TicketSettings {
     pub rejected: Vec<String>,
     /// Where tickets are moved by the bridge.
     pub transitions: Transitions,
+}
+
+/// When the bridge moves a ticket: the keys of `ticket.transitions`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Milestone {
+    /// It was opened.
+    Opened,
+    /// The rollout succeeded.
+    Succeeded,
+    /// It failed.
+    Failed,
+    /// Another took its place.
+    Superseded,
+    /// Nobody asked for a long time.
+    Abandoned,
+    /// The rollout succeeded without this approval.
+    Bypassed,
+}
+
+impl Milestone {
+    /// The key of its setting.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Superseded => "superseded",
+            Self::Abandoned => "abandoned",
+            Self::Bypassed => "bypassed",
+        }
+    }
 }
 
 /// `[ticket.transitions]`: where the bridge moves a ticket, and when; none means that it only comments.

@@ -18,7 +18,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Budget, Change, Command, Event, Fact, Milestone, Note, Refusal, Room, Rules};
+pub use event::{Budget, Change, Command, Event, Fact, Note, Refusal, Room, Rules};
 
 /// Flagger's resource.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

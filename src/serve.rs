@@ -97,7 +97,9 @@ impl Bridge {
         }
         if let Some(gatekeeper) = bridge.shared.gatekeeper.get() {
             // Only now is nobody left who could hear something.
-            gatekeeper.store().write_back().await?;
+            if let Err(error) = gatekeeper.store().write_back().await {
+                tracing::warn!("{error}; what was heard in the last minute is not stored");
+            }
             gatekeeper.store().close().await;
         }
         tracing::info!("stopped");
@@ -148,9 +150,9 @@ impl Bridge {
     /// If the database was made by a newer version. `None` if it was told to stop before.
     pub async fn open(&self, stop: &CancellationToken) -> Result<Option<Worker>, store::Error> {
         let mut told = None;
-        let store = loop {
-            match Store::open(&self.config.store.url).await {
-                Ok(store) => break store,
+        let (gatekeeper, worker) = loop {
+            match self.try_open().await {
+                Ok(opened) => break opened,
                 Err(error @ store::Error::Newer(_)) => return Err(error),
                 Err(error) => {
                     let error = error.to_string();
@@ -165,6 +167,13 @@ impl Bridge {
                 () = sleep(STORE_AGAIN) => {}
             }
         };
+        // It is set once: only this function does, and the bridge is opened once.
+        drop(self.shared.gatekeeper.set(gatekeeper));
+        Ok(Some(worker))
+    }
+
+    async fn try_open(&self) -> Result<(Arc<Gatekeeper>, Worker), store::Error> {
+        let store = Store::open(&self.config.store.url).await?;
         let Config { jira, rollout, limits, policy, server, .. } = &self.config;
         let timing = Timing {
             trust_for: jira.trust_for,
@@ -184,15 +193,17 @@ impl Bridge {
         let pace = Pace { poll_every: jira.poll_every, index_lag: jira.index_lag };
         let worker =
             Worker::new(Arc::clone(&gatekeeper), Arc::clone(&self.jira), self.clock.clone(), metrics, pace);
-        // It is set once: only this function does, and the bridge is opened once.
-        drop(self.shared.gatekeeper.set(gatekeeper));
-        Ok(Some(worker))
+        // Before the first question: silence while nobody served does not count. On SQLite nobody else can be at work
+        // on this file, so whoever held the lease is gone.
+        let alone = gatekeeper.store().is_sqlite();
+        worker.keep(alone).await?;
+        Ok((gatekeeper, worker))
     }
 
     async fn work(&self, stop: CancellationToken) -> anyhow::Result<()> {
         if let Some(worker) = self.open(&stop).await? {
             tracing::info!("ready");
-            worker.run(stop).await;
+            worker.run(stop, self.config.server.shutdown_grace).await;
         }
         Ok(())
     }

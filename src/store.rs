@@ -169,7 +169,12 @@ impl Store {
         for (id, format, state, seq) in rows {
             match parse(&id, format, &state) {
                 Ok(canary) => memory.remember(canary, seq),
-                Err(error) => tracing::error!(canary = id, "{error}; its gates stay closed"),
+                Err(error) => {
+                    tracing::error!(canary = id, "{error}; its gates stay closed");
+                    if let Some(canary) = heard::canary_id(&id) {
+                        memory.forget(&canary);
+                    }
+                }
             }
             memory.follow(seq);
         }

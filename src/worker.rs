@@ -107,6 +107,8 @@ struct Memory {
     look_failures: (u32, Millis),
     /// Routes whose statuses could not be resolved, so that the log says so once.
     bad_routes: HashSet<String>,
+    /// What is wrong with the database, as the log was told.
+    trouble: Option<String>,
     written_back: Millis,
     unparked: Millis,
 }
@@ -134,18 +136,24 @@ impl Worker {
         Self { gatekeeper, jira, clock, metrics, pace, replica, leads: AtomicBool::new(false), memory }
     }
 
-    /// Works until `stop`, then finishes what is in hand.
-    pub async fn run(&self, stop: CancellationToken) {
-        // On SQLite nobody else can be at work on this file: whoever held the lease is gone.
-        let at_once = self.gatekeeper.store().is_sqlite();
-        if let Err(error) = self.keep(at_once).await {
-            tracing::error!("{error}; the worker tries again");
+    /// Works until `stop`, then finishes what is in hand, if that takes no longer than `grace`. Whatever is cut off
+    /// then is a row, and goes on at the next start.
+    pub async fn run(&self, stop: CancellationToken, grace: Duration) {
+        let working = async {
+            tokio::join!(
+                self.keeping(&stop),
+                self.looping(&stop, || self.work_once()),
+                self.looping(&stop, || self.look_once()),
+            )
+        };
+        let too_long = async {
+            stop.cancelled().await;
+            sleep(grace).await;
+        };
+        select! {
+            _ = working => {}
+            () = too_long => tracing::warn!("a request to Jira was cut off; it goes on at the next start"),
         }
-        tokio::join!(
-            self.keeping(&stop),
-            self.looping(&stop, "open tickets", || self.work_once()),
-            self.looping(&stop, "look at tickets", || self.look_once()),
-        );
         // Another replica need not wait for the end of the lease.
         if let Err(error) = self.gatekeeper.store().resign(&self.replica, self.clock.now()).await {
             tracing::warn!("{error}; the lease ends by itself");
@@ -199,15 +207,18 @@ impl Worker {
                 () = stop.cancelled() => return,
                 _ = ticks.tick() => {}
             }
-            if let Err(error) = self.keep(false).await {
-                tracing::error!("{error}; the worker tries again");
-                self.leads.store(false, Ordering::SeqCst);
+            match self.keep(false).await {
+                Ok(_) => self.memory().trouble = None,
+                Err(error) => {
+                    self.leads.store(false, Ordering::SeqCst);
+                    self.complain(&error);
+                }
             }
         }
     }
 
     /// Takes steps while there is something to do; then waits for news, or a tick.
-    async fn looping<F>(&self, stop: &CancellationToken, what: &str, step: impl Fn() -> F)
+    async fn looping<F>(&self, stop: &CancellationToken, step: impl Fn() -> F)
     where
         F: Future<Output = Result<Outcome, store::Error>>,
     {
@@ -217,12 +228,12 @@ impl Worker {
             match step().await {
                 Ok(Outcome::Did | Outcome::Looked { .. }) => continue,
                 Ok(Outcome::Parked { why } | Outcome::Postponed { why }) => {
-                    tracing::debug!(what, why, "that did not work");
+                    tracing::debug!(why, "that did not work");
                     continue;
                 }
                 Ok(Outcome::Idle | Outcome::Follows) => {}
                 Err(error) => {
-                    tracing::error!(what, "{error}; tried again");
+                    self.complain(&error);
                     // News would come again and again while the database is down.
                     select! {
                         () = stop.cancelled() => return,
@@ -237,6 +248,15 @@ impl Worker {
                 _ = news.changed() => {}
                 () = tokio::time::sleep_until(tick) => {}
             }
+        }
+    }
+
+    /// Says what is wrong with the database, once until it is well again.
+    fn complain(&self, error: &store::Error) {
+        let words = error.to_string();
+        if self.memory().trouble.as_ref() != Some(&words) {
+            tracing::error!("{words}; the worker tries again");
+            self.memory().trouble = Some(words);
         }
     }
 

@@ -74,7 +74,7 @@ impl Links {
         let Standing::Watched { ticket, view, .. } = &gate.standing else { return None };
         let status = match view {
             View::Waiting { status } => status.as_ref(),
-            View::Approved { decision } | View::Rejected { decision } => Some(&decision.entry.to),
+            View::Approved { status, .. } | View::Rejected { status, .. } => Some(status),
             View::Gone { doubt: Doubt::NoChangelogEntry { status } } => Some(status),
             View::Gone { doubt: Doubt::MovedElsewhere { .. } | Doubt::Missing { .. } } => None,
         };

@@ -41,11 +41,11 @@ pub(super) fn fact(id: &CanaryId, fact: &Fact, metrics: &Metrics, now: Millis) {
                     let status = status.as_ref().map(|status| status.name.as_str());
                     tracing::info!(canary = %id, %gate, ticket, status, "the ticket waits for a decision");
                 }
-                View::Approved { decision } => {
+                View::Approved { decision, .. } => {
                     let (by, entry) = (&decision.entry.by.name, &decision.entry.changelog_id);
                     tracing::info!(canary = %id, %gate, ticket, by, entry, "the ticket was approved");
                 }
-                View::Rejected { decision } => {
+                View::Rejected { decision, .. } => {
                     let (by, entry) = (&decision.entry.by.name, &decision.entry.changelog_id);
                     tracing::info!(canary = %id, %gate, ticket, by, entry, "the ticket was rejected");
                 }

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Canary, End, Fate, Message, Report};
 use crate::{
-    gate::{Decision, Gate, GateId, GateName, Sighting, Ticket, Trust, View},
-    policy::Statuses,
+    gate::{Decision, Gate, GateId, GateName, Pace, Sighting, Ticket, Trust, View},
+    millis::Millis,
+    policy::{Milestone, Statuses},
     ticket::Subject,
 };
 
@@ -77,8 +78,8 @@ pub enum Event<'a> {
         fresh: GateId,
         /// How long nothing was heard of the canary before this.
         silent_for: Duration,
-        /// The longest pause between two questions about this gate while it was closed.
-        longest_gap: Duration,
+        /// How often Flagger asked at this gate while it was closed.
+        pace: Pace,
     },
     /// Flagger asks whether to roll back.
     RollbackAsked {
@@ -120,6 +121,8 @@ pub enum Event<'a> {
         sighting: &'a Sighting,
         /// What statuses mean there.
         statuses: &'a Statuses,
+        /// When Jira answered, by our clock; the event's own time is when it was asked.
+        arrived: Millis,
     },
     /// Nothing happened for a while.
     TimePassed {
@@ -180,39 +183,6 @@ impl Command {
             | Self::Label { gate }
             | Self::Move { gate, .. }
             | Self::Link { gate, .. } => gate,
-        }
-    }
-}
-
-/// When the bridge moves a ticket: the keys of `ticket.transitions`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Milestone {
-    /// It was opened.
-    Opened,
-    /// The rollout succeeded.
-    Succeeded,
-    /// It failed.
-    Failed,
-    /// Another took its place.
-    Superseded,
-    /// Nobody asked for a long time.
-    Abandoned,
-    /// The rollout succeeded without this approval.
-    Bypassed,
-}
-
-impl Milestone {
-    /// The key of its setting.
-    #[must_use]
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::Opened => "opened",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Superseded => "superseded",
-            Self::Abandoned => "abandoned",
-            Self::Bypassed => "bypassed",
         }
     }
 }

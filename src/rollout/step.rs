@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use super::{
-    Budget, Canary, Change, Command, Course, End, Event, Fact, Fate, Message, Milestone, Note, Refusal,
-    Report, Rollout, Rules,
+    Budget, Canary, Change, Command, Course, End, Event, Fact, Fate, Message, Note, Refusal, Report, Rollout,
+    Rules,
     edge::{self, Edge, Heard},
     event::Room,
 };
 use crate::{
-    gate::{Closed, Doubt, Gate, GateId, GateName, Sighting, Stage, Standing, Ticket, Used, Verdict, View},
+    gate::{
+        Closed, Doubt, Gate, GateId, GateName, Pace, Sighting, Stage, Standing, Ticket, Used, Verdict, View,
+    },
     millis::Millis,
-    policy::Statuses,
+    policy::{Milestone, Statuses},
     ticket::Subject,
 };
 
@@ -36,8 +38,8 @@ impl Canary {
     pub fn apply(&self, event: &Event<'_>, now: Millis, rules: &Rules) -> Change {
         let mut step = Step { canary: self.clone(), commands: Vec::new(), facts: Vec::new(), now };
         match event {
-            Event::Asked { gate, message, subject, fresh, silent_for, longest_gap } => {
-                let asked = Asked { name: gate, subject, fresh, longest_gap: *longest_gap };
+            Event::Asked { gate, message, subject, fresh, silent_for, pace } => {
+                let asked = Asked { name: gate, subject, fresh, pace: *pace };
                 step.asked(&asked, message, *silent_for, rules);
             }
             Event::RollbackAsked { message, silent_for } => {
@@ -57,7 +59,9 @@ impl Canary {
             }
             Event::Opened { gate, ticket } => step.opened(gate, ticket),
             Event::NotOpened { gate, why } => step.not_opened(gate, why),
-            Event::Seen { gate, sighting, statuses } => step.seen(gate, sighting, statuses, rules),
+            Event::Seen { gate, sighting, statuses, arrived } => {
+                step.seen(gate, sighting, statuses, *arrived, rules);
+            }
             Event::TimePassed { silent_for } => step.silence(*silent_for, rules),
         }
         if step.canary == *self && step.commands.is_empty() && step.facts.is_empty() {
@@ -72,7 +76,7 @@ struct Asked<'a> {
     name: &'a GateName,
     subject: &'a Subject,
     fresh: &'a GateId,
-    longest_gap: Duration,
+    pace: Pace,
 }
 
 /// A change in the making.
@@ -89,7 +93,7 @@ impl Step {
             Stage::ConfirmRollout => Heard::ConfirmRollout,
             Stage::ConfirmTrafficIncrease | Stage::ConfirmPromotion | Stage::Gate => {
                 let patience = self.canary.gate(asked.name).and_then(|gate| gate.used).map(|used| {
-                    let longest = used.longest_gap.max(asked.longest_gap);
+                    let longest = used.longest_gap.max(asked.pace.longest_gap_before());
                     rules.idle_after.max(longest.saturating_mul(3))
                 });
                 Heard::OtherGate { patience }
@@ -247,7 +251,7 @@ impl Step {
                 ticket: ticket.clone(),
                 decision: decision.clone(),
             });
-            gate.used = Some(Used { at: self.now, longest_gap: asked.longest_gap });
+            gate.used = Some(Used { at: self.now, longest_gap: asked.pace.longest_gap(self.now) });
         }
         rollout.course = match (rollout.course.clone(), asked.name.stage) {
             (Course::Asked(base) | Course::Waiting(base), Stage::ConfirmRollout) => Course::Admitted(base),
@@ -287,7 +291,14 @@ impl Step {
         self.facts.push(fact);
     }
 
-    fn seen(&mut self, id: &GateId, sighting: &Sighting, statuses: &Statuses, rules: &Rules) {
+    fn seen(
+        &mut self,
+        id: &GateId,
+        sighting: &Sighting,
+        statuses: &Statuses,
+        arrived: Millis,
+        rules: &Rules,
+    ) {
         let now = self.now;
         let rollback_asked = self.canary.rollout.as_ref().is_some_and(|rollout| rollout.rollback_asked);
         let Some(gate) = self
@@ -298,7 +309,7 @@ impl Step {
         else {
             return;
         };
-        let Some(after) = gate.see(sighting, statuses, now, rules.trust.trust_for) else { return };
+        let Some(after) = gate.see(sighting, statuses, now, arrived, rules.trust.trust_for) else { return };
         let before = std::mem::replace(gate, after);
         let (Standing::Watched { view: was, .. }, Standing::Watched { ticket, view, .. }) =
             (&before.standing, &gate.standing)
@@ -310,7 +321,7 @@ impl Step {
         }
         let fact = Fact::TicketSeen { gate: gate.name.clone(), ticket: ticket.clone(), view: view.clone() };
         self.facts.push(fact);
-        if let View::Rejected { decision } = view {
+        if let View::Rejected { decision, .. } = view {
             let entry = decision.entry.changelog_id.clone();
             if gate.name.stage == Stage::ConfirmRollout {
                 tell(&mut self.commands, gate, Note::RejectedAtStart { entry });

@@ -95,16 +95,9 @@ impl World {
         let known = self.canary.gate(name).map(|gate| gate.id.clone());
         let pace = known.as_ref().and_then(|id| self.paces.get(id)).copied().unwrap_or_default();
         let silent_for = self.silent_for();
-        let longest_gap = pace.longest_gap(self.now);
         let fresh = GateId(format!("gate-{}", self.gates));
-        let commands = self.apply(&Event::Asked {
-            gate: name,
-            message,
-            subject: &subject,
-            fresh,
-            silent_for,
-            longest_gap,
-        });
+        let commands =
+            self.apply(&Event::Asked { gate: name, message, subject: &subject, fresh, silent_for, pace });
         for command in commands {
             let Command::Open { gate, .. } = command else { continue };
             self.gates += 1;
@@ -147,7 +140,8 @@ impl World {
             moves: self.moves.get(gate).cloned().unwrap_or_default(),
             answered: self.now,
         };
-        self.apply(&Event::Seen { gate, sighting: &sighting, statuses: &statuses() });
+        let arrived = self.now;
+        self.apply(&Event::Seen { gate, sighting: &sighting, statuses: &statuses(), arrived });
     }
 
     /// What a poll of the live tickets would do: they still stand where they stood.

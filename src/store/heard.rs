@@ -135,6 +135,9 @@ impl Store {
             heard.at = heard.at.max(Some(Millis(at)));
             // A pace that cannot be read is only a pace that is not known.
             for (gate, asked) in serde_json::from_str::<Vec<(GateId, Asked)>>(&paces).unwrap_or_default() {
+                let mut asked = asked;
+                // The bridge was away since then: that pause is not Flagger's.
+                asked.pace.interrupted();
                 heard.gates.entry(gate).or_insert(asked);
             }
         }
@@ -154,6 +157,19 @@ impl Turn {
             .fetch_optional(self.sql())
             .await?;
         Ok(at.map(Millis))
+    }
+
+    /// The canary is heard of now.
+    pub(crate) async fn hear(&mut self, canary: &CanaryId, now: Millis) -> Result<(), Error> {
+        sqlx::query(
+            "INSERT INTO heard (canary, at, paces) VALUES ($1, $2, '[]')
+             ON CONFLICT (canary) DO UPDATE SET at = CASE WHEN heard.at > excluded.at THEN heard.at ELSE excluded.at END",
+        )
+        .bind(key(canary))
+        .bind(now.0)
+        .execute(self.sql())
+        .await?;
+        Ok(())
     }
 
     async fn write_heard(&mut self, canary: &CanaryId, heard: &Heard) -> Result<(), Error> {

@@ -51,6 +51,16 @@ impl Memory {
         self.followed = self.followed.max(seq);
     }
 
+    /// Forgets a canary whose row cannot be read: whoever asks is answered from the row.
+    pub(super) fn forget(&mut self, id: &CanaryId) {
+        if let Some((_, canary)) = self.canaries.remove(id) {
+            self.live_gates -= gates(&canary);
+            for (ticket, _) in tickets(&canary) {
+                self.tickets.remove(&ticket);
+            }
+        }
+    }
+
     /// Remembers a canary as committed in turn `seq`, unless something newer is known.
     pub(super) fn remember(&mut self, canary: Canary, seq: i64) {
         let canary = Arc::new(canary);

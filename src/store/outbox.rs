@@ -77,19 +77,32 @@ pub(super) const fn patience(command: &Command) -> Duration {
 const COLUMNS: &str = "SELECT id, canary, command, attempts, sent_at FROM outbox";
 
 impl Store {
-    /// The command that is due longest.
+    /// The command that is due longest. One that cannot be read is parked, so that it holds up nobody else.
     ///
     /// # Errors
-    /// If the database fails or the row cannot be read.
+    /// If the database fails.
     pub async fn due(&self, now: Millis) -> Result<Option<Row>, Error> {
-        let sql = sqlx::AssertSqlSafe(format!(
+        let sql = format!(
             "{COLUMNS} WHERE parked_at IS NULL AND due_at <= $1
              AND NOT EXISTS (SELECT 1 FROM outbox opening
                              WHERE opening.gate = outbox.gate AND opening.opens = 1 AND opening.id < outbox.id)
              ORDER BY due_at, id LIMIT 1"
-        ));
-        let raw = sqlx::query(sql).bind(now.0).try_map(raw).fetch_optional(&self.0.pool).await?;
-        raw.map(row).transpose()
+        );
+        loop {
+            let sql = sqlx::AssertSqlSafe(sql.as_str().to_owned());
+            let raw = sqlx::query(sql).bind(now.0).try_map(raw).fetch_optional(&self.0.pool).await?;
+            let Some(raw) = raw else { return Ok(None) };
+            let id = raw.0;
+            match row(raw) {
+                Ok(row) => return Ok(Some(row)),
+                Err(error) => {
+                    tracing::error!(row = id, "{error}; the command is parked");
+                    let mut turn = self.turn().await?;
+                    turn.park(id, &error.to_string(), now).await?;
+                    turn.end().await?;
+                }
+            }
+        }
     }
 
     /// How much waits.
@@ -193,25 +206,39 @@ impl Turn {
         Ok(Row { command, ..row.clone() })
     }
 
-    /// Notes what became of a command.
+    /// Puts a command aside that cannot be read.
+    async fn park(&mut self, id: i64, why: &str, now: Millis) -> Result<(), Error> {
+        sqlx::query("UPDATE outbox SET parked_at = $1, why = $2 WHERE id = $3")
+            .bind(now.0)
+            .bind(why)
+            .bind(id)
+            .execute(self.sql())
+            .await?;
+        Ok(())
+    }
+
+    /// Notes what became of a command after one attempt more than `row` tells of.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn settle(&mut self, id: i64, how: &Settled, now: Millis) -> Result<(), Error> {
+    pub async fn settle(&mut self, row: &Row, how: &Settled, now: Millis) -> Result<(), Error> {
         let (due, parked, why, sent) = match how {
             Settled::Done => {
-                sqlx::query("DELETE FROM outbox WHERE id = $1").bind(id).execute(self.sql()).await?;
+                sqlx::query("DELETE FROM outbox WHERE id = $1").bind(row.id).execute(self.sql()).await?;
                 return Ok(());
             }
             Settled::Again { at, why, sent } => (at.0, None, why, sent),
             Settled::Parked { why, sent } => (now.0, Some(now.0), why, sent),
         };
-        sqlx::query("UPDATE outbox SET due_at = $1, parked_at = $2, why = $3, sent_at = $4 WHERE id = $5")
+        sqlx::query(
+            "UPDATE outbox SET due_at = $1, parked_at = $2, why = $3, sent_at = $4, attempts = $5 WHERE id = $6",
+        )
             .bind(due)
             .bind(parked)
             .bind(why.as_str())
             .bind(sent.map(|at| at.0))
-            .bind(id)
+            .bind(i64::from(row.attempts) + 1)
+            .bind(row.id)
             .execute(self.sql())
             .await?;
         Ok(())

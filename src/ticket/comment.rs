@@ -3,8 +3,8 @@
 use super::{Block, Doc, Span, any_of, one_line};
 use crate::{
     gate::Stage,
-    policy::Route,
-    rollout::{End, Fate, Milestone, Note},
+    policy::{Milestone, Route},
+    rollout::{End, Fate, Note},
 };
 
 /// The longest message of Flagger that is told, in characters.

@@ -13,7 +13,7 @@ use crate::{
     millis::Millis,
     policy::Statuses,
     rollout::{Canary, CanaryId, Change, Command, Event, Note},
-    store::{self, Opened},
+    store::{self, Lead, Opened},
 };
 
 /// Jira's limit for one request.
@@ -36,6 +36,14 @@ struct Seen {
     gate: GateId,
     sighting: Sighting,
     statuses: Statuses,
+    arrived: Millis,
+}
+
+impl Seen {
+    fn event(&self) -> Event<'_> {
+        let Self { gate, sighting, statuses, arrived, .. } = self;
+        Event::Seen { gate, sighting, statuses, arrived: *arrived }
+    }
 }
 
 impl Worker {
@@ -64,7 +72,8 @@ impl Worker {
         if let Err(error) = self.answer_the_dead(&nudges).await? {
             return Ok(self.did_not_see(&error, now));
         }
-        let seen = self.understand(&due, sightings).await;
+        let arrived = self.clock.now();
+        let seen = self.understand(&due, sightings, arrived).await;
         let tickets = seen.len();
         let changed = self.save(seen, &due, &nudges, now).await?;
         if due.is_empty() {
@@ -121,9 +130,18 @@ impl Worker {
         let ids: Vec<String> = due.iter().map(|due| due.ticket.id.clone()).collect();
         let mut sightings = self.jira.look(&ids).await?;
         for id in ids {
-            if let Entry::Vacant(absent) = sightings.entry(id) {
-                let sighting = self.jira.look_closely(absent.key()).await?;
-                absent.insert(sighting);
+            let Entry::Vacant(absent) = sightings.entry(id) else { continue };
+            match self.jira.look_closely(absent.key()).await {
+                Ok(sighting) => {
+                    absent.insert(sighting);
+                }
+                // One issue that cannot be read must not hide the others.
+                Err(
+                    error @ (jira::Error::Refused { .. }
+                    | jira::Error::Unreadable { .. }
+                    | jira::Error::Broken { .. }),
+                ) => tracing::warn!(issue = absent.key(), "{error}; the ticket stays as it was last seen"),
+                Err(error) => return Err(error),
             }
         }
         Ok(sightings)
@@ -193,7 +211,12 @@ impl Worker {
     }
 
     /// Adds what the statuses mean. A ticket whose statuses cannot be told is left as it was last seen.
-    async fn understand(&self, due: &[Due], mut sightings: HashMap<String, Sighting>) -> Vec<Seen> {
+    async fn understand(
+        &self,
+        due: &[Due],
+        mut sightings: HashMap<String, Sighting>,
+        arrived: Millis,
+    ) -> Vec<Seen> {
         let mut seen = Vec::new();
         for due in due {
             let Some(sighting) = sightings.remove(&due.ticket.id) else { continue };
@@ -207,7 +230,7 @@ impl Worker {
                 Ok(statuses) => {
                     self.memory().bad_routes.remove(&route.key);
                     let (canary, gate) = (due.canary.id.clone(), due.gate.clone());
-                    seen.push(Seen { canary, gate, sighting, statuses });
+                    seen.push(Seen { canary, gate, sighting, statuses, arrived });
                 }
                 Err(why) => {
                     if self.memory().bad_routes.insert(route.key.clone()) {
@@ -245,10 +268,18 @@ impl Worker {
         let mut applied = Vec::new();
         if !news.is_empty() || !followed.is_empty() {
             let mut turn = store.turn().await?;
+            if turn.lead(&self.replica, self.clock.now(), false).await? == Lead::Follows {
+                // Another replica has seen more lately than this.
+                return Ok(0);
+            }
             for seen in &news {
-                let event =
-                    Event::Seen { gate: &seen.gate, sighting: &seen.sighting, statuses: &seen.statuses };
-                applied.push(self.gatekeeper.apply(&mut turn, &seen.canary, &event, now).await?);
+                match self.gatekeeper.apply(&mut turn, &seen.canary, &seen.event(), now).await {
+                    Ok(done) => applied.push(done),
+                    Err(error @ store::Error::Corrupt { .. }) => {
+                        tracing::error!("{error}; its gates stay closed")
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             for (ticket, at) in followed {
                 turn.followed_nudge(ticket, *at).await?;
@@ -259,8 +290,9 @@ impl Worker {
             self.gatekeeper.record(applied, now);
         }
         let mut memory = self.memory();
-        for seen in &seen {
-            memory.looked.insert(seen.gate.clone(), now);
+        // Also those that could not be understood: their turn is over.
+        for due in due {
+            memory.looked.insert(due.gate.clone(), now);
         }
         if !due.is_empty() {
             if memory.look_failures.0 > 0 {
@@ -274,7 +306,6 @@ impl Worker {
 
     fn is_news(&self, seen: &Seen, now: Millis) -> bool {
         let Some(canary) = self.gatekeeper.store().canary(&seen.canary) else { return false };
-        let event = Event::Seen { gate: &seen.gate, sighting: &seen.sighting, statuses: &seen.statuses };
-        !matches!(self.gatekeeper.would(&canary, &event, now), Change::Unchanged)
+        !matches!(self.gatekeeper.would(&canary, &seen.event(), now), Change::Unchanged)
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     gate::{GateId, Ticket},
     jira::{self, Happened, Ownership, Retry, retry},
     millis::Millis,
-    rollout::{Command, Event},
+    rollout::{Canary, Command, Event},
     store::{self, Lead, Opened, Row, Settled},
     ticket::{self, Subject},
 };
@@ -64,7 +64,7 @@ impl Worker {
     }
 
     async fn open(&self, row: Row, gate: GateId, subject: &Subject) -> Result<Outcome, store::Error> {
-        let waits = self.waits_for_ticket(&row, &gate);
+        let waits = self.waits_for_ticket(&row, &gate).await?;
         if !waits && row.sent.is_none() {
             // The rollout ended before its ticket was opened: now nobody needs it.
             return self.settle(&row, &gate, Settled::Done, None).await;
@@ -84,9 +84,14 @@ impl Worker {
         self.create(row, prepared).await
     }
 
-    fn waits_for_ticket(&self, row: &Row, gate: &GateId) -> bool {
-        let canary = self.gatekeeper.store().canary(&row.canary);
-        canary.is_some_and(|canary| canary.gate_by_id(gate).is_some_and(|gate| gate.ticket().is_none()))
+    /// Whether the gate lives and has no ticket. The row may be newer than memory, which then has to follow first.
+    async fn waits_for_ticket(&self, row: &Row, gate: &GateId) -> Result<bool, store::Error> {
+        let store = self.gatekeeper.store();
+        let waits = || store.canary(&row.canary).is_some_and(|canary| waits(&canary, gate));
+        if !waits() {
+            store.follow().await?;
+        }
+        Ok(waits())
     }
 
     async fn prepare(&self, gate: GateId, subject: &Subject) -> Result<Prepared, Hindrance> {
@@ -138,6 +143,10 @@ impl Worker {
         if turn.lead(&self.replica, now, false).await? == Lead::Follows {
             return Ok(Outcome::Follows);
         }
+        if !waits(&turn.canary(&row.canary).await?, &prepared.gate) {
+            // The rollout ended while the request waited for its turn; the next step finds that out.
+            return Ok(Outcome::Did);
+        }
         let Some(claimed) = turn.claim(row.id, Some(now)).await? else { return Ok(Outcome::Did) };
         turn.end().await?;
         if claimed.sent != row.sent {
@@ -184,8 +193,6 @@ impl Worker {
         let (now, why, spread) = (self.clock.now(), error.to_string(), rand::random::<f64>());
         let wait = match error.retry() {
             Retry::Never => return Settled::Parked { why, sent },
-            // At once, but not for ever: somebody else may be at it.
-            Retry::Now if row.attempts < 3 => Duration::ZERO,
             Retry::NotBefore(wait) => retry::delay(0, Some(wait), spread),
             Retry::Backoff if matches!(error, jira::Error::Unauthorized { .. }) => CREDENTIALS,
             Retry::Now | Retry::Backoff => retry::delay(row.attempts, None, spread),
@@ -215,17 +222,24 @@ impl Worker {
             }
             (Settled::Done, None) => (Outcome::Did, None),
             (Settled::Again { why, .. }, _) => {
-                turn.claim(row.id, None).await?;
                 (Outcome::Postponed { why: why.clone() }, Some(Event::NotOpened { gate, why: why.clone() }))
             }
             (Settled::Parked { why, .. }, _) => {
                 (Outcome::Parked { why: why.clone() }, Some(Event::NotOpened { gate, why: why.clone() }))
             }
         };
-        turn.settle(row.id, &how, now).await?;
+        turn.settle(row, &how, now).await?;
         let applied = match event {
             None => None,
-            Some(event) => Some(self.gatekeeper.apply(&mut turn, &row.canary, &event, now).await?),
+            Some(event) => match self.gatekeeper.apply(&mut turn, &row.canary, &event, now).await {
+                Ok(applied) => Some(applied),
+                Err(error @ store::Error::Corrupt { .. }) => {
+                    // The command is done all the same, and its ticket is kept.
+                    tracing::error!("{error}; its gates stay closed");
+                    None
+                }
+                Err(error) => return Err(error),
+            },
         };
         turn.end().await?;
         if let Some(applied) = applied {
@@ -233,6 +247,10 @@ impl Worker {
         }
         Ok(outcome)
     }
+}
+
+fn waits(canary: &Canary, gate: &GateId) -> bool {
+    canary.gate_by_id(gate).is_some_and(|gate| gate.ticket().is_none())
 }
 
 fn ticket(draft: &jira::Draft, id: String, key: String) -> Ticket {

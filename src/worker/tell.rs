@@ -7,8 +7,8 @@ use super::{Outcome, WORKFLOW, Worker, resolve};
 use crate::{
     gate::{GateId, Sighting},
     jira::{self, Transitioned},
-    policy::{Meaning, Target},
-    rollout::{Command, Milestone, Note},
+    policy::{Meaning, Milestone, Target},
+    rollout::{Command, Note},
     store::{self, Lead, Opened, Row, Settled},
     ticket,
 };
@@ -171,7 +171,7 @@ impl Worker {
         let now = self.clock.now();
         let gate = row.command.gate();
         let mut turn = self.gatekeeper.store().turn().await?;
-        turn.settle(row.id, how, now).await?;
+        turn.settle(row, how, now).await?;
         match told {
             None | Some(Told::Done) => {}
             Some(Told::Buried(at)) => turn.bury(gate, at).await?,

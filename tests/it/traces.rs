@@ -1,8 +1,13 @@
 //! The recorded traces, over HTTP: what Flagger really sends, and the answers that are right.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    time::Duration,
+};
 
-use flagger_jira_bridge::demo::fake_jira::{Flavour, MIA};
+use flagger_jira_bridge::demo::fake_jira::{Flavour, IssueView, MIA};
 use serde_json::Value;
 
 use crate::world::World;
@@ -17,10 +22,15 @@ struct Replayed {
 }
 
 async fn replay(path: &Path, flavour: Flavour) -> Replayed {
-    let world = World::start(flavour).await;
+    // One trace opens 13 tickets within an hour.
+    let world = World::start_with(flavour, "limits.tickets_per_canary_per_hour = 100").await;
     let mut replayed = Replayed { questions: 0, reports: 0, gates: 0, tickets: 0, wrong: Vec::new() };
     // By attempt, stage and gate: the key of the one ticket there may be.
     let mut tickets: BTreeMap<(u64, String, Option<String>), String> = BTreeMap::new();
+    let mut opened: BTreeSet<(u64, String, Option<String>)> = BTreeSet::new();
+    // What the messages themselves said of how an attempt ended.
+    let mut reported: BTreeMap<u64, &str> = BTreeMap::new();
+    let mut last_attempt = 0;
     for (number, line) in fs::read_to_string(path).unwrap().lines().enumerate() {
         let line: Value = serde_json::from_str(line).unwrap();
         let at = Duration::from_secs_f64(line["t"].as_f64().unwrap());
@@ -32,6 +42,7 @@ async fn replay(path: &Path, flavour: Flavour) -> Replayed {
         world.later(at.saturating_sub(world.age()));
         world.works().await;
         let attempt = line["attempt"].as_u64().unwrap_or_default();
+        last_attempt = last_attempt.max(attempt);
         if let Some(path) = line["ask"].as_str() {
             replayed.questions += 1;
             let before = world.tickets().len();
@@ -40,9 +51,9 @@ async fn replay(path: &Path, flavour: Flavour) -> Replayed {
                 replayed.wrong.push(format!("line {number}: {} {}: {line}", answer.status, answer.body));
             }
             world.works().await;
-            let opened = world.tickets().len() - before;
+            let new = world.tickets().len() - before;
             let Some(stage) = path.strip_prefix("/gate/").filter(|stage| *stage != "rollback") else {
-                assert_eq!(opened, 0, "a rollback question opens no ticket");
+                assert_eq!(new, 0, "a rollback question opens no ticket");
                 continue;
             };
             let (stage, gate) = match stage.split_once("?gate=") {
@@ -51,16 +62,22 @@ async fn replay(path: &Path, flavour: Flavour) -> Replayed {
             };
             let gate = (attempt, stage.to_owned(), gate);
             let expected = usize::from(!tickets.contains_key(&gate));
-            if opened != expected {
-                replayed.wrong.push(format!("line {number}: {opened} new tickets, not {expected}: {line}"));
+            if new != expected {
+                replayed.wrong.push(format!("line {number}: {new} new tickets, not {expected}: {line}"));
             }
-            if opened > 0 {
+            if answer.status == 200 {
+                opened.insert(gate.clone());
+            }
+            if new > 0 {
                 tickets.insert(gate, world.newest());
             }
         } else if let Some(path) = line["tell"].as_str() {
             if path.starts_with("/event") || path == "/post-rollout" {
                 replayed.reports += 1;
                 assert_eq!(world.posts(path, &line["body"]).await.status, 200);
+                if let (1.., Some(how)) = (attempt, outcome(path, &line["body"])) {
+                    reported.insert(attempt, how);
+                }
             }
         } else if line["do"] == "decide" {
             let stage = line["stage"].as_str().unwrap().to_owned();
@@ -72,10 +89,48 @@ async fn replay(path: &Path, flavour: Flavour) -> Replayed {
             world.jira.move_issue(&tickets[&gate], status, MIA).unwrap();
         }
     }
+    // Progress is gathered for a minute.
+    world.later(Duration::from_secs(61));
+    world.works().await;
+    for ((attempt, stage, gate), key) in &tickets {
+        let told = told(&world.jira.issue(key).unwrap());
+        let gate = (*attempt, stage.clone(), gate.clone());
+        let expected = match reported.get(attempt) {
+            Some(&"succeeded") if !opened.contains(&gate) => vec!["WITHOUT this approval"],
+            Some(how) => vec![*how],
+            None if told.is_empty() && *attempt == last_attempt => vec![],
+            None => vec!["superseded"],
+        };
+        if told != expected {
+            replayed
+                .wrong
+                .push(format!("attempt {attempt} {stage}: {key} was told {told:?}, not {expected:?}"));
+        }
+    }
     replayed.gates = tickets.len();
     replayed.tickets = world.tickets().len();
     world.finish().await;
     replayed
+}
+
+/// How the rollout ended, if this report says so.
+fn outcome(path: &str, body: &Value) -> Option<&'static str> {
+    let said =
+        |words: &str| body["metadata"]["eventMessage"].as_str().is_some_and(|it| it.starts_with(words));
+    match body["phase"].as_str()? {
+        "Succeeded" if path == "/post-rollout" || said("Promotion completed!") => Some("succeeded"),
+        "Failed" if path == "/post-rollout" || said("Canary failed!") => Some("failed"),
+        _ => None,
+    }
+}
+
+/// How often, and in which words, a ticket was told that its rollout is over.
+fn told(ticket: &IssueView) -> Vec<&'static str> {
+    let comments: Vec<String> =
+        ticket.comments.iter().map(|comment| comment.text().replace('\n', " ")).collect();
+    let ends = comments.iter().filter(|said| said.contains("This ticket opens nothing any more"));
+    let words = ["WITHOUT this approval", "succeeded", "failed", "superseded", "abandoned"];
+    ends.filter_map(|said| words.into_iter().find(|word| said.contains(word))).collect()
 }
 
 async fn replay_all(flavour: Flavour) {

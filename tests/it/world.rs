@@ -59,11 +59,6 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A bridge with the defaults, except that Jira may be asked as often as the test likes.
-    pub(crate) async fn start(flavour: Flavour) -> Self {
-        Self::start_with(flavour, "").await
-    }
-
     /// The same bridge before a Jira Cloud and before a Data Center.
     pub(crate) async fn both(settings: &str) -> [Self; 2] {
         [
@@ -72,7 +67,8 @@ impl World {
         ]
     }
 
-    /// A bridge with further settings: lines of TOML, with full keys.
+    /// A bridge with the defaults, except that Jira may be asked as often as the test likes, and with further settings:
+    /// lines of TOML, with full keys.
     pub(crate) async fn start_with(flavour: Flavour, settings: &str) -> Self {
         let clock = Clock::manual(START);
         let setup = Setup::new(flavour, clock.clone());
@@ -243,6 +239,9 @@ impl World {
     /// Ends the test: Jira had nothing to complain about, and nothing is left over.
     pub(crate) async fn finish(self) {
         self.works().await;
+        // What Flagger reported is gathered for a minute.
+        self.later(Duration::from_secs(61));
+        self.works().await;
         assert_eq!(self.jira.complaints(), Vec::<String>::new(), "what Jira would not have taken");
         if self.flavour == Flavour::Cloud {
             let violations = openapi::violations(&self.jira.requests());
@@ -272,7 +271,6 @@ impl Process {
             .map(|listener| format!("http://{}", listener.local_addr().unwrap()));
         bridge.listen(listeners, &stop, &mut tasks).unwrap();
         let worker = bridge.open(&stop).await.unwrap().unwrap();
-        worker.keep(true).await.unwrap();
         Self { worker, addresses, stop, tasks, _bridge: bridge }
     }
 }
