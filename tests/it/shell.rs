@@ -10,7 +10,7 @@ use std::{
 
 use flagger_jira_bridge::{
     clock::Clock,
-    demo::fake_jira::{FakeJira, Flavour, MIA, Setup},
+    demo::fake_jira::{FakeJira, Fault, Flavour, MIA, Operation, Setup, Times},
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -107,7 +107,7 @@ impl Drop for Serving {
     }
 }
 
-async fn jira_and_config(flavour: Flavour, more: &str) -> (FakeJira, TempDir, std::path::PathBuf) {
+async fn jira_and_config(flavour: Flavour, server: &str) -> (FakeJira, TempDir, std::path::PathBuf) {
     let setup = Setup::new(flavour, Clock::System);
     let user = if flavour == Flavour::Cloud { format!("user = \"{}\"\n", setup.user) } else { String::new() };
     let token = setup.token.clone();
@@ -116,11 +116,11 @@ async fn jira_and_config(flavour: Flavour, more: &str) -> (FakeJira, TempDir, st
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("config.toml");
     let text = format!(
-        "[server]\ngate_listen = \"127.0.0.1:0\"\nwebhook_listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n\
+        "[server]\n{server}gate_listen = \"127.0.0.1:0\"\nwebhook_listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n\
          [store]\nurl = \"sqlite://{}\"\n\
          [jira]\nurl = \"{url}\"\n{user}token = \"{token}\"\nwebhook_secret = \"some-webhook-secret\"\n\
          poll_every = \"300ms\"\nrequests_per_second = 50\n\
-         [ticket]\nproject = \"OPS\"\n{more}",
+         [ticket]\nproject = \"OPS\"\n",
         directory.path().join("bridge.db").display(),
     );
     std::fs::write(&config, text).unwrap();
@@ -245,15 +245,26 @@ async fn killed_and_started_again() {
     }
 }
 
+/// Jira asks to wait for ten minutes: that does not keep the bridge from stopping within its grace.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_stops_while_jira_asks_to_wait() {
+    let (jira, _directory, config) = jira_and_config(Flavour::Cloud, "shutdown_grace = \"1s\"\n").await;
+    let fault = Fault::TooMany { retry_after: Some("600".into()) };
+    jira.fault(Operation::Any, fault, Times::Always);
+    let mut serving = Serving::start(&config);
+    serving.asks_until("confirm-promotion", "Progressing", "new", "asks to wait").await;
+    serving.asks("confirm-traffic-increase", "Progressing", "newer").await;
+    serving.signal("-TERM");
+    serving.logs("told to stop");
+    serving.logs("stopped");
+    assert_eq!(serving.child.wait().unwrap().code(), Some(0));
+}
+
 /// Without Jira it starts all the same, and goes on by itself once Jira is there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_starts_without_jira() {
     let (jira, _directory, config) = jira_and_config(Flavour::Cloud, "").await;
-    jira.fault(
-        flagger_jira_bridge::demo::fake_jira::Operation::Any,
-        flagger_jira_bridge::demo::fake_jira::Fault::Dropped,
-        flagger_jira_bridge::demo::fake_jira::Times::Always,
-    );
+    jira.fault(Operation::Any, Fault::Dropped, Times::Always);
     let serving = Serving::start(&config);
     let (status, line) =
         serving.asks_until("confirm-promotion", "Progressing", "new", "could not be opened").await;

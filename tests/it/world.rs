@@ -56,6 +56,8 @@ pub(crate) struct World {
     directory: TempDir,
     settings: String,
     process: Process,
+    /// A process that ran before this one, and still does.
+    first: Option<Process>,
 }
 
 impl World {
@@ -87,7 +89,7 @@ impl World {
         );
         let process = Process::start(&directory, &settings, &clock).await;
         let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
-        Self { jira, clock, flavour, http, directory, settings, process }
+        Self { jira, clock, flavour, http, directory, settings, process, first: None }
     }
 
     /// Stops the process as `kill -9` would, and starts another on the same files.
@@ -95,6 +97,28 @@ impl World {
         self.process.stop.cancel();
         while self.process.tasks.join_next().await.is_some() {}
         self.process = Process::start(&self.directory, &self.settings, &self.clock).await;
+    }
+
+    /// A second process starts on the same database, and works from now on; the first goes on serving.
+    pub(crate) async fn is_joined(&mut self) {
+        let second = Process::start(&self.directory, &self.settings, &self.clock).await;
+        self.first = Some(std::mem::replace(&mut self.process, second));
+    }
+
+    /// A question to the process that ran first.
+    pub(crate) async fn asks_first(&self, stage: &str, phase: &str, checksum: &str) -> Answer {
+        let address = &self.first.as_ref().unwrap().addresses[0];
+        let request =
+            self.http.post(format!("{address}/gate/{stage}")).header("content-type", "application/json");
+        self.sends(request.body(question(phase, checksum).to_string())).await
+    }
+
+    /// Changes the database behind the bridge's back.
+    pub(crate) async fn sql(&self, sql: &str) {
+        let url = format!("sqlite://{}", self.directory.path().join("bridge.db").display());
+        let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).execute(&pool).await.unwrap();
+        pool.close().await;
     }
 
     /// Time passes; nobody works meanwhile.
