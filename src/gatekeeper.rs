@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod answer;
+mod audit;
 mod record;
 
 pub use answer::{Answer, Links};
@@ -235,7 +236,7 @@ impl Gatekeeper {
         gates
     }
 
-    /// Loads, applies and saves, in a turn that the caller ends; then it hands the facts to [`Gatekeeper::record`].
+    /// Loads, applies, saves and puts on record, in a turn that the caller ends; then it hands the facts to [`Gatekeeper::record`].
     ///
     /// # Errors
     /// If the database fails, or the canary's row cannot be read.
@@ -251,6 +252,10 @@ impl Gatekeeper {
             Change::Unchanged => Ok(Applied { canary: was, facts: Vec::new() }),
             Change::To { canary, commands, facts } => {
                 turn.save(&canary, &commands, now).await?;
+                let route = |gate: &GateName| self.route(id, gate);
+                let entries: Vec<_> =
+                    facts.iter().map(|fact| audit::entry(fact, &was, &canary, route, now)).collect();
+                turn.audit(&entries).await?;
                 Ok(Applied { canary, facts })
             }
         }

@@ -165,7 +165,7 @@ impl Bridge {
                 () = sleep(STORE_AGAIN) => {}
             }
         };
-        let Config { jira, rollout, policy, server, .. } = &self.config;
+        let Config { jira, rollout, policy, server, store: kept, .. } = &self.config;
         let timing = Timing {
             trust_for: jira.trust_for,
             idle_after: rollout.idle_after,
@@ -179,7 +179,7 @@ impl Bridge {
         let metrics = Arc::clone(&self.shared.metrics);
         let gatekeeper =
             Arc::new(Gatekeeper::new(store, policy.clone(), timing, links, Arc::clone(&metrics)));
-        let pace = Pace { poll_every: jira.poll_every, index_lag: jira.index_lag };
+        let pace = Pace { poll_every: jira.poll_every, index_lag: jira.index_lag, keep_for: kept.keep_for };
         let worker =
             Worker::new(Arc::clone(&gatekeeper), Arc::clone(&self.jira), self.clock.clone(), metrics, pace);
         // It is set once: only this function does, and the bridge is opened once.
