@@ -27,15 +27,15 @@ pub async fn audit(
     out: &mut impl Write,
 ) -> anyhow::Result<bool> {
     let record = Record::open(url).await.context("store.url")?;
-    let written = if *verify {
+    let (well, written) = if *verify {
         let verified = record.verify().await?;
-        report(&verified, out).map(|()| verified.problems.is_empty())
+        (verified.problems.is_empty(), report(&verified, out))
     } else {
-        export(&record, since.map(|since| now - since), *format, out).await?.map(|()| true)
+        (true, export(&record, since.map(|since| now - since), *format, out).await?)
     };
     match written {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(true),
-        written => written.context("cannot write"),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write"),
+        Err(_) | Ok(()) => Ok(well),
     }
 }
 

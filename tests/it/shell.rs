@@ -30,7 +30,7 @@ fn program() -> Command {
     program
 }
 
-fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+pub(crate) fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } = program().args(arguments).output().unwrap();
     (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
@@ -131,7 +131,7 @@ async fn jira_and_config(flavour: Flavour, more: &str) -> (FakeJira, TempDir, st
 fn help_and_version() {
     let (code, out, _) = run(&["--help"]);
     assert_eq!(code, Some(0));
-    for command in ["serve", "check", "demo", "gates"] {
+    for command in ["serve", "check", "demo", "gates", "audit"] {
         assert!(out.contains(command), "{out}");
     }
     let (code, out, _) = run(&["--version"]);
