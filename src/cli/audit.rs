@@ -2,14 +2,17 @@
 
 use std::io::{self, Write};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use secrecy::SecretString;
 use serde::Serialize;
 
 use super::{Audit, AuditFormat};
 use crate::{
     millis::Millis,
-    store::audit::{Record, Row, Verified},
+    store::{
+        self,
+        audit::{Record, Row, Verified},
+    },
 };
 
 /// The columns of the CSV.
@@ -26,9 +29,9 @@ pub async fn audit(
     now: Millis,
     out: &mut impl Write,
 ) -> anyhow::Result<bool> {
-    let record = Record::open(url).await.context("store.url")?;
+    let record = Record::open(url).await.map_err(unread)?;
     let (well, written) = if *verify {
-        let verified = record.verify().await?;
+        let verified = record.verify().await.map_err(unread)?;
         (verified.problems.is_empty(), report(&verified, out))
     } else {
         (true, export(&record, since.map(|since| now - since), *format, out).await?)
@@ -39,20 +42,25 @@ pub async fn audit(
     }
 }
 
+/// The error says all itself; with its sources it would say it again and again.
+fn unread(error: store::Error) -> anyhow::Error {
+    anyhow!("store.url: {error}")
+}
+
 async fn export(
     record: &Record,
     from: Option<Millis>,
     format: AuditFormat,
     out: &mut impl Write,
 ) -> anyhow::Result<io::Result<()>> {
-    let mut pages = record.since(from).await?;
+    let mut pages = record.since(from).await.map_err(unread)?;
     if format == AuditFormat::Csv
         && let Err(error) = write!(out, "{}\r\n", HEADER.join(","))
     {
         return Ok(Err(error));
     }
     loop {
-        let rows = pages.next().await?;
+        let rows = pages.next().await.map_err(unread)?;
         if rows.is_empty() {
             return Ok(out.flush());
         }

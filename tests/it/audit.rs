@@ -296,6 +296,7 @@ fn without_a_record_it_says_so() {
             }
             let (code, out, errors) = run(&[&["audit", "-c", config.to_str().unwrap()], more].concat());
             assert_eq!((code, out.as_str(), errors.lines().count()), (Some(1), "", 1), "{errors}");
+            assert_eq!(errors.matches("unable to open").count(), usize::from(!there), "{errors}");
             assert!(!there || errors.contains("no audit record"), "{errors}");
             assert!(there || directory.path().read_dir().unwrap().count() == 1, "it created a file");
         }
