@@ -1,12 +1,15 @@
-//! The command line: what can be asked of the program, and `gates`, which asks a running bridge.
+//! The command line: what can be asked of the program; `gates`, which asks a running bridge; and `audit`, which reads
+//! its database.
 
+mod audit;
 mod gates;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use self::gates::gates;
+pub use self::{audit::audit, gates::gates};
+use crate::config;
 
 /// Opens Flagger's gates from Jira. One approval opens one gate of one rollout, and nothing else ever opens a gate.
 #[derive(Clone, Debug, Parser)]
@@ -62,6 +65,38 @@ pub enum Command {
         #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9090")]
         admin: String,
     },
+    /// Print the record of what was decided, by whom, on which evidence; or check that nobody changed it
+    ///
+    /// Reads the database of the configuration, whether or not a bridge runs. Exit code 1: it cannot be read, or it was
+    /// changed; 2: the configuration is wrong.
+    Audit(Audit),
+}
+
+/// What is wanted of the record.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Audit {
+    /// Only what is not older than this, for example 30d
+    #[arg(long, value_name = "AGE", value_parser = age, conflicts_with = "verify")]
+    pub since: Option<Duration>,
+    /// How it is printed
+    #[arg(long, value_name = "FORMAT", default_value = "jsonl", conflicts_with = "verify")]
+    pub format: AuditFormat,
+    /// Check that no row was changed, removed, inserted or moved since it was written
+    #[arg(long)]
+    pub verify: bool,
+}
+
+/// How the record is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AuditFormat {
+    /// One object a line
+    Jsonl,
+    /// A line of headings, then one line a row
+    Csv,
+}
+
+fn age(text: &str) -> Result<Duration, String> {
+    config::parse_duration(text).map_err(|what| format!("{text:?} {what}"))
 }
 
 /// How log lines are written.
@@ -106,7 +141,23 @@ mod tests {
             command("b gates --json --admin http://x:1").unwrap(),
             Command::Gates { json: true, admin }
         );
-        for wrong in ["b", "b nope", "b serve --auto", "b check --json"] {
+        let audit = |since, format, verify| Command::Audit(Audit { since, format, verify });
+        assert_eq!(command("b audit").unwrap(), audit(None, AuditFormat::Jsonl, false));
+        assert_eq!(command("b audit --verify").unwrap(), audit(None, AuditFormat::Jsonl, true));
+        assert_eq!(
+            command("b audit --since 2m --format csv").unwrap(),
+            audit(Some(Duration::from_secs(120)), AuditFormat::Csv, false)
+        );
+        for wrong in [
+            "b",
+            "b nope",
+            "b serve --auto",
+            "b check --json",
+            "b audit --since 3",
+            "b audit --format xml",
+            "b audit --verify --since 3d",
+            "b audit --verify --format csv",
+        ] {
             assert_eq!(command(wrong).unwrap_err().exit_code(), 2, "{wrong}");
         }
     }

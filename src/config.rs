@@ -23,6 +23,7 @@ use secrecy::SecretString;
 use crate::{policy::Policy, secret::Secret};
 
 pub use self::{
+    duration::parse as parse_duration,
     layers::EXAMPLE,
     problems::{Problem, Problems},
 };

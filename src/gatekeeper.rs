@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod answer;
+mod audit;
 mod record;
 
 pub use answer::{Answer, Links};
@@ -264,7 +265,7 @@ impl Gatekeeper {
         gates
     }
 
-    /// Loads, applies and saves, in a turn that the caller ends; then it hands the facts to [`Gatekeeper::record`].
+    /// Loads, applies, saves and puts on record, in a turn that the caller ends; then it hands the facts to [`Gatekeeper::record`].
     ///
     /// # Errors
     /// If the database fails, or the canary's row cannot be read.
@@ -281,6 +282,10 @@ impl Gatekeeper {
             Change::To { canary, mut commands, facts } => {
                 commands.retain(|command| self.is_wanted(&canary.id, command));
                 turn.save(&canary, &commands, now).await?;
+                let route = |gate: &GateName| self.route(id, gate);
+                let entries: Vec<_> =
+                    facts.iter().map(|fact| audit::entry(fact, &was, &canary, route, now)).collect();
+                turn.audit(&entries).await?;
                 Ok(Applied { canary, facts })
             }
         }

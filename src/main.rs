@@ -1,7 +1,7 @@
 //! The program: reads its command line, starts the log, does what it was told, and says by its exit code how it went.
 
 use std::{
-    io::{IsTerminal as _, Write as _},
+    io::{BufWriter, IsTerminal as _, Write as _},
     process::ExitCode,
 };
 
@@ -62,6 +62,14 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             drop(writeln!(std::io::stdout(), "{text}"));
             Ok(ExitCode::SUCCESS)
         }
+        Command::Audit(wanted) => match load(cli) {
+            Ok(config) => {
+                let mut out = BufWriter::new(std::io::stdout().lock());
+                let well = cli::audit(&config.store.url, wanted, Clock::System.now(), &mut out).await?;
+                Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            }
+            Err(code) => Ok(code),
+        },
     }
 }
 
@@ -113,7 +121,7 @@ fn log_to_stderr(cli: &Cli) {
     let level = match cli.command {
         // Its own commentary says what happens.
         Command::Demo { .. } => LevelFilter::WARN,
-        Command::Serve | Command::Check | Command::Gates { .. } => LevelFilter::INFO,
+        Command::Serve | Command::Check | Command::Gates { .. } | Command::Audit(_) => LevelFilter::INFO,
     };
     let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
     let log = tracing_subscriber::fmt()

@@ -174,7 +174,7 @@ impl Bridge {
 
     async fn try_open(&self) -> Result<(Arc<Gatekeeper>, Worker), store::Error> {
         let store = Store::open(&self.config.store.url).await?;
-        let Config { jira, rollout, limits, policy, server, .. } = &self.config;
+        let Config { jira, rollout, limits, policy, server, store: kept, .. } = &self.config;
         let timing = Timing {
             trust_for: jira.trust_for,
             idle_after: rollout.idle_after,
@@ -190,7 +190,7 @@ impl Bridge {
         let metrics = Arc::clone(&self.shared.metrics);
         let gatekeeper =
             Arc::new(Gatekeeper::new(store, policy.clone(), timing, links, Arc::clone(&metrics)));
-        let pace = Pace { poll_every: jira.poll_every, index_lag: jira.index_lag };
+        let pace = Pace { poll_every: jira.poll_every, index_lag: jira.index_lag, keep_for: kept.keep_for };
         let worker =
             Worker::new(Arc::clone(&gatekeeper), Arc::clone(&self.jira), self.clock.clone(), metrics, pace);
         // Before the first question: silence while nobody served does not count. On SQLite nobody else can be at work

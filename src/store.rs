@@ -24,6 +24,7 @@ use crate::{
     rollout::{Canary, CanaryId},
 };
 
+pub mod audit;
 mod heard;
 mod memory;
 mod outbox;
@@ -55,6 +56,15 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// A row of the audit record holds something that was never written there.
+    #[error("row {0} of the audit record cannot be read; verify the record")]
+    UnreadableRecord(i64),
+    /// The row that says where the audit record begins and ends is gone.
+    #[error("the audit record was tampered with: the row of audit_chain is gone; restore it from a backup")]
+    NoChain,
+    /// There is no audit record yet.
+    #[error("there is no audit record here: no bridge of this version has been at work on this database")]
+    NoRecord,
     /// A newer version has been here.
     #[error(
         "the database was made by a newer version (its schema is {0}); start that version, or restore a backup"
@@ -85,29 +95,7 @@ impl Store {
     /// [`Error::Newer`] if the schema is newer than this version's; [`Error::Database`] if the database cannot be
     /// reached or used. Trying again later may help with the latter only.
     pub async fn open(url: &SecretString) -> Result<Self, Error> {
-        sqlx::any::install_default_drivers();
-        let url = url.expose_secret();
-        let sqlite = url.starts_with("sqlite:");
-        let setup = if sqlite {
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON"
-        } else {
-            "SET lock_timeout = '5s'; SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '10s'"
-        };
-        // Without mode=rwc SQLite does not create the file.
-        let url = match (sqlite && !url.contains("mode="), url.contains('?')) {
-            (false, _) => url.to_owned(),
-            (true, false) => format!("{url}?mode=rwc"),
-            (true, true) => format!("{url}&mode=rwc"),
-        };
-        let options = AnyConnectOptions::from_str(&url)?.disable_statement_logging();
-        let pool = AnyPoolOptions::new()
-            .max_connections(if sqlite { 1 } else { 8 })
-            .acquire_timeout(Duration::from_secs(5))
-            .after_connect(move |connection, _| {
-                Box::pin(async move { connection.execute(setup).await.map(drop) })
-            })
-            .connect_with(options)
-            .await?;
+        let (pool, sqlite) = connect(url.expose_secret(), Mode::Works).await?;
         migrate(&pool).await?;
         let store = Self(Arc::new(Inner {
             pool,
@@ -198,6 +186,57 @@ impl Store {
     }
 }
 
+/// What a connection is for.
+#[derive(Clone, Copy)]
+enum Mode {
+    /// All a bridge does. Creates the file of SQLite.
+    Works,
+    /// Reading beside a bridge.
+    Reads,
+}
+
+/// Connects. Says whether it is SQLite.
+async fn connect(url: &str, mode: Mode) -> Result<(AnyPool, bool), sqlx::Error> {
+    sqlx::any::install_default_drivers();
+    let sqlite = url.starts_with("sqlite:");
+    let setup = match (mode, sqlite) {
+        (Mode::Works, true) => {
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON"
+        }
+        (Mode::Works, false) => {
+            "SET lock_timeout = '5s'; SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '10s'"
+        }
+        (Mode::Reads, true) => "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON",
+        // No limit on idling: whoever reads the output may take his time.
+        (Mode::Reads, false) => "SET default_transaction_read_only = on; SET lock_timeout = '5s'",
+    };
+    let url = match (sqlite, mode) {
+        (false, _) => url.to_owned(),
+        // Without mode=rwc SQLite does not create the file.
+        (true, Mode::Works) if url.contains("mode=") => url.to_owned(),
+        (true, Mode::Works) => with_mode(url, "rwc"),
+        (true, Mode::Reads) => with_mode(url, "ro"),
+    };
+    let options = AnyConnectOptions::from_str(&url)?.disable_statement_logging();
+    let pool = AnyPoolOptions::new()
+        .max_connections(if sqlite { 1 } else { 8 })
+        .acquire_timeout(Duration::from_secs(5))
+        .after_connect(move |connection, _| {
+            Box::pin(async move { connection.execute(setup).await.map(drop) })
+        })
+        .connect_with(options)
+        .await?;
+    Ok((pool, sqlite))
+}
+
+/// The address of a SQLite database with this mode instead of any other.
+fn with_mode(url: &str, mode: &str) -> String {
+    let (file, options) = url.split_once('?').unwrap_or((url, ""));
+    let others = options.split('&').filter(|option| !option.is_empty() && !option.starts_with("mode="));
+    let options: Vec<String> = others.map(str::to_owned).chain([format!("mode={mode}")]).collect();
+    format!("{file}?{}", options.join("&"))
+}
+
 fn parse(id: &str, format: i64, state: &str) -> Result<Canary, Error> {
     let corrupt = |why: String| Error::Corrupt { canary: id.to_owned(), why };
     if format > FORMAT {
@@ -210,8 +249,10 @@ async fn migrate(pool: &AnyPool) -> Result<(), Error> {
     let migration = |version, name: &'static str, sql: &'static str| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
-    let migrations =
-        Migrator::with_migrations(vec![migration(1, "init", include_str!("store/0001_init.sql"))]);
+    let migrations = Migrator::with_migrations(vec![
+        migration(1, "init", include_str!("store/0001_init.sql")),
+        migration(2, "audit", include_str!("store/0002_audit.sql")),
+    ]);
     // SQLite has no lock for migrations: the loser of a race finds everything done when it looks again.
     let result = match migrations.run(pool).await {
         Err(MigrateError::VersionMissing(version)) => return Err(Error::Newer(version)),

@@ -37,8 +37,8 @@ mod tell;
 const TICK: Duration = Duration::from_secs(1);
 /// How often what was heard is written back, and silence is looked for.
 const WRITE_BACK: Duration = Duration::from_secs(60);
-/// How often parked commands are tried again.
-const UNPARK: Duration = Duration::from_secs(3600);
+/// How often parked commands are tried again, and what is too old to be kept is dropped.
+const HOURLY: Duration = Duration::from_secs(3600);
 /// How long what Jira said of a workflow is believed.
 const WORKFLOW: Duration = Duration::from_secs(3600);
 /// A status that is not in the workflow as known makes it be read again, but not more often than this.
@@ -80,6 +80,8 @@ pub struct Pace {
     pub poll_every: Duration,
     /// For how long Jira's search may miss a new issue.
     pub index_lag: Duration,
+    /// How long the audit record is kept; `None` is for ever.
+    pub keep_for: Option<Duration>,
 }
 
 /// Performs commands and looks at tickets.
@@ -110,7 +112,7 @@ struct Memory {
     /// What is wrong with the database, as the log was told.
     trouble: Option<String>,
     written_back: Millis,
-    unparked: Millis,
+    hourly: Millis,
 }
 
 /// Why the statuses of a ticket cannot be told.
@@ -171,17 +173,17 @@ impl Worker {
         let lead = store.lead(&self.replica, now, at_once).await?;
         self.leads.store(lead != Lead::Follows, Ordering::SeqCst);
         let write_back = WRITE_BACK.min(self.gatekeeper.timing().idle_after / 4);
-        let (writes, unparks) = {
+        let (writes, hourly) = {
             let mut memory = self.memory();
             let writes = now.since(memory.written_back) >= write_back;
-            let unparks = lead == Lead::TookOver || now.since(memory.unparked) >= UNPARK;
+            let hourly = lead == Lead::TookOver || now.since(memory.hourly) >= HOURLY;
             if writes {
                 memory.written_back = now;
             }
-            if unparks {
-                memory.unparked = now;
+            if hourly {
+                memory.hourly = now;
             }
-            (writes, unparks)
+            (writes, hourly)
         };
         if writes {
             store.write_back().await?;
@@ -189,8 +191,11 @@ impl Worker {
         if lead != Lead::Follows && writes {
             self.gatekeeper.pass_time(now).await?;
         }
-        if lead != Lead::Follows && unparks {
+        if lead != Lead::Follows && hourly {
             store.unpark(now).await?;
+            if let Some(keep_for) = self.pace.keep_for {
+                store.prune_audit(now - keep_for).await?;
+            }
         }
         let backlog = store.backlog().await?;
         self.metrics.set_outbox("pending", backlog.pending);

@@ -131,7 +131,7 @@ fn blank(id: &CanaryId, stage: &str, rollout: Option<&Rollout>) -> GateView {
     }
 }
 
-fn rollout_view(rollout: &Rollout) -> RolloutView {
+pub(super) fn rollout_view(rollout: &Rollout) -> RolloutView {
     let outgoing = |base: &Base| match base {
         Base::Outgoing(revision) => revision.clone(),
         Base::AfterFailure(_) => None,
@@ -222,7 +222,7 @@ fn decided(what: &str, decision: &Decision) -> String {
 }
 
 /// RFC 3339 in UTC, to the millisecond.
-fn time(at: Millis) -> String {
+pub(super) fn time(at: Millis) -> String {
     jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |time| format!("{time:.3}"))
 }
 

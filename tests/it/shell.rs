@@ -131,7 +131,7 @@ async fn jira_and_config(flavour: Flavour, server: &str) -> (FakeJira, TempDir, 
 fn help_and_version() {
     let (code, out, _) = run(&["--help"]);
     assert_eq!(code, Some(0));
-    for command in ["serve", "check", "demo", "gates"] {
+    for command in ["serve", "check", "demo", "gates", "audit"] {
         assert!(out.contains(command), "{out}");
     }
     let (code, out, _) = run(&["--version"]);

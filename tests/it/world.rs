@@ -247,6 +247,11 @@ impl World {
         turns
     }
 
+    /// The file the bridge was configured with.
+    pub(crate) fn config(&self) -> String {
+        self.directory.path().join("config.toml").display().to_string()
+    }
+
     /// The database's files, byte for byte.
     pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
         let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(self.directory.path())

@@ -1,0 +1,134 @@
+//! What goes on record: everything that decided something, with its evidence.
+
+use serde_json::{Map, Value, json};
+
+use super::answer::{rollout_view, time};
+use crate::{
+    gate::{Decision, Doubt, Gate, GateName, Standing, Ticket, View},
+    millis::{self, Millis},
+    policy::Route,
+    rollout::{Canary, Fact},
+    store::audit::Entry,
+};
+
+/// The entry for a fact. `was` and `is` are the canary before and after the change it came of; `route` gives the
+/// settings of a gate.
+pub(super) fn entry<'a>(
+    fact: &Fact,
+    was: &Canary,
+    is: &Canary,
+    route: impl Fn(&GateName) -> &'a Route,
+    now: Millis,
+) -> Entry {
+    let (kind, mut detail) = match fact {
+        Fact::Began => ("rollout_began", Map::new()),
+        Fact::GateAsked { gate } => ("gate_asked", at(gate)),
+        Fact::TicketOpened { gate, ticket } => ("ticket_opened", on(gate, ticket)),
+        Fact::TicketStuck { gate, why } => ("ticket_stuck", with(at(gate), "why", json!(why))),
+        Fact::TicketSeen { gate, ticket, view } => ("ticket_seen", seen(on(gate, ticket), view, route(gate))),
+        Fact::Passed { gate, ticket, decision } => {
+            ("passed", decided(on(gate, ticket), decision, route(gate)))
+        }
+        Fact::Ended { how, gates } => {
+            let gates = gates.iter().map(gate_at_the_end).collect();
+            let how = with(Map::new(), "how", json!(how.as_str()));
+            ("rollout_ended", with(how, "gates", Value::Array(gates)))
+        }
+        Fact::Bypassed { gate, ticket } => {
+            ("bypassed", with(at(gate), "ticket", ticket.as_ref().map_or(Value::Null, ticket_json)))
+        }
+    };
+    // One change may end a rollout and begin the next: all but the end is about the one that lives then.
+    let rollout = match fact {
+        Fact::Ended { .. } | Fact::Bypassed { .. } => was.rollout.as_ref(),
+        Fact::Began
+        | Fact::GateAsked { .. }
+        | Fact::TicketOpened { .. }
+        | Fact::TicketStuck { .. }
+        | Fact::TicketSeen { .. }
+        | Fact::Passed { .. } => is.rollout.as_ref(),
+    };
+    if let Some(rollout) = rollout {
+        let view = rollout_view(rollout);
+        let about = json!({
+            "began_at": view.began_at,
+            "base": view.base,
+            "revision": view.revision,
+            "label": view.label,
+        });
+        detail.insert("rollout".into(), about);
+    }
+    Entry { at: now, canary: is.id.clone(), kind, detail }
+}
+
+type Detail = Map<String, Value>;
+
+fn with(mut detail: Detail, name: &str, value: Value) -> Detail {
+    detail.insert(name.into(), value);
+    detail
+}
+
+fn at(gate: &GateName) -> Detail {
+    let stage = with(Map::new(), "stage", json!(gate.stage.as_str()));
+    with(stage, "gate", json!(gate.approver))
+}
+
+fn on(gate: &GateName, ticket: &Ticket) -> Detail {
+    with(at(gate), "ticket", ticket_json(ticket))
+}
+
+fn ticket_json(Ticket { id, key, project: _, issue_type: _ }: &Ticket) -> Value {
+    json!({ "id": id, "key": key })
+}
+
+fn seen(detail: Detail, view: &View, route: &Route) -> Detail {
+    let detail = with(detail, "shows", json!(word(view)));
+    match view {
+        View::Waiting { status } => with(detail, "status", json!(status)),
+        View::Approved { decision, .. } | View::Rejected { decision, .. } => decided(detail, decision, route),
+        View::Gone { doubt: Doubt::NoChangelogEntry { status } } => with(detail, "status", json!(status)),
+        View::Gone { doubt: Doubt::MovedElsewhere { project } } => with(detail, "project", json!(project)),
+        View::Gone { doubt: Doubt::Missing { confirmed } } => with(detail, "confirmed", json!(confirmed)),
+    }
+}
+
+const fn word(view: &View) -> &'static str {
+    match view {
+        View::Waiting { .. } => "waiting",
+        View::Approved { .. } => "approved",
+        View::Rejected { .. } => "rejected",
+        View::Gone { doubt: Doubt::NoChangelogEntry { .. } } => "no_changelog_entry",
+        View::Gone { doubt: Doubt::MovedElsewhere { .. } } => "moved_elsewhere",
+        View::Gone { doubt: Doubt::Missing { .. } } => "missing",
+    }
+}
+
+/// A decision, and the policy it was read by.
+fn decided(detail: Detail, Decision { entry, since: _ }: &Decision, route: &Route) -> Detail {
+    let decision = json!({
+        "changelog_id": entry.changelog_id,
+        "at": time(entry.at),
+        "by": { "id": entry.by.id, "name": entry.by.name, "app": entry.by.app },
+        "from": entry.from,
+        "status": { "id": entry.to.id, "name": entry.to.name },
+    });
+    let policy = json!({
+        "route": route.key,
+        "approved": route.ticket.approved,
+        "rejected": route.ticket.rejected,
+        "approvers": route.approval.approvers,
+        "deny": route.approval.deny,
+        "valid_for_ms": millis::whole(route.approval.valid_for),
+    });
+    with(with(detail, "decision", decision), "policy", policy)
+}
+
+fn gate_at_the_end(gate: &Gate) -> Value {
+    let detail = with(at(&gate.name), "used_at", json!(gate.used.map(|used| time(used.at))));
+    let (ticket, shows) = match &gate.standing {
+        Standing::Opening => (Value::Null, "opening"),
+        Standing::Stuck { .. } => (Value::Null, "stuck"),
+        Standing::Watched { ticket, view, .. } => (ticket_json(ticket), word(view)),
+    };
+    Value::Object(with(with(detail, "ticket", ticket), "shows", json!(shows)))
+}

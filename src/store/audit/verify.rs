@@ -1,0 +1,192 @@
+//! Whether the record is as it was written.
+
+use std::fmt;
+
+use super::{Chain, Record, Row};
+use crate::store::Error;
+
+/// More problems than this are not listed.
+const MOST: usize = 100;
+
+/// What the record looks like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// How many rows there are.
+    pub rows: u64,
+    /// The newest id and its hash, as noted beside the rows: worth keeping elsewhere. None if that note is gone.
+    pub newest: Option<(i64, String)>,
+    /// What is wrong, by id, and at most 100 of it; none means that all is as it was written.
+    pub problems: Vec<Problem>,
+}
+
+/// Something is not as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// The note that says where the record begins and ends is gone.
+    NoEnds,
+    /// A row is not what its hash was made of.
+    Changed {
+        /// Which.
+        id: i64,
+    },
+    /// A row does not follow the one before it: one of the two was put there later.
+    DoesNotFollow {
+        /// The later one.
+        id: i64,
+    },
+    /// Rows between others are missing.
+    Missing {
+        /// The first of them.
+        from: i64,
+        /// The last of them.
+        to: i64,
+    },
+    /// The oldest rows are missing, and were not pruned.
+    CutAtOldEnd {
+        /// The first of them.
+        from: i64,
+        /// The last of them.
+        to: i64,
+    },
+    /// The newest rows are missing.
+    CutAtNewEnd {
+        /// The first of them.
+        from: i64,
+        /// The last of them.
+        to: i64,
+    },
+    /// A row has a number that was pruned, or not yet given.
+    Inserted {
+        /// Which.
+        id: i64,
+    },
+    /// The newest row is another than the one that was written.
+    Replaced {
+        /// Which.
+        id: i64,
+    },
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = |from: &i64, to: &i64| match from == to {
+            true => format!("row {from} is"),
+            false => format!("rows {from} to {to} are"),
+        };
+        match self {
+            Self::NoEnds => f.write_str(
+                "the note that says where the record begins and ends is gone; its ends cannot be checked",
+            ),
+            Self::Changed { id } => write!(f, "row {id} was changed: its hash does not fit"),
+            Self::DoesNotFollow { id } => {
+                write!(
+                    f,
+                    "row {id} does not follow the row before it: one of the two was inserted, moved or rewritten"
+                )
+            }
+            Self::Missing { from, to } => write!(f, "{} missing", rows(from, to)),
+            Self::CutAtOldEnd { from, to } => {
+                write!(f, "{} missing at the old end, and nothing was pruned up to there", rows(from, to))
+            }
+            Self::CutAtNewEnd { from, to } => write!(f, "{} missing at the new end", rows(from, to)),
+            Self::Inserted { id } => {
+                write!(f, "row {id} was inserted: the record does not reach there")
+            }
+            Self::Replaced { id } => write!(f, "row {id}, the newest, is not the one that was written"),
+        }
+    }
+}
+
+impl Record {
+    /// Reads all rows and checks that they are the ones that were written, in that order.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn verify(&self) -> Result<Verified, Error> {
+        let mut pages = self.since(None).await?;
+        let chain = pages.chain().await?;
+        let mut walk = Walk { chain: chain.as_ref(), before: None, rows: 0, problems: Vec::new() };
+        loop {
+            let page = pages.read().await?;
+            if page.is_empty() {
+                break;
+            }
+            for row in &page {
+                walk.step(row.as_ref().map_err(|id| *id));
+            }
+        }
+        walk.end();
+        let Walk { rows, problems, .. } = walk;
+        Ok(Verified { rows, newest: chain.map(|chain| (chain.newest, chain.hash)), problems })
+    }
+}
+
+/// A walk along the rows, by id.
+struct Walk<'a> {
+    chain: Option<&'a Chain>,
+    /// The row before: its id, and its hash if it can be read.
+    before: Option<(i64, Option<String>)>,
+    rows: u64,
+    problems: Vec<Problem>,
+}
+
+impl Walk<'_> {
+    /// A row, or the id of one that cannot be read.
+    fn step(&mut self, row: Result<&Row, i64>) {
+        self.rows += 1;
+        let id = row.map_or_else(|id| id, |row| row.id);
+        if self.chain.is_some_and(|chain| id < chain.first || id > chain.newest) {
+            self.found(Problem::Inserted { id });
+            return;
+        }
+        let before = match self.before.take() {
+            Some(before) => Some(before),
+            None => self.chain.map(|chain| (chain.first - 1, Some(chain.prior.clone()))),
+        };
+        let at_old_end =
+            before.as_ref().is_some_and(|(id, _)| self.chain.is_some_and(|chain| *id == chain.first - 1));
+        let follows = match &before {
+            Some((before, _)) if before + 1 < id => {
+                let (from, to) = (before + 1, id - 1);
+                self.found(if at_old_end {
+                    Problem::CutAtOldEnd { from, to }
+                } else {
+                    Problem::Missing { from, to }
+                });
+                true
+            }
+            Some((_, Some(hash))) => row.map_or(true, |row| row.prior == *hash),
+            Some((_, None)) | None => true,
+        };
+        if row.is_ok_and(|row| row.computed_hash() != row.hash) || row.is_err() {
+            self.found(Problem::Changed { id });
+        } else if !follows {
+            self.found(Problem::DoesNotFollow { id });
+        }
+        self.before = Some((id, row.ok().map(|row| row.hash.clone())));
+    }
+
+    /// There are no further rows.
+    fn end(&mut self) {
+        let Some(chain) = self.chain else {
+            self.problems.insert(0, Problem::NoEnds);
+            return;
+        };
+        match self.before.take() {
+            None if chain.first <= chain.newest => {
+                self.found(Problem::CutAtNewEnd { from: chain.first, to: chain.newest });
+            }
+            Some((last, _)) if last < chain.newest => {
+                self.found(Problem::CutAtNewEnd { from: last + 1, to: chain.newest });
+            }
+            Some((id, Some(hash))) if hash != chain.hash => self.found(Problem::Replaced { id }),
+            None | Some(_) => {}
+        }
+    }
+
+    fn found(&mut self, problem: Problem) {
+        if self.problems.len() < MOST {
+            self.problems.push(problem);
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The record of what was decided, as `audit` prints it beside the running bridge.
+
+use std::{io, path::Path, time::Duration};
+
+use flagger_jira_bridge::{
+    cli::{self, Audit, AuditFormat},
+    config,
+    demo::fake_jira::Flavour,
+};
+use serde_json::{Value, json};
+
+use crate::{shell::run, world::World};
+
+const TOKEN: &str = "what-flagger-brings-along";
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A question with metadata, the token among it.
+fn question(phase: &str, checksum: &str) -> Value {
+    json!({
+        "name": "cart", "namespace": "shop", "phase": phase, "checksum": checksum,
+        "metadata": { "token": TOKEN, "revision": "=v2, \"new\"", "note": "for the ticket only" },
+    })
+}
+
+fn settings() -> String {
+    format!(
+        "flagger.token = \"{TOKEN}\"\napproval.approvers = [\"mia@example.com\"]\napproval.deny = [\"group:interns\"]\n"
+    )
+}
+
+/// What `audit` prints.
+fn prints(world: &World, more: &[&str]) -> String {
+    let config = world.config();
+    let (code, out, errors) = run(&[&["audit", "-c", config.as_str()], more].concat());
+    assert_eq!((code, errors.as_str()), (Some(0), ""), "{out}");
+    out
+}
+
+fn rows(world: &World) -> Vec<Value> {
+    prints(world, &[]).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The same text without what differs from run to run.
+fn stable(text: &str) -> String {
+    let hash = |word: &str| word.len() == 64 && word.chars().all(|c| c.is_ascii_hexdigit());
+    let mut stable = String::new();
+    for word in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
+        let end = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()).len();
+        stable.push_str(if hash(&word[..end]) { "HASH" } else { &word[..end] });
+        stable.push_str(&word[end..]);
+    }
+    stable
+}
+
+async fn approved_and_shipped(world: &World) {
+    let asked = |phase| question(phase, "new1");
+    assert_eq!(world.posts("/gate/confirm-promotion", &asked("Progressing")).await.status, 403);
+    world.works().await;
+    world.decides(&world.newest(), "Approved").await;
+    for _ in 0..3 {
+        assert_eq!(world.posts("/gate/confirm-promotion", &asked("Progressing")).await.status, 200);
+    }
+    world.posts("/post-rollout", &asked("Succeeded")).await;
+}
+
+#[tokio::test]
+async fn everything_that_decided_something_is_on_record() {
+    for world in World::both(&settings()).await {
+        approved_and_shipped(&world).await;
+        let rows = rows(&world);
+        let kinds: Vec<&str> = rows.iter().map(|row| row["kind"].as_str().unwrap()).collect();
+        assert_eq!(
+            kinds,
+            [
+                "rollout_began",
+                "gate_asked",
+                "ticket_opened",
+                "ticket_seen",
+                "ticket_seen",
+                "passed",
+                "rollout_ended"
+            ]
+        );
+        let key = world.newest();
+        for (at, row) in rows.iter().enumerate() {
+            assert_eq!(row["id"], at + 1);
+            assert_eq!(
+                (&row["cluster"], &row["namespace"], &row["canary"]),
+                (&json!("default"), &json!("shop"), &json!("cart"))
+            );
+            assert_eq!(row["detail"]["rollout"]["label"], "=v2, \"new\"", "{row}");
+        }
+        let seen = &rows[4]["detail"];
+        assert_eq!((&seen["shows"], &seen["ticket"]["key"]), (&json!("approved"), &json!(key)));
+        for decided in [seen, &rows[5]["detail"]] {
+            let decision = &decided["decision"];
+            assert_eq!(decision["by"]["name"], "Mia Change", "{decision}");
+            assert_eq!(decision["status"]["name"], "Approved");
+            assert!(decision["changelog_id"].as_str().unwrap().parse::<u64>().is_ok(), "{decision}");
+            assert_eq!(decided["policy"]["approvers"], json!(["mia@example.com"]));
+            assert_eq!(decided["policy"]["deny"], json!(["group:interns"]));
+        }
+        assert_eq!(rows[6]["detail"]["how"], "succeeded");
+        assert_eq!(rows[6]["detail"]["gates"][0]["ticket"]["key"], key);
+        world.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn as_json_lines_and_as_csv() {
+    let world = World::start_with(Flavour::Cloud, &settings()).await;
+    approved_and_shipped(&world).await;
+    let jsonl = prints(&world, &[]);
+    insta::assert_snapshot!(stable(&jsonl), @r##"
+    {"id":1,"at":"2026-09-21T14:13:20.000Z","cluster":"default","namespace":"shop","canary":"cart","kind":"rollout_began","detail":{"rollout":{"base":null,"began_at":"2026-09-21T14:13:20.000Z","label":"=v2, \"new\"","revision":"new1"}},"hash":"HASH"}
+    {"id":2,"at":"2026-09-21T14:13:20.000Z","cluster":"default","namespace":"shop","canary":"cart","kind":"gate_asked","detail":{"gate":null,"rollout":{"base":null,"began_at":"2026-09-21T14:13:20.000Z","label":"=v2, \"new\"","revision":"new1"},"stage":"confirm-promotion"},"hash":"HASH"}
+    {"id":3,"at":"2026-09-21T14:13:20.000Z","cluster":"default","namespace":"shop","canary":"cart","kind":"ticket_opened","detail":{"gate":null,"rollout":{"base":null,"began_at":"2026-09-21T14:13:20.000Z","label":"=v2, \"new\"","revision":"new1"},"stage":"confirm-promotion","ticket":{"id":"10042","key":"OPS-1"}},"hash":"HASH"}
+    {"id":4,"at":"2026-09-21T14:13:20.000Z","cluster":"default","namespace":"shop","canary":"cart","kind":"ticket_seen","detail":{"gate":null,"rollout":{"base":null,"began_at":"2026-09-21T14:13:20.000Z","label":"=v2, \"new\"","revision":"new1"},"shows":"waiting","stage":"confirm-promotion","status":{"id":"10001","name":"To Do"},"ticket":{"id":"10042","key":"OPS-1"}},"hash":"HASH"}
+    {"id":5,"at":"2026-09-21T14:13:40.000Z","cluster":"default","namespace":"shop","canary":"cart","kind":"ticket_seen","detail":{"decision":{"at":"2026-09-21T14:13:20.000Z","by":{"app":false,"id":"5b10ac8d82e05b22cc7d4e01","name":"Mia Change"},"changelog_id":"10101","from":"10001","status":{"id":"10007","name":"Approved"}},"gate":null,"policy":{"approved":["Approved"],"approvers":["mia@example.com"],"deny":["group:interns"],"rejected":["Rejected"],"route":"ticket","valid_for_ms":259200000},"rollout":{"base":null,"began_at":"2026-09-21T14:13:20.000Z","label":"=v2, \"new\"","revision":"new1"},"shows":"approved","stage":"confirm-promotion","ticket":{"id":"10042","key":"OPS-1"}},"hash":"HASH"}
+    {"id":6,"at":"2026-09-21T14:13:40.000Z","cluster":"default","namespace":"shop","canary":"cart","kind":"passed","detail":{"decision":{"at":"2026-09-21T14:13:20.000Z","by":{"app":false,"id":"5b10ac8d82e05b22cc7d4e01","name":"Mia Change"},"changelog_id":"10101","from":"10001","status":{"id":"10007","name":"Approved"}},"gate":null,"policy":{"approved":["Approved"],"approvers":["mia@example.com"],"deny":["group:interns"],"rejected":["Rejected"],"route":"ticket","valid_for_ms":259200000},"rollout":{"base":null,"began_at":"2026-09-21T14:13:20.000Z","label":"=v2, \"new\"","revision":"new1"},"stage":"confirm-promotion","ticket":{"id":"10042","key":"OPS-1"}},"hash":"HASH"}
+    {"id":7,"at":"2026-09-21T14:13:40.000Z","cluster":"default","namespace":"shop","canary":"cart","kind":"rollout_ended","detail":{"gates":[{"gate":null,"shows":"approved","stage":"confirm-promotion","ticket":{"id":"10042","key":"OPS-1"},"used_at":"2026-09-21T14:13:40.000Z"}],"how":"succeeded","rollout":{"base":null,"began_at":"2026-09-21T14:13:20.000Z","label":"=v2, \"new\"","revision":"new1"}},"hash":"HASH"}
+    "##);
+    let csv = prints(&world, &["--format", "csv"]);
+    assert!(csv.lines().count() == 8 && csv.split("\r\n").count() == 9, "{csv}");
+    insta::assert_snapshot!(stable(&csv).replace("\r\n", "\n"), @r##"
+    id,at,cluster,namespace,canary,kind,detail,hash
+    1,2026-09-21T14:13:20.000Z,default,shop,cart,rollout_began,"{""rollout"":{""base"":null,""began_at"":""2026-09-21T14:13:20.000Z"",""label"":""=v2, \""new\"""",""revision"":""new1""}}",HASH
+    2,2026-09-21T14:13:20.000Z,default,shop,cart,gate_asked,"{""gate"":null,""rollout"":{""base"":null,""began_at"":""2026-09-21T14:13:20.000Z"",""label"":""=v2, \""new\"""",""revision"":""new1""},""stage"":""confirm-promotion""}",HASH
+    3,2026-09-21T14:13:20.000Z,default,shop,cart,ticket_opened,"{""gate"":null,""rollout"":{""base"":null,""began_at"":""2026-09-21T14:13:20.000Z"",""label"":""=v2, \""new\"""",""revision"":""new1""},""stage"":""confirm-promotion"",""ticket"":{""id"":""10042"",""key"":""OPS-1""}}",HASH
+    4,2026-09-21T14:13:20.000Z,default,shop,cart,ticket_seen,"{""gate"":null,""rollout"":{""base"":null,""began_at"":""2026-09-21T14:13:20.000Z"",""label"":""=v2, \""new\"""",""revision"":""new1""},""shows"":""waiting"",""stage"":""confirm-promotion"",""status"":{""id"":""10001"",""name"":""To Do""},""ticket"":{""id"":""10042"",""key"":""OPS-1""}}",HASH
+    5,2026-09-21T14:13:40.000Z,default,shop,cart,ticket_seen,"{""decision"":{""at"":""2026-09-21T14:13:20.000Z"",""by"":{""app"":false,""id"":""5b10ac8d82e05b22cc7d4e01"",""name"":""Mia Change""},""changelog_id"":""10101"",""from"":""10001"",""status"":{""id"":""10007"",""name"":""Approved""}},""gate"":null,""policy"":{""approved"":[""Approved""],""approvers"":[""mia@example.com""],""deny"":[""group:interns""],""rejected"":[""Rejected""],""route"":""ticket"",""valid_for_ms"":259200000},""rollout"":{""base"":null,""began_at"":""2026-09-21T14:13:20.000Z"",""label"":""=v2, \""new\"""",""revision"":""new1""},""shows"":""approved"",""stage"":""confirm-promotion"",""ticket"":{""id"":""10042"",""key"":""OPS-1""}}",HASH
+    6,2026-09-21T14:13:40.000Z,default,shop,cart,passed,"{""decision"":{""at"":""2026-09-21T14:13:20.000Z"",""by"":{""app"":false,""id"":""5b10ac8d82e05b22cc7d4e01"",""name"":""Mia Change""},""changelog_id"":""10101"",""from"":""10001"",""status"":{""id"":""10007"",""name"":""Approved""}},""gate"":null,""policy"":{""approved"":[""Approved""],""approvers"":[""mia@example.com""],""deny"":[""group:interns""],""rejected"":[""Rejected""],""route"":""ticket"",""valid_for_ms"":259200000},""rollout"":{""base"":null,""began_at"":""2026-09-21T14:13:20.000Z"",""label"":""=v2, \""new\"""",""revision"":""new1""},""stage"":""confirm-promotion"",""ticket"":{""id"":""10042"",""key"":""OPS-1""}}",HASH
+    7,2026-09-21T14:13:40.000Z,default,shop,cart,rollout_ended,"{""gates"":[{""gate"":null,""shows"":""approved"",""stage"":""confirm-promotion"",""ticket"":{""id"":""10042"",""key"":""OPS-1""},""used_at"":""2026-09-21T14:13:40.000Z""}],""how"":""succeeded"",""rollout"":{""base"":null,""began_at"":""2026-09-21T14:13:20.000Z"",""label"":""=v2, \""new\"""",""revision"":""new1""}}",HASH
+    "##);
+    let verified = prints(&world, &["--verify"]);
+    assert!(verified.starts_with("ok: 7 rows, ") && verified.lines().count() == 1, "{verified}");
+    world.finish().await;
+}
+
+/// How far back, as of the world's own time.
+#[tokio::test]
+async fn since_then() {
+    let world = World::start(Flavour::Cloud).await;
+    world.asks("confirm-promotion", "Progressing", "new1").await;
+    world.works().await;
+    world.later(HOUR);
+    world.reports("/post-rollout", "Succeeded", "new1").await;
+    let config = config::load(Path::new(&world.config()), []).unwrap();
+    for (since, rows) in [(None, 5), (Some(HOUR), 5), (Some(HOUR - Duration::from_millis(1)), 1)] {
+        for (format, headings) in [(AuditFormat::Jsonl, 0), (AuditFormat::Csv, 1)] {
+            let wanted = Audit { since, format, verify: false };
+            let mut out = Vec::new();
+            assert!(cli::audit(&config.store.url, &wanted, world.clock.now(), &mut out).await.unwrap());
+            assert_eq!(String::from_utf8(out).unwrap().lines().count(), rows + headings, "{wanted:?}");
+        }
+    }
+    world.finish().await;
+}
+
+/// Whoever reads may have seen enough; a disk that is full is another matter.
+#[tokio::test]
+async fn nobody_has_to_read_to_the_end() {
+    struct Broken(io::ErrorKind);
+    impl io::Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Err(self.0.into())
+        }
+    }
+    let world = World::start(Flavour::Cloud).await;
+    world.asks("confirm-promotion", "Progressing", "new1").await;
+    let config = config::load(Path::new(&world.config()), []).unwrap();
+    for (format, verify) in
+        [(AuditFormat::Jsonl, false), (AuditFormat::Csv, false), (AuditFormat::Jsonl, true)]
+    {
+        let wanted = Audit { since: None, format, verify };
+        let prints =
+            async |kind| cli::audit(&config.store.url, &wanted, world.clock.now(), &mut Broken(kind)).await;
+        assert!(prints(io::ErrorKind::BrokenPipe).await.unwrap());
+        assert!(prints(io::ErrorKind::StorageFull).await.is_err());
+    }
+    world.works().await;
+    world.finish().await;
+}
+
+/// Neither the token that Flagger brings nor the rest of the hook's metadata is on record, nor are Jira's secrets.
+#[tokio::test]
+async fn no_secret_is_on_record() {
+    let world = World::start_with(Flavour::Cloud, &settings()).await;
+    approved_and_shipped(&world).await;
+    let out = prints(&world, &[]) + &prints(&world, &["--format", "csv"]);
+    for secret in [TOKEN, crate::world::WEBHOOK_SECRET, "jira-token", "for the ticket only"] {
+        assert!(!out.contains(secret), "{secret}");
+    }
+    for (name, bytes) in world.files() {
+        let token = TOKEN.as_bytes();
+        if !name.ends_with("config.toml") {
+            assert!(!bytes.windows(token.len()).any(|window| window == token), "{name}");
+        }
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_question_that_changes_nothing_is_not_on_record() {
+    let world = World::start(Flavour::Cloud).await;
+    world.asks("confirm-promotion", "Progressing", "new1").await;
+    world.works().await;
+    let (rows, turns) = (prints(&world, &[]), world.turns().await);
+    for _ in 0..20 {
+        world.asks("confirm-promotion", "Progressing", "new1").await;
+        world.asks("rollback", "Progressing", "new1").await;
+    }
+    assert_eq!((prints(&world, &[]), world.turns().await), (rows, turns));
+    world.finish().await;
+}
+
+/// One rollout takes the place of another: each row says which it is about.
+#[tokio::test]
+async fn rows_tell_rollouts_apart() {
+    let world = World::start(Flavour::DataCenter).await;
+    world.asks("confirm-promotion", "Progressing", "new1").await;
+    world.works().await;
+    world.decides(&world.newest(), "Rejected").await;
+    world.asks("confirm-promotion", "Progressing", "new2").await;
+    let told: Vec<String> = rows(&world)
+        .iter()
+        .map(|row| format!("{} of {}", row["kind"].as_str().unwrap(), row["detail"]["rollout"]["revision"]))
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @r##"
+    rollout_began of "new1"
+    gate_asked of "new1"
+    ticket_opened of "new1"
+    ticket_seen of "new1"
+    ticket_seen of "new1"
+    rollout_ended of "new1"
+    rollout_began of "new2"
+    gate_asked of "new2"
+    "##);
+    world.works().await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_too_old_is_pruned_hourly() {
+    let world = World::start_with(Flavour::Cloud, "store.keep_for = \"2h\"").await;
+    world.asks("confirm-promotion", "Progressing", "new1").await;
+    world.works().await;
+    let before = rows(&world).len();
+    world.later(HOUR);
+    world.ticks().await;
+    assert_eq!(rows(&world).len(), before);
+    world.asks("confirm-traffic-increase", "Progressing", "new1").await;
+    world.later(HOUR);
+    world.later(Duration::from_secs(60));
+    world.ticks().await;
+    let left = rows(&world);
+    assert_eq!((left.len(), &left[0]["kind"]), (1, &json!("gate_asked")));
+    assert!(prints(&world, &["--verify"]).starts_with("ok: 1 rows, "));
+    world.works().await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_changed_row_is_found() {
+    let world = World::start(Flavour::Cloud).await;
+    world.asks("confirm-promotion", "Progressing", "new1").await;
+    let database = Path::new(&world.config()).with_file_name("bridge.db");
+    let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", database.display())).await.unwrap();
+    sqlx::query("UPDATE audit SET kind = 'passed' WHERE id = 2").execute(&pool).await.unwrap();
+    pool.close().await;
+    let (code, out, errors) = run(&["audit", "--verify", "-c", &world.config()]);
+    assert_eq!(
+        (code, out.as_str(), errors.as_str()),
+        (Some(1), "row 2 was changed: its hash does not fit\n", "")
+    );
+    world.works().await;
+    world.finish().await;
+}
+
+#[test]
+fn without_a_record_it_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("config.toml");
+    let text = format!(
+        "store.url = \"sqlite://{}\"\njira.url = \"http://127.0.0.1:1\"\njira.token = \"t\"\nticket.project = \"OPS\"\n",
+        directory.path().join("bridge.db").display()
+    );
+    std::fs::write(&config, text).unwrap();
+    for more in [&[][..], &["--verify"], &["--format", "csv"]] {
+        for there in [false, true] {
+            if there {
+                std::fs::write(directory.path().join("bridge.db"), "").unwrap();
+            }
+            let (code, out, errors) = run(&[&["audit", "-c", config.to_str().unwrap()], more].concat());
+            assert_eq!((code, out.as_str(), errors.lines().count()), (Some(1), "", 1), "{errors}");
+            assert_eq!(errors.matches("unable to open").count(), usize::from(!there), "{errors}");
+            assert!(!there || errors.contains("no audit record"), "{errors}");
+            assert!(there || directory.path().read_dir().unwrap().count() == 1, "it created a file");
+        }
+        std::fs::remove_file(directory.path().join("bridge.db")).unwrap();
+    }
+}
