@@ -31,6 +31,7 @@ use crate::{
 
 mod look;
 mod open;
+mod people;
 
 /// How often the loops look for work that nobody announced.
 const TICK: Duration = Duration::from_secs(1);
@@ -106,6 +107,8 @@ struct Memory {
     look_failures: (u32, Millis),
     /// Routes whose statuses could not be resolved, so that the log says so once.
     bad_routes: HashSet<String>,
+    /// Who is who.
+    directory: people::Directory,
     written_back: Millis,
     unparked: Millis,
 }
