@@ -163,20 +163,26 @@ mod tests {
         }
     }
 
+    /// Person, own account, approvers, deny.
+    type Case<'a> = (Person, bool, &'a [(&'a str, Names)], &'a [(&'a str, Names)]);
+
     #[test]
     fn every_rule_in_its_order() {
         use Names::{No, Yes};
         let down = || Names::Unknown("Jira is down".into());
         let nobody = Person { id: String::new(), name: "somebody".into(), app: true };
         let (none, cab) = (&[][..], "group:cab");
-        let words = |(person, own, approvers, deny): &(Person, bool, &[(&str, Names)], &[(&str, Names)])| {
-            match judge(person, *own, &list(approvers), &list(deny)) {
-                Author::Accepted => "accepted".to_owned(),
-                Author::NotAccepted { why } => format!("not accepted: {why}"),
-                Author::Unknown { why } => format!("unknown: {why}"),
-            }
+        let words = |(person, own, approvers, deny): &Case<'_>| match judge(
+            person,
+            *own,
+            &list(approvers),
+            &list(deny),
+        ) {
+            Author::Accepted => "accepted".to_owned(),
+            Author::NotAccepted { why } => format!("not accepted: {why}"),
+            Author::Unknown { why } => format!("unknown: {why}"),
         };
-        let cases: [(Person, bool, &[(&str, Names)], &[(&str, Names)]); 16] = [
+        let cases: [Case<'_>; 16] = [
             (mia(), false, none, none),
             (robot(), false, none, none),
             (mia(), true, none, none),
@@ -195,7 +201,24 @@ mod tests {
             (mia(), false, none, &[("mia", Yes), ("group:", down())]),
         ];
         let told: Vec<String> = cases.iter().map(words).collect();
-        insta::assert_snapshot!(told.join("\n"), @"");
+        insta::assert_snapshot!(told.join("\n"), @r#"
+        accepted
+        not accepted: Automation is an app, which counts only if approval.approvers lists it
+        not accepted: Mia Change is the bridge's own account, which counts only if approval.approvers lists it
+        not accepted: Jira does not say who it was
+        accepted
+        accepted
+        accepted
+        not accepted: Mia Change is not among the approvers of this gate
+        accepted
+        unknown: it cannot be told whether Mia Change is an approver: Jira is down
+        accepted
+        not accepted: Mia Change is ruled out by "mia" in approval.deny
+        unknown: it cannot be told whether Mia Change is ruled out: Jira is down
+        not accepted: Mia Change is ruled out by "mia" in approval.deny
+        not accepted: approval.deny has an entry that is empty here, so nobody can be let through
+        not accepted: approval.deny has an entry that is empty here, so nobody can be let through
+        "#);
     }
 
     #[test]

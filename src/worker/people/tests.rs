@@ -177,7 +177,14 @@ async fn an_email_names_whom_jira_shows_it_of() {
         cloud.says(MIA, &[], &["mia@example.com"]).await,
         cloud.says(BOB, &[], &["mia@example.com"]).await,
     ];
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    unknown: it cannot be told whether Mia Change is an approver: approval.approvers: Jira does not show whether "mia@example.com" is the e-mail of Mia Change (5b10ac8d82e05b22cc7d4e01); put account ids or user names there
+    not accepted: Bob Builder is not among the approvers of this gate
+    unknown: it cannot be told whether Mia Change is an approver: approval.approvers: Jira shows nobody whom "left@example.com" names; put account ids or user names there
+    accepted
+    unknown: it cannot be told whether Mia Change is ruled out: approval.deny: Jira does not show whether "mia@example.com" is the e-mail of Mia Change (5b10ac8d82e05b22cc7d4e01); put account ids or user names there
+    accepted
+    "#);
     own.asked();
     cloud.asked();
 }
