@@ -3,6 +3,7 @@
 //! Each topic is a function that looks at one thing and returns what it found. Where a topic needs what an earlier one
 //! could not have (no connection, no credentials, no project), one line says that it was left out.
 
+mod approvers;
 mod connection;
 mod screen;
 mod settings;
@@ -96,12 +97,21 @@ impl fmt::Display for Report {
 pub async fn check(config: &Config, clock: Clock) -> Report {
     let (mut findings, jira) = connection::connect(&config.jira, clock).await;
     match jira {
-        Some(jira) => findings.extend(tickets::tickets(&jira, &config.policy).await),
-        None => findings.push(Finding::warn(
-            "ticket",
-            "projects, issue types, permissions, fields, statuses and transitions were not checked: Jira has to let \
-             the bridge in first",
-        )),
+        Some(jira) => {
+            findings.extend(tickets::tickets(&jira, &config.policy).await);
+            findings.extend(approvers::approvers(&jira, &config.policy).await);
+        }
+        None => {
+            findings.push(Finding::warn(
+                "ticket",
+                "projects, issue types, permissions, fields, statuses and transitions were not checked: Jira has to \
+                 let the bridge in first",
+            ));
+            if approvers::any(&config.policy) {
+                let what = "approvers and deny were not checked: Jira has to let the bridge in first";
+                findings.push(Finding::warn("approval", what));
+            }
+        }
     }
     findings.extend(templates::templates(config));
     findings.extend(settings::settings(config));

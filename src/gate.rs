@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     millis::Millis,
-    policy::{Meaning, Statuses},
+    policy::{Author, Meaning, Statuses},
 };
 
 /// A gate's name in the store and in Jira: 128 random bits in hexadecimal, never derived from anything, so that a
@@ -173,12 +173,32 @@ pub enum View {
         /// By whom and when.
         decision: Decision,
     },
-    /// Moved into a rejected status, and not out of them since.
+    /// Moved into a rejected status, and not out of them since. That closes the gate whoever did it.
     Rejected {
         /// As above.
         status: Status,
         /// By whom and when.
         decision: Decision,
+        /// Whether it also rolls back: that takes somebody whose move counts.
+        author: Author,
+    },
+    /// Approved by somebody whose move does not count.
+    NotAllowed {
+        /// As above.
+        status: Status,
+        /// By whom and when.
+        decision: Decision,
+        /// Why it does not count.
+        why: String,
+    },
+    /// Approved, and it cannot be told whether that person's move counts.
+    Unjudged {
+        /// As above.
+        status: Status,
+        /// By whom and when.
+        decision: Decision,
+        /// Why not.
+        why: String,
     },
     /// It cannot be said that a person decided about this rollout on this ticket.
     Gone {
@@ -287,6 +307,9 @@ pub struct Gate {
     pub standing: Standing,
     /// Whether its approval has let Flagger pass already.
     pub used: Option<Used>,
+    /// Who may not approve it: `approval.deny`, as rendered when Flagger first asked.
+    #[serde(default)]
+    pub deny: Vec<String>,
     /// The tags of what its ticket was told, or is about to be, so that it is told once.
     #[serde(default)]
     pub told: Vec<String>,
@@ -349,6 +372,24 @@ pub enum Closed<'a> {
         /// The approval.
         decision: &'a Decision,
     },
+    /// Somebody approved who may not.
+    NotAllowed {
+        /// The ticket.
+        ticket: &'a Ticket,
+        /// The approval.
+        decision: &'a Decision,
+        /// Why it does not count.
+        why: &'a str,
+    },
+    /// Somebody approved, and it cannot be told whether that counts.
+    Unjudged {
+        /// The ticket.
+        ticket: &'a Ticket,
+        /// The approval.
+        decision: &'a Decision,
+        /// Why not.
+        why: &'a str,
+    },
     /// Approved when last seen, but that is too long ago.
     Stale {
         /// The ticket.
@@ -368,8 +409,8 @@ pub enum Closed<'a> {
 impl Gate {
     /// A gate that Flagger asked about just now.
     #[must_use]
-    pub fn new(id: GateId, name: GateName, now: Millis) -> Self {
-        Self { id, name, asked: now, standing: Standing::Opening, used: None, told: Vec::new() }
+    pub fn new(id: GateId, name: GateName, deny: Vec<String>, now: Millis) -> Self {
+        Self { id, name, asked: now, standing: Standing::Opening, used: None, deny, told: Vec::new() }
     }
 
     /// The ticket, once there is one.
@@ -392,6 +433,19 @@ impl Gate {
         }
     }
 
+    /// The rejection that stands and rolls back.
+    #[must_use]
+    pub fn rollback(&self) -> Option<(&Ticket, &Decision)> {
+        match &self.standing {
+            Standing::Watched {
+                ticket,
+                view: View::Rejected { decision, author: Author::Accepted, .. },
+                ..
+            } => Some((ticket, decision)),
+            Standing::Watched { .. } | Standing::Opening | Standing::Stuck { .. } => None,
+        }
+    }
+
     /// Whether Flagger may pass, and why (not).
     pub fn verdict(&self, now: Millis, trust: Trust) -> Verdict<'_> {
         let (ticket, seen, view) = match &self.standing {
@@ -402,6 +456,12 @@ impl Gate {
         match view {
             View::Waiting { status } => Verdict::Closed(Closed::Waiting { ticket, status: status.as_ref() }),
             View::Rejected { decision, .. } => Verdict::Closed(Closed::Rejected { ticket, decision }),
+            View::NotAllowed { decision, why, .. } => {
+                Verdict::Closed(Closed::NotAllowed { ticket, decision, why })
+            }
+            View::Unjudged { decision, why, .. } => {
+                Verdict::Closed(Closed::Unjudged { ticket, decision, why })
+            }
             View::Gone { doubt } => Verdict::Closed(Closed::Gone { ticket, doubt }),
             View::Approved { .. } if now.since(seen) > trust.trust_for => {
                 Verdict::Closed(Closed::Stale { ticket, seen })
@@ -425,6 +485,7 @@ impl Gate {
         &self,
         sighting: &Sighting,
         statuses: &Statuses,
+        author: &Author,
         now: Millis,
         arrived: Millis,
         trust_for: Duration,
@@ -439,11 +500,15 @@ impl Gate {
                 let view = if *project != ticket.project || *issue_type != ticket.issue_type {
                     View::Gone { doubt: Doubt::MovedElsewhere { project: project.clone() } }
                 } else {
-                    read(status, moves, statuses, |entry| arrived - answered.since(entry.at))
+                    read(status, moves, statuses, author, |entry| arrived - answered.since(entry.at))
                 };
                 (key, view)
             }
         };
+        if new.is_unjudged() && new.entry() == view.entry() && !view.is_unjudged() {
+            // Nobody could be asked just now; what was found out before holds for as long as it is trusted.
+            return None;
+        }
         let new = if new.same(view) { view.clone() } else { new };
         if new == *view && *key == ticket.key && now.since(*seen) < trust_for / 6 {
             return None;
@@ -459,49 +524,102 @@ impl View {
     fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Approved { status: here, decision: a }, Self::Approved { status: there, decision: b })
-            | (Self::Rejected { status: here, decision: a }, Self::Rejected { status: there, decision: b }) => {
-                here == there && a.entry == b.entry
-            }
-            (Self::Waiting { .. } | Self::Approved { .. } | Self::Rejected { .. } | Self::Gone { .. }, _) => {
-                self == other
-            }
+            | (
+                Self::Unjudged { status: here, decision: a, .. },
+                Self::Unjudged { status: there, decision: b, .. },
+            ) => here == there && a.entry == b.entry,
+            (
+                Self::Rejected { status: here, decision: a, author: judged },
+                Self::Rejected { status: there, decision: b, author: before },
+            ) => here == there && a.entry == b.entry && judged == before,
+            (
+                Self::NotAllowed { status: here, decision: a, why },
+                Self::NotAllowed { status: there, decision: b, why: before },
+            ) => here == there && a.entry == b.entry && why == before,
+            (
+                Self::Waiting { .. }
+                | Self::Approved { .. }
+                | Self::Rejected { .. }
+                | Self::NotAllowed { .. }
+                | Self::Unjudged { .. }
+                | Self::Gone { .. },
+                _,
+            ) => self == other,
+        }
+    }
+
+    /// The changelog entry that decided, if one did.
+    fn entry(&self) -> Option<&Move> {
+        match self {
+            Self::Approved { decision, .. }
+            | Self::Rejected { decision, .. }
+            | Self::NotAllowed { decision, .. }
+            | Self::Unjudged { decision, .. } => Some(&decision.entry),
+            Self::Waiting { .. } | Self::Gone { .. } => None,
+        }
+    }
+
+    /// Whether it waits for a judgement of whoever decided.
+    fn is_unjudged(&self) -> bool {
+        match self {
+            Self::Unjudged { .. } | Self::Rejected { author: Author::Unknown { .. }, .. } => true,
+            Self::Approved { .. }
+            | Self::Rejected { .. }
+            | Self::NotAllowed { .. }
+            | Self::Waiting { .. }
+            | Self::Gone { .. } => false,
         }
     }
 }
 
-/// Reads a status together with the changelog that must explain it.
+/// The move that decided, if the ticket stands where one does and its changelog tells how it came there.
+#[must_use]
+pub fn decisive<'a>(status: &Status, moves: &'a [Move], statuses: &Statuses) -> Option<&'a Move> {
+    let meaning = statuses.meaning(&status.id);
+    if meaning == Meaning::Waiting {
+        return None;
+    }
+    let mut ordered: Vec<&Move> = moves.iter().collect();
+    ordered.sort_by_key(|entry| (entry.at, entry.changelog_id.parse::<u64>().unwrap_or(u64::MAX)));
+    let mut decisive = None;
+    for entry in &ordered {
+        if statuses.meaning(&entry.to.id) != meaning {
+            decisive = None;
+        } else if statuses.meaning(&entry.from) != meaning {
+            decisive = Some(*entry);
+        }
+    }
+    // A changelog that ends elsewhere than the issue stands is not the whole story.
+    decisive.filter(|_| ordered.last().is_some_and(|last| last.to.id == status.id))
+}
+
+/// Reads a status together with the changelog that must explain it, and the judgement of whoever decided.
 ///
 /// `on_our_clock` tells when an entry was made, by our clock.
 fn read(
     status: &Status,
     moves: &[Move],
     statuses: &Statuses,
+    author: &Author,
     on_our_clock: impl Fn(&Move) -> Millis,
 ) -> View {
+    let status = status.clone();
     let meaning = statuses.meaning(&status.id);
-    let found = || {
-        let mut ordered: Vec<&Move> = moves.iter().collect();
-        ordered.sort_by_key(|entry| (entry.at, entry.changelog_id.parse::<u64>().unwrap_or(u64::MAX)));
-        let mut decisive = None;
-        for entry in &ordered {
-            if statuses.meaning(&entry.to.id) != meaning {
-                decisive = None;
-            } else if statuses.meaning(&entry.from) != meaning {
-                decisive = Some(*entry);
-            }
-        }
-        // A changelog that ends elsewhere than the issue stands is not the whole story.
-        decisive.filter(|_| ordered.last().is_some_and(|last| last.to.id == status.id))
+    if meaning == Meaning::Waiting {
+        return View::Waiting { status: Some(status) };
+    }
+    let Some(entry) = decisive(&status, moves, statuses) else {
+        return View::Gone { doubt: Doubt::NoChangelogEntry { status } };
     };
-    let decided = |entry: &Move| Decision { entry: entry.clone(), since: on_our_clock(entry) };
-    match meaning {
-        Meaning::Waiting => View::Waiting { status: Some(status.clone()) },
-        Meaning::Approved | Meaning::Rejected => match (found(), meaning) {
-            (Some(entry), Meaning::Approved) => {
-                View::Approved { status: status.clone(), decision: decided(entry) }
-            }
-            (Some(entry), _) => View::Rejected { status: status.clone(), decision: decided(entry) },
-            (None, _) => View::Gone { doubt: Doubt::NoChangelogEntry { status: status.clone() } },
-        },
+    let decision = Decision { entry: entry.clone(), since: on_our_clock(entry) };
+    match (meaning, author) {
+        (Meaning::Rejected, author) => View::Rejected { status, decision, author: author.clone() },
+        (Meaning::Approved | Meaning::Waiting, Author::Accepted) => View::Approved { status, decision },
+        (Meaning::Approved | Meaning::Waiting, Author::NotAccepted { why }) => {
+            View::NotAllowed { status, decision, why: why.clone() }
+        }
+        (Meaning::Approved | Meaning::Waiting, Author::Unknown { why }) => {
+            View::Unjudged { status, decision, why: why.clone() }
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
         Budget, Canary, CanaryId, Change, Command, Event, Fact, Message, Refusal, Report, Room, Rules,
     },
     store::{self, Heard, Store, Turn},
-    ticket::Subject,
+    ticket::{self, Subject},
     view::GateView,
 };
 
@@ -128,12 +128,14 @@ impl Gatekeeper {
         let heard = self.store.heard(id);
         let subject = Subject::new(id.clone(), gate.clone(), message, metadata.clone());
         let fresh = fresh_id();
+        let deny = ticket::denied(&subject, &self.route(id, gate).approval.deny);
         let rules = self.rules(id, gate);
         let trust = rules.trust;
         let event = |canary: &Canary, silent_for| Event::Asked {
             gate,
             message,
             subject: &subject,
+            deny: &deny,
             fresh: fresh.clone(),
             silent_for,
             pace: canary.gate(gate).map_or_else(Pace::default, |known| heard.pace(&known.id)),

@@ -38,7 +38,7 @@ pub use self::{
     endings::Transitioned,
     error::{By, Error, Happened, Retry, Thing},
     issues::{Created, Found, Ownership},
-    people::{Group, Role},
+    people::{Group, People, Role},
     send::unobserved,
     setup::{Field, NEEDED, Permissions, Server, Workflow},
 };

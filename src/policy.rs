@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::gate::Status;
 
+mod judge;
+
+pub use judge::{Author, Entry, Names, judge, quoted};
+
 /// What a status means for a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
@@ -278,6 +282,15 @@ impl Route {
         match self.key.as_str() {
             "ticket" => format!("ticket.{setting}"),
             at => format!("{at}.ticket.{setting}"),
+        }
+    }
+
+    /// The full key of a setting of its approval: `approval.deny`, or `routes[0].approval.deny`.
+    #[must_use]
+    pub fn approval_key(&self, setting: &str) -> String {
+        match self.key.as_str() {
+            "ticket" => format!("approval.{setting}"),
+            at => format!("{at}.approval.{setting}"),
         }
     }
 }

@@ -260,7 +260,7 @@ impl Canary {
         match rollout.course {
             Course::Asked(_) | Course::Waiting(_) | Course::Admitted(_) => None,
             Course::Running(_) | Course::Failing(_) => {
-                rollout.gates.iter().find(|gate| gate.rejection().is_some())
+                rollout.gates.iter().find(|gate| gate.rollback().is_some())
             }
         }
     }

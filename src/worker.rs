@@ -31,6 +31,7 @@ use crate::{
 
 mod look;
 mod open;
+mod people;
 mod tell;
 
 /// How often the loops look for work that nobody announced.
@@ -111,6 +112,8 @@ struct Memory {
     bad_routes: HashSet<String>,
     /// What is wrong with the database, as the log was told.
     trouble: Option<String>,
+    /// Who is who.
+    directory: people::Directory,
     written_back: Millis,
     hourly: Millis,
 }

@@ -1,11 +1,11 @@
-//! What the configuration alone shows: secrets, links, the budget, and who may approve.
+//! What the configuration alone shows: secrets, links, the budget, and for how long approvals hold.
 
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 
 use super::Finding;
-use crate::{config::Config, policy::Route, secret::Secret};
+use crate::{config::Config, secret::Secret};
 
 /// Shorter secrets can be guessed.
 const SHORTEST_SECRET: usize = 16;
@@ -14,7 +14,7 @@ const A_REQUEST: u32 = 100;
 
 pub(super) fn settings(config: &Config) -> Vec<Finding> {
     let mut findings = vec![budget(config)];
-    findings.extend(approval(config));
+    findings.push(approval(config));
     findings.push(webhook(config));
     findings.push(match &config.server.public_url {
         Some(url) => Finding::ok("server.public_url", format!("tickets link to the status page at {url}")),
@@ -111,37 +111,10 @@ fn weak(key: String, secret: &Secret) -> Option<Finding> {
     }
 }
 
-/// Who may approve, and for how long.
-fn approval(config: &Config) -> Vec<Finding> {
-    let base = &config.policy.base;
-    let mut findings = vec![Finding::ok(
-        "approval.valid_for",
-        format!("an approval that is not used within {} is void", duration(base.approval.valid_for)),
-    )];
-    findings.extend(not_enforced(base, "approval", None));
-    for (_, route) in &config.policy.routes {
-        findings.extend(not_enforced(route, &format!("{}.approval", route.key), Some(base)));
-    }
-    findings
-}
-
-/// Lists that are written down but not looked at, which is worse than none; `told` of another route already.
-fn not_enforced(route: &Route, section: &str, told: Option<&Route>) -> Vec<Finding> {
-    let what = |key: &str| {
-        format!(
-            "is not enforced by this version yet: anybody whom Jira lets move the ticket could approve; leave {key} \
-             empty, and restrict the transition in Jira's workflow instead"
-        )
-    };
-    let mut findings = vec![];
-    let own = &route.approval;
-    if !own.approvers.is_empty() && told.is_none_or(|told| told.approval.approvers != own.approvers) {
-        findings.push(Finding::fail(format!("{section}.approvers"), what("approval.approvers")));
-    }
-    if !own.deny.is_empty() && told.is_none_or(|told| told.approval.deny != own.deny) {
-        findings.push(Finding::fail(format!("{section}.deny"), what("approval.deny")));
-    }
-    findings
+/// For how long an approval may wait for its use.
+fn approval(config: &Config) -> Finding {
+    let valid_for = duration(config.policy.base.approval.valid_for);
+    Finding::ok("approval.valid_for", format!("an approval that is not used within {valid_for} is void"))
 }
 
 /// As the configuration writes it.

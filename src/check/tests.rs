@@ -1,5 +1,7 @@
 //! The whole output, for a Jira that fits and for each way in which it does not.
 
+mod approvers;
+
 use std::{sync::Arc, time::Duration};
 
 use tokio::net::TcpListener;
@@ -394,10 +396,9 @@ approval = { approvers = [], deny = ["{{ metadata.author }}"] }
     let fake = FakeJira::new(Setup { token: "short".into(), ..Setup::new(Flavour::Cloud, clock()) });
     let (output, failed) = run(&fake, text, &[]).await;
     insta::assert_snapshot!(bad(&output), @r#"
+    FAIL  approval.approvers         Jira does not show whose e-mail "mia@example.com" is; put the account id there: Mia Change (5b10ac8d82e05b22cc7d4e01)?
     FAIL  ticket.description         cannot be rendered: invalid operation: unable to calculate 1 // 0 (in <string>:1)
     FAIL  jira.requests_per_second   1 are too few: 50 requests read limits.open_tickets = 5000 tickets, every 20s (a third of jira.trust_for), and may use half of them; put 5 there, or jira.trust_for = "300s"
-    FAIL  approval.approvers         is not enforced by this version yet: anybody whom Jira lets move the ticket could approve; leave approval.approvers empty, and restrict the transition in Jira's workflow instead
-    FAIL  routes[0].approval.deny    is not enforced by this version yet: anybody whom Jira lets move the ticket could approve; leave approval.deny empty, and restrict the transition in Jira's workflow instead
     warn  server.public_url          is empty, so tickets do not link to the status page; put the address there at which people reach it
     warn  flagger.token              is missing, so whoever reaches server.gate_listen may ask and have tickets opened; put one there, or let only Flagger in
     warn  flagger.clusters[0].token  is missing, so whoever may ask may say that it is "prod"

@@ -54,7 +54,7 @@ impl Links {
     /// The answer to the question whether to roll back.
     pub(super) fn answer_rollback(&self, canary: &Canary) -> Answer {
         let blank = blank(&canary.id, ROLLBACK, canary.rollout.as_ref());
-        let rejected = canary.rolls_back().and_then(|gate| gate.rejection().map(|no| (gate, no)));
+        let rejected = canary.rolls_back().and_then(|gate| gate.rollback().map(|no| (gate, no)));
         let Some((gate, (_, decision))) = rejected else {
             let view = GateView { reason: "nothing about this rollout was rejected".into(), ..blank };
             return Answer { open: false, line: line("do not roll back", &view), gate: view };
@@ -74,7 +74,10 @@ impl Links {
         let Standing::Watched { ticket, view, .. } = &gate.standing else { return None };
         let status = match view {
             View::Waiting { status } => status.as_ref(),
-            View::Approved { status, .. } | View::Rejected { status, .. } => Some(status),
+            View::Approved { status, .. }
+            | View::Rejected { status, .. }
+            | View::NotAllowed { status, .. }
+            | View::Unjudged { status, .. } => Some(status),
             View::Gone { doubt: Doubt::NoChangelogEntry { status } } => Some(status),
             View::Gone { doubt: Doubt::MovedElsewhere { .. } | Doubt::Missing { .. } } => None,
         };
@@ -178,6 +181,13 @@ fn words(verdict: &Verdict<'_>, trust: Trust) -> (State, String) {
             }
             Closed::Waiting { .. } => (State::Waiting, "waiting for a decision".into()),
             Closed::Rejected { decision, .. } => (State::Rejected, decided("rejected", decision)),
+            Closed::NotAllowed { decision, why, .. } => {
+                (State::NotAllowed, format!("{}, which does not count: {why}", decided("approved", decision)))
+            }
+            Closed::Unjudged { decision, why, .. } => (
+                State::Stuck,
+                format!("{}; whether that counts cannot be told yet: {why}", decided("approved", decision)),
+            ),
             Closed::Expired { decision, .. } => (
                 State::Expired,
                 format!(

@@ -85,7 +85,13 @@ fn seen(detail: Detail, view: &View, route: &Route) -> Detail {
     let detail = with(detail, "shows", json!(word(view)));
     match view {
         View::Waiting { status } => with(detail, "status", json!(status)),
-        View::Approved { decision, .. } | View::Rejected { decision, .. } => decided(detail, decision, route),
+        View::Approved { decision, .. } => decided(detail, decision, route),
+        View::Rejected { decision, author, .. } => {
+            decided(with(detail, "author", json!(author)), decision, route)
+        }
+        View::NotAllowed { decision, why, .. } | View::Unjudged { decision, why, .. } => {
+            decided(with(detail, "why", json!(why)), decision, route)
+        }
         View::Gone { doubt: Doubt::NoChangelogEntry { status } } => with(detail, "status", json!(status)),
         View::Gone { doubt: Doubt::MovedElsewhere { project } } => with(detail, "project", json!(project)),
         View::Gone { doubt: Doubt::Missing { confirmed } } => with(detail, "confirmed", json!(confirmed)),
@@ -97,6 +103,8 @@ const fn word(view: &View) -> &'static str {
         View::Waiting { .. } => "waiting",
         View::Approved { .. } => "approved",
         View::Rejected { .. } => "rejected",
+        View::NotAllowed { .. } => "not_allowed",
+        View::Unjudged { .. } => "unjudged",
         View::Gone { doubt: Doubt::NoChangelogEntry { .. } } => "no_changelog_entry",
         View::Gone { doubt: Doubt::MovedElsewhere { .. } } => "moved_elsewhere",
         View::Gone { doubt: Doubt::Missing { .. } } => "missing",

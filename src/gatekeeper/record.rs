@@ -49,6 +49,14 @@ pub(super) fn fact(id: &CanaryId, fact: &Fact, metrics: &Metrics, now: Millis) {
                     let (by, entry) = (&decision.entry.by.name, &decision.entry.changelog_id);
                     tracing::info!(canary = %id, %gate, ticket, by, entry, "the ticket was rejected");
                 }
+                View::NotAllowed { decision, why, .. } => {
+                    let by = &decision.entry.by.name;
+                    tracing::warn!(canary = %id, %gate, ticket, by, why, "an approval does not count");
+                }
+                View::Unjudged { decision, why, .. } => {
+                    let by = &decision.entry.by.name;
+                    tracing::warn!(canary = %id, %gate, ticket, by, why, "an approval cannot be judged yet");
+                }
                 View::Gone { doubt } => {
                     let doubt = match doubt {
                         Doubt::MovedElsewhere { .. } => "moved elsewhere",

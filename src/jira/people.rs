@@ -13,6 +13,19 @@ use super::{
     words,
 };
 
+/// As many hits as Jira gives at once.
+const MOST: &str = "1000";
+
+/// Whom words name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct People {
+    /// The accounts that have exactly this id, user name or e-mail. Several mean that it does not tell them apart.
+    pub named: Vec<Account>,
+    /// Accounts that Jira found by an e-mail without showing theirs. It may be theirs, or part of a full name, which
+    /// people choose themselves.
+    pub perhaps: Vec<Account>,
+}
+
 /// A group of accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
@@ -53,6 +66,12 @@ impl WireGroup {
 }
 
 #[derive(Debug, Deserialize)]
+struct Picked {
+    total: Option<usize>,
+    groups: Option<Vec<WireGroup>>,
+}
+
+#[derive(Debug, Deserialize)]
 struct Groups {
     items: Option<Vec<WireGroup>>,
 }
@@ -78,27 +97,47 @@ struct Actors {
 }
 
 impl Jira {
-    /// The active accounts that this names exactly: by e-mail, account id or user name. Several mean that it does not
-    /// tell them apart.
+    /// Whom this account id, e-mail or user name names. By e-mail only accounts that are still active.
     ///
-    /// Full names do not count, since people choose their own. Nor does an account whose e-mail Jira hides, even if
-    /// it is the only hit: Jira searches in full names too. Such a person has to be named by account id.
+    /// Full names do not count, since people choose their own. That nobody is found by an e-mail proves nothing on
+    /// Cloud: an account that may not browse users is told the same.
     ///
     /// # Errors
     /// Any.
-    pub async fn people(&self, words: &str) -> Result<Vec<Account>, Error> {
-        let kind = self.kind().await?;
+    pub async fn people(&self, words: &str) -> Result<People, Error> {
+        let (kind, words) = (self.kind().await?, words.trim());
+        if words.contains('@') {
+            let name = match kind {
+                Kind::Cloud => "query",
+                Kind::DataCenter => "username",
+            };
+            let request = Request::new("people", Method::GET, kind, &["user", "search"]);
+            let request = request.query(name, words).query("maxResults", MOST);
+            return Ok(called(self.sender.call(request).await?.read()?, words));
+        }
         let name = match kind {
-            Kind::Cloud if words.contains('@') => "query",
-            // The search in words does not look at ids.
             Kind::Cloud => "accountId",
             Kind::DataCenter => "username",
         };
-        let request = Request::new("people", Method::GET, kind, &["user", "search"])
-            .query(name, words)
-            .query("maxResults", "50");
-        let hits: Vec<Hit> = self.sender.call(request).await?.read()?;
-        Ok(called(hits, words))
+        let request = Request::new("people", Method::GET, kind, &["user"]).query(name, words);
+        match self.sender.call(request).await {
+            Err(Error::Refused { status: 404, .. }) => Ok(People::default()),
+            answer => Ok(called(vec![answer?.read()?], words)),
+        }
+    }
+
+    /// The groups whose names contain this, and whether these are all of them.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn groups_called(&self, words: &str) -> Result<(Vec<Group>, bool), Error> {
+        let kind = self.kind().await?;
+        let request = Request::new("groups_called", Method::GET, kind, &["groups", "picker"]);
+        let answer = self.sender.call(request.query("query", words).query("maxResults", MOST)).await?;
+        let found: Picked = answer.read()?;
+        let groups = found.groups.ok_or_else(|| answer.unreadable("no groups"))?;
+        let all = found.total.is_none_or(|total| total <= groups.len());
+        Ok((groups.into_iter().filter_map(WireGroup::group).collect(), all))
     }
 
     /// The groups of an account.
@@ -151,14 +190,27 @@ impl Jira {
     }
 }
 
-fn called(hits: Vec<Hit>, words: &str) -> Vec<Account> {
+fn called(hits: Vec<Hit>, words: &str) -> People {
     let wanted = words.trim().to_lowercase();
-    let same = |text: &str| text.to_lowercase() == wanted;
-    hits.into_iter()
-        .filter_map(|hit| Some((hit.email_address, hit.user.account()?)))
-        .filter(|(email, account)| email.as_deref().is_some_and(same) || same(&account.id))
-        .map(|(_, account)| account)
-        .collect()
+    let (mut by_email, mut by_id, mut perhaps) = (vec![], vec![], vec![]);
+    for Hit { email_address, user } in hits {
+        let Some(account) = user.account() else { continue };
+        let email = email_address.map(|email| email.to_lowercase()).filter(|email| !email.is_empty());
+        if email.as_ref() == Some(&wanted) {
+            by_email.push(account);
+        } else if account.id.to_lowercase() == wanted {
+            by_id.push(account);
+        } else if email.is_none() && wanted.contains('@') {
+            perhaps.push(account);
+        }
+    }
+    // A user name that somebody chose may be the e-mail of somebody else, whom Jira does not show.
+    if by_email.is_empty() && !perhaps.is_empty() {
+        perhaps.extend(by_id);
+        return People { named: vec![], perhaps };
+    }
+    by_email.extend(by_id);
+    People { named: by_email, perhaps }
 }
 
 fn role(actors: Vec<Actor>) -> Role {
@@ -187,18 +239,28 @@ mod tests {
     fn people_are_found_by_exact_words() {
         let called = |hits: serde_json::Value, words: &str| {
             let found = super::called(serde_json::from_value(hits).unwrap(), words);
-            found.into_iter().map(|account| account.id).collect::<Vec<_>>()
+            let ids = |found: Vec<Account>| found.into_iter().map(|account| account.id).collect::<Vec<_>>();
+            (ids(found.named), ids(found.perhaps))
         };
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
         let mia = json!({"accountId": "5b1", "displayName": "Mia", "emailAddress": "mia@x.example"});
         let max = json!({"accountId": "5b2", "displayName": "mia@x.example"});
-        for words in ["MIA@x.example", "5b1"] {
-            assert_eq!(called(json!([mia, max]), words), ["5b1"], "{words}");
+        for (hits, words, named, perhaps) in [
+            (json!([mia, max]), "MIA@x.example", &["5b1"][..], &["5b2"][..]),
+            (json!([mia]), "5b1", &["5b1"], &[]),
+            // A name that somebody chose, or an e-mail that Jira does not show.
+            (json!([max]), "mia@x.example", &[], &["5b2"]),
+            (json!([{"accountId": "5b3", "emailAddress": ""}]), "mia@x.example", &[], &["5b3"]),
+            (json!([mia]), "mia@x.ex", &[], &[]),
+            (json!([mia]), "Mia", &[], &[]),
+            // A user name that looks like an e-mail: alone, beside the one whose it is, beside one that is not shown.
+            (json!([{"name": "a@x"}]), "a@x", &["a@x"], &[]),
+            (json!([{"name": "a@x"}, {"name": "a", "emailAddress": "a@x"}]), "a@x", &["a", "a@x"], &[]),
+            (json!([{"name": "a@x"}, {"name": "a"}]), "a@x", &[], &["a", "a@x"]),
+            (json!([{"name": "fred", "displayName": "Fred F."}]), "Fred", &["fred"], &[]),
+        ] {
+            assert_eq!(called(hits, words), (ids(named), ids(perhaps)), "{words}");
         }
-        assert_eq!(called(json!([max]), "mia@x.example"), [""; 0], "a name that somebody chose");
-        assert_eq!(called(json!([mia]), "mia@x.ex"), [""; 0]);
-        assert_eq!(called(json!([mia]), "Mia"), [""; 0]);
-        let fred = json!({"name": "fred", "displayName": "Fred F."});
-        assert_eq!(called(json!([fred]), "fred"), ["fred"]);
     }
 
     #[test]

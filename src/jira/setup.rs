@@ -101,6 +101,15 @@ impl Jira {
         })
     }
 
+    /// Who we are; asked once.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn account(&self) -> Result<Account, Error> {
+        self.kind().await?;
+        self.sender.account().await
+    }
+
     /// Who we are, asked anew.
     ///
     /// # Errors
@@ -108,15 +117,6 @@ impl Jira {
     pub async fn myself(&self) -> Result<Account, Error> {
         self.kind().await?;
         self.sender.prove(Instant::now()).await?;
-        self.sender.account().await
-    }
-
-    /// Who we are; asked once.
-    ///
-    /// # Errors
-    /// Any.
-    pub async fn account(&self) -> Result<Account, Error> {
-        self.kind().await?;
         self.sender.account().await
     }
 

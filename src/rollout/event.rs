@@ -8,7 +8,7 @@ use super::{Canary, End, Fate, Message, Report};
 use crate::{
     gate::{Decision, Gate, GateId, GateName, Pace, Sighting, Ticket, Trust, View},
     millis::Millis,
-    policy::{Milestone, Statuses},
+    policy::{Author, Milestone, Statuses},
     ticket::Subject,
 };
 
@@ -78,6 +78,8 @@ pub enum Event<'a> {
         fresh: GateId,
         /// How long nothing was heard of the canary before this.
         silent_for: Duration,
+        /// Who may not approve, if the gate begins now: `approval.deny`, rendered.
+        deny: &'a [String],
         /// How often Flagger asked at this gate while it was closed.
         pace: Pace,
     },
@@ -121,6 +123,8 @@ pub enum Event<'a> {
         sighting: &'a Sighting,
         /// What statuses mean there.
         statuses: &'a Statuses,
+        /// Whether the move counts that decided; of no matter if none did.
+        author: &'a Author,
         /// When Jira answered, by our clock; the event's own time is when it was asked.
         arrived: Millis,
     },

@@ -9,11 +9,9 @@ use super::{
     event::Room,
 };
 use crate::{
-    gate::{
-        Closed, Doubt, Gate, GateId, GateName, Pace, Sighting, Stage, Standing, Ticket, Used, Verdict, View,
-    },
+    gate::{Closed, Doubt, Gate, GateId, GateName, Pace, Stage, Standing, Ticket, Used, Verdict, View},
     millis::Millis,
-    policy::{Milestone, Statuses},
+    policy::Milestone,
     ticket::Subject,
 };
 
@@ -38,8 +36,8 @@ impl Canary {
     pub fn apply(&self, event: &Event<'_>, now: Millis, rules: &Rules) -> Change {
         let mut step = Step { canary: self.clone(), commands: Vec::new(), facts: Vec::new(), now };
         match event {
-            Event::Asked { gate, message, subject, fresh, silent_for, pace } => {
-                let asked = Asked { name: gate, subject, fresh, pace: *pace };
+            Event::Asked { gate, message, subject, deny, fresh, silent_for, pace } => {
+                let asked = Asked { name: gate, subject, deny, fresh, pace: *pace };
                 step.asked(&asked, message, *silent_for, rules);
             }
             Event::RollbackAsked { message, silent_for } => {
@@ -59,8 +57,9 @@ impl Canary {
             }
             Event::Opened { gate, ticket } => step.opened(gate, ticket),
             Event::NotOpened { gate, why } => step.not_opened(gate, why),
-            Event::Seen { gate, sighting, statuses, arrived } => {
-                step.seen(gate, sighting, statuses, *arrived, rules);
+            Event::Seen { gate, sighting, statuses, author, arrived } => {
+                let trust_for = rules.trust.trust_for;
+                step.seen(gate, |gate| gate.see(sighting, statuses, author, now, *arrived, trust_for));
             }
             Event::TimePassed { silent_for } => step.silence(*silent_for, rules),
         }
@@ -75,6 +74,7 @@ impl Canary {
 struct Asked<'a> {
     name: &'a GateName,
     subject: &'a Subject,
+    deny: &'a [String],
     fresh: &'a GateId,
     pace: Pace,
 }
@@ -210,7 +210,7 @@ impl Step {
         if let Some(at) = known {
             rollout.gates.remove(at);
         }
-        rollout.gates.push(Gate::new(asked.fresh.clone(), asked.name.clone(), self.now));
+        rollout.gates.push(Gate::new(asked.fresh.clone(), asked.name.clone(), asked.deny.to_vec(), self.now));
         self.commands.push(Command::Open { gate: asked.fresh.clone(), subject: asked.subject.clone() });
         self.facts.push(Fact::GateAsked { gate: asked.name.clone() });
         let now = self.now;
@@ -291,25 +291,12 @@ impl Step {
         self.facts.push(fact);
     }
 
-    fn seen(
-        &mut self,
-        id: &GateId,
-        sighting: &Sighting,
-        statuses: &Statuses,
-        arrived: Millis,
-        rules: &Rules,
-    ) {
-        let now = self.now;
-        let rollback_asked = self.canary.rollout.as_ref().is_some_and(|rollout| rollout.rollback_asked);
-        let Some(gate) = self
-            .canary
-            .rollout
-            .as_mut()
-            .and_then(|rollout| rollout.gates.iter_mut().find(|gate| gate.id == *id))
-        else {
-            return;
-        };
-        let Some(after) = gate.see(sighting, statuses, now, arrived, rules.trust.trust_for) else { return };
+    /// The ticket of a gate was looked at; `look` tells what the gate becomes by that, if it is news.
+    fn seen(&mut self, id: &GateId, look: impl FnOnce(&Gate) -> Option<Gate>) {
+        let Some(rollout) = &mut self.canary.rollout else { return };
+        let rollback_asked = rollout.rollback_asked;
+        let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.id == *id) else { return };
+        let Some(after) = look(gate) else { return };
         let before = std::mem::replace(gate, after);
         let (Standing::Watched { view: was, .. }, Standing::Watched { ticket, view, .. }) =
             (&before.standing, &gate.standing)
@@ -321,7 +308,10 @@ impl Step {
         }
         let fact = Fact::TicketSeen { gate: gate.name.clone(), ticket: ticket.clone(), view: view.clone() };
         self.facts.push(fact);
-        if let View::Rejected { decision, .. } = view {
+        if let View::NotAllowed { decision, why, .. } = view {
+            let (entry, why) = (decision.entry.changelog_id.clone(), why.clone());
+            tell(&mut self.commands, gate, Note::NotAllowed { entry, why });
+        } else if let View::Rejected { decision, .. } = view {
             let entry = decision.entry.changelog_id.clone();
             if gate.name.stage == Stage::ConfirmRollout {
                 tell(&mut self.commands, gate, Note::RejectedAtStart { entry });

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::*;
 use crate::{
     gate::{Move, Pace, Person, Sighting, Stage, Status, Ticket, Trust, Verdict},
-    policy::Statuses,
+    policy::{Author, Statuses},
     ticket::Subject,
 };
 
@@ -96,8 +96,15 @@ impl World {
         let pace = known.as_ref().and_then(|id| self.paces.get(id)).copied().unwrap_or_default();
         let silent_for = self.silent_for();
         let fresh = GateId(format!("gate-{}", self.gates));
-        let commands =
-            self.apply(&Event::Asked { gate: name, message, subject: &subject, fresh, silent_for, pace });
+        let commands = self.apply(&Event::Asked {
+            gate: name,
+            message,
+            subject: &subject,
+            deny: &[],
+            fresh,
+            silent_for,
+            pace,
+        });
         for command in commands {
             let Command::Open { gate, .. } = command else { continue };
             self.gates += 1;
@@ -141,7 +148,13 @@ impl World {
             answered: self.now,
         };
         let arrived = self.now;
-        self.apply(&Event::Seen { gate, sighting: &sighting, statuses: &statuses(), arrived });
+        self.apply(&Event::Seen {
+            gate,
+            sighting: &sighting,
+            statuses: &statuses(),
+            author: &Author::Accepted,
+            arrived,
+        });
     }
 
     /// What a poll of the live tickets would do: they still stand where they stood.

@@ -8,10 +8,10 @@ use std::{
 
 use super::{Outcome, Unclear, Worker};
 use crate::{
-    gate::{Gate, GateId, Move, Sighting, Ticket},
+    gate::{self, Gate, GateId, Move, Sighting, Ticket},
     jira::{self, Retry, retry},
     millis::Millis,
-    policy::Statuses,
+    policy::{Author, Route, Statuses},
     rollout::{Canary, CanaryId, Change, Command, Event, Note},
     store::{self, Lead, Opened},
 };
@@ -36,13 +36,14 @@ struct Seen {
     gate: GateId,
     sighting: Sighting,
     statuses: Statuses,
+    author: Author,
     arrived: Millis,
 }
 
 impl Seen {
     fn event(&self) -> Event<'_> {
-        let Self { gate, sighting, statuses, arrived, .. } = self;
-        Event::Seen { gate, sighting, statuses, arrived: *arrived }
+        let Self { gate, sighting, statuses, author, arrived, .. } = self;
+        Event::Seen { gate, sighting, statuses, author, arrived: *arrived }
     }
 }
 
@@ -229,8 +230,9 @@ impl Worker {
             match statuses {
                 Ok(statuses) => {
                     self.memory().bad_routes.remove(&route.key);
+                    let author = self.author(route, gate, &due.ticket, &sighting, &statuses).await;
                     let (canary, gate) = (due.canary.id.clone(), due.gate.clone());
-                    seen.push(Seen { canary, gate, sighting, statuses, arrived });
+                    seen.push(Seen { canary, gate, sighting, statuses, author, arrived });
                 }
                 Err(why) => {
                     if self.memory().bad_routes.insert(route.key.clone()) {
@@ -248,6 +250,22 @@ impl Worker {
             }
         }
         seen
+    }
+
+    /// Whether the move counts that decided about the ticket, if one did.
+    async fn author(
+        &self,
+        route: &Route,
+        gate: &Gate,
+        ticket: &Ticket,
+        sighting: &Sighting,
+        statuses: &Statuses,
+    ) -> Author {
+        let Sighting::Issue { status, moves, .. } = sighting else { return Author::Accepted };
+        match gate::decisive(status, moves, statuses) {
+            Some(entry) => self.judge(route, &gate.deny, &ticket.project, &entry.by).await,
+            None => Author::Accepted,
+        }
     }
 
     /// Applies what was seen. What is no news costs no write.

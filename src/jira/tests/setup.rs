@@ -124,20 +124,26 @@ async fn all_pages_of_a_create_screen_are_read() {
 async fn people_are_found_by_what_is_theirs_alone() {
     let (fake, cloud) = pair(Flavour::Cloud).await;
     let found = cloud.people(MIA).await.unwrap();
-    assert!(matches!(found.as_slice(), [mia] if mia.id == MIA && mia.name == "Mia Change"), "{found:?}");
+    assert!(
+        matches!(found.named.as_slice(), [mia] if mia.id == MIA && mia.name == "Mia Change"),
+        "{found:?}"
+    );
     // Jira finds her, but does not show her address: she may just call herself so.
-    assert_eq!(cloud.people("mia@example.com").await.unwrap(), []);
-    assert_eq!(cloud.people("Mia Change").await.unwrap(), []);
+    let found = cloud.people("mia@example.com").await.unwrap();
+    assert!(matches!((&found.named[..], &found.perhaps[..]), ([], [mia]) if mia.id == MIA), "{found:?}");
+    for nobody in ["nobody@example.com", "Mia Change"] {
+        assert_eq!(cloud.people(nobody).await.unwrap(), People::default(), "{nobody}");
+    }
     assert_eq!(fake.complaints(), [""; 0]);
     let (fake, own) = pair(Flavour::DataCenter).await;
     for words in ["mia", "MIA@example.com"] {
         let found = own.people(words).await.unwrap();
         assert!(
-            matches!(found.as_slice(), [mia] if mia.id == "mia" && mia.key.is_some()),
+            matches!(found.named.as_slice(), [mia] if mia.id == "mia" && mia.key.is_some()),
             "{words}: {found:?}"
         );
     }
-    assert_eq!(own.people("mi").await.unwrap(), []);
+    assert_eq!(own.people("mi").await.unwrap(), People::default());
     assert_eq!(fake.complaints(), [""; 0]);
 }
 
@@ -150,6 +156,8 @@ async fn an_account_has_its_groups() {
         let groups = jira.groups(mia).await.unwrap();
         assert_eq!(names(&groups), ["jira-users", "cab"]);
         assert!(groups.iter().all(|group| group.id.is_some() == (flavour == Flavour::Cloud)));
+        let (called, all) = jira.groups_called("CA").await.unwrap();
+        assert_eq!((names(&called), all), (vec!["cab"], true));
         let error = jira.groups("nobody").await.unwrap_err();
         assert!(matches!(error, Error::Refused { status: 404, .. }), "{error}");
         assert_eq!(fake.complaints(), [""; 0]);

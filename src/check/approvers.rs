@@ -1,0 +1,124 @@
+//! Whether the entries of `approvers` and `deny` name somebody, in each route that has lists of its own.
+
+use std::collections::BTreeSet;
+
+use super::{Finding, did_you_mean};
+use crate::{
+    jira::{Account, Error, Jira, Thing},
+    policy::{Entry, Policy, Route, quoted},
+};
+
+/// What may be the matter when Jira shows nobody, or does not let us look.
+const BROWSE: &str = "the bridge's account needs the global permission \"Browse users and groups\"";
+/// Jira shows roles to those who administer the project only.
+const ADMINISTER: &str = "the bridge's account needs the permission \"Administer projects\" there";
+
+/// Each entry is looked up once; a role once in each project.
+pub(super) async fn approvers(jira: &Jira, policy: &Policy) -> Vec<Finding> {
+    let (mut findings, mut told) = (vec![], BTreeSet::new());
+    for (key, entry, route) in entries(policy) {
+        let project = match Entry::read(entry) {
+            Entry::Role(_) => route.ticket.project.as_str(),
+            Entry::Nothing | Entry::Account(_) | Entry::Group(_) => "",
+        };
+        if told.insert((entry, project, key.ends_with("deny"))) {
+            findings.push(look_up(jira, key, entry, &route.ticket.project).await);
+        }
+    }
+    findings
+}
+
+/// Whether there is anything to look up.
+pub(super) fn any(policy: &Policy) -> bool {
+    entries(policy).next().is_some()
+}
+
+fn entries(policy: &Policy) -> impl Iterator<Item = (String, &str, &Route)> {
+    std::iter::once(&policy.base).chain(policy.routes.iter().map(|(_, route)| route)).flat_map(|route| {
+        let list = |name, entries: &'_ Vec<String>| (route.approval_key(name), entries.len());
+        let (approvers, deny) = (&route.approval.approvers, &route.approval.deny);
+        let keys = [list("approvers", approvers), list("deny", deny)];
+        let keys = keys.into_iter().flat_map(|(key, many)| std::iter::repeat_n(key, many));
+        keys.zip(approvers.iter().chain(deny)).map(move |(key, entry)| (key, entry.as_str(), route))
+    })
+}
+
+async fn look_up(jira: &Jira, key: String, entry: &str, project: &str) -> Finding {
+    let is = quoted(entry);
+    if entry.contains("{{") || entry.contains("{%") {
+        let what =
+            format!("{is} is filled in for each question; where it comes out empty, the gate stays closed");
+        return Finding::ok(key, what);
+    }
+    let (found, hint) = match Entry::read(entry) {
+        Entry::Nothing => return Finding::fail(key, format!("{is} names nobody; take it out")),
+        Entry::Account(words) => (account(jira, &key, words).await, BROWSE),
+        Entry::Group(name) => (group(jira, &key, name).await, BROWSE),
+        Entry::Role(name) => (role(jira, &key, name, project).await, ADMINISTER),
+    };
+    found.unwrap_or_else(|error| Finding::fail(key, format!("{is} cannot be looked up: {error}; {hint}")))
+}
+
+async fn account(jira: &Jira, key: &str, words: &str) -> Result<Finding, Error> {
+    let (people, is) = (jira.people(words).await?, quoted(words));
+    let each = |accounts: &[Account]| {
+        let each = accounts.iter().map(|account| format!("{} ({})", account.name, account.id));
+        each.collect::<Vec<_>>().join(" or ")
+    };
+    Ok(match (people.named.as_slice(), people.perhaps.as_slice()) {
+        ([one], _) => Finding::ok(key, format!("{is} is {} ({})", one.name, one.id)),
+        ([_, _, ..], _) => {
+            let ids = each(&people.named);
+            Finding::fail(key, format!("{is} names several accounts; put the id of one there: {ids}"))
+        }
+        ([], []) if words.contains('@') => Finding::fail(
+            key,
+            format!(
+                "Jira shows nobody with the e-mail {is}; put the id of an account there. To see any e-mail, {BROWSE}"
+            ),
+        ),
+        ([], []) => Finding::fail(
+            key,
+            format!(
+                "Jira knows no account {is}; put an account id, an e-mail, a user name, group:NAME or role:NAME there"
+            ),
+        ),
+        ([], _) => {
+            let ids = each(&people.perhaps);
+            Finding::fail(
+                key,
+                format!("Jira does not show whose e-mail {is} is; put the account id there: {ids}?"),
+            )
+        }
+    })
+}
+
+async fn group(jira: &Jira, key: &str, name: &str) -> Result<Finding, Error> {
+    let (found, all) = jira.groups_called(name).await?;
+    let is = quoted(name);
+    if found.iter().any(|group| group.name.to_lowercase() == name.to_lowercase()) {
+        return Ok(Finding::ok(key, format!("the group {is} is there")));
+    }
+    let hint = did_you_mean(name, found.iter().map(|group| group.name.as_str()));
+    Ok(if all {
+        Finding::fail(key, format!("Jira shows no group {is}; spell it as Jira does{hint}"))
+    } else {
+        Finding::warn(key, format!("the group {is} was not among those Jira shows{hint}"))
+    })
+}
+
+async fn role(jira: &Jira, key: &str, name: &str, project: &str) -> Result<Finding, Error> {
+    let is = quoted(name);
+    match jira.role(project, name).await {
+        Ok(role) if role.people.is_empty() && role.groups.is_empty() => {
+            Ok(Finding::warn(key, format!("nobody has the role {is} in {project}")))
+        }
+        Ok(_) => Ok(Finding::ok(key, format!("the role {is} is there in {project}"))),
+        Err(Error::NotFound { thing: Thing::Role, candidates, .. }) => {
+            let there_is = candidates.join(", ");
+            let hint = did_you_mean(name, candidates.iter().map(String::as_str));
+            Ok(Finding::fail(key, format!("{project} has no role {is}; there is: {there_is}{hint}")))
+        }
+        Err(error) => Err(error),
+    }
+}

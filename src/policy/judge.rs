@@ -1,0 +1,275 @@
+//! PURE: whether somebody's move of a ticket counts, by what `[approval]` says and what is known of the person.
+
+use serde::{Deserialize, Serialize};
+
+use crate::gate::Person;
+
+/// The longest part of an entry that is repeated to people, in characters.
+const LONGEST_ENTRY: usize = 100;
+
+/// What is known of whether somebody's move counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Author {
+    /// It does.
+    Accepted,
+    /// It does not.
+    NotAccepted {
+        /// One line for ticket and page.
+        why: String,
+    },
+    /// Jira could not be asked, or its answer settles nothing. The gate stays closed, but nobody was refused.
+    Unknown {
+        /// One line for ticket and page.
+        why: String,
+    },
+}
+
+/// Whether one entry of `approvers` or `deny` names the person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+    /// That cannot be told, and why; where the configuration is to blame, with the key to edit.
+    Unknown(String),
+}
+
+/// What an entry of `approvers` or `deny` says, without spaces around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry<'a> {
+    /// Nothing at all, such as a template of which Flagger sent no part.
+    Nothing,
+    /// An account: by id, e-mail or user name.
+    Account(&'a str),
+    /// `group:NAME`
+    Group(&'a str),
+    /// `role:NAME`, in the project of the ticket.
+    Role(&'a str),
+}
+
+impl<'a> Entry<'a> {
+    /// Reads an entry.
+    #[must_use]
+    pub fn read(text: &'a str) -> Self {
+        let text = text.trim();
+        let entry = match text.split_once(':') {
+            Some(("group", name)) => Self::Group(name.trim()),
+            Some(("role", name)) => Self::Role(name.trim()),
+            Some(_) | None => Self::Account(text),
+        };
+        match entry {
+            Self::Account("") | Self::Group("") | Self::Role("") | Self::Nothing => Self::Nothing,
+            Self::Account(_) | Self::Group(_) | Self::Role(_) => entry,
+        }
+    }
+}
+
+/// Whether the person's move counts. Each entry comes as it was rendered, with whether it names the person;
+/// `own_account` says that the person is the bridge itself.
+///
+/// `deny` wins over `approvers`. The bridge's own account and apps count only if an entry of `approvers` names them.
+#[must_use]
+pub fn judge(
+    person: &Person,
+    own_account: bool,
+    approvers: &[(String, Names)],
+    deny: &[(String, Names)],
+) -> Author {
+    let who = &person.name;
+    let not = |why: String| Author::NotAccepted { why };
+    if person.id.is_empty() {
+        return not("Jira does not say who it was".into());
+    }
+    if deny.iter().any(|(entry, _)| Entry::read(entry) == Entry::Nothing) {
+        return not("approval.deny has an entry that is empty here, so nobody can be let through".into());
+    }
+    if let Some((entry, _)) = deny.iter().find(|(_, names)| *names == Names::Yes) {
+        return not(format!("{who} is ruled out by {} in approval.deny", quoted(entry)));
+    }
+    if let Some(why) = unknown(deny) {
+        return Author::Unknown { why: format!("it cannot be told whether {who} is ruled out: {why}") };
+    }
+    if approvers.is_empty() {
+        return match (own_account, person.app) {
+            (true, _) => not(format!(
+                "{who} is the bridge's own account, which counts only if approval.approvers lists it"
+            )),
+            (false, true) => {
+                not(format!("{who} is an app, which counts only if approval.approvers lists it"))
+            }
+            (false, false) => Author::Accepted,
+        };
+    }
+    if approvers.iter().any(|(_, names)| *names == Names::Yes) {
+        return Author::Accepted;
+    }
+    match unknown(approvers) {
+        Some(why) => {
+            Author::Unknown { why: format!("it cannot be told whether {who} is an approver: {why}") }
+        }
+        None => not(format!("{who} is not among the approvers of this gate")),
+    }
+}
+
+fn unknown(entries: &[(String, Names)]) -> Option<&str> {
+    entries.iter().find_map(|(_, names)| match names {
+        Names::Unknown(why) => Some(why.as_str()),
+        Names::Yes | Names::No => None,
+    })
+}
+
+/// An entry for people to read, on one line: it may hold words from outside.
+#[must_use]
+pub fn quoted(entry: &str) -> String {
+    match entry.char_indices().nth(LONGEST_ENTRY) {
+        Some((at, _)) => format!("{:?}", format!("{}…", &entry[..at])),
+        None => format!("{entry:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn mia() -> Person {
+        Person { id: "5b1".into(), name: "Mia Change".into(), app: false }
+    }
+
+    fn robot() -> Person {
+        Person { id: "557:1".into(), name: "Automation".into(), app: true }
+    }
+
+    fn list(entries: &[(&str, Names)]) -> Vec<(String, Names)> {
+        entries.iter().map(|(entry, names)| ((*entry).to_owned(), names.clone())).collect()
+    }
+
+    #[test]
+    fn entries_are_read() {
+        for (text, entry) in [
+            (" mia ", Entry::Account("mia")),
+            ("557058:f5-d0", Entry::Account("557058:f5-d0")),
+            ("group: change board ", Entry::Group("change board")),
+            ("role:Approvers", Entry::Role("Approvers")),
+            ("", Entry::Nothing),
+            (" \t", Entry::Nothing),
+            ("group: ", Entry::Nothing),
+            ("role:", Entry::Nothing),
+        ] {
+            assert_eq!(Entry::read(text), entry, "{text:?}");
+        }
+    }
+
+    /// Person, own account, approvers, deny.
+    type Case<'a> = (Person, bool, &'a [(&'a str, Names)], &'a [(&'a str, Names)]);
+
+    #[test]
+    fn every_rule_in_its_order() {
+        use Names::{No, Yes};
+        let down = || Names::Unknown("Jira is down".into());
+        let nobody = Person { id: String::new(), name: "somebody".into(), app: true };
+        let (none, cab) = (&[][..], "group:cab");
+        let words = |(person, own, approvers, deny): &Case<'_>| match judge(
+            person,
+            *own,
+            &list(approvers),
+            &list(deny),
+        ) {
+            Author::Accepted => "accepted".to_owned(),
+            Author::NotAccepted { why } => format!("not accepted: {why}"),
+            Author::Unknown { why } => format!("unknown: {why}"),
+        };
+        let cases: [Case<'_>; 16] = [
+            (mia(), false, none, none),
+            (robot(), false, none, none),
+            (mia(), true, none, none),
+            (nobody, false, &[("5b1", Yes)], none),
+            (mia(), false, &[("bob", No), (cab, Yes)], none),
+            (robot(), false, &[("557:1", Yes)], none),
+            (mia(), true, &[(cab, Yes)], none),
+            (mia(), false, &[("bob", No), (cab, No)], none),
+            (mia(), false, &[(cab, down()), ("mia", Yes)], none),
+            (mia(), false, &[("bob", No), (cab, down())], none),
+            (mia(), false, none, &[("bob", No)]),
+            (mia(), false, &[("mia", Yes)], &[("mia", Yes)]),
+            (mia(), false, &[("mia", Yes)], &[(cab, down())]),
+            (mia(), false, &[("bob", No)], &[(cab, down()), ("mia", Yes)]),
+            (mia(), false, &[("mia", Yes)], &[("bob", No), (" ", No)]),
+            (mia(), false, none, &[("mia", Yes), ("group:", down())]),
+        ];
+        let told: Vec<String> = cases.iter().map(words).collect();
+        insta::assert_snapshot!(told.join("\n"), @r#"
+        accepted
+        not accepted: Automation is an app, which counts only if approval.approvers lists it
+        not accepted: Mia Change is the bridge's own account, which counts only if approval.approvers lists it
+        not accepted: Jira does not say who it was
+        accepted
+        accepted
+        accepted
+        not accepted: Mia Change is not among the approvers of this gate
+        accepted
+        unknown: it cannot be told whether Mia Change is an approver: Jira is down
+        accepted
+        not accepted: Mia Change is ruled out by "mia" in approval.deny
+        unknown: it cannot be told whether Mia Change is ruled out: Jira is down
+        not accepted: Mia Change is ruled out by "mia" in approval.deny
+        not accepted: approval.deny has an entry that is empty here, so nobody can be let through
+        not accepted: approval.deny has an entry that is empty here, so nobody can be let through
+        "#);
+    }
+
+    #[test]
+    fn entries_are_quoted_on_one_line() {
+        assert_eq!(quoted("a\n\"b\""), r#""a\n\"b\"""#);
+        assert_eq!(quoted(&"ä".repeat(101)), format!("\"{}…\"", "ä".repeat(100)));
+    }
+
+    fn names() -> impl Strategy<Value = Names> {
+        prop_oneof![Just(Names::Yes), Just(Names::No), Just(Names::Unknown("why".into()))]
+    }
+
+    fn entries() -> impl Strategy<Value = Vec<(String, Names)>> {
+        proptest::collection::vec(("(|mia|bob|group:|group:cab|role:x)", names()), 0..4)
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_is_accepted_past_a_rule(
+            app: bool, own: bool, approvers in entries(), deny in entries(),
+        ) {
+            let person = Person { app, ..mia() };
+            let judged = judge(&person, own, &approvers, &deny);
+            if judged == Author::Accepted {
+                let rules_out = |(entry, names): &(String, Names)| {
+                    *names != Names::No || Entry::read(entry) == Entry::Nothing
+                };
+                prop_assert!(!deny.iter().any(rules_out));
+                let listed = approvers.iter().any(|(_, names)| *names == Names::Yes);
+                prop_assert!(listed || approvers.is_empty() && !app && !own);
+            }
+            // Who is listed and not ruled out is accepted, whatever else cannot be told of the approvers.
+            if deny.is_empty() && approvers.iter().any(|(_, names)| *names == Names::Yes) {
+                prop_assert_eq!(&judged, &Author::Accepted);
+            }
+            // A person is refused only by what is known.
+            if matches!(judged, Author::NotAccepted { .. }) && !app && !own {
+                let ruled_out = deny.iter().any(|(entry, names)| {
+                    *names == Names::Yes || Entry::read(entry) == Entry::Nothing
+                });
+                let known = approvers.iter().all(|(_, names)| *names == Names::No);
+                prop_assert!(ruled_out || known && !approvers.is_empty());
+            }
+        }
+
+        #[test]
+        fn the_order_of_entries_changes_nothing(approvers in entries(), deny in entries()) {
+            let turned = |list: &[(String, Names)]| list.iter().rev().cloned().collect::<Vec<_>>();
+            let one = judge(&mia(), false, &approvers, &deny);
+            let other = judge(&mia(), false, &turned(&approvers), &turned(&deny));
+            prop_assert_eq!(std::mem::discriminant(&one), std::mem::discriminant(&other));
+        }
+    }
+}

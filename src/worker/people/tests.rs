@@ -1,0 +1,331 @@
+//! Whose move counts, with the fake Jira of either kind.
+
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::{
+    clock::Clock,
+    config,
+    demo::fake_jira::{
+        self, AUTOMATION, BOB, BRIDGE, FakeJira, Fault, Flavour, MIA, Operation, Setup, Times,
+    },
+    serve::Bridge,
+};
+
+const BOTH: [Flavour; 2] = [Flavour::Cloud, Flavour::DataCenter];
+
+/// A worker that is never run, before a Jira with the group `cab` of Mia.
+struct Site {
+    jira: FakeJira,
+    clock: Clock,
+    flavour: Flavour,
+    worker: Worker,
+    base: Route,
+    _directory: TempDir,
+}
+
+impl Site {
+    async fn start(flavour: Flavour) -> Self {
+        let clock = Clock::manual(Millis(1_800_000_000_000));
+        let jira = FakeJira::new(Setup::new(flavour, clock.clone()));
+        jira.add_group("cab", &[MIA]);
+        let directory = tempfile::tempdir().unwrap();
+        let user = match flavour {
+            Flavour::Cloud => "jira.user = \"bridge@example.com\"\n",
+            Flavour::DataCenter => "",
+        };
+        let settings = format!(
+            "jira.url = \"{}\"\njira.token = \"jira-token\"\n{user}jira.requests_per_second = 1000\njira.burst = 1000\n\
+             store.url = \"sqlite://{}/bridge.db\"\nticket.project = \"OPS\"\n",
+            jira.start().await.unwrap(),
+            directory.path().display(),
+        );
+        let file = directory.path().join("config.toml");
+        std::fs::write(&file, settings).unwrap();
+        let config = config::load(&file, std::iter::empty()).unwrap();
+        let base = config.policy.base.clone();
+        let bridge = Bridge::new(config, clock.clone()).unwrap();
+        let worker = bridge.open(&CancellationToken::new()).await.unwrap().unwrap();
+        Self { jira, clock, flavour, worker, base, _directory: directory }
+    }
+
+    /// Somebody as the changelog names them: Mia, Bob, the bridge, or an app.
+    fn person(&self, account_id: &str) -> Person {
+        let (user_name, name, app) = match account_id {
+            MIA => ("mia", "Mia Change", false),
+            BOB => ("bob", "Bob Builder", false),
+            BRIDGE => ("flagger-bridge", "Flagger Bridge", false),
+            _ => ("automation", "Automation", true),
+        };
+        let id = match self.flavour {
+            Flavour::Cloud => account_id,
+            Flavour::DataCenter => user_name,
+        };
+        Person { id: id.into(), name: name.into(), app }
+    }
+
+    async fn judge(&self, account_id: &str, approvers: &[&str], deny: &[&str]) -> Author {
+        let list = |entries: &[&str]| entries.iter().map(|entry| (*entry).to_owned()).collect::<Vec<_>>();
+        let mut route = self.base.clone();
+        route.approval.approvers = list(approvers);
+        self.worker.judge(&route, &list(deny), "OPS", &self.person(account_id)).await
+    }
+
+    /// As `judge`, in one word or the reason.
+    async fn says(&self, account_id: &str, approvers: &[&str], deny: &[&str]) -> String {
+        match self.judge(account_id, approvers, deny).await {
+            Author::Accepted => "accepted".into(),
+            Author::NotAccepted { why } => format!("not accepted: {why}"),
+            Author::Unknown { why } => format!("unknown: {why}"),
+        }
+    }
+
+    /// What was asked of Jira since the last call.
+    fn asked(&self) -> Vec<Operation> {
+        let asked = self.jira.requests().iter().map(|request| request.operation).collect();
+        self.jira.clear_requests();
+        assert_eq!(self.jira.complaints(), [""; 0]);
+        asked
+    }
+
+    /// The kind of Jira and the own account are known.
+    async fn warm(&self) {
+        assert_eq!(self.judge(MIA, &[], &[]).await, Author::Accepted);
+        self.asked();
+    }
+}
+
+fn accepted(said: &str) -> bool {
+    said == "accepted"
+}
+
+#[tokio::test]
+async fn without_a_list_any_person_counts_and_nothing_else() {
+    for flavour in BOTH {
+        let site = Site::start(flavour).await;
+        assert_eq!(site.judge(MIA, &[], &[]).await, Author::Accepted);
+        site.asked();
+        for (who, says) in [
+            (
+                BRIDGE,
+                "not accepted: Flagger Bridge is the bridge's own account, which counts only if approval.approvers lists it",
+            ),
+            (
+                AUTOMATION,
+                "not accepted: Automation is an app, which counts only if approval.approvers lists it",
+            ),
+        ] {
+            assert_eq!(site.says(who, &[], &[]).await, says);
+        }
+        let nobody = Person { id: String::new(), name: "somebody".into(), app: true };
+        let judged = site.worker.judge(&site.base, &[], "OPS", &nobody).await;
+        assert_eq!(judged, Author::NotAccepted { why: "Jira does not say who it was".into() });
+        assert_eq!(site.asked(), []);
+    }
+}
+
+#[tokio::test]
+async fn approvers_are_accounts_groups_and_roles() {
+    for flavour in BOTH {
+        let site = Site::start(flavour).await;
+        site.jira.add_to_role("OPS", "Change Manager", &[MIA], &[]);
+        site.jira.add_to_role("OPS", "Board", &[], &["cab"]);
+        site.jira.add_to_role("PAY", "Payer", &[MIA], &[]);
+        let own = site.person(MIA).id.to_uppercase();
+        for entry in [
+            own.as_str(),
+            "group:cab",
+            "group: CAB",
+            "role:Change Manager",
+            "role:change manager",
+            "role:Board",
+        ] {
+            assert!(accepted(&site.says(MIA, &["nobody", entry], &[]).await), "{entry}");
+            let why = "not accepted: Bob Builder is not among the approvers of this gate";
+            assert_eq!(site.says(BOB, &[entry], &[]).await, why, "{entry}");
+        }
+        // A role of another project is none, and a full name is not a name.
+        let said = site.says(MIA, &["role:Payer"], &[]).await;
+        assert!(said.starts_with("unknown: ") && said.contains("role \"Payer\" in project OPS"), "{said}");
+        assert!(said.contains("approval.approvers: "), "{said}");
+        assert!(said.contains("Change Manager"), "it says what there is: {said}");
+        assert!(site.says(MIA, &["Mia Change"], &[]).await.starts_with("not accepted"));
+        // Who is listed counts, whatever it is.
+        for (who, name) in [(BRIDGE, "flagger-bridge"), (AUTOMATION, "automation")] {
+            site.jira.add_group("robots", &[name]);
+            site.clock.advance(MEMBER);
+            assert!(accepted(&site.says(who, &["group:robots"], &[]).await));
+            assert!(accepted(&site.says(who, &[&site.person(who).id], &[]).await));
+        }
+        site.asked();
+    }
+}
+
+#[tokio::test]
+async fn an_email_names_whom_jira_shows_it_of() {
+    let own = Site::start(Flavour::DataCenter).await;
+    assert!(accepted(&own.says(MIA, &["MIA@example.com"], &[]).await));
+    assert!(own.says(BOB, &["mia@example.com"], &[]).await.starts_with("not accepted"));
+    // Cloud hides addresses: the one who may be meant is not refused, all others are.
+    let cloud = Site::start(Flavour::Cloud).await;
+    let told = [
+        cloud.says(MIA, &["mia@example.com"], &[]).await,
+        cloud.says(BOB, &["mia@example.com"], &[]).await,
+        cloud.says(MIA, &["left@example.com"], &[]).await,
+        cloud.says(MIA, &["left@example.com", MIA], &[]).await,
+        cloud.says(MIA, &[], &["mia@example.com"]).await,
+        cloud.says(BOB, &[], &["mia@example.com"]).await,
+    ];
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    unknown: it cannot be told whether Mia Change is an approver: approval.approvers: Jira does not show whether "mia@example.com" is the e-mail of Mia Change (5b10ac8d82e05b22cc7d4e01); put account ids or user names there
+    not accepted: Bob Builder is not among the approvers of this gate
+    unknown: it cannot be told whether Mia Change is an approver: approval.approvers: Jira shows nobody whom "left@example.com" names; put account ids or user names there
+    accepted
+    unknown: it cannot be told whether Mia Change is ruled out: approval.deny: Jira does not show whether "mia@example.com" is the e-mail of Mia Change (5b10ac8d82e05b22cc7d4e01); put account ids or user names there
+    accepted
+    "#);
+    own.asked();
+    cloud.asked();
+}
+
+#[tokio::test]
+async fn a_user_name_that_looks_like_the_email_of_another_names_nobody() {
+    let site = Site::start(Flavour::DataCenter).await;
+    let eve = fake_jira::Person {
+        email: "eve@example.com".into(),
+        ..fake_jira::Person::new("5b10ac8d82e05b22cc7d4e66", "mia@example.com", "Eve")
+    };
+    site.jira.add_user(eve);
+    let eve = Person { id: "mia@example.com".into(), name: "Eve".into(), app: false };
+    let mut route = site.base.clone();
+    route.approval.approvers = vec!["mia@example.com".into()];
+    for person in [&eve, &site.person(MIA)] {
+        let judged = site.worker.judge(&route, &[], "OPS", person).await;
+        let Author::Unknown { why } = judged else { panic!("{judged:?}") };
+        assert!(why.ends_with("approval.approvers: \"mia@example.com\" names several accounts; put account ids or user names there"), "{why}");
+    }
+    let judged = site.worker.judge(&route, &[], "OPS", &site.person(BOB)).await;
+    assert!(matches!(judged, Author::NotAccepted { .. }), "{judged:?}");
+}
+
+#[tokio::test]
+async fn deny_wins_and_must_rule_out_somebody() {
+    for flavour in BOTH {
+        let site = Site::start(flavour).await;
+        let mia = site.person(MIA).id;
+        for entry in [mia.as_str(), "group:cab"] {
+            let said = site.says(MIA, &[&mia], &["group:nobody", entry]).await;
+            assert_eq!(said, format!("not accepted: Mia Change is ruled out by {entry:?} in approval.deny"));
+            assert!(accepted(&site.says(BOB, &[], &[entry]).await), "{entry}");
+        }
+        let empty = site.says(BOB, &[], &["group:cab", ""]).await;
+        assert_eq!(
+            empty,
+            "not accepted: approval.deny has an entry that is empty here, so nobody can be let through"
+        );
+        // The name of Git's author, say, would otherwise let the author through.
+        let name = site.says(MIA, &[], &["Mia Change"]).await;
+        assert_eq!(
+            name,
+            "unknown: it cannot be told whether Mia Change is ruled out: approval.deny: Jira shows nobody whom \
+             \"Mia Change\" names; put account ids or user names there"
+        );
+        site.asked();
+    }
+}
+
+#[tokio::test]
+async fn a_route_names_its_own_keys() {
+    let mut site = Site::start(Flavour::Cloud).await;
+    site.base.key = "routes[1]".into();
+    let said = site.says(MIA, &["x@example.com"], &[]).await;
+    assert!(said.contains(": routes[1].approval.approvers: "), "{said}");
+    let said = site.says(MIA, &[], &["x@example.com"]).await;
+    assert!(said.contains(": routes[1].approval.deny: "), "{said}");
+}
+
+#[tokio::test]
+async fn a_lookup_that_fails_is_unknown_until_it_works() {
+    for flavour in BOTH {
+        let site = Site::start(flavour).await;
+        site.jira.add_to_role("OPS", "Board", &[], &["cab"]);
+        site.warm().await;
+        let broken = Fault::Status { code: 500, retry_after: None, body: "{}".into() };
+        let groups = match flavour {
+            Flavour::Cloud => Operation::UserGroups,
+            Flavour::DataCenter => Operation::User,
+        };
+        for (operation, approvers, deny) in [
+            (groups, &["group:cab"][..], &[][..]),
+            (groups, &[], &["group:other"]),
+            (groups, &["role:Board"], &[]),
+            (Operation::ProjectRoles, &["role:Board"], &[]),
+            (Operation::ProjectRole, &["role:Board"], &[]),
+            (Operation::UserSearch, &["mia@example.com"], &[]),
+        ] {
+            site.jira.fault(operation, broken.clone(), Times::Always);
+            site.clock.advance(NAMED);
+            for who in [MIA, BOB] {
+                let said = site.says(who, approvers, deny).await;
+                assert!(
+                    said.starts_with("unknown: ") && said.contains("answered 500"),
+                    "{operation:?} {said}"
+                );
+            }
+            site.jira.clear_faults();
+            let said = site.says(MIA, approvers, deny).await;
+            let hidden = operation == Operation::UserSearch && flavour == Flavour::Cloud;
+            assert!(accepted(&said) != hidden && !said.contains("answered 500"), "{operation:?}: {said}");
+            let bob = site.says(BOB, approvers, deny).await;
+            assert_eq!(accepted(&bob), approvers.is_empty(), "{operation:?}: {bob}");
+        }
+        // Not knowing who the bridge is settles nothing either.
+        let site = Site::start(flavour).await;
+        site.jira.fault(Operation::Any, broken, Times::Always);
+        let said = site.says(MIA, &[], &[]).await;
+        assert!(said.starts_with("unknown: it cannot be told who the bridge is: "), "{said}");
+        site.jira.clear_faults();
+        assert!(accepted(&site.says(MIA, &[], &[]).await));
+    }
+}
+
+#[tokio::test]
+async fn answers_are_believed_for_a_while() {
+    for flavour in BOTH {
+        let site = Site::start(flavour).await;
+        site.jira.add_to_role("OPS", "Board", &[], &["cab"]);
+        site.warm().await;
+        let list = ["bob@example.com", "role:Board"];
+        for _ in 0..3 {
+            assert!(accepted(&site.says(MIA, &list, &["group:other"]).await));
+        }
+        assert_eq!(site.asked().len(), 4, "groups, an e-mail, the roles and one of them");
+        // Who is out of the group is out of it soon.
+        site.jira.add_group("cab", &[BOB]);
+        site.clock.advance(MEMBER - Duration::from_millis(1));
+        assert!(accepted(&site.says(MIA, &list, &[]).await));
+        assert_eq!(site.asked(), []);
+        site.clock.advance(Duration::from_millis(1));
+        assert!(!accepted(&site.says(MIA, &list, &[]).await));
+        let asked = site.asked();
+        // Cloud tells nobody's e-mail, so that is asked again as well.
+        assert_eq!(asked.len(), if flavour == Flavour::Cloud { 4 } else { 3 }, "{asked:?}");
+        site.clock.advance(NAMED);
+        assert!(!accepted(&site.says(MIA, &list, &[]).await));
+        assert_eq!(site.asked().len(), 4);
+    }
+}
+
+#[tokio::test]
+async fn what_no_list_needs_is_not_asked() {
+    for flavour in BOTH {
+        let site = Site::start(flavour).await;
+        site.warm().await;
+        let mia = site.person(MIA).id;
+        assert!(accepted(&site.says(MIA, &["someone", &mia, "group:cab"], &[]).await));
+        assert!(!accepted(&site.says(MIA, &["group:cab"], &[&mia]).await));
+        assert!(!accepted(&site.says(BOB, &[&mia], &[]).await));
+        assert_eq!(site.asked(), []);
+    }
+}
