@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 mod bad_input;
+mod histories;
 mod openapi;
 mod shape;
 mod shell;
