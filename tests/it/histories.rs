@@ -5,7 +5,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use flagger_jira_bridge::{millis::Millis, rollout::Phase};
+use flagger_jira_bridge::millis::Millis;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 mod bridge;

@@ -51,6 +51,8 @@ pub(super) struct Status {
     /// Steps or iterations done.
     step: u32,
     failed_checks: u32,
+    /// In truth: the revision that was applied before the analysis started, until a question is asked after that.
+    unseen_since: Option<u32>,
     /// In truth: the attempt that is under way, or was last.
     pub(super) attempt: u64,
 }
@@ -82,6 +84,7 @@ impl Flagger {
                 promoted: 1,
                 step: 0,
                 failed_checks: 0,
+                unseen_since: None,
                 attempt: 0,
             },
             target: 1,
@@ -108,7 +111,8 @@ impl Flagger {
             promoted: NOTHING,
             step: 0,
             failed_checks: 0,
-            ..self.status
+            unseen_since: None,
+            attempt: self.status.attempt + 1,
         };
     }
 
@@ -198,6 +202,7 @@ impl Flagger {
             self.event(line);
         }
         line.event(self, Phase::Progressing);
+        self.status.unseen_since = Some(self.status.applied);
         self.start();
     }
 
@@ -220,7 +225,11 @@ impl Flagger {
         }
         if self.target != self.status.applied && self.target != self.status.promoted {
             self.event(line);
-            self.status.attempt += 1;
+            // A run with the checksum that was asked about before, and no question in it, is as if Flagger waited on.
+            if self.status.unseen_since != Some(self.status.applied) {
+                self.status.attempt += 1;
+                self.status.unseen_since = None;
+            }
             self.start();
             return;
         }
@@ -237,6 +246,7 @@ impl Flagger {
             }
         }
         if self.hooks.rollback {
+            self.status.unseen_since = None;
             let back = line.ask_to_roll_back(self);
             self.event(line);
             if back {
@@ -301,8 +311,9 @@ impl Flagger {
     }
 
     /// Asks at all gates of a stage of the analysis, which always say `Progressing`; the first refusal hides the rest.
-    fn confirm(&self, line: &mut Line, stage: Stage, gates: Gates) -> bool {
+    fn confirm(&mut self, line: &mut Line, stage: Stage, gates: Gates) -> bool {
         for approver in gates {
+            self.status.unseen_since = None;
             if !line.ask(self, stage, *approver, Phase::Progressing) {
                 return false;
             }

@@ -1,7 +1,10 @@
 //! The line between Flagger and the bridge, with what can go wrong on it; the people who decide; and the judge, who
 //! knows what Flagger does not say.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    time::Duration,
+};
 
 use flagger_jira_bridge::{
     gate::{GateName, Stage},
@@ -30,7 +33,7 @@ pub(super) struct Faults {
     pub(super) down: f64,
 }
 
-/// What was counted. Everything from `wrong_opens` on is a wrong answer.
+/// What was counted. Everything from `alike` on is a wrong answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) histories: u64,
@@ -41,7 +44,10 @@ pub(super) struct Tally {
     pub(super) rollbacks: u64,
     /// A gate asked once more under a new ticket, after more silence than the bridge takes for the same attempt.
     pub(super) after_silence: u64,
-    /// 200 at a gate whose ticket was opened for another attempt.
+    /// 200 at a gate whose ticket was opened for another attempt, of which nothing was heard that this attempt has
+    /// not said word for word, nor any attempt between the two: the same revision came back. Each gate counts once.
+    pub(super) alike: u64,
+    /// 200 at a gate whose ticket was opened for another attempt, and the messages could have told. Each gate once.
     pub(super) wrong_opens: u64,
     /// Approved for this attempt, and answered 403 with a new ticket.
     pub(super) asked_again: u64,
@@ -59,7 +65,7 @@ pub(super) struct Tally {
 
 impl Tally {
     /// All counts, in the order of [`Tally::HEADS`].
-    pub(super) const fn counts(&self) -> [u64; 14] {
+    pub(super) const fn counts(&self) -> [u64; 15] {
         [
             self.histories,
             self.attempts,
@@ -68,6 +74,7 @@ impl Tally {
             self.opens,
             self.rollbacks,
             self.after_silence,
+            self.alike,
             self.wrong_opens,
             self.asked_again,
             self.second_tickets,
@@ -78,8 +85,8 @@ impl Tally {
         ]
     }
 
-    pub(super) const HEADS: [&'static str; 14] = [
-        "histories", "attempts", "questions", "tickets", "opens", "rollbacks", "silence", "WRONG", "again", "second",
+    pub(super) const HEADS: [&'static str; 15] = [
+        "histories", "attempts", "questions", "tickets", "opens", "rollbacks", "silence", "alike", "WRONG", "again", "second",
         "shut", "unheard", "ROLLED", "kept",
     ];
 
@@ -91,6 +98,7 @@ impl Tally {
         self.opens += other.opens;
         self.rollbacks += other.rollbacks;
         self.after_silence += other.after_silence;
+        self.alike += other.alike;
         self.wrong_opens += other.wrong_opens;
         self.asked_again += other.asked_again;
         self.second_tickets += other.second_tickets;
@@ -102,7 +110,8 @@ impl Tally {
 
     /// Wrong answers of any kind.
     pub(super) const fn wrong(&self) -> u64 {
-        self.wrong_opens
+        self.alike
+            + self.wrong_opens
             + self.asked_again
             + self.second_tickets
             + self.shut
@@ -125,8 +134,21 @@ pub(super) struct Line {
     plans: Vec<(Millis, usize, Place)>,
     /// The tickets opened for an attempt at a gate, in order.
     opened: HashMap<(u64, GateName), Vec<usize>>,
+    /// What was heard of each attempt.
+    heard: BTreeMap<u64, HashSet<(Kind, &'static str, u32)>>,
+    /// Opened by the ticket of another attempt.
+    wrongly_opened: HashSet<(usize, u64)>,
     /// Since when the bridge is away.
     down: Option<(Millis, Millis)>,
+}
+
+/// Which message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Gate(Stage),
+    Rollback,
+    PostRollout,
+    Event,
 }
 
 fn message(phase: Phase, revision: u32) -> Message {
@@ -145,6 +167,8 @@ impl Line {
             log: log.then(Vec::new),
             plans: Vec::new(),
             opened: HashMap::new(),
+            heard: BTreeMap::new(),
+            wrongly_opened: HashSet::new(),
             down: None,
         }
     }
@@ -166,6 +190,18 @@ impl Line {
         self.down.is_none() && !self.chance(self.faults.lost)
     }
 
+    /// Keeps what is heard of an attempt.
+    fn hears(&mut self, attempt: u64, kind: Kind, phase: Phase, revision: u32) {
+        self.heard.entry(attempt).or_default().insert((kind, phase.as_str(), revision));
+    }
+
+    /// Whether all that was heard since that attempt, up to this one, was heard of that attempt too.
+    fn alike(&self, that: u64, this: u64) -> bool {
+        let nothing = HashSet::new();
+        let known = self.heard.get(&that).unwrap_or(&nothing);
+        that < this && self.heard.range(that + 1..=this).all(|(_, heard)| heard.is_subset(known))
+    }
+
     /// Flagger asks at a gate; whether it may go on, as far as it hears.
     pub(super) fn ask(
         &mut self,
@@ -181,6 +217,7 @@ impl Line {
             self.note(|| format!("  {name} {} c{revision} (attempt {attempt}): lost", phase.as_str()));
             return false;
         }
+        self.hears(attempt, Kind::Gate(stage), phase, revision);
         let message = message(phase, revision);
         let times = if self.chance(self.faults.twice) { 2 } else { 1 };
         let mut open = false;
@@ -206,6 +243,7 @@ impl Line {
             self.note(|| format!("  rollback {} c{revision} (attempt {attempt}): lost", phase.as_str()));
             return false;
         }
+        self.hears(attempt, Kind::Rollback, phase, revision);
         let back = self.bridge.asked_to_roll_back(&message(phase, revision), self.now);
         self.note(|| format!("  rollback {} c{revision} (attempt {attempt}): {back}", phase.as_str()));
         let mut own = self.bridge.tickets.iter().filter(|ticket| ticket.attempt == attempt);
@@ -237,6 +275,10 @@ impl Line {
     fn tell(&mut self, report: Report, flagger: &Flagger, phase: Phase) {
         let revision = flagger.status.applied;
         let arrives = self.arrives();
+        if arrives {
+            let kind = if report == Report::Event { Kind::Event } else { Kind::PostRollout };
+            self.hears(flagger.status.attempt, kind, phase, revision);
+        }
         let lost = if arrives { "" } else { ": lost" };
         self.note(|| format!("  {report:?} {} c{revision}{lost}", phase.as_str()));
         let times = if arrives { 1 + u8::from(self.chance(self.faults.twice)) } else { 0 };
@@ -252,13 +294,21 @@ impl Line {
             self.opened.entry((attempt, name.clone())).or_default().push(ticket);
             self.plan(ticket);
         }
-        let own = self.opened.get(&(attempt, name.clone())).map_or(&[][..], Vec::as_slice);
+        let own = self.opened.get(&(attempt, name.clone())).cloned().unwrap_or_default();
         let approved = own.iter().any(|ticket| self.bridge.tickets[*ticket].place == Place::Approved);
         let shown = answer.ticket.map(|ticket| self.bridge.tickets[ticket].attempt);
         let long = answer.silent_for > RULES.idle_after.max(3 * self.interval);
+        let first = answer.open && answer.ticket.is_some_and(|ticket| self.wrongly_opened.insert((ticket, attempt)));
+        let alike = shown.is_some_and(|shown| self.alike(shown, attempt));
+        let last = own.last().copied();
         let tally = &mut self.tally;
         let wrong = match (answer.open, shown) {
-            (true, Some(shown)) if shown != attempt => Some((&mut tally.wrong_opens, "approved for another attempt")),
+            (true, Some(shown)) if shown != attempt && first && alike => {
+                Some((&mut tally.alike, "approved for another attempt that looks alike"))
+            }
+            (true, Some(shown)) if shown != attempt && first => {
+                Some((&mut tally.wrong_opens, "approved for another attempt"))
+            }
             (true, _) => None,
             (false, _) if answer.fresh && own.len() > 1 && long => {
                 Some((&mut tally.after_silence, "asked again after a long silence"))
@@ -266,14 +316,10 @@ impl Line {
             (false, _) if answer.fresh && approved => Some((&mut tally.asked_again, "approved, and asked again")),
             (false, _) if answer.fresh && own.len() > 1 => Some((&mut tally.second_tickets, "a second ticket")),
             (false, None) => Some((&mut tally.unheard, "no ticket for this question")),
-            (false, Some(shown))
-                if approved && answer.ticket != own.last().copied() || approved && shown != attempt =>
-            {
-                Some((&mut tally.shut, "approved, and closed"))
-            }
-            (false, Some(_)) => {
-                let last = own.last().map(|ticket| self.bridge.tickets[*ticket].place);
-                (last == Some(Place::Approved)).then_some((&mut tally.shut, "approved, and closed"))
+            (false, Some(shown)) => {
+                let mine = approved && (answer.ticket != last || shown != attempt);
+                let closed = last.is_some_and(|last| self.bridge.tickets[last].place == Place::Approved);
+                (mine || closed).then_some((&mut tally.shut, "approved, and closed"))
             }
         };
         if let Some((count, words)) = wrong {
