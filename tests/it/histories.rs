@@ -21,6 +21,8 @@ struct Scenario {
     name: &'static str,
     hooks: Hooks,
     faults: Faults,
+    /// Whether the Canary is deleted now and then, and created anew.
+    recreated: bool,
     /// The most wrong opens and the most approved gates asked again that are accepted, in 30,000 histories.
     accepted: Accepted,
 }
@@ -49,44 +51,63 @@ const FAULTY: Accepted = Accepted::Rates { wrong_opens: 5.0, asked_again: 120.0,
 /// The reference implementation's: 77 wrong opens in 30,000.
 const CONFIRM: Accepted = Accepted::Rates { wrong_opens: 77.0, asked_again: 120.0, wrong_rollbacks: 77.0 };
 
-const SCENARIOS: [Scenario; 9] = [
-    Scenario { name: "all six hooks", hooks: ALL, faults: NONE, accepted: HEARD },
+const SCENARIOS: [Scenario; 10] = [
+    Scenario { name: "all six hooks", hooks: ALL, faults: NONE, recreated: false, accepted: HEARD },
     Scenario {
         name: "rollout, promotion, rollback, event, post",
         hooks: Hooks { traffic: &[], ..ALL },
         faults: NONE,
+        recreated: false,
         accepted: HEARD,
     },
     Scenario {
         name: "two gates of each stage, all heard",
         hooks: Hooks { rollout: TWO, promotion: TWO, ..ALL },
         faults: NONE,
+        recreated: false,
         accepted: HEARD,
     },
     Scenario {
         name: "promotion, event, post",
         hooks: Hooks { rollout: &[], traffic: &[], rollback: false, ..ALL },
         faults: NONE,
+        recreated: false,
         accepted: HEARD,
     },
-    Scenario { name: "all six hooks, faults", hooks: ALL, faults: SOME, accepted: FAULTY },
+    Scenario { name: "all six hooks, faults", hooks: ALL, faults: SOME, recreated: false, accepted: FAULTY },
     Scenario {
         name: "two gates of each stage, faults",
         hooks: Hooks { rollout: TWO, promotion: TWO, ..ALL },
         faults: SOME,
+        recreated: false,
         accepted: FAULTY,
     },
-    Scenario { name: "confirm hooks alone", hooks: SILENT, faults: NONE, accepted: CONFIRM },
+    Scenario {
+        name: "all six hooks, Canary created anew",
+        hooks: ALL,
+        faults: NONE,
+        recreated: true,
+        accepted: FAULTY,
+    },
+    Scenario {
+        name: "confirm hooks alone",
+        hooks: SILENT,
+        faults: NONE,
+        recreated: false,
+        accepted: CONFIRM,
+    },
     Scenario {
         name: "confirm and rollback hooks alone",
         hooks: Hooks { rollback: true, ..SILENT },
         faults: NONE,
+        recreated: false,
         accepted: CONFIRM,
     },
     Scenario {
         name: "promotion hook alone",
         hooks: Hooks { rollout: &[], traffic: &[], ..SILENT },
         faults: NONE,
+        recreated: false,
         accepted: CONFIRM,
     },
 ];
@@ -99,6 +120,8 @@ struct Surroundings {
     flagger: Flagger,
     line: Line,
     newest: u32,
+    /// Whether the Canary is deleted now and then, and created anew.
+    recreated: bool,
     /// To be pushed again before the next tick.
     flip: Option<u32>,
     /// For so many ticks: the workload that is unready stays so, nothing is looked at, there is no Canary.
@@ -132,6 +155,7 @@ impl Surroundings {
             flagger: Flagger::new(scenario.hooks, strategy),
             line,
             newest: 1,
+            recreated: scenario.recreated,
             flip: None,
             unready: 0,
             suspended: 0,
@@ -153,6 +177,7 @@ impl Surroundings {
     /// Somebody pushes: something new, or something that was there before.
     fn pushes(&mut self) {
         let was = self.flagger.target;
+        let taken_back = if self.flagger.idle() { 0.4 } else { 0.1 };
         let revision = match self.line.rng.random_range(0..10) {
             0..5 => {
                 self.newest += 1;
@@ -162,7 +187,7 @@ impl Surroundings {
             _ => self.line.rng.random_range(1..=self.newest),
         };
         self.push(revision);
-        if self.chance(0.4) {
+        if self.chance(taken_back) {
             // It is taken back, at once or after a look at it.
             if self.chance(0.2) {
                 self.push(was);
@@ -200,7 +225,7 @@ impl Surroundings {
         if let Some(revision) = self.flip.take() {
             self.push(revision);
         } else {
-            let often = if self.flagger.idle() { 0.4 } else { 0.05 };
+            let often = if self.flagger.idle() { 0.4 } else { 0.03 };
             if self.chance(often) {
                 self.pushes();
             }
@@ -211,7 +236,7 @@ impl Surroundings {
             let ticks = self.suspended;
             self.line.note(|| format!("suspended for {ticks} ticks"));
         }
-        if self.deleted == 0 && self.chance(0.004) {
+        if self.recreated && self.deleted == 0 && self.chance(0.004) {
             self.deleted = self.line.rng.random_range(1..8);
             self.flagger.recreated();
             let ticks = self.deleted;

@@ -83,8 +83,7 @@ pub(super) struct Bridge {
 
 impl Bridge {
     pub(super) fn new() -> Self {
-        let id =
-            CanaryId { cluster: "default".into(), namespace: "default".into(), name: "podinfo".into() };
+        let id = CanaryId { cluster: "default".into(), namespace: "default".into(), name: "podinfo".into() };
         Self {
             canary: Canary::new(id),
             tickets: Vec::new(),
@@ -152,12 +151,7 @@ impl Bridge {
                 project: "OPS".into(),
                 issue_type: "10004".into(),
             };
-            self.tickets.push(Paper {
-                name: name.clone(),
-                attempt,
-                place: Place::ToDo,
-                moves: Vec::new(),
-            });
+            self.tickets.push(Paper { name: name.clone(), attempt, place: Place::ToDo, moves: Vec::new() });
             let _: Vec<Command> = self.apply(&Event::Opened { gate: &gate, ticket }, now);
             self.looks(self.tickets.len() - 1, now);
         }

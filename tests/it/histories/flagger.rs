@@ -97,10 +97,7 @@ impl Flagger {
 
     /// Whether nothing is being rolled out.
     pub(super) fn idle(&self) -> bool {
-        matches!(
-            self.status.phase,
-            Phase::Initialized | Phase::Succeeded | Phase::Failed | Phase::Other
-        )
+        matches!(self.status.phase, Phase::Initialized | Phase::Succeeded | Phase::Failed | Phase::Other)
     }
 
     /// The Canary was deleted and created anew, with an empty status.

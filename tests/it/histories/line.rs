@@ -86,8 +86,21 @@ impl Tally {
     }
 
     pub(super) const HEADS: [&'static str; 15] = [
-        "histories", "attempts", "questions", "tickets", "opens", "rollbacks", "silence", "alike", "WRONG", "again", "second",
-        "shut", "unheard", "ROLLED", "kept",
+        "histories",
+        "attempts",
+        "questions",
+        "tickets",
+        "opens",
+        "rollbacks",
+        "silence",
+        "alike",
+        "WRONG",
+        "again",
+        "second",
+        "shut",
+        "unheard",
+        "ROLLED",
+        "kept",
     ];
 
     pub(super) const fn add(&mut self, other: &Self) {
@@ -176,7 +189,13 @@ impl Line {
     pub(super) fn note(&mut self, words: impl FnOnce() -> String) {
         if let Some(log) = &mut self.log {
             let seconds = self.now.0 / 1000;
-            log.push(format!("{:>3}:{:02}:{:02}  {}", seconds / 3600, seconds / 60 % 60, seconds % 60, words()));
+            log.push(format!(
+                "{:>3}:{:02}:{:02}  {}",
+                seconds / 3600,
+                seconds / 60 % 60,
+                seconds % 60,
+                words()
+            ));
         }
     }
 
@@ -195,11 +214,21 @@ impl Line {
         self.heard.entry(attempt).or_default().insert((kind, phase.as_str(), revision));
     }
 
-    /// Whether all that was heard since that attempt, up to this one, was heard of that attempt too.
-    fn alike(&self, that: u64, this: u64) -> bool {
+    /// Whether all that was heard since that attempt, up to this one, was heard of that attempt too, or would be asked
+    /// in it further on.
+    fn alike(&self, that: u64, this: u64, revision: u32) -> bool {
+        if that >= this {
+            return false;
+        }
         let nothing = HashSet::new();
         let known = self.heard.get(&that).unwrap_or(&nothing);
-        that < this && self.heard.range(that + 1..=this).all(|(_, heard)| heard.is_subset(known))
+        let further = |heard: &(Kind, &str, u32)| match heard.0 {
+            Kind::Gate(stage) => stage != Stage::ConfirmRollout && heard.2 == revision,
+            Kind::Rollback => heard.2 == revision,
+            Kind::PostRollout | Kind::Event => false,
+        };
+        let mut since = self.heard.range(that + 1..=this).flat_map(|(_, heard)| heard);
+        since.all(|heard| known.contains(heard) || further(heard))
     }
 
     /// Flagger asks at a gate; whether it may go on, as far as it hears.
@@ -230,7 +259,7 @@ impl Line {
                 let fresh = if answer.fresh { ", new" } else { "" };
                 format!("  {name} {} c{revision} (attempt {attempt}): {code} {shown}{fresh}", phase.as_str())
             });
-            self.judge(&name, attempt, &answer);
+            self.judge(&name, attempt, revision, &answer);
         }
         open && !self.chance(self.faults.unanswered)
     }
@@ -287,7 +316,7 @@ impl Line {
         }
     }
 
-    fn judge(&mut self, name: &GateName, attempt: u64, answer: &Answer) {
+    fn judge(&mut self, name: &GateName, attempt: u64, revision: u32, answer: &Answer) {
         self.tally.opens += u64::from(answer.open);
         if let (true, Some(ticket)) = (answer.fresh, answer.ticket) {
             self.tally.tickets += 1;
@@ -298,8 +327,9 @@ impl Line {
         let approved = own.iter().any(|ticket| self.bridge.tickets[*ticket].place == Place::Approved);
         let shown = answer.ticket.map(|ticket| self.bridge.tickets[ticket].attempt);
         let long = answer.silent_for > RULES.idle_after.max(3 * self.interval);
-        let first = answer.open && answer.ticket.is_some_and(|ticket| self.wrongly_opened.insert((ticket, attempt)));
-        let alike = shown.is_some_and(|shown| self.alike(shown, attempt));
+        let first =
+            answer.open && answer.ticket.is_some_and(|ticket| self.wrongly_opened.insert((ticket, attempt)));
+        let alike = shown.is_some_and(|shown| self.alike(shown, attempt, revision));
         let last = own.last().copied();
         let tally = &mut self.tally;
         let wrong = match (answer.open, shown) {
@@ -313,8 +343,12 @@ impl Line {
             (false, _) if answer.fresh && own.len() > 1 && long => {
                 Some((&mut tally.after_silence, "asked again after a long silence"))
             }
-            (false, _) if answer.fresh && approved => Some((&mut tally.asked_again, "approved, and asked again")),
-            (false, _) if answer.fresh && own.len() > 1 => Some((&mut tally.second_tickets, "a second ticket")),
+            (false, _) if answer.fresh && approved => {
+                Some((&mut tally.asked_again, "approved, and asked again"))
+            }
+            (false, _) if answer.fresh && own.len() > 1 => {
+                Some((&mut tally.second_tickets, "a second ticket"))
+            }
             (false, None) => Some((&mut tally.unheard, "no ticket for this question")),
             (false, Some(shown)) => {
                 let mine = approved && (answer.ticket != last || shown != attempt);
