@@ -69,7 +69,8 @@ impl<'a> Entry<'a> {
 /// Whether the person's move counts. Each entry comes as it was rendered, with whether it names the person;
 /// `own_account` says that the person is the bridge itself.
 ///
-/// `deny` wins over `approvers`. The bridge's own account and apps count only if an entry of `approvers` names them.
+/// `deny` wins over `approvers`. The bridge's own account and apps count only if an entry of `approvers` names them
+/// themselves, not a group or a role they are in.
 #[must_use]
 pub fn judge(
     person: &Person,
@@ -91,16 +92,20 @@ pub fn judge(
     if let Some(why) = unknown(deny) {
         return Author::Unknown { why: format!("it cannot be told whether {who} is ruled out: {why}") };
     }
-    if approvers.is_empty() {
-        return match (own_account, person.app) {
-            (true, _) => not(format!(
-                "{who} is the bridge's own account, which counts only if approval.approvers lists it"
-            )),
-            (false, true) => {
-                not(format!("{who} is an app, which counts only if approval.approvers lists it"))
-            }
-            (false, false) => Author::Accepted,
+    if own_account || person.app {
+        // A group or a role may hold them without anybody having meant that.
+        let listed = approvers
+            .iter()
+            .any(|(entry, names)| *names == Names::Yes && matches!(Entry::read(entry), Entry::Account(_)));
+        let what = if own_account { "the bridge's own account" } else { "an app" };
+        return if listed {
+            Author::Accepted
+        } else {
+            not(format!("{who} is {what}, which counts only if approval.approvers lists it by name"))
         };
+    }
+    if approvers.is_empty() {
+        return Author::Accepted;
     }
     if approvers.iter().any(|(_, names)| *names == Names::Yes) {
         return Author::Accepted;

@@ -103,6 +103,8 @@ impl Worker {
         let fields = serde_json::to_value(&words.fields)
             .map_err(|error| Hindrance::Config(format!("{}: {error}", route.key_of("fields"))))?;
         let workflow = self.workflow(&settings.project, &settings.issue_type, WORKFLOW).await?;
+        // Known before the first decision is looked at, so that this takes one request.
+        self.jira.account().await?;
         // A ticket that nobody could approve is not opened.
         resolve(route, &workflow).map_err(Hindrance::Config)?;
         let draft = jira::Draft {

@@ -5,7 +5,7 @@ use std::{io, path::Path, time::Duration};
 use flagger_jira_bridge::{
     cli::{self, Audit, AuditFormat},
     config,
-    demo::fake_jira::Flavour,
+    demo::fake_jira::{Flavour, MIA},
 };
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ fn question(phase: &str, checksum: &str) -> Value {
 
 fn settings() -> String {
     format!(
-        "flagger.token = \"{TOKEN}\"\napproval.approvers = [\"mia@example.com\"]\napproval.deny = [\"group:interns\"]\n"
+        "flagger.token = \"{TOKEN}\"\napproval.approvers = [\"{MIA}\", \"mia\"]\napproval.deny = [\"group:interns\"]\n"
     )
 }
 
@@ -97,7 +97,7 @@ async fn everything_that_decided_something_is_on_record() {
             assert_eq!(decision["by"]["name"], "Mia Change", "{decision}");
             assert_eq!(decision["status"]["name"], "Approved");
             assert!(decision["changelog_id"].as_str().unwrap().parse::<u64>().is_ok(), "{decision}");
-            assert_eq!(decided["policy"]["approvers"], json!(["mia@example.com"]));
+            assert_eq!(decided["policy"]["approvers"], json!([MIA, "mia"]));
             assert_eq!(decided["policy"]["deny"], json!(["group:interns"]));
         }
         assert_eq!(rows[6]["detail"]["how"], "succeeded");
@@ -116,8 +116,8 @@ async fn as_json_lines_and_as_csv() {
     {"id":2,"at":"2026-09-21T14:13:20.000Z","cluster":"default","namespace":"shop","canary":"cart","kind":"gate_asked","detail":{"gate":null,"rollout":{"base":null,"began_at":"2026-09-21T14:13:20.000Z","label":"=v2, \"new\"","revision":"new1"},"stage":"confirm-promotion"},"hash":"HASH"}
     {"id":3,"at":"2026-09-21T14:13:20.000Z","cluster":"default","namespace":"shop","canary":"cart","kind":"ticket_opened","detail":{"gate":null,"rollout":{"base":null,"began_at":"2026-09-21T14:13:20.000Z","label":"=v2, \"new\"","revision":"new1"},"stage":"confirm-promotion","ticket":{"id":"10042","key":"OPS-1"}},"hash":"HASH"}
     {"id":4,"at":"2026-09-21T14:13:20.000Z","cluster":"default","namespace":"shop","canary":"cart","kind":"ticket_seen","detail":{"gate":null,"rollout":{"base":null,"began_at":"2026-09-21T14:13:20.000Z","label":"=v2, \"new\"","revision":"new1"},"shows":"waiting","stage":"confirm-promotion","status":{"id":"10001","name":"To Do"},"ticket":{"id":"10042","key":"OPS-1"}},"hash":"HASH"}
-    {"id":5,"at":"2026-09-21T14:13:40.000Z","cluster":"default","namespace":"shop","canary":"cart","kind":"ticket_seen","detail":{"decision":{"at":"2026-09-21T14:13:20.000Z","by":{"app":false,"id":"5b10ac8d82e05b22cc7d4e01","name":"Mia Change"},"changelog_id":"10101","from":"10001","status":{"id":"10007","name":"Approved"}},"gate":null,"policy":{"approved":["Approved"],"approvers":["mia@example.com"],"deny":["group:interns"],"rejected":["Rejected"],"route":"ticket","valid_for_ms":259200000},"rollout":{"base":null,"began_at":"2026-09-21T14:13:20.000Z","label":"=v2, \"new\"","revision":"new1"},"shows":"approved","stage":"confirm-promotion","ticket":{"id":"10042","key":"OPS-1"}},"hash":"HASH"}
-    {"id":6,"at":"2026-09-21T14:13:40.000Z","cluster":"default","namespace":"shop","canary":"cart","kind":"passed","detail":{"decision":{"at":"2026-09-21T14:13:20.000Z","by":{"app":false,"id":"5b10ac8d82e05b22cc7d4e01","name":"Mia Change"},"changelog_id":"10101","from":"10001","status":{"id":"10007","name":"Approved"}},"gate":null,"policy":{"approved":["Approved"],"approvers":["mia@example.com"],"deny":["group:interns"],"rejected":["Rejected"],"route":"ticket","valid_for_ms":259200000},"rollout":{"base":null,"began_at":"2026-09-21T14:13:20.000Z","label":"=v2, \"new\"","revision":"new1"},"stage":"confirm-promotion","ticket":{"id":"10042","key":"OPS-1"}},"hash":"HASH"}
+    {"id":5,"at":"2026-09-21T14:13:40.000Z","cluster":"default","namespace":"shop","canary":"cart","kind":"ticket_seen","detail":{"decision":{"at":"2026-09-21T14:13:20.000Z","by":{"app":false,"id":"5b10ac8d82e05b22cc7d4e01","name":"Mia Change"},"changelog_id":"10101","from":"10001","status":{"id":"10007","name":"Approved"}},"gate":null,"policy":{"approved":["Approved"],"approvers":["5b10ac8d82e05b22cc7d4e01","mia"],"deny":["group:interns"],"rejected":["Rejected"],"route":"ticket","valid_for_ms":259200000},"rollout":{"base":null,"began_at":"2026-09-21T14:13:20.000Z","label":"=v2, \"new\"","revision":"new1"},"shows":"approved","stage":"confirm-promotion","ticket":{"id":"10042","key":"OPS-1"}},"hash":"HASH"}
+    {"id":6,"at":"2026-09-21T14:13:40.000Z","cluster":"default","namespace":"shop","canary":"cart","kind":"passed","detail":{"decision":{"at":"2026-09-21T14:13:20.000Z","by":{"app":false,"id":"5b10ac8d82e05b22cc7d4e01","name":"Mia Change"},"changelog_id":"10101","from":"10001","status":{"id":"10007","name":"Approved"}},"gate":null,"policy":{"approved":["Approved"],"approvers":["5b10ac8d82e05b22cc7d4e01","mia"],"deny":["group:interns"],"rejected":["Rejected"],"route":"ticket","valid_for_ms":259200000},"rollout":{"base":null,"began_at":"2026-09-21T14:13:20.000Z","label":"=v2, \"new\"","revision":"new1"},"stage":"confirm-promotion","ticket":{"id":"10042","key":"OPS-1"}},"hash":"HASH"}
     {"id":7,"at":"2026-09-21T14:13:40.000Z","cluster":"default","namespace":"shop","canary":"cart","kind":"rollout_ended","detail":{"gates":[{"gate":null,"shows":"approved","stage":"confirm-promotion","ticket":{"id":"10042","key":"OPS-1"},"used_at":"2026-09-21T14:13:40.000Z"}],"how":"succeeded","rollout":{"base":null,"began_at":"2026-09-21T14:13:20.000Z","label":"=v2, \"new\"","revision":"new1"}},"hash":"HASH"}
     "##);
     let csv = prints(&world, &["--format", "csv"]);
@@ -128,8 +128,8 @@ async fn as_json_lines_and_as_csv() {
     2,2026-09-21T14:13:20.000Z,default,shop,cart,gate_asked,"{""gate"":null,""rollout"":{""base"":null,""began_at"":""2026-09-21T14:13:20.000Z"",""label"":""=v2, \""new\"""",""revision"":""new1""},""stage"":""confirm-promotion""}",HASH
     3,2026-09-21T14:13:20.000Z,default,shop,cart,ticket_opened,"{""gate"":null,""rollout"":{""base"":null,""began_at"":""2026-09-21T14:13:20.000Z"",""label"":""=v2, \""new\"""",""revision"":""new1""},""stage"":""confirm-promotion"",""ticket"":{""id"":""10042"",""key"":""OPS-1""}}",HASH
     4,2026-09-21T14:13:20.000Z,default,shop,cart,ticket_seen,"{""gate"":null,""rollout"":{""base"":null,""began_at"":""2026-09-21T14:13:20.000Z"",""label"":""=v2, \""new\"""",""revision"":""new1""},""shows"":""waiting"",""stage"":""confirm-promotion"",""status"":{""id"":""10001"",""name"":""To Do""},""ticket"":{""id"":""10042"",""key"":""OPS-1""}}",HASH
-    5,2026-09-21T14:13:40.000Z,default,shop,cart,ticket_seen,"{""decision"":{""at"":""2026-09-21T14:13:20.000Z"",""by"":{""app"":false,""id"":""5b10ac8d82e05b22cc7d4e01"",""name"":""Mia Change""},""changelog_id"":""10101"",""from"":""10001"",""status"":{""id"":""10007"",""name"":""Approved""}},""gate"":null,""policy"":{""approved"":[""Approved""],""approvers"":[""mia@example.com""],""deny"":[""group:interns""],""rejected"":[""Rejected""],""route"":""ticket"",""valid_for_ms"":259200000},""rollout"":{""base"":null,""began_at"":""2026-09-21T14:13:20.000Z"",""label"":""=v2, \""new\"""",""revision"":""new1""},""shows"":""approved"",""stage"":""confirm-promotion"",""ticket"":{""id"":""10042"",""key"":""OPS-1""}}",HASH
-    6,2026-09-21T14:13:40.000Z,default,shop,cart,passed,"{""decision"":{""at"":""2026-09-21T14:13:20.000Z"",""by"":{""app"":false,""id"":""5b10ac8d82e05b22cc7d4e01"",""name"":""Mia Change""},""changelog_id"":""10101"",""from"":""10001"",""status"":{""id"":""10007"",""name"":""Approved""}},""gate"":null,""policy"":{""approved"":[""Approved""],""approvers"":[""mia@example.com""],""deny"":[""group:interns""],""rejected"":[""Rejected""],""route"":""ticket"",""valid_for_ms"":259200000},""rollout"":{""base"":null,""began_at"":""2026-09-21T14:13:20.000Z"",""label"":""=v2, \""new\"""",""revision"":""new1""},""stage"":""confirm-promotion"",""ticket"":{""id"":""10042"",""key"":""OPS-1""}}",HASH
+    5,2026-09-21T14:13:40.000Z,default,shop,cart,ticket_seen,"{""decision"":{""at"":""2026-09-21T14:13:20.000Z"",""by"":{""app"":false,""id"":""5b10ac8d82e05b22cc7d4e01"",""name"":""Mia Change""},""changelog_id"":""10101"",""from"":""10001"",""status"":{""id"":""10007"",""name"":""Approved""}},""gate"":null,""policy"":{""approved"":[""Approved""],""approvers"":[""5b10ac8d82e05b22cc7d4e01"",""mia""],""deny"":[""group:interns""],""rejected"":[""Rejected""],""route"":""ticket"",""valid_for_ms"":259200000},""rollout"":{""base"":null,""began_at"":""2026-09-21T14:13:20.000Z"",""label"":""=v2, \""new\"""",""revision"":""new1""},""shows"":""approved"",""stage"":""confirm-promotion"",""ticket"":{""id"":""10042"",""key"":""OPS-1""}}",HASH
+    6,2026-09-21T14:13:40.000Z,default,shop,cart,passed,"{""decision"":{""at"":""2026-09-21T14:13:20.000Z"",""by"":{""app"":false,""id"":""5b10ac8d82e05b22cc7d4e01"",""name"":""Mia Change""},""changelog_id"":""10101"",""from"":""10001"",""status"":{""id"":""10007"",""name"":""Approved""}},""gate"":null,""policy"":{""approved"":[""Approved""],""approvers"":[""5b10ac8d82e05b22cc7d4e01"",""mia""],""deny"":[""group:interns""],""rejected"":[""Rejected""],""route"":""ticket"",""valid_for_ms"":259200000},""rollout"":{""base"":null,""began_at"":""2026-09-21T14:13:20.000Z"",""label"":""=v2, \""new\"""",""revision"":""new1""},""stage"":""confirm-promotion"",""ticket"":{""id"":""10042"",""key"":""OPS-1""}}",HASH
     7,2026-09-21T14:13:40.000Z,default,shop,cart,rollout_ended,"{""gates"":[{""gate"":null,""shows"":""approved"",""stage"":""confirm-promotion"",""ticket"":{""id"":""10042"",""key"":""OPS-1""},""used_at"":""2026-09-21T14:13:40.000Z""}],""how"":""succeeded"",""rollout"":{""base"":null,""began_at"":""2026-09-21T14:13:20.000Z"",""label"":""=v2, \""new\"""",""revision"":""new1""}}",HASH
     "##);
     let verified = prints(&world, &["--verify"]);
@@ -146,7 +146,7 @@ async fn since_then() {
     world.later(HOUR);
     world.reports("/post-rollout", "Succeeded", "new1").await;
     let config = config::load(Path::new(&world.config()), []).unwrap();
-    for (since, rows) in [(None, 5), (Some(HOUR), 5), (Some(HOUR - Duration::from_millis(1)), 1)] {
+    for (since, rows) in [(None, 6), (Some(HOUR), 6), (Some(HOUR - Duration::from_millis(1)), 2)] {
         for (format, headings) in [(AuditFormat::Jsonl, 0), (AuditFormat::Csv, 1)] {
             let wanted = Audit { since, format, verify: false };
             let mut out = Vec::new();
@@ -207,6 +207,7 @@ async fn no_secret_is_on_record() {
 async fn a_question_that_changes_nothing_is_not_on_record() {
     let world = World::start(Flavour::Cloud).await;
     world.asks("confirm-promotion", "Progressing", "new1").await;
+    world.asks("rollback", "Progressing", "new1").await;
     world.works().await;
     let (rows, turns) = (prints(&world, &[]), world.turns().await);
     for _ in 0..20 {

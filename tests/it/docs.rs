@@ -166,7 +166,7 @@ async fn every_hook_of_the_canary_is_heard() {
         service["metadata"]["name"].as_str().unwrap(),
         service["metadata"]["namespace"].as_str().unwrap()
     );
-    let world = World::start_with(Flavour::Cloud, "").await;
+    let world = World::start(Flavour::Cloud).await;
     let mut answers = BTreeMap::new();
     for hook in canary["spec"]["analysis"]["webhooks"].as_array().unwrap() {
         let (kind, url) = (hook["type"].as_str().unwrap(), hook["url"].as_str().unwrap());
@@ -242,7 +242,7 @@ async fn the_manifest_fits_the_program() {
         .collect();
     assert_eq!(offered, [(80, "gate"), (8081, "webhook")]);
 
-    let world = World::start_with(Flavour::Cloud, "").await;
+    let world = World::start(Flavour::Cloud).await;
     for probe in ["readinessProbe", "livenessProbe"] {
         let probe = &container[probe]["httpGet"];
         assert_eq!(probe["port"], "gate");
@@ -302,7 +302,7 @@ fn commands_exist() {
 #[tokio::test]
 async fn answers_are_quoted_right() {
     let canary = document("Canary");
-    let world = World::start_with(Flavour::Cloud, "").await;
+    let world = World::start(Flavour::Cloud).await;
     let body = sent("confirm-promotion", &Value::Null, &canary);
     let ask = async || {
         let answer = world.posts("/gate/confirm-promotion", &body).await;
@@ -326,7 +326,7 @@ async fn answers_are_quoted_right() {
 async fn another_revision_by_name_is_another_rollout() {
     let canary = document("Canary");
     let hook = &canary["spec"]["analysis"]["webhooks"][0];
-    let world = World::start_with(Flavour::Cloud, "").await;
+    let world = World::start(Flavour::Cloud).await;
     let mut body = sent("confirm-rollout", hook, &canary);
     world.posts("/gate/confirm-rollout", &body).await;
     world.works().await;
@@ -346,7 +346,7 @@ async fn another_revision_by_name_is_another_rollout() {
 /// What an automation rule sends, once Jira has put the number in.
 #[tokio::test]
 async fn the_automation_rule_is_heard() {
-    let world = World::start_with(Flavour::DataCenter, "").await;
+    let world = World::start(Flavour::DataCenter).await;
     world.asks("confirm-promotion", "Progressing", "new1").await;
     world.works().await;
     let id = world.tickets()[0].id.clone();

@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
+mod approvers;
 mod audit;
 mod bad_days;
 mod bad_input;
 mod check;
 mod docs;
 mod endings;
+mod histories;
 mod openapi;
 mod shape;
 mod shell;

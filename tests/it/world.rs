@@ -61,6 +61,11 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// A bridge with the defaults.
+    pub(crate) async fn start(flavour: Flavour) -> Self {
+        Self::start_with(flavour, "").await
+    }
+
     /// The same bridge before a Jira Cloud and before a Data Center.
     pub(crate) async fn both(settings: &str) -> [Self; 2] {
         [
@@ -119,6 +124,11 @@ impl World {
         let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
         sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).execute(&pool).await.unwrap();
         pool.close().await;
+    }
+
+    /// Whether its Jira is Cloud.
+    pub(crate) fn is_cloud(&self) -> bool {
+        self.flavour == Flavour::Cloud
     }
 
     /// Time passes; nobody works meanwhile.

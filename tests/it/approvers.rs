@@ -1,0 +1,179 @@
+//! Whose approval counts.
+
+use std::time::Duration;
+
+use flagger_jira_bridge::demo::fake_jira::{AUTOMATION, BOB, BRIDGE, Fault, MIA, Operation, Times};
+use serde_json::json;
+
+use crate::world::{Answer, World, question};
+
+impl World {
+    /// A promotion gate whose ticket this person approves. Returns the answer to the next question.
+    async fn approved_by(&self, who: &str) -> Answer {
+        self.asks("confirm-promotion", "Progressing", "new").await;
+        self.works().await;
+        let key = self.newest();
+        self.jira.move_issue(&key, "To Do", MIA).unwrap();
+        self.jira.move_issue(&key, "Approved", who).unwrap();
+        self.later(Duration::from_secs(20));
+        self.works().await;
+        self.asks("confirm-promotion", "Progressing", "new").await
+    }
+
+    async fn is_refused(&self, who: &str, why: &str) {
+        let answer = self.approved_by(who).await;
+        assert_eq!(answer.status, 403, "{}", answer.body);
+        assert!(answer.body.contains("which does not count") && answer.body.contains(why), "{}", answer.body);
+        assert_eq!(self.gates().await[0]["state"], "not_allowed");
+        self.works().await;
+        let told = self.jira.issue(&self.newest()).unwrap().comments;
+        assert!(told.last().unwrap().text().contains("This approval does not count"), "{told:?}");
+    }
+}
+
+/// Nobody is listed: any person, but neither an app nor the bridge itself. Data Center does not tell apps from people.
+#[tokio::test]
+async fn anybody_but_a_machine() {
+    for world in World::both("").await {
+        if world.is_cloud() {
+            world.is_refused(AUTOMATION, "is an app").await;
+        }
+        world.is_refused(BRIDGE, "is the bridge's own account").await;
+        assert_eq!(world.approved_by(BOB).await.status, 200);
+        world.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn only_who_is_listed() {
+    let settings = format!("approval.approvers = [\"{MIA}\", \"mia\", \"group:cab\"]");
+    for world in World::both(&settings).await {
+        world.jira.add_group("cab", &[BRIDGE]);
+        world.is_refused(BOB, "is not among the approvers").await;
+        world.is_refused(BRIDGE, "is the bridge's own account").await;
+        assert_eq!(world.approved_by(MIA).await.status, 200);
+        world.finish().await;
+    }
+}
+
+/// Membership counts as of the look: who joins the group counts soon.
+#[tokio::test]
+async fn groups_and_roles() {
+    for entry in ["group:cab", "role:Approvers"] {
+        for world in World::both(&format!("approval.approvers = [\"{entry}\"]")).await {
+            world.jira.add_group("cab", &[MIA]);
+            world.jira.add_to_role("OPS", "Approvers", &[MIA], &[]);
+            world.is_refused(BOB, "is not among the approvers").await;
+            assert_eq!(world.approved_by(MIA).await.status, 200);
+            world.finish().await;
+        }
+    }
+}
+
+/// Who wrote the change may not approve it: the team names the author.
+#[tokio::test]
+async fn not_the_author() {
+    for world in World::both("approval.deny = [\"{{ metadata.author }}\"]").await {
+        let ask = async |author: &str| {
+            let mut question = question("Progressing", "new");
+            question["metadata"] = json!({ "author": author });
+            world.posts("/gate/confirm-promotion", &question).await
+        };
+        let author = if world.is_cloud() { BOB } else { "bob" };
+        ask(author).await;
+        world.works().await;
+        world.is_refused(BOB, "is ruled out by").await;
+        assert_eq!(world.approved_by(MIA).await.status, 200);
+        // A template that comes out empty lets nobody through.
+        world.reports("/post-rollout", "Succeeded", "new").await;
+        world.asks("confirm-promotion", "Progressing", "new").await;
+        world.works().await;
+        world.is_refused(MIA, "an entry that is empty").await;
+        world.finish().await;
+    }
+}
+
+/// A rejection by anybody closes the gate; only one that counts rolls back.
+#[tokio::test]
+async fn whose_rejection_rolls_back() {
+    let settings = format!("approval.approvers = [\"{MIA}\", \"mia\"]");
+    for world in World::both(&settings).await {
+        assert_eq!(world.approved_by(MIA).await.status, 200);
+        let key = world.newest();
+        for (who, rolls_back) in [(BOB, 403), (MIA, 200)] {
+            world.jira.move_issue(&key, "To Do", MIA).unwrap();
+            world.jira.move_issue(&key, "Rejected", who).unwrap();
+            world.later(Duration::from_secs(20));
+            world.works().await;
+            assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 403);
+            assert_eq!(world.asks("rollback", "Progressing", "new").await.status, rolls_back);
+        }
+        world.finish().await;
+    }
+}
+
+/// Nobody can be asked who that is: closed, but not refused; and what was found out before stays for a while.
+#[tokio::test]
+async fn a_look_up_that_fails() {
+    for world in World::both("approval.approvers = [\"group:cab\"]").await {
+        world.jira.add_group("cab", &[MIA]);
+        let fault = || Fault::Status { code: 500, retry_after: None, body: "{}".into() };
+        for operation in [Operation::UserGroups, Operation::User] {
+            world.jira.fault(operation, fault(), Times::Always);
+        }
+        let answer = world.approved_by(MIA).await;
+        assert_eq!(answer.status, 403);
+        assert!(answer.body.contains("whether that counts cannot be told yet"), "{}", answer.body);
+        world.jira.clear_faults();
+        world.later(Duration::from_secs(20));
+        world.works().await;
+        assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
+        for operation in [Operation::UserGroups, Operation::User] {
+            world.jira.fault(operation, fault(), Times::Always);
+        }
+        for minute in 1..12 {
+            world.later(Duration::from_secs(60));
+            world.works().await;
+            let status = world.asks("confirm-promotion", "Progressing", "new").await.status;
+            assert_eq!(status, if minute <= 10 { 200 } else { 403 }, "minute {minute}");
+        }
+        world.jira.clear_faults();
+        world.finish().await;
+    }
+}
+
+/// Moved elsewhere, of another type, deleted, hidden, cloned: none of them opens anything.
+#[tokio::test]
+async fn tickets_that_prove_nothing() {
+    for world in World::both("").await {
+        assert_eq!(world.approved_by(MIA).await.status, 200);
+        let key = world.newest();
+        let clone = world.jira.clone_issue(&key, BOB).unwrap();
+        let gone = async |why: &str| {
+            world.later(Duration::from_secs(20));
+            world.works().await;
+            let answer = world.asks("confirm-promotion", "Progressing", "new").await;
+            assert_eq!(answer.status, 403, "{why}: {}", answer.body);
+            assert!(answer.body.contains(why), "{}", answer.body);
+            assert_eq!(world.gates().await[0]["state"], "gone");
+        };
+        world.jira.change_type(&key, "Task", MIA).unwrap();
+        gone("not of the project and issue type it was opened in").await;
+        world.jira.change_type(&key, "Change", MIA).unwrap();
+        let moved = world.jira.move_to_project(&key, "PAY", MIA).unwrap();
+        gone("it is in PAY now").await;
+        world.jira.move_to_project(&moved, "OPS", MIA).unwrap();
+        let key = world.jira.issue(&world.gates().await[0]["ticket"]["key"].as_str().unwrap().to_owned());
+        let key = key.map_or_else(|| world.newest(), |issue| issue.key);
+        world.jira.delete_issue(&key, MIA).unwrap();
+        gone("Jira does not know the ticket any more").await;
+        // Twice said, it is believed: the next question opens a new one. The clone counts for nothing.
+        world.later(Duration::from_secs(20));
+        world.works().await;
+        assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 403);
+        world.works().await;
+        assert_eq!(world.gates().await[0]["state"], "waiting");
+        assert_eq!(world.jira.issue(&clone).unwrap().comments.len(), 0, "clones are left alone");
+        world.finish().await;
+    }
+}

@@ -1,0 +1,240 @@
+//! The bridge's pure core, with what the gatekeeper and the store keep beside it, and a Jira that shows each move of a
+//! ticket at once.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use flagger_jira_bridge::{
+    gate::{GateId, GateName, Move, Pace, Person, Sighting, Status, Ticket, Trust, Verdict},
+    millis::Millis,
+    policy::{Author, Statuses},
+    rollout::{Budget, Canary, CanaryId, Change, Command, Event, Message, Report, Room, Rules},
+    ticket::Subject,
+};
+
+/// The defaults. Only an approval is valid for longer: how it expires is not what histories are about.
+pub(super) const RULES: Rules = Rules {
+    trust: Trust { trust_for: Duration::from_secs(600), valid_for: Duration::from_secs(365 * 86_400) },
+    idle_after: Duration::from_secs(600),
+    abandon_after: Duration::from_secs(7 * 86_400),
+    budget: Budget { per_hour: 1_000, room: Room::Left },
+};
+
+/// The store writes back what was heard, and when, once in so many milliseconds.
+const WRITES_BACK_EVERY: i64 = 60_000;
+
+/// Where a ticket stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    ToDo,
+    Approved,
+    Rejected,
+}
+
+impl Place {
+    const fn id(self) -> &'static str {
+        match self {
+            Self::ToDo => "1",
+            Self::Approved => "3",
+            Self::Rejected => "4",
+        }
+    }
+
+    fn status(self) -> Status {
+        Status { id: self.id().into(), name: format!("{self:?}") }
+    }
+}
+
+/// A ticket that the bridge opened.
+pub(super) struct Paper {
+    pub(super) name: GateName,
+    /// The attempt that was asked about when it was opened: known to the model, never to the bridge.
+    pub(super) attempt: u64,
+    pub(super) place: Place,
+    moves: Vec<Move>,
+}
+
+/// The answer to a question at a gate.
+pub(super) struct Answer {
+    pub(super) open: bool,
+    /// The ticket that it shows.
+    pub(super) ticket: Option<usize>,
+    /// Whether that ticket was opened by this question.
+    pub(super) fresh: bool,
+    /// How long nothing was heard before.
+    pub(super) silent_for: Duration,
+}
+
+/// What is kept in memory and written back in batches.
+#[derive(Clone, Default)]
+struct Beside {
+    heard: Option<Millis>,
+    paces: HashMap<GateId, Pace>,
+}
+
+pub(super) struct Bridge {
+    pub(super) canary: Canary,
+    pub(super) tickets: Vec<Paper>,
+    memory: Beside,
+    written: Beside,
+    statuses: Statuses,
+}
+
+impl Bridge {
+    pub(super) fn new() -> Self {
+        let id = CanaryId { cluster: "default".into(), namespace: "default".into(), name: "podinfo".into() };
+        Self {
+            canary: Canary::new(id),
+            tickets: Vec::new(),
+            memory: Beside::default(),
+            written: Beside::default(),
+            statuses: Statuses {
+                approved: [Place::Approved.id().to_owned()].into(),
+                rejected: [Place::Rejected.id().to_owned()].into(),
+            },
+        }
+    }
+
+    fn apply(&mut self, event: &Event<'_>, now: Millis) -> Vec<Command> {
+        match self.canary.apply(event, now, &RULES) {
+            Change::Unchanged => Vec::new(),
+            Change::To { canary, commands, .. } => {
+                self.canary = canary;
+                commands
+            }
+        }
+    }
+
+    /// How long nothing was heard, up to the message that comes now.
+    fn hears(&mut self, now: Millis) -> Duration {
+        self.writes_back(now);
+        let silent_for = self.memory.heard.map_or(Duration::ZERO, |at| now.since(at));
+        self.memory.heard = Some(now);
+        silent_for
+    }
+
+    fn writes_back(&mut self, now: Millis) {
+        if self.memory.heard.is_some_and(|at| at.0 / WRITES_BACK_EVERY != now.0 / WRITES_BACK_EVERY) {
+            self.written = self.memory.clone();
+        }
+    }
+
+    /// The process dies and starts again: what was not written back is forgotten, and the time in which nothing
+    /// served is no silence.
+    pub(super) fn restarts(&mut self, died: Millis, away: Duration) {
+        self.writes_back(died);
+        self.memory = self.written.clone();
+        self.memory.heard = self.memory.heard.map(|at| at + away);
+        // A pause that the bridge slept through is not measured.
+        self.memory.paces.values_mut().for_each(Pace::interrupted);
+    }
+
+    /// Flagger asks at a gate, in truth about this attempt. A ticket to be opened is there at once.
+    pub(super) fn asked(&mut self, name: &GateName, message: &Message, now: Millis, attempt: u64) -> Answer {
+        let subject = Subject::new(self.canary.id.clone(), name.clone(), message, BTreeMap::new());
+        let silent_for = self.hears(now);
+        let pace = self.canary.gate(name).and_then(|known| self.memory.paces.get(&known.id)).copied();
+        let event = Event::Asked {
+            gate: name,
+            message,
+            subject: &subject,
+            fresh: GateId(self.tickets.len().to_string()),
+            silent_for,
+            deny: &[],
+            pace: pace.unwrap_or_default(),
+        };
+        let opens = |command: Command| match command {
+            Command::Open { gate, .. } => Some(gate),
+            // What tickets are told opens nothing.
+            Command::Comment { .. } | Command::Label { .. } | Command::Move { .. } | Command::Link { .. } => {
+                None
+            }
+        };
+        let gates: Vec<GateId> = self.apply(&event, now).into_iter().filter_map(opens).collect();
+        let fresh = !gates.is_empty();
+        for gate in gates {
+            let ticket = Ticket {
+                id: gate.0.clone(),
+                key: format!("OPS-{gate}"),
+                project: "OPS".into(),
+                issue_type: "10004".into(),
+            };
+            self.tickets.push(Paper { name: name.clone(), attempt, place: Place::ToDo, moves: Vec::new() });
+            let _: Vec<Command> = self.apply(&Event::Opened { gate: &gate, ticket }, now);
+            self.looks(self.tickets.len() - 1, now);
+        }
+        let Some(gate) = self.canary.gate(name) else {
+            return Answer { open: false, ticket: None, fresh, silent_for };
+        };
+        let open = matches!(gate.verdict(now, RULES.trust), Verdict::Open { .. });
+        let ticket = gate.id.0.parse().ok();
+        self.memory.paces.entry(gate.id.clone()).or_default().answered(open, now);
+        Answer { open, ticket, fresh, silent_for }
+    }
+
+    /// Flagger asks whether to roll back.
+    pub(super) fn asked_to_roll_back(&mut self, message: &Message, now: Millis) -> bool {
+        let silent_for = self.hears(now);
+        self.apply(&Event::RollbackAsked { message, silent_for }, now);
+        self.canary.rolls_back().is_some()
+    }
+
+    /// Flagger reports. Before the first question nothing is kept of it.
+    pub(super) fn told(&mut self, report: Report, message: &Message, now: Millis) {
+        if self.tickets.is_empty() {
+            return;
+        }
+        let silent_for = self.hears(now);
+        self.apply(&Event::Reported { report, message, words: None, silent_for }, now);
+    }
+
+    /// A person moves a ticket. The bridge does not know yet.
+    pub(super) fn moved(&mut self, ticket: usize, to: Place, now: Millis) {
+        let paper = &mut self.tickets[ticket];
+        let by = Person { id: "mia".into(), name: "Mia".into(), app: false };
+        let changelog_id = (paper.moves.len() + 1).to_string();
+        let from = paper.place.id().to_owned();
+        paper.moves.push(Move { changelog_id, by, at: now, from, to: to.status() });
+        paper.place = to;
+    }
+
+    /// Looks at a ticket, if its gate still lives.
+    pub(super) fn looks(&mut self, ticket: usize, now: Millis) {
+        let gate = GateId(ticket.to_string());
+        if self.canary.gate_by_id(&gate).is_none() {
+            return;
+        }
+        let paper = &self.tickets[ticket];
+        let sighting = Sighting::Issue {
+            key: format!("OPS-{gate}"),
+            project: "OPS".into(),
+            issue_type: "10004".into(),
+            status: paper.place.status(),
+            moves: paper.moves.clone(),
+            answered: now,
+        };
+        let statuses = std::mem::take(&mut self.statuses);
+        self.apply(
+            &Event::Seen {
+                gate: &gate,
+                sighting: &sighting,
+                statuses: &statuses,
+                author: &Author::Accepted,
+                arrived: now,
+            },
+            now,
+        );
+        self.statuses = statuses;
+    }
+
+    /// Looks at every ticket of a live gate.
+    pub(super) fn polls(&mut self, now: Millis) {
+        let gates = self.canary.rollout.iter().flat_map(|rollout| &rollout.gates);
+        let live: Vec<usize> = gates.filter_map(|gate| gate.id.0.parse().ok()).collect();
+        for ticket in live {
+            self.looks(ticket, now);
+        }
+    }
+}
