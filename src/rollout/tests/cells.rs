@@ -222,6 +222,23 @@ fn every_cell_of_the_table() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// After a failure the base already is the new revision's: the same checksum is no stale one then.
+#[test]
+fn after_a_failure_the_base_is_the_revision() {
+    let mut world = start("asked b!");
+    for (words, expected) in [
+        ("event Progressing b", "asked b!"),
+        ("confirm-promotion Progressing b", "running b"),
+        ("event Progressing b", "running b"),
+        ("event WaitingPromotion b", "running b+"),
+        ("event Promoting b", "running b+"),
+        ("event Progressing x", "superseded, none"),
+    ] {
+        send(&mut world, words);
+        assert_eq!(shown(&world), expected, "{words}");
+    }
+}
+
 /// A message with another label ends any rollout; a first label is not another one.
 #[test]
 fn another_label_is_another_rollout() {
