@@ -1,9 +1,12 @@
 //! Holds recorded requests against Atlassian's own description of Jira Cloud's REST API.
 
-use std::sync::OnceLock;
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock, Mutex, OnceLock},
+};
 
 use flagger_jira_bridge::demo::fake_jira::Recorded;
-use jsonschema::Draft;
+use jsonschema::{Draft, Validator};
 use serde_json::{Value, json};
 
 const DESCRIPTION: &str = include_str!("../../fixtures/jira/jira-cloud-v3-bridge-subset-strict.json");
@@ -92,14 +95,21 @@ fn placeholders(template: &str, path: &str) -> Option<usize> {
     Some(count)
 }
 
-fn body_errors(schema: &Value, body: &Value) -> Vec<String> {
-    // References are from the root of the whole description, so its schemas come along.
-    let whole = json!({ "allOf": [schema], "components": description()["components"] });
-    let validator = jsonschema::options()
-        .with_draft(Draft::Draft4)
-        .build(&whole)
-        .expect("the description's schemas are valid");
-    validator.iter_errors(body).map(|e| format!("{}: {e}", e.instance_path())).collect()
+fn body_errors(schema: &'static Value, body: &Value) -> Vec<String> {
+    validator(schema).iter_errors(body).map(|e| format!("{}: {e}", e.instance_path())).collect()
+}
+
+/// The validator of a schema of the description; made once, as that takes long.
+fn validator(schema: &'static Value) -> Arc<Validator> {
+    static MADE: LazyLock<Mutex<HashMap<usize, Arc<Validator>>>> = LazyLock::new(Mutex::default);
+    let place = std::ptr::from_ref(schema).addr();
+    let mut made = MADE.lock().unwrap();
+    let make = || {
+        // References are from the root of the whole description, so its schemas come along.
+        let whole = json!({ "allOf": [schema], "components": description()["components"] });
+        Arc::new(jsonschema::options().with_draft(Draft::Draft4).build(&whole).unwrap())
+    };
+    Arc::clone(made.entry(place).or_insert_with(make))
 }
 
 mod tests {
@@ -180,8 +190,8 @@ mod tests {
 
     #[test]
     fn null_is_allowed_where_the_description_says_so() {
-        let schema = json!({ "$ref": "#/components/schemas/Visibility" });
-        assert_eq!(body_errors(&schema, &json!({ "identifier": null })), Vec::<String>::new());
-        assert_ne!(body_errors(&schema, &json!({ "identifier": 7 })), Vec::<String>::new());
+        let schema: &Value = Box::leak(Box::new(json!({ "$ref": "#/components/schemas/Visibility" })));
+        assert_eq!(body_errors(schema, &json!({ "identifier": null })), Vec::<String>::new());
+        assert_ne!(body_errors(schema, &json!({ "identifier": 7 })), Vec::<String>::new());
     }
 }
