@@ -290,9 +290,10 @@ fn commands_exist() {
             }
         }
     }
-    assert_eq!(named, ["check", "demo", "gates", "serve"].map(str::to_owned).into());
+    assert_eq!(named, ["audit", "check", "demo", "gates", "serve"].map(str::to_owned).into());
     for option in inline().into_iter().filter(|code| code.starts_with("--") && !code.contains('=')) {
-        assert!(shell::run(&["gates", "--help"]).1.contains(option), "gates has no {option}");
+        let helps = ["gates", "audit"].map(|command| shell::run(&[command, "--help"]).1);
+        assert!(helps.iter().any(|help| help.contains(option)), "neither gates nor audit has {option}");
     }
     let first = &blocks("sh")[0];
     assert!(first.contains("cargo run -- demo") && first.contains("cargo test"));
