@@ -1,0 +1,218 @@
+//! PURE: what Jira showed of a ticket, and what that means for its gate.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Decision, Doubt, Gate, Standing, Ticket, View};
+use crate::{
+    millis::Millis,
+    policy::{Author, Meaning, Statuses},
+};
+
+/// A status of a Jira workflow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// What is compared: names are translated and repeated.
+    pub id: String,
+    /// What is shown.
+    pub name: String,
+}
+
+/// Somebody who moved a ticket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// `accountId` on Cloud, `name` on Data Center.
+    pub id: String,
+    /// The name people know them by, as of then.
+    pub name: String,
+    /// Whether Jira says that it is an app or an automation, not a person.
+    pub app: bool,
+}
+
+/// One change of an issue's status, as its changelog has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    /// The id of the changelog entry: a number in both kinds of Jira, rising with time.
+    pub changelog_id: String,
+    /// Who.
+    pub by: Person,
+    /// When, by Jira's clock.
+    pub at: Millis,
+    /// The id of the status it left.
+    pub from: String,
+    /// The status it came to.
+    pub to: Status,
+}
+
+/// What Jira showed of a ticket, in an answer that was proven to be authenticated.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Sighting {
+    /// The issue is there.
+    Issue {
+        /// Its key today.
+        key: String,
+        /// The key of the project it is in today.
+        project: String,
+        /// The id of its issue type today.
+        issue_type: String,
+        /// Where it stands.
+        status: Status,
+        /// All changes of its status, in any order.
+        moves: Vec<Move>,
+        /// When Jira answered, by Jira's clock.
+        answered: Millis,
+    },
+    /// Asked for by its id alone, and Jira knows no such issue.
+    Missing,
+}
+
+impl Gate {
+    /// What the gate becomes by this sighting of its ticket; `None` if it is no news. `now` is when Jira was asked, `arrived`
+    /// when it answered.
+    ///
+    /// The time of an unchanged sighting is news only when the stored one is getting old: within a sixth of
+    /// `trust_for`, so that a poll of every ticket does not write every ticket.
+    #[must_use]
+    pub fn see(
+        &self,
+        sighting: &Sighting,
+        statuses: &Statuses,
+        author: &Author,
+        now: Millis,
+        arrived: Millis,
+        trust_for: Duration,
+    ) -> Option<Self> {
+        let Standing::Watched { ticket, seen, view } = &self.standing else { return None };
+        let (key, new) = match sighting {
+            Sighting::Missing => {
+                let again = matches!(view, View::Gone { doubt: Doubt::Missing { .. } });
+                (&ticket.key, View::Gone { doubt: Doubt::Missing { confirmed: again } })
+            }
+            Sighting::Issue { key, project, issue_type, status, moves, answered } => {
+                let view = if *project != ticket.project || *issue_type != ticket.issue_type {
+                    View::Gone { doubt: Doubt::MovedElsewhere { project: project.clone() } }
+                } else {
+                    read(status, moves, statuses, author, |entry| arrived - answered.since(entry.at))
+                };
+                (key, view)
+            }
+        };
+        if new.is_unjudged() && new.entry() == view.entry() && !view.is_unjudged() {
+            // Nobody could be asked just now; what was found out before holds for as long as it is trusted.
+            return None;
+        }
+        let new = if new.same(view) { view.clone() } else { new };
+        if new == *view && *key == ticket.key && now.since(*seen) < trust_for / 6 {
+            return None;
+        }
+        let ticket = Ticket { key: key.clone(), ..ticket.clone() };
+        Some(Self { standing: Standing::Watched { ticket, seen: now, view: new }, ..self.clone() })
+    }
+}
+
+impl View {
+    /// Whether both say the same of the ticket. A decision is known by its changelog entry: its place on our clock
+    /// is estimated at each sighting, and the first estimate stays.
+    fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Approved { status: here, decision: a }, Self::Approved { status: there, decision: b })
+            | (
+                Self::Unjudged { status: here, decision: a, .. },
+                Self::Unjudged { status: there, decision: b, .. },
+            ) => here == there && a.entry == b.entry,
+            (
+                Self::Rejected { status: here, decision: a, author: judged },
+                Self::Rejected { status: there, decision: b, author: before },
+            ) => here == there && a.entry == b.entry && judged == before,
+            (
+                Self::NotAllowed { status: here, decision: a, why },
+                Self::NotAllowed { status: there, decision: b, why: before },
+            ) => here == there && a.entry == b.entry && why == before,
+            (
+                Self::Waiting { .. }
+                | Self::Approved { .. }
+                | Self::Rejected { .. }
+                | Self::NotAllowed { .. }
+                | Self::Unjudged { .. }
+                | Self::Gone { .. },
+                _,
+            ) => self == other,
+        }
+    }
+
+    /// The changelog entry that decided, if one did.
+    fn entry(&self) -> Option<&Move> {
+        match self {
+            Self::Approved { decision, .. }
+            | Self::Rejected { decision, .. }
+            | Self::NotAllowed { decision, .. }
+            | Self::Unjudged { decision, .. } => Some(&decision.entry),
+            Self::Waiting { .. } | Self::Gone { .. } => None,
+        }
+    }
+
+    /// Whether it waits for a judgement of whoever decided.
+    fn is_unjudged(&self) -> bool {
+        match self {
+            Self::Unjudged { .. } | Self::Rejected { author: Author::Unknown { .. }, .. } => true,
+            Self::Approved { .. }
+            | Self::Rejected { .. }
+            | Self::NotAllowed { .. }
+            | Self::Waiting { .. }
+            | Self::Gone { .. } => false,
+        }
+    }
+}
+
+/// The move that decided, if the ticket stands where one does and its changelog tells how it came there.
+#[must_use]
+pub fn decisive<'a>(status: &Status, moves: &'a [Move], statuses: &Statuses) -> Option<&'a Move> {
+    let meaning = statuses.meaning(&status.id);
+    if meaning == Meaning::Waiting {
+        return None;
+    }
+    let mut ordered: Vec<&Move> = moves.iter().collect();
+    ordered.sort_by_key(|entry| (entry.at, entry.changelog_id.parse::<u64>().unwrap_or(u64::MAX)));
+    let mut decisive = None;
+    for entry in &ordered {
+        if statuses.meaning(&entry.to.id) != meaning {
+            decisive = None;
+        } else if statuses.meaning(&entry.from) != meaning {
+            decisive = Some(*entry);
+        }
+    }
+    // A changelog that ends elsewhere than the issue stands is not the whole story.
+    decisive.filter(|_| ordered.last().is_some_and(|last| last.to.id == status.id))
+}
+
+/// Reads a status together with the changelog that must explain it, and the judgement of whoever decided.
+///
+/// `on_our_clock` tells when an entry was made, by our clock.
+fn read(
+    status: &Status,
+    moves: &[Move],
+    statuses: &Statuses,
+    author: &Author,
+    on_our_clock: impl Fn(&Move) -> Millis,
+) -> View {
+    let status = status.clone();
+    let meaning = statuses.meaning(&status.id);
+    if meaning == Meaning::Waiting {
+        return View::Waiting { status: Some(status) };
+    }
+    let Some(entry) = decisive(&status, moves, statuses) else {
+        return View::Gone { doubt: Doubt::NoChangelogEntry { status } };
+    };
+    let decision = Decision { entry: entry.clone(), since: on_our_clock(entry) };
+    match (meaning, author) {
+        (Meaning::Rejected, author) => View::Rejected { status, decision, author: author.clone() },
+        (Meaning::Approved | Meaning::Waiting, Author::Accepted) => View::Approved { status, decision },
+        (Meaning::Approved | Meaning::Waiting, Author::NotAccepted { why }) => {
+            View::NotAllowed { status, decision, why: why.clone() }
+        }
+        (Meaning::Approved | Meaning::Waiting, Author::Unknown { why }) => {
+            View::Unjudged { status, decision, why: why.clone() }
+        }
+    }
+}
