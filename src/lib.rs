@@ -4,6 +4,9 @@ pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;
+#[cfg(test)]
+#[path = "../tests/it/database.rs"]
+mod database;
 pub mod demo;
 pub mod flagger;
 pub mod gate;

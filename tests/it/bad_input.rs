@@ -266,20 +266,20 @@ async fn a_repeated_question_writes_nothing() {
         world.works().await;
         world.asks("confirm-promotion", "Progressing", "new").await;
         world.asks("rollback", "WaitingPromotion", "new").await;
-        let (turns, files) = (world.turns().await, world.files());
+        let (turns, files) = (world.turns().await, world.contents().await);
         for _ in 0..50 {
             world.asks("confirm-promotion", "Progressing", "new").await;
             world.asks("rollback", "WaitingPromotion", "new").await;
             world.reports("/event", "WaitingPromotion", "new").await;
         }
-        assert_eq!((world.turns().await, world.files()), (turns, files), "while it waits");
+        assert_eq!((world.turns().await, world.contents().await), (turns, files), "while it waits");
         world.decides(&world.newest(), "Approved").await;
         assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
-        let (turns, files) = (world.turns().await, world.files());
+        let (turns, files) = (world.turns().await, world.contents().await);
         for _ in 0..50 {
             assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
         }
-        assert_eq!((world.turns().await, world.files()), (turns, files), "once it is open");
+        assert_eq!((world.turns().await, world.contents().await), (turns, files), "once it is open");
         world.finish().await;
     }
 }

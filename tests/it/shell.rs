@@ -15,7 +15,7 @@ use flagger_jira_bridge::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::world::question;
+use crate::{database::Database, world::question};
 
 /// Long enough for a slow machine; nothing waits for it when all is well.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -107,24 +107,28 @@ impl Drop for Serving {
     }
 }
 
-async fn jira_and_config(flavour: Flavour, server: &str) -> (FakeJira, TempDir, std::path::PathBuf) {
+/// Where a bridge is at home: its file and its database. Both are gone when this is.
+type Home = (TempDir, Database);
+
+async fn jira_and_config(flavour: Flavour, server: &str) -> (FakeJira, Home, std::path::PathBuf) {
     let setup = Setup::new(flavour, Clock::System);
     let user = if flavour == Flavour::Cloud { format!("user = \"{}\"\n", setup.user) } else { String::new() };
     let token = setup.token.clone();
     let jira = FakeJira::new(setup);
     let url = jira.start().await.unwrap();
     let directory = tempfile::tempdir().unwrap();
+    let database = Database::fresh(directory.path()).await;
     let config = directory.path().join("config.toml");
     let text = format!(
         "[server]\n{server}gate_listen = \"127.0.0.1:0\"\nwebhook_listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n\
-         [store]\nurl = \"sqlite://{}\"\n\
+         [store]\nurl = \"{}\"\n\
          [jira]\nurl = \"{url}\"\n{user}token = \"{token}\"\nwebhook_secret = \"some-webhook-secret\"\n\
          poll_every = \"300ms\"\nrequests_per_second = 50\n\
          [ticket]\nproject = \"OPS\"\n",
-        directory.path().join("bridge.db").display(),
+        database.url,
     );
     std::fs::write(&config, text).unwrap();
-    (jira, directory, config)
+    (jira, (directory, database), config)
 }
 
 #[test]
@@ -185,7 +189,7 @@ fn gates_of_a_bridge_that_does_not_run() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_port_ends_it() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let (_jira, _directory, config) = jira_and_config(Flavour::Cloud, "").await;
+    let (_jira, _home, config) = jira_and_config(Flavour::Cloud, "").await;
     let busy = taken.local_addr().unwrap().to_string();
     let output = program()
         .args(["serve", "-c"])
@@ -202,7 +206,7 @@ async fn a_busy_port_ends_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_and_started_again() {
     for flavour in [Flavour::Cloud, Flavour::DataCenter] {
-        let (jira, _directory, config) = jira_and_config(flavour, "").await;
+        let (jira, _home, config) = jira_and_config(flavour, "").await;
         let mut serving = Serving::start(&config);
         let webhook = format!("{}/jira/webhook", serving.addresses[1]);
         jira.webhook(&webhook, Some("some-webhook-secret"), None);
@@ -248,7 +252,7 @@ async fn killed_and_started_again() {
 /// Jira asks to wait for ten minutes: that does not keep the bridge from stopping within its grace.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_stops_while_jira_asks_to_wait() {
-    let (jira, _directory, config) = jira_and_config(Flavour::Cloud, "shutdown_grace = \"1s\"\n").await;
+    let (jira, _home, config) = jira_and_config(Flavour::Cloud, "shutdown_grace = \"1s\"\n").await;
     let fault = Fault::TooMany { retry_after: Some("600".into()) };
     jira.fault(Operation::Any, fault, Times::Always);
     let mut serving = Serving::start(&config);
@@ -263,7 +267,7 @@ async fn it_stops_while_jira_asks_to_wait() {
 /// Without Jira it starts all the same, and goes on by itself once Jira is there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_starts_without_jira() {
-    let (jira, _directory, config) = jira_and_config(Flavour::Cloud, "").await;
+    let (jira, _home, config) = jira_and_config(Flavour::Cloud, "").await;
     jira.fault(Operation::Any, Fault::Dropped, Times::Always);
     let serving = Serving::start(&config);
     let (status, line) =

@@ -10,14 +10,16 @@ use flagger_jira_bridge::{
     demo::fake_jira::{BRIDGE, FakeJira, Flavour, IssueView, MIA, Setup},
     millis::Millis,
     serve::{Bridge, Listeners},
+    store::{LEASE, Lead},
     worker::{Outcome, Worker},
 };
 use serde_json::{Value, json};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::openapi;
+use crate::{database::Database, openapi};
 
 /// What the webhook is signed with.
 pub(crate) const WEBHOOK_SECRET: &str = "a-webhook-secret-of-the-tests";
@@ -54,6 +56,7 @@ pub(crate) struct World {
     flavour: Flavour,
     http: reqwest::Client,
     directory: TempDir,
+    database: Database,
     settings: String,
     process: Process,
     /// A process that ran before this one, and still does.
@@ -87,27 +90,48 @@ impl World {
         let jira = FakeJira::new(setup);
         let url = jira.start().await.unwrap();
         let directory = tempfile::tempdir().unwrap();
+        let database = Database::fresh(directory.path()).await;
         let settings = format!(
-            "jira.url = \"{url}\"\njira.token = \"{token}\"\n{user}jira.webhook_secret = \"{WEBHOOK_SECRET}\"\n\
+            "store.url = \"{}\"\njira.url = \"{url}\"\njira.token = \"{token}\"\n{user}jira.webhook_secret = \"{WEBHOOK_SECRET}\"\n\
              jira.requests_per_second = 100000\njira.burst = 100000\njira.timeout = \"2s\"\n\
              ticket.project = \"OPS\"\n{settings}\n",
+            database.url,
         );
         let process = Process::start(&directory, &settings, &clock).await;
         let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
-        Self { jira, clock, flavour, http, directory, settings, process, first: None }
+        Self { jira, clock, flavour, http, directory, database, settings, process, first: None }
     }
 
-    /// Stops the process as `kill -9` would, and starts another on the same files.
+    /// Stops the process as `kill -9` would, and starts another on the same database.
     pub(crate) async fn restarts(&mut self) {
         self.process.stop.cancel();
         while self.process.tasks.join_next().await.is_some() {}
         self.process = Process::start(&self.directory, &self.settings, &self.clock).await;
+        self.takes_over().await;
+    }
+
+    /// The process that was started last begins to work. On SQLite it does so at once; on PostgreSQL, where another
+    /// could still be at work, when the lease of the one before has ended.
+    async fn takes_over(&self) {
+        if self.is_sqlite() {
+            return;
+        }
+        let lead = self.process.worker.keep(false).await.unwrap();
+        if lead == Lead::Follows {
+            self.later(LEASE);
+            assert_eq!(self.process.worker.keep(false).await.unwrap(), Lead::TookOver);
+        }
+    }
+
+    fn is_sqlite(&self) -> bool {
+        self.database.url.starts_with("sqlite:")
     }
 
     /// A second process starts on the same database, and works from now on; the first goes on serving.
     pub(crate) async fn is_joined(&mut self) {
         let second = Process::start(&self.directory, &self.settings, &self.clock).await;
         self.first = Some(std::mem::replace(&mut self.process, second));
+        self.takes_over().await;
     }
 
     /// A question to the process that ran first.
@@ -120,10 +144,14 @@ impl World {
 
     /// Changes the database behind the bridge's back.
     pub(crate) async fn sql(&self, sql: &str) {
-        let url = format!("sqlite://{}", self.directory.path().join("bridge.db").display());
-        let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
-        sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).execute(&pool).await.unwrap();
-        pool.close().await;
+        let mut connection = AnyConnection::connect(&self.database.url).await.unwrap();
+        sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    async fn reads(&self) -> AnyConnection {
+        let mode = if self.is_sqlite() { "?mode=ro" } else { "" };
+        AnyConnection::connect(&format!("{}{mode}", self.database.url)).await.unwrap()
     }
 
     /// Whether its Jira is Cloud.
@@ -248,12 +276,11 @@ impl World {
         self.tickets().last().expect("there is a ticket").key.clone()
     }
 
-    /// How many writing transactions the store has seen: its newest turn, as anybody can read it from the file.
+    /// How many writing transactions the store has seen: its newest turn, as anybody can read it there.
     pub(crate) async fn turns(&self) -> i64 {
-        let url = format!("sqlite://{}?mode=ro", self.directory.path().join("bridge.db").display());
-        let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
-        let turns = sqlx::query_scalar("SELECT seq FROM turn").fetch_one(&pool).await.unwrap();
-        pool.close().await;
+        let mut connection = self.reads().await;
+        let turns = sqlx::query_scalar("SELECT seq FROM turn").fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
         turns
     }
 
@@ -262,8 +289,31 @@ impl World {
         self.directory.path().join("config.toml").display().to_string()
     }
 
-    /// The database's files, byte for byte.
-    pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
+    /// All that the database holds: the files of SQLite, byte for byte, or the tables of PostgreSQL, row by row, each
+    /// with where it is and the transaction that wrote it, so that a row which was written again as it was shows too.
+    pub(crate) async fn contents(&self) -> Vec<(String, Vec<u8>)> {
+        if self.is_sqlite() { self.files() } else { self.tables().await }
+    }
+
+    async fn tables(&self) -> Vec<(String, Vec<u8>)> {
+        let mut connection = self.reads().await;
+        let names = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename";
+        let names: Vec<String> = sqlx::query_scalar(names).fetch_all(&mut connection).await.unwrap();
+        assert!(names.iter().any(|name| name == "canary"), "{names:?}");
+        let mut tables = Vec::new();
+        for name in names {
+            let rows = format!(
+                "SELECT ctid::text || ' ' || xmin::text || ' ' || r::text FROM {name} r ORDER BY ctid"
+            );
+            let rows: Vec<String> =
+                sqlx::query_scalar(AssertSqlSafe(rows)).fetch_all(&mut connection).await.unwrap();
+            tables.push((name, rows.join("\n").into_bytes()));
+        }
+        connection.close().await.unwrap();
+        tables
+    }
+
+    fn files(&self) -> Vec<(String, Vec<u8>)> {
         let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(self.directory.path())
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -299,8 +349,7 @@ impl World {
 impl Process {
     async fn start(directory: &TempDir, settings: &str, clock: &Clock) -> Self {
         let path = directory.path().join("config.toml");
-        let store = directory.path().join("bridge.db");
-        std::fs::write(&path, format!("store.url = \"sqlite://{}\"\n{settings}", store.display())).unwrap();
+        std::fs::write(&path, settings).unwrap();
         let config = config::load(&path, []).unwrap_or_else(|problems| panic!("{problems}"));
         let bridge = Arc::new(Bridge::new(config, clock.clone()).unwrap());
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());

@@ -4,14 +4,16 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
+use crate::database::Database;
 
-/// A database with the record of `rows` rows, row 1 at 1 s, row 2 at 2 s, …; the store on it, and its address.
-async fn store(rows: i64) -> (TempDir, SecretString, Store) {
+/// A database with the record of `rows` rows, row 1 at 1 s, row 2 at 2 s, …; its address, and the store on it.
+async fn store(rows: i64) -> ((TempDir, Database), SecretString, Store) {
     let directory = tempfile::tempdir().unwrap();
-    let url = SecretString::from(format!("sqlite://{}", directory.path().join("bridge.db").display()));
+    let database = Database::fresh(directory.path()).await;
+    let url = SecretString::from(database.url.clone());
     let store = Store::open(&url).await.unwrap();
     write(&store, 1..=rows).await;
-    (directory, url, store)
+    ((directory, database), url, store)
 }
 
 async fn write(store: &Store, rows: std::ops::RangeInclusive<i64>) {
@@ -30,6 +32,16 @@ fn entry(number: i64) -> Entry {
 async fn edit(store: &Store, sql: &'static str) {
     for statement in sql.split(';').filter(|statement| !statement.trim().is_empty()) {
         sqlx::query(statement).execute(&store.0.pool).await.unwrap();
+    }
+}
+
+/// What makes a column of row 3 something that was never written there. SQLite takes a text for a number; PostgreSQL
+/// must be told to take anything else.
+fn unreadable(store: &Store) -> &'static str {
+    if store.is_sqlite() {
+        "UPDATE audit SET at = 'x' WHERE id = 3"
+    } else {
+        "ALTER TABLE audit ALTER COLUMN kind DROP NOT NULL; UPDATE audit SET kind = NULL WHERE id = 3"
     }
 }
 
@@ -52,7 +64,7 @@ async fn ids(url: &SecretString, from: Option<Millis>) -> Vec<i64> {
 
 #[tokio::test]
 async fn rows_are_read_as_they_were_written() {
-    let (_directory, url, store) = store(0).await;
+    let (_home, url, store) = store(0).await;
     let empty = verify(&url).await;
     assert_eq!(empty, Verified { rows: 0, newest: Some((0, String::new())), problems: Vec::new() });
     assert_eq!(ids(&url, None).await, Vec::<i64>::new());
@@ -82,14 +94,14 @@ async fn rows_are_read_as_they_were_written() {
 /// print(h.sha256(b"".join(len(x).to_bytes(8,"big")+x.encode() for x in f)).hexdigest())'` says.
 #[tokio::test]
 async fn the_hash_is_the_one_that_is_described() {
-    let (_directory, url, _store) = store(1).await;
+    let (_home, url, _store) = store(1).await;
     let (_, hash) = verify(&url).await.newest.unwrap();
     assert_eq!(hash, "9f99602a7d9e04c8e374db63a71a3ecf867b1c6ad7709fad8649f21d0c6757d2");
 }
 
 #[tokio::test]
 async fn a_turn_that_is_not_ended_leaves_no_row() {
-    let (_directory, url, store) = store(2).await;
+    let (_home, url, store) = store(2).await;
     let mut turn = store.turn().await.unwrap();
     turn.audit(&[entry(3), entry(4)]).await.unwrap();
     drop(turn);
@@ -119,7 +131,7 @@ async fn whatever_is_done_to_the_rows_is_found() {
             "UPDATE audit SET canary = canary || 'p', kind = 'assed' WHERE id = 3",
             vec![Changed { id: 3 }],
         ),
-        ("of another type", "UPDATE audit SET at = 'x' WHERE id = 3", vec![Changed { id: 3 }]),
+        ("unreadable", "", vec![Changed { id: 3 }]),
         ("prior", "UPDATE audit SET prior = 'x' WHERE id = 3", vec![Changed { id: 3 }]),
         (
             "hash",
@@ -148,8 +160,8 @@ async fn whatever_is_done_to_the_rows_is_found() {
         ("no ends", "DELETE FROM audit_chain", vec![NoEnds]),
     ];
     for (what, sql, expected) in cases {
-        let (_directory, url, store) = store(10).await;
-        edit(&store, sql).await;
+        let (_home, url, store) = store(10).await;
+        edit(&store, if what == "unreadable" { unreadable(&store) } else { sql }).await;
         assert_eq!(verify(&url).await.problems, expected, "{what}");
     }
 }
@@ -158,7 +170,7 @@ async fn whatever_is_done_to_the_rows_is_found() {
 #[tokio::test]
 async fn a_row_written_anew_is_found() {
     for (id, problem) in [(5, Problem::DoesNotFollow { id: 6 }), (10, Problem::Replaced { id: 10 })] {
-        let (_directory, url, store) = store(10).await;
+        let (_home, url, store) = store(10).await;
         let mut pages = Record::open(&url).await.unwrap().since(Some(Millis(id * 1_000))).await.unwrap();
         let mut row = pages.next().await.unwrap().remove(0);
         drop(pages);
@@ -176,7 +188,7 @@ async fn a_row_written_anew_is_found() {
 
 #[tokio::test]
 async fn not_every_problem_is_listed() {
-    let (_directory, url, store) = store(300).await;
+    let (_home, url, store) = store(300).await;
     edit(&store, "UPDATE audit SET kind = 'other'").await;
     let verified = verify(&url).await;
     assert_eq!((verified.rows, verified.problems.len()), (300, 100));
@@ -185,15 +197,15 @@ async fn not_every_problem_is_listed() {
 
 #[tokio::test]
 async fn a_row_that_cannot_be_read_is_named() {
-    let (_directory, url, store) = store(3).await;
-    edit(&store, "UPDATE audit SET at = 'x' WHERE id = 2").await;
+    let (_home, url, store) = store(3).await;
+    edit(&store, unreadable(&store)).await;
     let mut pages = Record::open(&url).await.unwrap().since(None).await.unwrap();
-    assert!(matches!(pages.next().await.unwrap_err(), Error::UnreadableRecord(2)));
+    assert!(matches!(pages.next().await.unwrap_err(), Error::UnreadableRecord(3)));
 }
 
 #[tokio::test]
 async fn pruning_leaves_a_whole_chain() {
-    let (_directory, url, store) = store(10).await;
+    let (_home, url, store) = store(10).await;
     let turns =
         async || sqlx::query_scalar::<_, i64>("SELECT seq FROM turn").fetch_one(&store.0.pool).await.unwrap();
     let before = turns().await;
@@ -219,7 +231,7 @@ async fn pruning_leaves_a_whole_chain() {
 /// A clock that jumps puts rows out of order: what is young keeps all that follows it.
 #[tokio::test]
 async fn pruning_stops_at_the_first_young_row() {
-    let (_directory, url, store) = store(3).await;
+    let (_home, url, store) = store(3).await;
     write(&store, 50..=50).await;
     write(&store, 5..=6).await;
     assert_eq!(store.prune_audit(Millis(20_000)).await.unwrap(), 3);
@@ -232,7 +244,7 @@ async fn pruning_hides_nothing() {
     for sql in
         ["DELETE FROM audit WHERE id = 1", "DELETE FROM audit WHERE id = 2", "DELETE FROM audit WHERE id = 5"]
     {
-        let (_directory, url, store) = store(10).await;
+        let (_home, url, store) = store(10).await;
         edit(&store, sql).await;
         let before = verify(&url).await;
         assert_eq!(before.problems.len(), 1);
@@ -243,7 +255,7 @@ async fn pruning_hides_nothing() {
 
 #[tokio::test]
 async fn pruning_goes_on_the_next_time() {
-    let (_directory, url, store) = store(PRUNED_AT_ONCE + 5).await;
+    let (_home, url, store) = store(PRUNED_AT_ONCE + 5).await;
     let old = Millis(i64::MAX);
     assert_eq!(store.prune_audit(old).await.unwrap(), 10_000);
     assert_eq!(verify(&url).await.problems, []);
@@ -254,14 +266,14 @@ async fn pruning_goes_on_the_next_time() {
 
 #[tokio::test]
 async fn without_the_note_nothing_is_written() {
-    let (_directory, _url, store) = store(1).await;
+    let (_home, _url, store) = store(1).await;
     edit(&store, "DELETE FROM audit_chain").await;
     let mut turn = store.turn().await.unwrap();
     assert!(matches!(turn.audit(&[entry(2)]).await, Err(Error::NoChain)));
     turn.audit(&[]).await.unwrap();
 }
 
-/// Reading neither creates a file nor writes to one, with a bridge at work or without.
+/// Reading neither creates a file nor writes to one. SQLite only, for PostgreSQL has no file to make.
 #[tokio::test]
 async fn reading_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
@@ -286,14 +298,26 @@ async fn reading_changes_nothing() {
     let url = SecretString::from(format!("sqlite://{}", path.display()));
     assert!(matches!(Record::open(&url).await, Err(Error::NoRecord)), "another database");
 
-    let (directory, url, store) = self::store(2).await;
+    let url = SecretString::from(format!("sqlite://{}", directory.path().join("bridge.db").display()));
+    let store = Store::open(&url).await.unwrap();
+    write(&store, 1..=2).await;
     store.close().await;
     drop(store);
+    std::fs::remove_file(path).unwrap();
     assert_eq!(files(directory.path()), ["bridge.db"]);
     let before = std::fs::read(directory.path().join("bridge.db")).unwrap();
     assert_eq!(ids(&url, None).await, [1, 2]);
-    let record = Record::open(&url).await.unwrap();
-    assert!(sqlx::query("DELETE FROM audit").execute(&record.pool).await.is_err());
-    assert_eq!(record.verify().await.unwrap().problems, []);
+    assert_eq!(verify(&url).await.problems, []);
     assert_eq!(std::fs::read(directory.path().join("bridge.db")).unwrap(), before);
+}
+
+#[tokio::test]
+async fn whoever_reads_cannot_write() {
+    let (_home, url, _store) = store(2).await;
+    let record = Record::open(&url).await.unwrap();
+    for sql in ["DELETE FROM audit", "UPDATE audit_chain SET newest = 1"] {
+        assert!(sqlx::query(sql).execute(&record.pool).await.is_err(), "{sql}");
+    }
+    assert_eq!(record.verify().await.unwrap().problems, []);
+    assert_eq!(ids(&url, None).await, [1, 2]);
 }

@@ -7,6 +7,7 @@ use super::*;
 use crate::{
     clock::Clock,
     config,
+    database::Database,
     demo::fake_jira::{
         self, AUTOMATION, BOB, BRIDGE, FakeJira, Fault, Flavour, MIA, Operation, Setup, Times,
     },
@@ -22,7 +23,7 @@ struct Site {
     flavour: Flavour,
     worker: Worker,
     base: Route,
-    _directory: TempDir,
+    _home: (TempDir, Database),
 }
 
 impl Site {
@@ -31,15 +32,16 @@ impl Site {
         let jira = FakeJira::new(Setup::new(flavour, clock.clone()));
         jira.add_group("cab", &[MIA]);
         let directory = tempfile::tempdir().unwrap();
+        let database = Database::fresh(directory.path()).await;
         let user = match flavour {
             Flavour::Cloud => "jira.user = \"bridge@example.com\"\n",
             Flavour::DataCenter => "",
         };
         let settings = format!(
             "jira.url = \"{}\"\njira.token = \"jira-token\"\n{user}jira.requests_per_second = 1000\njira.burst = 1000\n\
-             store.url = \"sqlite://{}/bridge.db\"\nticket.project = \"OPS\"\n",
+             store.url = \"{}\"\nticket.project = \"OPS\"\n",
             jira.start().await.unwrap(),
-            directory.path().display(),
+            database.url,
         );
         let file = directory.path().join("config.toml");
         std::fs::write(&file, settings).unwrap();
@@ -47,7 +49,7 @@ impl Site {
         let base = config.policy.base.clone();
         let bridge = Bridge::new(config, clock.clone()).unwrap();
         let worker = bridge.open(&CancellationToken::new()).await.unwrap().unwrap();
-        Self { jira, clock, flavour, worker, base, _directory: directory }
+        Self { jira, clock, flavour, worker, base, _home: (directory, database) }
     }
 
     /// Somebody as the changelog names them: Mia, Bob, the bridge, or an app.
