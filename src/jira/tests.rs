@@ -1,6 +1,8 @@
 //! The client against a Jira of one function: what is sent, and what is made of each kind of answer.
 
+mod hostile;
 mod setup;
+mod tickets;
 
 use std::sync::Mutex;
 

@@ -1,6 +1,9 @@
 //! PURE: what a ticket is told after it was opened.
 
-use super::{Block, Doc, Span, any_of, one_line};
+use super::{
+    Block, Doc, Span,
+    words::{any_of, one_line, span},
+};
 use crate::{
     gate::Stage,
     policy::{Milestone, Route},
@@ -9,6 +12,8 @@ use crate::{
 
 /// The longest message of Flagger that is told, in characters.
 const LONGEST_LINE: usize = 300;
+/// The longest reason why a ticket was not moved: it names statuses.
+const LONGEST_REASON: usize = 500;
 
 /// The comment that says this.
 #[must_use]
@@ -19,71 +24,91 @@ pub fn comment(note: &Note, route: &Route) -> Doc {
         Note::Progress { lines } => return progress(lines),
         Note::RejectedAtStart { .. } => format!(
             "This rejection keeps the rollout from starting; nothing has begun that could be rolled back. Flagger \
-             keeps asking. To let it start after all, move this ticket to {approved}. To drop the change, deploy \
-             another version and reject nothing more here: Flagger starts whatever is deployed once this is approved."
+             keeps asking. To let it start after all, move this ticket to {approved}. To drop the change, leave the \
+             ticket here and have the team deploy what should run instead: Flagger starts whatever is deployed once \
+             this ticket is approved."
         ),
-        Note::RejectedWithoutRollback { .. } => "This rejection keeps the gate closed. Flagger has not asked whether \
-            to roll back: if this canary has no rollback hook, the new version stays where it is and the rollout \
-            waits until somebody deploys another version or this ticket is approved."
-            .to_owned(),
-        Note::NotAllowed { why, .. } => {
-            format!("This approval does not count: {}. The gate stays closed.", one_line(why, LONGEST_LINE))
-        }
-        Note::Expired { valid_for, .. } => format!(
-            "This approval is not used any more: it is more than {} old, and Flagger asks only now. To renew it, move \
+        Note::RejectedWithoutRollback { .. } => format!(
+            "This rejection keeps the gate closed. Flagger has not asked whether to roll back. If it asks, it is told \
+             to; if this canary has no rollback hook, the new version stays where it is, and the rollout waits until \
+             the team deploys another version or this ticket is moved to {approved}."
+        ),
+        Note::NotAllowed { why, .. } => format!(
+            "This approval does not count: {}. The gate stays closed. To open it, somebody who may approve has to move \
              this ticket out of {approved} and back.",
-            span(*valid_for)
+            one_line(why, LONGEST_LINE)
         ),
-        Note::Late { live: Some(key) } => {
-            format!("This ticket opens nothing any more: its rollout is over. The rollout that waits now has {key}.")
-        }
+        Note::Expired { valid_for, .. } => format!(
+            "This approval is not used any more: it is more than {} old, and Flagger asks only now. The gate stays \
+             closed. To renew the approval, move this ticket out of {approved} and back.",
+            span(u128::from(*valid_for))
+        ),
+        Note::Late { live: Some(key) } => format!(
+            "This ticket opens nothing any more: its rollout is over. The rollout that waits now has {key}; decide \
+             there."
+        ),
         Note::Late { live: None } => {
-            "This ticket opens nothing any more: its rollout is over. No rollout of this canary waits for a ticket now."
+            "This ticket opens nothing any more: its rollout is over. No rollout of this \
+            canary waits for a ticket now; the next one opens its own."
                 .to_owned()
         }
-        Note::NotMoved { milestone, why } => {
-            format!("{} The bridge could not move this ticket: {}.", moved_because(*milestone), one_line(why, 500))
-        }
+        Note::NotMoved { milestone, why } => not_moved(*milestone, &one_line(why, LONGEST_REASON)),
     };
     Doc(vec![Block::Paragraph(vec![Span::Text(words)])])
 }
 
+/// Each ending has a word of its own, which no other ending uses: `succeeded`, `failed`, `superseded`, `abandoned`,
+/// `WITHOUT this approval`.
 fn ended(fate: Fate, stage: Stage) -> String {
-    let how = match fate {
-        Fate::Ended(End::Succeeded) => "The rollout succeeded.".to_owned(),
-        Fate::Ended(End::Failed) => "The rollout failed; Flagger went back to the version before.".to_owned(),
-        Fate::Ended(End::Superseded) => "The rollout was superseded: another one took its place.".to_owned(),
-        Fate::Ended(End::Abandoned) => {
-            "The rollout was abandoned: Flagger has not asked about it for a long time.".to_owned()
+    let (how, then) = match fate {
+        Fate::Ended(End::Succeeded) => {
+            ("The rollout succeeded: the new version runs.".to_owned(), "The next rollout opens its own.")
         }
-        Fate::Bypassed => {
+        Fate::Ended(End::Failed) => (
+            "The rollout failed: Flagger keeps the version before. Flagger's events on the canary say why.".to_owned(),
+            "Another try opens its own.",
+        ),
+        Fate::Ended(End::Superseded) => (
+            "The rollout was superseded: another one of this canary took its place.".to_owned(),
+            "What was decided here is not carried over: if the other one asks, it opens a ticket of its own, to which \
+             this one is then linked.",
+        ),
+        Fate::Ended(End::Abandoned) => (
+            "The rollout was abandoned: Flagger stopped asking long ago, as it does when a canary is deleted.".to_owned(),
+            "If Flagger asks again, that opens a new one.",
+        ),
+        Fate::Bypassed => (
             format!(
-                "The rollout shipped WITHOUT this approval: it succeeded, and {stage} was never opened for it."
-            )
-        }
+                "The rollout shipped WITHOUT this approval: Flagger reports that the new version runs, and {stage} was \
+                 never opened for it."
+            ),
+            "Ask the team how that came about: the hook may have been removed or skipped, or the approval came too late.",
+        ),
     };
-    format!("{how} This ticket opens nothing any more.")
+    format!("{how} This ticket opens nothing any more. {then}")
 }
 
-const fn moved_because(milestone: Milestone) -> &'static str {
-    match milestone {
-        Milestone::Opened => "This ticket was opened.",
-        Milestone::Succeeded | Milestone::Bypassed => "The rollout is over: it succeeded.",
-        Milestone::Failed => "The rollout is over: it failed.",
-        Milestone::Superseded => "The rollout is over: another one took its place.",
-        Milestone::Abandoned => "The rollout is over: nobody asked about it any more.",
-    }
+/// Says nothing of how the rollout ended: another comment does, once.
+fn not_moved(milestone: Milestone, why: &str) -> String {
+    let (could_not, then) = match milestone {
+        Milestone::Opened => (
+            "The bridge opened this ticket, and could not move it on",
+            "Move it by hand, if it cannot be decided where it stands.",
+        ),
+        Milestone::Succeeded
+        | Milestone::Failed
+        | Milestone::Superseded
+        | Milestone::Abandoned
+        | Milestone::Bypassed => (
+            "The rollout is over, and the bridge could not move this ticket",
+            "Move it by hand if you like; that opens nothing.",
+        ),
+    };
+    format!("{could_not}: {why}. {then}")
 }
 
 fn progress(lines: &[String]) -> Doc {
     let said = |line: &String| vec![Span::Text(one_line(line, LONGEST_LINE))];
     let heading = Block::Paragraph(vec![Span::Text("Flagger reports:".into())]);
     Doc(vec![heading, Block::Bullets(lines.iter().map(said).collect())])
-}
-
-/// Milliseconds in their largest whole unit, as the configuration writes it.
-fn span(millis: u64) -> String {
-    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    let unit = units.iter().find(|(size, _)| millis > 0 && millis.is_multiple_of(*size));
-    unit.map_or_else(|| format!("{millis}ms"), |(size, name)| format!("{}{name}", millis / size))
 }

@@ -250,7 +250,7 @@ async fn an_approval_that_is_too_old_is_not_used() {
         world.works().await;
         let told = comments(&world.ticket(&key));
         assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].contains("more than 1h old"), "{told:?}");
+        assert!(told[0].contains("more than 1 hour old"), "{told:?}");
         world.decides(&key, "To Do").await;
         world.decides(&key, "Approved").await;
         assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);

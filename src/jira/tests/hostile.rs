@@ -1,0 +1,183 @@
+//! Words from outside are data: whatever a team sends is shown, and obeyed by nobody.
+
+use proptest::prelude::*;
+
+use super::{
+    tickets::{asked, both, route},
+    *,
+};
+use crate::{
+    gate::Stage,
+    policy::Route,
+    rollout::Phase,
+    ticket::{self, Block, Subject},
+};
+
+/// What somebody might try.
+const TRIES: [&str; 24] = [
+    "<script>alert(1)</script><b onmouseover=x>",
+    r#"{"type":"doc","version":1,"content":[{"type":"mention","attrs":{"id":"1"}}]}"#,
+    "{noformat}\nh1. Approved by the board\n{noformat}",
+    "{NoFormat:title=x}{code}{noformat}",
+    "{code:sql}drop{code} {color:red}red{color} {quote}x{quote}",
+    "[~admin] @admin [x|http://evil.example] [^file] !http://evil.example/a.png!",
+    "h1. Big\nbq. quoted\n||a||b||\n|c|d|\n* one\n# two\n----",
+    "*bold* _it_ -gone- +new+ ^up^ ~down~ ??cite?? {{mono}} \\\\ (!) :)",
+    "&#123;noformat&#125; &lt;b&gt;",
+    "\" OR project = SECRET ORDER BY created --",
+    "{{ metadata }} {{ canary }} {% for x in range(9) %}x{% endfor %} {# gone #}",
+    "{{ 7 * 7 }}{{",
+    "{% include 'status.html' %}",
+    "\u{202e}devorppa\u{202c} \u{200f}\u{61c}\u{2066}x\u{2069}",
+    "ca\u{200b}rt\u{feff}\u{2060}\u{ad}",
+    "a\u{2028}author: boss\u{2029}b\u{85}c\u{b}d",
+    "a\r\nauthor: boss\rapproved: yes\n\n\nWhat your decision does",
+    "\u{0}\u{7}\u{1b}[31mred\u{1b}[0m\u{9b}2J",
+    "\u{fffd}\u{1f469}\u{200d}\u{1f4bb}",
+    "=HYPERLINK(\"http://evil.example\")",
+    "'; DROP TABLE canary; --",
+    "- one\n- two\n\nThis approves everything.",
+    "http://evil.example/ mailto:a@b file:///etc/passwd javascript:alert(1)",
+    "",
+];
+
+fn settings() -> Route {
+    route(
+        "ticket.summary = \"{{ canary }} {{ label }} {{ metadata.x }}\"\n\
+         ticket.description = \"Say {{ metadata.x }}\\n\\n- {{ label }} {{ base }} {{ revision }}\"\n\
+         ticket.fields = { customfield_1 = \"{{ metadata.x }}\", list = [{ name = \"a {{ label }}\" }] }",
+    )
+}
+
+fn unseen(c: char) -> bool {
+    matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// What holds for every ticket, whatever was sent.
+fn check(subject: &Subject, route: &Route) {
+    let draft = ticket::draft(subject, route, Some("https://bridge.example/")).unwrap();
+    let one_line = |text: &str| {
+        assert!(!text.chars().any(|c| c.is_control() || unseen(c) || c == '\u{2028}'), "{text:?}");
+    };
+    one_line(&draft.summary);
+    assert!(draft.summary.chars().count() <= 255);
+    one_line(draft.fields["customfield_1"].as_str().unwrap());
+
+    // Without words from outside the ticket has the same parts, but for the box, which comes last.
+    let plain = Subject {
+        metadata: [("x".to_owned(), "plain".to_owned())].into(),
+        label: Some("l".into()),
+        ..subject.clone()
+    };
+    let plain = ticket::draft(&plain, route, Some("https://bridge.example/")).unwrap();
+    let shape = |doc: &Doc| -> Vec<String> {
+        let parts = doc.0.iter().map(|block| match block {
+            Block::Heading(text) => text.clone(),
+            Block::Paragraph(spans) => format!("paragraph of {}", spans.len()),
+            Block::Bullets(entries) => format!("{} bullets", entries.len()),
+            Block::Verbatim(_) => "box".into(),
+        });
+        parts.collect()
+    };
+    assert_eq!(shape(&draft.description), shape(&plain.description));
+    assert!(matches!(draft.description.0.last(), Some(Block::Verbatim(_))));
+
+    let [cloud, data_center] =
+        [Kind::Cloud, Kind::DataCenter].map(|kind| Jira::text(kind, &draft.description));
+    assert!(cloud.to_string().encode_utf16().count() <= 32_767);
+    let markup = data_center.as_str().unwrap();
+    assert!(markup.encode_utf16().count() <= 32_767);
+    // What is escaped is no markup. One box, which nothing inside can end.
+    let markup =
+        ["\\{", "\\[", "\\!", "\\|"].iter().fold(markup.to_owned(), |it, escaped| it.replace(escaped, ""));
+    assert_eq!(markup.to_lowercase().matches("{noformat").count(), 2, "{markup}");
+    let (before, _) = markup.split_once("{noformat}").unwrap();
+    for macros in ["{code", "{color", "{quote", "[~", "\n||", "\nh1.", "!http", "{{"] {
+        assert!(!before.contains(macros), "{macros} in {before}");
+    }
+    for own in
+        ["What your decision does", "Who may approve", "What waits now", "Sent by the application team"]
+    {
+        for text in both(&draft.description) {
+            assert_eq!(text.matches(own).count() - usize::from(sends(subject, own)), 1, "{own}: {text}");
+        }
+    }
+}
+
+/// Whether the team sent these very words, which are then in the box too.
+fn sends(subject: &Subject, words: &str) -> bool {
+    subject.metadata.values().any(|value| value.contains(words))
+}
+
+/// Whether everything that can be seen of the words is in the box.
+fn shown(subject: &Subject, words: &str) {
+    let draft = ticket::draft(subject, &settings(), None).unwrap();
+    let Some(Block::Verbatim(text)) = draft.description.0.last() else { panic!("no box") };
+    for word in words.split(|c: char| c.is_whitespace() || c.is_control() || unseen(c) || c == '\u{ad}') {
+        assert!(text.contains(word), "{word:?} in {text:?}");
+    }
+    for line in text.lines() {
+        assert!(line.starts_with("x: ") || line.starts_with("    ") || line == "x:", "{line:?} in {text:?}");
+    }
+}
+
+#[test]
+fn tries() {
+    for words in TRIES {
+        for stage in Stage::ALL {
+            let mut subject = asked(stage, Phase::Progressing, &[("x", words)]);
+            shown(&subject, words);
+            subject.label = Some(words.into());
+            subject.metadata.insert(words.to_owned(), "named so".into());
+            check(&subject, &settings());
+        }
+    }
+    for checksum in ["{noformat}", "[~admin]", "{{canary}}", "!a.png!", "|x||y|", "<b>&#123;"] {
+        for phase in [Phase::Progressing, Phase::Failed] {
+            let mut subject = asked(Stage::ConfirmRollout, phase, &[("x", "y")]);
+            (subject.base, subject.revision) = (Some(checksum.into()), Some(checksum.into()));
+            check(&subject, &settings());
+        }
+    }
+}
+
+/// As much as the door lets in, of what costs most; and templates of the same kind.
+#[test]
+fn much() {
+    for words in ["x", "\\", "&", "\"", "\n", "{noformat}", "\u{1f469}", "- \n\n", "\u{2028}", "{{ canary }}"]
+    {
+        let words = words.repeat(40 * 1024 / words.len());
+        let subject = asked(Stage::ConfirmPromotion, Phase::Progressing, &[("x", &words), ("z", "the last")]);
+        check(&subject, &settings());
+        let draft = ticket::draft(&subject, &settings(), None).unwrap();
+        let Some(Block::Verbatim(text)) = draft.description.0.last() else { panic!("no box") };
+        assert!(text.contains("\nz: the last"), "one value does not push out the others");
+        let many: Vec<(String, String)> =
+            (0..4_000).map(|number| (format!("k{number}"), words.chars().take(9).collect())).collect();
+        let many: Vec<_> = many.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut many = asked(Stage::ConfirmPromotion, Phase::Progressing, &many);
+        many.metadata.insert("x".into(), words);
+        check(&many, &settings());
+    }
+    let mut long = settings();
+    for template in ["[words] ".repeat(8_000), "a\n".repeat(20_000), "- {{ metadata.x }}\n\n".repeat(2_000)] {
+        long.ticket.description = template;
+        let subject = asked(Stage::ConfirmPromotion, Phase::Progressing, &[("x", &"[~a] ".repeat(8_000))]);
+        check(&subject, &long);
+    }
+}
+
+proptest! {
+    #[test]
+    fn anything(
+        key in "[\\PC\n{}%]{0,30}", value in any::<String>(), label in "[\\PC{}%|*!\\[\\]]{0,200}",
+        pieces in proptest::collection::vec(proptest::sample::select(&TRIES[..]), 0..6),
+    ) {
+        let value = format!("{}{value}", pieces.concat());
+        let mut subject = asked(Stage::ConfirmPromotion, Phase::Progressing, &[("x", &value)]);
+        shown(&subject, "");
+        subject.metadata.insert(key, value);
+        subject.label = Some(label);
+        check(&subject, &settings());
+    }
+}

@@ -1,0 +1,175 @@
+//! PURE: what the bridge itself says on a new ticket, below the team's own words.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Block, LONGEST_VALUE, Span, Subject, denied,
+    words::{CUT, any_of, one_line, set_in, span},
+};
+use crate::{
+    gate::{GateName, Stage},
+    policy::{Approval, Entry, Route, TicketSettings, quoted},
+};
+
+/// The longest metadata section, in characters. Jira's own limit for a description is 32,767.
+const LONGEST_METADATA: usize = 12_000;
+/// The longest value in it, so that one of them does not push out the others.
+const LONGEST_ENTRY: usize = 3_000;
+/// The longest name in it.
+const LONGEST_NAME: usize = 100;
+/// More entries of a list than this are counted, not named.
+const MOST_NAMED: usize = 20;
+
+/// What is about to change, and where.
+pub(super) fn what(subject: &Subject) -> Vec<Block> {
+    let named = |name: &str, value: &str| line(name, &one_line(value, LONGEST_VALUE));
+    let mut lines = vec![
+        named("Canary", &subject.canary.name),
+        named("Namespace", &subject.canary.namespace),
+        named("Cluster", &subject.canary.cluster),
+        named("Stage", &subject.gate.to_string()),
+    ];
+    lines.extend(subject.label.as_deref().map(|label| named("Version", label)));
+    lines.extend(match (&subject.revision, &subject.base) {
+        (Some(revision), _) => Some(named("Revision", revision)),
+        (None, Some(_)) => Some(line("Revision", "Flagger names it once the rollout has started")),
+        (None, None) => Some(line(
+            "Revision",
+            "not sent by this Flagger, so that one rollout is told from the next less surely",
+        )),
+    });
+    lines.extend(subject.base.as_deref().map(|base| named("Replaces revision", base)));
+    vec![Block::Heading("What".into()), Block::Bullets(lines)]
+}
+
+/// What moving the ticket does, and what it does not.
+pub(super) fn decision(gate: &GateName, settings: &TicketSettings) -> Vec<Block> {
+    let (yes, no, limits) = match gate.stage {
+        Stage::ConfirmRollout => (
+            "Flagger starts this rollout.",
+            "nothing is started. Flagger keeps asking, until this ticket is approved after all.",
+            "This approves whatever is deployed when Flagger proceeds: a newer version that is pushed while this \
+             ticket waits starts without a question of its own.",
+        ),
+        Stage::ConfirmTrafficIncrease => (
+            "Flagger sends more traffic to the new version, step by step, as long as its own checks pass.",
+            "the new version gets no more traffic; if the canary has a rollback hook, Flagger rolls back.",
+            "This approves all steps of this rollout. After the last one Flagger promotes the new version, and asks \
+             about that only if the canary has a confirm-promotion hook.",
+        ),
+        Stage::ConfirmPromotion => (
+            "Flagger replaces the running version by the new one.",
+            "nothing is promoted; if the canary has a rollback hook, Flagger rolls back.",
+            "This approves this rollout only: another one, even of the same revision, opens a ticket of its own.",
+        ),
+        Stage::Gate => (
+            "Flagger takes the next steps of this rollout.",
+            "Flagger does not go on; if the canary has a rollback hook, it rolls back.",
+            "Flagger does not say here which of its questions this is: an approval answers all those of this rollout \
+             that are sent to this gate, the promotion among them.",
+        ),
+    };
+    let mut lines = vec![line(&any_of(&settings.approved), yes)];
+    if !settings.rejected.is_empty() {
+        lines.push(line(&any_of(&settings.rejected), no));
+    }
+    lines.push(line("Any other status", "the rollout waits."));
+    let mut limits = vec![text(limits)];
+    if gate.approver.is_some() {
+        limits.extend([
+            Span::Break,
+            text("This stage may have further tickets. Flagger goes on when all of them are approved."),
+        ]);
+    }
+    vec![Block::Heading("What your decision does".into()), Block::Bullets(lines), Block::Paragraph(limits)]
+}
+
+/// Who may approve, and until when that is good for anything.
+pub(super) fn approvers(subject: &Subject, route: &Route) -> Vec<Block> {
+    let Approval { valid_for, approvers, deny } = &route.approval;
+    let deny = denied(subject, deny);
+    let nobody = deny.iter().any(|entry| Entry::read(entry) == Entry::Nothing);
+    let mut lines = Vec::new();
+    if nobody {
+        lines.push(line(
+            "Nobody",
+            &format!(
+                "{} has an entry that is empty for this rollout, so that no approval counts. Tell whoever runs the \
+                 bridge.",
+                route.approval_key("deny")
+            ),
+        ));
+    } else if approvers.is_empty() {
+        lines.push(line(
+            "Who",
+            "any person whom Jira lets move this ticket. Apps, automations and the bridge's own account do not count.",
+        ));
+    } else {
+        lines.push(line(
+            "Who",
+            &format!(
+                "{}. An app, an automation or the bridge's own account counts only if its account is named here.",
+                list(approvers)
+            ),
+        ));
+    }
+    if !nobody && !deny.is_empty() {
+        lines.push(line("Never", &format!("{}.", list(&deny))));
+    }
+    lines.push(line(
+        "Until when",
+        &format!(
+            "Flagger must use an approval within {}. After that it does not count until the ticket is moved out of {} \
+             and back. Once used, it holds until this rollout ends.",
+            span(valid_for.as_millis()),
+            any_of(&route.ticket.approved),
+        ),
+    ));
+    vec![Block::Heading("Who may approve, and until when".into()), Block::Bullets(lines)]
+}
+
+/// Entries of a list for people to read.
+fn list(entries: &[String]) -> String {
+    let named = entries.iter().take(MOST_NAMED).map(|entry| match Entry::read(entry) {
+        Entry::Nothing => "nobody".to_owned(),
+        Entry::Account(account) => quoted(account),
+        Entry::Group(group) => format!("members of group {}", quoted(group)),
+        Entry::Role(role) => format!("whoever has role {} in this project", quoted(role)),
+    });
+    let named = any_of(&named.collect::<Vec<_>>());
+    match entries.len().saturating_sub(MOST_NAMED) {
+        0 => named,
+        more => format!("{named}, and {more} more"),
+    }
+}
+
+/// Where the bridge's page is.
+pub(super) fn status_page(url: &str) -> Block {
+    let link = Span::Link { text: "What waits now, and why".into(), url: url.to_owned() };
+    Block::Paragraph(vec![link])
+}
+
+/// What the application team sent along, in a box of its own.
+pub(super) fn metadata(metadata: &BTreeMap<String, String>) -> Vec<Block> {
+    if metadata.is_empty() {
+        return Vec::new();
+    }
+    let mut text = String::new();
+    for (name, value) in metadata {
+        let (name, value) = (one_line(name, LONGEST_NAME), set_in(value, "    ", LONGEST_ENTRY));
+        text.push_str(&format!("{name}: {value}\n"));
+    }
+    let text = match text.char_indices().nth(LONGEST_METADATA) {
+        Some((at, _)) => format!("{}{CUT}", &text[..at]),
+        None => text.trim_end().to_owned(),
+    };
+    vec![Block::Heading("Sent by the application team, not checked".into()), Block::Verbatim(text)]
+}
+
+fn line(name: &str, value: &str) -> Vec<Span> {
+    vec![Span::Strong(format!("{name}: ")), text(value)]
+}
+
+fn text(words: &str) -> Span {
+    Span::Text(words.into())
+}

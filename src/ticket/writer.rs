@@ -1,0 +1,70 @@
+//! PURE: templates. Only the configuration is template source; what comes from outside is only ever a value.
+
+use std::collections::BTreeMap;
+
+use minijinja::{Environment, UndefinedBehavior, Value, value::ValueKind};
+
+use super::{LONGEST_VALUE, Subject, Unrenderable, one_line};
+
+/// Renders the templates of one ticket.
+pub(super) struct Writer {
+    environment: Environment<'static>,
+    values: Value,
+}
+
+impl Writer {
+    pub(super) fn new(subject: &Subject) -> Self {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        let line = |text: &str| one_line(text, LONGEST_VALUE);
+        let known = |text: &Option<String>| text.as_deref().map(line).unwrap_or_default();
+        let metadata: BTreeMap<String, String> =
+            subject.metadata.iter().map(|(name, value)| (name.clone(), line(value))).collect();
+        let values = Value::from_pairs([
+            ("canary", Value::from(line(&subject.canary.name))),
+            ("namespace", Value::from(line(&subject.canary.namespace))),
+            ("cluster", Value::from(line(&subject.canary.cluster))),
+            ("stage", Value::from(subject.gate.stage.as_str())),
+            ("gate", Value::from(subject.gate.approver.clone().unwrap_or_default())),
+            ("phase", Value::from(line(&subject.phase))),
+            ("base", Value::from(known(&subject.base))),
+            ("revision", Value::from(known(&subject.revision))),
+            ("label", Value::from(known(&subject.label))),
+            ("metadata", Value::from_pairs(metadata)),
+        ]);
+        Self { environment, values }
+    }
+
+    pub(super) fn text(&self, key: &str, template: &str) -> Result<String, Unrenderable> {
+        self.environment.render_str(template, &self.values).map_err(|error| Unrenderable {
+            key: key.to_owned(),
+            what: one_line(&error.to_string(), LONGEST_VALUE),
+        })
+    }
+
+    /// Every string in it is a template.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum, and open-ended")]
+    pub(super) fn value(&self, key: &str, value: &Value) -> Result<Value, Unrenderable> {
+        match value.kind() {
+            ValueKind::String => self
+                .text(key, value.as_str().unwrap_or_default())
+                .map(|text| Value::from(one_line(&text, 32_000))),
+            ValueKind::Seq => {
+                let items = value.try_iter().into_iter().flatten();
+                Ok(Value::from(items.map(|item| self.value(key, &item)).collect::<Result<Vec<_>, _>>()?))
+            }
+            ValueKind::Map => {
+                let names = value.try_iter().into_iter().flatten();
+                let entries = names
+                    .map(|name| {
+                        let inner = value.get_item(&name).unwrap_or_default();
+                        Ok((name.to_string(), self.value(key, &inner)?))
+                    })
+                    .collect::<Result<BTreeMap<_, _>, _>>()?;
+                Ok(Value::from_pairs(entries))
+            }
+            _ => Ok(value.clone()),
+        }
+    }
+}
