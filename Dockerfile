@@ -3,7 +3,7 @@
 FROM rust:1.95-slim-bookworm AS build
 # TLS and SQLite are compiled from C.
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends build-essential cmake \
+ && apt-get install --yes --no-install-recommends build-essential \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .

@@ -6,6 +6,7 @@
 mod commentary;
 pub mod fake_flagger;
 pub mod fake_jira;
+mod own;
 mod stories;
 mod world;
 
@@ -83,7 +84,7 @@ async fn play(auto: bool, world: &mut World, commentary: &mut Commentary) -> any
 }
 
 fn introduce(world: &World) {
-    let (jira, admin) = (world.jira.base_url(), &world.admin);
+    let (jira, admin, gate) = (world.jira.base_url(), &world.admin, &world.gate);
     let text = format!(
         "\
 A simulated Flagger rolls out shop/podinfo, over and over. The bridge opens a ticket whenever Flagger asks
@@ -91,6 +92,7 @@ whether it may go on, and answers from what you do with that ticket.
 
   Jira, to click in   {jira}
   the bridge's page   {admin}
+  where Flagger asks  {gate}/gate/confirm-promotion, and the like
   Ctrl-C              ends it; nothing is left behind
 
 Try this:
@@ -103,6 +105,9 @@ Try this:
         LOOKS_EVERY.as_secs()
     );
     text.lines().for_each(print);
+    print("");
+    own::introduction(world).lines().for_each(print);
+    print("");
 }
 
 /// Whoever reads may have seen enough.

@@ -110,6 +110,11 @@ impl Commentary {
                 self.say(&format!("Jira: {by} opens {}: {}{link}", issue.key, issue.summary));
             }
             let (changes, comments) = told.unwrap_or_default();
+            if moved(&issue, changes) {
+                // What is answered next is news, even if it is what was answered before the move.
+                let about = format!(" {} ", issue.key);
+                self.asked.retain(|_, line| !line.contains(&about));
+            }
             for line in done(&issue, changes, comments) {
                 self.say(&format!("Jira: {line}"));
             }
@@ -136,6 +141,11 @@ fn news(before: Option<Phase>, tick: &Tick) -> Option<String> {
         | Phase::Finalising => return None,
     };
     Some(text)
+}
+
+/// Whether the status changed after so many changes.
+fn moved(issue: &IssueView, changes: usize) -> bool {
+    issue.changelog.iter().skip(changes).any(|entry| entry.items.iter().any(|item| item.field == "status"))
 }
 
 /// The moves and comments of an issue after so many of each.
@@ -176,7 +186,13 @@ fn named(account: Option<&str>) -> &str {
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use tokio::time::sleep;
+
     use super::*;
+    use crate::{
+        clock::Clock,
+        demo::world::{LOOK_AGAIN, World},
+    };
 
     fn tick(status: u16, line: &str, phase: Phase, weight: u8) -> Tick {
         let call = |path: &str, status, line: &str| Call {
@@ -220,5 +236,40 @@ mod tests {
                 "shop/podinfo v2 gets 40 % of the traffic",
             ]
         );
+    }
+
+    /// After a move in Jira, the answer that follows is told, also if it says what was said before the move.
+    #[tokio::test]
+    async fn after_a_move_the_answer_is_told_again() {
+        let mut world = World::start().await.unwrap();
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let into = Arc::clone(&said);
+        let mut commentary =
+            Commentary::new(Links::Show, Box::new(move |line| into.lock().unwrap().push(line.to_owned())));
+        let told = |words: &str| said.lock().unwrap().iter().filter(|line| line.contains(words)).count();
+        let mut flagger = FakeFlagger::new(&world.gate, "shop", "podinfo").unwrap();
+        let mut look = async |commentary: &mut Commentary| {
+            let tick = flagger.tick(Clock::System.now()).await;
+            commentary.flagger(&flagger, &tick);
+            if flagger.phase().rests() {
+                flagger.push("v2");
+            }
+        };
+        while told("waiting for a decision") == 0 {
+            look(&mut commentary).await;
+            commentary.jira(&world.jira);
+            sleep(LOOK_AGAIN).await;
+        }
+        look(&mut commentary).await;
+        assert_eq!(told("waiting for a decision"), 1);
+        let [ticket] = world.jira.issues().try_into().unwrap();
+        for status in ["Approved", "To Do"] {
+            world.jira.move_issue(&ticket.key, status, MIA).unwrap();
+        }
+        commentary.jira(&world.jira);
+        look(&mut commentary).await;
+        let closed = told(&format!("closed: {} (", ticket.key));
+        assert_eq!(closed, 2, "{:?}", said.lock().unwrap());
+        world.stop().await.unwrap();
     }
 }

@@ -1,6 +1,11 @@
 //! The embedded Jira and the bridge, with all they need.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, anyhow, bail};
 use tempfile::TempDir;
@@ -33,9 +38,12 @@ pub(super) struct World {
     pub gate: String,
     /// Base URL for people.
     pub admin: String,
+    /// The bridge's account in Jira, and its token: made for this demo, and worth nothing elsewhere.
+    pub user: String,
+    pub token: String,
     config: PathBuf,
     bridge: Option<Running>,
-    _home: TempDir,
+    home: TempDir,
 }
 
 struct Running {
@@ -63,9 +71,14 @@ impl World {
         let database = format!("sqlite://{}", home.path().join("bridge.db").display());
         fs::write(&config, at.config(&database, &url, &user, &token, &secret))?;
         let (gate, admin) = (format!("http://{}", at.gate), format!("http://{}", at.admin));
-        let mut world = Self { jira, gate, admin, config, bridge: None, _home: home };
+        let mut world = Self { jira, gate, admin, user, token, config, bridge: None, home };
         world.run(Some(listeners)).await?;
         Ok(world)
+    }
+
+    /// The directory of the demo, gone when it ends.
+    pub(super) fn home(&self) -> &Path {
+        self.home.path()
     }
 
     /// Starts the bridge again, at the same addresses and with the same database.

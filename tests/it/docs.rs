@@ -8,9 +8,11 @@ use std::{
 };
 
 use flagger_jira_bridge::{
+    check::check,
     cli,
+    clock::Clock,
     config::{self, Config, EXAMPLE},
-    demo::fake_jira::Flavour,
+    demo::fake_jira::{FakeJira, Flavour, Setup},
     view::State,
 };
 use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
@@ -293,8 +295,10 @@ fn commands_exist() {
     assert_eq!(named, ["audit", "check", "demo", "gates", "serve"].map(str::to_owned).into());
     for option in inline().into_iter().filter(|code| code.starts_with("--") && !code.contains('=')) {
         let helps = ["gates", "audit"].map(|command| shell::run(&[command, "--help"]).1);
-        let option = option.split(' ').next().unwrap();
-        assert!(helps.iter().any(|help| help.contains(option)), "neither gates nor audit has {option}");
+        assert!(
+            helps.iter().any(|help| help.contains(option.split(' ').next().unwrap())),
+            "neither gates nor audit has {option}"
+        );
     }
     let first = &blocks("sh")[0];
     assert!(first.contains("cargo run -- demo") && first.contains("cargo test"));
@@ -318,9 +322,76 @@ async fn answers_are_quoted_right() {
     world.decides(&world.newest(), "Approved").await;
     lines += &ask().await;
     let quoted = blocks("text");
-    assert_eq!(quoted[0], format!("{table}\n"));
-    assert_eq!(quoted[1], lines);
+    assert_eq!(quoted[1], format!("{table}\n"));
+    assert_eq!(quoted[2], lines);
     world.finish().await;
+}
+
+/// The command asks as Flagger does, and what is said about its checksum holds.
+#[tokio::test]
+async fn the_curl_command_asks() {
+    let command = blocks("sh").into_iter().find(|block| block.starts_with("curl -i ")).unwrap();
+    let quoted: Vec<&str> = command.split('\'').skip(1).step_by(2).collect();
+    let (header, body) = (quoted[0].split_once(": ").unwrap(), quoted[1]);
+    let port = &EXAMPLE.parse::<toml::Table>().unwrap()["server"]["gate_listen"];
+    let port = port.as_str().unwrap().strip_prefix("0.0.0.0:").unwrap().to_owned();
+    let url = command.split(' ').find(|word| word.starts_with("http://")).unwrap();
+    let path = url.strip_prefix(&format!("http://127.0.0.1:{port}")).unwrap();
+    let world = World::start(Flavour::Cloud).await;
+    let asks = async |body: &str| {
+        world.sends(world.gate("POST", path).header(header.0, header.1).body(body.to_owned())).await
+    };
+    let answer = asks(body).await;
+    assert_eq!((answer.status, answer.body.as_str()), (403, "closed: the ticket is being opened\n"));
+    world.works().await;
+    assert_eq!(world.tickets().len(), 1, "it opened a real ticket");
+    let other = body.replace("5594979469", "6b5c9d7f48");
+    assert_ne!(body, other);
+    asks(&other).await;
+    world.works().await;
+    assert_eq!(world.tickets().len(), 2, "another revision");
+    assert!(asks(&other).await.body.contains(&world.newest()));
+    world.finish().await;
+}
+
+/// The lines of the sample are among those that `check` prints for the configuration of the README.
+#[tokio::test]
+async fn check_prints_the_sample() {
+    let directory = mounted();
+    let text = blocks("toml")[0].replace(SECRETS, directory.path().to_str().unwrap());
+    let setup = Setup::new(Flavour::Cloud, Clock::System);
+    let user = "flagger-bridge@example.com".to_owned();
+    let jira = FakeJira::new(Setup { user, token: "sixteen-characters-or-more".to_owned(), ..setup });
+    let url = ("BRIDGE__JIRA__URL".to_owned(), jira.start().await.unwrap());
+    let report = check(&load(directory.path(), &text, vec![url]), Clock::System).await;
+    let wide = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let printed: BTreeSet<String> = report.to_string().lines().map(wide).collect();
+    let sample = &blocks("text")[0];
+    assert!(sample.contains("ok    ") && sample.contains("\nwarn  ") && !report.failed(), "{report}");
+    for line in sample.lines() {
+        assert!(printed.contains(&wide(line)), "{line} is not in\n{report}");
+    }
+}
+
+#[tokio::test]
+async fn the_metrics_to_alert_on_exist() {
+    let world = World::start(Flavour::Cloud).await;
+    world.ticks().await;
+    let text = world.sends(world.admin("GET", "/metrics")).await.body;
+    world.finish().await;
+    let named = inline().into_iter().filter(|code| code.starts_with("flagger_jira_bridge_"));
+    let named: BTreeSet<&str> = named.map(|code| code.split('{').next().unwrap()).collect();
+    assert_eq!(named.len(), 5);
+    for name in named {
+        let family = name.strip_suffix("_total").unwrap_or(name);
+        assert!(text.contains(&format!("# TYPE {family} ")), "{name}");
+    }
+    for series in ["gates{state=\"stuck\"}", "outbox_rows{state=\"parked\"}"] {
+        assert!(
+            README.contains(series) && text.contains(&format!("flagger_jira_bridge_{series}")),
+            "{series}"
+        );
+    }
 }
 
 /// At confirm-rollout only `metadata.revision` can tell that something newer was pushed.

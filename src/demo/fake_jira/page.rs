@@ -1,5 +1,6 @@
 //! The page on which a change manager sees the issues and clicks, without JavaScript.
 
+use jiff::Timestamp;
 use minijinja::{Environment, context, value::Serde};
 use serde_json::{Value, json};
 
@@ -8,10 +9,10 @@ use super::{
     answer::Answer,
     call::{Call, decode},
     model::{Category, MIA},
-    render,
     state::{Issue, State},
     transitions,
 };
+use crate::millis::Millis;
 
 const HTML: &str = "text/html;charset=UTF-8";
 const TEMPLATE: &str = include_str!("page.html");
@@ -103,6 +104,8 @@ fn issue(state: &State, issue: &Issue) -> Value {
     })
 }
 
-fn shown(at: crate::millis::Millis) -> String {
-    render::time(at).chars().take(19).map(|c| if c == 'T' { ' ' } else { c }).collect()
+/// As the bridge's own page and answers tell times: in UTC.
+fn shown(at: Millis) -> String {
+    let at = Timestamp::from_millisecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH);
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
