@@ -3,7 +3,11 @@
 //! [`Gatekeeper::apply`] is the only place that loads, applies and saves. A question that changes nothing is answered
 //! from memory; one that does costs one local transaction. No question ever waits for Jira.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use rand::Rng as _;
 use tokio::sync::watch;
@@ -83,13 +87,26 @@ pub struct Gatekeeper {
     links: Links,
     metrics: Arc<Metrics>,
     work: watch::Sender<()>,
+    /// What limits refused lately, for the page.
+    refused: Mutex<BTreeMap<(CanaryId, GateName), (Millis, GateView)>>,
 }
+
+/// Refused gates that the page shows at most.
+const MOST_REFUSED: usize = 100;
 
 impl Gatekeeper {
     /// A gatekeeper over this store.
     #[must_use]
     pub fn new(store: Store, policy: Policy, timing: Timing, links: Links, metrics: Arc<Metrics>) -> Self {
-        Self { store, policy, timing, links, metrics, work: watch::Sender::new(()) }
+        Self {
+            store,
+            policy,
+            timing,
+            links,
+            metrics,
+            work: watch::Sender::new(()),
+            refused: Mutex::default(),
+        }
     }
 
     /// The store.
@@ -142,14 +159,15 @@ impl Gatekeeper {
         };
         match self.hear(id, &heard, now, event).await {
             Ok(canary) => {
-                self.store.hear(id, now);
+                self.listen(id, now);
                 let verdict = canary.gate(gate).map(|known| known.verdict(now, trust));
                 let open = matches!(verdict, Some(Verdict::Open { .. }));
                 let answer = self.links.answer(&canary, gate, trust, now);
                 if verdict.is_none()
+                    && !canary.is_late(gate)
                     && let Some(refusal) = canary.refusal(now, &rules.budget)
                 {
-                    return self.refused(id, gate, refusal);
+                    return self.refused(id, gate, refusal, now);
                 }
                 if let Some(known) = canary.gate(gate) {
                     let before = self.store.answered(id, &known.id, open, now);
@@ -164,15 +182,29 @@ impl Gatekeeper {
         }
     }
 
+    /// The canary is heard of now. Of one that is not known no trace is kept.
+    fn listen(&self, id: &CanaryId, now: Millis) {
+        if self.store.canary(id).is_some() {
+            self.store.hear(id, now);
+        }
+    }
+
     /// The answer where a limit keeps the ticket from being opened.
-    fn refused(&self, id: &CanaryId, gate: &GateName, refusal: Refusal) -> Answer {
+    fn refused(&self, id: &CanaryId, gate: &GateName, refusal: Refusal, now: Millis) -> Answer {
         self.metrics.ticket_refused(refusal.key());
         let limit = match refusal {
             Refusal::PerCanary => self.timing.tickets_per_canary_per_hour,
             Refusal::Overall => self.timing.open_tickets,
         };
         let answer = answer::refused(id, gate, refusal, limit);
-        tracing::warn!(canary = %id, %gate, "{}", answer.gate.reason);
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = refused.contains_key(&(id.clone(), gate.clone()));
+        if known || refused.len() < MOST_REFUSED {
+            refused.insert((id.clone(), gate.clone()), (now, answer.gate.clone()));
+        }
+        if !known {
+            tracing::warn!(canary = %id, %gate, "{}", answer.gate.reason);
+        }
         answer
     }
 
@@ -182,7 +214,7 @@ impl Gatekeeper {
         let event = |_: &Canary, silent_for| Event::RollbackAsked { message, silent_for };
         match self.hear(id, &heard, now, event).await {
             Ok(canary) => {
-                self.store.hear(id, now);
+                self.listen(id, now);
                 self.links.answer_rollback(&canary)
             }
             Err(error) => {
@@ -263,8 +295,35 @@ impl Gatekeeper {
                 })
             })
             .collect();
+        gates.extend(self.refused_lately(now));
         gates.sort_by(|a, b| (&a.asked_at, &a.canary).cmp(&(&b.asked_at, &b.canary)));
         gates
+    }
+
+    /// Gates that a limit keeps from having a ticket, for as long as Flagger asks about them.
+    fn refused_lately(&self, now: Millis) -> Vec<GateView> {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_ticket = |(id, name): &(CanaryId, GateName)| {
+            self.store.canary(id).is_some_and(|canary| canary.gate(name).is_some())
+        };
+        refused.retain(|gate, (at, _)| now.since(*at) < self.timing.idle_after && !has_ticket(gate));
+        refused.values().map(|(_, view)| view.clone()).collect()
+    }
+
+    /// Puts on record what changes nothing about the canary itself.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn note(
+        &self,
+        turn: &mut Turn,
+        canary: Canary,
+        fact: Fact,
+        now: Millis,
+    ) -> Result<Applied, store::Error> {
+        let entry = audit::entry(&fact, &canary, &canary, |gate| self.route(&canary.id, gate), now);
+        turn.audit(&[entry]).await?;
+        Ok(Applied { canary, facts: vec![fact] })
     }
 
     /// Loads, applies, saves and puts on record, in a turn that the caller ends; then it hands the facts to [`Gatekeeper::record`].

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    gate::{Gate, GateId, GateName},
+    gate::{Gate, GateId, GateName, Stage},
     millis::Millis,
 };
 
@@ -119,6 +119,9 @@ pub struct Canary {
     /// When tickets were opened during the last hour: what the budget counts.
     #[serde(default)]
     pub budget: Vec<Millis>,
+    /// When a limit last kept a ticket from being opened, as far as recorded.
+    #[serde(default)]
+    pub refused: Option<Millis>,
 }
 
 /// One attempt to ship one revision of one canary.
@@ -238,7 +241,7 @@ impl Canary {
     /// A canary of which nothing was heard yet.
     #[must_use]
     pub const fn new(id: CanaryId) -> Self {
-        Self { id, rollout: None, superseded: Vec::new(), budget: Vec::new() }
+        Self { id, rollout: None, superseded: Vec::new(), budget: Vec::new(), refused: None }
     }
 
     /// The gate of this name in the rollout that lives.
@@ -251,6 +254,20 @@ impl Canary {
     #[must_use]
     pub fn gate_by_id(&self, id: &GateId) -> Option<&Gate> {
         self.rollout.as_ref()?.gates.iter().find(|gate| gate.id == *id)
+    }
+
+    /// Whether a question at this gate is about a rollout before the one that waits to be confirmed.
+    #[must_use]
+    pub fn is_late(&self, name: &GateName) -> bool {
+        let waits = |rollout: &Rollout| matches!(rollout.course, Course::Asked(_) | Course::Waiting(_));
+        name.stage != Stage::ConfirmRollout && self.rollout.as_ref().is_some_and(waits)
+    }
+
+    /// A rejection of the revision under way that rolls nothing back, because whoever rejected does not count.
+    #[must_use]
+    pub fn idle_rejection(&self) -> Option<&Gate> {
+        let rollout = self.rollout.as_ref()?;
+        rollout.gates.iter().find(|gate| gate.rejection().is_some() && gate.rollback().is_none())
     }
 
     /// The rejection for which a rollback is due: only while the rejected revision itself is under way.

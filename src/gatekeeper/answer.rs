@@ -56,7 +56,20 @@ impl Links {
         let blank = blank(&canary.id, ROLLBACK, canary.rollout.as_ref());
         let rejected = canary.rolls_back().and_then(|gate| gate.rollback().map(|no| (gate, no)));
         let Some((gate, (_, decision))) = rejected else {
-            let view = GateView { reason: "nothing about this rollout was rejected".into(), ..blank };
+            let view = match canary.idle_rejection().and_then(|gate| gate.rejection().map(|no| (gate, no))) {
+                None => GateView { reason: "nothing about this rollout was rejected".into(), ..blank },
+                Some((gate, (_, decision))) => GateView {
+                    state: State::Rejected,
+                    reason: format!(
+                        "{} was {}, which closes the gate but rolls nothing back",
+                        gate.name.stage,
+                        decided("rejected", decision)
+                    ),
+                    ticket: self.ticket(gate),
+                    asked_at: Some(time(gate.asked)),
+                    ..blank
+                },
+            };
             return Answer { open: false, line: line("do not roll back", &view), gate: view };
         };
         let view = GateView {

@@ -20,20 +20,31 @@ pub(super) fn entry<'a>(
     route: impl Fn(&GateName) -> &'a Route,
     now: Millis,
 ) -> Entry {
+    let deny = |gate: &GateName| is.gate(gate).map_or(&[][..], |gate| gate.deny.as_slice());
     let (kind, mut detail) = match fact {
         Fact::Began => ("rollout_began", Map::new()),
         Fact::GateAsked { gate } => ("gate_asked", at(gate)),
         Fact::TicketOpened { gate, ticket } => ("ticket_opened", on(gate, ticket)),
         Fact::TicketStuck { gate, why } => ("ticket_stuck", with(at(gate), "why", json!(why))),
-        Fact::TicketSeen { gate, ticket, view } => ("ticket_seen", seen(on(gate, ticket), view, route(gate))),
+        Fact::TicketSeen { gate, ticket, view } => {
+            ("ticket_seen", seen(on(gate, ticket), view, route(gate), deny(gate)))
+        }
         Fact::Passed { gate, ticket, decision } => {
-            ("passed", decided(on(gate, ticket), decision, route(gate)))
+            ("passed", decided(on(gate, ticket), decision, route(gate), deny(gate)))
         }
         Fact::Ended { how, gates } => {
             let gates = gates.iter().map(gate_at_the_end).collect();
             let how = with(Map::new(), "how", json!(how.as_str()));
             ("rollout_ended", with(how, "gates", Value::Array(gates)))
         }
+        Fact::Expired { gate, ticket, decision } => {
+            ("expired", decided(on(gate, ticket), decision, route(gate), deny(gate)))
+        }
+        Fact::RolledBack { gate, ticket, decision } => {
+            ("rolled_back", decided(on(gate, ticket), decision, route(gate), deny(gate)))
+        }
+        Fact::Refused { gate, refusal } => ("refused", with(at(gate), "limit", json!(refusal.key()))),
+        Fact::LateMove { gate, ticket } => ("late_move", on(gate, ticket)),
         Fact::Bypassed { gate, ticket } => {
             ("bypassed", with(at(gate), "ticket", ticket.as_ref().map_or(Value::Null, ticket_json)))
         }
@@ -46,7 +57,12 @@ pub(super) fn entry<'a>(
         | Fact::TicketOpened { .. }
         | Fact::TicketStuck { .. }
         | Fact::TicketSeen { .. }
-        | Fact::Passed { .. } => is.rollout.as_ref(),
+        | Fact::Passed { .. }
+        | Fact::Expired { .. }
+        | Fact::RolledBack { .. }
+        | Fact::Refused { .. } => is.rollout.as_ref(),
+        // Whatever lives now is another rollout.
+        Fact::LateMove { .. } => None,
     };
     if let Some(rollout) = rollout {
         let view = rollout_view(rollout);
@@ -81,16 +97,16 @@ fn ticket_json(Ticket { id, key, project: _, issue_type: _ }: &Ticket) -> Value 
     json!({ "id": id, "key": key })
 }
 
-fn seen(detail: Detail, view: &View, route: &Route) -> Detail {
+fn seen(detail: Detail, view: &View, route: &Route, deny: &[String]) -> Detail {
     let detail = with(detail, "shows", json!(word(view)));
     match view {
         View::Waiting { status } => with(detail, "status", json!(status)),
-        View::Approved { decision, .. } => decided(detail, decision, route),
+        View::Approved { decision, .. } => decided(detail, decision, route, deny),
         View::Rejected { decision, author, .. } => {
-            decided(with(detail, "author", json!(author)), decision, route)
+            decided(with(detail, "author", json!(author)), decision, route, deny)
         }
         View::NotAllowed { decision, why, .. } | View::Unjudged { decision, why, .. } => {
-            decided(with(detail, "why", json!(why)), decision, route)
+            decided(with(detail, "why", json!(why)), decision, route, deny)
         }
         View::Gone { doubt: Doubt::NoChangelogEntry { status } } => with(detail, "status", json!(status)),
         View::Gone { doubt: Doubt::MovedElsewhere { project } } => with(detail, "project", json!(project)),
@@ -112,7 +128,12 @@ const fn word(view: &View) -> &'static str {
 }
 
 /// A decision, and the policy it was read by.
-fn decided(detail: Detail, Decision { entry, since: _ }: &Decision, route: &Route) -> Detail {
+fn decided(
+    detail: Detail,
+    Decision { entry, since: _ }: &Decision,
+    route: &Route,
+    deny: &[String],
+) -> Detail {
     let decision = json!({
         "changelog_id": entry.changelog_id,
         "at": time(entry.at),
@@ -125,7 +146,7 @@ fn decided(detail: Detail, Decision { entry, since: _ }: &Decision, route: &Rout
         "approved": route.ticket.approved,
         "rejected": route.ticket.rejected,
         "approvers": route.approval.approvers,
-        "deny": route.approval.deny,
+        "deny": deny,
         "valid_for_ms": millis::whole(route.approval.valid_for),
     });
     with(with(detail, "decision", decision), "policy", policy)

@@ -72,6 +72,20 @@ pub(super) fn fact(id: &CanaryId, fact: &Fact, metrics: &Metrics, now: Millis) {
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval is used for the first time");
             metrics.approval_to_open(now.since(decision.since));
         }
+        Fact::Expired { gate, ticket, decision } => {
+            let by = &decision.entry.by.name;
+            tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval is too old to be used");
+        }
+        Fact::RolledBack { gate, ticket, decision } => {
+            let by = &decision.entry.by.name;
+            tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "Flagger is told to roll back");
+        }
+        Fact::Refused { gate, refusal } => {
+            tracing::warn!(canary = %id, %gate, limit = refusal.key(), "a limit keeps a ticket from being opened");
+        }
+        Fact::LateMove { gate, ticket } => {
+            tracing::info!(canary = %id, %gate, ticket = ticket.key, "a dead ticket was moved");
+        }
         Fact::Bypassed { gate, ticket } => {
             let ticket = ticket.as_ref().map(|ticket| ticket.key.as_str());
             tracing::warn!(canary = %id, %gate, ticket, "the rollout succeeded WITHOUT this approval");

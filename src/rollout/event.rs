@@ -224,6 +224,13 @@ pub enum Note {
         /// The changelog entry of the rejection.
         entry: String,
     },
+    /// It was rejected by somebody whose move does not count: that closes the gate, and rolls nothing back.
+    RejectedByNobody {
+        /// The changelog entry of the rejection.
+        entry: String,
+        /// Why it does not count.
+        why: String,
+    },
     /// It was rejected, and Flagger has not asked whether to roll back.
     RejectedWithoutRollback {
         /// The changelog entry of the rejection.
@@ -264,7 +271,9 @@ impl Note {
         match self {
             Self::Ended { .. } => "ended".into(),
             Self::Progress { .. } => "progress".into(),
-            Self::RejectedAtStart { entry } | Self::RejectedWithoutRollback { entry } => {
+            Self::RejectedAtStart { entry }
+            | Self::RejectedWithoutRollback { entry }
+            | Self::RejectedByNobody { entry, .. } => {
                 format!("rejected-{entry}")
             }
             Self::NotAllowed { entry, .. } => format!("not-allowed-{entry}"),
@@ -323,6 +332,38 @@ pub enum Fact {
         how: End,
         /// Its gates.
         gates: Vec<Gate>,
+    },
+    /// An approval was too old when Flagger asked.
+    Expired {
+        /// At which gate.
+        gate: GateName,
+        /// The ticket.
+        ticket: Ticket,
+        /// The approval.
+        decision: Decision,
+    },
+    /// Flagger was told to roll back, for the first time after this rejection.
+    RolledBack {
+        /// At which gate it was rejected.
+        gate: GateName,
+        /// The ticket.
+        ticket: Ticket,
+        /// The rejection.
+        decision: Decision,
+    },
+    /// A limit kept a ticket from being opened: the first time within an hour.
+    Refused {
+        /// For which gate.
+        gate: GateName,
+        /// Which limit.
+        refusal: Refusal,
+    },
+    /// Somebody moved a ticket after its rollout had ended.
+    LateMove {
+        /// Of which gate it was.
+        gate: GateName,
+        /// The ticket.
+        ticket: Ticket,
     },
     /// A rollout succeeded past a gate that was never opened.
     Bypassed {

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     gate::{Closed, Doubt, Gate, GateId, GateName, Pace, Stage, Standing, Ticket, Used, Verdict, View},
     millis::Millis,
-    policy::Milestone,
+    policy::{Author, Milestone},
     ticket::Subject,
 };
 
@@ -41,10 +41,8 @@ impl Canary {
                 step.asked(&asked, message, *silent_for, rules);
             }
             Event::RollbackAsked { message, silent_for } => {
-                if step.heard(Heard::Rollback, message, *silent_for, rules)
-                    && let Some(rollout) = &mut step.canary.rollout
-                {
-                    rollout.rollback_asked = true;
+                if step.heard(Heard::Rollback, message, *silent_for, rules) {
+                    step.rollback_asked();
                 }
             }
             Event::Reported { report, message, words, silent_for } => {
@@ -138,8 +136,21 @@ impl Step {
             rollback_asked: false,
             reports: Vec::new(),
         });
-        self.facts.push(Fact::Began);
         true
+    }
+
+    /// Flagger has the hook; and if it is told to roll back, that is on record once for each rejection.
+    fn rollback_asked(&mut self) {
+        let Some(rollout) = &mut self.canary.rollout else { return };
+        rollout.rollback_asked = true;
+        let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.rollback().is_some()) else { return };
+        let Some((ticket, decision)) = gate.rollback() else { return };
+        let tag = format!("rolled-back-{}", decision.entry.changelog_id);
+        if !gate.told.contains(&tag) {
+            let (gate_name, ticket, decision) = (gate.name.clone(), ticket.clone(), decision.clone());
+            gate.told.push(tag);
+            self.facts.push(Fact::RolledBack { gate: gate_name, ticket, decision });
+        }
     }
 
     /// Ends a rollout of which nothing was heard for too long.
@@ -167,6 +178,8 @@ impl Step {
     /// Ends the rollout: its gates end with it, and their tickets are told how.
     fn end(&mut self, how: End) {
         let Some(rollout) = self.canary.rollout.take() else { return };
+        // A rollout without a ticket of its own is nobody's successor.
+        self.canary.superseded.retain(|_| how == End::Superseded);
         for gate in &rollout.gates {
             let fate = match (how, gate.used) {
                 (End::Succeeded, None) => {
@@ -188,7 +201,9 @@ impl Step {
                 self.canary.superseded.push(id);
             }
         }
-        self.facts.push(Fact::Ended { how, gates: rollout.gates });
+        if !rollout.gates.is_empty() {
+            self.facts.push(Fact::Ended { how, gates: rollout.gates });
+        }
     }
 
     /// A gate that is asked about has a ticket, or one is being opened, if the budget allows. One whose ticket is
@@ -204,8 +219,15 @@ impl Step {
                 return true;
             };
         }
-        if refusal.is_some() {
+        if let Some(refusal) = refusal {
+            if self.canary.refused.is_none_or(|at| self.now.since(at) >= HOUR) {
+                self.canary.refused = Some(self.now);
+                self.facts.push(Fact::Refused { gate: asked.name.clone(), refusal });
+            }
             return false;
+        }
+        if rollout.gates.is_empty() {
+            self.facts.push(Fact::Began);
         }
         if let Some(at) = known {
             rollout.gates.remove(at);
@@ -237,8 +259,12 @@ impl Step {
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
         let (ticket, decision) = match gate.verdict(self.now, rules.trust) {
             Verdict::Open { ticket, decision } => (ticket, decision),
-            Verdict::Closed(Closed::Expired { decision, .. }) => {
+            Verdict::Closed(Closed::Expired { ticket, decision }) => {
                 let entry = decision.entry.changelog_id.clone();
+                let (name, ticket, decision) = (gate.name.clone(), ticket.clone(), decision.clone());
+                if !gate.told.iter().any(|told| *told == format!("expired-{entry}")) {
+                    self.facts.push(Fact::Expired { gate: name, ticket, decision });
+                }
                 let valid_for = u64::try_from(rules.trust.valid_for.as_millis()).unwrap_or(u64::MAX);
                 tell(&mut self.commands, gate, Note::Expired { entry, valid_for });
                 return;
@@ -295,6 +321,7 @@ impl Step {
     fn seen(&mut self, id: &GateId, look: impl FnOnce(&Gate) -> Option<Gate>) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let rollback_asked = rollout.rollback_asked;
+        let has_begun = !matches!(rollout.course, Course::Asked(_) | Course::Waiting(_));
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.id == *id) else { return };
         let Some(after) = look(gate) else { return };
         let before = std::mem::replace(gate, after);
@@ -311,10 +338,12 @@ impl Step {
         if let View::NotAllowed { decision, why, .. } = view {
             let (entry, why) = (decision.entry.changelog_id.clone(), why.clone());
             tell(&mut self.commands, gate, Note::NotAllowed { entry, why });
-        } else if let View::Rejected { decision, .. } = view {
-            let entry = decision.entry.changelog_id.clone();
-            if gate.name.stage == Stage::ConfirmRollout {
+        } else if let View::Rejected { decision, author, .. } = view {
+            let (entry, author) = (decision.entry.changelog_id.clone(), author.clone());
+            if !has_begun {
                 tell(&mut self.commands, gate, Note::RejectedAtStart { entry });
+            } else if let Author::NotAccepted { why } = author {
+                tell(&mut self.commands, gate, Note::RejectedByNobody { entry, why });
             } else if !rollback_asked {
                 tell(&mut self.commands, gate, Note::RejectedWithoutRollback { entry });
             }

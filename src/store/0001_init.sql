@@ -9,13 +9,13 @@ CREATE INDEX canary_by_seq ON canary (seq);
 -- When each canary was last heard of. Written in batches: it may be a minute behind.
 CREATE TABLE heard (canary TEXT PRIMARY KEY, at BIGINT NOT NULL, paces TEXT NOT NULL);
 
--- What is to be done in Jira, about the ticket of which gate. A row that opens a ticket (opens = 1) comes before all
--- others of its gate. sent_at: a request that is not idempotent may be under way since then.
+-- What is to be done in Jira, about the ticket of which gate. A row of kind open comes before all others
+-- of its gate. sent_at: a request that is not idempotent may be under way since then.
 CREATE TABLE outbox (
     id BIGINT PRIMARY KEY,
     canary TEXT NOT NULL,
     gate TEXT NOT NULL,
-    opens BIGINT NOT NULL,
+    kind TEXT NOT NULL,
     command TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     due_at BIGINT NOT NULL,

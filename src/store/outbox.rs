@@ -6,6 +6,7 @@ use sqlx::{Row as _, any::AnyRow};
 
 use super::{Error, Store, Turn, heard::canary_id, millis, turn::to_json};
 use crate::{
+    gate::GateId,
     millis::Millis,
     rollout::{CanaryId, Command, Note},
 };
@@ -74,6 +75,17 @@ pub(super) const fn patience(command: &Command) -> Duration {
     }
 }
 
+/// The word for a command in its row.
+pub(super) const fn kind(command: &Command) -> &'static str {
+    match command {
+        Command::Open { .. } => "open",
+        Command::Comment { note: Note::Progress { .. }, .. } => "progress",
+        Command::Comment { .. } | Command::Label { .. } | Command::Move { .. } | Command::Link { .. } => {
+            "tell"
+        }
+    }
+}
+
 const COLUMNS: &str = "SELECT id, canary, command, attempts, sent_at FROM outbox";
 
 impl Store {
@@ -85,8 +97,8 @@ impl Store {
         let sql = format!(
             "{COLUMNS} WHERE parked_at IS NULL AND due_at <= $1
              AND NOT EXISTS (SELECT 1 FROM outbox opening
-                             WHERE opening.gate = outbox.gate AND opening.opens = 1 AND opening.id < outbox.id)
-             ORDER BY due_at, id LIMIT 1"
+                             WHERE opening.gate = outbox.gate AND opening.kind = 'open' AND opening.id < outbox.id)
+             ORDER BY CASE WHEN kind = 'open' THEN 0 ELSE 1 END, due_at, id LIMIT 1"
         );
         loop {
             let sql = sqlx::AssertSqlSafe(sql.as_str().to_owned());
@@ -185,13 +197,14 @@ impl Turn {
             return Ok(row.clone());
         }
         let sql = sqlx::AssertSqlSafe(format!(
-            "{COLUMNS} WHERE gate = $1 AND id > $2 AND attempts = 0 AND opens = 0 ORDER BY id"
+            "{COLUMNS} WHERE gate = $1 AND id > $2 AND attempts = 0 AND kind = 'progress' AND parked_at IS NULL ORDER BY id"
         ));
         let later =
             sqlx::query(sql).bind(gate.0.as_str()).bind(row.id).try_map(raw).fetch_all(self.sql()).await?;
         let mut lines = lines.clone();
         for later in later {
-            let later = self::row(later)?;
+            // One that cannot be read is parked when its own turn comes.
+            let Ok(later) = self::row(later) else { continue };
             if let Command::Comment { note: Note::Progress { lines: more }, .. } = later.command {
                 lines.extend(more);
                 sqlx::query("DELETE FROM outbox WHERE id = $1").bind(later.id).execute(self.sql()).await?;
@@ -204,6 +217,21 @@ impl Turn {
             .execute(self.sql())
             .await?;
         Ok(Row { command, ..row.clone() })
+    }
+
+    /// What Flagger reported further to a gate waits for the next comment, which comes no sooner than this.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn put_off_progress(&mut self, gate: &GateId, now: Millis) -> Result<(), Error> {
+        let next = (now + GATHERED).0;
+        sqlx::query("UPDATE outbox SET due_at = $1 WHERE gate = $2 AND kind = 'progress' AND due_at < $3")
+            .bind(next)
+            .bind(gate.0.as_str())
+            .bind(next)
+            .execute(self.sql())
+            .await?;
+        Ok(())
     }
 
     /// Puts a command aside that cannot be read.

@@ -5,7 +5,7 @@ use sqlx::{AnyConnection, Row as _, any::AnyRow};
 use super::{Error, FORMAT, LEASE, Store, key, outbox, parse};
 use crate::{
     millis::Millis,
-    rollout::{Canary, CanaryId, Command},
+    rollout::{Canary, CanaryId, Command, Note},
 };
 
 /// A writing transaction. Dropped without [`Turn::end`], it changes nothing.
@@ -133,18 +133,26 @@ impl Turn {
         let id = self.seq * 1000 + self.commands;
         self.commands += 1;
         sqlx::query(
-            "INSERT INTO outbox (id, canary, gate, opens, command, created_at, due_at, attempts)
+            "INSERT INTO outbox (id, canary, gate, kind, command, created_at, due_at, attempts)
              VALUES ($1, $2, $3, $4, $5, $6, $7, 0)",
         )
         .bind(id)
         .bind(key(canary))
         .bind(command.gate().0.as_str())
-        .bind(i64::from(matches!(command, Command::Open { .. })))
+        .bind(outbox::kind(command))
         .bind(to_json(command, canary)?)
         .bind(now.0)
         .bind((now + outbox::patience(command)).0)
         .execute(self.sql())
         .await?;
+        if matches!(command, Command::Comment { note: Note::Ended { .. }, .. }) {
+            // What Flagger reported before the end is told before it.
+            sqlx::query("UPDATE outbox SET due_at = $1 WHERE gate = $2 AND kind = 'progress'")
+                .bind(now.0)
+                .bind(command.gate().0.as_str())
+                .execute(self.sql())
+                .await?;
+        }
         Ok(())
     }
 

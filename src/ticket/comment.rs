@@ -28,6 +28,11 @@ pub fn comment(note: &Note, route: &Route) -> Doc {
              ticket here and have the team deploy what should run instead: Flagger starts whatever is deployed once \
              this ticket is approved."
         ),
+        Note::RejectedByNobody { why, .. } => format!(
+            "This rejection keeps the gate closed, but it rolls nothing back, because it does not count as one: {}. To roll \
+             back, somebody who may approve here has to reject it.",
+            one_line(why, LONGEST_REASON)
+        ),
         Note::RejectedWithoutRollback { .. } => format!(
             "This rejection keeps the gate closed. Flagger has not asked whether to roll back. If it asks, it is told \
              to; if this canary has no rollback hook, the new version stays where it is, and the rollout waits until \

@@ -12,12 +12,14 @@ use crate::{
     jira::{self, Retry, retry},
     millis::Millis,
     policy::{Author, Route, Statuses},
-    rollout::{Canary, CanaryId, Change, Command, Event, Note},
+    rollout::{Canary, CanaryId, Change, Command, Event, Fact, Note},
     store::{self, Lead, Opened},
 };
 
 /// Jira's limit for one request.
 const MOST: usize = 100;
+/// Dead tickets that are answered in one look at most.
+const MOST_DEAD: usize = 10;
 /// A ticket is not read for nudges more often than this, however many come.
 const NUDGED_EVERY: Duration = Duration::from_secs(1);
 
@@ -66,17 +68,22 @@ impl Worker {
         if due.is_empty() && nudges.is_empty() {
             return Ok(Outcome::Idle);
         }
-        let sightings = match self.sightings(&due).await {
+        let dead = self.dead(&nudges).await?;
+        let (sightings, arrived) = match self.sightings(&due).await {
             Ok(sightings) => sightings,
             Err(error) => return Ok(self.did_not_see(&error, now)),
         };
-        if let Err(error) = self.answer_the_dead(&nudges).await? {
-            return Ok(self.did_not_see(&error, now));
-        }
-        let arrived = self.clock.now();
         let seen = self.understand(&due, sightings, arrived).await;
         let tickets = seen.len();
-        let changed = self.save(seen, &due, &nudges, now).await?;
+        let living: Vec<_> = nudges
+            .into_iter()
+            .filter(|(id, _)| !dead.iter().any(|(dead, _)| dead.ticket.id == *id))
+            .collect();
+        let changed = self.save(seen, &due, &living, now).await?;
+        // Only now: whatever is wrong with a dead ticket must not keep a live one waiting.
+        if let Err(error) = self.answer_the_dead(&dead).await? {
+            return Ok(self.did_not_see(&error, now));
+        }
         if due.is_empty() {
             return Ok(Outcome::Idle);
         }
@@ -124,12 +131,14 @@ impl Worker {
     }
 
     /// What Jira shows of these tickets. One that is missing from the bulk answer is asked for alone.
-    async fn sightings(&self, due: &[Due]) -> Result<HashMap<String, Sighting>, jira::Error> {
+    /// Also tells when Jira answered, by our clock.
+    async fn sightings(&self, due: &[Due]) -> Result<(HashMap<String, Sighting>, Millis), jira::Error> {
         if due.is_empty() {
-            return Ok(HashMap::new());
+            return Ok((HashMap::new(), self.clock.now()));
         }
         let ids: Vec<String> = due.iter().map(|due| due.ticket.id.clone()).collect();
         let mut sightings = self.jira.look(&ids).await?;
+        let arrived = self.clock.now();
         for id in ids {
             let Entry::Vacant(absent) = sightings.entry(id) else { continue };
             match self.jira.look_closely(absent.key()).await {
@@ -137,45 +146,64 @@ impl Worker {
                     absent.insert(sighting);
                 }
                 // One issue that cannot be read must not hide the others.
-                Err(
-                    error @ (jira::Error::Refused { .. }
-                    | jira::Error::Unreadable { .. }
-                    | jira::Error::Broken { .. }),
-                ) => tracing::warn!(issue = absent.key(), "{error}; the ticket stays as it was last seen"),
+                Err(error) if is_of_one_issue(&error) => {
+                    tracing::warn!(issue = absent.key(), "{error}; the ticket stays as it was last seen")
+                }
                 Err(error) => return Err(error),
             }
         }
-        Ok(sightings)
+        Ok((sightings, arrived))
+    }
+
+    /// The nudged tickets whose rollout is over and that were not answered yet; a few at a time.
+    async fn dead(&self, nudges: &[(String, Millis)]) -> Result<Vec<(Opened, Millis)>, store::Error> {
+        let store = self.gatekeeper.store();
+        let mut dead = Vec::new();
+        for (id, at) in nudges {
+            if store.gate_of(id).is_none()
+                && dead.len() < MOST_DEAD
+                && let Some(opened) = store.dead(id).await?
+            {
+                dead.push((opened, *at));
+            }
+        }
+        Ok(dead)
     }
 
     /// Somebody moved a ticket whose rollout is over: it is told, once, that this opens nothing any more.
     async fn answer_the_dead(
         &self,
-        nudges: &[(String, Millis)],
+        dead: &[(Opened, Millis)],
     ) -> Result<Result<(), jira::Error>, store::Error> {
         let store = self.gatekeeper.store();
-        for (id, _) in nudges {
-            if store.gate_of(id).is_some() {
-                continue;
-            }
-            let Some(dead) = store.dead(id).await? else { continue };
-            let moved = match self.was_moved_late(&dead).await {
+        for (dead, nudged) in dead {
+            let moved = match self.was_moved_late(dead).await {
                 Ok(moved) => moved,
+                Err(error) if is_of_one_issue(&error) => {
+                    tracing::warn!(
+                        ticket = dead.ticket.key,
+                        "{error}; a dead ticket was moved, and is not answered"
+                    );
+                    false
+                }
                 Err(error) => return Ok(Err(error)),
             };
-            if !moved {
-                continue;
-            }
-            let live = store.canary(&dead.canary).and_then(|canary| {
-                let rollout = canary.rollout.as_ref()?;
-                rollout.gates.iter().rev().find_map(Gate::ticket).map(|ticket| ticket.key.clone())
-            });
+            let now = self.clock.now();
             let mut turn = store.turn().await?;
-            if turn.answer_late_move(&dead.gate).await? {
+            turn.followed_nudge(&dead.ticket.id, *nudged).await?;
+            if moved && turn.answer_late_move(&dead.gate).await? {
+                let canary = turn.canary(&dead.canary).await?;
+                let live = canary.rollout.as_ref().and_then(|rollout| {
+                    rollout.gates.iter().rev().find_map(Gate::ticket).map(|ticket| ticket.key.clone())
+                });
                 let command = Command::Comment { gate: dead.gate.clone(), note: Note::Late { live } };
-                turn.enqueue(&dead.canary, &command, self.clock.now()).await?;
+                turn.enqueue(&dead.canary, &command, now).await?;
+                let fact = Fact::LateMove { gate: dead.name.clone(), ticket: dead.ticket.clone() };
+                let applied = self.gatekeeper.note(&mut turn, canary, fact, now).await?;
                 turn.end().await?;
-                tracing::info!(canary = %dead.canary, ticket = dead.ticket.key, "a dead ticket was moved");
+                self.gatekeeper.record(&applied, now);
+            } else {
+                turn.end().await?;
             }
         }
         Ok(Ok(()))
@@ -326,4 +354,9 @@ impl Worker {
         let Some(canary) = self.gatekeeper.store().canary(&seen.canary) else { return false };
         !matches!(self.gatekeeper.would(&canary, &seen.event(), now), Change::Unchanged)
     }
+}
+
+/// Whether the error may be about this one issue, and not about Jira as a whole.
+const fn is_of_one_issue(error: &jira::Error) -> bool {
+    matches!(error, jira::Error::Refused { .. } | jira::Error::Unreadable { .. } | jira::Error::Broken { .. })
 }

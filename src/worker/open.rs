@@ -11,7 +11,7 @@ use crate::{
     gate::{GateId, Ticket},
     jira::{self, Happened, Ownership, Retry, retry},
     millis::Millis,
-    rollout::{Canary, Command, Event},
+    rollout::{Canary, Command, Event, Fact},
     store::{self, Lead, Opened, Row, Settled},
     ticket::{self, Subject},
 };
@@ -210,13 +210,12 @@ impl Worker {
         how: Settled,
         ticket: Option<Ticket>,
     ) -> Result<Outcome, store::Error> {
-        let now = self.clock.now();
+        let Command::Open { subject, .. } = &row.command else { return Ok(Outcome::Did) };
+        let (now, late) = (self.clock.now(), ticket.clone());
         let mut turn = self.gatekeeper.store().turn().await?;
         let (outcome, event) = match (&how, ticket) {
             (Settled::Done, Some(ticket)) => {
-                let (canary, Command::Open { subject, .. }) = (row.canary.clone(), &row.command) else {
-                    return Ok(Outcome::Did);
-                };
+                let canary = row.canary.clone();
                 let (gate_id, name) = (gate.clone(), subject.gate.clone());
                 let opened = Opened { gate: gate_id, canary, name, ticket: ticket.clone(), ended_at: None };
                 turn.keep_ticket(&opened).await?;
@@ -242,6 +241,14 @@ impl Worker {
                 }
                 Err(error) => return Err(error),
             },
+        };
+        let applied = match (applied, late) {
+            (Some(applied), Some(ticket)) if applied.facts.is_empty() => {
+                // Its rollout is over: the ticket is told so, and is on record all the same.
+                let fact = Fact::TicketOpened { gate: subject.gate.clone(), ticket };
+                Some(self.gatekeeper.note(&mut turn, applied.canary, fact, now).await?)
+            }
+            (applied, _) => applied,
         };
         turn.end().await?;
         if let Some(applied) = applied {

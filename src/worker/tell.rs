@@ -26,13 +26,33 @@ enum Told {
     Instead(Note),
 }
 
+/// What came of taking a command.
+enum Claimed {
+    /// It is ours, as it is to be performed.
+    Row(Row),
+    /// It was performed meanwhile.
+    Gone,
+    /// Another replica works.
+    Follows,
+}
+
 impl Worker {
     /// Performs one command about a ticket that is there.
     pub(super) async fn tell(&self, row: Row) -> Result<Outcome, store::Error> {
-        let Some(row) = self.claim(row).await? else { return Ok(Outcome::Did) };
-        let Some(opened) = self.gatekeeper.store().ticket(row.command.gate()).await? else {
+        let row = match self.claim(row).await? {
+            Claimed::Row(row) => row,
+            Claimed::Gone => return Ok(Outcome::Did),
+            Claimed::Follows => return Ok(Outcome::Follows),
+        };
+        let opened = match self.gatekeeper.store().ticket(row.command.gate()).await {
+            Ok(Some(opened)) => opened,
             // It was never opened: nobody waits to be told.
-            return self.told(&row, &Settled::Done, None).await;
+            Ok(None) => return self.told(&row, &Settled::Done, None).await,
+            Err(error @ store::Error::Corrupt { .. }) => {
+                let parked = Settled::Parked { why: error.to_string(), sent: None };
+                return self.told(&row, &parked, None).await;
+            }
+            Err(error) => return Err(error),
         };
         let told = match &row.command {
             Command::Comment { note, .. } => self.comment(&row, &opened, note).await,
@@ -51,15 +71,15 @@ impl Worker {
     }
 
     /// Takes the command, with one attempt more, if this replica still works.
-    async fn claim(&self, row: Row) -> Result<Option<Row>, store::Error> {
+    async fn claim(&self, row: Row) -> Result<Claimed, store::Error> {
         let mut turn = self.gatekeeper.store().turn().await?;
         if turn.lead(&self.replica, self.clock.now(), false).await? == Lead::Follows {
-            return Ok(None);
+            return Ok(Claimed::Follows);
         }
-        let Some(row) = turn.claim(row.id, None).await? else { return Ok(None) };
+        let Some(row) = turn.claim(row.id, None).await? else { return Ok(Claimed::Gone) };
         let row = turn.gather(&row).await?;
         turn.end().await?;
-        Ok(Some(row))
+        Ok(Claimed::Row(row))
     }
 
     async fn comment(&self, row: &Row, opened: &Opened, note: &Note) -> Result<Told, jira::Error> {
@@ -75,6 +95,7 @@ impl Worker {
             Note::Progress { .. }
             | Note::RejectedAtStart { .. }
             | Note::RejectedWithoutRollback { .. }
+            | Note::RejectedByNobody { .. }
             | Note::NotAllowed { .. }
             | Note::Expired { .. }
             | Note::Late { .. }
@@ -86,6 +107,7 @@ impl Worker {
             Note::Ended { .. }
             | Note::RejectedAtStart { .. }
             | Note::RejectedWithoutRollback { .. }
+            | Note::RejectedByNobody { .. }
             | Note::NotAllowed { .. }
             | Note::Expired { .. }
             | Note::Late { .. }
@@ -103,7 +125,15 @@ impl Worker {
     async fn move_ticket(&self, opened: &Opened, milestone: Milestone) -> Result<Told, jira::Error> {
         let route = self.gatekeeper.route(&opened.canary, &opened.name);
         let Some(target) = route.ticket.transitions.target(milestone) else { return Ok(Told::Done) };
-        if milestone != Milestone::Opened && self.is_rejected(opened).await? {
+        let left_alone = match milestone {
+            Milestone::Opened => self.was_moved(opened).await?,
+            Milestone::Succeeded
+            | Milestone::Failed
+            | Milestone::Superseded
+            | Milestone::Abandoned
+            | Milestone::Bypassed => self.is_rejected(opened).await?,
+        };
+        if left_alone {
             return Ok(Told::Done);
         }
         let why = match self.jira.transition(&opened.ticket.id, &target.to, &fields(target)).await? {
@@ -142,6 +172,19 @@ impl Worker {
         Ok(Told::Instead(Note::NotMoved { milestone, why }))
     }
 
+    /// Whether anybody has moved the ticket since it was opened, or its rollout is over: then it is too late for the
+    /// bridge to move it to where it begins.
+    async fn was_moved(&self, opened: &Opened) -> Result<bool, jira::Error> {
+        let canary = self.gatekeeper.store().canary(&opened.canary);
+        if canary.is_none_or(|canary| canary.gate_by_id(&opened.gate).is_none()) {
+            return Ok(true);
+        }
+        match self.jira.look_closely(&opened.ticket.id).await? {
+            Sighting::Issue { moves, .. } => Ok(!moves.is_empty()),
+            Sighting::Missing => Ok(true),
+        }
+    }
+
     /// Whether a person has put the ticket into a rejected status: then it stays there.
     async fn is_rejected(&self, opened: &Opened) -> Result<bool, jira::Error> {
         let Sighting::Issue { status, .. } = self.jira.look_closely(&opened.ticket.id).await? else {
@@ -172,6 +215,9 @@ impl Worker {
         let gate = row.command.gate();
         let mut turn = self.gatekeeper.store().turn().await?;
         turn.settle(row, how, now).await?;
+        if matches!(row.command, Command::Comment { note: Note::Progress { .. }, .. }) {
+            turn.put_off_progress(gate, now).await?;
+        }
         match told {
             None | Some(Told::Done) => {}
             Some(Told::Buried(at)) => turn.bury(gate, at).await?,

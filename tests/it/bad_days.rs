@@ -138,6 +138,33 @@ async fn one_issue_is_broken() {
     }
 }
 
+/// A dead ticket that cannot be read keeps no live one waiting.
+#[tokio::test]
+async fn a_dead_issue_is_broken() {
+    for world in World::both("").await {
+        world.asks_promotion().await;
+        let dead = world.newest();
+        world.asks("confirm-promotion", "Progressing", "newer").await;
+        world.works().await;
+        let live = world.newest();
+        world.later(MINUTE);
+        world.jira.move_issue(&dead, "Approved", MIA).unwrap();
+        world.jira.move_issue(&live, "Approved", MIA).unwrap();
+        let body = "{\"errorMessages\":[\"no\"]}".into();
+        world.jira.fault(
+            Operation::GetIssue,
+            Fault::Status { code: 400, retry_after: None, body },
+            Times::Always,
+        );
+        world.nudges(&dead).await;
+        world.nudges(&live).await;
+        world.works().await;
+        assert_eq!(world.asks("confirm-promotion", "Progressing", "newer").await.status, 200);
+        world.jira.clear_faults();
+        world.finish().await;
+    }
+}
+
 /// A conflict is not tried again without end.
 #[tokio::test]
 async fn a_conflict_that_stays() {

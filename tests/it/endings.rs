@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flagger_jira_bridge::demo::fake_jira::{IssueView, MIA};
+use flagger_jira_bridge::demo::fake_jira::{Fault, IssueView, MIA, Operation, Times};
 use serde_json::json;
 
 use crate::world::{World, question};
@@ -287,14 +287,86 @@ async fn budgets() {
                 assert!(answer.body.contains("limits.open_tickets"), "{}", answer.body);
             }
         }
+        for number in 0..50 {
+            other["name"] = format!("rolled-back-{number}").into();
+            assert_eq!(world.posts("/gate/rollback", &other).await.status, 403);
+        }
         world.works().await;
+        assert_eq!(world.tickets().len(), 5, "the stated number and no more");
         let gates = world.gates().await;
-        assert_eq!(gates.as_array().unwrap().len(), 5, "{gates}");
+        let gates = gates.as_array().unwrap();
+        let refused = gates.iter().filter(|gate| gate["reason"].as_str().unwrap().contains("limits."));
+        assert!(refused.count() > 90, "the page says why");
+        let page = world.sends(world.admin("GET", "/")).await.body;
+        assert!(page.contains("limits.open_tickets"), "{page}");
         let metrics = world.sends(world.admin("GET", "/metrics")).await.body;
-        assert!(
-            metrics.contains("tickets_refused_total{reason=\"tickets_per_canary_per_hour\"} 1"),
-            "{metrics}"
-        );
+        for reason in ["tickets_per_canary_per_hour", "open_tickets"] {
+            let counter = format!("tickets_refused_total{{reason=\"{reason}\"}} ");
+            assert!(metrics.contains(&counter) && !metrics.contains(&format!("{counter}0\n")), "{metrics}");
+        }
+        // Of canaries that nobody knew nothing is kept.
+        world.later(2 * MINUTE);
+        world.ticks().await;
+        for table in ["canary", "heard"] {
+            assert!(world.count(table).await <= 5, "{table}");
+        }
+        assert!(world.count("audit").await < 40, "a question that is refused again is not on record again");
+        world.finish().await;
+    }
+}
+
+/// Flagger's words before the end come before the end.
+#[tokio::test]
+async fn progress_before_the_end() {
+    for world in World::both("").await {
+        let key = world.promotion("new", "To Do").await;
+        let mut event = question("Progressing", "new");
+        event["metadata"] =
+            json!({ "eventMessage": "Halt: checks failed", "eventType": "Warning", "timestamp": "1" });
+        world.posts("/event", &event).await;
+        world.reports("/post-rollout", "Failed", "new").await;
+        world.works().await;
+        let told = comments(&world.ticket(&key));
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].contains("Halt: checks failed") && told[1].contains("failed"), "{told:?}");
+        world.finish().await;
+    }
+}
+
+/// The bridge is late with its first move: what a person did meanwhile stays.
+#[tokio::test]
+async fn the_first_move_undoes_no_decision() {
+    for status in ["Approved", "Rejected"] {
+        for world in World::both("ticket.transitions.opened = \"In Review\"").await {
+            let body = "{\"errorMessages\":[\"internal\"]}".into();
+            let fault = Fault::Status { code: 500, retry_after: None, body };
+            world.jira.fault(Operation::DoTransition, fault, Times::Once);
+            world.asks("confirm-promotion", "Progressing", "new").await;
+            world.works().await;
+            let key = world.newest();
+            world.decides(&key, status).await;
+            world.later(MINUTE);
+            world.works().await;
+            assert_eq!(world.ticket(&key).status, status);
+            world.finish().await;
+        }
+    }
+}
+
+/// A no to a rollout that runs already, at the gate it began with: it rolls back, and the ticket says nothing else.
+#[tokio::test]
+async fn a_late_no_at_the_first_gate() {
+    for world in World::both("").await {
+        world.asks("confirm-rollout", "Initialized", "old").await;
+        world.works().await;
+        let key = world.newest();
+        world.decides(&key, "Approved").await;
+        assert_eq!(world.asks("confirm-rollout", "Waiting", "old").await.status, 200);
+        world.asks("rollback", "Progressing", "new").await;
+        world.decides(&key, "Rejected").await;
+        assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 200);
+        let told = comments(&world.ticket(&key));
+        assert!(!told.iter().any(|said| said.contains("nothing has begun")), "{told:?}");
         world.finish().await;
     }
 }

@@ -284,6 +284,15 @@ impl World {
         turns
     }
 
+    /// How many rows a table has.
+    pub(crate) async fn count(&self, table: &str) -> i64 {
+        let mut connection = self.reads().await;
+        let sql = AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+        let rows = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        rows
+    }
+
     /// The file the bridge was configured with.
     pub(crate) fn config(&self) -> String {
         self.directory.path().join("config.toml").display().to_string()
