@@ -204,7 +204,8 @@ async fn connect(url: &str, mode: Mode) -> Result<(AnyPool, bool), sqlx::Error> 
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON"
         }
         (Mode::Works, false) => {
-            "SET lock_timeout = '5s'; SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '10s'"
+            "SET lock_timeout = '5s'; SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '10s';
+             SET client_min_messages = warning"
         }
         (Mode::Reads, true) => "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON",
         // No limit on idling: whoever reads the output may take his time.

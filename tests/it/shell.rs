@@ -55,7 +55,7 @@ impl Serving {
             let address = line.split_once("address=").unwrap().1.split(' ').next().unwrap();
             serving.addresses[listener] = format!("http://{address}");
         }
-        serving.logs("ready");
+        serving.logs(": ready");
         serving
     }
 
@@ -241,6 +241,7 @@ async fn killed_and_started_again() {
         }
         let log = serving.seen.join("\n");
         assert!(log.contains("stopped"), "{log}");
+        assert!(!log.contains("already exists"), "what the database remarks is no news:\n{log}");
         for secret in ["jira-token", "some-webhook-secret"] {
             assert!(!log.contains(secret), "{log}");
         }

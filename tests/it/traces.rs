@@ -4,11 +4,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
 use flagger_jira_bridge::demo::fake_jira::{Flavour, IssueView, MIA};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use crate::world::World;
 
@@ -133,6 +135,9 @@ fn told(ticket: &IssueView) -> Vec<&'static str> {
     ends.filter_map(|said| words.into_iter().find(|word| said.contains(word))).collect()
 }
 
+/// So many traces are replayed at a time.
+const SIDE_BY_SIDE: usize = 8;
+
 async fn replay_all(flavour: Flavour) {
     let mut paths: Vec<_> =
         fs::read_dir("fixtures/flagger/traces").unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -140,12 +145,18 @@ async fn replay_all(flavour: Flavour) {
     assert!(paths.len() >= 43, "only {} traces", paths.len());
     let mut wrong = Vec::new();
     let mut table = String::new();
-    // Side by side: most of the time goes to waiting for the disk.
+    // Side by side, for most of the time goes to waiting for the disk; but a server of PostgreSQL has its limits.
+    let turns = Arc::new(Semaphore::new(SIDE_BY_SIDE));
     let replays: Vec<_> = paths
         .into_iter()
         .map(|path| {
             let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-            (name, tokio::spawn(async move { replay(&path, flavour).await }))
+            let turns = Arc::clone(&turns);
+            let replayed = tokio::spawn(async move {
+                let _turn = turns.acquire().await.unwrap();
+                replay(&path, flavour).await
+            });
+            (name, replayed)
         })
         .collect();
     for (name, replayed) in replays {
