@@ -15,4 +15,5 @@ mod shape;
 mod shell;
 mod stories;
 mod traces;
+mod words;
 mod world;

@@ -1,5 +1,7 @@
 //! Words from outside are data: whatever a team sends is shown, and obeyed by nobody.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::{
@@ -42,11 +44,14 @@ const TRIES: [&str; 24] = [
 ];
 
 fn settings() -> Route {
-    route(
-        "ticket.summary = \"{{ canary }} {{ label }} {{ metadata.x }}\"\n\
+    static ROUTE: LazyLock<Route> = LazyLock::new(|| {
+        route(
+            "ticket.summary = \"{{ canary }} {{ label }} {{ metadata.x }}\"\n\
          ticket.description = \"Say {{ metadata.x }}\\n\\n- {{ label }} {{ base }} {{ revision }}\"\n\
          ticket.fields = { customfield_1 = \"{{ metadata.x }}\", list = [{ name = \"a {{ label }}\" }] }",
-    )
+        )
+    });
+    ROUTE.clone()
 }
 
 fn unseen(c: char) -> bool {
@@ -124,10 +129,13 @@ fn shown(subject: &Subject, words: &str) {
 
 #[test]
 fn tries() {
+    let mut denying = settings();
+    denying.approval.deny = vec!["{{ metadata.x }}".into()];
     for words in TRIES {
         for stage in Stage::ALL {
             let mut subject = asked(stage, Phase::Progressing, &[("x", words)]);
             shown(&subject, words);
+            check(&subject, &denying);
             subject.label = Some(words.into());
             subject.metadata.insert(words.to_owned(), "named so".into());
             check(&subject, &settings());
