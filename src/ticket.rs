@@ -13,13 +13,12 @@ use std::collections::BTreeMap;
 use minijinja::Value;
 use serde::{Deserialize, Serialize};
 
+use self::writer::Writer;
 use crate::{
     gate::{GateName, Stage},
     policy::{Entry, Route},
     rollout::{CanaryId, Phase, Revision},
 };
-
-use writer::Writer;
 
 pub use comment::comment;
 pub use words::one_line;

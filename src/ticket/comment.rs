@@ -34,9 +34,10 @@ pub fn comment(note: &Note, route: &Route) -> Doc {
             one_line(why, LONGEST_REASON)
         ),
         Note::RejectedWithoutRollback { .. } => format!(
-            "This rejection keeps the gate closed. Flagger has not asked whether to roll back. If it asks, it is told \
-             to; if this canary has no rollback hook, the new version stays where it is, and the rollout waits until \
-             the team deploys another version or this ticket is moved to {approved}."
+            "This rejection keeps the gate closed. Flagger has not asked whether to roll back. If it asks, and somebody \
+             rejected this who may approve, it is told to. If this canary has no rollback hook, the new version stays \
+             where it is, and the rollout waits until the team deploys another version or this ticket is moved to \
+             {approved}."
         ),
         Note::NotAllowed { why, .. } => format!(
             "This approval does not count: {}. The gate stays closed. To open it, somebody who may approve has to move \
@@ -70,7 +71,7 @@ fn ended(fate: Fate, stage: Stage) -> String {
             ("The rollout succeeded: the new version runs.".to_owned(), "The next rollout opens its own.")
         }
         Fate::Ended(End::Failed) => (
-            "The rollout failed: Flagger keeps the version before. Flagger's events on the canary say why.".to_owned(),
+            "The rollout failed: Flagger keeps the version before, or went back to it. Its events on the canary say why.".to_owned(),
             "Another try opens its own.",
         ),
         Fate::Ended(End::Superseded) => (

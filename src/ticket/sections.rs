@@ -116,6 +116,12 @@ pub(super) fn approvers(subject: &Subject, route: &Route) -> Vec<Block> {
     if !nobody && !deny.is_empty() {
         lines.push(line("Never", &format!("{}.", list(&deny))));
     }
+    if !route.ticket.rejected.is_empty() && subject.gate.stage != Stage::ConfirmRollout {
+        lines.push(line(
+            "A rejection",
+            "by anybody keeps the gate closed; it rolls back only if it is by somebody who may approve.",
+        ));
+    }
     lines.push(line(
         "Until when",
         &format!(

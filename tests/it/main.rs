@@ -16,4 +16,5 @@ mod shape;
 mod shell;
 mod stories;
 mod traces;
+mod words;
 mod world;

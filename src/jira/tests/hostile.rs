@@ -1,5 +1,7 @@
 //! Words from outside are data: whatever a team sends is shown, and obeyed by nobody.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::{
@@ -42,11 +44,14 @@ const TRIES: [&str; 24] = [
 ];
 
 fn settings() -> Route {
-    route(
-        "ticket.summary = \"{{ canary }} {{ label }} {{ metadata.x }}\"\n\
+    static ROUTE: LazyLock<Route> = LazyLock::new(|| {
+        route(
+            "ticket.summary = \"{{ canary }} {{ label }} {{ metadata.x }}\"\n\
          ticket.description = \"Say {{ metadata.x }}\\n\\n- {{ label }} {{ base }} {{ revision }}\"\n\
          ticket.fields = { customfield_1 = \"{{ metadata.x }}\", list = [{ name = \"a {{ label }}\" }] }",
-    )
+        )
+    });
+    ROUTE.clone()
 }
 
 fn unseen(c: char) -> bool {
@@ -63,23 +68,6 @@ fn check(subject: &Subject, route: &Route) {
     assert!(draft.summary.chars().count() <= 255);
     one_line(draft.fields["customfield_1"].as_str().unwrap());
 
-    // Without words from outside the ticket has the same parts, but for the box, which comes last.
-    let plain = Subject {
-        metadata: [("x".to_owned(), "plain".to_owned())].into(),
-        label: Some("l".into()),
-        ..subject.clone()
-    };
-    let plain = ticket::draft(&plain, route, Some("https://bridge.example/")).unwrap();
-    let shape = |doc: &Doc| -> Vec<String> {
-        let parts = doc.0.iter().map(|block| match block {
-            Block::Heading(text) => text.clone(),
-            Block::Paragraph(spans) => format!("paragraph of {}", spans.len()),
-            Block::Bullets(entries) => format!("{} bullets", entries.len()),
-            Block::Verbatim(_) => "box".into(),
-        });
-        parts.collect()
-    };
-    assert_eq!(shape(&draft.description), shape(&plain.description));
     assert!(matches!(draft.description.0.last(), Some(Block::Verbatim(_))));
 
     let [cloud, data_center] =
@@ -87,26 +75,44 @@ fn check(subject: &Subject, route: &Route) {
     assert!(cloud.to_string().encode_utf16().count() <= 32_767);
     let markup = data_center.as_str().unwrap();
     assert!(markup.encode_utf16().count() <= 32_767);
-    // What is escaped is no markup. One box, which nothing inside can end.
-    let markup =
-        ["\\{", "\\[", "\\!", "\\|"].iter().fold(markup.to_owned(), |it, escaped| it.replace(escaped, ""));
-    assert_eq!(markup.to_lowercase().matches("{noformat").count(), 2, "{markup}");
-    let (before, _) = markup.split_once("{noformat}").unwrap();
-    for macros in ["{code", "{color", "{quote", "[~", "\n||", "\nh1.", "!http", "{{"] {
-        assert!(!before.contains(macros), "{macros} in {before}");
+    // One box, which nothing inside can end; before it, what is escaped is no markup.
+    let (before, inside) = markup.split_once("\n{noformat}\n").unwrap();
+    let inside = inside.to_lowercase();
+    assert!(inside.ends_with("\n{noformat}") || inside.ends_with("(cut\\)"), "{inside}");
+    assert_eq!(inside.matches("{noformat").count(), 1, "{inside}");
+    let before =
+        ["\\{", "\\[", "\\!", "\\|"].iter().fold(before.to_owned(), |it, it_is| it.replace(it_is, ""));
+    for markup in ["{noformat", "{code", "{color", "{quote", "[~", "\n||", "\nh1.", "!http", "{{"] {
+        assert!(!before.contains(markup), "{markup} in {before}");
     }
-    for own in
-        ["What your decision does", "Who may approve", "What waits now", "Sent by the application team"]
-    {
-        for text in both(&draft.description) {
-            assert_eq!(text.matches(own).count() - usize::from(sends(subject, own)), 1, "{own}: {text}");
-        }
+    // Whatever is cut, it is not what the bridge says.
+    let [cloud, data_center] = both(&draft.description);
+    for own in ["What\n", "What your decision does\n", "Who may approve", "Sent by the application team"] {
+        assert!(cloud.contains(&format!("\n<h3>{own}")), "{own}: {cloud}");
+        assert!(data_center.contains(&format!("\n\nh3. {own}")), "{own}: {data_center}");
     }
 }
 
-/// Whether the team sent these very words, which are then in the box too.
-fn sends(subject: &Subject, words: &str) -> bool {
-    subject.metadata.values().any(|value| value.contains(words))
+/// The parts of a description, without their words.
+fn parts(subject: &Subject) -> Vec<String> {
+    let draft = ticket::draft(subject, &settings(), None).unwrap();
+    let part = |block: &Block| match block {
+        Block::Heading(text) => text.clone(),
+        Block::Paragraph(spans) => format!("paragraph of {}", spans.len()),
+        Block::Bullets(entries) => format!("{} bullets", entries.len()),
+        Block::Verbatim(_) => "box".into(),
+    };
+    draft.description.0.iter().map(part).collect()
+}
+
+/// The ticket has the same parts as one with plain words: nothing from outside becomes one.
+fn makes_no_part(subject: &Subject) {
+    let plain = Subject {
+        metadata: [("x".to_owned(), "plain".to_owned())].into(),
+        label: subject.label.as_ref().map(|_| "plain".to_owned()),
+        ..subject.clone()
+    };
+    assert_eq!(parts(subject), parts(&plain));
 }
 
 /// Whether everything that can be seen of the words is in the box.
@@ -123,13 +129,17 @@ fn shown(subject: &Subject, words: &str) {
 
 #[test]
 fn tries() {
+    let mut denying = settings();
+    denying.approval.deny = vec!["{{ metadata.x }}".into()];
     for words in TRIES {
         for stage in Stage::ALL {
             let mut subject = asked(stage, Phase::Progressing, &[("x", words)]);
             shown(&subject, words);
+            check(&subject, &denying);
             subject.label = Some(words.into());
             subject.metadata.insert(words.to_owned(), "named so".into());
             check(&subject, &settings());
+            makes_no_part(&subject);
         }
     }
     for checksum in ["{noformat}", "[~admin]", "{{canary}}", "!a.png!", "|x||y|", "<b>&#123;"] {
@@ -137,6 +147,7 @@ fn tries() {
             let mut subject = asked(Stage::ConfirmRollout, phase, &[("x", "y")]);
             (subject.base, subject.revision) = (Some(checksum.into()), Some(checksum.into()));
             check(&subject, &settings());
+            makes_no_part(&subject);
         }
     }
 }
@@ -149,6 +160,7 @@ fn much() {
         let words = words.repeat(40 * 1024 / words.len());
         let subject = asked(Stage::ConfirmPromotion, Phase::Progressing, &[("x", &words), ("z", "the last")]);
         check(&subject, &settings());
+        makes_no_part(&subject);
         let draft = ticket::draft(&subject, &settings(), None).unwrap();
         let Some(Block::Verbatim(text)) = draft.description.0.last() else { panic!("no box") };
         assert!(text.contains("\nz: the last"), "one value does not push out the others");
@@ -158,6 +170,7 @@ fn much() {
         let mut many = asked(Stage::ConfirmPromotion, Phase::Progressing, &many);
         many.metadata.insert("x".into(), words);
         check(&many, &settings());
+        makes_no_part(&many);
     }
     let mut long = settings();
     for template in ["[words] ".repeat(8_000), "a\n".repeat(20_000), "- {{ metadata.x }}\n\n".repeat(2_000)] {
@@ -168,6 +181,8 @@ fn much() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn anything(
         key in "[\\PC\n{}%]{0,30}", value in any::<String>(), label in "[\\PC{}%|*!\\[\\]]{0,200}",
@@ -179,5 +194,6 @@ proptest! {
         subject.metadata.insert(key, value);
         subject.label = Some(label);
         check(&subject, &settings());
+        makes_no_part(&subject);
     }
 }

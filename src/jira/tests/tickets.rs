@@ -213,6 +213,7 @@ fn at_confirm_traffic_increase() {
     <h3>Who may approve, and until when
     <li><b>Who: </b>"mia@example.com", members of group "cab" or whoever has role "Approvers" in this project. An app, an automation or the bridge's own account counts only if its account is named here.
     <li><b>Never: </b>"bob@example.com" or members of group "interns".
+    <li><b>A rejection: </b>by anybody keeps the gate closed; it rolls back only if it is by somebody who may approve.
     <li><b>Until when: </b>Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
     <a https://bridge.example/>What waits now, and why</a>
     <h3>Sent by the application team, not checked
@@ -241,6 +242,7 @@ fn at_confirm_traffic_increase() {
 
     * {*}Who:{*} "mia\@example.com", members of group "cab" or whoever has role "Approvers" in this project. An app, an automation or the bridge's own account counts only if its account is named here.
     * {*}Never:{*} "bob\@example.com" or members of group "interns".
+    * {*}A rejection:{*} by anybody keeps the gate closed; it rolls back only if it is by somebody who may approve.
     * {*}Until when:{*} Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
 
     [What waits now, and why|https://bridge.example/]
@@ -327,6 +329,7 @@ fn at_a_gate_without_checksums() {
     Flagger does not say here which of its questions this is: an approval answers all those of this rollout that are sent to this gate, the promotion among them.
     <h3>Who may approve, and until when
     <li><b>Who: </b>any person whom Jira lets move this ticket. Apps, automations and the bridge's own account do not count.
+    <li><b>A rejection: </b>by anybody keeps the gate closed; it rolls back only if it is by somebody who may approve.
     <li><b>Until when: </b>Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
     <a https://bridge.example/>What waits now, and why</a>
 
@@ -352,6 +355,7 @@ fn at_a_gate_without_checksums() {
     h3. Who may approve, and until when
 
     * {*}Who:{*} any person whom Jira lets move this ticket. Apps, automations and the bridge's own account do not count.
+    * {*}A rejection:{*} by anybody keeps the gate closed; it rolls back only if it is by somebody who may approve.
     * {*}Until when:{*} Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
 
     [What waits now, and why|https://bridge.example/]
@@ -388,7 +392,7 @@ fn endings() {
     insta::assert_snapshot!(all.join("\n\n"), @r"
     The rollout succeeded: the new version runs. This ticket opens nothing any more. The next rollout opens its own.
 
-    The rollout failed: Flagger keeps the version before. Flagger's events on the canary say why. This ticket opens nothing any more. Another try opens its own.
+    The rollout failed: Flagger keeps the version before, or went back to it. Its events on the canary say why. This ticket opens nothing any more. Another try opens its own.
 
     The rollout was superseded: another one of this canary took its place. This ticket opens nothing any more. What was decided here is not carried over: if the other one asks, it opens a ticket of its own, to which this one is then linked.
 
@@ -426,7 +430,7 @@ fn notes() {
 
     This rejection keeps the rollout from starting; nothing has begun that could be rolled back. Flagger keeps asking. To let it start after all, move this ticket to Approved. To drop the change, leave the ticket here and have the team deploy what should run instead: Flagger starts whatever is deployed once this ticket is approved.
 
-    This rejection keeps the gate closed. Flagger has not asked whether to roll back. If it asks, it is told to; if this canary has no rollback hook, the new version stays where it is, and the rollout waits until the team deploys another version or this ticket is moved to Approved.
+    This rejection keeps the gate closed. Flagger has not asked whether to roll back. If it asks, and somebody rejected this who may approve, it is told to. If this canary has no rollback hook, the new version stays where it is, and the rollout waits until the team deploys another version or this ticket is moved to Approved.
 
     This approval does not count: Bob (it's *me*) is not among the approvers of this gate. The gate stays closed. To open it, somebody who may approve has to move this ticket out of Approved and back.
     === Data Center
