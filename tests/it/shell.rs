@@ -187,6 +187,9 @@ fn gates_of_a_bridge_that_does_not_run() {
     let (code, out, errors) = run(&["gates", "--admin", "http://127.0.0.1:1"]);
     assert_eq!((code, out.as_str()), (Some(1), ""));
     assert_eq!(errors.lines().count(), 1, "{errors}");
+    let (code, _, errors) = run(&["gates", "--admin", "127.0.0.1:9090"]);
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("put http:// in front"), "{errors}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -258,8 +261,9 @@ async fn killed_and_started_again() {
 async fn it_stops_while_jira_asks_to_wait() {
     let (jira, _directory, config) = jira_and_config(Flavour::Cloud, "shutdown_grace = \"1s\"\n").await;
     let fault = Fault::TooMany { retry_after: Some("600".into()) };
-    jira.fault(Operation::Any, fault, Times::Always);
     let mut serving = Serving::start(&config);
+    serving.has_logged("Jira accepts the bridge");
+    jira.fault(Operation::Any, fault, Times::Always);
     serving.asks_until("confirm-promotion", "Progressing", "new", "asks to wait").await;
     serving.asks("confirm-traffic-increase", "Progressing", "newer").await;
     serving.signal("-TERM");
