@@ -14,7 +14,7 @@ mod tickets;
 
 use std::fmt;
 
-use crate::{clock::Clock, config::Config, ticket::one_line};
+use crate::{clock::Clock, config::Config, store, ticket::one_line};
 
 /// The longest line of a finding, in characters. Jira's own words in it are cut before.
 const LONGEST: usize = 2_000;
@@ -93,7 +93,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Looks at everything. Jira is asked, never told: all requests are reads.
+/// Looks at everything. Jira is asked, never told: all requests are reads. Nor is anything stored.
 pub async fn check(config: &Config, clock: Clock) -> Report {
     let (mut findings, jira) = connection::connect(&config.jira, clock).await;
     match jira {
@@ -115,6 +115,10 @@ pub async fn check(config: &Config, clock: Clock) -> Report {
     }
     findings.extend(templates::templates(config));
     findings.extend(settings::settings(config));
+    findings.push(match store::probe(&config.store.url).await {
+        Ok(what) => Finding::ok("store.url", what),
+        Err(error) => Finding::fail("store.url", error.to_string()),
+    });
     Report(findings)
 }
 

@@ -3,7 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
-use tokio::{net::TcpListener, select, task::JoinSet, time::sleep};
+use tokio::{
+    net::TcpListener,
+    select,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -22,6 +27,8 @@ use crate::{
 
 /// How often a database that cannot be opened is tried again.
 const STORE_AGAIN: Duration = Duration::from_secs(2);
+/// How often the log says that it still cannot.
+const STORE_TOLD_AGAIN: Duration = Duration::from_secs(60);
 
 /// The three sockets.
 #[derive(Debug)]
@@ -81,6 +88,7 @@ impl Bridge {
         let bridge = Arc::new(self);
         let mut tasks = JoinSet::new();
         bridge.listen(listeners, &stop, &mut tasks)?;
+        drop(tokio::spawn(greet(Arc::clone(&bridge.jira), stop.clone())));
         let (working, until) = (Arc::clone(&bridge), stop.clone());
         tasks.spawn(async move { working.work(until).await });
         let mut died = None;
@@ -149,16 +157,19 @@ impl Bridge {
     /// # Errors
     /// If the database was made by a newer version. `None` if it was told to stop before.
     pub async fn open(&self, stop: &CancellationToken) -> Result<Option<Worker>, store::Error> {
-        let mut told = None;
+        let mut told: Option<(String, Instant)> = None;
         let (gatekeeper, worker) = loop {
             match self.try_open().await {
                 Ok(opened) => break opened,
                 Err(error @ store::Error::Newer(_)) => return Err(error),
                 Err(error) => {
                     let error = error.to_string();
-                    if told.as_ref() != Some(&error) {
+                    let known = told
+                        .as_ref()
+                        .is_some_and(|(before, at)| *before == error && at.elapsed() < STORE_TOLD_AGAIN);
+                    if !known {
                         tracing::error!("store.url: {error}; every gate stays closed until it can be opened");
-                        told = Some(error);
+                        told = Some((error, Instant::now()));
                     }
                 }
             }
@@ -209,6 +220,18 @@ impl Bridge {
     }
 }
 
+/// Says once in the log whether Jira lets the bridge in. Nothing waits for it.
+async fn greet(jira: Arc<Jira>, stop: CancellationToken) {
+    let answer = select! {
+        () = stop.cancelled() => return,
+        answer = jira.myself() => answer,
+    };
+    match answer {
+        Ok(account) => tracing::info!("Jira accepts the bridge as {:?}", account.name),
+        Err(error) => tracing::warn!("{error}; it is asked again as soon as there is something to do"),
+    }
+}
+
 /// A client for the Jira of the configuration.
 ///
 /// # Errors
@@ -253,7 +276,10 @@ fn health(health: &jira::Health, clock: &Clock) -> String {
     let ago = |at| format!("{} s ago", now.since(at).as_secs());
     match health {
         jira::Health { refused: Some((since, why)), .. } => {
-            format!("does not accept the credentials ({}): {why}", ago(*since))
+            format!(
+                "does not accept the credentials ({}): {why}; renew jira.token or check jira.user",
+                ago(*since)
+            )
         }
         jira::Health { paused_until: Some(until), .. } => {
             format!("asked to wait; the next request goes out in {} s", until.since(now).as_secs())

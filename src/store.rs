@@ -28,11 +28,13 @@ pub mod audit;
 mod heard;
 mod memory;
 mod outbox;
+mod place;
 mod tickets;
 mod turn;
 
 pub use heard::Heard;
 pub use outbox::{Backlog, Row, Settled};
+pub use place::probe;
 pub use tickets::Opened;
 pub use turn::{Lead, Turn};
 
@@ -48,6 +50,14 @@ pub enum Error {
     /// The database failed, or cannot be reached.
     #[error("the database failed: {}", one_line(.0))]
     Database(#[from] sqlx::Error),
+    /// The database cannot be opened.
+    #[error("cannot open {place}: {why}")]
+    Unopened {
+        /// The file, or `host:port/database`.
+        place: String,
+        /// The likely cause.
+        why: String,
+    },
     /// What is stored about a canary cannot be read.
     #[error("what is stored about {canary} cannot be read: {why}")]
     Corrupt {
@@ -92,11 +102,16 @@ impl Store {
     /// Connects, brings the schema up to date, and reads everything into memory.
     ///
     /// # Errors
-    /// [`Error::Newer`] if the schema is newer than this version's; [`Error::Database`] if the database cannot be
-    /// reached or used. Trying again later may help with the latter only.
+    /// [`Error::Newer`] if the schema is newer than this version's; [`Error::Unopened`] or [`Error::Database`] if the
+    /// database cannot be reached or used. Trying again later may help with these, but not with the first.
     pub async fn open(url: &SecretString) -> Result<Self, Error> {
-        let (pool, sqlite) = connect(url.expose_secret(), Mode::Works).await?;
-        migrate(&pool).await?;
+        let url = url.expose_secret();
+        let unopened = |error| place::unopened(url, &error);
+        let (pool, sqlite) = connect(url, Mode::Works).await.map_err(unopened)?;
+        migrate(&pool).await.map_err(|error| match error {
+            Error::Database(error) => unopened(error),
+            other => other,
+        })?;
         let store = Self(Arc::new(Inner {
             pool,
             sqlite,
@@ -221,7 +236,7 @@ async fn connect(url: &str, mode: Mode) -> Result<(AnyPool, bool), sqlx::Error> 
     let options = AnyConnectOptions::from_str(&url)?.disable_statement_logging();
     let pool = AnyPoolOptions::new()
         .max_connections(if sqlite { 1 } else { 8 })
-        .acquire_timeout(Duration::from_secs(5))
+        .acquire_timeout(place::LETS_IN_WITHIN)
         .after_connect(move |connection, _| {
             Box::pin(async move { connection.execute(setup).await.map(drop) })
         })

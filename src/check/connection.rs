@@ -84,8 +84,14 @@ fn trouble(error: &Error, config: &config::Jira, kind: Option<Kind>) -> Finding 
         Error::Unauthorized { why, .. } if why.contains("CAPTCHA") => {
             Finding::fail("jira.user", format!("{error}"))
         }
-        Error::Unauthorized { .. } => {
-            Finding::fail("jira.token", format!("{error}. {}", unknown(config, kind)))
+        Error::Unauthorized { host, why, .. } => {
+            let kind = kind.or_else(|| is_cloud(&config.url).then_some(Kind::Cloud));
+            let key = match (&config.user, kind) {
+                (None, Some(Kind::Cloud)) => "jira.user",
+                (Some(_), _) | (None, Some(Kind::DataCenter) | None) => "jira.token",
+            };
+            let hint = unknown(config, kind);
+            Finding::fail(key, format!("Jira at {host} does not accept the credentials: {why}. {hint}"))
         }
         Error::Token(_) => Finding::fail("jira.token", error.to_string()),
         Error::Unreachable { why, .. } if why.contains("UnknownIssuer") => Finding::fail(
@@ -113,6 +119,12 @@ fn trouble(error: &Error, config: &config::Jira, kind: Option<Kind>) -> Finding 
         | Error::Redirected { .. } => Finding::fail("jira.url", error.to_string()),
         Error::Beside { source, .. } => trouble(source, config, kind),
     }
+}
+
+/// Whether only Atlassian's own Jira can be at this address.
+fn is_cloud(url: &str) -> bool {
+    let host = url.split("://").nth(1).and_then(|rest| rest.split(['/', ':']).next()).unwrap_or_default();
+    host.ends_with(".atlassian.net") || host == "api.atlassian.com"
 }
 
 /// What may be wrong with credentials that Jira does not accept.

@@ -40,7 +40,9 @@ fn budget(config: &Config) -> Finding {
     if needed <= rate {
         return Finding::ok(
             "jira.requests_per_second",
-            format!("{rate} are enough to read {tickets} tickets every {often}"),
+            format!(
+                "{rate} are enough to read limits.open_tickets = {tickets} tickets every {often} (a third of jira.trust_for)"
+            ),
         );
     }
     let longer = (6 * requests).div_ceil(rate);
@@ -55,7 +57,10 @@ fn budget(config: &Config) -> Finding {
 
 fn webhook(config: &Config) -> Finding {
     match &config.jira.webhook_secret {
-        Some(_) => Finding::ok("jira.webhook_secret", "Jira's webhook is on"),
+        Some(_) => Finding::ok(
+            "jira.webhook_secret",
+            "is set, so webhooks are accepted; whether Jira sends any was not checked",
+        ),
         None => Finding::warn(
             "jira.webhook_secret",
             format!(

@@ -2,7 +2,7 @@
 
 mod approvers;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +40,10 @@ fn fake(flavour: Flavour) -> FakeJira {
 fn load(url: &str, text: &str, env: &[(&str, &str)]) -> Config {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
-    let env = [("BRIDGE__JIRA__URL", url)].into_iter().chain(env.iter().copied());
+    let store =
+        format!("sqlite://{}", Path::new(env!("CARGO_MANIFEST_DIR")).join("of-the-tests.db").display());
+    let env =
+        [("BRIDGE__JIRA__URL", url), ("BRIDGE__STORE__URL", &store)].into_iter().chain(env.iter().copied());
     config::load(file.path(), env.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap()
 }
 
@@ -55,7 +58,8 @@ async fn run(fake: &FakeJira, text: &str, env: &[(&str, &str)]) -> (String, bool
     assert_eq!(fake.issues(), []);
     assert_eq!(fake.complaints(), [""; 0]);
     assert!(!report.to_string().contains(TOKEN));
-    (report.to_string().replace(url.trim_start_matches("http://"), "HOST"), report.failed())
+    let output = report.to_string().replace(url.trim_start_matches("http://"), "HOST");
+    (output.replace(env!("CARGO_MANIFEST_DIR"), "DIR"), report.failed())
 }
 
 async fn fails(fake: &FakeJira, env: &[(&str, &str)]) -> String {
@@ -86,11 +90,12 @@ async fn all_is_well_with_cloud() {
     ok    ticket.statuses.approved  "Approved" (10007)
     ok    ticket.statuses.rejected  "Rejected" (10008)
     ok    ticket.summary            a ticket would be called "Approve confirm-promotion of test/podinfo on default"
-    ok    jira.requests_per_second  5 are enough to read 500 tickets every 200s
+    ok    jira.requests_per_second  5 are enough to read limits.open_tickets = 500 tickets every 200s (a third of jira.trust_for)
     ok    approval.valid_for        an approval that is not used within 72h is void
-    ok    jira.webhook_secret       Jira's webhook is on
+    ok    jira.webhook_secret       is set, so webhooks are accepted; whether Jira sends any was not checked
     ok    server.public_url         tickets link to the status page at https://bridge.example.com
     ok    flagger.token             Flagger has to bring its token
+    ok    store.url                 DIR/of-the-tests.db is not there yet and can be created
     "#);
     assert!(!failed);
 }
@@ -137,11 +142,12 @@ approval = { valid_for = "90m" }
     ok    routes[0].ticket.transitions.superseded  "Cancelled" exists; whether a ticket can get there shows only on a ticket
     ok    ticket.summary                           a ticket would be called "Approve confirm-promotion of test/podinfo on default"
     ok    routes[0].ticket.summary                 a ticket would be called "Approve confirm-promotion of test/podinfo on default"
-    ok    jira.requests_per_second                 5 are enough to read 500 tickets every 200s
+    ok    jira.requests_per_second                 5 are enough to read limits.open_tickets = 500 tickets every 200s (a third of jira.trust_for)
     ok    approval.valid_for                       an approval that is not used within 72h is void
-    ok    jira.webhook_secret                      Jira's webhook is on
+    ok    jira.webhook_secret                      is set, so webhooks are accepted; whether Jira sends any was not checked
     ok    server.public_url                        tickets link to the status page at https://bridge.example.com
     ok    flagger.token                            Flagger has to bring its token
+    ok    store.url                                DIR/of-the-tests.db is not there yet and can be created
     "#);
     assert!(!failed);
 }
@@ -153,20 +159,21 @@ async fn a_wrong_token_is_one_line_and_the_rest_is_left_out() {
     insta::assert_snapshot!(fails(&cloud, &[]).await, @r#"
     ok    jira.url                  reached Jira Cloud "Jira" at http://HOST
     ok    jira.kind                 auto found "cloud"
-    FAIL  jira.token                Jira at HOST does not accept the credentials: its answer to /myself was for an anonymous visitor. jira.token is wrong or expired, or jira.user is not the e-mail of the account it belongs to
+    FAIL  jira.token                Jira at HOST does not accept the credentials: asked who the bridge is, it answered as to an anonymous visitor. jira.token is wrong or expired, or jira.user is not the e-mail of the account it belongs to
     warn  ticket                    projects, issue types, permissions, fields, statuses and transitions were not checked: Jira has to let the bridge in first
     ok    ticket.summary            a ticket would be called "Approve confirm-promotion of test/podinfo on default"
-    ok    jira.requests_per_second  5 are enough to read 500 tickets every 200s
+    ok    jira.requests_per_second  5 are enough to read limits.open_tickets = 500 tickets every 200s (a third of jira.trust_for)
     ok    approval.valid_for        an approval that is not used within 72h is void
-    ok    jira.webhook_secret       Jira's webhook is on
+    ok    jira.webhook_secret       is set, so webhooks are accepted; whether Jira sends any was not checked
     ok    server.public_url         tickets link to the status page at https://bridge.example.com
     ok    flagger.token             Flagger has to bring its token
+    ok    store.url                 DIR/of-the-tests.db is not there yet and can be created
     "#);
     let own = fake(Flavour::DataCenter);
     own.set_token("another");
     let (output, _) = run(&own, &data_center(CLOUD), &[]).await;
     insta::assert_snapshot!(bad(&output), @r#"
-    FAIL  jira.token                Jira at HOST does not accept the credentials: it answered 401 to /myself. jira.token is wrong or expired, or jira.user is missing: Cloud needs the account's e-mail there, Data Center none with a personal access token
+    FAIL  jira.token                Jira at HOST does not accept the credentials: asked who the bridge is, it answered 401. jira.token is wrong or expired, or jira.user is missing: Cloud needs the account's e-mail there, Data Center none with a personal access token
     warn  ticket                    projects, issue types, permissions, fields, statuses and transitions were not checked: Jira has to let the bridge in first
     "#);
 }
@@ -187,7 +194,7 @@ async fn an_account_that_is_not_let_in_is_told_how() {
     let bare = CLOUD.replace("user = \"bridge@example.com\"\n", "");
     let (output, _) = run(&fake(Flavour::Cloud), &bare, &[]).await;
     insta::assert_snapshot!(bad(&output), @r#"
-    FAIL  jira.token                Jira at HOST does not accept the credentials: it answered 403 to /myself. jira.token is wrong or expired, or jira.user is missing: Cloud needs the account's e-mail there, Data Center none with a personal access token
+    FAIL  jira.token                Jira at HOST does not accept the credentials: asked who the bridge is, it answered 403. jira.token is wrong or expired, or jira.user is missing: Cloud needs the account's e-mail there, Data Center none with a personal access token
     warn  ticket                    projects, issue types, permissions, fields, statuses and transitions were not checked: Jira has to let the bridge in first
     "#);
 }
@@ -202,11 +209,12 @@ async fn an_unknown_project() {
     FAIL  ticket.project            Jira shows no project "ops" to this account: is the key spelled with the right case, and may the account browse the project?
     warn  ticket                    issue type, permissions, fields, statuses and transitions were not checked: Jira has to show the project first
     ok    ticket.summary            a ticket would be called "Approve confirm-promotion of test/podinfo on default"
-    ok    jira.requests_per_second  5 are enough to read 500 tickets every 200s
+    ok    jira.requests_per_second  5 are enough to read limits.open_tickets = 500 tickets every 200s (a third of jira.trust_for)
     ok    approval.valid_for        an approval that is not used within 72h is void
-    ok    jira.webhook_secret       Jira's webhook is on
+    ok    jira.webhook_secret       is set, so webhooks are accepted; whether Jira sends any was not checked
     ok    server.public_url         tickets link to the status page at https://bridge.example.com
     ok    flagger.token             Flagger has to bring its token
+    ok    store.url                 DIR/of-the-tests.db is not there yet and can be created
     "#);
 }
 
@@ -237,11 +245,12 @@ async fn names_that_the_workflow_does_not_have() {
     FAIL  ticket.transitions.succeeded  no status "Dome" in this workflow, which has "To Do", "In Review", "Approved", "Rejected", "Done", "Cancelled"; did you mean "Done"?
     ok    ticket.transitions.failed     "rejected" exists; whether a ticket can get there shows only on a ticket
     ok    ticket.summary                a ticket would be called "Approve confirm-promotion of test/podinfo on default"
-    ok    jira.requests_per_second      5 are enough to read 500 tickets every 200s
+    ok    jira.requests_per_second      5 are enough to read limits.open_tickets = 500 tickets every 200s (a third of jira.trust_for)
     ok    approval.valid_for            an approval that is not used within 72h is void
-    ok    jira.webhook_secret           Jira's webhook is on
+    ok    jira.webhook_secret           is set, so webhooks are accepted; whether Jira sends any was not checked
     ok    server.public_url             tickets link to the status page at https://bridge.example.com
     ok    flagger.token                 Flagger has to bring its token
+    ok    store.url                     DIR/of-the-tests.db is not there yet and can be created
     "#);
 }
 
@@ -311,7 +320,7 @@ async fn something_else_is_there() {
     let fake = fake(Flavour::Cloud);
     fake.fault(Operation::ServerInfo, Fault::Html, Times::Always);
     insta::assert_snapshot!(bad(&fails(&fake, &[]).await), @r#"
-    FAIL  jira.url                  Jira's answer at HOST cannot be read: it is not JSON; is a log-in page in the way? (asked for: server_info); put the address of Jira itself there, with its context path (such as /jira) if it has one
+    FAIL  jira.url                  Jira's answer at HOST cannot be read: it is not JSON; is a log-in page in the way? (in answer to the question which Jira it is); put the address of Jira itself there, with its context path (such as /jira) if it has one
     warn  ticket                    projects, issue types, permissions, fields, statuses and transitions were not checked: Jira has to let the bridge in first
     "#);
 }

@@ -61,6 +61,9 @@ async fn ask(admin: &str) -> anyhow::Result<String> {
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .context("cannot prepare the request")?;
+    if !admin.contains("://") {
+        bail!("--admin {admin:?} has no scheme; put http:// in front");
+    }
     let request = client.get(&url).build().map_err(reqwest::Error::without_url);
     let request = request.with_context(|| format!("--admin {admin:?} is no URL"))?;
     let answer = match client.execute(request).await {

@@ -10,7 +10,7 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// # Errors
 /// What is wrong, as the rest of a sentence that begins with the text.
 pub fn parse(text: &str) -> Result<Duration, &'static str> {
-    const SHAPE: &str = "is no duration; write for example \"20s\"";
+    const SHAPE: &str = "is no duration; write a whole number with ms, s, m, h or d, for example \"20s\"";
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let millis: u64 = match unit {
@@ -56,7 +56,11 @@ mod tests {
         for text in
             ["", "20", "s", "1.5h", "-1s", "+1s", "20 s", " 20s", "20S", "1h30m", "1w", "forever", "２s"]
         {
-            assert_eq!(parse(text), Err("is no duration; write for example \"20s\""), "{text}");
+            assert_eq!(
+                parse(text),
+                Err("is no duration; write a whole number with ms, s, m, h or d, for example \"20s\""),
+                "{text}"
+            );
         }
         assert_eq!(parse("0s"), Err("must be above zero"));
         for text in ["36501d", "99999999999999999999s", "18446744073709551615d"] {

@@ -12,6 +12,8 @@ use super::problems::Sink;
 pub const EXAMPLE: &str = include_str!("../../config.example.toml");
 
 const PREFIX: &str = "BRIDGE__";
+/// The tables at the top, as variables name them.
+const SECTIONS: [&str; 8] = ["SERVER", "STORE", "FLAGGER", "JIRA", "ROLLOUT", "LIMITS", "TICKET", "APPROVAL"];
 
 /// The merged tree, or `None` if the file cannot be read as TOML at all.
 pub(super) fn merge(
@@ -23,7 +25,11 @@ pub(super) fn merge(
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
-            sink.push(&name, format!("cannot read the configuration: {error}"));
+            let hint = match error.kind() {
+                std::io::ErrorKind::NotFound => "; give one with -c, or copy config.example.toml",
+                _ => "",
+            };
+            sink.push(&name, format!("cannot read the configuration: {error}{hint}"));
             return None;
         }
     };
@@ -46,9 +52,14 @@ fn layered(
     let mut layers = config::Config::builder()
         .add_source(File::from_str(EXAMPLE, FileFormat::Toml))
         .add_source(File::from_str(text, FileFormat::Toml));
+    let mut env: Vec<(String, String)> = env.into_iter().collect();
+    for (variable, _) in &env {
+        if let Some(meant) = meant(variable) {
+            sink.push(variable, format!("sets nothing; did you mean {meant}?"));
+        }
+    }
     // Sorted, so that BRIDGE__TICKET__FIELDS comes before what is set inside of it.
-    let mut env: Vec<(String, String)> =
-        env.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
+    env.retain(|(name, _)| name.starts_with(PREFIX));
     env.sort();
     for (variable, value) in env {
         let key = key_of(&variable);
@@ -66,6 +77,19 @@ fn layered(
         }
     }
     layers.build()?.try_deserialize()
+}
+
+/// The variable that is meant by one with a single underscore after BRIDGE or, too, between its parts. Others that begin
+/// with `BRIDGE_` are somebody else's: the program's own `BRIDGE_CONFIG`, or those that Kubernetes makes for a service
+/// called `bridge-jira`.
+fn meant(variable: &str) -> Option<String> {
+    let rest = variable.strip_prefix("BRIDGE_").filter(|rest| !rest.starts_with('_'))?;
+    let section = SECTIONS.iter().find(|section| {
+        rest.strip_prefix(**section).is_some_and(|below| below.len() > 1 && below.starts_with('_'))
+    })?;
+    let below = rest.strip_prefix(section)?.trim_start_matches('_');
+    let kubernetes = below.starts_with("SERVICE_") || below == "PORT" || below.starts_with("PORT_");
+    (!kubernetes).then(|| format!("{PREFIX}{section}__{below}"))
 }
 
 /// The key that a variable sets. Variables are written in capitals; a name in `ticket.fields` that has small letters

@@ -16,6 +16,16 @@ use serde_json::{Map, Value};
 use super::{duration, problems::Sink};
 use crate::secret::{self, Secret};
 
+/// What others call some keys, and what they are called here.
+const ALSO_CALLED: [(&str, &str); 6] = [
+    ("username", "user"),
+    ("email", "user"),
+    ("api_token", "token"),
+    ("password", "token"),
+    ("base_url", "url"),
+    ("issuetype", "issue_type"),
+];
+
 /// A table with the key it stands at. Keys that were asked for are the known ones; [`Section::done`] names the others.
 pub(super) struct Section<'a> {
     key: String,
@@ -97,7 +107,12 @@ impl<'a> Section<'a> {
     pub(super) fn duration(&self, name: &str) -> Option<Duration> {
         let value = self.required(name)?;
         if let Value::Number(number) = value {
-            self.problem(name, format!("{number} is no duration; write for example \"20s\""));
+            self.problem(
+                name,
+                format!(
+                    "{number} is no duration; write a whole number with ms, s, m, h or d, for example \"20s\""
+                ),
+            );
             return None;
         }
         let Value::String(text) = value else { return self.wrong(name, "a duration such as \"20s\"", value) };
@@ -118,7 +133,11 @@ impl<'a> Section<'a> {
     /// An address to listen on.
     pub(super) fn address(&self, name: &str) -> Option<SocketAddr> {
         let text = self.string(name)?;
-        let what = |_| format!("{text:?} is no address to listen on; write for example \"0.0.0.0:8080\"");
+        // What asks for no password is not to be seen from outside by accident.
+        let host = if name == "admin_listen" { "127.0.0.1" } else { "0.0.0.0" };
+        let port = text.rsplit(':').next().and_then(|port| port.trim().parse::<u16>().ok());
+        let port = port.unwrap_or(if name == "admin_listen" { 9090 } else { 8080 });
+        let what = |_| format!("{text:?} is no address to listen on; write for example \"{host}:{port}\"");
         text.trim().parse().map_err(|e| self.problem(name, what(e))).ok()
     }
 
@@ -165,6 +184,10 @@ impl<'a> Section<'a> {
     pub(super) fn site(&self, name: &str) -> Option<String> {
         let text = self.string(name)?.trim();
         let what = match Url::parse(text) {
+            // With a port, the name before it reads like a scheme.
+            Err(_) | Ok(_) if !text.is_empty() && !text.contains("://") && !text.contains('@') => {
+                "has no scheme; put https:// in front"
+            }
             Err(_) => "is no URL; write for example \"https://example.com\"",
             Ok(url) if !matches!(url.scheme(), "http" | "https") => "must begin with https:// or http://",
             Ok(url) if !url.username().is_empty() || url.password().is_some() => {
@@ -242,7 +265,11 @@ impl<'a> Section<'a> {
             let near = known.iter().map(|other| (distance(other), other)).min();
             // Two slips at most, and not in a word of three letters.
             let near = near.filter(|(slips, other)| *slips <= 2 && *slips * 2 < other.len());
-            self.sink.unknown(&self.key(name), near.map(|(_, other)| self.key(other)).as_deref());
+            let near = near.map(|(_, other)| other.clone()).or_else(|| {
+                let also = ALSO_CALLED.iter().find(|(also, _)| *also == name.to_lowercase());
+                also.map(|(_, meant)| (*meant).to_owned()).filter(|meant| known.contains(meant))
+            });
+            self.sink.unknown(&self.key(name), near.map(|meant| self.key(&meant)).as_deref());
         }
     }
 }

@@ -210,10 +210,10 @@ fn every_problem_is_told_at_once() {
     insta::assert_snapshot!(read(text, &env).unwrap_err(), @r#"
     server.gate_listen: "8080" is no address to listen on; write for example "0.0.0.0:8080"
     server.admin_listen: is the same address as server.webhook_listen
-    server.public_url: is no URL; write for example "https://example.com"
+    server.public_url: has no scheme; put https:// in front
     server.shutdown_grace: "0s" must be above zero
     store.url: must be sqlite://FILE or postgres://user:password@host/database
-    store.keep_for: "for ever" is no duration; write for example "20s", or "forever"
+    store.keep_for: "for ever" is no duration; write a whole number with ms, s, m, h or d, for example "20s", or "forever"
     flagger.cluster: "Prod" is no cluster name; use up to 63 of a-z, 0-9 and -, with no - at either end
     flagger.namespaces[1]: "a[" is no glob: unclosed character class; missing ']'
     flagger.namespaces[2]: must be a string, not a number
@@ -226,11 +226,11 @@ fn every_problem_is_told_at_once() {
     jira.token_file: cannot read /nowhere/token: No such file or directory (os error 2)
     jira.requests_per_second: must be a whole number, not a string
     jira.burst: must be a whole number from 1 to 4294967295, not 0
-    jira.timeout: 10 is no duration; write for example "20s"
-    jira.poll_every: "20" is no duration; write for example "20s"
+    jira.timeout: 10 is no duration; write a whole number with ms, s, m, h or d, for example "20s"
+    jira.poll_every: "20" is no duration; write a whole number with ms, s, m, h or d, for example "20s"
     jira.pol_every: unknown key; did you mean jira.poll_every?
     BRIDGE__JIRA__TRUSTFOR: no such setting; did you mean BRIDGE__JIRA__TRUST_FOR?
-    rollout.idle_after: "1" is no duration; write for example "20s" (set by BRIDGE__ROLLOUT__IDLE_AFTER)
+    rollout.idle_after: "1" is no duration; write a whole number with ms, s, m, h or d, for example "20s" (set by BRIDGE__ROLLOUT__IDLE_AFTER)
     limits.open_tickets: must be a whole number from 1 to 4294967295, not -1
     ticket.summary: the template knows no "nmespace"; there are canary, namespace, cluster, stage, gate, phase, base, revision, label, metadata (with .NAME behind it)
     ticket.description: is no template: unexpected end of input, expected end of block
@@ -244,7 +244,7 @@ fn every_problem_is_told_at_once() {
     ticket.transitions.suceeded: unknown key; did you mean ticket.transitions.succeeded?
     ticket.project: is missing; give the key of the project in which tickets are opened
     ticket.statuses: "done" is both approved and rejected
-    approval.valid_for: "3 days" is no duration; write for example "20s"
+    approval.valid_for: "3 days" is no duration; write a whole number with ms, s, m, h or d, for example "20s"
     approval.approvers[0]: "group:" needs a name after it
     approval.approvers[1]: cannot be a template; only entries of deny can
     approval.deny[0]: the template knows no "metdata"; there are canary, namespace, cluster, stage, gate, phase, base, revision, label, metadata (with .NAME behind it)
@@ -266,7 +266,9 @@ fn a_file_that_is_no_toml_is_told_by_its_line_alone() {
     let missing = load(Path::new(path), []).unwrap_err().to_string();
     assert_eq!(
         missing,
-        format!("{path}: cannot read the configuration: No such file or directory (os error 2)")
+        format!(
+            "{path}: cannot read the configuration: No such file or directory (os error 2); give one with -c, or copy config.example.toml"
+        )
     );
 
     let broken = load_text("[jira]\nurl = \"https://x\"\ntoken = \"hunter2\n").unwrap_err().0;
@@ -495,4 +497,37 @@ proptest! {
             prop_assert!(!shown.contains(&secret), "{}", shown);
         }
     }
+}
+
+/// What people are likely to write first, and what they are told.
+#[test]
+fn likely_slips_are_told_what_to_write() {
+    let text = r#"
+    [server]
+    admin_listen = ":9090"
+    public_url = "bridge.example.com:8443/x"
+    [jira]
+    username = "bridge@example.com"
+    timeout = "1.5s"
+    "#;
+    let mut env = REQUIRED.to_vec();
+    env[0].1 = "example.atlassian.net";
+    env.extend([
+        ("BRIDGE_JIRA__POLL_EVERY", "1s"),
+        ("BRIDGE_JIRA_TOKEN", "swordfish"),
+        ("BRIDGE_CONFIG", "config.toml"),
+        ("BRIDGE_LOG_FORMAT", "json"),
+        ("BRIDGE_SERVER", "somebody else's"),
+        ("BRIDGE_JIRA_SERVICE_HOST", "10.0.0.1"),
+        ("BRIDGE_JIRA_PORT_8080_TCP", "tcp://10.0.0.1:8080"),
+    ]);
+    insta::assert_snapshot!(read(text, &env).unwrap_err(), @r#"
+    BRIDGE_JIRA__POLL_EVERY: sets nothing; did you mean BRIDGE__JIRA__POLL_EVERY?
+    BRIDGE_JIRA_TOKEN: sets nothing; did you mean BRIDGE__JIRA__TOKEN?
+    server.admin_listen: ":9090" is no address to listen on; write for example "127.0.0.1:9090"
+    server.public_url: has no scheme; put https:// in front
+    jira.url: has no scheme; put https:// in front (set by BRIDGE__JIRA__URL)
+    jira.timeout: "1.5s" is no duration; write a whole number with ms, s, m, h or d, for example "20s"
+    jira.username: unknown key; did you mean jira.user?
+    "#);
 }

@@ -40,7 +40,7 @@ impl Answer {
 
     /// An error that says what is wrong with this answer.
     pub(super) fn unreadable(&self, what: &str) -> Error {
-        let what = format!("{what} (asked for: {})", self.operation);
+        let what = format!("{what} (in answer to {})", words::doing(self.operation));
         Error::Unreadable { host: self.host.clone(), what }
     }
 

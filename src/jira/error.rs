@@ -52,7 +52,7 @@ pub enum Error {
     },
     /// The answer was given to nobody, or to somebody who is not let in; or nothing was asked because the last
     /// answers were like that.
-    #[error("Jira at {host} does not accept the credentials: {why}")]
+    #[error("Jira at {host} does not accept the credentials: {why}; renew jira.token or check jira.user")]
     Unauthorized {
         /// Host and port.
         host: String,
@@ -62,7 +62,7 @@ pub enum Error {
         happened: Happened,
     },
     /// Jira understood and said no: 4xx, with credentials that are proven.
-    #[error("Jira at {host} answered {status} to {operation}{}", colon(.messages))]
+    #[error("Jira at {host} answered {status} to {}{}", words::doing(.operation), colon(.messages))]
     Refused {
         /// Host and port.
         host: String,
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn errors_are_one_plain_line() {
-        insta::assert_snapshot!(refused(400), @"Jira at jira:443 answered 400 to create: no");
+        insta::assert_snapshot!(refused(400), @"Jira at jira:443 answered 400 to creating a ticket: no");
         let throttled =
             Error::Throttled { host: "jira:443".into(), retry_after: Some(Duration::from_millis(1500)) };
         insta::assert_snapshot!(throttled, @"Jira at jira:443 asks to wait 2 s");

@@ -22,7 +22,7 @@ use super::{
     request::{Proof, Repeat, Request},
     retry::MOST_DEMANDED,
     throttle::Throttle,
-    time, wire,
+    time, wire, words,
 };
 use crate::{clock::Clock, secret::Secret};
 
@@ -189,9 +189,11 @@ impl Sender {
         };
         match (answer.signature, answer.status) {
             (Signature::Captcha, _) => refuse(CAPTCHA.into()),
-            (Signature::Anonymous, _) => refuse("its answer to /myself was for an anonymous visitor".into()),
+            (Signature::Anonymous, _) => {
+                refuse("asked who the bridge is, it answered as to an anonymous visitor".into())
+            }
             (_, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                refuse(format!("it answered {} to /myself", answer.status.as_u16()))
+                refuse(format!("asked who the bridge is, it answered {}", answer.status.as_u16()))
             }
             (_, status) if !status.is_success() => Err(answer.refused()),
             (Signature::Ours | Signature::None, _) => {
@@ -233,14 +235,19 @@ impl Sender {
                 match self.prove(began).await {
                     Ok(()) => return Err(answer.refused()),
                     Err(error @ Error::Unauthorized { .. }) => return Err(error.beside(happened)),
-                    Err(_) => return Err(refuse(&format!("it answered {code} to {}", answer.operation))),
+                    Err(_) => {
+                        return Err(refuse(&format!(
+                            "it answered {code} to {}",
+                            words::doing(answer.operation)
+                        )));
+                    }
                 }
             }
             _ if request.proof == Proof::Needless => {}
             (Signature::Anonymous, _) => {
                 return Err(refuse(&format!(
-                    "its answer to {} was for an anonymous visitor",
-                    answer.operation
+                    "{} was answered as to an anonymous visitor",
+                    words::doing(answer.operation)
                 )));
             }
             (Signature::None, _) if !self.credentials.proves(began, Instant::now()) => {

@@ -213,10 +213,10 @@ async fn answers_that_are_not_jiras_are_refused_in_plain_words() {
     }
     insta::assert_snapshot!(errors.join("\n"), @"
     Jira at HOST redirects to https://sso.example.com: put the address that answers itself into jira.url
-    Jira's answer at HOST cannot be read: it is not JSON; is a log-in page in the way? (asked for: issue)
+    Jira's answer at HOST cannot be read: it is not JSON; is a log-in page in the way? (in answer to reading a ticket)
     Jira's answer at HOST cannot be read: it is longer than 4 MiB
-    Jira's answer at HOST cannot be read: an issue without its status (asked for: issue)
-    Jira's answer at HOST cannot be read: it is about 10042, not 5 (asked for: issue)
+    Jira's answer at HOST cannot be read: an issue without its status (in answer to reading a ticket)
+    Jira's answer at HOST cannot be read: it is about 10042, not 5 (in answer to reading a ticket)
     Jira at HOST answered 500: Internal error
     ");
 }
@@ -258,7 +258,7 @@ async fn a_refusal_that_is_only_about_one_thing_stays_one() {
     let error = jira.link("1", "2").await.unwrap_err();
     assert_eq!((error.retry(), error.happened()), (Retry::Never, Happened::No));
     let words = error.to_string();
-    assert!(words.ends_with("answered 401 to link: No links for you"), "{words}");
+    assert!(words.ends_with("answered 401 to linking two tickets: No links for you"), "{words}");
     assert_eq!(jira.health().refused, None);
     assert!(jira.look_closely("10042").await.is_ok());
     assert_eq!(site.lines().len(), 3);

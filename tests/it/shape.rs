@@ -30,7 +30,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("http", &["clock", "config", "flagger", "gate", "gatekeeper", "metrics", "millis", "rollout", "secret", "view"]),
     ("jira", &["clock", "gate", "millis", "policy", "secret", "ticket"]),
     ("worker", &["clock", "gate", "gatekeeper", "jira", "metrics", "millis", "policy", "rollout", "store", "ticket"]),
-    ("check", &["clock", "config", "gate", "jira", "millis", "policy", "rollout", "secret", "serve", "ticket"]),
+    ("check", &["clock", "config", "gate", "jira", "millis", "policy", "rollout", "secret", "serve", "store", "ticket"]),
     ("cli", &["config", "millis", "store"]),
     ("serve", &["clock", "config", "gatekeeper", "http", "jira", "metrics", "store", "worker"]),
     ("demo", &["cli", "clock", "config", "millis", "serve", "view"]),

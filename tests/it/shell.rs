@@ -72,6 +72,13 @@ impl Serving {
         }
     }
 
+    /// A line of the log, whether it was there before or comes yet.
+    fn has_logged(&mut self, words: &str) {
+        if !self.seen.iter().any(|line| line.contains(words)) {
+            self.logs(words);
+        }
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this is not a request to Jira")]
     async fn asks(&self, stage: &str, phase: &str, checksum: &str) -> (u16, String) {
         let request = reqwest::Client::new().post(format!("{}/gate/{stage}", self.addresses[0]));
@@ -184,6 +191,9 @@ fn gates_of_a_bridge_that_does_not_run() {
     let (code, out, errors) = run(&["gates", "--admin", "http://127.0.0.1:1"]);
     assert_eq!((code, out.as_str()), (Some(1), ""));
     assert_eq!(errors.lines().count(), 1, "{errors}");
+    let (code, _, errors) = run(&["gates", "--admin", "127.0.0.1:9090"]);
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("put http:// in front"), "{errors}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -208,6 +218,7 @@ async fn killed_and_started_again() {
     for flavour in [Flavour::Cloud, Flavour::DataCenter] {
         let (jira, _home, config) = jira_and_config(flavour, "").await;
         let mut serving = Serving::start(&config);
+        serving.has_logged("Jira accepts the bridge as \"Flagger Bridge\"");
         let webhook = format!("{}/jira/webhook", serving.addresses[1]);
         jira.webhook(&webhook, Some("some-webhook-secret"), None);
 
@@ -255,8 +266,9 @@ async fn killed_and_started_again() {
 async fn it_stops_while_jira_asks_to_wait() {
     let (jira, _home, config) = jira_and_config(Flavour::Cloud, "shutdown_grace = \"1s\"\n").await;
     let fault = Fault::TooMany { retry_after: Some("600".into()) };
-    jira.fault(Operation::Any, fault, Times::Always);
     let mut serving = Serving::start(&config);
+    serving.has_logged("Jira accepts the bridge");
+    jira.fault(Operation::Any, fault, Times::Always);
     serving.asks_until("confirm-promotion", "Progressing", "new", "asks to wait").await;
     serving.asks("confirm-traffic-increase", "Progressing", "newer").await;
     serving.signal("-TERM");
@@ -265,12 +277,35 @@ async fn it_stops_while_jira_asks_to_wait() {
     assert_eq!(serving.child.wait().unwrap().code(), Some(0));
 }
 
+/// A database that cannot be opened is named with the cause, and `check` says the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_cannot_be_opened_is_told() {
+    let (_jira, directory, config) = jira_and_config(Flavour::Cloud, "").await;
+    let file = directory.path().join("nonexist/bridge.db");
+    let words = format!("store.url: cannot open {}: its directory does not exist", file.display());
+    let url = format!("sqlite://{}", file.display());
+    let mut serve = program();
+    serve.args(["serve", "-c"]).arg(&config).env("BRIDGE__STORE__URL", &url);
+    let mut child = serve.stderr(Stdio::piped()).spawn().unwrap();
+    let log = BufReader::new(child.stderr.take().unwrap());
+    let told = log.lines().map_while(Result::ok).find(|line| line.contains("store.url"));
+    drop(child.kill());
+    drop(child.wait());
+    assert!(told.as_ref().is_some_and(|line| line.contains(&words)), "{told:?}");
+    let check = program().args(["check", "-c"]).arg(&config).env("BRIDGE__STORE__URL", &url).output();
+    let out = String::from_utf8(check.unwrap().stdout).unwrap();
+    let line = out.lines().find(|line| line.contains("store.url")).unwrap();
+    assert!(line.starts_with("FAIL  store.url ") && line.contains("its directory does not exist"), "{out}");
+    assert!(!file.parent().unwrap().exists());
+}
+
 /// Without Jira it starts all the same, and goes on by itself once Jira is there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_starts_without_jira() {
     let (jira, _home, config) = jira_and_config(Flavour::Cloud, "").await;
     jira.fault(Operation::Any, Fault::Dropped, Times::Always);
-    let serving = Serving::start(&config);
+    let mut serving = Serving::start(&config);
+    serving.has_logged("no answer from Jira");
     let (status, line) =
         serving.asks_until("confirm-promotion", "Progressing", "new", "could not be opened").await;
     assert_eq!(status, 403, "{line}");

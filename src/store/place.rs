@@ -1,0 +1,212 @@
+//! Where the database is, and why it cannot be opened there.
+
+use std::{
+    fmt,
+    fs::{self, File, OpenOptions},
+    io::{self, ErrorKind, Read as _},
+    path::{Path, PathBuf},
+    str::FromStr as _,
+    time::Duration,
+};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
+use tokio::time::timeout;
+
+use super::Error;
+
+/// How long a database may take to let somebody in.
+pub(super) const LETS_IN_WITHIN: Duration = Duration::from_secs(5);
+/// What every SQLite file begins with, once something is stored in it.
+const SQLITE: &[u8] = b"SQLite format 3\0";
+
+/// Where a database is. Displays without user and password.
+enum Place {
+    File(PathBuf),
+    /// SQLite without a file.
+    Memory,
+    Server(Box<PgConnectOptions>),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Memory => f.write_str("SQLite in memory"),
+            Self::Server(options) => {
+                let database = options.get_database().unwrap_or(options.get_username());
+                write!(f, "{}:{}/{database}", options.get_host(), options.get_port())
+            }
+        }
+    }
+}
+
+impl Place {
+    fn of(url: &str) -> Result<Self, Error> {
+        let unusable = |error: sqlx::Error| Error::Unopened {
+            place: "the database".to_owned(),
+            why: super::one_line(&error),
+        };
+        if !url.starts_with("sqlite:") {
+            return PgConnectOptions::from_str(url).map(Box::new).map(Self::Server).map_err(unusable);
+        }
+        if url.contains(":memory:") || url.contains("mode=memory") {
+            return Ok(Self::Memory);
+        }
+        let options = SqliteConnectOptions::from_str(url).map_err(unusable)?;
+        Ok(Self::File(options.get_filename().to_owned()))
+    }
+}
+
+/// Whether the database at this address can be opened, and what is there, in words. Nothing is created or changed.
+///
+/// # Errors
+/// [`Error::Unopened`], which names the place and the cause, but no password.
+pub async fn probe(url: &SecretString) -> Result<String, Error> {
+    let place = Place::of(url.expose_secret())?;
+    let unopened = |why| Err(Error::Unopened { place: place.to_string(), why });
+    match &place {
+        Place::Memory => Ok(format!("{place}, so all is forgotten when the bridge stops")),
+        Place::File(path) => match (obstacle(path), path.exists()) {
+            (Some(why), _) => unopened(why),
+            (None, true) => Ok(format!("{place} is there and can be written")),
+            (None, false) => Ok(format!("{place} is not there yet and can be created")),
+        },
+        Place::Server(options) => match timeout(LETS_IN_WITHIN, options.connect()).await {
+            Err(_) => unopened(silence()),
+            Ok(Err(error)) => unopened(super::one_line(&error)),
+            Ok(Ok(connection)) => {
+                // It let us in; how it lets us out says nothing.
+                drop(connection.close().await);
+                Ok(format!("PostgreSQL at {place} lets the bridge in"))
+            }
+        },
+    }
+}
+
+/// The failure to open, with the place and the likely cause.
+pub(super) fn unopened(url: &str, error: &sqlx::Error) -> Error {
+    let place = match Place::of(url) {
+        Ok(place) => place,
+        Err(unusable) => return unusable,
+    };
+    let known = match (&place, error) {
+        (Place::File(path), _) => obstacle(path),
+        (Place::Server(_), sqlx::Error::PoolTimedOut) => Some(silence()),
+        (Place::Memory | Place::Server(_), _) => None,
+    };
+    Error::Unopened { place: place.to_string(), why: known.unwrap_or_else(|| super::one_line(error)) }
+}
+
+fn silence() -> String {
+    format!(
+        "it lets nobody in within {} s; is it running, and to be reached from here?",
+        LETS_IN_WITHIN.as_secs()
+    )
+}
+
+/// Why SQLite cannot work on this file, if a look at the file system tells. SQLite needs the directory, too: its log
+/// stands beside the file.
+fn obstacle(path: &Path) -> Option<String> {
+    let directory = match path.parent() {
+        None => return Some("it is a directory".to_owned()),
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+    };
+    match fs::metadata(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Some("its directory does not exist".to_owned());
+        }
+        Err(error) => return Some(format!("its directory cannot be looked at: {}", words(&error))),
+        Ok(found) if !found.is_dir() => return Some("its directory is a file".to_owned()),
+        Ok(_) => {}
+    }
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => return Some("it is a directory".to_owned()),
+        Ok(_) => {
+            let file = match OpenOptions::new().read(true).write(true).open(path) {
+                Ok(file) => file,
+                Err(error) => return Some(format!("it cannot be written: {}", words(&error))),
+            };
+            if !is_sqlite(file) {
+                return Some("it is no SQLite database".to_owned());
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Some(format!("it cannot be looked at: {}", words(&error))),
+    }
+    // A file without a name, or one that is gone at once.
+    tempfile::tempfile_in(directory)
+        .err()
+        .map(|error| format!("no file can be created in its directory: {}", words(&error)))
+}
+
+/// An empty file is one, too.
+fn is_sqlite(file: File) -> bool {
+    let mut first = Vec::new();
+    let read = file.take(SQLITE.len() as u64).read_to_end(&mut first);
+    read.is_err() || first.is_empty() || first == SQLITE
+}
+
+fn words(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::PermissionDenied => "this user may not".to_owned(),
+        ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    async fn both(url: &str) -> [Result<String, String>; 2] {
+        let url = SecretString::from(url.to_owned());
+        let probed = probe(&url).await.map_err(|error| error.to_string());
+        let opened = Store::open(&url).await.map(|_| String::new()).map_err(|error| error.to_string());
+        [probed, opened]
+    }
+
+    /// `check` and `serve` say the same, and looking leaves nothing behind.
+    #[tokio::test]
+    async fn what_cannot_be_opened_says_why() {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name).display().to_string();
+        fs::write(at("letter"), "Dear reader, this is no database").unwrap();
+        fs::create_dir(at("folder")).unwrap();
+        for (name, why) in [
+            ("none/bridge.db", "its directory does not exist"),
+            ("letter/bridge.db", "its directory is a file"),
+            ("folder", "it is a directory"),
+            ("letter", "it is no SQLite database"),
+        ] {
+            let expected = format!("cannot open {}: {why}", at(name));
+            for said in both(&format!("sqlite://{}", at(name))).await {
+                assert_eq!(said.unwrap_err(), expected);
+            }
+        }
+        let url = SecretString::from(format!("sqlite://{}", at("bridge.db")));
+        let new = format!("{} is not there yet and can be created", at("bridge.db"));
+        assert_eq!(probe(&url).await.unwrap(), new);
+        assert_eq!(home.path().read_dir().unwrap().count(), 2, "nothing was created");
+        Store::open(&url).await.unwrap().close().await;
+        let there = format!("{} is there and can be written", at("bridge.db"));
+        assert_eq!(probe(&url).await.unwrap(), there);
+    }
+
+    #[tokio::test]
+    async fn a_server_is_named_without_its_password() {
+        let url = "postgres://bridge:swordfish@127.0.0.1:1/gates";
+        let said = probe(&SecretString::from(url)).await.unwrap_err().to_string();
+        assert!(said.starts_with("cannot open 127.0.0.1:1/gates: "), "{said}");
+        let waited = unopened(url, &sqlx::Error::PoolTimedOut).to_string();
+        assert!(
+            waited.starts_with("cannot open 127.0.0.1:1/gates: it lets nobody in within 5 s"),
+            "{waited}"
+        );
+        let unusable = probe(&SecretString::from("postgres://bridge:swordfish@host:port/gates")).await;
+        let unusable = unusable.unwrap_err().to_string();
+        assert!(!format!("{said}{waited}{unusable}").contains("swordfish"), "{unusable}");
+    }
+}
