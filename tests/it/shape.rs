@@ -144,7 +144,8 @@ fn the_pure_core_is_pure() {
             for line in code.lines() {
                 let Some(path) = line.strip_prefix("use ") else { continue };
                 let first = path.split("::").next().unwrap().trim_end_matches(';');
-                let own = ["crate", "super", "self"].contains(&first) || code.contains(&format!("mod {first};\n"));
+                let own =
+                    ["crate", "super", "self"].contains(&first) || code.contains(&format!("mod {first};\n"));
                 if !own && !PURE_CRATES.contains(&first) {
                     wrong.push(format!("{name}: {line}"));
                 }

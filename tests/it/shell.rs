@@ -281,7 +281,7 @@ async fn it_stops_while_jira_asks_to_wait() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_cannot_be_opened_is_told() {
     let (_jira, directory, config) = jira_and_config(Flavour::Cloud, "").await;
-    let file = directory.path().join("nonexist/bridge.db");
+    let file = directory.0.path().join("nonexist/bridge.db");
     let words = format!("store.url: cannot open {}: its directory does not exist", file.display());
     let url = format!("sqlite://{}", file.display());
     let mut serve = program();

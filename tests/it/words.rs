@@ -154,7 +154,7 @@ async fn words_from_outside_are_shown_and_the_token_is_not() {
         let config = world.config();
         let audits = ["jsonl", "csv"].map(|format| run(&["audit", "-c", &config, "--format", format]));
         assert!(audits.iter().all(|(code, out, _)| *code == Some(0) && !out.contains(MARK)), "{audits:?}");
-        let files = world.files();
+        let files = world.contents().await;
         let files: Vec<_> = files.iter().filter(|(path, _)| !path.ends_with("config.toml")).collect();
         assert!(!files.is_empty());
         for (path, bytes) in files {
