@@ -11,106 +11,14 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 mod bridge;
 mod flagger;
 mod line;
+mod scenarios;
+mod tally;
 mod undecidable;
 
-use flagger::{Flagger, Gates, Hooks, Strategy, Workload};
-use line::{Faults, Line, Tally};
-
-/// A way to set up a canary, and what may go wrong.
-struct Scenario {
-    name: &'static str,
-    hooks: Hooks,
-    faults: Faults,
-    /// Whether the Canary is deleted now and then, and created anew.
-    recreated: bool,
-    /// The most wrong opens and the most approved gates asked again that are accepted, in 30,000 histories.
-    accepted: Accepted,
-}
-
-/// What may be wrong.
-enum Accepted {
-    /// Nothing at all.
-    Nothing,
-    /// So many in 30,000 histories.
-    Rates { wrong_opens: f64, asked_again: f64, wrong_rollbacks: f64 },
-}
-
-const ONE: Gates = &[None];
-const TWO: Gates = &[Some("qa"), Some("security")];
-
-const ALL: Hooks =
-    Hooks { rollout: ONE, traffic: ONE, promotion: ONE, rollback: true, event: true, post_rollout: true };
-const SILENT: Hooks = Hooks { rollback: false, event: false, post_rollout: false, ..ALL };
-
-const NONE: Faults = Faults { lost: 0.0, unanswered: 0.0, twice: 0.0, unsaved: 0.0, down: 0.0 };
-const SOME: Faults = Faults { lost: 0.02, unanswered: 0.01, twice: 0.02, unsaved: 0.02, down: 0.01 };
-
-const HEARD: Accepted = Accepted::Nothing;
-/// The reference implementation's: 5 wrong opens and about 120 asked again, in 30,000.
-const FAULTY: Accepted = Accepted::Rates { wrong_opens: 5.0, asked_again: 120.0, wrong_rollbacks: 5.0 };
-/// The reference implementation's: 77 wrong opens in 30,000.
-const CONFIRM: Accepted = Accepted::Rates { wrong_opens: 77.0, asked_again: 120.0, wrong_rollbacks: 77.0 };
-
-const SCENARIOS: [Scenario; 10] = [
-    Scenario { name: "all six hooks", hooks: ALL, faults: NONE, recreated: false, accepted: HEARD },
-    Scenario {
-        name: "rollout, promotion, rollback, event, post",
-        hooks: Hooks { traffic: &[], ..ALL },
-        faults: NONE,
-        recreated: false,
-        accepted: HEARD,
-    },
-    Scenario {
-        name: "two gates of each stage, all heard",
-        hooks: Hooks { rollout: TWO, promotion: TWO, ..ALL },
-        faults: NONE,
-        recreated: false,
-        accepted: HEARD,
-    },
-    Scenario {
-        name: "promotion, event, post",
-        hooks: Hooks { rollout: &[], traffic: &[], rollback: false, ..ALL },
-        faults: NONE,
-        recreated: false,
-        accepted: HEARD,
-    },
-    Scenario { name: "all six hooks, faults", hooks: ALL, faults: SOME, recreated: false, accepted: FAULTY },
-    Scenario {
-        name: "two gates of each stage, faults",
-        hooks: Hooks { rollout: TWO, promotion: TWO, ..ALL },
-        faults: SOME,
-        recreated: false,
-        accepted: FAULTY,
-    },
-    Scenario {
-        name: "all six hooks, Canary created anew",
-        hooks: ALL,
-        faults: NONE,
-        recreated: true,
-        accepted: FAULTY,
-    },
-    Scenario {
-        name: "confirm hooks alone",
-        hooks: SILENT,
-        faults: NONE,
-        recreated: false,
-        accepted: CONFIRM,
-    },
-    Scenario {
-        name: "confirm and rollback hooks alone",
-        hooks: Hooks { rollback: true, ..SILENT },
-        faults: NONE,
-        recreated: false,
-        accepted: CONFIRM,
-    },
-    Scenario {
-        name: "promotion hook alone",
-        hooks: Hooks { rollout: &[], traffic: &[], ..SILENT },
-        faults: NONE,
-        recreated: false,
-        accepted: CONFIRM,
-    },
-];
+use flagger::{Flagger, Strategy, Workload};
+use line::Line;
+use scenarios::{Accepted, SCENARIOS, Scenario};
+use tally::Tally;
 
 /// How long a history is, in looks of Flagger.
 const TICKS: u32 = 90;
@@ -177,13 +85,13 @@ impl Surroundings {
     /// Somebody pushes: something new, or something that was there before.
     fn pushes(&mut self) {
         let was = self.flagger.target;
-        let taken_back = if self.flagger.idle() { 0.4 } else { 0.1 };
+        let taken_back = if self.flagger.idle() { 0.1 } else { 0.05 };
         let revision = match self.line.rng.random_range(0..10) {
-            0..5 => {
+            0..7 => {
                 self.newest += 1;
                 self.newest
             }
-            5..8 => self.flagger.status.promoted.max(1),
+            7..9 => self.flagger.status.promoted.max(1),
             _ => self.line.rng.random_range(1..=self.newest),
         };
         self.push(revision);
@@ -225,7 +133,7 @@ impl Surroundings {
         if let Some(revision) = self.flip.take() {
             self.push(revision);
         } else {
-            let often = if self.flagger.idle() { 0.4 } else { 0.03 };
+            let often = if self.flagger.idle() { 0.4 } else { 0.02 };
             if self.chance(often) {
                 self.pushes();
             }
@@ -359,8 +267,9 @@ fn no_approval_opens_the_gate_of_another_attempt() {
         }
         match scenario.accepted {
             Accepted::Nothing => wrong.extend(seeds.first().map(|seed| told(*seed))),
-            Accepted::Rates { wrong_opens, asked_again, wrong_rollbacks } => {
+            Accepted::Rates { alike, wrong_opens, asked_again, wrong_rollbacks } => {
                 for (what, count, rate) in [
+                    ("opens of what looks alike", tally.alike, alike),
                     ("wrong opens", tally.wrong_opens, wrong_opens),
                     ("asked again", tally.asked_again, asked_again),
                     ("wrong rollbacks", tally.wrong_rollbacks, wrong_rollbacks),

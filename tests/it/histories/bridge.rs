@@ -121,11 +121,13 @@ impl Bridge {
         }
     }
 
-    /// The process dies and starts again: what was not written back is forgotten, and the time in which nothing
-    /// served is no silence.
-    pub(super) fn restarts(&mut self, died: Millis, away: Duration) {
+    /// The process starts again, and the time in which nothing served is no silence. If it crashed, what was not
+    /// written back is forgotten.
+    pub(super) fn restarts(&mut self, died: Millis, away: Duration, crashed: bool) {
         self.writes_back(died);
-        self.memory = self.written.clone();
+        if crashed {
+            self.memory = self.written.clone();
+        }
         self.memory.heard = self.memory.heard.map(|at| at + away);
         // A pause that the bridge slept through is not measured.
         self.memory.paces.values_mut().for_each(Pace::interrupted);

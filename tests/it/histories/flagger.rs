@@ -67,6 +67,8 @@ pub(super) struct Flagger {
     pub(super) canary: Workload,
     pub(super) metrics_fail: bool,
     threshold: u32,
+    /// In truth: the last attempt that was begun, whether or not that could be saved.
+    begun: u64,
 }
 
 /// The checksum of a Canary whose status is empty.
@@ -92,6 +94,7 @@ impl Flagger {
             canary: Workload::Ready,
             metrics_fail: false,
             threshold: 2,
+            begun: 0,
         }
     }
 
@@ -150,7 +153,7 @@ impl Flagger {
 
     fn look_for_a_change(&mut self, line: &mut Line) {
         if self.target == self.status.applied {
-            return;
+            return self.give_up();
         }
         if self.status.phase == Phase::Failed {
             if self.primary != Workload::Ready {
@@ -162,7 +165,7 @@ impl Flagger {
             self.status.applied = self.target;
         }
         if self.target == self.status.promoted {
-            return;
+            return self.give_up();
         }
         match self.primary {
             Workload::Ready => {}
@@ -173,7 +176,13 @@ impl Flagger {
             }
         }
         self.status.attempt += 1;
+        self.begun = self.status.attempt;
         self.confirm_rollout(line);
+    }
+
+    /// There is nothing to roll out any more: an attempt that could not be saved is over.
+    fn give_up(&mut self) {
+        self.status.attempt = self.status.attempt.max(self.begun);
     }
 
     fn wait(&mut self, line: &mut Line) {

@@ -16,6 +16,7 @@ use rand::{RngExt as _, rngs::StdRng};
 use super::{
     bridge::{Answer, Bridge, Place, RULES},
     flagger::Flagger,
+    tally::Tally,
 };
 
 /// How often what goes wrong. Zero everywhere: nothing does.
@@ -31,107 +32,6 @@ pub(super) struct Faults {
     pub(super) unsaved: f64,
     /// At a tick: the bridge goes away for a while.
     pub(super) down: f64,
-}
-
-/// What was counted. Everything from `alike` on is a wrong answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub(super) histories: u64,
-    pub(super) attempts: u64,
-    pub(super) questions: u64,
-    pub(super) tickets: u64,
-    pub(super) opens: u64,
-    pub(super) rollbacks: u64,
-    /// A gate asked once more under a new ticket, after more silence than the bridge takes for the same attempt.
-    pub(super) after_silence: u64,
-    /// 200 at a gate whose ticket was opened for another attempt, of which nothing was heard that this attempt has
-    /// not said word for word, nor any attempt between the two: the same revision came back. Each gate counts once.
-    pub(super) alike: u64,
-    /// 200 at a gate whose ticket was opened for another attempt, and the messages could have told. Each gate once.
-    pub(super) wrong_opens: u64,
-    /// Approved for this attempt, and answered 403 with a new ticket.
-    pub(super) asked_again: u64,
-    /// Not approved yet, and a second ticket for the same gate of the same attempt.
-    pub(super) second_tickets: u64,
-    /// Approved for this attempt, and answered 403 all the same, without a new ticket.
-    pub(super) shut: u64,
-    /// A question to which no ticket was shown at all.
-    pub(super) unheard: u64,
-    /// Told to roll back an attempt that nobody rejected.
-    pub(super) wrong_rollbacks: u64,
-    /// Rejected, and told not to roll back.
-    pub(super) kept: u64,
-}
-
-impl Tally {
-    /// All counts, in the order of [`Tally::HEADS`].
-    pub(super) const fn counts(&self) -> [u64; 15] {
-        [
-            self.histories,
-            self.attempts,
-            self.questions,
-            self.tickets,
-            self.opens,
-            self.rollbacks,
-            self.after_silence,
-            self.alike,
-            self.wrong_opens,
-            self.asked_again,
-            self.second_tickets,
-            self.shut,
-            self.unheard,
-            self.wrong_rollbacks,
-            self.kept,
-        ]
-    }
-
-    pub(super) const HEADS: [&'static str; 15] = [
-        "histories",
-        "attempts",
-        "questions",
-        "tickets",
-        "opens",
-        "rollbacks",
-        "silence",
-        "alike",
-        "WRONG",
-        "again",
-        "second",
-        "shut",
-        "unheard",
-        "ROLLED",
-        "kept",
-    ];
-
-    pub(super) const fn add(&mut self, other: &Self) {
-        self.histories += other.histories;
-        self.attempts += other.attempts;
-        self.questions += other.questions;
-        self.tickets += other.tickets;
-        self.opens += other.opens;
-        self.rollbacks += other.rollbacks;
-        self.after_silence += other.after_silence;
-        self.alike += other.alike;
-        self.wrong_opens += other.wrong_opens;
-        self.asked_again += other.asked_again;
-        self.second_tickets += other.second_tickets;
-        self.shut += other.shut;
-        self.unheard += other.unheard;
-        self.wrong_rollbacks += other.wrong_rollbacks;
-        self.kept += other.kept;
-    }
-
-    /// Wrong answers of any kind.
-    pub(super) const fn wrong(&self) -> u64 {
-        self.alike
-            + self.wrong_opens
-            + self.asked_again
-            + self.second_tickets
-            + self.shut
-            + self.unheard
-            + self.wrong_rollbacks
-            + self.kept
-    }
 }
 
 pub(super) struct Line {
@@ -223,9 +123,13 @@ impl Line {
         let nothing = HashSet::new();
         let known = self.heard.get(&that).unwrap_or(&nothing);
         let further = |heard: &(Kind, &str, u32)| match heard.0 {
-            Kind::Gate(stage) => stage != Stage::ConfirmRollout && heard.2 == revision,
-            Kind::Rollback => heard.2 == revision,
-            Kind::PostRollout | Kind::Event => false,
+            Kind::Gate(Stage::ConfirmRollout) => heard.1 == Phase::Waiting.as_str() && heard.2 == revision,
+            Kind::Event => {
+                let phases = [Phase::Initialized, Phase::Waiting].map(Phase::as_str);
+                phases.contains(&heard.1) && heard.2 == revision
+            }
+            Kind::Gate(_) | Kind::Rollback => heard.2 == revision,
+            Kind::PostRollout => false,
         };
         let mut since = self.heard.range(that + 1..=this).flat_map(|(_, heard)| heard);
         since.all(|heard| known.contains(heard) || further(heard))
@@ -333,6 +237,11 @@ impl Line {
         let last = own.last().copied();
         let tally = &mut self.tally;
         let wrong = match (answer.open, shown) {
+            (true, Some(shown))
+                if shown != attempt && first && alike && name.stage == Stage::ConfirmRollout =>
+            {
+                Some((&mut tally.one_wait, "approved for another attempt of the same wait"))
+            }
             (true, Some(shown)) if shown != attempt && first && alike => {
                 Some((&mut tally.alike, "approved for another attempt that looks alike"))
             }
@@ -427,7 +336,8 @@ impl Line {
             self.now = self.now.max(back);
             self.down = None;
             self.note(|| "the bridge is back".into());
-            self.bridge.restarts(died, back.since(died));
+            let crashed = self.faults.down > 0.0;
+            self.bridge.restarts(died, back.since(died), crashed);
             self.bridge.polls(self.now);
         }
     }
