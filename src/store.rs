@@ -108,10 +108,9 @@ impl Store {
         let url = url.expose_secret();
         let unopened = |error| place::unopened(url, &error);
         let (pool, sqlite) = connect(url, Mode::Works).await.map_err(unopened)?;
-        migrate(&pool).await.map_err(|error| match error {
-            Error::Database(error) => unopened(error),
-            other => other,
-        })?;
+        migrate(&pool)
+            .await
+            .map_err(|error| if let Error::Database(error) = error { unopened(error) } else { error })?;
         let store = Self(Arc::new(Inner {
             pool,
             sqlite,

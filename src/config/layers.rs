@@ -25,10 +25,8 @@ pub(super) fn merge(
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
-            let hint = match error.kind() {
-                std::io::ErrorKind::NotFound => "; give one with -c, or copy config.example.toml",
-                _ => "",
-            };
+            let missing = error.kind() == std::io::ErrorKind::NotFound;
+            let hint = if missing { "; give one with -c, or copy config.example.toml" } else { "" };
             sink.push(&name, format!("cannot read the configuration: {error}{hint}"));
             return None;
         }

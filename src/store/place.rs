@@ -149,10 +149,10 @@ fn is_sqlite(file: File) -> bool {
 }
 
 fn words(error: &io::Error) -> String {
-    match error.kind() {
-        ErrorKind::PermissionDenied => "this user may not".to_owned(),
-        ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
-        _ => error.to_string(),
+    if error.kind() == ErrorKind::PermissionDenied {
+        "this user may not".to_owned()
+    } else {
+        error.to_string()
     }
 }
 
