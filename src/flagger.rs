@@ -176,6 +176,7 @@ fn metadata(
 
 fn phase(word: &str) -> Phase {
     match word {
+        "Initializing" => Phase::Initializing,
         "Initialized" => Phase::Initialized,
         "Waiting" => Phase::Waiting,
         "Progressing" => Phase::Progressing,

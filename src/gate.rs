@@ -229,9 +229,12 @@ impl Pace {
         self.longest_gap
     }
 
-    /// The pause that goes on is not measured: the bridge was away for a part of it.
-    pub const fn interrupted(&mut self) {
-        self.closed_at = None;
+    /// The bridge was away and is back. The pause that goes on is measured from `heard`, the last message by a clock that
+    /// stood still meanwhile: the outage is no measure of Flagger's patience.
+    pub const fn resumed(&mut self, heard: Millis) {
+        if self.closed_at.is_some() {
+            self.closed_at = Some(heard);
+        }
     }
 
     /// A question was answered.

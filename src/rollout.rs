@@ -48,6 +48,8 @@ pub struct Label(pub String);
 /// Flagger's word for how far a canary is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// The Canary is being set up: it was created, or created anew.
+    Initializing,
     /// Nothing was rolled out yet.
     Initialized,
     /// Waiting for confirm-rollout.
@@ -64,7 +66,7 @@ pub enum Phase {
     Succeeded,
     /// Rolled back, or about to be.
     Failed,
-    /// Any other word, such as `Initializing`: it moves nothing.
+    /// Any other word: it moves nothing.
     Other,
 }
 
@@ -73,6 +75,7 @@ impl Phase {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Initializing => "Initializing",
             Self::Initialized => "Initialized",
             Self::Waiting => "Waiting",
             Self::Progressing => "Progressing",

@@ -57,7 +57,7 @@ fn every_phase_is_known_by_its_name_and_others_move_nothing() {
         ("Finalising", Phase::Finalising),
         ("Succeeded", Phase::Succeeded),
         ("Failed", Phase::Failed),
-        ("Initializing", Phase::Other),
+        ("Frobnicating", Phase::Other),
         ("waiting", Phase::Other),
         ("", Phase::Other),
     ] {

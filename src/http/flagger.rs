@@ -126,6 +126,7 @@ impl Asks {
                 | Phase::WaitingPromotion
                 | Phase::Promoting
                 | Phase::Finalising
+                | Phase::Initializing
                 | Phase::Other => Stage::Gate,
             }),
         }

@@ -95,7 +95,8 @@ pub(super) fn between(rollout: &Rollout, heard: Heard, message: &Message, silent
         Heard::PostRollout => match message.phase {
             Phase::Succeeded => post_rollout(&rollout.course, message, End::Succeeded),
             Phase::Failed => post_rollout(&rollout.course, message, End::Failed),
-            Phase::Initialized
+            Phase::Initializing
+            | Phase::Initialized
             | Phase::Waiting
             | Phase::Progressing
             | Phase::WaitingPromotion
@@ -170,6 +171,12 @@ fn event(rollout: &Rollout, message: &Message) -> Edge {
         Phase::Progressing | Phase::WaitingPromotion | Phase::Promoting | Phase::Finalising => {
             event_on_the_way(&rollout.course, message)
         }
+        // A Canary that is set up again was deleted and created anew: whatever it waited for is over. The questions of
+        // the next rollout would look the same as those of this one.
+        Phase::Initializing => match &rollout.course {
+            Course::Asked(_) | Course::Waiting(_) => Edge::Ends(End::Superseded),
+            Course::Admitted(_) | Course::Running(_) | Course::Failing(_) => Edge::Ignored,
+        },
         Phase::Initialized | Phase::Waiting | Phase::Other => Edge::Ignored,
     }
 }
@@ -230,7 +237,8 @@ fn goes_on(course: &Course, message: &Message) -> Edge {
         revision: known.revision.clone().or_else(|| message.checksum.clone()),
         leg: match message.phase {
             Phase::WaitingPromotion => Leg::WaitingPromotion,
-            Phase::Initialized
+            Phase::Initializing
+            | Phase::Initialized
             | Phase::Waiting
             | Phase::Progressing
             | Phase::Promoting

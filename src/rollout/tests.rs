@@ -175,6 +175,7 @@ impl World {
 
 fn phase(word: &str) -> Phase {
     [
+        Phase::Initializing,
         Phase::Initialized,
         Phase::Waiting,
         Phase::Progressing,

@@ -136,9 +136,11 @@ impl Store {
             // A pace that cannot be read is only a pace that is not known.
             for (gate, asked) in serde_json::from_str::<Vec<(GateId, Asked)>>(&paces).unwrap_or_default() {
                 let mut asked = asked;
-                // The bridge was away since then: that pause is not Flagger's.
-                asked.pace.interrupted();
-                heard.gates.entry(gate).or_insert(asked);
+                asked.pace.resumed(Millis(at));
+                let known = heard.gates.entry(gate).or_insert(asked);
+                if known.at <= asked.at {
+                    *known = asked;
+                }
             }
         }
         Ok(())

@@ -188,7 +188,10 @@ const TABLE: &[Row] = &[
     // phases that move nothing
     ("event Initialized x", ["=", "=", "=", "=", "=", "=", "=", "=", "=", "="]),
     ("event Waiting x", ["=", "=", "=", "=", "=", "=", "=", "=", "=", "="]),
-    ("event Initializing x", ["=", "=", "=", "=", "=", "=", "=", "=", "=", "="]),
+    ("event Frobnicating x", ["=", "=", "=", "=", "=", "=", "=", "=", "=", "="]),
+    // a Canary that is set up again
+    ("event Initializing x",
+        ["=", "superseded, none", "superseded, none", "superseded, none", "=", "=", "=", "=", "=", "="]),
     // without a checksum
     ("confirm-rollout Waiting -",
         ["waiting -", "waiting b", "waiting b!", "=", "=", "=",

@@ -129,8 +129,10 @@ impl Bridge {
             self.memory = self.written.clone();
         }
         self.memory.heard = self.memory.heard.map(|at| at + away);
-        // A pause that the bridge slept through is not measured.
-        self.memory.paces.values_mut().for_each(Pace::interrupted);
+        // A pause goes on from there: what the bridge slept through is not measured.
+        if let Some(heard) = self.memory.heard {
+            self.memory.paces.values_mut().for_each(|pace| pace.resumed(heard));
+        }
     }
 
     /// Flagger asks at a gate, in truth about this attempt. A ticket to be opened is there at once.

@@ -100,13 +100,16 @@ impl Flagger {
 
     /// Whether nothing is being rolled out.
     pub(super) fn idle(&self) -> bool {
-        matches!(self.status.phase, Phase::Initialized | Phase::Succeeded | Phase::Failed | Phase::Other)
+        matches!(
+            self.status.phase,
+            Phase::Initialized | Phase::Succeeded | Phase::Failed | Phase::Initializing
+        )
     }
 
     /// The Canary was deleted and created anew, with an empty status.
     pub(super) fn recreated(&mut self) {
         self.status = Status {
-            phase: Phase::Other,
+            phase: Phase::Initializing,
             applied: NOTHING,
             promoted: NOTHING,
             step: 0,
@@ -119,7 +122,7 @@ impl Flagger {
     /// Looks at the canary once.
     pub(super) fn tick(&mut self, line: &mut Line) {
         match self.status.phase {
-            Phase::Other => self.initialise(line),
+            Phase::Initializing | Phase::Other => self.initialise(line),
             Phase::Initialized | Phase::Succeeded | Phase::Failed => self.look_for_a_change(line),
             Phase::Waiting => self.wait(line),
             Phase::Progressing | Phase::WaitingPromotion => self.analyse(line),

@@ -47,11 +47,6 @@ const HEARD: Accepted = Accepted::Nothing;
 /// With faults: 5 wrong opens and 120 gates asked again were the rates to match.
 const FAULTY: Accepted =
     Accepted::Rates { alike: 5.0, wrong_opens: 0.0, asked_again: 120.0, wrong_rollbacks: 5.0 };
-/// All is heard, but at the promotion gate alone. A restart of the bridge forgets the pause that goes on, and with it
-/// how patient Flagger is: with blue/green and intervals from 15 minutes on, the second question is then taken for
-/// another rollout's.
-const RESTARTED: Accepted =
-    Accepted::Rates { alike: 0.0, wrong_opens: 0.0, asked_again: 26.0, wrong_rollbacks: 0.0 };
 /// Without event and post-rollout hooks all wrong opens look alike, so that their rate is that of the same revision
 /// coming back, as often as it does here. 77 was the rate to match, which it does where rollback is asked.
 const CONFIRM: Accepted =
@@ -61,11 +56,6 @@ const WITH_ROLLBACK: Accepted =
 /// … and with the promotion hook alone, where nothing is heard of a rollout until its analysis is over.
 const PROMOTION: Accepted =
     Accepted::Rates { alike: 600.0, wrong_opens: 0.0, asked_again: 34.0, wrong_rollbacks: 0.0 };
-/// A Canary that is deleted while its first question stands, and asks with the same base once it is there again: only
-/// an event in phase `Initializing` tells, which moves nothing.
-const ANEW: Accepted =
-    Accepted::Rates { alike: 0.0, wrong_opens: 60.0, asked_again: 0.0, wrong_rollbacks: 0.0 };
-
 pub(super) const SCENARIOS: [Scenario; 10] = [
     Scenario { name: "all six hooks", hooks: ALL, faults: NONE, recreated: false, accepted: HEARD },
     Scenario {
@@ -87,7 +77,7 @@ pub(super) const SCENARIOS: [Scenario; 10] = [
         hooks: Hooks { rollout: &[], traffic: &[], rollback: false, ..ALL },
         faults: NONE,
         recreated: false,
-        accepted: RESTARTED,
+        accepted: HEARD,
     },
     Scenario { name: "all six hooks, faults", hooks: ALL, faults: SOME, recreated: false, accepted: FAULTY },
     Scenario {
@@ -102,7 +92,7 @@ pub(super) const SCENARIOS: [Scenario; 10] = [
         hooks: ALL,
         faults: NONE,
         recreated: true,
-        accepted: ANEW,
+        accepted: HEARD,
     },
     Scenario {
         name: "confirm hooks alone",
