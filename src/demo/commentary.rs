@@ -255,13 +255,13 @@ mod tests {
                 flagger.push("v2");
             }
         };
-        while told("waiting for a decision") == 0 {
+        while told("(To Do)") == 0 {
             look(&mut commentary).await;
             commentary.jira(&world.jira);
             sleep(LOOK_AGAIN).await;
         }
         look(&mut commentary).await;
-        assert_eq!(told("waiting for a decision"), 1);
+        assert_eq!(told("(To Do)"), 1);
         let [ticket] = world.jira.issues().try_into().unwrap();
         for status in ["Approved", "To Do"] {
             world.jira.move_issue(&ticket.key, status, MIA).unwrap();
