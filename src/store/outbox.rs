@@ -9,7 +9,11 @@ use crate::{
     gate::GateId,
     millis::Millis,
     rollout::{CanaryId, Command, Note},
+    ticket::one_line,
 };
+
+#[cfg(test)]
+mod tests;
 
 /// A command that waits to be performed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +64,8 @@ pub struct Backlog {
     pub oldest: Option<Millis>,
 }
 
+/// At most so many characters say why a command was not performed.
+const WHY: usize = 1_000;
 /// How long what Flagger reports is gathered before it becomes one comment.
 const GATHERED: Duration = Duration::from_secs(60);
 
@@ -238,7 +244,7 @@ impl Turn {
     async fn park(&mut self, id: i64, why: &str, now: Millis) -> Result<(), Error> {
         sqlx::query("UPDATE outbox SET parked_at = $1, why = $2 WHERE id = $3")
             .bind(now.0)
-            .bind(why)
+            .bind(one_line(why, WHY))
             .bind(id)
             .execute(self.sql())
             .await?;
@@ -263,7 +269,7 @@ impl Turn {
         )
             .bind(due)
             .bind(parked)
-            .bind(why.as_str())
+            .bind(one_line(why, WHY))
             .bind(sent.map(|at| at.0))
             .bind(i64::from(row.attempts) + 1)
             .bind(row.id)

@@ -1,0 +1,29 @@
+use super::*;
+use crate::{database::Database, gate::GateId};
+
+/// PostgreSQL takes no NUL in a text: words from outside must not keep a command from being settled.
+#[tokio::test]
+async fn any_words_can_say_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = Database::fresh(directory.path()).await;
+    let store = Store::open(&database.url.clone().into()).await.unwrap();
+    let canary = CanaryId { cluster: "default".into(), namespace: "shop".into(), name: "cart".into() };
+    let mut turn = store.turn().await.unwrap();
+    turn.enqueue(&canary, &Command::Label { gate: GateId("g".into()) }, Millis(1)).await.unwrap();
+    turn.end().await.unwrap();
+    let (at, sent, why) = (Millis(2), None, "no \0 status".to_owned());
+    let again = Settled::Again { at, why: why.clone(), sent: Some(Millis(1)) };
+    for how in [again, Settled::Parked { why, sent }] {
+        let row = store.due(Millis(2)).await.unwrap().unwrap();
+        let mut turn = store.turn().await.unwrap();
+        turn.settle(&row, &how, Millis(2)).await.unwrap();
+        turn.end().await.unwrap();
+        let why: String =
+            sqlx::query_scalar("SELECT why FROM outbox").fetch_one(&store.0.pool).await.unwrap();
+        assert_eq!(why, "no   status");
+    }
+    assert_eq!(store.due(Millis(3)).await.unwrap(), None);
+    assert_eq!(store.backlog().await.unwrap().parked, 1);
+    store.unpark(Millis(3)).await.unwrap();
+    assert_eq!(store.due(Millis(3)).await.unwrap().unwrap().sent, None);
+}
