@@ -15,6 +15,7 @@ mod configure;
 mod directory;
 mod edit;
 mod faults;
+mod html;
 mod issues;
 mod jql;
 mod links;

@@ -10,7 +10,7 @@ pub(super) fn html(body: &Value) -> String {
         Value::String(markup) => {
             wrapped("div class=\"text\"", "div", &mut out, |out| escape(markup, out));
         }
-        document => node(document, &mut out),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => node(body, &mut out),
     }
     out
 }

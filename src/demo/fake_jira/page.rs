@@ -8,6 +8,7 @@ use super::{
     FakeJira,
     answer::Answer,
     call::{Call, decode},
+    html::html,
     model::{Category, MIA},
     state::{Issue, State},
     transitions,
@@ -82,7 +83,7 @@ fn issue(state: &State, issue: &Issue) -> Value {
     let comments: Vec<Value> = issue
         .comments
         .iter()
-        .map(|c| json!({ "who": name(&c.author), "when": shown(c.created), "text": c.text() }))
+        .map(|c| json!({ "who": name(&c.author), "when": shown(c.created), "body": html(&c.body) }))
         .collect();
     let mut history = Vec::new();
     for entry in issue.histories.iter().rev() {
@@ -99,7 +100,7 @@ fn issue(state: &State, issue: &Issue) -> Value {
         "status": status.map_or("", |s| s.name.as_str()),
         "kind": state.issue_type(&issue.project, &issue.kind).map_or("", |t| t.name.as_str()),
         "creator": name(&issue.creator), "created": shown(issue.created),
-        "description": super::text(&issue.description),
+        "description": html(&issue.description),
         "buttons": buttons, "comments": comments, "history": history,
     })
 }
