@@ -1,4 +1,18 @@
 //! Opens Flagger's gates from Jira: one approval opens one gate of one rollout, and nothing else ever opens a gate.
+//!
+//! What decides is pure and knows nothing of what acts:
+//!
+//! - [`rollout`]: where a rollout begins and ends, and what each message means for it
+//! - [`gate`]: where one gate stands, and the verdict that follows
+//! - [`policy`]: which statuses mean what, who may approve, which settings hold for which gate
+//! - [`ticket`]: every word a ticket says; [`view`]: what is shown of a gate; [`millis`]: points in time
+//!
+//! What acts:
+//!
+//! - [`gatekeeper`]: the one way in; loads, applies and saves. [`store`]: the database
+//! - [`worker`]: opens tickets, tells them things, and looks at them. [`jira`]: the client, Cloud and Data Center
+//! - [`http`]: Flagger's questions, Jira's webhook, the status page. [`flagger`]: Flagger's JSON
+//! - [`serve`], [`check`], [`cli`], [`demo`]: the commands; [`config`], [`secret`], [`clock`], [`metrics`]: what they share
 
 pub mod check;
 pub mod cli;
