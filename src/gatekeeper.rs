@@ -172,6 +172,11 @@ impl Gatekeeper {
                 if let Some(known) = canary.gate(gate) {
                     let before = self.store.answered(id, &known.id, open, now);
                     record::answered(id, &answer, before);
+                    // The first use of an approval is on record already, with what it rests on.
+                    let passed_now = open && known.used.is_some_and(|used| used.at == now);
+                    if open != before && !passed_now {
+                        self.turned(&canary, gate, &answer, now).await;
+                    }
                 }
                 answer
             }
@@ -179,6 +184,21 @@ impl Gatekeeper {
                 tracing::error!(canary = %id, %gate, "{error}; the question is answered closed");
                 answer::failed(id, gate.stage.as_str(), gate.approver.as_deref(), &error)
             }
+        }
+    }
+
+    /// Puts on record that the answer at a gate turned. It stands also if that cannot be stored.
+    async fn turned(&self, canary: &Canary, gate: &GateName, answer: &Answer, now: Millis) {
+        let (state, reason) = (answer.gate.state.as_str(), answer.gate.reason.clone());
+        let fact = Fact::Turned { gate: gate.clone(), state, reason };
+        let stored = async {
+            let mut turn = self.store.turn().await?;
+            let noted = self.note(&mut turn, canary.clone(), fact, now).await?;
+            turn.end().await.map(|()| noted)
+        };
+        match stored.await {
+            Ok(noted) => self.record(&noted, now),
+            Err(error) => tracing::error!(canary = %canary.id, %gate, "{error}; the change is not on record"),
         }
     }
 

@@ -37,6 +37,10 @@ pub(super) fn entry<'a>(
             let how = with(Map::new(), "how", json!(how.as_str()));
             ("rollout_ended", with(how, "gates", Value::Array(gates)))
         }
+        Fact::Turned { gate, state, reason } => {
+            let turned = with(at(gate), "state", json!(state));
+            ("verdict_changed", with(turned, "reason", json!(reason)))
+        }
         Fact::Expired { gate, ticket, decision } => {
             ("expired", decided(on(gate, ticket), decision, route(gate), deny(gate)))
         }
@@ -58,6 +62,7 @@ pub(super) fn entry<'a>(
         | Fact::TicketStuck { .. }
         | Fact::TicketSeen { .. }
         | Fact::Passed { .. }
+        | Fact::Turned { .. }
         | Fact::Expired { .. }
         | Fact::RolledBack { .. }
         | Fact::Refused { .. } => is.rollout.as_ref(),

@@ -72,6 +72,8 @@ pub(super) fn fact(id: &CanaryId, fact: &Fact, metrics: &Metrics, now: Millis) {
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval is used for the first time");
             metrics.approval_to_open(now.since(decision.since));
         }
+        // Told with the answer.
+        Fact::Turned { .. } => {}
         Fact::Expired { gate, ticket, decision } => {
             let by = &decision.entry.by.name;
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval is too old to be used");

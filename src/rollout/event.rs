@@ -333,6 +333,15 @@ pub enum Fact {
         /// Its gates.
         gates: Vec<Gate>,
     },
+    /// The answer at a gate turned from closed to open or back, other than by the first use of an approval.
+    Turned {
+        /// At which gate.
+        gate: GateName,
+        /// How the gate stands now, in the word of the API.
+        state: &'static str,
+        /// Why, in one line.
+        reason: String,
+    },
     /// An approval was too old when Flagger asked.
     Expired {
         /// At which gate.

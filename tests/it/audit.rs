@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::{database::Database, shell::run, world::World};
 
 const TOKEN: &str = "what-flagger-brings-along";
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A question with metadata, the token among it.
@@ -314,5 +315,32 @@ fn without_a_file_it_says_so() {
         assert_eq!((code, out.as_str(), errors.lines().count()), (Some(1), "", 1), "{errors}");
         assert_eq!(errors.matches("unable to open").count(), 1, "{errors}");
         assert_eq!(directory.path().read_dir().unwrap().count(), 1, "it created a file");
+    }
+}
+
+/// An open gate that closes, and opens again: by Jira's silence, and by a person.
+#[tokio::test]
+async fn every_turn_of_a_verdict_is_on_record() {
+    for world in World::both("").await {
+        world.asks("confirm-promotion", "Progressing", "new1").await;
+        world.works().await;
+        let key = world.newest();
+        world.decides(&key, "Approved").await;
+        let ask = async || world.asks("confirm-promotion", "Progressing", "new1").await.status;
+        assert_eq!(ask().await, 200);
+        for _ in 0..11 {
+            world.later(MINUTE);
+            world.reports("/event", "Progressing", "new1").await;
+        }
+        assert_eq!((ask().await, ask().await), (403, 403), "nobody has read the ticket for too long");
+        world.works().await;
+        assert_eq!((ask().await, ask().await), (200, 200));
+        world.decides(&key, "To Do").await;
+        assert_eq!(ask().await, 403);
+        let turned: Vec<Value> =
+            rows(&world).into_iter().filter(|row| row["kind"] == "verdict_changed").collect();
+        let states: Vec<&str> = turned.iter().map(|row| row["detail"]["state"].as_str().unwrap()).collect();
+        assert_eq!(states, ["stale", "approved", "waiting"]);
+        world.finish().await;
     }
 }
