@@ -115,7 +115,7 @@ pub fn parse(body: &[u8]) -> Result<Payload, BadPayload> {
         name: name.to_owned(),
         namespace: namespace.to_owned(),
         message: Message {
-            phase: text(&keys, "phase")?.map_or(Phase::Other, phase),
+            phase: text(&keys, "phase")?.map_or(Phase::Other, Phase::named),
             checksum: checksum.map(|checksum| Revision(checksum.to_owned())),
             label: revision.map(Label),
         },
@@ -172,21 +172,6 @@ fn metadata(
         }
     }
     Ok((kept, token.map(SecretString::from)))
-}
-
-fn phase(word: &str) -> Phase {
-    match word {
-        "Initializing" => Phase::Initializing,
-        "Initialized" => Phase::Initialized,
-        "Waiting" => Phase::Waiting,
-        "Progressing" => Phase::Progressing,
-        "WaitingPromotion" => Phase::WaitingPromotion,
-        "Promoting" => Phase::Promoting,
-        "Finalising" => Phase::Finalising,
-        "Succeeded" => Phase::Succeeded,
-        "Failed" => Phase::Failed,
-        _ => Phase::Other,
-    }
 }
 
 /// RFC 1123, as Kubernetes has it for the names of most resources: labels with dots between them, 253 characters.

@@ -3,11 +3,7 @@
 //! [`Gatekeeper::apply`] is the only place that loads, applies and saves. A question that changes nothing is answered
 //! from memory; one that does costs one local transaction. No question ever waits for Jira.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use rand::Rng as _;
 use tokio::sync::watch;
@@ -28,8 +24,10 @@ use crate::{
 mod answer;
 mod audit;
 mod record;
+mod refused;
 
 pub use answer::{Answer, Links};
+use refused::{News, Refused};
 pub use store::Error as StoreFailed;
 
 /// Flagger asks whether it may go on.
@@ -88,11 +86,8 @@ pub struct Gatekeeper {
     metrics: Arc<Metrics>,
     work: watch::Sender<()>,
     /// What limits refused lately, for the page.
-    refused: Mutex<BTreeMap<(CanaryId, GateName), (Millis, GateView)>>,
+    refused: Refused,
 }
-
-/// Refused gates that the page shows at most.
-const MOST_REFUSED: usize = 100;
 
 impl Gatekeeper {
     /// A gatekeeper over this store.
@@ -105,7 +100,7 @@ impl Gatekeeper {
             links,
             metrics,
             work: watch::Sender::new(()),
-            refused: Mutex::default(),
+            refused: Refused::default(),
         }
     }
 
@@ -217,12 +212,7 @@ impl Gatekeeper {
             Refusal::Overall => self.timing.open_tickets,
         };
         let answer = answer::refused(id, gate, refusal, limit);
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = refused.contains_key(&(id.clone(), gate.clone()));
-        if known || refused.len() < MOST_REFUSED {
-            refused.insert((id.clone(), gate.clone()), (now, answer.gate.clone()));
-        }
-        if !known {
+        if self.refused.note(id, gate, &answer.gate, now, self.timing.idle_after) == News::Fresh {
             tracing::warn!(canary = %id, %gate, "{}", answer.gate.reason);
         }
         answer
@@ -315,19 +305,12 @@ impl Gatekeeper {
                 })
             })
             .collect();
-        gates.extend(self.refused_lately(now));
-        gates.sort_by(|a, b| (&a.asked_at, &a.canary).cmp(&(&b.asked_at, &b.canary)));
-        gates
-    }
-
-    /// Gates that a limit keeps from having a ticket, for as long as Flagger asks about them.
-    fn refused_lately(&self, now: Millis) -> Vec<GateView> {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        let has_ticket = |(id, name): &(CanaryId, GateName)| {
+        let has_ticket = |id: &CanaryId, name: &GateName| {
             self.store.canary(id).is_some_and(|canary| canary.gate(name).is_some())
         };
-        refused.retain(|gate, (at, _)| now.since(*at) < self.timing.idle_after && !has_ticket(gate));
-        refused.values().map(|(_, view)| view.clone()).collect()
+        gates.extend(self.refused.lately(now, self.timing.idle_after, has_ticket));
+        gates.sort_by(|a, b| (&a.asked_at, &a.canary).cmp(&(&b.asked_at, &b.canary)));
+        gates
     }
 
     /// Puts on record what changes nothing about the canary itself.

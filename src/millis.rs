@@ -25,6 +25,15 @@ pub fn whole(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// A duration as the configuration writes it: in hours, or the largest smaller unit of which it is a whole number.
+#[must_use]
+pub fn written(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    let units = [(3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    let whole = units.iter().find(|(unit, _)| millis >= *unit && millis.is_multiple_of(*unit));
+    whole.map_or_else(|| format!("{millis}ms"), |(unit, name)| format!("{}{name}", millis / unit))
+}
+
 impl Add<Duration> for Millis {
     type Output = Self;
     fn add(self, later: Duration) -> Self {
@@ -36,5 +45,25 @@ impl Sub<Duration> for Millis {
     type Output = Self;
     fn sub(self, earlier: Duration) -> Self {
         Self(self.0.saturating_sub(whole(earlier)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_written_whole() {
+        let cases = [
+            (0, "0ms"),
+            (999, "999ms"),
+            (1_500, "1500ms"),
+            (90_000, "90s"),
+            (5_400_000, "90m"),
+            (259_200_000, "72h"),
+        ];
+        for (millis, words) in cases {
+            assert_eq!(written(Duration::from_millis(millis)), words);
+        }
     }
 }

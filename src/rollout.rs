@@ -71,6 +71,25 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Those that mean something.
+    const NAMED: [Self; 9] = [
+        Self::Initializing,
+        Self::Initialized,
+        Self::Waiting,
+        Self::Progressing,
+        Self::WaitingPromotion,
+        Self::Promoting,
+        Self::Finalising,
+        Self::Succeeded,
+        Self::Failed,
+    ];
+
+    /// The phase of this name; any other word is [`Self::Other`].
+    #[must_use]
+    pub fn named(word: &str) -> Self {
+        Self::NAMED.into_iter().find(|phase| phase.as_str() == word).unwrap_or(Self::Other)
+    }
+
     /// Flagger's word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -1,11 +1,9 @@
 //! What the configuration alone shows: secrets, links, the budget, and for how long approvals hold.
 
-use std::time::Duration;
-
 use secrecy::ExposeSecret as _;
 
 use super::Finding;
-use crate::{config::Config, secret::Secret};
+use crate::{config::Config, millis::written, secret::Secret};
 
 /// Shorter secrets can be guessed.
 const SHORTEST_SECRET: usize = 16;
@@ -36,7 +34,7 @@ fn budget(config: &Config) -> Finding {
     let trust = jira.trust_for.as_millis().max(1);
     let rate = u128::from(jira.requests_per_second.get());
     let needed = (6_000 * requests).div_ceil(trust);
-    let often = duration(jira.trust_for / 3);
+    let often = written(jira.trust_for / 3);
     if needed <= rate {
         return Finding::ok(
             "jira.requests_per_second",
@@ -66,7 +64,7 @@ fn webhook(config: &Config) -> Finding {
             format!(
                 "is missing, so the webhook is off and tickets are only polled: a decision is seen up to {} later \
                  (jira.poll_every)",
-                duration(config.jira.poll_every)
+                written(config.jira.poll_every)
             ),
         ),
     }
@@ -118,14 +116,6 @@ fn weak(key: String, secret: &Secret) -> Option<Finding> {
 
 /// For how long an approval may wait for its use.
 fn approval(config: &Config) -> Finding {
-    let valid_for = duration(config.policy.base.approval.valid_for);
+    let valid_for = written(config.policy.base.approval.valid_for);
     Finding::ok("approval.valid_for", format!("an approval that is not used within {valid_for} is void"))
-}
-
-/// As the configuration writes it.
-fn duration(duration: Duration) -> String {
-    let millis = duration.as_millis();
-    let units = [(3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    let whole = units.iter().find(|(unit, _)| millis >= *unit && millis.is_multiple_of(*unit));
-    whole.map_or_else(|| format!("{millis}ms"), |(unit, name)| format!("{}{name}", millis / unit))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     gate::{Closed, Decision, Doubt, Gate, GateName, Standing, Trust, Verdict, View},
-    millis::Millis,
+    millis::{Millis, written},
     rollout::{Base, Canary, CanaryId, Course, Refusal, Rollout},
     store,
     view::{GateView, RolloutView, State, TicketView},
@@ -206,7 +206,7 @@ fn words(verdict: &Verdict<'_>, trust: Trust) -> (State, String) {
                 format!(
                     "{}, longer ago than an unused approval is valid ({}); move the ticket back and approve it again",
                     decided("approved", decision),
-                    span(trust.valid_for)
+                    written(trust.valid_for)
                 ),
             ),
             Closed::Stale { seen, .. } => (
@@ -252,16 +252,4 @@ pub(super) fn time(at: Millis) -> String {
 /// RFC 3339 in UTC, to the second: for sentences.
 fn clock_time(at: Millis) -> String {
     jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |time| format!("{time:.0}"))
-}
-
-/// A duration in its largest whole unit, as the configuration writes it.
-fn span(duration: std::time::Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
-        0 => format!("{}ms", duration.as_millis()),
-        _ if seconds.is_multiple_of(86_400) => format!("{}d", seconds / 86_400),
-        _ if seconds.is_multiple_of(3_600) => format!("{}h", seconds / 3_600),
-        _ if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
-        _ => format!("{seconds}s"),
-    }
 }

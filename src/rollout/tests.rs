@@ -173,23 +173,6 @@ impl World {
     }
 }
 
-fn phase(word: &str) -> Phase {
-    [
-        Phase::Initializing,
-        Phase::Initialized,
-        Phase::Waiting,
-        Phase::Progressing,
-        Phase::WaitingPromotion,
-        Phase::Promoting,
-        Phase::Finalising,
-        Phase::Succeeded,
-        Phase::Failed,
-    ]
-    .into_iter()
-    .find(|phase| phase.as_str() == word)
-    .unwrap_or(Phase::Other)
-}
-
 fn stage(word: &str) -> Stage {
     Stage::ALL.into_iter().find(|stage| stage.as_str() == word).unwrap()
 }
@@ -211,7 +194,7 @@ fn replay(path: &std::path::Path) -> Vec<String> {
         }
         let body = &line["body"];
         let message = message(
-            phase(body["phase"].as_str().unwrap_or_default()),
+            Phase::named(body["phase"].as_str().unwrap_or_default()),
             body["checksum"].as_str().unwrap_or_default(),
         );
         let attempt = line["attempt"].as_u64().unwrap_or_default();

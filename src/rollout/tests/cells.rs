@@ -77,7 +77,7 @@ fn shown(world: &World) -> String {
 fn send(world: &mut World, words: &str) {
     let mut parts = words.split(' ');
     let (what, word, checksum) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
-    let said = message(phase(word), checksum.trim_matches('-'));
+    let said = message(Phase::named(word), checksum.trim_matches('-'));
     match what {
         "rollback" => {
             world.rolls_back(&said);

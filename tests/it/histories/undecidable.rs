@@ -46,22 +46,6 @@ struct Replayed {
     inconsistent: Vec<String>,
 }
 
-fn phase(word: &str) -> Phase {
-    [
-        Phase::Initialized,
-        Phase::Waiting,
-        Phase::Progressing,
-        Phase::WaitingPromotion,
-        Phase::Promoting,
-        Phase::Finalising,
-        Phase::Succeeded,
-        Phase::Failed,
-    ]
-    .into_iter()
-    .find(|phase| phase.as_str() == word)
-    .unwrap_or(Phase::Other)
-}
-
 fn gate(stage: &str, approver: Option<&str>) -> GateName {
     let stage = Stage::ALL.into_iter().find(|known| known.as_str() == stage).unwrap();
     GateName { stage, approver: approver.map(str::to_owned) }
@@ -124,7 +108,7 @@ impl Replay {
         }
         let body = &line["body"];
         let message = Message {
-            phase: phase(body["phase"].as_str().unwrap_or_default()),
+            phase: Phase::named(body["phase"].as_str().unwrap_or_default()),
             checksum: body["checksum"].as_str().map(|checksum| Revision(checksum.into())),
             label: None,
         };
