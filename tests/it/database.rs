@@ -1,6 +1,6 @@
 //! A database of its own for a test: a file of SQLite or, on the server that TEST_DATABASE_URL names, one of PostgreSQL.
 //!
-//! The tests in the sources use this file too.
+//! The tests in the sources and the example `kills` use this file too.
 
 use std::path::Path;
 
@@ -15,20 +15,25 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// A new one. That of SQLite is the file `bridge.db` in `directory`, which is made when it is opened.
+    /// A new one, where TEST_DATABASE_URL says.
     pub(crate) async fn fresh(directory: &Path) -> Self {
-        match std::env::var("TEST_DATABASE_URL") {
-            Ok(server) if !server.is_empty() => {
-                let name = format!("it_{:032x}", rand::random::<u128>());
-                let mut url = reqwest::Url::parse(&server).expect("TEST_DATABASE_URL is a URL");
-                url.set_path(&name);
-                run(&server, format!("CREATE DATABASE {name}")).await.expect("TEST_DATABASE_URL can be used");
-                Self { url: url.into(), there: Some((server, name)) }
-            }
-            Ok(_) | Err(_) => {
-                Self { url: format!("sqlite://{}", directory.join("bridge.db").display()), there: None }
-            }
-        }
+        let server = std::env::var("TEST_DATABASE_URL").ok().filter(|server| !server.is_empty());
+        Self::on(server.as_deref(), directory).await.expect("TEST_DATABASE_URL can be used")
+    }
+
+    /// A new one on this server of PostgreSQL; without one, the file `bridge.db` in `directory`, which is made when it is
+    /// opened.
+    pub(crate) async fn on(server: Option<&str>, directory: &Path) -> Result<Self, sqlx::Error> {
+        let Some(server) = server else {
+            let url = format!("sqlite://{}", directory.join("bridge.db").display());
+            return Ok(Self { url, there: None });
+        };
+        let name = format!("it_{:032x}", rand::random::<u128>());
+        let mut url =
+            reqwest::Url::parse(server).map_err(|error| sqlx::Error::Configuration(error.into()))?;
+        url.set_path(&name);
+        run(server, format!("CREATE DATABASE {name}")).await?;
+        Ok(Self { url: url.into(), there: Some((server.to_owned(), name)) })
     }
 }
 

@@ -1,0 +1,266 @@
+//! When a process is killed, and what else goes wrong meanwhile.
+
+use std::{sync::Arc, time::Duration};
+
+use flagger_jira_bridge::demo::fake_jira::{Fault, Flavour, Operation, Times};
+use rand::{RngExt as _, rngs::StdRng, seq::IndexedRandom as _};
+use tokio::time::{Instant, sleep};
+
+use crate::{process::Replica, tally::Part, world::World};
+
+/// How long Jira keeps an answer to itself, so that the one who waits for it can die meanwhile.
+const HELD: Duration = Duration::from_millis(500);
+/// How close to a request something still belongs to it.
+const NEAR: Duration = Duration::from_millis(10);
+/// The most that Jira's search lags. The bridge is told to expect three seconds.
+const LAGS: u64 = 1_500;
+/// The requests that are worth dying in; those that are worth it more often stand here more often.
+const DEADLY: [Operation; 16] = [
+    Operation::CreateIssue,
+    Operation::CreateIssue,
+    Operation::CreateIssue,
+    Operation::CreateIssue,
+    Operation::CreateIssue,
+    Operation::AddComment,
+    Operation::AddComment,
+    Operation::AddComment,
+    Operation::DoTransition,
+    Operation::DoTransition,
+    Operation::EditIssue,
+    Operation::LinkIssues,
+    Operation::Search,
+    Operation::GetIssue,
+    Operation::GetComments,
+    Operation::BulkFetch,
+];
+
+/// What is waited for before somebody dies.
+#[derive(Clone, Copy, Debug)]
+enum Moment {
+    /// So long after the start.
+    Starting(Duration),
+    /// So long after it was ready.
+    Ready(Duration),
+    /// So long after a connection of Flagger.
+    Question(Duration),
+    /// Jira has done it, and the answer is still under way.
+    Acted(Operation),
+    /// The request broke off, and Jira has done nothing.
+    Broke(Operation),
+    /// So long after Jira answered.
+    Answered(Operation, Duration),
+    /// Whenever.
+    Whenever(Duration),
+}
+
+/// Death, in one world.
+pub(crate) struct Death<'a> {
+    world: &'a World,
+    choices: StdRng,
+    /// What Jira was last asked, and when.
+    asked: Option<(Operation, Instant)>,
+    /// How long a bridge may need until it works: on PostgreSQL the lease of the dead comes to its end first.
+    patience: Duration,
+}
+
+impl<'a> Death<'a> {
+    pub(crate) fn new(world: &'a Arc<World>) -> Self {
+        let seconds = if world.run.options.postgres.is_some() { 14 } else { 3 };
+        Self { world, choices: world.choices(u32::MAX), asked: None, patience: Duration::from_secs(seconds) }
+    }
+
+    /// Kills and starts, until enough were killed. Leaves all alive, and Jira well.
+    pub(crate) async fn reap(mut self, replicas: &mut [Replica]) -> anyhow::Result<()> {
+        for replica in &mut *replicas {
+            self.start(replica)?;
+        }
+        let mut youngest = 0;
+        while self.world.run.tally.violations() == 0 && self.world.run.one_more() {
+            let moment = self.choose();
+            self.trouble(moment);
+            let hit = self.wait(moment, &replicas[youngest]).await;
+            let victim = match moment {
+                Moment::Starting(_) | Moment::Ready(_) => youngest,
+                Moment::Question(_)
+                | Moment::Acted(_)
+                | Moment::Broke(_)
+                | Moment::Answered(..)
+                | Moment::Whenever(_) => self.choices.random_range(0..replicas.len()),
+            };
+            let what = self.going_on(moment, hit, &replicas[victim]);
+            self.kill(&mut replicas[victim], &what)?;
+            for other in replicas.iter_mut().filter(|replica| replica.runs()) {
+                if self.choices.random_bool(0.2) && self.world.run.one_more() {
+                    self.kill(other, &what)?;
+                }
+            }
+            self.world.jira.clear_faults();
+            sleep(self.away()).await;
+            for replica in replicas.iter_mut().filter(|replica| !replica.runs()) {
+                self.start(replica)?;
+            }
+            youngest = victim;
+        }
+        self.world.jira.clear_faults();
+        self.drain();
+        Ok(())
+    }
+
+    fn start(&self, replica: &mut Replica) -> anyhow::Result<()> {
+        self.world.run.tally.count(Part::Started, "in all");
+        replica.start()
+    }
+
+    fn kill(&self, replica: &mut Replica, what: &str) -> anyhow::Result<()> {
+        if let Some(line) = replica.door.seen().panicked {
+            self.world.violation(&format!("a bridge panicked: {line}"));
+        }
+        if let Some(how) = replica.kill()? {
+            self.world.violation(&format!("a bridge ended by itself: {how}"));
+        }
+        self.world.run.tally.count(Part::Killed, what);
+        Ok(())
+    }
+
+    /// How long nobody serves.
+    fn away(&mut self) -> Duration {
+        let most = if self.choices.random_bool(0.7) { 20 } else { 1_500 };
+        self.up_to(most)
+    }
+
+    fn up_to(&mut self, millis: u64) -> Duration {
+        Duration::from_millis(self.choices.random_range(0..=millis))
+    }
+
+    fn choose(&mut self) -> Moment {
+        let operation = self.choices.random_range(0..DEADLY.len());
+        let operation = match (DEADLY[operation], self.world.run.options.kind.flavour()) {
+            // What Cloud does not have.
+            (Operation::BulkFetch, Flavour::DataCenter) => Operation::Search,
+            (operation, Flavour::Cloud | Flavour::DataCenter) => operation,
+        };
+        match self.choices.random_range(0..100) {
+            0..10 => Moment::Starting(self.up_to(120)),
+            10..20 => Moment::Ready(self.up_to(50)),
+            20..40 => Moment::Question(self.up_to(10)),
+            40..60 => Moment::Acted(operation),
+            60..66 => Moment::Broke(operation),
+            66..84 => Moment::Answered(operation, self.up_to(15)),
+            _ => {
+                let most = u64::try_from(self.patience.as_millis()).unwrap_or(u64::MAX);
+                Moment::Whenever(self.up_to(most))
+            }
+        }
+    }
+
+    /// What Jira does wrong until the next death.
+    fn trouble(&mut self, moment: Moment) {
+        let jira = &self.world.jira;
+        jira.set_index_lag(Duration::from_millis(self.choices.random_range(0..=LAGS)));
+        let own = match moment {
+            Moment::Acted(operation) => Some((operation, Fault::Slow(HELD))),
+            Moment::Broke(operation) => Some((operation, Fault::Dropped)),
+            Moment::Starting(_)
+            | Moment::Ready(_)
+            | Moment::Question(_)
+            | Moment::Answered(..)
+            | Moment::Whenever(_) => None,
+        };
+        if let Some((operation, fault)) = own {
+            jira.fault(operation, fault, Times::Once);
+        } else if self.choices.random_bool(0.5) {
+            let faults = [
+                Fault::LostAnswer,
+                Fault::Dropped,
+                Fault::Cut,
+                Fault::ActedBut(503),
+                Fault::ActedBut(504),
+                Fault::TooMany { retry_after: Some("1".into()) },
+            ];
+            let operation = DEADLY[self.choices.random_range(0..DEADLY.len())];
+            if let Some(fault) = faults.choose(&mut self.choices) {
+                jira.fault(operation, fault.clone(), Times::Once);
+            }
+        }
+        if self.choices.random_bool(0.2) {
+            // Minutes later, in Jira's time.
+            self.world.jira.redeliver();
+        }
+    }
+
+    /// Waits for the moment, but not for ever. Returns whether it came.
+    async fn wait(&mut self, moment: Moment, youngest: &Replica) -> bool {
+        let (began, questions) = (Instant::now(), self.world.gate.arrived());
+        while began.elapsed() < self.patience {
+            let asked = self.drain();
+            let then = match moment {
+                Moment::Starting(time) | Moment::Whenever(time) => {
+                    sleep(time).await;
+                    return true;
+                }
+                Moment::Ready(time) => youngest.door.seen().ready.then_some(time),
+                Moment::Question(time) => (self.world.gate.arrived() > questions).then_some(time),
+                Moment::Acted(operation) | Moment::Broke(operation) => {
+                    asked.contains(&operation).then_some(Duration::ZERO)
+                }
+                Moment::Answered(operation, time) => asked.contains(&operation).then_some(time),
+            };
+            if let Some(time) = then {
+                sleep(time).await;
+                return true;
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+        false
+    }
+
+    /// What Jira was asked since the last time.
+    fn drain(&mut self) -> Vec<Operation> {
+        let requests = self.world.jira.requests();
+        if requests.is_empty() {
+            return Vec::new();
+        }
+        self.world.jira.clear_requests();
+        for request in &requests {
+            let what = match request.status {
+                None => "no answer".to_owned(),
+                Some(status @ (429 | 500..)) => format!("status {status}"),
+                Some(_) => continue,
+            };
+            self.world.run.tally.count(Part::Faults, what);
+        }
+        let operations: Vec<Operation> = requests.iter().map(|request| request.operation).collect();
+        self.asked = operations.last().map(|last| (*last, Instant::now()));
+        operations
+    }
+
+    /// What is going on, as far as it can be seen from outside.
+    fn going_on(&self, moment: Moment, hit: bool, victim: &Replica) -> String {
+        if !victim.door.seen().ready {
+            return "while it started".to_owned();
+        }
+        match moment {
+            Moment::Acted(operation) if hit => return format!("{operation:?}: Jira acted, no answer yet"),
+            Moment::Broke(operation) if hit => return format!("{operation:?}: broke off, nothing done"),
+            Moment::Answered(operation, _) if hit => return format!("{operation:?}: just answered"),
+            Moment::Starting(_)
+            | Moment::Ready(_)
+            | Moment::Question(_)
+            | Moment::Acted(_)
+            | Moment::Broke(_)
+            | Moment::Answered(..)
+            | Moment::Whenever(_) => {}
+        }
+        if self.world.gate.is_busy() {
+            "while Flagger waited for an answer".to_owned()
+        } else if self.world.webhook.is_busy() {
+            "while Jira's webhook waited".to_owned()
+        } else if self.asked.is_some_and(|(_, at)| at.elapsed() < NEAR) {
+            "near another request to Jira".to_owned()
+        } else if matches!(moment, Moment::Ready(_)) && hit {
+            "just ready".to_owned()
+        } else {
+            "idle".to_owned()
+        }
+    }
+}

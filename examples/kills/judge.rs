@@ -1,0 +1,165 @@
+//! What must be true of the tickets when all is over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flagger_jira_bridge::demo::fake_jira::{BRIDGE, Comment, IssueView};
+
+use crate::{
+    story::{Attempt, Ended, Gate, Hand, Story},
+    tally::Part,
+    world::World,
+};
+
+/// The words of an ending; each comment about an ending has one of them.
+const WORDS: [&str; 5] = ["succeeded", "failed", "superseded", "abandoned", "WITHOUT this approval"];
+/// The property that a comment of the bridge carries.
+const PROPERTY: &str = "flagger-jira-bridge";
+
+/// Judges every ticket there is.
+pub(crate) fn judge(world: &World, stories: &[Story]) {
+    for complaint in world.jira.complaints() {
+        world.violation(&format!("Jira complains: {complaint}"));
+    }
+    let tickets: BTreeMap<String, IssueView> = world
+        .jira
+        .issues()
+        .into_iter()
+        .filter(|issue| issue.labels.iter().any(|label| label == "flagger-gate"))
+        .map(|issue| (issue.key.clone(), issue))
+        .collect();
+    world.run.tally.add(Part::Tickets, "opened", tickets.len() as u64);
+    one_for_each_gate(world, &tickets);
+    for ticket in tickets.values() {
+        nothing_twice(world, ticket);
+    }
+    for story in stories {
+        // A story that broke off said why.
+        if story.attempts.last().is_some_and(|attempt| matches!(attempt.ended, Ended::Reported { .. })) {
+            told_how_it_ended(world, story, &tickets);
+        }
+    }
+}
+
+/// By the gate's own label. Another one of ours must be closed and told.
+fn one_for_each_gate(world: &World, tickets: &BTreeMap<String, IssueView>) {
+    let mut gates: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for ticket in tickets.values() {
+        let ids: Vec<&str> = ticket.labels.iter().filter_map(|label| label.strip_prefix("fjb-")).collect();
+        let [id] = ids.as_slice() else {
+            world.violation(&format!("{} has the labels of {} gates", ticket.key, ids.len()));
+            continue;
+        };
+        if ticket.creator != BRIDGE {
+            world.violation(&format!("{} is not the bridge's", ticket.key));
+        }
+        gates.entry(id).or_default().push(&ticket.key);
+    }
+    for (id, keys) in gates.iter().filter(|(_, keys)| keys.len() > 1) {
+        world.run.tally.add(Part::Tickets, "opened twice", keys.len() as u64 - 1);
+        world.violation(&format!("gate {id} has the tickets {}", keys.join(", ")));
+    }
+}
+
+fn nothing_twice(world: &World, ticket: &IssueView) {
+    let tags: Vec<String> = ticket.comments.iter().filter_map(tag).collect();
+    let moves = ticket
+        .changelog
+        .iter()
+        .filter(|entry| entry.author.as_deref() == Some(BRIDGE))
+        .filter(|entry| entry.items.iter().any(|item| item.field == "status"))
+        .map(|_| "moved by the bridge".to_owned());
+    let links = ticket.links.iter().map(|link| format!("{} {} {}", link.kind, link.inward, link.outward));
+    let labels = ticket.labels.iter().cloned();
+    for things in [tags, moves.collect(), links.collect(), labels.collect()] {
+        let mut seen = BTreeSet::new();
+        for thing in &things {
+            if !seen.insert(thing) {
+                world.violation(&format!("{} has twice: {thing}", ticket.key));
+            }
+        }
+    }
+    let untagged = ticket.comments.iter().filter(|it| it.author == BRIDGE && tag(it).is_none()).count();
+    if untagged > 0 {
+        world
+            .violation(&format!("{} has {untagged} comments of the bridge without its property", ticket.key));
+    }
+}
+
+fn tag(comment: &Comment) -> Option<String> {
+    let property = comment.properties.get(PROPERTY)?;
+    property.get("tag")?.as_str().map(str::to_owned)
+}
+
+fn told_how_it_ended(world: &World, story: &Story, tickets: &BTreeMap<String, IssueView>) {
+    let mut stages: BTreeMap<&str, usize> = BTreeMap::new();
+    let of_canary = format!(" of shop/{} on default", story.canary);
+    for ticket in tickets.values() {
+        let Some(stage) = ticket.summary.strip_prefix("Approve ").and_then(|it| it.strip_suffix(&of_canary))
+        else {
+            continue;
+        };
+        *stages.entry(stage).or_default() += 1;
+        let said: Vec<String> = ticket
+            .comments
+            .iter()
+            .filter(|comment| tag(comment).as_deref() == Some("ended"))
+            .map(Comment::text)
+            .collect();
+        let words: Vec<&str> =
+            WORDS.into_iter().filter(|word| said.iter().any(|said| said.contains(word))).collect();
+        let ([_], [word]) = (said.as_slice(), words.as_slice()) else {
+            story.violation(&format!("{} was told {} times how it ended: {said:?}", ticket.key, said.len()));
+            continue;
+        };
+        world.run.tally.count(Part::Tickets, format!("told: {word}"));
+        if !ticket.labels.iter().any(|label| label == "flagger-ended") {
+            story.violation(&format!("{} has not the label of the ended", ticket.key));
+        }
+        match find(story, stage, &ticket.key) {
+            Some((number, gate)) => judge_gate(story, number, gate, ticket, word),
+            // Its rollout was over before any answer named it.
+            None => world.run.tally.count(Part::Tickets, "never named in an answer"),
+        }
+    }
+    for (stage, number) in stages {
+        if number > story.attempts.len() {
+            let rollouts = story.attempts.len();
+            story.violation(&format!("{number} tickets of {stage} for {rollouts} rollouts"));
+        }
+    }
+}
+
+fn find<'a>(story: &'a Story, stage: &str, key: &str) -> Option<(usize, &'a Gate)> {
+    let gates = story.attempts.iter().map(|attempt| attempt.gates.get(stage)).enumerate();
+    gates.filter_map(|(number, gate)| Some((number, gate?))).find(|(_, gate)| gate.key == key)
+}
+
+fn judge_gate(story: &Story, number: usize, gate: &Gate, ticket: &IssueView, word: &str) {
+    let allowed = endings(&story.attempts, number);
+    if !allowed.contains(&word) {
+        let (key, ended) = (&ticket.key, story.attempts[number].ended);
+        story.violation(&format!("{key} was told {word}, not {allowed:?}; its rollout: {ended:?}"));
+    }
+    let expected = match gate.hand {
+        Hand::Rejected(_) => "Rejected",
+        Hand::Nothing | Hand::Approved(_) | Hand::Withdrawn { .. } if word == "succeeded" => "Done",
+        Hand::Nothing | Hand::Approved(_) | Hand::Withdrawn { .. } => "Cancelled",
+    };
+    if !gate.moved_late && ticket.status != expected {
+        story.violation(&format!("{} stands in {}, not in {expected} ({word})", ticket.key, ticket.status));
+    }
+}
+
+/// What the tickets of an attempt may have been told. A report that was not answered may have been stored or not; without
+/// it the rollout ends when the next begins.
+fn endings(attempts: &[Attempt], number: usize) -> Vec<&'static str> {
+    let Some(attempt) = attempts.get(number) else { return Vec::new() };
+    match attempt.ended {
+        Ended::Reported { word, stored: true } => vec![word],
+        Ended::Reported { word, stored: false } => vec![word, "superseded"],
+        Ended::Restarted if attempt.heard => vec!["superseded"],
+        // To the bridge it never was a rollout of its own: what it knows of it became part of the next.
+        Ended::Restarted => [vec!["superseded"], endings(attempts, number + 1)].concat(),
+        Ended::Not => Vec::new(),
+    }
+}

@@ -1,0 +1,152 @@
+//! Kills the real program with SIGKILL at random moments, again and again, while whole stories are played against it, and
+//! says what it saw. Around each bridge there is a fake Jira, which loses answers and lags, and simulated Flaggers; the
+//! time is real.
+//!
+//! ```sh
+//! cargo build && cargo run --example kills -- --kills 1000
+//! ```
+//!
+//! What must never be: a gate that opens without a standing approval of its own ticket, given in this rollout; two
+//! tickets for a gate; an approval, or a report that was answered 200, that comes to nothing; a comment, label, link or
+//! transition made twice; an answer 5xx to a question; a row left over; a broken record. Any of them ends it with 1.
+
+mod death;
+mod judge;
+mod process;
+mod relay;
+mod story;
+mod tally;
+mod world;
+
+#[path = "../../tests/it/database.rs"]
+#[expect(dead_code, clippy::expect_used, reason = "shared with the tests, which name the server otherwise")]
+mod database;
+
+use std::{
+    io::Write as _,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use clap::{Parser, ValueEnum};
+use flagger_jira_bridge::demo::fake_jira::Flavour;
+use tokio::task::JoinSet;
+
+use self::{
+    process::Program,
+    tally::{Part, Tally},
+    world::World,
+};
+
+/// Kills the real program at random moments and looks for what must never be.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "kills")]
+struct Options {
+    /// How often a process is killed, in all worlds together
+    #[arg(long, default_value_t = 100)]
+    kills: u32,
+    /// How many worlds at once, each with its own Jira and its own database
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    worlds: u32,
+    /// How many canaries roll out at once in each world
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    canaries: u32,
+    /// How many bridges share a database; two need --postgres
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3))]
+    replicas: u32,
+    /// A server on which databases may be made; without it each world has a file of SQLite
+    #[arg(long, value_name = "URL")]
+    postgres: Option<String>,
+    /// Which Jira
+    #[arg(long, default_value = "cloud")]
+    kind: Kind,
+    /// Makes the same choices again; when they fall is up to the machine
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kind {
+    Cloud,
+    DataCenter,
+}
+
+impl Kind {
+    const fn flavour(self) -> Flavour {
+        match self {
+            Self::Cloud => Flavour::Cloud,
+            Self::DataCenter => Flavour::DataCenter,
+        }
+    }
+}
+
+/// What all worlds share.
+struct Run {
+    options: Options,
+    seed: u64,
+    program: Program,
+    left: AtomicU32,
+    tally: Tally,
+}
+
+impl Run {
+    /// Whether one more process may be killed.
+    fn one_more(&self) -> bool {
+        self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Options::parse()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say(&format!("kills: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: Options) -> anyhow::Result<bool> {
+    anyhow::ensure!(options.replicas == 1 || options.postgres.is_some(), "several replicas need --postgres");
+    let program = Program::find()?;
+    let seed = options.seed.unwrap_or_else(rand::random);
+    let run = Arc::new(Run { seed, program, left: options.kills.into(), tally: Tally::default(), options });
+    say(&introduction(&run));
+    let mut worlds = JoinSet::new();
+    for number in 0..run.options.worlds {
+        worlds.spawn(World::play(Arc::clone(&run), number));
+    }
+    while let Some(ended) = worlds.join_next().await {
+        ended??;
+    }
+    let well = run.tally.violations() == 0;
+    say(&run.tally.to_string());
+    if !well {
+        say(&format!("to make the same choices again: --seed {seed}"));
+    }
+    anyhow::ensure!(
+        !well || run.tally.total(Part::Killed) == u64::from(run.options.kills),
+        "not as many were killed as were to be"
+    );
+    Ok(well)
+}
+
+fn introduction(run: &Run) -> String {
+    let Options { kills, worlds, canaries, replicas, postgres, kind, .. } = &run.options;
+    let (store, jira) = (if postgres.is_some() { "PostgreSQL" } else { "SQLite" }, kind.flavour());
+    let (program, seed) = (run.program.path().display(), run.seed);
+    format!(
+        "{kills} kills of {program}\non {store}, with a {jira:?} Jira: {worlds} worlds, each with {replicas} \
+         replicas and {canaries} canaries; seed {seed}"
+    )
+}
+
+/// For whoever watches; that may be nobody any more.
+fn say(text: &str) {
+    drop(writeln!(std::io::stdout(), "{text}"));
+}

@@ -1,0 +1,73 @@
+//! What stands before the replicas, as a Service of Kubernetes does: an address that stays, and passes each connection on
+//! to whoever is up. If nobody is, the connection ends.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+};
+
+use crate::process::{Door, Seen};
+
+/// Which listener of a replica is meant.
+pub(crate) type Which = fn(&Seen) -> Option<SocketAddr>;
+
+/// The address and its traffic.
+pub(crate) struct Relay {
+    pub(crate) address: SocketAddr,
+    traffic: Arc<Traffic>,
+}
+
+#[derive(Default)]
+struct Traffic {
+    arrived: AtomicUsize,
+    inside: AtomicUsize,
+}
+
+impl Relay {
+    /// Passes on until the runtime ends.
+    pub(crate) async fn start(doors: Vec<Arc<Door>>, which: Which) -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let (address, traffic) = (listener.local_addr()?, Arc::new(Traffic::default()));
+        let (doors, watched) = (Arc::new(doors), Arc::clone(&traffic));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let turn = watched.arrived.fetch_add(1, Ordering::SeqCst);
+                let (doors, watched) = (Arc::clone(&doors), Arc::clone(&watched));
+                tokio::spawn(async move {
+                    watched.inside.fetch_add(1, Ordering::SeqCst);
+                    pass(stream, &doors, which, turn).await;
+                    watched.inside.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        Ok(Self { address, traffic })
+    }
+
+    /// How many connections there were.
+    pub(crate) fn arrived(&self) -> usize {
+        self.traffic.arrived.load(Ordering::SeqCst)
+    }
+
+    /// Whether somebody waits for an answer.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.traffic.inside.load(Ordering::SeqCst) > 0
+    }
+}
+
+async fn pass(mut stream: TcpStream, doors: &[Arc<Door>], which: Which, turn: usize) {
+    for nth in 0..doors.len() {
+        let Some(address) = which(&doors[(turn + nth) % doors.len()].seen()) else { continue };
+        let Ok(mut there) = TcpStream::connect(address).await else { continue };
+        // Whichever side breaks off, the other notices.
+        drop(copy_bidirectional(&mut stream, &mut there).await);
+        return;
+    }
+}

@@ -1,0 +1,410 @@
+//! What happens to a canary: revisions are pushed, Flagger asks, people decide in Jira. Every answer is judged at once.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use flagger_jira_bridge::{
+    clock::Clock,
+    demo::{
+        fake_flagger::{Answered, Call, FakeFlagger, Phase, Tick},
+        fake_jira::MIA,
+    },
+    millis::Millis,
+};
+use rand::{RngExt as _, rngs::StdRng};
+use tokio::time::{Instant, sleep};
+
+use crate::{tally::Part, world::World};
+
+const ROLLOUT: &str = "confirm-rollout";
+const TRAFFIC: &str = "confirm-traffic-increase";
+const PROMOTION: &str = "confirm-promotion";
+/// How long a rollout may stand still: bridges that die again and again come to nothing for a while.
+const PATIENCE: Duration = Duration::from_secs(240);
+/// How long an answer to a look that was under way may still say what was the case before.
+const STILL_UNDER_WAY: Duration = Duration::from_secs(2);
+/// When every replica knows what one of them knows.
+const SPREADS_WITHIN: Duration = Duration::from_secs(3);
+
+/// One attempt to ship a revision, as the driver knows it; Flagger never tells.
+pub(crate) struct Attempt {
+    pub(crate) began: Millis,
+    /// By stage.
+    pub(crate) gates: BTreeMap<String, Gate>,
+    /// Whether the bridge certainly heard of the revision itself.
+    pub(crate) heard: bool,
+    pub(crate) ended: Ended,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It goes on.
+    Not,
+    /// A newer revision took its place, without a question.
+    Restarted,
+    /// Flagger reported it.
+    Reported {
+        /// The word the tickets are to be told.
+        word: &'static str,
+        /// Whether a report was answered 200.
+        stored: bool,
+    },
+}
+
+/// A gate of an attempt.
+pub(crate) struct Gate {
+    /// The ticket that answers named.
+    pub(crate) key: String,
+    pub(crate) hand: Hand,
+    opened: bool,
+    /// Moved by a person after the attempt was over.
+    pub(crate) moved_late: bool,
+}
+
+/// What a person did with a ticket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Hand {
+    Nothing,
+    Approved(Instant),
+    Rejected(Instant),
+    Withdrawn {
+        at: Instant,
+        /// When the bridge first showed that it knows.
+        known: Option<Instant>,
+    },
+}
+
+/// What people want of an attempt.
+#[derive(Clone, Copy, Debug, Default)]
+struct Plan {
+    reject: Option<&'static str>,
+    withdraw: Option<&'static str>,
+    /// Push a newer revision while this is asked.
+    restart: Option<&'static str>,
+}
+
+/// A canary, its Flagger and its people.
+pub(crate) struct Story {
+    world: Arc<World>,
+    flagger: FakeFlagger,
+    pub(crate) canary: String,
+    pub(crate) attempts: Vec<Attempt>,
+    choices: StdRng,
+    revision: u32,
+    moved: Instant,
+}
+
+impl Story {
+    pub(crate) fn new(world: Arc<World>, number: u32) -> anyhow::Result<Self> {
+        let canary = format!("cart-{number}");
+        let flagger = FakeFlagger::new(&format!("http://{}", world.gate.address), "shop", &canary)?;
+        let choices = world.choices(number);
+        Ok(Self { world, flagger, canary, attempts: Vec::new(), choices, revision: 1, moved: Instant::now() })
+    }
+
+    /// Rolls out until nobody dies any more, and then once more, all the way.
+    pub(crate) async fn play(mut self) -> anyhow::Result<Self> {
+        while self.flagger.phase() != Phase::Initialized {
+            drop(self.look().await);
+        }
+        loop {
+            let last = self.world.is_quiet();
+            let plan = if last { Plan::default() } else { self.plan() };
+            if !self.roll_out(plan).await || last {
+                return Ok(self);
+            }
+        }
+    }
+
+    fn plan(&mut self) -> Plan {
+        let stage = [ROLLOUT, TRAFFIC, PROMOTION][self.choices.random_range(0..3)];
+        match self.choices.random_range(0..10) {
+            0..3 => Plan { reject: Some(stage), ..Plan::default() },
+            3..5 => Plan { withdraw: Some(stage), ..Plan::default() },
+            5..7 => Plan { restart: Some(stage), ..Plan::default() },
+            _ => Plan::default(),
+        }
+    }
+
+    /// One rollout, or several if newer revisions take its place. Returns whether it came to an end.
+    async fn roll_out(&mut self, mut plan: Plan) -> bool {
+        // After a failure the same revision may be tried again.
+        let again = self.flagger.phase() == Phase::Failed && self.choices.random_bool(0.5);
+        self.push(again);
+        loop {
+            let tick = self.look().await;
+            let word = match tick.phase {
+                Phase::Succeeded => Some("succeeded"),
+                Phase::Failed => Some("failed"),
+                Phase::Initializing
+                | Phase::Initialized
+                | Phase::Waiting
+                | Phase::Progressing
+                | Phase::WaitingPromotion
+                | Phase::Promoting
+                | Phase::Finalising => None,
+            };
+            // Before Flagger has begun it still says how the rollout before ended.
+            if let Some(word) = word.filter(|_| reports_an_end(&tick)) {
+                self.end(word, &tick);
+                return true;
+            }
+            self.act(&tick, &mut plan);
+            if self.moved.elapsed() > PATIENCE {
+                let (phase, canary) = (tick.phase.as_str(), &self.canary);
+                let last = tick.calls.iter().rfind(|call| call.question().is_some());
+                let words = format!("{canary} stands still in {phase}: {last:?}, {}", self.standing());
+                self.world.violation(&words);
+                return false;
+            }
+        }
+    }
+
+    fn standing(&self) -> String {
+        let gates = self.attempts.last().map(|attempt| &attempt.gates);
+        let gates = gates.into_iter().flatten().map(|(stage, gate)| {
+            format!("{stage} has {}, {:?}, opened: {}", gate.key, gate.hand, gate.opened)
+        });
+        gates.collect::<Vec<_>>().join("; ")
+    }
+
+    fn push(&mut self, again: bool) {
+        if !again {
+            self.revision += 1;
+        }
+        let (began, gates) = (Clock::System.now(), BTreeMap::new());
+        self.attempts.push(Attempt { began, gates, heard: false, ended: Ended::Not });
+        self.flagger.push(&format!("v{}", self.revision));
+        self.moved = Instant::now();
+    }
+
+    fn end(&mut self, word: &'static str, tick: &Tick) {
+        let stored = tick.calls.iter().any(|call| is_an_end(call) && status(call) == Some(200));
+        self.world.run.tally.count(Part::Rollouts, word);
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.ended = Ended::Reported { word, stored };
+        }
+    }
+
+    /// Flagger looks, and its calls are judged.
+    async fn look(&mut self) -> Tick {
+        // With several replicas a change may take two seconds until all know of it; no Flagger asks sooner.
+        let millis = if self.world.run.options.replicas > 1 { 2_300..2_600 } else { 30..250 };
+        let wait = Duration::from_millis(self.choices.random_range(millis));
+        sleep(wait).await;
+        let (phase, weight) = (self.flagger.phase(), self.weight());
+        let tick = self.flagger.tick(Clock::System.now()).await;
+        if (tick.phase, self.weight()) != (phase, weight) {
+            self.moved = Instant::now();
+        }
+        for call in &tick.calls {
+            self.hear(call);
+        }
+        tick
+    }
+
+    /// How many gates of this attempt were opened.
+    fn weight(&self) -> usize {
+        self.attempts.last().map_or(0, |attempt| attempt.gates.values().filter(|gate| gate.opened).count())
+    }
+
+    fn hear(&mut self, call: &Call) {
+        let tally = &self.world.run.tally;
+        let Some(question) = call.question() else {
+            match status(call) {
+                None => tally.count(Part::Reports, "no answer"),
+                Some(status @ (200 | 503)) => tally.count(Part::Reports, status.to_string()),
+                Some(_) => self.violation(&format!("an answer to a report: {call:?}")),
+            }
+            return;
+        };
+        let Answered::With { status, line } = &call.answered else {
+            return tally.count(Part::Questions, "no answer");
+        };
+        if question != ROLLOUT
+            && let Some(attempt) = self.attempts.last_mut()
+        {
+            attempt.heard = true;
+        }
+        match (status, question) {
+            (200, "rollback") => self.hear_rollback(line),
+            (403, "rollback") => tally.count(Part::Questions, "do not roll back"),
+            (200, stage) => self.hear_open(stage, line),
+            (403, stage) => self.hear_closed(stage, line),
+            _ => self.violation(&format!("an answer to a question: {call:?}")),
+        }
+    }
+
+    fn hear_rollback(&self, line: &str) {
+        self.world.run.tally.count(Part::Questions, "roll back");
+        let rejected = |attempt: &Attempt| {
+            attempt
+                .gates
+                .values()
+                .any(|gate| matches!(gate.hand, Hand::Rejected(_)) && line.contains(&gate.key))
+        };
+        if !self.attempts.last().is_some_and(rejected) {
+            self.violation(&format!("rolls back what nobody rejected: {line}"));
+        }
+    }
+
+    fn hear_open(&mut self, stage: &str, line: &str) {
+        self.world.run.tally.count(Part::Questions, "open");
+        let Some(gate) = self.named(stage, line) else {
+            return self.violation(&format!("{stage} is open without a ticket of its own: {line}"));
+        };
+        let wrong = match gate.hand {
+            Hand::Nothing | Hand::Rejected(_) => true,
+            Hand::Approved(_) => false,
+            Hand::Withdrawn { known, .. } => known.is_some_and(|known| known.elapsed() > SPREADS_WITHIN),
+        };
+        let first = !std::mem::replace(&mut gate.opened, true);
+        let (hand, key) = (gate.hand, gate.key.clone());
+        if wrong {
+            return self
+                .violation(&format!("{stage} is open without an approval of {key} ({hand:?}): {line}"));
+        }
+        if let Hand::Approved(at) = hand
+            && first
+        {
+            self.world.run.tally.opened_after(at.elapsed());
+        }
+    }
+
+    fn hear_closed(&mut self, stage: &str, line: &str) {
+        self.world.run.tally.count(Part::Questions, "closed");
+        if let Some(gate) = self.named(stage, line)
+            && let Hand::Withdrawn { at, known: known @ None } = &mut gate.hand
+            && at.elapsed() > STILL_UNDER_WAY
+        {
+            *known = Some(Instant::now());
+        }
+    }
+
+    /// The gate whose ticket an answer names. It must be of this rollout, and the same each time.
+    fn named(&mut self, stage: &str, line: &str) -> Option<&mut Gate> {
+        let key = key(line)?;
+        let issue = self.world.jira.issue(key);
+        let attempt = self.attempts.last()?;
+        let summary = format!("Approve {stage} of shop/{} on default", self.canary);
+        let known = attempt.gates.get(stage).map(|gate| gate.key.clone());
+        let wrong = match &issue {
+            None => Some("a ticket that is not there"),
+            Some(issue) if issue.summary != summary => Some("the ticket of another gate"),
+            Some(issue) if issue.created < attempt.began => Some("the ticket of an earlier rollout"),
+            Some(_) if known.as_deref().is_some_and(|known| known != key) => {
+                Some("another ticket than before")
+            }
+            Some(_) => None,
+        };
+        if let Some(wrong) = wrong {
+            self.violation(&format!("{stage} is answered with {wrong} (before: {known:?}): {line}"));
+            return None;
+        }
+        if known.is_none() {
+            self.moved = Instant::now();
+        }
+        let gate = || Gate { key: key.to_owned(), hand: Hand::Nothing, opened: false, moved_late: false };
+        Some(self.attempts.last_mut()?.gates.entry(stage.to_owned()).or_insert_with(gate))
+    }
+
+    /// People do what they want, some time after Flagger asked.
+    fn act(&mut self, tick: &Tick, plan: &mut Plan) {
+        if self.choices.random_bool(0.03) {
+            self.move_a_dead_ticket();
+        }
+        let asked = tick.calls.iter().filter_map(Call::question).rfind(|question| *question != "rollback");
+        let Some(stage) = asked else { return };
+        let under_way = matches!(tick.phase, Phase::Progressing | Phase::WaitingPromotion);
+        if plan.restart == Some(stage) && under_way && self.choices.random_bool(0.3) {
+            plan.restart = None;
+            if let Some(attempt) = self.attempts.last_mut() {
+                attempt.ended = Ended::Restarted;
+            }
+            self.world.run.tally.count(Part::Rollouts, "superseded by a newer revision");
+            return self.push(false);
+        }
+        let Some(hand) =
+            self.attempts.last().and_then(|attempt| attempt.gates.get(stage)).map(|gate| gate.hand)
+        else {
+            return;
+        };
+        let approves = Hand::Approved(Instant::now());
+        match hand {
+            Hand::Nothing if !self.choices.random_bool(0.6) => {}
+            Hand::Nothing if plan.reject == Some(stage) => {
+                self.decide(stage, "Rejected", Hand::Rejected(Instant::now()));
+            }
+            Hand::Nothing => self.decide(stage, "Approved", approves),
+            Hand::Approved(_) if plan.withdraw == Some(stage) && self.choices.random_bool(0.5) => {
+                plan.withdraw = None;
+                self.decide(stage, "To Do", Hand::Withdrawn { at: Instant::now(), known: None });
+            }
+            // Nothing has begun that could be rolled back: they think again.
+            Hand::Rejected(at) if stage == ROLLOUT && at.elapsed() > STILL_UNDER_WAY => {
+                self.decide(stage, "Approved", approves);
+            }
+            Hand::Withdrawn { known: Some(known), .. } if known.elapsed() > 2 * SPREADS_WITHIN => {
+                self.decide(stage, "Approved", approves);
+            }
+            Hand::Approved(_) | Hand::Rejected(_) | Hand::Withdrawn { .. } => {}
+        }
+    }
+
+    fn decide(&mut self, stage: &str, status: &str, hand: Hand) {
+        let Some(gate) = self.attempts.last_mut().and_then(|attempt| attempt.gates.get_mut(stage)) else {
+            return;
+        };
+        gate.hand = hand;
+        let key = gate.key.clone();
+        self.moves(&key, status);
+        self.moved = Instant::now();
+    }
+
+    /// Somebody does not see that a rollout is over.
+    fn move_a_dead_ticket(&mut self) {
+        let status = if self.choices.random_bool(0.7) { "Approved" } else { "Rejected" };
+        let over = self.attempts.len().saturating_sub(1);
+        let Some(attempt) = (over > 0).then(|| self.choices.random_range(0..over)) else { return };
+        let gates = &mut self.attempts[attempt].gates;
+        let Some(gate) = gates.values_mut().find(|gate| !gate.moved_late) else { return };
+        gate.moved_late = true;
+        let key = gate.key.clone();
+        self.moves(&key, status);
+    }
+
+    fn moves(&self, key: &str, status: &str) {
+        self.world.run.tally.count(Part::People, format!("to {status}"));
+        if let Err(error) = self.world.jira.move_issue(key, status, MIA) {
+            self.violation(&format!("{key} cannot be moved to {status}: {error}"));
+        }
+    }
+
+    pub(crate) fn violation(&self, what: &str) {
+        let (canary, attempt) = (&self.canary, self.attempts.len());
+        self.world.violation(&format!("{canary}, rollout {attempt}: {what}"));
+    }
+}
+
+/// Whether a call tells that a rollout is over.
+fn is_an_end(call: &Call) -> bool {
+    call.question().is_none() && matches!(call.phase, Phase::Succeeded | Phase::Failed)
+}
+
+fn reports_an_end(tick: &Tick) -> bool {
+    tick.calls.iter().any(|call| call.path == "/post-rollout") && tick.calls.iter().any(is_an_end)
+}
+
+fn status(call: &Call) -> Option<u16> {
+    match &call.answered {
+        Answered::With { status, .. } => Some(*status),
+        Answered::Not { .. } => None,
+    }
+}
+
+/// The ticket that an answer names: `closed: OPS-7 (To Do), …`.
+fn key(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once(": ")?;
+    let (key, _) = rest.split_once(" (")?;
+    key.starts_with("OPS-").then_some(key)
+}

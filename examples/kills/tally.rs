@@ -1,0 +1,115 @@
+//! What was seen: counts for the table, and violations.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// Shared by all worlds.
+#[derive(Default)]
+pub(crate) struct Tally(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    counts: BTreeMap<(Part, String), u64>,
+    longest: Duration,
+    violations: Vec<String>,
+}
+
+/// The parts of the table, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    /// Kills, by what was going on.
+    Killed,
+    /// Processes that were started, and how far they came.
+    Started,
+    /// Rollouts, by how they ended.
+    Rollouts,
+    /// Questions, by what came back.
+    Questions,
+    /// Reports, by what came back.
+    Reports,
+    /// What people did to tickets.
+    People,
+    /// Tickets, and what they were told.
+    Tickets,
+    /// What Jira did wrong.
+    Faults,
+    /// The record.
+    Record,
+}
+
+impl Part {
+    const ALL: [(Self, &str); 9] = [
+        (Self::Killed, "kills"),
+        (Self::Started, "starts"),
+        (Self::Rollouts, "rollouts"),
+        (Self::Questions, "answers to questions"),
+        (Self::Reports, "answers to reports"),
+        (Self::People, "moves by people"),
+        (Self::Tickets, "tickets"),
+        (Self::Faults, "requests that Jira answered badly"),
+        (Self::Record, "rows on record"),
+    ];
+}
+
+impl Tally {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn count(&self, part: Part, what: impl Into<String>) {
+        self.add(part, what, 1);
+    }
+
+    pub(crate) fn add(&self, part: Part, what: impl Into<String>, number: u64) {
+        *self.lock().counts.entry((part, what.into())).or_default() += number;
+    }
+
+    /// An approval opened its gate after so long.
+    pub(crate) fn opened_after(&self, time: Duration) {
+        let mut inner = self.lock();
+        inner.longest = inner.longest.max(time);
+    }
+
+    /// Something that must never be.
+    pub(crate) fn violation(&self, what: String) {
+        crate::say(&format!("VIOLATION: {what}"));
+        self.lock().violations.push(what);
+    }
+
+    /// How many there were so far.
+    pub(crate) fn violations(&self) -> usize {
+        self.lock().violations.len()
+    }
+
+    /// The sum of a part.
+    pub(crate) fn total(&self, part: Part) -> u64 {
+        self.lock().counts.iter().filter(|((of, _), _)| *of == part).map(|(_, number)| number).sum()
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (part, name) in Part::ALL {
+            writeln!(f, "{name:<42}{:>8}", self.total(part))?;
+            for ((_, what), number) in self.lock().counts.iter().filter(|((of, _), _)| *of == part) {
+                writeln!(f, "  {what:<40}{number:>8}")?;
+            }
+        }
+        let inner = self.lock();
+        writeln!(
+            f,
+            "{:<42}{:>7.1}s",
+            "longest from an approval to its open gate",
+            inner.longest.as_secs_f64()
+        )?;
+        write!(f, "{:<42}{:>8}", "violations", inner.violations.len())?;
+        for violation in &inner.violations {
+            write!(f, "\n  {violation}")?;
+        }
+        Ok(())
+    }
+}

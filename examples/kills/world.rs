@@ -1,0 +1,215 @@
+//! A world: a Jira, a database, the bridges on it, the canaries before it, and death.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use flagger_jira_bridge::{
+    clock::Clock,
+    demo::fake_jira::{FakeJira, Flavour, Setup},
+};
+use rand::{SeedableRng as _, rngs::StdRng};
+use sqlx::{AnyConnection, Connection as _};
+use tempfile::TempDir;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+
+use crate::{
+    Run, database::Database, death::Death, judge, process::Replica, relay::Relay, story::Story, tally::Part,
+};
+
+/// How long it may take until all is done that was to be done in Jira. What failed often waits long.
+const SETTLES_WITHIN: Duration = Duration::from_secs(180);
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// What does not die.
+pub(crate) struct World {
+    pub(crate) run: Arc<Run>,
+    pub(crate) number: u32,
+    pub(crate) jira: FakeJira,
+    pub(crate) gate: Relay,
+    pub(crate) webhook: Relay,
+    database: Database,
+    home: TempDir,
+    quiet: AtomicBool,
+}
+
+impl World {
+    /// Everything, from the first start to the last look.
+    pub(crate) async fn play(run: Arc<Run>, number: u32) -> anyhow::Result<()> {
+        let (world, mut replicas) = Self::start(run, number).await?;
+        let mut stories = JoinSet::new();
+        for canary in 0..world.run.options.canaries {
+            stories.spawn(Story::new(Arc::clone(&world), canary)?.play());
+        }
+        Death::new(&world).reap(&mut replicas).await?;
+        // From now on nobody dies: every story comes to an end, and everything is done that is to be done.
+        world.quiet.store(true, Ordering::SeqCst);
+        let mut told = Vec::new();
+        while let Some(story) = stories.join_next().await {
+            told.push(story??);
+        }
+        world.settle().await?;
+        judge::judge(&world, &told);
+        for replica in &mut replicas {
+            if let Some(how) = replica.kill()? {
+                world.violation(&format!("a bridge ended by itself: {how}"));
+            }
+        }
+        match world.run.program.verify(&world.config(0)) {
+            Ok(said) => world.count_record(&said),
+            Err(error) => world.violation(&format!("audit --verify: {error}")),
+        }
+        world.end();
+        Ok(())
+    }
+
+    async fn start(run: Arc<Run>, number: u32) -> anyhow::Result<(Arc<Self>, Vec<Replica>)> {
+        let home = tempfile::Builder::new().prefix("kills-").tempdir()?;
+        let setup = Setup::new(run.options.kind.flavour(), Clock::System);
+        let (flavour, user, token) = (setup.flavour, setup.user.clone(), setup.token.clone());
+        let jira = FakeJira::new(setup);
+        let url = jira.start().await.context("no port for the fake Jira")?;
+        let database = Database::on(run.options.postgres.as_deref(), home.path()).await?;
+        let config = |number: u32| home.path().join(format!("bridge-{number}.toml"));
+        let secret = format!("{:032x}", rand::random::<u128>());
+        let mut replicas = Vec::new();
+        for replica in 0..run.options.replicas {
+            let user = if flavour == Flavour::Cloud { format!("user = {user:?}\n") } else { String::new() };
+            fs::write(config(replica), settings(&database.url, &url, &user, &token, &secret))?;
+            replicas.push(Replica::new(run.program.clone(), config(replica)));
+        }
+        let doors = || replicas.iter().map(|replica| Arc::clone(&replica.door)).collect();
+        let gate = Relay::start(doors(), |seen| seen.gate).await?;
+        let webhook = Relay::start(doors(), |seen| seen.webhook).await?;
+        // Without Jira's webhook tickets are only polled: every second world does without.
+        if number.is_multiple_of(2) {
+            jira.webhook(&format!("http://{}/jira/webhook", webhook.address), Some(&secret), None);
+        }
+        let quiet = AtomicBool::new(false);
+        let world = Self { run, number, jira, gate, webhook, database, home, quiet };
+        Ok((Arc::new(world), replicas))
+    }
+
+    fn config(&self, replica: u32) -> PathBuf {
+        self.home.path().join(format!("bridge-{replica}.toml"))
+    }
+
+    /// Whether nobody dies any more.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet.load(Ordering::SeqCst)
+    }
+
+    /// Choices that are the same for the same seed.
+    pub(crate) fn choices(&self, whose: u32) -> StdRng {
+        let own = (u64::from(self.number) << 32) | u64::from(whose);
+        StdRng::seed_from_u64(self.run.seed.wrapping_add(own.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+    }
+
+    pub(crate) fn violation(&self, what: &str) {
+        self.run.tally.violation(format!("world {} ({}): {what}", self.number, self.home.path().display()));
+    }
+
+    /// Waits until nothing is left to be done in Jira.
+    async fn settle(&self) -> anyhow::Result<()> {
+        let until = Instant::now() + SETTLES_WITHIN;
+        loop {
+            let left = self.left_over().await?;
+            if left.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                self.violation(&format!("left in the outbox: {}", left.join("; ")));
+                return Ok(());
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn left_over(&self) -> anyhow::Result<Vec<String>> {
+        sqlx::any::install_default_drivers();
+        let mode = if self.database.url.starts_with("sqlite:") { "?mode=ro" } else { "" };
+        let mut connection = AnyConnection::connect(&format!("{}{mode}", self.database.url)).await?;
+        let rows =
+            sqlx::query_scalar("SELECT kind || ' ' || command || ' ' || COALESCE(why, '') FROM outbox")
+                .fetch_all(&mut connection)
+                .await?;
+        connection.close().await?;
+        Ok(rows)
+    }
+
+    fn count_record(&self, said: &str) {
+        let rows = said.split_once("ok: ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+        self.run.tally.add(Part::Record, "verified", rows.unwrap_or_default());
+    }
+
+    /// Where something went wrong the logs stay for whoever looks into it.
+    fn end(&self) {
+        if self.run.tally.violations() > 0 {
+            let kept =
+                std::env::temp_dir().join(format!("kills-{}-world-{}", std::process::id(), self.number));
+            let copied = fs::create_dir_all(&kept).and_then(|()| {
+                fs::read_dir(self.home.path())?.try_for_each(|entry| {
+                    let path = entry?.path();
+                    fs::copy(&path, kept.join(path.file_name().unwrap_or_default())).map(drop)
+                })
+            });
+            match copied {
+                Ok(()) => {
+                    crate::say(&format!("the files of world {} are in {}", self.number, kept.display()))
+                }
+                Err(error) => crate::say(&format!("the files of world {} are lost: {error}", self.number)),
+            }
+        }
+    }
+}
+
+/// As fast as it can be, so that many stories fit between many deaths. The search's real lag stays below `index_lag`.
+fn settings(database: &str, url: &str, user: &str, token: &str, secret: &str) -> String {
+    format!(
+        r#"
+[server]
+gate_listen = "127.0.0.1:0"
+webhook_listen = "127.0.0.1:0"
+admin_listen = "127.0.0.1:0"
+
+[store]
+url = "{database}"
+
+[flagger]
+namespaces = ["shop"]
+
+[jira]
+url = "{url}"
+{user}token = "{token}"
+webhook_secret = "{secret}"
+requests_per_second = 1000
+burst = 1000
+timeout = "1s"
+poll_every = "1s"
+trust_for = "10m"
+index_lag = "3s"
+
+[limits]
+tickets_per_canary_per_hour = 100000
+open_tickets = 100000
+
+[ticket]
+project = "OPS"
+
+[ticket.transitions]
+succeeded = "Done"
+failed = "Cancelled"
+superseded = "Cancelled"
+"#
+    )
+}
