@@ -225,16 +225,17 @@ impl Turn {
         Ok(Row { command, ..row.clone() })
     }
 
-    /// What Flagger reported further to a gate waits for the next comment, which comes no sooner than this.
+    /// What Flagger reported further to a gate waits for the next comment, which comes no sooner than this. What is due
+    /// already is left: the end of the rollout made it so, and comes after it.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn put_off_progress(&mut self, gate: &GateId, now: Millis) -> Result<(), Error> {
         let next = (now + GATHERED).0;
-        sqlx::query("UPDATE outbox SET due_at = $1 WHERE gate = $2 AND kind = 'progress' AND due_at < $3")
+        sqlx::query("UPDATE outbox SET due_at = $1 WHERE gate = $2 AND kind = 'progress' AND due_at > $3 AND due_at < $1")
             .bind(next)
             .bind(gate.0.as_str())
-            .bind(next)
+            .bind(now.0)
             .execute(self.sql())
             .await?;
         Ok(())

@@ -215,7 +215,8 @@ impl Worker {
         let gate = row.command.gate();
         let mut turn = self.gatekeeper.store().turn().await?;
         turn.settle(row, how, now).await?;
-        if matches!(row.command, Command::Comment { note: Note::Progress { .. }, .. }) {
+        let news = matches!(row.command, Command::Comment { note: Note::Progress { .. }, .. });
+        if news && matches!(how, Settled::Done) {
             turn.put_off_progress(gate, now).await?;
         }
         match told {

@@ -371,3 +371,40 @@ async fn a_late_no_at_the_first_gate() {
         world.finish().await;
     }
 }
+
+/// Jira does not take a comment about Flagger's words: it is tried again soon, and what was said later waits no longer than
+/// for the end of the rollout.
+#[tokio::test]
+async fn progress_that_failed_comes_before_the_end() {
+    for world in World::both("").await {
+        let key = world.promotion("new", "To Do").await;
+        let says = async |words: &str| {
+            let mut event = question("Progressing", "new");
+            event["metadata"] = json!({ "eventMessage": words, "eventType": "Normal", "timestamp": "1" });
+            assert_eq!(world.posts("/event", &event).await.status, 200);
+        };
+        says("the first words").await;
+        world.later(MINUTE);
+        world.jira.fault(Operation::AddComment, Fault::ActedBut(503), Times::Once);
+        world.works().await;
+        says("the last words").await;
+        world.reports("/post-rollout", "Failed", "new").await;
+        world.works().await;
+        let told = comments(&world.ticket(&key));
+        let [first, last, end] = told.as_slice() else { panic!("{told:?}") };
+        assert!(first.contains("the first words"), "{told:?}");
+        assert!(last.contains("the last words") && end.contains("failed"), "{told:?}");
+
+        let key = world.promotion("newer", "To Do").await;
+        let mut event = question("Progressing", "newer");
+        event["metadata"] = json!({ "eventMessage": "Halt", "eventType": "Warning", "timestamp": "1" });
+        world.posts("/event", &event).await;
+        world.later(MINUTE);
+        world.jira.fault(Operation::AddComment, Fault::Dropped, Times::Once);
+        world.works().await;
+        world.later(MINUTE / 6);
+        world.works().await;
+        assert_eq!(comments(&world.ticket(&key)).len(), 1, "tried again soon");
+        world.finish().await;
+    }
+}
