@@ -140,7 +140,7 @@ impl World {
         let mode = if self.database.url.starts_with("sqlite:") { "?mode=ro" } else { "" };
         let mut connection = AnyConnection::connect(&format!("{}{mode}", self.database.url)).await?;
         let rows =
-            sqlx::query_scalar("SELECT kind || ' ' || command || ' ' || COALESCE(why, '') FROM outbox")
+            sqlx::query_scalar("SELECT kind || ' for ' || canary || ' after ' || attempts || ' attempts: ' || COALESCE(why, '') FROM outbox")
                 .fetch_all(&mut connection)
                 .await?;
         connection.close().await?;
