@@ -35,7 +35,7 @@ use reqwest::Url;
 use serde_json::{Map, Value};
 
 pub use self::{
-    endings::Transitioned,
+    endings::{Transitioned, is_status},
     error::{By, Error, Happened, Retry, Thing},
     issues::{Created, Found, Ownership},
     people::{Group, People, Role},

@@ -115,7 +115,7 @@ impl Jira {
         let issue: wire::Issue = answer.read()?;
         let status = issue.fields.and_then(|fields| fields.status);
         let status = status.ok_or_else(|| answer.unreadable("an issue without its status"))?.status();
-        if is(&status, to) {
+        if is_status(&status, to) {
             return Ok(Transitioned::AlreadyThere);
         }
         let path = ["issue", ticket_id, "transitions"];
@@ -164,8 +164,9 @@ impl Jira {
     }
 }
 
-/// Ids are compared as they are, names without regard to case.
-fn is(status: &Status, wanted: &str) -> bool {
+/// Whether this is the status that was given by id or name. Ids are compared as they are, names without regard to case.
+#[must_use]
+pub fn is_status(status: &Status, wanted: &str) -> bool {
     status.id == wanted || status.name.to_lowercase() == wanted.trim().to_lowercase()
 }
 
@@ -182,7 +183,7 @@ fn choose(transitions: Vec<wire::Transition>, to: &str, fields: &Map<String, Val
             continue;
         }
         let target = transition.to.status();
-        if !is(&target, to) {
+        if !is_status(&target, to) {
             reachable.push(target.name);
             continue;
         }

@@ -131,7 +131,7 @@ impl Worker {
             | Milestone::Failed
             | Milestone::Superseded
             | Milestone::Abandoned
-            | Milestone::Bypassed => self.is_rejected(opened).await?,
+            | Milestone::Bypassed => self.is_to_stay(opened, &target.to).await?,
         };
         if left_alone {
             return Ok(Told::Done);
@@ -185,11 +185,16 @@ impl Worker {
         }
     }
 
-    /// Whether a person has put the ticket into a rejected status: then it stays there.
-    async fn is_rejected(&self, opened: &Opened) -> Result<bool, jira::Error> {
-        let Sighting::Issue { status, .. } = self.jira.look_closely(&opened.ticket.id).await? else {
+    /// Whether a person has put the ticket into a rejected status: then it stays there. And where the bridge moved it to
+    /// its last status already, without hearing so, it stays where a person put it since.
+    async fn is_to_stay(&self, opened: &Opened, last: &str) -> Result<bool, jira::Error> {
+        let Sighting::Issue { status, moves, .. } = self.jira.look_closely(&opened.ticket.id).await? else {
             return Ok(false);
         };
+        let own = self.jira.account().await?;
+        if moves.iter().any(|entry| entry.by.id == own.id && jira::is_status(&entry.to, last)) {
+            return Ok(true);
+        }
         let (route, ticket) = (self.gatekeeper.route(&opened.canary, &opened.name), &opened.ticket);
         let workflow = self.workflow(&ticket.project, &ticket.issue_type, WORKFLOW).await?;
         // Where it cannot be told, the ticket is left where somebody put it.

@@ -408,3 +408,22 @@ async fn progress_that_failed_comes_before_the_end() {
         world.finish().await;
     }
 }
+
+/// The answer to the last move was lost, and before the bridge could look, a person moved the ticket on: it is not moved
+/// there again.
+#[tokio::test]
+async fn a_move_whose_answer_was_lost_is_not_made_twice() {
+    for world in World::both(TRANSITIONS).await {
+        let key = world.promotion("new", "Approved").await;
+        world.jira.fault(Operation::DoTransition, Fault::LostAnswer, Times::Once);
+        world.reports("/post-rollout", "Succeeded", "new").await;
+        world.works().await;
+        assert_eq!(world.ticket(&key).status, "Done");
+        world.later(Duration::from_millis(10));
+        world.jira.move_issue(&key, "In Review", MIA).unwrap();
+        world.later(MINUTE);
+        world.works().await;
+        assert_eq!(world.ticket(&key).status, "In Review");
+        world.finish().await;
+    }
+}
