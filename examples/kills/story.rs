@@ -13,7 +13,7 @@ use flagger_jira_bridge::{
 use rand::{RngExt as _, rngs::StdRng};
 use tokio::time::{Instant, sleep};
 
-use crate::{tally::Part, world::World};
+use crate::{judge, tally::Part, world::World};
 
 const ROLLOUT: &str = "confirm-rollout";
 const TRAFFIC: &str = "confirm-traffic-increase";
@@ -110,7 +110,9 @@ impl Story {
         loop {
             let last = self.world.is_quiet();
             let plan = if last { Plan::default() } else { self.plan() };
-            if !self.roll_out(plan).await || last {
+            let ended = self.roll_out(plan).await;
+            judge::judge_so_far(&self.world);
+            if !ended || last {
                 return Ok(self);
             }
         }

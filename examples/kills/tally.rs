@@ -74,10 +74,13 @@ impl Tally {
         inner.longest = inner.longest.max(time);
     }
 
-    /// Something that must never be.
+    /// Something that must never be. It is told once, however often it is seen.
     pub(crate) fn violation(&self, what: String) {
-        crate::say(&format!("VIOLATION: {what}"));
-        self.lock().violations.push(what);
+        let mut inner = self.lock();
+        if !inner.violations.contains(&what) {
+            crate::say(&format!("VIOLATION: {what}"));
+            inner.violations.push(what);
+        }
     }
 
     /// How many there were so far.
