@@ -175,9 +175,11 @@ fn endings(attempts: &[Attempt], number: usize) -> Vec<&'static str> {
     match attempt.ended {
         Ended::Reported { word, stored: true } => vec![word],
         Ended::Reported { word, stored: false } => vec![word, "superseded"],
-        Ended::Restarted if attempt.heard => vec!["superseded"],
-        // To the bridge it never was a rollout of its own: what it knows of it became part of the next.
-        Ended::Restarted => [vec!["superseded"], endings(attempts, number + 1)].concat(),
+        // What the bridge knows of it may have become part of the next.
+        Ended::Restarted if attempt.may_live_on() => {
+            [vec!["superseded"], endings(attempts, number + 1)].concat()
+        }
+        Ended::Restarted => vec!["superseded"],
         Ended::Not => Vec::new(),
     }
 }

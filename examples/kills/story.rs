@@ -30,9 +30,15 @@ pub(crate) struct Attempt {
     pub(crate) began: Millis,
     /// By stage.
     pub(crate) gates: BTreeMap<String, Gate>,
-    /// Whether the bridge certainly heard of the revision itself.
-    pub(crate) heard: bool,
     pub(crate) ended: Ended,
+}
+
+impl Attempt {
+    /// Whether a newer revision took its place before the bridge certainly heard of the revision itself: it names no
+    /// ticket of a later gate before that. To such a bridge both are one rollout.
+    pub(crate) fn may_live_on(&self) -> bool {
+        self.ended == Ended::Restarted && self.gates.keys().all(|stage| stage == ROLLOUT)
+    }
 }
 
 /// How an attempt ended.
@@ -175,7 +181,7 @@ impl Story {
             self.revision += 1;
         }
         let (began, gates) = (Clock::System.now(), BTreeMap::new());
-        self.attempts.push(Attempt { began, gates, heard: false, ended: Ended::Not });
+        self.attempts.push(Attempt { began, gates, ended: Ended::Not });
         self.flagger.push(&format!("v{}", self.revision));
         self.moved = Instant::now();
     }
@@ -223,11 +229,6 @@ impl Story {
         let Answered::With { status, line } = &call.answered else {
             return tally.count(Part::Questions, "no answer");
         };
-        if question != ROLLOUT
-            && let Some(attempt) = self.attempts.last_mut()
-        {
-            attempt.heard = true;
-        }
         match (status, question) {
             (200, "rollback") => self.hear_rollback(line),
             (403, "rollback") => tally.count(Part::Questions, "do not roll back"),
@@ -368,8 +369,11 @@ impl Story {
         let status = if self.choices.random_bool(0.7) { "Approved" } else { "Rejected" };
         let over = self.attempts.len().saturating_sub(1);
         let Some(attempt) = (over > 0).then(|| self.choices.random_range(0..over)) else { return };
-        let gates = &mut self.attempts[attempt].gates;
-        let Some(gate) = gates.values_mut().find(|gate| !gate.moved_late) else { return };
+        let attempt = &mut self.attempts[attempt];
+        if attempt.may_live_on() {
+            return;
+        }
+        let Some(gate) = attempt.gates.values_mut().find(|gate| !gate.moved_late) else { return };
         gate.moved_late = true;
         let key = gate.key.clone();
         self.moves(&key, status);
