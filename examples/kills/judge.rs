@@ -37,7 +37,6 @@ pub(crate) fn judge_so_far(world: &World) -> BTreeMap<String, IssueView> {
 /// Judges every ticket there is.
 pub(crate) fn judge(world: &World, stories: &[Story]) {
     let tickets = judge_so_far(world);
-    world.run.tally.add(Part::Tickets, "opened", tickets.len() as u64);
     for story in stories {
         // A story that broke off said why.
         if story.attempts.last().is_some_and(|attempt| matches!(attempt.ended, Ended::Reported { .. })) {
@@ -129,14 +128,15 @@ fn told_how_it_ended(world: &World, story: &Story, tickets: &BTreeMap<String, Is
             story.violation(&format!("{} was told {} times how it ended: {said:?}", ticket.key, said.len()));
             continue;
         };
-        world.run.tally.count(Part::Tickets, format!("told: {word}"));
         if !ticket.labels.iter().any(|label| label == "flagger-ended") {
             story.violation(&format!("{} has not the label of the ended", ticket.key));
         }
-        match find(story, stage, &ticket.key) {
-            Some((number, gate)) => judge_gate(story, number, gate, ticket, word),
+        if let Some((number, gate)) = find(story, stage, &ticket.key) {
+            world.run.tally.count(Part::Tickets, format!("told: {word}"));
+            judge_gate(story, number, gate, ticket, word);
+        } else {
             // Its rollout was over before any answer named it.
-            None => world.run.tally.count(Part::Tickets, "never named in an answer"),
+            world.run.tally.count(Part::Tickets, format!("told: {word}; no answer named it"));
         }
     }
     for (stage, number) in stages {
