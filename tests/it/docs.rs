@@ -15,13 +15,13 @@ use flagger_jira_bridge::{
     demo::fake_jira::{FakeJira, Flavour, Setup},
     view::State,
 };
-use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
     shell,
     world::{WEBHOOK_SECRET, World},
+    yaml,
 };
 
 const README: &str = include_str!("../../README.md");
@@ -46,28 +46,7 @@ fn inline() -> Vec<&'static str> {
 
 /// The documents of all YAML blocks.
 fn documents() -> Vec<Value> {
-    let load = |block: &String| Yaml::load_from_str(block).unwrap().iter().map(to_json).collect::<Vec<_>>();
-    blocks("yaml").iter().flat_map(load).collect()
-}
-
-fn to_json(yaml: &Yaml<'_>) -> Value {
-    match yaml {
-        Yaml::Value(Scalar::Null) => Value::Null,
-        Yaml::Value(Scalar::Boolean(value)) => json!(value),
-        Yaml::Value(Scalar::Integer(value)) => json!(value),
-        Yaml::Value(Scalar::FloatingPoint(value)) => json!(value.into_inner()),
-        Yaml::Value(Scalar::String(value)) => json!(value),
-        Yaml::Sequence(items) => items.iter().map(to_json).collect(),
-        Yaml::Mapping(entries) => Value::Object(
-            entries
-                .iter()
-                .map(|(key, value)| (key.as_str().expect("keys are words").to_owned(), to_json(value)))
-                .collect::<Map<_, _>>(),
-        ),
-        Yaml::Representation(..) | Yaml::Tagged(..) | Yaml::Alias(_) | Yaml::BadValue => {
-            panic!("{yaml:?} has no place in a manifest")
-        }
-    }
+    blocks("yaml").iter().flat_map(|block| yaml::documents(block)).collect()
 }
 
 /// The one document of this kind.
@@ -139,7 +118,7 @@ fn the_exported_variables_do() {
 }
 
 /// What Flagger would send for a hook of this type.
-fn sent(kind: &str, hook: &Value, canary: &Value) -> Value {
+pub(crate) fn sent(kind: &str, hook: &Value, canary: &Value) -> Value {
     let phase = if kind == "confirm-rollout" { "Initialized" } else { "Progressing" };
     let mut body = json!({
         "name": canary["metadata"]["name"],
@@ -154,7 +133,7 @@ fn sent(kind: &str, hook: &Value, canary: &Value) -> Value {
 }
 
 /// The part of a URL behind the host.
-fn path_of(url: &str) -> String {
+pub(crate) fn path_of(url: &str) -> String {
     let rest = url.strip_prefix("http://").unwrap();
     rest[rest.find('/').unwrap()..].to_owned()
 }

@@ -18,3 +18,4 @@ mod stories;
 mod traces;
 mod words;
 mod world;
+mod yaml;
