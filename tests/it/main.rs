@@ -11,6 +11,7 @@ mod database;
 mod docs;
 mod endings;
 mod histories;
+mod monitoring;
 mod openapi;
 mod shape;
 mod shell;
