@@ -1,0 +1,143 @@
+{{- define "bridge.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "bridge.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
+{{- else if contains (include "bridge.name" .) .Release.Name }}
+{{- .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "bridge.name" .) | trunc 50 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "bridge.selector" -}}
+app.kubernetes.io/name: {{ include "bridge.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- /* The metadata of an object: a list of the context, what is appended to the name, and further labels and annotations. */}}
+{{- define "bridge.metadata" -}}
+{{- $root := index . 0 -}}
+name: {{ include "bridge.fullname" $root }}{{ index . 1 }}
+namespace: {{ $root.Release.Namespace }}
+labels:
+  {{- include "bridge.selector" $root | nindent 2 }}
+  app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+  app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+  helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
+  {{- with merge (dict) (index . 2) $root.Values.commonLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with merge (dict) (index . 3) $root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "bridge.gateSecret" -}}
+{{- default (printf "%s-gate" (include "bridge.fullname" .)) .Values.secrets.gateToken.name }}
+{{- end }}
+
+{{- define "bridge.gatePort" -}}
+{{- if .Values.service.gatePort }}{{ .Values.service.gatePort }}{{ else if .Values.secrets.tls.name }}443{{ else }}80{{ end }}
+{{- end }}
+
+{{- /* Where Flagger finds the gate, without a port where it is the scheme's own. */}}
+{{- define "bridge.gateUrl" -}}
+{{- $port := include "bridge.gatePort" . }}
+{{- $scheme := ternary "https" "http" (ne .Values.secrets.tls.name "") }}
+{{- $own := ternary "443" "80" (ne .Values.secrets.tls.name "") }}
+{{- printf "%s://%s.%s" $scheme (include "bridge.fullname" .) .Release.Namespace }}{{ if ne $port $own }}:{{ $port }}{{ end }}
+{{- end }}
+
+{{- /* Numbers of values are no whole numbers, and would be written as 5.0: makes them whole, in the dict that is given. */}}
+{{- define "bridge.wholeNumbers" -}}
+{{- $here := . }}
+{{- range $key, $value := . }}
+{{- if and (kindIs "float64" $value) (eq (floor $value) $value) }}
+{{- $_ := set $here $key (int64 $value) }}
+{{- else if kindIs "map" $value }}
+{{- include "bridge.wholeNumbers" $value }}
+{{- else if kindIs "slice" $value }}
+{{- $list := list }}
+{{- range $value }}
+{{- $item := dict "it" . }}
+{{- include "bridge.wholeNumbers" $item }}
+{{- $list = append $list $item.it }}
+{{- end }}
+{{- $_ := set $here $key $list }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* config.toml: the values, and what the chart knows better. */}}
+{{- define "bridge.config" -}}
+{{- $listen := .Values.listenAddress }}
+{{- $server := dict "gate_listen" (printf "%s:8080" $listen) "webhook_listen" (printf "%s:8081" $listen) }}
+{{- $_ := set $server "admin_listen" (printf "%s:9090" (ternary $listen "127.0.0.1" .Values.admin.enabled)) }}
+{{- if .Values.secrets.tls.name }}
+{{- $_ := set $server "tls" (dict "cert_file" "/secrets/tls/tls.crt" "key_file" "/secrets/tls/tls.key") }}
+{{- end }}
+{{- $jira := dict "token_file" "/secrets/jira-token" }}
+{{- if .Values.secrets.webhook.name }}{{ $_ := set $jira "webhook_secret_file" "/secrets/jira-webhook" }}{{ end }}
+{{- if .Values.secrets.jiraCa.name }}{{ $_ := set $jira "ca_file" "/secrets/jira-ca" }}{{ end }}
+{{- $flagger := dict }}
+{{- if .Values.secrets.gateToken.enabled }}{{ $_ := set $flagger "token_file" "/secrets/flagger-token" }}{{ end }}
+{{- if .Values.clusters }}
+{{- $clusters := list }}
+{{- range .Values.clusters }}
+{{- $cluster := dict "name" .name }}
+{{- if .secret }}{{ $_ := set $cluster "token_file" (printf "/secrets/clusters/%s" .name) }}{{ end }}
+{{- $clusters = append $clusters $cluster }}
+{{- end }}
+{{- $_ := set $flagger "clusters" $clusters }}
+{{- end }}
+{{- $own := dict "server" $server "jira" $jira "flagger" $flagger }}
+{{- if not .Values.secrets.postgresUrl.name }}{{ $_ := set $own "store" (dict "url" "sqlite:///data/bridge.db") }}{{ end }}
+{{- $all := mergeOverwrite (deepCopy .Values.config) $own }}
+{{- include "bridge.wholeNumbers" $all }}
+{{- toToml $all | trim }}
+{{- end }}
+
+{{- /* Longer than server.shutdown_grace, so that the bridge ends by itself. */}}
+{{- define "bridge.terminationGrace" -}}
+{{- $grace := dig "server" "shutdown_grace" "20s" .Values.config | toString | trim }}
+{{- if not (regexMatch "^[0-9]+ *(ms|s|m|h|d)$" $grace) }}{{ fail (printf "config.server.shutdown_grace: %q is no duration such as 20s" $grace) }}{{ end }}
+{{- $number := regexFind "^[0-9]+" $grace | int64 }}
+{{- $unit := regexFind "[a-z]+$" $grace }}
+{{- if eq $unit "ms" }}{{ add (div $number 1000) 11 }}{{ else }}{{ add (mul $number (get (dict "s" 1 "m" 60 "h" 3600 "d" 86400) $unit)) 10 }}{{ end }}
+{{- end }}
+
+{{- /* The port of Jira's URL. */}}
+{{- define "bridge.jiraPort" -}}
+{{- $url := urlParse (dig "jira" "url" "" .Values.config) }}
+{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" }}
+{{- default (ternary "80" "443" (eq $url.scheme "http")) $port }}
+{{- end }}
+
+{{- define "bridge.namespaces" -}}
+{{- range . }}
+- namespaceSelector:
+    matchLabels: { kubernetes.io/metadata.name: {{ . | quote }} }
+{{- end }}
+{{- end }}
+
+{{- /* What no default can be given for, and what does not go together. */}}
+{{- define "bridge.validate" -}}
+{{- $_ := required "image.repository is missing: where you pushed the image that the Dockerfile builds" .Values.image.repository }}
+{{- $_ := required "config.jira.url is missing: for example https://example.atlassian.net" (dig "jira" "url" "" .Values.config) }}
+{{- $_ := required "config.ticket.project is missing: the key of the Jira project in which tickets are opened" (dig "ticket" "project" "" .Values.config) }}
+{{- $_ := required "secrets.jiraToken.name is missing: the Secret that holds Jira's token" .Values.secrets.jiraToken.name }}
+{{- if and (gt (int .Values.replicas) 1) (not .Values.secrets.postgresUrl.name) }}
+{{- fail (printf "replicas: %d needs PostgreSQL: set secrets.postgresUrl.name, or replicas: 1" (int .Values.replicas)) }}
+{{- end }}
+{{- if .Values.ingress.enabled }}
+{{- $_ := required "ingress.host is missing: the name under which Jira reaches the webhook" .Values.ingress.host }}
+{{- $_ := required "ingress.enabled needs secrets.webhook.name: without a secret the webhook is off" .Values.secrets.webhook.name }}
+{{- end }}
+{{- if and .Values.serviceMonitor.enabled (not .Values.admin.enabled) }}
+{{- fail "serviceMonitor.enabled needs admin.enabled: metrics are on the admin port" }}
+{{- end }}
+{{- end }}
