@@ -29,6 +29,9 @@ pub mod http;
 pub mod jira;
 pub mod metrics;
 pub mod millis;
+#[cfg(test)]
+#[path = "../tests/it/mutation.rs"]
+mod mutation;
 pub mod policy;
 pub mod rollout;
 pub mod secret;

@@ -290,3 +290,6 @@ fn key(id: &CanaryId) -> String {
 fn millis(value: Option<i64>) -> Option<Millis> {
     value.map(Millis)
 }
+
+#[cfg(test)]
+mod tests;

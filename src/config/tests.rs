@@ -1,5 +1,7 @@
 //! The promises of the example file and of the messages people get for a wrong one.
 
+mod random;
+
 use std::fmt::Write as _;
 
 use proptest::prelude::*;

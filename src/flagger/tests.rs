@@ -166,6 +166,36 @@ fn deep_json_is_an_error() {
 }
 
 proptest! {
+    /// Near to what Flagger sends: what is let in is what was sent, and clean.
+    #[test]
+    fn a_changed_message_is_read_right_or_refused(change in crate::mutation::changes(0..6)) {
+        let sent = serde_json::json!({
+            "name": "podinfo", "namespace": "test", "phase": "Progressing", "checksum": "5594979469",
+            "metadata": {"eventMessage": "New revision", "eventType": "Normal", "timestamp": "1", "token": "s3cret",
+                         "revision": "v2", "x": "y"},
+        });
+        let sent = crate::mutation::changed(sent, &change);
+        match parse(sent.to_string().as_bytes()) {
+            Ok(read) => {
+                prop_assert!(sent["name"] == read.name && sent["namespace"] == read.namespace);
+                prop_assert!(is_subdomain(&read.name) && is_label(&read.namespace));
+                let checksum = sent["checksum"].as_str().filter(|sent| !sent.is_empty());
+                prop_assert_eq!(read.message.checksum.as_ref().map(|it| it.0.as_str()), checksum);
+                let phase = sent["phase"].as_str().unwrap_or_default();
+                prop_assert!(read.message.phase == Phase::Other || read.message.phase.as_str() == phase);
+                prop_assert!(!read.metadata.contains_key("token"));
+                let words = read.metadata.values().chain(read.metadata.keys());
+                for word in words.chain(&read.note).chain(read.message.label.as_ref().map(|label| &label.0)) {
+                    prop_assert!(!word.chars().any(|c| c.is_control() && c != '\n' && c != '\t'));
+                }
+            }
+            Err(bad) => {
+                let line = bad.to_string();
+                prop_assert!(!line.chars().any(char::is_control) && !line.contains("s3cret"), "{line}");
+            }
+        }
+    }
+
     #[test]
     fn bytes_never_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = parse(&body);

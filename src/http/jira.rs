@@ -81,23 +81,28 @@ impl Webhook {
         }
     }
 
-    /// What the headers prove by themselves, or what the body must prove. A signature that is there counts: a token
-    /// beside it does not help a wrong one.
+    /// What the headers prove, by the secrets that are valid now.
     fn proof(&self, headers: &HeaderMap) -> Result<Proof, &'static str> {
         let secret = self.secret.as_ref().ok_or("the webhook is off: jira.webhook_secret is not set")?;
         let secrets = secret.lines().map_err(|error| {
             tracing::error!(%error, "jira.webhook_secret cannot be read; no webhook is accepted");
             "the webhook's secret cannot be read"
         })?;
-        if let Some(signature) = headers.get("x-hub-signature") {
-            let signature = signature.to_str().map_err(|_| "the signature is not right")?.to_owned();
-            return Ok(Proof::Signature { signature, secrets });
-        }
-        match shown(headers) {
-            Shows::Token(token) if is_one_of(&token, &secrets) => Ok(Proof::Token),
-            Shows::Token(_) | Shows::Garbled => Err("the token is not valid"),
-            Shows::Nothing => Err("neither X-Hub-Signature nor a Bearer token is there"),
-        }
+        prove(headers, secrets)
+    }
+}
+
+/// What the headers prove by themselves, or what the body must prove. A signature that is there counts: a token
+/// beside it does not help a wrong one.
+fn prove(headers: &HeaderMap, secrets: Vec<secrecy::SecretString>) -> Result<Proof, &'static str> {
+    if let Some(signature) = headers.get("x-hub-signature") {
+        let signature = signature.to_str().map_err(|_| "the signature is not right")?.to_owned();
+        return Ok(Proof::Signature { signature, secrets });
+    }
+    match shown(headers) {
+        Shows::Token(token) if is_one_of(&token, &secrets) => Ok(Proof::Token),
+        Shows::Token(_) | Shows::Garbled => Err("the token is not valid"),
+        Shows::Nothing => Err("neither X-Hub-Signature nor a Bearer token is there"),
     }
 }
 
@@ -139,9 +144,14 @@ fn ticket(body: &[u8]) -> Result<Option<String>, NotJson> {
 #[cfg(test)]
 mod tests {
     use axum::{body::Body, http::Method};
+    use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
-    use crate::http::{answer, not_open_yet};
+    use crate::{
+        http::{answer, not_open_yet},
+        mutation::{changed, changes, garbled},
+    };
 
     const PATH: &str = "/jira/webhook";
     const SECRET: &str = "It's a Secret to Everybody";
@@ -265,5 +275,70 @@ mod tests {
         }
         assert_eq!(found(""), Err(NotJson));
         assert_eq!(found(&"[".repeat(100_000)), Err(NotJson));
+    }
+
+    proptest! {
+        /// Whatever is in the headers and the body: it is heard only if somebody signed these bytes with the secret,
+        /// or sent it.
+        #[test]
+        fn only_who_knows_the_secret_is_heard(
+            bytes in changes(0..4), secrets in proptest::collection::vec("[a-z]{1,3}", 1..3), key in "[a-z]{0,3}",
+            dress in 0..12_u8, token in prop_oneof!["[a-z]{0,4}", "\\PC{0,8}"], signs: bool, sends: bool,
+        ) {
+            let body = garbled(r#"{"issue":{"id":"10042"}}"#, &bytes);
+            let signature = crate::demo::fake_jira::signature(&key, &body);
+            let digits = signature.strip_prefix("sha256=").unwrap();
+            let (signature, dressed) = match dress {
+                0 => (format!("sha1={digits}"), false),
+                1 => (digits.to_owned(), false),
+                2 => (format!("SHA256={digits}"), false),
+                3 => (format!("sha256= {digits}"), false),
+                4 => (format!("sha256={}", &digits[..63]), false),
+                5 => (format!("sha256={digits}0"), false),
+                6 => (format!("sha256={}", digits.to_uppercase()), true),
+                7 => (format!("sha256={}", "0".repeat(64)), false),
+                8 => (format!("{signature}, {signature}"), false),
+                _ => (signature.clone(), true),
+            };
+            let file = secrets.join("\n");
+            let valid: Vec<_> = file.lines().map(|line| secrecy::SecretString::from(line.to_owned())).collect();
+            let mut headers = HeaderMap::new();
+            if signs {
+                headers.insert("x-hub-signature", signature.parse().unwrap());
+            }
+            if sends && let Ok(value) = format!("Bearer {token}").parse() {
+                headers.insert("authorization", value);
+            }
+            let heard = match prove(&headers, valid) {
+                Ok(Proof::Token) => true,
+                Ok(Proof::Signature { signature, secrets }) => is_signed(&body, &signature, &secrets),
+                Err(_) => false,
+            };
+            let knows = |word: &str| secrets.iter().any(|secret| secret == word);
+            let expected = if signs { dressed && knows(&key) } else { sends && knows(token.trim()) };
+            prop_assert_eq!(heard, expected);
+        }
+
+        /// A nudge names nothing but a number, and one that the body holds.
+        #[test]
+        fn an_issue_is_a_number_that_is_there(
+            change in changes(0..5), bytes in prop_oneof![3 => Just(vec![]), 1 => changes(1..5)], automation: bool,
+        ) {
+            let sent = if automation {
+                json!({"issueId": 10042, "issueKey": "OPS-7", "statusId": "3"})
+            } else {
+                json!({"timestamp": 1, "webhookEvent": "jira:issue_updated", "issue": {"id": "10042", "key": "OPS-7",
+                       "fields": {"status": {"id": "3"}}}, "changelog": {"id": "1", "items": []}})
+            };
+            let body = garbled(&changed(sent, &change).to_string(), &bytes);
+            match ticket(&body) {
+                Ok(Some(id)) => {
+                    prop_assert!(id.bytes().all(|byte| byte.is_ascii_digit()) && id.len() <= 19);
+                    prop_assert!(String::from_utf8_lossy(&body).contains(&id));
+                }
+                Ok(None) => prop_assert!(serde_json::from_slice::<Value>(&body).is_ok()),
+                Err(NotJson) => prop_assert!(serde_json::from_slice::<Value>(&body).is_err()),
+            }
+        }
     }
 }

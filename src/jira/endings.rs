@@ -170,13 +170,13 @@ pub fn is_status(status: &Status, wanted: &str) -> bool {
     status.id == wanted || status.name.to_lowercase() == wanted.trim().to_lowercase()
 }
 
-enum Choice {
+pub(super) enum Choice {
     Go { id: String, fields: Map<String, Value>, left_out: Vec<String> },
     None(Transitioned),
 }
 
 /// The transition to take: one that leads to the status, and needs nothing that is not configured.
-fn choose(transitions: Vec<wire::Transition>, to: &str, fields: &Map<String, Value>) -> Choice {
+pub(super) fn choose(transitions: Vec<wire::Transition>, to: &str, fields: &Map<String, Value>) -> Choice {
     let (mut reachable, mut blocked) = (vec![], None);
     for transition in transitions {
         if transition.is_available == Some(false) {

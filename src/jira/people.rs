@@ -46,7 +46,7 @@ pub struct Role {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Hit {
+pub(super) struct Hit {
     email_address: Option<String>,
     #[serde(flatten)]
     user: User,
@@ -54,7 +54,7 @@ struct Hit {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct WireGroup {
+pub(super) struct WireGroup {
     group_id: Option<String>,
     name: Option<String>,
 }
@@ -66,24 +66,24 @@ impl WireGroup {
 }
 
 #[derive(Debug, Deserialize)]
-struct Picked {
+pub(super) struct Picked {
     total: Option<usize>,
     groups: Option<Vec<WireGroup>>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Groups {
+pub(super) struct Groups {
     items: Option<Vec<WireGroup>>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Member {
+pub(super) struct Member {
     groups: Option<Groups>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Actor {
+pub(super) struct Actor {
     #[serde(rename = "type")]
     kind: Option<String>,
     name: Option<String>,
@@ -92,8 +92,8 @@ struct Actor {
 }
 
 #[derive(Debug, Deserialize)]
-struct Actors {
-    actors: Option<Vec<Actor>>,
+pub(super) struct Actors {
+    pub(super) actors: Option<Vec<Actor>>,
 }
 
 impl Jira {
@@ -190,7 +190,7 @@ impl Jira {
     }
 }
 
-fn called(hits: Vec<Hit>, words: &str) -> People {
+pub(super) fn called(hits: Vec<Hit>, words: &str) -> People {
     let wanted = words.trim().to_lowercase();
     let (mut by_email, mut by_id, mut perhaps) = (vec![], vec![], vec![]);
     for Hit { email_address, user } in hits {
@@ -213,7 +213,7 @@ fn called(hits: Vec<Hit>, words: &str) -> People {
     People { named: by_email, perhaps }
 }
 
-fn role(actors: Vec<Actor>) -> Role {
+pub(super) fn role(actors: Vec<Actor>) -> Role {
     let mut role = Role::default();
     for actor in actors {
         let group =

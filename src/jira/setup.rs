@@ -182,7 +182,7 @@ impl Jira {
 }
 
 /// The one type that is meant.
-fn pick(types: Vec<wire::IssueType>, project: &str, wanted: &str) -> Result<Workflow, Error> {
+pub(super) fn pick(types: Vec<wire::IssueType>, project: &str, wanted: &str) -> Result<Workflow, Error> {
     let wanted = wanted.trim();
     let name = |found: &wire::IssueType| words::line(&found.named.name);
     let by = |is: &dyn Fn(&wire::IssueType) -> bool| -> Vec<usize> {

@@ -1,6 +1,7 @@
 //! The client against a Jira of one function: what is sent, and what is made of each kind of answer.
 
 mod hostile;
+mod random;
 mod setup;
 mod tickets;
 

@@ -110,22 +110,32 @@ pub(super) fn between(rollout: &Rollout, heard: Heard, message: &Message, silent
 
 fn confirm_rollout(course: &Course, message: &Message) -> Edge {
     let again = message.phase == Phase::Waiting;
-    match course {
+    let after = match course {
         Course::Asked(base) if same(base.revision(), message) => {
-            if again {
-                Edge::Moves(Course::Waiting(base.clone()))
-            } else {
-                Edge::Stays
-            }
+            let base = learnt(base, message);
+            if again { Course::Waiting(base) } else { Course::Asked(base) }
         }
-        Course::Waiting(base) | Course::Admitted(base) if again && same(base.revision(), message) => {
-            Edge::Stays
+        Course::Waiting(base) if again && same(base.revision(), message) => {
+            Course::Waiting(learnt(base, message))
+        }
+        Course::Admitted(base) if again && same(base.revision(), message) => {
+            Course::Admitted(learnt(base, message))
         }
         Course::Asked(_)
         | Course::Waiting(_)
         | Course::Admitted(_)
         | Course::Running(_)
-        | Course::Failing(_) => Edge::Ends(over(course)),
+        | Course::Failing(_) => return Edge::Ends(over(course)),
+    };
+    if after == *course { Edge::Stays } else { Edge::Moves(after) }
+}
+
+/// The base with the checksum of this message, if none came before: from then on another one is another rollout's.
+fn learnt(base: &Base, message: &Message) -> Base {
+    let revision = base.revision().or(message.checksum.as_ref()).cloned();
+    match base {
+        Base::Outgoing(_) => Base::Outgoing(revision),
+        Base::AfterFailure(_) => Base::AfterFailure(revision),
     }
 }
 

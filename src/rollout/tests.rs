@@ -10,6 +10,7 @@ use crate::{
 };
 
 mod cells;
+mod random;
 
 const RULES: Rules = Rules {
     trust: Trust { trust_for: Duration::from_secs(600), valid_for: Duration::from_secs(72 * 3600) },
@@ -288,4 +289,18 @@ fn recorded_traces_are_answered_as_recorded() {
     }
     assert!(replayed >= 43, "only {replayed} traces");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A call by hand without a checksum, and then Flagger's own: the first checksum that comes is the base.
+#[test]
+fn a_base_that_came_late_is_the_base() {
+    let name = GateName { stage: Stage::ConfirmRollout, approver: None };
+    let mut world = World::new();
+    for (phase, checksum) in [(Phase::Waiting, ""), (Phase::Waiting, "1")] {
+        world.asks(&name, &message(phase, checksum));
+    }
+    let gate = world.canary.gate(&name).unwrap().id.clone();
+    world.decides(&gate, "Approved");
+    assert!(!world.asks(&name, &message(Phase::Waiting, "2")).0, "asked about another base");
+    assert!(world.canary.gate_by_id(&gate).is_none());
 }

@@ -69,7 +69,7 @@ struct Chain {
 impl Row {
     /// SHA-256, in hexadecimal, over prior, id, at, canary, kind and detail: each as UTF-8, numbers in decimal, after
     /// its length in bytes as eight bytes, the highest first.
-    fn computed_hash(&self) -> String {
+    pub(super) fn computed_hash(&self) -> String {
         let (id, at) = (self.id.to_string(), self.at.0.to_string());
         let mut hash = Sha256::new();
         for field in [&self.prior, &id, &at, &self.canary, &self.kind, &self.detail] {

@@ -1,0 +1,392 @@
+//! Answers of Jira, changed at random: nothing panics, and nothing opens a gate that the answer does not say.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    gate::{Gate, GateName, Stage, Standing, Ticket, Trust, Verdict, View, decisive},
+    jira::{endings, people, setup, time, wire},
+    millis::Millis,
+    mutation::{changed, changes, garbled},
+    policy::{Author, Statuses},
+};
+
+const NOW: Millis = Millis(1_790_000_000_000);
+
+/// An issue that Mia approved, as either kind of Jira shows it.
+fn approved(cloud: bool) -> Value {
+    let author = |name: &str| {
+        if cloud {
+            json!({"accountId": name, "displayName": name, "accountType": "atlassian", "active": true})
+        } else {
+            json!({"name": name, "key": format!("JIRAUSER{name}"), "displayName": name})
+        }
+    };
+    let item = |from: &str, to: &str| {
+        json!({"field": "status", "fieldtype": "jira", "fieldId": "status", "from": from, "fromString": from,
+               "to": to, "toString": to})
+    };
+    let entry = |id: i64, at: &str, by: &str, items: Value| json!({"id": id.to_string(), "author": author(by), "created": at, "items": items});
+    let other = json!({"field": "labels", "fieldId": "labels", "from": null, "to": null, "toString": "x"});
+    let mut histories = vec![
+        entry(101, "2026-09-21T16:00:00.000+0200", "max", json!([item("1", "2")])),
+        entry(102, "2026-09-21T16:01:00.000+0200", "max", json!([other, item("2", "10007")])),
+        entry(103, "2026-09-21T16:02:00.000+0200", "eve", json!([item("10007", "1")])),
+        entry(104, "2026-09-21T16:03:00.000+0200", "mia", json!([item("1", "10007")])),
+    ];
+    if cloud {
+        histories.reverse();
+    }
+    json!({
+        "id": "10042", "key": "OPS-7", "self": "https://x.example/rest/api/2/issue/10042",
+        "changelog": {"startAt": 0, "maxResults": 4, "total": 4, "histories": histories},
+        "fields": {
+            "status": {"id": "10007", "name": "Approved", "statusCategory": {"id": 3, "key": "done"}},
+            "project": {"id": "10000", "key": "OPS"},
+            "issuetype": {"id": "10004", "name": "Change"},
+            "creator": author("bridge"),
+        },
+        "properties": {"flagger-jira-bridge": {"gate": "4f1c"}},
+    })
+}
+
+fn statuses() -> Statuses {
+    Statuses { approved: BTreeSet::from(["10007".to_owned()]), rejected: BTreeSet::from(["4".to_owned()]) }
+}
+
+/// Whether a gate opens by this answer, in all the steps from bytes to verdict.
+fn opens(body: &[u8]) -> bool {
+    let Ok(mut issue) = serde_json::from_slice::<wire::Issue>(body) else { return false };
+    if issue.id != "10042" || issue.check().is_err() {
+        return false;
+    }
+    let Some(histories) = issue.histories() else { return false };
+    let Ok(sighting) = issue.sighting(histories, NOW) else { return false };
+    let Sighting::Issue { status, moves, .. } = &sighting else { return false };
+    let author = match decisive(status, moves, &statuses()) {
+        Some(entry) if entry.by.id == "mia" && !entry.by.app => Author::Accepted,
+        Some(_) | None => Author::NotAccepted { why: "not Mia".into() },
+    };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let mut gate = Gate::new(GateId("4f1c".into()), name, vec![], NOW);
+    let ticket =
+        Ticket { id: "10042".into(), key: "OPS-7".into(), project: "OPS".into(), issue_type: "10004".into() };
+    gate.standing = Standing::Watched { ticket, seen: NOW, view: View::Waiting { status: None } };
+    let day = Duration::from_secs(86_400);
+    let Some(gate) = gate.see(&sighting, &statuses(), &author, NOW, NOW, day) else { return false };
+    matches!(gate.verdict(NOW, Trust { trust_for: day, valid_for: day }), Verdict::Open { .. })
+}
+
+/// A text or a number, as text.
+fn word(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned).or_else(|| value.is_number().then(|| value.to_string()))
+}
+
+/// The same read from the JSON alone, by other means. What is wrong with the approval, if something is.
+fn witness(body: &[u8]) -> Result<(), String> {
+    let issue: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let is = |path: &str, wanted: &str| {
+        let found = issue.pointer(path).and_then(word);
+        if found.as_deref() == Some(wanted) { Ok(()) } else { Err(format!("{path} is {found:?}")) }
+    };
+    is("/id", "10042")?;
+    is("/fields/status/id", "10007")?;
+    is("/fields/project/key", "OPS")?;
+    is("/fields/issuetype/id", "10004")?;
+    let entries = issue["changelog"].get("histories").or_else(|| issue["changelog"].get("values"));
+    let entries = entries.and_then(Value::as_array).ok_or("no entries")?;
+    let total = issue["changelog"]["total"].as_u64();
+    if total.map_or(entries.len() >= 40, |total| total > entries.len() as u64) {
+        return Err("cut off".into());
+    }
+    let mut moves = vec![];
+    for entry in entries {
+        for item in entry["items"].as_array().into_iter().flatten() {
+            let field = item["fieldId"].as_str().or(item["field"].as_str()).unwrap_or_default();
+            if field.to_lowercase() != "status" {
+                continue;
+            }
+            let at =
+                entry["created"].as_i64().or_else(|| time::jira(entry["created"].as_str()?).map(|at| at.0));
+            let (from, to) = (word(&item["from"]), word(&item["to"]));
+            let (Some(at), Some(from), Some(to)) = (at, from, to) else {
+                return Err(format!("half an entry: {entry}"));
+            };
+            let id = word(&entry["id"]).ok_or("no id")?.parse::<u64>().unwrap_or(u64::MAX);
+            let author = &entry["author"];
+            let by = author["accountId"].as_str().or(author["name"].as_str()).unwrap_or_default();
+            let app = author["accountType"] == "app";
+            moves.push(((at, id), from, to, by.to_owned(), app));
+        }
+    }
+    moves.sort_by_key(|entry| entry.0);
+    for (_, from, to, by, app) in moves.iter().rev() {
+        match (from.as_str(), to.as_str(), by.as_str(), app) {
+            (_, "10007", ..) if from == "10007" => {}
+            (_, "10007", "mia", false) => return Ok(()),
+            (_, "10007", ..) => return Err(format!("approved by {by:?}")),
+            _ => return Err(format!("moved to {to}")),
+        }
+    }
+    Err("never moved".into())
+}
+
+#[test]
+fn the_answers_that_are_changed_here_open_a_gate() {
+    for cloud in [true, false] {
+        assert!(opens(approved(cloud).to_string().as_bytes()));
+        assert_eq!(witness(approved(cloud).to_string().as_bytes()), Ok(()));
+        let mut other = approved(cloud);
+        other["changelog"]["histories"].as_array_mut().unwrap().remove(if cloud { 0 } else { 3 });
+        other["changelog"]["total"] = json!(3);
+        assert!(!opens(other.to_string().as_bytes()));
+        assert!(witness(other.to_string().as_bytes()).is_err());
+    }
+}
+
+fn one_line(text: &str) {
+    assert!(!text.chars().any(char::is_control) && text.chars().count() < 2_000, "{text:?}");
+}
+
+fn status() -> Value {
+    json!({"id": "3", "name": "Approved", "untranslatedName": "Approved", "statusCategory": {"id": 3}})
+}
+
+/// All that is read of Jira beside issues, each from a right answer that was changed.
+fn others(which: usize, change: &[crate::mutation::Change]) {
+    let cloud = json!({"accountId": "5b1", "displayName": "Mia", "emailAddress": "mia@x.example"});
+    let server = json!({"name": "mia@x.example", "key": "JIRAUSER1", "displayName": "Mia"});
+    match which {
+        0 => {
+            let types = json!([{"id": "10004", "name": "Change", "statuses": [status(), {"id": "4", "name": "Rejected"}]},
+                               {"id": "1", "name": "Bug", "statuses": []}]);
+            let Ok(types) = serde_json::from_value(changed(types, change)) else { return };
+            match setup::pick(types, "OPS", "Change") {
+                Ok(found) => {
+                    assert!(
+                        found.issue_type_id == "Change" || found.issue_type_name.to_lowercase() == "change"
+                    );
+                    let known = |id: &String| found.statuses.iter().any(|status| status.id == *id);
+                    match Statuses::resolve(&["Approved".into()], &["Rejected".into()], &found.statuses) {
+                        Ok(read) => {
+                            assert!(
+                                read.approved.iter().all(known) && read.approved.is_disjoint(&read.rejected)
+                            );
+                        }
+                        Err(problems) => problems.iter().for_each(|(_, what)| one_line(&what.to_string())),
+                    }
+                }
+                Err(error) => one_line(&error.to_string()),
+            }
+        }
+        1 => {
+            let found = json!({"transitions": [
+                {"id": "31", "name": "Go", "to": status(), "isAvailable": true,
+                 "fields": {"resolution": {"required": true, "hasDefaultValue": false, "name": "Resolution"}}},
+                {"id": 41, "name": "Go", "to": {"id": "4", "name": "Rejected"}},
+            ]});
+            let found = changed(found, change);
+            let Ok(read) = serde_json::from_value::<wire::Transitions>(found.clone()) else { return };
+            let configured = json!({"resolution": {"name": "Done"}, "priority": {"name": "High"}});
+            let configured = configured.as_object().unwrap();
+            if let endings::Choice::Go { id, fields, .. } =
+                endings::choose(read.transitions.unwrap_or_default(), "approved", configured)
+            {
+                let leads_there = |it: &&Value| {
+                    word(&it["id"]) == Some(id.clone())
+                        && it["isAvailable"] != false
+                        && (it["to"]["name"].as_str().is_some_and(|name| name.to_lowercase() == "approved")
+                            || word(&it["to"]["id"]).as_deref() == Some("approved"))
+                };
+                assert!(
+                    found["transitions"].as_array().unwrap().iter().any(|it| leads_there(&it)),
+                    "{found}"
+                );
+                assert!(fields.iter().all(|(name, value)| configured.get(name) == Some(value)));
+            }
+        }
+        2 => {
+            let found = json!([cloud, server, {"accountId": "5b2", "displayName": "mia@x.example"}]);
+            let found = changed(found, change);
+            let Ok(hits) = serde_json::from_value(found.clone()) else { return };
+            for account in people::called(hits, "mia@x.example").named {
+                let names = |it: &&Value| {
+                    let id = it["accountId"].as_str().or(it["name"].as_str());
+                    id == Some(&account.id)
+                        && (account.id == "mia@x.example" || it["emailAddress"] == "mia@x.example")
+                };
+                assert!(found.as_array().unwrap().iter().any(|it| names(&it)), "{found}: {account:?}");
+            }
+        }
+        3 => {
+            let actors = json!({"actors": [
+                {"type": "atlassian-user-role-actor", "displayName": "Mia", "actorUser": cloud},
+                {"type": "atlassian-group-role-actor", "name": "cab", "actorGroup": {"name": "cab", "groupId": "g1"}},
+                {"type": "atlassian-user-role-actor", "name": "fred"},
+            ]});
+            let actors = changed(actors, change);
+            let text = actors.to_string();
+            let Ok(read) = serde_json::from_value::<people::Actors>(actors) else { return };
+            let role = people::role(read.actors.unwrap_or_default());
+            assert!(role.people.iter().all(|id| text.contains(&json!(id).to_string())), "{role:?}");
+        }
+        4 => {
+            let fields = json!({"total": 1, "maxResults": 50, "fields": [
+                {"fieldId": "priority", "key": "priority", "name": "Priority", "required": true, "hasDefaultValue": false}]});
+            let Ok(read) = serde_json::from_value::<wire::CreateFields>(changed(fields, change)) else {
+                return;
+            };
+            for meta in read.fields.unwrap_or_default() {
+                meta.field(None).iter().for_each(|field| one_line(&field.name));
+            }
+        }
+        5 => {
+            let comments = json!({"total": 1, "comments": [{"id": "5", "author": cloud,
+                "properties": [{"key": "flagger-jira-bridge", "value": {"tag": "ended"}}]}]});
+            let comments = changed(comments, change);
+            let text = comments.to_string();
+            let Ok(read) = serde_json::from_value::<wire::Comments>(comments) else { return };
+            for property in read.comments.into_iter().flatten().flat_map(|it| it.properties).flatten() {
+                assert!(!wire::says(&property.value, "tag", "ended") || text.contains("ended"));
+            }
+        }
+        6 => {
+            let errors = json!({"errorMessages": ["No\nway"], "errors": {"priority": "not on the screen"}, "status": 400,
+                "message": "x"});
+            if let Some((words, _)) = wire::complaint(changed(errors, change).to_string().as_bytes()) {
+                one_line(&words);
+                assert!(words.chars().count() <= 300);
+            }
+        }
+        7 => {
+            let issues =
+                changed(json!({"issues": [approved(true)], "isLast": true, "issueErrors": []}), change);
+            let Ok(read) = serde_json::from_value::<wire::Issues>(issues) else { return };
+            for issue in read.issues.into_iter().flatten() {
+                if opens(issue.to_string().as_bytes()) {
+                    assert_eq!(witness(issue.to_string().as_bytes()), Ok(()), "{issue}");
+                }
+            }
+        }
+        8 => {
+            let told = json!({"permissions": {"CREATE_ISSUES": {"id": "11", "havePermission": true}}});
+            let told = changed(told, change);
+            let Ok(read) = serde_json::from_value::<wire::Permissions>(told.clone()) else { return };
+            for (name, permission) in read.permissions.unwrap_or_default() {
+                assert_eq!(permission.have_permission, told["permissions"][name]["havePermission"] == true);
+            }
+        }
+        _ => {
+            let info = json!({"deploymentType": "Cloud", "version": "1001", "serverTitle": "x", "baseUrl": "https://x"});
+            let _ = serde_json::from_value::<wire::ServerInfo>(changed(info, change));
+            let created = changed(json!({"id": "10042", "key": "OPS-7", "self": "https://x"}), change);
+            let _ = serde_json::from_value::<wire::Created>(created);
+            let groups = json!({"groups": {"size": 1, "items": [{"name": "cab", "groupId": "g1"}]}});
+            let _ = serde_json::from_value::<people::Member>(changed(groups, change));
+            let picked = json!({"total": 1, "groups": [{"name": "cab", "groupId": "g1"}]});
+            let _ = serde_json::from_value::<people::Picked>(changed(picked, change));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_issue_opens_nothing_that_it_does_not_say(
+        cloud: bool, change in changes(0..7), bytes in prop_oneof![4 => Just(vec![]), 1 => changes(1..4)],
+    ) {
+        let body = garbled(&changed(approved(cloud), &change).to_string(), &bytes);
+        if opens(&body) {
+            // In what nobody reads there may be broken text.
+            let body = String::from_utf8_lossy(&body);
+            prop_assert_eq!(witness(body.as_bytes()), Ok(()), "{}", body);
+        }
+    }
+
+    /// Changelogs of any moves, in any order, of several moves at a time.
+    #[test]
+    fn a_history_opens_nothing_that_it_does_not_say(
+        entries in proptest::collection::vec((0..6_i64, 0..4_u8, 0..3_usize, 0..3_usize, 0..3_usize), 0..7),
+        at in 0..3_usize,
+    ) {
+        let ids = ["1", "10007", "4"];
+        let people = ["mia", "max", ""];
+        let histories: Vec<Value> = entries.iter().enumerate().map(|(number, (minute, same, from, to, by))| {
+            let author = if people[*by].is_empty() { Value::Null } else { json!({"accountId": people[*by]}) };
+            let item = json!({"field": "status", "from": ids[*from], "to": ids[*to]});
+            let items = if *same == 0 { json!([item, {"field": "status", "from": ids[*to], "to": ids[at]}]) } else { json!([item]) };
+            json!({"id": number + 1, "created": NOW.0 - 600_000 + minute * 60_000, "author": author, "items": items})
+        }).collect();
+        let mut issue = approved(true);
+        issue["changelog"] = json!({"histories": histories});
+        issue["fields"]["status"]["id"] = ids[at].into();
+        let body = issue.to_string();
+        if opens(body.as_bytes()) {
+            prop_assert_eq!(witness(body.as_bytes()), Ok(()), "{}", body);
+        }
+    }
+
+    #[test]
+    fn other_answers_are_read_or_refused(which in 0..10_usize, change in changes(0..5)) {
+        others(which, &change);
+    }
+
+    #[test]
+    fn bytes_are_read_or_refused(body in proptest::collection::vec(any::<u8>(), 0..120)) {
+        prop_assert!(!opens(&body));
+        if let Some((words, _)) = wire::complaint(&body) {
+            one_line(&words);
+        }
+    }
+
+    /// Times are read right, or not at all.
+    #[test]
+    fn times(
+        text in prop_oneof![
+            "[0-9]{1,5}-[0-9]{1,2}-[0-9]{1,2}T[0-9]{1,2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{0,12})?([+-][0-9]{2}:?[0-9]{2}|Z)?",
+            "(Sun, )?[0-9]{1,2} (Nov|Feb|Xxx) [0-9]{2,5} [0-9]{2}:[0-9]{2}:[0-9]{2} (GMT|[+-][0-9]{4})", "-?[0-9]{1,25}", "\\PC{0,20}",
+        ],
+        now: i64, at in -60_000_000_000_000_i64..250_000_000_000_000, zone in -840..=840_i64,
+    ) {
+        let _ = (time::jira(&text), time::http(&text));
+        if let Some(wait) = time::retry_after(&text, Millis(now)) {
+            let seconds = text.trim().parse::<u64>().ok().map(Duration::from_secs);
+            prop_assert!(seconds.is_none_or(|seconds| seconds == wait));
+        }
+        // Written out by hand, in the way Jira writes it.
+        let local = at + zone * 60_000;
+        let (days, rest) = (local.div_euclid(86_400_000), local.rem_euclid(86_400_000));
+        let (year, month, day) = civil(days);
+        let sign = if zone < 0 { '-' } else { '+' };
+        let written = format!(
+            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}{sign}{:02}{:02}", rest / 3_600_000, rest / 60_000 % 60,
+            rest / 1_000 % 60, rest % 1_000, zone.abs() / 60, zone.abs() % 60,
+        );
+        prop_assert_eq!(time::jira(&written), Some(Millis(at)), "{}", written);
+    }
+}
+
+/// Year, month and day of a day counted from 1970-01-01, by counting.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let (mut year, mut left) = (1970 + days.div_euclid(146_097) * 400, days.rem_euclid(146_097));
+    loop {
+        let length = if leap(year) { 366 } else { 365 };
+        if left < length {
+            break;
+        }
+        left -= length;
+        year += 1;
+    }
+    let months = [31, if leap(year) { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut month = 1;
+    for length in months {
+        if left < length {
+            break;
+        }
+        left -= length;
+        month += 1;
+    }
+    (year, month, left + 1)
+}

@@ -1,0 +1,413 @@
+//! Random histories, message by message as bytes, against a witness of its own: no gate opens that nobody approved.
+
+use proptest::{prelude::*, strategy::ValueTree as _};
+use serde_json::json;
+
+use super::*;
+use crate::{flagger, mutation};
+
+const PHASES: [&str; 11] = [
+    "Initializing",
+    "Initialized",
+    "Waiting",
+    "Progressing",
+    "WaitingPromotion",
+    "Promoting",
+    "Finalising",
+    "Succeeded",
+    "Failed",
+    "",
+    "Terminating",
+];
+const CHECKSUMS: [&str; 4] = ["", "100000001", "100000002", "100000003"];
+const LABELS: [&str; 3] = ["", "v1", "v2"];
+/// Status ids: two that wait, two that mean yes, one that means no.
+const STATUSES: [&str; 5] = ["1", "2", "3", "30", "4"];
+/// Mia may approve, Max may not, and of Eve it cannot be told.
+const PEOPLE: [&str; 3] = ["mia", "max", "eve"];
+
+/// What happens next. Numbers are taken modulo what there is.
+#[derive(Clone, Debug)]
+enum Happens {
+    Message { path: u8, phase: u8, checksum: u8, label: u8, garbled: Vec<mutation::Change> },
+    Moved { ticket: u8, to: u8, by: u8 },
+    Looked { ticket: u8, how: u8 },
+    NotOpened { gate: u8 },
+    Later { millis: i64 },
+    Silence { seconds: u32 },
+}
+
+fn happens() -> impl Strategy<Value = Happens> {
+    let garbled = prop_oneof![9 => Just(Vec::new()), 1 => mutation::changes(1..3)];
+    let message = (any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>(), garbled).prop_map(
+        |(path, phase, checksum, label, garbled)| Happens::Message { path, phase, checksum, label, garbled },
+    );
+    let moved = (any::<u8>(), any::<u8>(), any::<u8>()).prop_map(|(ticket, to, by)| Happens::Moved {
+        ticket,
+        to,
+        by,
+    });
+    let millis = prop_oneof![8 => 0..120_000_i64, 2 => 0..1_000_000_i64, 1 => 0..400_000_000_i64];
+    prop_oneof![
+        10 => message,
+        4 => moved,
+        5 => (any::<u8>(), any::<u8>()).prop_map(|(ticket, how)| Happens::Looked { ticket, how }),
+        1 => any::<u8>().prop_map(|gate| Happens::NotOpened { gate }),
+        3 => millis.prop_map(|millis| Happens::Later { millis }),
+        1 => (0..2_000_000_u32).prop_map(|seconds| Happens::Silence { seconds }),
+    ]
+}
+
+/// A history: what happens at random, and now and then an approval that is looked at and asked about.
+fn story(most: usize) -> impl Strategy<Value = Vec<Happens>> {
+    let approval = (any::<u8>(), any::<u8>(), any::<u8>()).prop_map(|(by, how, path)| {
+        vec![
+            Happens::Moved { ticket: u8::MAX, to: u8::MAX, by },
+            Happens::Looked { ticket: u8::MAX, how },
+            Happens::Message { path, phase: u8::MAX, checksum: u8::MAX, label: 0, garbled: Vec::new() },
+        ]
+    });
+    let steps = prop_oneof![8 => happens().prop_map(|next| vec![next]), 1 => approval];
+    proptest::collection::vec(steps, 1..most).prop_map(|steps| steps.concat())
+}
+
+/// A ticket as Jira has it, and what the witness knows of it.
+struct Issue {
+    gate: GateId,
+    name: GateName,
+    moves: Vec<Move>,
+    at: &'static str,
+    /// The moves that the last sighting the bridge took in had shown, by when it was taken, and whether it was whole
+    /// and in its place.
+    seen: Option<(Millis, Vec<Move>, bool)>,
+    used: bool,
+    checksums: Vec<String>,
+    labels: Vec<String>,
+    ended: bool,
+}
+
+impl Issue {
+    /// The move that approves: the last into the approved statuses, with none out of them since.
+    fn approval(moves: &[Move]) -> Option<&Move> {
+        let yes = |id: &str| id == "3" || id == "30";
+        let out = moves.iter().rposition(|entry| !yes(&entry.to.id));
+        let since = &moves[out.map_or(0, |at| at + 1)..];
+        since.iter().rev().find(|entry| !yes(&entry.from))
+    }
+}
+
+struct Witness {
+    canary: Canary,
+    now: Millis,
+    heard: Millis,
+    paces: BTreeMap<GateId, Pace>,
+    issues: Vec<Issue>,
+    /// Jira's clock runs ahead of ours by so much.
+    ahead: i64,
+    /// Whether the clock runs as clocks do.
+    timed: bool,
+    /// How often a question was answered open.
+    opened: usize,
+}
+
+impl Witness {
+    fn statuses() -> Statuses {
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+        Statuses { approved: ids(&["3", "30"]), rejected: ids(&["4"]) }
+    }
+
+    fn apply(&mut self, event: &Event<'_>) -> Vec<Command> {
+        let Change::To { canary, commands, facts } = self.canary.apply(event, self.now, &RULES) else {
+            return Vec::new();
+        };
+        self.canary = canary;
+        for fact in facts {
+            let Fact::Ended { gates, .. } = fact else { continue };
+            for gate in gates {
+                self.issues
+                    .iter_mut()
+                    .filter(|issue| issue.gate == gate.id)
+                    .for_each(|issue| issue.ended = true);
+            }
+        }
+        commands
+    }
+
+    fn silent_for(&mut self) -> Duration {
+        let silent_for = self.now.since(self.heard);
+        self.heard = self.now;
+        silent_for
+    }
+
+    fn message(&mut self, path: u8, body: &[u8]) {
+        let Ok(read) = flagger::parse(body) else { return };
+        // Most are questions at the first gate.
+        let stage = match path {
+            0..110 => Stage::ConfirmRollout,
+            110..170 => Stage::ConfirmPromotion,
+            170..190 => Stage::ConfirmTrafficIncrease,
+            190..210 => {
+                let silent_for = self.silent_for();
+                self.apply(&Event::RollbackAsked { message: &read.message, silent_for });
+                return self.rolls_back();
+            }
+            210.. => {
+                let report = if path < 235 { Report::Event } else { Report::PostRollout };
+                let silent_for = self.silent_for();
+                let words = read.note.as_deref();
+                self.apply(&Event::Reported { report, message: &read.message, words, silent_for });
+                return;
+            }
+        };
+        let approver = (path % 8 == 7).then(|| "qa".to_owned());
+        self.asks(&GateName { stage, approver }, &read.message, read.metadata);
+    }
+
+    fn asks(&mut self, name: &GateName, message: &Message, metadata: BTreeMap<String, String>) {
+        let subject = Subject::new(id(), name.clone(), message, metadata);
+        let known = self.canary.gate(name).map(|gate| gate.id.clone());
+        let pace = known.and_then(|id| self.paces.get(&id).copied()).unwrap_or_default();
+        let silent_for = self.silent_for();
+        let fresh = GateId(format!("g{}", self.issues.len()));
+        let commands = self.apply(&Event::Asked {
+            gate: name,
+            message,
+            subject: &subject,
+            deny: &[],
+            fresh: fresh.clone(),
+            silent_for,
+            pace,
+        });
+        for command in commands {
+            let Command::Open { gate, .. } = command else { continue };
+            assert_eq!(gate, fresh);
+            self.issues.push(Issue {
+                gate: gate.clone(),
+                name: name.clone(),
+                moves: Vec::new(),
+                at: "1",
+                seen: None,
+                used: false,
+                checksums: Vec::new(),
+                labels: Vec::new(),
+                ended: false,
+            });
+            self.apply(&Event::Opened { gate: &gate, ticket: ticket(&gate.0) });
+        }
+        let Some(gate) = self.canary.gate(name) else { return };
+        let open = match gate.verdict(self.now, RULES.trust) {
+            Verdict::Open { ticket, decision } => Some((ticket.clone(), decision.clone())),
+            Verdict::Closed(_) => None,
+        };
+        let (now, ahead, timed, id) = (self.now, self.ahead, self.timed, gate.id.clone());
+        self.paces.entry(id.clone()).or_default().answered(open.is_some(), now);
+        let issue = self.issues.iter_mut().find(|issue| issue.gate == id).unwrap();
+        issue.checksums.extend(message.checksum.as_ref().map(|checksum| checksum.0.clone()));
+        issue.labels.extend(message.label.as_ref().map(|label| label.0.clone()));
+        let Some((ticket, decision)) = open else { return };
+        self.opened += 1;
+        let wrong = |what: &str| panic!("{what}: {id:?} {name} opened by {decision:?}");
+        if ticket.id != format!("1{}", id.0) || issue.name != *name {
+            wrong("another ticket");
+        }
+        if issue.ended {
+            wrong("a rollout that is over");
+        }
+        if issue.checksums.iter().any(|it| *it != issue.checksums[0])
+            || issue.labels.iter().any(|it| *it != issue.labels[0])
+        {
+            wrong("another revision");
+        }
+        let Some((seen, moves, whole)) = &issue.seen else { return wrong("never seen") };
+        if !whole {
+            wrong("not proven");
+        }
+        let Some(approval) = Issue::approval(moves) else { return wrong("not approved") };
+        if approval.by.id != "mia" {
+            wrong("not by one who may");
+        }
+        let age = |since: i64| i128::from(now.0) - i128::from(since);
+        if timed && age(seen.0) > 600_000 {
+            wrong("too long ago");
+        }
+        if timed && !issue.used && age(approval.at.0) + i128::from(ahead) > 72 * 3_600_000 {
+            wrong("too old");
+        }
+        issue.used = true;
+    }
+
+    /// A rollback is due only while a rejection stands that somebody gave who may.
+    fn rolls_back(&self) {
+        let Some(gate) = self.canary.rolls_back() else { return };
+        let issue = self.issues.iter().find(|issue| issue.gate == gate.id).unwrap();
+        let (_, moves, whole) = issue.seen.as_ref().unwrap();
+        let last = moves.last().unwrap();
+        assert!(*whole && last.to.id == "4" && !issue.ended, "{:?}", issue.gate);
+        let into = moves.iter().rev().take_while(|entry| entry.to.id == "4").find(|entry| entry.from != "4");
+        assert_eq!(into.unwrap().by.id, "mia");
+    }
+
+    /// Any ticket, most often the newest.
+    fn issue(&mut self, number: u8) -> Option<&mut Issue> {
+        let count = self.issues.len();
+        if number > 100 {
+            self.issues.last_mut()
+        } else {
+            self.issues.get_mut(usize::from(number) % count.max(1))
+        }
+    }
+
+    fn moved(&mut self, ticket: u8, to: u8, by: u8) {
+        let (now, ahead) = (self.now, self.ahead);
+        let Some(issue) = self.issue(ticket) else { return };
+        // Mostly what could open a gate.
+        let to = if to > 128 { "3" } else { STATUSES[usize::from(to) % STATUSES.len()] };
+        let by = if by > 128 { "mia" } else { PEOPLE[usize::from(by) % PEOPLE.len()] };
+        let from = std::mem::replace(&mut issue.at, to).to_owned();
+        let by = Person { id: by.into(), name: by.into(), app: false };
+        let at = Millis(now.0.saturating_add(ahead));
+        let changelog_id = (issue.moves.len() + 1).to_string();
+        issue.moves.push(Move { changelog_id, by, at, from, to: Status { id: to.into(), name: to.into() } });
+    }
+
+    fn looked(&mut self, ticket: u8, how: u8) {
+        let (now, ahead) = (self.now, self.ahead);
+        let Some(issue) = self.issue(ticket) else { return };
+        let mut moves = issue.moves.clone();
+        let (mut project, mut issue_type, mut whole) = ("OPS", "10004", true);
+        match how % 16 {
+            0 => (project, whole) = ("ELSE", false),
+            1 => (issue_type, whole) = ("1", false),
+            2 if !moves.is_empty() => {
+                // The newest entry is missing; what is left may still end where the issue stands.
+                moves.pop();
+                whole = moves.last().is_some_and(|last| last.to.id == issue.at);
+            }
+            _ => {}
+        }
+        let status = Status { id: issue.at.into(), name: issue.at.into() };
+        let answered = Millis(now.0.saturating_add(ahead));
+        let decides =
+            crate::gate::decisive(&status, &moves, &Self::statuses()).map(|entry| entry.by.id.clone());
+        let author = match decides.as_deref() {
+            None | Some("mia") => Author::Accepted,
+            Some("max") => Author::NotAccepted { why: "may not".into() },
+            Some(_) => Author::Unknown { why: "cannot be told".into() },
+        };
+        let key = issue.gate.0.clone();
+        let told = moves.clone();
+        if how & 64 != 0 {
+            moves.reverse();
+        }
+        let sighting = if how % 16 == 3 {
+            Sighting::Missing
+        } else {
+            let (project, issue_type) = (project.into(), issue_type.into());
+            Sighting::Issue { key, project, issue_type, status, moves, answered }
+        };
+        let missing = matches!(sighting, Sighting::Missing);
+        let gate = issue.gate.clone();
+        let statuses = Self::statuses();
+        let event = Event::Seen {
+            gate: &gate,
+            sighting: &sighting,
+            statuses: &statuses,
+            author: &author,
+            arrived: now,
+        };
+        self.apply(&event);
+        let issue = self.issues.iter_mut().find(|issue| issue.gate == gate).unwrap();
+        issue.seen = Some((now, told, whole && !missing));
+    }
+
+    fn happens(&mut self, next: &Happens) {
+        match next {
+            Happens::Message { path, phase, checksum, label, garbled } => {
+                let pick = |from: &[&'static str], at: u8| from[usize::from(at) % from.len()];
+                let mut body = json!({
+                    "name": "podinfo", "namespace": "default", "phase": if *phase > 60 { "Waiting" } else { pick(&PHASES, *phase) },
+                    "metadata": { "eventMessage": format!("message {}", phase % 3), "token": "t" },
+                });
+                // Most messages are about one revision.
+                let checksum = if *checksum > 60 { CHECKSUMS[1] } else { pick(&CHECKSUMS, *checksum) };
+                let (checksum, label) = (checksum, pick(&LABELS, label.saturating_sub(200)));
+                if !checksum.is_empty() {
+                    body["checksum"] = checksum.into();
+                }
+                if !label.is_empty() {
+                    body["metadata"]["revision"] = label.into();
+                }
+                let body = mutation::changed(body, garbled).to_string();
+                self.message(*path, body.as_bytes());
+            }
+            Happens::Moved { ticket, to, by } => self.moved(*ticket, *to, *by),
+            Happens::Looked { ticket, how } => self.looked(*ticket, *how),
+            Happens::NotOpened { gate } => {
+                let gate = GateId(format!("g{}", usize::from(*gate) % (self.issues.len() + 1)));
+                self.apply(&Event::NotOpened { gate: &gate, why: "no".into() });
+            }
+            Happens::Later { millis } => self.now = Millis(self.now.0.saturating_add(*millis)),
+            Happens::Silence { seconds } => {
+                self.apply(&Event::TimePassed { silent_for: Duration::from_secs((*seconds).into()) });
+            }
+        }
+        let text = serde_json::to_string(&self.canary).unwrap();
+        assert_eq!(serde_json::from_str::<Canary>(&text).unwrap(), self.canary);
+    }
+}
+
+fn witness(now: i64, ahead: i64, timed: bool) -> Witness {
+    Witness {
+        canary: Canary::new(id()),
+        now: Millis(now),
+        heard: Millis(now),
+        paces: BTreeMap::new(),
+        issues: Vec::new(),
+        ahead,
+        timed,
+        opened: 0,
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_opens_that_nobody_approved(
+        story in story(40), ahead in -100_000_i64..100_000,
+    ) {
+        let mut witness = witness(1_790_000_000_000, ahead, true);
+        for next in &story {
+            witness.happens(next);
+        }
+    }
+
+    /// The clock jumps anywhere, between the ends of what can be counted.
+    #[test]
+    fn no_time_is_too_odd(
+        story in proptest::collection::vec(prop_oneof![
+            4 => happens(),
+            1 => prop::sample::select(vec![i64::MIN, i64::MAX, -1, 0, 1 << 62]).prop_map(|millis| Happens::Later { millis }),
+            1 => any::<i64>().prop_map(|millis| Happens::Later { millis }),
+        ], 1..30),
+        now in prop::sample::select(vec![i64::MIN, i64::MAX, 0, 1_790_000_000_000]), ahead: i64,
+    ) {
+        let mut witness = witness(now, ahead, false);
+        for next in &story {
+            witness.happens(next);
+        }
+    }
+}
+
+/// The properties above are not about histories in which nothing opens anyway.
+#[test]
+fn some_histories_open_gates() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let stories = story(40);
+    let opened = (0..500).map(|_| {
+        let story = stories.new_tree(&mut runner).unwrap().current();
+        let mut witness = witness(1_790_000_000_000, 0, true);
+        story.iter().for_each(|next| witness.happens(next));
+        witness.opened
+    });
+    let opened = opened.sum::<usize>();
+    assert!(opened > 100, "{opened}");
+}

@@ -1,0 +1,141 @@
+//! What is stored, changed behind the bridge's back: it is read or refused, and opens nothing that it does not say.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    gate::{Trust, Verdict},
+    mutation::{changed, changes, garbled},
+    rollout::Command,
+};
+
+const NOW: Millis = Millis(1_790_000_000_000);
+const TRUST: Trust = Trust { trust_for: Duration::from_secs(600), valid_for: Duration::from_secs(72 * 3600) };
+
+/// A canary with an approved gate, a rejected one and one that is being opened.
+fn row() -> Value {
+    let entry = json!({"changelog_id": "7", "by": {"id": "mia", "name": "Mia", "app": false}, "at": NOW.0 - 60_000,
+        "from": "1", "to": {"id": "3", "name": "Approved"}});
+    let decision = json!({"entry": entry, "since": NOW.0 - 60_000});
+    let gate = |id: &str, stage: &str, standing: Value| {
+        json!({"id": id, "name": {"stage": stage, "approver": "qa"}, "asked": NOW.0 - 90_000, "standing": standing,
+               "used": {"at": NOW.0, "longest_gap": {"secs": 60, "nanos": 0}}, "deny": ["max"], "told": ["ended"]})
+    };
+    let watched = |view: Value| {
+        json!({"watched": {"ticket": {"id": "10042", "key": "OPS-7", "project": "OPS", "issue_type": "10004"},
+               "seen": NOW.0 - 30_000, "view": view}})
+    };
+    let approved = json!({"approved": {"status": {"id": "3", "name": "Approved"}, "decision": decision}});
+    let rejected = json!({"rejected": {"status": {"id": "4", "name": "Rejected"}, "decision": decision, "author": "accepted"}});
+    json!({
+        "id": {"cluster": "default", "namespace": "shop", "name": "cart"},
+        "rollout": {
+            "began": NOW.0 - 100_000, "label": "v2",
+            "course": {"running": {"base": {"outgoing": "1"}, "revision": "2", "leg": "progressing"}},
+            "gates": [
+                gate("a", "confirm-promotion", watched(approved)),
+                gate("b", "confirm-traffic-increase", watched(rejected)),
+                gate("c", "confirm-rollout", json!("opening")),
+            ],
+            "rollback_asked": true, "reports": ["New revision"],
+        },
+        "superseded": ["d"], "budget": [NOW.0 - 90_000], "refused": null,
+    })
+}
+
+/// Whether the JSON of a gate says that it is approved, lately enough, and not too long before.
+fn says_open(gate: &Value) -> bool {
+    let watched = &gate["standing"]["watched"];
+    let approved = &watched["view"]["approved"];
+    let age = |time: &Value| time.as_i64().map_or(i128::MAX, |at| i128::from(NOW.0) - i128::from(at));
+    approved["decision"]["entry"]["by"].is_object()
+        && age(&watched["seen"]) <= 600_000
+        && (!gate["used"].is_null() || age(&approved["decision"]["since"]) <= 72 * 3_600_000)
+}
+
+#[test]
+fn the_row_that_is_changed_here_is_right() {
+    let canary = parse("default/shop/cart", FORMAT, &row().to_string()).unwrap();
+    assert_eq!(serde_json::to_value(&canary).unwrap(), row());
+    let gates = canary.rollout.unwrap().gates;
+    let open = |at: usize| matches!(gates[at].verdict(NOW, TRUST), Verdict::Open { .. });
+    assert!(open(0) && !open(1) && !open(2));
+}
+
+#[test]
+fn a_newer_format_is_refused() {
+    let error = parse("default/shop/cart", FORMAT + 1, &row().to_string()).unwrap_err();
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn a_changed_row_opens_nothing_that_it_does_not_say(
+        change in changes(0..6), bytes in prop_oneof![4 => Just(vec![]), 1 => changes(1..4)],
+    ) {
+        let text = garbled(&changed(row(), &change).to_string(), &bytes);
+        let text = String::from_utf8_lossy(&text);
+        match parse("default/shop/cart", FORMAT, &text) {
+            Ok(canary) => {
+                let again = to_json(&canary);
+                prop_assert_eq!(&parse("default/shop/cart", FORMAT, &again).unwrap(), &canary);
+                let said: Value = serde_json::from_str(&text).unwrap();
+                for (nth, gate) in canary.rollout.iter().flat_map(|rollout| &rollout.gates).enumerate() {
+                    let open = matches!(gate.verdict(NOW, TRUST), Verdict::Open { .. });
+                    // A list may stand for a struct there; the witness does not read those.
+                    let said = &said["rollout"]["gates"][nth];
+                    prop_assert!(!open || says_open(said) || text.contains("[["), "{}", text);
+                }
+            }
+            Err(error) => prop_assert!(!error.to_string().contains('\n'), "{error}"),
+        }
+    }
+
+    #[test]
+    fn a_changed_command_is_itself_or_refused(which in 0..6_usize, change in changes(0..4)) {
+        let name = json!({"stage": "confirm-promotion", "approver": null});
+        let subject = json!({"canary": {"cluster": "default", "namespace": "shop", "name": "cart"}, "gate": name,
+            "phase": "Waiting", "base": "1", "revision": null, "label": "v2", "metadata": {"x": "y"}});
+        let command = match which {
+            0 => json!({"open": {"gate": "a", "subject": subject}}),
+            1 => json!({"comment": {"gate": "a", "note": {"ended": {"fate": {"ended": "succeeded"}, "name": name}}}}),
+            2 => json!({"comment": {"gate": "a", "note": {"expired": {"entry": "7", "valid_for": 1}}}}),
+            3 => json!({"label": {"gate": "a"}}),
+            4 => json!({"move": {"gate": "a", "name": name, "milestone": "succeeded"}}),
+            _ => json!({"link": {"gate": "a", "successor": "b"}}),
+        };
+        let text = changed(command.clone(), &change).to_string();
+        match serde_json::from_str::<Command>(&text) {
+            Ok(read) => {
+                let again = to_json(&read);
+                prop_assert_eq!(&serde_json::from_str::<Command>(&again).unwrap(), &read);
+                let _ = (outbox::kind(&read), outbox::patience(&read), read.gate());
+            }
+            Err(_) => prop_assert!(text != command.to_string()),
+        }
+    }
+
+    /// Whatever is changed in a row of the record shows in its hash, and no two fields run into each other.
+    #[test]
+    fn every_change_of_the_record_shows(
+        id in 0..3_i64, at: i64, canary in "[ab/]{0,3}", kind in "[ab]{0,3}", detail in "[ab{}]{0,3}", other in "[ab/{}]{0,3}",
+        field in 0..4_usize,
+    ) {
+        let row = audit::Row { id, at: Millis(at), canary, kind, detail, prior: String::new(), hash: String::new() };
+        let mut after = row.clone();
+        match field {
+            0 => after.canary = other,
+            1 => after.kind = other,
+            2 => after.detail = other,
+            _ => after.prior = other,
+        }
+        prop_assert_eq!(row.computed_hash() == after.computed_hash(), row == after);
+        let moved = audit::Row { canary: row.kind.clone(), kind: row.canary.clone(), ..row.clone() };
+        prop_assert_eq!(row.computed_hash() == moved.computed_hash(), row == moved);
+    }
+}
+
+fn to_json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap()
+}
