@@ -23,10 +23,12 @@ use crate::{
 
 mod answer;
 mod audit;
+mod nudges;
 mod record;
 mod refused;
 
 pub use answer::{Answer, Links};
+use nudges::Nudges;
 use refused::{News, Refused};
 pub use store::Error as StoreFailed;
 
@@ -87,6 +89,7 @@ pub struct Gatekeeper {
     work: watch::Sender<()>,
     /// What limits refused lately, for the page.
     refused: Refused,
+    nudges: Nudges,
 }
 
 impl Gatekeeper {
@@ -101,6 +104,7 @@ impl Gatekeeper {
             metrics,
             work: watch::Sender::new(()),
             refused: Refused::default(),
+            nudges: Nudges::default(),
         }
     }
 
@@ -256,7 +260,8 @@ impl Gatekeeper {
         Ok(())
     }
 
-    /// Asks for a ticket to be looked at, by Jira's numeric issue id.
+    /// Asks for a ticket to be looked at, by Jira's numeric issue id. A nudge is stored, or, within a second after
+    /// another about the same ticket, waits for the end of that second.
     ///
     /// # Errors
     /// If it could not be stored.
@@ -264,11 +269,32 @@ impl Gatekeeper {
         if self.store.gate_of(ticket).is_none() && !self.store.is_dead(ticket).await? {
             return Ok(Nudged::Unknown);
         }
-        let mut turn = self.store.turn().await?;
-        turn.nudge(ticket, now).await?;
-        turn.end().await?;
-        self.work.send_replace(());
+        if self.nudges.came(ticket, now) {
+            self.store_nudges(&[ticket.to_owned()], false, now).await?;
+        }
         Ok(Nudged::Stored)
+    }
+
+    /// Stores the nudges that came too soon after another about the same ticket, once their second is over.
+    ///
+    /// # Errors
+    /// If they could not be stored; they are at the next call.
+    pub async fn store_late_nudges(&self, now: Millis) -> Result<(), store::Error> {
+        let late = self.nudges.due(now);
+        if late.is_empty() { Ok(()) } else { self.store_nudges(&late, true, now).await }
+    }
+
+    async fn store_nudges(&self, tickets: &[String], have_to: bool, now: Millis) -> Result<(), store::Error> {
+        let stored = async {
+            let mut turn = self.store.turn().await?;
+            for ticket in tickets {
+                turn.nudge(ticket, now).await?;
+            }
+            turn.end().await
+        };
+        stored.await.inspect_err(|_| self.nudges.failed(tickets, have_to))?;
+        self.work.send_replace(());
+        Ok(())
     }
 
     /// Ends rollouts of which nothing was heard for too long.

@@ -205,6 +205,41 @@ mod tests {
         assert_eq!(answer(webhook_router(not_open_yet(), Some(secret())), both).await.0, 401);
     }
 
+    /// The file changes while the bridge serves: both secrets during a rotation, then one, then none.
+    #[tokio::test]
+    async fn a_secret_is_rotated_in_its_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut changes = 0;
+        let mut write = |text: &str| {
+            changes += 1;
+            std::fs::write(file.path(), text).unwrap();
+            let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(changes);
+            std::fs::File::options().write(true).open(file.path()).unwrap().set_modified(time).unwrap();
+        };
+        write("old\n");
+        let secret = Secret::file(file.path()).unwrap();
+        let statuses = async || {
+            let mut statuses = Vec::new();
+            for word in ["old", "new", ""] {
+                let signature = crate::demo::fake_jira::signature(word, b"{}");
+                statuses.push(post(Some(secret.clone()), "x-hub-signature", &signature, "{}").await.0);
+                let token = format!("Bearer {word}");
+                statuses.push(post(Some(secret.clone()), "authorization", &token, "{}").await.0);
+            }
+            statuses
+        };
+        assert_eq!(statuses().await, [200, 200, 401, 401, 401, 401]);
+        write("new\n\nold\n");
+        assert_eq!(statuses().await, [200, 200, 200, 200, 401, 401]);
+        write("new\n");
+        assert_eq!(statuses().await, [401, 401, 200, 200, 401, 401]);
+        write(" \n");
+        assert_eq!(statuses().await, [401; 6]);
+        assert!(Secret::file(file.path()).is_err(), "nor is it taken at the start");
+        write("old");
+        assert_eq!(statuses().await, [200, 200, 401, 401, 401, 401]);
+    }
+
     #[tokio::test]
     async fn without_a_secret_it_is_off() {
         let (status, words) = post(None, "authorization", "Bearer ", "{}").await;

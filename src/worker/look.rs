@@ -56,10 +56,11 @@ impl Worker {
     /// # Errors
     /// If the database fails.
     pub async fn look_once(&self) -> Result<Outcome, store::Error> {
+        let now = self.clock.now();
+        self.gatekeeper.store_late_nudges(now).await?;
         if !self.leads() {
             return Ok(Outcome::Follows);
         }
-        let now = self.clock.now();
         if now < self.memory().look_failures.1 {
             return Ok(Outcome::Idle);
         }
@@ -84,7 +85,7 @@ impl Worker {
         if let Err(error) = self.answer_the_dead(&dead).await? {
             return Ok(self.did_not_see(&error, now));
         }
-        if due.is_empty() {
+        if due.is_empty() && dead.len() <= MOST_DEAD {
             return Ok(Outcome::Idle);
         }
         Ok(Outcome::Looked { tickets, changed })
@@ -155,13 +156,12 @@ impl Worker {
         Ok((sightings, arrived))
     }
 
-    /// The nudged tickets whose rollout is over and that were not answered yet; a few at a time.
+    /// The nudged tickets whose rollout is over and that were not answered yet.
     async fn dead(&self, nudges: &[(String, Millis)]) -> Result<Vec<(Opened, Millis)>, store::Error> {
         let store = self.gatekeeper.store();
         let mut dead = Vec::new();
         for (id, at) in nudges {
             if store.gate_of(id).is_none()
-                && dead.len() < MOST_DEAD
                 && let Some(opened) = store.dead(id).await?
             {
                 dead.push((opened, *at));
@@ -176,7 +176,7 @@ impl Worker {
         dead: &[(Opened, Millis)],
     ) -> Result<Result<(), jira::Error>, store::Error> {
         let store = self.gatekeeper.store();
-        for (dead, nudged) in dead {
+        for (dead, nudged) in dead.iter().take(MOST_DEAD) {
             let moved = match self.was_moved_late(dead).await {
                 Ok(moved) => moved,
                 Err(error) if is_of_one_issue(&error) => {

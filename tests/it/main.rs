@@ -9,6 +9,7 @@ mod bad_input;
 mod check;
 mod database;
 mod deploy;
+mod deliveries;
 mod docs;
 mod endings;
 mod histories;

@@ -1,0 +1,281 @@
+//! Jira's webhook under fire: forged, replayed, reordered, cut and odd deliveries open nothing and cost next to
+//! nothing, and the honest one after them opens the gate at once.
+
+use std::{sync::Arc, time::Duration};
+
+use flagger_jira_bridge::demo::fake_jira::{Flavour, MIA, signature};
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::world::{WEBHOOK_SECRET, World};
+
+/// How many deliveries come, over so many seconds of the world's clock.
+const DELIVERIES: usize = 10_000;
+const SECONDS: usize = 10;
+/// How many at a time.
+const AT_ONCE: usize = 64;
+/// The largest body.
+const LIMIT: usize = 1024 * 1024;
+
+/// What is sent, and the status it is to be answered with; nothing where the sender hangs up first.
+struct Delivery {
+    bytes: Vec<u8>,
+    status: Option<u16>,
+}
+
+/// A request as it goes over the wire; `length` is what it claims, if that is not the truth.
+fn request(headers: &[(&str, &str)], body: &[u8], length: Option<usize>) -> Vec<u8> {
+    let length = length.unwrap_or(body.len());
+    let mut head = format!("POST /jira/webhook HTTP/1.1\r\nHost: bridge\r\nContent-Length: {length}\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    [head.as_bytes(), b"\r\n", body].concat()
+}
+
+/// What Jira would send of an issue that was approved.
+fn claim(issue: &str, updated: usize) -> String {
+    json!({
+        "timestamp": 1_790_000_000_000_u64 + updated as u64, "webhookEvent": "jira:issue_updated",
+        "issue_event_type_name": "issue_generic", "user": { "accountId": MIA },
+        "issue": { "id": issue, "key": "OPS-1", "fields": { "status": { "id": "10007", "name": "Approved" } } },
+        "changelog": { "id": "1", "items": [{ "field": "status", "from": "1", "to": "10007", "toString": "Approved" }] },
+    })
+    .to_string()
+}
+
+/// The nth delivery about one of our issues, or about one that is not.
+fn delivery(nth: usize, ours: &[String], other: &str) -> Delivery {
+    const HUB: &str = "X-Hub-Signature";
+    let issue = ours[nth % ours.len()].as_str();
+    // Older and newer ones come in any order.
+    let body = claim(issue, nth * 7_919 % 10_007);
+    let signed = |body: &str| signature(WEBHOOK_SECRET, body.as_bytes());
+    let right = signed(&body);
+    let digits = right.strip_prefix("sha256=").unwrap();
+    let another = signature("another", body.as_bytes());
+    let with = |headers: &[(&str, &str)], status| Delivery {
+        bytes: request(headers, body.as_bytes(), None),
+        status: Some(status),
+    };
+    let honest = |body: &str, status| Delivery {
+        bytes: request(&[(HUB, &signed(body))], body.as_bytes(), None),
+        status: Some(status),
+    };
+    let kinds = 40;
+    match nth / ours.len() % kinds {
+        0 => with(&[], 401),
+        1 => with(&[(HUB, &another)], 401),
+        2 => with(&[(HUB, &signed("{}"))], 401),
+        3 => with(&[(HUB, &format!("sha1={}", &digits[..40]))], 401),
+        4 => with(&[(HUB, digits)], 401),
+        5 => with(&[(HUB, &format!("SHA256={digits}"))], 401),
+        6 => with(&[(HUB, &format!("sha256= {digits}"))], 401),
+        7 => with(&[(HUB, &format!("sha512={digits}"))], 401),
+        8 => with(&[(HUB, &right[..40])], 401),
+        9 => with(&[(HUB, &format!("{right}00"))], 401),
+        10 => with(&[(HUB, &format!("{another}, {right}"))], 401),
+        11 => with(&[(HUB, &another), (HUB, &right)], 401),
+        12 => with(&[("X-Hub-Signature-256", &right)], 401),
+        13 => with(&[("X-Signature", &right)], 401),
+        14 => with(&[("Authorization", &right)], 401),
+        15 => with(&[("Authorization", "Bearer nope")], 401),
+        16 => with(&[("Authorization", &format!("Bearer {WEBHOOK_SECRET}x"))], 401),
+        17 => with(&[("Authorization", &format!("Bearer {WEBHOOK_SECRET}")), (HUB, &another)], 401),
+        18 => with(&[("Authorization", &format!("Digest {WEBHOOK_SECRET}"))], 401),
+        19 => with(&[(HUB, &signature("", body.as_bytes()))], 401),
+        // Upper case is how some write the same number.
+        20 => with(&[(HUB, &format!("sha256={}", digits.to_uppercase()))], 200),
+        21 => with(&[(HUB, &right), ("Content-Type", "text/html")], 200),
+        22 => with(&[("Authorization", &format!("Bearer {WEBHOOK_SECRET}"))], 200),
+        // Another body under the signature of this one.
+        23 => Delivery {
+            bytes: request(&[(HUB, &right)], claim(issue, nth + 1).as_bytes(), None),
+            status: Some(401),
+        },
+        24 => Delivery {
+            bytes: request(&[(HUB, &right)], format!("{body}\n").as_bytes(), None),
+            status: Some(401),
+        },
+        // Cut: less of the body than was promised, and then nothing. Some are signed over what did come.
+        25 => Delivery {
+            bytes: request(&[(HUB, &right)], &body.as_bytes()[..100], Some(body.len())),
+            status: None,
+        },
+        26 => {
+            let cut = signed(&body[..100]);
+            Delivery {
+                bytes: request(&[(HUB, &cut)], &body.as_bytes()[..100], Some(body.len())),
+                status: None,
+            }
+        }
+        // Cut, and claimed to be whole.
+        27 => Delivery { bytes: request(&[(HUB, &right)], &body.as_bytes()[..100], None), status: Some(401) },
+        28 => honest(&body[..100], 400),
+        29 => honest("", 400),
+        30 => {
+            let zipped = [&[0x1f, 0x8b, 8, 0][..], body.as_bytes()].concat();
+            let by = signature(WEBHOOK_SECRET, &zipped);
+            let headers = [(HUB, by.as_str()), ("Content-Encoding", "gzip")];
+            Delivery { bytes: request(&headers, &zipped, None), status: Some(400) }
+        }
+        31 => honest(&format!("{{\"issue\":{}", "[".repeat(10_000)), 400),
+        32 => honest(&format!("{{\"issue\":{{\"id\":\"{}\"}}}}", "9".repeat(1_000)), 200),
+        33 => honest(&json!({ "issue": { "id": other } }).to_string(), 200),
+        34 => honest(&json!({ "issueId": 987_654_321 }).to_string(), 200),
+        35 => honest("{\"issue\":{\"id\":\"1 OR 1=1\"}}", 200),
+        36 => honest(&format!("{{\"issue\":{{\"id\":\"{other}\"}},\"issue\":{{\"id\":{issue}}}}}"), 200),
+        37 => honest(
+            &json!({ "id": issue.parse::<u64>().unwrap(), "changelog": { "histories": null } }).to_string(),
+            200,
+        ),
+        // Byte for byte the same, again and again.
+        _ => honest(&claim(issue, 1), 200),
+    }
+}
+
+/// Sends a delivery; asserts how it is answered.
+async fn send(address: &str, delivery: Delivery, about: &str) {
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    // It may be refused before all of it was sent.
+    let _ = connection.write_all(&delivery.bytes).await;
+    if delivery.status.is_none() {
+        let _ = connection.shutdown().await;
+    }
+    let mut answer = Vec::new();
+    let _ = connection.read_to_end(&mut answer).await;
+    let answer = String::from_utf8_lossy(&answer);
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok());
+    match delivery.status {
+        Some(expected) => assert_eq!(status, Some(expected), "{about}: {answer}"),
+        None => assert!(status.is_none_or(|status| status == 400), "{about}: {answer}"),
+    }
+    assert!(!answer.contains(WEBHOOK_SECRET), "{about}");
+}
+
+/// What was asked of Jira about tickets.
+fn reads(world: &World) -> usize {
+    world.jira.requests().len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_open_nothing_and_the_honest_one_opens_at_once() {
+    let [world, _] = World::both("").await;
+    for gate in ["confirm-promotion", "confirm-promotion?gate=qa"] {
+        world.asks(gate, "Progressing", "new").await;
+    }
+    world.works().await;
+    let ours: Vec<String> = world.tickets().into_iter().map(|issue| issue.id).collect();
+    let [promotion, _] = world.tickets().try_into().unwrap();
+    let elsewhere = world.jira.clone_issue(&promotion.key, MIA).unwrap();
+    let other = world.jira.issue(&elsewhere).unwrap().id;
+    assert_eq!(ours.len(), 2);
+
+    let (address, turns) = (Arc::new(world.address(1)), world.turns().await);
+    for second in 0..SECONDS {
+        world.jira.clear_requests();
+        let batch: Vec<usize> = (0..DELIVERIES).filter(|nth| nth % SECONDS == second).collect();
+        for some in batch.chunks(AT_ONCE) {
+            let sending = some.iter().map(|nth| {
+                // Every kind comes in every second.
+                let (kind, address) = (nth / SECONDS, Arc::clone(&address));
+                let delivery = delivery(kind, &ours, &other);
+                tokio::spawn(async move { send(&address, delivery, &format!("delivery {kind}")).await })
+            });
+            for sent in sending.collect::<Vec<_>>() {
+                sent.await.unwrap();
+            }
+            world.works().await;
+        }
+        assert!(
+            reads(&world) <= 1,
+            "both tickets are read together, once a second: {:?}",
+            world.jira.requests()
+        );
+        for gate in ["confirm-promotion", "confirm-promotion?gate=qa"] {
+            assert_eq!(world.asks(gate, "Progressing", "new").await.status, 403, "{gate}");
+        }
+        world.later(Duration::from_secs(1));
+    }
+    // A second stores a nudge for each ticket, and takes note of the look.
+    let turns = world.turns().await - turns;
+    assert!(turns <= 4 * i64::try_from(SECONDS).unwrap() + 4, "{turns} writes");
+
+    // What came last is looked at when its second is over; then all is quiet.
+    world.works().await;
+    world.later(Duration::from_secs(1));
+    world.works().await;
+    world.jira.clear_requests();
+    world.jira.move_issue(&promotion.key, "Approved", MIA).unwrap();
+    assert_eq!(world.works().await, 0);
+    assert_eq!(world.nudges(&promotion.key).await.status, 200);
+    assert_eq!(world.works().await, 1);
+    assert_eq!(reads(&world), 1);
+    assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
+    assert_eq!(world.asks("confirm-promotion?gate=qa", "Progressing", "new").await.status, 403);
+    world.finish().await;
+}
+
+/// The limit is exact, whether or not the body is signed.
+#[tokio::test]
+async fn a_body_has_at_most_a_megabyte() {
+    let world = World::start(Flavour::Cloud).await;
+    for (more, status) in [(-1, 200), (0, 200), (1, 413)] {
+        let body = format!("{{\"x\":\"{}\"}}", "y".repeat(LIMIT.checked_add_signed(more).unwrap() - 8));
+        for (by, status) in [(WEBHOOK_SECRET, status), ("another", if status == 413 { 413 } else { 401 })] {
+            let signature = signature(by, body.as_bytes());
+            let bytes = request(&[("X-Hub-Signature", &signature)], body.as_bytes(), None);
+            send(&world.address(1), Delivery { bytes, status: Some(status) }, &format!("{more} by {by}"))
+                .await;
+        }
+    }
+    assert_eq!(world.works().await, 0);
+    world.finish().await;
+}
+
+/// A nudge that comes while its ticket is being looked at, or just after, is not lost with the one before.
+#[tokio::test]
+async fn the_second_of_two_close_nudges_counts() {
+    for world in World::both("").await {
+        world.asks("confirm-promotion", "Progressing", "new").await;
+        world.works().await;
+        let key = world.newest();
+        assert_eq!(world.nudges(&key).await.status, 200);
+        assert_eq!(world.works().await, 1);
+        world.later(Duration::from_millis(300));
+        world.jira.move_issue(&key, "Approved", MIA).unwrap();
+        assert_eq!(world.nudges(&key).await.status, 200);
+        assert_eq!(world.works().await, 0);
+        world.later(Duration::from_millis(700));
+        assert_eq!(world.works().await, 1);
+        assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
+        world.finish().await;
+    }
+}
+
+/// However many dead tickets are moved at a time, each is told.
+#[tokio::test]
+async fn every_dead_ticket_that_is_moved_is_answered() {
+    let world = World::start_with(Flavour::Cloud, "limits.tickets_per_canary_per_hour = 100").await;
+    for revision in 0..26 {
+        world.asks("confirm-promotion", "Progressing", &format!("r{revision}")).await;
+        world.works().await;
+    }
+    let mut dead = world.tickets();
+    let live = dead.pop().unwrap();
+    world.later(Duration::from_secs(60));
+    for ticket in &dead {
+        world.jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
+        assert_eq!(world.nudges(&ticket.key).await.status, 200);
+    }
+    world.works().await;
+    for ticket in &dead {
+        let told = world.jira.issue(&ticket.key).unwrap().comments;
+        let late = told.iter().filter(|comment| format!("{comment:?}").contains(&live.key)).count();
+        assert_eq!(late, 1, "{}: {told:?}", ticket.key);
+    }
+    world.finish().await;
+}
