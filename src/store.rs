@@ -22,6 +22,7 @@ use crate::{
     gate::GateId,
     millis::Millis,
     rollout::{Canary, CanaryId},
+    ticket,
 };
 
 pub mod audit;
@@ -59,7 +60,7 @@ pub enum Error {
         why: String,
     },
     /// What is stored about a canary cannot be read.
-    #[error("what is stored about {canary} cannot be read: {why}")]
+    #[error("what is stored about {} cannot be read: {}", ticket::one_line(.canary, 300), ticket::one_line(.why, 300))]
     Corrupt {
         /// The row's id.
         canary: String,
@@ -84,7 +85,7 @@ pub enum Error {
 
 /// Database drivers write messages of several lines.
 fn one_line(error: &sqlx::Error) -> String {
-    crate::ticket::one_line(&error.to_string(), 300)
+    ticket::one_line(&error.to_string(), 300)
 }
 
 /// The database and what is remembered of it. Cheap to clone.

@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn the_first_is_stored_and_one_for_all_that_follow_within_its_second() {
         let nudges = Nudges::default();
-        let at = |millis| Millis(1_790_000_000_000 + millis);
+        let at = |millis: i64| Millis(1_790_000_000_000 + millis);
         assert!(nudges.came("1", at(0)) && nudges.came("2", at(0)));
         assert!((0..1_000).all(|millis| !nudges.came("1", at(millis))));
         assert_eq!(nudges.due(at(999)), Vec::<String>::new());

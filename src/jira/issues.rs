@@ -197,8 +197,11 @@ impl Jira {
             let entries = page.histories.ok_or_else(|| answer.unreadable("a changelog without entries"))?;
             let end = entries.is_empty();
             all.extend(entries);
-            if end || page.is_last == Some(true) || page.total.is_some_and(|total| all.len() >= total) {
+            if page.total.map_or(end || page.is_last == Some(true), |total| all.len() >= total) {
                 return Ok(all);
+            }
+            if end {
+                return Err(answer.unreadable("a changelog that breaks off"));
             }
         }
         let what = "a changelog of more than 10,000 entries".to_owned();
@@ -245,8 +248,19 @@ fn summary(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::ticket::{Block, Doc, Span};
+
+    proptest! {
+        #[test]
+        fn a_summary_is_one_line_that_jira_takes(text in "([\\PC\n\r\t\u{0}\u{2028}\u{202e}]|🚀){0,300}") {
+            let short = summary(&text);
+            prop_assert!(short.encode_utf16().count() <= LONGEST_SUMMARY, "{short}");
+            prop_assert!(!short.chars().any(|c| c.is_control() || c == '\u{2028}' || c == '\u{202e}'), "{short:?}");
+        }
+    }
 
     #[test]
     fn the_configured_fields_add_and_never_replace() {

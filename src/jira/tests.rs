@@ -381,6 +381,33 @@ async fn what_is_found_is_ours_by_creator_and_property() {
     assert_eq!(site.seen.lock().unwrap()[0].body["jql"], "labels = \"fjb-4f1c\"");
 }
 
+/// What is missing may be a move out of the approved status and back, by somebody who may not.
+#[tokio::test]
+async fn a_changelog_that_breaks_off_proves_nothing() {
+    let entry = json!({"id": 1, "created": "2026-09-27T10:03:11.123+0200",
+        "items": [{"field": "status", "fieldId": "status", "from": "1", "to": "1", "toString": "To Do"}]});
+    for (total, last, entries, whole) in [
+        (json!(60), json!(false), vec![], false),
+        (json!(60), json!(true), vec![&entry], false),
+        (json!(null), json!(true), vec![&entry], true),
+        (json!(null), json!(null), vec![], true),
+        (json!(1), json!(null), vec![&entry], true),
+    ] {
+        let mut long = issue();
+        long["changelog"] = json!({"total": 60, "histories": [entry]});
+        let page = json!({"total": total, "isLast": last, "values": entries});
+        let empty = json!({"total": total, "isLast": last, "values": []});
+        let site = Site::new(move |line| match line {
+            line if line.contains("changelog?startAt=0&") => ours(200, &page),
+            line if line.contains("/changelog?") => ours(200, &empty),
+            _ => ours(200, &long),
+        })
+        .await;
+        let seen = site.jira(Some(Kind::Cloud)).look_closely("10042").await;
+        assert_eq!(seen.is_ok(), whole, "{total} {last}: {seen:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_long_changelog_is_read_to_its_end() {
     let entry = |id: usize| {

@@ -69,6 +69,13 @@ fn a_newer_format_is_refused() {
     assert!(matches!(error, Error::Corrupt { .. }), "{error}");
 }
 
+#[test]
+fn what_cannot_be_read_is_told_on_one_line() {
+    let odd = row().to_string().replace("confirm-promotion", "\\n\\u001b[31m\\u2028");
+    let error = parse("default/shop/cart", FORMAT, &odd).unwrap_err().to_string();
+    assert!(error.contains("unknown variant") && !error.contains(['\n', '\u{1b}', '\u{2028}']), "{error:?}");
+}
+
 proptest! {
     #[test]
     fn a_changed_row_opens_nothing_that_it_does_not_say(
@@ -88,7 +95,7 @@ proptest! {
                     prop_assert!(!open || says_open(said) || text.contains("[["), "{}", text);
                 }
             }
-            Err(error) => prop_assert!(!error.to_string().contains('\n'), "{error}"),
+            Err(error) => prop_assert!(!error.to_string().chars().any(char::is_control), "{error}"),
         }
     }
 

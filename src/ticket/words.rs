@@ -109,7 +109,22 @@ pub(super) fn span(millis: u128) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn one_line_is_one_line(text: String, longest in 0..40_usize) {
+            let line = one_line(&text, longest);
+            prop_assert!(line.chars().count() <= longest + 1);
+            prop_assert!(!line.chars().any(|c| c.is_control() || is_line_end(c) || is_unseen(c)), "{line:?}");
+            // Of a text within a margin only the first line begins at the edge.
+            let lines = set_in(&text, "    ", 100);
+            prop_assert!(lines.split('\n').skip(1).all(|line| line.starts_with("    ")), "{lines:?}");
+            prop_assert!(!lines.chars().any(|c| c != '\n' && (c.is_control() || is_line_end(c) || is_unseen(c))));
+        }
+    }
 
     #[test]
     fn durations_are_read_aloud() {

@@ -1,5 +1,6 @@
 use axum::body::Body;
 use globset::{Glob, GlobSet};
+use proptest::prelude::*;
 
 use super::*;
 use crate::{
@@ -278,4 +279,27 @@ fn json_is_sent_to_who_asks_for_it() {
     };
     assert!(accepts("application/json") && accepts("text/html, Application/JSON;q=0.9"));
     assert!(!accepts("*/*") && !accepts("text/plain") && !wants_json(&HeaderMap::new()));
+}
+
+proptest! {
+    /// Whatever the query holds: what is read of it are names, and the only ones of their kind.
+    #[test]
+    fn a_query_names_a_gate_and_a_cluster_or_is_refused(
+        query in proptest::collection::vec("(gate|cluster|x|GATE|%67ate)?[=&;]?([a-z%0-9.+-]|%[0-9A-F]{2}|\\PC){0,8}", 0..4),
+    ) {
+        let Ok(uri) = format!("/gate/check?{}", query.join("&")).parse::<Uri>() else { return Ok(()) };
+        match parameters(&uri) {
+            Ok(read) => {
+                for name in [&read.gate, &read.cluster].into_iter().flatten() {
+                    prop_assert!(name.len() <= 63 && !name.is_empty());
+                    prop_assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
+                }
+            }
+            Err(Unheard::Bad(status, why)) => {
+                prop_assert_eq!(status, StatusCode::BAD_REQUEST);
+                prop_assert!(!why.chars().any(char::is_control), "{why:?}");
+            }
+            Err(Unheard::Unproven(..) | Unheard::NotAllowed(_)) => prop_assert!(false, "no question of proof"),
+        }
+    }
 }
