@@ -263,13 +263,15 @@ mod tests {
         look(&mut commentary).await;
         assert_eq!(told("(To Do)"), 1);
         let [ticket] = world.jira.issues().try_into().unwrap();
+        // It may have been closed before its status was read, too.
+        let closed = || told(&format!("closed: {} (", ticket.key));
+        let before = closed();
         for status in ["Approved", "To Do"] {
             world.jira.move_issue(&ticket.key, status, MIA).unwrap();
         }
         commentary.jira(&world.jira);
         look(&mut commentary).await;
-        let closed = told(&format!("closed: {} (", ticket.key));
-        assert_eq!(closed, 2, "{:?}", said.lock().unwrap());
+        assert_eq!(closed(), before + 1, "{:?}", said.lock().unwrap());
         world.stop().await.unwrap();
     }
 }
