@@ -119,7 +119,7 @@ proptest! {
                 prop_assert_eq!(&serde_json::from_str::<Command>(&again).unwrap(), &read);
                 let _ = (outbox::kind(&read), outbox::patience(&read), read.gate());
             }
-            Err(_) => prop_assert!(text != command.to_string()),
+            Err(_) => prop_assert!(*text != *command.to_string()),
         }
     }
 

@@ -51,7 +51,7 @@ fn size(value: &Value) -> usize {
     1 + match value {
         Value::Array(items) => items.iter().map(size).sum(),
         Value::Object(keys) => keys.values().map(size).sum::<usize>(),
-        _ => 0,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
     }
 }
 
@@ -64,7 +64,7 @@ fn nth<'a>(value: &'a mut Value, n: &mut usize) -> Option<&'a mut Value> {
     match value {
         Value::Array(items) => items.iter_mut().find_map(|item| nth(item, n)),
         Value::Object(keys) => keys.values_mut().find_map(|item| nth(item, n)),
-        _ => None,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
 }
 
@@ -97,7 +97,7 @@ fn change(document: &mut Value, (place, how, with): Change) {
             *value = match value.take() {
                 Value::String(text) => text.parse::<i64>().map_or(Value::String(text), Value::from),
                 Value::Number(number) => Value::String(number.to_string()),
-                same => same,
+                same @ (Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => same,
             }
         }
         // What stands elsewhere in the document.
