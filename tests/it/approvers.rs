@@ -7,6 +7,16 @@ use serde_json::json;
 
 use crate::world::{Answer, World, question};
 
+crate::crash::told_again!(
+    anybody_but_a_machine,
+    only_who_is_listed,
+    groups_and_roles,
+    not_the_author,
+    whose_rejection_rolls_back,
+    a_look_up_that_fails,
+    tickets_that_prove_nothing,
+);
+
 impl World {
     /// A promotion gate whose ticket this person approves. Returns the answer to the next question.
     async fn approved_by(&self, who: &str) -> Answer {

@@ -11,6 +11,12 @@ use serde_json::{Value, json};
 
 use crate::{database::Database, shell::run, world::World};
 
+crate::crash::told_again!(
+    everything_that_decided_something_is_on_record,
+    rows_tell_rollouts_apart,
+    every_turn_of_a_verdict_is_on_record,
+);
+
 const TOKEN: &str = "what-flagger-brings-along";
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -275,6 +281,7 @@ async fn a_changed_row_is_found() {
         (code, out.as_str(), errors.as_str()),
         (Some(1), "row 2 was changed: its hash does not fit\n", "")
     );
+    world.sql("UPDATE audit SET kind = 'gate_asked' WHERE id = 2").await;
     world.works().await;
     world.finish().await;
 }

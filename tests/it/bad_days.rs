@@ -6,6 +6,19 @@ use flagger_jira_bridge::demo::fake_jira::{Fault, MIA, Operation, Times, Workflo
 
 use crate::world::{World, question};
 
+crate::crash::told_again!(
+    silence_survives_a_crash,
+    an_outage_of_the_bridge_counts_for_nothing,
+    a_withdrawal_makes_nobody_more_patient,
+    a_status_is_renamed,
+    one_issue_is_broken,
+    a_dead_issue_is_broken,
+    a_conflict_that_stays,
+    rows_of_a_newer_version,
+    a_command_that_memory_does_not_know_yet,
+    a_rollout_that_ends_before_its_ticket_is_opened,
+);
+
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -38,7 +51,7 @@ impl World {
 /// A crash in the first minute does not make the bridge forget since when Flagger is silent.
 #[tokio::test]
 async fn silence_survives_a_crash() {
-    for mut world in World::both("").await {
+    for world in World::both("").await {
         world.opened().await;
         world.restarts().await;
         world.is_silent_for(11 * MINUTE).await;
@@ -51,7 +64,7 @@ async fn silence_survives_a_crash() {
 /// While nobody served, nobody could hear: that silence is not Flagger's, and no measure of its patience either.
 #[tokio::test]
 async fn an_outage_of_the_bridge_counts_for_nothing() {
-    for mut world in World::both("").await {
+    for world in World::both("").await {
         world.opened().await;
         world.is_silent_for(MINUTE).await;
         world.later(5 * HOUR);
@@ -196,7 +209,7 @@ async fn a_conflict_that_stays() {
 /// What a newer version stored is not understood: it closes its own gate, or waits; nothing else stands still.
 #[tokio::test]
 async fn rows_of_a_newer_version() {
-    for mut world in World::both("").await {
+    for world in World::both("").await {
         world.opened().await;
         let mut other = question("Progressing", "new");
         other["name"] = "till".into();
@@ -224,7 +237,7 @@ async fn rows_of_a_newer_version() {
 /// A question that another process stored: its ticket is opened, although this process has not followed yet.
 #[tokio::test]
 async fn a_command_that_memory_does_not_know_yet() {
-    for mut world in World::both("").await {
+    for world in World::both("").await {
         world.is_joined().await;
         world.asks_first("confirm-promotion", "Progressing", "new").await;
         world.works().await;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use flagger_jira_bridge::demo::fake_jira::signature;
+use flagger_jira_bridge::demo::fake_jira::{Flavour, signature};
 use serde_json::json;
 
 use crate::world::{Answer, WEBHOOK_SECRET, World, question};
@@ -33,7 +33,7 @@ async fn untouched(world: &World) {
 
 #[tokio::test]
 async fn bad_questions() {
-    let [world, _] = World::both("flagger.namespaces = [\"shop\"]").await;
+    let world = World::start_with(Flavour::Cloud, "flagger.namespaces = [\"shop\"]").await;
     let good = question("Waiting", "abc");
     let with = |key: &str, value: serde_json::Value| {
         let mut body = good.clone();
@@ -94,7 +94,7 @@ async fn bad_questions() {
 
 #[tokio::test]
 async fn the_ports_are_kept_apart() {
-    let [world, _] = World::both("").await;
+    let world = World::start(Flavour::Cloud).await;
     for (method, path, status) in [
         ("POST", "/gate/confirm-rollout", 404),
         ("POST", "/event", 404),
@@ -133,7 +133,7 @@ async fn the_ports_are_kept_apart() {
 /// The three ways to bring a token, and what is not one.
 #[tokio::test]
 async fn tokens() {
-    let [world, _] = World::both(&format!("flagger.token = \"{TOKEN}\"")).await;
+    let world = World::start_with(Flavour::Cloud, &format!("flagger.token = \"{TOKEN}\"")).await;
     let post = || world.gate("POST", "/gate/confirm-rollout").header("content-type", "application/json");
     let body = question("Waiting", "abc");
     let with_token = |token: &str| {
@@ -179,7 +179,7 @@ async fn tokens() {
 /// What a webhook claims is never believed, and one that proves nothing is not even read.
 #[tokio::test]
 async fn webhooks() {
-    let [world, _] = World::both("").await;
+    let world = World::start(Flavour::Cloud).await;
     world.asks("confirm-promotion", "Progressing", "new").await;
     world.works().await;
     let issue = world.tickets().remove(0);
@@ -233,7 +233,7 @@ async fn webhooks() {
 /// 200 connections that never finish their request neither stop the next question nor stay for long.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_open_connections() {
-    let [world, _] = World::both("").await;
+    let world = World::start(Flavour::Cloud).await;
     let mut open: Vec<TcpStream> = (0..200)
         .map(|number| {
             let mut connection = TcpStream::connect(world.address(0)).unwrap();

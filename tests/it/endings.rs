@@ -7,6 +7,24 @@ use serde_json::json;
 
 use crate::world::{World, question};
 
+crate::crash::told_again!(
+    succeeded,
+    failed,
+    superseded,
+    abandoned,
+    bypassed,
+    rejected_tickets_are_only_commented_on,
+    a_late_move_is_answered_once,
+    a_way_that_does_not_exist,
+    progress,
+    what_a_rejection_does_not_do,
+    an_approval_that_is_too_old_is_not_used,
+    budgets,
+    progress_before_the_end,
+    the_first_move_undoes_no_decision,
+    a_late_no_at_the_first_gate,
+);
+
 const MINUTE: Duration = Duration::from_secs(60);
 const TRANSITIONS: &str = "ticket.transitions = { succeeded = \"Done\", failed = \"Cancelled\", superseded = \"Cancelled\", \
                            abandoned = \"Cancelled\" }";

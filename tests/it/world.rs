@@ -2,29 +2,38 @@
 //!
 //! The worker's steps are taken by [`World::works`], so that nothing happens that the test did not ask for.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use flagger_jira_bridge::{
     clock::Clock,
     config,
     demo::fake_jira::{BRIDGE, FakeJira, Flavour, IssueView, MIA, Setup},
     millis::Millis,
-    serve::{Bridge, Listeners},
     store::{LEASE, Lead},
     worker::{Outcome, Worker},
 };
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 use tempfile::TempDir;
-use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::{database::Database, openapi};
+use crate::{crash::Plan, database::Database, openapi, process::Process};
 
 /// What the webhook is signed with.
 pub(crate) const WEBHOOK_SECRET: &str = "a-webhook-secret-of-the-tests";
 /// When every test begins: 2026-09-21T14:13:20Z.
 const START: Millis = Millis(1_790_000_000_000);
+/// What stands for a listener until it is known which process is asked.
+const LISTENERS: [&str; 3] = ["gate", "webhook", "admin"];
+/// For longer than Jira's search may lag, and as often as the bridge searches.
+const SEARCHES: u32 = 10;
+const SEARCHED_EVERY: Duration = Duration::from_secs(15);
 
 /// An answer to an HTTP request.
 #[derive(Debug)]
@@ -40,27 +49,22 @@ impl Answer {
     }
 }
 
-/// The bridge as one process runs it.
-struct Process {
-    worker: Worker,
-    addresses: [String; 3],
-    stop: CancellationToken,
-    tasks: JoinSet<anyhow::Result<()>>,
-    _bridge: Arc<Bridge>,
-}
-
 /// A bridge, its Jira, and the time.
 pub(crate) struct World {
     pub(crate) jira: FakeJira,
     pub(crate) clock: Clock,
     flavour: Flavour,
     http: reqwest::Client,
-    directory: TempDir,
-    database: Database,
+    /// Those that serve. The last one works; where the plan is to have replicas, whoever has the lease.
+    processes: Mutex<Vec<Arc<Process>>>,
+    /// How often one of them was chosen.
+    chosen: AtomicUsize,
+    /// How often it is still looked for a ticket that a killed process may have opened.
+    searches: AtomicU32,
+    plan: Option<Arc<Plan>>,
     settings: String,
-    process: Process,
-    /// A process that ran before this one, and still does.
-    first: Option<Process>,
+    database: Database,
+    directory: TempDir,
 }
 
 impl World {
@@ -69,12 +73,16 @@ impl World {
         Self::start_with(flavour, "").await
     }
 
-    /// The same bridge before a Jira Cloud and before a Data Center.
-    pub(crate) async fn both(settings: &str) -> [Self; 2] {
-        [
-            Self::start_with(Flavour::Cloud, settings).await,
-            Self::start_with(Flavour::DataCenter, settings).await,
-        ]
+    /// The same bridge before a Jira Cloud and before a Data Center; where the plan says which, before that.
+    pub(crate) async fn both(settings: &str) -> Vec<Self> {
+        let planned = Plan::current().map(|plan| plan.flavour);
+        let mut both = Vec::new();
+        for flavour in [Flavour::Cloud, Flavour::DataCenter] {
+            if planned.is_none_or(|planned| planned == flavour) {
+                both.push(Self::start_with(flavour, settings).await);
+            }
+        }
+        both
     }
 
     /// A bridge with the defaults, except that Jira may be asked as often as the test likes, and with further settings:
@@ -97,30 +105,115 @@ impl World {
              ticket.project = \"OPS\"\n{settings}\n",
             database.url,
         );
-        let process = Process::start(&directory, &settings, &clock).await;
         let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
-        Self { jira, clock, flavour, http, directory, database, settings, process, first: None }
+        let plan = Plan::current();
+        let replicas = plan.as_ref().map_or(1, |plan| plan.replicas);
+        let world = Self {
+            jira,
+            clock,
+            flavour,
+            http,
+            processes: Mutex::default(),
+            chosen: AtomicUsize::new(0),
+            searches: AtomicU32::new(0),
+            plan,
+            settings,
+            database,
+            directory,
+        };
+        for _ in 0..replicas {
+            let process = world.starts().await;
+            world.processes.lock().unwrap().push(process);
+        }
+        world
     }
 
-    /// Stops the process as `kill -9` would, and starts another on the same database.
-    pub(crate) async fn restarts(&mut self) {
-        self.process.stop.cancel();
-        while self.process.tasks.join_next().await.is_some() {}
-        self.process = Process::start(&self.directory, &self.settings, &self.clock).await;
-        self.takes_over().await;
+    /// Another process on the same database. One that is killed while it starts is started again.
+    async fn starts(&self) -> Arc<Process> {
+        let path = self.directory.path().join("config.toml");
+        std::fs::write(&path, &self.settings).unwrap();
+        loop {
+            let config = config::load(&path, []).unwrap_or_else(|problems| panic!("{problems}"));
+            let dead = CancellationToken::new();
+            let dispatch = match &self.plan {
+                Some(plan) => plan.watches(dead.clone()),
+                None => tracing::dispatcher::get_default(Clone::clone),
+            };
+            if let Some(process) = Process::start(config, self.clock.clone(), dispatch, dead).await {
+                return Arc::new(process);
+            }
+        }
     }
 
-    /// The process that was started last begins to work. On SQLite it does so at once; on PostgreSQL, where another
-    /// could still be at work, when the lease of the one before has ended.
-    async fn takes_over(&self) {
-        if self.is_sqlite() {
+    /// Stops the processes as `kill -9` would, one after the other, and starts others on the same database.
+    pub(crate) async fn restarts(&self) {
+        for at in 0..self.processes().len() {
+            self.processes()[at].kill();
+            self.revives().await;
+        }
+    }
+
+    /// Where a process was killed, another is started on the same database. Time runs on until somebody works.
+    async fn revives(&self) {
+        let mut revived = false;
+        while let Some(at) = self.processes().iter().position(|process| process.is_dead()) {
+            self.processes()[at].kill();
+            let process = self.starts().await;
+            self.processes.lock().unwrap()[at] = process;
+            revived = true;
+        }
+        if !revived {
             return;
         }
-        let lead = self.process.worker.keep(false).await.unwrap();
-        if lead == Lead::Follows {
-            self.later(LEASE);
-            assert_eq!(self.process.worker.keep(false).await.unwrap(), Lead::TookOver);
+        if self.plan.as_ref().is_some_and(|plan| plan.is_cut()) && self.searches.load(SeqCst) == 0 {
+            self.searches.store(SEARCHES, SeqCst);
         }
+        loop {
+            match self.keeps().await {
+                Some(true) => return self.holds_what_it_promises().await,
+                // Only on PostgreSQL, where another could still be at work, the lease of the one before has to end.
+                Some(false) => self.later(LEASE),
+                None => Box::pin(self.revives()).await,
+            }
+        }
+    }
+
+    /// The tick of every process that works or could. Whether one of them works; none if one was killed.
+    async fn keeps(&self) -> Option<bool> {
+        let mut leads = false;
+        for process in self.workers() {
+            let lead = process.does(async |worker: Arc<Worker>| worker.keep(false).await.unwrap()).await?;
+            leads |= lead != Lead::Follows;
+        }
+        Some(leads)
+    }
+
+    fn processes(&self) -> Vec<Arc<Process>> {
+        self.processes.lock().unwrap().clone()
+    }
+
+    fn has_replicas(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.replicas > 1)
+    }
+
+    /// Who may work, beginning with another one each time.
+    fn workers(&self) -> Vec<Arc<Process>> {
+        let mut workers = self.processes();
+        if self.has_replicas() {
+            let turn = self.turn() % workers.len();
+            workers.rotate_left(turn);
+            return workers;
+        }
+        workers.split_off(workers.len() - 1)
+    }
+
+    fn turn(&self) -> usize {
+        self.chosen.fetch_add(1, SeqCst)
+    }
+
+    /// What `store.url` is.
+    pub(crate) fn database_url(&self) -> &str {
+        &self.database.url
     }
 
     fn is_sqlite(&self) -> bool {
@@ -128,18 +221,21 @@ impl World {
     }
 
     /// A second process starts on the same database, and works from now on; the first goes on serving.
-    pub(crate) async fn is_joined(&mut self) {
-        let second = Process::start(&self.directory, &self.settings, &self.clock).await;
-        self.first = Some(std::mem::replace(&mut self.process, second));
-        self.takes_over().await;
+    pub(crate) async fn is_joined(&self) {
+        let second = self.starts().await;
+        self.processes.lock().unwrap().push(second);
+        if self.keeps().await == Some(false) {
+            self.later(LEASE);
+            assert_eq!(self.keeps().await, Some(true), "the lease of the first is over");
+        }
     }
 
     /// A question to the process that ran first.
     pub(crate) async fn asks_first(&self, stage: &str, phase: &str, checksum: &str) -> Answer {
-        let address = &self.first.as_ref().unwrap().addresses[0];
-        let request =
-            self.http.post(format!("{address}/gate/{stage}")).header("content-type", "application/json");
-        self.sends(request.body(question(phase, checksum).to_string())).await
+        let path = format!("/gate/{stage}");
+        let request = self.gate("POST", &path).header("content-type", "application/json");
+        let request = request.body(question(phase, checksum).to_string()).build().unwrap();
+        self.tries(&self.processes()[0], &request).await.unwrap()
     }
 
     /// Changes the database behind the bridge's back.
@@ -172,20 +268,56 @@ impl World {
     /// The worker does all that is due. Returns how often it asked Jira for tickets' states.
     pub(crate) async fn works(&self) -> usize {
         let mut looks = 0;
+        if self.has_replicas() {
+            self.ticks().await;
+        }
         for _ in 0..1_000 {
-            let did = self.process.worker.work_once().await.unwrap();
-            let looked = self.process.worker.look_once().await.unwrap();
-            looks += usize::from(matches!(looked, Outcome::Looked { .. }));
-            if (did, looked) == (Outcome::Idle, Outcome::Idle) {
+            self.revives().await;
+            let mut idle = false;
+            for process in self.workers() {
+                let did = process.does(async |worker: Arc<Worker>| {
+                    (worker.work_once().await.unwrap(), worker.look_once().await.unwrap())
+                });
+                match did.await {
+                    Some((Outcome::Idle, Outcome::Idle)) => idle = true,
+                    Some((Outcome::Follows, Outcome::Follows)) => {}
+                    Some((_, looked)) => {
+                        looks += usize::from(matches!(looked, Outcome::Looked { .. }));
+                        idle = false;
+                        break;
+                    }
+                    None => {
+                        idle = false;
+                        break;
+                    }
+                }
+            }
+            if idle && !self.searches_on().await {
                 return looks;
             }
         }
         panic!("the worker finds no end");
     }
 
+    /// Time runs on while nobody can know whether a process that was killed had opened a ticket. False if that is known.
+    async fn searches_on(&self) -> bool {
+        if self.searches.load(SeqCst) == 0 || self.count("outbox WHERE sent_at IS NOT NULL").await == 0 {
+            return false;
+        }
+        self.searches.fetch_sub(1, SeqCst);
+        self.later(SEARCHED_EVERY);
+        self.ticks().await;
+        true
+    }
+
     /// The worker's tick: leases, batches, silence.
     pub(crate) async fn ticks(&self) {
-        self.process.worker.keep(false).await.unwrap();
+        loop {
+            self.revives().await;
+            if self.keeps().await.is_some() {
+                return;
+            }
+        }
     }
 
     /// Posts to the gate listener as Flagger does.
@@ -206,32 +338,64 @@ impl World {
 
     /// A request to the gate listener.
     pub(crate) fn gate(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
-        self.request(0, method, path)
+        self.request(LISTENERS[0], method, path)
     }
 
     /// A request to the webhook listener.
     pub(crate) fn webhook(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
-        self.request(1, method, path)
+        self.request(LISTENERS[1], method, path)
     }
 
     /// A request to the admin listener.
     pub(crate) fn admin(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
-        self.request(2, method, path)
+        self.request(LISTENERS[2], method, path)
     }
 
-    fn request(&self, listener: usize, method: &str, path: &str) -> reqwest::RequestBuilder {
-        self.http.request(method.parse().unwrap(), format!("{}{path}", self.process.addresses[listener]))
+    /// Which process gets it turns out when it is sent.
+    fn request(&self, listener: &str, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method.parse().unwrap(), format!("http://{listener}{path}"))
     }
 
     /// The address of a listener: gate, webhook, admin.
     pub(crate) fn address(&self, listener: usize) -> String {
-        self.process.addresses[listener].trim_start_matches("http://").to_owned()
+        self.processes()[0].addresses[listener].clone()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is not a request to Jira")]
+    /// Sends a request, and again where the process was killed before it answered: so do Flagger and Jira.
     pub(crate) async fn sends(&self, request: reqwest::RequestBuilder) -> Answer {
-        let response = request.send().await.unwrap();
-        Answer { status: response.status().as_u16(), body: response.text().await.unwrap() }
+        let request = request.build().unwrap();
+        loop {
+            self.revives().await;
+            if self.has_replicas() {
+                // Those that were not asked before follow once a second.
+                self.ticks().await;
+            }
+            let processes = self.processes();
+            let asked = if self.has_replicas() { self.turn() % 2 } else { processes.len() - 1 };
+            if let Some(answer) = self.tries(&processes[asked], &request).await {
+                self.is_proven(&request, &answer);
+                return answer;
+            }
+        }
+    }
+
+    /// Sends a request to a process. None if that was killed before it answered.
+    #[expect(clippy::disallowed_methods, reason = "this is not a request to Jira")]
+    async fn tries(&self, process: &Process, request: &reqwest::Request) -> Option<Answer> {
+        let mut request = request.try_clone().unwrap();
+        let listener = LISTENERS.iter().position(|name| request.url().host_str() == Some(name)).unwrap();
+        let (host, port) = process.addresses[listener].split_once(':').unwrap();
+        request.url_mut().set_host(Some(host)).unwrap();
+        request.url_mut().set_port(port.parse().ok()).unwrap();
+        let answer = async {
+            let response = reqwest::RequestBuilder::from_parts(self.http.clone(), request).send().await?;
+            Ok::<_, reqwest::Error>(Answer { status: response.status().as_u16(), body: response.text().await? })
+        };
+        match answer.await {
+            Ok(answer) => Some(answer),
+            Err(_) if process.is_dead() => None,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// `GET /api/gates`.
@@ -351,24 +515,7 @@ impl World {
             let line = format!("flagger_jira_bridge_outbox_rows{{state=\"{state}\"}} 0\n");
             assert!(metrics.contains(&line), "rows {state} in the outbox:\n{metrics}");
         }
-        self.process.stop.cancel();
-    }
-}
-
-impl Process {
-    async fn start(directory: &TempDir, settings: &str, clock: &Clock) -> Self {
-        let path = directory.path().join("config.toml");
-        std::fs::write(&path, settings).unwrap();
-        let config = config::load(&path, []).unwrap_or_else(|problems| panic!("{problems}"));
-        let bridge = Arc::new(Bridge::new(config, clock.clone()).unwrap());
-        let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
-        let bind = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let listeners = Listeners { gate: bind().await, webhook: bind().await, admin: bind().await };
-        let addresses = [&listeners.gate, &listeners.webhook, &listeners.admin]
-            .map(|listener| format!("http://{}", listener.local_addr().unwrap()));
-        bridge.listen(listeners, &stop, &mut tasks).unwrap();
-        let worker = bridge.open(&stop).await.unwrap().unwrap();
-        Self { worker, addresses, stop, tasks, _bridge: bridge }
+        self.holds_what_it_promises().await;
     }
 }
 
