@@ -6,6 +6,7 @@ use flagger_jira_bridge::demo::fake_jira::{Fault, MIA, Operation, Times, Workflo
 
 use crate::world::{World, question};
 
+// Not those that count how soon a request is made, or choose whom they ask.
 crate::crash::told_again!(
     silence_survives_a_crash,
     an_outage_of_the_bridge_counts_for_nothing,
@@ -13,9 +14,7 @@ crate::crash::told_again!(
     a_status_is_renamed,
     one_issue_is_broken,
     a_dead_issue_is_broken,
-    a_conflict_that_stays,
     rows_of_a_newer_version,
-    a_command_that_memory_does_not_know_yet,
     a_rollout_that_ends_before_its_ticket_is_opened,
 );
 

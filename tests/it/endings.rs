@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::world::{World, question};
 
+// Not those that count refusals, which are remembered by one process, or in which Flagger asks no more at the gate.
 crate::crash::told_again!(
     succeeded,
     failed,
@@ -19,10 +20,8 @@ crate::crash::told_again!(
     progress,
     what_a_rejection_does_not_do,
     an_approval_that_is_too_old_is_not_used,
-    budgets,
     progress_before_the_end,
     the_first_move_undoes_no_decision,
-    a_late_no_at_the_first_gate,
 );
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -6,16 +6,15 @@ use flagger_jira_bridge::demo::fake_jira::{Fault, MIA, Operation, Times};
 
 use crate::world::{World, question};
 
+// Not those that count requests, or how soon one is made.
 crate::crash::told_again!(
     one_question_one_ticket,
     approved_withdrawn_rejected,
     a_rejected_ticket_moved_back_waits_again,
     one_approval_opens_one_gate_of_one_rollout,
     a_restart_forgets_nothing_and_opens_nothing_twice,
-    two_ways_to_hear_of_a_decision,
     jira_is_away,
     a_lost_answer_makes_no_second_ticket,
-    a_request_that_never_arrived_is_sent_again,
     a_ticket_that_nobody_could_approve_is_not_opened,
     the_load_testers_path,
     an_answer_as_an_object,

@@ -61,6 +61,8 @@ pub(crate) struct World {
     chosen: AtomicUsize,
     /// How often it is still looked for a ticket that a killed process may have opened.
     searches: AtomicU32,
+    /// What Flagger asked last, as long as it may still wait for an answer that is open.
+    asked: Mutex<Option<reqwest::Request>>,
     plan: Option<Arc<Plan>>,
     settings: String,
     database: Database,
@@ -116,6 +118,7 @@ impl World {
             processes: Mutex::default(),
             chosen: AtomicUsize::new(0),
             searches: AtomicU32::new(0),
+            asked: Mutex::default(),
             plan,
             settings,
             database,
@@ -265,14 +268,26 @@ impl World {
         self.clock.now().since(START)
     }
 
+    /// Flagger asks every few seconds, and so everybody who could work gets to know at which gate.
+    async fn is_asked_on(&self) {
+        if !self.has_replicas() && self.searches.load(SeqCst) == 0 {
+            return;
+        }
+        self.ticks().await;
+        let asked = self.asked.lock().unwrap().as_ref().and_then(reqwest::Request::try_clone);
+        if let Some(request) = asked {
+            for process in self.processes() {
+                self.tries(&process, &request).await;
+            }
+        }
+    }
+
     /// The worker does all that is due. Returns how often it asked Jira for tickets' states.
     pub(crate) async fn works(&self) -> usize {
         let mut looks = 0;
-        if self.has_replicas() {
-            self.ticks().await;
-        }
+        self.revives().await;
+        self.is_asked_on().await;
         for _ in 0..1_000 {
-            self.revives().await;
             let mut idle = false;
             for process in self.workers() {
                 let did = process.does(async |worker: Arc<Worker>| {
@@ -288,6 +303,8 @@ impl World {
                     }
                     None => {
                         idle = false;
+                        self.revives().await;
+                        self.is_asked_on().await;
                         break;
                     }
                 }
@@ -364,6 +381,12 @@ impl World {
     /// Sends a request, and again where the process was killed before it answered: so do Flagger and Jira.
     pub(crate) async fn sends(&self, request: reqwest::RequestBuilder) -> Answer {
         let request = request.build().unwrap();
+        match request.url().path() {
+            "/gate/rollback" | "/rollback/check" => {}
+            path if path.starts_with("/gate/") => *self.asked.lock().unwrap() = request.try_clone(),
+            "/event" | "/post-rollout" => *self.asked.lock().unwrap() = None,
+            _ => {}
+        }
         loop {
             self.revives().await;
             if self.has_replicas() {
@@ -392,8 +415,9 @@ impl World {
             Ok::<_, reqwest::Error>(Answer { status: response.status().as_u16(), body: response.text().await? })
         };
         match answer.await {
+            // What a dead process still says, such as that it panicked, nobody hears.
+            _ if process.is_dead() => None,
             Ok(answer) => Some(answer),
-            Err(_) if process.is_dead() => None,
             Err(error) => panic!("{error}"),
         }
     }
