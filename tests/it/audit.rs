@@ -11,11 +11,6 @@ use serde_json::{Value, json};
 
 use crate::{database::Database, shell::run, world::World};
 
-// Not those that are about the text of what is printed, or that count rows: an answer may be on record twice.
-crate::crash::told_again!(
-    everything_that_decided_something_is_on_record,
-);
-
 const TOKEN: &str = "what-flagger-brings-along";
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);

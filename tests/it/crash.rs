@@ -18,7 +18,7 @@ use tracing::{Dispatch, Event, Metadata, Subscriber, span};
 
 /// At how many steps a story is cut, for each kind of Jira, if nothing else is said: a number, or `all`.
 const CUTS: &str = "TEST_CUTS";
-const FEW: usize = 4;
+const FEW: usize = 2;
 
 thread_local! {
     static PLAN: RefCell<Option<Arc<Plan>>> = const { RefCell::new(None) };
@@ -51,7 +51,12 @@ impl Plan {
     }
 
     /// Tells the story. The events it took.
-    fn tell(flavour: Flavour, replicas: usize, cut_at: Option<usize>, story: fn()) -> std::thread::Result<usize> {
+    fn tell(
+        flavour: Flavour,
+        replicas: usize,
+        cut_at: Option<usize>,
+        story: fn(),
+    ) -> std::thread::Result<usize> {
         let plan = Arc::new(Self { flavour, replicas, cut_at, steps: AtomicUsize::new(0) });
         PLAN.set(Some(Arc::clone(&plan)));
         let told = catch_unwind(AssertUnwindSafe(story));

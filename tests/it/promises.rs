@@ -34,9 +34,12 @@ fn holds_once(ticket: &IssueView) {
 
 /// Whether a person moved it to where it stands, and that is there.
 fn stands_by_a_person(ticket: &IssueView, status: &str) -> bool {
-    let moves = ticket.changelog.iter().rev();
-    let last = moves.filter(|entry| entry.items.iter().any(|change| change.field == "status")).next();
-    ticket.status == status && last.and_then(|last| last.author.as_deref()).is_some_and(|who| ![BRIDGE, AUTOMATION].contains(&who))
+    let mut entries = ticket.changelog.iter().rev();
+    let last = entries.find(|entry| entry.items.iter().any(|change| change.field == "status"));
+    ticket.status == status
+        && last
+            .and_then(|last| last.author.as_deref())
+            .is_some_and(|who| ![BRIDGE, AUTOMATION].contains(&who))
 }
 
 impl World {

@@ -412,7 +412,10 @@ impl World {
         request.url_mut().set_port(port.parse().ok()).unwrap();
         let answer = async {
             let response = reqwest::RequestBuilder::from_parts(self.http.clone(), request).send().await?;
-            Ok::<_, reqwest::Error>(Answer { status: response.status().as_u16(), body: response.text().await? })
+            Ok::<_, reqwest::Error>(Answer {
+                status: response.status().as_u16(),
+                body: response.text().await?,
+            })
         };
         match answer.await {
             // What a dead process still says, such as that it panicked, nobody hears.
