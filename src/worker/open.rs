@@ -161,10 +161,14 @@ impl Worker {
                 self.settle(&row, &prepared.gate, Settled::Done, Some(ticket)).await
             }
             Err(error) => {
-                let sent = match error.happened() {
-                    Happened::Maybe => Some(now),
+                let (row, sent) = match error.happened() {
+                    // Next it is searched for, and soon: how often an earlier sending was is no reason to wait.
+                    Happened::Maybe => (Row { attempts: 0, ..row }, Some(now)),
                     // This sending came to nothing, but an earlier one may still have.
-                    Happened::No => row.sent,
+                    Happened::No => {
+                        let sent = row.sent;
+                        (row, sent)
+                    }
                 };
                 self.hindered(&row, &prepared.gate, Hindrance::Jira(error), sent).await
             }

@@ -15,6 +15,7 @@ crate::crash::told_again!(
     one_issue_is_broken,
     a_dead_issue_is_broken,
     rows_of_a_newer_version,
+    a_rollout_that_ends_before_its_ticket_is_opened,
 );
 
 const MINUTE: Duration = Duration::from_secs(60);

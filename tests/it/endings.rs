@@ -19,7 +19,6 @@ crate::crash::told_again!(
     a_way_that_does_not_exist,
     progress,
     what_a_rejection_does_not_do,
-    an_approval_that_is_too_old_is_not_used,
     progress_before_the_end,
     the_first_move_undoes_no_decision,
 );
