@@ -95,6 +95,15 @@ pub struct Ticket {
     pub issue_type: String,
 }
 
+/// Where a ticket is, as Jira names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Home {
+    /// The key of the project.
+    pub project: String,
+    /// The id of the issue type.
+    pub issue_type: String,
+}
+
 /// What a person did to a ticket, with the entry that proves it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {

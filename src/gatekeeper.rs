@@ -402,9 +402,11 @@ impl Gatekeeper {
             Command::Move { name, milestone, .. } => {
                 self.route(id, name).ticket.transitions.target(*milestone).is_some()
             }
-            Command::Open { .. } | Command::Comment { .. } | Command::Label { .. } | Command::Link { .. } => {
-                true
-            }
+            Command::Open { .. }
+            | Command::Recount { .. }
+            | Command::Comment { .. }
+            | Command::Label { .. }
+            | Command::Link { .. } => true,
         }
     }
 

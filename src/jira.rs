@@ -37,7 +37,7 @@ use serde_json::{Map, Value};
 pub use self::{
     endings::{Transitioned, is_status},
     error::{By, Error, Happened, Retry, Thing},
-    issues::{Created, Found, Ownership},
+    issues::Created,
     people::{Group, People, Role},
     send::unobserved,
     setup::{Field, NEEDED, Permissions, Server, Workflow},

@@ -26,12 +26,13 @@ use crate::{
     metrics::Metrics,
     millis::Millis,
     policy::{Route, Statuses},
-    store::{self, Lead},
+    store::{self, Lead, Settled},
 };
 
 mod look;
 mod open;
 mod people;
+mod recount;
 mod tell;
 
 /// How often the loops look for work that nobody announced.
@@ -124,6 +125,17 @@ enum Unclear {
     Jira(jira::Error),
     /// The configuration does not fit the workflow: the problems, by key.
     Config(String),
+}
+
+impl Outcome {
+    /// What it is called that a command was settled so.
+    fn of(how: &Settled) -> Self {
+        match how {
+            Settled::Done => Self::Did,
+            Settled::Again { why, .. } => Self::Postponed { why: why.clone() },
+            Settled::Parked { why, .. } => Self::Parked { why: why.clone() },
+        }
+    }
 }
 
 impl Worker {

@@ -16,7 +16,7 @@ use super::{
     words,
 };
 use crate::{
-    gate::{GateId, Sighting},
+    gate::{GateId, Home, Sighting, Ticket},
     millis::Millis,
 };
 
@@ -38,26 +38,6 @@ pub struct Created {
     pub key: String,
 }
 
-/// A ticket with a gate's label.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Jira's number.
-    pub id: String,
-    /// What people read.
-    pub key: String,
-    /// Whether it is the bridge's.
-    pub ownership: Ownership,
-}
-
-/// Whose a ticket with our label is: people clone issues with their labels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ownership {
-    /// Our own account created it, and its property is the gate's id.
-    Ours,
-    /// It is not proven to be ours: to be left alone.
-    Foreign,
-}
-
 impl Jira {
     /// Opens a ticket. The sending is to be recorded between [`Jira::slot`] and this, which sends at once or not at
     /// all.
@@ -73,12 +53,13 @@ impl Jira {
         Ok(Created { id: created.id, key: created.key })
     }
 
-    /// The tickets with the label of this gate, in any project: they may have been moved already. The search's index
-    /// lags behind; an empty answer does not mean that there is none.
+    /// The tickets of this gate that are certainly ours, the oldest first, with where they are now: they may have been
+    /// moved already. People clone issues with their labels; ours is what our own account created and whose property
+    /// is the gate's id. The search's index lags behind; an empty answer does not mean that there is none.
     ///
     /// # Errors
     /// Any.
-    pub async fn find(&self, gate: &GateId) -> Result<Vec<Found>, Error> {
+    pub async fn find(&self, gate: &GateId) -> Result<Vec<Ticket>, Error> {
         let kind = self.kind().await?;
         let jql = format!("labels = \"{}\"", gate_label(gate));
         let search = match kind {
@@ -92,29 +73,33 @@ impl Jira {
             let issue: wire::Issue = parse(&answer, issue)?;
             found.extend(self.inspect(kind, &issue.id, gate).await?);
         }
+        found.sort_by_key(|ticket| ticket.id.parse::<u64>().unwrap_or(u64::MAX));
         Ok(found)
     }
 
-    /// Reads a hit past the index, which may show labels sooner than properties. None: it is not there any more.
-    async fn inspect(&self, kind: Kind, id: &str, gate: &GateId) -> Result<Option<Found>, Error> {
+    /// Reads a hit past the index, which may show labels sooner than properties. None: it is not proven to be ours, or
+    /// not there any more.
+    async fn inspect(&self, kind: Kind, id: &str, gate: &GateId) -> Result<Option<Ticket>, Error> {
         let request = Request::new("issue", Method::GET, kind, &["issue", id])
-            .query("fields", "creator")
+            .query("fields", "creator,project,issuetype")
             .query("properties", PROPERTY);
         let answer = match self.sender.call(request).await {
             Err(Error::Refused { status: 404, by: By::Jira, .. }) => return Ok(None),
             other => other?,
         };
         let issue: wire::Issue = answer.read()?;
-        let ours = self.sender.account().await?;
-        let creator = issue.fields.and_then(|fields| fields.creator).and_then(wire::User::account);
+        let mut fields = issue.fields.unwrap_or_default();
+        let creator = fields.creator.take().and_then(wire::User::account);
         let marked = issue.properties.as_ref().and_then(|properties| properties.get(PROPERTY));
-        let ownership = match (creator, marked) {
-            (Some(creator), Some(mark)) if creator.is(&ours) && wire::says(mark, "gate", &gate.0) => {
-                Ownership::Ours
-            }
-            _ => Ownership::Foreign,
-        };
-        Ok(Some(Found { id: issue.id, key: issue.key, ownership }))
+        let ours = self.sender.account().await?;
+        if !creator.is_some_and(|creator| creator.is(&ours))
+            || !marked.is_some_and(|mark| wire::says(mark, "gate", &gate.0))
+        {
+            return Ok(None);
+        }
+        let Home { project, issue_type } =
+            fields.home().ok_or_else(|| answer.unreadable("an issue without its project or its type"))?;
+        Ok(Some(Ticket { id: issue.id, key: issue.key, project, issue_type }))
     }
 
     /// Looks at up to 100 tickets at once (more are left out); a changelog that is longer than Cloud shows here costs

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::gate::{Sighting, Status};
+use crate::gate::{Sighting, Status, Ticket};
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
@@ -357,7 +357,9 @@ async fn what_is_found_is_ours_by_creator_and_property() {
         let found = |id: &str, creator: &str, gate: &str| {
             ours(
                 200,
-                &json!({"id": id, "key": format!("OPS-{id}"), "fields": {"creator": {"accountId": creator}},
+                &json!({"id": id, "key": format!("OPS-{id}"), "fields": {
+                    "creator": {"accountId": creator}, "project": {"key": "OPS"}, "issuetype": {"id": "10004"},
+                },
                 "properties": {"flagger-jira-bridge": {"gate": gate}}}),
             )
         };
@@ -375,9 +377,8 @@ async fn what_is_found_is_ours_by_creator_and_property() {
     })
     .await;
     let found = site.jira(Some(Kind::Cloud)).find(&GateId("4f1c".into())).await.unwrap();
-    let found: Vec<_> = found.into_iter().map(|found| (found.key, found.ownership)).collect();
-    let expected = [("OPS-1", Ownership::Ours), ("OPS-2", Ownership::Foreign), ("OPS-3", Ownership::Foreign)];
-    assert_eq!(found, expected.map(|(key, ownership)| (key.to_owned(), ownership)));
+    let (id, key, project, issue_type) = ("1".into(), "OPS-1".into(), "OPS".into(), "10004".into());
+    assert_eq!(found, [Ticket { id, key, project, issue_type }]);
     assert_eq!(site.seen.lock().unwrap()[0].body["jql"], "labels = \"fjb-4f1c\"");
 }
 

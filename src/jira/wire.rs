@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{Account, Field, error::By, time, words};
 use crate::{
-    gate::{Move, Person, Sighting, Status},
+    gate::{Home, Move, Person, Sighting, Status},
     millis::Millis,
 };
 
@@ -84,6 +84,13 @@ pub(super) struct Fields {
     project: Option<Project>,
     issuetype: Option<Named>,
     pub(super) creator: Option<User>,
+}
+
+impl Fields {
+    /// Where the issue is, if the answer says so.
+    pub(super) fn home(self) -> Option<Home> {
+        Some(Home { project: self.project?.key, issue_type: self.issuetype?.id })
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Canary, End, Fate, Message, Report};
 use crate::{
-    gate::{Decision, Gate, GateId, GateName, Pace, Sighting, Ticket, Trust, View},
+    gate::{Decision, Gate, GateId, GateName, Home, Pace, Sighting, Ticket, Trust, View},
     millis::Millis,
     policy::{Author, Milestone, Statuses},
     ticket::Subject,
@@ -146,6 +146,19 @@ pub enum Command {
         gate: GateId,
         /// What it is about.
         subject: Subject,
+        /// Where it was sent to so far: what is found there is at home.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sent_to: Vec<Home>,
+    },
+    /// Look whether the ticket of a gate was opened twice: Jira was asked to open it again after an answer that never
+    /// came, and shows late what it opened.
+    Recount {
+        /// Which gate.
+        gate: GateId,
+        /// By its name its settings are found.
+        name: GateName,
+        /// When Jira was last asked to open it.
+        since: Millis,
     },
     /// Comment on the ticket of a gate.
     Comment {
@@ -183,6 +196,7 @@ impl Command {
     pub const fn gate(&self) -> &GateId {
         match self {
             Self::Open { gate, .. }
+            | Self::Recount { gate, .. }
             | Self::Comment { gate, .. }
             | Self::Label { gate }
             | Self::Move { gate, .. }
@@ -250,6 +264,11 @@ pub enum Note {
         /// For how long an unused approval is valid, in ms.
         valid_for: u64,
     },
+    /// Jira opened it although another ticket was opened, or none was needed any more.
+    Duplicate {
+        /// The key of the ticket that counts, if there is one.
+        of: Option<String>,
+    },
     /// It was moved after its rollout had ended.
     Late {
         /// The key of the ticket the canary waits for now, if it does.
@@ -278,6 +297,7 @@ impl Note {
             }
             Self::NotAllowed { entry, .. } => format!("not-allowed-{entry}"),
             Self::Expired { entry, .. } => format!("expired-{entry}"),
+            Self::Duplicate { .. } => "duplicate".into(),
             Self::Late { .. } => "late".into(),
             Self::NotMoved { milestone, .. } => format!("not-moved-{}", milestone.key()),
         }

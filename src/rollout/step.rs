@@ -233,7 +233,11 @@ impl Step {
             rollout.gates.remove(at);
         }
         rollout.gates.push(Gate::new(asked.fresh.clone(), asked.name.clone(), asked.deny.to_vec(), self.now));
-        self.commands.push(Command::Open { gate: asked.fresh.clone(), subject: asked.subject.clone() });
+        self.commands.push(Command::Open {
+            gate: asked.fresh.clone(),
+            subject: asked.subject.clone(),
+            sent_to: Vec::new(),
+        });
         self.facts.push(Fact::GateAsked { gate: asked.name.clone() });
         let now = self.now;
         self.canary.budget.retain(|at| now.since(*at) < HOUR);

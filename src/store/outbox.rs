@@ -74,6 +74,7 @@ pub(super) const fn patience(command: &Command) -> Duration {
     match command {
         Command::Comment { note: Note::Progress { .. }, .. } => GATHERED,
         Command::Open { .. }
+        | Command::Recount { .. }
         | Command::Comment { .. }
         | Command::Label { .. }
         | Command::Move { .. }
@@ -86,9 +87,11 @@ pub(super) const fn kind(command: &Command) -> &'static str {
     match command {
         Command::Open { .. } => "open",
         Command::Comment { note: Note::Progress { .. }, .. } => "progress",
-        Command::Comment { .. } | Command::Label { .. } | Command::Move { .. } | Command::Link { .. } => {
-            "tell"
-        }
+        Command::Recount { .. }
+        | Command::Comment { .. }
+        | Command::Label { .. }
+        | Command::Move { .. }
+        | Command::Link { .. } => "tell",
     }
 }
 
@@ -217,12 +220,21 @@ impl Turn {
             }
         }
         let command = Command::Comment { gate: gate.clone(), note: Note::Progress { lines } };
+        self.reword(row, &command).await?;
+        Ok(Row { command, ..row.clone() })
+    }
+
+    /// Stores more of what a command says.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn reword(&mut self, row: &Row, command: &Command) -> Result<(), Error> {
         sqlx::query("UPDATE outbox SET command = $1 WHERE id = $2")
-            .bind(to_json(&command, &row.canary)?)
+            .bind(to_json(command, &row.canary)?)
             .bind(row.id)
             .execute(self.sql())
             .await?;
-        Ok(Row { command, ..row.clone() })
+        Ok(())
     }
 
     /// What Flagger reported further to a gate waits for the next comment, which comes no sooner than this. What is due

@@ -12,7 +12,7 @@ use crate::{
 /// A ticket and the gate it was opened for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
-    /// The gate.
+    /// The gate. A duplicate, which opens no gate, is kept under an id of its own.
     pub gate: GateId,
     /// Its canary.
     pub canary: CanaryId,
@@ -58,12 +58,12 @@ impl Store {
 }
 
 impl Turn {
-    /// Keeps a ticket that was just opened.
+    /// Keeps a ticket that was just opened. Returns whether it was not kept already.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn keep_ticket(&mut self, opened: &Opened) -> Result<(), Error> {
-        sqlx::query(
+    pub async fn keep_ticket(&mut self, opened: &Opened) -> Result<bool, Error> {
+        let kept = sqlx::query(
             "INSERT INTO ticket (gate, canary, name, id, ticket, answered) VALUES ($1, $2, $3, $4, $5, 0)
              ON CONFLICT (gate) DO NOTHING",
         )
@@ -74,7 +74,7 @@ impl Turn {
         .bind(to_json(&opened.ticket, &opened.canary)?)
         .execute(self.sql())
         .await?;
-        Ok(())
+        Ok(kept.rows_affected() == 1)
     }
 
     /// The ticket was told that its rollout is over, at this time by Jira's clock.

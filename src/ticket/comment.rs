@@ -49,13 +49,19 @@ pub fn comment(note: &Note, route: &Route) -> Doc {
              closed. To renew the approval, move this ticket out of {approved} and back.",
             span(u128::from(*valid_for))
         ),
-        Note::Late { live: Some(key) } => format!(
-            "This ticket opens nothing any more: its rollout is over. The rollout that waits now has {key}; decide \
-             there."
+        Note::Duplicate { of: Some(key) } => format!(
+            "This ticket is a duplicate of {key}, and opens nothing; decide there. Jira did not answer when the bridge \
+             opened the one, so it opened the other."
         ),
+        Note::Duplicate { of: None } => {
+            "This ticket opens nothing: Jira showed it only after the rollout it was opened for was over.".to_owned()
+        }
+        Note::Late { live: Some(key) } => {
+            format!("This ticket opens nothing any more. The rollout that waits now has {key}; decide there.")
+        }
         Note::Late { live: None } => {
-            "This ticket opens nothing any more: its rollout is over. No rollout of this \
-            canary waits for a ticket now; the next one opens its own."
+            "This ticket opens nothing any more. No rollout of this canary waits for a ticket now; the next one opens \
+             its own."
                 .to_owned()
         }
         Note::NotMoved { milestone, why } => not_moved(*milestone, &one_line(why, LONGEST_REASON)),
@@ -105,10 +111,9 @@ fn not_moved(milestone: Milestone, why: &str) -> String {
         | Milestone::Failed
         | Milestone::Superseded
         | Milestone::Abandoned
-        | Milestone::Bypassed => (
-            "The rollout is over, and the bridge could not move this ticket",
-            "Move it by hand if you like; that opens nothing.",
-        ),
+        | Milestone::Bypassed => {
+            ("The bridge could not move this ticket", "Move it by hand if you like; that opens nothing.")
+        }
     };
     format!("{could_not}: {why}. {then}")
 }

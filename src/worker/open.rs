@@ -6,13 +6,13 @@
 
 use std::time::Duration;
 
-use super::{Outcome, WORKFLOW, Worker, resolve};
+use super::{Outcome, WORKFLOW, Worker, recount, resolve};
 use crate::{
-    gate::{GateId, Ticket},
-    jira::{self, Happened, Ownership, Retry, retry},
+    gate::{GateId, Home, Ticket},
+    jira::{self, Happened, Retry, retry},
     millis::Millis,
     rollout::{Canary, Command, Event, Fact},
-    store::{self, Lead, Opened, Row, Settled},
+    store::{self, Lead, Opened, Row, Settled, Turn},
     ticket::{self, Subject},
 };
 
@@ -37,10 +37,11 @@ impl From<jira::Error> for Hindrance {
     }
 }
 
-/// Everything needed to open the ticket of a gate.
-struct Prepared {
-    draft: jira::Draft,
-    gate: GateId,
+/// The ticket that a gate has from now on.
+struct Adopted {
+    ticket: Ticket,
+    /// What else was found for the gate, and is ours.
+    others: Vec<Ticket>,
 }
 
 impl Worker {
@@ -56,32 +57,39 @@ impl Worker {
             return Ok(Outcome::Idle);
         };
         match row.command.clone() {
-            Command::Open { gate, subject } => self.open(row, gate, &subject).await,
-            Command::Comment { .. } | Command::Label { .. } | Command::Move { .. } | Command::Link { .. } => {
-                self.tell(row).await
-            }
+            Command::Open { gate, subject, sent_to } => self.open(row, gate, &subject, &sent_to).await,
+            Command::Recount { .. }
+            | Command::Comment { .. }
+            | Command::Label { .. }
+            | Command::Move { .. }
+            | Command::Link { .. } => self.tell(row).await,
         }
     }
 
-    async fn open(&self, row: Row, gate: GateId, subject: &Subject) -> Result<Outcome, store::Error> {
+    async fn open(
+        &self,
+        row: Row,
+        gate: GateId,
+        subject: &Subject,
+        sent_to: &[Home],
+    ) -> Result<Outcome, store::Error> {
         let waits = self.waits_for_ticket(&row, &gate).await?;
         if !waits && row.sent.is_none() {
             // The rollout ended before its ticket was opened: now nobody needs it.
             return self.settle(&row, &gate, Settled::Done, None).await;
         }
-        let prepared = match self.prepare(gate.clone(), subject).await {
-            Ok(prepared) => prepared,
-            Err(hindrance) => return self.hindered(&row, &gate, hindrance, row.sent).await,
-        };
         if let Some(sent) = row.sent {
-            match self.search(&prepared, sent).await {
-                Ok(Some(ticket)) => return self.settle(&row, &gate, Settled::Done, Some(ticket)).await,
+            match self.search(&gate, sent_to, sent).await {
+                Ok(Some(adopted)) => return self.settle(&row, &gate, Settled::Done, Some(adopted)).await,
                 Ok(None) if !waits => return self.settle(&row, &gate, Settled::Done, None).await,
                 Ok(None) => {}
                 Err(hindrance) => return self.hindered(&row, &gate, hindrance, Some(sent)).await,
             }
         }
-        self.create(row, prepared).await
+        match self.prepare(gate.clone(), subject).await {
+            Ok(draft) => self.create(row, draft).await,
+            Err(hindrance) => self.hindered(&row, &gate, hindrance, row.sent).await,
+        }
     }
 
     /// Whether the gate lives and has no ticket. The row may be newer than memory, which then has to follow first.
@@ -94,7 +102,7 @@ impl Worker {
         Ok(waits())
     }
 
-    async fn prepare(&self, gate: GateId, subject: &Subject) -> Result<Prepared, Hindrance> {
+    async fn prepare(&self, gate: GateId, subject: &Subject) -> Result<jira::Draft, Hindrance> {
         let route = self.gatekeeper.route(&subject.canary, &subject.gate);
         let settings = &route.ticket;
         let page = self.gatekeeper.links().status_page.as_deref();
@@ -107,29 +115,33 @@ impl Worker {
         self.jira.account().await?;
         // A ticket that nobody could approve is not opened.
         resolve(route, &workflow).map_err(Hindrance::Config)?;
-        let draft = jira::Draft {
-            gate: gate.clone(),
+        Ok(jira::Draft {
+            gate,
             project: settings.project.clone(),
             issue_type: workflow.issue_type_id,
             summary: words.summary,
             description: words.description,
             labels: settings.labels.clone(),
             fields: fields.as_object().cloned().unwrap_or_default(),
-        };
-        Ok(Prepared { draft, gate })
+        })
     }
 
     /// The ticket that an earlier attempt created, if the search shows one that is certainly ours.
-    async fn search(&self, prepared: &Prepared, sent: Millis) -> Result<Option<Ticket>, Hindrance> {
+    async fn search(
+        &self,
+        gate: &GateId,
+        sent_to: &[Home],
+        sent: Millis,
+    ) -> Result<Option<Adopted>, Hindrance> {
         let asked = self.clock.now();
-        let mut ours = self.jira.find(&prepared.gate).await?;
-        ours.retain(|found| found.ownership == Ownership::Ours);
-        ours.sort_by_key(|found| found.id.parse::<u64>().unwrap_or(u64::MAX));
-        if let [first, others @ ..] = ours.as_slice() {
-            for other in others {
-                tracing::warn!(ticket = first.key, duplicate = other.key, "a ticket was opened twice");
-            }
-            return Ok(Some(ticket(&prepared.draft, first.id.clone(), first.key.clone())));
+        let mut others = self.jira.find(gate).await?;
+        if !others.is_empty() {
+            let Ticket { id, key, project, issue_type } = others.remove(0);
+            let found = Home { project, issue_type };
+            // Elsewhere than where it was sent to, somebody has moved it already.
+            let home = sent_to.iter().find(|home| **home == found).or(sent_to.last());
+            let ticket = ticket(home.unwrap_or(&found).clone(), id, key);
+            return Ok(Some(Adopted { ticket, others }));
         }
         if asked.since(sent) <= self.pace.index_lag {
             return Err(Hindrance::NotFoundYet);
@@ -137,7 +149,8 @@ impl Worker {
         Ok(None)
     }
 
-    async fn create(&self, row: Row, prepared: Prepared) -> Result<Outcome, store::Error> {
+    async fn create(&self, row: Row, draft: jira::Draft) -> Result<Outcome, store::Error> {
+        let home = Home { project: draft.project.clone(), issue_type: draft.issue_type.clone() };
         // The place under the rate limit comes first: what is stored must be the time of sending, not of queueing.
         let slot = self.jira.slot().await;
         let now = self.clock.now();
@@ -145,20 +158,22 @@ impl Worker {
         if turn.lead(&self.replica, now, false).await? == Lead::Follows {
             return Ok(Outcome::Follows);
         }
-        if !waits(&turn.canary(&row.canary).await?, &prepared.gate) {
+        if !waits(&turn.canary(&row.canary).await?, &draft.gate) {
             // The rollout ended while the request waited for its turn; the next step finds that out.
             return Ok(Outcome::Did);
         }
         let Some(claimed) = turn.claim(row.id, Some(now)).await? else { return Ok(Outcome::Did) };
-        turn.end().await?;
         if claimed.sent != row.sent {
             // Somebody sent it meanwhile; the next step searches first.
             return Ok(Outcome::Did);
         }
-        match self.jira.create(slot, &prepared.draft).await {
+        address(&mut turn, claimed, home.clone(), now).await?;
+        turn.end().await?;
+        match self.jira.create(slot, &draft).await {
             Ok(created) => {
-                let ticket = ticket(&prepared.draft, created.id, created.key);
-                self.settle(&row, &prepared.gate, Settled::Done, Some(ticket)).await
+                let ticket = ticket(home, created.id, created.key);
+                let adopted = Adopted { ticket, others: vec![] };
+                self.settle(&row, &draft.gate, Settled::Done, Some(adopted)).await
             }
             Err(error) => {
                 let (row, sent) = match error.happened() {
@@ -170,7 +185,7 @@ impl Worker {
                         (row, sent)
                     }
                 };
-                self.hindered(&row, &prepared.gate, Hindrance::Jira(error), sent).await
+                self.hindered(&row, &draft.gate, Hindrance::Jira(error), sent).await
             }
         }
     }
@@ -212,25 +227,30 @@ impl Worker {
         row: &Row,
         gate: &GateId,
         how: Settled,
-        ticket: Option<Ticket>,
+        adopted: Option<Adopted>,
     ) -> Result<Outcome, store::Error> {
         let Command::Open { subject, .. } = &row.command else { return Ok(Outcome::Did) };
-        let (now, late) = (self.clock.now(), ticket.clone());
+        let (now, late) = (self.clock.now(), adopted.as_ref().map(|adopted| adopted.ticket.clone()));
         let mut turn = self.gatekeeper.store().turn().await?;
-        let (outcome, event) = match (&how, ticket) {
-            (Settled::Done, Some(ticket)) => {
+        let event = match (&how, adopted) {
+            (Settled::Done, Some(Adopted { ticket, others })) => {
                 let canary = row.canary.clone();
                 let (gate_id, name) = (gate.clone(), subject.gate.clone());
                 let opened = Opened { gate: gate_id, canary, name, ticket: ticket.clone(), ended_at: None };
                 turn.keep_ticket(&opened).await?;
-                (Outcome::Did, Some(Event::Opened { gate, ticket }))
+                let of = (gate, &subject.gate);
+                recount::close(&mut turn, &row.canary, of, Some(&ticket), &others, now).await?;
+                Some(Event::Opened { gate, ticket })
             }
-            (Settled::Done, None) => (Outcome::Did, None),
-            (Settled::Again { why, .. }, _) => {
-                (Outcome::Postponed { why: why.clone() }, Some(Event::NotOpened { gate, why: why.clone() }))
+            (Settled::Done, None) => {
+                if let Some(since) = row.sent {
+                    // Jira may show later what nobody needs any more.
+                    turn.enqueue(&row.canary, &again(gate, subject, since), now).await?;
+                }
+                None
             }
-            (Settled::Parked { why, .. }, _) => {
-                (Outcome::Parked { why: why.clone() }, Some(Event::NotOpened { gate, why: why.clone() }))
+            (Settled::Again { why, .. } | Settled::Parked { why, .. }, _) => {
+                Some(Event::NotOpened { gate, why: why.clone() })
             }
         };
         turn.settle(row, &how, now).await?;
@@ -258,14 +278,33 @@ impl Worker {
         if let Some(applied) = applied {
             self.gatekeeper.record(&applied, now);
         }
-        Ok(outcome)
+        Ok(Outcome::of(&how))
     }
+}
+
+/// Stores where the ticket is about to be opened; and if it may have been opened already, that it is to be looked for a
+/// second one afterwards.
+async fn address(turn: &mut Turn, mut row: Row, home: Home, now: Millis) -> Result<(), store::Error> {
+    let Command::Open { gate, subject, sent_to } = &mut row.command else { return Ok(()) };
+    let recount = again(gate, subject, now);
+    if !sent_to.contains(&home) {
+        sent_to.push(home);
+    }
+    turn.reword(&row, &row.command).await?;
+    if row.sent.is_some() {
+        turn.enqueue(&row.canary, &recount, now).await?;
+    }
+    Ok(())
+}
+
+fn again(gate: &GateId, subject: &Subject, since: Millis) -> Command {
+    Command::Recount { gate: gate.clone(), name: subject.gate.clone(), since }
 }
 
 fn waits(canary: &Canary, gate: &GateId) -> bool {
     canary.gate_by_id(gate).is_some_and(|gate| gate.ticket().is_none())
 }
 
-fn ticket(draft: &jira::Draft, id: String, key: String) -> Ticket {
-    Ticket { id, key, project: draft.project.clone(), issue_type: draft.issue_type.clone() }
+fn ticket(home: Home, id: String, key: String) -> Ticket {
+    Ticket { id, key, project: home.project, issue_type: home.issue_type }
 }

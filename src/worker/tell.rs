@@ -17,10 +17,10 @@ use crate::{
 const ENDED: &str = "flagger-ended";
 
 /// What telling a ticket came to.
-enum Told {
+pub(super) enum Told {
     /// It was told, or there is nothing to tell any more.
     Done,
-    /// It was told that its rollout is over, at this time by Jira's clock.
+    /// It was told that it opens nothing any more, at this time by Jira's clock.
     Buried(crate::millis::Millis),
     /// It could not be moved; instead this is said.
     Instead(Note),
@@ -44,6 +44,9 @@ impl Worker {
             Claimed::Gone => return Ok(Outcome::Did),
             Claimed::Follows => return Ok(Outcome::Follows),
         };
+        if let Command::Recount { gate, name, since } = &row.command {
+            return self.recount(&row, gate, name, *since).await;
+        }
         let opened = match self.gatekeeper.store().ticket(row.command.gate()).await {
             Ok(Some(opened)) => opened,
             // It was never opened: nobody waits to be told.
@@ -60,7 +63,7 @@ impl Worker {
             Command::Move { milestone, .. } => self.move_ticket(&opened, *milestone).await,
             Command::Link { successor, .. } => return self.link(&row, &opened, successor).await,
             // The caller keeps those for itself.
-            Command::Open { .. } => Ok(Told::Done),
+            Command::Open { .. } | Command::Recount { .. } => Ok(Told::Done),
         };
         match told {
             Ok(Told::Done) => self.told(&row, &Settled::Done, None).await,
@@ -85,7 +88,7 @@ impl Worker {
     async fn comment(&self, row: &Row, opened: &Opened, note: &Note) -> Result<Told, jira::Error> {
         let route = self.gatekeeper.route(&opened.canary, &opened.name);
         let ends = match note {
-            Note::Ended { .. } => {
+            Note::Ended { .. } | Note::Duplicate { .. } => {
                 // What moves it after this moment, by Jira's clock, moves a dead ticket.
                 match self.jira.look_closely(&opened.ticket.id).await? {
                     Sighting::Missing => return Ok(Told::Done),
@@ -110,6 +113,7 @@ impl Worker {
             | Note::RejectedByNobody { .. }
             | Note::NotAllowed { .. }
             | Note::Expired { .. }
+            | Note::Duplicate { .. }
             | Note::Late { .. }
             | Note::NotMoved { .. } => note.tag(),
         };
@@ -215,7 +219,12 @@ impl Worker {
     }
 
     /// Notes what became of the command.
-    async fn told(&self, row: &Row, how: &Settled, told: Option<Told>) -> Result<Outcome, store::Error> {
+    pub(super) async fn told(
+        &self,
+        row: &Row,
+        how: &Settled,
+        told: Option<Told>,
+    ) -> Result<Outcome, store::Error> {
         let now = self.clock.now();
         let gate = row.command.gate();
         let mut turn = self.gatekeeper.store().turn().await?;
@@ -232,11 +241,7 @@ impl Worker {
             }
         }
         turn.end().await?;
-        Ok(match how {
-            Settled::Done => Outcome::Did,
-            Settled::Again { why, .. } => Outcome::Postponed { why: why.clone() },
-            Settled::Parked { why, .. } => Outcome::Parked { why: why.clone() },
-        })
+        Ok(Outcome::of(how))
     }
 }
 

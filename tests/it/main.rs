@@ -12,6 +12,7 @@ mod database;
 mod deploy;
 mod deliveries;
 mod docs;
+mod duplicates;
 mod endings;
 mod histories;
 mod monitoring;

@@ -101,9 +101,10 @@ impl World {
         let url = jira.start().await.unwrap();
         let directory = tempfile::tempdir().unwrap();
         let database = Database::fresh(directory.path()).await;
+        let timeout = if settings.contains("jira.timeout") { "" } else { "jira.timeout = \"2s\"\n" };
         let settings = format!(
             "store.url = \"{}\"\njira.url = \"{url}\"\njira.token = \"{token}\"\n{user}jira.webhook_secret = \"{WEBHOOK_SECRET}\"\n\
-             jira.requests_per_second = 100000\njira.burst = 100000\njira.timeout = \"2s\"\n\
+             jira.requests_per_second = 100000\njira.burst = 100000\n{timeout}\
              ticket.project = \"OPS\"\n{settings}\n",
             database.url,
         );
@@ -154,6 +155,12 @@ impl World {
             self.processes()[at].kill();
             self.revives().await;
         }
+    }
+
+    /// The same, with further settings from now on.
+    pub(crate) async fn restarts_with(&mut self, settings: &str) {
+        self.settings += settings;
+        self.restarts().await;
     }
 
     /// Where a process was killed, another is started on the same database. Time runs on until somebody works.
@@ -528,9 +535,14 @@ impl World {
     /// Ends the test: Jira had nothing to complain about, and nothing is left over.
     pub(crate) async fn finish(self) {
         self.works().await;
-        // What Flagger reported is gathered for a minute.
-        self.later(Duration::from_secs(61));
-        self.works().await;
+        // What Flagger reported is gathered for a minute; a ticket that may be there twice is looked for a while longer.
+        for _ in 0..20 {
+            self.later(Duration::from_secs(61));
+            self.works().await;
+            if self.count("outbox").await == 0 {
+                break;
+            }
+        }
         assert_eq!(self.jira.complaints(), Vec::<String>::new(), "what Jira would not have taken");
         if self.flavour == Flavour::Cloud {
             let violations = openapi::violations(&self.jira.requests());

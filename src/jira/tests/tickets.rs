@@ -413,6 +413,8 @@ fn notes() {
         Note::RejectedWithoutRollback { entry: entry() },
         Note::NotAllowed { entry: entry(), why: why() },
         Note::Expired { entry: entry(), valid_for: 259_200_000 },
+        Note::Duplicate { of: Some("OPS-7".into()) },
+        Note::Duplicate { of: None },
         Note::Late { live: Some("OPS-7".into()) },
         Note::Late { live: None },
         not_moved(Milestone::Opened),
@@ -438,12 +440,16 @@ fn notes() {
 
     This approval is not used any more: it is more than 3 days old, and Flagger asks only now. The gate stays closed. To renew the approval, move this ticket out of Approved and back.
 
-    This ticket opens nothing any more: its rollout is over. The rollout that waits now has OPS-7; decide there.
+    This ticket is a duplicate of OPS-7, and opens nothing; decide there. Jira did not answer when the bridge opened the one, so it opened the other.
 
-    This ticket opens nothing any more: its rollout is over. No rollout of this canary waits for a ticket now; the next one opens its own.
+    This ticket opens nothing: Jira showed it only after the rollout it was opened for was over.
+
+    This ticket opens nothing any more. The rollout that waits now has OPS-7; decide there.
+
+    This ticket opens nothing any more. No rollout of this canary waits for a ticket now; the next one opens its own.
 
     The bridge opened this ticket, and could not move it on: no transition leads to "Done". Move it by hand, if it cannot be decided where it stands.
 
-    The rollout is over, and the bridge could not move this ticket: no transition leads to "Done". Move it by hand if you like; that opens nothing.
+    The bridge could not move this ticket: no transition leads to "Done". Move it by hand if you like; that opens nothing.
     "#);
 }

@@ -152,9 +152,11 @@ impl Bridge {
         let opens = |command: Command| match command {
             Command::Open { gate, .. } => Some(gate),
             // What tickets are told opens nothing.
-            Command::Comment { .. } | Command::Label { .. } | Command::Move { .. } | Command::Link { .. } => {
-                None
-            }
+            Command::Recount { .. }
+            | Command::Comment { .. }
+            | Command::Label { .. }
+            | Command::Move { .. }
+            | Command::Link { .. } => None,
         };
         let gates: Vec<GateId> = self.apply(&event, now).into_iter().filter_map(opens).collect();
         let fresh = !gates.is_empty();

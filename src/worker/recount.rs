@@ -1,0 +1,92 @@
+//! Tickets that were opened twice: Jira did what it was asked, said nothing, and showed it only after the search had
+//! been given up. One counts; every other of ours is closed and told.
+
+use super::{Outcome, Worker};
+use crate::{
+    gate::{GateId, GateName, Ticket},
+    millis::Millis,
+    policy::Milestone,
+    rollout::{CanaryId, Command, Note},
+    store::{self, Opened, Row, Settled, Turn},
+};
+
+/// For how many times `jira.index_lag` a second ticket is looked for, each time after twice the time.
+const LOOKED_FOR: u32 = 8;
+
+impl Worker {
+    /// Looks whether the gate has more tickets than the one that counts.
+    pub(super) async fn recount(
+        &self,
+        row: &Row,
+        gate: &GateId,
+        name: &GateName,
+        since: Millis,
+    ) -> Result<Outcome, store::Error> {
+        let now = self.clock.now();
+        let found = match self.jira.find(gate).await {
+            Ok(found) => found,
+            Err(error) => return self.told(row, &self.after(&error, row, None), None).await,
+        };
+        let counts = match self.gatekeeper.store().ticket(gate).await {
+            Ok(counts) => counts.map(|opened| opened.ticket),
+            Err(error @ store::Error::Corrupt { .. }) => {
+                let parked = Settled::Parked { why: error.to_string(), sent: None };
+                return self.told(row, &parked, None).await;
+            }
+            Err(error) => return Err(error),
+        };
+        let waited = now.since(since);
+        let how = if waited >= self.pace.index_lag * LOOKED_FOR {
+            Settled::Done
+        } else {
+            let why = "Jira was asked twice to open this ticket; a second one is looked for".into();
+            Settled::Again { at: now + waited.max(self.pace.index_lag), why, sent: None }
+        };
+        let mut turn = self.gatekeeper.store().turn().await?;
+        close(&mut turn, &row.canary, (gate, name), counts.as_ref(), &found, now).await?;
+        turn.settle(row, &how, now).await?;
+        turn.end().await?;
+        Ok(Outcome::of(&how))
+    }
+}
+
+/// Closes, of the tickets that were found for a gate, all but the one that counts: what is to be done for it is stored
+/// once for each. From then on they are dead tickets like any other.
+pub(super) async fn close(
+    turn: &mut Turn,
+    canary: &CanaryId,
+    (gate, name): (&GateId, &GateName),
+    counts: Option<&Ticket>,
+    found: &[Ticket],
+    now: Millis,
+) -> Result<(), store::Error> {
+    for found in found.iter().filter(|found| counts.is_none_or(|ticket| ticket.id != found.id)) {
+        // Of no gate: nothing that is done to it ever reaches a verdict.
+        let nobody = GateId(format!("{gate}-{}", found.id));
+        let (canary, name) = (canary.clone(), name.clone());
+        let opened = Opened {
+            gate: nobody.clone(),
+            canary,
+            name: name.clone(),
+            ticket: found.clone(),
+            ended_at: None,
+        };
+        if !turn.keep_ticket(&opened).await? {
+            continue;
+        }
+        let of = counts.map(|ticket| ticket.key.clone());
+        tracing::warn!(
+            ticket = of,
+            duplicate = found.key,
+            "a ticket was opened twice; the duplicate is closed"
+        );
+        for command in [
+            Command::Comment { gate: nobody.clone(), note: Note::Duplicate { of } },
+            Command::Label { gate: nobody.clone() },
+            Command::Move { gate: nobody, name, milestone: Milestone::Superseded },
+        ] {
+            turn.enqueue(&opened.canary, &command, now).await?;
+        }
+    }
+    Ok(())
+}
