@@ -24,6 +24,7 @@ mod shape;
 mod shell;
 mod stories;
 mod traces;
+mod unknown;
 mod words;
 mod world;
 mod yaml;
