@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     panic::catch_unwind,
     time::Duration,
 };
@@ -13,6 +14,7 @@ use std::{
 use flagger_jira_bridge::demo::fake_jira::{
     BOB, BRIDGE, Fault, Flavour, History, IssueView, MIA, Operation, Times,
 };
+use flagger_jira_bridge::millis::Millis;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::json;
 
@@ -187,6 +189,26 @@ impl Mix {
         key
     }
 
+    /// A line for each issue, to be read when something went wrong.
+    fn told(&self, issues: &[IssueView]) -> String {
+        let line = |issue: &IssueView| {
+            let at = |time: Millis| (time.0 - issues[0].created.0) / 1000;
+            let mut line = format!("{} s: {} is opened, {}", at(issue.created), issue.key, issue.status);
+            for entry in &issue.changelog {
+                for item in &entry.items {
+                    let (who, to) = (&entry.author, &item.to_string);
+                    write!(line, "; {} s: {:?} {} {:?}", at(entry.created), who, item.field, to).unwrap();
+                }
+            }
+            for comment in &issue.comments {
+                write!(line, "; {} s: {}", at(comment.created), comment.properties[PROPERTY]).unwrap();
+            }
+            line
+        };
+        let lag = self.lag.as_secs();
+        format!("index lag {lag} s\n{}", issues.iter().map(line).collect::<Vec<_>>().join("\n"))
+    }
+
     /// No gate has two tickets that live, no clone was touched, nothing was said or done twice.
     fn is_as_it_should_be(&self, live: &[&str]) {
         for clone in &self.clones {
@@ -198,7 +220,7 @@ impl Mix {
         let ended = |issue: &IssueView| issue.labels.iter().any(|label| label == "flagger-ended");
         let living: Vec<&str> =
             ours.iter().filter(|issue| !ended(issue)).map(|issue| issue.key.as_str()).collect();
-        assert_eq!(living, live, "the live tickets");
+        assert_eq!(living, live, "the live tickets of\n{}", self.told(&ours));
         let mut gates: BTreeMap<String, usize> = BTreeMap::new();
         for issue in &ours {
             *gates.entry(issue.properties[PROPERTY].to_string()).or_default() += 1;
