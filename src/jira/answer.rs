@@ -4,7 +4,7 @@ use reqwest::{
     Response, StatusCode,
     header::{CONTENT_TYPE, HeaderMap},
 };
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::{
     credentials::Signature,
@@ -36,6 +36,12 @@ impl Answer {
         }
         serde_json::from_slice(&self.body)
             .map_err(|error| self.unreadable(&words::cut(&words::line(&error.to_string()), 200)))
+    }
+
+    /// Whether it may be believed that something was done: nothing needs to be said about it, but what is said must be
+    /// whole.
+    pub(super) fn done(&self) -> Result<(), Error> {
+        if self.body.is_empty() { Ok(()) } else { self.read::<IgnoredAny>().map(drop) }
     }
 
     /// An error that says what is wrong with this answer.
