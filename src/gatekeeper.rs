@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use rand::Rng as _;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 
 use crate::{
     gate::{GateId, GateName, Pace, Trust, Verdict},
@@ -31,6 +31,9 @@ pub use answer::{Answer, Links};
 use nudges::Nudges;
 use refused::{News, Refused};
 pub use store::Error as StoreFailed;
+
+/// For how long a question waits for the database. Flagger gives up after 10 s, and two such waits may follow each other.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(4);
 
 /// Flagger asks whether it may go on.
 #[derive(Clone, Debug)]
@@ -145,8 +148,7 @@ impl Gatekeeper {
         let subject = Subject::new(id.clone(), gate.clone(), message, metadata.clone());
         let fresh = fresh_id();
         let deny = ticket::denied(&subject, &self.route(id, gate).approval.deny);
-        let rules = self.rules(id, gate);
-        let trust = rules.trust;
+        let trust = self.rules(id, gate).trust;
         let event = |canary: &Canary, silent_for| Event::Asked {
             gate,
             message,
@@ -156,9 +158,10 @@ impl Gatekeeper {
             silent_for,
             pace: canary.gate(gate).map_or_else(Pace::default, |known| heard.pace(&known.id)),
         };
-        match self.hear(id, &heard, now, event).await {
+        match in_time(self.hear(id, &heard, now, event)).await {
             Ok(canary) => {
                 self.listen(id, now);
+                let rules = self.rules(id, gate);
                 let verdict = canary.gate(gate).map(|known| known.verdict(now, trust));
                 let open = matches!(verdict, Some(Verdict::Open { .. }));
                 let answer = self.links.answer(&canary, gate, trust, now);
@@ -195,7 +198,7 @@ impl Gatekeeper {
             let noted = self.note(&mut turn, canary.clone(), fact, now).await?;
             turn.end().await.map(|()| noted)
         };
-        match stored.await {
+        match in_time(stored).await {
             Ok(noted) => self.record(&noted, now),
             Err(error) => tracing::error!(canary = %canary.id, %gate, "{error}; the change is not on record"),
         }
@@ -226,7 +229,7 @@ impl Gatekeeper {
     pub async fn ask_rollback(&self, id: &CanaryId, message: &Message, now: Millis) -> Answer {
         let heard = self.store.heard(id);
         let event = |_: &Canary, silent_for| Event::RollbackAsked { message, silent_for };
-        match self.hear(id, &heard, now, event).await {
+        match in_time(self.hear(id, &heard, now, event)).await {
             Ok(canary) => {
                 self.listen(id, now);
                 self.links.answer_rollback(&canary)
@@ -250,6 +253,8 @@ impl Gatekeeper {
         words: Option<&str>,
         now: Millis,
     ) -> Result<(), store::Error> {
+        // Reports are few, and nobody repeats one that was not understood: memory must be as new as the store.
+        self.store.follow().await?;
         if self.store.canary(id).is_none() {
             return Ok(());
         }
@@ -267,7 +272,11 @@ impl Gatekeeper {
     /// If it could not be stored.
     pub async fn nudge(&self, ticket: &str, now: Millis) -> Result<Nudged, store::Error> {
         if self.store.gate_of(ticket).is_none() && !self.store.is_dead(ticket).await? {
-            return Ok(Nudged::Unknown);
+            // Another replica may have opened it a moment ago.
+            self.store.follow().await?;
+            if self.store.gate_of(ticket).is_none() {
+                return Ok(Nudged::Unknown);
+            }
         }
         if self.nudges.came(ticket, now) {
             self.store_nudges(&[ticket.to_owned()], false, now).await?;
@@ -429,12 +438,15 @@ impl Gatekeeper {
         now: Millis,
         event: impl Fn(&Canary, Duration) -> Event<'a> + Send + Sync,
     ) -> Result<Arc<Canary>, store::Error> {
+        self.store.follow_by(now).await?;
         let known = self.store.canary(id).unwrap_or_else(|| Arc::new(Canary::new(id.clone())));
         let change = self.would(&known, &event(&known, heard.silent_for(now)), now);
         if matches!(change, Change::Unchanged) {
             return Ok(known);
         }
         let mut turn = self.store.turn().await?;
+        // The limits count the gates of all replicas, as of this turn.
+        turn.follow().await?;
         // Another replica may have heard of it more recently.
         let last_heard = turn.last_heard(id).await?.max(heard.at);
         let silent_for = last_heard.map_or(Duration::ZERO, |at| now.since(at));
@@ -466,6 +478,11 @@ impl Gatekeeper {
         let budget = Budget { per_hour: tickets_per_canary_per_hour, room };
         Rules { trust: Trust { trust_for, valid_for }, idle_after, abandon_after, budget }
     }
+}
+
+/// What is answered to Flagger is answered before Flagger gives up, whoever else holds the database.
+async fn in_time<T>(work: impl Future<Output = Result<T, store::Error>>) -> Result<T, store::Error> {
+    timeout(ANSWERED_WITHIN, work).await.unwrap_or(Err(store::Error::Busy))
 }
 
 /// 128 random bits.

@@ -7,7 +7,10 @@
 use std::{
     collections::HashMap,
     str::FromStr as _,
-    sync::{Arc, RwLock},
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -33,7 +36,7 @@ mod place;
 mod tickets;
 mod turn;
 
-pub use heard::Heard;
+pub use heard::{Away, Heard};
 pub use outbox::{Backlog, Row, Settled};
 pub use place::probe;
 pub use tickets::Opened;
@@ -51,6 +54,9 @@ pub enum Error {
     /// The database failed, or cannot be reached.
     #[error("the database failed: {}", one_line(.0))]
     Database(#[from] sqlx::Error),
+    /// Others have held the database for longer than whoever asks can wait.
+    #[error("the database is busy: nothing could be stored in time; ask again")]
+    Busy,
     /// The database cannot be opened.
     #[error("cannot open {place}: {why}")]
     Unopened {
@@ -97,7 +103,13 @@ struct Inner {
     sqlite: bool,
     memory: RwLock<memory::Memory>,
     heard: std::sync::Mutex<HashMap<CanaryId, Heard>>,
+    /// When this replica last followed the others, in milliseconds.
+    followed_at: AtomicI64,
 }
+
+/// A replica that has not followed the others for this long does so before it answers: it is promised that a change made
+/// by one shows on all within two seconds.
+const FOLLOWED_WITHIN: Duration = Duration::from_secs(2);
 
 impl Store {
     /// Connects, brings the schema up to date, and reads everything into memory.
@@ -117,8 +129,9 @@ impl Store {
             sqlite,
             memory: RwLock::default(),
             heard: std::sync::Mutex::default(),
+            followed_at: AtomicI64::new(0),
         }));
-        store.load_heard().await?;
+        store.load_heard(Away::All).await?;
         store.follow().await?;
         Ok(store)
     }
@@ -159,14 +172,29 @@ impl Store {
     /// If the database fails. A row that cannot be read is logged and left out: it closes its own canary only.
     pub async fn follow(&self) -> Result<usize, Error> {
         let after = self.memory().followed();
-        let rows: Vec<(String, i64, String, i64)> =
-            sqlx::query("SELECT id, format, state, seq FROM canary WHERE seq > $1 ORDER BY seq")
-                .bind(after)
-                .try_map(|row: AnyRow| {
-                    Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))
-                })
-                .fetch_all(&self.0.pool)
-                .await?;
+        Ok(self.learn(committed(&self.0.pool, after).await?))
+    }
+
+    /// Follows, unless this was done a moment before `now`: a process that stood still knows nothing of what came since.
+    ///
+    /// # Errors
+    /// As [`Store::follow`].
+    pub async fn follow_by(&self, now: Millis) -> Result<(), Error> {
+        let followed = Millis(self.0.followed_at.load(Ordering::SeqCst));
+        // Either way round: a clock may be set back.
+        if now.since(followed).max(followed.since(now)) >= FOLLOWED_WITHIN {
+            self.follow().await?;
+            self.followed(now);
+        }
+        Ok(())
+    }
+
+    /// Everything that was committed before `now` is known.
+    pub(crate) fn followed(&self, now: Millis) {
+        self.0.followed_at.store(now.0, Ordering::SeqCst);
+    }
+
+    fn learn(&self, rows: Vec<Committed>) -> usize {
         let changed = rows.len();
         let mut memory = self.0.memory.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         for (id, format, state, seq) in rows {
@@ -181,7 +209,7 @@ impl Store {
             }
             memory.follow(seq);
         }
-        Ok(changed)
+        changed
     }
 
     /// Closes all connections.
@@ -199,6 +227,21 @@ impl Store {
             memory.remember(canary, seq);
         }
     }
+}
+
+/// A row of a canary: its id, format, state, and the turn it was committed in.
+type Committed = (String, i64, String, i64);
+
+/// The canaries that changed after a turn.
+async fn committed(
+    executor: impl sqlx::Executor<'_, Database = sqlx::Any>,
+    after: i64,
+) -> Result<Vec<Committed>, sqlx::Error> {
+    sqlx::query("SELECT id, format, state, seq FROM canary WHERE seq > $1 ORDER BY seq")
+        .bind(after)
+        .try_map(|row: AnyRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?)))
+        .fetch_all(executor)
+        .await
 }
 
 /// What a connection is for.
@@ -265,20 +308,20 @@ async fn migrate(pool: &AnyPool) -> Result<(), Error> {
     let migration = |version, name: &'static str, sql: &'static str| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
-    let migrations = Migrator::with_migrations(vec![
+    let migrations = vec![
         migration(1, "init", include_str!("store/0001_init.sql")),
         migration(2, "audit", include_str!("store/0002_audit.sql")),
-    ]);
-    // SQLite has no lock for migrations: the loser of a race finds everything done when it looks again.
-    let result = match migrations.run(pool).await {
-        Err(MigrateError::VersionMissing(version)) => return Err(Error::Newer(version)),
-        Err(_) => migrations.run(pool).await,
-        Ok(()) => Ok(()),
-    };
-    match result {
-        Ok(()) => Ok(()),
-        Err(MigrateError::VersionMissing(version)) => Err(Error::Newer(version)),
-        Err(error) => Err(Error::Database(sqlx::Error::Migrate(Box::new(error)))),
+    ];
+    // SQLite has no lock for migrations: the loser of a race finds that one done when it looks again, and may lose the next.
+    let mut races = migrations.len();
+    let migrations = Migrator::with_migrations(migrations);
+    loop {
+        match migrations.run(pool).await {
+            Ok(()) => return Ok(()),
+            Err(MigrateError::VersionMissing(version)) => return Err(Error::Newer(version)),
+            Err(error) if races == 0 => return Err(Error::Database(sqlx::Error::Migrate(Box::new(error)))),
+            Err(_) => races -= 1,
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
     metrics::Metrics,
     millis::Millis,
     policy::{Route, Statuses},
-    store::{self, Lead, Settled},
+    store::{self, Away, Lead, Settled},
 };
 
 mod look;
@@ -185,6 +185,7 @@ impl Worker {
         let now = self.clock.now();
         let store = self.gatekeeper.store();
         store.follow().await?;
+        store.followed(now);
         let lead = store.lead(&self.replica, now, at_once).await?;
         self.leads.store(lead != Lead::Follows, Ordering::SeqCst);
         let write_back = WRITE_BACK.min(self.gatekeeper.timing().idle_after / 4);
@@ -201,6 +202,8 @@ impl Worker {
             (writes, hourly)
         };
         if writes {
+            // What the others heard comes first: a pause that they heard the end of is none.
+            store.load_heard(Away::Nobody).await?;
             store.write_back().await?;
         }
         if lead != Lead::Follows && writes {

@@ -55,6 +55,15 @@ impl Heard {
     }
 }
 
+/// Whether somebody could hear Flagger all the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Away {
+    /// Somebody could.
+    Nobody,
+    /// For a while no replica was at work, perhaps.
+    All,
+}
+
 impl Store {
     /// What is known of when this canary was heard of.
     #[must_use]
@@ -122,8 +131,11 @@ impl Store {
         Ok(changed.len())
     }
 
-    /// Reads what was written back; what is known already and later stays.
-    pub(super) async fn load_heard(&self) -> Result<(), Error> {
+    /// Reads what any replica wrote back; what is known already and later stays.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn load_heard(&self, away: Away) -> Result<(), Error> {
         let rows: Vec<(String, i64, String)> = sqlx::query("SELECT canary, at, paces FROM heard")
             .try_map(|row: AnyRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
             .fetch_all(&self.0.pool)
@@ -131,14 +143,14 @@ impl Store {
         let mut map = self.heard_map();
         for (id, at, paces) in rows {
             let Some(canary) = canary_id(&id) else { continue };
-            let heard = map.entry(canary).or_default();
+            let heard = map.entry(canary).or_insert_with(|| Heard { written: true, ..Heard::default() });
             heard.at = heard.at.max(Some(Millis(at)));
             // A pace that cannot be read is only a pace that is not known.
             for (gate, asked) in serde_json::from_str::<Vec<(GateId, Asked)>>(&paces).unwrap_or_default() {
                 let mut asked = asked;
                 asked.pace.resumed(Millis(at));
                 let known = heard.gates.entry(gate).or_insert(asked);
-                if known.at <= asked.at {
+                if known.at < asked.at || away == Away::All && known.at == asked.at {
                     *known = asked;
                 }
             }

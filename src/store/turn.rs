@@ -2,7 +2,7 @@
 
 use sqlx::{AnyConnection, Row as _, any::AnyRow};
 
-use super::{Error, FORMAT, LEASE, Store, key, outbox, parse};
+use super::{Away, Error, FORMAT, LEASE, Store, key, outbox, parse};
 use crate::{
     millis::Millis,
     rollout::{Canary, CanaryId, Command, Note},
@@ -22,6 +22,8 @@ pub struct Turn {
 pub enum Lead {
     /// It holds the lease, as before.
     Holds,
+    /// It holds the lease again, which had ended; nobody else held it meanwhile.
+    Again,
     /// It holds the lease from now on; whoever held it before is gone.
     TookOver,
     /// Another replica holds it.
@@ -60,8 +62,8 @@ impl Store {
         let mut turn = self.turn().await?;
         let lead = turn.lead(replica, now, at_once).await?;
         turn.end().await?;
-        if lead == Lead::TookOver {
-            self.load_heard().await?;
+        if lead == Lead::TookOver || lead == Lead::Again {
+            self.load_heard(Away::All).await?;
         }
         Ok(lead)
     }
@@ -84,6 +86,17 @@ impl Store {
 impl Turn {
     pub(super) fn sql(&mut self) -> &mut AnyConnection {
         &mut self.transaction
+    }
+
+    /// Reads what others committed before this turn, so that memory is as new as the turn itself.
+    ///
+    /// # Errors
+    /// As [`Store::follow`].
+    pub async fn follow(&mut self) -> Result<(), Error> {
+        let after = self.store.memory().followed();
+        let rows = super::committed(self.sql(), after).await?;
+        self.store.learn(rows);
+        Ok(())
     }
 
     /// The canary as it is in this turn; a new one if it is not known.
@@ -182,7 +195,7 @@ impl Turn {
         if renewed > 0 {
             self.forgive_silence(now.since(Millis(renewed))).await?;
         }
-        Ok(Lead::TookOver)
+        Ok(if holder == replica { Lead::Again } else { Lead::TookOver })
     }
 
     /// Commits. What was saved is in memory before this returns.

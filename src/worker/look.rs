@@ -105,7 +105,9 @@ impl Worker {
                 let Some(ticket) = gate.ticket() else { continue };
                 live.insert(gate.id.clone());
                 let looked = memory.looked.get(&gate.id).copied();
-                let asked_lately = heard.asked_at(&gate.id).is_some_and(|at| now.since(at) < trust_for);
+                // What another replica is asked is known here only some time later.
+                let asked = heard.asked_at(&gate.id).max(Some(gate.asked));
+                let asked_lately = asked.is_some_and(|at| now.since(at) < trust_for);
                 let every = if asked_lately { self.pace.poll_every } else { trust_for / 3 };
                 let nudge = nudged.contains(ticket.id.as_str())
                     && memory.nudged.get(&ticket.id).is_none_or(|at| now.since(*at) >= NUDGED_EVERY);

@@ -159,7 +159,9 @@ impl Worker {
             return Ok(Outcome::Follows);
         }
         if !waits(&turn.canary(&row.canary).await?, &draft.gate) {
-            // The rollout ended while the request waited for its turn; the next step finds that out.
+            // The rollout ended while the request waited for its turn; the next step finds that out, if memory does.
+            drop(turn);
+            self.gatekeeper.store().follow().await?;
             return Ok(Outcome::Did);
         }
         let Some(claimed) = turn.claim(row.id, Some(now)).await? else { return Ok(Outcome::Did) };

@@ -20,6 +20,7 @@ mod openapi;
 mod rendered;
 mod process;
 mod promises;
+mod replicas;
 mod shape;
 mod shell;
 mod stories;

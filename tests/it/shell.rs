@@ -18,9 +18,9 @@ use tempfile::TempDir;
 use crate::{database::Database, world::question};
 
 /// Long enough for a slow machine; nothing waits for it when all is well.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-fn program() -> Command {
+pub(crate) fn program() -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_flagger-jira-bridge"));
     for (name, _) in std::env::vars() {
         if name.starts_with("BRIDGE_") || name == "RUST_LOG" {
@@ -36,15 +36,15 @@ pub(crate) fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 /// A running bridge. Killed when dropped.
-struct Serving {
-    child: Child,
+pub(crate) struct Serving {
+    pub(crate) child: Child,
     lines: mpsc::Receiver<String>,
-    addresses: [String; 3],
+    pub(crate) addresses: [String; 3],
     seen: Vec<String>,
 }
 
 impl Serving {
-    fn start(config: &Path) -> Self {
+    pub(crate) fn start(config: &Path) -> Self {
         let mut child = program().args(["serve", "-c"]).arg(config).stderr(Stdio::piped()).spawn().unwrap();
         let (send, lines) = mpsc::channel();
         let log = BufReader::new(child.stderr.take().unwrap());
@@ -60,7 +60,7 @@ impl Serving {
     }
 
     /// Waits for a line of the log.
-    fn logs(&mut self, words: &str) -> String {
+    pub(crate) fn logs(&mut self, words: &str) -> String {
         loop {
             let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| {
                 panic!("the log never said {words:?}, but:\n{}", self.seen.join("\n"));
@@ -73,14 +73,14 @@ impl Serving {
     }
 
     /// A line of the log, whether it was there before or comes yet.
-    fn has_logged(&mut self, words: &str) {
+    pub(crate) fn has_logged(&mut self, words: &str) {
         if !self.seen.iter().any(|line| line.contains(words)) {
             self.logs(words);
         }
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is not a request to Jira")]
-    async fn asks(&self, stage: &str, phase: &str, checksum: &str) -> (u16, String) {
+    pub(crate) async fn asks(&self, stage: &str, phase: &str, checksum: &str) -> (u16, String) {
         let request = reqwest::Client::new().post(format!("{}/gate/{stage}", self.addresses[0]));
         let request =
             request.header("content-type", "application/json").body(question(phase, checksum).to_string());
@@ -89,7 +89,13 @@ impl Serving {
     }
 
     /// Asks until the answer says so, as Flagger does.
-    async fn asks_until(&self, stage: &str, phase: &str, checksum: &str, words: &str) -> (u16, String) {
+    pub(crate) async fn asks_until(
+        &self,
+        stage: &str,
+        phase: &str,
+        checksum: &str,
+        words: &str,
+    ) -> (u16, String) {
         let started = tokio::time::Instant::now();
         loop {
             let (status, line) = self.asks(stage, phase, checksum).await;
@@ -101,7 +107,7 @@ impl Serving {
         }
     }
 
-    fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let done = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
         assert!(done.success());
     }
@@ -115,9 +121,9 @@ impl Drop for Serving {
 }
 
 /// Where a bridge is at home: its file and its database. Both are gone when this is.
-type Home = (TempDir, Database);
+pub(crate) type Home = (TempDir, Database);
 
-async fn jira_and_config(flavour: Flavour, server: &str) -> (FakeJira, Home, std::path::PathBuf) {
+pub(crate) async fn jira_and_config(flavour: Flavour, server: &str) -> (FakeJira, Home, std::path::PathBuf) {
     let setup = Setup::new(flavour, Clock::System);
     let user = if flavour == Flavour::Cloud { format!("user = \"{}\"\n", setup.user) } else { String::new() };
     let token = setup.token.clone();

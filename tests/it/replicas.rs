@@ -1,0 +1,355 @@
+//! Two replicas on one database: writers take turns, one works, and whatever one of them knows the other soon knows too.
+//!
+//! Only PostgreSQL can have replicas. On SQLite a process that starts takes the lease at once, because whoever held it is
+//! gone; but one that was told to stop, or stands still, may still be there, and what holds then is tested on both. What
+//! is about two that live side by side for long runs where the test asks [`has_replicas`].
+
+mod programs;
+
+use std::{sync::Arc, time::Duration};
+
+use flagger_jira_bridge::{
+    clock::Clock,
+    config,
+    demo::fake_jira::{FakeJira, Flavour, MIA, Setup},
+    millis::Millis,
+    serve::{Bridge, Listeners},
+    store::{LEASE, Lead},
+    worker::{Outcome, Worker},
+};
+use serde_json::Value;
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, task::JoinSet, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    database::Database,
+    shell::PATIENCE,
+    world::{WEBHOOK_SECRET, question},
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Whether the database of the tests can have replicas.
+fn has_replicas() -> bool {
+    std::env::var("TEST_DATABASE_URL").is_ok_and(|url| !url.is_empty())
+}
+
+/// One of the processes, whose worker takes a step when the test says so.
+struct Replica {
+    worker: Arc<Worker>,
+    addresses: [String; 3],
+    stop: CancellationToken,
+    _tasks: JoinSet<anyhow::Result<()>>,
+    _bridge: Arc<Bridge>,
+}
+
+/// Two replicas and their Jira. The second works.
+struct Two {
+    jira: FakeJira,
+    clock: Clock,
+    first: Replica,
+    second: Replica,
+    database: Database,
+    _directory: TempDir,
+}
+
+impl Replica {
+    async fn start(config: &std::path::Path, clock: &Clock) -> Self {
+        let config = config::load(config, []).unwrap_or_else(|problems| panic!("{problems}"));
+        let bridge = Arc::new(Bridge::new(config, clock.clone()).unwrap());
+        let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+        let bind = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listeners = Listeners { gate: bind().await, webhook: bind().await, admin: bind().await };
+        let addresses = [&listeners.gate, &listeners.webhook, &listeners.admin]
+            .map(|listener| format!("http://{}", listener.local_addr().unwrap()));
+        bridge.listen(listeners, &stop, &mut tasks).unwrap();
+        let worker = Arc::new(bridge.open(&stop).await.unwrap().unwrap());
+        Self { worker, addresses, stop, _tasks: tasks, _bridge: bridge }
+    }
+
+    async fn posts(&self, path: &str, body: &Value) -> (u16, String) {
+        post(&format!("{}{path}", self.addresses[0]), body).await.unwrap()
+    }
+
+    async fn asks(&self, canary: &str, checksum: &str) -> (u16, String) {
+        self.posts("/gate/confirm-promotion", &about(canary, "Progressing", checksum)).await
+    }
+
+    async fn gates(&self) -> Value {
+        gates(&self.addresses[2]).await
+    }
+
+    /// Does all that is due, if it is this one that works.
+    async fn works(&self) {
+        for _ in 0..100 {
+            let did = self.worker.work_once().await.unwrap();
+            let looked = self.worker.look_once().await.unwrap();
+            if matches!((did, looked), (Outcome::Idle | Outcome::Follows, Outcome::Idle | Outcome::Follows)) {
+                return;
+            }
+        }
+        panic!("the worker finds no end");
+    }
+
+    async fn keeps(&self) -> Lead {
+        self.worker.keep(false).await.unwrap()
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Two {
+    async fn start(settings: &str) -> Self {
+        let clock = Clock::manual(Millis(1_790_000_000_000));
+        let setup = Setup::new(Flavour::DataCenter, clock.clone());
+        let token = setup.token.clone();
+        let jira = FakeJira::new(setup);
+        let url = jira.start().await.unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::fresh(directory.path()).await;
+        let config = directory.path().join("config.toml");
+        let text = format!(
+            "store.url = \"{}\"\njira.url = \"{url}\"\njira.token = \"{token}\"\njira.webhook_secret = \"{WEBHOOK_SECRET}\"\n\
+             jira.requests_per_second = 100000\njira.burst = 100000\njira.timeout = \"10s\"\nticket.project = \"OPS\"\n{settings}\n",
+            database.url
+        );
+        std::fs::write(&config, text).unwrap();
+        let first = Replica::start(&config, &clock).await;
+        let second = Replica::start(&config, &clock).await;
+        let two = Self { jira, clock, first, second, database, _directory: directory };
+        if two.second.keeps().await == Lead::Follows {
+            assert!(has_replicas(), "on SQLite a process that starts works at once");
+            two.clock.advance(LEASE);
+            assert_eq!(two.second.keeps().await, Lead::TookOver);
+        }
+        assert_eq!(two.first.keeps().await, Lead::Follows, "one works");
+        two
+    }
+
+    async fn number(&self, sql: &str) -> i64 {
+        let mut connection = AnyConnection::connect(&self.database.url).await.unwrap();
+        let sql = AssertSqlSafe(sql.to_owned());
+        let number = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        number
+    }
+}
+
+/// What Flagger says of a canary of this name.
+fn about(canary: &str, phase: &str, checksum: &str) -> Value {
+    let mut question = question(phase, checksum);
+    question["name"] = canary.into();
+    question
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is not a request to Jira")]
+async fn post(url: &str, body: &Value) -> Result<(u16, String), reqwest::Error> {
+    let request = reqwest::Client::new().post(url).header("content-type", "application/json");
+    let response = request.body(body.to_string()).send().await?;
+    Ok((response.status().as_u16(), response.text().await?))
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is not a request to Jira")]
+async fn gates(admin: &str) -> Value {
+    let response = reqwest::Client::new().get(format!("{admin}/api/gates")).send().await.unwrap();
+    serde_json::from_str(&response.text().await.unwrap()).unwrap()
+}
+
+/// Hundreds of questions, reports and reminders to both at once, about the same canaries, while both would like to work.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_are_asked_at_once() {
+    const CANARIES: usize = 30;
+    let two = Two::start("").await;
+    let mut asking = JoinSet::new();
+    for (caller, addresses) in
+        [&two.first, &two.second].map(|it| it.addresses[0].clone()).iter().cycle().take(16).enumerate()
+    {
+        let address = addresses.clone();
+        asking.spawn(async move {
+            for number in 0..CANARIES / 2 {
+                let canary = format!("canary-{}", (number + caller / 8 * (CANARIES / 2)) % CANARIES);
+                let path = if caller % 8 < 6 { "gate/confirm-promotion" } else { "event" };
+                let (status, words) = loop {
+                    let body = about(&canary, "Progressing", "new");
+                    let answer = post(&format!("{address}/{path}"), &body).await.unwrap();
+                    // As Flagger does: what could not be stored in time is asked again.
+                    if !answer.1.contains("the database") {
+                        break answer;
+                    }
+                };
+                assert!(matches!(status, 200 | 403), "{status} {words}");
+            }
+        });
+    }
+    while let Some(asked) = asking.join_next().await {
+        asked.unwrap();
+    }
+    let (canaries, turns) = (
+        two.number("SELECT COUNT(*) FROM canary").await,
+        two.number("SELECT COUNT(DISTINCT seq) FROM canary").await,
+    );
+    assert_eq!((canaries, turns), (30, 30), "each was stored in a turn of its own");
+    assert_eq!(two.number("SELECT COUNT(*) FROM outbox").await, 30, "one command for each");
+
+    let (a, b) = (Arc::clone(&two.first.worker), Arc::clone(&two.second.worker));
+    for worker in [&a, &b, &b] {
+        let _ = worker.keep(false).await.unwrap();
+    }
+    tokio::join!(two.first.works(), two.second.works());
+    assert_eq!(two.jira.issues().len(), CANARIES, "one ticket for each gate");
+    for ticket in two.jira.issues() {
+        two.jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
+    }
+    two.clock.advance(MINUTE);
+    two.second.works().await;
+    for number in 0..CANARIES {
+        let canary = format!("canary-{number}");
+        for replica in [&two.first, &two.second] {
+            let (status, words) = replica.asks(&canary, "new").await;
+            assert_eq!(status, 200, "{words}");
+        }
+    }
+    assert_eq!(two.first.gates().await.as_array().unwrap().len(), CANARIES);
+    assert_eq!(two.jira.issues().len(), CANARIES);
+    assert_eq!(two.jira.complaints(), Vec::<String>::new());
+    assert_eq!(two.number("SELECT COUNT(*) FROM outbox").await, 0);
+    assert_eq!(
+        two.number("SELECT newest FROM audit_chain").await,
+        two.number("SELECT COUNT(*) FROM audit").await,
+        "a record without gaps"
+    );
+}
+
+/// The budget for all canaries is kept by all replicas together.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_replicas_have_one_budget() {
+    let two = Two::start("limits.open_tickets = 5").await;
+    let mut asking = JoinSet::new();
+    for number in 0..40 {
+        let address = [&two.first, &two.second][number % 2].addresses[0].clone();
+        let body = about(&format!("canary-{number}"), "Progressing", "new");
+        asking.spawn(async move { post(&format!("{address}/gate/confirm-promotion"), &body).await.unwrap() });
+    }
+    let mut refused = 0;
+    while let Some(answered) = asking.join_next().await {
+        let (status, words) = answered.unwrap();
+        assert_eq!(status, 403);
+        refused += usize::from(words.contains("limits.open_tickets"));
+    }
+    two.second.works().await;
+    assert_eq!((two.jira.issues().len(), refused), (5, 35));
+}
+
+/// What was asked of one is known to the other when the next message comes, also within the second.
+#[tokio::test]
+async fn a_report_that_goes_to_the_other_replica() {
+    let two = Two::start("").await;
+    two.first.asks("cart", "new").await;
+    two.second.works().await;
+    assert_eq!(two.jira.issues().len(), 1);
+    two.second.posts("/gate/confirm-promotion", &about("till", "Progressing", "new")).await;
+    let (status, _) = two.first.posts("/post-rollout", &about("till", "Failed", "new")).await;
+    assert_eq!(status, 200);
+    two.second.works().await;
+    assert_eq!(two.jira.issues().len(), 1, "the rollout of till is over");
+}
+
+/// A webhook for a ticket that the other replica opened this very moment.
+#[tokio::test]
+async fn a_reminder_that_goes_to_the_other_replica() {
+    let two = Two::start("").await;
+    let (status, _) = two.second.asks("cart", "new").await;
+    assert_eq!(status, 403);
+    two.second.works().await;
+    let [ticket] = two.jira.issues().try_into().unwrap();
+    two.jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
+    two.jira.webhook(&format!("{}/jira/webhook", two.first.addresses[1]), Some(WEBHOOK_SECRET), None);
+    two.jira.move_issue(&ticket.key, "In Review", MIA).unwrap();
+    let began = Instant::now();
+    while two.number("SELECT COUNT(*) FROM nudge").await == 0 {
+        assert!(began.elapsed() < PATIENCE, "{:?}", two.jira.deliveries());
+        tokio::task::yield_now().await;
+    }
+    two.jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
+    two.clock.advance(Duration::from_secs(2));
+    two.second.works().await;
+    assert_eq!(two.second.asks("cart", "new").await.0, 200);
+}
+
+/// A replica that stood still does not answer from what it knew before.
+#[tokio::test]
+async fn a_replica_that_stood_still() {
+    let two = Two::start("").await;
+    two.first.asks("cart", "new").await;
+    two.second.works().await;
+    let [ticket] = two.jira.issues().try_into().unwrap();
+    two.jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
+    two.clock.advance(MINUTE);
+    two.second.works().await;
+    assert_eq!(two.first.asks("cart", "new").await.0, 200);
+    two.jira.move_issue(&ticket.key, "Rejected", MIA).unwrap();
+    two.clock.advance(MINUTE);
+    two.second.works().await;
+    let (status, words) = two.first.asks("cart", "new").await;
+    assert_eq!(status, 403, "{words}");
+    assert!(words.contains("rejected by Mia"), "{words}");
+}
+
+/// A question that cannot be stored in time is answered closed, before Flagger gives up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_holds_the_database() {
+    let two = Two::start("").await;
+    let mut connection = AnyConnection::connect(&two.database.url).await.unwrap();
+    let mut holding = connection.begin().await.unwrap();
+    sqlx::query("UPDATE turn SET seq = seq + 1").execute(&mut *holding).await.unwrap();
+    let began = Instant::now();
+    let mut asking = JoinSet::new();
+    for number in 0..24 {
+        let address = [&two.first, &two.second][number % 2].addresses[0].clone();
+        let body = about(&format!("canary-{number}"), "Progressing", "new");
+        asking.spawn(async move { post(&format!("{address}/gate/confirm-promotion"), &body).await.unwrap() });
+    }
+    while let Some(answered) = asking.join_next().await {
+        let (status, words) = answered.unwrap();
+        assert_eq!(status, 403);
+        assert!(words.contains("the database"), "{words}");
+    }
+    println!("24 questions were answered closed within {:?}", began.elapsed());
+    holding.rollback().await.unwrap();
+    let (_, words) = two.first.asks("canary-1", "new").await;
+    assert_eq!(words, "closed: the ticket is being opened\n");
+}
+
+/// Whoever is asked: the pause that the other heard the end of makes nobody more patient.
+#[tokio::test]
+async fn questions_that_go_to_both_are_one_conversation() {
+    let two = Two::start("").await;
+    two.first.asks("cart", "new").await;
+    two.second.asks("cart", "new").await;
+    two.second.works().await;
+    for _ in 0..60 {
+        two.clock.advance(MINUTE);
+        two.second.asks("cart", "new").await;
+        for replica in [&two.second, &two.first] {
+            let _ = replica.keeps().await;
+        }
+    }
+    let [ticket] = two.jira.issues().try_into().unwrap();
+    two.jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
+    two.clock.advance(MINUTE);
+    two.second.works().await;
+    assert_eq!(two.first.asks("cart", "new").await.0, 200);
+    for _ in 0..60 {
+        two.clock.advance(MINUTE);
+        for replica in [&two.second, &two.first] {
+            let _ = replica.keeps().await;
+        }
+    }
+    assert_eq!(two.first.asks("cart", "new").await.0, 403, "the same revision, coming back an hour later");
+}
