@@ -8,6 +8,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use tokio::time::Instant;
+
 use crate::millis::{Millis, whole};
 
 /// Where `now` comes from: the system, or a test's own hand.
@@ -39,6 +41,12 @@ impl Clock {
         }
     }
 
+    /// Measures from now on.
+    #[must_use]
+    pub fn stopwatch(&self) -> Stopwatch {
+        Stopwatch { clock: self.clone(), began: self.now(), instant: Instant::now() }
+    }
+
     /// Moves a manual clock forward; the system's cannot be moved.
     pub fn advance(&self, by: Duration) {
         match self {
@@ -46,6 +54,27 @@ impl Clock {
             Self::Manual(at) => {
                 at.fetch_add(whole(by), Ordering::SeqCst);
             }
+        }
+    }
+}
+
+/// Measures for how long something holds that must not hold longer than it should.
+#[derive(Clone, Debug)]
+pub struct Stopwatch {
+    clock: Clock,
+    began: Millis,
+    instant: Instant,
+}
+
+impl Stopwatch {
+    /// How long ago it was started. The time of day may be set back, and the other clock stands still while a machine
+    /// sleeps: what more has passed by counts.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        let by_day = self.clock.now().since(self.began);
+        match &self.clock {
+            Clock::System => by_day.max(self.instant.elapsed()),
+            Clock::Manual(_) => by_day,
         }
     }
 }

@@ -39,7 +39,7 @@ pub use self::{
     error::{By, Error, Happened, Retry, Thing},
     issues::Created,
     people::{Group, People, Role},
-    send::unobserved,
+    send::{only_while, unobserved},
     setup::{Field, NEEDED, Permissions, Server, Workflow},
 };
 use crate::{clock::Clock, gate::GateId, millis::Millis, secret::Secret, ticket::Doc};
@@ -164,9 +164,11 @@ impl Outcome {
             Error::Broken { status, .. } | Error::Refused { status, .. } => Self::Answered(*status),
             Error::Throttled { .. } => Self::Answered(429),
             Error::Redirected { status, .. } => Self::Answered(*status),
-            Error::Settings(_) | Error::Token(_) | Error::Unreachable { .. } | Error::NotFound { .. } => {
-                Self::Unreachable
-            }
+            Error::Settings(_)
+            | Error::Token(_)
+            | Error::Unreachable { .. }
+            | Error::NotSent { .. }
+            | Error::NotFound { .. } => Self::Unreachable,
             Error::Unauthorized { .. }
             | Error::NoAnswer { .. }
             | Error::Unreadable { .. }

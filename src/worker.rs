@@ -5,10 +5,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -26,9 +23,10 @@ use crate::{
     metrics::Metrics,
     millis::Millis,
     policy::{Route, Statuses},
-    store::{self, Away, Lead, Settled},
+    store::{self, Away, Lead, Settled, Turn},
 };
 
+mod lease;
 mod look;
 mod open;
 mod people;
@@ -95,7 +93,7 @@ pub struct Worker {
     pace: Pace,
     /// The name this process has in the lease.
     replica: String,
-    leads: AtomicBool,
+    lease: lease::Lease,
     memory: Mutex<Memory>,
 }
 
@@ -149,26 +147,29 @@ impl Worker {
         pace: Pace,
     ) -> Self {
         let replica = format!("{:032x}", rand::random::<u128>());
-        let memory = Mutex::default();
-        Self { gatekeeper, jira, clock, metrics, pace, replica, leads: AtomicBool::new(false), memory }
+        let lease = lease::Lease::new(clock.clone());
+        Self { gatekeeper, jira, clock, metrics, pace, replica, lease, memory: Mutex::default() }
     }
 
     /// Works until `stop`, then finishes what is in hand, if that takes no longer than `grace`. Whatever is cut off
     /// then is a row, and goes on at the next start.
     pub async fn run(&self, stop: CancellationToken, grace: Duration) {
+        let stepping = async {
+            tokio::join!(self.looping(&stop, || self.work_once()), self.looping(&stop, || self.look_once()),)
+        };
         let working = async {
-            tokio::join!(
-                self.keeping(&stop),
-                self.looping(&stop, || self.work_once()),
-                self.looping(&stop, || self.look_once()),
-            )
+            select! {
+                _ = stepping => {}
+                // Also while it finishes what is in hand, or another replica would begin the same.
+                () = self.keeping() => {}
+            }
         };
         let too_long = async {
             stop.cancelled().await;
             sleep(grace).await;
         };
         select! {
-            _ = working => {}
+            () = working => {}
             () = too_long => tracing::warn!("a request to Jira was cut off; it goes on at the next start"),
         }
         // Another replica need not wait for the end of the lease.
@@ -182,17 +183,17 @@ impl Worker {
     /// # Errors
     /// If the database fails.
     pub async fn keep(&self, at_once: bool) -> Result<Lead, store::Error> {
-        let now = self.clock.now();
+        let (now, asked) = (self.clock.now(), self.lease.asks());
         let store = self.gatekeeper.store();
         store.follow().await?;
         store.followed(now);
         let lead = store.lead(&self.replica, now, at_once).await?;
-        self.leads.store(lead != Lead::Follows, Ordering::SeqCst);
+        self.lease.learn(lead, asked);
         let write_back = WRITE_BACK.min(self.gatekeeper.timing().idle_after / 4);
         let (writes, hourly) = {
             let mut memory = self.memory();
             let writes = now.since(memory.written_back) >= write_back;
-            let hourly = lead == Lead::TookOver || now.since(memory.hourly) >= HOURLY;
+            let hourly = lead == Lead::TookOver || lead == Lead::Again || now.since(memory.hourly) >= HOURLY;
             if writes {
                 memory.written_back = now;
             }
@@ -222,18 +223,15 @@ impl Worker {
         Ok(lead)
     }
 
-    async fn keeping(&self, stop: &CancellationToken) {
+    async fn keeping(&self) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            select! {
-                () = stop.cancelled() => return,
-                _ = ticks.tick() => {}
-            }
+            ticks.tick().await;
             match self.keep(false).await {
                 Ok(_) => self.memory().trouble = None,
                 Err(error) => {
-                    self.leads.store(false, Ordering::SeqCst);
+                    self.lease.doubt();
                     self.complain(&error);
                 }
             }
@@ -287,8 +285,18 @@ impl Worker {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn leads(&self) -> bool {
-        self.leads.load(Ordering::SeqCst)
+    /// A turn in which this replica works; `None` if another does, or did meanwhile: then the next tick tells.
+    async fn working_turn(&self) -> Result<Option<Turn>, store::Error> {
+        let (now, asked) = (self.clock.now(), self.lease.asks());
+        let mut turn = self.gatekeeper.store().turn().await?;
+        let lead = turn.lead(&self.replica, now, false).await?;
+        Ok(match lead {
+            Lead::Holds | Lead::Again => {
+                self.lease.learn(lead, asked);
+                Some(turn)
+            }
+            Lead::TookOver | Lead::Follows => None,
+        })
     }
 
     /// The workflow of an issue type in a project, as Jira said lately.

@@ -116,6 +116,7 @@ fn trouble(error: &Error, config: &config::Jira, kind: Option<Kind>) -> Finding 
         | Error::Broken { .. }
         | Error::Refused { .. }
         | Error::NotFound { .. }
+        | Error::NotSent { .. }
         | Error::Redirected { .. } => Finding::fail("jira.url", error.to_string()),
         Error::Beside { source, .. } => trouble(source, config, kind),
     }

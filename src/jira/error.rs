@@ -22,6 +22,14 @@ pub enum Error {
         /// What the system said.
         why: String,
     },
+    /// The permit to send was over before it was this request's turn. Nothing was sent.
+    #[error(
+        "it was not sent to Jira at {host}: the bridge stood still for so long that another replica may do it"
+    )]
+    NotSent {
+        /// Host and port.
+        host: String,
+    },
     /// Sent, but no whole answer came: silence, a cut connection, a timeout.
     #[error("no answer from Jira at {host}: {why}")]
     NoAnswer {
@@ -165,6 +173,7 @@ impl Error {
             | Self::Broken { retry_after: Some(wait), .. } => Retry::NotBefore(*wait),
             Self::Token(_)
             | Self::Unreachable { .. }
+            | Self::NotSent { .. }
             | Self::NoAnswer { .. }
             | Self::Broken { retry_after: None, .. }
             | Self::Throttled { retry_after: None, .. }
@@ -191,6 +200,7 @@ impl Error {
             Self::Settings(_)
             | Self::Token(_)
             | Self::Unreachable { .. }
+            | Self::NotSent { .. }
             | Self::Throttled { .. }
             | Self::Refused { .. }
             | Self::NotFound { .. } => Happened::No,
@@ -285,6 +295,7 @@ mod tests {
             (broken(500, None), Retry::Backoff, Happened::Maybe),
             (broken(503, wait), Retry::NotBefore(Duration::from_secs(9)), Happened::Maybe),
             (Error::Unreachable { host: host(), why: "refused".into() }, Retry::Backoff, Happened::No),
+            (Error::NotSent { host: host() }, Retry::Backoff, Happened::No),
             (Error::NoAnswer { host: host(), why: "cut".into() }, Retry::Backoff, Happened::Maybe),
             (Error::Unreadable { host: host(), what: "HTML".into() }, Retry::Backoff, Happened::Maybe),
             (

@@ -26,6 +26,23 @@ use super::{
 };
 use crate::{clock::Clock, secret::Secret};
 
+tokio::task_local! {
+    /// Whether what must not be done twice may still be sent; see [`only_while`].
+    static PERMIT: Permit;
+}
+
+type Permit = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Does `work`, of which no request that is not idempotent goes out unless `permit` says so in that moment. Between a
+/// permit and its use a process may stand still for as long as its machine likes, and somebody else may do the work
+/// meanwhile; what is sent cannot be called back.
+pub async fn only_while<T>(
+    permit: impl Fn() -> bool + Send + Sync + 'static,
+    work: impl Future<Output = T>,
+) -> T {
+    PERMIT.scope(Arc::new(permit), work).await
+}
+
 /// An idle connection is closed before Jira closes it: a request that meets the closing may have happened or not.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -266,6 +283,9 @@ impl Sender {
         let ready = self.ready(request)?;
         let began = Instant::now();
         if request.repeat == Repeat::Doubles {
+            if !PERMIT.try_with(|permit| permit()).unwrap_or(true) {
+                return Err(Error::NotSent { host: self.host.clone() });
+            }
             tracing::trace!(target: "step", "sending");
         }
         #[expect(clippy::disallowed_methods, reason = "this is the place that everything goes through")]

@@ -28,6 +28,8 @@ pub struct Row {
     pub attempts: u32,
     /// When a request that is not idempotent was last sent for it, if its outcome is not known.
     pub sent: Option<Millis>,
+    /// The attempts as they stand in the database now; whoever takes the command after this changes them.
+    pub counted: u32,
 }
 
 /// What becomes of a command after an attempt.
@@ -183,9 +185,11 @@ impl Turn {
     pub async fn claim(&mut self, id: i64, sending: Option<Millis>) -> Result<Option<Row>, Error> {
         let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1"));
         let raw = sqlx::query(sql).bind(id).try_map(raw).fetch_optional(self.sql()).await?;
-        let Some(row) = raw.map(row).transpose()? else { return Ok(None) };
+        let Some(mut row) = raw.map(row).transpose()? else { return Ok(None) };
+        row.counted = row.counted.saturating_add(1);
         let sent = sending.or(row.sent).map(|at| at.0);
-        sqlx::query("UPDATE outbox SET attempts = attempts + 1, sent_at = $1 WHERE id = $2")
+        sqlx::query("UPDATE outbox SET attempts = $1, sent_at = $2 WHERE id = $3")
+            .bind(i64::from(row.counted))
             .bind(sent)
             .bind(id)
             .execute(self.sql())
@@ -264,31 +268,38 @@ impl Turn {
         Ok(())
     }
 
-    /// Notes what became of a command after one attempt more than `row` tells of.
+    /// Notes what became of a command after one attempt more than `row` tells of. Returns false, and notes nothing, if
+    /// somebody else has taken it since: a process that stood still for longer than its lease has no say any more.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn settle(&mut self, row: &Row, how: &Settled, now: Millis) -> Result<(), Error> {
+    pub async fn settle(&mut self, row: &Row, how: &Settled, now: Millis) -> Result<bool, Error> {
         let (due, parked, why, sent) = match how {
             Settled::Done => {
-                sqlx::query("DELETE FROM outbox WHERE id = $1").bind(row.id).execute(self.sql()).await?;
-                return Ok(());
+                let done = sqlx::query("DELETE FROM outbox WHERE id = $1 AND attempts = $2")
+                    .bind(row.id)
+                    .bind(i64::from(row.counted))
+                    .execute(self.sql())
+                    .await?;
+                return Ok(done.rows_affected() == 1);
             }
             Settled::Again { at, why, sent } => (at.0, None, why, sent),
             Settled::Parked { why, sent } => (now.0, Some(now.0), why, sent),
         };
-        sqlx::query(
-            "UPDATE outbox SET due_at = $1, parked_at = $2, why = $3, sent_at = $4, attempts = $5 WHERE id = $6",
+        let noted = sqlx::query(
+            "UPDATE outbox SET due_at = $1, parked_at = $2, why = $3, sent_at = $4, attempts = $5
+             WHERE id = $6 AND attempts = $7",
         )
-            .bind(due)
-            .bind(parked)
-            .bind(one_line(why, WHY))
-            .bind(sent.map(|at| at.0))
-            .bind(i64::from(row.attempts) + 1)
-            .bind(row.id)
-            .execute(self.sql())
-            .await?;
-        Ok(())
+        .bind(due)
+        .bind(parked)
+        .bind(one_line(why, WHY))
+        .bind(sent.map(|at| at.0))
+        .bind(i64::from(row.attempts) + 1)
+        .bind(row.id)
+        .bind(i64::from(row.counted))
+        .execute(self.sql())
+        .await?;
+        Ok(noted.rows_affected() == 1)
     }
 
     /// Asks to look at a ticket soon. Asked for again before that, it stays one look.
@@ -326,11 +337,13 @@ fn raw(row: AnyRow) -> Result<Raw, sqlx::Error> {
 
 fn row((id, canary, command, attempts, sent): Raw) -> Result<Row, Error> {
     let corrupt = |why: String| Error::Corrupt { canary: canary.clone(), why };
+    let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
     Ok(Row {
         id,
         canary: canary_id(&canary).ok_or_else(|| corrupt("its id has not three parts".into()))?,
         command: serde_json::from_str(&command).map_err(|error| corrupt(error.to_string()))?,
-        attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+        attempts,
         sent: millis(sent),
+        counted: attempts,
     })
 }

@@ -6,14 +6,14 @@ use std::{
     time::Duration,
 };
 
-use super::{Outcome, Unclear, Worker};
+use super::{Outcome, Unclear, Worker, lease::Term};
 use crate::{
     gate::{self, Gate, GateId, Move, Sighting, Ticket},
     jira::{self, Retry, retry},
     millis::Millis,
     policy::{Author, Route, Statuses},
     rollout::{Canary, CanaryId, Change, Command, Event, Fact, Note},
-    store::{self, Lead, Opened},
+    store::{self, Opened},
 };
 
 /// Jira's limit for one request.
@@ -56,9 +56,9 @@ impl Worker {
     /// # Errors
     /// If the database fails.
     pub async fn look_once(&self) -> Result<Outcome, store::Error> {
-        let now = self.clock.now();
+        let (now, term) = (self.clock.now(), self.lease.term());
         self.gatekeeper.store_late_nudges(now).await?;
-        if !self.leads() {
+        if !self.lease.leads() {
             return Ok(Outcome::Follows);
         }
         if now < self.memory().look_failures.1 {
@@ -80,7 +80,7 @@ impl Worker {
             .into_iter()
             .filter(|(id, _)| !dead.iter().any(|(dead, _)| dead.ticket.id == *id))
             .collect();
-        let changed = self.save(seen, &due, &living, now).await?;
+        let changed = self.save(seen, &due, &living, (now, term)).await?;
         // Only now: whatever is wrong with a dead ticket must not keep a live one waiting.
         if let Err(error) = self.answer_the_dead(&dead).await? {
             return Ok(self.did_not_see(&error, now));
@@ -304,7 +304,7 @@ impl Worker {
         seen: Vec<Seen>,
         due: &[Due],
         nudges: &[(String, Millis)],
-        now: Millis,
+        (now, term): (Millis, Term),
     ) -> Result<usize, store::Error> {
         let news: Vec<&Seen> = seen.iter().filter(|seen| self.is_news(seen, now)).collect();
         let read: HashSet<&str> = due.iter().map(|due| due.ticket.id.as_str()).collect();
@@ -315,11 +315,9 @@ impl Worker {
             .collect();
         let mut applied = Vec::new();
         if !news.is_empty() || !followed.is_empty() {
-            let mut turn = store.turn().await?;
-            if turn.lead(&self.replica, self.clock.now(), false).await? == Lead::Follows {
-                // Another replica has seen more lately than this.
-                return Ok(0);
-            }
+            let turn = self.working_turn().await?.filter(|_| self.lease.term() == term);
+            // Another replica has seen more lately than this.
+            let Some(mut turn) = turn else { return Ok(0) };
             for seen in &news {
                 match self.gatekeeper.apply(&mut turn, &seen.canary, &seen.event(), now).await {
                     Ok(done) => applied.push(done),

@@ -12,12 +12,14 @@ use crate::{
     jira::{self, Happened, Retry, retry},
     millis::Millis,
     rollout::{Canary, Command, Event, Fact},
-    store::{self, Lead, Opened, Row, Settled, Turn},
+    store::{self, Opened, Row, Settled, Turn},
     ticket::{self, Subject},
 };
 
 /// How often Jira's search is asked for a ticket that may have been created.
 const SEARCH_EVERY: Duration = Duration::from_secs(15);
+/// A create goes out within this after its sending was recorded, or not at all.
+const SENT_WITHIN: Duration = Duration::from_secs(5);
 /// How soon a command is tried again that waits for credentials; the client asks Jira no more often by itself.
 const CREDENTIALS: Duration = Duration::from_secs(15);
 
@@ -50,7 +52,7 @@ impl Worker {
     /// # Errors
     /// If the database fails. What was done in Jira meanwhile is found again.
     pub async fn work_once(&self) -> Result<Outcome, store::Error> {
-        if !self.leads() {
+        if !self.lease.leads() {
             return Ok(Outcome::Follows);
         }
         let Some(row) = self.gatekeeper.store().due(self.clock.now()).await? else {
@@ -143,7 +145,7 @@ impl Worker {
             let ticket = ticket(home.unwrap_or(&found).clone(), id, key);
             return Ok(Some(Adopted { ticket, others }));
         }
-        if asked.since(sent) <= self.pace.index_lag {
+        if asked.since(sent) <= self.pace.index_lag + SENT_WITHIN {
             return Err(Hindrance::NotFoundYet);
         }
         Ok(None)
@@ -153,11 +155,8 @@ impl Worker {
         let home = Home { project: draft.project.clone(), issue_type: draft.issue_type.clone() };
         // The place under the rate limit comes first: what is stored must be the time of sending, not of queueing.
         let slot = self.jira.slot().await;
-        let now = self.clock.now();
-        let mut turn = self.gatekeeper.store().turn().await?;
-        if turn.lead(&self.replica, now, false).await? == Lead::Follows {
-            return Ok(Outcome::Follows);
-        }
+        let (now, recorded) = (self.clock.now(), self.clock.stopwatch());
+        let Some(mut turn) = self.working_turn().await? else { return Ok(Outcome::Follows) };
         if !waits(&turn.canary(&row.canary).await?, &draft.gate) {
             // The rollout ended while the request waited for its turn; the next step finds that out, if memory does.
             drop(turn);
@@ -169,25 +168,27 @@ impl Worker {
             // Somebody sent it meanwhile; the next step searches first.
             return Ok(Outcome::Did);
         }
-        address(&mut turn, claimed, home.clone(), now).await?;
+        address(&mut turn, claimed.clone(), home.clone(), now).await?;
         turn.end().await?;
-        match self.jira.create(slot, &draft).await {
+        let (lease, term) = (self.lease.clone(), self.lease.term());
+        let permit = move || lease.holds(term) && recorded.elapsed() < SENT_WITHIN;
+        match jira::only_while(permit, self.jira.create(slot, &draft)).await {
             Ok(created) => {
                 let ticket = ticket(home, created.id, created.key);
                 let adopted = Adopted { ticket, others: vec![] };
-                self.settle(&row, &draft.gate, Settled::Done, Some(adopted)).await
+                self.settle(&claimed, &draft.gate, Settled::Done, Some(adopted)).await
             }
             Err(error) => {
-                let (row, sent) = match error.happened() {
+                let (claimed, sent) = match error.happened() {
                     // Next it is searched for, and soon: how often an earlier sending was is no reason to wait.
-                    Happened::Maybe => (Row { attempts: 0, ..row }, Some(now)),
+                    Happened::Maybe => (Row { attempts: 0, ..claimed }, Some(now)),
                     // This sending came to nothing, but an earlier one may still have.
                     Happened::No => {
-                        let sent = row.sent;
-                        (row, sent)
+                        let sent = claimed.sent;
+                        (claimed, sent)
                     }
                 };
-                self.hindered(&row, &draft.gate, Hindrance::Jira(error), sent).await
+                self.hindered(&claimed, &draft.gate, Hindrance::Jira(error), sent).await
             }
         }
     }
@@ -255,7 +256,11 @@ impl Worker {
                 Some(Event::NotOpened { gate, why: why.clone() })
             }
         };
-        turn.settle(row, &how, now).await?;
+        let ours = turn.settle(row, &how, now).await?;
+        if !ours && late.is_none() {
+            // Another replica has taken it over: that one says what became of it.
+            return Ok(Outcome::Did);
+        }
         let applied = match event {
             None => None,
             Some(event) => match self.gatekeeper.apply(&mut turn, &row.canary, &event, now).await {

@@ -44,7 +44,10 @@ impl Worker {
         };
         let mut turn = self.gatekeeper.store().turn().await?;
         close(&mut turn, &row.canary, (gate, name), counts.as_ref(), &found, now).await?;
-        turn.settle(row, &how, now).await?;
+        if !turn.settle(row, &how, now).await? {
+            // Another replica has taken it over.
+            return Ok(Outcome::Did);
+        }
         turn.end().await?;
         Ok(Outcome::of(&how))
     }

@@ -5,11 +5,11 @@ use serde_json::{Map, Value};
 
 use super::{Outcome, WORKFLOW, Worker, resolve};
 use crate::{
-    gate::{GateId, Sighting},
+    gate::Sighting,
     jira::{self, Transitioned},
     policy::{Meaning, Milestone, Target},
     rollout::{Command, Note},
-    store::{self, Lead, Opened, Row, Settled},
+    store::{self, Opened, Row, Settled},
     ticket,
 };
 
@@ -57,15 +57,8 @@ impl Worker {
             }
             Err(error) => return Err(error),
         };
-        let told = match &row.command {
-            Command::Comment { note, .. } => self.comment(&row, &opened, note).await,
-            Command::Label { .. } => self.label(&opened).await,
-            Command::Move { milestone, .. } => self.move_ticket(&opened, *milestone).await,
-            Command::Link { successor, .. } => return self.link(&row, &opened, successor).await,
-            // The caller keeps those for itself.
-            Command::Open { .. } | Command::Recount { .. } => Ok(Told::Done),
-        };
-        match told {
+        let (lease, term) = (self.lease.clone(), self.lease.term());
+        match jira::only_while(move || lease.holds(term), self.perform(&row, &opened)).await? {
             Ok(Told::Done) => self.told(&row, &Settled::Done, None).await,
             Ok(told) => self.told(&row, &Settled::Done, Some(told)).await,
             Err(error) if gone(&error) => self.told(&row, &Settled::Done, None).await,
@@ -73,12 +66,24 @@ impl Worker {
         }
     }
 
+    /// Does in Jira what is to be done about this ticket.
+    async fn perform(&self, row: &Row, opened: &Opened) -> Result<Result<Told, jira::Error>, store::Error> {
+        Ok(match &row.command {
+            Command::Comment { note, .. } => self.comment(row, opened, note).await,
+            Command::Label { .. } => self.label(opened).await,
+            Command::Move { milestone, .. } => self.move_ticket(opened, *milestone).await,
+            Command::Link { successor, .. } => match self.gatekeeper.store().ticket(successor).await? {
+                None => Ok(Told::Done),
+                Some(successor) => self.link(opened, &successor).await,
+            },
+            // The caller keeps those for itself.
+            Command::Open { .. } | Command::Recount { .. } => Ok(Told::Done),
+        })
+    }
+
     /// Takes the command, with one attempt more, if this replica still works.
     async fn claim(&self, row: Row) -> Result<Claimed, store::Error> {
-        let mut turn = self.gatekeeper.store().turn().await?;
-        if turn.lead(&self.replica, self.clock.now(), false).await? == Lead::Follows {
-            return Ok(Claimed::Follows);
-        }
+        let Some(mut turn) = self.working_turn().await? else { return Ok(Claimed::Follows) };
         let Some(row) = turn.claim(row.id, None).await? else { return Ok(Claimed::Gone) };
         let row = turn.gather(&row).await?;
         turn.end().await?;
@@ -205,17 +210,9 @@ impl Worker {
         Ok(resolve(route, &workflow).map_or(true, |it| it.meaning(&status.id) == Meaning::Rejected))
     }
 
-    async fn link(&self, row: &Row, opened: &Opened, successor: &GateId) -> Result<Outcome, store::Error> {
-        let done = match self.gatekeeper.store().ticket(successor).await? {
-            None => Ok(()),
-            Some(successor) => self.jira.link(&opened.ticket.id, &successor.ticket.id).await,
-        };
-        let settled = match done {
-            Ok(()) => Settled::Done,
-            Err(error) if gone(&error) => Settled::Done,
-            Err(error) => self.after(&error, row, None),
-        };
-        self.told(row, &settled, None).await
+    async fn link(&self, opened: &Opened, successor: &Opened) -> Result<Told, jira::Error> {
+        self.jira.link(&opened.ticket.id, &successor.ticket.id).await?;
+        Ok(Told::Done)
     }
 
     /// Notes what became of the command.
@@ -228,7 +225,10 @@ impl Worker {
         let now = self.clock.now();
         let gate = row.command.gate();
         let mut turn = self.gatekeeper.store().turn().await?;
-        turn.settle(row, how, now).await?;
+        if !turn.settle(row, how, now).await? {
+            // Another replica has taken it over.
+            return Ok(Outcome::Did);
+        }
         let news = matches!(row.command, Command::Comment { note: Note::Progress { .. }, .. });
         if news && matches!(how, Settled::Done) {
             turn.put_off_progress(gate, now).await?;

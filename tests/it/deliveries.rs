@@ -163,7 +163,7 @@ fn reads(world: &World) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_open_nothing_and_the_honest_one_opens_at_once() {
-    let [world, _] = World::both("").await;
+    let world = World::start(Flavour::Cloud).await;
     for gate in ["confirm-promotion", "confirm-promotion?gate=qa"] {
         world.asks(gate, "Progressing", "new").await;
     }

@@ -76,7 +76,7 @@ async fn a_ticket_that_shows_up_late_is_closed() {
 /// Both are there before either is known: the first counts.
 #[tokio::test]
 async fn of_two_that_show_up_together_the_first_counts() {
-    for mut world in World::both(CLOSES).await {
+    for world in World::both(CLOSES).await {
         world.loses(2, MINUTE + MINUTE / 2);
         world.asks("confirm-promotion", "Progressing", "new").await;
         world.works().await;

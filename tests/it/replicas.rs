@@ -5,6 +5,7 @@
 //! is about two that live side by side for long runs where the test asks [`has_replicas`].
 
 mod programs;
+mod standing_still;
 
 use std::{sync::Arc, time::Duration};
 

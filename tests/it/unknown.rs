@@ -276,7 +276,7 @@ async fn an_answer_that_cannot_be_read_is_no_yes() {
     for flavour in [Flavour::Cloud, Flavour::DataCenter] {
         let world = World::start_with(flavour, SETTINGS).await;
         let rng = StdRng::seed_from_u64(0);
-        let mut mix = Mix { rng, world, lag: Duration::ZERO, clones: Vec::new(), slow: false };
+        let mix = Mix { rng, world, lag: Duration::ZERO, clones: Vec::new(), slow: false };
         for revision in ["v2", "v3"] {
             for operation in [
                 Operation::CreateIssue,

@@ -1,0 +1,201 @@
+//! A worker that stands still in the middle of its work, or is told to stop: what another did meanwhile is not done again.
+
+use std::{
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
+
+use flagger_jira_bridge::{
+    demo::fake_jira::{Fault, Operation, Times},
+    store::{LEASE, Lead},
+    worker::Outcome,
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{Dispatch, Metadata, instrument::WithSubscriber as _, span};
+
+use super::{MINUTE, Replica, Two, about};
+use crate::shell::PATIENCE;
+
+/// Stops whoever runs under it at the first `step` event of this name, until it is told to go on.
+struct Pause {
+    at: &'static str,
+    reached: Mutex<Option<mpsc::Sender<()>>>,
+    resumed: Mutex<mpsc::Receiver<()>>,
+}
+
+impl tracing::Subscriber for Pause {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "step"
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Is(&'static str, bool);
+        impl tracing::field::Visit for Is {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.1 |= field.name() == "message" && format!("{value:?}") == self.0;
+            }
+        }
+        let mut is = Is(self.at, false);
+        event.record(&mut is);
+        if !is.1 {
+            return;
+        }
+        let Some(reached) = self.reached.lock().unwrap().take() else { return };
+        // The other threads of the runtime go on meanwhile, as other machines would.
+        tokio::task::block_in_place(|| {
+            reached.send(()).unwrap();
+            self.resumed.lock().unwrap().recv().unwrap();
+        });
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// A worker's step that stands still in the middle.
+struct Paused {
+    go_on: mpsc::Sender<()>,
+    step: tokio::task::JoinHandle<Outcome>,
+}
+
+impl Paused {
+    /// The worker takes a step, and is stopped where it says `at`.
+    async fn at(replica: &Replica, at: &'static str) -> Self {
+        let (reached, has_reached) = mpsc::channel();
+        let (go_on, resumed) = mpsc::channel();
+        let pause = Pause { at, reached: Mutex::new(Some(reached)), resumed: Mutex::new(resumed) };
+        let worker = Arc::clone(&replica.worker);
+        let step = async move { worker.work_once().await.unwrap() };
+        let step = tokio::spawn(step.with_subscriber(Dispatch::new(pause)));
+        tokio::task::spawn_blocking(move || has_reached.recv_timeout(PATIENCE).unwrap()).await.unwrap();
+        Self { go_on, step }
+    }
+
+    async fn goes_on(self) -> Outcome {
+        self.go_on.send(()).unwrap();
+        self.step.await.unwrap()
+    }
+}
+
+impl Two {
+    /// The first takes over from the second, which stands still.
+    async fn first_takes_over(&self) {
+        self.clock.advance(LEASE + Duration::from_secs(1));
+        assert_eq!(self.first.keeps().await, Lead::TookOver);
+    }
+
+    /// The first opens the ticket, after searching for as long as the second could have opened it.
+    async fn first_works(&self) {
+        for _ in 0..12 {
+            self.clock.advance(MINUTE / 4);
+            self.first.keeps().await;
+            self.first.works().await;
+        }
+    }
+}
+
+/// It recorded that it is about to open a ticket, and then stood still. Meanwhile another has searched for long enough,
+/// and opened one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_worker_that_stands_still_before_a_create() {
+    for returns in [false, true] {
+        let two = Two::start("").await;
+        two.second.asks("cart", "new").await;
+        let paused = Paused::at(&two.second, "committed").await;
+        assert_eq!(two.jira.issues().len(), 0);
+        two.first_takes_over().await;
+        two.first_works().await;
+        assert_eq!(two.jira.issues().len(), 1);
+        if returns {
+            // The one that opened it is gone, and this one has the lease again before it comes to send.
+            two.clock.advance(LEASE);
+            assert_eq!(two.second.keeps().await, Lead::TookOver);
+        }
+        assert_eq!(paused.goes_on().await, Outcome::Did);
+        assert_eq!(two.jira.issues().len(), 1, "it is not sent any more");
+        for replica in [&two.first, &two.second] {
+            let _ = replica.keeps().await;
+            replica.works().await;
+        }
+        assert_eq!(two.jira.issues().len(), 1);
+        let (_, words) = two.first.asks("cart", "new").await;
+        assert!(words.contains("waiting for a decision"), "{words}");
+        assert_eq!(two.number("SELECT COUNT(*) FROM outbox").await, 0);
+    }
+}
+
+/// The same where the other has only just sent: what the first attempt came to says nothing about the second.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn an_old_attempt_has_no_say_about_a_newer_one() {
+    let two = Two::start("").await;
+    two.second.asks("cart", "new").await;
+    let paused = Paused::at(&two.second, "committed").await;
+    two.first_takes_over().await;
+    two.clock.advance(3 * MINUTE);
+    let _ = two.first.keeps().await;
+    let sending = Paused::at(&two.first, "sending").await;
+    let sent = two.number("SELECT sent_at FROM outbox").await;
+    assert_eq!(paused.goes_on().await, Outcome::Did);
+    assert_eq!(two.number("SELECT sent_at FROM outbox").await, sent, "it is known when it was sent last");
+    assert_eq!(two.number("SELECT attempts FROM outbox").await, 2);
+    assert_eq!(sending.goes_on().await, Outcome::Did);
+    assert_eq!(two.jira.issues().len(), 1);
+}
+
+/// A comment that the other has written meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_worker_that_stands_still_before_a_comment() {
+    let two = Two::start("").await;
+    two.second.asks("cart", "new").await;
+    two.second.works().await;
+    two.second.posts("/post-rollout", &about("cart", "Failed", "new")).await;
+    // It has taken the command, and not asked yet whether the comment is there.
+    let paused = Paused::at(&two.second, "committed").await;
+    two.first_takes_over().await;
+    two.first_works().await;
+    assert_eq!(two.jira.issues()[0].comments.len(), 1);
+    let _ = paused.goes_on().await;
+    let _ = two.second.keeps().await;
+    two.second.works().await;
+    assert_eq!(two.jira.issues()[0].comments.len(), 1);
+    assert_eq!(two.number("SELECT COUNT(*) FROM outbox").await, 0);
+}
+
+/// It was told to stop while a request is under way: it renews its lease until that is done, and then gives it back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_stops_keeps_its_lease_until_it_is_done() {
+    let two = Two::start("").await;
+    let slow = Fault::Slow(Duration::from_secs(4));
+    two.jira.fault(Operation::CreateIssue, slow, Times::Once);
+    two.second.asks("cart", "new").await;
+    let (worker, stop) = (Arc::clone(&two.second.worker), CancellationToken::new());
+    let running = tokio::spawn({
+        let stop = stop.clone();
+        async move { worker.run(stop, MINUTE).await }
+    });
+    let began = Instant::now();
+    while two.jira.issues().is_empty() {
+        assert!(began.elapsed() < PATIENCE);
+        tokio::task::yield_now().await;
+    }
+    stop.cancel();
+    two.clock.advance(LEASE * 9 / 10);
+    let renewed = (two.clock.now() + LEASE).0;
+    while two.number("SELECT until FROM lease").await != renewed && !running.is_finished() {}
+    two.clock.advance(LEASE * 9 / 10);
+    assert!(!running.is_finished());
+    assert_eq!(two.first.keeps().await, Lead::Follows);
+    running.await.unwrap();
+    assert_eq!(two.first.keeps().await, Lead::TookOver, "it is given back at once");
+    assert_eq!((two.jira.issues().len(), two.number("SELECT COUNT(*) FROM outbox").await), (1, 0));
+}
