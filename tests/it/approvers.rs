@@ -7,14 +7,13 @@ use serde_json::json;
 
 use crate::world::{Answer, World, question};
 
-// Not the one in which the next question opens a new ticket, and must not be asked before its time.
+// Not those in which the next question must not come before its time, or that count minutes.
 crate::crash::told_again!(
     anybody_but_a_machine,
     only_who_is_listed,
     groups_and_roles,
     not_the_author,
     whose_rejection_rolls_back,
-    a_look_up_that_fails,
 );
 
 impl World {

@@ -129,6 +129,9 @@ impl World {
             let process = world.starts().await;
             world.processes.lock().unwrap().push(process);
         }
+        if world.plan.as_ref().is_some_and(|plan| plan.is_cut()) {
+            world.takes_over().await;
+        }
         world
     }
 
@@ -178,12 +181,18 @@ impl World {
         if self.plan.as_ref().is_some_and(|plan| plan.is_cut()) && self.searches.load(SeqCst) == 0 {
             self.searches.store(SEARCHES, SeqCst);
         }
+        self.takes_over().await;
+        self.holds_what_it_promises().await;
+    }
+
+    /// Somebody begins to work: on PostgreSQL, where another could still be at work, when the lease of the one before
+    /// has ended.
+    async fn takes_over(&self) {
         loop {
             match self.keeps().await {
-                Some(true) => return self.holds_what_it_promises().await,
-                // Only on PostgreSQL, where another could still be at work, the lease of the one before has to end.
+                Some(true) => return,
                 Some(false) => self.later(LEASE),
-                None => Box::pin(self.revives()).await,
+                None => return Box::pin(self.revives()).await,
             }
         }
     }
