@@ -35,12 +35,12 @@ impl Worker {
             }
             Err(error) => return Err(error),
         };
-        let waited = now.since(since);
-        let how = if waited >= self.pace.index_lag * LOOKED_FOR {
+        let (waited, lag) = (now.since(since), self.pace.index_lag);
+        let how = if waited >= lag * LOOKED_FOR {
             Settled::Done
         } else {
             let why = "Jira was asked twice to open this ticket; a second one is looked for".into();
-            Settled::Again { at: now + waited.max(self.pace.index_lag), why, sent: None }
+            Settled::Again { at: since + (waited * 2).clamp(lag, lag * LOOKED_FOR), why, sent: None }
         };
         let mut turn = self.gatekeeper.store().turn().await?;
         close(&mut turn, &row.canary, (gate, name), counts.as_ref(), &found, now).await?;
