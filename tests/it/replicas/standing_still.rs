@@ -1,7 +1,7 @@
 //! A worker that stands still in the middle of its work, or is told to stop: what another did meanwhile is not done again.
 
 use std::{
-    sync::{Arc, Mutex, mpsc},
+    sync::{Arc, LazyLock, Mutex, mpsc},
     time::Duration,
 };
 
@@ -62,6 +62,15 @@ impl tracing::Subscriber for Pause {
     fn exit(&self, _: &span::Id) {}
 }
 
+/// While there is only one subscriber, tracing asks whoever comes first to an event whether anybody wants it; and a test
+/// without subscriber says no, for all. It asks every subscriber as soon as there are more.
+static MORE_THAN_ONE: LazyLock<[Dispatch; 2]> = LazyLock::new(|| {
+    [(); 2].map(|()| {
+        let resumed = Mutex::new(mpsc::channel().1);
+        Dispatch::new(Pause { at: "", reached: Mutex::default(), resumed })
+    })
+});
+
 /// A worker's step that stands still in the middle.
 struct Paused {
     go_on: mpsc::Sender<()>,
@@ -71,13 +80,17 @@ struct Paused {
 impl Paused {
     /// The worker takes a step, and is stopped where it says `at`.
     async fn at(replica: &Replica, at: &'static str) -> Self {
+        LazyLock::force(&MORE_THAN_ONE);
         let (reached, has_reached) = mpsc::channel();
         let (go_on, resumed) = mpsc::channel();
         let pause = Pause { at, reached: Mutex::new(Some(reached)), resumed: Mutex::new(resumed) };
         let worker = Arc::clone(&replica.worker);
         let step = async move { worker.work_once().await.unwrap() };
         let step = tokio::spawn(step.with_subscriber(Dispatch::new(pause)));
-        tokio::task::spawn_blocking(move || has_reached.recv_timeout(PATIENCE).unwrap()).await.unwrap();
+        let reached = tokio::task::spawn_blocking(move || has_reached.recv_timeout(PATIENCE)).await.unwrap();
+        if reached.is_err() {
+            panic!("it was never {at}: {:?}", step.await);
+        }
         Self { go_on, step }
     }
 
@@ -158,7 +171,8 @@ async fn a_worker_that_stands_still_before_a_comment() {
     let two = Two::start("").await;
     two.second.asks("cart", "new").await;
     two.second.works().await;
-    two.second.posts("/post-rollout", &about("cart", "Failed", "new")).await;
+    let (status, words) = two.second.posts("/post-rollout", &about("cart", "Failed", "new")).await;
+    assert_eq!(status, 200, "{words}");
     // It has taken the command, and not asked yet whether the comment is there.
     let paused = Paused::at(&two.second, "committed").await;
     two.first_takes_over().await;
