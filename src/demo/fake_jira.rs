@@ -7,6 +7,7 @@
 mod adf;
 mod answer;
 mod auth;
+mod body;
 mod call;
 mod changelog;
 mod check;
@@ -96,6 +97,18 @@ impl FakeJira {
     #[must_use]
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.lock().deliveries.clone()
+    }
+
+    /// How many bytes of [`Fault::Flood`] callers have taken, with what was still on its way.
+    #[must_use]
+    pub fn flooded(&self) -> u64 {
+        self.lock().flooded
+    }
+
+    /// Whether the request that came last will not be answered for long.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.lock().silent
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

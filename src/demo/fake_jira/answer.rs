@@ -11,6 +11,10 @@ pub(super) enum Content {
     Json(Value),
     /// A media type and a text.
     Text(&'static str, String),
+    /// JSON, more than anybody reads.
+    Flood,
+    /// JSON, slower than anybody waits.
+    Trickle,
 }
 
 #[derive(Debug)]

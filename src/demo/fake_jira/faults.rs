@@ -48,6 +48,14 @@ pub enum Fault {
     WrongJson,
     /// 200 with the beginning of a JSON text and a right `Content-Length`; nothing is done.
     BrokenJson,
+    /// 200 with arrays in arrays, a hundred thousand deep; nothing is done.
+    DeepJson,
+    /// 200 with a body of 1 GiB, and a `Content-Length` that says so; nothing is done.
+    Flood,
+    /// 200 at once, and then a blank now and then, without end; nothing is done.
+    Trickle,
+    /// 403 to all that is more than reading, with credentials that are right: Jira takes the caller for a browser.
+    Xsrf,
     /// 302 to a login page.
     Redirect,
 }
@@ -123,9 +131,30 @@ pub(super) fn instead(fault: &Fault) -> Option<Answer> {
         Fault::BrokenJson => {
             Answer::text(200, "application/json;charset=UTF-8", "{\"id\":\"10042\",\"key\":")
         }
+        Fault::DeepJson => {
+            let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+            let body = format!("{{\"id\":{deep},\"issues\":{deep},\"accountId\":{deep},\"name\":{deep}}}");
+            Answer::text(200, "application/json;charset=UTF-8", body)
+        }
+        Fault::Flood => Answer::new(200, Content::Flood),
+        Fault::Trickle => Answer::new(200, Content::Trickle),
+        Fault::Xsrf => xsrf(),
         Fault::Redirect => Answer::empty(302).with("Location", "/login.jsp"),
     };
     Some(answer)
+}
+
+/// Whether the answer comes from Jira itself, which proves who asked, and nothing else.
+pub(super) const fn is_signed(fault: &Fault) -> bool {
+    matches!(
+        fault,
+        Fault::WrongJson | Fault::BrokenJson | Fault::DeepJson | Fault::Flood | Fault::Trickle | Fault::Xsrf
+    )
+}
+
+/// The answer to what looks like a browser's.
+pub(super) fn xsrf() -> Answer {
+    Answer::text(403, "text/plain;charset=UTF-8", "XSRF check failed")
 }
 
 /// The answer of something on the way that gave up on Jira, although Jira did it.

@@ -1,20 +1,12 @@
 //! The HTTP side: reading requests, deciding who asks, faults, recording, and writing answers.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::time::Duration;
 
 use axum::{
-    body::{Body, Bytes},
+    body::Body,
     http::{HeaderMap, Request, Response},
 };
-use hyper::{
-    body::{Body as HttpBody, Frame, Incoming},
-    server::conn::http1,
-    service::service_fn,
-};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -23,6 +15,7 @@ use super::{
     FakeJira,
     answer::{Answer, Content},
     auth::{self, Caller},
+    body::{self, Flood, Trickle},
     call::{Call, english},
     faults::{self, Fault},
     model::{BRIDGE, Flavour},
@@ -151,7 +144,7 @@ impl FakeJira {
                 tokio::time::sleep(time).await;
                 Ok(self.respond(answer))
             }
-            Then::Cut(answer) => Ok(cut(self.respond(answer)).await),
+            Then::Cut(answer) => Ok(body::cut(self.respond(answer)).await),
         }
     }
 
@@ -170,6 +163,13 @@ impl FakeJira {
                 .header("Content-Type", "application/json;charset=UTF-8")
                 .body(Body::from(value.to_string())),
             Content::Text(media, text) => response.header("Content-Type", media).body(Body::from(text)),
+            Content::Flood => response
+                .header("Content-Type", "application/json;charset=UTF-8")
+                .header("Content-Length", Flood::LENGTH)
+                .body(Body::new(Flood::new(self.clone()))),
+            Content::Trickle => response
+                .header("Content-Type", "application/json;charset=UTF-8")
+                .body(Body::new(Trickle::default())),
         };
         response.unwrap_or_default()
     }
@@ -177,15 +177,16 @@ impl FakeJira {
 
 fn act(state: &mut State, call: &mut Call) -> Then {
     let (operation, named) = route::operation(state.flavour, &call.method, &call.path);
-    let fault = faults::take(&mut state.faults, operation);
+    let fault = faults::take(&mut state.faults, operation)
+        // Jira does not check what only reads.
+        .filter(|fault| *fault != Fault::Xsrf || call.method != "GET");
     let (caller, credentials) = auth::caller(state, call.header("authorization"));
     let instead = fault.as_ref().and_then(faults::instead);
     let acted = !matches!(fault, Some(Fault::Dropped)) && instead.is_none();
     let mut answer = match instead {
         // These come from Jira itself: they prove who asked, and nothing else.
         Some(answer)
-            if matches!(fault, Some(Fault::WrongJson | Fault::BrokenJson))
-                && credentials == Credentials::Right =>
+            if fault.as_ref().is_some_and(faults::is_signed) && credentials == Credentials::Right =>
         {
             identify(state.flavour, Some(BRIDGE), answer)
         }
@@ -205,6 +206,7 @@ fn act(state: &mut State, call: &mut Call) -> Then {
     if let Some(Fault::ActedBut(status)) = fault {
         answer = faults::gateway(status);
     }
+    state.silent = matches!(fault, Some(Fault::Slow(_) | Fault::Trickle));
     let lost = matches!(fault, Some(Fault::LostAnswer | Fault::Dropped));
     state.requests.push(Recorded {
         operation,
@@ -265,8 +267,7 @@ fn protocol(call: &Call, operation: Operation) -> Result<(), Answer> {
     }
     let agent = call.header("user-agent").unwrap_or_default();
     if ["Mozilla/", "Opera/"].iter().any(|browser| agent.contains(browser)) {
-        let answer = Answer::text(403, "text/plain;charset=UTF-8", "XSRF check failed");
-        return Err(answer.blame("a browser's User-Agent"));
+        return Err(faults::xsrf().blame("a browser's User-Agent"));
     }
     if call.method == "DELETE" {
         return Ok(());
@@ -287,47 +288,4 @@ fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
     shown
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         .collect()
-}
-
-/// The same answer, ending in the middle of its body.
-async fn cut(response: Response<Body>) -> Response<Body> {
-    let (mut head, body) = response.into_parts();
-    let whole = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
-    // Without a body there is nothing to cut: promise one that never comes.
-    let length = whole.len().max(2);
-    head.headers.insert("content-length", length.into());
-    if head.status == 204 {
-        head.status = axum::http::StatusCode::OK;
-    }
-    Response::from_parts(
-        head,
-        Body::new(Half { bytes: Some(whole.slice(..whole.len() / 2)), flushed: false }),
-    )
-}
-
-/// A body that breaks off.
-struct Half {
-    bytes: Option<Bytes>,
-    flushed: bool,
-}
-
-impl HttpBody for Half {
-    type Data = Bytes;
-    type Error = std::io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        if let Some(bytes) = self.bytes.take().filter(|b| !b.is_empty()) {
-            return Poll::Ready(Some(Ok(Frame::data(bytes))));
-        }
-        if !self.flushed {
-            // Gives the server a turn to send what it has.
-            self.flushed = true;
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        Poll::Ready(Some(Err(std::io::Error::other("cut on purpose"))))
-    }
 }

@@ -96,6 +96,10 @@ pub(super) struct State {
     pub(super) next_id: u64,
     pub(super) requests: Vec<Recorded>,
     pub(super) complaints: Vec<String>,
+    /// How much of a flood was taken.
+    pub(super) flooded: u64,
+    /// The answer to the last request takes its time.
+    pub(super) silent: bool,
     pub(super) faults: Vec<Planned>,
     pub(super) hooks: Vec<Hook>,
     pub(super) outgoing: Vec<Outgoing>,
@@ -142,6 +146,8 @@ impl State {
             next_id: 10_100,
             requests: Vec::new(),
             complaints: Vec::new(),
+            flooded: 0,
+            silent: false,
             faults: Vec::new(),
             hooks: Vec::new(),
             outgoing: Vec::new(),

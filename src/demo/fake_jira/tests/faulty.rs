@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{Site, fields};
-use crate::demo::fake_jira::{Fault, MIA, Operation, Times};
+use crate::demo::fake_jira::{BRIDGE, Fault, MIA, Operation, Times};
 
 #[tokio::test]
 async fn a_lost_answer_was_acted_on() {
@@ -115,4 +115,30 @@ async fn the_page_shows_issues_and_moves_them() {
     assert!(site.get("/browse/OPS-1").await.text.contains("Mia Change · status: To Do → Approved"));
     assert_eq!(site.get("/browse/OPS-9").await.status, 404);
     assert!(site.jira.requests().is_empty(), "the page is not recorded");
+}
+
+#[tokio::test]
+async fn answers_can_be_too_deep_too_long_and_too_slow() {
+    let site = Site::cloud().await;
+    let id = site.create("fjb-1").await;
+    let path = format!("/rest/api/3/issue/{id}");
+    site.jira.fault(Operation::GetIssue, Fault::DeepJson, Times::Once);
+    let got = site.get(&path).await;
+    assert_eq!((got.status, got.header("x-aaccountid")), (200, BRIDGE));
+    assert!(got.text.len() > 800_000, "{}", got.text.len());
+    site.jira.fault(Operation::Any, Fault::Xsrf, Times::Next(2));
+    let refused = site.post("/rest/api/3/issue", json!({ "fields": fields("fjb-2") })).await;
+    assert_eq!((refused.status, refused.text.as_str()), (403, "XSRF check failed"));
+    assert_eq!(site.get(&path).await.status, 200, "what only reads is not checked");
+    assert_eq!(site.jira.complaints(), Vec::<String>::new(), "the caller is not to blame");
+
+    for fault in [Fault::Flood, Fault::Trickle] {
+        site.jira.fault(Operation::GetIssue, fault, Times::Once);
+        let mut response = site.begin(site.request("GET", &path)).await.unwrap();
+        assert_eq!(response.status(), 200);
+        let first = response.chunk().await.unwrap().unwrap();
+        assert!(first.iter().all(|byte| b" [".contains(byte)), "{first:?}");
+    }
+    // It goes away when the caller does, with what was on its way.
+    assert!((1..64 << 20).contains(&site.jira.flooded()), "{}", site.jira.flooded());
 }
