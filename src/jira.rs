@@ -143,7 +143,7 @@ pub struct Observation {
     pub outcome: Outcome,
     /// From sending to the last byte.
     pub took: Duration,
-    /// How long it had waited for its turn.
+    /// How long it had waited for its turn, and for how long Jira then made all wait.
     pub throttled: Duration,
 }
 
@@ -251,7 +251,10 @@ impl Jira {
             Ok(()) => self.kind().await,
             Err(error) => Err(error.beside(Happened::No)),
         };
-        Slot { throttled: self.sender.throttle.turn().await, ready }
+        match self.sender.turn().await {
+            Ok(throttled) => Slot { throttled, ready },
+            Err(error) => Slot { throttled: Duration::ZERO, ready: ready.and(Err(error)) },
+        }
     }
 
     /// How Jira and we get on.

@@ -4,7 +4,7 @@ use reqwest::{
     Response, StatusCode,
     header::{CONTENT_TYPE, HeaderMap},
 };
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 
 use super::{
     credentials::Signature,
@@ -16,6 +16,9 @@ use crate::millis::Millis;
 /// The longest answer that is read, after decompression: 4 MiB.
 const LONGEST_ANSWER: usize = 4 << 20;
 
+/// So much of a refusal in plain text is shown, in characters.
+const LONGEST_COMPLAINT: usize = 200;
+
 /// An answer of 2xx or 4xx.
 pub(super) struct Answer {
     pub(super) host: String,
@@ -23,6 +26,7 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) signature: Signature,
     pub(super) json: bool,
+    pub(super) plain: bool,
     pub(super) body: Vec<u8>,
     /// From the `Date` header.
     pub(super) date: Option<Millis>,
@@ -38,10 +42,12 @@ impl Answer {
             .map_err(|error| self.unreadable(&words::cut(&words::line(&error.to_string()), 200)))
     }
 
-    /// Whether it may be believed that something was done: nothing needs to be said about it, but what is said must be
-    /// whole.
-    pub(super) fn done(&self) -> Result<(), Error> {
-        if self.body.is_empty() { Ok(()) } else { self.read::<IgnoredAny>().map(drop) }
+    /// The effect took place: Jira says so with this very status. Something on the way may say 200 to anything.
+    pub(super) fn done(&self, status: StatusCode) -> Result<(), Error> {
+        if self.status == status {
+            return Ok(());
+        }
+        Err(self.unreadable(&format!("status {} where Jira says {}", self.status.as_u16(), status.as_u16())))
     }
 
     /// An error that says what is wrong with this answer.
@@ -52,10 +58,19 @@ impl Answer {
 
     /// The error that an answer of 4xx is.
     pub(super) fn refused(&self) -> Error {
-        let complaint = if self.json { wire::complaint(&self.body) } else { None };
+        let complaint = if self.json { wire::complaint(&self.body) } else { self.plain_complaint() };
         let (messages, by) = complaint.unwrap_or((String::new(), By::Somebody));
         let (host, operation, status) = (self.host.clone(), self.operation, self.status.as_u16());
         Error::Refused { host, operation, status, messages, by }
+    }
+}
+
+impl Answer {
+    /// Words that are no JSON, such as `XSRF check failed`; anybody on the way may have said them.
+    fn plain_complaint(&self) -> Option<(String, By)> {
+        let text = String::from_utf8_lossy(&self.body);
+        let said = words::cut(words::line(&text).trim(), LONGEST_COMPLAINT);
+        (self.plain && !said.is_empty()).then_some((said, By::Somebody))
     }
 }
 
@@ -84,9 +99,13 @@ pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Whether the answer says that it is JSON.
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
+/// The media type that an answer says it has, without parameters, in lower case.
+pub(super) fn media(headers: &HeaderMap) -> String {
     let media = text(headers, CONTENT_TYPE.as_str()).unwrap_or_default();
-    let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Whether a media type is JSON.
+pub(super) fn is_json(media: &str) -> bool {
     media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"))
 }

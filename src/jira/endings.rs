@@ -1,6 +1,6 @@
 //! What a ticket is told: comments, transitions, labels, links.
 
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -48,7 +48,8 @@ impl Jira {
             "properties": [{"key": PROPERTY, "value": {"tag": tag}}],
         });
         let request = Request::new("comment", Method::POST, kind, &["issue", ticket_id, "comment"]);
-        self.sender.call(request.body(body).doubles()).await?.done()
+        let answer = self.sender.call(request.body(body).doubles()).await?;
+        answer.done(StatusCode::CREATED)
     }
 
     /// Whether a comment of ours carries the tag.
@@ -132,7 +133,7 @@ impl Jira {
                     body["fields"] = Value::Object(fields);
                 }
                 let request = Request::new("transition", Method::POST, kind, &path).body(body).doubles();
-                self.sender.call(request).await?.done()?;
+                self.sender.call(request).await?.done(StatusCode::NO_CONTENT)?;
                 Ok(Transitioned::Moved { left_out })
             }
         }
@@ -146,7 +147,7 @@ impl Jira {
         let kind = self.kind().await?;
         let request = Request::new("label", Method::PUT, kind, &["issue", ticket_id])
             .body(json!({"update": {"labels": [{"add": label}]}}));
-        self.sender.call(request).await?.done()
+        self.sender.call(request).await?.done(StatusCode::NO_CONTENT)
     }
 
     /// Links two tickets as related. Jira makes no second link of the same kind between them.
@@ -160,7 +161,7 @@ impl Jira {
             "inwardIssue": {"id": from_id},
             "outwardIssue": {"id": to_id},
         }));
-        self.sender.call(request).await?.done()
+        self.sender.call(request).await?.done(StatusCode::CREATED)
     }
 }
 

@@ -6,7 +6,7 @@ use super::words;
 use crate::secret;
 
 /// Why Jira did not do what was asked. Each reads as one line, and never holds a token or a query.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The settings can never work.
     #[error("{0}")]
@@ -205,6 +205,24 @@ impl Error {
             | Self::Refused { .. }
             | Self::NotFound { .. } => Happened::No,
             Self::Unauthorized { happened, .. } | Self::Beside { happened, .. } => *happened,
+        }
+    }
+
+    /// Whether it may be about the one thing that was asked for, and not about Jira as a whole.
+    #[must_use]
+    pub const fn is_of_one(&self) -> bool {
+        match self {
+            Self::Refused { .. } | Self::Unreadable { .. } | Self::Broken { .. } | Self::NotFound { .. } => {
+                true
+            }
+            Self::Settings(_)
+            | Self::Token(_)
+            | Self::Unreachable { .. }
+            | Self::NoAnswer { .. }
+            | Self::Throttled { .. }
+            | Self::Unauthorized { .. }
+            | Self::Redirected { .. }
+            | Self::Beside { .. } => false,
         }
     }
 

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::{
     Account, Kind, Observation, Observer, Outcome,
-    answer::{Answer, Body, body, is_json, text},
+    answer::{Answer, Body, body, is_json, media, text},
     credentials::{Admission, Credentials, Signature, signature},
     error::{Error, Happened},
     request::{Proof, Repeat, Request},
@@ -139,10 +139,10 @@ impl Sender {
     /// Sends when it is its turn.
     ///
     /// # Errors
-    /// Any; 4xx is one too.
+    /// Any; 4xx is one too. [`Error::Throttled`] while all are to wait: that is left to whoever has other things to do.
     pub(super) async fn call(&self, request: Request) -> Result<Answer, Error> {
         self.admit().await.map_err(|error| error.beside(Happened::No))?;
-        let throttled = self.throttle.turn().await;
+        let throttled = self.turn().await?;
         if let Admission::Denied(why) | Admission::ProbeFirst(why) =
             self.credentials.admission(Instant::now())
         {
@@ -163,9 +163,21 @@ impl Sender {
             return Err(self.unauthorized(why, Happened::No));
         }
         if let Some(left) = self.throttle.paused() {
-            return Err(Error::Throttled { host: self.host.clone(), retry_after: Some(left) });
+            return Err(self.paused(left));
         }
         self.judged(&request, throttled).await
+    }
+
+    /// Waits for a place under the rate limit; returns how long that took.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`] while all are to wait.
+    pub(super) async fn turn(&self) -> Result<Duration, Error> {
+        self.throttle.turn().await.map_err(|left| self.paused(left))
+    }
+
+    fn paused(&self, left: Duration) -> Error {
+        Error::Throttled { host: self.host.clone(), retry_after: Some(left) }
     }
 
     /// Our account, from a `/myself` sent at `began` or later.
@@ -196,7 +208,7 @@ impl Sender {
     async fn probe(&self) -> Result<(), Error> {
         let kind = self.kind.get().copied().unwrap_or(Kind::DataCenter);
         let request = Request::new("myself", Method::GET, kind, &["myself"]);
-        let throttled = self.throttle.turn().await;
+        let throttled = self.turn().await?;
         let sent = Instant::now();
         self.credentials.probed(sent);
         let answer = self.exchange(&request, throttled).await?;
@@ -279,7 +291,7 @@ impl Sender {
     }
 
     /// One request on the wire, and its answer if it is one of 2xx or 4xx.
-    async fn exchange(&self, request: &Request, throttled: Duration) -> Result<Answer, Error> {
+    async fn exchange(&self, request: &Request, mut throttled: Duration) -> Result<Answer, Error> {
         let ready = self.ready(request)?;
         let began = Instant::now();
         if request.repeat == Repeat::Doubles {
@@ -290,7 +302,7 @@ impl Sender {
         }
         #[expect(clippy::disallowed_methods, reason = "this is the place that everything goes through")]
         let result = match ready.send().await {
-            Ok(response) => self.receive(request, response).await,
+            Ok(response) => self.receive(request, response, &mut throttled).await,
             Err(error) => Err(Error::transport(&self.host, error)),
         };
         let outcome = match &result {
@@ -335,8 +347,13 @@ impl Sender {
         Ok(RequestBuilder::from_parts(self.client.clone(), built))
     }
 
-    /// Reads an answer, and starts the pause that it may ask for.
-    async fn receive(&self, request: &Request, response: Response) -> Result<Answer, Error> {
+    /// Reads an answer, and starts the pause that it may ask for, which counts to `throttled`.
+    async fn receive(
+        &self,
+        request: &Request,
+        response: Response,
+        throttled: &mut Duration,
+    ) -> Result<Answer, Error> {
         let (status, headers) = (response.status(), response.headers().clone());
         let host = self.host.clone();
         let date = text(&headers, DATE.as_str()).and_then(time::http);
@@ -348,7 +365,7 @@ impl Sender {
         if let (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(wait)) =
             (status, retry_after)
         {
-            self.throttle.pause(wait);
+            *throttled += self.throttle.pause(wait);
         }
         if status == StatusCode::TOO_MANY_REQUESTS {
             return Err(Error::Throttled { host, retry_after });
@@ -356,7 +373,8 @@ impl Sender {
         if status.is_redirection() {
             return Err(Error::Redirected { host, status: status.as_u16(), target: self.target(&headers) });
         }
-        let json = is_json(&headers);
+        let media = media(&headers);
+        let (json, plain) = (is_json(&media), media == "text/plain");
         let read = body(response).await;
         if status.is_server_error() {
             let said = read.ok().filter(|_| json).and_then(|body| wire::complaint(&body));
@@ -374,7 +392,8 @@ impl Sender {
             }
         };
         let signature = signature(self.kind.get().copied(), &headers);
-        let answer = Answer { host, operation: request.operation, status, signature, json, body, date };
+        let answer =
+            Answer { host, operation: request.operation, status, signature, json, plain, body, date };
         if status.is_informational() {
             return Err(answer.unreadable(&format!("status {}", status.as_u16())));
         }

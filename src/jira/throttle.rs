@@ -12,7 +12,7 @@ use governor::{
     middleware::NoOpMiddleware,
     state::{InMemoryState, NotKeyed},
 };
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 /// Tokio's clock for the limiter, so that a test that pauses one pauses both.
 #[derive(Clone, Debug, Default)]
@@ -47,28 +47,32 @@ impl Throttle {
     }
 
     /// Waits for a turn; returns how long that took. One that gives up waiting takes nobody's place.
-    pub(super) async fn turn(&self) -> Duration {
+    ///
+    /// # Errors
+    /// What is left of a pause: that may be long, and is not waited for here.
+    pub(super) async fn turn(&self) -> Result<Duration, Duration> {
         let asked = Instant::now();
         let _first_come = self.queue.lock().await;
         loop {
-            let resume = *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(resume) = resume
-                && Instant::now() < resume
-            {
-                sleep_until(resume).await;
-            } else if let Err(full) = self.bucket.check() {
-                sleep(full.wait_time_from(TokioClock.now())).await;
-            } else {
-                return asked.elapsed();
+            if let Some(left) = self.paused() {
+                return Err(left);
+            }
+            match self.bucket.check() {
+                Err(full) => sleep(full.wait_time_from(TokioClock.now())).await,
+                Ok(()) => return Ok(asked.elapsed()),
             }
         }
     }
 
-    /// Jira said `Retry-After`: nobody sends before then. The pause that ends later wins.
-    pub(super) fn pause(&self, retry_after: Duration) {
+    /// Jira said `Retry-After`: nobody sends before then. The pause that ends later wins. Returns by how much that
+    /// makes the silence longer.
+    pub(super) fn pause(&self, retry_after: Duration) -> Duration {
         let end = Instant::now() + retry_after;
         let mut until = self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let longer =
+            end.saturating_duration_since(until.map_or_else(Instant::now, |it| it.max(Instant::now())));
         *until = Some(until.map_or(end, |until| until.max(end)));
+        longer
     }
 
     /// How much of the pause is left, if there is one.
@@ -92,49 +96,66 @@ mod tests {
     async fn a_burst_goes_at_once_and_the_rest_at_the_rate() {
         let (throttle, start) = (throttle(5, 10), Instant::now());
         for _ in 0..10 {
-            assert_eq!(throttle.turn().await, Duration::ZERO);
+            assert_eq!(throttle.turn().await, Ok(Duration::ZERO));
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
         for _ in 0..10 {
-            throttle.turn().await;
+            throttle.turn().await.unwrap();
         }
         let took = start.elapsed();
         assert!((Duration::from_secs(2)..Duration::from_millis(2020)).contains(&took), "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pause_holds_those_who_wait_already_and_keeps_their_order() {
+    async fn those_who_wait_keep_their_order() {
         let (throttle, start) = (Arc::new(throttle(1, 1)), Instant::now());
-        throttle.turn().await;
+        throttle.turn().await.unwrap();
         let waiting: Vec<_> = (0..3)
             .map(|_| {
                 let throttle = Arc::clone(&throttle);
                 tokio::spawn(async move {
-                    throttle.turn().await;
+                    throttle.turn().await.unwrap();
                     start.elapsed()
                 })
             })
             .collect();
-        sleep(Duration::from_millis(500)).await;
-        throttle.pause(Duration::from_secs(30));
-        throttle.pause(Duration::from_secs(3));
-        assert_eq!(throttle.paused(), Some(Duration::from_secs(30)));
         let mut at = vec![];
         for one in waiting {
             at.push(one.await.unwrap());
         }
-        assert!(at[0] >= Duration::from_millis(30_500), "{at:?}");
         assert!(at.is_sorted(), "{at:?}");
         assert!(at[2] - at[0] >= Duration::from_millis(1995), "{at:?}");
-        assert_eq!(throttle.paused(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_turns_away_those_who_wait_already_and_those_who_come() {
+        let throttle = Arc::new(throttle(1, 1));
+        throttle.turn().await.unwrap();
+        let waiting = tokio::spawn({
+            let throttle = Arc::clone(&throttle);
+            async move { throttle.turn().await }
+        });
+        sleep(Duration::from_millis(500)).await;
+        assert_eq!(throttle.pause(Duration::from_secs(30)), Duration::from_secs(30));
+        assert_eq!(throttle.pause(Duration::from_secs(3)), Duration::ZERO);
+        assert_eq!(throttle.pause(Duration::from_secs(40)), Duration::from_secs(10));
+        assert!(waiting.await.unwrap().unwrap_err() > Duration::from_secs(39));
+        sleep(Duration::from_secs(39)).await;
+        assert!(throttle.turn().await.is_err());
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(throttle.turn().await, Ok(Duration::ZERO));
+        assert_eq!(
+            (throttle.paused(), throttle.pause(Duration::from_secs(1))),
+            (None, Duration::from_secs(1))
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_that_gives_up_waiting_costs_no_turn() {
         let (throttle, start) = (throttle(1, 1), Instant::now());
-        throttle.turn().await;
+        throttle.turn().await.unwrap();
         assert!(tokio::time::timeout(Duration::from_millis(10), throttle.turn()).await.is_err());
-        throttle.turn().await;
+        throttle.turn().await.unwrap();
         assert!(start.elapsed() <= Duration::from_millis(1010), "{:?}", start.elapsed());
     }
 }

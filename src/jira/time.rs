@@ -24,10 +24,11 @@ pub(super) fn http(text: &str) -> Option<Millis> {
 /// What `Retry-After` asks for: seconds, or a date compared with the `now` of the same answer.
 pub(super) fn retry_after(text: &str, now: Millis) -> Option<Duration> {
     let text = text.trim();
-    match text.parse::<u64>() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => http(text).map(|then| then.since(now)),
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More than fits is as good as for ever.
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
+    http(text).map(|then| then.since(now))
 }
 
 #[cfg(test)]
@@ -64,6 +65,9 @@ mod tests {
         assert_eq!(retry_after(" 7 ", now), Some(Duration::from_secs(7)));
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:50:37 GMT", now), Some(Duration::from_secs(60)));
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:00:00 GMT", now), Some(Duration::ZERO));
-        assert_eq!(retry_after("-1", now), None);
+        assert_eq!(retry_after("99999999999999999999999", now), Some(Duration::from_secs(u64::MAX)));
+        for garbage in ["", "-1", "+5", "1.5", "soon", "Sun, 06 Nov", "0x10", "\u{0665}"] {
+            assert_eq!(retry_after(garbage, now), None, "{garbage}");
+        }
     }
 }
