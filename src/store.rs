@@ -37,7 +37,7 @@ mod tickets;
 mod turn;
 
 pub use heard::{Away, Heard};
-pub use outbox::{Backlog, Row, Settled};
+pub use outbox::{Backlog, Parked, Row, Settled};
 pub use place::probe;
 pub use tickets::Opened;
 pub use turn::{Lead, Turn};

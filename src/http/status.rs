@@ -1,6 +1,6 @@
 //! The status page, the API, health and metrics: everything on the admin listener.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -17,6 +17,7 @@ use crate::{
     http::{NOSNIFF, NOT_OPEN, Shared, finish, health, line},
     metrics::CONTENT_TYPE,
     millis::Millis,
+    store::Parked,
     view::{GateView, State as Stands},
 };
 
@@ -76,7 +77,12 @@ async fn metrics(State(admin): State<Admin>) -> Response {
 
 async fn page(State(admin): State<Admin>) -> Response {
     let now = admin.shared.clock.now();
-    match render(admin.gates(now).as_deref(), &(admin.jira)(), now) {
+    let parked = match admin.shared.gatekeeper() {
+        None => Vec::new(),
+        // The gates above it come from memory, and are shown also while the database is down.
+        Some(gatekeeper) => gatekeeper.store().parked().await.unwrap_or_default(),
+    };
+    match render(admin.gates(now).as_deref(), &parked, &(admin.jira)(), now) {
         Ok(html) => {
             let kind = (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
             ([kind, NOSNIFF, NO_STORE, NO_REFERRER, POLICY], html).into_response()
@@ -104,6 +110,7 @@ const POLICY: (HeaderName, HeaderValue) = (
 struct Page<'a> {
     /// `None` while the store is not open.
     rows: Option<Vec<Row<'a>>>,
+    parked: Vec<Aside<'a>>,
     jira: &'a str,
     at: String,
     version: &'static str,
@@ -120,13 +127,32 @@ struct Row<'a> {
     age: Option<String>,
 }
 
-fn render(gates: Option<&[GateView]>, jira: &str, now: Millis) -> Result<String, minijinja::Error> {
+/// A command that was put aside.
+#[derive(Serialize)]
+struct Aside<'a> {
+    canary: &'a str,
+    why: &'a str,
+    age: String,
+}
+
+fn render(
+    gates: Option<&[GateView]>,
+    parked: &[Parked],
+    jira: &str,
+    now: Millis,
+) -> Result<String, minijinja::Error> {
     let rows: Option<Vec<Row<'_>>> = gates.map(|gates| {
         let row = |gate| Row { gate, words: words(gate.state), age: age(gate.asked_at.as_deref(), now) };
         gates.iter().map(row).collect()
     });
     let at = Timestamp::from_millisecond(now.0).map(|at| at.strftime("%F %T UTC").to_string());
-    let page = Page { rows, jira, at: at.unwrap_or_default(), version: env!("CARGO_PKG_VERSION") };
+    let parked = parked.iter().map(|parked| Aside {
+        canary: &parked.canary,
+        why: &parked.why,
+        age: span(now.since(parked.at)),
+    });
+    let parked = parked.collect();
+    let page = Page { rows, parked, jira, at: at.unwrap_or_default(), version: env!("CARGO_PKG_VERSION") };
     let mut pages = Environment::new();
     // The name's ending turns escaping on.
     pages.add_template("status.html", include_str!("status.html"))?;
@@ -137,16 +163,21 @@ fn words(state: Stands) -> String {
     state.as_str().replace('_', " ")
 }
 
-/// The time since then in its largest whole unit, such as `3 h`.
+/// The time since then.
 fn age(since: Option<&str>, now: Millis) -> Option<String> {
     let since: Timestamp = since?.parse().ok()?;
-    let seconds = now.since(Millis(since.as_millisecond())).as_secs();
-    Some(match seconds {
+    Some(span(now.since(Millis(since.as_millisecond()))))
+}
+
+/// A time in its largest whole unit, such as `3 h`.
+fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
         0..60 => format!("{seconds} s"),
         60..3_600 => format!("{} min", seconds / 60),
         3_600..172_800 => format!("{} h", seconds / 3_600),
         _ => format!("{} days", seconds / 86_400),
-    })
+    }
 }
 
 #[cfg(test)]

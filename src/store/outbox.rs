@@ -66,6 +66,19 @@ pub struct Backlog {
     pub oldest: Option<Millis>,
 }
 
+/// A command that waits for somebody to mend what is in its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parked {
+    /// The canary it came from: cluster, namespace and name.
+    pub canary: String,
+    /// Since when it was not tried.
+    pub at: Millis,
+    /// What is in its way.
+    pub why: String,
+}
+
+/// At most so many parked commands are shown.
+const MOST_SHOWN: i64 = 50;
 /// At most so many characters say why a command was not performed.
 const WHY: usize = 1_000;
 /// How long what Flagger reports is gathered before it becomes one comment.
@@ -145,6 +158,24 @@ impl Store {
         .fetch_one(&self.0.pool)
         .await?;
         Ok(backlog)
+    }
+
+    /// What is parked, longest ago first; not all of it, if that is very much.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn parked(&self) -> Result<Vec<Parked>, Error> {
+        let sql = "SELECT canary, parked_at, why FROM outbox WHERE parked_at IS NOT NULL ORDER BY parked_at, id LIMIT $1";
+        let parked = sqlx::query(sql)
+            .bind(MOST_SHOWN)
+            .try_map(|row: AnyRow| {
+                let why: Option<String> = row.try_get(2)?;
+                let (canary, at) = (row.try_get(0)?, Millis(row.try_get(1)?));
+                Ok(Parked { canary, at, why: why.unwrap_or_default() })
+            })
+            .fetch_all(&self.0.pool)
+            .await?;
+        Ok(parked)
     }
 
     /// Makes everything that is parked due again.

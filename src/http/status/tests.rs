@@ -63,7 +63,7 @@ fn main_part(html: &str) -> &str {
 
 #[test]
 fn hostile_words_stay_words() {
-    let html = render(Some(&[hostile(), plain()]), "ok", NOW).unwrap();
+    let html = render(Some(&[hostile(), plain()]), &[], "ok", NOW).unwrap();
     insta::assert_snapshot!(main_part(&html), @r#"
     <div class="scroll">
     <table>
@@ -99,13 +99,13 @@ fn hostile_words_stay_words() {
 fn a_link_goes_to_the_web_or_nowhere() {
     let mut gate = plain();
     gate.ticket = Some(TicketView { key: "OPS-1".into(), url: "javascript:alert(1)".into(), status: None });
-    let html = render(Some(&[gate]), "ok", NOW).unwrap();
+    let html = render(Some(&[gate]), &[], "ok", NOW).unwrap();
     assert!(html.contains("OPS-1") && !html.contains("href"));
 }
 
 #[test]
 fn an_empty_table_says_so() {
-    let html = render(Some(&[]), "ok", NOW).unwrap();
+    let html = render(Some(&[]), &[], "ok", NOW).unwrap();
     assert!(main_part(&html).contains("Nothing waits."));
     assert!(
         html.contains("<title>Flagger gates</title>") && html.contains("2026-09-21 14:13:20 UTC"),
@@ -156,4 +156,15 @@ fn an_age_is_in_its_largest_unit() {
     }
     assert_eq!(age(Some("soon"), NOW), None);
     assert_eq!(age(None, NOW), None);
+}
+
+#[test]
+fn what_is_parked_is_shown_below() {
+    let at = NOW - Duration::from_secs(90);
+    let parked = Parked { canary: "c/shop/<cart>".into(), at, why: "Jira answered <400>".into() };
+    let html = render(Some(&[]), &[parked], "ok", NOW).unwrap();
+    let (_, below) = html.split_once("<h2>").unwrap();
+    let text = below.split('<').filter_map(|part| part.split_once('>')).map(|(_, text)| text.trim());
+    let text: Vec<_> = text.filter(|text| !text.is_empty()).take(8).collect();
+    insta::assert_snapshot!(text.join(" | "), @"");
 }
