@@ -26,11 +26,13 @@ mod audit;
 mod nudges;
 mod record;
 mod refused;
+mod unread;
 
-pub use answer::{Answer, Links};
+pub use answer::{Answer, Links, clock_time};
 use nudges::Nudges;
 use refused::{News, Refused};
 pub use store::Error as StoreFailed;
+pub use unread::Unread;
 
 /// For how long a question waits for the database. Flagger gives up after 10 s, and two such waits may follow each other.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(4);
@@ -93,6 +95,7 @@ pub struct Gatekeeper {
     /// What limits refused lately, for the page.
     refused: Refused,
     nudges: Nudges,
+    unread: Unread,
 }
 
 impl Gatekeeper {
@@ -108,6 +111,7 @@ impl Gatekeeper {
             work: watch::Sender::new(()),
             refused: Refused::default(),
             nudges: Nudges::default(),
+            unread: Unread::default(),
         }
     }
 
@@ -127,6 +131,12 @@ impl Gatekeeper {
     #[must_use]
     pub const fn timing(&self) -> Timing {
         self.timing
+    }
+
+    /// Which tickets could not be read lately.
+    #[must_use]
+    pub const fn unread(&self) -> &Unread {
+        &self.unread
     }
 
     /// Changes when there may be something to do in Jira.
@@ -164,7 +174,7 @@ impl Gatekeeper {
                 let rules = self.rules(id, gate);
                 let verdict = canary.gate(gate).map(|known| known.verdict(now, trust));
                 let open = matches!(verdict, Some(Verdict::Open { .. }));
-                let answer = self.links.answer(&canary, gate, trust, now);
+                let answer = self.answer(&canary, gate, trust, now);
                 if verdict.is_none()
                     && !canary.is_late(gate)
                     && let Some(refusal) = canary.refusal(now, &rules.budget)
@@ -187,6 +197,11 @@ impl Gatekeeper {
                 answer::failed(id, gate.stage.as_str(), gate.approver.as_deref(), &error)
             }
         }
+    }
+
+    fn answer(&self, canary: &Canary, gate: &GateName, trust: Trust, now: Millis) -> Answer {
+        let unread = canary.gate(gate).and_then(|gate| self.unread.trouble(&gate.id));
+        self.links.answer(canary, gate, trust, unread.as_ref(), now)
     }
 
     /// Puts on record that the answer at a gate turned. It stands also if that cannot be stored.
@@ -336,7 +351,7 @@ impl Gatekeeper {
                 let gates = canary.rollout.iter().flat_map(|rollout| &rollout.gates);
                 gates.map(|gate| {
                     let trust = self.rules(&canary.id, &gate.name).trust;
-                    self.links.answer(canary, &gate.name, trust, now).gate
+                    self.answer(canary, &gate.name, trust, now).gate
                 })
             })
             .collect();

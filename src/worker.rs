@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     gate::{GateId, Ticket},
-    gatekeeper::Gatekeeper,
-    jira::{self, Jira, Workflow},
+    gatekeeper::{Gatekeeper, clock_time},
+    jira::{self, Jira, Retry, Workflow},
     metrics::Metrics,
     millis::Millis,
     policy::{Route, Statuses},
@@ -107,6 +107,10 @@ struct Memory {
     nudged: HashMap<String, Millis>,
     /// Reading tickets failed this often in a row, and is not tried before then.
     look_failures: (u32, Millis),
+    /// The same of answering the dead.
+    dead_failures: (u32, Millis),
+    /// What was asked in vain in this look.
+    in_vain: InVain,
     /// Routes whose statuses could not be resolved, so that the log says so once.
     bad_routes: HashSet<String>,
     /// What is wrong with the database, as the log was told.
@@ -115,6 +119,29 @@ struct Memory {
     directory: people::Directory,
     written_back: Millis,
     hourly: Millis,
+}
+
+/// Look-ups that failed in one look: each would fail for the next ticket too, and may take as long as jira.timeout.
+#[derive(Default)]
+struct InVain {
+    failed: HashMap<String, jira::Error>,
+    /// How many of them say that Jira does not answer at all.
+    silent: usize,
+}
+
+/// After so many look-ups without an answer nothing more is looked up for this look.
+const MOST_SILENT: usize = 3;
+
+impl InVain {
+    fn error(&self, what: &str) -> Option<jira::Error> {
+        let any = (self.silent >= MOST_SILENT).then(|| self.failed.values().find(|error| !error.is_of_one()));
+        self.failed.get(what).or(any.flatten()).cloned()
+    }
+
+    fn note(&mut self, what: String, error: &jira::Error) {
+        self.silent += usize::from(!error.is_of_one());
+        self.failed.insert(what, error.clone());
+    }
 }
 
 /// Why the statuses of a ticket cannot be told.
@@ -321,11 +348,41 @@ impl Worker {
     /// What the statuses of a ticket mean. `seen` is the status it was seen in.
     async fn statuses(&self, route: &Route, ticket: &Ticket, seen: &str) -> Result<Statuses, Unclear> {
         let (project, issue_type) = (ticket.project.as_str(), ticket.issue_type.as_str());
-        let mut workflow = self.workflow(project, issue_type, WORKFLOW).await.map_err(Unclear::Jira)?;
+        let read = async |believed| {
+            let what = format!("workflow {issue_type} {project}");
+            self.look_up(what, self.workflow(project, issue_type, believed)).await.map_err(Unclear::Jira)
+        };
+        let mut workflow = read(WORKFLOW).await?;
         if !workflow.statuses.iter().any(|status| status.id == seen) {
-            workflow = self.workflow(project, issue_type, WORKFLOW_AGAIN).await.map_err(Unclear::Jira)?;
+            workflow = read(WORKFLOW_AGAIN).await?;
         }
         resolve(route, &workflow).map_err(Unclear::Config)
+    }
+
+    /// Asks what a look needs to know, unless that was asked in vain in this look.
+    async fn look_up<T>(
+        &self,
+        what: String,
+        asking: impl Future<Output = Result<T, jira::Error>>,
+    ) -> Result<T, jira::Error> {
+        if let Some(error) = self.memory().in_vain.error(&what) {
+            return Err(error);
+        }
+        let found = asking.await;
+        if let Err(error) = &found {
+            self.memory().in_vain.note(what, error);
+        }
+        found
+    }
+
+    /// An error in words, with the time until which nothing is sent, if Jira named one.
+    fn words(&self, error: &jira::Error) -> String {
+        match error.retry() {
+            Retry::NotBefore(wait) => {
+                format!("{error}; nothing is sent before {}", clock_time(self.clock.now() + wait))
+            }
+            Retry::Now | Retry::Backoff | Retry::Never => error.to_string(),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::unread::Trouble;
 use crate::{
     gate::{Closed, Decision, Doubt, Gate, GateName, Standing, Trust, Verdict, View},
     millis::{Millis, written},
@@ -34,11 +35,21 @@ pub struct Links {
 }
 
 impl Links {
-    /// The answer at a gate, as things stand.
-    pub(super) fn answer(&self, canary: &Canary, name: &GateName, trust: Trust, now: Millis) -> Answer {
+    /// The answer at a gate, as things stand. `unread` says why its ticket could not be read lately, if it could not.
+    pub(super) fn answer(
+        &self,
+        canary: &Canary,
+        name: &GateName,
+        trust: Trust,
+        unread: Option<&Trouble>,
+        now: Millis,
+    ) -> Answer {
         let gate = canary.gate(name);
         let verdict = gate.map_or(Verdict::Closed(Closed::Unknown), |gate| gate.verdict(now, trust));
-        let (state, reason) = words(&verdict, trust);
+        let (state, mut reason) = words(&verdict, trust);
+        if let Some(unread) = unread {
+            reason.push_str(&doubted(&verdict, unread));
+        }
         let view = GateView {
             gate: name.approver.clone(),
             state,
@@ -218,6 +229,26 @@ fn words(verdict: &Verdict<'_>, trust: Trust) -> (State, String) {
     }
 }
 
+/// What is added to a reason while the ticket, which may stand elsewhere by now, cannot be read.
+fn doubted(verdict: &Verdict<'_>, unread: &Trouble) -> String {
+    let Trouble { since, why } = unread;
+    match verdict {
+        Verdict::Closed(Closed::Stale { .. }) => format!(": {why}"),
+        Verdict::Closed(
+            Closed::Waiting { .. }
+            | Closed::Rejected { .. }
+            | Closed::NotAllowed { .. }
+            | Closed::Expired { .. }
+            | Closed::Gone { .. },
+        ) => format!("; Jira has not confirmed that since {}: {why}", clock_time(*since)),
+        // They have no ticket, or say already what the matter is.
+        Verdict::Closed(
+            Closed::Unknown | Closed::Opening | Closed::Stuck { .. } | Closed::Unjudged { .. },
+        )
+        | Verdict::Open { .. } => String::new(),
+    }
+}
+
 fn doubtful(doubt: &Doubt) -> String {
     match doubt {
         Doubt::MovedElsewhere { project } => {
@@ -250,6 +281,6 @@ pub(super) fn time(at: Millis) -> String {
 }
 
 /// RFC 3339 in UTC, to the second: for sentences.
-fn clock_time(at: Millis) -> String {
+pub fn clock_time(at: Millis) -> String {
     jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |time| format!("{time:.0}"))
 }

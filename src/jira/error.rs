@@ -218,6 +218,7 @@ impl Error {
             Self::Settings(_)
             | Self::Token(_)
             | Self::Unreachable { .. }
+            | Self::NotSent { .. }
             | Self::NoAnswer { .. }
             | Self::Throttled { .. }
             | Self::Unauthorized { .. }

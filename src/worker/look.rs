@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Outcome, Unclear, Worker, lease::Term};
+use super::{InVain, Outcome, Unclear, Worker, lease::Term};
 use crate::{
     gate::{self, Gate, GateId, Move, Sighting, Ticket},
     jira::{self, Retry, retry},
@@ -18,6 +18,8 @@ use crate::{
 
 /// Jira's limit for one request.
 const MOST: usize = 100;
+/// A dead ticket that was moved, but cannot be read, is given up after this long.
+const MOST_PATIENT: Duration = Duration::from_hours(24);
 /// Dead tickets that are answered in one look at most.
 const MOST_DEAD: usize = 10;
 /// A ticket is not read for nudges more often than this, however many come.
@@ -31,6 +33,9 @@ struct Due {
     /// Before every other; then those that wait longest.
     rank: (u8, Option<Millis>),
 }
+
+/// Why tickets could not be read or understood, by the id of the issue.
+type Unread = HashMap<String, String>;
 
 /// A ticket that was looked at.
 struct Seen {
@@ -70,11 +75,16 @@ impl Worker {
             return Ok(Outcome::Idle);
         }
         let dead = self.dead(&nudges).await?;
-        let (sightings, arrived) = match self.sightings(&due).await {
+        let mut unread = HashMap::new();
+        let (sightings, arrived) = match self.sightings(&due, &mut unread).await {
             Ok(sightings) => sightings,
             Err(error) => return Ok(self.did_not_see(&error, now)),
         };
-        let seen = self.understand(&due, sightings, arrived).await;
+        let seen = self.understand(&due, sightings, arrived, &mut unread).await;
+        if !due.is_empty() {
+            let gates = due.iter().map(|due| (&due.gate, unread.remove(&due.ticket.id)));
+            self.gatekeeper.unread().read(gates, now);
+        }
         let tickets = seen.len();
         let living: Vec<_> = nudges
             .into_iter()
@@ -82,8 +92,20 @@ impl Worker {
             .collect();
         let changed = self.save(seen, &due, &living, (now, term)).await?;
         // Only now: whatever is wrong with a dead ticket must not keep a live one waiting.
-        if let Err(error) = self.answer_the_dead(&dead).await? {
-            return Ok(self.did_not_see(&error, now));
+        if now >= self.memory().dead_failures.1 {
+            let answered = self.answer_the_dead(&dead).await?;
+            let mut memory = self.memory();
+            memory.dead_failures = match answered {
+                Ok(()) => (0, now),
+                Err(error) => {
+                    if memory.dead_failures.0 == 0 {
+                        tracing::warn!(
+                            "{error}; tickets of ended rollouts that were moved are answered later"
+                        );
+                    }
+                    after_failure(memory.dead_failures, &error, now, Duration::MAX)
+                }
+            };
         }
         if due.is_empty() && dead.len() <= MOST_DEAD {
             return Ok(Outcome::Idle);
@@ -126,6 +148,7 @@ impl Worker {
             }
         }
         memory.looked.retain(|gate, _| live.contains(gate));
+        self.gatekeeper.unread().keep(|gate| live.contains(gate));
         memory.nudged.retain(|_, at| now.since(*at) < NUDGED_EVERY);
         drop(memory);
         due.sort_by_key(|due| due.rank);
@@ -135,7 +158,12 @@ impl Worker {
 
     /// What Jira shows of these tickets. One that is missing from the bulk answer is asked for alone.
     /// Also tells when Jira answered, by our clock.
-    async fn sightings(&self, due: &[Due]) -> Result<(HashMap<String, Sighting>, Millis), jira::Error> {
+    /// Those that cannot be read for themselves are noted in `unread`, with the reason.
+    async fn sightings(
+        &self,
+        due: &[Due],
+        unread: &mut Unread,
+    ) -> Result<(HashMap<String, Sighting>, Millis), jira::Error> {
         if due.is_empty() {
             return Ok((HashMap::new(), self.clock.now()));
         }
@@ -149,8 +177,9 @@ impl Worker {
                     absent.insert(sighting);
                 }
                 // One issue that cannot be read must not hide the others.
-                Err(error) if is_of_one_issue(&error) => {
-                    tracing::warn!(issue = absent.key(), "{error}; the ticket stays as it was last seen")
+                Err(error) if error.is_of_one() => {
+                    tracing::warn!(issue = absent.key(), "{error}; the ticket stays as it was last seen");
+                    unread.insert(absent.into_key(), self.words(&error));
                 }
                 Err(error) => return Err(error),
             }
@@ -178,19 +207,25 @@ impl Worker {
         dead: &[(Opened, Millis)],
     ) -> Result<Result<(), jira::Error>, store::Error> {
         let store = self.gatekeeper.store();
+        let mut failed = Ok(());
         for (dead, nudged) in dead.iter().take(MOST_DEAD) {
+            let now = self.clock.now();
             let moved = match self.was_moved_late(dead).await {
                 Ok(moved) => moved,
-                Err(error) if is_of_one_issue(&error) => {
+                Err(error) if error.retry() == Retry::Never || now.since(*nudged) > MOST_PATIENT => {
                     tracing::warn!(
                         ticket = dead.ticket.key,
                         "{error}; a dead ticket was moved, and is not answered"
                     );
                     false
                 }
+                Err(error) if error.is_of_one() => {
+                    // The others may fare better.
+                    failed = Err(error);
+                    continue;
+                }
                 Err(error) => return Ok(Err(error)),
             };
-            let now = self.clock.now();
             let mut turn = store.turn().await?;
             turn.followed_nudge(&dead.ticket.id, *nudged).await?;
             if moved && turn.answer_late_move(&dead.gate).await? {
@@ -208,7 +243,7 @@ impl Worker {
                 turn.end().await?;
             }
         }
-        Ok(Ok(()))
+        Ok(failed)
     }
 
     /// Whether anybody but the bridge itself has moved the ticket since it was told that its rollout is over. Both times
@@ -224,21 +259,16 @@ impl Worker {
     }
 
     fn did_not_see(&self, error: &jira::Error, now: Millis) -> Outcome {
-        let spread = rand::random::<f64>();
         let mut memory = self.memory();
-        let failures = memory.look_failures.0;
-        let wait = match error.retry() {
-            Retry::NotBefore(wait) => retry::delay(0, Some(wait), spread),
-            Retry::Now | Retry::Backoff | Retry::Never => {
-                retry::delay(failures, None, spread).min(self.pace.poll_every)
-            }
-        };
-        memory.look_failures = (failures.saturating_add(1), now + wait);
+        let before = memory.look_failures;
+        memory.look_failures = after_failure(before, error, now, self.pace.poll_every);
         drop(memory);
-        if failures == 0 {
+        if before.0 == 0 {
             tracing::warn!("{error}; approvals hold as last seen until jira.trust_for is over");
         }
-        Outcome::Postponed { why: error.to_string() }
+        let why = self.words(error);
+        self.gatekeeper.unread().none(&why, now);
+        Outcome::Postponed { why }
     }
 
     /// Adds what the statuses mean. A ticket whose statuses cannot be told is left as it was last seen.
@@ -247,7 +277,9 @@ impl Worker {
         due: &[Due],
         mut sightings: HashMap<String, Sighting>,
         arrived: Millis,
+        unread: &mut Unread,
     ) -> Vec<Seen> {
+        self.memory().in_vain = InVain::default();
         let mut seen = Vec::new();
         for due in due {
             let Some(sighting) = sightings.remove(&due.ticket.id) else { continue };
@@ -261,15 +293,19 @@ impl Worker {
                 Ok(statuses) => {
                     self.memory().bad_routes.remove(&route.key);
                     let author = self.author(route, gate, &due.ticket, &sighting, &statuses).await;
+                    if let Author::Unknown { why } = &author {
+                        unread.insert(due.ticket.id.clone(), why.clone());
+                    }
                     let (canary, gate) = (due.canary.id.clone(), due.gate.clone());
                     seen.push(Seen { canary, gate, sighting, statuses, author, arrived });
                 }
                 Err(why) => {
+                    let why = match why {
+                        Unclear::Jira(error) => self.words(&error),
+                        Unclear::Config(why) => why,
+                    };
+                    unread.insert(due.ticket.id.clone(), why.clone());
                     if self.memory().bad_routes.insert(route.key.clone()) {
-                        let why = match why {
-                            Unclear::Jira(error) => error.to_string(),
-                            Unclear::Config(why) => why,
-                        };
                         let ticket = due.ticket.key.as_str();
                         tracing::error!(
                             ticket,
@@ -356,7 +392,17 @@ impl Worker {
     }
 }
 
-/// Whether the error may be about this one issue, and not about Jira as a whole.
-const fn is_of_one_issue(error: &jira::Error) -> bool {
-    matches!(error, jira::Error::Refused { .. } | jira::Error::Unreadable { .. } | jira::Error::Broken { .. })
+/// One failure more, and when the next attempt may come, after `longest` at the latest unless Jira demands more.
+fn after_failure(
+    (failures, _): (u32, Millis),
+    error: &jira::Error,
+    now: Millis,
+    longest: Duration,
+) -> (u32, Millis) {
+    let spread = rand::random::<f64>();
+    let wait = match error.retry() {
+        Retry::NotBefore(wait) => retry::delay(0, Some(wait), spread),
+        Retry::Now | Retry::Backoff | Retry::Never => retry::delay(failures, None, spread).min(longest),
+    };
+    (failures.saturating_add(1), now + wait)
 }

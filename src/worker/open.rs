@@ -214,7 +214,7 @@ impl Worker {
 
     /// What becomes of a command that Jira did not do.
     pub(super) fn after(&self, error: &jira::Error, row: &Row, sent: Option<Millis>) -> Settled {
-        let (now, why, spread) = (self.clock.now(), error.to_string(), rand::random::<f64>());
+        let (now, why, spread) = (self.clock.now(), self.words(error), rand::random::<f64>());
         let wait = match error.retry() {
             Retry::Never => return Settled::Parked { why, sent },
             Retry::NotBefore(wait) => retry::delay(0, Some(wait), spread),

@@ -1,6 +1,6 @@
 //! Whose move counts: asks Jira who is meant by the entries of `[approval]`, and lets the policy judge.
 //!
-//! A look-up that fails settles nothing, and is not remembered: the next look at the ticket tries again.
+//! A look-up that fails settles nothing, and is remembered for no other look: the next one tries again.
 
 use std::{collections::HashMap, hash::Hash, time::Duration};
 
@@ -76,7 +76,7 @@ impl Worker {
                 return Ok(people.clone());
             }
         }
-        let people = self.jira.people(words).await?;
+        let people = self.look_up(format!("people {key}"), self.jira.people(words)).await?;
         remember(&mut self.memory().directory.people, key, &people, now, NAMED);
         Ok(people)
     }
@@ -88,7 +88,7 @@ impl Worker {
         {
             return Ok(groups.clone());
         }
-        let groups = self.jira.groups(person_id).await?;
+        let groups = self.look_up(format!("groups {person_id}"), self.jira.groups(person_id)).await?;
         remember(&mut self.memory().directory.groups, person_id.to_owned(), &groups, now, MEMBER);
         Ok(groups)
     }
@@ -100,7 +100,7 @@ impl Worker {
         {
             return Ok(role.clone());
         }
-        let role = self.jira.role(project, name).await?;
+        let role = self.look_up(format!("role {} {project}", key.1), self.jira.role(project, name)).await?;
         remember(&mut self.memory().directory.roles, key, &role, now, MEMBER);
         Ok(role)
     }
@@ -113,7 +113,7 @@ impl Inquiry<'_> {
         for entry in entries {
             let names = match self.names(entry).await {
                 Ok(names) => names,
-                Err(error) => Names::Unknown(error.to_string()),
+                Err(error) => Names::Unknown(self.worker.words(&error)),
             };
             let found = names == Names::Yes;
             asked.push((entry.clone(), names));

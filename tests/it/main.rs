@@ -26,6 +26,7 @@ mod shell;
 mod stories;
 mod traces;
 mod unknown;
+mod trouble;
 mod words;
 mod world;
 mod yaml;

@@ -1,0 +1,67 @@
+//! Which tickets could not be read lately, and why: for those who ask why a gate is closed. Kept in memory alone, by
+//! the replica that works.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{gate::GateId, millis::Millis};
+
+/// What is known of it.
+#[derive(Default)]
+pub struct Unread(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    all: Option<Trouble>,
+    some: HashMap<GateId, Trouble>,
+}
+
+/// Since when a ticket cannot be read, and why.
+#[derive(Clone)]
+pub(super) struct Trouble {
+    /// When that was found out first.
+    pub(super) since: Millis,
+    /// In plain words.
+    pub(super) why: String,
+}
+
+impl Unread {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// No ticket could be read.
+    pub fn none(&self, why: &str, now: Millis) {
+        let all = &mut self.state().all;
+        let since = all.as_ref().map_or(now, |trouble| trouble.since);
+        *all = Some(Trouble { since, why: why.to_owned() });
+    }
+
+    /// The tickets of these gates were read, except those with a reason why they could not be.
+    pub fn read<'a>(&self, gates: impl IntoIterator<Item = (&'a GateId, Option<String>)>, now: Millis) {
+        let mut state = self.state();
+        state.all = None;
+        for (gate, why) in gates {
+            match why {
+                None => drop(state.some.remove(gate)),
+                Some(why) => {
+                    let since = state.some.get(gate).map_or(now, |trouble| trouble.since);
+                    state.some.insert(gate.clone(), Trouble { since, why });
+                }
+            }
+        }
+    }
+
+    /// Forgets all gates but those that live.
+    pub fn keep(&self, lives: impl Fn(&GateId) -> bool) {
+        self.state().some.retain(|gate, _| lives(gate));
+    }
+
+    /// What keeps the ticket of this gate from being read.
+    pub(super) fn trouble(&self, gate: &GateId) -> Option<Trouble> {
+        let state = self.state();
+        state.some.get(gate).or(state.all.as_ref()).cloned()
+    }
+}
