@@ -193,6 +193,7 @@ impl Gatekeeper {
                 answer
             }
             Err(error) => {
+                self.listen_in_vain(id, &heard, now);
                 tracing::error!(canary = %id, %gate, "{error}; the question is answered closed");
                 answer::failed(id, gate.stage.as_str(), gate.approver.as_deref(), &error)
             }
@@ -226,6 +227,14 @@ impl Gatekeeper {
         }
     }
 
+    /// A message came that could not be stored. Flagger was not silent all the same; but a silence that was long enough
+    /// to mean something is not broken by what left no trace.
+    fn listen_in_vain(&self, id: &CanaryId, heard: &Heard, now: Millis) {
+        if heard.silent_for(now) < self.timing.idle_after.min(self.timing.abandon_after) {
+            self.listen(id, now);
+        }
+    }
+
     /// The answer where a limit keeps the ticket from being opened.
     fn refused(&self, id: &CanaryId, gate: &GateName, refusal: Refusal, now: Millis) -> Answer {
         self.metrics.ticket_refused(refusal.key());
@@ -250,6 +259,7 @@ impl Gatekeeper {
                 self.links.answer_rollback(&canary)
             }
             Err(error) => {
+                self.listen_in_vain(id, &heard, now);
                 tracing::error!(canary = %id, "{error}; Flagger is told not to roll back");
                 answer::failed(id, answer::ROLLBACK, None, &error)
             }
@@ -270,13 +280,18 @@ impl Gatekeeper {
     ) -> Result<(), store::Error> {
         // Reports are few, and nobody repeats one that was not understood: memory must be as new as the store.
         self.store.follow().await?;
-        if self.store.canary(id).is_none() {
+        if self.store.canary(id).is_none() && self.store.unreadable_why(id).is_none() {
             return Ok(());
         }
         let heard = self.store.heard(id);
         let event = |_: &Canary, silent_for| Event::Reported { report, message, words, silent_for };
-        self.hear(id, &heard, now, event).await?;
-        self.store.hear(id, now);
+        match self.hear(id, &heard, now, event).await {
+            Ok(_) => self.store.hear(id, now),
+            Err(error) => {
+                self.listen_in_vain(id, &heard, now);
+                return Err(error);
+            }
+        }
         Ok(())
     }
 
@@ -330,10 +345,8 @@ impl Gatekeeper {
         for canary in self.store.live() {
             let heard = self.store.heard(&canary.id);
             match self.hear(&canary.id, &heard, now, event).await {
-                Ok(_) => {}
-                Err(error @ store::Error::Corrupt { .. }) => {
-                    tracing::error!("{error}; its gates stay closed")
-                }
+                // The store has said what cannot be read; its gates are closed.
+                Ok(_) | Err(store::Error::Corrupt { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -359,6 +372,7 @@ impl Gatekeeper {
             self.store.canary(id).is_some_and(|canary| canary.gate(name).is_some())
         };
         gates.extend(self.refused.lately(now, self.timing.idle_after, has_ticket));
+        gates.extend(self.store.unreadable().iter().map(|(id, why)| answer::unreadable(id, why)));
         gates.sort_by(|a, b| (&a.asked_at, &a.canary).cmp(&(&b.asked_at, &b.canary)));
         gates
     }
@@ -456,7 +470,8 @@ impl Gatekeeper {
         self.store.follow_by(now).await?;
         let known = self.store.canary(id).unwrap_or_else(|| Arc::new(Canary::new(id.clone())));
         let change = self.would(&known, &event(&known, heard.silent_for(now)), now);
-        if matches!(change, Change::Unchanged) {
+        // Where the row cannot be read, memory knows nothing; the turn says why.
+        if matches!(change, Change::Unchanged) && self.store.unreadable_why(id).is_none() {
             return Ok(known);
         }
         let mut turn = self.store.turn().await?;

@@ -16,10 +16,12 @@ use std::{
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{
-    AnyPool, ConnectOptions as _, Executor as _, Row as _, SqlSafeStr as _,
+    AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Executor as _, Row as _, SqlSafeStr as _,
     any::{AnyConnectOptions, AnyPoolOptions, AnyRow},
     migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
+
+use tokio::time::timeout;
 
 use crate::{
     gate::GateId,
@@ -48,6 +50,12 @@ const FORMAT: i64 = 1;
 /// How long a worker's lease holds without being renewed.
 pub const LEASE: Duration = Duration::from_secs(10);
 
+/// How long the database may take to answer. More than its own limits, so that its own words come first; Flagger waits
+/// ten seconds for us.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(4);
+/// How long a connection may take to show that it is still there, before and after somebody has it.
+const SHOWS_WITHIN: Duration = Duration::from_secs(1);
+
 /// Why the database could not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -65,6 +73,9 @@ pub enum Error {
         /// The likely cause.
         why: String,
     },
+    /// The database did not answer: it hangs, or nobody tells that it is gone.
+    #[error("the database did not answer within {} s; is it running, and to be reached from here?", ANSWERS_WITHIN.as_secs())]
+    Silent,
     /// What is stored about a canary cannot be read.
     #[error("what is stored about {} cannot be read: {}", ticket::one_line(.canary, 300), ticket::one_line(.why, 300))]
     Corrupt {
@@ -89,9 +100,39 @@ pub enum Error {
     Newer(i64),
 }
 
-/// Database drivers write messages of several lines.
+/// Database drivers write messages of several lines, and leave it to the reader what to do.
 fn one_line(error: &sqlx::Error) -> String {
-    ticket::one_line(&error.to_string(), 300)
+    let words = ticket::one_line(&error.to_string(), 300);
+    match what_to_do(error) {
+        None => words,
+        Some(hint) => format!("{words}; {hint}"),
+    }
+}
+
+/// What helps where the error alone does not say it. SQLite's codes are numbers of which the lower eight bits name the
+/// kind; those of PostgreSQL have five characters.
+fn what_to_do(error: &sqlx::Error) -> Option<&'static str> {
+    const FREE_SPACE: &str = "free space where the database is";
+    const WRITABLE: &str = "let the bridge write the file and its directory";
+    const HELD: &str = "somebody else holds it for too long";
+    if matches!(error, sqlx::Error::PoolTimedOut) {
+        return Some("it cannot be reached, is too busy, or its disk is full");
+    }
+    let code = error.as_database_error()?.code()?;
+    match code.as_ref() {
+        "53100" => return Some(FREE_SPACE),
+        "25006" => return Some("this server only reads; does the address lead to a standby?"),
+        "55P03" | "57014" => return Some(HELD),
+        _ if code.len() == 5 => return None,
+        _ => {}
+    }
+    match code.parse::<i32>().ok()? & 0xff {
+        5 | 6 => Some(HELD),
+        8 => Some(WRITABLE),
+        10 => Some("is its disk full or broken?"),
+        13 => Some(FREE_SPACE),
+        _ => None,
+    }
 }
 
 /// The database and what is remembered of it. Cheap to clone.
@@ -110,6 +151,19 @@ struct Inner {
 /// A replica that has not followed the others for this long does so before it answers: it is promised that a change made
 /// by one shows on all within two seconds.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(2);
+
+/// A call of the database that does not wait for ever. A server that vanished behind a broken network says nothing at
+/// all, and its own limits do not help.
+trait InTime<T> {
+    /// The outcome, or [`Error::Silent`]. Whether a write was done is not known then, and [`Store::follow`] finds out.
+    async fn in_time(self) -> Result<T, Error>;
+}
+
+impl<T, F: Future<Output = Result<T, sqlx::Error>> + Send> InTime<T> for F {
+    async fn in_time(self) -> Result<T, Error> {
+        timeout(ANSWERS_WITHIN, self).await.map_err(|_| Error::Silent)?.map_err(Error::Database)
+    }
+}
 
 impl Store {
     /// Connects, brings the schema up to date, and reads everything into memory.
@@ -166,13 +220,35 @@ impl Store {
         self.memory().gate_of(ticket)
     }
 
-    /// Reads what was committed since the last time, by whomever. Returns how many canaries changed.
+    /// What is stored about these canaries cannot be read, and why: their gates are closed.
+    #[must_use]
+    pub fn unreadable(&self) -> Vec<(CanaryId, String)> {
+        self.memory().unreadable()
+    }
+
+    /// Why the row of this canary cannot be read, if it cannot.
+    #[must_use]
+    pub fn unreadable_why(&self, id: &CanaryId) -> Option<String> {
+        self.memory().unreadable_why(id)
+    }
+
+    /// Reads what was committed since the last time, by whomever, and what could not be read until now. Returns how
+    /// many canaries changed.
     ///
     /// # Errors
     /// If the database fails. A row that cannot be read is logged and left out: it closes its own canary only.
     pub async fn follow(&self) -> Result<usize, Error> {
         let after = self.memory().followed();
-        Ok(self.learn(committed(&self.0.pool, after).await?))
+        let changed = self.learn(committed(&self.0.pool, after).await?);
+        for (id, _) in self.unreadable() {
+            let sql = sqlx::AssertSqlSafe(format!("{CANARIES} WHERE id = $1"));
+            let row = sqlx::query(sql).bind(key(&id)).try_map(stored).fetch_optional(&self.0.pool);
+            match row.in_time().await? {
+                Some(row) => self.take_in(row),
+                None => self.memory_mut().forget(&id),
+            }
+        }
+        Ok(changed)
     }
 
     /// Follows, unless this was done a moment before `now`: a process that stood still knows nothing of what came since.
@@ -196,52 +272,74 @@ impl Store {
 
     fn learn(&self, rows: Vec<Committed>) -> usize {
         let changed = rows.len();
-        let mut memory = self.0.memory.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for (id, format, state, seq) in rows {
-            match parse(&id, format, &state) {
-                Ok(canary) => memory.remember(canary, seq),
-                Err(error) => {
-                    tracing::error!(canary = id, "{error}; its gates stay closed");
-                    if let Some(canary) = heard::canary_id(&id) {
-                        memory.forget(&canary);
-                    }
-                }
-            }
-            memory.follow(seq);
+        for row in rows {
+            self.take_in(row);
         }
         changed
     }
 
+    /// Remembers a canary's row, or that it cannot be read.
+    fn take_in(&self, (id, row): Committed) {
+        let parsed = match row {
+            Ok((format, state, seq)) => {
+                self.memory_mut().follow(seq);
+                parse(&id, format, &state).map(|canary| (canary, seq))
+            }
+            Err(error) => Err(Error::Corrupt { canary: id.clone(), why: one_line(&error) }),
+        };
+        match parsed {
+            Ok((canary, seq)) => self.memory_mut().remember(canary, seq),
+            Err(error) => self.cannot_read(&id, &error),
+        }
+    }
+
+    /// The row of this canary cannot be read: it is forgotten, so that nothing is open that the row does not prove.
+    fn cannot_read(&self, id: &str, error: &Error) {
+        let news = match heard::canary_id(id) {
+            Some(canary) => self.memory_mut().cannot_read(canary, error.to_string()),
+            None => true,
+        };
+        if news {
+            tracing::error!(canary = id, "{error}; its gates stay closed until its row is mended or deleted");
+        }
+    }
+
     /// Closes all connections.
     pub async fn close(&self) {
-        self.0.pool.close().await;
+        // A connection that hangs is not waited for.
+        if timeout(ANSWERS_WITHIN, self.0.pool.close()).await.is_err() {
+            tracing::warn!("the database does not let go; its connections are cut");
+        }
     }
 
     fn memory(&self) -> std::sync::RwLockReadGuard<'_, memory::Memory> {
         self.0.memory.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    fn memory_mut(&self) -> std::sync::RwLockWriteGuard<'_, memory::Memory> {
+        self.0.memory.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     fn remember(&self, canaries: Vec<Canary>, seq: i64) {
-        let mut memory = self.0.memory.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut memory = self.memory_mut();
         for canary in canaries {
             memory.remember(canary, seq);
         }
     }
 }
 
-/// A row of a canary: its id, format, state, and the turn it was committed in.
-type Committed = (String, i64, String, i64);
+/// A row of a canary: its id and, if that can be read, its format, its state, and the turn it was committed in.
+type Committed = (String, Result<(i64, String, i64), sqlx::Error>);
+
+const CANARIES: &str = "SELECT id, format, state, seq FROM canary";
 
 /// The canaries that changed after a turn.
 async fn committed(
     executor: impl sqlx::Executor<'_, Database = sqlx::Any>,
     after: i64,
-) -> Result<Vec<Committed>, sqlx::Error> {
-    sqlx::query("SELECT id, format, state, seq FROM canary WHERE seq > $1 ORDER BY seq")
-        .bind(after)
-        .try_map(|row: AnyRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?)))
-        .fetch_all(executor)
-        .await
+) -> Result<Vec<Committed>, Error> {
+    let sql = sqlx::AssertSqlSafe(format!("{CANARIES} WHERE seq > $1 ORDER BY seq"));
+    sqlx::query(sql).bind(after).try_map(stored).fetch_all(executor).in_time().await
 }
 
 /// What a connection is for.
@@ -259,10 +357,10 @@ async fn connect(url: &str, mode: Mode) -> Result<(AnyPool, bool), sqlx::Error> 
     let sqlite = url.starts_with("sqlite:");
     let setup = match (mode, sqlite) {
         (Mode::Works, true) => {
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON"
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 3000; PRAGMA foreign_keys = ON"
         }
         (Mode::Works, false) => {
-            "SET lock_timeout = '5s'; SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '10s';
+            "SET lock_timeout = '3s'; SET statement_timeout = '3500ms'; SET idle_in_transaction_session_timeout = '10s';
              SET client_min_messages = warning"
         }
         (Mode::Reads, true) => "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON",
@@ -280,12 +378,28 @@ async fn connect(url: &str, mode: Mode) -> Result<(AnyPool, bool), sqlx::Error> 
     let pool = AnyPoolOptions::new()
         .max_connections(if sqlite { 1 } else { 8 })
         .acquire_timeout(place::LETS_IN_WITHIN)
+        // The pool's own test waits for ever; so does the one it makes of a connection that comes back.
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(shows_up(connection)))
+        .after_release(|connection, _| Box::pin(shows_up(connection)))
         .after_connect(move |connection, _| {
             Box::pin(async move { connection.execute(setup).await.map(drop) })
         })
         .connect_with(options)
         .await?;
     Ok((pool, sqlite))
+}
+
+/// Whether a connection still answers and is at rest. If not it is thrown away, and the pool opens another.
+///
+/// A COMMIT that failed, on a full disk for instance, may leave a transaction behind in which all later ones would
+/// only be savepoints: they would seem to commit, and nothing would ever be stored.
+async fn shows_up(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
+    timeout(SHOWS_WITHIN, connection.ping()).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+    if connection.is_in_transaction() {
+        return Err(sqlx::Error::Protocol("a transaction was left behind".into()));
+    }
+    Ok(true)
 }
 
 /// The address of a SQLite database with this mode instead of any other.
@@ -296,12 +410,25 @@ fn with_mode(url: &str, mode: &str) -> String {
     format!("{file}?{}", options.join("&"))
 }
 
+/// A canary's row: its id, and what else it holds, if that can be read. SQLite keeps a value of any type in any column.
+#[expect(clippy::type_complexity, reason = "it is taken apart at once")]
+fn stored(row: AnyRow) -> Result<Committed, sqlx::Error> {
+    let rest = || Ok((row.try_get(1)?, row.try_get(2)?, row.try_get(3)?));
+    // An id that is no text is nobody's.
+    Ok((row.try_get(0).unwrap_or_default(), rest()))
+}
+
 fn parse(id: &str, format: i64, state: &str) -> Result<Canary, Error> {
     let corrupt = |why: String| Error::Corrupt { canary: id.to_owned(), why };
     if format > FORMAT {
         return Err(corrupt(format!("it is in format {format}, this version reads up to {FORMAT}")));
     }
-    serde_json::from_str(state).map_err(|error| corrupt(error.to_string()))
+    let canary: Canary = serde_json::from_str(state).map_err(|error| corrupt(error.to_string()))?;
+    // Else one row could open another canary's gates.
+    if key(&canary.id) != id {
+        return Err(corrupt(format!("it is about {}", canary.id)));
+    }
+    Ok(canary)
 }
 
 async fn migrate(pool: &AnyPool) -> Result<(), Error> {

@@ -220,12 +220,11 @@ impl Worker {
         let (writes, hourly) = {
             let mut memory = self.memory();
             let writes = now.since(memory.written_back) >= write_back;
-            let hourly = lead == Lead::TookOver || lead == Lead::Again || now.since(memory.hourly) >= HOURLY;
-            if writes {
-                memory.written_back = now;
-            }
-            if hourly {
-                memory.hourly = now;
+            let anew = lead == Lead::TookOver || lead == Lead::Again;
+            let hourly = anew || now.since(memory.hourly) >= HOURLY;
+            if anew {
+                // Whatever fails below is due at the next tick, too.
+                memory.hourly = Millis(0);
             }
             (writes, hourly)
         };
@@ -242,6 +241,10 @@ impl Worker {
             if let Some(keep_for) = self.pace.keep_for {
                 store.prune_audit(now - keep_for).await?;
             }
+            self.memory().hourly = now;
+        }
+        if writes {
+            self.memory().written_back = now;
         }
         let backlog = store.backlog().await?;
         self.metrics.set_outbox("pending", backlog.pending);

@@ -18,8 +18,9 @@ struct Gate {
     state: String,
     reason: String,
     ticket: Option<Ticket>,
+    /// None where no gate was begun.
     #[serde(deserialize_with = "timestamp")]
-    asked_at: jiff::Timestamp,
+    asked_at: Option<jiff::Timestamp>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -27,9 +28,10 @@ struct Ticket {
     key: String,
 }
 
-/// RFC 3339.
-fn timestamp<'de, D: serde::Deserializer<'de>>(from: D) -> Result<jiff::Timestamp, D::Error> {
-    String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+/// RFC 3339, or null.
+fn timestamp<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<jiff::Timestamp>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
 }
 
 /// Asks the bridge whose admin listener is at `admin`, and returns what to print: a table, or its answer as it is.
@@ -88,13 +90,13 @@ fn row(gate: &Gate, now: Millis) -> [String; 6] {
         None | Some("") => gate.stage.clone(),
         Some(name) => format!("{} ({name})", gate.stage),
     };
-    let since = now.since(Millis(gate.asked_at.as_millisecond()));
+    let since = gate.asked_at.map(|at| now.since(Millis(at.as_millisecond())));
     [
         gate.state.clone(),
         stage,
         format!("{}/{}/{}", gate.cluster, gate.namespace, gate.canary),
         gate.ticket.as_ref().map_or_else(|| "-".to_owned(), |ticket| ticket.key.clone()),
-        ago(since),
+        since.map_or_else(|| "-".to_owned(), ago),
         gate.reason.clone(),
     ]
 }
@@ -141,25 +143,28 @@ mod tests {
         format!("http://{address}/")
     }
 
-    const TWO: &str = r#"[
+    const THREE: &str = r#"[
         {"cluster": "default", "namespace": "shop", "canary": "web", "stage": "confirm-promotion", "gate": "qa",
          "state": "waiting", "reason": "OPS-12 is in \"To Do\"", "asked_at": "2027-01-15T07:47:55Z",
          "ticket": {"key": "OPS-12", "url": "https://jira.example.com/browse/OPS-12", "status": "To Do"},
          "rollout": {"began_at": "2027-01-15T07:40:00Z", "base": null, "revision": "5f", "label": null, "course": "running"}},
         {"cluster": "eu", "namespace": "pay", "canary": "api", "stage": "confirm-rollout", "gate": null,
          "state": "opening", "reason": "Jira\u001b[2J is\ndown", "asked_at": "2027-01-12T04:00:00Z", "ticket": null,
-         "rollout": {"began_at": "2027-01-12T04:00:00Z", "base": "4e", "revision": null, "label": null, "course": "asked"}}
+         "rollout": {"began_at": "2027-01-12T04:00:00Z", "base": "4e", "revision": null, "label": null, "course": "asked"}},
+        {"cluster": "eu", "namespace": "pay", "canary": "ui", "stage": "any", "gate": null,
+         "state": "stuck", "reason": "its row cannot be read", "asked_at": null, "ticket": null, "rollout": null}
     ]"#;
 
     #[tokio::test]
     async fn a_table_for_people() {
-        let admin = bridge(StatusCode::OK, TWO).await;
+        let admin = bridge(StatusCode::OK, THREE).await;
         insta::assert_snapshot!(gates(&admin, false, NOW).await.unwrap(), @r#"
         STATE    STAGE                   CANARY            TICKET  SINCE  REASON
         waiting  confirm-promotion (qa)  default/shop/web  OPS-12  12m5s  OPS-12 is in "To Do"
         opening  confirm-rollout         eu/pay/api        -       3d4h   Jira [2J is down
+        stuck    any                     eu/pay/ui         -       -      its row cannot be read
         "#);
-        assert_eq!(gates(&admin, true, NOW).await.unwrap(), TWO);
+        assert_eq!(gates(&admin, true, NOW).await.unwrap(), THREE);
         let idle = bridge(StatusCode::OK, "[]").await;
         assert_eq!(gates(&idle, false, NOW).await.unwrap(), "No gate is waiting.");
         assert_eq!(gates(&idle, true, NOW).await.unwrap(), "[]");

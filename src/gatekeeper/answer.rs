@@ -125,6 +125,12 @@ pub(super) fn failed(id: &CanaryId, stage: &str, gate: Option<&str>, error: &sto
     Answer { open: false, line: line(word, &view), gate: view }
 }
 
+/// What is shown of a canary whose row cannot be read: all its gates in one line, as which they are is not known.
+pub(super) fn unreadable(id: &CanaryId, why: &str) -> GateView {
+    let reason = format!("{why}; every gate of it is closed until its row is mended or deleted");
+    GateView { state: State::Stuck, reason, ..blank(id, "any", None) }
+}
+
 /// The answer when a limit keeps the ticket from being opened.
 pub(super) fn refused(id: &CanaryId, gate: &GateName, refusal: Refusal, limit: usize) -> Answer {
     let reason = match refusal {

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use sqlx::{AnyConnection, AnyPool, Executor as _, Row as _, any::AnyRow};
 
-use super::{Error, Mode, Store, Turn, connect, key};
+use super::{Error, InTime as _, Mode, Store, Turn, connect, key};
 use crate::{millis::Millis, rollout::CanaryId};
 
 #[cfg(test)]
@@ -99,7 +99,7 @@ impl Turn {
         if entries.is_empty() {
             return Ok(());
         }
-        let Chain { mut newest, mut hash, .. } = chain(self.sql()).await?.ok_or(Error::NoChain)?;
+        let Chain { mut newest, mut hash, .. } = chain(self.sql()).in_time().await?.ok_or(Error::NoChain)?;
         for entry in entries {
             newest += 1;
             let detail = serde_json::Value::Object(entry.detail.clone()).to_string();
@@ -126,12 +126,14 @@ impl Turn {
             .bind(row.prior)
             .bind(row.hash)
             .execute(self.sql())
+            .in_time()
             .await?;
         }
         sqlx::query("UPDATE audit_chain SET newest = $1, hash = $2 WHERE only_row = 1")
             .bind(newest)
             .bind(hash)
             .execute(self.sql())
+            .in_time()
             .await?;
         Ok(())
     }
@@ -142,10 +144,11 @@ impl Turn {
     /// # Errors
     /// If the database fails, or the row that says where the record begins is gone.
     pub async fn prune_audit(&mut self, before: Millis) -> Result<u64, Error> {
-        let Chain { first, newest, hash, .. } = chain(self.sql()).await?.ok_or(Error::NoChain)?;
+        let Chain { first, newest, hash, .. } = chain(self.sql()).in_time().await?.ok_or(Error::NoChain)?;
         let young: Option<i64> = sqlx::query_scalar("SELECT MIN(id) FROM audit WHERE at >= $1")
             .bind(before.0)
             .fetch_one(self.sql())
+            .in_time()
             .await?;
         let keep = young.unwrap_or(newest + 1).min(first.saturating_add(PRUNED_AT_ONCE));
         if keep <= first {
@@ -155,10 +158,12 @@ impl Turn {
         let rows: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM audit WHERE id < $1")
             .bind(keep)
             .fetch_one(self.sql())
+            .in_time()
             .await?;
         let next: Option<String> = sqlx::query_scalar("SELECT prior FROM audit WHERE id = $1")
             .bind(keep)
             .fetch_optional(self.sql())
+            .in_time()
             .await?;
         let prior = if keep > newest { Some(hash) } else { next };
         let (Some(prior), true) = (prior, rows == keep - first) else {
@@ -171,8 +176,10 @@ impl Turn {
             .bind(keep)
             .bind(prior)
             .execute(self.sql())
+            .in_time()
             .await?;
-        let pruned = sqlx::query("DELETE FROM audit WHERE id < $1").bind(keep).execute(self.sql()).await?;
+        let pruned =
+            sqlx::query("DELETE FROM audit WHERE id < $1").bind(keep).execute(self.sql()).in_time().await?;
         Ok(pruned.rows_affected())
     }
 }
@@ -185,6 +192,7 @@ impl Store {
     pub async fn prune_audit(&self, before: Millis) -> Result<u64, Error> {
         let oldest: Option<i64> = sqlx::query_scalar("SELECT at FROM audit ORDER BY id LIMIT 1")
             .fetch_optional(&self.0.pool)
+            .in_time()
             .await?;
         if oldest.is_none_or(|at| at >= before.0) {
             return Ok(0);
@@ -270,13 +278,14 @@ impl Pages {
             Ok((id, fields(id, &row).map_err(|_| id)))
         })
         .fetch_all(&mut *self.transaction)
+        .in_time()
         .await?;
         self.after = rows.last().map_or(self.after, |(id, _)| *id);
         Ok(rows.into_iter().map(|(_, row)| row).collect())
     }
 
     async fn chain(&mut self) -> Result<Option<Chain>, Error> {
-        Ok(chain(&mut self.transaction).await?)
+        chain(&mut self.transaction).in_time().await
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sqlx::{Row as _, any::AnyRow};
 
-use super::{Error, Store, Turn, key};
+use super::{Error, InTime as _, Store, Turn, key};
 use crate::{
     gate::{GateId, Pace},
     millis::Millis,
@@ -139,6 +139,7 @@ impl Store {
         let rows: Vec<(String, i64, String)> = sqlx::query("SELECT canary, at, paces FROM heard")
             .try_map(|row: AnyRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
             .fetch_all(&self.0.pool)
+            .in_time()
             .await?;
         let mut map = self.heard_map();
         for (id, at, paces) in rows {
@@ -169,6 +170,7 @@ impl Turn {
         let at: Option<i64> = sqlx::query_scalar("SELECT at FROM heard WHERE canary = $1")
             .bind(key(canary))
             .fetch_optional(self.sql())
+            .in_time()
             .await?;
         Ok(at.map(Millis))
     }
@@ -182,6 +184,7 @@ impl Turn {
         .bind(key(canary))
         .bind(now.0)
         .execute(self.sql())
+        .in_time()
         .await?;
         Ok(())
     }
@@ -200,15 +203,23 @@ impl Turn {
         .bind(at)
         .bind(paces)
         .execute(self.sql())
+        .in_time()
         .await?;
         Ok(())
     }
 
-    /// No replica served for `away`: that silence does not count.
-    pub(super) async fn forgive_silence(&mut self, away: Duration) -> Result<(), Error> {
-        sqlx::query("UPDATE heard SET at = at + $1")
-            .bind(crate::millis::whole(away))
+    /// No replica served for `away`: that silence does not count. What was heard since is heard now and no later:
+    /// else the silence after it would not count either.
+    pub(super) async fn forgive_silence(&mut self, away: Duration, now: Millis) -> Result<(), Error> {
+        let away = crate::millis::whole(away);
+        sqlx::query("UPDATE heard SET at = CASE WHEN at + $1 > $2 THEN $3 ELSE at + $4 END WHERE at < $5")
+            .bind(away)
+            .bind(now.0)
+            .bind(now.0)
+            .bind(away)
+            .bind(now.0)
             .execute(self.sql())
+            .in_time()
             .await?;
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! What is remembered of the canaries, so that questions need no database.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     sync::Arc,
 };
 
@@ -11,13 +11,23 @@ use crate::{
 };
 
 /// The canaries as last committed, each with the turn it was committed in.
-#[derive(Default)]
 pub(super) struct Memory {
     canaries: HashMap<CanaryId, (i64, Arc<Canary>)>,
     /// Live tickets by Jira's issue id.
     tickets: HashMap<String, (CanaryId, GateId)>,
     followed: i64,
     live_gates: usize,
+    /// Canaries whose row cannot be read, and why.
+    unreadable: BTreeMap<CanaryId, String>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        // A row with any number counts as not read yet.
+        let followed = i64::MIN;
+        let (canaries, tickets, unreadable) = Default::default();
+        Self { canaries, tickets, followed, live_gates: 0, unreadable }
+    }
 }
 
 impl Memory {
@@ -51,8 +61,25 @@ impl Memory {
         self.followed = self.followed.max(seq);
     }
 
-    /// Forgets a canary whose row cannot be read: whoever asks is answered from the row.
+    pub(super) fn unreadable(&self) -> Vec<(CanaryId, String)> {
+        self.unreadable.iter().map(|(id, why)| (id.clone(), why.clone())).collect()
+    }
+
+    pub(super) fn unreadable_why(&self, id: &CanaryId) -> Option<String> {
+        self.unreadable.get(id).cloned()
+    }
+
+    /// Forgets a canary whose row cannot be read: whoever asks is answered from the row. Returns whether that is news.
+    pub(super) fn cannot_read(&mut self, id: CanaryId, why: String) -> bool {
+        let known = self.unreadable.get(&id) == Some(&why);
+        self.forget(&id);
+        self.unreadable.insert(id, why);
+        !known
+    }
+
+    /// Forgets a canary.
     pub(super) fn forget(&mut self, id: &CanaryId) {
+        self.unreadable.remove(id);
         if let Some((_, canary)) = self.canaries.remove(id) {
             self.live_gates -= gates(&canary);
             for (ticket, _) in tickets(&canary) {
@@ -63,6 +90,7 @@ impl Memory {
 
     /// Remembers a canary as committed in turn `seq`, unless something newer is known.
     pub(super) fn remember(&mut self, canary: Canary, seq: i64) {
+        self.unreadable.remove(&canary.id);
         let canary = Arc::new(canary);
         let before = match self.canaries.entry(canary.id.clone()) {
             Entry::Occupied(mut known) => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{Row as _, any::AnyRow};
 
-use super::{Error, Store, Turn, heard::canary_id, millis, turn::to_json};
+use super::{Error, InTime as _, Store, Turn, heard::canary_id, millis, turn::to_json};
 use crate::{
     gate::GateId,
     millis::Millis,
@@ -126,7 +126,8 @@ impl Store {
         );
         loop {
             let sql = sqlx::AssertSqlSafe(sql.as_str().to_owned());
-            let raw = sqlx::query(sql).bind(now.0).try_map(raw).fetch_optional(&self.0.pool).await?;
+            let raw =
+                sqlx::query(sql).bind(now.0).try_map(raw).fetch_optional(&self.0.pool).in_time().await?;
             let Some(raw) = raw else { return Ok(None) };
             let id = raw.0;
             match row(raw) {
@@ -156,6 +157,7 @@ impl Store {
             Ok(Backlog { pending: count(0)?, parked: count(1)?, oldest: millis(row.try_get(2)?) })
         })
         .fetch_one(&self.0.pool)
+        .in_time()
         .await?;
         Ok(backlog)
     }
@@ -190,6 +192,7 @@ impl Store {
         sqlx::query("UPDATE outbox SET parked_at = NULL, due_at = $1 WHERE parked_at IS NOT NULL")
             .bind(now.0)
             .execute(turn.sql())
+            .in_time()
             .await?;
         turn.end().await
     }
@@ -202,6 +205,7 @@ impl Store {
         let nudges = sqlx::query("SELECT ticket, at FROM nudge ORDER BY at")
             .try_map(|row: AnyRow| Ok((row.try_get(0)?, Millis(row.try_get(1)?))))
             .fetch_all(&self.0.pool)
+            .in_time()
             .await?;
         Ok(nudges)
     }
@@ -215,7 +219,7 @@ impl Turn {
     /// If the database fails or the row cannot be read.
     pub async fn claim(&mut self, id: i64, sending: Option<Millis>) -> Result<Option<Row>, Error> {
         let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1"));
-        let raw = sqlx::query(sql).bind(id).try_map(raw).fetch_optional(self.sql()).await?;
+        let raw = sqlx::query(sql).bind(id).try_map(raw).fetch_optional(self.sql()).in_time().await?;
         let Some(mut row) = raw.map(row).transpose()? else { return Ok(None) };
         row.counted = row.counted.saturating_add(1);
         let sent = sending.or(row.sent).map(|at| at.0);
@@ -224,6 +228,7 @@ impl Turn {
             .bind(sent)
             .bind(id)
             .execute(self.sql())
+            .in_time()
             .await?;
         Ok(Some(row))
     }
@@ -243,15 +248,24 @@ impl Turn {
         let sql = sqlx::AssertSqlSafe(format!(
             "{COLUMNS} WHERE gate = $1 AND id > $2 AND attempts = 0 AND kind = 'progress' AND parked_at IS NULL ORDER BY id"
         ));
-        let later =
-            sqlx::query(sql).bind(gate.0.as_str()).bind(row.id).try_map(raw).fetch_all(self.sql()).await?;
+        let later = sqlx::query(sql)
+            .bind(gate.0.as_str())
+            .bind(row.id)
+            .try_map(raw)
+            .fetch_all(self.sql())
+            .in_time()
+            .await?;
         let mut lines = lines.clone();
         for later in later {
             // One that cannot be read is parked when its own turn comes.
             let Ok(later) = self::row(later) else { continue };
             if let Command::Comment { note: Note::Progress { lines: more }, .. } = later.command {
                 lines.extend(more);
-                sqlx::query("DELETE FROM outbox WHERE id = $1").bind(later.id).execute(self.sql()).await?;
+                sqlx::query("DELETE FROM outbox WHERE id = $1")
+                    .bind(later.id)
+                    .execute(self.sql())
+                    .in_time()
+                    .await?;
             }
         }
         let command = Command::Comment { gate: gate.clone(), note: Note::Progress { lines } };
@@ -268,6 +282,7 @@ impl Turn {
             .bind(to_json(command, &row.canary)?)
             .bind(row.id)
             .execute(self.sql())
+            .in_time()
             .await?;
         Ok(())
     }
@@ -284,6 +299,7 @@ impl Turn {
             .bind(gate.0.as_str())
             .bind(now.0)
             .execute(self.sql())
+            .in_time()
             .await?;
         Ok(())
     }
@@ -295,6 +311,7 @@ impl Turn {
             .bind(one_line(why, WHY))
             .bind(id)
             .execute(self.sql())
+            .in_time()
             .await?;
         Ok(())
     }
@@ -311,6 +328,7 @@ impl Turn {
                     .bind(row.id)
                     .bind(i64::from(row.counted))
                     .execute(self.sql())
+                    .in_time()
                     .await?;
                 return Ok(done.rows_affected() == 1);
             }
@@ -329,6 +347,7 @@ impl Turn {
         .bind(row.id)
         .bind(i64::from(row.counted))
         .execute(self.sql())
+        .in_time()
         .await?;
         Ok(noted.rows_affected() == 1)
     }
@@ -342,6 +361,7 @@ impl Turn {
             .bind(ticket)
             .bind(now.0)
             .execute(self.sql())
+            .in_time()
             .await?;
         Ok(())
     }
@@ -355,18 +375,25 @@ impl Turn {
             .bind(ticket)
             .bind(at.0)
             .execute(self.sql())
+            .in_time()
             .await?;
         Ok(())
     }
 }
 
-type Raw = (i64, String, String, i64, Option<i64>);
+/// A row: its number, and what else it holds, if that can be read. SQLite keeps a value of any type in any column.
+type Raw = (i64, Result<(String, String, i64, Option<i64>), sqlx::Error>);
 
 fn raw(row: AnyRow) -> Result<Raw, sqlx::Error> {
-    Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?))
+    let rest = || Ok((row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?));
+    Ok((row.try_get(0)?, rest()))
 }
 
-fn row((id, canary, command, attempts, sent): Raw) -> Result<Row, Error> {
+fn row((id, rest): Raw) -> Result<Row, Error> {
+    let (canary, command, attempts, sent) = rest.map_err(|error| Error::Corrupt {
+        canary: format!("row {id} of the outbox"),
+        why: super::one_line(&error),
+    })?;
     let corrupt = |why: String| Error::Corrupt { canary: canary.clone(), why };
     let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
     Ok(Row {

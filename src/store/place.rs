@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::Error;
 
 /// How long a database may take to let somebody in.
-pub(super) const LETS_IN_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const LETS_IN_WITHIN: Duration = Duration::from_secs(3);
 /// What every SQLite file begins with, once something is stored in it.
 const SQLITE: &[u8] = b"SQLite format 3\0";
 
@@ -202,7 +202,7 @@ mod tests {
         assert!(said.starts_with("cannot open 127.0.0.1:1/gates: "), "{said}");
         let waited = unopened(url, &sqlx::Error::PoolTimedOut).to_string();
         assert!(
-            waited.starts_with("cannot open 127.0.0.1:1/gates: it lets nobody in within 5 s"),
+            waited.starts_with("cannot open 127.0.0.1:1/gates: it lets nobody in within 3 s"),
             "{waited}"
         );
         let unusable = probe(&SecretString::from("postgres://bridge:swordfish@host:port/gates")).await;

@@ -2,7 +2,7 @@
 
 use sqlx::{Row as _, any::AnyRow};
 
-use super::{Error, Store, Turn, heard::canary_id, key, turn::to_json};
+use super::{Error, InTime as _, Store, Turn, heard::canary_id, key, turn::to_json};
 use crate::{
     gate::{GateId, GateName, Ticket},
     millis::Millis,
@@ -33,7 +33,12 @@ impl Store {
     /// If the database fails or the row cannot be read.
     pub async fn ticket(&self, gate: &GateId) -> Result<Option<Opened>, Error> {
         let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE gate = $1"));
-        let raw = sqlx::query(sql).bind(gate.0.as_str()).try_map(raw).fetch_optional(&self.0.pool).await?;
+        let raw = sqlx::query(sql)
+            .bind(gate.0.as_str())
+            .try_map(raw)
+            .fetch_optional(&self.0.pool)
+            .in_time()
+            .await?;
         raw.map(opened).transpose()
     }
 
@@ -44,16 +49,23 @@ impl Store {
     pub async fn dead(&self, id: &str) -> Result<Option<Opened>, Error> {
         let sql =
             sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1 AND answered = 0 AND ended_at IS NOT NULL"));
-        let raw = sqlx::query(sql).bind(id).try_map(raw).fetch_optional(&self.0.pool).await?;
+        let raw = sqlx::query(sql).bind(id).try_map(raw).fetch_optional(&self.0.pool).in_time().await?;
         raw.map(opened).transpose()
     }
 
     /// Whether this issue id is that of a dead ticket whose next move will be answered.
     ///
     /// # Errors
-    /// If the database fails or the row cannot be read.
+    /// If the database fails.
     pub async fn is_dead(&self, id: &str) -> Result<bool, Error> {
-        Ok(self.dead(id).await?.is_some())
+        let dead: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM ticket WHERE id = $1 AND answered = 0 AND ended_at IS NOT NULL",
+        )
+        .bind(id)
+        .fetch_one(&self.0.pool)
+        .in_time()
+        .await?;
+        Ok(dead > 0)
     }
 }
 
@@ -73,6 +85,7 @@ impl Turn {
         .bind(opened.ticket.id.as_str())
         .bind(to_json(&opened.ticket, &opened.canary)?)
         .execute(self.sql())
+        .in_time()
         .await?;
         Ok(kept.rows_affected() == 1)
     }
@@ -86,6 +99,7 @@ impl Turn {
             .bind(at.0)
             .bind(gate.0.as_str())
             .execute(self.sql())
+            .in_time()
             .await?;
         Ok(())
     }
@@ -98,18 +112,25 @@ impl Turn {
         let done = sqlx::query("UPDATE ticket SET answered = 1 WHERE gate = $1 AND answered = 0")
             .bind(gate.0.as_str())
             .execute(self.sql())
+            .in_time()
             .await?;
         Ok(done.rows_affected() == 1)
     }
 }
 
-type Raw = (String, String, String, String, Option<i64>);
+/// The gate, and what else its row holds, if that can be read.
+type Raw = (String, Result<(String, String, String, Option<i64>), sqlx::Error>);
 
 fn raw(row: AnyRow) -> Result<Raw, sqlx::Error> {
-    Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?))
+    let rest = || Ok((row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?));
+    Ok((row.try_get(0)?, rest()))
 }
 
-fn opened((gate, canary, name, ticket, ended_at): Raw) -> Result<Opened, Error> {
+fn opened((gate, rest): Raw) -> Result<Opened, Error> {
+    let (canary, name, ticket, ended_at) = rest.map_err(|error| Error::Corrupt {
+        canary: format!("the ticket of gate {gate}"),
+        why: super::one_line(&error),
+    })?;
     let corrupt = |why: String| Error::Corrupt { canary: canary.clone(), why };
     Ok(Opened {
         gate: GateId(gate),

@@ -2,7 +2,7 @@
 
 use sqlx::{AnyConnection, Row as _, any::AnyRow};
 
-use super::{Away, Error, FORMAT, LEASE, Store, key, outbox, parse};
+use super::{Away, Error, FORMAT, InTime as _, LEASE, Store, key, outbox, parse};
 use crate::{
     millis::Millis,
     rollout::{Canary, CanaryId, Command, Note},
@@ -37,9 +37,10 @@ impl Store {
     /// # Errors
     /// If the database fails, or others hold it for too long.
     pub async fn turn(&self) -> Result<Turn, Error> {
-        let mut transaction = self.0.pool.begin().await?;
+        let mut transaction = self.0.pool.begin().in_time().await?;
         let seq = sqlx::query_scalar("UPDATE turn SET seq = seq + 1 WHERE only_row = 1 RETURNING seq")
             .fetch_one(&mut *transaction)
+            .in_time()
             .await?;
         Ok(Turn { store: self.clone(), transaction, seq, saved: Vec::new(), commands: 0 })
     }
@@ -54,6 +55,7 @@ impl Store {
             sqlx::query("SELECT holder, until FROM lease WHERE only_row = 1")
                 .try_map(|row: AnyRow| Ok((row.try_get(0)?, row.try_get(1)?)))
                 .fetch_one(&self.0.pool)
+                .in_time()
                 .await?;
         if holder == replica && Millis(until).since(now) > LEASE * 2 / 3 {
             // Renewed lately enough: a quiet bridge writes little.
@@ -78,6 +80,7 @@ impl Store {
             .bind(now.0)
             .bind(replica)
             .execute(turn.sql())
+            .in_time()
             .await?;
         turn.end().await
     }
@@ -104,12 +107,22 @@ impl Turn {
     /// # Errors
     /// If the database fails or the row cannot be read.
     pub async fn canary(&mut self, id: &CanaryId) -> Result<Canary, Error> {
-        let row: Option<(i64, String)> = sqlx::query("SELECT format, state FROM canary WHERE id = $1")
-            .bind(key(id))
-            .try_map(|row: AnyRow| Ok((row.try_get(0)?, row.try_get(1)?)))
-            .fetch_optional(self.sql())
-            .await?;
-        row.map_or_else(|| Ok(Canary::new(id.clone())), |(format, state)| parse(&key(id), format, &state))
+        let row: Option<Result<(i64, String), sqlx::Error>> =
+            sqlx::query("SELECT format, state FROM canary WHERE id = $1")
+                .bind(key(id))
+                .try_map(|row: AnyRow| Ok(row.try_get(0).and_then(|format| Ok((format, row.try_get(1)?)))))
+                .fetch_optional(self.sql())
+                .in_time()
+                .await?;
+        let Some(row) = row else { return Ok(Canary::new(id.clone())) };
+        let parsed = match row {
+            Ok((format, state)) => parse(&key(id), format, &state),
+            Err(error) => Err(Error::Corrupt { canary: key(id), why: super::one_line(&error) }),
+        };
+        if let Err(error) = &parsed {
+            self.store.cannot_read(&key(id), error);
+        }
+        parsed
     }
 
     /// Saves the canary, and the commands that are due.
@@ -128,6 +141,7 @@ impl Turn {
         .bind(state)
         .bind(seq)
         .execute(self.sql())
+        .in_time()
         .await?;
         for command in commands {
             self.enqueue(&canary.id, command, now).await?;
@@ -157,6 +171,7 @@ impl Turn {
         .bind(now.0)
         .bind((now + outbox::patience(command)).0)
         .execute(self.sql())
+        .in_time()
         .await?;
         if matches!(command, Command::Comment { note: Note::Ended { .. }, .. }) {
             // What Flagger reported before the end is told before it.
@@ -164,6 +179,7 @@ impl Turn {
                 .bind(now.0)
                 .bind(command.gate().0.as_str())
                 .execute(self.sql())
+                .in_time()
                 .await?;
         }
         Ok(())
@@ -178,6 +194,7 @@ impl Turn {
             sqlx::query("SELECT holder, until, renewed_at FROM lease WHERE only_row = 1")
                 .try_map(|row: AnyRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
                 .fetch_one(self.sql())
+                .in_time()
                 .await?;
         let alive = until > now.0;
         if holder != replica && alive && !at_once {
@@ -188,12 +205,13 @@ impl Turn {
             .bind((now + LEASE).0)
             .bind(now.0)
             .execute(self.sql())
+            .in_time()
             .await?;
         if holder == replica && alive {
             return Ok(Lead::Holds);
         }
         if renewed > 0 {
-            self.forgive_silence(now.since(Millis(renewed))).await?;
+            self.forgive_silence(now.since(Millis(renewed)), now).await?;
         }
         Ok(if holder == replica { Lead::Again } else { Lead::TookOver })
     }
@@ -204,7 +222,7 @@ impl Turn {
     /// If the database fails; whether it committed is not known then, and [`Store::follow`] finds out.
     pub async fn end(self) -> Result<(), Error> {
         tracing::trace!(target: "step", seq = self.seq, "committing");
-        self.transaction.commit().await?;
+        self.transaction.commit().in_time().await?;
         tracing::trace!(target: "step", seq = self.seq, "committed");
         self.store.remember(self.saved, self.seq);
         Ok(())

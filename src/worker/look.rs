@@ -192,10 +192,17 @@ impl Worker {
         let store = self.gatekeeper.store();
         let mut dead = Vec::new();
         for (id, at) in nudges {
-            if store.gate_of(id).is_none()
-                && let Some(opened) = store.dead(id).await?
-            {
-                dead.push((opened, *at));
+            if store.gate_of(id).is_some() {
+                continue;
+            }
+            match store.dead(id).await {
+                Ok(Some(opened)) => dead.push((opened, *at)),
+                Ok(None) => {}
+                // Its nudge is done with: a row that cannot be read must not keep live tickets waiting.
+                Err(error @ store::Error::Corrupt { .. }) => {
+                    tracing::error!("{error}; a dead ticket was moved, and is not answered")
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(dead)
@@ -229,7 +236,12 @@ impl Worker {
             let mut turn = store.turn().await?;
             turn.followed_nudge(&dead.ticket.id, *nudged).await?;
             if moved && turn.answer_late_move(&dead.gate).await? {
-                let canary = turn.canary(&dead.canary).await?;
+                let canary = match turn.canary(&dead.canary).await {
+                    Ok(canary) => canary,
+                    // Which ticket is the live one cannot be told, but that this one is dead can.
+                    Err(store::Error::Corrupt { .. }) => Canary::new(dead.canary.clone()),
+                    Err(error) => return Err(error),
+                };
                 let live = canary.rollout.as_ref().and_then(|rollout| {
                     rollout.gates.iter().rev().find_map(Gate::ticket).map(|ticket| ticket.key.clone())
                 });
@@ -357,9 +369,8 @@ impl Worker {
             for seen in &news {
                 match self.gatekeeper.apply(&mut turn, &seen.canary, &seen.event(), now).await {
                     Ok(done) => applied.push(done),
-                    Err(error @ store::Error::Corrupt { .. }) => {
-                        tracing::error!("{error}; its gates stay closed")
-                    }
+                    // The store has said so, and its gates are closed.
+                    Err(store::Error::Corrupt { .. }) => {}
                     Err(error) => return Err(error),
                 }
             }

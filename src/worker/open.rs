@@ -76,6 +76,9 @@ impl Worker {
         sent_to: &[Home],
     ) -> Result<Outcome, store::Error> {
         let waits = self.waits_for_ticket(&row, &gate).await?;
+        if let Some(why) = self.gatekeeper.store().unreadable_why(&row.canary) {
+            return self.put_off(&row, &gate, why).await;
+        }
         if !waits && row.sent.is_none() {
             // The rollout ended before its ticket was opened: now nobody needs it.
             return self.settle(&row, &gate, Settled::Done, None).await;
@@ -157,7 +160,15 @@ impl Worker {
         let slot = self.jira.slot().await;
         let (now, recorded) = (self.clock.now(), self.clock.stopwatch());
         let Some(mut turn) = self.working_turn().await? else { return Ok(Outcome::Follows) };
-        if !waits(&turn.canary(&row.canary).await?, &draft.gate) {
+        let canary = match turn.canary(&row.canary).await {
+            Ok(canary) => canary,
+            Err(error @ store::Error::Corrupt { .. }) => {
+                drop(turn);
+                return self.put_off(&row, &draft.gate, error.to_string()).await;
+            }
+            Err(error) => return Err(error),
+        };
+        if !waits(&canary, &draft.gate) {
             // The rollout ended while the request waited for its turn; the next step finds that out, if memory does.
             drop(turn);
             self.gatekeeper.store().follow().await?;
@@ -191,6 +202,13 @@ impl Worker {
                 self.hindered(&claimed, &draft.gate, Hindrance::Jira(error), sent).await
             }
         }
+    }
+
+    /// Whether the gate lives cannot be told, as its canary's row cannot be read: nothing is opened, and nothing is
+    /// dropped, until the row is mended.
+    async fn put_off(&self, row: &Row, gate: &GateId, why: String) -> Result<Outcome, store::Error> {
+        let at = self.clock.now() + retry::delay(row.attempts, None, rand::random::<f64>());
+        self.settle(row, gate, Settled::Again { at, why, sent: row.sent }, None).await
     }
 
     async fn hindered(
@@ -267,7 +285,7 @@ impl Worker {
                 Ok(applied) => Some(applied),
                 Err(error @ store::Error::Corrupt { .. }) => {
                     // The command is done all the same, and its ticket is kept.
-                    tracing::error!("{error}; its gates stay closed");
+                    tracing::debug!("{error}; what became of a command is not applied");
                     None
                 }
                 Err(error) => return Err(error),

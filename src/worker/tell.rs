@@ -58,7 +58,14 @@ impl Worker {
             Err(error) => return Err(error),
         };
         let (lease, term) = (self.lease.clone(), self.lease.term());
-        match jira::only_while(move || lease.holds(term), self.perform(&row, &opened)).await? {
+        let told = match jira::only_while(move || lease.holds(term), self.perform(&row, &opened)).await {
+            Err(error @ store::Error::Corrupt { .. }) => {
+                let parked = Settled::Parked { why: error.to_string(), sent: None };
+                return self.told(&row, &parked, None).await;
+            }
+            told => told?,
+        };
+        match told {
             Ok(Told::Done) => self.told(&row, &Settled::Done, None).await,
             Ok(told) => self.told(&row, &Settled::Done, Some(told)).await,
             Err(error) if gone(&error) => self.told(&row, &Settled::Done, None).await,

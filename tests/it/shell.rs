@@ -45,7 +45,12 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn start(config: &Path) -> Self {
-        let mut child = program().args(["serve", "-c"]).arg(config).stderr(Stdio::piped()).spawn().unwrap();
+        Self::start_as(program(), config)
+    }
+
+    /// Starts the program through this command.
+    pub(crate) fn start_as(mut program: Command, config: &Path) -> Self {
+        let mut child = program.args(["serve", "-c"]).arg(config).stderr(Stdio::piped()).spawn().unwrap();
         let (send, lines) = mpsc::channel();
         let log = BufReader::new(child.stderr.take().unwrap());
         std::thread::spawn(move || log.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
@@ -86,6 +91,14 @@ impl Serving {
             request.header("content-type", "application/json").body(question(phase, checksum).to_string());
         let response = request.send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    /// Posts to a listener as Flagger does, and returns the status.
+    #[expect(clippy::disallowed_methods, reason = "this is not a request to Jira")]
+    pub(crate) async fn posts(&self, listener: usize, path: &str, body: &Value) -> u16 {
+        let request = reqwest::Client::new().post(format!("{}{path}", self.addresses[listener]));
+        let request = request.header("content-type", "application/json").body(body.to_string());
+        request.send().await.unwrap().status().as_u16()
     }
 
     /// Asks until the answer says so, as Flagger does.

@@ -144,7 +144,6 @@ struct Scene {
 
 impl Scene {
     async fn set(world: World, restarts: bool) -> Self {
-        let mut world = world;
         world.jira.add_group("cab", &[MIA]);
         let mut keys = BTreeMap::new();
         for canary in ["waits", "agreed", "over"] {
@@ -518,7 +517,7 @@ async fn a_look_asks_in_vain_once() {
 /// What Jira refuses is put aside, shown, and tried again each hour and at each start; never dropped.
 #[tokio::test]
 async fn what_is_parked_is_tried_again() {
-    for mut world in World::both("").await {
+    for world in World::both("").await {
         let refusal = Fault::Status {
             code: 400,
             retry_after: None,
