@@ -42,6 +42,16 @@ impl Store {
         raw.map(opened).transpose()
     }
 
+    /// Whether this issue id is that of a ticket that is kept, whichever gate it is of.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn keeps(&self, id: &str) -> Result<bool, Error> {
+        let sql = "SELECT COUNT(*) FROM ticket WHERE id = $1";
+        let kept: i64 = sqlx::query_scalar(sql).bind(id).fetch_one(&self.0.pool).await?;
+        Ok(kept > 0)
+    }
+
     /// The dead ticket with this issue id, if no later move of it was answered yet.
     ///
     /// # Errors
@@ -70,12 +80,12 @@ impl Store {
 }
 
 impl Turn {
-    /// Keeps a ticket that was just opened. Returns whether it was not kept already.
+    /// Keeps a ticket that was just opened.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn keep_ticket(&mut self, opened: &Opened) -> Result<bool, Error> {
-        let kept = sqlx::query(
+    pub async fn keep_ticket(&mut self, opened: &Opened) -> Result<(), Error> {
+        sqlx::query(
             "INSERT INTO ticket (gate, canary, name, id, ticket, answered) VALUES ($1, $2, $3, $4, $5, 0)
              ON CONFLICT (gate) DO NOTHING",
         )
@@ -87,7 +97,7 @@ impl Turn {
         .execute(self.sql())
         .in_time()
         .await?;
-        Ok(kept.rows_affected() == 1)
+        Ok(())
     }
 
     /// The ticket was told that its rollout is over, at this time by Jira's clock.

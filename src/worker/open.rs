@@ -84,7 +84,7 @@ impl Worker {
             return self.settle(&row, &gate, Settled::Done, None).await;
         }
         if let Some(sent) = row.sent {
-            match self.search(&gate, sent_to, sent).await {
+            match self.search(&gate, sent_to, sent).await? {
                 Ok(Some(adopted)) => return self.settle(&row, &gate, Settled::Done, Some(adopted)).await,
                 Ok(None) if !waits => return self.settle(&row, &gate, Settled::Done, None).await,
                 Ok(None) => {}
@@ -137,21 +137,24 @@ impl Worker {
         gate: &GateId,
         sent_to: &[Home],
         sent: Millis,
-    ) -> Result<Option<Adopted>, Hindrance> {
+    ) -> Result<Result<Option<Adopted>, Hindrance>, store::Error> {
         let asked = self.clock.now();
-        let mut others = self.jira.find(gate).await?;
+        let mut others = match self.newly_found(gate).await? {
+            Ok(found) => found,
+            Err(error) => return Ok(Err(error.into())),
+        };
         if !others.is_empty() {
             let Ticket { id, key, project, issue_type } = others.remove(0);
             let found = Home { project, issue_type };
             // Elsewhere than where it was sent to, somebody has moved it already.
             let home = sent_to.iter().find(|home| **home == found).or(sent_to.last());
             let ticket = ticket(home.unwrap_or(&found).clone(), id, key);
-            return Ok(Some(Adopted { ticket, others }));
+            return Ok(Ok(Some(Adopted { ticket, others })));
         }
         if asked.since(sent) <= self.pace.index_lag + SENT_WITHIN {
-            return Err(Hindrance::NotFoundYet);
+            return Ok(Err(Hindrance::NotFoundYet));
         }
-        Ok(None)
+        Ok(Ok(None))
     }
 
     async fn create(&self, row: Row, draft: jira::Draft) -> Result<Outcome, store::Error> {

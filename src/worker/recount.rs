@@ -4,6 +4,7 @@
 use super::{Outcome, Worker};
 use crate::{
     gate::{GateId, GateName, Ticket},
+    jira,
     millis::Millis,
     policy::Milestone,
     rollout::{CanaryId, Command, Note},
@@ -23,7 +24,7 @@ impl Worker {
         since: Millis,
     ) -> Result<Outcome, store::Error> {
         let now = self.clock.now();
-        let found = match self.jira.find(gate).await {
+        let found = match self.newly_found(gate).await? {
             Ok(found) => found,
             Err(error) => return self.told(row, &self.after(&error, row, None), None).await,
         };
@@ -36,11 +37,12 @@ impl Worker {
             Err(error) => return Err(error),
         };
         let (waited, lag) = (now.since(since), self.pace.index_lag);
-        let how = if waited >= lag * LOOKED_FOR {
+        let longest = lag.saturating_mul(LOOKED_FOR);
+        let how = if waited >= longest {
             Settled::Done
         } else {
             let why = "Jira was asked twice to open this ticket; a second one is looked for".into();
-            Settled::Again { at: since + (waited * 2).clamp(lag, lag * LOOKED_FOR), why, sent: None }
+            Settled::Again { at: since + waited.saturating_mul(2).clamp(lag, longest), why, sent: None }
         };
         let mut turn = self.gatekeeper.store().turn().await?;
         close(&mut turn, &row.canary, (gate, name), counts.as_ref(), &found, now).await?;
@@ -51,10 +53,29 @@ impl Worker {
         turn.end().await?;
         Ok(Outcome::of(&how))
     }
+
+    /// The tickets of ours that Jira shows for a gate and that were not known before. Whoever may edit a ticket can mark
+    /// it as that of another gate: one that is known stays what it is.
+    pub(super) async fn newly_found(
+        &self,
+        gate: &GateId,
+    ) -> Result<Result<Vec<Ticket>, jira::Error>, store::Error> {
+        let found = match self.jira.find(gate).await {
+            Ok(found) => found,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut new = vec![];
+        for ticket in found {
+            if !self.gatekeeper.store().keeps(&ticket.id).await? {
+                new.push(ticket);
+            }
+        }
+        Ok(Ok(new))
+    }
 }
 
-/// Closes, of the tickets that were found for a gate, all but the one that counts: what is to be done for it is stored
-/// once for each. From then on they are dead tickets like any other.
+/// Closes tickets that were found for a gate, beside the one that counts, if there is one. From then on they are dead
+/// tickets like any other.
 pub(super) async fn close(
     turn: &mut Turn,
     canary: &CanaryId,
@@ -63,7 +84,7 @@ pub(super) async fn close(
     found: &[Ticket],
     now: Millis,
 ) -> Result<(), store::Error> {
-    for found in found.iter().filter(|found| counts.is_none_or(|ticket| ticket.id != found.id)) {
+    for found in found {
         // Of no gate: nothing that is done to it ever reaches a verdict.
         let nobody = GateId(format!("{gate}-{}", found.id));
         let (canary, name) = (canary.clone(), name.clone());
@@ -74,9 +95,7 @@ pub(super) async fn close(
             ticket: found.clone(),
             ended_at: None,
         };
-        if !turn.keep_ticket(&opened).await? {
-            continue;
-        }
+        turn.keep_ticket(&opened).await?;
         let of = counts.map(|ticket| ticket.key.clone());
         tracing::warn!(
             ticket = of,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use flagger_jira_bridge::demo::fake_jira::{BOB, BRIDGE, Fault, IssueView, MIA, Operation, Times};
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::{World, question};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const CLOSES: &str = "jira.index_lag = \"1m\"\nticket.transitions.superseded = \"Cancelled\"";
@@ -200,6 +200,34 @@ async fn a_ticket_that_was_moved_before_it_was_found() {
         world.decides(&key, "Approved").await;
         assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 403);
         assert_eq!(world.gates().await[0]["state"], "gone");
+        world.finish().await;
+    }
+}
+
+/// Somebody marks the ticket of one gate as that of another: it stays the ticket of its own gate, and of no other.
+#[tokio::test]
+async fn a_ticket_is_of_one_gate() {
+    for world in World::both(CLOSES).await {
+        let mut other = question("Progressing", "new");
+        other["name"] = "till".into();
+        world.posts("/gate/confirm-promotion", &other).await;
+        world.works().await;
+        let [till] = world.tickets().try_into().unwrap();
+        world.loses(1, MINUTE * 3);
+        world.asks("confirm-promotion", "Progressing", "new").await;
+        world.works().await;
+        let cart = world.jira.issue(&world.newest()).unwrap();
+        let label = cart.labels.iter().find(|label| label.starts_with("fjb-")).unwrap();
+        world.jira.edit_labels(&till.key, &[label], &[], BOB).unwrap();
+        let property = cart.properties["flagger-jira-bridge"].clone();
+        world.jira.set_property(&till.key, "flagger-jira-bridge", property).unwrap();
+        world.works_for(12).await;
+        let till = world.jira.issue(&till.key).unwrap();
+        assert!(till.comments.is_empty() && till.status == "To Do", "{:?}", world.said(&till.key));
+        world.posts("/gate/confirm-promotion", &other).await;
+        world.decides(&till.key, "Approved").await;
+        assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 403);
+        assert_eq!(world.posts("/gate/confirm-promotion", &other).await.status, 200);
         world.finish().await;
     }
 }

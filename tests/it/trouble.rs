@@ -33,6 +33,8 @@ struct Trouble {
     restarts: bool,
     /// Commands are refused outright: the bridge is started anew when it is over, which tries them again.
     parks: bool,
+    /// It shows that the credentials are not accepted.
+    locks_out: bool,
     lasts: Duration,
 }
 
@@ -49,6 +51,7 @@ impl Trouble {
             heals: Duration::from_secs(365),
             restarts: false,
             parks: false,
+            locks_out: false,
             lasts: bad_time(),
         }
     }
@@ -59,7 +62,7 @@ impl Trouble {
 
     /// Nothing but `/myself` is asked, every 15 seconds.
     fn locks_out(self) -> Self {
-        Self { most: 240, ..self }
+        Self { most: 240, locks_out: true, ..self }
     }
 }
 
@@ -100,18 +103,19 @@ impl World {
         gates.as_array().unwrap().iter().find(|gate| gate["canary"] == canary).cloned().unwrap()
     }
 
-    /// The worker does what is due. It never waits for the end of a pause, and where Jira does not answer, it waits as
-    /// long as jira.timeout says, which takes no time here.
-    async fn works_patiently(&self) {
-        let mut work = pin!(time::timeout(30 * SECOND, self.works()));
+    /// The worker does what is due, and never waits for the end of a pause.
+    async fn works_promptly(&self) {
+        time::timeout(30 * SECOND, self.works()).await.expect("a step of the worker never waits long");
+    }
+
+    /// The same where Jira does not answer: the bridge waits as long as jira.timeout says, which takes no time here.
+    async fn works_in_silence(&self) {
+        let mut work = pin!(self.works_promptly());
         loop {
             let sent = self.jira.requests().len();
             select! {
                 biased;
-                done = &mut work => {
-                    done.expect("a step of the worker never waits long");
-                    return;
-                }
+                () = &mut work => return,
                 () = self.hangs(sent) => {
                     time::pause();
                     time::advance(2 * SECOND).await;
@@ -123,7 +127,7 @@ impl World {
 
     /// Jira was sent one request more, and will not answer it.
     async fn hangs(&self, sent: usize) {
-        while self.jira.requests().get(sent).is_none() || !self.jira.is_silent() {
+        while !self.jira.is_silent() || self.jira.requests().get(sent).is_none() {
             tokio::task::yield_now().await;
         }
     }
@@ -175,7 +179,10 @@ impl Scene {
         let hides_all = trouble.on == [Operation::Any];
         let mut since = Duration::ZERO;
         while since < trouble.lasts {
-            world.works_patiently().await;
+            match trouble.fault {
+                Fault::Slow(_) | Fault::Trickle => world.works_in_silence().await,
+                _ => world.works_promptly().await,
+            }
             world.passes(STEP).await;
             since += STEP;
             world.ticks().await;
@@ -266,12 +273,14 @@ async fn plays(troubles: &[Trouble]) {
             let kind = if world.is_cloud() { "Cloud" } else { "Data Center" };
             let mut scene = Scene::set(world, trouble.restarts).await;
             let sent = scene.endure(trouble).await;
+            let mut fault = format!("{:?}", trouble.fault);
+            fault.truncate(70);
             let taken = scene.world.jira.flooded() / sent.len().max(1) as u64;
+            let other = sent.iter().filter(|it| it.operation != Operation::Myself).count();
+            assert!(!trouble.locks_out || other <= 1, "{fault}: {other} requests beside /myself");
             // What is not read, buffers on the way hold.
             assert!(taken < 24 << 20, "{taken} bytes of each answer");
             let healed = scene.heal(trouble).await;
-            let mut fault = format!("{:?}", trouble.fault);
-            fault.truncate(70);
             println!("| {fault} {:?} | {kind} | {} | {} s |", trouble.on, sent.len(), healed.as_secs());
             let most = trouble.most * trouble.lasts.as_secs() / HOUR.as_secs() + 50;
             assert!(sent.len() as u64 <= most, "{fault}: {} requests", sent.len());
@@ -329,7 +338,7 @@ async fn it_does_not_know_the_bridge() {
         Trouble::new(status(403, None), unknown).locks_out(),
         Trouble::new(Fault::Anonymous, unknown).locks_out(),
         Trouble::new(Fault::Empty, unknown).locks_out(),
-        Trouble { most: 15, ..Trouble::new(Fault::Captcha, "CAPTCHA") },
+        Trouble { most: 12, ..Trouble::new(Fault::Captcha, "CAPTCHA").locks_out() },
     ])
     .await;
 }
@@ -383,13 +392,13 @@ impl World {
         self.jira.clear_requests();
         while self.jira.requests().is_empty() {
             self.passes(STEP).await;
-            self.works_patiently().await;
+            self.works_promptly().await;
         }
         let told = self.clock.now();
         assert_eq!(self.jira.requests().len(), 1, "the one that was refused");
         self.asks_about("fresh").await;
         loop {
-            self.works_patiently().await;
+            self.works_promptly().await;
             if let Some(next) = self.jira.requests().get(1) {
                 return next.at.since(told);
             }
