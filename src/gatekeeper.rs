@@ -24,12 +24,14 @@ use crate::{
 mod answer;
 mod audit;
 mod nudges;
+mod overview;
 mod record;
 mod refused;
 mod unread;
 
 pub use answer::{Answer, Links, clock_time};
 use nudges::Nudges;
+pub use overview::Overview;
 use refused::{News, Refused};
 pub use store::Error as StoreFailed;
 pub use unread::Unread;

@@ -18,6 +18,7 @@ use crate::{
     http::{
         self, Shared,
         serve::{Limits, Tls, serve},
+        status::JiraHealth,
     },
     jira::{self, Jira},
     metrics::{Metrics, status_class},
@@ -130,11 +131,11 @@ impl Bridge {
         };
         let jira = Arc::clone(&self.jira);
         let clock = self.clock.clone();
-        let jira_line = Arc::new(move || health(&jira.health(), &clock));
+        let ask_jira = Arc::new(move || health(&jira.health(), &clock));
         let shared = || self.shared.clone();
         let gate = http::flagger::gate_router(shared(), self.config.flagger.clone());
         let webhook = http::jira::webhook_router(shared(), self.config.jira.webhook_secret.clone());
-        let admin = http::status::admin_router(shared(), jira_line);
+        let admin = http::status::admin_router(shared(), ask_jira);
         let limits = Limits::promised(self.config.server.shutdown_grace);
         for (name, listener, app, tls) in [
             ("gate", listeners.gate, gate, tls.clone()),
@@ -270,21 +271,23 @@ pub fn client(config: &config::Jira, metrics: Option<Arc<Metrics>>, clock: Clock
     Jira::new(settings, observer, clock).context("jira.url")
 }
 
-/// How Jira and the bridge get on, in a line for the status page.
-fn health(health: &jira::Health, clock: &Clock) -> String {
+/// How Jira and the bridge get on.
+fn health(health: &jira::Health, clock: &Clock) -> JiraHealth {
     let now = clock.now();
     let ago = |at| format!("{} s ago", now.since(at).as_secs());
-    match health {
-        jira::Health { refused: Some((since, why)), .. } => {
+    let (trouble, words) = match health {
+        jira::Health { refused: Some((since, why)), .. } => (
+            true,
             format!(
                 "does not accept the credentials ({}): {why}; renew jira.token or check jira.user",
                 ago(*since)
-            )
-        }
+            ),
+        ),
         jira::Health { paused_until: Some(until), .. } => {
-            format!("asked to wait; the next request goes out in {} s", until.since(now).as_secs())
+            (true, format!("asked to wait; the next request goes out in {} s", until.since(now).as_secs()))
         }
-        jira::Health { last_answer: Some(at), .. } => format!("last answered {}", ago(*at)),
-        jira::Health { .. } => "has not answered yet".into(),
-    }
+        jira::Health { last_answer: Some(at), .. } => (false, format!("last answered {}", ago(*at))),
+        jira::Health { .. } => (false, "has not answered yet".into()),
+    };
+    JiraHealth { trouble, words }
 }

@@ -53,6 +53,36 @@ pub struct RolloutView {
     pub course: String,
 }
 
+/// Something that is to be done in Jira and waits for somebody to mend what is in the way, as the page shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ParkedView {
+    /// The canary: `cluster/namespace/name`.
+    pub canary: String,
+    /// What is to be done, in a few words.
+    pub what: String,
+    /// The ticket it is about, once there is one.
+    pub ticket: Option<TicketView>,
+    /// Since when it waits, RFC 3339 in UTC.
+    pub since: String,
+    /// What is in the way.
+    pub why: String,
+}
+
+/// An approval that let Flagger pass, as the page shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PassedView {
+    /// The canary: `cluster/namespace/name`.
+    pub canary: String,
+    /// The stage, and the gate's own name if it has one.
+    pub gate: String,
+    /// Its ticket.
+    pub ticket: Option<TicketView>,
+    /// Who approved.
+    pub by: String,
+    /// When Flagger first passed, RFC 3339 in UTC.
+    pub at: String,
+}
+
 /// How a gate stands, in a word. The words are a promise to users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -105,11 +105,12 @@ impl Links {
             View::Gone { doubt: Doubt::NoChangelogEntry { status } } => Some(status),
             View::Gone { doubt: Doubt::MovedElsewhere { .. } | Doubt::Missing { .. } } => None,
         };
-        Some(TicketView {
-            key: ticket.key.clone(),
-            url: (self.browse)(&ticket.key),
-            status: status.map(|status| status.name.clone()),
-        })
+        Some(self.shown(&ticket.key, status.map(|status| status.name.clone())))
+    }
+
+    /// A ticket, for people.
+    pub(super) fn shown(&self, key: &str, status: Option<String>) -> TicketView {
+        TicketView { key: key.to_owned(), url: (self.browse)(key), status }
     }
 }
 

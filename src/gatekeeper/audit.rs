@@ -11,6 +11,9 @@ use crate::{
     store::audit::Entry,
 };
 
+/// The kind of the row that says that an approval let Flagger pass for the first time.
+pub(super) const PASSED: &str = "passed";
+
 /// The entry for a fact. `was` and `is` are the canary before and after the change it came of; `route` gives the
 /// settings of a gate.
 pub(super) fn entry<'a>(
@@ -30,7 +33,7 @@ pub(super) fn entry<'a>(
             ("ticket_seen", seen(on(gate, ticket), view, route(gate), deny(gate)))
         }
         Fact::Passed { gate, ticket, decision } => {
-            ("passed", decided(on(gate, ticket), decision, route(gate), deny(gate)))
+            (PASSED, decided(on(gate, ticket), decision, route(gate), deny(gate)))
         }
         Fact::Ended { how, gates } => {
             let gates = gates.iter().map(gate_at_the_end).collect();

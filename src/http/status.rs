@@ -1,40 +1,43 @@
 //! The status page, the API, health and metrics: everything on the admin listener.
 
+mod page;
+
 use std::{sync::Arc, time::Duration};
 
+pub use self::page::JiraHealth;
+use self::page::{Known, Wanted, render};
+use crate::{
+    gatekeeper::Gatekeeper,
+    http::{NOSNIFF, NOT_OPEN, Shared, finish, health, line},
+    metrics::CONTENT_TYPE,
+    millis::Millis,
+    view::{GateView, State as Stands},
+};
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Query, State, rejection::QueryRejection},
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
     routing::get,
 };
-use jiff::Timestamp;
-use minijinja::{Environment, value::Serde};
-use serde::Serialize;
+use tokio::time::timeout;
 
-use crate::{
-    http::{NOSNIFF, NOT_OPEN, Shared, finish, health, line},
-    metrics::CONTENT_TYPE,
-    millis::Millis,
-    store::Parked,
-    view::{GateView, State as Stands},
-};
+/// How the bridge and Jira get on; asked anew for each page.
+pub type AskJira = Arc<dyn Fn() -> JiraHealth + Send + Sync>;
 
-/// How the connection to Jira is, in one line; asked anew for each page.
-pub type JiraLine = Arc<dyn Fn() -> String + Send + Sync>;
-
+/// So long the page waits for the database.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Nobody sends a body here.
 const BODY: usize = 4 * 1024;
 
 #[derive(Clone)]
 struct Admin {
     shared: Shared,
-    jira: JiraLine,
+    jira: AskJira,
 }
 
 /// Everything on the admin listener.
-pub fn admin_router(shared: Shared, jira: JiraLine) -> Router {
+pub fn admin_router(shared: Shared, jira: AskJira) -> Router {
     let health = health(shared.clone());
     let router = Router::new()
         .route("/", get(page))
@@ -75,14 +78,25 @@ async fn metrics(State(admin): State<Admin>) -> Response {
     }
 }
 
-async fn page(State(admin): State<Admin>) -> Response {
+async fn page(wanted: Result<Query<Wanted>, QueryRejection>, State(admin): State<Admin>) -> Response {
     let now = admin.shared.clock.now();
-    let parked = match admin.shared.gatekeeper() {
-        None => Vec::new(),
-        // The gates above it come from memory, and are shown also while the database is down.
-        Some(gatekeeper) => gatekeeper.store().parked().await.unwrap_or_default(),
+    let gatekeeper = admin.shared.gatekeeper();
+    let overview = match gatekeeper {
+        // The gates are told from memory, also while the database hangs.
+        Some(gatekeeper) => Some(match timeout(PATIENCE, gatekeeper.overview()).await {
+            Ok(overview) => overview.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("it did not answer within {} s", PATIENCE.as_secs())),
+        }),
+        None => None,
     };
-    match render(admin.gates(now).as_deref(), &parked, &(admin.jira)(), now) {
+    let gates = admin.gates(now);
+    let known = Known {
+        gates: gates.as_deref(),
+        overview,
+        timing: gatekeeper.map(Gatekeeper::timing),
+        jira: (admin.jira)(),
+    };
+    match render(&known, &wanted.map(|Query(wanted)| wanted).unwrap_or_default(), now) {
         Ok(html) => {
             let kind = (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
             ([kind, NOSNIFF, NO_STORE, NO_REFERRER, POLICY], html).into_response()
@@ -97,88 +111,47 @@ async fn page(State(admin): State<Admin>) -> Response {
 const NO_STORE: (HeaderName, HeaderValue) = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 const NO_REFERRER: (HeaderName, HeaderValue) =
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-/// The page is one file without scripts, pictures or forms, and nobody may frame it.
+/// The page is one file without scripts or pictures, its form leads back to it, and nobody may frame it.
 const POLICY: (HeaderName, HeaderValue) = (
     header::CONTENT_SECURITY_POLICY,
     HeaderValue::from_static(
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     ),
 );
 
-/// What the page shows.
-#[derive(Serialize)]
-struct Page<'a> {
-    /// `None` while the store is not open.
-    rows: Option<Vec<Row<'a>>>,
-    parked: Vec<Aside<'a>>,
-    jira: &'a str,
-    at: String,
-    version: &'static str,
-}
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, extract::Request};
 
-/// A gate in the page's table.
-#[derive(Serialize)]
-struct Row<'a> {
-    #[serde(flatten)]
-    gate: &'a GateView,
-    /// The state as people read it.
-    words: String,
-    /// How long Flagger has been asking.
-    age: Option<String>,
-}
+    use super::*;
+    use crate::http::{answer, not_open_yet};
 
-/// A command that was put aside.
-#[derive(Serialize)]
-struct Aside<'a> {
-    canary: &'a str,
-    why: &'a str,
-    age: String,
-}
+    async fn get_page(path: &str) -> (u16, axum::http::HeaderMap, String) {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let jira = || JiraHealth { trouble: false, words: "connected <as> bridge".into() };
+        answer(admin_router(not_open_yet(), Arc::new(jira)), request).await
+    }
 
-fn render(
-    gates: Option<&[GateView]>,
-    parked: &[Parked],
-    jira: &str,
-    now: Millis,
-) -> Result<String, minijinja::Error> {
-    let rows: Option<Vec<Row<'_>>> = gates.map(|gates| {
-        let row = |gate| Row { gate, words: words(gate.state), age: age(gate.asked_at.as_deref(), now) };
-        gates.iter().map(row).collect()
-    });
-    let at = Timestamp::from_millisecond(now.0).map(|at| at.strftime("%F %T UTC").to_string());
-    let parked = parked.iter().map(|parked| Aside {
-        canary: &parked.canary,
-        why: &parked.why,
-        age: span(now.since(parked.at)),
-    });
-    let parked = parked.collect();
-    let page = Page { rows, parked, jira, at: at.unwrap_or_default(), version: env!("CARGO_PKG_VERSION") };
-    let mut pages = Environment::new();
-    // The name's ending turns escaping on.
-    pages.add_template("status.html", include_str!("status.html"))?;
-    pages.get_template("status.html")?.render(Serde(page))
-}
+    #[tokio::test]
+    async fn until_the_store_is_open_the_page_says_so() {
+        let (status, headers, html) = get_page("/?page=%00&state=&q=&refresh=&more=1").await;
+        assert_eq!(status, 200);
+        assert!(html.contains("every gate is closed"), "{html}");
+        assert!(html.contains("connected &lt;as&gt; bridge"), "{html}");
+        assert_eq!(headers["content-type"], "text/html; charset=utf-8");
+        assert_eq!(headers["x-content-type-options"], "nosniff");
+        assert!(headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none';"));
+        assert_eq!(get_page("/api/gates").await.0, 503);
+        assert_eq!(get_page("/readyz").await.0, 503);
+        assert_eq!(get_page("/healthz").await.0, 200);
+        assert_eq!(get_page("/gate/confirm-rollout").await.0, 404);
+    }
 
-fn words(state: Stands) -> String {
-    state.as_str().replace('_', " ")
-}
-
-/// The time since then.
-fn age(since: Option<&str>, now: Millis) -> Option<String> {
-    let since: Timestamp = since?.parse().ok()?;
-    Some(span(now.since(Millis(since.as_millisecond()))))
-}
-
-/// A time in its largest whole unit, such as `3 h`.
-fn span(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min", seconds / 60),
-        3_600..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
+    #[tokio::test]
+    async fn metrics_are_served_in_their_format() {
+        let (status, headers, text) = get_page("/metrics").await;
+        assert_eq!(status, 200);
+        assert_eq!(headers["content-type"], CONTENT_TYPE);
+        assert!(text.contains("flagger_jira_bridge_build_info{version=\""), "{text}");
     }
 }
-
-#[cfg(test)]
-mod tests;

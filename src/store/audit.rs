@@ -20,6 +20,8 @@ pub use verify::{Problem, Verified};
 const PAGE: i64 = 1_000;
 /// At most so many rows are pruned in one turn, for which others wait; the rest goes the next time.
 const PRUNED_AT_ONCE: i64 = 10_000;
+/// So far back the newest rows of a kind are looked for: looking must not become slow as the record grows.
+const LOOKED_BACK: i64 = 2_000;
 
 /// Something that is to be on record.
 #[derive(Clone, Debug, PartialEq)]
@@ -185,6 +187,25 @@ impl Turn {
 }
 
 impl Store {
+    /// The newest rows of a kind, newest first, as far as they are among the newest of all.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn lately(&self, kind: &'static str, most: u32) -> Result<Vec<Row>, Error> {
+        let rows = sqlx::query(
+            "SELECT id, at, canary, kind, detail, prior, hash FROM audit
+             WHERE id > (SELECT newest FROM audit_chain WHERE only_row = 1) - $1 AND kind = $2
+             ORDER BY id DESC LIMIT $3",
+        )
+        .bind(LOOKED_BACK)
+        .bind(kind)
+        .bind(i64::from(most))
+        .try_map(|row: AnyRow| fields(row.try_get(0)?, &row))
+        .fetch_all(&self.0.pool)
+        .await?;
+        Ok(rows)
+    }
+
     /// Drops what is on record from before `before`; see [`Turn::prune_audit`]. Costs no turn if there is nothing.
     ///
     /// # Errors

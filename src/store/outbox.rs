@@ -6,7 +6,7 @@ use sqlx::{Row as _, any::AnyRow};
 
 use super::{Error, InTime as _, Store, Turn, heard::canary_id, millis, turn::to_json};
 use crate::{
-    gate::GateId,
+    gate::{GateId, Ticket},
     millis::Millis,
     rollout::{CanaryId, Command, Note},
     ticket::one_line,
@@ -66,19 +66,21 @@ pub struct Backlog {
     pub oldest: Option<Millis>,
 }
 
-/// A command that waits for somebody to mend what is in its way.
+/// A command that is parked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parked {
-    /// The canary it came from: cluster, namespace and name.
+    /// The id of the canary it came from.
     pub canary: String,
-    /// Since when it was not tried.
+    /// What to do; none if it cannot be read.
+    pub command: Option<Command>,
+    /// The ticket it is about, once there is one.
+    pub ticket: Option<Ticket>,
+    /// Since when.
     pub at: Millis,
-    /// What is in its way.
+    /// What is in the way.
     pub why: String,
 }
 
-/// At most so many parked commands are shown.
-const MOST_SHOWN: i64 = 50;
 /// At most so many characters say why a command was not performed.
 const WHY: usize = 1_000;
 /// How long what Flagger reports is gathered before it becomes one comment.
@@ -162,21 +164,30 @@ impl Store {
         Ok(backlog)
     }
 
-    /// What is parked, longest ago first; not all of it, if that is very much.
+    /// What is parked, longest first, but not more than `most`.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn parked(&self) -> Result<Vec<Parked>, Error> {
-        let sql = "SELECT canary, parked_at, why FROM outbox WHERE parked_at IS NOT NULL ORDER BY parked_at, id LIMIT $1";
-        let parked = sqlx::query(sql)
-            .bind(MOST_SHOWN)
-            .try_map(|row: AnyRow| {
-                let why: Option<String> = row.try_get(2)?;
-                let (canary, at) = (row.try_get(0)?, Millis(row.try_get(1)?));
-                Ok(Parked { canary, at, why: why.unwrap_or_default() })
+    pub async fn parked(&self, most: u32) -> Result<Vec<Parked>, Error> {
+        let parked = sqlx::query(
+            "SELECT outbox.canary, outbox.command, ticket.ticket, outbox.parked_at, outbox.why
+             FROM outbox LEFT JOIN ticket ON ticket.gate = outbox.gate
+             WHERE outbox.parked_at IS NOT NULL ORDER BY outbox.parked_at, outbox.id LIMIT $1",
+        )
+        .bind(i64::from(most))
+        .try_map(|row: AnyRow| {
+            // SQLite keeps a value of any type in any column; what cannot be read is left out.
+            let ticket: Option<String> = row.try_get(2)?;
+            Ok(Parked {
+                canary: row.try_get(0).unwrap_or_default(),
+                command: row.try_get(1).ok().and_then(|command: String| serde_json::from_str(&command).ok()),
+                ticket: ticket.and_then(|ticket| serde_json::from_str(&ticket).ok()),
+                at: Millis(row.try_get(3)?),
+                why: row.try_get::<Option<String>, _>(4)?.unwrap_or_default(),
             })
-            .fetch_all(&self.0.pool)
-            .await?;
+        })
+        .fetch_all(&self.0.pool)
+        .await?;
         Ok(parked)
     }
 

@@ -1,0 +1,82 @@
+//! What the page shows beside the gates: what is parked, and what opened last.
+
+use serde_json::Value;
+
+use super::{Gatekeeper, Links, answer::time};
+use crate::{
+    rollout::{Command, Note},
+    store::{self, Parked, audit},
+    view::{ParkedView, PassedView},
+};
+
+/// At most so much is shown of each.
+const MOST: u32 = 20;
+
+/// What the page shows beside the gates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overview {
+    /// What waits for somebody to mend what is in the way, longest first, and not all of it if it is much.
+    pub parked: Vec<ParkedView>,
+    /// How much is parked in all.
+    pub parked_in_all: u64,
+    /// How much is to be done in Jira besides.
+    pub pending: u64,
+    /// The approvals that let Flagger pass last, newest first.
+    pub passed: Vec<PassedView>,
+}
+
+impl Gatekeeper {
+    /// What the page shows beside the gates, from the database.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn overview(&self) -> Result<Overview, store::Error> {
+        let backlog = self.store.backlog().await?;
+        let parked = if backlog.parked == 0 { Vec::new() } else { self.store.parked(MOST).await? };
+        let passed = self.store.lately(super::audit::PASSED, MOST).await?;
+        Ok(Overview {
+            parked: parked.iter().map(|it| self.links.parked(it)).collect(),
+            parked_in_all: backlog.parked,
+            pending: backlog.pending,
+            passed: passed.iter().map(|row| self.links.passed(row)).collect(),
+        })
+    }
+}
+
+impl Links {
+    fn parked(&self, parked: &Parked) -> ParkedView {
+        ParkedView {
+            canary: parked.canary.clone(),
+            what: parked.command.as_ref().map_or("a command that this version cannot read", doing).to_owned(),
+            ticket: parked.ticket.as_ref().map(|ticket| self.shown(&ticket.key, None)),
+            since: time(parked.at),
+            why: parked.why.clone(),
+        }
+    }
+
+    fn passed(&self, row: &audit::Row) -> PassedView {
+        let detail: Value = serde_json::from_str(&row.detail).unwrap_or_default();
+        let word = |path: &str| detail.pointer(path).and_then(Value::as_str);
+        let stage = word("/stage").unwrap_or_default();
+        PassedView {
+            canary: row.canary.clone(),
+            gate: word("/gate").map_or_else(|| stage.to_owned(), |name| format!("{stage} ({name})")),
+            ticket: word("/ticket/key").map(|key| self.shown(key, None)),
+            by: word("/decision/by/name").unwrap_or_default().to_owned(),
+            at: time(row.at),
+        }
+    }
+}
+
+/// A command in a few words.
+const fn doing(command: &Command) -> &'static str {
+    match command {
+        Command::Open { .. } => "open the ticket",
+        Command::Comment { note: Note::Ended { .. }, .. } => "tell the ticket how its rollout ended",
+        Command::Comment { .. } => "write a comment",
+        Command::Label { .. } => "label the ticket flagger-ended",
+        Command::Move { .. } => "move the ticket",
+        Command::Link { .. } => "link the ticket to its successor",
+        Command::Recount { .. } => "look for a second ticket of the same gate",
+    }
+}
