@@ -43,10 +43,15 @@ fn stands_by_a_person(ticket: &IssueView, status: &str) -> bool {
 }
 
 impl World {
-    /// One ticket for each gate, nothing said twice, and an audit record without a gap.
+    /// One ticket for each gate, nothing said twice, and an audit record without a gap. A test with an
+    /// index lag of its own lets Jira's search lag for longer, and looks itself at what was opened twice.
     pub(crate) async fn holds_what_it_promises(&self) {
         let ours = || self.jira.issues().into_iter().filter(|issue| issue.creator == BRIDGE);
-        once(ours().map(|ticket| ticket.properties[PROPERTY]["gate"].to_string()), "a ticket of one gate");
+        let live = ours().filter(|ticket| !ticket.labels.iter().any(|label| label == "flagger-ended"));
+        let gates = live.filter_map(|ticket| Some(ticket.properties.get(PROPERTY)?["gate"].to_string()));
+        if !self.settings.contains("jira.index_lag") {
+            once(gates, "a ticket of one gate");
+        }
         ours().for_each(|ticket| holds_once(&ticket));
         let wanted = Audit { since: None, format: AuditFormat::Jsonl, verify: true };
         let mut said = Vec::new();

@@ -85,9 +85,7 @@ impl World {
     /// Time passes on all clocks.
     async fn passes(&self, by: Duration) {
         self.later(by);
-        time::pause();
-        time::advance(by).await;
-        time::resume();
+        self.advances_timers(by).await;
     }
 
     /// A question about the promotion of one of several canaries.
@@ -117,9 +115,7 @@ impl World {
                 biased;
                 () = &mut work => return,
                 () = self.hangs(sent) => {
-                    time::pause();
-                    time::advance(2 * SECOND).await;
-                    time::resume();
+                    self.advances_timers(2 * SECOND).await;
                 }
             }
         }
@@ -248,7 +244,8 @@ impl Scene {
             && world.asks_about("agreed").await.status == 200
             && world.asks_about("waits").await.status == 200
             && world.shown("fresh").await["ticket"].is_object()
-            && world.count("outbox").await == 0
+            // A ticket that may be there twice is looked for a while longer.
+            && world.count("outbox WHERE command NOT LIKE '%recount%'").await == 0
     }
 
     /// Nothing was done twice.

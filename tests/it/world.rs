@@ -64,7 +64,7 @@ pub(crate) struct World {
     /// What Flagger asked last, as long as it may still wait for an answer that is open.
     asked: Mutex<Option<reqwest::Request>>,
     plan: Option<Arc<Plan>>,
-    settings: String,
+    pub(crate) settings: String,
     database: Database,
     directory: TempDir,
 }
@@ -277,6 +277,18 @@ impl World {
     /// Time passes; nobody works meanwhile.
     pub(crate) fn later(&self, by: Duration) {
         self.clock.advance(by);
+    }
+
+    /// What the bridge waits for on its runtime's own clock comes as much sooner.
+    pub(crate) async fn advances_timers(&self, by: Duration) {
+        for process in self.processes() {
+            let advance = async move |_| {
+                tokio::time::pause();
+                tokio::time::advance(by).await;
+                tokio::time::resume();
+            };
+            let _ = process.does(advance).await;
+        }
     }
 
     /// How long the world has been going.

@@ -143,7 +143,9 @@ async fn a_worker_that_stands_still_before_a_create() {
         assert_eq!(two.jira.issues().len(), 1);
         let (_, words) = two.first.asks("cart", "new").await;
         assert!(words.contains("waiting for a decision"), "{words}");
-        assert_eq!(two.number("SELECT COUNT(*) FROM outbox").await, 0);
+        // It was maybe sent twice: for a while a second ticket is looked for.
+        let sql = "SELECT COUNT(*) FROM outbox WHERE command NOT LIKE '%recount%'";
+        assert_eq!(two.number(sql).await, 0);
     }
 }
 
