@@ -378,10 +378,13 @@ async fn connect(url: &str, mode: Mode) -> Result<(AnyPool, bool), sqlx::Error> 
     let pool = AnyPoolOptions::new()
         .max_connections(if sqlite { 1 } else { 8 })
         .acquire_timeout(place::LETS_IN_WITHIN)
-        // The pool's own test waits for ever; so does the one it makes of a connection that comes back.
+        // The pool's own test waits for ever; so does the one it makes of a connection that comes back, which a file
+        // answers always.
         .test_before_acquire(false)
         .before_acquire(|connection, _| Box::pin(shows_up(connection)))
-        .after_release(|connection, _| Box::pin(shows_up(connection)))
+        .after_release(move |connection, _| {
+            Box::pin(async move { if sqlite { Ok(true) } else { shows_up(connection).await } })
+        })
         .after_connect(move |connection, _| {
             Box::pin(async move { connection.execute(setup).await.map(drop) })
         })
@@ -411,7 +414,6 @@ fn with_mode(url: &str, mode: &str) -> String {
 }
 
 /// A canary's row: its id, and what else it holds, if that can be read. SQLite keeps a value of any type in any column.
-#[expect(clippy::type_complexity, reason = "it is taken apart at once")]
 fn stored(row: AnyRow) -> Result<Committed, sqlx::Error> {
     let rest = || Ok((row.try_get(1)?, row.try_get(2)?, row.try_get(3)?));
     // An id that is no text is nobody's.

@@ -175,9 +175,10 @@ impl Scene {
         let hides_all = trouble.on == [Operation::Any];
         let mut since = Duration::ZERO;
         while since < trouble.lasts {
-            match trouble.fault {
-                Fault::Slow(_) | Fault::Trickle => world.works_in_silence().await,
-                _ => world.works_promptly().await,
+            if matches!(trouble.fault, Fault::Slow(_) | Fault::Trickle) {
+                world.works_in_silence().await;
+            } else {
+                world.works_promptly().await;
             }
             world.passes(STEP).await;
             since += STEP;
