@@ -17,11 +17,12 @@ use crate::{
 /// The key of the properties that we leave on issues and comments.
 pub(super) const PROPERTY: &str = "flagger-jira-bridge";
 
-/// An id, written as a string or as a number.
+/// An id, written as a string or as a number. It is shown to people as it is, so it holds nothing that steers a line.
 fn id<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     match Value::deserialize(from)? {
-        Value::String(id) => Ok(id),
+        Value::String(id) if words::line(&id) == id => Ok(id),
         Value::Number(id) => Ok(id.to_string()),
+        Value::String(_) => Err(serde::de::Error::custom("an id with control characters")),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
             Err(serde::de::Error::custom("an id is neither a string nor a number"))
         }
@@ -465,6 +466,15 @@ mod tests {
         assert_eq!(complaint(long.as_bytes()).unwrap().0.chars().count(), 300);
         assert_eq!(complaint(br#"{"message":"off"}"#), Some(("off".into(), By::Somebody)));
         assert_eq!(complaint(b"<html>"), None);
+    }
+
+    #[test]
+    fn an_id_is_one_line() {
+        let named = |id: &str| serde_json::from_value::<Named>(json!({"id": id, "name": "Approved"}));
+        assert!(named("10007").is_ok());
+        for id in ["3\n", "\u{1b}[31m", "3\u{2028}", "3\u{202e}"] {
+            assert!(named(id).is_err(), "{id:?}");
+        }
     }
 
     #[test]
