@@ -238,6 +238,12 @@ impl Pace {
         self.longest_gap
     }
 
+    /// Whether the last answer, as far as known, was open.
+    #[must_use]
+    pub const fn was_open(&self) -> bool {
+        self.closed_at.is_none()
+    }
+
     /// The bridge was away and is back. The pause that goes on is measured from `heard`, the last message by a clock that
     /// stood still meanwhile: the outage is no measure of Flagger's patience.
     pub const fn resumed(&mut self, heard: Millis) {
@@ -253,6 +259,19 @@ impl Pace {
     }
 }
 
+/// What Flagger was told last at a gate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Said {
+    /// That is not stored: the row was written by a version that did not keep it there.
+    #[default]
+    Unknown,
+    /// 403, or nothing yet.
+    Closed,
+    /// 200.
+    Open,
+}
+
 /// One stage of one rollout, with its ticket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gate {
@@ -266,6 +285,9 @@ pub struct Gate {
     pub standing: Standing,
     /// Whether its approval has let Flagger pass already.
     pub used: Option<Used>,
+    /// What Flagger was told last. Stored with what changed it, so that each turn of the answer is on record once.
+    #[serde(default)]
+    pub said: Said,
     /// Who may not approve it: `approval.deny`, as rendered when Flagger first asked.
     #[serde(default)]
     pub deny: Vec<String>,
@@ -278,7 +300,18 @@ impl Gate {
     /// A gate that Flagger asked about just now.
     #[must_use]
     pub fn new(id: GateId, name: GateName, deny: Vec<String>, now: Millis) -> Self {
-        Self { id, name, asked: now, standing: Standing::Opening, used: None, deny, told: Vec::new() }
+        let (standing, said) = (Standing::Opening, Said::Closed);
+        Self { id, name, asked: now, standing, used: None, said, deny, told: Vec::new() }
+    }
+
+    /// Whether Flagger was told last that it may go on. `pace` tells where the gate itself does not.
+    #[must_use]
+    pub const fn was_open(&self, pace: Pace) -> bool {
+        match self.said {
+            Said::Open => true,
+            Said::Closed => false,
+            Said::Unknown => self.used.is_some() && pace.was_open(),
+        }
     }
 
     /// The ticket, once there is one.

@@ -171,7 +171,7 @@ impl Gatekeeper {
             pace: canary.gate(gate).map_or_else(Pace::default, |known| heard.pace(&known.id)),
         };
         match in_time(self.hear(id, &heard, now, event)).await {
-            Ok(canary) => {
+            Ok((canary, facts)) => {
                 self.listen(id, now);
                 let rules = self.rules(id, gate);
                 let verdict = canary.gate(gate).map(|known| known.verdict(now, trust));
@@ -184,13 +184,8 @@ impl Gatekeeper {
                     return self.refused(id, gate, refusal, now);
                 }
                 if let Some(known) = canary.gate(gate) {
-                    let before = self.store.answered(id, &known.id, open, now);
-                    record::answered(id, &answer, before);
-                    // The first use of an approval is on record already, with what it rests on.
-                    let passed_now = open && known.used.is_some_and(|used| used.at == now);
-                    if open != before && !passed_now {
-                        self.turned(&canary, gate, &answer, now).await;
-                    }
+                    self.store.answered(id, &known.id, open, now);
+                    record::answered(id, &answer, &facts);
                 }
                 answer
             }
@@ -205,21 +200,6 @@ impl Gatekeeper {
     fn answer(&self, canary: &Canary, gate: &GateName, trust: Trust, now: Millis) -> Answer {
         let unread = canary.gate(gate).and_then(|gate| self.unread.trouble(&gate.id));
         self.links.answer(canary, gate, trust, unread.as_ref(), now)
-    }
-
-    /// Puts on record that the answer at a gate turned. It stands also if that cannot be stored.
-    async fn turned(&self, canary: &Canary, gate: &GateName, answer: &Answer, now: Millis) {
-        let (state, reason) = (answer.gate.state.as_str(), answer.gate.reason.clone());
-        let fact = Fact::Turned { gate: gate.clone(), state, reason };
-        let stored = async {
-            let mut turn = self.store.turn().await?;
-            let noted = self.note(&mut turn, canary.clone(), fact, now).await?;
-            turn.end().await.map(|()| noted)
-        };
-        match in_time(stored).await {
-            Ok(noted) => self.record(&noted, now),
-            Err(error) => tracing::error!(canary = %canary.id, %gate, "{error}; the change is not on record"),
-        }
     }
 
     /// The canary is heard of now. Of one that is not known no trace is kept.
@@ -256,7 +236,7 @@ impl Gatekeeper {
         let heard = self.store.heard(id);
         let event = |_: &Canary, silent_for| Event::RollbackAsked { message, silent_for };
         match in_time(self.hear(id, &heard, now, event)).await {
-            Ok(canary) => {
+            Ok((canary, _)) => {
                 self.listen(id, now);
                 self.links.answer_rollback(&canary)
             }
@@ -390,8 +370,7 @@ impl Gatekeeper {
         fact: Fact,
         now: Millis,
     ) -> Result<Applied, store::Error> {
-        let entry = audit::entry(&fact, &canary, &canary, |gate| self.route(&canary.id, gate), now);
-        turn.audit(&[entry]).await?;
+        turn.audit(&[self.entry(&fact, &canary, &canary, now)]).await?;
         Ok(Applied { canary, facts: vec![fact] })
     }
 
@@ -412,13 +391,17 @@ impl Gatekeeper {
             Change::To { canary, mut commands, facts } => {
                 commands.retain(|command| self.is_wanted(&canary.id, command));
                 turn.save(&canary, &commands, now).await?;
-                let route = |gate: &GateName| self.route(id, gate);
-                let entries: Vec<_> =
-                    facts.iter().map(|fact| audit::entry(fact, &was, &canary, route, now)).collect();
+                let entries: Vec<_> = facts.iter().map(|fact| self.entry(fact, &was, &canary, now)).collect();
                 turn.audit(&entries).await?;
                 Ok(Applied { canary, facts })
             }
         }
+    }
+
+    fn entry(&self, fact: &Fact, was: &Canary, is: &Canary, now: Millis) -> store::audit::Entry {
+        let route = |gate: &GateName| self.route(&is.id, gate);
+        let stands = |gate: &GateName| self.answer(is, gate, self.rules(&is.id, gate).trust, now).gate;
+        audit::entry(fact, was, is, route, stands, now)
     }
 
     /// What an event would do to a canary.
@@ -461,20 +444,20 @@ impl Gatekeeper {
     }
 
     /// Applies a message of Flagger: from memory if it changes nothing, else in a turn, where it is decided again by
-    /// what is stored.
+    /// what is stored. Returns what the canary is then, and what was put on record.
     async fn hear<'a>(
         &self,
         id: &CanaryId,
         heard: &Heard,
         now: Millis,
         event: impl Fn(&Canary, Duration) -> Event<'a> + Send + Sync,
-    ) -> Result<Arc<Canary>, store::Error> {
+    ) -> Result<(Arc<Canary>, Vec<Fact>), store::Error> {
         self.store.follow_by(now).await?;
         let known = self.store.canary(id).unwrap_or_else(|| Arc::new(Canary::new(id.clone())));
         let change = self.would(&known, &event(&known, heard.silent_for(now)), now);
         // Where the row cannot be read, memory knows nothing; the turn says why.
         if matches!(change, Change::Unchanged) && self.store.unreadable_why(id).is_none() {
-            return Ok(known);
+            return Ok((known, Vec::new()));
         }
         let mut turn = self.store.turn().await?;
         // The limits count the gates of all replicas, as of this turn.
@@ -488,7 +471,7 @@ impl Gatekeeper {
             && applied.canary.rollout.as_ref().is_some_and(|it| it.gates.is_empty())
         {
             // Beyond the limits no row is kept of a canary that nobody knew.
-            return Ok(Arc::new(stored));
+            return Ok((Arc::new(stored), Vec::new()));
         }
         if !applied.facts.is_empty() || applied.canary != stored {
             // What is written anyway keeps when the canary was heard of: a crash must not make it forget its silence.
@@ -496,7 +479,7 @@ impl Gatekeeper {
             turn.end().await?;
         }
         self.record(&applied, now);
-        Ok(Arc::new(applied.canary))
+        Ok((Arc::new(applied.canary), applied.facts))
     }
 
     fn rules(&self, canary: &CanaryId, gate: &GateName) -> Rules {

@@ -9,18 +9,20 @@ use crate::{
     policy::Route,
     rollout::{Canary, Fact},
     store::audit::Entry,
+    view::GateView,
 };
 
 /// The kind of the row that says that an approval let Flagger pass for the first time.
 pub(super) const PASSED: &str = "passed";
 
 /// The entry for a fact. `was` and `is` are the canary before and after the change it came of; `route` gives the
-/// settings of a gate.
+/// settings of a gate, `stands` how it stands after the change, in the words of an answer.
 pub(super) fn entry<'a>(
     fact: &Fact,
     was: &Canary,
     is: &Canary,
     route: impl Fn(&GateName) -> &'a Route,
+    stands: impl Fn(&GateName) -> GateView,
     now: Millis,
 ) -> Entry {
     let deny = |gate: &GateName| is.gate(gate).map_or(&[][..], |gate| gate.deny.as_slice());
@@ -40,8 +42,9 @@ pub(super) fn entry<'a>(
             let how = with(Map::new(), "how", json!(how.as_str()));
             ("rollout_ended", with(how, "gates", Value::Array(gates)))
         }
-        Fact::Turned { gate, state, reason } => {
-            let turned = with(at(gate), "state", json!(state));
+        Fact::Turned { gate } => {
+            let GateView { state, reason, .. } = stands(gate);
+            let turned = with(at(gate), "state", json!(state.as_str()));
             ("verdict_changed", with(turned, "reason", json!(reason)))
         }
         Fact::Expired { gate, ticket, decision } => {

@@ -8,11 +8,11 @@ use crate::{
     rollout::{CanaryId, Fact},
 };
 
-/// A question was answered: told only when the verdict changed.
-pub(super) fn answered(id: &CanaryId, answer: &Answer, open_before: bool) {
+/// A question was answered: told only when the verdict changed, which is among the facts then.
+pub(super) fn answered(id: &CanaryId, answer: &Answer, facts: &[Fact]) {
     let stage = &answer.gate.stage;
     let gate = answer.gate.gate.as_deref();
-    if answer.open == open_before {
+    if !facts.iter().any(|fact| matches!(fact, Fact::Turned { .. } | Fact::Passed { .. })) {
         tracing::debug!(canary = %id, stage, gate, answer = answer.line, "asked again");
     } else if answer.open {
         tracing::info!(canary = %id, stage, gate, answer = answer.line, "the gate opened");

@@ -357,10 +357,6 @@ pub enum Fact {
     Turned {
         /// At which gate.
         gate: GateName,
-        /// How the gate stands now, in the word of the API.
-        state: &'static str,
-        /// Why, in one line.
-        reason: String,
     },
     /// An approval was too old when Flagger asked.
     Expired {

@@ -9,7 +9,7 @@ use super::{
     event::Room,
 };
 use crate::{
-    gate::{Closed, Doubt, Gate, GateId, GateName, Pace, Stage, Standing, Ticket, Used, Verdict, View},
+    gate::{Closed, Doubt, Gate, GateId, GateName, Pace, Said, Stage, Standing, Ticket, Used, Verdict, View},
     millis::Millis,
     policy::{Author, Milestone},
     ticket::Subject,
@@ -97,11 +97,26 @@ impl Step {
                 Heard::OtherGate { patience }
             }
         };
-        if !self.heard(heard, message, silent_for, rules) {
+        if self.heard(heard, message, silent_for, rules) && self.ensure_gate(asked, rules) {
+            self.pass(asked, rules);
+        }
+        self.answers(asked, rules);
+    }
+
+    /// Notes what Flagger is told, if that is not what it was told last.
+    fn answers(&mut self, asked: &Asked<'_>, rules: &Rules) {
+        let Some(rollout) = &mut self.canary.rollout else { return };
+        let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
+        let open = matches!(gate.verdict(self.now, rules.trust), Verdict::Open { .. });
+        let was_open = gate.was_open(asked.pace);
+        if open == was_open {
             return;
         }
-        if self.ensure_gate(asked, rules) {
-            self.pass(asked, rules);
+        gate.said = if open { Said::Open } else { Said::Closed };
+        // The first use of an approval is on record as that, with what it rests on.
+        let first = |fact: &Fact| matches!(fact, Fact::Passed { gate, .. } if gate == asked.name);
+        if !self.facts.iter().any(first) {
+            self.facts.push(Fact::Turned { gate: asked.name.clone() });
         }
     }
 
@@ -229,10 +244,12 @@ impl Step {
         if rollout.gates.is_empty() {
             self.facts.push(Fact::Began);
         }
+        let mut gate = Gate::new(asked.fresh.clone(), asked.name.clone(), asked.deny.to_vec(), self.now);
         if let Some(at) = known {
-            rollout.gates.remove(at);
+            // Flagger knows of no other gate: where it was told to go on, it is told otherwise now.
+            gate.said = if rollout.gates.remove(at).was_open(asked.pace) { Said::Open } else { Said::Closed };
         }
-        rollout.gates.push(Gate::new(asked.fresh.clone(), asked.name.clone(), asked.deny.to_vec(), self.now));
+        rollout.gates.push(gate);
         self.commands.push(Command::Open {
             gate: asked.fresh.clone(),
             subject: asked.subject.clone(),

@@ -31,8 +31,6 @@ pub struct Heard {
 struct Asked {
     pace: Pace,
     at: Millis,
-    /// Whether the last answer was open; for the log, which tells changes only.
-    open: bool,
 }
 
 impl Heard {
@@ -79,15 +77,14 @@ impl Store {
         heard.written = false;
     }
 
-    /// A question at a gate was answered. Returns whether the last answer there was open.
-    pub fn answered(&self, canary: &CanaryId, gate: &GateId, open: bool, now: Millis) -> bool {
+    /// A question at a gate was answered.
+    pub fn answered(&self, canary: &CanaryId, gate: &GateId, open: bool, now: Millis) {
         let mut map = self.heard_map();
         let heard = map.entry(canary.clone()).or_default();
         heard.written = false;
         let asked = heard.gates.entry(gate.clone()).or_default();
         asked.pace.answered(open, now);
         asked.at = now;
-        std::mem::replace(&mut asked.open, open)
     }
 
     /// Writes back what changed since the last time, in one turn.

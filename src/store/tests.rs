@@ -20,7 +20,7 @@ fn row() -> Value {
     let decision = json!({"entry": entry, "since": NOW.0 - 60_000});
     let gate = |id: &str, stage: &str, standing: Value| {
         json!({"id": id, "name": {"stage": stage, "approver": "qa"}, "asked": NOW.0 - 90_000, "standing": standing,
-               "used": {"at": NOW.0, "longest_gap": {"secs": 60, "nanos": 0}}, "deny": ["max"], "told": ["ended"]})
+               "used": {"at": NOW.0, "longest_gap": {"secs": 60, "nanos": 0}}, "said": "open", "deny": ["max"], "told": ["ended"]})
     };
     let watched = |view: Value| {
         json!({"watched": {"ticket": {"id": "10042", "key": "OPS-7", "project": "OPS", "issue_type": "10004"},

@@ -11,6 +11,12 @@ use serde_json::{Value, json};
 
 use crate::{database::Database, shell::run, world::World};
 
+crate::crash::told_again!(
+    every_turn_of_a_verdict_is_on_record,
+    a_turn_survives_a_crash,
+    a_ticket_that_is_deleted_closes_an_open_gate,
+);
+
 const TOKEN: &str = "what-flagger-brings-along";
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -39,6 +45,22 @@ fn prints(world: &World, more: &[&str]) -> String {
 
 fn rows(world: &World) -> Vec<Value> {
     prints(world, &[]).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// How gates stood each time a verdict turned.
+fn turned(world: &World) -> Vec<String> {
+    let rows = rows(world).into_iter().filter(|row| row["kind"] == "verdict_changed");
+    rows.map(|row| row["detail"]["state"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A promotion gate that was opened and used. Returns its ticket.
+async fn opened(world: &World) -> String {
+    world.asks("confirm-promotion", "Progressing", "new1").await;
+    world.works().await;
+    let key = world.newest();
+    world.decides(&key, "Approved").await;
+    assert_eq!(world.asks("confirm-promotion", "Progressing", "new1").await.status, 200);
+    key
 }
 
 /// The same text without what differs from run to run.
@@ -210,12 +232,19 @@ async fn a_question_that_changes_nothing_is_not_on_record() {
     world.asks("confirm-promotion", "Progressing", "new1").await;
     world.asks("rollback", "Progressing", "new1").await;
     world.works().await;
-    let (rows, turns) = (prints(&world, &[]), world.turns().await);
-    for _ in 0..20 {
-        world.asks("confirm-promotion", "Progressing", "new1").await;
-        world.asks("rollback", "Progressing", "new1").await;
+    for status in [None, Some("Approved"), Some("Rejected"), Some("To Do"), Some("Approved")] {
+        if let Some(status) = status {
+            world.decides(&world.newest(), status).await;
+            world.asks("confirm-promotion", "Progressing", "new1").await;
+            world.asks("rollback", "Progressing", "new1").await;
+        }
+        let (rows, turns) = (prints(&world, &[]), world.turns().await);
+        for _ in 0..20 {
+            world.asks("confirm-promotion", "Progressing", "new1").await;
+            world.asks("rollback", "Progressing", "new1").await;
+        }
+        assert_eq!((prints(&world, &[]), world.turns().await), (rows, turns), "{status:?}");
     }
-    assert_eq!((prints(&world, &[]), world.turns().await), (rows, turns));
     world.finish().await;
 }
 
@@ -323,12 +352,8 @@ fn without_a_file_it_says_so() {
 #[tokio::test]
 async fn every_turn_of_a_verdict_is_on_record() {
     for world in World::both("").await {
-        world.asks("confirm-promotion", "Progressing", "new1").await;
-        world.works().await;
-        let key = world.newest();
-        world.decides(&key, "Approved").await;
+        let key = opened(&world).await;
         let ask = async || world.asks("confirm-promotion", "Progressing", "new1").await.status;
-        assert_eq!(ask().await, 200);
         for _ in 0..11 {
             world.later(MINUTE);
             world.reports("/event", "Progressing", "new1").await;
@@ -338,10 +363,77 @@ async fn every_turn_of_a_verdict_is_on_record() {
         assert_eq!((ask().await, ask().await), (200, 200));
         world.decides(&key, "To Do").await;
         assert_eq!(ask().await, 403);
-        let turned: Vec<Value> =
-            rows(&world).into_iter().filter(|row| row["kind"] == "verdict_changed").collect();
-        let states: Vec<&str> = turned.iter().map(|row| row["detail"]["state"].as_str().unwrap()).collect();
-        assert_eq!(states, ["stale", "approved", "waiting"]);
+        assert_eq!(turned(&world), ["stale", "approved", "waiting"]);
+        world.finish().await;
+    }
+}
+
+/// What was answered last is stored with what changed it: a crash makes no turn forgotten, and none told twice.
+#[tokio::test]
+async fn a_turn_survives_a_crash() {
+    for world in World::both("").await {
+        let key = opened(&world).await;
+        let moves = [("To Do", 403), ("Approved", 200), ("Rejected", 403), ("Approved", 200)];
+        for (status, expected) in moves {
+            world.restarts().await;
+            world.decides(&key, status).await;
+            for _ in 0..2 {
+                let answer = world.asks("confirm-promotion", "Progressing", "new1").await;
+                assert_eq!(answer.status, expected, "{status}: {}", answer.body);
+                world.restarts().await;
+            }
+        }
+        assert_eq!(turned(&world), ["waiting", "approved", "rejected", "approved"]);
+        let passed = rows(&world).iter().filter(|row| row["kind"] == "passed").count();
+        assert_eq!(passed, 1);
+        world.finish().await;
+    }
+}
+
+/// Another ticket takes the place of a deleted one: the gate that was open is closed by that.
+#[tokio::test]
+async fn a_ticket_that_is_deleted_closes_an_open_gate() {
+    for world in World::both("").await {
+        let key = opened(&world).await;
+        world.jira.delete_issue(&key, MIA).unwrap();
+        for _ in 0..2 {
+            // A deletion is believed when Jira has said so twice.
+            world.later(MINUTE);
+            world.works().await;
+        }
+        world.asks("confirm-promotion", "Progressing", "new1").await;
+        world.works().await;
+        let turned = turned(&world);
+        // Whoever asked between the two is told that it is gone.
+        assert!(turned == ["opening"] || turned == ["gone"], "{turned:?}");
+        world.finish().await;
+    }
+}
+
+/// What the version before stored does not say in the canary's row what was answered last.
+#[tokio::test]
+async fn rows_that_do_not_say_what_was_answered() {
+    for world in World::both("").await {
+        let key = opened(&world).await;
+        let ask = async || world.asks("confirm-promotion", "Progressing", "new1").await.status;
+        let as_before = async || {
+            world.later(MINUTE);
+            world.ticks().await;
+            world.sql("UPDATE canary SET state = REPLACE(state, ',\"said\":\"open\"', '')").await;
+            world.sql("UPDATE canary SET state = REPLACE(state, ',\"said\":\"closed\"', '')").await;
+            assert_eq!(world.count("canary WHERE state LIKE '%said%'").await, 0);
+            world.restarts().await;
+        };
+        as_before().await;
+        assert_eq!((ask().await, turned(&world)), (200, vec![]));
+        as_before().await;
+        world.decides(&key, "To Do").await;
+        assert_eq!((ask().await, turned(&world)), (403, vec!["waiting".to_owned()]));
+        as_before().await;
+        assert_eq!((ask().await, turned(&world).len()), (403, 1));
+        as_before().await;
+        world.decides(&key, "Approved").await;
+        assert_eq!((ask().await, turned(&world)[1..].to_vec()), (200, vec!["approved".to_owned()]));
         world.finish().await;
     }
 }

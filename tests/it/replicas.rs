@@ -283,6 +283,39 @@ async fn a_reminder_that_goes_to_the_other_replica() {
     assert_eq!(two.second.asks("cart", "new").await.0, 200);
 }
 
+/// A verdict turns once, whichever replica is asked, and also when both are at the same moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verdict_turns_once_for_both() {
+    let two = Two::start("").await;
+    two.first.asks("cart", "new").await;
+    two.second.works().await;
+    let [ticket] = two.jira.issues().try_into().unwrap();
+    let moves = [("Approved", 200), ("To Do", 403), ("Approved", 200), ("Rejected", 403)];
+    for (nth, (status, expected)) in moves.into_iter().enumerate() {
+        two.jira.move_issue(&ticket.key, status, MIA).unwrap();
+        two.clock.advance(MINUTE);
+        two.second.works().await;
+        let mut asking = JoinSet::new();
+        for number in nth..nth + 6 {
+            let address = [&two.first, &two.second][number % 2].addresses[0].clone();
+            let body = about("cart", "Progressing", "new");
+            asking.spawn(
+                async move { post(&format!("{address}/gate/confirm-promotion"), &body).await.unwrap() },
+            );
+        }
+        while let Some(answered) = asking.join_next().await {
+            let (said, words) = answered.unwrap();
+            assert_eq!(said, expected, "{words}");
+        }
+        for replica in [&two.first, &two.second] {
+            assert_eq!(replica.asks("cart", "new").await.0, expected);
+        }
+        let turned = two.number("SELECT COUNT(*) FROM audit WHERE kind = 'verdict_changed'").await;
+        assert_eq!(turned, i64::try_from(nth).unwrap(), "{status}");
+    }
+    assert_eq!(two.number("SELECT COUNT(*) FROM audit WHERE kind = 'passed'").await, 1);
+}
+
 /// A replica that stood still does not answer from what it knew before.
 #[tokio::test]
 async fn a_replica_that_stood_still() {

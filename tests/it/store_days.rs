@@ -278,6 +278,25 @@ async fn a_locked_database() {
     world.finish().await;
 }
 
+/// A verdict that turns while nothing can be stored is closed, and on record as soon as something can be.
+#[tokio::test]
+async fn a_turn_that_cannot_be_stored() {
+    let world = World::start(Flavour::Cloud).await;
+    let [cart, _] = world.two_open_gates().await;
+    for (status, expected, turned) in [("To Do", 403, 1), ("Approved", 200, 2)] {
+        world.decides(&cart, status).await;
+        let held = lock(&world.config()).await;
+        let answer = world.asks_cart().await;
+        assert_eq!((answer.status, answer.body.contains("the database")), (403, true), "{}", answer.body);
+        held.close().await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(world.asks_cart().await.status, expected);
+            assert_eq!(world.count("audit WHERE kind = 'verdict_changed'").await, turned);
+        }
+    }
+    world.finish().await;
+}
+
 /// A message that could not be stored breaks a short silence, so that an outage ends no rollout; but it hides no long
 /// one, after which the same revision may be another rollout.
 #[tokio::test]
