@@ -22,7 +22,7 @@ use crate::{
     },
     jira::{self, Jira},
     metrics::{Metrics, status_class},
-    store::{self, Store},
+    store::{self, LEASE, Leader, Store},
     worker::{Pace, Worker},
 };
 
@@ -130,8 +130,11 @@ impl Bridge {
             Some(files) => Some(Arc::new(Tls::load(files.clone()).context("server.tls")?)),
         };
         let jira = Arc::clone(&self.jira);
-        let clock = self.clock.clone();
-        let ask_jira = Arc::new(move || health(&jira.health(), &clock));
+        let (clock, opened) = (self.clock.clone(), Arc::clone(&self.shared.gatekeeper));
+        let ask_jira = Arc::new(move || {
+            let leader = opened.get().and_then(|gatekeeper| gatekeeper.store().leader());
+            health(&jira.health(), leader, &clock)
+        });
         let shared = || self.shared.clone();
         let gate = http::flagger::gate_router(shared(), self.config.flagger.clone());
         let webhook = http::jira::webhook_router(shared(), self.config.jira.webhook_secret.clone());
@@ -271,10 +274,22 @@ pub fn client(config: &config::Jira, metrics: Option<Arc<Metrics>>, clock: Clock
     Jira::new(settings, observer, clock).context("jira.url")
 }
 
-/// How Jira and the bridge get on.
-fn health(health: &jira::Health, clock: &Clock) -> JiraHealth {
+/// How Jira and the bridge get on. Only the replica that works knows; the others know when that was last at work.
+fn health(health: &jira::Health, leader: Option<Leader>, clock: &Clock) -> JiraHealth {
     let now = clock.now();
     let ago = |at| format!("{} s ago", now.since(at).as_secs());
+    if let Some(Leader::Other { renewed }) = leader {
+        let (trouble, renewed) = (now.since(renewed) > LEASE, ago(renewed));
+        let words = if trouble {
+            format!(
+                "the replica that talked to Jira last renewed its lease {renewed}; another takes over as soon as the \
+                 database lets it"
+            )
+        } else {
+            format!("another replica talks to Jira; it last renewed its lease {renewed}")
+        };
+        return JiraHealth { trouble, words };
+    }
     let (trouble, words) = match health {
         jira::Health { refused: Some((since, why)), .. } => (
             true,

@@ -144,8 +144,32 @@ struct Inner {
     sqlite: bool,
     memory: RwLock<memory::Memory>,
     heard: std::sync::Mutex<HashMap<CanaryId, Heard>>,
+    others: std::sync::Mutex<Others>,
     /// When this replica last followed the others, in milliseconds.
     followed_at: AtomicI64,
+}
+
+/// Who works, as the lease said when it was last looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leader {
+    /// This replica.
+    This {
+        /// When it last renewed its lease.
+        renewed: Millis,
+    },
+    /// Another one.
+    Other {
+        /// When it last renewed its lease, by its own clock.
+        renewed: Millis,
+    },
+}
+
+/// What the database said last of the times at which replicas did something.
+#[derive(Default)]
+struct Others {
+    leader: Option<Leader>,
+    /// The newest message that any of them heard.
+    heard: Millis,
 }
 
 /// A replica that has not followed the others for this long does so before it answers: it is promised that a change made
@@ -183,9 +207,10 @@ impl Store {
             sqlite,
             memory: RwLock::default(),
             heard: std::sync::Mutex::default(),
+            others: std::sync::Mutex::default(),
             followed_at: AtomicI64::new(0),
         }));
-        store.load_heard(Away::All).await?;
+        store.load_heard(Away::All(Duration::ZERO)).await?;
         store.follow().await?;
         Ok(store)
     }
@@ -302,6 +327,26 @@ impl Store {
         if news {
             tracing::error!(canary = id, "{error}; its gates stay closed until its row is mended or deleted");
         }
+    }
+
+    /// Who works; none before that was looked at.
+    #[must_use]
+    pub fn leader(&self) -> Option<Leader> {
+        self.others().leader
+    }
+
+    /// The newest time that any replica put down of what it did, as far as read: not later than now, unless clocks differ.
+    #[must_use]
+    pub fn newest_time(&self) -> Millis {
+        let others = self.others();
+        match others.leader {
+            Some(Leader::This { renewed } | Leader::Other { renewed }) => renewed.max(others.heard),
+            None => others.heard,
+        }
+    }
+
+    fn others(&self) -> std::sync::MutexGuard<'_, Others> {
+        self.0.others.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Closes all connections.

@@ -37,6 +37,8 @@ mod tell;
 const TICK: Duration = Duration::from_secs(1);
 /// How often what was heard is written back, and silence is looked for.
 const WRITE_BACK: Duration = Duration::from_secs(60);
+/// By how much the clocks of replicas may differ: no more than a change may take to show on all.
+const CLOCKS_AGREE: Duration = Duration::from_secs(2);
 /// How often parked commands are tried again, and what is too old to be kept is dropped.
 const HOURLY: Duration = Duration::from_secs(3600);
 /// How long what Jira said of a workflow is believed.
@@ -113,6 +115,8 @@ struct Memory {
     in_vain: InVain,
     /// Routes whose statuses could not be resolved, so that the log says so once.
     bad_routes: HashSet<String>,
+    /// Whether the clocks of the replicas differ, as the log was told.
+    clocks_differ: bool,
     /// What is wrong with the database, as the log was told.
     trouble: Option<String>,
     /// Who is who.
@@ -233,6 +237,7 @@ impl Worker {
             store.load_heard(Away::Nobody).await?;
             store.write_back().await?;
         }
+        self.compare_clocks(now);
         if lead != Lead::Follows && writes {
             self.gatekeeper.pass_time(now).await?;
         }
@@ -251,6 +256,20 @@ impl Worker {
         self.metrics.set_outbox("parked", backlog.parked);
         self.metrics.outbox_oldest(backlog.oldest.map_or(Duration::ZERO, |at| now.since(at)));
         Ok(lead)
+    }
+
+    /// Says that clocks differ, once until they agree again.
+    fn compare_clocks(&self, now: Millis) {
+        let ahead = self.gatekeeper.store().newest_time().since(now);
+        let differ = ahead > CLOCKS_AGREE;
+        let told = std::mem::replace(&mut self.memory().clocks_differ, differ);
+        if differ && !told {
+            tracing::warn!(
+                "times in the database are {} s ahead of this machine's clock: let NTP set the clock of every machine that \
+                 runs the bridge; a replica whose clock is ahead takes the lease of one that works",
+                ahead.as_secs()
+            );
+        }
     }
 
     async fn keeping(&self) {

@@ -58,8 +58,8 @@ impl Heard {
 pub enum Away {
     /// Somebody could.
     Nobody,
-    /// For a while no replica was at work, perhaps.
-    All,
+    /// For so long no replica was at work, perhaps.
+    All(Duration),
 }
 
 impl Store {
@@ -138,6 +138,12 @@ impl Store {
             .fetch_all(&self.0.pool)
             .in_time()
             .await?;
+        let newest = rows.iter().map(|(_, at, _)| Millis(*at)).max();
+        self.others().heard = newest.unwrap_or_default();
+        let missed = match away {
+            Away::Nobody => None,
+            Away::All(missed) => Some(missed),
+        };
         let mut map = self.heard_map();
         for (id, at, paces) in rows {
             let Some(canary) = canary_id(&id) else { continue };
@@ -148,8 +154,10 @@ impl Store {
                 let mut asked = asked;
                 asked.pace.resumed(Millis(at));
                 let known = heard.gates.entry(gate).or_insert(asked);
-                if known.at < asked.at || away == Away::All && known.at == asked.at {
-                    *known = asked;
+                if known.at < asked.at || missed.is_some() && known.at == asked.at {
+                    // Whoever asked shortly before everybody was away is taken to ask still.
+                    let at = (asked.at + missed.unwrap_or_default()).min(Millis(at));
+                    *known = Asked { at: asked.at.max(at), ..asked };
                 }
             }
         }

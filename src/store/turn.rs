@@ -1,8 +1,10 @@
 //! A writing transaction. Holding one means: nobody else writes.
 
+use std::time::Duration;
+
 use sqlx::{AnyConnection, Row as _, any::AnyRow};
 
-use super::{Away, Error, FORMAT, InTime as _, LEASE, Store, key, outbox, parse};
+use super::{Away, Error, FORMAT, InTime as _, LEASE, Leader, Store, key, outbox, parse};
 use crate::{
     millis::Millis,
     rollout::{Canary, CanaryId, Command, Note},
@@ -51,12 +53,15 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn lead(&self, replica: &str, now: Millis, at_once: bool) -> Result<Lead, Error> {
-        let (holder, until): (String, i64) =
-            sqlx::query("SELECT holder, until FROM lease WHERE only_row = 1")
-                .try_map(|row: AnyRow| Ok((row.try_get(0)?, row.try_get(1)?)))
+        let (holder, until, renewed): (String, i64, i64) =
+            sqlx::query("SELECT holder, until, renewed_at FROM lease WHERE only_row = 1")
+                .try_map(|row: AnyRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
                 .fetch_one(&self.0.pool)
                 .in_time()
                 .await?;
+        let renewed = Millis(renewed);
+        self.others().leader =
+            Some(if holder == replica { Leader::This { renewed } } else { Leader::Other { renewed } });
         if holder == replica && Millis(until).since(now) > LEASE * 2 / 3 {
             // Renewed lately enough: a quiet bridge writes little.
             return Ok(Lead::Holds);
@@ -64,8 +69,12 @@ impl Store {
         let mut turn = self.turn().await?;
         let lead = turn.lead(replica, now, at_once).await?;
         turn.end().await?;
+        if lead != Lead::Follows {
+            self.others().leader = Some(Leader::This { renewed: now });
+        }
         if lead == Lead::TookOver || lead == Lead::Again {
-            self.load_heard(Away::All).await?;
+            let away = if renewed.0 > 0 { now.since(renewed) } else { Duration::ZERO };
+            self.load_heard(Away::All(away)).await?;
         }
         Ok(lead)
     }

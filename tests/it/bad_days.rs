@@ -86,6 +86,37 @@ async fn an_outage_of_the_bridge_counts_for_nothing() {
     }
 }
 
+/// Tickets that Flagger asks about are polled as often as before from the start on, however long nobody served; others
+/// are not.
+#[tokio::test]
+async fn who_waits_is_polled_for_after_a_restart() {
+    for world in World::both("").await {
+        world.asks_promotion().await;
+        for asked in [true, true, false, false] {
+            for _ in 0..15 {
+                world.is_silent_for(MINUTE).await;
+                if asked {
+                    world.asks_promotion().await;
+                }
+            }
+            world.is_silent_for(MINUTE).await;
+            for outage in [Duration::ZERO, HOUR] {
+                world.later(outage);
+                world.restarts().await;
+                world.works().await;
+                let mut looks = 0;
+                for _ in 0..3 {
+                    world.later(MINUTE / 3);
+                    world.ticks().await;
+                    looks += world.works().await;
+                }
+                assert_eq!(looks, if asked { 3 } else { 0 }, "{asked}, away for {outage:?}");
+            }
+        }
+        world.finish().await;
+    }
+}
+
 /// A gate that was opened, closed by a withdrawal, and approved again long after everything went silent.
 #[tokio::test]
 async fn a_withdrawal_makes_nobody_more_patient() {

@@ -4,6 +4,7 @@
 //! gone; but one that was told to stop, or stands still, may still be there, and what holds then is tested on both. What
 //! is about two that live side by side for long runs where the test asks [`has_replicas`].
 
+mod clocks;
 mod programs;
 mod standing_still;
 
@@ -82,6 +83,15 @@ impl Replica {
         gates(&self.addresses[2]).await
     }
 
+    /// What the status page says of Jira.
+    #[expect(clippy::disallowed_methods, reason = "this is not a request to Jira")]
+    async fn says_of_jira(&self) -> String {
+        let response = reqwest::Client::new().get(format!("{}/", self.addresses[2])).send().await.unwrap();
+        let page = response.text().await.unwrap();
+        let (_, said) = page.split_once("<strong>Jira:</strong> ").unwrap();
+        said.split_once("</p>").unwrap().0.to_owned()
+    }
+
     /// Does all that is due, if it is this one that works.
     async fn works(&self) {
         for _ in 0..100 {
@@ -131,6 +141,13 @@ impl Two {
         }
         assert_eq!(two.first.keeps().await, Lead::Follows, "one works");
         two
+    }
+
+    /// Changes the database behind the replicas' backs.
+    async fn sql(&self, sql: &str) {
+        let mut connection = AnyConnection::connect(&self.database.url).await.unwrap();
+        sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
     }
 
     async fn number(&self, sql: &str) -> i64 {
@@ -314,6 +331,29 @@ async fn a_verdict_turns_once_for_both() {
         assert_eq!(turned, i64::try_from(nth).unwrap(), "{status}");
     }
     assert_eq!(two.number("SELECT COUNT(*) FROM audit WHERE kind = 'passed'").await, 1);
+}
+
+/// Only one of them talks to Jira. The page of the other says so, and when that one was last heard of.
+#[tokio::test]
+async fn who_talks_to_jira() {
+    let two = Two::start("").await;
+    two.first.asks("cart", "new").await;
+    two.second.works().await;
+    assert_eq!(two.second.says_of_jira().await, "last answered 0 s ago");
+    two.clock.advance(Duration::from_secs(3));
+    assert_eq!(two.first.keeps().await, Lead::Follows);
+    let other = "another replica talks to Jira; it last renewed its lease 3 s ago";
+    assert_eq!(two.first.says_of_jira().await, other);
+    two.clock.advance(MINUTE);
+    let gone = "the replica that talked to Jira last renewed its lease 63 s ago; another takes over as soon as the database lets it";
+    assert_eq!(two.first.says_of_jira().await, gone);
+    assert_eq!(two.first.keeps().await, Lead::TookOver);
+    assert!(!two.first.says_of_jira().await.contains("replica"));
+    assert_eq!(two.second.keeps().await, Lead::Follows);
+    assert_eq!(
+        two.second.says_of_jira().await,
+        "another replica talks to Jira; it last renewed its lease 0 s ago"
+    );
 }
 
 /// A replica that stood still does not answer from what it knew before.
