@@ -18,7 +18,7 @@ use crate::{
     http::{
         self, Shared,
         serve::{Limits, Tls, serve},
-        status::JiraHealth,
+        status::{JiraHealth, lasted},
     },
     jira::{self, Jira},
     metrics::{Metrics, status_class},
@@ -274,7 +274,7 @@ pub fn client(config: &config::Jira, metrics: Option<Arc<Metrics>>, clock: Clock
 /// How Jira and the bridge get on.
 fn health(health: &jira::Health, clock: &Clock) -> JiraHealth {
     let now = clock.now();
-    let ago = |at| format!("{} s ago", now.since(at).as_secs());
+    let ago = |at| format!("{} ago", lasted(now.since(at)));
     let (trouble, words) = match health {
         jira::Health { refused: Some((since, why)), .. } => (
             true,
