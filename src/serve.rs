@@ -18,7 +18,7 @@ use crate::{
     http::{
         self, Shared,
         serve::{Limits, Tls, serve},
-        status::JiraHealth,
+        status::{JiraHealth, lasted},
     },
     jira::{self, Jira},
     metrics::{Metrics, status_class},
@@ -277,7 +277,7 @@ pub fn client(config: &config::Jira, metrics: Option<Arc<Metrics>>, clock: Clock
 /// How Jira and the bridge get on. Only the replica that works knows; the others know when that was last at work.
 fn health(health: &jira::Health, leader: Option<Leader>, clock: &Clock) -> JiraHealth {
     let now = clock.now();
-    let ago = |at| format!("{} s ago", now.since(at).as_secs());
+    let ago = |at| format!("{} ago", lasted(now.since(at)));
     if let Some(Leader::Other { renewed }) = leader {
         let (trouble, renewed) = (now.since(renewed) > LEASE, ago(renewed));
         let words = if trouble {

@@ -54,6 +54,12 @@ impl Unread {
         }
     }
 
+    /// Since when no ticket at all can be read, and why.
+    #[must_use]
+    pub fn all(&self) -> Option<(Millis, String)> {
+        self.state().all.as_ref().map(|trouble| (trouble.since, trouble.why.clone()))
+    }
+
     /// Forgets all gates but those that live.
     pub fn keep(&self, lives: impl Fn(&GateId) -> bool) {
         self.state().some.retain(|gate, _| lives(gate));

@@ -4,10 +4,10 @@ mod page;
 
 use std::{sync::Arc, time::Duration};
 
-pub use self::page::JiraHealth;
+pub use self::page::{JiraHealth, lasted};
 use self::page::{Known, Wanted, render};
 use crate::{
-    gatekeeper::Gatekeeper,
+    gatekeeper::{Gatekeeper, clock_time},
     http::{NOSNIFF, NOT_OPEN, Shared, finish, health, line},
     metrics::CONTENT_TYPE,
     millis::Millis,
@@ -41,6 +41,11 @@ pub fn admin_router(shared: Shared, jira: AskJira) -> Router {
     let health = health(shared.clone());
     let router = Router::new()
         .route("/", get(page))
+        .route("/page.css", get(async || asset("text/css; charset=utf-8", include_str!("status/page.css"))))
+        .route(
+            "/refresh.js",
+            get(async || asset("text/javascript; charset=utf-8", include_str!("../refresh.js"))),
+        )
         .route("/api/gates", get(gates))
         .route("/metrics", get(metrics))
         .with_state(Admin { shared, jira });
@@ -94,7 +99,7 @@ async fn page(wanted: Result<Query<Wanted>, QueryRejection>, State(admin): State
         gates: gates.as_deref(),
         overview,
         timing: gatekeeper.map(Gatekeeper::timing),
-        jira: (admin.jira)(),
+        jira: how_jira_is((admin.jira)(), gatekeeper, gates.as_deref().unwrap_or_default(), now),
     };
     match render(&known, &wanted.map(|Query(wanted)| wanted).unwrap_or_default(), now) {
         Ok(html) => {
@@ -108,14 +113,39 @@ async fn page(wanted: Result<Query<Wanted>, QueryRejection>, State(admin): State
     }
 }
 
+/// How Jira is: as the client knows it; and where that knows of no trouble, as those do who read the tickets.
+fn how_jira_is(
+    known: JiraHealth,
+    gatekeeper: Option<&Gatekeeper>,
+    gates: &[GateView],
+    now: Millis,
+) -> JiraHealth {
+    let watched = gates.iter().any(|gate| gate.ticket.is_some());
+    match gatekeeper.and_then(|gatekeeper| gatekeeper.unread().all()) {
+        Some((since, why)) if watched && !known.trouble => {
+            let (at, ago) = (clock_time(since), lasted(now.since(since)));
+            JiraHealth { trouble: true, words: format!("no ticket can be read since {at} ({ago}): {why}") }
+        }
+        _ => known,
+    }
+}
+
+/// What lies beside the page.
+fn asset(kind: &'static str, text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static(kind)), NOSNIFF, NO_STORE, POLICY], text)
+        .into_response()
+}
+
 const NO_STORE: (HeaderName, HeaderValue) = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 const NO_REFERRER: (HeaderName, HeaderValue) =
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-/// The page is one file without scripts or pictures, its form leads back to it, and nobody may frame it.
+/// The page's style and script lie beside it, and that script fetches nothing but the page. There is nothing else, its form
+/// leads back to it, and nobody may frame it.
 const POLICY: (HeaderName, HeaderValue) = (
     header::CONTENT_SECURITY_POLICY,
     HeaderValue::from_static(
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; \
+         form-action 'self'; frame-ancestors 'none'",
     ),
 );
 
@@ -140,11 +170,30 @@ mod tests {
         assert!(html.contains("connected &lt;as&gt; bridge"), "{html}");
         assert_eq!(headers["content-type"], "text/html; charset=utf-8");
         assert_eq!(headers["x-content-type-options"], "nosniff");
-        assert!(headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none';"));
+        let policy = headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none';") && !policy.contains("unsafe"), "{policy}");
         assert_eq!(get_page("/api/gates").await.0, 503);
         assert_eq!(get_page("/readyz").await.0, 503);
         assert_eq!(get_page("/healthz").await.0, 200);
         assert_eq!(get_page("/gate/confirm-rollout").await.0, 404);
+    }
+
+    /// All that the page asks for is there, of the right kind, and nothing stands in the page that its policy forbids.
+    #[tokio::test]
+    async fn what_the_page_needs_lies_beside_it() {
+        let (_, _, html) = get_page("/").await;
+        for (asked, path, kind) in [
+            ("<link rel=\"stylesheet\" href=\"page.css\">", "/page.css", "text/css; charset=utf-8"),
+            ("<script src=\"refresh.js\" defer></script>", "/refresh.js", "text/javascript; charset=utf-8"),
+        ] {
+            assert!(html.contains(asked), "{html}");
+            let (status, headers, text) = get_page(path).await;
+            assert_eq!((status, headers["content-type"].to_str().unwrap()), (200, kind));
+            assert_eq!(headers["x-content-type-options"], "nosniff");
+            assert!(text.len() > 500);
+        }
+        let scripts = html.matches("<script").count();
+        assert!(scripts == 1 && !html.contains("<style") && !html.contains(" style="), "{html}");
     }
 
     #[tokio::test]

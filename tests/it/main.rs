@@ -6,6 +6,7 @@ mod approvers;
 mod audit;
 mod bad_days;
 mod bad_input;
+mod browser;
 mod check;
 mod crash;
 mod database;

@@ -21,7 +21,7 @@ fn node(value: &Value, out: &mut String) {
         "hardBreak" => return out.push_str("<br>"),
         "rule" => return out.push_str("<hr>"),
         "paragraph" => "p",
-        "heading" => "h4",
+        "heading" => "h3",
         "bulletList" => "ul",
         "orderedList" => "ol",
         "listItem" => "li",
@@ -101,7 +101,7 @@ mod tests {
         ]});
         assert_eq!(
             html(&document),
-            "<div><h4>What</h4><p><b>&lt;b&gt;</b><br>\
+            "<div><h3>What</h3><p><b>&lt;b&gt;</b><br>\
              <a href=\"http://x.example/?a=&quot;&amp;b\">page</a>trap</p></div>"
         );
         assert_eq!(html(&json!(null)), "");

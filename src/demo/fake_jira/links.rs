@@ -24,6 +24,12 @@ fn link_type(state: &State, (id, name, inward, outward): (&str, &str, &str, &str
     json!({ "id": id, "name": name, "inward": inward, "outward": outward, "self": at })
 }
 
+/// What a link of this type says, read from the issue on its inward side or from the other.
+pub(super) fn words(name: &str, from_inward: bool) -> &'static str {
+    let found = TYPES.iter().find(|kind| kind.1 == name);
+    found.map_or("relates to", |kind| if from_inward { kind.3 } else { kind.2 })
+}
+
 /// `GET issueLinkType`
 pub(super) fn types(state: &State) -> Answer {
     let types: Vec<Value> = TYPES.iter().map(|t| link_type(state, *t)).collect();

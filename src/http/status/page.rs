@@ -1,4 +1,6 @@
-//! The status page: one file without scripts, rendered anew for each request.
+//! The status page, rendered anew for each request. A style sheet and a script lie beside it; it works without the script.
+
+use std::{sync::LazyLock, time::Duration};
 
 use jiff::Timestamp;
 use minijinja::{Environment, value::Serde};
@@ -72,6 +74,8 @@ struct Table<'a> {
     /// How many gates there are, and how many of them are asked for.
     in_all: usize,
     found: usize,
+    /// How many of all do not let Flagger pass.
+    closed: usize,
     /// How many stand in each state that any stands in.
     counts: Vec<Count>,
     /// From 1 on.
@@ -84,6 +88,8 @@ struct Count {
     state: &'static str,
     words: String,
     many: usize,
+    /// What it means, and what to do about it.
+    meaning: &'static str,
 }
 
 /// A gate in the table.
@@ -108,6 +114,8 @@ struct Aged<'a, T> {
 #[derive(Serialize)]
 struct Limits {
     tickets: usize,
+    /// No further ticket may be opened.
+    full: bool,
     open_tickets: usize,
     per_hour: usize,
     trust_for: String,
@@ -121,6 +129,8 @@ pub(super) fn render(known: &Known<'_>, wanted: &Wanted, now: Millis) -> Result<
         None => (None, None),
     };
     let aged = |since: &str| age(Some(since), now);
+    let tickets =
+        known.gates.iter().flat_map(|gates| gates.iter()).filter(|gate| gate.ticket.is_some()).count();
     let page = Page {
         jira: &known.jira,
         at: Timestamp::from_millisecond(now.0)
@@ -144,76 +154,131 @@ pub(super) fn render(known: &Known<'_>, wanted: &Wanted, now: Millis) -> Result<
             .map(|what| Aged { what, age: aged(&what.at) })
             .collect(),
         limits: known.timing.map(|timing| Limits {
-            tickets: known
-                .gates
-                .iter()
-                .flat_map(|gates| gates.iter())
-                .filter(|gate| gate.ticket.is_some())
-                .count(),
+            tickets,
+            full: tickets >= timing.open_tickets,
             open_tickets: timing.open_tickets,
             per_hour: timing.tickets_per_canary_per_hour,
             trust_for: crate::millis::written(timing.trust_for),
         }),
     };
-    let mut pages = Environment::new();
-    // The name's ending turns escaping on.
-    pages.add_template("page.html", include_str!("page.html"))?;
-    pages.get_template("page.html")?.render(Serde(page))
+    TEMPLATES
+        .as_ref()
+        .map_err(|error| minijinja::Error::new(error.kind(), error.to_string()))?
+        .get_template(NAME)?
+        .render(Serde(page))
 }
 
+/// Its ending turns escaping on.
+const NAME: &str = "page.html";
+
+/// Parsed once.
+static TEMPLATES: LazyLock<Result<Environment<'static>, minijinja::Error>> = LazyLock::new(|| {
+    let mut pages = Environment::new();
+    pages.add_template(NAME, include_str!("page.html"))?;
+    Ok(pages)
+});
+
 fn table<'a>(gates: &'a [GateView], wanted: &Wanted, now: Millis) -> Table<'a> {
-    let counts = Stands::ALL.into_iter().map(|state| Count {
-        state: state.as_str(),
-        words: words(state),
-        many: gates.iter().filter(|gate| gate.state == state).count(),
-    });
-    let mut found: Vec<&GateView> = gates.iter().filter(|gate| is_wanted(gate, wanted)).collect();
+    let sought = wanted.q.trim().to_lowercase();
+    let mut counts = Stands::ALL.map(|state| (state, 0));
     // Whoever looks wants to know what waits; what is open comes last.
-    found.sort_by_key(|gate| gate.state == Stands::Approved);
+    let (mut found, mut open) = (Vec::new(), Vec::new());
+    for gate in gates {
+        for (state, many) in &mut counts {
+            *many += usize::from(*state == gate.state);
+        }
+        let chosen = wanted.state.is_empty() || gate.state.as_str() == wanted.state;
+        if chosen && (sought.is_empty() || speaks_of(gate, &sought)) {
+            let part = if gate.state == Stands::Approved { &mut open } else { &mut found };
+            part.push(gate);
+        }
+    }
+    let approved = counts.iter().find(|(state, _)| *state == Stands::Approved).map_or(0, |(_, many)| *many);
+    found.append(&mut open);
     let pages = found.len().div_ceil(ROWS).max(1);
     let page = wanted.page.parse().unwrap_or(1).clamp(1, pages);
     let row =
         |gate: &&'a GateView| Row { gate, words: words(gate.state), age: age(gate.asked_at.as_deref(), now) };
+    let count = |(state, many): (Stands, usize)| Count {
+        state: state.as_str(),
+        words: words(state),
+        many,
+        meaning: meaning(state),
+    };
     Table {
         rows: found.iter().skip((page - 1) * ROWS).take(ROWS).map(row).collect(),
         in_all: gates.len(),
         found: found.len(),
-        counts: counts.filter(|count| count.many > 0 || count.state == wanted.state).collect(),
+        closed: gates.len() - approved,
+        counts: counts
+            .into_iter()
+            .map(count)
+            .filter(|count| count.many > 0 || count.state == wanted.state)
+            .collect(),
         page,
         pages,
     }
 }
 
-fn is_wanted(gate: &GateView, wanted: &Wanted) -> bool {
-    let sought = wanted.q.trim().to_lowercase();
+/// Whether this occurs in the gate's canary, stage, ticket, revision or reason.
+fn speaks_of(gate: &GateView, sought: &str) -> bool {
     let rollout = gate.rollout.as_ref();
+    let canary = format!("{}/{}/{}", gate.cluster, gate.namespace, gate.canary);
     let words = [
-        Some(format!("{}/{}/{}", gate.cluster, gate.namespace, gate.canary)),
-        Some(gate.stage.clone()),
-        gate.gate.clone(),
-        gate.ticket.as_ref().map(|ticket| ticket.key.clone()),
-        rollout.and_then(|rollout| rollout.label.clone()),
-        rollout.and_then(|rollout| rollout.revision.clone()),
-        Some(gate.reason.clone()),
+        Some(canary.as_str()),
+        Some(gate.stage.as_str()),
+        gate.gate.as_deref(),
+        gate.ticket.as_ref().map(|ticket| ticket.key.as_str()),
+        rollout.and_then(|rollout| rollout.label.as_deref()),
+        rollout.and_then(|rollout| rollout.revision.as_deref()),
+        Some(gate.reason.as_str()),
     ];
-    (wanted.state.is_empty() || gate.state.as_str() == wanted.state)
-        && (sought.is_empty() || words.iter().flatten().any(|word| word.to_lowercase().contains(&sought)))
+    words.into_iter().flatten().any(|word| word.to_lowercase().contains(sought))
 }
 
 fn words(state: Stands) -> String {
     state.as_str().replace('_', " ")
 }
 
-/// The time since then in its largest whole unit, such as `3 h`.
+/// What a state means, and what to do about it.
+const fn meaning(state: Stands) -> &'static str {
+    match state {
+        Stands::Opening => "Flagger asked just now, and the ticket is on its way. Nothing is to be done.",
+        Stands::Stuck => {
+            "No ticket can be opened, or nobody can tell whether the approval counts. The reason says why; \
+             flagger-jira-bridge check tells what to mend. It is tried again by itself."
+        }
+        Stands::Waiting => "Nobody has decided. Find the change manager, who moves the ticket.",
+        Stands::Approved => "The gate is open. Flagger goes on when it asks next.",
+        Stands::Rejected => "Somebody said no. Mend it and ship again, or have the ticket moved back.",
+        Stands::NotAllowed => "Somebody approved who may not. Have somebody approve who may.",
+        Stands::Expired => {
+            "Approved, but Flagger did not use it in time. Move the ticket back and approve it again."
+        }
+        Stands::Stale => "Approved, but Jira has not confirmed it lately. See whether Jira can be reached.",
+        Stands::Gone => {
+            "The ticket proves nothing any more: it was moved elsewhere or deleted, or its history does not show the \
+             approval. Move it back; a deleted one is replaced."
+        }
+    }
+}
+
+/// How long ago that was.
 fn age(since: Option<&str>, now: Millis) -> Option<String> {
     let since: Timestamp = since?.parse().ok()?;
-    let seconds = now.since(Millis(since.as_millisecond())).as_secs();
-    Some(match seconds {
+    Some(lasted(now.since(Millis(since.as_millisecond()))))
+}
+
+/// A duration in its largest whole unit, such as `3 h`.
+#[must_use]
+pub fn lasted(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
         0..60 => format!("{seconds} s"),
         60..3_600 => format!("{} min", seconds / 60),
         3_600..172_800 => format!("{} h", seconds / 3_600),
         _ => format!("{} days", seconds / 86_400),
-    })
+    }
 }
 
 #[cfg(test)]

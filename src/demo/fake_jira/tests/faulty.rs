@@ -112,7 +112,17 @@ async fn the_page_shows_issues_and_moves_them() {
     assert_eq!((clicked.status, clicked.header("location")), (303, "/browse/OPS-1"));
     let issue = site.jira.issue("OPS-1").unwrap();
     assert_eq!((issue.status.as_str(), issue.changelog[0].author.as_deref()), ("Approved", Some(MIA)));
-    assert!(site.get("/browse/OPS-1").await.text.contains("Mia Change · status: To Do → Approved"));
+    let page = site.get("/browse/OPS-1").await;
+    assert!(page.header("content-security-policy").starts_with("default-src 'none';"));
+    for words in [
+        "simulated Jira",
+        "You are <strong>Mia Change",
+        "Operations (OPS)",
+        "changed status",
+        "To Do → Approved",
+    ] {
+        assert!(page.text.contains(words), "{words}: {}", page.text);
+    }
     assert_eq!(site.get("/browse/OPS-9").await.status, 404);
     assert!(site.jira.requests().is_empty(), "the page is not recorded");
 }

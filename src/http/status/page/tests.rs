@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use super::*;
 use crate::view::{RolloutView, TicketView};
 
@@ -68,7 +70,7 @@ fn page(gates: &[GateView]) -> String {
 
 /// The rows of the table of gates.
 fn rows(html: &str) -> &str {
-    let (_, rest) = html.split_once("<tbody>").unwrap();
+    let (_, rest) = html.split_once("<tbody role=\"rowgroup\">").unwrap();
     rest.split_once("</tbody>").unwrap().0.trim()
 }
 
@@ -76,25 +78,26 @@ fn rows(html: &str) -> &str {
 fn hostile_words_stay_words() {
     let html = page(&[hostile(), plain()]);
     insta::assert_snapshot!(rows(&html), @r#"
-    <tr>
-    <td class="narrow"><span class="state not_allowed">not allowed</span></td>
-    <td>namespace&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}/canary&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}<br><span class="dim">cluster&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }} · v2&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</span></td>
-    <td>confirm-promotion<br><span class="dim">gate&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</span></td>
-    <td class="narrow"><a href="https:&#x2f;&#x2f;jira.example&#x2f;browse&#x2f;OPS-1?&quot;onmouseover=&quot;alert(1)">OPS-1&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</a><br><span class="dim">Approved&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</span></td>
-    <td class="narrow"><time datetime="2026-09-21T12:13:20Z" title="2026-09-21T12:13:20Z">2 h</time></td>
-    <td class="wide">reason&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</td>
+    <tr role="row">
+    <td role="cell" class="narrow" data-is="State"><div><span class="state not_allowed">not allowed</span></div></td>
+    <th role="rowheader" scope="row" data-is="Canary"><div>namespace&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}/canary&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}<br><span class="dim">cluster&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }} · v2&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</span></div></th>
+    <td role="cell" data-is="Stage"><div>confirm-promotion<br><span class="dim">gate&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</span></div></td>
+    <td role="cell" class="narrow" data-is="Ticket"><div><a href="https:&#x2f;&#x2f;jira.example&#x2f;browse&#x2f;OPS-1?&quot;onmouseover=&quot;alert(1)">OPS-1&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</a><br><span class="dim">Approved&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</span></div></td>
+    <td role="cell" class="narrow" data-is="First asked"><div><time datetime="2026-09-21T12:13:20Z">2 h ago<br><span class="dim">2026-09-21 12:13 UTC</span></time></div></td>
+    <td role="cell" class="wide" data-is="Reason"><div>reason&quot;&#x27;&gt;&lt;script&gt;alert(1)&lt;&#x2f;script&gt;{{ 7*7 }}</div></td>
     </tr>
 
-    <tr>
-    <td class="narrow"><span class="state opening">opening</span></td>
-    <td>test/podinfo<br><span class="dim">default</span></td>
-    <td>confirm-rollout</td>
-    <td class="narrow"><span class="dim">none yet</span></td>
-    <td class="narrow"></td>
-    <td class="wide">the ticket is being opened</td>
+    <tr role="row">
+    <td role="cell" class="narrow" data-is="State"><div><span class="state opening">opening</span></div></td>
+    <th role="rowheader" scope="row" data-is="Canary"><div>test/podinfo<br><span class="dim">default</span></div></th>
+    <td role="cell" data-is="Stage"><div>confirm-rollout</div></td>
+    <td role="cell" class="narrow" data-is="Ticket"><div><span class="dim">none yet</span></div></td>
+    <td role="cell" class="narrow" data-is="First asked"><div><span class="dim">not known</span></div></td>
+    <td role="cell" class="wide" data-is="Reason"><div>the ticket is being opened</div></td>
     </tr>
     "#);
-    assert!(!html.contains("<script") && !html.contains("49"));
+    // The page's own lies beside it.
+    assert!(html.matches("<script").count() == 1 && !html.contains("49"));
 }
 
 #[test]
@@ -102,7 +105,7 @@ fn a_link_goes_to_the_web_or_nowhere() {
     let mut gate = plain();
     gate.ticket = Some(TicketView { key: "OPS-1".into(), url: "javascript:alert(1)".into(), status: None });
     let html = page(&[gate]);
-    assert!(html.contains("<td class=\"narrow\">OPS-1</td>") && !html.contains("javascript"));
+    assert!(html.contains("<div>OPS-1<br>") && !html.contains("javascript"));
 }
 
 #[test]
@@ -113,7 +116,7 @@ fn an_empty_table_says_so() {
         html.contains("<title>Flagger gates</title>") && html.contains("2026-09-21 14:13:20 UTC"),
         "{html}"
     );
-    assert!(html.contains("<meta http-equiv=\"refresh\" content=\"10\">"));
+    assert!(html.contains("<noscript><meta http-equiv=\"refresh\" content=\"10\"></noscript>"));
 }
 
 #[test]
@@ -126,7 +129,7 @@ fn states_are_counted_and_chosen() {
     );
     let wanted = Wanted { state: "opening".into(), ..Wanted::default() };
     let html = shows(Some(&gates), nothing_else(), &wanted);
-    assert!(html.contains("2 gates") && !html.contains("not allowed</span>"), "{html}");
+    assert!(html.contains("2 gates") && !rows(&html).contains("not allowed</span>"), "{html}");
     let wanted = Wanted { q: " PODINFO ".into(), ..Wanted::default() };
     assert!(shows(Some(&gates), nothing_else(), &wanted).contains("2 gates"));
     let wanted = Wanted { q: "\"><b>".into(), refresh: "off".into(), ..Wanted::default() };
@@ -178,21 +181,84 @@ fn what_is_parked_and_what_opened_last() {
     };
     let html = shows(Some(&[]), Some(Ok(overview)), &Wanted::default());
     for words in [
-        "2, and 30 parked",
+        "2 queued",
+        "<a href=\"#parked\">30 things</a>",
         "the 1 oldest of 30",
         "move the ticket",
         "OPS-1</a>",
         "&lt;Jira&gt; says no",
         "Opened last",
-        "1 min</time>",
+        "1 min ago<br>",
         "Mia &lt;Change&gt;",
     ] {
         assert!(html.contains(words), "{words}: {html}");
     }
     let html =
         shows(Some(&[plain()]), Some(Err("the database failed: disk full".into())), &Wanted::default());
-    assert!(html.contains("<strong>Database:</strong> the database failed: disk full"), "{html}");
-    assert!(html.contains("facts trouble") && html.contains("podinfo"), "{html}");
+    assert!(html.contains("<strong>Trouble:</strong> the database failed: disk full. What is"), "{html}");
+    assert!(html.contains("class=\"trouble\"") && html.contains("podinfo"), "{html}");
+}
+
+#[test]
+fn a_limit_that_is_reached_is_told() {
+    let ticket = TicketView { key: "OPS-1".into(), url: "https://jira.example/1".into(), status: None };
+    let gate = GateView { ticket: Some(ticket), ..plain() };
+    let full = "<strong>Trouble:</strong> 500 of at most 500 tickets open, so";
+    assert!(page(&vec![gate.clone(); 500]).contains(full));
+    let html = page(&vec![gate; 499]);
+    assert!(html.contains("499 of at most 500 tickets open;") && !html.contains("Trouble"), "{html}");
+}
+
+/// Each state that any gate stands in is explained once.
+#[test]
+fn states_are_explained() {
+    let html = page(&[plain(), plain()]);
+    let (_, legend) = html.split_once("<dl class=\"meaning\">").unwrap();
+    assert_eq!(legend.matches("<dt>").count(), 1);
+    assert!(legend.contains("opening</span></dt><dd>Flagger asked just now"), "{legend}");
+    assert!(html.contains("<title>(2) Flagger gates</title>"));
+}
+
+/// The colours of a style sheet for readers who like it light, and for those who like it dark.
+fn colours(css: &str) -> [HashMap<&str, [f64; 3]>; 2] {
+    let mut blocks = css.split(":root {").skip(1).map(|block| block.split('}').next().unwrap());
+    [(); 2].map(|()| {
+        let words = blocks.next().unwrap().split(';').filter_map(|it| it.trim().split_once(": #"));
+        words
+            .map(|(name, hex)| {
+                let each = if hex.len() == 3 { 1 } else { 2 };
+                let part = |at: usize| {
+                    let digits = &hex[at * each..(at + 1) * each];
+                    let value = u8::from_str_radix(digits, 16).unwrap();
+                    f64::from(if each == 1 { value * 17 } else { value }) / 255.0
+                };
+                (name.trim_start_matches("--"), [part(0), part(1), part(2)])
+            })
+            .collect()
+    })
+}
+
+/// As WCAG 2 counts it.
+fn contrast(one: [f64; 3], other: [f64; 3]) -> f64 {
+    let linear = |part: f64| if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) };
+    let light = |[red, green, blue]: [f64; 3]| {
+        0.0722f64.mul_add(linear(blue), 0.2126f64.mul_add(linear(red), 0.7152 * linear(green)))
+    };
+    let (one, other) = (light(one) + 0.05, light(other) + 0.05);
+    one.max(other) / one.min(other)
+}
+
+#[test]
+fn every_colour_can_be_read() {
+    assert!((contrast([0.0; 3], [1.0; 3]) - 21.0).abs() < 1e-9);
+    for scheme in colours(include_str!("../page.css")) {
+        for words in ["text", "dim", "link", "ok", "no", "warn", "wait"] {
+            for on in ["back", "card"] {
+                let contrast = contrast(scheme[words], scheme[on]);
+                assert!(contrast >= 4.5, "{words} on {on}: {contrast:.2}");
+            }
+        }
+    }
 }
 
 #[test]
