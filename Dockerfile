@@ -11,7 +11,8 @@ RUN cargo build --release --locked \
  && install -D target/release/flagger-jira-bridge /out/usr/local/bin/flagger-jira-bridge \
  && mkdir /out/data
 
-# No shell, no package manager, user 65532. Nothing but /data is ever written, so the root may be read-only.
+# No shell, no package manager, user 65532. Nothing but /data is ever written, so the root may be read-only. It brings what the
+# program needs: glibc, libgcc, and in /etc/ssl/certs the authorities that Jira's certificate is checked with.
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /out/usr /usr
 COPY --from=build --chown=65532:65532 /out/data /data

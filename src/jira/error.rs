@@ -254,7 +254,7 @@ impl From<secret::Error> for Error {
 }
 
 /// The causes of an error, on one line, without the address, whose query may say too much.
-fn chain(error: reqwest::Error) -> String {
+pub(super) fn chain(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut words = vec![];
     let mut cause = error.source();

@@ -18,7 +18,7 @@ use super::{
     Account, Kind, Observation, Observer, Outcome,
     answer::{Answer, Body, body, is_json, media, text},
     credentials::{Admission, Credentials, Signature, signature},
-    error::{Error, Happened},
+    error::{Error, Happened, chain},
     request::{Proof, Repeat, Request},
     retry::MOST_DEMANDED,
     throttle::Throttle,
@@ -81,28 +81,7 @@ impl Sender {
             (Some(host), Some(port)) => format!("{host}:{port}"),
             (host, _) => host.unwrap_or_default().to_owned(),
         };
-        let mut builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .timeout(parts.timeout)
-            // Running out while connecting proves that nothing was sent; running out later does not.
-            .connect_timeout(parts.timeout / 2)
-            .pool_idle_timeout(IDLE)
-            .user_agent(concat!("flagger-jira-bridge/", env!("CARGO_PKG_VERSION")));
-        if is_this_machine(&base) {
-            builder = builder.no_proxy();
-        }
-        if let Some(pem) = &parts.ca_pem {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem)
-                .map_err(|_| Error::Settings("jira.ca_file holds no certificate in PEM".into()))?;
-            if certificates.is_empty() {
-                return Err(Error::Settings("jira.ca_file holds no certificate in PEM".into()));
-            }
-            builder = builder.tls_certs_merge(certificates);
-        }
-        let client =
-            builder.build().map_err(|error| Error::Settings(format!("cannot set up TLS: {error}")))?;
+        let client = client(&parts, &base)?;
         Ok(Self {
             client,
             base,
@@ -432,6 +411,41 @@ fn base(url: &str) -> Result<Url, Error> {
     base.set_query(None);
     base.set_fragment(None);
     Ok(base)
+}
+
+/// What sends requests, and whom it trusts: the system's certificate authorities, and that of jira.ca_file.
+fn client(parts: &Parts, base: &Url) -> Result<reqwest::Client, Error> {
+    let builder = || {
+        let builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .timeout(parts.timeout)
+            // Running out while connecting proves that nothing was sent; running out later does not.
+            .connect_timeout(parts.timeout / 2)
+            .pool_idle_timeout(IDLE)
+            .user_agent(concat!("flagger-jira-bridge/", env!("CARGO_PKG_VERSION")));
+        if is_this_machine(base) { builder.no_proxy() } else { builder }
+    };
+    let Some(pem) = &parts.ca_pem else {
+        return builder().build().or_else(|_| {
+            // The system has no authorities. Whom there is nobody to trust for, that needs none.
+            if base.scheme() == "http" {
+                return builder().tls_certs_only([]).build().map_err(|error| Error::Settings(chain(error)));
+            }
+            Err(Error::Settings(
+                "no certificate authority is known here: install the system's (Debian: ca-certificates), or put the PEM \
+                 file of the one that signed Jira's certificate into jira.ca_file"
+                    .into(),
+            ))
+        });
+    };
+    let certificates = reqwest::Certificate::from_pem_bundle(pem).unwrap_or_default();
+    if certificates.is_empty() {
+        return Err(Error::Settings("jira.ca_file holds no certificate in PEM".into()));
+    }
+    let built = builder().tls_certs_merge(certificates).build();
+    built.map_err(|error| Error::Settings(format!("jira.ca_file cannot be used: {}", chain(error))))
 }
 
 /// Whether no proxy could reach it, wherever the environment says that one is.

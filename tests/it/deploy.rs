@@ -116,6 +116,29 @@ fn the_chart_takes_every_setting() {
     assert_eq!(route, expected.chain(same.cloned()).collect());
 }
 
+/// What values.yaml shows is what the schema lets be set: neither forgets one.
+#[test]
+fn the_schema_knows_the_values() {
+    fn compare(path: &str, schema: &Value, values: &Value) {
+        let (Some(known), Some(shown)) = (schema["properties"].as_object(), values.as_object()) else {
+            assert!(schema.get("properties").is_none() || values.is_null(), "{path}");
+            return;
+        };
+        assert_eq!(schema["additionalProperties"], false, "{path} takes anything");
+        // Helm's own, for charts within charts.
+        let known: BTreeSet<&String> =
+            known.keys().filter(|key| path != "values" || *key != "global").collect();
+        assert_eq!(known, shown.keys().collect(), "{path}");
+        for key in known {
+            compare(&format!("{path}.{key}"), &schema["properties"][key], &values[key]);
+        }
+    }
+    let mut schema: Value = serde_json::from_str(&read(format!("{CHART}/values.schema.json"))).unwrap();
+    // Of these the settings are shown in config.example.toml.
+    schema["properties"]["config"] = Value::Null;
+    compare("values", &schema, &yaml::documents(&read(format!("{CHART}/values.yaml")))[0]);
+}
+
 /// Every file of a kustomization is used, and its configuration loads.
 #[test]
 fn kustomizations_are_complete() {

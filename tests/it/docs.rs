@@ -25,7 +25,6 @@ use crate::{
 };
 
 const README: &str = include_str!("../../README.md");
-const DOCKERFILE: &str = include_str!("../../Dockerfile");
 /// Where the README keeps secrets.
 const SECRETS: &str = "/secrets";
 
@@ -141,12 +140,11 @@ pub(crate) fn path_of(url: &str) -> String {
 #[tokio::test]
 async fn every_hook_of_the_canary_is_heard() {
     let canary = document("Canary");
-    let service = document("Service");
-    let host = format!(
-        "{}.{}",
-        service["metadata"]["name"].as_str().unwrap(),
-        service["metadata"]["namespace"].as_str().unwrap()
-    );
+    let of = |text: &str| yaml::documents(text).remove(0);
+    let service = of(include_str!("../../deploy/kustomize/base/services.yaml"));
+    let namespace = &of(include_str!("../../deploy/kustomize/base/kustomization.yaml"))["namespace"];
+    assert_eq!(service["spec"]["ports"], json!([{ "name": "gate", "port": 80, "targetPort": "gate" }]));
+    let host = format!("{}.{}", service["metadata"]["name"].as_str().unwrap(), namespace.as_str().unwrap());
     let world = World::start(Flavour::Cloud).await;
     let mut answers = BTreeMap::new();
     for hook in canary["spec"]["analysis"]["webhooks"].as_array().unwrap() {
@@ -187,67 +185,39 @@ async fn the_token_in_the_url_lets_flagger_in() {
     world.finish().await;
 }
 
-/// The manifest, the image, the configuration and the commands that make both speak of the same names and ports.
-#[tokio::test]
-async fn the_manifest_fits_the_program() {
-    let (deployment, service, claim) =
-        (document("Deployment"), document("Service"), document("PersistentVolumeClaim"));
-    let template = &deployment["spec"]["template"];
-    assert_eq!(deployment["spec"]["replicas"], 1);
-    assert_eq!(deployment["spec"]["strategy"]["type"], "Recreate");
-    assert_eq!(deployment["spec"]["selector"]["matchLabels"], template["metadata"]["labels"]);
-    assert_eq!(service["spec"]["selector"], template["metadata"]["labels"]);
-
-    let container = &template["spec"]["containers"][0];
-    let directory = mounted();
-    let text = blocks("toml")[0].replace(SECRETS, directory.path().to_str().unwrap());
-    let server = load(directory.path(), &text, vec![]).server;
-    let ports: Vec<(&str, u64)> = container["ports"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|port| (port["name"].as_str().unwrap(), port["containerPort"].as_u64().unwrap()))
-        .collect();
-    assert_eq!(
-        ports,
-        [
-            ("gate", u64::from(server.gate_listen.port())),
-            ("webhook", u64::from(server.webhook_listen.port()))
-        ]
-    );
-    assert!(server.admin_listen.ip().is_loopback());
-    let offered = service["spec"]["ports"].as_array().unwrap();
-    let offered: Vec<(u64, &str)> = offered
-        .iter()
-        .map(|port| (port["port"].as_u64().unwrap(), port["targetPort"].as_str().unwrap()))
-        .collect();
-    assert_eq!(offered, [(80, "gate"), (8081, "webhook")]);
-
-    let world = World::start(Flavour::Cloud).await;
-    for probe in ["readinessProbe", "livenessProbe"] {
-        let probe = &container[probe]["httpGet"];
-        assert_eq!(probe["port"], "gate");
-        assert_eq!(world.sends(world.gate("GET", probe["path"].as_str().unwrap())).await.status, 200);
+/// The commands that bring it into a cluster, the manifests they apply and the configuration speak of the same names. What
+/// the manifests and the image have to do with each other, `rendered` sees.
+#[test]
+fn the_commands_deploy_it() {
+    let block = blocks("sh").into_iter().find(|block| block.starts_with("docker build ")).unwrap();
+    let base = |name: &str| format!("deploy/kustomize/base/{name}");
+    let read = |name: &str| yaml::documents(&std::fs::read_to_string(base(name)).unwrap()).remove(0);
+    let (kustomization, deployment) = (read("kustomization.yaml"), read("deployment.yaml"));
+    let word = |value: &Value| value.as_str().unwrap().to_owned();
+    let image = &kustomization["images"][0];
+    let image = format!("{}:{}", word(&image["newName"]), word(&image["newTag"]));
+    let namespace = word(&kustomization["namespace"]);
+    let secret = word(&deployment["spec"]["template"]["spec"]["volumes"][1]["secret"]["secretName"]);
+    let files: String = secrets().iter().map(|name| format!(" --from-file={name}")).collect();
+    let expected = [
+        format!("docker build -t {image} ."),
+        format!("docker push {image}"),
+        format!("kubectl create namespace {namespace}"),
+        // The token of Flagger is added where it is explained.
+        format!(
+            "kubectl -n {namespace} create secret generic {secret}{}",
+            files.replace(" --from-file=flagger-token", "")
+        ),
+        format!("cp config.toml {}", base("config.toml")),
+        "kubectl apply -k deploy/kustomize/sqlite".to_owned(),
+    ];
+    assert_eq!(block.lines().collect::<Vec<_>>(), expected);
+    assert!(inline().contains(&"--from-file=flagger-token"));
+    assert_eq!(kustomization["configMapGenerator"][0]["files"], json!(["config.toml"]));
+    for path in ["kustomization.yaml", "networkpolicy.yaml", "config.toml"].map(base) {
+        assert!(Path::new(&path).is_file(), "{path}");
     }
-
-    let mounts = container["volumeMounts"].as_array().unwrap();
-    let mounts: BTreeMap<&str, &str> =
-        mounts.iter().map(|it| (it["name"].as_str().unwrap(), it["mountPath"].as_str().unwrap())).collect();
-    assert_eq!(mounts["secrets"], SECRETS);
-    assert!(DOCKERFILE.contains(&format!("\"{}/config.toml\"", mounts["config"])));
-    assert!(DOCKERFILE.contains(&format!("WORKDIR {}\n", mounts["data"])));
-    assert!(DOCKERFILE.contains(&format!("USER {0}:{0}\n", template["spec"]["securityContext"]["fsGroup"])));
-    let sh = blocks("sh").concat();
-    assert!(sh.contains(&format!("docker build -t {} .", container["image"].as_str().unwrap())));
-    let volumes = template["spec"]["volumes"].as_array().unwrap();
-    let map = volumes[0]["configMap"]["name"].as_str().unwrap();
-    assert!(sh.contains(&format!("configmap {map} --from-file=config.toml")));
-    let secret = volumes[1]["secret"]["secretName"].as_str().unwrap();
-    assert!(sh.contains(&format!("secret generic {secret} ")));
-    assert_eq!(volumes[2]["persistentVolumeClaim"]["claimName"], claim["metadata"]["name"]);
-    for name in secrets() {
-        assert!(README.contains(&format!("--from-file={name}")), "nobody creates {name}");
-    }
+    assert!(Path::new("deploy/kustomize/sqlite/kustomization.yaml").is_file());
 }
 
 /// Every command and its options, wherever the README runs the program.

@@ -16,6 +16,7 @@ mod docs;
 mod duplicates;
 mod endings;
 mod histories;
+mod image;
 mod monitoring;
 mod openapi;
 mod process;

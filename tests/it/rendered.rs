@@ -7,11 +7,12 @@ use std::{
 };
 
 use flagger_jira_bridge::config::{self, Config};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-use crate::yaml;
+use crate::{image::Facts, yaml};
 
 /// What each rendering is made of: the kinds of its objects with their numbers, and how many replicas.
 #[rustfmt::skip]
@@ -179,8 +180,9 @@ fn pods_may_do_little() {
         assert_eq!(pod["automountServiceAccountToken"], false);
         assert_eq!(pod["enableServiceLinks"], false);
         assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
-        for who in ["runAsUser", "runAsGroup", "fsGroup"] {
-            assert_eq!(pod["securityContext"][who], 65532);
+        let (user, group) = Facts::read().user;
+        for (who, is) in [("runAsUser", user), ("runAsGroup", group), ("fsGroup", group)] {
+            assert_eq!(pod["securityContext"][who], is, "{who}");
         }
         assert_eq!(pod["securityContext"]["seccompProfile"], json!({ "type": "RuntimeDefault" }));
         assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
@@ -218,9 +220,13 @@ fn the_configuration_is_taken_and_fits() {
         let time = it.pod()["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap();
         assert!(time > config.server.shutdown_grace.as_secs(), "{}: {time}", it.name);
 
-        let dockerfile = include_str!("../../Dockerfile");
+        let image = Facts::read();
+        assert!(listeners.iter().all(|(_, at)| image.ports.contains(&at.port())), "{listeners:?}");
+        for own in ["command", "args", "workingDir"] {
+            assert!(it.container().get(own).is_none(), "{own} is the image's");
+        }
         let (_, at) = it.env().find(|(name, _)| *name == "BRIDGE_CONFIG").unwrap();
-        assert!(dockerfile.contains(&format!("\"{}\"", text(&at["value"]))));
+        assert_eq!(Path::new(text(&at["value"])), image.config());
         let mounts: BTreeMap<&str, &str> = items(&it.container()["volumeMounts"])
             .map(|mount| (text(&mount["name"]), text(&mount["mountPath"])))
             .collect();
@@ -310,8 +316,13 @@ fn the_store_fits_the_strategy() {
             assert_eq!(claims.len(), 1);
             it.named("PersistentVolumeClaim", claim);
             let mount = items(&it.container()["volumeMounts"]).find(|mount| mount["name"] == "data").unwrap();
-            assert_eq!(mount["mountPath"], "/data");
-            assert!(include_str!("../../Dockerfile").contains("WORKDIR /data\n"));
+            let image = Facts::read();
+            assert_eq!(mount["mountPath"], image.volume);
+            assert!(mount.get("readOnly").is_none());
+            // Whatever the configuration says, `kubectl exec … audit` finds the same file.
+            let url = it.config().store.url;
+            let file = url.expose_secret().strip_prefix("sqlite://").unwrap();
+            assert_eq!(Path::new(&image.work_dir).join(file), Path::new(&image.volume).join("bridge.db"));
             assert!(budgets.is_empty());
         }
     });
