@@ -218,7 +218,9 @@ impl Gatekeeper {
         };
         match in_time(stored).await {
             Ok(noted) => self.record(&noted, now),
-            Err(error) => tracing::error!(canary = %canary.id, %gate, "{error}; the change is not on record"),
+            Err(error) => {
+                tracing::error!(canary = %canary.id, %gate, "{error}; that the answer changed is not on record")
+            }
         }
     }
 
@@ -246,7 +248,8 @@ impl Gatekeeper {
         };
         let answer = answer::refused(id, gate, refusal, limit);
         if self.refused.note(id, gate, &answer.gate, now, self.timing.idle_after) == News::Fresh {
-            tracing::warn!(canary = %id, %gate, "{}", answer.gate.reason);
+            let reason = &answer.gate.reason;
+            tracing::warn!(canary = %id, %gate, reason, "a limit keeps the gate closed");
         }
         answer
     }
