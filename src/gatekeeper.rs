@@ -226,7 +226,8 @@ impl Gatekeeper {
         };
         let answer = answer::refused(id, gate, refusal, limit);
         if self.refused.note(id, gate, &answer.gate, now, self.timing.idle_after) == News::Fresh {
-            tracing::warn!(canary = %id, %gate, "{}", answer.gate.reason);
+            let reason = &answer.gate.reason;
+            tracing::warn!(canary = %id, %gate, reason, "a limit keeps the gate closed");
         }
         answer
     }

@@ -86,7 +86,7 @@ async fn watched(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = caught(next.run(request)).await;
     if response.is_none() {
-        tracing::error!(%method, ?path, "a request met a bug");
+        tracing::error!(%method, ?path, "a request met a bug, described above this line, and was not answered open; report it");
     }
     let response = match response {
         Some(response) => response,

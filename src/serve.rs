@@ -107,7 +107,7 @@ impl Bridge {
         if let Some(gatekeeper) = bridge.shared.gatekeeper.get() {
             // Only now is nobody left who could hear something.
             if let Err(error) = gatekeeper.store().write_back().await {
-                tracing::warn!("{error}; what was heard in the last minute is not stored");
+                tracing::warn!("{error}; when Flagger was last heard is not stored for the last minute");
             }
             gatekeeper.store().close().await;
         }
@@ -232,7 +232,9 @@ async fn greet(jira: Arc<Jira>, stop: CancellationToken) {
     };
     match answer {
         Ok(account) => tracing::info!("Jira accepts the bridge as {:?}", account.name),
-        Err(error) => tracing::warn!("{error}; it is asked again as soon as there is something to do"),
+        Err(error) => tracing::warn!(
+            "{error}; it is asked again as soon as there is something to do; the command check says more"
+        ),
     }
 }
 

@@ -205,7 +205,9 @@ impl Worker {
         }
         // Another replica need not wait for the end of the lease.
         if let Err(error) = self.gatekeeper.store().resign(&self.replica, self.clock.now()).await {
-            tracing::warn!("{error}; the lease ends by itself");
+            tracing::warn!(
+                "{error}; the lease is not given back, and another replica works once it has ended"
+            );
         }
     }
 
@@ -325,7 +327,7 @@ impl Worker {
     fn complain(&self, error: &store::Error) {
         let words = error.to_string();
         if self.memory().trouble.as_ref() != Some(&words) {
-            tracing::error!("{words}; the worker tries again");
+            tracing::error!("{words}; nothing is done in Jira until this works again");
             self.memory().trouble = Some(words);
         }
     }

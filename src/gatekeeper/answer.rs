@@ -260,12 +260,12 @@ fn doubtful(doubt: &Doubt) -> String {
     match doubt {
         Doubt::MovedElsewhere { project } => {
             format!(
-                "the ticket is not of the project and issue type it was opened in (it is in {project} now)"
+                "the ticket is not of the project and issue type it was opened in (it is in {project} now); move it back"
             )
         }
         Doubt::NoChangelogEntry { status } => {
             format!(
-                "the ticket stands in \"{}\", but its history does not show who moved it there",
+                "the ticket stands in \"{}\", but its history does not show who moved it there; move it out and back",
                 status.name
             )
         }

@@ -51,11 +51,11 @@ pub(super) fn fact(id: &CanaryId, fact: &Fact, metrics: &Metrics, now: Millis) {
                 }
                 View::NotAllowed { decision, why, .. } => {
                     let by = &decision.entry.by.name;
-                    tracing::warn!(canary = %id, %gate, ticket, by, why, "an approval does not count");
+                    tracing::warn!(canary = %id, %gate, ticket, by, why, "an approval does not count, and the ticket is told why; the gate stays closed");
                 }
                 View::Unjudged { decision, why, .. } => {
                     let by = &decision.entry.by.name;
-                    tracing::warn!(canary = %id, %gate, ticket, by, why, "an approval cannot be judged yet");
+                    tracing::warn!(canary = %id, %gate, ticket, by, why, "whether an approval counts cannot be told yet; the gate stays closed, and it is tried again");
                 }
                 View::Gone { doubt } => {
                     let doubt = match doubt {
@@ -63,7 +63,7 @@ pub(super) fn fact(id: &CanaryId, fact: &Fact, metrics: &Metrics, now: Millis) {
                         Doubt::NoChangelogEntry { .. } => "no changelog entry",
                         Doubt::Missing { .. } => "missing",
                     };
-                    tracing::warn!(canary = %id, %gate, ticket, doubt, "the ticket proves nothing");
+                    tracing::warn!(canary = %id, %gate, ticket, doubt, "the ticket proves nothing any more, and its gate is closed");
                 }
             }
         }
@@ -73,24 +73,21 @@ pub(super) fn fact(id: &CanaryId, fact: &Fact, metrics: &Metrics, now: Millis) {
             metrics.approval_to_open(now.since(decision.since));
         }
         // Told with the answer.
-        Fact::Turned { .. } => {}
+        Fact::Turned { .. } | Fact::Refused { .. } => {}
         Fact::Expired { gate, ticket, decision } => {
             let by = &decision.entry.by.name;
-            tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval is too old to be used");
+            tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval is too old to be used; the ticket is told how to renew it");
         }
         Fact::RolledBack { gate, ticket, decision } => {
             let by = &decision.entry.by.name;
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "Flagger is told to roll back");
         }
-        Fact::Refused { gate, refusal } => {
-            tracing::warn!(canary = %id, %gate, limit = refusal.key(), "a limit keeps a ticket from being opened");
-        }
         Fact::LateMove { gate, ticket } => {
-            tracing::info!(canary = %id, %gate, ticket = ticket.key, "a dead ticket was moved");
+            tracing::info!(canary = %id, %gate, ticket = ticket.key, "a dead ticket was moved; that opens nothing, and it is told so");
         }
         Fact::Bypassed { gate, ticket } => {
             let ticket = ticket.as_ref().map(|ticket| ticket.key.as_str());
-            tracing::warn!(canary = %id, %gate, ticket, "the rollout succeeded WITHOUT this approval");
+            tracing::warn!(canary = %id, %gate, ticket, "the rollout succeeded WITHOUT this approval; find out how it came past the gate");
         }
         Fact::Ended { how, gates } => {
             tracing::info!(canary = %id, how = how.as_str(), gates = gates.len(), "the rollout ended");

@@ -65,6 +65,11 @@ impl Unread {
         self.state().some.retain(|gate, _| lives(gate));
     }
 
+    /// Whether the ticket of this gate could not be read when it was last tried.
+    pub fn has(&self, gate: &GateId) -> bool {
+        self.state().some.contains_key(gate)
+    }
+
     /// What keeps the ticket of this gate from being read.
     pub(super) fn trouble(&self, gate: &GateId) -> Option<Trouble> {
         let state = self.state();

@@ -85,7 +85,7 @@ pub fn holder<'a>(config: &'a Flagger, token: Option<&SecretString>) -> Result<H
         secret.is_some_and(|secret| match secret.lines() {
             Ok(lines) => is_one_of(token, &lines),
             Err(error) => {
-                tracing::error!(%error, key, "a token cannot be read; nobody can use it");
+                tracing::error!(%error, key, "a token cannot be read; mend the file, until then it lets nobody in");
                 false
             }
         })

@@ -175,7 +175,7 @@ impl Gates {
 
     fn unproven(&self, path: &str, why: &Unproven) -> Response {
         self.count(Outcome::Refused);
-        tracing::warn!(path, %why, "refused somebody at the gate listener");
+        tracing::warn!(path, %why, "refused somebody at the gate listener; if that was Flagger, give its hook the token");
         unproven(&why.to_string())
     }
 }

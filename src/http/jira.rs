@@ -85,7 +85,7 @@ impl Webhook {
     fn proof(&self, headers: &HeaderMap) -> Result<Proof, &'static str> {
         let secret = self.secret.as_ref().ok_or("the webhook is off: jira.webhook_secret is not set")?;
         let secrets = secret.lines().map_err(|error| {
-            tracing::error!(%error, "jira.webhook_secret cannot be read; no webhook is accepted");
+            tracing::error!(%error, "jira.webhook_secret cannot be read; mend the file, until then no webhook is accepted");
             "the webhook's secret cannot be read"
         })?;
         prove(headers, secrets)
@@ -115,7 +115,11 @@ enum Proof {
 }
 
 fn refused(why: &'static str) -> (Outcome, Response) {
-    tracing::warn!(path = "/jira/webhook", why, "refused somebody at the webhook listener");
+    tracing::warn!(
+        path = "/jira/webhook",
+        why,
+        "refused somebody at the webhook listener; if that was Jira, give its webhook the secret"
+    );
     (Outcome::Refused, unproven(why))
 }
 

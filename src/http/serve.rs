@@ -86,7 +86,7 @@ pub async fn serve(
                 Ok((stream, _)) => (slot, stream),
                 Err(error) => {
                     // Too many open files, most likely: connections in hand must end first.
-                    tracing::warn!(%error, "cannot accept a connection");
+                    tracing::warn!(%error, "cannot accept a connection, and tries again; are too many files open?");
                     sleep(Duration::from_millis(100)).await;
                     continue;
                 }
@@ -104,7 +104,10 @@ pub async fn serve(
     drop(listener);
     tasks.close();
     if timeout(limits.grace, tasks.wait()).await.is_err() {
-        tracing::warn!(connections = tasks.len(), "requests took longer than the grace; cutting them off");
+        tracing::warn!(
+            connections = tasks.len(),
+            "requests took longer than server.shutdown_grace and are cut off"
+        );
         cut.cancel();
         tasks.wait().await;
     }
@@ -201,7 +204,10 @@ impl Tls {
         let now = match times(&self.files) {
             Ok(now) => now,
             Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "keeping the certificate that is in use");
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "server.tls cannot be read again; the certificate in use stays, mend the files"
+                );
                 return Ok(loaded.acceptor.clone());
             }
         };
@@ -209,11 +215,14 @@ impl Tls {
             loaded.tried = now;
             match acceptor(&self.files) {
                 Ok(new) => {
-                    tracing::info!(file = %self.files.cert_file.display(), "the certificate was read again");
+                    tracing::info!(file = %self.files.cert_file.display(), "server.tls was read again; the new certificate is in use");
                     loaded.acceptor = new;
                 }
                 Err(error) => {
-                    tracing::error!(error = format!("{error:#}"), "keeping the certificate that is in use");
+                    tracing::error!(
+                        error = format!("{error:#}"),
+                        "server.tls cannot be read again; the certificate in use stays, mend the files"
+                    );
                 }
             }
         }

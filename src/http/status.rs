@@ -107,7 +107,7 @@ async fn page(wanted: Result<Query<Wanted>, QueryRejection>, State(admin): State
             ([kind, NOSNIFF, NO_STORE, NO_REFERRER, POLICY], html).into_response()
         }
         Err(error) => {
-            tracing::error!(%error, "the status page cannot be rendered");
+            tracing::error!(%error, "the status page cannot be rendered, which is a bug; the command gates tells the same");
             line(StatusCode::INTERNAL_SERVER_ERROR, "the page cannot be rendered, see the bridge's log")
         }
     }

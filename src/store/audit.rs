@@ -170,7 +170,7 @@ impl Turn {
         let prior = if keep > newest { Some(hash) } else { next };
         let (Some(prior), true) = (prior, rows == keep - first) else {
             tracing::error!(
-                "rows of the audit record are not as they were written; they are not pruned, verify them"
+                "the audit record is not as it was written, and nothing of it is dropped; run flagger-jira-bridge audit --verify"
             );
             return Ok(0);
         };

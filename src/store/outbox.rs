@@ -135,7 +135,10 @@ impl Store {
             match row(raw) {
                 Ok(row) => return Ok(Some(row)),
                 Err(error) => {
-                    tracing::error!(row = id, "{error}; the command is parked");
+                    tracing::error!(
+                        row = id,
+                        "{error}; the command is parked, and the row must be mended or deleted"
+                    );
                     let mut turn = self.turn().await?;
                     turn.park(id, &error.to_string(), now).await?;
                     turn.end().await?;

@@ -100,7 +100,7 @@ impl Worker {
                 Err(error) => {
                     if memory.dead_failures.0 == 0 {
                         tracing::warn!(
-                            "{error}; tickets of ended rollouts that were moved are answered later"
+                            "{error}; dead tickets that were moved are told later that they open nothing"
                         );
                     }
                     after_failure(memory.dead_failures, &error, now, Duration::MAX)
@@ -170,15 +170,18 @@ impl Worker {
         let ids: Vec<String> = due.iter().map(|due| due.ticket.id.clone()).collect();
         let mut sightings = self.jira.look(&ids).await?;
         let arrived = self.clock.now();
-        for id in ids {
-            let Entry::Vacant(absent) = sightings.entry(id) else { continue };
+        for due in due {
+            let Entry::Vacant(absent) = sightings.entry(due.ticket.id.clone()) else { continue };
             match self.jira.look_closely(absent.key()).await {
                 Ok(sighting) => {
                     absent.insert(sighting);
                 }
                 // One issue that cannot be read must not hide the others.
                 Err(error) if error.is_of_one() => {
-                    tracing::warn!(issue = absent.key(), "{error}; the ticket stays as it was last seen");
+                    if !self.gatekeeper.unread().has(&due.gate) {
+                        let (canary, ticket) = (&due.canary.id, due.ticket.key.as_str());
+                        tracing::warn!(%canary, ticket, "{error}; the ticket stays as last seen, until jira.trust_for is over");
+                    }
                     unread.insert(absent.into_key(), self.words(&error));
                 }
                 Err(error) => return Err(error),
@@ -200,7 +203,10 @@ impl Worker {
                 Ok(None) => {}
                 // Its nudge is done with: a row that cannot be read must not keep live tickets waiting.
                 Err(error @ store::Error::Corrupt { .. }) => {
-                    tracing::error!("{error}; a dead ticket was moved, and is not answered")
+                    tracing::error!(
+                        issue = id,
+                        "{error}; a dead ticket was moved, and is not told that it opens nothing"
+                    );
                 }
                 Err(error) => return Err(error),
             }
@@ -221,8 +227,9 @@ impl Worker {
                 Ok(moved) => moved,
                 Err(error) if error.retry() == Retry::Never || now.since(*nudged) > MOST_PATIENT => {
                     tracing::warn!(
+                        canary = %dead.canary,
                         ticket = dead.ticket.key,
-                        "{error}; a dead ticket was moved, and is not answered"
+                        "{error}; a dead ticket was moved, and is not told that it opens nothing"
                     );
                     false
                 }
@@ -320,8 +327,9 @@ impl Worker {
                     if self.memory().bad_routes.insert(route.key.clone()) {
                         let ticket = due.ticket.key.as_str();
                         tracing::error!(
+                            canary = %due.canary.id,
                             ticket,
-                            "{why}; its tickets cannot be understood, its gates will close"
+                            "{why}; what its tickets show cannot be understood, and its gates close"
                         );
                     }
                 }

@@ -98,9 +98,11 @@ pub(super) async fn close(
         turn.keep_ticket(&opened).await?;
         let of = counts.map(|ticket| ticket.key.clone());
         tracing::warn!(
+            canary = %opened.canary,
+            gate = %name,
             ticket = of,
             duplicate = found.key,
-            "a ticket was opened twice; the duplicate is closed"
+            "a ticket was opened twice; the duplicate opens nothing, and is told so"
         );
         for command in [
             Command::Comment { gate: nobody.clone(), note: Note::Duplicate { of } },

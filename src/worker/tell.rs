@@ -158,9 +158,10 @@ impl Worker {
                 if !left_out.is_empty() {
                     let (ticket, fields) = (opened.ticket.key.as_str(), left_out.join(", "));
                     tracing::warn!(
+                        canary = %opened.canary,
                         ticket,
                         fields,
-                        "the transition has no such fields; it was made without them"
+                        "moved the ticket without fields that the transition does not have; see ticket.transitions"
                     );
                 }
                 return Ok(Told::Done);
@@ -184,7 +185,13 @@ impl Worker {
             }
         };
         let ticket = opened.ticket.key.as_str();
-        tracing::warn!(ticket, milestone = milestone.key(), why, "could not move the ticket");
+        tracing::warn!(
+            canary = %opened.canary,
+            ticket,
+            milestone = milestone.key(),
+            why,
+            "could not move the ticket, and tells it so; see ticket.transitions"
+        );
         Ok(Told::Instead(Note::NotMoved { milestone, why }))
     }
 

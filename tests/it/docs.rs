@@ -385,25 +385,7 @@ async fn the_automation_rule_is_heard() {
 }
 
 #[test]
-fn keys_defaults_states_and_links_are_real() {
-    let sections = ["server", "store", "flagger", "jira", "rollout", "limits", "ticket", "approval"];
-    let mut checked = 0;
-    for code in inline() {
-        let key = code.trim_start_matches('[').trim_end_matches(']');
-        let is_key = key.split_once('.').is_some_and(|(section, _)| sections.contains(&section));
-        if is_key {
-            let variable = format!("BRIDGE__{}", key.replace('.', "__").to_uppercase());
-            let problems =
-                config::load(Path::new("config.example.toml"), [(variable, "1".to_owned())]).unwrap_err();
-            assert!(
-                !problems.to_string().contains("no such setting"),
-                "{key} is no key of the configuration"
-            );
-            checked += 1;
-        }
-    }
-    assert!(checked > 15, "{checked}");
-
+fn defaults_and_states_are_real() {
     let defaults: toml::Table = EXAMPLE.parse().unwrap();
     for (words, section, key, value) in [
         ("72 hours (`approval.valid_for`)", "approval", "valid_for", "72h"),
@@ -421,16 +403,4 @@ fn keys_defaults_states_and_links_are_real() {
     let states = README.lines().skip_while(|line| !line.starts_with("| state |")).skip(2);
     let states = states.map_while(|line| line.strip_prefix("| `")?.split('`').next());
     assert_eq!(states.collect::<Vec<_>>(), State::ALL.map(State::as_str));
-
-    for target in README.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
-        if let Some(anchor) = target.strip_prefix('#') {
-            let headings = README.lines().filter_map(|line| line.strip_prefix('#'));
-            let named = |heading: &str| {
-                heading.trim_matches(['#', ' ']).to_lowercase().replace(['?', ','], "").replace(' ', "-")
-            };
-            assert!(headings.map(named).any(|heading| heading == anchor), "#{anchor} leads nowhere");
-        } else if !target.starts_with("https://") {
-            assert!(Path::new(target).exists(), "{target} is not there");
-        }
-    }
 }
