@@ -1,11 +1,7 @@
 //! When each canary was last heard of. Kept in memory beside the canary and written back in batches, because every
 //! question changes it and a repeated question must not cost a write.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::PoisonError,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::PoisonError, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use sqlx::{Row as _, any::AnyRow};
@@ -16,6 +12,9 @@ use crate::{
     millis::Millis,
     rollout::CanaryId,
 };
+
+/// So many canaries are written back in one turn.
+const WRITTEN_AT_ONCE: usize = 500;
 
 /// What is known of when Flagger spoke of a canary.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,12 +44,6 @@ impl Heard {
     pub fn pace(&self, gate: &GateId) -> Pace {
         self.gates.get(gate).map(|asked| asked.pace).unwrap_or_default()
     }
-
-    /// When Flagger last asked at this gate.
-    #[must_use]
-    pub fn asked_at(&self, gate: &GateId) -> Option<Millis> {
-        self.gates.get(gate).map(|asked| asked.at)
-    }
 }
 
 /// Whether somebody could hear Flagger all the time.
@@ -67,6 +60,12 @@ impl Store {
     #[must_use]
     pub fn heard(&self, canary: &CanaryId) -> Heard {
         self.heard_map().get(canary).cloned().unwrap_or_default()
+    }
+
+    /// When Flagger last asked at a gate.
+    #[must_use]
+    pub fn asked_at(&self, canary: &CanaryId, gate: &GateId) -> Option<Millis> {
+        self.heard_map().get(canary)?.gates.get(gate).map(|asked| asked.at)
     }
 
     /// A message came.
@@ -87,45 +86,41 @@ impl Store {
         asked.at = now;
     }
 
-    /// Writes back what changed since the last time, in one turn.
+    /// Writes back what changed since the last time. Whoever else wants to write waits for a few hundred canaries at most.
     ///
     /// # Errors
     /// If the database fails; nothing is lost then, the next call writes it.
     pub async fn write_back(&self) -> Result<usize, Error> {
-        let changed: Vec<(CanaryId, Heard)> = {
-            let mut map = self.heard_map();
-            for (canary, heard) in map.iter_mut() {
-                let live: HashSet<GateId> = self
-                    .canary(canary)
-                    .and_then(|canary| canary.rollout.as_ref().map(|rollout| rollout.gates.clone()))
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(|gate| gate.id)
-                    .collect();
-                heard.gates.retain(|gate, _| live.contains(gate));
+        let changed = self.not_written();
+        for some in changed.chunks(WRITTEN_AT_ONCE) {
+            let mut turn = self.turn().await?;
+            for (canary, heard) in some {
+                turn.write_heard(canary, heard).await?;
             }
-            map.iter()
-                .filter(|(_, heard)| !heard.written)
-                .map(|(id, heard)| (id.clone(), heard.clone()))
-                .collect()
-        };
-        if changed.is_empty() {
-            return Ok(0);
-        }
-        let mut turn = self.turn().await?;
-        for (canary, heard) in &changed {
-            turn.write_heard(canary, heard).await?;
-        }
-        turn.end().await?;
-        let mut map = self.heard_map();
-        for (canary, was) in &changed {
-            if let Some(heard) = map.get_mut(canary)
-                && heard == was
-            {
-                heard.written = true;
+            turn.end().await?;
+            let mut map = self.heard_map();
+            for (canary, was) in some {
+                if let Some(heard) = map.get_mut(canary)
+                    && heard == was
+                {
+                    heard.written = true;
+                }
             }
         }
         Ok(changed.len())
+    }
+
+    /// What changed since it was written, without the gates that live no more.
+    fn not_written(&self) -> Vec<(CanaryId, Heard)> {
+        let mut map = self.heard_map();
+        let not_written = map.iter_mut().filter(|(_, heard)| !heard.written);
+        not_written
+            .map(|(id, heard)| {
+                let canary = self.canary(id);
+                heard.gates.retain(|gate, _| canary.as_ref().is_some_and(|it| it.gate_by_id(gate).is_some()));
+                (id.clone(), heard.clone())
+            })
+            .collect()
     }
 
     /// Reads what any replica wrote back; what is known already and later stays.

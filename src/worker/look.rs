@@ -122,13 +122,12 @@ impl Worker {
         let mut live = HashSet::new();
         let mut due = Vec::new();
         for canary in store.live() {
-            let heard = store.heard(&canary.id);
             for gate in canary.rollout.iter().flat_map(|rollout| &rollout.gates) {
                 let Some(ticket) = gate.ticket() else { continue };
                 live.insert(gate.id.clone());
                 let looked = memory.looked.get(&gate.id).copied();
                 // What another replica is asked is known here only some time later.
-                let asked = heard.asked_at(&gate.id).max(Some(gate.asked));
+                let asked = store.asked_at(&canary.id, &gate.id).max(Some(gate.asked));
                 let asked_lately = asked.is_some_and(|at| now.since(at) < trust_for);
                 let every = if asked_lately { self.pace.poll_every } else { trust_for / 3 };
                 let nudge = nudged.contains(ticket.id.as_str())
