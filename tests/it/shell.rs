@@ -66,8 +66,11 @@ impl Serving {
 
     /// Waits for a line of the log.
     pub(crate) fn logs(&mut self, words: &str) -> String {
+        let began = tokio::time::Instant::now();
         loop {
-            let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            // There may be no end of other lines.
+            let left = (PATIENCE * 2).saturating_sub(began.elapsed()).min(PATIENCE);
+            let line = self.lines.recv_timeout(left).unwrap_or_else(|_| {
                 panic!("the log never said {words:?}, but:\n{}", self.seen.join("\n"));
             });
             self.seen.push(line.clone());
