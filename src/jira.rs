@@ -6,6 +6,7 @@
 
 mod adf;
 mod answer;
+mod client;
 mod cloud;
 mod credentials;
 mod data_center;
@@ -27,6 +28,7 @@ mod words;
 use std::{
     fmt,
     num::NonZeroU32,
+    path::PathBuf,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -65,8 +67,8 @@ pub struct Settings {
     pub user: Option<String>,
     /// Read again for each request.
     pub token: Secret,
-    /// More certificate authorities to trust, in PEM.
-    pub ca_pem: Option<Vec<u8>>,
+    /// More certificate authorities to trust, in PEM. Read again when it changes.
+    pub ca_file: Option<PathBuf>,
     /// The lasting rate of all requests together.
     pub requests_per_second: NonZeroU32,
     /// How many may go at once.
@@ -229,7 +231,7 @@ impl Jira {
             url: settings.url,
             user: settings.user,
             token: settings.token,
-            ca_pem: settings.ca_pem,
+            ca_file: settings.ca_file,
             rate: (settings.requests_per_second, settings.burst),
             timeout: settings.timeout,
             kind: settings.kind,
@@ -237,6 +239,12 @@ impl Jira {
             clock,
         })?;
         Ok(Self { sender, site: OnceLock::new() })
+    }
+
+    /// The proxy that requests go through, if one does: what the environment says, without its password.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&str> {
+        self.sender.proxy.as_deref()
     }
 
     /// The page of an issue, for people. Behind Atlassian's gateway for scoped tokens it is known once Jira was asked.

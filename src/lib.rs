@@ -12,7 +12,8 @@
 //! - [`gatekeeper`]: the one way in; loads, applies and saves. [`store`]: the database
 //! - [`worker`]: opens tickets, tells them things, and looks at them. [`jira`]: the client, Cloud and Data Center
 //! - [`http`]: Flagger's questions, Jira's webhook, the status page. [`flagger`]: Flagger's JSON
-//! - [`serve`], [`check`], [`cli`], [`demo`]: the commands; [`config`], [`secret`], [`clock`], [`metrics`]: what they share
+//! - [`serve`], [`check`], [`cli`], [`demo`]: the commands; [`config`], [`secret`], [`watched`], [`clock`],
+//!   [`metrics`]: what they share
 
 pub mod check;
 pub mod cli;
@@ -39,4 +40,5 @@ pub mod serve;
 pub mod store;
 pub mod ticket;
 pub mod view;
+pub mod watched;
 pub mod worker;

@@ -2,12 +2,18 @@
 
 use std::{
     fmt,
+    fs::File,
+    io::{self, Read as _},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
+    sync::Arc,
 };
 
 use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::watched::Watched;
+
+/// A file of secrets is not longer than this, in bytes.
+const LONGEST: u64 = 64 * 1024;
 
 /// A secret that may have several valid values, one a line, so that it can be rotated.
 #[derive(Clone)]
@@ -15,7 +21,7 @@ pub struct Secret(Arc<Source>);
 
 enum Source {
     Value(SecretString),
-    File { path: PathBuf, read: Mutex<Option<(SystemTime, Vec<SecretString>)>> },
+    File { path: PathBuf, lines: Watched<Vec<SecretString>, Error> },
 }
 
 /// Why a secret cannot be had. Never says what is in the file.
@@ -27,11 +33,17 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// There is nothing in it.
     #[error("{0} is empty")]
     Empty(String),
+    /// It is not text.
+    #[error("{0} is not UTF-8 text")]
+    NotText(String),
+    /// It is so long that it is another file.
+    #[error("{0} is longer than 64 KiB")]
+    TooLong(String),
 }
 
 impl Secret {
@@ -51,50 +63,49 @@ impl Secret {
     /// # Errors
     /// If the file cannot be read now, or holds no line.
     pub fn file(path: &Path) -> Result<Self, Error> {
-        let secret = Self(Arc::new(Source::File { path: path.to_owned(), read: Mutex::default() }));
-        secret.lines()?;
-        Ok(secret)
+        let owned = path.to_owned();
+        let lines = Watched::open(vec![owned.clone()], move |_| read(&owned))?;
+        Ok(Self(Arc::new(Source::File { path: path.to_owned(), lines })))
     }
 
-    /// All values that are valid now, the newest first. A file is read again when its time changed.
-    ///
-    /// # Errors
-    /// If the file has become unreadable or empty; the values read before are not used any more then.
-    pub fn lines(&self) -> Result<Vec<SecretString>, Error> {
-        let (path, read) = match &*self.0 {
-            Source::Value(value) => return Ok(vec![value.clone()]),
-            Source::File { path, read } => (path, read),
-        };
-        let unreadable = |source| Error::Unreadable { path: path.clone(), source };
-        let changed = std::fs::metadata(path).and_then(|meta| meta.modified()).map_err(unreadable)?;
-        let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, lines)) = &*read
-            && *at == changed
-        {
-            return Ok(lines.clone());
+    /// All values that are valid now, the newest first; never none. A file is read again when it changed. While it
+    /// cannot be read or is empty, which may be one moment of its being replaced, the values from before stay valid.
+    #[must_use]
+    pub fn lines(&self) -> Vec<SecretString> {
+        match &*self.0 {
+            Source::Value(value) => vec![value.clone()],
+            Source::File { lines, .. } => lines.current(),
         }
-        let text = SecretString::from(std::fs::read_to_string(path).map_err(unreadable)?);
-        let lines: Vec<SecretString> = text
-            .expose_secret()
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-            .map(|line| SecretString::from(line.to_owned()))
-            .collect();
-        if lines.is_empty() {
-            return Err(Error::Empty(path.display().to_string()));
-        }
-        *read = Some((changed, lines.clone()));
-        Ok(lines)
     }
 
     /// The newest value: what we present ourselves with.
-    ///
-    /// # Errors
-    /// As [`Secret::lines`].
-    pub fn first(&self) -> Result<SecretString, Error> {
-        self.lines()?.into_iter().next().ok_or_else(|| Error::Empty("the secret".into()))
+    #[must_use]
+    pub fn first(&self) -> SecretString {
+        self.lines().into_iter().next().unwrap_or_default()
     }
+}
+
+/// The lines of a file, without blanks around them, empty ones, and the mark that some editors put in front.
+fn read(path: &Path) -> Result<Vec<SecretString>, Error> {
+    let shown = || path.display().to_string();
+    let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    let mut file = File::open(path).map_err(unreadable)?.take(LONGEST + 1);
+    let read = file.read_to_end(&mut bytes).map_err(unreadable)?;
+    if read as u64 > LONGEST {
+        return Err(Error::TooLong(shown()));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| Error::NotText(shown()))?;
+    let text = SecretString::from(text);
+    let lines: Vec<SecretString> = text
+        .expose_secret()
+        .trim_start_matches('\u{FEFF}')
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(|line| SecretString::from(line.to_owned()))
+        .collect();
+    if lines.is_empty() { Err(Error::Empty(shown())) } else { Ok(lines) }
 }
 
 impl fmt::Debug for Secret {
@@ -103,5 +114,63 @@ impl fmt::Debug for Secret {
             Source::Value(_) => f.write_str("Secret(by value)"),
             Source::File { path, .. } => write!(f, "Secret({})", path.display()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(secret: &Secret) -> Vec<String> {
+        secret.lines().iter().map(|line| line.expose_secret().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_file_is_read_however_an_editor_left_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("secret");
+        for (bytes, expected) in [
+            ("one", vec!["one"]),
+            ("one\n", vec!["one"]),
+            ("new\nold\n", vec!["new", "old"]),
+            ("new\r\nold\r\n", vec!["new", "old"]),
+            ("\n\n  new \t\n\n \n old\n\n", vec!["new", "old"]),
+            ("\u{FEFF}new\nold", vec!["new", "old"]),
+            ("two words\u{A0}\n", vec!["two words"]),
+        ] {
+            std::fs::write(&file, bytes).unwrap();
+            assert_eq!(lines(&Secret::file(&file).unwrap()), expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_is_refused_at_the_start_and_passed_over_later() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("secret");
+        std::fs::write(&file, "new\nold").unwrap();
+        let secret = Secret::file(&file).unwrap();
+        assert_eq!(secret.first().expose_secret(), "new");
+        let long = vec![b'x'; 64 * 1024 + 1];
+        for (bytes, words) in [
+            (&b""[..], "is empty"),
+            (b" \r\n\n", "is empty"),
+            (b"\xEF\xBB\xBF\n", "is empty"),
+            (b"\xFF\xFEs\0e\0", "is not UTF-8 text"),
+            (&long[..], "is longer than 64 KiB"),
+        ] {
+            std::fs::write(&file, bytes).unwrap();
+            let error = Secret::file(&file).unwrap_err().to_string();
+            assert_eq!(error, format!("{} {words}", file.display()));
+            assert_eq!(lines(&secret), ["new", "old"], "{words}");
+        }
+        std::fs::write(&file, &long[1..]).unwrap();
+        assert_eq!(lines(&secret), [String::from_utf8(long[1..].to_vec()).unwrap()]);
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(lines(&secret).len(), 1);
+        std::fs::create_dir(&file).unwrap();
+        assert_eq!(lines(&secret).len(), 1);
+        std::fs::remove_dir(&file).unwrap();
+        std::fs::write(&file, "newest").unwrap();
+        assert_eq!(lines(&secret), ["newest"]);
     }
 }

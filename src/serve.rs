@@ -127,7 +127,7 @@ impl Bridge {
     ) -> anyhow::Result<()> {
         let tls = match &self.config.server.tls {
             None => None,
-            Some(files) => Some(Arc::new(Tls::load(files.clone()).context("server.tls")?)),
+            Some(files) => Some(Arc::new(certificate(files)?)),
         };
         let jira = Arc::clone(&self.jira);
         let (clock, opened) = (self.clock.clone(), Arc::clone(&self.shared.gatekeeper));
@@ -226,6 +226,9 @@ impl Bridge {
 
 /// Says once in the log whether Jira lets the bridge in. Nothing waits for it.
 async fn greet(jira: Arc<Jira>, stop: CancellationToken) {
+    if let Some(proxy) = jira.proxy() {
+        tracing::info!("Jira is asked through {proxy}");
+    }
     let answer = select! {
         () = stop.cancelled() => return,
         answer = jira.myself() => answer,
@@ -238,17 +241,19 @@ async fn greet(jira: Arc<Jira>, stop: CancellationToken) {
     }
 }
 
+/// What the listeners show when they speak TLS.
+///
+/// # Errors
+/// If the files cannot be used; it begins with the key.
+pub fn certificate(files: &config::Tls) -> anyhow::Result<Tls> {
+    Tls::load(files.clone())
+}
+
 /// A client for the Jira of the configuration.
 ///
 /// # Errors
 /// If its address or the certificate authority cannot be used; the key is named.
 pub fn client(config: &config::Jira, metrics: Option<Arc<Metrics>>, clock: Clock) -> anyhow::Result<Jira> {
-    let ca_pem = match &config.ca_file {
-        None => None,
-        Some(path) => Some(
-            std::fs::read(path).with_context(|| format!("jira.ca_file: cannot read {}", path.display()))?,
-        ),
-    };
     let settings = jira::Settings {
         url: config.url.clone(),
         kind: config.kind.map(|kind| match kind {
@@ -257,7 +262,7 @@ pub fn client(config: &config::Jira, metrics: Option<Arc<Metrics>>, clock: Clock
         }),
         user: config.user.clone(),
         token: config.token.clone(),
-        ca_pem,
+        ca_file: config.ca_file.clone(),
         requests_per_second: config.requests_per_second,
         burst: config.burst,
         timeout: config.timeout,
@@ -273,7 +278,7 @@ pub fn client(config: &config::Jira, metrics: Option<Arc<Metrics>>, clock: Clock
             metrics.jira_throttled(seen.throttled);
         }),
     };
-    Jira::new(settings, observer, clock).context("jira.url")
+    Ok(Jira::new(settings, observer, clock)?)
 }
 
 /// How Jira and the bridge get on. Only the replica that works knows; the others know when that was last at work.

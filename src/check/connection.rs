@@ -17,7 +17,8 @@ pub(super) async fn connect(config: &config::Jira, clock: Clock) -> (Vec<Finding
         Err(error) => {
             let what = format!("{error:#}");
             let what = what.strip_prefix("jira.url: ").unwrap_or(&what);
-            let key = if what.contains("jira.ca_file") { "jira.ca_file" } else { "jira.url" };
+            let ca_file = what.strip_prefix("jira.ca_file: ");
+            let (key, what) = ca_file.map_or(("jira.url", what), |what| ("jira.ca_file", what));
             return (vec![Finding::fail(key, what)], None);
         }
     };
@@ -94,10 +95,16 @@ fn trouble(error: &Error, config: &config::Jira, kind: Option<Kind>) -> Finding 
             Finding::fail(key, format!("Jira at {host} does not accept the credentials: {why}. {hint}"))
         }
         Error::Token(_) => Finding::fail("jira.token", error.to_string()),
-        Error::Unreachable { why, .. } if why.contains("UnknownIssuer") => Finding::fail(
-            "jira.ca_file",
-            format!("{error}; put the PEM file of the authority that signed Jira's certificate there"),
-        ),
+        // It says what to put there.
+        Error::Unreachable { why, .. } if why.contains("UnknownIssuer") => {
+            Finding::fail("jira.ca_file", error.to_string())
+        }
+        Error::Unreachable { why, .. } | Error::NoAnswer { why, .. } if why.contains("the proxy ") => {
+            Finding::fail(
+                "jira.url",
+                format!("{error}; NO_PROXY names the hosts that are asked without a proxy"),
+            )
+        }
         Error::Unreachable { why, .. } if why.contains("InvalidContentType") => {
             Finding::fail("jira.url", format!("{error}; does that port speak http:// instead of https://?"))
         }

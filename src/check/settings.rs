@@ -3,7 +3,12 @@
 use secrecy::ExposeSecret as _;
 
 use super::Finding;
-use crate::{config::Config, millis::written, secret::Secret};
+use crate::{
+    config::{Cluster, Config},
+    millis::written,
+    secret::Secret,
+    serve::certificate,
+};
 
 /// Shorter secrets can be guessed.
 const SHORTEST_SECRET: usize = 16;
@@ -12,6 +17,7 @@ const A_REQUEST: u32 = 100;
 
 pub(super) fn settings(config: &Config) -> Vec<Finding> {
     let mut findings = vec![budget(config)];
+    findings.extend(tls(config));
     findings.push(approval(config));
     findings.push(webhook(config));
     findings.push(match &config.server.public_url {
@@ -53,6 +59,20 @@ fn budget(config: &Config) -> Finding {
     )
 }
 
+/// The certificate and the key can be used, which `serve` finds out when it starts.
+fn tls(config: &Config) -> Option<Finding> {
+    let files = config.server.tls.as_ref()?;
+    Some(match certificate(files) {
+        Ok(_) => Finding::ok("server.tls", "the certificate and the key belong together"),
+        // It begins with the key.
+        Err(error) => {
+            let error = format!("{error:#}");
+            let (key, what) = error.split_once(": ").unwrap_or(("server.tls", &error));
+            Finding::fail(key, what)
+        }
+    })
+}
+
 fn webhook(config: &Config) -> Finding {
     match &config.jira.webhook_secret {
         Some(_) => Finding::ok(
@@ -71,8 +91,13 @@ fn webhook(config: &Config) -> Finding {
 }
 
 fn flagger(config: &Config) -> Vec<Finding> {
-    let mut findings = vec![match &config.flagger.token {
+    let proves = |cluster: &Cluster| cluster.token.is_some();
+    let (general, some_prove) = (&config.flagger.token, config.flagger.clusters.iter().any(proves));
+    let mut findings = vec![match general {
         Some(_) => Finding::ok("flagger.token", "Flagger has to bring its token"),
+        None if some_prove => {
+            Finding::ok("flagger.token", "is not needed: only clusters with a token of their own may ask")
+        }
         None => Finding::warn(
             "flagger.token",
             "is missing, so whoever reaches server.gate_listen may ask and have tickets opened; put one there, or let \
@@ -80,12 +105,21 @@ fn flagger(config: &Config) -> Vec<Finding> {
         ),
     }];
     for (nth, cluster) in config.flagger.clusters.iter().enumerate() {
-        if cluster.token.is_none() {
-            findings.push(Finding::warn(
-                format!("flagger.clusters[{nth}].token"),
-                format!("is missing, so whoever may ask may say that it is {:?}", cluster.name),
-            ));
-        }
+        let key = format!("flagger.clusters[{nth}].token");
+        let name = &cluster.name;
+        findings.extend(match (&cluster.token, general) {
+            (Some(_), _) => None,
+            (None, None) if some_prove => Some(Finding::fail(
+                key,
+                format!(
+                    "is missing, so nobody may ask as {name:?}: others have a token; put one there, or set flagger.token"
+                ),
+            )),
+            (None, _) => {
+                let what = format!("is missing, so whoever may ask may say that it is {name:?}");
+                Some(Finding::warn(key, what))
+            }
+        });
     }
     findings
 }
@@ -104,14 +138,9 @@ fn secrets(config: &Config) -> Vec<Finding> {
 }
 
 fn weak(key: String, secret: &Secret) -> Option<Finding> {
-    match secret.lines() {
-        Err(error) => Some(Finding::fail(key, error.to_string())),
-        Ok(lines) => {
-            let short = |line: &secrecy::SecretString| line.expose_secret().chars().count() < SHORTEST_SECRET;
-            let what = format!("has fewer than {SHORTEST_SECRET} characters; put a longer one there");
-            lines.iter().any(short).then(|| Finding::warn(key, what))
-        }
-    }
+    let short = |line: &secrecy::SecretString| line.expose_secret().chars().count() < SHORTEST_SECRET;
+    let what = format!("has fewer than {SHORTEST_SECRET} characters; put a longer one there");
+    secret.lines().iter().any(short).then(|| Finding::warn(key, what))
 }
 
 /// For how long an approval may wait for its use.

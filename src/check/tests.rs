@@ -350,14 +350,17 @@ async fn a_certificate_that_nobody_knows() {
         bad(&report.to_string().replace(&url[8..], "HOST"))
     };
     insta::assert_snapshot!(output(&[]).await, @r#"
-    FAIL  jira.ca_file              cannot reach Jira at HOST: client error (Connect): invalid peer certificate: UnknownIssuer; put the PEM file of the authority that signed Jira's certificate there
+    FAIL  jira.ca_file              cannot reach Jira at HOST: client error (Connect): invalid peer certificate: UnknownIssuer; put the PEM file of the authority that signed its certificate into jira.ca_file
     warn  ticket                    projects, issue types, permissions, fields, statuses and transitions were not checked: Jira has to let the bridge in first
     "#);
     // With the authority it gets further.
     let known = output(&[("BRIDGE__JIRA__CA_FILE", &file("old.crt.pem"))]).await;
     assert!(known.starts_with("FAIL  jira.url ") && known.contains("404"), "{known}");
     let none = output(&[("BRIDGE__JIRA__CA_FILE", &file("old.key.pem"))]).await;
-    assert!(none.contains("  jira.ca_file holds no certificate in PEM\n"), "{none}");
+    assert!(
+        none.contains("FAIL  jira.ca_file ") && none.contains("old.key.pem holds no certificate in PEM\n"),
+        "{none}"
+    );
 }
 
 #[tokio::test]

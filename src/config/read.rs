@@ -226,6 +226,10 @@ impl<'a> Section<'a> {
                     Ok(secret) => return Some(secret),
                     Err(secret::Error::Unreadable { source, .. }) => unreadable(&path, &source),
                     Err(secret::Error::Empty(_)) => "the file is empty".to_owned(),
+                    Err(secret::Error::NotText(_)) => "the file is not UTF-8 text".to_owned(),
+                    Err(secret::Error::TooLong(_)) => {
+                        "the file is longer than 64 KiB; is it the right one?".to_owned()
+                    }
                 };
                 self.problem(&file, what);
                 None

@@ -70,14 +70,12 @@ pub(super) fn flagger(s: &Section<'_>) -> Option<Flagger> {
         if clusters.iter().any(|other| other.name == name) {
             one.problem("name", format!("{name:?} is there twice"));
         }
+        let key = if one.value("token").is_some() { "token" } else { "token_file" };
         if let Some(other) = clusters.iter().find(|other| share(own.as_ref(), other.token.as_ref())) {
-            one.problem(
-                "token",
-                format!("is also the token of {:?}; each cluster needs its own", other.name),
-            );
+            one.problem(key, format!("is also the token of {:?}; each cluster needs its own", other.name));
         }
         if share(own.as_ref(), token.as_ref()) {
-            one.problem("token", "is also flagger.token; a cluster needs its own");
+            one.problem(key, "is also flagger.token; a cluster needs its own");
         }
         clusters.push(Cluster { name, token: own });
     }
@@ -103,7 +101,7 @@ fn cluster_name(s: &Section<'_>, name: &str) -> Option<String> {
 
 /// Whether a value of one is a value of the other, which then would prove nothing.
 fn share(one: Option<&Secret>, other: Option<&Secret>) -> bool {
-    let lines = |secret: Option<&Secret>| secret.and_then(|secret| secret.lines().ok()).unwrap_or_default();
+    let lines = |secret: Option<&Secret>| secret.map(Secret::lines).unwrap_or_default();
     let others = lines(other);
     lines(one).iter().any(|a| others.iter().any(|b| a.expose_secret() == b.expose_secret()))
 }

@@ -59,7 +59,7 @@ fn the_example_holds_the_promised_defaults() {
     let jira = config.jira;
     assert_eq!(jira.url, "https://jira.example.com");
     assert_eq!((jira.kind, jira.user, jira.ca_file), (None, None, None));
-    assert_eq!(jira.token.first().unwrap().expose_secret(), "swordfish");
+    assert_eq!(jira.token.first().expose_secret(), "swordfish");
     assert!(jira.webhook_secret.is_none());
     assert_eq!((jira.requests_per_second.get(), jira.burst.get()), (5, 10));
     assert_eq!(
@@ -318,7 +318,7 @@ fn the_environment_wins_over_the_file() {
     ];
     let config = read(text, &env).unwrap();
     assert_eq!(config.jira.url, "https://jira.example.com/jira");
-    assert_eq!(config.jira.token.first().unwrap().expose_secret(), "12345678");
+    assert_eq!(config.jira.token.first().expose_secret(), "12345678");
     assert_eq!((config.jira.poll_every, config.jira.burst.get()), (Duration::from_secs(7), 4));
     let may = |namespace| config.flagger.namespaces.is_match(namespace);
     assert_eq!((may("shop-1"), may("pay"), may("other")), (true, true, false));

@@ -55,6 +55,9 @@ pub enum Unproven {
     /// Its token is not that of the cluster it names.
     #[error("cluster {} has a token of its own, and this is not it", Shown(.0))]
     OtherToken(String),
+    /// Its token is that of several: the files came to hold the same one since the start.
+    #[error("the token is that of {} and also of {}, so it proves neither; each needs its own", Shown(.0), Shown(.1))]
+    Ambiguous(String, String),
 }
 
 /// Why a caller may not ask, in one line.
@@ -71,31 +74,26 @@ pub enum NotAllowed {
     Namespace(String),
 }
 
-/// Finds whose token this is. Reads the secrets' files if they changed; one that cannot be read any more proves
-/// nothing, and is logged.
+/// Finds whose token this is. Every valid one is looked at, whichever fits, and files that changed are read again.
 ///
 /// # Errors
-/// If a token is needed and this is none that is valid.
+/// If a token is needed and this is none that is valid, or that of several.
 pub fn holder<'a>(config: &'a Flagger, token: Option<&SecretString>) -> Result<Holder<'a>, Unproven> {
     if !needs_token(config) {
         return Ok(Holder::Anybody);
     }
     let token = token.ok_or(Unproven::NoToken)?;
-    let knows = |secret: Option<&Secret>, key: &str| {
-        secret.is_some_and(|secret| match secret.lines() {
-            Ok(lines) => is_one_of(token, &lines),
-            Err(error) => {
-                tracing::error!(%error, key, "a token cannot be read; mend the file, until then it lets nobody in");
-                false
-            }
-        })
-    };
-    for cluster in &config.clusters {
-        if knows(cluster.token.as_ref(), "flagger.clusters") {
-            return Ok(Holder::Cluster(&cluster.name));
-        }
+    let knows = |secret: Option<&Secret>| secret.is_some_and(|secret| is_one_of(token, &secret.lines()));
+    let clusters = config.clusters.iter().filter(|cluster| knows(cluster.token.as_ref()));
+    let clusters: Vec<&str> = clusters.map(|cluster| cluster.name.as_str()).collect();
+    let shared = |one: &str, other: &str| Err(Unproven::Ambiguous(one.to_owned(), other.to_owned()));
+    match (clusters.as_slice(), knows(config.token.as_ref())) {
+        ([one, other, ..], _) => shared(one, other),
+        ([one], true) => shared(one, "flagger.token"),
+        ([one], false) => Ok(Holder::Cluster(one)),
+        ([], true) => Ok(Holder::Member),
+        ([], false) => Err(Unproven::WrongToken),
     }
-    if knows(config.token.as_ref(), "flagger.token") { Ok(Holder::Member) } else { Err(Unproven::WrongToken) }
 }
 
 /// Whether anybody has a token: then all need one.
@@ -259,14 +257,31 @@ mod tests {
     }
 
     #[test]
-    fn each_line_of_a_file_is_valid_and_a_file_that_is_gone_proves_nothing() {
+    fn each_line_of_a_file_is_valid_and_holds_until_there_is_another() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "new\nold\n").unwrap();
         let mut config = config(None, &[]);
         config.token = Some(Secret::file(file.path()).unwrap());
         assert_eq!(at(&config, "new", "", ""), "default");
         assert_eq!(at(&config, "old", "", ""), "default");
+        std::fs::write(file.path(), "newest\nnew\n").unwrap();
+        assert_eq!(at(&config, "newest", "", ""), "default");
+        assert_eq!(at(&config, "old", "", ""), "401 the token is not valid");
         file.close().unwrap();
-        assert_eq!(at(&config, "new", "", ""), "401 the token is not valid");
+        assert_eq!(at(&config, "new", "", ""), "default");
+        assert_eq!(at(&config, "old", "", ""), "401 the token is not valid");
+    }
+
+    /// At the start that is a mistake in the configuration; a file may come to hold it later.
+    #[test]
+    fn a_token_of_two_proves_neither() {
+        let two = config(None, &[("eu", Some("same")), ("us", Some("same")), ("asia", Some("own"))]);
+        for (query, metadata) in [("", ""), ("eu", ""), ("", "us"), ("asia", "")] {
+            let answer = at(&two, "same", query, metadata);
+            assert!(answer.starts_with("401 the token is that of \"eu\" and also of \"us\""), "{answer}");
+        }
+        assert_eq!(at(&two, "own", "", ""), "asia");
+        let general = config(Some("same"), &[("eu", Some("same"))]);
+        assert!(at(&general, "same", "", "").starts_with("401"));
     }
 }

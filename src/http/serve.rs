@@ -1,11 +1,9 @@
 //! The accept loop of all listeners. One request per connection, and no connection for long: Flagger opens a new one
 //! for each call and leaves it idle, and half-open ones must not use up what there is.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
-};
+mod tls;
+
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use axum::Router;
@@ -21,17 +19,9 @@ use tokio::{
     sync::Semaphore,
     time::{sleep, timeout},
 };
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{
-        ServerConfig,
-        crypto::aws_lc_rs,
-        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    },
-};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::config;
+pub use self::tls::Tls;
 
 /// What one listener allows.
 #[derive(Clone, Copy, Debug)]
@@ -134,11 +124,19 @@ impl One {
         }
     }
 
-    async fn secured(&self, stream: TcpStream) -> anyhow::Result<()> {
+    async fn secured(&self, mut stream: TcpStream) -> anyhow::Result<()> {
         let Some(tls) = &self.tls else { return self.request(stream).await };
-        let handshake = tls.acceptor()?.accept(stream);
-        let stream = timeout(self.limits.headers, handshake).await.context("no handshake in time")??;
-        self.request(stream).await
+        let handshake = async {
+            if tls::tells_plain(&mut stream).await? {
+                self.linger(&mut stream).await;
+                return Ok(None);
+            }
+            tls.acceptor().accept(stream).await.map(Some)
+        };
+        match timeout(self.limits.headers, handshake).await.context("no handshake in time")?? {
+            Some(stream) => self.request(stream).await,
+            None => Ok(()),
+        }
     }
 
     async fn request(&self, mut io: impl AsyncRead + AsyncWrite + Unpin) -> anyhow::Result<()> {
@@ -164,92 +162,6 @@ impl One {
         let closed = async { while io.read(&mut rest).await.is_ok_and(|read| read > 0) {} };
         let _ = timeout(self.limits.linger, closed).await;
     }
-}
-
-/// A certificate and its key, read again when one of the files changes.
-#[derive(Debug)]
-pub struct Tls {
-    files: config::Tls,
-    loaded: Mutex<Loaded>,
-}
-
-struct Loaded {
-    /// The times of both files when they were last tried.
-    tried: Times,
-    acceptor: TlsAcceptor,
-}
-
-type Times = (SystemTime, SystemTime);
-
-impl std::fmt::Debug for Loaded {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Loaded").field("tried", &self.tried).finish_non_exhaustive()
-    }
-}
-
-impl Tls {
-    /// Reads both files.
-    ///
-    /// # Errors
-    /// If one cannot be read, or they do not belong together.
-    pub fn load(files: config::Tls) -> anyhow::Result<Self> {
-        let loaded = Loaded { tried: times(&files)?, acceptor: acceptor(&files)? };
-        Ok(Self { files, loaded: Mutex::new(loaded) })
-    }
-
-    /// What accepts connections now. While the files cannot be used, for instance because only one of them was
-    /// replaced yet, that is what they last held.
-    fn acceptor(&self) -> anyhow::Result<TlsAcceptor> {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = match times(&self.files) {
-            Ok(now) => now,
-            Err(error) => {
-                tracing::error!(
-                    error = format!("{error:#}"),
-                    "server.tls cannot be read again; the certificate in use stays, mend the files"
-                );
-                return Ok(loaded.acceptor.clone());
-            }
-        };
-        if now != loaded.tried {
-            loaded.tried = now;
-            match acceptor(&self.files) {
-                Ok(new) => {
-                    tracing::info!(file = %self.files.cert_file.display(), "server.tls was read again; the new certificate is in use");
-                    loaded.acceptor = new;
-                }
-                Err(error) => {
-                    tracing::error!(
-                        error = format!("{error:#}"),
-                        "server.tls cannot be read again; the certificate in use stays, mend the files"
-                    );
-                }
-            }
-        }
-        Ok(loaded.acceptor.clone())
-    }
-}
-
-fn times(files: &config::Tls) -> anyhow::Result<Times> {
-    let changed = |path: &Path| {
-        let time = std::fs::metadata(path).and_then(|meta| meta.modified());
-        time.with_context(|| format!("cannot read {}", path.display()))
-    };
-    Ok((changed(&files.cert_file)?, changed(&files.key_file)?))
-}
-
-fn acceptor(files: &config::Tls) -> anyhow::Result<TlsAcceptor> {
-    let chain = CertificateDer::pem_file_iter(&files.cert_file)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .with_context(|| format!("cannot read certificates from {}", files.cert_file.display()))?;
-    let key = PrivateKeyDer::from_pem_file(&files.key_file)
-        .with_context(|| format!("cannot read a key from {}", files.key_file.display()))?;
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .context("the certificate and the key cannot be used together")?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 #[cfg(test)]

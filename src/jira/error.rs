@@ -3,7 +3,6 @@
 use std::{error::Error as _, time::Duration};
 
 use super::words;
-use crate::secret;
 
 /// Why Jira did not do what was asked. Each reads as one line, and never holds a token or a query.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -11,7 +10,7 @@ pub enum Error {
     /// The settings can never work.
     #[error("{0}")]
     Settings(String),
-    /// The token cannot be read, or cannot be sent as a header.
+    /// The token cannot be sent as a header.
     #[error("cannot use Jira's token: {0}")]
     Token(String),
     /// No connection: refused, no such name, no TLS. Nothing was sent.
@@ -235,23 +234,41 @@ impl Error {
         Self::Beside { source: Box::new(self), happened }
     }
 
-    /// From a failure of reqwest: only one to connect proves that nothing was sent.
-    pub(super) fn transport(host: &str, error: reqwest::Error) -> Self {
-        let (host, connect, timeout) = (host.to_owned(), error.is_connect(), error.is_timeout());
+    /// From a failure of reqwest: only one to connect proves that nothing was sent. `proxy` is what it went through.
+    pub(super) fn transport(host: &str, proxy: Option<&str>, error: reqwest::Error) -> Self {
+        let (connect, timeout) = (error.is_connect(), error.is_timeout());
         let why = match (timeout, connect) {
             (true, true) => "no connection within half of jira.timeout".to_owned(),
             (true, false) => "it took longer than jira.timeout".to_owned(),
             (false, _) => chain(error),
         };
+        if why.contains("proxy authorization required") {
+            return Self::proxy_refused(host, proxy);
+        }
+        let hint = if why.contains("UnknownIssuer") { STRANGER } else { "" };
+        let why = match proxy {
+            None => format!("{why}{hint}"),
+            Some(proxy) if why.contains("tunnel error: unsuccessful") => {
+                format!("{proxy} does not connect the bridge to it")
+            }
+            Some(proxy) => format!("through {proxy}: {why}{hint}"),
+        };
+        let host = host.to_owned();
         if connect { Self::Unreachable { host, why } } else { Self::NoAnswer { host, why } }
+    }
+
+    /// The proxy answered 407, so nothing came to Jira.
+    pub(super) fn proxy_refused(host: &str, proxy: Option<&str>) -> Self {
+        let proxy = proxy.unwrap_or("a proxy");
+        let why = format!(
+            "{proxy} does not know the bridge (407): give it a user and a password, as http://USER:PASSWORD@HOST:PORT"
+        );
+        Self::Unreachable { host: host.to_owned(), why }
     }
 }
 
-impl From<secret::Error> for Error {
-    fn from(error: secret::Error) -> Self {
-        Self::Token(error.to_string())
-    }
-}
+/// What to do about a certificate whose authority is not known.
+const STRANGER: &str = "; put the PEM file of the authority that signed its certificate into jira.ca_file";
 
 /// The causes of an error, on one line, without the address, whose query may say too much.
 pub(super) fn chain(error: reqwest::Error) -> String {

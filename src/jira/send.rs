@@ -1,8 +1,8 @@
 //! The only way to Jira: takes a turn, sends, reads, and says what the answer is worth.
 
 use std::{
-    net::IpAddr,
     num::NonZeroU32,
+    path::PathBuf,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -17,8 +17,9 @@ use tokio::time::Instant;
 use super::{
     Account, Kind, Observation, Observer, Outcome,
     answer::{Answer, Body, body, is_json, media, text},
+    client::{Clients, clients, proxy},
     credentials::{Admission, Credentials, Signature, signature},
-    error::{Error, Happened, chain},
+    error::{Error, Happened},
     request::{Proof, Repeat, Request},
     retry::MOST_DEMANDED,
     throttle::Throttle,
@@ -43,12 +44,11 @@ pub async fn only_while<T>(
     PERMIT.scope(Arc::new(permit), work).await
 }
 
-/// An idle connection is closed before Jira closes it: a request that meets the closing may have happened or not.
-const IDLE: Duration = Duration::from_secs(10);
-
 /// What every request shares.
 pub(super) struct Sender {
-    client: reqwest::Client,
+    client: Clients,
+    /// What stands on the way, in words.
+    pub(super) proxy: Option<String>,
     base: Url,
     /// Host and port, for errors.
     pub(super) host: String,
@@ -66,7 +66,7 @@ pub(super) struct Parts {
     pub(super) url: String,
     pub(super) user: Option<String>,
     pub(super) token: Secret,
-    pub(super) ca_pem: Option<Vec<u8>>,
+    pub(super) ca_file: Option<PathBuf>,
     pub(super) rate: (NonZeroU32, NonZeroU32),
     pub(super) timeout: Duration,
     pub(super) kind: Option<Kind>,
@@ -81,9 +81,11 @@ impl Sender {
             (Some(host), Some(port)) => format!("{host}:{port}"),
             (host, _) => host.unwrap_or_default().to_owned(),
         };
-        let client = client(&parts, &base)?;
+        let client = clients(&base, parts.ca_file, parts.timeout)?;
+        let proxy = proxy(&base)?;
         Ok(Self {
             client,
+            proxy,
             base,
             host,
             user: parts.user,
@@ -282,7 +284,7 @@ impl Sender {
         #[expect(clippy::disallowed_methods, reason = "this is the place that everything goes through")]
         let result = match ready.send().await {
             Ok(response) => self.receive(request, response, &mut throttled).await,
-            Err(error) => Err(Error::transport(&self.host, error)),
+            Err(error) => Err(self.transport(error)),
         };
         let outcome = match &result {
             Ok(answer) => Outcome::Answered(answer.status.as_u16()),
@@ -302,10 +304,9 @@ impl Sender {
 
     /// The request with host, headers and credentials.
     fn ready(&self, request: &Request) -> Result<RequestBuilder, Error> {
-        let token = self.token.first()?;
+        let (token, client) = (self.token.first(), self.client.current());
         let url = self.address(None, request.path.iter().map(String::as_str));
-        let mut builder = self
-            .client
+        let mut builder = client
             .request(request.method.clone(), url)
             .header(ACCEPT, "application/json")
             .header(ACCEPT_LANGUAGE, "en")
@@ -323,7 +324,7 @@ impl Sender {
         let built = builder
             .build()
             .map_err(|_| Error::Token("it holds characters that no header can carry".into()))?;
-        Ok(RequestBuilder::from_parts(self.client.clone(), built))
+        Ok(RequestBuilder::from_parts(client, built))
     }
 
     /// Reads an answer, and starts the pause that it may ask for, which counts to `throttled`.
@@ -349,6 +350,10 @@ impl Sender {
         if status == StatusCode::TOO_MANY_REQUESTS {
             return Err(Error::Throttled { host, retry_after });
         }
+        if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            // Jira says no such thing: it was not asked.
+            return Err(Error::proxy_refused(&self.host, self.proxy.as_deref()));
+        }
         if status.is_redirection() {
             return Err(Error::Redirected { host, status: status.as_u16(), target: self.target(&headers) });
         }
@@ -365,7 +370,7 @@ impl Sender {
             Ok(body) => (body, json),
             // A refusal needs no text: its status says that nothing was done.
             Err(_) if status.is_client_error() => (vec![], false),
-            Err(Body::Cut(error)) => return Err(Error::transport(&self.host, error)),
+            Err(Body::Cut(error)) => return Err(self.transport(error)),
             Err(Body::TooLong) => {
                 return Err(Error::Unreadable { host, what: "it is longer than 4 MiB".into() });
             }
@@ -391,6 +396,10 @@ impl Sender {
         )
     }
 
+    fn transport(&self, error: reqwest::Error) -> Error {
+        Error::transport(&self.host, self.proxy.as_deref(), error)
+    }
+
     fn unauthorized(&self, why: String, happened: Happened) -> Error {
         Error::Unauthorized { host: self.host.clone(), why, happened }
     }
@@ -413,65 +422,8 @@ fn base(url: &str) -> Result<Url, Error> {
     Ok(base)
 }
 
-/// What sends requests, and whom it trusts: the system's certificate authorities, and that of jira.ca_file.
-fn client(parts: &Parts, base: &Url) -> Result<reqwest::Client, Error> {
-    let builder = || {
-        let builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .timeout(parts.timeout)
-            // Running out while connecting proves that nothing was sent; running out later does not.
-            .connect_timeout(parts.timeout / 2)
-            .pool_idle_timeout(IDLE)
-            .user_agent(concat!("flagger-jira-bridge/", env!("CARGO_PKG_VERSION")));
-        if is_this_machine(base) { builder.no_proxy() } else { builder }
-    };
-    let Some(pem) = &parts.ca_pem else {
-        return builder().build().or_else(|_| {
-            // The system has no authorities. Whom there is nobody to trust for, that needs none.
-            if base.scheme() == "http" {
-                return builder().tls_certs_only([]).build().map_err(|error| Error::Settings(chain(error)));
-            }
-            Err(Error::Settings(
-                "no certificate authority is known here: install the system's (Debian: ca-certificates), or put the PEM \
-                 file of the one that signed Jira's certificate into jira.ca_file"
-                    .into(),
-            ))
-        });
-    };
-    let certificates = reqwest::Certificate::from_pem_bundle(pem).unwrap_or_default();
-    if certificates.is_empty() {
-        return Err(Error::Settings("jira.ca_file holds no certificate in PEM".into()));
-    }
-    let built = builder().tls_certs_merge(certificates).build();
-    built.map_err(|error| Error::Settings(format!("jira.ca_file cannot be used: {}", chain(error))))
-}
-
-/// Whether no proxy could reach it, wherever the environment says that one is.
-fn is_this_machine(base: &Url) -> bool {
-    let host = base.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
 /// An observer that lets everything pass unseen.
 #[must_use]
 pub fn unobserved() -> Observer {
     Arc::new(|_| {})
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_this_machine_needs_no_proxy() {
-        let here = |url: &str| is_this_machine(&Url::parse(url).unwrap());
-        for url in ["http://127.0.0.1:8080/jira", "http://127.1.2.3", "http://localhost", "http://[::1]:1"] {
-            assert!(here(url), "{url}");
-        }
-        for url in ["https://example.atlassian.net", "http://10.0.0.1", "http://localhost.example.com"] {
-            assert!(!here(url), "{url}");
-        }
-    }
 }

@@ -73,7 +73,7 @@ impl Site {
             kind,
             user: Some("bridge@example.com".into()),
             token: Secret::value("s3cret-token").unwrap(),
-            ca_pem: None,
+            ca_file: None,
             requests_per_second: hundred,
             burst: hundred,
             timeout: Duration::from_secs(5),
@@ -510,17 +510,19 @@ fn settings_that_cannot_work_are_refused_at_once() {
         ("jira.example.com", None),
         ("ftp://jira", None),
         ("https://user:pw@jira", None),
-        ("https://jira", Some("no certificate")),
+        ("https://jira", Some("Cargo.toml")),
+        ("https://jira", Some("no/such/file")),
     ] {
-        let ca_pem = pem.map(|pem: &str| pem.as_bytes().to_vec());
-        let settings = Settings { url: url.into(), ca_pem, ..site.settings(None) };
+        let ca_file = pem.map(Into::into);
+        let settings = Settings { url: url.into(), ca_file, ..site.settings(None) };
         words.push(Jira::new(settings, unobserved(), Clock::System).unwrap_err().to_string());
     }
     insta::assert_snapshot!(words.join("\n"), @"
     jira.url is no address: relative URL without a base
     jira.url must begin with https:// and a host
     jira.url must not hold credentials: use jira.user and jira.token_file
-    jira.ca_file holds no certificate in PEM
+    jira.ca_file: Cargo.toml holds no certificate in PEM
+    jira.ca_file: cannot read no/such/file: No such file or directory (os error 2)
     ");
 }
 

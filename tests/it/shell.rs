@@ -23,7 +23,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) fn program() -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_flagger-jira-bridge"));
     for (name, _) in std::env::vars() {
-        if name.starts_with("BRIDGE_") || name == "RUST_LOG" {
+        if name.starts_with("BRIDGE_") || name == "RUST_LOG" || name.to_uppercase().ends_with("_PROXY") {
             program.env_remove(name);
         }
     }
@@ -66,8 +66,11 @@ impl Serving {
 
     /// Waits for a line of the log.
     pub(crate) fn logs(&mut self, words: &str) -> String {
+        let began = tokio::time::Instant::now();
         loop {
-            let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            // There may be no end of other lines.
+            let left = (PATIENCE * 2).saturating_sub(began.elapsed()).min(PATIENCE);
+            let line = self.lines.recv_timeout(left).unwrap_or_else(|_| {
                 panic!("the log never said {words:?}, but:\n{}", self.seen.join("\n"));
             });
             self.seen.push(line.clone());
@@ -118,6 +121,16 @@ impl Serving {
             assert!(started.elapsed() < PATIENCE, "still {line}");
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Stops it, and returns all that it logged.
+    pub(crate) fn ends(mut self) -> String {
+        self.signal("-TERM");
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            self.seen.push(line);
+        }
+        self.seen.join("\n")
     }
 
     pub(crate) fn signal(&self, signal: &str) {
@@ -264,12 +277,7 @@ async fn killed_and_started_again() {
         serving.asks_until("confirm-promotion", "Progressing", "new", "rejected by Mia").await;
         assert_eq!(serving.asks("rollback", "Progressing", "new").await.0, 200);
 
-        serving.signal("-TERM");
-        assert_eq!(serving.child.wait().unwrap().code(), Some(0));
-        while let Ok(line) = serving.lines.recv_timeout(PATIENCE) {
-            serving.seen.push(line);
-        }
-        let log = serving.seen.join("\n");
+        let log = serving.ends();
         assert!(log.contains("stopped"), "{log}");
         assert!(!log.contains("already exists"), "what the database remarks is no news:\n{log}");
         for secret in ["jira-token", "some-webhook-secret"] {

@@ -46,10 +46,22 @@ fn asked(phase: &str) -> Value {
 
 /// What the bridge logs while this lives.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    fn text(&self) -> String {
+    /// Begins to write down all that is logged by bridges that are started on this thread from now on.
+    pub(crate) fn start() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
@@ -106,14 +118,7 @@ fn holds_words_in_its_box_only(ticket: &IssueView, cloud: bool) {
 
 #[tokio::test]
 async fn words_from_outside_are_shown_and_the_token_is_not() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _guard) = Log::start();
     for world in World::both(&format!("flagger.token = \"{TOKEN}\"")).await {
         let mut answers: Vec<Answer> = Vec::new();
         answers.push(world.posts("/gate/confirm-promotion", &asked("Progressing")).await);

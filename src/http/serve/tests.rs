@@ -1,13 +1,18 @@
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::Path, time::SystemTime};
 
 use axum::{body::Bytes, extract::DefaultBodyLimit, routing::post};
 use tokio::{io::AsyncWriteExt as _, sync::Notify, task::JoinHandle, time::Instant};
 use tokio_rustls::{
     TlsConnector,
-    rustls::{ClientConfig, RootCertStore, pki_types::ServerName},
+    rustls::{
+        ClientConfig, RootCertStore,
+        crypto::aws_lc_rs,
+        pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+    },
 };
 
 use super::*;
+use crate::config;
 
 /// Long enough for any of this on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -268,7 +273,15 @@ async fn a_handshake_that_never_comes_is_not_waited_for() {
     let limits = Limits { whole: FOREVER, ..limits() };
     let server = running(app(), Some(Arc::new(Tls::load(files).unwrap())), limits).await;
     let mut silent = server.connect().await;
+    // A handshake of 512 bytes begins, of which no more comes.
+    let mut begun = server.connect().await;
+    begun.write_all(&[22, 3, 1, 2, 0, 1]).await.unwrap();
     assert_eq!(rest(&mut silent).await, "");
-    assert_eq!(said(&mut server.connect().await, REQUEST).await.find("HTTP"), None);
+    assert_eq!(rest(&mut begun).await, "");
+    let plain = said(&mut server.connect().await, REQUEST).await;
+    assert!(
+        plain.starts_with("HTTP/1.1 400 ") && plain.ends_with("write https:// instead of http://\n"),
+        "{plain}"
+    );
     server.stops().await;
 }

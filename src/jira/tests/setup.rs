@@ -15,7 +15,7 @@ async fn pair(flavour: Flavour) -> (FakeJira, Jira) {
         kind: None,
         user: (flavour == Flavour::Cloud).then(|| "bridge@example.com".into()),
         token: Secret::value("jira-token").unwrap(),
-        ca_pem: None,
+        ca_file: None,
         requests_per_second: hundred,
         burst: hundred,
         timeout: Duration::from_secs(5),
