@@ -23,6 +23,7 @@ mod rendered;
 mod replicas;
 mod shape;
 mod shell;
+mod store_away;
 mod store_days;
 mod stories;
 mod traces;
