@@ -21,7 +21,7 @@ use sqlx::{
     migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::{
     gate::GateId,
@@ -113,7 +113,7 @@ fn one_line(error: &sqlx::Error) -> String {
 /// kind; those of PostgreSQL have five characters.
 fn what_to_do(error: &sqlx::Error) -> Option<&'static str> {
     const FREE_SPACE: &str = "free space where the database is";
-    const WRITABLE: &str = "let the bridge write the file and its directory";
+    const WRITABLE: &str = "let the bridge write the file, those beside it (-wal, -shm) and its directory";
     const HELD: &str = "somebody else holds it for too long";
     if matches!(error, sqlx::Error::PoolTimedOut) {
         return Some("it cannot be reached, is too busy, or its disk is full");
@@ -135,6 +135,32 @@ fn what_to_do(error: &sqlx::Error) -> Option<&'static str> {
     }
 }
 
+/// Whether it was refused because one may only read there.
+fn only_reads(error: &Error) -> bool {
+    let Error::Database(error) = error else { return false };
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| {
+        code == "25006" || code.len() < 5 && code.parse().is_ok_and(|code: i32| code & 0xff == 8)
+    })
+}
+
+/// When it was last found that a connection could only read. It stays so although the file or the server can be written
+/// again, so all from before then are replaced.
+#[derive(Clone, Default)]
+struct OnlyRead(Arc<std::sync::Mutex<Option<Instant>>>);
+
+impl OnlyRead {
+    fn found(&self) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether a connection of this age is from before then.
+    fn concerns(&self, age: Duration) -> bool {
+        let found = *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        found.is_some_and(|at| at.elapsed() <= age)
+    }
+}
+
 /// The database and what is remembered of it. Cheap to clone.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
@@ -142,6 +168,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     pool: AnyPool,
     sqlite: bool,
+    only_read: OnlyRead,
     memory: RwLock<memory::Memory>,
     heard: std::sync::Mutex<HashMap<CanaryId, Heard>>,
     others: std::sync::Mutex<Others>,
@@ -198,18 +225,22 @@ impl Store {
     pub async fn open(url: &SecretString) -> Result<Self, Error> {
         let url = url.expose_secret();
         let unopened = |error| place::unopened(url, &error);
-        let (pool, sqlite) = connect(url, Mode::Works).await.map_err(unopened)?;
-        migrate(&pool)
-            .await
-            .map_err(|error| if let Error::Database(error) = error { unopened(error) } else { error })?;
+        let failed = |error| if let Error::Database(error) = error { unopened(error) } else { error };
+        place::look(url)?;
+        let only_read = OnlyRead::default();
+        let (pool, sqlite) = connect(url, Mode::Works, &only_read).await.map_err(unopened)?;
+        migrate(&pool).await.map_err(failed)?;
         let store = Self(Arc::new(Inner {
             pool,
             sqlite,
+            only_read,
             memory: RwLock::default(),
             heard: std::sync::Mutex::default(),
             others: std::sync::Mutex::default(),
             followed_at: AtomicI64::new(0),
         }));
+        // A database that can only be read is as good as none.
+        drop(store.turn().await.map_err(failed)?);
         store.load_heard(Away::All(Duration::ZERO)).await?;
         store.follow().await?;
         Ok(store)
@@ -397,7 +428,7 @@ enum Mode {
 }
 
 /// Connects. Says whether it is SQLite.
-async fn connect(url: &str, mode: Mode) -> Result<(AnyPool, bool), sqlx::Error> {
+async fn connect(url: &str, mode: Mode, only_read: &OnlyRead) -> Result<(AnyPool, bool), sqlx::Error> {
     sqlx::any::install_default_drivers();
     let sqlite = url.starts_with("sqlite:");
     let setup = match (mode, sqlite) {
@@ -420,13 +451,17 @@ async fn connect(url: &str, mode: Mode) -> Result<(AnyPool, bool), sqlx::Error> 
         (true, Mode::Reads) => with_mode(url, "ro"),
     };
     let options = AnyConnectOptions::from_str(&url)?.disable_statement_logging();
+    let only_read = only_read.clone();
     let pool = AnyPoolOptions::new()
         .max_connections(if sqlite { 1 } else { 8 })
         .acquire_timeout(place::LETS_IN_WITHIN)
         // The pool's own test waits for ever; so does the one it makes of a connection that comes back, which a file
         // answers always.
         .test_before_acquire(false)
-        .before_acquire(|connection, _| Box::pin(shows_up(connection)))
+        .before_acquire(move |connection, about| {
+            let stale = only_read.concerns(about.age);
+            Box::pin(async move { if stale { Ok(false) } else { shows_up(connection).await } })
+        })
         .after_release(move |connection, _| {
             Box::pin(async move { if sqlite { Ok(true) } else { shows_up(connection).await } })
         })

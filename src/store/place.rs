@@ -98,6 +98,20 @@ pub(super) fn unopened(url: &str, error: &sqlx::Error) -> Error {
     Error::Unopened { place: place.to_string(), why: known.unwrap_or_else(|| super::one_line(error)) }
 }
 
+/// Looks before SQLite does. It would open a file that cannot be written all the same, to read it, and make a log beside it
+/// that cannot be written either, also when the file can be again.
+///
+/// # Errors
+/// [`Error::Unopened`].
+pub(super) fn look(url: &str) -> Result<(), Error> {
+    let place = Place::of(url)?;
+    let why = match &place {
+        Place::File(path) => obstacle(path),
+        Place::Memory | Place::Server(_) => None,
+    };
+    why.map_or(Ok(()), |why| Err(Error::Unopened { place: place.to_string(), why }))
+}
+
 fn silence() -> String {
     format!(
         "it lets nobody in within {} s; is it running, and to be reached from here?",
@@ -134,6 +148,20 @@ fn obstacle(path: &Path) -> Option<String> {
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Some(format!("it cannot be looked at: {}", words(&error))),
+    }
+    for suffix in ["-wal", "-shm"] {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(suffix);
+        match OpenOptions::new().write(true).open(&beside) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Some(format!(
+                    "{} cannot be written: {}",
+                    Path::new(&beside).display(),
+                    words(&error)
+                ));
+            }
+            Ok(_) | Err(_) => {}
+        }
     }
     // A file without a name, or one that is gone at once.
     tempfile::tempfile_in(directory)

@@ -39,6 +39,17 @@ impl Store {
     /// # Errors
     /// If the database fails, or others hold it for too long.
     pub async fn turn(&self) -> Result<Turn, Error> {
+        match self.try_turn().await {
+            Err(error) if super::only_reads(&error) => {
+                // By now another connection may do better.
+                self.0.only_read.found();
+                self.try_turn().await
+            }
+            begun => begun,
+        }
+    }
+
+    async fn try_turn(&self) -> Result<Turn, Error> {
         let mut transaction = self.0.pool.begin().in_time().await?;
         let seq = sqlx::query_scalar("UPDATE turn SET seq = seq + 1 WHERE only_row = 1 RETURNING seq")
             .fetch_one(&mut *transaction)

@@ -30,6 +30,7 @@ mod restore;
 mod rotation;
 mod shape;
 mod shell;
+mod store_away;
 mod store_days;
 mod stories;
 mod tls;

@@ -22,12 +22,13 @@ use flagger_jira_bridge::{
 use serde_json::Value;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 use tempfile::TempDir;
-use tokio::{net::TcpListener, task::JoinSet, time::Instant};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     database::Database,
     shell::PATIENCE,
+    store_days::{Way, proxied},
     world::{WEBHOOK_SECRET, question},
 };
 
@@ -117,18 +118,30 @@ impl Drop for Replica {
 
 impl Two {
     async fn start(settings: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::fresh(directory.path()).await;
+        let url = database.url.clone();
+        Self::start_on(directory, database, &url, settings).await
+    }
+
+    /// Both reach their database through a proxy.
+    async fn start_behind_a_proxy() -> (Self, watch::Sender<Way>) {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::fresh(directory.path()).await;
+        let (url, way) = proxied(&database.url).await;
+        (Self::start_on(directory, database, &url, "").await, way)
+    }
+
+    async fn start_on(directory: TempDir, database: Database, store: &str, settings: &str) -> Self {
         let clock = Clock::manual(Millis(1_790_000_000_000));
         let setup = Setup::new(Flavour::DataCenter, clock.clone());
         let token = setup.token.clone();
         let jira = FakeJira::new(setup);
         let url = jira.start().await.unwrap();
-        let directory = tempfile::tempdir().unwrap();
-        let database = Database::fresh(directory.path()).await;
         let config = directory.path().join("config.toml");
         let text = format!(
-            "store.url = \"{}\"\njira.url = \"{url}\"\njira.token = \"{token}\"\njira.webhook_secret = \"{WEBHOOK_SECRET}\"\n\
-             jira.requests_per_second = 100000\njira.burst = 100000\njira.timeout = \"10s\"\nticket.project = \"OPS\"\n{settings}\n",
-            database.url
+            "store.url = \"{store}\"\njira.url = \"{url}\"\njira.token = \"{token}\"\njira.webhook_secret = \"{WEBHOOK_SECRET}\"\n\
+             jira.requests_per_second = 100000\njira.burst = 100000\njira.timeout = \"10s\"\nticket.project = \"OPS\"\n{settings}\n"
         );
         std::fs::write(&config, text).unwrap();
         let first = Replica::start(&config, &clock).await;
@@ -426,4 +439,48 @@ async fn questions_that_go_to_both_are_one_conversation() {
         }
     }
     assert_eq!(two.first.asks("cart", "new").await.0, 403, "the same revision, coming back an hour later");
+}
+
+/// PostgreSQL cannot be reached for a whole minute: everything is closed, nothing is accepted, nobody works; and then all
+/// goes on as if nothing had been.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_minute_without_postgresql() {
+    if !has_replicas() {
+        return;
+    }
+    let (two, way) = Two::start_behind_a_proxy().await;
+    two.first.asks("cart", "new").await;
+    two.second.works().await;
+    let [ticket] = two.jira.issues().try_into().unwrap();
+    two.jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
+    two.clock.advance(MINUTE);
+    two.second.works().await;
+    for replica in [&two.first, &two.second] {
+        assert_eq!(replica.asks("cart", "new").await.0, 200);
+    }
+    way.send_replace(Way::Cut);
+    for _ in 0..3 {
+        two.clock.advance(MINUTE / 3);
+        for replica in [&two.first, &two.second] {
+            for canary in ["cart", "till"] {
+                let (status, words) = replica.asks(canary, "new").await;
+                assert_eq!((status, words.contains("the database")), (403, true), "{words}");
+            }
+            let report = about("cart", "Failed", "new");
+            assert_eq!(replica.posts("/post-rollout", &report).await.0, 503);
+            assert!(replica.worker.keep(false).await.is_err() && replica.worker.look_once().await.is_err());
+        }
+    }
+    way.send_replace(Way::Open);
+    let leads = [two.first.keeps().await, two.second.keeps().await];
+    assert_eq!(leads.iter().filter(|lead| **lead != Lead::Follows).count(), 1, "{leads:?}");
+    for replica in [&two.first, &two.second] {
+        let (status, words) = replica.asks("cart", "new").await;
+        assert_eq!(status, 200, "{words}");
+        assert_eq!(replica.asks("till", "new").await.0, 403);
+    }
+    tokio::join!(two.first.works(), two.second.works());
+    assert_eq!(two.jira.issues().len(), 2);
+    assert_eq!(two.number("SELECT COUNT(*) FROM audit WHERE kind = 'rollout_ended'").await, 0);
+    assert_eq!(two.jira.complaints(), Vec::<String>::new());
 }

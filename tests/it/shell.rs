@@ -49,7 +49,14 @@ impl Serving {
     }
 
     /// Starts the program through this command.
-    pub(crate) fn start_as(mut program: Command, config: &Path) -> Self {
+    pub(crate) fn start_as(program: Command, config: &Path) -> Self {
+        let mut serving = Self::listen_as(program, config);
+        serving.logs(": ready");
+        serving
+    }
+
+    /// The same, without waiting for its database.
+    pub(crate) fn listen_as(mut program: Command, config: &Path) -> Self {
         let mut child = program.args(["serve", "-c"]).arg(config).stderr(Stdio::piped()).spawn().unwrap();
         let (send, lines) = mpsc::channel();
         let log = BufReader::new(child.stderr.take().unwrap());
@@ -60,7 +67,6 @@ impl Serving {
             let address = line.split_once("address=").unwrap().1.split(' ').next().unwrap();
             serving.addresses[listener] = format!("http://{address}");
         }
-        serving.logs(": ready");
         serving
     }
 

@@ -27,21 +27,22 @@ fn till() -> Value {
 }
 
 /// A report with words for the tickets, which must be stored.
-fn news(words: &str) -> Value {
+pub(crate) fn news(words: &str) -> Value {
     let mut news = question("Progressing", "new");
     news["metadata"] = serde_json::json!({ "eventMessage": words });
     news
 }
 
 /// `store.url` in a configuration file.
-fn store_url(config: &str) -> String {
+pub(crate) fn store_url(config: &str) -> String {
     let text = std::fs::read_to_string(config).unwrap();
     let config: toml::Table = text.parse().unwrap();
     config["store"]["url"].as_str().unwrap().to_owned()
 }
 
 /// A connection that keeps everybody else from writing, until it is dropped.
-async fn lock(config: &str) -> AnyConnection {
+pub(crate) async fn lock(config: &str) -> AnyConnection {
+    sqlx::any::install_default_drivers();
     let url = store_url(config);
     let mut connection = AnyConnection::connect(&url).await.unwrap();
     let statements = if url.starts_with("sqlite:") {
@@ -335,7 +336,7 @@ async fn forgiven_silence_hides_no_later_one() {
 }
 
 /// Limits how large files of a process may grow.
-fn limit_files(pid: u32, bytes: &str) {
+pub(crate) fn limit_files(pid: u32, bytes: &str) {
     let done =
         Command::new("prlimit").args(["--pid", &pid.to_string(), &format!("--fsize={bytes}:")]).status();
     assert!(done.unwrap().success());
@@ -376,7 +377,7 @@ async fn a_full_disk() {
     assert!(line.contains("waiting for a decision"), "what was stored is there after a crash: {line}");
 }
 
-fn with_store(url: &str) -> Command {
+pub(crate) fn with_store(url: &str) -> Command {
     let mut program = program();
     program.env("BRIDGE__STORE__URL", url);
     program
@@ -384,7 +385,7 @@ fn with_store(url: &str) -> Command {
 
 /// How a proxy treats connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+pub(crate) enum Way {
     /// It passes everything on.
     Open,
     /// It cuts what there is, and whoever comes.
@@ -404,6 +405,16 @@ async fn proxy(server: &str) -> (std::net::SocketAddr, watch::Sender<Way>) {
         }
     });
     (address, ways)
+}
+
+/// The address of a database of PostgreSQL through a proxy, and what decides the way of that.
+pub(crate) async fn proxied(url: &str) -> (String, watch::Sender<Way>) {
+    let mut url = reqwest::Url::parse(url).unwrap();
+    let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432));
+    let (address, way) = proxy(&server).await;
+    url.set_host(Some("127.0.0.1")).unwrap();
+    url.set_port(Some(address.port())).unwrap();
+    (url.into(), way)
 }
 
 async fn pass(mut stream: TcpStream, server: String, mut way: watch::Receiver<Way>) {
@@ -427,17 +438,14 @@ async fn pass(mut stream: TcpStream, server: String, mut way: watch::Receiver<Wa
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgresql_goes_away() {
     let (jira, _home, config) = jira_and_config(Flavour::Cloud, "").await;
-    let mut url = reqwest::Url::parse(&store_url(config.to_str().unwrap())).unwrap();
-    if url.scheme() == "sqlite" {
+    let url = store_url(config.to_str().unwrap());
+    if let Some(file) = url.strip_prefix("sqlite://") {
         // There is no server to lose.
-        assert!(Path::new(url.path()).parent().unwrap().is_dir());
+        assert!(Path::new(file).parent().unwrap().is_dir());
         return;
     }
-    let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432));
-    let (address, way) = proxy(&server).await;
-    url.set_host(Some("127.0.0.1")).unwrap();
-    url.set_port(Some(address.port())).unwrap();
-    let serving = Serving::start_as(with_store(url.as_str()), &config);
+    let (url, way) = proxied(&url).await;
+    let serving = Serving::start_as(with_store(&url), &config);
     serving.asks_until("confirm-promotion", "Progressing", "new", "waiting for a decision").await;
     jira.move_issue(&jira.issues()[0].key, "Approved", MIA).unwrap();
     serving.asks_until("confirm-promotion", "Progressing", "new", "approved by Mia").await;
