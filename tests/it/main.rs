@@ -23,6 +23,7 @@ mod rendered;
 mod replicas;
 mod shape;
 mod shell;
+mod stopping;
 mod store_days;
 mod stories;
 mod traces;
