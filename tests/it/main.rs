@@ -19,6 +19,7 @@ mod monitoring;
 mod openapi;
 mod process;
 mod promises;
+mod releases;
 mod rendered;
 mod replicas;
 mod shape;
