@@ -24,11 +24,14 @@ const BAD_CONFIG: u8 = 2;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr(&cli);
-    let done = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(Into::into)
-        .and_then(|runtime| runtime.block_on(run(&cli)));
+    let done = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Into::into).and_then(
+        |runtime| {
+            let done = runtime.block_on(run(&cli));
+            // A look-up of a name that hangs is not waited for.
+            runtime.shutdown_background();
+            done
+        },
+    );
     done.unwrap_or_else(|error| {
         complain(&format!("flagger-jira-bridge: {error:#}"));
         ExitCode::FAILURE
@@ -37,10 +40,14 @@ fn main() -> ExitCode {
 
 async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
-        Command::Serve => match load(cli) {
-            Ok(config) => serve(config).await.map(|()| ExitCode::SUCCESS),
-            Err(code) => Ok(code),
-        },
+        Command::Serve => {
+            // First of all: a container's first process does not even notice a signal that nobody waits for.
+            let stop = stop_on_signal()?;
+            match load(cli) {
+                Ok(config) => serve(config, stop).await.map(|()| ExitCode::SUCCESS),
+                Err(code) => Ok(code),
+            }
+        }
         Command::Check => match load(cli) {
             Ok(config) => {
                 let report = check(&config, Clock::System).await;
@@ -51,9 +58,7 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             Err(code) => Ok(code),
         },
         Command::Demo { auto } => {
-            let stop = CancellationToken::new();
-            stop_on_signal(stop.clone())?;
-            let right = demo::run(*auto, stop).await?;
+            let right = demo::run(*auto, stop_on_signal()?).await?;
             Ok(if right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Gates { json, admin } => {
@@ -73,15 +78,15 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&config.server).await?;
-    let stop = CancellationToken::new();
-    stop_on_signal(stop.clone())?;
     Bridge::new(config, Clock::System)?.run(listeners, stop).await
 }
 
-/// Cancels `stop` at the first SIGTERM or SIGINT.
-fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
+/// What is cancelled at the first SIGTERM or SIGINT. At the second the program ends.
+fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
@@ -90,7 +95,7 @@ fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
             _ = interrupt.recv() => {}
         }
         tracing::info!("told to stop; finishing what is in hand");
-        stop.cancel();
+        stopping.cancel();
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
@@ -98,7 +103,7 @@ fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
         complain("told to stop again; leaving at once");
         std::process::exit(1);
     });
-    Ok(())
+    Ok(stop)
 }
 
 /// The configuration, or the exit code once everything that is wrong with it has been told.

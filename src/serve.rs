@@ -163,8 +163,18 @@ impl Bridge {
     pub async fn open(&self, stop: &CancellationToken) -> Result<Option<Worker>, store::Error> {
         let mut told: Option<(String, Instant)> = None;
         let (gatekeeper, worker) = loop {
-            match self.try_open().await {
-                Ok(opened) => break opened,
+            // A database may take long to let somebody in, and nothing is in hand yet.
+            let opened = select! {
+                biased;
+                () = stop.cancelled() => return Ok(None),
+                opened = Store::open(&self.config.store.url) => opened,
+            };
+            let begun = match opened {
+                Ok(store) => self.begin(store).await,
+                Err(error) => Err(error),
+            };
+            match begun {
+                Ok(begun) => break begun,
                 Err(error @ store::Error::Newer(_)) => return Err(error),
                 Err(error) => {
                     let error = error.to_string();
@@ -187,8 +197,8 @@ impl Bridge {
         Ok(Some(worker))
     }
 
-    async fn try_open(&self) -> Result<(Arc<Gatekeeper>, Worker), store::Error> {
-        let store = Store::open(&self.config.store.url).await?;
+    /// What works on the store that is open now. From here on there may be a lease, which is to be given back.
+    async fn begin(&self, store: Store) -> Result<(Arc<Gatekeeper>, Worker), store::Error> {
         let Config { jira, rollout, limits, policy, server, store: kept, .. } = &self.config;
         let timing = Timing {
             trust_for: jira.trust_for,

@@ -3,7 +3,7 @@
 
 mod tls;
 
-use std::{sync::Arc, time::Duration};
+use std::{io::ErrorKind, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use axum::Router;
@@ -16,12 +16,15 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
     net::{TcpListener, TcpStream},
     select,
-    sync::Semaphore,
+    sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::tls::Tls;
+
+/// How soon it is tried again to accept, when that failed.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// What one listener allows.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +37,8 @@ pub struct Limits {
     pub whole: Duration,
     /// For the caller to close its side once it was answered.
     pub linger: Duration,
+    /// For a caller to begin its request once the listener is told to stop.
+    pub begin: Duration,
     /// For requests in hand once the listener is told to stop.
     pub grace: Duration,
 }
@@ -47,12 +52,14 @@ impl Limits {
             headers: Duration::from_secs(5),
             whole: Duration::from_secs(15),
             linger: Duration::from_secs(1),
+            begin: Duration::from_secs(1),
             grace,
         }
     }
 }
 
-/// Serves `app` until `stop`; then accepts nothing more, and lets the requests in hand finish within the grace.
+/// Serves `app` until `stop`; then takes what has connected by then and nothing more, and lets the requests in hand
+/// finish within the grace.
 pub async fn serve(
     listener: TcpListener,
     app: Router,
@@ -62,14 +69,14 @@ pub async fn serve(
 ) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.headers).keep_alive(false);
-    let one = One { http, app, tls, limits, stop: stop.clone() };
-    let (slots, tasks, cut) =
-        (Arc::new(Semaphore::new(limits.connections)), TaskTracker::new(), CancellationToken::new());
+    let tasks = Tasks {
+        one: One { http, app, tls, limits, stop: stop.clone() },
+        slots: Arc::new(Semaphore::new(limits.connections)),
+        tasks: TaskTracker::new(),
+        cut: CancellationToken::new(),
+    };
     loop {
-        let accept = async {
-            let slot = Arc::clone(&slots).acquire_owned().await;
-            (slot, listener.accept().await)
-        };
+        let accept = async { (tasks.slot().await, listener.accept().await) };
         let (slot, stream) = select! {
             () = stop.cancelled() => break,
             (slot, accepted) = accept => match accepted {
@@ -77,13 +84,51 @@ pub async fn serve(
                 Err(error) => {
                     // Too many open files, most likely: connections in hand must end first.
                     tracing::warn!(%error, "cannot accept a connection, and tries again; are too many files open?");
-                    sleep(Duration::from_millis(100)).await;
+                    sleep(AGAIN).await;
                     continue;
                 }
             },
         };
-        let (one, cut) = (one.clone(), cut.clone());
-        tasks.spawn(async move {
+        tasks.begin(slot, stream);
+    }
+    let finish = async {
+        if let Err(error) = tasks.take_in(listener).await {
+            tracing::warn!(%error, "cannot accept who has connected already");
+        }
+        tasks.tasks.close();
+        tasks.tasks.wait().await;
+    };
+    if timeout(limits.grace, finish).await.is_err() {
+        tracing::warn!(
+            connections = tasks.tasks.len(),
+            "requests took longer than server.shutdown_grace and are cut off"
+        );
+        tasks.tasks.close();
+        tasks.cut.cancel();
+        tasks.tasks.wait().await;
+    }
+}
+
+/// The connections in hand.
+struct Tasks {
+    one: One,
+    slots: Arc<Semaphore>,
+    tasks: TaskTracker,
+    /// Ends them all.
+    cut: CancellationToken,
+}
+
+/// A place among the connections that one listener has at a time.
+type Slot = Result<OwnedSemaphorePermit, AcquireError>;
+
+impl Tasks {
+    async fn slot(&self) -> Slot {
+        Arc::clone(&self.slots).acquire_owned().await
+    }
+
+    fn begin(&self, slot: Slot, stream: TcpStream) {
+        let (one, cut) = (self.one.clone(), self.cut.clone());
+        self.tasks.spawn(async move {
             let _slot = slot;
             select! {
                 () = cut.cancelled() => {}
@@ -91,15 +136,22 @@ pub async fn serve(
             }
         });
     }
-    drop(listener);
-    tasks.close();
-    if timeout(limits.grace, tasks.wait()).await.is_err() {
-        tracing::warn!(
-            connections = tasks.len(),
-            "requests took longer than server.shutdown_grace and are cut off"
-        );
-        cut.cancel();
-        tasks.wait().await;
+
+    /// Takes whoever the system has let connect; dropping the listener would reset them, and their requests with them.
+    async fn take_in(&self, listener: TcpListener) -> std::io::Result<()> {
+        // Tokio would say that nobody is there until it has looked again.
+        let listener = listener.into_std()?;
+        loop {
+            let slot = self.slot().await;
+            match listener.accept() {
+                Ok((stream, _)) => {
+                    stream.set_nonblocking(true)?;
+                    self.begin(slot, TcpStream::from_std(stream)?);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(_) => sleep(AGAIN).await,
+            }
+        }
     }
 }
 
@@ -143,9 +195,15 @@ impl One {
         {
             let service = TowerToHyperService::new(self.app.clone());
             let mut served = std::pin::pin!(self.http.serve_connection(TokioIo::new(&mut io), service));
+            let silent = async {
+                self.stop.cancelled().await;
+                // What was sent may not have been read yet.
+                sleep(self.limits.begin).await;
+            };
             select! {
                 done = served.as_mut() => done?,
-                () = self.stop.cancelled() => {
+                () = silent => {
+                    // Closes a connection on which nothing came, and no other.
                     served.as_mut().graceful_shutdown();
                     served.await?;
                 }

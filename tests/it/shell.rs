@@ -50,24 +50,29 @@ impl Serving {
 
     /// Starts the program through this command.
     pub(crate) fn start_as(program: Command, config: &Path) -> Self {
-        let mut serving = Self::listen_as(program, config);
+        let mut serving = Self::listens_as(program, config);
         serving.logs(": ready");
         serving
     }
 
-    /// The same, without waiting for its database.
-    pub(crate) fn listen_as(mut program: Command, config: &Path) -> Self {
-        let mut child = program.args(["serve", "-c"]).arg(config).stderr(Stdio::piped()).spawn().unwrap();
-        let (send, lines) = mpsc::channel();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        std::thread::spawn(move || log.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
-        let mut serving = Self { child, lines, addresses: Default::default(), seen: Vec::new() };
+    /// The same, but its store need not be open.
+    pub(crate) fn listens_as(program: Command, config: &Path) -> Self {
+        let mut serving = Self::spawn(program, config);
         for listener in 0..3 {
             let line = serving.logs("listening for");
             let address = line.split_once("address=").unwrap().1.split(' ').next().unwrap();
             serving.addresses[listener] = format!("http://{address}");
         }
         serving
+    }
+
+    /// The same, with nothing waited for.
+    pub(crate) fn spawn(mut program: Command, config: &Path) -> Self {
+        let mut child = program.args(["serve", "-c"]).arg(config).stderr(Stdio::piped()).spawn().unwrap();
+        let (send, lines) = mpsc::channel();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        std::thread::spawn(move || log.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
+        Self { child, lines, addresses: Default::default(), seen: Vec::new() }
     }
 
     /// Waits for a line of the log.
@@ -108,6 +113,14 @@ impl Serving {
         let request = reqwest::Client::new().post(format!("{}{path}", self.addresses[listener]));
         let request = request.header("content-type", "application/json").body(body.to_string());
         request.send().await.unwrap().status().as_u16()
+    }
+
+    /// Gets a page of a listener.
+    #[expect(clippy::disallowed_methods, reason = "this is not a request to Jira")]
+    pub(crate) async fn gets(&self, listener: usize, path: &str) -> (u16, String) {
+        let response =
+            reqwest::Client::new().get(format!("{}{path}", self.addresses[listener])).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
     }
 
     /// Asks until the answer says so, as Flagger does.

@@ -110,7 +110,7 @@ async fn a_database_that_comes_later() {
             (url.clone(), "127.0.0.1:")
         }
     };
-    let mut serving = Serving::listen_as(with_store(&url), &config);
+    let mut serving = Serving::listens_as(with_store(&url), &config);
     let told = serving.logs("every gate stays closed until it can be opened");
     assert!(told.contains("store.url: cannot open ") && told.contains(cause), "{told}");
     serving.is_closed("confirm-promotion", "the store is not open yet").await;
@@ -133,7 +133,7 @@ async fn another_process_holds_the_database() {
     serving.signal("-KILL");
     serving.child.wait().unwrap();
     let held = lock(config.to_str().unwrap()).await;
-    serving = Serving::listen_as(program(), &config);
+    serving = Serving::listens_as(program(), &config);
     let told = serving.logs("every gate stays closed until it can be opened");
     assert!(told.contains("somebody else holds it for too long"), "{told}");
     serving.is_closed("confirm-promotion", "the store is not open yet").await;
@@ -171,7 +171,7 @@ async fn a_read_only_file_at_the_start() {
     {
         std::fs::write(&beside, "").unwrap();
         allow(path, mode);
-        let mut serving = Serving::listen_as(as_anybody(&url), &config);
+        let mut serving = Serving::listens_as(as_anybody(&url), &config);
         let told = serving.logs("every gate stays closed until it can be opened");
         let words = format!("store.url: cannot open {}: {why}", file.display());
         assert!(told.contains(&words), "{told}");

@@ -90,6 +90,13 @@ impl World {
     /// A bridge with the defaults, except that Jira may be asked as often as the test likes, and with further settings:
     /// lines of TOML, with full keys.
     pub(crate) async fn start_with(flavour: Flavour, settings: &str) -> Self {
+        let world = Self::prepare(flavour, settings).await;
+        world.begins().await;
+        world
+    }
+
+    /// The same, but nobody serves yet, and the database is empty.
+    pub(crate) async fn prepare(flavour: Flavour, settings: &str) -> Self {
         let clock = Clock::manual(START);
         let setup = Setup::new(flavour, clock.clone());
         let user = match flavour {
@@ -110,8 +117,7 @@ impl World {
         );
         let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
         let plan = Plan::current();
-        let replicas = plan.as_ref().map_or(1, |plan| plan.replicas);
-        let world = Self {
+        Self {
             jira,
             clock,
             flavour,
@@ -124,15 +130,18 @@ impl World {
             settings,
             database,
             directory,
-        };
-        for _ in 0..replicas {
-            let process = world.starts().await;
-            world.processes.lock().unwrap().push(process);
         }
-        if world.plan.as_ref().is_some_and(|plan| plan.is_cut()) {
-            world.takes_over().await;
+    }
+
+    /// The processes start.
+    pub(crate) async fn begins(&self) {
+        for _ in 0..self.plan.as_ref().map_or(1, |plan| plan.replicas) {
+            let process = self.starts().await;
+            self.processes.lock().unwrap().push(process);
         }
-        world
+        if self.plan.as_ref().is_some_and(|plan| plan.is_cut()) {
+            self.takes_over().await;
+        }
     }
 
     /// Another process on the same database. One that is killed while it starts is started again.
@@ -187,7 +196,7 @@ impl World {
 
     /// Somebody begins to work: on PostgreSQL, where another could still be at work, when the lease of the one before
     /// has ended.
-    async fn takes_over(&self) {
+    pub(crate) async fn takes_over(&self) {
         loop {
             match self.keeps().await {
                 Some(true) => return,

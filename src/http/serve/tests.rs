@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Longer than any test waits.
 const FOREVER: Duration = Duration::from_secs(60);
 
+/// For whoever has nothing more to say.
+const BRIEFLY: Duration = Duration::from_millis(20);
+
 /// Small enough to wait for, large enough not to hit by accident.
 fn limits() -> Limits {
     Limits {
@@ -27,6 +30,7 @@ fn limits() -> Limits {
         headers: Duration::from_millis(300),
         whole: Duration::from_millis(900),
         linger: Duration::from_millis(300),
+        begin: Duration::from_millis(300),
         grace: PATIENCE,
     }
 }
@@ -205,6 +209,72 @@ async fn but_not_for_longer_than_the_grace() {
     let mut io = server.connect().await;
     io.write_all(REQUEST.as_bytes()).await.unwrap();
     timeout(PATIENCE, asked.notified()).await.unwrap();
+    server.stops().await;
+    assert_eq!(rest(&mut io).await, "");
+}
+
+/// Callers that have connected and asked before anything here has run: the system alone knows of them.
+fn waiting(at: SocketAddr, callers: usize) -> Vec<std::net::TcpStream> {
+    let asks = |_| {
+        let mut io = std::net::TcpStream::connect(at).unwrap();
+        std::io::Write::write_all(&mut io, REQUEST.as_bytes()).unwrap();
+        io.set_nonblocking(true).unwrap();
+        io
+    };
+    (0..callers).map(asks).collect()
+}
+
+/// On one thread nothing of the bridge runs between the connecting and the stop.
+#[tokio::test]
+async fn who_has_connected_before_the_stop_is_answered() {
+    for connections in [1, 2, 64] {
+        let limits = Limits { connections, begin: PATIENCE, whole: PATIENCE, linger: BRIEFLY, ..limits() };
+        let server = running(app(), None, limits).await;
+        let (at, callers) = (server.at, waiting(server.at, 10));
+        server.stop.cancel();
+        for io in callers {
+            let answer = rest(&mut TcpStream::from_std(io).unwrap()).await;
+            assert!(answer.ends_with("2 bytes"), "{connections} at a time: {answer:?}");
+        }
+        server.stops().await;
+        assert!(TcpStream::connect(at).await.is_err(), "nobody else is let in");
+    }
+}
+
+/// Accepted, but its request not read: the stop comes in between.
+#[tokio::test]
+async fn a_request_that_was_not_read_before_the_stop_is_answered() {
+    let limits = Limits { begin: PATIENCE, whole: PATIENCE, linger: BRIEFLY, ..limits() };
+    for _ in 0..20 {
+        let server = running(app(), None, limits).await;
+        let mut io = server.connect().await;
+        tokio::task::yield_now().await;
+        server.stop.cancel();
+        assert!(said(&mut io, REQUEST).await.ends_with("2 bytes"));
+        server.stops().await;
+    }
+}
+
+#[tokio::test]
+async fn who_says_nothing_does_not_hold_up_the_stop() {
+    let limits = Limits { headers: FOREVER, whole: FOREVER, grace: FOREVER, ..limits() };
+    let server = running(app(), None, limits).await;
+    let mut silent = server.connect().await;
+    let _backlog = waiting(server.at, 1);
+    server.stops().await;
+    assert_eq!(rest(&mut silent).await, "");
+}
+
+/// Whoever has connected waits for a place no longer than the grace.
+#[tokio::test]
+async fn nor_does_who_finds_no_place() {
+    let (app, asked, _) = slow();
+    let limits = Limits { connections: 1, whole: FOREVER, grace: Duration::from_millis(100), ..limits() };
+    let server = running(app, None, limits).await;
+    let mut io = server.connect().await;
+    io.write_all(REQUEST.as_bytes()).await.unwrap();
+    timeout(PATIENCE, asked.notified()).await.unwrap();
+    let _backlog = waiting(server.at, 3);
     server.stops().await;
     assert_eq!(rest(&mut io).await, "");
 }
