@@ -7,6 +7,7 @@ mod audit;
 mod bad_days;
 mod bad_input;
 mod check;
+mod counting;
 mod crash;
 mod database;
 mod deliveries;
