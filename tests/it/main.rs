@@ -16,6 +16,7 @@ mod docs;
 mod duplicates;
 mod endings;
 mod histories;
+mod log_at_start;
 mod monitoring;
 mod openapi;
 mod process;
