@@ -31,7 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("jira", &["clock", "gate", "millis", "policy", "secret", "ticket"]),
     ("worker", &["clock", "gate", "gatekeeper", "jira", "metrics", "millis", "policy", "rollout", "store", "ticket"]),
     ("check", &["clock", "config", "gate", "jira", "millis", "policy", "rollout", "secret", "serve", "store", "ticket"]),
-    ("cli", &["config", "millis", "store"]),
+    ("cli", &["clock", "config", "millis", "store", "ticket"]),
     ("serve", &["clock", "config", "gatekeeper", "http", "jira", "metrics", "millis", "store", "worker"]),
     ("demo", &["cli", "clock", "config", "millis", "serve", "view"]),
     // What the tests believe of Jira shares nothing with what the client believes of it.
