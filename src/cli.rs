@@ -3,79 +3,165 @@
 
 mod audit;
 mod gates;
+mod terminal;
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use self::{audit::audit, gates::gates};
+pub use self::{
+    audit::audit,
+    gates::{gates, watch},
+    terminal::{Links, Paper},
+};
 use crate::config;
 
 /// Opens Flagger's gates from Jira. One approval opens one gate of one rollout, and nothing else ever opens a gate.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "flagger-jira-bridge", version, about, propagate_version = true)]
+#[command(
+    after_help = "Begin with demo: it needs nothing. Then write a config.toml, and let check prove it before serve runs."
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// The configuration. Any of its keys can be set by environment too: jira.token is BRIDGE__JIRA__TOKEN.
+    /// The configuration, for serve, check and audit. Each key is also a variable: BRIDGE__JIRA__TOKEN is jira.token.
     #[arg(
         short,
         long,
         global = true,
+        help_heading = EVERYWHERE,
         value_name = "FILE",
         env = "BRIDGE_CONFIG",
         default_value = "config.toml"
     )]
     pub config: PathBuf,
-    /// How the log is written, to standard error. RUST_LOG says how much of it.
-    #[arg(long, global = true, value_name = "FORMAT", env = "BRIDGE_LOG_FORMAT", default_value = "text")]
+    /// How the log is written, to standard error. RUST_LOG says how much of it: warn, or debug.
+    #[arg(
+        long,
+        global = true,
+        help_heading = EVERYWHERE,
+        value_name = "FORMAT",
+        env = "BRIDGE_LOG_FORMAT",
+        default_value = "text"
+    )]
     pub log_format: LogFormat,
 }
+
+/// The heading of what every command takes.
+const EVERYWHERE: &str = "Options of every command";
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Run the bridge until it is told to stop
     ///
-    /// SIGTERM or SIGINT ends it once what is in hand is finished. It starts without Jira. Exit code 1: a task died;
-    /// 2: the configuration is wrong.
+    /// It listens for Flagger (server.gate_listen), for Jira's webhook (server.webhook_listen) and for people
+    /// (server.admin_listen), and starts without Jira or database: gates stay closed until both are there.
+    /// SIGTERM or SIGINT ends it once what is in hand is finished.
+    ///
+    /// Exit code: 0 if it was told to stop, 1 if something died or a port is taken, 2 if the configuration is wrong.
+    #[command(verbatim_doc_comment)]
     Serve,
     /// Prove the configuration against the real Jira, changing nothing
     ///
-    /// Each line is ok, warn or FAIL, and names the key to edit. Exit code 1: something failed; 2: the configuration
-    /// is wrong.
+    /// Each line is ok, warn or FAIL, names the key to edit, and says what to put there. A line that begins with FAIL
+    /// has to be mended before serve can open a ticket or a gate.
+    ///
+    /// Exit code: 0 if nothing failed, 1 if something did, 2 if the configuration cannot be read.
+    #[command(verbatim_doc_comment)]
     Check,
     /// Try it out: a Jira to click in, a simulated Flagger, and the bridge between them
     ///
-    /// Everything listens on loopback only and is gone afterwards. It needs no configuration.
-    Demo {
-        /// Play every story without anybody clicking, and exit: 0 if all went right, 1 otherwise
-        #[arg(long)]
-        auto: bool,
-    },
+    /// Everything listens on loopback only and is gone afterwards. It needs no configuration, and prints one with
+    /// which check and serve work in a second terminal.
+    ///
+    /// Exit code: 0 if all went right, 1 otherwise.
+    #[command(verbatim_doc_comment)]
+    Demo(Demo),
     /// Show what waits, for which ticket, since when, and why
     ///
-    /// Asks the running bridge. Exit code 1: it cannot be asked.
-    Gates {
-        /// Print what the bridge answers, as JSON
-        #[arg(long)]
-        json: bool,
-        /// The admin listener of the bridge
-        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9090")]
-        admin: String,
-    },
+    /// Asks the running bridge, and needs no configuration. On a terminal it is coloured (unless NO_COLOR is set) and
+    /// shows where each ticket can be read.
+    ///
+    /// Exit code: 0 if the bridge answered, 1 if it cannot be asked.
+    #[command(verbatim_doc_comment)]
+    Gates(Gates),
     /// Print the record of what was decided, by whom, on which evidence; or check that nobody changed it
     ///
-    /// Reads the database of the configuration, whether or not a bridge runs. Exit code 1: it cannot be read, or it was
-    /// changed; 2: the configuration is wrong.
+    /// Reads the database that store.url names, whether or not a bridge runs.
+    ///
+    /// Exit code: 0 if all is well, 1 if it cannot be read or was changed, 2 if the configuration is wrong.
+    #[command(verbatim_doc_comment)]
     Audit(Audit),
+}
+
+/// What is played.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct Demo {
+    /// Play every story without anybody clicking, and exit: 0 if all went right, 1 otherwise
+    #[arg(long)]
+    pub auto: bool,
+    /// Play only Jira, for check and serve in a second terminal; prints a config.toml that stays right
+    #[arg(long, conflicts_with = "auto")]
+    pub jira_only: bool,
+    /// Which Jira is played
+    #[arg(long, value_name = "KIND", default_value = "cloud", requires = "jira_only")]
+    pub kind: Kind,
+    /// The port of Jira, on loopback
+    #[arg(long, value_name = "PORT", default_value_t = 18_070, requires = "jira_only")]
+    pub port: u16,
+}
+
+/// Which Jira is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// REST v3, with an e-mail and an API token
+    Cloud,
+    /// REST v2, with a personal access token
+    DataCenter,
+}
+
+/// Which gates are wanted, of which bridge, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct Gates {
+    /// Print what the bridge answers: one JSON array
+    #[arg(long)]
+    pub json: bool,
+    /// Ask again every so many seconds (2 if left out) until Ctrl-C. A terminal is redrawn, a pipe gets what changed
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        default_missing_value = "2",
+        value_parser = clap::value_parser!(u64).range(1..=86_400),
+        conflicts_with = "json"
+    )]
+    pub watch: Option<u64>,
+    /// Only those of this namespace
+    #[arg(long, value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// Only those of canaries with this name
+    #[arg(long, value_name = "NAME")]
+    pub canary: Option<String>,
+    /// Where the bridge is asked: its server.admin_listen
+    #[arg(long, value_name = "URL", env = "BRIDGE_ADMIN", default_value = "http://127.0.0.1:9090")]
+    pub admin: String,
+}
+
+impl Gates {
+    /// All gates of the bridge whose admin listener is there, once, for people.
+    #[must_use]
+    pub fn of(admin: &str) -> Self {
+        Self { admin: admin.to_owned(), ..Self::default() }
+    }
 }
 
 /// What is wanted of the record.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct Audit {
-    /// Only what is not older than this, for example 30d
+    /// Only what is not older than this: a whole number with s, m, h or d, such as 30d
     #[arg(long, value_name = "AGE", value_parser = age, conflicts_with = "verify")]
     pub since: Option<Duration>,
     /// How it is printed
@@ -132,15 +218,23 @@ mod tests {
     #[test]
     fn every_command_has_its_own_options() {
         let command = |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.command);
-        assert_eq!(command("b demo").unwrap(), Command::Demo { auto: false });
-        assert_eq!(command("b demo --auto").unwrap(), Command::Demo { auto: true });
-        let admin = "http://127.0.0.1:9090".to_owned();
-        assert_eq!(command("b gates").unwrap(), Command::Gates { json: false, admin });
-        let admin = "http://x:1".to_owned();
+        let demo = |auto, jira_only, kind, port| Command::Demo(Demo { auto, jira_only, kind, port });
+        assert_eq!(command("b demo").unwrap(), demo(false, false, Kind::Cloud, 18_070));
+        assert_eq!(command("b demo --auto").unwrap(), demo(true, false, Kind::Cloud, 18_070));
         assert_eq!(
-            command("b gates --json --admin http://x:1").unwrap(),
-            Command::Gates { json: true, admin }
+            command("b demo --jira-only --kind data-center --port 8070").unwrap(),
+            demo(false, true, Kind::DataCenter, 8070)
         );
+        let near = Gates::of("http://127.0.0.1:9090");
+        assert_eq!(command("b gates").unwrap(), Command::Gates(near.clone()));
+        let there = Gates { json: true, ..Gates::of("http://x:1") };
+        assert_eq!(command("b gates --json --admin http://x:1").unwrap(), Command::Gates(there));
+        for (line, seconds) in [("b gates --watch", 2), ("b gates --watch 30", 30)] {
+            let watched = Gates { watch: Some(seconds), ..near.clone() };
+            assert_eq!(command(line).unwrap(), Command::Gates(watched));
+        }
+        let some = Gates { namespace: Some("shop".into()), canary: Some("web".into()), ..near };
+        assert_eq!(command("b gates --namespace shop --canary web").unwrap(), Command::Gates(some));
         let audit = |since, format, verify| Command::Audit(Audit { since, format, verify });
         assert_eq!(command("b audit").unwrap(), audit(None, AuditFormat::Jsonl, false));
         assert_eq!(command("b audit --verify").unwrap(), audit(None, AuditFormat::Jsonl, true));
@@ -153,6 +247,11 @@ mod tests {
             "b nope",
             "b serve --auto",
             "b check --json",
+            "b demo --auto --jira-only",
+            "b demo --kind cloud",
+            "b demo --jira-only --kind server",
+            "b gates --watch 0",
+            "b gates --watch --json",
             "b audit --since 3",
             "b audit --format xml",
             "b audit --verify --since 3d",

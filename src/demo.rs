@@ -7,6 +7,7 @@ mod commentary;
 pub mod fake_flagger;
 pub mod fake_jira;
 mod own;
+mod rehearsal;
 mod stories;
 mod world;
 
@@ -18,9 +19,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use self::rehearsal::jira_only;
 use self::{
     commentary::{Commentary, Links},
     fake_flagger::FakeFlagger,
+    own::Own,
     world::World,
 };
 use crate::clock::Clock;
@@ -106,7 +109,9 @@ Try this:
     );
     text.lines().for_each(print);
     print("");
-    own::introduction(world).lines().for_each(print);
+    let own = Own::beside(world).introduction();
+    print("Or let a bridge of your own work with this Jira.");
+    own.lines().for_each(print);
     print("");
 }
 

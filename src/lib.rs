@@ -1,19 +1,41 @@
 //! Opens Flagger's gates from Jira: one approval opens one gate of one rollout, and nothing else ever opens a gate.
 //!
-//! What decides is pure and knows nothing of what acts:
+//! This is the library behind the program `flagger-jira-bridge`; README.md tells how that is used. It is split so that what
+//! decides can be read, and tested, without what acts.
 //!
-//! - [`rollout`]: where a rollout begins and ends, and what each message means for it
-//! - [`gate`]: where one gate stands, and the verdict that follows
-//! - [`policy`]: which statuses mean what, who may approve, which settings hold for which gate
-//! - [`ticket`]: every word a ticket says; [`view`]: what is shown of a gate; [`millis`]: points in time
+//! # What decides
 //!
-//! What acts:
+//! Plain functions over plain values: no clock, no files, no network, nothing asynchronous.
 //!
-//! - [`gatekeeper`]: the one way in; loads, applies and saves. [`store`]: the database
-//! - [`worker`]: opens tickets, tells them things, and looks at them. [`jira`]: the client, Cloud and Data Center
-//! - [`http`]: Flagger's questions, Jira's webhook, the status page. [`flagger`]: Flagger's JSON
-//! - [`serve`], [`check`], [`cli`], [`demo`]: the commands; [`config`], [`secret`], [`watched`], [`clock`],
-//!   [`metrics`]: what they share
+//! - [`rollout`]: where a rollout begins and ends, and what each message means for it. Its heart is a table of every position
+//!   and every message
+//! - [`gate`]: where one gate stands, what was seen of its ticket, and the verdict that follows: open, or closed and why
+//! - [`policy`]: which statuses mean yes and no, who may approve, and which settings hold for which gate
+//! - [`ticket`]: every word a ticket says
+//! - [`view`]: what is shown of a gate, the same for the API, the page and `gates`; [`millis`]: points in time
+//!
+//! # What acts
+//!
+//! - [`http`]: the three listeners: Flagger's questions, Jira's webhook, and what people look at. [`flagger`] reads Flagger's
+//!   JSON, and is the only one that knows it
+//! - [`gatekeeper`]: the one way in. It loads a canary, lets [`rollout`] and [`gate`] decide, and saves
+//! - [`store`]: the database: canaries, what is still to be done in Jira, and the record of decisions
+//! - [`worker`]: opens tickets, tells them things, and looks at them, with [`jira`], the client for Cloud and Data Center
+//!
+//! # The commands
+//!
+//! - [`cli`]: the command line; `gates` and `audit`
+//! - [`serve`]: puts the parts together, and takes them apart again
+//! - [`check`]: proves a configuration against the real Jira
+//! - [`demo`]: an embedded Jira and a simulated Flagger, which the tests use too
+//! - [`config`], [`secret`], [`watched`], [`clock`] and [`metrics`] serve all of them
+//!
+//! # Where to begin
+//!
+//! A question of Flagger's comes in at [`http::flagger`], becomes a [`gatekeeper::Question`] and goes to
+//! [`gatekeeper::Gatekeeper::ask`], which answers from memory or after one transaction, with a [`gate::Verdict`]. If a ticket
+//! is needed, that transaction also holds a row for [`worker::Worker`], which opens it through [`jira::Jira`]. What a person
+//! does with the ticket comes back through [`worker`] as a [`gate::Sighting`], and the next question is answered by it.
 
 pub mod check;
 pub mod cli;

@@ -1,14 +1,16 @@
 //! The program: reads its command line, starts the log, does what it was told, and says by its exit code how it went.
 
 use std::{
-    io::{BufWriter, IsTerminal as _, Write as _},
+    io::{BufWriter, Write as _},
     process::ExitCode,
+    time::Duration,
 };
 
+use anstream::{AutoStream, ColorChoice};
 use clap::Parser as _;
 use flagger_jira_bridge::{
     check::check,
-    cli::{self, Cli, Command, LogFormat},
+    cli::{self, Cli, Command, Demo, Gates, LogFormat, Paper},
     clock::Clock,
     config::{self, Config},
     demo,
@@ -57,12 +59,20 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             }
             Err(code) => Ok(code),
         },
-        Command::Demo { auto } => {
+        Command::Demo(Demo { jira_only: true, kind, port, .. }) => {
+            demo::jira_only(*kind, *port, stop_on_signal()?).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Demo(Demo { auto, .. }) => {
             let right = demo::run(*auto, stop_on_signal()?).await?;
             Ok(if right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        Command::Gates { json, admin } => {
-            let text = cli::gates(admin, *json, Clock::System.now()).await?;
+        Command::Gates(wanted @ Gates { watch: Some(seconds), .. }) => {
+            cli::watch(wanted, Duration::from_secs(*seconds), &Clock::System, stop_on_signal()?).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Gates(wanted) => {
+            let text = cli::gates(wanted, &Paper::stdout(), Clock::System.now()).await?;
             // Whoever reads may have seen enough.
             drop(writeln!(std::io::stdout(), "{text}"));
             Ok(ExitCode::SUCCESS)
@@ -124,15 +134,15 @@ fn complain(text: &str) {
 
 fn log_to_stderr(cli: &Cli) {
     let level = match cli.command {
-        // Its own commentary says what happens.
-        Command::Demo { .. } => LevelFilter::WARN,
-        Command::Serve | Command::Check | Command::Gates { .. } | Command::Audit(_) => LevelFilter::INFO,
+        // What they print says what happens.
+        Command::Demo(_) | Command::Gates(_) => LevelFilter::WARN,
+        Command::Serve | Command::Check | Command::Audit(_) => LevelFilter::INFO,
     };
     let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_ansi(AutoStream::choice(&std::io::stderr()) != ColorChoice::Never);
     match cli.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),

@@ -4,7 +4,7 @@ use std::{fmt, sync::atomic::AtomicU64, time::Duration};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 
@@ -174,8 +174,10 @@ impl Metrics {
     }
 
     fn register(&mut self) {
-        // The encoder appends `_total` to counters, `_info` to the build, and a full stop to each text.
-        let build = Info::new(BuildLabels { version: env!("CARGO_PKG_VERSION") });
+        // The encoder appends `_total` to counters, and a full stop to each text. The build is a gauge that is always 1: the
+        // older text format, in which some still read this, knows no other type for it.
+        let build = Family::<BuildLabels, Gauge>::default();
+        build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION") }).set(1);
         let all = &mut self.registry;
         all.register("gate_verdicts", "Gate questions answered", self.verdicts.clone());
         all.register("webhooks", "Calls of Flagger and Jira, and what became of them", self.webhooks.clone());
@@ -204,7 +206,7 @@ impl Metrics {
             "Time from an approval in Jira to the first answer it opened",
             self.approval_to_open.clone(),
         );
-        all.register("build", "The version that runs", build);
+        all.register("build_info", "The version that runs; always 1", build);
     }
 
     fn start_at_zero(&self) {
@@ -390,7 +392,7 @@ mod tests {
         tickets_refused counter
         poll_last_success_timestamp_seconds gauge
         approval_to_open_seconds histogram
-        build info
+        build_info gauge
         "#);
         for state in State::ALL {
             let series = format!("flagger_jira_bridge_gates{{state=\"{}\"}} 0", state.as_str());
@@ -398,6 +400,13 @@ mod tests {
         }
         assert!(text.contains("flagger_jira_bridge_rollouts_ended_total{how=\"abandoned\"} 0"));
         assert!(!text.contains("_total_total"));
+        // Those types both text formats have.
+        for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+            assert!(["counter", "gauge", "histogram"].iter().any(|it| line.ends_with(it)), "{line}");
+        }
+        for name in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
+            assert!(text.contains(&format!("# HELP {name} ")), "{name} has no help");
+        }
         assert!(text.ends_with("# EOF\n"));
     }
 

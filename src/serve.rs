@@ -1,5 +1,7 @@
 //! `serve`: puts the parts together, and takes them apart again.
 
+mod settings;
+
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
@@ -22,7 +24,7 @@ use crate::{
     },
     jira::{self, Jira},
     metrics::{Metrics, status_class},
-    store::{self, LEASE, Leader, Store},
+    store::{self, LEASE, Lead, Leader, Store},
     worker::{Pace, Worker},
 };
 
@@ -87,6 +89,7 @@ impl Bridge {
     /// If a part dies, or the database was made by a newer version.
     pub async fn run(self, listeners: Listeners, stop: CancellationToken) -> anyhow::Result<()> {
         let bridge = Arc::new(self);
+        settings::tell(&bridge.config);
         let mut tasks = JoinSet::new();
         bridge.listen(listeners, &stop, &mut tasks)?;
         drop(tokio::spawn(greet(Arc::clone(&bridge.jira), stop.clone())));
@@ -221,7 +224,11 @@ impl Bridge {
         // Before the first question: silence while nobody served does not count. On SQLite nobody else can be at work
         // on this file, so whoever held the lease is gone.
         let alone = gatekeeper.store().is_sqlite();
-        worker.keep(alone).await?;
+        if worker.keep(alone).await? == Lead::Follows {
+            tracing::info!(
+                "another replica talks to Jira; this one answers Flagger, and takes over if it has to"
+            );
+        }
         Ok((gatekeeper, worker))
     }
 

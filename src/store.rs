@@ -40,7 +40,7 @@ mod turn;
 
 pub use heard::{Away, Heard};
 pub use outbox::{Backlog, Parked, Row, Settled};
-pub use place::probe;
+pub use place::{describe, probe};
 pub use tickets::Opened;
 pub use turn::{Lead, Turn};
 

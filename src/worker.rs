@@ -222,6 +222,9 @@ impl Worker {
         store.followed(now);
         let lead = store.lead(&self.replica, now, at_once).await?;
         self.lease.learn(lead, asked);
+        if lead == Lead::TookOver {
+            tracing::info!("this process talks to Jira from now on");
+        }
         let write_back = WRITE_BACK.min(self.gatekeeper.timing().idle_after / 4);
         let (writes, hourly) = {
             let mut memory = self.memory();

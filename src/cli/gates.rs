@@ -1,14 +1,24 @@
-//! `gates`: asks a running bridge what waits, and prints it as a table.
+//! `gates`: asks a running bridge what waits, and prints it for people, or as it is for programs.
+
+mod layout;
+mod watch;
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use serde::Deserialize;
+use serde_json::Value;
 
-use crate::millis::Millis;
+use self::layout::{Line, Row};
+pub use self::watch::watch;
+use super::{Gates, Paper};
+use crate::{millis::Millis, ticket::one_line};
+
+/// The longest word, reason or address that is shown, in characters: the bridge's own are much shorter.
+const LONGEST: usize = 2_000;
 
 /// What is shown of an entry of `/api/gates`.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 struct Gate {
     cluster: String,
     namespace: String,
@@ -23,9 +33,10 @@ struct Gate {
     asked_at: Option<jiff::Timestamp>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 struct Ticket {
     key: String,
+    url: String,
 }
 
 /// RFC 3339, or null.
@@ -34,71 +45,162 @@ fn timestamp<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<jiff::T
     text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
 }
 
-/// Asks the bridge whose admin listener is at `admin`, and returns what to print: a table, or its answer as it is.
-/// `now` is for telling how long a gate has been waiting.
+/// Asks the bridge, and returns what to print: a table, or its answer as it is. `now` is for telling how long a gate has
+/// been waiting. What comes from outside is only words in it: it cannot steer a terminal.
 ///
 /// # Errors
 /// If it cannot be reached or answers something else; one line.
-pub async fn gates(admin: &str, json: bool, now: Millis) -> anyhow::Result<String> {
-    let body = ask(admin).await?;
-    let gates: Vec<Gate> = serde_json::from_str(&body)
-        .with_context(|| format!("{admin} answers, but not as a bridge does; is it the admin listener?"))?;
-    if json {
-        return Ok(body);
+pub async fn gates(wanted: &Gates, paper: &Paper, now: Millis) -> anyhow::Result<String> {
+    let (gates, body) = Asker::new(&wanted.admin)?.gates().await?;
+    if wanted.json {
+        return json(&gates, &body, wanted);
     }
-    if gates.is_empty() {
-        return Ok("No gate is waiting.".to_owned());
-    }
-    let rows = gates.iter().map(|gate| row(gate, now));
-    let header = ["STATE", "STAGE", "CANARY", "TICKET", "SINCE", "REASON"].map(str::to_owned);
-    Ok(table(&std::iter::once(header).chain(rows).collect::<Vec<_>>()))
+    Ok(table(&gates, wanted, paper, now).into_iter().map(|line| line.text).collect::<Vec<_>>().join("\n"))
 }
 
-async fn ask(admin: &str) -> anyhow::Result<String> {
-    let url = format!("{}/api/gates", admin.trim_end_matches('/'));
-    // The bridge is near: no proxy, and nobody who could send us elsewhere.
-    let client = reqwest::Client::builder()
-        .timeout(Duration::from_secs(10))
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .context("cannot prepare the request")?;
-    if !admin.contains("://") {
-        bail!("--admin {admin:?} has no scheme; put http:// in front");
-    }
-    let request = client.get(&url).build().map_err(reqwest::Error::without_url);
-    let request = request.with_context(|| format!("--admin {admin:?} is no URL"))?;
-    let answer = match client.execute(request).await {
-        Ok(answer) => answer,
-        Err(error) if error.is_connect() => {
-            bail!("nobody answers at {admin}; is the bridge running? --admin says where to ask")
-        }
-        Err(error) if error.is_timeout() => bail!("{admin} does not answer"),
-        Err(error) => {
-            return Err(error.without_url()).with_context(|| format!("cannot ask {admin}"));
-        }
-    };
-    if !answer.status().is_success() {
-        bail!("{url} answers {}; is it the admin listener?", answer.status());
-    }
-    let body = answer.text().await.map_err(reqwest::Error::without_url);
-    body.with_context(|| format!("cannot read the answer of {admin}"))
+/// Asks one bridge.
+struct Asker<'a> {
+    admin: &'a str,
+    url: String,
+    client: reqwest::Client,
 }
 
-fn row(gate: &Gate, now: Millis) -> [String; 6] {
+impl<'a> Asker<'a> {
+    fn new(admin: &'a str) -> anyhow::Result<Self> {
+        if !admin.contains("://") {
+            bail!("--admin {admin:?} has no scheme; put http:// in front");
+        }
+        let url = format!("{}/api/gates", admin.trim_end_matches('/'));
+        if let Err(error) = reqwest::Url::parse(&url) {
+            bail!("--admin {admin:?} is no URL: {error}");
+        }
+        // The bridge is near: no proxy, and nobody who could send us elsewhere.
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(10))
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .context("cannot prepare the request")?;
+        Ok(Self { admin, url, client })
+    }
+
+    /// The gates, and the very answer.
+    async fn gates(&self) -> anyhow::Result<(Vec<Gate>, String)> {
+        let Self { admin, .. } = self;
+        let body = self.ask().await?;
+        let Ok(objects) = serde_json::from_str::<Vec<serde_json::Map<String, Value>>>(&body) else {
+            bail!("{admin} answers, but not as a bridge does; is it the bridge's server.admin_listen?");
+        };
+        let gates = objects.into_iter().map(|object| serde_json::from_value(Value::Object(object)));
+        let gates = gates.collect::<Result<Vec<Gate>, _>>().map_err(|error| {
+            let (what, version) = (one_line(&error.to_string(), 200), env!("CARGO_PKG_VERSION"));
+            anyhow!(
+                "{admin} tells of gates otherwise than flagger-jira-bridge {version} understands ({what}); \
+                 ask it with the program of its own version"
+            )
+        });
+        Ok((gates?, body))
+    }
+
+    async fn ask(&self) -> anyhow::Result<String> {
+        let Self { admin, url, client } = self;
+        let request = client.get(url).build().map_err(reqwest::Error::without_url);
+        let request = request.with_context(|| format!("--admin {admin:?} is no URL"))?;
+        let answer = match client.execute(request).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_connect() => {
+                bail!("nobody answers at {admin}; is the bridge running? --admin says where to ask")
+            }
+            Err(error) if error.is_timeout() => bail!("{admin} does not answer"),
+            Err(error) => {
+                return Err(error.without_url()).with_context(|| format!("cannot ask {admin}"));
+            }
+        };
+        let status = answer.status();
+        let body = answer.text().await.map_err(reqwest::Error::without_url);
+        if status == reqwest::StatusCode::SERVICE_UNAVAILABLE {
+            let why = one_line(&body.unwrap_or_default(), 200);
+            bail!("the bridge at {admin} cannot tell yet: {why}; its log says more");
+        }
+        if !status.is_success() {
+            bail!("{url} answers {status}; is it the bridge's server.admin_listen?");
+        }
+        body.with_context(|| format!("cannot read the answer of {admin}"))
+    }
+}
+
+impl Gates {
+    fn wants(&self, gate: &Gate) -> bool {
+        let is = |wanted: &Option<String>, name: &str| wanted.as_deref().is_none_or(|wanted| wanted == name);
+        is(&self.namespace, &gate.namespace) && is(&self.canary, &gate.canary)
+    }
+
+    fn wants_all(&self) -> bool {
+        self.namespace.is_none() && self.canary.is_none()
+    }
+}
+
+/// What the bridge answered, without the gates that are not wanted.
+fn json(gates: &[Gate], body: &str, wanted: &Gates) -> anyhow::Result<String> {
+    if wanted.wants_all() {
+        return Ok(harmless(body));
+    }
+    let objects: Vec<Value> = serde_json::from_str(body)?;
+    let kept = objects.into_iter().zip(gates).filter(|(_, gate)| wanted.wants(gate));
+    Ok(harmless(&serde_json::to_string(&kept.map(|(object, _)| object).collect::<Vec<_>>())?))
+}
+
+/// The same JSON. Control characters that JSON allows in its strings could steer a terminal: they are escaped.
+fn harmless(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        match u32::from(c) {
+            code @ 0x7f..=0x9f => text.push_str(&format!("\\u{code:04x}")),
+            _ => text.push(c),
+        }
+    }
+    text
+}
+
+/// For people: a line of headings and one for each gate, or one line if there is none.
+fn table(gates: &[Gate], wanted: &Gates, paper: &Paper, now: Millis) -> Vec<Line> {
+    let rows: Vec<Row> = gates.iter().filter(|gate| wanted.wants(gate)).map(|gate| row(gate, now)).collect();
+    if rows.is_empty() {
+        return vec![Line::new(paper, anstyle::Style::new(), &none(gates.len(), wanted))];
+    }
+    layout::lines(&rows, paper)
+}
+
+fn none(others: usize, wanted: &Gates) -> String {
+    let mut line = "No gate is waiting".to_owned();
+    if let Some(canary) = &wanted.canary {
+        line += &format!(" for canary {}", one_line(canary, LONGEST));
+    }
+    if let Some(namespace) = &wanted.namespace {
+        line += &format!(" in namespace {}", one_line(namespace, LONGEST));
+    }
+    match others {
+        0 => line + ".",
+        1 => line + "; 1 is elsewhere.",
+        _ => format!("{line}; {others} are elsewhere."),
+    }
+}
+
+fn row(gate: &Gate, now: Millis) -> Row {
     let stage = match gate.gate.as_deref() {
         None | Some("") => gate.stage.clone(),
         Some(name) => format!("{} ({name})", gate.stage),
     };
     let since = gate.asked_at.map(|at| now.since(Millis(at.as_millisecond())));
-    [
-        gate.state.clone(),
-        stage,
-        format!("{}/{}/{}", gate.cluster, gate.namespace, gate.canary),
-        gate.ticket.as_ref().map_or_else(|| "-".to_owned(), |ticket| ticket.key.clone()),
-        since.map_or_else(|| "-".to_owned(), ago),
-        gate.reason.clone(),
-    ]
+    let canary = format!("{}/{}/{}", gate.cluster, gate.namespace, gate.canary);
+    let nothing = || "-".to_owned();
+    let key = gate.ticket.as_ref().map_or_else(nothing, |ticket| ticket.key.clone());
+    let cells = [gate.state.clone(), stage, canary, key, since.map_or_else(nothing, ago)];
+    Row {
+        cells: cells.map(|cell| one_line(&cell, LONGEST)),
+        reason: one_line(&gate.reason, LONGEST),
+        url: gate.ticket.as_ref().map(|ticket| one_line(&ticket.url, LONGEST)),
+    }
 }
 
 /// A span of time in its two largest units.
@@ -112,35 +214,21 @@ fn ago(span: Duration) -> String {
     }
 }
 
-/// Columns under one another, two blanks between them. Control characters, which could move the cursor, become blanks.
-fn table(rows: &[[String; 6]]) -> String {
-    let plain =
-        |cell: &String| cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
-    let rows: Vec<[String; 6]> = rows.iter().map(|row| row.each_ref().map(plain)).collect();
-    let width = |nth: usize| rows.iter().map(|row| row[nth].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 6] = std::array::from_fn(width);
-    let line = |row: &[String; 6]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use axum::{Router, http::StatusCode, routing::get};
 
     use super::*;
+    use crate::cli::Links;
 
     const NOW: Millis = Millis(1_800_000_000_000);
 
-    /// A server on loopback that answers `/api/gates` so.
-    async fn bridge(status: StatusCode, body: &'static str) -> String {
+    async fn bridge(status: StatusCode, body: &'static str) -> Gates {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let app = Router::new().route("/api/gates", get(move || async move { (status, body) }));
         tokio::spawn(async move { axum::serve(listener, app).await });
-        format!("http://{address}/")
+        Gates::of(&format!("http://{address}/"))
     }
 
     const THREE: &str = r#"[
@@ -155,40 +243,114 @@ mod tests {
          "state": "stuck", "reason": "its row cannot be read", "asked_at": null, "ticket": null, "rollout": null}
     ]"#;
 
+    async fn shown(wanted: &Gates) -> String {
+        gates(wanted, &Paper::default(), NOW).await.unwrap()
+    }
+
     #[tokio::test]
     async fn a_table_for_people() {
-        let admin = bridge(StatusCode::OK, THREE).await;
-        insta::assert_snapshot!(gates(&admin, false, NOW).await.unwrap(), @r#"
+        let wanted = bridge(StatusCode::OK, THREE).await;
+        insta::assert_snapshot!(shown(&wanted).await, @r#"
         STATE    STAGE                   CANARY            TICKET  SINCE  REASON
         waiting  confirm-promotion (qa)  default/shop/web  OPS-12  12m5s  OPS-12 is in "To Do"
         opening  confirm-rollout         eu/pay/api        -       3d4h   Jira [2J is down
         stuck    any                     eu/pay/ui         -       -      its row cannot be read
         "#);
-        assert_eq!(gates(&admin, true, NOW).await.unwrap(), THREE);
+        assert_eq!(shown(&Gates { json: true, ..wanted }).await, THREE);
         let idle = bridge(StatusCode::OK, "[]").await;
-        assert_eq!(gates(&idle, false, NOW).await.unwrap(), "No gate is waiting.");
-        assert_eq!(gates(&idle, true, NOW).await.unwrap(), "[]");
+        assert_eq!(shown(&idle).await, "No gate is waiting.");
+        assert_eq!(shown(&Gates { json: true, ..idle }).await, "[]");
+    }
+
+    #[tokio::test]
+    async fn only_what_is_wanted() {
+        let all = bridge(StatusCode::OK, THREE).await;
+        let pay = Gates { namespace: Some("pay".into()), ..all };
+        insta::assert_snapshot!(shown(&pay).await, @r"
+        STATE    STAGE            CANARY      TICKET  SINCE  REASON
+        opening  confirm-rollout  eu/pay/api  -       3d4h   Jira [2J is down
+        stuck    any              eu/pay/ui   -       -      its row cannot be read
+        ");
+        let ui = Gates { canary: Some("ui".into()), json: true, ..pay };
+        let (one, all): (Value, Value) =
+            (serde_json::from_str(&shown(&ui).await).unwrap(), serde_json::from_str(THREE).unwrap());
+        assert_eq!(one, Value::Array(vec![all[2].clone()]), "one array of the same objects");
+        let none = Gates { namespace: Some("shop".into()), json: false, ..ui };
+        assert_eq!(
+            shown(&none).await,
+            "No gate is waiting for canary ui in namespace shop; 3 are elsewhere."
+        );
+    }
+
+    /// Whatever a team or Jira writes, only the bridge's own escapes reach the terminal.
+    #[test]
+    fn words_from_outside_steer_nothing() {
+        let evil = "\u{1b}]8;;http://evil\u{7}\u{1b}[2J\u{9b}1A\r\n\u{202e}x\u{200b}\u{7f}";
+        let gate = Gate {
+            cluster: evil.into(),
+            namespace: evil.into(),
+            canary: evil.into(),
+            stage: evil.into(),
+            gate: Some(evil.into()),
+            state: evil.into(),
+            reason: evil.into(),
+            ticket: Some(Ticket { key: evil.into(), url: format!("https://jira.example.com/{evil}") }),
+            asked_at: None,
+        };
+        for columns in [None, Some(20), Some(100), Some(250)] {
+            for links in [Links::None, Links::Shown, Links::Behind] {
+                for colour in [false, true] {
+                    let paper = Paper { columns, links, colour, ..Paper::default() };
+                    let lines = table(std::slice::from_ref(&gate), &Gates::of("http://x"), &paper, NOW);
+                    for line in lines {
+                        let text = line.text.replace("\u{1b}[1m", "").replace("\u{1b}[2m", "");
+                        let text = text.replace("\u{1b}[0m", "");
+                        let bad = |c: char| c.is_control() || ['\u{202e}', '\u{200b}'].contains(&c);
+                        assert!(!text.contains(bad), "{:?}", line.text);
+                    }
+                }
+            }
+        }
+        let shown = harmless("[\"a\u{9b}2J\u{7f}\",\n 1]");
+        assert_eq!(shown, "[\"a\\u009b2J\\u007f\",\n 1]");
+        assert_eq!(serde_json::from_str::<Value>(&shown).unwrap()[0], "a\u{9b}2J\u{7f}");
     }
 
     #[tokio::test]
     async fn errors_are_one_line_that_says_what_to_do() {
-        let error = async |admin: &str| format!("{:#}", gates(admin, false, NOW).await.unwrap_err());
+        let error = async |wanted: &Gates| {
+            let told = format!("{:#}", gates(wanted, &Paper::default(), NOW).await.unwrap_err());
+            assert!(!told.contains(char::is_control), "{told:?}");
+            told.replace(wanted.admin.as_str(), "ADMIN")
+        };
         let closed = {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            format!("http://{}", listener.local_addr().unwrap())
+            Gates::of(&format!("http://{}", listener.local_addr().unwrap()))
         };
-        assert_eq!(
-            error(&closed).await,
-            format!("nobody answers at {closed}; is the bridge running? --admin says where to ask")
-        );
         let other = bridge(StatusCode::NOT_FOUND, "nope").await;
-        assert_eq!(
-            error(&other).await,
-            format!("{other}api/gates answers 404 Not Found; is it the admin listener?")
-        );
-        let page = bridge(StatusCode::OK, "<html>").await;
-        assert!(error(&page).await.contains("not as a bridge does"));
-        assert!(error("nonsense").await.starts_with("--admin \"nonsense\""));
+        let early = bridge(StatusCode::SERVICE_UNAVAILABLE, "the store is not open yet\n").await;
+        let page = bridge(StatusCode::OK, "<html>\u{1b}[2J").await;
+        let numbers = bridge(StatusCode::OK, "[1]").await;
+        let old = bridge(StatusCode::OK, r#"[{"canary": "web", "state": 7, "since": "\u001b[2J"}]"#).await;
+        let odd = THREE.replacen("2027-01-15T07:47:55Z", "\\u001b[2Jsoon", 1).leak();
+        let odd = bridge(StatusCode::OK, odd).await;
+        let mut told = String::new();
+        for wanted in [closed, other, early, page, numbers, old, odd, Gates::of("x:1"), Gates::of("http://[")]
+        {
+            told += &error(&wanted).await.replace(env!("CARGO_PKG_VERSION"), "VERSION");
+            told += "\n";
+        }
+        insta::assert_snapshot!(told, @r#"
+        nobody answers at ADMIN; is the bridge running? --admin says where to ask
+        ADMINapi/gates answers 404 Not Found; is it the bridge's server.admin_listen?
+        the bridge at ADMIN cannot tell yet: the store is not open yet; its log says more
+        ADMIN answers, but not as a bridge does; is it the bridge's server.admin_listen?
+        ADMIN answers, but not as a bridge does; is it the bridge's server.admin_listen?
+        ADMIN tells of gates otherwise than flagger-jira-bridge VERSION understands (invalid type: integer `7`, expected a string); ask it with the program of its own version
+        ADMIN tells of gates otherwise than flagger-jira-bridge VERSION understands (failed to parse four digit integer as year: invalid digit, expected 0-9 but got \x1B); ask it with the program of its own version
+        --admin "ADMIN" has no scheme; put http:// in front
+        --admin "ADMIN" is no URL: invalid IPv6 address
+        "#);
     }
 
     #[test]

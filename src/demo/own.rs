@@ -1,38 +1,70 @@
-//! A configuration with which people let a bridge of their own work with the demo's Jira.
+//! A configuration with which people let a bridge of their own work with the embedded Jira.
 
-use std::{net::TcpListener, path::Path};
+use std::net::TcpListener;
 
 use super::world::World;
 
 /// Ports that are seldom taken, beside the usual ones: for Flagger, for Jira's webhook, for people.
 const PORTS: [u16; 3] = [18_080, 18_081, 19_090];
 
-/// What to say of it: the file, and how to use it.
-pub(super) fn introduction(world: &World) -> String {
-    let [gate, webhook, admin] = listen();
-    let file = config(world, [&gate, &webhook, &admin]);
-    format!(
-        "\
-Or let a bridge of your own work with this Jira. Put this into config.toml:
+/// What differs from the defaults.
+pub(super) struct Own {
+    /// Of the embedded Jira.
+    pub(super) url: String,
+    /// None with a personal access token.
+    pub(super) user: Option<String>,
+    pub(super) token: String,
+    /// None if that Jira posts to no webhook of theirs.
+    pub(super) webhook_secret: Option<String>,
+    /// `store.url`
+    pub(super) database: String,
+    /// For Flagger, for Jira's webhook, for people.
+    pub(super) addresses: [String; 3],
+}
+
+impl Own {
+    /// A bridge beside that of the demo. Its database goes when the demo goes, as the tickets do.
+    pub(super) fn beside(world: &World) -> Self {
+        Self {
+            url: world.jira.base_url(),
+            user: Some(world.user.clone()),
+            token: world.token.clone(),
+            webhook_secret: None,
+            database: format!("sqlite://{}", world.home().join("yours.db").display()),
+            addresses: free(),
+        }
+    }
+
+    /// What to say of it: the file, and how to use it.
+    pub(super) fn introduction(&self) -> String {
+        let (file, gate) = (self.config(), &self.addresses[0]);
+        format!(
+            "\
+Put this into config.toml:
 
 {file}
-and then, while the demo runs:
+and then, in a second terminal, while this runs:
 
   flagger-jira-bridge check -c config.toml      (or: cargo run -- check -c config.toml)
   flagger-jira-bridge serve -c config.toml
   curl -i http://{gate}/gate/confirm-promotion -H 'Content-Type: application/json' \\
     -d '{{\"name\":\"hello\",\"namespace\":\"test\",\"phase\":\"Progressing\",\"checksum\":\"abc\"}}'
-"
-    )
-}
 
-/// The configuration, with everything that differs from the defaults. Its database goes when the demo goes, as the
-/// tickets do.
-fn config(world: &World, [gate, webhook, admin]: [&str; 3]) -> String {
-    let database = toml::Value::from(database(world.home()));
-    let (url, user, token) = (world.jira.base_url(), &world.user, &world.token);
-    format!(
-        r#"[server]
+The last asks as Flagger does, from a third. The answer is 403 until you approve the ticket in Jira, and then 200.
+"
+        )
+    }
+
+    fn config(&self) -> String {
+        let Self { url, token, addresses: [gate, webhook, admin], .. } = self;
+        let database = toml::Value::from(self.database.as_str());
+        let optional = |key: &str, value: &Option<String>| {
+            value.as_ref().map_or_else(String::new, |value| format!("{key} = \"{value}\"\n"))
+        };
+        let user = optional("user", &self.user);
+        let secret = optional("webhook_secret", &self.webhook_secret);
+        format!(
+            r#"[server]
 gate_listen = "{gate}"
 webhook_listen = "{webhook}"
 admin_listen = "{admin}"
@@ -45,22 +77,23 @@ cluster = "mine"
 
 [jira]
 url = "{url}"
-user = "{user}"
-token = "{token}"
-poll_every = "2s"
+{user}token = "{token}"
+{secret}poll_every = "2s"
 
 [ticket]
 project = "OPS"
 "#
-    )
+        )
+    }
 }
 
-fn database(home: &Path) -> String {
-    format!("sqlite://{}", home.join("yours.db").display())
+/// Always the same addresses on loopback.
+pub(super) fn usual() -> [String; 3] {
+    PORTS.map(|port| format!("127.0.0.1:{port}"))
 }
 
 /// Addresses on loopback that are free now; the usual ones if possible, so that they are the same next time.
-fn listen() -> [String; 3] {
+fn free() -> [String; 3] {
     // All are held until all are found: no two are the same.
     let held = PORTS.map(|port| {
         let free = TcpListener::bind(("127.0.0.1", port)).or_else(|_| TcpListener::bind("127.0.0.1:0"));
@@ -79,7 +112,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_printed_works() {
         let mut world = World::start().await.unwrap();
-        let text = introduction(&world);
+        let text = Own::beside(&world).introduction();
         let from = text.find("[server]").unwrap();
         let to = text.find("\nand then").unwrap();
         let path = world.home().join("yours.toml");

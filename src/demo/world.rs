@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::fake_jira::{FakeJira, Flavour, Setup};
 use crate::{
-    cli,
+    cli::{self, Gates, Paper},
     clock::Clock,
     config,
     serve::{Bridge, Listeners},
@@ -127,7 +127,8 @@ impl World {
 
     /// What `gates --json` shows.
     pub(super) async fn gates(&self) -> anyhow::Result<Vec<GateView>> {
-        let text = cli::gates(&self.admin, true, Clock::System.now()).await?;
+        let wanted = Gates { json: true, ..Gates::of(&self.admin) };
+        let text = cli::gates(&wanted, &Paper::default(), Clock::System.now()).await?;
         Ok(serde_json::from_str(&text)?)
     }
 }

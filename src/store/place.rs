@@ -58,6 +58,17 @@ impl Place {
     }
 }
 
+/// What database is at this address, in words without user and password. It is not looked at.
+#[must_use]
+pub fn describe(url: &SecretString) -> String {
+    match Place::of(url.expose_secret()) {
+        Ok(place @ Place::File(_)) => format!("SQLite in {place}"),
+        Ok(place @ Place::Memory) => place.to_string(),
+        Ok(place @ Place::Server(_)) => format!("PostgreSQL at {place}"),
+        Err(error) => error.to_string(),
+    }
+}
+
 /// Whether the database at this address can be opened, and what is there, in words. Nothing is created or changed.
 ///
 /// # Errors

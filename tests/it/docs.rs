@@ -9,7 +9,7 @@ use std::{
 
 use flagger_jira_bridge::{
     check::check,
-    cli,
+    cli::{self, Gates, Paper},
     clock::Clock,
     config::{self, Config, EXAMPLE},
     demo::fake_jira::{FakeJira, Flavour, Setup},
@@ -243,10 +243,10 @@ fn commands_exist() {
     }
     assert_eq!(named, ["audit", "check", "demo", "gates", "serve"].map(str::to_owned).into());
     for option in inline().into_iter().filter(|code| code.starts_with("--") && !code.contains('=')) {
-        let helps = ["gates", "audit"].map(|command| shell::run(&[command, "--help"]).1);
+        let helps = ["gates", "audit", "demo"].map(|command| shell::run(&[command, "--help"]).1);
         assert!(
             helps.iter().any(|help| help.contains(option.split(' ').next().unwrap())),
-            "neither gates nor audit has {option}"
+            "no command has {option}"
         );
     }
     let first = &blocks("sh")[0];
@@ -267,7 +267,8 @@ async fn answers_are_quoted_right() {
     world.works().await;
     world.later(Duration::from_secs(725));
     lines += &ask().await;
-    let table = cli::gates(&format!("http://{}", world.address(2)), false, world.clock.now()).await.unwrap();
+    let wanted = Gates::of(&format!("http://{}", world.address(2)));
+    let table = cli::gates(&wanted, &Paper::default(), world.clock.now()).await.unwrap();
     world.decides(&world.newest(), "Approved").await;
     lines += &ask().await;
     let quoted = blocks("text");

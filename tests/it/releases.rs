@@ -225,11 +225,16 @@ async fn is_understood(url: &str, rows: &[Value]) {
                 assert_eq!(kept.ended_at.map(|at| at.0), row["ended_at"].as_i64());
             }
             "heard" => {
-                let heard = store.heard(&canary_id(text("canary")));
+                let canary = canary_id(text("canary"));
+                let heard = store.heard(&canary);
                 assert_eq!(heard.at.map(|at| at.0), row["at"].as_i64());
                 for entry in serde_json::from_str::<Vec<Value>>(text("paces")).unwrap() {
                     let (gate, asked) = (GateId(entry[0].as_str().unwrap().into()), &entry[1]);
-                    assert_eq!(heard.asked_at(&gate).map(|at| at.0), asked["at"].as_i64(), "{entry}");
+                    assert_eq!(
+                        store.asked_at(&canary, &gate).map(|at| at.0),
+                        asked["at"].as_i64(),
+                        "{entry}"
+                    );
                     let longest: Duration =
                         serde_json::from_value(asked["pace"]["longest_gap"].clone()).unwrap();
                     assert_eq!(heard.pace(&gate).longest_gap_before(), longest, "{entry}");

@@ -32,8 +32,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("jira", &["clock", "gate", "millis", "policy", "secret", "ticket", "watched"]),
     ("worker", &["clock", "gate", "gatekeeper", "jira", "metrics", "millis", "policy", "rollout", "store", "ticket"]),
     ("check", &["clock", "config", "gate", "jira", "millis", "policy", "rollout", "secret", "serve", "store", "ticket"]),
-    ("cli", &["config", "millis", "store"]),
-    ("serve", &["clock", "config", "gatekeeper", "http", "jira", "metrics", "store", "worker"]),
+    ("cli", &["clock", "config", "millis", "store", "ticket"]),
+    ("serve", &["clock", "config", "gatekeeper", "http", "jira", "metrics", "millis", "store", "worker"]),
     ("demo", &["cli", "clock", "config", "millis", "serve", "view"]),
     // What the tests believe of Jira shares nothing with what the client believes of it.
     ("demo/fake_jira", &["clock", "millis"]),

@@ -77,7 +77,7 @@ impl Serving {
     }
 
     /// Waits for its end.
-    fn ends(&mut self) -> Option<i32> {
+    fn exit_code(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 
@@ -128,7 +128,7 @@ async fn a_ticket_that_is_being_opened() {
         assert_eq!(serving.child.try_wait().unwrap(), None);
         relay.holds(None);
         serving.logs("stopped");
-        assert_eq!(serving.ends(), Some(0));
+        assert_eq!(serving.exit_code(), Some(0));
         assert_eq!(
             (count(&home, "ticket").await, count(&home, "outbox").await),
             (1, 0),
@@ -159,7 +159,7 @@ async fn a_comment_that_is_being_written() {
         let left = count(&home, "outbox").await;
         relay.holds(None);
         serving.logs("stopped");
-        assert_eq!(serving.ends(), Some(0));
+        assert_eq!(serving.exit_code(), Some(0));
         assert_eq!(count(&home, "outbox").await, left - 1, "it is done, and nothing else was begun");
         assert_eq!(count(&home, "ticket WHERE ended_at IS NOT NULL").await, 1);
 
@@ -188,7 +188,7 @@ async fn jira_hangs_for_longer_than_the_grace() {
         serving.signal("-TERM");
         serving.logs("a request to Jira was cut off; it goes on at the next start");
         serving.logs("stopped");
-        assert_eq!(serving.ends(), Some(0));
+        assert_eq!(serving.exit_code(), Some(0));
         assert_eq!(count(&home, "outbox WHERE kind = 'open' AND sent_at IS NOT NULL").await, 1);
         assert_eq!(count(&home, "lease WHERE until = 0").await, 1, "nobody need wait for its end");
 
@@ -217,7 +217,7 @@ async fn told_twice_it_leaves_at_once() {
         serving.is_told_to_stop(first).await;
         serving.signal(second);
         serving.logs("told to stop again; leaving at once");
-        assert_eq!(serving.ends(), Some(1));
+        assert_eq!(serving.exit_code(), Some(1));
         assert_eq!(count(&home, "outbox WHERE sent_at IS NOT NULL").await, 1);
 
         relay.holds(None);
@@ -256,7 +256,7 @@ async fn requests_in_hand_are_answered_and_stored() {
     }
     drop(in_hand);
     serving.logs("stopped");
-    assert_eq!(serving.ends(), Some(0));
+    assert_eq!(serving.exit_code(), Some(0));
     assert_eq!(count(&home, "outbox WHERE kind = 'progress'").await, 1, "the report");
     assert_eq!(count(&home, "outbox WHERE kind = 'open'").await, 1, "the question");
     assert_eq!(count(&home, "nudge").await, 1, "the webhook");
@@ -302,7 +302,7 @@ async fn who_waits_to_be_accepted_is_answered() {
     let answer = answer(reporting);
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     serving.logs("stopped");
-    assert_eq!(serving.ends(), Some(0));
+    assert_eq!(serving.exit_code(), Some(0));
     assert_eq!(count(&home, "audit WHERE kind = 'bypassed'").await, 1, "the report is stored");
     assert_eq!(count(&home, "canary").await, 13, "and so are the questions");
 
@@ -336,7 +336,7 @@ async fn it_stops_while_the_database_is_away() {
                 serving.is_told_to_stop(signal).await;
             }
             serving.logs("stopped");
-            assert_eq!(serving.ends(), Some(0));
+            assert_eq!(serving.exit_code(), Some(0));
         }
     }
 }
@@ -356,7 +356,7 @@ async fn it_is_told_to_stop_while_it_starts() {
         write.write_all(&std::fs::read(&config).unwrap()).unwrap();
         drop(write);
         serving.logs("stopped");
-        assert_eq!(serving.ends(), Some(0));
+        assert_eq!(serving.exit_code(), Some(0));
         if home.1.url.starts_with("sqlite:") {
             assert!(!home.0.path().join("bridge.db").exists(), "the store was not opened");
         }
@@ -373,6 +373,6 @@ async fn an_idle_bridge_does_not_wait_for_the_grace() {
     let _silent = Caller::connect(serving.at(2)).unwrap();
     serving.is_told_to_stop("-INT").await;
     serving.logs("stopped");
-    assert_eq!(serving.ends(), Some(0));
+    assert_eq!(serving.exit_code(), Some(0));
     assert_eq!(count(&home, "lease WHERE until = 0").await, 1);
 }

@@ -39,6 +39,8 @@ pub struct Setup {
     pub password: Option<String>,
     /// The path Jira is served under: empty, or like `/jira`.
     pub context: String,
+    /// The id of the first issue.
+    pub first_issue: u64,
 }
 
 impl Setup {
@@ -52,6 +54,7 @@ impl Setup {
             token: "jira-token".into(),
             password: None,
             context: String::new(),
+            first_issue: 10_042,
         }
     }
 }

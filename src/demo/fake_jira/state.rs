@@ -142,7 +142,7 @@ impl State {
             projects: vec![project("10000", "OPS", "Operations"), project("10001", "PAY", "Payments")],
             issues: BTreeMap::new(),
             links: Vec::new(),
-            next_issue: 10_042,
+            next_issue: setup.first_issue,
             next_id: 10_100,
             requests: Vec::new(),
             complaints: Vec::new(),

@@ -82,7 +82,7 @@ async fn an_approval_holds_over_a_restart_without_jira() {
     jira.move_issue(&jira.issues()[0].key, "Approved", MIA).unwrap();
     let before = serving.asks_until("confirm-promotion", "Progressing", "new", "approved by Mia").await;
     serving.is_told_to_stop("-TERM").await;
-    assert_eq!(serving.ends(), Some(0));
+    assert_eq!(serving.exit_code(), Some(0));
 
     jira.fault(Operation::Any, Fault::Dropped, Times::Always);
     let mut serving = Serving::start(&config);

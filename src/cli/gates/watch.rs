@@ -1,0 +1,224 @@
+//! `gates --watch`: asks over and over. A terminal is redrawn; into a file or a pipe goes what changed.
+
+use std::{
+    io::{ErrorKind, Write as _, stdout},
+    time::Duration,
+};
+
+use anstyle::Style;
+use anyhow::Context as _;
+use jiff::Timestamp;
+use tokio::{select, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{Asker, Gate, Gates, layout::Line, table};
+use crate::{
+    cli::{Paper, terminal::nobody_reads},
+    clock::Clock,
+    millis::Millis,
+};
+
+/// From the upper left corner on; at first nothing else is to be seen.
+const CLEAR: &str = "\x1b[2J";
+const HOME: &str = "\x1b[H";
+/// The rest of the line, and of the screen.
+const REST_OF_LINE: &str = "\x1b[K";
+const REST: &str = "\x1b[J";
+
+/// Shows the gates again and again, until `stop` or until nobody reads any more. A bridge that is away is waited for.
+///
+/// # Errors
+/// If the address is none, or standard output cannot be written; one line.
+pub async fn watch(
+    wanted: &Gates,
+    every: Duration,
+    clock: &Clock,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let asker = Asker::new(&wanted.admin)?;
+    let mut watch = Watch { wanted, every, seen: Seen::Nothing };
+    loop {
+        let answer = select! {
+            () = stop.cancelled() => return Ok(()),
+            answer = asker.gates() => answer.map(|(gates, _)| gates).map_err(|error| format!("{error:#}")),
+        };
+        let text = watch.next(answer, &Paper::stdout(), clock.now());
+        let mut out = stdout();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
+            written => written.context("cannot write")?,
+        }
+        select! {
+            () = stop.cancelled() => return Ok(()),
+            () = sleep(every) => {}
+        }
+        if nobody_reads() {
+            return Ok(());
+        }
+    }
+}
+
+/// What was shown last.
+#[derive(Debug, PartialEq)]
+enum Seen {
+    Nothing,
+    Gates(Vec<Gate>),
+    Away { since: Millis },
+}
+
+struct Watch<'a> {
+    wanted: &'a Gates,
+    every: Duration,
+    seen: Seen,
+}
+
+impl Watch<'_> {
+    /// What is to be written now that the bridge answered this.
+    fn next(&mut self, answer: Result<Vec<Gate>, String>, paper: &Paper, now: Millis) -> String {
+        let before = std::mem::replace(&mut self.seen, Seen::Nothing);
+        let (lines, seen) = match answer {
+            Ok(gates) => (table(&gates, self.wanted, paper, now), Seen::Gates(gates)),
+            Err(why) => {
+                let since = if let Seen::Away { since } = before { since } else { now };
+                let line =
+                    format!("{why} (since {}; asked again every {} s)", time(since), self.every.as_secs());
+                (vec![Line::new(paper, Style::new(), &line)], Seen::Away { since })
+            }
+        };
+        self.seen = seen;
+        if paper.redraws {
+            return self.drawn(lines, before == Seen::Nothing, paper, now);
+        }
+        if before == self.seen {
+            return String::new();
+        }
+        let lines: String = lines.into_iter().map(|line| line.text + "\n").collect();
+        match &self.seen {
+            // That line says since when.
+            Seen::Nothing | Seen::Away { .. } => lines,
+            Seen::Gates(_) => format!("{}\n{lines}\n", time(now)),
+        }
+    }
+
+    /// The whole screen, with as much as it has room for.
+    fn drawn(&self, lines: Vec<Line>, first: bool, paper: &Paper, now: Millis) -> String {
+        let (admin, every) = (&self.wanted.admin, self.every.as_secs());
+        let head = format!("{}  {admin}, every {every} s; Ctrl-C ends it", time(now));
+        let mut all = vec![Line::new(paper, Style::new().dimmed(), &head), Line::default()];
+        all.extend(lines);
+        // The cursor stands on the last row.
+        let room = paper.rows.map_or(usize::MAX, |rows| rows.saturating_sub(1));
+        let whole = all.iter().map(|line| line.rows(paper)).sum::<usize>() <= room;
+        let room = if whole { room } else { room.saturating_sub(1) };
+        let mut text = format!("{}{HOME}", if first { CLEAR } else { "" });
+        let mut used = 0;
+        for line in &all {
+            used += line.rows(paper);
+            if used > room {
+                break;
+            }
+            text += &format!("{}{REST_OF_LINE}\r\n", line.text);
+        }
+        if !whole {
+            text += &format!("… there is no room for the rest; try --namespace{REST_OF_LINE}\r\n");
+        }
+        text + REST
+    }
+}
+
+/// RFC 3339 in UTC, to the second.
+fn time(at: Millis) -> String {
+    Timestamp::from_millisecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH).strftime("%FT%TZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Millis = Millis(1_790_000_000_000);
+    const EVERY: Duration = Duration::from_secs(2);
+
+    fn gates(names: &[&str]) -> Vec<Gate> {
+        let gate = |name: &&str| Gate {
+            cluster: "default".into(),
+            namespace: "shop".into(),
+            canary: (*name).into(),
+            stage: "confirm-promotion".into(),
+            gate: None,
+            state: "waiting".into(),
+            reason: "waiting for a decision".into(),
+            ticket: None,
+            asked_at: Timestamp::from_millisecond(NOW.0 - 65_000).ok(),
+        };
+        names.iter().map(gate).collect()
+    }
+
+    #[test]
+    fn a_pipe_gets_what_changed() {
+        let wanted = Gates::of("http://x");
+        let mut watch = Watch { wanted: &wanted, every: EVERY, seen: Seen::Nothing };
+        let mut next =
+            |after: u64, answer| watch.next(answer, &Paper::default(), NOW + Duration::from_secs(after));
+        let told = [
+            next(0, Err("nobody answers".into())),
+            next(2, Err("something else".into())),
+            next(4, Ok(gates(&["web"]))),
+            next(6, Ok(gates(&["web"]))),
+            next(8, Ok(vec![])),
+            next(10, Err("nobody answers".into())),
+            next(12, Ok(vec![])),
+        ];
+        insta::assert_snapshot!(told.map(|text| format!("{text}--\n")).concat(), @"
+        nobody answers (since 2026-09-21T14:13:20Z; asked again every 2 s)
+        --
+        --
+        2026-09-21T14:13:24Z
+        STATE    STAGE              CANARY            TICKET  SINCE  REASON
+        waiting  confirm-promotion  default/shop/web  -       1m9s   waiting for a decision
+
+        --
+        --
+        2026-09-21T14:13:28Z
+        No gate is waiting.
+
+        --
+        nobody answers (since 2026-09-21T14:13:30Z; asked again every 2 s)
+        --
+        2026-09-21T14:13:32Z
+        No gate is waiting.
+
+        --
+        ");
+    }
+
+    #[test]
+    fn a_terminal_is_written_over_and_holds_what_it_can() {
+        let wanted = Gates::of("http://x");
+        let mut watch = Watch { wanted: &wanted, every: EVERY, seen: Seen::Nothing };
+        let paper = Paper { columns: Some(90), rows: Some(6), redraws: true, ..Paper::default() };
+        let mut next =
+            |answer| watch.next(answer, &paper, NOW).replace('\u{1b}', "ESC").replace("\r\n", "\n");
+        insta::assert_snapshot!(next(Ok(gates(&["web", "api"]))), @"
+        ESC[2JESC[H2026-09-21T14:13:20Z  http://x, every 2 s; Ctrl-C ends itESC[K
+        ESC[K
+        STATE    STAGE              CANARY            TICKET  SINCE  REASONESC[K
+        waiting  confirm-promotion  default/shop/web  -       1m5s   waiting for a decisionESC[K
+        waiting  confirm-promotion  default/shop/api  -       1m5s   waiting for a decisionESC[K
+        ESC[J
+        ");
+        insta::assert_snapshot!(next(Ok(gates(&["web", "api", "ui"]))), @"
+        ESC[H2026-09-21T14:13:20Z  http://x, every 2 s; Ctrl-C ends itESC[K
+        ESC[K
+        STATE    STAGE              CANARY            TICKET  SINCE  REASONESC[K
+        waiting  confirm-promotion  default/shop/web  -       1m5s   waiting for a decisionESC[K
+        … there is no room for the rest; try --namespaceESC[K
+        ESC[J
+        ");
+        insta::assert_snapshot!(next(Err("nobody answers".into())), @"
+        ESC[H2026-09-21T14:13:20Z  http://x, every 2 s; Ctrl-C ends itESC[K
+        ESC[K
+        nobody answers (since 2026-09-21T14:13:20Z; asked again every 2 s)ESC[K
+        ESC[J
+        ");
+    }
+}

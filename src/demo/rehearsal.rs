@@ -1,0 +1,122 @@
+//! `demo --jira-only`: the embedded Jira alone, for a bridge that people run themselves. What they need to know of it is the
+//! same each time it is started, so that a configuration once written goes on working.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::{
+    net::TcpListener,
+    select,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    WATCHES_EVERY,
+    commentary::{Commentary, Links},
+    fake_jira::{FakeJira, Flavour, Setup},
+    own::{self, Own},
+    print,
+};
+use crate::{cli::Kind, clock::Clock};
+
+/// They guard nothing: this Jira listens on loopback, and all is gone when it ends.
+const TOKEN: &str = "rehearsal-token-worth-nothing";
+const WEBHOOK_SECRET: &str = "rehearsal-webhook-secret-worth-nothing";
+/// Beside the configuration, and never the database of a bridge that works.
+const DATABASE: &str = "sqlite://rehearsal.db";
+
+/// Plays Jira until `stop`. The address, a configuration for it, and what is done there go to standard output.
+///
+/// # Errors
+/// If the port is taken.
+pub async fn jira_only(kind: Kind, port: u16, stop: CancellationToken) -> anyhow::Result<()> {
+    let (jira, own) = start(kind, port).await?;
+    introduction(kind, &own).lines().for_each(print);
+    print("");
+    let mut commentary = Commentary::new(Links::Show, Box::new(print));
+    let mut watches = interval(WATCHES_EVERY);
+    watches.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        select! {
+            () = stop.cancelled() => return Ok(()),
+            _ = watches.tick() => commentary.jira(&jira),
+        }
+    }
+}
+
+/// Serves Jira, and tells what a bridge needs for it.
+async fn start(kind: Kind, port: u16) -> anyhow::Result<(FakeJira, Own)> {
+    let listener = TcpListener::bind(("127.0.0.1", port))
+        .await
+        .with_context(|| format!("cannot listen on 127.0.0.1:{port}; take another --port"))?;
+    let flavour = match kind {
+        Kind::Cloud => Flavour::Cloud,
+        Kind::DataCenter => Flavour::DataCenter,
+    };
+    let setup = Setup::new(flavour, Clock::System);
+    // A database may remember the issues of a Jira that ended: no other issue shall have their ids.
+    let first_issue =
+        Duration::from_millis(u64::try_from(Clock::System.now().0).unwrap_or_default()).as_secs();
+    let user = match kind {
+        Kind::Cloud => Some(setup.user.clone()),
+        Kind::DataCenter => None,
+    };
+    let jira = FakeJira::new(Setup { token: TOKEN.to_owned(), first_issue, ..setup });
+    let url = jira.start_on(listener)?;
+    let addresses = own::usual();
+    jira.webhook(&format!("http://{}/jira/webhook", addresses[1]), Some(WEBHOOK_SECRET), None);
+    let own = Own {
+        url,
+        user,
+        token: TOKEN.to_owned(),
+        webhook_secret: Some(WEBHOOK_SECRET.to_owned()),
+        database: DATABASE.to_owned(),
+        addresses,
+    };
+    Ok((jira, own))
+}
+
+fn introduction(kind: Kind, own: &Own) -> String {
+    let name = match kind {
+        Kind::Cloud => "Cloud",
+        Kind::DataCenter => "Data Center",
+    };
+    let (url, rest) = (&own.url, own.introduction());
+    format!(
+        "\
+A simulated Jira {name} with the projects OPS and PAY. It listens on loopback only, and forgets everything when it ends.
+
+  Jira, to click in   {url}
+  Ctrl-C              ends it
+
+Let a bridge of your own work with it. {rest}
+The configuration is the same the next time. Without rehearsal.db, which serve makes, all begins afresh."
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{check::check, config::load};
+
+    /// As it is printed it loads, for both kinds, and `check` finds nothing that fails.
+    #[tokio::test]
+    async fn what_is_printed_works() {
+        for kind in [Kind::Cloud, Kind::DataCenter] {
+            let (_jira, own) = start(kind, 0).await.unwrap();
+            let text = introduction(kind, &own);
+            let (from, to) = (text.find("[server]").unwrap(), text.find("\nand then").unwrap());
+            let home = tempfile::tempdir().unwrap();
+            let path = home.path().join("config.toml");
+            std::fs::write(&path, &text[from..to]).unwrap();
+            let listen = |name: &str| (format!("BRIDGE__SERVER__{name}_LISTEN"), "127.0.0.1:0".to_owned());
+            let database = format!("sqlite://{}", home.path().join("it.db").display());
+            let mut env = vec![("BRIDGE__STORE__URL".to_owned(), database)];
+            env.extend(["GATE", "WEBHOOK", "ADMIN"].map(listen));
+            let report = check(&load(&path, env).unwrap(), Clock::System).await;
+            assert!(!report.failed(), "{report}");
+            assert!(report.to_string().contains("OPS"), "{report}");
+        }
+    }
+}

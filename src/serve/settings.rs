@@ -1,0 +1,78 @@
+//! What the log says at the start: which version runs, and with which of the settings that one looks for when something
+//! is wrong. A line for each; no secrets.
+
+use crate::{
+    config::{Config, Flagger, Jira, JiraKind},
+    millis::written,
+    store,
+};
+
+/// Tells all of it.
+pub(super) fn tell(config: &Config) {
+    tracing::info!("flagger-jira-bridge {} starts", env!("CARGO_PKG_VERSION"));
+    for line in lines(config) {
+        tracing::info!("{line}");
+    }
+}
+
+fn lines(config: &Config) -> [String; 7] {
+    let Config { server, store: database, flagger, jira, rollout, limits, policy } = config;
+    let kept = database.keep_for.map_or_else(|| "for ever".to_owned(), written);
+    let (base, routes) = (&policy.base, policy.routes.len());
+    let approvers = match base.approval.approvers.len() {
+        0 => "anybody whom Jira lets".to_owned(),
+        entries => format!("{entries} listed"),
+    };
+    [
+        format!("store: {}; the record is kept {kept}", store::describe(&database.url)),
+        of_jira(jira),
+        match jira.webhook_secret {
+            Some(_) => "webhook: on, for jira.webhook_secret is set".to_owned(),
+            None => "webhook: off, for jira.webhook_secret is missing; tickets are only polled".to_owned(),
+        },
+        of_flagger(flagger),
+        format!(
+            "tickets: project {}, issue type {}; approvers: {approvers}; routes: {routes}",
+            base.ticket.project, base.ticket.issue_type
+        ),
+        format!(
+            "rollouts: end after {} of silence; at most {} tickets an hour for a canary, and {} in all",
+            written(rollout.abandon_after),
+            limits.tickets_per_canary_per_hour,
+            limits.open_tickets
+        ),
+        match &server.public_url {
+            Some(url) => format!("status page: tickets link to {url}"),
+            None => "status page: tickets do not link to it, for server.public_url is missing".to_owned(),
+        },
+    ]
+}
+
+fn of_jira(jira: &Jira) -> String {
+    let kind = match jira.kind {
+        None => "auto",
+        Some(JiraKind::Cloud) => "cloud",
+        Some(JiraKind::DataCenter) => "data-center",
+    };
+    let user =
+        jira.user.as_deref().map_or_else(|| "with a token alone".to_owned(), |user| format!("as {user}"));
+    format!(
+        "Jira: {}, kind {kind}, {user}; read every {}, believed for {}, at most {} requests a second",
+        jira.url,
+        written(jira.poll_every),
+        written(jira.trust_for),
+        jira.requests_per_second
+    )
+}
+
+fn of_flagger(flagger: &Flagger) -> String {
+    let mut names = vec![flagger.cluster.as_str()];
+    names.extend(flagger.clusters.iter().map(|cluster| cluster.name.as_str()));
+    let tokens = flagger.clusters.iter().filter(|cluster| cluster.token.is_some()).count()
+        + usize::from(flagger.token.is_some());
+    let who = match tokens {
+        0 => "no token is set, so whoever reaches server.gate_listen may ask".to_owned(),
+        _ => format!("tokens: {tokens}"),
+    };
+    format!("Flagger: clusters {}; {who}", names.join(", "))
+}
