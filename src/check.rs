@@ -3,21 +3,28 @@
 //! Each topic is a function that looks at one thing and returns what it found. Where a topic needs what an earlier one
 //! could not have (no connection, no credentials, no project), one line says that it was left out.
 
+mod address;
 mod approvers;
 mod connection;
+mod fields;
+mod ports;
+mod routes;
 mod screen;
 mod settings;
 mod templates;
 #[cfg(test)]
 mod tests;
 mod tickets;
+mod workflow;
 
 use std::fmt;
 
-use crate::{clock::Clock, config::Config, store, ticket::one_line};
+use crate::{clock::Clock, config::Config, jira::Error, store, ticket::one_line};
 
 /// The longest line of a finding, in characters. Jira's own words in it are cut before.
 const LONGEST: usize = 2_000;
+/// What a token with scopes needs.
+const SCOPES: &str = "; give the token the scopes read:jira-work, write:jira-work and read:jira-user";
 /// From this likeness on, of at most 1, a name may be meant by another.
 const LIKE: f64 = 0.8;
 
@@ -51,11 +58,15 @@ pub struct Finding {
     pub key: String,
     /// What was found, and what to put there; one line.
     pub what: String,
+    /// Jira as a whole is the matter, so that the like of it will be found again and again.
+    halts: bool,
 }
 
 impl Finding {
     fn new(level: Level, key: impl Into<String>, what: impl AsRef<str>) -> Self {
-        Self { level, key: key.into(), what: one_line(what.as_ref(), LONGEST) }
+        // Jira ends its own words with a full stop.
+        let what = one_line(&what.as_ref().replace(".; ", "; "), LONGEST);
+        Self { level, key: key.into(), what, halts: false }
     }
 
     fn ok(key: impl Into<String>, what: impl AsRef<str>) -> Self {
@@ -68,6 +79,27 @@ impl Finding {
 
     fn fail(key: impl Into<String>, what: impl AsRef<str>) -> Self {
         Self::new(Level::Fail, key, what)
+    }
+
+    /// A request that failed: at `key` if it is about what was asked, in other words if not.
+    fn failed(key: impl Into<String>, error: &Error, otherwise: impl FnOnce() -> String) -> Self {
+        let scope = if error.to_string().contains("scope") { SCOPES } else { "" };
+        match error {
+            Error::Throttled { .. } | Error::Broken { .. } => {
+                Self { halts: true, ..Self::fail("jira.url", format!("{error}; check again later")) }
+            }
+            Error::Unreachable { .. } | Error::NoAnswer { .. } | Error::Unauthorized { .. } => {
+                Self { halts: true, ..Self::fail("jira.url", format!("{error}; check again")) }
+            }
+            Error::Settings(_)
+            | Error::Token(_)
+            | Error::NotSent { .. }
+            | Error::Refused { .. }
+            | Error::NotFound { .. }
+            | Error::Redirected { .. }
+            | Error::Unreadable { .. } => Self::fail(key, format!("{}{scope}", otherwise())),
+            Error::Beside { source, .. } => Self::failed(key, source, otherwise),
+        }
     }
 }
 
@@ -86,7 +118,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let widest = self.0.iter().map(|finding| finding.key.chars().count()).max().unwrap_or_default();
-        for Finding { level, key, what } in &self.0 {
+        for Finding { level, key, what, halts: _ } in &self.0 {
             writeln!(f, "{level:<4}  {key:<widest$}  {what}")?;
         }
         Ok(())
@@ -113,11 +145,19 @@ pub async fn check(config: &Config, clock: Clock) -> Report {
             }
         }
     }
+    // Jira being in the way is told once.
+    let mut halted = false;
+    findings.retain(|finding| !(finding.halts && std::mem::replace(&mut halted, true)));
     findings.extend(templates::templates(config));
+    findings.extend(routes::routes(config));
     findings.extend(settings::settings(config));
+    findings.extend(ports::ports(&config.server).await);
     findings.push(match store::probe(&config.store.url).await {
         Ok(what) => Finding::ok("store.url", what),
-        Err(error) => Finding::fail("store.url", error.to_string()),
+        Err(error) => {
+            let what = format!("{error}; put the address of a database there that the bridge may write");
+            Finding::fail("store.url", what)
+        }
     });
     Report(findings)
 }
@@ -125,7 +165,12 @@ pub async fn check(config: &Config, clock: Clock) -> Report {
 /// The end of a sentence that names what may have been meant instead.
 fn did_you_mean<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let wrong = wrong.trim().to_lowercase();
-    let scored = names.into_iter().map(|name| (strsim::jaro_winkler(&wrong, &name.to_lowercase()), name));
+    let like = |name: &str| {
+        // Two letters in the wrong order count for much in a short name.
+        let slip = if wrong.len() > 2 && strsim::osa_distance(&wrong, name) == 1 { LIKE } else { 0.0 };
+        strsim::jaro_winkler(&wrong, name).max(slip)
+    };
+    let scored = names.into_iter().map(|name| (like(&name.to_lowercase()), name));
     let best = scored.filter(|(like, _)| *like >= LIKE).max_by(|one, other| one.0.total_cmp(&other.0));
     best.map_or_else(String::new, |(_, name)| format!("; did you mean {name:?}?"))
 }

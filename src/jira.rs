@@ -19,6 +19,7 @@ pub mod retry;
 mod send;
 mod setup;
 mod shorten;
+mod survey;
 mod throttle;
 mod time;
 mod wiki;
@@ -42,7 +43,8 @@ pub use self::{
     issues::Created,
     people::{Group, People, Role},
     send::{only_while, unobserved},
-    setup::{Field, NEEDED, Permissions, Server, Workflow},
+    setup::{Choice, Field, NEEDED, Permissions, Server, Shape, Workflow},
+    survey::{About, Sample, Way},
 };
 use crate::{clock::Clock, gate::GateId, millis::Millis, secret::Secret, ticket::Doc};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Finding, did_you_mean};
+use super::{Finding, connection::Connected, did_you_mean};
 use crate::{
     jira::{Account, Error, Jira, Thing},
     policy::{Entry, Policy, Route, quoted},
@@ -14,18 +14,32 @@ const BROWSE: &str = "the bridge's account needs the global permission \"Browse 
 const ADMINISTER: &str = "the bridge's account needs the permission \"Administer projects\" there";
 
 /// Each entry is looked up once; a role once in each project.
-pub(super) async fn approvers(jira: &Jira, policy: &Policy) -> Vec<Finding> {
+pub(super) async fn approvers(connected: &Connected, policy: &Policy) -> Vec<Finding> {
     let (mut findings, mut told) = (vec![], BTreeSet::new());
+    let mut groups = None;
     for (key, entry, route) in entries(policy) {
         let project = match Entry::read(entry) {
             Entry::Role(_) => route.ticket.project.as_str(),
             Entry::Nothing | Entry::Account(_) | Entry::Group(_) => "",
         };
         if told.insert((entry, project, key.ends_with("deny"))) {
-            findings.push(look_up(jira, key, entry, &route.ticket.project).await);
+            if matches!(Entry::read(entry), Entry::Group(_)) {
+                groups.get_or_insert_with(|| key.clone());
+            }
+            findings.push(look_up(connected, key, entry, &route.ticket.project).await);
         }
     }
+    if let Some(key) = groups {
+        findings.extend(members(connected, key).await);
+    }
     findings
+}
+
+/// Whether it can be read who is in a group: the bridge asks for the groups of whoever approved.
+async fn members(connected: &Connected, key: String) -> Option<Finding> {
+    let error = connected.jira.groups(&connected.us.id).await.err()?;
+    let what = || format!("it cannot be read which groups a person is in: {error}; {BROWSE}");
+    Some(Finding::failed(key, &error, what))
 }
 
 /// Whether there is anything to look up.
@@ -43,8 +57,8 @@ fn entries(policy: &Policy) -> impl Iterator<Item = (String, &str, &Route)> {
     })
 }
 
-async fn look_up(jira: &Jira, key: String, entry: &str, project: &str) -> Finding {
-    let is = quoted(entry);
+async fn look_up(connected: &Connected, key: String, entry: &str, project: &str) -> Finding {
+    let (is, jira) = (quoted(entry), &connected.jira);
     if entry.contains("{{") || entry.contains("{%") {
         let what =
             format!("{is} is filled in for each question; where it comes out empty, the gate stays closed");
@@ -52,20 +66,30 @@ async fn look_up(jira: &Jira, key: String, entry: &str, project: &str) -> Findin
     }
     let (found, hint) = match Entry::read(entry) {
         Entry::Nothing => return Finding::fail(key, format!("{is} names nobody; take it out")),
-        Entry::Account(words) => (account(jira, &key, words).await, BROWSE),
+        Entry::Account(words) => (account(connected, &key, words, project).await, BROWSE),
         Entry::Group(name) => (group(jira, &key, name).await, BROWSE),
         Entry::Role(name) => (role(jira, &key, name, project).await, ADMINISTER),
     };
-    found.unwrap_or_else(|error| Finding::fail(key, format!("{is} cannot be looked up: {error}; {hint}")))
+    found.unwrap_or_else(|error| {
+        Finding::failed(key, &error, || format!("{is} cannot be looked up: {error}; {hint}"))
+    })
 }
 
-async fn account(jira: &Jira, key: &str, words: &str) -> Result<Finding, Error> {
+async fn account(connected: &Connected, key: &str, words: &str, project: &str) -> Result<Finding, Error> {
+    let jira = &connected.jira;
     let (people, is) = (jira.people(words).await?, quoted(words));
     let each = |accounts: &[Account]| {
         let each = accounts.iter().map(|account| format!("{} ({})", account.name, account.id));
         each.collect::<Vec<_>>().join(" or ")
     };
     Ok(match (people.named.as_slice(), people.perhaps.as_slice()) {
+        ([one], _) if one.id == connected.us.id && key.ends_with("approvers") => Finding::warn(
+            key,
+            format!(
+                "{is} is the bridge's own account, so whoever has its token can approve; take it out, or give the bridge \
+                 an account of its own"
+            ),
+        ),
         ([one], _) => Finding::ok(key, format!("{is} is {} ({})", one.name, one.id)),
         ([_, _, ..], _) => {
             let ids = each(&people.named);
@@ -77,12 +101,13 @@ async fn account(jira: &Jira, key: &str, words: &str) -> Result<Finding, Error> 
                 "Jira shows nobody with the e-mail {is}; put the id of an account there. To see any e-mail, {BROWSE}"
             ),
         ),
-        ([], []) => Finding::fail(
-            key,
-            format!(
-                "Jira knows no account {is}; put an account id, an e-mail, a user name, group:NAME or role:NAME there"
-            ),
-        ),
+        ([], []) => {
+            let put = match instead(jira, words, project).await {
+                Some(entry) => format!("there is a {}, put {entry:?} there", entry.replacen(':', " ", 1)),
+                None => "put an account id, an e-mail, a user name, group:NAME or role:NAME there".to_owned(),
+            };
+            Finding::fail(key, format!("Jira knows no account {is}; {put}"))
+        }
         ([], _) => {
             let ids = each(&people.perhaps);
             Finding::fail(
@@ -93,6 +118,17 @@ async fn account(jira: &Jira, key: &str, words: &str) -> Result<Finding, Error> 
     })
 }
 
+/// The entry that was meant, if a group or a role is called like this.
+async fn instead(jira: &Jira, words: &str, project: &str) -> Option<String> {
+    let same = |name: &str| name.to_lowercase() == words.to_lowercase();
+    if let Ok((groups, _)) = jira.groups_called(words).await
+        && let Some(group) = groups.iter().find(|group| same(&group.name))
+    {
+        return Some(format!("group:{}", group.name));
+    }
+    jira.role(project, words).await.ok().map(|_| format!("role:{words}"))
+}
+
 async fn group(jira: &Jira, key: &str, name: &str) -> Result<Finding, Error> {
     let (found, all) = jira.groups_called(name).await?;
     let is = quoted(name);
@@ -101,7 +137,8 @@ async fn group(jira: &Jira, key: &str, name: &str) -> Result<Finding, Error> {
     }
     let hint = did_you_mean(name, found.iter().map(|group| group.name.as_str()));
     Ok(if all {
-        Finding::fail(key, format!("Jira shows no group {is}; spell it as Jira does{hint}"))
+        let may = if found.is_empty() { format!(", or {BROWSE}") } else { String::new() };
+        Finding::fail(key, format!("Jira shows no group {is}; spell it as Jira does{may}{hint}"))
     } else {
         Finding::warn(key, format!("the group {is} was not among those Jira shows{hint}"))
     })

@@ -1,7 +1,14 @@
 //! Whether the create screen has what the bridge sets, and asks for nothing else.
 
-use super::{Finding, did_you_mean, tickets::Place};
-use crate::{jira::Field, policy::Route};
+use super::{
+    Finding, did_you_mean,
+    fields::{example, values},
+    tickets::Place,
+};
+use crate::{
+    jira::{Field, Kind},
+    policy::Route,
+};
 
 /// What the bridge itself sets, or Jira by itself: nobody has to configure these.
 const SET: [&str; 6] = ["project", "issuetype", "summary", "description", "labels", "reporter"];
@@ -10,8 +17,9 @@ pub(super) fn screen(place: &Place, route: &Route) -> Vec<Finding> {
     let Some(fields) = &place.fields else { return vec![] };
     let at = format!("the create screen of {} in {}", place.workflow.issue_type_name, place.project);
     let mut findings = own(fields, route, &at);
-    findings.extend(required(fields, route, &at));
+    findings.extend(required(fields, route, &at, place.kind));
     findings.extend(absent(fields, route, &at));
+    findings.extend(values(fields, route, place.kind));
     if findings.is_empty() {
         let what = format!("{at} has all that is configured, and requires nothing else");
         findings.push(Finding::ok(route.key_of("fields"), what));
@@ -40,7 +48,7 @@ fn own(fields: &[Field], route: &Route, at: &str) -> Vec<Finding> {
 }
 
 /// What Jira demands and nobody gives.
-fn required(fields: &[Field], route: &Route, at: &str) -> Vec<Finding> {
+fn required(fields: &[Field], route: &Route, at: &str, kind: Kind) -> Vec<Finding> {
     let demanded = fields.iter().filter(|field| {
         field.required
             && !field.has_default
@@ -49,7 +57,8 @@ fn required(fields: &[Field], route: &Route, at: &str) -> Vec<Finding> {
     });
     demanded
         .map(|field| {
-            let what = format!("{at} requires {:?}; put a value there", field.name);
+            let value = example(field, &field.shape, kind);
+            let what = format!("{at} requires {:?}; put {value} there", field.name);
             Finding::fail(route.key_of(&format!("fields.{}", field.id)), what)
         })
         .collect()

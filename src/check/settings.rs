@@ -1,11 +1,14 @@
 //! What the configuration alone shows: secrets, links, the budget, and for how long approvals hold.
 
+use std::collections::BTreeSet;
+
 use secrecy::ExposeSecret as _;
 
 use super::Finding;
 use crate::{
     config::{Cluster, Config},
     millis::written,
+    policy::quoted,
     secret::Secret,
     serve::certificate,
 };
@@ -28,6 +31,7 @@ pub(super) fn settings(config: &Config) -> Vec<Finding> {
         ),
     });
     findings.extend(flagger(config));
+    findings.extend(contradictions(config));
     findings.extend(secrets(config));
     findings
 }
@@ -82,8 +86,8 @@ fn webhook(config: &Config) -> Finding {
         None => Finding::warn(
             "jira.webhook_secret",
             format!(
-                "is missing, so the webhook is off and tickets are only polled: a decision is seen up to {} later \
-                 (jira.poll_every)",
+                "is missing, so a decision is seen only by polling, up to {} later (jira.poll_every); put the secret of \
+                 Jira's webhook there",
                 written(config.jira.poll_every)
             ),
         ),
@@ -141,6 +145,26 @@ fn weak(key: String, secret: &Secret) -> Option<Finding> {
     let short = |line: &secrecy::SecretString| line.expose_secret().chars().count() < SHORTEST_SECRET;
     let what = format!("has fewer than {SHORTEST_SECRET} characters; put a longer one there");
     secret.lines().iter().any(short).then(|| Finding::warn(key, what))
+}
+
+/// Who is listed as an approver and ruled out at once.
+fn contradictions(config: &Config) -> Vec<Finding> {
+    let policy = &config.policy;
+    let routes = std::iter::once(&policy.base).chain(policy.routes.iter().map(|(_, route)| route));
+    let mut told = BTreeSet::new();
+    let mut findings = vec![];
+    for route in routes {
+        let approval = &route.approval;
+        for entry in approval.approvers.iter().filter(|entry| approval.deny.contains(entry)) {
+            if told.insert((entry, &approval.approvers, &approval.deny)) {
+                let deny = route.approval_key("deny");
+                let what =
+                    format!("{} is in {deny} too, which wins; take it out of one of the two", quoted(entry));
+                findings.push(Finding::fail(route.approval_key("approvers"), what));
+            }
+        }
+    }
+    findings
 }
 
 /// For how long an approval may wait for its use.

@@ -37,7 +37,9 @@ fn render(route: &Route, config: &Config) -> Vec<Finding> {
                 shown.get_or_insert(draft.summary);
             }
             Err(error) => {
-                let finding = Finding::fail(error.key, format!("cannot be rendered: {}", error.what));
+                let why = error.what.split(" (in <").next().unwrap_or_default();
+                let what = format!("cannot be rendered for every question: {why}; mend the template");
+                let finding = Finding::fail(error.key, what);
                 if !findings.contains(&finding) {
                     findings.push(finding);
                 }

@@ -1,12 +1,21 @@
 //! Whether tickets can be opened, decided and moved as configured: the base settings and each route.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, did_you_mean, screen::screen};
-use crate::{
-    jira::{Error, Field, Jira, NEEDED, Permissions, Thing, Workflow},
-    policy::{self, Policy, Route, Statuses, Target, Unresolved},
+use super::{
+    Finding,
+    connection::Connected,
+    did_you_mean,
+    screen::screen,
+    workflow::{statuses, targets, transitions},
 };
+use crate::{
+    jira::{About, Error, Field, Jira, Kind, NEEDED, Permissions, Sample, Thing, Way, Workflow},
+    policy::{Policy, Route},
+};
+
+/// Of so many tickets it is asked where they can be moved.
+const MOST_SAMPLES: usize = 6;
 
 /// One project and issue type, as Jira has it.
 pub(super) struct Place {
@@ -14,15 +23,23 @@ pub(super) struct Place {
     pub(super) project: String,
     /// As the configuration has it.
     issue_type: String,
+    /// Which kind of Jira it is in.
+    pub(super) kind: Kind,
+    /// Whether its team looks after it by itself.
+    pub(super) team_managed: bool,
+    /// The language of our account, where it is not English.
+    pub(super) language: Option<String>,
     /// The statuses of its issues.
     pub(super) workflow: Workflow,
     /// The fields of its create screen; none if they could not be had.
     pub(super) fields: Option<Vec<Field>>,
+    /// Issues that are there already, with the ways they can go; those that can go nowhere are left out.
+    pub(super) samples: Vec<(Sample, Vec<Way>)>,
 }
 
 /// Each project, issue type and setting is looked at once, at the first route that has it.
-pub(super) async fn tickets(jira: &Jira, policy: &Policy) -> Vec<Finding> {
-    let (places, mut findings) = places(jira, policy).await;
+pub(super) async fn tickets(connected: &Connected, policy: &Policy) -> Vec<Finding> {
+    let (places, mut findings) = places(connected, policy).await;
     let mut told = BTreeSet::new();
     for route in routes(policy) {
         let Some(place) = places.iter().find(|place| place.is_of(route)) else { continue };
@@ -47,9 +64,11 @@ impl Place {
 }
 
 /// The places of all routes, as far as they are there.
-async fn places(jira: &Jira, policy: &Policy) -> (Vec<Place>, Vec<Finding>) {
+async fn places(connected: &Connected, policy: &Policy) -> (Vec<Place>, Vec<Finding>) {
+    let (jira, kind) = (&connected.jira, connected.kind);
     let (mut places, mut findings) = (vec![], vec![]);
-    let (mut tried, mut allowed) = (BTreeSet::new(), BTreeSet::new());
+    let (mut tried, mut projects) = (BTreeSet::new(), BTreeMap::new());
+    let language = jira.locale().await.ok().flatten().filter(|locale| !locale.starts_with("en"));
     for route in routes(policy) {
         let (project, issue_type) = (&route.ticket.project, &route.ticket.issue_type);
         if !tried.insert((project, issue_type)) {
@@ -60,20 +79,30 @@ async fn places(jira: &Jira, policy: &Policy) -> (Vec<Place>, Vec<Finding>) {
             Err(error) => matches!(error, Error::NotFound { thing: Thing::IssueType, .. }),
             Ok(_) => true,
         };
-        if project_is_there && allowed.insert(project) {
-            findings.extend(permissions(jira, policy, route).await);
+        if project_is_there && !projects.contains_key(project) {
+            let about = jira.about(project).await.ok();
+            findings.extend(permissions(jira, policy, route, about).await);
+            projects.insert(project, about);
         }
         match found {
-            Err(error) => findings.extend(not_found(&error, route)),
+            Err(error) => findings.extend(not_found(jira, &error, route).await),
             Ok(workflow) => {
-                findings.push(Finding::ok(
-                    route.key_of("issue_type"),
-                    format!("{:?} ({}) in {project}", workflow.issue_type_name, workflow.issue_type_id),
-                ));
-                let (fields, problem) = fields(jira, route, &workflow).await;
+                let (fields, problems) = creation(jira, route, &workflow).await;
+                findings.extend(problems);
+                let (samples, problem) = samples(jira, route, &workflow).await;
                 findings.extend(problem);
-                let (project, issue_type) = (project.clone(), issue_type.clone());
-                places.push(Place { project, issue_type, workflow, fields });
+                let team_managed = projects.get(project).copied().flatten().is_some_and(|it| it.team_managed);
+                let (project, issue_type, language) = (project.clone(), issue_type.clone(), language.clone());
+                places.push(Place {
+                    project,
+                    issue_type,
+                    kind,
+                    team_managed,
+                    language,
+                    workflow,
+                    fields,
+                    samples,
+                });
             }
         }
     }
@@ -85,60 +114,111 @@ fn routes(policy: &Policy) -> impl Iterator<Item = &Route> {
 }
 
 /// Why there is no workflow, and what could not be looked at therefore.
-fn not_found(error: &Error, route: &Route) -> [Finding; 2] {
-    let (key, hint, left_out) = if let Error::NotFound { thing: Thing::IssueType, candidates, .. } = error {
-        (
-            "issue_type",
-            did_you_mean(&route.ticket.issue_type, candidates.iter().map(String::as_str)),
-            "fields, statuses and transitions were not checked: there has to be an issue type first",
-        )
-    } else {
-        (
-            "project",
-            String::new(),
-            "issue type, permissions, fields, statuses and transitions were not checked: Jira has to show the project \
-             first",
-        )
-    };
+async fn not_found(jira: &Jira, error: &Error, route: &Route) -> [Finding; 2] {
     let section = if route.key == "ticket" { "ticket".to_owned() } else { format!("{}.ticket", route.key) };
-    [Finding::fail(route.key_of(key), format!("{error}{hint}")), Finding::warn(section, left_out)]
+    let (project, issue_type) = (&route.ticket.project, &route.ticket.issue_type);
+    let (found, left_out) = match error {
+        Error::NotFound { thing: Thing::IssueType, candidates, .. } => {
+            let hint = did_you_mean(issue_type, candidates.iter().map(String::as_str));
+            (
+                Finding::fail(route.key_of("issue_type"), format!("{error}{hint}")),
+                "fields, statuses and transitions were not checked: there has to be an issue type first",
+            )
+        }
+        Error::NotFound { .. } => {
+            let keys = jira.projects(project).await.unwrap_or_default();
+            let hint = did_you_mean(project, keys.iter().map(String::as_str));
+            let what = format!(
+                "Jira shows no project {project:?} to this account; put the key of a project there, as Jira spells it, or \
+                 have the account granted \"Browse Projects\"{hint}"
+            );
+            (
+                Finding::fail(route.key_of("project"), what),
+                "issue type, permissions, fields, statuses and transitions were not checked: Jira has to show the \
+                 project first",
+            )
+        }
+        Error::Settings(_)
+        | Error::Token(_)
+        | Error::Unreachable { .. }
+        | Error::NotSent { .. }
+        | Error::NoAnswer { .. }
+        | Error::Broken { .. }
+        | Error::Throttled { .. }
+        | Error::Unauthorized { .. }
+        | Error::Refused { .. }
+        | Error::Redirected { .. }
+        | Error::Unreadable { .. }
+        | Error::Beside { .. } => (
+            Finding::failed(route.key_of("project"), error, || error.to_string()),
+            "issue type, permissions, fields, statuses and transitions were not checked: Jira has to answer first",
+        ),
+    };
+    [found, Finding::warn(section, left_out)]
 }
 
 /// What the bridge may do in the project of a route.
-async fn permissions(jira: &Jira, policy: &Policy, route: &Route) -> Vec<Finding> {
+async fn permissions(jira: &Jira, policy: &Policy, route: &Route, about: Option<About>) -> Vec<Finding> {
     let (project, key) = (&route.ticket.project, route.key_of("project"));
+    if about.is_some_and(|about| about.archived) {
+        let what = format!(
+            "{project} is archived, so nothing can be opened in it; put another project there, or restore it"
+        );
+        return vec![Finding::fail(key, what)];
+    }
     match jira.permissions(project).await {
-        Err(error) => vec![Finding::fail(key, format!("cannot see the account's permissions: {error}"))],
+        Err(error) => {
+            let what = || format!("cannot see the account's permissions: {error}");
+            vec![Finding::failed(key, &error, what)]
+        }
         Ok(told) => {
             let moves = routes(policy).any(|route| {
                 &route.ticket.project == project && targets(route).iter().any(|(_, to)| to.is_some())
             });
-            missing(&told, project, moves, &key)
+            let how = if about.is_some_and(|about| about.team_managed) {
+                "give it a role that has it, in the project's settings under Access"
+            } else {
+                "have it granted to the account, in the project's settings under Permissions"
+            };
+            missing(&told, project, moves, &key, how)
         }
     }
 }
 
+/// What people call a permission.
+fn called(name: &str) -> &str {
+    match name {
+        "BROWSE_PROJECTS" => "Browse Projects",
+        "CREATE_ISSUES" => "Create Issues",
+        "EDIT_ISSUES" => "Edit Issues",
+        "ADD_COMMENTS" => "Add Comments",
+        "TRANSITION_ISSUES" => "Transition Issues",
+        "LINK_ISSUES" => "Link Issues",
+        other => other,
+    }
+}
+
 /// A finding for each permission that is missing; `moves` if the bridge is to move tickets.
-fn missing(told: &Permissions, project: &str, moves: bool, key: &str) -> Vec<Finding> {
-    let finding = |name: &str| match told.get(name) {
-        Some(true) => None,
-        None => Some(Finding::warn(
-            key,
-            format!("Jira does not tell whether the account has the permission {name} in {project}"),
-        )),
-        Some(false) if name == "TRANSITION_ISSUES" && !moves => Some(Finding::warn(
-            key,
-            format!(
-                "the account lacks the permission {name} in {project}; it needs it only once ticket.transitions are set"
-            ),
-        )),
-        Some(false) => Some(Finding::fail(
-            key,
-            format!(
-                "the account lacks the permission {name} in {project}; have Jira's administrator grant it, or name another \
-                 project"
-            ),
-        )),
+fn missing(told: &Permissions, project: &str, moves: bool, key: &str, how: &str) -> Vec<Finding> {
+    let finding = |name: &str| {
+        let is = called(name);
+        match told.get(name) {
+            Some(true) => None,
+            None => Some(Finding::warn(
+                key,
+                format!("Jira does not tell whether the account has the permission {is:?} in {project}"),
+            )),
+            Some(false) if name == "TRANSITION_ISSUES" && !moves => Some(Finding::warn(
+                key,
+                format!(
+                    "the account lacks the permission {is:?} in {project}; it needs it only once ticket.transitions are set"
+                ),
+            )),
+            Some(false) => Some(Finding::fail(
+                key,
+                format!("the account lacks the permission {is:?} in {project}; {how}"),
+            )),
+        }
     };
     let findings: Vec<_> = NEEDED.iter().filter_map(|name| finding(name)).collect();
     if findings.is_empty() {
@@ -146,6 +226,36 @@ fn missing(told: &Permissions, project: &str, moves: bool, key: &str) -> Vec<Fin
         return vec![Finding::ok(key, what)];
     }
     findings
+}
+
+/// Whether tickets of the type can be created, and the create screen if it could be had.
+async fn creation(jira: &Jira, route: &Route, workflow: &Workflow) -> (Option<Vec<Field>>, Vec<Finding>) {
+    let (project, key) = (&route.ticket.project, route.key_of("issue_type"));
+    let (id, name) = (&workflow.issue_type_id, &workflow.issue_type_name);
+    if workflow.subtask {
+        let what = format!(
+            "{name:?} is a type of sub-tasks, which need a parent; put another type there: {}",
+            workflow.other_types.join(", ")
+        );
+        return (None, vec![Finding::fail(key, what)]);
+    }
+    let types = jira.creatable(project).await;
+    if let Ok(types) = &types
+        && !types.is_empty()
+        && !types.iter().any(|(theirs, _)| theirs == id)
+    {
+        let there_is: Vec<&str> = types.iter().map(|(_, name)| name.as_str()).collect();
+        let what = format!(
+            "no {name:?} can be created in {project}, though there are some; have it added to the issue types of the \
+             project, or put another one there: {}",
+            there_is.join(", ")
+        );
+        return (None, vec![Finding::fail(key, what)]);
+    }
+    let mut findings = vec![Finding::ok(key, format!("{name:?} ({id}) in {project}"))];
+    let (fields, problem) = fields(jira, route, workflow).await;
+    findings.extend(problem);
+    (fields, findings)
 }
 
 /// The create screen, or why it could not be had.
@@ -158,75 +268,39 @@ async fn fields(jira: &Jira, route: &Route, workflow: &Workflow) -> (Option<Vec<
             (None, Some(Finding::warn(key, what)))
         }
         Ok(fields) => (Some(fields), None),
-        Err(error) => (None, Some(Finding::fail(key, format!("cannot see the create screen: {error}")))),
+        Err(error) => {
+            let what = || format!("cannot see the create screen: {error}");
+            (None, Some(Finding::failed(key, &error, what)))
+        }
     }
 }
 
-/// The statuses that decide.
-fn statuses(place: &Place, route: &Route) -> Vec<Finding> {
-    let settings = &route.ticket;
-    let key = |which: &str| route.key_of(&format!("statuses.{which}"));
-    match Statuses::resolve(&settings.approved, &settings.rejected, &place.workflow.statuses) {
-        Err(problems) => problems
-            .iter()
-            .map(|(which, problem)| Finding::fail(key(which), unresolved(problem, place)))
-            .collect(),
-        Ok(statuses) => {
-            let rejected = match statuses.rejected.is_empty() {
-                true => "none: a ticket can be approved, but not rejected".to_owned(),
-                false => named(&statuses.rejected, place),
+/// Issues that are there already, and whether the history of one can be read. That there is none, or that they cannot
+/// be searched for, leaves only things unsaid.
+async fn samples(
+    jira: &Jira,
+    route: &Route,
+    workflow: &Workflow,
+) -> (Vec<(Sample, Vec<Way>)>, Option<Finding>) {
+    let found = jira.samples(&route.ticket.project, &workflow.issue_type_id).await.unwrap_or_default();
+    let history = match found.first() {
+        None => None,
+        Some(sample) => jira.look_closely(&sample.id).await.err().map(|error| {
+            let what = || {
+                format!(
+                    "the history of {} cannot be read, and nothing else proves an approval: {error}",
+                    sample.key
+                )
             };
-            vec![
-                Finding::ok(key("approved"), named(&statuses.approved, place)),
-                Finding::ok(key("rejected"), rejected),
-            ]
+            Finding::failed(route.key_of("project"), &error, what)
+        }),
+    };
+    let mut samples = vec![];
+    for sample in found.into_iter().take(MOST_SAMPLES) {
+        let ways = jira.ways(&sample.id).await.unwrap_or_default();
+        if !ways.is_empty() {
+            samples.push((sample, ways));
         }
     }
-}
-
-/// The statuses with these ids, by name.
-fn named(ids: &BTreeSet<String>, place: &Place) -> String {
-    let known = place.workflow.statuses.iter().filter(|status| ids.contains(&status.id));
-    let mut names: Vec<_> = known.map(|status| format!("{:?} ({})", status.name, status.id)).collect();
-    names.dedup();
-    names.join(", ")
-}
-
-fn unresolved(problem: &Unresolved, place: &Place) -> String {
-    let hint = match problem {
-        Unresolved::Unknown { name, .. } => {
-            did_you_mean(name, place.workflow.statuses.iter().map(|status| status.name.as_str()))
-        }
-        Unresolved::Ambiguous { .. } | Unresolved::Both { .. } => String::new(),
-    };
-    format!("{problem}{hint}")
-}
-
-/// Where the bridge moves tickets.
-fn transitions(place: &Place, route: &Route) -> Vec<Finding> {
-    let configured = targets(route).into_iter().filter_map(|(name, target)| Some((name, target?)));
-    configured
-        .map(|(name, Target { to, .. })| {
-            let key = route.key_of(&format!("transitions.{name}"));
-            match policy::resolve(to, &place.workflow.statuses) {
-                Ok(_) => Finding::ok(
-                    key,
-                    format!("{to:?} exists; whether a ticket can get there shows only on a ticket"),
-                ),
-                Err(problem) => Finding::fail(key, unresolved(&problem, place)),
-            }
-        })
-        .collect()
-}
-
-fn targets(route: &Route) -> [(&'static str, Option<&Target>); 6] {
-    let to = &route.ticket.transitions;
-    [
-        ("opened", to.opened.as_ref()),
-        ("succeeded", to.succeeded.as_ref()),
-        ("failed", to.failed.as_ref()),
-        ("superseded", to.superseded.as_ref()),
-        ("abandoned", to.abandoned.as_ref()),
-        ("bypassed", to.bypassed.as_ref()),
-    ]
+    (samples, history)
 }

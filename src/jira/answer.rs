@@ -66,6 +66,16 @@ impl Answer {
 }
 
 impl Answer {
+    /// What a 403 says in JSON, after a colon: there Jira tells which way to log in is closed. Its 401 always says the
+    /// same.
+    pub(super) fn explanation(&self) -> String {
+        let said = (self.json && self.status == StatusCode::FORBIDDEN).then(|| wire::complaint(&self.body));
+        match said.flatten() {
+            Some((words, _)) if !words.is_empty() => format!(": {}", words.trim_end_matches('.')),
+            Some(_) | None => String::new(),
+        }
+    }
+
     /// Words that are no JSON, such as `XSRF check failed`; anybody on the way may have said them.
     fn plain_complaint(&self) -> Option<(String, By)> {
         let text = String::from_utf8_lossy(&self.body);

@@ -203,7 +203,8 @@ impl Sender {
                 refuse("asked who the bridge is, it answered as to an anonymous visitor".into())
             }
             (_, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                refuse(format!("asked who the bridge is, it answered {}", answer.status.as_u16()))
+                let (code, said) = (answer.status.as_u16(), answer.explanation());
+                refuse(format!("asked who the bridge is, it answered {code}{said}"))
             }
             (_, status) if !status.is_success() => Err(answer.refused()),
             (Signature::Ours | Signature::None, _) => {

@@ -11,7 +11,7 @@ use super::{
     request::Request,
     web_address, wire, words,
 };
-use crate::gate::Status;
+use crate::{gate::Status, millis::Millis};
 
 /// The statuses that issues of one type can have in one project.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +22,14 @@ pub struct Workflow {
     pub issue_type_name: String,
     /// All statuses of its workflow.
     pub statuses: Vec<Status>,
+    /// The categories of those that Jira tells one of (`new`, `indeterminate`, `done`), by id.
+    pub categories: BTreeMap<String, String>,
+    /// Whether its issues need a parent.
+    pub subtask: bool,
     /// The names of the project's other types.
     pub other_types: Vec<String>,
+    /// The statuses of those, each with the name of the type.
+    pub elsewhere: Vec<(String, Status)>,
 }
 
 /// What Jira says of itself.
@@ -37,6 +43,8 @@ pub struct Server {
     pub title: Option<String>,
     /// Where people find it, if it tells.
     pub base_url: Option<String>,
+    /// What time it was there when it answered, if it told.
+    pub date: Option<Millis>,
 }
 
 /// A field of a screen.
@@ -50,6 +58,42 @@ pub struct Field {
     pub required: bool,
     /// Whether Jira sets it if nobody does.
     pub has_default: bool,
+    /// What its values are.
+    pub shape: Shape,
+    /// The values there are, if Jira lists them.
+    pub allowed: Vec<Choice>,
+}
+
+/// What the values of a field are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A string of one line.
+    Text,
+    /// A text: a document on Cloud, a string on Data Center.
+    LongText,
+    /// A number.
+    Number,
+    /// A day, `2026-01-31`.
+    Date,
+    /// An account.
+    Person,
+    /// One of several, in a table under this name; an id is known everywhere.
+    Choice(&'static str),
+    /// A list of such.
+    List(Box<Self>),
+    /// Something else, or Jira does not say.
+    Unknown,
+}
+
+/// A value that a field may have, by what it is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Its id.
+    pub id: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its value, as options call their names.
+    pub value: Option<String>,
 }
 
 /// Which of the permissions that the bridge needs it has in a project; one that Jira does not tell of is absent.
@@ -98,6 +142,7 @@ impl Jira {
             version: line(info.version),
             title: line(info.server_title),
             base_url: line(info.base_url),
+            date: answer.date,
         })
     }
 
@@ -200,9 +245,27 @@ pub(super) fn pick(types: Vec<wire::IssueType>, project: &str, wanted: &str) -> 
         let found = types.swap_remove(*one);
         let mut other_types: Vec<String> = types.iter().map(name).collect();
         other_types.sort();
-        let statuses = found.statuses.unwrap_or_default().into_iter().map(wire::Named::status).collect();
-        let issue_type_name = words::line(&found.named.name);
-        return Ok(Workflow { issue_type_id: found.named.id, issue_type_name, statuses, other_types });
+        let elsewhere = types.iter_mut().flat_map(|other| {
+            let (name, theirs) = (name(other), other.statuses.take().unwrap_or_default());
+            theirs.into_iter().map(move |stand| (name.clone(), stand.named.status()))
+        });
+        let elsewhere = elsewhere.collect();
+        let mut categories = BTreeMap::new();
+        let mut statuses = vec![];
+        let subtask = found.is_subtask();
+        for stand in found.statuses.unwrap_or_default() {
+            categories.extend(stand.category().map(|key| (stand.named.id.clone(), key)));
+            statuses.push(stand.named.status());
+        }
+        return Ok(Workflow {
+            issue_type_name: words::line(&found.named.name),
+            issue_type_id: found.named.id,
+            statuses,
+            categories,
+            subtask,
+            other_types,
+            elsewhere,
+        });
     }
     let (what, mut candidates): (_, Vec<String>) = if meant.is_empty() {
         (format!("issue type {wanted:?} in project {project}"), types.iter().map(name).collect())

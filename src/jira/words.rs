@@ -37,6 +37,7 @@ pub(super) fn doing(operation: &'static str) -> &'static str {
         "comments" => "reading a ticket's comments",
         "create" => "creating a ticket",
         "create_fields" => "reading the create screen",
+        "create_types" => "reading which issue types can be created",
         "groups" => "reading a person's groups",
         "groups_called" => "looking for a group",
         "issue" => "reading a ticket",
@@ -46,6 +47,8 @@ pub(super) fn doing(operation: &'static str) -> &'static str {
         "myself" => "the question who the bridge is",
         "people" => "looking for a person",
         "permissions" => "reading the bridge's permissions",
+        "project" => "reading the project",
+        "projects" => "looking for projects",
         "role" => "reading a project role",
         "search" => "looking for a ticket",
         "server_info" => "the question which Jira it is",
@@ -77,6 +80,7 @@ mod tests {
             include_str!("people.rs"),
             include_str!("send.rs"),
             include_str!("setup.rs"),
+            include_str!("survey.rs"),
         ];
         let all = sources.concat();
         let mut names: Vec<&'static str> = Vec::new();

@@ -1,50 +1,342 @@
-//! `check` as people run it: what it prints, and its exit code.
+//! Mistakes, planted one by one in a set-up that works: what the program's `check` prints for each. docs/check.md shows
+//! the same, and is held to it here.
 
-use std::process::{Command, Output};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::{Command, Output},
+    sync::Arc,
+    time::Duration,
+};
 
 use flagger_jira_bridge::{
     clock::Clock,
-    demo::fake_jira::{FakeJira, Flavour, Setup},
+    config,
+    demo::fake_jira::{
+        Category, FakeJira, Fault, Field, Flavour, Operation, Setup, Shape, Status, Times, Transition,
+        Workflow,
+    },
+    http::serve::{Limits, Tls, serve},
 };
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
+use tokio_util::sync::CancellationToken;
 
-/// Runs it with this configuration, and nothing else of the environment that could reach it.
-async fn check(config: String) -> (Option<i32>, String, String) {
+mod table;
+
+use table::{Case, Reach, cases};
+
+const DOC: &str = "docs/check.md";
+/// Between these two lines the document is made of the table.
+const BEGIN: &str = "<!-- from here on as the program prints it -->\n";
+const END: &str = "<!-- up to here -->\n";
+
+/// Every secret there is, none of which may be printed.
+const TOKEN: &str = "the-swordfish-token-of-jira";
+const WEBHOOK: &str = "the-swordfish-of-the-webhook";
+const FLAGGER: &str = "the-swordfish-of-flagger";
+const CLUSTER: &str = "the-swordfish-of-a-cluster";
+
+/// A configuration with which all is well. Each line is one key, so that a mistake can replace or remove it.
+fn good(flavour: Flavour) -> Vec<String> {
+    let user = match flavour {
+        Flavour::Cloud => "jira.user = \"bridge@example.com\"",
+        Flavour::DataCenter => "",
+    };
+    format!(
+        r#"server.gate_listen = "127.0.0.1:0"
+server.webhook_listen = "127.0.0.1:0"
+server.admin_listen = "127.0.0.1:0"
+server.public_url = "https://bridge.example.com"
+store.url = "sqlite://DIR/bridge.db"
+flagger.token = "{FLAGGER}"
+jira.url = "URL"
+{user}
+jira.token = "{TOKEN}"
+jira.webhook_secret = "{WEBHOOK}"
+jira.requests_per_second = 1000
+jira.burst = 1000
+ticket.project = "OPS"
+"#
+    )
+    .lines()
+    .filter(|line| !line.is_empty())
+    .map(str::to_owned)
+    .collect()
+}
+
+/// The configuration with the mistake: lines that replace those of the same key, or are added; `-key` removes one, and
+/// from `[[` on all is added at the end.
+fn planted(flavour: Flavour, lines: &str) -> String {
+    let (keys, tables) = lines.split_at(lines.find("[[").unwrap_or(lines.len()));
+    let mut text = good(flavour);
+    let key = |line: &str| line.split(" = ").next().unwrap().to_owned();
+    for line in keys.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        match line.strip_prefix('-') {
+            Some(gone) => text.retain(|had| key(had) != gone),
+            None => {
+                text.retain(|had| key(had) != key(line));
+                text.push(line.to_owned());
+            }
+        }
+    }
+    format!("{}\n{tables}\n", text.join("\n"))
+}
+
+fn fake(flavour: Flavour, reach: Reach) -> FakeJira {
+    let mut setup = Setup { token: TOKEN.into(), ..Setup::new(flavour, Clock::System) };
+    match reach {
+        Reach::Context => setup.context = "/jira".into(),
+        Reach::Password => setup.password = Some("the-swordfish-password".into()),
+        Reach::Plain | Reach::Tls | Reach::Nowhere => {}
+    }
+    FakeJira::new(setup)
+}
+
+/// All there is in a folder, with what is in it.
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.map(|path| (path.display().to_string(), std::fs::read(&path).unwrap_or_default())).collect()
+}
+
+/// Runs the program's `check`, and nothing of this environment reaches it.
+async fn run(folder: &Path, log: &'static str) -> (Option<i32>, String, String) {
+    let folder = folder.to_owned();
     let run = move || {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), config).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_flagger-jira-bridge"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("BRIDGE_") {
                 command.env_remove(name);
             }
         }
-        command.args(["check", "-c"]).arg(file.path()).output().unwrap()
+        command.env_remove("HTTP_PROXY").env_remove("HTTPS_PROXY").env("RUST_LOG", log);
+        command.current_dir(&folder).args(["check", "-c", "config.toml"]).output().unwrap()
     };
     let Output { status, stdout, stderr } = tokio::task::spawn_blocking(run).await.unwrap();
     (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
-fn config(url: &str, project: &str) -> String {
-    format!(
-        "[jira]\nurl = \"{url}\"\nuser = \"bridge@example.com\"\ntoken = \"jira-token\"\n[ticket]\nproject = \"{project}\"\n"
-    )
+/// What was printed for a mistake, as one would see it: exit code, and the lines that are not ok.
+#[derive(Debug)]
+struct Seen {
+    code: i32,
+    lines: Vec<String>,
 }
 
+/// A listener that speaks TLS with a certificate of nobody's.
+async fn unknown_certificate() -> String {
+    let file = |name: &str| format!("{}/fixtures/tls/{name}", env!("CARGO_MANIFEST_DIR"));
+    let files = config::Tls { cert_file: file("old.crt.pem").into(), key_file: file("old.key.pem").into() };
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = port.local_addr().unwrap();
+    let (tls, limits) = (Tls::load(files).unwrap(), Limits::promised(Duration::ZERO));
+    tokio::spawn(serve(port, axum::Router::new(), Some(Arc::new(tls)), limits, CancellationToken::new()));
+    format!("https://localhost:{}", address.port())
+}
+
+/// Plants a mistake and looks at what `check` says. It may print no secret, and change nothing, neither in Jira nor on
+/// the disk.
+async fn plant(case: &Case) -> Seen {
+    let jira = fake(case.flavour, case.reach);
+    (case.jira)(&jira);
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().display().to_string();
+    std::fs::write(folder.path().join("a-letter"), "this is no database, nor anything else").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let url = match case.reach {
+        Reach::Tls => unknown_certificate().await,
+        Reach::Plain | Reach::Password => jira.start().await.unwrap(),
+        Reach::Context => jira.start().await.unwrap().trim_end_matches("/jira").to_owned(),
+        Reach::Nowhere => "http://127.0.0.1:1".to_owned(),
+    };
+    let host = url.split("://").nth(1).unwrap().to_owned();
+    let text = planted(case.flavour, case.config);
+    let text = text.replace("URL", &url).replace("HOST", &host).replace("DIR", &dir).replace("TAKEN", &port);
+    std::fs::write(folder.path().join("config.toml"), text).unwrap();
+    let before = contents(folder.path());
+    let (issues, requests) = (jira.issues(), jira.requests().len());
+    let (code, stdout, stderr) = run(folder.path(), "warn").await;
+    let all = format!("{stdout}{stderr}");
+    assert!(!all.contains("swordfish"), "{}: a secret was printed\n{all}", case.name);
+    assert_eq!(contents(folder.path()), before, "{}: the folder was changed", case.name);
+    assert_eq!(jira.issues(), issues, "{}", case.name);
+    assert_eq!(jira.complaints(), [""; 0], "{}", case.name);
+    for request in jira.requests().iter().skip(requests) {
+        assert_eq!(request.method, "GET", "{}: {}", case.name, request.path);
+    }
+    let show = |line: &str| {
+        let line = line.replace(&host, "jira.example.com").replace(&dir, "/data").replace(&port, "8080");
+        // One mistake is shown, not all the columns.
+        let mut words = line.splitn(3, "  ").map(str::trim);
+        let shown: Vec<&str> = words.by_ref().filter(|word| !word.is_empty()).collect();
+        shown.join("  ")
+    };
+    let lines: Vec<String> = match code {
+        Some(2) => {
+            assert_eq!(stdout, "", "{}", case.name);
+            stderr.lines().skip(1).map(show).collect()
+        }
+        _ => {
+            assert_eq!(stderr, "", "{}", case.name);
+            let bad = stdout.lines().filter(|line| !line.starts_with("ok"));
+            bad.filter(|line| !line.contains("not checked:")).map(show).collect()
+        }
+    };
+    let failed = lines.iter().any(|line| line.starts_with("FAIL"));
+    let expected = if code == Some(2) { 2 } else { i32::from(failed) };
+    assert_eq!(code, Some(expected), "{}: {stdout}{stderr}", case.name);
+    assert!(!lines.is_empty(), "{}: nothing was found\n{stdout}", case.name);
+    Seen { code: expected, lines }
+}
+
+/// A mistake as the document shows it.
+fn shown(case: &Case, seen: &Seen) -> String {
+    let mut text = format!("**{}** (exit code {})\n\n", case.name, seen.code);
+    let config: Vec<&str> = case
+        .config
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('-'))
+        .collect();
+    if !config.is_empty() && !case.config.contains("DIR") && !case.config.contains("swordfish") {
+        let config =
+            config.join("\n").replace("HOST", "jira.example.com").replace("URL", "https://jira.example.com");
+        text += &format!("```toml\n{}\n```\n\n", config.replace("TAKEN", "8080"));
+    }
+    text + &format!("```text\n{}\n```\n\n", seen.lines.join("\n"))
+}
+
+/// Everything that `check` finds. With TEST_WRITE_DOCS=1 the document is written anew; read every difference then.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_exit_code_says_whether_it_would_work() {
-    let fake = FakeJira::new(Setup::new(Flavour::Cloud, Clock::System));
-    let url = fake.start().await.unwrap();
-    let (code, stdout, stderr) = check(config(&url, "OPS")).await;
-    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
-    assert!(stdout.lines().all(|line| line.starts_with("ok    ") || line.starts_with("warn  ")), "{stdout}");
-    assert!(!stdout.contains("jira-token"), "{stdout}");
+async fn each_is_found_and_the_document_says_how() {
+    let all = cases();
+    assert!(all.len() >= 35, "{}", all.len());
+    let (few, mut tasks) = (Arc::new(Semaphore::new(4)), JoinSet::new());
+    for (nth, case) in all.into_iter().enumerate() {
+        let few = Arc::clone(&few);
+        tasks.spawn(async move {
+            let _one = few.acquire().await.unwrap();
+            let seen = plant(&case).await;
+            (nth, case, seen)
+        });
+    }
+    let mut done = tasks.join_all().await;
+    done.sort_by_key(|(nth, ..)| *nth);
+    let (mut text, mut section) = (String::new(), "");
+    for (_, case, seen) in &done {
+        if case.section != section {
+            section = case.section;
+            text += &format!("## {section}\n\n");
+        }
+        text += &shown(case, seen);
+    }
+    let doc = std::fs::read_to_string(DOC).unwrap();
+    let (head, rest) = doc.split_once(BEGIN).unwrap();
+    let (had, tail) = rest.split_once(END).unwrap();
+    let made = format!("\n{text}");
+    if std::env::var_os("TEST_WRITE_DOCS").is_some() {
+        std::fs::write(DOC, format!("{head}{BEGIN}{made}{END}{tail}")).unwrap();
+        return;
+    }
+    for (had, made) in had.lines().zip(made.lines()) {
+        assert_eq!(had, made, "{DOC} shows what is not printed any more; TEST_WRITE_DOCS=1 writes it anew");
+    }
+    assert_eq!(had.lines().count(), made.lines().count(), "{DOC} has another number of lines");
+}
 
-    let (code, stdout, stderr) = check(config(&url, "OOPS")).await;
-    assert_eq!((code, stderr.as_str()), (Some(1), ""), "{stdout}");
-    assert!(stdout.contains("FAIL  ticket.project "), "{stdout}");
+/// What is printed when nothing is wrong, with the example in the document.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_is_well() {
+    for flavour in [Flavour::Cloud, Flavour::DataCenter] {
+        let jira = fake(flavour, Reach::Plain);
+        let url = jira.start().await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().display().to_string();
+        let text = planted(flavour, "").replace("URL", &url).replace("DIR", &dir);
+        std::fs::write(folder.path().join("config.toml"), text).unwrap();
+        let before = contents(folder.path());
+        let (code, stdout, stderr) = run(folder.path(), "info").await;
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
+        assert_eq!(contents(folder.path()), before);
+        assert!(stdout.lines().all(|line| line.starts_with("ok    ")), "{stdout}");
+        let columns: Vec<_> = stdout.lines().map(|line| line[6..].find("  ")).collect();
+        assert!(columns.iter().all(Option::is_some), "{stdout}");
+        assert!(stdout.lines().count() <= 16, "{stdout}");
+        if flavour == Flavour::Cloud {
+            let shown = stdout
+                .replace(&url, "https://example.atlassian.net")
+                .replace(&dir, "/data")
+                .replace("1000 are", "5 are");
+            let shown = shown.replace(
+                "127.0.0.1:0, 127.0.0.1:0 and 127.0.0.1:0",
+                "0.0.0.0:8080, 0.0.0.0:8081 and 127.0.0.1:9090",
+            );
+            let doc = std::fs::read_to_string(DOC).unwrap();
+            assert!(doc.contains(&format!("```text\n{shown}```\n")), "{DOC} has another example:\n{shown}");
+        }
+    }
+}
 
-    let (code, stdout, stderr) = check("[jira]\nurl = 1\n".into()).await;
-    assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
-    assert!(stderr.contains("ticket.project: is missing"), "{stderr}");
-    assert!(fake.requests().iter().all(|request| request.method == "GET"));
+/// Whatever goes wrong and however much is logged, no secret is printed.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, secret) in [("jira", TOKEN), ("webhook", WEBHOOK), ("flagger", FLAGGER), ("cluster", CLUSTER)]
+    {
+        std::fs::write(folder.path().join(name), format!("{secret}\nanother-swordfish\n")).unwrap();
+    }
+    let by_file = "-jira.token\n-jira.webhook_secret\n-flagger.token\njira.token_file = \"jira\"\n\
+        jira.webhook_secret_file = \"webhook\"\nflagger.token_file = \"flagger\"\n[[flagger.clusters]]\nname = \"prod\"\n\
+        token_file = \"cluster\"\n";
+    let by_value = format!("[[flagger.clusters]]\nname = \"prod\"\ntoken = \"{CLUSTER}\"\n");
+    let database = "store.url = \"postgres://swordfish:swordfish@127.0.0.1:1/gates\"";
+    let short = "jira.webhook_secret = \"swordfish\"\nflagger.token = \"swordfish\"";
+    let wrong = [
+        "jira.token_file = \"the-swordfish-in-the-wrong-key\"\n-jira.token",
+        "store.url = \"mysql://swordfish@host/db\"",
+        "jira.url = \"https://bridge:swordfish@jira.example.com\"",
+        "jira.token = [\"swordfish\"]",
+    ];
+    let all = [by_file, by_value.as_str(), database, short].into_iter().chain(wrong);
+    for config in all {
+        for fault in
+            [None, Some(Fault::Unauthorized), Some(Fault::Html), Some(Fault::Dropped), Some(Fault::WrongJson)]
+        {
+            let jira = fake(Flavour::Cloud, Reach::Plain);
+            if let Some(fault) = fault {
+                jira.fault(Operation::Myself, fault, Times::Always);
+            }
+            let url = jira.start().await.unwrap();
+            let dir = folder.path().display().to_string();
+            let text = planted(Flavour::Cloud, config).replace("URL", &url).replace("DIR", &dir);
+            std::fs::write(folder.path().join("config.toml"), text).unwrap();
+            let (_, stdout, stderr) = run(folder.path(), "trace").await;
+            let all = format!("{stdout}{stderr}").to_lowercase();
+            assert!(!all.is_empty() && !all.contains("swordfish"), "{config}\n{all}");
+            for encoded in ["c3dvcmRmaXNo", "n3b3JkZmlza", "d29yZGZpc2"] {
+                assert!(!all.contains(&encoded.to_lowercase()), "{config}\n{all}");
+            }
+        }
+    }
+}
+
+/// A bridge that runs has the ports; that is no mistake.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bridge_that_runs_may_have_the_ports() {
+    let jira = fake(Flavour::Cloud, Reach::Plain);
+    let world = crate::world::World::start(Flavour::Cloud).await;
+    let url = jira.start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().display().to_string();
+    let listen = format!(
+        "server.gate_listen = \"{}\"\nserver.admin_listen = \"{}\"",
+        world.address(0),
+        world.address(2)
+    );
+    let text = planted(Flavour::Cloud, &listen).replace("URL", &url).replace("DIR", &dir);
+    std::fs::write(folder.path().join("config.toml"), text).unwrap();
+    let (code, stdout, _) = run(folder.path(), "warn").await;
+    assert_eq!(code, Some(0), "{stdout}");
+    assert!(stdout.contains("taken by a bridge that runs here"), "{stdout}");
+    world.finish().await;
 }

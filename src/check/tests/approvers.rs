@@ -65,7 +65,7 @@ async fn approvers_are_looked_up() {
     FAIL  approval.deny                       Jira knows no account "Bob Builder"; put an account id, an e-mail, a user name, group:NAME or role:NAME there
     ok    approval.deny                       "{{ metadata.author }}" is filled in for each question; where it comes out empty, the gate stays closed
     ok    approval.deny                       the role "Administrators" is there in OPS
-    FAIL  approval.deny                       Jira shows no group "nobody"; spell it as Jira does
+    FAIL  approval.deny                       Jira shows no group "nobody"; spell it as Jira does, or the bridge's account needs the global permission "Browse users and groups"
     FAIL  routes[1].approval.approvers        PAY has no role "Board"; there is: Administrators, Developers
     ok    routes[1].approval.deny             the role "Administrators" is there in PAY
     FAIL  routes[2].approval.approvers        OPS has no role "Bord"; there is: Administrators, Board, Developers, Empty; did you mean "Board"?
@@ -82,7 +82,7 @@ async fn approvers_are_looked_up() {
     FAIL  approval.deny                       Jira knows no account "Bob Builder"; put an account id, an e-mail, a user name, group:NAME or role:NAME there
     ok    approval.deny                       "{{ metadata.author }}" is filled in for each question; where it comes out empty, the gate stays closed
     ok    approval.deny                       the role "Administrators" is there in OPS
-    FAIL  approval.deny                       Jira shows no group "nobody"; spell it as Jira does
+    FAIL  approval.deny                       Jira shows no group "nobody"; spell it as Jira does, or the bridge's account needs the global permission "Browse users and groups"
     FAIL  routes[1].approval.approvers        PAY has no role "Board"; there is: Administrators, Developers
     ok    routes[1].approval.deny             the role "Administrators" is there in PAY
     FAIL  routes[2].approval.approvers        OPS has no role "Bord"; there is: Administrators, Board, Developers, Empty; did you mean "Board"?

@@ -99,6 +99,31 @@ impl FakeJira {
         self.with_project(project, |p| p.revoked = permissions.iter().map(|x| (*x).to_owned()).collect());
     }
 
+    /// Takes the global permission "Browse users and groups" from the bridge's account, or gives it back.
+    pub fn hide_people(&self, hidden: bool) {
+        self.lock().blind_to_people = hidden;
+    }
+
+    /// Makes a project of Cloud team-managed, or company-managed again. Data Center has no such thing.
+    pub fn set_team_managed(&self, project: &str, team_managed: bool) {
+        self.with_project(project, |p| p.team_managed = team_managed);
+    }
+
+    /// Archives a project, or takes it back from there.
+    pub fn set_archived(&self, project: &str, archived: bool) {
+        self.with_project(project, |p| p.archived = archived);
+    }
+
+    /// Makes an issue type (by name) of a project one of sub-tasks, or an ordinary one.
+    pub fn set_subtask(&self, project: &str, issue_type: &str, subtask: bool) {
+        self.with_type(project, issue_type, |kind| kind.subtask = subtask);
+    }
+
+    /// Whether issues of a type (by name) can be created in a project; its old issues stay.
+    pub fn set_creatable(&self, project: &str, issue_type: &str, creatable: bool) {
+        self.with_type(project, issue_type, |kind| kind.creatable = creatable);
+    }
+
     /// Lets anybody read a project without logging in.
     pub fn set_public(&self, project: &str, public: bool) {
         self.with_project(project, |p| p.public = public);

@@ -15,9 +15,18 @@ fn known(call: &Call) -> Result<(), Answer> {
     if call.who.is_some() { Ok(()) } else { Err(auth::unauthorized()) }
 }
 
+/// What shows one account or group is closed to accounts without the global permission.
+fn may_see_people(state: &State, call: &Call) -> Result<(), Answer> {
+    known(call)?;
+    if state.blind_to_people {
+        return Err(Answer::refused(403, "You do not have permission to browse users and groups."));
+    }
+    Ok(())
+}
+
 /// `GET user`
 pub(super) fn user(state: &State, call: &Call) -> Reply {
-    known(call)?;
+    may_see_people(state, call)?;
     let found = match state.flavour {
         Flavour::Cloud => {
             let id = call.query("accountId");
@@ -45,7 +54,7 @@ pub(super) fn user(state: &State, call: &Call) -> Reply {
 
 /// `GET user/groups`
 pub(super) fn user_groups(state: &State, call: &Call) -> Reply {
-    known(call)?;
+    may_see_people(state, call)?;
     let id = call.query("accountId");
     let id = id.ok_or_else(|| Answer::wrong("The accountId query parameter is required."))?;
     let found = state.people.iter().find(|p| p.account_id == id);
@@ -60,8 +69,12 @@ fn groups_of(state: &State, person: &Person) -> Vec<Value> {
 
 /// `GET user/search`: by the beginning of a name or e-mail address; `query` on Cloud, `username` on Data Center. On Cloud
 /// also by the whole `accountId`.
+/// Without the global permission nobody is found, which is no error.
 pub(super) fn search(state: &State, call: &Call) -> Reply {
     known(call)?;
+    if state.blind_to_people {
+        return Ok(Answer::ok(json!([])));
+    }
     if let (Flavour::Cloud, Some(id)) = (state.flavour, call.query("accountId")) {
         let found = state.people.iter().filter(|p| p.active && p.account_id == id);
         return Ok(Answer::ok(Value::Array(found.map(|p| render::user(state, p)).collect())));
@@ -98,7 +111,7 @@ fn group_json(state: &State, group: &Group) -> Value {
 
 /// `GET group/member`
 pub(super) fn members(state: &State, call: &Call) -> Reply {
-    known(call)?;
+    may_see_people(state, call)?;
     let (name, id) = (call.query("groupname"), call.query("groupId"));
     if name.is_none() && id.is_none() {
         return Err(Answer::wrong("'groupname' or 'groupId' is required."));
@@ -138,11 +151,12 @@ pub(super) fn groups(state: &State, call: &Call) -> Reply {
     ))
 }
 
-/// `GET groups/picker`: by a part of the name.
+/// `GET groups/picker`: by a part of the name. Without the global permission there are none, which is no error.
 pub(super) fn pick_groups(state: &State, call: &Call) -> Reply {
     known(call)?;
     let wanted = call.query("query").unwrap_or_default().to_lowercase();
-    let found = state.groups.iter().filter(|g| g.name.to_lowercase().contains(&wanted));
+    let hidden = state.blind_to_people;
+    let found = state.groups.iter().filter(|g| !hidden && g.name.to_lowercase().contains(&wanted));
     let groups: Vec<Value> = found.map(|g| group_json(state, g)).collect();
     let total = groups.len();
     Ok(Answer::ok(
@@ -155,10 +169,18 @@ fn browsable<'a>(state: &'a State, call: &Call, key: &str) -> Result<&'a super::
     project.ok_or_else(|| Answer::refused(404, format!("No project could be found with key '{key}'.")))
 }
 
+/// Roles are shown to those who administer the project; to others it is not there.
+fn administered<'a>(state: &'a State, call: &Call, key: &str) -> Result<&'a super::state::Project, Answer> {
+    let project = browsable(state, call, key)?;
+    let may = state.may(call.who, &project.key, "ADMINISTER_PROJECTS");
+    may.then_some(project)
+        .ok_or_else(|| Answer::refused(404, format!("No project could be found with key '{key}'.")))
+}
+
 /// `GET project/{key}/role`: names and addresses.
 pub(super) fn roles(state: &State, call: &Call, key: &str) -> Reply {
     known(call)?;
-    let project = browsable(state, call, key)?;
+    let project = administered(state, call, key)?;
     let at = format!("{}/project/{}/role", render::api(state), project.id);
     let roles: Map<String, Value> =
         project.roles.iter().map(|r| (r.name.clone(), json!(format!("{at}/{}", r.id)))).collect();
@@ -168,7 +190,7 @@ pub(super) fn roles(state: &State, call: &Call, key: &str) -> Reply {
 /// `GET project/{key}/role/{id}`
 pub(super) fn role(state: &State, call: &Call, key: &str, id: &str) -> Reply {
     known(call)?;
-    let project = browsable(state, call, key)?;
+    let project = administered(state, call, key)?;
     let role = project.roles.iter().find(|r| r.id.to_string() == id);
     let role =
         role.ok_or_else(|| Answer::refused(404, format!("Can not retrieve a role actor for role {id}.")))?;

@@ -103,8 +103,38 @@ pub(super) fn project(state: &State, call: &Call, key: &str) -> Reply {
         project.types.iter().map(|t| render::issue_type(state, t, call.english)).collect();
     let mut value = render::project(state, &project.key);
     value["issueTypes"] = Value::Array(types);
-    value["archived"] = json!(false);
+    value["archived"] = json!(project.archived);
+    if state.flavour == Flavour::Cloud {
+        value["style"] = json!(if project.team_managed { "next-gen" } else { "classic" });
+        value["simplified"] = json!(project.team_managed);
+    }
     Ok(Answer::ok(value))
+}
+
+/// Cloud `GET project/search`, Data Center `GET project`: the projects that the caller may see. Archived ones are left
+/// out.
+pub(super) fn projects(state: &State, call: &Call) -> Reply {
+    let wanted = call.query("query").unwrap_or_default().to_lowercase();
+    let fits = |p: &&Project| {
+        !p.archived
+            && state.may(call.who, &p.key, "BROWSE_PROJECTS")
+            && (p.key.to_lowercase().contains(&wanted) || p.name.to_lowercase().contains(&wanted))
+    };
+    let all: Vec<Value> =
+        state.projects.iter().filter(fits).map(|p| render::project(state, &p.key)).collect();
+    match state.flavour {
+        Flavour::Cloud => {
+            let start = call.number("startAt", 0)?;
+            let most = call.number("maxResults", 50)?.min(100).min(state.page_size);
+            let total = all.len();
+            let shown: Vec<Value> = all.into_iter().skip(start).take(most).collect();
+            let last = start + shown.len() >= total;
+            Ok(Answer::ok(
+                json!({ "startAt": start, "maxResults": most, "total": total, "isLast": last, "values": shown }),
+            ))
+        }
+        Flavour::DataCenter => Ok(Answer::ok(Value::Array(all))),
+    }
 }
 
 /// `GET project/{key}/statuses`: an array with an entry for each issue type.
@@ -141,7 +171,11 @@ fn page(state: &State, call: &Call, name: &str, all: Vec<Value>) -> Reply {
 pub(super) fn create_types(state: &State, call: &Call, key: &str) -> Reply {
     let project = seen(state, call, key, false)?;
     let may = state.may(call.who, &project.key, "CREATE_ISSUES");
-    let types = project.types.iter().filter(|_| may).map(|t| render::issue_type(state, t, call.english));
+    let types = project
+        .types
+        .iter()
+        .filter(|t| may && t.creatable)
+        .map(|t| render::issue_type(state, t, call.english));
     page(state, call, "issueTypes", types.collect())
 }
 
@@ -152,7 +186,7 @@ pub(super) fn create_fields(state: &State, call: &Call, key: &str, id: &str) -> 
     let kind =
         kind.ok_or_else(|| Answer::refused(404, format!("Issue type with id {id} does not exist.")))?;
     let may = state.may(call.who, &project.key, "CREATE_ISSUES");
-    page(state, call, "fields", kind.screen.iter().filter(|_| may).map(field).collect())
+    page(state, call, "fields", kind.screen.iter().filter(|_| may && kind.creatable).map(field).collect())
 }
 
 /// A field of a screen as metadata shows it.
@@ -167,10 +201,26 @@ pub(super) fn field(field: &Field) -> Value {
         Shape::Select(names) => ("option", Some(names)),
     };
     let mut schema = json!({ "type": kind });
+    // Which texts may be long shows in the type of the custom field alone.
+    match field.shape {
+        Shape::Paragraph => {
+            schema["custom"] = json!("com.atlassian.jira.plugin.system.customfieldtypes:textarea")
+        }
+        Shape::Text => {
+            schema["custom"] = json!("com.atlassian.jira.plugin.system.customfieldtypes:textfield")
+        }
+        Shape::Labels
+        | Shape::Number
+        | Shape::User
+        | Shape::Project
+        | Shape::IssueType
+        | Shape::Select(_) => {}
+    }
     if let Some(number) = field.id.strip_prefix("customfield_") {
         schema["customId"] = json!(number.parse::<u64>().unwrap_or_default());
     } else {
         schema["system"] = json!(field.id);
+        schema.as_object_mut().map(|schema| schema.remove("custom"));
     }
     if kind == "array" {
         schema["items"] = json!("string");

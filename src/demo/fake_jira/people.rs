@@ -9,6 +9,51 @@ use super::{
 };
 
 impl FakeJira {
+    /// Puts an issue of a type (by English name) in a project, in a status by id or English name, as if somebody had
+    /// created it by hand. Returns its key.
+    ///
+    /// # Errors
+    /// If there is no such project, type, status or account.
+    pub fn add_issue(
+        &self,
+        project: &str,
+        issue_type: &str,
+        status: &str,
+        who: &str,
+    ) -> Result<String, String> {
+        let mut state = self.lock();
+        let creator = state.person(who).ok_or("no such account")?.account_id.clone();
+        let types = &state.project(project).ok_or("no such project")?.types;
+        let kind = types.iter().find(|t| t.name == issue_type).ok_or("no such issue type")?;
+        let (kind, status) =
+            (kind.id.clone(), kind.workflow.status(status).ok_or("no such status")?.id.clone());
+        let (id, now) = (state.next_issue, state.clock.now());
+        state.next_issue += 1;
+        let key = state.issue_key(project);
+        state.insert(Issue {
+            id,
+            key: key.clone(),
+            old_keys: Vec::new(),
+            project: project.to_owned(),
+            kind,
+            status,
+            summary: "Made by hand".to_owned(),
+            description: Value::Null,
+            labels: Vec::new(),
+            fields: serde_json::Map::new(),
+            properties: std::collections::BTreeMap::new(),
+            comments: Vec::new(),
+            remote_links: Vec::new(),
+            creator,
+            created: now,
+            updated: now,
+            histories: Vec::new(),
+            hidden: false,
+            unreadable: None,
+        });
+        Ok(key)
+    }
+
     /// Moves an issue to a status, by id or English name, whatever the transitions allow. `who` is an account id, user
     /// name or e-mail address; empty: Jira does not know any more who it was.
     ///

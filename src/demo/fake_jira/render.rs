@@ -93,7 +93,7 @@ pub(super) fn issue_type(state: &State, kind: &IssueType, english: bool) -> Valu
     let name = if state.translated && !english { &kind.translated } else { &kind.name };
     json!({
         "self": format!("{}/issuetype/{}", api(state), kind.id),
-        "id": kind.id, "name": name, "description": "", "subtask": false,
+        "id": kind.id, "name": name, "description": "", "subtask": kind.subtask,
     })
 }
 

@@ -23,6 +23,8 @@ pub enum Operation {
     Myself,
     /// `GET mypermissions`
     MyPermissions,
+    /// Cloud: `GET project/search`. Data Center: `GET project`
+    Projects,
     /// `GET project/{key}`
     Project,
     /// `GET project/{key}/statuses`
@@ -132,6 +134,7 @@ fn cloud_only<'a>(flavour: Flavour, method: &str, rest: &[&'a str]) -> Found<'a>
         ("GET", ["issue", id, "changelog"]) => return Some((Operation::Changelog, vec![id])),
         ("POST", ["changelog", "bulkfetch"]) => Operation::BulkChangelog,
         ("GET", ["group", "bulk"]) => Operation::GroupBulk,
+        ("GET", ["project", "search"]) => Operation::Projects,
         ("GET", ["user", "groups"]) => Operation::UserGroups,
         _ => return None,
     };
@@ -174,6 +177,7 @@ fn about_the_rest<'a>(flavour: Flavour, method: &str, rest: &[&'a str]) -> Found
         ("GET", ["serverInfo"]) => (O::ServerInfo, vec![]),
         ("GET", ["myself"]) => (O::Myself, vec![]),
         ("GET", ["mypermissions"]) => (O::MyPermissions, vec![]),
+        ("GET", ["project"]) if flavour == Flavour::DataCenter => (O::Projects, vec![]),
         ("GET", ["project", key]) => (O::Project, vec![key]),
         ("GET", ["project", key, "statuses"]) => (O::ProjectStatuses, vec![key]),
         ("GET", ["project", key, "role"]) => (O::ProjectRoles, vec![key]),
@@ -201,6 +205,7 @@ pub(super) fn perform(state: &mut State, call: &Call, operation: Operation, name
         O::ServerInfo => Ok(meta::server_info(state)),
         O::Myself => meta::myself(state, call),
         O::MyPermissions => meta::my_permissions(state, call),
+        O::Projects => meta::projects(state, call),
         O::Project => meta::project(state, call, first),
         O::ProjectStatuses => meta::project_statuses(state, call, first),
         O::CreateMetaTypes => meta::create_types(state, call, first),

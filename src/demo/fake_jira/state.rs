@@ -38,6 +38,10 @@ pub(super) struct IssueType {
     pub(super) translated: String,
     pub(super) workflow: Workflow,
     pub(super) screen: Vec<Field>,
+    /// Its issues need a parent.
+    pub(super) subtask: bool,
+    /// Issues of it can be created in this project.
+    pub(super) creatable: bool,
 }
 
 pub(super) struct Project {
@@ -51,6 +55,10 @@ pub(super) struct Project {
     pub(super) revoked: HashSet<String>,
     /// Anybody may read it, even without logging in.
     pub(super) public: bool,
+    /// Cloud: the team looks after it by itself (`next-gen`).
+    pub(super) team_managed: bool,
+    /// Nothing can be changed in it any more.
+    pub(super) archived: bool,
 }
 
 #[derive(Clone)]
@@ -109,6 +117,8 @@ pub(super) struct State {
     pub(super) date_skew: i64,
     pub(super) page_size: usize,
     pub(super) translated: bool,
+    /// The token's account has no global permission "Browse users and groups".
+    pub(super) blind_to_people: bool,
     /// Search pages that were promised: token to JQL and offset.
     pub(super) pages: HashMap<String, (String, usize)>,
 }
@@ -156,6 +166,7 @@ impl State {
             date_skew: 0,
             page_size: 1000,
             translated: false,
+            blind_to_people: false,
             pages: HashMap::new(),
         }
     }
@@ -323,6 +334,8 @@ fn project(id: &str, key: &str, name: &str) -> Project {
         translated: translated.into(),
         workflow: Workflow::change(),
         screen: Field::create_screen(),
+        subtask: false,
+        creatable: true,
     };
     Project {
         id: id.into(),
@@ -341,5 +354,7 @@ fn project(id: &str, key: &str, name: &str) -> Project {
         issued: 0,
         revoked: HashSet::new(),
         public: false,
+        team_managed: false,
+        archived: false,
     }
 }

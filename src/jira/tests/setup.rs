@@ -110,6 +110,8 @@ async fn all_pages_of_a_create_screen_are_read() {
             name: "Change risk".into(),
             required: true,
             has_default: false,
+            shape: crate::jira::Shape::Text,
+            allowed: vec![],
         };
         assert_eq!(fields[6], risk);
         assert!(fields[3].required && fields[3].has_default);

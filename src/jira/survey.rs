@@ -1,0 +1,169 @@
+//! What only a check of the configuration asks: what there is instead of what was not found, and how far a ticket gets.
+//! All of it only reads.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+
+use super::{Field, Jira, Kind, error::Error, request::Request, wire, words};
+use crate::gate::Status;
+
+/// So many issues are looked through for one in each status.
+const SAMPLES: &str = "50";
+/// So many pages of a list are read.
+const MOST_PAGES: usize = 10;
+
+/// What Jira says of a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct About {
+    /// Its team looks after types, fields and workflows by itself; only Cloud has such projects.
+    pub team_managed: bool,
+    /// Nothing can be changed in it.
+    pub archived: bool,
+}
+
+/// An issue as an example of how its workflow goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Jira's number.
+    pub id: String,
+    /// What people read.
+    pub key: String,
+    /// Where it stands.
+    pub status: Status,
+}
+
+/// A transition that an issue can take now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// Where it leads.
+    pub to: Status,
+    /// What is on its screen; none if it has none, or Jira does not say.
+    pub fields: Vec<Field>,
+}
+
+impl Jira {
+    /// What Jira says of a project.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn about(&self, project: &str) -> Result<About, Error> {
+        let kind = self.kind().await?;
+        let request = Request::new("project", Method::GET, kind, &["project", project]);
+        let told: wire::AboutProject = self.sender.call(request).await?.read()?;
+        let team_managed = told.style.as_deref() == Some("next-gen") || told.simplified == Some(true);
+        Ok(About { team_managed, archived: told.archived == Some(true) })
+    }
+
+    /// The keys of projects that the account may see: on Cloud those like these words or, if there is none, the first
+    /// hundred.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn projects(&self, like: &str) -> Result<Vec<String>, Error> {
+        let keys = |found: Vec<wire::ProjectKey>| {
+            found.into_iter().map(|project| words::line(&project.key)).collect::<Vec<_>>()
+        };
+        let kind = self.kind().await?;
+        if kind == Kind::DataCenter {
+            let request = Request::new("projects", Method::GET, kind, &["project"]);
+            return Ok(keys(self.sender.call(request).await?.read()?));
+        }
+        for like in [Some(like), None] {
+            let mut request = Request::new("projects", Method::GET, kind, &["project", "search"])
+                .query("maxResults", "100");
+            if let Some(like) = like {
+                request = request.query("query", like);
+            }
+            let page: wire::Projects = self.sender.call(request).await?.read()?;
+            let found = keys(page.values.unwrap_or_default());
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        Ok(vec![])
+    }
+
+    /// The ids and names of the issue types that the account may create in a project.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn creatable(&self, project: &str) -> Result<Vec<(String, String)>, Error> {
+        let kind = self.kind().await?;
+        let path = ["issue", "createmeta", project, "issuetypes"];
+        let mut types = vec![];
+        for _ in 0..MOST_PAGES {
+            let request = Request::new("create_types", Method::GET, kind, &path)
+                .query("startAt", types.len().to_string())
+                .query("maxResults", "200");
+            let page: wire::CreateTypes = self.sender.call(request).await?.read()?;
+            let found = page.types.unwrap_or_default();
+            let empty = found.is_empty();
+            types.extend(found.into_iter().map(|named| (named.id, words::line(&named.name))));
+            if empty || page.total.is_none_or(|total| types.len() >= total) {
+                break;
+            }
+        }
+        Ok(types)
+    }
+
+    /// The newest issue in each status, among the newest of a type in a project.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn samples(&self, project: &str, issue_type_id: &str) -> Result<Vec<Sample>, Error> {
+        let kind = self.kind().await?;
+        let plain = |word: &str| word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !plain(project) || !plain(issue_type_id) {
+            return Ok(vec![]);
+        }
+        let jql = format!("project = \"{project}\" AND issuetype = {issue_type_id} ORDER BY created DESC");
+        let request = match kind {
+            Kind::Cloud => Request::new("search", Method::GET, kind, &["search", "jql"]),
+            Kind::DataCenter => {
+                Request::new("search", Method::GET, kind, &["search"]).query("validateQuery", "false")
+            }
+        };
+        let request = request.query("jql", jql).query("fields", "status").query("maxResults", SAMPLES);
+        let found: wire::Issues = self.sender.call(request).await?.read()?;
+        let mut seen = BTreeSet::new();
+        let sample = |issue: serde_json::Value| {
+            let issue: wire::Issue = serde_json::from_value(issue).ok()?;
+            let status = issue.fields?.status?.status();
+            let key = words::line(&issue.key);
+            seen.insert(status.id.clone()).then_some(Sample { id: issue.id, key, status })
+        };
+        Ok(found.issues.unwrap_or_default().into_iter().filter_map(sample).collect())
+    }
+
+    /// Where an issue can be moved now; empty also if the account may not move issues.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn ways(&self, ticket_id: &str) -> Result<Vec<Way>, Error> {
+        let kind = self.kind().await?;
+        let request = Request::new("transitions", Method::GET, kind, &["issue", ticket_id, "transitions"])
+            .query("expand", "transitions.fields");
+        let found: wire::Transitions = self.sender.call(request).await?.read()?;
+        let open = |transition: &wire::Transition| transition.is_available != Some(false);
+        let way = |transition: wire::Transition| {
+            let screen = transition.fields.unwrap_or_default();
+            let mut fields: Vec<Field> =
+                screen.into_iter().filter_map(|(id, meta)| meta.field(Some(id))).collect();
+            fields.sort_by(|one, other| one.id.cmp(&other.id));
+            Way { to: transition.to.status(), fields }
+        };
+        Ok(found.transitions.unwrap_or_default().into_iter().filter(open).map(way).collect())
+    }
+
+    /// The language of our account, such as `de_DE`, if Jira tells.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn locale(&self) -> Result<Option<String>, Error> {
+        let kind = self.kind().await?;
+        let request = Request::new("myself", Method::GET, kind, &["myself"]);
+        let told: wire::Locale = self.sender.call(request).await?.read()?;
+        Ok(told.locale.map(|locale| words::line(&locale)))
+    }
+}

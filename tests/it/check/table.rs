@@ -1,0 +1,401 @@
+//! The mistakes.
+
+use super::*;
+
+/// Where the program looks for Jira.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Where it is.
+    Plain,
+    /// Where it is; it takes a password too.
+    Password,
+    /// At the root, while it is under `/jira`.
+    Context,
+    /// Where something speaks TLS with a certificate of nobody's.
+    Tls,
+    /// Where nobody listens.
+    Nowhere,
+}
+
+/// A mistake.
+pub(super) struct Case {
+    pub(super) section: &'static str,
+    pub(super) name: &'static str,
+    pub(super) flavour: Flavour,
+    pub(super) reach: Reach,
+    /// Lines of the configuration; see [`planted`].
+    pub(super) config: &'static str,
+    pub(super) jira: fn(&FakeJira),
+}
+
+fn case(section: &'static str, name: &'static str, config: &'static str) -> Case {
+    Case { section, name, flavour: Flavour::Cloud, reach: Reach::Plain, config, jira: |_| {} }
+}
+
+impl Case {
+    fn at(self, reach: Reach) -> Self {
+        Self { reach, ..self }
+    }
+
+    fn data_center(self) -> Self {
+        Self { flavour: Flavour::DataCenter, ..self }
+    }
+
+    fn with(self, jira: fn(&FakeJira)) -> Self {
+        Self { jira, ..self }
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut all = reaching();
+    all.extend(credentials());
+    all.extend(projects());
+    all.extend(fields());
+    all.extend(statuses());
+    all.extend(moves());
+    all.extend(people());
+    all.extend(elsewhere());
+    all
+}
+
+fn reaching() -> Vec<Case> {
+    let case = |name, config| case("Reaching Jira", name, config);
+    vec![
+        case("Nobody listens there", "").at(Reach::Nowhere),
+        case("The name of the host is not known", "jira.url = \"http://jira.invalid\""),
+        case("https:// where no TLS is spoken", "jira.url = \"https://HOST\""),
+        case("A certificate of an authority that nobody knows", "").at(Reach::Tls),
+        case("The file with the authority holds no certificate", "jira.ca_file = \"a-letter\""),
+        case("The file with the authority is not there", "jira.ca_file = \"./ca.pem\""),
+        case("A log-in page answers instead of Jira", "")
+            .with(|jira| jira.fault(Operation::ServerInfo, Fault::Html, Times::Always)),
+        case("Single sign-on redirects to its log-in page", "")
+            .with(|jira| jira.fault(Operation::ServerInfo, Fault::Redirect, Times::Always)),
+        case("The address of a page was pasted", "jira.url = \"URL/browse/OPS-1\"").data_center(),
+        case(
+            "The address of a page of Cloud was pasted",
+            "jira.url = \"https://example.atlassian.net/jira/software/c/projects/OPS/boards/1\"",
+        ),
+        case("The address of the API was pasted", "jira.url = \"URL/jira/rest/api/2\"").data_center(),
+        case("The context path is missing", "").data_center().at(Reach::Context),
+        case("The wrong kind, for Cloud", "jira.kind = \"data-center\""),
+        case(
+            "The wrong kind, for Data Center",
+            "jira.kind = \"cloud\"\njira.user = \"flagger-bridge\"\njira.token = \"the-swordfish-password\"",
+        )
+        .data_center()
+        .at(Reach::Password),
+        case("Jira asks to wait (429)", "").with(|jira| {
+            let fault = Fault::TooMany { retry_after: Some("7".into()) };
+            jira.fault(Operation::ProjectStatuses, fault, Times::Always);
+        }),
+        case("Jira is being restarted (503)", "").with(|jira| {
+            let fault = Fault::Status { code: 503, retry_after: None, body: "<html>".into() };
+            jira.fault(Operation::ServerInfo, fault, Times::Always);
+        }),
+        case("The clock of this machine is off", "").with(|jira| jira.set_date_skew(-7_250_000)),
+    ]
+}
+
+fn credentials() -> Vec<Case> {
+    let case = |name, config| case("The credentials", name, config);
+    vec![
+        case("The token is wrong or expired, or has scopes at the address of the site", "")
+            .with(|jira| jira.set_token("another")),
+        case("The token is wrong or expired, on Data Center", "")
+            .data_center()
+            .with(|jira| jira.set_token("another")),
+        case("The e-mail is another account's", "jira.user = \"somebody@example.com\""),
+        case("The user is missing, on Cloud", "-jira.user"),
+        case("The user is missing, and the kind says Cloud", "-jira.user\njira.kind = \"cloud\""),
+        case(
+            "A user beside a personal access token, where passwords are off",
+            "jira.user = \"flagger-bridge\"",
+        )
+        .data_center(),
+        case(
+            "A user beside a personal access token, where passwords are on",
+            "jira.user = \"flagger-bridge\"",
+        )
+        .data_center()
+        .at(Reach::Password),
+        case("The account is locked by a CAPTCHA", "")
+            .with(|jira| jira.fault(Operation::Myself, Fault::Captcha, Times::Always)),
+        case("A token with scopes lacks one", "").with(|jira| {
+            let body = r#"{"code":401,"message":"Unauthorized; scope does not match"}"#.into();
+            jira.fault(
+                Operation::MyPermissions,
+                Fault::Status { code: 401, retry_after: None, body },
+                Times::Always,
+            );
+        }),
+        case("The file with the token is not there", "-jira.token\njira.token_file = \"./jira-token\""),
+    ]
+}
+
+fn projects() -> Vec<Case> {
+    let case = |name, config| case("Project, permissions and issue type", name, config);
+    vec![
+        case("The project is misspelled", "ticket.project = \"OPPS\""),
+        case("The project is in lower case", "ticket.project = \"ops\""),
+        case("The project is misspelled, on Data Center", "ticket.project = \"OPSS\"").data_center(),
+        case("The account may not see the project (Browse Projects)", "")
+            .with(|jira| jira.revoke("OPS", &["BROWSE_PROJECTS"])),
+        case("It may not create (Create Issues)", "").with(|jira| jira.revoke("OPS", &["CREATE_ISSUES"])),
+        case("It may not edit (Edit Issues)", "").with(|jira| jira.revoke("OPS", &["EDIT_ISSUES"])),
+        case("It may not comment (Add Comments)", "").with(|jira| jira.revoke("OPS", &["ADD_COMMENTS"])),
+        case("It may not link (Link Issues)", "").with(|jira| jira.revoke("OPS", &["LINK_ISSUES"])),
+        case(
+            "It may not move tickets (Transition Issues), and shall",
+            "ticket.transitions.succeeded = \"Done\"",
+        )
+        .with(|jira| jira.revoke("OPS", &["TRANSITION_ISSUES"])),
+        case("It may not move tickets, and need not", "")
+            .with(|jira| jira.revoke("OPS", &["TRANSITION_ISSUES"])),
+        case("It may not create, in a team-managed project", "").with(|jira| {
+            jira.set_team_managed("OPS", true);
+            jira.revoke("OPS", &["CREATE_ISSUES"]);
+        }),
+        case("The history of tickets cannot be read", "").with(|jira| {
+            jira.add_issue("OPS", "Change", "To Do", "mia").unwrap();
+            let body = r#"{"code":401,"message":"Unauthorized; scope does not match"}"#.into();
+            jira.fault(
+                Operation::GetIssue,
+                Fault::Status { code: 401, retry_after: None, body },
+                Times::Always,
+            );
+        }),
+        case("The project is archived", "").with(|jira| jira.set_archived("OPS", true)),
+        case("The issue type is misspelled", "ticket.issue_type = \"Chnage\""),
+        case("No issue of the type can be created", "")
+            .with(|jira| jira.set_creatable("OPS", "Change", false)),
+        case("The issue type is one of sub-tasks", "").with(|jira| jira.set_subtask("OPS", "Change", true)),
+        case(
+            "The project of a route is misspelled",
+            "[[routes]]\nmatch = { namespace = \"payments\" }\nticket = { project = \"PAYS\" }",
+        ),
+    ]
+}
+
+fn fields() -> Vec<Case> {
+    let case = |name, config| case("Fields and templates", name, config);
+    let risk = |jira: &FakeJira| {
+        let levels = ["Low", "Medium", "High"].map(str::to_owned).to_vec();
+        jira.add_create_field(
+            "OPS",
+            "Change",
+            Field::required("customfield_10010", "Change risk", Shape::Select(levels)),
+        );
+    };
+    vec![
+        case("A required field is not configured", "").with(risk),
+        case(
+            "A value that the field does not offer",
+            "ticket.fields.customfield_10010 = { value = \"Lwo\" }",
+        )
+        .with(risk),
+        case("A string where a choice is wanted", "ticket.fields.customfield_10010 = \"Low\"").with(risk),
+        case("A field is not on the screen", "ticket.fields.customfield_10020 = \"podinfo\""),
+        case("A field by its name instead of its id", "ticket.fields.Service = \"podinfo\"").with(|jira| {
+            jira.add_create_field(
+                "OPS",
+                "Change",
+                Field::optional("customfield_10011", "Service", Shape::Text),
+            );
+        }),
+        case("A string where a number is wanted", "ticket.fields.customfield_10012 = \"3\"").with(|jira| {
+            jira.add_create_field(
+                "OPS",
+                "Change",
+                Field::optional("customfield_10012", "Pods", Shape::Number),
+            );
+        }),
+        case("A user name where Cloud wants an account id", "ticket.fields.assignee = { name = \"mia\" }")
+            .with(|jira| {
+                jira.add_create_field("OPS", "Change", Field::optional("assignee", "Assignee", Shape::User));
+            }),
+        case("A string where Data Center wants a user", "ticket.fields.assignee = \"mia\"")
+            .data_center()
+            .with(|jira| {
+                jira.add_create_field("OPS", "Change", Field::optional("assignee", "Assignee", Shape::User));
+            }),
+        case(
+            "A string in a paragraph field of Cloud",
+            "ticket.fields.customfield_10013 = \"see the pipeline\"",
+        )
+        .with(|jira| {
+            let field = Field::optional("customfield_10013", "Test plan", Shape::Paragraph);
+            jira.add_create_field("OPS", "Change", field);
+        }),
+        case("The screen has no Labels", "").with(|jira| jira.remove_create_field("OPS", "Change", "labels")),
+        case("A template is broken", "ticket.summary = \"Approve {{ canary\""),
+        case("A template names what there is not", "ticket.summary = \"Approve {{ canry }}\""),
+        case("A template cannot be rendered", "ticket.description = \"{{ 1 // (metadata.n|int) }}\""),
+        case("A summary may come out empty", "ticket.summary = \"{{ label }}\""),
+    ]
+}
+
+fn without(names: &[&str]) -> Workflow {
+    let whole = Workflow::change();
+    let statuses: Vec<Status> =
+        whole.statuses.into_iter().filter(|status| !names.contains(&status.name.as_str())).collect();
+    let transitions =
+        whole.transitions.into_iter().filter(|way| statuses.iter().any(|status| status.id == way.to));
+    Workflow { transitions: transitions.collect(), statuses }
+}
+
+/// To Do, In Progress and Done, as in a project that was just made.
+fn fresh() -> Workflow {
+    Workflow {
+        statuses: vec![
+            Status::new("10001", "To Do", Category::New),
+            Status::new("10002", "In Progress", Category::Indeterminate),
+            Status::new("10009", "Done", Category::Done),
+        ],
+        transitions: vec![
+            Transition::global("11", "To Do", "10001"),
+            Transition::global("21", "In Progress", "10002"),
+            Transition::global("31", "Done", "10009"),
+        ],
+    }
+}
+
+fn everywhere(jira: &FakeJira, workflow: &Workflow) {
+    for kind in ["Change", "Task"] {
+        jira.set_workflow("OPS", kind, workflow.clone());
+    }
+}
+
+fn statuses() -> Vec<Case> {
+    let case = |name, config| case("Statuses", name, config);
+    vec![
+        case("A status is misspelled", "ticket.statuses.approved = [\"Aproved\"]"),
+        case("A fresh team-managed project", "").with(|jira| {
+            jira.set_team_managed("OPS", true);
+            everywhere(jira, &fresh());
+        }),
+        case("A fresh company-managed project of Cloud", "").with(|jira| everywhere(jira, &fresh())),
+        case("A fresh project of Data Center", "").data_center().with(|jira| everywhere(jira, &fresh())),
+        case("The status is one of another issue type", "")
+            .with(|jira| jira.set_workflow("OPS", "Change", without(&["Approved"]))),
+        case("Two statuses are called the same", "").with(|jira| {
+            let mut workflow = Workflow::change();
+            workflow.statuses.push(Status::new("10107", "Approved", Category::Done));
+            jira.set_workflow("OPS", "Change", workflow);
+        }),
+        case("A status is both, by name", "ticket.statuses.rejected = [\"approved\"]"),
+        case("A status is both, by name and id", "ticket.statuses.rejected = [\"Rejected\", \"10007\"]"),
+        case("Tickets are moved on after the approval", "").with(|jira| {
+            let mut workflow = Workflow::change();
+            workflow.statuses[2].category = Category::Indeterminate;
+            workflow.statuses.insert(3, Status::new("10011", "Implementing", Category::Indeterminate));
+            workflow.transitions.push(Transition {
+                from: vec!["10007".into()],
+                ..Transition::global("71", "Start", "10011")
+            });
+            jira.set_workflow("OPS", "Change", workflow);
+        }),
+        case("No status is left to wait in", "").with(|jira| {
+            jira.set_workflow("OPS", "Change", without(&["To Do", "In Review", "Done", "Cancelled"]));
+        }),
+        case("The names are in the language of the account", "ticket.statuses.approved = [\"Genehmigt\"]")
+            .with(|jira| jira.set_translated(true)),
+    ]
+}
+
+fn moves() -> Vec<Case> {
+    let case = |name, config| case("Moving tickets", name, config);
+    vec![
+        case("The status is misspelled", "ticket.transitions.succeeded = \"Dome\""),
+        case("No transition leads there", "ticket.transitions.succeeded = \"Done\"").with(|jira| {
+            let mut workflow = Workflow::change();
+            workflow.transitions.retain(|way| way.to != "10009");
+            jira.set_workflow("OPS", "Change", workflow);
+            jira.add_issue("OPS", "Change", "Approved", "mia").unwrap();
+        }),
+        case(
+            "A transition leads there, but not from everywhere",
+            "ticket.transitions.abandoned = \"Cancelled\"",
+        )
+        .with(|jira| {
+            let mut workflow = Workflow::change();
+            workflow.transitions[5].from = vec!["10001".into()];
+            jira.set_workflow("OPS", "Change", workflow);
+            jira.add_issue("OPS", "Change", "To Do", "mia").unwrap();
+            jira.add_issue("OPS", "Change", "Approved", "mia").unwrap();
+        }),
+        case("The transition asks for a field", "ticket.transitions.succeeded = \"Done\"").with(|jira| {
+            let mut workflow = Workflow::change();
+            let resolutions = vec!["Done".to_owned(), "Won't do".to_owned()];
+            workflow.transitions[4].fields =
+                vec![Field::required("resolution", "Resolution", Shape::Select(resolutions))];
+            jira.set_workflow("OPS", "Change", workflow);
+            jira.add_issue("OPS", "Change", "Approved", "mia").unwrap();
+        }),
+        case("The bridge would approve by itself", "ticket.transitions.opened = \"Approved\""),
+    ]
+}
+
+fn people() -> Vec<Case> {
+    let case = |name, config| case("Approvers", name, config);
+    let cab = |jira: &FakeJira| jira.add_group("cab", &["mia"]);
+    vec![
+        case("Nobody is called like this", "approval.approvers = [\"mai\"]").data_center(),
+        case("An e-mail that Cloud does not show", "approval.approvers = [\"mia@example.com\"]"),
+        case("A group as if it were a person", "approval.approvers = [\"cab\"]").with(cab),
+        case("A role as if it were a person", "approval.approvers = [\"Developers\"]").data_center(),
+        case("A group that is not there", "approval.approvers = [\"group:cabb\"]").with(|jira| {
+            jira.add_group("cabbage", &["mia"]);
+        }),
+        case("Groups cannot be read (Browse users and groups)", "approval.approvers = [\"group:cab\"]").with(
+            |jira| {
+                jira.add_group("cab", &["mia"]);
+                jira.hide_people(true);
+            },
+        ),
+        case("Accounts cannot be read, on Data Center", "approval.approvers = [\"mia\"]")
+            .data_center()
+            .with(|jira| jira.hide_people(true)),
+        case("A role that the project does not have", "approval.approvers = [\"role:Developer\"]"),
+        case("Roles cannot be read (Administer Projects)", "approval.approvers = [\"role:Developers\"]")
+            .with(|jira| jira.revoke("OPS", &["ADMINISTER_PROJECTS"])),
+        case("The bridge's own account", "approval.approvers = [\"flagger-bridge\"]").data_center(),
+        case(
+            "An approver is ruled out",
+            "approval.approvers = [\"mia\"]\napproval.deny = [\"mia\", \"{{ metadata.author }}\"]",
+        )
+        .data_center(),
+    ]
+}
+
+fn elsewhere() -> Vec<Case> {
+    let case = |name, config| case("Routes, secrets, store and ports", name, config);
+    vec![
+        case(
+            "An earlier route catches all",
+            "[[routes]]\nmatch = { namespace = \"*\" }\n[[routes]]\nmatch = { namespace = \"payments\", stage = \
+             \"confirm-promotion\" }\nticket = { project = \"PAY\" }",
+        ),
+        case("A route for a cluster that there is not", "[[routes]]\nmatch = { cluster = \"prod-eu\" }"),
+        case(
+            "A route for a namespace that may not ask",
+            "flagger.namespaces = [\"shop-*\"]\n[[routes]]\nmatch = { namespace = \"payments\" }",
+        ),
+        case(
+            "The budget is too small",
+            "jira.requests_per_second = 1\njira.trust_for = \"1m\"\nlimits.open_tickets = 5000",
+        ),
+        case("No webhook", "-jira.webhook_secret"),
+        case("A secret that can be guessed", "jira.webhook_secret = \"swordfish\""),
+        case("Flagger needs no token", "-flagger.token"),
+        case("No address of the status page", "-server.public_url"),
+        case("The folder of the store is not there", "store.url = \"sqlite:///data/none/bridge.db\""),
+        case("The store is no database", "store.url = \"sqlite://a-letter\""),
+        case("A port is taken", "server.gate_listen = \"127.0.0.1:TAKEN\""),
+        case("A port is not this machine's", "server.gate_listen = \"192.0.2.1:8080\""),
+        case(
+            "Two listeners at one port",
+            "server.webhook_listen = \"127.0.0.1:TAKEN\"\nserver.gate_listen = \"127.0.0.1:TAKEN\"",
+        ),
+    ]
+}
