@@ -93,9 +93,11 @@ fn fake(flavour: Flavour, reach: Reach) -> FakeJira {
 }
 
 /// All there is in a folder, with what is in it.
-fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+fn contents(folder: &Path) -> BTreeMap<String, String> {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    files.map(|path| (path.display().to_string(), std::fs::read(&path).unwrap_or_default())).collect()
+    files
+        .map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap_or_default()))
+        .collect()
 }
 
 /// Runs the program's `check`, and nothing of this environment reaches it.

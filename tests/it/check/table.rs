@@ -373,7 +373,7 @@ fn elsewhere() -> Vec<Case> {
     vec![
         case(
             "An earlier route catches all",
-            "[[routes]]\nmatch = { namespace = \"*\" }\n[[routes]]\nmatch = { namespace = \"payments\", stage = \
+            "[[routes]]\nmatch = { namespace = \"*\" }\n[[routes]]\nmatch = { namespace = \"payments-*\", stage = \
              \"confirm-promotion\" }\nticket = { project = \"PAY\" }",
         ),
         case("A route for a cluster that there is not", "[[routes]]\nmatch = { cluster = \"prod-eu\" }"),
