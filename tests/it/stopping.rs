@@ -289,6 +289,9 @@ async fn who_waits_to_be_accepted_is_answered() {
     let canaries: Vec<String> = (0..12).map(|number| format!("cart-{number}")).collect();
     let asking: Vec<Caller> =
         canaries.iter().map(|canary| post("/gate/confirm-promotion", &about(canary))).collect();
+    // So many that they are not accepted in one go: the stop comes in between.
+    let again: Vec<Caller> =
+        (0..90).map(|_| post("/gate/confirm-promotion", &question("Progressing", "new"))).collect();
     let reporting = post("/post-rollout", &question("Succeeded", "new"));
     serving.signal("-TERM");
     serving.signal("-CONT");
@@ -298,6 +301,10 @@ async fn who_waits_to_be_accepted_is_answered() {
             answer.starts_with("HTTP/1.1 403 ") && answer.contains("the ticket is being opened"),
             "{answer}"
         );
+    }
+    for caller in again {
+        let answer = answer(caller);
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
     }
     let answer = answer(reporting);
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
