@@ -127,9 +127,7 @@ async fn a_rollout_from_the_question_to_its_end() {
     "#);
     let key = world.newest();
     assert_eq!(world.nudges(&key).await.status, 200);
-    insta::assert_snapshot!(counting.moved().await, @r#"
-    webhooks_total{source="jira",outcome="accepted"} +1
-    "#);
+    insta::assert_snapshot!(counting.moved().await, @r#"webhooks_total{source="jira",outcome="accepted"} +1"#);
     world.decides(&key, "Approved").await;
     insta::assert_snapshot!(counting.moved().await, @r#"
     gates{state="approved"} +1

@@ -8,6 +8,8 @@ use std::{
     sync::mpsc,
 };
 
+use serde_json::Value;
+
 use crate::shell::{PATIENCE, Serving, program};
 
 /// A Jira that is played. Killed when dropped.
@@ -67,6 +69,22 @@ impl Played {
         assert_eq!(clicked.status(), 303);
     }
 
+    /// The id by which a bridge remembers the ticket.
+    #[expect(clippy::disallowed_methods, reason = "this is not the bridge's client")]
+    async fn id_of(&self, key: &str) -> Value {
+        let config: toml::Table = self.config().parse().unwrap();
+        let (jira, client) = (&config["jira"], reqwest::Client::new());
+        let token = jira["token"].as_str().unwrap();
+        let request = match jira.get("user") {
+            Some(user) => client
+                .get(format!("{}/rest/api/3/issue/{key}", self.url()))
+                .basic_auth(user.as_str().unwrap(), Some(token)),
+            None => client.get(format!("{}/rest/api/2/issue/{key}", self.url())).bearer_auth(token),
+        };
+        let issue: Value = request.send().await.unwrap().json().await.unwrap();
+        issue["id"].clone()
+    }
+
     fn stops(mut self) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
@@ -116,6 +134,8 @@ async fn a_first_gate_opens_without_a_real_jira() {
         assert_eq!(ask("approved by Mia Change").await.0, 200);
 
         // Another Jira of the same address knows nothing of that ticket, and the configuration is still right.
+        let before = jira.id_of("OPS-1").await;
+        assert!(before.is_string());
         let port = jira.url().rsplit_once(':').unwrap().1.to_owned();
         jira.stops();
         let mut jira = Played::start(kind, &port);
@@ -123,6 +143,7 @@ async fn a_first_gate_opens_without_a_real_jira() {
         let (status, _) = ask("waiting for a decision").await;
         assert_eq!(status, 403, "an approval of a ticket that is gone opens nothing");
         jira.says("opens OPS-1");
+        assert_ne!(jira.id_of("OPS-1").await, before, "no ticket is taken for one of before");
         jira.clicks("OPS-1", "Approve").await;
         assert_eq!(ask("approved by Mia Change").await.0, 200);
     }

@@ -6,6 +6,7 @@ use std::{
     os::fd::OwnedFd,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, mpsc},
+    time::Duration,
 };
 
 use axum::{Router, routing::get};
@@ -102,11 +103,13 @@ struct Terminal {
 
 impl Terminal {
     fn new(columns: u16, rows: u16) -> (Self, OwnedFd) {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        // The programs of other tests must not hold it open.
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let master = openpt(flags).unwrap();
         unlockpt(&master).unwrap();
         let size = Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&master, size).unwrap();
-        let other = ioctl_tiocgptpeer(&master, OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        let other = ioctl_tiocgptpeer(&master, flags).unwrap();
         (Self { master: master.into(), seen: String::new() }, other)
     }
 
@@ -190,10 +193,22 @@ impl Drop for Running {
 }
 
 impl Running {
-    fn is_interrupted(&mut self) {
+    async fn is_interrupted(&mut self) {
         let id = self.0.id().to_string();
         assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-        assert_eq!(self.0.wait().unwrap().code(), Some(0));
+        self.ends_well().await;
+    }
+
+    async fn ends_well(&mut self) {
+        let started = tokio::time::Instant::now();
+        let status = loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                break status;
+            }
+            assert!(started.elapsed() < PATIENCE, "it runs on");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        assert_eq!(status.code(), Some(0));
     }
 }
 
@@ -234,11 +249,11 @@ async fn a_pipe_is_told_what_changed() {
     drop(lines);
     bridge.says(&one);
     assert!(reading.join().unwrap());
-    assert_eq!(child.0.wait().unwrap().code(), Some(0));
+    child.ends_well().await;
 
     let mut other = Running(bridge.gates(&["--watch"], &[]).stdout(Stdio::null()).spawn().unwrap());
     bridge.is_asked(1).await;
-    other.is_interrupted();
+    other.is_interrupted().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -253,5 +268,5 @@ async fn a_terminal_is_redrawn() {
     bridge.says(&json!([]));
     assert!(terminal.reads("No gate is waiting."));
     assert_eq!(terminal.seen.matches("\u{1b}[2J").count(), 1, "it does not flicker: {:?}", terminal.seen);
-    child.is_interrupted();
+    child.is_interrupted().await;
 }
