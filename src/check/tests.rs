@@ -220,7 +220,7 @@ async fn a_certificate_that_nobody_knows() {
     let known = output(&[("BRIDGE__JIRA__CA_FILE", &file("old.crt.pem"))]).await;
     assert!(known.starts_with("FAIL  jira.url ") && known.contains("404"), "{known}");
     let none = output(&[("BRIDGE__JIRA__CA_FILE", &file("old.key.pem"))]).await;
-    assert!(none.contains("  holds no certificate in PEM; put "), "{none}");
+    assert!(none.contains("old.key.pem holds no certificate in PEM; put "), "{none}");
 }
 
 #[tokio::test]

@@ -197,7 +197,8 @@ fn completed(code: &str) -> toml::Table {
 fn configurations_load() {
     let directory = tempfile::tempdir().unwrap();
     let (mut made, mut loaded) = (0, 0);
-    for block in blocks("toml") {
+    // What check.md shows are mistakes; tests/it/check loads them.
+    for block in blocks("toml").into_iter().filter(|block| !block.page.ends_with("check.md")) {
         let mut whole = completed(&block.code);
         make_files(&mut whole, directory.path(), &mut made);
         let path = directory.path().join("config.toml");
