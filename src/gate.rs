@@ -167,6 +167,12 @@ pub enum View {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Doubt {
+    /// It carries the label of tickets whose rollout is over. So it did end, and a database that says otherwise is an old
+    /// backup; or somebody else put the label there, which closes the gate as well.
+    LabelledEnded {
+        /// Where it stands.
+        status: Status,
+    },
     /// It is in another project, or of another issue type, than it was opened in.
     MovedElsewhere {
         /// The project's key today.
@@ -320,6 +326,20 @@ impl Gate {
         match &self.standing {
             Standing::Opening | Standing::Stuck { .. } => None,
             Standing::Watched { ticket, .. } => Some(ticket),
+        }
+    }
+
+    /// Whether its ticket will prove nothing any more, so that the next question opens another.
+    #[must_use]
+    pub const fn is_spent(&self) -> bool {
+        match &self.standing {
+            Standing::Watched { view: View::Gone { doubt }, .. } => match doubt {
+                Doubt::LabelledEnded { .. } | Doubt::Missing { confirmed: true } => true,
+                Doubt::MovedElsewhere { .. }
+                | Doubt::NoChangelogEntry { .. }
+                | Doubt::Missing { confirmed: false } => false,
+            },
+            Standing::Watched { .. } | Standing::Opening | Standing::Stuck { .. } => false,
         }
     }
 

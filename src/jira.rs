@@ -51,6 +51,9 @@ use crate::{clock::Clock, gate::GateId, millis::Millis, secret::Secret, ticket::
 /// The label of every ticket that the bridge opened.
 pub const LABEL: &str = "flagger-gate";
 
+/// The label of a ticket whose rollout is over.
+pub const ENDED: &str = "flagger-ended";
+
 /// The label by which the ticket of one gate is found.
 #[must_use]
 pub fn gate_label(gate: &GateId) -> String {

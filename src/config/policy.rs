@@ -144,9 +144,14 @@ fn ticket_part(s: &Section<'_>) -> TicketPart {
     if let Some(description) = &description {
         template_at(s, "description", description);
     }
-    let label = |label: &str| match label.contains(char::is_whitespace) {
-        true => Err(format!("{label:?} has a space in it, which Jira refuses")),
-        false => Ok(()),
+    let label = |label: &str| match label {
+        _ if label.contains(char::is_whitespace) => {
+            Err(format!("{label:?} has a space in it, which Jira refuses"))
+        }
+        "flagger-ended" => {
+            Err(format!("{label:?} marks tickets whose rollout is over, and no such ticket opens a gate"))
+        }
+        _ => Ok(()),
     };
     let labels = s.optional("labels", |s, name| s.texts_that(name, label));
     let fields = s.optional("fields", Section::section).map(|s| fields(&s)).unwrap_or_default();

@@ -185,7 +185,7 @@ fn every_problem_is_told_at_once() {
         [ticket]
         summary = "{{ nmespace }}"
         description = "{% if canary %}"
-        labels = ["two words", ""]
+        labels = ["two words", "", "flagger-ended"]
         [ticket.fields]
         customfield_1 = [{ value = "{{ canary|shout }}" }]
         summary = "x"
@@ -238,6 +238,7 @@ fn every_problem_is_told_at_once() {
     ticket.description: is no template: unexpected end of input, expected end of block
     ticket.labels[0]: "two words" has a space in it, which Jira refuses
     ticket.labels[1]: is empty; leave it out
+    ticket.labels[2]: "flagger-ended" marks tickets whose rollout is over, and no such ticket opens a gate
     ticket.fields.customfield_1[0].value: the template knows no filter "shout"
     ticket.fields.summary: is set by the bridge; there is a key of its own for it in [ticket]
     ticket.transitions.opened: must be a status, or { to = "STATUS", fields = { … } }, not a number

@@ -58,6 +58,8 @@ pub enum Sighting {
         issue_type: String,
         /// Where it stands.
         status: Status,
+        /// Whether it carries the label that tickets get when their rollout ends.
+        ended: bool,
         /// All changes of its status, in any order.
         moves: Vec<Move>,
         /// When Jira answered, by Jira's clock.
@@ -89,7 +91,10 @@ impl Gate {
                 let again = matches!(view, View::Gone { doubt: Doubt::Missing { .. } });
                 (&ticket.key, View::Gone { doubt: Doubt::Missing { confirmed: again } })
             }
-            Sighting::Issue { key, project, issue_type, status, moves, answered } => {
+            Sighting::Issue { key, status, ended: true, .. } => {
+                (key, View::Gone { doubt: Doubt::LabelledEnded { status: status.clone() } })
+            }
+            Sighting::Issue { key, project, issue_type, status, ended: false, moves, answered } => {
                 let view = if *project != ticket.project || *issue_type != ticket.issue_type {
                     View::Gone { doubt: Doubt::MovedElsewhere { project: project.clone() } }
                 } else {

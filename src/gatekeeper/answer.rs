@@ -102,7 +102,9 @@ impl Links {
             | View::Rejected { status, .. }
             | View::NotAllowed { status, .. }
             | View::Unjudged { status, .. } => Some(status),
-            View::Gone { doubt: Doubt::NoChangelogEntry { status } } => Some(status),
+            View::Gone { doubt: Doubt::LabelledEnded { status } | Doubt::NoChangelogEntry { status } } => {
+                Some(status)
+            }
             View::Gone { doubt: Doubt::MovedElsewhere { .. } | Doubt::Missing { .. } } => None,
         };
         Some(self.shown(&ticket.key, status.map(|status| status.name.clone())))
@@ -258,6 +260,10 @@ fn doubted(verdict: &Verdict<'_>, unread: &Trouble) -> String {
 
 fn doubtful(doubt: &Doubt) -> String {
     match doubt {
+        Doubt::LabelledEnded { .. } => {
+            "the ticket is labelled flagger-ended, so its rollout is over and it opens nothing; the next question opens a new one"
+                .into()
+        }
         Doubt::MovedElsewhere { project } => {
             format!(
                 "the ticket is not of the project and issue type it was opened in (it is in {project} now); move it back"

@@ -119,7 +119,9 @@ fn seen(detail: Detail, view: &View, route: &Route, deny: &[String]) -> Detail {
         View::NotAllowed { decision, why, .. } | View::Unjudged { decision, why, .. } => {
             decided(with(detail, "why", json!(why)), decision, route, deny)
         }
-        View::Gone { doubt: Doubt::NoChangelogEntry { status } } => with(detail, "status", json!(status)),
+        View::Gone { doubt: Doubt::LabelledEnded { status } | Doubt::NoChangelogEntry { status } } => {
+            with(detail, "status", json!(status))
+        }
         View::Gone { doubt: Doubt::MovedElsewhere { project } } => with(detail, "project", json!(project)),
         View::Gone { doubt: Doubt::Missing { confirmed } } => with(detail, "confirmed", json!(confirmed)),
     }
@@ -132,6 +134,7 @@ const fn word(view: &View) -> &'static str {
         View::Rejected { .. } => "rejected",
         View::NotAllowed { .. } => "not_allowed",
         View::Unjudged { .. } => "unjudged",
+        View::Gone { doubt: Doubt::LabelledEnded { .. } } => "labelled_ended",
         View::Gone { doubt: Doubt::NoChangelogEntry { .. } } => "no_changelog_entry",
         View::Gone { doubt: Doubt::MovedElsewhere { .. } } => "moved_elsewhere",
         View::Gone { doubt: Doubt::Missing { .. } } => "missing",

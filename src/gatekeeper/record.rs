@@ -59,6 +59,7 @@ pub(super) fn fact(id: &CanaryId, fact: &Fact, metrics: &Metrics, now: Millis) {
                 }
                 View::Gone { doubt } => {
                     let doubt = match doubt {
+                        Doubt::LabelledEnded { .. } => "labelled flagger-ended",
                         Doubt::MovedElsewhere { .. } => "moved elsewhere",
                         Doubt::NoChangelogEntry { .. } => "no changelog entry",
                         Doubt::Missing { .. } => "missing",

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// What is read of an issue.
-pub(super) const FIELDS: [&str; 3] = ["status", "project", "issuetype"];
+pub(super) const FIELDS: [&str; 4] = ["status", "project", "issuetype", "labels"];
 
 /// The longest summary is 255 characters; older versions say "less than 255".
 const LONGEST_SUMMARY: usize = 254;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::{Account, Choice, Field, Shape, error::By, time, words};
+use super::{Account, Choice, ENDED, Field, Shape, error::By, time, words};
 use crate::{
     gate::{Home, Move, Person, Sighting, Status},
     millis::Millis,
@@ -84,6 +84,8 @@ pub(super) struct Fields {
     pub(super) status: Option<Named>,
     project: Option<Project>,
     issuetype: Option<Named>,
+    /// Nothing rests on a label that is not there, so none may be said.
+    labels: Option<Vec<String>>,
     pub(super) creator: Option<User>,
 }
 
@@ -192,9 +194,10 @@ impl Issue {
         let status = fields.status.ok_or("an issue without its status")?.status();
         let project = fields.project.ok_or("an issue without its project")?.key;
         let issue_type = fields.issuetype.ok_or("an issue without its type")?.id;
+        let ended = fields.labels.iter().flatten().any(|label| label == ENDED);
         let moves = moves(histories)?;
         let answered = moves.iter().map(|entry| entry.at).fold(answered, Millis::max);
-        Ok(Sighting::Issue { key: self.key, project, issue_type, status, moves, answered })
+        Ok(Sighting::Issue { key: self.key, project, issue_type, status, ended, moves, answered })
     }
 }
 
@@ -483,6 +486,23 @@ mod tests {
             },
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn only_our_own_label_says_that_it_is_over() {
+        for (labels, over) in [
+            (json!(["flagger-gate", "flagger-ended"]), true),
+            (json!(["flagger-gate", "flagger-ended-not", "Flagger-Ended"]), false),
+            (json!([]), false),
+            (json!(null), false),
+        ] {
+            let mut issue = issue(json!({"histories": []}));
+            issue.fields.as_mut().unwrap().labels = serde_json::from_value(labels.clone()).unwrap();
+            let Sighting::Issue { ended, .. } = issue.sighting(vec![], Millis(5)).unwrap() else {
+                panic!("an issue");
+            };
+            assert_eq!(ended, over, "{labels}");
+        }
     }
 
     fn entry(id: i64, item: Value) -> Value {

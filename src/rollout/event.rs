@@ -264,6 +264,8 @@ pub enum Note {
         /// For how long an unused approval is valid, in ms.
         valid_for: u64,
     },
+    /// It carries the label of tickets whose rollout is over, and its gate has another.
+    LabelledEnded,
     /// Jira opened it although another ticket was opened, or none was needed any more.
     Duplicate {
         /// The key of the ticket that counts, if there is one.
@@ -288,7 +290,8 @@ impl Note {
     #[must_use]
     pub fn tag(&self) -> String {
         match self {
-            Self::Ended { .. } => "ended".into(),
+            // One that was told already how its rollout ended need not be told so.
+            Self::Ended { .. } | Self::LabelledEnded => "ended".into(),
             Self::Progress { .. } => "progress".into(),
             Self::RejectedAtStart { entry }
             | Self::RejectedWithoutRollback { entry }

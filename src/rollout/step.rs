@@ -222,17 +222,13 @@ impl Step {
     }
 
     /// A gate that is asked about has a ticket, or one is being opened, if the budget allows. One whose ticket is
-    /// certainly gone begins anew, under a new id.
+    /// certainly gone, or labelled as one whose rollout is over, begins anew, under a new id.
     fn ensure_gate(&mut self, asked: &Asked<'_>, rules: &Rules) -> bool {
         let refusal = self.canary.refusal(self.now, &rules.budget);
         let Some(rollout) = &mut self.canary.rollout else { return false };
         let known = rollout.gates.iter().position(|gate| gate.name == *asked.name);
-        if let Some(at) = known {
-            let Standing::Watched { view: View::Gone { doubt: Doubt::Missing { confirmed: true } }, .. } =
-                rollout.gates[at].standing
-            else {
-                return true;
-            };
+        if known.is_some_and(|at| !rollout.gates[at].is_spent()) {
+            return true;
         }
         if let Some(refusal) = refusal {
             if self.canary.refused.is_none_or(|at| self.now.since(at) >= HOUR) {
@@ -247,7 +243,14 @@ impl Step {
         let mut gate = Gate::new(asked.fresh.clone(), asked.name.clone(), asked.deny.to_vec(), self.now);
         if let Some(at) = known {
             // Flagger knows of no other gate: where it was told to go on, it is told otherwise now.
-            gate.said = if rollout.gates.remove(at).was_open(asked.pace) { Said::Open } else { Said::Closed };
+            let spent = rollout.gates.remove(at);
+            gate.said = if spent.was_open(asked.pace) { Said::Open } else { Said::Closed };
+            if let Standing::Watched { view: View::Gone { doubt: Doubt::LabelledEnded { .. } }, .. } =
+                spent.standing
+            {
+                self.commands.push(Command::Comment { gate: spent.id.clone(), note: Note::LabelledEnded });
+                self.canary.superseded.push(spent.id);
+            }
         }
         rollout.gates.push(gate);
         self.commands.push(Command::Open {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
-    gate::{Move, Pace, Person, Sighting, Stage, Status, Ticket, Trust, Verdict},
+    gate::{Closed, Doubt, Move, Pace, Person, Sighting, Stage, Status, Ticket, Trust, Verdict},
     policy::{Author, Statuses},
     ticket::Subject,
 };
@@ -140,11 +140,16 @@ impl World {
     }
 
     fn sees(&mut self, gate: &GateId, at: &str) {
+        self.sees_labelled(gate, at, "OPS", false);
+    }
+
+    fn sees_labelled(&mut self, gate: &GateId, at: &str, project: &str, ended: bool) {
         let sighting = Sighting::Issue {
             key: gate.0.clone(),
-            project: "OPS".into(),
+            project: project.into(),
             issue_type: "10004".into(),
             status: status(at),
+            ended,
             moves: self.moves.get(gate).cloned().unwrap_or_default(),
             answered: self.now,
         };
@@ -303,4 +308,94 @@ fn a_base_that_came_late_is_the_base() {
     world.decides(&gate, "Approved");
     assert!(!world.asks(&name, &message(Phase::Waiting, "2")).0, "asked about another base");
     assert!(world.canary.gate_by_id(&gate).is_none());
+}
+
+/// Wherever a ticket stands that is labelled as one whose rollout is over, and whatever was known of it before: it opens
+/// nothing, rolls nothing back, and the next question opens another, once.
+#[test]
+fn a_ticket_labelled_as_ended_proves_nothing() {
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let question = message(Phase::Progressing, "r");
+    for before in ["To Do", "Approved", "Approved and used", "Rejected"] {
+        for (after, project) in
+            [("To Do", "OPS"), ("Approved", "OPS"), ("Rejected", "OPS"), ("Approved", "ELSE")]
+        {
+            let case = format!("{before}, then {after} in {project}");
+            let mut world = World::new();
+            let old = world.asks(&name, &question).1.unwrap();
+            if before != "To Do" {
+                world.decides(&old, before.trim_end_matches(" and used"));
+            }
+            if before == "Approved and used" {
+                assert!(world.asks(&name, &question).0, "{case}");
+            }
+            if after != "To Do" {
+                world.decides(&old, after);
+            }
+            world.sees_labelled(&old, after, project, true);
+            let gate = world.canary.gate(&name).unwrap();
+            let verdict = gate.verdict(world.now, RULES.trust);
+            let doubt = Doubt::LabelledEnded { status: status(after) };
+            let ticket = gate.ticket().unwrap();
+            assert_eq!(verdict, Verdict::Closed(Closed::Gone { ticket, doubt: &doubt }), "{case}");
+            assert!(!world.rolls_back(&question), "{case}");
+
+            let (open, new) = world.asks(&name, &question);
+            let new = new.unwrap();
+            assert!(!open && new != old, "{case}");
+            assert_eq!(world.canary.rollout.as_ref().unwrap().gates.len(), 1, "{case}");
+            // Nothing that happens to the old one matters any more, also without its label.
+            world.decides(&old, "To Do");
+            world.decides(&old, "Approved");
+            assert_eq!(world.asks(&name, &question), (false, Some(new.clone())), "{case}");
+            world.decides(&new, "Approved");
+            assert_eq!(world.asks(&name, &question), (true, Some(new)), "{case}");
+            assert!(world.ended.is_empty(), "{case}");
+        }
+    }
+}
+
+/// The label can close and nothing else: taken off before Flagger asks again, what the ticket shows counts as before.
+#[test]
+fn a_label_that_is_taken_off_in_time_changes_nothing() {
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let question = message(Phase::Progressing, "r");
+    for (at, open) in [("To Do", false), ("Rejected", false), ("Approved", true)] {
+        let mut world = World::new();
+        let gate = world.asks(&name, &question).1.unwrap();
+        world.decides(&gate, at);
+        world.sees_labelled(&gate, at, "OPS", true);
+        world.sees(&gate, at);
+        assert_eq!(world.asks(&name, &question), (open, Some(gate)), "{at}");
+    }
+}
+
+/// One whose rollout is over may hold all that limits allow: then its gate stays closed, and nothing is told.
+#[test]
+fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let question = message(Phase::Progressing, "r");
+    let mut world = World::new();
+    let gate = world.asks(&name, &question).1.unwrap();
+    world.decides(&gate, "Approved");
+    world.sees_labelled(&gate, "Approved", "OPS", true);
+    let rules = Rules { budget: Budget { per_hour: 1, room: Room::Left }, ..RULES };
+    let subject = Subject::new(id(), name.clone(), &question, BTreeMap::new());
+    let (fresh, silent_for, pace) = (GateId("fresh".into()), Duration::ZERO, Pace::default());
+    let event = Event::Asked {
+        gate: &name,
+        message: &question,
+        subject: &subject,
+        deny: &[],
+        fresh,
+        silent_for,
+        pace,
+    };
+    let Change::To { canary, commands, .. } = world.canary.apply(&event, world.now, &rules) else {
+        panic!("the refusal is noted");
+    };
+    assert_eq!(commands, []);
+    let kept = canary.gate(&name).unwrap();
+    assert_eq!(kept.id, gate);
+    assert!(matches!(kept.verdict(world.now, RULES.trust), Verdict::Closed(Closed::Gone { .. })));
 }

@@ -49,6 +49,11 @@ pub fn comment(note: &Note, route: &Route) -> Doc {
              closed. To renew the approval, move this ticket out of {approved} and back.",
             span(u128::from(*valid_for))
         ),
+        Note::LabelledEnded => {
+            "This ticket opens nothing any more, because it is labelled flagger-ended, as those are whose rollout is over. \
+             Flagger still asks, so the bridge opens another one, to which this one is then linked; decide there."
+                .to_owned()
+        }
         Note::Duplicate { of: Some(key) } => format!(
             "This ticket is a duplicate of {key}, and opens nothing; decide there. Jira did not answer when the bridge \
              opened the one, so it opened the other."

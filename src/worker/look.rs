@@ -304,8 +304,11 @@ impl Worker {
             let Some(gate) = due.canary.gate_by_id(&due.gate) else { continue };
             let route = self.gatekeeper.route(&due.canary.id, &gate.name);
             let statuses = match &sighting {
-                Sighting::Missing => Ok(Statuses::default()),
-                Sighting::Issue { status, .. } => self.statuses(route, &due.ticket, &status.id).await,
+                // Where they stand does not matter.
+                Sighting::Missing | Sighting::Issue { ended: true, .. } => Ok(Statuses::default()),
+                Sighting::Issue { status, ended: false, .. } => {
+                    self.statuses(route, &due.ticket, &status.id).await
+                }
             };
             match statuses {
                 Ok(statuses) => {

@@ -13,9 +13,6 @@ use crate::{
     ticket,
 };
 
-/// The label of a ticket whose rollout is over.
-const ENDED: &str = "flagger-ended";
-
 /// What telling a ticket came to.
 pub(super) enum Told {
     /// It was told, or there is nothing to tell any more.
@@ -100,7 +97,7 @@ impl Worker {
     async fn comment(&self, row: &Row, opened: &Opened, note: &Note) -> Result<Told, jira::Error> {
         let route = self.gatekeeper.route(&opened.canary, &opened.name);
         let ends = match note {
-            Note::Ended { .. } | Note::Duplicate { .. } => {
+            Note::Ended { .. } | Note::LabelledEnded | Note::Duplicate { .. } => {
                 // What moves it after this moment, by Jira's clock, moves a dead ticket.
                 match self.jira.look_closely(&opened.ticket.id).await? {
                     Sighting::Missing => return Ok(Told::Done),
@@ -120,6 +117,7 @@ impl Worker {
         let tag = match note {
             Note::Progress { .. } => format!("{}-{}", note.tag(), row.id),
             Note::Ended { .. }
+            | Note::LabelledEnded
             | Note::RejectedAtStart { .. }
             | Note::RejectedWithoutRollback { .. }
             | Note::RejectedByNobody { .. }
@@ -134,7 +132,7 @@ impl Worker {
     }
 
     async fn label(&self, opened: &Opened) -> Result<Told, jira::Error> {
-        self.jira.label(&opened.ticket.id, ENDED).await?;
+        self.jira.label(&opened.ticket.id, jira::ENDED).await?;
         Ok(Told::Done)
     }
 

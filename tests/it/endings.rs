@@ -21,6 +21,7 @@ crate::crash::told_again!(
     what_a_rejection_does_not_do,
     progress_before_the_end,
     the_first_move_undoes_no_decision,
+    somebody_labels_a_ticket_that_is_waited_for,
 );
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -440,6 +441,48 @@ async fn a_move_whose_answer_was_lost_is_not_made_twice() {
         world.later(MINUTE);
         world.works().await;
         assert_eq!(world.ticket(&key).status, "In Review");
+        world.finish().await;
+    }
+}
+
+/// The label of the dead on a ticket of a rollout that waits: it opens nothing any more, is told so, once, and another one
+/// takes its place.
+#[tokio::test]
+async fn somebody_labels_a_ticket_that_is_waited_for() {
+    for world in World::both(TRANSITIONS).await {
+        let old = world.promotion("new", "Approved").await;
+        world.jira.edit_labels(&old, &["flagger-ended"], &[], MIA).unwrap();
+        world.later(MINUTE);
+        world.works().await;
+        let answer = world.asks("confirm-promotion", "Progressing", "new").await;
+        assert_eq!(answer.status, 403, "{}", answer.body);
+        world.works().await;
+        let new = world.newest();
+        assert_ne!(old, new);
+        world.is_dead(&old, "labelled flagger-ended", "Approved");
+        let links = world.ticket(&old).links;
+        assert!(links.len() == 1 && format!("{links:?}").contains(&world.ticket(&new).id), "{links:?}");
+
+        // Also without its label it is dead, and says so.
+        world.later(MINUTE);
+        world.jira.edit_labels(&old, &[], &["flagger-ended"], MIA).unwrap();
+        for status in ["To Do", "Approved"] {
+            world.jira.move_issue(&old, status, MIA).unwrap();
+            assert_eq!(world.nudges(&old).await.status, 200);
+            world.later(MINUTE);
+            world.works().await;
+        }
+        let told = comments(&world.ticket(&old));
+        let late = told.iter().filter(|said| said.contains(&format!("waits now has {new}"))).count();
+        assert_eq!(late, 1, "{told:?}");
+        let answer = world.asks("confirm-promotion", "Progressing", "new").await;
+        assert!(answer.status == 403 && answer.body.contains(&new), "{}", answer.body);
+
+        world.decides(&new, "Approved").await;
+        assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
+        world.reports("/post-rollout", "Succeeded", "new").await;
+        world.works().await;
+        world.is_dead(&new, "succeeded", "Done");
         world.finish().await;
     }
 }

@@ -46,6 +46,7 @@ fn approved(cloud: bool) -> Value {
             "status": {"id": "10007", "name": "Approved", "statusCategory": {"id": 3, "key": "done"}},
             "project": {"id": "10000", "key": "OPS"},
             "issuetype": {"id": "10004", "name": "Change"},
+            "labels": ["flagger-gate", "fjb-4f1c"],
             "creator": author("bridge"),
         },
         "properties": {"flagger-jira-bridge": {"gate": "4f1c"}},
@@ -95,6 +96,9 @@ fn witness(body: &[u8]) -> Result<(), String> {
     is("/fields/status/id", "10007")?;
     is("/fields/project/key", "OPS")?;
     is("/fields/issuetype/id", "10004")?;
+    if issue["fields"]["labels"].as_array().is_some_and(|labels| labels.contains(&json!("flagger-ended"))) {
+        return Err("its rollout is over".into());
+    }
     let entries = issue["changelog"].get("histories").or_else(|| issue["changelog"].get("values"));
     let entries = entries.and_then(Value::as_array).ok_or("no entries")?;
     let total = issue["changelog"]["total"].as_u64();

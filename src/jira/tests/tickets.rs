@@ -413,6 +413,7 @@ fn notes() {
         Note::RejectedWithoutRollback { entry: entry() },
         Note::NotAllowed { entry: entry(), why: why() },
         Note::Expired { entry: entry(), valid_for: 259_200_000 },
+        Note::LabelledEnded,
         Note::Duplicate { of: Some("OPS-7".into()) },
         Note::Duplicate { of: None },
         Note::Late { live: Some("OPS-7".into()) },
@@ -439,6 +440,8 @@ fn notes() {
     This approval does not count: Bob \(it's \*me\*\) is not among the approvers of this gate. The gate stays closed. To open it, somebody who may approve has to move this ticket out of Approved and back.
 
     This approval is not used any more: it is more than 3 days old, and Flagger asks only now. The gate stays closed. To renew the approval, move this ticket out of Approved and back.
+
+    This ticket opens nothing any more, because it is labelled flagger-ended, as those are whose rollout is over. Flagger still asks, so the bridge opens another one, to which this one is then linked; decide there.
 
     This ticket is a duplicate of OPS-7, and opens nothing; decide there. Jira did not answer when the bridge opened the one, so it opened the other.
 

@@ -274,10 +274,11 @@ impl Witness {
         let (now, ahead) = (self.now, self.ahead);
         let Some(issue) = self.issue(ticket) else { return };
         let mut moves = issue.moves.clone();
-        let (mut project, mut issue_type, mut whole) = ("OPS", "10004", true);
+        let (mut project, mut issue_type, mut whole, mut ended) = ("OPS", "10004", true, false);
         match how % 16 {
             0 => (project, whole) = ("ELSE", false),
             1 => (issue_type, whole) = ("1", false),
+            4 => (ended, whole) = (true, false),
             2 if !moves.is_empty() => {
                 // The newest entry is missing; what is left may still end where the issue stands.
                 moves.pop();
@@ -303,7 +304,7 @@ impl Witness {
             Sighting::Missing
         } else {
             let (project, issue_type) = (project.into(), issue_type.into());
-            Sighting::Issue { key, project, issue_type, status, moves, answered }
+            Sighting::Issue { key, project, issue_type, status, ended, moves, answered }
         };
         let missing = matches!(sighting, Sighting::Missing);
         let gate = issue.gate.clone();

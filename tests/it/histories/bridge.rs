@@ -218,6 +218,7 @@ impl Bridge {
             project: "OPS".into(),
             issue_type: "10004".into(),
             status: paper.place.status(),
+            ended: false,
             moves: paper.moves.clone(),
             answered: now,
         };
