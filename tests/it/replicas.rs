@@ -358,7 +358,7 @@ async fn who_talks_to_jira() {
     let other = "another replica talks to Jira; it last renewed its lease 3 s ago";
     assert_eq!(two.first.says_of_jira().await, other);
     two.clock.advance(MINUTE);
-    let gone = "the replica that talked to Jira last renewed its lease 63 s ago; another takes over as soon as the database lets it";
+    let gone = "the replica that talked to Jira last renewed its lease 1 min ago; another takes over as soon as the database lets it";
     assert_eq!(two.first.says_of_jira().await, gone);
     assert_eq!(two.first.keeps().await, Lead::TookOver);
     assert!(!two.first.says_of_jira().await.contains("replica"));
