@@ -89,8 +89,8 @@ impl Replica {
     async fn says_of_jira(&self) -> String {
         let response = reqwest::Client::new().get(format!("{}/", self.addresses[2])).send().await.unwrap();
         let page = response.text().await.unwrap();
-        let (_, said) = page.split_once("<strong>Jira:</strong> ").unwrap();
-        said.split_once("</p>").unwrap().0.to_owned()
+        let (_, said) = page.split_once("<dt>Jira</dt><dd>").unwrap();
+        said.split_once("</dd>").unwrap().0.replace("<strong>Trouble:</strong> ", "")
     }
 
     /// Does all that is due, if it is this one that works.

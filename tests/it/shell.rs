@@ -92,10 +92,9 @@ impl Serving {
     }
 
     /// A line of the log, whether it was there before or comes yet.
-    pub(crate) fn has_logged(&mut self, words: &str) {
-        if !self.seen.iter().any(|line| line.contains(words)) {
-            self.logs(words);
-        }
+    pub(crate) fn has_logged(&mut self, words: &str) -> String {
+        let seen = self.seen.iter().find(|line| line.contains(words)).cloned();
+        seen.unwrap_or_else(|| self.logs(words))
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is not a request to Jira")]

@@ -47,7 +47,7 @@ async fn an_authority_of_ones_own() {
     let url = format!("https://localhost:{}", front.port);
     moves(&config, "URL", &url, "");
     let mut serving = Serving::start(&config);
-    let told = serving.logs("UnknownIssuer");
+    let told = serving.has_logged("UnknownIssuer");
     assert!(told.contains("cannot reach Jira at localhost") && told.contains("into jira.ca_file"), "{told}");
     drop(serving);
 
