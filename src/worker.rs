@@ -225,6 +225,9 @@ impl Worker {
         if lead == Lead::TookOver {
             tracing::info!("this process talks to Jira from now on");
         }
+        if lead == Lead::Follows {
+            self.gatekeeper.unread().forget();
+        }
         let write_back = WRITE_BACK.min(self.gatekeeper.timing().idle_after / 4);
         let (writes, hourly) = {
             let mut memory = self.memory();
