@@ -225,6 +225,9 @@ impl Worker {
         if lead == Lead::TookOver {
             tracing::info!("this process talks to Jira from now on");
         }
+        if lead == Lead::Follows {
+            self.gatekeeper.unread().forget();
+        }
         let write_back = WRITE_BACK.min(self.gatekeeper.timing().idle_after / 4);
         let (writes, hourly) = {
             let mut memory = self.memory();
@@ -242,7 +245,7 @@ impl Worker {
             store.load_heard(Away::Nobody).await?;
             store.write_back().await?;
         }
-        self.compare_clocks(now);
+        self.compare_clocks();
         if lead != Lead::Follows && writes {
             self.gatekeeper.pass_time(now).await?;
         }
@@ -264,8 +267,10 @@ impl Worker {
     }
 
     /// Says that clocks differ, once until they agree again.
-    fn compare_clocks(&self, now: Millis) {
-        let ahead = self.gatekeeper.store().newest_time().since(now);
+    fn compare_clocks(&self) {
+        // Read after what is compared with it: that may have been written meanwhile, and a database may take its time.
+        let newest = self.gatekeeper.store().newest_time();
+        let ahead = newest.since(self.clock.now());
         let differ = ahead > CLOCKS_AGREE;
         let told = std::mem::replace(&mut self.memory().clocks_differ, differ);
         if differ && !told {

@@ -2,7 +2,7 @@
 //! the replica that works.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -60,9 +60,18 @@ impl Unread {
         self.state().all.as_ref().map(|trouble| (trouble.since, trouble.why.clone()))
     }
 
-    /// Forgets all gates but those that live.
-    pub fn keep(&self, lives: impl Fn(&GateId) -> bool) {
-        self.state().some.retain(|gate, _| lives(gate));
+    /// Forgets all gates but those that live; where none does, no ticket is read, and nothing is known of reading.
+    pub fn keep(&self, live: &HashSet<GateId>) {
+        let mut state = self.state();
+        state.some.retain(|gate, _| live.contains(gate));
+        if live.is_empty() {
+            state.all = None;
+        }
+    }
+
+    /// Forgets everything: another replica reads tickets now.
+    pub fn forget(&self) {
+        *self.state() = State::default();
     }
 
     /// Whether the ticket of this gate could not be read when it was last tried.
@@ -74,5 +83,37 @@ impl Unread {
     pub(super) fn trouble(&self, gate: &GateId) -> Option<Trouble> {
         let state = self.state();
         state.some.get(gate).or(state.all.as_ref()).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn troubled(gate: &GateId) -> Unread {
+        let unread = Unread::default();
+        unread.read([(gate, Some("it is gone".to_owned()))], Millis(1));
+        unread.none("nobody answers", Millis(2));
+        unread
+    }
+
+    #[test]
+    fn without_a_live_gate_nothing_is_in_the_way() {
+        let gate = GateId("one".into());
+        let unread = troubled(&gate);
+        unread.keep(&HashSet::from([gate.clone()]));
+        assert!(unread.all().is_some() && unread.has(&gate));
+        unread.keep(&HashSet::from([GateId("other".into())]));
+        assert!(unread.all().is_some() && !unread.has(&gate));
+        unread.keep(&HashSet::new());
+        assert_eq!(unread.all(), None);
+    }
+
+    #[test]
+    fn whoever_reads_no_more_knows_nothing() {
+        let gate = GateId("one".into());
+        let unread = troubled(&gate);
+        unread.forget();
+        assert!(unread.all().is_none() && unread.trouble(&gate).is_none());
     }
 }

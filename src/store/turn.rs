@@ -77,6 +77,10 @@ impl Store {
             // Renewed lately enough: a quiet bridge writes little.
             return Ok(Lead::Holds);
         }
+        if holder != replica && until > now.0 && !at_once {
+            // It lives, and nobody need write to find that out.
+            return Ok(Lead::Follows);
+        }
         let mut turn = self.turn().await?;
         let lead = turn.lead(replica, now, at_once).await?;
         turn.end().await?;

@@ -147,7 +147,7 @@ impl Worker {
             }
         }
         memory.looked.retain(|gate, _| live.contains(gate));
-        self.gatekeeper.unread().keep(|gate| live.contains(gate));
+        self.gatekeeper.unread().keep(&live);
         memory.nudged.retain(|_, at| now.since(*at) < NUDGED_EVERY);
         drop(memory);
         due.sort_by_key(|due| due.rank);

@@ -129,8 +129,9 @@ pub(super) fn render(known: &Known<'_>, wanted: &Wanted, now: Millis) -> Result<
         None => (None, None),
     };
     let aged = |since: &str| age(Some(since), now);
+    // As limits.open_tickets counts them: a gate has its place from when its ticket is to be opened.
     let tickets =
-        known.gates.iter().flat_map(|gates| gates.iter()).filter(|gate| gate.ticket.is_some()).count();
+        known.gates.iter().flat_map(|gates| gates.iter()).filter(|gate| gate.rollout.is_some()).count();
     let page = Page {
         jira: &known.jira,
         at: Timestamp::from_millisecond(now.0)

@@ -56,9 +56,12 @@ async fn a_lease_from_the_future() {
         two.sql(&format!("UPDATE lease SET until = {}, renewed_at = {}", now + ahead + 10_000, now + ahead))
             .await;
     };
+    let turns = async || two.number("SELECT seq FROM turn").await;
     for ahead in [0, 500, 2_000] {
         renewed(ahead).await;
+        let before = turns().await;
         assert_eq!(keeps(&two.first, &log).await, Lead::Follows);
+        assert_eq!(turns().await, before, "whoever follows need not write to see that");
         assert_eq!(log.of_clocks(), Vec::<String>::new(), "{ahead} ms may be the way between two machines");
     }
     for _ in 0..2 {

@@ -201,11 +201,13 @@ fn what_is_parked_and_what_opened_last() {
 
 #[test]
 fn a_limit_that_is_reached_is_told() {
-    let ticket = TicketView { key: "OPS-1".into(), url: "https://jira.example/1".into(), status: None };
-    let gate = GateView { ticket: Some(ticket), ..plain() };
+    // Its ticket is on its way, and has its place already.
+    let gate = GateView { rollout: hostile().rollout, ..plain() };
     let full = "<strong>Trouble:</strong> 500 of at most 500 tickets open, so";
     assert!(page(&vec![gate.clone(); 500]).contains(full));
-    let html = page(&vec![gate; 499]);
+    let mut gates = vec![gate; 499];
+    gates.push(GateView { state: Stands::Stuck, ..plain() });
+    let html = page(&gates);
     assert!(html.contains("499 of at most 500 tickets open;") && !html.contains("Trouble"), "{html}");
 }
 
