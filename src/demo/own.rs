@@ -37,7 +37,7 @@ impl Own {
 
     /// What to say of it: the file, and how to use it.
     pub(super) fn introduction(&self) -> String {
-        let (file, gate) = (self.config(), &self.addresses[0]);
+        let (file, [gate, _, admin]) = (self.config(), &self.addresses);
         format!(
             "\
 Put this into config.toml:
@@ -51,6 +51,9 @@ and then, in a second terminal, while this runs:
     -d '{{\"name\":\"hello\",\"namespace\":\"test\",\"phase\":\"Progressing\",\"checksum\":\"abc\"}}'
 
 The last asks as Flagger does, from a third. The answer is 403 until you approve the ticket in Jira, and then 200.
+Your bridge's status page is at http://{admin}; in a terminal the same is told by
+
+  flagger-jira-bridge gates --admin http://{admin}
 "
         )
     }
@@ -123,6 +126,8 @@ mod tests {
         let addresses = [config.server.gate_listen, config.server.webhook_listen, config.server.admin_listen];
         let curl = format!("http://{}/gate/confirm-promotion", addresses[0]);
         assert!(text.contains(&curl), "{text}");
+        let gates = format!("flagger-jira-bridge gates --admin http://{}\n", addresses[2]);
+        assert!(text.contains(&gates), "{text}");
         for address in addresses {
             assert!(!world.gate.ends_with(&format!(":{}", address.port())));
         }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     WATCHES_EVERY,
     commentary::{Commentary, Links},
-    fake_jira::{FakeJira, Flavour, Setup},
+    fake_jira::{FakeJira, Field, Flavour, Setup, Shape},
     own::{self, Own},
     print,
 };
@@ -63,6 +63,15 @@ async fn start(kind: Kind, port: u16) -> anyhow::Result<(FakeJira, Own)> {
         Kind::DataCenter => None,
     };
     let jira = FakeJira::new(Setup { token: TOKEN.to_owned(), first_issue, ..setup });
+    // As in most projects: what the guides show can be tried.
+    for project in ["OPS", "PAY"] {
+        let levels = ["Highest", "High", "Medium", "Low", "Lowest"].map(str::to_owned).to_vec();
+        jira.add_create_field(
+            project,
+            "Change",
+            Field::optional("priority", "Priority", Shape::Select(levels)),
+        );
+    }
     let url = jira.start_on(listener)?;
     let addresses = own::usual();
     jira.webhook(&format!("http://{}/jira/webhook", addresses[1]), Some(WEBHOOK_SECRET), None);
@@ -109,7 +118,8 @@ mod tests {
             let (from, to) = (text.find("[server]").unwrap(), text.find("\nand then").unwrap());
             let home = tempfile::tempdir().unwrap();
             let path = home.path().join("config.toml");
-            std::fs::write(&path, &text[from..to]).unwrap();
+            let priority = "\n[ticket.fields]\npriority = { name = \"High\" }\n";
+            std::fs::write(&path, format!("{}{priority}", &text[from..to])).unwrap();
             let listen = |name: &str| (format!("BRIDGE__SERVER__{name}_LISTEN"), "127.0.0.1:0".to_owned());
             let database = format!("sqlite://{}", home.path().join("it.db").display());
             let mut env = vec![("BRIDGE__STORE__URL".to_owned(), database)];

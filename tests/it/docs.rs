@@ -203,16 +203,17 @@ fn the_commands_deploy_it() {
         format!("docker build -t {image} ."),
         format!("docker push {image}"),
         format!("kubectl create namespace {namespace}"),
-        // The token of Flagger is added where it is explained.
-        format!(
-            "kubectl -n {namespace} create secret generic {secret}{}",
-            files.replace(" --from-file=flagger-token", "")
-        ),
-        format!("cp config.toml {}", base("config.toml")),
+        format!("kubectl -n {namespace} create secret generic {secret}{files}"),
         "kubectl apply -k deploy/kustomize/sqlite".to_owned(),
     ];
     assert_eq!(block.lines().collect::<Vec<_>>(), expected);
-    assert!(inline().contains(&"--from-file=flagger-token"));
+    // What the manifests need of the configuration is there, and the reader is told to keep it.
+    let config: toml::Table = std::fs::read_to_string(base("config.toml")).unwrap().parse().unwrap();
+    assert!(config["server"].get("admin_listen").is_some() && config["flagger"].get("token_file").is_some());
+    assert!(README.contains("keep its `[server]` and `[flagger]`"));
+    // Every secret is made before.
+    let made = blocks("sh").into_iter().find(|block| block.contains("umask")).unwrap();
+    assert!(secrets().iter().all(|name| made.contains(&format!(" > {name}\n"))), "{made}");
     assert_eq!(kustomization["configMapGenerator"][0]["files"], json!(["config.toml"]));
     for path in ["kustomization.yaml", "networkpolicy.yaml", "config.toml"].map(base) {
         assert!(Path::new(&path).is_file(), "{path}");
