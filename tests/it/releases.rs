@@ -139,6 +139,7 @@ impl Stage<'_> {
             ["to_project", key, project, who] => {
                 self.jira.move_to_project(key, project, who).unwrap();
             }
+            ["label", key, label, who] => self.jira.edit_labels(key, &[label], &[], who).unwrap(),
             ["group", name, member] => self.jira.add_group(name, &[member]),
             // From now on new issues begin in this status.
             ["first_status", status] => {

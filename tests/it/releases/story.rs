@@ -286,6 +286,8 @@ async fn decisions(tale: &Tale) {
     }
     let away = tale.promotion("moved-away").await;
     tale.person(json!(["to_project", away, "PAY", APPROVER]));
+    let labelled = tale.promotion("labelled").await;
+    tale.person(json!(["label", labelled, "flagger-ended", APPROVER]));
     tale.notes();
     tale.person(json!(["first_status", "Approved"]));
     tale.promotion("no-history").await;
@@ -336,7 +338,7 @@ fn shows_everything(rows: &[Value]) {
     };
     let (canaries, commands) = (column("canary", "state"), column("outbox", "command"));
     for word in "asked waiting admitted running failing outgoing after_failure progressing waiting_promotion opening stuck \
-                 watched approved rejected not_allowed unjudged gone moved_elsewhere no_changelog_entry missing accepted \
+                 watched approved rejected not_allowed unjudged gone labelled_ended moved_elsewhere no_changelog_entry missing accepted \
                  not_accepted unknown"
         .split_whitespace()
     {
@@ -404,6 +406,7 @@ async fn questions(world: &World) -> Vec<Value> {
         "in-review",
         "approved",
         "moved-away",
+        "labelled",
         "no-history",
         "group-approved",
         "group-rejected",
