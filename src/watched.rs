@@ -1,12 +1,20 @@
 //! Files that are read again when they change. While they cannot be used, what they held before stays in use, and the
-//! log says so once.
+//! log says so, and again each hour.
 
 use std::{
     fmt::{self, Display},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+
+use tokio::time::Instant;
+
+/// How soon files that cannot be used are tried again without a change: what was wrong need not be in them.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How often the log says that they cannot be used.
+const TOLD_AGAIN: Duration = Duration::from_secs(3600);
 
 /// What some files hold, now or the last time that they could be used.
 pub struct Watched<T, E> {
@@ -19,11 +27,17 @@ type Read<T, E> = Box<dyn Fn(&[PathBuf]) -> Result<T, E> + Send + Sync>;
 
 struct Held<T> {
     value: T,
-    /// Of the files it was read from; none once they could not be used, so that they are tried again each time: what
-    /// was wrong need not be in the files.
-    stamps: Option<Vec<Stamp>>,
-    /// What the log said about files that cannot be used.
-    told: Option<String>,
+    /// Of the files it was read from, or of those that could not be used last.
+    stamps: Vec<Stamp>,
+    /// That they cannot be used, since some time.
+    trouble: Option<Trouble>,
+}
+
+struct Trouble {
+    /// When they were tried last.
+    tried: Instant,
+    /// What the log said of it, and when.
+    told: (String, Instant),
 }
 
 /// By which a file that changed differs, or a link that leads to another one: device, inode, size, and the times at
@@ -41,7 +55,7 @@ impl<T: Clone, E: Display> Watched<T, E> {
     ) -> Result<Self, E> {
         let stamps = stamps(&files);
         let value = read(&files)?;
-        let held = Mutex::new(Held { value, stamps: Some(stamps), told: None });
+        let held = Mutex::new(Held { value, stamps, trouble: None });
         Ok(Self { files, read: Box::new(read), held })
     }
 
@@ -50,21 +64,25 @@ impl<T: Clone, E: Display> Watched<T, E> {
         let mut held = self.held();
         // Before they are read: what changes meanwhile is noticed the next time.
         let now = stamps(&self.files);
-        if held.stamps.as_ref() == Some(&now) {
+        let same = held.stamps == now;
+        if same && held.trouble.as_ref().is_none_or(|trouble| trouble.tried.elapsed() < AGAIN) {
             return held.value.clone();
         }
         match (self.read)(&self.files) {
             Ok(value) => {
                 tracing::info!("{} changed and is in use now", self.names());
-                *held = Held { value, stamps: Some(now), told: None };
+                *held = Held { value, stamps: now, trouble: None };
             }
             Err(error) => {
-                let error = format!("{error:#}");
-                held.stamps = None;
-                if held.told.as_ref() != Some(&error) {
+                let (error, tried) = (format!("{error:#}"), Instant::now());
+                let told = held.trouble.take().map(|trouble| trouble.told);
+                let told = told.filter(|(words, at)| *words == error && at.elapsed() < TOLD_AGAIN);
+                let told = told.unwrap_or_else(|| {
                     tracing::error!("{error}; what {} held before stays in use", self.names());
-                    held.told = Some(error);
-                }
+                    (error, tried)
+                });
+                held.stamps = now;
+                held.trouble = Some(Trouble { tried, told });
             }
         }
         held.value.clone()
@@ -160,15 +178,19 @@ mod tests {
         assert_eq!(watched.current(), "new");
     }
 
-    #[test]
-    fn what_cannot_be_used_is_tried_again_until_it_can() {
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_used_is_tried_again_until_it_can() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("file");
         std::fs::write(&file, "old").unwrap();
         let (watched, reads) = text(&file);
         std::fs::write(&file, "").unwrap();
-        assert_eq!((watched.current(), watched.current()), ("old".into(), "old".into()));
-        assert_eq!(reads.load(SeqCst), 3);
+        for (after, expected) in [(0, 2), (0, 2), (999, 2), (1, 3), (0, 3), (1_000, 4)] {
+            tokio::time::advance(Duration::from_millis(after)).await;
+            assert_eq!(watched.current(), "old");
+            assert_eq!(reads.load(SeqCst), expected, "after {after} ms");
+        }
+        // A change is seen at once.
         std::fs::remove_file(&file).unwrap();
         assert_eq!(watched.current(), "old");
         std::fs::write(&file, "new").unwrap();

@@ -12,6 +12,8 @@ use crate::{
 
 /// What the bridge itself sets, or Jira by itself: nobody has to configure these.
 const SET: [&str; 6] = ["project", "issuetype", "summary", "description", "labels", "reporter"];
+/// Those of them that the bridge writes itself: nobody can put them into `ticket.fields`.
+const OWN: [&str; 5] = ["project", "issuetype", "summary", "description", "labels"];
 
 pub(super) fn screen(place: &Place, route: &Route) -> Vec<Finding> {
     let Some(fields) = &place.fields else { return vec![] };
@@ -67,12 +69,13 @@ fn required(fields: &[Field], route: &Route, at: &str, kind: Kind) -> Vec<Findin
 /// What is configured and Jira would refuse.
 fn absent(fields: &[Field], route: &Route, at: &str) -> Vec<Finding> {
     let unknown = route.ticket.fields.keys().filter(|id| !has(fields, id));
+    let free: Vec<&Field> = fields.iter().filter(|field| !OWN.contains(&field.id.as_str())).collect();
     unknown
         .map(|id| {
-            let named = fields.iter().find(|field| field.name.to_lowercase() == id.to_lowercase());
+            let named = free.iter().find(|field| field.name.to_lowercase() == id.to_lowercase());
             let hint = match named {
                 Some(field) => format!("; {:?} is called {:?} there, put that", field.name, field.id),
-                None => did_you_mean(id, fields.iter().map(|field| field.id.as_str())),
+                None => did_you_mean(id, free.iter().map(|field| field.id.as_str())),
             };
             let what = format!(
                 "is not on {at}, and Jira would refuse the ticket; have it added there, or take it out{hint}"

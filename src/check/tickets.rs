@@ -22,7 +22,7 @@ pub(super) struct Place {
     /// The project's key.
     pub(super) project: String,
     /// As the configuration has it.
-    issue_type: String,
+    pub(super) issue_type: String,
     /// Which kind of Jira it is in.
     pub(super) kind: Kind,
     /// Whether its team looks after it by itself.

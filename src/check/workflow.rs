@@ -198,10 +198,15 @@ fn reached(
         "succeeded" => meaning == Meaning::Approved,
         _ => meaning != Meaning::Rejected,
     };
-    let seen = place
-        .samples
-        .iter()
-        .filter(|(sample, _)| sample.status.id != id && begins(statuses.meaning(&sample.status.id)));
+    // A ticket that is finished already, undecided, is where none begins.
+    let finished = |status: &str| {
+        statuses.meaning(status) == Meaning::Waiting
+            && place.workflow.categories.get(status).is_some_and(|category| category == "done")
+    };
+    let seen = place.samples.iter().filter(|(sample, _)| {
+        let status = &sample.status.id;
+        status != id && begins(statuses.meaning(status)) && !finished(status)
+    });
     let (mut from, mut blocked) = (vec![], vec![]);
     for (sample, ways) in seen {
         let at = format!("{:?} ({})", sample.status.name, sample.key);
@@ -262,4 +267,54 @@ pub(super) fn targets(route: &Route) -> [(&'static str, Option<&Target>); 6] {
         ("abandoned", to.abandoned.as_ref()),
         ("bypassed", to.bypassed.as_ref()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::jira::{Sample, Workflow};
+
+    fn status(id: &str, name: &str) -> Status {
+        Status { id: id.into(), name: name.into() }
+    }
+
+    /// What is said of `opened = "In Review"` where tickets stand in these statuses and can go nowhere but to `Open`.
+    fn opened(stand: &[(&str, &str)]) -> String {
+        let sample = |(id, name): &(&str, &str)| {
+            let sample = Sample { id: (*id).into(), key: format!("OPS-{id}"), status: status(id, name) };
+            (sample, vec![Way { to: status("1", "Open"), fields: vec![] }])
+        };
+        let place = Place {
+            project: "OPS".into(),
+            issue_type: "Task".into(),
+            kind: Kind::Cloud,
+            team_managed: false,
+            language: None,
+            workflow: Workflow {
+                issue_type_id: "10".into(),
+                issue_type_name: "Task".into(),
+                statuses: vec![],
+                categories: [("1", "new"), ("9", "done")].map(|(id, it)| (id.into(), it.into())).into(),
+                subtask: false,
+                other_types: vec![],
+                elsewhere: vec![],
+            },
+            fields: None,
+            samples: stand.iter().map(sample).collect(),
+        };
+        let statuses = Statuses { approved: BTreeSet::from(["3".into()]), rejected: BTreeSet::new() };
+        let target = Target { to: "In Review".into(), fields: BTreeMap::new() };
+        format!("{:?}", reached(&place, &statuses, ("opened", &target), "2", "opened".into()))
+    }
+
+    /// Cancelled is neither approved nor rejected, and yet no new ticket is there.
+    #[test]
+    fn a_finished_ticket_is_where_none_begins() {
+        let only_finished = opened(&[("9", "Cancelled")]);
+        assert!(only_finished.contains("shows only on a ticket"), "{only_finished}");
+        let both = opened(&[("9", "Cancelled"), ("1", "Open")]);
+        assert!(both.contains("cannot be reached from") && both.contains("OPS-1"), "{both}");
+    }
 }

@@ -73,19 +73,23 @@ pub(super) fn proxy(base: &Url) -> Result<Option<String>, Error> {
     let Some(through) = through else { return Ok(None) };
     let (scheme, host) = (through.uri().scheme_str().unwrap_or("http"), through.uri().host());
     let port = through.uri().port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+    let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
     let address = format!("{scheme}://{}{port}", host.unwrap_or_default());
     if !matches!(scheme, "http" | "https") {
         return Err(Error::Settings(format!(
             "{} names {address}, and only proxies of http:// can be used; put one there, or Jira's host into NO_PROXY",
-            variable(base)
+            variable(base, is_set)
         )));
     }
-    Ok(Some(format!("the proxy {address} ({})", variable(base))))
+    Ok(Some(format!("the proxy {address} ({})", variable(base, is_set))))
 }
 
-/// Which variable names the proxy.
-fn variable(base: &Url) -> &'static str {
-    if base.scheme() == "https" { "HTTPS_PROXY" } else { "HTTP_PROXY" }
+/// Which variable of the environment names the proxy.
+fn variable(base: &Url, is_set: impl Fn(&str) -> bool) -> &'static str {
+    let of_scheme: [&'static str; 2] =
+        if base.scheme() == "https" { ["HTTPS_PROXY", "https_proxy"] } else { ["HTTP_PROXY", "http_proxy"] };
+    let [usual, _] = of_scheme;
+    of_scheme.into_iter().chain(["ALL_PROXY", "all_proxy"]).find(|name| is_set(name)).unwrap_or(usual)
 }
 
 /// Whether no proxy could reach it, wherever the environment says that one is.
@@ -106,6 +110,19 @@ mod tests {
         }
         for url in ["https://example.atlassian.net", "http://10.0.0.1", "http://localhost.example.com"] {
             assert!(!here(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_variable_that_names_the_proxy_is_told() {
+        for (url, set, expected) in [
+            ("https://jira.example", &["HTTPS_PROXY", "https_proxy", "ALL_PROXY"][..], "HTTPS_PROXY"),
+            ("https://jira.example", &["HTTP_PROXY", "https_proxy", "ALL_PROXY"], "https_proxy"),
+            ("https://jira.example", &["HTTP_PROXY", "ALL_PROXY", "all_proxy"], "ALL_PROXY"),
+            ("http://jira.example", &["HTTPS_PROXY", "all_proxy"], "all_proxy"),
+            ("http://jira.example", &["http_proxy"], "http_proxy"),
+        ] {
+            assert_eq!(variable(&Url::parse(url).unwrap(), |name| set.contains(&name)), expected);
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, sync::PoisonError, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use sqlx::{Row as _, any::AnyRow};
+use sqlx::{AssertSqlSafe, Row as _, any::AnyRow};
 
 use super::{Error, InTime as _, Store, Turn, key};
 use crate::{
@@ -15,6 +15,8 @@ use crate::{
 
 /// So many canaries are written back in one turn.
 const WRITTEN_AT_ONCE: usize = 500;
+/// So many of them in one statement, with three parameters each: far below what any database allows.
+const IN_ONE_STATEMENT: usize = 100;
 
 /// What is known of when Flagger spoke of a canary.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,8 +96,8 @@ impl Store {
         let changed = self.not_written();
         for some in changed.chunks(WRITTEN_AT_ONCE) {
             let mut turn = self.turn().await?;
-            for (canary, heard) in some {
-                turn.write_heard(canary, heard).await?;
+            for few in some.chunks(IN_ONE_STATEMENT) {
+                turn.write_heard(few).await?;
             }
             turn.end().await?;
             let mut map = self.heard_map();
@@ -189,22 +191,34 @@ impl Turn {
         Ok(())
     }
 
-    async fn write_heard(&mut self, canary: &CanaryId, heard: &Heard) -> Result<(), Error> {
-        let Some(Millis(at)) = heard.at else { return Ok(()) };
-        let gates: Vec<(&GateId, &Asked)> = heard.gates.iter().collect();
-        let paces = serde_json::to_string(&gates).unwrap_or_else(|_| "[]".into());
-        sqlx::query(
-            "INSERT INTO heard (canary, at, paces) VALUES ($1, $2, $3)
+    /// Each canary is there once: a statement may change a row but once.
+    async fn write_heard(&mut self, some: &[(CanaryId, Heard)]) -> Result<(), Error> {
+        let rows: Vec<_> = some
+            .iter()
+            .filter_map(|(canary, heard)| {
+                let Millis(at) = heard.at?;
+                let gates: Vec<(&GateId, &Asked)> = heard.gates.iter().collect();
+                Some((key(canary), at, serde_json::to_string(&gates).unwrap_or_else(|_| "[]".into())))
+            })
+            .collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let places = (0..rows.len()).map(|row| 3 * row + 1);
+        let places: Vec<String> = places.map(|n| format!("(${n}, ${}, ${})", n + 1, n + 2)).collect();
+        let sql = format!(
+            "INSERT INTO heard (canary, at, paces) VALUES {}
              ON CONFLICT (canary) DO UPDATE SET
                  at = CASE WHEN heard.at > excluded.at THEN heard.at ELSE excluded.at END,
                  paces = excluded.paces",
-        )
-        .bind(key(canary))
-        .bind(at)
-        .bind(paces)
-        .execute(self.sql())
-        .in_time()
-        .await?;
+            places.join(", ")
+        );
+        // Nothing but numbers of parameters was put in.
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for (canary, at, paces) in rows {
+            query = query.bind(canary).bind(at).bind(paces);
+        }
+        query.execute(self.sql()).in_time().await?;
         Ok(())
     }
 
@@ -228,4 +242,42 @@ impl Turn {
 pub(super) fn canary_id(key: &str) -> Option<CanaryId> {
     let mut parts = key.splitn(3, '/').map(str::to_owned);
     Some(CanaryId { cluster: parts.next()?, namespace: parts.next()?, name: parts.next()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::Database;
+
+    /// More than one turn and than one statement, the last of which is not full; what is later stays.
+    #[tokio::test]
+    async fn many_canaries_are_written_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::fresh(directory.path()).await;
+        let url = database.url.clone().into();
+        let (store, other) = (Store::open(&url).await.unwrap(), Store::open(&url).await.unwrap());
+        let canary = |n: i64| CanaryId {
+            cluster: "default".into(),
+            namespace: "shop".into(),
+            name: format!("canary-{n}"),
+        };
+        let many = 1_234;
+        for n in 0..many {
+            store.hear(&canary(n), Millis(1_000 + n));
+        }
+        assert_eq!(store.write_back().await.unwrap(), 1_234);
+        assert_eq!(store.write_back().await.unwrap(), 0);
+        for n in 0..many {
+            other.hear(&canary(n), Millis(1_500));
+        }
+        assert_eq!(other.write_back().await.unwrap(), 1_234);
+        store.close().await;
+        other.close().await;
+        let read = Store::open(&url).await.unwrap();
+        read.load_heard(Away::Nobody).await.unwrap();
+        for n in 0..many {
+            assert_eq!(read.heard(&canary(n)).at, Some(Millis((1_000 + n).max(1_500))), "canary {n}");
+        }
+        read.close().await;
+    }
 }

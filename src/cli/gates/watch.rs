@@ -77,7 +77,10 @@ impl Watch<'_> {
     fn next(&mut self, answer: Result<Vec<Gate>, String>, paper: &Paper, now: Millis) -> String {
         let before = std::mem::replace(&mut self.seen, Seen::Nothing);
         let (lines, seen) = match answer {
-            Ok(gates) => (table(&gates, self.wanted, paper, now), Seen::Gates(gates)),
+            Ok(gates) => {
+                let lines = table(&gates, self.wanted, paper, now);
+                (lines, Seen::Gates(gates.into_iter().filter(|gate| self.wanted.wants(gate)).collect()))
+            }
             Err(why) => {
                 let since = if let Seen::Away { since } = before { since } else { now };
                 let line =
@@ -189,6 +192,17 @@ mod tests {
 
         --
         ");
+    }
+
+    #[test]
+    fn what_is_not_wanted_does_not_change() {
+        let wanted = Gates { canary: Some("web".into()), ..Gates::of("http://x") };
+        let mut watch = Watch { wanted: &wanted, every: EVERY, seen: Seen::Nothing };
+        let mut next = |names: &[&str]| watch.next(Ok(gates(names)), &Paper::default(), NOW);
+        assert!(next(&["web", "api"]).contains("web"));
+        assert_eq!(next(&["web"]), "");
+        assert_eq!(next(&["web", "ui"]), "");
+        assert!(next(&["ui"]).contains("No gate is waiting for canary web"));
     }
 
     #[test]
