@@ -242,6 +242,7 @@ async fn a_server_that_only_reads() {
         // There is no server here; a file that is only read has a test of its own.
         return;
     }
+    sqlx::any::install_default_drivers();
     let mut admin = AnyConnection::connect(&url).await.unwrap();
     let name = Url::parse(&url).unwrap().path()[1..].to_owned();
     let mut sql = async |sql: String| {
@@ -258,8 +259,19 @@ async fn a_server_that_only_reads() {
     serving.asks_until("confirm-traffic-increase", "Progressing", "new", hint).await;
     serving.is_closed("confirm-traffic-increase", hint).await;
     sql(format!("ALTER DATABASE {name} SET default_transaction_read_only = off")).await;
+    // All at once, on as many connections as were kept.
+    let stages = ["?gate=a", "?gate=b", "?gate=c", "?gate=d"].map(|gate| format!("confirm-promotion{gate}"));
+    let [a, b, c, d] = &stages;
+    let ask = |stage| serving.asks(stage, "Progressing", "new");
+    let (a, b, c, d) = tokio::join!(ask(a), ask(b), ask(c), ask(d));
+    for (status, line) in [a, b, c, d] {
+        assert_eq!((status, line.contains("the ticket is being opened")), (403, true), "{line}");
+    }
     serving.asks_until("confirm-traffic-increase", "Progressing", "new", "waiting for a decision").await;
     assert_eq!(serving.posts(0, "/event", &news("Advance")).await, 200);
-    assert_eq!(jira.issues().len(), 2);
+    for stage in &stages {
+        serving.asks_until(stage, "Progressing", "new", "waiting for a decision").await;
+    }
+    assert_eq!(jira.issues().len(), 6);
     admin.close().await.unwrap();
 }
