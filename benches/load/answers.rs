@@ -1,0 +1,158 @@
+//! Answers a second, delays, and what an answer costs; nginx and the bridge in turn.
+
+use std::{net::SocketAddr, time::Duration};
+
+use crate::{
+    Options,
+    client::{Asked, Questions},
+    nginx::Nginx,
+    proc::{Used, resident},
+    report::{Report, say},
+    world::{Budget, World},
+};
+
+/// One of the two.
+struct Side {
+    name: &'static str,
+    processes: Vec<u32>,
+    questions: Questions,
+}
+
+struct Round {
+    asked: Asked,
+    used: Used,
+}
+
+impl Side {
+    fn measured(&self, run: impl FnOnce(&Questions) -> anyhow::Result<Asked>) -> anyhow::Result<Round> {
+        let before = Used::by(&self.processes)?;
+        let asked = run(&self.questions)?;
+        Ok(Round { asked, used: Used::by(&self.processes)?.since(before) })
+    }
+}
+
+impl Round {
+    /// CPU for one answer, in microseconds.
+    fn cpu(&self) -> f64 {
+        self.used.cpu.as_secs_f64() * 1e6 / self.asked.answers as f64
+    }
+}
+
+pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
+    let mut world = World::with_gates(options.gates).await?;
+    // As in production, but for the tickets that are opened by now.
+    world.restart(Budget::Usual).await?;
+    let questions = world.questions(0, options.gates);
+    let texts = std::sync::Arc::clone(&questions.texts);
+    let nginx = Nginx::start()?;
+    let side = |name, address: SocketAddr, processes: Vec<u32>| Side {
+        name,
+        processes,
+        questions: Questions { address, texts: std::sync::Arc::clone(&texts), expects: "HTTP/1.1 403 " },
+    };
+    let mut sides = Vec::new();
+    match &nginx {
+        Some(nginx) => sides.push(side("nginx", nginx.address, nginx.processes.clone())),
+        None => say("nginx is not here, so there is nothing to compare with: install nginx-light"),
+    }
+    sides.push(side("bridge", world.bridge.gate, vec![world.bridge.id()]));
+    // Every gate was asked at once since the restart, so that all is in memory.
+    sides.last().map(|bridge| bridge.questions.each_once(8)).transpose()?;
+    let rounds = flat_out(options, report, &sides)?;
+    let floor = rounds.first().map_or(1000.0, |round| round.asked.a_second());
+    steadily(options, report, &sides, floor / 2.0)?;
+    let (now, most) = resident(world.bridge.id())?;
+    let mut table = report.table("Memory with the gates of above", &["gates", "resident MiB", "at most MiB"]);
+    table.row(&[options.gates.to_string(), mib(now), mib(most)]);
+    Ok(())
+}
+
+/// The medians of some rounds.
+fn flat_out(options: &Options, report: &mut Report, sides: &[Side]) -> anyhow::Result<Vec<Round>> {
+    let mut table = report.table(
+        "Answers a second, one connection a question",
+        &["server", "answers/s", "to nginx", "CPU µs an answer", "to nginx", "written KiB"],
+    );
+    let mut rounds: Vec<Vec<Round>> = sides.iter().map(|_| Vec::new()).collect();
+    for _ in 0..options.rounds {
+        for (side, rounds) in sides.iter().zip(&mut rounds) {
+            let time = Duration::from_secs(options.seconds);
+            rounds.push(side.measured(|questions| questions.flat_out(options.clients, time))?);
+        }
+    }
+    let rounds: Vec<Round> = rounds.into_iter().map(median).collect();
+    for (side, round) in sides.iter().zip(&rounds) {
+        let (rate, cpu) = (round.asked.a_second(), round.cpu());
+        let ratio = |own: f64, of: fn(&Round) -> f64| rounds.first().map_or(1.0, |first| own / of(first));
+        table.row(&[
+            side.name.to_owned(),
+            format!("{rate:.0}"),
+            format!("{:.2}", ratio(rate, |round| round.asked.a_second())),
+            format!("{cpu:.1}"),
+            format!("{:.2}", ratio(cpu, Round::cpu)),
+            (round.used.written / 1024).to_string(),
+        ]);
+    }
+    drop(table);
+    Ok(rounds)
+}
+
+fn steadily(options: &Options, report: &mut Report, sides: &[Side], rate: f64) -> anyhow::Result<()> {
+    let mut table = report.table(
+        "Delay at half of the rate that nginx can, from when a question was to be sent",
+        &[
+            "server",
+            "questions/s",
+            "p50 µs",
+            "p90 µs",
+            "p99 µs",
+            "p99.9 µs",
+            "p99 to nginx",
+            "CPU µs an answer",
+            "to nginx",
+            "written KiB",
+        ],
+    );
+    let mut rounds: Vec<Vec<Round>> = sides.iter().map(|_| Vec::new()).collect();
+    for _ in 0..options.rounds {
+        for (side, rounds) in sides.iter().zip(&mut rounds) {
+            let time = Duration::from_secs(options.seconds);
+            rounds.push(side.measured(|questions| questions.steadily(rate, options.clients, time))?);
+        }
+    }
+    let rounds: Vec<Round> = rounds.into_iter().map(by_delay).collect();
+    for (side, round) in sides.iter().zip(&rounds) {
+        let micros = |part| round.asked.delay(part).as_secs_f64() * 1e6;
+        let first = rounds.first().map_or(1.0, |first| first.asked.delay(0.99).as_secs_f64() * 1e6);
+        table.row(&[
+            side.name.to_owned(),
+            format!("{:.0}", round.asked.a_second()),
+            format!("{:.0}", micros(0.5)),
+            format!("{:.0}", micros(0.9)),
+            format!("{:.0}", micros(0.99)),
+            format!("{:.0}", micros(0.999)),
+            format!("{:.2}", micros(0.99) / first),
+            format!("{:.1}", round.cpu()),
+            format!("{:.2}", round.cpu() / rounds.first().map_or(1.0, Round::cpu)),
+            (round.used.written / 1024).to_string(),
+        ]);
+    }
+    drop(table);
+    Ok(())
+}
+
+fn median(mut rounds: Vec<Round>) -> Round {
+    rounds.sort_by(|a, b| a.asked.a_second().total_cmp(&b.asked.a_second()));
+    let middle = rounds.len() / 2;
+    rounds.swap_remove(middle)
+}
+
+fn by_delay(mut rounds: Vec<Round>) -> Round {
+    rounds.sort_by_key(|round| round.asked.delay(0.99));
+    let middle = rounds.len() / 2;
+    rounds.swap_remove(middle)
+}
+
+pub(crate) fn mib(bytes: u64) -> String {
+    format!("{:.1}", bytes as f64 / (1024.0 * 1024.0))
+}

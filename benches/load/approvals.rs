@@ -1,0 +1,133 @@
+//! From an approval in Jira to the open gate.
+
+use std::time::Duration;
+
+use flagger_jira_bridge::demo::fake_jira::{MIA, Operation};
+use tokio::time::sleep;
+
+use crate::{
+    Options,
+    client::{ask, now},
+    report::Report,
+    world::{Budget, World, canary, question},
+};
+
+/// Approvals, one after the other.
+const SINGLE: usize = 200;
+/// Approvals at once.
+const BURST: usize = 1_000;
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
+    let mut world = World::with_gates(options.gates.max(SINGLE + BURST)).await?;
+    world.restart(Budget::Usual).await?;
+    let questions = world.questions(0, options.gates);
+    tokio::task::spawn_blocking(move || questions.each_once(8)).await??;
+    world.with_webhook();
+    let keys = keys(&world);
+    // The first look at all of them is over.
+    sleep(Duration::from_secs((options.gates as u64).div_ceil(500)) + Duration::from_secs(5)).await;
+    single(&world, &keys, report).await?;
+    burst(&world, &keys, report).await
+}
+
+/// The tickets' keys by the canaries' numbers.
+fn keys(world: &World) -> Vec<String> {
+    let mut keys = Vec::new();
+    for issue in world.jira.issues() {
+        let number = issue
+            .summary
+            .split("/app-")
+            .nth(1)
+            .and_then(|rest| rest.split(' ').next()?.parse::<usize>().ok());
+        if let Some(number) = number {
+            keys.resize(keys.len().max(number + 1), String::new());
+            keys[number] = issue.key;
+        }
+    }
+    keys
+}
+
+fn is_open(world: &World, number: usize) -> anyhow::Result<bool> {
+    let mut answer = Vec::new();
+    ask(world.bridge.gate, &question(number), &mut answer)?;
+    Ok(answer.starts_with(b"HTTP/1.1 200"))
+}
+
+async fn single(world: &World, keys: &[String], report: &mut Report) -> anyhow::Result<()> {
+    let mut delays = Vec::new();
+    for (number, key) in keys.iter().enumerate().take(SINGLE) {
+        let begin = now();
+        world.jira.move_issue(key, "Approved", MIA).map_err(anyhow::Error::msg)?;
+        while !is_open(world, number)? {
+            anyhow::ensure!(now() - begin < PATIENCE, "{:?} does not open", canary(number));
+            sleep(Duration::from_millis(1)).await;
+        }
+        delays.push(now() - begin);
+        // Within the budget: five reads a second.
+        sleep(Duration::from_millis(210)).await;
+    }
+    delays.sort_unstable();
+    let millis = |part: f64| {
+        let at = ((delays.len() as f64 * part).ceil() as usize).saturating_sub(1);
+        format!("{:.1}", delays[at].as_secs_f64() * 1e3)
+    };
+    let mut table = report.table(
+        "From one approval to the open gate, by webhook, in ms (with Jira's own read, and up to 1 ms until it is asked)",
+        &["gates", "approvals", "p50", "p90", "p99", "longest"],
+    );
+    table.row(&[
+        keys.len().to_string(),
+        delays.len().to_string(),
+        millis(0.5),
+        millis(0.9),
+        millis(0.99),
+        millis(1.0),
+    ]);
+    Ok(())
+}
+
+async fn burst(world: &World, keys: &[String], report: &mut Report) -> anyhow::Result<()> {
+    sleep(Duration::from_secs(3)).await;
+    world.jira.clear_requests();
+    let begin = now();
+    let numbers = SINGLE..SINGLE + BURST;
+    for key in &keys[numbers.clone()] {
+        world.jira.move_issue(key, "Approved", MIA).map_err(anyhow::Error::msg)?;
+    }
+    let mut closed: Vec<usize> = numbers.collect();
+    let (mut first, mut half) = (None, None);
+    while !closed.is_empty() {
+        let mut still = Vec::new();
+        for number in closed {
+            if !is_open(world, number)? {
+                still.push(number);
+            }
+        }
+        closed = still;
+        let so_far = now() - begin;
+        if closed.len() < BURST {
+            first.get_or_insert(so_far);
+        }
+        if closed.len() <= BURST / 2 {
+            half.get_or_insert(so_far);
+        }
+        anyhow::ensure!(so_far < PATIENCE, "{} do not open", closed.len());
+        sleep(Duration::from_millis(20)).await;
+    }
+    let all = now() - begin;
+    let reads = world.jira.requests().iter().filter(|it| it.operation == Operation::BulkFetch).count();
+    let seconds = |time: Duration| format!("{:.2}", time.as_secs_f64());
+    let mut table = report.table(
+        "Many approvals at once, five requests a second to Jira",
+        &["approvals", "first open s", "half open s", "all open s", "Jira reads"],
+    );
+    table.row(&[
+        BURST.to_string(),
+        seconds(first.unwrap_or_default()),
+        seconds(half.unwrap_or_default()),
+        seconds(all),
+        reads.to_string(),
+    ]);
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! The load harness: how quickly, how cheaply and with how many gates the real program answers.
+//!
+//! It starts a fake Jira and the bridge, has thousands of gates opened as Flagger would, and then measures side by side
+//! in one run: answers a second, one connection a question as Flagger asks, against nginx that only says 403; the delay
+//! at a steady rate, counted from when a question was to be sent; CPU, memory and disk writes from `/proc`; what a page
+//! and a poll cycle cost with ever more gates; and how soon an approval opens its gate.
+//!
+//! ```sh
+//! cargo bench --bench load                     # everything, about ten minutes
+//! cargo bench --bench load -- --only answers   # answers | sizes | approvals
+//! cargo bench --bench load -- --sizes 100,1000,10000,100000 --only sizes
+//! ```
+//!
+//! It prints tables, and writes the same as JSON to `target/load.json`. Linux only.
+
+mod answers;
+mod approvals;
+mod client;
+mod nginx;
+mod proc;
+mod report;
+mod sizes;
+mod world;
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+use self::report::Report;
+
+/// Measures the real program beside nginx
+#[derive(Clone, Debug, Parser)]
+#[command(name = "load")]
+pub(crate) struct Options {
+    /// How many gates live while answers are counted
+    #[arg(long, default_value_t = 10_000)]
+    gates: usize,
+    /// How long each measurement of answers takes, in seconds
+    #[arg(long, default_value_t = 6)]
+    seconds: u64,
+    /// How often nginx and the bridge are measured in turn
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// How many connections at a time at most
+    #[arg(long, default_value_t = 48)]
+    clients: usize,
+    /// How many gates live while costs are taken, one after the other
+    #[arg(long, value_delimiter = ',', default_values_t = [100, 1_000, 10_000])]
+    sizes: Vec<usize>,
+    /// Only these parts
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Where the figures go as JSON
+    #[arg(long, default_value = "target/load.json")]
+    json: PathBuf,
+    /// Given by cargo bench
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Answers a second, delays and CPU, beside nginx
+    Answers,
+    /// What it costs to have ever more gates
+    Sizes,
+    /// From an approval to the open gate
+    Approvals,
+}
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(run(options))
+}
+
+async fn run(options: Options) -> anyhow::Result<()> {
+    let mut report = Report::default();
+    let wanted = |part| options.only.is_empty() || options.only.contains(&part);
+    if wanted(Part::Answers) {
+        answers::measure(&options, &mut report).await?;
+    }
+    if wanted(Part::Sizes) {
+        sizes::measure(&options, &mut report).await?;
+    }
+    if wanted(Part::Approvals) {
+        approvals::measure(&options, &mut report).await?;
+    }
+    report.write(&options.json)
+}

@@ -1,0 +1,88 @@
+//! What it costs to have ever more gates.
+
+use std::time::Duration;
+
+use flagger_jira_bridge::demo::fake_jira::Operation;
+use tokio::time::sleep;
+
+use crate::{
+    Options,
+    answers::mib,
+    client::now,
+    proc::{Used, resident},
+    report::Report,
+    world::{Budget, World},
+};
+
+/// `jira.poll_every`, as it is without a setting.
+const CYCLE: Duration = Duration::from_secs(20);
+/// Cycles that are watched.
+const CYCLES: u32 = 2;
+/// Pages that are taken for a mean.
+const PAGES: u32 = 5;
+
+pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
+    let mut table = report.table(
+        "With ever more gates",
+        &[
+            "gates",
+            "opened in s",
+            "resident MiB",
+            "killed to ready ms",
+            "page ms of CPU",
+            "/metrics ms of CPU",
+            "/api/gates ms of CPU",
+            "Jira reads a cycle",
+            "of 100 at least",
+            "CPU ms a cycle",
+            "written KiB a cycle",
+        ],
+    );
+    for gates in &options.sizes {
+        let begin = now();
+        let mut world = World::with_gates(*gates).await?;
+        let opened = now() - begin;
+        let ready = world.restart(Budget::Usual).await?;
+        let id = [world.bridge.id()];
+        // All are asked about, so that all are polled in the quick cycle.
+        let questions = world.questions(0, *gates);
+        tokio::task::spawn_blocking(move || questions.each_once(8)).await??;
+        let page = cost(&world, "/")?;
+        let metrics = cost(&world, "/metrics")?;
+        let api = cost(&world, "/api/gates")?;
+        // The first look reads all of them, as far as the budget lets it.
+        let first = Duration::from_secs((*gates as u64).div_ceil(500));
+        sleep(first + CYCLE).await;
+        world.jira.clear_requests();
+        let before = Used::by(&id)?;
+        sleep(CYCLE * CYCLES).await;
+        let used = Used::by(&id)?.since(before);
+        let reads = world.jira.requests().iter().filter(|it| it.operation == Operation::BulkFetch).count();
+        let (resident, _) = resident(world.bridge.id())?;
+        let millis = |time: Duration| format!("{:.1}", time.as_secs_f64() * 1e3);
+        table.row(&[
+            gates.to_string(),
+            format!("{:.1}", opened.as_secs_f64()),
+            mib(resident),
+            format!("{:.0}", ready.as_secs_f64() * 1e3),
+            millis(page),
+            millis(metrics),
+            millis(api),
+            format!("{:.1}", reads as f64 / f64::from(CYCLES)),
+            gates.div_ceil(100).to_string(),
+            millis(used.cpu / CYCLES),
+            (used.written / 1024 / u64::from(CYCLES)).to_string(),
+        ]);
+    }
+    Ok(())
+}
+
+/// The CPU for one answer of the admin listener.
+fn cost(world: &World, path: &str) -> anyhow::Result<Duration> {
+    let id = [world.bridge.id()];
+    let before = Used::by(&id)?;
+    for _ in 0..PAGES {
+        world.admin(path)?;
+    }
+    Ok(Used::by(&id)?.since(before).cpu / PAGES)
+}

@@ -1,0 +1,411 @@
+//! Days of rollouts in minutes: the real gatekeeper, worker and client before a fake Jira, on a clock that is moved.
+//!
+//! Each canary rolls out now and then; at its gate Flagger asks every minute, and a person decides after a while. What is
+//! counted: how many requests an hour Jira gets, against one GET a ticket every `poll_every`, as a bridge without bulk
+//! reads would send; and how long after the approval the gate is open, with Jira's webhook, without it, and with a third
+//! of its deliveries lost.
+//!
+//! ```sh
+//! cargo bench --bench simulate
+//! cargo bench --bench simulate -- --canaries 10,1000,10000 --days 3
+//! ```
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap, HashMap},
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use clap::Parser;
+use flagger_jira_bridge::{
+    clock::Clock,
+    config::{self, Config},
+    demo::fake_jira::{FakeJira, Flavour, MIA, Setup},
+    gate::{GateName, Stage},
+    gatekeeper::{Gatekeeper, Links, Question, Timing},
+    jira::{self, Jira},
+    metrics::Metrics,
+    millis::Millis,
+    rollout::{CanaryId, Message, Phase, Report, Revision},
+    store::Store,
+    worker::{Outcome, Pace, Worker},
+};
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use tempfile::TempDir;
+
+/// 2026-09-21T14:13:20Z
+const START: Millis = Millis(1_790_000_000_000);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: i64 = 60_000;
+const DAY: i64 = 24 * 60 * MINUTE;
+/// Half of all decisions take less than this.
+const DECIDED_WITHIN: f64 = 10.0 * 60.0;
+/// A fifth of all rollouts are decided this many times later or sooner, at least.
+const SPREAD: f64 = 3.0;
+
+/// Simulates days of rollouts
+#[derive(Debug, Parser)]
+#[command(name = "simulate")]
+struct Options {
+    /// How many canaries, one simulation after the other
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 1_000])]
+    canaries: Vec<u32>,
+    /// How many days
+    #[arg(long, default_value_t = 2)]
+    days: i64,
+    /// How often each canary rolls out in a day
+    #[arg(long, default_value_t = 1.0)]
+    rollouts: f64,
+    /// Makes the same choices again
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Given by cargo bench
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// What becomes of Jira's deliveries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Webhook {
+    Works,
+    None,
+    LosesAThird,
+}
+
+impl Webhook {
+    const ALL: [Self; 3] = [Self::Works, Self::None, Self::LosesAThird];
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Works => "yes",
+            Self::None => "no",
+            Self::LosesAThird => "a third lost",
+        }
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+#[expect(clippy::print_stdout, reason = "it is a report")]
+async fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    println!(
+        "{} days, {} rollouts a day and canary, Flagger asks every minute, half of the decisions take less than 10 minutes\n",
+        options.days, options.rollouts
+    );
+    println!(
+        "| canaries | webhook | rollouts | tickets waiting | most at once | Jira requests/h | of them reads/h | one GET a ticket/h | approval to open p50 s | p99 s |\n|{}",
+        "---|".repeat(10)
+    );
+    for canaries in &options.canaries {
+        for webhook in Webhook::ALL {
+            let row = World::new(&options, *canaries, webhook).await?.run().await?;
+            println!("| {canaries} | {} | {row} |", webhook.words());
+        }
+    }
+    Ok(())
+}
+
+/// What happens at some time, to a canary by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    /// A revision is pushed; Flagger asks soon.
+    Ships,
+    /// Flagger asks.
+    Asks,
+    /// A person approves.
+    Decides,
+    /// Jira's delivery arrives.
+    Delivered,
+}
+
+struct World {
+    gatekeeper: Arc<Gatekeeper>,
+    worker: Worker,
+    jira: FakeJira,
+    clock: Clock,
+    webhook: Webhook,
+    chance: StdRng,
+    until: Millis,
+    between: f64,
+    happens: BinaryHeap<Reverse<(Millis, What, u32)>>,
+    /// The revision each canary is at.
+    revisions: Vec<u64>,
+    /// Approved, and not seen open yet.
+    decided: HashMap<u32, Millis>,
+    counted: Arc<Counted>,
+    tally: Tally,
+    _home: TempDir,
+}
+
+/// Requests to Jira.
+#[derive(Default)]
+struct Counted {
+    all: AtomicU64,
+    reads: AtomicU64,
+}
+
+#[derive(Default)]
+struct Tally {
+    rollouts: u64,
+    /// Tickets times seconds.
+    waiting: u64,
+    most: usize,
+    delays: Vec<Duration>,
+}
+
+impl World {
+    async fn new(options: &Options, canaries: u32, webhook: Webhook) -> anyhow::Result<Self> {
+        let home = tempfile::tempdir()?;
+        let clock = Clock::manual(START);
+        let setup = Setup::new(Flavour::Cloud, clock.clone());
+        let (user, token) = (setup.user.clone(), setup.token.clone());
+        let jira = FakeJira::new(setup);
+        let url = jira.start().await?;
+        let path = home.path().join("config.toml");
+        let database = home.path().join("bridge.db");
+        fs::write(
+            &path,
+            format!(
+                "store.url = \"sqlite://{}\"\njira.url = \"{url}\"\njira.user = \"{user}\"\njira.token = \"{token}\"\n\
+                 jira.requests_per_second = 1000000\njira.burst = 1000000\nlimits.open_tickets = 1000000\nticket.project = \"OPS\"\n",
+                database.display()
+            ),
+        )?;
+        let config = config::load(&path, []).map_err(|problems| anyhow::anyhow!("{problems}"))?;
+        let counted = Arc::<Counted>::default();
+        let (gatekeeper, worker) = bridge(config, &clock, Arc::clone(&counted)).await?;
+        let mut chance = StdRng::seed_from_u64(options.seed);
+        let between = DAY as f64 / options.rollouts;
+        let happens = (0..canaries)
+            .map(|canary| {
+                let first = START + Duration::from_millis((chance.random::<f64>() * between) as u64);
+                Reverse((first, What::Ships, canary))
+            })
+            .collect();
+        Ok(Self {
+            gatekeeper,
+            worker,
+            jira,
+            clock,
+            webhook,
+            chance,
+            until: Millis(START.0 + options.days * DAY),
+            between,
+            happens,
+            revisions: vec![0; canaries as usize],
+            decided: HashMap::new(),
+            counted,
+            tally: Tally::default(),
+            _home: home,
+        })
+    }
+
+    /// Everything, second by second.
+    async fn run(mut self) -> anyhow::Result<String> {
+        let mut tick: u64 = 0;
+        while self.clock.now() < self.until {
+            let now = self.clock.now();
+            let mut news = false;
+            while let Some(Reverse((at, what, canary))) = self.happens.peek().copied()
+                && at <= now
+            {
+                self.happens.pop();
+                news |= self.happen(what, canary, now).await?;
+            }
+            if tick.is_multiple_of(5) {
+                let _ = self.worker.keep(false).await?;
+            }
+            if news || tick.is_multiple_of(10) {
+                while !matches!(self.worker.work_once().await?, Outcome::Idle | Outcome::Follows) {}
+            }
+            while matches!(self.worker.look_once().await?, Outcome::Looked { .. }) {}
+            self.see_what_opened();
+            if tick.is_multiple_of(60) {
+                self.jira.clear_requests();
+            }
+            let live = self.gatekeeper.store().live_gates();
+            self.tally.waiting += live as u64;
+            self.tally.most = self.tally.most.max(live);
+            self.clock.advance(SECOND);
+            tick += 1;
+        }
+        Ok(self.row(tick))
+    }
+
+    /// Whether that is news for the worker.
+    async fn happen(&mut self, what: What, number: u32, now: Millis) -> anyhow::Result<bool> {
+        let revision = &mut self.revisions[number as usize];
+        match what {
+            What::Ships => {
+                *revision += 1;
+                self.tally.rollouts += 1;
+                self.happens.push(Reverse((now, What::Asks, number)));
+                // The middle of the logarithms is drawn from, so some decide at once and some late.
+                let spread = self.chance.random_range(-1.0..1.0_f64) * SPREAD.ln() * 1.7;
+                let decides = now + Duration::from_secs_f64(DECIDED_WITHIN * spread.exp());
+                self.happens.push(Reverse((decides, What::Decides, number)));
+                let next = self.between * self.chance.random_range(0.5..1.5);
+                let next = (now + Duration::from_millis(next as u64)).max(decides + 5 * 60 * SECOND);
+                self.happens.push(Reverse((next, What::Ships, number)));
+                Ok(false)
+            }
+            What::Asks => {
+                let answer = self.gatekeeper.ask(&question(number, *revision), now).await;
+                if answer.open {
+                    let message = message(*revision, Phase::Succeeded);
+                    self.gatekeeper.report(&canary(number), Report::PostRollout, &message, None, now).await?;
+                } else {
+                    self.happens.push(Reverse((Millis(now.0 + MINUTE), What::Asks, number)));
+                }
+                Ok(true)
+            }
+            What::Decides => {
+                let Some(key) = self.ticket(number).map(|(_, key)| key) else { return Ok(false) };
+                self.jira.move_issue(&key, "Approved", MIA).map_err(anyhow::Error::msg)?;
+                self.decided.insert(number, now);
+                let arrives = match self.webhook {
+                    Webhook::Works => true,
+                    Webhook::None => false,
+                    Webhook::LosesAThird => self.chance.random_range(0..3) > 0,
+                };
+                if arrives {
+                    let later = Duration::from_millis(self.chance.random_range(300..2_000));
+                    self.happens.push(Reverse((now + later, What::Delivered, number)));
+                }
+                Ok(false)
+            }
+            What::Delivered => {
+                if let Some((id, _)) = self.ticket(number) {
+                    self.gatekeeper.nudge(&id, now).await.map(drop)?;
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    /// The id and key of the ticket that the canary waits for.
+    fn ticket(&self, number: u32) -> Option<(String, String)> {
+        let canary = self.gatekeeper.store().canary(&canary(number))?;
+        let ticket = canary.gate(&gate())?.ticket()?;
+        Some((ticket.id.clone(), ticket.key.clone()))
+    }
+
+    fn see_what_opened(&mut self) {
+        let now = self.clock.now();
+        let store = self.gatekeeper.store();
+        let tally = &mut self.tally;
+        self.decided.retain(|number, at| {
+            let open = store.canary(&canary(*number)).is_none_or(|canary| {
+                canary.gate(&gate()).is_none_or(|gate| {
+                    matches!(
+                        &gate.standing,
+                        flagger_jira_bridge::gate::Standing::Watched {
+                            view: flagger_jira_bridge::gate::View::Approved { .. },
+                            ..
+                        }
+                    )
+                })
+            });
+            if open {
+                tally.delays.push(now.since(*at));
+            }
+            !open
+        });
+    }
+
+    fn row(mut self, seconds: u64) -> String {
+        let hours = seconds as f64 / 3600.0;
+        self.tally.delays.sort_unstable();
+        let delay = |part: f64| {
+            let at = ((self.tally.delays.len() as f64 * part).ceil() as usize).saturating_sub(1);
+            self.tally.delays.get(at).copied().unwrap_or_default().as_secs()
+        };
+        let waiting = self.tally.waiting as f64 / seconds as f64;
+        format!(
+            "{} | {waiting:.1} | {} | {:.0} | {:.0} | {:.0} | {} | {}",
+            self.tally.rollouts,
+            self.tally.most,
+            self.counted.all.load(Ordering::Relaxed) as f64 / hours,
+            self.counted.reads.load(Ordering::Relaxed) as f64 / hours,
+            waiting * 3600.0 / 20.0,
+            delay(0.5),
+            delay(0.99),
+        )
+    }
+}
+
+/// The bridge without its listeners.
+async fn bridge(
+    config: Config,
+    clock: &Clock,
+    counted: Arc<Counted>,
+) -> anyhow::Result<(Arc<Gatekeeper>, Worker)> {
+    let Config { jira: settings, rollout, limits, policy, store, .. } = config;
+    let observer: jira::Observer = Arc::new(move |seen| {
+        counted.all.fetch_add(1, Ordering::Relaxed);
+        if seen.operation == "look" {
+            counted.reads.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let jira = Jira::new(
+        jira::Settings {
+            url: settings.url,
+            kind: Some(jira::Kind::Cloud),
+            user: settings.user,
+            token: settings.token,
+            ca_file: None,
+            requests_per_second: settings.requests_per_second,
+            burst: settings.burst,
+            timeout: settings.timeout,
+        },
+        observer,
+        clock.clone(),
+    )
+    .context("no client")?;
+    let timing = Timing {
+        trust_for: settings.trust_for,
+        idle_after: rollout.idle_after,
+        abandon_after: rollout.abandon_after,
+        tickets_per_canary_per_hour: limits.tickets_per_canary_per_hour.get() as usize,
+        open_tickets: limits.open_tickets.get() as usize,
+    };
+    let links = Links { browse: Arc::new(str::to_owned), status_page: None };
+    let metrics = Arc::new(Metrics::new());
+    let store = Store::open(&store.url).await?;
+    let gatekeeper = Arc::new(Gatekeeper::new(store, policy, timing, links, Arc::clone(&metrics)));
+    let pace = Pace { poll_every: settings.poll_every, index_lag: settings.index_lag, keep_for: None };
+    let worker = Worker::new(Arc::clone(&gatekeeper), Arc::new(jira), clock.clone(), metrics, pace);
+    let _ = worker.keep(true).await?;
+    Ok((gatekeeper, worker))
+}
+
+fn canary(number: u32) -> CanaryId {
+    CanaryId {
+        cluster: "default".into(),
+        namespace: format!("team-{}", number % 97),
+        name: format!("app-{number}"),
+    }
+}
+
+const fn gate() -> GateName {
+    GateName { stage: Stage::ConfirmPromotion, approver: None }
+}
+
+fn message(revision: u64, phase: Phase) -> Message {
+    Message { phase, checksum: Some(Revision(format!("{}", 5_000_000_000 + revision))), label: None }
+}
+
+fn question(number: u32, revision: u64) -> Question {
+    Question {
+        canary: canary(number),
+        gate: gate(),
+        message: message(revision, Phase::Progressing),
+        metadata: BTreeMap::new(),
+    }
+}
