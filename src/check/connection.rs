@@ -37,6 +37,8 @@ pub(super) async fn connect(config: &config::Jira, clock: Clock) -> (Vec<Finding
             let what = format!("{error:#}");
             let what = what.strip_prefix("jira.url: ").unwrap_or(&what);
             let finding = match what.strip_prefix("jira.ca_file: ") {
+                // It says what to put there.
+                Some(what) if what.contains("into jira.ca_file") => Finding::fail("jira.ca_file", what),
                 Some(what) => Finding::fail(
                     "jira.ca_file",
                     format!("{what}; put the file of the authority that signed Jira's certificate there"),

@@ -15,8 +15,8 @@ use crate::watched::Watched;
 /// An idle connection is closed before Jira closes it: a request that meets the closing may have happened or not.
 const IDLE: Duration = Duration::from_secs(10);
 
-const NO_AUTHORITY: &str = "no certificate authority is known here: install the system's (Debian: ca-certificates), or put \
-     the PEM file of the one that signed Jira's certificate into jira.ca_file";
+const NO_AUTHORITY: &str = "jira.ca_file: no certificate authority is known here: install the system's (Debian: \
+     ca-certificates), or put the PEM file of the one that signed Jira's certificate into jira.ca_file";
 
 /// The client; a new one, with new connections, when the file of authorities changes.
 pub(super) type Clients = Watched<Client, Error>;
