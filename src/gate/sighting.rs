@@ -33,7 +33,7 @@ pub struct Person {
 /// One change of an issue's status, as its changelog has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Move {
-    /// The id of the changelog entry: a number in both kinds of Jira, rising with time.
+    /// The id of the changelog entry: a number in both kinds of Jira, rising with time on each of its nodes.
     pub changelog_id: String,
     /// Who.
     pub by: Person,
@@ -171,24 +171,47 @@ impl View {
 }
 
 /// The move that decided, if the ticket stands where one does and its changelog tells how it came there.
+///
+/// Neither order of the entries is sure: Jira's clock may be set back, and the nodes of a Data Center take their ids
+/// in blocks. So an order counts in which each move begins where the one before it ended, and where that leaves both,
+/// they must name the same move.
 #[must_use]
 pub fn decisive<'a>(status: &Status, moves: &'a [Move], statuses: &Statuses) -> Option<&'a Move> {
     let meaning = statuses.meaning(&status.id);
     if meaning == Meaning::Waiting {
         return None;
     }
-    let mut ordered: Vec<&Move> = moves.iter().collect();
-    ordered.sort_by_key(|entry| (entry.at, entry.changelog_id.parse::<u64>().unwrap_or(u64::MAX)));
+    let id = |entry: &Move| entry.changelog_id.parse::<u64>().unwrap_or(u64::MAX);
+    let mut orders: [Vec<&Move>; 2] = [moves.iter().collect(), moves.iter().collect()];
+    orders[0].sort_by_key(|entry| (entry.at, id(entry)));
+    orders[1].sort_by_key(|entry| (id(entry), entry.at));
+    let followed = |order: &[&Move]| order.windows(2).all(|pair| pair[0].to.id == pair[1].from);
+    let any_followed = orders.iter().any(|order| followed(order));
+    let mut told = orders
+        .iter()
+        .filter(|order| followed(order) || !any_followed)
+        .map(|order| last_into(meaning, status, order, statuses));
+    let first = told.next()?;
+    if told.all(|other| other == first) { first } else { None }
+}
+
+/// The last move of an order into the statuses of a meaning, with none out of them since.
+fn last_into<'a>(
+    meaning: Meaning,
+    status: &Status,
+    order: &[&'a Move],
+    statuses: &Statuses,
+) -> Option<&'a Move> {
     let mut decisive = None;
-    for entry in &ordered {
+    for &entry in order {
         if statuses.meaning(&entry.to.id) != meaning {
             decisive = None;
         } else if statuses.meaning(&entry.from) != meaning {
-            decisive = Some(*entry);
+            decisive = Some(entry);
         }
     }
     // A changelog that ends elsewhere than the issue stands is not the whole story.
-    decisive.filter(|_| ordered.last().is_some_and(|last| last.to.id == status.id))
+    decisive.filter(|_| order.last().is_some_and(|last| last.to.id == status.id))
 }
 
 /// Reads a status together with the changelog that must explain it, and the judgement of whoever decided.
@@ -227,5 +250,60 @@ fn alike(a: &Author, b: &Author) -> bool {
     match (a, b) {
         (Author::Unknown { .. }, Author::Unknown { .. }) => true,
         (Author::Accepted | Author::NotAccepted { .. } | Author::Unknown { .. }, _) => a == b,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A changelog of `id@time from>to` entries, and the id of the one that decided where the ticket stands.
+    fn decided(at: &str, moves: &str) -> Option<String> {
+        let entry = |text: &str| {
+            let (id, rest) = text.split_once('@').unwrap();
+            let (at, rest) = rest.split_once(' ').unwrap();
+            let (from, to) = rest.split_once('>').unwrap();
+            Move {
+                changelog_id: id.into(),
+                by: Person { id: "mia".into(), name: "Mia".into(), app: false },
+                at: Millis(at.parse().unwrap()),
+                from: from.into(),
+                to: Status { id: to.into(), name: to.into() },
+            }
+        };
+        let moves: Vec<Move> = moves.split(", ").filter(|text| !text.is_empty()).map(entry).collect();
+        let ids = |id: &str| std::iter::once(id.to_owned()).collect();
+        let statuses = Statuses { approved: ids("yes"), rejected: ids("no") };
+        let status = Status { id: at.into(), name: at.into() };
+        decisive(&status, &moves, &statuses).map(|entry| entry.changelog_id.clone())
+    }
+
+    #[test]
+    fn the_move_that_decided_is_the_last_by_every_order_that_can_be() {
+        for (at, moves, expected) in [
+            ("yes", "", None),
+            ("new", "1@1 yes>new", None),
+            ("yes", "1@1 new>yes", Some("1")),
+            ("no", "1@1 new>no", Some("1")),
+            ("yes", "3@3 new>yes, 1@1 new>yes, 2@2 yes>new", Some("3")),
+            // It stands elsewhere than its changelog ends.
+            ("yes", "1@1 new>yes, 2@2 yes>new", None),
+            ("yes", "1@1 new>no", None),
+            // A node of a cluster took its ids from a later block: by id, moves do not follow each other.
+            ("yes", "20@1 new>yes, 21@2 yes>new, 10@3 new>yes", Some("10")),
+            // The clock was set back: by time, moves do not follow each other, and the last of all is out of it.
+            ("yes", "1@9 new>yes, 2@3 yes>new, 3@4 new>no", None),
+            ("yes", "1@9 new>yes, 2@3 yes>new, 3@4 new>yes", Some("3")),
+            // Both could be, and do not agree on who decided.
+            ("yes", "1@9 new>yes, 2@8 yes>new, 3@7 new>yes", None),
+            // Neither can be: a move is missing. They agree, or they do not.
+            ("yes", "1@1 new>no, 2@2 new>yes", Some("2")),
+            ("yes", "2@1 new>yes, 1@2 other>yes", None),
+            // Ids that are no numbers leave the time.
+            ("yes", "a@1 new>yes, b@2 yes>new, c@3 new>yes", Some("c")),
+            ("yes", "c@3 new>yes, b@2 yes>new, a@1 new>yes", Some("c")),
+        ] {
+            assert_eq!(decided(at, moves).as_deref(), expected, "{at}: {moves}");
+        }
     }
 }

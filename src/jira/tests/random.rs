@@ -128,9 +128,28 @@ fn witness(body: &[u8]) -> Result<(), String> {
             moves.push(((at, id), from, to, by.to_owned(), app));
         }
     }
+    // By time and by id; where one of the two lets moves follow each other, it alone counts.
     moves.sort_by_key(|entry| entry.0);
+    let by_time = (linked(&moves), approval(&moves));
+    moves.sort_by_key(|entry| (entry.0.1, entry.0.0));
+    let by_id = (linked(&moves), approval(&moves));
+    match (by_time, by_id) {
+        ((true, told), (false, _)) | ((false, _), (true, told)) => told,
+        ((_, one), (_, other)) => one.and(other),
+    }
+}
+
+/// A move: when and which, from where, to where, by whom, and whether that is an app.
+type Moved = ((i64, u64), String, String, String, bool);
+
+fn linked(moves: &[Moved]) -> bool {
+    (1..moves.len()).all(|at| moves[at].1 == moves[at - 1].2)
+}
+
+/// Whether Mia gave the approval that stands at the end.
+fn approval(moves: &[Moved]) -> Result<(), String> {
     for (_, from, to, by, app) in moves.iter().rev() {
-        match (from.as_str(), to.as_str(), by.as_str(), app) {
+        match (from.as_str(), to.as_str(), by.as_str(), *app) {
             (_, "10007", ..) if from == "10007" => {}
             (_, "10007", "mia", false) => return Ok(()),
             (_, "10007", ..) => return Err(format!("approved by {by:?}")),
