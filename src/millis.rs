@@ -34,6 +34,18 @@ pub fn written(duration: Duration) -> String {
     whole.map_or_else(|| format!("{millis}ms"), |(unit, name)| format!("{}{name}", millis / unit))
 }
 
+/// A duration in its largest whole unit, such as `3 h`.
+#[must_use]
+pub fn lasted(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
 impl Add<Duration> for Millis {
     type Output = Self;
     fn add(self, later: Duration) -> Self {

@@ -296,6 +296,11 @@ impl Route {
 }
 
 impl Policy {
+    /// All settings that a gate can have: the base, then each route's.
+    pub fn all(&self) -> impl Iterator<Item = &Route> {
+        std::iter::once(&self.base).chain(self.routes.iter().map(|(_, route)| route))
+    }
+
     /// The settings for one gate: of the first route that matches, else the base.
     #[must_use]
     pub fn route(

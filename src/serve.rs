@@ -20,10 +20,11 @@ use crate::{
     http::{
         self, Shared,
         serve::{Limits, Tls, serve},
-        status::{JiraHealth, lasted},
+        status::JiraHealth,
     },
     jira::{self, Jira},
     metrics::{Metrics, status_class},
+    millis::lasted,
     store::{self, LEASE, Lead, Leader, Store},
     worker::{Pace, Worker},
 };

@@ -219,14 +219,17 @@ impl<T, F: Future<Output = Result<T, sqlx::Error>> + Send> InTime<T> for F {
 impl Store {
     /// Connects, brings the schema up to date, and reads everything into memory.
     ///
+    /// A process opens a SQLite file once: what POSIX locks on a file a process has, it loses with the first handle that it
+    /// closes.
+    ///
     /// # Errors
     /// [`Error::Newer`] if the schema is newer than this version's; [`Error::Unopened`] or [`Error::Database`] if the
     /// database cannot be reached or used. Trying again later may help with these, but not with the first.
     pub async fn open(url: &SecretString) -> Result<Self, Error> {
         let url = url.expose_secret();
-        let unopened = |error| place::unopened(url, &error);
+        let unopened = |error| place::unopened(url, Mode::Works, &error);
         let failed = |error| if let Error::Database(error) = error { unopened(error) } else { error };
-        place::look(url)?;
+        place::look(url, Mode::Works)?;
         let only_read = OnlyRead::default();
         let (pool, sqlite) = connect(url, Mode::Works, &only_read).await.map_err(unopened)?;
         migrate(&pool).await.map_err(failed)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Finding, connection::Connected, did_you_mean};
 use crate::{
-    jira::{Account, Error, Jira, Thing},
+    jira::{Account, Error, Jira, Kind, Thing},
     policy::{Entry, Policy, Route, quoted},
 };
 
@@ -15,8 +15,8 @@ const ADMINISTER: &str = "the bridge's account needs the permission \"Administer
 
 /// Each entry is looked up once; a role once in each project.
 pub(super) async fn approvers(connected: &Connected, policy: &Policy) -> Vec<Finding> {
-    let (mut findings, mut told) = (vec![], BTreeSet::new());
-    let mut groups = None;
+    let mut findings = Vec::from_iter(anybody(connected.kind, policy));
+    let (mut told, mut groups) = (BTreeSet::new(), None);
     for (key, entry, route) in entries(policy) {
         let project = match Entry::read(entry) {
             Entry::Role(_) => route.ticket.project.as_str(),
@@ -35,6 +35,21 @@ pub(super) async fn approvers(connected: &Connected, policy: &Policy) -> Vec<Fin
     findings
 }
 
+/// Where nobody is listed: then Jira's workflow alone says who may approve. Told once, for routes mostly inherit it.
+fn anybody(kind: Kind, policy: &Policy) -> Option<Finding> {
+    let key = policy.all().find(|route| route.approval.approvers.is_empty())?.approval_key("approvers");
+    Some(match kind {
+        Kind::Cloud => {
+            Finding::ok(key, "nobody is listed, so each person whom Jira lets approve a ticket may approve")
+        }
+        Kind::DataCenter => Finding::warn(
+            key,
+            "nobody is listed, so whoever can move a ticket may approve, automations too: Data Center does not tell \
+             them from people; list who may",
+        ),
+    })
+}
+
 /// Whether it can be read who is in a group: the bridge asks for the groups of whoever approved.
 async fn members(connected: &Connected, key: String) -> Option<Finding> {
     let error = connected.jira.groups(&connected.us.id).await.err()?;
@@ -48,7 +63,7 @@ pub(super) fn any(policy: &Policy) -> bool {
 }
 
 fn entries(policy: &Policy) -> impl Iterator<Item = (String, &str, &Route)> {
-    std::iter::once(&policy.base).chain(policy.routes.iter().map(|(_, route)| route)).flat_map(|route| {
+    policy.all().flat_map(|route| {
         let list = |name, entries: &'_ Vec<String>| (route.approval_key(name), entries.len());
         let (approvers, deny) = (&route.approval.approvers, &route.approval.deny);
         let keys = [list("approvers", approvers), list("deny", deny)];

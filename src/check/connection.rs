@@ -1,5 +1,7 @@
 //! Whether Jira is there, which kind it is, and whether it knows us.
 
+use std::time::Duration;
+
 use super::{
     Finding,
     address::{is_cloud, is_gateway, is_open, meant},
@@ -8,7 +10,7 @@ use crate::{
     clock::Clock,
     config::{self, JiraKind},
     jira::{Account, Error, Jira, Kind, Server},
-    millis::Millis,
+    millis::{Millis, lasted},
     serve::client,
 };
 
@@ -77,12 +79,7 @@ fn clocks(theirs: Millis, ours: Millis) -> Option<Finding> {
     let off = ours.0.saturating_sub(theirs.0);
     let how = if off > 0 { "ahead of" } else { "behind" };
     (off.abs() >= OFF).then(|| {
-        let seconds = off.abs() / 1000;
-        let long = match seconds {
-            7200.. => format!("{} h", seconds / 3600),
-            120.. => format!("{} min", seconds / 60),
-            _ => format!("{seconds} s"),
-        };
+        let long = lasted(Duration::from_millis(off.unsigned_abs()));
         let what = format!(
             "this machine's clock is {long} {how} Jira's, so the times on tickets and in the record will not fit \
              together; set this one right (NTP)"

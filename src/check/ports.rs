@@ -2,11 +2,7 @@
 
 use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    time::timeout,
-};
+use tokio::net::TcpListener;
 
 use super::Finding;
 use crate::config;
@@ -14,39 +10,54 @@ use crate::config;
 /// How long a bridge that runs may take to say that it does.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// A listener: its key, where it is, and what only a bridge answers to a question there.
+struct Listener {
+    key: &'static str,
+    address: SocketAddr,
+    tls: bool,
+    path: &'static str,
+    answer: &'static str,
+}
+
 pub(super) async fn ports(server: &config::Server) -> Vec<Finding> {
+    const ONLY_POST: &str = "this path does not take";
+    let tls = server.tls.is_some();
+    let listener = |key, address, tls, path, answer| Listener { key, address, tls, path, answer };
+    let listeners = [
+        listener("server.gate_listen", server.gate_listen, tls, "/gate/confirm-rollout", ONLY_POST),
+        listener("server.webhook_listen", server.webhook_listen, tls, "/jira/webhook", ONLY_POST),
+        listener(
+            "server.admin_listen",
+            server.admin_listen,
+            false,
+            "/metrics",
+            "flagger_jira_bridge_build_info",
+        ),
+    ];
     let mut findings = vec![];
-    let mut runs = None;
-    for (key, address) in [
-        ("server.gate_listen", server.gate_listen),
-        ("server.webhook_listen", server.webhook_listen),
-        ("server.admin_listen", server.admin_listen),
-    ] {
+    let (mut free, mut ours) = (vec![], vec![]);
+    for listener in &listeners {
+        let address = listener.address;
         match TcpListener::bind(address).await {
-            Ok(_free) => {}
+            Ok(_free) => free.push(address.to_string()),
             Err(error) if error.kind() == ErrorKind::AddrInUse => {
-                if runs.is_none() {
-                    runs = Some(is_bridge(server.admin_listen).await);
-                }
-                if runs != Some(true) {
+                if listener.is_a_bridges().await {
+                    ours.push(address.to_string());
+                } else {
                     findings.push(Finding::fail(
-                        key,
+                        listener.key,
                         format!("{address} is taken by another program; put another port there, or stop that program"),
                     ));
                 }
             }
-            Err(error) => findings.push(Finding::fail(key, cannot(address, &error))),
+            Err(error) => findings.push(Finding::fail(listener.key, cannot(address, &error))),
         }
     }
     if findings.is_empty() {
-        let what = match runs {
-            Some(_) => "and the other two are taken by a bridge that runs here".to_owned(),
-            None => format!(
-                "{}, {} and {} are free",
-                server.gate_listen, server.webhook_listen, server.admin_listen
-            ),
-        };
-        findings.push(Finding::ok("server.gate_listen", what));
+        let told = [("free", free), ("taken by a bridge that runs here", ours)];
+        let told = told.iter().filter(|(_, addresses)| !addresses.is_empty());
+        let told: Vec<_> = told.map(|(how, addresses)| format!("{how}: {}", addresses.join(", "))).collect();
+        findings.push(Finding::ok("server.gate_listen", told.join("; ")));
     }
     findings
 }
@@ -62,17 +73,16 @@ fn cannot(address: SocketAddr, error: &std::io::Error) -> String {
     format!("cannot listen on {address}: {error}; {hint}")
 }
 
-/// Whether a bridge answers there. The admin listener never speaks TLS.
-async fn is_bridge(address: SocketAddr) -> bool {
-    let ask = async {
-        let mut stream = TcpStream::connect(address).await?;
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: bridge\r\nConnection: close\r\n\r\n").await?;
-        let mut answer = vec![];
-        stream.take(1 << 20).read_to_end(&mut answer).await?;
-        Ok::<_, std::io::Error>(answer)
-    };
-    let answer = timeout(PATIENCE, ask).await;
-    answer.is_ok_and(|answer| {
-        answer.is_ok_and(|answer| String::from_utf8_lossy(&answer).contains("flagger_jira_bridge_build_info"))
-    })
+impl Listener {
+    /// Whether a bridge answers there. Its certificate need not prove anything: no secret is sent.
+    async fn is_a_bridges(&self) -> bool {
+        let ask = async {
+            let client =
+                reqwest::Client::builder().no_proxy().danger_accept_invalid_certs(true).timeout(PATIENCE);
+            let scheme = if self.tls { "https" } else { "http" };
+            let url = format!("{scheme}://{}{}", self.address, self.path);
+            client.build()?.get(url).send().await?.text().await
+        };
+        ask.await.is_ok_and(|text| text.contains(self.answer))
+    }
 }

@@ -132,7 +132,6 @@ fn flagger(config: &Config) -> Vec<Finding> {
 fn secrets(config: &Config) -> Vec<Finding> {
     let clusters = config.flagger.clusters.iter().enumerate();
     let all = [
-        ("jira.token".to_owned(), Some(&config.jira.token)),
         ("jira.webhook_secret".to_owned(), config.jira.webhook_secret.as_ref()),
         ("flagger.token".to_owned(), config.flagger.token.as_ref()),
     ]
@@ -149,11 +148,9 @@ fn weak(key: String, secret: &Secret) -> Option<Finding> {
 
 /// Who is listed as an approver and ruled out at once.
 fn contradictions(config: &Config) -> Vec<Finding> {
-    let policy = &config.policy;
-    let routes = std::iter::once(&policy.base).chain(policy.routes.iter().map(|(_, route)| route));
     let mut told = BTreeSet::new();
     let mut findings = vec![];
-    for route in routes {
+    for route in config.policy.all() {
         let approval = &route.approval;
         for entry in approval.approvers.iter().filter(|entry| approval.deny.contains(entry)) {
             if told.insert((entry, &approval.approvers, &approval.deny)) {

@@ -15,7 +15,7 @@ pub(super) fn templates(config: &Config) -> Vec<Finding> {
     let policy = &config.policy;
     let mut seen = vec![];
     let mut findings = vec![];
-    for route in std::iter::once(&policy.base).chain(policy.routes.iter().map(|(_, route)| route)) {
+    for route in policy.all() {
         let settings = &route.ticket;
         let words = (&settings.summary, &settings.description, &settings.fields);
         if !seen.contains(&words) {

@@ -119,6 +119,7 @@ approval = { valid_for = "90m" }
     ok    routes[0].ticket.statuses.rejected       "Rejected" (10008)
     ok    routes[0].ticket.transitions.succeeded   "done" exists; whether a ticket can get there shows only on a ticket
     ok    routes[0].ticket.transitions.superseded  "Cancelled" exists; whether a ticket can get there shows only on a ticket
+    warn  approval.approvers                       nobody is listed, so whoever can move a ticket may approve, automations too: Data Center does not tell them from people; list who may
     ok    ticket.summary                           a ticket would be called "Approve confirm-promotion of test/podinfo on default"
     ok    routes[0].ticket.summary                 a ticket would be called "Approve confirm-promotion of test/podinfo on default"
     ok    jira.requests_per_second                 5 are enough to read limits.open_tickets = 500 tickets every 200s (a third of jira.trust_for)
@@ -126,7 +127,7 @@ approval = { valid_for = "90m" }
     ok    jira.webhook_secret                      is set, so webhooks are accepted; whether Jira sends any was not checked
     ok    server.public_url                        tickets link to the status page at https://bridge.example.com
     ok    flagger.token                            Flagger has to bring its token
-    ok    server.gate_listen                       127.0.0.1:0, 127.0.0.1:0 and 127.0.0.1:0 are free
+    ok    server.gate_listen                       free: 127.0.0.1:0, 127.0.0.1:0, 127.0.0.1:0
     ok    store.url                                DIR/of-the-tests.db is not there yet and can be created
     "#);
     assert!(!failed);
@@ -147,7 +148,7 @@ async fn a_wrong_token_is_one_line_and_the_rest_is_left_out() {
     ok    jira.webhook_secret       is set, so webhooks are accepted; whether Jira sends any was not checked
     ok    server.public_url         tickets link to the status page at https://bridge.example.com
     ok    flagger.token             Flagger has to bring its token
-    ok    server.gate_listen        127.0.0.1:0, 127.0.0.1:0 and 127.0.0.1:0 are free
+    ok    server.gate_listen        free: 127.0.0.1:0, 127.0.0.1:0, 127.0.0.1:0
     ok    store.url                 DIR/of-the-tests.db is not there yet and can be created
     "#);
     let own = fake(Flavour::DataCenter);
@@ -249,14 +250,13 @@ approval = { approvers = [], deny = ["{{ metadata.author }}"] }
     let fake = FakeJira::new(Setup { token: "short".into(), ..Setup::new(Flavour::Cloud, clock()) });
     let (output, failed) = run(&fake, text, &[]).await;
     insta::assert_snapshot!(bad(&output), @r#"
-    FAIL  approval.approvers         Jira does not show whose e-mail "mia@example.com" is; put the account id there: Mia Change (5b10ac8d82e05b22cc7d4e01)?
-    FAIL  ticket.description         cannot be rendered for every question: invalid operation: unable to calculate 1 // 0; mend the template
-    FAIL  jira.requests_per_second   1 are too few: 50 requests read limits.open_tickets = 5000 tickets, every 20s (a third of jira.trust_for), and may use half of them; put 5 there, or jira.trust_for = "300s"
-    warn  server.public_url          is empty, so tickets do not link to the status page; put the address there at which people reach it
-    warn  flagger.token              is missing, so whoever reaches server.gate_listen may ask and have tickets opened; put one there, or let only Flagger in
-    warn  flagger.clusters[0].token  is missing, so whoever may ask may say that it is "prod"
-    warn  jira.token                 has fewer than 16 characters; put a longer one there
-    warn  jira.webhook_secret        has fewer than 16 characters; put a longer one there
+    FAIL  approval.approvers            Jira does not show whose e-mail "mia@example.com" is; put the account id there: Mia Change (5b10ac8d82e05b22cc7d4e01)?
+    FAIL  ticket.description            cannot be rendered for every question: invalid operation: unable to calculate 1 // 0; mend the template
+    FAIL  jira.requests_per_second      1 are too few: 50 requests read limits.open_tickets = 5000 tickets, every 20s (a third of jira.trust_for), and may use half of them; put 5 there, or jira.trust_for = "300s"
+    warn  server.public_url             is empty, so tickets do not link to the status page; put the address there at which people reach it
+    warn  flagger.token                 is missing, so whoever reaches server.gate_listen may ask and have tickets opened; put one there, or let only Flagger in
+    warn  flagger.clusters[0].token     is missing, so whoever may ask may say that it is "prod"
+    warn  jira.webhook_secret           has fewer than 16 characters; put a longer one there
     "#);
     assert!(failed);
 }

@@ -41,7 +41,7 @@ pub(super) struct Place {
 pub(super) async fn tickets(connected: &Connected, policy: &Policy) -> Vec<Finding> {
     let (places, mut findings) = places(connected, policy).await;
     let mut told = BTreeSet::new();
-    for route in routes(policy) {
+    for route in policy.all() {
         let Some(place) = places.iter().find(|place| place.is_of(route)) else { continue };
         let settings = &route.ticket;
         for (topic, about) in [
@@ -69,7 +69,7 @@ async fn places(connected: &Connected, policy: &Policy) -> (Vec<Place>, Vec<Find
     let (mut places, mut findings) = (vec![], vec![]);
     let (mut tried, mut projects) = (BTreeSet::new(), BTreeMap::new());
     let language = jira.locale().await.ok().flatten().filter(|locale| !locale.starts_with("en"));
-    for route in routes(policy) {
+    for route in policy.all() {
         let (project, issue_type) = (&route.ticket.project, &route.ticket.issue_type);
         if !tried.insert((project, issue_type)) {
             continue;
@@ -107,10 +107,6 @@ async fn places(connected: &Connected, policy: &Policy) -> (Vec<Place>, Vec<Find
         }
     }
     (places, findings)
-}
-
-fn routes(policy: &Policy) -> impl Iterator<Item = &Route> {
-    std::iter::once(&policy.base).chain(policy.routes.iter().map(|(_, route)| route))
 }
 
 /// Why there is no workflow, and what could not be looked at therefore.
@@ -172,7 +168,7 @@ async fn permissions(jira: &Jira, policy: &Policy, route: &Route, about: Option<
             vec![Finding::failed(key, &error, what)]
         }
         Ok(told) => {
-            let moves = routes(policy).any(|route| {
+            let moves = policy.all().any(|route| {
                 &route.ticket.project == project && targets(route).iter().any(|(_, to)| to.is_some())
             });
             let how = if about.is_some_and(|about| about.team_managed) {

@@ -292,9 +292,12 @@ pub(super) fn kind(value: &Value) -> &'static str {
 
 /// Why a file cannot be read. A name that does not look like a path may be a secret in the wrong place.
 fn unreadable(path: &Path, error: &std::io::Error) -> String {
-    if path.is_absolute() || path.starts_with(".") || path.starts_with("..") {
-        format!("cannot read {}: {error}", path.display())
-    } else {
-        format!("cannot read the file: {error}")
+    let named = path.is_absolute() || path.starts_with(".") || path.starts_with("..");
+    let file = if named { path.display().to_string() } else { "the file".to_owned() };
+    match std::env::current_dir() {
+        Ok(here) if path.is_relative() => {
+            format!("cannot read {file}, looked for in {}: {error}", here.display())
+        }
+        Ok(_) | Err(_) => format!("cannot read {file}: {error}"),
     }
 }

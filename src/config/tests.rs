@@ -534,3 +534,26 @@ fn likely_slips_are_told_what_to_write() {
     jira.username: unknown key; did you mean jira.user?
     "#);
 }
+
+/// What counts from the working directory says which one that is. A name that may be a secret is not repeated.
+#[test]
+fn a_file_that_is_not_there_says_where_it_was_looked_for() {
+    let here = std::env::current_dir().unwrap().display().to_string();
+    let said = |file: &str| {
+        let env = ["URL", "USER"].map(|key| format!("BRIDGE__JIRA__{key}"));
+        let url = "https://example.atlassian.net";
+        let token = "BRIDGE__JIRA__TOKEN_FILE";
+        let env = [(env[0].as_str(), url), (env[1].as_str(), "bridge@example.com"), (token, file)];
+        read("[ticket]\nproject = \"OPS\"\nissue_type = \"Change\"", &env).unwrap_err().to_string()
+    };
+    for (file, named) in
+        [("sword/fish", "the file"), ("./none/token", "./none/token"), ("../none", "../none")]
+    {
+        let words = said(file);
+        assert!(
+            words.starts_with(&format!("jira.token_file: cannot read {named}, looked for in {here}: ")),
+            "{words}"
+        );
+        assert!(!words.contains("sword"), "{words}");
+    }
+}

@@ -4,13 +4,13 @@ mod page;
 
 use std::{sync::Arc, time::Duration};
 
-pub use self::page::{JiraHealth, lasted};
+pub use self::page::JiraHealth;
 use self::page::{Known, Wanted, render};
 use crate::{
     gatekeeper::{Gatekeeper, clock_time},
     http::{NOSNIFF, NOT_OPEN, Shared, finish, health, line},
     metrics::CONTENT_TYPE,
-    millis::Millis,
+    millis::{Millis, lasted},
     view::{GateView, State as Stands},
 };
 use axum::{

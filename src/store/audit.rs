@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use sqlx::{AnyConnection, AnyPool, Executor as _, Row as _, any::AnyRow};
 
-use super::{Error, InTime as _, Mode, OnlyRead, Store, Turn, connect, key};
+use super::{Error, InTime as _, Mode, OnlyRead, Store, Turn, connect, key, place};
 use crate::{millis::Millis, rollout::CanaryId};
 
 #[cfg(test)]
@@ -235,10 +235,13 @@ impl Record {
     /// Connects. It creates and changes nothing.
     ///
     /// # Errors
-    /// [`Error::NoRecord`] if no bridge that keeps a record was at work on it yet; [`Error::Database`] if it cannot be
-    /// reached, or the file is not there.
+    /// [`Error::NoRecord`] if no bridge that keeps a record was at work on it yet; [`Error::Unopened`] if it cannot be
+    /// reached, or the file is not there; [`Error::Database`] if it fails then.
     pub async fn open(url: &SecretString) -> Result<Self, Error> {
-        let (pool, sqlite) = connect(url.expose_secret(), Mode::Reads, &OnlyRead::default()).await?;
+        let url = url.expose_secret();
+        place::look(url, Mode::Reads)?;
+        let connected = connect(url, Mode::Reads, &OnlyRead::default()).await;
+        let (pool, sqlite) = connected.map_err(|error| place::unopened(url, Mode::Reads, &error))?;
         let missing = |error: &sqlx::Error| {
             error.as_database_error().is_some_and(|error| {
                 // PostgreSQL has a code for it; SQLite, only words.

@@ -13,12 +13,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
 use tokio::time::timeout;
 
-use super::Error;
+use super::{Error, Mode};
 
 /// How long a database may take to let somebody in.
 pub(super) const LETS_IN_WITHIN: Duration = Duration::from_secs(3);
 /// What every SQLite file begins with, once something is stored in it.
 const SQLITE: &[u8] = b"SQLite format 3\0";
+const DIRECTORY: &str = "it is a directory";
+const NO_SQLITE: &str = "it is no SQLite database";
 
 /// Where a database is. Displays without user and password.
 enum Place {
@@ -96,13 +98,13 @@ pub async fn probe(url: &SecretString) -> Result<String, Error> {
 }
 
 /// The failure to open, with the place and the likely cause.
-pub(super) fn unopened(url: &str, error: &sqlx::Error) -> Error {
+pub(super) fn unopened(url: &str, mode: Mode, error: &sqlx::Error) -> Error {
     let place = match Place::of(url) {
         Ok(place) => place,
         Err(unusable) => return unusable,
     };
     let known = match (&place, error) {
-        (Place::File(path), _) => obstacle(path),
+        (Place::File(path), _) => obstacle_to(mode, path),
         (Place::Server(_), sqlx::Error::PoolTimedOut) => Some(silence()),
         (Place::Memory | Place::Server(_), _) => None,
     };
@@ -114,10 +116,10 @@ pub(super) fn unopened(url: &str, error: &sqlx::Error) -> Error {
 ///
 /// # Errors
 /// [`Error::Unopened`].
-pub(super) fn look(url: &str) -> Result<(), Error> {
+pub(super) fn look(url: &str, mode: Mode) -> Result<(), Error> {
     let place = Place::of(url)?;
     let why = match &place {
-        Place::File(path) => obstacle(path),
+        Place::File(path) => obstacle_to(mode, path),
         Place::Memory | Place::Server(_) => None,
     };
     why.map_or(Ok(()), |why| Err(Error::Unopened { place: place.to_string(), why }))
@@ -130,11 +132,23 @@ fn silence() -> String {
     )
 }
 
+fn obstacle_to(mode: Mode, path: &Path) -> Option<String> {
+    match mode {
+        Mode::Works => obstacle(path),
+        Mode::Reads => match File::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Some("there is no such file".to_owned()),
+            Err(error) => Some(format!("it cannot be read: {}", words(&error))),
+            Ok(_) if path.is_dir() => Some(DIRECTORY.to_owned()),
+            Ok(file) => (!is_sqlite(file)).then(|| NO_SQLITE.to_owned()),
+        },
+    }
+}
+
 /// Why SQLite cannot work on this file, if a look at the file system tells. SQLite needs the directory, too: its log
 /// stands beside the file.
 fn obstacle(path: &Path) -> Option<String> {
     let directory = match path.parent() {
-        None => return Some("it is a directory".to_owned()),
+        None => return Some(DIRECTORY.to_owned()),
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,
     };
@@ -147,14 +161,14 @@ fn obstacle(path: &Path) -> Option<String> {
         Ok(_) => {}
     }
     match fs::metadata(path) {
-        Ok(found) if found.is_dir() => return Some("it is a directory".to_owned()),
+        Ok(found) if found.is_dir() => return Some(DIRECTORY.to_owned()),
         Ok(_) => {
             let file = match OpenOptions::new().read(true).write(true).open(path) {
                 Ok(file) => file,
                 Err(error) => return Some(format!("it cannot be written: {}", words(&error))),
             };
             if !is_sqlite(file) {
-                return Some("it is no SQLite database".to_owned());
+                return Some(NO_SQLITE.to_owned());
             }
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -198,13 +212,36 @@ fn words(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Store;
+    use crate::store::{Store, audit::Record};
 
     async fn both(url: &str) -> [Result<String, String>; 2] {
         let url = SecretString::from(url.to_owned());
         let probed = probe(&url).await.map_err(|error| error.to_string());
         let opened = Store::open(&url).await.map(|_| String::new()).map_err(|error| error.to_string());
         [probed, opened]
+    }
+
+    #[tokio::test]
+    async fn a_record_that_cannot_be_read_says_why() {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name).display().to_string();
+        fs::write(at("letter"), "Dear reader, this is no database").unwrap();
+        fs::create_dir(at("folder")).unwrap();
+        for (name, why) in [
+            ("none/bridge.db", "there is no such file"),
+            ("bridge.db", "there is no such file"),
+            ("letter/bridge.db", "it cannot be read: Not a directory (os error 20)"),
+            ("folder", "it is a directory"),
+            ("letter", "it is no SQLite database"),
+        ] {
+            let said =
+                Record::open(&SecretString::from(format!("sqlite://{}", at(name)))).await.err().unwrap();
+            assert_eq!(said.to_string(), format!("cannot open {}: {why}", at(name)));
+        }
+        let url = "postgres://bridge:swordfish@127.0.0.1:1/gates";
+        let said = Record::open(&SecretString::from(url)).await.err().unwrap().to_string();
+        assert!(said.starts_with("cannot open 127.0.0.1:1/gates: ") && !said.contains("swordfish"), "{said}");
+        assert_eq!(home.path().read_dir().unwrap().count(), 2, "nothing was created");
     }
 
     /// `check` and `serve` say the same, and looking leaves nothing behind.
@@ -239,7 +276,7 @@ mod tests {
         let url = "postgres://bridge:swordfish@127.0.0.1:1/gates";
         let said = probe(&SecretString::from(url)).await.unwrap_err().to_string();
         assert!(said.starts_with("cannot open 127.0.0.1:1/gates: "), "{said}");
-        let waited = unopened(url, &sqlx::Error::PoolTimedOut).to_string();
+        let waited = unopened(url, Mode::Works, &sqlx::Error::PoolTimedOut).to_string();
         assert!(
             waited.starts_with("cannot open 127.0.0.1:1/gates: it lets nobody in within 3 s"),
             "{waited}"

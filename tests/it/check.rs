@@ -40,7 +40,7 @@ const CLUSTER: &str = "the-swordfish-of-a-cluster";
 fn good(flavour: Flavour) -> Vec<String> {
     let user = match flavour {
         Flavour::Cloud => "jira.user = \"bridge@example.com\"",
-        Flavour::DataCenter => "",
+        Flavour::DataCenter => "approval.approvers = [\"mia\"]",
     };
     format!(
         r#"server.gate_listen = "127.0.0.1:0"
@@ -263,15 +263,15 @@ async fn all_is_well() {
         assert!(stdout.lines().all(|line| line.starts_with("ok    ")), "{stdout}");
         let columns: Vec<_> = stdout.lines().map(|line| line[6..].find("  ")).collect();
         assert!(columns.iter().all(Option::is_some), "{stdout}");
-        assert!(stdout.lines().count() <= 16, "{stdout}");
+        assert!(stdout.lines().count() <= 17, "{stdout}");
         if flavour == Flavour::Cloud {
             let shown = stdout
                 .replace(&url, "https://example.atlassian.net")
                 .replace(&dir, "/data")
                 .replace("1000 are", "5 are");
             let shown = shown.replace(
-                "127.0.0.1:0, 127.0.0.1:0 and 127.0.0.1:0",
-                "0.0.0.0:8080, 0.0.0.0:8081 and 127.0.0.1:9090",
+                "127.0.0.1:0, 127.0.0.1:0, 127.0.0.1:0",
+                "0.0.0.0:8080, 0.0.0.0:8081, 127.0.0.1:9090",
             );
             let doc = std::fs::read_to_string(DOC).unwrap();
             assert!(doc.contains(&format!("```text\n{shown}```\n")), "{DOC} has another example:\n{shown}");
@@ -330,15 +330,25 @@ async fn a_bridge_that_runs_may_have_the_ports() {
     let url = jira.start().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().display().to_string();
-    let listen = format!(
-        "server.gate_listen = \"{}\"\nserver.admin_listen = \"{}\"",
-        world.address(0),
-        world.address(2)
-    );
-    let text = planted(Flavour::Cloud, &listen).replace("URL", &url).replace("DIR", &dir);
-    std::fs::write(folder.path().join("config.toml"), text).unwrap();
-    let (code, stdout, _) = run(folder.path(), "warn").await;
+    let stranger = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stranger = stranger.local_addr().unwrap().to_string();
+    let check = async |webhook: &str| {
+        let listen = format!(
+            "server.gate_listen = \"{}\"\nserver.webhook_listen = \"{webhook}\"\nserver.admin_listen = \"{}\"",
+            world.address(0),
+            world.address(2)
+        );
+        let text = planted(Flavour::Cloud, &listen).replace("URL", &url).replace("DIR", &dir);
+        std::fs::write(folder.path().join("config.toml"), text).unwrap();
+        run(folder.path(), "warn").await
+    };
+    let (code, stdout, _) = check(&world.address(1).to_string()).await;
     assert_eq!(code, Some(0), "{stdout}");
-    assert!(stdout.contains("taken by a bridge that runs here"), "{stdout}");
+    let ours = format!("taken by a bridge that runs here: {}, ", world.address(0));
+    assert!(stdout.contains(&ours), "{stdout}");
+    // Beside it, somebody else has one.
+    let (code, stdout, _) = check(&stranger).await;
+    assert_eq!(code, Some(1), "{stdout}");
+    assert!(stdout.contains(&format!("{stranger} is taken by another program")), "{stdout}");
     world.finish().await;
 }

@@ -1,6 +1,6 @@
 //! The status page, rendered anew for each request. A style sheet and a script lie beside it; it works without the script.
 
-use std::{sync::LazyLock, time::Duration};
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use minijinja::{Environment, value::Serde};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     gatekeeper::{Overview, Timing},
-    millis::Millis,
+    millis::{Millis, lasted, written},
     view::{GateView, ParkedView, PassedView, State as Stands},
 };
 
@@ -159,7 +159,7 @@ pub(super) fn render(known: &Known<'_>, wanted: &Wanted, now: Millis) -> Result<
             full: tickets >= timing.open_tickets,
             open_tickets: timing.open_tickets,
             per_hour: timing.tickets_per_canary_per_hour,
-            trust_for: crate::millis::written(timing.trust_for),
+            trust_for: written(timing.trust_for),
         }),
     };
     TEMPLATES
@@ -268,18 +268,6 @@ const fn meaning(state: Stands) -> &'static str {
 fn age(since: Option<&str>, now: Millis) -> Option<String> {
     let since: Timestamp = since?.parse().ok()?;
     Some(lasted(now.since(Millis(since.as_millisecond()))))
-}
-
-/// A duration in its largest whole unit, such as `3 h`.
-#[must_use]
-pub fn lasted(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min", seconds / 60),
-        3_600..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
-    }
 }
 
 #[cfg(test)]

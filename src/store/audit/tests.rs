@@ -289,7 +289,7 @@ async fn reading_changes_nothing() {
     for options in ["", "?mode=rwc", "?cache=private&mode=rwc"] {
         let url = SecretString::from(format!("sqlite://{}{options}", path.display()));
         let Err(error) = Record::open(&url).await else { panic!("there is no file") };
-        assert!(matches!(error, Error::Database(_)), "{error}");
+        assert!(matches!(error, Error::Unopened { .. }), "{error}");
         assert_eq!(error.to_string().lines().count(), 1);
     }
     assert_eq!(files(directory.path()), Vec::<String>::new());
