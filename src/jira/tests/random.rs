@@ -180,6 +180,15 @@ fn status() -> Value {
     json!({"id": "3", "name": "Approved", "untranslatedName": "Approved", "statusCategory": {"id": 3}})
 }
 
+/// How many lists there are. One in place of an object is read by the order of its keys, which no witness here does.
+fn lists(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(lists).sum::<usize>(),
+        Value::Object(fields) => fields.values().map(lists).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
+}
+
 /// All that is read of Jira beside issues, each from a right answer that was changed.
 fn others(which: usize, change: &[crate::mutation::Change]) {
     let cloud = json!({"accountId": "5b1", "displayName": "Mia", "emailAddress": "mia@x.example"});
@@ -215,6 +224,9 @@ fn others(which: usize, change: &[crate::mutation::Change]) {
             ]});
             let found = changed(found, change);
             let Ok(read) = serde_json::from_value::<wire::Transitions>(found.clone()) else { return };
+            if lists(&found) != 1 {
+                return;
+            }
             let configured = json!({"resolution": {"name": "Done"}, "priority": {"name": "High"}});
             let configured = configured.as_object().unwrap();
             if let endings::Choice::Go { id, fields, .. } =
@@ -237,6 +249,9 @@ fn others(which: usize, change: &[crate::mutation::Change]) {
             let found = json!([cloud, server, {"accountId": "5b2", "displayName": "mia@x.example"}]);
             let found = changed(found, change);
             let Ok(hits) = serde_json::from_value(found.clone()) else { return };
+            if lists(&found) != 1 {
+                return;
+            }
             for account in people::called(hits, "mia@x.example").named {
                 let names = |it: &&Value| {
                     let id = it["accountId"].as_str().or(it["name"].as_str());
@@ -300,11 +315,12 @@ fn others(which: usize, change: &[crate::mutation::Change]) {
             let told = json!({"permissions": {"CREATE_ISSUES": {"id": "11", "havePermission": true}}});
             let told = changed(told, change);
             let Ok(read) = serde_json::from_value::<wire::Permissions>(told.clone()) else { return };
+            if lists(&told) != 0 {
+                return;
+            }
             for (name, permission) in read.permissions.unwrap_or_default() {
-                // A list in place of an object is read by the order of its keys.
-                let told = &told.get("permissions").or(told.get(0)).unwrap_or(&Value::Null)[name];
-                let has = told.get("havePermission").or(told.get(0)).is_some_and(|has| *has == true);
-                assert_eq!(permission.have_permission, has, "{told}");
+                let told = &told["permissions"][name];
+                assert_eq!(permission.have_permission, told["havePermission"] == true, "{told}");
             }
         }
         _ => {
