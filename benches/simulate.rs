@@ -28,11 +28,12 @@ use flagger_jira_bridge::{
     config::{self, Config},
     demo::fake_jira::{FakeJira, Flavour, MIA, Setup},
     gate::{GateName, Stage},
-    gatekeeper::{Gatekeeper, Links, Question, Timing},
+    gatekeeper::{Gatekeeper, Links, Question},
     jira::{self, Jira},
     metrics::Metrics,
     millis::Millis,
     rollout::{CanaryId, Message, Phase, Report, Revision},
+    serve,
     store::Store,
     worker::{Outcome, Pace, Worker},
 };
@@ -346,7 +347,8 @@ async fn bridge(
     clock: &Clock,
     counted: Arc<Counted>,
 ) -> anyhow::Result<(Arc<Gatekeeper>, Worker)> {
-    let Config { jira: settings, rollout, limits, policy, store, .. } = config;
+    let timing = serve::timing(&config);
+    let Config { jira: settings, policy, store, .. } = config;
     let observer: jira::Observer = Arc::new(move |seen| {
         counted.all.fetch_add(1, Ordering::Relaxed);
         if seen.operation == "look" {
@@ -368,13 +370,6 @@ async fn bridge(
         clock.clone(),
     )
     .context("no client")?;
-    let timing = Timing {
-        trust_for: settings.trust_for,
-        idle_after: rollout.idle_after,
-        abandon_after: rollout.abandon_after,
-        tickets_per_canary_per_hour: limits.tickets_per_canary_per_hour.get() as usize,
-        open_tickets: limits.open_tickets.get() as usize,
-    };
     let links = Links { browse: Arc::new(str::to_owned), status_page: None };
     let metrics = Arc::new(Metrics::new());
     let store = Store::open(&store.url).await?;

@@ -34,6 +34,18 @@ const STORE_AGAIN: Duration = Duration::from_secs(2);
 /// How often the log says that it still cannot.
 const STORE_TOLD_AGAIN: Duration = Duration::from_secs(60);
 
+/// What a configuration says about all gates.
+#[must_use]
+pub const fn timing(Config { jira, rollout, limits, .. }: &Config) -> Timing {
+    Timing {
+        trust_for: jira.trust_for,
+        idle_after: rollout.idle_after,
+        abandon_after: rollout.abandon_after,
+        tickets_per_canary_per_hour: limits.tickets_per_canary_per_hour.get() as usize,
+        open_tickets: limits.open_tickets.get() as usize,
+    }
+}
+
 /// The three sockets.
 #[derive(Debug)]
 pub struct Listeners {
@@ -203,14 +215,8 @@ impl Bridge {
 
     /// What works on the store that is open now. From here on there may be a lease, which is to be given back.
     async fn begin(&self, store: Store) -> Result<(Arc<Gatekeeper>, Worker), store::Error> {
-        let Config { jira, rollout, limits, policy, server, store: kept, .. } = &self.config;
-        let timing = Timing {
-            trust_for: jira.trust_for,
-            idle_after: rollout.idle_after,
-            abandon_after: rollout.abandon_after,
-            tickets_per_canary_per_hour: limits.tickets_per_canary_per_hour.get() as usize,
-            open_tickets: limits.open_tickets.get() as usize,
-        };
+        let Config { jira, policy, server, store: kept, .. } = &self.config;
+        let timing = timing(&self.config);
         let issues = Arc::clone(&self.jira);
         let links = Links {
             browse: Arc::new(move |key| issues.browse_url(key)),
