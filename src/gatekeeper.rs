@@ -18,11 +18,11 @@ use crate::{
     },
     store::{self, Heard, Store, Turn},
     ticket::{self, Subject},
-    view::GateView,
 };
 
 mod answer;
 mod audit;
+mod list;
 mod nudges;
 mod overview;
 mod record;
@@ -30,6 +30,7 @@ mod refused;
 mod unread;
 
 pub use answer::{Answer, Links, clock_time};
+pub use list::Listed;
 use nudges::Nudges;
 pub use overview::Overview;
 use refused::{News, Refused};
@@ -334,30 +335,6 @@ impl Gatekeeper {
             }
         }
         Ok(())
-    }
-
-    /// All live gates, those that wait longest first.
-    #[must_use]
-    pub fn gates(&self, now: Millis) -> Vec<GateView> {
-        let mut gates: Vec<GateView> = self
-            .store
-            .live()
-            .iter()
-            .flat_map(|canary| {
-                let gates = canary.rollout.iter().flat_map(|rollout| &rollout.gates);
-                gates.map(|gate| {
-                    let trust = self.rules(&canary.id, &gate.name).trust;
-                    self.answer(canary, &gate.name, trust, now).gate
-                })
-            })
-            .collect();
-        let has_ticket = |id: &CanaryId, name: &GateName| {
-            self.store.canary(id).is_some_and(|canary| canary.gate(name).is_some())
-        };
-        gates.extend(self.refused.lately(now, self.timing.idle_after, has_ticket));
-        gates.extend(self.store.unreadable().iter().map(|(id, why)| answer::unreadable(id, why)));
-        gates.sort_by(|a, b| (&a.asked_at, &a.canary).cmp(&(&b.asked_at, &b.canary)));
-        gates
     }
 
     /// Puts on record what changes nothing about the canary itself.

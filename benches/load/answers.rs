@@ -1,6 +1,6 @@
 //! Answers a second, delays, and what an answer costs; nginx and the bridge in turn.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use crate::{
     Options,
@@ -39,25 +39,25 @@ impl Round {
 }
 
 pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
-    let mut world = World::with_gates(options.gates).await?;
-    // As in production, but for the tickets that are opened by now.
-    world.restart(Budget::Usual).await?;
-    let questions = world.questions(0, options.gates);
-    let texts = std::sync::Arc::clone(&questions.texts);
+    let world = ready(&options.program, options.gates).await?;
+    let beside = match &options.beside {
+        Some(program) => Some(ready(program, options.gates).await?),
+        None => None,
+    };
     let nginx = Nginx::start()?;
+    let texts = world.questions(0, options.gates).texts;
     let side = |name, address: SocketAddr, processes: Vec<u32>| Side {
         name,
         processes,
-        questions: Questions { address, texts: std::sync::Arc::clone(&texts), expects: "HTTP/1.1 403 " },
+        questions: Questions { address, texts: Arc::clone(&texts), expects: "HTTP/1.1 403 " },
     };
     let mut sides = Vec::new();
     match &nginx {
         Some(nginx) => sides.push(side("nginx", nginx.address, nginx.processes.clone())),
         None => say("nginx is not here, so there is nothing to compare with: install nginx-light"),
     }
+    sides.extend(beside.iter().map(|it| side("beside", it.bridge.gate, vec![it.bridge.id()])));
     sides.push(side("bridge", world.bridge.gate, vec![world.bridge.id()]));
-    // Every gate was asked at once since the restart, so that all is in memory.
-    sides.last().map(|bridge| bridge.questions.each_once(8)).transpose()?;
     let rounds = flat_out(options, report, &sides)?;
     let floor = rounds.first().map_or(1000.0, |round| round.asked.a_second());
     steadily(options, report, &sides, floor / 2.0)?;
@@ -65,6 +65,15 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
     let mut table = report.table("Memory with the gates of above", &["gates", "resident MiB", "at most MiB"]);
     table.row(&[options.gates.to_string(), mib(now), mib(most)]);
     Ok(())
+}
+
+/// As in production, but for the tickets that are opened by now, and with all of them in memory.
+async fn ready(program: &Path, gates: usize) -> anyhow::Result<World> {
+    let mut world = World::with_gates(program, gates).await?;
+    world.restart(Budget::Usual).await?;
+    let questions = world.questions(0, gates);
+    tokio::task::spawn_blocking(move || questions.each_once(8)).await??;
+    Ok(world)
 }
 
 /// The medians of some rounds.

@@ -8,6 +8,7 @@
 //! ```sh
 //! cargo bench --bench load                     # everything, about ten minutes
 //! cargo bench --bench load -- --only answers   # answers | sizes | approvals
+//! cargo bench --bench load -- --beside another/flagger-jira-bridge
 //! cargo bench --bench load -- --sizes 100,1000,10000,100000 --only sizes
 //! ```
 //!
@@ -47,6 +48,12 @@ pub(crate) struct Options {
     /// How many gates live while costs are taken, one after the other
     #[arg(long, value_delimiter = ',', default_values_t = [100, 1_000, 10_000])]
     sizes: Vec<usize>,
+    /// The program to measure
+    #[arg(long, default_value = world::PROGRAM, hide_default_value = true)]
+    program: PathBuf,
+    /// Another build of it, whose answers are measured beside, to compare
+    #[arg(long)]
+    beside: Option<PathBuf>,
     /// Only these parts
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,

@@ -40,7 +40,7 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
     );
     for gates in &options.sizes {
         let begin = now();
-        let mut world = World::with_gates(*gates).await?;
+        let mut world = World::with_gates(&options.program, *gates).await?;
         let opened = now() - begin;
         let ready = world.restart(Budget::Usual).await?;
         let id = [world.bridge.id()];

@@ -22,7 +22,8 @@ use crate::client::{Questions, ask, now};
 
 const FLAGGER_TOKEN: &str = "a-token-that-only-flagger-knows";
 const WEBHOOK_SECRET: &str = "a-secret-that-only-jira-knows";
-const PROGRAM: &str = env!("CARGO_BIN_EXE_flagger-jira-bridge");
+/// As cargo built it for this.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_flagger-jira-bridge");
 
 /// How often Jira may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,7 @@ pub(crate) enum Budget {
 pub(crate) struct World {
     pub(crate) jira: FakeJira,
     pub(crate) bridge: Bridge,
+    program: PathBuf,
     home: TempDir,
     jira_url: String,
     user: String,
@@ -53,7 +55,7 @@ pub(crate) struct Bridge {
 
 impl World {
     /// With so many gates, each of a canary of its own, whose tickets all wait.
-    pub(crate) async fn with_gates(gates: usize) -> anyhow::Result<Self> {
+    pub(crate) async fn with_gates(program: &Path, gates: usize) -> anyhow::Result<Self> {
         let home = tempfile::tempdir_in(
             std::env::var_os("LOAD_DIR").map_or_else(std::env::temp_dir, PathBuf::from),
         )?;
@@ -65,8 +67,9 @@ impl World {
             home.path().join("bridge.toml"),
             settings(home.path(), &jira_url, &user, &token, Budget::None),
         )?;
-        let bridge = Bridge::start(home.path())?;
-        let world = Self { jira, bridge, home, jira_url, user, token };
+        let program = program.to_owned();
+        let bridge = Bridge::start(&program, home.path())?;
+        let world = Self { jira, bridge, program, home, jira_url, user, token };
         world.ready().await?;
         world.open(0, gates).await?;
         Ok(world)
@@ -113,7 +116,7 @@ impl World {
         let text = settings(self.home.path(), &self.jira_url, &self.user, &self.token, budget);
         fs::write(self.home.path().join("bridge.toml"), text)?;
         let begin = now();
-        self.bridge = Bridge::start(self.home.path())?;
+        self.bridge = Bridge::start(&self.program, self.home.path())?;
         self.ready().await?;
         Ok(now() - begin)
     }
@@ -151,8 +154,8 @@ impl World {
 }
 
 impl Bridge {
-    fn start(home: &Path) -> anyhow::Result<Self> {
-        let mut command = Command::new(PROGRAM);
+    fn start(program: &Path, home: &Path) -> anyhow::Result<Self> {
+        let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("BRIDGE_") || name == "RUST_LOG" {
                 command.env_remove(name);

@@ -46,13 +46,13 @@ impl Links {
     ) -> Answer {
         let gate = canary.gate(name);
         let verdict = gate.map_or(Verdict::Closed(Closed::Unknown), |gate| gate.verdict(now, trust));
-        let (state, mut reason) = words(&verdict, trust);
+        let mut reason = words(&verdict, trust);
         if let Some(unread) = unread {
             reason.push_str(&doubted(&verdict, unread));
         }
         let view = GateView {
             gate: name.approver.clone(),
-            state,
+            state: state(&verdict),
             reason,
             ticket: gate.and_then(|gate| self.ticket(gate)),
             asked_at: gate.map(|gate| time(gate.asked)),
@@ -200,40 +200,56 @@ fn line(verdict: &str, view: &GateView) -> String {
     format!("{verdict}: {key} ({status}), {url}, {reason}")
 }
 
-fn words(verdict: &Verdict<'_>, trust: Trust) -> (State, String) {
+/// How a gate stands, in a word.
+pub(super) const fn state(verdict: &Verdict<'_>) -> State {
     match verdict {
-        Verdict::Open { decision, .. } => (State::Approved, decided("approved", decision)),
+        Verdict::Open { .. } => State::Approved,
         Verdict::Closed(closed) => match closed {
-            Closed::Unknown => (
-                State::Stale,
-                "this question names the revision that is being replaced; it belongs to no rollout that waits".into(),
-            ),
-            Closed::Opening => (State::Opening, "the ticket is being opened".into()),
+            Closed::Unknown | Closed::Stale { .. } => State::Stale,
+            Closed::Opening => State::Opening,
+            Closed::Stuck { .. } | Closed::Unjudged { .. } => State::Stuck,
+            Closed::Waiting { .. } => State::Waiting,
+            Closed::Rejected { .. } => State::Rejected,
+            Closed::NotAllowed { .. } => State::NotAllowed,
+            Closed::Expired { .. } => State::Expired,
+            Closed::Gone { .. } => State::Gone,
+        },
+    }
+}
+
+/// Why it stands so.
+fn words(verdict: &Verdict<'_>, trust: Trust) -> String {
+    match verdict {
+        Verdict::Open { decision, .. } => decided("approved", decision),
+        Verdict::Closed(closed) => match closed {
+            Closed::Unknown => {
+                "this question names the revision that is being replaced; it belongs to no rollout that waits"
+                    .into()
+            }
+            Closed::Opening => "the ticket is being opened".into(),
             Closed::Stuck { why } => {
-                (State::Stuck, format!("the ticket could not be opened, which is tried again: {why}"))
+                format!("the ticket could not be opened, which is tried again: {why}")
             }
-            Closed::Waiting { .. } => (State::Waiting, "waiting for a decision".into()),
-            Closed::Rejected { decision, .. } => (State::Rejected, decided("rejected", decision)),
+            Closed::Waiting { .. } => "waiting for a decision".into(),
+            Closed::Rejected { decision, .. } => decided("rejected", decision),
             Closed::NotAllowed { decision, why, .. } => {
-                (State::NotAllowed, format!("{}, which does not count: {why}", decided("approved", decision)))
+                format!("{}, which does not count: {why}", decided("approved", decision))
             }
-            Closed::Unjudged { decision, why, .. } => (
-                State::Stuck,
-                format!("{}; whether that counts cannot be told yet: {why}", decided("approved", decision)),
+            Closed::Unjudged { decision, why, .. } => {
+                format!("{}; whether that counts cannot be told yet: {why}", decided("approved", decision))
+            }
+            Closed::Expired { decision, .. } => format!(
+                "{}, longer ago than an unused approval is valid ({}); move the ticket back and approve it again",
+                decided("approved", decision),
+                written(trust.valid_for)
             ),
-            Closed::Expired { decision, .. } => (
-                State::Expired,
+            Closed::Stale { seen, .. } => {
                 format!(
-                    "{}, longer ago than an unused approval is valid ({}); move the ticket back and approve it again",
-                    decided("approved", decision),
-                    written(trust.valid_for)
-                ),
-            ),
-            Closed::Stale { seen, .. } => (
-                State::Stale,
-                format!("approved, but Jira last confirmed that at {}, which is too long ago", clock_time(*seen)),
-            ),
-            Closed::Gone { doubt, .. } => (State::Gone, doubtful(doubt)),
+                    "approved, but Jira last confirmed that at {}, which is too long ago",
+                    clock_time(*seen)
+                )
+            }
+            Closed::Gone { doubt, .. } => doubtful(doubt),
         },
     }
 }

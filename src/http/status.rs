@@ -5,13 +5,12 @@ mod page;
 use std::{sync::Arc, time::Duration};
 
 pub use self::page::JiraHealth;
-use self::page::{Known, Wanted, render};
+use self::page::{Gates, Known, Wanted, counts, render};
 use crate::{
-    gatekeeper::{Gatekeeper, clock_time},
+    gatekeeper::{Gatekeeper, Listed, clock_time},
     http::{NOSNIFF, NOT_OPEN, Shared, finish, health, line},
     metrics::CONTENT_TYPE,
     millis::{Millis, lasted},
-    view::{GateView, State as Stands},
 };
 use axum::{
     Json, Router,
@@ -52,26 +51,19 @@ pub fn admin_router(shared: Shared, jira: AskJira) -> Router {
     finish(router.merge(health), BODY)
 }
 
-impl Admin {
-    /// All live gates; `None` while the store is not open.
-    fn gates(&self, now: Millis) -> Option<Vec<GateView>> {
-        self.shared.gatekeeper().map(|gatekeeper| gatekeeper.gates(now))
-    }
-}
-
 async fn gates(State(admin): State<Admin>) -> Response {
-    match admin.gates(admin.shared.clock.now()) {
-        Some(gates) => ([NOSNIFF, NO_STORE], Json(gates)).into_response(),
+    let now = admin.shared.clock.now();
+    match admin.shared.gatekeeper() {
+        Some(gatekeeper) => ([NOSNIFF, NO_STORE], Json(gatekeeper.gates(now))).into_response(),
         None => line(StatusCode::SERVICE_UNAVAILABLE, NOT_OPEN),
     }
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
     let metrics = &admin.shared.metrics;
-    if let Some(gates) = admin.gates(admin.shared.clock.now()) {
-        for state in Stands::ALL {
-            let standing = gates.iter().filter(|gate| gate.state == state).count();
-            metrics.set_gates(state, u64::try_from(standing).unwrap_or(u64::MAX));
+    if let Some(gatekeeper) = admin.shared.gatekeeper() {
+        for (state, standing) in counts(&gatekeeper.list(admin.shared.clock.now())) {
+            metrics.set_gates(state, standing);
         }
     }
     match metrics.encode() {
@@ -94,12 +86,16 @@ async fn page(wanted: Result<Query<Wanted>, QueryRejection>, State(admin): State
         }),
         None => None,
     };
-    let gates = admin.gates(now);
+    let list = gatekeeper.map(|gatekeeper| gatekeeper.list(now)).unwrap_or_default();
     let known = Known {
-        gates: gates.as_deref(),
+        gates: gatekeeper.map(|gatekeeper| Gates {
+            list: &list,
+            shown: Box::new(move |listed| gatekeeper.shown(listed, now)),
+            tickets: gatekeeper.store().live_gates(),
+            timing: gatekeeper.timing(),
+        }),
         overview,
-        timing: gatekeeper.map(Gatekeeper::timing),
-        jira: how_jira_is((admin.jira)(), gatekeeper, gates.as_deref().unwrap_or_default(), now),
+        jira: how_jira_is((admin.jira)(), gatekeeper, &list, now),
     };
     match render(&known, &wanted.map(|Query(wanted)| wanted).unwrap_or_default(), now) {
         Ok(html) => {
@@ -117,10 +113,10 @@ async fn page(wanted: Result<Query<Wanted>, QueryRejection>, State(admin): State
 fn how_jira_is(
     known: JiraHealth,
     gatekeeper: Option<&Gatekeeper>,
-    gates: &[GateView],
+    list: &[Listed],
     now: Millis,
 ) -> JiraHealth {
-    let watched = gates.iter().any(|gate| gate.ticket.is_some());
+    let watched = list.iter().any(Listed::is_watched);
     match gatekeeper.and_then(|gatekeeper| gatekeeper.unread().all()) {
         Some((since, why)) if watched && !known.trouble => {
             let (at, ago) = (clock_time(since), lasted(now.since(since)));

@@ -7,7 +7,7 @@ use minijinja::{Environment, value::Serde};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    gatekeeper::{Overview, Timing},
+    gatekeeper::{Listed, Overview, Timing},
     millis::{Millis, lasted, written},
     view::{GateView, ParkedView, PassedView, State as Stands},
 };
@@ -40,12 +40,28 @@ pub(super) struct Wanted {
 
 /// What the bridge knows at one moment.
 pub(super) struct Known<'a> {
-    /// All live gates; none while the store is not open.
-    pub(super) gates: Option<&'a [GateView]>,
+    /// None while the store is not open.
+    pub(super) gates: Option<Gates<'a>>,
     /// The rest; none while the store is not open. A line if the database did not answer.
     pub(super) overview: Option<Result<Overview, String>>,
-    pub(super) timing: Option<Timing>,
     pub(super) jira: JiraHealth,
+}
+
+/// The gates, and what holds for all of them.
+pub(super) struct Gates<'a> {
+    /// Those that wait longest first.
+    pub(super) list: &'a [Listed],
+    /// What is shown of one.
+    pub(super) shown: Box<dyn Fn(&Listed) -> GateView + Send + Sync + 'a>,
+    /// How many tickets live, as `limits.open_tickets` counts them: a gate has its place from when its ticket is to be
+    /// opened.
+    pub(super) tickets: usize,
+    pub(super) timing: Timing,
+}
+
+/// How many gates stand in each state.
+pub(super) fn counts(list: &[Listed]) -> [(Stands, u64); Stands::ALL.len()] {
+    Stands::ALL.map(|state| (state, list.iter().filter(|listed| listed.state() == state).count() as u64))
 }
 
 /// What the page shows.
@@ -57,7 +73,7 @@ struct Page<'a> {
     wanted: &'a Wanted,
     refreshes: bool,
     /// None while the store is not open.
-    table: Option<Table<'a>>,
+    table: Option<Table>,
     /// What the database did not tell, and why.
     trouble: Option<&'a str>,
     parked: Vec<Aged<'a, ParkedView>>,
@@ -69,13 +85,13 @@ struct Page<'a> {
 
 /// The gates of one page.
 #[derive(Serialize)]
-struct Table<'a> {
-    rows: Vec<Row<'a>>,
+struct Table {
+    rows: Vec<Row>,
     /// How many gates there are, and how many of them are asked for.
     in_all: usize,
     found: usize,
     /// How many of all do not let Flagger pass.
-    closed: usize,
+    closed: u64,
     /// How many stand in each state that any stands in.
     counts: Vec<Count>,
     /// From 1 on.
@@ -87,16 +103,16 @@ struct Table<'a> {
 struct Count {
     state: &'static str,
     words: String,
-    many: usize,
+    many: u64,
     /// What it means, and what to do about it.
     meaning: &'static str,
 }
 
 /// A gate in the table.
 #[derive(Serialize)]
-struct Row<'a> {
+struct Row {
     #[serde(flatten)]
-    gate: &'a GateView,
+    gate: GateView,
     /// The state as people read it.
     words: String,
     /// How long Flagger has been asking.
@@ -129,9 +145,6 @@ pub(super) fn render(known: &Known<'_>, wanted: &Wanted, now: Millis) -> Result<
         None => (None, None),
     };
     let aged = |since: &str| age(Some(since), now);
-    // As limits.open_tickets counts them: a gate has its place from when its ticket is to be opened.
-    let tickets =
-        known.gates.iter().flat_map(|gates| gates.iter()).filter(|gate| gate.rollout.is_some()).count();
     let page = Page {
         jira: &known.jira,
         at: Timestamp::from_millisecond(now.0)
@@ -140,7 +153,7 @@ pub(super) fn render(known: &Known<'_>, wanted: &Wanted, now: Millis) -> Result<
         version: env!("CARGO_PKG_VERSION"),
         wanted,
         refreshes: wanted.refresh != "off",
-        table: known.gates.map(|gates| table(gates, wanted, now)),
+        table: known.gates.as_ref().map(|gates| table(gates, wanted, now)),
         trouble,
         parked: overview
             .iter()
@@ -154,9 +167,9 @@ pub(super) fn render(known: &Known<'_>, wanted: &Wanted, now: Millis) -> Result<
             .flat_map(|it| &it.passed)
             .map(|what| Aged { what, age: aged(&what.at) })
             .collect(),
-        limits: known.timing.map(|timing| Limits {
-            tickets,
-            full: tickets >= timing.open_tickets,
+        limits: known.gates.as_ref().map(|Gates { tickets, timing, .. }| Limits {
+            tickets: *tickets,
+            full: *tickets >= timing.open_tickets,
             open_tickets: timing.open_tickets,
             per_hour: timing.tickets_per_canary_per_hour,
             trust_for: written(timing.trust_for),
@@ -179,38 +192,36 @@ static TEMPLATES: LazyLock<Result<Environment<'static>, minijinja::Error>> = Laz
     Ok(pages)
 });
 
-fn table<'a>(gates: &'a [GateView], wanted: &Wanted, now: Millis) -> Table<'a> {
+fn table(gates: &Gates<'_>, wanted: &Wanted, now: Millis) -> Table {
     let sought = wanted.q.trim().to_lowercase();
-    let mut counts = Stands::ALL.map(|state| (state, 0));
+    let of_state = |listed: &&Listed| wanted.state.is_empty() || listed.state().as_str() == wanted.state;
+    let chosen = gates.list.iter().filter(of_state);
+    let found: Vec<&Listed> = match sought.as_str() {
+        "" => chosen.collect(),
+        _ => chosen.filter(|listed| speaks_of(&(gates.shown)(listed), &sought)).collect(),
+    };
     // Whoever looks wants to know what waits; what is open comes last.
-    let (mut found, mut open) = (Vec::new(), Vec::new());
-    for gate in gates {
-        for (state, many) in &mut counts {
-            *many += usize::from(*state == gate.state);
-        }
-        let chosen = wanted.state.is_empty() || gate.state.as_str() == wanted.state;
-        if chosen && (sought.is_empty() || speaks_of(gate, &sought)) {
-            let part = if gate.state == Stands::Approved { &mut open } else { &mut found };
-            part.push(gate);
-        }
-    }
+    let (open, closed): (Vec<_>, Vec<_>) =
+        found.iter().partition(|listed| listed.state() == Stands::Approved);
+    let counts = counts(gates.list);
     let approved = counts.iter().find(|(state, _)| *state == Stands::Approved).map_or(0, |(_, many)| *many);
-    found.append(&mut open);
     let pages = found.len().div_ceil(ROWS).max(1);
     let page = wanted.page.parse().unwrap_or(1).clamp(1, pages);
-    let row =
-        |gate: &&'a GateView| Row { gate, words: words(gate.state), age: age(gate.asked_at.as_deref(), now) };
-    let count = |(state, many): (Stands, usize)| Count {
+    let row = |listed: &Listed| {
+        let gate = (gates.shown)(listed);
+        Row { words: words(gate.state), age: age(gate.asked_at.as_deref(), now), gate }
+    };
+    let count = |(state, many): (Stands, u64)| Count {
         state: state.as_str(),
         words: words(state),
         many,
         meaning: meaning(state),
     };
     Table {
-        rows: found.iter().skip((page - 1) * ROWS).take(ROWS).map(row).collect(),
-        in_all: gates.len(),
+        rows: closed.into_iter().chain(open).skip((page - 1) * ROWS).take(ROWS).map(row).collect(),
+        in_all: gates.list.len(),
         found: found.len(),
-        closed: gates.len() - approved,
+        closed: gates.list.len() as u64 - approved,
         counts: counts
             .into_iter()
             .map(count)

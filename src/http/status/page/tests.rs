@@ -49,15 +49,22 @@ fn plain() -> GateView {
 
 /// The page with these gates, and what the reader wants to see.
 fn shows(gates: Option<&[GateView]>, overview: Option<Result<Overview, String>>, wanted: &Wanted) -> String {
-    let timing = gates.map(|_| Timing {
+    let timing = Timing {
         trust_for: std::time::Duration::from_secs(600),
         idle_after: std::time::Duration::from_secs(600),
         abandon_after: std::time::Duration::from_secs(600),
         tickets_per_canary_per_hour: 12,
         open_tickets: 500,
-    });
+    };
     let jira = JiraHealth { trouble: false, words: "last answered 3 s ago".into() };
-    render(&Known { gates, overview, timing, jira }, wanted, NOW).unwrap()
+    let list: Vec<Listed> = gates.into_iter().flatten().cloned().map(Listed::Told).collect();
+    let shown = |listed: &Listed| match listed {
+        Listed::Told(view) => view.clone(),
+        Listed::Live { .. } => unreachable!("none is in the list"),
+    };
+    let tickets = gates.into_iter().flatten().filter(|gate| gate.rollout.is_some()).count();
+    let gates = gates.map(|_| Gates { list: &list, shown: Box::new(shown), tickets, timing });
+    render(&Known { gates, overview, jira }, wanted, NOW).unwrap()
 }
 
 fn nothing_else() -> Option<Result<Overview, String>> {

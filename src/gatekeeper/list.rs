@@ -1,0 +1,104 @@
+//! All gates at a glance. The words of a gate are made only for whoever reads them: there may be thousands.
+
+use std::sync::Arc;
+
+use super::{Gatekeeper, answer};
+use crate::{
+    gate::GateName,
+    millis::Millis,
+    rollout::{Canary, CanaryId},
+    view::{GateView, State},
+};
+
+/// A line of the list of all gates.
+#[derive(Clone, Debug)]
+pub enum Listed {
+    /// A live gate.
+    Live {
+        /// Its canary, as of when the list was made.
+        canary: Arc<Canary>,
+        /// Which of its gates.
+        name: GateName,
+        /// When Flagger first asked.
+        asked: Millis,
+        /// Whether there is a ticket that is looked at.
+        watched: bool,
+        /// How it stands.
+        state: State,
+    },
+    /// A question that no ticket was opened for, or a canary that cannot be read.
+    Told(GateView),
+}
+
+impl Listed {
+    /// How it stands.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        match self {
+            Self::Live { state, .. } => *state,
+            Self::Told(view) => view.state,
+        }
+    }
+
+    /// Whether there is a ticket that is looked at.
+    #[must_use]
+    pub const fn is_watched(&self) -> bool {
+        match self {
+            Self::Live { watched, .. } => *watched,
+            Self::Told(_) => false,
+        }
+    }
+
+    /// What a list is sorted by: when Flagger first asked, and the canary's name.
+    fn place(&self) -> (Option<Millis>, &str) {
+        match self {
+            Self::Live { canary, asked, .. } => (Some(*asked), &canary.id.name),
+            Self::Told(view) => (None, &view.canary),
+        }
+    }
+}
+
+impl Gatekeeper {
+    /// All gates, those that wait longest first.
+    #[must_use]
+    pub fn list(&self, now: Millis) -> Vec<Listed> {
+        let mut list = Vec::new();
+        for canary in self.store.live() {
+            for gate in canary.rollout.iter().flat_map(|rollout| &rollout.gates) {
+                list.push(Listed::Live {
+                    canary: Arc::clone(&canary),
+                    name: gate.name.clone(),
+                    asked: gate.asked,
+                    watched: gate.ticket().is_some(),
+                    state: answer::state(&gate.verdict(now, self.rules(&canary.id, &gate.name).trust)),
+                });
+            }
+        }
+        let has_ticket = |id: &CanaryId, name: &GateName| {
+            self.store.canary(id).is_some_and(|canary| canary.gate(name).is_some())
+        };
+        let refused = self.refused.lately(now, self.timing.idle_after, has_ticket);
+        list.extend(refused.into_iter().map(Listed::Told));
+        let unreadable = self.store.unreadable();
+        list.extend(unreadable.iter().map(|(id, why)| Listed::Told(answer::unreadable(id, why))));
+        list.sort_by(|a, b| a.place().cmp(&b.place()));
+        list
+    }
+
+    /// What is shown of one of the list.
+    #[must_use]
+    pub fn shown(&self, listed: &Listed, now: Millis) -> GateView {
+        match listed {
+            Listed::Told(view) => view.clone(),
+            Listed::Live { canary, name, .. } => {
+                self.answer(canary, name, self.rules(&canary.id, name).trust, now).gate
+            }
+        }
+    }
+
+    /// All gates as they are shown, those that wait longest first.
+    #[must_use]
+    pub fn gates(&self, now: Millis) -> Vec<GateView> {
+        self.list(now).iter().map(|listed| self.shown(listed, now)).collect()
+    }
+}
