@@ -437,6 +437,17 @@ impl Gatekeeper {
         if matches!(change, Change::Unchanged) && self.store.unreadable_why(id).is_none() {
             return Ok((known, Vec::new()));
         }
+        // In a box, or each repeated question would carry the room for it.
+        Box::pin(self.hear_in_turn(id, heard, now, event)).await
+    }
+
+    async fn hear_in_turn<'a>(
+        &self,
+        id: &CanaryId,
+        heard: &Heard,
+        now: Millis,
+        event: impl Fn(&Canary, Duration) -> Event<'a> + Send + Sync,
+    ) -> Result<(Arc<Canary>, Vec<Fact>), store::Error> {
         let mut turn = self.store.turn().await?;
         // The limits count the gates of all replicas, as of this turn.
         turn.follow().await?;

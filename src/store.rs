@@ -318,7 +318,8 @@ impl Store {
         let followed = Millis(self.0.followed_at.load(Ordering::SeqCst));
         // Either way round: a clock may be set back.
         if now.since(followed).max(followed.since(now)) >= FOLLOWED_WITHIN {
-            self.follow().await?;
+            // In a box, or each question would carry the room for it.
+            Box::pin(self.follow()).await?;
             self.followed(now);
         }
         Ok(())

@@ -1,13 +1,19 @@
 //! The accept loop of all listeners. One request per connection, and no connection for long: Flagger opens a new one
 //! for each call and leaves it idle, and half-open ones must not use up what there is.
 
+mod body;
 mod tls;
 
 use std::{io::ErrorKind, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::http1,
+    service::{Service as _, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -21,6 +27,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::body::Ended;
 pub use self::tls::Tls;
 
 /// How soon it is tried again to accept, when that failed.
@@ -35,7 +42,7 @@ pub struct Limits {
     pub headers: Duration,
     /// For a connection in all.
     pub whole: Duration,
-    /// For the caller to close its side once it was answered.
+    /// For the caller to close its side, if it was answered before all of its request was read.
     pub linger: Duration,
     /// For a caller to begin its request once the listener is told to stop.
     pub begin: Duration,
@@ -70,7 +77,7 @@ pub async fn serve(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.headers).keep_alive(false);
     let tasks = Tasks {
-        one: One { http, app, tls, limits, stop: stop.clone() },
+        one: Arc::new(One { http, app, tls, limits, stop: stop.clone() }),
         slots: Arc::new(Semaphore::new(limits.connections)),
         tasks: TaskTracker::new(),
         cut: CancellationToken::new(),
@@ -111,7 +118,7 @@ pub async fn serve(
 
 /// The connections in hand.
 struct Tasks {
-    one: One,
+    one: Arc<One>,
     slots: Arc<Semaphore>,
     tasks: TaskTracker,
     /// Ends them all.
@@ -127,7 +134,7 @@ impl Tasks {
     }
 
     fn begin(&self, slot: Slot, stream: TcpStream) {
-        let (one, cut) = (self.one.clone(), self.cut.clone());
+        let (one, cut) = (Arc::clone(&self.one), self.cut.clone());
         self.tasks.spawn(async move {
             let _slot = slot;
             select! {
@@ -155,8 +162,7 @@ impl Tasks {
     }
 }
 
-/// What it takes to serve one connection.
-#[derive(Clone)]
+/// What it takes to serve a connection.
 struct One {
     http: http1::Builder,
     app: Router,
@@ -176,8 +182,15 @@ impl One {
         }
     }
 
-    async fn secured(&self, mut stream: TcpStream) -> anyhow::Result<()> {
-        let Some(tls) = &self.tls else { return self.request(stream).await };
+    async fn secured(&self, stream: TcpStream) -> anyhow::Result<()> {
+        match &self.tls {
+            None => self.request(stream).await,
+            // In a box, or plain connections would carry the room for it.
+            Some(tls) => Box::pin(self.secured_by(tls, stream)).await,
+        }
+    }
+
+    async fn secured_by(&self, tls: &Tls, mut stream: TcpStream) -> anyhow::Result<()> {
         let handshake = async {
             if tls::tells_plain(&mut stream).await? {
                 self.linger(&mut stream).await;
@@ -192,8 +205,11 @@ impl One {
     }
 
     async fn request(&self, mut io: impl AsyncRead + AsyncWrite + Unpin) -> anyhow::Result<()> {
+        let ended = Ended::default();
         {
-            let service = TowerToHyperService::new(self.app.clone());
+            let app = TowerToHyperService::new(self.app.clone());
+            let service =
+                service_fn(|request: Request<Incoming>| app.call(request.map(|body| ended.of(body))));
             let mut served = std::pin::pin!(self.http.serve_connection(TokioIo::new(&mut io), service));
             let silent = async {
                 self.stop.cancelled().await;
@@ -209,14 +225,17 @@ impl One {
                 }
             }
         }
-        self.linger(&mut io).await;
+        // Of a request that was read to its end nothing more comes, and most are.
+        if !ended.get() {
+            self.linger(&mut io).await;
+        }
         Ok(())
     }
 
     /// Reads and forgets what the caller still sends, until it closes. A socket that is closed with bytes unread is
     /// reset, and the reset may overtake the answer: a 413 would never be seen.
     async fn linger(&self, io: &mut (impl AsyncRead + Unpin)) {
-        let mut rest = [0; 8 * 1024];
+        let mut rest = vec![0; 8 * 1024];
         let closed = async { while io.read(&mut rest).await.is_ok_and(|read| read > 0) {} };
         let _ = timeout(self.limits.linger, closed).await;
     }
