@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    gate::{GateId, Ticket},
+    gate::Ticket,
     gatekeeper::{Gatekeeper, clock_time},
     jira::{self, Jira, Retry, Workflow},
     metrics::Metrics,
@@ -26,12 +26,15 @@ use crate::{
     store::{self, Away, Lead, Settled, Turn},
 };
 
+mod due;
 mod lease;
 mod look;
 mod open;
 mod people;
 mod recount;
 mod tell;
+
+use due::Turns;
 
 /// How often the loops look for work that nobody announced.
 const TICK: Duration = Duration::from_secs(1);
@@ -103,10 +106,8 @@ pub struct Worker {
 #[derive(Default)]
 struct Memory {
     workflows: HashMap<(String, String), (Millis, Workflow)>,
-    /// When each live ticket was last read.
-    looked: HashMap<GateId, Millis>,
-    /// When each ticket was last read for a nudge.
-    nudged: HashMap<String, Millis>,
+    /// Which tickets are next.
+    turns: Turns,
     /// Reading tickets failed this often in a row, and is not tried before then.
     look_failures: (u32, Millis),
     /// The same of answering the dead.

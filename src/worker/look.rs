@@ -2,11 +2,10 @@
 
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
-    sync::Arc,
     time::Duration,
 };
 
-use super::{InVain, Outcome, Unclear, Worker, lease::Term};
+use super::{InVain, Outcome, Unclear, Worker, due::Due, lease::Term};
 use crate::{
     gate::{self, Gate, GateId, Move, Sighting, Ticket},
     jira::{self, Retry, retry},
@@ -17,22 +16,11 @@ use crate::{
 };
 
 /// Jira's limit for one request.
-const MOST: usize = 100;
+pub(super) const MOST: usize = 100;
 /// A dead ticket that was moved, but cannot be read, is given up after this long.
 const MOST_PATIENT: Duration = Duration::from_hours(24);
 /// Dead tickets that are answered in one look at most.
 const MOST_DEAD: usize = 10;
-/// A ticket is not read for nudges more often than this, however many come.
-const NUDGED_EVERY: Duration = Duration::from_secs(1);
-
-/// A ticket to be looked at.
-struct Due {
-    canary: Arc<Canary>,
-    gate: GateId,
-    ticket: Ticket,
-    /// Before every other; then those that wait longest.
-    rank: (u8, Option<Millis>),
-}
 
 /// Why tickets could not be read or understood, by the id of the issue.
 type Unread = HashMap<String, String>;
@@ -111,48 +99,6 @@ impl Worker {
             return Ok(Outcome::Idle);
         }
         Ok(Outcome::Looked { tickets, changed })
-    }
-
-    /// At most a hundred tickets whose turn it is.
-    fn due(&self, nudges: &[(String, Millis)], now: Millis) -> Vec<Due> {
-        let store = self.gatekeeper.store();
-        let nudged: HashSet<&str> = nudges.iter().map(|(ticket, _)| ticket.as_str()).collect();
-        let trust_for = self.gatekeeper.timing().trust_for;
-        let mut memory = self.memory();
-        let mut live = HashSet::new();
-        let mut due = Vec::new();
-        for canary in store.live() {
-            for gate in canary.rollout.iter().flat_map(|rollout| &rollout.gates) {
-                let Some(ticket) = gate.ticket() else { continue };
-                live.insert(gate.id.clone());
-                let looked = memory.looked.get(&gate.id).copied();
-                // What another replica is asked is known here only some time later.
-                let asked = store.asked_at(&canary.id, &gate.id).max(Some(gate.asked));
-                let asked_lately = asked.is_some_and(|at| now.since(at) < trust_for);
-                let every = if asked_lately { self.pace.poll_every } else { trust_for / 3 };
-                let nudge = nudged.contains(ticket.id.as_str())
-                    && memory.nudged.get(&ticket.id).is_none_or(|at| now.since(*at) >= NUDGED_EVERY);
-                if nudge {
-                    memory.nudged.insert(ticket.id.clone(), now);
-                }
-                if nudge || looked.is_none_or(|at| now.since(at) >= every) {
-                    let rank = (u8::from(!nudge), looked);
-                    due.push(Due {
-                        canary: Arc::clone(&canary),
-                        gate: gate.id.clone(),
-                        ticket: ticket.clone(),
-                        rank,
-                    });
-                }
-            }
-        }
-        memory.looked.retain(|gate, _| live.contains(gate));
-        self.gatekeeper.unread().keep(&live);
-        memory.nudged.retain(|_, at| now.since(*at) < NUDGED_EVERY);
-        drop(memory);
-        due.sort_by_key(|due| due.rank);
-        due.truncate(MOST);
-        due
     }
 
     /// What Jira shows of these tickets. One that is missing from the bulk answer is asked for alone.
@@ -395,7 +341,7 @@ impl Worker {
         let mut memory = self.memory();
         // Also those that could not be understood: their turn is over.
         for due in due {
-            memory.looked.insert(due.gate.clone(), now);
+            memory.turns.looked(&due.gate, now);
         }
         if !due.is_empty() {
             if memory.look_failures.0 > 0 {

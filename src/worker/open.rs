@@ -303,6 +303,7 @@ impl Worker {
             (applied, _) => applied,
         };
         turn.end().await?;
+        self.memory().turns.opened(&row.canary, gate);
         if let Some(applied) = applied {
             self.gatekeeper.record(&applied, now);
         }

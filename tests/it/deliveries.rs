@@ -256,6 +256,26 @@ async fn the_second_of_two_close_nudges_counts() {
     }
 }
 
+/// More approvals at once than one request can ask about: the next one asks about the rest, at once.
+#[tokio::test]
+async fn a_burst_of_approvals_opens_a_hundred_a_request() {
+    let world = World::start_with(Flavour::Cloud, "limits.tickets_per_canary_per_hour = 200").await;
+    let gates: Vec<String> = (0..130).map(|nth| format!("confirm-promotion?gate=team-{nth}")).collect();
+    for gate in &gates {
+        world.asks(gate, "Progressing", "new").await;
+    }
+    world.works().await;
+    for ticket in world.tickets() {
+        world.jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
+        assert_eq!(world.nudges(&ticket.key).await.status, 200);
+    }
+    assert_eq!(world.works().await, 2);
+    for gate in &gates {
+        assert_eq!(world.asks(gate, "Progressing", "new").await.status, 200, "{gate}");
+    }
+    world.finish().await;
+}
+
 /// However many dead tickets are moved at a time, each is told.
 #[tokio::test]
 async fn every_dead_ticket_that_is_moved_is_answered() {
