@@ -74,7 +74,7 @@ impl Question {
         Event::Asked {
             gate: &self.name,
             message: &self.message,
-            subject: &self.subject,
+            metadata: &self.metadata,
             fresh: GateId("4f1c".into()),
             silent_for: Duration::from_secs(10),
             deny: &[],

@@ -9,10 +9,10 @@ use rand::Rng as _;
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
-    gate::{GateId, GateName, Pace, Trust, Verdict},
+    gate::{GateId, GateName, Pace, Trust},
     metrics::Metrics,
     millis::Millis,
-    policy::{Policy, Route},
+    policy::{Approval, Policy, Route},
     rollout::{
         Budget, Canary, CanaryId, Change, Command, Event, Fact, Message, Refusal, Report, Room, Rules,
     },
@@ -158,14 +158,20 @@ impl Gatekeeper {
     pub async fn ask(&self, question: &Question, now: Millis) -> Answer {
         let Question { canary: id, gate, message, metadata } = question;
         let heard = self.store.heard(id);
-        let subject = Subject::new(id.clone(), gate.clone(), message, metadata.clone());
         let fresh = fresh_id();
-        let deny = ticket::denied(&subject, &self.route(id, gate).approval.deny);
-        let trust = self.rules(id, gate).trust;
+        let Approval { valid_for, deny, .. } = &self.route(id, gate).approval;
+        let deny = match deny.as_slice() {
+            [] => Vec::new(),
+            deny => {
+                let subject = Subject::new(id.clone(), gate.clone(), message, metadata.clone());
+                ticket::denied(&subject, deny)
+            }
+        };
+        let rules = self.rules_with(*valid_for);
         let event = |canary: &Canary, silent_for| Event::Asked {
             gate,
             message,
-            subject: &subject,
+            metadata,
             deny: &deny,
             fresh: fresh.clone(),
             silent_for,
@@ -174,19 +180,19 @@ impl Gatekeeper {
         match in_time(self.hear(id, &heard, now, event)).await {
             Ok((canary, facts)) => {
                 self.listen(id, now);
-                let rules = self.rules(id, gate);
-                let verdict = canary.gate(gate).map(|known| known.verdict(now, trust));
-                let open = matches!(verdict, Some(Verdict::Open { .. }));
-                let answer = self.answer(&canary, gate, trust, now);
-                if verdict.is_none()
-                    && !canary.is_late(gate)
-                    && let Some(refusal) = canary.refusal(now, &rules.budget)
-                {
-                    return self.refused(id, gate, refusal, now);
-                }
-                if let Some(known) = canary.gate(gate) {
-                    self.store.answered(id, &known.id, open, now);
-                    record::answered(id, &answer, &facts);
+                let answer = self.answer(&canary, gate, rules.trust, now);
+                match canary.gate(gate) {
+                    Some(known) => {
+                        self.store.answered(id, &known.id, answer.open, now);
+                        record::answered(id, &answer, &facts);
+                    }
+                    None if canary.is_late(gate) => {}
+                    None => {
+                        // As of now: the turn may have taken the last room.
+                        if let Some(refusal) = canary.refusal(now, &self.rules_with(*valid_for).budget) {
+                            return self.refused(id, gate, refusal, now);
+                        }
+                    }
                 }
                 answer
             }

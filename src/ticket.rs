@@ -152,9 +152,6 @@ pub fn draft(subject: &Subject, route: &Route, status_page: Option<&str>) -> Res
 /// closed; so does one that becomes a group or a role only by a value from outside.
 #[must_use]
 pub fn denied(subject: &Subject, deny: &[String]) -> Vec<String> {
-    if deny.is_empty() {
-        return Vec::new();
-    }
     let writer = Writer::new(subject);
     let render = |entry: &String| {
         let rendered = one_line(&writer.text("deny", entry).unwrap_or_default(), LONGEST_VALUE);

@@ -1,6 +1,6 @@
 //! PURE: what can happen to a canary, and what comes of it.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -72,8 +72,8 @@ pub enum Event<'a> {
         gate: &'a GateName,
         /// What the question says.
         message: &'a Message,
-        /// What the ticket will say, if one is to be opened.
-        subject: &'a Subject,
+        /// The hook's own metadata, for the ticket if one is to be opened.
+        metadata: &'a BTreeMap<String, String>,
         /// The id of a gate that may begin now.
         fresh: GateId,
         /// How long nothing was heard of the canary before this.

@@ -1,6 +1,6 @@
 //! PURE: what an event does to a canary.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Budget, Canary, Change, Command, Course, End, Event, Fact, Fate, Message, Note, Refusal, Report, Rollout,
@@ -36,9 +36,9 @@ impl Canary {
     pub fn apply(&self, event: &Event<'_>, now: Millis, rules: &Rules) -> Change {
         let mut step = Step { canary: self.clone(), commands: Vec::new(), facts: Vec::new(), now };
         match event {
-            Event::Asked { gate, message, subject, deny, fresh, silent_for, pace } => {
-                let asked = Asked { name: gate, subject, deny, fresh, pace: *pace };
-                step.asked(&asked, message, *silent_for, rules);
+            Event::Asked { gate, message, metadata, deny, fresh, silent_for, pace } => {
+                let asked = Asked { name: gate, message, metadata, deny, fresh, pace: *pace };
+                step.asked(&asked, *silent_for, rules);
             }
             Event::RollbackAsked { message, silent_for } => {
                 if step.heard(Heard::Rollback, message, *silent_for, rules) {
@@ -71,7 +71,8 @@ impl Canary {
 /// What comes with a question at a gate.
 struct Asked<'a> {
     name: &'a GateName,
-    subject: &'a Subject,
+    message: &'a Message,
+    metadata: &'a BTreeMap<String, String>,
     deny: &'a [String],
     fresh: &'a GateId,
     pace: Pace,
@@ -86,7 +87,7 @@ struct Step {
 }
 
 impl Step {
-    fn asked(&mut self, asked: &Asked<'_>, message: &Message, silent_for: Duration, rules: &Rules) {
+    fn asked(&mut self, asked: &Asked<'_>, silent_for: Duration, rules: &Rules) {
         let heard = match asked.name.stage {
             Stage::ConfirmRollout => Heard::ConfirmRollout,
             Stage::ConfirmTrafficIncrease | Stage::ConfirmPromotion | Stage::Gate => {
@@ -97,7 +98,7 @@ impl Step {
                 Heard::OtherGate { patience }
             }
         };
-        if self.heard(heard, message, silent_for, rules) && self.ensure_gate(asked, rules) {
+        if self.heard(heard, asked.message, silent_for, rules) && self.ensure_gate(asked, rules) {
             self.pass(asked, rules);
         }
         self.answers(asked, rules);
@@ -255,7 +256,12 @@ impl Step {
         rollout.gates.push(gate);
         self.commands.push(Command::Open {
             gate: asked.fresh.clone(),
-            subject: asked.subject.clone(),
+            subject: Subject::new(
+                self.canary.id.clone(),
+                asked.name.clone(),
+                asked.message,
+                asked.metadata.clone(),
+            ),
             sent_to: Vec::new(),
         });
         self.facts.push(Fact::GateAsked { gate: asked.name.clone() });

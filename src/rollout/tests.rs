@@ -6,7 +6,6 @@ use super::*;
 use crate::{
     gate::{Closed, Doubt, Move, Pace, Person, Sighting, Stage, Status, Ticket, Trust, Verdict},
     policy::{Author, Statuses},
-    ticket::Subject,
 };
 
 mod cells;
@@ -92,7 +91,6 @@ impl World {
 
     /// Asks at a gate; its ticket is opened at once. Returns whether it is open, and the gate.
     fn asks(&mut self, name: &GateName, message: &Message) -> (bool, Option<GateId>) {
-        let subject = Subject::new(id(), name.clone(), message, BTreeMap::new());
         let known = self.canary.gate(name).map(|gate| gate.id.clone());
         let pace = known.as_ref().and_then(|id| self.paces.get(id)).copied().unwrap_or_default();
         let silent_for = self.silent_for();
@@ -100,7 +98,7 @@ impl World {
         let commands = self.apply(&Event::Asked {
             gate: name,
             message,
-            subject: &subject,
+            metadata: &BTreeMap::new(),
             deny: &[],
             fresh,
             silent_for,
@@ -380,12 +378,11 @@ fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
     world.decides(&gate, "Approved");
     world.sees_labelled(&gate, "Approved", "OPS", true);
     let rules = Rules { budget: Budget { per_hour: 1, room: Room::Left }, ..RULES };
-    let subject = Subject::new(id(), name.clone(), &question, BTreeMap::new());
     let (fresh, silent_for, pace) = (GateId("fresh".into()), Duration::ZERO, Pace::default());
     let event = Event::Asked {
         gate: &name,
         message: &question,
-        subject: &subject,
+        metadata: &BTreeMap::new(),
         deny: &[],
         fresh,
         silent_for,

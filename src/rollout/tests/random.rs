@@ -164,7 +164,6 @@ impl Witness {
     }
 
     fn asks(&mut self, name: &GateName, message: &Message, metadata: BTreeMap<String, String>) {
-        let subject = Subject::new(id(), name.clone(), message, metadata);
         let known = self.canary.gate(name).map(|gate| gate.id.clone());
         let pace = known.and_then(|id| self.paces.get(&id).copied()).unwrap_or_default();
         let silent_for = self.silent_for();
@@ -172,7 +171,7 @@ impl Witness {
         let commands = self.apply(&Event::Asked {
             gate: name,
             message,
-            subject: &subject,
+            metadata: &metadata,
             deny: &[],
             fresh: fresh.clone(),
             silent_for,

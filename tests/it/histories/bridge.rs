@@ -11,7 +11,6 @@ use flagger_jira_bridge::{
     millis::Millis,
     policy::{Author, Statuses},
     rollout::{Budget, Canary, CanaryId, Change, Command, Event, Message, Report, Room, Rules},
-    ticket::Subject,
 };
 
 /// The defaults. Only an approval is valid for longer: how it expires is not what histories are about.
@@ -137,13 +136,12 @@ impl Bridge {
 
     /// Flagger asks at a gate, in truth about this attempt. A ticket to be opened is there at once.
     pub(super) fn asked(&mut self, name: &GateName, message: &Message, now: Millis, attempt: u64) -> Answer {
-        let subject = Subject::new(self.canary.id.clone(), name.clone(), message, BTreeMap::new());
         let silent_for = self.hears(now);
         let pace = self.canary.gate(name).and_then(|known| self.memory.paces.get(&known.id)).copied();
         let event = Event::Asked {
             gate: name,
             message,
-            subject: &subject,
+            metadata: &BTreeMap::new(),
             fresh: GateId(self.tickets.len().to_string()),
             silent_for,
             deny: &[],
