@@ -39,9 +39,9 @@ impl Round {
 }
 
 pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
-    let world = ready(&options.program, options.gates).await?;
+    let world = ready(options, &options.program).await?;
     let beside = match &options.beside {
-        Some(program) => Some(ready(program, options.gates).await?),
+        Some(program) => Some(ready(options, program).await?),
         None => None,
     };
     let nginx = Nginx::start()?;
@@ -68,10 +68,10 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
 }
 
 /// As in production, but for the tickets that are opened by now, and with all of them in memory.
-async fn ready(program: &Path, gates: usize) -> anyhow::Result<World> {
-    let mut world = World::with_gates(program, gates).await?;
+async fn ready(options: &Options, program: &Path) -> anyhow::Result<World> {
+    let mut world = World::with_gates(options, program, options.gates).await?;
     world.restart(Budget::Usual).await?;
-    let questions = world.questions(0, gates);
+    let questions = world.questions(0, options.gates);
     tokio::task::spawn_blocking(move || questions.each_once(8)).await??;
     Ok(world)
 }

@@ -19,7 +19,7 @@ const BURST: usize = 1_000;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
-    let mut world = World::with_gates(&options.program, options.gates.max(SINGLE + BURST)).await?;
+    let mut world = World::with_gates(options, &options.program, options.gates.max(SINGLE + BURST)).await?;
     world.restart(Budget::Usual).await?;
     let questions = world.questions(0, options.gates);
     tokio::task::spawn_blocking(move || questions.each_once(8)).await??;

@@ -8,6 +8,7 @@
 //! ```sh
 //! cargo bench --bench load                     # everything, about ten minutes
 //! cargo bench --bench load -- --only answers   # answers | sizes | approvals
+//! cargo bench --bench load -- --postgres postgres://user@host/postgres
 //! cargo bench --bench load -- --beside another/flagger-jira-bridge
 //! cargo bench --bench load -- --sizes 100,1000,10000,100000 --only sizes
 //! ```
@@ -17,6 +18,9 @@
 mod answers;
 mod approvals;
 mod client;
+#[expect(dead_code, clippy::expect_used, reason = "shared with the tests, which name the server otherwise")]
+#[path = "../../tests/it/database.rs"]
+mod database;
 mod nginx;
 mod proc;
 mod report;
@@ -54,6 +58,9 @@ pub(crate) struct Options {
     /// Another build of it, whose answers are measured beside, to compare
     #[arg(long)]
     beside: Option<PathBuf>,
+    /// A server of PostgreSQL, to be used in place of SQLite
+    #[arg(long)]
+    postgres: Option<String>,
     /// Only these parts
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,

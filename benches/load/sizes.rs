@@ -26,6 +26,7 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
         "With ever more gates",
         &[
             "gates",
+            "first questions/s",
             "opened in s",
             "resident MiB",
             "killed to ready ms",
@@ -40,7 +41,7 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
     );
     for gates in &options.sizes {
         let begin = now();
-        let mut world = World::with_gates(&options.program, *gates).await?;
+        let mut world = World::with_gates(options, &options.program, *gates).await?;
         let opened = now() - begin;
         let ready = world.restart(Budget::Usual).await?;
         let id = [world.bridge.id()];
@@ -62,6 +63,7 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
         let millis = |time: Duration| format!("{:.1}", time.as_secs_f64() * 1e3);
         table.row(&[
             gates.to_string(),
+            format!("{:.0}", world.first),
             format!("{:.1}", opened.as_secs_f64()),
             mib(resident),
             format!("{:.0}", ready.as_secs_f64() * 1e3),

@@ -18,7 +18,11 @@ use flagger_jira_bridge::{
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-use crate::client::{Questions, ask, now};
+use crate::{
+    Options,
+    client::{Asked, Questions, ask, now},
+    database::Database,
+};
 
 const FLAGGER_TOKEN: &str = "a-token-that-only-flagger-knows";
 const WEBHOOK_SECRET: &str = "a-secret-that-only-jira-knows";
@@ -39,7 +43,10 @@ pub(crate) struct World {
     pub(crate) jira: FakeJira,
     pub(crate) bridge: Bridge,
     program: PathBuf,
+    database: Database,
     home: TempDir,
+    /// How many first questions a second were answered.
+    pub(crate) first: f64,
     jira_url: String,
     user: String,
     token: String,
@@ -55,37 +62,38 @@ pub(crate) struct Bridge {
 
 impl World {
     /// With so many gates, each of a canary of its own, whose tickets all wait.
-    pub(crate) async fn with_gates(program: &Path, gates: usize) -> anyhow::Result<Self> {
+    pub(crate) async fn with_gates(options: &Options, program: &Path, gates: usize) -> anyhow::Result<Self> {
         let home = tempfile::tempdir_in(
             std::env::var_os("LOAD_DIR").map_or_else(std::env::temp_dir, PathBuf::from),
         )?;
         let setup = Setup::new(Flavour::Cloud, Clock::System);
         let (user, token) = (setup.user.clone(), setup.token.clone());
+        let database = Database::on(options.postgres.as_deref(), home.path()).await?;
         let jira = FakeJira::new(setup);
         let jira_url = jira.start().await?;
         fs::write(
             home.path().join("bridge.toml"),
-            settings(home.path(), &jira_url, &user, &token, Budget::None),
+            settings(&database.url, &jira_url, &user, &token, Budget::None),
         )?;
         let program = program.to_owned();
         let bridge = Bridge::start(&program, home.path())?;
-        let world = Self { jira, bridge, program, home, jira_url, user, token };
+        let mut world = Self { jira, bridge, program, database, home, first: 0.0, jira_url, user, token };
         world.ready().await?;
-        world.open(0, gates).await?;
+        world.first = world.open(0, gates).await?.a_second();
         Ok(world)
     }
 
     /// Asks at these gates for the first time, and waits until their tickets are open.
-    pub(crate) async fn open(&self, from: usize, to: usize) -> anyhow::Result<()> {
+    pub(crate) async fn open(&self, from: usize, to: usize) -> anyhow::Result<Asked> {
         let questions = self.questions(from, to);
         let asking = tokio::task::spawn_blocking(move || questions.each_once(16));
-        asking.await??;
+        let asked = asking.await??;
         loop {
             // What was asked is not looked at, and would fill the memory.
             self.jira.clear_requests();
             if self.metric("gates{state=\"waiting\"}")? >= to as f64 {
                 self.jira.clear_requests();
-                return Ok(());
+                return Ok(asked);
             }
             sleep(Duration::from_millis(200)).await;
         }
@@ -113,7 +121,7 @@ impl World {
     /// Kills the program with SIGKILL and starts it again on the same file; how long it took until it was ready.
     pub(crate) async fn restart(&mut self, budget: Budget) -> anyhow::Result<Duration> {
         self.bridge.kill();
-        let text = settings(self.home.path(), &self.jira_url, &self.user, &self.token, budget);
+        let text = settings(&self.database.url, &self.jira_url, &self.user, &self.token, budget);
         fs::write(self.home.path().join("bridge.toml"), text)?;
         let begin = now();
         self.bridge = Bridge::start(&self.program, self.home.path())?;
@@ -221,7 +229,7 @@ pub(crate) fn question(number: usize) -> Vec<u8> {
     .into_bytes()
 }
 
-fn settings(home: &Path, jira: &str, user: &str, token: &str, budget: Budget) -> String {
+fn settings(database: &str, jira: &str, user: &str, token: &str, budget: Budget) -> String {
     let budget = match budget {
         Budget::Usual => "",
         Budget::None => "requests_per_second = 100000\nburst = 100000",
@@ -234,7 +242,7 @@ webhook_listen = "127.0.0.1:0"
 admin_listen = "127.0.0.1:0"
 
 [store]
-url = "sqlite://{}"
+url = "{database}"
 
 [flagger]
 token = "{FLAGGER_TOKEN}"
@@ -251,7 +259,6 @@ open_tickets = 1000000
 
 [ticket]
 project = "OPS"
-"#,
-        home.join("bridge.db").display()
+"#
     )
 }

@@ -343,7 +343,7 @@ fn without_a_file_it_says_so() {
     for more in [&[][..], &["--verify"], &["--format", "csv"]] {
         let (code, out, errors) = run(&[&["audit", "-c", config.to_str().unwrap()], more].concat());
         assert_eq!((code, out.as_str(), errors.lines().count()), (Some(1), "", 1), "{errors}");
-        assert_eq!(errors.matches("unable to open").count(), 1, "{errors}");
+        assert!(errors.ends_with("bridge.db: there is no such file\n"), "{errors}");
         assert_eq!(directory.path().read_dir().unwrap().count(), 1, "it created a file");
     }
 }

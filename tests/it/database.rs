@@ -1,6 +1,6 @@
 //! A database of its own for a test: a file of SQLite or, on the server that TEST_DATABASE_URL names, one of PostgreSQL.
 //!
-//! The tests in the sources and the example `kills` use this file too.
+//! The tests in the sources, the example `kills` and the bench `load` use this file too.
 
 use std::path::Path;
 
