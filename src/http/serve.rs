@@ -173,8 +173,6 @@ struct One {
 
 impl One {
     async fn connection(&self, stream: TcpStream) {
-        // Without it the last bytes of an answer may wait for an acknowledgement; if it fails they just do.
-        let _ = stream.set_nodelay(true);
         match timeout(self.limits.whole, self.secured(stream)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(error = format!("{error:#}"), "a connection failed"),
@@ -191,6 +189,9 @@ impl One {
     }
 
     async fn secured_by(&self, tls: &Tls, mut stream: TcpStream) -> anyhow::Result<()> {
+        // Without it an answer may wait until what TLS itself has sent is acknowledged; if it fails it just does. A plain
+        // answer never waits: it goes with the end of the connection.
+        let _ = stream.set_nodelay(true);
         let handshake = async {
             if tls::tells_plain(&mut stream).await? {
                 self.linger(&mut stream).await;

@@ -34,6 +34,52 @@ impl Canary {
 
     /// What `event` does to this canary.
     pub fn apply(&self, event: &Event<'_>, now: Millis, rules: &Rules) -> Change {
+        if self.is_repeated(event, now, rules) {
+            return Change::Unchanged;
+        }
+        self.apply_in_full(event, now, rules)
+    }
+
+    /// Whether this is a question that was answered alike before, as nearly all are: it changes nothing, which is told
+    /// without a copy of the canary. False proves nothing.
+    fn is_repeated(&self, event: &Event<'_>, now: Millis, rules: &Rules) -> bool {
+        let Event::Asked { gate: name, message, silent_for, pace, .. } = event else { return false };
+        let (Some(rollout), Some(gate)) = (&self.rollout, self.gate(name)) else { return false };
+        let heard = self.heard_at(name, *pace, rules);
+        let stays = match edge::between(rollout, heard, message, *silent_for) {
+            Edge::Stays => true,
+            Edge::Moves(course) => course == rollout.course,
+            Edge::Ignored | Edge::Ends(_) => false,
+        };
+        let is_news = *silent_for > rules.idle_after.min(rules.abandon_after)
+            || (rollout.label.is_none() && message.label.is_some())
+            || gate.is_spent();
+        let alike = match gate.verdict(now, rules.trust) {
+            Verdict::Open { .. } => {
+                let admits = matches!(rollout.course, Course::Asked(_) | Course::Waiting(_));
+                gate.used.is_some() && gate.was_open(*pace) && !admits
+            }
+            Verdict::Closed(Closed::Expired { .. }) => false,
+            Verdict::Closed(_) => !gate.was_open(*pace),
+        };
+        stays && !is_news && alike
+    }
+
+    /// What a question at a gate is to the rollout.
+    fn heard_at(&self, name: &GateName, pace: Pace, rules: &Rules) -> Heard {
+        match name.stage {
+            Stage::ConfirmRollout => Heard::ConfirmRollout,
+            Stage::ConfirmTrafficIncrease | Stage::ConfirmPromotion | Stage::Gate => {
+                let patience = self.gate(name).and_then(|gate| gate.used).map(|used| {
+                    let longest = used.longest_gap.max(pace.longest_gap_before());
+                    rules.idle_after.max(longest.saturating_mul(3))
+                });
+                Heard::OtherGate { patience }
+            }
+        }
+    }
+
+    pub(super) fn apply_in_full(&self, event: &Event<'_>, now: Millis, rules: &Rules) -> Change {
         let mut step = Step { canary: self.clone(), commands: Vec::new(), facts: Vec::new(), now };
         match event {
             Event::Asked { gate, message, metadata, deny, fresh, silent_for, pace } => {
@@ -88,16 +134,7 @@ struct Step {
 
 impl Step {
     fn asked(&mut self, asked: &Asked<'_>, silent_for: Duration, rules: &Rules) {
-        let heard = match asked.name.stage {
-            Stage::ConfirmRollout => Heard::ConfirmRollout,
-            Stage::ConfirmTrafficIncrease | Stage::ConfirmPromotion | Stage::Gate => {
-                let patience = self.canary.gate(asked.name).and_then(|gate| gate.used).map(|used| {
-                    let longest = used.longest_gap.max(asked.pace.longest_gap_before());
-                    rules.idle_after.max(longest.saturating_mul(3))
-                });
-                Heard::OtherGate { patience }
-            }
-        };
+        let heard = self.canary.heard_at(asked.name, asked.pace, rules);
         if self.heard(heard, asked.message, silent_for, rules) && self.ensure_gate(asked, rules) {
             self.pass(asked, rules);
         }
