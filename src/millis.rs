@@ -65,6 +65,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_lasted_is_in_its_largest_unit() {
+        for (seconds, words) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (3_599, "59 min"),
+            (3_600, "1 h"),
+            (172_799, "47 h"),
+            (172_800, "2 days"),
+        ] {
+            assert_eq!(lasted(Duration::from_secs(seconds)), words);
+        }
+    }
+
+    #[test]
     fn durations_are_written_whole() {
         let cases = [
             (0, "0ms"),

@@ -1,6 +1,38 @@
 //! PURE: what is shown of a gate: one shape for the API, the page, and Flagger's answer as JSON.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use crate::millis::Millis;
+
+/// A point in time, shown as RFC 3339 in UTC to the millisecond: made only where it is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Time(pub Millis);
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(Millis(at)) = self;
+        match jiff::Timestamp::from_millisecond(*at) {
+            Ok(time) => write!(f, "{time:.3}"),
+            Err(_) => write!(f, "{at}"),
+        }
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let time: jiff::Timestamp = text.parse().map_err(D::Error::custom)?;
+        Ok(Self(Millis(time.as_millisecond())))
+    }
+}
 
 /// A gate as `GET /api/gates` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,8 +53,8 @@ pub struct GateView {
     pub reason: String,
     /// Its ticket, once there is one.
     pub ticket: Option<TicketView>,
-    /// When Flagger first asked, RFC 3339 in UTC; none for a question that belongs to no gate.
-    pub asked_at: Option<String>,
+    /// When Flagger first asked; none for a question that belongs to no gate.
+    pub asked_at: Option<Time>,
     /// The rollout it belongs to, if there is one.
     pub rollout: Option<RolloutView>,
 }
@@ -41,8 +73,8 @@ pub struct TicketView {
 /// A rollout, for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RolloutView {
-    /// When it was first heard of, RFC 3339 in UTC.
-    pub began_at: String,
+    /// When it was first heard of.
+    pub began_at: Time,
     /// The revision that is being replaced, as far as known.
     pub base: Option<String>,
     /// The revision that is being rolled out, as far as known.
@@ -62,8 +94,8 @@ pub struct ParkedView {
     pub what: String,
     /// The ticket it is about, once there is one.
     pub ticket: Option<TicketView>,
-    /// Since when it waits, RFC 3339 in UTC.
-    pub since: String,
+    /// Since when it waits.
+    pub since: Time,
     /// What is in the way.
     pub why: String,
 }
@@ -79,8 +111,8 @@ pub struct PassedView {
     pub ticket: Option<TicketView>,
     /// Who approved.
     pub by: String,
-    /// When Flagger first passed, RFC 3339 in UTC.
-    pub at: String,
+    /// When Flagger first passed.
+    pub at: Time,
 }
 
 /// How a gate stands, in a word. The words are a promise to users.

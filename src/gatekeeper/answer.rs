@@ -8,7 +8,7 @@ use crate::{
     millis::{Millis, written},
     rollout::{Base, Canary, CanaryId, Course, Refusal, Rollout},
     store,
-    view::{GateView, RolloutView, State, TicketView},
+    view::{GateView, RolloutView, State, TicketView, Time},
 };
 
 /// The word for the question that belongs to no stage.
@@ -55,7 +55,7 @@ impl Links {
             state: state(&verdict),
             reason,
             ticket: gate.and_then(|gate| self.ticket(gate)),
-            asked_at: gate.map(|gate| time(gate.asked)),
+            asked_at: gate.map(|gate| Time(gate.asked)),
             ..blank(&canary.id, name.stage.as_str(), canary.rollout.as_ref())
         };
         let open = matches!(verdict, Verdict::Open { .. });
@@ -77,7 +77,7 @@ impl Links {
                         decided("rejected", decision)
                     ),
                     ticket: self.ticket(gate),
-                    asked_at: Some(time(gate.asked)),
+                    asked_at: Some(Time(gate.asked)),
                     ..blank
                 },
             };
@@ -88,7 +88,7 @@ impl Links {
             state: State::Rejected,
             reason: format!("{} was {}", gate.name.stage, decided("rejected", decision)),
             ticket: self.ticket(gate),
-            asked_at: Some(time(gate.asked)),
+            asked_at: Some(Time(gate.asked)),
             ..blank
         };
         Answer { open: true, line: line("roll back", &view), gate: view }
@@ -185,7 +185,7 @@ pub(super) fn rollout_view(rollout: &Rollout) -> RolloutView {
         }
     };
     RolloutView {
-        began_at: time(rollout.began),
+        began_at: Time(rollout.began),
         base: base.map(|revision| revision.0),
         revision: revision.map(|revision| revision.0),
         label: rollout.label.as_ref().map(|label| label.0.clone()),
@@ -302,11 +302,6 @@ fn doubtful(doubt: &Doubt) -> String {
 
 fn decided(what: &str, decision: &Decision) -> String {
     format!("{what} by {} at {}", decision.entry.by.name, clock_time(decision.entry.at))
-}
-
-/// RFC 3339 in UTC, to the millisecond.
-pub(super) fn time(at: Millis) -> String {
-    jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |time| format!("{time:.3}"))
 }
 
 /// RFC 3339 in UTC, to the second: for sentences.

@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::answer::{rollout_view, time};
+use super::answer::rollout_view;
 use crate::{
     gate::{Decision, Doubt, Gate, GateName, Standing, Ticket, View},
     millis::{self, Millis},
     policy::Route,
     rollout::{Canary, Fact},
     store::audit::Entry,
-    view::GateView,
+    view::{GateView, Time},
 };
 
 /// The kind of the row that says that an approval let Flagger pass for the first time.
@@ -150,7 +150,7 @@ fn decided(
 ) -> Detail {
     let decision = json!({
         "changelog_id": entry.changelog_id,
-        "at": time(entry.at),
+        "at": Time(entry.at),
         "by": { "id": entry.by.id, "name": entry.by.name, "app": entry.by.app },
         "from": entry.from,
         "status": { "id": entry.to.id, "name": entry.to.name },
@@ -167,7 +167,7 @@ fn decided(
 }
 
 fn gate_at_the_end(gate: &Gate) -> Value {
-    let detail = with(at(&gate.name), "used_at", json!(gate.used.map(|used| time(used.at))));
+    let detail = with(at(&gate.name), "used_at", json!(gate.used.map(|used| Time(used.at))));
     let (ticket, shows) = match &gate.standing {
         Standing::Opening => (Value::Null, "opening"),
         Standing::Stuck { .. } => (Value::Null, "stuck"),

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Gatekeeper, Links, answer::time};
+use super::{Gatekeeper, Links};
 use crate::{
     rollout::{Command, Note},
     store::{self, Parked, audit},
-    view::{ParkedView, PassedView},
+    view::{ParkedView, PassedView, Time},
 };
 
 /// At most so much is shown of each.
@@ -49,7 +49,7 @@ impl Links {
             canary: parked.canary.clone(),
             what: parked.command.as_ref().map_or("a command that this version cannot read", doing).to_owned(),
             ticket: parked.ticket.as_ref().map(|ticket| self.shown(&ticket.key, None)),
-            since: time(parked.at),
+            since: Time(parked.at),
             why: parked.why.clone(),
         }
     }
@@ -63,7 +63,7 @@ impl Links {
             gate: word("/gate").map_or_else(|| stage.to_owned(), |name| format!("{stage} ({name})")),
             ticket: word("/ticket/key").map(|key| self.shown(key, None)),
             by: word("/decision/by/name").unwrap_or_default().to_owned(),
-            at: time(row.at),
+            at: Time(row.at),
         }
     }
 }

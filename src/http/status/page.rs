@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     gatekeeper::{Listed, Overview, Timing},
     millis::{Millis, lasted, written},
-    view::{GateView, ParkedView, PassedView, State as Stands},
+    view::{GateView, ParkedView, PassedView, State as Stands, Time},
 };
 
 /// So many gates are on one page.
@@ -124,7 +124,7 @@ struct Row {
 struct Aged<'a, T> {
     #[serde(flatten)]
     what: &'a T,
-    age: Option<String>,
+    age: String,
 }
 
 #[derive(Serialize)]
@@ -144,7 +144,6 @@ pub(super) fn render(known: &Known<'_>, wanted: &Wanted, now: Millis) -> Result<
         Some(Err(why)) => (None, Some(why.as_str())),
         None => (None, None),
     };
-    let aged = |since: &str| age(Some(since), now);
     let page = Page {
         jira: &known.jira,
         at: Timestamp::from_millisecond(now.0)
@@ -158,14 +157,14 @@ pub(super) fn render(known: &Known<'_>, wanted: &Wanted, now: Millis) -> Result<
         parked: overview
             .iter()
             .flat_map(|it| &it.parked)
-            .map(|what| Aged { what, age: aged(&what.since) })
+            .map(|what| Aged { what, age: age(what.since, now) })
             .collect(),
         parked_in_all: overview.map_or(0, |it| it.parked_in_all),
         pending: overview.map_or(0, |it| it.pending),
         passed: overview
             .iter()
             .flat_map(|it| &it.passed)
-            .map(|what| Aged { what, age: aged(&what.at) })
+            .map(|what| Aged { what, age: age(what.at, now) })
             .collect(),
         limits: known.gates.as_ref().map(|Gates { tickets, timing, .. }| Limits {
             tickets: *tickets,
@@ -209,7 +208,7 @@ fn table(gates: &Gates<'_>, wanted: &Wanted, now: Millis) -> Table {
     let page = wanted.page.parse().unwrap_or(1).clamp(1, pages);
     let row = |listed: &Listed| {
         let gate = (gates.shown)(listed);
-        Row { words: words(gate.state), age: age(gate.asked_at.as_deref(), now), gate }
+        Row { words: words(gate.state), age: gate.asked_at.map(|at| age(at, now)), gate }
     };
     let count = |(state, many): (Stands, u64)| Count {
         state: state.as_str(),
@@ -276,9 +275,8 @@ const fn meaning(state: Stands) -> &'static str {
 }
 
 /// How long ago that was.
-fn age(since: Option<&str>, now: Millis) -> Option<String> {
-    let since: Timestamp = since?.parse().ok()?;
-    Some(lasted(now.since(Millis(since.as_millisecond()))))
+fn age(Time(since): Time, now: Millis) -> String {
+    lasted(now.since(since))
 }
 
 #[cfg(test)]
