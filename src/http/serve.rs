@@ -1,7 +1,7 @@
 //! The accept loop of all listeners. One request per connection, and no connection for long: Flagger opens a new one
 //! for each call and leaves it idle, and half-open ones must not use up what there is.
 
-mod body;
+mod end;
 mod tls;
 
 use std::{io::ErrorKind, sync::Arc, time::Duration};
@@ -11,6 +11,7 @@ use axum::Router;
 use hyper::{
     Request,
     body::Incoming,
+    rt::{Read, Write},
     server::conn::http1,
     service::{Service as _, service_fn},
 };
@@ -19,7 +20,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt as _},
     net::{TcpListener, TcpStream},
     select,
     sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
@@ -27,7 +28,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::body::Ended;
+use self::end::{Closed, Ended};
 pub use self::tls::Tls;
 
 /// How soon it is tried again to accept, when that failed.
@@ -182,7 +183,7 @@ impl One {
 
     async fn secured(&self, stream: TcpStream) -> anyhow::Result<()> {
         match &self.tls {
-            None => self.request(stream).await,
+            None => self.plain(stream).await,
             // In a box, or plain connections would carry the room for it.
             Some(tls) => Box::pin(self.secured_by(tls, stream)).await,
         }
@@ -200,37 +201,49 @@ impl One {
             tls.acceptor().accept(stream).await.map(Some)
         };
         match timeout(self.limits.headers, handshake).await.context("no handshake in time")?? {
-            Some(stream) => self.request(stream).await,
+            Some(mut stream) => {
+                let ended = Ended::default();
+                self.request(TokioIo::new(&mut stream), &ended).await?;
+                self.leave(&mut stream, &ended).await;
+                Ok(())
+            }
             None => Ok(()),
         }
     }
 
-    async fn request(&self, mut io: impl AsyncRead + AsyncWrite + Unpin) -> anyhow::Result<()> {
+    async fn plain(&self, mut stream: TcpStream) -> anyhow::Result<()> {
         let ended = Ended::default();
-        {
-            let app = TowerToHyperService::new(self.app.clone());
-            let service =
-                service_fn(|request: Request<Incoming>| app.call(request.map(|body| ended.of(body))));
-            let mut served = std::pin::pin!(self.http.serve_connection(TokioIo::new(&mut io), service));
-            let silent = async {
-                self.stop.cancelled().await;
-                // What was sent may not have been read yet.
-                sleep(self.limits.begin).await;
-            };
-            select! {
-                done = served.as_mut() => done?,
-                () = silent => {
-                    // Closes a connection on which nothing came, and no other.
-                    served.as_mut().graceful_shutdown();
-                    served.await?;
-                }
+        let io = Closed { io: TokioIo::new(&mut stream), ended: ended.clone() };
+        self.request(io, &ended).await?;
+        self.leave(&mut stream, &ended).await;
+        Ok(())
+    }
+
+    async fn request(&self, io: impl Read + Write + Unpin, ended: &Ended) -> anyhow::Result<()> {
+        let app = TowerToHyperService::new(self.app.clone());
+        let service = service_fn(|request: Request<Incoming>| app.call(request.map(|body| ended.of(body))));
+        let mut served = std::pin::pin!(self.http.serve_connection(io, service));
+        let silent = async {
+            self.stop.cancelled().await;
+            // What was sent may not have been read yet.
+            sleep(self.limits.begin).await;
+        };
+        select! {
+            done = served.as_mut() => done?,
+            () = silent => {
+                // Closes a connection on which nothing came, and no other.
+                served.as_mut().graceful_shutdown();
+                served.await?;
             }
         }
-        // Of a request that was read to its end nothing more comes, and most are.
-        if !ended.get() {
-            self.linger(&mut io).await;
-        }
         Ok(())
+    }
+
+    /// Of a request that was read to its end nothing more comes, and most are.
+    async fn leave(&self, io: &mut (impl AsyncRead + Unpin), ended: &Ended) {
+        if !ended.get() {
+            self.linger(io).await;
+        }
     }
 
     /// Reads and forgets what the caller still sends, until it closes. A socket that is closed with bytes unread is
