@@ -1,7 +1,12 @@
 use std::{net::SocketAddr, path::Path, time::SystemTime};
 
 use axum::{body::Bytes, extract::DefaultBodyLimit, routing::post};
-use tokio::{io::AsyncWrite, io::AsyncWriteExt as _, sync::Notify, task::JoinHandle, time::Instant};
+use tokio::{
+    io::{AsyncWrite, AsyncWriteExt as _},
+    sync::Notify,
+    task::JoinHandle,
+    time::Instant,
+};
 use tokio_rustls::{
     TlsConnector,
     rustls::{
