@@ -384,7 +384,7 @@ impl Gatekeeper {
 
     fn entry(&self, fact: &Fact, was: &Canary, is: &Canary, now: Millis) -> store::audit::Entry {
         let route = |gate: &GateName| self.route(&is.id, gate);
-        let stands = |gate: &GateName| self.answer(is, gate, self.rules(&is.id, gate).trust, now).gate;
+        let stands = |gate: &GateName| self.answer(is, gate, self.trust(&is.id, gate), now).gate;
         audit::entry(fact, was, is, route, stands, now)
     }
 
@@ -475,6 +475,12 @@ impl Gatekeeper {
         }
         self.record(&applied, now);
         Ok((Arc::new(applied.canary), applied.facts))
+    }
+
+    /// How long an approval of this gate holds.
+    fn trust(&self, canary: &CanaryId, gate: &GateName) -> Trust {
+        let valid_for = self.route(canary, gate).approval.valid_for;
+        Trust { trust_for: self.timing.trust_for, valid_for }
     }
 
     fn rules(&self, canary: &CanaryId, gate: &GateName) -> Rules {

@@ -17,6 +17,12 @@ impl Millis {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
+
+    /// How far apart the two are, whichever comes first. For what must not last longer because a clock was set back.
+    #[must_use]
+    pub fn apart(self, other: Self) -> Duration {
+        self.since(other).max(other.since(self))
+    }
 }
 
 /// The milliseconds of a duration, at most `i64::MAX`.

@@ -219,8 +219,8 @@ impl<T, F: Future<Output = Result<T, sqlx::Error>> + Send> InTime<T> for F {
 impl Store {
     /// Connects, brings the schema up to date, and reads everything into memory.
     ///
-    /// A process opens a SQLite file once: what POSIX locks on a file a process has, it loses with the first handle that it
-    /// closes.
+    /// A process that works on a SQLite file opens it once: what POSIX locks on a file a process has, it loses with the
+    /// first handle that it closes.
     ///
     /// # Errors
     /// [`Error::Newer`] if the schema is newer than this version's; [`Error::Unopened`] or [`Error::Database`] if the
@@ -316,8 +316,7 @@ impl Store {
     /// As [`Store::follow`].
     pub async fn follow_by(&self, now: Millis) -> Result<(), Error> {
         let followed = Millis(self.0.followed_at.load(Ordering::SeqCst));
-        // Either way round: a clock may be set back.
-        if now.since(followed).max(followed.since(now)) >= FOLLOWED_WITHIN {
+        if now.apart(followed) >= FOLLOWED_WITHIN {
             // In a box, or each question would carry the room for it.
             Box::pin(self.follow()).await?;
             self.followed(now);

@@ -232,8 +232,9 @@ impl Worker {
         let write_back = WRITE_BACK.min(self.gatekeeper.timing().idle_after / 4);
         let (writes, hourly) = {
             let mut memory = self.memory();
-            let writes = now.since(memory.written_back) >= write_back;
             let anew = lead == Lead::TookOver || lead == Lead::Again;
+            // Whoever takes over looks for silence at once: it may have begun long before.
+            let writes = anew || now.since(memory.written_back) >= write_back;
             let hourly = anew || now.since(memory.hourly) >= HOURLY;
             if anew {
                 // Whatever fails below is due at the next tick, too.

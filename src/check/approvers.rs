@@ -15,7 +15,7 @@ const ADMINISTER: &str = "the bridge's account needs the permission \"Administer
 
 /// Each entry is looked up once; a role once in each project.
 pub(super) async fn approvers(connected: &Connected, policy: &Policy) -> Vec<Finding> {
-    let mut findings = Vec::from_iter(anybody(connected.kind, policy));
+    let mut findings = anybody(connected.kind, policy);
     let (mut told, mut groups) = (BTreeSet::new(), None);
     for (key, entry, route) in entries(policy) {
         let project = match Entry::read(entry) {
@@ -35,19 +35,26 @@ pub(super) async fn approvers(connected: &Connected, policy: &Policy) -> Vec<Fin
     findings
 }
 
-/// Where nobody is listed: then Jira's workflow alone says who may approve. Told once, for routes mostly inherit it.
-fn anybody(kind: Kind, policy: &Policy) -> Option<Finding> {
-    let key = policy.all().find(|route| route.approval.approvers.is_empty())?.approval_key("approvers");
-    Some(match kind {
-        Kind::Cloud => {
-            Finding::ok(key, "nobody is listed, so each person whom Jira lets approve a ticket may approve")
+/// Where nobody is listed: then Jira's workflow alone says who may approve. Where the base lists nobody either, a route has
+/// it from there.
+fn anybody(kind: Kind, policy: &Policy) -> Vec<Finding> {
+    let tell = |route: &Route| {
+        let key = route.approval_key("approvers");
+        match kind {
+            Kind::Cloud => Finding::ok(
+                key,
+                "nobody is listed, so each person whom Jira lets approve a ticket may approve",
+            ),
+            Kind::DataCenter => Finding::warn(
+                key,
+                "nobody is listed, so whoever can move a ticket may approve, automations too: Data Center does not \
+                 tell them from people; list who may",
+            ),
         }
-        Kind::DataCenter => Finding::warn(
-            key,
-            "nobody is listed, so whoever can move a ticket may approve, automations too: Data Center does not tell \
-             them from people; list who may",
-        ),
-    })
+    };
+    let open = |route: &&Route| route.approval.approvers.is_empty();
+    let told = if open(&&policy.base) { 1 } else { usize::MAX };
+    policy.all().filter(open).take(told).map(tell).collect()
 }
 
 /// Whether it can be read who is in a group: the bridge asks for the groups of whoever approved.

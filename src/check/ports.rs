@@ -2,37 +2,31 @@
 
 use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 
 use super::Finding;
 use crate::config;
 
 /// How long a bridge that runs may take to say that it does.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// So much of an answer is read at most.
+const LONGEST: usize = 1 << 20;
 
 /// A listener: its key, where it is, and what only a bridge answers to a question there.
 struct Listener {
     key: &'static str,
     address: SocketAddr,
-    tls: bool,
     path: &'static str,
     answer: &'static str,
 }
 
 pub(super) async fn ports(server: &config::Server) -> Vec<Finding> {
     const ONLY_POST: &str = "this path does not take";
-    let tls = server.tls.is_some();
-    let listener = |key, address, tls, path, answer| Listener { key, address, tls, path, answer };
+    let listener = |key, address, path, answer| Listener { key, address, path, answer };
     let listeners = [
-        listener("server.gate_listen", server.gate_listen, tls, "/gate/confirm-rollout", ONLY_POST),
-        listener("server.webhook_listen", server.webhook_listen, tls, "/jira/webhook", ONLY_POST),
-        listener(
-            "server.admin_listen",
-            server.admin_listen,
-            false,
-            "/metrics",
-            "flagger_jira_bridge_build_info",
-        ),
+        listener("server.gate_listen", server.gate_listen, "/gate/confirm-rollout", ONLY_POST),
+        listener("server.webhook_listen", server.webhook_listen, "/jira/webhook", ONLY_POST),
+        listener("server.admin_listen", server.admin_listen, "/metrics", "flagger_jira_bridge_build_info"),
     ];
     let mut findings = vec![];
     let (mut free, mut ours) = (vec![], vec![]);
@@ -74,16 +68,29 @@ fn cannot(address: SocketAddr, error: &std::io::Error) -> String {
 }
 
 impl Listener {
-    /// Whether a bridge answers there. Its certificate need not prove anything: no secret is sent.
-    #[expect(clippy::disallowed_methods, reason = "this asks a bridge, not Jira")]
+    /// Whether a bridge answers there. It may have been started before `server.tls` was changed, so that both ways are
+    /// tried; and its certificate need not prove anything, for no secret is sent.
     async fn is_a_bridges(&self) -> bool {
-        let ask = async {
-            let client =
-                reqwest::Client::builder().no_proxy().danger_accept_invalid_certs(true).timeout(PATIENCE);
-            let scheme = if self.tls { "https" } else { "http" };
-            let url = format!("{scheme}://{}{}", self.address, self.path);
-            client.build()?.get(url).send().await?.text().await
-        };
-        ask.await.is_ok_and(|text| text.contains(self.answer))
+        for scheme in ["http", "https"] {
+            if timeout(PATIENCE, self.answers(scheme)).await.is_ok_and(|answers| answers.unwrap_or(false)) {
+                return true;
+            }
+        }
+        false
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this asks a bridge, not Jira")]
+    async fn answers(&self, scheme: &str) -> Result<bool, reqwest::Error> {
+        let client = reqwest::Client::builder().no_proxy().danger_accept_invalid_certs(true);
+        let client = client.redirect(reqwest::redirect::Policy::none()).build()?;
+        let mut answer = client.get(format!("{scheme}://{}{}", self.address, self.path)).send().await?;
+        let mut text = Vec::new();
+        // Whoever it is may have no end.
+        while text.len() < LONGEST
+            && let Some(more) = answer.chunk().await?
+        {
+            text.extend_from_slice(&more);
+        }
+        Ok(String::from_utf8_lossy(&text).contains(self.answer))
     }
 }

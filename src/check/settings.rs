@@ -132,6 +132,7 @@ fn flagger(config: &Config) -> Vec<Finding> {
 fn secrets(config: &Config) -> Vec<Finding> {
     let clusters = config.flagger.clusters.iter().enumerate();
     let all = [
+        ("jira.token".to_owned(), Some(&config.jira.token)),
         ("jira.webhook_secret".to_owned(), config.jira.webhook_secret.as_ref()),
         ("flagger.token".to_owned(), config.flagger.token.as_ref()),
     ]

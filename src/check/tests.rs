@@ -256,6 +256,7 @@ approval = { approvers = [], deny = ["{{ metadata.author }}"] }
     warn  server.public_url             is empty, so tickets do not link to the status page; put the address there at which people reach it
     warn  flagger.token                 is missing, so whoever reaches server.gate_listen may ask and have tickets opened; put one there, or let only Flagger in
     warn  flagger.clusters[0].token     is missing, so whoever may ask may say that it is "prod"
+    warn  jira.token                    has fewer than 16 characters; put a longer one there
     warn  jira.webhook_secret           has fewer than 16 characters; put a longer one there
     "#);
     assert!(failed);

@@ -108,7 +108,7 @@ impl Gate {
             return None;
         }
         let new = if new.same(view) { view.clone() } else { new };
-        if new == *view && *key == ticket.key && now.since(*seen) < trust_for / 6 {
+        if new == *view && *key == ticket.key && now.apart(*seen) < trust_for / 6 {
             return None;
         }
         let ticket = Ticket { key: key.clone(), ..ticket.clone() };
@@ -173,8 +173,8 @@ impl View {
 /// The move that decided, if the ticket stands where one does and its changelog tells how it came there.
 ///
 /// Neither order of the entries is sure: Jira's clock may be set back, and the nodes of a Data Center take their ids
-/// in blocks. So an order counts in which each move begins where the one before it ended, and where that leaves both,
-/// they must name the same move.
+/// in blocks. So an order counts in which each move begins where the one before it ended. Where both are such orders, or
+/// neither is, for instance because a workflow was replaced without an entry, they must name the same move.
 #[must_use]
 pub fn decisive<'a>(status: &Status, moves: &'a [Move], statuses: &Statuses) -> Option<&'a Move> {
     let meaning = statuses.meaning(&status.id);

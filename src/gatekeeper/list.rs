@@ -59,7 +59,7 @@ impl Listed {
 }
 
 impl Gatekeeper {
-    /// All gates, those that wait longest first.
+    /// All gates: what belongs to none, then those that wait longest.
     #[must_use]
     pub fn list(&self, now: Millis) -> Vec<Listed> {
         let mut list = Vec::new();
@@ -70,7 +70,7 @@ impl Gatekeeper {
                     name: gate.name.clone(),
                     asked: gate.asked,
                     watched: gate.ticket().is_some(),
-                    state: answer::state(&gate.verdict(now, self.rules(&canary.id, &gate.name).trust)),
+                    state: answer::state(&gate.verdict(now, self.trust(&canary.id, &gate.name))),
                 });
             }
         }
@@ -91,12 +91,12 @@ impl Gatekeeper {
         match listed {
             Listed::Told(view) => view.clone(),
             Listed::Live { canary, name, .. } => {
-                self.answer(canary, name, self.rules(&canary.id, name).trust, now).gate
+                self.answer(canary, name, self.trust(&canary.id, name), now).gate
             }
         }
     }
 
-    /// All gates as they are shown, those that wait longest first.
+    /// All gates as they are shown, in the same order.
     #[must_use]
     pub fn gates(&self, now: Millis) -> Vec<GateView> {
         self.list(now).iter().map(|listed| self.shown(listed, now)).collect()

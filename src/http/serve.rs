@@ -20,7 +20,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     select,
     sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
@@ -28,7 +28,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::end::{Closed, Ended};
+use self::end::{Ended, EndsByClosing};
 pub use self::tls::Tls;
 
 /// How soon it is tried again to accept, when that failed.
@@ -213,9 +213,15 @@ impl One {
 
     async fn plain(&self, mut stream: TcpStream) -> anyhow::Result<()> {
         let ended = Ended::default();
-        let io = Closed { io: TokioIo::new(&mut stream), ended: ended.clone() };
+        let io = EndsByClosing { io: TokioIo::new(&mut stream), ended: ended.clone() };
         self.request(io, &ended).await?;
-        self.leave(&mut stream, &ended).await;
+        // Bytes beyond the request would make closing reset the connection, too.
+        if ended.get() && stream.try_read(&mut [0]).is_ok_and(|read| read > 0) {
+            stream.shutdown().await?;
+            self.linger(&mut stream).await;
+        } else {
+            self.leave(&mut stream, &ended).await;
+        }
         Ok(())
     }
 

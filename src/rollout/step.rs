@@ -35,6 +35,7 @@ impl Canary {
     /// What `event` does to this canary.
     pub fn apply(&self, event: &Event<'_>, now: Millis, rules: &Rules) -> Change {
         if self.is_repeated(event, now, rules) {
+            debug_assert_eq!(self.apply_in_full(event, now, rules), Change::Unchanged);
             return Change::Unchanged;
         }
         self.apply_in_full(event, now, rules)

@@ -354,6 +354,32 @@ fn a_ticket_labelled_as_ended_proves_nothing() {
 }
 
 /// The label can close and nothing else: taken off before Flagger asks again, what the ticket shows counts as before.
+/// However far a clock is set back, an approval counts for as long as it is trusted and no longer; the next look mends it.
+#[test]
+fn a_clock_that_is_set_back_makes_nothing_hold_longer() {
+    let (name, question) =
+        (GateName { stage: Stage::ConfirmPromotion, approver: None }, message(Phase::Progressing, "r1"));
+    let mut world = World::new();
+    let gate = world.asks(&name, &question).1.unwrap();
+    world.decides(&gate, "Approved");
+    world.sees(&gate, "Approved");
+    assert!(world.asks(&name, &question).0);
+    let trusted = i64::try_from(RULES.trust.trust_for.as_millis()).unwrap();
+    for (back, open) in [(1_000, true), (trusted, true), (trusted + 1, false), (i64::MAX, false)] {
+        let now = std::mem::replace(&mut world.now, Millis(0));
+        world.now = Millis(now.0.saturating_sub(back));
+        let verdict = world.canary.gate(&name).unwrap().verdict(world.now, RULES.trust);
+        assert_eq!(matches!(verdict, Verdict::Open { .. }), open, "{back} ms");
+        world.now = now;
+    }
+    world.now = Millis(world.now.0 - 2 * trusted);
+    world.sees(&gate, "Approved");
+    assert!(matches!(
+        world.canary.gate(&name).unwrap().verdict(world.now, RULES.trust),
+        Verdict::Open { .. }
+    ));
+}
+
 #[test]
 fn a_label_that_is_taken_off_in_time_changes_nothing() {
     let name = GateName { stage: Stage::ConfirmPromotion, approver: None };

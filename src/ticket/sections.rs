@@ -102,7 +102,8 @@ pub(super) fn approvers(subject: &Subject, route: &Route) -> Vec<Block> {
     } else if approvers.is_empty() {
         lines.push(line(
             "Who",
-            "any person whom Jira lets move this ticket. Apps, automations and the bridge's own account do not count.",
+            "whoever Jira lets move this ticket. The bridge's own account does not count, nor does what Jira marks as an \
+             app.",
         ));
     } else {
         lines.push(line(

@@ -1,7 +1,8 @@
 //! Whose turn it is to be looked at.
 //!
 //! All live tickets are gone through once a second at most, however much happens: what is due then stands in a queue,
-//! from which each look takes a hundred. Nudged tickets come before every other.
+//! from which each look takes a hundred. Nudged tickets come before every other. What a look took and could not read comes
+//! again with the next round, so that a hundred that cannot be read do not keep the others from being read.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -40,9 +41,9 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    /// A ticket may have been opened, at which nobody has looked yet.
+    /// A ticket was opened, and nobody has looked at it yet: it comes before those that were looked at.
     pub(super) fn opened(&mut self, canary: &CanaryId, gate: &GateId) {
-        self.queue.push_back((canary.clone(), gate.clone()));
+        self.queue.push_front((canary.clone(), gate.clone()));
     }
 
     pub(super) fn looked(&mut self, gate: &GateId, now: Millis) {
@@ -55,7 +56,7 @@ impl Worker {
     pub(super) fn due(&self, nudges: &[(String, Millis)], now: Millis) -> Vec<Due> {
         let store = self.gatekeeper.store();
         let turns = &mut self.memory().turns;
-        turns.nudged.retain(|_, at| now.since(*at) < NUDGED_EVERY);
+        turns.nudged.retain(|_, at| now.apart(*at) < NUDGED_EVERY);
         let mut due = Vec::new();
         let mut taken = HashSet::new();
         for (ticket, _) in nudges {
@@ -75,8 +76,7 @@ impl Worker {
         }
         while due.len() < MOST {
             let Some((canary, gate)) = turns.queue.pop_front() else {
-                // Either way round: a clock may be set back.
-                if turns.scanned.is_some_and(|at| now.since(at).max(at.since(now)) < SCAN_EVERY) {
+                if turns.scanned.is_some_and(|at| now.apart(at) < SCAN_EVERY) {
                     break;
                 }
                 self.scan(turns, now);
@@ -120,7 +120,7 @@ impl Worker {
     fn is_due(&self, turns: &Turns, canary: &CanaryId, gate: &Gate, now: Millis) -> bool {
         let trust_for = self.gatekeeper.timing().trust_for;
         let Some(looked) = turns.looked.get(&gate.id) else { return true };
-        let passed = now.since(*looked);
+        let passed = now.apart(*looked);
         if passed < self.pace.poll_every.min(trust_for / 3) {
             return false;
         }

@@ -282,6 +282,7 @@ impl Worker {
             // Another replica has taken it over: that one says what became of it.
             return Ok(Outcome::Did);
         }
+        let opened = matches!(event, Some(Event::Opened { .. }));
         let applied = match event {
             None => None,
             Some(event) => match self.gatekeeper.apply(&mut turn, &row.canary, &event, now).await {
@@ -303,7 +304,9 @@ impl Worker {
             (applied, _) => applied,
         };
         turn.end().await?;
-        self.memory().turns.opened(&row.canary, gate);
+        if opened {
+            self.memory().turns.opened(&row.canary, gate);
+        }
         if let Some(applied) = applied {
             self.gatekeeper.record(&applied, now);
         }

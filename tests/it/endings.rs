@@ -106,6 +106,27 @@ async fn superseded() {
     }
 }
 
+/// Whoever takes over looks for silence at once, and not a minute later.
+#[tokio::test]
+async fn abandoned_as_another_takes_over() {
+    for world in World::both("rollout.abandon_after = \"2m\"").await {
+        world.promotion("new", "To Do").await;
+        let lives = async || {
+            world.later(MINUTE / 12);
+            world.ticks().await;
+            !world.gates().await.as_array().unwrap().is_empty()
+        };
+        for second in (5..=150).step_by(5) {
+            assert!(lives().await, "abandoned after {second} s");
+        }
+        world.restarts().await;
+        // By then the lease of the one before is over.
+        let after = [lives().await, lives().await, lives().await];
+        assert!(!after[2], "{after:?}");
+        world.finish().await;
+    }
+}
+
 #[tokio::test]
 async fn abandoned() {
     for world in World::both(&format!("{TRANSITIONS}\nrollout.abandon_after = \"2m\"")).await {

@@ -72,12 +72,12 @@ impl Body for Noted {
 
 /// A plain socket that is not shut down before it is closed where nothing more can come: closing says the same, and costs
 /// one call less.
-pub(super) struct Closed<T> {
+pub(super) struct EndsByClosing<T> {
     pub(super) io: T,
     pub(super) ended: Ended,
 }
 
-impl<T: Read + Unpin> Read for Closed<T> {
+impl<T: Read + Unpin> Read for EndsByClosing<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -87,7 +87,7 @@ impl<T: Read + Unpin> Read for Closed<T> {
     }
 }
 
-impl<T: Write + Unpin> Write for Closed<T> {
+impl<T: Write + Unpin> Write for EndsByClosing<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

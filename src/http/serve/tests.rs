@@ -1,6 +1,10 @@
 use std::{net::SocketAddr, path::Path, time::SystemTime};
 
-use axum::{body::Bytes, extract::DefaultBodyLimit, routing::post};
+use axum::{
+    body::Bytes,
+    extract::DefaultBodyLimit,
+    routing::{get, post},
+};
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt as _},
     sync::Notify,
@@ -21,6 +25,9 @@ use crate::config;
 
 /// Long enough for any of this on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// More than the sockets hold.
+const LARGE: usize = 16 * 1024 * 1024;
 
 /// Longer than any test waits.
 const FOREVER: Duration = Duration::from_secs(60);
@@ -67,6 +74,7 @@ impl Running {
 fn app() -> Router {
     Router::new()
         .route("/", post(async |body: Bytes| format!("{} bytes", body.len())))
+        .route("/large", get(async || "x".repeat(LARGE)))
         .route("/panic", post(async || -> &str { panic!("a bug") }))
         .layer(DefaultBodyLimit::max(64 * 1024))
 }
@@ -166,6 +174,40 @@ async fn a_refused_body_does_not_cost_the_answer() {
         let answer = said(&mut io, &format!("{head}{}", "x".repeat(size))).await;
         assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     }
+    server.stops().await;
+}
+
+/// The bytes that come until the other side closes; it must not reset.
+async fn all(io: &mut (impl AsyncRead + Unpin)) -> usize {
+    let (mut count, mut some) = (0, vec![0; 1_024]);
+    loop {
+        match timeout(PATIENCE, io.read(&mut some)).await.expect("it stays open").expect("it was reset") {
+            0 => return count,
+            read => count += read,
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_not_cut_however_the_request_ends() {
+    let server = running(app(), None, Limits { whole: FOREVER, linger: PATIENCE, ..limits() }).await;
+    let large = "GET /large HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut io = server.connect().await;
+    io.write_all(large.as_bytes()).await.unwrap();
+    assert!(all(&mut io).await > LARGE);
+    // Much more comes than the request is long.
+    let (mut read, mut write) = server.connect().await.into_split();
+    let writes = tokio::spawn(async move {
+        write.write_all(format!("{large}{}", "y".repeat(LARGE)).as_bytes()).await.unwrap();
+        drop(write);
+    });
+    assert!(all(&mut read).await > LARGE);
+    writes.await.unwrap();
+    // A body in chunks.
+    let chunked = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+    let mut io = server.connect().await;
+    io.write_all(chunked.as_bytes()).await.unwrap();
+    assert!(all(&mut io).await > 100);
     server.stops().await;
 }
 

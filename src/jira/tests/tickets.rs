@@ -93,7 +93,7 @@ fn at_confirm_rollout() {
     <li><b>Any other status: </b>the rollout waits.
     This approves whatever is deployed when Flagger proceeds: a newer version that is pushed while this ticket waits starts without a question of its own.
     <h3>Who may approve, and until when
-    <li><b>Who: </b>any person whom Jira lets move this ticket. Apps, automations and the bridge's own account do not count.
+    <li><b>Who: </b>whoever Jira lets move this ticket. The bridge's own account does not count, nor does what Jira marks as an app.
     <li><b>Until when: </b>Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
     <a https://bridge.example/>What waits now, and why</a>
     <h3>Sent by the application team, not checked
@@ -123,7 +123,7 @@ fn at_confirm_rollout() {
 
     h3. Who may approve, and until when
 
-    * {*}Who:{*} any person whom Jira lets move this ticket. Apps, automations and the bridge's own account do not count.
+    * {*}Who:{*} whoever Jira lets move this ticket. The bridge's own account does not count, nor does what Jira marks as an app.
     * {*}Until when:{*} Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
 
     [What waits now, and why|https://bridge.example/]
@@ -157,7 +157,7 @@ fn at_confirm_rollout_after_a_failure() {
     <li><b>Any other status: </b>the rollout waits.
     This approves whatever is deployed when Flagger proceeds: a newer version that is pushed while this ticket waits starts without a question of its own.
     <h3>Who may approve, and until when
-    <li><b>Who: </b>any person whom Jira lets move this ticket. Apps, automations and the bridge's own account do not count.
+    <li><b>Who: </b>whoever Jira lets move this ticket. The bridge's own account does not count, nor does what Jira marks as an app.
     <li><b>Until when: </b>Flagger must use an approval within 90 minutes. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
     <a https://bridge.example/>What waits now, and why</a>
 
@@ -182,7 +182,7 @@ fn at_confirm_rollout_after_a_failure() {
 
     h3. Who may approve, and until when
 
-    * {*}Who:{*} any person whom Jira lets move this ticket. Apps, automations and the bridge's own account do not count.
+    * {*}Who:{*} whoever Jira lets move this ticket. The bridge's own account does not count, nor does what Jira marks as an app.
     * {*}Until when:{*} Flagger must use an approval within 90 minutes. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
 
     [What waits now, and why|https://bridge.example/]
@@ -328,7 +328,7 @@ fn at_a_gate_without_checksums() {
     <li><b>Any other status: </b>the rollout waits.
     Flagger does not say here which of its questions this is: an approval answers all those of this rollout that are sent to this gate, the promotion among them.
     <h3>Who may approve, and until when
-    <li><b>Who: </b>any person whom Jira lets move this ticket. Apps, automations and the bridge's own account do not count.
+    <li><b>Who: </b>whoever Jira lets move this ticket. The bridge's own account does not count, nor does what Jira marks as an app.
     <li><b>A rejection: </b>by anybody keeps the gate closed; it rolls back only if it is by somebody who may approve.
     <li><b>Until when: </b>Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
     <a https://bridge.example/>What waits now, and why</a>
@@ -354,7 +354,7 @@ fn at_a_gate_without_checksums() {
 
     h3. Who may approve, and until when
 
-    * {*}Who:{*} any person whom Jira lets move this ticket. Apps, automations and the bridge's own account do not count.
+    * {*}Who:{*} whoever Jira lets move this ticket. The bridge's own account does not count, nor does what Jira marks as an app.
     * {*}A rejection:{*} by anybody keeps the gate closed; it rolls back only if it is by somebody who may approve.
     * {*}Until when:{*} Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
 
