@@ -7,7 +7,7 @@ use std::{
     cell::RefCell,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
 };
@@ -47,6 +47,7 @@ impl Plan {
 
     /// Where the steps of a process go that `dead` kills.
     pub(crate) fn watches(self: &Arc<Self>, dead: CancellationToken) -> Dispatch {
+        LazyLock::force(&ALWAYS);
         Dispatch::new(Steps { plan: Arc::clone(self), dead })
     }
 
@@ -64,6 +65,13 @@ impl Plan {
         told.map(|()| plan.steps.load(SeqCst))
     }
 }
+
+/// Somebody who always listens. Without one, an event that another test meets first, just as a dispatcher comes or goes, can
+/// be switched off for all of them.
+static ALWAYS: LazyLock<Dispatch> = LazyLock::new(|| {
+    let plan = Plan { flavour: Flavour::Cloud, replicas: 1, cut_at: None, steps: AtomicUsize::new(0) };
+    Dispatch::new(Steps { plan: Arc::new(plan), dead: CancellationToken::new() })
+});
 
 /// Kills a process at its step.
 struct Steps {
