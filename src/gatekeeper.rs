@@ -30,7 +30,7 @@ mod refused;
 mod unread;
 
 pub use answer::{Answer, Links, clock_time};
-pub use list::Listed;
+pub use list::{Listed, counts};
 use nudges::Nudges;
 pub use overview::Overview;
 use refused::{News, Refused};

@@ -58,6 +58,12 @@ impl Listed {
     }
 }
 
+/// How many of them stand in each state.
+#[must_use]
+pub fn counts(list: &[Listed]) -> [(State, u64); State::ALL.len()] {
+    State::ALL.map(|state| (state, list.iter().filter(|listed| listed.state() == state).count() as u64))
+}
+
 impl Gatekeeper {
     /// All gates: what belongs to none, then those that wait longest.
     #[must_use]

@@ -5,9 +5,9 @@ mod page;
 use std::{sync::Arc, time::Duration};
 
 pub use self::page::JiraHealth;
-use self::page::{Gates, Known, Wanted, counts, render};
+use self::page::{Gates, Known, Wanted, render};
 use crate::{
-    gatekeeper::{Gatekeeper, Listed, clock_time},
+    gatekeeper::{Gatekeeper, Listed, clock_time, counts},
     http::{NOSNIFF, NOT_OPEN, Shared, finish, health, line},
     metrics::CONTENT_TYPE,
     millis::{Millis, lasted},

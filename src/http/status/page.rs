@@ -7,7 +7,7 @@ use minijinja::{Environment, value::Serde};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    gatekeeper::{Listed, Overview, Timing},
+    gatekeeper::{Listed, Overview, Timing, counts},
     millis::{Millis, lasted, written},
     view::{GateView, ParkedView, PassedView, State as Stands, Time},
 };
@@ -57,11 +57,6 @@ pub(super) struct Gates<'a> {
     /// opened.
     pub(super) tickets: usize,
     pub(super) timing: Timing,
-}
-
-/// How many gates stand in each state.
-pub(super) fn counts(list: &[Listed]) -> [(Stands, u64); Stands::ALL.len()] {
-    Stands::ALL.map(|state| (state, list.iter().filter(|listed| listed.state() == state).count() as u64))
 }
 
 /// What the page shows.
