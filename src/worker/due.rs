@@ -1,7 +1,8 @@
 //! Whose turn it is to be looked at.
 //!
-//! All live tickets are gone through once a second at most, however much happens: what is due then stands in a queue,
-//! from which each look takes a hundred. Nudged tickets come before every other. What a look took and could not read comes
+//! All live tickets are gone through once a second at most, however much happens: once one of them is due, all of its pace
+//! are, so that a cycle costs a request for a hundred tickets and no more. They stand in a queue, from which each look
+//! takes a hundred. Nudged tickets come before every other. What a look took and could not read comes
 //! again with the next round, so that a hundred that cannot be read do not keep the others from being read.
 
 use std::{
@@ -29,6 +30,13 @@ pub(super) struct Due {
     pub(super) ticket: Ticket,
 }
 
+/// A ticket in the queue, and when it was last looked at as it came there: a later look makes this one needless.
+struct Queued {
+    canary: CanaryId,
+    gate: GateId,
+    looked: Option<Millis>,
+}
+
 /// When tickets were looked at, and which are next.
 #[derive(Default)]
 pub(super) struct Turns {
@@ -36,14 +44,22 @@ pub(super) struct Turns {
     looked: HashMap<GateId, Millis>,
     /// When each ticket was last read for a nudge.
     nudged: HashMap<String, Millis>,
-    queue: VecDeque<(CanaryId, GateId)>,
+    queue: VecDeque<Queued>,
     scanned: Option<Millis>,
+}
+
+/// The tickets of one pace.
+#[derive(Default)]
+struct Round {
+    tickets: Vec<Queued>,
+    /// Whether one of them is due, and all with it.
+    due: bool,
 }
 
 impl Turns {
     /// A ticket was opened, and nobody has looked at it yet: it comes before those that were looked at.
     pub(super) fn opened(&mut self, canary: &CanaryId, gate: &GateId) {
-        self.queue.push_front((canary.clone(), gate.clone()));
+        self.queue.push_front(Queued { canary: canary.clone(), gate: gate.clone(), looked: None });
     }
 
     pub(super) fn looked(&mut self, gate: &GateId, now: Millis) {
@@ -75,21 +91,17 @@ impl Worker {
             due.push(found);
         }
         while due.len() < MOST {
-            let Some((canary, gate)) = turns.queue.pop_front() else {
+            let Some(Queued { canary, gate, looked }) = turns.queue.pop_front() else {
                 if turns.scanned.is_some_and(|at| now.apart(at) < SCAN_EVERY) {
                     break;
                 }
                 self.scan(turns, now);
                 continue;
             };
-            if taken.contains(&gate) {
+            if turns.looked.get(&gate).copied() != looked || !taken.insert(gate.clone()) {
                 continue;
             }
-            let Some(found) = self.watched(&canary, &gate) else { continue };
-            if found.canary.gate_by_id(&gate).is_some_and(|gate| self.is_due(turns, &canary, gate, now)) {
-                taken.insert(gate);
-                due.push(found);
-            }
+            due.extend(self.watched(&canary, &gate));
         }
         due
     }
@@ -97,37 +109,36 @@ impl Worker {
     /// Goes through all live tickets, and puts those into the queue whose turn it is, those first that wait longest.
     fn scan(&self, turns: &mut Turns, now: Millis) {
         turns.scanned = Some(now);
-        let (mut live, mut due) = (HashSet::new(), Vec::new());
+        let (mut live, mut quick, mut slow) = (HashSet::new(), Round::default(), Round::default());
+        let slowly = self.gatekeeper.timing().trust_for / 3;
         for canary in self.gatekeeper.store().live() {
             for gate in canary.rollout.iter().flat_map(|rollout| &rollout.gates) {
                 if gate.ticket().is_none() {
                     continue;
                 }
                 live.insert(gate.id.clone());
-                if self.is_due(turns, &canary.id, gate, now) {
-                    let looked = turns.looked.get(&gate.id).copied();
-                    due.push((looked, canary.id.clone(), gate.id.clone()));
-                }
+                let looked = turns.looked.get(&gate.id).copied();
+                let (round, every) = match self.is_asked_about(&canary.id, gate, now) {
+                    true => (&mut quick, self.pace.poll_every),
+                    false => (&mut slow, slowly),
+                };
+                round.due |= looked.is_none_or(|at| now.apart(at) >= every);
+                round.tickets.push(Queued { canary: canary.id.clone(), gate: gate.id.clone(), looked });
             }
         }
-        due.sort_by_key(|(looked, ..)| *looked);
-        turns.queue.extend(due.into_iter().map(|(_, canary, gate)| (canary, gate)));
+        let mut due: Vec<Queued> =
+            [quick, slow].into_iter().filter(|round| round.due).flat_map(|round| round.tickets).collect();
+        due.sort_by_key(|queued| queued.looked);
+        turns.queue.extend(due);
         turns.looked.retain(|gate, _| live.contains(gate));
         self.gatekeeper.unread().keep(&live);
     }
 
-    /// Whether it is time for the next look without any nudge: soon where Flagger asks, now and then where it does not.
-    fn is_due(&self, turns: &Turns, canary: &CanaryId, gate: &Gate, now: Millis) -> bool {
-        let trust_for = self.gatekeeper.timing().trust_for;
-        let Some(looked) = turns.looked.get(&gate.id) else { return true };
-        let passed = now.apart(*looked);
-        if passed < self.pace.poll_every.min(trust_for / 3) {
-            return false;
-        }
+    /// Whether Flagger has asked at this gate lately: then it is read soon again, else now and then.
+    fn is_asked_about(&self, canary: &CanaryId, gate: &Gate, now: Millis) -> bool {
         // What another replica is asked is known here only some time later.
         let asked = self.gatekeeper.store().asked_at(canary, &gate.id).max(Some(gate.asked));
-        let asked_lately = asked.is_some_and(|at| now.since(at) < trust_for);
-        passed >= if asked_lately { self.pace.poll_every } else { trust_for / 3 }
+        asked.is_some_and(|at| now.since(at) < self.gatekeeper.timing().trust_for)
     }
 
     /// A live gate with its ticket.

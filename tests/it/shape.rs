@@ -9,13 +9,13 @@ use std::{
 /// The pure core: no I/O, no clock, no async.
 const PURE: [&str; 6] = ["millis", "gate", "policy", "rollout", "ticket", "view"];
 /// What the pure core may use of others.
-const PURE_CRATES: [&str; 4] = ["std", "serde", "globset", "minijinja"];
+const PURE_CRATES: [&str; 5] = ["std", "serde", "globset", "jiff", "minijinja"];
 
 /// Which modules each module may use: the map of the project.
 #[rustfmt::skip]
 const MAY_USE: &[(&str, &[&str])] = &[
     ("millis", &[]),
-    ("view", &[]),
+    ("view", &["millis"]),
     ("gate", &["millis", "policy"]),
     ("policy", &["gate"]),
     ("rollout", &["gate", "millis", "policy", "ticket"]),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flagger_jira_bridge::demo::fake_jira::{Fault, MIA, Operation, Times};
+use flagger_jira_bridge::demo::fake_jira::{Fault, Flavour, MIA, Operation, Times};
 
 use crate::world::{World, question};
 
@@ -307,4 +307,22 @@ async fn an_answer_as_an_object() {
         assert_eq!(answer["ticket"]["key"], world.newest());
         world.finish().await;
     }
+}
+
+/// Tickets that were opened at different times are read together: a cycle costs a request for a hundred of them.
+#[tokio::test]
+async fn a_cycle_is_one_request_however_the_tickets_came() {
+    let world = World::start(Flavour::Cloud).await;
+    for gate in ["confirm-promotion", "confirm-promotion?gate=qa", "confirm-promotion?gate=dba"] {
+        world.asks(gate, "Progressing", "new").await;
+        world.works().await;
+        world.later(Duration::from_secs(7));
+    }
+    let mut looks = 0;
+    for _ in 0..100 {
+        world.later(Duration::from_secs(1));
+        looks += world.works().await;
+    }
+    assert_eq!(looks, 5, "five cycles of 20 s");
+    world.finish().await;
 }
