@@ -229,8 +229,9 @@ fn refused(host: &str, why: &str, config: &config::Jira, kind: Option<Kind>) -> 
         return Finding::fail("jira.user", what);
     }
     if why.contains("Basic Authentication has been disabled") {
+        let kind = if config.kind == Some(JiraKind::Cloud) { "\"auto\" into jira.kind and " } else { "" };
         let what = format!(
-            "Jira at {host} takes no passwords ({why}); leave jira.user out, and put a personal access token into \
+            "Jira at {host} takes no passwords ({why}); leave jira.user out, and put {kind}a personal access token into \
              jira.token"
         );
         return Finding::fail("jira.user", what);

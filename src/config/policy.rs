@@ -181,7 +181,10 @@ fn distinct(s: &Section<'_>, part: &TicketPart) {
     let same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
     for no in part.rejected.iter().flatten() {
         if part.approved.iter().flatten().any(|yes| same(yes, no)) {
-            s.problem("statuses", format!("{no:?} is both approved and rejected"));
+            s.problem(
+                "statuses",
+                format!("{no:?} is both approved and rejected; take it out of one of the two"),
+            );
         }
     }
 }

@@ -293,7 +293,10 @@ pub(super) fn kind(value: &Value) -> &'static str {
 /// Why a file cannot be read. A name that does not look like a path may be a secret in the wrong place.
 fn unreadable(path: &Path, error: &std::io::Error) -> String {
     let named = path.is_absolute() || path.starts_with(".") || path.starts_with("..");
-    let file = if named { path.display().to_string() } else { "the file".to_owned() };
+    let file = match named {
+        true => path.display().to_string(),
+        false => "the file (its name is not shown, for it may be the secret itself)".to_owned(),
+    };
     match std::env::current_dir() {
         Ok(here) if path.is_relative() => {
             format!("cannot read {file}, looked for in {}: {error}", here.display())

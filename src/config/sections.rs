@@ -136,7 +136,10 @@ pub(super) fn jira(s: &Section<'_>) -> Option<Jira> {
     });
     let user = s.optional("user", Section::text);
     if kind == Some(Some(JiraKind::Cloud)) && s.value("user").is_none() {
-        s.problem("user", "is missing; Cloud needs the account's e-mail");
+        s.problem(
+            "user",
+            "is missing; Cloud needs the account's e-mail; if it is no Cloud, put \"auto\" into jira.kind",
+        );
     }
     let token = s.secret("token");
     if s.value("token").or(s.value("token_file")).is_none() {

@@ -224,7 +224,7 @@ fn every_problem_is_told_at_once() {
     flagger.clusters[2].name: is missing
     flagger.clusters[2].nmae: unknown key; did you mean flagger.clusters[2].name?
     jira.url: must not hold a user or password
-    jira.user: is missing; Cloud needs the account's e-mail
+    jira.user: is missing; Cloud needs the account's e-mail; if it is no Cloud, put "auto" into jira.kind
     jira.token_file: cannot read /nowhere/token: No such file or directory (os error 2)
     jira.requests_per_second: must be a whole number, not a string
     jira.burst: must be a whole number from 1 to 4294967295, not 0
@@ -246,7 +246,7 @@ fn every_problem_is_told_at_once() {
     ticket.transitions.failed.too: unknown key
     ticket.transitions.suceeded: unknown key; did you mean ticket.transitions.succeeded?
     ticket.project: is missing; give the key of the project in which tickets are opened
-    ticket.statuses: "done" is both approved and rejected
+    ticket.statuses: "done" is both approved and rejected; take it out of one of the two
     approval.valid_for: "3 days" is no duration; write a whole number with ms, s, m, h or d, for example "20s"
     approval.approvers[0]: "group:" needs a name after it
     approval.approvers[1]: cannot be a template; only entries of deny can
@@ -257,7 +257,7 @@ fn every_problem_is_told_at_once() {
     routes[0].ticket.statuses.approved: is empty, so no gate could ever open
     routes[0].aproval: unknown key; did you mean routes[0].approval?
     routes[1].match: is missing
-    routes[1].ticket.statuses: "APPROVED" is both approved and rejected
+    routes[1].ticket.statuses: "APPROVED" is both approved and rejected; take it out of one of the two
     BRIDGE__NOPE__X: no such setting
     sevrer: unknown key; did you mean server?
     "#);
@@ -362,7 +362,7 @@ fn variables_are_named_where_they_are_wrong() {
     server.gate_listen: "here" is no address to listen on; write for example "0.0.0.0:8080" (set by BRIDGE__SERVER__GATE_LISTEN)
     flagger.token: is empty (set by BRIDGE__FLAGGER__TOKEN)
     BRIDGE__JIRA__TOKN: no such setting; did you mean BRIDGE__JIRA__TOKEN?
-    ticket.statuses: "Approved" is both approved and rejected
+    ticket.statuses: "Approved" is both approved and rejected; take it out of one of the two
     "#);
 }
 
@@ -546,9 +546,11 @@ fn a_file_that_is_not_there_says_where_it_was_looked_for() {
         let env = [(env[0].as_str(), url), (env[1].as_str(), "bridge@example.com"), (token, file)];
         read("[ticket]\nproject = \"OPS\"\nissue_type = \"Change\"", &env).unwrap_err().to_string()
     };
-    for (file, named) in
-        [("sword/fish", "the file"), ("./none/token", "./none/token"), ("../none", "../none")]
-    {
+    for (file, named) in [
+        ("sword/fish", "the file (its name is not shown, for it may be the secret itself)"),
+        ("./none/token", "./none/token"),
+        ("../none", "../none"),
+    ] {
         let words = said(file);
         assert!(
             words.starts_with(&format!("jira.token_file: cannot read {named}, looked for in {here}: ")),

@@ -23,8 +23,13 @@ use crate::{cli::Kind, clock::Clock};
 /// They guard nothing: this Jira listens on loopback, and all is gone when it ends.
 const TOKEN: &str = "rehearsal-token-worth-nothing";
 const WEBHOOK_SECRET: &str = "rehearsal-webhook-secret-worth-nothing";
-/// Beside the configuration, and never the database of a bridge that works.
-const DATABASE: &str = "sqlite://rehearsal.db";
+/// Beside the configuration, one for each kind, and never the database of a bridge that works.
+const fn database(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Cloud => "rehearsal-cloud.db",
+        Kind::DataCenter => "rehearsal-data-center.db",
+    }
+}
 
 /// Plays Jira until `stop`. The address, a configuration for it, and what is done there go to standard output.
 ///
@@ -80,7 +85,7 @@ async fn start(kind: Kind, port: u16) -> anyhow::Result<(FakeJira, Own)> {
         user,
         token: TOKEN.to_owned(),
         webhook_secret: Some(WEBHOOK_SECRET.to_owned()),
-        database: DATABASE.to_owned(),
+        database: format!("sqlite://{}", database(kind)),
         addresses,
     };
     Ok((jira, own))
@@ -100,7 +105,8 @@ A simulated Jira {name} with the projects OPS and PAY. It listens on loopback on
   Ctrl-C              ends it
 
 Let a bridge of your own work with it. {rest}
-The configuration is the same the next time. Without rehearsal.db, which serve makes, all begins afresh."
+The configuration is the same the next time. As this Jira forgets, delete {}, which serve makes, before that.",
+        database(kind)
     )
 }
 

@@ -29,7 +29,7 @@ impl Played {
         let (send, lines) = mpsc::channel();
         std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
         let mut played = Self { child, said: String::new(), lines };
-        while !played.said.contains("begins afresh") {
+        while !played.said.contains("which serve makes") {
             let line = played.says("");
             played.said += &format!("{line}\n");
         }
