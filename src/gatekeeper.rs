@@ -31,6 +31,7 @@ mod unread;
 
 pub use answer::{Answer, Links, clock_time};
 pub use list::{Listed, counts};
+pub use nudges::Nudged;
 use nudges::Nudges;
 pub use overview::Overview;
 use refused::{News, Refused};
@@ -51,15 +52,6 @@ pub struct Question {
     pub message: Message,
     /// The hook's own metadata, without any token: words from outside.
     pub metadata: BTreeMap<String, String>,
-}
-
-/// What became of a nudge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nudged {
-    /// The ticket will be looked at now.
-    Stored,
-    /// No live gate has this ticket.
-    Unknown,
 }
 
 /// The settings that hold for all gates.
@@ -282,47 +274,6 @@ impl Gatekeeper {
                 return Err(error);
             }
         }
-        Ok(())
-    }
-
-    /// Asks for a ticket to be looked at, by Jira's numeric issue id. A nudge is stored, or, within a second after
-    /// another about the same ticket, waits for the end of that second.
-    ///
-    /// # Errors
-    /// If it could not be stored.
-    pub async fn nudge(&self, ticket: &str, now: Millis) -> Result<Nudged, store::Error> {
-        if self.store.gate_of(ticket).is_none() && !self.store.is_dead(ticket).await? {
-            // Another replica may have opened it a moment ago.
-            self.store.follow().await?;
-            if self.store.gate_of(ticket).is_none() {
-                return Ok(Nudged::Unknown);
-            }
-        }
-        if self.nudges.came(ticket, now) {
-            self.store_nudges(&[ticket.to_owned()], false, now).await?;
-        }
-        Ok(Nudged::Stored)
-    }
-
-    /// Stores the nudges that came too soon after another about the same ticket, once their second is over.
-    ///
-    /// # Errors
-    /// If they could not be stored; they are at the next call.
-    pub async fn store_late_nudges(&self, now: Millis) -> Result<(), store::Error> {
-        let late = self.nudges.due(now);
-        if late.is_empty() { Ok(()) } else { self.store_nudges(&late, true, now).await }
-    }
-
-    async fn store_nudges(&self, tickets: &[String], have_to: bool, now: Millis) -> Result<(), store::Error> {
-        let stored = async {
-            let mut turn = self.store.turn().await?;
-            for ticket in tickets {
-                turn.nudge(ticket, now).await?;
-            }
-            turn.end().await
-        };
-        stored.await.inspect_err(|_| self.nudges.failed(tickets, have_to))?;
-        self.work.send_replace(());
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Nudges of lately, so that a flood of them about one ticket costs one write a second.
+//! Nudges: somebody wants a ticket to be looked at. A flood of them about one ticket costs one write a second.
 
 use std::{
     collections::HashMap,
@@ -6,12 +6,22 @@ use std::{
     time::Duration,
 };
 
-use crate::millis::Millis;
+use super::Gatekeeper;
+use crate::{millis::Millis, store};
 
 /// Nudges about one ticket are stored no more often than this.
 const EVERY: Duration = Duration::from_secs(1);
 /// When a nudge was stored that was not: long ago.
 const NEVER: Millis = Millis(i64::MIN);
+
+/// What became of a nudge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nudged {
+    /// The ticket will be looked at now.
+    Stored,
+    /// No live gate has this ticket.
+    Unknown,
+}
 
 /// The tickets about which a nudge came within the last second. May be lost: whoever starts looks at every ticket.
 #[derive(Default)]
@@ -71,6 +81,49 @@ impl Nudges {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Lately>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Gatekeeper {
+    /// Asks for a ticket to be looked at, by Jira's numeric issue id. A nudge is stored, or, within a second after
+    /// another about the same ticket, waits for the end of that second.
+    ///
+    /// # Errors
+    /// If it could not be stored.
+    pub async fn nudge(&self, ticket: &str, now: Millis) -> Result<Nudged, store::Error> {
+        if self.store.gate_of(ticket).is_none() && !self.store.is_dead(ticket).await? {
+            // Another replica may have opened it a moment ago.
+            self.store.follow().await?;
+            if self.store.gate_of(ticket).is_none() {
+                return Ok(Nudged::Unknown);
+            }
+        }
+        if self.nudges.came(ticket, now) {
+            self.store_nudges(&[ticket.to_owned()], false, now).await?;
+        }
+        Ok(Nudged::Stored)
+    }
+
+    /// Stores the nudges that came too soon after another about the same ticket, once their second is over.
+    ///
+    /// # Errors
+    /// If they could not be stored; they are at the next call.
+    pub async fn store_late_nudges(&self, now: Millis) -> Result<(), store::Error> {
+        let late = self.nudges.due(now);
+        if late.is_empty() { Ok(()) } else { self.store_nudges(&late, true, now).await }
+    }
+
+    async fn store_nudges(&self, tickets: &[String], have_to: bool, now: Millis) -> Result<(), store::Error> {
+        let stored = async {
+            let mut turn = self.store.turn().await?;
+            for ticket in tickets {
+                turn.nudge(ticket, now).await?;
+            }
+            turn.end().await
+        };
+        stored.await.inspect_err(|_| self.nudges.failed(tickets, have_to))?;
+        self.work.send_replace(());
+        Ok(())
     }
 }
 

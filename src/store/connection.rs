@@ -1,0 +1,153 @@
+//! Connections to the database: how they are made, kept and thrown away, and how long they may take.
+
+use std::{
+    str::FromStr as _,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use sqlx::{
+    AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Executor as _, SqlSafeStr as _,
+    any::{AnyConnectOptions, AnyPoolOptions},
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
+};
+use tokio::time::{Instant, timeout};
+
+use super::{Error, place};
+
+/// How long the database may take to answer. More than its own limits, so that its own words come first; Flagger waits
+/// ten seconds for us.
+pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(4);
+/// How long a connection may take to show that it is still there, before and after somebody has it.
+const SHOWS_WITHIN: Duration = Duration::from_secs(1);
+
+/// When it was last found that a connection could only read. It stays so although the file or the server can be written
+/// again, so all from before then are replaced.
+#[derive(Clone, Default)]
+pub(super) struct OnlyRead(Arc<Mutex<Option<Instant>>>);
+
+impl OnlyRead {
+    pub(super) fn found(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether a connection of this age is from before then.
+    fn concerns(&self, age: Duration) -> bool {
+        let found = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        found.is_some_and(|at| at.elapsed() <= age)
+    }
+}
+
+/// A call of the database that does not wait for ever. A server that vanished behind a broken network says nothing at
+/// all, and its own limits do not help.
+pub(super) trait InTime<T> {
+    /// The outcome, or [`Error::Silent`]. Whether a write was done is not known then, and [`Store::follow`] finds out.
+    async fn in_time(self) -> Result<T, Error>;
+}
+
+impl<T, F: Future<Output = Result<T, sqlx::Error>> + Send> InTime<T> for F {
+    async fn in_time(self) -> Result<T, Error> {
+        timeout(ANSWERS_WITHIN, self).await.map_err(|_| Error::Silent)?.map_err(Error::Database)
+    }
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy)]
+pub(super) enum Mode {
+    /// All a bridge does. Creates the file of SQLite.
+    Works,
+    /// Reading beside a bridge.
+    Reads,
+}
+
+/// Connects. Says whether it is SQLite.
+pub(super) async fn connect(
+    url: &str,
+    mode: Mode,
+    only_read: &OnlyRead,
+) -> Result<(AnyPool, bool), sqlx::Error> {
+    sqlx::any::install_default_drivers();
+    let sqlite = url.starts_with("sqlite:");
+    let setup = match (mode, sqlite) {
+        (Mode::Works, true) => {
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 3000; PRAGMA foreign_keys = ON"
+        }
+        (Mode::Works, false) => {
+            "SET lock_timeout = '3s'; SET statement_timeout = '3500ms'; SET idle_in_transaction_session_timeout = '10s';
+             SET client_min_messages = warning"
+        }
+        (Mode::Reads, true) => "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON",
+        // No limit on idling: whoever reads the output may take his time.
+        (Mode::Reads, false) => "SET default_transaction_read_only = on; SET lock_timeout = '5s'",
+    };
+    let url = match (sqlite, mode) {
+        (false, _) => url.to_owned(),
+        // Without mode=rwc SQLite does not create the file.
+        (true, Mode::Works) if url.contains("mode=") => url.to_owned(),
+        (true, Mode::Works) => with_mode(url, "rwc"),
+        (true, Mode::Reads) => with_mode(url, "ro"),
+    };
+    let options = AnyConnectOptions::from_str(&url)?.disable_statement_logging();
+    let only_read = only_read.clone();
+    let pool = AnyPoolOptions::new()
+        .max_connections(if sqlite { 1 } else { 8 })
+        .acquire_timeout(place::LETS_IN_WITHIN)
+        // The pool's own test waits for ever; so does the one it makes of a connection that comes back, which a file
+        // answers always.
+        .test_before_acquire(false)
+        .before_acquire(move |connection, about| {
+            let stale = only_read.concerns(about.age);
+            Box::pin(async move { if stale { Ok(false) } else { shows_up(connection).await } })
+        })
+        .after_release(move |connection, _| {
+            Box::pin(async move { if sqlite { Ok(true) } else { shows_up(connection).await } })
+        })
+        .after_connect(move |connection, _| {
+            Box::pin(async move { connection.execute(setup).await.map(drop) })
+        })
+        .connect_with(options)
+        .await?;
+    Ok((pool, sqlite))
+}
+
+/// Whether a connection still answers and is at rest. If not it is thrown away, and the pool opens another.
+///
+/// A COMMIT that failed, on a full disk for instance, may leave a transaction behind in which all later ones would
+/// only be savepoints: they would seem to commit, and nothing would ever be stored.
+async fn shows_up(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
+    timeout(SHOWS_WITHIN, connection.ping()).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+    if connection.is_in_transaction() {
+        return Err(sqlx::Error::Protocol("a transaction was left behind".into()));
+    }
+    Ok(true)
+}
+
+/// The address of a SQLite database with this mode instead of any other.
+fn with_mode(url: &str, mode: &str) -> String {
+    let (file, options) = url.split_once('?').unwrap_or((url, ""));
+    let others = options.split('&').filter(|option| !option.is_empty() && !option.starts_with("mode="));
+    let options: Vec<String> = others.map(str::to_owned).chain([format!("mode={mode}")]).collect();
+    format!("{file}?{}", options.join("&"))
+}
+
+/// Brings the schema up to date.
+pub(super) async fn migrate(pool: &AnyPool) -> Result<(), Error> {
+    let migration = |version, name: &'static str, sql: &'static str| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    let migrations = vec![
+        migration(1, "init", include_str!("0001_init.sql")),
+        migration(2, "audit", include_str!("0002_audit.sql")),
+    ];
+    // SQLite has no lock for migrations: the loser of a race finds that one done when it looks again, and may lose the next.
+    let mut races = migrations.len();
+    let migrations = Migrator::with_migrations(migrations);
+    loop {
+        match migrations.run(pool).await {
+            Ok(()) => return Ok(()),
+            Err(MigrateError::VersionMissing(version)) => return Err(Error::Newer(version)),
+            Err(error) if races == 0 => return Err(Error::Database(sqlx::Error::Migrate(Box::new(error)))),
+            Err(_) => races -= 1,
+        }
+    }
+}
