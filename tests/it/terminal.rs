@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{BufRead as _, BufReader, Read as _},
     os::fd::OwnedFd,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
@@ -15,7 +15,7 @@ use rustix::{
     termios::{Winsize, tcsetwinsize},
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use crate::shell::PATIENCE;
 
@@ -182,32 +182,36 @@ async fn a_terminal_gets_colours_and_addresses() {
     }
 }
 
-/// A program that is killed when the test ends.
-struct Running(Child);
+/// A program that is killed when the test ends, unless it was seen to end.
+struct Running {
+    id: String,
+    ended: Option<oneshot::Receiver<std::io::Result<ExitStatus>>>,
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
+        if self.ended.is_some() {
+            drop(Command::new("kill").args(["-KILL", &self.id]).status());
+        }
     }
 }
 
 impl Running {
+    fn start(mut child: Child) -> Self {
+        let (id, (tells, ended)) = (child.id().to_string(), oneshot::channel());
+        std::thread::spawn(move || tells.send(child.wait()));
+        Self { id, ended: Some(ended) }
+    }
+
     async fn is_interrupted(&mut self) {
-        let id = self.0.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        assert!(Command::new("kill").args(["-INT", &self.id]).status().unwrap().success());
         self.ends_well().await;
     }
 
     async fn ends_well(&mut self) {
-        let started = tokio::time::Instant::now();
-        let status = loop {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                break status;
-            }
-            assert!(started.elapsed() < PATIENCE, "it runs on");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        };
+        let ended = self.ended.as_mut().expect("it ends once");
+        let status = tokio::time::timeout(PATIENCE, ended).await.expect("it runs on").unwrap().unwrap();
+        self.ended = None;
         assert_eq!(status.code(), Some(0));
     }
 }
@@ -222,8 +226,9 @@ fn block(lines: &mpsc::Receiver<String>) -> Vec<String> {
 async fn a_pipe_is_told_what_changed() {
     let (one, two) = (json!([gate("web", "waiting", "first")]), json!([gate("web", "approved", "second")]));
     let mut bridge = Bridge::start(&one).await;
-    let mut child = Running(bridge.gates(&["--watch", "1"], &[]).stdout(Stdio::piped()).spawn().unwrap());
-    let out = BufReader::new(child.0.stdout.take().unwrap());
+    let mut child = bridge.gates(&["--watch", "1"], &[]).stdout(Stdio::piped()).spawn().unwrap();
+    let out = BufReader::new(child.stdout.take().unwrap());
+    let mut child = Running::start(child);
     let (send, lines) = mpsc::channel();
     // It reads until nobody wants to know, and then closes the pipe.
     let reading = std::thread::spawn(move || {
@@ -251,7 +256,7 @@ async fn a_pipe_is_told_what_changed() {
     assert!(reading.join().unwrap());
     child.ends_well().await;
 
-    let mut other = Running(bridge.gates(&["--watch"], &[]).stdout(Stdio::null()).spawn().unwrap());
+    let mut other = Running::start(bridge.gates(&["--watch"], &[]).stdout(Stdio::null()).spawn().unwrap());
     bridge.is_asked(1).await;
     other.is_interrupted().await;
 }
@@ -261,7 +266,7 @@ async fn a_terminal_is_redrawn() {
     let bridge = Bridge::start(&json!([gate("web", "waiting", "first")])).await;
     let (mut terminal, other) = Terminal::new(100, 24);
     let program = &mut bridge.gates(&["--watch", "1"], &[("TERM", "xterm-256color")]);
-    let mut child = Running(program.stdout(Stdio::from(other)).spawn().unwrap());
+    let mut child = Running::start(program.stdout(Stdio::from(other)).spawn().unwrap());
     assert!(terminal.reads("first"));
     assert!(terminal.seen.starts_with("\u{1b}[2J\u{1b}[H"), "{:?}", terminal.seen);
     assert!(terminal.seen.contains("every 1 s; Ctrl-C ends it"), "{:?}", terminal.seen);
