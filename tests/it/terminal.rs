@@ -6,7 +6,6 @@ use std::{
     os::fd::OwnedFd,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, mpsc},
-    time::Duration,
 };
 
 use axum::{Router, routing::get};
