@@ -1,7 +1,7 @@
 //! The accept loop of all listeners. One request per connection, and no connection for long: Flagger opens a new one
 //! for each call and leaves it idle, and half-open ones must not use up what there is.
 
-mod end;
+mod body;
 mod tls;
 
 use std::{io::ErrorKind, sync::Arc, time::Duration};
@@ -11,7 +11,6 @@ use axum::Router;
 use hyper::{
     Request,
     body::Incoming,
-    rt::{Read, Write},
     server::conn::http1,
     service::{Service as _, service_fn},
 };
@@ -20,7 +19,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
     net::{TcpListener, TcpStream},
     select,
     sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
@@ -28,7 +27,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::end::{Ended, EndsByClosing};
+use self::body::Ended;
 pub use self::tls::Tls;
 
 /// How soon it is tried again to accept, when that failed.
@@ -183,7 +182,7 @@ impl One {
 
     async fn secured(&self, stream: TcpStream) -> anyhow::Result<()> {
         match &self.tls {
-            None => self.plain(stream).await,
+            None => self.request(stream).await,
             // In a box, or plain connections would carry the room for it.
             Some(tls) => Box::pin(self.secured_by(tls, stream)).await,
         }
@@ -201,55 +200,36 @@ impl One {
             tls.acceptor().accept(stream).await.map(Some)
         };
         match timeout(self.limits.headers, handshake).await.context("no handshake in time")?? {
-            Some(mut stream) => {
-                let ended = Ended::default();
-                self.request(TokioIo::new(&mut stream), &ended).await?;
-                self.leave(&mut stream, &ended).await;
-                Ok(())
-            }
+            Some(stream) => self.request(stream).await,
             None => Ok(()),
         }
     }
 
-    async fn plain(&self, mut stream: TcpStream) -> anyhow::Result<()> {
+    async fn request(&self, mut io: impl AsyncRead + AsyncWrite + Unpin) -> anyhow::Result<()> {
         let ended = Ended::default();
-        let io = EndsByClosing { io: TokioIo::new(&mut stream), ended: ended.clone() };
-        self.request(io, &ended).await?;
-        // Bytes beyond the request would make closing reset the connection, too.
-        if ended.get() && stream.try_read(&mut [0]).is_ok_and(|read| read > 0) {
-            stream.shutdown().await?;
-            self.linger(&mut stream).await;
-        } else {
-            self.leave(&mut stream, &ended).await;
-        }
-        Ok(())
-    }
-
-    async fn request(&self, io: impl Read + Write + Unpin, ended: &Ended) -> anyhow::Result<()> {
-        let app = TowerToHyperService::new(self.app.clone());
-        let service = service_fn(|request: Request<Incoming>| app.call(request.map(|body| ended.of(body))));
-        let mut served = std::pin::pin!(self.http.serve_connection(io, service));
-        let silent = async {
-            self.stop.cancelled().await;
-            // What was sent may not have been read yet.
-            sleep(self.limits.begin).await;
-        };
-        select! {
-            done = served.as_mut() => done?,
-            () = silent => {
-                // Closes a connection on which nothing came, and no other.
-                served.as_mut().graceful_shutdown();
-                served.await?;
+        {
+            let app = TowerToHyperService::new(self.app.clone());
+            let service =
+                service_fn(|request: Request<Incoming>| app.call(request.map(|body| ended.of(body))));
+            let mut served = std::pin::pin!(self.http.serve_connection(TokioIo::new(&mut io), service));
+            let silent = async {
+                self.stop.cancelled().await;
+                // What was sent may not have been read yet.
+                sleep(self.limits.begin).await;
+            };
+            select! {
+                done = served.as_mut() => done?,
+                () = silent => {
+                    // Closes a connection on which nothing came, and no other.
+                    served.as_mut().graceful_shutdown();
+                    served.await?;
+                }
             }
         }
-        Ok(())
-    }
-
-    /// Of a request that was read to its end nothing more comes, and most are.
-    async fn leave(&self, io: &mut (impl AsyncRead + Unpin), ended: &Ended) {
-        if !ended.get() {
-            self.linger(io).await;
+        if !ended.get() || has_more(&mut io).await {
+            self.linger(&mut io).await;
         }
+        Ok(())
     }
 
     /// Reads and forgets what the caller still sends, until it closes. A socket that is closed with bytes unread is
@@ -259,6 +239,11 @@ impl One {
         let closed = async { while io.read(&mut rest).await.is_ok_and(|read| read > 0) {} };
         let _ = timeout(self.limits.linger, closed).await;
     }
+}
+
+/// Whether something came that was not read. After most requests that were read to their end, nothing does.
+async fn has_more(io: &mut (impl AsyncRead + Unpin)) -> bool {
+    timeout(Duration::ZERO, io.read(&mut [0])).await.is_ok_and(|read| read.is_ok_and(|bytes| bytes > 0))
 }
 
 #[cfg(test)]

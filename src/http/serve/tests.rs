@@ -5,12 +5,7 @@ use axum::{
     extract::DefaultBodyLimit,
     routing::{get, post},
 };
-use tokio::{
-    io::{AsyncWrite, AsyncWriteExt as _},
-    sync::Notify,
-    task::JoinHandle,
-    time::Instant,
-};
+use tokio::{io::AsyncWriteExt as _, sync::Notify, task::JoinHandle, time::Instant};
 use tokio_rustls::{
     TlsConnector,
     rustls::{
