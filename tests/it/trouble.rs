@@ -82,12 +82,6 @@ fn too_many(retry_after: &str) -> Fault {
 }
 
 impl World {
-    /// Time passes on all clocks.
-    async fn passes(&self, by: Duration) {
-        self.later(by);
-        self.advances_timers(by).await;
-    }
-
     /// A question about the promotion of one of several canaries.
     async fn asks_about(&self, canary: &str) -> Answer {
         let answer = self.posts("/gate/confirm-promotion", &of(canary, "Progressing")).await;

@@ -300,6 +300,12 @@ impl World {
         }
     }
 
+    /// Time passes on all clocks: what waits by the runtime's own comes sooner, too.
+    pub(crate) async fn passes(&self, by: Duration) {
+        self.later(by);
+        self.advances_timers(by).await;
+    }
+
     /// How long the world has been going.
     pub(crate) fn age(&self) -> Duration {
         self.clock.now().since(START)
