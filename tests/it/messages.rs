@@ -10,7 +10,7 @@ use std::{
 const LIST: &str = include_str!("../../docs/messages.md");
 
 /// Where words for people stand, beside the log.
-const SOURCES: [&str; 26] = [
+const SOURCES: [&str; 28] = [
     "cli/audit.rs",
     "cli/gates.rs",
     "flagger.rs",
@@ -32,6 +32,8 @@ const SOURCES: [&str; 26] = [
     "serve.rs",
     "store.rs",
     "store/audit/verify.rs",
+    "store/connection.rs",
+    "store/error.rs",
     "ticket/comment.rs",
     "worker/open.rs",
     "worker/people.rs",
