@@ -4,11 +4,13 @@
 //! The event hook adds `eventMessage`, `eventType` and `timestamp` to that metadata. Nothing in the body says which hook
 //! it comes from; the path does.
 
-use std::{collections::BTreeMap, fmt};
+mod sent;
+
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use secrecy::SecretString;
-use serde_json::{Map, Value};
 
+use self::sent::{Keys, Sent};
 use crate::rollout::{Label, Message, Phase, Revision};
 
 /// What Flagger said of one canary, with names that are known to be names.
@@ -88,9 +90,9 @@ pub fn parse(body: &[u8]) -> Result<Payload, BadPayload> {
     if body.is_empty() {
         return Err(BadPayload::Empty);
     }
-    let json: Value = serde_json::from_slice(body)
+    let json = serde_json::from_slice(body)
         .map_err(|error| BadPayload::NotJson { line: error.line(), column: error.column() })?;
-    let Value::Object(keys) = json else { return Err(BadPayload::NotAnObject) };
+    let Sent::Object(keys) = json else { return Err(BadPayload::NotAnObject) };
     let name = text(&keys, "name")?.ok_or(BadPayload::Missing("name"))?;
     let namespace = text(&keys, "namespace")?.ok_or(BadPayload::Missing("namespace"))?;
     if !is_subdomain(name) {
@@ -101,16 +103,7 @@ pub fn parse(body: &[u8]) -> Result<Payload, BadPayload> {
     if let Some(odd) = checksum.filter(|checksum| !is_checksum(checksum)) {
         return Err(BadPayload::Checksum(odd.to_owned()));
     }
-    let (mut metadata, token) = metadata(&keys)?;
-    let line = |key: &str, most| {
-        let sent = keys.get("metadata").and_then(|sent| sent.get(key)).and_then(Value::as_str);
-        sent.map(|sent| one_line(sent, most)).filter(|line| !line.is_empty())
-    };
-    let (revision, note) = (line("revision", LABEL), line("eventMessage", NOTE));
-    metadata.remove("eventMessage");
-    if metadata.remove("eventType").is_some() {
-        metadata.remove("timestamp");
-    }
+    let Metadata { kept, revision, note, token } = metadata(&keys)?;
     Ok(Payload {
         name: name.to_owned(),
         namespace: namespace.to_owned(),
@@ -119,7 +112,7 @@ pub fn parse(body: &[u8]) -> Result<Payload, BadPayload> {
             checksum: checksum.map(|checksum| Revision(checksum.to_owned())),
             label: revision.map(Label),
         },
-        metadata,
+        metadata: kept,
         note,
         token,
     })
@@ -138,40 +131,64 @@ pub fn label(what: &'static str, found: &str) -> Result<(), BadPayload> {
 }
 
 /// The text of a key; `None` where it is missing or null, as Flagger's client leaves out what is empty.
-fn text<'a>(keys: &'a Map<String, Value>, key: &'static str) -> Result<Option<&'a str>, BadPayload> {
+fn text<'a>(keys: &'a Keys<'_>, key: &'static str) -> Result<Option<&'a str>, BadPayload> {
     match keys.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+        None | Some(Sent::Null) => Ok(None),
+        Some(Sent::Text(text)) => Ok(Some(text)),
+        Some(Sent::Object(_) | Sent::Other) => {
             Err(BadPayload::Kind { key: key.to_owned(), wanted: "a string" })
         }
     }
 }
 
-/// The hook's own words, and the token that was among them.
-fn metadata(
-    keys: &Map<String, Value>,
-) -> Result<(BTreeMap<String, String>, Option<SecretString>), BadPayload> {
+/// What the metadata says.
+#[derive(Default)]
+struct Metadata {
+    /// The hook's own words.
+    kept: BTreeMap<String, String>,
+    /// `revision`, which is one of them, in one line.
+    revision: Option<String>,
+    /// `eventMessage`, in one line.
+    note: Option<String>,
+    token: Option<SecretString>,
+}
+
+fn metadata(keys: &Keys<'_>) -> Result<Metadata, BadPayload> {
     let sent = match keys.get("metadata") {
-        None | Some(Value::Null) => return Ok((BTreeMap::new(), None)),
-        Some(Value::Object(sent)) => sent,
-        Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+        None | Some(Sent::Null) => return Ok(Metadata::default()),
+        Some(Sent::Object(sent)) => sent,
+        Some(Sent::Text(_) | Sent::Other) => {
             return Err(BadPayload::Kind { key: "metadata".to_owned(), wanted: "an object" });
         }
     };
-    let mut kept = BTreeMap::new();
-    let mut token = None;
+    let mut metadata = Metadata::default();
+    let mut of_an_event = false;
     for (key, value) in sent {
-        let Value::String(value) = value else {
+        let Sent::Text(value) = value else {
             return Err(BadPayload::Kind { key: format!("metadata {}", Shown(key)), wanted: "a string" });
         };
-        if key == "token" {
-            token = Some(value.as_str()).filter(|token| !token.is_empty());
-        } else {
-            kept.insert(printable(key), printable(value));
+        match &**key {
+            "token" => {
+                metadata.token = Some(&**value).filter(|token| !token.is_empty()).map(SecretString::from);
+                continue;
+            }
+            "eventMessage" => {
+                metadata.note = one_line(value, NOTE);
+                continue;
+            }
+            "eventType" => {
+                of_an_event = true;
+                continue;
+            }
+            "revision" => metadata.revision = one_line(value, LABEL),
+            _ => {}
         }
+        metadata.kept.insert(printable(key).into_owned(), printable(value).into_owned());
     }
-    Ok((kept, token.map(SecretString::from)))
+    if of_an_event {
+        metadata.kept.remove("timestamp");
+    }
+    Ok(metadata)
 }
 
 /// RFC 1123, as Kubernetes has it for the names of most resources: labels with dots between them, 253 characters.
@@ -190,16 +207,24 @@ fn is_checksum(checksum: &str) -> bool {
 
 /// Words as they may be stored and shown: without control characters, save the line ends and tabs that a hook's YAML
 /// may well hold. PostgreSQL takes no NUL, and a terminal would obey an escape.
-fn printable(words: &str) -> String {
+fn printable(words: &str) -> Cow<'_, str> {
+    if is_plain(words) {
+        return Cow::Borrowed(words);
+    }
     let odd = |c: char| c.is_control() && c != '\n' && c != '\t';
-    words.replace("\r\n", "\n").replace(odd, "\u{FFFD}")
+    Cow::Owned(words.replace("\r\n", "\n").replace(odd, "\u{FFFD}"))
 }
 
-/// The first `most` characters, in one line.
-fn one_line(words: &str, most: usize) -> String {
+/// Whether these are plainly words without control characters, as most are; false proves nothing.
+pub(crate) fn is_plain(words: &str) -> bool {
+    words.is_ascii() && !words.bytes().any(|byte| byte.is_ascii_control())
+}
+
+/// The first `most` characters, in one line; none if it would be empty.
+fn one_line(words: &str, most: usize) -> Option<String> {
     let spaced: String =
         words.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect();
-    spaced.trim_end().to_owned()
+    Some(spaced.trim_end()).filter(|line| !line.is_empty()).map(str::to_owned)
 }
 
 /// Something from outside, quoted, escaped and cut, so that an error stays one short line.

@@ -16,7 +16,7 @@ use crate::{
     rollout::{
         Budget, Canary, CanaryId, Change, Command, Event, Fact, Message, Refusal, Report, Room, Rules,
     },
-    store::{self, Heard, Store, Turn},
+    store::{self, Store, Turn},
     ticket::{self, Subject},
 };
 
@@ -149,9 +149,8 @@ impl Gatekeeper {
     /// Answers a gate question. Never fails: trouble is a closed answer that says so.
     pub async fn ask(&self, question: &Question, now: Millis) -> Answer {
         let Question { canary: id, gate, message, metadata } = question;
-        let heard = self.store.heard(id);
-        let fresh = fresh_id();
-        let Approval { valid_for, deny, .. } = &self.route(id, gate).approval;
+        let heard = self.store.last_heard(id);
+        let Approval { deny, .. } = &self.route(id, gate).approval;
         let deny = match deny.as_slice() {
             [] => Vec::new(),
             deny => {
@@ -159,29 +158,29 @@ impl Gatekeeper {
                 ticket::denied(&subject, deny)
             }
         };
-        let rules = self.rules_with(*valid_for);
+        let trust = self.trust(id, gate);
         let event = |canary: &Canary, silent_for| Event::Asked {
             gate,
             message,
             metadata,
             deny: &deny,
-            fresh: fresh.clone(),
+            fresh: fresh_id(),
             silent_for,
-            pace: canary.gate(gate).map_or_else(Pace::default, |known| heard.pace(&known.id)),
+            pace: canary.gate(gate).map_or_else(Pace::default, |known| self.store.pace(id, &known.id)),
         };
-        match in_time(self.hear(id, &heard, now, event)).await {
+        match in_time(self.hear(id, heard, now, event)).await {
             Ok((canary, facts)) => {
-                self.listen(id, now);
-                let answer = self.answer(&canary, gate, rules.trust, now);
+                let answer = self.answer(&canary, gate, trust, now);
                 match canary.gate(gate) {
                     Some(known) => {
                         self.store.answered(id, &known.id, answer.open, now);
                         record::answered(id, &answer, &facts);
                     }
-                    None if canary.is_late(gate) => {}
+                    None if canary.is_late(gate) => self.listen(id, now),
                     None => {
+                        self.listen(id, now);
                         // As of now: the turn may have taken the last room.
-                        if let Some(refusal) = canary.refusal(now, &self.rules_with(*valid_for).budget) {
+                        if let Some(refusal) = canary.refusal(now, &self.rules(id, gate).budget) {
                             return self.refused(id, gate, refusal, now);
                         }
                     }
@@ -189,7 +188,7 @@ impl Gatekeeper {
                 answer
             }
             Err(error) => {
-                self.listen_in_vain(id, &heard, now);
+                self.listen_in_vain(id, heard, now);
                 tracing::error!(canary = %id, %gate, "{error}; the question is answered closed");
                 answer::failed(id, gate.stage.as_str(), gate.approver.as_deref(), &error)
             }
@@ -210,8 +209,8 @@ impl Gatekeeper {
 
     /// A message came that could not be stored. Flagger was not silent all the same; but a silence that was long enough
     /// to mean something is not broken by what left no trace.
-    fn listen_in_vain(&self, id: &CanaryId, heard: &Heard, now: Millis) {
-        if heard.silent_for(now) < self.timing.idle_after.min(self.timing.abandon_after) {
+    fn listen_in_vain(&self, id: &CanaryId, heard: Option<Millis>, now: Millis) {
+        if silent_for(heard, now) < self.timing.idle_after.min(self.timing.abandon_after) {
             self.listen(id, now);
         }
     }
@@ -233,15 +232,15 @@ impl Gatekeeper {
 
     /// Answers whether to roll back. It opens no ticket. Never fails.
     pub async fn ask_rollback(&self, id: &CanaryId, message: &Message, now: Millis) -> Answer {
-        let heard = self.store.heard(id);
+        let heard = self.store.last_heard(id);
         let event = |_: &Canary, silent_for| Event::RollbackAsked { message, silent_for };
-        match in_time(self.hear(id, &heard, now, event)).await {
+        match in_time(self.hear(id, heard, now, event)).await {
             Ok((canary, _)) => {
                 self.listen(id, now);
                 self.links.answer_rollback(&canary)
             }
             Err(error) => {
-                self.listen_in_vain(id, &heard, now);
+                self.listen_in_vain(id, heard, now);
                 tracing::error!(canary = %id, "{error}; Flagger is told not to roll back");
                 answer::failed(id, answer::ROLLBACK, None, &error)
             }
@@ -265,12 +264,12 @@ impl Gatekeeper {
         if self.store.canary(id).is_none() && self.store.unreadable_why(id).is_none() {
             return Ok(());
         }
-        let heard = self.store.heard(id);
+        let heard = self.store.last_heard(id);
         let event = |_: &Canary, silent_for| Event::Reported { report, message, words, silent_for };
-        match self.hear(id, &heard, now, event).await {
+        match self.hear(id, heard, now, event).await {
             Ok(_) => self.store.hear(id, now),
             Err(error) => {
-                self.listen_in_vain(id, &heard, now);
+                self.listen_in_vain(id, heard, now);
                 return Err(error);
             }
         }
@@ -284,8 +283,8 @@ impl Gatekeeper {
     pub async fn pass_time(&self, now: Millis) -> Result<(), store::Error> {
         let event = |_: &Canary, silent_for| Event::TimePassed { silent_for };
         for canary in self.store.live() {
-            let heard = self.store.heard(&canary.id);
-            match self.hear(&canary.id, &heard, now, event).await {
+            let heard = self.store.last_heard(&canary.id);
+            match self.hear(&canary.id, heard, now, event).await {
                 // The store has said what cannot be read; its gates are closed.
                 Ok(_) | Err(store::Error::Corrupt { .. }) => {}
                 Err(error) => return Err(error),
@@ -383,15 +382,18 @@ impl Gatekeeper {
     async fn hear<'a>(
         &self,
         id: &CanaryId,
-        heard: &Heard,
+        heard: Option<Millis>,
         now: Millis,
         event: impl Fn(&Canary, Duration) -> Event<'a> + Send + Sync,
     ) -> Result<(Arc<Canary>, Vec<Fact>), store::Error> {
         self.store.follow_by(now).await?;
-        let known = self.store.canary(id).unwrap_or_else(|| Arc::new(Canary::new(id.clone())));
-        let change = self.would(&known, &event(&known, heard.silent_for(now)), now);
-        // Where the row cannot be read, memory knows nothing; the turn says why.
-        if matches!(change, Change::Unchanged) && self.store.unreadable_why(id).is_none() {
+        let (known, is_readable) = match self.store.canary(id) {
+            Some(known) => (known, true),
+            // Where the row cannot be read, memory knows nothing; the turn says why.
+            None => (Arc::new(Canary::new(id.clone())), self.store.unreadable_why(id).is_none()),
+        };
+        let change = self.would(&known, &event(&known, silent_for(heard, now)), now);
+        if matches!(change, Change::Unchanged) && is_readable {
             return Ok((known, Vec::new()));
         }
         // In a box, or each repeated question would carry the room for it.
@@ -401,7 +403,7 @@ impl Gatekeeper {
     async fn hear_in_turn<'a>(
         &self,
         id: &CanaryId,
-        heard: &Heard,
+        heard: Option<Millis>,
         now: Millis,
         event: impl Fn(&Canary, Duration) -> Event<'a> + Send + Sync,
     ) -> Result<(Arc<Canary>, Vec<Fact>), store::Error> {
@@ -409,8 +411,8 @@ impl Gatekeeper {
         // The limits count the gates of all replicas, as of this turn.
         turn.follow().await?;
         // Another replica may have heard of it more recently.
-        let last_heard = turn.last_heard(id).await?.max(heard.at);
-        let silent_for = last_heard.map_or(Duration::ZERO, |at| now.since(at));
+        let last_heard = turn.last_heard(id).await?.max(heard);
+        let silent_for = silent_for(last_heard, now);
         let stored = turn.canary(id).await?;
         let applied = self.apply(&mut turn, id, &event(&stored, silent_for), now).await?;
         if stored == Canary::new(id.clone())
@@ -445,6 +447,11 @@ impl Gatekeeper {
         let budget = Budget { per_hour: tickets_per_canary_per_hour, room };
         Rules { trust: Trust { trust_for, valid_for }, idle_after, abandon_after, budget }
     }
+}
+
+/// How long nothing was heard before `now`.
+fn silent_for(heard: Option<Millis>, now: Millis) -> Duration {
+    heard.map_or(Duration::ZERO, |at| now.since(at))
 }
 
 /// What is answered to Flagger is answered before Flagger gives up, whoever else holds the database.

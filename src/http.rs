@@ -18,15 +18,22 @@ use std::{
 
 use axum::{
     Router,
-    body::Bytes,
-    extract::{DefaultBodyLimit, FromRequest as _, Request, State},
+    body::{Body, Bytes, to_bytes},
+    extract::{Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
-    middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::get,
 };
+use http_body_util::LengthLimitError;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
 
-use crate::{clock::Clock, flagger::Shown, gatekeeper::Gatekeeper, metrics::Metrics};
+use crate::{
+    clock::Clock,
+    flagger::{Shown, is_plain},
+    gatekeeper::Gatekeeper,
+    metrics::Metrics,
+};
 
 /// What all listeners need.
 #[derive(Clone)]
@@ -62,13 +69,9 @@ async fn ready(State(shared): State<Shared>) -> Response {
     }
 }
 
-/// Gives a listener what all have: a limit on bodies, words for unknown paths and methods, a line in the log.
-fn finish(router: Router, body_limit: usize) -> Router {
-    router
-        .fallback(unknown_path)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(body_limit))
-        .layer(middleware::from_fn(watched))
+/// Gives a listener what all have: words for unknown paths and methods.
+fn finish(router: Router) -> Router {
+    router.fallback(unknown_path).method_not_allowed_fallback(wrong_method)
 }
 
 async fn unknown_path(uri: Uri) -> Response {
@@ -80,16 +83,21 @@ async fn wrong_method(method: Method) -> Response {
     line(StatusCode::METHOD_NOT_ALLOWED, &format!("this path does not take {}", Shown(method.as_str())))
 }
 
+/// A listener's router, as hyper calls it.
+type App = TowerToHyperService<Router>;
+
 /// Logs each request without its query, headers and body, any of which may hold a token. Turns a bug that panicked
 /// into an answer, too: closed for whoever asks at a gate, 500 for anybody else.
-async fn watched(request: Request, next: Next) -> Response {
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let response = caught(next.run(request)).await;
+async fn watched(app: &App, request: Request) -> Response {
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let response = caught(app.call(request)).await;
+    let path = uri.path();
     if response.is_none() {
         tracing::error!(%method, ?path, "a request met a bug, described above this line, and was not answered open; report it");
     }
     let response = match response {
-        Some(response) => response,
+        Some(Ok(response)) => response,
+        Some(Err(never)) => match never {},
         None if path.starts_with("/gate/") || path.starts_with("/rollback/") => {
             line(StatusCode::FORBIDDEN, "closed: internal error, see the bridge's log")
         }
@@ -112,17 +120,25 @@ async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-/// The body, or the answer that says why it could not be read: 413 beyond the listener's limit, else 400.
-async fn whole(request: Request) -> Result<Bytes, (StatusCode, &'static str)> {
-    Bytes::from_request(request, &()).await.map_err(|refused| match refused.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"),
-        _ => (StatusCode::BAD_REQUEST, "the body broke off"),
+/// The body, or the answer that says why it could not be read: 413 beyond so many bytes, else 400.
+async fn whole(body: Body, limit: usize) -> Result<Bytes, (StatusCode, &'static str)> {
+    to_bytes(body, limit).await.map_err(|error| {
+        if error.into_inner().is::<LengthLimitError>() {
+            (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")
+        } else {
+            (StatusCode::BAD_REQUEST, "the body broke off")
+        }
     })
 }
 
 /// One line of plain text. Control characters in it, which can only come from outside, become spaces.
 fn line(status: StatusCode, words: &str) -> Response {
-    let mut text: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut text = String::with_capacity(words.len() + 1);
+    if is_plain(words) {
+        text.push_str(words);
+    } else {
+        text.extend(words.chars().map(|c| if c.is_control() { ' ' } else { c }));
+    }
     text.push('\n');
     let text_plain = HeaderValue::from_static("text/plain; charset=utf-8");
     (status, [(header::CONTENT_TYPE, text_plain), NOSNIFF], text).into_response()
@@ -141,10 +157,8 @@ const NOSNIFF: (HeaderName, HeaderValue) =
 /// What a router answers, for tests: status, headers, body.
 #[cfg(test)]
 async fn answer(app: Router, request: Request) -> (u16, axum::http::HeaderMap, String) {
-    use hyper::service::Service as _;
-    let service = hyper_util::service::TowerToHyperService::new(app);
-    let (parts, body) = service.call(request).await.unwrap().into_parts();
-    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let (parts, body) = watched(&App::new(app), request).await.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap();
     (parts.status.as_u16(), parts.headers, String::from_utf8(body.to_vec()).unwrap())
 }
 
@@ -157,8 +171,6 @@ fn not_open_yet() -> Shared {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
-
     use super::*;
 
     #[tokio::test]
@@ -176,7 +188,7 @@ mod tests {
     async fn a_bug_closes_the_gate() {
         let broken = async || -> Response { panic!("a bug") };
         for (path, expected) in [("/gate/x", 403), ("/rollback/x", 403), ("/event", 500)] {
-            let app = finish(Router::new().route(path, get(broken)), 10);
+            let app = Router::new().route(path, get(broken));
             let (status, _, words) = answer(app, Request::get(path).body(Body::empty()).unwrap()).await;
             assert_eq!(status, expected);
             assert!(words.ends_with("internal error, see the bridge's log\n"), "{words}");

@@ -1,9 +1,10 @@
-//! Answers a second, delays, and what an answer costs; nginx and the bridge in turn.
+//! Answers a second, delays, and what an answer costs; nginx, hyper and the bridge in turn.
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use crate::{
     Options,
+    bare::Bare,
     client::{Asked, Questions},
     nginx::Nginx,
     proc::{Used, resident},
@@ -44,7 +45,7 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
         Some(program) => Some(ready(options, program).await?),
         None => None,
     };
-    let nginx = Nginx::start()?;
+    let (nginx, bare) = (Nginx::start()?, Bare::start()?);
     let texts = world.questions(0, options.gates).texts;
     let side = |name, address: SocketAddr, processes: Vec<u32>| Side {
         name,
@@ -56,6 +57,7 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
         Some(nginx) => sides.push(side("nginx", nginx.address, nginx.processes.clone())),
         None => say("nginx is not here, so there is nothing to compare with: install nginx-light"),
     }
+    sides.push(side("hyper", bare.address, vec![bare.id()]));
     sides.extend(beside.iter().map(|it| side("beside", it.bridge.gate, vec![it.bridge.id()])));
     sides.push(side("bridge", world.bridge.gate, vec![world.bridge.id()]));
     let rounds = flat_out(options, report, &sides)?;

@@ -1,7 +1,8 @@
 //! The load harness: how quickly, how cheaply and with how many gates the real program answers.
 //!
 //! It starts a fake Jira and the bridge, has thousands of gates opened as Flagger would, and then measures side by side
-//! in one run: answers a second, one connection a question as Flagger asks, against nginx that only says 403; the delay
+//! in one run: answers a second, one connection a question as Flagger asks, against nginx that only says 403, and hyper
+//! that does; the delay
 //! at a steady rate, counted from when a question was to be sent; CPU, memory and disk writes from `/proc`; what a page
 //! and a poll cycle cost with ever more gates; and how soon an approval opens its gate.
 //!
@@ -17,6 +18,7 @@
 
 mod answers;
 mod approvals;
+mod bare;
 mod client;
 #[expect(dead_code, clippy::expect_used, reason = "shared with the tests, which name the server otherwise")]
 #[path = "../../tests/it/database.rs"]
@@ -70,6 +72,9 @@ pub(crate) struct Options {
     /// Given by cargo bench
     #[arg(long, hide = true)]
     bench: bool,
+    /// To be the server that decides nothing
+    #[arg(long, hide = true)]
+    bare: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -89,6 +94,9 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn run(options: Options) -> anyhow::Result<()> {
+    if options.bare {
+        return bare::serve().await;
+    }
     let mut report = Report::default();
     let wanted = |part| options.only.is_empty() || options.only.contains(&part);
     if wanted(Part::Answers) {

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
+use serde_json::Value;
 
 use super::*;
 
@@ -87,6 +88,14 @@ fn metadata_is_made_printable() {
     assert_eq!(read.metadata["notes"], "one\ntwo\tthree\u{FFFD}\u{FFFD}[2J");
     assert_eq!(read.metadata["od\u{FFFD}d"], "x");
     assert!(parse(with(r#""metadata":null"#).as_bytes()).unwrap().metadata.is_empty());
+}
+
+#[test]
+fn the_last_of_several_values_counts_and_escapes_are_read() {
+    let body = r#"{"name":"a","namespace":"test","name":"\u0062","metadata":{"x":"1","x":"\"2\"","\u0079":"\u00e9"}}"#;
+    let read = parse(body.as_bytes()).unwrap();
+    assert_eq!((read.name.as_str(), read.metadata["x"].as_str()), ("b", "\"2\""));
+    assert_eq!(read.metadata["y"], "é");
 }
 
 #[test]
@@ -184,6 +193,13 @@ proptest! {
                 let phase = sent["phase"].as_str().unwrap_or_default();
                 prop_assert!(read.message.phase == Phase::Other || read.message.phase.as_str() == phase);
                 prop_assert!(!read.metadata.contains_key("token"));
+                for (key, value) in sent["metadata"].as_object().into_iter().flatten() {
+                    let own = !["token", "eventMessage", "eventType", "timestamp"].contains(&key.as_str());
+                    if own && is_plain(key) {
+                        let expected = value.as_str().map(printable);
+                        prop_assert_eq!(read.metadata.get(key).map(String::as_str), expected.as_deref());
+                    }
+                }
                 let words = read.metadata.values().chain(read.metadata.keys());
                 for word in words.chain(&read.note).chain(read.message.label.as_ref().map(|label| &label.0)) {
                     prop_assert!(!word.chars().any(|c| c.is_control() && c != '\n' && c != '\t'));

@@ -71,7 +71,7 @@ pub fn gate_router(shared: Shared, config: config::Flagger) -> Router {
             .route(&format!("/rollback/{by_hand}"), post(not_by_hand));
     }
     let health = health(shared.clone());
-    finish(router.with_state(Gates { shared, config: Arc::new(config) }).merge(health), BODY)
+    finish(router.with_state(Gates { shared, config: Arc::new(config) }).merge(health))
 }
 
 /// What the load tester would have obeyed.
@@ -206,8 +206,8 @@ impl From<BadPayload> for Unheard {
 /// Reads a message and lets it in, or says why not. A wrong token in a header is refused before the body is read; a
 /// body is read for a token only if no header brought one.
 async fn hear(config: &config::Flagger, request: Request) -> Result<Heard, Unheard> {
-    let path = request.uri().path().to_owned();
-    let refused = |why| Unheard::Unproven(path.clone(), why);
+    let uri = request.uri().clone();
+    let refused = |why| Unheard::Unproven(uri.path().to_owned(), why);
     let proven = match shown(request.headers()) {
         _ if !door::needs_token(config) => Some(door::Holder::Anybody),
         Shows::Token(token) => Some(door::holder(config, Some(&token)).map_err(refused)?),
@@ -219,7 +219,9 @@ async fn hear(config: &config::Flagger, request: Request) -> Result<Heard, Unhea
         let wanted = "the content type is not application/json".to_owned();
         return Err(Unheard::Bad(StatusCode::UNSUPPORTED_MEDIA_TYPE, wanted));
     }
-    let body = whole(request).await.map_err(|(status, why)| Unheard::Bad(status, why.to_owned()))?;
+    let body = whole(request.into_body(), BODY)
+        .await
+        .map_err(|(status, why)| Unheard::Bad(status, why.to_owned()))?;
     let payload = match (parse(&body), &proven) {
         (Ok(payload), _) => payload,
         (Err(_), None) => return Err(refused(Unproven::NoToken)),
@@ -250,6 +252,9 @@ struct Parameters {
 
 /// Reads the query. Parameters of other names are ignored: the path and query of a hook are its owner's.
 fn parameters(uri: &Uri) -> Result<Parameters, Unheard> {
+    if uri.query().is_none() {
+        return Ok(Parameters::default());
+    }
     let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri)
         .map_err(|_| Unheard::Bad(StatusCode::BAD_REQUEST, "the query cannot be read".to_owned()))?;
     let mut read = Parameters::default();

@@ -33,7 +33,7 @@ struct Webhook {
 /// would be anybody's.
 pub fn webhook_router(shared: Shared, secret: Option<Secret>) -> Router {
     let router = Router::new().route("/jira/webhook", post(webhook));
-    finish(router.with_state(Webhook { shared, secret }), BODY)
+    finish(router.with_state(Webhook { shared, secret }))
 }
 
 async fn webhook(State(webhook): State<Webhook>, request: Request) -> Response {
@@ -48,7 +48,7 @@ impl Webhook {
             Ok(proof) => proof,
             Err(why) => return refused(why),
         };
-        let body = match whole(request).await {
+        let body = match whole(request.into_body(), BODY).await {
             Ok(body) => body,
             Err((status, why)) => return (Outcome::Invalid, line(status, why)),
         };

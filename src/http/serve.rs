@@ -4,22 +4,16 @@
 mod body;
 mod tls;
 
-use std::{io::ErrorKind, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, future::poll_fn, io::ErrorKind, pin::Pin, sync::Arc, task::Poll, time::Duration,
+};
 
 use anyhow::Context as _;
-use axum::Router;
-use hyper::{
-    Request,
-    body::Incoming,
-    server::conn::http1,
-    service::{Service as _, service_fn},
-};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use axum::{Router, body::Body};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     select,
     sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
@@ -29,6 +23,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::body::Ended;
 pub use self::tls::Tls;
+use super::{App, watched};
 
 /// How soon it is tried again to accept, when that failed.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -77,7 +72,7 @@ pub async fn serve(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.headers).keep_alive(false);
     let tasks = Tasks {
-        one: Arc::new(One { http, app, tls, limits, stop: stop.clone() }),
+        one: Arc::new(One { http, app: App::new(app), tls, limits, stop: stop.clone() }),
         slots: Arc::new(Semaphore::new(limits.connections)),
         tasks: TaskTracker::new(),
         cut: CancellationToken::new(),
@@ -165,7 +160,7 @@ impl Tasks {
 /// What it takes to serve a connection.
 struct One {
     http: http1::Builder,
-    app: Router,
+    app: App,
     tls: Option<Arc<Tls>>,
     limits: Limits,
     stop: CancellationToken,
@@ -208,9 +203,10 @@ impl One {
     async fn request(&self, mut io: impl AsyncRead + AsyncWrite + Unpin) -> anyhow::Result<()> {
         let ended = Ended::default();
         {
-            let app = TowerToHyperService::new(self.app.clone());
-            let service =
-                service_fn(|request: Request<Incoming>| app.call(request.map(|body| ended.of(body))));
+            let service = service_fn(async |request: Request<Incoming>| {
+                let request = request.map(|body| Body::new(ended.of(body)));
+                Ok::<_, Infallible>(watched(&self.app, request).await)
+            });
             let mut served = std::pin::pin!(self.http.serve_connection(TokioIo::new(&mut io), service));
             let silent = async {
                 self.stop.cancelled().await;
@@ -243,7 +239,13 @@ impl One {
 
 /// Whether something came that was not read. After most requests that were read to their end, nothing does.
 async fn has_more(io: &mut (impl AsyncRead + Unpin)) -> bool {
-    timeout(Duration::ZERO, io.read(&mut [0])).await.is_ok_and(|read| read.is_ok_and(|bytes| bytes > 0))
+    let mut byte = [0];
+    let mut read = ReadBuf::new(&mut byte);
+    poll_fn(|context| {
+        let came = Pin::new(&mut *io).poll_read(context, &mut read).is_ready();
+        Poll::Ready(came && !read.filled().is_empty())
+    })
+    .await
 }
 
 #[cfg(test)]

@@ -26,8 +26,6 @@ pub type AskJira = Arc<dyn Fn() -> JiraHealth + Send + Sync>;
 
 /// So long the page waits for the database.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Nobody sends a body here.
-const BODY: usize = 4 * 1024;
 
 #[derive(Clone)]
 struct Admin {
@@ -48,7 +46,7 @@ pub fn admin_router(shared: Shared, jira: AskJira) -> Router {
         .route("/api/gates", get(gates))
         .route("/metrics", get(metrics))
         .with_state(Admin { shared, jira });
-    finish(router.merge(health), BODY)
+    finish(router.merge(health))
 }
 
 async fn gates(State(admin): State<Admin>) -> Response {

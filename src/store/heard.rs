@@ -1,7 +1,7 @@
 //! When each canary was last heard of. Kept in memory beside the canary and written back in batches, because every
 //! question changes it and a repeated question must not cost a write.
 
-use std::{collections::HashMap, sync::PoisonError, time::Duration};
+use std::{collections::HashMap, hash::Hash, sync::PoisonError, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, Row as _, any::AnyRow};
@@ -20,9 +20,9 @@ const IN_ONE_STATEMENT: usize = 100;
 
 /// What is known of when Flagger spoke of a canary.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Heard {
+pub(super) struct Heard {
     /// The last message of any kind.
-    pub at: Option<Millis>,
+    at: Option<Millis>,
     /// How often Flagger asks at each gate.
     gates: HashMap<GateId, Asked>,
     written: bool,
@@ -32,20 +32,6 @@ pub struct Heard {
 struct Asked {
     pace: Pace,
     at: Millis,
-}
-
-impl Heard {
-    /// How long nothing was heard before `now`.
-    #[must_use]
-    pub fn silent_for(&self, now: Millis) -> Duration {
-        self.at.map_or(Duration::ZERO, |at| now.since(at))
-    }
-
-    /// How often Flagger asks at this gate.
-    #[must_use]
-    pub fn pace(&self, gate: &GateId) -> Pace {
-        self.gates.get(gate).map(|asked| asked.pace).unwrap_or_default()
-    }
 }
 
 /// Whether somebody could hear Flagger all the time.
@@ -58,10 +44,17 @@ pub enum Away {
 }
 
 impl Store {
-    /// What is known of when this canary was heard of.
+    /// When this canary was last heard of, in a message of any kind.
     #[must_use]
-    pub fn heard(&self, canary: &CanaryId) -> Heard {
-        self.heard_map().get(canary).cloned().unwrap_or_default()
+    pub fn last_heard(&self, canary: &CanaryId) -> Option<Millis> {
+        self.heard_map().get(canary)?.at
+    }
+
+    /// How often Flagger asks at a gate.
+    #[must_use]
+    pub fn pace(&self, canary: &CanaryId, gate: &GateId) -> Pace {
+        let map = self.heard_map();
+        map.get(canary).and_then(|heard| heard.gates.get(gate)).map(|asked| asked.pace).unwrap_or_default()
     }
 
     /// When Flagger last asked at a gate.
@@ -72,20 +65,25 @@ impl Store {
 
     /// A message came.
     pub fn hear(&self, canary: &CanaryId, now: Millis) {
-        let mut map = self.heard_map();
-        let heard = map.entry(canary.clone()).or_default();
-        heard.at = heard.at.max(Some(now));
-        heard.written = false;
+        self.heard_now(canary, now, |_| {});
     }
 
-    /// A question at a gate was answered.
+    /// A question at a gate came, and was answered.
     pub fn answered(&self, canary: &CanaryId, gate: &GateId, open: bool, now: Millis) {
-        let mut map = self.heard_map();
-        let heard = map.entry(canary.clone()).or_default();
-        heard.written = false;
-        let asked = heard.gates.entry(gate.clone()).or_default();
-        asked.pace.answered(open, now);
-        asked.at = now;
+        self.heard_now(canary, now, |heard| {
+            known_or_new(&mut heard.gates, gate, |asked| {
+                asked.pace.answered(open, now);
+                asked.at = now;
+            });
+        });
+    }
+
+    fn heard_now(&self, canary: &CanaryId, now: Millis, also: impl FnOnce(&mut Heard)) {
+        known_or_new(&mut self.heard_map(), canary, |heard| {
+            heard.at = heard.at.max(Some(now));
+            heard.written = false;
+            also(heard);
+        });
     }
 
     /// Writes back what changed since the last time. Whoever else wants to write waits for a few hundred canaries at most.
@@ -163,6 +161,18 @@ impl Store {
 
     fn heard_map(&self) -> std::sync::MutexGuard<'_, HashMap<CanaryId, Heard>> {
         self.0.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Changes what a map has for a key, which is copied only if it is new.
+fn known_or_new<K: Clone + Eq + Hash, V: Default>(
+    map: &mut HashMap<K, V>,
+    key: &K,
+    change: impl FnOnce(&mut V),
+) {
+    match map.get_mut(key) {
+        Some(known) => change(known),
+        None => change(map.entry(key.clone()).or_default()),
     }
 }
 
@@ -276,7 +286,7 @@ mod tests {
         let read = Store::open(&url).await.unwrap();
         read.load_heard(Away::Nobody).await.unwrap();
         for n in 0..many {
-            assert_eq!(read.heard(&canary(n)).at, Some(Millis((1_000 + n).max(1_500))), "canary {n}");
+            assert_eq!(read.last_heard(&canary(n)), Some(Millis((1_000 + n).max(1_500))), "canary {n}");
         }
         read.close().await;
     }

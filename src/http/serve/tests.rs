@@ -207,10 +207,11 @@ async fn an_answer_is_not_cut_however_the_request_ends() {
 }
 
 #[tokio::test]
-async fn a_panic_ends_one_connection() {
+async fn a_panic_is_answered_and_ends_one_connection() {
     let server = running(app(), None, limits()).await;
     let words = "POST /panic HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
-    assert_eq!(said(&mut server.connect().await, words).await, "");
+    let answer = said(&mut server.connect().await, words).await;
+    assert!(answer.starts_with("HTTP/1.1 500 ") && answer.ends_with("see the bridge's log\n"), "{answer}");
     assert!(said(&mut server.connect().await, REQUEST).await.ends_with("2 bytes"));
     server.stops().await;
 }

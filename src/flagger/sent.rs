@@ -1,0 +1,101 @@
+//! JSON as Flagger sends it: texts, and objects of them. It is read without a copy of what is not kept.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, SeqAccess, Visitor},
+};
+
+/// A value, of which only texts and objects matter.
+#[derive(Debug)]
+pub(super) enum Sent<'a> {
+    /// `null`, which counts as missing.
+    Null,
+    /// A text.
+    Text(Cow<'a, str>),
+    /// An object.
+    Object(Keys<'a>),
+    /// Of another kind.
+    Other,
+}
+
+/// The keys of an object, in the order they came.
+#[derive(Debug)]
+pub(super) struct Keys<'a>(Vec<(Cow<'a, str>, Sent<'a>)>);
+
+impl<'a> Keys<'a> {
+    /// The value of a key; of the last one, if there are several.
+    pub(super) fn get(&self, key: &str) -> Option<&Sent<'a>> {
+        self.0.iter().rev().find(|(known, _)| known == key).map(|(_, value)| value)
+    }
+}
+
+impl<'a, 'k> IntoIterator for &'k Keys<'a> {
+    type Item = &'k (Cow<'a, str>, Sent<'a>);
+    type IntoIter = std::slice::Iter<'k, (Cow<'a, str>, Sent<'a>)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl<'de> Deserialize<'de> for Sent<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Any)
+    }
+}
+
+struct Any;
+
+impl<'de> Visitor<'de> for Any {
+    type Value = Sent<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Sent::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Sent::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut keys = Vec::new();
+        while let Some((key, value)) = map.next_entry()? {
+            // In JSON it is always a text.
+            if let Sent::Text(key) = key {
+                keys.push((key, value));
+            }
+        }
+        Ok(Sent::Object(Keys(keys)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        while items.next_element::<Sent<'de>>()?.is_some() {}
+        Ok(Sent::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Sent::Null)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Sent::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Sent::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(Sent::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Sent::Other)
+    }
+}
