@@ -266,6 +266,21 @@ impl Canary {
         Self { id, rollout: None, superseded: Vec::new(), budget: Vec::new(), refused: None }
     }
 
+    /// Gives back what room its lists have beyond their items: a list that is read or grown has room for four, and a
+    /// gate is large.
+    pub fn shrink(&mut self) {
+        self.superseded.shrink_to_fit();
+        self.budget.shrink_to_fit();
+        if let Some(rollout) = &mut self.rollout {
+            rollout.gates.shrink_to_fit();
+            rollout.reports.shrink_to_fit();
+            for gate in &mut rollout.gates {
+                gate.deny.shrink_to_fit();
+                gate.told.shrink_to_fit();
+            }
+        }
+    }
+
     /// The gate of this name in the rollout that lives.
     #[must_use]
     pub fn gate(&self, name: &GateName) -> Option<&Gate> {

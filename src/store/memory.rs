@@ -89,7 +89,8 @@ impl Memory {
     }
 
     /// Remembers a canary as committed in turn `seq`, unless something newer is known.
-    pub(super) fn remember(&mut self, canary: Canary, seq: i64) {
+    pub(super) fn remember(&mut self, mut canary: Canary, seq: i64) {
+        canary.shrink();
         self.unreadable.remove(&canary.id);
         let canary = Arc::new(canary);
         let before = match self.canaries.entry(canary.id.clone()) {

@@ -64,6 +64,19 @@ fn the_row_that_is_changed_here_is_right() {
 }
 
 #[test]
+fn what_is_remembered_takes_no_more_room_than_it_needs() {
+    let canary = parse("default/shop/cart", FORMAT, &row().to_string()).unwrap();
+    let id = canary.id.clone();
+    let mut memory = memory::Memory::default();
+    memory.remember(canary.clone(), 1);
+    let remembered = memory.canary(&id).unwrap();
+    assert_eq!(*remembered, canary);
+    let gates = &remembered.rollout.as_ref().unwrap().gates;
+    assert_eq!((gates.len(), gates.capacity()), (3, 3));
+    assert!(gates.iter().all(|gate| gate.told.capacity() == gate.told.len()));
+}
+
+#[test]
 fn a_newer_format_is_refused() {
     let error = parse("default/shop/cart", FORMAT + 1, &row().to_string()).unwrap_err();
     assert!(matches!(error, Error::Corrupt { .. }), "{error}");
