@@ -162,7 +162,7 @@ fn metadata(keys: &Keys<'_>) -> Result<Metadata, BadPayload> {
         }
     };
     let mut metadata = Metadata::default();
-    let mut of_an_event = false;
+    let mut is_event = false;
     for (key, value) in sent {
         let Sent::Text(value) = value else {
             return Err(BadPayload::Kind { key: format!("metadata {}", Shown(key)), wanted: "a string" });
@@ -177,7 +177,7 @@ fn metadata(keys: &Keys<'_>) -> Result<Metadata, BadPayload> {
                 continue;
             }
             "eventType" => {
-                of_an_event = true;
+                is_event = true;
                 continue;
             }
             "revision" => metadata.revision = one_line(value, LABEL),
@@ -185,7 +185,7 @@ fn metadata(keys: &Keys<'_>) -> Result<Metadata, BadPayload> {
         }
         metadata.kept.insert(printable(key).into_owned(), printable(value).into_owned());
     }
-    if of_an_event {
+    if is_event {
         metadata.kept.remove("timestamp");
     }
     Ok(metadata)

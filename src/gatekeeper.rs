@@ -200,7 +200,7 @@ impl Gatekeeper {
         self.links.answer(canary, gate, trust, unread.as_ref(), now)
     }
 
-    /// The canary is heard of now. Of one that is not known no trace is kept.
+    /// The canary is heard of now, if it is known: of another no trace is kept.
     fn listen(&self, id: &CanaryId, now: Millis) {
         if self.store.canary(id).is_some() {
             self.store.hear(id, now);

@@ -97,7 +97,6 @@ async fn watched(app: &App, request: Request) -> Response {
     }
     let response = match response {
         Some(Ok(response)) => response,
-        Some(Err(never)) => match never {},
         None if path.starts_with("/gate/") || path.starts_with("/rollback/") => {
             line(StatusCode::FORBIDDEN, "closed: internal error, see the bridge's log")
         }

@@ -55,7 +55,7 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
     let mut sides = Vec::new();
     match &nginx {
         Some(nginx) => sides.push(side("nginx", nginx.address, nginx.processes.clone())),
-        None => say("nginx is not here, so there is nothing to compare with: install nginx-light"),
+        None => say("nginx is not here, so hyper stands in its place below: install nginx-light"),
     }
     sides.push(side("hyper", bare.address, vec![bare.id()]));
     sides.extend(beside.iter().map(|it| side("beside", it.bridge.gate, vec![it.bridge.id()])));

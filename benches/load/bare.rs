@@ -27,11 +27,12 @@ pub(crate) struct Bare {
 
 impl Bare {
     pub(crate) fn start() -> anyhow::Result<Self> {
-        let mut child =
-            Command::new(std::env::current_exe()?).arg("--bare").stdout(Stdio::piped()).spawn()?;
+        let child = Command::new(std::env::current_exe()?).arg("--bare").stdout(Stdio::piped()).spawn()?;
+        let mut bare = Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), child };
         let mut line = String::new();
-        BufReader::new(child.stdout.take().context("it says nothing")?).read_line(&mut line)?;
-        Ok(Self { address: line.trim().parse().context("it does not listen")?, child })
+        BufReader::new(bare.child.stdout.take().context("it says nothing")?).read_line(&mut line)?;
+        bare.address = line.trim().parse().context("it does not listen")?;
+        Ok(bare)
     }
 
     pub(crate) fn id(&self) -> u32 {

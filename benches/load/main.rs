@@ -1,9 +1,8 @@
 //! The load harness: how quickly, how cheaply and with how many gates the real program answers.
 //!
 //! It starts a fake Jira and the bridge, has thousands of gates opened as Flagger would, and then measures side by side
-//! in one run: answers a second, one connection a question as Flagger asks, against nginx that only says 403, and hyper
-//! that does; the delay
-//! at a steady rate, counted from when a question was to be sent; CPU, memory and disk writes from `/proc`; what a page
+//! in one run: answers a second, one connection a question as Flagger asks, against nginx and hyper that only say 403;
+//! the delay at a steady rate, counted from when a question was to be sent; CPU, memory and disk writes from `/proc`; what a page
 //! and a poll cycle cost with ever more gates; and how soon an approval opens its gate.
 //!
 //! ```sh
@@ -35,7 +34,7 @@ use clap::{Parser, ValueEnum};
 
 use self::report::Report;
 
-/// Measures the real program beside nginx
+/// Measures the real program beside nginx and hyper
 #[derive(Clone, Debug, Parser)]
 #[command(name = "load")]
 pub(crate) struct Options {
@@ -45,7 +44,7 @@ pub(crate) struct Options {
     /// How long each measurement of answers takes, in seconds
     #[arg(long, default_value_t = 6)]
     seconds: u64,
-    /// How often nginx and the bridge are measured in turn
+    /// How often nginx, hyper and the bridge are measured in turn
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// How many connections at a time at most

@@ -1,4 +1,5 @@
-//! JSON as Flagger sends it: texts, and objects of them. It is read without a copy of what is not kept.
+//! JSON as Flagger sends it: texts, and objects of them. A text is copied only if it is kept, or
+//! written with escapes.
 
 use std::{borrow::Cow, fmt};
 

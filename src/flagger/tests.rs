@@ -96,6 +96,8 @@ fn the_last_of_several_values_counts_and_escapes_are_read() {
     let read = parse(body.as_bytes()).unwrap();
     assert_eq!((read.name.as_str(), read.metadata["x"].as_str()), ("b", "\"2\""));
     assert_eq!(read.metadata["y"], "é");
+    // In the metadata each must be a text: Flagger sends no key twice, and whoever does is not helped.
+    assert_eq!(bad(&with(r#""metadata":{"x":1,"x":"1"}"#)), "metadata \"x\" is not a string");
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! The accept loop of all listeners. One request per connection, and no connection for long: Flagger opens a new one
-//! for each call and leaves it idle, and half-open ones must not use up what there is.
+//! The accept loop of all listeners. Each request is logged, and a bug in its handler is answered. One request per
+//! connection, and no connection for long: Flagger opens a new one for each call and leaves it idle, and half-open ones
+//! must not use up what there is.
 
 mod body;
 mod tls;

@@ -41,7 +41,9 @@ impl OnlyRead {
 /// A call of the database that does not wait for ever. A server that vanished behind a broken network says nothing at
 /// all, and its own limits do not help.
 pub(super) trait InTime<T> {
-    /// The outcome, or [`Error::Silent`]. Whether a write was done is not known then, and [`Store::follow`](super::Store::follow) finds out.
+    /// The outcome, or [`Error::Silent`]. Whether a write was done is not known then, and [`Store::follow`] finds out.
+    ///
+    /// [`Store::follow`]: super::Store::follow
     async fn in_time(self) -> Result<T, Error>;
 }
 
