@@ -163,7 +163,7 @@ fn metadata(keys: &Keys<'_>) -> Result<Metadata, BadPayload> {
     };
     let mut metadata = Metadata::default();
     let mut is_event = false;
-    for (key, value) in sent {
+    for (key, value) in &sent.0 {
         let Sent::Text(value) = value else {
             return Err(BadPayload::Kind { key: format!("metadata {}", Shown(key)), wanted: "a string" });
         };

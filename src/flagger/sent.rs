@@ -1,5 +1,4 @@
-//! JSON as Flagger sends it: texts, and objects of them. A text is copied only if it is kept, or
-//! written with escapes.
+//! JSON as Flagger sends it: texts, and objects of them. A text is copied only if it is kept, or written with escapes.
 
 use std::{borrow::Cow, fmt};
 
@@ -23,21 +22,12 @@ pub(super) enum Sent<'a> {
 
 /// The keys of an object, in the order they came.
 #[derive(Debug)]
-pub(super) struct Keys<'a>(Vec<(Cow<'a, str>, Sent<'a>)>);
+pub(super) struct Keys<'a>(pub(super) Vec<(Cow<'a, str>, Sent<'a>)>);
 
 impl<'a> Keys<'a> {
     /// The value of a key; of the last one, if there are several.
     pub(super) fn get(&self, key: &str) -> Option<&Sent<'a>> {
         self.0.iter().rev().find(|(known, _)| known == key).map(|(_, value)| value)
-    }
-}
-
-impl<'a, 'k> IntoIterator for &'k Keys<'a> {
-    type Item = &'k (Cow<'a, str>, Sent<'a>);
-    type IntoIter = std::slice::Iter<'k, (Cow<'a, str>, Sent<'a>)>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
     }
 }
 
