@@ -225,7 +225,8 @@ impl World {
             if news || tick.is_multiple_of(10) {
                 while !matches!(self.worker.work_once().await?, Outcome::Idle | Outcome::Follows) {}
             }
-            while matches!(self.worker.look_once().await?, Outcome::Looked { .. }) {}
+            while matches!(self.worker.follow_nudges().await?, Outcome::Looked { .. }) {}
+            while matches!(self.worker.poll().await?, Outcome::Looked { .. }) {}
             self.see_what_opened();
             if tick.is_multiple_of(60) {
                 self.jira.clear_requests();

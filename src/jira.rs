@@ -42,7 +42,7 @@ pub use self::{
     error::{By, Error, Happened, Retry, Thing},
     issues::Created,
     people::{Group, People, Role},
-    send::{only_while, unobserved},
+    send::{only_while, unobserved, urgently},
     setup::{Choice, Field, NEEDED, Permissions, Server, Shape, Workflow},
     survey::{About, Sample, Way},
 };

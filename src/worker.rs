@@ -27,6 +27,7 @@ use crate::{
 };
 
 mod due;
+mod in_vain;
 mod lease;
 mod look;
 mod open;
@@ -35,6 +36,7 @@ mod recount;
 mod tell;
 
 use due::Turns;
+use in_vain::InVain;
 
 /// How often the loops look for work that nobody announced.
 const TICK: Duration = Duration::from_secs(1);
@@ -100,6 +102,8 @@ pub struct Worker {
     replica: String,
     lease: lease::Lease,
     memory: Mutex<Memory>,
+    /// What several looks saw at a time is applied one after the other.
+    applying: tokio::sync::Mutex<()>,
 }
 
 /// What the worker remembers between its steps. All of it may be lost.
@@ -112,8 +116,6 @@ struct Memory {
     look_failures: (u32, Millis),
     /// The same of answering the dead.
     dead_failures: (u32, Millis),
-    /// What was asked in vain in this look.
-    in_vain: InVain,
     /// Routes whose statuses could not be resolved, so that the log says so once.
     bad_routes: HashSet<String>,
     /// Whether the clocks of the replicas differ, as the log was told.
@@ -124,29 +126,6 @@ struct Memory {
     directory: people::Directory,
     written_back: Millis,
     hourly: Millis,
-}
-
-/// Look-ups that failed in one look: each would fail for the next ticket too, and may take as long as jira.timeout.
-#[derive(Default)]
-struct InVain {
-    failed: HashMap<String, jira::Error>,
-    /// How many of them say that Jira does not answer at all.
-    silent: usize,
-}
-
-/// After so many look-ups without an answer nothing more is looked up for this look.
-const MOST_SILENT: usize = 3;
-
-impl InVain {
-    fn error(&self, what: &str) -> Option<jira::Error> {
-        let any = (self.silent >= MOST_SILENT).then(|| self.failed.values().find(|error| !error.is_of_one()));
-        self.failed.get(what).or(any.flatten()).cloned()
-    }
-
-    fn note(&mut self, what: String, error: &jira::Error) {
-        self.silent += usize::from(!error.is_of_one());
-        self.failed.insert(what, error.clone());
-    }
 }
 
 /// Why the statuses of a ticket cannot be told.
@@ -180,14 +159,19 @@ impl Worker {
     ) -> Self {
         let replica = format!("{:032x}", rand::random::<u128>());
         let lease = lease::Lease::new(clock.clone());
-        Self { gatekeeper, jira, clock, metrics, pace, replica, lease, memory: Mutex::default() }
+        let (memory, applying) = Default::default();
+        Self { gatekeeper, jira, clock, metrics, pace, replica, lease, memory, applying }
     }
 
     /// Works until `stop`, then finishes what is in hand, if that takes no longer than `grace`. Whatever is cut off
     /// then is a row, and goes on at the next start.
     pub async fn run(&self, stop: CancellationToken, grace: Duration) {
         let stepping = async {
-            tokio::join!(self.looping(&stop, || self.work_once()), self.looping(&stop, || self.look_once()),)
+            tokio::join!(
+                self.looping(&stop, || self.work_once()),
+                self.looping(&stop, || self.follow_nudges()),
+                self.looping(&stop, || self.poll()),
+            )
         };
         let working = async {
             select! {
@@ -380,33 +364,23 @@ impl Worker {
     }
 
     /// What the statuses of a ticket mean. `seen` is the status it was seen in.
-    async fn statuses(&self, route: &Route, ticket: &Ticket, seen: &str) -> Result<Statuses, Unclear> {
+    async fn statuses(
+        &self,
+        route: &Route,
+        ticket: &Ticket,
+        seen: &str,
+        in_vain: &InVain,
+    ) -> Result<Statuses, Unclear> {
         let (project, issue_type) = (ticket.project.as_str(), ticket.issue_type.as_str());
         let read = async |believed| {
             let what = format!("workflow {issue_type} {project}");
-            self.look_up(what, self.workflow(project, issue_type, believed)).await.map_err(Unclear::Jira)
+            in_vain.look_up(what, self.workflow(project, issue_type, believed)).await.map_err(Unclear::Jira)
         };
         let mut workflow = read(WORKFLOW).await?;
         if !workflow.statuses.iter().any(|status| status.id == seen) {
             workflow = read(WORKFLOW_AGAIN).await?;
         }
         resolve(route, &workflow).map_err(Unclear::Config)
-    }
-
-    /// Asks what a look needs to know, unless that was asked in vain in this look.
-    async fn look_up<T>(
-        &self,
-        what: String,
-        asking: impl Future<Output = Result<T, jira::Error>>,
-    ) -> Result<T, jira::Error> {
-        if let Some(error) = self.memory().in_vain.error(&what) {
-            return Err(error);
-        }
-        let found = asking.await;
-        if let Err(error) = &found {
-            self.memory().in_vain.note(what, error);
-        }
-        found
     }
 
     /// An error in words, with the time until which nothing is sent, if Jira named one.

@@ -61,7 +61,7 @@ impl Unread {
     }
 
     /// Forgets all gates but those that live; where none does, no ticket is read, and nothing is known of reading.
-    pub fn keep(&self, live: &HashSet<GateId>) {
+    pub fn keep(&self, live: &HashSet<&GateId>) {
         let mut state = self.state();
         state.some.retain(|gate, _| live.contains(gate));
         if live.is_empty() {
@@ -101,9 +101,9 @@ mod tests {
     fn without_a_live_gate_nothing_is_in_the_way() {
         let gate = GateId("one".into());
         let unread = troubled(&gate);
-        unread.keep(&HashSet::from([gate.clone()]));
+        unread.keep(&HashSet::from([&gate]));
         assert!(unread.all().is_some() && unread.has(&gate));
-        unread.keep(&HashSet::from([GateId("other".into())]));
+        unread.keep(&HashSet::from([&GateId("other".into())]));
         assert!(unread.all().is_some() && !unread.has(&gate));
         unread.keep(&HashSet::new());
         assert_eq!(unread.all(), None);

@@ -22,7 +22,7 @@ use super::{
     error::{Error, Happened},
     request::{Proof, Repeat, Request},
     retry::MOST_DEMANDED,
-    throttle::Throttle,
+    throttle::{Throttle, Urgency},
     time, wire, words,
 };
 use crate::{clock::Clock, secret::Secret};
@@ -30,6 +30,8 @@ use crate::{clock::Clock, secret::Secret};
 tokio::task_local! {
     /// Whether what must not be done twice may still be sent; see [`only_while`].
     static PERMIT: Permit;
+    /// That what is sent is urgent; see [`urgently`].
+    static URGENT: ();
 }
 
 type Permit = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -42,6 +44,11 @@ pub async fn only_while<T>(
     work: impl Future<Output = T>,
 ) -> T {
     PERMIT.scope(Arc::new(permit), work).await
+}
+
+/// Does `work`, whose requests need not wait for any that are not urgent.
+pub async fn urgently<T>(work: impl Future<Output = T>) -> T {
+    URGENT.scope((), work).await
 }
 
 /// What every request shares.
@@ -154,7 +161,8 @@ impl Sender {
     /// # Errors
     /// [`Error::Throttled`] while all are to wait.
     pub(super) async fn turn(&self) -> Result<Duration, Error> {
-        self.throttle.turn().await.map_err(|left| self.paused(left))
+        let urgency = URGENT.try_with(|()| Urgency::Urgent).unwrap_or(Urgency::Ordinary);
+        self.throttle.turn(urgency).await.map_err(|left| self.paused(left))
     }
 
     fn paused(&self, left: Duration) -> Error {

@@ -2,14 +2,16 @@
 //!
 //! All live tickets are gone through once a second at most, however much happens: once one of them is due, all of its pace
 //! are, so that a cycle costs a request for a hundred tickets and no more. They stand in a queue, from which each look
-//! takes a hundred. Nudged tickets come before every other. What a look took and could not read comes
-//! again with the next round, so that a hundred that cannot be read do not keep the others from being read.
+//! takes a hundred. What a look took and could not read comes again with the next round, so that a hundred that cannot
+//! be read do not keep the others from being read.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
+
+use tokio::task::yield_now;
 
 use super::{Worker, look::MOST};
 use crate::{
@@ -22,6 +24,8 @@ use crate::{
 const NUDGED_EVERY: Duration = Duration::from_secs(1);
 /// All tickets are gone through once in this time at most.
 const SCAN_EVERY: Duration = Duration::from_secs(1);
+/// After so many canaries that were gone through, whoever wants to answer comes first.
+const AT_A_TIME: usize = 250;
 
 /// A ticket to be looked at.
 pub(super) struct Due {
@@ -32,49 +36,83 @@ pub(super) struct Due {
 
 /// A ticket in the queue, and when it was last looked at as it came there: a later look makes this one needless.
 struct Queued {
-    canary: CanaryId,
+    canary: Arc<Canary>,
     gate: GateId,
     looked: Option<Millis>,
+}
+
+/// Looks are numbered in the order in which they begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct LookId(u64);
+
+/// What is known of the looks at a ticket.
+struct Looked {
+    /// When what was seen was last stored; after none it is due.
+    at: Option<Millis>,
+    /// The newest that showed it.
+    newest: LookId,
 }
 
 /// When tickets were looked at, and which are next.
 #[derive(Default)]
 pub(super) struct Turns {
-    /// When each live ticket was last read.
-    looked: HashMap<GateId, Millis>,
+    /// Looks that have begun.
+    looks: u64,
+    looked: HashMap<GateId, Looked>,
     /// When each ticket was last read for a nudge.
     nudged: HashMap<String, Millis>,
     queue: VecDeque<Queued>,
     scanned: Option<Millis>,
 }
 
-/// The tickets of one pace.
+/// The tickets of one pace, each with when it was last looked at.
 #[derive(Default)]
-struct Round {
-    tickets: Vec<Queued>,
+struct Round<'a> {
+    tickets: Vec<(Option<Millis>, &'a Arc<Canary>, &'a GateId)>,
     /// Whether one of them is due, and all with it.
     due: bool,
 }
 
 impl Turns {
-    /// A ticket was opened, and nobody has looked at it yet: it comes before those that were looked at.
-    pub(super) fn opened(&mut self, canary: &CanaryId, gate: &GateId) {
-        self.queue.push_front(Queued { canary: canary.clone(), gate: gate.clone(), looked: None });
+    /// A look begins.
+    pub(super) const fn begin(&mut self) -> LookId {
+        self.looks += 1;
+        LookId(self.looks)
     }
 
-    pub(super) fn looked(&mut self, gate: &GateId, now: Millis) {
-        self.looked.insert(gate.clone(), now);
+    /// A ticket was opened, and nobody has looked at it yet: it comes before those that were looked at.
+    pub(super) fn opened(&mut self, canary: Arc<Canary>, gate: GateId) {
+        self.queue.push_front(Queued { canary, gate, looked: None });
+    }
+
+    /// A look is about to show the ticket of this gate. Returns whether it is the newest: what an older one saw is no
+    /// news, for it is not so any more.
+    pub(super) fn shows(&mut self, gate: &GateId, look: LookId) -> bool {
+        let last = self.looked.entry(gate.clone()).or_insert(Looked { at: None, newest: look });
+        let newest = last.newest <= look;
+        last.newest = last.newest.max(look);
+        newest
+    }
+
+    /// What was seen of the ticket of this gate is stored.
+    pub(super) fn looked(&mut self, gate: &GateId, at: Millis) {
+        if let Some(last) = self.looked.get_mut(gate) {
+            last.at = last.at.max(Some(at));
+        }
+    }
+
+    fn looked_at(&self, gate: &GateId) -> Option<Millis> {
+        self.looked.get(gate)?.at
     }
 }
 
 impl Worker {
-    /// At most a hundred tickets whose turn it is.
-    pub(super) fn due(&self, nudges: &[(String, Millis)], now: Millis) -> Vec<Due> {
+    /// At most a hundred of the nudged tickets.
+    pub(super) fn nudged(&self, nudges: &[(String, Millis)], now: Millis) -> Vec<Due> {
         let store = self.gatekeeper.store();
         let turns = &mut self.memory().turns;
         turns.nudged.retain(|_, at| now.apart(*at) < NUDGED_EVERY);
         let mut due = Vec::new();
-        let mut taken = HashSet::new();
         for (ticket, _) in nudges {
             if due.len() == MOST {
                 break;
@@ -82,54 +120,74 @@ impl Worker {
             if turns.nudged.contains_key(ticket) {
                 continue;
             }
-            let Some(found) = store.gate_of(ticket).and_then(|(canary, gate)| self.watched(&canary, &gate))
-            else {
-                continue;
-            };
-            turns.nudged.insert(ticket.clone(), now);
-            taken.insert(found.gate.clone());
-            due.push(found);
-        }
-        while due.len() < MOST {
-            let Some(Queued { canary, gate, looked }) = turns.queue.pop_front() else {
-                if turns.scanned.is_some_and(|at| now.apart(at) < SCAN_EVERY) {
-                    break;
-                }
-                self.scan(turns, now);
-                continue;
-            };
-            if turns.looked.get(&gate).copied() != looked || !taken.insert(gate.clone()) {
-                continue;
+            let found = store.gate_of(ticket).and_then(|(canary, gate)| self.watched(&canary, &gate));
+            if let Some(found) = found {
+                turns.nudged.insert(ticket.clone(), now);
+                due.push(found);
             }
-            due.extend(self.watched(&canary, &gate));
         }
         due
     }
 
-    /// Goes through all live tickets, and puts those into the queue whose turn it is, those first that wait longest.
-    fn scan(&self, turns: &mut Turns, now: Millis) {
-        turns.scanned = Some(now);
-        let (mut live, mut quick, mut slow) = (HashSet::new(), Round::default(), Round::default());
-        let slowly = self.gatekeeper.timing().trust_for / 3;
-        for canary in self.gatekeeper.store().live() {
-            for gate in canary.rollout.iter().flat_map(|rollout| &rollout.gates) {
-                if gate.ticket().is_none() {
-                    continue;
-                }
-                live.insert(gate.id.clone());
-                let looked = turns.looked.get(&gate.id).copied();
-                let (round, every) = match self.is_asked_about(&canary.id, gate, now) {
-                    true => (&mut quick, self.pace.poll_every),
-                    false => (&mut slow, slowly),
-                };
-                round.due |= looked.is_none_or(|at| now.apart(at) >= every);
-                round.tickets.push(Queued { canary: canary.id.clone(), gate: gate.id.clone(), looked });
+    /// At most a hundred tickets whose turn it is.
+    pub(super) async fn due(&self, now: Millis) -> Vec<Due> {
+        let mut due = Vec::new();
+        self.take(&mut due);
+        let scanned = self.memory().turns.scanned;
+        if due.len() < MOST && scanned.is_none_or(|at| now.apart(at) >= SCAN_EVERY) {
+            self.scan(now).await;
+            self.take(&mut due);
+        }
+        due
+    }
+
+    /// Takes from the queue until there are a hundred.
+    fn take(&self, due: &mut Vec<Due>) {
+        let turns = &mut self.memory().turns;
+        while due.len() < MOST
+            && let Some(Queued { canary, gate, looked }) = turns.queue.pop_front()
+        {
+            if turns.looked_at(&gate) == looked && due.iter().all(|due| due.gate != gate) {
+                due.extend(self.watched(&canary.id, &gate));
             }
         }
-        let mut due: Vec<Queued> =
+    }
+
+    /// Goes through all live tickets, and puts those into the queue whose turn it is, those first that wait longest.
+    async fn scan(&self, now: Millis) {
+        self.memory().turns.scanned = Some(now);
+        let slowly = self.gatekeeper.timing().trust_for / 3;
+        let canaries = self.gatekeeper.store().live();
+        let (mut live, mut quick, mut slow) = (HashSet::new(), Round::default(), Round::default());
+        for some in canaries.chunks(AT_A_TIME) {
+            {
+                let turns = &self.memory().turns;
+                for canary in some {
+                    let gates = canary.rollout.iter().flat_map(|rollout| &rollout.gates);
+                    for gate in gates.filter(|gate| gate.ticket().is_some()) {
+                        live.insert(&gate.id);
+                        let (round, every) = match self.is_asked_about(&canary.id, gate, now) {
+                            true => (&mut quick, self.pace.poll_every),
+                            false => (&mut slow, slowly),
+                        };
+                        let looked = turns.looked_at(&gate.id);
+                        round.due |= looked.is_none_or(|at| now.apart(at) >= every);
+                        round.tickets.push((looked, canary, &gate.id));
+                    }
+                }
+            }
+            yield_now().await;
+        }
+        let mut due: Vec<_> =
             [quick, slow].into_iter().filter(|round| round.due).flat_map(|round| round.tickets).collect();
-        due.sort_by_key(|queued| queued.looked);
-        turns.queue.extend(due);
+        due.sort_by_key(|(looked, _, _)| *looked);
+        let queued = due.into_iter().map(|(looked, canary, gate)| Queued {
+            canary: Arc::clone(canary),
+            gate: gate.clone(),
+            looked,
+        });
+        let turns = &mut self.memory().turns;
+        turns.queue.extend(queued);
         turns.looked.retain(|gate, _| live.contains(gate));
         self.gatekeeper.unread().keep(&live);
     }

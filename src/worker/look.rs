@@ -5,7 +5,11 @@ use std::{
     time::Duration,
 };
 
-use super::{InVain, Outcome, Unclear, Worker, due::Due, lease::Term};
+use super::{
+    InVain, Outcome, Unclear, Worker,
+    due::{Due, LookId},
+    lease::Term,
+};
 use crate::{
     gate::{self, Gate, GateId, Move, Sighting, Ticket},
     jira::{self, Retry, retry},
@@ -25,6 +29,14 @@ const MOST_DEAD: usize = 10;
 /// Why tickets could not be read or understood, by the id of the issue.
 type Unread = HashMap<String, String>;
 
+/// The beginning of a look. Two may be on their way at a time, one for nudges and one of a round.
+#[derive(Clone, Copy)]
+struct Begun {
+    at: Millis,
+    term: Term,
+    look: LookId,
+}
+
 /// A ticket that was looked at.
 struct Seen {
     canary: CanaryId,
@@ -43,42 +55,32 @@ impl Seen {
 }
 
 impl Worker {
-    /// Looks at the tickets that are due: those somebody moved, those Flagger asks about, and now and then all others.
-    /// One request serves a hundred.
+    /// Looks at the tickets that somebody moved, ahead of all that waits for its turn at Jira. Those whose rollout is over
+    /// are told that they open nothing.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn look_once(&self) -> Result<Outcome, store::Error> {
-        let (now, term) = (self.clock.now(), self.lease.term());
+    pub async fn follow_nudges(&self) -> Result<Outcome, store::Error> {
+        let begun = self.begin();
+        let now = begun.at;
         self.gatekeeper.store_late_nudges(now).await?;
-        if !self.lease.leads() {
-            return Ok(Outcome::Follows);
-        }
-        if now < self.memory().look_failures.1 {
-            return Ok(Outcome::Idle);
+        if let Some(rests) = self.rests(now) {
+            return Ok(rests);
         }
         let nudges = self.gatekeeper.store().nudges().await?;
-        let due = self.due(&nudges, now);
-        if due.is_empty() && nudges.is_empty() {
+        if nudges.is_empty() {
             return Ok(Outcome::Idle);
         }
+        let due = self.nudged(&nudges, now);
         let dead = self.dead(&nudges).await?;
-        let mut unread = HashMap::new();
-        let (sightings, arrived) = match self.sightings(&due, &mut unread).await {
-            Ok(sightings) => sightings,
-            Err(error) => return Ok(self.did_not_see(&error, now)),
-        };
-        let seen = self.understand(&due, sightings, arrived, &mut unread).await;
-        if !due.is_empty() {
-            let gates = due.iter().map(|due| (&due.gate, unread.remove(&due.ticket.id)));
-            self.gatekeeper.unread().read(gates, now);
-        }
-        let tickets = seen.len();
         let living: Vec<_> = nudges
             .into_iter()
             .filter(|(id, _)| !dead.iter().any(|(dead, _)| dead.ticket.id == *id))
             .collect();
-        let changed = self.save(seen, &due, &living, (now, term)).await?;
+        let looked = jira::urgently(self.look(&due, &living, begun)).await?;
+        if matches!(looked, Outcome::Postponed { .. }) {
+            return Ok(looked);
+        }
         // Only now: whatever is wrong with a dead ticket must not keep a live one waiting.
         if now >= self.memory().dead_failures.1 {
             let answered = self.answer_the_dead(&dead).await?;
@@ -95,9 +97,53 @@ impl Worker {
                 }
             };
         }
-        if due.is_empty() && dead.len() <= MOST_DEAD {
-            return Ok(Outcome::Idle);
+        if due.is_empty() && dead.len() <= MOST_DEAD { Ok(Outcome::Idle) } else { Ok(looked) }
+    }
+
+    /// Looks at the tickets whose turn it is: those Flagger asks about, and now and then all others.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn poll(&self) -> Result<Outcome, store::Error> {
+        let begun = self.begin();
+        if let Some(rests) = self.rests(begun.at) {
+            return Ok(rests);
         }
+        let due = self.due(begun.at).await;
+        if due.is_empty() { Ok(Outcome::Idle) } else { self.look(&due, &[], begun).await }
+    }
+
+    fn begin(&self) -> Begun {
+        Begun { at: self.clock.now(), term: self.lease.term(), look: self.memory().turns.begin() }
+    }
+
+    /// Why nothing is looked at now, if that is so.
+    fn rests(&self, now: Millis) -> Option<Outcome> {
+        if !self.lease.leads() {
+            return Some(Outcome::Follows);
+        }
+        (now < self.memory().look_failures.1).then_some(Outcome::Idle)
+    }
+
+    /// Reads tickets, and applies what they show. One request serves a hundred.
+    async fn look(
+        &self,
+        due: &[Due],
+        nudges: &[(String, Millis)],
+        begun: Begun,
+    ) -> Result<Outcome, store::Error> {
+        let mut unread = HashMap::new();
+        let (sightings, arrived) = match self.sightings(due, &mut unread).await {
+            Ok(sightings) => sightings,
+            Err(error) => return Ok(self.did_not_see(&error, begun.at)),
+        };
+        let seen = self.understand(due, sightings, arrived, &mut unread).await;
+        if !due.is_empty() {
+            let gates = due.iter().map(|due| (&due.gate, unread.remove(&due.ticket.id)));
+            self.gatekeeper.unread().read(gates, begun.at);
+        }
+        let tickets = seen.len();
+        let changed = self.save(seen, due, nudges, begun).await?;
         Ok(Outcome::Looked { tickets, changed })
     }
 
@@ -243,7 +289,7 @@ impl Worker {
         arrived: Millis,
         unread: &mut Unread,
     ) -> Vec<Seen> {
-        self.memory().in_vain = InVain::default();
+        let in_vain = InVain::default();
         let mut seen = Vec::new();
         for due in due {
             let Some(sighting) = sightings.remove(&due.ticket.id) else { continue };
@@ -253,13 +299,14 @@ impl Worker {
                 // Where they stand does not matter.
                 Sighting::Missing | Sighting::Issue { ended: true, .. } => Ok(Statuses::default()),
                 Sighting::Issue { status, ended: false, .. } => {
-                    self.statuses(route, &due.ticket, &status.id).await
+                    self.statuses(route, &due.ticket, &status.id, &in_vain).await
                 }
             };
             match statuses {
                 Ok(statuses) => {
                     self.memory().bad_routes.remove(&route.key);
-                    let author = self.author(route, gate, &due.ticket, &sighting, &statuses).await;
+                    let author =
+                        self.author(route, gate, &due.ticket, (&sighting, &statuses), &in_vain).await;
                     if let Author::Unknown { why } = &author {
                         unread.insert(due.ticket.id.clone(), why.clone());
                     }
@@ -292,12 +339,12 @@ impl Worker {
         route: &Route,
         gate: &Gate,
         ticket: &Ticket,
-        sighting: &Sighting,
-        statuses: &Statuses,
+        (sighting, statuses): (&Sighting, &Statuses),
+        in_vain: &InVain,
     ) -> Author {
         let Sighting::Issue { status, moves, .. } = sighting else { return Author::Accepted };
         match gate::decisive(status, moves, statuses) {
-            Some(entry) => self.judge(route, &gate.deny, &ticket.project, &entry.by).await,
+            Some(entry) => self.judge(route, &gate.deny, &ticket.project, &entry.by, in_vain).await,
             None => Author::Accepted,
         }
     }
@@ -308,9 +355,15 @@ impl Worker {
         seen: Vec<Seen>,
         due: &[Due],
         nudges: &[(String, Millis)],
-        (now, term): (Millis, Term),
+        Begun { at: now, term, look }: Begun,
     ) -> Result<usize, store::Error> {
-        let news: Vec<&Seen> = seen.iter().filter(|seen| self.is_news(seen, now)).collect();
+        let _one_after_the_other = self.applying.lock().await;
+        let newest: HashSet<&GateId> = {
+            let turns = &mut self.memory().turns;
+            due.iter().map(|due| &due.gate).filter(|gate| turns.shows(gate, look)).collect()
+        };
+        let news: Vec<&Seen> =
+            seen.iter().filter(|seen| newest.contains(&seen.gate) && self.is_news(seen, now)).collect();
         let read: HashSet<&str> = due.iter().map(|due| due.ticket.id.as_str()).collect();
         let store = self.gatekeeper.store();
         let followed: Vec<&(String, Millis)> = nudges

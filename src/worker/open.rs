@@ -304,8 +304,8 @@ impl Worker {
             (applied, _) => applied,
         };
         turn.end().await?;
-        if opened {
-            self.memory().turns.opened(&row.canary, gate);
+        if opened && let Some(canary) = self.gatekeeper.store().canary(&row.canary) {
+            self.memory().turns.opened(canary, gate.clone());
         }
         if let Some(applied) = applied {
             self.gatekeeper.record(&applied, now);

@@ -4,7 +4,7 @@
 
 use std::{collections::HashMap, hash::Hash, time::Duration};
 
-use super::Worker;
+use super::{InVain, Worker};
 use crate::{
     gate::Person,
     jira::{self, Account, Group, People, Role},
@@ -37,6 +37,7 @@ enum List {
 /// Somebody of whom it is asked whether an entry names them.
 struct Inquiry<'a> {
     worker: &'a Worker,
+    in_vain: &'a InVain,
     person: &'a Person,
     project: &'a str,
     list: List,
@@ -53,8 +54,9 @@ impl Worker {
         deny: &[String],
         project: &str,
         person: &Person,
+        in_vain: &InVain,
     ) -> Author {
-        let about = |list, key| Inquiry { worker: self, person, project, list, key };
+        let about = |list, key| Inquiry { worker: self, in_vain, person, project, list, key };
         let deny = about(List::Deny, route.approval_key("deny")).ask(deny).await;
         if person.id.is_empty() || deny.iter().any(|(_, names)| *names != Names::No) {
             // Whoever else is listed changes nothing.
@@ -68,7 +70,7 @@ impl Worker {
         }
     }
 
-    async fn people(&self, words: &str) -> Result<People, jira::Error> {
+    async fn people(&self, words: &str, in_vain: &InVain) -> Result<People, jira::Error> {
         let (key, now) = (words.to_lowercase(), self.clock.now());
         if let Some((at, people)) = self.memory().directory.people.get(&key) {
             let believed = if people.named.is_empty() { MEMBER } else { NAMED };
@@ -76,31 +78,32 @@ impl Worker {
                 return Ok(people.clone());
             }
         }
-        let people = self.look_up(format!("people {key}"), self.jira.people(words)).await?;
+        let people = in_vain.look_up(format!("people {key}"), self.jira.people(words)).await?;
         remember(&mut self.memory().directory.people, key, &people, now, NAMED);
         Ok(people)
     }
 
-    async fn groups(&self, person_id: &str) -> Result<Vec<Group>, jira::Error> {
+    async fn groups(&self, person_id: &str, in_vain: &InVain) -> Result<Vec<Group>, jira::Error> {
         let now = self.clock.now();
         if let Some((at, groups)) = self.memory().directory.groups.get(person_id)
             && now.since(*at) < MEMBER
         {
             return Ok(groups.clone());
         }
-        let groups = self.look_up(format!("groups {person_id}"), self.jira.groups(person_id)).await?;
+        let groups = in_vain.look_up(format!("groups {person_id}"), self.jira.groups(person_id)).await?;
         remember(&mut self.memory().directory.groups, person_id.to_owned(), &groups, now, MEMBER);
         Ok(groups)
     }
 
-    async fn role(&self, project: &str, name: &str) -> Result<Role, jira::Error> {
+    async fn role(&self, project: &str, name: &str, in_vain: &InVain) -> Result<Role, jira::Error> {
         let (key, now) = ((project.to_owned(), name.to_lowercase()), self.clock.now());
         if let Some((at, role)) = self.memory().directory.roles.get(&key)
             && now.since(*at) < MEMBER
         {
             return Ok(role.clone());
         }
-        let role = self.look_up(format!("role {} {project}", key.1), self.jira.role(project, name)).await?;
+        let role =
+            in_vain.look_up(format!("role {} {project}", key.1), self.jira.role(project, name)).await?;
         remember(&mut self.memory().directory.roles, key, &role, now, MEMBER);
         Ok(role)
     }
@@ -130,7 +133,7 @@ impl Inquiry<'_> {
             _ if self.person.id.is_empty() => Ok(Names::No),
             Entry::Account(words) => self.is_called(words).await,
             Entry::Group(name) => {
-                let groups = self.worker.groups(&self.person.id).await?;
+                let groups = self.worker.groups(&self.person.id, self.in_vain).await?;
                 Ok(yes(groups.iter().any(|group| same(&group.name, name))))
             }
             Entry::Role(name) => self.has_role(name).await,
@@ -148,7 +151,7 @@ impl Inquiry<'_> {
                 List::Deny => {}
             }
         }
-        let People { named, perhaps } = self.worker.people(words).await?;
+        let People { named, perhaps } = self.worker.people(words, self.in_vain).await?;
         let has = |accounts: &[Account]| accounts.iter().any(|account| same(&account.id, &self.person.id));
         let Person { id, name, .. } = self.person;
         let unclear = |what: String| {
@@ -170,7 +173,7 @@ impl Inquiry<'_> {
 
     /// Whether the person has a role in the ticket's project, or is in a group that has it.
     async fn has_role(&self, name: &str) -> Result<Names, jira::Error> {
-        let role = match self.worker.role(self.project, name).await {
+        let role = match self.worker.role(self.project, name, self.in_vain).await {
             Err(error @ jira::Error::NotFound { .. }) => {
                 return Ok(Names::Unknown(format!("{}: {error}", self.key)));
             }
@@ -182,7 +185,7 @@ impl Inquiry<'_> {
         if role.groups.is_empty() {
             return Ok(Names::No);
         }
-        let groups = self.worker.groups(&self.person.id).await?;
+        let groups = self.worker.groups(&self.person.id, self.in_vain).await?;
         let has = |group: &Group| role.groups.iter().any(|other| same_group(group, other));
         Ok(yes(groups.iter().any(has)))
     }

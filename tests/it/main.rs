@@ -25,6 +25,7 @@ mod log_at_start;
 mod messages;
 mod monitoring;
 mod openapi;
+mod overtaking;
 mod process;
 mod promises;
 mod rehearsal;

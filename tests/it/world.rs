@@ -15,7 +15,7 @@ use flagger_jira_bridge::{
     config,
     demo::fake_jira::{BRIDGE, FakeJira, Flavour, IssueView, MIA, Setup},
     millis::Millis,
-    store::{LEASE, Lead},
+    store::{self, LEASE, Lead},
     worker::{Outcome, Worker},
 };
 use serde_json::{Value, json};
@@ -34,6 +34,12 @@ const LISTENERS: [&str; 3] = ["gate", "webhook", "admin"];
 /// For longer than Jira's search may lag, and as often as the bridge searches.
 const SEARCHES: u32 = 10;
 const SEARCHED_EVERY: Duration = Duration::from_secs(15);
+
+/// Looks at the tickets that were moved or, if there are none, at those whose turn it is.
+pub(crate) async fn looked(worker: &Worker) -> Result<Outcome, store::Error> {
+    let nudged = worker.follow_nudges().await?;
+    if nudged == Outcome::Idle { worker.poll().await } else { Ok(nudged) }
+}
 
 /// An answer to an HTTP request.
 #[derive(Debug)]
@@ -225,7 +231,7 @@ impl World {
     }
 
     /// Who may work, beginning with another one each time.
-    fn workers(&self) -> Vec<Arc<Process>> {
+    pub(crate) fn workers(&self) -> Vec<Arc<Process>> {
         let mut workers = self.processes();
         if self.has_replicas() {
             let turn = self.turn() % workers.len();
@@ -334,7 +340,7 @@ impl World {
             let mut idle = false;
             for process in self.workers() {
                 let did = process.does(async |worker: Arc<Worker>| {
-                    (worker.work_once().await.unwrap(), worker.look_once().await.unwrap())
+                    (worker.work_once().await.unwrap(), looked(&worker).await.unwrap())
                 });
                 match did.await {
                     Some((Outcome::Idle, Outcome::Idle)) => idle = true,

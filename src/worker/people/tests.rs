@@ -72,8 +72,8 @@ impl Site {
         let mut route = self.base.clone();
         route.approval.approvers = list(approvers);
         // Each time is a look of its own.
-        self.worker.memory().in_vain = crate::worker::InVain::default();
-        self.worker.judge(&route, &list(deny), "OPS", &self.person(account_id)).await
+        let in_vain = InVain::default();
+        self.worker.judge(&route, &list(deny), "OPS", &self.person(account_id), &in_vain).await
     }
 
     /// As `judge`, in one word or the reason.
@@ -123,7 +123,7 @@ async fn without_a_list_any_person_counts_and_nothing_else() {
             assert_eq!(site.says(who, &[], &[]).await, says);
         }
         let nobody = Person { id: String::new(), name: "somebody".into(), app: true };
-        let judged = site.worker.judge(&site.base, &[], "OPS", &nobody).await;
+        let judged = site.worker.judge(&site.base, &[], "OPS", &nobody, &InVain::default()).await;
         assert_eq!(judged, Author::NotAccepted { why: "Jira does not say who it was".into() });
         assert_eq!(site.asked(), []);
     }
@@ -205,11 +205,11 @@ async fn a_user_name_that_looks_like_the_email_of_another_names_nobody() {
     let mut route = site.base.clone();
     route.approval.approvers = vec!["mia@example.com".into()];
     for person in [&eve, &site.person(MIA)] {
-        let judged = site.worker.judge(&route, &[], "OPS", person).await;
+        let judged = site.worker.judge(&route, &[], "OPS", person, &InVain::default()).await;
         let Author::Unknown { why } = judged else { panic!("{judged:?}") };
         assert!(why.ends_with("approval.approvers: \"mia@example.com\" names several accounts; put account ids or user names there"), "{why}");
     }
-    let judged = site.worker.judge(&route, &[], "OPS", &site.person(BOB)).await;
+    let judged = site.worker.judge(&route, &[], "OPS", &site.person(BOB), &InVain::default()).await;
     assert!(matches!(judged, Author::NotAccepted { .. }), "{judged:?}");
 }
 
