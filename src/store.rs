@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::TryStreamExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{AnyPool, Row as _, any::AnyRow};
 use tokio::time::timeout;
@@ -172,8 +173,7 @@ impl Store {
     /// # Errors
     /// If the database fails. A row that cannot be read is logged and left out: it closes its own canary only.
     pub async fn follow(&self) -> Result<usize, Error> {
-        let after = self.memory().followed();
-        let changed = self.learn(committed(&self.0.pool, after).await?);
+        let changed = self.learn(&self.0.pool).await?;
         for (id, _) in self.unreadable() {
             let sql = sqlx::AssertSqlSafe(format!("{CANARIES} WHERE id = $1"));
             let row = sqlx::query(sql).bind(key(&id)).try_map(stored).fetch_optional(&self.0.pool);
@@ -204,21 +204,31 @@ impl Store {
         self.0.followed_at.store(now.0, Ordering::SeqCst);
     }
 
-    fn learn(&self, rows: Vec<Committed>) -> usize {
-        let changed = rows.len();
-        for row in rows {
+    /// Takes in what was committed since the last time, one row after the other: all at once they may be many. Returns
+    /// how many there were.
+    async fn learn(&self, executor: impl sqlx::Executor<'_, Database = sqlx::Any>) -> Result<usize, Error> {
+        let (mut newest, mut changed) = (self.memory().followed(), 0);
+        let sql = sqlx::AssertSqlSafe(format!("{CANARIES} WHERE seq > $1 ORDER BY seq"));
+        let mut rows = sqlx::query(sql).bind(newest).try_map(stored).fetch(executor);
+        while let Some(row) = rows.try_next().in_time().await? {
+            if let (_, Ok((_, _, seq))) = row
+                && seq > newest
+            {
+                // A turn may have saved several, and only now all of the one before are known.
+                self.memory_mut().follow(newest);
+                newest = seq;
+            }
             self.take_in(row);
+            changed += 1;
         }
-        changed
+        self.memory_mut().follow(newest);
+        Ok(changed)
     }
 
     /// Remembers a canary's row, or that it cannot be read.
     fn take_in(&self, (id, row): Committed) {
         let parsed = match row {
-            Ok((format, state, seq)) => {
-                self.memory_mut().follow(seq);
-                parse(&id, format, &state).map(|canary| (canary, seq))
-            }
+            Ok((format, state, seq)) => parse(&id, format, &state).map(|canary| (canary, seq)),
             Err(error) => Err(Error::Corrupt { canary: id.clone(), why: one_line(&error) }),
         };
         match parsed {
@@ -286,15 +296,6 @@ impl Store {
 type Committed = (String, Result<(i64, String, i64), sqlx::Error>);
 
 const CANARIES: &str = "SELECT id, format, state, seq FROM canary";
-
-/// The canaries that changed after a turn.
-async fn committed(
-    executor: impl sqlx::Executor<'_, Database = sqlx::Any>,
-    after: i64,
-) -> Result<Vec<Committed>, Error> {
-    let sql = sqlx::AssertSqlSafe(format!("{CANARIES} WHERE seq > $1 ORDER BY seq"));
-    sqlx::query(sql).bind(after).try_map(stored).fetch_all(executor).in_time().await
-}
 
 /// A canary's row: its id, and what else it holds, if that can be read. SQLite keeps a value of any type in any column.
 fn stored(row: AnyRow) -> Result<Committed, sqlx::Error> {

@@ -3,6 +3,7 @@
 
 use std::{collections::HashMap, hash::Hash, sync::PoisonError, time::Duration};
 
+use futures_util::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, Row as _, any::AnyRow};
 
@@ -26,6 +27,9 @@ pub(super) struct Heard {
     /// How often Flagger asks at each gate.
     gates: HashMap<GateId, Asked>,
     written: bool,
+    /// Where its row stands among the others, as far as known. Neighbours share a page of the database, and are written
+    /// together.
+    place: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +97,7 @@ impl Store {
     pub async fn write_back(&self) -> Result<usize, Error> {
         let changed = self.not_written();
         for some in changed.chunks(WRITTEN_AT_ONCE) {
+            let some = self.without_dead_gates(some);
             let mut turn = self.turn().await?;
             for few in some.chunks(IN_ONE_STATEMENT) {
                 turn.write_heard(few).await?;
@@ -100,8 +105,8 @@ impl Store {
             turn.end().await?;
             let mut map = self.heard_map();
             for (canary, was) in some {
-                if let Some(heard) = map.get_mut(canary)
-                    && heard == was
+                if let Some(heard) = map.get_mut(&canary)
+                    && *heard == was
                 {
                     heard.written = true;
                 }
@@ -110,17 +115,23 @@ impl Store {
         Ok(changed.len())
     }
 
-    /// What changed since it was written, without the gates that live no more.
-    fn not_written(&self) -> Vec<(CanaryId, Heard)> {
+    /// Of whom something was heard since it was written, in the order of their rows.
+    fn not_written(&self) -> Vec<CanaryId> {
+        let map = self.heard_map();
+        let mut changed: Vec<_> = map.iter().filter(|(_, heard)| !heard.written).collect();
+        changed.sort_unstable_by_key(|(_, heard)| heard.place);
+        changed.into_iter().map(|(id, _)| id.clone()).collect()
+    }
+
+    /// What was heard of these, without the gates that live no more.
+    fn without_dead_gates(&self, some: &[CanaryId]) -> Vec<(CanaryId, Heard)> {
         let mut map = self.heard_map();
-        let not_written = map.iter_mut().filter(|(_, heard)| !heard.written);
-        not_written
-            .map(|(id, heard)| {
-                let canary = self.canary(id);
-                heard.gates.retain(|gate, _| canary.as_ref().is_some_and(|it| it.gate_by_id(gate).is_some()));
-                (id.clone(), heard.clone())
-            })
-            .collect()
+        let known = some.iter().filter_map(|id| {
+            let (canary, heard) = (self.canary(id), map.get_mut(id)?);
+            heard.gates.retain(|gate, _| canary.as_ref().is_some_and(|it| it.gate_by_id(gate).is_some()));
+            Some((id.clone(), heard.clone()))
+        });
+        known.collect()
     }
 
     /// Reads what any replica wrote back; what is known already and later stays.
@@ -128,35 +139,42 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn load_heard(&self, away: Away) -> Result<(), Error> {
-        let rows: Vec<(String, i64, String)> = sqlx::query("SELECT canary, at, paces FROM heard")
-            .try_map(|row: AnyRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
-            .fetch_all(&self.0.pool)
-            .in_time()
-            .await?;
-        let newest = rows.iter().map(|(_, at, _)| Millis(*at)).max();
-        self.others().heard = newest.unwrap_or_default();
         let missed = match away {
             Away::Nobody => None,
             Away::All(missed) => Some(missed),
         };
+        let (mut newest, mut place) = (Millis(0), 0);
+        let mut rows = sqlx::query("SELECT canary, at, paces FROM heard")
+            .try_map(|row: AnyRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
+            .fetch(&self.0.pool);
+        while let Some((id, at, paces)) = rows.try_next().in_time().await? {
+            let (id, at, paces): (String, i64, String) = (id, at, paces);
+            newest = newest.max(Millis(at));
+            place += 1;
+            self.heard_once(&id, Millis(at), &paces, missed, place);
+        }
+        self.others().heard = newest;
+        Ok(())
+    }
+
+    /// Takes in a row of what was heard.
+    fn heard_once(&self, id: &str, at: Millis, paces: &str, missed: Option<Duration>, place: usize) {
+        let Some(canary) = canary_id(id) else { return };
         let mut map = self.heard_map();
-        for (id, at, paces) in rows {
-            let Some(canary) = canary_id(&id) else { continue };
-            let heard = map.entry(canary).or_insert_with(|| Heard { written: true, ..Heard::default() });
-            heard.at = heard.at.max(Some(Millis(at)));
-            // A pace that cannot be read is only a pace that is not known.
-            for (gate, asked) in serde_json::from_str::<Vec<(GateId, Asked)>>(&paces).unwrap_or_default() {
-                let mut asked = asked;
-                asked.pace.resumed(Millis(at));
-                let known = heard.gates.entry(gate).or_insert(asked);
-                if known.at < asked.at || missed.is_some() && known.at == asked.at {
-                    // Whoever asked shortly before everybody was away is taken to ask still.
-                    let at = (asked.at + missed.unwrap_or_default()).min(Millis(at));
-                    *known = Asked { at: asked.at.max(at), ..asked };
-                }
+        let heard = map.entry(canary).or_insert_with(|| Heard { written: true, ..Heard::default() });
+        heard.place = place;
+        heard.at = heard.at.max(Some(at));
+        // A pace that cannot be read is only a pace that is not known.
+        for (gate, asked) in serde_json::from_str::<Vec<(GateId, Asked)>>(paces).unwrap_or_default() {
+            let mut asked = asked;
+            asked.pace.resumed(at);
+            let known = heard.gates.entry(gate).or_insert(asked);
+            if known.at < asked.at || missed.is_some() && known.at == asked.at {
+                // Whoever asked shortly before everybody was away is taken to ask still.
+                let at = (asked.at + missed.unwrap_or_default()).min(at);
+                *known = Asked { at: asked.at.max(at), ..asked };
             }
         }
-        Ok(())
     }
 
     fn heard_map(&self) -> std::sync::MutexGuard<'_, HashMap<CanaryId, Heard>> {

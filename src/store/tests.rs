@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    database::Database,
     gate::{Trust, Verdict},
     mutation::{changed, changes, garbled},
     rollout::Command,
@@ -52,6 +53,34 @@ fn says_open(gate: &Value) -> bool {
     approved["decision"]["entry"]["by"].is_object()
         && age(&watched["seen"]) <= 600_000
         && (!gate["used"].is_null() || age(&approved["decision"]["since"]) <= 72 * 3_600_000)
+}
+
+/// A row that is read alone, as one that could not be read before, says nothing of those committed before it.
+#[tokio::test]
+async fn one_row_does_not_stand_for_those_before_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = Database::fresh(directory.path()).await;
+    let url = database.url.clone().into();
+    let (store, other) = (Store::open(&url).await.unwrap(), Store::open(&url).await.unwrap());
+    let [first, second] = ["first", "second"].map(|name| CanaryId {
+        cluster: "default".into(),
+        namespace: "shop".into(),
+        name: name.into(),
+    });
+    for canary in [&first, &second] {
+        let mut turn = other.turn().await.unwrap();
+        turn.save(&Canary::new(canary.clone()), &[], NOW).await.unwrap();
+        turn.end().await.unwrap();
+    }
+    let sql = sqlx::AssertSqlSafe(format!("{CANARIES} WHERE id = $1"));
+    let row = sqlx::query(sql).bind(key(&second)).try_map(stored).fetch_one(&store.0.pool).await.unwrap();
+    store.take_in(row);
+    assert!(store.canary(&first).is_none() && store.canary(&second).is_some());
+    assert_eq!(store.follow().await.unwrap(), 2);
+    assert!(store.canary(&first).is_some() && store.canary(&second).is_some());
+    assert_eq!(store.follow().await.unwrap(), 0);
+    store.close().await;
+    other.close().await;
 }
 
 #[test]

@@ -120,10 +120,8 @@ impl Turn {
     /// # Errors
     /// As [`Store::follow`].
     pub async fn follow(&mut self) -> Result<(), Error> {
-        let after = self.store.memory().followed();
-        let rows = super::committed(self.sql(), after).await?;
-        self.store.learn(rows);
-        Ok(())
+        let store = self.store.clone();
+        store.learn(self.sql()).await.map(drop)
     }
 
     /// The canary as it is in this turn; a new one if it is not known.
