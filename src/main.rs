@@ -20,6 +20,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
+/// An answer takes and gives back a hundred small pieces of memory: here that is quicker than in the C library, and
+/// without huge pages (`no_thp`) takes no more room.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The configuration is wrong.
 const BAD_CONFIG: u8 = 2;
 

@@ -5,7 +5,6 @@
 //! committed, by [`Store::follow`].
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc, RwLock,
         atomic::{AtomicI64, Ordering},
@@ -28,7 +27,7 @@ pub mod audit;
 mod connection;
 mod error;
 mod heard;
-mod memory;
+pub(crate) mod memory;
 mod outbox;
 mod place;
 mod tickets;
@@ -59,7 +58,7 @@ struct Inner {
     sqlite: bool,
     only_read: OnlyRead,
     memory: RwLock<memory::Memory>,
-    heard: std::sync::Mutex<HashMap<CanaryId, Heard>>,
+    heard: std::sync::Mutex<memory::Map<CanaryId, Heard>>,
     others: std::sync::Mutex<Others>,
     /// When this replica last followed the others, in milliseconds.
     followed_at: AtomicI64,

@@ -73,8 +73,8 @@ impl Gate {
     /// What the gate becomes by this sighting of its ticket; `None` if it is no news. `now` is when Jira was asked, `arrived`
     /// when it answered.
     ///
-    /// The time of an unchanged sighting is news only when the stored one is getting old: within a sixth of
-    /// `trust_for`, so that a poll of every ticket does not write every ticket.
+    /// The time of an unchanged sighting is news only where the gate is open for no longer than that is trusted, and when
+    /// the stored one is getting old: within a sixth of `trust_for`. A poll of every ticket does not write every ticket.
     #[must_use]
     pub fn see(
         &self,
@@ -108,7 +108,8 @@ impl Gate {
             return None;
         }
         let new = if new.same(view) { view.clone() } else { new };
-        if new == *view && *key == ticket.key && now.apart(*seen) < trust_for / 6 {
+        let is_renewed = matches!(view, View::Approved { .. }) && now.apart(*seen) >= trust_for / 6;
+        if new == *view && *key == ticket.key && !is_renewed {
             return None;
         }
         let ticket = Ticket { key: key.clone(), ..ticket.clone() };

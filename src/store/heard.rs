@@ -1,13 +1,13 @@
 //! When each canary was last heard of. Kept in memory beside the canary and written back in batches, because every
 //! question changes it and a repeated question must not cost a write.
 
-use std::{collections::HashMap, hash::Hash, sync::PoisonError, time::Duration};
+use std::{hash::Hash, sync::PoisonError, time::Duration};
 
 use futures_util::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, Row as _, any::AnyRow};
 
-use super::{Error, InTime as _, Store, Turn, key};
+use super::{Error, InTime as _, Store, Turn, key, memory::Map};
 use crate::{
     gate::{GateId, Pace},
     millis::Millis,
@@ -25,7 +25,7 @@ pub(super) struct Heard {
     /// The last message of any kind.
     at: Option<Millis>,
     /// How often Flagger asks at each gate.
-    gates: HashMap<GateId, Asked>,
+    gates: Map<GateId, Asked>,
     written: bool,
     /// Where its row stands among the others, as far as known. Neighbours share a page of the database, and are written
     /// together.
@@ -177,17 +177,13 @@ impl Store {
         }
     }
 
-    fn heard_map(&self) -> std::sync::MutexGuard<'_, HashMap<CanaryId, Heard>> {
+    fn heard_map(&self) -> std::sync::MutexGuard<'_, Map<CanaryId, Heard>> {
         self.0.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Changes what a map has for a key, which is copied only if it is new.
-fn known_or_new<K: Clone + Eq + Hash, V: Default>(
-    map: &mut HashMap<K, V>,
-    key: &K,
-    change: impl FnOnce(&mut V),
-) {
+fn known_or_new<K: Clone + Eq + Hash, V: Default>(map: &mut Map<K, V>, key: &K, change: impl FnOnce(&mut V)) {
     match map.get_mut(key) {
         Some(known) => change(known),
         None => change(map.entry(key.clone()).or_default()),

@@ -10,11 +10,15 @@ use crate::{
     rollout::{Canary, CanaryId},
 };
 
+/// A map whose keys are hashed for each question: more quickly than the standard library does, and as unpredictably for
+/// whoever chooses names.
+pub(crate) type Map<K, V> = HashMap<K, V, foldhash::quality::RandomState>;
+
 /// The canaries as last committed, each with the turn it was committed in.
 pub(super) struct Memory {
-    canaries: HashMap<CanaryId, (i64, Arc<Canary>)>,
+    canaries: Map<CanaryId, (i64, Arc<Canary>)>,
     /// Live tickets by Jira's issue id.
-    tickets: HashMap<String, (CanaryId, GateId)>,
+    tickets: Map<String, (CanaryId, GateId)>,
     followed: i64,
     live_gates: usize,
     /// Canaries whose row cannot be read, and why.

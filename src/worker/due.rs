@@ -18,6 +18,7 @@ use crate::{
     gate::{Gate, GateId, Ticket},
     millis::Millis,
     rollout::{Canary, CanaryId},
+    store::memory::Map,
 };
 
 /// A ticket is not read for nudges more often than this, however many come.
@@ -58,7 +59,7 @@ struct Looked {
 pub(super) struct Turns {
     /// Looks that have begun.
     looks: u64,
-    looked: HashMap<GateId, Looked>,
+    looked: Map<GateId, Looked>,
     /// When each ticket was last read for a nudge.
     nudged: HashMap<String, Millis>,
     queue: VecDeque<Queued>,
@@ -158,7 +159,7 @@ impl Worker {
         self.memory().turns.scanned = Some(now);
         let slowly = self.gatekeeper.timing().trust_for / 3;
         let canaries = self.gatekeeper.store().live();
-        let (mut live, mut quick, mut slow) = (HashSet::new(), Round::default(), Round::default());
+        let (mut live, mut quick, mut slow) = (HashSet::default(), Round::default(), Round::default());
         for some in canaries.chunks(AT_A_TIME) {
             {
                 let turns = &self.memory().turns;

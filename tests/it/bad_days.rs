@@ -117,6 +117,34 @@ async fn who_waits_is_polled_for_after_a_restart() {
     }
 }
 
+/// Polling a ticket that waits writes nothing; that an approval still stands is stored now and then, for it is not believed
+/// for longer than `jira.trust_for`.
+#[tokio::test]
+async fn a_poll_that_shows_nothing_new() {
+    for world in World::both("").await {
+        world.asks_promotion().await;
+        let key = world.newest();
+        let polls = async || {
+            world.asks_promotion().await;
+            let before = world.turns().await;
+            for _ in 0..12 {
+                world.later(MINUTE / 3);
+                assert_eq!(world.works().await, 1);
+            }
+            world.turns().await - before
+        };
+        world.later(MINUTE / 3);
+        world.works().await;
+        assert_eq!(polls().await, 0);
+        world.decides(&key, "Approved").await;
+        // Every 100 s, a sixth of trust_for.
+        assert_eq!(polls().await, 2);
+        world.decides(&key, "Rejected").await;
+        assert_eq!(polls().await, 0);
+        world.finish().await;
+    }
+}
+
 /// A gate that was opened, closed by a withdrawal, and approved again long after everything went silent.
 #[tokio::test]
 async fn a_withdrawal_makes_nobody_more_patient() {
