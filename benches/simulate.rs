@@ -226,6 +226,7 @@ impl World {
                 while !matches!(self.worker.work_once().await?, Outcome::Idle | Outcome::Follows) {}
             }
             while matches!(self.worker.follow_nudges().await?, Outcome::Looked { .. }) {}
+            while matches!(self.worker.answer_the_dead().await?, Outcome::Did) {}
             while matches!(self.worker.poll().await?, Outcome::Looked { .. }) {}
             self.see_what_opened();
             if tick.is_multiple_of(60) {

@@ -50,6 +50,7 @@ pub mod gate;
 pub mod gatekeeper;
 pub mod http;
 pub mod jira;
+mod map;
 pub mod metrics;
 pub mod millis;
 #[cfg(test)]

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use crate::{
     gate::GateId,
+    map::Map,
     millis::Millis,
     rollout::{Canary, CanaryId},
 };
@@ -27,7 +28,7 @@ pub mod audit;
 mod connection;
 mod error;
 mod heard;
-pub(crate) mod memory;
+mod memory;
 mod outbox;
 mod place;
 mod tickets;
@@ -58,7 +59,7 @@ struct Inner {
     sqlite: bool,
     only_read: OnlyRead,
     memory: RwLock<memory::Memory>,
-    heard: std::sync::Mutex<memory::Map<CanaryId, Heard>>,
+    heard: std::sync::Mutex<Map<CanaryId, Heard>>,
     others: std::sync::Mutex<Others>,
     /// When this replica last followed the others, in milliseconds.
     followed_at: AtomicI64,

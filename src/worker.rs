@@ -102,9 +102,10 @@ pub struct Worker {
     replica: String,
     lease: lease::Lease,
     memory: Mutex<Memory>,
-    /// What several looks saw at a time is applied one after the other.
-    applying: tokio::sync::Mutex<()>,
 }
+
+/// How often something failed in a row, and before when it is not tried again.
+type Failures = (u32, Millis);
 
 /// What the worker remembers between its steps. All of it may be lost.
 #[derive(Default)]
@@ -112,10 +113,12 @@ struct Memory {
     workflows: HashMap<(String, String), (Millis, Workflow)>,
     /// Which tickets are next.
     turns: Turns,
-    /// Reading tickets failed this often in a row, and is not tried before then.
-    look_failures: (u32, Millis),
-    /// The same of answering the dead.
-    dead_failures: (u32, Millis),
+    /// Of reading tickets whose turn it was.
+    poll_failures: Failures,
+    /// Of reading tickets that were moved.
+    nudge_failures: Failures,
+    /// Of answering the dead.
+    dead_failures: Failures,
     /// Routes whose statuses could not be resolved, so that the log says so once.
     bad_routes: HashSet<String>,
     /// Whether the clocks of the replicas differ, as the log was told.
@@ -159,8 +162,7 @@ impl Worker {
     ) -> Self {
         let replica = format!("{:032x}", rand::random::<u128>());
         let lease = lease::Lease::new(clock.clone());
-        let (memory, applying) = Default::default();
-        Self { gatekeeper, jira, clock, metrics, pace, replica, lease, memory, applying }
+        Self { gatekeeper, jira, clock, metrics, pace, replica, lease, memory: Mutex::default() }
     }
 
     /// Works until `stop`, then finishes what is in hand, if that takes no longer than `grace`. Whatever is cut off
@@ -170,6 +172,7 @@ impl Worker {
             tokio::join!(
                 self.looping(&stop, || self.work_once()),
                 self.looping(&stop, || self.follow_nudges()),
+                self.looping(&stop, || self.answer_the_dead()),
                 self.looping(&stop, || self.poll()),
             )
         };

@@ -73,8 +73,8 @@ impl Gate {
     /// What the gate becomes by this sighting of its ticket; `None` if it is no news. `now` is when Jira was asked, `arrived`
     /// when it answered.
     ///
-    /// The time of an unchanged sighting is news only where the gate is open for no longer than that is trusted, and when
-    /// the stored one is getting old: within a sixth of `trust_for`. A poll of every ticket does not write every ticket.
+    /// The time of an unchanged sighting is news only of an approval, which is trusted for so long, and only when the
+    /// stored one is getting old: within a sixth of `trust_for`. A poll of every ticket does not write every ticket.
     #[must_use]
     pub fn see(
         &self,

@@ -43,10 +43,10 @@ pub(super) struct Throttle {
     all: Queue,
     /// What is not urgent queues here first, in a bucket that is smaller by what is kept.
     ordinary: Queue,
-    kept: u32,
-    /// What was taken of that, and is to be left there by what is not urgent. No more than is kept, or much that is
-    /// urgent would let nothing else pass.
+    /// What was taken of what is kept, and is to be left there by what is not urgent.
     owed: AtomicU32,
+    /// No more than this is, or much that is urgent would let nothing else pass.
+    most_owed: u32,
     paused_until: Mutex<Option<Instant>>,
 }
 
@@ -67,18 +67,18 @@ impl Throttle {
             bucket: RateLimiter::direct_with_clock(quota.allow_burst(burst), TokioClock),
             first: tokio::sync::Mutex::default(),
         };
-        let kept = burst.get() / 5;
+        let kept = (burst.get() / 5).max(u32::from(burst.get() > 1));
         let ordinary = NonZeroU32::new(burst.get() - kept).unwrap_or(burst);
         Self {
             all: queue(burst),
             ordinary: queue(ordinary),
-            kept,
             owed: AtomicU32::new(0),
+            most_owed: kept.min(per_second.get()),
             paused_until: Mutex::default(),
         }
     }
 
-    /// Waits for a turn; returns how long that took. One that gives up waiting takes nobody's place.
+    /// Waits for a turn; returns how long that took. One that gives up waiting takes no turn of the budget.
     ///
     /// # Errors
     /// What is left of a pause: that may be long, and is not waited for here.
@@ -91,8 +91,8 @@ impl Throttle {
                 // Of whoever waits there already nothing is taken.
                 let nobody_waits = self.ordinary.first.try_lock();
                 if nobody_waits.is_err() || self.ordinary.bucket.check().is_err() {
-                    let owed = self.owed.load(Ordering::Relaxed);
-                    self.owed.store(self.kept.min(owed + 1), Ordering::Relaxed);
+                    let more = |owed| (owed < self.most_owed).then_some(owed + 1);
+                    let _ = self.owed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
                 }
             }
             Urgency::Ordinary => {
@@ -201,7 +201,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_urgent_is_within_the_budget_and_leaves_some() {
         let throttle = Arc::new(throttle(5, 10));
-        let [urgent, others] = [Urgent, Ordinary].map(|urgency| asks(&throttle, urgency));
+        let [urgent, others] = BOTH.map(|urgency| asks(&throttle, urgency));
         sleep(Duration::from_secs(100)).await;
         let (urgent, others) = (urgent.load(Ordering::Relaxed), others.load(Ordering::Relaxed));
         assert!((505..=511).contains(&(urgent + others)), "{urgent} and {others}");
@@ -219,56 +219,79 @@ mod tests {
         assert!((Duration::from_secs(3)..Duration::from_millis(3_600)).contains(&took), "{took:?}");
     }
 
+    const BOTH: [Urgency; 2] = [Urgent, Ordinary];
+
     #[tokio::test(start_paused = true)]
     async fn those_who_wait_keep_their_order() {
-        let (throttle, start) = (Arc::new(throttle(1, 1)), Instant::now());
-        throttle.turn(Urgent).await.unwrap();
-        let waiting: Vec<_> = (0..3)
-            .map(|_| {
-                let throttle = Arc::clone(&throttle);
-                tokio::spawn(async move {
-                    throttle.turn(Urgent).await.unwrap();
-                    start.elapsed()
+        for urgency in BOTH {
+            let (throttle, start) = (Arc::new(throttle(1, 1)), Instant::now());
+            throttle.turn(urgency).await.unwrap();
+            let waiting: Vec<_> = (0..3)
+                .map(|_| {
+                    let throttle = Arc::clone(&throttle);
+                    tokio::spawn(async move {
+                        throttle.turn(urgency).await.unwrap();
+                        start.elapsed()
+                    })
                 })
-            })
-            .collect();
-        let mut at = vec![];
-        for one in waiting {
-            at.push(one.await.unwrap());
+                .collect();
+            let mut at = vec![];
+            for one in waiting {
+                at.push(one.await.unwrap());
+            }
+            assert!(at.is_sorted(), "{urgency:?}: {at:?}");
+            assert!(at[2] - at[0] >= Duration::from_millis(1995), "{urgency:?}: {at:?}");
         }
-        assert!(at.is_sorted(), "{at:?}");
-        assert!(at[2] - at[0] >= Duration::from_millis(1995), "{at:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_turns_away_those_who_wait_already_and_those_who_come() {
-        let throttle = Arc::new(throttle(1, 1));
-        throttle.turn(Urgent).await.unwrap();
-        let waiting = tokio::spawn({
-            let throttle = Arc::clone(&throttle);
-            async move { throttle.turn(Urgent).await }
-        });
-        sleep(Duration::from_millis(500)).await;
-        assert_eq!(throttle.pause(Duration::from_secs(30)), Duration::from_secs(30));
-        assert_eq!(throttle.pause(Duration::from_secs(3)), Duration::ZERO);
-        assert_eq!(throttle.pause(Duration::from_secs(40)), Duration::from_secs(10));
-        assert!(waiting.await.unwrap().unwrap_err() > Duration::from_secs(39));
-        sleep(Duration::from_secs(39)).await;
-        assert!(throttle.turn(Urgent).await.is_err());
-        sleep(Duration::from_secs(1)).await;
-        assert_eq!(throttle.turn(Urgent).await, Ok(Duration::ZERO));
-        assert_eq!(
-            (throttle.paused(), throttle.pause(Duration::from_secs(1))),
-            (None, Duration::from_secs(1))
-        );
+        for urgency in BOTH {
+            let throttle = Arc::new(throttle(1, 1));
+            throttle.turn(urgency).await.unwrap();
+            let waiting = tokio::spawn({
+                let throttle = Arc::clone(&throttle);
+                async move { throttle.turn(urgency).await }
+            });
+            sleep(Duration::from_millis(500)).await;
+            assert_eq!(throttle.pause(Duration::from_secs(30)), Duration::from_secs(30));
+            assert_eq!(throttle.pause(Duration::from_secs(3)), Duration::ZERO);
+            assert_eq!(throttle.pause(Duration::from_secs(40)), Duration::from_secs(10));
+            assert!(waiting.await.unwrap().unwrap_err() > Duration::from_secs(39));
+            sleep(Duration::from_secs(39)).await;
+            assert!(throttle.turn(urgency).await.is_err());
+            sleep(Duration::from_secs(1)).await;
+            assert_eq!(throttle.turn(urgency).await, Ok(Duration::ZERO));
+            assert_eq!(
+                (throttle.paused(), throttle.pause(Duration::from_secs(1))),
+                (None, Duration::from_secs(1))
+            );
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_that_gives_up_waiting_costs_no_turn() {
-        let (throttle, start) = (throttle(1, 1), Instant::now());
-        throttle.turn(Urgent).await.unwrap();
-        assert!(tokio::time::timeout(Duration::from_millis(10), throttle.turn(Urgent)).await.is_err());
-        throttle.turn(Urgent).await.unwrap();
-        assert!(start.elapsed() <= Duration::from_millis(1010), "{:?}", start.elapsed());
+        for urgency in BOTH {
+            let (throttle, start) = (throttle(1, 1), Instant::now());
+            throttle.turn(urgency).await.unwrap();
+            assert!(tokio::time::timeout(Duration::from_millis(10), throttle.turn(urgency)).await.is_err());
+            throttle.turn(urgency).await.unwrap();
+            assert!(start.elapsed() <= Duration::from_millis(1010), "{urgency:?}: {:?}", start.elapsed());
+        }
+    }
+
+    /// However much may go at once: what is owed to what was urgent holds up others for a second at most.
+    #[tokio::test(start_paused = true)]
+    async fn a_large_burst_is_no_large_debt() {
+        for (burst, least) in [(2, 1), (100, 10), (1_000, 10)] {
+            let throttle = Arc::new(throttle(5, burst));
+            for _ in 0..burst {
+                throttle.turn(Urgent).await.unwrap();
+            }
+            let [_, others] = BOTH.map(|urgency| asks(&throttle, urgency));
+            sleep(Duration::from_secs(30)).await;
+            let others = others.load(Ordering::Relaxed);
+            assert!(others >= least * 2, "{burst}: {others}");
+        }
     }
 }

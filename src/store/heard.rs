@@ -7,9 +7,10 @@ use futures_util::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, Row as _, any::AnyRow};
 
-use super::{Error, InTime as _, Store, Turn, key, memory::Map};
+use super::{Error, InTime as _, Store, Turn, key};
 use crate::{
     gate::{GateId, Pace},
+    map::Map,
     millis::Millis,
     rollout::CanaryId,
 };

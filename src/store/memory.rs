@@ -1,18 +1,15 @@
 //! What is remembered of the canaries, so that questions need no database.
 
 use std::{
-    collections::{BTreeMap, HashMap, hash_map::Entry},
+    collections::{BTreeMap, hash_map::Entry},
     sync::Arc,
 };
 
 use crate::{
     gate::GateId,
+    map::Map,
     rollout::{Canary, CanaryId},
 };
-
-/// A map whose keys are hashed for each question: more quickly than the standard library does, and as unpredictably for
-/// whoever chooses names.
-pub(crate) type Map<K, V> = HashMap<K, V, foldhash::quality::RandomState>;
 
 /// The canaries as last committed, each with the turn it was committed in.
 pub(super) struct Memory {

@@ -16,9 +16,9 @@ use tokio::task::yield_now;
 use super::{Worker, look::MOST};
 use crate::{
     gate::{Gate, GateId, Ticket},
+    map::Map,
     millis::Millis,
     rollout::{Canary, CanaryId},
-    store::memory::Map,
 };
 
 /// A ticket is not read for nudges more often than this, however many come.
@@ -42,26 +42,19 @@ struct Queued {
     looked: Option<Millis>,
 }
 
-/// Looks are numbered in the order in which they begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct LookId(u64);
-
-/// What is known of the looks at a ticket.
-struct Looked {
-    /// When what was seen was last stored; after none it is due.
-    at: Option<Millis>,
-    /// The newest that showed it.
-    newest: LookId,
-}
-
 /// When tickets were looked at, and which are next.
 #[derive(Default)]
 pub(super) struct Turns {
-    /// Looks that have begun.
-    looks: u64,
-    looked: Map<GateId, Looked>,
+    /// When what was seen of each live ticket was last stored; without that it is due.
+    looked: Map<GateId, Millis>,
     /// When each ticket was last read for a nudge.
     nudged: HashMap<String, Millis>,
+    /// Of which the ticket is being read for a nudge.
+    nudging: HashSet<GateId>,
+    /// Of which a reading for a nudge began since the round at hand did.
+    overtaken: HashSet<GateId>,
+    /// Of which a round has yielded to the reading for a nudge that is under way: they stay due after that.
+    unsettled: HashSet<GateId>,
     queue: VecDeque<Queued>,
     scanned: Option<Millis>,
 }
@@ -75,40 +68,49 @@ struct Round<'a> {
 }
 
 impl Turns {
-    /// A look begins.
-    pub(super) const fn begin(&mut self) -> LookId {
-        self.looks += 1;
-        LookId(self.looks)
-    }
-
     /// A ticket was opened, and nobody has looked at it yet: it comes before those that were looked at.
     pub(super) fn opened(&mut self, canary: Arc<Canary>, gate: GateId) {
         self.queue.push_front(Queued { canary, gate, looked: None });
     }
 
-    /// A look is about to show the ticket of this gate. Returns whether it is the newest: what an older one saw is no
-    /// news, for it is not so any more.
-    pub(super) fn shows(&mut self, gate: &GateId, look: LookId) -> bool {
-        let last = self.looked.entry(gate.clone()).or_insert(Looked { at: None, newest: look });
-        let newest = last.newest <= look;
-        last.newest = last.newest.max(look);
-        newest
-    }
-
     /// What was seen of the ticket of this gate is stored.
     pub(super) fn looked(&mut self, gate: &GateId, at: Millis) {
-        if let Some(last) = self.looked.get_mut(gate) {
-            last.at = last.at.max(Some(at));
+        if !self.unsettled.remove(gate) {
+            self.looked.insert(gate.clone(), at);
         }
     }
 
+    /// What a round shows of this ticket does not count, for it was read for a nudge as well, and which reading is newer
+    /// cannot be told. It stays due.
+    pub(super) fn yields(&mut self, gate: &GateId) -> bool {
+        let yields = self.overtaken.contains(gate);
+        if yields {
+            self.looked.remove(gate);
+        }
+        if yields && self.nudging.contains(gate) {
+            self.unsettled.insert(gate.clone());
+        }
+        yields
+    }
+
+    /// Nothing is read for nudges.
+    pub(super) fn nudges_done(&mut self) {
+        self.nudging.clear();
+        self.unsettled.clear();
+    }
+
+    /// Another replica reads tickets.
+    pub(super) fn follows(&mut self) {
+        self.queue.clear();
+    }
+
     fn looked_at(&self, gate: &GateId) -> Option<Millis> {
-        self.looked.get(gate)?.at
+        self.looked.get(gate).copied()
     }
 }
 
 impl Worker {
-    /// At most a hundred of the nudged tickets.
+    /// At most a hundred of the nudged tickets. Until [`Turns::nudges_done`] no round takes them.
     pub(super) fn nudged(&self, nudges: &[(String, Millis)], now: Millis) -> Vec<Due> {
         let store = self.gatekeeper.store();
         let turns = &mut self.memory().turns;
@@ -124,6 +126,8 @@ impl Worker {
             let found = store.gate_of(ticket).and_then(|(canary, gate)| self.watched(&canary, &gate));
             if let Some(found) = found {
                 turns.nudged.insert(ticket.clone(), now);
+                turns.nudging.insert(found.gate.clone());
+                turns.overtaken.insert(found.gate.clone());
                 due.push(found);
             }
         }
@@ -133,6 +137,7 @@ impl Worker {
     /// At most a hundred tickets whose turn it is.
     pub(super) async fn due(&self, now: Millis) -> Vec<Due> {
         let mut due = Vec::new();
+        self.memory().turns.overtaken.clear();
         self.take(&mut due);
         let scanned = self.memory().turns.scanned;
         if due.len() < MOST && scanned.is_none_or(|at| now.apart(at) >= SCAN_EVERY) {
@@ -148,7 +153,8 @@ impl Worker {
         while due.len() < MOST
             && let Some(Queued { canary, gate, looked }) = turns.queue.pop_front()
         {
-            if turns.looked_at(&gate) == looked && due.iter().all(|due| due.gate != gate) {
+            let is_taken = turns.nudging.contains(&gate) || due.iter().any(|due| due.gate == gate);
+            if turns.looked_at(&gate) == looked && !is_taken {
                 due.extend(self.watched(&canary.id, &gate));
             }
         }

@@ -5,11 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    InVain, Outcome, Unclear, Worker,
-    due::{Due, LookId},
-    lease::Term,
-};
+use super::{Failures, InVain, Memory, Outcome, Unclear, Worker, due::Due, lease::Term};
 use crate::{
     gate::{self, Gate, GateId, Move, Sighting, Ticket},
     jira::{self, Retry, retry},
@@ -29,12 +25,21 @@ const MOST_DEAD: usize = 10;
 /// Why tickets could not be read or understood, by the id of the issue.
 type Unread = HashMap<String, String>;
 
-/// The beginning of a look. Two may be on their way at a time, one for nudges and one of a round.
+/// Why tickets are looked at. One look of each kind may be under way at a time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// Somebody moved them.
+    Nudged,
+    /// It is their turn.
+    Polled,
+}
+
+/// The beginning of a look.
 #[derive(Clone, Copy)]
 struct Begun {
+    why: Why,
     at: Millis,
     term: Term,
-    look: LookId,
 }
 
 /// A ticket that was looked at.
@@ -55,49 +60,69 @@ impl Seen {
 }
 
 impl Worker {
-    /// Looks at the tickets that somebody moved, ahead of all that waits for its turn at Jira. Those whose rollout is over
-    /// are told that they open nothing.
+    /// Looks at the tickets that somebody moved, ahead of all that waits for its turn at Jira.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn follow_nudges(&self) -> Result<Outcome, store::Error> {
-        let begun = self.begin();
-        let now = begun.at;
-        self.gatekeeper.store_late_nudges(now).await?;
-        if let Some(rests) = self.rests(now) {
+        let begun = self.begin(Why::Nudged);
+        self.memory().turns.nudges_done();
+        self.gatekeeper.store_late_nudges(begun.at).await?;
+        if let Some(rests) = self.rests(begun.at) {
             return Ok(rests);
         }
         let nudges = self.gatekeeper.store().nudges().await?;
         if nudges.is_empty() {
             return Ok(Outcome::Idle);
         }
-        let due = self.nudged(&nudges, now);
         let dead = self.dead(&nudges).await?;
         let living: Vec<_> = nudges
             .into_iter()
             .filter(|(id, _)| !dead.iter().any(|(dead, _)| dead.ticket.id == *id))
             .collect();
-        let looked = jira::urgently(self.look(&due, &living, begun)).await?;
-        if matches!(looked, Outcome::Postponed { .. }) {
-            return Ok(looked);
+        let due = self.nudged(&living, begun.at);
+        let looked = jira::urgently(self.look(&due, &living, begun)).await;
+        self.memory().turns.nudges_done();
+        if due.is_empty() { looked.map(|_| Outcome::Idle) } else { looked }
+    }
+
+    /// Tells the tickets that somebody moved although their rollout is over, a few at a time, that they open nothing. This
+    /// is a step of its own: whatever is wrong with a dead ticket must not keep a live one waiting.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn answer_the_dead(&self) -> Result<Outcome, store::Error> {
+        let now = self.clock.now();
+        if let Some(rests) = self.rests(now) {
+            return Ok(rests);
         }
-        // Only now: whatever is wrong with a dead ticket must not keep a live one waiting.
-        if now >= self.memory().dead_failures.1 {
-            let answered = self.answer_the_dead(&dead).await?;
-            let mut memory = self.memory();
-            memory.dead_failures = match answered {
-                Ok(()) => (0, now),
-                Err(error) => {
-                    if memory.dead_failures.0 == 0 {
-                        tracing::warn!(
-                            "{error}; dead tickets that were moved are told later that they open nothing"
-                        );
-                    }
-                    after_failure(memory.dead_failures, &error, now, Duration::MAX)
+        if now < self.memory().dead_failures.1 {
+            return Ok(Outcome::Idle);
+        }
+        let nudges = self.gatekeeper.store().nudges().await?;
+        let dead = self.dead(&nudges).await?;
+        if dead.is_empty() {
+            return Ok(Outcome::Idle);
+        }
+        let answered = self.tell_the_dead(&dead).await?;
+        let mut memory = self.memory();
+        let before = memory.dead_failures;
+        match answered {
+            Ok(()) => {
+                memory.dead_failures = (0, now);
+                Ok(if dead.len() > MOST_DEAD { Outcome::Did } else { Outcome::Idle })
+            }
+            Err(error) => {
+                memory.dead_failures = after_failure(before, &error, now, Duration::MAX);
+                drop(memory);
+                if before.0 == 0 {
+                    tracing::warn!(
+                        "{error}; dead tickets that were moved are told later that they open nothing"
+                    );
                 }
-            };
+                Ok(Outcome::Idle)
+            }
         }
-        if due.is_empty() && dead.len() <= MOST_DEAD { Ok(Outcome::Idle) } else { Ok(looked) }
     }
 
     /// Looks at the tickets whose turn it is: those Flagger asks about, and now and then all others.
@@ -105,7 +130,7 @@ impl Worker {
     /// # Errors
     /// If the database fails.
     pub async fn poll(&self) -> Result<Outcome, store::Error> {
-        let begun = self.begin();
+        let begun = self.begin(Why::Polled);
         if let Some(rests) = self.rests(begun.at) {
             return Ok(rests);
         }
@@ -113,16 +138,18 @@ impl Worker {
         if due.is_empty() { Ok(Outcome::Idle) } else { self.look(&due, &[], begun).await }
     }
 
-    fn begin(&self) -> Begun {
-        Begun { at: self.clock.now(), term: self.lease.term(), look: self.memory().turns.begin() }
+    fn begin(&self, why: Why) -> Begun {
+        Begun { why, at: self.clock.now(), term: self.lease.term() }
     }
 
-    /// Why nothing is looked at now, if that is so.
+    /// Why nothing is looked at now, if that is so. Where one kind of look failed the other makes no haste.
     fn rests(&self, now: Millis) -> Option<Outcome> {
+        let mut memory = self.memory();
         if !self.lease.leads() {
+            memory.turns.follows();
             return Some(Outcome::Follows);
         }
-        (now < self.memory().look_failures.1).then_some(Outcome::Idle)
+        (now < memory.poll_failures.1.max(memory.nudge_failures.1)).then_some(Outcome::Idle)
     }
 
     /// Reads tickets, and applies what they show. One request serves a hundred.
@@ -135,15 +162,15 @@ impl Worker {
         let mut unread = HashMap::new();
         let (sightings, arrived) = match self.sightings(due, &mut unread).await {
             Ok(sightings) => sightings,
-            Err(error) => return Ok(self.did_not_see(&error, begun.at)),
+            Err(error) => return Ok(self.did_not_see(&error, begun)),
         };
         let seen = self.understand(due, sightings, arrived, &mut unread).await;
+        let tickets = seen.len();
+        let changed = self.save(seen, due, nudges, begun).await?;
         if !due.is_empty() {
             let gates = due.iter().map(|due| (&due.gate, unread.remove(&due.ticket.id)));
             self.gatekeeper.unread().read(gates, begun.at);
         }
-        let tickets = seen.len();
-        let changed = self.save(seen, due, nudges, begun).await?;
         Ok(Outcome::Looked { tickets, changed })
     }
 
@@ -206,7 +233,7 @@ impl Worker {
     }
 
     /// Somebody moved a ticket whose rollout is over: it is told, once, that this opens nothing any more.
-    async fn answer_the_dead(
+    async fn tell_the_dead(
         &self,
         dead: &[(Opened, Millis)],
     ) -> Result<Result<(), jira::Error>, store::Error> {
@@ -268,16 +295,17 @@ impl Worker {
         Ok(moves.iter().any(late))
     }
 
-    fn did_not_see(&self, error: &jira::Error, now: Millis) -> Outcome {
+    fn did_not_see(&self, error: &jira::Error, begun: Begun) -> Outcome {
         let mut memory = self.memory();
-        let before = memory.look_failures;
-        memory.look_failures = after_failure(before, error, now, self.pace.poll_every);
+        let is_told = memory.is_jira_away();
+        let failures = memory.failures(begun.why);
+        *failures = after_failure(*failures, error, begun.at, self.pace.poll_every);
         drop(memory);
-        if before.0 == 0 {
+        if !is_told {
             tracing::warn!("{error}; approvals hold as last seen until jira.trust_for is over");
         }
         let why = self.words(error);
-        self.gatekeeper.unread().none(&why, now);
+        self.gatekeeper.unread().none(&why, begun.at);
         Outcome::Postponed { why }
     }
 
@@ -355,15 +383,10 @@ impl Worker {
         seen: Vec<Seen>,
         due: &[Due],
         nudges: &[(String, Millis)],
-        Begun { at: now, term, look }: Begun,
+        begun: Begun,
     ) -> Result<usize, store::Error> {
-        let _one_after_the_other = self.applying.lock().await;
-        let newest: HashSet<&GateId> = {
-            let turns = &mut self.memory().turns;
-            due.iter().map(|due| &due.gate).filter(|gate| turns.shows(gate, look)).collect()
-        };
-        let news: Vec<&Seen> =
-            seen.iter().filter(|seen| newest.contains(&seen.gate) && self.is_news(seen, now)).collect();
+        let now = begun.at;
+        let news: Vec<&Seen> = seen.iter().filter(|seen| self.is_news(seen, now)).collect();
         let read: HashSet<&str> = due.iter().map(|due| due.ticket.id.as_str()).collect();
         let store = self.gatekeeper.store();
         let followed: Vec<&(String, Millis)> = nudges
@@ -372,10 +395,14 @@ impl Worker {
             .collect();
         let mut applied = Vec::new();
         if !news.is_empty() || !followed.is_empty() {
-            let turn = self.working_turn().await?.filter(|_| self.lease.term() == term);
+            let turn = self.working_turn().await?.filter(|_| self.lease.term() == begun.term);
             // Another replica has seen more lately than this.
             let Some(mut turn) = turn else { return Ok(0) };
             for seen in &news {
+                // Looked up within the turn: whoever began since then applies later what it sees.
+                if self.yields(begun, &seen.gate) {
+                    continue;
+                }
                 match self.gatekeeper.apply(&mut turn, &seen.canary, &seen.event(), now).await {
                     Ok(done) => applied.push(done),
                     // The store has said so, and its gates are closed.
@@ -391,19 +418,33 @@ impl Worker {
         for applied in &applied {
             self.gatekeeper.record(applied, now);
         }
-        let mut memory = self.memory();
         // Also those that could not be understood: their turn is over.
         for due in due {
-            memory.turns.looked(&due.gate, now);
+            if !self.yields(begun, &due.gate) {
+                self.memory().turns.looked(&due.gate, now);
+            }
         }
         if !due.is_empty() {
-            if memory.look_failures.0 > 0 {
+            let mut memory = self.memory();
+            let was_away = memory.is_jira_away();
+            *memory.failures(begun.why) = (0, Millis(0));
+            if was_away && !memory.is_jira_away() {
                 tracing::info!("Jira answers again");
             }
-            memory.look_failures = (0, Millis(0));
-            self.metrics.poll_succeeded(now);
+            // What is read for nudges need not be polled; but where polling fails that is no success.
+            if memory.poll_failures.0 == 0 {
+                self.metrics.poll_succeeded(now);
+            }
         }
         Ok(applied.iter().filter(|applied| !applied.facts.is_empty()).count())
+    }
+
+    /// Whether what this look shows of a gate's ticket does not count.
+    fn yields(&self, begun: Begun, gate: &GateId) -> bool {
+        match begun.why {
+            Why::Nudged => false,
+            Why::Polled => self.memory().turns.yields(gate),
+        }
     }
 
     fn is_news(&self, seen: &Seen, now: Millis) -> bool {
@@ -412,13 +453,22 @@ impl Worker {
     }
 }
 
+impl Memory {
+    /// How often looks of this kind failed.
+    const fn failures(&mut self, why: Why) -> &mut Failures {
+        match why {
+            Why::Nudged => &mut self.nudge_failures,
+            Why::Polled => &mut self.poll_failures,
+        }
+    }
+
+    const fn is_jira_away(&self) -> bool {
+        self.nudge_failures.0 > 0 || self.poll_failures.0 > 0
+    }
+}
+
 /// One failure more, and when the next attempt may come, after `longest` at the latest unless Jira demands more.
-fn after_failure(
-    (failures, _): (u32, Millis),
-    error: &jira::Error,
-    now: Millis,
-    longest: Duration,
-) -> (u32, Millis) {
+fn after_failure((failures, _): Failures, error: &jira::Error, now: Millis, longest: Duration) -> Failures {
     let spread = rand::random::<f64>();
     let wait = match error.retry() {
         Retry::NotBefore(wait) => retry::delay(0, Some(wait), spread),

@@ -7,7 +7,7 @@ use flagger_jira_bridge::{
     worker::{Outcome, Worker},
 };
 
-use crate::world::World;
+use crate::{process::Process, world::World};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -64,7 +64,101 @@ async fn a_decision_overtakes_a_slow_round() {
             assert_eq!(round.await.unwrap(), Outcome::Looked { tickets: 1, changed: 0 });
             let (open, words) = asks().await;
             assert_eq!(open, opens, "what the round saw is not so any more: {words}");
+            // Which of the two readings was the newer cannot be told, so there is a third.
+            world.later(Duration::from_secs(1));
+            assert_eq!(polls(&process).await, Outcome::Looked { tickets: 1, changed: 0 });
+            assert_eq!(polls(&process).await, Outcome::Idle);
             world.finish().await;
         }
+    }
+}
+
+async fn polls(process: &Process) -> Outcome {
+    process.does(async |worker: Arc<Worker>| worker.poll().await.unwrap()).await.unwrap()
+}
+
+/// While a ticket is read because somebody moved it, a round leaves it alone: it would not know which reading is newer.
+#[tokio::test]
+async fn a_round_leaves_alone_what_is_read_for_a_nudge() {
+    for world in World::both("jira.timeout = \"60s\"").await {
+        let asks = async || world.asks("confirm-promotion", "Progressing", "new").await.status;
+        asks().await;
+        world.works().await;
+        let key = world.newest();
+        world.later(MINUTE);
+        asks().await;
+        world.jira.move_issue(&key, "Approved", MIA).unwrap();
+        assert_eq!(world.nudges(&key).await.status, 200);
+        let reads = if world.is_cloud() { Operation::BulkFetch } else { Operation::Search };
+        world.jira.fault(reads, Fault::Slow(HOUR), Times::Once);
+        world.jira.clear_requests();
+        let [process] = world.workers().try_into().ok().unwrap();
+        let mut nudged =
+            pin!(process.does(async |worker: Arc<Worker>| worker.follow_nudges().await.unwrap()));
+        let asked = async {
+            while !world.jira.requests().iter().any(|request| request.operation == reads) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            seen = &mut nudged => panic!("Jira has answered: {seen:?}"),
+            () = asked => {}
+        }
+        tokio::select! {
+            seen = &mut nudged => panic!("Jira has answered: {seen:?}"),
+            polled = polls(&process) => assert_eq!(polled, Outcome::Idle),
+        }
+        tokio::time::pause();
+        tokio::time::advance(HOUR).await;
+        tokio::time::resume();
+        assert_eq!(nudged.await.unwrap(), Outcome::Looked { tickets: 1, changed: 1 });
+        assert_eq!(asks().await, 200);
+        world.finish().await;
+    }
+}
+
+/// More dead tickets were moved than are answered at a time, and Jira does not say what became of them: that is tried
+/// again later, and not without a pause.
+#[tokio::test]
+async fn the_dead_wait_without_haste() {
+    for world in World::both("limits.tickets_per_canary_per_hour = 100").await {
+        for n in 0..12 {
+            let revision = format!("r{n}");
+            world.asks("confirm-promotion", "Progressing", &revision).await;
+            world.works().await;
+            world.reports("/post-rollout", "Failed", &revision).await;
+            world.works().await;
+        }
+        let tickets = world.tickets();
+        assert_eq!(tickets.len(), 12);
+        world.later(MINUTE);
+        world.jira.fault(
+            Operation::GetIssue,
+            Fault::Status { code: 500, retry_after: None, body: String::new() },
+            Times::Always,
+        );
+        for ticket in &tickets {
+            world.jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
+            assert_eq!(world.nudges(&ticket.key).await.status, 200);
+        }
+        let [process] = world.workers().try_into().ok().unwrap();
+        let steps = async |worker: Arc<Worker>| {
+            (worker.follow_nudges().await.unwrap(), worker.answer_the_dead().await.unwrap())
+        };
+        for _ in 0..3 {
+            assert_eq!(process.does(steps).await, Some((Outcome::Idle, Outcome::Idle)));
+        }
+        world.jira.clear_faults();
+        world.later(HOUR);
+        world.works().await;
+        for (before, after) in tickets.iter().zip(world.tickets()) {
+            assert_eq!(
+                after.comments.len(),
+                before.comments.len() + 1,
+                "{} is told that it opens nothing",
+                after.key
+            );
+        }
+        world.finish().await;
     }
 }

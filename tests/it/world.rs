@@ -35,10 +35,14 @@ const LISTENERS: [&str; 3] = ["gate", "webhook", "admin"];
 const SEARCHES: u32 = 10;
 const SEARCHED_EVERY: Duration = Duration::from_secs(15);
 
-/// Looks at the tickets that were moved or, if there are none, at those whose turn it is.
+/// Looks at the tickets that were moved; if there are none, answers the dead, and looks at those whose turn it is.
 pub(crate) async fn looked(worker: &Worker) -> Result<Outcome, store::Error> {
     let nudged = worker.follow_nudges().await?;
-    if nudged == Outcome::Idle { worker.poll().await } else { Ok(nudged) }
+    if nudged != Outcome::Idle {
+        return Ok(nudged);
+    }
+    let answered = worker.answer_the_dead().await?;
+    if answered == Outcome::Idle { worker.poll().await } else { Ok(answered) }
 }
 
 /// An answer to an HTTP request.
