@@ -140,6 +140,7 @@ pub(super) async fn migrate(pool: &AnyPool) -> Result<(), Error> {
     let migrations = vec![
         migration(1, "init", include_str!("0001_init.sql")),
         migration(2, "audit", include_str!("0002_audit.sql")),
+        migration(3, "outbox", include_str!("0003_outbox.sql")),
     ];
     // SQLite has no lock for migrations: the loser of a race finds that one done when it looks again, and may lose the next.
     let mut races = migrations.len();
