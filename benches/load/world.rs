@@ -95,7 +95,8 @@ impl World {
                 self.jira.clear_requests();
                 return Ok(asked);
             }
-            sleep(Duration::from_millis(200)).await;
+            // To ask costs more with more gates.
+            sleep(Duration::from_millis(200 + to as u64 / 20)).await;
         }
     }
 
