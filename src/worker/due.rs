@@ -53,8 +53,8 @@ pub(super) struct Turns {
     nudging: HashSet<GateId>,
     /// Of which a reading for a nudge began since the round at hand did.
     overtaken: HashSet<GateId>,
-    /// Of which a round has yielded to the reading for a nudge that is under way: they stay due after that.
-    unsettled: HashSet<GateId>,
+    /// Of which a round has yielded: they come before all others.
+    again: Map<GateId, Arc<Canary>>,
     queue: VecDeque<Queued>,
     scanned: Option<Millis>,
 }
@@ -75,33 +75,36 @@ impl Turns {
 
     /// What was seen of the ticket of this gate is stored.
     pub(super) fn looked(&mut self, gate: &GateId, at: Millis) {
-        if !self.unsettled.remove(gate) {
-            self.looked.insert(gate.clone(), at);
-        }
+        self.looked.insert(gate.clone(), at);
     }
 
-    /// What a round shows of this ticket does not count, for it was read for a nudge as well, and which reading is newer
-    /// cannot be told. It stays due.
-    pub(super) fn yields(&mut self, gate: &GateId) -> bool {
-        let yields = self.overtaken.contains(gate);
-        if yields {
-            self.looked.remove(gate);
+    /// Whether what a round shows of this ticket does not count, for it was read for a nudge as well, and which reading is
+    /// newer cannot be told.
+    pub(super) fn yields(&self, gate: &GateId) -> bool {
+        self.overtaken.contains(gate)
+    }
+
+    /// A round has yielded.
+    pub(super) fn again(&mut self, due: &Due) {
+        self.again.insert(due.gate.clone(), Arc::clone(&due.canary));
+    }
+
+    /// Reading these for nudges came to nothing: no round yields to that.
+    pub(super) fn nudges_failed(&mut self, due: &[Due]) {
+        for due in due {
+            self.overtaken.remove(&due.gate);
         }
-        if yields && self.nudging.contains(gate) {
-            self.unsettled.insert(gate.clone());
-        }
-        yields
     }
 
     /// Nothing is read for nudges.
     pub(super) fn nudges_done(&mut self) {
         self.nudging.clear();
-        self.unsettled.clear();
     }
 
     /// Another replica reads tickets.
     pub(super) fn follows(&mut self) {
         self.queue.clear();
+        self.again.clear();
     }
 
     fn looked_at(&self, gate: &GateId) -> Option<Millis> {
@@ -150,6 +153,14 @@ impl Worker {
     /// Takes from the queue until there are a hundred.
     fn take(&self, due: &mut Vec<Due>) {
         let turns = &mut self.memory().turns;
+        let Turns { again, nudging, .. } = turns;
+        again.retain(|gate, canary| {
+            let waits = due.len() == MOST || nudging.contains(gate);
+            if !waits {
+                due.extend(self.watched(&canary.id, gate));
+            }
+            waits
+        });
         while due.len() < MOST
             && let Some(Queued { canary, gate, looked }) = turns.queue.pop_front()
         {

@@ -82,7 +82,14 @@ impl Worker {
             .collect();
         let due = self.nudged(&living, begun.at);
         let looked = jira::urgently(self.look(&due, &living, begun)).await;
-        self.memory().turns.nudges_done();
+        {
+            let turns = &mut self.memory().turns;
+            turns.nudges_done();
+            // Of an error nobody knows what was committed.
+            if matches!(looked, Ok(Outcome::Postponed { .. })) {
+                turns.nudges_failed(&due);
+            }
+        }
         if due.is_empty() { looked.map(|_| Outcome::Idle) } else { looked }
     }
 
@@ -168,7 +175,8 @@ impl Worker {
         let tickets = seen.len();
         let changed = self.save(seen, due, nudges, begun).await?;
         if !due.is_empty() {
-            let gates = due.iter().map(|due| (&due.gate, unread.remove(&due.ticket.id)));
+            let counts = due.iter().filter(|due| !self.yields(begun, &due.gate));
+            let gates = counts.map(|due| (&due.gate, unread.remove(&due.ticket.id)));
             self.gatekeeper.unread().read(gates, begun.at);
         }
         Ok(Outcome::Looked { tickets, changed })
@@ -386,7 +394,9 @@ impl Worker {
         begun: Begun,
     ) -> Result<usize, store::Error> {
         let now = begun.at;
-        let news: Vec<&Seen> = seen.iter().filter(|seen| self.is_news(seen, now)).collect();
+        // A reading for a nudge is compared within the turn: a round may be about to commit what it read before.
+        let may_be_news = |seen: &&Seen| begun.why == Why::Nudged || self.is_news(seen, now);
+        let news: Vec<&Seen> = seen.iter().filter(may_be_news).collect();
         let read: HashSet<&str> = due.iter().map(|due| due.ticket.id.as_str()).collect();
         let store = self.gatekeeper.store();
         let followed: Vec<&(String, Millis)> = nudges
@@ -420,9 +430,9 @@ impl Worker {
         }
         // Also those that could not be understood: their turn is over.
         for due in due {
-            if !self.yields(begun, &due.gate) {
-                self.memory().turns.looked(&due.gate, now);
-            }
+            let yields = self.yields(begun, &due.gate);
+            let turns = &mut self.memory().turns;
+            if yields { turns.again(due) } else { turns.looked(&due.gate, now) }
         }
         if !due.is_empty() {
             let mut memory = self.memory();
