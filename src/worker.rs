@@ -19,13 +19,14 @@ use crate::{
     clock::Clock,
     gate::Ticket,
     gatekeeper::{Gatekeeper, clock_time},
-    jira::{self, Jira, Retry, Workflow},
+    jira::{self, Jira, Retry, Workflow, retry},
     metrics::Metrics,
     millis::Millis,
     policy::{Route, Statuses},
     store::{self, Away, Lead, Settled, Turn},
 };
 
+mod dead;
 mod due;
 mod in_vain;
 mod lease;
@@ -395,6 +396,16 @@ impl Worker {
             Retry::Now | Retry::Backoff | Retry::Never => error.to_string(),
         }
     }
+}
+
+/// One failure more, and when the next attempt may come, after `longest` at the latest unless Jira demands more.
+fn after_failure((failures, _): Failures, error: &jira::Error, now: Millis, longest: Duration) -> Failures {
+    let spread = rand::random::<f64>();
+    let wait = match error.retry() {
+        Retry::NotBefore(wait) => retry::delay(0, Some(wait), spread),
+        Retry::Now | Retry::Backoff | Retry::Never => retry::delay(failures, None, spread).min(longest),
+    };
+    (failures.saturating_add(1), now + wait)
 }
 
 /// The statuses of a route in a workflow.

@@ -1,27 +1,19 @@
 //! Looking at tickets: the one way in which a decision comes in, whether the clock or a webhook asked for it.
 
-use std::{
-    collections::{HashMap, HashSet, hash_map::Entry},
-    time::Duration,
-};
+use std::collections::{HashMap, HashSet, hash_map::Entry};
 
-use super::{Failures, InVain, Memory, Outcome, Unclear, Worker, due::Due, lease::Term};
+use super::{Failures, InVain, Memory, Outcome, Unclear, Worker, after_failure, due::Due, lease::Term};
 use crate::{
-    gate::{self, Gate, GateId, Move, Sighting, Ticket},
-    jira::{self, Retry, retry},
+    gate::{self, Gate, GateId, Sighting, Ticket},
+    jira,
     millis::Millis,
     policy::{Author, Route, Statuses},
-    rollout::{Canary, CanaryId, Change, Command, Event, Fact, Note},
-    store::{self, Opened},
+    rollout::{CanaryId, Change, Event},
+    store,
 };
 
 /// Jira's limit for one request.
 pub(super) const MOST: usize = 100;
-/// A dead ticket that was moved, but cannot be read, is given up after this long.
-const MOST_PATIENT: Duration = Duration::from_hours(24);
-/// Dead tickets that are answered in one look at most.
-const MOST_DEAD: usize = 10;
-
 /// Why tickets could not be read or understood, by the id of the issue.
 type Unread = HashMap<String, String>;
 
@@ -93,45 +85,6 @@ impl Worker {
         if due.is_empty() { looked.map(|_| Outcome::Idle) } else { looked }
     }
 
-    /// Tells the tickets that somebody moved although their rollout is over, a few at a time, that they open nothing. This
-    /// is a step of its own: whatever is wrong with a dead ticket must not keep a live one waiting.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn answer_the_dead(&self) -> Result<Outcome, store::Error> {
-        let now = self.clock.now();
-        if let Some(rests) = self.rests(now) {
-            return Ok(rests);
-        }
-        if now < self.memory().dead_failures.1 {
-            return Ok(Outcome::Idle);
-        }
-        let nudges = self.gatekeeper.store().nudges().await?;
-        let dead = self.dead(&nudges).await?;
-        if dead.is_empty() {
-            return Ok(Outcome::Idle);
-        }
-        let answered = self.tell_the_dead(&dead).await?;
-        let mut memory = self.memory();
-        let before = memory.dead_failures;
-        match answered {
-            Ok(()) => {
-                memory.dead_failures = (0, now);
-                Ok(if dead.len() > MOST_DEAD { Outcome::Did } else { Outcome::Idle })
-            }
-            Err(error) => {
-                memory.dead_failures = after_failure(before, &error, now, Duration::MAX);
-                drop(memory);
-                if before.0 == 0 {
-                    tracing::warn!(
-                        "{error}; dead tickets that were moved are told later that they open nothing"
-                    );
-                }
-                Ok(Outcome::Idle)
-            }
-        }
-    }
-
     /// Looks at the tickets whose turn it is: those Flagger asks about, and now and then all others.
     ///
     /// # Errors
@@ -150,7 +103,7 @@ impl Worker {
     }
 
     /// Why nothing is looked at now, if that is so. Where one kind of look failed the other makes no haste.
-    fn rests(&self, now: Millis) -> Option<Outcome> {
+    pub(super) fn rests(&self, now: Millis) -> Option<Outcome> {
         let mut memory = self.memory();
         if !self.lease.leads() {
             memory.turns.follows();
@@ -214,93 +167,6 @@ impl Worker {
             }
         }
         Ok((sightings, arrived))
-    }
-
-    /// The nudged tickets whose rollout is over and that were not answered yet.
-    async fn dead(&self, nudges: &[(String, Millis)]) -> Result<Vec<(Opened, Millis)>, store::Error> {
-        let store = self.gatekeeper.store();
-        let mut dead = Vec::new();
-        for (id, at) in nudges {
-            if store.gate_of(id).is_some() {
-                continue;
-            }
-            match store.dead(id).await {
-                Ok(Some(opened)) => dead.push((opened, *at)),
-                Ok(None) => {}
-                // Its nudge is done with: a row that cannot be read must not keep live tickets waiting.
-                Err(error @ store::Error::Corrupt { .. }) => {
-                    tracing::error!(
-                        issue = id,
-                        "{error}; a dead ticket was moved, and is not told that it opens nothing"
-                    );
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(dead)
-    }
-
-    /// Somebody moved a ticket whose rollout is over: it is told, once, that this opens nothing any more.
-    async fn tell_the_dead(
-        &self,
-        dead: &[(Opened, Millis)],
-    ) -> Result<Result<(), jira::Error>, store::Error> {
-        let store = self.gatekeeper.store();
-        let mut failed = Ok(());
-        for (dead, nudged) in dead.iter().take(MOST_DEAD) {
-            let now = self.clock.now();
-            let moved = match self.was_moved_late(dead).await {
-                Ok(moved) => moved,
-                Err(error) if error.retry() == Retry::Never || now.since(*nudged) > MOST_PATIENT => {
-                    tracing::warn!(
-                        canary = %dead.canary,
-                        ticket = dead.ticket.key,
-                        "{error}; a dead ticket was moved, and is not told that it opens nothing"
-                    );
-                    false
-                }
-                Err(error) if error.is_of_one() => {
-                    // The others may fare better.
-                    failed = Err(error);
-                    continue;
-                }
-                Err(error) => return Ok(Err(error)),
-            };
-            let mut turn = store.turn().await?;
-            turn.followed_nudge(&dead.ticket.id, *nudged).await?;
-            if moved && turn.answer_late_move(&dead.gate).await? {
-                let canary = match turn.canary(&dead.canary).await {
-                    Ok(canary) => canary,
-                    // Which ticket is the live one cannot be told, but that this one is dead can.
-                    Err(store::Error::Corrupt { .. }) => Canary::new(dead.canary.clone()),
-                    Err(error) => return Err(error),
-                };
-                let live = canary.rollout.as_ref().and_then(|rollout| {
-                    rollout.gates.iter().rev().find_map(Gate::ticket).map(|ticket| ticket.key.clone())
-                });
-                let command = Command::Comment { gate: dead.gate.clone(), note: Note::Late { live } };
-                turn.enqueue(&dead.canary, &command, now).await?;
-                let fact = Fact::LateMove { gate: dead.name.clone(), ticket: dead.ticket.clone() };
-                let applied = self.gatekeeper.note(&mut turn, canary, fact, now).await?;
-                turn.end().await?;
-                self.gatekeeper.record(&applied, now);
-            } else {
-                turn.end().await?;
-            }
-        }
-        Ok(failed)
-    }
-
-    /// Whether anybody but the bridge itself has moved the ticket since it was told that its rollout is over. Both times
-    /// are Jira's.
-    async fn was_moved_late(&self, dead: &Opened) -> Result<bool, jira::Error> {
-        let own = self.jira.account().await?;
-        let Sighting::Issue { moves, .. } = self.jira.look_closely(&dead.ticket.id).await? else {
-            return Ok(false);
-        };
-        let late =
-            |entry: &Move| dead.ended_at.is_some_and(|ended| entry.at > ended) && entry.by.id != own.id;
-        Ok(moves.iter().any(late))
     }
 
     fn did_not_see(&self, error: &jira::Error, begun: Begun) -> Outcome {
@@ -475,14 +341,4 @@ impl Memory {
     const fn is_jira_away(&self) -> bool {
         self.nudge_failures.0 > 0 || self.poll_failures.0 > 0
     }
-}
-
-/// One failure more, and when the next attempt may come, after `longest` at the latest unless Jira demands more.
-fn after_failure((failures, _): Failures, error: &jira::Error, now: Millis, longest: Duration) -> Failures {
-    let spread = rand::random::<f64>();
-    let wait = match error.retry() {
-        Retry::NotBefore(wait) => retry::delay(0, Some(wait), spread),
-        Retry::Now | Retry::Backoff | Retry::Never => retry::delay(failures, None, spread).min(longest),
-    };
-    (failures.saturating_add(1), now + wait)
 }

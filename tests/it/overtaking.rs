@@ -31,16 +31,9 @@ async fn a_decision_overtakes_a_slow_round() {
                 // The round will be the first to see that.
                 world.jira.move_issue(&key, before, MIA).unwrap();
             }
-            let reads = if world.is_cloud() { Operation::BulkFetch } else { Operation::Search };
-            world.jira.fault(reads, Fault::Slow(HOUR), Times::Once);
-            world.jira.clear_requests();
+            let asked = is_slow_to_answer(&world);
             let [process] = world.workers().try_into().ok().unwrap();
             let mut round = pin!(process.does(async |worker: Arc<Worker>| worker.poll().await.unwrap()));
-            let asked = async {
-                while !world.jira.requests().iter().any(|request| request.operation == reads) {
-                    tokio::task::yield_now().await;
-                }
-            };
             tokio::select! {
                 seen = &mut round => panic!("Jira has answered the round: {seen:?}"),
                 () = asked => {}
@@ -58,9 +51,7 @@ async fn a_decision_overtakes_a_slow_round() {
             let (open, words) = asks().await;
             assert_eq!(open, opens, "{words}");
 
-            tokio::time::pause();
-            tokio::time::advance(HOUR).await;
-            tokio::time::resume();
+            answers().await;
             assert_eq!(round.await.unwrap(), Outcome::Looked { tickets: 1, changed: 0 });
             let (open, words) = asks().await;
             assert_eq!(open, opens, "what the round saw is not so any more: {words}");
@@ -71,6 +62,26 @@ async fn a_decision_overtakes_a_slow_round() {
             world.finish().await;
         }
     }
+}
+
+/// Jira reads the tickets that it is asked for next, and keeps its answer to itself until [`answers`].
+/// Returns what waits until it has read.
+fn is_slow_to_answer(world: &World) -> impl Future<Output = ()> {
+    let reads = if world.is_cloud() { Operation::BulkFetch } else { Operation::Search };
+    world.jira.fault(reads, Fault::Slow(HOUR), Times::Once);
+    world.jira.clear_requests();
+    async move {
+        while !world.jira.requests().iter().any(|request| request.operation == reads) {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// The hour of [`is_slow_to_answer`] passes, for Jira alone.
+async fn answers() {
+    tokio::time::pause();
+    tokio::time::advance(HOUR).await;
+    tokio::time::resume();
 }
 
 async fn polls(process: &Process) -> Outcome {
@@ -89,17 +100,10 @@ async fn a_round_leaves_alone_what_is_read_for_a_nudge() {
         asks().await;
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
         assert_eq!(world.nudges(&key).await.status, 200);
-        let reads = if world.is_cloud() { Operation::BulkFetch } else { Operation::Search };
-        world.jira.fault(reads, Fault::Slow(HOUR), Times::Once);
-        world.jira.clear_requests();
+        let asked = is_slow_to_answer(&world);
         let [process] = world.workers().try_into().ok().unwrap();
         let mut nudged =
             pin!(process.does(async |worker: Arc<Worker>| worker.follow_nudges().await.unwrap()));
-        let asked = async {
-            while !world.jira.requests().iter().any(|request| request.operation == reads) {
-                tokio::task::yield_now().await;
-            }
-        };
         tokio::select! {
             seen = &mut nudged => panic!("Jira has answered: {seen:?}"),
             () = asked => {}
@@ -108,9 +112,7 @@ async fn a_round_leaves_alone_what_is_read_for_a_nudge() {
             seen = &mut nudged => panic!("Jira has answered: {seen:?}"),
             polled = polls(&process) => assert_eq!(polled, Outcome::Idle),
         }
-        tokio::time::pause();
-        tokio::time::advance(HOUR).await;
-        tokio::time::resume();
+        answers().await;
         assert_eq!(nudged.await.unwrap(), Outcome::Looked { tickets: 1, changed: 1 });
         assert_eq!(asks().await, 200);
         world.finish().await;
