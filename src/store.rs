@@ -29,6 +29,7 @@ mod connection;
 mod error;
 mod heard;
 mod memory;
+mod nudges;
 mod outbox;
 mod place;
 mod tickets;
@@ -39,9 +40,10 @@ pub use error::Error;
 use error::{one_line, only_reads};
 pub use heard::Away;
 use heard::Heard;
+pub use nudges::Nudge;
 pub use outbox::{Backlog, Parked, Row, Settled};
 pub use place::{describe, probe};
-pub use tickets::Opened;
+pub use tickets::{DeadNudge, Opened};
 pub use turn::{Lead, Turn};
 
 /// The format of a canary's serialised state that this version writes; it reads all up to it.

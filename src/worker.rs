@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    gate::Ticket,
+    gate::{GateId, Ticket},
     gatekeeper::{Gatekeeper, clock_time},
     jira::{self, Jira, Retry, Workflow, retry},
     metrics::Metrics,
@@ -120,6 +120,8 @@ struct Memory {
     nudge_failures: Failures,
     /// Of answering the dead.
     dead_failures: Failures,
+    /// When a dead ticket was last tried that could not be read, by its gate.
+    dead_unread: HashMap<GateId, Millis>,
     /// Routes whose statuses could not be resolved, so that the log says so once.
     bad_routes: HashSet<String>,
     /// Whether the clocks of the replicas differ, as the log was told.

@@ -223,19 +223,6 @@ impl Store {
             .await?;
         turn.end().await
     }
-
-    /// The tickets that somebody asked to look at, longest ago first.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn nudges(&self) -> Result<Vec<(String, Millis)>, Error> {
-        let nudges = sqlx::query("SELECT ticket, at FROM nudge ORDER BY at")
-            .try_map(|row: AnyRow| Ok((row.try_get(0)?, Millis(row.try_get(1)?))))
-            .fetch_all(&self.0.pool)
-            .in_time()
-            .await?;
-        Ok(nudges)
-    }
 }
 
 impl Turn {
@@ -377,34 +364,6 @@ impl Turn {
         .in_time()
         .await?;
         Ok(noted.rows_affected() == 1)
-    }
-
-    /// Asks to look at a ticket soon. Asked for again before that, it stays one look.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn nudge(&mut self, ticket: &str, now: Millis) -> Result<(), Error> {
-        sqlx::query("INSERT INTO nudge (ticket, at) VALUES ($1, $2) ON CONFLICT (ticket) DO UPDATE SET at = excluded.at")
-            .bind(ticket)
-            .bind(now.0)
-            .execute(self.sql())
-            .in_time()
-            .await?;
-        Ok(())
-    }
-
-    /// A nudge was followed, unless it was given again since.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn followed_nudge(&mut self, ticket: &str, at: Millis) -> Result<(), Error> {
-        sqlx::query("DELETE FROM nudge WHERE ticket = $1 AND at <= $2")
-            .bind(ticket)
-            .bind(at.0)
-            .execute(self.sql())
-            .in_time()
-            .await?;
-        Ok(())
     }
 }
 

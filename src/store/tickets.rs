@@ -2,7 +2,7 @@
 
 use sqlx::{Row as _, any::AnyRow};
 
-use super::{Error, InTime as _, Store, Turn, heard::canary_id, key, turn::to_json};
+use super::{Error, InTime as _, Nudge, Store, Turn, heard::canary_id, key, turn::to_json};
 use crate::{
     gate::{GateId, GateName, Ticket},
     millis::Millis,
@@ -22,6 +22,15 @@ pub struct Opened {
     pub ticket: Ticket,
     /// When it was told that its rollout is over, by Jira's clock.
     pub ended_at: Option<Millis>,
+}
+
+/// Somebody moved a ticket whose rollout is over.
+#[derive(Debug)]
+pub struct DeadNudge {
+    /// The nudge about it.
+    pub nudge: Nudge,
+    /// The ticket, if its row can be read.
+    pub opened: Result<Opened, Error>,
 }
 
 const COLUMNS: &str = "SELECT gate, canary, name, ticket, ended_at FROM ticket";
@@ -52,15 +61,24 @@ impl Store {
         Ok(kept > 0)
     }
 
-    /// The dead ticket with this issue id, if no later move of it was answered yet.
+    /// The nudges about dead tickets of which no later move was answered yet, longest ago first.
     ///
     /// # Errors
-    /// If the database fails or the row cannot be read.
-    pub async fn dead(&self, id: &str) -> Result<Option<Opened>, Error> {
-        let sql =
-            sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1 AND answered = 0 AND ended_at IS NOT NULL"));
-        let raw = sqlx::query(sql).bind(id).try_map(raw).fetch_optional(&self.0.pool).in_time().await?;
-        raw.map(opened).transpose()
+    /// If the database fails. A row that cannot be read is an error of its own.
+    pub async fn dead_nudges(&self) -> Result<Vec<DeadNudge>, Error> {
+        let dead = sqlx::query(
+            "SELECT ticket.gate, ticket.canary, ticket.name, ticket.ticket, ticket.ended_at, nudge.ticket, nudge.at
+             FROM nudge JOIN ticket ON ticket.id = nudge.ticket
+             WHERE ticket.answered = 0 AND ticket.ended_at IS NOT NULL ORDER BY nudge.at",
+        )
+        .try_map(|row: AnyRow| {
+            let nudge = Nudge { ticket: row.try_get(5)?, at: Millis(row.try_get(6)?) };
+            Ok((raw(row)?, nudge))
+        })
+        .fetch_all(&self.0.pool)
+        .in_time()
+        .await?;
+        Ok(dead.into_iter().map(|(raw, nudge)| DeadNudge { nudge, opened: opened(raw) }).collect())
     }
 
     /// Whether this issue id is that of a dead ticket whose next move will be answered.

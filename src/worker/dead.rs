@@ -6,9 +6,8 @@ use super::{Outcome, Worker, after_failure};
 use crate::{
     gate::{Gate, Move, Sighting},
     jira::{self, Retry},
-    millis::Millis,
     rollout::{Canary, Command, Fact, Note},
-    store::{self, Opened},
+    store::{self, DeadNudge, Nudge, Opened},
 };
 
 /// A dead ticket that was moved, but cannot be read, is given up after this long.
@@ -30,8 +29,7 @@ impl Worker {
         if now < self.memory().dead_failures.1 {
             return Ok(Outcome::Idle);
         }
-        let nudges = self.gatekeeper.store().nudges().await?;
-        let dead = self.dead(&nudges).await?;
+        let dead = self.dead().await?;
         if dead.is_empty() {
             return Ok(Outcome::Idle);
         }
@@ -57,44 +55,34 @@ impl Worker {
     }
 
     /// The nudged tickets whose rollout is over and that were not answered yet.
-    pub(super) async fn dead(
-        &self,
-        nudges: &[(String, Millis)],
-    ) -> Result<Vec<(Opened, Millis)>, store::Error> {
+    pub(super) async fn dead(&self) -> Result<Vec<(Opened, Nudge)>, store::Error> {
         let store = self.gatekeeper.store();
         let mut dead = Vec::new();
-        for (id, at) in nudges {
-            if store.gate_of(id).is_some() {
+        for DeadNudge { nudge, opened } in store.dead_nudges().await? {
+            if store.gate_of(&nudge.ticket).is_some() {
                 continue;
             }
-            match store.dead(id).await {
-                Ok(Some(opened)) => dead.push((opened, *at)),
-                Ok(None) => {}
+            match opened {
+                Ok(opened) => dead.push((opened, nudge)),
                 // Its nudge is done with: a row that cannot be read must not keep live tickets waiting.
-                Err(error @ store::Error::Corrupt { .. }) => {
-                    tracing::error!(
-                        issue = id,
-                        "{error}; a dead ticket was moved, and is not told that it opens nothing"
-                    );
-                }
-                Err(error) => return Err(error),
+                Err(error) => tracing::error!(
+                    issue = nudge.ticket,
+                    "{error}; a dead ticket was moved, and is not told that it opens nothing"
+                ),
             }
         }
         Ok(dead)
     }
 
     /// Somebody moved a ticket whose rollout is over: it is told, once, that this opens nothing any more.
-    async fn tell_the_dead(
-        &self,
-        dead: &[(Opened, Millis)],
-    ) -> Result<Result<(), jira::Error>, store::Error> {
+    async fn tell_the_dead(&self, dead: &[(Opened, Nudge)]) -> Result<Result<(), jira::Error>, store::Error> {
         let store = self.gatekeeper.store();
         let mut failed = Ok(());
-        for (dead, nudged) in dead.iter().take(MOST_DEAD) {
+        for (dead, nudge) in self.first_of_the_dead(dead) {
             let now = self.clock.now();
             let moved = match self.was_moved_late(dead).await {
                 Ok(moved) => moved,
-                Err(error) if error.retry() == Retry::Never || now.since(*nudged) > MOST_PATIENT => {
+                Err(error) if error.retry() == Retry::Never || now.since(nudge.at) > MOST_PATIENT => {
                     tracing::warn!(
                         canary = %dead.canary,
                         ticket = dead.ticket.key,
@@ -104,13 +92,14 @@ impl Worker {
                 }
                 Err(error) if error.is_of_one() => {
                     // The others may fare better.
+                    self.memory().dead_unread.insert(dead.gate.clone(), now);
                     failed = Err(error);
                     continue;
                 }
                 Err(error) => return Ok(Err(error)),
             };
             let mut turn = store.turn().await?;
-            turn.followed_nudge(&dead.ticket.id, *nudged).await?;
+            turn.followed(nudge).await?;
             if moved && turn.answer_late_move(&dead.gate).await? {
                 let canary = match turn.canary(&dead.canary).await {
                     Ok(canary) => canary,
@@ -132,6 +121,16 @@ impl Worker {
             }
         }
         Ok(failed)
+    }
+
+    /// A few of them, those last that could not be read: they must not keep the others from being answered.
+    fn first_of_the_dead<'a>(&self, dead: &'a [(Opened, Nudge)]) -> Vec<&'a (Opened, Nudge)> {
+        let unread = &mut self.memory().dead_unread;
+        unread.retain(|gate, _| dead.iter().any(|(dead, _)| dead.gate == *gate));
+        let mut dead: Vec<_> = dead.iter().collect();
+        dead.sort_by_key(|(dead, _)| unread.get(&dead.gate));
+        dead.truncate(MOST_DEAD);
+        dead
     }
 
     /// Whether anybody but the bridge itself has moved the ticket since it was told that its rollout is over. Both times

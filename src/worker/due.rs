@@ -19,6 +19,7 @@ use crate::{
     map::Map,
     millis::Millis,
     rollout::{Canary, CanaryId},
+    store::Nudge,
 };
 
 /// A ticket is not read for nudges more often than this, however many come.
@@ -53,7 +54,7 @@ pub(super) struct Turns {
     nudging: HashSet<GateId>,
     /// Of which a reading for a nudge began since the round at hand did.
     overtaken: HashSet<GateId>,
-    /// Of which a round has yielded: they come before all others.
+    /// To be read once more, before all others: a round has yielded, or what was read for a nudge could not be understood.
     again: Map<GateId, Arc<Canary>>,
     queue: VecDeque<Queued>,
     scanned: Option<Millis>,
@@ -84,7 +85,7 @@ impl Turns {
         self.overtaken.contains(gate)
     }
 
-    /// A round has yielded.
+    /// This one is to be read once more.
     pub(super) fn again(&mut self, due: &Due) {
         self.again.insert(due.gate.clone(), Arc::clone(&due.canary));
     }
@@ -114,12 +115,12 @@ impl Turns {
 
 impl Worker {
     /// At most a hundred of the nudged tickets. Until [`Turns::nudges_done`] no round takes them.
-    pub(super) fn nudged(&self, nudges: &[(String, Millis)], now: Millis) -> Vec<Due> {
+    pub(super) fn nudged(&self, nudges: &[Nudge], now: Millis) -> Vec<Due> {
         let store = self.gatekeeper.store();
         let turns = &mut self.memory().turns;
         turns.nudged.retain(|_, at| now.apart(*at) < NUDGED_EVERY);
         let mut due = Vec::new();
-        for (ticket, _) in nudges {
+        for Nudge { ticket, .. } in nudges {
             if due.len() == MOST {
                 break;
             }

@@ -9,7 +9,7 @@ use crate::{
     millis::Millis,
     policy::{Author, Route, Statuses},
     rollout::{CanaryId, Change, Event},
-    store,
+    store::{self, Nudge},
 };
 
 /// Jira's limit for one request.
@@ -67,10 +67,10 @@ impl Worker {
         if nudges.is_empty() {
             return Ok(Outcome::Idle);
         }
-        let dead = self.dead(&nudges).await?;
+        let dead = self.dead().await?;
         let living: Vec<_> = nudges
             .into_iter()
-            .filter(|(id, _)| !dead.iter().any(|(dead, _)| dead.ticket.id == *id))
+            .filter(|nudge| !dead.iter().any(|(_, dead)| dead.ticket == nudge.ticket))
             .collect();
         let due = self.nudged(&living, begun.at);
         let looked = jira::urgently(self.look(&due, &living, begun)).await;
@@ -113,12 +113,7 @@ impl Worker {
     }
 
     /// Reads tickets, and applies what they show. One request serves a hundred.
-    async fn look(
-        &self,
-        due: &[Due],
-        nudges: &[(String, Millis)],
-        begun: Begun,
-    ) -> Result<Outcome, store::Error> {
+    async fn look(&self, due: &[Due], nudges: &[Nudge], begun: Begun) -> Result<Outcome, store::Error> {
         let mut unread = HashMap::new();
         let (sightings, arrived) = match self.sightings(due, &mut unread).await {
             Ok(sightings) => sightings,
@@ -126,7 +121,10 @@ impl Worker {
         };
         let seen = self.understand(due, sightings, arrived, &mut unread).await;
         let tickets = seen.len();
-        let changed = self.save(seen, due, nudges, begun).await?;
+        // What it saw is another replica's business now.
+        let Some(changed) = self.save(seen, (due, nudges), &unread, begun).await? else {
+            return Ok(Outcome::Follows);
+        };
         if !due.is_empty() {
             let counts = due.iter().filter(|due| !self.yields(begun, &due.gate));
             let gates = counts.map(|due| (&due.gate, unread.remove(&due.ticket.id)));
@@ -251,29 +249,30 @@ impl Worker {
         }
     }
 
-    /// Applies what was seen. What is no news costs no write.
+    /// Applies what was seen, and returns how many tickets had changed. What is no news costs no write. `None` if another
+    /// replica reads tickets by now.
     async fn save(
         &self,
         seen: Vec<Seen>,
-        due: &[Due],
-        nudges: &[(String, Millis)],
+        (due, nudges): (&[Due], &[Nudge]),
+        unread: &Unread,
         begun: Begun,
-    ) -> Result<usize, store::Error> {
+    ) -> Result<Option<usize>, store::Error> {
         let now = begun.at;
         // A reading for a nudge is compared within the turn: a round may be about to commit what it read before.
         let may_be_news = |seen: &&Seen| begun.why == Why::Nudged || self.is_news(seen, now);
         let news: Vec<&Seen> = seen.iter().filter(may_be_news).collect();
         let read: HashSet<&str> = due.iter().map(|due| due.ticket.id.as_str()).collect();
         let store = self.gatekeeper.store();
-        let followed: Vec<&(String, Millis)> = nudges
+        let followed: Vec<&Nudge> = nudges
             .iter()
-            .filter(|(ticket, _)| read.contains(ticket.as_str()) || store.gate_of(ticket).is_none())
+            .filter(|Nudge { ticket, .. }| read.contains(ticket.as_str()) || store.gate_of(ticket).is_none())
             .collect();
         let mut applied = Vec::new();
         if !news.is_empty() || !followed.is_empty() {
             let turn = self.working_turn().await?.filter(|_| self.lease.term() == begun.term);
             // Another replica has seen more lately than this.
-            let Some(mut turn) = turn else { return Ok(0) };
+            let Some(mut turn) = turn else { return Ok(None) };
             for seen in &news {
                 // Looked up within the turn: whoever began since then applies later what it sees.
                 if self.yields(begun, &seen.gate) {
@@ -286,19 +285,22 @@ impl Worker {
                     Err(error) => return Err(error),
                 }
             }
-            for (ticket, at) in followed {
-                turn.followed_nudge(ticket, *at).await?;
+            for nudge in followed {
+                turn.followed(nudge).await?;
             }
             turn.end().await?;
         }
         for applied in &applied {
             self.gatekeeper.record(applied, now);
         }
-        // Also those that could not be understood: their turn is over.
+        // Also those that could not be understood: their turn is over. But a nudge is spent, so it is worth a second attempt.
         for due in due {
-            let yields = self.yields(begun, &due.gate);
+            let again = match begun.why {
+                Why::Polled => self.yields(begun, &due.gate),
+                Why::Nudged => unread.contains_key(&due.ticket.id),
+            };
             let turns = &mut self.memory().turns;
-            if yields { turns.again(due) } else { turns.looked(&due.gate, now) }
+            if again { turns.again(due) } else { turns.looked(&due.gate, now) }
         }
         if !due.is_empty() {
             let mut memory = self.memory();
@@ -312,7 +314,7 @@ impl Worker {
                 self.metrics.poll_succeeded(now);
             }
         }
-        Ok(applied.iter().filter(|applied| !applied.facts.is_empty()).count())
+        Ok(Some(applied.iter().filter(|applied| !applied.facts.is_empty()).count()))
     }
 
     /// Whether what this look shows of a gate's ticket does not count.

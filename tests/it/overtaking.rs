@@ -119,6 +119,33 @@ async fn a_round_leaves_alone_what_is_read_for_a_nudge() {
     }
 }
 
+/// A ticket that was moved cannot be read just then: that is tried once more, and not only when its turn comes.
+#[tokio::test]
+async fn what_could_not_be_read_for_a_nudge_is_read_once_more() {
+    for world in World::both("jira.poll_every = \"3m\"").await {
+        let asks = async || world.asks("confirm-promotion", "Progressing", "new").await.status;
+        asks().await;
+        world.works().await;
+        let key = world.newest();
+        world.later(MINUTE);
+        asks().await;
+        world.jira.move_issue(&key, "Approved", MIA).unwrap();
+        assert_eq!(world.nudges(&key).await.status, 200);
+        world.jira.hide_issue(&key, true).unwrap();
+        let broken = Fault::Status { code: 500, retry_after: None, body: String::new() };
+        world.jira.fault(Operation::GetIssue, broken, Times::Once);
+        let [process] = world.workers().try_into().ok().unwrap();
+        let nudged = process.does(async |worker: Arc<Worker>| worker.follow_nudges().await.unwrap()).await;
+        assert_eq!(nudged, Some(Outcome::Looked { tickets: 0, changed: 0 }));
+        assert_eq!(asks().await, 403);
+        world.jira.hide_issue(&key, false).unwrap();
+        assert_eq!(polls(&process).await, Outcome::Looked { tickets: 1, changed: 1 });
+        assert_eq!(asks().await, 200);
+        assert_eq!(polls(&process).await, Outcome::Idle);
+        world.finish().await;
+    }
+}
+
 /// More dead tickets were moved than are answered at a time, and Jira does not say what became of them: that is tried
 /// again later, and not without a pause.
 #[tokio::test]
@@ -147,9 +174,25 @@ async fn the_dead_wait_without_haste() {
         let steps = async |worker: Arc<Worker>| {
             (worker.follow_nudges().await.unwrap(), worker.answer_the_dead().await.unwrap())
         };
+        world.jira.clear_requests();
         for _ in 0..3 {
             assert_eq!(process.does(steps).await, Some((Outcome::Idle, Outcome::Idle)));
         }
+        let asked = || {
+            let requests = world.jira.requests().into_iter().filter(|it| it.operation == Operation::GetIssue);
+            requests.map(|it| it.path).collect::<Vec<_>>()
+        };
+        let first = asked();
+        assert_eq!(first.len(), 10);
+        // The next time it is the others' turn before those that could not be read.
+        world.later(HOUR);
+        let _ = process.does(async |worker: Arc<Worker>| worker.keep(false).await.unwrap()).await;
+        world.jira.clear_requests();
+        assert_eq!(process.does(steps).await, Some((Outcome::Idle, Outcome::Idle)));
+        let second = asked();
+        assert_eq!(second.len(), 10);
+        let anew = |path: &String| !first.contains(path);
+        assert!(second[..2].iter().all(anew) && !second[2..].iter().any(anew), "{first:?}, {second:?}");
         world.jira.clear_faults();
         world.later(HOUR);
         world.works().await;

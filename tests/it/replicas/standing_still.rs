@@ -6,15 +6,15 @@ use std::{
 };
 
 use flagger_jira_bridge::{
-    demo::fake_jira::{Fault, Operation, Times},
+    demo::fake_jira::{Fault, MIA, Operation, Times},
     store::{LEASE, Lead},
-    worker::Outcome,
+    worker::{Outcome, Worker},
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Dispatch, Metadata, instrument::WithSubscriber as _, span};
 
-use super::{MINUTE, Replica, Two, about};
+use super::{MINUTE, Replica, Two, about, has_replicas};
 use crate::shell::PATIENCE;
 
 /// Stops whoever runs under it at the first `step` event of this name, until it is told to go on.
@@ -78,14 +78,21 @@ struct Paused {
 }
 
 impl Paused {
-    /// The worker takes a step, and is stopped where it says `at`.
+    /// The worker performs a command, and is stopped where it says `at`.
     async fn at(replica: &Replica, at: &'static str) -> Self {
+        Self::within(replica, at, |worker| async move { worker.work_once().await.unwrap() }).await
+    }
+
+    /// The worker takes this step, and is stopped where it says `at`.
+    async fn within<F>(replica: &Replica, at: &'static str, step: impl FnOnce(Arc<Worker>) -> F) -> Self
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
         LazyLock::force(&MORE_THAN_ONE);
         let (reached, has_reached) = mpsc::channel();
         let (go_on, resumed) = mpsc::channel();
         let pause = Pause { at, reached: Mutex::new(Some(reached)), resumed: Mutex::new(resumed) };
-        let worker = Arc::clone(&replica.worker);
-        let step = async move { worker.work_once().await.unwrap() };
+        let step = step(Arc::clone(&replica.worker));
         let step = tokio::spawn(step.with_subscriber(Dispatch::new(pause)));
         let reached = tokio::task::spawn_blocking(move || has_reached.recv_timeout(PATIENCE)).await.unwrap();
         if reached.is_err() {
@@ -101,6 +108,15 @@ impl Paused {
 }
 
 impl Two {
+    /// Waits until somebody has asked Jira.
+    async fn jira_was_asked(&self) {
+        let began = Instant::now();
+        while self.jira.requests().is_empty() {
+            assert!(began.elapsed() < PATIENCE);
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// The first takes over from the second, which stands still.
     async fn first_takes_over(&self) {
         self.clock.advance(LEASE + Duration::from_secs(1));
@@ -185,6 +201,58 @@ async fn a_worker_that_stands_still_before_a_comment() {
     two.second.works().await;
     assert_eq!(two.jira.issues()[0].comments.len(), 1);
     assert_eq!(two.number("SELECT COUNT(*) FROM outbox").await, 0);
+}
+
+/// A round has read an approval and is about to commit it; then it is taken back, and that is read for a nudge. Of the two
+/// the later counts, though nobody remembers the approval yet when the later is read. On SQLite nothing is read for a nudge
+/// meanwhile: the round has the one connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_round_that_stands_still_before_its_commit() {
+    if !has_replicas() {
+        return;
+    }
+    let two = Two::start("").await;
+    two.second.asks("cart", "new").await;
+    two.second.works().await;
+    two.clock.advance(MINUTE);
+    two.second.asks("cart", "new").await;
+    let issue = two.jira.issues()[0].clone();
+    two.jira.move_issue(&issue.key, "Approved", MIA).unwrap();
+    two.sql(&format!("INSERT INTO nudge (ticket, at) VALUES ('{}', 1)", issue.id)).await;
+    let polls = |worker: Arc<Worker>| async move { worker.poll().await.unwrap() };
+    let round = Paused::within(&two.second, "committing", polls).await;
+    two.jira.clear_requests();
+    two.jira.move_issue(&issue.key, "To Do", MIA).unwrap();
+    let worker = Arc::clone(&two.second.worker);
+    let nudged = tokio::spawn(async move { worker.follow_nudges().await.unwrap() });
+    two.jira_was_asked().await;
+    assert_eq!(round.goes_on().await, Outcome::Looked { tickets: 1, changed: 1 });
+    assert_eq!(nudged.await.unwrap(), Outcome::Looked { tickets: 1, changed: 1 });
+    let (status, words) = two.second.asks("cart", "new").await;
+    assert_eq!(status, 403, "{words}");
+}
+
+/// Another has taken over while a ticket was read: what it showed is the other's business, and Jira is not asked again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_look_that_stands_still() {
+    let two = Two::start("").await;
+    two.second.asks("cart", "new").await;
+    two.second.works().await;
+    two.clock.advance(MINUTE);
+    two.second.asks("cart", "new").await;
+    let key = two.jira.issues()[0].key.clone();
+    two.jira.move_issue(&key, "Approved", MIA).unwrap();
+    let _ = two.second.keeps().await;
+    two.jira.fault(Operation::Search, Fault::Slow(Duration::from_secs(3)), Times::Once);
+    two.jira.clear_requests();
+    let worker = Arc::clone(&two.second.worker);
+    let look = tokio::spawn(async move { worker.poll().await.unwrap() });
+    two.jira_was_asked().await;
+    two.first_takes_over().await;
+    assert_eq!(look.await.unwrap(), Outcome::Follows);
+    two.first.asks("cart", "new").await;
+    two.first.works().await;
+    assert_eq!(two.first.asks("cart", "new").await.0, 200);
 }
 
 /// It was told to stop while a request is under way: it renews its lease until that is done, and then gives it back.
