@@ -22,7 +22,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use flagger_jira_bridge::{
     clock::Clock,
     config::{self, Config},
@@ -60,6 +60,9 @@ struct Options {
     /// How many days
     #[arg(long, default_value_t = 2)]
     days: i64,
+    /// What becomes of Jira's deliveries, one simulation after the other
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Webhook::ALL)]
+    webhook: Vec<Webhook>,
     /// How often each canary rolls out in a day
     #[arg(long, default_value_t = 1.0)]
     rollouts: f64,
@@ -72,10 +75,13 @@ struct Options {
 }
 
 /// What becomes of Jira's deliveries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Webhook {
+    /// All come
     Works,
+    /// There is no webhook
     None,
+    /// A third of them is lost
     LosesAThird,
 }
 
@@ -104,8 +110,8 @@ async fn main() -> anyhow::Result<()> {
         "---|".repeat(10)
     );
     for canaries in &options.canaries {
-        for webhook in Webhook::ALL {
-            let row = World::new(&options, *canaries, webhook).await?.run().await?;
+        for webhook in &options.webhook {
+            let row = World::new(&options, *canaries, *webhook).await?.run().await?;
             println!("| {canaries} | {} | {row} |", webhook.words());
         }
     }

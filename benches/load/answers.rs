@@ -12,7 +12,7 @@ use crate::{
     world::{Budget, World},
 };
 
-/// One of the two.
+/// One of those that are compared.
 struct Side {
     name: &'static str,
     processes: Vec<u32>,
@@ -45,7 +45,7 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
         Some(program) => Some(ready(options, program).await?),
         None => None,
     };
-    let (nginx, bare) = (Nginx::start()?, Bare::start()?);
+    let (nginx, bare) = (Nginx::start()?, Bare::start(Duration::ZERO)?);
     let texts = world.questions(0, options.gates).texts;
     let side = |name, address: SocketAddr, processes: Vec<u32>| Side {
         name,
@@ -61,8 +61,15 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
     sides.extend(beside.iter().map(|it| side("beside", it.bridge.gate, vec![it.bridge.id()])));
     sides.push(side("bridge", world.bridge.gate, vec![world.bridge.id()]));
     let rounds = flat_out(options, report, &sides)?;
-    let floor = rounds.first().map_or(1000.0, |round| round.asked.a_second());
-    steadily(options, report, &sides, floor / 2.0)?;
+    let cpu = |name| {
+        let of = sides.iter().position(|side| side.name == name).and_then(|at| rounds.get(at));
+        of.map_or(Duration::ZERO, |round| Duration::from_secs_f64(round.cpu() / 1e6))
+    };
+    // What is left to gain by another design that costs the same.
+    let costly = Bare::start(cpu("bridge").saturating_sub(cpu("hyper")))?;
+    sides.push(side("hyper, as costly", costly.address, vec![costly.id()]));
+    let rate = rounds.first().map_or(1000.0, |round| round.asked.a_second()) / 2.0;
+    steadily(options, report, &sides, rate)?;
     let (now, most) = resident(world.bridge.id())?;
     let mut table = report.table("Memory with the gates of above", &["gates", "resident MiB", "at most MiB"]);
     table.row(&[options.gates.to_string(), mib(now), mib(most)]);
@@ -119,6 +126,7 @@ fn steadily(options: &Options, report: &mut Report, sides: &[Side], rate: f64) -
             "p99 µs",
             "p99.9 µs",
             "p99 to nginx",
+            "p99 of the rounds µs",
             "CPU µs an answer",
             "to nginx",
             "written KiB",
@@ -131,8 +139,8 @@ fn steadily(options: &Options, report: &mut Report, sides: &[Side], rate: f64) -
             rounds.push(side.measured(|questions| questions.steadily(rate, options.clients, time))?);
         }
     }
-    let rounds: Vec<Round> = rounds.into_iter().map(by_delay).collect();
-    for (side, round) in sides.iter().zip(&rounds) {
+    let (rounds, ranges): (Vec<Round>, Vec<String>) = rounds.into_iter().map(by_delay).unzip();
+    for ((side, round), range) in sides.iter().zip(&rounds).zip(ranges) {
         let micros = |part| round.asked.delay(part).as_secs_f64() * 1e6;
         let first = rounds.first().map_or(1.0, |first| first.asked.delay(0.99).as_secs_f64() * 1e6);
         table.row(&[
@@ -143,6 +151,7 @@ fn steadily(options: &Options, report: &mut Report, sides: &[Side], rate: f64) -
             format!("{:.0}", micros(0.99)),
             format!("{:.0}", micros(0.999)),
             format!("{:.2}", micros(0.99) / first),
+            range,
             format!("{:.1}", round.cpu()),
             format!("{:.2}", round.cpu() / rounds.first().map_or(1.0, Round::cpu)),
             (round.used.written / 1024).to_string(),
@@ -158,10 +167,14 @@ fn median(mut rounds: Vec<Round>) -> Round {
     rounds.swap_remove(middle)
 }
 
-fn by_delay(mut rounds: Vec<Round>) -> Round {
-    rounds.sort_by_key(|round| round.asked.delay(0.99));
+/// The round with the middle delay, and what the delays of all were.
+fn by_delay(mut rounds: Vec<Round>) -> (Round, String) {
+    let delay = |round: &Round| round.asked.delay(0.99);
+    rounds.sort_by_key(delay);
+    let micros = |round: Option<&Round>| round.map_or(0, |round| delay(round).as_micros());
+    let range = format!("{} to {}", micros(rounds.first()), micros(rounds.last()));
     let middle = rounds.len() / 2;
-    rounds.swap_remove(middle)
+    (rounds.swap_remove(middle), range)
 }
 
 pub(crate) fn mib(bytes: u64) -> String {

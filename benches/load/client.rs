@@ -58,7 +58,6 @@ pub(crate) fn now() -> Instant {
 pub(crate) fn ask(address: SocketAddr, text: &[u8], answer: &mut Vec<u8>) -> anyhow::Result<()> {
     answer.clear();
     let mut stream = TcpStream::connect(address).context("cannot connect")?;
-    stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     stream.write_all(text).context("cannot ask")?;
     stream.read_to_end(answer).context("no answer")?;
