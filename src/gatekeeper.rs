@@ -13,14 +13,13 @@ use crate::{
     metrics::Metrics,
     millis::Millis,
     policy::{Approval, Policy, Route},
-    rollout::{
-        Budget, Canary, CanaryId, Change, Command, Event, Fact, Message, Refusal, Report, Room, Rules,
-    },
-    store::{self, Store, Turn},
+    rollout::{Canary, CanaryId, Event, Message, Refusal, Report},
+    store::{self, Store},
     ticket::{self, Subject},
 };
 
 mod answer;
+mod apply;
 mod audit;
 mod list;
 mod nudges;
@@ -30,6 +29,8 @@ mod refused;
 mod unread;
 
 pub use answer::{Answer, Links, clock_time};
+pub use apply::Applied;
+use apply::silent_for;
 pub use list::{Listed, counts};
 pub use nudges::Nudged;
 use nudges::Nudges;
@@ -67,16 +68,6 @@ pub struct Timing {
     pub tickets_per_canary_per_hour: usize,
     /// Live tickets in all.
     pub open_tickets: usize,
-}
-
-/// What an event did to a canary, in a turn that is not committed yet.
-#[derive(Debug)]
-#[must_use]
-pub struct Applied {
-    /// The canary as it is now.
-    pub canary: Canary,
-    /// What is to be recorded once the turn is committed.
-    pub facts: Vec<Fact>,
 }
 
 /// Applies what is heard, and answers.
@@ -293,165 +284,11 @@ impl Gatekeeper {
         Ok(())
     }
 
-    /// Puts on record what changes nothing about the canary itself.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn note(
-        &self,
-        turn: &mut Turn,
-        canary: Canary,
-        fact: Fact,
-        now: Millis,
-    ) -> Result<Applied, store::Error> {
-        turn.audit(&[self.entry(&fact, &canary, &canary, now)]).await?;
-        Ok(Applied { canary, facts: vec![fact] })
-    }
-
-    /// Loads, applies, saves and puts on record, in a turn that the caller ends; then it hands the facts to [`Gatekeeper::record`].
-    ///
-    /// # Errors
-    /// If the database fails, or the canary's row cannot be read.
-    pub async fn apply(
-        &self,
-        turn: &mut Turn,
-        id: &CanaryId,
-        event: &Event<'_>,
-        now: Millis,
-    ) -> Result<Applied, store::Error> {
-        let was = turn.canary(id).await?;
-        match self.would(&was, event, now) {
-            Change::Unchanged => Ok(Applied { canary: was, facts: Vec::new() }),
-            Change::To { canary, mut commands, facts } => {
-                commands.retain(|command| self.is_wanted(&canary.id, command));
-                turn.save(&canary, &commands, now).await?;
-                let entries: Vec<_> = facts.iter().map(|fact| self.entry(fact, &was, &canary, now)).collect();
-                turn.audit(&entries).await?;
-                Ok(Applied { canary, facts })
-            }
-        }
-    }
-
-    fn entry(&self, fact: &Fact, was: &Canary, is: &Canary, now: Millis) -> store::audit::Entry {
-        let route = |gate: &GateName| self.route(&is.id, gate);
-        let stands = |gate: &GateName| self.answer(is, gate, self.trust(&is.id, gate), now).gate;
-        audit::entry(fact, was, is, route, stands, now)
-    }
-
-    /// What an event would do to a canary.
-    pub fn would(&self, canary: &Canary, event: &Event<'_>, now: Millis) -> Change {
-        let rules = match event {
-            Event::Asked { gate, .. } => self.rules(&canary.id, gate),
-            // They open no gate: how long an approval is valid does not matter to them.
-            Event::RollbackAsked { .. }
-            | Event::Reported { .. }
-            | Event::Opened { .. }
-            | Event::NotOpened { .. }
-            | Event::Seen { .. }
-            | Event::TimePassed { .. } => self.rules_with(Duration::MAX),
-        };
-        canary.apply(event, now, &rules)
-    }
-
-    /// Whether the configuration asks for this at all.
-    fn is_wanted(&self, id: &CanaryId, command: &Command) -> bool {
-        match command {
-            Command::Move { name, milestone, .. } => {
-                self.route(id, name).ticket.transitions.target(*milestone).is_some()
-            }
-            Command::Open { .. }
-            | Command::Recount { .. }
-            | Command::Comment { .. }
-            | Command::Label { .. }
-            | Command::Link { .. } => true,
-        }
-    }
-
-    /// Logs and counts what was committed, and wakes the worker.
-    pub fn record(&self, applied: &Applied, now: Millis) {
-        for fact in &applied.facts {
-            record::fact(&applied.canary.id, fact, &self.metrics, now);
-        }
-        if !applied.facts.is_empty() {
-            self.work.send_replace(());
-        }
-    }
-
-    /// Applies a message of Flagger: from memory if it changes nothing, else in a turn, where it is decided again by
-    /// what is stored. Returns what the canary is then, and what was put on record.
-    async fn hear<'a>(
-        &self,
-        id: &CanaryId,
-        heard: Option<Millis>,
-        now: Millis,
-        event: impl Fn(&Canary, Duration) -> Event<'a> + Send + Sync,
-    ) -> Result<(Arc<Canary>, Vec<Fact>), store::Error> {
-        self.store.follow_by(now).await?;
-        let (known, is_readable) = match self.store.canary(id) {
-            Some(known) => (known, true),
-            // Where the row cannot be read, memory knows nothing; the turn says why.
-            None => (Arc::new(Canary::new(id.clone())), self.store.unreadable_why(id).is_none()),
-        };
-        let change = self.would(&known, &event(&known, silent_for(heard, now)), now);
-        if matches!(change, Change::Unchanged) && is_readable {
-            return Ok((known, Vec::new()));
-        }
-        // In a box, or each repeated question would carry the room for it.
-        Box::pin(self.hear_in_turn(id, heard, now, event)).await
-    }
-
-    async fn hear_in_turn<'a>(
-        &self,
-        id: &CanaryId,
-        heard: Option<Millis>,
-        now: Millis,
-        event: impl Fn(&Canary, Duration) -> Event<'a> + Send + Sync,
-    ) -> Result<(Arc<Canary>, Vec<Fact>), store::Error> {
-        let mut turn = self.store.turn().await?;
-        // The limits count the gates of all replicas, as of this turn.
-        turn.follow().await?;
-        // Another replica may have heard of it more recently.
-        let last_heard = turn.last_heard(id).await?.max(heard);
-        let silent_for = silent_for(last_heard, now);
-        let stored = turn.canary(id).await?;
-        let applied = self.apply(&mut turn, id, &event(&stored, silent_for), now).await?;
-        if stored == Canary::new(id.clone())
-            && applied.canary.rollout.as_ref().is_some_and(|it| it.gates.is_empty())
-        {
-            // Beyond the limits no row is kept of a canary that nobody knew.
-            return Ok((Arc::new(stored), Vec::new()));
-        }
-        if !applied.facts.is_empty() || applied.canary != stored {
-            // What is written anyway keeps when the canary was heard of: a crash must not make it forget its silence.
-            turn.hear(id, now).await?;
-            turn.end().await?;
-        }
-        self.record(&applied, now);
-        Ok((Arc::new(applied.canary), applied.facts))
-    }
-
     /// How long an approval of this gate holds.
     fn trust(&self, canary: &CanaryId, gate: &GateName) -> Trust {
         let valid_for = self.route(canary, gate).approval.valid_for;
         Trust { trust_for: self.timing.trust_for, valid_for }
     }
-
-    fn rules(&self, canary: &CanaryId, gate: &GateName) -> Rules {
-        self.rules_with(self.route(canary, gate).approval.valid_for)
-    }
-
-    fn rules_with(&self, valid_for: Duration) -> Rules {
-        let Timing { trust_for, idle_after, abandon_after, tickets_per_canary_per_hour, open_tickets } =
-            self.timing;
-        let room = if self.store.live_gates() < open_tickets { Room::Left } else { Room::None };
-        let budget = Budget { per_hour: tickets_per_canary_per_hour, room };
-        Rules { trust: Trust { trust_for, valid_for }, idle_after, abandon_after, budget }
-    }
-}
-
-/// How long nothing was heard before `now`.
-fn silent_for(heard: Option<Millis>, now: Millis) -> Duration {
-    heard.map_or(Duration::ZERO, |at| now.since(at))
 }
 
 /// What is answered to Flagger is answered before Flagger gives up, whoever else holds the database.

@@ -14,6 +14,7 @@ mod endings;
 mod error;
 mod issues;
 mod people;
+mod prove;
 mod request;
 pub mod retry;
 mod send;

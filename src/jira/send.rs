@@ -8,22 +8,22 @@ use std::{
 };
 
 use reqwest::{
-    Method, RequestBuilder, Response, StatusCode, Url,
+    RequestBuilder, Response, StatusCode, Url,
     header::{ACCEPT, ACCEPT_LANGUAGE, DATE, HeaderMap, LOCATION, RETRY_AFTER},
 };
 use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
 use super::{
-    Account, Kind, Observation, Observer, Outcome,
+    Kind, Observation, Observer, Outcome,
     answer::{Answer, Body, body, is_json, media, text},
     client::{Clients, clients, proxy},
-    credentials::{Admission, Credentials, Signature, signature},
+    credentials::{Admission, Credentials, signature},
     error::{Error, Happened},
-    request::{Proof, Repeat, Request},
+    request::{Repeat, Request},
     retry::MOST_DEMANDED,
     throttle::{Throttle, Urgency},
-    time, wire, words,
+    time, wire,
 };
 use crate::{clock::Clock, secret::Secret};
 
@@ -169,119 +169,8 @@ impl Sender {
         Error::Throttled { host: self.host.clone(), retry_after: Some(left) }
     }
 
-    /// Our account, from a `/myself` sent at `began` or later.
-    ///
-    /// # Errors
-    /// Any of a request; [`Error::Unauthorized`] also makes all other calls wait for a probe that works.
-    pub(super) async fn prove(&self, began: Instant) -> Result<(), Error> {
-        let _one_at_a_time = self.credentials.probing.lock().await;
-        if self.credentials.sent_since(began) {
-            return Ok(());
-        }
-        if let Admission::Denied(why) = self.credentials.admission(Instant::now()) {
-            return Err(self.unauthorized(why, Happened::No));
-        }
-        self.probe().await
-    }
-
-    /// Lets nothing pass while Jira does not accept us, except, from time to time, a `/myself` of our own.
-    pub(super) async fn admit(&self) -> Result<(), Error> {
-        match self.credentials.admission(Instant::now()) {
-            Admission::Granted => Ok(()),
-            Admission::Denied(why) => Err(self.unauthorized(why, Happened::No)),
-            Admission::ProbeFirst(_) => self.prove(Instant::now()).await,
-        }
-    }
-
-    /// Asks Jira who we are. The caller holds the lock.
-    async fn probe(&self) -> Result<(), Error> {
-        let kind = self.kind.get().copied().unwrap_or(Kind::DataCenter);
-        let request = Request::new("myself", Method::GET, kind, &["myself"]);
-        let throttled = self.turn().await?;
-        let sent = Instant::now();
-        self.credentials.probed(sent);
-        let answer = self.exchange(&request, throttled).await?;
-        let refuse = |why: String| {
-            self.credentials.refuse(&why, answer.signature, Instant::now(), self.clock.now());
-            Err(self.unauthorized(why, Happened::No))
-        };
-        match (answer.signature, answer.status) {
-            (Signature::Captcha, _) => refuse(CAPTCHA.into()),
-            (Signature::Anonymous, _) => {
-                refuse("asked who the bridge is, it answered as to an anonymous visitor".into())
-            }
-            (_, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                let (code, said) = (answer.status.as_u16(), answer.explanation());
-                refuse(format!("asked who the bridge is, it answered {code}{said}"))
-            }
-            (_, status) if !status.is_success() => Err(answer.refused()),
-            (Signature::Ours | Signature::None, _) => {
-                let user: wire::User = answer.read()?;
-                let account =
-                    user.account().ok_or_else(|| answer.unreadable("it does not say who we are"))?;
-                self.credentials.accept(account, sent, Instant::now());
-                self.credentials.answered(self.clock.now());
-                Ok(())
-            }
-        }
-    }
-
-    /// Our own account; asked for once.
-    pub(super) async fn account(&self) -> Result<Account, Error> {
-        if self.credentials.account().is_none() {
-            self.prove(Instant::now()).await?;
-        }
-        self.credentials
-            .account()
-            .ok_or_else(|| self.unauthorized("it does not say who we are".into(), Happened::No))
-    }
-
-    /// Sends, and lets only an answer pass that was given to us.
-    async fn judged(&self, request: &Request, throttled: Duration) -> Result<Answer, Error> {
-        let began = Instant::now();
-        let answer = self.exchange(request, throttled).await?;
-        // What was said to a stranger with 2xx may have been done by a stranger.
-        let happened = if answer.status.is_success() { Happened::Maybe } else { Happened::No };
-        let refuse = |why: &str| {
-            self.credentials.refuse(why, answer.signature, Instant::now(), self.clock.now());
-            self.unauthorized(why.to_owned(), happened)
-        };
-        match (answer.signature, answer.status) {
-            (Signature::Captcha, _) => return Err(refuse(CAPTCHA)),
-            (_, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                let code = answer.status.as_u16();
-                // Perhaps only this was not allowed: then /myself works.
-                match self.prove(began).await {
-                    Ok(()) => return Err(answer.refused()),
-                    Err(error @ Error::Unauthorized { .. }) => return Err(error.beside(happened)),
-                    Err(_) => {
-                        return Err(refuse(&format!(
-                            "it answered {code} to {}",
-                            words::doing(answer.operation)
-                        )));
-                    }
-                }
-            }
-            _ if request.proof == Proof::Needless => {}
-            (Signature::Anonymous, _) => {
-                return Err(refuse(&format!(
-                    "{} was answered as to an anonymous visitor",
-                    words::doing(answer.operation)
-                )));
-            }
-            (Signature::None, _) if !self.credentials.proves(began, Instant::now()) => {
-                self.prove(began).await.map_err(|error| error.beside(happened))?;
-            }
-            (Signature::Ours | Signature::None, _) => {}
-        }
-        if request.proof == Proof::Needed {
-            self.credentials.answered(self.clock.now());
-        }
-        if answer.status.is_success() { Ok(answer) } else { Err(answer.refused()) }
-    }
-
     /// One request on the wire, and its answer if it is one of 2xx or 4xx.
-    async fn exchange(&self, request: &Request, mut throttled: Duration) -> Result<Answer, Error> {
+    pub(super) async fn exchange(&self, request: &Request, mut throttled: Duration) -> Result<Answer, Error> {
         let ready = self.ready(request)?;
         let began = Instant::now();
         if request.repeat == Repeat::Doubles {
@@ -408,13 +297,7 @@ impl Sender {
     fn transport(&self, error: reqwest::Error) -> Error {
         Error::transport(&self.host, self.proxy.as_deref(), error)
     }
-
-    fn unauthorized(&self, why: String, happened: Happened) -> Error {
-        Error::Unauthorized { host: self.host.clone(), why, happened }
-    }
 }
-
-const CAPTCHA: &str = "it demands a CAPTCHA: log in once with a browser as the bridge's user";
 
 /// jira.url as the root of all addresses: its path is kept, for `/jira` and `/ex/jira/<cloud id>`.
 fn base(url: &str) -> Result<Url, Error> {

@@ -8,11 +8,15 @@ use std::collections::HashMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::{Account, Choice, ENDED, Field, Shape, error::By, time, words};
+use super::{Account, ENDED, error::By, time, words};
 use crate::{
     gate::{Home, Move, Person, Sighting, Status},
     millis::Millis,
 };
+
+mod setup;
+
+pub(super) use setup::*;
 
 /// The key of the properties that we leave on issues and comments.
 pub(super) const PROPERTY: &str = "flagger-jira-bridge";
@@ -287,160 +291,6 @@ pub(super) struct Transition {
 #[derive(Debug, Deserialize)]
 pub(super) struct Transitions {
     pub(super) transitions: Option<Vec<Transition>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct FieldMeta {
-    field_id: Option<String>,
-    key: Option<String>,
-    name: Option<String>,
-    #[serde(default)]
-    required: bool,
-    #[serde(default)]
-    has_default_value: bool,
-    schema: Option<Value>,
-    allowed_values: Option<Value>,
-}
-
-/// What a field's values are, by its `schema`.
-fn shape(schema: &Value) -> Shape {
-    let text = |name: &str| schema.get(name).and_then(Value::as_str);
-    let long = text("custom").is_some_and(|custom| custom.ends_with(":textarea"))
-        || matches!(text("system"), Some("description" | "environment"));
-    match text("type") {
-        Some("string") if long => Shape::LongText,
-        Some("array") => match text("items").map(shape_of) {
-            Some(Shape::Unknown) | None => Shape::Unknown,
-            Some(item) => Shape::List(Box::new(item)),
-        },
-        Some(kind) => shape_of(kind),
-        None => Shape::Unknown,
-    }
-}
-
-fn shape_of(kind: &str) -> Shape {
-    match kind {
-        "string" => Shape::Text,
-        "number" => Shape::Number,
-        "date" => Shape::Date,
-        "user" => Shape::Person,
-        "option" | "option-with-child" => Shape::Choice("value"),
-        "priority" | "resolution" | "version" | "component" | "securitylevel" | "group" => {
-            Shape::Choice("name")
-        }
-        _ => Shape::Unknown,
-    }
-}
-
-fn choice(value: &Value) -> Choice {
-    let text = |name: &str| value.get(name).and_then(plain).map(|text| words::line(&text));
-    Choice { id: text("id"), name: text("name"), value: text("value") }
-}
-
-impl FieldMeta {
-    /// The field; `id` where the answer has it only as the key of a map.
-    pub(super) fn field(self, id: Option<String>) -> Option<Field> {
-        let id = id.or(self.field_id).or(self.key)?;
-        let name = words::line(self.name.as_deref().unwrap_or(&id));
-        let shape = self.schema.as_ref().map_or(Shape::Unknown, shape);
-        let allowed = self.allowed_values.as_ref().and_then(Value::as_array);
-        let allowed = allowed.into_iter().flatten().map(choice).collect();
-        let (required, has_default) = (self.required, self.has_default_value);
-        Some(Field { id, name, required, has_default, shape, allowed })
-    }
-}
-
-/// A page of the fields of the create screen: `fields` on Cloud, `values` on Data Center.
-#[derive(Debug, Deserialize)]
-pub(super) struct CreateFields {
-    #[serde(alias = "values")]
-    pub(super) fields: Option<Vec<FieldMeta>>,
-    pub(super) total: Option<usize>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct IssueType {
-    #[serde(flatten)]
-    pub(super) named: Named,
-    pub(super) statuses: Option<Vec<Stand>>,
-    subtask: Option<Value>,
-}
-
-impl IssueType {
-    /// Whether its issues need a parent.
-    pub(super) fn is_subtask(&self) -> bool {
-        self.subtask == Some(Value::Bool(true))
-    }
-}
-
-/// A status of a workflow.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Stand {
-    #[serde(flatten)]
-    pub(super) named: Named,
-    status_category: Option<Value>,
-}
-
-impl Stand {
-    /// The key of its category, if Jira tells.
-    pub(super) fn category(&self) -> Option<String> {
-        Some(self.status_category.as_ref()?.get("key")?.as_str()?.to_owned())
-    }
-}
-
-/// What Jira says of a project, as far as it says so.
-#[derive(Debug, Deserialize)]
-pub(super) struct AboutProject {
-    pub(super) style: Option<String>,
-    pub(super) simplified: Option<bool>,
-    pub(super) archived: Option<bool>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct ProjectKey {
-    pub(super) key: String,
-}
-
-/// A page of projects of Cloud.
-#[derive(Debug, Deserialize)]
-pub(super) struct Projects {
-    pub(super) values: Option<Vec<ProjectKey>>,
-}
-
-/// A page of issue types: `issueTypes` on Cloud, `values` on Data Center.
-#[derive(Debug, Deserialize)]
-pub(super) struct CreateTypes {
-    #[serde(alias = "values", rename = "issueTypes")]
-    pub(super) types: Option<Vec<Named>>,
-    pub(super) total: Option<usize>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Locale {
-    pub(super) locale: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Permission {
-    #[serde(default)]
-    pub(super) have_permission: bool,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Permissions {
-    pub(super) permissions: Option<HashMap<String, Permission>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ServerInfo {
-    pub(super) deployment_type: Option<String>,
-    pub(super) version: Option<String>,
-    pub(super) server_title: Option<String>,
-    pub(super) base_url: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

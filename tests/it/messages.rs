@@ -10,7 +10,7 @@ use std::{
 const LIST: &str = include_str!("../../docs/messages.md");
 
 /// Where words for people stand, beside the log.
-const SOURCES: [&str; 28] = [
+const SOURCES: [&str; 29] = [
     "cli/audit.rs",
     "cli/gates.rs",
     "flagger.rs",
@@ -23,6 +23,7 @@ const SOURCES: [&str; 28] = [
     "http/status.rs",
     "jira/error.rs",
     "jira/people.rs",
+    "jira/prove.rs",
     "jira/send.rs",
     "jira/setup.rs",
     "main.rs",

@@ -1,0 +1,163 @@
+//! PURE: what Jira says of its projects, their screens and workflows, and of what the bridge may do there.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Named, plain};
+use crate::jira::{Choice, Field, Shape, words};
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::jira) struct FieldMeta {
+    field_id: Option<String>,
+    key: Option<String>,
+    name: Option<String>,
+    #[serde(default)]
+    required: bool,
+    #[serde(default)]
+    has_default_value: bool,
+    schema: Option<Value>,
+    allowed_values: Option<Value>,
+}
+
+/// What a field's values are, by its `schema`.
+fn shape(schema: &Value) -> Shape {
+    let text = |name: &str| schema.get(name).and_then(Value::as_str);
+    let long = text("custom").is_some_and(|custom| custom.ends_with(":textarea"))
+        || matches!(text("system"), Some("description" | "environment"));
+    match text("type") {
+        Some("string") if long => Shape::LongText,
+        Some("array") => match text("items").map(shape_of) {
+            Some(Shape::Unknown) | None => Shape::Unknown,
+            Some(item) => Shape::List(Box::new(item)),
+        },
+        Some(kind) => shape_of(kind),
+        None => Shape::Unknown,
+    }
+}
+
+fn shape_of(kind: &str) -> Shape {
+    match kind {
+        "string" => Shape::Text,
+        "number" => Shape::Number,
+        "date" => Shape::Date,
+        "user" => Shape::Person,
+        "option" | "option-with-child" => Shape::Choice("value"),
+        "priority" | "resolution" | "version" | "component" | "securitylevel" | "group" => {
+            Shape::Choice("name")
+        }
+        _ => Shape::Unknown,
+    }
+}
+
+fn choice(value: &Value) -> Choice {
+    let text = |name: &str| value.get(name).and_then(plain).map(|text| words::line(&text));
+    Choice { id: text("id"), name: text("name"), value: text("value") }
+}
+
+impl FieldMeta {
+    /// The field; `id` where the answer has it only as the key of a map.
+    pub(in crate::jira) fn field(self, id: Option<String>) -> Option<Field> {
+        let id = id.or(self.field_id).or(self.key)?;
+        let name = words::line(self.name.as_deref().unwrap_or(&id));
+        let shape = self.schema.as_ref().map_or(Shape::Unknown, shape);
+        let allowed = self.allowed_values.as_ref().and_then(Value::as_array);
+        let allowed = allowed.into_iter().flatten().map(choice).collect();
+        let (required, has_default) = (self.required, self.has_default_value);
+        Some(Field { id, name, required, has_default, shape, allowed })
+    }
+}
+
+/// A page of the fields of the create screen: `fields` on Cloud, `values` on Data Center.
+#[derive(Debug, Deserialize)]
+pub(in crate::jira) struct CreateFields {
+    #[serde(alias = "values")]
+    pub(in crate::jira) fields: Option<Vec<FieldMeta>>,
+    pub(in crate::jira) total: Option<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::jira) struct IssueType {
+    #[serde(flatten)]
+    pub(in crate::jira) named: Named,
+    pub(in crate::jira) statuses: Option<Vec<Stand>>,
+    subtask: Option<Value>,
+}
+
+impl IssueType {
+    /// Whether its issues need a parent.
+    pub(in crate::jira) fn is_subtask(&self) -> bool {
+        self.subtask == Some(Value::Bool(true))
+    }
+}
+
+/// A status of a workflow.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::jira) struct Stand {
+    #[serde(flatten)]
+    pub(in crate::jira) named: Named,
+    status_category: Option<Value>,
+}
+
+impl Stand {
+    /// The key of its category, if Jira tells.
+    pub(in crate::jira) fn category(&self) -> Option<String> {
+        Some(self.status_category.as_ref()?.get("key")?.as_str()?.to_owned())
+    }
+}
+
+/// What Jira says of a project, as far as it says so.
+#[derive(Debug, Deserialize)]
+pub(in crate::jira) struct AboutProject {
+    pub(in crate::jira) style: Option<String>,
+    pub(in crate::jira) simplified: Option<bool>,
+    pub(in crate::jira) archived: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::jira) struct ProjectKey {
+    pub(in crate::jira) key: String,
+}
+
+/// A page of projects of Cloud.
+#[derive(Debug, Deserialize)]
+pub(in crate::jira) struct Projects {
+    pub(in crate::jira) values: Option<Vec<ProjectKey>>,
+}
+
+/// A page of issue types: `issueTypes` on Cloud, `values` on Data Center.
+#[derive(Debug, Deserialize)]
+pub(in crate::jira) struct CreateTypes {
+    #[serde(alias = "values", rename = "issueTypes")]
+    pub(in crate::jira) types: Option<Vec<Named>>,
+    pub(in crate::jira) total: Option<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::jira) struct Locale {
+    pub(in crate::jira) locale: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::jira) struct Permission {
+    #[serde(default)]
+    pub(in crate::jira) have_permission: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::jira) struct Permissions {
+    pub(in crate::jira) permissions: Option<HashMap<String, Permission>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::jira) struct ServerInfo {
+    pub(in crate::jira) deployment_type: Option<String>,
+    pub(in crate::jira) version: Option<String>,
+    pub(in crate::jira) server_title: Option<String>,
+    pub(in crate::jira) base_url: Option<String>,
+}
