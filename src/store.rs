@@ -43,7 +43,7 @@ use heard::Heard;
 pub use nudges::Nudge;
 pub use outbox::{Backlog, Parked, Row, Settled};
 pub use place::{describe, probe};
-pub use tickets::{DeadNudge, Opened};
+pub use tickets::Opened;
 pub use turn::{Lead, Turn};
 
 /// The format of a canary's serialised state that this version writes; it reads all up to it.

@@ -1,4 +1,4 @@
-//! The only way to Jira: takes a turn, sends, reads, and says what the answer is worth.
+//! The only way to Jira: takes a turn, sends, and reads.
 
 use std::{
     num::NonZeroU32,

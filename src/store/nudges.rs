@@ -10,7 +10,7 @@ use crate::millis::Millis;
 pub struct Nudge {
     /// The ticket, by Jira's issue id.
     pub ticket: String,
-    /// Since when, by the clock of the replica that was asked. Of two nudges about one ticket the later has the later time.
+    /// Since when, by the clock of the replica that was asked. A nudge that takes the place of another has a later time than it.
     pub at: Millis,
 }
 

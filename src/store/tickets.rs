@@ -24,16 +24,7 @@ pub struct Opened {
     pub ended_at: Option<Millis>,
 }
 
-/// Somebody moved a ticket whose rollout is over.
-#[derive(Debug)]
-pub struct DeadNudge {
-    /// The nudge about it.
-    pub nudge: Nudge,
-    /// The ticket, if its row can be read.
-    pub opened: Result<Opened, Error>,
-}
-
-const COLUMNS: &str = "SELECT gate, canary, name, ticket, ended_at FROM ticket";
+const COLUMNS: &str = "gate, canary, name, ticket.ticket, ended_at";
 
 impl Store {
     /// The ticket of a gate, dead or alive.
@@ -41,7 +32,7 @@ impl Store {
     /// # Errors
     /// If the database fails or the row cannot be read.
     pub async fn ticket(&self, gate: &GateId) -> Result<Option<Opened>, Error> {
-        let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE gate = $1"));
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM ticket WHERE gate = $1"));
         let raw = sqlx::query(sql)
             .bind(gate.0.as_str())
             .try_map(raw)
@@ -61,24 +52,21 @@ impl Store {
         Ok(kept > 0)
     }
 
-    /// The nudges about dead tickets of which no later move was answered yet, longest ago first.
+    /// The nudges about dead tickets of which no later move was answered yet, longest ago first, each with its ticket.
     ///
     /// # Errors
-    /// If the database fails. A row that cannot be read is an error of its own.
-    pub async fn dead_nudges(&self) -> Result<Vec<DeadNudge>, Error> {
-        let dead = sqlx::query(
-            "SELECT ticket.gate, ticket.canary, ticket.name, ticket.ticket, ticket.ended_at, nudge.ticket, nudge.at
-             FROM nudge JOIN ticket ON ticket.id = nudge.ticket
-             WHERE ticket.answered = 0 AND ticket.ended_at IS NOT NULL ORDER BY nudge.at",
-        )
-        .try_map(|row: AnyRow| {
-            let nudge = Nudge { ticket: row.try_get(5)?, at: Millis(row.try_get(6)?) };
-            Ok((raw(row)?, nudge))
-        })
-        .fetch_all(&self.0.pool)
-        .in_time()
-        .await?;
-        Ok(dead.into_iter().map(|(raw, nudge)| DeadNudge { nudge, opened: opened(raw) }).collect())
+    /// If the database fails. A ticket whose row cannot be read is an error of its own.
+    pub async fn dead_nudges(&self) -> Result<Vec<(Nudge, Result<Opened, Error>)>, Error> {
+        let sql = sqlx::AssertSqlSafe(dead_nudges());
+        let dead = sqlx::query(sql)
+            .try_map(|row: AnyRow| {
+                let nudge = Nudge { ticket: row.try_get(5)?, at: Millis(row.try_get(6)?) };
+                Ok((nudge, raw(row)?))
+            })
+            .fetch_all(&self.0.pool)
+            .in_time()
+            .await?;
+        Ok(dead.into_iter().map(|(nudge, raw)| (nudge, opened(raw))).collect())
     }
 
     /// Whether this issue id is that of a dead ticket whose next move will be answered.
@@ -146,6 +134,14 @@ impl Turn {
     }
 }
 
+/// SQLite joins in this order: nudges are few, and tickets are kept for ever.
+fn dead_nudges() -> String {
+    format!(
+        "SELECT {COLUMNS}, nudge.ticket, nudge.at FROM nudge CROSS JOIN ticket
+         WHERE ticket.id = nudge.ticket AND answered = 0 AND ended_at IS NOT NULL ORDER BY nudge.at"
+    )
+}
+
 /// The gate, and what else its row holds, if that can be read.
 type Raw = (String, Result<(String, String, String, Option<i64>), sqlx::Error>);
 
@@ -167,4 +163,32 @@ fn opened((gate, rest): Raw) -> Result<Opened, Error> {
         ticket: serde_json::from_str(&ticket).map_err(|error| corrupt(error.to_string()))?,
         ended_at: ended_at.map(Millis),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::Database;
+
+    /// It is looked for at each step of the worker, and a bridge that is old has many tickets.
+    #[tokio::test]
+    async fn nobody_goes_through_all_tickets_to_find_the_dead() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::fresh(directory.path()).await;
+        let store = Store::open(&database.url.clone().into()).await.unwrap();
+        assert_eq!(store.dead_nudges().await.unwrap().len(), 0);
+        if store.is_sqlite() {
+            let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", dead_nudges()));
+            let plan: Vec<String> = sqlx::query(sql)
+                .try_map(|row: AnyRow| row.try_get(3))
+                .fetch_all(&store.0.pool)
+                .await
+                .unwrap();
+            assert!(
+                plan.iter().any(|step| step.contains("SEARCH ticket USING INDEX ticket_by_id")),
+                "{plan:?}"
+            );
+        }
+        store.close().await;
+    }
 }

@@ -7,7 +7,7 @@ use crate::{
     gate::{Gate, Move, Sighting},
     jira::{self, Retry},
     rollout::{Canary, Command, Fact, Note},
-    store::{self, DeadNudge, Nudge, Opened},
+    store::{self, Nudge, Opened},
 };
 
 /// A dead ticket that was moved, but cannot be read, is given up after this long.
@@ -58,7 +58,7 @@ impl Worker {
     pub(super) async fn dead(&self) -> Result<Vec<(Opened, Nudge)>, store::Error> {
         let store = self.gatekeeper.store();
         let mut dead = Vec::new();
-        for DeadNudge { nudge, opened } in store.dead_nudges().await? {
+        for (nudge, opened) in store.dead_nudges().await? {
             if store.gate_of(&nudge.ticket).is_some() {
                 continue;
             }
@@ -80,7 +80,11 @@ impl Worker {
         let mut failed = Ok(());
         for (dead, nudge) in self.first_of_the_dead(dead) {
             let now = self.clock.now();
-            let moved = match self.was_moved_late(dead).await {
+            let read = self.was_moved_late(dead).await;
+            if read.is_err() {
+                self.memory().dead_unread.insert(dead.gate.clone(), now);
+            }
+            let moved = match read {
                 Ok(moved) => moved,
                 Err(error) if error.retry() == Retry::Never || now.since(nudge.at) > MOST_PATIENT => {
                     tracing::warn!(
@@ -92,7 +96,6 @@ impl Worker {
                 }
                 Err(error) if error.is_of_one() => {
                     // The others may fare better.
-                    self.memory().dead_unread.insert(dead.gate.clone(), now);
                     failed = Err(error);
                     continue;
                 }
@@ -123,7 +126,7 @@ impl Worker {
         Ok(failed)
     }
 
-    /// A few of them, those last that could not be read: they must not keep the others from being answered.
+    /// A few of them. Those that could not be read come last, so that they do not keep the others from being answered.
     fn first_of_the_dead<'a>(&self, dead: &'a [(Opened, Nudge)]) -> Vec<&'a (Opened, Nudge)> {
         let unread = &mut self.memory().dead_unread;
         unread.retain(|gate, _| dead.iter().any(|(dead, _)| dead.gate == *gate));

@@ -54,7 +54,7 @@ pub(super) struct Turns {
     nudging: HashSet<GateId>,
     /// Of which a reading for a nudge began since the round at hand did.
     overtaken: HashSet<GateId>,
-    /// To be read once more, before all others: a round has yielded, or what was read for a nudge could not be understood.
+    /// Of which a round has yielded: they come before all others.
     again: Map<GateId, Arc<Canary>>,
     queue: VecDeque<Queued>,
     scanned: Option<Millis>,
@@ -85,13 +85,13 @@ impl Turns {
         self.overtaken.contains(gate)
     }
 
-    /// This one is to be read once more.
+    /// A round has yielded.
     pub(super) fn again(&mut self, due: &Due) {
         self.again.insert(due.gate.clone(), Arc::clone(&due.canary));
     }
 
     /// Reading these for nudges came to nothing: no round yields to that.
-    pub(super) fn nudges_failed(&mut self, due: &[Due]) {
+    pub(super) fn nudges_failed<'a>(&mut self, due: impl IntoIterator<Item = &'a Due>) {
         for due in due {
             self.overtaken.remove(&due.gate);
         }

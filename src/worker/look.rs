@@ -121,8 +121,13 @@ impl Worker {
         };
         let seen = self.understand(due, sightings, arrived, &mut unread).await;
         let tickets = seen.len();
-        // What it saw is another replica's business now.
-        let Some(changed) = self.save(seen, (due, nudges), &unread, begun).await? else {
+        if begun.why == Why::Nudged {
+            let unseen = due.iter().filter(|due| !seen.iter().any(|seen| seen.gate == due.gate));
+            self.memory().turns.nudges_failed(unseen);
+        }
+        let Some(changed) = self.save(seen, due, nudges, begun).await? else {
+            // What it saw is another replica's business now.
+            self.lease.doubt();
             return Ok(Outcome::Follows);
         };
         if !due.is_empty() {
@@ -254,8 +259,8 @@ impl Worker {
     async fn save(
         &self,
         seen: Vec<Seen>,
-        (due, nudges): (&[Due], &[Nudge]),
-        unread: &Unread,
+        due: &[Due],
+        nudges: &[Nudge],
         begun: Begun,
     ) -> Result<Option<usize>, store::Error> {
         let now = begun.at;
@@ -293,14 +298,20 @@ impl Worker {
         for applied in &applied {
             self.gatekeeper.record(applied, now);
         }
-        // Also those that could not be understood: their turn is over. But a nudge is spent, so it is worth a second attempt.
         for due in due {
-            let again = match begun.why {
-                Why::Polled => self.yields(begun, &due.gate),
-                Why::Nudged => unread.contains_key(&due.ticket.id),
+            let yields = self.yields(begun, &due.gate);
+            let is_over = match begun.why {
+                // Also of those that could not be understood.
+                Why::Polled => true,
+                // A nudge is spent, so what it did not show is seen no later than without it.
+                Why::Nudged => seen.iter().any(|seen| seen.gate == due.gate),
             };
             let turns = &mut self.memory().turns;
-            if again { turns.again(due) } else { turns.looked(&due.gate, now) }
+            if yields {
+                turns.again(due);
+            } else if is_over {
+                turns.looked(&due.gate, now);
+            }
         }
         if !due.is_empty() {
             let mut memory = self.memory();

@@ -119,10 +119,38 @@ async fn a_round_leaves_alone_what_is_read_for_a_nudge() {
     }
 }
 
-/// A ticket that was moved cannot be read just then: that is tried once more, and not only when its turn comes.
+/// A ticket that was moved cannot be read just then: its own turn comes no later for that.
 #[tokio::test]
-async fn what_could_not_be_read_for_a_nudge_is_read_once_more() {
+async fn a_nudge_in_vain_puts_nothing_off() {
     for world in World::both("jira.poll_every = \"3m\"").await {
+        let asks = async || world.asks("confirm-promotion", "Progressing", "new").await.status;
+        asks().await;
+        world.works().await;
+        let key = world.newest();
+        let [process] = world.workers().try_into().ok().unwrap();
+        world.later(2 * MINUTE);
+        asks().await;
+        assert_eq!(polls(&process).await, Outcome::Idle);
+        world.jira.move_issue(&key, "Approved", MIA).unwrap();
+        assert_eq!(world.nudges(&key).await.status, 200);
+        world.jira.hide_issue(&key, true).unwrap();
+        let broken = Fault::Status { code: 500, retry_after: None, body: String::new() };
+        world.jira.fault(Operation::GetIssue, broken, Times::Once);
+        let nudged = process.does(async |worker: Arc<Worker>| worker.follow_nudges().await.unwrap()).await;
+        assert_eq!(nudged, Some(Outcome::Looked { tickets: 0, changed: 0 }));
+        assert_eq!(asks().await, 403);
+        world.jira.hide_issue(&key, false).unwrap();
+        world.later(MINUTE);
+        assert_eq!(polls(&process).await, Outcome::Looked { tickets: 1, changed: 1 });
+        assert_eq!(asks().await, 200);
+        world.finish().await;
+    }
+}
+
+/// A round and a nudge read the same ticket, and Jira answers only the round: what that saw counts.
+#[tokio::test]
+async fn a_round_does_not_yield_to_a_nudge_in_vain() {
+    for world in World::both("jira.timeout = \"60s\"").await {
         let asks = async || world.asks("confirm-promotion", "Progressing", "new").await.status;
         asks().await;
         world.works().await;
@@ -131,17 +159,25 @@ async fn what_could_not_be_read_for_a_nudge_is_read_once_more() {
         asks().await;
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
         assert_eq!(world.nudges(&key).await.status, 200);
+        let asked = is_slow_to_answer(&world);
+        let [process] = world.workers().try_into().ok().unwrap();
+        let mut round = pin!(process.does(async |worker: Arc<Worker>| worker.poll().await.unwrap()));
+        tokio::select! {
+            seen = &mut round => panic!("Jira has answered the round: {seen:?}"),
+            () = asked => {}
+        }
         world.jira.hide_issue(&key, true).unwrap();
         let broken = Fault::Status { code: 500, retry_after: None, body: String::new() };
         world.jira.fault(Operation::GetIssue, broken, Times::Once);
-        let [process] = world.workers().try_into().ok().unwrap();
-        let nudged = process.does(async |worker: Arc<Worker>| worker.follow_nudges().await.unwrap()).await;
+        let nudged = tokio::select! {
+            seen = &mut round => panic!("Jira has answered the round: {seen:?}"),
+            nudged = process.does(async |worker: Arc<Worker>| worker.follow_nudges().await.unwrap()) => nudged,
+        };
         assert_eq!(nudged, Some(Outcome::Looked { tickets: 0, changed: 0 }));
-        assert_eq!(asks().await, 403);
         world.jira.hide_issue(&key, false).unwrap();
-        assert_eq!(polls(&process).await, Outcome::Looked { tickets: 1, changed: 1 });
+        answers().await;
+        assert_eq!(round.await, Some(Outcome::Looked { tickets: 1, changed: 1 }));
         assert_eq!(asks().await, 200);
-        assert_eq!(polls(&process).await, Outcome::Idle);
         world.finish().await;
     }
 }

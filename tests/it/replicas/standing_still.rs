@@ -108,15 +108,6 @@ impl Paused {
 }
 
 impl Two {
-    /// Waits until somebody has asked Jira.
-    async fn jira_was_asked(&self) {
-        let began = Instant::now();
-        while self.jira.requests().is_empty() {
-            assert!(began.elapsed() < PATIENCE);
-            tokio::task::yield_now().await;
-        }
-    }
-
     /// The first takes over from the second, which stands still.
     async fn first_takes_over(&self) {
         self.clock.advance(LEASE + Duration::from_secs(1));
@@ -221,11 +212,14 @@ async fn a_round_that_stands_still_before_its_commit() {
     two.sql(&format!("INSERT INTO nudge (ticket, at) VALUES ('{}', 1)", issue.id)).await;
     let polls = |worker: Arc<Worker>| async move { worker.poll().await.unwrap() };
     let round = Paused::within(&two.second, "committing", polls).await;
-    two.jira.clear_requests();
     two.jira.move_issue(&issue.key, "To Do", MIA).unwrap();
     let worker = Arc::clone(&two.second.worker);
     let nudged = tokio::spawn(async move { worker.follow_nudges().await.unwrap() });
-    two.jira_was_asked().await;
+    let began = Instant::now();
+    let waits = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while two.number(waits).await == 0 {
+        assert!(began.elapsed() < PATIENCE, "it does not come to its turn");
+    }
     assert_eq!(round.goes_on().await, Outcome::Looked { tickets: 1, changed: 1 });
     assert_eq!(nudged.await.unwrap(), Outcome::Looked { tickets: 1, changed: 1 });
     let (status, words) = two.second.asks("cart", "new").await;
@@ -247,9 +241,15 @@ async fn a_look_that_stands_still() {
     two.jira.clear_requests();
     let worker = Arc::clone(&two.second.worker);
     let look = tokio::spawn(async move { worker.poll().await.unwrap() });
-    two.jira_was_asked().await;
+    let began = Instant::now();
+    while two.jira.requests().is_empty() {
+        assert!(began.elapsed() < PATIENCE);
+        tokio::task::yield_now().await;
+    }
     two.first_takes_over().await;
     assert_eq!(look.await.unwrap(), Outcome::Follows);
+    assert_eq!(two.second.worker.poll().await.unwrap(), Outcome::Follows);
+    assert_eq!(two.jira.requests().len(), 1);
     two.first.asks("cart", "new").await;
     two.first.works().await;
     assert_eq!(two.first.asks("cart", "new").await.0, 200);
