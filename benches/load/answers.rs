@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+use anyhow::Context as _;
+
 use crate::{
     Options,
     bare::Bare,
@@ -60,15 +62,10 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
     sides.push(side("hyper", bare.address, vec![bare.id()]));
     sides.extend(beside.iter().map(|it| side("beside", it.bridge.gate, vec![it.bridge.id()])));
     sides.push(side("bridge", world.bridge.gate, vec![world.bridge.id()]));
-    let rounds = flat_out(options, report, &sides)?;
-    let cpu = |name| {
-        let of = sides.iter().position(|side| side.name == name).and_then(|at| rounds.get(at));
-        of.map_or(Duration::ZERO, |round| Duration::from_secs_f64(round.cpu() / 1e6))
-    };
-    // What is left to gain by another design that costs the same.
-    let costly = Bare::start(cpu("bridge").saturating_sub(cpu("hyper")))?;
+    let rate = flat_out(options, report, &sides)? / 2.0;
+    // How much of the delay is only the price of the CPU.
+    let costly = Bare::start(excess(options, &sides, rate)?)?;
     sides.push(side("hyper, as costly", costly.address, vec![costly.id()]));
-    let rate = rounds.first().map_or(1000.0, |round| round.asked.a_second()) / 2.0;
     steadily(options, report, &sides, rate)?;
     let (now, most) = resident(world.bridge.id())?;
     let mut table = report.table("Memory with the gates of above", &["gates", "resident MiB", "at most MiB"]);
@@ -85,19 +82,45 @@ async fn ready(options: &Options, program: &Path) -> anyhow::Result<World> {
     Ok(world)
 }
 
-/// The medians of some rounds.
-fn flat_out(options: &Options, report: &mut Report, sides: &[Side]) -> anyhow::Result<Vec<Round>> {
+/// Each side some times, and each time another one first: none always comes after the same.
+fn in_turn(
+    options: &Options,
+    sides: &[Side],
+    run: impl Fn(&Questions, Duration) -> anyhow::Result<Asked>,
+) -> anyhow::Result<Vec<Vec<Round>>> {
+    let time = Duration::from_secs(options.seconds);
+    let mut rounds: Vec<Vec<Round>> = sides.iter().map(|_| Vec::new()).collect();
+    for first in 0..options.rounds {
+        for turn in 0..sides.len() {
+            let side = (first + turn) % sides.len();
+            rounds[side].push(sides[side].measured(|questions| run(questions, time))?);
+        }
+    }
+    Ok(rounds)
+}
+
+/// By how much more CPU the bridge answers than hyper at this rate.
+fn excess(options: &Options, sides: &[Side], rate: f64) -> anyhow::Result<Duration> {
+    let cpu = |name| -> anyhow::Result<f64> {
+        let side = sides.iter().find(|side| side.name == name).context("no such side")?;
+        let time = Duration::from_secs(options.seconds);
+        let mut rounds = Vec::new();
+        for _ in 0..3 {
+            rounds.push(side.measured(|it| it.steadily(rate, options.clients, time))?.cpu());
+        }
+        rounds.sort_by(f64::total_cmp);
+        Ok(rounds[1])
+    };
+    Ok(Duration::from_secs_f64((cpu("bridge")? - cpu("hyper")?).max(0.0) / 1e6))
+}
+
+/// The medians of some rounds. Returns the answers a second of the first.
+fn flat_out(options: &Options, report: &mut Report, sides: &[Side]) -> anyhow::Result<f64> {
     let mut table = report.table(
         "Answers a second, one connection a question",
         &["server", "answers/s", "to nginx", "CPU µs an answer", "to nginx", "written KiB"],
     );
-    let mut rounds: Vec<Vec<Round>> = sides.iter().map(|_| Vec::new()).collect();
-    for _ in 0..options.rounds {
-        for (side, rounds) in sides.iter().zip(&mut rounds) {
-            let time = Duration::from_secs(options.seconds);
-            rounds.push(side.measured(|questions| questions.flat_out(options.clients, time))?);
-        }
-    }
+    let rounds = in_turn(options, sides, |questions, time| questions.flat_out(options.clients, time))?;
     let rounds: Vec<Round> = rounds.into_iter().map(median).collect();
     for (side, round) in sides.iter().zip(&rounds) {
         let (rate, cpu) = (round.asked.a_second(), round.cpu());
@@ -112,7 +135,7 @@ fn flat_out(options: &Options, report: &mut Report, sides: &[Side]) -> anyhow::R
         ]);
     }
     drop(table);
-    Ok(rounds)
+    Ok(rounds.first().map_or(1000.0, |round| round.asked.a_second()))
 }
 
 fn steadily(options: &Options, report: &mut Report, sides: &[Side], rate: f64) -> anyhow::Result<()> {
@@ -132,13 +155,7 @@ fn steadily(options: &Options, report: &mut Report, sides: &[Side], rate: f64) -
             "written KiB",
         ],
     );
-    let mut rounds: Vec<Vec<Round>> = sides.iter().map(|_| Vec::new()).collect();
-    for _ in 0..options.rounds {
-        for (side, rounds) in sides.iter().zip(&mut rounds) {
-            let time = Duration::from_secs(options.seconds);
-            rounds.push(side.measured(|questions| questions.steadily(rate, options.clients, time))?);
-        }
-    }
+    let rounds = in_turn(options, sides, |questions, time| questions.steadily(rate, options.clients, time))?;
     let (rounds, ranges): (Vec<Round>, Vec<String>) = rounds.into_iter().map(by_delay).unzip();
     for ((side, round), range) in sides.iter().zip(&rounds).zip(ranges) {
         let micros = |part| round.asked.delay(part).as_secs_f64() * 1e6;

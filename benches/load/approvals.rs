@@ -95,35 +95,37 @@ async fn burst(world: &World, keys: &[String], report: &mut Report) -> anyhow::R
     for key in &keys[numbers.clone()] {
         world.jira.move_issue(key, "Approved", MIA).map_err(anyhow::Error::msg)?;
     }
-    let mut closed: Vec<usize> = numbers.collect();
+    let moved = now() - begin;
+    // To ask each gate would be to measure a thousand first uses, which are stored one after the other.
     let (mut first, mut half) = (None, None);
-    while !closed.is_empty() {
-        let mut still = Vec::new();
-        for number in closed {
-            if !is_open(world, number)? {
-                still.push(number);
-            }
-        }
-        closed = still;
+    loop {
+        let open = world.metric("gates{state=\"approved\"}")? - SINGLE as f64;
         let so_far = now() - begin;
-        if closed.len() < BURST {
+        if open > 0.0 {
             first.get_or_insert(so_far);
         }
-        if closed.len() <= BURST / 2 {
+        if open >= BURST as f64 / 2.0 {
             half.get_or_insert(so_far);
         }
-        anyhow::ensure!(so_far < PATIENCE, "{} do not open", closed.len());
-        sleep(Duration::from_millis(20)).await;
+        if open >= BURST as f64 {
+            break;
+        }
+        anyhow::ensure!(so_far < PATIENCE, "{} do not open", BURST as f64 - open);
+        sleep(Duration::from_millis(50)).await;
     }
     let all = now() - begin;
     let reads = world.jira.requests().iter().filter(|it| it.operation == Operation::BulkFetch).count();
+    for number in numbers {
+        anyhow::ensure!(is_open(world, number)?, "{:?} is not open", canary(number));
+    }
     let seconds = |time: Duration| format!("{:.2}", time.as_secs_f64());
     let mut table = report.table(
         "Many approvals at once, five requests a second to Jira",
-        &["approvals", "first open s", "half open s", "all open s", "Jira reads"],
+        &["approvals", "all moved s", "first open s", "half open s", "all open s", "Jira reads"],
     );
     table.row(&[
         BURST.to_string(),
+        seconds(moved),
         seconds(first.unwrap_or_default()),
         seconds(half.unwrap_or_default()),
         seconds(all),

@@ -1,6 +1,6 @@
 //! hyper that answers 403 and decides nothing, with the bridge's time limits: what is left of the bridge if nothing is to
-//! be decided. Told to, it wastes as much CPU on each answer as the bridge takes: what is left to gain by a better design at the
-//! same cost. It is this program again, in a process of its own.
+//! be decided. Told to, it wastes CPU before each answer, evenly and without a lock, an allocation or a miss of the cache: how
+//! much of a delay is only the price of so much CPU. It is this program again, in a process of its own.
 
 use std::{
     convert::Infallible,
