@@ -70,6 +70,9 @@ pub async fn serve(
     limits: Limits,
     stop: CancellationToken,
 ) {
+    if tls.is_none() {
+        in_one_packet(&listener);
+    }
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.headers).keep_alive(false);
     let tasks = Tasks {
@@ -110,6 +113,17 @@ pub async fn serve(
         tasks.cut.cancel();
         tasks.tasks.wait().await;
     }
+}
+
+/// Has the last piece of each answer wait for the end of its connection, which follows at once, so that both take one packet
+/// and the caller wakes once. The connections inherit it. With TLS it would hold up the handshake.
+fn in_one_packet(listener: &TcpListener) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::net::sockopt::set_tcp_cork(listener, true) {
+        tracing::debug!(%error, "answers take a packet more");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = listener;
 }
 
 /// The connections in hand.

@@ -1,4 +1,9 @@
-use std::{net::SocketAddr, path::Path, time::SystemTime};
+use std::{
+    io::{Read as _, Write as _},
+    net::SocketAddr,
+    path::Path,
+    time::SystemTime,
+};
 
 use axum::{
     body::Bytes,
@@ -95,6 +100,27 @@ async fn a_connection_carries_one_request() {
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\n2 bytes"), "{answer}");
     assert!(answer.contains("connection: close\r\n"), "{answer}");
     assert_eq!(answer.matches("HTTP/1.1").count(), 1);
+    server.stops().await;
+}
+
+/// Whoever has read the answer need not wait for the end of the connection: both came at once.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_answer_comes_with_the_end_of_its_connection() {
+    let server = running(app(), None, limits()).await;
+    let at = server.at;
+    let asking = tokio::task::spawn_blocking(move || {
+        for _ in 0..50 {
+            let mut stream = std::net::TcpStream::connect(at).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream.write_all(REQUEST.as_bytes()).unwrap();
+            let mut bytes = [0; 4096];
+            assert!(stream.read(&mut bytes).unwrap() > 0);
+            stream.set_nonblocking(true).unwrap();
+            assert_eq!(stream.read(&mut bytes).ok(), Some(0));
+        }
+    });
+    asking.await.unwrap();
     server.stops().await;
 }
 
