@@ -116,7 +116,8 @@ pub async fn serve(
 }
 
 /// Has the last piece of each answer wait for the end of its connection, which follows at once, so that both take one packet
-/// and the caller wakes once. The connections inherit it. With TLS it would hold up the handshake.
+/// and the caller wakes once. The connections inherit it. With TLS it would hold up the handshake; a `100 Continue`, which
+/// neither Flagger nor Jira asks for, comes a fifth of a second later.
 fn in_one_packet(listener: &TcpListener) {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::net::sockopt::set_tcp_cork(listener, true) {

@@ -52,12 +52,21 @@ pub(super) struct Turns {
     nudged: HashMap<String, Millis>,
     /// Of which the ticket is being read for a nudge.
     nudging: HashSet<GateId>,
-    /// Of which a reading for a nudge began since the round at hand did.
-    overtaken: HashSet<GateId>,
+    /// Of which a reading for a nudge began since the round at hand did, and how far it came.
+    overtaken: HashMap<GateId, Reading>,
     /// Of which a round has yielded: they come before all others.
     again: Map<GateId, Arc<Canary>>,
     queue: VecDeque<Queued>,
     scanned: Option<Millis>,
+}
+
+/// A reading for a nudge.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// Nothing came of it yet.
+    Began,
+    /// What it showed is stored, or will be.
+    Saw,
 }
 
 /// The tickets of one pace, each with when it was last looked at.
@@ -82,7 +91,7 @@ impl Turns {
     /// Whether what a round shows of this ticket does not count, for it was read for a nudge as well, and which reading is
     /// newer cannot be told.
     pub(super) fn yields(&self, gate: &GateId) -> bool {
-        self.overtaken.contains(gate)
+        self.overtaken.contains_key(gate)
     }
 
     /// A round has yielded.
@@ -90,16 +99,15 @@ impl Turns {
         self.again.insert(due.gate.clone(), Arc::clone(&due.canary));
     }
 
-    /// Reading these for nudges came to nothing: no round yields to that.
-    pub(super) fn nudges_failed<'a>(&mut self, due: impl IntoIterator<Item = &'a Due>) {
-        for due in due {
-            self.overtaken.remove(&due.gate);
-        }
+    /// A reading for a nudge showed this ticket. Rounds yield to it, whatever comes of a later one.
+    pub(super) fn nudge_saw(&mut self, gate: &GateId) {
+        self.overtaken.insert(gate.clone(), Reading::Saw);
     }
 
-    /// Nothing is read for nudges.
+    /// Nothing is read for nudges. No round yields to what was read in vain.
     pub(super) fn nudges_done(&mut self) {
         self.nudging.clear();
+        self.overtaken.retain(|_, reading| *reading == Reading::Saw);
     }
 
     /// Another replica reads tickets.
@@ -131,7 +139,7 @@ impl Worker {
             if let Some(found) = found {
                 turns.nudged.insert(ticket.clone(), now);
                 turns.nudging.insert(found.gate.clone());
-                turns.overtaken.insert(found.gate.clone());
+                turns.overtaken.entry(found.gate.clone()).or_insert(Reading::Began);
                 due.push(found);
             }
         }
@@ -162,14 +170,21 @@ impl Worker {
             }
             waits
         });
+        let mut later = Vec::new();
         while due.len() < MOST
-            && let Some(Queued { canary, gate, looked }) = turns.queue.pop_front()
+            && let Some(queued) = turns.queue.pop_front()
         {
-            let is_taken = turns.nudging.contains(&gate) || due.iter().any(|due| due.gate == gate);
-            if turns.looked_at(&gate) == looked && !is_taken {
+            // If that comes to nothing, it is still this one's turn, and not that of all others with it.
+            if turns.nudging.contains(&queued.gate) {
+                later.push(queued);
+                continue;
+            }
+            let Queued { canary, gate, looked } = queued;
+            if turns.looked_at(&gate) == looked && !due.iter().any(|due| due.gate == gate) {
                 due.extend(self.watched(&canary.id, &gate));
             }
         }
+        turns.queue.extend(later);
     }
 
     /// Goes through all live tickets, and puts those into the queue whose turn it is, those first that wait longest.

@@ -49,6 +49,11 @@ impl Seen {
         let Self { gate, sighting, statuses, author, arrived, .. } = self;
         Event::Seen { gate, sighting, statuses, author, arrived: *arrived }
     }
+
+    /// Whether it could be told who decided, and whether that counts.
+    const fn is_judged(&self) -> bool {
+        !matches!(self.author, Author::Unknown { .. })
+    }
 }
 
 impl Worker {
@@ -74,14 +79,7 @@ impl Worker {
             .collect();
         let due = self.nudged(&living, begun.at);
         let looked = jira::urgently(self.look(&due, &living, begun)).await;
-        {
-            let turns = &mut self.memory().turns;
-            turns.nudges_done();
-            // Of an error nobody knows what was committed.
-            if matches!(looked, Ok(Outcome::Postponed { .. })) {
-                turns.nudges_failed(&due);
-            }
-        }
+        self.memory().turns.nudges_done();
         if due.is_empty() { looked.map(|_| Outcome::Idle) } else { looked }
     }
 
@@ -122,12 +120,14 @@ impl Worker {
         let seen = self.understand(due, sightings, arrived, &mut unread).await;
         let tickets = seen.len();
         if begun.why == Why::Nudged {
-            let unseen = due.iter().filter(|due| !seen.iter().any(|seen| seen.gate == due.gate));
-            self.memory().turns.nudges_failed(unseen);
+            let turns = &mut self.memory().turns;
+            seen.iter().for_each(|seen| turns.nudge_saw(&seen.gate));
         }
         let Some(changed) = self.save(seen, due, nudges, begun).await? else {
             // What it saw is another replica's business now.
-            self.lease.doubt();
+            if self.lease.term() == begun.term {
+                self.lease.doubt();
+            }
             return Ok(Outcome::Follows);
         };
         if !due.is_empty() {
@@ -303,8 +303,8 @@ impl Worker {
             let is_over = match begun.why {
                 // Also of those that could not be understood.
                 Why::Polled => true,
-                // A nudge is spent, so what it did not show is seen no later than without it.
-                Why::Nudged => seen.iter().any(|seen| seen.gate == due.gate),
+                // A nudge is spent, so what it did not show, or nobody could judge, is seen no later than without it.
+                Why::Nudged => seen.iter().any(|seen| seen.gate == due.gate && seen.is_judged()),
             };
             let turns = &mut self.memory().turns;
             if yields {

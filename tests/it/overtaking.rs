@@ -119,30 +119,82 @@ async fn a_round_leaves_alone_what_is_read_for_a_nudge() {
     }
 }
 
-/// A ticket that was moved cannot be read just then: its own turn comes no later for that.
+/// A ticket that was moved cannot be read just then, or nobody can say whose approval counts: its own turn comes no later
+/// for that.
 #[tokio::test]
 async fn a_nudge_in_vain_puts_nothing_off() {
-    for world in World::both("jira.poll_every = \"3m\"").await {
+    for (hidden, seen) in [(true, 0), (false, 1)] {
+        for world in World::both("jira.poll_every = \"3m\"\napproval.approvers = [\"group:cab\"]").await {
+            world.jira.add_group("cab", &[MIA]);
+            let asks = async || world.asks("confirm-promotion", "Progressing", "new").await.status;
+            asks().await;
+            world.works().await;
+            let key = world.newest();
+            let [process] = world.workers().try_into().ok().unwrap();
+            world.later(2 * MINUTE);
+            asks().await;
+            assert_eq!(polls(&process).await, Outcome::Idle);
+            world.jira.move_issue(&key, "Approved", MIA).unwrap();
+            assert_eq!(world.nudges(&key).await.status, 200);
+            world.jira.hide_issue(&key, hidden).unwrap();
+            for operation in [Operation::GetIssue, Operation::UserGroups, Operation::User] {
+                let broken = Fault::Status { code: 500, retry_after: None, body: "{}".into() };
+                world.jira.fault(operation, broken, Times::Always);
+            }
+            let nudged =
+                process.does(async |worker: Arc<Worker>| worker.follow_nudges().await.unwrap()).await;
+            assert_eq!(nudged, Some(Outcome::Looked { tickets: seen, changed: seen }));
+            assert_eq!(asks().await, 403);
+            world.jira.clear_faults();
+            world.jira.hide_issue(&key, false).unwrap();
+            world.later(MINUTE);
+            assert_eq!(polls(&process).await, Outcome::Looked { tickets: 1, changed: 1 });
+            assert_eq!(asks().await, 200);
+            world.finish().await;
+        }
+    }
+}
+
+/// A round read an approval, and is slow. The withdrawal is read for a nudge, and then a second nudge comes to nothing: the
+/// round has no say all the same.
+#[tokio::test]
+async fn a_nudge_in_vain_does_not_undo_the_one_before() {
+    for world in World::both("jira.timeout = \"60s\"").await {
         let asks = async || world.asks("confirm-promotion", "Progressing", "new").await.status;
         asks().await;
         world.works().await;
         let key = world.newest();
-        let [process] = world.workers().try_into().ok().unwrap();
-        world.later(2 * MINUTE);
-        asks().await;
-        assert_eq!(polls(&process).await, Outcome::Idle);
-        world.jira.move_issue(&key, "Approved", MIA).unwrap();
-        assert_eq!(world.nudges(&key).await.status, 200);
-        world.jira.hide_issue(&key, true).unwrap();
-        let broken = Fault::Status { code: 500, retry_after: None, body: String::new() };
-        world.jira.fault(Operation::GetIssue, broken, Times::Once);
-        let nudged = process.does(async |worker: Arc<Worker>| worker.follow_nudges().await.unwrap()).await;
-        assert_eq!(nudged, Some(Outcome::Looked { tickets: 0, changed: 0 }));
-        assert_eq!(asks().await, 403);
-        world.jira.hide_issue(&key, false).unwrap();
         world.later(MINUTE);
-        assert_eq!(polls(&process).await, Outcome::Looked { tickets: 1, changed: 1 });
-        assert_eq!(asks().await, 200);
+        asks().await;
+        world.jira.move_issue(&key, "Approved", MIA).unwrap();
+        let asked = is_slow_to_answer(&world);
+        let [process] = world.workers().try_into().ok().unwrap();
+        let mut round = pin!(process.does(async |worker: Arc<Worker>| worker.poll().await.unwrap()));
+        tokio::select! {
+            seen = &mut round => panic!("Jira has answered the round: {seen:?}"),
+            () = asked => {}
+        }
+        let follows = async || {
+            assert_eq!(world.nudges(&key).await.status, 200);
+            process.does(async |worker: Arc<Worker>| worker.follow_nudges().await.unwrap()).await.unwrap()
+        };
+        let meanwhile = async {
+            world.jira.move_issue(&key, "To Do", MIA).unwrap();
+            assert_eq!(follows().await, Outcome::Looked { tickets: 1, changed: 0 });
+            world.later(Duration::from_secs(2));
+            world.jira.hide_issue(&key, true).unwrap();
+            let broken = Fault::Status { code: 500, retry_after: None, body: String::new() };
+            world.jira.fault(Operation::GetIssue, broken, Times::Once);
+            assert_eq!(follows().await, Outcome::Looked { tickets: 0, changed: 0 });
+            world.jira.hide_issue(&key, false).unwrap();
+        };
+        tokio::select! {
+            seen = &mut round => panic!("Jira has answered the round: {seen:?}"),
+            () = meanwhile => {}
+        }
+        answers().await;
+        assert_eq!(round.await, Some(Outcome::Looked { tickets: 1, changed: 0 }));
+        assert_eq!(asks().await, 403);
         world.finish().await;
     }
 }
