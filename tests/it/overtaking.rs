@@ -18,43 +18,22 @@ const HOUR: Duration = Duration::from_secs(3600);
 async fn a_decision_overtakes_a_slow_round() {
     for (before, decides, opens) in [("To Do", "Approved", true), ("Approved", "To Do", false)] {
         for world in World::both("jira.timeout = \"60s\"").await {
-            let asks = async || {
-                let answer = world.asks("confirm-promotion", "Progressing", "new").await;
-                (answer.status == 200, answer.body)
-            };
-            asks().await;
-            world.works().await;
-            let key = world.newest();
-            world.later(MINUTE);
-            asks().await;
+            let key = is_due(&world).await;
             if before == "Approved" {
                 // The round will be the first to see that.
                 world.jira.move_issue(&key, before, MIA).unwrap();
             }
-            let asked = is_slow_to_answer(&world);
             let [process] = world.workers().try_into().ok().unwrap();
-            let mut round = pin!(process.does(async |worker: Arc<Worker>| worker.poll().await.unwrap()));
-            tokio::select! {
-                seen = &mut round => panic!("Jira has answered the round: {seen:?}"),
-                () = asked => {}
-            }
-            world.jira.move_issue(&key, decides, MIA).unwrap();
-            let overtakes = async {
-                assert_eq!(world.nudges(&key).await.status, 200);
-                process.does(async |worker: Arc<Worker>| worker.follow_nudges().await.unwrap()).await
+            let status = if opens { 200 } else { 403 };
+            let meanwhile = async {
+                world.jira.move_issue(&key, decides, MIA).unwrap();
+                let nudged = is_nudged(&world, &process, &key).await;
+                assert_eq!(nudged, Outcome::Looked { tickets: 1, changed: usize::from(opens) });
+                assert_eq!(asks(&world).await, status);
             };
-            let nudged = tokio::select! {
-                seen = &mut round => panic!("Jira has answered the round: {seen:?}"),
-                nudged = overtakes => nudged.unwrap(),
-            };
-            assert_eq!(nudged, Outcome::Looked { tickets: 1, changed: usize::from(opens) });
-            let (open, words) = asks().await;
-            assert_eq!(open, opens, "{words}");
-
-            answers().await;
-            assert_eq!(round.await.unwrap(), Outcome::Looked { tickets: 1, changed: 0 });
-            let (open, words) = asks().await;
-            assert_eq!(open, opens, "what the round saw is not so any more: {words}");
+            let round = slow_round(&world, &process, meanwhile).await;
+            assert_eq!(round, Outcome::Looked { tickets: 1, changed: 0 });
+            assert_eq!(asks(&world).await, status, "what the round saw is not so any more");
             // Which of the two readings was the newer cannot be told, so there is a third.
             world.later(Duration::from_secs(1));
             assert_eq!(polls(&process).await, Outcome::Looked { tickets: 1, changed: 0 });
@@ -88,16 +67,51 @@ async fn polls(process: &Process) -> Outcome {
     process.does(async |worker: Arc<Worker>| worker.poll().await.unwrap()).await.unwrap()
 }
 
+async fn asks(world: &World) -> u16 {
+    world.asks("confirm-promotion", "Progressing", "new").await.status
+}
+
+/// The key of a ticket that waits, and that is to be read by the next round.
+async fn is_due(world: &World) -> String {
+    asks(world).await;
+    world.works().await;
+    world.later(MINUTE);
+    asks(world).await;
+    world.newest()
+}
+
+/// A webhook says that the ticket was moved, and it is read for that.
+async fn is_nudged(world: &World, process: &Process, key: &str) -> Outcome {
+    assert_eq!(world.nudges(key).await.status, 200);
+    process.does(async |worker: Arc<Worker>| worker.follow_nudges().await.unwrap()).await.unwrap()
+}
+
+/// The same while Jira cannot show this ticket.
+async fn is_nudged_in_vain(world: &World, process: &Process, key: &str) {
+    world.jira.hide_issue(key, true).unwrap();
+    let broken = Fault::Status { code: 500, retry_after: None, body: String::new() };
+    world.jira.fault(Operation::GetIssue, broken, Times::Once);
+    assert_eq!(is_nudged(world, process, key).await, Outcome::Looked { tickets: 0, changed: 0 });
+    world.jira.hide_issue(key, false).unwrap();
+}
+
+/// What a round does for which Jira reads the tickets, and answers only when `meanwhile` is over.
+async fn slow_round(world: &World, process: &Process, meanwhile: impl Future<Output = ()>) -> Outcome {
+    let asked = is_slow_to_answer(world);
+    let mut round = pin!(polls(process));
+    tokio::select! {
+        seen = &mut round => panic!("Jira has answered the round: {seen:?}"),
+        () = async { asked.await; meanwhile.await } => {}
+    }
+    answers().await;
+    round.await
+}
+
 /// While a ticket is read because somebody moved it, a round leaves it alone: it would not know which reading is newer.
 #[tokio::test]
 async fn a_round_leaves_alone_what_is_read_for_a_nudge() {
     for world in World::both("jira.timeout = \"60s\"").await {
-        let asks = async || world.asks("confirm-promotion", "Progressing", "new").await.status;
-        asks().await;
-        world.works().await;
-        let key = world.newest();
-        world.later(MINUTE);
-        asks().await;
+        let key = is_due(&world).await;
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
         assert_eq!(world.nudges(&key).await.status, 200);
         let asked = is_slow_to_answer(&world);
@@ -114,7 +128,7 @@ async fn a_round_leaves_alone_what_is_read_for_a_nudge() {
         }
         answers().await;
         assert_eq!(nudged.await.unwrap(), Outcome::Looked { tickets: 1, changed: 1 });
-        assert_eq!(asks().await, 200);
+        assert_eq!(asks(&world).await, 200);
         world.finish().await;
     }
 }
@@ -126,30 +140,27 @@ async fn a_nudge_in_vain_puts_nothing_off() {
     for (hidden, seen) in [(true, 0), (false, 1)] {
         for world in World::both("jira.poll_every = \"3m\"\napproval.approvers = [\"group:cab\"]").await {
             world.jira.add_group("cab", &[MIA]);
-            let asks = async || world.asks("confirm-promotion", "Progressing", "new").await.status;
-            asks().await;
+            asks(&world).await;
             world.works().await;
             let key = world.newest();
             let [process] = world.workers().try_into().ok().unwrap();
             world.later(2 * MINUTE);
-            asks().await;
+            asks(&world).await;
             assert_eq!(polls(&process).await, Outcome::Idle);
             world.jira.move_issue(&key, "Approved", MIA).unwrap();
-            assert_eq!(world.nudges(&key).await.status, 200);
             world.jira.hide_issue(&key, hidden).unwrap();
             for operation in [Operation::GetIssue, Operation::UserGroups, Operation::User] {
                 let broken = Fault::Status { code: 500, retry_after: None, body: "{}".into() };
                 world.jira.fault(operation, broken, Times::Always);
             }
-            let nudged =
-                process.does(async |worker: Arc<Worker>| worker.follow_nudges().await.unwrap()).await;
-            assert_eq!(nudged, Some(Outcome::Looked { tickets: seen, changed: seen }));
-            assert_eq!(asks().await, 403);
+            let nudged = is_nudged(&world, &process, &key).await;
+            assert_eq!(nudged, Outcome::Looked { tickets: seen, changed: seen });
+            assert_eq!(asks(&world).await, 403);
             world.jira.clear_faults();
             world.jira.hide_issue(&key, false).unwrap();
             world.later(MINUTE);
             assert_eq!(polls(&process).await, Outcome::Looked { tickets: 1, changed: 1 });
-            assert_eq!(asks().await, 200);
+            assert_eq!(asks(&world).await, 200);
             world.finish().await;
         }
     }
@@ -160,41 +171,19 @@ async fn a_nudge_in_vain_puts_nothing_off() {
 #[tokio::test]
 async fn a_nudge_in_vain_does_not_undo_the_one_before() {
     for world in World::both("jira.timeout = \"60s\"").await {
-        let asks = async || world.asks("confirm-promotion", "Progressing", "new").await.status;
-        asks().await;
-        world.works().await;
-        let key = world.newest();
-        world.later(MINUTE);
-        asks().await;
+        let key = is_due(&world).await;
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
-        let asked = is_slow_to_answer(&world);
         let [process] = world.workers().try_into().ok().unwrap();
-        let mut round = pin!(process.does(async |worker: Arc<Worker>| worker.poll().await.unwrap()));
-        tokio::select! {
-            seen = &mut round => panic!("Jira has answered the round: {seen:?}"),
-            () = asked => {}
-        }
-        let follows = async || {
-            assert_eq!(world.nudges(&key).await.status, 200);
-            process.does(async |worker: Arc<Worker>| worker.follow_nudges().await.unwrap()).await.unwrap()
-        };
         let meanwhile = async {
             world.jira.move_issue(&key, "To Do", MIA).unwrap();
-            assert_eq!(follows().await, Outcome::Looked { tickets: 1, changed: 0 });
+            let nudged = is_nudged(&world, &process, &key).await;
+            assert_eq!(nudged, Outcome::Looked { tickets: 1, changed: 0 });
             world.later(Duration::from_secs(2));
-            world.jira.hide_issue(&key, true).unwrap();
-            let broken = Fault::Status { code: 500, retry_after: None, body: String::new() };
-            world.jira.fault(Operation::GetIssue, broken, Times::Once);
-            assert_eq!(follows().await, Outcome::Looked { tickets: 0, changed: 0 });
-            world.jira.hide_issue(&key, false).unwrap();
+            is_nudged_in_vain(&world, &process, &key).await;
         };
-        tokio::select! {
-            seen = &mut round => panic!("Jira has answered the round: {seen:?}"),
-            () = meanwhile => {}
-        }
-        answers().await;
-        assert_eq!(round.await, Some(Outcome::Looked { tickets: 1, changed: 0 }));
-        assert_eq!(asks().await, 403);
+        let round = slow_round(&world, &process, meanwhile).await;
+        assert_eq!(round, Outcome::Looked { tickets: 1, changed: 0 });
+        assert_eq!(asks(&world).await, 403);
         world.finish().await;
     }
 }
@@ -203,33 +192,12 @@ async fn a_nudge_in_vain_does_not_undo_the_one_before() {
 #[tokio::test]
 async fn a_round_does_not_yield_to_a_nudge_in_vain() {
     for world in World::both("jira.timeout = \"60s\"").await {
-        let asks = async || world.asks("confirm-promotion", "Progressing", "new").await.status;
-        asks().await;
-        world.works().await;
-        let key = world.newest();
-        world.later(MINUTE);
-        asks().await;
+        let key = is_due(&world).await;
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
-        assert_eq!(world.nudges(&key).await.status, 200);
-        let asked = is_slow_to_answer(&world);
         let [process] = world.workers().try_into().ok().unwrap();
-        let mut round = pin!(process.does(async |worker: Arc<Worker>| worker.poll().await.unwrap()));
-        tokio::select! {
-            seen = &mut round => panic!("Jira has answered the round: {seen:?}"),
-            () = asked => {}
-        }
-        world.jira.hide_issue(&key, true).unwrap();
-        let broken = Fault::Status { code: 500, retry_after: None, body: String::new() };
-        world.jira.fault(Operation::GetIssue, broken, Times::Once);
-        let nudged = tokio::select! {
-            seen = &mut round => panic!("Jira has answered the round: {seen:?}"),
-            nudged = process.does(async |worker: Arc<Worker>| worker.follow_nudges().await.unwrap()) => nudged,
-        };
-        assert_eq!(nudged, Some(Outcome::Looked { tickets: 0, changed: 0 }));
-        world.jira.hide_issue(&key, false).unwrap();
-        answers().await;
-        assert_eq!(round.await, Some(Outcome::Looked { tickets: 1, changed: 1 }));
-        assert_eq!(asks().await, 200);
+        let round = slow_round(&world, &process, is_nudged_in_vain(&world, &process, &key)).await;
+        assert_eq!(round, Outcome::Looked { tickets: 1, changed: 1 });
+        assert_eq!(asks(&world).await, 200);
         world.finish().await;
     }
 }
