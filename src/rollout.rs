@@ -12,13 +12,15 @@ use crate::{
     millis::Millis,
 };
 
+mod change;
 mod edge;
 mod event;
 mod step;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Budget, Change, Command, Event, Fact, Note, Refusal, Room, Rules};
+pub use change::{Change, Command, Fact, Note};
+pub use event::{Budget, Event, Refusal, Room, Rules};
 
 /// Flagger's resource.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

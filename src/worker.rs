@@ -17,12 +17,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    gate::{GateId, Ticket},
+    gate::GateId,
     gatekeeper::{Gatekeeper, clock_time},
     jira::{self, Jira, Retry, Workflow, retry},
     metrics::Metrics,
     millis::Millis,
-    policy::{Route, Statuses},
     store::{self, Away, Lead, Settled, Turn},
 };
 
@@ -35,9 +34,11 @@ mod open;
 mod people;
 mod recount;
 mod tell;
+mod workflow;
 
 use due::Turns;
 use in_vain::InVain;
+use workflow::Unclear;
 
 /// How often the loops look for work that nobody announced.
 const TICK: Duration = Duration::from_secs(1);
@@ -47,11 +48,6 @@ const WRITE_BACK: Duration = Duration::from_secs(60);
 const CLOCKS_AGREE: Duration = Duration::from_secs(2);
 /// How often parked commands are tried again, and what is too old to be kept is dropped.
 const HOURLY: Duration = Duration::from_secs(3600);
-/// How long what Jira said of a workflow is believed.
-const WORKFLOW: Duration = Duration::from_secs(3600);
-/// A status that is not in the workflow as known makes it be read again, but not more often than this.
-const WORKFLOW_AGAIN: Duration = Duration::from_secs(60);
-
 /// What a step did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
@@ -132,14 +128,6 @@ struct Memory {
     directory: people::Directory,
     written_back: Millis,
     hourly: Millis,
-}
-
-/// Why the statuses of a ticket cannot be told.
-enum Unclear {
-    /// Jira did not say.
-    Jira(jira::Error),
-    /// The configuration does not fit the workflow: the problems, by key.
-    Config(String),
 }
 
 impl Outcome {
@@ -350,45 +338,6 @@ impl Worker {
         })
     }
 
-    /// The workflow of an issue type in a project, as Jira said lately.
-    async fn workflow(
-        &self,
-        project: &str,
-        issue_type: &str,
-        believed: Duration,
-    ) -> Result<Workflow, jira::Error> {
-        let key = (project.to_owned(), issue_type.to_owned());
-        let now = self.clock.now();
-        if let Some((at, workflow)) = self.memory().workflows.get(&key)
-            && now.since(*at) < believed
-        {
-            return Ok(workflow.clone());
-        }
-        let workflow = self.jira.workflow(project, issue_type).await?;
-        self.memory().workflows.insert(key, (now, workflow.clone()));
-        Ok(workflow)
-    }
-
-    /// What the statuses of a ticket mean. `seen` is the status it was seen in.
-    async fn statuses(
-        &self,
-        route: &Route,
-        ticket: &Ticket,
-        seen: &str,
-        in_vain: &InVain,
-    ) -> Result<Statuses, Unclear> {
-        let (project, issue_type) = (ticket.project.as_str(), ticket.issue_type.as_str());
-        let read = async |believed| {
-            let what = format!("workflow {issue_type} {project}");
-            in_vain.look_up(what, self.workflow(project, issue_type, believed)).await.map_err(Unclear::Jira)
-        };
-        let mut workflow = read(WORKFLOW).await?;
-        if !workflow.statuses.iter().any(|status| status.id == seen) {
-            workflow = read(WORKFLOW_AGAIN).await?;
-        }
-        resolve(route, &workflow).map_err(Unclear::Config)
-    }
-
     /// An error in words, with the time until which nothing is sent, if Jira named one.
     fn words(&self, error: &jira::Error) -> String {
         match error.retry() {
@@ -408,15 +357,4 @@ fn after_failure((failures, _): Failures, error: &jira::Error, now: Millis, long
         Retry::Now | Retry::Backoff | Retry::Never => retry::delay(failures, None, spread).min(longest),
     };
     (failures.saturating_add(1), now + wait)
-}
-
-/// The statuses of a route in a workflow.
-fn resolve(route: &Route, workflow: &Workflow) -> Result<Statuses, String> {
-    let settings = &route.ticket;
-    Statuses::resolve(&settings.approved, &settings.rejected, &workflow.statuses).map_err(|problems| {
-        let problems = problems
-            .iter()
-            .map(|(key, problem)| format!("{}: {problem}", route.key_of(&format!("statuses.{key}"))));
-        problems.collect::<Vec<_>>().join("; ")
-    })
 }

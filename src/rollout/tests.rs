@@ -1,6 +1,6 @@
-use std::{collections::BTreeMap, time::Duration};
+//! Stories of one canary, with a world that asks and decides.
 
-use serde_json::Value;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::*;
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
 
 mod cells;
 mod random;
+mod traces;
 
 const RULES: Rules = Rules {
     trust: Trust { trust_for: Duration::from_secs(600), valid_for: Duration::from_secs(72 * 3600) },
@@ -179,119 +180,6 @@ impl World {
 
 fn stage(word: &str) -> Stage {
     Stage::ALL.into_iter().find(|stage| stage.as_str() == word).unwrap()
-}
-
-/// Replays a recorded trace; what is wrong is returned, line by line.
-fn replay(path: &std::path::Path) -> Vec<String> {
-    let text = std::fs::read_to_string(path).unwrap();
-    let mut world = World::new();
-    let mut wrong = Vec::new();
-    let mut tickets: BTreeMap<(u64, Stage, Option<String>), GateId> = BTreeMap::new();
-    // What the messages themselves said of how an attempt ended.
-    let mut reported: BTreeMap<u64, End> = BTreeMap::new();
-    for (number, line) in text.lines().enumerate() {
-        let line: Value = serde_json::from_str(line).unwrap();
-        let at = Millis((line["t"].as_f64().unwrap() * 1000.0) as i64);
-        while world.now < at {
-            world.now = at.min(world.now + Duration::from_secs(60));
-            world.polls();
-        }
-        let body = &line["body"];
-        let message = message(
-            Phase::named(body["phase"].as_str().unwrap_or_default()),
-            body["checksum"].as_str().unwrap_or_default(),
-        );
-        let attempt = line["attempt"].as_u64().unwrap_or_default();
-        if let Some(path) = line["ask"].as_str() {
-            let (path, query) = path.split_once('?').unwrap_or((path, ""));
-            let stage_word = path.trim_start_matches("/gate/");
-            let open = if stage_word == "rollback" {
-                world.rolls_back(&message)
-            } else {
-                let approver = query.strip_prefix("gate=").map(str::to_owned);
-                let name = GateName { stage: stage(stage_word), approver: approver.clone() };
-                let (open, gate) = world.asks(&name, &message);
-                if let Some(gate) = gate {
-                    let first =
-                        tickets.entry((attempt, name.stage, approver)).or_insert(gate.clone()).clone();
-                    if first != gate {
-                        wrong.push(format!("{number}: a second ticket for attempt {attempt}"));
-                    }
-                }
-                open
-            };
-            if u64::from(open) * 200 + u64::from(!open) * 403 != line["answer"].as_u64().unwrap() {
-                wrong.push(format!("{number}: answered {open}: {line}; {:?}", world.canary.rollout));
-            }
-        } else if let Some(path) = line["tell"].as_str() {
-            let path = path.split('?').next().unwrap();
-            let report = match path {
-                "/event" => Report::Event,
-                "/post-rollout" => Report::PostRollout,
-                _ => continue,
-            };
-            world.reports(report, &message);
-            match (message.phase, attempt) {
-                (Phase::Succeeded, 1..) if path == "/post-rollout" || said(body, "Promotion completed!") => {
-                    reported.insert(attempt, End::Succeeded);
-                }
-                (Phase::Failed, 1..) if path == "/post-rollout" || said(body, "Canary failed!") => {
-                    reported.insert(attempt, End::Failed);
-                }
-                _ => {}
-            }
-        } else if line["do"] == "decide" {
-            let gate = line["gate"].as_str().map(str::to_owned);
-            let key = (attempt, stage(line["stage"].as_str().unwrap()), gate);
-            match tickets.get(&key).cloned() {
-                Some(gate) => world.decides(&gate, line["status"].as_str().unwrap()),
-                None => wrong.push(format!("{number}: nothing to decide about: {line}")),
-            }
-        }
-    }
-    let mut distinct: Vec<_> = tickets.values().collect();
-    distinct.sort();
-    distinct.dedup();
-    if distinct.len() != tickets.len() {
-        wrong.push(format!("{} tickets for {} gates", distinct.len(), tickets.len()));
-    }
-    for ((attempt, stage, _), gate) in &tickets {
-        let told: Vec<End> = world
-            .ended
-            .iter()
-            .filter(|(_, gates)| gates.iter().any(|ended| ended.id == *gate))
-            .map(|(how, _)| *how)
-            .collect();
-        let lives = world.canary.gate_by_id(gate).is_some();
-        let right = match reported.get(attempt) {
-            Some(how) => told == [*how],
-            None => told == [End::Superseded] || (told.is_empty() && lives),
-        };
-        if !right {
-            wrong.push(format!(
-                "attempt {attempt} {stage}: told {told:?}, lives {lives}, but {:?}",
-                reported.get(attempt)
-            ));
-        }
-    }
-    wrong
-}
-
-fn said(body: &Value, words: &str) -> bool {
-    body["metadata"]["eventMessage"].as_str().is_some_and(|message| message.starts_with(words))
-}
-
-#[test]
-fn recorded_traces_are_answered_as_recorded() {
-    let mut wrong = Vec::new();
-    let mut replayed = 0;
-    for entry in std::fs::read_dir("fixtures/flagger/traces").unwrap() {
-        let path = entry.unwrap().path();
-        replayed += 1;
-        wrong.extend(replay(&path).into_iter().map(|line| format!("{}: {line}", path.display())));
-    }
-    assert!(replayed >= 43, "only {replayed} traces");
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// A call by hand without a checksum, and then Flagger's own: the first checksum that comes is the base.

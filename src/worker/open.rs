@@ -6,7 +6,10 @@
 
 use std::time::Duration;
 
-use super::{Outcome, WORKFLOW, Worker, recount, resolve};
+use super::{
+    Outcome, Worker, recount,
+    workflow::{WORKFLOW, resolve},
+};
 use crate::{
     gate::{GateId, Home, Ticket},
     jira::{self, Happened, Retry, retry},

@@ -3,7 +3,10 @@
 
 use serde_json::{Map, Value};
 
-use super::{Outcome, WORKFLOW, Worker, resolve};
+use super::{
+    Outcome, Worker,
+    workflow::{WORKFLOW, resolve},
+};
 use crate::{
     gate::Sighting,
     jira::{self, Transitioned},

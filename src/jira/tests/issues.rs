@@ -1,0 +1,178 @@
+//! What is read and written of issues: what was found, changelogs, comments, workflows, transitions.
+
+use super::*;
+
+#[tokio::test]
+async fn what_is_found_is_ours_by_creator_and_property() {
+    let site = Site::new(|line| {
+        let found = |id: &str, creator: &str, gate: &str| {
+            ours(
+                200,
+                &json!({"id": id, "key": format!("OPS-{id}"), "fields": {
+                    "creator": {"accountId": creator}, "project": {"key": "OPS"}, "issuetype": {"id": "10004"},
+                },
+                "properties": {"flagger-jira-bridge": {"gate": gate}}}),
+            )
+        };
+        match line {
+            "POST /rest/api/3/search/jql" => ours(
+                200,
+                &json!({"issues": [{"id": "1"}, {"id": "2"}, {"id": "3"}, {"id": 4}], "isLast": true}),
+            ),
+            "GET /rest/api/3/myself" => ours(200, &myself()),
+            line if line.contains("issue/1?") => found("1", "5b10", "4f1c"),
+            line if line.contains("issue/2?") => found("2", "mia", "4f1c"),
+            line if line.contains("issue/3?") => found("3", "5b10", "other"),
+            _ => ours(404, &no_such_issue()),
+        }
+    })
+    .await;
+    let found = site.jira(Some(Kind::Cloud)).find(&GateId("4f1c".into())).await.unwrap();
+    let (id, key, project, issue_type) = ("1".into(), "OPS-1".into(), "OPS".into(), "10004".into());
+    assert_eq!(found, [Ticket { id, key, project, issue_type }]);
+    assert_eq!(site.seen.lock().unwrap()[0].body["jql"], "labels = \"fjb-4f1c\"");
+}
+
+/// What is missing may be a move out of the approved status and back, by somebody who may not.
+#[tokio::test]
+async fn a_changelog_that_breaks_off_proves_nothing() {
+    let entry = json!({"id": 1, "created": "2026-09-27T10:03:11.123+0200",
+        "items": [{"field": "status", "fieldId": "status", "from": "1", "to": "1", "toString": "To Do"}]});
+    for (total, last, entries, whole) in [
+        (json!(60), json!(false), vec![], false),
+        (json!(60), json!(true), vec![&entry], false),
+        (json!(null), json!(true), vec![&entry], true),
+        (json!(null), json!(null), vec![], true),
+        (json!(1), json!(null), vec![&entry], true),
+    ] {
+        let mut long = issue();
+        long["changelog"] = json!({"total": 60, "histories": [entry]});
+        let page = json!({"total": total, "isLast": last, "values": entries});
+        let empty = json!({"total": total, "isLast": last, "values": []});
+        let site = Site::new(move |line| match line {
+            line if line.contains("changelog?startAt=0&") => ours(200, &page),
+            line if line.contains("/changelog?") => ours(200, &empty),
+            _ => ours(200, &long),
+        })
+        .await;
+        let seen = site.jira(Some(Kind::Cloud)).look_closely("10042").await;
+        assert_eq!(seen.is_ok(), whole, "{total} {last}: {seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_changelog_is_read_to_its_end() {
+    let entry = |id: usize| {
+        json!({"id": id, "author": {"accountId": "mia"}, "created": "2026-09-27T10:03:11.123+0200",
+            "items": [{"field": "status", "fieldId": "status", "from": "1", "to": "2"}]})
+    };
+    let site = Site::new(move |line| {
+        let page = |entries: std::ops::Range<usize>| {
+            ours(200, &json!({"total": 60, "values": entries.map(entry).collect::<Vec<_>>()}))
+        };
+        let mut long = issue();
+        long["changelog"] = json!({"total": 60, "histories": [entry(59)]});
+        let mut broken = issue();
+        (broken["id"], broken["fields"]["status"]) = (json!("7"), json!(null));
+        match line {
+            line if line.contains("changelog?startAt=0&") => page(0..50),
+            line if line.contains("changelog?startAt=50&") => page(50..60),
+            _ => ours(200, &json!({"issues": [broken, long], "issueErrors": []})),
+        }
+    })
+    .await;
+    let seen = site.jira(Some(Kind::Cloud)).look(&["10042".into(), "7".into(), "x".into()]).await.unwrap();
+    assert_eq!(seen.len(), 1, "the broken one is left out");
+    let Sighting::Issue { moves, .. } = &seen["10042"] else { panic!("missing") };
+    assert_eq!(moves.len(), 60);
+    let body = site.seen.lock().unwrap()[0].body.clone();
+    assert_eq!(
+        body,
+        json!({"issueIdsOrKeys": ["10042", "7"], "fields": ["status", "project", "issuetype", "labels"], "expand": ["changelog"]})
+    );
+}
+
+#[tokio::test]
+async fn a_comment_is_written_once() {
+    let written = Arc::new(Mutex::new(vec![]));
+    let store = Arc::clone(&written);
+    let site = Site::new(move |line| match line {
+        "GET /rest/api/2/myself" => {
+            with(vec![("x-ausername", "b".into())], 200, &json!({"name": "b", "key": "K1"}))
+        }
+        "POST /rest/api/2/issue/7/comment" => {
+            store.lock().unwrap().push(json!({"id": "2", "author": {"name": "b", "key": "K1"}}));
+            with(vec![("x-ausername", "b".into())], 201, &json!({"id": "2"}))
+        }
+        line if line.starts_with("GET /rest/api/2/comment/2/properties/flagger-jira-bridge") => {
+            let value = json!({"key": "flagger-jira-bridge", "value": {"tag": "end"}});
+            with(vec![("x-ausername", "b".into())], 200, &value)
+        }
+        _ => {
+            let mut comments = vec![json!({"id": "1", "author": {"name": "mia"}})];
+            comments.extend(store.lock().unwrap().clone());
+            let total = comments.len();
+            with(vec![("x-ausername", "b".into())], 200, &json!({"comments": comments, "total": total}))
+        }
+    })
+    .await;
+    let jira = site.jira(Some(Kind::DataCenter));
+    let text = Doc(vec![crate::ticket::Block::Paragraph(vec![crate::ticket::Span::Text("{done}".into())])]);
+    let error = only_while(|| false, jira.comment("7", "end", &text)).await.unwrap_err();
+    assert!(matches!(error, Error::NotSent { .. }), "{error}");
+    assert_eq!(written.lock().unwrap().len(), 0, "the permit was over when it was found that there is none");
+    jira.comment("7", "end", &text).await.unwrap();
+    jira.comment("7", "end", &text).await.unwrap();
+    assert_eq!(written.lock().unwrap().len(), 1);
+    let posted =
+        site.seen.lock().unwrap().iter().find(|seen| seen.line.starts_with("POST")).unwrap().body.clone();
+    assert_eq!(posted["body"], "\\{done\\}");
+    assert_eq!(posted["properties"], json!([{"key": "flagger-jira-bridge", "value": {"tag": "end"}}]));
+}
+
+#[tokio::test]
+async fn a_workflow_is_known_by_type_and_its_absence_names_the_others() {
+    let site = Site::new(|line| match line {
+        "GET /rest/api/3/project/OPS/statuses" => ours(200, &json!([
+            {"id": "10004", "name": "Change", "statuses": [{"id": "1", "name": "To Do"}, {"id": 2, "name": "Approved"}]},
+            {"id": "10005", "name": "Bug", "statuses": []},
+        ])),
+        _ => ours(404, &json!({"errorMessages": ["No project could be found"]})),
+    })
+    .await;
+    let jira = site.jira(Some(Kind::Cloud));
+    for wanted in ["Change", "change", "10004"] {
+        let workflow = jira.workflow("OPS", wanted).await.unwrap();
+        assert_eq!((workflow.issue_type_id.as_str(), workflow.statuses.len()), ("10004", 2));
+        assert_eq!(workflow.other_types, ["Bug"]);
+    }
+    let words = [jira.workflow("OPS", "Chnage").await, jira.workflow("ops", "Change").await]
+        .map(|result| result.unwrap_err().to_string());
+    insta::assert_snapshot!(words.join("\n"), @r#"
+    Jira shows no issue type "Chnage" in project OPS; there is: Bug, Change
+    Jira shows no project "ops" to this account: is the key spelled with the right case, and may the account browse the project?
+    "#);
+}
+
+#[tokio::test]
+async fn a_transition_goes_where_it_is_told_once() {
+    let site = Site::new(|line| match line {
+        line if line.starts_with("POST") => (204, vec![("x-aaccountid", "5b10".into())], String::new()),
+        line if line.contains("transitions") => ours(
+            200,
+            &json!({"transitions": [{"id": "31", "name": "Go", "to": {"id": "6", "name": "Done"}}]}),
+        ),
+        _ => ours(200, &issue()),
+    })
+    .await;
+    let jira = site.jira(Some(Kind::Cloud));
+    let moved = jira.transition("7", "Done", &Map::new()).await.unwrap();
+    assert_eq!(moved, Transitioned::Moved { left_out: vec![] });
+    assert_eq!(jira.transition("7", "to do", &Map::new()).await.unwrap(), Transitioned::AlreadyThere);
+    let nowhere = jira.transition("7", "Gone", &Map::new()).await.unwrap();
+    assert_eq!(nowhere, Transitioned::NoPath { reachable: vec!["Done".into()] });
+    let posted: Vec<_> =
+        site.seen.lock().unwrap().iter().filter(|seen| seen.line.starts_with("POST")).cloned().collect();
+    assert_eq!(posted.len(), 1);
+    assert_eq!(posted[0].body, json!({"transition": {"id": "31"}}));
+}

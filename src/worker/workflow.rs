@@ -1,0 +1,75 @@
+//! What the statuses of a ticket mean, by the workflow that Jira has for it.
+
+use std::time::Duration;
+
+use super::{InVain, Worker};
+use crate::{
+    gate::Ticket,
+    jira::{self, Workflow},
+    policy::{Route, Statuses},
+};
+
+/// How long what Jira said of a workflow is believed.
+pub(super) const WORKFLOW: Duration = Duration::from_secs(3600);
+/// A status that is not in the workflow as known makes it be read again, but not more often than this.
+const WORKFLOW_AGAIN: Duration = Duration::from_secs(60);
+
+/// Why the statuses of a ticket cannot be told.
+pub(super) enum Unclear {
+    /// Jira did not say.
+    Jira(jira::Error),
+    /// The configuration does not fit the workflow: the problems, by key.
+    Config(String),
+}
+
+impl Worker {
+    /// The workflow of an issue type in a project, as Jira said lately.
+    pub(super) async fn workflow(
+        &self,
+        project: &str,
+        issue_type: &str,
+        believed: Duration,
+    ) -> Result<Workflow, jira::Error> {
+        let key = (project.to_owned(), issue_type.to_owned());
+        let now = self.clock.now();
+        if let Some((at, workflow)) = self.memory().workflows.get(&key)
+            && now.since(*at) < believed
+        {
+            return Ok(workflow.clone());
+        }
+        let workflow = self.jira.workflow(project, issue_type).await?;
+        self.memory().workflows.insert(key, (now, workflow.clone()));
+        Ok(workflow)
+    }
+
+    /// What the statuses of a ticket mean. `seen` is the status it was seen in.
+    pub(super) async fn statuses(
+        &self,
+        route: &Route,
+        ticket: &Ticket,
+        seen: &str,
+        in_vain: &InVain,
+    ) -> Result<Statuses, Unclear> {
+        let (project, issue_type) = (ticket.project.as_str(), ticket.issue_type.as_str());
+        let read = async |believed| {
+            let what = format!("workflow {issue_type} {project}");
+            in_vain.look_up(what, self.workflow(project, issue_type, believed)).await.map_err(Unclear::Jira)
+        };
+        let mut workflow = read(WORKFLOW).await?;
+        if !workflow.statuses.iter().any(|status| status.id == seen) {
+            workflow = read(WORKFLOW_AGAIN).await?;
+        }
+        resolve(route, &workflow).map_err(Unclear::Config)
+    }
+}
+
+/// The statuses of a route in a workflow.
+pub(super) fn resolve(route: &Route, workflow: &Workflow) -> Result<Statuses, String> {
+    let settings = &route.ticket;
+    Statuses::resolve(&settings.approved, &settings.rejected, &workflow.statuses).map_err(|problems| {
+        let problems = problems
+            .iter()
+            .map(|(key, problem)| format!("{}: {problem}", route.key_of(&format!("statuses.{key}"))));
+        problems.collect::<Vec<_>>().join("; ")
+    })
+}
