@@ -52,21 +52,12 @@ pub(super) struct Turns {
     nudged: HashMap<String, Millis>,
     /// Of which the ticket is being read for a nudge.
     nudging: HashSet<GateId>,
-    /// Of which a reading for a nudge began since the round at hand did, and how far it came.
-    overtaken: HashMap<GateId, Reading>,
+    /// Which a reading for a nudge has shown since the round at hand began.
+    overtaken: HashSet<GateId>,
     /// Of which a round has yielded: they come before all others.
     again: Map<GateId, Arc<Canary>>,
     queue: VecDeque<Queued>,
     scanned: Option<Millis>,
-}
-
-/// A reading for a nudge.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reading {
-    /// Nothing came of it yet.
-    Began,
-    /// What it showed is stored, or will be.
-    Saw,
 }
 
 /// The tickets of one pace, each with when it was last looked at.
@@ -91,7 +82,7 @@ impl Turns {
     /// Whether what a round shows of this ticket does not count, for it was read for a nudge as well, and which reading is
     /// newer cannot be told.
     pub(super) fn yields(&self, gate: &GateId) -> bool {
-        self.overtaken.contains_key(gate)
+        self.overtaken.contains(gate) || self.nudging.contains(gate)
     }
 
     /// A round has yielded.
@@ -101,13 +92,12 @@ impl Turns {
 
     /// A reading for a nudge showed this ticket. Rounds yield to it, whatever comes of a later one.
     pub(super) fn nudge_saw(&mut self, gate: &GateId) {
-        self.overtaken.insert(gate.clone(), Reading::Saw);
+        self.overtaken.insert(gate.clone());
     }
 
     /// Nothing is read for nudges. No round yields to what was read in vain.
     pub(super) fn nudges_done(&mut self) {
         self.nudging.clear();
-        self.overtaken.retain(|_, reading| *reading == Reading::Saw);
     }
 
     /// Another replica reads tickets.
@@ -139,7 +129,6 @@ impl Worker {
             if let Some(found) = found {
                 turns.nudged.insert(ticket.clone(), now);
                 turns.nudging.insert(found.gate.clone());
-                turns.overtaken.entry(found.gate.clone()).or_insert(Reading::Began);
                 due.push(found);
             }
         }
