@@ -180,7 +180,7 @@ impl World {
             &path,
             format!(
                 "store.url = \"sqlite://{}\"\njira.url = \"{url}\"\njira.user = \"{user}\"\njira.token = \"{token}\"\n\
-                 jira.requests_per_second = 1000000\njira.burst = 1000000\nlimits.open_tickets = 1000000\nticket.project = \"OPS\"\n",
+                 jira.requests_per_second = 1000000\njira.burst = 1000000\nlimits.open_tickets = 1000000\nlimits.open_tickets_per_namespace = 1000000\nticket.project = \"OPS\"\n",
                 database.display()
             ),
         )?;
@@ -238,7 +238,7 @@ impl World {
             if tick.is_multiple_of(60) {
                 self.jira.clear_requests();
             }
-            let live = self.gatekeeper.store().live_gates();
+            let live = self.gatekeeper.store().all_open_gates();
             self.tally.waiting += live as u64;
             self.tally.most = self.tally.most.max(live);
             self.clock.advance(SECOND);

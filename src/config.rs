@@ -91,8 +91,21 @@ pub struct Flagger {
     pub namespaces: GlobSet,
     /// What Flagger must bring, if anything; it proves no particular cluster.
     pub token: Option<Secret>,
+    /// `[[flagger.tokens]]`: further tokens, each good for some namespaces only.
+    pub tokens: Vec<ScopedToken>,
     /// `[[flagger.clusters]]`: further names, each with a token that proves it, if given.
     pub clusters: Vec<Cluster>,
+}
+
+/// One of `[[flagger.tokens]]`.
+#[derive(Clone, Debug)]
+pub struct ScopedToken {
+    /// What Flagger must bring.
+    pub token: Secret,
+    /// The namespaces that it is good for.
+    pub namespaces: GlobSet,
+    /// The only cluster that it is good for, and that it proves. None: it is good for each that has no token of its own.
+    pub cluster: Option<String>,
 }
 
 /// One of `[[flagger.clusters]]`.
@@ -158,6 +171,8 @@ pub struct Limits {
     pub tickets_per_canary_per_hour: NonZeroU32,
     /// Live tickets in all.
     pub open_tickets: NonZeroU32,
+    /// Of them, live tickets of one namespace.
+    pub open_tickets_per_namespace: NonZeroU32,
 }
 
 /// Reads the configuration: the defaults of [`EXAMPLE`], then the file, then the variables of `env` that begin with

@@ -343,6 +343,18 @@ impl Gate {
         }
     }
 
+    /// Whether it counts to the limits of open tickets: while it may have a ticket in which somebody can decide.
+    #[must_use]
+    pub const fn is_open_ticket(&self) -> bool {
+        match &self.standing {
+            Standing::Watched { view: View::Gone { doubt }, .. } => match doubt {
+                Doubt::LabelledEnded { .. } | Doubt::Missing { .. } => false,
+                Doubt::MovedElsewhere { .. } | Doubt::NoChangelogEntry { .. } => true,
+            },
+            Standing::Watched { .. } | Standing::Opening | Standing::Stuck { .. } => true,
+        }
+    }
+
     /// The rejection that stands, if one does.
     #[must_use]
     pub fn rejection(&self) -> Option<(&Ticket, &Decision)> {

@@ -68,6 +68,8 @@ pub struct Timing {
     pub tickets_per_canary_per_hour: usize,
     /// Live tickets in all.
     pub open_tickets: usize,
+    /// Of them, live tickets of one namespace.
+    pub open_tickets_per_namespace: usize,
 }
 
 /// Applies what is heard, and answers.
@@ -211,6 +213,7 @@ impl Gatekeeper {
         self.metrics.ticket_refused(refusal.key());
         let limit = match refusal {
             Refusal::PerCanary => self.timing.tickets_per_canary_per_hour,
+            Refusal::PerNamespace => self.timing.open_tickets_per_namespace,
             Refusal::Overall => self.timing.open_tickets,
         };
         let answer = answer::refused(id, gate, refusal, limit);

@@ -101,7 +101,7 @@ const ROLLBACK: &str = "rollback";
 /// The values of `how` that are there from the start.
 const ENDS: [&str; 4] = ["succeeded", "failed", "superseded", "abandoned"];
 /// The values of `reason` that are there from the start: the keys of `[limits]`.
-const BUDGETS: [&str; 2] = ["tickets_per_canary_per_hour", "open_tickets"];
+const BUDGETS: [&str; 3] = ["tickets_per_canary_per_hour", "open_tickets_per_namespace", "open_tickets"];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct VerdictLabels {

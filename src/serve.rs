@@ -43,6 +43,7 @@ pub const fn timing(Config { jira, rollout, limits, .. }: &Config) -> Timing {
         abandon_after: rollout.abandon_after,
         tickets_per_canary_per_hour: limits.tickets_per_canary_per_hour.get() as usize,
         open_tickets: limits.open_tickets.get() as usize,
+        open_tickets_per_namespace: limits.open_tickets_per_namespace.get() as usize,
     }
 }
 

@@ -40,6 +40,7 @@ pub use error::Error;
 use error::{one_line, only_reads};
 pub use heard::Away;
 use heard::Heard;
+pub use memory::OpenGates;
 pub use nudges::Nudge;
 pub use outbox::{Backlog, Parked, Row, Settled};
 pub use place::{describe, probe};
@@ -145,10 +146,22 @@ impl Store {
         self.memory().live()
     }
 
-    /// How many gates live.
+    /// How many live gates count to the limits: in all, and of the canary's namespace.
     #[must_use]
-    pub fn live_gates(&self) -> usize {
-        self.memory().live_gates()
+    pub fn open_gates(&self, canary: &CanaryId) -> OpenGates {
+        self.memory().open_gates(canary)
+    }
+
+    /// How many live gates count to the limits, in all.
+    #[must_use]
+    pub fn all_open_gates(&self) -> usize {
+        self.memory().all_open_gates()
+    }
+
+    /// The namespaces of which at least so many gates count to the limits, each with its cluster and how many those are.
+    #[must_use]
+    pub fn namespaces_with(&self, least: usize) -> Vec<(String, usize)> {
+        self.memory().namespaces_with(least)
     }
 
     /// The live gate whose ticket has this issue id.

@@ -257,6 +257,7 @@ webhook_secret = "{WEBHOOK_SECRET}"
 
 [limits]
 open_tickets = 1000000
+open_tickets_per_namespace = 1000000
 
 [ticket]
 project = "OPS"

@@ -202,6 +202,7 @@ index_lag = "3s"
 [limits]
 tickets_per_canary_per_hour = 100000
 open_tickets = 100000
+open_tickets_per_namespace = 100000
 
 [ticket]
 project = "OPS"

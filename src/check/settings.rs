@@ -96,7 +96,8 @@ fn webhook(config: &Config) -> Finding {
 
 fn flagger(config: &Config) -> Vec<Finding> {
     let proves = |cluster: &Cluster| cluster.token.is_some();
-    let (general, some_prove) = (&config.flagger.token, config.flagger.clusters.iter().any(proves));
+    let some_prove = config.flagger.clusters.iter().any(proves) || !config.flagger.tokens.is_empty();
+    let general = &config.flagger.token;
     let mut findings = vec![match general {
         Some(_) => Finding::ok("flagger.token", "Flagger has to bring its token"),
         None if some_prove => {
@@ -130,6 +131,7 @@ fn flagger(config: &Config) -> Vec<Finding> {
 
 /// Every secret is long enough. None is shown.
 fn secrets(config: &Config) -> Vec<Finding> {
+    let tokens = config.flagger.tokens.iter().enumerate();
     let clusters = config.flagger.clusters.iter().enumerate();
     let all = [
         ("jira.token".to_owned(), Some(&config.jira.token)),
@@ -137,6 +139,7 @@ fn secrets(config: &Config) -> Vec<Finding> {
         ("flagger.token".to_owned(), config.flagger.token.as_ref()),
     ]
     .into_iter()
+    .chain(tokens.map(|(nth, scoped)| (format!("flagger.tokens[{nth}].token"), Some(&scoped.token))))
     .chain(clusters.map(|(nth, cluster)| (format!("flagger.clusters[{nth}].token"), cluster.token.as_ref())));
     all.filter_map(|(key, secret)| weak(key, secret?)).collect()
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Cluster, Flagger, Jira, JiraKind, Limits, Rollout, Server, Store, Tls, read::Section};
+use super::{
+    Cluster, Flagger, Jira, JiraKind, Limits, Rollout, ScopedToken, Server, Store, Tls, read::Section,
+};
 use crate::secret::Secret;
 
 pub(super) fn server(s: &Section<'_>) -> Option<Server> {
@@ -79,8 +81,59 @@ pub(super) fn flagger(s: &Section<'_>) -> Option<Flagger> {
         }
         clusters.push(Cluster { name, token: own });
     }
+    let known = Known { cluster: cluster.as_deref(), token: token.as_ref(), clusters: &clusters };
+    let tokens = scoped_tokens(s, &known);
     s.done();
-    Some(Flagger { cluster: cluster?, namespaces: namespaces?, token, clusters })
+    Some(Flagger { cluster: cluster?, namespaces: namespaces?, token, tokens, clusters })
+}
+
+/// What the rest of `[flagger]` says, as far as it was read.
+struct Known<'a> {
+    cluster: Option<&'a str>,
+    token: Option<&'a Secret>,
+    clusters: &'a [Cluster],
+}
+
+/// `[[flagger.tokens]]`. Each is of one scope: a token that is also another's would be good for what neither says.
+fn scoped_tokens(s: &Section<'_>, known: &Known<'_>) -> Vec<ScopedToken> {
+    let mut tokens: Vec<ScopedToken> = Vec::new();
+    for one in s.sections("tokens") {
+        let token = one.secret("token");
+        let key = if one.value("token").is_some() { "token" } else { "token_file" };
+        if one.value("token").or(one.value("token_file")).is_none() {
+            one.problem("token", format!("is missing; give it, or {}", one.key("token_file")));
+        }
+        let namespaces = match one.value("namespaces") {
+            Some(_) => namespaces(&one),
+            None => {
+                one.problem("namespaces", "is missing; list the namespaces that the token is good for");
+                None
+            }
+        };
+        let cluster = one.optional("cluster", cluster_name);
+        one.done();
+        if let Some(cluster) = cluster.as_ref()
+            && known.cluster.is_some_and(|usual| usual != cluster)
+            && known.clusters.iter().all(|other| other.name != *cluster)
+        {
+            one.problem("cluster", format!("{cluster:?} is not one of flagger.cluster and [[flagger.clusters]]"));
+        }
+        if share(token.as_ref(), known.token) {
+            one.problem(key, "is also flagger.token, which is good for all namespaces; put another one there");
+        }
+        let owner = known.clusters.iter().find(|cluster| share(token.as_ref(), cluster.token.as_ref()));
+        if let Some(owner) = owner {
+            one.problem(key, format!("is also the token of cluster {:?}; put another one there", owner.name));
+        }
+        if let Some(other) = tokens.iter().position(|other| share(token.as_ref(), Some(&other.token))) {
+            let other = s.key(&format!("tokens[{other}]"));
+            one.problem(key, format!("is also the token of {other}; put another one there, or all namespaces into one"));
+        }
+        if let (Some(token), Some(namespaces)) = (token, namespaces) {
+            tokens.push(ScopedToken { token, namespaces, cluster });
+        }
+    }
+    tokens
 }
 
 /// A DNS label: what Flagger's names are made of.
@@ -195,6 +248,11 @@ pub(super) fn rollout(s: &Section<'_>) -> Option<Rollout> {
 pub(super) fn limits(s: &Section<'_>) -> Option<Limits> {
     let tickets_per_canary_per_hour = s.number("tickets_per_canary_per_hour");
     let open_tickets = s.number("open_tickets");
+    let open_tickets_per_namespace = s.number("open_tickets_per_namespace");
     s.done();
-    Some(Limits { tickets_per_canary_per_hour: tickets_per_canary_per_hour?, open_tickets: open_tickets? })
+    Some(Limits {
+        tickets_per_canary_per_hour: tickets_per_canary_per_hour?,
+        open_tickets: open_tickets?,
+        open_tickets_per_namespace: open_tickets_per_namespace?,
+    })
 }

@@ -70,6 +70,7 @@ fn the_example_holds_the_promised_defaults() {
     assert_eq!((config.rollout.idle_after, config.rollout.abandon_after), (s(600), s(7 * 86_400)));
     let limits = config.limits;
     assert_eq!((limits.tickets_per_canary_per_hour.get(), limits.open_tickets.get()), (12, 500));
+    assert_eq!(limits.open_tickets_per_namespace.get(), 100);
 
     assert!(config.policy.routes.is_empty());
     let Route { key, ticket, approval } = config.policy.base;
@@ -120,7 +121,7 @@ fn every_line_of_the_example_may_be_uncommented() {
     let file = dir.path().join("a file");
     std::fs::write(&file, "from a file\n").unwrap();
     let found = commented_out();
-    assert_eq!(found.len(), 17, "{found:#?}");
+    assert_eq!(found.len(), 18, "{found:#?}");
     for text in found {
         // The files it names are not here; any that can be read does.
         let here = format!("\"{}\"", file.display());
@@ -169,6 +170,7 @@ fn every_problem_is_told_at_once() {
         cluster = "Prod"
         namespaces = ["ok", "a[", 7]
         token = "a"
+        tokens = [{ token = "a", namespaces = ["x", "["] }, { token = "b", cluster = "mars" }, { namespaces = ["y"] }]
         clusters = [{ name = "eu", token = "b" }, { name = "eu", token = "b" }, { nmae = "us", token = "a" }]
         [jira]
         url = "https://me:hunter2@jira.example.com"
@@ -223,6 +225,11 @@ fn every_problem_is_told_at_once() {
     flagger.clusters[1].token: is also the token of "eu"; each cluster needs its own
     flagger.clusters[2].name: is missing
     flagger.clusters[2].nmae: unknown key; did you mean flagger.clusters[2].name?
+    flagger.tokens[0].namespaces[1]: "[" is no glob: unclosed character class; missing ']'
+    flagger.tokens[0].token: is also flagger.token, which is good for all namespaces; put another one there
+    flagger.tokens[1].namespaces: is missing; list the namespaces that the token is good for
+    flagger.tokens[1].token: is also the token of cluster "eu"; put another one there
+    flagger.tokens[2].token: is missing; give it, or flagger.tokens[2].token_file
     jira.url: must not hold a user or password
     jira.user: is missing; Cloud needs the account's e-mail; if it is no Cloud, put "auto" into jira.kind
     jira.token_file: cannot read /nowhere/token: No such file or directory (os error 2)

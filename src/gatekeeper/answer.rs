@@ -141,6 +141,10 @@ pub(super) fn refused(id: &CanaryId, gate: &GateName, refusal: Refusal, limit: u
             "{limit} tickets were opened for this canary within an hour, which is all that \
              limits.tickets_per_canary_per_hour allows; do two clusters use one name?"
         ),
+        Refusal::PerNamespace => format!(
+            "{limit} tickets of namespace {} are open, which is all that limits.open_tickets_per_namespace allows",
+            id.namespace
+        ),
         Refusal::Overall => format!("{limit} tickets are open, which is all that limits.open_tickets allows"),
     };
     let view = GateView {

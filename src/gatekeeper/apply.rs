@@ -76,7 +76,7 @@ impl Gatekeeper {
             | Event::Opened { .. }
             | Event::NotOpened { .. }
             | Event::Seen { .. }
-            | Event::TimePassed { .. } => self.rules_with(Duration::MAX),
+            | Event::TimePassed { .. } => self.rules_with(&canary.id, Duration::MAX),
         };
         canary.apply(event, now, &rules)
     }
@@ -159,13 +159,26 @@ impl Gatekeeper {
     }
 
     pub(super) fn rules(&self, canary: &CanaryId, gate: &GateName) -> Rules {
-        self.rules_with(self.route(canary, gate).approval.valid_for)
+        self.rules_with(canary, self.route(canary, gate).approval.valid_for)
     }
 
-    fn rules_with(&self, valid_for: Duration) -> Rules {
-        let Timing { trust_for, idle_after, abandon_after, tickets_per_canary_per_hour, open_tickets } =
-            self.timing;
-        let room = if self.store.live_gates() < open_tickets { Room::Left } else { Room::None };
+    fn rules_with(&self, canary: &CanaryId, valid_for: Duration) -> Rules {
+        let Timing {
+            trust_for,
+            idle_after,
+            abandon_after,
+            tickets_per_canary_per_hour,
+            open_tickets,
+            open_tickets_per_namespace,
+        } = self.timing;
+        let open = self.store.open_gates(canary);
+        let room = if open.of_namespace >= open_tickets_per_namespace {
+            Room::NamespaceFull
+        } else if open.in_all >= open_tickets {
+            Room::None
+        } else {
+            Room::Left
+        };
         let budget = Budget { per_hour: tickets_per_canary_per_hour, room };
         Rules { trust: Trust { trust_for, valid_for }, idle_after, abandon_after, budget }
     }

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 
 use crate::{
-    config::Flagger,
+    config::{Flagger, ScopedToken},
     flagger::{BadPayload, Shown, label},
     http::proof::is_one_of,
     secret::Secret,
@@ -18,6 +18,32 @@ pub enum Holder<'a> {
     Member,
     /// That it is this cluster.
     Cluster(&'a str),
+    /// That it is let in for some namespaces.
+    Scoped(Scope<'a>),
+}
+
+/// One of `[[flagger.tokens]]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    /// Where it stands in the list.
+    nth: usize,
+    token: &'a ScopedToken,
+}
+
+/// They are told apart by their place.
+impl PartialEq for Scope<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.nth == other.nth
+    }
+}
+
+impl Eq for Scope<'_> {}
+
+impl Scope<'_> {
+    /// Its key.
+    fn key(&self) -> String {
+        format!("flagger.tokens[{}]", self.nth)
+    }
 }
 
 /// Where a caller says it is.
@@ -72,6 +98,9 @@ pub enum NotAllowed {
     /// Its namespace is not among those that may.
     #[error("namespace {} is not allowed by flagger.namespaces", Shown(.0))]
     Namespace(String),
+    /// Its token is one of `[[flagger.tokens]]`, under this key, and good for other namespaces only.
+    #[error("the token is not good for namespace {}, see {}.namespaces", Shown(.0), .1)]
+    TokenNamespace(String, String),
 }
 
 /// Finds whose token this is. Every valid one is looked at, whichever fits, and files that changed are read again.
@@ -85,21 +114,35 @@ pub fn holder<'a>(config: &'a Flagger, token: Option<&SecretString>) -> Result<H
     let token = token.ok_or(Unproven::NoToken)?;
     let knows = |secret: Option<&Secret>| secret.is_some_and(|secret| is_one_of(token, &secret.lines()));
     let clusters = config.clusters.iter().filter(|cluster| knows(cluster.token.as_ref()));
-    let clusters: Vec<&str> = clusters.map(|cluster| cluster.name.as_str()).collect();
-    let shared = |one: &str, other: &str| Err(Unproven::Ambiguous(one.to_owned(), other.to_owned()));
-    match (clusters.as_slice(), knows(config.token.as_ref())) {
-        ([one, other, ..], _) => shared(one, other),
-        ([one], true) => shared(one, "flagger.token"),
-        ([one], false) => Ok(Holder::Cluster(one)),
-        ([], true) => Ok(Holder::Member),
-        ([], false) => Err(Unproven::WrongToken),
+    let mut holders: Vec<Holder<'a>> = clusters.map(|cluster| Holder::Cluster(&cluster.name)).collect();
+    let scopes = config.tokens.iter().enumerate().map(|(nth, token)| Scope { nth, token });
+    holders.extend(scopes.filter(|scope| knows(Some(&scope.token.token))).map(Holder::Scoped));
+    holders.extend(knows(config.token.as_ref()).then_some(Holder::Member));
+    match holders.as_slice() {
+        [] => Err(Unproven::WrongToken),
+        [holder] => Ok(holder.clone()),
+        [one, other, ..] => Err(Unproven::Ambiguous(one.owner(), other.owner())),
+    }
+}
+
+impl Holder<'_> {
+    /// Whose token it is, in a word.
+    fn owner(&self) -> String {
+        match self {
+            Self::Anybody => "anybody".to_owned(),
+            Self::Member => "flagger.token".to_owned(),
+            Self::Cluster(name) => (*name).to_owned(),
+            Self::Scoped(scope) => scope.key(),
+        }
     }
 }
 
 /// Whether anybody has a token: then all need one.
 #[must_use]
 pub fn needs_token(config: &Flagger) -> bool {
-    config.token.is_some() || config.clusters.iter().any(|cluster| cluster.token.is_some())
+    config.token.is_some()
+        || !config.tokens.is_empty()
+        || config.clusters.iter().any(|cluster| cluster.token.is_some())
 }
 
 /// Decides from which cluster the caller asks, and whether it may for this namespace.
@@ -113,17 +156,28 @@ pub fn admit<'a>(
         Admission::Admitted(cluster) => cluster,
         refused @ (Admission::Unproven(_) | Admission::NotAllowed(_) | Admission::Bad(_)) => return refused,
     };
-    if config.namespaces.is_match(namespace) {
-        Admission::Admitted(cluster)
-    } else {
-        Admission::NotAllowed(NotAllowed::Namespace(namespace.to_owned()))
+    if !config.namespaces.is_match(namespace) {
+        return Admission::NotAllowed(NotAllowed::Namespace(namespace.to_owned()));
+    }
+    match holder {
+        Holder::Scoped(scope) if !scope.token.namespaces.is_match(namespace) => {
+            Admission::NotAllowed(NotAllowed::TokenNamespace(namespace.to_owned(), scope.key()))
+        }
+        Holder::Scoped(_) | Holder::Anybody | Holder::Member | Holder::Cluster(_) => {
+            Admission::Admitted(cluster)
+        }
     }
 }
 
 fn cluster<'a>(config: &'a Flagger, holder: &Holder<'a>, named: Named<'_>) -> Admission<'a> {
     let metadata = named.metadata.filter(|name| !name.is_empty());
-    if let Holder::Cluster(proven) = holder {
-        let other = [named.query, metadata].into_iter().flatten().find(|name| name != proven);
+    let proven = match holder {
+        Holder::Cluster(proven) => Some(*proven),
+        Holder::Scoped(scope) => scope.token.cluster.as_deref(),
+        Holder::Anybody | Holder::Member => None,
+    };
+    if let Some(proven) = proven {
+        let other = [named.query, metadata].into_iter().flatten().find(|name| *name != proven);
         return match other {
             None => Admission::Admitted(proven),
             Some(other) => Admission::NotAllowed(NotAllowed::OtherCluster(other.to_owned())),
@@ -156,6 +210,7 @@ mod tests {
             cluster: "default".into(),
             namespaces: GlobSet::builder().add(Glob::new("team-*").unwrap()).build().unwrap(),
             token: token.map(secret),
+            tokens: vec![],
             clusters: clusters
                 .iter()
                 .map(|(name, token)| Cluster { name: (*name).into(), token: token.map(secret) })
@@ -270,6 +325,64 @@ mod tests {
         file.close().unwrap();
         assert_eq!(at(&config, "new", "", ""), "default");
         assert_eq!(at(&config, "old", "", ""), "401 the token is not valid");
+    }
+
+    /// A token that is good for some namespaces, and for one cluster if it says so.
+    fn scoped(token: &str, namespaces: &[&str], cluster: Option<&str>) -> ScopedToken {
+        let mut globs = GlobSet::builder();
+        for glob in namespaces {
+            globs.add(Glob::new(glob).unwrap());
+        }
+        ScopedToken {
+            token: Secret::value(token).unwrap(),
+            namespaces: globs.build().unwrap(),
+            cluster: cluster.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_token_may_be_good_for_some_namespaces_only() {
+        let mut config = config(Some("general"), &[("eu", Some("of-eu")), ("us", None)]);
+        config.tokens = vec![
+            scoped("of-a", &["team-a", "team-b*"], None),
+            scoped("of-c", &["team-c"], Some("eu")),
+            scoped("of-d", &["*"], None),
+        ];
+        let ask = |token: &str, query: &str, namespace: &str| {
+            let token = SecretString::from(token.to_owned());
+            let named = Named { query: Some(query).filter(|name| !name.is_empty()), metadata: None };
+            match holder(&config, Some(&token)).map(|holder| admit(&config, &holder, named, namespace)) {
+                Err(why) => format!("401 {why}"),
+                Ok(Admission::Admitted(cluster)) => cluster.to_owned(),
+                Ok(Admission::Unproven(why)) => format!("401 {why}"),
+                Ok(Admission::NotAllowed(why)) => format!("403 {why}"),
+                Ok(Admission::Bad(why)) => format!("400 {why}"),
+            }
+        };
+        for (token, query, namespace, expected) in [
+            ("of-a", "", "team-a", "default"),
+            ("of-a", "us", "team-b2", "us"),
+            ("of-a", "eu", "team-a", "401 cluster \"eu\" has a token of its own"),
+            ("of-a", "", "team-c", "403 the token is not good for namespace \"team-c\", see flagger.tokens[0].namespaces"),
+            ("of-c", "", "team-c", "eu"),
+            ("of-c", "eu", "team-c", "eu"),
+            ("of-c", "us", "team-c", "403 the token is not that of cluster \"us\""),
+            ("of-c", "", "team-a", "403 the token is not good for namespace \"team-a\", see flagger.tokens[1].namespaces"),
+            ("of-d", "", "team-z", "default"),
+            ("of-d", "", "kube-system", "403 namespace \"kube-system\" is not allowed by flagger.namespaces"),
+            ("of-eu", "", "team-a", "eu"),
+            ("general", "", "team-c", "default"),
+            ("of-", "", "team-a", "401 the token is not valid"),
+        ] {
+            let answer = ask(token, query, namespace);
+            assert!(answer.starts_with(expected), "{token} {query} {namespace}: {answer}");
+        }
+        config.token = None;
+        config.clusters.clear();
+        assert!(needs_token(&config), "then every caller needs one");
+        config.tokens.push(scoped("of-a", &["*"], None));
+        let twice = holder(&config, Some(&SecretString::from("of-a".to_owned())));
+        assert_eq!(twice, Err(Unproven::Ambiguous("flagger.tokens[0]".into(), "flagger.tokens[3]".into())));
     }
 
     /// At the start that is a mistake in the configuration; a file may come to hold it later.

@@ -5,7 +5,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, StatusCode},
     response::Response,
-    routing::post,
+    routing::{get, post},
 };
 use serde_json::Value;
 
@@ -32,7 +32,12 @@ struct Webhook {
 /// Everything on the webhook listener, which may face the internet. Without a secret the webhook is off: an empty key
 /// would be anybody's.
 pub fn webhook_router(shared: Shared, secret: Option<Secret>) -> Router {
-    let router = Router::new().route("/jira/webhook", post(webhook));
+    // What load balancers probe. It tells nothing, for the port may face the internet.
+    let probe = async || StatusCode::OK;
+    let router = Router::new()
+        .route("/jira/webhook", post(webhook))
+        .route("/", get(probe))
+        .route("/healthz", get(probe));
     finish(router.with_state(Webhook { shared, secret }))
 }
 
@@ -267,7 +272,7 @@ mod tests {
             (Method::POST, "/jira/webhook/", 404),
             (Method::POST, "/gate/confirm-rollout", 404),
             (Method::GET, "/metrics", 404),
-            (Method::GET, "/", 404),
+            (Method::GET, "/readyz", 404),
         ] {
             let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
             let (status, headers, _) = answer(webhook_router(not_open_yet(), Some(secret())), request).await;
@@ -276,6 +281,22 @@ mod tests {
                 headers.get("allow").map(|allow| allow.to_str().unwrap()),
                 (status == 405).then_some("POST")
             );
+        }
+    }
+
+    #[tokio::test]
+    async fn load_balancers_are_told_nothing() {
+        for (method, path, expected) in [
+            (Method::GET, "/", 200),
+            (Method::HEAD, "/", 200),
+            (Method::GET, "/healthz", 200),
+            (Method::HEAD, "/healthz", 200),
+            (Method::POST, "/", 405),
+            (Method::POST, "/healthz", 405),
+        ] {
+            let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+            let (status, _, words) = answer(webhook_router(not_open_yet(), None), request).await;
+            assert_eq!((status, words.is_empty()), (expected, expected == 200), "{path}");
         }
     }
 

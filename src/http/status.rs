@@ -89,7 +89,10 @@ async fn page(wanted: Result<Query<Wanted>, QueryRejection>, State(admin): State
         gates: gatekeeper.map(|gatekeeper| Gates {
             list: &list,
             shown: Box::new(move |listed| gatekeeper.shown(listed, now)),
-            tickets: gatekeeper.store().live_gates(),
+            tickets: gatekeeper.store().all_open_gates(),
+            full_namespaces: gatekeeper
+                .store()
+                .namespaces_with(gatekeeper.timing().open_tickets_per_namespace),
             timing: gatekeeper.timing(),
         }),
         overview,

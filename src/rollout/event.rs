@@ -27,7 +27,7 @@ pub struct Rules {
 pub struct Budget {
     /// For one canary within an hour.
     pub per_hour: usize,
-    /// Whether there is room for one more live ticket in all.
+    /// Whether there is room for one more live ticket.
     pub room: Room,
 }
 
@@ -36,6 +36,8 @@ pub struct Budget {
 pub enum Room {
     /// There is.
     Left,
+    /// As many of this namespace live as `limits.open_tickets_per_namespace` allows.
+    NamespaceFull,
     /// As many live as `limits.open_tickets` allows.
     None,
 }
@@ -45,6 +47,8 @@ pub enum Room {
 pub enum Refusal {
     /// `limits.tickets_per_canary_per_hour`
     PerCanary,
+    /// `limits.open_tickets_per_namespace`
+    PerNamespace,
     /// `limits.open_tickets`
     Overall,
 }
@@ -55,6 +59,7 @@ impl Refusal {
     pub const fn key(self) -> &'static str {
         match self {
             Self::PerCanary => "tickets_per_canary_per_hour",
+            Self::PerNamespace => "open_tickets_per_namespace",
             Self::Overall => "open_tickets",
         }
     }

@@ -27,6 +27,7 @@ impl Canary {
         let lately = self.budget.iter().filter(|at| now.since(**at) < HOUR).count();
         match budget.room {
             _ if lately >= budget.per_hour => Some(Refusal::PerCanary),
+            Room::NamespaceFull => Some(Refusal::PerNamespace),
             Room::None => Some(Refusal::Overall),
             Room::Left => None,
         }

@@ -36,9 +36,10 @@ fn lines(config: &Config) -> [String; 7] {
             base.ticket.project, base.ticket.issue_type
         ),
         format!(
-            "rollouts: end after {} of silence; at most {} tickets an hour for a canary, and {} in all",
+            "rollouts: end after {} of silence; at most {} tickets an hour for a canary, {} open ones for a namespace, and {} in all",
             written(rollout.abandon_after),
             limits.tickets_per_canary_per_hour,
+            limits.open_tickets_per_namespace,
             limits.open_tickets
         ),
         match &server.public_url {
@@ -69,6 +70,7 @@ fn of_flagger(flagger: &Flagger) -> String {
     let mut names = vec![flagger.cluster.as_str()];
     names.extend(flagger.clusters.iter().map(|cluster| cluster.name.as_str()));
     let tokens = flagger.clusters.iter().filter(|cluster| cluster.token.is_some()).count()
+        + flagger.tokens.len()
         + usize::from(flagger.token.is_some());
     let who = match tokens {
         0 => "no token is set, so whoever reaches server.gate_listen may ask".to_owned(),

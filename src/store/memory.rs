@@ -11,13 +11,25 @@ use crate::{
     rollout::{Canary, CanaryId},
 };
 
+/// How many live gates count to the limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenGates {
+    /// In all.
+    pub in_all: usize,
+    /// Of one namespace of one cluster.
+    pub of_namespace: usize,
+}
+
 /// The canaries as last committed, each with the turn it was committed in.
 pub(super) struct Memory {
     canaries: Map<CanaryId, (i64, Arc<Canary>)>,
     /// Live tickets by Jira's issue id.
     tickets: Map<String, (CanaryId, GateId)>,
     followed: i64,
-    live_gates: usize,
+    /// How many live gates count to the limits.
+    open_gates: usize,
+    /// Of them, how many are of each namespace: by cluster, then by namespace. None is zero.
+    by_namespace: Map<String, Map<String, usize>>,
     /// Canaries whose row cannot be read, and why.
     unreadable: BTreeMap<CanaryId, String>,
 }
@@ -26,8 +38,8 @@ impl Default for Memory {
     fn default() -> Self {
         // A row with any number counts as not read yet.
         let followed = i64::MIN;
-        let (canaries, tickets, unreadable) = Default::default();
-        Self { canaries, tickets, followed, live_gates: 0, unreadable }
+        let (canaries, tickets, by_namespace, unreadable) = Default::default();
+        Self { canaries, tickets, followed, open_gates: 0, by_namespace, unreadable }
     }
 }
 
@@ -49,8 +61,37 @@ impl Memory {
         self.tickets.get(ticket).cloned()
     }
 
-    pub(super) const fn live_gates(&self) -> usize {
-        self.live_gates
+    pub(super) fn open_gates(&self, canary: &CanaryId) -> OpenGates {
+        let of_cluster = self.by_namespace.get(&canary.cluster);
+        let of_namespace = of_cluster.and_then(|namespaces| namespaces.get(&canary.namespace));
+        OpenGates { in_all: self.open_gates, of_namespace: of_namespace.copied().unwrap_or_default() }
+    }
+
+    pub(super) const fn all_open_gates(&self) -> usize {
+        self.open_gates
+    }
+
+    pub(super) fn namespaces_with(&self, least: usize) -> Vec<(String, usize)> {
+        let all = self.by_namespace.iter().flat_map(|(cluster, namespaces)| {
+            namespaces.iter().map(move |(namespace, gates)| (format!("{cluster}/{namespace}"), *gates))
+        });
+        let mut found: Vec<_> = all.filter(|(_, gates)| *gates >= least).collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// The gates of this canary that counted as `was` count as `is` from now on.
+    fn recount(&mut self, id: &CanaryId, was: usize, is: usize) {
+        if was == is {
+            return;
+        }
+        self.open_gates = self.open_gates + is - was;
+        let namespaces = self.by_namespace.entry(id.cluster.clone()).or_default();
+        let gates = namespaces.entry(id.namespace.clone()).or_default();
+        *gates = *gates + is - was;
+        if *gates == 0 {
+            namespaces.remove(&id.namespace);
+        }
     }
 
     /// The turn up to which everything was read.
@@ -82,7 +123,7 @@ impl Memory {
     pub(super) fn forget(&mut self, id: &CanaryId) {
         self.unreadable.remove(id);
         if let Some((_, canary)) = self.canaries.remove(id) {
-            self.live_gates -= gates(&canary);
+            self.recount(id, gates(&canary), 0);
             for (ticket, _) in tickets(&canary) {
                 self.tickets.remove(&ticket);
             }
@@ -106,8 +147,7 @@ impl Memory {
                 None
             }
         };
-        self.live_gates += gates(&canary);
-        self.live_gates -= before.as_ref().map_or(0, |canary| gates(canary));
+        self.recount(&canary.id, before.as_ref().map_or(0, |canary| gates(canary)), gates(&canary));
         for ticket in before.iter().flat_map(|canary| tickets(canary)) {
             self.tickets.remove(&ticket.0);
         }
@@ -117,8 +157,10 @@ impl Memory {
     }
 }
 
+/// How many gates of a canary count to the limits.
 fn gates(canary: &Canary) -> usize {
-    canary.rollout.as_ref().map_or(0, |rollout| rollout.gates.len())
+    let gates = canary.rollout.iter().flat_map(|rollout| &rollout.gates);
+    gates.filter(|gate| gate.is_open_ticket()).count()
 }
 
 fn tickets(canary: &Canary) -> Vec<(String, GateId)> {

@@ -40,6 +40,7 @@ mod stopping;
 mod store_away;
 mod store_days;
 mod stories;
+mod teams;
 mod terminal;
 mod tls;
 mod traces;

@@ -25,6 +25,7 @@ fn config(token: Option<&str>) -> config::Flagger {
         cluster: "default".into(),
         namespaces: GlobSet::builder().add(Glob::new("test").unwrap()).build().unwrap(),
         token: token.map(|token| Secret::value(token).unwrap()),
+        tokens: vec![],
         clusters: vec![],
     }
 }

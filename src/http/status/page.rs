@@ -56,6 +56,8 @@ pub(super) struct Gates<'a> {
     /// How many tickets live, as `limits.open_tickets` counts them: a gate has its place from when its ticket is to be
     /// opened.
     pub(super) tickets: usize,
+    /// The namespaces that get no further ticket, each with how many of its tickets live.
+    pub(super) full_namespaces: Vec<(String, usize)>,
     pub(super) timing: Timing,
 }
 
@@ -75,7 +77,7 @@ struct Page<'a> {
     parked_in_all: u64,
     pending: u64,
     passed: Vec<Aged<'a, PassedView>>,
-    limits: Option<Limits>,
+    limits: Option<Limits<'a>>,
 }
 
 /// The gates of one page.
@@ -123,11 +125,14 @@ struct Aged<'a, T> {
 }
 
 #[derive(Serialize)]
-struct Limits {
+struct Limits<'a> {
     tickets: usize,
     /// No further ticket may be opened.
     full: bool,
     open_tickets: usize,
+    per_namespace: usize,
+    /// The namespaces that get no further ticket.
+    full_namespaces: Vec<&'a str>,
     per_hour: usize,
     trust_for: String,
 }
@@ -161,10 +166,12 @@ pub(super) fn render(known: &Known<'_>, wanted: &Wanted, now: Millis) -> Result<
             .flat_map(|it| &it.passed)
             .map(|what| Aged { what, age: age(what.at, now) })
             .collect(),
-        limits: known.gates.as_ref().map(|Gates { tickets, timing, .. }| Limits {
+        limits: known.gates.as_ref().map(|Gates { tickets, full_namespaces, timing, .. }| Limits {
             tickets: *tickets,
             full: *tickets >= timing.open_tickets,
             open_tickets: timing.open_tickets,
+            per_namespace: timing.open_tickets_per_namespace,
+            full_namespaces: full_namespaces.iter().map(|(namespace, _)| namespace.as_str()).collect(),
             per_hour: timing.tickets_per_canary_per_hour,
             trust_for: written(timing.trust_for),
         }),

@@ -56,6 +56,7 @@ fn shows(gates: Option<&[GateView]>, overview: Option<Result<Overview, String>>,
         abandon_after: std::time::Duration::from_secs(600),
         tickets_per_canary_per_hour: 12,
         open_tickets: 500,
+        open_tickets_per_namespace: 100,
     };
     let jira = JiraHealth { trouble: false, words: "last answered 3 s ago".into() };
     let list: Vec<Listed> = gates.into_iter().flatten().cloned().map(Listed::Told).collect();
@@ -64,7 +65,13 @@ fn shows(gates: Option<&[GateView]>, overview: Option<Result<Overview, String>>,
         Listed::Live { .. } => unreachable!("none is in the list"),
     };
     let tickets = gates.into_iter().flatten().filter(|gate| gate.rollout.is_some()).count();
-    let gates = gates.map(|_| Gates { list: &list, shown: Box::new(shown), tickets, timing });
+    let gates = gates.map(|_| Gates {
+        list: &list,
+        shown: Box::new(shown),
+        tickets,
+        full_namespaces: vec![],
+        timing,
+    });
     render(&Known { gates, overview, jira }, wanted, NOW).unwrap()
 }
 
