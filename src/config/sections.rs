@@ -116,10 +116,16 @@ fn scoped_tokens(s: &Section<'_>, known: &Known<'_>) -> Vec<ScopedToken> {
             && known.cluster.is_some_and(|usual| usual != cluster)
             && known.clusters.iter().all(|other| other.name != *cluster)
         {
-            one.problem("cluster", format!("{cluster:?} is not one of flagger.cluster and [[flagger.clusters]]"));
+            one.problem(
+                "cluster",
+                format!("{cluster:?} is not one of flagger.cluster and [[flagger.clusters]]"),
+            );
         }
         if share(token.as_ref(), known.token) {
-            one.problem(key, "is also flagger.token, which is good for all namespaces; put another one there");
+            one.problem(
+                key,
+                "is also flagger.token, which is good for all namespaces; put another one there",
+            );
         }
         let owner = known.clusters.iter().find(|cluster| share(token.as_ref(), cluster.token.as_ref()));
         if let Some(owner) = owner {
@@ -127,7 +133,10 @@ fn scoped_tokens(s: &Section<'_>, known: &Known<'_>) -> Vec<ScopedToken> {
         }
         if let Some(other) = tokens.iter().position(|other| share(token.as_ref(), Some(&other.token))) {
             let other = s.key(&format!("tokens[{other}]"));
-            one.problem(key, format!("is also the token of {other}; put another one there, or all namespaces into one"));
+            one.problem(
+                key,
+                format!("is also the token of {other}; put another one there, or all namespaces into one"),
+            );
         }
         if let (Some(token), Some(namespaces)) = (token, namespaces) {
             tokens.push(ScopedToken { token, namespaces, cluster });

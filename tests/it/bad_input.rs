@@ -88,6 +88,11 @@ async fn bad_questions() {
         let answer = world.sends(world.gate("POST", path).header("content-type", json).body("{")).await;
         refused(&answer, 400, path);
     }
+    // What load balancers probe tells nothing.
+    for path in ["/", "/healthz"] {
+        let answer = world.sends(world.webhook("GET", path)).await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{path}");
+    }
     untouched(&world).await;
     world.finish().await;
 }
@@ -98,7 +103,8 @@ async fn the_ports_are_kept_apart() {
     for (method, path, status) in [
         ("POST", "/gate/confirm-rollout", 404),
         ("POST", "/event", 404),
-        ("GET", "/", 404),
+        ("POST", "/", 405),
+        ("GET", "/readyz", 404),
         ("GET", "/metrics", 404),
         ("GET", "/api/gates", 404),
         ("GET", "/jira/webhook", 405),

@@ -124,7 +124,11 @@ async fn it_works_without_scripts() {
 #[tokio::test]
 #[ignore = "run by .ci/browser"]
 async fn a_gate_is_found_among_ten_thousand() {
-    let world = World::start_with(Flavour::Cloud, "limits.open_tickets = 20000\nlimits.open_tickets_per_namespace = 20000").await;
+    let world = World::start_with(
+        Flavour::Cloud,
+        "limits.open_tickets = 20000\nlimits.open_tickets_per_namespace = 20000",
+    )
+    .await;
     let key = world.opens("confirm-promotion", "cart", "v2").await;
     world.sql("UPDATE turn SET seq = seq + 1").await;
     world

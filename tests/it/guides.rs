@@ -420,7 +420,7 @@ fn defaults_are_quoted_right() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 3);
+    assert_eq!(checked, 4);
     for (file, words, section, key, value) in [
         (
             "docs/flagger.md",

@@ -24,11 +24,11 @@ fn about(namespace: &str, name: &str) -> Value {
 }
 
 impl World {
-    async fn asks_about(&self, namespace: &str, name: &str) -> Answer {
+    async fn asks_for(&self, namespace: &str, name: &str) -> Answer {
         self.posts(PROMOTION, &about(namespace, name)).await
     }
 
-    async fn metric(&self, series: &str) -> String {
+    async fn series(&self, series: &str) -> String {
         let text = self.sends(self.admin("GET", "/metrics")).await.body;
         let series = format!("flagger_jira_bridge_{series} ");
         text.lines().find_map(|line| line.strip_prefix(&series)).unwrap_or("missing").to_owned()
@@ -40,26 +40,26 @@ impl World {
 async fn a_namespace_uses_up_its_own_tickets() {
     for world in World::both("limits = { open_tickets = 10, open_tickets_per_namespace = 4 }").await {
         for number in 0..8 {
-            assert_eq!(world.asks_about("loud", &format!("made-up-{number}")).await.status, 403);
+            assert_eq!(world.asks_for("loud", &format!("made-up-{number}")).await.status, 403);
         }
         world.works().await;
         assert_eq!(world.tickets().len(), 4);
-        let refused = world.asks_about("loud", "made-up-7").await;
+        let refused = world.asks_for("loud", "made-up-7").await;
         let words = "closed: no ticket is opened: 4 tickets of namespace loud are open, which is all that \
                      limits.open_tickets_per_namespace allows\n";
         assert_eq!(refused.body, words);
         let page = world.sends(world.admin("GET", "/")).await.body;
-        assert!(page.contains("4 for one namespace, so no gate of default/loud gets another"), "{page}");
+        assert!(page.contains("4 for one namespace, so no gate of default&#x2f;loud gets another"), "{page}");
         let gates = world.gates().await;
         let told = |gate: &&Value| gate["reason"].as_str().unwrap().contains("open_tickets_per_namespace");
         assert_eq!(gates.as_array().unwrap().iter().filter(told).count(), 4);
-        assert_ne!(world.metric("tickets_refused_total{reason=\"open_tickets_per_namespace\"}").await, "0");
+        assert_ne!(world.series("tickets_refused_total{reason=\"open_tickets_per_namespace\"}").await, "0");
 
-        let first = world.asks_about("quiet", "till").await;
+        let first = world.asks_for("quiet", "till").await;
         assert_eq!(first.body, "closed: the ticket is being opened\n");
         world.restarts().await;
-        assert!(world.asks_about("loud", "made-up-9").await.body.contains("open_tickets_per_namespace"));
-        assert_eq!(world.asks_about("calm", "till").await.body, "closed: the ticket is being opened\n");
+        assert!(world.asks_for("loud", "made-up-9").await.body.contains("open_tickets_per_namespace"));
+        assert_eq!(world.asks_for("calm", "till").await.body, "closed: the ticket is being opened\n");
         world.works().await;
         assert_eq!(world.tickets().len(), 6);
         world.finish().await;
@@ -71,20 +71,20 @@ async fn a_namespace_uses_up_its_own_tickets() {
 async fn tickets_that_are_gone_make_room() {
     for world in World::both("limits = { open_tickets = 3, open_tickets_per_namespace = 2 }").await {
         for (namespace, name) in [("loud", "a"), ("loud", "b"), ("quiet", "till")] {
-            world.asks_about(namespace, name).await;
+            world.asks_for(namespace, name).await;
         }
         world.works().await;
         let tickets = world.tickets();
-        assert!(world.asks_about("loud", "c").await.body.contains("limits.open_tickets_per_namespace"));
-        assert!(world.asks_about("calm", "c").await.body.contains("limits.open_tickets allows"));
+        assert!(world.asks_for("loud", "c").await.body.contains("limits.open_tickets_per_namespace"));
+        assert!(world.asks_for("calm", "c").await.body.contains("limits.open_tickets allows"));
         for ticket in &tickets[..2] {
             world.jira.delete_issue(&ticket.key, MIA).unwrap();
         }
         world.later(Duration::from_mins(4));
         world.works().await;
         world.restarts().await;
-        assert_eq!(world.asks_about("calm", "c").await.body, "closed: the ticket is being opened\n");
-        assert_eq!(world.asks_about("loud", "c").await.body, "closed: the ticket is being opened\n");
+        assert_eq!(world.asks_for("calm", "c").await.body, "closed: the ticket is being opened\n");
+        assert_eq!(world.asks_for("loud", "c").await.body, "closed: the ticket is being opened\n");
         world.works().await;
         world.finish().await;
     }
@@ -136,7 +136,8 @@ async fn no_team_speaks_for_another() {
         let turns = world.turns().await;
         for way in [Brings::Basic, Brings::Bearer, Brings::Metadata] {
             let question = world.with(way, PAY, PROMOTION, about("shop", "cart")).await;
-            let words = "closed: the token is not good for namespace \"shop\", see flagger.tokens[1].namespaces\n";
+            let words =
+                "closed: the token is not good for namespace \"shop\", see flagger.tokens[1].namespaces\n";
             assert_eq!((question.status, question.body.as_str()), (403, words), "{way:?}");
             let rollback = world.with(way, PAY, "/gate/rollback", about("shop", "cart")).await;
             assert_eq!(rollback.status, 403, "{way:?}");
