@@ -382,7 +382,12 @@ async fn bridge(
     let metrics = Arc::new(Metrics::new());
     let store = Store::open(&store.url).await?;
     let gatekeeper = Arc::new(Gatekeeper::new(store, policy, timing, links, Arc::clone(&metrics)));
-    let pace = Pace { poll_every: settings.poll_every, index_lag: settings.index_lag, keep_for: None };
+    let pace = Pace {
+        poll_every: settings.poll_every,
+        index_lag: settings.index_lag,
+        keep_for: None,
+        side_by_side: Pace::side_by_side(settings.requests_per_second, settings.burst),
+    };
     let worker = Worker::new(Arc::clone(&gatekeeper), Arc::new(jira), clock.clone(), metrics, pace);
     let _ = worker.keep(true).await?;
     Ok((gatekeeper, worker))

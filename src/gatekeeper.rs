@@ -34,7 +34,7 @@ use apply::silent_for;
 pub use list::{Listed, counts};
 pub use nudges::Nudged;
 use nudges::Nudges;
-pub use overview::Overview;
+pub use overview::{Overview, doing};
 use refused::{News, Refused};
 pub use store::Error as StoreFailed;
 pub use unread::Unread;

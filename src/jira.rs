@@ -43,7 +43,7 @@ pub use self::{
     error::{By, Error, Happened, Retry, Thing},
     issues::Created,
     people::{Group, People, Role},
-    send::{only_while, unobserved, urgently},
+    send::{one_at_a_time, only_while, unobserved, urgently},
     setup::{Choice, Field, NEEDED, Permissions, Server, Shape, Workflow},
     survey::{About, Sample, Way},
 };

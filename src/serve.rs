@@ -226,7 +226,12 @@ impl Bridge {
         let metrics = Arc::clone(&self.shared.metrics);
         let gatekeeper =
             Arc::new(Gatekeeper::new(store, policy.clone(), timing, links, Arc::clone(&metrics)));
-        let pace = Pace { poll_every: jira.poll_every, index_lag: jira.index_lag, keep_for: kept.keep_for };
+        let pace = Pace {
+            poll_every: jira.poll_every,
+            index_lag: jira.index_lag,
+            keep_for: kept.keep_for,
+            side_by_side: Pace::side_by_side(jira.requests_per_second, jira.burst),
+        };
         let worker =
             Worker::new(Arc::clone(&gatekeeper), Arc::clone(&self.jira), self.clock.clone(), metrics, pace);
         // Before the first question: silence while nobody served does not count. On SQLite nobody else can be at work

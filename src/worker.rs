@@ -5,6 +5,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -31,13 +32,16 @@ mod in_vain;
 mod lease;
 mod look;
 mod open;
+mod outbox;
 mod people;
 mod recount;
 mod tell;
+mod together;
 mod workflow;
 
 use due::Turns;
 use in_vain::InVain;
+use outbox::Outbox;
 use workflow::Unclear;
 
 /// How often the loops look for work that nobody announced.
@@ -48,6 +52,13 @@ const WRITE_BACK: Duration = Duration::from_secs(60);
 const CLOCKS_AGREE: Duration = Duration::from_secs(2);
 /// How often parked commands are tried again, and what is too old to be kept is dropped.
 const HOURLY: Duration = Duration::from_secs(3600);
+/// A Jira that takes so many seconds for a request is still asked as often as the budget allows.
+const ANSWERED_WITHIN: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);
+/// So many commands are performed side by side at least: one that is stuck holds up no other, however small the budget.
+const LEAST_SIDE_BY_SIDE: usize = 4;
+/// And no more than these, however large.
+const MOST_SIDE_BY_SIDE: usize = 32;
+
 /// What a step did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
@@ -86,6 +97,8 @@ pub struct Pace {
     pub index_lag: Duration,
     /// How long the audit record is kept; `None` is for ever.
     pub keep_for: Option<Duration>,
+    /// How many commands are performed at the same time, at most.
+    pub side_by_side: usize,
 }
 
 /// Performs commands and looks at tickets.
@@ -98,6 +111,7 @@ pub struct Worker {
     /// The name this process has in the lease.
     replica: String,
     lease: lease::Lease,
+    outbox: Outbox,
     memory: Mutex<Memory>,
 }
 
@@ -130,6 +144,17 @@ struct Memory {
     hourly: Millis,
 }
 
+impl Pace {
+    /// How many commands are to be performed side by side: as many as are sent within [`ANSWERED_WITHIN`], for Jira may
+    /// take that long for each.
+    #[must_use]
+    pub fn side_by_side(requests_per_second: NonZeroU32, burst: NonZeroU32) -> usize {
+        let sent = requests_per_second.saturating_mul(ANSWERED_WITHIN).max(burst).get();
+        usize::try_from(sent)
+            .map_or(MOST_SIDE_BY_SIDE, |sent| sent.clamp(LEAST_SIDE_BY_SIDE, MOST_SIDE_BY_SIDE))
+    }
+}
+
 impl Outcome {
     /// What it is called that a command was settled so.
     fn of(how: &Settled) -> Self {
@@ -153,7 +178,8 @@ impl Worker {
     ) -> Self {
         let replica = format!("{:032x}", rand::random::<u128>());
         let lease = lease::Lease::new(clock.clone());
-        Self { gatekeeper, jira, clock, metrics, pace, replica, lease, memory: Mutex::default() }
+        let (outbox, memory) = (Outbox::default(), Mutex::default());
+        Self { gatekeeper, jira, clock, metrics, pace, replica, lease, outbox, memory }
     }
 
     /// Works until `stop`, then finishes what is in hand, if that takes no longer than `grace`. Whatever is cut off
@@ -161,7 +187,7 @@ impl Worker {
     pub async fn run(&self, stop: CancellationToken, grace: Duration) {
         let stepping = async {
             tokio::join!(
-                self.looping(&stop, || self.work_once()),
+                self.work(&stop),
                 self.looping(&stop, || self.follow_nudges()),
                 self.looping(&stop, || self.answer_the_dead()),
                 self.looping(&stop, || self.poll()),

@@ -69,7 +69,8 @@ impl Links {
 }
 
 /// A command in a few words.
-const fn doing(command: &Command) -> &'static str {
+#[must_use]
+pub const fn doing(command: &Command) -> &'static str {
     match command {
         Command::Open { .. } => "open the ticket",
         Command::Comment { note: Note::Ended { .. }, .. } => "tell the ticket how its rollout ended",

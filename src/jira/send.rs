@@ -32,6 +32,8 @@ tokio::task_local! {
     static PERMIT: Permit;
     /// That what is sent is urgent; see [`urgently`].
     static URGENT: ();
+    /// The queue in which those wait who are one to all others; see [`one_at_a_time`].
+    static QUEUE: Arc<tokio::sync::Mutex<()>>;
 }
 
 type Permit = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -49,6 +51,12 @@ pub async fn only_while<T>(
 /// Does `work`, whose requests need not wait for any that are not urgent.
 pub async fn urgently<T>(work: impl Future<Output = T>) -> T {
     URGENT.scope((), work).await
+}
+
+/// Does `work`, whose requests wait in `queue` for their turn: whatever is done so with the same queue is one of those who
+/// wait for the throttle, however much it is.
+pub async fn one_at_a_time<T>(queue: Arc<tokio::sync::Mutex<()>>, work: impl Future<Output = T>) -> T {
+    QUEUE.scope(queue, work).await
 }
 
 /// What every request shares.
@@ -162,6 +170,11 @@ impl Sender {
     /// [`Error::Throttled`] while all are to wait.
     pub(super) async fn turn(&self) -> Result<Duration, Error> {
         let urgency = URGENT.try_with(|()| Urgency::Urgent).unwrap_or(Urgency::Ordinary);
+        let queue = QUEUE.try_with(Arc::clone).ok();
+        let _first_come = match &queue {
+            Some(queue) => Some(queue.lock().await),
+            None => None,
+        };
         self.throttle.turn(urgency).await.map_err(|left| self.paused(left))
     }
 

@@ -1,6 +1,6 @@
 //! What is to be done in Jira: stored before it is done, and until it is.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use sqlx::{Row as _, any::AnyRow};
 
@@ -104,58 +104,36 @@ pub(super) const fn kind(command: &Command) -> &'static str {
     match command {
         Command::Open { .. } => "open",
         Command::Comment { note: Note::Progress { .. }, .. } => "progress",
-        Command::Recount { .. }
-        | Command::Comment { .. }
-        | Command::Label { .. }
-        | Command::Move { .. }
-        | Command::Link { .. } => "tell",
+        // It looks, now and then, and no other waits for it.
+        Command::Recount { .. } => "recount",
+        Command::Comment { .. } | Command::Label { .. } | Command::Move { .. } | Command::Link { .. } => {
+            "tell"
+        }
     }
 }
 
 const COLUMNS: &str = "SELECT id, canary, command, attempts, sent_at FROM outbox";
 
 impl Store {
-    /// The command that is due longest, tickets to be opened first. One that cannot be read is parked, so that it holds up
-    /// nobody else.
+    /// Of the commands that are due, tickets to be opened or all others, those that wait longest: at most `most`, each the
+    /// first of its gate, and of none of the gates `held`. Each comes with its number; one may be there that cannot be read.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn due(&self, now: Millis) -> Result<Option<Row>, Error> {
-        // One after the other, so that each follows an index: thousands may wait.
-        for kinds in ["kind = 'open'", "kind <> 'open'"] {
-            if let Some(row) = self.due_of(kinds, now).await? {
-                return Ok(Some(row));
-            }
+    pub async fn due(
+        &self,
+        opening: bool,
+        now: Millis,
+        held: &HashSet<GateId>,
+        most: usize,
+    ) -> Result<Vec<(i64, Result<Row, Error>)>, Error> {
+        let sql = sqlx::AssertSqlSafe(due(opening, held.len()));
+        let mut query = sqlx::query(sql).bind(now.0).bind(i64::try_from(most).unwrap_or(i64::MAX));
+        for gate in held {
+            query = query.bind(gate.0.as_str());
         }
-        Ok(None)
-    }
-
-    async fn due_of(&self, kinds: &'static str, now: Millis) -> Result<Option<Row>, Error> {
-        let sql = format!(
-            "{COLUMNS} WHERE {kinds} AND parked_at IS NULL AND due_at <= $1
-             AND NOT EXISTS (SELECT 1 FROM outbox opening
-                             WHERE opening.gate = outbox.gate AND opening.kind = 'open' AND opening.id < outbox.id)
-             ORDER BY due_at, id LIMIT 1"
-        );
-        loop {
-            let sql = sqlx::AssertSqlSafe(sql.as_str().to_owned());
-            let raw =
-                sqlx::query(sql).bind(now.0).try_map(raw).fetch_optional(&self.0.pool).in_time().await?;
-            let Some(raw) = raw else { return Ok(None) };
-            let id = raw.0;
-            match row(raw) {
-                Ok(row) => return Ok(Some(row)),
-                Err(error) => {
-                    tracing::error!(
-                        row = id,
-                        "{error}; the command is parked, and the row must be mended or deleted"
-                    );
-                    let mut turn = self.turn().await?;
-                    turn.park(id, &error.to_string(), now).await?;
-                    turn.end().await?;
-                }
-            }
-        }
+        let found = query.try_map(raw).fetch_all(&self.0.pool).in_time().await?;
+        Ok(found.into_iter().map(|raw| (raw.0, row(raw))).collect())
     }
 
     /// How much waits.
@@ -319,7 +297,10 @@ impl Turn {
     }
 
     /// Puts a command aside that cannot be read.
-    async fn park(&mut self, id: i64, why: &str, now: Millis) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn park(&mut self, id: i64, why: &str, now: Millis) -> Result<(), Error> {
         sqlx::query("UPDATE outbox SET parked_at = $1, why = $2 WHERE id = $3")
             .bind(now.0)
             .bind(one_line(why, WHY))
@@ -366,6 +347,30 @@ impl Turn {
         Ok(noted.rows_affected() == 1)
     }
 }
+
+/// One kind after the other, so that each follows an index: thousands may wait. One that is tried again soon is waited
+/// for by those of its gate that come after it; one that still does not work then is not.
+fn due(opening: bool, held: usize) -> String {
+    let kinds = if opening { "kind = 'open'" } else { "kind <> 'open'" };
+    let others = if held == 0 {
+        String::new()
+    } else {
+        let held: Vec<String> = (3..held + 3).map(|number| format!("${number}")).collect();
+        format!("AND gate NOT IN ({})", held.join(", "))
+    };
+    format!(
+        "{COLUMNS} WHERE {kinds} AND parked_at IS NULL AND due_at <= $1 {others}
+         AND NOT EXISTS (SELECT 1 FROM outbox earlier
+                         WHERE earlier.gate = outbox.gate AND earlier.id < outbox.id
+                         AND (earlier.kind = 'open'
+                              OR (earlier.kind <> 'recount' AND earlier.parked_at IS NULL
+                                  AND (earlier.due_at <= $1 OR earlier.attempts BETWEEN 1 AND {SOON}))))
+         ORDER BY due_at, id LIMIT $2"
+    )
+}
+
+/// After so many attempts a command is not tried again soon: half a minute has gone.
+const SOON: u32 = 5;
 
 /// A row: its number, and what else it holds, if that can be read. SQLite keeps a value of any type in any column.
 type Raw = (i64, Result<(String, String, i64, Option<i64>), sqlx::Error>);

@@ -1,14 +1,15 @@
 //! Tickets that were opened twice: Jira did what it was asked, said nothing, and showed it only after the search had
 //! been given up. One counts; every other of ours is closed and told.
 
-use super::{Outcome, Worker};
+use super::{Worker, outbox::Effect};
 use crate::{
     gate::{GateId, GateName, Ticket},
     jira,
     millis::Millis,
     policy::Milestone,
     rollout::{CanaryId, Command, Note},
-    store::{self, Opened, Row, Settled, Turn},
+    store::{self, Opened, Turn},
+    ticket::Subject,
 };
 
 /// For how many times `jira.index_lag` a second ticket is looked for, each time after twice the time.
@@ -16,42 +17,24 @@ const LOOKED_FOR: u32 = 8;
 
 impl Worker {
     /// Looks whether the gate has more tickets than the one that counts.
-    pub(super) async fn recount(
-        &self,
-        row: &Row,
-        gate: &GateId,
-        name: &GateName,
-        since: Millis,
-    ) -> Result<Outcome, store::Error> {
+    pub(super) async fn recount(&self, gate: &GateId, since: Millis) -> Result<Effect, store::Error> {
         let now = self.clock.now();
         let found = match self.newly_found(gate).await? {
             Ok(found) => found,
-            Err(error) => return self.told(row, &self.after(&error, row, None), None).await,
+            Err(error) => return Ok(Effect::Failed { error, sent: None }),
         };
         let counts = match self.gatekeeper.store().ticket(gate).await {
             Ok(counts) => counts.map(|opened| opened.ticket),
-            Err(error @ store::Error::Corrupt { .. }) => {
-                let parked = Settled::Parked { why: error.to_string(), sent: None };
-                return self.told(row, &parked, None).await;
-            }
+            Err(error @ store::Error::Corrupt { .. }) => return Ok(Effect::Stuck { why: error.to_string() }),
             Err(error) => return Err(error),
         };
         let (waited, lag) = (now.since(since), self.pace.index_lag);
         let longest = lag.saturating_mul(LOOKED_FOR);
-        let how = if waited >= longest {
-            Settled::Done
-        } else {
+        let again = (waited < longest).then(|| {
             let why = "Jira was asked twice to open this ticket; a second one is looked for".into();
-            Settled::Again { at: since + waited.saturating_mul(2).clamp(lag, longest), why, sent: None }
-        };
-        let mut turn = self.gatekeeper.store().turn().await?;
-        close(&mut turn, &row.canary, (gate, name), counts.as_ref(), &found, now).await?;
-        if !turn.settle(row, &how, now).await? {
-            // Another replica has taken it over.
-            return Ok(Outcome::Did);
-        }
-        turn.end().await?;
-        Ok(Outcome::of(&how))
+            (since + waited.saturating_mul(2).clamp(lag, longest), why)
+        });
+        Ok(Effect::Counted { counts, found, again })
     }
 
     /// The tickets of ours that Jira shows for a gate and that were not known before. Whoever may edit a ticket can mark
@@ -113,4 +96,9 @@ pub(super) async fn close(
         }
     }
     Ok(())
+}
+
+/// Looks later whether the ticket was opened twice.
+pub(super) fn again(gate: &GateId, subject: &Subject, since: Millis) -> Command {
+    Command::Recount { gate: gate.clone(), name: subject.gate.clone(), since }
 }

@@ -172,6 +172,19 @@ impl FakeJira {
         self.lock().faults.push(Planned::new(on, fault, times));
     }
 
+    /// How many answers are held back by [`Fault::Held`].
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.lock().held
+    }
+
+    /// Lets the answers go that are held back, and holds back no more.
+    pub fn release(&self) {
+        let mut state = self.lock();
+        state.faults.retain(|planned| !planned.holds());
+        state.released.send_replace(());
+    }
+
     /// Forgets all planned faults.
     pub fn clear_faults(&self) {
         self.lock().faults.clear();

@@ -20,6 +20,8 @@ pub enum Fault {
     ActedBut(u16),
     /// Jira does it and answers this much later.
     Slow(Duration),
+    /// Jira does it and answers once [`super::FakeJira::release`] is called.
+    Held,
     /// Nothing is done; this is answered.
     Status {
         /// The HTTP status.
@@ -87,6 +89,10 @@ impl Planned {
         };
         Self { on, fault, left }
     }
+
+    pub(super) fn holds(&self) -> bool {
+        self.fault == Fault::Held
+    }
 }
 
 /// The fault for this operation, if one is planned; the one planned first comes first.
@@ -109,6 +115,7 @@ pub(super) fn instead(fault: &Fault) -> Option<Answer> {
         | Fault::Cut
         | Fault::ActedBut(_)
         | Fault::Slow(_)
+        | Fault::Held
         | Fault::Anonymous
         | Fault::Dropped => {
             return None;

@@ -9,7 +9,7 @@ use axum::{
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 
 use super::{
     FakeJira,
@@ -70,6 +70,7 @@ enum Then {
     Drop,
     Cut(Answer),
     Wait(Duration, Answer),
+    Hold(watch::Receiver<()>, Answer),
 }
 
 impl FakeJira {
@@ -144,6 +145,12 @@ impl FakeJira {
                 tokio::time::sleep(time).await;
                 Ok(self.respond(answer))
             }
+            Then::Hold(mut released, answer) => {
+                // The sender lives as long as this Jira.
+                released.changed().await.ok();
+                self.lock().held -= 1;
+                Ok(self.respond(answer))
+            }
             Then::Cut(answer) => Ok(body::cut(self.respond(answer)).await),
         }
     }
@@ -206,7 +213,7 @@ fn act(state: &mut State, call: &mut Call) -> Then {
     if let Some(Fault::ActedBut(status)) = fault {
         answer = faults::gateway(status);
     }
-    state.silent = matches!(fault, Some(Fault::Slow(_) | Fault::Trickle));
+    state.silent = matches!(fault, Some(Fault::Slow(_) | Fault::Held | Fault::Trickle));
     let lost = matches!(fault, Some(Fault::LostAnswer | Fault::Dropped));
     state.requests.push(Recorded {
         operation,
@@ -223,6 +230,10 @@ fn act(state: &mut State, call: &mut Call) -> Then {
         Some(Fault::LostAnswer | Fault::Dropped) => Then::Drop,
         Some(Fault::Cut) => Then::Cut(answer),
         Some(Fault::Slow(time)) => Then::Wait(time, answer),
+        Some(Fault::Held) => {
+            state.held += 1;
+            Then::Hold(state.released.subscribe(), answer)
+        }
         _ => Then::Answer(answer),
     }
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde_json::{Map, Value};
+use tokio::sync::watch;
 
 use super::{
     faults::Planned,
@@ -108,6 +109,10 @@ pub(super) struct State {
     pub(super) flooded: u64,
     /// The answer to the last request takes its time.
     pub(super) silent: bool,
+    /// How many answers are held back.
+    pub(super) held: usize,
+    /// Changes when they are let go.
+    pub(super) released: watch::Sender<()>,
     pub(super) faults: Vec<Planned>,
     pub(super) hooks: Vec<Hook>,
     pub(super) outgoing: Vec<Outgoing>,
@@ -158,6 +163,8 @@ impl State {
             complaints: Vec::new(),
             flooded: 0,
             silent: false,
+            held: 0,
+            released: watch::Sender::new(()),
             faults: Vec::new(),
             hooks: Vec::new(),
             outgoing: Vec::new(),

@@ -1,0 +1,501 @@
+//! Effects in Jira: taken when they are due, performed, and settled. All of that is here, once for all commands; what
+//! performs one says what came of it as an [`Effect`], and settles nothing itself.
+//!
+//! Commands of different gates are performed side by side, so that one that takes its time keeps no other waiting; those
+//! of one gate one after the other, as they were stored. Only performing takes long: to the throttle and to the database
+//! all of them together are one who waits, so that a long queue here is no longer queue for whoever looks at tickets or
+//! answers Flagger.
+
+use std::{
+    collections::{HashMap, HashSet},
+    pin::Pin,
+    sync::Arc,
+};
+
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use tokio::{
+    select,
+    sync::Mutex,
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Outcome, TICK, Worker, recount, together::Together};
+use crate::{
+    gate::{GateId, Ticket},
+    gatekeeper::{Applied, doing},
+    jira::{self, Retry, retry},
+    millis::Millis,
+    rollout::{Command, Event, Fact, Note},
+    store::{self, Opened, Row, Settled, Turn},
+};
+
+/// Of so many places one is not for opening tickets: however many are to be opened, others are told meanwhile.
+const TOLD_MEANWHILE: usize = 4;
+/// How soon a command is tried again that waits for credentials; the client asks Jira no more often by itself.
+const CREDENTIALS: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// What the outbox remembers between its steps. All of it may be lost.
+#[derive(Default)]
+pub(super) struct Outbox {
+    /// One turn at the database at a time.
+    writing: Mutex<()>,
+    /// One place in the queue for Jira at a time.
+    queueing: Arc<Mutex<()>>,
+    /// Workflows, which all that are to be opened in a project need.
+    pub(super) workflows: Together<(String, String)>,
+    /// Why commands are parked, by the numbers of their rows, as the log was told.
+    parked: std::sync::Mutex<HashMap<i64, String>>,
+}
+
+/// What performing a command came to.
+#[must_use]
+pub(super) enum Effect {
+    /// It is done, or there is nothing to do any more.
+    Done,
+    /// The gate has this ticket from now on.
+    Opened {
+        /// The ticket.
+        ticket: Ticket,
+        /// What else was found for the gate, and is ours.
+        others: Vec<Ticket>,
+    },
+    /// It was looked whether a ticket was opened twice.
+    Counted {
+        /// The ticket that counts, if there is one.
+        counts: Option<Ticket>,
+        /// Those that do not.
+        found: Vec<Ticket>,
+        /// When to look again, and why.
+        again: Option<(Millis, String)>,
+    },
+    /// The ticket was told that it opens nothing any more, at this time by Jira's clock.
+    Buried(Millis),
+    /// It could not be done; instead this is said.
+    Instead(Note),
+    /// Jira did not do it.
+    Failed {
+        /// Why not.
+        error: jira::Error,
+        /// When it was last sent, if it may have been done all the same.
+        sent: Option<Millis>,
+    },
+    /// It is too early for it.
+    Later {
+        /// When to try again.
+        at: Millis,
+        /// What is waited for.
+        why: String,
+    },
+    /// Trying again does not help.
+    Stuck {
+        /// What is in the way.
+        why: String,
+    },
+    /// It is another's, or was done meanwhile: there is nothing to settle.
+    Left(Outcome),
+}
+
+/// Commands that are being performed: their gates, and whether it is a ticket that is opened.
+#[derive(Clone, Default)]
+struct InHand(HashMap<GateId, bool>);
+
+impl InHand {
+    fn take(&mut self, row: &Row) {
+        self.0.insert(row.command.gate().clone(), is_opening(row));
+    }
+
+    fn opening(&self) -> usize {
+        self.0.values().filter(|opening| **opening).count()
+    }
+}
+
+const fn is_opening(row: &Row) -> bool {
+    match row.command {
+        Command::Open { .. } => true,
+        Command::Recount { .. }
+        | Command::Comment { .. }
+        | Command::Label { .. }
+        | Command::Move { .. }
+        | Command::Link { .. } => false,
+    }
+}
+
+/// Something that is over.
+enum Step {
+    /// Commands that are due were looked for.
+    Taken(Result<Vec<Row>, store::Error>),
+    /// A command of this gate was performed.
+    Performed(GateId, Result<Outcome, store::Error>),
+}
+
+type Steps<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Step> + Send + 'a>>>;
+
+impl Worker {
+    /// Performs the command that is due longest.
+    ///
+    /// # Errors
+    /// If the database fails. What was done in Jira meanwhile is found again.
+    pub async fn work_once(&self) -> Result<Outcome, store::Error> {
+        if !self.lease.leads() {
+            return Ok(Outcome::Follows);
+        }
+        match self.pick(&InHand::default(), 1).await?.pop() {
+            Some(row) => self.carry_out(row).await,
+            None => Ok(Outcome::Idle),
+        }
+    }
+
+    /// Performs what is due, side by side, until `stop`; what is in hand then is finished.
+    pub(super) async fn work(&self, stop: &CancellationToken) {
+        let mut news = self.gatekeeper.work();
+        let (mut in_hand, mut steps) = (InHand::default(), Steps::new());
+        // Whether something may be due, whether it is being looked for, and before when it is not.
+        let (mut due, mut taking, mut tick) = (true, false, Instant::now());
+        loop {
+            let places = self.pace.side_by_side.saturating_sub(in_hand.0.len());
+            if due && !taking && places > 0 && !stop.is_cancelled() {
+                (due, taking) = (false, true);
+                tick = Instant::now() + TICK;
+                news.mark_unchanged();
+                let held = in_hand.clone();
+                // Never awaited here: one that is in hand may hold the database's only connection.
+                steps.push(Box::pin(async move { Step::Taken(self.take_if_leading(&held).await) }));
+            }
+            if steps.is_empty() && stop.is_cancelled() {
+                return;
+            }
+            select! {
+                Some(step) = steps.next(), if !steps.is_empty() => match step {
+                    Step::Taken(rows) => {
+                        taking = false;
+                        for row in self.unless_failed(rows).await.unwrap_or_default() {
+                            if stop.is_cancelled() {
+                                break;
+                            }
+                            in_hand.take(&row);
+                            let gate = row.command.gate().clone();
+                            steps.push(Box::pin(async move { Step::Performed(gate, self.carry_out(row).await) }));
+                        }
+                    }
+                    Step::Performed(gate, outcome) => {
+                        in_hand.0.remove(&gate);
+                        match self.unless_failed(outcome).await {
+                            Some(Outcome::Parked { why } | Outcome::Postponed { why }) => {
+                                tracing::debug!(why, "that did not work");
+                                due = true;
+                            }
+                            Some(Outcome::Did | Outcome::Looked { .. }) => due = true,
+                            // The next tick finds out.
+                            Some(Outcome::Idle | Outcome::Follows) | None => {}
+                        }
+                    }
+                },
+                // The sender lives as long as the gatekeeper, which we hold.
+                _ = news.changed(), if !due => due = true,
+                () = sleep_until(tick), if !due => due = true,
+                () = stop.cancelled(), if !stop.is_cancelled() => {}
+            }
+        }
+    }
+
+    async fn unless_failed<T>(&self, result: Result<T, store::Error>) -> Option<T> {
+        result.inspect_err(|error| self.complain(error)).ok()
+    }
+
+    async fn take_if_leading(&self, in_hand: &InHand) -> Result<Vec<Row>, store::Error> {
+        if self.lease.leads() { self.pick(in_hand, self.pace.side_by_side).await } else { Ok(Vec::new()) }
+    }
+
+    /// Commands that are due, for the places that are left: each of another gate, and of none that is in hand. Tickets to
+    /// be opened come first, but do not take every place.
+    async fn pick(&self, in_hand: &InHand, places: usize) -> Result<Vec<Row>, store::Error> {
+        let mut held: HashSet<GateId> = in_hand.0.keys().cloned().collect();
+        let most_opening = (places - places / TOLD_MEANWHILE).saturating_sub(in_hand.opening());
+        let mut taken = Vec::new();
+        for (opening, most) in [(true, most_opening), (false, places)] {
+            let mut whole = false;
+            while !whole {
+                let most = most.saturating_sub(taken.len()).min(places.saturating_sub(held.len()));
+                if most == 0 {
+                    break;
+                }
+                whole = true;
+                let now = self.clock.now();
+                for (row, found) in self.gatekeeper.store().due(opening, now, &held, most).await? {
+                    match found {
+                        Ok(found) => {
+                            if held.insert(found.command.gate().clone()) {
+                                taken.push(found);
+                            }
+                        }
+                        // Others may stand behind it.
+                        Err(error) => {
+                            self.put_aside(row, &error).await?;
+                            whole = false;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Parks a command that cannot be read, so that it holds up nobody else.
+    async fn put_aside(&self, row: i64, error: &store::Error) -> Result<(), store::Error> {
+        let why = error.to_string();
+        let _writing = self.outbox.writing.lock().await;
+        let mut turn = self.gatekeeper.store().turn().await?;
+        turn.park(row, &why, self.clock.now()).await?;
+        turn.end().await?;
+        if self.outbox.is_news(row, &why) {
+            tracing::error!(row, "{why}; the command is parked, and the row must be mended or deleted");
+        }
+        Ok(())
+    }
+
+    /// Performs a command, and settles it.
+    async fn carry_out(&self, row: Row) -> Result<Outcome, store::Error> {
+        let queueing = Arc::clone(&self.outbox.queueing);
+        let (row, effect) = jira::one_at_a_time(queueing, self.perform(row)).await?;
+        if let Effect::Left(outcome) = effect {
+            return Ok(outcome);
+        }
+        self.settle(&row, effect).await
+    }
+
+    async fn perform(&self, row: Row) -> Result<(Row, Effect), store::Error> {
+        match row.command {
+            Command::Open { .. } => self.open(row).await,
+            Command::Recount { .. }
+            | Command::Comment { .. }
+            | Command::Label { .. }
+            | Command::Move { .. }
+            | Command::Link { .. } => match self.claim(row.id).await? {
+                Ok(row) => {
+                    let effect = self.update(&row).await?;
+                    Ok((row, effect))
+                }
+                Err(outcome) => Ok((row, Effect::Left(outcome))),
+            },
+        }
+    }
+
+    /// Takes the command, with one attempt more, if this replica still works and it still waits.
+    async fn claim(&self, id: i64) -> Result<Result<Row, Outcome>, store::Error> {
+        let _writing = self.outbox.writing.lock().await;
+        let Some(mut turn) = self.working_turn().await? else { return Ok(Err(Outcome::Follows)) };
+        let Some(row) = turn.claim(id, None).await? else { return Ok(Err(Outcome::Did)) };
+        let row = turn.gather(&row).await?;
+        turn.end().await?;
+        Ok(Ok(row))
+    }
+
+    /// A turn of the outbox, in which this replica works; none if another does.
+    pub(super) async fn outbox_turn(
+        &self,
+    ) -> Result<(tokio::sync::MutexGuard<'_, ()>, Option<Turn>), store::Error> {
+        let writing = self.outbox.writing.lock().await;
+        Ok((writing, self.working_turn().await?))
+    }
+
+    /// Notes what became of a command, and what that means for its gate, in one turn.
+    async fn settle(&self, row: &Row, effect: Effect) -> Result<Outcome, store::Error> {
+        let (now, how) = (self.clock.now(), self.becomes(row, &effect));
+        let writing = self.outbox.writing.lock().await;
+        let mut turn = self.gatekeeper.store().turn().await?;
+        let late = keep_found(&mut turn, row, &effect, now).await?;
+        if !turn.settle(row, &how, now).await? && late.is_none() {
+            // Another replica has taken it over: that one says what became of it.
+            return Ok(Outcome::Did);
+        }
+        let applied = self.tell_gate(&mut turn, row, (&how, late), now).await?;
+        follow_up(&mut turn, row, effect, &how, now).await?;
+        turn.end().await?;
+        drop(writing);
+        if let Some((applied, opened)) = applied {
+            if opened && let Some(canary) = self.gatekeeper.store().canary(&row.canary) {
+                self.memory().turns.opened(canary, row.command.gate().clone());
+            }
+            self.gatekeeper.record(&applied, now);
+        }
+        self.say_if_parked(row, &how).await?;
+        Ok(Outcome::of(&how))
+    }
+
+    /// What becomes of a command after an attempt.
+    fn becomes(&self, row: &Row, effect: &Effect) -> Settled {
+        let sent = row.sent;
+        match effect {
+            Effect::Done
+            | Effect::Opened { .. }
+            | Effect::Counted { again: None, .. }
+            | Effect::Buried(_)
+            | Effect::Instead(_)
+            | Effect::Left(_) => Settled::Done,
+            Effect::Counted { again: Some((at, why)), .. } | Effect::Later { at, why } => {
+                Settled::Again { at: *at, why: why.clone(), sent }
+            }
+            Effect::Stuck { why } => Settled::Parked { why: why.clone(), sent },
+            Effect::Failed { error, sent } => {
+                let (why, spread) = (self.words(error), rand::random::<f64>());
+                let wait = match error.retry() {
+                    Retry::Never => return Settled::Parked { why, sent: *sent },
+                    Retry::NotBefore(wait) => retry::delay(0, Some(wait), spread),
+                    Retry::Backoff if matches!(error, jira::Error::Unauthorized { .. }) => CREDENTIALS,
+                    Retry::Now | Retry::Backoff => retry::delay(row.attempts, None, spread),
+                };
+                Settled::Again { at: self.clock.now() + wait, why, sent: *sent }
+            }
+        }
+    }
+
+    /// Applies to the gate what became of opening its ticket. Also tells whether the gate has one now.
+    async fn tell_gate(
+        &self,
+        turn: &mut Turn,
+        row: &Row,
+        (how, late): (&Settled, Option<Ticket>),
+        now: Millis,
+    ) -> Result<Option<(Applied, bool)>, store::Error> {
+        let Command::Open { gate, subject, .. } = &row.command else { return Ok(None) };
+        let event = match (how, late.clone()) {
+            (Settled::Done, None) => return Ok(None),
+            (Settled::Done, Some(ticket)) => Event::Opened { gate, ticket },
+            (Settled::Again { why, .. } | Settled::Parked { why, .. }, _) => {
+                Event::NotOpened { gate, why: why.clone() }
+            }
+        };
+        let opened = matches!(event, Event::Opened { .. });
+        let applied = match self.gatekeeper.apply(turn, &row.canary, &event, now).await {
+            Ok(applied) => applied,
+            Err(error @ store::Error::Corrupt { .. }) => {
+                // The command is done all the same, and its ticket is kept.
+                tracing::debug!("{error}; what became of a command is not applied");
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let Some(ticket) = late.filter(|_| applied.facts.is_empty()) else {
+            return Ok(Some((applied, opened)));
+        };
+        // Its rollout is over: the ticket is told so, and is on record all the same.
+        let fact = Fact::TicketOpened { gate: subject.gate.clone(), ticket };
+        Ok(Some((self.gatekeeper.note(turn, applied.canary, fact, now).await?, opened)))
+    }
+
+    /// A command is parked: the log says so once for each reason, and not each time that it is tried again.
+    /// Where the ticket of a gate that lives cannot be opened, that is on record and was told already.
+    async fn say_if_parked(&self, row: &Row, how: &Settled) -> Result<(), store::Error> {
+        let Settled::Parked { why, .. } = how else {
+            if *how == Settled::Done {
+                self.outbox.forget(row.id);
+            }
+            return Ok(());
+        };
+        if !self.outbox.is_news(row.id, why) {
+            return Ok(());
+        }
+        let canary = self.gatekeeper.store().canary(&row.canary);
+        let (gate, ticket) = match &row.command {
+            Command::Open { gate, .. } if canary.is_some_and(|it| it.gate_by_id(gate).is_some()) => {
+                return Ok(());
+            }
+            Command::Open { subject, .. } => (Some(subject.gate.clone()), None),
+            Command::Recount { name, .. } => (Some(name.clone()), None),
+            Command::Comment { gate, .. }
+            | Command::Label { gate }
+            | Command::Move { gate, .. }
+            | Command::Link { gate, .. } => match self.gatekeeper.store().ticket(gate).await {
+                Ok(opened) => opened.map(|opened| (opened.name, opened.ticket.key)).unzip(),
+                Err(store::Error::Corrupt { .. }) => (None, None),
+                Err(error) => return Err(error),
+            },
+        };
+        let gate = gate.map(|gate| gate.to_string());
+        tracing::warn!(
+            canary = %row.canary,
+            gate,
+            ticket,
+            what = doing(&row.command),
+            why,
+            "Jira does not do this; mend what is in the way: it is tried again each hour and when the bridge starts"
+        );
+        Ok(())
+    }
+}
+
+impl Outbox {
+    /// Whether the log was not told yet that this command is parked for this reason; from now on it was.
+    fn is_news(&self, row: i64, why: &str) -> bool {
+        let mut parked = self.parked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        parked.insert(row, why.to_owned()).as_deref() != Some(why)
+    }
+
+    fn forget(&self, row: i64) {
+        self.parked.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&row);
+    }
+}
+
+/// Keeps the tickets that were found or opened, and returns the one that counts, if there is one now.
+async fn keep_found(
+    turn: &mut Turn,
+    row: &Row,
+    effect: &Effect,
+    now: Millis,
+) -> Result<Option<Ticket>, store::Error> {
+    let canary = &row.canary;
+    match (&row.command, effect) {
+        (Command::Open { gate, subject, .. }, Effect::Opened { ticket, others }) => {
+            let (name, gate_id) = (subject.gate.clone(), gate.clone());
+            let (canary_id, opened) = (canary.clone(), ticket.clone());
+            let opened = Opened { gate: gate_id, canary: canary_id, name, ticket: opened, ended_at: None };
+            turn.keep_ticket(&opened).await?;
+            recount::close(turn, canary, (gate, &subject.gate), Some(ticket), others, now).await?;
+            Ok(Some(ticket.clone()))
+        }
+        (Command::Recount { gate, name, .. }, Effect::Counted { counts, found, .. }) => {
+            recount::close(turn, canary, (gate, name), counts.as_ref(), found, now).await?;
+            Ok(None)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What a command leaves to be done.
+async fn follow_up(
+    turn: &mut Turn,
+    row: &Row,
+    effect: Effect,
+    how: &Settled,
+    now: Millis,
+) -> Result<(), store::Error> {
+    let gate = row.command.gate();
+    match (&row.command, how) {
+        (Command::Open { gate, subject, .. }, Settled::Done)
+            if matches!(effect, Effect::Done)
+                && let Some(since) = row.sent =>
+        {
+            // Jira may show later what nobody needs any more.
+            turn.enqueue(&row.canary, &recount::again(gate, subject, since), now).await?;
+        }
+        (Command::Comment { note: Note::Progress { .. }, .. }, Settled::Done) => {
+            turn.put_off_progress(gate, now).await?;
+        }
+        _ => {}
+    }
+    match effect {
+        Effect::Buried(at) => turn.bury(gate, at).await?,
+        Effect::Instead(note) => {
+            turn.enqueue(&row.canary, &Command::Comment { gate: gate.clone(), note }, now).await?;
+        }
+        Effect::Done
+        | Effect::Opened { .. }
+        | Effect::Counted { .. }
+        | Effect::Failed { .. }
+        | Effect::Later { .. }
+        | Effect::Stuck { .. }
+        | Effect::Left(_) => {}
+    }
+    Ok(())
+}
