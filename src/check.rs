@@ -19,7 +19,7 @@ mod workflow;
 
 use std::fmt;
 
-use crate::{clock::Clock, config::Config, jira::Error, store, ticket::one_line};
+use crate::{clock::Clock, config::Config, jira::Error, serve, store, ticket::one_line};
 
 /// The longest line of a finding, in characters. Jira's own words in it are cut before.
 const LONGEST: usize = 2_000;
@@ -152,7 +152,7 @@ pub async fn check(config: &Config, clock: Clock) -> Report {
     findings.extend(routes::routes(config));
     findings.extend(settings::settings(config));
     findings.extend(ports::ports(&config.server).await);
-    findings.push(match store::probe(&config.store.url).await {
+    findings.push(match store::probe(&config.store.url, serve::volumes(&config.store)).await {
         Ok(what) => Finding::ok("store.url", what),
         Err(error) => {
             let what = format!("{error}; put the address of a database there that the bridge may write");

@@ -80,6 +80,8 @@ pub struct Store {
     pub url: SecretString,
     /// How long the audit record is kept; `None` is for ever.
     pub keep_for: Option<Duration>,
+    /// Whether a file of SQLite may be on a volume of a network.
+    pub allow_network_volume: bool,
 }
 
 /// `[flagger]`: whose questions are heard.

@@ -28,7 +28,7 @@
 //! - [`serve`]: puts the parts together, and takes them apart again
 //! - [`check`]: proves a configuration against the real Jira
 //! - [`demo`]: an embedded Jira and a simulated Flagger, which the tests use too
-//! - [`config`], [`secret`], [`watched`], [`clock`] and [`metrics`] serve all of them
+//! - [`config`], [`database_url`], [`secret`], [`watched`], [`clock`] and [`metrics`] serve all of them
 //!
 //! # Where to begin
 //!
@@ -44,6 +44,7 @@ pub mod config;
 #[cfg(test)]
 #[path = "../tests/it/database.rs"]
 mod database;
+pub mod database_url;
 pub mod demo;
 pub mod flagger;
 pub mod gate;

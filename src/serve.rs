@@ -25,7 +25,7 @@ use crate::{
     jira::{self, Jira},
     metrics::{Metrics, status_class},
     millis::lasted,
-    store::{self, LEASE, Lead, Leader, Store},
+    store::{self, LEASE, Lead, Leader, Store, Volumes},
     worker::{Pace, Worker},
 };
 
@@ -45,6 +45,12 @@ pub const fn timing(Config { jira, rollout, limits, .. }: &Config) -> Timing {
         open_tickets: limits.open_tickets.get() as usize,
         open_tickets_per_namespace: limits.open_tickets_per_namespace.get() as usize,
     }
+}
+
+/// Which volumes the file of SQLite may be on.
+#[must_use]
+pub const fn volumes(store: &config::Store) -> Volumes {
+    if store.allow_network_volume { Volumes::Any } else { Volumes::Local }
 }
 
 /// The three sockets.
@@ -184,7 +190,7 @@ impl Bridge {
             let opened = select! {
                 biased;
                 () = stop.cancelled() => return Ok(None),
-                opened = Store::open(&self.config.store.url) => opened,
+                opened = Store::open_on(&self.config.store.url, volumes(&self.config.store)) => opened,
             };
             let begun = match opened {
                 Ok(store) => self.begin(store).await,

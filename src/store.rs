@@ -14,7 +14,7 @@ use std::{
 
 use futures_util::TryStreamExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::{AnyPool, Row as _, any::AnyRow};
+use sqlx::{AnyConnection, AnyPool, Row as _, any::AnyRow};
 use tokio::time::timeout;
 
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
 pub mod audit;
 mod connection;
 mod error;
+mod files;
 mod heard;
 mod memory;
 mod nudges;
@@ -34,8 +35,9 @@ mod outbox;
 mod place;
 mod tickets;
 mod turn;
+mod volume;
 
-use connection::{ANSWERS_WITHIN, InTime, Mode, OnlyRead, connect, migrate};
+use connection::{ANSWERS_WITHIN, Connected, InTime, Mode, OnlyRead, connect, migrate, query, query_scalar};
 pub use error::Error;
 use error::{one_line, only_reads};
 pub use heard::Away;
@@ -46,6 +48,7 @@ pub use outbox::{Backlog, Parked, Row, Settled};
 pub use place::{describe, probe};
 pub use tickets::Opened;
 pub use turn::{Lead, Turn};
+pub use volume::Volumes;
 
 /// The format of a canary's serialised state that this version writes; it reads all up to it.
 const FORMAT: i64 = 1;
@@ -59,6 +62,8 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     pool: AnyPool,
+    /// How a transaction begins.
+    begin: &'static str,
     sqlite: bool,
     only_read: OnlyRead,
     memory: RwLock<memory::Memory>,
@@ -96,7 +101,16 @@ struct Others {
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(2);
 
 impl Store {
-    /// Connects, brings the schema up to date, and reads everything into memory.
+    /// [`Store::open_on`] any volume.
+    ///
+    /// # Errors
+    /// As [`Store::open_on`].
+    pub async fn open(url: &SecretString) -> Result<Self, Error> {
+        Self::open_on(url, Volumes::Any).await
+    }
+
+    /// Connects, brings the schema up to date, and reads everything into memory. A file of SQLite is the user's own
+    /// from then on.
     ///
     /// A process that works on a SQLite file opens it once: what POSIX locks on a file a process has, it loses with the
     /// first handle that it closes.
@@ -104,16 +118,19 @@ impl Store {
     /// # Errors
     /// [`Error::Newer`] if the schema is newer than this version's; [`Error::Unopened`] or [`Error::Database`] if the
     /// database cannot be reached or used. Trying again later may help with these, but not with the first.
-    pub async fn open(url: &SecretString) -> Result<Self, Error> {
+    pub async fn open_on(url: &SecretString, volumes: Volumes) -> Result<Self, Error> {
         let url = url.expose_secret();
         let unopened = |error| place::unopened(url, Mode::Works, &error);
         let failed = |error| if let Error::Database(error) = error { unopened(error) } else { error };
-        place::look(url, Mode::Works)?;
+        place::look(url, Mode::Works, volumes)?;
+        place::keep_private(url)?;
         let only_read = OnlyRead::default();
-        let (pool, sqlite) = connect(url, Mode::Works, &only_read).await.map_err(unopened)?;
-        migrate(&pool).await.map_err(failed)?;
+        let Connected { pool, begin, sqlite } =
+            connect(url, Mode::Works, &only_read).await.map_err(unopened)?;
+        migrate(&pool, begin, sqlite).await.map_err(failed)?;
         let store = Self(Arc::new(Inner {
             pool,
+            begin,
             sqlite,
             only_read,
             memory: RwLock::default(),
@@ -188,16 +205,23 @@ impl Store {
     /// # Errors
     /// If the database fails. A row that cannot be read is logged and left out: it closes its own canary only.
     pub async fn follow(&self) -> Result<usize, Error> {
-        let changed = self.learn(&self.0.pool).await?;
+        let mut reading = self.begin().await?;
+        let changed = self.learn(&mut reading).await?;
         for (id, _) in self.unreadable() {
             let sql = sqlx::AssertSqlSafe(format!("{CANARIES} WHERE id = $1"));
-            let row = sqlx::query(sql).bind(key(&id)).try_map(stored).fetch_optional(&self.0.pool);
+            let row = query(sql).bind(key(&id)).try_map(stored).fetch_optional(&mut *reading);
             match row.in_time().await? {
                 Some(row) => self.take_in(row),
                 None => self.memory_mut().forget(&id),
             }
         }
         Ok(changed)
+    }
+
+    /// A transaction. Every statement is in one: a pooler between us and PostgreSQL may give each transaction another
+    /// session, and its limits hold for it alone. One that only read is dropped.
+    async fn begin(&self) -> Result<sqlx::Transaction<'static, sqlx::Any>, Error> {
+        self.0.pool.begin_with(self.0.begin).in_time().await
     }
 
     /// Follows, unless this was done a moment before `now`: a process that stood still knows nothing of what came since.
@@ -221,10 +245,10 @@ impl Store {
 
     /// Takes in what was committed since the last time, one row after the other: all at once they may be many. Returns
     /// how many there were.
-    async fn learn(&self, executor: impl sqlx::Executor<'_, Database = sqlx::Any>) -> Result<usize, Error> {
+    async fn learn(&self, executor: &mut AnyConnection) -> Result<usize, Error> {
         let (mut newest, mut changed) = (self.memory().followed(), 0);
         let sql = sqlx::AssertSqlSafe(format!("{CANARIES} WHERE seq > $1 ORDER BY seq"));
-        let mut rows = sqlx::query(sql).bind(newest).try_map(stored).fetch(executor);
+        let mut rows = query(sql).bind(newest).try_map(stored).fetch(executor);
         while let Some(row) = rows.try_next().in_time().await? {
             if let (_, Ok((_, _, seq))) = row
                 && seq > newest

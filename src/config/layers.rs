@@ -108,6 +108,7 @@ fn key_of(variable: &str) -> String {
 enum Wanted {
     Text,
     Number,
+    Flag,
     List,
     Table,
     /// A list of tables.
@@ -129,15 +130,12 @@ fn wanted(key: &str, defaults: &toml::Value) -> Wanted {
     }
     match key.split('.').try_fold(defaults, |at, part| at.get(part)) {
         Some(toml::Value::Integer(_)) => Wanted::Number,
+        Some(toml::Value::Boolean(_)) => Wanted::Flag,
         Some(toml::Value::Array(_)) => Wanted::List,
         Some(toml::Value::Table(_)) => Wanted::Table,
-        Some(
-            toml::Value::String(_)
-            | toml::Value::Float(_)
-            | toml::Value::Boolean(_)
-            | toml::Value::Datetime(_),
-        )
-        | None => Wanted::Text,
+        Some(toml::Value::String(_) | toml::Value::Float(_) | toml::Value::Datetime(_)) | None => {
+            Wanted::Text
+        }
     }
 }
 
@@ -154,6 +152,9 @@ fn read(text: &str, wanted: Wanted) -> Result<config::Value, String> {
             .parse::<i64>()
             .map(Into::into)
             .map_err(|_| "must be a whole number, at least 1".to_owned()),
+        Wanted::Flag => {
+            text.trim().parse::<bool>().map(Into::into).map_err(|_| "must be true or false".to_owned())
+        }
         Wanted::List if text.trim_start().starts_with('[') => {
             toml().ok_or_else(|| "is no TOML list; write for example [\"a\", \"b\"], or a,b".to_owned())
         }

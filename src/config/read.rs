@@ -141,6 +141,12 @@ impl<'a> Section<'a> {
         text.trim().parse().map_err(|e| self.problem(name, what(e))).ok()
     }
 
+    /// Yes or no.
+    pub(super) fn flag(&self, name: &str) -> Option<bool> {
+        let value = self.required(name)?;
+        value.as_bool().or_else(|| self.wrong(name, "true or false", value))
+    }
+
     /// A number of at least 1.
     pub(super) fn number(&self, name: &str) -> Option<NonZeroU32> {
         let value = self.required(name)?;

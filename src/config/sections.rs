@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{
     Cluster, Flagger, Jira, JiraKind, Limits, Rollout, ScopedToken, Server, Store, Tls, read::Section,
 };
-use crate::secret::Secret;
+use crate::{database_url, secret::Secret};
 
 pub(super) fn server(s: &Section<'_>) -> Option<Server> {
     let listeners = ["gate_listen", "webhook_listen", "admin_listen"];
@@ -48,15 +48,24 @@ pub(super) fn store(s: &Section<'_>) -> Option<Store> {
     let url = s.string("url").map(str::trim).and_then(|url| {
         let known = ["sqlite://", "postgres://", "postgresql://"];
         // The text is not repeated, it may hold a password.
-        if known.iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty())) {
-            return Some(SecretString::from(url.to_owned()));
-        }
-        s.problem("url", "must be sqlite://FILE or postgres://user:password@host/database");
+        let what =
+            if !known.iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty())) {
+                "must be sqlite://FILE or postgres://user:password@host/database".to_owned()
+            } else if url.starts_with("sqlite:") {
+                return Some(SecretString::from(url.to_owned()));
+            } else {
+                match database_url::postgres(url) {
+                    Ok(_) => return Some(SecretString::from(url.to_owned())),
+                    Err(problem) => problem.to_string(),
+                }
+            };
+        s.problem("url", what);
         None
     });
     let keep_for = s.duration_or_forever("keep_for");
+    let allow_network_volume = s.flag("allow_network_volume");
     s.done();
-    Some(Store { url: url?, keep_for: keep_for? })
+    Some(Store { url: url?, keep_for: keep_for?, allow_network_volume: allow_network_volume? })
 }
 
 pub(super) fn flagger(s: &Section<'_>) -> Option<Flagger> {

@@ -51,6 +51,7 @@ fn the_example_holds_the_promised_defaults() {
 
     assert_eq!(config.store.url.expose_secret(), "sqlite://bridge.db");
     assert_eq!(config.store.keep_for, None);
+    assert!(!config.store.allow_network_volume);
 
     assert_eq!(config.flagger.cluster, "default");
     assert!(config.flagger.namespaces.is_match("anything"));
@@ -166,6 +167,7 @@ fn every_problem_is_told_at_once() {
         [store]
         url = "mysql://root:hunter2@db/bridge"
         keep_for = "for ever"
+        allow_network_volume = "yes"
         [flagger]
         cluster = "Prod"
         namespaces = ["ok", "a[", 7]
@@ -218,6 +220,7 @@ fn every_problem_is_told_at_once() {
     server.shutdown_grace: "0s" must be above zero
     store.url: must be sqlite://FILE or postgres://user:password@host/database
     store.keep_for: "for ever" is no duration; write a whole number with ms, s, m, h or d, for example "20s", or "forever"
+    store.allow_network_volume: must be true or false, not a string
     flagger.cluster: "Prod" is no cluster name; use up to 63 of a-z, 0-9 and -, with no - at either end
     flagger.namespaces[1]: "a[" is no glob: unclosed character class; missing ']'
     flagger.namespaces[2]: must be a string, not a number

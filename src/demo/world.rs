@@ -165,6 +165,8 @@ shutdown_grace = "1s"
 
 [store]
 url = {database}
+# It lasts as long as the demo, wherever temporary files are.
+allow_network_volume = true
 
 [flagger]
 namespaces = ["shop"]

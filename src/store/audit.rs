@@ -5,9 +5,12 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
-use sqlx::{AnyConnection, AnyPool, Executor as _, Row as _, any::AnyRow};
+use sqlx::{AnyConnection, AnyPool, Row as _, any::AnyRow};
 
-use super::{Error, InTime as _, Mode, OnlyRead, Store, Turn, connect, key, place};
+use super::{
+    Connected, Error, InTime as _, Mode, OnlyRead, Store, Turn, Volumes, connect, key, place, query,
+    query_scalar,
+};
 use crate::{millis::Millis, rollout::CanaryId};
 
 #[cfg(test)]
@@ -117,7 +120,7 @@ impl Turn {
             };
             row.hash = row.computed_hash();
             hash.clone_from(&row.hash);
-            sqlx::query(
+            query(
                 "INSERT INTO audit (id, at, canary, kind, detail, prior, hash) VALUES ($1, $2, $3, $4, $5, $6, $7)",
             )
             .bind(row.id)
@@ -131,7 +134,7 @@ impl Turn {
             .in_time()
             .await?;
         }
-        sqlx::query("UPDATE audit_chain SET newest = $1, hash = $2 WHERE only_row = 1")
+        query("UPDATE audit_chain SET newest = $1, hash = $2 WHERE only_row = 1")
             .bind(newest)
             .bind(hash)
             .execute(self.sql())
@@ -147,7 +150,7 @@ impl Turn {
     /// If the database fails, or the row that says where the record begins is gone.
     pub async fn prune_audit(&mut self, before: Millis) -> Result<u64, Error> {
         let Chain { first, newest, hash, .. } = chain(self.sql()).in_time().await?.ok_or(Error::NoChain)?;
-        let young: Option<i64> = sqlx::query_scalar("SELECT MIN(id) FROM audit WHERE at >= $1")
+        let young: Option<i64> = query_scalar("SELECT MIN(id) FROM audit WHERE at >= $1")
             .bind(before.0)
             .fetch_one(self.sql())
             .in_time()
@@ -157,12 +160,12 @@ impl Turn {
             return Ok(0);
         }
         // What is missing or inserted there is for `verify` to find: pruning would hide it.
-        let rows: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM audit WHERE id < $1")
+        let rows: i64 = query_scalar("SELECT COUNT(*) FROM audit WHERE id < $1")
             .bind(keep)
             .fetch_one(self.sql())
             .in_time()
             .await?;
-        let next: Option<String> = sqlx::query_scalar("SELECT prior FROM audit WHERE id = $1")
+        let next: Option<String> = query_scalar("SELECT prior FROM audit WHERE id = $1")
             .bind(keep)
             .fetch_optional(self.sql())
             .in_time()
@@ -174,14 +177,14 @@ impl Turn {
             );
             return Ok(0);
         };
-        sqlx::query("UPDATE audit_chain SET first = $1, prior = $2 WHERE only_row = 1")
+        query("UPDATE audit_chain SET first = $1, prior = $2 WHERE only_row = 1")
             .bind(keep)
             .bind(prior)
             .execute(self.sql())
             .in_time()
             .await?;
         let pruned =
-            sqlx::query("DELETE FROM audit WHERE id < $1").bind(keep).execute(self.sql()).in_time().await?;
+            query("DELETE FROM audit WHERE id < $1").bind(keep).execute(self.sql()).in_time().await?;
         Ok(pruned.rows_affected())
     }
 }
@@ -192,7 +195,8 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn lately(&self, kind: &'static str, most: u32) -> Result<Vec<Row>, Error> {
-        let rows = sqlx::query(
+        let mut reading = self.begin().await?;
+        let rows = query(
             "SELECT id, at, canary, kind, detail, prior, hash FROM audit
              WHERE id > (SELECT newest FROM audit_chain WHERE only_row = 1) - $1 AND kind = $2
              ORDER BY id DESC LIMIT $3",
@@ -201,7 +205,8 @@ impl Store {
         .bind(kind)
         .bind(i64::from(most))
         .try_map(|row: AnyRow| fields(row.try_get(0)?, &row))
-        .fetch_all(&self.0.pool)
+        .fetch_all(&mut *reading)
+        .in_time()
         .await?;
         Ok(rows)
     }
@@ -211,10 +216,12 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn prune_audit(&self, before: Millis) -> Result<u64, Error> {
-        let oldest: Option<i64> = sqlx::query_scalar("SELECT at FROM audit ORDER BY id LIMIT 1")
-            .fetch_optional(&self.0.pool)
+        let mut reading = self.begin().await?;
+        let oldest: Option<i64> = query_scalar("SELECT at FROM audit ORDER BY id LIMIT 1")
+            .fetch_optional(&mut *reading)
             .in_time()
             .await?;
+        drop(reading);
         if oldest.is_none_or(|at| at >= before.0) {
             return Ok(0);
         }
@@ -228,7 +235,7 @@ impl Store {
 /// The record of a database, to read: beside a bridge that is at work on it, or without one.
 pub struct Record {
     pool: AnyPool,
-    sqlite: bool,
+    begin: &'static str,
 }
 
 impl Record {
@@ -239,9 +246,10 @@ impl Record {
     /// reached, or the file is not there; [`Error::Database`] if it fails then.
     pub async fn open(url: &SecretString) -> Result<Self, Error> {
         let url = url.expose_secret();
-        place::look(url, Mode::Reads)?;
+        place::look(url, Mode::Reads, Volumes::Any)?;
         let connected = connect(url, Mode::Reads, &OnlyRead::default()).await;
-        let (pool, sqlite) = connected.map_err(|error| place::unopened(url, Mode::Reads, &error))?;
+        let Connected { pool, begin, .. } =
+            connected.map_err(|error| place::unopened(url, Mode::Reads, &error))?;
         let missing = |error: &sqlx::Error| {
             error.as_database_error().is_some_and(|error| {
                 // PostgreSQL has a code for it; SQLite, only words.
@@ -249,11 +257,11 @@ impl Record {
                     || error.message().starts_with("no such table")
             })
         };
-        let looked = async { chain(&mut *pool.acquire().await?).await.map(drop) }.await;
+        let looked = async { chain(&mut *pool.begin_with(begin).await?).await.map(drop) }.await;
         match looked {
             Err(error) if missing(&error) => Err(Error::NoRecord),
             Err(error) => Err(error.into()),
-            Ok(()) => Ok(Self { pool, sqlite }),
+            Ok(()) => Ok(Self { pool, begin }),
         }
     }
 
@@ -262,10 +270,7 @@ impl Record {
     /// # Errors
     /// If the database fails.
     pub async fn since(&self, from: Option<Millis>) -> Result<Pages, Error> {
-        let mut transaction = self.pool.begin().await?;
-        if !self.sqlite {
-            transaction.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
-        }
+        let transaction = self.pool.begin_with(self.begin).await?;
         Ok(Pages { transaction, after: i64::MIN, from: from.map_or(i64::MIN, |from| from.0) })
     }
 }
@@ -290,7 +295,7 @@ impl Pages {
     }
 
     async fn read(&mut self) -> Result<Vec<Read>, Error> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT id, at, canary, kind, detail, prior, hash FROM audit
              WHERE id > $1 AND at >= $2 ORDER BY id LIMIT $3",
         )
@@ -326,7 +331,7 @@ fn fields(id: i64, row: &AnyRow) -> Result<Row, sqlx::Error> {
 }
 
 async fn chain(sql: &mut AnyConnection) -> Result<Option<Chain>, sqlx::Error> {
-    sqlx::query("SELECT first, prior, newest, hash FROM audit_chain WHERE only_row = 1")
+    query("SELECT first, prior, newest, hash FROM audit_chain WHERE only_row = 1")
         .try_map(|row: AnyRow| {
             Ok(Chain {
                 first: row.try_get(0)?,

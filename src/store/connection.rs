@@ -7,13 +7,15 @@ use std::{
 };
 
 use sqlx::{
-    AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Executor as _, SqlSafeStr as _,
-    any::{AnyConnectOptions, AnyPoolOptions},
+    Any, AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Executor as _, FromRow, SqlSafeStr,
+    any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, AnyRow},
     migrate::{MigrateError, Migration, MigrationType, Migrator},
+    query::{Query, QueryScalar},
 };
 use tokio::time::{Instant, timeout};
 
 use super::{Error, place};
+use crate::database_url;
 
 /// How long the database may take to answer. More than its own limits, so that its own words come first; Flagger waits
 /// ten seconds for us.
@@ -62,28 +64,54 @@ pub(super) enum Mode {
     Reads,
 }
 
-/// Connects. Says whether it is SQLite.
-pub(super) async fn connect(
-    url: &str,
-    mode: Mode,
-    only_read: &OnlyRead,
-) -> Result<(AnyPool, bool), sqlx::Error> {
+/// Connections to a database.
+pub(super) struct Connected {
+    pub(super) pool: AnyPool,
+    /// How a transaction begins, with the limits that hold in it. What PostgreSQL was told for a whole session would be
+    /// lost in a pooler such as pgbouncer, or found there by somebody else.
+    pub(super) begin: &'static str,
+    pub(super) sqlite: bool,
+}
+
+const WORKING: &str = "BEGIN; SET LOCAL lock_timeout = '3s'; SET LOCAL statement_timeout = '3500ms'; \
+                       SET LOCAL idle_in_transaction_session_timeout = '10s'; SET LOCAL client_min_messages = warning";
+/// No limit on idling: whoever reads the output may take his time. All that is read is as it was at one moment.
+const READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '5s'";
+
+/// A statement. PostgreSQL forgets its plan at once: one that has a name is known to a session, and who comes through a
+/// pooler has another session in each transaction.
+pub(super) fn query(sql: impl SqlSafeStr) -> Query<'static, Any, AnyArguments> {
+    sqlx::query(sql).persistent(false)
+}
+
+/// As [`query`], for the only value of a row.
+pub(super) fn query_scalar<O>(sql: impl SqlSafeStr) -> QueryScalar<'static, Any, O, AnyArguments>
+where
+    (O,): for<'row> FromRow<'row, AnyRow>,
+{
+    sqlx::query_scalar(sql).persistent(false)
+}
+
+/// Connects.
+pub(super) async fn connect(url: &str, mode: Mode, only_read: &OnlyRead) -> Result<Connected, sqlx::Error> {
     sqlx::any::install_default_drivers();
     let sqlite = url.starts_with("sqlite:");
-    let setup = match (mode, sqlite) {
-        (Mode::Works, true) => {
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 3000; PRAGMA foreign_keys = ON"
+    let (setup, begin) = match (mode, sqlite) {
+        (Mode::Works, true) => (
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 3000; \
+             PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY",
+            "BEGIN",
+        ),
+        (Mode::Reads, true) => {
+            ("PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; PRAGMA temp_store = MEMORY", "BEGIN")
         }
-        (Mode::Works, false) => {
-            "SET lock_timeout = '3s'; SET statement_timeout = '3500ms'; SET idle_in_transaction_session_timeout = '10s';
-             SET client_min_messages = warning"
-        }
-        (Mode::Reads, true) => "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON",
-        // No limit on idling: whoever reads the output may take his time.
-        (Mode::Reads, false) => "SET default_transaction_read_only = on; SET lock_timeout = '5s'",
+        (Mode::Works, false) => ("", WORKING),
+        (Mode::Reads, false) => ("", READING),
     };
     let url = match (sqlite, mode) {
-        (false, _) => url.to_owned(),
+        (false, _) => {
+            database_url::postgres(url).map_err(|problem| sqlx::Error::Configuration(problem.into()))?.url
+        }
         // Without mode=rwc SQLite does not create the file.
         (true, Mode::Works) if url.contains("mode=") => url.to_owned(),
         (true, Mode::Works) => with_mode(url, "rwc"),
@@ -105,11 +133,13 @@ pub(super) async fn connect(
             Box::pin(async move { if sqlite { Ok(true) } else { shows_up(connection).await } })
         })
         .after_connect(move |connection, _| {
-            Box::pin(async move { connection.execute(setup).await.map(drop) })
+            Box::pin(async move {
+                if setup.is_empty() { Ok(()) } else { connection.execute(setup).await.map(drop) }
+            })
         })
         .connect_with(options)
         .await?;
-    Ok((pool, sqlite))
+    Ok(Connected { pool, begin, sqlite })
 }
 
 /// Whether a connection still answers and is at rest. If not it is thrown away, and the pool opens another.
@@ -133,7 +163,7 @@ fn with_mode(url: &str, mode: &str) -> String {
 }
 
 /// Brings the schema up to date.
-pub(super) async fn migrate(pool: &AnyPool) -> Result<(), Error> {
+pub(super) async fn migrate(pool: &AnyPool, begin: &'static str, sqlite: bool) -> Result<(), Error> {
     let migration = |version, name: &'static str, sql: &'static str| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
@@ -143,14 +173,35 @@ pub(super) async fn migrate(pool: &AnyPool) -> Result<(), Error> {
         migration(3, "outbox", include_str!("0003_outbox.sql")),
     ];
     // SQLite has no lock for migrations: the loser of a race finds that one done when it looks again, and may lose the next.
-    let mut races = migrations.len();
-    let migrations = Migrator::with_migrations(migrations);
+    let mut races = if sqlite { migrations.len() } else { 0 };
+    let mut migrations = Migrator::with_migrations(migrations);
     loop {
-        match migrations.run(pool).await {
+        let done = if sqlite {
+            migrations.run(pool).await
+        } else {
+            migrate_in_one(pool, begin, migrations.set_locking(false)).await
+        };
+        match done {
             Ok(()) => return Ok(()),
             Err(MigrateError::VersionMissing(version)) => return Err(Error::Newer(version)),
             Err(error) if races == 0 => return Err(Error::Database(sqlx::Error::Migrate(Box::new(error)))),
             Err(_) => races -= 1,
         }
     }
+}
+
+/// All or nothing, and nobody else meanwhile. The lock that the crate takes is a session's, and so are the statements that
+/// it prepares: in a pooler, both would be left to whoever comes next.
+async fn migrate_in_one(
+    pool: &AnyPool,
+    begin: &'static str,
+    migrations: &Migrator,
+) -> Result<(), MigrateError> {
+    let mut transaction = pool.begin_with(begin).await?;
+    transaction.execute("SELECT pg_advisory_xact_lock(7063214089); DEALLOCATE ALL").await?;
+    // `run` is the same, but of a transaction the compiler does not see that it may be sent.
+    migrations.run_direct(None, &mut *transaction, false).await?;
+    transaction.execute("DEALLOCATE ALL").await?;
+    transaction.commit().await?;
+    Ok(())
 }

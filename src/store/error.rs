@@ -65,8 +65,17 @@ fn what_to_do(error: &sqlx::Error) -> Option<&'static str> {
     if matches!(error, sqlx::Error::PoolTimedOut) {
         return Some("it cannot be reached, is too busy, or its disk is full");
     }
-    let code = error.as_database_error()?.code()?;
+    let said = error.as_database_error()?;
+    let code = said.code()?;
     match code.as_ref() {
+        "28P01" => return Some("is the password in store.url right, and percent-encoded?"),
+        // So says a pooler, not PostgreSQL.
+        "08P01" if said.message().contains("startup parameter") => {
+            return Some("put extra_float_digits into ignore_startup_parameters of pgbouncer");
+        }
+        "08P01" if said.message().contains("pooling mode") => {
+            return Some("set pool_mode = transaction or session in pgbouncer, or go straight to PostgreSQL");
+        }
         "53100" => return Some(FREE_SPACE),
         "25006" => return Some("this server only reads; does the address lead to a standby?"),
         "55P03" | "57014" => return Some(HELD),

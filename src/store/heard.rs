@@ -3,11 +3,10 @@
 
 use std::{hash::Hash, sync::PoisonError, time::Duration};
 
-use futures_util::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, Row as _, any::AnyRow};
 
-use super::{Error, InTime as _, Store, Turn, key};
+use super::{Error, InTime as _, Store, Turn, key, query, query_scalar};
 use crate::{
     gate::{GateId, Pace},
     map::Map,
@@ -145,11 +144,13 @@ impl Store {
             Away::All(missed) => Some(missed),
         };
         let (mut newest, mut place) = (Millis(0), 0);
-        let mut rows = sqlx::query("SELECT canary, at, paces FROM heard")
+        let mut reading = self.begin().await?;
+        let rows: Vec<(String, i64, String)> = query("SELECT canary, at, paces FROM heard")
             .try_map(|row: AnyRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
-            .fetch(&self.0.pool);
-        while let Some((id, at, paces)) = rows.try_next().in_time().await? {
-            let (id, at, paces): (String, i64, String) = (id, at, paces);
+            .fetch_all(&mut *reading)
+            .in_time()
+            .await?;
+        for (id, at, paces) in rows {
             newest = newest.max(Millis(at));
             place += 1;
             self.heard_once(&id, Millis(at), &paces, missed, place);
@@ -194,7 +195,7 @@ fn known_or_new<K: Clone + Eq + Hash, V: Default>(map: &mut Map<K, V>, key: &K, 
 impl Turn {
     /// When the canary was last heard of by any replica, as far as written back.
     pub(crate) async fn last_heard(&mut self, canary: &CanaryId) -> Result<Option<Millis>, Error> {
-        let at: Option<i64> = sqlx::query_scalar("SELECT at FROM heard WHERE canary = $1")
+        let at: Option<i64> = query_scalar("SELECT at FROM heard WHERE canary = $1")
             .bind(key(canary))
             .fetch_optional(self.sql())
             .in_time()
@@ -204,7 +205,7 @@ impl Turn {
 
     /// The canary is heard of now.
     pub(crate) async fn hear(&mut self, canary: &CanaryId, now: Millis) -> Result<(), Error> {
-        sqlx::query(
+        query(
             "INSERT INTO heard (canary, at, paces) VALUES ($1, $2, '[]')
              ON CONFLICT (canary) DO UPDATE SET at = CASE WHEN heard.at > excluded.at THEN heard.at ELSE excluded.at END",
         )
@@ -239,7 +240,7 @@ impl Turn {
             places.join(", ")
         );
         // Nothing but numbers of parameters was put in.
-        let mut query = sqlx::query(AssertSqlSafe(sql));
+        let mut query = query(AssertSqlSafe(sql));
         for (canary, at, paces) in rows {
             query = query.bind(canary).bind(at).bind(paces);
         }
@@ -251,7 +252,7 @@ impl Turn {
     /// else the silence after it would not count either.
     pub(super) async fn forgive_silence(&mut self, away: Duration, now: Millis) -> Result<(), Error> {
         let away = crate::millis::whole(away);
-        sqlx::query("UPDATE heard SET at = CASE WHEN at + $1 > $2 THEN $3 ELSE at + $4 END WHERE at < $5")
+        query("UPDATE heard SET at = CASE WHEN at + $1 > $2 THEN $3 ELSE at + $4 END WHERE at < $5")
             .bind(away)
             .bind(now.0)
             .bind(now.0)

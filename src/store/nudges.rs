@@ -2,7 +2,7 @@
 
 use sqlx::{Row as _, any::AnyRow};
 
-use super::{Error, InTime as _, Store, Turn};
+use super::{Error, InTime as _, Store, Turn, query};
 use crate::millis::Millis;
 
 /// Somebody asks for a ticket to be looked at.
@@ -20,9 +20,10 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn nudges(&self) -> Result<Vec<Nudge>, Error> {
-        let nudges = sqlx::query("SELECT ticket, at FROM nudge ORDER BY at")
+        let mut reading = self.begin().await?;
+        let nudges = query("SELECT ticket, at FROM nudge ORDER BY at")
             .try_map(|row: AnyRow| Ok(Nudge { ticket: row.try_get(0)?, at: Millis(row.try_get(1)?) }))
-            .fetch_all(&self.0.pool)
+            .fetch_all(&mut *reading)
             .in_time()
             .await?;
         Ok(nudges)
@@ -35,7 +36,7 @@ impl Turn {
     /// # Errors
     /// If the database fails.
     pub async fn nudge(&mut self, ticket: &str, now: Millis) -> Result<(), Error> {
-        sqlx::query(
+        query(
             // Whoever follows the one before must not take this for it, though the clocks of replicas differ.
             "INSERT INTO nudge (ticket, at) VALUES ($1, $2)
              ON CONFLICT (ticket) DO UPDATE SET at = CASE WHEN excluded.at > nudge.at THEN excluded.at ELSE nudge.at + 1 END",
@@ -53,7 +54,7 @@ impl Turn {
     /// # Errors
     /// If the database fails.
     pub async fn followed(&mut self, nudge: &Nudge) -> Result<(), Error> {
-        sqlx::query("DELETE FROM nudge WHERE ticket = $1 AND at = $2")
+        query("DELETE FROM nudge WHERE ticket = $1 AND at = $2")
             .bind(nudge.ticket.as_str())
             .bind(nudge.at.0)
             .execute(self.sql())

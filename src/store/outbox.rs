@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use sqlx::{Row as _, any::AnyRow};
 
-use super::{Error, InTime as _, Store, Turn, heard::canary_id, millis, turn::to_json};
+use super::{Error, InTime as _, Store, Turn, heard::canary_id, millis, query, turn::to_json};
 use crate::{
     gate::{GateId, Ticket},
     millis::Millis,
@@ -128,11 +128,12 @@ impl Store {
         most: usize,
     ) -> Result<Vec<(i64, Result<Row, Error>)>, Error> {
         let sql = sqlx::AssertSqlSafe(due(opening, held.len()));
-        let mut query = sqlx::query(sql).bind(now.0).bind(i64::try_from(most).unwrap_or(i64::MAX));
+        let mut asked = query(sql).bind(now.0).bind(i64::try_from(most).unwrap_or(i64::MAX));
         for gate in held {
-            query = query.bind(gate.0.as_str());
+            asked = asked.bind(gate.0.as_str());
         }
-        let found = query.try_map(raw).fetch_all(&self.0.pool).in_time().await?;
+        let mut reading = self.begin().await?;
+        let found = asked.try_map(raw).fetch_all(&mut *reading).in_time().await?;
         Ok(found.into_iter().map(|raw| (raw.0, row(raw))).collect())
     }
 
@@ -141,7 +142,8 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn backlog(&self) -> Result<Backlog, Error> {
-        let backlog = sqlx::query(
+        let mut reading = self.begin().await?;
+        let backlog = query(
             // Rows are numbered in the order in which they were stored.
             "SELECT (SELECT COUNT(*) FROM outbox),
                     (SELECT COUNT(*) FROM outbox WHERE parked_at IS NOT NULL),
@@ -152,7 +154,7 @@ impl Store {
             let (all, parked): (u64, u64) = (count(0)?, count(1)?);
             Ok(Backlog { pending: all.saturating_sub(parked), parked, oldest: millis(row.try_get(2)?) })
         })
-        .fetch_one(&self.0.pool)
+        .fetch_one(&mut *reading)
         .in_time()
         .await?;
         Ok(backlog)
@@ -163,7 +165,8 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn parked(&self, most: u32) -> Result<Vec<Parked>, Error> {
-        let parked = sqlx::query(
+        let mut reading = self.begin().await?;
+        let parked = query(
             "SELECT outbox.canary, outbox.command, ticket.ticket, outbox.parked_at, outbox.why
              FROM outbox LEFT JOIN ticket ON ticket.gate = outbox.gate
              WHERE outbox.parked_at IS NOT NULL ORDER BY outbox.parked_at, outbox.id LIMIT $1",
@@ -180,7 +183,8 @@ impl Store {
                 why: row.try_get::<Option<String>, _>(4)?.unwrap_or_default(),
             })
         })
-        .fetch_all(&self.0.pool)
+        .fetch_all(&mut *reading)
+        .in_time()
         .await?;
         Ok(parked)
     }
@@ -194,7 +198,7 @@ impl Store {
             return Ok(());
         }
         let mut turn = self.turn().await?;
-        sqlx::query("UPDATE outbox SET parked_at = NULL, due_at = $1 WHERE parked_at IS NOT NULL")
+        query("UPDATE outbox SET parked_at = NULL, due_at = $1 WHERE parked_at IS NOT NULL")
             .bind(now.0)
             .execute(turn.sql())
             .in_time()
@@ -211,11 +215,11 @@ impl Turn {
     /// If the database fails or the row cannot be read.
     pub async fn claim(&mut self, id: i64, sending: Option<Millis>) -> Result<Option<Row>, Error> {
         let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1"));
-        let raw = sqlx::query(sql).bind(id).try_map(raw).fetch_optional(self.sql()).in_time().await?;
+        let raw = query(sql).bind(id).try_map(raw).fetch_optional(self.sql()).in_time().await?;
         let Some(mut row) = raw.map(row).transpose()? else { return Ok(None) };
         row.counted = row.counted.saturating_add(1);
         let sent = sending.or(row.sent).map(|at| at.0);
-        sqlx::query("UPDATE outbox SET attempts = $1, sent_at = $2 WHERE id = $3")
+        query("UPDATE outbox SET attempts = $1, sent_at = $2 WHERE id = $3")
             .bind(i64::from(row.counted))
             .bind(sent)
             .bind(id)
@@ -240,7 +244,7 @@ impl Turn {
         let sql = sqlx::AssertSqlSafe(format!(
             "{COLUMNS} WHERE gate = $1 AND id > $2 AND attempts = 0 AND kind = 'progress' AND parked_at IS NULL ORDER BY id"
         ));
-        let later = sqlx::query(sql)
+        let later = query(sql)
             .bind(gate.0.as_str())
             .bind(row.id)
             .try_map(raw)
@@ -253,7 +257,7 @@ impl Turn {
             let Ok(later) = self::row(later) else { continue };
             if let Command::Comment { note: Note::Progress { lines: more }, .. } = later.command {
                 lines.extend(more);
-                sqlx::query("DELETE FROM outbox WHERE id = $1")
+                query("DELETE FROM outbox WHERE id = $1")
                     .bind(later.id)
                     .execute(self.sql())
                     .in_time()
@@ -270,7 +274,7 @@ impl Turn {
     /// # Errors
     /// If the database fails.
     pub async fn reword(&mut self, row: &Row, command: &Command) -> Result<(), Error> {
-        sqlx::query("UPDATE outbox SET command = $1 WHERE id = $2")
+        query("UPDATE outbox SET command = $1 WHERE id = $2")
             .bind(to_json(command, &row.canary)?)
             .bind(row.id)
             .execute(self.sql())
@@ -286,7 +290,7 @@ impl Turn {
     /// If the database fails.
     pub async fn put_off_progress(&mut self, gate: &GateId, now: Millis) -> Result<(), Error> {
         let next = (now + GATHERED).0;
-        sqlx::query("UPDATE outbox SET due_at = $1 WHERE gate = $2 AND kind = 'progress' AND due_at > $3 AND due_at < $1")
+        query("UPDATE outbox SET due_at = $1 WHERE gate = $2 AND kind = 'progress' AND due_at > $3 AND due_at < $1")
             .bind(next)
             .bind(gate.0.as_str())
             .bind(now.0)
@@ -301,7 +305,7 @@ impl Turn {
     /// # Errors
     /// If the database fails.
     pub async fn park(&mut self, id: i64, why: &str, now: Millis) -> Result<(), Error> {
-        sqlx::query("UPDATE outbox SET parked_at = $1, why = $2 WHERE id = $3")
+        query("UPDATE outbox SET parked_at = $1, why = $2 WHERE id = $3")
             .bind(now.0)
             .bind(one_line(why, WHY))
             .bind(id)
@@ -319,7 +323,7 @@ impl Turn {
     pub async fn settle(&mut self, row: &Row, how: &Settled, now: Millis) -> Result<bool, Error> {
         let (due, parked, why, sent) = match how {
             Settled::Done => {
-                let done = sqlx::query("DELETE FROM outbox WHERE id = $1 AND attempts = $2")
+                let done = query("DELETE FROM outbox WHERE id = $1 AND attempts = $2")
                     .bind(row.id)
                     .bind(i64::from(row.counted))
                     .execute(self.sql())
@@ -330,7 +334,7 @@ impl Turn {
             Settled::Again { at, why, sent } => (at.0, None, why, sent),
             Settled::Parked { why, sent } => (now.0, Some(now.0), why, sent),
         };
-        let noted = sqlx::query(
+        let noted = query(
             "UPDATE outbox SET due_at = $1, parked_at = $2, why = $3, sent_at = $4, attempts = $5
              WHERE id = $6 AND attempts = $7",
         )

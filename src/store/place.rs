@@ -10,10 +10,14 @@ use std::{
 };
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
+use sqlx::{
+    ConnectOptions as _, Connection as _, Executor as _, postgres::PgConnectOptions,
+    sqlite::SqliteConnectOptions,
+};
 use tokio::time::timeout;
 
-use super::{Error, Mode};
+use super::{Error, Mode, Volumes, files, volume};
+use crate::database_url;
 
 /// How long a database may take to let somebody in.
 pub(super) const LETS_IN_WITHIN: Duration = Duration::from_secs(3);
@@ -27,7 +31,7 @@ enum Place {
     File(PathBuf),
     /// SQLite without a file.
     Memory,
-    Server(Box<PgConnectOptions>),
+    Server(Box<PgConnectOptions>, Vec<&'static str>),
 }
 
 impl fmt::Display for Place {
@@ -35,9 +39,14 @@ impl fmt::Display for Place {
         match self {
             Self::File(path) => path.display().fmt(f),
             Self::Memory => f.write_str("SQLite in memory"),
-            Self::Server(options) => {
+            Self::Server(options, _) => {
                 let database = options.get_database().unwrap_or(options.get_username());
-                write!(f, "{}:{}/{database}", options.get_host(), options.get_port())
+                let (host, port) = (options.get_host(), options.get_port());
+                match options.get_socket() {
+                    Some(socket) => write!(f, "{}:{port}/{database}", socket.display()),
+                    None if host.contains(':') => write!(f, "[{host}]:{port}/{database}"),
+                    None => write!(f, "{host}:{port}/{database}"),
+                }
             }
         }
     }
@@ -45,12 +54,13 @@ impl fmt::Display for Place {
 
 impl Place {
     fn of(url: &str) -> Result<Self, Error> {
-        let unusable = |error: sqlx::Error| Error::Unopened {
-            place: "the database".to_owned(),
-            why: super::one_line(&error),
-        };
+        let unopened = |why| Error::Unopened { place: "the database".to_owned(), why };
+        let unusable = |error: sqlx::Error| unopened(super::one_line(&error));
         if !url.starts_with("sqlite:") {
-            return PgConnectOptions::from_str(url).map(Box::new).map(Self::Server).map_err(unusable);
+            let read =
+                database_url::postgres(url).map_err(|problem| unopened(format!("its address {problem}")))?;
+            let options = PgConnectOptions::from_str(&read.url).map_err(unusable)?;
+            return Ok(Self::Server(Box::new(options), read.unused));
         }
         if url.contains(":memory:") || url.contains("mode=memory") {
             return Ok(Self::Memory);
@@ -63,11 +73,15 @@ impl Place {
 /// What database is at this address, in words without user and password. It is not looked at.
 #[must_use]
 pub fn describe(url: &SecretString) -> String {
-    match Place::of(url.expose_secret()) {
-        Ok(place @ Place::File(_)) => format!("SQLite in {place}"),
-        Ok(place @ Place::Memory) => place.to_string(),
-        Ok(place @ Place::Server(_)) => format!("PostgreSQL at {place}"),
-        Err(error) => error.to_string(),
+    let place = match Place::of(url.expose_secret()) {
+        Ok(place) => place,
+        Err(error) => return error.to_string(),
+    };
+    match &place {
+        Place::File(_) => format!("SQLite in {place}"),
+        Place::Memory => place.to_string(),
+        Place::Server(_, unused) if unused.is_empty() => format!("PostgreSQL at {place}"),
+        Place::Server(_, unused) => format!("PostgreSQL at {place} (without {})", unused.join(", ")),
     }
 }
 
@@ -75,21 +89,27 @@ pub fn describe(url: &SecretString) -> String {
 ///
 /// # Errors
 /// [`Error::Unopened`], which names the place and the cause, but no password.
-pub async fn probe(url: &SecretString) -> Result<String, Error> {
+pub async fn probe(url: &SecretString, volumes: Volumes) -> Result<String, Error> {
     let place = Place::of(url.expose_secret())?;
     let unopened = |why| Err(Error::Unopened { place: place.to_string(), why });
     match &place {
         Place::Memory => Ok(format!("{place}, so all is forgotten when the bridge stops")),
-        Place::File(path) => match (obstacle(path), path.exists()) {
+        Place::File(path) => match (obstacle(path, volumes), path.exists()) {
             (Some(why), _) => unopened(why),
             (None, true) => Ok(format!("{place} is there and can be written")),
             (None, false) => Ok(format!("{place} is not there yet and can be created")),
         },
-        Place::Server(options) => match timeout(LETS_IN_WITHIN, options.connect()).await {
+        Place::Server(options, _) => match timeout(LETS_IN_WITHIN, options.connect()).await {
             Err(_) => unopened(silence()),
             Ok(Err(error)) => unopened(super::one_line(&error)),
-            Ok(Ok(connection)) => {
-                // It let us in; how it lets us out says nothing.
+            Ok(Ok(mut connection)) => {
+                // A pooler lets us in that may let us do nothing.
+                match timeout(LETS_IN_WITHIN, connection.execute("BEGIN; ROLLBACK")).await {
+                    Err(_) => return unopened(silence()),
+                    Ok(Err(error)) => return unopened(super::one_line(&error)),
+                    Ok(Ok(_)) => {}
+                }
+                // How it lets us out says nothing.
                 drop(connection.close().await);
                 Ok(format!("PostgreSQL at {place} lets the bridge in"))
             }
@@ -104,9 +124,10 @@ pub(super) fn unopened(url: &str, mode: Mode, error: &sqlx::Error) -> Error {
         Err(unusable) => return unusable,
     };
     let known = match (&place, error) {
-        (Place::File(path), _) => obstacle_to(mode, path),
-        (Place::Server(_), sqlx::Error::PoolTimedOut) => Some(silence()),
-        (Place::Memory | Place::Server(_), _) => None,
+        // What the volume is was looked at before.
+        (Place::File(path), _) => obstacle_to(mode, path, Volumes::Any),
+        (Place::Server(..), sqlx::Error::PoolTimedOut) => Some(silence()),
+        (Place::Memory | Place::Server(..), _) => None,
     };
     Error::Unopened { place: place.to_string(), why: known.unwrap_or_else(|| super::one_line(error)) }
 }
@@ -116,13 +137,26 @@ pub(super) fn unopened(url: &str, mode: Mode, error: &sqlx::Error) -> Error {
 ///
 /// # Errors
 /// [`Error::Unopened`].
-pub(super) fn look(url: &str, mode: Mode) -> Result<(), Error> {
+pub(super) fn look(url: &str, mode: Mode, volumes: Volumes) -> Result<(), Error> {
     let place = Place::of(url)?;
     let why = match &place {
-        Place::File(path) => obstacle_to(mode, path),
-        Place::Memory | Place::Server(_) => None,
+        Place::File(path) => obstacle_to(mode, path, volumes),
+        Place::Memory | Place::Server(..) => None,
     };
     why.map_or(Ok(()), |why| Err(Error::Unopened { place: place.to_string(), why }))
+}
+
+/// Makes the file of SQLite, or takes it from the eyes of others.
+///
+/// # Errors
+/// [`Error::Unopened`].
+pub(super) fn keep_private(url: &str) -> Result<(), Error> {
+    let place = Place::of(url)?;
+    let Place::File(path) = &place else { return Ok(()) };
+    // Whoever gives another mode does not want it made.
+    let create = !url.contains("mode=") || url.contains("mode=rwc");
+    files::keep_private(path, create)
+        .map_err(|error| Error::Unopened { place: place.to_string(), why: words(&error) })
 }
 
 fn silence() -> String {
@@ -132,9 +166,9 @@ fn silence() -> String {
     )
 }
 
-fn obstacle_to(mode: Mode, path: &Path) -> Option<String> {
+fn obstacle_to(mode: Mode, path: &Path, volumes: Volumes) -> Option<String> {
     match mode {
-        Mode::Works => obstacle(path),
+        Mode::Works => obstacle(path, volumes),
         Mode::Reads => match File::open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Some("there is no such file".to_owned()),
             Err(error) => Some(format!("it cannot be read: {}", words(&error))),
@@ -146,7 +180,7 @@ fn obstacle_to(mode: Mode, path: &Path) -> Option<String> {
 
 /// Why SQLite cannot work on this file, if a look at the file system tells. SQLite needs the directory, too: its log
 /// stands beside the file.
-fn obstacle(path: &Path) -> Option<String> {
+fn obstacle(path: &Path, volumes: Volumes) -> Option<String> {
     let directory = match path.parent() {
         None => return Some(DIRECTORY.to_owned()),
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
@@ -159,6 +193,9 @@ fn obstacle(path: &Path) -> Option<String> {
         Err(error) => return Some(format!("its directory cannot be looked at: {}", words(&error))),
         Ok(found) if !found.is_dir() => return Some("its directory is a file".to_owned()),
         Ok(_) => {}
+    }
+    if let Some(network) = volume::obstacle(directory, volumes) {
+        return Some(network);
     }
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => return Some(DIRECTORY.to_owned()),
@@ -174,16 +211,10 @@ fn obstacle(path: &Path) -> Option<String> {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Some(format!("it cannot be looked at: {}", words(&error))),
     }
-    for suffix in ["-wal", "-shm"] {
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(suffix);
+    for beside in files::beside(path) {
         match OpenOptions::new().write(true).open(&beside) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Some(format!(
-                    "{} cannot be written: {}",
-                    Path::new(&beside).display(),
-                    words(&error)
-                ));
+                return Some(format!("{} cannot be written: {}", beside.display(), words(&error)));
             }
             Ok(_) | Err(_) => {}
         }
@@ -216,7 +247,7 @@ mod tests {
 
     async fn both(url: &str) -> [Result<String, String>; 2] {
         let url = SecretString::from(url.to_owned());
-        let probed = probe(&url).await.map_err(|error| error.to_string());
+        let probed = probe(&url, Volumes::Any).await.map_err(|error| error.to_string());
         let opened = Store::open(&url).await.map(|_| String::new()).map_err(|error| error.to_string());
         [probed, opened]
     }
@@ -264,24 +295,25 @@ mod tests {
         }
         let url = SecretString::from(format!("sqlite://{}", at("bridge.db")));
         let new = format!("{} is not there yet and can be created", at("bridge.db"));
-        assert_eq!(probe(&url).await.unwrap(), new);
+        assert_eq!(probe(&url, Volumes::Any).await.unwrap(), new);
         assert_eq!(home.path().read_dir().unwrap().count(), 2, "nothing was created");
         Store::open(&url).await.unwrap().close().await;
         let there = format!("{} is there and can be written", at("bridge.db"));
-        assert_eq!(probe(&url).await.unwrap(), there);
+        assert_eq!(probe(&url, Volumes::Any).await.unwrap(), there);
     }
 
     #[tokio::test]
     async fn a_server_is_named_without_its_password() {
         let url = "postgres://bridge:swordfish@127.0.0.1:1/gates";
-        let said = probe(&SecretString::from(url)).await.unwrap_err().to_string();
+        let said = probe(&SecretString::from(url), Volumes::Any).await.unwrap_err().to_string();
         assert!(said.starts_with("cannot open 127.0.0.1:1/gates: "), "{said}");
         let waited = unopened(url, Mode::Works, &sqlx::Error::PoolTimedOut).to_string();
         assert!(
             waited.starts_with("cannot open 127.0.0.1:1/gates: it lets nobody in within 3 s"),
             "{waited}"
         );
-        let unusable = probe(&SecretString::from("postgres://bridge:swordfish@host:port/gates")).await;
+        let unusable =
+            probe(&SecretString::from("postgres://bridge:swordfish@host:port/gates"), Volumes::Any).await;
         let unusable = unusable.unwrap_err().to_string();
         assert!(!format!("{said}{waited}{unusable}").contains("swordfish"), "{unusable}");
     }

@@ -55,6 +55,16 @@ fn says_open(gate: &Value) -> bool {
         && (!gate["used"].is_null() || age(&approved["decision"]["since"]) <= 72 * 3_600_000)
 }
 
+/// What SQLite sorts or takes back needs no file: a root that cannot be written has no room for one.
+#[tokio::test]
+async fn sqlite_keeps_what_is_temporary_in_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", directory.path().join("bridge.db").display());
+    let store = Store::open(&url.into()).await.unwrap();
+    let kept: i64 = sqlx::query_scalar("PRAGMA temp_store").fetch_one(&store.0.pool).await.unwrap();
+    assert_eq!(kept, 2);
+}
+
 /// A row that is read alone, as one that could not be read before, says nothing of those committed before it.
 #[tokio::test]
 async fn one_row_does_not_stand_for_those_before_it() {

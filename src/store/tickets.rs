@@ -2,7 +2,9 @@
 
 use sqlx::{Row as _, any::AnyRow};
 
-use super::{Error, InTime as _, Nudge, Store, Turn, heard::canary_id, key, turn::to_json};
+use super::{
+    Error, InTime as _, Nudge, Store, Turn, heard::canary_id, key, query, query_scalar, turn::to_json,
+};
 use crate::{
     gate::{GateId, GateName, Ticket},
     millis::Millis,
@@ -33,12 +35,9 @@ impl Store {
     /// If the database fails or the row cannot be read.
     pub async fn ticket(&self, gate: &GateId) -> Result<Option<Opened>, Error> {
         let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM ticket WHERE gate = $1"));
-        let raw = sqlx::query(sql)
-            .bind(gate.0.as_str())
-            .try_map(raw)
-            .fetch_optional(&self.0.pool)
-            .in_time()
-            .await?;
+        let mut reading = self.begin().await?;
+        let raw =
+            query(sql).bind(gate.0.as_str()).try_map(raw).fetch_optional(&mut *reading).in_time().await?;
         raw.map(opened).transpose()
     }
 
@@ -48,7 +47,8 @@ impl Store {
     /// If the database fails.
     pub async fn keeps(&self, id: &str) -> Result<bool, Error> {
         let sql = "SELECT COUNT(*) FROM ticket WHERE id = $1";
-        let kept: i64 = sqlx::query_scalar(sql).bind(id).fetch_one(&self.0.pool).await?;
+        let mut reading = self.begin().await?;
+        let kept: i64 = query_scalar(sql).bind(id).fetch_one(&mut *reading).in_time().await?;
         Ok(kept > 0)
     }
 
@@ -58,12 +58,13 @@ impl Store {
     /// If the database fails. A ticket whose row cannot be read is an error of its own.
     pub async fn dead_nudges(&self) -> Result<Vec<(Nudge, Result<Opened, Error>)>, Error> {
         let sql = sqlx::AssertSqlSafe(dead_nudges());
-        let dead = sqlx::query(sql)
+        let mut reading = self.begin().await?;
+        let dead = query(sql)
             .try_map(|row: AnyRow| {
                 let nudge = Nudge { ticket: row.try_get(5)?, at: Millis(row.try_get(6)?) };
                 Ok((nudge, raw(row)?))
             })
-            .fetch_all(&self.0.pool)
+            .fetch_all(&mut *reading)
             .in_time()
             .await?;
         Ok(dead.into_iter().map(|(nudge, raw)| (nudge, opened(raw))).collect())
@@ -74,11 +75,12 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn is_dead(&self, id: &str) -> Result<bool, Error> {
-        let dead: i64 = sqlx::query_scalar(
+        let mut reading = self.begin().await?;
+        let dead: i64 = query_scalar(
             "SELECT COUNT(*) FROM ticket WHERE id = $1 AND answered = 0 AND ended_at IS NOT NULL",
         )
         .bind(id)
-        .fetch_one(&self.0.pool)
+        .fetch_one(&mut *reading)
         .in_time()
         .await?;
         Ok(dead > 0)
@@ -91,7 +93,7 @@ impl Turn {
     /// # Errors
     /// If the database fails.
     pub async fn keep_ticket(&mut self, opened: &Opened) -> Result<(), Error> {
-        sqlx::query(
+        query(
             "INSERT INTO ticket (gate, canary, name, id, ticket, answered) VALUES ($1, $2, $3, $4, $5, 0)
              ON CONFLICT (gate) DO NOTHING",
         )
@@ -111,7 +113,7 @@ impl Turn {
     /// # Errors
     /// If the database fails.
     pub async fn bury(&mut self, gate: &GateId, at: Millis) -> Result<(), Error> {
-        sqlx::query("UPDATE ticket SET ended_at = $1 WHERE gate = $2 AND ended_at IS NULL")
+        query("UPDATE ticket SET ended_at = $1 WHERE gate = $2 AND ended_at IS NULL")
             .bind(at.0)
             .bind(gate.0.as_str())
             .execute(self.sql())
@@ -125,7 +127,7 @@ impl Turn {
     /// # Errors
     /// If the database fails.
     pub async fn answer_late_move(&mut self, gate: &GateId) -> Result<bool, Error> {
-        let done = sqlx::query("UPDATE ticket SET answered = 1 WHERE gate = $1 AND answered = 0")
+        let done = query("UPDATE ticket SET answered = 1 WHERE gate = $1 AND answered = 0")
             .bind(gate.0.as_str())
             .execute(self.sql())
             .in_time()

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use sqlx::{AnyConnection, Row as _, any::AnyRow};
 
-use super::{Away, Error, FORMAT, InTime as _, LEASE, Leader, Store, key, outbox, parse};
+use super::{
+    Away, Error, FORMAT, InTime as _, LEASE, Leader, Store, key, outbox, parse, query, query_scalar,
+};
 use crate::{
     millis::Millis,
     rollout::{Canary, CanaryId, Command, Note},
@@ -50,8 +52,8 @@ impl Store {
     }
 
     async fn try_turn(&self) -> Result<Turn, Error> {
-        let mut transaction = self.0.pool.begin().in_time().await?;
-        let seq = sqlx::query_scalar("UPDATE turn SET seq = seq + 1 WHERE only_row = 1 RETURNING seq")
+        let mut transaction = self.begin().await?;
+        let seq = query_scalar("UPDATE turn SET seq = seq + 1 WHERE only_row = 1 RETURNING seq")
             .fetch_one(&mut *transaction)
             .in_time()
             .await?;
@@ -64,12 +66,14 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn lead(&self, replica: &str, now: Millis, at_once: bool) -> Result<Lead, Error> {
+        let mut reading = self.begin().await?;
         let (holder, until, renewed): (String, i64, i64) =
-            sqlx::query("SELECT holder, until, renewed_at FROM lease WHERE only_row = 1")
+            query("SELECT holder, until, renewed_at FROM lease WHERE only_row = 1")
                 .try_map(|row: AnyRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
-                .fetch_one(&self.0.pool)
+                .fetch_one(&mut *reading)
                 .in_time()
                 .await?;
+        drop(reading);
         let renewed = Millis(renewed);
         self.others().leader =
             Some(if holder == replica { Leader::This { renewed } } else { Leader::Other { renewed } });
@@ -100,7 +104,7 @@ impl Store {
     /// If the database fails.
     pub async fn resign(&self, replica: &str, now: Millis) -> Result<(), Error> {
         let mut turn = self.turn().await?;
-        sqlx::query("UPDATE lease SET until = 0, renewed_at = $1 WHERE holder = $2")
+        query("UPDATE lease SET until = 0, renewed_at = $1 WHERE holder = $2")
             .bind(now.0)
             .bind(replica)
             .execute(turn.sql())
@@ -130,7 +134,7 @@ impl Turn {
     /// If the database fails or the row cannot be read.
     pub async fn canary(&mut self, id: &CanaryId) -> Result<Canary, Error> {
         let row: Option<Result<(i64, String), sqlx::Error>> =
-            sqlx::query("SELECT format, state FROM canary WHERE id = $1")
+            query("SELECT format, state FROM canary WHERE id = $1")
                 .bind(key(id))
                 .try_map(|row: AnyRow| Ok(row.try_get(0).and_then(|format| Ok((format, row.try_get(1)?)))))
                 .fetch_optional(self.sql())
@@ -154,7 +158,7 @@ impl Turn {
     pub async fn save(&mut self, canary: &Canary, commands: &[Command], now: Millis) -> Result<(), Error> {
         let state = to_json(canary, &canary.id)?;
         let seq = self.seq;
-        sqlx::query(
+        query(
             "INSERT INTO canary (id, format, state, seq) VALUES ($1, $2, $3, $4)
              ON CONFLICT (id) DO UPDATE SET format = excluded.format, state = excluded.state, seq = excluded.seq",
         )
@@ -181,7 +185,7 @@ impl Turn {
         // Unique, and in the order in which they were stored.
         let id = self.seq * 1000 + self.commands;
         self.commands += 1;
-        sqlx::query(
+        query(
             "INSERT INTO outbox (id, canary, gate, kind, command, created_at, due_at, attempts)
              VALUES ($1, $2, $3, $4, $5, $6, $7, 0)",
         )
@@ -197,7 +201,7 @@ impl Turn {
         .await?;
         if matches!(command, Command::Comment { note: Note::Ended { .. }, .. }) {
             // What Flagger reported before the end is told before it.
-            sqlx::query("UPDATE outbox SET due_at = $1 WHERE gate = $2 AND kind = 'progress'")
+            query("UPDATE outbox SET due_at = $1 WHERE gate = $2 AND kind = 'progress'")
                 .bind(now.0)
                 .bind(command.gate().0.as_str())
                 .execute(self.sql())
@@ -213,7 +217,7 @@ impl Turn {
     /// If the database fails.
     pub async fn lead(&mut self, replica: &str, now: Millis, at_once: bool) -> Result<Lead, Error> {
         let (holder, until, renewed): (String, i64, i64) =
-            sqlx::query("SELECT holder, until, renewed_at FROM lease WHERE only_row = 1")
+            query("SELECT holder, until, renewed_at FROM lease WHERE only_row = 1")
                 .try_map(|row: AnyRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
                 .fetch_one(self.sql())
                 .in_time()
@@ -222,7 +226,7 @@ impl Turn {
         if holder != replica && alive && !at_once {
             return Ok(Lead::Follows);
         }
-        sqlx::query("UPDATE lease SET holder = $1, until = $2, renewed_at = $3 WHERE only_row = 1")
+        query("UPDATE lease SET holder = $1, until = $2, renewed_at = $3 WHERE only_row = 1")
             .bind(replica)
             .bind((now + LEASE).0)
             .bind(now.0)

@@ -24,10 +24,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("map", &[]),
     ("watched", &[]),
     ("secret", &["watched"]),
+    ("database_url", &[]),
     ("metrics", &["gate", "millis", "view"]),
     ("flagger", &["gate", "rollout"]),
-    ("config", &["gate", "policy", "secret", "ticket"]),
-    ("store", &["gate", "map", "millis", "rollout", "ticket"]),
+    ("config", &["database_url", "gate", "policy", "secret", "ticket"]),
+    ("store", &["database_url", "gate", "map", "millis", "rollout", "ticket"]),
     ("gatekeeper", &["gate", "metrics", "millis", "policy", "rollout", "store", "ticket", "view"]),
     ("http", &["clock", "config", "flagger", "gate", "gatekeeper", "metrics", "millis", "rollout", "secret", "view", "watched"]),
     ("jira", &["clock", "gate", "millis", "policy", "secret", "ticket", "watched"]),
@@ -174,4 +175,17 @@ fn backoff_stays_in_one_file() {
         .map(|(name, _)| name)
         .collect();
     assert_eq!(files, ["jira/retry.rs"]);
+}
+
+/// A pooler gives each transaction another session: what is outside of one, or has a name there, goes wrong.
+#[test]
+fn every_statement_is_in_a_transaction_and_has_no_name() {
+    for (name, code) in &sources()["store"] {
+        for other in ["sqlx::query", "0.pool)", "pool.acquire", "pool.begin()"] {
+            assert!(
+                name == "store/connection.rs" || !code.contains(other),
+                "{name}: {other} goes past Store::begin and store::query"
+            );
+        }
+    }
 }

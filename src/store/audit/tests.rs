@@ -316,7 +316,8 @@ async fn whoever_reads_cannot_write() {
     let (_home, url, _store) = store(2).await;
     let record = Record::open(&url).await.unwrap();
     for sql in ["DELETE FROM audit", "UPDATE audit_chain SET newest = 1"] {
-        assert!(sqlx::query(sql).execute(&record.pool).await.is_err(), "{sql}");
+        let mut transaction = record.pool.begin_with(record.begin).await.unwrap();
+        assert!(sqlx::query(sql).execute(&mut *transaction).await.is_err(), "{sql}");
     }
     assert_eq!(record.verify().await.unwrap().problems, []);
     assert_eq!(ids(&url, None).await, [1, 2]);

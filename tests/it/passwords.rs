@@ -1,0 +1,104 @@
+//! A password in `store.url` is never printed, however it was written.
+
+use std::{fs, path::Path};
+
+use crate::shell::program;
+
+/// Each with what must not be seen of it.
+const UNCLEAR: [(&str, &[&str]); 12] = [
+    ("postgres://bridge:/7Mabc@db/gates", &["7Mabc"]),
+    ("postgres://bridge:1234/34xyz@db/gates", &["1234", "34xyz"]),
+    ("postgres://bridge:p77@ss99/w88@db/gates", &["p77", "ss99", "w88"]),
+    ("postgres://bridge:ab77#cd88@db/gates", &["ab77", "cd88"]),
+    ("postgres://bridge:1234#cd88@db/gates", &["1234", "cd88"]),
+    ("postgres://bridge:ab77?cd88@db/gates", &["ab77", "cd88"]),
+    ("postgres://bridge:1234?cd88@db/gates", &["1234", "cd88"]),
+    ("postgres://bridge:1234?user=cd88@db/gates", &["1234", "cd88"]),
+    ("postgres://bridge:ab77%zzcd88@db/gates", &["ab77", "cd88"]),
+    ("postgres://bridge:ab77%ffcd88@db/gates", &["ab77", "cd88"]),
+    ("postgres://bridge:hunter77", &["hunter77"]),
+    ("postgres://bridge:p77@h88/d?hunter99=x", &["p77", "hunter99"]),
+];
+
+const REST: &str =
+    "[jira]\nurl = \"http://127.0.0.1:1\"\ntoken = \"0123456789abcdef\"\n[ticket]\nproject = \"OPS\"\n";
+const LISTEN: &str = "[server]\ngate_listen = \"127.0.0.1:0\"\nwebhook_listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n";
+
+/// All that the command says, with its exit code.
+fn says(command: &str, config: &Path, url: Option<&str>) -> (Option<i32>, String) {
+    let mut program = program();
+    program.args([command, "-c"]).arg(config).env("RUST_LOG", "trace").env("RUST_BACKTRACE", "1");
+    if let Some(url) = url {
+        program.env("BRIDGE__STORE__URL", url);
+    }
+    let output = program.output().unwrap();
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    (output.status.code(), text)
+}
+
+#[test]
+fn an_address_that_is_not_clear_is_refused_and_nothing_of_it_is_said() {
+    let home = tempfile::tempdir().unwrap();
+    let (file, plain) = (home.path().join("file.toml"), home.path().join("plain.toml"));
+    fs::write(&plain, format!("{LISTEN}{REST}")).unwrap();
+    for (url, secrets) in UNCLEAR {
+        fs::write(&file, format!("{LISTEN}[store]\nurl = {url:?}\n{REST}")).unwrap();
+        for command in ["serve", "check", "audit"] {
+            for (config, variable) in [(&file, None), (&plain, Some(url))] {
+                let (code, said) = says(command, config, variable);
+                assert_eq!(code, Some(2), "{command} {url}: {said}");
+                assert!(said.contains("store.url: "), "{command} {url}: {said}");
+                assert!(said.contains("percent-encode the password"), "{command} {url}: {said}");
+                for secret in secrets {
+                    assert!(!said.contains(secret), "{command} {url}: {said}");
+                }
+            }
+        }
+    }
+}
+
+/// The line of the file is not shown where the file is no TOML.
+#[test]
+fn an_address_in_broken_toml_is_not_shown() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("file.toml");
+    for broken in [
+        "[store]\nurl = postgres://bridge:hunter77@db/gates\n",
+        "[store]\nurl = \"postgres://bridge:hunter77@db/gates\n",
+        "[store]\nurl = \"postgres://bridge:hunter77\\q@db/gates\"\n",
+        "[store]\nurl = [\"postgres://bridge:hunter77@db/gates\"]\n",
+        "store = \"postgres://bridge:hunter77@db/gates\"\n",
+        "[store]\nurl = { password = \"hunter77\" }\n",
+    ] {
+        fs::write(&file, format!("{broken}{REST}")).unwrap();
+        for command in ["check", "audit"] {
+            let (code, said) = says(command, &file, None);
+            assert_eq!(code, Some(2), "{broken}: {said}");
+            assert!(!said.contains("hunter77"), "{broken}: {said}");
+        }
+    }
+}
+
+/// What is clear goes to the driver, and the driver's words are printed. Nothing listens there.
+#[test]
+fn a_server_that_cannot_be_reached_is_named_without_the_password() {
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join("config.toml");
+    fs::write(&config, format!("{LISTEN}{REST}")).unwrap();
+    for (url, place) in [
+        ("postgres://bridge:hunter77@127.0.0.1:1/gates", "127.0.0.1:1/gates"),
+        ("postgres://bridge:hunter77:x@127.0.0.1:1/gates", "127.0.0.1:1/gates"),
+        ("postgres://bridge:%2Fhunter77@127.0.0.1:1/gates", "127.0.0.1:1/gates"),
+        ("postgres://bridge:hunter77@[::1]:1/gates", "[::1]:1/gates"),
+        ("postgres://bridge:hunter77@/gates?host=/nowhere&port=1", "/nowhere:1/gates"),
+        ("postgres://127.0.0.1:1/gates?user=bridge&password=hunter77&connect_timeout=9", "127.0.0.1:1/gates"),
+    ] {
+        for command in ["check", "audit"] {
+            let (code, said) = says(command, &config, Some(url));
+            assert_eq!(code, Some(1), "{url}: {said}");
+            assert!(said.contains(&format!("cannot open {place}: ")), "{url}: {said}");
+            assert!(!said.contains("hunter77"), "{url}: {said}");
+            assert!(!said.contains("lookup"), "the name of a host is made of an address: {said}");
+        }
+    }
+}
