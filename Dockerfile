@@ -1,6 +1,10 @@
 # syntax=docker/dockerfile:1
 
-FROM rust:1.95-slim-bookworm AS build
+# Tags, which move. A build that names what they stand for today: deploy/README.md.
+ARG BUILD_IMAGE=rust:1.95-slim-bookworm
+ARG RUN_IMAGE=gcr.io/distroless/cc-debian12:nonroot
+
+FROM ${BUILD_IMAGE} AS build
 # TLS and SQLite are compiled from C.
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends build-essential \
@@ -13,7 +17,7 @@ RUN cargo build --release --locked \
 
 # No shell, no package manager, user 65532. Nothing but /data is ever written, so the root may be read-only. It brings what the
 # program needs: glibc, libgcc, and in /etc/ssl/certs the authorities that Jira's certificate is checked with.
-FROM gcr.io/distroless/cc-debian12:nonroot
+FROM ${RUN_IMAGE}
 COPY --from=build /out/usr /usr
 COPY --from=build --chown=65532:65532 /out/data /data
 USER 65532:65532

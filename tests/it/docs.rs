@@ -143,7 +143,10 @@ async fn every_hook_of_the_canary_is_heard() {
     let of = |text: &str| yaml::documents(text).remove(0);
     let service = of(include_str!("../../deploy/kustomize/base/services.yaml"));
     let namespace = &of(include_str!("../../deploy/kustomize/base/kustomization.yaml"))["namespace"];
-    assert_eq!(service["spec"]["ports"], json!([{ "name": "gate", "port": 80, "targetPort": "gate" }]));
+    assert_eq!(
+        service["spec"]["ports"],
+        json!([{ "name": "gate", "port": 80, "targetPort": "gate", "appProtocol": "http" }])
+    );
     let host = format!("{}.{}", service["metadata"]["name"].as_str().unwrap(), namespace.as_str().unwrap());
     let world = World::start(Flavour::Cloud).await;
     let mut answers = BTreeMap::new();

@@ -16,9 +16,10 @@ use crate::{image::Facts, yaml};
 
 /// What each rendering is made of: the kinds of its objects with their numbers, and how many replicas.
 #[rustfmt::skip]
-const RENDERED: [(&str, u64, &str); 6] = [
+const RENDERED: [(&str, u64, &str); 7] = [
     ("helm-everything", 3, "2 ConfigMap, 1 Deployment, 1 Ingress, 1 NetworkPolicy, 1 PodDisruptionBudget, 1 PrometheusRule, 1 Secret, 3 Service, 1 ServiceAccount, 1 ServiceMonitor"),
     ("helm-minimal", 1, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PersistentVolumeClaim, 1 Secret, 2 Service, 1 ServiceAccount"),
+    ("helm-openshift", 1, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PersistentVolumeClaim, 3 Service, 1 ServiceAccount"),
     ("helm-postgres", 2, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PodDisruptionBudget, 1 Secret, 3 Service, 1 ServiceAccount"),
     ("helm-sqlite", 1, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PersistentVolumeClaim, 3 Service, 1 ServiceAccount"),
     ("kustomize-postgres", 2, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PodDisruptionBudget, 3 Service, 1 ServiceAccount"),
@@ -167,7 +168,8 @@ fn every_object_is_there() {
         let counts: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
         assert_eq!(counts.join(", "), kinds, "{}", it.name);
         assert_eq!(it.deployment()["spec"]["replicas"], replicas);
-        assert_eq!(it.is_postgres(), it.name != "helm-minimal" && !it.name.ends_with("sqlite"));
+        let sqlite = ["helm-minimal", "helm-openshift", "helm-sqlite", "kustomize-sqlite"];
+        assert_eq!(it.is_postgres(), !sqlite.contains(&it.name.as_str()));
     });
 }
 
@@ -182,7 +184,11 @@ fn pods_may_do_little() {
         assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
         let (user, group) = Facts::read().user;
         for (who, is) in [("runAsUser", user), ("runAsGroup", group), ("fsGroup", group)] {
-            assert_eq!(pod["securityContext"][who], is, "{who}");
+            if it.name == "helm-openshift" {
+                assert!(pod["securityContext"].get(who).is_none(), "{who} is the platform's");
+            } else {
+                assert_eq!(pod["securityContext"][who], is, "{who}");
+            }
         }
         assert_eq!(pod["securityContext"]["seccompProfile"], json!({ "type": "RuntimeDefault" }));
         assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
@@ -209,13 +215,13 @@ fn the_configuration_is_taken_and_fits() {
         assert_eq!(it.ports(), listeners.map(|(name, at)| (name, u64::from(at.port()))).into());
         assert!(listeners.iter().all(|(_, at)| at.ip().is_unspecified()), "{listeners:?}");
 
-        let scheme = if config.server.tls.is_some() { "HTTPS" } else { "HTTP" };
+        // The admin listener speaks no TLS, and nobody can fill it up.
         for (probe, path) in
             [("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")]
         {
             let probe = &it.container()[probe]["httpGet"];
-            assert_eq!((&probe["path"], &probe["port"]), (&json!(path), &json!("gate")));
-            assert_eq!(probe["scheme"].as_str().unwrap_or("HTTP"), scheme);
+            assert_eq!((&probe["path"], &probe["port"]), (&json!(path), &json!("admin")));
+            assert_eq!(probe["scheme"].as_str().unwrap_or("HTTP"), "HTTP");
         }
         let time = it.pod()["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap();
         assert!(time > config.server.shutdown_grace.as_secs(), "{}: {time}", it.name);
@@ -273,6 +279,7 @@ fn values_become_settings() {
             _ => assert_eq!(limit, 500),
         }
         assert!(config.flagger.token.is_some(), "{}", it.name);
+        assert_eq!(config.store.allow_network_volume, it.name == "helm-everything");
         assert_eq!(config.jira.webhook_secret.is_some(), it.name != "helm-minimal");
     });
 }
@@ -345,6 +352,16 @@ fn everything_leads_to_the_pods() {
             }
         }
         assert!(offered.contains("gate"));
+        let tls = it.config().server.tls.is_some();
+        for port in it.all("Service").flat_map(|service| items(&service["spec"]["ports"])) {
+            let speaks = if tls && port["name"] != "admin" { "https" } else { "http" };
+            assert_eq!(port["appProtocol"], speaks, "{}: {port}", it.name);
+        }
+        if it.name == "helm-openshift" {
+            let webhook = it.named("Service", &json!("flagger-jira-bridge-webhook"));
+            assert_eq!(webhook["spec"]["type"], "LoadBalancer");
+            assert_eq!(webhook["metadata"]["annotations"]["example.com/internal"], "true");
+        }
         for ingress in it.all("Ingress") {
             let paths = items(&ingress["spec"]["rules"]).flat_map(|rule| items(&rule["http"]["paths"]));
             for path in paths {
@@ -390,18 +407,21 @@ fn the_network_policy_lets_in_whom_it_should() {
         let all = it.name == "helm-everything";
         let flagger: &[&str] = if all { &["istio-system", "flagger-system"] } else { &["flagger-system"] };
         assert_eq!(visitors["gate"], flagger);
-        assert_eq!(visitors["admin"], ["monitoring"]);
+        let openshift = it.name == "helm-openshift";
+        let monitoring = if openshift { "openshift-user-workload-monitoring" } else { "monitoring" };
+        assert_eq!(visitors["admin"], [monitoring]);
         let webhook = visitors.get("webhook").cloned().unwrap_or_default();
-        assert_eq!(webhook.first(), (it.name != "helm-minimal").then_some(&"ingress-nginx"));
+        let ingress = if openshift { "openshift-ingress" } else { "ingress-nginx" };
+        assert_eq!(webhook.first(), (it.name != "helm-minimal").then_some(&ingress));
 
         let outside: Vec<u64> = items(&policy["spec"]["egress"])
             .flat_map(|rule| items(&rule["ports"]).map(|port| port["port"].as_u64().unwrap()))
             .collect();
         let expected: &[u64] = match it.name.as_str() {
-            "helm-everything" => &[53, 53, 443, 3128, 6432, 3128],
-            "helm-postgres" => &[53, 53, 8443, 5432],
-            "kustomize-postgres" => &[53, 53, 443, 5432],
-            _ => &[53, 53, 443],
+            "helm-everything" => &[53, 53, 5353, 5353, 443, 3128, 6432, 3128],
+            "helm-postgres" => &[53, 53, 5353, 5353, 8443, 5432],
+            "kustomize-postgres" => &[53, 53, 5353, 5353, 443, 5432],
+            _ => &[53, 53, 5353, 5353, 443],
         };
         assert_eq!(outside, expected, "{}", it.name);
     });

@@ -51,9 +51,22 @@ pub(crate) enum Command {
 /// What is not known, with its line.
 pub(crate) fn stages(text: &str) -> Result<Vec<Stage>, String> {
     let mut stages: Vec<Stage> = Vec::new();
+    let mut arguments: Vec<(String, String)> = Vec::new();
     for line in instructions(text)? {
         let (instruction, rest) = line.split_once(' ').ok_or_else(|| format!("{line}: of what?"))?;
-        let rest = rest.trim();
+        let mut rest = rest.trim().to_owned();
+        if instruction == "ARG" {
+            let named = rest.split_once('=').filter(|_| stages.is_empty()).ok_or_else(|| unknown(&line))?;
+            arguments.push((format!("${{{}}}", named.0), named.1.to_owned()));
+            continue;
+        }
+        if instruction == "FROM" {
+            // They stand for images only, and have a value here.
+            for (name, value) in &arguments {
+                rest = rest.replace(name, value);
+            }
+        }
+        let rest = rest.as_str();
         if instruction == "FROM" {
             let words: Vec<&str> = rest.split_whitespace().collect();
             let (from, name) = match words.as_slice() {
