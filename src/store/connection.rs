@@ -184,8 +184,10 @@ pub(super) async fn migrate(pool: &AnyPool, begin: &'static str, sqlite: bool) -
         match done {
             Ok(()) => return Ok(()),
             Err(MigrateError::VersionMissing(version)) => return Err(Error::Newer(version)),
-            Err(error) if races == 0 => return Err(Error::Database(sqlx::Error::Migrate(Box::new(error)))),
-            Err(_) => races -= 1,
+            Err(_) if races > 0 => races -= 1,
+            // It says of itself what helps.
+            Err(MigrateError::Execute(error)) => return Err(Error::Database(error)),
+            Err(error) => return Err(Error::Database(sqlx::Error::Migrate(Box::new(error)))),
         }
     }
 }
