@@ -108,7 +108,7 @@ fn serve(mut device: File) {
     const STATFS: u32 = 17;
     const INIT: u32 = 26;
     let mut request = vec![0; 1 << 17];
-    while let Ok(length @ 40..) = device.read(&mut request) {
+    while let Ok(40..) = device.read(&mut request) {
         let word = |at: usize| u32::from_le_bytes(request[at..at + 4].try_into().unwrap());
         let mut body = Vec::new();
         match word(4) {
@@ -132,7 +132,7 @@ fn serve(mut device: File) {
         answer.extend(error.to_le_bytes());
         answer.extend(&request[8..16]);
         answer.extend(body);
-        if length == 0 || device.write(&answer).is_err() {
+        if device.write(&answer).is_err() {
             return;
         }
     }
