@@ -104,7 +104,7 @@ pub async fn probe(url: &SecretString, volumes: Volumes) -> Result<String, Error
             Ok(Err(error)) => unopened(super::one_line(&error)),
             Ok(Ok(mut connection)) => {
                 // A pooler lets us in that may let us do nothing.
-                match timeout(LETS_IN_WITHIN, connection.execute("BEGIN; ROLLBACK")).await {
+                match timeout(LETS_IN_WITHIN, connection.execute("BEGIN")).await {
                     Err(_) => return unopened(silence()),
                     Ok(Err(error)) => return unopened(super::one_line(&error)),
                     Ok(Ok(_)) => {}

@@ -94,6 +94,15 @@ annotations:
 {{- end }}
 {{- $_ := set $flagger "clusters" $clusters }}
 {{- end }}
+{{- if .Values.tokens }}
+{{- $tokens := list }}
+{{- range .Values.tokens }}
+{{- $token := dict "token_file" (printf "/secrets/tokens/%s" .name) "namespaces" .namespaces }}
+{{- if .cluster }}{{ $_ := set $token "cluster" .cluster }}{{ end }}
+{{- $tokens = append $tokens $token }}
+{{- end }}
+{{- $_ := set $flagger "tokens" $tokens }}
+{{- end }}
 {{- $own := dict "server" $server "jira" $jira "flagger" $flagger }}
 {{- if not .Values.secrets.postgresUrl.name }}{{ $_ := set $own "store" (dict "url" "sqlite:///data/bridge.db") }}{{ end }}
 {{- $all := mergeOverwrite (deepCopy .Values.config) $own }}
