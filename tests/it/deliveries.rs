@@ -259,7 +259,8 @@ async fn the_second_of_two_close_nudges_counts() {
 /// More approvals at once than one request can ask about: the next one asks about the rest, at once.
 #[tokio::test]
 async fn a_burst_of_approvals_opens_a_hundred_a_request() {
-    let world = World::start_with(Flavour::Cloud, "limits.tickets_per_canary_per_hour = 200").await;
+    let limits = "limits.tickets_per_canary_per_hour = 200\nlimits.open_tickets_per_namespace = 200";
+    let world = World::start_with(Flavour::Cloud, limits).await;
     let gates: Vec<String> = (0..130).map(|nth| format!("confirm-promotion?gate=team-{nth}")).collect();
     for gate in &gates {
         world.asks(gate, "Progressing", "new").await;
