@@ -78,6 +78,7 @@ impl Question {
             fresh: GateId("4f1c".into()),
             silent_for: Duration::from_secs(10),
             deny: &[],
+            denials: &[],
             pace: Pace::default(),
         }
     }
@@ -96,7 +97,7 @@ fn canaries(question: &Question) -> anyhow::Result<(Canary, Canary)> {
     let ticket =
         Ticket { id: "10042".into(), key: "OPS-7".into(), project: "OPS".into(), issue_type: "10004".into() };
     let opening = changed(&Canary::new(id()), &question.asked())?;
-    let waiting = changed(&opening, &Event::Opened { gate: &fresh, ticket })?;
+    let waiting = changed(&opening, &Event::Opened { gate: &fresh, ticket, statuses: None })?;
     let status = |id: &str, name: &str| Status { id: id.into(), name: name.into() };
     let by = Person { id: "5b1".into(), name: "Mia".into(), app: false };
     let entry =
@@ -107,10 +108,16 @@ fn canaries(question: &Question) -> anyhow::Result<(Canary, Canary)> {
         issue_type: "10004".into(),
         status: status("3", "Approved"),
         ended: false,
+        marks: vec![fresh.clone()],
         moves: vec![entry],
+        invalidations: Vec::new(),
         answered: NOW,
     };
-    let statuses = Statuses { approved: ["3".to_owned()].into(), rejected: ["4".to_owned()].into() };
+    let statuses = Statuses {
+        approved: ["3".to_owned()].into(),
+        rejected: ["4".to_owned()].into(),
+        late: Default::default(),
+    };
     let author = Author::Accepted;
     let seen =
         Event::Seen { gate: &fresh, sighting: &sighting, statuses: &statuses, author: &author, arrived: NOW };

@@ -3,6 +3,7 @@
 //! Nothing here waits, reads a clock or talks to anybody. What Jira showed comes in as a [`Sighting`], the time
 //! as `now`; what goes out is a [`Verdict`], computed when Flagger asks and never stored.
 
+mod history;
 mod sighting;
 mod verdict;
 
@@ -11,15 +12,36 @@ use std::{fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    history::{Cause, Invalidation, undone},
     sighting::{Move, Person, Sighting, Status, decisive},
     verdict::{Closed, Trust, Verdict},
 };
-use crate::{millis::Millis, policy::Author};
+use crate::{
+    millis::Millis,
+    policy::{Author, Statuses},
+};
+
+/// What the label of a gate's ticket begins with.
+const LABEL: &str = "fjb-";
 
 /// A gate's name in the store and in Jira: 128 random bits in hexadecimal, never derived from anything, so that a
 /// restored database cannot take an old ticket for its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct GateId(pub String);
+
+impl GateId {
+    /// The label that its ticket carries.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{LABEL}{self}")
+    }
+
+    /// The gate whose ticket carries this label, if it is such a label.
+    #[must_use]
+    pub fn of_label(label: &str) -> Option<Self> {
+        label.strip_prefix(LABEL).map(|id| Self(id.to_owned()))
+    }
+}
 
 impl fmt::Display for GateId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -183,6 +205,25 @@ pub enum Doubt {
         /// That status.
         status: Status,
     },
+    /// It was approved, and that was no transition of its own workflow, or it went through a change of project, issue type or
+    /// workflow since.
+    Relocated {
+        /// Where it stands.
+        status: Status,
+        /// The changelog entry that brought it there.
+        entry: String,
+    },
+    /// It stands in a status that means approved today, and did not when the ticket was opened.
+    Renamed {
+        /// That status.
+        status: Status,
+    },
+    /// The issue does not say that it is this gate's: on another site, or from a backup, it is somebody else's; or somebody
+    /// took its mark away.
+    Unmarked {
+        /// The gate that it should name.
+        gate: GateId,
+    },
     /// Jira does not know it any more.
     Missing {
         /// Whether Jira said so a second time: then the gate may have a new ticket.
@@ -294,9 +335,13 @@ pub struct Gate {
     /// What Flagger was told last. Stored with what changed it, so that each turn of the answer is on record once.
     #[serde(default)]
     pub said: Said,
-    /// Who may not approve it: `approval.deny`, as rendered when Flagger first asked.
+    /// Who may not approve it: `approval.deny`, as rendered when Flagger first asked, and what was added to it since.
     #[serde(default)]
     pub deny: Vec<String>,
+    /// The statuses that bore the configured names when its ticket was opened. None if that is not known: it was opened by
+    /// an earlier version, or has no ticket yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statuses: Option<Statuses>,
     /// The tags of what its ticket was told, or is about to be, so that it is told once.
     #[serde(default)]
     pub told: Vec<String>,
@@ -307,7 +352,38 @@ impl Gate {
     #[must_use]
     pub fn new(id: GateId, name: GateName, deny: Vec<String>, now: Millis) -> Self {
         let (standing, said) = (Standing::Opening, Said::Closed);
-        Self { id, name, asked: now, standing, used: None, said, deny, told: Vec::new() }
+        Self { id, name, asked: now, standing, used: None, said, deny, statuses: None, told: Vec::new() }
+    }
+
+    /// What statuses mean for its ticket, where `today` are those that bear the configured names now. Approved are those that
+    /// did so when it was opened; rejected is what is so today, too.
+    #[must_use]
+    pub fn statuses(&self, today: Statuses) -> Statuses {
+        let Some(then) = &self.statuses else { return today };
+        let late = today.approved.difference(&then.approved).cloned().collect();
+        let rejected = then.rejected.union(&today.rejected).cloned().collect();
+        Statuses { approved: then.approved.clone(), rejected, late }
+    }
+
+    /// It is to be found out again whether whoever decided counts. True if that is news.
+    pub fn doubt_author(&mut self, why: &str) -> bool {
+        let Standing::Watched { view, .. } = &mut self.standing else { return false };
+        match view {
+            View::Approved { status, decision } => {
+                let (status, decision) = (status.clone(), decision.clone());
+                *view = View::Unjudged { status, decision, why: why.to_owned() };
+                true
+            }
+            View::Rejected { author: author @ Author::Accepted, .. } => {
+                *author = Author::Unknown { why: why.to_owned() };
+                true
+            }
+            View::Rejected { .. }
+            | View::Waiting { .. }
+            | View::NotAllowed { .. }
+            | View::Unjudged { .. }
+            | View::Gone { .. } => false,
+        }
     }
 
     /// Whether Flagger was told last that it may go on. `pace` tells where the gate itself does not.
@@ -337,6 +413,9 @@ impl Gate {
                 Doubt::LabelledEnded { .. } | Doubt::Missing { confirmed: true } => true,
                 Doubt::MovedElsewhere { .. }
                 | Doubt::NoChangelogEntry { .. }
+                | Doubt::Relocated { .. }
+                | Doubt::Renamed { .. }
+                | Doubt::Unmarked { .. }
                 | Doubt::Missing { confirmed: false } => false,
             },
             Standing::Watched { .. } | Standing::Opening | Standing::Stuck { .. } => false,
@@ -349,10 +428,20 @@ impl Gate {
         match &self.standing {
             Standing::Watched { view: View::Gone { doubt }, .. } => match doubt {
                 Doubt::LabelledEnded { .. } | Doubt::Missing { .. } => false,
-                Doubt::MovedElsewhere { .. } | Doubt::NoChangelogEntry { .. } => true,
+                Doubt::MovedElsewhere { .. }
+                | Doubt::NoChangelogEntry { .. }
+                | Doubt::Relocated { .. }
+                | Doubt::Renamed { .. }
+                | Doubt::Unmarked { .. } => true,
             },
             Standing::Watched { .. } | Standing::Opening | Standing::Stuck { .. } => true,
         }
+    }
+
+    /// Whether the issue with its ticket's number does not say that it is this gate's.
+    #[must_use]
+    pub const fn is_unmarked(&self) -> bool {
+        matches!(&self.standing, Standing::Watched { view: View::Gone { doubt: Doubt::Unmarked { .. } }, .. })
     }
 
     /// The rejection that stands, if one does.

@@ -144,11 +144,16 @@ impl Gatekeeper {
         let Question { canary: id, gate, message, metadata } = question;
         let heard = self.store.last_heard(id);
         let Approval { deny, .. } = &self.route(id, gate).approval;
-        let deny = match deny.as_slice() {
-            [] => Vec::new(),
+        let (deny, denials) = match deny.as_slice() {
+            [] => (Vec::new(), Vec::new()),
             deny => {
                 let subject = Subject::new(id.clone(), gate.clone(), message, metadata.clone());
-                ticket::denied(&subject, deny)
+                let rendered = ticket::denied(&subject, deny);
+                let its_own =
+                    |(entry, rendered): &(&String, &String)| entry != rendered && !rendered.is_empty();
+                let its_own = deny.iter().zip(&rendered).filter(its_own);
+                let denials = its_own.map(|(_, rendered)| rendered.clone()).collect();
+                (rendered, denials)
             }
         };
         let trust = self.trust(id, gate);
@@ -157,6 +162,7 @@ impl Gatekeeper {
             message,
             metadata,
             deny: &deny,
+            denials: &denials,
             fresh: fresh_id(),
             silent_for,
             pace: canary.gate(gate).map_or_else(Pace::default, |known| self.store.pace(id, &known.id)),

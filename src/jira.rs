@@ -58,7 +58,7 @@ pub const ENDED: &str = "flagger-ended";
 /// The label by which the ticket of one gate is found.
 #[must_use]
 pub fn gate_label(gate: &GateId) -> String {
-    format!("fjb-{gate}")
+    gate.label()
 }
 
 /// Where Jira is, and how to behave there.

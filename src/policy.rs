@@ -13,7 +13,7 @@ use crate::gate::Status;
 
 mod judge;
 
-pub use judge::{Author, Entry, Names, judge, quoted};
+pub use judge::{Author, DENIES_OTHERS, Entry, Names, denies_all, judge, quoted};
 
 /// What a status means for a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +27,15 @@ pub enum Meaning {
 }
 
 /// The ids of the statuses that decide, in one project and issue type.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statuses {
     /// Ids that mean yes.
     pub approved: BTreeSet<String>,
     /// Ids that mean no.
     pub rejected: BTreeSet<String>,
+    /// Ids that mean yes for tickets opened from now on, and nothing for the one that this is about.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub late: BTreeSet<String>,
 }
 
 impl Statuses {
@@ -106,7 +109,11 @@ impl Statuses {
         for id in approved.intersection(&rejected) {
             problems.push(("rejected", Unresolved::Both { name: id.clone() }));
         }
-        if problems.is_empty() { Ok(Self { approved, rejected }) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(Self { approved, rejected, late: BTreeSet::new() })
+        } else {
+            Err(problems)
+        }
     }
 }
 

@@ -165,6 +165,21 @@ pub struct Rollout {
     /// What Flagger reported, each message once.
     #[serde(default)]
     pub reports: Vec<String>,
+    /// Whom questions of this rollout ruled out by their own words, each once: at no gate of it may they approve. One more
+    /// than [`MOST_DENIALS`] stands for any number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denied: Vec<String>,
+}
+
+/// More different accounts are not ruled out one by one: then nobody may approve.
+pub const MOST_DENIALS: usize = 32;
+
+impl Rollout {
+    /// Whether its questions ruled out so many that nobody may approve.
+    #[must_use]
+    pub const fn denies_all(&self) -> bool {
+        self.denied.len() > MOST_DENIALS
+    }
 }
 
 /// How far a rollout is, as far as its messages show.
@@ -276,6 +291,7 @@ impl Canary {
         if let Some(rollout) = &mut self.rollout {
             rollout.gates.shrink_to_fit();
             rollout.reports.shrink_to_fit();
+            rollout.denied.shrink_to_fit();
             for gate in &mut rollout.gates {
                 gate.deny.shrink_to_fit();
                 gate.told.shrink_to_fit();
@@ -293,6 +309,14 @@ impl Canary {
     #[must_use]
     pub fn gate_by_id(&self, id: &GateId) -> Option<&Gate> {
         self.rollout.as_ref()?.gates.iter().find(|gate| gate.id == *id)
+    }
+
+    /// Who may not approve a gate of the rollout that lives: by its own questions, and by those at other gates.
+    #[must_use]
+    pub fn ruled_out(&self, gate: &Gate) -> Vec<String> {
+        let others = self.rollout.iter().flat_map(|rollout| &rollout.denied);
+        let others = others.filter(|entry| !gate.deny.contains(entry));
+        gate.deny.iter().chain(others).cloned().collect()
     }
 
     /// Whether a question at this gate is about a rollout before the one that waits to be confirmed.

@@ -33,6 +33,7 @@ mod memory;
 mod nudges;
 mod outbox;
 mod place;
+mod site;
 mod tickets;
 mod turn;
 mod volume;

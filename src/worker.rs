@@ -35,6 +35,7 @@ mod open;
 mod outbox;
 mod people;
 mod recount;
+mod site;
 mod tell;
 mod together;
 mod workflow;
@@ -191,6 +192,7 @@ impl Worker {
                 self.looping(&stop, || self.follow_nudges()),
                 self.looping(&stop, || self.answer_the_dead()),
                 self.looping(&stop, || self.poll()),
+                self.recognising(&stop),
             )
         };
         let working = async {

@@ -304,7 +304,11 @@ mod tests {
             fields: None,
             samples: stand.iter().map(sample).collect(),
         };
-        let statuses = Statuses { approved: BTreeSet::from(["3".into()]), rejected: BTreeSet::new() };
+        let statuses = Statuses {
+            approved: BTreeSet::from(["3".into()]),
+            rejected: BTreeSet::new(),
+            late: Default::default(),
+        };
         let target = Target { to: "In Review".into(), fields: BTreeMap::new() };
         format!("{:?}", reached(&place, &statuses, ("opened", &target), "2", "opened".into()))
     }

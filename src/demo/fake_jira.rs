@@ -5,6 +5,7 @@
 //! repeated here.
 
 mod adf;
+mod administer;
 mod answer;
 mod auth;
 mod body;

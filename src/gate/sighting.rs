@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Doubt, Gate, Standing, Ticket, View};
+use super::{Cause, Decision, Doubt, Gate, GateId, Invalidation, Standing, Ticket, View, history, undone};
 use crate::{
     millis::Millis,
     policy::{Author, Meaning, Statuses},
 };
+
+/// By how much two estimates of the age of a decision may differ: answers tell their time in whole seconds, and take a while.
+const ESTIMATES_AGREE: Duration = Duration::from_secs(2);
 
 /// A status of a Jira workflow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +29,7 @@ pub struct Person {
     pub id: String,
     /// The name people know them by, as of then.
     pub name: String,
-    /// Whether Jira says that it is an app or an automation, not a person.
+    /// Whether it is an app, an automation, or any other account of which Jira does not say that it is a person's.
     pub app: bool,
 }
 
@@ -60,8 +63,12 @@ pub enum Sighting {
         status: Status,
         /// Whether it carries the label that tickets get when their rollout ends.
         ended: bool,
+        /// The gates whose ticket it says that it is.
+        marks: Vec<GateId>,
         /// All changes of its status, in any order.
         moves: Vec<Move>,
+        /// What undoes those before it.
+        invalidations: Vec<Invalidation>,
         /// When Jira answered, by Jira's clock.
         answered: Millis,
     },
@@ -91,29 +98,67 @@ impl Gate {
                 let again = matches!(view, View::Gone { doubt: Doubt::Missing { .. } });
                 (&ticket.key, View::Gone { doubt: Doubt::Missing { confirmed: again } })
             }
+            Sighting::Issue { key, status, marks, moves, .. } if !marks.contains(&self.id) => {
+                // Whoever takes the mark away erases no rejection that was read before.
+                let is_known = |decision: &Decision| {
+                    decisive(status, moves, statuses).is_some_and(|entry| *entry == decision.entry)
+                };
+                let view = match view {
+                    View::Rejected { decision, .. } if is_known(decision) => view.clone(),
+                    View::Rejected { .. }
+                    | View::Waiting { .. }
+                    | View::Approved { .. }
+                    | View::NotAllowed { .. }
+                    | View::Unjudged { .. }
+                    | View::Gone { .. } => View::Gone { doubt: Doubt::Unmarked { gate: self.id.clone() } },
+                };
+                // The key of somebody else's issue is not this ticket's.
+                (&ticket.key, view)
+            }
             Sighting::Issue { key, status, ended: true, .. } => {
                 (key, View::Gone { doubt: Doubt::LabelledEnded { status: status.clone() } })
             }
-            Sighting::Issue { key, project, issue_type, status, ended: false, moves, answered } => {
+            Sighting::Issue {
+                key,
+                project,
+                issue_type,
+                status,
+                ended: false,
+                marks: _,
+                moves,
+                invalidations,
+                answered,
+            } => {
                 let view = if *project != ticket.project || *issue_type != ticket.issue_type {
                     View::Gone { doubt: Doubt::MovedElsewhere { project: project.clone() } }
                 } else {
-                    read(status, moves, statuses, author, |entry| arrived - answered.since(entry.at))
+                    let history = (moves.as_slice(), invalidations.as_slice());
+                    let read =
+                        read(status, history, statuses, author, |entry| arrived - answered.since(entry.at));
+                    if self.statuses.is_none() { read.unless_renamed() } else { read }
                 };
                 (key, view)
             }
+        };
+        let pinned = match sighting {
+            Sighting::Issue { ended: false, .. } if !statuses.approved.is_empty() => {
+                self.statuses.clone().or_else(|| Some(statuses.clone()))
+            }
+            Sighting::Issue { .. } | Sighting::Missing => self.statuses.clone(),
         };
         if new.is_unjudged() && new.entry() == view.entry() && !view.is_unjudged() {
             // Nobody could be asked just now; what was found out before holds for as long as it is trusted.
             return None;
         }
-        let new = if new.same(view) { view.clone() } else { new };
-        let is_renewed = matches!(view, View::Approved { .. }) && now.apart(*seen) >= trust_for / 6;
-        if new == *view && *key == ticket.key && !is_renewed {
+        let new = if new.same(view) && !new.is_older(view) { view.clone() } else { new.no_younger(view) };
+        let is_renewed =
+            matches!(view, View::Approved { .. }) && (now.apart(*seen) >= trust_for / 6 || now < *seen);
+        if new == *view && *key == ticket.key && !is_renewed && pinned == self.statuses {
             return None;
         }
         let ticket = Ticket { key: key.clone(), ..ticket.clone() };
-        Some(Self { standing: Standing::Watched { ticket, seen: now, view: new }, ..self.clone() })
+        let standing = Standing::Watched { ticket, seen: now, view: new };
+        Some(Self { standing, statuses: pinned, ..self.clone() })
     }
 }
 
@@ -147,14 +192,62 @@ impl View {
         }
     }
 
-    /// The changelog entry that decided, if one did.
-    fn entry(&self) -> Option<&Move> {
+    /// What was decided, if something was.
+    const fn decision(&self) -> Option<&Decision> {
         match self {
             Self::Approved { decision, .. }
             | Self::Rejected { decision, .. }
             | Self::NotAllowed { decision, .. }
-            | Self::Unjudged { decision, .. } => Some(&decision.entry),
+            | Self::Unjudged { decision, .. } => Some(decision),
             Self::Waiting { .. } | Self::Gone { .. } => None,
+        }
+    }
+
+    /// The changelog entry that decided, if one did.
+    fn entry(&self) -> Option<&Move> {
+        self.decision().map(|decision| &decision.entry)
+    }
+
+    /// Whether the decision, which is also the other's, is older by this estimate: our clock was set back since.
+    fn is_older(&self, other: &Self) -> bool {
+        let since = |view: &Self| view.decision().map(|decision| decision.since);
+        since(self)
+            .zip(since(other))
+            .is_some_and(|(here, there)| there.since(here) > ESTIMATES_AGREE && self.entry() == other.entry())
+    }
+
+    /// The same, with the decision as old as either estimate says.
+    fn no_younger(mut self, other: &Self) -> Self {
+        let before = other.decision().filter(|decision| Some(&decision.entry) == self.entry());
+        let Some(before) = before.map(|decision| decision.since) else { return self };
+        match &mut self {
+            Self::Approved { decision, .. }
+            | Self::Rejected { decision, .. }
+            | Self::NotAllowed { decision, .. }
+            | Self::Unjudged { decision, .. } => decision.since = decision.since.min(before),
+            Self::Waiting { .. } | Self::Gone { .. } => {}
+        }
+        self
+    }
+
+    /// For a gate of which it is not known what its statuses were called when its ticket was opened: an approval counts
+    /// if its history calls the status as it is called now.
+    fn unless_renamed(self) -> Self {
+        match self {
+            Self::Approved { status, decision }
+            | Self::NotAllowed { status, decision, .. }
+            | Self::Unjudged { status, decision, .. }
+                if decision.entry.to.id == status.id
+                    && decision.entry.to.name.to_lowercase() != status.name.to_lowercase() =>
+            {
+                Self::Gone { doubt: Doubt::Renamed { status } }
+            }
+            Self::Approved { .. }
+            | Self::Rejected { .. }
+            | Self::NotAllowed { .. }
+            | Self::Unjudged { .. }
+            | Self::Waiting { .. }
+            | Self::Gone { .. } => self,
         }
     }
 
@@ -173,25 +266,15 @@ impl View {
 
 /// The move that decided, if the ticket stands where one does and its changelog tells how it came there.
 ///
-/// Neither order of the entries is sure: Jira's clock may be set back, and the nodes of a Data Center take their ids
-/// in blocks. So an order counts in which each move begins where the one before it ended. Where both are such orders, or
-/// neither is, for instance because a workflow was replaced without an entry, they must name the same move.
+/// Where the moves may have been made in more orders than one, those must name the same.
 #[must_use]
 pub fn decisive<'a>(status: &Status, moves: &'a [Move], statuses: &Statuses) -> Option<&'a Move> {
     let meaning = statuses.meaning(&status.id);
     if meaning == Meaning::Waiting {
         return None;
     }
-    let id = |entry: &Move| entry.changelog_id.parse::<u64>().unwrap_or(u64::MAX);
-    let mut orders: [Vec<&Move>; 2] = [moves.iter().collect(), moves.iter().collect()];
-    orders[0].sort_by_key(|entry| (entry.at, id(entry)));
-    orders[1].sort_by_key(|entry| (id(entry), entry.at));
-    let followed = |order: &[&Move]| order.windows(2).all(|pair| pair[0].to.id == pair[1].from);
-    let any_followed = orders.iter().any(|order| followed(order));
-    let mut told = orders
-        .iter()
-        .filter(|order| followed(order) || !any_followed)
-        .map(|order| last_into(meaning, status, order, statuses));
+    let orders = history::orders(moves);
+    let mut told = orders.iter().map(|(_, order)| last_into(meaning, status, order, statuses));
     let first = told.next()?;
     if told.all(|other| other == first) { first } else { None }
 }
@@ -220,29 +303,54 @@ fn last_into<'a>(
 /// `on_our_clock` tells when an entry was made, by our clock.
 fn read(
     status: &Status,
-    moves: &[Move],
+    (moves, invalidations): (&[Move], &[Invalidation]),
     statuses: &Statuses,
     author: &Author,
     on_our_clock: impl Fn(&Move) -> Millis,
 ) -> View {
     let status = status.clone();
     let meaning = statuses.meaning(&status.id);
+    if meaning == Meaning::Waiting && statuses.late.contains(&status.id) {
+        return View::Gone { doubt: Doubt::Renamed { status } };
+    }
     if meaning == Meaning::Waiting {
         return View::Waiting { status: Some(status) };
     }
     let Some(entry) = decisive(&status, moves, statuses) else {
         return View::Gone { doubt: Doubt::NoChangelogEntry { status } };
     };
+    let undone = undone(entry, moves, invalidations);
     let decision = Decision { entry: entry.clone(), since: on_our_clock(entry) };
-    match (meaning, author) {
-        (Meaning::Rejected, author) => View::Rejected { status, decision, author: author.clone() },
-        (Meaning::Approved | Meaning::Waiting, Author::Accepted) => View::Approved { status, decision },
-        (Meaning::Approved | Meaning::Waiting, Author::NotAccepted { why }) => {
+    match (meaning, author, undone) {
+        (Meaning::Rejected, author, None) => View::Rejected { status, decision, author: author.clone() },
+        // A no stays a no, but it is not known by whose rules it was said.
+        (Meaning::Rejected, _, Some(cause)) => {
+            View::Rejected { status, decision, author: Author::NotAccepted { why: rejected_before(cause) } }
+        }
+        (Meaning::Approved | Meaning::Waiting, _, Some(Cause::Unreadable)) => {
+            View::Gone { doubt: Doubt::NoChangelogEntry { status } }
+        }
+        (Meaning::Approved | Meaning::Waiting, _, Some(Cause::Relocated)) => {
+            let entry = decision.entry.changelog_id;
+            View::Gone { doubt: Doubt::Relocated { status, entry } }
+        }
+        (Meaning::Approved | Meaning::Waiting, Author::Accepted, None) => View::Approved { status, decision },
+        (Meaning::Approved | Meaning::Waiting, Author::NotAccepted { why }, None) => {
             View::NotAllowed { status, decision, why: why.clone() }
         }
-        (Meaning::Approved | Meaning::Waiting, Author::Unknown { why }) => {
+        (Meaning::Approved | Meaning::Waiting, Author::Unknown { why }, None) => {
             View::Unjudged { status, decision, why: why.clone() }
         }
+    }
+}
+
+/// Why a rejection that was undone rolls nothing back.
+fn rejected_before(cause: Cause) -> String {
+    match cause {
+        Cause::Relocated => {
+            "the ticket was moved between projects, issue types or workflows with it or since".into()
+        }
+        Cause::Unreadable => "the ticket's history cannot be read from there on".into(),
     }
 }
 
@@ -274,7 +382,7 @@ mod tests {
         };
         let moves: Vec<Move> = moves.split(", ").filter(|text| !text.is_empty()).map(entry).collect();
         let ids = |id: &str| std::iter::once(id.to_owned()).collect();
-        let statuses = Statuses { approved: ids("yes"), rejected: ids("no") };
+        let statuses = Statuses { approved: ids("yes"), rejected: ids("no"), ..Statuses::default() };
         let status = Status { id: at.into(), name: at.into() };
         decisive(&status, &moves, &statuses).map(|entry| entry.changelog_id.clone())
     }

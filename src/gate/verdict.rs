@@ -119,11 +119,16 @@ impl Gate {
                 Verdict::Closed(Closed::Stale { ticket, seen })
             }
             View::Approved { decision, .. }
-                if self.used.is_none() && now.since(decision.since) > trust.valid_for =>
+                if self.used.is_none() && age(decision, seen, now) > trust.valid_for =>
             {
                 Verdict::Closed(Closed::Expired { ticket, decision })
             }
             View::Approved { decision, .. } => Verdict::Open { ticket, decision },
         }
     }
+}
+
+/// How old a decision is that was last seen at `seen`. After a clock was set back, older rather than younger than it is.
+fn age(decision: &Decision, seen: Millis, now: Millis) -> Duration {
+    if now < seen { seen.since(decision.since) + now.apart(seen) } else { now.since(decision.since) }
 }

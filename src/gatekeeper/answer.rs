@@ -102,10 +102,16 @@ impl Links {
             | View::Rejected { status, .. }
             | View::NotAllowed { status, .. }
             | View::Unjudged { status, .. } => Some(status),
-            View::Gone { doubt: Doubt::LabelledEnded { status } | Doubt::NoChangelogEntry { status } } => {
-                Some(status)
-            }
-            View::Gone { doubt: Doubt::MovedElsewhere { .. } | Doubt::Missing { .. } } => None,
+            View::Gone {
+                doubt:
+                    Doubt::LabelledEnded { status }
+                    | Doubt::NoChangelogEntry { status }
+                    | Doubt::Relocated { status, .. }
+                    | Doubt::Renamed { status },
+            } => Some(status),
+            View::Gone {
+                doubt: Doubt::MovedElsewhere { .. } | Doubt::Unmarked { .. } | Doubt::Missing { .. },
+            } => None,
         };
         Some(self.shown(&ticket.key, status.map(|status| status.name.clone())))
     }
@@ -293,6 +299,24 @@ fn doubtful(doubt: &Doubt) -> String {
             format!(
                 "the ticket stands in \"{}\", but its history does not show who moved it there; move it out and back",
                 status.name
+            )
+        }
+        Doubt::Relocated { status, .. } => {
+            format!(
+                "the ticket was moved between projects, issue types or workflows when it came to \"{}\" or since, so that is no approval; move it out and back",
+                status.name
+            )
+        }
+        Doubt::Renamed { status } => {
+            format!(
+                "the ticket stands in \"{}\", which did not mean approved when this ticket was opened; move it to the status that did, or delete it, and the bridge opens another",
+                status.name
+            )
+        }
+        Doubt::Unmarked { gate } => {
+            format!(
+                "the issue with the ticket's number is not the one that was opened for this gate, for it lacks the label {}, or on Cloud the property that says so; if somebody took that away, put it back; in another Jira, or one from a backup, the next rollout opens a ticket of its own",
+                gate.label()
             )
         }
         Doubt::Missing { confirmed: false } => {

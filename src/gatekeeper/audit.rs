@@ -25,17 +25,17 @@ pub(super) fn entry<'a>(
     stands: impl Fn(&GateName) -> GateView,
     now: Millis,
 ) -> Entry {
-    let deny = |gate: &GateName| is.gate(gate).map_or(&[][..], |gate| gate.deny.as_slice());
+    let deny = |gate: &GateName| is.gate(gate).map_or_else(Vec::new, |gate| is.ruled_out(gate));
     let (kind, mut detail) = match fact {
         Fact::Began => ("rollout_began", Map::new()),
         Fact::GateAsked { gate } => ("gate_asked", at(gate)),
         Fact::TicketOpened { gate, ticket } => ("ticket_opened", on(gate, ticket)),
         Fact::TicketStuck { gate, why } => ("ticket_stuck", with(at(gate), "why", json!(why))),
         Fact::TicketSeen { gate, ticket, view } => {
-            ("ticket_seen", seen(on(gate, ticket), view, route(gate), deny(gate)))
+            ("ticket_seen", seen(on(gate, ticket), view, route(gate), &deny(gate)))
         }
         Fact::Passed { gate, ticket, decision } => {
-            (PASSED, decided(on(gate, ticket), decision, route(gate), deny(gate)))
+            (PASSED, decided(on(gate, ticket), decision, route(gate), &deny(gate)))
         }
         Fact::Ended { how, gates } => {
             let gates = gates.iter().map(gate_at_the_end).collect();
@@ -48,10 +48,10 @@ pub(super) fn entry<'a>(
             ("verdict_changed", with(turned, "reason", json!(reason)))
         }
         Fact::Expired { gate, ticket, decision } => {
-            ("expired", decided(on(gate, ticket), decision, route(gate), deny(gate)))
+            ("expired", decided(on(gate, ticket), decision, route(gate), &deny(gate)))
         }
         Fact::RolledBack { gate, ticket, decision } => {
-            ("rolled_back", decided(on(gate, ticket), decision, route(gate), deny(gate)))
+            ("rolled_back", decided(on(gate, ticket), decision, route(gate), &deny(gate)))
         }
         Fact::Refused { gate, refusal } => ("refused", with(at(gate), "limit", json!(refusal.key()))),
         Fact::LateMove { gate, ticket } => ("late_move", on(gate, ticket)),
@@ -119,9 +119,14 @@ fn seen(detail: Detail, view: &View, route: &Route, deny: &[String]) -> Detail {
         View::NotAllowed { decision, why, .. } | View::Unjudged { decision, why, .. } => {
             decided(with(detail, "why", json!(why)), decision, route, deny)
         }
-        View::Gone { doubt: Doubt::LabelledEnded { status } | Doubt::NoChangelogEntry { status } } => {
-            with(detail, "status", json!(status))
+        View::Gone {
+            doubt:
+                Doubt::LabelledEnded { status } | Doubt::NoChangelogEntry { status } | Doubt::Renamed { status },
+        } => with(detail, "status", json!(status)),
+        View::Gone { doubt: Doubt::Relocated { status, entry } } => {
+            with(with(detail, "status", json!(status)), "changelog_id", json!(entry))
         }
+        View::Gone { doubt: Doubt::Unmarked { .. } } => detail,
         View::Gone { doubt: Doubt::MovedElsewhere { project } } => with(detail, "project", json!(project)),
         View::Gone { doubt: Doubt::Missing { confirmed } } => with(detail, "confirmed", json!(confirmed)),
     }
@@ -137,6 +142,9 @@ const fn word(view: &View) -> &'static str {
         View::Gone { doubt: Doubt::LabelledEnded { .. } } => "labelled_ended",
         View::Gone { doubt: Doubt::NoChangelogEntry { .. } } => "no_changelog_entry",
         View::Gone { doubt: Doubt::MovedElsewhere { .. } } => "moved_elsewhere",
+        View::Gone { doubt: Doubt::Relocated { .. } } => "relocated",
+        View::Gone { doubt: Doubt::Renamed { .. } } => "renamed",
+        View::Gone { doubt: Doubt::Unmarked { .. } } => "unmarked",
         View::Gone { doubt: Doubt::Missing { .. } } => "missing",
     }
 }

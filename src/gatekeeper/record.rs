@@ -62,6 +62,9 @@ pub(super) fn fact(id: &CanaryId, fact: &Fact, metrics: &Metrics, now: Millis) {
                         Doubt::LabelledEnded { .. } => "labelled flagger-ended",
                         Doubt::MovedElsewhere { .. } => "moved elsewhere",
                         Doubt::NoChangelogEntry { .. } => "no changelog entry",
+                        Doubt::Relocated { .. } => "moved between projects, types or workflows",
+                        Doubt::Renamed { .. } => "status renamed",
+                        Doubt::Unmarked { .. } => "not the gate's own issue",
                         Doubt::Missing { .. } => "missing",
                     };
                     tracing::warn!(canary = %id, %gate, ticket, doubt, "the ticket proves nothing any more, and its gate is closed");

@@ -13,8 +13,12 @@ pub(super) fn text(doc: &Doc) -> Value {
 
 /// Reads up to 100 issues by id, past the search's index, which lags.
 pub(super) fn read_many(ids: &[&str]) -> Request {
-    Request::new("look", Method::POST, Kind::Cloud, &["issue", "bulkfetch"])
-        .body(json!({"issueIdsOrKeys": ids, "fields": super::issues::FIELDS, "expand": ["changelog"]}))
+    Request::new("look", Method::POST, Kind::Cloud, &["issue", "bulkfetch"]).body(json!({
+        "issueIdsOrKeys": ids,
+        "fields": super::issues::FIELDS,
+        "properties": [super::wire::PROPERTY],
+        "expand": ["changelog"],
+    }))
 }
 
 /// Searches; the answer names ids only. `/search` is gone from Cloud.

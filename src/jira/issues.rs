@@ -148,12 +148,14 @@ impl Jira {
         let kind = self.kind().await?;
         let request = Request::new("issue", Method::GET, kind, &["issue", id])
             .query("fields", FIELDS.join(","))
+            .query("properties", PROPERTY)
             .query("expand", "changelog");
         let answer = match self.sender.call(request).await {
             Err(Error::Refused { status: 404, by: By::Jira, .. }) => return Ok(Sighting::Missing),
             other => other?,
         };
-        let issue: wire::Issue = answer.read()?;
+        // By way of a value: a key may come twice.
+        let issue = parse(&answer, answer.read()?)?;
         if issue.id != id {
             return Err(answer.unreadable(&format!("it is about {}, not {id}", words::line(&issue.id))));
         }
@@ -170,19 +172,20 @@ impl Jira {
             (None, Kind::Cloud) => self.whole_changelog(&issue.id).await?,
             (None, Kind::DataCenter) => return Err(answer.unreadable("an issue without its whole changelog")),
         };
-        issue.sighting(histories, answered).map_err(|what| answer.unreadable(&what))
+        issue.sighting(&histories, answered, kind).map_err(|what| answer.unreadable(what))
     }
 
     /// A changelog that is too long to come with its issue.
-    async fn whole_changelog(&self, id: &str) -> Result<Vec<wire::History>, Error> {
+    async fn whole_changelog(&self, id: &str) -> Result<Vec<Value>, Error> {
         let mut all = vec![];
         for _ in 0..MOST_PAGES {
             let answer = self.sender.call(cloud::changelog(id, all.len())).await?;
             let page: wire::Changelog = answer.read()?;
-            let entries = page.histories.ok_or_else(|| answer.unreadable("a changelog without entries"))?;
+            let (total, is_last) = (page.total, page.is_last);
+            let entries = page.entries().ok_or_else(|| answer.unreadable("a changelog without entries"))?;
             let end = entries.is_empty();
             all.extend(entries);
-            if page.total.map_or(end || page.is_last == Some(true), |total| all.len() >= total) {
+            if total.map_or(end || is_last == Some(true), |total| all.len() >= total) {
                 return Ok(all);
             }
             if end {

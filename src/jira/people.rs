@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{
     Account, Jira, Kind,
-    error::{Error, Thing},
+    error::{By, Error, Thing},
     request::Request,
     wire::{self, User},
     words,
@@ -73,6 +73,7 @@ pub(super) struct Picked {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Groups {
+    size: Option<usize>,
     items: Option<Vec<WireGroup>>,
 }
 
@@ -140,6 +141,29 @@ impl Jira {
         Ok((groups.into_iter().filter_map(WireGroup::group).collect(), all))
     }
 
+    /// Whether there is a group of this name, as far as our account is shown.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn has_group(&self, name: &str) -> Result<bool, Error> {
+        let (found, all) = self.groups_called(name).await?;
+        let wanted = name.trim().to_lowercase();
+        if found.iter().any(|group| group.name.to_lowercase() == wanted) {
+            return Ok(true);
+        }
+        if all {
+            return Ok(false);
+        }
+        // Too many names contain this one for all to be shown.
+        let kind = self.kind().await?;
+        let request = Request::new("groups_called", Method::GET, kind, &["group", "member"]);
+        match self.sender.call(request.query("groupname", name.trim()).query("maxResults", "1")).await {
+            Ok(_) => Ok(true),
+            Err(Error::Refused { status: 404, by: By::Jira, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The groups of an account.
     ///
     /// # Errors
@@ -157,7 +181,10 @@ impl Jira {
                     .query("expand", "groups");
                 let answer = self.sender.call(request).await?;
                 let member: Member = answer.read()?;
-                let groups = member.groups.and_then(|groups| groups.items);
+                let groups = member.groups.and_then(|groups| {
+                    let whole = |items: &Vec<WireGroup>| groups.size.is_none_or(|size| items.len() >= size);
+                    groups.items.filter(whole)
+                });
                 groups.ok_or_else(|| answer.unreadable("an account without its groups"))?
             }
         };
@@ -178,7 +205,13 @@ impl Jira {
             (!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())).then(|| id.to_owned())
         };
         let wanted = name.trim().to_lowercase();
-        let Some(id) = roles.iter().find(|(role, _)| role.to_lowercase() == wanted).and_then(id) else {
+        let mut alike = roles.iter().filter(|(role, _)| role.to_lowercase() == wanted);
+        let meant = match (roles.get_key_value(name.trim()), alike.next(), alike.next()) {
+            (Some(exactly), _, _) => Some(exactly),
+            (None, one, None) => one,
+            (None, _, Some(_)) => None,
+        };
+        let Some(id) = meant.and_then(id) else {
             let candidates = roles.keys().map(|role| words::line(role)).collect();
             let what = format!("role {name:?} in project {project}");
             return Err(Error::NotFound { thing: Thing::Role, what, candidates });
@@ -195,7 +228,8 @@ pub(super) fn called(hits: Vec<Hit>, words: &str) -> People {
     let (mut by_email, mut by_id, mut perhaps) = (vec![], vec![], vec![]);
     for Hit { email_address, user } in hits {
         let Some(account) = user.account() else { continue };
-        let email = email_address.map(|email| email.to_lowercase()).filter(|email| !email.is_empty());
+        // Data Center may mask it: "mia at example dot com".
+        let email = email_address.map(|email| email.to_lowercase()).filter(|email| email.contains('@'));
         if email.as_ref() == Some(&wanted) {
             by_email.push(account);
         } else if account.id.to_lowercase() == wanted {

@@ -215,9 +215,10 @@ impl Jira {
                 .query("startAt", start.to_string())
                 .query("maxResults", "200");
             let page: wire::CreateFields = self.sender.call(request).await?.read()?;
-            let metas = page.fields.unwrap_or_default();
+            let total = page.total;
+            let metas = page.all();
             start += metas.len();
-            let end = metas.is_empty() || page.total.is_none_or(|total| start >= total);
+            let end = metas.is_empty() || total.is_none_or(|total| start >= total);
             fields.extend(metas.into_iter().filter_map(|meta| meta.field(None)));
             if end {
                 return Ok(fields);

@@ -97,10 +97,11 @@ impl Jira {
                 .query("startAt", types.len().to_string())
                 .query("maxResults", "200");
             let page: wire::CreateTypes = self.sender.call(request).await?.read()?;
-            let found = page.types.unwrap_or_default();
+            let total = page.total;
+            let found = page.all();
             let empty = found.is_empty();
             types.extend(found.into_iter().map(|named| (named.id, words::line(&named.name))));
-            if empty || page.total.is_none_or(|total| types.len() >= total) {
+            if empty || total.is_none_or(|total| types.len() >= total) {
                 break;
             }
         }

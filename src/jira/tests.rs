@@ -158,8 +158,7 @@ async fn the_kind_is_asked_once_and_decides_the_paths() {
         };
         assert_eq!(status, Status { id: "1".into(), name: "To Do".into() });
     }
-    let read =
-        "GET /jira/rest/api/2/issue/10042?fields=status%2Cproject%2Cissuetype%2Clabels&expand=changelog";
+    let read = "GET /jira/rest/api/2/issue/10042?fields=status%2Cproject%2Cissuetype%2Clabels&properties=flagger-jira-bridge&expand=changelog";
     assert_eq!(site.lines(), ["GET /jira/rest/api/2/serverInfo", read, read]);
     assert_eq!(jira.browse_url("OPS-7"), format!("{}/jira/browse/OPS-7", site.url));
     let headers = site.seen.lock().unwrap()[1].headers.clone();

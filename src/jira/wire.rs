@@ -8,14 +8,16 @@ use std::collections::HashMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::{Account, ENDED, error::By, time, words};
+use super::{Account, ENDED, Kind, error::By, time, words};
 use crate::{
-    gate::{Home, Move, Person, Sighting, Status},
+    gate::{GateId, Home, Person, Sighting, Status},
     millis::Millis,
 };
 
+mod history;
 mod setup;
 
+pub(super) use history::{Changelog, History};
 pub(super) use setup::*;
 
 /// The key of the properties that we leave on issues and comments.
@@ -23,13 +25,22 @@ pub(super) const PROPERTY: &str = "flagger-jira-bridge";
 
 /// An id, written as a string or as a number. It is shown to people as it is, so it holds nothing that steers a line.
 fn id<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    match Value::deserialize(from)? {
-        Value::String(id) if words::line(&id) == id => Ok(id),
-        Value::Number(id) => Ok(id.to_string()),
-        Value::String(_) => Err(serde::de::Error::custom("an id with control characters")),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
-            Err(serde::de::Error::custom("an id is neither a string nor a number"))
-        }
+    let value = Value::deserialize(from)?;
+    id_of(&value).ok_or_else(|| {
+        serde::de::Error::custom(match value {
+            Value::String(_) => "an id with control characters",
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                "an id is neither a string nor a number"
+            }
+        })
+    })
+}
+
+fn id_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(id) => (words::line(id) == *id).then(|| id.clone()),
+        Value::Number(id) => Some(id.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
@@ -50,8 +61,26 @@ impl User {
         Some(Account { name: self.display_name.unwrap_or_else(|| id.clone()), id, key: self.key })
     }
 
-    fn person(self) -> Person {
-        let app = self.account_type.as_deref() == Some("app");
+    /// An account as far as it can be read.
+    fn read(value: &Value) -> Self {
+        let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+        Self {
+            account_id: text("accountId"),
+            account_type: text("accountType"),
+            name: text("name"),
+            key: text("key"),
+            display_name: text("displayName"),
+        }
+    }
+
+    /// Who did something. On Cloud, which tells accounts apart by type, only `atlassian` is a person; Data Center has no types,
+    /// and no account ids.
+    fn person(self, kind: Kind) -> Person {
+        let app = match (kind, self.account_type.as_deref()) {
+            (Kind::Cloud, account_type) => account_type != Some("atlassian") || self.account_id.is_none(),
+            (Kind::DataCenter, None) => self.account_id.is_some(),
+            (Kind::DataCenter, Some(account_type)) => account_type != "atlassian",
+        };
         match self.account() {
             Some(account) => Person { id: account.id, name: words::line(&account.name), app },
             None => nobody(),
@@ -88,7 +117,7 @@ pub(super) struct Fields {
     pub(super) status: Option<Named>,
     project: Option<Project>,
     issuetype: Option<Named>,
-    /// Nothing rests on a label that is not there, so none may be said.
+    /// None of them may be said.
     labels: Option<Vec<String>>,
     pub(super) creator: Option<User>,
 }
@@ -118,55 +147,16 @@ pub(super) struct Issues {
     pub(super) issues: Option<Vec<Value>>,
 }
 
-/// The changelog in an issue, or a page of it alone (there the entries are `values`).
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Changelog {
-    pub(super) total: Option<usize>,
-    pub(super) is_last: Option<bool>,
-    #[serde(alias = "values")]
-    pub(super) histories: Option<Vec<History>>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct History {
-    #[serde(deserialize_with = "id")]
-    id: String,
-    author: Option<User>,
-    created: Option<Value>,
-    items: Option<Vec<Item>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Item {
-    field: Option<String>,
-    field_id: Option<String>,
-    from: Option<Value>,
-    to: Option<Value>,
-    #[serde(rename = "toString")]
-    to_string: Option<String>,
-}
-
-impl Item {
-    /// Data Center has no `fieldId`; where there is one, it decides: a custom field may be called "Status".
-    fn is_status(&self) -> bool {
-        self.field_id
-            .as_ref()
-            .or(self.field.as_ref())
-            .is_some_and(|field| field.eq_ignore_ascii_case("status"))
-    }
-}
-
 /// Cloud puts at most this many entries into an issue; an older answer may not say how many there are.
 const CLOUD_ENTRIES: usize = 40;
 
 impl Issue {
     /// All entries of the changelog, if the answer has all of them.
-    pub(super) fn histories(&mut self) -> Option<Vec<History>> {
+    pub(super) fn histories(&mut self) -> Option<Vec<Value>> {
         let changelog = self.changelog.take()?;
-        let histories = changelog.histories?;
-        let whole = match changelog.total {
+        let total = changelog.total;
+        let histories = changelog.entries()?;
+        let whole = match total {
             Some(total) => histories.len() >= total,
             None => histories.len() < CLOUD_ENTRIES,
         };
@@ -185,6 +175,22 @@ impl Issue {
         if self.key.is_empty() { Err("an issue without its key") } else { Ok(()) }
     }
 
+    /// The gates whose ticket it says that it is. On Cloud its property tells. A search of Data Center cannot bring that, so there its
+    /// labels do; read alone, both must.
+    fn marks(&self, kind: Kind) -> Vec<GateId> {
+        let labels = self.fields.iter().flat_map(|fields| fields.labels.iter().flatten());
+        let labels = labels.filter_map(|label| GateId::of_label(label));
+        let property =
+            self.properties.as_ref().map(|all| all.get(PROPERTY).and_then(|mark| said(mark, "gate")));
+        match (kind, property) {
+            (Kind::Cloud, property) => property.flatten().map(GateId).into_iter().collect(),
+            (Kind::DataCenter, None) => labels.collect(),
+            (Kind::DataCenter, Some(property)) => {
+                labels.filter(|GateId(label)| property.as_ref() == Some(label)).collect()
+            }
+        }
+    }
+
     /// What the issue shows.
     ///
     /// `answered` is the time of the answer by Jira's clock. A move cannot be later than that: where it seems to be
@@ -193,47 +199,31 @@ impl Issue {
     ///
     /// # Errors
     /// What is missing, in words.
-    pub(super) fn sighting(self, histories: Vec<History>, answered: Millis) -> Result<Sighting, String> {
+    pub(super) fn sighting(
+        self,
+        histories: &[Value],
+        answered: Millis,
+        kind: Kind,
+    ) -> Result<Sighting, &'static str> {
+        let marks = self.marks(kind);
         let fields = self.fields.ok_or("an issue without fields")?;
         let status = fields.status.ok_or("an issue without its status")?.status();
         let project = fields.project.ok_or("an issue without its project")?.key;
         let issue_type = fields.issuetype.ok_or("an issue without its type")?.id;
         let ended = fields.labels.iter().flatten().any(|label| label == ENDED);
-        let moves = moves(histories)?;
+        let History { moves, invalidations } = History::read(histories, kind);
         let answered = moves.iter().map(|entry| entry.at).fold(answered, Millis::max);
-        Ok(Sighting::Issue { key: self.key, project, issue_type, status, ended, moves, answered })
-    }
-}
-
-/// The changes of the status among the entries of a changelog.
-fn moves(histories: Vec<History>) -> Result<Vec<Move>, String> {
-    let mut moves = vec![];
-    for history in histories {
-        let items: Vec<Item> =
-            history.items.unwrap_or_default().into_iter().filter(Item::is_status).collect();
-        if items.is_empty() {
-            continue;
-        }
-        let at = history.created.as_ref().and_then(when).ok_or("a change of status without its time")?;
-        let by = history.author.map_or_else(nobody, User::person);
-        for item in items {
-            let from =
-                item.from.as_ref().and_then(plain).ok_or("a change of status without where it began")?;
-            let to = item.to.as_ref().and_then(plain).ok_or("a change of status without where it led")?;
-            let name = words::line(&item.to_string.unwrap_or_default());
-            let to = Status { id: to, name };
-            moves.push(Move { changelog_id: history.id.clone(), by: by.clone(), at, from, to });
-        }
-    }
-    Ok(moves)
-}
-
-/// A time, written as text or as milliseconds.
-fn when(value: &Value) -> Option<Millis> {
-    match value {
-        Value::String(text) => time::jira(text),
-        Value::Number(number) => number.as_i64().map(Millis),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        Ok(Sighting::Issue {
+            key: self.key,
+            project,
+            issue_type,
+            status,
+            ended,
+            marks,
+            moves,
+            invalidations,
+            answered,
+        })
     }
 }
 
@@ -245,12 +235,17 @@ fn plain(value: &Value) -> Option<String> {
     }
 }
 
-/// Whether a property of ours says `name`: `word`. Data Center may hand the value back as text.
+/// Whether a property of ours says `name`: `word`.
 pub(super) fn says(value: &Value, name: &str, word: &str) -> bool {
-    let holds = |value: &Value| value.get(name).and_then(Value::as_str) == Some(word);
+    said(value, name).is_some_and(|said| said == word)
+}
+
+/// What a property of ours says of `name`. Data Center may hand the value back as text.
+fn said(value: &Value, name: &str) -> Option<String> {
+    let held = |value: &Value| value.get(name).and_then(Value::as_str).map(str::to_owned);
     match value {
-        Value::String(text) => serde_json::from_str::<Value>(text).is_ok_and(|value| holds(&value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => holds(value),
+        Value::String(text) => serde_json::from_str::<Value>(text).ok().as_ref().and_then(held),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => held(value),
     }
 }
 
@@ -348,7 +343,7 @@ mod tests {
         ] {
             let mut issue = issue(json!({"histories": []}));
             issue.fields.as_mut().unwrap().labels = serde_json::from_value(labels.clone()).unwrap();
-            let Sighting::Issue { ended, .. } = issue.sighting(vec![], Millis(5)).unwrap() else {
+            let Sighting::Issue { ended, .. } = issue.sighting(&[], Millis(5), Kind::Cloud).unwrap() else {
                 panic!("an issue");
             };
             assert_eq!(ended, over, "{labels}");
@@ -361,7 +356,7 @@ mod tests {
     }
 
     fn status(from: &str, to: &str) -> Value {
-        json!({"field": "Status", "from": from, "fromString": "A", "to": to, "toString": "B"})
+        json!({"field": "status", "fieldtype": "jira", "from": from, "fromString": "A", "to": to, "toString": "B"})
     }
 
     #[test]
@@ -372,7 +367,7 @@ mod tests {
         ]}));
         let histories = issue.histories().unwrap();
         let Sighting::Issue { issue_type, moves, answered, .. } =
-            issue.sighting(histories, Millis(5)).unwrap()
+            issue.sighting(&histories, Millis(5), Kind::Cloud).unwrap()
         else {
             panic!("an issue");
         };
@@ -381,7 +376,29 @@ mod tests {
         let by = Person { id: "5b10".into(), name: "Mia".into(), app: false };
         let to = Status { id: "10007".into(), name: "B".into() };
         let (changelog_id, from) = ("10124".to_owned(), "1".to_owned());
-        assert_eq!(moves, [Move { changelog_id, by, at: answered, from, to }]);
+        assert_eq!(moves, [crate::gate::Move { changelog_id, by, at: answered, from, to }]);
+    }
+
+    #[test]
+    fn an_issue_says_whose_it_is() {
+        let ours = json!({ PROPERTY: {"gate": "ab"} });
+        for (labels, properties, cloud, data_center) in [
+            (json!(["flagger-gate", "fjb-ab"]), json!(ours), &["ab"][..], &["ab"][..]),
+            (json!(["fjb-ab", "fjb-cd"]), json!(null), &[], &["ab", "cd"]),
+            (json!(["fjb-cd"]), json!(ours), &["ab"], &[]),
+            (json!(["fjb-ab"]), json!({}), &[], &[]),
+            (json!([]), json!(ours), &["ab"], &[]),
+            (json!(null), json!({ PROPERTY: "{\"gate\":\"ab\"}" }), &["ab"], &[]),
+            (json!(["fjb-ab"]), json!({ PROPERTY: 7 }), &[], &[]),
+        ] {
+            for (kind, expected) in [(Kind::Cloud, cloud), (Kind::DataCenter, data_center)] {
+                let mut issue = issue(json!(null));
+                issue.fields.as_mut().unwrap().labels = serde_json::from_value(labels.clone()).unwrap();
+                issue.properties = serde_json::from_value(properties.clone()).unwrap();
+                let marks: Vec<String> = issue.marks(kind).into_iter().map(|GateId(id)| id).collect();
+                assert_eq!(marks, expected, "{kind:?} {labels} {properties}");
+            }
+        }
     }
 
     #[test]
@@ -399,28 +416,7 @@ mod tests {
         let mut bare = issue(json!({"histories": []}));
         bare.fields = Some(Fields::default());
         assert_eq!(bare.check().unwrap_err(), "an issue without its status");
-        assert_eq!(bare.sighting(vec![], Millis(0)).unwrap_err(), "an issue without its status");
-        let nowhere = json!({"field": "status", "from": "1", "to": null});
-        let mut cut = issue(json!({"histories": [entry(1, nowhere)]}));
-        let histories = cut.histories().unwrap();
-        assert_eq!(
-            cut.sighting(histories, Millis(0)).unwrap_err(),
-            "a change of status without where it led"
-        );
-    }
-
-    #[test]
-    fn who_is_not_named_is_no_person() {
-        let mut entry = entry(1, status("1", "2"));
-        entry["author"] = json!(null);
-        entry["created"] = json!(1_790_000_000_000_i64);
-        let found = moves(serde_json::from_value(json!([entry])).unwrap()).unwrap();
-        assert!(found[0].by.app && found[0].by.id.is_empty());
-        assert_eq!(found[0].at, Millis(1_790_000_000_000));
-        let app: User =
-            serde_json::from_value(json!({"accountId": "a", "displayName": "Bot", "accountType": "app"}))
-                .unwrap();
-        assert!(app.person().app);
+        assert_eq!(bare.sighting(&[], Millis(0), Kind::Cloud).unwrap_err(), "an issue without its status");
     }
 
     #[test]

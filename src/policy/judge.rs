@@ -97,7 +97,8 @@ pub fn judge(
         let listed = approvers
             .iter()
             .any(|(entry, names)| *names == Names::Yes && matches!(Entry::read(entry), Entry::Account(_)));
-        let what = if own_account { "the bridge's own account" } else { "an app" };
+        let what =
+            if own_account { "the bridge's own account" } else { "an app, or no person as far as Jira says" };
         return if listed {
             Author::Accepted
         } else {
@@ -115,6 +116,19 @@ pub fn judge(
             Author::Unknown { why: format!("it cannot be told whether {who} is an approver: {why}") }
         }
         None => not(format!("{who} is not among the approvers of this gate")),
+    }
+}
+
+/// Why it is to be found out again whether somebody's move counts.
+pub const DENIES_OTHERS: &str = "approval.deny rules out others by now, so it is found out again";
+
+/// Nobody's move counts: the questions of a rollout ruled out more than `most` accounts.
+#[must_use]
+pub fn denies_all(most: usize) -> Author {
+    Author::NotAccepted {
+        why: format!(
+            "the questions of this rollout ruled out more than {most} different accounts by approval.deny, so nobody can be let through"
+        ),
     }
 }
 
@@ -208,7 +222,7 @@ mod tests {
         let told: Vec<String> = cases.iter().map(words).collect();
         insta::assert_snapshot!(told.join("\n"), @r#"
         accepted
-        not accepted: Automation is an app, which counts only if approval.approvers lists it
+        not accepted: Automation is an app, or no person as far as Jira says, which counts only if approval.approvers lists it
         not accepted: Mia Change is the bridge's own account, which counts only if approval.approvers lists it
         not accepted: Jira does not say who it was
         accepted

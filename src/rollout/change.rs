@@ -132,6 +132,17 @@ pub enum Note {
         /// Why not.
         why: String,
     },
+    /// It was approved, and that was no transition of its own workflow, or went through a change of project, type or workflow
+    /// since.
+    Relocated {
+        /// The changelog entry of the approval.
+        entry: String,
+    },
+    /// It stands in a status that did not mean approved when it was opened.
+    Renamed {
+        /// The id of that status.
+        status: String,
+    },
     /// Its approval is too old to be used.
     Expired {
         /// The changelog entry of the approval.
@@ -174,6 +185,8 @@ impl Note {
                 format!("rejected-{entry}")
             }
             Self::NotAllowed { entry, .. } => format!("not-allowed-{entry}"),
+            Self::Relocated { entry } => format!("relocated-{entry}"),
+            Self::Renamed { status } => format!("renamed-{status}"),
             Self::Expired { entry, .. } => format!("expired-{entry}"),
             Self::Duplicate { .. } => "duplicate".into(),
             Self::Late { .. } => "late".into(),

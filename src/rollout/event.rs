@@ -80,8 +80,10 @@ pub enum Event<'a> {
         fresh: GateId,
         /// How long nothing was heard of the canary before this.
         silent_for: Duration,
-        /// Who may not approve, if the gate begins now: `approval.deny`, rendered.
+        /// Who may not approve: `approval.deny`, rendered.
         deny: &'a [String],
+        /// Those of them that the question's own words made: they hold for all gates of the rollout.
+        denials: &'a [String],
         /// How often Flagger asked at this gate while it was closed.
         pace: Pace,
     },
@@ -109,6 +111,8 @@ pub enum Event<'a> {
         gate: &'a GateId,
         /// Its ticket.
         ticket: Ticket,
+        /// The statuses that bear the configured names, if that is known.
+        statuses: Option<Statuses>,
     },
     /// An attempt to open the ticket of a gate failed.
     NotOpened {

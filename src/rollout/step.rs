@@ -11,7 +11,7 @@ use super::{
 use crate::{
     gate::{Closed, Doubt, Gate, GateId, GateName, Pace, Said, Stage, Standing, Ticket, Used, Verdict, View},
     millis::Millis,
-    policy::{Author, Milestone},
+    policy::{Author, DENIES_OTHERS, Milestone, Statuses},
     ticket::Subject,
 };
 
@@ -45,7 +45,9 @@ impl Canary {
     /// Whether this is a question that was answered alike before, as nearly all are: it changes nothing, which is told
     /// without a copy of the canary. False proves nothing.
     fn is_repeated(&self, event: &Event<'_>, now: Millis, rules: &Rules) -> bool {
-        let Event::Asked { gate: name, message, silent_for, pace, .. } = event else { return false };
+        let Event::Asked { gate: name, message, silent_for, pace, deny, denials, .. } = event else {
+            return false;
+        };
         let (Some(rollout), Some(gate)) = (&self.rollout, self.gate(name)) else { return false };
         let heard = self.heard_at(name, *pace, rules);
         let stays = match edge::between(rollout, heard, message, *silent_for) {
@@ -55,7 +57,9 @@ impl Canary {
         };
         let is_news = *silent_for > rules.idle_after.min(rules.abandon_after)
             || (rollout.label.is_none() && message.label.is_some())
-            || gate.is_spent();
+            || gate.is_spent()
+            || denials.iter().any(|entry| is_denial(rollout, Some(gate), entry))
+            || deny.iter().any(|entry| is_own_denial(rollout, gate, entry, denials));
         let alike = match gate.verdict(now, rules.trust) {
             Verdict::Open { .. } => {
                 let admits = matches!(rollout.course, Course::Asked(_) | Course::Waiting(_));
@@ -84,8 +88,8 @@ impl Canary {
     pub(super) fn apply_in_full(&self, event: &Event<'_>, now: Millis, rules: &Rules) -> Change {
         let mut step = Step { canary: self.clone(), commands: Vec::new(), facts: Vec::new(), now };
         match event {
-            Event::Asked { gate, message, metadata, deny, fresh, silent_for, pace } => {
-                let asked = Asked { name: gate, message, metadata, deny, fresh, pace: *pace };
+            Event::Asked { gate, message, metadata, deny, denials, fresh, silent_for, pace } => {
+                let asked = Asked { name: gate, message, metadata, deny, denials, fresh, pace: *pace };
                 step.asked(&asked, *silent_for, rules);
             }
             Event::RollbackAsked { message, silent_for } => {
@@ -101,7 +105,7 @@ impl Canary {
                 step.heard(heard, message, *silent_for, rules);
                 step.progress(*words);
             }
-            Event::Opened { gate, ticket } => step.opened(gate, ticket),
+            Event::Opened { gate, ticket, statuses } => step.opened(gate, ticket, statuses.as_ref()),
             Event::NotOpened { gate, why } => step.not_opened(gate, why),
             Event::Seen { gate, sighting, statuses, author, arrived } => {
                 let trust_for = rules.trust.trust_for;
@@ -122,6 +126,7 @@ struct Asked<'a> {
     message: &'a Message,
     metadata: &'a BTreeMap<String, String>,
     deny: &'a [String],
+    denials: &'a [String],
     fresh: &'a GateId,
     pace: Pace,
 }
@@ -137,10 +142,42 @@ struct Step {
 impl Step {
     fn asked(&mut self, asked: &Asked<'_>, silent_for: Duration, rules: &Rules) {
         let heard = self.canary.heard_at(asked.name, asked.pace, rules);
-        if self.heard(heard, asked.message, silent_for, rules) && self.ensure_gate(asked, rules) {
-            self.pass(asked, rules);
+        if self.heard(heard, asked.message, silent_for, rules) {
+            self.rule_out(asked);
+            if self.ensure_gate(asked, rules) {
+                self.pass(asked, rules);
+            }
         }
         self.answers(asked, rules);
+    }
+
+    /// Whom this question rules out stays ruled out, and what they decided is judged again before it counts.
+    fn rule_out(&mut self, asked: &Asked<'_>) {
+        let Some(rollout) = &mut self.canary.rollout else { return };
+        let mut doubted = Vec::new();
+        for entry in asked.denials {
+            let gate = rollout.gates.iter().find(|gate| gate.name == *asked.name);
+            if is_denial(rollout, gate, entry) {
+                rollout.denied.push(entry.clone());
+                doubted = rollout.gates.iter().map(|gate| gate.id.clone()).collect();
+            }
+        }
+        if let Some(at) = rollout.gates.iter().position(|gate| gate.name == *asked.name) {
+            for entry in asked.deny {
+                if is_own_denial(rollout, &rollout.gates[at], entry, asked.denials) {
+                    rollout.gates[at].deny.push(entry.clone());
+                    doubted.push(rollout.gates[at].id.clone());
+                }
+            }
+        }
+        for gate in rollout.gates.iter_mut().filter(|gate| doubted.contains(&gate.id)) {
+            if gate.doubt_author(DENIES_OTHERS)
+                && let Standing::Watched { ticket, view, .. } = &gate.standing
+            {
+                let (ticket, view) = (ticket.clone(), view.clone());
+                self.facts.push(Fact::TicketSeen { gate: gate.name.clone(), ticket, view });
+            }
+        }
     }
 
     /// Notes what Flagger is told, if that is not what it was told last.
@@ -190,6 +227,7 @@ impl Step {
             gates: Vec::new(),
             rollback_asked: false,
             reports: Vec::new(),
+            denied: Vec::new(),
         });
         true
     }
@@ -244,6 +282,10 @@ impl Step {
                 }
                 (End::Succeeded | End::Failed | End::Superseded | End::Abandoned, _) => Fate::Ended(how),
             };
+            if gate.is_unmarked() {
+                // What has its number may be somebody else's, who is told nothing.
+                continue;
+            }
             let (id, name) = (gate.id.clone(), gate.name.clone());
             self.commands.push(Command::Comment { gate: id.clone(), note: Note::Ended { fate, name } });
             self.commands.push(Command::Label { gate: id.clone() });
@@ -358,7 +400,7 @@ impl Step {
         self.canary.rollout.as_mut()?.gates.iter_mut().find(|gate| gate.id == *id)
     }
 
-    fn opened(&mut self, id: &GateId, ticket: &Ticket) {
+    fn opened(&mut self, id: &GateId, ticket: &Ticket, statuses: Option<&Statuses>) {
         let now = self.now;
         let Some(gate) = self.gate(id) else { return };
         if gate.ticket().is_some() {
@@ -366,6 +408,7 @@ impl Step {
         }
         gate.standing =
             Standing::Watched { ticket: ticket.clone(), seen: now, view: View::Waiting { status: None } };
+        gate.statuses = statuses.cloned();
         let name = gate.name.clone();
         let (gate, milestone) = (id.clone(), Milestone::Opened);
         self.commands.push(Command::Move { gate, name: name.clone(), milestone });
@@ -407,6 +450,12 @@ impl Step {
         if let View::NotAllowed { decision, why, .. } = view {
             let (entry, why) = (decision.entry.changelog_id.clone(), why.clone());
             tell(&mut self.commands, gate, Note::NotAllowed { entry, why });
+        } else if let View::Gone { doubt: Doubt::Relocated { entry, .. } } = view {
+            let entry = entry.clone();
+            tell(&mut self.commands, gate, Note::Relocated { entry });
+        } else if let View::Gone { doubt: Doubt::Renamed { status } } = view {
+            let status = status.id.clone();
+            tell(&mut self.commands, gate, Note::Renamed { status });
         } else if let View::Rejected { decision, author, .. } = view {
             let (entry, author) = (decision.entry.changelog_id.clone(), author.clone());
             if !has_begun {
@@ -418,6 +467,20 @@ impl Step {
             }
         }
     }
+}
+
+/// Whether this entry, which a question at `gate` made by its own words, rules out more than is known of the rollout.
+fn is_denial(rollout: &Rollout, gate: Option<&Gate>, entry: &String) -> bool {
+    // What an earlier version kept with the gate alone stays as it is.
+    let known = rollout.denied.contains(entry) || gate.is_some_and(|gate| gate.deny.contains(entry));
+    !known && !rollout.denies_all()
+}
+
+/// Whether this entry of `approval.deny` was not there when the gate was asked about first. One that came out empty closes
+/// the gates of the first question alone.
+fn is_own_denial(rollout: &Rollout, gate: &Gate, entry: &String, denials: &[String]) -> bool {
+    let known = entry.is_empty() || denials.contains(entry) || gate.deny.contains(entry);
+    !known && !rollout.denied.contains(entry)
 }
 
 /// Tells the ticket of a gate something, once.

@@ -29,7 +29,11 @@ fn message(phase: Phase, checksum: &str) -> Message {
 }
 
 fn statuses() -> Statuses {
-    Statuses { approved: ["3".to_owned()].into(), rejected: ["4".to_owned()].into() }
+    Statuses {
+        approved: ["3".to_owned()].into(),
+        rejected: ["4".to_owned()].into(),
+        late: Default::default(),
+    }
 }
 
 fn status(name: &str) -> Status {
@@ -101,6 +105,7 @@ impl World {
             message,
             metadata: &BTreeMap::new(),
             deny: &[],
+            denials: &[],
             fresh,
             silent_for,
             pace,
@@ -108,7 +113,7 @@ impl World {
         for command in commands {
             let Command::Open { gate, .. } = command else { continue };
             self.gates += 1;
-            self.apply(&Event::Opened { gate: &gate, ticket: ticket(&gate.0) });
+            self.apply(&Event::Opened { gate: &gate, ticket: ticket(&gate.0), statuses: Some(statuses()) });
             self.sees(&gate, "To Do");
         }
         let Some(gate) = self.canary.gate(name) else { return (false, None) };
@@ -149,7 +154,9 @@ impl World {
             issue_type: "10004".into(),
             status: status(at),
             ended,
+            marks: vec![gate.clone()],
             moves: self.moves.get(gate).cloned().unwrap_or_default(),
+            invalidations: Vec::new(),
             answered: self.now,
         };
         let arrived = self.now;
@@ -298,6 +305,7 @@ fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
         message: &question,
         metadata: &BTreeMap::new(),
         deny: &[],
+        denials: &[],
         fresh,
         silent_for,
         pace,

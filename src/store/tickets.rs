@@ -26,6 +26,18 @@ pub struct Opened {
     pub ended_at: Option<Millis>,
 }
 
+impl Opened {
+    /// Whether an issue that says that it is the ticket of these gates is this one. A duplicate says so of the gate that it was
+    /// opened for, after which its own id is called.
+    #[must_use]
+    pub fn is_marked_by(&self, marks: &[GateId]) -> bool {
+        marks.iter().any(|GateId(mark)| {
+            let rest = self.gate.0.strip_prefix(mark.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        })
+    }
+}
+
 const COLUMNS: &str = "gate, canary, name, ticket.ticket, ended_at";
 
 impl Store {

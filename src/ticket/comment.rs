@@ -44,6 +44,16 @@ pub fn comment(note: &Note, route: &Route) -> Doc {
              this ticket out of {approved} and back.",
             one_line(why, LONGEST_LINE)
         ),
+        Note::Relocated { .. } => format!(
+            "This approval does not count: with it or since, the ticket was moved between projects, issue types or \
+             workflows, and only a transition of its own workflow approves. The gate stays closed. To open it, somebody who \
+             may approve has to move this ticket out of {approved} and back."
+        ),
+        Note::Renamed { .. } => {
+            "This ticket stands in a status that did not mean approved when it was opened, so nothing is approved. The \
+             gate stays closed. Move the ticket to the status that did, or delete it: then the bridge opens another one."
+                .to_owned()
+        }
         Note::Expired { valid_for, .. } => format!(
             "This approval is not used any more: it is more than {} old, and Flagger asks only now. The gate stays \
              closed. To renew the approval, move this ticket out of {approved} and back.",

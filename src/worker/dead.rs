@@ -140,9 +140,13 @@ impl Worker {
     /// are Jira's.
     async fn was_moved_late(&self, dead: &Opened) -> Result<bool, jira::Error> {
         let own = self.jira.account().await?;
-        let Sighting::Issue { moves, .. } = self.jira.look_closely(&dead.ticket.id).await? else {
+        let Sighting::Issue { marks, moves, .. } = self.jira.look_closely(&dead.ticket.id).await? else {
             return Ok(false);
         };
+        if !dead.is_marked_by(&marks) {
+            // Somebody else's issue has its number by now.
+            return Ok(false);
+        }
         let late =
             |entry: &Move| dead.ended_at.is_some_and(|ended| entry.at > ended) && entry.by.id != own.id;
         Ok(moves.iter().any(late))

@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use super::{Failures, InVain, Memory, Outcome, Unclear, Worker, after_failure, due::Due, lease::Term};
 use crate::{
-    gate::{self, Gate, GateId, Sighting, Ticket},
+    gate::{self, Gate, GateId, Sighting},
     jira,
     millis::Millis,
-    policy::{Author, Route, Statuses},
-    rollout::{CanaryId, Change, Event},
+    policy::{Author, Route, Statuses, denies_all},
+    rollout::{CanaryId, Change, Event, MOST_DENIALS, Rollout},
     store::{self, Nudge},
 };
 
@@ -204,14 +204,14 @@ impl Worker {
                 // Where they stand does not matter.
                 Sighting::Missing | Sighting::Issue { ended: true, .. } => Ok(Statuses::default()),
                 Sighting::Issue { status, ended: false, .. } => {
-                    self.statuses(route, &due.ticket, &status.id, &in_vain).await
+                    let today = self.statuses(route, &due.ticket, &status.id, &in_vain).await;
+                    today.map(|today| gate.statuses(today))
                 }
             };
             match statuses {
                 Ok(statuses) => {
                     self.memory().bad_routes.remove(&route.key);
-                    let author =
-                        self.author(route, gate, &due.ticket, (&sighting, &statuses), &in_vain).await;
+                    let author = self.author(route, (due, gate), (&sighting, &statuses), &in_vain).await;
                     if let Author::Unknown { why } = &author {
                         unread.insert(due.ticket.id.clone(), why.clone());
                     }
@@ -242,14 +242,19 @@ impl Worker {
     async fn author(
         &self,
         route: &Route,
-        gate: &Gate,
-        ticket: &Ticket,
+        (due, gate): (&Due, &Gate),
         (sighting, statuses): (&Sighting, &Statuses),
         in_vain: &InVain,
     ) -> Author {
         let Sighting::Issue { status, moves, .. } = sighting else { return Author::Accepted };
         match gate::decisive(status, moves, statuses) {
-            Some(entry) => self.judge(route, &gate.deny, &ticket.project, &entry.by, in_vain).await,
+            Some(_) if due.canary.rollout.as_ref().is_some_and(Rollout::denies_all) => {
+                denies_all(MOST_DENIALS)
+            }
+            Some(entry) => {
+                let deny = due.canary.ruled_out(gate);
+                self.judge(route, &deny, &due.ticket.project, &entry.by, in_vain).await
+            }
             None => Author::Accepted,
         }
     }

@@ -361,7 +361,10 @@ impl Worker {
         let Command::Open { gate, subject, .. } = &row.command else { return Ok(None) };
         let event = match (how, late.clone()) {
             (Settled::Done, None) => return Ok(None),
-            (Settled::Done, Some(ticket)) => Event::Opened { gate, ticket },
+            (Settled::Done, Some(ticket)) => {
+                let statuses = self.known_statuses(self.gatekeeper.route(&row.canary, &subject.gate));
+                Event::Opened { gate, ticket, statuses }
+            }
             (Settled::Again { why, .. } | Settled::Parked { why, .. }, _) => {
                 Event::NotOpened { gate, why: why.clone() }
             }

@@ -23,6 +23,8 @@ pub(super) struct Directory {
     people: HashMap<String, (Millis, People)>,
     /// By the id of the account.
     groups: HashMap<String, (Millis, Vec<Group>)>,
+    /// Whether there is a group of this name.
+    has_groups: HashMap<String, (Millis, bool)>,
     /// By project and name.
     roles: HashMap<(String, String), (Millis, Role)>,
 }
@@ -74,7 +76,7 @@ impl Worker {
         let (key, now) = (words.to_lowercase(), self.clock.now());
         if let Some((at, people)) = self.memory().directory.people.get(&key) {
             let believed = if people.named.is_empty() { MEMBER } else { NAMED };
-            if now.since(*at) < believed {
+            if now.apart(*at) < believed {
                 return Ok(people.clone());
             }
         }
@@ -86,7 +88,7 @@ impl Worker {
     async fn groups(&self, person_id: &str, in_vain: &InVain) -> Result<Vec<Group>, jira::Error> {
         let now = self.clock.now();
         if let Some((at, groups)) = self.memory().directory.groups.get(person_id)
-            && now.since(*at) < MEMBER
+            && now.apart(*at) < MEMBER
         {
             return Ok(groups.clone());
         }
@@ -95,10 +97,22 @@ impl Worker {
         Ok(groups)
     }
 
+    async fn has_group(&self, name: &str, in_vain: &InVain) -> Result<bool, jira::Error> {
+        let (key, now) = (name.to_lowercase(), self.clock.now());
+        if let Some((at, has)) = self.memory().directory.has_groups.get(&key)
+            && now.apart(*at) < MEMBER
+        {
+            return Ok(*has);
+        }
+        let has = in_vain.look_up(format!("group {key}"), self.jira.has_group(name)).await?;
+        remember(&mut self.memory().directory.has_groups, key, &has, now, MEMBER);
+        Ok(has)
+    }
+
     async fn role(&self, project: &str, name: &str, in_vain: &InVain) -> Result<Role, jira::Error> {
         let (key, now) = ((project.to_owned(), name.to_lowercase()), self.clock.now());
         if let Some((at, role)) = self.memory().directory.roles.get(&key)
-            && now.since(*at) < MEMBER
+            && now.apart(*at) < MEMBER
         {
             return Ok(role.clone());
         }
@@ -134,7 +148,14 @@ impl Inquiry<'_> {
             Entry::Account(words) => self.is_called(words).await,
             Entry::Group(name) => {
                 let groups = self.worker.groups(&self.person.id, self.in_vain).await?;
-                Ok(yes(groups.iter().any(|group| same(&group.name, name))))
+                if groups.iter().any(|group| same(&group.name, name)) {
+                    return Ok(Names::Yes);
+                }
+                if self.worker.has_group(name, self.in_vain).await? {
+                    return Ok(Names::No);
+                }
+                let key = &self.key;
+                Ok(Names::Unknown(format!("{key}: Jira shows no group {}; correct it there", quoted(name))))
             }
             Entry::Role(name) => self.has_role(name).await,
         }
@@ -157,15 +178,19 @@ impl Inquiry<'_> {
         let unclear = |what: String| {
             Ok(Names::Unknown(format!("{}: {what}; put account ids or user names there", self.key)))
         };
+        let hidden = |name: &str, id: &str| {
+            unclear(format!("Jira does not show whether {} is the e-mail of {name} ({id})", quoted(words)))
+        };
         match (named.as_slice(), perhaps.as_slice()) {
+            // Two accounts may have one address, of which one shows it: both are meant to be ruled out.
+            ([_, ..], _) if matches!(self.list, List::Deny) && !has(&named) && has(&perhaps) => {
+                hidden(name, id)
+            }
             ([_], _) => Ok(yes(has(&named))),
             ([_, _, ..], _) if has(&named) => unclear(format!("{} names several accounts", quoted(words))),
             ([_, _, ..], _) => Ok(Names::No),
             ([], []) => unclear(format!("Jira shows nobody whom {} names", quoted(words))),
-            ([], _) if has(&perhaps) => unclear(format!(
-                "Jira does not show whether {} is the e-mail of {name} ({id})",
-                quoted(words)
-            )),
+            ([], _) if has(&perhaps) => hidden(name, id),
             // Jira looked through the e-mails that it does not show, and this person's was none of those.
             ([], _) => Ok(Names::No),
         }
@@ -198,7 +223,7 @@ fn remember<K: Hash + Eq, V: Clone>(
     now: Millis,
     believed: Duration,
 ) {
-    map.retain(|_, (at, _)| now.since(*at) < believed);
+    map.retain(|_, (at, _)| now.apart(*at) < believed);
     map.insert(key, (now, value.clone()));
 }
 

@@ -62,6 +62,7 @@ impl Worker {
                 // What moves it after this moment, by Jira's clock, moves a dead ticket.
                 match self.jira.look_closely(&opened.ticket.id).await? {
                     Sighting::Missing => return Ok(Effect::Done),
+                    Sighting::Issue { marks, .. } if !opened.is_marked_by(&marks) => return Ok(Effect::Done),
                     Sighting::Issue { answered, .. } => Some(answered),
                 }
             }
@@ -70,6 +71,8 @@ impl Worker {
             | Note::RejectedWithoutRollback { .. }
             | Note::RejectedByNobody { .. }
             | Note::NotAllowed { .. }
+            | Note::Relocated { .. }
+            | Note::Renamed { .. }
             | Note::Expired { .. }
             | Note::Late { .. }
             | Note::NotMoved { .. } => None,
@@ -83,6 +86,8 @@ impl Worker {
             | Note::RejectedWithoutRollback { .. }
             | Note::RejectedByNobody { .. }
             | Note::NotAllowed { .. }
+            | Note::Relocated { .. }
+            | Note::Renamed { .. }
             | Note::Expired { .. }
             | Note::Duplicate { .. }
             | Note::Late { .. }
@@ -170,9 +175,14 @@ impl Worker {
     /// Whether a person has put the ticket into a rejected status: then it stays there. And where the bridge moved it to
     /// its last status already, without hearing so, it stays where a person put it since.
     async fn is_to_stay(&self, opened: &Opened, last: &str) -> Result<bool, jira::Error> {
-        let Sighting::Issue { status, moves, .. } = self.jira.look_closely(&opened.ticket.id).await? else {
+        let Sighting::Issue { status, marks, moves, .. } = self.jira.look_closely(&opened.ticket.id).await?
+        else {
             return Ok(false);
         };
+        if !opened.is_marked_by(&marks) {
+            // Somebody else's issue has its number by now.
+            return Ok(true);
+        }
         let own = self.jira.account().await?;
         if moves.iter().any(|entry| entry.by.id == own.id && jira::is_status(&entry.to, last)) {
             return Ok(true);

@@ -33,7 +33,7 @@ impl Worker {
         let key = (project.to_owned(), issue_type.to_owned());
         let now = self.clock.now();
         if let Some((at, workflow)) = self.memory().workflows.get(&key)
-            && now.since(*at) < believed
+            && now.apart(*at) < believed
         {
             return Ok(workflow.clone());
         }
@@ -60,6 +60,15 @@ impl Worker {
             workflow = read(WORKFLOW_AGAIN).await?;
         }
         resolve(route, &workflow).map_err(Unclear::Config)
+    }
+}
+
+impl Worker {
+    /// The statuses that bear the names of a route in the workflow as it was read last, if it was.
+    pub(super) fn known_statuses(&self, route: &Route) -> Option<Statuses> {
+        let key = (route.ticket.project.clone(), route.ticket.issue_type.clone());
+        let workflow = self.memory().workflows.get(&key)?.1.clone();
+        resolve(route, &workflow).ok()
     }
 }
 

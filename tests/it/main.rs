@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
+mod approval_binding;
 mod approvers;
 mod audit;
 mod bad_days;

@@ -31,7 +31,7 @@ pub(super) fn server_info(state: &State) -> Answer {
         Flavour::DataCenter => ("10.3.24", [10, 3, 24], "DataCenter"),
     };
     Answer::ok(json!({
-        "baseUrl": state.base, "version": version, "versionNumbers": numbers, "deploymentType": kind,
+        "baseUrl": state.public_base.as_ref().unwrap_or(&state.base), "version": version, "versionNumbers": numbers, "deploymentType": kind,
         "buildNumber": 100_284, "buildDate": "2026-09-01T00:00:00.000+0200",
         "serverTime": render::time(state.clock.now()), "scmInfo": "0000000", "serverTitle": "Jira",
     }))

@@ -66,6 +66,14 @@ pub enum AccountKind {
     Person,
     /// An app, such as automation rules (`app`).
     App,
+    /// A customer of a service desk (`customer`).
+    Customer,
+    /// Cloud does not know (`unknown`).
+    Unknown,
+    /// Cloud says `null`.
+    Null,
+    /// Cloud says nothing of it.
+    Untold,
 }
 
 /// An account.
@@ -83,6 +91,8 @@ pub struct Person {
     pub kind: AccountKind,
     /// Whether the account is still in use.
     pub active: bool,
+    /// Whether others are shown the e-mail address. On Cloud people choose, and most do not; Data Center shows all.
+    pub shows_email: bool,
 }
 
 impl Person {
@@ -96,6 +106,7 @@ impl Person {
             email: format!("{name}@example.com"),
             kind: AccountKind::Person,
             active: true,
+            shows_email: false,
         }
     }
 }
@@ -259,6 +270,8 @@ impl Field {
 pub struct Change {
     /// The field as the changelog names it, such as `status`, `labels` or `Key`.
     pub field: String,
+    /// The id of a custom field, of which `field` is the name; none: one of Jira's own.
+    pub custom: Option<String>,
     /// The value before, as an id.
     pub from: Option<String>,
     /// The value before, as people see it.
@@ -270,7 +283,7 @@ pub struct Change {
 }
 
 /// An entry of an issue's changelog.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
     /// The id, rising through the whole Jira.
     pub id: u64,
@@ -280,6 +293,8 @@ pub struct History {
     pub created: Millis,
     /// What changed.
     pub items: Vec<Change>,
+    /// Further items, shown to the letter.
+    pub odd: Vec<Value>,
 }
 
 /// A comment.

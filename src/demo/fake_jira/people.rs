@@ -169,6 +169,7 @@ impl FakeJira {
             let (from, to) = (state.project(&issue.project).map(|p| (p.id.clone(), p.name.clone())), target);
             let moved = Change {
                 field: "project".into(),
+                custom: None,
                 from: from.as_ref().map(|p| p.0.clone()),
                 from_string: from.map(|p| p.1),
                 to: Some(to.id.clone()),
@@ -205,6 +206,7 @@ impl FakeJira {
                 project.types.iter().find(|t| t.name == kind || t.id == kind).ok_or("no such issue type")?;
             let change = Change {
                 field: "issuetype".into(),
+                custom: None,
                 from: Some(issue.kind.clone()),
                 from_string: state.issue_type(&issue.project, &issue.kind).map(|t| t.name.clone()),
                 to: Some(to.id.clone()),
@@ -260,7 +262,7 @@ impl FakeJira {
         })
     }
 
-    fn doing<T>(
+    pub(super) fn doing<T>(
         &self,
         id_or_key: &str,
         who: &str,

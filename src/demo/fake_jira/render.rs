@@ -38,17 +38,30 @@ pub(super) fn api(state: &State) -> String {
 pub(super) fn user(state: &State, person: &Person) -> Value {
     let api = api(state);
     match state.flavour {
-        Flavour::Cloud => json!({
-            "self": format!("{api}/user?accountId={}", person.account_id),
-            "accountId": person.account_id,
-            "accountType": match person.kind {
-                AccountKind::Person => "atlassian",
-                AccountKind::App => "app",
-            },
-            "displayName": person.display,
-            "active": person.active,
-            "timeZone": "Europe/Berlin",
-        }),
+        Flavour::Cloud => {
+            let mut user = json!({
+                "self": format!("{api}/user?accountId={}", person.account_id),
+                "accountId": person.account_id,
+                "displayName": person.display,
+                "active": person.active,
+                "timeZone": "Europe/Berlin",
+            });
+            let kind = match person.kind {
+                AccountKind::Person => Some(json!("atlassian")),
+                AccountKind::App => Some(json!("app")),
+                AccountKind::Customer => Some(json!("customer")),
+                AccountKind::Unknown => Some(json!("unknown")),
+                AccountKind::Null => Some(Value::Null),
+                AccountKind::Untold => None,
+            };
+            if let Some(kind) = kind {
+                user["accountType"] = kind;
+            }
+            if person.shows_email {
+                user["emailAddress"] = json!(person.email);
+            }
+            user
+        }
         Flavour::DataCenter => json!({
             "self": format!("{api}/user?username={}", person.name),
             "name": person.name,
@@ -109,19 +122,20 @@ pub(super) fn project(state: &State, key: &str) -> Value {
 pub(super) fn change(flavour: Flavour, change: &Change) -> Value {
     let mut item = json!({
         "field": change.field,
-        "fieldtype": if change.field.starts_with("customfield") { "custom" } else { "jira" },
+        "fieldtype": if change.custom.is_some() || change.field.starts_with("customfield") { "custom" } else { "jira" },
         "from": change.from, "fromString": change.from_string,
         "to": change.to, "toString": change.to_string,
     });
     // Data Center's changelog does not have it.
-    if flavour == Flavour::Cloud && !matches!(change.field.as_str(), "Key" | "Link") {
-        item["fieldId"] = json!(change.field);
+    if flavour == Flavour::Cloud && !matches!(change.field.as_str(), "Key" | "Link" | "Workflow") {
+        item["fieldId"] = json!(change.custom.as_ref().unwrap_or(&change.field));
     }
     item
 }
 
 pub(super) fn history(state: &State, entry: &History) -> Value {
-    let items: Vec<Value> = entry.items.iter().map(|c| change(state.flavour, c)).collect();
+    let items = entry.items.iter().map(|c| change(state.flavour, c));
+    let items: Vec<Value> = items.chain(entry.odd.iter().cloned()).collect();
     let mut value = json!({ "id": entry.id.to_string(), "created": time(entry.created), "items": items });
     if entry.author.is_some() {
         value["author"] = user_of(state, entry.author.as_deref());

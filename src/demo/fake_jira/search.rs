@@ -126,10 +126,7 @@ fn reconciled(body: &Map<String, Value>) -> Result<Vec<u64>, Answer> {
 }
 
 fn data_center(state: &State, call: &Call, body: &Map<String, Value>) -> Reply {
-    check::known_keys(
-        body,
-        &["jql", "startAt", "maxResults", "fields", "expand", "properties", "validateQuery"],
-    )?;
+    check::known_keys(body, &["jql", "startAt", "maxResults", "fields", "expand", "validateQuery"])?;
     let query = jql::parse(text(body, "jql")?.unwrap_or_default()).map_err(Answer::wrong)?;
     let validate = match body.get("validateQuery") {
         None => true,
@@ -137,7 +134,6 @@ fn data_center(state: &State, call: &Call, body: &Map<String, Value>) -> Reply {
     };
     let expand = check::strings(body, "expand")?.unwrap_or_default();
     let fields = check::strings(body, "fields")?.unwrap_or_else(|| vec!["*navigable".into()]);
-    let properties = check::strings(body, "properties")?.unwrap_or_default();
     let mut warnings = Vec::new();
     if call.who.is_some()
         && let Err(why) = query.check(state, call.who, jql::strict(Flavour::DataCenter, true))
@@ -150,7 +146,7 @@ fn data_center(state: &State, call: &Call, body: &Map<String, Value>) -> Reply {
     let start = check::number(body, "startAt", 0)?;
     let most = check::number(body, "maxResults", 50)?.min(1000).min(state.page_size);
     let changelog = expand.iter().any(|e| e == "changelog").then_some(usize::MAX);
-    let wanted = Wanted { fields, properties, changelog, english: call.english };
+    let wanted = Wanted { fields, properties: Vec::new(), changelog, english: call.english };
     let found = find(state, call, &query, &[]);
     let page = found.iter().skip(start).take(most).filter_map(|id| state.issues.get(id));
     let issues: Vec<Value> = page.map(|i| render::issue(state, i, &wanted)).collect();

@@ -96,6 +96,9 @@ pub(super) struct State {
     pub(super) context: String,
     /// Address people and REST see, with the context path, without a slash at the end.
     pub(super) base: String,
+    /// What it says that its base URL is, if that is another.
+    pub(super) public_base: Option<String>,
+    pub(super) first_issue: u64,
     pub(super) people: Vec<Person>,
     pub(super) groups: Vec<Group>,
     pub(super) projects: Vec<Project>,
@@ -147,6 +150,8 @@ impl State {
             token: setup.token,
             password: setup.password,
             base: format!("http://127.0.0.1{}", setup.context),
+            public_base: None,
+            first_issue: setup.first_issue,
             context: setup.context,
             people,
             groups: vec![Group {
@@ -263,7 +268,8 @@ impl State {
             return;
         }
         let now = self.clock.now();
-        let entry = History { id: self.id(), author: author.map(str::to_owned), created: now, items };
+        let author_id = author.map(str::to_owned);
+        let entry = History { id: self.id(), author: author_id, created: now, items, odd: Vec::new() };
         if let Some(issue) = self.issues.get_mut(&id) {
             issue.updated = now;
             issue.histories.push(entry.clone());
@@ -278,6 +284,7 @@ impl State {
         let from = std::mem::replace(&mut issue.status, status.id.clone());
         (from != status.id).then(|| Change {
             field: "status".into(),
+            custom: None,
             from_string: before.map(|s| s.name),
             from: Some(from),
             to: Some(status.id.clone()),
@@ -291,6 +298,7 @@ impl State {
         let before = std::mem::replace(&mut issue.labels, labels);
         (before != issue.labels).then(|| Change {
             field: "labels".into(),
+            custom: None,
             from: Some(String::new()),
             from_string: Some(before.join(" ")),
             to: Some(String::new()),

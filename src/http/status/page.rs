@@ -271,7 +271,7 @@ const fn meaning(state: Stands) -> &'static str {
         Stands::Stale => "Approved, but Jira has not confirmed it lately. See whether Jira can be reached.",
         Stands::Gone => {
             "The ticket proves nothing any more: it was moved elsewhere or deleted, its history does not show the \
-             approval, or it is labelled flagger-ended. Move it back; one that was deleted or is so labelled is replaced."
+             approval, or it is labelled flagger-ended. Its reason says what to do."
         }
     }
 }

@@ -88,7 +88,8 @@ async fn a_long_changelog_is_read_to_its_end() {
     let body = site.seen.lock().unwrap()[0].body.clone();
     assert_eq!(
         body,
-        json!({"issueIdsOrKeys": ["10042", "7"], "fields": ["status", "project", "issuetype", "labels"], "expand": ["changelog"]})
+        json!({"issueIdsOrKeys": ["10042", "7"], "fields": ["status", "project", "issuetype", "labels"],
+            "properties": ["flagger-jira-bridge"], "expand": ["changelog"]})
     );
 }
 

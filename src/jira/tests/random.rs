@@ -54,17 +54,22 @@ fn approved(cloud: bool) -> Value {
 }
 
 fn statuses() -> Statuses {
-    Statuses { approved: BTreeSet::from(["10007".to_owned()]), rejected: BTreeSet::from(["4".to_owned()]) }
+    Statuses {
+        approved: BTreeSet::from(["10007".to_owned()]),
+        rejected: BTreeSet::from(["4".to_owned()]),
+        late: Default::default(),
+    }
 }
 
 /// Whether a gate opens by this answer, in all the steps from bytes to verdict.
-fn opens(body: &[u8]) -> bool {
+fn opens(cloud: bool, body: &[u8]) -> bool {
+    let kind = if cloud { Kind::Cloud } else { Kind::DataCenter };
     let Ok(mut issue) = serde_json::from_slice::<wire::Issue>(body) else { return false };
     if issue.id != "10042" || issue.check().is_err() {
         return false;
     }
     let Some(histories) = issue.histories() else { return false };
-    let Ok(sighting) = issue.sighting(histories, NOW) else { return false };
+    let Ok(sighting) = issue.sighting(&histories, NOW, kind) else { return false };
     let Sighting::Issue { status, moves, .. } = &sighting else { return false };
     let author = match decisive(status, moves, &statuses()) {
         Some(entry) if entry.by.id == "mia" && !entry.by.app => Author::Accepted,
@@ -72,6 +77,7 @@ fn opens(body: &[u8]) -> bool {
     };
     let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
     let mut gate = Gate::new(GateId("4f1c".into()), name, vec![], NOW);
+    gate.statuses = Some(statuses());
     let ticket =
         Ticket { id: "10042".into(), key: "OPS-7".into(), project: "OPS".into(), issue_type: "10004".into() };
     gate.standing = Standing::Watched { ticket, seen: NOW, view: View::Waiting { status: None } };
@@ -108,7 +114,7 @@ fn witness(body: &[u8]) -> Result<(), String> {
     if total.map_or(entries.len() >= 40, |total| total > entries.len() as u64) {
         return Err("cut off".into());
     }
-    let mut moves = vec![];
+    let (mut moves, mut odd) = (vec![], vec![]);
     for entry in entries {
         for item in entry["items"].as_array().into_iter().flatten() {
             let field = item["fieldId"].as_str().or(item["field"].as_str()).unwrap_or_default();
@@ -118,10 +124,11 @@ fn witness(body: &[u8]) -> Result<(), String> {
             let at =
                 entry["created"].as_i64().or_else(|| time::jira(entry["created"].as_str()?).map(|at| at.0));
             let (from, to) = (word(&item["from"]), word(&item["to"]));
-            let (Some(at), Some(from), Some(to)) = (at, from, to) else {
-                return Err(format!("half an entry: {entry}"));
+            let id = word(&entry["id"]).map(|id| id.parse::<u64>().unwrap_or(u64::MAX));
+            let (Some(at), Some(from), Some(to), Some(id)) = (at, from, to, id) else {
+                odd.push((at.unwrap_or(i64::MAX), id.unwrap_or(u64::MAX)));
+                continue;
             };
-            let id = word(&entry["id"]).ok_or("no id")?.parse::<u64>().unwrap_or(u64::MAX);
             let author = &entry["author"];
             let by = author["accountId"].as_str().or(author["name"].as_str()).unwrap_or_default();
             let app = author["accountType"] == "app";
@@ -133,9 +140,14 @@ fn witness(body: &[u8]) -> Result<(), String> {
     let by_time = (linked(&moves), approval(&moves));
     moves.sort_by_key(|entry| (entry.0.1, entry.0.0));
     let by_id = (linked(&moves), approval(&moves));
-    match (by_time, by_id) {
+    let (at, id) = match (by_time, by_id) {
         ((true, told), (false, _)) | ((false, _), (true, told)) => told,
         ((_, one), (_, other)) => one.and(other),
+    }?;
+    // What cannot be read may have undone it, if it came later.
+    match odd.iter().find(|odd| odd.0 > at && odd.1 > id) {
+        Some(odd) => Err(format!("half an entry: {odd:?}")),
+        None => Ok(()),
     }
 }
 
@@ -147,11 +159,11 @@ fn linked(moves: &[Moved]) -> bool {
 }
 
 /// Whether Mia gave the approval that stands at the end.
-fn approval(moves: &[Moved]) -> Result<(), String> {
-    for (_, from, to, by, app) in moves.iter().rev() {
+fn approval(moves: &[Moved]) -> Result<(i64, u64), String> {
+    for (when, from, to, by, app) in moves.iter().rev() {
         match (from.as_str(), to.as_str(), by.as_str(), *app) {
             (_, "10007", ..) if from == "10007" => {}
-            (_, "10007", "mia", false) => return Ok(()),
+            (_, "10007", "mia", false) => return Ok(*when),
             (_, "10007", ..) => return Err(format!("approved by {by:?}")),
             _ => return Err(format!("moved to {to}")),
         }
@@ -162,12 +174,12 @@ fn approval(moves: &[Moved]) -> Result<(), String> {
 #[test]
 fn the_answers_that_are_changed_here_open_a_gate() {
     for cloud in [true, false] {
-        assert!(opens(approved(cloud).to_string().as_bytes()));
+        assert!(opens(cloud, approved(cloud).to_string().as_bytes()));
         assert_eq!(witness(approved(cloud).to_string().as_bytes()), Ok(()));
         let mut other = approved(cloud);
         other["changelog"]["histories"].as_array_mut().unwrap().remove(if cloud { 0 } else { 3 });
         other["changelog"]["total"] = json!(3);
-        assert!(!opens(other.to_string().as_bytes()));
+        assert!(!opens(cloud, other.to_string().as_bytes()));
         assert!(witness(other.to_string().as_bytes()).is_err());
     }
 }
@@ -279,7 +291,7 @@ fn others(which: usize, change: &[crate::mutation::Change]) {
             let Ok(read) = serde_json::from_value::<wire::CreateFields>(changed(fields, change)) else {
                 return;
             };
-            for meta in read.fields.unwrap_or_default() {
+            for meta in read.all() {
                 meta.field(None).iter().for_each(|field| one_line(&field.name));
             }
         }
@@ -306,7 +318,7 @@ fn others(which: usize, change: &[crate::mutation::Change]) {
                 changed(json!({"issues": [approved(true)], "isLast": true, "issueErrors": []}), change);
             let Ok(read) = serde_json::from_value::<wire::Issues>(issues) else { return };
             for issue in read.issues.into_iter().flatten() {
-                if opens(issue.to_string().as_bytes()) {
+                if opens(true, issue.to_string().as_bytes()) {
                     assert_eq!(witness(issue.to_string().as_bytes()), Ok(()), "{issue}");
                 }
             }
@@ -342,7 +354,7 @@ proptest! {
         cloud: bool, change in changes(0..7), bytes in prop_oneof![4 => Just(vec![]), 1 => changes(1..4)],
     ) {
         let body = garbled(&changed(approved(cloud), &change).to_string(), &bytes);
-        if opens(&body) {
+        if opens(cloud, &body) {
             // In what nobody reads there may be broken text.
             let body = String::from_utf8_lossy(&body);
             prop_assert_eq!(witness(body.as_bytes()), Ok(()), "{}", body);
@@ -367,7 +379,7 @@ proptest! {
         issue["changelog"] = json!({"histories": histories});
         issue["fields"]["status"]["id"] = ids[at].into();
         let body = issue.to_string();
-        if opens(body.as_bytes()) {
+        if opens(true, body.as_bytes()) {
             prop_assert_eq!(witness(body.as_bytes()), Ok(()), "{}", body);
         }
     }
@@ -379,7 +391,7 @@ proptest! {
 
     #[test]
     fn bytes_are_read_or_refused(body in proptest::collection::vec(any::<u8>(), 0..120)) {
-        prop_assert!(!opens(&body));
+        prop_assert!(!opens(true, &body));
         if let Some((words, _)) = wire::complaint(&body) {
             one_line(&words);
         }

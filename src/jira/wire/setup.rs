@@ -73,9 +73,15 @@ impl FieldMeta {
 /// A page of the fields of the create screen: `fields` on Cloud, `values` on Data Center.
 #[derive(Debug, Deserialize)]
 pub(in crate::jira) struct CreateFields {
-    #[serde(alias = "values")]
-    pub(in crate::jira) fields: Option<Vec<FieldMeta>>,
+    fields: Option<Vec<FieldMeta>>,
+    values: Option<Vec<FieldMeta>>,
     pub(in crate::jira) total: Option<usize>,
+}
+
+impl CreateFields {
+    pub(in crate::jira) fn all(self) -> Vec<FieldMeta> {
+        self.fields.or(self.values).unwrap_or_default()
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -131,9 +137,16 @@ pub(in crate::jira) struct Projects {
 /// A page of issue types: `issueTypes` on Cloud, `values` on Data Center.
 #[derive(Debug, Deserialize)]
 pub(in crate::jira) struct CreateTypes {
-    #[serde(alias = "values", rename = "issueTypes")]
-    pub(in crate::jira) types: Option<Vec<Named>>,
+    #[serde(rename = "issueTypes")]
+    types: Option<Vec<Named>>,
+    values: Option<Vec<Named>>,
     pub(in crate::jira) total: Option<usize>,
+}
+
+impl CreateTypes {
+    pub(in crate::jira) fn all(self) -> Vec<Named> {
+        self.types.or(self.values).unwrap_or_default()
+    }
 }
 
 #[derive(Debug, Deserialize)]

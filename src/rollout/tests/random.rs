@@ -113,7 +113,7 @@ struct Witness {
 impl Witness {
     fn statuses() -> Statuses {
         let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
-        Statuses { approved: ids(&["3", "30"]), rejected: ids(&["4"]) }
+        Statuses { approved: ids(&["3", "30"]), rejected: ids(&["4"]), late: Default::default() }
     }
 
     fn apply(&mut self, event: &Event<'_>) -> Vec<Command> {
@@ -178,6 +178,7 @@ impl Witness {
             message,
             metadata: &metadata,
             deny: &[],
+            denials: &[],
             fresh: fresh.clone(),
             silent_for,
             pace,
@@ -196,7 +197,7 @@ impl Witness {
                 labels: Vec::new(),
                 ended: false,
             });
-            self.apply(&Event::Opened { gate: &gate, ticket: ticket(&gate.0) });
+            self.apply(&Event::Opened { gate: &gate, ticket: ticket(&gate.0), statuses: None });
         }
         let Some(gate) = self.canary.gate(name) else { return };
         let open = match gate.verdict(self.now, RULES.trust) {
@@ -308,7 +309,9 @@ impl Witness {
             Sighting::Missing
         } else {
             let (project, issue_type) = (project.into(), issue_type.into());
-            Sighting::Issue { key, project, issue_type, status, ended, moves, answered }
+            let marks = vec![issue.gate.clone()];
+            let invalidations = Vec::new();
+            Sighting::Issue { key, project, issue_type, status, ended, marks, moves, invalidations, answered }
         };
         let missing = matches!(sighting, Sighting::Missing);
         let gate = issue.gate.clone();

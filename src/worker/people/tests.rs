@@ -117,7 +117,7 @@ async fn without_a_list_any_person_counts_and_nothing_else() {
             ),
             (
                 AUTOMATION,
-                "not accepted: Automation is an app, which counts only if approval.approvers lists it",
+                "not accepted: Automation is an app, or no person as far as Jira says, which counts only if approval.approvers lists it",
             ),
         ] {
             assert_eq!(site.says(who, &[], &[]).await, says);
@@ -254,6 +254,7 @@ async fn a_lookup_that_fails_is_unknown_until_it_works() {
     for flavour in BOTH {
         let site = Site::start(flavour).await;
         site.jira.add_to_role("OPS", "Board", &[], &["cab"]);
+        site.jira.add_group("other", &[]);
         site.warm().await;
         let broken = Fault::Status { code: 500, retry_after: None, body: "{}".into() };
         let groups = match flavour {
@@ -263,6 +264,7 @@ async fn a_lookup_that_fails_is_unknown_until_it_works() {
         for (operation, approvers, deny) in [
             (groups, &["group:cab"][..], &[][..]),
             (groups, &[], &["group:other"]),
+            (Operation::GroupPicker, &[], &["group:other"]),
             (groups, &["role:Board"], &[]),
             (Operation::ProjectRoles, &["role:Board"], &[]),
             (Operation::ProjectRole, &["role:Board"], &[]),
@@ -299,12 +301,13 @@ async fn answers_are_believed_for_a_while() {
     for flavour in BOTH {
         let site = Site::start(flavour).await;
         site.jira.add_to_role("OPS", "Board", &[], &["cab"]);
+        site.jira.add_group("other", &[]);
         site.warm().await;
         let list = ["bob@example.com", "role:Board"];
         for _ in 0..3 {
             assert!(accepted(&site.says(MIA, &list, &["group:other"]).await));
         }
-        assert_eq!(site.asked().len(), 4, "groups, an e-mail, the roles and one of them");
+        assert_eq!(site.asked().len(), 5, "groups, one by name, an e-mail, the roles and one of them");
         // Who is out of the group is out of it soon.
         site.jira.add_group("cab", &[BOB]);
         site.clock.advance(MEMBER - Duration::from_millis(1));

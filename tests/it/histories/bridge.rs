@@ -92,6 +92,7 @@ impl Bridge {
             statuses: Statuses {
                 approved: [Place::Approved.id().to_owned()].into(),
                 rejected: [Place::Rejected.id().to_owned()].into(),
+                late: Default::default(),
             },
         }
     }
@@ -145,6 +146,7 @@ impl Bridge {
             fresh: GateId(self.tickets.len().to_string()),
             silent_for,
             deny: &[],
+            denials: &[],
             pace: pace.unwrap_or_default(),
         };
         let opens = |command: Command| match command {
@@ -166,7 +168,7 @@ impl Bridge {
                 issue_type: "10004".into(),
             };
             self.tickets.push(Paper { name: name.clone(), attempt, place: Place::ToDo, moves: Vec::new() });
-            let _: Vec<Command> = self.apply(&Event::Opened { gate: &gate, ticket }, now);
+            let _: Vec<Command> = self.apply(&Event::Opened { gate: &gate, ticket, statuses: None }, now);
             self.looks(self.tickets.len() - 1, now);
         }
         let Some(gate) = self.canary.gate(name) else {
@@ -217,7 +219,9 @@ impl Bridge {
             issue_type: "10004".into(),
             status: paper.place.status(),
             ended: false,
+            marks: vec![gate.clone()],
             moves: paper.moves.clone(),
+            invalidations: Vec::new(),
             answered: now,
         };
         let statuses = std::mem::take(&mut self.statuses);
