@@ -47,6 +47,18 @@ pub struct Config {
     pub policy: Policy,
 }
 
+impl Config {
+    /// All that callers may bring to prove who they are.
+    #[must_use]
+    pub fn callers_secrets(&self) -> Vec<Secret> {
+        let flagger = &self.flagger;
+        let clusters = flagger.clusters.iter().filter_map(|cluster| cluster.token.clone());
+        let scoped = flagger.tokens.iter().map(|scoped| scoped.token.clone());
+        let others = [flagger.token.clone(), self.jira.webhook_secret.clone()];
+        others.into_iter().flatten().chain(scoped).chain(clusters).collect()
+    }
+}
+
 /// `[server]`: where the bridge listens.
 #[derive(Clone, Debug)]
 pub struct Server {

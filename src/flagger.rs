@@ -118,6 +118,15 @@ pub fn parse(body: &[u8]) -> Result<Payload, BadPayload> {
     })
 }
 
+/// Which canary a message is about that is turned away: namespace and name, if both can be read and are names.
+#[must_use]
+pub fn named(body: &[u8]) -> Option<String> {
+    let Ok(Sent::Object(keys)) = serde_json::from_slice(body) else { return None };
+    let (name, namespace) = (text(&keys, "name").ok()??, text(&keys, "namespace").ok()??);
+    (is_subdomain(name) && is_label(namespace) && namespace.len() <= 63)
+        .then(|| format!("{namespace}/{name}"))
+}
+
 /// Accepts a DNS label, as namespaces and our own names for gates and clusters are: at most 63 characters.
 ///
 /// # Errors

@@ -2,14 +2,17 @@
 //!
 //! A handler reads the request, finds out whether the caller may ask, and leaves everything else to the gatekeeper.
 
+pub mod body;
 pub mod door;
 pub mod flagger;
 pub mod jira;
 pub mod proof;
+pub mod refused;
 pub mod serve;
 pub mod status;
 
 use std::{
+    net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{Arc, OnceLock},
@@ -18,13 +21,11 @@ use std::{
 
 use axum::{
     Router,
-    body::{Body, Bytes, to_bytes},
     extract::{Request, State},
-    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+    http::{Extensions, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse as _, Response},
     routing::get,
 };
-use http_body_util::LengthLimitError;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 
@@ -32,7 +33,12 @@ use crate::{
     clock::Clock,
     flagger::{Shown, is_plain},
     gatekeeper::Gatekeeper,
-    metrics::Metrics,
+    http::{
+        body::Bodies,
+        refused::{Proof, Refusal, Refused, at_connection},
+        serve::{Broken, Caller, Connection},
+    },
+    metrics::{Listener, Metrics},
 };
 
 /// What all listeners need.
@@ -44,6 +50,10 @@ pub struct Shared {
     pub clock: Clock,
     /// Where to count.
     pub metrics: Arc<Metrics>,
+    /// What is turned away.
+    pub refused: Arc<Refused>,
+    /// What the bodies of strangers hold.
+    pub bodies: Arc<Bodies>,
 }
 
 impl Shared {
@@ -51,6 +61,32 @@ impl Shared {
     fn gatekeeper(&self) -> Option<&Gatekeeper> {
         self.gatekeeper.get().map(Arc::as_ref)
     }
+}
+
+impl Shared {
+    /// A connection never came to a request.
+    pub fn tell_broken(&self, listener: Listener, source: IpAddr, broken: &Broken) {
+        let (reason, why, hint) = at_connection(broken);
+        self.refuse(Refusal {
+            listener,
+            proof: Proof::None,
+            source: Some(source),
+            path: String::new(),
+            canary: None,
+            reason,
+            why,
+            hint: hint.to_owned(),
+        });
+    }
+
+    fn refuse(&self, refusal: Refusal) {
+        self.refused.tell(refusal, &self.metrics, self.clock.now());
+    }
+}
+
+/// Where a request comes from, if a listener brought it.
+fn connection(extensions: &Extensions) -> Option<&Arc<Connection>> {
+    extensions.get::<Caller>().map(|Caller(connection)| connection)
 }
 
 /// What is said while the database cannot be reached yet.
@@ -69,18 +105,20 @@ async fn ready(State(shared): State<Shared>) -> Response {
     }
 }
 
-/// Gives a listener what all have: words for unknown paths and methods.
+/// Gives a listener words for unknown paths and methods.
 fn finish(router: Router) -> Router {
+    let unknown_path = async |uri: Uri| line(StatusCode::NOT_FOUND, &nothing_at(uri.path()));
+    let wrong_method = async |method: Method| line(StatusCode::METHOD_NOT_ALLOWED, &does_not_take(&method));
     router.fallback(unknown_path).method_not_allowed_fallback(wrong_method)
 }
 
-async fn unknown_path(uri: Uri) -> Response {
-    line(StatusCode::NOT_FOUND, &format!("there is nothing at {}", Shown(uri.path())))
+fn nothing_at(path: &str) -> String {
+    format!("there is nothing at {}", Shown(path))
 }
 
 /// The router adds `Allow` to this.
-async fn wrong_method(method: Method) -> Response {
-    line(StatusCode::METHOD_NOT_ALLOWED, &format!("this path does not take {}", Shown(method.as_str())))
+fn does_not_take(method: &Method) -> String {
+    format!("this path does not take {}", Shown(method.as_str()))
 }
 
 /// A listener's router, as hyper calls it.
@@ -119,17 +157,6 @@ async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-/// The body, or the answer that says why it could not be read: 413 beyond so many bytes, else 400.
-async fn whole(body: Body, limit: usize) -> Result<Bytes, (StatusCode, &'static str)> {
-    to_bytes(body, limit).await.map_err(|error| {
-        if error.into_inner().is::<LengthLimitError>() {
-            (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")
-        } else {
-            (StatusCode::BAD_REQUEST, "the body broke off")
-        }
-    })
-}
-
 /// One line of plain text. Control characters in it, which can only come from outside, become spaces.
 fn line(status: StatusCode, words: &str) -> Response {
     let mut text = String::with_capacity(words.len() + 1);
@@ -157,7 +184,7 @@ const NOSNIFF: (HeaderName, HeaderValue) =
 #[cfg(test)]
 async fn answer(app: Router, request: Request) -> (u16, axum::http::HeaderMap, String) {
     let (parts, body) = watched(&App::new(app), request).await.into_parts();
-    let body = to_bytes(body, usize::MAX).await.unwrap();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     (parts.status.as_u16(), parts.headers, String::from_utf8(body.to_vec()).unwrap())
 }
 
@@ -165,11 +192,19 @@ async fn answer(app: Router, request: Request) -> (u16, axum::http::HeaderMap, S
 #[cfg(test)]
 fn not_open_yet() -> Shared {
     let clock = Clock::manual(crate::millis::Millis(1_790_000_000_000));
-    Shared { gatekeeper: Arc::default(), clock, metrics: Arc::default() }
+    Shared {
+        gatekeeper: Arc::default(),
+        clock,
+        metrics: Arc::default(),
+        refused: Arc::default(),
+        bodies: Arc::default(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+
     use super::*;
 
     #[tokio::test]

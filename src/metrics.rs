@@ -1,5 +1,7 @@
 //! What the bridge counts, for Prometheus. Labels are closed sets: never a canary, a ticket or a person.
 
+mod refused;
+
 use std::{fmt, sync::atomic::AtomicU64, time::Duration};
 
 use prometheus_client::{
@@ -8,6 +10,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
+pub use self::refused::{Listener, Reason};
 use crate::{gate::Stage, millis::Millis, view::State};
 
 /// All metrics of a process.
@@ -23,6 +26,7 @@ pub struct Metrics {
     gates: Family<StateLabel, Gauge>,
     rollouts_ended: Family<HowLabel, Counter>,
     tickets_refused: Family<ReasonLabel, Counter>,
+    calls_refused: Family<RefusedLabels, Counter>,
     poll_succeeded: Gauge<f64, AtomicU64>,
     approval_to_open: Histogram,
 }
@@ -137,6 +141,12 @@ struct ReasonLabel {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RefusedLabels {
+    listener: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct BuildLabels {
     version: &'static str,
 }
@@ -163,6 +173,7 @@ impl Metrics {
             gates: Family::default(),
             rollouts_ended: Family::default(),
             tickets_refused: Family::default(),
+            calls_refused: Family::default(),
             poll_succeeded: Gauge::default(),
             approval_to_open: Histogram::new([
                 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0, 259_200.0,
@@ -196,6 +207,7 @@ impl Metrics {
         all.register("gates", "Live gates, by how they stand", self.gates.clone());
         all.register("rollouts_ended", "Rollouts that ended, by how", self.rollouts_ended.clone());
         all.register("tickets_refused", "Tickets not opened, by the limit hit", self.tickets_refused.clone());
+        all.register("calls_refused", "Calls that were turned away, by why", self.calls_refused.clone());
         all.register(
             "poll_last_success_timestamp_seconds",
             "When tickets were last read from Jira, in seconds since 1970",
@@ -227,6 +239,11 @@ impl Metrics {
         }
         for how in ENDS {
             self.rollouts_ended.get_or_create(&HowLabel { how }).inc_by(0);
+        }
+        for listener in Listener::ALL.map(Listener::as_str) {
+            for reason in Reason::ALL.map(Reason::as_str) {
+                self.calls_refused.get_or_create(&RefusedLabels { listener, reason }).inc_by(0);
+            }
         }
         for reason in BUDGETS {
             self.tickets_refused.get_or_create(&ReasonLabel { reason }).inc_by(0);
@@ -282,6 +299,12 @@ impl Metrics {
     /// A ticket was not opened because of this key of `[limits]`.
     pub fn ticket_refused(&self, reason: &'static str) {
         self.tickets_refused.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// A call was turned away.
+    pub fn call_refused(&self, listener: Listener, reason: Reason) {
+        let (listener, reason) = (listener.as_str(), reason.as_str());
+        self.calls_refused.get_or_create(&RefusedLabels { listener, reason }).inc();
     }
 
     /// Tickets were read from Jira just now.
@@ -355,12 +378,14 @@ mod tests {
         metrics.set_gates(State::NotAllowed, 3);
         metrics.rollout_ended("superseded");
         metrics.ticket_refused("open_tickets");
+        metrics.call_refused(Listener::Gate, Reason::Path);
         metrics.poll_succeeded(Millis(1_790_000_000_500));
         metrics.approval_to_open(Duration::from_secs(20));
         insta::assert_snapshot!(shown(&metrics), @r#"
         approval_to_open_seconds_count 1
         approval_to_open_seconds_sum 20.0
         build_info{version="VERSION"} 1
+        calls_refused_total{listener="gate",reason="path"} 1
         gate_verdicts_total{stage="confirm-promotion",verdict="open"} 1
         gate_verdicts_total{stage="rollback",verdict="closed"} 1
         gates{state="not_allowed"} 3
@@ -390,6 +415,7 @@ mod tests {
         gates gauge
         rollouts_ended counter
         tickets_refused counter
+        calls_refused counter
         poll_last_success_timestamp_seconds gauge
         approval_to_open_seconds histogram
         build_info gauge

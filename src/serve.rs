@@ -19,11 +19,12 @@ use crate::{
     gatekeeper::{Gatekeeper, Links, Timing},
     http::{
         self, Shared,
-        serve::{Limits, Tls, serve},
+        refused::Refused,
+        serve::{Limits, Observer, Tls, open_files, serve_observed, unobserved},
         status::JiraHealth,
     },
     jira::{self, Jira},
-    metrics::{Metrics, status_class},
+    metrics::{Listener, Metrics, status_class},
     millis::lasted,
     store::{self, LEASE, Lead, Leader, Store, Volumes},
     worker::{Pace, Worker},
@@ -99,7 +100,13 @@ impl Bridge {
     pub fn new(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::new());
         let jira = Arc::new(client(&config.jira, Some(Arc::clone(&metrics)), clock.clone())?);
-        let shared = Shared { gatekeeper: Arc::default(), clock: clock.clone(), metrics };
+        let shared = Shared {
+            gatekeeper: Arc::default(),
+            clock: clock.clone(),
+            metrics,
+            refused: Arc::new(Refused::hiding(config.callers_secrets())),
+            bodies: Arc::default(),
+        };
         Ok(Self { config, clock, jira, shared })
     }
 
@@ -162,21 +169,27 @@ impl Bridge {
         let gate = http::flagger::gate_router(shared(), self.config.flagger.clone());
         let webhook = http::jira::webhook_router(shared(), self.config.jira.webhook_secret.clone());
         let admin = http::status::admin_router(shared(), ask_jira);
-        let limits = Limits::promised(self.config.server.shutdown_grace);
-        for (name, listener, app, tls) in [
-            ("gate", listeners.gate, gate, tls.clone()),
-            ("webhook", listeners.webhook, webhook, tls),
-            ("admin", listeners.admin, admin, None),
+        let limits = Limits::promised(self.config.server.shutdown_grace).within(open_files());
+        for (name, listener, app, tls, observer) in [
+            ("gate", listeners.gate, gate, tls.clone(), self.observer(Listener::Gate)),
+            ("webhook", listeners.webhook, webhook, tls, self.observer(Listener::Webhook)),
+            ("admin", listeners.admin, admin, None, unobserved()),
         ] {
             let address = listener.local_addr()?;
             tracing::info!(%address, tls = tls.is_some(), "listening for {name}");
             let stop = stop.clone();
             tasks.spawn(async move {
-                serve(listener, app, tls, limits, stop).await;
+                serve_observed(listener, app, tls, limits, observer, stop).await;
                 Ok(())
             });
         }
         Ok(())
+    }
+
+    /// Tells of connections that never came to a request.
+    fn observer(&self, listener: Listener) -> Observer {
+        let shared = self.shared.clone();
+        Arc::new(move |source, broken| shared.tell_broken(listener, source, broken))
     }
 
     /// Opens the store, and from then on answers questions. Waits for a database that cannot be reached.

@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use crate::{
     config::{Flagger, ScopedToken},
     flagger::{BadPayload, Shown, label},
-    http::proof::is_one_of,
+    http::{proof::is_one_of, refused::TOKEN},
     secret::Secret,
 };
 
@@ -101,6 +101,44 @@ pub enum NotAllowed {
     /// Its token is one of `[[flagger.tokens]]`, under this key, and good for other namespaces only.
     #[error("the token is not good for namespace {}, see {}.namespaces", Shown(.0), .1)]
     TokenNamespace(String, String),
+}
+
+impl Unproven {
+    /// What to change.
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::NoToken | Self::WrongToken => TOKEN,
+            Self::OtherToken(_) => {
+                "give the hook the token of that cluster, or take the cluster's name out of it"
+            }
+            Self::Ambiguous(..) => "put another token into one of the two files",
+        }
+    }
+}
+
+impl NotAllowed {
+    /// What to change.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::UnknownCluster(name) => format!(
+                "put {0} into flagger.cluster or name it in [[flagger.clusters]], or take metadata.cluster and ?cluster= out of \
+                 the hook",
+                Shown(name)
+            ),
+            Self::OtherCluster(_) => {
+                "take metadata.cluster and ?cluster= out of the hook: its token says which cluster it is"
+                    .to_owned()
+            }
+            Self::Namespace(_) => {
+                "list it in flagger.namespaces, or take the hook out of that Canary".to_owned()
+            }
+            Self::TokenNamespace(_, key) => {
+                format!("give the hook the token of its own team, or list the namespace in {key}.namespaces")
+            }
+        }
+    }
 }
 
 /// Finds whose token this is. Every valid one is looked at, whichever fits, and files that changed are read again.

@@ -1,6 +1,6 @@
 //! Flagger's questions and reports.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -13,17 +13,20 @@ use serde::Serialize;
 
 use crate::{
     config,
-    flagger::{BadPayload, Payload, label, parse},
+    flagger::{BadPayload, Payload, label, named, parse},
     gate::{GateName, Stage},
     gatekeeper::{Answer, Question},
     http::{
         NOSNIFF, NOT_OPEN, Shared,
+        body::{Sender, Unread, glimpse, whole},
+        connection, does_not_take,
         door::{self, Admission, Named, NotAllowed, Unproven},
-        finish, health, line,
+        health, line, nothing_at,
         proof::{Shows, shown},
-        unproven, whole,
+        refused::{METHOD, Proof, Refusal, SLUGLESS, near, of_path, slug},
+        unproven,
     },
-    metrics::{Outcome, Source, Told},
+    metrics::{Listener, Outcome, Reason, Source, Told},
     rollout::{CanaryId, Phase, Report},
     view::GateView,
 };
@@ -71,24 +74,36 @@ pub fn gate_router(shared: Shared, config: config::Flagger) -> Router {
             .route(&format!("/rollback/{by_hand}"), post(not_by_hand));
     }
     let health = health(shared.clone());
-    finish(router.with_state(Gates { shared, config: Arc::new(config) }).merge(health))
+    let gates = Gates { shared, config: Arc::new(config) };
+    let unknown_path =
+        async |State(gates): State<Gates>, request: Request| gates.stray(request, Stray::Path).await;
+    let wrong_method =
+        async |State(gates): State<Gates>, request: Request| gates.stray(request, Stray::Method).await;
+    router
+        .merge(health.with_state(()))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(gates)
 }
 
 /// What the load tester would have obeyed.
-async fn not_by_hand() -> Response {
-    line(StatusCode::FORBIDDEN, "gates are opened in Jira, by moving the ticket; not here")
+async fn not_by_hand(State(gates): State<Gates>, request: Request) -> Response {
+    gates.stray(request, Stray::ByHand).await
+}
+
+/// A request that is no message at all.
+#[derive(Clone, Copy, Debug)]
+enum Stray {
+    Path,
+    Method,
+    ByHand,
 }
 
 async fn question(gates: Gates, asks: Asks, request: Request) -> Response {
     let json = wants_json(request.headers());
-    let heard = match hear(&gates.config, request).await {
+    let heard = match hear(&gates, request).await {
         Ok(heard) => heard,
-        Err(Unheard::NotAllowed(why)) => {
-            gates.count(Outcome::Refused);
-            return line(StatusCode::FORBIDDEN, &format!("closed: {why}"));
-        }
-        Err(Unheard::Bad(status, why)) => return gates.bad(status, &why),
-        Err(Unheard::Unproven(path, why)) => return gates.unproven(&path, &why),
+        Err(unheard) => return gates.turn_away(*unheard, Kind::Question),
     };
     let stage = asks.stage(heard.payload.message.phase);
     let now = gates.shared.clock.now();
@@ -134,14 +149,9 @@ impl Asks {
 }
 
 async fn report(gates: Gates, report: Report, request: Request) -> Response {
-    let heard = match hear(&gates.config, request).await {
+    let heard = match hear(&gates, request).await {
         Ok(heard) => heard,
-        Err(Unheard::NotAllowed(why)) => {
-            gates.count(Outcome::Ignored);
-            return line(StatusCode::OK, &format!("dropped: {why}"));
-        }
-        Err(Unheard::Bad(status, why)) => return gates.bad(status, &why),
-        Err(Unheard::Unproven(path, why)) => return gates.unproven(&path, &why),
+        Err(unheard) => return gates.turn_away(*unheard, Kind::Report),
     };
     let now = gates.shared.clock.now();
     let stored = match gates.shared.gatekeeper() {
@@ -168,16 +178,79 @@ impl Gates {
         self.shared.metrics.webhook(Source::Flagger, outcome);
     }
 
-    fn bad(&self, status: StatusCode, why: &str) -> Response {
-        self.count(Outcome::Invalid);
-        line(status, why)
+    /// Answers a message that is not listened to, and tells of it.
+    fn turn_away(&self, unheard: Unheard, kind: Kind) -> Response {
+        let Unheard { why, proof, source, path, canary } = unheard;
+        let (reason, words, hint) = (why.reason(), why.to_string(), why.hint());
+        let (outcome, response) = match (&why, kind) {
+            (Why::NotAllowed(_), Kind::Question) => {
+                (Outcome::Refused, line(StatusCode::FORBIDDEN, &format!("closed: {words}")))
+            }
+            (Why::NotAllowed(_), Kind::Report) => {
+                (Outcome::Ignored, line(StatusCode::OK, &format!("dropped: {words}")))
+            }
+            (Why::Unproven(_), _) => (Outcome::Refused, unproven(&words)),
+            // A gate question is answered closed and with nothing else.
+            (Why::Unread(Unread::NoRoom), Kind::Question) => {
+                (Outcome::Failed, line(StatusCode::FORBIDDEN, &format!("closed: {words}")))
+            }
+            (Why::Unread(unread), _) => (Outcome::Invalid, line(unread.status(), &words)),
+            (Why::ContentType, _) => (Outcome::Invalid, line(StatusCode::UNSUPPORTED_MEDIA_TYPE, &words)),
+            (Why::Query(..) | Why::Body(_) | Why::Cluster(_), _) => {
+                (Outcome::Invalid, line(StatusCode::BAD_REQUEST, &words))
+            }
+        };
+        self.count(outcome);
+        let listener = Listener::Gate;
+        self.shared.refuse(Refusal { listener, proof, source, path, canary, reason, why: words, hint });
+        response
     }
 
-    fn unproven(&self, path: &str, why: &Unproven) -> Response {
-        self.count(Outcome::Refused);
-        tracing::warn!(path, %why, "refused somebody at the gate listener; if that was Flagger, give its hook the token");
-        unproven(&why.to_string())
+    /// Answers a request that is no message, and tells of it.
+    async fn stray(&self, request: Request, stray: Stray) -> Response {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path();
+        let (status, reason, words, hint) = match stray {
+            Stray::Path => {
+                let words = nothing_at(path);
+                let words = near(path).map_or(words.clone(), |near| format!("{words}; did you mean {near}?"));
+                (StatusCode::NOT_FOUND, Reason::Path, words, of_path(path))
+            }
+            Stray::Method => {
+                let words = does_not_take(&parts.method);
+                (StatusCode::METHOD_NOT_ALLOWED, Reason::Method, words, METHOD.to_owned())
+            }
+            Stray::ByHand => {
+                let words = "gates are opened in Jira, by moving the ticket; not here".to_owned();
+                let hint = "take that call out: no hook and no script opens a gate of the bridge".to_owned();
+                (StatusCode::FORBIDDEN, Reason::ByHand, words, hint)
+            }
+        };
+        let proof = match from_header(&self.config, &parts.headers) {
+            Ok(Some(_)) => Proof::Given,
+            Ok(None) | Err(_) => Proof::None,
+        };
+        let response = line(status, &words);
+        let canary = glimpse(body, BODY, &self.shared.bodies).await.and_then(|body| named(&body));
+        self.shared.refuse(Refusal {
+            listener: Listener::Gate,
+            proof,
+            source: connection(&parts.extensions).map(|connection| connection.source()),
+            path: path.to_owned(),
+            canary,
+            reason,
+            why: words,
+            hint,
+        });
+        response
     }
+}
+
+/// What a message is.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Question,
+    Report,
 }
 
 /// A message of Flagger, from somebody who may send it.
@@ -187,57 +260,145 @@ struct Heard {
     payload: Payload,
 }
 
-/// Why a message is not listened to.
-enum Unheard {
-    /// It cannot be read: the status and the reason.
-    Bad(StatusCode, String),
-    /// 401, at this path.
-    Unproven(String, Unproven),
-    /// 403 for a question; a report is dropped.
-    NotAllowed(NotAllowed),
+/// A message that is not listened to.
+#[derive(Debug)]
+struct Unheard {
+    why: Why,
+    proof: Proof,
+    source: Option<IpAddr>,
+    path: String,
+    /// Namespace and name, if known.
+    canary: Option<String>,
 }
 
-impl From<BadPayload> for Unheard {
-    fn from(bad: BadPayload) -> Self {
-        Self::Bad(StatusCode::BAD_REQUEST, bad.to_string())
+/// Why a message is not listened to.
+#[derive(Debug, thiserror::Error)]
+enum Why {
+    /// 401.
+    #[error(transparent)]
+    Unproven(Unproven),
+    /// 403 for a question; a report is dropped.
+    #[error(transparent)]
+    NotAllowed(NotAllowed),
+    /// 400: the query, and what to write there.
+    #[error("{0}")]
+    Query(String, String),
+    /// 415
+    #[error("the content type is not application/json")]
+    ContentType,
+    /// The body could not be read.
+    #[error("{}", .0.words())]
+    Unread(Unread),
+    /// 400: the body is no message.
+    #[error(transparent)]
+    Body(BadPayload),
+    /// 400: the cluster is called by what cannot be a name.
+    #[error(transparent)]
+    Cluster(BadPayload),
+}
+
+impl Why {
+    const fn reason(&self) -> Reason {
+        match self {
+            Self::Unproven(_) => Reason::Token,
+            Self::NotAllowed(NotAllowed::UnknownCluster(_) | NotAllowed::OtherCluster(_))
+            | Self::Cluster(_) => Reason::Cluster,
+            Self::NotAllowed(NotAllowed::Namespace(_) | NotAllowed::TokenNamespace(..)) => Reason::Namespace,
+            Self::Query(..) => Reason::Query,
+            Self::ContentType => Reason::ContentType,
+            Self::Unread(Unread::TooLarge) => Reason::TooLarge,
+            Self::Unread(Unread::NoRoom) => Reason::Crowded,
+            Self::Unread(Unread::BrokeOff) | Self::Body(_) => Reason::Body,
+        }
+    }
+
+    /// What to change.
+    fn hint(&self) -> String {
+        match self {
+            Self::Unproven(why) => why.hint().to_owned(),
+            Self::NotAllowed(why) => why.hint(),
+            Self::Query(_, hint) => hint.clone(),
+            Self::ContentType => "let the hook send application/json, as Flagger does".to_owned(),
+            Self::Unread(Unread::TooLarge) => "let the hook send less metadata".to_owned(),
+            Self::Unread(Unread::NoRoom) => {
+                "let the hook send less metadata, or the token in its url: then it is not held up by strangers".to_owned()
+            }
+            Self::Unread(Unread::BrokeOff) => "see whether the network between the two is sound".to_owned(),
+            Self::Body(_) => "send the JSON that Flagger sends; all values of metadata are strings".to_owned(),
+            Self::Cluster(_) => format!("{SLUGLESS} in metadata.cluster"),
+        }
+    }
+}
+
+/// What a header proves; none if it must be in the body.
+fn from_header<'a>(
+    config: &'a config::Flagger,
+    headers: &HeaderMap,
+) -> Result<Option<door::Holder<'a>>, Unproven> {
+    match shown(headers) {
+        _ if !door::needs_token(config) => Ok(Some(door::Holder::Anybody)),
+        Shows::Token(token) => door::holder(config, Some(&token)).map(Some),
+        Shows::Garbled => Err(Unproven::WrongToken),
+        Shows::Nothing => Ok(None),
     }
 }
 
 /// Reads a message and lets it in, or says why not. A wrong token in a header is refused before the body is read; a
 /// body is read for a token only if no header brought one.
-async fn hear(config: &config::Flagger, request: Request) -> Result<Heard, Unheard> {
-    let uri = request.uri().clone();
-    let refused = |why| Unheard::Unproven(uri.path().to_owned(), why);
-    let proven = match shown(request.headers()) {
-        _ if !door::needs_token(config) => Some(door::Holder::Anybody),
-        Shows::Token(token) => Some(door::holder(config, Some(&token)).map_err(refused)?),
-        Shows::Garbled => return Err(refused(Unproven::WrongToken)),
-        Shows::Nothing => None,
+async fn hear(gates: &Gates, request: Request) -> Result<Heard, Box<Unheard>> {
+    let (parts, body) = request.into_parts();
+    let (config, bodies) = (&*gates.config, &gates.shared.bodies);
+    let unheard = |why, proof, canary| {
+        let source = connection(&parts.extensions).map(|connection| connection.source());
+        Box::new(Unheard { why, proof, source, path: parts.uri.path().to_owned(), canary })
     };
-    let parameters = parameters(request.uri())?;
-    if !is_json(request.headers()) {
-        let wanted = "the content type is not application/json".to_owned();
-        return Err(Unheard::Bad(StatusCode::UNSUPPORTED_MEDIA_TYPE, wanted));
-    }
-    let body = whole(request.into_body(), BODY)
-        .await
-        .map_err(|(status, why)| Unheard::Bad(status, why.to_owned()))?;
+    let known = |proven: &Option<_>| if proven.is_some() { Proof::Given } else { Proof::None };
+    let early = match from_header(config, &parts.headers) {
+        Err(why) => Err((Why::Unproven(why), Proof::None)),
+        Ok(proven) => match parameters(&parts.uri) {
+            Err(why) => Err((why, known(&proven))),
+            Ok(_) if !is_json(&parts.headers) => Err((Why::ContentType, known(&proven))),
+            Ok(parameters) => Ok((proven, parameters)),
+        },
+    };
+    let (proven, parameters) = match early {
+        Ok(early) => early,
+        Err((why, proof)) => {
+            // In a box, or each question would carry the room for it.
+            let body = Box::pin(glimpse(body, BODY, bodies)).await;
+            return Err(unheard(why, proof, body.and_then(|body| named(&body))));
+        }
+    };
+    let proof = known(&proven);
+    let sender = match &proven {
+        Some(door::Holder::Anybody) | None => Sender::Stranger(bodies),
+        Some(door::Holder::Member | door::Holder::Cluster(_) | door::Holder::Scoped(_)) => {
+            if let Some(connection) = connection(&parts.extensions) {
+                connection.prove();
+            }
+            Sender::Proven
+        }
+    };
+    let (body, _held) =
+        whole(body, BODY, sender).await.map_err(|unread| unheard(Why::Unread(unread), proof, None))?;
     let payload = match (parse(&body), &proven) {
         (Ok(payload), _) => payload,
-        (Err(_), None) => return Err(refused(Unproven::NoToken)),
-        (Err(bad), Some(_)) => return Err(bad.into()),
+        (Err(_), None) => return Err(unheard(Why::Unproven(Unproven::NoToken), proof, named(&body))),
+        (Err(bad), Some(_)) => return Err(unheard(Why::Body(bad), proof, named(&body))),
     };
+    let canary = || Some(format!("{}/{}", payload.namespace, payload.name));
     let holder = match proven {
         Some(holder) => holder,
-        None => door::holder(config, payload.token.as_ref()).map_err(refused)?,
+        None => door::holder(config, payload.token.as_ref())
+            .map_err(|why| unheard(Why::Unproven(why), Proof::None, canary()))?,
     };
     let metadata = payload.metadata.get("cluster").map(String::as_str);
     let named = Named { query: parameters.cluster.as_deref(), metadata };
     let cluster = match door::admit(config, &holder, named, &payload.namespace) {
         Admission::Admitted(cluster) => cluster.to_owned(),
-        Admission::Unproven(why) => return Err(refused(why)),
-        Admission::NotAllowed(why) => return Err(Unheard::NotAllowed(why)),
-        Admission::Bad(bad) => return Err(bad.into()),
+        Admission::Unproven(why) => return Err(unheard(Why::Unproven(why), Proof::Given, canary())),
+        Admission::NotAllowed(why) => return Err(unheard(Why::NotAllowed(why), Proof::Given, canary())),
+        Admission::Bad(bad) => return Err(unheard(Why::Cluster(bad), Proof::Given, canary())),
     };
     let canary = CanaryId { cluster, namespace: payload.namespace.clone(), name: payload.name.clone() };
     Ok(Heard { canary, approver: parameters.gate, payload })
@@ -251,12 +412,13 @@ struct Parameters {
 }
 
 /// Reads the query. Parameters of other names are ignored: the path and query of a hook are its owner's.
-fn parameters(uri: &Uri) -> Result<Parameters, Unheard> {
+fn parameters(uri: &Uri) -> Result<Parameters, Why> {
     if uri.query().is_none() {
         return Ok(Parameters::default());
     }
-    let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri)
-        .map_err(|_| Unheard::Bad(StatusCode::BAD_REQUEST, "the query cannot be read".to_owned()))?;
+    let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|_| {
+        Why::Query("the query cannot be read".to_owned(), "correct the hook's url".to_owned())
+    })?;
     let mut read = Parameters::default();
     for (key, value) in pairs.0 {
         let (what, place) = match key.as_str() {
@@ -264,9 +426,16 @@ fn parameters(uri: &Uri) -> Result<Parameters, Unheard> {
             "cluster" => ("cluster", &mut read.cluster),
             _ => continue,
         };
-        label(what, &value)?;
+        if let Err(bad) = label(what, &value) {
+            let hint = slug(&value).map_or_else(
+                || SLUGLESS.to_owned(),
+                |slug| format!("write ?{what}={slug} into the hook's url"),
+            );
+            return Err(Why::Query(bad.to_string(), hint));
+        }
         if place.replace(value).is_some() {
-            return Err(Unheard::Bad(StatusCode::BAD_REQUEST, format!("?{what}= is given twice")));
+            let hint = format!("take one ?{what}= out of the hook's url");
+            return Err(Why::Query(format!("?{what}= is given twice"), hint));
         }
     }
     Ok(read)

@@ -1,5 +1,7 @@
 //! Jira's webhook: a nudge to look at a ticket. What it claims of the ticket is not even read.
 
+use std::net::IpAddr;
+
 use axum::{
     Router,
     extract::{Request, State},
@@ -12,14 +14,20 @@ use serde_json::Value;
 use crate::{
     gatekeeper::Nudged,
     http::{
-        NOT_OPEN, Shared, finish, line,
+        NOT_OPEN, Shared,
+        body::{Sender, Unread, whole},
+        connection, does_not_take, line, nothing_at,
         proof::{Shows, is_one_of, is_signed, shown},
-        unproven, whole,
+        refused::{METHOD, Proof as ProofOf, Refusal, SIGNATURE},
+        unproven,
     },
-    metrics::{Outcome, Source},
+    metrics::{Listener, Outcome, Reason, Source},
     secret::Secret,
 };
 
+const PATH: &str = "/jira/webhook";
+/// Why nobody is let in without a secret.
+const OFF: &str = "the webhook is off: jira.webhook_secret is not set";
 /// The largest body Jira may send.
 const BODY: usize = 1024 * 1024;
 
@@ -34,39 +42,137 @@ struct Webhook {
 pub fn webhook_router(shared: Shared, secret: Option<Secret>) -> Router {
     // What load balancers probe. It tells nothing, for the port may face the internet.
     let probe = async || StatusCode::OK;
-    let router = Router::new()
-        .route("/jira/webhook", post(webhook))
-        .route("/", get(probe))
-        .route("/healthz", get(probe));
-    finish(router.with_state(Webhook { shared, secret }))
+    let router =
+        Router::new().route(PATH, post(webhook)).route("/", get(probe)).route("/healthz", get(probe));
+    let stray = async |State(webhook): State<Webhook>, request: Request| webhook.stray(&request, Stray::Path);
+    let method =
+        async |State(webhook): State<Webhook>, request: Request| webhook.stray(&request, Stray::Method);
+    router.fallback(stray).method_not_allowed_fallback(method).with_state(Webhook { shared, secret })
+}
+
+/// A request that is no webhook.
+#[derive(Clone, Copy, Debug)]
+enum Stray {
+    Path,
+    Method,
 }
 
 async fn webhook(State(webhook): State<Webhook>, request: Request) -> Response {
-    let (outcome, response) = webhook.hear(request).await;
+    let source = connection(request.extensions()).map(|connection| connection.source());
+    let (outcome, response) = match webhook.hear(request).await {
+        Ok(heard) => heard,
+        Err(unheard) => {
+            let Unheard { proof, reason, why, hint, response } = *unheard;
+            let (path, hint) = (PATH.to_owned(), hint.to_owned());
+            webhook.refuse(proof, source, path, reason, why.to_owned(), hint);
+            (if reason == Reason::Token { Outcome::Refused } else { Outcome::Invalid }, response)
+        }
+    };
     webhook.shared.metrics.webhook(Source::Jira, outcome);
     response
 }
 
+/// A webhook that is not listened to.
+struct Unheard {
+    proof: ProofOf,
+    reason: Reason,
+    why: &'static str,
+    /// What to change.
+    hint: &'static str,
+    response: Response,
+}
+
+impl Unheard {
+    fn unproven(why: &'static str) -> Box<Self> {
+        let hint = if why == OFF {
+            "set jira.webhook_secret_file, or take the webhook out of Jira"
+        } else {
+            SIGNATURE
+        };
+        Box::new(Self { proof: ProofOf::None, reason: Reason::Token, why, hint, response: unproven(why) })
+    }
+
+    fn unread(proof: ProofOf, unread: Unread) -> Box<Self> {
+        let (reason, hint) = match unread {
+            Unread::TooLarge => (
+                Reason::TooLarge,
+                "let Jira exclude the body, or the rule send issueId alone: no more of it is read",
+            ),
+            Unread::BrokeOff => (Reason::Body, "see whether a proxy in front cuts bodies off"),
+            Unread::NoRoom => {
+                (Reason::Crowded, "Jira sends it again; see who else sends large bodies to this port")
+            }
+        };
+        let why = unread.words();
+        Box::new(Self { proof, reason, why, hint, response: line(unread.status(), why) })
+    }
+
+    fn not_json() -> Box<Self> {
+        let why = "the body is not JSON";
+        let hint = "let Jira, or the rule, send JSON: {\"issueId\": \"{{issue.id}}\"} is enough";
+        let response = line(StatusCode::BAD_REQUEST, why);
+        Box::new(Self { proof: ProofOf::Given, reason: Reason::Body, why, hint, response })
+    }
+}
+
 impl Webhook {
-    async fn hear(&self, request: Request) -> (Outcome, Response) {
-        let proof = match self.proof(request.headers()) {
-            Ok(proof) => proof,
-            Err(why) => return refused(why),
+    async fn hear(&self, request: Request) -> Result<(Outcome, Response), Box<Unheard>> {
+        let (parts, body) = request.into_parts();
+        let proof = self.proof(&parts.headers).map_err(Unheard::unproven)?;
+        let (known, sender) = match &proof {
+            Proof::Token => (ProofOf::Given, Sender::Proven),
+            Proof::Signature { .. } => (ProofOf::None, Sender::Stranger(&self.shared.bodies)),
         };
-        let body = match whole(request.into_body(), BODY).await {
-            Ok(body) => body,
-            Err((status, why)) => return (Outcome::Invalid, line(status, why)),
-        };
+        if let (Proof::Token, Some(connection)) = (&proof, connection(&parts.extensions)) {
+            connection.prove();
+        }
+        let (body, held) =
+            whole(body, BODY, sender).await.map_err(|unread| Unheard::unread(known, unread))?;
         if let Proof::Signature { signature, secrets } = proof
             && !is_signed(&body, &signature, &secrets)
         {
-            return refused("the signature is not right");
+            return Err(Unheard::unproven("the signature is not right"));
         }
-        match ticket(&body) {
-            Err(NotJson) => (Outcome::Invalid, line(StatusCode::BAD_REQUEST, "the body is not JSON")),
-            Ok(None) => ignored(),
-            Ok(Some(ticket)) => self.nudge(&ticket).await,
+        drop(held);
+        let ticket = ticket(&body);
+        // The database may keep us waiting.
+        drop(body);
+        match ticket {
+            Err(NotJson) => Err(Unheard::not_json()),
+            Ok(None) => Ok(ignored()),
+            Ok(Some(ticket)) => Ok(self.nudge(&ticket).await),
         }
+    }
+
+    fn refuse(
+        &self,
+        proof: ProofOf,
+        source: Option<IpAddr>,
+        path: String,
+        reason: Reason,
+        why: String,
+        hint: String,
+    ) {
+        let listener = Listener::Webhook;
+        self.shared.refuse(Refusal { listener, proof, source, path, canary: None, reason, why, hint });
+    }
+
+    /// Answers a request that is no webhook, and tells of it.
+    fn stray(&self, request: &Request, stray: Stray) -> Response {
+        let path = request.uri().path();
+        let (status, reason, words, hint) = match stray {
+            Stray::Path => {
+                let hint = "Jira's webhook is at /jira/webhook; there is nothing else at this port";
+                (StatusCode::NOT_FOUND, Reason::Path, nothing_at(path), hint)
+            }
+            Stray::Method => {
+                (StatusCode::METHOD_NOT_ALLOWED, Reason::Method, does_not_take(request.method()), METHOD)
+            }
+        };
+        let response = line(status, &words);
+        let source = connection(request.extensions()).map(|connection| connection.source());
+        self.refuse(ProofOf::None, source, path.to_owned(), reason, words, hint.to_owned());
+        response
     }
 
     async fn nudge(&self, ticket: &str) -> (Outcome, Response) {
@@ -88,7 +194,7 @@ impl Webhook {
 
     /// What the headers prove, by the secrets that are valid now.
     fn proof(&self, headers: &HeaderMap) -> Result<Proof, &'static str> {
-        let secret = self.secret.as_ref().ok_or("the webhook is off: jira.webhook_secret is not set")?;
+        let secret = self.secret.as_ref().ok_or(OFF)?;
         prove(headers, secret.lines())
     }
 }
@@ -113,15 +219,6 @@ enum Proof {
     Token,
     /// It says that it signed the body with it, which must be checked yet.
     Signature { signature: String, secrets: Vec<secrecy::SecretString> },
-}
-
-fn refused(why: &'static str) -> (Outcome, Response) {
-    tracing::warn!(
-        path = "/jira/webhook",
-        why,
-        "refused somebody at the webhook listener; if that was Jira, give its webhook the secret"
-    );
-    (Outcome::Refused, unproven(why))
 }
 
 fn ignored() -> (Outcome, Response) {
@@ -158,7 +255,6 @@ mod tests {
         mutation::{changed, changes, garbled},
     };
 
-    const PATH: &str = "/jira/webhook";
     const SECRET: &str = "It's a Secret to Everybody";
     /// Of `Hello World!`, which is not JSON.
     const SIGNATURE: &str = "sha256=a4771c39fbe90f317c7824e83ddef3caae9cb3d976c214ace1f2937e133263c9";

@@ -2,14 +2,20 @@
 //! connection, and no connection for long: Flagger opens a new one for each call and leaves it idle, and half-open ones
 //! must not use up what there is.
 
-mod body;
+mod connections;
 mod tls;
 
 use std::{
-    convert::Infallible, future::poll_fn, io::ErrorKind, pin::Pin, sync::Arc, task::Poll, time::Duration,
+    convert::Infallible,
+    future::poll_fn,
+    io::ErrorKind,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
 };
 
-use anyhow::Context as _;
 use axum::{Router, body::Body};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,19 +26,43 @@ use tokio::{
     sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
+use tokio_rustls::rustls;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::body::Ended;
-pub use self::tls::Tls;
+use self::connections::{Connections, Taken};
+pub use self::{connections::Connection, tls::Tls};
 use super::{App, watched};
 
 /// How soon it is tried again to accept, when that failed.
 const AGAIN: Duration = Duration::from_millis(100);
 
+/// How soon it is looked again for a connection that may make room.
+const ROOM_AGAIN: Duration = Duration::from_millis(50);
+/// The longest head of a request, in bytes; hyper answers 431 beyond.
+const HEAD: usize = 16 * 1024;
+
+/// Files that this process needs beside its callers' connections.
+const OTHER_FILES: usize = 160;
+const LISTENERS: usize = 3;
+/// So many connections a listener has at least.
+const LEAST: usize = 32;
+
+/// How many files this process may have open: as many as the system lets it.
+#[must_use]
+pub fn open_files() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let was = getrlimit(Resource::Nofile);
+    // Where it may not be raised, it stays.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: was.maximum, maximum: was.maximum });
+    let is = getrlimit(Resource::Nofile).current;
+    is.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX)
+}
+
 /// What one listener allows.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at a time; further ones wait to be accepted.
+    /// Connections at a time. When all places are taken, the oldest of those make room that only wait for a caller who
+    /// proved nothing; further connections wait to be accepted.
     pub connections: usize,
     /// For the request's headers, and before them for the TLS handshake.
     pub headers: Duration,
@@ -59,6 +89,43 @@ impl Limits {
             grace,
         }
     }
+
+    /// The same, if this process may have so many files open: no listener uses up what the others need, or the database.
+    #[must_use]
+    pub fn within(self, open_files: usize) -> Self {
+        let most = (open_files.saturating_sub(OTHER_FILES) / LISTENERS).max(LEAST);
+        Self { connections: self.connections.min(most), ..self }
+    }
+}
+
+/// Where a connection comes from, for the handler of its request.
+#[derive(Clone, Debug)]
+pub struct Caller(pub Arc<Connection>);
+
+/// Why a connection never came to a request.
+#[derive(Debug)]
+pub enum Broken {
+    /// The handshake failed.
+    Handshake(rustls::Error),
+    /// HTTP where TLS is spoken.
+    PlainHttp,
+    /// Something else than HTTP.
+    NotHttp,
+    /// The head of the request is too long.
+    HeadTooLarge,
+    /// It did not come whole in time.
+    Slow,
+    /// It was slow while all places were taken.
+    Crowded,
+}
+
+/// Is told of connections that never came to a request, and where they came from.
+pub type Observer = Arc<dyn Fn(IpAddr, &Broken) + Send + Sync>;
+
+/// Nobody wants to know.
+#[must_use]
+pub fn unobserved() -> Observer {
+    Arc::new(|_, _| {})
 }
 
 /// Serves `app` until `stop`; then takes what has connected by then and nothing more, and lets the requests in hand
@@ -70,35 +137,52 @@ pub async fn serve(
     limits: Limits,
     stop: CancellationToken,
 ) {
+    serve_observed(listener, app, tls, limits, unobserved(), stop).await;
+}
+
+/// The same, and tells of connections that never came to a request.
+pub async fn serve_observed(
+    listener: TcpListener,
+    app: Router,
+    tls: Option<Arc<Tls>>,
+    limits: Limits,
+    observer: Observer,
+    stop: CancellationToken,
+) {
     if tls.is_none() {
         in_one_packet(&listener);
     }
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.headers).keep_alive(false);
-    let tasks = Tasks {
-        one: Arc::new(One { http, app: App::new(app), tls, limits, stop: stop.clone() }),
+    http.timer(TokioTimer::new()).header_read_timeout(limits.headers).max_buf_size(HEAD).keep_alive(false);
+    let mut tasks = Tasks {
+        one: Arc::new(One { http, app: App::new(app), tls, limits, observer, stop: stop.clone() }),
         slots: Arc::new(Semaphore::new(limits.connections)),
+        connections: Connections::new(limits.connections),
         tasks: TaskTracker::new(),
-        cut: CancellationToken::new(),
     };
-    loop {
-        let accept = async { (tasks.slot().await, listener.accept().await) };
-        let (slot, stream) = select! {
+    let mut accepted = None;
+    while !stop.is_cancelled() {
+        let (stream, source) = select! {
             () = stop.cancelled() => break,
-            (slot, accepted) = accept => match accepted {
-                Ok((stream, _)) => (slot, stream),
+            came = listener.accept() => match came {
+                Ok(came) => came,
                 Err(error) => {
                     // Too many open files, most likely: connections in hand must end first.
                     tracing::warn!(%error, "cannot accept a connection, and tries again; are too many files open?");
+                    tasks.make_room();
                     sleep(AGAIN).await;
                     continue;
                 }
             },
         };
-        tasks.begin(slot, stream);
+        select! {
+            biased;
+            slot = tasks.slot() => tasks.begin(slot, stream, source),
+            () = stop.cancelled() => accepted = Some((stream, source)),
+        }
     }
     let finish = async {
-        if let Err(error) = tasks.take_in(listener).await {
+        if let Err(error) = tasks.take_in(accepted, listener).await {
             tracing::warn!(%error, "cannot accept who has connected already");
         }
         tasks.tasks.close();
@@ -110,7 +194,7 @@ pub async fn serve(
             "requests took longer than server.shutdown_grace and are cut off"
         );
         tasks.tasks.close();
-        tasks.cut.cancel();
+        tasks.connections.cut_all();
         tasks.tasks.wait().await;
     }
 }
@@ -131,40 +215,65 @@ fn in_one_packet(listener: &TcpListener) {
 struct Tasks {
     one: Arc<One>,
     slots: Arc<Semaphore>,
+    connections: Connections,
     tasks: TaskTracker,
-    /// Ends them all.
-    cut: CancellationToken,
 }
 
 /// A place among the connections that one listener has at a time.
 type Slot = Result<OwnedSemaphorePermit, AcquireError>;
 
 impl Tasks {
+    /// Waits for a slot. While all are taken, those who only keep one waiting lose it.
     async fn slot(&self) -> Slot {
-        Arc::clone(&self.slots).acquire_owned().await
+        loop {
+            if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+                return Ok(slot);
+            }
+            self.make_room();
+            if let Ok(slot) = timeout(ROOM_AGAIN, Arc::clone(&self.slots).acquire_owned()).await {
+                return slot;
+            }
+        }
     }
 
-    fn begin(&self, slot: Slot, stream: TcpStream) {
-        let (one, cut) = (Arc::clone(&self.one), self.cut.clone());
+    fn make_room(&self) {
+        if let Some((source, cut)) = self.connections.make_room() {
+            tracing::debug!(%source, cut, "slow connections make room");
+            (self.one.observer)(source, &Broken::Crowded);
+        }
+    }
+
+    fn begin(&mut self, slot: Slot, stream: TcpStream, source: SocketAddr) {
+        let (one, connection) = (Arc::clone(&self.one), self.connections.take(source.ip()));
         self.tasks.spawn(async move {
             let _slot = slot;
+            let connection = Taken(connection);
             select! {
-                () = cut.cancelled() => {}
-                () = one.connection(stream) => {}
+                biased;
+                () = one.connection(stream, &connection.0) => {}
+                () = connection.0.is_cut() => {}
             }
         });
     }
 
     /// Takes whoever the system has let connect; dropping the listener would reset them, and their requests with them.
-    async fn take_in(&self, listener: TcpListener) -> std::io::Result<()> {
+    async fn take_in(
+        &mut self,
+        accepted: Option<(TcpStream, SocketAddr)>,
+        listener: TcpListener,
+    ) -> std::io::Result<()> {
+        if let Some((stream, source)) = accepted {
+            let slot = self.slot().await;
+            self.begin(slot, stream, source);
+        }
         // Tokio would say that nobody is there until it has looked again.
         let listener = listener.into_std()?;
         loop {
             let slot = self.slot().await;
             match listener.accept() {
-                Ok((stream, _)) => {
+                Ok((stream, source)) => {
                     stream.set_nonblocking(true)?;
-                    self.begin(slot, TcpStream::from_std(stream)?);
+                    self.begin(slot, TcpStream::from_std(stream)?, source);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(_) => sleep(AGAIN).await,
@@ -179,49 +288,72 @@ struct One {
     app: App,
     tls: Option<Arc<Tls>>,
     limits: Limits,
+    observer: Observer,
     stop: CancellationToken,
 }
 
 impl One {
-    async fn connection(&self, stream: TcpStream) {
-        match timeout(self.limits.whole, self.secured(stream)).await {
+    async fn connection(&self, stream: TcpStream, connection: &Arc<Connection>) {
+        match timeout(self.limits.whole, self.secured(stream, connection)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(error = format!("{error:#}"), "a connection failed"),
-            Err(_) => tracing::debug!("a connection took too long"),
+            Ok(Err(error)) => {
+                tracing::debug!(error = format!("{error:#}"), "a connection failed");
+                if let Some(broken) = broken(error) {
+                    (self.observer)(connection.source(), &broken);
+                }
+            }
+            Err(_) => {
+                tracing::debug!("a connection took too long");
+                if !connection.is_ended() {
+                    (self.observer)(connection.source(), &Broken::Slow);
+                }
+            }
         }
     }
 
-    async fn secured(&self, stream: TcpStream) -> anyhow::Result<()> {
+    async fn secured(&self, stream: TcpStream, connection: &Arc<Connection>) -> Result<(), Failed> {
         match &self.tls {
-            None => self.request(stream).await,
+            None => self.request(stream, connection).await,
             // In a box, or plain connections would carry the room for it.
-            Some(tls) => Box::pin(self.secured_by(tls, stream)).await,
+            Some(tls) => Box::pin(self.secured_by(tls, stream, connection)).await,
         }
     }
 
-    async fn secured_by(&self, tls: &Tls, mut stream: TcpStream) -> anyhow::Result<()> {
+    async fn secured_by(
+        &self,
+        tls: &Tls,
+        mut stream: TcpStream,
+        connection: &Arc<Connection>,
+    ) -> Result<(), Failed> {
         // Without it an answer may wait until what TLS itself has sent is acknowledged; if it fails it just does. A plain
         // answer never waits: it goes with the end of the connection.
         let _ = stream.set_nodelay(true);
         let handshake = async {
             if tls::tells_plain(&mut stream).await? {
+                (self.observer)(connection.source(), &Broken::PlainHttp);
                 self.linger(&mut stream).await;
                 return Ok(None);
             }
             tls.acceptor().accept(stream).await.map(Some)
         };
-        match timeout(self.limits.headers, handshake).await.context("no handshake in time")?? {
-            Some(stream) => self.request(stream).await,
+        match timeout(self.limits.headers, handshake).await.map_err(|_| Failed::NoHandshake)?? {
+            Some(stream) => self.request(stream, connection).await,
             None => Ok(()),
         }
     }
 
-    async fn request(&self, mut io: impl AsyncRead + AsyncWrite + Unpin) -> anyhow::Result<()> {
-        let ended = Ended::default();
-        {
+    async fn request(
+        &self,
+        mut io: impl AsyncRead + AsyncWrite + Unpin,
+        connection: &Arc<Connection>,
+    ) -> Result<(), Failed> {
+        let served = {
             let service = service_fn(async |request: Request<Incoming>| {
-                let request = request.map(|body| Body::new(ended.of(body)));
-                Ok::<_, Infallible>(watched(&self.app, request).await)
+                let mut request = request.map(|body| Body::new(connection.notes(body)));
+                request.extensions_mut().insert(Caller(Arc::clone(connection)));
+                let response = watched(&self.app, request).await;
+                connection.answer();
+                Ok::<_, Infallible>(response)
             });
             let mut served = std::pin::pin!(self.http.serve_connection(TokioIo::new(&mut io), service));
             let silent = async {
@@ -230,18 +362,20 @@ impl One {
                 sleep(self.limits.begin).await;
             };
             select! {
-                done = served.as_mut() => done?,
+                done = served.as_mut() => done,
                 () = silent => {
                     // Closes a connection on which nothing came, and no other.
                     served.as_mut().graceful_shutdown();
-                    served.await?;
+                    served.await
                 }
             }
-        }
-        if !ended.get() || has_more(&mut io).await {
+        };
+        // What cannot be read was answered, too.
+        let is_answered = served.as_ref().is_ok() || served.as_ref().is_err_and(hyper::Error::is_parse);
+        if is_answered && (!connection.is_ended() || has_more(&mut io).await) {
             self.linger(&mut io).await;
         }
-        Ok(())
+        Ok(served?)
     }
 
     /// Reads and forgets what the caller still sends, until it closes. A socket that is closed with bytes unread is
@@ -250,6 +384,32 @@ impl One {
         let mut rest = vec![0; 8 * 1024];
         let closed = async { while io.read(&mut rest).await.is_ok_and(|read| read > 0) {} };
         let _ = timeout(self.limits.linger, closed).await;
+    }
+}
+
+/// Why a connection failed.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Http(#[from] hyper::Error),
+    #[error("no handshake in time")]
+    NoHandshake,
+}
+
+/// What is worth telling of a failure. Connections that just end are not: load balancers probe ports like that.
+fn broken(failed: Failed) -> Option<Broken> {
+    match failed {
+        Failed::NoHandshake => Some(Broken::Slow),
+        Failed::Http(error) if error.is_parse_too_large() => Some(Broken::HeadTooLarge),
+        Failed::Http(error) if error.is_parse() => Some(Broken::NotHttp),
+        Failed::Http(error) if error.is_timeout() => Some(Broken::Slow),
+        Failed::Http(_) => None,
+        Failed::Io(error) => {
+            let error = error.into_inner()?.downcast::<rustls::Error>().ok()?;
+            Some(Broken::Handshake(*error))
+        }
     }
 }
 

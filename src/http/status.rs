@@ -44,6 +44,7 @@ pub fn admin_router(shared: Shared, jira: AskJira) -> Router {
             get(async || asset("text/javascript; charset=utf-8", include_str!("../refresh.js"))),
         )
         .route("/api/gates", get(gates))
+        .route("/api/refused", get(refused))
         .route("/metrics", get(metrics))
         .with_state(Admin { shared, jira });
     finish(router.merge(health))
@@ -55,6 +56,11 @@ async fn gates(State(admin): State<Admin>) -> Response {
         Some(gatekeeper) => ([NOSNIFF, NO_STORE], Json(gatekeeper.gates(now))).into_response(),
         None => line(StatusCode::SERVICE_UNAVAILABLE, NOT_OPEN),
     }
+}
+
+async fn refused(State(admin): State<Admin>) -> Response {
+    let refused = admin.shared.refused.lately(admin.shared.clock.now());
+    ([NOSNIFF, NO_STORE], Json(refused)).into_response()
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
@@ -96,6 +102,7 @@ async fn page(wanted: Result<Query<Wanted>, QueryRejection>, State(admin): State
             timing: gatekeeper.timing(),
         }),
         overview,
+        refused: admin.shared.refused.lately(now),
         jira: how_jira_is((admin.jira)(), gatekeeper, &list, now),
     };
     match render(&known, &wanted.map(|Query(wanted)| wanted).unwrap_or_default(), now) {

@@ -32,6 +32,7 @@ mod passwords;
 mod pooler;
 mod process;
 mod promises;
+mod refusals;
 mod rehearsal;
 mod releases;
 mod rendered;

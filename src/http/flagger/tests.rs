@@ -296,11 +296,10 @@ proptest! {
                     prop_assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
                 }
             }
-            Err(Unheard::Bad(status, why)) => {
-                prop_assert_eq!(status, StatusCode::BAD_REQUEST);
-                prop_assert!(!why.chars().any(char::is_control), "{why:?}");
+            Err(Why::Query(why, hint)) => {
+                prop_assert!(!why.chars().chain(hint.chars()).any(char::is_control), "{why:?} {hint:?}");
             }
-            Err(Unheard::Unproven(..) | Unheard::NotAllowed(_)) => prop_assert!(false, "no question of proof"),
+            Err(other) => prop_assert!(false, "{other:?}"),
         }
     }
 }

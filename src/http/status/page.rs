@@ -8,12 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     gatekeeper::{Listed, Overview, Timing, counts},
+    http::refused::RefusedView,
     millis::{Millis, lasted, written},
     view::{GateView, ParkedView, PassedView, State as Stands, Time},
 };
 
 /// So many gates are on one page.
 const ROWS: usize = 200;
+/// So many refused calls are on the page; the API has all.
+const REFUSED: usize = 50;
 
 /// How the bridge and Jira get on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -44,6 +47,8 @@ pub(super) struct Known<'a> {
     pub(super) gates: Option<Gates<'a>>,
     /// The rest; none while the store is not open. A line if the database did not answer.
     pub(super) overview: Option<Result<Overview, String>>,
+    /// Calls that were turned away, the newest first.
+    pub(super) refused: Vec<RefusedView>,
     pub(super) jira: JiraHealth,
 }
 
@@ -77,6 +82,8 @@ struct Page<'a> {
     parked_in_all: u64,
     pending: u64,
     passed: Vec<Aged<'a, PassedView>>,
+    refused: Vec<Aged<'a, RefusedView>>,
+    refused_in_all: usize,
     limits: Option<Limits<'a>>,
 }
 
@@ -166,6 +173,13 @@ pub(super) fn render(known: &Known<'_>, wanted: &Wanted, now: Millis) -> Result<
             .flat_map(|it| &it.passed)
             .map(|what| Aged { what, age: age(what.at, now) })
             .collect(),
+        refused: known
+            .refused
+            .iter()
+            .take(REFUSED)
+            .map(|what| Aged { what, age: age(what.last, now) })
+            .collect(),
+        refused_in_all: known.refused.len(),
         limits: known.gates.as_ref().map(|Gates { tickets, full_namespaces, timing, .. }| Limits {
             tickets: *tickets,
             full: *tickets >= timing.open_tickets,

@@ -72,7 +72,7 @@ fn shows(gates: Option<&[GateView]>, overview: Option<Result<Overview, String>>,
         full_namespaces: vec![],
         timing,
     });
-    render(&Known { gates, overview, jira }, wanted, NOW).unwrap()
+    render(&Known { gates, overview, refused: vec![], jira }, wanted, NOW).unwrap()
 }
 
 fn nothing_else() -> Option<Result<Overview, String>> {

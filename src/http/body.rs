@@ -1,0 +1,266 @@
+//! Bodies of callers that have proven nothing yet: all of them together hold only so many bytes.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use axum::{
+    body::{Body, Bytes},
+    http::StatusCode,
+};
+use http_body_util::BodyExt as _;
+use hyper::body::Body as _;
+use tokio::{select, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+/// What all bodies of strangers together may hold, in bytes.
+const SHARED: usize = 8 * 1024 * 1024;
+/// So many bytes a body may hold without being counted: as many as come in one packet or a few. Each connection has room for
+/// them anyway.
+const FREE: usize = 8 * 1024;
+/// How long a body that is not needed any more is waited for, to learn which canary it is about.
+const GLIMPSE: Duration = Duration::from_millis(250);
+
+/// The bytes that strangers' bodies hold, over all listeners.
+#[derive(Debug, Default)]
+pub struct Bodies(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    held: usize,
+    next: u64,
+    /// Oldest first.
+    bodies: BTreeMap<u64, (usize, CancellationToken)>,
+}
+
+impl Bodies {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more body.
+    fn begin(self: &Arc<Self>) -> Held {
+        let (mut state, cut) = (self.state(), CancellationToken::new());
+        let id = state.next;
+        state.next += 1;
+        state.bodies.insert(id, (0, cut.clone()));
+        Held { bodies: Arc::clone(self), id, cut }
+    }
+}
+
+/// What one body holds. It is given back when this is dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    bodies: Arc<Bodies>,
+    id: u64,
+    cut: CancellationToken,
+}
+
+impl Held {
+    /// Holds so many bytes more. Where there is no room, the bodies that have been coming longest are cut. False if this one
+    /// was.
+    fn grow(&self, by: usize) -> bool {
+        let mut state = self.bodies.state();
+        let Some((mine, _)) = state.bodies.get_mut(&self.id) else { return false };
+        *mine += by;
+        state.held += by;
+        while state.held > SHARED
+            && let Some((_, (bytes, cut))) = state.bodies.pop_first()
+        {
+            state.held -= bytes;
+            cut.cancel();
+        }
+        state.bodies.contains_key(&self.id)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut state = self.bodies.state();
+        if let Some((bytes, _)) = state.bodies.remove(&self.id) {
+            state.held -= bytes;
+        }
+    }
+}
+
+/// Why a body was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// It is longer than it may be.
+    TooLarge,
+    /// The caller did not send all of it.
+    BrokeOff,
+    /// Strangers send too much at a time.
+    NoRoom,
+}
+
+impl Unread {
+    pub(super) const fn status(self) -> StatusCode {
+        match self {
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BrokeOff => StatusCode::BAD_REQUEST,
+            Self::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::TooLarge => "the body is too large",
+            Self::BrokeOff => "the body broke off",
+            Self::NoRoom => "too many large bodies come at a time; send it again",
+        }
+    }
+}
+
+/// Who sends a body.
+#[derive(Clone, Copy)]
+pub(super) enum Sender<'a> {
+    /// Somebody who has proven who it is.
+    Proven,
+    /// Somebody who has not, and these are the bytes that all such may hold.
+    Stranger(&'a Arc<Bodies>),
+}
+
+/// All of a body, and what it holds of the strangers' bytes: to be dropped when its sender is known.
+///
+/// # Errors
+/// If it is longer than `limit` bytes, breaks off, or strangers hold too much.
+pub(super) async fn whole(
+    mut body: Body,
+    limit: usize,
+    sender: Sender<'_>,
+) -> Result<(Bytes, Option<Held>), Unread> {
+    let declared = body.size_hint();
+    if usize::try_from(declared.lower()).is_ok_and(|least| least > limit) {
+        return Err(Unread::TooLarge);
+    }
+    let Some(first) = next(&mut body, None).await? else { return Ok((Bytes::new(), None)) };
+    if first.len() > limit {
+        return Err(Unread::TooLarge);
+    }
+    if body.is_end_stream() {
+        return Ok((first, None));
+    }
+    // In a box, or each question would carry the room for it.
+    Box::pin(rest(body, first, limit, sender)).await
+}
+
+/// The rest of a body of which not all came at once. It is copied: a few bytes would keep all of the buffer that they came in.
+async fn rest(
+    mut body: Body,
+    first: Bytes,
+    limit: usize,
+    sender: Sender<'_>,
+) -> Result<(Bytes, Option<Held>), Unread> {
+    let mut all = Vec::with_capacity(FREE.max(first.len()).min(limit));
+    all.extend_from_slice(&first);
+    drop(first);
+    let mut held: Option<Held> = None;
+    while let Some(more) = next(&mut body, held.as_ref()).await? {
+        if all.len() + more.len() > limit {
+            return Err(Unread::TooLarge);
+        }
+        if let Sender::Stranger(bodies) = sender
+            && all.len() + more.len() > FREE
+        {
+            let by = if held.is_some() { more.len() } else { all.len() + more.len() };
+            if !held.get_or_insert_with(|| bodies.begin()).grow(by) {
+                return Err(Unread::NoRoom);
+            }
+        }
+        all.extend_from_slice(&more);
+    }
+    Ok((all.into(), held))
+}
+
+/// The next bytes; none at the end.
+async fn next(body: &mut Body, held: Option<&Held>) -> Result<Option<Bytes>, Unread> {
+    loop {
+        let frame = match held {
+            None => body.frame().await,
+            Some(held) => select! {
+                biased;
+                () = held.cut.cancelled() => return Err(Unread::NoRoom),
+                frame = body.frame() => frame,
+            },
+        };
+        match frame {
+            None => return Ok(None),
+            Some(Err(_)) => return Err(Unread::BrokeOff),
+            Some(Ok(frame)) => {
+                // Trailers say nothing.
+                if let Ok(bytes) = frame.into_data() {
+                    return Ok(Some(bytes));
+                }
+            }
+        }
+    }
+}
+
+/// What has come of a body by now or comes in a moment, if that is all of it. It is no longer needed but to learn from it
+/// whose message is turned away.
+pub(super) async fn glimpse(body: Body, limit: usize, bodies: &Arc<Bodies>) -> Option<Bytes> {
+    let size = body.size_hint().exact().and_then(|size| usize::try_from(size).ok())?;
+    if size == 0 || size > limit {
+        return None;
+    }
+    let read = whole(body, limit, Sender::Stranger(bodies));
+    timeout(GLIMPSE, read).await.ok()?.ok().map(|(bytes, _)| bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(bodies: &Bodies) -> usize {
+        bodies.state().held
+    }
+
+    #[test]
+    fn the_oldest_bodies_make_room_and_give_back_what_they_held() {
+        let bodies = Arc::<Bodies>::default();
+        let [old, young] = [bodies.begin(), bodies.begin()];
+        assert!(old.grow(SHARED / 2) && young.grow(SHARED / 2));
+        assert!(young.grow(1), "the young one goes on");
+        assert!(old.cut.is_cancelled() && !young.cut.is_cancelled());
+        assert!(!old.grow(1));
+        assert_eq!(held(&bodies), SHARED / 2 + 1);
+        assert!(!young.grow(SHARED), "more than there is");
+        assert_eq!(held(&bodies), 0);
+        drop((old, young));
+        assert_eq!(held(&bodies), 0);
+        let last = bodies.begin();
+        assert!(last.grow(10));
+        drop(last);
+        assert_eq!((held(&bodies), bodies.state().bodies.len()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_whole_or_not_at_all() {
+        let bodies = Arc::<Bodies>::default();
+        let chunks = |sizes: &[usize]| {
+            let chunks: Vec<_> =
+                sizes.iter().map(|size| Ok::<_, std::io::Error>("x".repeat(*size))).collect();
+            Body::from_stream(futures_util::stream::iter(chunks))
+        };
+        for sizes in [&[][..], &[5], &[5, 0, 7], &[FREE, 1], &[20_000, 20_000]] {
+            let sent: usize = sizes.iter().sum();
+            for sender in [Sender::Proven, Sender::Stranger(&bodies)] {
+                let (bytes, kept) = whole(chunks(sizes), 50_000, sender).await.unwrap();
+                assert_eq!(bytes.len(), sent);
+                let counts = matches!(sender, Sender::Stranger(_)) && sent > FREE;
+                assert_eq!((kept.is_some(), held(&bodies)), (counts, if counts { sent } else { 0 }));
+            }
+            assert_eq!(held(&bodies), 0);
+        }
+        let large = whole(chunks(&[20_000, 20_000, 20_000]), 50_000, Sender::Stranger(&bodies)).await;
+        assert_eq!(large.unwrap_err(), Unread::TooLarge);
+        assert_eq!(held(&bodies), 0);
+        assert_eq!(
+            whole(Body::from("x".repeat(11)), 10, Sender::Proven).await.unwrap_err(),
+            Unread::TooLarge
+        );
+    }
+}

@@ -1,0 +1,400 @@
+//! Calls that were turned away. Flagger shows our answers to nobody, so each is told here: once in the log, then counted; on
+//! the page, in the API and as a metric.
+
+mod hint;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::IpAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use secrecy::ExposeSecret as _;
+use serde::Serialize;
+
+pub(crate) use self::hint::{METHOD, SIGNATURE, SLUGLESS, TOKEN, at_connection, near, of_path, slug};
+use crate::{
+    metrics::{Listener, Metrics, Reason},
+    millis::Millis,
+    secret::Secret,
+    view::Time,
+};
+
+/// So many rows are kept of each listener's callers who have proven nothing, and of those who have. Whoever sends much that is
+/// made up pushes out none of the others'.
+const MOST: usize = 100;
+/// Of them, so many may come from one address.
+const MOST_OF_ONE: usize = MOST / 2;
+/// A row that was not seen for so long makes room, and is told anew should it come back.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// When all places are taken, what came only once makes room after this.
+const ONCE_AFTER: Duration = Duration::from_secs(60);
+/// So many lines are logged of each of these groups within [`LINES_WITHIN`].
+const LINES: u32 = 30;
+const LINES_WITHIN: Duration = Duration::from_secs(600);
+/// So much of a path is kept, in characters.
+const PATH: usize = 100;
+
+/// Whether the caller proved who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Proof {
+    /// It did, or nobody needs to.
+    Given,
+    /// It did not.
+    None,
+}
+
+/// A call that was turned away.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// Where.
+    pub listener: Listener,
+    /// Whether the caller proved who it is.
+    pub proof: Proof,
+    /// The caller's address, if known.
+    pub source: Option<IpAddr>,
+    /// The path, without its query; words from outside. Empty if no request came.
+    pub path: String,
+    /// The canary it is about, if known: namespace and name.
+    pub canary: Option<String>,
+    /// Why, of a closed set.
+    pub reason: Reason,
+    /// Why, in words.
+    pub why: String,
+    /// What to change.
+    pub hint: String,
+}
+
+/// What was turned away, as the API shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct RefusedView {
+    /// At which listener.
+    pub listener: Listener,
+    /// The caller's address.
+    pub source: String,
+    /// The path; empty if no request came.
+    pub path: String,
+    /// The canary, if known: namespace and name.
+    pub canary: Option<String>,
+    /// Of which kind the reason is, as the metric has it.
+    pub kind: Reason,
+    /// Why.
+    pub reason: String,
+    /// What to change.
+    pub hint: String,
+    /// When it was turned away first.
+    pub first: Time,
+    /// When it was turned away last.
+    pub last: Time,
+    /// How often.
+    pub count: u64,
+}
+
+/// What was turned away lately. Kept in memory alone, and bounded.
+#[derive(Default)]
+pub struct Refused {
+    groups: Mutex<BTreeMap<(Listener, Proof), Group>>,
+    /// Nothing of these is shown, also where somebody wrote one into a path.
+    secrets: Vec<Secret>,
+}
+
+#[derive(Default)]
+struct Group {
+    rows: BTreeMap<Key, Row>,
+    /// What found no room.
+    others: Option<Row>,
+    /// Lines logged since then.
+    lines: (Millis, u32),
+}
+
+/// What makes calls one row.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    source: Option<IpAddr>,
+    canary: Option<String>,
+    reason: Reason,
+    why: String,
+    path: String,
+}
+
+impl Key {
+    /// Whether both are told in one line of the log.
+    fn is_told_with(&self, other: &Self) -> bool {
+        let said = |key: &Self| (key.source, key.reason);
+        said(self) == said(other) && self.canary == other.canary && self.why == other.why
+    }
+}
+
+struct Row {
+    hint: String,
+    first: Millis,
+    last: Millis,
+    count: u64,
+}
+
+/// Whether a refusal is to be logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    /// It is the first of its kind.
+    Fresh,
+    /// It was told.
+    Told,
+    /// There are too many to tell, which is to be told.
+    TooMany,
+}
+
+impl fmt::Debug for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused").finish_non_exhaustive()
+    }
+}
+
+impl Refused {
+    /// Nothing yet. None of these secrets is ever shown.
+    #[must_use]
+    pub fn hiding(secrets: Vec<Secret>) -> Self {
+        Self { groups: Mutex::default(), secrets }
+    }
+
+    /// A call was turned away: counts it, and logs it if it is news.
+    pub fn tell(&self, refusal: Refusal, metrics: &Metrics, now: Millis) {
+        metrics.call_refused(refusal.listener, refusal.reason);
+        let Refusal { listener, proof, source, path, canary, reason, why, hint } = refusal;
+        let path = path.chars().take(PATH).map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
+        let [path, why] = [path, why].map(|words| self.without_secrets(words));
+        let key = Key { source, canary, reason, why, path };
+        let news = self.note((listener, proof), &key, &hint, now);
+        if news == News::TooMany {
+            tracing::warn!(
+                listener = listener.as_str(),
+                "more callers are refused than the log lists; see /api/refused, and calls_refused_total"
+            );
+        }
+        if news != News::Fresh {
+            return;
+        }
+        let Key { canary, why, path, .. } = key;
+        let (source, canary) = (shown(source), canary.unwrap_or_else(|| "not known".to_owned()));
+        match listener {
+            Listener::Gate => tracing::warn!(
+                source,
+                canary,
+                path,
+                why,
+                hint,
+                "refused somebody at the gate listener; the hint says what to change"
+            ),
+            Listener::Webhook => tracing::warn!(
+                source,
+                path,
+                why,
+                hint,
+                "refused somebody at the webhook listener; the hint says what to change"
+            ),
+        }
+    }
+
+    fn note(&self, group: (Listener, Proof), key: &Key, hint: &str, now: Millis) -> News {
+        let mut groups = self.groups();
+        let group = groups.entry(group).or_default();
+        if let Some(row) = group.rows.get_mut(key) {
+            row.last = row.last.max(now);
+            row.count += 1;
+            return News::Told;
+        }
+        let told = group.rows.keys().any(|other| other.is_told_with(key));
+        if !group.has_room(key, now) {
+            let new = || Row { hint: String::new(), first: now, last: now, count: 0 };
+            let others = group.others.get_or_insert_with(new);
+            others.last = now;
+            others.count += 1;
+            return group.says(now, false);
+        }
+        group.rows.insert(key.clone(), Row { hint: hint.to_owned(), first: now, last: now, count: 1 });
+        if told { News::Told } else { group.says(now, true) }
+    }
+
+    /// What was turned away, the newest first.
+    #[must_use]
+    pub fn lately(&self, now: Millis) -> Vec<RefusedView> {
+        let mut groups = self.groups();
+        let mut views = Vec::new();
+        for ((listener, _), group) in groups.iter_mut() {
+            group.forgets(now);
+            let view = |key: &Key, row: &Row| RefusedView {
+                listener: *listener,
+                source: shown(key.source),
+                path: key.path.clone(),
+                canary: key.canary.clone(),
+                kind: key.reason,
+                reason: key.why.clone(),
+                hint: row.hint.clone(),
+                first: Time(row.first),
+                last: Time(row.last),
+                count: row.count,
+            };
+            views.extend(group.rows.iter().map(|(key, row)| view(key, row)));
+            let many = Key {
+                source: None,
+                canary: None,
+                reason: Reason::Crowded,
+                why: "more calls were refused than are listed".to_owned(),
+                path: String::new(),
+            };
+            views.extend(group.others.iter().map(|row| view(&many, row)));
+        }
+        views.sort_by_key(|view| std::cmp::Reverse(view.last.0));
+        views
+    }
+
+    fn without_secrets(&self, words: String) -> String {
+        let secrets = self.secrets.iter().flat_map(Secret::lines);
+        secrets.fold(words, |words, secret| match secret.expose_secret() {
+            "" => words,
+            secret => words.replace(secret, "…"),
+        })
+    }
+
+    fn groups(&self) -> MutexGuard<'_, BTreeMap<(Listener, Proof), Group>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Group {
+    fn forgets(&mut self, now: Millis) {
+        self.rows.retain(|_, row| now.since(row.last) < FORGOTTEN_AFTER);
+        self.others.take_if(|row| now.since(row.last) >= FORGOTTEN_AFTER);
+    }
+
+    /// Whether there is room for one more row; makes some where that harms little.
+    fn has_room(&mut self, key: &Key, now: Millis) -> bool {
+        let of_one =
+            |rows: &BTreeMap<Key, Row>| rows.keys().filter(|other| other.source == key.source).count();
+        if self.rows.len() < MOST && of_one(&self.rows) < MOST_OF_ONE {
+            return true;
+        }
+        self.forgets(now);
+        let crowd = of_one(&self.rows) >= MOST_OF_ONE;
+        if !crowd && self.rows.len() < MOST {
+            return true;
+        }
+        let came_once = self.rows.iter().filter(|(other, row)| {
+            row.count == 1 && now.since(row.last) >= ONCE_AFTER && (!crowd || other.source == key.source)
+        });
+        let oldest = came_once.min_by_key(|(_, row)| row.last).map(|(key, _)| key.clone());
+        oldest.is_some_and(|oldest| self.rows.remove(&oldest).is_some())
+    }
+
+    /// Whether one more line may be logged now.
+    fn says(&mut self, now: Millis, is_row: bool) -> News {
+        let (since, lines) = &mut self.lines;
+        if *lines == 0 || now.since(*since) >= LINES_WITHIN {
+            (*since, *lines) = (now, 0);
+        }
+        *lines = lines.saturating_add(1);
+        match *lines {
+            ..=LINES if is_row => News::Fresh,
+            ..=LINES => {
+                *lines = LINES + 1;
+                News::TooMany
+            }
+            lines if lines == LINES + 1 => News::TooMany,
+            _ => News::Told,
+        }
+    }
+}
+
+fn shown(source: Option<IpAddr>) -> String {
+    source.map_or_else(|| "not known".to_owned(), |source| source.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Millis = Millis(1_790_000_000_000);
+
+    fn refusal(source: u8, path: &str, why: &str) -> Refusal {
+        Refusal {
+            listener: Listener::Gate,
+            proof: Proof::None,
+            source: Some(IpAddr::from([10, 0, 0, source])),
+            path: path.to_owned(),
+            canary: None,
+            reason: Reason::Token,
+            why: why.to_owned(),
+            hint: "bring it".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_call_is_a_row_and_repeated_ones_are_counted() {
+        let (refused, metrics) = (Refused::default(), Metrics::new());
+        for after in 0..5 {
+            refused.tell(refusal(1, "/event", "no token"), &metrics, Millis(NOW.0 + after));
+        }
+        refused.tell(refusal(2, "/event", "no token"), &metrics, Millis(NOW.0 + 9));
+        let rows = serde_json::to_string(&refused.lately(Millis(NOW.0 + 10))).unwrap();
+        insta::assert_snapshot!(rows.replace("},", "},\n"), @r#"
+        [{"listener":"gate","source":"10.0.0.2","path":"/event","canary":null,"kind":"token","reason":"no token","hint":"bring it","first":"2026-09-21T14:13:20.009Z","last":"2026-09-21T14:13:20.009Z","count":1},
+        {"listener":"gate","source":"10.0.0.1","path":"/event","canary":null,"kind":"token","reason":"no token","hint":"bring it","first":"2026-09-21T14:13:20.000Z","last":"2026-09-21T14:13:20.004Z","count":5}]
+        "#);
+        assert_eq!(refused.lately(NOW + FORGOTTEN_AFTER + Duration::from_secs(1)).len(), 0);
+    }
+
+    #[test]
+    fn nothing_of_a_secret_is_shown() {
+        let refused = Refused::hiding(vec![Secret::value("hush-hush").unwrap()]);
+        refused.tell(
+            refusal(1, "/hush-hush/\u{1b}[2Jevent", "nothing at \"/hush-hush\""),
+            &Metrics::new(),
+            NOW,
+        );
+        let row = &refused.lately(NOW)[0];
+        assert_eq!((row.path.as_str(), row.reason.as_str()), ("/…/\u{FFFD}[2Jevent", "nothing at \"/…\""));
+    }
+
+    /// A bad neighbour with many addresses and made-up paths: memory is bounded, and what was there stays.
+    #[test]
+    fn a_flood_fills_no_memory_and_hides_nobody() {
+        let (refused, metrics) = (Refused::default(), Metrics::new());
+        refused.tell(refusal(255, "/event", "no token"), &metrics, NOW);
+        for number in 0..100_000_u32 {
+            let now = Millis(NOW.0 + i64::from(number) * 10);
+            let source = u8::try_from(number % 200).unwrap();
+            refused.tell(refusal(source, &format!("/{number}"), "no token"), &metrics, now);
+            if number % 1_000 == 0 {
+                refused.tell(refusal(255, "/event", "no token"), &metrics, now);
+            }
+        }
+        let rows = refused.lately(Millis(NOW.0 + 1_000_000));
+        assert_eq!(rows.len(), MOST + 1, "and one that says that there were more");
+        let known = rows.iter().find(|row| row.source == "10.0.0.255").unwrap();
+        assert_eq!(known.count, 101);
+        let all: u64 = rows.iter().map(|row| row.count).sum();
+        assert!(all > 50_000, "{all}: what found no room is counted");
+    }
+
+    #[test]
+    fn one_address_takes_half_of_the_rows_at_most() {
+        let (refused, metrics) = (Refused::default(), Metrics::new());
+        for number in 0..1_000 {
+            refused.tell(refusal(1, &format!("/{number}"), "no token"), &metrics, NOW);
+        }
+        refused.tell(refusal(2, "/event", "no token"), &metrics, NOW);
+        let rows = refused.lately(NOW);
+        assert_eq!(rows.iter().filter(|row| row.source == "10.0.0.1").count(), MOST_OF_ONE);
+        assert!(rows.iter().any(|row| row.source == "10.0.0.2"));
+    }
+
+    #[test]
+    fn the_log_is_not_flooded() {
+        let mut group = Group::default();
+        let said: Vec<News> = (0..100).map(|_| group.says(NOW, true)).collect();
+        assert_eq!(said.iter().filter(|news| **news == News::Fresh).count(), LINES as usize);
+        assert_eq!(said.iter().filter(|news| **news == News::TooMany).count(), 1);
+        assert_eq!(group.says(NOW + LINES_WITHIN, true), News::Fresh);
+    }
+}

@@ -1,0 +1,147 @@
+//! PURE: what to change, for whoever reads that a call was turned away.
+
+use tokio_rustls::rustls::{AlertDescription, Error};
+
+use crate::{http::serve::Broken, metrics::Reason};
+
+/// The paths of Flagger's hooks.
+const HOOKS: [&str; 8] = [
+    "/gate/confirm-rollout",
+    "/gate/confirm-traffic-increase",
+    "/gate/confirm-promotion",
+    "/gate/rollback",
+    "/gate/check",
+    "/rollback/check",
+    "/event",
+    "/post-rollout",
+];
+/// Words of hooks that have no path here.
+const OTHERS: [(&str, &str); 4] = [
+    ("/pre-rollout", "that is no hook of the bridge: pre-rollout and rollout run tests"),
+    ("/rollout", "that is no hook of the bridge: pre-rollout and rollout run tests"),
+    ("/jira/webhook", "Jira's webhook is at server.webhook_listen"),
+    ("/metrics", "the page, the API and the metrics are at server.admin_listen"),
+];
+
+pub(crate) const TOKEN: &str = "give the hook the token: http://any:TOKEN@host/… or metadata.token; it is flagger.token, or the one of \
+     its cluster or team";
+pub(crate) const SIGNATURE: &str = "give Jira's webhook the secret of jira.webhook_secret; on a port that faces the internet \
+     others try, too";
+pub(crate) const METHOD: &str = "Flagger and Jira send POST";
+pub(crate) const SLUGLESS: &str = "use lower-case letters, digits and '-'";
+
+/// The known path that somebody probably meant.
+pub(crate) fn near(path: &str) -> Option<&'static str> {
+    let path: String = path.chars().take(100).collect::<String>().to_lowercase();
+    let path = path.trim_end_matches('/');
+    let distance = |known: &&&str| strsim::osa_distance(path, known);
+    let last = |path: &str| path.rsplit('/').next().map(str::to_owned);
+    let nearest = HOOKS.iter().min_by_key(distance).filter(|known| distance(known) * 3 < known.len());
+    // Without what stands before it, or with something else.
+    nearest.or_else(|| HOOKS.iter().find(|known| last(known) == last(path))).copied()
+}
+
+/// What to do about a path at which there is nothing.
+pub(crate) fn of_path(path: &str) -> String {
+    if let Some((_, hint)) = OTHERS.iter().find(|(known, _)| path.trim_end_matches('/') == *known) {
+        return (*hint).to_owned();
+    }
+    match near(path) {
+        Some(near) => format!("write {near} into the hook's url"),
+        None => "correct the path in the hook's url; docs/flagger.md lists all hooks".to_owned(),
+    }
+}
+
+/// A name that may stand where this one may not; none if nothing of it can.
+pub(crate) fn slug(name: &str) -> Option<String> {
+    let name = name.chars().take(63).collect::<String>().to_lowercase();
+    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let parts: Vec<&str> = name.split('-').filter(|part| !part.is_empty()).collect();
+    Some(parts.join("-")).filter(|name| !name.is_empty())
+}
+
+/// Why a connection never came to a request, and what to do about it.
+pub(crate) fn at_connection(broken: &Broken) -> (Reason, String, &'static str) {
+    let told = |reason, why: &str, hint| (reason, why.to_owned(), hint);
+    match broken {
+        Broken::Handshake(error) => {
+            (Reason::Handshake, format!("the TLS handshake failed: {error}"), of_handshake(error))
+        }
+        Broken::PlainHttp => {
+            told(Reason::Protocol, "the caller speaks HTTP without TLS", "write https:// instead of http://")
+        }
+        Broken::NotHttp => told(
+            Reason::Protocol,
+            "the caller does not speak HTTP",
+            "if it speaks TLS, write http:// instead of https://, or set server.tls",
+        ),
+        Broken::HeadTooLarge => told(
+            Reason::TooLarge,
+            "the head of the request is longer than 16 KiB",
+            "leave headers out; a proxy in front may add them",
+        ),
+        Broken::Slow => told(
+            Reason::Slow,
+            "the request did not come whole in time",
+            "see whether something between the caller and the bridge holds it up",
+        ),
+        Broken::Crowded => told(
+            Reason::Crowded,
+            "connections that sent nothing for long made room for others",
+            "see who opens so many connections from that address",
+        ),
+    }
+}
+
+/// What to do about a handshake that failed.
+fn of_handshake(error: &Error) -> &'static str {
+    const UNTRUSTED: [AlertDescription; 2] = [AlertDescription::UnknownCA, AlertDescription::BadCertificate];
+    if matches!(error, Error::AlertReceived(alert) if UNTRUSTED.contains(alert)) {
+        "the caller does not trust the certificate of server.tls: give it the authority that signed it; in Flagger's pod, \
+         SSL_CERT_FILE names a bundle"
+    } else if matches!(error, Error::AlertReceived(AlertDescription::CertificateExpired)) {
+        "the certificate of server.tls has expired: renew it"
+    } else if matches!(error, Error::AlertReceived(_)) {
+        "the caller does not take the certificate of server.tls: is it for the host name in the hook's url?"
+    } else if matches!(error, Error::PeerIncompatible(_)) {
+        "the caller is too old: it must speak TLS 1.2 or 1.3"
+    } else {
+        "see what calls this port: it speaks TLS otherwise than it should"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_nearly_right_is_found() {
+        for (path, expected) in [
+            ("/gate/confirm-promotion/", Some("/gate/confirm-promotion")),
+            ("/gate/confirm-promotoin", Some("/gate/confirm-promotion")),
+            ("/Gate/Confirm-Rollout", Some("/gate/confirm-rollout")),
+            ("/events", Some("/event")),
+            ("/confirm-promotion", Some("/gate/confirm-promotion")),
+            ("/api/v1/post-rollout", Some("/post-rollout")),
+            ("/postrollout", Some("/post-rollout")),
+            ("/", None),
+            ("/wp-login.php", None),
+            ("/favicon.ico", None),
+        ] {
+            assert_eq!(near(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_made_fit() {
+        for (name, expected) in [
+            ("QA Team", Some("qa-team")),
+            ("--qa--", Some("qa")),
+            ("é", None),
+            ("", None),
+            ("a_b.c", Some("a-b-c")),
+        ] {
+            assert_eq!(slug(name).as_deref(), expected, "{name}");
+        }
+    }
+}

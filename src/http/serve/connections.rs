@@ -1,0 +1,265 @@
+//! Connections in hand, and which of them make room when all places are taken.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    future::poll_fn,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::Poll,
+    time::Duration,
+};
+
+use axum::body::Bytes;
+use futures_util::task::AtomicWaker;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::time::Instant;
+
+/// A connection that has waited less than this for its caller is not cut: what Flagger sends comes at once.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// So many connections are cut at a time: each costs a look at all of them.
+const CUT_AT_ONCE: usize = 16;
+
+/// One connection, as its handler and whoever looks for room see it.
+#[derive(Debug)]
+pub struct Connection {
+    source: IpAddr,
+    began: Instant,
+    /// Whether all of the request was read.
+    ended: AtomicBool,
+    /// Whether the caller proved who it is.
+    proven: AtomicBool,
+    /// Whether the request was answered.
+    answered: AtomicBool,
+    /// Whether the connection is over.
+    over: AtomicBool,
+    cut: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Connection {
+    fn new(source: IpAddr) -> Self {
+        Self {
+            source,
+            began: Instant::now(),
+            ended: AtomicBool::new(false),
+            proven: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+        }
+    }
+
+    /// Where the caller is.
+    #[must_use]
+    pub const fn source(&self) -> IpAddr {
+        self.source
+    }
+
+    /// The caller proved who it is: it keeps its place, however slow it is.
+    pub fn prove(&self) {
+        self.proven.store(true, Relaxed);
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        self.ended.load(Relaxed)
+    }
+
+    /// The request was answered. What is left is the caller's to close.
+    pub(super) fn answer(&self) {
+        self.answered.store(true, Relaxed);
+    }
+
+    /// Whether the connection only waits for its caller, which proved nothing, or has its answer.
+    fn waits(&self) -> bool {
+        let works = self.is_ended() || self.proven.load(Relaxed);
+        (!works || self.answered.load(Relaxed)) && !self.over.load(Relaxed) && !self.cut.load(Relaxed)
+    }
+
+    fn cut(&self) {
+        self.cut.store(true, Relaxed);
+        self.waker.wake();
+    }
+
+    /// Waits until the connection is to make room.
+    pub(super) async fn is_cut(&self) {
+        poll_fn(|context| {
+            self.waker.register(context.waker());
+            if self.cut.load(Relaxed) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// The same body, whose end is noted here.
+    pub(super) fn notes(self: &Arc<Self>, body: Incoming) -> Noted {
+        let noted = Noted { body, connection: Arc::clone(self) };
+        noted.note(noted.body.is_end_stream());
+        noted
+    }
+}
+
+/// Notes the end of a connection, however that ends.
+pub(super) struct Taken(pub(super) Arc<Connection>);
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.0.over.store(true, Relaxed);
+    }
+}
+
+/// A body that notes its end.
+#[derive(Debug)]
+pub(super) struct Noted {
+    body: Incoming,
+    connection: Arc<Connection>,
+}
+
+impl Noted {
+    fn note(&self, ended: bool) {
+        if ended {
+            self.connection.ended.store(true, Relaxed);
+        }
+    }
+}
+
+impl Body for Noted {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = std::task::ready!(std::pin::Pin::new(&mut self.body).poll_frame(context));
+        self.note(frame.is_none() || self.body.is_end_stream());
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The connections of a listener, oldest first. Only its accept loop has them, so that no connection waits for a lock.
+pub(super) struct Connections {
+    all: VecDeque<Arc<Connection>>,
+    most: usize,
+}
+
+impl Connections {
+    /// For so many connections at a time.
+    pub(super) const fn new(most: usize) -> Self {
+        Self { all: VecDeque::new(), most }
+    }
+
+    /// Takes in one more.
+    pub(super) fn take(&mut self, source: IpAddr) -> Arc<Connection> {
+        let over = |connection: &Arc<Connection>| connection.over.load(Relaxed);
+        while self.all.front().is_some_and(over) {
+            self.all.pop_front();
+        }
+        if self.all.len() >= 2 * self.most {
+            self.all.retain(|connection| !over(connection));
+        }
+        let connection = Arc::new(Connection::new(source.to_canonical()));
+        self.all.push_back(Arc::clone(&connection));
+        connection
+    }
+
+    /// Cuts the oldest connections that only wait for a caller who proved nothing: of the address that has most of them, so
+    /// that one caller cannot hold all places. How many, and where they come from.
+    pub(super) fn make_room(&self) -> Option<(IpAddr, usize)> {
+        let now = Instant::now();
+        let waiting = || {
+            let old = |connection: &&Arc<Connection>| now.duration_since(connection.began) >= PATIENCE;
+            self.all.iter().take_while(old).filter(|connection| connection.waits())
+        };
+        let mut held: HashMap<IpAddr, usize> = HashMap::new();
+        for connection in waiting() {
+            *held.entry(connection.source).or_default() += 1;
+        }
+        let (source, _) = held.into_iter().max_by_key(|(_, held)| *held)?;
+        let cut = waiting().filter(|connection| connection.source == source).take(CUT_AT_ONCE);
+        Some((source, cut.map(|connection| connection.cut()).count()))
+    }
+
+    /// Cuts every connection.
+    pub(super) fn cut_all(&self) {
+        self.all.iter().for_each(|connection| connection.cut());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(last: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, last])
+    }
+
+    /// Who makes room, by address.
+    fn makes_room(connections: &Connections) -> Vec<IpAddr> {
+        let before: Vec<bool> =
+            connections.all.iter().map(|connection| connection.cut.load(Relaxed)).collect();
+        connections.make_room();
+        let after = connections.all.iter().zip(before);
+        after
+            .filter(|(connection, was)| connection.cut.load(Relaxed) && !was)
+            .map(|(connection, _)| connection.source)
+            .collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_holds_most_places_makes_room_and_nobody_who_works() {
+        let mut connections = Connections::new(100);
+        let flagger: Vec<_> = (0..3).map(|_| connections.take(from(1))).collect();
+        let slow: Vec<_> = (0..40).map(|_| connections.take(from(2))).collect();
+        assert!(makes_room(&connections).is_empty(), "all have come just now");
+        tokio::time::advance(PATIENCE).await;
+        let late = connections.take(from(3));
+        slow[0].prove();
+        slow[1].ended.store(true, Relaxed);
+        assert_eq!(makes_room(&connections), [from(2); CUT_AT_ONCE]);
+        assert!(!slow[0].cut.load(Relaxed) && !slow[1].cut.load(Relaxed) && slow[2].cut.load(Relaxed));
+        assert_eq!(makes_room(&connections).len() + makes_room(&connections).len(), 38 - CUT_AT_ONCE);
+        // Only Flagger's own are left that wait, and one that has its answer.
+        flagger[0].ended.store(true, Relaxed);
+        flagger[1].prove();
+        slow[1].answer();
+        assert_eq!(makes_room(&connections).len(), 1);
+        assert_eq!(makes_room(&connections).len(), 1);
+        assert!(!flagger[0].cut.load(Relaxed) && !flagger[1].cut.load(Relaxed) && !late.cut.load(Relaxed));
+        assert!(makes_room(&connections).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_that_are_over_are_forgotten() {
+        let mut connections = Connections::new(4);
+        let kept = connections.take(from(1));
+        for _ in 0..1_000 {
+            drop(Taken(connections.take(from(2))));
+        }
+        assert!(connections.all.len() <= 8, "{}", connections.all.len());
+        assert!(!kept.over.load(Relaxed));
+    }
+
+    #[tokio::test]
+    async fn a_connection_learns_that_it_is_cut() {
+        let mut connections = Connections::new(4);
+        let connection = connections.take(from(1));
+        let waits = tokio::spawn({
+            let connection = Arc::clone(&connection);
+            async move { connection.is_cut().await }
+        });
+        tokio::task::yield_now().await;
+        connections.cut_all();
+        waits.await.unwrap();
+    }
+}
