@@ -10,7 +10,7 @@ use std::{
 const LIST: &str = include_str!("../../docs/messages.md");
 
 /// Where words for people stand, beside the log.
-const SOURCES: [&str; 31] = [
+const SOURCES: [&str; 33] = [
     "cli/audit.rs",
     "cli/gates.rs",
     "flagger.rs",
