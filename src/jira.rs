@@ -39,7 +39,7 @@ use reqwest::Url;
 use serde_json::{Map, Value};
 
 pub use self::{
-    endings::{Transitioned, is_status},
+    endings::{Linked, Transitioned, Whereabouts, is_status},
     error::{By, Error, Happened, Retry, Thing},
     issues::Created,
     people::{Group, People, Role},

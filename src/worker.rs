@@ -131,8 +131,10 @@ struct Memory {
     nudge_failures: Failures,
     /// Of answering the dead.
     dead_failures: Failures,
-    /// When a dead ticket was last tried that could not be read, by its gate.
-    dead_unread: HashMap<GateId, Millis>,
+    /// Dead tickets that were moved and could not be read, by their gates.
+    dead_unread: HashMap<GateId, dead::Unread>,
+    /// When tickets that died lately were last read without a nudge.
+    dead_read: Option<Millis>,
     /// Routes whose statuses could not be resolved, so that the log says so once.
     bad_routes: HashSet<String>,
     /// Whether the clocks of the replicas differ, as the log was told.

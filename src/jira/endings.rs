@@ -3,13 +3,19 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
+use tokio::time::Instant;
+
 use super::{
     Jira, Kind,
     error::{By, Error},
     request::Request,
     wire::{self, PROPERTY},
+    words,
 };
-use crate::{gate::Status, ticket::Doc};
+use crate::{
+    gate::{Status, Ticket},
+    ticket::Doc,
+};
 
 /// How a transition went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +39,62 @@ pub enum Transitioned {
     },
 }
 
+/// How linking two tickets went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Linked {
+    /// They are linked.
+    Linked,
+    /// Jira has no links, or none that says that two tickets belong together.
+    Impossible {
+        /// What is missing.
+        why: String,
+    },
+}
+
+/// What is known of a ticket that a request did not find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// It is there: what was not found is something else.
+    There,
+    /// Jira does not show it, to an account that is proven since and may browse its project.
+    Missing,
+    /// Jira does not show it, and that proves nothing.
+    Unproven {
+        /// Why not.
+        why: String,
+    },
+}
+
 impl Jira {
+    /// Whether a ticket is there. A 404 also means that it is only not visible: it counts if a request sent after it proves
+    /// our account, and the account may browse the project.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn whereabouts(&self, ticket: &Ticket) -> Result<Whereabouts, Error> {
+        let kind = self.kind().await?;
+        let request =
+            Request::new("issue", Method::GET, kind, &["issue", &ticket.id]).query("fields", "status");
+        match self.sender.call(request).await {
+            Ok(_) => return Ok(Whereabouts::There),
+            Err(error) if !is_missing(&error) => return Err(error),
+            Err(_) => {}
+        }
+        self.sender.prove(Instant::now()).await?;
+        let unproven = |why| Ok(Whereabouts::Unproven { why });
+        let project = &ticket.project;
+        match self.permissions(project).await {
+            Ok(permissions) if permissions.get("BROWSE_PROJECTS") == Some(&true) => Ok(Whereabouts::Missing),
+            Ok(_) => {
+                unproven(format!("Jira does not show it, and the bridge's account may not browse {project}"))
+            }
+            Err(error) if is_missing(&error) => {
+                unproven(format!("Jira shows neither it nor its project {project}"))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Comments, once for each `tag`: comments of ours carry it as a property.
     ///
     /// # Errors
@@ -153,16 +214,63 @@ impl Jira {
     /// Links two tickets as related. Jira makes no second link of the same kind between them.
     ///
     /// # Errors
-    /// Any; after one that may have happened, call again. 404 also means that links are off, or not allowed to us.
-    pub async fn link(&self, from_id: &str, to_id: &str) -> Result<(), Error> {
+    /// Any; after one that may have happened, call again. 404 also means that the account may not link them.
+    pub async fn link(&self, from_id: &str, to_id: &str) -> Result<Linked, Error> {
+        let not_found = match self.link_as(RELATES, from_id, to_id).await {
+            Err(error) if is_missing(&error) => error,
+            linked => return linked.map(|()| Linked::Linked),
+        };
+        // Perhaps it is the kind of link that Jira does not have, or calls otherwise.
+        let impossible = |why: String| Ok(Linked::Impossible { why });
+        let request = Request::new("link_types", Method::GET, self.kind().await?, &["issueLinkType"]);
+        let answer = match self.sender.call(request).await {
+            Err(error) if is_missing(&error) => {
+                return impossible("links between issues are turned off in Jira".into());
+            }
+            answer => answer?,
+        };
+        let types: wire::LinkTypes = answer.read()?;
+        let types = types.types.ok_or_else(|| answer.unreadable("it has no link types"))?;
+        match related(&types) {
+            Some(name) if name == RELATES => Err(not_found),
+            Some(name) => self.link_as(name, from_id, to_id).await.map(|()| Linked::Linked),
+            None => {
+                let names: Vec<String> = types.iter().map(|it| words::line(&it.name)).collect();
+                impossible(format!("Jira has no link type \"{RELATES}\"; there is: {}", names.join(", ")))
+            }
+        }
+    }
+
+    async fn link_as(&self, name: &str, from_id: &str, to_id: &str) -> Result<(), Error> {
         let kind = self.kind().await?;
         let request = Request::new("link", Method::POST, kind, &["issueLink"]).doubles().body(json!({
-            "type": {"name": "Relates"},
+            "type": {"name": name},
             "inwardIssue": {"id": from_id},
             "outwardIssue": {"id": to_id},
         }));
         self.sender.call(request).await?.done(StatusCode::CREATED)
     }
+}
+
+/// What Jira calls the link between two issues that have to do with each other, unless somebody renamed it.
+const RELATES: &str = "Relates";
+
+/// The type of link that says so: by its name, by its words, or because it is the only one that says the same both ways.
+fn related(types: &[wire::LinkType]) -> Option<&str> {
+    let same = |one: &str, other: &str| one.trim().eq_ignore_ascii_case(other);
+    let both_ways = |it: &&wire::LinkType| !it.inward.is_empty() && same(&it.inward, &it.outward);
+    let only = || {
+        let mut both_ways = types.iter().filter(both_ways);
+        both_ways.next().filter(|_| both_ways.next().is_none())
+    };
+    let found = types.iter().find(|it| same(&it.name, RELATES));
+    let found = found.or_else(|| types.iter().find(|it| same(&it.inward, "relates to")));
+    found.or_else(only).map(|it| it.name.as_str())
+}
+
+/// Jira's API itself did not find something.
+fn is_missing(error: &Error) -> bool {
+    matches!(error, Error::Refused { status: 404, by: By::Jira, .. })
 }
 
 /// Whether this is the status that was given by id or name. Ids are compared as they are, names without regard to case.
@@ -240,6 +348,27 @@ mod tests {
             };
             assert_eq!((id.as_str(), left_out), ("21", vec!["priority".to_owned()]));
             assert_eq!(Value::Object(fields), json!({"resolution": {"name": "Done"}}));
+        }
+    }
+
+    #[test]
+    fn a_link_is_chosen_by_what_it_says() {
+        let kind = |name: &str, inward: &str, outward: &str| wire::LinkType {
+            name: name.into(),
+            inward: inward.into(),
+            outward: outward.into(),
+        };
+        let blocks = || kind("Blocks", "is blocked by", "blocks");
+        let table = [
+            (vec![blocks(), kind("relates", "", "")], Some("relates")),
+            (vec![blocks(), kind("Related", "relates to", "relates to")], Some("Related")),
+            (vec![blocks(), kind("Bezug", "betrifft", "betrifft")], Some("Bezug")),
+            (vec![kind("Bezug", "betrifft", "betrifft"), kind("Paar", "mit", "mit")], None),
+            (vec![blocks()], None),
+            (vec![], None),
+        ];
+        for (types, expected) in table {
+            assert_eq!(related(&types), expected, "{types:?}");
         }
     }
 

@@ -43,6 +43,7 @@ pub(super) fn doing(operation: &'static str) -> &'static str {
         "issue" => "reading a ticket",
         "label" => "setting a label",
         "link" => "linking two tickets",
+        "link_types" => "reading which links there are",
         "look" => "reading the tickets that wait",
         "myself" => "the question who the bridge is",
         "people" => "looking for a person",

@@ -162,6 +162,13 @@ pub enum Note {
         /// The key of the ticket the canary waits for now, if it does.
         live: Option<String>,
     },
+    /// It was to be linked to the ticket that took its place, and could not.
+    NotLinked {
+        /// The key of that one.
+        to: String,
+        /// What was in the way.
+        why: String,
+    },
     /// The bridge was to move it, and could not.
     NotMoved {
         /// When it was to be moved.
@@ -190,6 +197,7 @@ impl Note {
             Self::Expired { entry, .. } => format!("expired-{entry}"),
             Self::Duplicate { .. } => "duplicate".into(),
             Self::Late { .. } => "late".into(),
+            Self::NotLinked { to, .. } => format!("not-linked-{to}"),
             Self::NotMoved { milestone, .. } => format!("not-moved-{}", milestone.key()),
         }
     }

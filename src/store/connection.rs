@@ -172,6 +172,7 @@ pub(super) async fn migrate(pool: &AnyPool, begin: &'static str, sqlite: bool) -
         migration(2, "audit", include_str!("0002_audit.sql")),
         migration(3, "outbox", include_str!("0003_outbox.sql")),
         migration(4, "site", include_str!("0004_site.sql")),
+        migration(7, "dead", include_str!("0007_dead.sql")),
     ];
     // SQLite has no lock for migrations: the loser of a race finds that one done when it looks again, and may lose the next.
     let mut races = if sqlite { migrations.len() } else { 0 };

@@ -10,8 +10,8 @@ use crate::millis::Millis;
 pub struct Nudge {
     /// The ticket, by Jira's issue id.
     pub ticket: String,
-    /// Since when, by the clock of the replica that was asked. A nudge that takes the place of another has a later time than it.
-    pub at: Millis,
+    /// The turn it was stored in: whichever replica was asked, one that takes the place of another has a later one.
+    pub seq: i64,
 }
 
 impl Store {
@@ -21,8 +21,8 @@ impl Store {
     /// If the database fails.
     pub async fn nudges(&self) -> Result<Vec<Nudge>, Error> {
         let mut reading = self.begin().await?;
-        let nudges = query("SELECT ticket, at FROM nudge ORDER BY at")
-            .try_map(|row: AnyRow| Ok(Nudge { ticket: row.try_get(0)?, at: Millis(row.try_get(1)?) }))
+        let nudges = query("SELECT ticket, seq FROM nudge ORDER BY seq")
+            .try_map(|row: AnyRow| Ok(Nudge { ticket: row.try_get(0)?, seq: row.try_get(1)? }))
             .fetch_all(&mut *reading)
             .in_time()
             .await?;
@@ -36,13 +36,14 @@ impl Turn {
     /// # Errors
     /// If the database fails.
     pub async fn nudge(&mut self, ticket: &str, now: Millis) -> Result<(), Error> {
+        let seq = self.seq();
         query(
-            // Whoever follows the one before must not take this for it, though the clocks of replicas differ.
-            "INSERT INTO nudge (ticket, at) VALUES ($1, $2)
-             ON CONFLICT (ticket) DO UPDATE SET at = CASE WHEN excluded.at > nudge.at THEN excluded.at ELSE nudge.at + 1 END",
+            "INSERT INTO nudge (ticket, at, seq) VALUES ($1, $2, $3)
+             ON CONFLICT (ticket) DO UPDATE SET at = excluded.at, seq = excluded.seq",
         )
         .bind(ticket)
         .bind(now.0)
+        .bind(seq)
         .execute(self.sql())
         .in_time()
         .await?;
@@ -54,9 +55,9 @@ impl Turn {
     /// # Errors
     /// If the database fails.
     pub async fn followed(&mut self, nudge: &Nudge) -> Result<(), Error> {
-        query("DELETE FROM nudge WHERE ticket = $1 AND at = $2")
+        query("DELETE FROM nudge WHERE ticket = $1 AND seq = $2")
             .bind(nudge.ticket.as_str())
-            .bind(nudge.at.0)
+            .bind(nudge.seq)
             .execute(self.sql())
             .in_time()
             .await?;
@@ -94,7 +95,7 @@ mod tests {
             follow(&followed).await;
             let left = store.nudges().await.unwrap();
             assert_eq!(left.len(), 1, "{second}");
-            assert!(left[0].at > followed[0].at, "{second}");
+            assert!(left[0].seq > followed[0].seq, "{second}");
             follow(&left).await;
             assert_eq!(store.nudges().await.unwrap(), []);
         }

@@ -24,6 +24,8 @@ pub struct Opened {
     pub ticket: Ticket,
     /// When it was told that its rollout is over, by Jira's clock.
     pub ended_at: Option<Millis>,
+    /// Since when, by our clock, Jira does not show it, although credentials are proven.
+    pub missing_since: Option<Millis>,
 }
 
 impl Opened {
@@ -38,7 +40,7 @@ impl Opened {
     }
 }
 
-const COLUMNS: &str = "gate, canary, name, ticket.ticket, ended_at";
+const COLUMNS: &str = "gate, canary, name, ticket.ticket, ended_at, missing_since";
 
 impl Store {
     /// The ticket of a gate, dead or alive.
@@ -73,13 +75,37 @@ impl Store {
         let mut reading = self.begin().await?;
         let dead = query(sql)
             .try_map(|row: AnyRow| {
-                let nudge = Nudge { ticket: row.try_get(5)?, at: Millis(row.try_get(6)?) };
+                let nudge = Nudge { ticket: row.try_get(6)?, seq: row.try_get(7)? };
                 Ok((nudge, raw(row)?))
             })
             .fetch_all(&mut *reading)
             .in_time()
             .await?;
         Ok(dead.into_iter().map(|(nudge, raw)| (nudge, opened(raw))).collect())
+    }
+
+    /// Dead tickets that are to be read although nobody asks for that, at most `most`, those first that wait longest; each
+    /// with its gate.
+    ///
+    /// # Errors
+    /// If the database fails. A ticket whose row cannot be read is an error of its own.
+    pub async fn dead_to_read(
+        &self,
+        now: Millis,
+        most: usize,
+    ) -> Result<Vec<(GateId, Result<Opened, Error>)>, Error> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM ticket WHERE read_at IS NOT NULL AND read_at <= $1 ORDER BY read_at LIMIT $2"
+        ));
+        let mut reading = self.begin().await?;
+        let dead = query(sql)
+            .bind(now.0)
+            .bind(i64::try_from(most).unwrap_or(i64::MAX))
+            .try_map(raw)
+            .fetch_all(&mut *reading)
+            .in_time()
+            .await?;
+        Ok(dead.into_iter().map(|raw| (GateId(raw.0.clone()), opened(raw))).collect())
     }
 
     /// Whether this issue id is that of a dead ticket whose next move will be answered.
@@ -120,13 +146,42 @@ impl Turn {
         Ok(())
     }
 
-    /// The ticket was told that its rollout is over, at this time by Jira's clock.
+    /// The ticket was told that its rollout is over, at this time by Jira's clock. It is read again at `read_at`.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn bury(&mut self, gate: &GateId, at: Millis) -> Result<(), Error> {
-        query("UPDATE ticket SET ended_at = $1 WHERE gate = $2 AND ended_at IS NULL")
+    pub async fn bury(&mut self, gate: &GateId, at: Millis, read_at: Millis) -> Result<(), Error> {
+        query("UPDATE ticket SET ended_at = $1, read_at = $2 WHERE gate = $3 AND ended_at IS NULL")
             .bind(at.0)
+            .bind(read_at.0)
+            .bind(gate.0.as_str())
+            .execute(self.sql())
+            .in_time()
+            .await?;
+        Ok(())
+    }
+
+    /// When a dead ticket is read the next time although nobody asks for that; none: not any more.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn read_again(&mut self, gate: &GateId, at: Option<Millis>) -> Result<(), Error> {
+        query("UPDATE ticket SET read_at = $1 WHERE gate = $2")
+            .bind(at.map(|at| at.0))
+            .bind(gate.0.as_str())
+            .execute(self.sql())
+            .in_time()
+            .await?;
+        Ok(())
+    }
+
+    /// Since when Jira does not show the ticket; none: it does.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn missing(&mut self, gate: &GateId, since: Option<Millis>) -> Result<(), Error> {
+        query("UPDATE ticket SET missing_since = $1 WHERE gate = $2")
+            .bind(since.map(|since| since.0))
             .bind(gate.0.as_str())
             .execute(self.sql())
             .in_time()
@@ -139,7 +194,7 @@ impl Turn {
     /// # Errors
     /// If the database fails.
     pub async fn answer_late_move(&mut self, gate: &GateId) -> Result<bool, Error> {
-        let done = query("UPDATE ticket SET answered = 1 WHERE gate = $1 AND answered = 0")
+        let done = query("UPDATE ticket SET answered = 1, read_at = NULL WHERE gate = $1 AND answered = 0")
             .bind(gate.0.as_str())
             .execute(self.sql())
             .in_time()
@@ -151,21 +206,22 @@ impl Turn {
 /// SQLite joins in this order: nudges are few, and tickets are kept for ever.
 fn dead_nudges() -> String {
     format!(
-        "SELECT {COLUMNS}, nudge.ticket, nudge.at FROM nudge CROSS JOIN ticket
-         WHERE ticket.id = nudge.ticket AND answered = 0 AND ended_at IS NOT NULL ORDER BY nudge.at"
+        "SELECT {COLUMNS}, nudge.ticket, nudge.seq FROM nudge CROSS JOIN ticket
+         WHERE ticket.id = nudge.ticket AND answered = 0 AND ended_at IS NOT NULL ORDER BY nudge.seq"
     )
 }
 
 /// The gate, and what else its row holds, if that can be read.
-type Raw = (String, Result<(String, String, String, Option<i64>), sqlx::Error>);
+type Raw = (String, Result<Rest, sqlx::Error>);
+type Rest = (String, String, String, Option<i64>, Option<i64>);
 
 fn raw(row: AnyRow) -> Result<Raw, sqlx::Error> {
-    let rest = || Ok((row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?));
+    let rest = || Ok((row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?, row.try_get(5)?));
     Ok((row.try_get(0)?, rest()))
 }
 
 fn opened((gate, rest): Raw) -> Result<Opened, Error> {
-    let (canary, name, ticket, ended_at) = rest.map_err(|error| Error::Corrupt {
+    let (canary, name, ticket, ended_at, missing_since) = rest.map_err(|error| Error::Corrupt {
         canary: format!("the ticket of gate {gate}"),
         why: super::one_line(&error),
     })?;
@@ -176,6 +232,7 @@ fn opened((gate, rest): Raw) -> Result<Opened, Error> {
         name: serde_json::from_str(&name).map_err(|error| corrupt(error.to_string()))?,
         ticket: serde_json::from_str(&ticket).map_err(|error| corrupt(error.to_string()))?,
         ended_at: ended_at.map(Millis),
+        missing_since: missing_since.map(Millis),
     })
 }
 

@@ -115,6 +115,10 @@ impl Store {
 }
 
 impl Turn {
+    pub(super) const fn seq(&self) -> i64 {
+        self.seq
+    }
+
     pub(super) fn sql(&mut self) -> &mut AnyConnection {
         &mut self.transaction
     }

@@ -79,6 +79,10 @@ pub fn comment(note: &Note, route: &Route) -> Doc {
              its own."
                 .to_owned()
         }
+        Note::NotLinked { to, why } => format!(
+            "The ticket that took the place of this one is {to}. The bridge could not link the two: {}.",
+            one_line(why, LONGEST_REASON)
+        ),
         Note::NotMoved { milestone, why } => not_moved(*milestone, &one_line(why, LONGEST_REASON)),
     };
     Doc(vec![Block::Paragraph(vec![Span::Text(words)])])

@@ -1,23 +1,43 @@
-//! Answering the dead: tickets that somebody moved although their rollout is over.
+//! Answering the dead: tickets that somebody moved although their rollout is over. A webhook tells of it; without one they
+//! are read now and then for some days, the older the seldomer, until one move was answered.
 
 use std::time::Duration;
 
-use super::{Outcome, Worker, after_failure};
+use super::{Memory, Outcome, Worker, after_failure, look::MOST};
 use crate::{
-    gate::{Gate, Move, Sighting},
-    jira::{self, Retry},
+    gate::{Gate, GateId, Move, Sighting},
+    jira,
+    millis::Millis,
     rollout::{Canary, Command, Fact, Note},
     store::{self, Nudge, Opened},
 };
 
 /// A dead ticket that was moved, but cannot be read, is given up after this long.
 const MOST_PATIENT: Duration = Duration::from_hours(24);
+/// Until a dead ticket that cannot be read is tried again it takes no longer than this.
+const LONGEST: Duration = Duration::from_mins(5);
 /// Dead tickets that are answered in one look at most.
 const MOST_DEAD: usize = 10;
+/// For so long after its rollout has ended a ticket is read now and then, though no webhook says that it was moved.
+const WATCHED: Duration = Duration::from_hours(7 * 24);
+/// The older a dead ticket, the seldomer it is read: each time when it is older by this part of its age.
+const SELDOMER: u32 = 24;
+/// So many requests, each for a hundred dead tickets, are made in one cycle at most.
+const MOST_REQUESTS: usize = 5;
+
+/// A dead ticket that was moved and could not be read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unread {
+    /// How often in a row, and before when it is not tried again.
+    failures: (u32, Millis),
+    /// Since when.
+    since: Millis,
+}
 
 impl Worker {
-    /// Tells the tickets that somebody moved although their rollout is over, a few at a time, that they open nothing. This
-    /// is a step of its own: whatever is wrong with a dead ticket must not keep a live one waiting.
+    /// Tells the tickets that somebody moved although their rollout is over, a few at a time, that they open nothing: those
+    /// that were nudged, and now and then all that died lately. This is a step of its own: whatever is wrong with a dead
+    /// ticket must not keep a live one waiting.
     ///
     /// # Errors
     /// If the database fails.
@@ -30,16 +50,18 @@ impl Worker {
             return Ok(Outcome::Idle);
         }
         let dead = self.dead().await?;
-        if dead.is_empty() {
-            return Ok(Outcome::Idle);
-        }
-        let answered = self.tell_the_dead(&dead).await?;
+        let nudged = self.first_of_the_dead(&dead, now);
+        let (more, answered) = if nudged.is_empty() {
+            (false, self.read_the_dead(now).await?)
+        } else {
+            (nudged.len() == MOST_DEAD, self.tell_the_dead(&nudged).await?)
+        };
         let mut memory = self.memory();
         let before = memory.dead_failures;
         match answered {
             Ok(()) => {
                 memory.dead_failures = (0, now);
-                Ok(if dead.len() > MOST_DEAD { Outcome::Did } else { Outcome::Idle })
+                Ok(if more { Outcome::Did } else { Outcome::Idle })
             }
             Err(error) => {
                 memory.dead_failures = after_failure(before, &error, now, Duration::MAX);
@@ -52,6 +74,11 @@ impl Worker {
                 Ok(Outcome::Idle)
             }
         }
+    }
+
+    /// How often the tickets that died last are read.
+    pub(super) fn dead_every(&self) -> Duration {
+        self.gatekeeper.timing().trust_for / 3
     }
 
     /// The nudged tickets whose rollout is over and that were not answered yet.
@@ -74,19 +101,24 @@ impl Worker {
         Ok(dead)
     }
 
-    /// Somebody moved a ticket whose rollout is over: it is told, once, that this opens nothing any more.
-    async fn tell_the_dead(&self, dead: &[(Opened, Nudge)]) -> Result<Result<(), jira::Error>, store::Error> {
-        let store = self.gatekeeper.store();
-        let mut failed = Ok(());
-        for (dead, nudge) in self.first_of_the_dead(dead) {
+    /// Somebody moved tickets whose rollout is over. Fails if Jira as a whole does: one ticket that cannot be read is tried
+    /// again later, and holds up no other.
+    async fn tell_the_dead(
+        &self,
+        dead: &[&(Opened, Nudge)],
+    ) -> Result<Result<(), jira::Error>, store::Error> {
+        for (dead, nudge) in dead {
             let now = self.clock.now();
-            let read = self.was_moved_late(dead).await;
-            if read.is_err() {
-                self.memory().dead_unread.insert(dead.gate.clone(), now);
-            }
-            let moved = match read {
+            let moved = match self.was_moved_late(dead).await {
                 Ok(moved) => moved,
-                Err(error) if error.retry() == Retry::Never || now.since(nudge.at) > MOST_PATIENT => {
+                Err(error) => {
+                    let lasted = self.memory().dead_unread(&dead.gate, &error, now);
+                    if lasted <= MOST_PATIENT {
+                        if error.is_of_one() {
+                            continue;
+                        }
+                        return Ok(Err(error));
+                    }
                     tracing::warn!(
                         canary = %dead.canary,
                         ticket = dead.ticket.key,
@@ -94,61 +126,141 @@ impl Worker {
                     );
                     false
                 }
-                Err(error) if error.is_of_one() => {
-                    // The others may fare better.
-                    failed = Err(error);
-                    continue;
-                }
-                Err(error) => return Ok(Err(error)),
             };
-            let mut turn = store.turn().await?;
-            turn.followed(nudge).await?;
-            if moved && turn.answer_late_move(&dead.gate).await? {
-                let canary = match turn.canary(&dead.canary).await {
-                    Ok(canary) => canary,
-                    // Which ticket is the live one cannot be told, but that this one is dead can.
-                    Err(store::Error::Corrupt { .. }) => Canary::new(dead.canary.clone()),
-                    Err(error) => return Err(error),
-                };
-                let live = canary.rollout.as_ref().and_then(|rollout| {
-                    rollout.gates.iter().rev().find_map(Gate::ticket).map(|ticket| ticket.key.clone())
-                });
-                let command = Command::Comment { gate: dead.gate.clone(), note: Note::Late { live } };
-                turn.enqueue(&dead.canary, &command, now).await?;
-                let fact = Fact::LateMove { gate: dead.name.clone(), ticket: dead.ticket.clone() };
-                let applied = self.gatekeeper.note(&mut turn, canary, fact, now).await?;
-                turn.end().await?;
-                self.gatekeeper.record(&applied, now);
-            } else {
-                turn.end().await?;
-            }
+            self.answer_late(dead, Some(nudge), moved, now).await?;
         }
-        Ok(failed)
+        Ok(Ok(()))
     }
 
-    /// A few of them. Those that could not be read come last, so that they do not keep the others from being answered.
-    fn first_of_the_dead<'a>(&self, dead: &'a [(Opened, Nudge)]) -> Vec<&'a (Opened, Nudge)> {
+    /// Reads tickets that died in the last days, as a webhook may be missing or off.
+    async fn read_the_dead(&self, now: Millis) -> Result<Result<(), jira::Error>, store::Error> {
+        let lately = self.memory().dead_read;
+        if lately.is_some_and(|at| now.apart(at) < self.dead_every()) {
+            return Ok(Ok(()));
+        }
+        let store = self.gatekeeper.store();
+        for _ in 0..MOST_REQUESTS {
+            let mut dead = Vec::new();
+            for (gate, opened) in store.dead_to_read(now, MOST).await? {
+                match opened {
+                    Ok(opened) => dead.push(opened),
+                    Err(error) => {
+                        tracing::error!("{error}; this dead ticket is not read any more");
+                        let mut turn = store.turn().await?;
+                        turn.read_again(&gate, None).await?;
+                        turn.end().await?;
+                    }
+                }
+            }
+            if dead.is_empty() {
+                break;
+            }
+            if let Err(error) = self.read_some(&dead, now).await? {
+                return Ok(Err(error));
+            }
+        }
+        self.memory().dead_read = Some(now);
+        Ok(Ok(()))
+    }
+
+    /// Reads up to a hundred dead tickets with one request.
+    async fn read_some(&self, dead: &[Opened], now: Millis) -> Result<Result<(), jira::Error>, store::Error> {
+        let ids: Vec<String> = dead.iter().map(|dead| dead.ticket.id.clone()).collect();
+        let read = async { Ok::<_, jira::Error>((self.jira.account().await?, self.jira.look(&ids).await?)) };
+        let (own, seen) = match read.await {
+            Ok(read) => read,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut turn = self.gatekeeper.store().turn().await?;
+        let mut moved = Vec::new();
+        for dead in dead {
+            if seen.get(&dead.ticket.id).is_some_and(|seen| is_late(dead, seen, &own.id)) {
+                moved.push(dead);
+            }
+            let age = dead.ended_at.map_or(Duration::MAX, |ended| now.since(ended));
+            let next = (age < WATCHED).then(|| now + self.dead_every().max(age / SELDOMER));
+            turn.read_again(&dead.gate, next).await?;
+        }
+        // Until it is answered it is read again.
+        turn.end().await?;
+        for dead in moved {
+            self.answer_late(dead, None, true, now).await?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// A dead ticket was read: one that was moved is told, once, that this opens nothing any more.
+    async fn answer_late(
+        &self,
+        dead: &Opened,
+        nudge: Option<&Nudge>,
+        moved: bool,
+        now: Millis,
+    ) -> Result<(), store::Error> {
+        let mut turn = self.gatekeeper.store().turn().await?;
+        if let Some(nudge) = nudge {
+            turn.followed(nudge).await?;
+        }
+        let applied = if moved && turn.answer_late_move(&dead.gate).await? {
+            let canary = match turn.canary(&dead.canary).await {
+                Ok(canary) => canary,
+                // Which ticket is the live one cannot be told, but that this one is dead can.
+                Err(store::Error::Corrupt { .. }) => Canary::new(dead.canary.clone()),
+                Err(error) => return Err(error),
+            };
+            let live = canary.rollout.as_ref().and_then(|rollout| {
+                rollout.gates.iter().rev().find_map(Gate::ticket).map(|ticket| ticket.key.clone())
+            });
+            let command = Command::Comment { gate: dead.gate.clone(), note: Note::Late { live } };
+            turn.enqueue(&dead.canary, &command, now).await?;
+            let fact = Fact::LateMove { gate: dead.name.clone(), ticket: dead.ticket.clone() };
+            Some(self.gatekeeper.note(&mut turn, canary, fact, now).await?)
+        } else {
+            None
+        };
+        turn.end().await?;
+        if let Some(applied) = applied {
+            self.gatekeeper.record(&applied, now);
+        }
+        Ok(())
+    }
+
+    /// A few of them, the first first, but none whose time to be tried again has not come.
+    fn first_of_the_dead<'a>(&self, dead: &'a [(Opened, Nudge)], now: Millis) -> Vec<&'a (Opened, Nudge)> {
         let unread = &mut self.memory().dead_unread;
         unread.retain(|gate, _| dead.iter().any(|(dead, _)| dead.gate == *gate));
-        let mut dead: Vec<_> = dead.iter().collect();
-        dead.sort_by_key(|(dead, _)| unread.get(&dead.gate));
+        let waits = |gate: &GateId| unread.get(gate).is_some_and(|unread: &Unread| now < unread.failures.1);
+        let mut dead: Vec<_> = dead.iter().filter(|(dead, _)| !waits(&dead.gate)).collect();
+        // Where nobody can be read, each gets its turn.
+        dead.sort_by_key(|(dead, _)| unread.get(&dead.gate).map(|unread| unread.failures));
         dead.truncate(MOST_DEAD);
         dead
     }
 
-    /// Whether anybody but the bridge itself has moved the ticket since it was told that its rollout is over. Both times
-    /// are Jira's.
+    /// Whether anybody but the bridge itself has moved the ticket since it was told that its rollout is over.
     async fn was_moved_late(&self, dead: &Opened) -> Result<bool, jira::Error> {
         let own = self.jira.account().await?;
-        let Sighting::Issue { marks, moves, .. } = self.jira.look_closely(&dead.ticket.id).await? else {
-            return Ok(false);
-        };
-        if !dead.is_marked_by(&marks) {
-            // Somebody else's issue has its number by now.
-            return Ok(false);
-        }
-        let late =
-            |entry: &Move| dead.ended_at.is_some_and(|ended| entry.at > ended) && entry.by.id != own.id;
-        Ok(moves.iter().any(late))
+        Ok(is_late(dead, &self.jira.look_closely(&dead.ticket.id).await?, &own.id))
+    }
+}
+
+/// Whether anybody but the bridge itself has moved the ticket since then. Both times are Jira's.
+fn is_late(dead: &Opened, seen: &Sighting, own: &str) -> bool {
+    let Sighting::Issue { marks, moves, .. } = seen else { return false };
+    if !dead.is_marked_by(marks) {
+        // Somebody else's issue has its number by now.
+        return false;
+    }
+    let late = |entry: &Move| dead.ended_at.is_some_and(|ended| entry.at > ended) && entry.by.id != own;
+    moves.iter().any(late)
+}
+
+impl Memory {
+    /// A dead ticket could not be read, once more. Returns for how long that has been so.
+    fn dead_unread(&mut self, gate: &GateId, error: &jira::Error, now: Millis) -> Duration {
+        let unread =
+            self.dead_unread.entry(gate.clone()).or_insert(Unread { failures: (0, now), since: now });
+        unread.failures = after_failure(unread.failures, error, now, LONGEST);
+        now.since(unread.since)
     }
 }

@@ -10,6 +10,7 @@ use std::{
     collections::{HashMap, HashSet},
     pin::Pin,
     sync::Arc,
+    time::Duration,
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
@@ -33,7 +34,7 @@ use crate::{
 /// Of so many places one is not for opening tickets: however many are to be opened, others are told meanwhile.
 const TOLD_MEANWHILE: usize = 4;
 /// How soon a command is tried again that waits for credentials; the client asks Jira no more often by itself.
-const CREDENTIALS: std::time::Duration = std::time::Duration::from_secs(15);
+const CREDENTIALS: Duration = Duration::from_secs(15);
 
 /// What the outbox remembers between its steps. All of it may be lost.
 #[derive(Default)]
@@ -87,6 +88,15 @@ pub(super) enum Effect {
         /// What is waited for.
         why: String,
     },
+    /// Jira does not show the ticket.
+    Missing {
+        /// Since when.
+        since: Millis,
+        /// When to try again.
+        at: Millis,
+    },
+    /// The ticket was deleted: nobody is left to be told.
+    Gone,
     /// Trying again does not help.
     Stuck {
         /// What is in the way.
@@ -310,7 +320,7 @@ impl Worker {
             return Ok(Outcome::Did);
         }
         let applied = self.tell_gate(&mut turn, row, (&how, late), now).await?;
-        follow_up(&mut turn, row, effect, &how, now).await?;
+        follow_up(&mut turn, row, effect, &how, (now, self.dead_every())).await?;
         turn.end().await?;
         drop(writing);
         if let Some((applied, opened)) = applied {
@@ -332,9 +342,16 @@ impl Worker {
             | Effect::Counted { again: None, .. }
             | Effect::Buried(_)
             | Effect::Instead(_)
+            | Effect::Gone
             | Effect::Left(_) => Settled::Done,
             Effect::Counted { again: Some((at, why)), .. } | Effect::Later { at, why } => {
                 Settled::Again { at: *at, why: why.clone(), sent }
+            }
+            Effect::Missing { at, .. } => {
+                let why =
+                    "Jira does not show the ticket; if that stays so for jira.trust_for, it was deleted"
+                        .into();
+                Settled::Again { at: *at, why, sent }
             }
             Effect::Stuck { why } => Settled::Parked { why: why.clone(), sent },
             Effect::Failed { error, sent } => {
@@ -452,7 +469,14 @@ async fn keep_found(
         (Command::Open { gate, subject, .. }, Effect::Opened { ticket, others }) => {
             let (name, gate_id) = (subject.gate.clone(), gate.clone());
             let (canary_id, opened) = (canary.clone(), ticket.clone());
-            let opened = Opened { gate: gate_id, canary: canary_id, name, ticket: opened, ended_at: None };
+            let opened = Opened {
+                gate: gate_id,
+                canary: canary_id,
+                name,
+                ticket: opened,
+                ended_at: None,
+                missing_since: None,
+            };
             turn.keep_ticket(&opened).await?;
             recount::close(turn, canary, (gate, &subject.gate), Some(ticket), others, now).await?;
             Ok(Some(ticket.clone()))
@@ -471,7 +495,7 @@ async fn follow_up(
     row: &Row,
     effect: Effect,
     how: &Settled,
-    now: Millis,
+    (now, dead_every): (Millis, Duration),
 ) -> Result<(), store::Error> {
     let gate = row.command.gate();
     match (&row.command, how) {
@@ -488,16 +512,24 @@ async fn follow_up(
         _ => {}
     }
     match effect {
-        Effect::Buried(at) => turn.bury(gate, at).await?,
+        Effect::Buried(at) => {
+            turn.bury(gate, at, now + dead_every).await?;
+            turn.missing(gate, None).await?;
+        }
+        Effect::Missing { since, .. } => turn.missing(gate, Some(since)).await?,
         Effect::Instead(note) => {
             turn.enqueue(&row.canary, &Command::Comment { gate: gate.clone(), note }, now).await?;
+            turn.missing(gate, None).await?;
         }
+        // It was seen: what was missing before is not any more.
+        Effect::Done | Effect::Stuck { .. } if !is_opening(row) => turn.missing(gate, None).await?,
         Effect::Done
         | Effect::Opened { .. }
         | Effect::Counted { .. }
         | Effect::Failed { .. }
         | Effect::Later { .. }
         | Effect::Stuck { .. }
+        | Effect::Gone
         | Effect::Left(_) => {}
     }
     Ok(())

@@ -77,6 +77,7 @@ pub(super) async fn close(
             name: name.clone(),
             ticket: found.clone(),
             ended_at: None,
+            missing_since: None,
         };
         turn.keep_ticket(&opened).await?;
         let of = counts.map(|ticket| ticket.key.clone());

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     gate::Sighting,
-    jira::{self, Transitioned},
+    gatekeeper::doing,
+    jira::{self, Linked, Transitioned, Whereabouts, retry},
     policy::{Meaning, Milestone, Target},
     rollout::{Command, Note},
     store::{self, Opened, Row},
@@ -33,36 +34,71 @@ impl Worker {
         let (lease, term) = (self.lease.clone(), self.lease.term());
         match jira::only_while(move || lease.holds(term), self.tell(row, &opened)).await {
             Err(error @ store::Error::Corrupt { .. }) => Ok(Effect::Stuck { why: error.to_string() }),
-            Ok(Err(error)) if gone(&error) => Ok(Effect::Done),
+            Ok(Err(error)) if gone(&error) => Ok(self.not_found(row, &opened, Some(error.to_string())).await),
+            Ok(Ok(Told::NotFound)) => Ok(self.not_found(row, &opened, None).await),
             Ok(Err(error)) => Ok(Effect::Failed { error, sent: None }),
-            Ok(Ok(effect)) => Ok(effect),
+            Ok(Ok(Told::Effect(effect))) => Ok(effect),
             Err(error) => Err(error),
         }
     }
 
+    /// Something was not found. If it is the ticket, that ends what it was to be told once it is proven over `jira.trust_for`:
+    /// an account that loses sight of issues for a while must not lose what they are to be told. If it is anything else,
+    /// somebody has to mend that.
+    async fn not_found(&self, row: &Row, opened: &Opened, why: Option<String>) -> Effect {
+        let later = || self.clock.now() + retry::delay(row.attempts, None, rand::random::<f64>());
+        let (now, trust_for) = (self.clock.now(), self.gatekeeper.timing().trust_for);
+        match self.jira.whereabouts(&opened.ticket).await {
+            Ok(Whereabouts::There) => match why {
+                Some(why) => Effect::Stuck { why },
+                // It is seen again.
+                None => Effect::Later { at: later(), why: NOT_SHOWN.into() },
+            },
+            Ok(Whereabouts::Unproven { why }) => Effect::Stuck { why },
+            Ok(Whereabouts::Missing) => {
+                let since = opened.missing_since.filter(|since| *since <= now).unwrap_or(now);
+                if now.since(since) < trust_for {
+                    return Effect::Missing { since, at: later().min(since + trust_for) };
+                }
+                tracing::warn!(
+                    canary = %opened.canary,
+                    gate = %opened.name,
+                    ticket = opened.ticket.key,
+                    what = doing(&row.command),
+                    "Jira has not shown the ticket for jira.trust_for, so it was deleted; this is not done any more"
+                );
+                Effect::Gone
+            }
+            Err(error) => Effect::Failed { error, sent: None },
+        }
+    }
+
     /// Does in Jira what is to be done about this ticket.
-    async fn tell(&self, row: &Row, opened: &Opened) -> Result<Result<Effect, jira::Error>, store::Error> {
+    async fn tell(&self, row: &Row, opened: &Opened) -> Result<Result<Told, jira::Error>, store::Error> {
         Ok(match &row.command {
             Command::Comment { note, .. } => self.comment(row, opened, note).await,
             Command::Label { .. } => self.label(opened).await,
             Command::Move { milestone, .. } => self.move_ticket(opened, *milestone).await,
             Command::Link { successor, .. } => match self.gatekeeper.store().ticket(successor).await? {
-                None => Ok(Effect::Done),
+                None => Ok(Told::Effect(Effect::Done)),
                 Some(successor) => self.link(opened, &successor).await,
             },
             // The caller keeps those for itself.
-            Command::Open { .. } | Command::Recount { .. } => Ok(Effect::Done),
+            Command::Open { .. } | Command::Recount { .. } => Ok(Told::Effect(Effect::Done)),
         })
     }
 
-    async fn comment(&self, row: &Row, opened: &Opened, note: &Note) -> Result<Effect, jira::Error> {
+    async fn comment(&self, row: &Row, opened: &Opened, note: &Note) -> Result<Told, jira::Error> {
         let route = self.gatekeeper.route(&opened.canary, &opened.name);
         let ends = match note {
             Note::Ended { .. } | Note::LabelledEnded | Note::Duplicate { .. } => {
                 // What moves it after this moment, by Jira's clock, moves a dead ticket.
                 match self.jira.look_closely(&opened.ticket.id).await? {
-                    Sighting::Missing => return Ok(Effect::Done),
-                    Sighting::Issue { marks, .. } if !opened.is_marked_by(&marks) => return Ok(Effect::Done),
+                    Sighting::Missing => return Ok(Told::NotFound),
+                    // Somebody else's issue has its number by now.
+                    Sighting::Issue { marks, .. } if !opened.is_marked_by(&marks) => {
+                        return Ok(Told::Effect(Effect::Done));
+                    }
                     Sighting::Issue { answered, .. } => Some(answered),
                 }
             }
@@ -75,6 +111,7 @@ impl Worker {
             | Note::Renamed { .. }
             | Note::Expired { .. }
             | Note::Late { .. }
+            | Note::NotLinked { .. }
             | Note::NotMoved { .. } => None,
         };
         // Progress is told more than once; its row makes it one comment.
@@ -91,20 +128,23 @@ impl Worker {
             | Note::Expired { .. }
             | Note::Duplicate { .. }
             | Note::Late { .. }
+            | Note::NotLinked { .. }
             | Note::NotMoved { .. } => note.tag(),
         };
         self.jira.comment(&opened.ticket.id, &tag, &ticket::comment(note, route)).await?;
-        Ok(ends.map_or(Effect::Done, Effect::Buried))
+        Ok(Told::Effect(ends.map_or(Effect::Done, Effect::Buried)))
     }
 
-    async fn label(&self, opened: &Opened) -> Result<Effect, jira::Error> {
+    async fn label(&self, opened: &Opened) -> Result<Told, jira::Error> {
         self.jira.label(&opened.ticket.id, jira::ENDED).await?;
-        Ok(Effect::Done)
+        Ok(Told::Effect(Effect::Done))
     }
 
-    async fn move_ticket(&self, opened: &Opened, milestone: Milestone) -> Result<Effect, jira::Error> {
+    async fn move_ticket(&self, opened: &Opened, milestone: Milestone) -> Result<Told, jira::Error> {
         let route = self.gatekeeper.route(&opened.canary, &opened.name);
-        let Some(target) = route.ticket.transitions.target(milestone) else { return Ok(Effect::Done) };
+        let Some(target) = route.ticket.transitions.target(milestone) else {
+            return Ok(Told::Effect(Effect::Done));
+        };
         let left_alone = match milestone {
             Milestone::Opened => self.was_moved(opened).await?,
             Milestone::Succeeded
@@ -114,10 +154,10 @@ impl Worker {
             | Milestone::Bypassed => self.is_to_stay(opened, &target.to).await?,
         };
         if left_alone {
-            return Ok(Effect::Done);
+            return Ok(Told::Effect(Effect::Done));
         }
         let why = match self.jira.transition(&opened.ticket.id, &target.to, &fields(target)).await? {
-            Transitioned::AlreadyThere => return Ok(Effect::Done),
+            Transitioned::AlreadyThere => return Ok(Told::Effect(Effect::Done)),
             Transitioned::Moved { left_out } => {
                 if !left_out.is_empty() {
                     let (ticket, fields) = (opened.ticket.key.as_str(), left_out.join(", "));
@@ -128,7 +168,7 @@ impl Worker {
                         "moved the ticket without fields that the transition does not have; see ticket.transitions"
                     );
                 }
-                return Ok(Effect::Done);
+                return Ok(Told::Effect(Effect::Done));
             }
             Transitioned::NoPath { reachable } if reachable.is_empty() => {
                 format!(
@@ -156,7 +196,7 @@ impl Worker {
             why,
             "could not move the ticket, and tells it so; see ticket.transitions"
         );
-        Ok(Effect::Instead(Note::NotMoved { milestone, why }))
+        Ok(Told::Effect(Effect::Instead(Note::NotMoved { milestone, why })))
     }
 
     /// Whether anybody has moved the ticket since it was opened, or its rollout is over: then it is too late for the
@@ -168,7 +208,8 @@ impl Worker {
         }
         match self.jira.look_closely(&opened.ticket.id).await? {
             Sighting::Issue { moves, .. } => Ok(!moves.is_empty()),
-            Sighting::Missing => Ok(true),
+            // The transition says so, too.
+            Sighting::Missing => Ok(false),
         }
     }
 
@@ -193,13 +234,39 @@ impl Worker {
         Ok(resolve(route, &workflow).map_or(true, |it| it.meaning(&status.id) == Meaning::Rejected))
     }
 
-    async fn link(&self, opened: &Opened, successor: &Opened) -> Result<Effect, jira::Error> {
-        self.jira.link(&opened.ticket.id, &successor.ticket.id).await?;
-        Ok(Effect::Done)
+    async fn link(&self, opened: &Opened, successor: &Opened) -> Result<Told, jira::Error> {
+        let (from, to) = (&opened.ticket, &successor.ticket);
+        let why = match self.jira.link(&from.id, &to.id).await {
+            Ok(Linked::Linked) => return Ok(Told::Effect(Effect::Done)),
+            Ok(Linked::Impossible { why }) => why,
+            Err(error) if gone(&error) && self.jira.whereabouts(to).await? != Whereabouts::There => {
+                format!("Jira does not show {}", to.key)
+            }
+            Err(error) => return Err(error),
+        };
+        tracing::warn!(
+            canary = %opened.canary,
+            ticket = from.key,
+            successor = to.key,
+            why,
+            "could not link the ticket to the one that took its place, and tells it so"
+        );
+        Ok(Told::Effect(Effect::Instead(Note::NotLinked { to: to.key.clone(), why })))
     }
 }
 
-/// The ticket is not there any more: nobody is left to be told.
+/// What telling a ticket came to.
+enum Told {
+    /// This.
+    Effect(Effect),
+    /// Jira does not show the ticket.
+    NotFound,
+}
+
+/// Why a ticket is not told.
+const NOT_SHOWN: &str = "Jira did not show the ticket, and shows it again";
+
+/// Jira's API itself did not find something.
 fn gone(error: &jira::Error) -> bool {
     matches!(error, jira::Error::Refused { status: 404, by: jira::By::Jira, .. })
 }

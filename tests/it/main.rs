@@ -22,6 +22,7 @@ mod guides;
 mod help;
 mod histories;
 mod image;
+mod late_moves;
 mod log_at_start;
 mod messages;
 mod monitoring;

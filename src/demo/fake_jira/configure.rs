@@ -104,6 +104,16 @@ impl FakeJira {
         self.lock().blind_to_people = hidden;
     }
 
+    /// Turns linking between issues on or off.
+    pub fn set_linking(&self, linking: bool) {
+        self.lock().linking = linking;
+    }
+
+    /// Renames the link type "Relates", or deletes it.
+    pub fn set_relates(&self, called: Option<&str>) {
+        self.lock().relates = called.map(str::to_owned);
+    }
+
     /// Makes a project of Cloud team-managed, or company-managed again. Data Center has no such thing.
     pub fn set_team_managed(&self, project: &str, team_managed: bool) {
         self.with_project(project, |p| p.team_managed = team_managed);

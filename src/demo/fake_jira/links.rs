@@ -19,7 +19,21 @@ const TYPES: &[(&str, &str, &str, &str)] = &[
     ("10003", "Relates", "relates to", "relates to"),
 ];
 
-fn link_type(state: &State, (id, name, inward, outward): (&str, &str, &str, &str)) -> Value {
+type LinkType = (String, String, &'static str, &'static str);
+
+/// The types that this Jira has: "Relates" may be renamed, or deleted.
+fn all(state: &State) -> Vec<LinkType> {
+    let called = |name: &str| match (name, &state.relates) {
+        ("Relates", called) => called.clone(),
+        (name, _) => Some(name.to_owned()),
+    };
+    TYPES
+        .iter()
+        .filter_map(|(id, name, inward, outward)| Some(((*id).to_owned(), called(name)?, *inward, *outward)))
+        .collect()
+}
+
+fn link_type(state: &State, (id, name, inward, outward): &LinkType) -> Value {
     let at = format!("{}/issueLinkType/{id}", render::api(state));
     json!({ "id": id, "name": name, "inward": inward, "outward": outward, "self": at })
 }
@@ -30,10 +44,17 @@ pub(super) fn words(name: &str, from_inward: bool) -> &'static str {
     found.map_or("relates to", |kind| if from_inward { kind.3 } else { kind.2 })
 }
 
-/// `GET issueLinkType`
-pub(super) fn types(state: &State) -> Answer {
-    let types: Vec<Value> = TYPES.iter().map(|t| link_type(state, *t)).collect();
-    Answer::ok(json!({ "issueLinkTypes": types }))
+/// `GET issueLinkType`: a 404 where linking is turned off.
+pub(super) fn types(state: &State) -> Reply {
+    if !state.linking {
+        return Err(off());
+    }
+    let types: Vec<Value> = all(state).iter().map(|it| link_type(state, it)).collect();
+    Ok(Answer::ok(json!({ "issueLinkTypes": types })))
+}
+
+fn off() -> Answer {
+    Answer::refused(404, "Issue linking is currently disabled.")
 }
 
 /// `POST issueLink`: the same link twice is one link. What may not be seen is a 404 here.
@@ -50,7 +71,10 @@ pub(super) fn link(state: &mut State, call: &Call) -> Reply {
     let (inward, outward) = (side("inwardIssue")?, side("outwardIssue")?);
     let kind = body.get("type").and_then(|t| t.get("name").or_else(|| t.get("id"))).and_then(Value::as_str);
     let kind = kind.ok_or_else(|| Answer::wrong("type: a name or an id is required."))?;
-    let found = TYPES.iter().find(|t| t.1 == kind || t.0 == kind);
+    if !state.linking {
+        return Err(off());
+    }
+    let found = all(state).into_iter().find(|t| t.1 == kind || t.0 == kind);
     let kind =
         found.ok_or_else(|| Answer::refused(404, format!("No issue link type with name '{kind}' found.")))?;
     let mut ids = Vec::new();
@@ -62,7 +86,7 @@ pub(super) fn link(state: &mut State, call: &Call) -> Reply {
         ids.push((issue.id, issue.key.clone()));
     }
     if let [(inward, inward_key), (outward, outward_key)] = ids.as_slice() {
-        let new = Link { kind: kind.1.to_owned(), inward: inward.to_string(), outward: outward.to_string() };
+        let new = Link { kind: kind.1.clone(), inward: inward.to_string(), outward: outward.to_string() };
         if !state.links.contains(&new) {
             state.links.push(new);
             state.record(*inward, call.who, vec![change(kind.3, outward_key)]);
@@ -91,7 +115,8 @@ pub(super) fn of_issue(state: &State, issue: &Issue, english: bool) -> Value {
         };
         let Some(other) = state.find(other).and_then(|id| state.issues.get(&id)) else { continue };
         let status = state.status_of(other).map_or(Value::Null, |s| render::status(state, s, english));
-        let kind = TYPES.iter().find(|t| t.1 == link.kind).map_or(Value::Null, |t| link_type(state, *t));
+        let types = all(state);
+        let kind = types.iter().find(|t| t.1 == link.kind).map_or(Value::Null, |t| link_type(state, t));
         shown.push(json!({
             "id": (10_000 + index).to_string(), "type": kind,
             side: { "id": other.id.to_string(), "key": other.key,

@@ -228,7 +228,7 @@ pub(super) fn perform(state: &mut State, call: &Call, operation: Operation, name
         O::GetRemoteLinks => links::remote_links(state, call, first),
         O::SetRemoteLink => links::set_remote_link(state, call, first),
         O::LinkIssues => links::link(state, call),
-        O::LinkTypes => Ok(links::types(state)),
+        O::LinkTypes => links::types(state),
         O::PropertyKeys => edit::property_keys(state, call, first),
         O::GetProperty => edit::get_property(state, call, first, second),
         O::SetProperty => edit::set_property(state, call, first, second),

@@ -104,6 +104,10 @@ pub(super) struct State {
     pub(super) projects: Vec<Project>,
     pub(super) issues: BTreeMap<u64, Issue>,
     pub(super) links: Vec<Link>,
+    /// Issues can be linked.
+    pub(super) linking: bool,
+    /// What the link type "Relates" is called; none: it was deleted.
+    pub(super) relates: Option<String>,
     pub(super) next_issue: u64,
     pub(super) next_id: u64,
     pub(super) requests: Vec<Recorded>,
@@ -162,6 +166,8 @@ impl State {
             projects: vec![project("10000", "OPS", "Operations"), project("10001", "PAY", "Payments")],
             issues: BTreeMap::new(),
             links: Vec::new(),
+            linking: true,
+            relates: Some("Relates".into()),
             next_issue: setup.first_issue,
             next_id: 10_100,
             requests: Vec::new(),

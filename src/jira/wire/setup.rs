@@ -150,6 +150,22 @@ impl CreateTypes {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::jira) struct LinkTypes {
+    #[serde(rename = "issueLinkTypes")]
+    pub(in crate::jira) types: Option<Vec<LinkType>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::jira) struct LinkType {
+    pub(in crate::jira) name: String,
+    #[serde(default)]
+    pub(in crate::jira) inward: String,
+    #[serde(default)]
+    pub(in crate::jira) outward: String,
+}
+
+#[derive(Debug, Deserialize)]
 pub(in crate::jira) struct Locale {
     pub(in crate::jira) locale: Option<String>,
 }
