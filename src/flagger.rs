@@ -71,6 +71,8 @@ pub enum BadPayload {
     Checksum(String),
 }
 
+/// How Flagger's words begin when a Canary has been set up.
+const SET_UP: &str = "Initialization done!";
 /// The longest checksum that is believed.
 const CHECKSUM: usize = 64;
 /// The longest label that is kept, in characters.
@@ -104,11 +106,14 @@ pub fn parse(body: &[u8]) -> Result<Payload, BadPayload> {
         return Err(BadPayload::Checksum(odd.to_owned()));
     }
     let Metadata { kept, revision, note, token } = metadata(&keys)?;
+    let phase = text(&keys, "phase")?.map_or(Phase::Other, Phase::named);
+    // The last words of a Canary that is being set up already carry the phase after it.
+    let sets_up = note.as_deref().is_some_and(|words| words.starts_with(SET_UP));
     Ok(Payload {
         name: name.to_owned(),
         namespace: namespace.to_owned(),
         message: Message {
-            phase: text(&keys, "phase")?.map_or(Phase::Other, Phase::named),
+            phase: if sets_up { Phase::Initializing } else { phase },
             checksum: checksum.map(|checksum| Revision(checksum.to_owned())),
             label: revision.map(Label),
         },

@@ -13,7 +13,7 @@ use crate::{
     metrics::Metrics,
     millis::Millis,
     policy::{Approval, Policy, Route},
-    rollout::{Canary, CanaryId, Event, Message, Refusal, Report},
+    rollout::{Canary, CanaryId, Change, Event, Message, Refusal, Report},
     store::{self, Store},
     ticket::{self, Subject},
 };
@@ -27,6 +27,7 @@ mod overview;
 mod record;
 mod refused;
 mod unread;
+mod unsaved;
 
 pub use answer::{Answer, Links, clock_time};
 pub use apply::Applied;
@@ -38,6 +39,8 @@ pub use overview::{Overview, doing};
 use refused::{News, Refused};
 pub use store::Error as StoreFailed;
 pub use unread::Unread;
+pub use unsaved::Reading;
+use unsaved::Unsaved;
 
 /// For how long a question waits for the database. Flagger gives up after 10 s, and two such waits may follow each other.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(4);
@@ -84,6 +87,7 @@ pub struct Gatekeeper {
     refused: Refused,
     nudges: Nudges,
     unread: Unread,
+    unsaved: Unsaved,
 }
 
 impl Gatekeeper {
@@ -100,6 +104,7 @@ impl Gatekeeper {
             refused: Refused::default(),
             nudges: Nudges::default(),
             unread: Unread::default(),
+            unsaved: Unsaved::default(),
         }
     }
 
@@ -168,6 +173,10 @@ impl Gatekeeper {
             pace: canary.gate(gate).map_or_else(Pace::default, |known| self.store.pace(id, &known.id)),
         };
         match in_time(self.hear(id, heard, now, event)).await {
+            Ok((canary, _)) if canary.misses_checksum(message) => {
+                self.listen(id, now);
+                self.without_checksum(id, gate, now)
+            }
             Ok((canary, facts)) => {
                 let answer = self.answer(&canary, gate, trust, now);
                 match canary.gate(gate) {
@@ -179,8 +188,8 @@ impl Gatekeeper {
                     None => {
                         self.listen(id, now);
                         // As of now: the turn may have taken the last room.
-                        if let Some(refusal) = canary.refusal(now, &self.rules(id, gate).budget) {
-                            return self.refused(id, gate, refusal, now);
+                        if let Some(refusal) = canary.refusal(gate, now, &self.rules(id, gate).budget) {
+                            return self.refused(&canary, gate, refusal, now);
                         }
                     }
                 }
@@ -189,8 +198,39 @@ impl Gatekeeper {
             Err(error) => {
                 self.listen_in_vain(id, heard, now);
                 tracing::error!(canary = %id, %gate, "{error}; the question is answered closed");
+                if let Some(canary) =
+                    self.decided_in_memory(id, |known| event(known, silent_for(heard, now)), now)
+                {
+                    let answer = self.answer(&canary, gate, trust, now);
+                    // A gate that would begin now was not stored.
+                    let is_known = canary.gate(gate).is_some_and(|gate| {
+                        self.store.canary(id).is_some_and(|stored| stored.gate_by_id(&gate.id).is_some())
+                    });
+                    if is_known && !answer.open {
+                        return answer;
+                    }
+                }
                 answer::failed(id, gate.stage.as_str(), gate.approver.as_deref(), &error)
             }
+        }
+    }
+
+    /// What a canary would be after this, where it could not be stored and what was read of its tickets could not either:
+    /// that closes, and a rejection rolls back, all the same.
+    fn decided_in_memory<'a>(
+        &self,
+        id: &CanaryId,
+        event: impl FnOnce(&Canary) -> Event<'a>,
+        now: Millis,
+    ) -> Option<Canary> {
+        let stored = self.store.canary(id)?;
+        if self.unsaved(&stored).is_empty() {
+            return None;
+        }
+        let known = self.as_read(stored);
+        match self.would(&known, &event(&known), now) {
+            Change::Unchanged => Some((*known).clone()),
+            Change::To { canary, .. } => Some(canary),
         }
     }
 
@@ -215,17 +255,27 @@ impl Gatekeeper {
     }
 
     /// The answer where a limit keeps the ticket from being opened.
-    fn refused(&self, id: &CanaryId, gate: &GateName, refusal: Refusal, now: Millis) -> Answer {
+    fn refused(&self, canary: &Canary, gate: &GateName, refusal: Refusal, now: Millis) -> Answer {
+        let id = &canary.id;
         self.metrics.ticket_refused(refusal.key());
         let limit = match refusal {
             Refusal::PerCanary => self.timing.tickets_per_canary_per_hour,
             Refusal::PerNamespace => self.timing.open_tickets_per_namespace,
             Refusal::Overall => self.timing.open_tickets,
         };
-        let answer = answer::refused(id, gate, refusal, limit);
+        let answer = answer::refused(id, gate, refusal, limit, canary.takes_turns(now));
         if self.refused.note(id, gate, &answer.gate, now, self.timing.idle_after) == News::Fresh {
             let reason = &answer.gate.reason;
             tracing::warn!(canary = %id, %gate, reason, "a limit keeps the gate closed");
+        }
+        answer
+    }
+
+    /// The answer to a question without a checksum about a canary that sends them.
+    fn without_checksum(&self, id: &CanaryId, gate: &GateName, now: Millis) -> Answer {
+        let answer = answer::without_checksum(id, gate);
+        if self.refused.note(id, gate, &answer.gate, now, self.timing.idle_after) == News::Fresh {
+            tracing::warn!(canary = %id, %gate, "a question without a checksum is answered closed, for this canary sends them; who asks?");
         }
         answer
     }
@@ -241,6 +291,11 @@ impl Gatekeeper {
             }
             Err(error) => {
                 self.listen_in_vain(id, heard, now);
+                let known = self.decided_in_memory(id, |known| event(known, silent_for(heard, now)), now);
+                if let Some(canary) = known.filter(|canary| canary.rolls_back().is_some()) {
+                    tracing::error!(canary = %id, "{error}; Flagger is told to roll back all the same, for its ticket was rejected");
+                    return self.links.answer_rollback(&canary);
+                }
                 tracing::error!(canary = %id, "{error}; Flagger is told not to roll back");
                 answer::failed(id, answer::ROLLBACK, None, &error)
             }

@@ -27,6 +27,7 @@ pub struct Metrics {
     rollouts_ended: Family<HowLabel, Counter>,
     tickets_refused: Family<ReasonLabel, Counter>,
     calls_refused: Family<RefusedLabels, Counter>,
+    unasked: Counter,
     poll_succeeded: Gauge<f64, AtomicU64>,
     approval_to_open: Histogram,
 }
@@ -103,7 +104,7 @@ impl Outcome {
 /// What `stage` says of a rollback question, which belongs to no stage.
 const ROLLBACK: &str = "rollback";
 /// The values of `how` that are there from the start.
-const ENDS: [&str; 4] = ["succeeded", "failed", "superseded", "abandoned"];
+const ENDS: [&str; 5] = ["succeeded", "failed", "superseded", "abandoned", "recreated"];
 /// The values of `reason` that are there from the start: the keys of `[limits]`.
 const BUDGETS: [&str; 3] = ["tickets_per_canary_per_hour", "open_tickets_per_namespace", "open_tickets"];
 
@@ -174,6 +175,7 @@ impl Metrics {
             rollouts_ended: Family::default(),
             tickets_refused: Family::default(),
             calls_refused: Family::default(),
+            unasked: Counter::default(),
             poll_succeeded: Gauge::default(),
             approval_to_open: Histogram::new([
                 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0, 259_200.0,
@@ -206,6 +208,7 @@ impl Metrics {
         );
         all.register("gates", "Live gates, by how they stand", self.gates.clone());
         all.register("rollouts_ended", "Rollouts that ended, by how", self.rollouts_ended.clone());
+        all.register("unasked", "Revisions that shipped and nobody was asked about", self.unasked.clone());
         all.register("tickets_refused", "Tickets not opened, by the limit hit", self.tickets_refused.clone());
         all.register("calls_refused", "Calls that were turned away, by why", self.calls_refused.clone());
         all.register(
@@ -294,6 +297,11 @@ impl Metrics {
     /// A rollout ended. `how` is from a closed set.
     pub fn rollout_ended(&self, how: &'static str) {
         self.rollouts_ended.get_or_create(&HowLabel { how }).inc();
+    }
+
+    /// A revision shipped that nobody was asked about.
+    pub fn unasked(&self) {
+        self.unasked.inc();
     }
 
     /// A ticket was not opened because of this key of `[limits]`.
@@ -414,6 +422,7 @@ mod tests {
         outbox_oldest_seconds gauge
         gates gauge
         rollouts_ended counter
+        unasked counter
         tickets_refused counter
         calls_refused counter
         poll_last_success_timestamp_seconds gauge

@@ -15,12 +15,14 @@ use crate::{
 mod change;
 mod edge;
 mod event;
+mod known;
 mod step;
 #[cfg(test)]
 mod tests;
 
 pub use change::{Change, Command, Fact, Note};
 pub use event::{Budget, Event, Refusal, Room, Rules};
+pub use known::{Called, Left, Newer};
 
 /// Flagger's resource.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -140,12 +142,24 @@ pub struct Canary {
     /// Gates of superseded rollouts whose tickets have no link to a successor yet.
     #[serde(default)]
     pub superseded: Vec<GateId>,
-    /// When tickets were opened during the last hour: what the budget counts.
+    /// When rollouts opened tickets during the last hour: what the budget counts.
     #[serde(default)]
     pub budget: Vec<Millis>,
     /// When a limit last kept a ticket from being opened, as far as recorded.
     #[serde(default)]
     pub refused: Option<Millis>,
+    /// Whether any message ever brought a checksum: one without proves nothing from then on.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sends_checksums: bool,
+    /// A revision that started without a question, and has not ended yet as far as heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unasked: Option<Newer>,
+    /// What the team called the revision that a ticket was last opened for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<Called>,
+    /// What was superseded during the last hour.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<Left>,
 }
 
 /// One attempt to ship one revision of one canary.
@@ -169,6 +183,29 @@ pub struct Rollout {
     /// than [`MOST_DENIALS`] stands for any number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<String>,
+    /// Whether the beginning of its wait was heard.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub beginning: Beginning,
+    /// confirm-rollout was asked in phase `Progressing` more than once, as a hook without a type is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub looks_untyped: bool,
+}
+
+/// Whether a field says what it says where it is missing: then it is not written.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Whether the first question of a wait at confirm-rollout was heard. Later ones say the same after a success and after a
+/// failure, though their checksum means another revision then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Beginning {
+    /// It was, or there is no such wait.
+    #[default]
+    Heard,
+    /// The first that was heard said `Waiting`: which revision its checksum means is not known.
+    Missed,
 }
 
 /// More different accounts are not ruled out one by one: then nobody may approve.
@@ -206,6 +243,8 @@ pub enum Base {
     Outgoing(Option<Revision>),
     /// It came in phase `Failed`: after a failed rollout Flagger already sends the new revision's.
     AfterFailure(Option<Revision>),
+    /// It came in phase `Progressing`: the revision that starts, and no other, once this is answered open.
+    Incoming(Option<Revision>),
 }
 
 impl Base {
@@ -213,7 +252,9 @@ impl Base {
     #[must_use]
     pub const fn revision(&self) -> Option<&Revision> {
         match self {
-            Self::Outgoing(revision) | Self::AfterFailure(revision) => revision.as_ref(),
+            Self::Outgoing(revision) | Self::AfterFailure(revision) | Self::Incoming(revision) => {
+                revision.as_ref()
+            }
         }
     }
 }
@@ -251,6 +292,8 @@ pub enum End {
     Superseded,
     /// Nothing was heard of it for `abandon_after`.
     Abandoned,
+    /// The Canary was deleted and created anew, which starts what is deployed without a question.
+    Recreated,
 }
 
 /// What the end of a rollout means for one of its tickets.
@@ -261,6 +304,10 @@ pub enum Fate {
     Ended(End),
     /// The rollout succeeded although this gate was never opened.
     Bypassed,
+    /// A newer revision was pushed while the rollout ran, and Flagger started that one without a question.
+    Overtaken,
+    /// The Canary was created anew although this gate was never opened: what waited runs now.
+    Recreated,
 }
 
 impl End {
@@ -272,7 +319,52 @@ impl End {
             Self::Failed => "failed",
             Self::Superseded => "superseded",
             Self::Abandoned => "abandoned",
+            Self::Recreated => "recreated",
         }
+    }
+}
+
+impl Rollout {
+    /// The revision that is being rolled out, if a message has named it.
+    #[must_use]
+    pub const fn revision(&self) -> Option<&Revision> {
+        match &self.course {
+            Course::Asked(base) | Course::Waiting(base) | Course::Admitted(base) => match base {
+                Base::Outgoing(_) => None,
+                Base::AfterFailure(revision) | Base::Incoming(revision) => revision.as_ref(),
+            },
+            Course::Running(run) | Course::Failing(run) => run.revision.as_ref(),
+        }
+    }
+
+    /// The revision that is being replaced, where it is known that a checksum means that.
+    #[must_use]
+    pub fn replaces(&self) -> Option<&Revision> {
+        let base = match &self.course {
+            Course::Asked(base) | Course::Waiting(base) | Course::Admitted(base) => base,
+            Course::Running(run) | Course::Failing(run) => run.base.as_ref()?,
+        };
+        match (base, self.beginning) {
+            (Base::Outgoing(revision), Beginning::Heard) => revision.as_ref(),
+            (Base::Outgoing(_), Beginning::Missed) | (Base::AfterFailure(_) | Base::Incoming(_), _) => None,
+        }
+    }
+
+    /// The checksum it is known by: that of its revision, or else of the one before.
+    #[must_use]
+    pub fn checksum(&self) -> Option<&Revision> {
+        match &self.course {
+            Course::Asked(base) | Course::Waiting(base) | Course::Admitted(base) => base.revision(),
+            Course::Running(run) | Course::Failing(run) => {
+                run.revision.as_ref().or(run.base.as_ref().and_then(Base::revision))
+            }
+        }
+    }
+
+    /// Whether a gate was opened for it before any message of it brought a checksum.
+    #[must_use]
+    pub fn is_blind(&self) -> bool {
+        self.checksum().is_none() && !self.gates.is_empty()
     }
 }
 
@@ -280,7 +372,17 @@ impl Canary {
     /// A canary of which nothing was heard yet.
     #[must_use]
     pub const fn new(id: CanaryId) -> Self {
-        Self { id, rollout: None, superseded: Vec::new(), budget: Vec::new(), refused: None }
+        Self {
+            id,
+            rollout: None,
+            superseded: Vec::new(),
+            budget: Vec::new(),
+            refused: None,
+            sends_checksums: false,
+            unasked: None,
+            called: None,
+            left: Vec::new(),
+        }
     }
 
     /// Gives back what room its lists have beyond their items: a list that is read or grown has room for four, and a
@@ -288,6 +390,7 @@ impl Canary {
     pub fn shrink(&mut self) {
         self.superseded.shrink_to_fit();
         self.budget.shrink_to_fit();
+        self.left.shrink_to_fit();
         if let Some(rollout) = &mut self.rollout {
             rollout.gates.shrink_to_fit();
             rollout.reports.shrink_to_fit();

@@ -17,7 +17,7 @@ use self::writer::Writer;
 use crate::{
     gate::{GateName, Stage},
     policy::{Entry, Route},
-    rollout::{CanaryId, Phase, Revision},
+    rollout::{Base, Beginning, CanaryId, Course, Phase, Revision},
 };
 
 pub use comment::comment;
@@ -47,6 +47,12 @@ pub struct Subject {
     pub label: Option<String>,
     /// The hook's own metadata.
     pub metadata: BTreeMap<String, String>,
+    /// The checksum that Flagger sent, where it is not known whether it is that of the revision before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unclear: Option<String>,
+    /// What the team called the same checksum before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called_before: Option<String>,
 }
 
 impl Subject {
@@ -60,10 +66,26 @@ impl Subject {
         metadata: BTreeMap<String, String>,
     ) -> Self {
         let checksum = message.checksum.as_ref().map(|Revision(checksum)| checksum.clone());
-        let outgoing = gate.stage == Stage::ConfirmRollout && message.phase != Phase::Failed;
+        let names_the_new = matches!(message.phase, Phase::Failed | Phase::Progressing);
+        let outgoing = gate.stage == Stage::ConfirmRollout && !names_the_new;
         let (base, revision) = if outgoing { (checksum, None) } else { (None, checksum) };
         let label = message.label.as_ref().map(|label| label.0.clone());
-        Self { canary, gate, phase: message.phase.as_str().into(), base, revision, label, metadata }
+        let phase = message.phase.as_str().into();
+        Self { canary, gate, phase, base, revision, label, metadata, unclear: None, called_before: None }
+    }
+
+    /// Puts what the rollout knows of the checksum of confirm-rollout in place of what this question alone says.
+    pub fn know(&mut self, course: &Course, beginning: Beginning) {
+        let base = match course {
+            Course::Asked(base) | Course::Waiting(base) | Course::Admitted(base) => base,
+            Course::Running(_) | Course::Failing(_) => return,
+        };
+        let checksum = base.revision().map(|Revision(checksum)| checksum.clone());
+        (self.base, self.revision, self.unclear) = match (base, beginning) {
+            (Base::Outgoing(_), Beginning::Heard) => (checksum, None, None),
+            (Base::Outgoing(_), Beginning::Missed) => (None, None, checksum),
+            (Base::AfterFailure(_) | Base::Incoming(_), _) => (None, checksum, None),
+        };
     }
 }
 

@@ -115,6 +115,19 @@ pub struct PassedView {
     pub at: Time,
 }
 
+/// A revision that shipped and nobody was asked about, as the page shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnaskedView {
+    /// The canary: `cluster/namespace/name`.
+    pub canary: String,
+    /// The revision, by its checksum.
+    pub revision: String,
+    /// The ticket of the approval it started under.
+    pub ticket: Option<TicketView>,
+    /// When its success was heard.
+    pub at: Time,
+}
+
 /// How a gate stands, in a word. The words are a promise to users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

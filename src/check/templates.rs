@@ -71,6 +71,8 @@ fn subjects(cluster: &str) -> Vec<Subject> {
         revision: some(all, "7f8d6c5b94"),
         label: some(all, "v1.2.3"),
         metadata: BTreeMap::new(),
+        unclear: None,
+        called_before: None,
     };
     stages.into_iter().flat_map(|stage| [true, false].map(|all| subject(stage, all))).collect()
 }

@@ -115,27 +115,37 @@ impl Gate {
                 // The key of somebody else's issue is not this ticket's.
                 (&ticket.key, view)
             }
-            Sighting::Issue { key, status, ended: true, .. } => {
-                (key, View::Gone { doubt: Doubt::LabelledEnded { status: status.clone() } })
-            }
             Sighting::Issue {
                 key,
                 project,
                 issue_type,
                 status,
-                ended: false,
+                ended,
                 marks: _,
                 moves,
                 invalidations,
                 answered,
             } => {
-                let view = if *project != ticket.project || *issue_type != ticket.issue_type {
-                    View::Gone { doubt: Doubt::MovedElsewhere { project: project.clone() } }
-                } else {
+                let is_home = *project == ticket.project && *issue_type == ticket.issue_type;
+                let shown = if is_home {
                     let history = (moves.as_slice(), invalidations.as_slice());
                     let read =
                         read(status, history, statuses, author, |entry| arrived - answered.since(entry.at));
                     if self.statuses.is_none() { read.unless_renamed() } else { read }
+                } else {
+                    View::Gone { doubt: Doubt::MovedElsewhere { project: project.clone() } }
+                };
+                let view = match (&shown, view) {
+                    // No label and no field erases a rejection: only a move of a ticket that is where it belongs does.
+                    (View::Gone { doubt: Doubt::MovedElsewhere { .. } }, View::Rejected { .. }) => {
+                        view.clone()
+                    }
+                    (View::Rejected { .. }, _) => shown,
+                    (_, View::Rejected { status: known, .. }) if *ended && known.id == status.id => {
+                        view.clone()
+                    }
+                    _ if *ended => View::Gone { doubt: Doubt::LabelledEnded { status: status.clone() } },
+                    _ => shown,
                 };
                 (key, view)
             }

@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use super::unread::Trouble;
 use crate::{
-    gate::{Closed, Decision, Doubt, Gate, GateName, Standing, Trust, Verdict, View},
+    gate::{Closed, Decision, Doubt, Gate, GateName, Stage, Standing, Trust, Verdict, View},
     millis::{Millis, written},
-    rollout::{Base, Canary, CanaryId, Course, Refusal, Rollout},
+    rollout::{Canary, CanaryId, Course, Refusal, Rollout},
     store,
     view::{GateView, RolloutView, State, TicketView, Time},
 };
 
 /// The word for the question that belongs to no stage.
 pub(super) const ROLLBACK: &str = "rollback";
+
+/// What is added to a reason where a hook looks as if it had no type.
+const UNTYPED: &str = "; it is asked while the new version runs, as by a hook without a type, to which a 403 is a failed check: set \
+                       type: confirm-rollout";
 
 /// The answer to a question, in the shapes people and programs read.
 #[derive(Clone, Debug)]
@@ -47,6 +51,11 @@ impl Links {
         let gate = canary.gate(name);
         let verdict = gate.map_or(Verdict::Closed(Closed::Unknown), |gate| gate.verdict(now, trust));
         let mut reason = words(&verdict, trust);
+        if name.stage == Stage::ConfirmRollout
+            && canary.rollout.as_ref().is_some_and(|rollout| rollout.looks_untyped)
+        {
+            reason.push_str(UNTYPED);
+        }
         if let Some(unread) = unread {
             reason.push_str(&doubted(&verdict, unread));
         }
@@ -127,7 +136,7 @@ pub(super) fn failed(id: &CanaryId, stage: &str, gate: Option<&str>, error: &sto
     let view = GateView {
         gate: gate.map(str::to_owned),
         state: State::Stuck,
-        reason: error.to_string(),
+        reason: format!("stuck: {error}"),
         ..blank(id, stage, None)
     };
     let word = if stage == ROLLBACK { "do not roll back" } else { "closed" };
@@ -136,16 +145,22 @@ pub(super) fn failed(id: &CanaryId, stage: &str, gate: Option<&str>, error: &sto
 
 /// What is shown of a canary whose row cannot be read: all its gates in one line, as which they are is not known.
 pub(super) fn unreadable(id: &CanaryId, why: &str) -> GateView {
-    let reason = format!("{why}; every gate of it is closed until its row is mended or deleted");
+    let reason = format!("stuck: {why}; every gate of it is closed until its row is mended or deleted");
     GateView { state: State::Stuck, reason, ..blank(id, "any", None) }
 }
 
 /// The answer when a limit keeps the ticket from being opened.
-pub(super) fn refused(id: &CanaryId, gate: &GateName, refusal: Refusal, limit: usize) -> Answer {
-    let reason = match refusal {
+pub(super) fn refused(
+    id: &CanaryId,
+    gate: &GateName,
+    refusal: Refusal,
+    limit: usize,
+    takes_turns: bool,
+) -> Answer {
+    let mut reason = match refusal {
         Refusal::PerCanary => format!(
-            "{limit} tickets were opened for this canary within an hour, which is all that \
-             limits.tickets_per_canary_per_hour allows; do two clusters use one name?"
+            "{limit} rollouts of this canary opened tickets within an hour, which is all that \
+             limits.tickets_per_canary_per_hour allows"
         ),
         Refusal::PerNamespace => format!(
             "{limit} tickets of namespace {} are open, which is all that limits.open_tickets_per_namespace allows",
@@ -153,10 +168,26 @@ pub(super) fn refused(id: &CanaryId, gate: &GateName, refusal: Refusal, limit: u
         ),
         Refusal::Overall => format!("{limit} tickets are open, which is all that limits.open_tickets allows"),
     };
+    if takes_turns && refusal == Refusal::PerCanary {
+        reason.push_str("; the same revisions come by turns: do two clusters use one name?");
+    }
     let view = GateView {
         gate: gate.approver.clone(),
         state: State::Stuck,
-        reason: format!("no ticket is opened: {reason}"),
+        reason: format!("stuck: no ticket is opened: {reason}"),
+        ..blank(id, gate.stage.as_str(), None)
+    };
+    Answer { open: false, line: line("closed", &view), gate: view }
+}
+
+/// The answer to a question without a checksum about a canary that sends them.
+pub(super) fn without_checksum(id: &CanaryId, gate: &GateName) -> Answer {
+    let view = GateView {
+        gate: gate.approver.clone(),
+        state: State::Stuck,
+        reason: "stuck: this question brings no checksum, though others about this canary did; without one it cannot be told \
+                 which revision it is about"
+            .into(),
         ..blank(id, gate.stage.as_str(), None)
     };
     Answer { open: false, line: line("closed", &view), gate: view }
@@ -178,26 +209,16 @@ fn blank(id: &CanaryId, stage: &str, rollout: Option<&Rollout>) -> GateView {
 }
 
 pub(super) fn rollout_view(rollout: &Rollout) -> RolloutView {
-    let outgoing = |base: &Base| match base {
-        Base::Outgoing(revision) => revision.clone(),
-        Base::AfterFailure(_) => None,
-    };
-    let incoming = |base: &Base| match base {
-        Base::Outgoing(_) => None,
-        Base::AfterFailure(revision) => revision.clone(),
-    };
-    let (course, base, revision) = match &rollout.course {
-        Course::Asked(base) => ("asked", outgoing(base), incoming(base)),
-        Course::Waiting(base) => ("waiting", outgoing(base), incoming(base)),
-        Course::Admitted(base) => ("admitted", outgoing(base), incoming(base)),
-        Course::Running(run) | Course::Failing(run) => {
-            ("running", run.base.as_ref().and_then(outgoing), run.revision.clone())
-        }
+    let course = match &rollout.course {
+        Course::Asked(_) => "asked",
+        Course::Waiting(_) => "waiting",
+        Course::Admitted(_) => "admitted",
+        Course::Running(_) | Course::Failing(_) => "running",
     };
     RolloutView {
         began_at: Time(rollout.began),
-        base: base.map(|revision| revision.0),
-        revision: revision.map(|revision| revision.0),
+        base: rollout.replaces().map(|revision| revision.0.clone()),
+        revision: rollout.revision().map(|revision| revision.0.clone()),
         label: rollout.label.as_ref().map(|label| label.0.clone()),
         course: course.into(),
     }
@@ -233,29 +254,29 @@ fn words(verdict: &Verdict<'_>, trust: Trust) -> String {
         Verdict::Open { decision, .. } => decided("approved", decision),
         Verdict::Closed(closed) => match closed {
             Closed::Unknown => {
-                "this question names the revision that is being replaced; it belongs to no rollout that waits"
+                "stale: this question names the revision that is being replaced; it belongs to no rollout that waits"
                     .into()
             }
-            Closed::Opening => "the ticket is being opened".into(),
+            Closed::Opening => "opening: the ticket is being opened".into(),
             Closed::Stuck { why } => {
-                format!("the ticket could not be opened, which is tried again: {why}")
+                format!("stuck: the ticket could not be opened, which is tried again: {why}")
             }
             Closed::Waiting { .. } => "waiting for a decision".into(),
             Closed::Rejected { decision, .. } => decided("rejected", decision),
             Closed::NotAllowed { decision, why, .. } => {
-                format!("{}, which does not count: {why}", decided("approved", decision))
+                format!("not_allowed: {}, which does not count: {why}", decided("approved", decision))
             }
             Closed::Unjudged { decision, why, .. } => {
-                format!("{}; whether that counts cannot be told yet: {why}", decided("approved", decision))
+                format!("stuck: {}; whether that counts cannot be told yet: {why}", decided("approved", decision))
             }
             Closed::Expired { decision, .. } => format!(
-                "{}, longer ago than an unused approval is valid ({}); move the ticket back and approve it again",
+                "expired: {}, not used within {}; move the ticket back and approve it again",
                 decided("approved", decision),
                 written(trust.valid_for)
             ),
             Closed::Stale { seen, .. } => {
                 format!(
-                    "approved, but Jira last confirmed that at {}, which is too long ago",
+                    "stale: approved, but Jira last confirmed that at {}, which is too long ago",
                     clock_time(*seen)
                 )
             }
@@ -287,43 +308,43 @@ fn doubted(verdict: &Verdict<'_>, unread: &Trouble) -> String {
 fn doubtful(doubt: &Doubt) -> String {
     match doubt {
         Doubt::LabelledEnded { .. } => {
-            "the ticket is labelled flagger-ended, so its rollout is over and it opens nothing; the next question opens a new one"
+            "gone: the ticket is labelled flagger-ended, so its rollout is over and it opens nothing; the next question opens a new one"
                 .into()
         }
         Doubt::MovedElsewhere { project } => {
             format!(
-                "the ticket is not of the project and issue type it was opened in (it is in {project} now); move it back"
+                "gone: the ticket is not of the project and issue type it was opened in (it is in {project} now); move it back"
             )
         }
         Doubt::NoChangelogEntry { status } => {
             format!(
-                "the ticket stands in \"{}\", but its history does not show who moved it there; move it out and back",
+                "gone: the ticket stands in \"{}\", but its history does not show who moved it there; move it out and back",
                 status.name
             )
         }
         Doubt::Relocated { status, .. } => {
             format!(
-                "the ticket was moved between projects, issue types or workflows when it came to \"{}\" or since, so that is no approval; move it out and back",
+                "gone: the ticket was moved between projects, issue types or workflows when it came to \"{}\" or since, so that is no approval; move it out and back",
                 status.name
             )
         }
         Doubt::Renamed { status } => {
             format!(
-                "the ticket stands in \"{}\", which did not mean approved when this ticket was opened; move it to the status that did, or delete it, and the bridge opens another",
+                "gone: the ticket stands in \"{}\", which did not mean approved when this ticket was opened; move it to the status that did, or delete it, and the bridge opens another",
                 status.name
             )
         }
         Doubt::Unmarked { gate } => {
             format!(
-                "the issue with the ticket's number is not the one that was opened for this gate, for it lacks the label {}, or on Cloud the property that says so; if somebody took that away, put it back; in another Jira, or one from a backup, the next rollout opens a ticket of its own",
+                "gone: the issue with the ticket's number is not the one that was opened for this gate, for it lacks the label {}, or on Cloud the property that says so; if somebody took that away, put it back; in another Jira, or one from a backup, the next rollout opens a ticket of its own",
                 gate.label()
             )
         }
         Doubt::Missing { confirmed: false } => {
-            "Jira does not know the ticket any more; it is asked again".into()
+            "gone: Jira does not know the ticket any more; it is asked again".into()
         }
         Doubt::Missing { confirmed: true } => {
-            "the ticket was deleted; the next question opens a new one".into()
+            "gone: the ticket was deleted; the next question opens a new one".into()
         }
     }
 }

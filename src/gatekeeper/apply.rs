@@ -116,7 +116,7 @@ impl Gatekeeper {
     ) -> Result<(Arc<Canary>, Vec<Fact>), store::Error> {
         self.store.follow_by(now).await?;
         let (known, is_readable) = match self.store.canary(id) {
-            Some(known) => (known, true),
+            Some(known) => (self.as_read(known), true),
             // Where the row cannot be read, memory knows nothing; the turn says why.
             None => (Arc::new(Canary::new(id.clone())), self.store.unreadable_why(id).is_none()),
         };
@@ -142,17 +142,27 @@ impl Gatekeeper {
         let last_heard = turn.last_heard(id).await?.max(heard);
         let silent_for = silent_for(last_heard, now);
         let stored = turn.canary(id).await?;
-        let applied = self.apply(&mut turn, id, &event(&stored, silent_for), now).await?;
+        // What could not be stored before is now, before anything else can rest on what was stored.
+        let (mut read, unsaved) = (Vec::new(), self.unsaved(&stored));
+        for reading in &unsaved {
+            read.push(self.apply(&mut turn, id, &reading.event(), reading.at).await?);
+        }
+        let known = read.last().map_or(&stored, |applied| &applied.canary);
+        let applied = self.apply(&mut turn, id, &event(known, silent_for), now).await?;
         if stored == Canary::new(id.clone())
             && applied.canary.rollout.as_ref().is_some_and(|it| it.gates.is_empty())
         {
             // Beyond the limits no row is kept of a canary that nobody knew.
             return Ok((Arc::new(stored), Vec::new()));
         }
-        if !applied.facts.is_empty() || applied.canary != stored {
+        if !read.is_empty() || !applied.facts.is_empty() || applied.canary != stored {
             // What is written anyway keeps when the canary was heard of: a crash must not make it forget its silence.
             turn.hear(id, now).await?;
             turn.end().await?;
+        }
+        for (applied, reading) in read.iter().zip(&unsaved) {
+            self.was_stored(&reading.gate);
+            self.record(applied, now);
         }
         self.record(&applied, now);
         Ok((Arc::new(applied.canary), applied.facts))

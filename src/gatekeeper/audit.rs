@@ -14,6 +14,8 @@ use crate::{
 
 /// The kind of the row that says that an approval let Flagger pass for the first time.
 pub(super) const PASSED: &str = "passed";
+/// The kind of the row that says that a revision shipped which nobody was asked about.
+pub(super) const UNASKED: &str = "unasked";
 
 /// The entry for a fact. `was` and `is` are the canary before and after the change it came of; `route` gives the
 /// settings of a gate, `stands` how it stands after the change, in the words of an answer.
@@ -55,9 +57,21 @@ pub(super) fn entry<'a>(
         }
         Fact::Refused { gate, refusal } => ("refused", with(at(gate), "limit", json!(refusal.key()))),
         Fact::LateMove { gate, ticket } => ("late_move", on(gate, ticket)),
-        Fact::Bypassed { gate, ticket } => {
-            ("bypassed", with(at(gate), "ticket", ticket.as_ref().map_or(Value::Null, ticket_json)))
+        Fact::Bypassed { gate, ticket, how } => {
+            let bypassed = with(at(gate), "ticket", ticket.as_ref().map_or(Value::Null, ticket_json));
+            ("bypassed", with(bypassed, "how", json!(how.as_str())))
         }
+        Fact::OtherRevision { gate, ticket, asked, started } => {
+            let other = with(at(gate), "ticket", ticket.as_ref().map_or(Value::Null, ticket_json));
+            let other = with(other, "asked", json!(asked.0));
+            ("other_revision", with(other, "started", json!(started.0)))
+        }
+        Fact::Unasked { revision, gates } => {
+            let gates: Vec<_> = gates.iter().map(|gate| gate.0.as_str()).collect();
+            let unasked = with(Map::new(), "revision", json!(revision.0));
+            ("unasked", with(unasked, "approved_before", json!(gates)))
+        }
+        Fact::LooksUntyped { gate } => ("looks_untyped", at(gate)),
     };
     // One change may end a rollout and begin the next: all but the end is about the one that lives then.
     let rollout = match fact {
@@ -72,8 +86,9 @@ pub(super) fn entry<'a>(
         | Fact::Expired { .. }
         | Fact::RolledBack { .. }
         | Fact::Refused { .. } => is.rollout.as_ref(),
+        Fact::OtherRevision { .. } | Fact::LooksUntyped { .. } => is.rollout.as_ref(),
         // Whatever lives now is another rollout.
-        Fact::LateMove { .. } => None,
+        Fact::LateMove { .. } | Fact::Unasked { .. } => None,
     };
     if let Some(rollout) = rollout {
         let view = rollout_view(rollout);

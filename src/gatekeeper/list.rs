@@ -70,6 +70,7 @@ impl Gatekeeper {
     pub fn list(&self, now: Millis) -> Vec<Listed> {
         let mut list = Vec::new();
         for canary in self.store.live() {
+            let canary = self.as_read(canary);
             for gate in canary.rollout.iter().flat_map(|rollout| &rollout.gates) {
                 list.push(Listed::Live {
                     canary: Arc::clone(&canary),

@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::{Gatekeeper, Links};
 use crate::{
+    gate::GateId,
     rollout::{Command, Note},
     store::{self, Parked, audit},
-    view::{ParkedView, PassedView, Time},
+    view::{ParkedView, PassedView, Time, UnaskedView},
 };
 
 /// At most so much is shown of each.
@@ -23,6 +24,8 @@ pub struct Overview {
     pub pending: u64,
     /// The approvals that let Flagger pass last, newest first.
     pub passed: Vec<PassedView>,
+    /// Revisions that shipped lately and nobody was asked about, newest first.
+    pub unasked: Vec<UnaskedView>,
 }
 
 impl Gatekeeper {
@@ -34,11 +37,32 @@ impl Gatekeeper {
         let backlog = self.store.backlog().await?;
         let parked = if backlog.parked == 0 { Vec::new() } else { self.store.parked(MOST).await? };
         let passed = self.store.lately(super::audit::PASSED, MOST).await?;
+        let mut unasked = Vec::new();
+        for row in self.store.lately(super::audit::UNASKED, MOST).await? {
+            unasked.push(self.unasked_view(&row).await?);
+        }
         Ok(Overview {
             parked: parked.iter().map(|it| self.links.parked(it)).collect(),
             parked_in_all: backlog.parked,
             pending: backlog.pending,
             passed: passed.iter().map(|row| self.links.passed(row)).collect(),
+            unasked,
+        })
+    }
+
+    async fn unasked_view(&self, row: &audit::Row) -> Result<UnaskedView, store::Error> {
+        let detail: Value = serde_json::from_str(&row.detail).unwrap_or_default();
+        let gate = detail.pointer("/approved_before/0").and_then(Value::as_str);
+        let ticket = match gate {
+            // A row that cannot be read is told where its ticket is needed.
+            Some(gate) => self.store.ticket(&GateId(gate.to_owned())).await.ok().flatten(),
+            None => None,
+        };
+        Ok(UnaskedView {
+            canary: row.canary.clone(),
+            revision: detail["revision"].as_str().unwrap_or_default().to_owned(),
+            ticket: ticket.map(|opened| self.links.shown(&opened.ticket.key, None)),
+            at: Time(row.at),
         })
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     gate::{Doubt, View},
     metrics::Metrics,
     millis::Millis,
-    rollout::{CanaryId, Fact},
+    rollout::{CanaryId, End, Fact},
 };
 
 /// A question was answered: told only when the verdict changed, which is among the facts then.
@@ -89,9 +89,26 @@ pub(super) fn fact(id: &CanaryId, fact: &Fact, metrics: &Metrics, now: Millis) {
         Fact::LateMove { gate, ticket } => {
             tracing::info!(canary = %id, %gate, ticket = ticket.key, "a dead ticket was moved; that opens nothing, and it is told so");
         }
-        Fact::Bypassed { gate, ticket } => {
+        Fact::Bypassed { gate, ticket, how } => {
             let ticket = ticket.as_ref().map(|ticket| ticket.key.as_str());
-            tracing::warn!(canary = %id, %gate, ticket, "the rollout succeeded WITHOUT this approval; find out how it came past the gate");
+            if *how == End::Recreated {
+                tracing::warn!(canary = %id, %gate, ticket, "the Canary was created anew: what was waiting runs now WITHOUT this approval");
+            } else {
+                tracing::warn!(canary = %id, %gate, ticket, "the rollout succeeded WITHOUT this approval; find out how it came past the gate");
+            }
+        }
+        Fact::OtherRevision { gate, ticket, asked, started } => {
+            let ticket = ticket.as_ref().map(|ticket| ticket.key.as_str());
+            let (asked, started) = (asked.0.as_str(), started.0.as_str());
+            tracing::warn!(canary = %id, %gate, ticket, asked, started, "another revision started than Flagger named when it asked, and the ticket is told so");
+        }
+        Fact::Unasked { revision, .. } => {
+            let revision = revision.0.as_str();
+            tracing::warn!(canary = %id, revision, "a revision shipped that nobody was asked about: it was pushed while an approved one ran");
+            metrics.unasked();
+        }
+        Fact::LooksUntyped { gate } => {
+            tracing::warn!(canary = %id, %gate, "confirm-rollout is asked at each check, as by a hook without a type, to which a 403 is a failed check; set type: confirm-rollout");
         }
         Fact::Ended { how, gates } => {
             tracing::info!(canary = %id, how = how.as_str(), gates = gates.len(), "the rollout ended");

@@ -74,7 +74,7 @@ mod tests {
     fn refuse(refused: &Refused, canary: usize, now: Millis) -> News {
         let id = CanaryId { cluster: "c".into(), namespace: "n".into(), name: format!("made-up-{canary}") };
         let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
-        let view = answer::refused(&id, &name, Refusal::Overall, 5).gate;
+        let view = answer::refused(&id, &name, Refusal::Overall, 5, false).gate;
         refused.note(&id, &name, &view, now, IDLE)
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Canary, End, Fate, Refusal};
+use super::{Canary, End, Fate, Label, Refusal, Revision};
 use crate::{
     gate::{Decision, Gate, GateId, GateName, Home, Ticket, View},
     millis::Millis,
@@ -85,9 +85,9 @@ impl From<Fate> for Milestone {
         match fate {
             Fate::Ended(End::Succeeded) => Self::Succeeded,
             Fate::Ended(End::Failed) => Self::Failed,
-            Fate::Ended(End::Superseded) => Self::Superseded,
+            Fate::Ended(End::Superseded | End::Recreated) | Fate::Overtaken => Self::Superseded,
             Fate::Ended(End::Abandoned) => Self::Abandoned,
-            Fate::Bypassed => Self::Bypassed,
+            Fate::Bypassed | Fate::Recreated => Self::Bypassed,
         }
     }
 }
@@ -169,6 +169,25 @@ pub enum Note {
         /// What was in the way.
         why: String,
     },
+    /// What started is another revision than the one that Flagger named when it asked.
+    OtherRevision {
+        /// Which it named.
+        asked: Revision,
+        /// Which started.
+        started: Revision,
+    },
+    /// What started has the checksum of a revision that the team called otherwise before.
+    OtherLabel {
+        /// How it is called now.
+        label: Label,
+        /// How it was called before.
+        before: Label,
+    },
+    /// A newer revision that started under its approval has shipped, and nobody was asked about it.
+    Unasked {
+        /// Which.
+        revision: Revision,
+    },
     /// The bridge was to move it, and could not.
     NotMoved {
         /// When it was to be moved.
@@ -198,6 +217,9 @@ impl Note {
             Self::Duplicate { .. } => "duplicate".into(),
             Self::Late { .. } => "late".into(),
             Self::NotLinked { to, .. } => format!("not-linked-{to}"),
+            Self::OtherRevision { .. } => "other-revision".into(),
+            Self::OtherLabel { .. } => "other-label".into(),
+            Self::Unasked { .. } => "unasked".into(),
             Self::NotMoved { milestone, .. } => format!("not-moved-{}", milestone.key()),
         }
     }
@@ -289,12 +311,37 @@ pub enum Fact {
         /// The ticket.
         ticket: Ticket,
     },
-    /// A rollout succeeded past a gate that was never opened.
+    /// What started is another revision than the one that Flagger named when it asked at confirm-rollout.
+    OtherRevision {
+        /// At which gate.
+        gate: GateName,
+        /// Its ticket, if it had one.
+        ticket: Option<Ticket>,
+        /// Which it named.
+        asked: Revision,
+        /// Which started.
+        started: Revision,
+    },
+    /// A newer revision that started in place of another has shipped, and nobody was asked about it.
+    Unasked {
+        /// Which.
+        revision: Revision,
+        /// The gates that were opened for the one before.
+        gates: Vec<GateId>,
+    },
+    /// confirm-rollout is asked as by a hook without a type.
+    LooksUntyped {
+        /// At which gate.
+        gate: GateName,
+    },
+    /// A rollout succeeded past a gate that was never opened, or the Canary was created anew past it.
     Bypassed {
         /// Which gate.
         gate: GateName,
         /// Its ticket, if it had one.
         ticket: Option<Ticket>,
+        /// How the rollout ended.
+        how: End,
     },
 }
 

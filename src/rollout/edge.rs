@@ -13,7 +13,10 @@ use super::{Base, Course, End, Leg, Message, Phase, Revision, Rollout, Run};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
     /// A question at confirm-rollout.
-    ConfirmRollout,
+    ConfirmRollout {
+        /// Whether this very gate was answered open before.
+        used: bool,
+    },
     /// A question at another gate.
     OtherGate {
         /// If the gate was answered open before: after more silence than this it is not the same rollout.
@@ -43,12 +46,8 @@ pub(super) enum Edge {
 /// The course of the rollout that this message begins, where none lives.
 pub(super) fn begins(heard: Heard, message: &Message) -> Option<Course> {
     match heard {
-        Heard::ConfirmRollout => {
-            let base = if message.phase == Phase::Failed {
-                Base::AfterFailure(message.checksum.clone())
-            } else {
-                Base::Outgoing(message.checksum.clone())
-            };
+        Heard::ConfirmRollout { .. } => {
+            let base = base(message);
             Some(if message.phase == Phase::Waiting { Course::Waiting(base) } else { Course::Asked(base) })
         }
         Heard::OtherGate { .. } | Heard::Rollback => {
@@ -65,8 +64,13 @@ pub(super) fn between(rollout: &Rollout, heard: Heard, message: &Message, silent
     if label_changed {
         return Edge::Ends(over(&rollout.course));
     }
+    // Which revision the gates were opened for nobody said; so whoever names one now may mean another.
+    let is_named_late = message.checksum.is_some() && rollout.is_blind();
     match heard {
-        Heard::ConfirmRollout => confirm_rollout(&rollout.course, message),
+        Heard::ConfirmRollout { .. } | Heard::OtherGate { .. } | Heard::Rollback if is_named_late => {
+            Edge::Ends(over(&rollout.course))
+        }
+        Heard::ConfirmRollout { used } => confirm_rollout(&rollout.course, message, used),
         Heard::OtherGate { patience } => {
             let patience_is_over = patience.is_some_and(|patience| silent_for > patience);
             match &rollout.course {
@@ -104,22 +108,67 @@ pub(super) fn between(rollout: &Rollout, heard: Heard, message: &Message, silent
             | Phase::Finalising
             | Phase::Other => Edge::Ignored,
         },
+        Heard::Event if is_named_late && is_on_the_way(message.phase) => Edge::Ends(over(&rollout.course)),
         Heard::Event => event(rollout, message),
     }
 }
 
-fn confirm_rollout(course: &Course, message: &Message) -> Edge {
-    let again = message.phase == Phase::Waiting;
+const fn is_on_the_way(phase: Phase) -> bool {
+    match phase {
+        Phase::Progressing | Phase::WaitingPromotion | Phase::Promoting | Phase::Finalising => true,
+        Phase::Initializing
+        | Phase::Initialized
+        | Phase::Waiting
+        | Phase::Succeeded
+        | Phase::Failed
+        | Phase::Other => false,
+    }
+}
+
+/// What the checksum of a question at confirm-rollout means.
+fn base(message: &Message) -> Base {
+    match message.phase {
+        Phase::Failed => Base::AfterFailure(message.checksum.clone()),
+        Phase::Progressing => Base::Incoming(message.checksum.clone()),
+        Phase::Initializing
+        | Phase::Initialized
+        | Phase::Waiting
+        | Phase::WaitingPromotion
+        | Phase::Promoting
+        | Phase::Finalising
+        | Phase::Succeeded
+        | Phase::Other => Base::Outgoing(message.checksum.clone()),
+    }
+}
+
+fn confirm_rollout(course: &Course, message: &Message, used: bool) -> Edge {
+    let names_the_new = message.phase == Phase::Progressing;
+    let waits = message.phase == Phase::Waiting;
+    let again = |base: &Base| match base {
+        Base::Incoming(_) => waits || names_the_new,
+        Base::Outgoing(_) | Base::AfterFailure(_) => waits,
+    };
+    // Both forms in turn are two rollouts: what one names the other does not.
+    let fits = |base: &Base| !names_the_new || matches!(base, Base::Incoming(_));
     let after = match course {
-        Course::Asked(base) if same(base.revision(), message) => {
+        Course::Asked(base) if fits(base) && same(base.revision(), message) => {
             let base = learnt(base, message);
-            if again { Course::Waiting(base) } else { Course::Asked(base) }
+            if waits { Course::Waiting(base) } else { Course::Asked(base) }
         }
-        Course::Waiting(base) if again && same(base.revision(), message) => {
+        Course::Waiting(base) if again(base) && same(base.revision(), message) => {
             Course::Waiting(learnt(base, message))
         }
-        Course::Admitted(base) if again && same(base.revision(), message) => {
+        Course::Admitted(base) if again(base) && same(base.revision(), message) => {
             Course::Admitted(learnt(base, message))
+        }
+        // Its end was not heard, and whoever waits now would replace it.
+        Course::Running(run) if message.phase == Phase::Succeeded && is(run.revision.as_ref(), message) => {
+            return Edge::Ends(End::Succeeded);
+        }
+        // A hook without a type is called while the revision runs. Where the gate was opened already this may as well be
+        // another try, whose beginning names the revision, too.
+        Course::Running(run) if names_the_new && !used && is(run.revision.as_ref(), message) => {
+            return goes_on(course, message);
         }
         Course::Asked(_)
         | Course::Waiting(_)
@@ -136,6 +185,7 @@ fn learnt(base: &Base, message: &Message) -> Base {
     match base {
         Base::Outgoing(_) => Base::Outgoing(revision),
         Base::AfterFailure(_) => Base::AfterFailure(revision),
+        Base::Incoming(_) => Base::Incoming(revision),
     }
 }
 
@@ -148,6 +198,13 @@ fn question(course: &Course, message: &Message) -> Edge {
         {
             Edge::Ignored
         }
+        Course::Asked(Base::Incoming(named)) | Course::Waiting(Base::Incoming(named))
+            if !same(named.as_ref(), message) =>
+        {
+            Edge::Ignored
+        }
+        // What was let start is the revision that was named.
+        Course::Admitted(Base::Incoming(named)) if !same(named.as_ref(), message) => Edge::Ends(over(course)),
         Course::Asked(base) | Course::Waiting(base) | Course::Admitted(base) => {
             Edge::Moves(Course::Running(run(Some(base.clone()), message.checksum.clone(), message.phase)))
         }
@@ -167,6 +224,9 @@ fn post_rollout(course: &Course, message: &Message, how: End) -> Edge {
             Edge::Ends(End::Failed)
         }
         Course::Asked(_) | Course::Waiting(_) => Edge::Ignored,
+        Course::Admitted(Base::Incoming(named)) if !same(named.as_ref(), message) => {
+            Edge::Ends(End::Superseded)
+        }
         Course::Admitted(_) => Edge::Ends(how),
         Course::Failing(_) => Edge::Ends(End::Failed),
         Course::Running(run) if same(run.revision.as_ref(), message) => Edge::Ends(how),
@@ -181,13 +241,31 @@ fn event(rollout: &Rollout, message: &Message) -> Edge {
         Phase::Progressing | Phase::WaitingPromotion | Phase::Promoting | Phase::Finalising => {
             event_on_the_way(&rollout.course, message)
         }
-        // A Canary that is set up again was deleted and created anew: whatever it waited for is over. The questions of
-        // the next rollout would look the same as those of this one.
-        Phase::Initializing => match &rollout.course {
-            Course::Asked(_) | Course::Waiting(_) => Edge::Ends(End::Superseded),
-            Course::Admitted(_) | Course::Running(_) | Course::Failing(_) => Edge::Ignored,
+        // A Canary that is set up was deleted and created anew: whatever it did is over. The questions of the next rollout
+        // would look the same as those of this one.
+        Phase::Initializing => Edge::Ends(End::Recreated),
+        Phase::Initialized => event_of_a_new_canary(&rollout.course, message),
+        Phase::Waiting | Phase::Other => Edge::Ignored,
+    }
+}
+
+/// Nothing leads back to `Initialized` but a Canary that is created anew. Only what Flagger says before and while it asks for
+/// the first time has that phase too, with the checksum that the question has.
+fn event_of_a_new_canary(course: &Course, message: &Message) -> Edge {
+    let base = match course {
+        Course::Asked(base) | Course::Waiting(base) | Course::Admitted(base) => Some(base),
+        Course::Running(run) | Course::Failing(run) => run.base.as_ref(),
+    };
+    match base {
+        Some(Base::Outgoing(base) | Base::AfterFailure(base)) if same(base.as_ref(), message) => {
+            Edge::Ignored
+        }
+        Some(Base::Outgoing(_) | Base::AfterFailure(_)) => Edge::Ends(End::Recreated),
+        // With which checksum the first question's words came is not known.
+        Some(Base::Incoming(_)) | None => match course {
+            Course::Running(_) | Course::Failing(_) => Edge::Ends(End::Recreated),
+            Course::Asked(_) | Course::Waiting(_) | Course::Admitted(_) => Edge::Ignored,
         },
-        Phase::Initialized | Phase::Waiting | Phase::Other => Edge::Ignored,
     }
 }
 
@@ -196,6 +274,7 @@ fn event_of_the_end(rollout: &Rollout, message: &Message, how: End) -> Edge {
         // The phase of the rollout before: confirm-rollout's own "Halt" event carries it.
         Course::Asked(_) | Course::Waiting(_) => Edge::Ignored,
         Course::Admitted(Base::Outgoing(base)) if is(base.as_ref(), message) => Edge::Ignored,
+        Course::Admitted(Base::Incoming(named)) if !same(named.as_ref(), message) => Edge::Ignored,
         Course::Admitted(_) => Edge::Ends(how),
         Course::Running(run) if same(run.revision.as_ref(), message) => {
             // The rollback itself comes after this event, and may be asked for again.
@@ -216,6 +295,18 @@ fn event_on_the_way(course: &Course, message: &Message) -> Edge {
         Course::Asked(base) | Course::Waiting(base) | Course::Admitted(base) => Some(base),
         Course::Running(run) | Course::Failing(run) => run.base.as_ref(),
     };
+    if let Course::Asked(Base::Incoming(named))
+    | Course::Waiting(Base::Incoming(named))
+    | Course::Admitted(Base::Incoming(named)) = course
+    {
+        // The words around the question still carry the old one, and tell nothing before it is answered open.
+        let starts = matches!(course, Course::Admitted(_)) && is(named.as_ref(), message);
+        return if starts {
+            Edge::Moves(Course::Running(run(base.cloned(), named.clone(), message.phase)))
+        } else {
+            Edge::Ignored
+        };
+    }
     if is(base.and_then(Base::revision), message) {
         // "New revision detected!" still carries the old checksum.
         return match course {

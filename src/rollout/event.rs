@@ -25,7 +25,7 @@ pub struct Rules {
 /// How many tickets may be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// For one canary within an hour.
+    /// Rollouts of one canary that may open tickets within an hour.
     pub per_hour: usize,
     /// Whether there is room for one more live ticket.
     pub room: Room,

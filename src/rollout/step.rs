@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Budget, Canary, Change, Command, Course, End, Event, Fact, Fate, Message, Note, Refusal, Report, Rollout,
-    Rules,
+    Beginning, Budget, Called, Canary, Change, Command, Course, End, Event, Fact, Fate, Left, Message, Note,
+    Phase, Refusal, Report, Rollout, Rules,
     edge::{self, Edge, Heard},
     event::Room,
 };
@@ -15,22 +15,45 @@ use crate::{
     ticket::Subject,
 };
 
+mod unasked;
+
 /// What the budget counts by.
 const HOUR: Duration = Duration::from_secs(3600);
+/// So many gates of one rollout count once. More of them are more than people set up, and count again.
+const GATES_AT_ONCE: usize = 4;
 /// More different messages of one rollout are not told.
 const MOST_REPORTS: usize = 100;
 
 impl Canary {
     /// Which limit keeps a ticket from being opened now, if one does.
     #[must_use]
-    pub fn refusal(&self, now: Millis, budget: &Budget) -> Option<Refusal> {
+    pub fn refusal(&self, name: &GateName, now: Millis, budget: &Budget) -> Option<Refusal> {
         let lately = self.budget.iter().filter(|at| now.since(**at) < HOUR).count();
         match budget.room {
-            _ if lately >= budget.per_hour => Some(Refusal::PerCanary),
+            _ if self.counts(name) && lately >= budget.per_hour => Some(Refusal::PerCanary),
             Room::NamespaceFull => Some(Refusal::PerNamespace),
             Room::None => Some(Refusal::Overall),
             Room::Left => None,
         }
+    }
+
+    /// Whether a ticket for this gate is one more for the budget: the first ones of a rollout count once, and each that
+    /// takes the place of another counts.
+    fn counts(&self, name: &GateName) -> bool {
+        let gates = self.rollout.as_ref().map_or(0, |rollout| rollout.gates.len());
+        gates.is_multiple_of(GATES_AT_ONCE) || self.gate(name).is_some()
+    }
+
+    /// Whether revisions of this canary take turns, as those of two clusters under one name do.
+    #[must_use]
+    pub fn takes_turns(&self, now: Millis) -> bool {
+        Left::take_turns(&self.left, now)
+    }
+
+    /// Whether this question cannot be told from one about another revision: it brings no checksum, and others did.
+    #[must_use]
+    pub const fn misses_checksum(&self, message: &Message) -> bool {
+        self.sends_checksums && message.checksum.is_none()
     }
 
     /// What `event` does to this canary.
@@ -49,7 +72,14 @@ impl Canary {
             return false;
         };
         let (Some(rollout), Some(gate)) = (&self.rollout, self.gate(name)) else { return false };
+        if self.misses_checksum(message) || (message.checksum.is_some() && !self.sends_checksums) {
+            return false;
+        }
         let heard = self.heard_at(name, *pace, rules);
+        let is_untyped = matches!(heard, Heard::ConfirmRollout { .. }) && message.phase == Phase::Progressing;
+        if is_untyped && !rollout.looks_untyped {
+            return false;
+        }
         let stays = match edge::between(rollout, heard, message, *silent_for) {
             Edge::Stays => true,
             Edge::Moves(course) => course == rollout.course,
@@ -74,7 +104,9 @@ impl Canary {
     /// What a question at a gate is to the rollout.
     fn heard_at(&self, name: &GateName, pace: Pace, rules: &Rules) -> Heard {
         match name.stage {
-            Stage::ConfirmRollout => Heard::ConfirmRollout,
+            Stage::ConfirmRollout => {
+                Heard::ConfirmRollout { used: self.gate(name).is_some_and(|gate| gate.used.is_some()) }
+            }
             Stage::ConfirmTrafficIncrease | Stage::ConfirmPromotion | Stage::Gate => {
                 let patience = self.gate(name).and_then(|gate| gate.used).map(|used| {
                     let longest = used.longest_gap.max(pace.longest_gap_before());
@@ -141,7 +173,11 @@ struct Step {
 
 impl Step {
     fn asked(&mut self, asked: &Asked<'_>, silent_for: Duration, rules: &Rules) {
+        if self.canary.misses_checksum(asked.message) {
+            return self.silence(silent_for, rules);
+        }
         let heard = self.canary.heard_at(asked.name, asked.pace, rules);
+        self.looks_untyped(asked);
         if self.heard(heard, asked.message, silent_for, rules) {
             self.rule_out(asked);
             if self.ensure_gate(asked, rules) {
@@ -200,6 +236,9 @@ impl Step {
     /// Moves the rollout by a message. Returns whether the message is about the rollout that lives now.
     fn heard(&mut self, heard: Heard, message: &Message, silent_for: Duration, rules: &Rules) -> bool {
         self.silence(silent_for, rules);
+        self.canary.sends_checksums |= message.checksum.is_some();
+        let before = self.canary.rollout.as_ref().map(|rollout| rollout.course.clone());
+        self.unasked(heard, message);
         if let Some(rollout) = &mut self.canary.rollout {
             match edge::between(rollout, heard, message, silent_for) {
                 Edge::Stays => {
@@ -213,10 +252,11 @@ impl Step {
                     if rollout.label.is_none() {
                         rollout.label.clone_from(&message.label);
                     }
+                    self.starts(before.as_ref());
                     return true;
                 }
                 Edge::Ignored => return false,
-                Edge::Ends(how) => self.end(how),
+                Edge::Ends(how) => self.ends(how, heard, message),
             }
         }
         let Some(course) = edge::begins(heard, message) else { return false };
@@ -228,6 +268,18 @@ impl Step {
             rollback_asked: false,
             reports: Vec::new(),
             denied: Vec::new(),
+            beginning: match (heard, message.phase) {
+                (Heard::ConfirmRollout { .. }, Phase::Waiting) => Beginning::Missed,
+                (
+                    Heard::ConfirmRollout { .. }
+                    | Heard::OtherGate { .. }
+                    | Heard::Rollback
+                    | Heard::PostRollout
+                    | Heard::Event,
+                    _,
+                ) => Beginning::Heard,
+            },
+            looks_untyped: false,
         });
         true
     }
@@ -270,18 +322,25 @@ impl Step {
 
     /// Ends the rollout: its gates end with it, and their tickets are told how.
     fn end(&mut self, how: End) {
+        self.end_as(how, Fate::Ended(how));
+    }
+
+    /// The same; `used` is what becomes of the gates that were opened.
+    fn end_as(&mut self, how: End, used: Fate) {
         let Some(rollout) = self.canary.rollout.take() else { return };
         // A rollout without a ticket of its own is nobody's successor.
         self.canary.superseded.retain(|_| how == End::Superseded);
         for gate in &rollout.gates {
             let fate = match (how, gate.used) {
-                (End::Succeeded, None) => {
-                    self.facts
-                        .push(Fact::Bypassed { gate: gate.name.clone(), ticket: gate.ticket().cloned() });
-                    Fate::Bypassed
-                }
-                (End::Succeeded | End::Failed | End::Superseded | End::Abandoned, _) => Fate::Ended(how),
+                (End::Succeeded, None) => Fate::Bypassed,
+                (End::Recreated, None) => Fate::Recreated,
+                (End::Failed | End::Superseded | End::Abandoned, None) => Fate::Ended(how),
+                (_, Some(_)) => used,
             };
+            if let Fate::Bypassed | Fate::Recreated = fate {
+                let (gate, ticket) = (gate.name.clone(), gate.ticket().cloned());
+                self.facts.push(Fact::Bypassed { gate, ticket, how });
+            }
             if gate.is_unmarked() {
                 // What has its number may be somebody else's, who is told nothing.
                 continue;
@@ -298,6 +357,11 @@ impl Step {
                 self.canary.superseded.push(id);
             }
         }
+        if let (End::Superseded, Some(checksum)) = (how, rollout.checksum())
+            && !rollout.gates.is_empty()
+        {
+            Left::note(&mut self.canary.left, checksum, self.now);
+        }
         if !rollout.gates.is_empty() {
             self.facts.push(Fact::Ended { how, gates: rollout.gates });
         }
@@ -306,7 +370,8 @@ impl Step {
     /// A gate that is asked about has a ticket, or one is being opened, if the budget allows. One whose ticket is
     /// certainly gone, or labelled as one whose rollout is over, begins anew, under a new id.
     fn ensure_gate(&mut self, asked: &Asked<'_>, rules: &Rules) -> bool {
-        let refusal = self.canary.refusal(self.now, &rules.budget);
+        let refusal = self.canary.refusal(asked.name, self.now, &rules.budget);
+        let counts = self.canary.counts(asked.name);
         let Some(rollout) = &mut self.canary.rollout else { return false };
         let known = rollout.gates.iter().position(|gate| gate.name == *asked.name);
         if known.is_some_and(|at| !rollout.gates[at].is_spent()) {
@@ -335,20 +400,25 @@ impl Step {
             }
         }
         rollout.gates.push(gate);
-        self.commands.push(Command::Open {
-            gate: asked.fresh.clone(),
-            subject: Subject::new(
-                self.canary.id.clone(),
-                asked.name.clone(),
-                asked.message,
-                asked.metadata.clone(),
-            ),
-            sent_to: Vec::new(),
-        });
+        let revision = rollout.revision().cloned();
+        let mut subject =
+            Subject::new(self.canary.id.clone(), asked.name.clone(), asked.message, asked.metadata.clone());
+        if asked.name.stage == Stage::ConfirmRollout {
+            subject.know(&rollout.course, rollout.beginning);
+        }
+        if let (Some(revision), Some(label)) = (revision, asked.message.label.clone()) {
+            let known =
+                self.canary.called.replace(Called { revision: revision.clone(), label: label.clone() });
+            let other = known.filter(|known| known.revision == revision && known.label != label);
+            subject.called_before = other.map(|known| known.label.0);
+        }
+        self.commands.push(Command::Open { gate: asked.fresh.clone(), subject, sent_to: Vec::new() });
         self.facts.push(Fact::GateAsked { gate: asked.name.clone() });
         let now = self.now;
         self.canary.budget.retain(|at| now.since(*at) < HOUR);
-        self.canary.budget.push(now);
+        if counts {
+            self.canary.budget.push(now);
+        }
         true
     }
 

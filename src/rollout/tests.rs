@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::*;
 use crate::{
-    gate::{Closed, Doubt, Move, Pace, Person, Sighting, Stage, Status, Ticket, Trust, Verdict},
+    gate::{
+        Closed, Doubt, Move, Pace, Person, Sighting, Stage, Standing, Status, Ticket, Trust, Verdict, View,
+    },
     policy::{Author, Statuses},
 };
 
@@ -213,6 +215,10 @@ fn a_ticket_labelled_as_ended_proves_nothing() {
         for (after, project) in
             [("To Do", "OPS"), ("Approved", "OPS"), ("Rejected", "OPS"), ("Approved", "ELSE")]
         {
+            // What was rejected stays rejected.
+            if after == "Rejected" || (before, project) == ("Rejected", "ELSE") {
+                continue;
+            }
             let case = format!("{before}, then {after} in {project}");
             let mut world = World::new();
             let old = world.asks(&name, &question).1.unwrap();
@@ -245,6 +251,34 @@ fn a_ticket_labelled_as_ended_proves_nothing() {
             assert_eq!(world.asks(&name, &question), (true, Some(new)), "{case}");
             assert!(world.ended.is_empty(), "{case}");
         }
+    }
+}
+
+/// Neither a label nor a project erases a rejection, read before or with it; a move back does.
+#[test]
+fn a_rejection_outlives_labels_and_projects() {
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let question = message(Phase::Progressing, "r");
+    for (known, project, ended) in
+        [(true, "OPS", true), (false, "OPS", true), (true, "ELSE", false), (true, "ELSE", true)]
+    {
+        let case = format!("known {known}, {project}, labelled {ended}");
+        let mut world = World::new();
+        let gate = world.asks(&name, &question).1.unwrap();
+        world.moves.insert(gate.clone(), Vec::new());
+        world.decides(&gate, "Rejected");
+        if !known {
+            world.canary.rollout.as_mut().unwrap().gates[0].standing = Standing::Watched {
+                ticket: ticket(&gate.0),
+                seen: world.now,
+                view: View::Waiting { status: None },
+            };
+        }
+        world.sees_labelled(&gate, "Rejected", project, ended);
+        assert!(world.rolls_back(&question), "{case}");
+        assert_eq!(world.asks(&name, &question), (false, Some(gate.clone())), "{case}: no fresh ticket");
+        world.decides(&gate, "To Do");
+        assert!(!world.rolls_back(&question), "{case}: moved back");
     }
 }
 

@@ -83,6 +83,22 @@ pub fn comment(note: &Note, route: &Route) -> Doc {
             "The ticket that took the place of this one is {to}. The bridge could not link the two: {}.",
             one_line(why, LONGEST_REASON)
         ),
+        Note::OtherRevision { asked, started } => format!(
+            "Flagger named revision {} when it asked for this ticket, and started {}: that one was pushed while this \
+             ticket waited.",
+            one_line(&asked.0, LONGEST_LINE),
+            one_line(&started.0, LONGEST_LINE)
+        ),
+        Note::OtherLabel { label, before } => format!(
+            "The team calls what started {}. It called the same checksum {} before.",
+            one_line(&label.0, LONGEST_LINE),
+            one_line(&before.0, LONGEST_LINE)
+        ),
+        Note::Unasked { revision } => format!(
+            "The newer revision {}, which Flagger started under this approval without a question, has shipped. Nobody \
+             approved it. To be asked about such a revision, add a confirm-promotion hook to the canary.",
+            one_line(&revision.0, LONGEST_LINE)
+        ),
         Note::NotMoved { milestone, why } => not_moved(*milestone, &one_line(why, LONGEST_REASON)),
     };
     Doc(vec![Block::Paragraph(vec![Span::Text(words)])])
@@ -107,6 +123,25 @@ fn ended(fate: Fate, stage: Stage) -> String {
         Fate::Ended(End::Abandoned) => (
             "The rollout was abandoned: Flagger stopped asking long ago, as it does when a canary is deleted.".to_owned(),
             "If Flagger asks again, that opens a new one.",
+        ),
+        Fate::Ended(End::Recreated) => (
+            "The rollout was superseded: its Canary was deleted and recreated, which starts what is deployed without a \
+             question."
+                .to_owned(),
+            "The next rollout opens its own.",
+        ),
+        Fate::Overtaken => (
+            "The rollout was superseded: a newer revision was pushed while it ran, and started under this approval: \
+             Flagger asks nobody at confirm-rollout then."
+                .to_owned(),
+            "If the canary has a hook that asks later, the newer revision gets a ticket of its own there, to which this \
+             one is then linked.",
+        ),
+        Fate::Recreated => (
+            "The rollout was superseded, for its Canary was deleted and recreated: what was waiting runs now without \
+             this approval, unless the primary was kept or something else was deployed meanwhile."
+                .to_owned(),
+            "Ask the team how that came about. The next rollout opens its own.",
         ),
         Fate::Bypassed => (
             format!(

@@ -29,8 +29,12 @@ pub(super) fn what(subject: &Subject) -> Vec<Block> {
         named("Cluster", &subject.canary.cluster),
         named("Stage", &subject.gate.to_string()),
     ];
-    lines.extend(subject.label.as_deref().map(|label| named("Version", label)));
-    lines.extend(match (&subject.revision, &subject.base) {
+    lines.extend(subject.label.as_deref().map(|label| named("Version (as the team says)", label)));
+    lines.extend(subject.called_before.as_deref().map(|before| {
+        let before = one_line(before, LONGEST_VALUE);
+        line("Called before", &format!("{before}. Flagger sends the same checksum for both"))
+    }));
+    lines.extend(match (&subject.revision, subject.base.as_ref().or(subject.unclear.as_ref())) {
         (Some(revision), _) => Some(named("Revision", revision)),
         (None, Some(_)) => Some(line("Revision", "Flagger names it once the rollout has started")),
         (None, None) => Some(line(
@@ -39,6 +43,12 @@ pub(super) fn what(subject: &Subject) -> Vec<Block> {
         )),
     });
     lines.extend(subject.base.as_deref().map(|base| named("Replaces revision", base)));
+    lines.extend(subject.unclear.as_deref().map(|checksum| {
+        let checksum = one_line(checksum, LONGEST_VALUE);
+        let which = "The first question of this wait was not heard, so it is not known whether that is the revision \
+                     before or, after a failed rollout, the new one";
+        line("Checksum sent", &format!("{checksum}. {which}"))
+    }));
     vec![Block::Heading("What".into()), Block::Bullets(lines)]
 }
 

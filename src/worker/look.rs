@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet, hash_map::Entry};
 use super::{Failures, InVain, Memory, Outcome, Unclear, Worker, after_failure, due::Due, lease::Term};
 use crate::{
     gate::{self, Gate, GateId, Sighting},
+    gatekeeper::Reading,
     jira,
     millis::Millis,
     policy::{Author, Route, Statuses, denies_all},
@@ -48,6 +49,12 @@ impl Seen {
     fn event(&self) -> Event<'_> {
         let Self { gate, sighting, statuses, author, arrived, .. } = self;
         Event::Seen { gate, sighting, statuses, author, arrived: *arrived }
+    }
+
+    fn reading(&self, at: Millis) -> Reading {
+        let Self { gate, sighting, statuses, author, arrived, .. } = self;
+        let (gate, sighting, statuses) = (gate.clone(), sighting.clone(), statuses.clone());
+        Reading { gate, sighting, statuses, author: author.clone(), at, arrived: *arrived }
     }
 
     /// Whether it could be told who decided, and whether that counts.
@@ -201,8 +208,12 @@ impl Worker {
             let Some(gate) = due.canary.gate_by_id(&due.gate) else { continue };
             let route = self.gatekeeper.route(&due.canary.id, &gate.name);
             let statuses = match &sighting {
-                // Where they stand does not matter.
-                Sighting::Missing | Sighting::Issue { ended: true, .. } => Ok(Statuses::default()),
+                Sighting::Missing => Ok(Statuses::default()),
+                // Labelled it opens nothing, whatever statuses mean; but a rejection stays one.
+                Sighting::Issue { status, ended: true, .. } => {
+                    let today = self.statuses(route, &due.ticket, &status.id, &in_vain).await;
+                    Ok(today.map(|today| gate.statuses(today)).unwrap_or_default())
+                }
                 Sighting::Issue { status, ended: false, .. } => {
                     let today = self.statuses(route, &due.ticket, &status.id, &in_vain).await;
                     today.map(|today| gate.statuses(today))
@@ -272,6 +283,10 @@ impl Worker {
         // A reading for a nudge is compared within the turn: a round may be about to commit what it read before.
         let may_be_news = |seen: &&Seen| begun.why == Why::Nudged || self.is_news(seen, now);
         let news: Vec<&Seen> = seen.iter().filter(may_be_news).collect();
+        // What closes a gate does so now, also if it cannot be stored.
+        for seen in news.iter().filter(|seen| !self.yields(begun, &seen.gate)) {
+            self.gatekeeper.was_read(&seen.canary, seen.reading(now));
+        }
         let read: HashSet<&str> = due.iter().map(|due| due.ticket.id.as_str()).collect();
         let store = self.gatekeeper.store();
         let followed: Vec<&Nudge> = nudges
@@ -302,6 +317,9 @@ impl Worker {
         }
         for applied in &applied {
             self.gatekeeper.record(applied, now);
+        }
+        for seen in seen.iter().filter(|seen| !self.yields(begun, &seen.gate)) {
+            self.gatekeeper.was_stored(&seen.gate);
         }
         for due in due {
             let yields = self.yields(begun, &due.gate);

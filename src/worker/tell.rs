@@ -112,6 +112,9 @@ impl Worker {
             | Note::Expired { .. }
             | Note::Late { .. }
             | Note::NotLinked { .. }
+            | Note::OtherRevision { .. }
+            | Note::OtherLabel { .. }
+            | Note::Unasked { .. }
             | Note::NotMoved { .. } => None,
         };
         // Progress is told more than once; its row makes it one comment.
@@ -129,6 +132,9 @@ impl Worker {
             | Note::Duplicate { .. }
             | Note::Late { .. }
             | Note::NotLinked { .. }
+            | Note::OtherRevision { .. }
+            | Note::OtherLabel { .. }
+            | Note::Unasked { .. }
             | Note::NotMoved { .. } => note.tag(),
         };
         self.jira.comment(&opened.ticket.id, &tag, &ticket::comment(note, route)).await?;

@@ -296,7 +296,7 @@ async fn the_curl_command_asks() {
         world.sends(world.gate("POST", path).header(header.0, header.1).body(body.to_owned())).await
     };
     let answer = asks(body).await;
-    assert_eq!((answer.status, answer.body.as_str()), (403, "closed: the ticket is being opened\n"));
+    assert_eq!((answer.status, answer.body.as_str()), (403, "closed: opening: the ticket is being opened\n"));
     world.works().await;
     assert_eq!(world.tickets().len(), 1, "it opened a real ticket");
     let other = body.replace("5594979469", "6b5c9d7f48");
@@ -365,7 +365,7 @@ async fn another_revision_by_name_is_another_rollout() {
     assert!(world.posts("/gate/confirm-rollout", &body).await.body.contains(&first));
     body["metadata"]["revision"] = json!("6.6.0");
     let answer = world.posts("/gate/confirm-rollout", &body).await;
-    assert_eq!((answer.status, answer.body.as_str()), (403, "closed: the ticket is being opened\n"));
+    assert_eq!((answer.status, answer.body.as_str()), (403, "closed: opening: the ticket is being opened\n"));
     world.works().await;
     world.decides(&first, "Approved").await;
     assert_eq!(world.posts("/gate/confirm-rollout", &body).await.status, 403, "the old ticket is dead");

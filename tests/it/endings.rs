@@ -282,7 +282,7 @@ async fn an_approval_that_is_too_old_is_not_used() {
         }
         let answer = world.asks("confirm-promotion", "Progressing", "new").await;
         assert_eq!(answer.status, 403);
-        assert!(answer.body.contains("an unused approval is valid (1h)"), "{}", answer.body);
+        assert!(answer.body.contains("not used within 1h; move"), "{}", answer.body);
         assert_eq!(world.gates().await[0]["state"], "expired");
         world.asks("confirm-promotion", "Progressing", "new").await;
         world.works().await;

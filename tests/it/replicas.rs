@@ -410,7 +410,7 @@ async fn somebody_holds_the_database() {
     println!("24 questions were answered closed within {:?}", began.elapsed());
     holding.rollback().await.unwrap();
     let (_, words) = two.first.asks("canary-1", "new").await;
-    assert_eq!(words, "closed: the ticket is being opened\n");
+    assert_eq!(words, "closed: opening: the ticket is being opened\n");
 }
 
 /// Whoever is asked: the pause that the other heard the end of makes nobody more patient.

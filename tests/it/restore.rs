@@ -39,7 +39,7 @@ async fn a_ticket_opened_after_the_backup_belongs_to_nobody() {
 
     world.decides(&orphan, "Approved").await;
     let answer = world.asks("confirm-promotion", "Progressing", "new1").await;
-    assert_eq!((answer.status, answer.body.as_str()), (403, "closed: the ticket is being opened\n"));
+    assert_eq!((answer.status, answer.body.as_str()), (403, "closed: opening: the ticket is being opened\n"));
     world.works().await;
     assert_eq!(world.tickets().len(), 2, "another one");
     assert_eq!(world.nudges(&orphan).await.body, "ignored\n");
@@ -89,14 +89,17 @@ async fn an_ended_rollout_lives_again_and_its_approval_is_dead() {
             (
                 &json!("gone"),
                 &json!(
-                    "the ticket is labelled flagger-ended, so its rollout is over and it opens nothing; the next question opens a new one"
+                    "gone: the ticket is labelled flagger-ended, so its rollout is over and it opens nothing; the next question opens a new one"
                 ),
                 &json!("Approved")
             )
         );
 
         let answer = world.asks("confirm-promotion", "Progressing", "new1").await;
-        assert_eq!((answer.status, answer.body.as_str()), (403, "closed: the ticket is being opened\n"));
+        assert_eq!(
+            (answer.status, answer.body.as_str()),
+            (403, "closed: opening: the ticket is being opened\n")
+        );
         world.works().await;
         let fresh = world.newest();
         assert_ne!(fresh, ended);
@@ -165,7 +168,10 @@ async fn a_backup_is_believed_no_longer_than_an_answer_of_jira() {
         assert_eq!(answer.status, if waits { 403 } else { 200 }, "{}", answer.body);
         world.works().await;
         let answer = world.asks("confirm-promotion", "Progressing", "new1").await;
-        assert_eq!((answer.status, answer.body.as_str()), (403, "closed: the ticket is being opened\n"));
+        assert_eq!(
+            (answer.status, answer.body.as_str()),
+            (403, "closed: opening: the ticket is being opened\n")
+        );
     }
 }
 

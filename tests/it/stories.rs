@@ -26,7 +26,10 @@ const MINUTE: Duration = Duration::from_secs(60);
 async fn one_question_one_ticket() {
     for world in World::both("").await {
         let answer = world.asks("confirm-promotion", "Progressing", "new1").await;
-        assert_eq!((answer.status, answer.body.as_str()), (403, "closed: the ticket is being opened\n"));
+        assert_eq!(
+            (answer.status, answer.body.as_str()),
+            (403, "closed: opening: the ticket is being opened\n")
+        );
         world.works().await;
         let key = world.newest();
         for _ in 0..5 {

@@ -45,7 +45,7 @@ async fn a_namespace_uses_up_its_own_tickets() {
         world.works().await;
         assert_eq!(world.tickets().len(), 4);
         let refused = world.asks_for("loud", "made-up-7").await;
-        let words = "closed: no ticket is opened: 4 tickets of namespace loud are open, which is all that \
+        let words = "closed: stuck: no ticket is opened: 4 tickets of namespace loud are open, which is all that \
                      limits.open_tickets_per_namespace allows\n";
         assert_eq!(refused.body, words);
         let page = world.sends(world.admin("GET", "/")).await.body;
@@ -56,10 +56,13 @@ async fn a_namespace_uses_up_its_own_tickets() {
         assert_ne!(world.series("tickets_refused_total{reason=\"open_tickets_per_namespace\"}").await, "0");
 
         let first = world.asks_for("quiet", "till").await;
-        assert_eq!(first.body, "closed: the ticket is being opened\n");
+        assert_eq!(first.body, "closed: opening: the ticket is being opened\n");
         world.restarts().await;
         assert!(world.asks_for("loud", "made-up-9").await.body.contains("open_tickets_per_namespace"));
-        assert_eq!(world.asks_for("calm", "till").await.body, "closed: the ticket is being opened\n");
+        assert_eq!(
+            world.asks_for("calm", "till").await.body,
+            "closed: opening: the ticket is being opened\n"
+        );
         world.works().await;
         assert_eq!(world.tickets().len(), 6);
         world.finish().await;
@@ -83,8 +86,8 @@ async fn tickets_that_are_gone_make_room() {
         world.later(Duration::from_mins(4));
         world.works().await;
         world.restarts().await;
-        assert_eq!(world.asks_for("calm", "c").await.body, "closed: the ticket is being opened\n");
-        assert_eq!(world.asks_for("loud", "c").await.body, "closed: the ticket is being opened\n");
+        assert_eq!(world.asks_for("calm", "c").await.body, "closed: opening: the ticket is being opened\n");
+        assert_eq!(world.asks_for("loud", "c").await.body, "closed: opening: the ticket is being opened\n");
         world.works().await;
         world.finish().await;
     }

@@ -10,7 +10,7 @@ use crate::{
     gatekeeper::{Listed, Overview, Timing, counts},
     http::refused::RefusedView,
     millis::{Millis, lasted, written},
-    view::{GateView, ParkedView, PassedView, State as Stands, Time},
+    view::{GateView, ParkedView, PassedView, State as Stands, Time, UnaskedView},
 };
 
 /// So many gates are on one page.
@@ -84,6 +84,7 @@ struct Page<'a> {
     passed: Vec<Aged<'a, PassedView>>,
     refused: Vec<Aged<'a, RefusedView>>,
     refused_in_all: usize,
+    unasked: Vec<Aged<'a, UnaskedView>>,
     limits: Option<Limits<'a>>,
 }
 
@@ -180,6 +181,11 @@ pub(super) fn render(known: &Known<'_>, wanted: &Wanted, now: Millis) -> Result<
             .map(|what| Aged { what, age: age(what.last, now) })
             .collect(),
         refused_in_all: known.refused.len(),
+        unasked: overview
+            .iter()
+            .flat_map(|it| &it.unasked)
+            .map(|what| Aged { what, age: age(what.at, now) })
+            .collect(),
         limits: known.gates.as_ref().map(|Gates { tickets, full_namespaces, timing, .. }| Limits {
             tickets: *tickets,
             full: *tickets >= timing.open_tickets,

@@ -84,7 +84,7 @@ fn at_confirm_rollout() {
     <li><b>Namespace: </b>shop
     <li><b>Cluster: </b>prod-eu
     <li><b>Stage: </b>confirm-rollout
-    <li><b>Version: </b>v2.3
+    <li><b>Version (as the team says): </b>v2.3
     <li><b>Revision: </b>Flagger names it once the rollout has started
     <li><b>Replaces revision: </b>1829384756
     <h3>What your decision does
@@ -109,7 +109,7 @@ fn at_confirm_rollout() {
     * {*}Namespace:{*} shop
     * {*}Cluster:{*} prod-eu
     * {*}Stage:{*} confirm-rollout
-    * {*}Version:{*} v2.3
+    * {*}Version \(as the team says\):{*} v2.3
     * {*}Revision:{*} Flagger names it once the rollout has started
     * {*}Replaces revision:{*} 1829384756
 
@@ -455,4 +455,32 @@ fn notes() {
 
     The bridge could not move this ticket: no transition leads to "Done". Move it by hand if you like; that opens nothing.
     "#);
+}
+
+#[test]
+fn what_flagger_did_without_a_question() {
+    let name = || GateName { stage: Stage::ConfirmRollout, approver: None };
+    let revision = |checksum: &str| Revision(checksum.into());
+    let label = |label: &str| Label(label.into());
+    let notes = [
+        Note::Ended { fate: Fate::Overtaken, name: name() },
+        Note::Ended { fate: Fate::Recreated, name: name() },
+        Note::Ended { fate: Fate::Ended(End::Recreated), name: name() },
+        Note::OtherRevision { asked: revision("5c4f9d7b6d"), started: revision("7f8d6c5b94") },
+        Note::OtherLabel { label: label("v2"), before: label("v1") },
+        Note::Unasked { revision: revision("7f8d6c5b94") },
+    ];
+    insta::assert_snapshot!(notes.iter().map(said).collect::<Vec<_>>().join("\n\n"), @"
+    The rollout was superseded: a newer revision was pushed while it ran, and started under this approval: Flagger asks nobody at confirm-rollout then. This ticket opens nothing any more. If the canary has a hook that asks later, the newer revision gets a ticket of its own there, to which this one is then linked.
+
+    The rollout was superseded, for its Canary was deleted and recreated: what was waiting runs now without this approval, unless the primary was kept or something else was deployed meanwhile. This ticket opens nothing any more. Ask the team how that came about. The next rollout opens its own.
+
+    The rollout was superseded: its Canary was deleted and recreated, which starts what is deployed without a question. This ticket opens nothing any more. The next rollout opens its own.
+
+    Flagger named revision 5c4f9d7b6d when it asked for this ticket, and started 7f8d6c5b94: that one was pushed while this ticket waited.
+
+    The team calls what started v2. It called the same checksum v1 before.
+
+    The newer revision 7f8d6c5b94, which Flagger started under this approval without a question, has shipped. Nobody approved it. To be asked about such a revision, add a confirm-promotion hook to the canary.
+    ");
 }

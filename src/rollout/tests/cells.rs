@@ -55,6 +55,7 @@ fn shown(world: &World) -> String {
     let base = |base: &Base| match base {
         Base::Outgoing(checksum) => revision(checksum.as_ref()),
         Base::AfterFailure(checksum) => format!("{}!", revision(checksum.as_ref())),
+        Base::Incoming(checksum) => format!("{}^", revision(checksum.as_ref())),
     };
     let run = |run: &Run| match run.leg {
         Leg::Progressing => revision(run.revision.as_ref()),
@@ -124,6 +125,17 @@ const TABLE: &[Row] = &[
     ("confirm-rollout Succeeded x",
         ["asked x", "superseded, asked x", "superseded, asked x", "superseded, asked x", "superseded, asked x", "superseded, asked x",
          "superseded, asked x", "superseded, asked x", "superseded, asked x", "failed, asked x"]),
+    // its own success, which was not heard
+    ("confirm-rollout Succeeded r",
+        ["asked r", "superseded, asked r", "superseded, asked r", "superseded, asked r", "superseded, asked r", "superseded, asked r",
+         "succeeded, asked r", "succeeded, asked r", "succeeded, asked r", "failed, asked r"]),
+    // as a Flagger asks that names the new revision, or a hook without a type
+    ("confirm-rollout Progressing r",
+        ["asked r^", "superseded, asked r^", "superseded, asked r^", "superseded, asked r^", "superseded, asked r^", "superseded, asked r^",
+         "=", "=", "=", "failed, asked r^"]),
+    ("confirm-rollout Progressing x",
+        ["asked x^", "superseded, asked x^", "superseded, asked x^", "superseded, asked x^", "superseded, asked x^", "superseded, asked x^",
+         "superseded, asked x^", "superseded, asked x^", "superseded, asked x^", "failed, asked x^"]),
     // a question at another gate
     ("confirm-promotion Progressing r",
         ["running r", "running r", "running r", "running r", "running r", "running r",
@@ -186,19 +198,19 @@ const TABLE: &[Row] = &[
     ("event Progressing b", ["=", "=", "=", "=", "=", "=", "=", "=", "=", "="]),
     ("event WaitingPromotion b", ["=", "=", "=", "=", "=", "=", "=", "=", "=", "="]),
     // phases that move nothing
-    ("event Initialized x", ["=", "=", "=", "=", "=", "=", "=", "=", "=", "="]),
+    ("event Initialized b", ["=", "=", "=", "=", "=", "=", "=", "=", "=", "="]),
     ("event Waiting x", ["=", "=", "=", "=", "=", "=", "=", "=", "=", "="]),
     ("event Frobnicating x", ["=", "=", "=", "=", "=", "=", "=", "=", "=", "="]),
     // a Canary that is set up again
+    ("event Initialized x",
+        ["=", "recreated, none", "recreated, none", "recreated, none", "recreated, none", "recreated, none",
+         "recreated, none", "recreated, none", "recreated, none", "recreated, none"]),
     ("event Initializing x",
-        ["=", "superseded, none", "superseded, none", "superseded, none", "=", "=", "=", "=", "=", "="]),
-    // without a checksum
-    ("confirm-rollout Waiting -",
-        ["waiting -", "waiting b", "waiting b!", "=", "=", "=",
-         "superseded, waiting -", "superseded, waiting -", "superseded, waiting -", "failed, waiting -"]),
-    ("confirm-promotion Progressing -",
-        ["running -", "running -", "running -", "running -", "running -", "running -",
-         "=", "=", "=", "failed, running -"]),
+        ["=", "recreated, none", "recreated, none", "recreated, none", "recreated, none", "recreated, none",
+         "recreated, none", "recreated, none", "recreated, none", "recreated, none"]),
+    // without a checksum: once any came, a question without one is about nothing that is known
+    ("confirm-rollout Waiting -", ["waiting -", "=", "=", "=", "=", "=", "=", "=", "=", "="]),
+    ("confirm-promotion Progressing -", ["running -", "=", "=", "=", "=", "=", "=", "=", "=", "="]),
     ("post-rollout Failed -",
         ["=", "failed, none", "failed, none", "failed, none", "failed, none", "failed, none",
          "failed, none", "failed, none", "failed, none", "failed, none"]),
@@ -239,6 +251,48 @@ fn after_a_failure_the_base_is_the_revision() {
     ] {
         send(&mut world, words);
         assert_eq!(shown(&world), expected, "{words}");
+    }
+}
+
+/// A confirm-rollout in phase Progressing names the revision that starts: what names another is not about it.
+#[test]
+fn the_form_that_names_the_new_revision() {
+    for (admitted, words, expected) in [
+        (false, "confirm-rollout Progressing r", "asked r^"),
+        (false, "confirm-rollout Waiting r", "waiting r^"),
+        (false, "confirm-rollout Progressing x", "superseded, asked x^"),
+        (false, "confirm-rollout Succeeded r", "asked r^"),
+        (false, "confirm-promotion Progressing x", "asked r^"),
+        (false, "rollback Progressing r", "running r"),
+        (false, "event Progressing r", "asked r^"),
+        (false, "event Initialized b", "asked r^"),
+        (false, "event Succeeded b", "asked r^"),
+        (false, "post-rollout Succeeded r", "asked r^"),
+        (true, "confirm-rollout Progressing r", "admitted r^"),
+        (true, "confirm-rollout Waiting r", "admitted r^"),
+        (true, "confirm-rollout Progressing x", "superseded, asked x^"),
+        (true, "confirm-rollout Succeeded r", "superseded, asked r"),
+        (true, "confirm-promotion Progressing r", "running r"),
+        (true, "confirm-promotion Progressing x", "superseded, running x"),
+        (true, "event Waiting b", "admitted r^"),
+        (true, "event Progressing b", "admitted r^"),
+        (true, "event Progressing r", "running r"),
+        (true, "event Succeeded b", "admitted r^"),
+        (true, "event Succeeded r", "succeeded, none"),
+        (true, "post-rollout Succeeded r", "succeeded, none"),
+        (true, "post-rollout Failed x", "superseded, none"),
+        (true, "event Initializing x", "recreated, none"),
+    ] {
+        let mut world = World::new();
+        let rollout = GateName { stage: Stage::ConfirmRollout, approver: None };
+        let question = message(Phase::Progressing, "r");
+        let gate = world.asks(&rollout, &question).1.unwrap();
+        if admitted {
+            world.decides(&gate, "Approved");
+            assert!(world.asks(&rollout, &question).0);
+        }
+        send(&mut world, words);
+        assert_eq!(shown(&world), expected, "admitted {admitted}: {words}");
     }
 }
 

@@ -283,7 +283,8 @@ impl Witness {
         match how % 16 {
             0 => (project, whole) = ("ELSE", false),
             1 => (issue_type, whole) = ("1", false),
-            4 => (ended, whole) = (true, false),
+            // No label erases a rejection.
+            4 => (ended, whole) = (true, issue.at == "4"),
             2 if !moves.is_empty() => {
                 // The newest entry is missing; what is left may still end where the issue stands.
                 moves.pop();
@@ -325,6 +326,11 @@ impl Witness {
         };
         self.apply(&event);
         let issue = self.issues.iter_mut().find(|issue| issue.gate == gate).unwrap();
+        let is_no = |moves: &[Move]| moves.last().is_some_and(|last| last.to.id == "4");
+        if how % 16 < 2 && issue.seen.as_ref().is_some_and(|(_, moves, whole)| *whole && is_no(moves)) {
+            // Nor does another project or type.
+            return;
+        }
         issue.seen = Some((now, told, whole && !missing));
     }
 

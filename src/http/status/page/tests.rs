@@ -41,7 +41,7 @@ fn plain() -> GateView {
         stage: "confirm-rollout".into(),
         gate: None,
         state: Stands::Opening,
-        reason: "the ticket is being opened".into(),
+        reason: "opening: the ticket is being opened".into(),
         ticket: None,
         asked_at: None,
         rollout: None,
@@ -76,7 +76,7 @@ fn shows(gates: Option<&[GateView]>, overview: Option<Result<Overview, String>>,
 }
 
 fn nothing_else() -> Option<Result<Overview, String>> {
-    Some(Ok(Overview { parked: vec![], parked_in_all: 0, pending: 0, passed: vec![] }))
+    Some(Ok(Overview { parked: vec![], parked_in_all: 0, pending: 0, passed: vec![], unasked: vec![] }))
 }
 
 fn page(gates: &[GateView]) -> String {
@@ -108,7 +108,7 @@ fn hostile_words_stay_words() {
     <td role="cell" data-is="Stage"><div>confirm-rollout</div></td>
     <td role="cell" class="narrow" data-is="Ticket"><div><span class="dim">none yet</span></div></td>
     <td role="cell" class="narrow" data-is="First asked"><div><span class="dim">not known</span></div></td>
-    <td role="cell" class="wide" data-is="Reason"><div>the ticket is being opened</div></td>
+    <td role="cell" class="wide" data-is="Reason"><div>opening: the ticket is being opened</div></td>
     </tr>
     "#);
     // The page's own lies beside it.
@@ -186,6 +186,7 @@ fn what_is_parked_and_what_opened_last() {
         }],
         parked_in_all: 30,
         pending: 2,
+        unasked: vec![],
         passed: vec![PassedView {
             canary: "default/shop/till".into(),
             gate: "confirm-promotion (qa)".into(),

@@ -1,0 +1,220 @@
+//! A rejection that was read closes the gate at once, whatever cannot be written, and whoever edits the ticket.
+
+use std::{sync::Arc, time::Duration};
+
+use flagger_jira_bridge::{
+    demo::fake_jira::{Flavour, IssueView, MIA},
+    worker::Worker,
+};
+
+use crate::world::{World, looked};
+
+crate::crash::told_again!(a_label_erases_no_rejection, a_move_elsewhere_erases_no_rejection);
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What people and programs do to an approved ticket that closes its gate, and a word of the answer then.
+const CLOSING: [(&str, &str); 4] = [
+    ("rejected", "rejected by Mia"),
+    ("moved back", "waiting for a decision"),
+    ("moved elsewhere", "project and issue type"),
+    // The next question would open another ticket, which cannot be stored.
+    ("labelled", "closed: stuck: "),
+];
+
+impl World {
+    async fn approved(&self) -> String {
+        self.asks("confirm-promotion", "Progressing", "new").await;
+        self.works().await;
+        let key = self.newest();
+        self.decides(&key, "Approved").await;
+        assert_eq!(self.asks("confirm-promotion", "Progressing", "new").await.status, 200);
+        key
+    }
+
+    /// Nothing can be written any more: not the first statement of any transaction.
+    async fn is_full(&self) {
+        self.sql("ALTER TABLE turn RENAME TO elsewhere").await;
+    }
+
+    async fn has_room_again(&self) {
+        self.sql("ALTER TABLE elsewhere RENAME TO turn").await;
+    }
+
+    /// The worker looks at what is due, and cannot store what it sees.
+    async fn looks_in_vain(&self) {
+        self.later(MINUTE / 3);
+        for process in self.workers() {
+            let looked = process.does(async |worker: Arc<Worker>| looked(&worker).await.is_err());
+            assert_eq!(looked.await, Some(true), "nothing can be stored");
+        }
+    }
+
+    fn does(&self, key: &str, what: &str) {
+        match what {
+            "rejected" => self.jira.move_issue(key, "Rejected", MIA).unwrap(),
+            "moved back" => self.jira.move_issue(key, "In Review", MIA).unwrap(),
+            "moved elsewhere" => drop(self.jira.move_to_project(key, "PAY", MIA).unwrap()),
+            "labelled" => self.jira.edit_labels(key, &["flagger-ended"], &[], MIA).unwrap(),
+            other => panic!("{other}?"),
+        };
+    }
+
+    async fn promotion_is_closed(&self, why: &str) {
+        let answer = self.asks("confirm-promotion", "Progressing", "new").await;
+        assert!(
+            answer.status == 403 && answer.body.contains(why),
+            "{why}: {} {}",
+            answer.status,
+            answer.body
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_closes_does_so_where_nothing_can_be_written() {
+    for (what, why) in CLOSING {
+        for world in World::both("").await {
+            let key = world.approved().await;
+            world.is_full().await;
+            world.does(&key, what);
+            world.looks_in_vain().await;
+            // Not only once.
+            for _ in 0..3 {
+                world.promotion_is_closed(why).await;
+                world.looks_in_vain().await;
+            }
+            let shown = world.gates().await;
+            assert_ne!(shown[0]["state"], "approved", "{what}: {shown}");
+            let back = world.asks("rollback", "Progressing", "new").await;
+            assert_eq!(back.status == 200, what == "rejected", "{what}: {}", back.body);
+
+            // What opens is stored first, so it opens nothing before.
+            if what == "rejected" {
+                world.jira.move_issue(&key, "Approved", MIA).unwrap();
+                world.looks_in_vain().await;
+                assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 403);
+                assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 403, "taken back");
+                world.jira.move_issue(&key, "Rejected", MIA).unwrap();
+                world.looks_in_vain().await;
+            }
+
+            // Then it is stored, and on record once.
+            world.has_room_again().await;
+            world.promotion_is_closed(if what == "labelled" { "closed: opening" } else { why }).await;
+            world.later(MINUTE / 3);
+            world.works().await;
+            let seen = "audit WHERE kind = 'ticket_seen' AND detail LIKE '%\"shows\":\"rejected\"%'";
+            assert_eq!(world.count(seen).await, i64::from(what == "rejected"), "{what}");
+            if what == "rejected" {
+                world.restarts().await;
+                world.promotion_is_closed(why).await;
+                assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 200);
+                world.decides(&key, "Approved").await;
+                assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
+            }
+            world.finish().await;
+        }
+    }
+}
+
+/// What could not be stored is stored by whatever is stored next, before anything else can open by what was stored before.
+#[tokio::test]
+async fn the_next_question_stores_what_was_read() {
+    for world in World::both("").await {
+        world.asks("confirm-rollout", "Initialized", "old").await;
+        world.works().await;
+        let key = world.newest();
+        world.decides(&key, "Approved").await;
+        world.is_full().await;
+        world.does(&key, "rejected");
+        world.looks_in_vain().await;
+        world.has_room_again().await;
+        // It moves the rollout on, so it is stored; nobody has looked again.
+        let answer = world.asks("confirm-rollout", "Waiting", "old").await;
+        assert!(answer.status == 403 && answer.body.contains("rejected by Mia"), "{}", answer.body);
+        world.restarts().await;
+        let answer = world.asks("confirm-rollout", "Waiting", "old").await;
+        assert!(answer.status == 403 && answer.body.contains("rejected by Mia"), "{}", answer.body);
+        world.finish().await;
+    }
+}
+
+/// A ticket that was rejected, and is labelled as those are whose rollout is over: before the rejection was read, or after.
+#[tokio::test]
+async fn a_label_erases_no_rejection() {
+    for read_between in [true, false] {
+        for world in World::both("").await {
+            world.asks("confirm-promotion", "Progressing", "new").await;
+            world.works().await;
+            let key = world.newest();
+            world.jira.move_issue(&key, "Rejected", MIA).unwrap();
+            if read_between {
+                world.later(MINUTE);
+                world.works().await;
+                assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 200);
+            }
+            world.jira.edit_labels(&key, &["flagger-ended"], &[], MIA).unwrap();
+            for _ in 0..3 {
+                world.later(MINUTE);
+                world.works().await;
+                world.promotion_is_closed("rejected by Mia").await;
+            }
+            assert_eq!(world.tickets().len(), 1, "no fresh ticket takes its place");
+            assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 200);
+            // Only a move takes it back.
+            world.decides(&key, "To Do").await;
+            assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 403);
+            world.finish().await;
+        }
+    }
+}
+
+/// A rejected ticket that is moved to another project: the gate stays closed, and what rolls back still does.
+#[tokio::test]
+async fn a_move_elsewhere_erases_no_rejection() {
+    for world in World::both("").await {
+        world.asks("confirm-promotion", "Progressing", "new").await;
+        world.works().await;
+        let key = world.newest();
+        world.decides(&key, "Rejected").await;
+        let moved: IssueView = world.jira.issue(&key).unwrap();
+        world.jira.move_to_project(&key, "PAY", MIA).unwrap();
+        for _ in 0..3 {
+            world.later(MINUTE);
+            world.works().await;
+            world.promotion_is_closed("rejected by Mia").await;
+            assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 200);
+        }
+        let there = world.jira.issue(&moved.id).unwrap();
+        world.jira.move_to_project(&there.key, "OPS", MIA).unwrap();
+        let there = world.jira.issue(&moved.id).unwrap();
+        world.later(MINUTE);
+        world.decides(&there.key, "Approved").await;
+        let answer = world.asks("confirm-promotion", "Progressing", "new").await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        world.finish().await;
+    }
+}
+
+/// Two replicas: the one that reads keeps what it could not store to itself, and forgets it once the other one has stored
+/// what came after.
+#[tokio::test]
+async fn what_was_stored_since_counts() {
+    let world = World::start(Flavour::Cloud).await;
+    if !world.database_url().starts_with("postgres") {
+        return;
+    }
+    let key = world.approved().await;
+    world.is_full().await;
+    world.does(&key, "rejected");
+    world.looks_in_vain().await;
+    world.has_room_again().await;
+    world.jira.move_issue(&key, "Approved", MIA).unwrap();
+    // The second works from now on.
+    world.is_joined().await;
+    world.later(MINUTE / 3);
+    world.works().await;
+    assert_eq!(world.asks_first("confirm-promotion", "Progressing", "new").await.status, 200);
+    world.finish().await;
+}
