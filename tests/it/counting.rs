@@ -172,6 +172,9 @@ async fn callers_who_are_turned_away() {
     let other = json!({ "name": "cart", "namespace": "other", "phase": "Failed", "checksum": "x" });
     assert_eq!(sends(&world, TOKEN, &other.to_string()).await, 200);
     insta::assert_snapshot!(counting.moved().await, @r#"
+    calls_refused_total{listener="gate",reason="body"} +1
+    calls_refused_total{listener="gate",reason="namespace"} +1
+    calls_refused_total{listener="gate",reason="token"} +1
     webhooks_total{source="flagger",outcome="ignored"} +1
     webhooks_total{source="flagger",outcome="invalid"} +1
     webhooks_total{source="flagger",outcome="refused"} +1
@@ -188,6 +191,8 @@ async fn callers_who_are_turned_away() {
         200
     );
     insta::assert_snapshot!(counting.moved().await, @r#"
+    calls_refused_total{listener="webhook",reason="body"} +1
+    calls_refused_total{listener="webhook",reason="token"} +1
     webhooks_total{source="jira",outcome="ignored"} +1
     webhooks_total{source="jira",outcome="invalid"} +1
     webhooks_total{source="jira",outcome="refused"} +1
