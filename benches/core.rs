@@ -15,7 +15,7 @@ use flagger_jira_bridge::{
     http::proof::is_signed,
     millis::Millis,
     policy::{Author, Policy, Statuses},
-    rollout::{Budget, Canary, CanaryId, Change, Event, Room, Rules},
+    rollout::{Budget, Canary, CanaryId, Change, Denials, Event, Room, Rules},
     ticket::{self, Subject},
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -116,11 +116,19 @@ fn canaries(question: &Question) -> anyhow::Result<(Canary, Canary)> {
     let statuses = Statuses {
         approved: ["3".to_owned()].into(),
         rejected: ["4".to_owned()].into(),
-        late: Default::default(),
+        names: [("3".to_owned(), "Approved".to_owned()), ("4".to_owned(), "Rejected".to_owned())].into(),
+        ..Statuses::default()
     };
     let author = Author::Accepted;
-    let seen =
-        Event::Seen { gate: &fresh, sighting: &sighting, statuses: &statuses, author: &author, arrived: NOW };
+    let denials = Denials::default();
+    let seen = Event::Seen {
+        gate: &fresh,
+        sighting: &sighting,
+        statuses: &statuses,
+        author: &author,
+        denials: &denials,
+        arrived: NOW,
+    };
     let approved = changed(&waiting, &seen)?;
     let used = changed(&approved, &question.asked())?;
     Ok((waiting, used))

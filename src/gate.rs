@@ -213,7 +213,7 @@ pub enum Doubt {
         /// The changelog entry that brought it there.
         entry: String,
     },
-    /// It stands in a status that means approved today, and did not when the ticket was opened.
+    /// It stands in a status that means approved today and did not when the ticket was opened, or the other way round.
     Renamed {
         /// That status.
         status: Status,
@@ -356,13 +356,14 @@ impl Gate {
     }
 
     /// What statuses mean for its ticket, where `today` are those that bear the configured names now. Approved are those that
-    /// did so when it was opened; rejected is what is so today, too.
+    /// did so when it was opened and do so today; rejected is what is so at either time.
     #[must_use]
     pub fn statuses(&self, today: Statuses) -> Statuses {
         let Some(then) = &self.statuses else { return today };
-        let late = today.approved.difference(&then.approved).cloned().collect();
+        let approved = then.approved.intersection(&today.approved).cloned().collect();
+        let late = then.approved.symmetric_difference(&today.approved).cloned().collect();
         let rejected = then.rejected.union(&today.rejected).cloned().collect();
-        Statuses { approved: then.approved.clone(), rejected, late }
+        Statuses { approved, rejected, late, names: today.names }
     }
 
     /// It is to be found out again whether whoever decided counts. True if that is news.

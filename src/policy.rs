@@ -33,9 +33,12 @@ pub struct Statuses {
     pub approved: BTreeSet<String>,
     /// Ids that mean no.
     pub rejected: BTreeSet<String>,
-    /// Ids that mean yes for tickets opened from now on, and nothing for the one that this is about.
+    /// Ids that meant yes only when the ticket that this is about was opened, or mean it only now: they decide nothing.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub late: BTreeSet<String>,
+    /// What those that decide are called today, by id. It is not kept.
+    #[serde(skip)]
+    pub names: BTreeMap<String, String>,
 }
 
 impl Statuses {
@@ -49,6 +52,18 @@ impl Statuses {
         } else {
             Meaning::Waiting
         }
+    }
+
+    /// What is kept of them with a ticket.
+    #[must_use]
+    pub fn pinned(&self) -> Self {
+        Self { names: BTreeMap::new(), late: BTreeSet::new(), ..self.clone() }
+    }
+
+    /// Whether this status, as a history tells of it, is called something else today; also where that is not known.
+    #[must_use]
+    pub fn renames(&self, status: &Status) -> bool {
+        self.names.get(&status.id).is_none_or(|name| name.to_lowercase() != status.name.to_lowercase())
     }
 }
 
@@ -110,7 +125,11 @@ impl Statuses {
             problems.push(("rejected", Unresolved::Both { name: id.clone() }));
         }
         if problems.is_empty() {
-            Ok(Self { approved, rejected, late: BTreeSet::new() })
+            let decides = |status: &&Status| approved.contains(&status.id) || rejected.contains(&status.id);
+            let names =
+                workflow.iter().filter(decides).map(|status| (status.id.clone(), status.name.clone()));
+            let names = names.collect();
+            Ok(Self { approved, rejected, late: BTreeSet::new(), names })
         } else {
             Err(problems)
         }

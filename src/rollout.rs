@@ -219,6 +219,15 @@ impl Rollout {
     }
 }
 
+/// Whom the questions of a rollout rule out at one of its gates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Denials {
+    /// These.
+    pub entries: Vec<String>,
+    /// So many that nobody may approve.
+    pub all: bool,
+}
+
 /// How far a rollout is, as far as its messages show.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -420,6 +429,13 @@ impl Canary {
         let others = self.rollout.iter().flat_map(|rollout| &rollout.denied);
         let others = others.filter(|entry| !gate.deny.contains(entry));
         gate.deny.iter().chain(others).cloned().collect()
+    }
+
+    /// By what a decision on the ticket of a gate is judged now.
+    #[must_use]
+    pub fn denials(&self, gate: &Gate) -> Denials {
+        let all = self.rollout.as_ref().is_some_and(Rollout::denies_all);
+        Denials { entries: self.ruled_out(gate), all }
     }
 
     /// Whether a question at this gate is about a rollout before the one that waits to be confirmed.

@@ -52,7 +52,10 @@ pub use turn::{Lead, Turn};
 pub use volume::Volumes;
 
 /// The format of a canary's serialised state that this version writes; it reads all up to it.
-const FORMAT: i64 = 1;
+///
+/// 2: what binds an approval, such as the statuses of its ticket and whom questions ruled out. A version that does not know
+/// it would write the row back without.
+const FORMAT: i64 = 2;
 
 /// How long a worker's lease holds without being renewed.
 pub const LEASE: Duration = Duration::from_secs(10);

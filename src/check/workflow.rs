@@ -307,7 +307,7 @@ mod tests {
         let statuses = Statuses {
             approved: BTreeSet::from(["3".into()]),
             rejected: BTreeSet::new(),
-            late: Default::default(),
+            ..Statuses::default()
         };
         let target = Target { to: "In Review".into(), fields: BTreeMap::new() };
         format!("{:?}", reached(&place, &statuses, ("opened", &target), "2", "opened".into()))

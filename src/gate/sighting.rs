@@ -131,7 +131,7 @@ impl Gate {
                     let history = (moves.as_slice(), invalidations.as_slice());
                     let read =
                         read(status, history, statuses, author, |entry| arrived - answered.since(entry.at));
-                    if self.statuses.is_none() { read.unless_renamed() } else { read }
+                    self.by_their_names(read, statuses)
                 } else {
                     View::Gone { doubt: Doubt::MovedElsewhere { project: project.clone() } }
                 };
@@ -150,9 +150,18 @@ impl Gate {
                 (key, view)
             }
         };
+        // What was renamed is not among those that bore their names when the ticket was opened.
+        let is_told = match &new {
+            View::Waiting { .. }
+            | View::Approved { .. }
+            | View::NotAllowed { .. }
+            | View::Unjudged { .. } => true,
+            View::Rejected { decision, .. } => !statuses.renames(&decision.entry.to),
+            View::Gone { .. } => false,
+        };
         let pinned = match sighting {
-            Sighting::Issue { ended: false, .. } if !statuses.approved.is_empty() => {
-                self.statuses.clone().or_else(|| Some(statuses.clone()))
+            Sighting::Issue { ended: false, .. } if !statuses.approved.is_empty() && is_told => {
+                self.statuses.clone().or_else(|| Some(statuses.pinned()))
             }
             Sighting::Issue { .. } | Sighting::Missing => self.statuses.clone(),
         };
@@ -169,6 +178,37 @@ impl Gate {
         let ticket = Ticket { key: key.clone(), ..ticket.clone() };
         let standing = Standing::Watched { ticket, seen: now, view: new };
         Some(Self { standing, statuses: pinned, ..self.clone() })
+    }
+
+    /// The view, where the statuses that decide may have got their names after the ticket was opened. Where it is not known
+    /// what they were called then, the history has to call the status as it is called now.
+    fn by_their_names(&self, view: View, statuses: &Statuses) -> View {
+        let is_known = |entry: &Move| match &self.statuses {
+            Some(then) => then.rejected.contains(&entry.to.id),
+            None => !statuses.renames(&entry.to),
+        };
+        match view {
+            View::Approved { status, decision }
+            | View::NotAllowed { status, decision, .. }
+            | View::Unjudged { status, decision, .. }
+                if self.statuses.is_none() && statuses.renames(&decision.entry.to) =>
+            {
+                View::Gone { doubt: Doubt::Renamed { status } }
+            }
+            // A no stays a no, but nobody may have meant it.
+            View::Rejected { status, decision, author: Author::Accepted | Author::Unknown { .. } }
+                if !is_known(&decision.entry) =>
+            {
+                let why = "the status did not mean rejected when this ticket was opened".into();
+                View::Rejected { status, decision, author: Author::NotAccepted { why } }
+            }
+            View::Approved { .. }
+            | View::Rejected { .. }
+            | View::NotAllowed { .. }
+            | View::Unjudged { .. }
+            | View::Waiting { .. }
+            | View::Gone { .. } => view,
+        }
     }
 }
 
@@ -238,27 +278,6 @@ impl View {
             Self::Waiting { .. } | Self::Gone { .. } => {}
         }
         self
-    }
-
-    /// For a gate of which it is not known what its statuses were called when its ticket was opened: an approval counts
-    /// if its history calls the status as it is called now.
-    fn unless_renamed(self) -> Self {
-        match self {
-            Self::Approved { status, decision }
-            | Self::NotAllowed { status, decision, .. }
-            | Self::Unjudged { status, decision, .. }
-                if decision.entry.to.id == status.id
-                    && decision.entry.to.name.to_lowercase() != status.name.to_lowercase() =>
-            {
-                Self::Gone { doubt: Doubt::Renamed { status } }
-            }
-            Self::Approved { .. }
-            | Self::Rejected { .. }
-            | Self::NotAllowed { .. }
-            | Self::Unjudged { .. }
-            | Self::Waiting { .. }
-            | Self::Gone { .. } => self,
-        }
     }
 
     /// Whether it waits for a judgement of whoever decided.

@@ -114,6 +114,10 @@ impl Gate {
                 Verdict::Closed(Closed::Unjudged { ticket, decision, why })
             }
             View::Gone { doubt } => Verdict::Closed(Closed::Gone { ticket, doubt }),
+            // An earlier version judged it, which did not ask what the statuses were called.
+            View::Approved { .. } if self.statuses.is_none() => {
+                Verdict::Closed(Closed::Stale { ticket, seen })
+            }
             // Also where it seems to be seen in the future: a clock that was set back makes nothing hold longer.
             View::Approved { .. } if now.apart(seen) > trust.trust_for => {
                 Verdict::Closed(Closed::Stale { ticket, seen })

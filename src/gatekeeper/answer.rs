@@ -330,7 +330,7 @@ fn doubtful(doubt: &Doubt) -> String {
         }
         Doubt::Renamed { status } => {
             format!(
-                "gone: the ticket stands in \"{}\", which did not mean approved when this ticket was opened; move it to the status that did, or delete it, and the bridge opens another",
+                "gone: the ticket stands in \"{}\", which did not mean approved when this ticket was opened, or does not any more; move it to a status that did and does, or delete it, and the bridge opens another",
                 status.name
             )
         }

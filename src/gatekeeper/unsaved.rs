@@ -11,7 +11,7 @@ use crate::{
     gate::{GateId, Sighting, Standing, View},
     millis::Millis,
     policy::{Author, Statuses},
-    rollout::{Canary, CanaryId, Change, Event},
+    rollout::{Canary, CanaryId, Change, Denials, Event},
 };
 
 /// Why an approval opens nothing that was read after a decision which could not be stored.
@@ -28,6 +28,8 @@ pub struct Reading {
     pub statuses: Statuses,
     /// Whether the move counts that decided; of no matter if none did.
     pub author: Author,
+    /// Who was ruled out when that was judged.
+    pub denials: Denials,
     /// When Jira was asked, by our clock.
     pub at: Millis,
     /// When it answered, by our clock.
@@ -38,8 +40,8 @@ impl Reading {
     /// The same as an event.
     #[must_use]
     pub const fn event(&self) -> Event<'_> {
-        let Self { gate, sighting, statuses, author, at: _, arrived } = self;
-        Event::Seen { gate, sighting, statuses, author, arrived: *arrived }
+        let Self { gate, sighting, statuses, author, denials, at: _, arrived } = self;
+        Event::Seen { gate, sighting, statuses, author, denials, arrived: *arrived }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Message, Report};
+use super::{Denials, Message, Report};
 use crate::{
     gate::{GateId, GateName, Pace, Sighting, Ticket, Trust},
     millis::Millis,
@@ -131,6 +131,8 @@ pub enum Event<'a> {
         statuses: &'a Statuses,
         /// Whether the move counts that decided; of no matter if none did.
         author: &'a Author,
+        /// Who was ruled out when that was judged.
+        denials: &'a Denials,
         /// When Jira answered, by our clock; the event's own time is when it was asked.
         arrived: Millis,
     },

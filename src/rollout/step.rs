@@ -88,7 +88,7 @@ impl Canary {
         let is_news = *silent_for > rules.idle_after.min(rules.abandon_after)
             || (rollout.label.is_none() && message.label.is_some())
             || gate.is_spent()
-            || denials.iter().any(|entry| is_denial(rollout, Some(gate), entry))
+            || denials.iter().any(|entry| is_denial(rollout, entry))
             || deny.iter().any(|entry| is_own_denial(rollout, gate, entry, denials));
         let alike = match gate.verdict(now, rules.trust) {
             Verdict::Open { .. } => {
@@ -139,8 +139,12 @@ impl Canary {
             }
             Event::Opened { gate, ticket, statuses } => step.opened(gate, ticket, statuses.as_ref()),
             Event::NotOpened { gate, why } => step.not_opened(gate, why),
-            Event::Seen { gate, sighting, statuses, author, arrived } => {
+            Event::Seen { gate, sighting, statuses, author, denials, arrived } => {
                 let trust_for = rules.trust.trust_for;
+                // A question may have ruled somebody out while Jira was asked.
+                let is_judged = self.gate_by_id(gate).is_some_and(|gate| self.denials(gate) == **denials);
+                let doubted = Author::Unknown { why: DENIES_OTHERS.into() };
+                let author = if is_judged || **author != Author::Accepted { *author } else { &doubted };
                 step.seen(gate, |gate| gate.see(sighting, statuses, author, now, *arrived, trust_for));
             }
             Event::TimePassed { silent_for } => step.silence(*silent_for, rules),
@@ -192,10 +196,11 @@ impl Step {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let mut doubted = Vec::new();
         for entry in asked.denials {
-            let gate = rollout.gates.iter().find(|gate| gate.name == *asked.name);
-            if is_denial(rollout, gate, entry) {
+            if is_denial(rollout, entry) {
                 rollout.denied.push(entry.clone());
-                doubted = rollout.gates.iter().map(|gate| gate.id.clone()).collect();
+                let all = rollout.denies_all();
+                let doubts = rollout.gates.iter().filter(|gate| all || !gate.deny.contains(entry));
+                doubted.extend(doubts.map(|gate| gate.id.clone()));
             }
         }
         if let Some(at) = rollout.gates.iter().position(|gate| gate.name == *asked.name) {
@@ -478,7 +483,7 @@ impl Step {
         }
         gate.standing =
             Standing::Watched { ticket: ticket.clone(), seen: now, view: View::Waiting { status: None } };
-        gate.statuses = statuses.cloned();
+        gate.statuses = statuses.map(Statuses::pinned);
         let name = gate.name.clone();
         let (gate, milestone) = (id.clone(), Milestone::Opened);
         self.commands.push(Command::Move { gate, name: name.clone(), milestone });
@@ -539,11 +544,10 @@ impl Step {
     }
 }
 
-/// Whether this entry, which a question at `gate` made by its own words, rules out more than is known of the rollout.
-fn is_denial(rollout: &Rollout, gate: Option<&Gate>, entry: &String) -> bool {
-    // What an earlier version kept with the gate alone stays as it is.
-    let known = rollout.denied.contains(entry) || gate.is_some_and(|gate| gate.deny.contains(entry));
-    !known && !rollout.denies_all()
+/// Whether this entry, which a question made by its own words, rules out more than is known of the rollout. What an earlier
+/// version kept with a gate alone holds for the others, too.
+fn is_denial(rollout: &Rollout, entry: &String) -> bool {
+    !rollout.denied.contains(entry) && !rollout.denies_all()
 }
 
 /// Whether this entry of `approval.deny` was not there when the gate was asked about first. One that came out empty closes

@@ -10,6 +10,7 @@ use crate::{
     policy::{Author, Statuses},
 };
 
+mod binding;
 mod cells;
 mod random;
 mod traces;
@@ -34,7 +35,8 @@ fn statuses() -> Statuses {
     Statuses {
         approved: ["3".to_owned()].into(),
         rejected: ["4".to_owned()].into(),
-        late: Default::default(),
+        names: [("3".to_owned(), "Approved".to_owned()), ("4".to_owned(), "Rejected".to_owned())].into(),
+        ..Statuses::default()
     }
 }
 
@@ -167,6 +169,7 @@ impl World {
             sighting: &sighting,
             statuses: &statuses(),
             author: &Author::Accepted,
+            denials: &Denials::default(),
             arrived,
         });
     }

@@ -21,7 +21,8 @@ fn row() -> Value {
     let decision = json!({"entry": entry, "since": NOW.0 - 60_000});
     let gate = |id: &str, stage: &str, standing: Value| {
         json!({"id": id, "name": {"stage": stage, "approver": "qa"}, "asked": NOW.0 - 90_000, "standing": standing,
-               "used": {"at": NOW.0, "longest_gap": {"secs": 60, "nanos": 0}}, "said": "open", "deny": ["max"], "told": ["ended"]})
+               "used": {"at": NOW.0, "longest_gap": {"secs": 60, "nanos": 0}}, "said": "open", "deny": ["max"],
+               "statuses": {"approved": ["3"], "rejected": ["4"]}, "told": ["ended"]})
     };
     let watched = |view: Value| {
         json!({"watched": {"ticket": {"id": "10042", "key": "OPS-7", "project": "OPS", "issue_type": "10004"},
@@ -51,6 +52,7 @@ fn says_open(gate: &Value) -> bool {
     let approved = &watched["view"]["approved"];
     let age = |time: &Value| time.as_i64().map_or(i128::MAX, |at| i128::from(NOW.0) - i128::from(at));
     approved["decision"]["entry"]["by"].is_object()
+        && !gate["statuses"].is_null()
         && age(&watched["seen"]) <= 600_000
         && (!gate["used"].is_null() || age(&approved["decision"]["since"]) <= 72 * 3_600_000)
 }

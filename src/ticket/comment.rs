@@ -50,8 +50,9 @@ pub fn comment(note: &Note, route: &Route) -> Doc {
              may approve has to move this ticket out of {approved} and back."
         ),
         Note::Renamed { .. } => {
-            "This ticket stands in a status that did not mean approved when it was opened, so nothing is approved. The \
-             gate stays closed. Move the ticket to the status that did, or delete it: then the bridge opens another one."
+            "This ticket stands in a status that did not mean approved when it was opened, or does not any more, so nothing \
+             is approved. The gate stays closed. Move the ticket to a status that did and does, or delete it: then the \
+             bridge opens another one."
                 .to_owned()
         }
         Note::Expired { valid_for, .. } => format!(

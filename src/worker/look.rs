@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use super::{Failures, InVain, Memory, Outcome, Unclear, Worker, after_failure, due::Due, lease::Term};
 use crate::{
-    gate::{self, Gate, GateId, Sighting},
+    gate::{self, GateId, Sighting},
     gatekeeper::Reading,
     jira,
     millis::Millis,
     policy::{Author, Route, Statuses, denies_all},
-    rollout::{CanaryId, Change, Event, MOST_DENIALS, Rollout},
+    rollout::{CanaryId, Change, Denials, Event, MOST_DENIALS},
     store::{self, Nudge},
 };
 
@@ -42,19 +42,21 @@ struct Seen {
     sighting: Sighting,
     statuses: Statuses,
     author: Author,
+    denials: Denials,
     arrived: Millis,
 }
 
 impl Seen {
     fn event(&self) -> Event<'_> {
-        let Self { gate, sighting, statuses, author, arrived, .. } = self;
-        Event::Seen { gate, sighting, statuses, author, arrived: *arrived }
+        let Self { gate, sighting, statuses, author, denials, arrived, .. } = self;
+        Event::Seen { gate, sighting, statuses, author, denials, arrived: *arrived }
     }
 
     fn reading(&self, at: Millis) -> Reading {
-        let Self { gate, sighting, statuses, author, arrived, .. } = self;
+        let Self { gate, sighting, statuses, author, denials, arrived, .. } = self;
         let (gate, sighting, statuses) = (gate.clone(), sighting.clone(), statuses.clone());
-        Reading { gate, sighting, statuses, author: author.clone(), at, arrived: *arrived }
+        let (author, denials) = (author.clone(), denials.clone());
+        Reading { gate, sighting, statuses, author, denials, at, arrived: *arrived }
     }
 
     /// Whether it could be told who decided, and whether that counts.
@@ -222,12 +224,13 @@ impl Worker {
             match statuses {
                 Ok(statuses) => {
                     self.memory().bad_routes.remove(&route.key);
-                    let author = self.author(route, (due, gate), (&sighting, &statuses), &in_vain).await;
+                    let denials = due.canary.denials(gate);
+                    let author = self.author(route, (due, &denials), (&sighting, &statuses), &in_vain).await;
                     if let Author::Unknown { why } = &author {
                         unread.insert(due.ticket.id.clone(), why.clone());
                     }
                     let (canary, gate) = (due.canary.id.clone(), due.gate.clone());
-                    seen.push(Seen { canary, gate, sighting, statuses, author, arrived });
+                    seen.push(Seen { canary, gate, sighting, statuses, author, denials, arrived });
                 }
                 Err(why) => {
                     let why = match why {
@@ -253,19 +256,14 @@ impl Worker {
     async fn author(
         &self,
         route: &Route,
-        (due, gate): (&Due, &Gate),
+        (due, denials): (&Due, &Denials),
         (sighting, statuses): (&Sighting, &Statuses),
         in_vain: &InVain,
     ) -> Author {
         let Sighting::Issue { status, moves, .. } = sighting else { return Author::Accepted };
         match gate::decisive(status, moves, statuses) {
-            Some(_) if due.canary.rollout.as_ref().is_some_and(Rollout::denies_all) => {
-                denies_all(MOST_DENIALS)
-            }
-            Some(entry) => {
-                let deny = due.canary.ruled_out(gate);
-                self.judge(route, &deny, &due.ticket.project, &entry.by, in_vain).await
-            }
+            Some(_) if denials.all => denies_all(MOST_DENIALS),
+            Some(entry) => self.judge(route, &denials.entries, &due.ticket.project, &entry.by, in_vain).await,
             None => Author::Accepted,
         }
     }

@@ -57,7 +57,7 @@ fn statuses() -> Statuses {
     Statuses {
         approved: BTreeSet::from(["10007".to_owned()]),
         rejected: BTreeSet::from(["4".to_owned()]),
-        late: Default::default(),
+        ..Statuses::default()
     }
 }
 

@@ -113,7 +113,13 @@ struct Witness {
 impl Witness {
     fn statuses() -> Statuses {
         let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
-        Statuses { approved: ids(&["3", "30"]), rejected: ids(&["4"]), late: Default::default() }
+        let names = ["3", "30", "4"].map(|id| (id.to_owned(), id.to_owned()));
+        Statuses {
+            approved: ids(&["3", "30"]),
+            rejected: ids(&["4"]),
+            names: names.into(),
+            ..Statuses::default()
+        }
     }
 
     fn apply(&mut self, event: &Event<'_>) -> Vec<Command> {
@@ -322,6 +328,7 @@ impl Witness {
             sighting: &sighting,
             statuses: &statuses,
             author: &author,
+            denials: &Denials::default(),
             arrived: now,
         };
         self.apply(&event);

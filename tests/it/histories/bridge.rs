@@ -10,7 +10,7 @@ use flagger_jira_bridge::{
     gate::{GateId, GateName, Move, Pace, Person, Sighting, Status, Ticket, Trust, Verdict},
     millis::Millis,
     policy::{Author, Statuses},
-    rollout::{Budget, Canary, CanaryId, Change, Command, Event, Message, Report, Room, Rules},
+    rollout::{Budget, Canary, CanaryId, Change, Command, Denials, Event, Message, Report, Room, Rules},
 };
 
 /// The defaults. Only an approval is valid for longer: how it expires is not what histories are about.
@@ -92,7 +92,10 @@ impl Bridge {
             statuses: Statuses {
                 approved: [Place::Approved.id().to_owned()].into(),
                 rejected: [Place::Rejected.id().to_owned()].into(),
-                late: Default::default(),
+                names: [Place::Approved, Place::Rejected]
+                    .map(|place| (place.id().to_owned(), place.status().name))
+                    .into(),
+                ..Statuses::default()
             },
         }
     }
@@ -231,6 +234,7 @@ impl Bridge {
                 sighting: &sighting,
                 statuses: &statuses,
                 author: &Author::Accepted,
+                denials: &Denials::default(),
                 arrived: now,
             },
             now,

@@ -1,0 +1,217 @@
+//! What binds an approval: whom questions ruled out, and what statuses meant when the ticket was opened.
+
+use super::*;
+use crate::gate::{Standing, View};
+
+const STAGE: GateName = GateName { stage: Stage::ConfirmPromotion, approver: None };
+
+/// Statuses, each as `id=name`.
+fn named(approved: &str, rejected: &str) -> Statuses {
+    let read = |text: &str| -> Vec<(String, String)> {
+        let pairs = text.split(", ").filter(|pair| !pair.is_empty());
+        pairs.map(|pair| pair.split_once('=').unwrap()).map(|(id, name)| (id.into(), name.into())).collect()
+    };
+    let (approved, rejected) = (read(approved), read(rejected));
+    let ids = |pairs: &[(String, String)]| pairs.iter().map(|(id, _)| id.clone()).collect();
+    Statuses {
+        approved: ids(&approved),
+        rejected: ids(&rejected),
+        names: approved.into_iter().chain(rejected).collect(),
+        ..Statuses::default()
+    }
+}
+
+/// A canary with one gate, which only one person moves.
+struct One {
+    canary: Canary,
+    now: Millis,
+    moves: Vec<Move>,
+    at: Status,
+}
+
+impl One {
+    /// A gate whose ticket was opened; what its statuses meant then, if that is known.
+    fn opened(statuses: Option<Statuses>, denials: &[&str]) -> Self {
+        let (canary, now) = (Canary::new(id()), Millis(1_000));
+        let at = Status { id: "1".into(), name: "To Do".into() };
+        let mut one = Self { canary, now, moves: vec![], at };
+        one.asks(denials);
+        let gate = one.gate().id.clone();
+        one.apply(&Event::Opened { gate: &gate, ticket: ticket("7"), statuses });
+        one
+    }
+
+    fn gate(&self) -> &Gate {
+        self.canary.gate(&STAGE).unwrap()
+    }
+
+    fn apply(&mut self, event: &Event<'_>) {
+        self.now = self.now + Duration::from_secs(1);
+        if let Change::To { canary, .. } = self.canary.apply(event, self.now, &RULES) {
+            self.canary = canary;
+        }
+    }
+
+    /// A question by whose own words these are ruled out. Returns whether it was answered open.
+    fn asks(&mut self, denials: &[&str]) -> bool {
+        let denials: Vec<String> = denials.iter().map(|entry| (*entry).to_owned()).collect();
+        self.apply(&Event::Asked {
+            gate: &STAGE,
+            message: &message(Phase::Progressing, "r"),
+            metadata: &BTreeMap::new(),
+            deny: &denials,
+            denials: &denials,
+            fresh: GateId("g".into()),
+            silent_for: Duration::ZERO,
+            pace: Pace::default(),
+        });
+        matches!(self.gate().verdict(self.now, RULES.trust), Verdict::Open { .. })
+    }
+
+    fn moves(&mut self, id: &str, name: &str) {
+        let to = Status { id: id.into(), name: name.into() };
+        let from = std::mem::replace(&mut self.at, to.clone()).id;
+        let by = Person { id: "mia".into(), name: "Mia".into(), app: false };
+        let changelog_id = (self.moves.len() + 1).to_string();
+        self.moves.push(Move { changelog_id, by, at: self.now, from, to });
+    }
+
+    /// A look that was judged while these were ruled out. `today` are the statuses that bear the configured names.
+    fn sees_as_of(&mut self, denials: &Denials, today: Statuses) {
+        let sighting = Sighting::Issue {
+            key: "OPS-7".into(),
+            project: "OPS".into(),
+            issue_type: "10004".into(),
+            status: self.at.clone(),
+            ended: false,
+            marks: vec![self.gate().id.clone()],
+            moves: self.moves.clone(),
+            invalidations: vec![],
+            answered: self.now,
+        };
+        let (gate, statuses) = (self.gate().id.clone(), self.gate().statuses(today));
+        self.apply(&Event::Seen {
+            gate: &gate,
+            sighting: &sighting,
+            statuses: &statuses,
+            author: &Author::Accepted,
+            denials,
+            arrived: self.now,
+        });
+    }
+
+    fn sees(&mut self, today: Statuses) {
+        let denials = self.canary.denials(self.gate());
+        self.sees_as_of(&denials, today);
+    }
+
+    /// What its ticket is known to say.
+    fn says(&self) -> &'static str {
+        let Standing::Watched { view, .. } = &self.gate().standing else { panic!("it has a ticket") };
+        match view {
+            View::Waiting { .. } => "waiting",
+            View::Approved { .. } => "approved",
+            View::Rejected { author: Author::Accepted, .. } => "rejected",
+            View::Rejected { .. } => "rejected by nobody",
+            View::NotAllowed { .. } => "not allowed",
+            View::Unjudged { .. } => "unjudged",
+            View::Gone { doubt: Doubt::Renamed { .. } } => "renamed",
+            View::Gone { .. } => "gone",
+        }
+    }
+}
+
+/// A look is under way while a question rules somebody out: what was judged without that does not open.
+#[test]
+fn a_denial_is_not_overtaken_by_a_look_that_began_before_it() {
+    let many: Vec<String> = (0..=MOST_DENIALS).map(|at| format!("user-{at}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    for (first, later) in
+        [(&["bob"][..], &["mia"][..]), (&[], &["mia"]), (&[], &many), (&many[1..], &many[..1])]
+    {
+        for approved_before in [false, true] {
+            let mut one = One::opened(Some(statuses()), first);
+            one.moves("3", "Approved");
+            if approved_before {
+                one.sees(statuses());
+                assert!(one.asks(first));
+            }
+            let began = one.canary.denials(one.gate());
+            assert!(!one.asks(later));
+            one.sees_as_of(&began, statuses());
+            assert!(!one.asks(later), "{first:?}, then {later:?}");
+            assert_eq!(one.says(), "unjudged");
+            // Judged with it, it counts.
+            one.sees(statuses());
+            assert!(one.asks(later));
+        }
+    }
+    // Nothing was ruled out meanwhile.
+    let mut one = One::opened(Some(statuses()), &["bob"]);
+    one.moves("3", "Approved");
+    let began = one.canary.denials(one.gate());
+    assert!(!one.asks(&["bob"]));
+    one.sees_as_of(&began, statuses());
+    assert!(one.asks(&["bob"]));
+}
+
+/// The row of an earlier version names whom a question ruled out at that gate alone. Asked again, it holds for all.
+#[test]
+fn what_only_a_gate_knows_is_ruled_out_for_the_rollout() {
+    let mut one = One::opened(Some(statuses()), &["bob"]);
+    one.canary.rollout.as_mut().unwrap().denied.clear();
+    one.moves("3", "Approved");
+    one.sees(statuses());
+    assert!(one.asks(&["bob"]), "it was judged with that");
+    assert_eq!(one.canary.rollout.as_ref().unwrap().denied, ["bob"]);
+}
+
+/// The ids that count are those which bore the configured names when the ticket was opened, and do so today.
+#[test]
+fn statuses_mean_what_they_meant_and_still_mean() {
+    let (then, none) = (named("3=Approved", "4=Rejected"), None);
+    for (pinned, moved, today, expected) in [
+        (Some(&then), "3=Approved", named("3=Approved", "4=Rejected"), "approved"),
+        // The name went to another status, or the configuration names another.
+        (Some(&then), "3=Approved", named("5=Approved", "4=Rejected"), "renamed"),
+        (Some(&then), "5=In Review", named("5=Approved", "4=Rejected"), "renamed"),
+        (Some(&then), "5=In Review", named("3=Approved, 5=Done", "4=Rejected"), "renamed"),
+        (Some(&then), "4=Rejected", named("3=Approved", "4=Rejected"), "rejected"),
+        (Some(&then), "4=Rejected", named("3=Approved", "5=Rejected"), "rejected"),
+        // It closes, but nobody meant it.
+        (Some(&then), "5=In Review", named("3=Approved", "4=Rejected, 5=Cancelled"), "rejected by nobody"),
+        (Some(&then), "3=Approved", named("5=Approved", "3=Rejected"), "rejected by nobody"),
+        // What they were called then is not known: the history has to tell.
+        (none, "3=Approved", named("3=approved", "4=Rejected"), "approved"),
+        (none, "3=In Review", named("3=Approved", "4=Rejected"), "renamed"),
+        (none, "3=In Review, 5=Approved", named("3=Done, 5=Approved", "4=Rejected"), "renamed"),
+        (none, "4=Rejected", named("3=Approved", "4=Rejected"), "rejected"),
+        (none, "4=In Review", named("3=Approved", "4=Rejected"), "rejected by nobody"),
+    ] {
+        let mut one = One::opened(pinned.cloned(), &[]);
+        for pair in moved.split(", ") {
+            let (id, name) = pair.split_once('=').unwrap();
+            one.moves(id, name);
+        }
+        // Every look says the same.
+        for look in 0..3 {
+            one.sees(today.clone());
+            assert_eq!(one.says(), expected, "look {look}: {moved}, today {today:?}");
+            assert_eq!(one.asks(&[]), expected == "approved", "{moved}");
+        }
+    }
+}
+
+/// It did not ask what the statuses were called: the next look does.
+#[test]
+fn what_an_earlier_version_judged_opens_after_the_next_look() {
+    let mut one = One::opened(Some(statuses()), &[]);
+    one.moves("3", "Approved");
+    one.sees(statuses());
+    one.canary.rollout.as_mut().unwrap().gates[0].statuses = None;
+    assert!(!one.asks(&[]));
+    let verdict = one.gate().verdict(one.now, RULES.trust);
+    assert!(matches!(verdict, Verdict::Closed(Closed::Stale { .. })), "{verdict:?}");
+    one.sees(statuses());
+    assert!(one.asks(&[]));
+}
