@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     history::{Cause, Invalidation, undone},
-    sighting::{Move, Person, Sighting, Status, decisive},
+    sighting::{Browse, Move, Person, Sighting, Status, decisive},
     verdict::{Closed, Trust, Verdict},
 };
 use crate::{
@@ -224,10 +224,15 @@ pub enum Doubt {
         /// The gate that it should name.
         gate: GateId,
     },
-    /// Jira does not know it any more.
+    /// Jira does not show it: it was deleted, or the bridge's account may not see it.
     Missing {
-        /// Whether Jira said so a second time: then the gate may have a new ticket.
+        /// Whether it is given up: Jira did not show it for as long as an approval is trusted, although the account may
+        /// browse the project. Then the gate may have a new ticket.
         confirmed: bool,
+        /// Since when Jira has said so each time, to an account that may browse the project. None: it was not asked
+        /// yet, or may not.
+        #[serde(default)]
+        since: Option<Millis>,
     },
 }
 
@@ -406,18 +411,28 @@ impl Gate {
         }
     }
 
+    /// When what is known of its ticket was last seen, by our clock.
+    #[must_use]
+    pub const fn seen_at(&self) -> Option<Millis> {
+        match &self.standing {
+            Standing::Opening | Standing::Stuck { .. } => None,
+            Standing::Watched { seen, .. } => Some(*seen),
+        }
+    }
+
     /// Whether its ticket will prove nothing any more, so that the next question opens another.
     #[must_use]
     pub const fn is_spent(&self) -> bool {
         match &self.standing {
             Standing::Watched { view: View::Gone { doubt }, .. } => match doubt {
-                Doubt::LabelledEnded { .. } | Doubt::Missing { confirmed: true } => true,
+                Doubt::LabelledEnded { .. } | Doubt::Missing { confirmed: true, since: Some(_) } => true,
+                // A missing one without a time was given up by a version that asked only twice.
                 Doubt::MovedElsewhere { .. }
                 | Doubt::NoChangelogEntry { .. }
                 | Doubt::Relocated { .. }
                 | Doubt::Renamed { .. }
                 | Doubt::Unmarked { .. }
-                | Doubt::Missing { confirmed: false } => false,
+                | Doubt::Missing { .. } => false,
             },
             Standing::Watched { .. } | Standing::Opening | Standing::Stuck { .. } => false,
         }

@@ -20,6 +20,7 @@ pub mod retry;
 mod send;
 mod setup;
 mod shorten;
+mod span;
 mod survey;
 mod throttle;
 mod time;
@@ -41,10 +42,11 @@ use serde_json::{Map, Value};
 pub use self::{
     endings::{Linked, Transitioned, Whereabouts, is_status},
     error::{By, Error, Happened, Retry, Thing},
-    issues::Created,
+    issues::{Before, Created, Page, Reading, add},
     people::{Group, People, Role},
     send::{one_at_a_time, only_while, unobserved, urgently},
     setup::{Choice, Field, NEEDED, Permissions, Server, Shape, Workflow},
+    span::Span,
     survey::{About, Sample, Way},
 };
 use crate::{clock::Clock, gate::GateId, millis::Millis, secret::Secret, ticket::Doc};

@@ -189,6 +189,10 @@ pub struct Rollout {
     /// confirm-rollout was asked in phase `Progressing` more than once, as a hook without a type is.
     #[serde(default, skip_serializing_if = "is_default")]
     pub looks_untyped: bool,
+    /// Gates that others took the place of, because Jira did not show their tickets for long. They are still watched: seen
+    /// again, such a ticket is told, or taken back.
+    #[serde(default)]
+    pub replaced: Vec<Gate>,
 }
 
 /// Whether a field says what it says where it is missing: then it is not written.
@@ -216,6 +220,11 @@ impl Rollout {
     #[must_use]
     pub const fn denies_all(&self) -> bool {
         self.denied.len() > MOST_DENIALS
+    }
+
+    /// The gates of which the tickets are watched: those that live, and those that others took the place of.
+    pub fn watched(&self) -> impl Iterator<Item = &Gate> {
+        self.gates.iter().chain(&self.replaced)
     }
 }
 
@@ -404,7 +413,8 @@ impl Canary {
             rollout.gates.shrink_to_fit();
             rollout.reports.shrink_to_fit();
             rollout.denied.shrink_to_fit();
-            for gate in &mut rollout.gates {
+            rollout.replaced.shrink_to_fit();
+            for gate in rollout.gates.iter_mut().chain(&mut rollout.replaced) {
                 gate.deny.shrink_to_fit();
                 gate.told.shrink_to_fit();
             }
@@ -417,10 +427,10 @@ impl Canary {
         self.rollout.as_ref()?.gates.iter().find(|gate| gate.name == *name)
     }
 
-    /// The gate with this id, if it still lives.
+    /// The gate with this id, if it still lives or is watched after another took its place.
     #[must_use]
     pub fn gate_by_id(&self, id: &GateId) -> Option<&Gate> {
-        self.rollout.as_ref()?.gates.iter().find(|gate| gate.id == *id)
+        self.rollout.as_ref()?.watched().find(|gate| gate.id == *id)
     }
 
     /// Who may not approve a gate of the rollout that lives: by its own questions, and by those at other gates.

@@ -27,6 +27,7 @@ use crate::{
 };
 
 mod dead;
+mod doubt;
 mod due;
 mod in_vain;
 mod lease;
@@ -34,6 +35,7 @@ mod look;
 mod open;
 mod outbox;
 mod people;
+mod read;
 mod recount;
 mod site;
 mod tell;
@@ -125,8 +127,12 @@ struct Memory {
     workflows: HashMap<(String, String), (Millis, Workflow)>,
     /// Which tickets are next.
     turns: Turns,
+    /// How they can be read.
+    manners: read::Manners,
     /// Of reading tickets whose turn it was.
     poll_failures: Failures,
+    /// Whether reading tickets that were moved failed last in a way that may be these tickets' own.
+    nudges_fail_alone: bool,
     /// Of reading tickets that were moved.
     nudge_failures: Failures,
     /// Of answering the dead.

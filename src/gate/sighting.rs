@@ -72,8 +72,20 @@ pub enum Sighting {
         /// When Jira answered, by Jira's clock.
         answered: Millis,
     },
-    /// Asked for by its id alone, and Jira knows no such issue.
-    Missing,
+    /// Asked for by its id alone, Jira showed no such issue, and knew us afterwards.
+    Missing {
+        /// Whether our account could see it, if it is there.
+        browse: Browse,
+    },
+}
+
+/// Whether our account may browse the project that an issue is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Browse {
+    /// Jira says so.
+    Proven,
+    /// It may not, or that was not asked.
+    Unproven,
 }
 
 impl Gate {
@@ -94,9 +106,11 @@ impl Gate {
     ) -> Option<Self> {
         let Standing::Watched { ticket, seen, view } = &self.standing else { return None };
         let (key, new) = match sighting {
-            Sighting::Missing => {
-                let again = matches!(view, View::Gone { doubt: Doubt::Missing { .. } });
-                (&ticket.key, View::Gone { doubt: Doubt::Missing { confirmed: again } })
+            // What a person rejected stays rejected, whether it can be seen or not.
+            Sighting::Missing { .. } if matches!(view, View::Rejected { .. }) => return None,
+            Sighting::Missing { browse } => {
+                let lately = now.apart(*seen) <= trust_for;
+                (&ticket.key, View::Gone { doubt: missing(view, lately, *browse, now, trust_for) })
             }
             Sighting::Issue { key, status, marks, moves, .. } if !marks.contains(&self.id) => {
                 // Whoever takes the mark away erases no rejection that was read before.
@@ -163,15 +177,18 @@ impl Gate {
             Sighting::Issue { ended: false, .. } if !statuses.approved.is_empty() && is_told => {
                 self.statuses.clone().or_else(|| Some(statuses.pinned()))
             }
-            Sighting::Issue { .. } | Sighting::Missing => self.statuses.clone(),
+            Sighting::Issue { .. } | Sighting::Missing { .. } => self.statuses.clone(),
         };
         if new.is_unjudged() && new.entry() == view.entry() && !view.is_unjudged() {
             // Nobody could be asked just now; what was found out before holds for as long as it is trusted.
             return None;
         }
         let new = if new.same(view) && !new.is_older(view) { view.clone() } else { new.no_younger(view) };
-        let is_renewed =
-            matches!(view, View::Approved { .. }) && (now.apart(*seen) >= trust_for / 6 || now < *seen);
+        let holds_on = matches!(
+            view,
+            View::Approved { .. } | View::Gone { doubt: Doubt::Missing { confirmed: false, .. } }
+        );
+        let is_renewed = holds_on && (now.apart(*seen) >= trust_for / 6 || now < *seen);
         if new == *view && *key == ticket.key && !is_renewed && pinned == self.statuses {
             return None;
         }
@@ -327,6 +344,30 @@ fn last_into<'a>(
     decisive.filter(|_| order.last().is_some_and(|last| last.to.id == status.id))
 }
 
+/// What it means that Jira does not show the issue, after what was seen before, perhaps `lately`. Jira says the same of an
+/// issue that was deleted and of one that our account may not see. So it is given up only when Jira has said so, to
+/// an account that may browse the project, again and again for as long as an approval is trusted.
+fn missing(before: &View, lately: bool, browse: Browse, now: Millis, trust_for: Duration) -> Doubt {
+    let before = match before {
+        View::Gone { doubt: Doubt::Missing { confirmed: true, since: since @ Some(_) } } => {
+            return Doubt::Missing { confirmed: true, since: *since };
+        }
+        View::Gone { doubt: Doubt::Missing { confirmed: false, since } } if lately => *since,
+        View::Gone { .. }
+        | View::Waiting { .. }
+        | View::Approved { .. }
+        | View::Rejected { .. }
+        | View::NotAllowed { .. }
+        | View::Unjudged { .. } => None,
+    };
+    let since = match browse {
+        Browse::Proven => Some(before.unwrap_or(now)),
+        Browse::Unproven => None,
+    };
+    let confirmed = since.is_some_and(|since| now.since(since) >= trust_for);
+    Doubt::Missing { confirmed, since }
+}
+
 /// Reads a status together with the changelog that must explain it, and the judgement of whoever decided.
 ///
 /// `on_our_clock` tells when an entry was made, by our clock.
@@ -414,6 +455,52 @@ mod tests {
         let statuses = Statuses { approved: ids("yes"), rejected: ids("no"), ..Statuses::default() };
         let status = Status { id: at.into(), name: at.into() };
         decisive(&status, &moves, &statuses).map(|entry| entry.changelog_id.clone())
+    }
+
+    /// A gate that stands approved at minute 0, after what Jira said at these minutes: `404`, or `shut` where the account may
+    /// not browse the project either.
+    fn after(said: &str) -> Gate {
+        use crate::gate::{GateId, GateName, Stage};
+        let minute = |minutes: i64| Millis(1_790_000_000_000 + minutes * 60_000);
+        let (id, key, project, issue_type) = ("1".into(), "OPS-1".into(), "OPS".into(), "10004".into());
+        let ticket = Ticket { id, key, project, issue_type };
+        let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+        let mut gate = Gate::new(GateId("g".into()), name, vec![], minute(0));
+        let view = View::Waiting { status: None };
+        gate.standing = Standing::Watched { ticket, seen: minute(0), view };
+        for word in said.split(", ") {
+            let (at, what) = word.split_once(' ').unwrap();
+            let browse = if what == "404" { Browse::Proven } else { Browse::Unproven };
+            let (at, sighting) = (minute(at.parse().unwrap()), Sighting::Missing { browse });
+            let (statuses, author, trust_for) =
+                (Statuses::default(), Author::Accepted, Duration::from_mins(10));
+            if let Some(next) = gate.see(&sighting, &statuses, &author, at, at, trust_for) {
+                gate = next;
+            }
+        }
+        gate
+    }
+
+    #[test]
+    fn a_ticket_is_given_up_only_after_long_and_constant_denial() {
+        for (said, spent) in [
+            ("1 404", false),
+            ("1 404, 2 404", false),
+            ("1 404, 6 404, 10 404", false),
+            ("1 404, 6 404, 11 404", true),
+            ("1 404, 6 404, 11 404, 12 shut", true),
+            // Nobody looked for longer than what was seen is trusted.
+            ("1 404, 61 404", false),
+            ("1 404, 61 404, 66 404, 71 404", true),
+            // An account that may not browse the project learns nothing from a 404.
+            ("1 shut, 6 shut, 11 shut, 16 shut", false),
+            ("1 404, 6 shut, 11 404", false),
+            ("1 404, 6 shut, 11 404, 16 404, 21 404", true),
+            // A clock that was set back does not count.
+            ("11 404, 1 404, 12 404", false),
+        ] {
+            assert_eq!(after(said).is_spent(), spent, "{said}");
+        }
     }
 
     #[test]

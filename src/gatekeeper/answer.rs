@@ -340,11 +340,24 @@ fn doubtful(doubt: &Doubt) -> String {
                 gate.label()
             )
         }
-        Doubt::Missing { confirmed: false } => {
-            "gone: Jira does not know the ticket any more; it is asked again".into()
+        Doubt::Missing { confirmed: true, since: Some(since) } => {
+            format!(
+                "gone: Jira has not shown the ticket since {}, although the bridge's account may browse its project, so it counts as \
+                 deleted; the next question opens a new one",
+                clock_time(*since)
+            )
         }
-        Doubt::Missing { confirmed: true } => {
-            "gone: the ticket was deleted; the next question opens a new one".into()
+        Doubt::Missing { since: Some(since), .. } => {
+            format!(
+                "gone: Jira has not shown the ticket since {}: it was deleted, or the bridge's account may not see it; seen again, \
+                 it stands as it did",
+                clock_time(*since)
+            )
+        }
+        Doubt::Missing { since: None, .. } => {
+            "gone: Jira does not show the ticket, and the bridge's account may not browse its project: give it the permission Browse \
+             Projects; then the ticket stands as it did"
+                .into()
         }
     }
 }

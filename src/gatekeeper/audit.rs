@@ -143,7 +143,10 @@ fn seen(detail: Detail, view: &View, route: &Route, deny: &[String]) -> Detail {
         }
         View::Gone { doubt: Doubt::Unmarked { .. } } => detail,
         View::Gone { doubt: Doubt::MovedElsewhere { project } } => with(detail, "project", json!(project)),
-        View::Gone { doubt: Doubt::Missing { confirmed } } => with(detail, "confirmed", json!(confirmed)),
+        View::Gone { doubt: Doubt::Missing { confirmed, since } } => {
+            let since = since.map(Time);
+            with(with(detail, "confirmed", json!(confirmed)), "since", json!(since))
+        }
     }
 }
 

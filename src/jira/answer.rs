@@ -56,6 +56,18 @@ impl Answer {
         Error::Unreadable { host: self.host.clone(), what }
     }
 
+    /// The error that an answer is which does not name our account, although others do: something on the way gave it, or Jira
+    /// gave it to a stranger. Of a refusal only the status is told, as that of somebody on the way.
+    pub(super) fn not_for_us(&self) -> Error {
+        if !self.status.is_client_error() {
+            return self.unreadable("it does not name the bridge's account, as Jira's other answers do");
+        }
+        let complaint = if self.json { wire::complaint(&self.body) } else { self.plain_complaint() };
+        let messages = complaint.map(|(messages, _)| messages).unwrap_or_default();
+        let (host, operation, status) = (self.host.clone(), self.operation, self.status.as_u16());
+        Error::Refused { host, operation, status, messages, by: By::Somebody }
+    }
+
     /// The error that an answer of 4xx is.
     pub(super) fn refused(&self) -> Error {
         let complaint = if self.json { wire::complaint(&self.body) } else { self.plain_complaint() };

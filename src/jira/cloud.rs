@@ -28,8 +28,8 @@ pub(super) fn search(jql: &str) -> Request {
 }
 
 /// A page of a changelog, the oldest entries first.
-pub(super) fn changelog(id: &str, start: usize) -> Request {
+pub(super) fn changelog(id: &str, start: usize, most: usize) -> Request {
     Request::new("changelog", Method::GET, Kind::Cloud, &["issue", id, "changelog"])
         .query("startAt", start.to_string())
-        .query("maxResults", "100")
+        .query("maxResults", most.to_string())
 }

@@ -76,6 +76,8 @@ struct State {
     probed: Option<Instant>,
     refusal: Option<Refusal>,
     answered: Option<Millis>,
+    /// Whether answers name our account: then one that does not was not given to it.
+    named: bool,
 }
 
 /// Jira does not accept us.
@@ -124,14 +126,26 @@ impl Credentials {
         self.state().proven.is_some_and(|(sent, _)| sent >= began)
     }
 
+    /// An answer named our account.
+    pub(super) fn named(&self) {
+        self.state().named = true;
+    }
+
+    /// Whether Jira's answers name our account, as far as any was seen.
+    pub(super) fn are_named(&self) -> bool {
+        self.state().named
+    }
+
     /// Our own account, once `/myself` told it.
     pub(super) fn account(&self) -> Option<Account> {
         self.state().account.clone()
     }
 
-    /// A `/myself` sent at `sent` told who we are: all is well.
-    pub(super) fn accept(&self, account: Account, sent: Instant, now: Instant) {
+    /// A `/myself` sent at `sent` told who we are: all is well. Its signature tells whether answers name the account; a proxy
+    /// that begins to take the name out of all answers must not end everything.
+    pub(super) fn accept(&self, account: Account, signature: Signature, sent: Instant, now: Instant) {
         let mut state = self.state();
+        state.named = signature == Signature::Ours;
         state.account = Some(account);
         state.proven = Some((sent, now));
         state.refusal = None;
@@ -220,11 +234,24 @@ mod tests {
         let second = Duration::from_secs(1);
         assert!(!credentials.proves(start, start));
         let us = Account { id: "5b10".into(), key: None, name: "Bridge".into() };
-        credentials.accept(us, start + second, start + second * 2);
+        credentials.accept(us, Signature::None, start + second, start + second * 2);
         assert!(credentials.proves(start + second * 5, start + second * 31));
         assert!(!credentials.proves(start + second * 5, start + second * 32));
         assert!(credentials.proves(start + second, start + second * 90));
         credentials.refuse("401", Signature::None, start + second * 3, Millis(3));
         assert!(!credentials.proves(start, start + second * 4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whether_answers_name_the_account_is_what_was_seen_last() {
+        let (credentials, now) = (Credentials::default(), Instant::now());
+        let us = || Account { id: "5b10".into(), key: None, name: "Bridge".into() };
+        assert!(!credentials.are_named());
+        credentials.named();
+        assert!(credentials.are_named());
+        credentials.accept(us(), Signature::None, now, now);
+        assert!(!credentials.are_named(), "something takes the names out by now");
+        credentials.accept(us(), Signature::Ours, now, now);
+        assert!(credentials.are_named());
     }
 }

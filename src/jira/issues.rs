@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{
     Draft, Jira, Kind, LABEL, Slot,
@@ -12,22 +13,26 @@ use super::{
     error::{By, Error},
     gate_label,
     request::Request,
+    span::Span,
     wire::{self, PROPERTY},
     words,
 };
 use crate::{
-    gate::{GateId, Home, Sighting, Ticket},
+    gate::{Browse, GateId, Home, Invalidation, Move, Sighting, Ticket},
     millis::Millis,
 };
 
 /// What is read of an issue.
 pub(super) const FIELDS: [&str; 4] = ["status", "project", "issuetype", "labels"];
 
+/// The permission to see a project's issues.
+const BROWSE: &str = "BROWSE_PROJECTS";
+
 /// The longest summary is 255 characters; older versions say "less than 255".
 const LONGEST_SUMMARY: usize = 254;
 
-/// A changelog of more pages than this is not read: it is not a ticket of ours any more.
-const MOST_PAGES: usize = 100;
+/// So many entries of a changelog are asked for at once: Jira gives no more.
+const LONGEST_PAGE: usize = 100;
 
 /// A ticket that was just opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +41,85 @@ pub struct Created {
     pub id: String,
     /// What people read.
     pub key: String,
+}
+
+/// What an answer shows of a ticket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// What it shows. All moves are among the newest entries of the changelog; there may be older ones.
+    pub sighting: Sighting,
+    /// How many of the newest entries of its changelog were read.
+    pub newest: usize,
+    /// Whether those are all.
+    pub is_whole: bool,
+    /// How many there are in all, if that is known.
+    pub total: Option<usize>,
+    /// From when to when they are, if they are in order.
+    pub span: Option<Span>,
+}
+
+/// Where in a changelog to go on, towards its beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// At its end.
+    End,
+    /// Before the entry of this number; the oldest one is 0.
+    Entry(usize),
+}
+
+/// Part of a changelog.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    /// The changes of the status in it.
+    pub moves: Vec<Move>,
+    /// What in it undoes those before.
+    pub invalidations: Vec<Invalidation>,
+    /// From when to when its entries are, if they are in order.
+    pub span: Option<Span>,
+    /// The number of its oldest entry.
+    pub start: usize,
+    /// The number of the entry after its newest one.
+    pub end: usize,
+}
+
+impl Reading {
+    /// Adds the part of the changelog right before what was read.
+    pub fn add(&mut self, page: Page) {
+        let Sighting::Issue { moves, invalidations, .. } = &mut self.sighting else { return };
+        // Where the length was not known, the page is the end of the changelog, and has the newest entries again.
+        let newer = if self.newest == 0 || self.total.is_none() { None } else { Some(self.span) };
+        self.span = match newer {
+            None => page.span,
+            Some(newer) => page.span.zip(newer).and_then(|(older, newer)| older.and(newer)),
+        };
+        add(moves, page.moves);
+        add(invalidations, page.invalidations);
+        let end = self.total.unwrap_or(page.end);
+        self.total = Some(end);
+        self.newest = end - page.start;
+        self.is_whole = page.start == 0;
+    }
+
+    /// Whether nothing is missing of the changelog since then, by Jira's clock.
+    #[must_use]
+    pub fn goes_back_to(&self, since: Millis) -> bool {
+        self.is_whole || self.span.is_some_and(|span| span.is_from_before(since))
+    }
+
+    /// What follows what was read towards the beginning.
+    #[must_use]
+    pub fn before(&self) -> Before {
+        self.total.map_or(Before::End, |total| Before::Entry(total.saturating_sub(self.newest)))
+    }
+}
+
+/// Adds what is not there yet.
+pub fn add<T: PartialEq>(to: &mut Vec<T>, more: Vec<T>) {
+    for one in more {
+        if !to.contains(&one) {
+            to.push(one);
+        }
+    }
 }
 
 impl Jira {
@@ -102,12 +186,12 @@ impl Jira {
         Ok(Some(Ticket { id: issue.id, key: issue.key, project, issue_type }))
     }
 
-    /// Looks at up to 100 tickets at once (more are left out); a changelog that is longer than Cloud shows here costs
-    /// further requests. An id that is absent from the result was not seen, which proves nothing.
+    /// Looks at up to 100 tickets at once (more are left out), in one request. An id that is absent from the result was not
+    /// seen, or cannot be understood, which proves nothing.
     ///
     /// # Errors
     /// Any.
-    pub async fn look(&self, ids: &[String]) -> Result<HashMap<String, Sighting>, Error> {
+    pub async fn look(&self, ids: &[String]) -> Result<HashMap<String, Reading>, Error> {
         // Only numbers: they become a query on Data Center.
         let numeric = |id: &&str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
         let asked: Vec<&str> = ids.iter().map(String::as_str).filter(numeric).take(100).collect();
@@ -123,35 +207,95 @@ impl Jira {
         let issues: wire::Issues = answer.read()?;
         let mut seen = HashMap::new();
         for issue in issues.issues.ok_or_else(|| answer.unreadable("it has no issues"))? {
-            let sighting = async {
-                let issue: wire::Issue = parse(&answer, issue)?;
+            let reading = parse(&answer, issue).and_then(|issue| {
                 let id = issue.id.clone();
-                Ok((id, self.sighting(kind, &answer, issue).await?))
-            };
-            match sighting.await {
-                Ok((id, sighting)) if asked.contains(&id.as_str()) => {
-                    seen.insert(id, sighting);
-                }
-                // One bad issue shall not hide the others; asked for alone, it says what is wrong with it.
-                Ok(_) | Err(Error::Unreadable { .. } | Error::Refused { .. }) => {}
-                Err(error) => return Err(error),
+                Ok((id, self.reading(kind, &answer, issue)?))
+            });
+            // One bad issue shall not hide the others; asked for alone, it says what is wrong with it.
+            if let Ok((id, reading)) = reading
+                && asked.contains(&id.as_str())
+            {
+                seen.insert(id, reading);
             }
         }
         Ok(seen)
     }
 
-    /// Looks at one ticket. Missing only if Jira's API itself said 404, with credentials that are proven.
+    /// Whether what is read of many tickets at once comes from an index, which may be behind them.
+    pub fn reads_an_index(&self) -> bool {
+        self.sender.kind.get() == Some(&Kind::DataCenter)
+    }
+
+    /// Looks at one ticket with its whole changelog, as [`Jira::look_since`] does.
     ///
     /// # Errors
     /// Any.
     pub async fn look_closely(&self, id: &str) -> Result<Sighting, Error> {
+        self.look_since(id, Millis(i64::MIN)).await
+    }
+
+    /// Looks at one ticket, with all that its changelog holds of the time since then, by Jira's clock. Missing only if Jira's API itself said
+    /// 404, and a `/myself` that was sent after that worked.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn look_since(&self, id: &str, since: Millis) -> Result<Sighting, Error> {
+        match self.look_alone(id).await? {
+            Some(mut reading) => {
+                while !reading.goes_back_to(since) {
+                    reading.add(self.look_back(id, reading.before()).await?);
+                }
+                Ok(reading.sighting)
+            }
+            None => {
+                self.knows_us().await?;
+                Ok(Sighting::Missing { browse: Browse::Unproven })
+            }
+        }
+    }
+
+    /// A `/myself` sent now: what Jira said before that it said to us. All who ask while one is under way share the next.
+    ///
+    /// # Errors
+    /// If that is not proven.
+    pub async fn knows_us(&self) -> Result<(), Error> {
+        self.sender.admit().await?;
+        self.sender.prove(Instant::now()).await
+    }
+
+    /// Whether our account may browse a project. No: also where Jira does not show it.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn browses(&self, project: &str) -> Result<Browse, Error> {
+        match self.permissions(project).await {
+            Ok(has) if has.get(BROWSE) == Some(&true) => Ok(Browse::Proven),
+            Ok(_) | Err(Error::Refused { status: 404, by: By::Jira, .. }) => Ok(Browse::Unproven),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Looks at one ticket, past every index. None if Jira's API itself said 404; what that means is to be proven. Where the
+    /// newest part of its changelog makes an answer too long, it is read without.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn look_alone(&self, id: &str) -> Result<Option<Reading>, Error> {
         let kind = self.kind().await?;
-        let request = Request::new("issue", Method::GET, kind, &["issue", id])
+        let plain = Request::new("issue", Method::GET, kind, &["issue", id])
             .query("fields", FIELDS.join(","))
-            .query("properties", PROPERTY)
-            .query("expand", "changelog");
-        let answer = match self.sender.call(request).await {
-            Err(Error::Refused { status: 404, by: By::Jira, .. }) => return Ok(Sighting::Missing),
+            .query("properties", PROPERTY);
+        let answer = match self.sender.call(plain.query("expand", "changelog")).await {
+            Err(Error::Unreadable { .. }) if kind == Kind::Cloud => {
+                let bare = Request::new("issue", Method::GET, kind, &["issue", id])
+                    .query("fields", FIELDS.join(","))
+                    .query("properties", PROPERTY);
+                self.sender.call(bare).await
+            }
+            answer => answer,
+        };
+        let answer = match answer {
+            Err(Error::Refused { status: 404, by: By::Jira, .. }) => return Ok(None),
             other => other?,
         };
         // By way of a value: a key may come twice.
@@ -159,41 +303,64 @@ impl Jira {
         if issue.id != id {
             return Err(answer.unreadable(&format!("it is about {}, not {id}", words::line(&issue.id))));
         }
-        self.sighting(kind, &answer, issue).await
+        self.reading(kind, &answer, issue).map(Some)
     }
 
     /// What an issue in an answer shows. An answer without `Date` counts as given now by our clock, the only case in
     /// which the two clocks meet.
-    async fn sighting(&self, kind: Kind, answer: &Answer, mut issue: wire::Issue) -> Result<Sighting, Error> {
+    fn reading(&self, kind: Kind, answer: &Answer, mut issue: wire::Issue) -> Result<Reading, Error> {
         let answered: Millis = answer.date.unwrap_or_else(|| self.sender.clock.now());
         issue.check().map_err(|what| answer.unreadable(what))?;
-        let histories = match (issue.histories(), kind) {
-            (Some(histories), _) => histories,
-            (None, Kind::Cloud) => self.whole_changelog(&issue.id).await?,
-            (None, Kind::DataCenter) => return Err(answer.unreadable("an issue without its whole changelog")),
+        let trail = match (issue.trail(), kind) {
+            (Some(trail), _) if trail.is_whole => trail,
+            (trail, Kind::Cloud) => trail.unwrap_or_default(),
+            (_, Kind::DataCenter) => return Err(answer.unreadable("an issue without its whole changelog")),
         };
-        issue.sighting(&histories, answered, kind).map_err(|what| answer.unreadable(what))
+        let wire::Trail { histories, is_whole, total, span } = trail;
+        let sighting = issue.sighting(&histories, answered, kind).map_err(|what| answer.unreadable(what))?;
+        Ok(Reading { sighting, newest: histories.len(), is_whole, total, span })
     }
 
-    /// A changelog that is too long to come with its issue.
-    async fn whole_changelog(&self, id: &str) -> Result<Vec<Value>, Error> {
-        let mut all = vec![];
-        for _ in 0..MOST_PAGES {
-            let answer = self.sender.call(cloud::changelog(id, all.len())).await?;
-            let page: wire::Changelog = answer.read()?;
-            let (total, is_last) = (page.total, page.is_last);
-            let entries = page.entries().ok_or_else(|| answer.unreadable("a changelog without entries"))?;
-            let end = entries.is_empty();
-            all.extend(entries);
-            if total.map_or(end || is_last == Some(true), |total| all.len() >= total) {
-                return Ok(all);
+    /// The part of a changelog before those of its entries that are known: so many older ones at most, or all if there are
+    /// fewer. Only Cloud leaves entries out.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn look_back(&self, id: &str, before: Before) -> Result<Page, Error> {
+        let end = match before {
+            Before::Entry(end) => end,
+            Before::End => {
+                let answer = self.sender.call(cloud::changelog(id, 0, 1)).await?;
+                let page: wire::Changelog = answer.read()?;
+                page.total.ok_or_else(|| answer.unreadable("a changelog that does not say how long it is"))?
             }
-            if end {
+        };
+        let mut most = LONGEST_PAGE;
+        loop {
+            let start = end.saturating_sub(most);
+            let read = self.sender.call(cloud::changelog(id, start, end - start)).await;
+            let answer = match read {
+                // Perhaps it is too long: those who write whole books into a description make many changes, too.
+                Err(Error::Unreadable { .. }) if most > 1 => {
+                    most /= 10;
+                    continue;
+                }
+                answer => answer?,
+            };
+            let page: wire::Changelog = answer.read()?;
+            let entries = page.entries().ok_or_else(|| answer.unreadable("a changelog without entries"))?;
+            if entries.is_empty() && start < end {
                 return Err(answer.unreadable("a changelog that breaks off"));
             }
+            if entries.len() < end - start {
+                // Shorter pages than were asked for: the newer ones first.
+                most = entries.len();
+                continue;
+            }
+            let span = wire::span(entries.iter());
+            let wire::History { moves, invalidations } = wire::History::read(&entries, Kind::Cloud);
+            return Ok(Page { moves, invalidations, span, start, end });
         }
-        let what = "a changelog of more than 10,000 entries".to_owned();
-        Err(Error::Unreadable { host: self.sender.host.clone(), what })
     }
 }
 

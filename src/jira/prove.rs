@@ -68,7 +68,7 @@ impl Sender {
                 let user: wire::User = answer.read()?;
                 let account =
                     user.account().ok_or_else(|| answer.unreadable("it does not say who we are"))?;
-                self.credentials.accept(account, sent, Instant::now());
+                self.credentials.accept(account, answer.signature, sent, Instant::now());
                 self.credentials.answered(self.clock.now());
                 Ok(())
             }
@@ -118,15 +118,31 @@ impl Sender {
                     words::doing(answer.operation)
                 )));
             }
-            (Signature::None, _) if !self.credentials.proves(began, Instant::now()) => {
-                self.prove(began).await.map_err(|error| error.beside(happened))?;
-            }
-            (Signature::Ours | Signature::None, _) => {}
+            (Signature::Ours, _) => self.credentials.named(),
+            (Signature::None, status) => self.unsigned(&answer, status, began, happened).await?,
         }
         if request.proof == Proof::Needed {
             self.credentials.answered(self.clock.now());
         }
         if answer.status.is_success() { Ok(answer) } else { Err(answer.refused()) }
+    }
+
+    /// An answer that does not say for whom it is. Where others name our account it was not given to it. Elsewhere a `/myself`
+    /// from around the same time proves it; a refusal, which strangers get as well, only one that was sent after it.
+    async fn unsigned(
+        &self,
+        answer: &Answer,
+        status: StatusCode,
+        began: Instant,
+        happened: Happened,
+    ) -> Result<(), Error> {
+        let named = self.credentials.are_named();
+        if named || status.is_client_error() {
+            self.prove(Instant::now()).await.map_err(|error| error.beside(happened))?;
+        } else if !self.credentials.proves(began, Instant::now()) {
+            self.prove(began).await.map_err(|error| error.beside(happened))?;
+        }
+        if self.credentials.are_named() { Err(answer.not_for_us()) } else { Ok(()) }
     }
 
     pub(super) fn unauthorized(&self, why: String, happened: Happened) -> Error {

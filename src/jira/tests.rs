@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::gate::{Sighting, Status, Ticket};
+use crate::gate::{Browse, Sighting, Status, Ticket};
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
@@ -276,10 +276,10 @@ async fn missing_is_believed_only_from_jira_and_only_when_it_knows_us() {
     })
     .await;
     let jira = known.jira(Some(Kind::Cloud));
-    assert_eq!(jira.look_closely("1").await.unwrap(), Sighting::Missing);
-    assert_eq!(jira.look_closely("1").await.unwrap(), Sighting::Missing);
+    assert_eq!(jira.look_closely("1").await.unwrap(), Sighting::Missing { browse: Browse::Unproven });
+    assert_eq!(jira.look_closely("1").await.unwrap(), Sighting::Missing { browse: Browse::Unproven });
     let myself_lines = known.lines().iter().filter(|line| line.ends_with("/myself")).count();
-    assert_eq!(myself_lines, 1, "a fresh /myself proves the next answer too");
+    assert_eq!(myself_lines, 4, "no /myself proves what was said to a stranger after it");
     let error = jira.look_closely("2").await.unwrap_err();
     assert!(matches!(error, Error::Refused { status: 404, by: By::Somebody, .. }), "{error}");
 

@@ -16,9 +16,11 @@ use crate::{
 
 mod history;
 mod setup;
+mod trail;
 
 pub(super) use history::{Changelog, History};
 pub(super) use setup::*;
+pub(super) use trail::{Trail, span};
 
 /// The key of the properties that we leave on issues and comments.
 pub(super) const PROPERTY: &str = "flagger-jira-bridge";
@@ -147,20 +149,10 @@ pub(super) struct Issues {
     pub(super) issues: Option<Vec<Value>>,
 }
 
-/// Cloud puts at most this many entries into an issue; an older answer may not say how many there are.
-const CLOUD_ENTRIES: usize = 40;
-
 impl Issue {
-    /// All entries of the changelog, if the answer has all of them.
-    pub(super) fn histories(&mut self) -> Option<Vec<Value>> {
-        let changelog = self.changelog.take()?;
-        let total = changelog.total;
-        let histories = changelog.entries()?;
-        let whole = match total {
-            Some(total) => histories.len() >= total,
-            None => histories.len() < CLOUD_ENTRIES,
-        };
-        whole.then_some(histories)
+    /// What the answer holds of the changelog; none if it holds none.
+    pub(super) fn trail(&mut self) -> Option<Trail> {
+        Trail::of(self.changelog.take()?)
     }
 
     /// Whether all that a sighting needs is there, beside the changelog.
@@ -365,7 +357,9 @@ mod tests {
             entry(10124, status("1", "10007")),
             entry(10123, json!({"field": "Status", "fieldId": "customfield_1", "from": "x", "to": "y"})),
         ]}));
-        let histories = issue.histories().unwrap();
+        let Trail { histories, is_whole: true, total: Some(2), .. } = issue.trail().unwrap() else {
+            panic!("all of it");
+        };
         let Sighting::Issue { issue_type, moves, answered, .. } =
             issue.sighting(&histories, Millis(5), Kind::Cloud).unwrap()
         else {
@@ -403,12 +397,23 @@ mod tests {
 
     #[test]
     fn a_changelog_that_is_cut_or_absent_is_not_whole() {
-        for changelog in [json!(null), json!({"histories": null}), json!({"total": 3, "histories": []})] {
-            assert!(issue(changelog).histories().is_none());
+        for changelog in [json!(null), json!({"histories": null})] {
+            assert!(issue(changelog).trail().is_none());
         }
-        let full: Vec<Value> = (0..40).map(|n| entry(n, status("1", "2"))).collect();
-        assert!(issue(json!({"histories": full})).histories().is_none());
-        assert!(issue(json!({"histories": []})).histories().is_some());
+        let full: Vec<Value> = (0..40).rev().map(|n| entry(n, status("1", "2"))).collect();
+        let oldest_first: Vec<Value> = full.iter().rev().cloned().collect();
+        for (changelog, entries, is_whole, total) in [
+            (json!({"total": 3, "histories": []}), 0, false, Some(3)),
+            (json!({"histories": full}), 40, false, None),
+            (json!({"total": 99, "histories": full}), 40, false, Some(99)),
+            // Which part of it that is cannot be told.
+            (json!({"total": 99, "histories": oldest_first}), 0, false, Some(99)),
+            (json!({"total": 40, "histories": oldest_first}), 40, true, Some(40)),
+            (json!({"histories": []}), 0, true, Some(0)),
+        ] {
+            let trail = issue(changelog).trail().unwrap();
+            assert_eq!((trail.histories.len(), trail.is_whole, trail.total), (entries, is_whole, total));
+        }
     }
 
     #[test]

@@ -152,6 +152,11 @@ pub enum Note {
     },
     /// It carries the label of tickets whose rollout is over, and its gate has another.
     LabelledEnded,
+    /// Jira did not show it for so long that its gate has another.
+    Replaced {
+        /// The key of that one.
+        by: String,
+    },
     /// Jira opened it although another ticket was opened, or none was needed any more.
     Duplicate {
         /// The key of the ticket that counts, if there is one.
@@ -203,7 +208,7 @@ impl Note {
     pub fn tag(&self) -> String {
         match self {
             // One that was told already how its rollout ended need not be told so.
-            Self::Ended { .. } | Self::LabelledEnded => "ended".into(),
+            Self::Ended { .. } | Self::LabelledEnded | Self::Replaced { .. } => "ended".into(),
             Self::Progress { .. } => "progress".into(),
             Self::RejectedAtStart { entry }
             | Self::RejectedWithoutRollback { entry }

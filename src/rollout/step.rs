@@ -15,6 +15,7 @@ use crate::{
     ticket::Subject,
 };
 
+mod replaced;
 mod unasked;
 
 /// What the budget counts by.
@@ -285,6 +286,7 @@ impl Step {
                 ) => Beginning::Heard,
             },
             looks_untyped: false,
+            replaced: Vec::new(),
         });
         true
     }
@@ -362,13 +364,20 @@ impl Step {
                 self.canary.superseded.push(id);
             }
         }
+        for gate in rollout.replaced.iter().filter(|gate| !gate.is_unmarked()) {
+            self.buries(gate, Note::Ended { fate: Fate::Ended(how), name: gate.name.clone() }, how);
+            if how == End::Superseded {
+                self.canary.superseded.push(gate.id.clone());
+            }
+        }
         if let (End::Superseded, Some(checksum)) = (how, rollout.checksum())
             && !rollout.gates.is_empty()
         {
             Left::note(&mut self.canary.left, checksum, self.now);
         }
         if !rollout.gates.is_empty() {
-            self.facts.push(Fact::Ended { how, gates: rollout.gates });
+            let gates = rollout.gates.into_iter().chain(rollout.replaced).collect();
+            self.facts.push(Fact::Ended { how, gates });
         }
     }
 
@@ -402,6 +411,8 @@ impl Step {
             {
                 self.commands.push(Command::Comment { gate: spent.id.clone(), note: Note::LabelledEnded });
                 self.canary.superseded.push(spent.id);
+            } else {
+                rollout.replaced.push(spent);
             }
         }
         rollout.gates.push(gate);
@@ -507,6 +518,12 @@ impl Step {
     /// The ticket of a gate was looked at; `look` tells what the gate becomes by that, if it is news.
     fn seen(&mut self, id: &GateId, look: impl FnOnce(&Gate) -> Option<Gate>) {
         let Some(rollout) = &mut self.canary.rollout else { return };
+        if let Some(at) = rollout.replaced.iter().position(|gate| gate.id == *id) {
+            if let Some(after) = look(&rollout.replaced[at]) {
+                self.seen_again(at, after);
+            }
+            return;
+        }
         let rollback_asked = rollout.rollback_asked;
         let has_begun = !matches!(rollout.course, Course::Asked(_) | Course::Waiting(_));
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.id == *id) else { return };

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     gate::GateId,
     map::Map,
-    rollout::{Canary, CanaryId},
+    rollout::{Canary, CanaryId, Rollout},
 };
 
 /// How many live gates count to the limits.
@@ -23,7 +23,7 @@ pub struct OpenGates {
 /// The canaries as last committed, each with the turn it was committed in.
 pub(super) struct Memory {
     canaries: Map<CanaryId, (i64, Arc<Canary>)>,
-    /// Live tickets by Jira's issue id.
+    /// Watched tickets by Jira's issue id.
     tickets: Map<String, (CanaryId, GateId)>,
     followed: i64,
     /// How many live gates count to the limits.
@@ -164,6 +164,6 @@ fn gates(canary: &Canary) -> usize {
 }
 
 fn tickets(canary: &Canary) -> Vec<(String, GateId)> {
-    let gates = canary.rollout.iter().flat_map(|rollout| &rollout.gates);
+    let gates = canary.rollout.iter().flat_map(Rollout::watched);
     gates.filter_map(|gate| gate.ticket().map(|ticket| (ticket.id.clone(), gate.id.clone()))).collect()
 }

@@ -65,6 +65,10 @@ pub fn comment(note: &Note, route: &Route) -> Doc {
              Flagger still asks, so the bridge opens another one, to which this one is then linked; decide there."
                 .to_owned()
         }
+        Note::Replaced { by } => format!(
+            "This ticket opens nothing any more. Jira did not show it to the bridge for a while, as if it were deleted, so the \
+             gate has another one: {by}. Decide there."
+        ),
         Note::Duplicate { of: Some(key) } => format!(
             "This ticket is a duplicate of {key}, and opens nothing; decide there. Jira did not answer when the bridge \
              opened the one, so it opened the other."

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use super::{Memory, Outcome, Worker, after_failure, look::MOST};
+use super::{
+    Memory, Outcome, Worker, after_failure,
+    look::{MOST, Why},
+};
 use crate::{
     gate::{Gate, GateId, Move, Sighting},
     jira,
@@ -43,7 +46,7 @@ impl Worker {
     /// If the database fails.
     pub async fn answer_the_dead(&self) -> Result<Outcome, store::Error> {
         let now = self.clock.now();
-        if let Some(rests) = self.rests(now) {
+        if let Some(rests) = self.rests(Why::Nudged, now) {
             return Ok(rests);
         }
         if now < self.memory().dead_failures.1 {
@@ -171,12 +174,23 @@ impl Worker {
             Ok(read) => read,
             Err(error) => return Ok(Err(error)),
         };
-        let mut turn = self.gatekeeper.store().turn().await?;
         let mut moved = Vec::new();
         for dead in dead {
-            if seen.get(&dead.ticket.id).is_some_and(|seen| is_late(dead, seen, &own.id)) {
-                moved.push(dead);
+            let (Some(seen), Some(ended)) = (seen.get(&dead.ticket.id), dead.ended_at) else { continue };
+            let is_moved = match is_late(dead, &seen.sighting, &own.id) {
+                // What was edited much since says so only further back.
+                false if !seen.goes_back_to(ended) => self.was_moved_late(dead).await,
+                is_moved => Ok(is_moved),
+            };
+            match is_moved {
+                Ok(true) => moved.push(dead),
+                Ok(false) => {}
+                Err(error) if error.is_of_one() => {}
+                Err(error) => return Ok(Err(error)),
             }
+        }
+        let mut turn = self.gatekeeper.store().turn().await?;
+        for dead in dead {
             let age = dead.ended_at.map_or(Duration::MAX, |ended| now.since(ended));
             let next = (age < WATCHED).then(|| now + self.dead_every().max(age / SELDOMER));
             turn.read_again(&dead.gate, next).await?;
@@ -239,8 +253,9 @@ impl Worker {
 
     /// Whether anybody but the bridge itself has moved the ticket since it was told that its rollout is over.
     async fn was_moved_late(&self, dead: &Opened) -> Result<bool, jira::Error> {
+        let Some(ended) = dead.ended_at else { return Ok(false) };
         let own = self.jira.account().await?;
-        Ok(is_late(dead, &self.jira.look_closely(&dead.ticket.id).await?, &own.id))
+        Ok(is_late(dead, &self.jira.look_since(&dead.ticket.id, ended).await?, &own.id))
     }
 }
 

@@ -13,9 +13,9 @@ use std::{
 
 use tokio::task::yield_now;
 
-use super::{Worker, look::MOST};
+use super::{Worker, look::MOST, read::MOST_ALONE};
 use crate::{
-    gate::{Gate, GateId, Ticket},
+    gate::{Gate, GateId, Standing, Ticket, View},
     map::Map,
     millis::Millis,
     rollout::{Canary, CanaryId},
@@ -57,6 +57,10 @@ pub(super) struct Turns {
     /// Of which a round has yielded: they come before all others.
     again: Map<GateId, Arc<Canary>>,
     queue: VecDeque<Queued>,
+    /// Which are to be read alone, once all in the queue were read.
+    alone: VecDeque<(Arc<Canary>, GateId)>,
+    /// When a ticket was last read past every index only because it waits.
+    glanced: Option<Millis>,
     scanned: Option<Millis>,
 }
 
@@ -85,6 +89,14 @@ impl Turns {
         self.overtaken.contains(gate) || self.nudging.contains(gate)
     }
 
+    /// A ticket is to be read alone, once all others were read.
+    pub(super) fn alone(&mut self, due: &Due, now: Millis) {
+        self.looked(&due.gate, now);
+        if !self.alone.iter().any(|(_, gate)| *gate == due.gate) {
+            self.alone.push_back((Arc::clone(&due.canary), due.gate.clone()));
+        }
+    }
+
     /// A round has yielded.
     pub(super) fn again(&mut self, due: &Due) {
         self.again.insert(due.gate.clone(), Arc::clone(&due.canary));
@@ -103,6 +115,7 @@ impl Turns {
     /// Another replica reads tickets.
     pub(super) fn follows(&mut self) {
         self.queue.clear();
+        self.alone.clear();
         self.again.clear();
     }
 
@@ -118,8 +131,9 @@ impl Worker {
         let turns = &mut self.memory().turns;
         turns.nudged.retain(|_, at| now.apart(*at) < NUDGED_EVERY);
         let mut due = Vec::new();
+        let most = if self.jira.reads_an_index() { MOST_ALONE } else { MOST };
         for Nudge { ticket, .. } in nudges {
-            if due.len() == MOST {
+            if due.len() == most {
                 break;
             }
             if turns.nudged.contains_key(ticket) {
@@ -146,6 +160,48 @@ impl Worker {
             self.take(&mut due);
         }
         due
+    }
+
+    /// A few of those that are to be read alone.
+    pub(super) fn due_alone(&self) -> Vec<Due> {
+        let turns = &mut self.memory().turns;
+        turns.overtaken.clear();
+        let some = turns.alone.len().min(MOST_ALONE);
+        let some: Vec<_> = turns.alone.drain(..some).collect();
+        some.into_iter().filter_map(|(canary, gate)| self.watched(&canary.id, &gate)).collect()
+    }
+
+    /// Now and then a ticket that waits, where only an index says so: that may be behind for long.
+    pub(super) fn due_directly(&self, now: Millis) -> Option<Due> {
+        if !self.jira.reads_an_index() {
+            return None;
+        }
+        let trust_for = self.gatekeeper.timing().trust_for;
+        let glanced = self.memory().turns.glanced;
+        if glanced.is_some_and(|at| now.apart(at) < trust_for / 10) {
+            return None;
+        }
+        let canaries = self.gatekeeper.store().live();
+        let gates = canaries.iter().flat_map(|canary| {
+            let gates = canary.rollout.iter().flat_map(|rollout| &rollout.gates);
+            gates.map(move |gate| (canary, gate))
+        });
+        let waiting = gates.filter(|(canary, gate)| {
+            matches!(gate.standing, Standing::Watched { view: View::Waiting { .. }, .. })
+                && self.is_asked_about(&canary.id, gate, now)
+        });
+        let memory = self.memory();
+        let (read, canary, gate) = waiting
+            .map(|(canary, gate)| {
+                (memory.manners.read_directly(&gate.id).unwrap_or(gate.asked), canary, gate)
+            })
+            .min_by_key(|(read, _, _)| *read)?;
+        drop(memory);
+        if now.since(read) < trust_for / 3 {
+            return None;
+        }
+        self.memory().turns.glanced = Some(now);
+        self.watched(&canary.id, &gate.id)
     }
 
     /// Takes from the queue until there are a hundred.
@@ -182,10 +238,20 @@ impl Worker {
         let slowly = self.gatekeeper.timing().trust_for / 3;
         let canaries = self.gatekeeper.store().live();
         let (mut live, mut quick, mut slow) = (HashSet::default(), Round::default(), Round::default());
+        let mut lost = Vec::new();
         for some in canaries.chunks(AT_A_TIME) {
             {
                 let turns = &self.memory().turns;
                 for canary in some {
+                    for gate in canary.rollout.iter().flat_map(|rollout| &rollout.replaced) {
+                        live.insert(&gate.id);
+                        let looked = turns.looked_at(&gate.id);
+                        // The longer ago it was seen, the less it is hoped for.
+                        let every = slowly.max(gate.seen_at().map_or(slowly, |seen| now.since(seen) / 8));
+                        if looked.is_none_or(|at| now.apart(at) >= every) {
+                            lost.push((looked, canary, &gate.id));
+                        }
+                    }
                     let gates = canary.rollout.iter().flat_map(|rollout| &rollout.gates);
                     for gate in gates.filter(|gate| gate.ticket().is_some()) {
                         live.insert(&gate.id);
@@ -203,15 +269,17 @@ impl Worker {
         }
         let mut due: Vec<_> =
             [quick, slow].into_iter().filter(|round| round.due).flat_map(|round| round.tickets).collect();
+        due.extend(lost);
         due.sort_by_key(|(looked, _, _)| *looked);
         let queued = due.into_iter().map(|(looked, canary, gate)| Queued {
             canary: Arc::clone(canary),
             gate: gate.clone(),
             looked,
         });
-        let turns = &mut self.memory().turns;
-        turns.queue.extend(queued);
-        turns.looked.retain(|gate, _| live.contains(gate));
+        let memory = &mut *self.memory();
+        memory.turns.queue.extend(queued);
+        memory.turns.looked.retain(|gate, _| live.contains(gate));
+        memory.manners.keep(&live, now);
         self.gatekeeper.unread().keep(&live);
     }
 

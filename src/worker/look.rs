@@ -1,8 +1,11 @@
 //! Looking at tickets: the one way in which a decision comes in, whether the clock or a webhook asked for it.
 
-use std::collections::{HashMap, HashSet, hash_map::Entry};
+use std::collections::HashSet;
 
-use super::{Failures, InVain, Memory, Outcome, Unclear, Worker, after_failure, due::Due, lease::Term};
+use super::{
+    Failures, InVain, Memory, Outcome, Unclear, Worker, after_failure, doubt::Doubt, due::Due, lease::Term,
+    read::Found,
+};
 use crate::{
     gate::{self, GateId, Sighting},
     gatekeeper::Reading,
@@ -15,16 +18,23 @@ use crate::{
 
 /// Jira's limit for one request.
 pub(super) const MOST: usize = 100;
-/// Why tickets could not be read or understood, by the id of the issue.
-type Unread = HashMap<String, String>;
 
 /// Why tickets are looked at. One look of each kind may be under way at a time.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Why {
+pub(super) enum Why {
     /// Somebody moved them.
     Nudged,
     /// It is their turn.
     Polled,
+}
+
+/// How tickets are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// Many in one request.
+    Together,
+    /// Each in a request of its own, past every index.
+    Alone,
 }
 
 /// The beginning of a look.
@@ -36,14 +46,14 @@ struct Begun {
 }
 
 /// A ticket that was looked at.
-struct Seen {
-    canary: CanaryId,
-    gate: GateId,
-    sighting: Sighting,
-    statuses: Statuses,
-    author: Author,
-    denials: Denials,
-    arrived: Millis,
+pub(super) struct Seen {
+    pub(super) canary: CanaryId,
+    pub(super) gate: GateId,
+    pub(super) sighting: Sighting,
+    pub(super) statuses: Statuses,
+    pub(super) author: Author,
+    pub(super) denials: Denials,
+    pub(super) arrived: Millis,
 }
 
 impl Seen {
@@ -74,7 +84,7 @@ impl Worker {
         let begun = self.begin(Why::Nudged);
         self.memory().turns.nudges_done();
         self.gatekeeper.store_late_nudges(begun.at).await?;
-        if let Some(rests) = self.rests(begun.at) {
+        if let Some(rests) = self.rests(begun.why, begun.at) {
             return Ok(rests);
         }
         let nudges = self.gatekeeper.store().nudges().await?;
@@ -87,7 +97,9 @@ impl Worker {
             .filter(|nudge| !dead.iter().any(|(_, dead)| dead.ticket == nudge.ticket))
             .collect();
         let due = self.nudged(&living, begun.at);
-        let looked = jira::urgently(self.look(&due, &living, begun)).await;
+        // What was moved a moment ago is behind in every index.
+        let how = if self.jira.reads_an_index() { How::Alone } else { How::Together };
+        let looked = jira::urgently(self.look(&due, how, &living, begun)).await;
         self.memory().turns.nudges_done();
         if due.is_empty() { looked.map(|_| Outcome::Idle) } else { looked }
     }
@@ -98,41 +110,68 @@ impl Worker {
     /// If the database fails.
     pub async fn poll(&self) -> Result<Outcome, store::Error> {
         let begun = self.begin(Why::Polled);
-        if let Some(rests) = self.rests(begun.at) {
+        if let Some(rests) = self.rests(begun.why, begun.at) {
             return Ok(rests);
         }
         let due = self.due(begun.at).await;
-        if due.is_empty() { Ok(Outcome::Idle) } else { self.look(&due, &[], begun).await }
+        if !due.is_empty() {
+            return self.look(&due, How::Together, &[], begun).await;
+        }
+        let mut alone = self.due_alone();
+        if alone.is_empty() {
+            alone.extend(self.due_directly(begun.at));
+        }
+        if alone.is_empty() { Ok(Outcome::Idle) } else { self.look(&alone, How::Alone, &[], begun).await }
     }
 
     fn begin(&self, why: Why) -> Begun {
         Begun { why, at: self.clock.now(), term: self.lease.term() }
     }
 
-    /// Why nothing is looked at now, if that is so. Where one kind of look failed the other makes no haste.
-    pub(super) fn rests(&self, now: Millis) -> Option<Outcome> {
+    /// Why nothing is looked at now, if that is so. Where one kind of look failed the other makes no haste. But tickets that
+    /// were moved, and cannot be read, keep nobody from polling the others; and where polling fails, that is tried first.
+    pub(super) fn rests(&self, why: Why, now: Millis) -> Option<Outcome> {
         let mut memory = self.memory();
         if !self.lease.leads() {
             memory.turns.follows();
             return Some(Outcome::Follows);
         }
-        (now < memory.poll_failures.1.max(memory.nudge_failures.1)).then_some(Outcome::Idle)
+        let ((polls_failed, poll_at), (_, nudge_at)) = (memory.poll_failures, memory.nudge_failures);
+        let at = match why {
+            Why::Polled if memory.nudges_fail_alone => poll_at,
+            // Unless nothing is there to be polled.
+            Why::Nudged if polls_failed > 0 => nudge_at.max(poll_at + self.pace.poll_every),
+            Why::Polled | Why::Nudged => nudge_at.max(poll_at),
+        };
+        (now < at).then_some(Outcome::Idle)
     }
 
     /// Reads tickets, and applies what they show. One request serves a hundred.
-    async fn look(&self, due: &[Due], nudges: &[Nudge], begun: Begun) -> Result<Outcome, store::Error> {
-        let mut unread = HashMap::new();
-        let (sightings, arrived) = match self.sightings(due, &mut unread).await {
-            Ok(sightings) => sightings,
+    async fn look(
+        &self,
+        due: &[Due],
+        how: How,
+        nudges: &[Nudge],
+        begun: Begun,
+    ) -> Result<Outcome, store::Error> {
+        let mut found = Found::default();
+        let seen = match self.see(due, how, begun, &mut found).await {
+            Ok(seen) => seen,
             Err(error) => return Ok(self.did_not_see(&error, begun)),
         };
-        let seen = self.understand(due, sightings, arrived, &mut unread).await;
         let tickets = seen.len();
         if begun.why == Why::Nudged {
             let turns = &mut self.memory().turns;
             seen.iter().for_each(|seen| turns.nudge_saw(&seen.gate));
         }
-        let Some(changed) = self.save(seen, due, nudges, begun).await? else {
+        let (later, done): (Vec<&Due>, Vec<&Due>) =
+            due.iter().partition(|due| found.later.contains(&due.gate));
+        if begun.why == Why::Polled {
+            let turns = &mut self.memory().turns;
+            later.iter().for_each(|due| turns.alone(due, begun.at));
+        }
+        let vain = found.vain.take().filter(|_| tickets == 0 && begun.why == Why::Nudged);
+        let Some(changed) = self.save(seen, &done, nudges, vain, begun).await? else {
             // What it saw is another replica's business now.
             if self.lease.term() == begun.term {
                 self.lease.doubt();
@@ -140,45 +179,73 @@ impl Worker {
             return Ok(Outcome::Follows);
         };
         if !due.is_empty() {
-            let counts = due.iter().filter(|due| !self.yields(begun, &due.gate));
-            let gates = counts.map(|due| (&due.gate, unread.remove(&due.ticket.id)));
+            let counts = done
+                .iter()
+                .filter(|due| !self.yields(begun, &due.gate) && !found.resting.contains(&due.gate));
+            let gates = counts.map(|due| (&due.gate, found.unread.remove(&due.ticket.id)));
             self.gatekeeper.unread().read(gates, begun.at);
         }
         Ok(Outcome::Looked { tickets, changed })
     }
 
-    /// What Jira shows of these tickets. One that is missing from the bulk answer is asked for alone.
-    /// Also tells when Jira answered, by our clock.
-    /// Those that cannot be read for themselves are noted in `unread`, with the reason.
-    async fn sightings(
+    /// What Jira shows of these tickets, and what that means. What is missing from the answer for many, or is older than what is
+    /// known, is asked for alone; and so is what would give up a gate, and what only an index says.
+    async fn see(
         &self,
         due: &[Due],
-        unread: &mut Unread,
-    ) -> Result<(HashMap<String, Sighting>, Millis), jira::Error> {
-        if due.is_empty() {
-            return Ok((HashMap::new(), self.clock.now()));
+        how: How,
+        begun: Begun,
+        found: &mut Found,
+    ) -> Result<Vec<Seen>, jira::Error> {
+        let now = begun.at;
+        let (alone, together): (Vec<&Due>, Vec<&Due>) =
+            due.iter().partition(|due| how == How::Alone || self.memory().manners.is_alone(&due.gate, now));
+        if !together.is_empty() {
+            found.readings = self.read_together(&together, now).await?;
         }
-        let ids: Vec<String> = due.iter().map(|due| due.ticket.id.clone()).collect();
-        let mut sightings = self.jira.look(&ids).await?;
         let arrived = self.clock.now();
-        for due in due {
-            let Entry::Vacant(absent) = sightings.entry(due.ticket.id.clone()) else { continue };
-            match self.jira.look_closely(absent.key()).await {
-                Ok(sighting) => {
-                    absent.insert(sighting);
-                }
-                // One issue that cannot be read must not hide the others.
-                Err(error) if error.is_of_one() => {
-                    if !self.gatekeeper.unread().has(&due.gate) {
-                        let (canary, ticket) = (&due.canary.id, due.ticket.key.as_str());
-                        tracing::warn!(%canary, ticket, "{error}; the ticket stays as last seen, until jira.trust_for is over");
-                    }
-                    unread.insert(absent.into_key(), self.words(&error));
-                }
-                Err(error) => return Err(error),
-            }
+        found.readings.retain(|id, reading| {
+            together.iter().any(|due| due.ticket.id == *id && !self.is_overtaken(&due.gate, reading))
+        });
+        let absent: Vec<&Due> = together
+            .into_iter()
+            .filter(|due| !found.readings.contains_key(&due.ticket.id))
+            .chain(alone)
+            .collect();
+        let (resting, absent): (Vec<&Due>, Vec<&Due>) = absent.into_iter().partition(|due| {
+            begun.why == Why::Polled && self.memory().manners.rests(&due.gate, self.clock.now())
+        });
+        found.resting.extend(resting.iter().map(|due| due.gate.clone()));
+        self.read_alone(&absent, found, now).await?;
+        let in_vain = InVain::default();
+        let all: Vec<&Due> = due.iter().collect();
+        let mut seen = self.understand(&all, arrived, found, &in_vain).await?;
+        let doubtful: Vec<&Due> = all
+            .into_iter()
+            .filter(|due| !found.directly.contains(&due.ticket.id))
+            .filter(|due| {
+                seen.iter().any(|seen| seen.gate == due.gate && self.doubt(seen, now) != Doubt::None)
+            })
+            .collect();
+        if doubtful.is_empty() {
+            return Ok(seen);
         }
-        Ok((sightings, arrived))
+        self.read_alone(&doubtful, found, now).await?;
+        let better = self.understand(&doubtful, self.clock.now(), found, &in_vain).await?;
+        seen.retain(|seen| {
+            let Some(due) = doubtful.iter().find(|due| due.gate == seen.gate) else { return true };
+            if better.iter().any(|better| better.gate == seen.gate) || found.later.contains(&due.gate) {
+                return false;
+            }
+            // Where the issue itself cannot be read the index is what there is, but no gate is given up for it.
+            let stays = self.doubt(seen, now) == Doubt::Index && !found.directly.contains(&due.ticket.id);
+            if stays {
+                found.unread.remove(&due.ticket.id);
+            }
+            stays
+        });
+        seen.extend(better);
+        Ok(seen)
     }
 
     fn did_not_see(&self, error: &jira::Error, begun: Begun) -> Outcome {
@@ -186,6 +253,9 @@ impl Worker {
         let is_told = memory.is_jira_away();
         let failures = memory.failures(begun.why);
         *failures = after_failure(*failures, error, begun.at, self.pace.poll_every);
+        if begun.why == Why::Nudged {
+            memory.nudges_fail_alone = error.is_of_one();
+        }
         drop(memory);
         if !is_told {
             tracing::warn!("{error}; approvals hold as last seen until jira.trust_for is over");
@@ -198,58 +268,65 @@ impl Worker {
     /// Adds what the statuses mean. A ticket whose statuses cannot be told is left as it was last seen.
     async fn understand(
         &self,
-        due: &[Due],
-        mut sightings: HashMap<String, Sighting>,
+        due: &[&Due],
         arrived: Millis,
-        unread: &mut Unread,
-    ) -> Vec<Seen> {
-        let in_vain = InVain::default();
+        found: &mut Found,
+        in_vain: &InVain,
+    ) -> Result<Vec<Seen>, jira::Error> {
         let mut seen = Vec::new();
-        for due in due {
-            let Some(sighting) = sightings.remove(&due.ticket.id) else { continue };
+        for &due in due {
+            let Some(mut reading) = found.readings.remove(&due.ticket.id) else { continue };
             let Some(gate) = due.canary.gate_by_id(&due.gate) else { continue };
             let route = self.gatekeeper.route(&due.canary.id, &gate.name);
-            let statuses = match &sighting {
-                Sighting::Missing => Ok(Statuses::default()),
+            let statuses = match &reading.sighting {
+                Sighting::Missing { .. } => Ok(Statuses::default()),
                 // Labelled it opens nothing, whatever statuses mean; but a rejection stays one.
                 Sighting::Issue { status, ended: true, .. } => {
-                    let today = self.statuses(route, &due.ticket, &status.id, &in_vain).await;
+                    let today = self.statuses(route, &due.ticket, &status.id, in_vain).await;
                     Ok(today.map(|today| gate.statuses(today)).unwrap_or_default())
                 }
                 Sighting::Issue { status, ended: false, .. } => {
-                    let today = self.statuses(route, &due.ticket, &status.id, &in_vain).await;
+                    let today = self.statuses(route, &due.ticket, &status.id, in_vain).await;
                     today.map(|today| gate.statuses(today))
                 }
             };
-            match statuses {
-                Ok(statuses) => {
-                    self.memory().bad_routes.remove(&route.key);
-                    let denials = due.canary.denials(gate);
-                    let author = self.author(route, (due, &denials), (&sighting, &statuses), &in_vain).await;
-                    if let Author::Unknown { why } = &author {
-                        unread.insert(due.ticket.id.clone(), why.clone());
-                    }
-                    let (canary, gate) = (due.canary.id.clone(), due.gate.clone());
-                    seen.push(Seen { canary, gate, sighting, statuses, author, denials, arrived });
-                }
+            let statuses = match statuses {
+                Ok(statuses) => statuses,
                 Err(why) => {
-                    let why = match why {
-                        Unclear::Jira(error) => self.words(&error),
-                        Unclear::Config(why) => why,
-                    };
-                    unread.insert(due.ticket.id.clone(), why.clone());
-                    if self.memory().bad_routes.insert(route.key.clone()) {
-                        let ticket = due.ticket.key.as_str();
-                        tracing::error!(
-                            canary = %due.canary.id,
-                            ticket,
-                            "{why}; what its tickets show cannot be understood, and its gates close"
-                        );
-                    }
+                    self.does_not_understand(due, &route.key, why, found);
+                    continue;
                 }
+            };
+            self.memory().bad_routes.remove(&route.key);
+            if !self.read_back(due, &mut reading, &statuses, found).await? {
+                continue;
             }
+            let sighting = reading.sighting;
+            let denials = due.canary.denials(gate);
+            let author = self.author(route, (due, &denials), (&sighting, &statuses), in_vain).await;
+            if let Author::Unknown { why } = &author {
+                found.unread.insert(due.ticket.id.clone(), why.clone());
+            }
+            let (canary, gate) = (due.canary.id.clone(), due.gate.clone());
+            seen.push(Seen { canary, gate, sighting, statuses, author, denials, arrived });
         }
-        seen
+        Ok(seen)
+    }
+
+    fn does_not_understand(&self, due: &Due, route: &str, why: Unclear, found: &mut Found) {
+        let why = match why {
+            Unclear::Jira(error) => self.words(&error),
+            Unclear::Config(why) => why,
+        };
+        found.unread.insert(due.ticket.id.clone(), why.clone());
+        if self.memory().bad_routes.insert(route.to_owned()) {
+            let ticket = due.ticket.key.as_str();
+            tracing::error!(
+                canary = %due.canary.id,
+                ticket,
+                "{why}; what its tickets show cannot be understood, and its gates close"
+            );
+        }
     }
 
     /// Whether the move counts that decided about the ticket, if one did.
@@ -269,12 +346,13 @@ impl Worker {
     }
 
     /// Applies what was seen, and returns how many tickets had changed. What is no news costs no write. `None` if another
-    /// replica reads tickets by now.
+    /// replica reads tickets by now. Where none of them could be read, `vain` tells how often that was so.
     async fn save(
         &self,
         seen: Vec<Seen>,
-        due: &[Due],
+        due: &[&Due],
         nudges: &[Nudge],
+        vain: Option<Failures>,
         begun: Begun,
     ) -> Result<Option<usize>, store::Error> {
         let now = begun.at;
@@ -337,12 +415,13 @@ impl Worker {
         if !due.is_empty() {
             let mut memory = self.memory();
             let was_away = memory.is_jira_away();
-            *memory.failures(begun.why) = (0, Millis(0));
+            *memory.failures(begun.why) = vain.unwrap_or((0, Millis(0)));
+            memory.nudges_fail_alone = memory.nudges_fail_alone || vain.is_some();
             if was_away && !memory.is_jira_away() {
                 tracing::info!("Jira answers again");
             }
             // What is read for nudges need not be polled; but where polling fails that is no success.
-            if memory.poll_failures.0 == 0 {
+            if memory.poll_failures.0 == 0 && vain.is_none() {
                 self.metrics.poll_succeeded(now);
             }
         }

@@ -12,6 +12,7 @@ use crate::{
     gate::Sighting,
     gatekeeper::doing,
     jira::{self, Linked, Transitioned, Whereabouts, retry},
+    millis::Millis,
     policy::{Meaning, Milestone, Target},
     rollout::{Command, Note},
     store::{self, Opened, Row},
@@ -91,10 +92,10 @@ impl Worker {
     async fn comment(&self, row: &Row, opened: &Opened, note: &Note) -> Result<Told, jira::Error> {
         let route = self.gatekeeper.route(&opened.canary, &opened.name);
         let ends = match note {
-            Note::Ended { .. } | Note::LabelledEnded | Note::Duplicate { .. } => {
+            Note::Ended { .. } | Note::LabelledEnded | Note::Replaced { .. } | Note::Duplicate { .. } => {
                 // What moves it after this moment, by Jira's clock, moves a dead ticket.
-                match self.jira.look_closely(&opened.ticket.id).await? {
-                    Sighting::Missing => return Ok(Told::NotFound),
+                match self.jira.look_since(&opened.ticket.id, Millis(i64::MAX)).await? {
+                    Sighting::Missing { .. } => return Ok(Told::NotFound),
                     // Somebody else's issue has its number by now.
                     Sighting::Issue { marks, .. } if !opened.is_marked_by(&marks) => {
                         return Ok(Told::Effect(Effect::Done));
@@ -122,6 +123,7 @@ impl Worker {
             Note::Progress { .. } => format!("{}-{}", note.tag(), row.id),
             Note::Ended { .. }
             | Note::LabelledEnded
+            | Note::Replaced { .. }
             | Note::RejectedAtStart { .. }
             | Note::RejectedWithoutRollback { .. }
             | Note::RejectedByNobody { .. }
@@ -215,7 +217,7 @@ impl Worker {
         match self.jira.look_closely(&opened.ticket.id).await? {
             Sighting::Issue { moves, .. } => Ok(!moves.is_empty()),
             // The transition says so, too.
-            Sighting::Missing => Ok(false),
+            Sighting::Missing { .. } => Ok(false),
         }
     }
 

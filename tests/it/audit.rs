@@ -399,8 +399,8 @@ async fn a_ticket_that_is_deleted_closes_an_open_gate() {
     for world in World::both("").await {
         let key = opened(&world).await;
         world.jira.delete_issue(&key, MIA).unwrap();
-        for _ in 0..2 {
-            // A deletion is believed when Jira has said so twice.
+        for _ in 0..12 {
+            // A deletion is believed when Jira has said so for as long as an approval is trusted.
             world.later(MINUTE);
             world.works().await;
         }

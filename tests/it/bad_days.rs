@@ -129,7 +129,9 @@ async fn a_poll_that_shows_nothing_new() {
             let before = world.turns().await;
             for _ in 0..12 {
                 world.later(MINUTE / 3);
-                assert_eq!(world.works().await, 1);
+                // On Data Center a ticket that waits is read from the issue itself, too, once in a while.
+                let looks = world.works().await;
+                assert!(looks == 1 || (looks == 2 && !world.is_cloud()), "{looks} looks");
             }
             world.turns().await - before
         };

@@ -259,7 +259,6 @@ async fn jira_that_asks_to_wait_and_refuses() {
     jira_request_seconds_count{operation="create",status="4xx"} +1
     jira_request_seconds_count{operation="issue",status="2xx"} +1
     jira_request_seconds_count{operation="label",status="2xx"} +1
-    jira_request_seconds_count{operation="myself",status="2xx"} +1
     outbox_rows{state="parked"} +1
     rollouts_ended_total{how="superseded"} +1
     webhooks_total{source="flagger",outcome="accepted"} +1

@@ -45,8 +45,7 @@ async fn a_decision_overtakes_a_slow_round() {
 
 /// Jira reads the tickets that it is asked for next, and keeps its answer to itself until [`answers`].
 /// Returns what waits until it has read.
-fn is_slow_to_answer(world: &World) -> impl Future<Output = ()> {
-    let reads = if world.is_cloud() { Operation::BulkFetch } else { Operation::Search };
+fn is_slow_to_answer(world: &World, reads: Operation) -> impl Future<Output = ()> {
     world.jira.fault(reads, Fault::Slow(HOUR), Times::Once);
     world.jira.clear_requests();
     async move {
@@ -97,7 +96,8 @@ async fn is_nudged_in_vain(world: &World, process: &Process, key: &str) {
 
 /// What a round does for which Jira reads the tickets, and answers only when `meanwhile` is over.
 async fn slow_round(world: &World, process: &Process, meanwhile: impl Future<Output = ()>) -> Outcome {
-    let asked = is_slow_to_answer(world);
+    let reads = if world.is_cloud() { Operation::BulkFetch } else { Operation::Search };
+    let asked = is_slow_to_answer(world, reads);
     let mut round = pin!(polls(process));
     tokio::select! {
         seen = &mut round => panic!("Jira has answered the round: {seen:?}"),
@@ -114,7 +114,9 @@ async fn a_round_leaves_alone_what_is_read_for_a_nudge() {
         let key = is_due(&world).await;
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
         assert_eq!(world.nudges(&key).await.status, 200);
-        let asked = is_slow_to_answer(&world);
+        // What is nudged is read from the issue itself where many are read from an index.
+        let reads = if world.is_cloud() { Operation::BulkFetch } else { Operation::GetIssue };
+        let asked = is_slow_to_answer(&world, reads);
         let [process] = world.workers().try_into().ok().unwrap();
         let mut nudged =
             pin!(process.does(async |worker: Arc<Worker>| worker.follow_nudges().await.unwrap()));
@@ -149,7 +151,8 @@ async fn a_nudge_in_vain_puts_nothing_off() {
             assert_eq!(polls(&process).await, Outcome::Idle);
             world.jira.move_issue(&key, "Approved", MIA).unwrap();
             world.jira.hide_issue(&key, hidden).unwrap();
-            for operation in [Operation::GetIssue, Operation::UserGroups, Operation::User] {
+            let issue = if hidden { Operation::GetIssue } else { Operation::User };
+            for operation in [issue, Operation::UserGroups, Operation::User] {
                 let broken = Fault::Status { code: 500, retry_after: None, body: "{}".into() };
                 world.jira.fault(operation, broken, Times::Always);
             }

@@ -150,6 +150,17 @@ impl FakeJira {
         self.lock().index_lag = lag;
     }
 
+    /// Makes the index of the search stand still as it is now, or catch up again; reads by id show what is.
+    pub fn freeze_index(&self, frozen: bool) {
+        let mut state = self.lock();
+        state.index = frozen.then(|| state.issues.clone());
+    }
+
+    /// Lets a proxy take out the headers that say whom a request ran as, or not any more.
+    pub fn set_nameless(&self, nameless: bool) {
+        self.lock().nameless = nameless;
+    }
+
     /// How many milliseconds the `Date` header is ahead of the clock; less than zero: behind.
     pub fn set_date_skew(&self, millis: i64) {
         self.lock().date_skew = millis;

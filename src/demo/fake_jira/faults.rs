@@ -40,6 +40,8 @@ pub enum Fault {
     Html,
     /// The credentials count as failed and the request runs as anonymous, with `X-Seraph-LoginReason: AUTHENTICATED_FAILED`.
     Anonymous,
+    /// The credentials count as failed and the request runs as anonymous, and no header says so.
+    Stranger,
     /// 401.
     Unauthorized,
     /// 403: somebody must solve a CAPTCHA first; the credentials were not even looked at.
@@ -117,6 +119,7 @@ pub(super) fn instead(fault: &Fault) -> Option<Answer> {
         | Fault::Slow(_)
         | Fault::Held
         | Fault::Anonymous
+        | Fault::Stranger
         | Fault::Dropped => {
             return None;
         }
@@ -152,11 +155,31 @@ pub(super) fn instead(fault: &Fault) -> Option<Answer> {
 }
 
 /// Whether the answer comes from Jira itself, which proves who asked, and nothing else.
-pub(super) const fn is_signed(fault: &Fault) -> bool {
-    matches!(
-        fault,
-        Fault::WrongJson | Fault::BrokenJson | Fault::DeepJson | Fault::Flood | Fault::Trickle | Fault::Xsrf
-    )
+pub(super) fn is_signed(fault: &Fault) -> bool {
+    match fault {
+        Fault::WrongJson
+        | Fault::BrokenJson
+        | Fault::DeepJson
+        | Fault::Flood
+        | Fault::Trickle
+        | Fault::Xsrf => true,
+        // What has the form of Jira's own refusals.
+        Fault::Status { code, body, .. } => *code < 500 && body.contains("\"errorMessages\""),
+        Fault::LostAnswer
+        | Fault::Dropped
+        | Fault::Cut
+        | Fault::ActedBut(_)
+        | Fault::Slow(_)
+        | Fault::Held
+        | Fault::TooMany { .. }
+        | Fault::Html
+        | Fault::Anonymous
+        | Fault::Stranger
+        | Fault::Unauthorized
+        | Fault::Captcha
+        | Fault::Empty
+        | Fault::Redirect => false,
+    }
 }
 
 /// The answer to what looks like a browser's.

@@ -56,6 +56,7 @@ pub(super) fn create(state: &mut State, call: &Call) -> Reply {
         histories: Vec::new(),
         hidden: false,
         unreadable: None,
+        spoilt: false,
     };
     let key = issue.key.clone();
     state.insert(issue);
@@ -160,6 +161,9 @@ fn shown(names: &[String], value: &Value) -> Option<Value> {
 /// `GET issue/{id}`
 pub(super) fn get(state: &State, call: &Call, id_or_key: &str) -> Reply {
     let issue = state.visible(call.who, id_or_key).ok_or_else(Answer::no_issue)?;
+    if issue.spoilt {
+        return Err(Answer::refused(500, "Internal server error"));
+    }
     let mut fields = call.query_list("fields");
     if fields.is_empty() {
         fields.push("*all".into());
@@ -201,6 +205,9 @@ pub(super) fn bulk_fetch(state: &State, call: &Call) -> Reply {
     ids.sort_unstable();
     ids.dedup();
     let (mut issues, mut errors) = (Vec::new(), Vec::new());
+    if ids.iter().filter_map(|id| state.issues.get(id)).any(|issue| issue.spoilt) {
+        return Err(Answer::refused(500, "Internal server error"));
+    }
     for issue in ids.iter().filter_map(|id| state.issues.get(id)) {
         match &issue.unreadable {
             Some(why) => errors.push(json!({ "id": issue.id.to_string(), "errorMessage": why })),

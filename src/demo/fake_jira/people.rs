@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     FakeJira, comments,
-    model::{Change, Flavour, Link},
+    model::{Change, Flavour, History, Link},
     state::{Issue, State},
 };
 
@@ -50,6 +50,7 @@ impl FakeJira {
             histories: Vec::new(),
             hidden: false,
             unreadable: None,
+            spoilt: false,
         });
         Ok(key)
     }
@@ -136,6 +137,7 @@ impl FakeJira {
                 histories: Vec::new(),
                 hidden: false,
                 unreadable: None,
+                spoilt: false,
                 ..issue.clone()
             };
             state.insert(clone);
@@ -244,6 +246,52 @@ impl FakeJira {
         self.doing(id_or_key, "", |state, issue, _| {
             if let Some(issue) = state.issues.get_mut(&issue.id) {
                 issue.hidden = hidden;
+            }
+            Ok(())
+        })
+    }
+
+    /// Makes Jira break on an issue, or not any more: 500 to every read whose answer would show it, be it of many issues.
+    ///
+    /// # Errors
+    /// If there is no such issue.
+    pub fn spoil_issue(&self, id_or_key: &str, spoilt: bool) -> Result<(), String> {
+        self.doing(id_or_key, "", |state, issue, _| {
+            if let Some(issue) = state.issues.get_mut(&issue.id) {
+                issue.spoilt = spoilt;
+            }
+            Ok(())
+        })
+    }
+
+    /// Edits the description of an issue again and again, each time by a text of this length in ASCII, without telling the webhooks.
+    ///
+    /// # Errors
+    /// If there is no such issue or account.
+    pub fn rewrite_issue(
+        &self,
+        id_or_key: &str,
+        times: usize,
+        length: usize,
+        who: &str,
+    ) -> Result<(), String> {
+        self.doing(id_or_key, who, |state, issue, who| {
+            let texts = ["a".repeat(length), "b".repeat(length)];
+            for edit in 0..times {
+                let (from_string, to_string) =
+                    (Some(texts[edit % 2].clone()), Some(texts[(edit + 1) % 2].clone()));
+                let change =
+                    Change { field: "description".into(), from_string, to_string, ..Change::default() };
+                let entry = History {
+                    id: state.id(),
+                    author: who.map(str::to_owned),
+                    created: state.clock.now(),
+                    items: vec![change],
+                    odd: Vec::new(),
+                };
+                if let Some(issue) = state.issues.get_mut(&issue.id) {
+                    issue.histories.push(entry);
+                }
             }
             Ok(())
         })

@@ -1,5 +1,7 @@
 //! Search: by pages with tokens on Cloud, by offsets on Data Center, and behind reality on both.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -8,7 +10,7 @@ use super::{
     check, jql,
     model::Flavour,
     render::{self, Wanted},
-    state::State,
+    state::{Issue, State},
 };
 
 /// `GET` and `POST search/jql` on Cloud, `GET` and `POST search` on Data Center.
@@ -42,8 +44,7 @@ fn from_query(flavour: Flavour, call: &Call) -> Result<Map<String, Value>, Answe
 /// The ids that the index knows and the query matches, in order.
 fn find(state: &State, call: &Call, query: &jql::Query, reconciled: &[u64]) -> Vec<u64> {
     let now = state.clock.now();
-    let mut ids: Vec<u64> = state
-        .issues
+    let mut ids: Vec<u64> = indexed(state)
         .values()
         .filter(|i| now.since(i.created) >= state.index_lag || reconciled.contains(&i.id))
         .filter(|i| state.sees(call.who, i) && query.matches(state, i))
@@ -53,6 +54,11 @@ fn find(state: &State, call: &Call, query: &jql::Query, reconciled: &[u64]) -> V
         ids.reverse();
     }
     ids
+}
+
+/// What the index knows.
+fn indexed(state: &State) -> &BTreeMap<u64, Issue> {
+    state.index.as_ref().unwrap_or(&state.issues)
 }
 
 fn text<'a>(body: &'a Map<String, Value>, key: &str) -> Result<Option<&'a str>, Answer> {
@@ -148,8 +154,12 @@ fn data_center(state: &State, call: &Call, body: &Map<String, Value>) -> Reply {
     let changelog = expand.iter().any(|e| e == "changelog").then_some(usize::MAX);
     let wanted = Wanted { fields, properties: Vec::new(), changelog, english: call.english };
     let found = find(state, call, &query, &[]);
-    let page = found.iter().skip(start).take(most).filter_map(|id| state.issues.get(id));
-    let issues: Vec<Value> = page.map(|i| render::issue(state, i, &wanted)).collect();
+    let page: Vec<&Issue> =
+        found.iter().skip(start).take(most).filter_map(|id| indexed(state).get(id)).collect();
+    if page.iter().any(|issue| issue.spoilt) {
+        return Err(Answer::refused(500, "Internal server error"));
+    }
+    let issues: Vec<Value> = page.into_iter().map(|i| render::issue(state, i, &wanted)).collect();
     let mut answer = json!({ "startAt": start, "maxResults": most, "total": found.len(), "issues": issues });
     if !warnings.is_empty() {
         answer["warningMessages"] = json!(warnings);

@@ -64,6 +64,9 @@ pub struct Recorded {
 #[error("the connection was dropped on purpose")]
 struct Dropped;
 
+/// The headers that say whom a request ran as.
+const NAMING: [&str; 3] = ["X-AAccountId", "X-AUSERNAME", "X-Seraph-LoginReason"];
+
 /// What happens once the request was acted on.
 enum Then {
     Answer(Answer),
@@ -202,11 +205,15 @@ fn act(state: &mut State, call: &mut Call) -> Then {
         None => {
             let caller = match fault {
                 Some(Fault::Anonymous) => Caller::Anonymous { failed: true },
+                Some(Fault::Stranger) => Caller::Anonymous { failed: false },
                 _ => caller,
             };
             ask(state, call, operation, &named, caller)
         }
     };
+    if state.nameless || matches!(fault, Some(Fault::Stranger)) {
+        answer.headers.retain(|(name, _)| !NAMING.contains(name));
+    }
     if let Some(complaint) = answer.complaint.take() {
         state.complaints.push(format!("{} {}: {complaint}", call.method, call.path));
     }

@@ -85,6 +85,8 @@ pub(super) struct Issue {
     pub(super) hidden: bool,
     /// Answered as an error, not as an issue, by bulk reads.
     pub(super) unreadable: Option<String>,
+    /// Jira breaks on it: 500 to every request that would show it.
+    pub(super) spoilt: bool,
 }
 
 pub(super) struct State {
@@ -125,6 +127,10 @@ pub(super) struct State {
     pub(super) outgoing: Vec<Outgoing>,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) index_lag: Duration,
+    /// The issues as search knows them, while its index stands still.
+    pub(super) index: Option<BTreeMap<u64, Issue>>,
+    /// Something on the way takes out the headers that name the account.
+    pub(super) nameless: bool,
     /// Milliseconds that the `Date` header is ahead of the clock.
     pub(super) date_skew: i64,
     pub(super) page_size: usize,
@@ -181,6 +187,8 @@ impl State {
             outgoing: Vec::new(),
             deliveries: Vec::new(),
             index_lag: Duration::ZERO,
+            index: None,
+            nameless: false,
             date_skew: 0,
             page_size: 1000,
             translated: false,

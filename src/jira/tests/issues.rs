@@ -38,59 +38,64 @@ async fn what_is_found_is_ours_by_creator_and_property() {
 async fn a_changelog_that_breaks_off_proves_nothing() {
     let entry = json!({"id": 1, "created": "2026-09-27T10:03:11.123+0200",
         "items": [{"field": "status", "fieldId": "status", "from": "1", "to": "1", "toString": "To Do"}]});
-    for (total, last, entries, whole) in [
-        (json!(60), json!(false), vec![], false),
-        (json!(60), json!(true), vec![&entry], false),
-        (json!(null), json!(true), vec![&entry], true),
-        (json!(null), json!(null), vec![], true),
-        (json!(1), json!(null), vec![&entry], true),
+    for (total, values, expected) in [
+        (json!(60), json!([]), None),
+        (json!(60), json!(null), None),
+        (json!(null), json!([entry]), None),
+        // Pages may be shorter than was asked for.
+        (json!(2), json!([entry]), Some((1, 2))),
+        (json!(0), json!([]), Some((0, 0))),
     ] {
-        let mut long = issue();
-        long["changelog"] = json!({"total": 60, "histories": [entry]});
-        let page = json!({"total": total, "isLast": last, "values": entries});
-        let empty = json!({"total": total, "isLast": last, "values": []});
-        let site = Site::new(move |line| match line {
-            line if line.contains("changelog?startAt=0&") => ours(200, &page),
-            line if line.contains("/changelog?") => ours(200, &empty),
-            _ => ours(200, &long),
-        })
-        .await;
-        let seen = site.jira(Some(Kind::Cloud)).look_closely("10042").await;
-        assert_eq!(seen.is_ok(), whole, "{total} {last}: {seen:?}");
+        let page = json!({"total": total, "values": values});
+        let site = Site::new(move |_| ours(200, &page)).await;
+        let page = site.jira(Some(Kind::Cloud)).look_back("10042", Before::End).await;
+        assert_eq!(page.as_ref().ok().map(|page| (page.start, page.end)), expected, "{page:?}");
     }
 }
 
 #[tokio::test]
-async fn a_long_changelog_is_read_to_its_end() {
+async fn a_long_changelog_is_read_from_its_end() {
     let entry = |id: usize| {
         json!({"id": id, "author": {"accountId": "mia"}, "created": "2026-09-27T10:03:11.123+0200",
             "items": [{"field": "status", "fieldId": "status", "from": "1", "to": "2"}]})
     };
     let site = Site::new(move |line| {
-        let page = |entries: std::ops::Range<usize>| {
-            ours(200, &json!({"total": 60, "values": entries.map(entry).collect::<Vec<_>>()}))
-        };
         let mut long = issue();
-        long["changelog"] = json!({"total": 60, "histories": [entry(59)]});
+        long["changelog"] = json!({"total": 260, "histories": [entry(259)]});
         let mut broken = issue();
         (broken["id"], broken["fields"]["status"]) = (json!("7"), json!(null));
-        match line {
-            line if line.contains("changelog?startAt=0&") => page(0..50),
-            line if line.contains("changelog?startAt=50&") => page(50..60),
+        let number = |name: &str| {
+            let (_, after) = line.split_once(name)?;
+            after.split('&').next()?.parse::<usize>().ok()
+        };
+        match (number("startAt="), number("maxResults=")) {
+            // Pages of 50 at most, and one of them is too long.
+            (Some(start), Some(most)) if start < 200 && most > 10 => {
+                (200, vec![("content-type", "text/html".into())], "too long".into())
+            }
+            (Some(start), Some(most)) => {
+                let entries: Vec<_> = (start..260).take(most.min(50)).map(entry).collect();
+                ours(200, &json!({"total": 260, "values": entries}))
+            }
             _ => ours(200, &json!({"issues": [broken, long], "issueErrors": []})),
         }
     })
     .await;
-    let seen = site.jira(Some(Kind::Cloud)).look(&["10042".into(), "7".into(), "x".into()]).await.unwrap();
+    let jira = site.jira(Some(Kind::Cloud));
+    let seen = jira.look(&["10042".into(), "7".into(), "x".into()]).await.unwrap();
     assert_eq!(seen.len(), 1, "the broken one is left out");
-    let Sighting::Issue { moves, .. } = &seen["10042"] else { panic!("missing") };
-    assert_eq!(moves.len(), 60);
+    let reading = &seen["10042"];
+    assert_eq!((reading.newest, reading.is_whole, reading.total), (1, false, Some(260)));
     let body = site.seen.lock().unwrap()[0].body.clone();
     assert_eq!(
         body,
         json!({"issueIdsOrKeys": ["10042", "7"], "fields": ["status", "project", "issuetype", "labels"],
             "properties": ["flagger-jira-bridge"], "expand": ["changelog"]})
     );
+    let page = jira.look_back("10042", Before::Entry(259)).await.unwrap();
+    assert_eq!((page.start, page.end, page.moves.len()), (249, 259, 10));
+    let ids: Vec<&str> = page.moves.iter().map(|entry| entry.changelog_id.as_str()).collect();
+    assert_eq!((ids[0], ids[9]), ("249", "258"));
 }
 
 #[tokio::test]

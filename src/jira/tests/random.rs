@@ -68,8 +68,8 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
     if issue.id != "10042" || issue.check().is_err() {
         return false;
     }
-    let Some(histories) = issue.histories() else { return false };
-    let Ok(sighting) = issue.sighting(&histories, NOW, kind) else { return false };
+    let Some(trail) = issue.trail().filter(|trail| trail.is_whole) else { return false };
+    let Ok(sighting) = issue.sighting(&trail.histories, NOW, kind) else { return false };
     let Sighting::Issue { status, moves, .. } = &sighting else { return false };
     let author = match decisive(status, moves, &statuses()) {
         Some(entry) if entry.by.id == "mia" && !entry.by.app => Author::Accepted,

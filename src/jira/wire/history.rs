@@ -15,7 +15,6 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 pub(in crate::jira) struct Changelog {
     pub(in crate::jira) total: Option<usize>,
-    pub(in crate::jira) is_last: Option<bool>,
     histories: Option<Vec<Value>>,
     values: Option<Vec<Value>>,
 }
@@ -132,6 +131,12 @@ fn change(item: &Value) -> Option<(String, Status)> {
     let (from, to) = (item.get("from").and_then(plain)?, item.get("to").and_then(plain)?);
     let name = item.get("toString").and_then(Value::as_str).map(words::line).unwrap_or_default();
     Some((from, Status { id: to, name }))
+}
+
+/// When an entry was made, and its id, if it tells both and the id is a number.
+pub(super) fn place(entry: &Value) -> Option<(Millis, u64)> {
+    let id = entry.get("id").and_then(id_of)?.parse().ok()?;
+    Some((entry.get("created").and_then(when)?, id))
 }
 
 /// A time, written as text or as milliseconds.

@@ -4,7 +4,7 @@ use proptest::{prelude::*, strategy::ValueTree as _};
 use serde_json::json;
 
 use super::*;
-use crate::{flagger, mutation};
+use crate::{flagger, gate::Browse, mutation};
 
 const PHASES: [&str; 11] = [
     "Initializing",
@@ -313,15 +313,16 @@ impl Witness {
             moves.reverse();
         }
         let sighting = if how % 16 == 3 {
-            Sighting::Missing
+            Sighting::Missing { browse: Browse::Proven }
         } else {
             let (project, issue_type) = (project.into(), issue_type.into());
             let marks = vec![issue.gate.clone()];
             let invalidations = Vec::new();
             Sighting::Issue { key, project, issue_type, status, ended, marks, moves, invalidations, answered }
         };
-        let missing = matches!(sighting, Sighting::Missing);
+        let missing = matches!(sighting, Sighting::Missing { .. });
         let gate = issue.gate.clone();
+        let rejected = self.canary.gate_by_id(&gate).is_some_and(|gate| gate.rejection().is_some());
         let statuses = Self::statuses();
         let event = Event::Seen {
             gate: &gate,
@@ -338,7 +339,10 @@ impl Witness {
             // Nor does another project or type.
             return;
         }
-        issue.seen = Some((now, told, whole && !missing));
+        // A no that was read stays, whether the ticket can be seen or not.
+        if !(missing && rejected) {
+            issue.seen = Some((now, told, whole && !missing));
+        }
     }
 
     fn happens(&mut self, next: &Happens) {

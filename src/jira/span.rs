@@ -1,0 +1,79 @@
+//! PURE: from when to when entries of a changelog are.
+
+use crate::millis::Millis;
+
+/// When an entry was made, and its id.
+pub(super) type Place = (Millis, u64);
+
+/// From the oldest to the newest of some entries that follow one another by their times and by their ids alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    oldest: Place,
+    newest: Place,
+}
+
+impl Span {
+    /// Of entries, the oldest first. None: there are none, or they are in no such order, or one of them does not say.
+    pub(super) fn of(mut places: impl Iterator<Item = Option<Place>>) -> Option<Self> {
+        let first = places.next()??;
+        places.try_fold(Self { oldest: first, newest: first }, |span, place| {
+            let place = place?;
+            span.and(Self { oldest: place, newest: place })
+        })
+    }
+
+    /// Together with the entries right after these, if the order goes on.
+    #[must_use]
+    pub fn and(self, newer: Self) -> Option<Self> {
+        let goes_on = self.newest.0 <= newer.oldest.0 && self.newest.1 < newer.oldest.1;
+        goes_on.then_some(Self { oldest: self.oldest, newest: newer.newest })
+    }
+
+    /// Together with entries of which some are among these.
+    #[must_use]
+    pub fn up_to(self, newer: Self) -> Option<Self> {
+        let goes_on = self.oldest <= newer.oldest && self.newest <= newer.newest;
+        goes_on.then_some(Self { oldest: self.oldest, newest: newer.newest })
+    }
+
+    /// Whether they go back to before this moment, so that none of it is missing.
+    #[must_use]
+    pub fn is_from_before(self, at: Millis) -> bool {
+        self.oldest.0 < at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(places: &[(i64, u64)]) -> Option<Span> {
+        Span::of(places.iter().map(|(at, id)| Some((Millis(*at), *id))))
+    }
+
+    #[test]
+    fn entries_are_in_order_by_time_and_id_or_not_at_all() {
+        for (places, ordered) in [
+            (&[][..], false),
+            (&[(1, 1)], true),
+            (&[(1, 1), (1, 2), (5, 3)], true),
+            (&[(1, 1), (5, 1)], false),
+            (&[(1, 2), (5, 1)], false),
+            (&[(5, 1), (1, 2)], false),
+        ] {
+            assert_eq!(span(places).is_some(), ordered, "{places:?}");
+        }
+        assert_eq!(Span::of([Some((Millis(1), 1)), None].into_iter()), None);
+    }
+
+    #[test]
+    fn parts_make_a_whole_if_the_order_goes_on() {
+        let (early, late) = (span(&[(1, 1), (3, 3)]).unwrap(), span(&[(3, 4), (9, 9)]).unwrap());
+        assert_eq!(early.and(late), span(&[(1, 1), (9, 9)]));
+        assert_eq!(late.and(early), None);
+        assert_eq!(span(&[(1, 1), (3, 3), (3, 4)]).unwrap().up_to(late), span(&[(1, 1), (9, 9)]));
+        assert_eq!(late.up_to(early), None);
+        assert!(late.is_from_before(Millis(4)));
+        assert!(!late.is_from_before(Millis(3)), "there may be more of that moment");
+    }
+}

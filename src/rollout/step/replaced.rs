@@ -1,0 +1,90 @@
+//! PURE: gates that others took the place of, because Jira did not show their tickets for long.
+
+use super::Step;
+use crate::{
+    gate::{Doubt, Gate, Standing, View},
+    policy::DENIES_OTHERS,
+    rollout::{Command, End, Fact, Fate, Note},
+};
+
+/// Which of two gates of one name lives on, when the ticket that was given up is seen again.
+enum Counts {
+    /// The one that began since; this is the key of its ticket.
+    Newer { newer: Gate, key: String },
+    /// The one that was given up: the other has no ticket yet, or this one was rejected, and no stays no.
+    Older { newer: Option<Gate> },
+}
+
+fn counts(older: &Gate, newer: Option<Gate>) -> Counts {
+    let Some(newer) = newer else { return Counts::Older { newer: None } };
+    match newer.ticket().map(|ticket| ticket.key.clone()) {
+        Some(key) if older.rejection().is_none() || newer.rollback().is_some() => {
+            Counts::Newer { newer, key }
+        }
+        Some(_) | None => Counts::Older { newer: Some(newer) },
+    }
+}
+
+/// The gate that was given up, with what Flagger was told and who was denied since.
+fn taken_back(older: Gate, newer: &Gate) -> Gate {
+    let mut deny = older.deny.clone();
+    for who in &newer.deny {
+        if !deny.contains(who) {
+            deny.push(who.clone());
+        }
+    }
+    let is_stricter = deny.len() > older.deny.len();
+    let mut gate = Gate { deny, said: newer.said, ..older };
+    if is_stricter {
+        // It was judged without them.
+        gate.doubt_author(DENIES_OTHERS);
+    }
+    gate
+}
+
+impl Step {
+    /// A ticket was seen again that had been given up, so that its gate began anew. One gate has one ticket: the other one is
+    /// told so.
+    pub(super) fn seen_again(&mut self, at: usize, older: Gate) {
+        let Some(rollout) = &mut self.canary.rollout else { return };
+        let Standing::Watched { ticket, view, .. } = &older.standing else { return };
+        // What has its number may be somebody else's: that is not its ticket seen again.
+        if matches!(view, View::Gone { doubt: Doubt::Missing { .. } | Doubt::Unmarked { .. } }) {
+            rollout.replaced[at] = older;
+            return;
+        }
+        let fact = Fact::TicketSeen { gate: older.name.clone(), ticket: ticket.clone(), view: view.clone() };
+        self.facts.push(fact);
+        let key = ticket.key.clone();
+        rollout.replaced.remove(at);
+        let place = rollout.gates.iter().position(|gate| gate.name == older.name);
+        let newer = place.map(|at| rollout.gates.remove(at));
+        let (live, dead, by) = match counts(&older, newer) {
+            Counts::Newer { newer, key } => (newer, Some(older), key),
+            Counts::Older { newer } => {
+                let live = match &newer {
+                    Some(newer) => taken_back(older, newer),
+                    None => older,
+                };
+                (live, newer, key)
+            }
+        };
+        let successor = live.id.clone();
+        // The last one is told what Flagger reports.
+        rollout.gates.push(live);
+        let Some(dead) = dead.filter(|dead| !dead.is_unmarked()) else { return };
+        self.buries(&dead, Note::Replaced { by }, End::Superseded);
+        self.commands.push(Command::Link { gate: dead.id, successor });
+    }
+
+    /// Tells a ticket that is not the one of its gate any more, and moves it, as one whose rollout ended like that. One that
+    /// nobody was let pass by did not succeed.
+    pub(super) fn buries(&mut self, gate: &Gate, note: Note, how: End) {
+        self.commands.push(Command::Comment { gate: gate.id.clone(), note });
+        self.commands.push(Command::Label { gate: gate.id.clone() });
+        if gate.rejection().is_none() && (how != End::Succeeded || gate.used.is_some()) {
+            let (name, milestone) = (gate.name.clone(), Fate::Ended(how).into());
+            self.commands.push(Command::Move { gate: gate.id.clone(), name, milestone });
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Where two of Jira's answers may disagree, the more direct one is asked for.
+
+use super::{Worker, look::Seen};
+use crate::{
+    gate::{Standing, View},
+    millis::Millis,
+};
+
+/// Why what was read of many tickets is not enough to say so of one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// It is.
+    None,
+    /// It would give up the gate, or take back an issue that was not the gate's.
+    Gone,
+    /// It is news, and only an index says so.
+    Index,
+}
+
+impl Worker {
+    /// Why what many tickets' request showed of this one is not enough.
+    pub(super) fn doubt(&self, seen: &Seen, now: Millis) -> Doubt {
+        let Some(canary) = self.gatekeeper.store().canary(&seen.canary) else { return Doubt::None };
+        let Some(gate) = canary.gate_by_id(&seen.gate) else { return Doubt::None };
+        let trust_for = self.gatekeeper.timing().trust_for;
+        let after = gate.see(&seen.sighting, &seen.statuses, &seen.author, now, seen.arrived, trust_for);
+        let Some(after) = after else { return Doubt::None };
+        let (Standing::Watched { view: before, .. }, Standing::Watched { view, .. }) =
+            (&gate.standing, &after.standing)
+        else {
+            return Doubt::None;
+        };
+        match view {
+            // Where many are read, an index may not know what the issue itself lacks.
+            View::Waiting { .. }
+            | View::Approved { .. }
+            | View::Rejected { .. }
+            | View::NotAllowed { .. }
+            | View::Unjudged { .. }
+                if gate.is_unmarked() =>
+            {
+                Doubt::Gone
+            }
+            View::Gone { .. } if before != view => Doubt::Gone,
+            // Where it stands first is no news that a lagging index could get wrong.
+            View::Waiting { .. } if matches!(before, View::Waiting { status: None }) => Doubt::None,
+            View::Waiting { .. }
+            | View::Approved { .. }
+            | View::Rejected { .. }
+            | View::NotAllowed { .. }
+            | View::Unjudged { .. }
+                if before != view && self.jira.reads_an_index() =>
+            {
+                Doubt::Index
+            }
+            View::Waiting { .. }
+            | View::Approved { .. }
+            | View::Rejected { .. }
+            | View::NotAllowed { .. }
+            | View::Unjudged { .. }
+            | View::Gone { .. } => Doubt::None,
+        }
+    }
+}

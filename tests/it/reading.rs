@@ -1,0 +1,251 @@
+//! One ticket hurts only itself: what makes a request for many fail, long histories, and an index that is behind.
+
+use std::time::Duration;
+
+use flagger_jira_bridge::demo::fake_jira::{Fault, MIA, Operation, Times};
+
+use crate::world::{World, question};
+
+// Not those that count requests.
+crate::crash::told_again!(an_index_that_stands_still);
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Flagger asks at the gate of each of so many canaries.
+async fn asks(world: &World, canary: usize) -> (u16, String) {
+    let mut question = question("Progressing", "new");
+    question["name"] = format!("cart-{canary}").into();
+    let answer = world.posts("/gate/confirm-promotion", &question).await;
+    (answer.status, answer.body)
+}
+
+/// One ticket for each canary, and the first look at each is over.
+async fn opened(world: &World, canaries: usize) -> Vec<String> {
+    for canary in 0..canaries {
+        asks(world, canary).await;
+    }
+    world.works().await;
+    cycle(world).await;
+    let mut keys = vec![String::new(); canaries];
+    for ticket in world.tickets() {
+        let canary = (0..canaries).find(|n| ticket.summary.contains(&format!("cart-{n} "))).unwrap();
+        keys[canary] = ticket.key;
+    }
+    keys
+}
+
+/// The next cycle comes. Returns what Jira was asked meanwhile.
+async fn cycle(world: &World) -> Vec<Operation> {
+    world.jira.clear_requests();
+    world.later(20 * SECOND);
+    world.works().await;
+    world.jira.requests().iter().map(|request| request.operation).collect()
+}
+
+fn together(world: &World) -> Operation {
+    if world.is_cloud() { Operation::BulkFetch } else { Operation::Search }
+}
+
+fn count(requests: &[Operation], operation: Operation) -> usize {
+    requests.iter().filter(|it| **it == operation).count()
+}
+
+/// Two people write books into the descriptions of two tickets. Everybody's tickets are read all the same, theirs too, and it
+/// costs little once it is known which two they are.
+#[tokio::test]
+async fn long_edits_of_two_tickets() {
+    for world in World::both("jira.timeout = \"30s\"").await {
+        let keys = opened(&world, 12).await;
+        for key in &keys[3..5] {
+            world.jira.rewrite_issue(key, 40, 32_000, MIA).unwrap();
+        }
+        for key in &keys[..5] {
+            world.jira.move_issue(key, "Approved", MIA).unwrap();
+        }
+        let requests = cycle(&world).await;
+        assert!(requests.len() <= 24, "{requests:?}");
+        for canary in 0..12 {
+            let (status, line) = asks(&world, canary).await;
+            assert_eq!(status, if canary < 5 { 200 } else { 403 }, "{line}");
+        }
+        let requests = cycle(&world).await;
+        assert!(requests.len() <= 4, "{requests:?}");
+        world.finish().await;
+    }
+}
+
+/// A ticket with so much in its newest entries that it cannot be read with them at all: on Cloud it can without.
+#[tokio::test]
+async fn a_ticket_that_is_too_long_alone() {
+    let world =
+        World::start_with(flagger_jira_bridge::demo::fake_jira::Flavour::Cloud, "jira.timeout = \"30s\"")
+            .await;
+    let keys = opened(&world, 2).await;
+    world.jira.rewrite_issue(&keys[0], 100, 32_000, MIA).unwrap();
+    world.jira.move_issue(&keys[0], "Approved", MIA).unwrap();
+    world.jira.rewrite_issue(&keys[0], 30, 32_000, MIA).unwrap();
+    cycle(&world).await;
+    assert_eq!(asks(&world, 0).await.0, 200);
+    assert_eq!(asks(&world, 1).await.0, 403);
+    world.jira.move_issue(&keys[0], "To Do", MIA).unwrap();
+    cycle(&world).await;
+    assert_eq!(asks(&world, 0).await.0, 403);
+    world.finish().await;
+}
+
+/// Jira breaks on one ticket, whatever is read with it: the others do not wait for that, and it is tried ever more seldom.
+#[tokio::test]
+async fn a_ticket_that_jira_breaks_on() {
+    for world in World::both("").await {
+        let keys = opened(&world, 8).await;
+        world.jira.spoil_issue(&keys[5], true).unwrap();
+        world.jira.move_issue(&keys[2], "Approved", MIA).unwrap();
+        cycle(&world).await;
+        assert_eq!(asks(&world, 2).await.0, 200);
+        let mut tries = 0;
+        for _ in 0..30 {
+            for canary in 0..8 {
+                asks(&world, canary).await;
+            }
+            let requests = cycle(&world).await;
+            assert_eq!(count(&requests, together(&world)), 1, "{requests:?}");
+            tries += count(&requests, Operation::GetIssue);
+        }
+        // On Data Center another is read directly, now and then.
+        assert!((2..=20).contains(&tries), "{tries}");
+        assert_eq!(asks(&world, 2).await.0, 200);
+        world.jira.move_issue(&keys[5], "Approved", MIA).unwrap();
+        world.jira.spoil_issue(&keys[5], false).unwrap();
+        assert_eq!(world.nudges(&keys[5]).await.status, 200);
+        world.works().await;
+        assert_eq!(asks(&world, 5).await.0, 200, "somebody moved it: then it is read at once");
+        world.finish().await;
+    }
+}
+
+/// Something on the way, or Jira itself, refuses only requests for several tickets: they are read one by one.
+#[tokio::test]
+async fn requests_for_many_are_refused() {
+    let refusals = [
+        (403, "<html>blocked</html>"),
+        (405, "{\"message\":\"not here\"}"),
+        (400, "{\"errorMessages\":[\"The value is invalid.\"],\"errors\":{}}"),
+        (500, "{\"errorMessages\":[\"oops\"],\"errors\":{}}"),
+    ];
+    for (code, body) in refusals {
+        for world in World::both("").await {
+            let keys = opened(&world, 25).await;
+            let fault = Fault::Status { code, retry_after: None, body: body.into() };
+            world.jira.fault(together(&world), fault, Times::Always);
+            for key in &keys {
+                world.jira.move_issue(key, "Approved", MIA).unwrap();
+            }
+            cycle(&world).await;
+            for canary in 0..25 {
+                let (status, line) = asks(&world, canary).await;
+                assert_eq!(status, 200, "{code}: {line}");
+            }
+            let requests = cycle(&world).await;
+            assert!(count(&requests, together(&world)) <= 2, "{code}: {requests:?}");
+            world.jira.clear_faults();
+            for _ in 0..60 {
+                cycle(&world).await;
+                asks(&world, 0).await;
+            }
+            let requests = cycle(&world).await;
+            assert!(count(&requests, Operation::GetIssue) <= 1, "{code}: {requests:?}");
+            world.finish().await;
+        }
+    }
+}
+
+/// Four tickets were edited ten thousand times. They cost no more than others, and are decided like others.
+#[tokio::test]
+async fn long_histories() {
+    for world in World::both("jira.timeout = \"30s\"").await {
+        let keys = opened(&world, 6).await;
+        for key in &keys[..4] {
+            world.jira.rewrite_issue(key, 9_900, 10, MIA).unwrap();
+        }
+        world.jira.move_issue(&keys[5], "Approved", MIA).unwrap();
+        let requests = cycle(&world).await;
+        assert_eq!(asks(&world, 5).await.0, 200);
+        assert!(requests.len() <= 16, "{requests:?}");
+        if !world.is_cloud() {
+            continue; // A history of this length comes whole, in an answer that nobody should read.
+        }
+        world.jira.move_issue(&keys[0], "Approved", MIA).unwrap();
+        let requests = cycle(&world).await;
+        assert_eq!(asks(&world, 0).await.0, 200);
+        assert!(requests.len() <= 2, "{requests:?}");
+        // The approval is buried under further edits, many at a time.
+        for _ in 0..3 {
+            world.jira.rewrite_issue(&keys[0], 350, 10, MIA).unwrap();
+            cycle(&world).await;
+            let (status, line) = asks(&world, 0).await;
+            assert_eq!(status, 200, "{line}");
+            let requests = cycle(&world).await;
+            assert!(requests.len() <= 2, "it is known by now: {requests:?}");
+        }
+        // A restart forgets what was read.
+        world.restarts().await;
+        world.works().await;
+        cycle(&world).await;
+        assert_eq!(asks(&world, 0).await.0, 200);
+        world.jira.move_issue(&keys[0], "Rejected", MIA).unwrap();
+        cycle(&world).await;
+        assert_eq!(asks(&world, 0).await.0, 403);
+        world.finish().await;
+    }
+}
+
+/// The index of a Data Center stands still. What is nudged is read from the issue itself, and no later search undoes that.
+#[tokio::test]
+async fn an_index_that_stands_still() {
+    for world in World::both("").await {
+        let keys = opened(&world, 3).await;
+        world.jira.freeze_index(true);
+        let decides = async |status: &str, opens: bool| {
+            world.jira.move_issue(&keys[0], status, MIA).unwrap();
+            assert_eq!(world.nudges(&keys[0]).await.status, 200);
+            world.works().await;
+            for _ in 0..3 {
+                let (status, line) = asks(&world, 0).await;
+                assert_eq!(status, if opens { 200 } else { 403 }, "{line}");
+                cycle(&world).await;
+            }
+        };
+        decides("Approved", true).await;
+        decides("To Do", false).await;
+        world.jira.freeze_index(false);
+        world.jira.move_issue(&keys[0], "Approved", MIA).unwrap();
+        world.jira.freeze_index(true);
+        decides("To Do", false).await;
+        world.restarts().await;
+        cycle(&world).await;
+        let (status, line) = asks(&world, 0).await;
+        assert_eq!(status, 403, "what only the index says is asked of the issue: {line}");
+        world.finish().await;
+    }
+}
+
+/// No webhook tells of it, and the index stands still: what waits is read from the issue itself, once in a while.
+#[tokio::test]
+async fn what_waits_is_read_directly_once_in_a_while() {
+    for world in World::both("").await {
+        let keys = opened(&world, 3).await;
+        world.jira.freeze_index(true);
+        world.jira.move_issue(&keys[1], "Approved", MIA).unwrap();
+        let mut opened = false;
+        for _ in 0..30 {
+            for canary in 0..3 {
+                opened |= asks(&world, canary).await.0 == 200;
+            }
+            cycle(&world).await;
+        }
+        assert!(opened);
+        world.later(MINUTE);
+        world.finish().await;
+    }
+}
