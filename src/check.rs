@@ -19,7 +19,13 @@ mod workflow;
 
 use std::fmt;
 
-use crate::{clock::Clock, config::Config, jira::Error, serve, store, ticket::one_line};
+use crate::{
+    clock::Clock,
+    config::Config,
+    jira::{By, Error},
+    serve, store,
+    ticket::one_line,
+};
 
 /// The longest line of a finding, in characters. Jira's own words in it are cut before.
 const LONGEST: usize = 2_000;
@@ -89,6 +95,10 @@ impl Finding {
                 Self { halts: true, ..Self::fail("jira.url", format!("{error}; check again later")) }
             }
             Error::Unreachable { .. } | Error::NoAnswer { .. } | Error::Unauthorized { .. } => {
+                Self { halts: true, ..Self::fail("jira.url", format!("{error}; check again")) }
+            }
+            // No path of Jira's API is missing.
+            Error::Refused { by: By::Somebody, status: 404 | 405 | 410, .. } => {
                 Self { halts: true, ..Self::fail("jira.url", format!("{error}; check again")) }
             }
             Error::Settings(_)

@@ -111,6 +111,19 @@ pub struct Flagger {
     pub clusters: Vec<Cluster>,
 }
 
+impl Flagger {
+    /// Every token that Flagger may bring, with its key.
+    pub fn all_tokens(&self) -> impl Iterator<Item = (String, &Secret)> {
+        let general = self.token.as_ref().map(|token| ("flagger.token".to_owned(), token));
+        let scoped = self.tokens.iter().enumerate();
+        let scoped = scoped.map(|(nth, scoped)| (format!("flagger.tokens[{nth}].token"), &scoped.token));
+        let clusters = self.clusters.iter().enumerate().filter_map(|(nth, cluster)| {
+            Some((format!("flagger.clusters[{nth}].token"), cluster.token.as_ref()?))
+        });
+        general.into_iter().chain(scoped).chain(clusters)
+    }
+}
+
 /// One of `[[flagger.tokens]]`.
 #[derive(Clone, Debug)]
 pub struct ScopedToken {

@@ -6,10 +6,12 @@
 
 mod adf;
 mod answer;
+mod cause;
 mod client;
 mod cloud;
 mod credentials;
 mod data_center;
+mod denial;
 mod endings;
 mod error;
 mod issues;
@@ -40,6 +42,8 @@ use reqwest::Url;
 use serde_json::{Map, Value};
 
 pub use self::{
+    cause::{Cause, Tls},
+    denial::Denial,
     endings::{Linked, Transitioned, Whereabouts, is_status},
     error::{By, Error, Happened, Retry, Thing},
     issues::{Before, Created, Page, Reading, add},
@@ -216,8 +220,8 @@ pub struct Slot {
 pub struct Health {
     /// When the last answer came that was proven to be for us.
     pub last_answer: Option<Millis>,
-    /// Since when Jira does not accept our credentials, and how that shows.
-    pub refused: Option<(Millis, String)>,
+    /// Since when Jira does not let us in, why, and how that shows.
+    pub refused: Option<(Millis, Denial, String)>,
     /// Jira asked all to wait until then.
     pub paused_until: Option<Millis>,
 }
@@ -255,6 +259,12 @@ impl Jira {
         self.sender.proxy.as_deref()
     }
 
+    /// What is to be said of certificates in `jira.ca_file` that cannot be used.
+    #[must_use]
+    pub fn left_out(&self) -> Vec<String> {
+        self.sender.client.current().left_out
+    }
+
     /// The page of an issue, for people. Behind Atlassian's gateway for scoped tokens it is known once Jira was asked.
     #[must_use]
     pub fn browse_url(&self, key: &str) -> String {
@@ -280,14 +290,18 @@ impl Jira {
         let now = self.sender.clock.now();
         Health {
             last_answer,
-            refused: refusal.map(|refusal| (refusal.since, refusal.why)),
+            refused: refusal.map(|it| (it.since, it.denied.denial, it.denied.why)),
             paused_until: self.sender.throttle.paused().map(|left| now + left),
         }
     }
 
-    /// Which kind of Jira this is; asked once.
+    /// Which kind of Jira this is; asked once. Behind the gateway it is asked where people find it, too, also where the
+    /// kind is configured: links on tickets lead there. What does not answer that keeps nothing else from being done.
     async fn kind(&self) -> Result<Kind, Error> {
         match self.sender.kind.get() {
+            Some(kind) if self.sender.is_gateway() && self.site.get().is_none() => {
+                Ok(self.server().await.map_or(*kind, |_| *kind))
+            }
             Some(kind) => Ok(*kind),
             None => self.server().await.map(|server| server.kind).map_err(|error| error.beside(Happened::No)),
         }

@@ -57,6 +57,7 @@ pub mod millis;
 #[cfg(test)]
 #[path = "../tests/it/mutation.rs"]
 mod mutation;
+pub mod pem;
 pub mod policy;
 pub mod rollout;
 pub mod secret;

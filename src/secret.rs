@@ -78,6 +78,14 @@ impl Secret {
         }
     }
 
+    /// Whether each value can stand in an address as it is, `http://any:VALUE@host`: that takes letters, digits and a few
+    /// signs. As a header any other value still works.
+    #[must_use]
+    pub fn fits_url(&self) -> bool {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:".contains(c);
+        self.lines().iter().all(|line| line.expose_secret().chars().all(fits))
+    }
+
     /// The newest value: what we present ourselves with.
     #[must_use]
     pub fn first(&self) -> SecretString {
@@ -141,6 +149,26 @@ mod tests {
             std::fs::write(&file, bytes).unwrap();
             assert_eq!(lines(&Secret::file(&file).unwrap()), expected, "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn only_some_characters_stand_in_an_address() {
+        for fits in ["0a1b2c3d4e5f6789", "A-Z._~", "a!b$c&d'e(f)g*h+i,j;k=l", "a:b"] {
+            assert!(Secret::value(fits).unwrap().fits_url(), "{fits}");
+            let url = reqwest::Url::parse(&format!("http://any:{fits}@bridge.example/gate")).unwrap();
+            assert_eq!(url.host_str(), Some("bridge.example"), "{fits}");
+        }
+        let signs = [
+            "/", "#", "?", "%", "@", "[", "]", " ", "\"", "<", ">", "\\", "^", "`", "{", "|", "}", "ä",
+            "\u{7f}",
+        ];
+        for sign in signs {
+            let secret = Secret::value(&format!("0a1b{sign}4e5f")).unwrap();
+            assert!(!secret.fits_url(), "{sign:?}");
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "0a1b2c\n3d/4e5f\n").unwrap();
+        assert!(!Secret::file(file.path()).unwrap().fits_url());
     }
 
     #[test]

@@ -26,6 +26,7 @@ use crate::{
     jira::{self, Jira},
     metrics::{Listener, Metrics, status_class},
     millis::lasted,
+    pem,
     store::{self, LEASE, Lead, Leader, Store, Volumes},
     worker::{Pace, Worker},
 };
@@ -159,6 +160,10 @@ impl Bridge {
             None => None,
             Some(files) => Some(Arc::new(certificate(files)?)),
         };
+        if let Some(tls) = &tls {
+            pem::tell("server.tls.cert_file", &tls.left_out());
+        }
+        pem::tell("jira.ca_file", &self.jira.left_out());
         let jira = Arc::clone(&self.jira);
         let (clock, opened) = (self.clock.clone(), Arc::clone(&self.shared.gatekeeper));
         let ask_jira = Arc::new(move || {
@@ -347,13 +352,9 @@ fn health(health: &jira::Health, leader: Option<Leader>, clock: &Clock) -> JiraH
         return JiraHealth { trouble, words };
     }
     let (trouble, words) = match health {
-        jira::Health { refused: Some((since, why)), .. } => (
-            true,
-            format!(
-                "does not accept the credentials ({}): {why}; renew jira.token or check jira.user",
-                ago(*since)
-            ),
-        ),
+        jira::Health { refused: Some((since, denial, why)), .. } => {
+            (true, format!("{} ({}): {why}; {}", denial.says(), ago(*since), denial.advice()))
+        }
         jira::Health { paused_until: Some(until), .. } => {
             (true, format!("asked to wait; the next request goes out in {} s", until.since(now).as_secs()))
         }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::{
-    Finding,
+    Finding, Level,
     address::{is_cloud, is_gateway, is_open, meant},
 };
 use crate::{
     clock::Clock,
     config::{self, JiraKind},
-    jira::{Account, Error, Jira, Kind, Server},
+    jira::{Account, Cause, Denial, Error, Jira, Kind, Server, Tls},
     millis::{Millis, lasted},
     serve::client,
 };
@@ -50,12 +50,20 @@ pub(super) async fn connect(config: &config::Jira, clock: Clock) -> (Vec<Finding
             return (vec![finding], None);
         }
     };
+    let left_out = jira.left_out().into_iter().map(|what| {
+        let what = format!("{what}, and the others in the file are used; replace it or take it out");
+        Finding::warn("jira.ca_file", what)
+    });
+    let mut findings: Vec<_> = left_out.collect();
     let server = match jira.server().await {
         Ok(server) => server,
-        Err(error) => return (vec![trouble(&error, config, None)], None),
+        Err(error) => {
+            findings.push(trouble(&error, config, None, jira.proxy()));
+            return (findings, None);
+        }
     };
     let kind = server.kind;
-    let mut findings = vec![reached(&server, config), right_kind(config.kind, kind)];
+    findings.extend([reached(&server, config), right_kind(config.kind, kind)]);
     findings.extend(server.date.and_then(|theirs| clocks(theirs, clock.now())));
     if is_open(&config.url) {
         let what = "begins with http://, so the token can be read on the way; put https:// there";
@@ -68,7 +76,10 @@ pub(super) async fn connect(config: &config::Jira, clock: Clock) -> (Vec<Finding
             (findings, Some(Connected { jira, kind, us }))
         }
         Err(error) => {
-            findings.push(trouble(&error, config, Some(kind)));
+            let found = trouble(&error, config, Some(kind), jira.proxy());
+            // One and the same key is not both.
+            findings.retain(|finding| finding.level != Level::Ok || finding.key != found.key);
+            findings.push(found);
             (findings, None)
         }
     }
@@ -127,27 +138,25 @@ const fn name(kind: Kind) -> &'static str {
     }
 }
 
-/// A failure to reach Jira or to be let in, with the key to edit.
-fn trouble(error: &Error, config: &config::Jira, kind: Option<Kind>) -> Finding {
+/// A failure to reach Jira or to be let in, with the key to edit. `proxy` is what Jira is asked through.
+fn trouble(error: &Error, config: &config::Jira, kind: Option<Kind>, proxy: Option<&str>) -> Finding {
     match error {
-        Error::Unauthorized { host, why, .. } => refused(host, why, config, kind),
+        Error::Unauthorized { host, why, denial, .. } => refused(host, why, *denial, config, kind),
         Error::Token(_) => Finding::fail("jira.token", error.to_string()),
-        Error::Unreachable { why, .. } | Error::NoAnswer { why, .. } if why.contains("the proxy ") => {
-            Finding::fail(
-                "jira.url",
-                format!("{error}; NO_PROXY names the hosts that are asked without a proxy"),
-            )
+        Error::Unreachable { host, cause, .. } | Error::NoAnswer { host, cause, .. } => {
+            unreachable(host, cause, proxy, error)
         }
-        Error::Unreachable { host, why } => unreachable(host, why, error),
-        Error::NoAnswer { .. } => Finding::fail(
-            "jira.url",
-            format!("{error}; put an address there that can be reached from here, or set HTTPS_PROXY"),
-        ),
         Error::Unreadable { host, what } if what.contains("not JSON") => Finding::fail(
             "jira.url",
             format!(
                 "{host} answers with a page, not with Jira's API; put the address of Jira itself there, with its context path \
                  (such as /jira) if it has one, past any log-in page"
+            ),
+        ),
+        Error::Refused { host, .. } if kind.is_some() => Finding::fail(
+            "jira.url",
+            format!(
+                "{error}; {host} does answer serverInfo, so have what lets only a part of /rest/api pass let all of it pass"
             ),
         ),
         Error::Refused { status: 404, host, .. } => Finding::fail(
@@ -179,72 +188,84 @@ fn trouble(error: &Error, config: &config::Jira, kind: Option<Kind>) -> Finding 
         Error::Settings(_) | Error::Refused { .. } | Error::NotFound { .. } | Error::NotSent { .. } => {
             Finding::fail("jira.url", error.to_string())
         }
-        Error::Beside { source, .. } => trouble(source, config, kind),
+        Error::Beside { source, .. } => trouble(source, config, kind, proxy),
     }
 }
 
 /// No connection: what the system says of it is for programmers.
-fn unreachable(host: &str, why: &str, error: &Error) -> Finding {
-    let fail = |key: &str, what: &str| Finding::fail(key, what);
-    let certificate = |what: &str| format!("Jira's certificate at {host} {what}");
-    if why.contains("UnknownIssuer") {
-        let what =
-            "is signed by an authority that nobody here knows; put the PEM file of that authority there";
-        fail("jira.ca_file", &certificate(what))
-    } else if why.contains("NotValidForName") || why.contains("not valid for name") {
-        fail("jira.url", &certificate("is for another name; put the name there that it is for"))
-    } else if why.contains("Expired") || why.contains("expired") {
-        let what =
-            "has expired; have Jira's administrator renew it, and see whether this machine's clock is right";
-        fail("jira.url", &certificate(what))
-    } else if why.contains("InvalidContentType") {
-        let what = format!(
-            "{host} does not speak TLS; put http:// there instead of https://, or the port that does speak it"
-        );
-        fail("jira.url", &what)
-    } else if why.contains("dns error") || why.contains("lookup address") {
-        let what = format!(
+fn unreachable(host: &str, cause: &Cause, proxy: Option<&str>, error: &Error) -> Finding {
+    let fail = |what: String| Finding::fail("jira.url", what);
+    match (cause, proxy) {
+        (Cause::Tls(Tls::UnknownIssuer), Some(proxy)) => Finding::fail(
+            "jira.ca_file",
+            format!(
+                "{host} is asked through {proxy}, and the certificate that it shows is signed by an authority that is not \
+                 known here; put the PEM file of that authority there: the proxy's own, if the proxy looks into TLS"
+            ),
+        ),
+        (Cause::Tls(Tls::UnknownIssuer), None) => {
+            Finding::fail("jira.ca_file", format!("Jira at {host}: {}", Tls::UnknownIssuer))
+        }
+        (Cause::Tls(Tls::Other), _) => {
+            fail(format!("{error}; put an address there that speaks TLS 1.2 or 1.3"))
+        }
+        (Cause::Tls(fault), _) => fail(format!("Jira at {host}: {fault}")),
+        (_, Some(_)) => fail(format!("{error}; NO_PROXY names the hosts that are asked without a proxy")),
+        (Cause::NoSuchName, None) => fail(format!(
             "nobody knows a host {host}; put the name there that people have in their browser, or set HTTPS_PROXY"
-        );
-        fail("jira.url", &what)
-    } else if why.contains("refused") {
-        let what = format!(
+        )),
+        (Cause::Refused, None) => fail(format!(
             "nobody listens at {host}; put an address there that can be reached from here, or set HTTPS_PROXY"
-        );
-        fail("jira.url", &what)
-    } else {
-        let what = format!("{error}; put an address there that can be reached from here, or set HTTPS_PROXY");
-        fail("jira.url", &what)
+        )),
+        (
+            Cause::NoRoute
+            | Cause::Slow
+            | Cause::Ended
+            | Cause::ProxyAsksWho
+            | Cause::ProxyRefuses
+            | Cause::Other,
+            None,
+        ) => fail(format!("{error}; put an address there that can be reached from here, or set HTTPS_PROXY")),
     }
 }
 
 /// Jira does not let us in.
-fn refused(host: &str, why: &str, config: &config::Jira, kind: Option<Kind>) -> Finding {
+fn refused(host: &str, why: &str, denial: Denial, config: &config::Jira, kind: Option<Kind>) -> Finding {
     let why = why.strip_prefix("asked who the bridge is, ").unwrap_or(why);
-    if why.contains("CAPTCHA") {
-        let what = format!(
-            "Jira at {host} has locked the account after failed log-ins: log in once with a browser as that account and \
-             solve the CAPTCHA, then put the right token into jira.token"
-        );
-        return Finding::fail("jira.user", what);
+    match denial {
+        Denial::Captcha => Finding::fail(
+            "jira.user",
+            format!(
+                "Jira at {host} has locked the account after failed log-ins: log in once with a browser as that account and \
+                 solve the CAPTCHA, then put the right token into jira.token"
+            ),
+        ),
+        Denial::Passwords => {
+            let kind = if config.kind == Some(JiraKind::Cloud) { "\"auto\" into jira.kind and " } else { "" };
+            Finding::fail(
+                "jira.user",
+                format!(
+                    "Jira at {host} takes no passwords ({why}); leave jira.user out, and put {kind}a personal access token \
+                     into jira.token"
+                ),
+            )
+        }
+        Denial::Address | Denial::Suspended | Denial::License | Denial::Browser | Denial::OnTheWay => {
+            let (says, advice) = (denial.says(), denial.advice());
+            Finding::fail("jira.url", format!("Jira at {host} {says} ({why}); {advice}"))
+        }
+        Denial::Credentials | Denial::App => {
+            // Only Cloud takes a token without a user for one of its apps'.
+            let is_cloud = is_cloud(&config.url) || denial == Denial::App;
+            let kind = kind.or_else(|| is_cloud.then_some(Kind::Cloud));
+            let key = match (&config.user, kind) {
+                (None, Some(Kind::Cloud)) => "jira.user",
+                (Some(_), _) | (None, Some(Kind::DataCenter) | None) => "jira.token",
+            };
+            let hint = unknown(config, kind);
+            Finding::fail(key, format!("Jira at {host} does not let the bridge in ({why}): {hint}"))
+        }
     }
-    if why.contains("Basic Authentication has been disabled") {
-        let kind = if config.kind == Some(JiraKind::Cloud) { "\"auto\" into jira.kind and " } else { "" };
-        let what = format!(
-            "Jira at {host} takes no passwords ({why}); leave jira.user out, and put {kind}a personal access token into \
-             jira.token"
-        );
-        return Finding::fail("jira.user", what);
-    }
-    // Only Cloud takes a token without a user for one of its apps'.
-    let is_cloud = is_cloud(&config.url) || why.contains("Connect Session");
-    let kind = kind.or_else(|| is_cloud.then_some(Kind::Cloud));
-    let key = match (&config.user, kind) {
-        (None, Some(Kind::Cloud)) => "jira.user",
-        (Some(_), _) | (None, Some(Kind::DataCenter) | None) => "jira.token",
-    };
-    let hint = unknown(config, kind);
-    Finding::fail(key, format!("Jira at {host} does not let the bridge in ({why}): {hint}"))
 }
 
 /// What may be wrong with credentials that Jira does not accept.

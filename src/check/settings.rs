@@ -64,17 +64,25 @@ fn budget(config: &Config) -> Finding {
 }
 
 /// The certificate and the key can be used, which `serve` finds out when it starts.
-fn tls(config: &Config) -> Option<Finding> {
-    let files = config.server.tls.as_ref()?;
-    Some(match certificate(files) {
-        Ok(_) => Finding::ok("server.tls", "the certificate and the key belong together"),
+fn tls(config: &Config) -> Vec<Finding> {
+    let Some(files) = &config.server.tls else { return vec![] };
+    let finding = match certificate(files) {
+        Ok(tls) => {
+            let ok = Finding::ok("server.tls", "the certificate and the key belong together");
+            let warn = |what: String| {
+                let what = format!("{what}, so it is not shown to callers; replace it or take it out");
+                Finding::warn("server.tls.cert_file", what)
+            };
+            return std::iter::once(ok).chain(tls.left_out().into_iter().map(warn)).collect();
+        }
         // It begins with the key.
         Err(error) => {
             let error = format!("{error:#}");
             let (key, what) = error.split_once(": ").unwrap_or(("server.tls", &error));
             Finding::fail(key, what)
         }
-    })
+    };
+    vec![finding]
 }
 
 fn webhook(config: &Config) -> Finding {
@@ -131,17 +139,21 @@ fn flagger(config: &Config) -> Vec<Finding> {
 
 /// Every secret is long enough. None is shown.
 fn secrets(config: &Config) -> Vec<Finding> {
-    let tokens = config.flagger.tokens.iter().enumerate();
-    let clusters = config.flagger.clusters.iter().enumerate();
-    let all = [
+    let jiras = [
         ("jira.token".to_owned(), Some(&config.jira.token)),
         ("jira.webhook_secret".to_owned(), config.jira.webhook_secret.as_ref()),
-        ("flagger.token".to_owned(), config.flagger.token.as_ref()),
-    ]
-    .into_iter()
-    .chain(tokens.map(|(nth, scoped)| (format!("flagger.tokens[{nth}].token"), Some(&scoped.token))))
-    .chain(clusters.map(|(nth, cluster)| (format!("flagger.clusters[{nth}].token"), cluster.token.as_ref())));
-    all.filter_map(|(key, secret)| weak(key, secret?)).collect()
+    ];
+    let jiras = jiras.into_iter().filter_map(|(key, secret)| Some((key, secret?)));
+    let judged = |(key, secret): (String, &Secret)| -> Vec<Finding> {
+        let of_flagger = key.starts_with("flagger.");
+        let unfit = (of_flagger && !secret.fits_url()).then(|| {
+            let what = "holds characters that cannot stand in a URL (such as / # ? % @), so it works as a header and in \
+                        metadata.token, but not as http://any:TOKEN@host; put letters and digits there";
+            Finding::warn(&key, what)
+        });
+        weak(key, secret).into_iter().chain(unfit).collect()
+    };
+    jiras.chain(config.flagger.all_tokens()).flat_map(judged).collect()
 }
 
 fn weak(key: String, secret: &Secret) -> Option<Finding> {

@@ -10,10 +10,13 @@ use super::{
     workflow::{statuses, targets, transitions},
 };
 use crate::{
+    gate::Sighting,
     jira::{About, Error, Field, Jira, Kind, NEEDED, Permissions, Sample, Thing, Way, Workflow},
     policy::{Policy, Route},
 };
 
+/// So many tickets are read at once.
+const A_REQUEST: usize = 100;
 /// Of so many tickets it is asked where they can be moved.
 const MOST_SAMPLES: usize = 6;
 
@@ -33,13 +36,16 @@ pub(super) struct Place {
     pub(super) workflow: Workflow,
     /// The fields of its create screen; none if they could not be had.
     pub(super) fields: Option<Vec<Field>>,
-    /// Issues that are there already, with the ways they can go; those that can go nowhere are left out.
+    /// Issues that are there already.
+    pub(super) seen: Vec<Sample>,
+    /// Those of them that can go somewhere, with the ways they can go.
     pub(super) samples: Vec<(Sample, Vec<Way>)>,
 }
 
 /// Each project, issue type and setting is looked at once, at the first route that has it.
 pub(super) async fn tickets(connected: &Connected, policy: &Policy) -> Vec<Finding> {
     let (places, mut findings) = places(connected, policy).await;
+    findings.extend(reads(connected, &places).await);
     let mut told = BTreeSet::new();
     for route in policy.all() {
         let Some(place) = places.iter().find(|place| place.is_of(route)) else { continue };
@@ -55,6 +61,38 @@ pub(super) async fn tickets(connected: &Connected, policy: &Policy) -> Vec<Findi
         }
     }
     findings
+}
+
+/// Whether tickets can be read in the very ways in which `serve` reads them.
+async fn reads(connected: &Connected, places: &[Place]) -> Option<Finding> {
+    let samples: Vec<&Sample> = places.iter().flat_map(|place| &place.seen).collect();
+    let ids: Vec<&str> = samples.iter().map(|sample| sample.id.as_str()).take(A_REQUEST).collect();
+    let how = match connected.kind {
+        Kind::Cloud => "POST /rest/api/3/issue/bulkfetch and GET /rest/api/3/issue/…/changelog",
+        Kind::DataCenter => "POST /rest/api/2/search",
+    };
+    match connected.jira.try_reads(&ids).await {
+        // Other requests are answered, so this is about these alone.
+        Err(error @ (Error::Refused { .. } | Error::Broken { .. } | Error::Unreadable { .. })) => {
+            let what = format!(
+                "tickets cannot be read as serve reads them, a hundred at a time: {error}; have what is between the bridge \
+                 and Jira let {how} pass"
+            );
+            Some(Finding::fail("jira.url", what))
+        }
+        Err(error) => Some(Finding::failed("jira.url", &error, || error.to_string())),
+        Ok(shown) => {
+            let missing = samples
+                .iter()
+                .find(|sample| ids.contains(&sample.id.as_str()) && !shown.contains(&sample.id))?;
+            let what = format!(
+                "{} can be read by itself, but is missing where tickets are read a hundred at a time ({how}); an approval of \
+                 such a ticket is seen late",
+                missing.key
+            );
+            Some(Finding::warn("jira.url", what))
+        }
+    }
 }
 
 impl Place {
@@ -85,12 +123,12 @@ async fn places(connected: &Connected, policy: &Policy) -> (Vec<Place>, Vec<Find
             projects.insert(project, about);
         }
         match found {
-            Err(error) => findings.extend(not_found(jira, &error, route).await),
+            Err(error) => findings.extend(not_found(jira, &error, route, language.as_deref()).await),
             Ok(workflow) => {
                 let (fields, problems) = creation(jira, route, &workflow).await;
                 findings.extend(problems);
-                let (samples, problem) = samples(jira, route, &workflow).await;
-                findings.extend(problem);
+                let (seen, samples, problems) = samples(jira, route, &workflow).await;
+                findings.extend(problems);
                 let team_managed = projects.get(project).copied().flatten().is_some_and(|it| it.team_managed);
                 let (project, issue_type, language) = (project.clone(), issue_type.clone(), language.clone());
                 places.push(Place {
@@ -101,6 +139,7 @@ async fn places(connected: &Connected, policy: &Policy) -> (Vec<Place>, Vec<Find
                     language,
                     workflow,
                     fields,
+                    seen,
                     samples,
                 });
             }
@@ -110,14 +149,17 @@ async fn places(connected: &Connected, policy: &Policy) -> (Vec<Place>, Vec<Find
 }
 
 /// Why there is no workflow, and what could not be looked at therefore.
-async fn not_found(jira: &Jira, error: &Error, route: &Route) -> [Finding; 2] {
+async fn not_found(jira: &Jira, error: &Error, route: &Route, language: Option<&str>) -> [Finding; 2] {
     let section = if route.key == "ticket" { "ticket".to_owned() } else { format!("{}.ticket", route.key) };
     let (project, issue_type) = (&route.ticket.project, &route.ticket.issue_type);
     let (found, left_out) = match error {
         Error::NotFound { thing: Thing::IssueType, candidates, .. } => {
-            let hint = did_you_mean(issue_type, candidates.iter().map(String::as_str));
+            // Each is followed by its id.
+            let names =
+                candidates.iter().map(|named| named.rsplit_once(" (").map_or(named.as_str(), |it| it.0));
+            let (hint, language) = (did_you_mean(issue_type, names), in_english(language));
             (
-                Finding::fail(route.key_of("issue_type"), format!("{error}{hint}")),
+                Finding::fail(route.key_of("issue_type"), format!("{error}{hint}{language}")),
                 "fields, statuses and transitions were not checked: there has to be an issue type first",
             )
         }
@@ -271,32 +313,74 @@ async fn fields(jira: &Jira, route: &Route, workflow: &Workflow) -> (Option<Vec<
     }
 }
 
-/// Issues that are there already, and whether the history of one can be read. That there is none, or that they cannot
-/// be searched for, leaves only things unsaid.
+/// Where the account's language is another than that in which names are looked for.
+pub(super) fn in_english(language: Option<&str>) -> String {
+    language.map_or(String::new(), |language| {
+        format!(
+            "; the account's language is {language}, names are looked for in English, and ids always work"
+        )
+    })
+}
+
+/// Issues that are there already, those of them that can be moved, and what cannot be read of them. That there is none
+/// leaves only things unsaid.
 async fn samples(
     jira: &Jira,
     route: &Route,
     workflow: &Workflow,
-) -> (Vec<(Sample, Vec<Way>)>, Option<Finding>) {
-    let found = jira.samples(&route.ticket.project, &workflow.issue_type_id).await.unwrap_or_default();
-    let history = match found.first() {
-        None => None,
-        Some(sample) => jira.look_closely(&sample.id).await.err().map(|error| {
-            let what = || {
-                format!(
-                    "the history of {} cannot be read, and nothing else proves an approval: {error}",
-                    sample.key
-                )
-            };
-            Finding::failed(route.key_of("project"), &error, what)
-        }),
+) -> (Vec<Sample>, Vec<(Sample, Vec<Way>)>, Vec<Finding>) {
+    let mut found = match jira.samples(&route.ticket.project, &workflow.issue_type_id).await {
+        Ok(found) => found,
+        Err(error) => {
+            let what =
+                || format!("tickets cannot be searched for, as serve does after an answer was lost: {error}");
+            return (vec![], vec![], vec![Finding::failed(route.key_of("project"), &error, what)]);
+        }
     };
-    let mut samples = vec![];
-    for sample in found.into_iter().take(MOST_SAMPLES) {
-        let ways = jira.ways(&sample.id).await.unwrap_or_default();
-        if !ways.is_empty() {
-            samples.push((sample, ways));
+    found.truncate(MOST_SAMPLES);
+    let (mut seen, mut missing, mut problems) = (vec![], vec![], vec![]);
+    for sample in found {
+        match jira.look_closely(&sample.id).await {
+            Ok(Sighting::Issue { .. }) => seen.push(sample),
+            Ok(Sighting::Missing { .. }) => missing.push(sample),
+            Err(error) => {
+                let what = || {
+                    format!(
+                        "the history of {} cannot be read, and nothing else proves an approval: {error}",
+                        sample.key
+                    )
+                };
+                problems.push(Finding::failed(route.key_of("project"), &error, what));
+                break;
+            }
         }
     }
-    (samples, history)
+    problems.extend(hidden(route, &missing, seen.is_empty()));
+    let mut samples = vec![];
+    for sample in &seen {
+        match jira.ways(&sample.id).await {
+            Ok(ways) if ways.is_empty() => {}
+            Ok(ways) => samples.push((sample.clone(), ways)),
+            Err(error) => {
+                let what = || format!("it cannot be read where {} can be moved: {error}", sample.key);
+                problems.push(Finding::failed(route.key_of("transitions"), &error, what));
+                break;
+            }
+        }
+    }
+    (seen, samples, problems)
+}
+
+/// What the search shows, and the issue itself does not.
+fn hidden(route: &Route, missing: &[Sample], all: bool) -> Option<Finding> {
+    let keys: Vec<&str> = missing.iter().map(|sample| sample.key.as_str()).collect();
+    let first = keys.first()?;
+    let what = format!(
+        "the search shows {}, and asked for {first} itself Jira says that it is not there: its index is old, or the account \
+         may not see it; no decision on such a ticket can be read, so have the account see every issue of the project (issue \
+         security included), or the index rebuilt",
+        keys.join(", ")
+    );
+    let key = route.key_of("project");
+    Some(if all { Finding::fail(key, what) } else { Finding::warn(key, what) })
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Finding, did_you_mean, tickets::Place};
+use super::{
+    Finding, did_you_mean,
+    tickets::{Place, in_english},
+};
 use crate::{
     gate::Status,
     jira::{Kind, Way, is_status},
@@ -74,9 +77,7 @@ fn unresolved(problem: &Unresolved, place: &Place) -> String {
                 );
             }
             let hint = did_you_mean(name, workflow.statuses.iter().map(|status| status.name.as_str()));
-            let language = place.language.as_ref().map_or(String::new(), |language| {
-                format!("; the account's language is {language}, names are looked for in English, and ids always work")
-            });
+            let language = in_english(place.language.as_deref());
             format!(
                 "{kind} in {project} has no status {name:?}; there is: {}{hint}{language}",
                 there_is.join(", ")
@@ -302,6 +303,7 @@ mod tests {
                 elsewhere: vec![],
             },
             fields: None,
+            seen: vec![],
             samples: stand.iter().map(sample).collect(),
         };
         let statuses = Statuses {

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     credentials::Signature,
+    denial::Denial,
     error::{By, Error},
     wire, words,
 };
@@ -71,21 +72,47 @@ impl Answer {
     /// The error that an answer of 4xx is.
     pub(super) fn refused(&self) -> Error {
         let complaint = if self.json { wire::complaint(&self.body) } else { self.plain_complaint() };
-        let (messages, by) = complaint.unwrap_or((String::new(), By::Somebody));
+        let (messages, form) = complaint.unwrap_or((String::new(), By::Somebody));
+        // Without its own form Jira says that a path is not there, which is what it says of all paths while it starts;
+        // of anything else, such as `XSRF check failed`, its header tells who said it.
+        let is_of_path =
+            matches!(self.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE);
+        // Atlassian's gateway, to a token that lacks one.
+        let is_of_scope = self.status == StatusCode::UNAUTHORIZED && messages.contains("scope");
+        let signed = self.signature == Signature::Ours && !is_of_path;
+        let by = if signed || is_of_scope { By::Jira } else { form };
         let (host, operation, status) = (self.host.clone(), self.operation, self.status.as_u16());
         Error::Refused { host, operation, status, messages, by }
     }
 }
 
 impl Answer {
-    /// What a 403 says in JSON, after a colon: there Jira tells which way to log in is closed. Its 401 always says the
-    /// same.
+    /// What a 403 says, after a colon: there Jira tells who is not let in, and why. Its 401 always says the same.
     pub(super) fn explanation(&self) -> String {
-        let said = (self.json && self.status == StatusCode::FORBIDDEN).then(|| wire::complaint(&self.body));
-        match said.flatten() {
-            Some((words, _)) if !words.is_empty() => format!(": {}", words.trim_end_matches('.')),
-            Some(_) | None => String::new(),
+        match self.said() {
+            words if words.is_empty() => String::new(),
+            words => format!(": {}", words.trim_end_matches('.')),
         }
+    }
+
+    /// Why the bridge is not let in, as far as a 401 or 403 tells. Without a word of Jira's a 403 may be anybody's.
+    pub(super) fn denial(&self) -> Denial {
+        let said = self.said();
+        let jiras = self.json || self.signature != Signature::None;
+        match Denial::told(&said) {
+            Some(denial) => denial,
+            None if self.status == StatusCode::FORBIDDEN && !jiras => Denial::OnTheWay,
+            None => Denial::Credentials,
+        }
+    }
+
+    fn said(&self) -> String {
+        let said = match (self.status, self.json) {
+            (StatusCode::FORBIDDEN, true) => wire::complaint(&self.body),
+            (StatusCode::FORBIDDEN, false) => self.plain_complaint(),
+            _ => None,
+        };
+        said.map(|(words, _)| words).unwrap_or_default()
     }
 
     /// Words that are no JSON, such as `XSRF check failed`; anybody on the way may have said them.

@@ -3,14 +3,21 @@
 use std::{
     net::IpAddr,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Certificate, Client, ClientBuilder, Url};
 
-use super::error::{Error, chain};
-use crate::watched::Watched;
+use super::{
+    cause::Names,
+    error::{Error, chain},
+};
+use crate::{
+    pem::{self, Bundle},
+    watched::Watched,
+};
 
 /// An idle connection is closed before Jira closes it: a request that meets the closing may have happened or not.
 const IDLE: Duration = Duration::from_secs(10);
@@ -19,7 +26,20 @@ const NO_AUTHORITY: &str = "jira.ca_file: no certificate authority is known here
      ca-certificates), or put the PEM file of the one that signed Jira's certificate into jira.ca_file";
 
 /// The client; a new one, with new connections, when the file of authorities changes.
-pub(super) type Clients = Watched<Client, Error>;
+pub(super) type Clients = Watched<Trusting, Error>;
+
+/// A client, and what is to be said of authorities that it could not be given.
+#[derive(Clone, Debug)]
+pub(super) struct Trusting {
+    pub(super) client: Client,
+    pub(super) left_out: Vec<String>,
+}
+
+impl From<Client> for Trusting {
+    fn from(client: Client) -> Self {
+        Self { client, left_out: vec![] }
+    }
+}
 
 /// A client for what is at `base`.
 pub(super) fn clients(base: &Url, ca_file: Option<PathBuf>, timeout: Duration) -> Result<Clients, Error> {
@@ -33,34 +53,39 @@ pub(super) fn clients(base: &Url, ca_file: Option<PathBuf>, timeout: Duration) -
             // Running out while connecting proves that nothing was sent; running out later does not.
             .connect_timeout(timeout / 2)
             .pool_idle_timeout(IDLE)
+            .dns_resolver(Names)
             .user_agent(concat!("flagger-jira-bridge/", env!("CARGO_PKG_VERSION")));
         if here { builder.no_proxy() } else { builder }
     };
+    let read_before = AtomicBool::new(false);
     Watched::open(ca_file.into_iter().collect(), move |files| match files {
-        [] => builder().build().or_else(|_| {
+        [] => builder().build().map(Trusting::from).or_else(|_| {
             // The system has no authorities. Whom there is nobody to trust for, that needs none.
             if plain {
-                return builder().tls_certs_only([]).build().map_err(|error| Error::Settings(chain(error)));
+                let client = builder().tls_certs_only([]).build();
+                return client.map(Trusting::from).map_err(|error| Error::Settings(chain(error)));
             }
             Err(Error::Settings(NO_AUTHORITY.to_owned()))
         }),
         [file, ..] => {
-            trusting(builder(), file).map_err(|why| Error::Settings(format!("jira.ca_file: {why}")))
+            let read = trusting(builder(), file);
+            let read = read.map_err(|why| Error::Settings(format!("jira.ca_file: {why}")))?;
+            // Whoever opens it tells of the first reading.
+            if read_before.swap(true, Ordering::Relaxed) {
+                pem::tell("jira.ca_file", &read.left_out);
+            }
+            Ok(read)
         }
     })
 }
 
 /// A client that trusts the authorities in a file beside the public ones.
-fn trusting(builder: ClientBuilder, file: &Path) -> Result<Client, String> {
-    let shown = file.display();
-    let pem = std::fs::read(file).map_err(|error| format!("cannot read {shown}: {error}"))?;
-    let none = || format!("{shown} holds no certificate in PEM");
-    let certificates = Certificate::from_pem_bundle(&pem).map_err(|_| none())?;
-    if certificates.is_empty() {
-        return Err(none());
-    }
-    let client = builder.tls_certs_merge(certificates).build();
-    client.map_err(|error| format!("{shown} cannot be used: {}", chain(error)))
+fn trusting(builder: ClientBuilder, file: &Path) -> Result<Trusting, String> {
+    let unfit = |error| format!("{} cannot be used: {}", file.display(), chain(error));
+    let Bundle { certificates, left_out } = pem::authorities(file)?;
+    let certificates: Result<Vec<_>, _> = certificates.iter().map(|one| Certificate::from_der(one)).collect();
+    let client = builder.tls_certs_merge(certificates.map_err(unfit)?).build().map_err(unfit)?;
+    Ok(Trusting { client, left_out })
 }
 
 /// The proxy that leads to `base`, in words that hold no password.
@@ -110,6 +135,33 @@ mod tests {
         }
         for url in ["https://example.atlassian.net", "http://10.0.0.1", "http://localhost.example.com"] {
             assert!(!here(url), "{url}");
+        }
+    }
+
+    /// What docs/jira-data-center.md says of NO_PROXY.
+    #[test]
+    fn what_no_proxy_understands() {
+        for (list, url, past) in [
+            ("example.com", "https://example.com", true),
+            ("example.com", "https://jira.example.com", true),
+            (".example.com", "https://jira.example.com", true),
+            (".example.com", "https://example.com", true),
+            ("EXAMPLE.com", "https://jira.example.COM", true),
+            ("example.com", "https://notexample.com", false),
+            ("other.org, example.com", "https://jira.example.com", true),
+            ("*", "https://jira.example.com", true),
+            ("10.1.2.3", "https://10.1.2.3:8443", true),
+            ("10.0.0.0/8", "https://10.1.2.3", true),
+            ("2001:db8::7", "https://[2001:db8::7]", true),
+            ("10.0.0.0/8", "https://jira.example.com", false),
+            // What others understand.
+            ("*.example.com", "https://jira.example.com", false),
+            ("jira.example.com:8443", "https://jira.example.com:8443", false),
+            ("other.org example.com", "https://jira.example.com", false),
+        ] {
+            let matcher = Matcher::builder().all("http://proxy.example:3128").no(list).build();
+            let through = matcher.intercept(&url.parse().unwrap());
+            assert_eq!(through.is_none(), past, "{list} {url}");
         }
     }
 

@@ -12,7 +12,7 @@ use std::{
 use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
-use super::{Account, Kind};
+use super::{Account, Kind, denial::Denial};
 use crate::millis::Millis;
 
 /// While refused, `/myself` is asked this often.
@@ -80,11 +80,19 @@ struct State {
     named: bool,
 }
 
-/// Jira does not accept us.
-#[derive(Clone, Debug)]
-pub(super) struct Refusal {
+/// Jira does not let us in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Denied {
+    /// What is the matter.
+    pub(super) denial: Denial,
     /// How it showed.
     pub(super) why: String,
+}
+
+/// Jira has not let us in for some time.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    pub(super) denied: Denied,
     /// Since when, by our clock.
     pub(super) since: Millis,
     next_probe: Instant,
@@ -96,9 +104,9 @@ pub(super) enum Admission {
     /// It may.
     Granted,
     /// Only after a `/myself` that worked; this is why.
-    ProbeFirst(String),
+    ProbeFirst(Denied),
     /// Not now; this is why.
-    Denied(String),
+    Denied(Denied),
 }
 
 impl Credentials {
@@ -110,8 +118,8 @@ impl Credentials {
     pub(super) fn admission(&self, now: Instant) -> Admission {
         match &self.state().refusal {
             None => Admission::Granted,
-            Some(refusal) if refusal.next_probe <= now => Admission::ProbeFirst(refusal.why.clone()),
-            Some(refusal) => Admission::Denied(refusal.why.clone()),
+            Some(refusal) if refusal.next_probe <= now => Admission::ProbeFirst(refusal.denied.clone()),
+            Some(refusal) => Admission::Denied(refusal.denied.clone()),
         }
     }
 
@@ -161,7 +169,7 @@ impl Credentials {
     }
 
     /// Jira showed that it does not accept us.
-    pub(super) fn refuse(&self, why: &str, signature: Signature, now: Instant, clock: Millis) {
+    pub(super) fn refuse(&self, denied: &Denied, signature: Signature, now: Instant, clock: Millis) {
         let mut state = self.state();
         let next = match signature {
             Signature::Captcha => now + PROBE_AFTER_CAPTCHA,
@@ -172,7 +180,7 @@ impl Credentials {
         let (since, next) =
             state.refusal.as_ref().map_or((clock, next), |was| (was.since, was.next_probe.max(next)));
         state.proven = None;
-        state.refusal = Some(Refusal { why: why.to_owned(), since, next_probe: next });
+        state.refusal = Some(Refusal { denied: denied.clone(), since, next_probe: next });
     }
 
     /// An answer was proven to be for us.
@@ -190,6 +198,10 @@ impl Credentials {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn denied(why: &str) -> Denied {
+        Denied { denial: Denial::Credentials, why: why.to_owned() }
+    }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
@@ -215,14 +227,14 @@ mod tests {
     async fn probes_are_seldom_and_more_so_after_a_captcha() {
         let credentials = Credentials::default();
         let start = Instant::now();
-        credentials.refuse("401", Signature::None, start, Millis(1));
+        credentials.refuse(&denied("401"), Signature::None, start, Millis(1));
         assert!(matches!(credentials.admission(start), Admission::ProbeFirst(_)));
         credentials.probed(start);
-        credentials.refuse("401", Signature::None, start, Millis(2));
+        credentials.refuse(&denied("401"), Signature::None, start, Millis(2));
         let soon = start + Duration::from_secs(14);
         assert!(matches!(credentials.admission(soon), Admission::Denied(_)));
         assert!(matches!(credentials.admission(start + PROBE_EVERY), Admission::ProbeFirst(_)));
-        credentials.refuse("CAPTCHA", Signature::Captcha, start, Millis(3));
+        credentials.refuse(&denied("CAPTCHA"), Signature::Captcha, start, Millis(3));
         assert!(matches!(credentials.admission(start + Duration::from_secs(299)), Admission::Denied(_)));
         assert!(matches!(credentials.admission(start + PROBE_AFTER_CAPTCHA), Admission::ProbeFirst(_)));
         assert_eq!(credentials.health().1.unwrap().since, Millis(1));
@@ -238,7 +250,7 @@ mod tests {
         assert!(credentials.proves(start + second * 5, start + second * 31));
         assert!(!credentials.proves(start + second * 5, start + second * 32));
         assert!(credentials.proves(start + second, start + second * 90));
-        credentials.refuse("401", Signature::None, start + second * 3, Millis(3));
+        credentials.refuse(&denied("401"), Signature::None, start + second * 3, Millis(3));
         assert!(!credentials.proves(start, start + second * 4));
     }
 

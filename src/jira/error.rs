@@ -2,7 +2,11 @@
 
 use std::{error::Error as _, time::Duration};
 
-use super::words;
+use super::{
+    cause::{Cause, Tls},
+    denial::Denial,
+    words,
+};
 
 /// Why Jira did not do what was asked. Each reads as one line, and never holds a token or a query.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -18,8 +22,10 @@ pub enum Error {
     Unreachable {
         /// Host and port.
         host: String,
-        /// What the system said.
+        /// What the system said, or what it means.
         why: String,
+        /// What is the matter.
+        cause: Cause,
     },
     /// The permit to send was over before it was this request's turn. Nothing was sent.
     #[error(
@@ -34,8 +40,10 @@ pub enum Error {
     NoAnswer {
         /// Host and port.
         host: String,
-        /// What the system said.
+        /// What the system said, or what it means.
         why: String,
+        /// What is the matter.
+        cause: Cause,
     },
     /// An answer of 500 or above.
     #[error("Jira at {host} answered {status}{}", colon(.messages))]
@@ -54,22 +62,24 @@ pub enum Error {
     Throttled {
         /// Host and port.
         host: String,
-        /// From `Retry-After`, at most an hour; everybody waits for it. None: only this request should.
+        /// At most an hour, for which everybody waits. None: only this request should, and Jira did not say how long.
         retry_after: Option<Duration>,
     },
     /// The answer was given to nobody, or to somebody who is not let in; or nothing was asked because the last
     /// answers were like that.
-    #[error("Jira at {host} does not accept the credentials: {why}; renew jira.token or check jira.user")]
+    #[error("Jira at {host} {}: {why}; {}", .denial.says(), .denial.advice())]
     Unauthorized {
         /// Host and port.
         host: String,
         /// How it shows.
         why: String,
+        /// What is the matter.
+        denial: Denial,
         /// Whether the request may have worked all the same.
         happened: Happened,
     },
-    /// Jira understood and said no: 4xx, with credentials that are proven.
-    #[error("Jira at {host} answered {status} to {}{}", words::doing(.operation), colon(.messages))]
+    /// 4xx, with credentials that are proven. Only what Jira itself said is its no.
+    #[error("{}", refused(.host, .operation, *.status, .messages, *.by))]
     Refused {
         /// Host and port.
         host: String,
@@ -179,6 +189,7 @@ impl Error {
             | Self::Unauthorized { .. }
             | Self::Redirected { .. }
             | Self::Unreadable { .. } => Retry::Backoff,
+            Self::Refused { by: By::Somebody, .. } => Retry::Backoff,
             Self::Refused { status: 409, .. } => Retry::Now,
             // 408 and 425 speak of this request's timing, not of its content.
             Self::Refused { status: 408 | 425, .. } => Retry::Backoff,
@@ -187,15 +198,18 @@ impl Error {
         }
     }
 
-    /// Whether the request may have worked all the same. Only a request that was not sent, and an answer of 4xx,
-    /// mean that it did not; 408 is also what a proxy says that lost patience with Jira.
+    /// Whether the request may have worked all the same. Only a request that was not sent, and an answer of 4xx that
+    /// Jira itself gave, mean that it did not: something on the way may also replace what Jira said. Nobody does what
+    /// was asked and says 401; and 408 is also what a proxy says that lost patience with Jira.
     pub fn happened(&self) -> Happened {
         match self {
+            Self::Refused { status: 401, .. } => Happened::No,
             Self::NoAnswer { .. }
             | Self::Broken { .. }
             | Self::Redirected { .. }
             | Self::Unreadable { .. }
-            | Self::Refused { status: 408, .. } => Happened::Maybe,
+            | Self::Refused { status: 408, .. }
+            | Self::Refused { by: By::Somebody, .. } => Happened::Maybe,
             Self::Settings(_)
             | Self::Token(_)
             | Self::Unreachable { .. }
@@ -228,33 +242,46 @@ impl Error {
 
     /// This error as that of a request beside the one asked for, which itself may have `happened` or not.
     pub(super) fn beside(self, happened: Happened) -> Self {
-        if let Self::Unauthorized { host, why, .. } = self {
-            return Self::Unauthorized { host, why, happened };
+        if let Self::Unauthorized { host, why, denial, .. } = self {
+            return Self::Unauthorized { host, why, denial, happened };
         }
         Self::Beside { source: Box::new(self), happened }
     }
 
-    /// From a failure of reqwest: only one to connect proves that nothing was sent. `proxy` is what it went through.
-    pub(super) fn transport(host: &str, proxy: Option<&str>, error: reqwest::Error) -> Self {
-        let (connect, timeout) = (error.is_connect(), error.is_timeout());
-        let why = match (timeout, connect) {
-            (true, true) => "no connection within half of jira.timeout".to_owned(),
-            (true, false) => "it took longer than jira.timeout".to_owned(),
-            (false, _) => chain(error),
+    /// From a failure of reqwest: only one to connect proves that nothing was sent. `proxy` is what it went through, and
+    /// `tls` whether it was to speak TLS.
+    pub(super) fn transport(host: &str, proxy: Option<&str>, tls: bool, error: reqwest::Error) -> Self {
+        let connect = error.is_connect();
+        let found = Cause::of(&error);
+        let cause = if error.is_timeout() {
+            Cause::Slow
+        } else if tls && connect && found == Cause::Ended {
+            Cause::Tls(Tls::Ended)
+        } else {
+            found
         };
-        if why.contains("proxy authorization required") {
-            return Self::proxy_refused(host, proxy);
-        }
-        let hint = if why.contains("UnknownIssuer") { STRANGER } else { "" };
+        let why = match &cause {
+            Cause::ProxyAsksWho => return Self::proxy_refused(host, proxy),
+            Cause::Slow if connect => "no connection within half of jira.timeout".to_owned(),
+            Cause::Slow => "it took longer than jira.timeout".to_owned(),
+            Cause::Tls(Tls::Other) => chain(error),
+            Cause::Tls(fault) => fault.to_string(),
+            Cause::NoSuchName
+            | Cause::Refused
+            | Cause::NoRoute
+            | Cause::Ended
+            | Cause::ProxyRefuses
+            | Cause::Other => chain(error),
+        };
         let why = match proxy {
-            None => format!("{why}{hint}"),
-            Some(proxy) if why.contains("tunnel error: unsuccessful") => {
+            None => why,
+            Some(proxy) if cause == Cause::ProxyRefuses => {
                 format!("{proxy} does not connect the bridge to it")
             }
-            Some(proxy) => format!("through {proxy}: {why}{hint}"),
+            Some(proxy) => format!("through {proxy}: {why}"),
         };
         let host = host.to_owned();
-        if connect { Self::Unreachable { host, why } } else { Self::NoAnswer { host, why } }
+        if connect { Self::Unreachable { host, why, cause } } else { Self::NoAnswer { host, why, cause } }
     }
 
     /// The proxy answered 407, so nothing came to Jira.
@@ -263,12 +290,9 @@ impl Error {
         let why = format!(
             "{proxy} does not know the bridge (407): give it a user and a password, as http://USER:PASSWORD@HOST:PORT"
         );
-        Self::Unreachable { host: host.to_owned(), why }
+        Self::Unreachable { host: host.to_owned(), why, cause: Cause::ProxyAsksWho }
     }
 }
-
-/// What to do about a certificate whose authority is not known.
-const STRANGER: &str = "; put the PEM file of the authority that signed its certificate into jira.ca_file";
 
 /// The causes of an error, on one line, without the address, whose query may say too much.
 pub(super) fn chain(error: reqwest::Error) -> String {
@@ -286,6 +310,21 @@ pub(super) fn chain(error: reqwest::Error) -> String {
     words::cut(&words::line(&words.join(": ")), 300)
 }
 
+/// What was refused, and by whom.
+fn refused(host: &str, operation: &'static str, status: u16, messages: &str, by: By) -> String {
+    let said = format!("answered {status} to {}{}", words::doing(operation), colon(messages));
+    match by {
+        By::Jira => {
+            let told = Denial::told(messages).filter(|_| status == 403);
+            let advice = told.map_or(String::new(), |denial| format!("; {}", denial.advice()));
+            format!("Jira at {host} {said}{advice}")
+        }
+        By::Somebody => {
+            format!("{host} {said}; Jira does not answer like this, so a proxy or firewall may be in the way")
+        }
+    }
+}
+
 fn colon(messages: &str) -> String {
     if messages.is_empty() { String::new() } else { format!(": {messages}") }
 }
@@ -299,8 +338,12 @@ mod tests {
     use super::*;
 
     fn refused(status: u16) -> Error {
+        refused_by(status, By::Jira)
+    }
+
+    fn refused_by(status: u16, by: By) -> Error {
         let (host, messages) = ("jira:443".to_owned(), "no".to_owned());
-        Error::Refused { host, operation: "create", status, messages, by: By::Jira }
+        Error::Refused { host, operation: "create", status, messages, by }
     }
 
     #[test]
@@ -322,6 +365,12 @@ mod tests {
             (refused(413), Retry::Never, Happened::No),
             (refused(422), Retry::Never, Happened::No),
             (refused(425), Retry::Backoff, Happened::No),
+            (refused_by(401, By::Somebody), Retry::Backoff, Happened::No),
+            (refused_by(403, By::Somebody), Retry::Backoff, Happened::Maybe),
+            (refused_by(404, By::Somebody), Retry::Backoff, Happened::Maybe),
+            (refused_by(405, By::Somebody), Retry::Backoff, Happened::Maybe),
+            (refused_by(409, By::Somebody), Retry::Backoff, Happened::Maybe),
+            (refused_by(410, By::Somebody), Retry::Backoff, Happened::Maybe),
             (Error::Throttled { host: host(), retry_after: None }, Retry::Backoff, Happened::No),
             (
                 Error::Throttled { host: host(), retry_after: wait },
@@ -330,9 +379,17 @@ mod tests {
             ),
             (broken(500, None), Retry::Backoff, Happened::Maybe),
             (broken(503, wait), Retry::NotBefore(Duration::from_secs(9)), Happened::Maybe),
-            (Error::Unreachable { host: host(), why: "refused".into() }, Retry::Backoff, Happened::No),
+            (
+                Error::Unreachable { host: host(), why: "refused".into(), cause: Cause::Refused },
+                Retry::Backoff,
+                Happened::No,
+            ),
             (Error::NotSent { host: host() }, Retry::Backoff, Happened::No),
-            (Error::NoAnswer { host: host(), why: "cut".into() }, Retry::Backoff, Happened::Maybe),
+            (
+                Error::NoAnswer { host: host(), why: "cut".into(), cause: Cause::Ended },
+                Retry::Backoff,
+                Happened::Maybe,
+            ),
             (Error::Unreadable { host: host(), what: "HTML".into() }, Retry::Backoff, Happened::Maybe),
             (
                 Error::Redirected { host: host(), status: 302, target: "sso".into() },
@@ -347,7 +404,7 @@ mod tests {
                 Happened::No,
             ),
             (
-                Error::NoAnswer { host: host(), why: "cut".into() }.beside(Happened::No),
+                Error::NoAnswer { host: host(), why: "cut".into(), cause: Cause::Ended }.beside(Happened::No),
                 Retry::Backoff,
                 Happened::No,
             ),
@@ -360,6 +417,7 @@ mod tests {
     #[test]
     fn errors_are_one_plain_line() {
         insta::assert_snapshot!(refused(400), @"Jira at jira:443 answered 400 to creating a ticket: no");
+        insta::assert_snapshot!(refused_by(404, By::Somebody), @"jira:443 answered 404 to creating a ticket: no; Jira does not answer like this, so a proxy or firewall may be in the way");
         let throttled =
             Error::Throttled { host: "jira:443".into(), retry_after: Some(Duration::from_millis(1500)) };
         insta::assert_snapshot!(throttled, @"Jira at jira:443 asks to wait 2 s");

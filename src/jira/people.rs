@@ -9,6 +9,7 @@ use super::{
     Account, Jira, Kind,
     error::{By, Error, Thing},
     request::Request,
+    web_address,
     wire::{self, User},
     words,
 };
@@ -122,8 +123,15 @@ impl Jira {
         };
         let request = Request::new("people", Method::GET, kind, &["user"]).query(name, words);
         match self.sender.call(request).await {
-            Err(Error::Refused { status: 404, .. }) => Ok(People::default()),
-            answer => Ok(called(vec![answer?.read()?], words)),
+            Err(Error::Refused { status: 404, by: By::Jira, .. }) => Ok(People::default()),
+            answer => {
+                let answer = answer?;
+                let hit: Hit = answer.read()?;
+                if !hit.user.is_named() {
+                    return Err(answer.unreadable("an account without its id"));
+                }
+                Ok(called(vec![hit], words))
+            }
         }
     }
 
@@ -198,7 +206,11 @@ impl Jira {
     pub async fn role(&self, project: &str, name: &str) -> Result<Role, Error> {
         let kind = self.kind().await?;
         let request = Request::new("role", Method::GET, kind, &["project", project, "role"]);
-        let roles: BTreeMap<String, String> = self.sender.call(request).await?.read()?;
+        let answer = self.sender.call(request).await?;
+        let roles: BTreeMap<String, String> = answer.read()?;
+        if !roles.values().all(|address| web_address(address).is_some()) {
+            return Err(answer.unreadable("roles without their addresses"));
+        }
         // The answer has addresses, which are not followed; their last part is the id.
         let id = |(_, address): (&String, &String)| {
             let id = address.trim_end_matches('/').rsplit('/').next().unwrap_or_default();

@@ -8,14 +8,18 @@ use tokio::time::Instant;
 use super::{
     Account, Kind,
     answer::Answer,
-    credentials::{Admission, Signature},
+    credentials::{Admission, Denied, Signature},
+    denial::Denial,
     error::{Error, Happened},
     request::{Proof, Request},
     send::Sender,
     wire, words,
 };
 
-const CAPTCHA: &str = "it demands a CAPTCHA: log in once with a browser as the bridge's user";
+/// Nobody is let in before a person has done this.
+fn captcha() -> Denied {
+    Denied { denial: Denial::Captcha, why: "it demands a CAPTCHA".to_owned() }
+}
 
 impl Sender {
     /// Our account, from a `/myself` sent at `began` or later.
@@ -50,18 +54,20 @@ impl Sender {
         let sent = Instant::now();
         self.credentials.probed(sent);
         let answer = self.exchange(&request, throttled).await?;
-        let refuse = |why: String| {
-            self.credentials.refuse(&why, answer.signature, Instant::now(), self.clock.now());
-            Err(self.unauthorized(why, Happened::No))
+        let refuse = |denied: Denied| {
+            self.credentials.refuse(&denied, answer.signature, Instant::now(), self.clock.now());
+            Err(self.unauthorized(denied, Happened::No))
         };
         match (answer.signature, answer.status) {
-            (Signature::Captcha, _) => refuse(CAPTCHA.into()),
-            (Signature::Anonymous, _) => {
-                refuse("asked who the bridge is, it answered as to an anonymous visitor".into())
-            }
+            (Signature::Captcha, _) => refuse(captcha()),
+            (Signature::Anonymous, _) => refuse(Denied {
+                denial: Denial::Credentials,
+                why: "asked who the bridge is, it answered as to an anonymous visitor".into(),
+            }),
             (_, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
                 let (code, said) = (answer.status.as_u16(), answer.explanation());
-                refuse(format!("asked who the bridge is, it answered {code}{said}"))
+                let why = format!("asked who the bridge is, it answered {code}{said}");
+                refuse(Denied { denial: answer.denial(), why })
             }
             (_, status) if !status.is_success() => Err(answer.refused()),
             (Signature::Ours | Signature::None, _) => {
@@ -80,9 +86,10 @@ impl Sender {
         if self.credentials.account().is_none() {
             self.prove(Instant::now()).await?;
         }
-        self.credentials
-            .account()
-            .ok_or_else(|| self.unauthorized("it does not say who we are".into(), Happened::No))
+        self.credentials.account().ok_or_else(|| {
+            let why = "it does not say who we are".to_owned();
+            self.unauthorized(Denied { denial: Denial::Credentials, why }, Happened::No)
+        })
     }
 
     /// Sends, and lets only an answer pass that was given to us.
@@ -91,12 +98,12 @@ impl Sender {
         let answer = self.exchange(request, throttled).await?;
         // What was said to a stranger with 2xx may have been done by a stranger.
         let happened = if answer.status.is_success() { Happened::Maybe } else { Happened::No };
-        let refuse = |why: &str| {
-            self.credentials.refuse(why, answer.signature, Instant::now(), self.clock.now());
-            self.unauthorized(why.to_owned(), happened)
+        let refuse = |denied: Denied| {
+            self.credentials.refuse(&denied, answer.signature, Instant::now(), self.clock.now());
+            self.unauthorized(denied, happened)
         };
         match (answer.signature, answer.status) {
-            (Signature::Captcha, _) => return Err(refuse(CAPTCHA)),
+            (Signature::Captcha, _) => return Err(refuse(captcha())),
             (_, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
                 let code = answer.status.as_u16();
                 // Perhaps only this was not allowed: then /myself works.
@@ -104,19 +111,17 @@ impl Sender {
                     Ok(()) => return Err(answer.refused()),
                     Err(error @ Error::Unauthorized { .. }) => return Err(error.beside(happened)),
                     Err(_) => {
-                        return Err(refuse(&format!(
-                            "it answered {code} to {}",
-                            words::doing(answer.operation)
-                        )));
+                        let (doing, said) = (words::doing(answer.operation), answer.explanation());
+                        let why = format!("it answered {code} to {doing}{said}");
+                        return Err(refuse(Denied { denial: answer.denial(), why }));
                     }
                 }
             }
             _ if request.proof == Proof::Needless => {}
             (Signature::Anonymous, _) => {
-                return Err(refuse(&format!(
-                    "{} was answered as to an anonymous visitor",
-                    words::doing(answer.operation)
-                )));
+                let doing = words::doing(answer.operation);
+                let why = format!("{doing} was answered as to an anonymous visitor");
+                return Err(refuse(Denied { denial: Denial::Credentials, why }));
             }
             (Signature::Ours, _) => self.credentials.named(),
             (Signature::None, status) => self.unsigned(&answer, status, began, happened).await?,
@@ -145,7 +150,7 @@ impl Sender {
         if self.credentials.are_named() { Err(answer.not_for_us()) } else { Ok(()) }
     }
 
-    pub(super) fn unauthorized(&self, why: String, happened: Happened) -> Error {
-        Error::Unauthorized { host: self.host.clone(), why, happened }
+    pub(super) fn unauthorized(&self, Denied { denial, why }: Denied, happened: Happened) -> Error {
+        Error::Unauthorized { host: self.host.clone(), why, denial, happened }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use reqwest::{
-    RequestBuilder, Response, StatusCode, Url,
+    Method, RequestBuilder, Response, StatusCode, Url,
     header::{ACCEPT, ACCEPT_LANGUAGE, DATE, HeaderMap, LOCATION, RETRY_AFTER},
 };
 use secrecy::ExposeSecret as _;
@@ -25,7 +25,7 @@ use super::{
     throttle::{Throttle, Urgency},
     time, wire,
 };
-use crate::{clock::Clock, secret::Secret};
+use crate::{clock::Clock, millis::Millis, secret::Secret};
 
 tokio::task_local! {
     /// Whether what must not be done twice may still be sent; see [`only_while`].
@@ -61,7 +61,7 @@ pub async fn one_at_a_time<T>(queue: Arc<tokio::sync::Mutex<()>>, work: impl Fut
 
 /// What every request shares.
 pub(super) struct Sender {
-    client: Clients,
+    pub(super) client: Clients,
     /// What stands on the way, in words.
     pub(super) proxy: Option<String>,
     base: Url,
@@ -113,9 +113,9 @@ impl Sender {
         })
     }
 
-    /// Whether this is Atlassian's gateway for scoped tokens, which has no pages for people.
+    /// Whether this is Atlassian's gateway for scoped tokens, or something that leads there, which has no pages for people.
     pub(super) fn is_gateway(&self) -> bool {
-        self.base.host_str() == Some("api.atlassian.com")
+        self.base.host_str() == Some("api.atlassian.com") || self.base.path().starts_with("/ex/jira/")
     }
 
     /// Whether a user stands beside the token.
@@ -139,11 +139,11 @@ impl Sender {
     pub(super) async fn call(&self, request: Request) -> Result<Answer, Error> {
         self.admit().await.map_err(|error| error.beside(Happened::No))?;
         let throttled = self.turn().await?;
-        if let Admission::Denied(why) | Admission::ProbeFirst(why) =
+        if let Admission::Denied(denied) | Admission::ProbeFirst(denied) =
             self.credentials.admission(Instant::now())
         {
             // It came while this one waited.
-            return Err(self.unauthorized(why, Happened::No));
+            return Err(self.unauthorized(denied, Happened::No));
         }
         self.judged(&request, throttled).await
     }
@@ -153,10 +153,10 @@ impl Sender {
     /// # Errors
     /// As [`Sender::call`]; [`Error::Throttled`] if a pause began since.
     pub(super) async fn call_now(&self, throttled: Duration, request: Request) -> Result<Answer, Error> {
-        if let Admission::Denied(why) | Admission::ProbeFirst(why) =
+        if let Admission::Denied(denied) | Admission::ProbeFirst(denied) =
             self.credentials.admission(Instant::now())
         {
-            return Err(self.unauthorized(why, Happened::No));
+            return Err(self.unauthorized(denied, Happened::No));
         }
         if let Some(left) = self.throttle.paused() {
             return Err(self.paused(left));
@@ -215,7 +215,7 @@ impl Sender {
 
     /// The request with host, headers and credentials.
     fn ready(&self, request: &Request) -> Result<RequestBuilder, Error> {
-        let (token, client) = (self.token.first(), self.client.current());
+        let (token, client) = (self.token.first(), self.client.current().client);
         let url = self.address(None, request.path.iter().map(String::as_str));
         let mut builder = client
             .request(request.method.clone(), url)
@@ -248,18 +248,26 @@ impl Sender {
         let (status, headers) = (response.status(), response.headers().clone());
         let host = self.host.clone();
         let date = text(&headers, DATE.as_str()).and_then(time::http);
-        let retry_after = text(&headers, RETRY_AFTER.as_str())
-            .and_then(|value| time::retry_after(value, date.unwrap_or_else(|| self.clock.now())))
-            .map(|wait| wait.min(MOST_DEMANDED))
-            // Data Center says 0 while there is nothing to wait for.
-            .filter(|wait| !wait.is_zero());
-        if let (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(wait)) =
-            (status, retry_after)
-        {
-            *throttled += self.throttle.pause(wait);
-        }
+        let now = date.unwrap_or_else(|| self.clock.now());
+        let said = |name: &str| text(&headers, name);
+        // Data Center says 0 while there is nothing to wait for.
+        let retry_after = said(RETRY_AFTER.as_str()).and_then(|value| time::retry_after(value, now));
+        let retry_after = retry_after.map(|wait| wait.min(MOST_DEMANDED));
         if status == StatusCode::TOO_MANY_REQUESTS {
-            return Err(Error::Throttled { host, retry_after });
+            let wait = retry_after.or_else(|| demanded(&headers, now));
+            // Too much was written to this issue: others may go on.
+            if said("ratelimit-reason") == Some("jira-per-issue-on-write") && request.method != Method::GET {
+                return Err(Error::Throttled { host, retry_after: wait });
+            }
+            let (left, longer) = match wait {
+                Some(wait) => (wait, self.throttle.pause(wait)),
+                None => self.throttle.pause_a_little(),
+            };
+            *throttled += longer;
+            return Err(Error::Throttled { host, retry_after: Some(left) });
+        }
+        if let (StatusCode::SERVICE_UNAVAILABLE, Some(wait)) = (status, retry_after) {
+            *throttled += self.throttle.pause(wait);
         }
         if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
             // Jira says no such thing: it was not asked.
@@ -289,6 +297,7 @@ impl Sender {
         let signature = signature(self.kind.get().copied(), &headers);
         let answer =
             Answer { host, operation: request.operation, status, signature, json, plain, body, date };
+        self.throttle.went_well();
         if status.is_informational() {
             return Err(answer.unreadable(&format!("status {}", status.as_u16())));
         }
@@ -308,8 +317,18 @@ impl Sender {
     }
 
     fn transport(&self, error: reqwest::Error) -> Error {
-        Error::transport(&self.host, self.proxy.as_deref(), error)
+        let tls = self.base.scheme() == "https";
+        Error::transport(&self.host, self.proxy.as_deref(), tls, error)
     }
+}
+
+/// For how long a 429 without a usable `Retry-After` asks to wait.
+fn demanded(headers: &HeaderMap, now: Millis) -> Option<Duration> {
+    let said = |name: &str| text(headers, name);
+    let reset =
+        || ["x-ratelimit-reset", "ratelimit-reset"].iter().find_map(|name| time::reset(said(name)?, now));
+    let policies = || ["ratelimit", "beta-ratelimit"].iter().find_map(|name| time::policies(said(name)?));
+    reset().or_else(policies).map(|wait| wait.min(MOST_DEMANDED))
 }
 
 /// jira.url as the root of all addresses: its path is kept, for `/jira` and `/ex/jira/<cloud id>`.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     Account, Jira, Kind,
-    error::{Error, Thing},
+    error::{By, Error, Thing},
     request::Request,
     web_address, wire, words,
 };
@@ -173,7 +173,7 @@ impl Jira {
         let kind = self.kind().await?;
         let request = Request::new("statuses", Method::GET, kind, &["project", project, "statuses"]);
         let answer = match self.sender.call(request).await {
-            Err(Error::Refused { status: 404, .. }) => {
+            Err(Error::Refused { status: 404, by: By::Jira, .. }) => {
                 let what = format!(
                     "project {project:?} to this account: is the key spelled with the right case, and may the \
                      account browse the project?"
@@ -182,7 +182,11 @@ impl Jira {
             }
             other => other?,
         };
-        pick(answer.read()?, project, issue_type)
+        let types: Vec<wire::IssueType> = answer.read()?;
+        if types.is_empty() {
+            return Err(answer.unreadable("a project without issue types"));
+        }
+        pick(types, project, issue_type)
     }
 
     /// Which permissions we have in a project.
@@ -269,7 +273,8 @@ pub(super) fn pick(types: Vec<wire::IssueType>, project: &str, wanted: &str) -> 
         });
     }
     let (what, mut candidates): (_, Vec<String>) = if meant.is_empty() {
-        (format!("issue type {wanted:?} in project {project}"), types.iter().map(name).collect())
+        let named = types.iter().map(|found| format!("{} ({})", name(found), found.named.id));
+        (format!("issue type {wanted:?} in project {project}"), named.collect())
     } else {
         let same = meant.iter().filter_map(|at| types.get(*at));
         (

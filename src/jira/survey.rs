@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use reqwest::Method;
 
-use super::{Field, Jira, Kind, error::Error, request::Request, wire, words};
+use super::{Field, Jira, Kind, cloud, data_center, error::Error, request::Request, wire, words};
 use crate::gate::Status;
 
 /// So many issues are looked through for one in each status.
@@ -135,6 +135,33 @@ impl Jira {
             seen.insert(status.id.clone()).then_some(Sample { id: issue.id, key, status })
         };
         Ok(found.issues.unwrap_or_default().into_iter().filter_map(sample).collect())
+    }
+
+    /// Reads issues in the very ways in which those that wait are read: many together, and on Cloud a changelog by itself.
+    /// Returns the ids of those it was shown.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn try_reads(&self, ids: &[&str]) -> Result<BTreeSet<String>, Error> {
+        let kind = self.kind().await?;
+        let numeric = |id: &&str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+        let ids: Vec<&str> = ids.iter().copied().filter(numeric).collect();
+        // Where there is none, one that need not be there: only that the request is answered matters.
+        let asked = if ids.is_empty() { &["1"][..] } else { &ids };
+        let request = match kind {
+            Kind::Cloud => cloud::read_many(asked),
+            Kind::DataCenter => data_center::read_many(asked),
+        };
+        let answer = self.sender.call(request).await?;
+        let found: wire::Issues = answer.read()?;
+        let found = found.issues.ok_or_else(|| answer.unreadable("it has no issues"))?;
+        if let (Kind::Cloud, Some(id)) = (kind, ids.first()) {
+            let answer = self.sender.call(cloud::changelog(id, 0, 1)).await?;
+            let page: wire::Changelog = answer.read()?;
+            page.entries().ok_or_else(|| answer.unreadable("a changelog without entries"))?;
+        }
+        let id = |issue: serde_json::Value| Some(serde_json::from_value::<wire::Issue>(issue).ok()?.id);
+        Ok(found.into_iter().filter_map(id).collect())
     }
 
     /// Where an issue can be moved now; empty also if the account may not move issues.

@@ -293,7 +293,7 @@ async fn missing_is_believed_only_from_jira_and_only_when_it_knows_us() {
 }
 
 #[tokio::test]
-async fn retry_after_pauses_all_and_its_absence_only_one() {
+async fn retry_after_pauses_all_and_its_absence_pauses_all_a_little() {
     let site = Site::new(|line| {
         let mut reply = ours(429, &json!({}));
         if line.contains("issue/2?") {
@@ -306,9 +306,15 @@ async fn retry_after_pauses_all_and_its_absence_only_one() {
     })
     .await;
     let jira = site.jira(Some(Kind::Cloud));
-    for id in ["1", "3"] {
+    for (id, seconds) in [("1", 2), ("3", 4)] {
         let error = jira.look_closely(id).await.unwrap_err();
-        assert!(matches!(error, Error::Throttled { retry_after: None, .. }), "{error}");
+        assert_eq!(error.retry(), Retry::NotBefore(Duration::from_secs(seconds)), "{error}");
+        assert!(jira.health().paused_until.is_some());
+        let error = jira.look_closely(id).await.unwrap_err();
+        assert!(matches!(error, Error::Throttled { .. }), "{error}");
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        tokio::time::resume();
         assert_eq!(jira.health().paused_until, None);
     }
     let slot = jira.slot().await;
@@ -325,6 +331,62 @@ async fn retry_after_pauses_all_and_its_absence_only_one() {
     assert!(matches!(error, Error::Throttled { retry_after: Some(_), .. }), "{error}");
     assert_eq!(site.lines().len(), 3);
     assert_eq!(*site.observed.lock().unwrap(), ["issue 429"; 3]);
+}
+
+/// What is in no form of Jira's says nothing about what was asked for.
+#[tokio::test]
+async fn nothing_is_decided_by_what_jira_did_not_say() {
+    for (status, media, body) in [
+        (404, "text/html", "<html>"),
+        (404, "application/json", r#"{"message":"no route"}"#),
+        (404, "application/json", r#"{"errors":[{"message":"no route"}]}"#),
+        (404, "application/json", r#"{"errors":{"route":{"code":1}}}"#),
+        (404, "application/json", r#"{"errorMessages":"no route"}"#),
+        (405, "text/plain", "no"),
+        (410, "text/html", ""),
+        (200, "application/json", "[]"),
+        (200, "application/json", "{}"),
+        (200, "application/json", r#"{"status":"maintenance"}"#),
+        (200, "text/html", "<html>"),
+    ] {
+        // Whether or not it carries Jira's own header.
+        for signed in [false, true] {
+            let site = Site::new(move |line| {
+                if line.contains("myself") {
+                    return ours(200, &myself());
+                }
+                let mut headers = vec![("content-type", media.to_owned())];
+                if signed {
+                    headers.push(("x-aaccountid", "5b10".into()));
+                }
+                (status, headers, body.to_owned())
+            })
+            .await;
+            let jira = site.jira(Some(Kind::Cloud));
+            let errors = [
+                jira.workflow("OPS", "Change").await.map(drop),
+                jira.people("5b10").await.map(drop),
+                jira.role("OPS", "Approvers").await.map(drop),
+                jira.look_closely("1").await.map(drop),
+                jira.find(&GateId("ab".into())).await.map(drop),
+                create(&jira).await.map(drop),
+                jira.comment("1", "tag", &Doc(vec![])).await,
+                jira.label("1", "x").await,
+                jira.link("1", "2").await.map(drop),
+                jira.transition("1", "Done", &Map::new()).await.map(drop),
+            ];
+            for (nth, done) in errors.into_iter().enumerate() {
+                // An empty object is how Jira says that a project has no roles.
+                if nth == 2 && body == "{}" {
+                    continue;
+                }
+                let error = done.err().unwrap_or_else(|| panic!("{nth}: {status} {body}"));
+                assert_eq!(error.retry(), Retry::Backoff, "{nth}: {error}");
+                assert!(!matches!(error, Error::NotFound { .. }), "{nth}: {error}");
+            }
+            assert_eq!(create(&jira).await.unwrap_err().happened(), Happened::Maybe, "{status} {body}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -401,6 +463,11 @@ async fn only_what_doubles_shows_as_steps() {
     let steps = Arc::new(Mutex::new(vec![]));
     let _guard =
         tracing::subscriber::set_default(tracing_subscriber::registry().with(Steps(Arc::clone(&steps))));
+    // Another test may have met these events first, on a thread without a subscriber: then nobody would hear of them.
+    let before = Site::new(|_| ours(201, &json!({"id": "7", "key": "OPS-7"}))).await;
+    create(&before.jira(Some(Kind::Cloud))).await.unwrap();
+    tracing::callsite::rebuild_interest_cache();
+    steps.lock().unwrap().clear();
     let site = Site::new(|line| match line {
         "PUT /rest/api/3/issue/7" => (204, vec![("x-aaccountid", "5b10".into())], String::new()),
         "POST /rest/api/3/issueLink" => (201, vec![("x-aaccountid", "5b10".into())], String::new()),

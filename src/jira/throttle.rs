@@ -3,7 +3,7 @@
 use std::{
     num::NonZeroU32,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -47,8 +47,21 @@ pub(super) struct Throttle {
     owed: AtomicU32,
     /// No more than this is, or much that is urgent would let nothing else pass.
     most_owed: u32,
-    paused_until: Mutex<Option<Instant>>,
+    paused: Mutex<Paused>,
 }
+
+/// That nobody sends anything.
+#[derive(Default)]
+struct Paused {
+    until: Option<Instant>,
+    /// How often Jira has asked to wait without saying how long, and has done nothing else since.
+    hints: u32,
+}
+
+/// The first pause where Jira does not say how long it is to be; each further one is twice as long.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(2);
+/// But no longer than this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Whether a request has to keep behind others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +87,7 @@ impl Throttle {
             ordinary: queue(ordinary),
             owed: AtomicU32::new(0),
             most_owed: kept.min(per_second.get()),
-            paused_until: Mutex::default(),
+            paused: Mutex::default(),
         }
     }
 
@@ -119,21 +132,51 @@ impl Throttle {
         }
     }
 
-    /// Jira said `Retry-After`: nobody sends before then. The pause that ends later wins. Returns by how much that
+    /// Jira said how long to wait: nobody sends before then. The pause that ends later wins. Returns by how much that
     /// makes the silence longer.
-    pub(super) fn pause(&self, retry_after: Duration) -> Duration {
-        let end = Instant::now() + retry_after;
-        let mut until = self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
-        let longer =
-            end.saturating_duration_since(until.map_or_else(Instant::now, |it| it.max(Instant::now())));
-        *until = Some(until.map_or(end, |until| until.max(end)));
-        longer
+    pub(super) fn pause(&self, wait: Duration) -> Duration {
+        self.state().extend(wait)
+    }
+
+    /// Jira asked to wait and did not say how long: nobody sends for a little, and longer each time that comes again. Many
+    /// that were under way together and hear it are one time. Returns what is left of the pause, and by how much it
+    /// makes the silence longer.
+    pub(super) fn pause_a_little(&self) -> (Duration, Duration) {
+        let mut state = self.state();
+        if let Some(left) = state.left() {
+            return (left, Duration::ZERO);
+        }
+        let wait = SHORTEST_PAUSE.saturating_mul(1 << state.hints.min(16)).min(LONGEST_PAUSE);
+        state.hints = state.hints.saturating_add(1);
+        (wait, state.extend(wait))
+    }
+
+    /// Jira does what it is asked, so the next pause of unknown length is short again.
+    pub(super) fn went_well(&self) {
+        self.state().hints = 0;
     }
 
     /// How much of the pause is left, if there is one.
     pub(super) fn paused(&self) -> Option<Duration> {
-        let until = *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
-        until.map(|until| until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
+        self.state().left()
+    }
+
+    fn state(&self) -> MutexGuard<'_, Paused> {
+        self.paused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Paused {
+    fn extend(&mut self, wait: Duration) -> Duration {
+        let (now, until) = (Instant::now(), self.until);
+        let end = now + wait;
+        self.until = Some(until.map_or(end, |until| until.max(end)));
+        end.saturating_duration_since(until.map_or(now, |until| until.max(now)))
+    }
+
+    fn left(&self) -> Option<Duration> {
+        let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+        left.filter(|left| !left.is_zero())
     }
 }
 
@@ -267,6 +310,26 @@ mod tests {
                 (None, Duration::from_secs(1))
             );
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_of_unknown_length_grows_until_all_is_well() {
+        let throttle = throttle(5, 10);
+        let mut pauses = vec![];
+        for _ in 0..6 {
+            let (left, longer) = throttle.pause_a_little();
+            assert_eq!(left, longer);
+            // Those that were under way with it hear the same.
+            sleep(left / 2).await;
+            assert_eq!(throttle.pause_a_little(), (left / 2, Duration::ZERO));
+            assert!(throttle.turn(Urgent).await.is_err());
+            sleep(left / 2).await;
+            throttle.turn(Urgent).await.unwrap();
+            pauses.push(left.as_secs());
+        }
+        assert_eq!(pauses, [2, 4, 8, 16, 30, 30]);
+        throttle.went_well();
+        assert_eq!(throttle.pause_a_little().0, SHORTEST_PAUSE);
     }
 
     #[tokio::test(start_paused = true)]

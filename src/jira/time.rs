@@ -15,21 +15,67 @@ pub(super) fn jira(text: &str) -> Option<Millis> {
     parsed.map(|at| Millis(at.as_millisecond()))
 }
 
-/// An HTTP date, as in `Date` and `Retry-After`: `Sun, 06 Nov 1994 08:49:37 GMT`.
+/// An HTTP date, as in `Date` and `Retry-After`: `Sun, 06 Nov 1994 08:49:37 GMT`, or one of the two older forms that are
+/// to be read, too.
 pub(super) fn http(text: &str) -> Option<Millis> {
-    let parsed: Zoned = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
-    Some(Millis(parsed.timestamp().as_millisecond()))
+    let text = text.trim();
+    let parsed = jiff::fmt::rfc2822::parse(text).ok().map(|at: Zoned| at.timestamp().as_millisecond());
+    let older = || {
+        let since = httpdate::parse_http_date(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_millis()).ok()
+    };
+    parsed.or_else(older).map(Millis)
 }
 
-/// What `Retry-After` asks for: seconds, or a date compared with the `now` of the same answer.
+/// What `Retry-After` asks for: seconds, also with a fraction, or a time compared with the `now` of the same answer.
+/// Nothing where it is no time, or one before now.
 pub(super) fn retry_after(text: &str, now: Millis) -> Option<Duration> {
     let text = text.trim();
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More than fits is as good as for ever.
-        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
-    }
-    http(text).map(|then| then.since(now))
+    seconds(text)
+        .or_else(|| Some(http(text).or_else(|| jira(text))?.since(now)))
+        .filter(|wait| !wait.is_zero())
 }
+
+/// What `X-RateLimit-Reset` asks for: a time as Jira writes it, or, as proxies write it, seconds since 1970 or from now
+/// on.
+pub(super) fn reset(text: &str, now: Millis) -> Option<Duration> {
+    let text = text.trim();
+    match seconds(text) {
+        Some(seconds) if seconds >= EPOCH => {
+            let at = i64::try_from(seconds.as_millis()).map_or(Millis(i64::MAX), Millis);
+            Some(at.since(now)).filter(|wait| !wait.is_zero())
+        }
+        Some(_) | None => retry_after(text, now),
+    }
+}
+
+/// What the structured `RateLimit` asks for: of each policy that has nothing left (`r=0`) the seconds (`t`) until it has.
+pub(super) fn policies(text: &str) -> Option<Duration> {
+    let of_one = |policy: &str| {
+        let parameter = |name: &str| {
+            let mut parts = policy.split(';').skip(1).map(str::trim);
+            parts.find_map(|part| part.strip_prefix(name)?.trim_start().strip_prefix('=').map(str::trim))
+        };
+        let spent = parameter("r").is_some_and(|left| left == "0");
+        parameter("t").filter(|_| spent).and_then(seconds)
+    };
+    text.split(',').filter_map(of_one).max().filter(|wait| !wait.is_zero())
+}
+
+/// Seconds without a sign. More than fits is as good as for ever.
+fn seconds(text: &str) -> Option<Duration> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let part: f64 = format!("0.{fraction}").parse().ok()?;
+    let whole = Duration::from_secs(whole.parse().unwrap_or(u64::MAX));
+    Some(whole.saturating_add(Duration::from_secs_f64(part)))
+}
+
+/// As many seconds as this since 1970 are a time, and fewer are a while.
+const EPOCH: Duration = Duration::from_secs(1_000_000_000);
 
 #[cfg(test)]
 mod tests {
@@ -60,14 +106,77 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_seconds_or_a_date() {
+    fn retry_after_is_seconds_or_a_time() {
         let now = Millis(784_111_777_000);
-        assert_eq!(retry_after(" 7 ", now), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after("Sun, 06 Nov 1994 08:50:37 GMT", now), Some(Duration::from_secs(60)));
-        assert_eq!(retry_after("Sun, 06 Nov 1994 08:00:00 GMT", now), Some(Duration::ZERO));
+        let wait = |text: &str| retry_after(text, now).map(|wait| wait.as_secs_f64());
+        for (text, seconds) in [
+            (" 7 ", 7.0),
+            ("1.5", 1.5),
+            ("0.25", 0.25),
+            ("30.000", 30.0),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", 60.0),
+            ("Sunday, 06-Nov-94 08:50:37 GMT", 60.0),
+            ("Sun Nov  6 08:50:37 1994", 60.0),
+            ("1994-11-06T08:50:37Z", 60.0),
+        ] {
+            assert_eq!(wait(text), Some(seconds), "{text}");
+        }
         assert_eq!(retry_after("99999999999999999999999", now), Some(Duration::from_secs(u64::MAX)));
-        for garbage in ["", "-1", "+5", "1.5", "soon", "Sun, 06 Nov", "0x10", "\u{0665}"] {
-            assert_eq!(retry_after(garbage, now), None, "{garbage}");
+        for garbage in [
+            "",
+            "0",
+            "0.0",
+            "-1",
+            "-1.5",
+            "+5",
+            "1.",
+            ".5",
+            "1.5.2",
+            "1e9",
+            "NaN",
+            "inf",
+            "soon",
+            "Sun, 06 Nov",
+            "0x10",
+            "\u{0665}",
+            "Sun, 06 Nov 1994 08:00:00 GMT",
+        ] {
+            assert_eq!(wait(garbage), None, "{garbage}");
+        }
+    }
+
+    #[test]
+    fn a_reset_is_a_time_or_seconds() {
+        let now = Millis(1_790_000_000_000);
+        let wait = |text: &str| reset(text, now).map(|wait| wait.as_secs_f64());
+        for (text, seconds) in [
+            ("2026-09-21T14:14:20Z", 60.0),
+            ("2026-09-21T14:14Z", 40.0),
+            ("2026-09-21T16:14:20.500+0200", 60.5),
+            ("Mon, 21 Sep 2026 14:14:20 GMT", 60.0),
+            ("1790000090", 90.0),
+            ("90", 90.0),
+        ] {
+            assert_eq!(wait(text), Some(seconds), "{text}");
+        }
+        for garbage in ["", "0", "-90", "1780000000", "2026-09-21T14:13:20Z", "2026-09-21", "soon"] {
+            assert_eq!(wait(garbage), None, "{garbage}");
+        }
+    }
+
+    #[test]
+    fn of_several_policies_the_longest_that_is_spent() {
+        let wait = |text: &str| policies(text).map(|wait| wait.as_secs());
+        for (text, seconds) in [
+            ("\"jira-burst-based\";r=0;t=3", Some(3)),
+            ("\"a\";r=0;t=3, \"b\";t=1200;r=0, \"c\";r=7;t=9000", Some(1200)),
+            ("\"a\"; r=0; t=3", Some(3)),
+            ("\"a\";r=5;t=3", None),
+            ("\"a\";r=0", None),
+            ("\"a\";r=0;t=-3", None),
+            ("", None),
+        ] {
+            assert_eq!(wait(text), seconds, "{text}");
         }
     }
 }

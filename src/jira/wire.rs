@@ -57,6 +57,11 @@ pub(super) struct User {
 }
 
 impl User {
+    /// Whether it says who that is.
+    pub(super) const fn is_named(&self) -> bool {
+        self.account_id.is_some() || self.name.is_some()
+    }
+
     /// Who that is: by `accountId` on Cloud, by `name` on Data Center.
     pub(super) fn account(self) -> Option<Account> {
         let id = self.account_id.or(self.name)?;
@@ -287,7 +292,8 @@ pub(super) struct Created {
     pub(super) key: String,
 }
 
-/// What an answer of 4xx or 5xx says, on one line, and whether it has the form of Jira's API.
+/// What an answer of 4xx or 5xx says, on one line, and whether it has the form of Jira's API: a list of `errorMessages`,
+/// or `errors` by field, each of which is a text. What other programs call `errors` looks otherwise.
 pub(super) fn complaint(body: &[u8]) -> Option<(String, By)> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let messages = body.get("errorMessages").and_then(Value::as_array);
@@ -298,7 +304,13 @@ pub(super) fn complaint(body: &[u8]) -> Option<(String, By)> {
         let message = message.as_str().map_or_else(|| message.to_string(), str::to_owned);
         format!("{field}: {message}")
     }));
-    let by = if messages.is_some() || errors.is_some() { By::Jira } else { By::Somebody };
+    let listed = messages.map(|messages| messages.iter().all(Value::is_string));
+    // Beside the list, Jira may leave it empty.
+    let by_field = errors.map(|errors| errors.values().all(Value::is_string));
+    let by = match (listed, by_field, body.get("errorMessages"), body.get("errors")) {
+        (Some(true), Some(true), ..) | (Some(true), None, _, None) | (None, Some(true), None, _) => By::Jira,
+        _ => By::Somebody,
+    };
     if said.is_empty() {
         let other =
             ["message", "detail", "title", "error"].iter().filter_map(|name| body.get(name)?.as_str());

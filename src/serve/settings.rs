@@ -13,6 +13,14 @@ pub(super) fn tell(config: &Config) {
     for line in lines(config) {
         tracing::info!("{line}");
     }
+    for (key, secret) in config.flagger.all_tokens() {
+        if !secret.fits_url() {
+            tracing::warn!(
+                "{key} holds characters that cannot stand in a URL (such as / # ? % @); as http://any:TOKEN@host it does \
+                 not work"
+            );
+        }
+    }
 }
 
 fn lines(config: &Config) -> [String; 7] {

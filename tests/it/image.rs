@@ -315,7 +315,7 @@ async fn trusts(image: &Image, rights: Rights) {
         let (code, said) = runs(&container, "check", &url, "");
         let line = said.lines().find(|line| line.starts_with("FAIL")).unwrap();
         let why = if public {
-            "an authority that nobody here knows"
+            "an authority that is not known here"
         } else {
             "no certificate authority is known here"
         };

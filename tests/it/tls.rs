@@ -95,7 +95,7 @@ async fn a_certificate_is_renewed_while_it_serves() {
     for (line, words) in told.iter().zip([
         format!("server.tls.key_file: cannot read {key}: No such file"),
         format!("server.tls: the certificate in {cert} and the key in {key} do not belong together"),
-        format!("server.tls.cert_file: {cert} is no PEM file, or not a whole one"),
+        format!("server.tls.cert_file: {cert} holds no certificate that can be used: the 1st certificate in {cert} is not whole"),
         format!("server.tls.cert_file: cannot read {cert}: No such file"),
     ]) {
         assert!(line.contains(&words), "{words}\nis not in\n{line}");

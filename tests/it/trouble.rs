@@ -330,7 +330,7 @@ async fn it_does_not_know_the_bridge() {
     let unknown = "does not accept the credentials";
     plays(&[
         Trouble::new(Fault::Unauthorized, unknown).locks_out(),
-        Trouble::new(status(403, None), unknown).locks_out(),
+        Trouble::new(status(403, None), "a proxy or firewall may be in the way").locks_out(),
         Trouble::new(Fault::Anonymous, unknown).locks_out(),
         Trouble::new(Fault::Empty, unknown).locks_out(),
         Trouble { most: 12, ..Trouble::new(Fault::Captcha, "CAPTCHA").locks_out() },
@@ -366,6 +366,11 @@ async fn it_asks_to_wait() {
     .await;
 }
 
+/// A time so long after now, as Jira writes it.
+fn iso(world: &World, ahead: i64) -> String {
+    jiff::Timestamp::from_second(world.clock.now().0 / 1000 + ahead).unwrap().to_string()
+}
+
 /// An HTTP date so long after now.
 fn date(world: &World, ahead: i64) -> String {
     let at = jiff::Timestamp::from_millisecond(world.clock.now().0 + ahead * 1000).unwrap();
@@ -380,10 +385,12 @@ impl World {
         line.unwrap().rsplit(' ').next().unwrap().parse().unwrap()
     }
 
-    /// One poll is answered with this `Retry-After`. Returns how long nothing at all was sent.
-    async fn is_told_to_wait(&self, retry_after: String) -> Duration {
+    /// One poll is answered 429 with this header. Returns how long nothing at all was sent.
+    async fn is_told_to_wait(&self, (name, value): (&'static str, String)) -> Duration {
         let poll = if self.is_cloud() { Operation::BulkFetch } else { Operation::Search };
-        self.jira.fault(poll, too_many(&retry_after), Times::Once);
+        let (headers, body) = (vec![(name, value)], "Rate limit exceeded".to_owned());
+        let fault = Fault::Says { code: 429, media: "text/plain", headers, body };
+        self.jira.fault(poll, fault, Times::Once);
         self.jira.clear_requests();
         while self.jira.requests().is_empty() {
             self.passes(STEP).await;
@@ -412,25 +419,35 @@ impl World {
 }
 
 /// Nobody sends anything for as long as Jira says, at most an hour, and the metric counts it. Whatever is no time is as
-/// if it was not said: then only that request is delayed.
+/// if it was not said: then everybody waits a little.
 #[tokio::test]
 async fn all_wait_as_long_as_it_says() {
-    for case in 0..8 {
+    for case in 0..16 {
         for world in World::both(SETTINGS).await {
             world.asks_about("waits").await;
             world.works().await;
-            let (value, silence) = match case {
-                0 => ("30".into(), 30),
-                1 => (date(&world, 90), 90 - 20),
-                2 => ("99999999999999999999999".into(), 3600),
-                3 => (date(&world, 7 * 86_400), 3600),
-                4 => ("0".into(), 0),
-                5 => ("-30".into(), 0),
-                6 => ("soon".into(), 0),
-                _ => (date(&world, -86_400), 0),
+            let retry = "Retry-After";
+            let (name, value, silence) = match case {
+                0 => (retry, "30".into(), 30),
+                1 => (retry, date(&world, 90), 90 - 20),
+                2 => (retry, "99999999999999999999999".into(), 3600),
+                3 => (retry, date(&world, 7 * 86_400), 3600),
+                4 => (retry, "0".into(), 2),
+                5 => (retry, "-30".into(), 2),
+                6 => (retry, "soon".into(), 2),
+                7 => (retry, date(&world, -86_400), 2),
+                8 => (retry, "30.0".into(), 30),
+                9 => (retry, "NaN".into(), 2),
+                // The poll is some seconds away.
+                10 => ("X-RateLimit-Reset", iso(&world, 90), 90 - 20),
+                11 => ("X-RateLimit-Reset", iso(&world, 7 * 86_400), 3600),
+                12 => ("X-RateLimit-Reset", iso(&world, -60), 2),
+                13 => ("X-RateLimit-Reset", "whenever".into(), 2),
+                14 => ("RateLimit", "\"tenant-app-quota\";r=0;t=40".into(), 40),
+                _ => ("X-RateLimit-Remaining", "0".into(), 2),
             };
             let before = world.metric("jira_throttled_seconds_total").await;
-            let silent = world.is_told_to_wait(value.clone()).await;
+            let silent = world.is_told_to_wait((name, value.clone())).await;
             let most = silence * 6 / 5 + 20;
             assert!((silence..=most).contains(&silent.as_secs()), "{value}: silent for {silent:?}");
             let counted = world.metric("jira_throttled_seconds_total").await - before;

@@ -47,7 +47,7 @@ async fn an_authority_of_ones_own() {
     let url = format!("https://localhost:{}", front.port);
     moves(&config, "URL", &url, "");
     let mut serving = Serving::start(&config);
-    let told = serving.has_logged("UnknownIssuer");
+    let told = serving.has_logged("signed by an authority that is not known here");
     assert!(told.contains("cannot reach Jira at localhost") && told.contains("into jira.ca_file"), "{told}");
     drop(serving);
 
@@ -96,7 +96,7 @@ async fn an_authority_beside_the_public_ones() {
     assert!(out.contains("ok    jira.url ") && out.contains("ok    jira.token "), "{out}");
     let out = checks(&config, |_| {});
     assert!(
-        out.contains("FAIL  jira.ca_file ") && out.contains("an authority that nobody here knows"),
+        out.contains("FAIL  jira.ca_file ") && out.contains("an authority that is not known here"),
         "{out}"
     );
     for (file, code, words) in [

@@ -18,6 +18,17 @@ impl FakeJira {
         self.lock().base.clone()
     }
 
+    /// From now on it is found behind Atlassian's gateway for tokens with scopes, at the address that is returned, and people
+    /// find it at `site`.
+    #[must_use]
+    pub fn is_behind_gateway(&self, site: &str) -> String {
+        let mut state = self.lock();
+        let gateway = format!("{}/ex/jira/1f2e", state.base);
+        "/ex/jira/1f2e".clone_into(&mut state.context);
+        site.clone_into(&mut state.base);
+        gateway
+    }
+
     /// Makes another token (Cloud), or personal access token (Data Center), the right one.
     pub fn set_token(&self, token: &str) {
         token.clone_into(&mut self.lock().token);

@@ -62,6 +62,17 @@ pub enum Fault {
     Xsrf,
     /// 302 to a login page.
     Redirect,
+    /// Nothing is done; something on the way, or Jira's own edge, answers this: no header says who asked.
+    Says {
+        /// The HTTP status.
+        code: u16,
+        /// The media type of the body.
+        media: &'static str,
+        /// Further headers.
+        headers: Vec<(&'static str, String)>,
+        /// The body.
+        body: String,
+    },
 }
 
 /// How often a fault happens.
@@ -150,6 +161,10 @@ pub(super) fn instead(fault: &Fault) -> Option<Answer> {
         Fault::Trickle => Answer::new(200, Content::Trickle),
         Fault::Xsrf => xsrf(),
         Fault::Redirect => Answer::empty(302).with("Location", "/login.jsp"),
+        Fault::Says { code, media, headers, body } => {
+            let answer = Answer::text(*code, media, body.clone());
+            headers.iter().fold(answer, |answer, (name, value)| answer.with(name, value.clone()))
+        }
     };
     Some(answer)
 }
@@ -178,6 +193,7 @@ pub(super) fn is_signed(fault: &Fault) -> bool {
         | Fault::Unauthorized
         | Fault::Captcha
         | Fault::Empty
+        | Fault::Says { .. }
         | Fault::Redirect => false,
     }
 }

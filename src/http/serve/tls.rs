@@ -1,22 +1,25 @@
 //! TLS on a listener: a certificate and its key, and a word for callers who do not speak it.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use anyhow::{Context as _, anyhow};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use tokio_rustls::{
     TlsAcceptor,
-    rustls::{
-        self, ServerConfig,
-        crypto::aws_lc_rs,
-        pki_types::{
-            CertificateDer, PrivateKeyDer,
-            pem::{self, PemObject as _},
-        },
-    },
+    rustls::{self, ServerConfig, crypto::aws_lc_rs},
 };
 
-use crate::{config, watched::Watched};
+use crate::{
+    config,
+    pem::{self, Bundle},
+    watched::Watched,
+};
 
 /// A certificate and its key. While the files cannot be used, for instance because only one of them was replaced yet,
 /// what they held before is shown.
@@ -24,7 +27,10 @@ use crate::{config, watched::Watched};
 pub struct Tls(Watched<Acceptor, anyhow::Error>);
 
 #[derive(Clone)]
-struct Acceptor(TlsAcceptor);
+struct Acceptor {
+    tls: TlsAcceptor,
+    left_out: Vec<String>,
+}
 
 impl Tls {
     /// Reads both files.
@@ -33,48 +39,43 @@ impl Tls {
     /// If one cannot be read, or they do not belong together; it begins with the key.
     pub fn load(files: config::Tls) -> anyhow::Result<Self> {
         let paths = vec![files.cert_file.clone(), files.key_file.clone()];
-        Watched::open(paths, move |_| acceptor(&files)).map(Self)
+        let read_before = AtomicBool::new(false);
+        let read = move |_: &[PathBuf]| {
+            let read = acceptor(&files)?;
+            // Whoever opens it tells of the first reading.
+            if read_before.swap(true, Ordering::Relaxed) {
+                pem::tell("server.tls.cert_file", &read.left_out);
+            }
+            Ok(read)
+        };
+        Watched::open(paths, read).map(Self)
+    }
+
+    /// What is to be said of certificates that cannot be used and are not shown.
+    #[must_use]
+    pub fn left_out(&self) -> Vec<String> {
+        self.0.current().left_out
     }
 
     /// What accepts connections now.
     pub(super) fn acceptor(&self) -> TlsAcceptor {
-        self.0.current().0
+        self.0.current().tls
     }
 }
 
 fn acceptor(files: &config::Tls) -> anyhow::Result<Acceptor> {
-    let chain = CertificateDer::pem_file_iter(&files.cert_file)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unreadable(&files.cert_file, "certificate", &error))
-        .context("server.tls.cert_file")?;
-    let key = PrivateKeyDer::from_pem_file(&files.key_file)
-        .map_err(|error| unreadable(&files.key_file, "private key without a passphrase", &error))
-        .context("server.tls.key_file")?;
-    if chain.is_empty() {
-        let none = unreadable(&files.cert_file, "certificate", &pem::Error::NoItemsFound);
-        return Err(none.context("server.tls.cert_file"));
-    }
+    let Bundle { certificates, left_out } =
+        pem::chain(&files.cert_file).map_err(|why| anyhow!(why)).context("server.tls.cert_file")?;
+    let key = pem::key(&files.key_file).map_err(|why| anyhow!(why)).context("server.tls.key_file")?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_single_cert(chain, key)
+        .with_single_cert(certificates, key)
         .map_err(|error| unfit(files, &error))
         .context("server.tls")?;
     // Go's client speaks HTTP/2 wherever it is offered.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Acceptor(TlsAcceptor::from(Arc::new(config))))
-}
-
-/// Why a file cannot be used. Nothing of its content is repeated: it may be the key.
-fn unreadable(file: &Path, wanted: &str, error: &pem::Error) -> anyhow::Error {
-    let file = file.display();
-    if let pem::Error::Io(error) = error {
-        return anyhow!("cannot read {file}: {error}");
-    }
-    if matches!(error, pem::Error::NoItemsFound) {
-        return anyhow!("{file} holds no {wanted} in PEM");
-    }
-    anyhow!("{file} is no PEM file, or not a whole one")
+    Ok(Acceptor { tls: TlsAcceptor::from(Arc::new(config)), left_out })
 }
 
 fn unfit(files: &config::Tls, error: &rustls::Error) -> anyhow::Error {

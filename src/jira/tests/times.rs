@@ -13,14 +13,15 @@ proptest! {
     fn times(
         text in prop_oneof![
             "[0-9]{1,5}-[0-9]{1,2}-[0-9]{1,2}T[0-9]{1,2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{0,12})?([+-][0-9]{2}:?[0-9]{2}|Z)?",
-            "(Sun, )?[0-9]{1,2} (Nov|Feb|Xxx) [0-9]{2,5} [0-9]{2}:[0-9]{2}:[0-9]{2} (GMT|[+-][0-9]{4})", "-?[0-9]{1,25}", "\\PC{0,20}",
+            "-?[0-9]{0,25}\\.[0-9]{0,40}", "(Sun, )?[0-9]{1,2} (Nov|Feb|Xxx) [0-9]{2,5} [0-9]{2}:[0-9]{2}:[0-9]{2} (GMT|[+-][0-9]{4})", "-?[0-9]{1,25}", "\\PC{0,20}",
         ],
         now: i64, at in -60_000_000_000_000_i64..250_000_000_000_000, zone in -840..=840_i64,
     ) {
-        let _ = (time::jira(&text), time::http(&text));
+        let _ = (time::jira(&text), time::http(&text), time::reset(&text, Millis(now)), time::policies(&text));
         if let Some(wait) = time::retry_after(&text, Millis(now)) {
             let seconds = text.trim().parse::<u64>().ok().map(Duration::from_secs);
             prop_assert!(seconds.is_none_or(|seconds| seconds == wait));
+            prop_assert!(!wait.is_zero() && !text.trim().starts_with('-'));
         }
         // Written out by hand, in the way Jira writes it.
         let local = at + zone * 60_000;

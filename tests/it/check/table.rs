@@ -58,6 +58,11 @@ pub(super) fn cases() -> Vec<Case> {
     all
 }
 
+/// What Jira says, or something on the way, without a word on who asked.
+fn says(code: u16, media: &'static str, body: &str) -> Fault {
+    Fault::Says { code, media, headers: vec![], body: body.to_owned() }
+}
+
 fn reaching() -> Vec<Case> {
     let case = |name, config| case("Reaching Jira", name, config);
     vec![
@@ -88,6 +93,33 @@ fn reaching() -> Vec<Case> {
         case("Jira asks to wait (429)", "").with(|jira| {
             let fault = Fault::TooMany { retry_after: Some("7".into()) };
             jira.fault(Operation::ProjectStatuses, fault, Times::Always);
+        }),
+        case("Jira asks to wait while it looks for an example", "").with(|jira| {
+            let fault = Fault::TooMany { retry_after: Some("7".into()) };
+            jira.fault(Operation::Search, fault, Times::Always);
+        }),
+        case("A proxy answers instead of Jira", "").with(|jira| {
+            jira.fault(Operation::ProjectStatuses, says(404, "text/html", "<html>"), Times::Always);
+        }),
+        case("A proxy lets only a part of the API pass", "").with(|jira| {
+            jira.fault(Operation::Myself, says(404, "text/html", "<html>"), Times::Always);
+        }),
+        case("Tickets cannot be read a hundred at a time", "").with(|jira| {
+            let body = r#"{"errorMessages":["Invalid request payload"],"errors":{}}"#;
+            jira.fault(Operation::BulkFetch, says(400, "application/json", body), Times::Always);
+        }),
+        case("Tickets cannot be read a hundred at a time, and a firewall says so", "").with(|jira| {
+            jira.add_issue("OPS", "Change", "To Do", "mia").unwrap();
+            jira.fault(Operation::BulkFetch, says(403, "text/html", "<html>"), Times::Always);
+        }),
+        case("A history cannot be read by itself", "").with(|jira| {
+            jira.add_issue("OPS", "Change", "To Do", "mia").unwrap();
+            let body = r#"{"errorMessages":["Invalid request payload"],"errors":{}}"#;
+            jira.fault(Operation::Changelog, says(400, "application/json", body), Times::Always);
+        }),
+        case("The search is refused, on Data Center", "").data_center().with(|jira| {
+            let body = r#"{"errorMessages":["Invalid request payload"],"errors":{}}"#;
+            jira.fault(Operation::Search, says(400, "application/json", body), Times::Always);
         }),
         case("Jira is being restarted (503)", "").with(|jira| {
             let fault = Fault::Status { code: 503, retry_after: None, body: "<html>".into() };
@@ -129,6 +161,21 @@ fn credentials() -> Vec<Case> {
                 Times::Always,
             );
         }),
+        case("The bridge's address is not allowed (IP allowlist)", "").with(|jira| {
+            let body = r#"{"errorMessages":["The IP address has been rejected because it is not on the allowlist. For more information, contact your admin."],"errors":{}}"#;
+            jira.fault(Operation::Myself, says(403, "application/json", body), Times::Always);
+        }),
+        case("The site is suspended", "").with(|jira| {
+            let body = r#"{"message":"Your site has been suspended."}"#;
+            jira.fault(Operation::Myself, says(403, "application/json", body), Times::Always);
+        }),
+        case("Jira's licence is over", "").data_center().with(|jira| {
+            let body = r#"{"message":"Your license has expired."}"#;
+            jira.fault(Operation::Myself, says(403, "application/json", body), Times::Always);
+        }),
+        case("A firewall forbids it", "").with(|jira| {
+            jira.fault(Operation::Myself, says(403, "text/html", "<html>"), Times::Always);
+        }),
         case("The file with the token is not there", "-jira.token\njira.token_file = \"./jira-token\""),
     ]
 }
@@ -167,6 +214,13 @@ fn projects() -> Vec<Case> {
         }),
         case("The project is archived", "").with(|jira| jira.set_archived("OPS", true)),
         case("The issue type is misspelled", "ticket.issue_type = \"Chnage\""),
+        case("The issue type is in the language of the account", "ticket.issue_type = \"Änderung\"")
+            .with(|jira| jira.set_translated(true)),
+        case("The search shows what the account may not see", "").with(|jira| {
+            jira.add_issue("OPS", "Change", "To Do", "mia").unwrap();
+            let body = r#"{"errorMessages":["Issue does not exist or you do not have permission to see it."],"errors":{}}"#;
+            jira.fault(Operation::GetIssue, says(404, "application/json", body), Times::Always);
+        }),
         case("No issue of the type can be created", "")
             .with(|jira| jira.set_creatable("OPS", "Change", false)),
         case("The issue type is one of sub-tasks", "").with(|jira| jira.set_subtask("OPS", "Change", true)),
@@ -388,6 +442,7 @@ fn elsewhere() -> Vec<Case> {
         ),
         case("No webhook", "-jira.webhook_secret"),
         case("A secret that can be guessed", "jira.webhook_secret = \"swordfish\""),
+        case("Flagger's token cannot stand in a URL", "flagger.token = \"0a1b/2c3d#4e5f%6789@\""),
         case("Flagger needs no token", "-flagger.token"),
         case("No address of the status page", "-server.public_url"),
         case("The folder of the store is not there", "store.url = \"sqlite:///data/none/bridge.db\""),

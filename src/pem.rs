@@ -1,0 +1,275 @@
+//! Certificates and keys in PEM, as people have them: with a byte order mark or in UTF-16, with Windows' ends of lines,
+//! with words around, in a bundle of which one cannot be used. Nothing of what is in a file is ever repeated.
+
+use std::path::Path;
+
+use tokio_rustls::rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::ParsedCertificate,
+};
+
+/// The certificates of a file.
+#[derive(Debug)]
+pub struct Bundle {
+    /// Those that can be used; never none.
+    pub certificates: Vec<CertificateDer<'static>>,
+    /// What is to be said of each of the others.
+    pub left_out: Vec<String>,
+}
+
+/// A section of a file.
+struct Section {
+    label: String,
+    body: String,
+    /// Its last line is there.
+    whole: bool,
+}
+
+/// Says in the log which certificates are left out.
+pub fn tell(key: &'static str, left_out: &[String]) {
+    for what in left_out {
+        tracing::warn!("{key}: {what}; the others in the file are used");
+    }
+}
+
+/// The authorities in a file.
+///
+/// # Errors
+/// If it cannot be read, or holds none that can be used.
+pub fn authorities(file: &Path) -> Result<Bundle, String> {
+    bundle(file, |certificate| RootCertStore::empty().add(certificate.clone()).is_ok())
+}
+
+/// A server's own certificate and those that lead from it to an authority.
+///
+/// # Errors
+/// If it cannot be read, or the first one, which is the server's own, cannot be used.
+pub fn chain(file: &Path) -> Result<Bundle, String> {
+    let found = bundle(file, |certificate| ParsedCertificate::try_from(certificate).is_ok())?;
+    match found.left_out.first() {
+        Some(first) if first.starts_with("the 1st ") => {
+            Err(format!("{first}, and it is to be the server's own"))
+        }
+        Some(_) | None => Ok(found),
+    }
+}
+
+/// The private key in a file.
+///
+/// # Errors
+/// If it cannot be read, or holds none without a passphrase.
+pub fn key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    let text = text(file)?;
+    let keys = sections(&text).into_iter().filter(|section| section.label.ends_with("PRIVATE KEY"));
+    let (mut some, mut broken) = (false, false);
+    for section in keys.filter(|section| section.label != "ENCRYPTED PRIVATE KEY") {
+        some = true;
+        match PrivateKeyDer::from_pem_slice(section.pem(&section.label).as_bytes()) {
+            Ok(key) if section.whole => return Ok(key),
+            Ok(_) | Err(_) => broken = true,
+        }
+    }
+    let file = file.display();
+    Err(if some && broken {
+        format!("{file} holds a private key that is not whole, or has a passphrase")
+    } else {
+        format!("{file} holds no private key without a passphrase in PEM")
+    })
+}
+
+fn bundle(file: &Path, is_usable: impl Fn(&CertificateDer<'static>) -> bool) -> Result<Bundle, String> {
+    let text = text(file)?;
+    let shown = file.display();
+    let (mut certificates, mut left_out) = (vec![], vec![]);
+    let known = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
+    let found = sections(&text).into_iter().filter(|section| known.contains(&section.label.as_str()));
+    for (nth, section) in found.enumerate() {
+        let why = match CertificateDer::from_pem_slice(section.pem("CERTIFICATE").as_bytes()) {
+            _ if section.label.starts_with("TRUSTED") => "is in OpenSSL's own form (TRUSTED CERTIFICATE)",
+            _ if !section.whole => "is not whole: its last line is missing",
+            Err(_) => "is not whole, or no PEM",
+            Ok(certificate) if is_usable(&certificate) => {
+                certificates.push(certificate);
+                continue;
+            }
+            Ok(_) => "cannot be understood",
+        };
+        left_out.push(format!("the {} certificate in {shown} {why}", ordinal(nth + 1)));
+    }
+    match (certificates.is_empty(), left_out.as_slice()) {
+        (false, _) => Ok(Bundle { certificates, left_out }),
+        (true, []) => Err(format!("{shown} holds no certificate in PEM")),
+        (true, all) => Err(format!("{shown} holds no certificate that can be used: {}", all.join(", "))),
+    }
+}
+
+/// The file as text with plain ends of lines.
+fn text(file: &Path) -> Result<String, String> {
+    let bytes = std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    let utf16 = |bytes: &[u8], number: fn([u8; 2]) -> u16| {
+        let pairs = bytes.as_chunks::<2>().0;
+        String::from_utf16_lossy(&pairs.iter().map(|pair| number(*pair)).collect::<Vec<_>>())
+    };
+    let text = match bytes.as_slice() {
+        [0xFF, 0xFE, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xFE, 0xFF, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        all => String::from_utf8_lossy(all).into_owned(),
+    };
+    Ok(text.trim_start_matches('\u{FEFF}').replace('\r', "\n"))
+}
+
+/// What stands between a line that begins a section and one that ends it; words elsewhere are not for programs.
+fn sections(text: &str) -> Vec<Section> {
+    let mut sections: Vec<Section> = vec![];
+    let mut open: Option<Section> = None;
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let label = |mark: &str| line.strip_prefix(mark).and_then(|rest| rest.strip_suffix("-----"));
+        if let Some(label) = label("-----BEGIN ") {
+            sections.extend(open.take());
+            open = Some(Section { label: label.to_owned(), body: String::new(), whole: false });
+        } else if let Some(label) = label("-----END ") {
+            if let Some(mut section) = open.take() {
+                section.whole = section.label == label;
+                sections.push(section);
+            }
+        } else if let Some(section) = &mut open {
+            section.body.push_str(line);
+            section.body.push('\n');
+        }
+    }
+    sections.extend(open);
+    sections
+}
+
+impl Section {
+    fn pem(&self, label: &str) -> String {
+        format!("-----BEGIN {label}-----\n{}-----END {label}-----\n", self.body)
+    }
+}
+
+fn ordinal(number: usize) -> String {
+    let end = match (number % 10, number % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{number}{end}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture(name: &str) -> String {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tls").join(name);
+        std::fs::read_to_string(file).unwrap()
+    }
+
+    fn written(bytes: &[u8]) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        file
+    }
+
+    fn utf16(text: &str) -> Vec<u8> {
+        [0xFEFF].into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
+    }
+
+    #[test]
+    fn however_it_was_saved() {
+        let [ca, own, key] = ["ca.crt.pem", "jira.crt.pem", "jira.key.pem"].map(fixture);
+        let plain = format!("{own}{ca}{key}");
+        let bags = format!(
+            "Bag Attributes\n    friendlyName: jira\nsubject=CN = jira\n{own}Bag Attributes: <Empty>\n# and\n{ca}Key Attributes\n{key}"
+        );
+        let indented: String = plain.lines().map(|line| format!("    {line}  \n")).collect();
+        for bytes in [
+            plain.clone().into_bytes(),
+            format!("\u{FEFF}{plain}").into_bytes(),
+            plain.replace('\n', "\r\n").into_bytes(),
+            plain.replace('\n', "\r").into_bytes(),
+            format!("\u{FEFF}{}", bags.replace('\n', "\r\n")).into_bytes(),
+            bags.into_bytes(),
+            indented.into_bytes(),
+            utf16(&plain),
+            plain.trim_end().as_bytes().to_vec(),
+        ] {
+            let file = written(&bytes);
+            for found in [authorities(file.path()), chain(file.path())] {
+                let Bundle { certificates, left_out } = found.unwrap();
+                assert_eq!(
+                    (certificates.len(), left_out.len()),
+                    (2, 0),
+                    "{}",
+                    String::from_utf8_lossy(&bytes)
+                );
+            }
+            assert!(super::key(file.path()).is_ok());
+        }
+    }
+
+    #[test]
+    fn one_that_cannot_be_used_is_named_by_its_place() {
+        let [ca, own, key] = ["ca.crt.pem", "jira.crt.pem", "jira.key.pem"].map(fixture);
+        let cut = |text: &str| text.lines().take(4).map(|line| format!("{line}\n")).collect::<String>();
+        let section =
+            |body: &str| format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
+        for (bad, why) in [
+            (cut(&own), "is not whole: its last line is missing"),
+            (section("!!! no base 64 !!!"), "is not whole, or no PEM"),
+            (section("bm8gY2VydGlmaWNhdGU="), "cannot be understood"),
+            (
+                own.replace(" CERTIFICATE", " TRUSTED CERTIFICATE"),
+                "is in OpenSSL's own form (TRUSTED CERTIFICATE)",
+            ),
+        ] {
+            let file = written(format!("{own}{ca}{bad}{key}{ca}").as_bytes());
+            let named = format!("the 3rd certificate in {} {why}", file.path().display());
+            for found in [authorities(file.path()), chain(file.path())] {
+                let Bundle { certificates, left_out } = found.unwrap();
+                assert_eq!((certificates.len(), left_out), (3, vec![named.clone()]));
+            }
+            let first = written(format!("{bad}{ca}").as_bytes());
+            assert_eq!(authorities(first.path()).unwrap().certificates.len(), 1);
+            let error = chain(first.path()).unwrap_err();
+            assert!(error.starts_with("the 1st certificate in ") && error.contains(why), "{error}");
+            let alone = written(bad.as_bytes());
+            let error = authorities(alone.path()).unwrap_err();
+            assert!(error.contains("holds no certificate that can be used: the 1st "), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there() {
+        let [own, key] = ["jira.crt.pem", "jira.key.pem"].map(fixture);
+        let shown = |file: &tempfile::NamedTempFile, error: String| {
+            error.replace(&file.path().display().to_string(), "FILE")
+        };
+        for text in ["", "\u{FEFF}", "a letter", key.as_str()] {
+            let file = written(text.as_bytes());
+            let error = authorities(file.path()).unwrap_err();
+            assert_eq!(shown(&file, error), "FILE holds no certificate in PEM");
+        }
+        let encrypted = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+        for text in ["", own.as_str(), encrypted.as_str()] {
+            let file = written(text.as_bytes());
+            let error = super::key(file.path()).unwrap_err();
+            assert_eq!(shown(&file, error), "FILE holds no private key without a passphrase in PEM");
+        }
+        let file = written(key.lines().next().unwrap().as_bytes());
+        let error = super::key(file.path()).unwrap_err();
+        assert_eq!(shown(&file, error), "FILE holds a private key that is not whole, or has a passphrase");
+        assert!(
+            chain(Path::new("/nowhere/none.pem")).unwrap_err().starts_with("cannot read /nowhere/none.pem: ")
+        );
+    }
+
+    #[test]
+    fn places_are_counted_as_people_do() {
+        let words: Vec<String> = [1, 2, 3, 4, 11, 12, 13, 21, 112, 123].map(ordinal).into();
+        assert_eq!(words, ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "112th", "123rd"]);
+    }
+}

@@ -1,0 +1,117 @@
+//! Jira does not let the bridge in, and the token is not the matter: its own words decide what is advised, on the page, to
+//! Flagger, and by `check`. And behind Atlassian's gateway links lead to where people find their tickets.
+
+use std::time::Duration;
+
+use flagger_jira_bridge::demo::fake_jira::{Fault, Operation, Times};
+use serde_json::json;
+
+use crate::world::World;
+
+const SITE: &str = "https://example.atlassian.net";
+
+/// What is said with 403, and what is to be done about it.
+const REFUSALS: [(&str, &str, &str); 8] = [
+    (
+        "application/json",
+        r#"{"errorMessages":["The IP address has been rejected because it is not on the allowlist. For more information, contact your admin."],"errors":{}}"#,
+        "have the address from which the bridge's requests leave your network",
+    ),
+    ("text/plain", "Your IP address 203.0.113.7 is not on the allowlist", "203.0.113.7"),
+    ("application/json", r#"{"message":"Your site has been suspended."}"#, "reactivate the site"),
+    ("application/json", r#"{"message":"Your license has expired."}"#, "renew the licence"),
+    (
+        "application/json",
+        r#"{"message":"Basic Authentication has been disabled on this instance."}"#,
+        "leave jira.user out",
+    ),
+    ("text/plain", "XSRF check failed", "User-Agent"),
+    ("text/html", "<html><title>Forbidden</title></html>", "a proxy or firewall may be in the way"),
+    ("text/plain", "", "a proxy or firewall may be in the way"),
+];
+
+#[tokio::test]
+async fn what_is_not_about_the_token_says_so() {
+    for (media, body, advice) in REFUSALS {
+        for world in World::both("").await {
+            world.knows_jira().await;
+            let fault = Fault::Says { code: 403, media, headers: vec![], body: body.to_owned() };
+            world.jira.fault(Operation::Any, fault, Times::Always);
+            world.asks("confirm-promotion", "Progressing", "new").await;
+            for _ in 0..4 {
+                world.works().await;
+                world.passes(Duration::from_secs(15)).await;
+                world.ticks().await;
+            }
+            let answer = world.asks("confirm-promotion", "Progressing", "new").await;
+            let page = world.sends(world.admin("GET", "/")).await.body;
+            let page = page.replace("&#39;", "'").replace("&#x27;", "'");
+            for (place, said) in [("answer", &answer.body), ("page", &page)] {
+                assert!(said.contains(advice), "{place}: {body}: {said}");
+                assert!(!said.contains("renew jira.token"), "{place}: {body}: {said}");
+            }
+            world.jira.clear_faults();
+            world.passes(Duration::from_secs(20)).await;
+            world.works().await;
+            world.passes(Duration::from_secs(40)).await;
+            world.works().await;
+            assert_eq!(world.tickets().len(), 2, "{body}");
+            world.finish().await;
+        }
+    }
+}
+
+/// Only this is not allowed: Jira's own words are advice enough, and it is not tried again and again.
+#[tokio::test]
+async fn a_single_refusal_says_what_to_do() {
+    for world in World::both("").await {
+        let body = r#"{"errorMessages":["Your license has expired."],"errors":{}}"#.to_owned();
+        let fault = Fault::Says { code: 403, media: "application/json", headers: vec![], body };
+        world.jira.fault(Operation::CreateIssue, fault, Times::Always);
+        world.asks("confirm-promotion", "Progressing", "new").await;
+        world.works().await;
+        let line = world.asks("confirm-promotion", "Progressing", "new").await.body;
+        assert!(line.contains("Your license has expired") && line.contains("renew the licence"), "{line}");
+        world.jira.clear_faults();
+        world.restarts().await;
+        world.works().await;
+        assert_eq!(world.tickets().len(), 1);
+        world.finish().await;
+    }
+}
+
+/// Links in answers, on the page and in tickets, where the kind is configured and where it is found out.
+#[tokio::test]
+async fn links_lead_to_the_site_behind_the_gateway() {
+    for kind in ["cloud", "auto"] {
+        let mut world = World::prepare(
+            flagger_jira_bridge::demo::fake_jira::Flavour::Cloud,
+            &format!("jira.kind = \"{kind}\""),
+        )
+        .await;
+        let direct = world.jira.base_url();
+        let gateway = world.jira.is_behind_gateway(SITE);
+        world.settings = world.settings.replace(&direct, &gateway);
+        world.begins().await;
+        world.asks("confirm-promotion", "Progressing", "old").await;
+        world.works().await;
+        let old = world.newest();
+        let link = |key: &str| format!("{SITE}/browse/{key}");
+        let answer = world.asks("confirm-promotion", "Progressing", "old").await;
+        assert!(answer.body.contains(&link(&old)), "{}", answer.body);
+        assert_eq!(world.gates().await[0]["ticket"]["url"], json!(link(&old)));
+        let page = world.sends(world.admin("GET", "/")).await.body;
+        let page = page.replace("&#x2f;", "/");
+        assert!(page.contains(&link(&old)) && !page.contains("/ex/jira/"), "{page}");
+        // A process that starts anew asks again.
+        world.restarts().await;
+        world.asks("confirm-promotion", "Progressing", "new").await;
+        world.works().await;
+        let comments = world.jira.issue(&old).unwrap().comments;
+        let comments: Vec<String> = comments.iter().map(|comment| comment.body.to_string()).collect();
+        assert!(comments.iter().all(|comment| !comment.contains("/ex/jira/")), "{comments:?}");
+        let answer = world.asks("confirm-promotion", "Progressing", "new").await;
+        assert!(answer.body.contains(&link(&world.newest())), "{}", answer.body);
+        world.finish().await;
+    }
+}
