@@ -83,7 +83,7 @@ impl Invalidation {
 }
 
 /// The number that an id is; one that is none comes after all others.
-fn number(id: &str) -> u64 {
+pub(super) fn number(id: &str) -> u64 {
     id.parse().unwrap_or(u64::MAX)
 }
 

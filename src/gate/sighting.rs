@@ -164,6 +164,21 @@ impl Gate {
                 (key, view)
             }
         };
+        let new = match (sighting, view, &new) {
+            // A no that was read and judged stays what it was until somebody moves the ticket.
+            (
+                Sighting::Issue { status, moves, .. },
+                View::Rejected { status: known, decision, .. },
+                View::Gone { .. } | View::Rejected { author: Author::NotAccepted { .. }, .. },
+            ) if is_newest(&decision.entry, moves)
+                && view.is_no_less_than(&new)
+                && (status.id == known.id
+                    || matches!(&new, View::Gone { doubt: Doubt::NoChangelogEntry { .. } })) =>
+            {
+                view.clone()
+            }
+            _ => new,
+        };
         // What was renamed is not among those that bore their names when the ticket was opened.
         let is_told = match &new {
             View::Waiting { .. }
@@ -229,7 +244,20 @@ impl Gate {
     }
 }
 
+/// Whether this is among these moves, and none of them is later by its time or its number.
+fn is_newest(entry: &Move, moves: &[Move]) -> bool {
+    let place = |entry: &Move| (entry.at, history::number(&entry.changelog_id));
+    let (at, id) = place(entry);
+    let is_it = |other: &Move| other.changelog_id == entry.changelog_id && other.at == entry.at;
+    moves.iter().any(is_it) && moves.iter().map(place).all(|other| other.0 <= at && other.1 <= id)
+}
+
 impl View {
+    /// Whether this rejection says no less than the other view: it was judged to roll back, or the other is none.
+    const fn is_no_less_than(&self, other: &Self) -> bool {
+        matches!(self, Self::Rejected { author: Author::Accepted, .. }) || matches!(other, Self::Gone { .. })
+    }
+
     /// Whether both say the same of the ticket. A decision is known by its changelog entry: its place on our clock
     /// is estimated at each sighting, and the first estimate stays.
     fn same(&self, other: &Self) -> bool {

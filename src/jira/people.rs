@@ -32,7 +32,7 @@ pub struct People {
 pub struct Group {
     /// Cloud's id, which stays when the name changes.
     pub id: Option<String>,
-    /// What people call it.
+    /// What people call it, as Jira has it: names that only look alike are not the same. Clean it before it is shown.
     pub name: String,
 }
 
@@ -43,6 +43,8 @@ pub struct Role {
     pub people: Vec<String>,
     /// Groups whose members all have it.
     pub groups: Vec<Group>,
+    /// Whether somebody else has it, of whom Jira does not say who that is.
+    pub others: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -62,7 +64,7 @@ pub(super) struct WireGroup {
 
 impl WireGroup {
     fn group(self) -> Option<Group> {
-        Some(Group { name: words::line(&self.name.or_else(|| self.group_id.clone())?), id: self.group_id })
+        Some(Group { name: self.name.or_else(|| self.group_id.clone())?, id: self.group_id })
     }
 }
 
@@ -266,10 +268,13 @@ pub(super) fn role(actors: Vec<Actor>) -> Role {
             actor.kind.as_deref() == Some("atlassian-group-role-actor") || actor.actor_group.is_some();
         if group {
             let named = WireGroup { group_id: None, name: actor.name };
-            role.groups.extend(actor.actor_group.unwrap_or(named).group());
+            let group = actor.actor_group.unwrap_or(named).group();
+            role.others |= group.is_none();
+            role.groups.extend(group);
         } else {
-            role.people
-                .extend(actor.actor_user.and_then(wire::User::account).map(|user| user.id).or(actor.name));
+            let id = actor.actor_user.and_then(wire::User::account).map(|user| user.id).or(actor.name);
+            role.others |= id.is_none();
+            role.people.extend(id);
         }
     }
     role
@@ -322,5 +327,23 @@ mod tests {
         let names: Vec<_> =
             role.groups.iter().map(|group| (group.name.as_str(), group.id.as_deref())).collect();
         assert_eq!(names, [("cab", Some("g1")), ("ops", None)]);
+        assert!(!role.others);
+        for actor in [
+            json!({"type": "atlassian-user-role-actor", "displayName": "Mia"}),
+            json!({"type": "atlassian-group-role-actor", "displayName": "cab"}),
+            json!({}),
+        ] {
+            let role = super::role(serde_json::from_value(json!([actor])).unwrap());
+            assert!(role.others && role.people.is_empty() && role.groups.is_empty(), "{actor}");
+        }
+    }
+
+    #[test]
+    fn groups_that_look_alike_are_not_the_same() {
+        let group = |group: serde_json::Value| serde_json::from_value::<WireGroup>(group).unwrap().group();
+        assert_eq!(group(json!({"name": "ca\u{200b}b"})).unwrap().name, "ca\u{200b}b");
+        assert_eq!(group(json!({"name": "cab\u{202e}", "groupId": "1"})).unwrap().name, "cab\u{202e}");
+        assert_eq!(group(json!({"groupId": "1"})).unwrap().name, "1");
+        assert_eq!(group(json!({})), None);
     }
 }

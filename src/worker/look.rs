@@ -282,11 +282,11 @@ impl Worker {
                 Sighting::Missing { .. } => Ok(Statuses::default()),
                 // Labelled it opens nothing, whatever statuses mean; but a rejection stays one.
                 Sighting::Issue { status, ended: true, .. } => {
-                    let today = self.statuses(route, &due.ticket, &status.id, in_vain).await;
+                    let today = self.statuses(route, &due.ticket, status, in_vain).await;
                     Ok(today.map(|today| gate.statuses(today)).unwrap_or_default())
                 }
                 Sighting::Issue { status, ended: false, .. } => {
-                    let today = self.statuses(route, &due.ticket, &status.id, in_vain).await;
+                    let today = self.statuses(route, &due.ticket, status, in_vain).await;
                     today.map(|today| gate.statuses(today))
                 }
             };

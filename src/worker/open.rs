@@ -10,7 +10,7 @@ use super::{
     Outcome, Worker,
     outbox::Effect,
     recount,
-    workflow::{WORKFLOW, resolve},
+    workflow::{WORKFLOW_AGAIN, resolve},
 };
 use crate::{
     gate::{GateId, Home, Ticket},
@@ -99,7 +99,8 @@ impl Worker {
         let fields = serde_json::to_value(&words.fields)
             .map_err(|error| Hindrance::Config(format!("{}: {error}", route.key_of("fields"))))?;
         let key = (settings.project.clone(), settings.issue_type.clone());
-        let workflow = self.workflow(&settings.project, &settings.issue_type, WORKFLOW);
+        // Its statuses are those that count for this ticket.
+        let workflow = self.workflow(&settings.project, &settings.issue_type, WORKFLOW_AGAIN);
         let workflow = self.outbox.workflows.look_up(key, workflow).await?;
         // Known before the first decision is looked at, so that this takes one request.
         self.jira.account().await?;

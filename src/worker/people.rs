@@ -191,6 +191,10 @@ impl Inquiry<'_> {
             ([_, _, ..], _) => Ok(Names::No),
             ([], []) => unclear(format!("Jira shows nobody whom {} names", quoted(words))),
             ([], _) if has(&perhaps) => hidden(name, id),
+            // They may be called like that, and nobody's e-mail be that: then it proves nothing.
+            ([], _) if matches!(self.list, List::Deny) && found_by_name(&perhaps, words) => {
+                unclear(format!("Jira shows nobody whom {} names", quoted(words)))
+            }
             // Jira looked through the e-mails that it does not show, and this person's was none of those.
             ([], _) => Ok(Names::No),
         }
@@ -207,12 +211,19 @@ impl Inquiry<'_> {
         if role.people.iter().any(|id| same(id, &self.person.id)) {
             return Ok(Names::Yes);
         }
-        if role.groups.is_empty() {
-            return Ok(Names::No);
+        if !role.groups.is_empty() {
+            let groups = self.worker.groups(&self.person.id, self.in_vain).await?;
+            if groups.iter().any(|group| role.groups.iter().any(|other| same_group(group, other))) {
+                return Ok(Names::Yes);
+            }
         }
-        let groups = self.worker.groups(&self.person.id, self.in_vain).await?;
-        let has = |group: &Group| role.groups.iter().any(|other| same_group(group, other));
-        Ok(yes(groups.iter().any(has)))
+        if role.others && matches!(self.list, List::Deny) {
+            let (key, name) = (&self.key, quoted(name));
+            return Ok(Names::Unknown(format!(
+                "{key}: Jira does not say of everybody who has the role {name} who that is"
+            )));
+        }
+        Ok(Names::No)
     }
 }
 
@@ -235,6 +246,12 @@ const fn yes(yes: bool) -> Names {
 /// have none.
 fn same(one: &str, other: &str) -> bool {
     one.to_lowercase() == other.to_lowercase()
+}
+
+/// Whether all that these accounts have in common with the words may be their names, which people choose themselves.
+fn found_by_name(accounts: &[Account], words: &str) -> bool {
+    let words = words.to_lowercase();
+    accounts.iter().all(|it| [&it.name, &it.id].iter().any(|name| name.to_lowercase().contains(&words)))
 }
 
 fn same_group(one: &Group, other: &Group) -> bool {

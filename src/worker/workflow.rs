@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use super::{InVain, Worker};
 use crate::{
-    gate::Ticket,
+    gate::{Status, Ticket},
     jira::{self, Workflow},
     policy::{Route, Statuses},
 };
 
 /// How long what Jira said of a workflow is believed.
 pub(super) const WORKFLOW: Duration = Duration::from_secs(3600);
-/// A status that is not in the workflow as known makes it be read again, but not more often than this.
-const WORKFLOW_AGAIN: Duration = Duration::from_secs(60);
+/// A status that is not in the workflow as known, or is called otherwise, makes it be read again, but not more often than this;
+/// and before a ticket is opened it is believed for no longer.
+pub(super) const WORKFLOW_AGAIN: Duration = Duration::from_secs(60);
 
 /// Why the statuses of a ticket cannot be told.
 pub(super) enum Unclear {
@@ -47,7 +48,7 @@ impl Worker {
         &self,
         route: &Route,
         ticket: &Ticket,
-        seen: &str,
+        seen: &Status,
         in_vain: &InVain,
     ) -> Result<Statuses, Unclear> {
         let (project, issue_type) = (ticket.project.as_str(), ticket.issue_type.as_str());
@@ -56,7 +57,7 @@ impl Worker {
             in_vain.look_up(what, self.workflow(project, issue_type, believed)).await.map_err(Unclear::Jira)
         };
         let mut workflow = read(WORKFLOW).await?;
-        if !workflow.statuses.iter().any(|status| status.id == seen) {
+        if !workflow.statuses.contains(seen) {
             workflow = read(WORKFLOW_AGAIN).await?;
         }
         resolve(route, &workflow).map_err(Unclear::Config)

@@ -1,7 +1,7 @@
 //! What binds an approval: whom questions ruled out, and what statuses meant when the ticket was opened.
 
 use super::*;
-use crate::gate::{Standing, View};
+use crate::gate::{Cause, Invalidation, Standing, View};
 
 const STAGE: GateName = GateName { stage: Stage::ConfirmPromotion, approver: None };
 
@@ -27,6 +27,8 @@ struct One {
     now: Millis,
     moves: Vec<Move>,
     at: Status,
+    /// What else is to be seen of the ticket.
+    odd: fn(&mut Sighting),
 }
 
 impl One {
@@ -34,7 +36,7 @@ impl One {
     fn opened(statuses: Option<Statuses>, denials: &[&str]) -> Self {
         let (canary, now) = (Canary::new(id()), Millis(1_000));
         let at = Status { id: "1".into(), name: "To Do".into() };
-        let mut one = Self { canary, now, moves: vec![], at };
+        let mut one = Self { canary, now, moves: vec![], at, odd: |_| {} };
         one.asks(denials);
         let gate = one.gate().id.clone();
         one.apply(&Event::Opened { gate: &gate, ticket: ticket("7"), statuses });
@@ -78,7 +80,7 @@ impl One {
 
     /// A look that was judged while these were ruled out. `today` are the statuses that bear the configured names.
     fn sees_as_of(&mut self, denials: &Denials, today: Statuses) {
-        let sighting = Sighting::Issue {
+        let mut sighting = Sighting::Issue {
             key: "OPS-7".into(),
             project: "OPS".into(),
             issue_type: "10004".into(),
@@ -89,6 +91,7 @@ impl One {
             invalidations: vec![],
             answered: self.now,
         };
+        (self.odd)(&mut sighting);
         let (gate, statuses) = (self.gate().id.clone(), self.gate().statuses(today));
         self.apply(&Event::Seen {
             gate: &gate,
@@ -214,4 +217,63 @@ fn what_an_earlier_version_judged_opens_after_the_next_look() {
     assert!(matches!(verdict, Verdict::Closed(Closed::Stale { .. })), "{verdict:?}");
     one.sees(statuses());
     assert!(one.asks(&[]));
+}
+
+/// A no that was read and judged: nothing but a later move takes it back, or its rollback.
+#[test]
+fn a_rejection_is_erased_by_nothing_but_a_move() {
+    let ways: [(&str, fn(&mut Sighting)); 6] = [
+        ("labelled", |sighting| {
+            if let Sighting::Issue { ended, .. } = sighting {
+                *ended = true;
+            }
+        }),
+        ("without its mark", |sighting| {
+            if let Sighting::Issue { marks, .. } = sighting {
+                marks.clear();
+            }
+        }),
+        ("both", |sighting| {
+            if let Sighting::Issue { marks, ended, .. } = sighting {
+                marks.clear();
+                *ended = true;
+            }
+        }),
+        ("elsewhere", |sighting| {
+            if let Sighting::Issue { project, .. } = sighting {
+                *project = "PAY".into();
+            }
+        }),
+        ("moved there and back", |sighting| relocates(sighting, Cause::Relocated)),
+        ("unreadable", |sighting| relocates(sighting, Cause::Unreadable)),
+    ];
+    for (way, odd) in ways {
+        let mut one = One::opened(Some(statuses()), &[]);
+        one.moves("4", "Rejected");
+        one.sees(statuses());
+        assert_eq!(one.says(), "rejected", "{way}");
+        one.odd = odd;
+        for _ in 0..3 {
+            one.sees(statuses());
+            assert_eq!(one.says(), "rejected", "{way}");
+            assert!(!one.asks(&[]), "{way}");
+        }
+        // And a move does, where the ticket is its own and where it belongs.
+        one.odd = |_| {};
+        one.moves("1", "To Do");
+        one.sees(statuses());
+        assert_eq!(one.says(), "waiting", "{way}");
+        // Read for the first time like that, it rolls nothing back.
+        let mut one = One::opened(Some(statuses()), &[]);
+        one.odd = odd;
+        one.moves("4", "Rejected");
+        one.sees(statuses());
+        assert!(one.says() != "rejected" || way == "labelled", "{way}");
+    }
+}
+
+fn relocates(sighting: &mut Sighting, cause: Cause) {
+    let Sighting::Issue { invalidations, answered, .. } = sighting else { return };
+    let (changelog_id, by) = ("9".into(), "bob".into());
+    invalidations.push(Invalidation { changelog_id, by, at: Some(*answered), cause });
 }

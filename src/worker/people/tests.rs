@@ -336,3 +336,17 @@ async fn what_no_list_needs_is_not_asked() {
         assert_eq!(site.asked(), []);
     }
 }
+
+#[test]
+fn a_name_that_somebody_chose_is_no_email() {
+    let account = |id: &str, name: &str| Account { id: id.into(), name: name.into(), key: None };
+    let (mia, max) = (account("5b1", "Mia Change"), account("5b2", "MIA@x.example"));
+    for (accounts, by_name) in [
+        (vec![max.clone()], true),
+        (vec![account("mia@x.example", "Mia")], true),
+        (vec![mia.clone()], false),
+        (vec![max, mia], false),
+    ] {
+        assert_eq!(found_by_name(&accounts, "mia@x.example"), by_name, "{accounts:?}");
+    }
+}
