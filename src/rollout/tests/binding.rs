@@ -21,6 +21,9 @@ fn named(approved: &str, rejected: &str) -> Statuses {
     }
 }
 
+/// What is done to a sighting.
+type Odd = fn(&mut Sighting);
+
 /// A canary with one gate, which only one person moves.
 struct One {
     canary: Canary,
@@ -28,7 +31,7 @@ struct One {
     moves: Vec<Move>,
     at: Status,
     /// What else is to be seen of the ticket.
-    odd: fn(&mut Sighting),
+    odd: Odd,
 }
 
 impl One {
@@ -222,7 +225,7 @@ fn what_an_earlier_version_judged_opens_after_the_next_look() {
 /// A no that was read and judged: nothing but a later move takes it back, or its rollback.
 #[test]
 fn a_rejection_is_erased_by_nothing_but_a_move() {
-    let ways: [(&str, fn(&mut Sighting)); 6] = [
+    let ways: [(&str, Odd); 6] = [
         ("labelled", |sighting| {
             if let Sighting::Issue { ended, .. } = sighting {
                 *ended = true;
