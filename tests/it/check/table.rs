@@ -58,9 +58,15 @@ pub(super) fn cases() -> Vec<Case> {
     all
 }
 
-/// What Jira says, or something on the way, without a word on who asked.
+/// What something on the way says, without a word on who asked.
 fn says(code: u16, media: &'static str, body: &str) -> Fault {
     Fault::Says { code, media, headers: vec![], body: body.to_owned() }
+}
+
+/// What Jira itself says, of either kind, which names the account in each answer.
+fn refuses(code: u16, body: &str) -> Fault {
+    let headers = ["X-AAccountId", "X-AUSERNAME"].map(|name| (name, "flagger-bridge".to_owned()));
+    Fault::Says { code, media: "application/json", headers: headers.into(), body: body.to_owned() }
 }
 
 fn reaching() -> Vec<Case> {
@@ -106,7 +112,7 @@ fn reaching() -> Vec<Case> {
         }),
         case("Tickets cannot be read a hundred at a time", "").with(|jira| {
             let body = r#"{"errorMessages":["Invalid request payload"],"errors":{}}"#;
-            jira.fault(Operation::BulkFetch, says(400, "application/json", body), Times::Always);
+            jira.fault(Operation::BulkFetch, refuses(400, body), Times::Always);
         }),
         case("Tickets cannot be read a hundred at a time, and a firewall says so", "").with(|jira| {
             jira.add_issue("OPS", "Change", "To Do", "mia").unwrap();
@@ -115,11 +121,11 @@ fn reaching() -> Vec<Case> {
         case("A history cannot be read by itself", "").with(|jira| {
             jira.add_issue("OPS", "Change", "To Do", "mia").unwrap();
             let body = r#"{"errorMessages":["Invalid request payload"],"errors":{}}"#;
-            jira.fault(Operation::Changelog, says(400, "application/json", body), Times::Always);
+            jira.fault(Operation::Changelog, refuses(400, body), Times::Always);
         }),
         case("The search is refused, on Data Center", "").data_center().with(|jira| {
             let body = r#"{"errorMessages":["Invalid request payload"],"errors":{}}"#;
-            jira.fault(Operation::Search, says(400, "application/json", body), Times::Always);
+            jira.fault(Operation::Search, refuses(400, body), Times::Always);
         }),
         case("Jira is being restarted (503)", "").with(|jira| {
             let fault = Fault::Status { code: 503, retry_after: None, body: "<html>".into() };
@@ -219,7 +225,7 @@ fn projects() -> Vec<Case> {
         case("The search shows what the account may not see", "").with(|jira| {
             jira.add_issue("OPS", "Change", "To Do", "mia").unwrap();
             let body = r#"{"errorMessages":["Issue does not exist or you do not have permission to see it."],"errors":{}}"#;
-            jira.fault(Operation::GetIssue, says(404, "application/json", body), Times::Always);
+            jira.fault(Operation::GetIssue, refuses(404, body), Times::Always);
         }),
         case("No issue of the type can be created", "")
             .with(|jira| jira.set_creatable("OPS", "Change", false)),
