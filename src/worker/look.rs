@@ -230,6 +230,11 @@ impl Worker {
         if doubtful.is_empty() {
             return Ok(seen);
         }
+        if !self.still_leads(begun).await {
+            // Another replica asks Jira by now. No gate is given up for what was not asked again.
+            seen.retain(|seen| self.doubt(seen, now) != Doubt::Gone);
+            return Ok(seen);
+        }
         self.read_alone(&doubtful, found, now).await?;
         let better = self.understand(&doubtful, self.clock.now(), found, &in_vain).await?;
         seen.retain(|seen| {
@@ -246,6 +251,16 @@ impl Worker {
         });
         seen.extend(better);
         Ok(seen)
+    }
+
+    /// Whether this replica still works. That is asked of the database where it has not said so lately: an answer of Jira may
+    /// have taken long.
+    async fn still_leads(&self, begun: Begun) -> bool {
+        if self.lease.holds(begun.term) {
+            return true;
+        }
+        let Ok(Some(turn)) = self.working_turn().await else { return false };
+        turn.end().await.is_ok() && self.lease.term() == begun.term
     }
 
     fn did_not_see(&self, error: &jira::Error, begun: Begun) -> Outcome {

@@ -122,7 +122,10 @@ async fn a_first_gate_opens_without_a_real_jira() {
         let report = String::from_utf8(check.stdout).unwrap();
         assert_eq!((check.status.code(), report.contains("FAIL")), (Some(0), false), "{report}");
 
-        let serving = Serving::start_as(beside(home.path()), &file);
+        // A ticket that is gone is given up only after this.
+        let mut serve = beside(home.path());
+        serve.env("BRIDGE__JIRA__TRUST_FOR", "3s");
+        let serving = Serving::start_as(serve, &file);
         let ask =
             async |words: &str| serving.asks_until("confirm-promotion", "Progressing", "new", words).await;
         let (status, line) = ask("waiting for a decision").await;
