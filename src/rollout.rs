@@ -191,7 +191,7 @@ pub struct Rollout {
     pub looks_untyped: bool,
     /// Gates that others took the place of, because Jira did not show their tickets for long. They are still watched: seen
     /// again, such a ticket is told, or taken back.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub replaced: Vec<Gate>,
 }
 

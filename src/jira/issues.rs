@@ -56,6 +56,8 @@ pub struct Reading {
     pub total: Option<usize>,
     /// From when to when they are, if they are in order.
     pub span: Option<Span>,
+    /// How long it is in the answer, where that is for many.
+    pub length: usize,
 }
 
 /// Where in a changelog to go on, towards its beginning.
@@ -207,9 +209,10 @@ impl Jira {
         let issues: wire::Issues = answer.read()?;
         let mut seen = HashMap::new();
         for issue in issues.issues.ok_or_else(|| answer.unreadable("it has no issues"))? {
+            let length = issue.to_string().len();
             let reading = parse(&answer, issue).and_then(|issue| {
                 let id = issue.id.clone();
-                Ok((id, self.reading(kind, &answer, issue)?))
+                Ok((id, Reading { length, ..self.reading(kind, &answer, issue)? }))
             });
             // One bad issue shall not hide the others; asked for alone, it says what is wrong with it.
             if let Ok((id, reading)) = reading
@@ -318,7 +321,7 @@ impl Jira {
         };
         let wire::Trail { histories, is_whole, total, span } = trail;
         let sighting = issue.sighting(&histories, answered, kind).map_err(|what| answer.unreadable(what))?;
-        Ok(Reading { sighting, newest: histories.len(), is_whole, total, span })
+        Ok(Reading { sighting, newest: histories.len(), is_whole, total, span, length: 0 })
     }
 
     /// The part of a changelog before those of its entries that are known: so many older ones at most, or all if there are

@@ -146,6 +146,7 @@ impl Worker {
         let ids: Vec<String> = due.iter().map(|due| due.ticket.id.clone()).collect();
         let mut read = HashMap::new();
         let (mut parts, mut failed, mut worked, mut is_jira_well) = (VecDeque::from([ids]), 0, 0, false);
+        let mut halved = Vec::new();
         while let Some(part) = parts.pop_front() {
             let error = match self.jira.look(&part).await {
                 Ok(readings) => {
@@ -174,9 +175,11 @@ impl Worker {
                 many => {
                     let (first, second) = part.split_at(many / 2);
                     parts.extend([first.to_vec(), second.to_vec()]);
+                    halved.push((part, error));
                 }
             }
         }
+        self.sets_longest_apart(due, &halved, &read, now);
         if worked > 0 && std::mem::take(&mut self.memory().manners.together).0 > 0 {
             tracing::info!("Jira lets the bridge read several tickets in one request again");
         }
@@ -214,6 +217,27 @@ impl Worker {
             tracing::warn!(
                 "{error}; that is so only for several tickets in one request, so they are read one by one, which takes longer"
             );
+        }
+    }
+
+    /// Of tickets that could be read in parts, but not together, the longest is read alone from now on. Else they would be read
+    /// in vain each time.
+    fn sets_longest_apart(
+        &self,
+        due: &[&Due],
+        halved: &[(Vec<String>, jira::Error)],
+        read: &HashMap<String, Reading>,
+        now: Millis,
+    ) {
+        // The smallest parts come last.
+        for (part, error) in halved.iter().rev() {
+            let is_apart =
+                |due: &&&Due| part.contains(&due.ticket.id) && self.memory().manners.is_alone(&due.gate, now);
+            if due.iter().any(|due| is_apart(&due)) || !part.iter().all(|id| read.contains_key(id)) {
+                continue;
+            }
+            let longest = part.iter().max_by_key(|id| read.get(*id).map(|reading| reading.length));
+            longest.into_iter().for_each(|id| self.sets_apart(due, id, error, now));
         }
     }
 
@@ -301,7 +325,7 @@ impl Worker {
             let sighting = Sighting::Missing { browse };
             found.readings.insert(
                 due.ticket.id.clone(),
-                Reading { sighting, newest: 0, is_whole: true, total: None, span: None },
+                Reading { sighting, newest: 0, is_whole: true, total: None, span: None, length: 0 },
             );
         }
         Ok(())

@@ -228,7 +228,7 @@ async fn a_ticket_is_of_one_gate() {
         world.posts("/gate/confirm-promotion", &other).await;
         world.decides(&till.key, "Approved").await;
         assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 403);
-        // Read alone, the property tells in both kinds of Jira.
+        // The property tells. On Data Center a search cannot bring it, but the approval is read from the issue itself.
         assert_eq!(world.posts("/gate/confirm-promotion", &other).await.status, 403);
         world.jira.set_property(&till.key, "flagger-jira-bridge", mark).unwrap();
         world.later(MINUTE);

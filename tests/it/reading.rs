@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use flagger_jira_bridge::demo::fake_jira::{Fault, MIA, Operation, Times};
+use flagger_jira_bridge::demo::fake_jira::{BOB, Fault, MIA, Operation, Times};
+use serde_json::json;
 
 use crate::world::{World, question};
 
@@ -196,6 +197,60 @@ async fn long_histories() {
         world.jira.move_issue(&keys[0], "Rejected", MIA).unwrap();
         cycle(&world).await;
         assert_eq!(asks(&world, 0).await.0, 403);
+        world.finish().await;
+    }
+}
+
+/// What undoes an approval does so in a history of which only the newest part is read, too: with the approval, after it, or in
+/// an entry of the same moment that is just not in that part. What came before it does not matter.
+#[tokio::test]
+async fn what_undoes_an_approval_in_a_long_history() {
+    let relocated = || vec![json!({"field": "Workflow", "fieldtype": "jira", "from": "1", "to": "2"})];
+    let unreadable = || vec![json!({"field": "status", "fieldtype": "jira", "from": null, "to": null})];
+    for world in World::both("jira.timeout = \"30s\"").await {
+        let keys = opened(&world, 5).await;
+        for key in &keys {
+            world.jira.rewrite_issue(key, 500, 10, MIA).unwrap();
+        }
+        world.jira.add_odd_history(&keys[0], relocated(), MIA).unwrap();
+        world.later(SECOND);
+        world.jira.add_odd_history(&keys[3], relocated(), MIA).unwrap();
+        for key in &keys {
+            world.jira.move_issue(key, "Approved", MIA).unwrap();
+        }
+        // The newest part in an issue of Cloud has forty entries.
+        world.jira.rewrite_issue(&keys[3], 39, 10, MIA).unwrap();
+        world.later(SECOND);
+        world.jira.add_odd_history(&keys[1], relocated(), BOB).unwrap();
+        world.jira.add_odd_history(&keys[2], unreadable(), BOB).unwrap();
+        for key in &keys[..3] {
+            world.jira.rewrite_issue(key, 120, 10, MIA).unwrap();
+        }
+        for _ in 0..5 {
+            cycle(&world).await;
+            for (canary, opens) in [true, false, false, false, true].into_iter().enumerate() {
+                let (status, line) = asks(&world, canary).await;
+                assert!(status == 403 || opens, "{canary}: {line}");
+            }
+        }
+        assert_eq!((asks(&world, 0).await.0, asks(&world, 4).await.0), (200, 200));
+        for canary in [1, 3] {
+            let (_, line) = asks(&world, canary).await;
+            assert!(line.contains("moved between projects, issue types or workflows"), "{canary}: {line}");
+        }
+        // Further edits bury it, while it is known what came before.
+        for key in &keys {
+            world.jira.rewrite_issue(key, 60, 10, MIA).unwrap();
+        }
+        world.jira.add_odd_history(&keys[4], relocated(), BOB).unwrap();
+        for _ in 0..3 {
+            cycle(&world).await;
+        }
+        assert_eq!(asks(&world, 0).await.0, 200);
+        for canary in 1..5 {
+            let (status, line) = asks(&world, canary).await;
+            assert_eq!(status, 403, "{canary}: {line}");
+        }
         world.finish().await;
     }
 }
