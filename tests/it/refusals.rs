@@ -40,7 +40,7 @@ impl World {
 
     /// Waits until so many were counted: a connection that breaks is counted when it is over, after its answer.
     async fn counts(&self, listener: &str, reason: &str, expected: u64) {
-        let began = std::time::Instant::now();
+        let began = tokio::time::Instant::now();
         loop {
             let counted = self.counted(listener, reason).await;
             if counted == expected {
