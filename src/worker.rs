@@ -154,7 +154,7 @@ struct Memory {
 }
 
 impl Pace {
-    /// How many commands are to be performed side by side: as many as are sent within [`ANSWERED_WITHIN`], for Jira may
+    /// How many commands are to be performed side by side: as many as are sent within `ANSWERED_WITHIN`, for Jira may
     /// take that long for each.
     #[must_use]
     pub fn side_by_side(requests_per_second: NonZeroU32, burst: NonZeroU32) -> usize {
