@@ -253,14 +253,20 @@ impl Worker {
         Ok(seen)
     }
 
-    /// Whether this replica still works. That is asked of the database where it has not said so lately: an answer of Jira may
-    /// have taken long.
+    /// Whether no other replica works, as far as known. That is asked of the database where it has not said so lately: an answer
+    /// of Jira may have taken long. A database that cannot be asked stops no reading: what closes a gate closes it in memory.
     async fn still_leads(&self, begun: Begun) -> bool {
         if self.lease.holds(begun.term) {
             return true;
         }
-        let Ok(Some(turn)) = self.working_turn().await else { return false };
-        turn.end().await.is_ok() && self.lease.term() == begun.term
+        match self.working_turn().await {
+            Ok(Some(turn)) => {
+                turn.end().await.ok();
+                self.lease.term() == begun.term
+            }
+            Ok(None) => false,
+            Err(_) => true,
+        }
     }
 
     fn did_not_see(&self, error: &jira::Error, begun: Begun) -> Outcome {

@@ -202,6 +202,7 @@ async fn the_keyboard_is_enough() {
         "Table of gates",
         &key,
         "as JSON",
+        "refused",
         "metrics",
     ];
     for (at, name) in expected.into_iter().enumerate() {
