@@ -14,7 +14,7 @@ use flagger_jira_bridge::{
     gate::{GateId, GateName, Move, Pace, Person, Sighting, Stage, Status, Ticket, Trust},
     http::proof::is_signed,
     millis::Millis,
-    policy::{Author, Policy, Statuses},
+    policy::{Author, Fingerprint, Policy, Statuses},
     rollout::{Budget, Canary, CanaryId, Change, Denials, Event, Room, Rules},
     ticket::{self, Subject},
 };
@@ -25,7 +25,11 @@ use sha2::Sha256;
 /// 2026-09-21T14:13:20Z
 const NOW: Millis = Millis(1_790_000_000_000);
 const RULES: Rules = Rules {
-    trust: Trust { trust_for: Duration::from_secs(600), valid_for: Duration::from_secs(72 * 3600) },
+    trust: Trust {
+        trust_for: Duration::from_secs(600),
+        valid_for: Duration::from_secs(72 * 3600),
+        judged_by: Fingerprint(1),
+    },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 24 * 3600),
     budget: Budget { per_hour: 12, room: Room::Left },

@@ -18,7 +18,7 @@ pub use self::{
 };
 use crate::{
     millis::Millis,
-    policy::{Author, Statuses},
+    policy::{Author, Fingerprint, Statuses},
 };
 
 /// What the label of a gate's ticket begins with.
@@ -347,6 +347,9 @@ pub struct Gate {
     /// an earlier version, or has no ticket yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statuses: Option<Statuses>,
+    /// The settings by which its approval was judged when it was last seen. None: by an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged_by: Option<Fingerprint>,
     /// The tags of what its ticket was told, or is about to be, so that it is told once.
     #[serde(default)]
     pub told: Vec<String>,
@@ -357,7 +360,8 @@ impl Gate {
     #[must_use]
     pub fn new(id: GateId, name: GateName, deny: Vec<String>, now: Millis) -> Self {
         let (standing, said) = (Standing::Opening, Said::Closed);
-        Self { id, name, asked: now, standing, used: None, said, deny, statuses: None, told: Vec::new() }
+        let (statuses, judged_by) = (None, None);
+        Self { id, name, asked: now, standing, used: None, said, deny, statuses, judged_by, told: Vec::new() }
     }
 
     /// What statuses mean for its ticket, where `today` are those that bear the configured names now. Approved are those that

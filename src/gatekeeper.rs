@@ -349,9 +349,10 @@ impl Gatekeeper {
     }
 
     /// How long an approval of this gate holds.
-    fn trust(&self, canary: &CanaryId, gate: &GateName) -> Trust {
-        let valid_for = self.route(canary, gate).approval.valid_for;
-        Trust { trust_for: self.timing.trust_for, valid_for }
+    pub fn trust(&self, canary: &CanaryId, gate: &GateName) -> Trust {
+        let Route { approval, fingerprint, .. } = self.route(canary, gate);
+        let (valid_for, judged_by) = (approval.valid_for, *fingerprint);
+        Trust { trust_for: self.timing.trust_for, valid_for, judged_by }
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 
 use minijinja::Value;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::gate::Status;
 
@@ -191,6 +192,8 @@ pub struct Route {
     pub ticket: TicketSettings,
     /// Who may approve it, and for how long.
     pub approval: Approval,
+    /// Of the settings by which its approvals are judged.
+    pub fingerprint: Fingerprint,
 }
 
 /// `[ticket]`
@@ -301,7 +304,35 @@ pub struct Approval {
     pub deny: Vec<String>,
 }
 
+/// Tells apart the settings by which approvals are judged: who may approve, who may not, and which statuses decide. Any
+/// change of those makes another one; what it is made from cannot be told from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint(pub u64);
+
+impl Fingerprint {
+    /// That of these settings.
+    fn of(ticket: &TicketSettings, approval: &Approval) -> Self {
+        let mut hash = Sha256::new();
+        for list in [&approval.approvers, &approval.deny, &ticket.approved, &ticket.rejected] {
+            hash.update((list.len() as u64).to_be_bytes());
+            for entry in list {
+                hash.update((entry.len() as u64).to_be_bytes());
+                hash.update(entry);
+            }
+        }
+        let bytes = hash.finalize();
+        Self(bytes.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    }
+}
+
 impl Route {
+    /// The settings of one gate. `key` is where they stand in the configuration.
+    #[must_use]
+    pub fn new(key: String, ticket: TicketSettings, approval: Approval) -> Self {
+        let fingerprint = Fingerprint::of(&ticket, &approval);
+        Self { key, ticket, approval, fingerprint }
+    }
+
     /// The full key of a setting of its ticket: `ticket.summary`, or `routes[0].ticket.summary`.
     #[must_use]
     pub fn key_of(&self, setting: &str) -> String {

@@ -72,9 +72,9 @@ pub(super) fn policy(root: &Section<'_>) -> Option<Policy> {
 }
 
 fn route(key: &str, ticket: TicketPart, approval: ApprovalPart) -> Option<Route> {
-    Some(Route {
-        key: key.to_owned(),
-        ticket: TicketSettings {
+    Some(Route::new(
+        key.to_owned(),
+        TicketSettings {
             project: ticket.project?,
             issue_type: ticket.issue_type?,
             summary: ticket.summary?,
@@ -85,12 +85,8 @@ fn route(key: &str, ticket: TicketPart, approval: ApprovalPart) -> Option<Route>
             rejected: ticket.rejected?,
             transitions: ticket.transitions,
         },
-        approval: Approval {
-            valid_for: approval.valid_for?,
-            approvers: approval.approvers?,
-            deny: approval.deny?,
-        },
-    })
+        Approval { valid_for: approval.valid_for?, approvers: approval.approvers?, deny: approval.deny? },
+    ))
 }
 
 impl TicketPart {

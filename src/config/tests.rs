@@ -74,7 +74,7 @@ fn the_example_holds_the_promised_defaults() {
     assert_eq!(limits.open_tickets_per_namespace.get(), 100);
 
     assert!(config.policy.routes.is_empty());
-    let Route { key, ticket, approval } = config.policy.base;
+    let Route { key, ticket, approval, fingerprint: _ } = config.policy.base;
     assert_eq!(
         (key.as_str(), ticket.project.as_str(), ticket.issue_type.as_str()),
         ("ticket", "OPS", "Change")

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, Decision, Doubt, Gate, GateId, Invalidation, Standing, Ticket, View, history, undone};
+use super::{
+    Cause, Decision, Doubt, Gate, GateId, Invalidation, Standing, Ticket, Trust, View, history, undone,
+};
 use crate::{
     millis::Millis,
     policy::{Author, Meaning, Statuses},
@@ -102,7 +104,7 @@ impl Gate {
         author: &Author,
         now: Millis,
         arrived: Millis,
-        trust_for: Duration,
+        Trust { trust_for, judged_by, .. }: Trust,
     ) -> Option<Self> {
         let Standing::Watched { ticket, seen, view } = &self.standing else { return None };
         let (key, new) = match sighting {
@@ -203,13 +205,14 @@ impl Gate {
             view,
             View::Approved { .. } | View::Gone { doubt: Doubt::Missing { confirmed: false, .. } }
         );
-        let is_renewed = holds_on && (now.apart(*seen) >= trust_for / 6 || now < *seen);
+        let is_judged_anew = self.judged_by != Some(judged_by) && matches!(new, View::Approved { .. });
+        let is_renewed = is_judged_anew || holds_on && (now.apart(*seen) >= trust_for / 6 || now < *seen);
         if new == *view && *key == ticket.key && !is_renewed && pinned == self.statuses {
             return None;
         }
         let ticket = Ticket { key: key.clone(), ..ticket.clone() };
         let standing = Standing::Watched { ticket, seen: now, view: new };
-        Some(Self { standing, statuses: pinned, ..self.clone() })
+        Some(Self { standing, statuses: pinned, judged_by: Some(judged_by), ..self.clone() })
     }
 
     /// The view, where the statuses that decide may have got their names after the ticket was opened. Where it is not known
@@ -488,7 +491,10 @@ mod tests {
     /// A gate that stands approved at minute 0, after what Jira said at these minutes: `404`, or `shut` where the account may
     /// not browse the project either.
     fn after(said: &str) -> Gate {
-        use crate::gate::{GateId, GateName, Stage};
+        use crate::{
+            gate::{GateId, GateName, Stage},
+            policy::Fingerprint,
+        };
         let minute = |minutes: i64| Millis(1_790_000_000_000 + minutes * 60_000);
         let (id, key, project, issue_type) = ("1".into(), "OPS-1".into(), "OPS".into(), "10004".into());
         let ticket = Ticket { id, key, project, issue_type };
@@ -500,9 +506,10 @@ mod tests {
             let (at, what) = word.split_once(' ').unwrap();
             let browse = if what == "404" { Browse::Proven } else { Browse::Unproven };
             let (at, sighting) = (minute(at.parse().unwrap()), Sighting::Missing { browse });
-            let (statuses, author, trust_for) =
-                (Statuses::default(), Author::Accepted, Duration::from_mins(10));
-            if let Some(next) = gate.see(&sighting, &statuses, &author, at, at, trust_for) {
+            let (statuses, author) = (Statuses::default(), Author::Accepted);
+            let (trust_for, valid_for) = (Duration::from_mins(10), Duration::MAX);
+            let trust = Trust { trust_for, valid_for, judged_by: Fingerprint::default() };
+            if let Some(next) = gate.see(&sighting, &statuses, &author, at, at, trust) {
                 gate = next;
             }
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Decision, Doubt, Gate, Standing, Status, Ticket, View};
-use crate::millis::Millis;
+use crate::{millis::Millis, policy::Fingerprint};
 
 /// How long what was seen may be relied on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,13 @@ pub struct Trust {
     pub trust_for: Duration,
     /// An approval that was not used for this long is not used any more.
     pub valid_for: Duration,
+    /// The settings by which approvals are judged today.
+    pub judged_by: Fingerprint,
 }
+
+/// Why an approval is judged again.
+const OTHER_SETTINGS: &str = "the settings that say who approves, and in which status, were changed; \
+                              it is judged by the new ones as soon as Jira shows the ticket again";
 
 /// The answer to Flagger. Computed when asked; never stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,6 +123,9 @@ impl Gate {
             // An earlier version judged it, which did not ask what the statuses were called.
             View::Approved { .. } if self.statuses.is_none() => {
                 Verdict::Closed(Closed::Stale { ticket, seen })
+            }
+            View::Approved { decision, .. } if self.judged_by != Some(trust.judged_by) => {
+                Verdict::Closed(Closed::Unjudged { ticket, decision, why: OTHER_SETTINGS })
             }
             // Also where it seems to be seen in the future: a clock that was set back makes nothing hold longer.
             View::Approved { .. } if now.apart(seen) > trust.trust_for => {

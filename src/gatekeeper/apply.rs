@@ -70,13 +70,16 @@ impl Gatekeeper {
     pub fn would(&self, canary: &Canary, event: &Event<'_>, now: Millis) -> Change {
         let rules = match event {
             Event::Asked { gate, .. } => self.rules(&canary.id, gate),
+            Event::Seen { gate, .. } => match canary.gate_by_id(gate) {
+                Some(gate) => self.rules(&canary.id, &gate.name),
+                None => return Change::Unchanged,
+            },
             // They open no gate: how long an approval is valid does not matter to them.
             Event::RollbackAsked { .. }
             | Event::Reported { .. }
             | Event::Opened { .. }
             | Event::NotOpened { .. }
-            | Event::Seen { .. }
-            | Event::TimePassed { .. } => self.rules_with(&canary.id, Duration::MAX),
+            | Event::TimePassed { .. } => self.rules_of_no_gate(&canary.id),
         };
         canary.apply(event, now, &rules)
     }
@@ -169,12 +172,17 @@ impl Gatekeeper {
     }
 
     pub(super) fn rules(&self, canary: &CanaryId, gate: &GateName) -> Rules {
-        self.rules_with(canary, self.route(canary, gate).approval.valid_for)
+        self.rules_with(canary, self.trust(canary, gate))
     }
 
-    fn rules_with(&self, canary: &CanaryId, valid_for: Duration) -> Rules {
+    fn rules_of_no_gate(&self, canary: &CanaryId) -> Rules {
+        let (trust_for, judged_by) = (self.timing.trust_for, self.policy.base.fingerprint);
+        self.rules_with(canary, Trust { trust_for, valid_for: Duration::MAX, judged_by })
+    }
+
+    fn rules_with(&self, canary: &CanaryId, trust: Trust) -> Rules {
         let Timing {
-            trust_for,
+            trust_for: _,
             idle_after,
             abandon_after,
             tickets_per_canary_per_hour,
@@ -190,7 +198,7 @@ impl Gatekeeper {
             Room::Left
         };
         let budget = Budget { per_hour: tickets_per_canary_per_hour, room };
-        Rules { trust: Trust { trust_for, valid_for }, idle_after, abandon_after, budget }
+        Rules { trust, idle_after, abandon_after, budget }
     }
 }
 

@@ -141,12 +141,11 @@ impl Canary {
             Event::Opened { gate, ticket, statuses } => step.opened(gate, ticket, statuses.as_ref()),
             Event::NotOpened { gate, why } => step.not_opened(gate, why),
             Event::Seen { gate, sighting, statuses, author, denials, arrived } => {
-                let trust_for = rules.trust.trust_for;
                 // A question may have ruled somebody out while Jira was asked.
                 let is_judged = self.gate_by_id(gate).is_some_and(|gate| self.denials(gate) == **denials);
                 let doubted = Author::Unknown { why: DENIES_OTHERS.into() };
                 let author = if is_judged || **author != Author::Accepted { *author } else { &doubted };
-                step.seen(gate, |gate| gate.see(sighting, statuses, author, now, *arrived, trust_for));
+                step.seen(gate, |gate| gate.see(sighting, statuses, author, now, *arrived, rules.trust));
             }
             Event::TimePassed { silent_for } => step.silence(*silent_for, rules),
         }

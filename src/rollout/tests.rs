@@ -7,7 +7,7 @@ use crate::{
     gate::{
         Closed, Doubt, Move, Pace, Person, Sighting, Stage, Standing, Status, Ticket, Trust, Verdict, View,
     },
-    policy::{Author, Statuses},
+    policy::{Author, Fingerprint, Statuses},
 };
 
 mod binding;
@@ -16,7 +16,11 @@ mod random;
 mod traces;
 
 const RULES: Rules = Rules {
-    trust: Trust { trust_for: Duration::from_secs(600), valid_for: Duration::from_secs(72 * 3600) },
+    trust: Trust {
+        trust_for: Duration::from_secs(600),
+        valid_for: Duration::from_secs(72 * 3600),
+        judged_by: Fingerprint(1),
+    },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 24 * 3600),
     budget: Budget { per_hour: 1_000, room: Room::Left },

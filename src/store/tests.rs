@@ -8,11 +8,16 @@ use crate::{
     database::Database,
     gate::{Trust, Verdict},
     mutation::{changed, changes, garbled},
+    policy::Fingerprint,
     rollout::Command,
 };
 
 const NOW: Millis = Millis(1_790_000_000_000);
-const TRUST: Trust = Trust { trust_for: Duration::from_secs(600), valid_for: Duration::from_secs(72 * 3600) };
+const TRUST: Trust = Trust {
+    trust_for: Duration::from_secs(600),
+    valid_for: Duration::from_secs(72 * 3600),
+    judged_by: Fingerprint(1),
+};
 
 /// A canary with an approved gate, a rejected one and one that is being opened.
 fn row() -> Value {
@@ -22,7 +27,7 @@ fn row() -> Value {
     let gate = |id: &str, stage: &str, standing: Value| {
         json!({"id": id, "name": {"stage": stage, "approver": "qa"}, "asked": NOW.0 - 90_000, "standing": standing,
                "used": {"at": NOW.0, "longest_gap": {"secs": 60, "nanos": 0}}, "said": "open", "deny": ["max"],
-               "statuses": {"approved": ["3"], "rejected": ["4"]}, "told": ["ended"]})
+               "statuses": {"approved": ["3"], "rejected": ["4"]}, "judged_by": 1, "told": ["ended"]})
     };
     let watched = |view: Value| {
         json!({"watched": {"ticket": {"id": "10042", "key": "OPS-7", "project": "OPS", "issue_type": "10004"},

@@ -22,8 +22,8 @@ impl Worker {
     pub(super) fn doubt(&self, seen: &Seen, now: Millis) -> Doubt {
         let Some(canary) = self.gatekeeper.store().canary(&seen.canary) else { return Doubt::None };
         let Some(gate) = canary.gate_by_id(&seen.gate) else { return Doubt::None };
-        let trust_for = self.gatekeeper.timing().trust_for;
-        let after = gate.see(&seen.sighting, &seen.statuses, &seen.author, now, seen.arrived, trust_for);
+        let trust = self.gatekeeper.trust(&seen.canary, &gate.name);
+        let after = gate.see(&seen.sighting, &seen.statuses, &seen.author, now, seen.arrived, trust);
         let Some(after) = after else { return Doubt::None };
         let (Standing::Watched { view: before, .. }, Standing::Watched { view, .. }) =
             (&gate.standing, &after.standing)

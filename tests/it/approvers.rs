@@ -14,6 +14,7 @@ crate::crash::told_again!(
     groups_and_roles,
     not_the_author,
     whose_rejection_rolls_back,
+    rules_that_were_changed,
 );
 
 impl World {
@@ -190,5 +191,41 @@ async fn tickets_that_prove_nothing() {
         assert_eq!(world.gates().await[0]["state"], "waiting");
         assert_eq!(world.jira.issue(&clone).unwrap().comments.len(), 0, "clones are left alone");
         world.finish().await;
+    }
+}
+
+/// The configuration says something else after a restart, and Jira is away: what was judged by the old rules opens nothing
+/// until it was judged by the new ones.
+#[tokio::test]
+async fn rules_that_were_changed() {
+    for (settings, then) in [
+        ("approval.approvers = [\"group:cab\"]\n".to_owned(), 403),
+        (format!("approval.deny = [\"{MIA}\", \"mia\"]\n"), 403),
+        ("ticket.statuses.approved = [\"Done\"]\n".to_owned(), 403),
+        ("routes = [{ match = {}, approval = { approvers = [\"group:cab\"] } }]\n".to_owned(), 403),
+        (format!("approval.approvers = [\"{MIA}\", \"mia\"]\n"), 200),
+        ("approval.valid_for = \"71h\"\n".to_owned(), 200),
+    ] {
+        for mut world in World::both("").await {
+            world.jira.add_group("cab", &[BOB]);
+            assert_eq!(world.approved_by(MIA).await.status, 200);
+            world.jira.fault(Operation::Any, Fault::Dropped, Times::Always);
+            world.restarts_with(&settings).await;
+            let answer = world.asks("confirm-promotion", "Progressing", "new").await;
+            if settings.contains("valid_for") {
+                assert_eq!(answer.status, 200, "{}", answer.body);
+            } else {
+                assert_eq!(answer.status, 403, "{settings}{}", answer.body);
+                let again = ["judged by the new ones", "it is found out again"];
+                assert!(again.iter().any(|words| answer.body.contains(words)), "{}", answer.body);
+            }
+            world.works().await;
+            world.jira.clear_faults();
+            world.later(Duration::from_secs(60));
+            world.works().await;
+            let answer = world.asks("confirm-promotion", "Progressing", "new").await;
+            assert_eq!(answer.status, then, "{settings}{}", answer.body);
+            world.finish().await;
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     jira::{endings, people, setup, time, wire},
     millis::Millis,
     mutation::{changed, changes, garbled},
-    policy::{Author, Statuses},
+    policy::{Author, Fingerprint, Statuses},
 };
 
 const NOW: Millis = Millis(1_790_000_000_000);
@@ -82,8 +82,9 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
         Ticket { id: "10042".into(), key: "OPS-7".into(), project: "OPS".into(), issue_type: "10004".into() };
     gate.standing = Standing::Watched { ticket, seen: NOW, view: View::Waiting { status: None } };
     let day = Duration::from_secs(86_400);
-    let Some(gate) = gate.see(&sighting, &statuses(), &author, NOW, NOW, day) else { return false };
-    matches!(gate.verdict(NOW, Trust { trust_for: day, valid_for: day }), Verdict::Open { .. })
+    let trust = Trust { trust_for: day, valid_for: day, judged_by: Fingerprint(1) };
+    let Some(gate) = gate.see(&sighting, &statuses(), &author, NOW, NOW, trust) else { return false };
+    matches!(gate.verdict(NOW, trust), Verdict::Open { .. })
 }
 
 /// A text or a number, as text.

@@ -9,13 +9,17 @@ use std::{
 use flagger_jira_bridge::{
     gate::{GateId, GateName, Move, Pace, Person, Sighting, Status, Ticket, Trust, Verdict},
     millis::Millis,
-    policy::{Author, Statuses},
+    policy::{Author, Fingerprint, Statuses},
     rollout::{Budget, Canary, CanaryId, Change, Command, Denials, Event, Message, Report, Room, Rules},
 };
 
 /// The defaults. Only an approval is valid for longer: how it expires is not what histories are about.
 pub(super) const RULES: Rules = Rules {
-    trust: Trust { trust_for: Duration::from_secs(600), valid_for: Duration::from_secs(365 * 86_400) },
+    trust: Trust {
+        trust_for: Duration::from_secs(600),
+        valid_for: Duration::from_secs(365 * 86_400),
+        judged_by: Fingerprint(1),
+    },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 86_400),
     budget: Budget { per_hour: 1_000, room: Room::Left },
