@@ -9,7 +9,7 @@ use super::{
     workflow::{WORKFLOW, resolve},
 };
 use crate::{
-    gate::Sighting,
+    gate::{Move, Sighting, Status},
     gatekeeper::doing,
     jira::{self, Linked, Transitioned, Whereabouts, retry},
     millis::Millis,
@@ -74,34 +74,70 @@ impl Worker {
         }
     }
 
-    /// Does in Jira what is to be done about this ticket.
+    /// Does in Jira what is to be done about this ticket, unless its number is somebody else's issue by now: on another site,
+    /// or in a Jira that was restored.
     async fn tell(&self, row: &Row, opened: &Opened) -> Result<Result<Told, jira::Error>, store::Error> {
+        let seen = match &row.command {
+            // What people did with it decides whether the bridge moves it.
+            Command::Move { milestone, .. } if self.target(opened, *milestone).is_some() => {
+                self.jira.look_closely(&opened.ticket.id).await
+            }
+            Command::Comment { .. } | Command::Label { .. } | Command::Link { .. } => {
+                self.see_it(opened).await
+            }
+            // The caller keeps the last two for itself.
+            Command::Move { .. } | Command::Open { .. } | Command::Recount { .. } => return Ok(Ok(DONE)),
+        };
+        let (status, moves, answered) = match seen {
+            Err(error) => return Ok(Err(error)),
+            Ok(Sighting::Missing { .. }) => return Ok(Ok(Told::NotFound)),
+            Ok(Sighting::Issue { marks, .. }) if !opened.is_marked_by(&marks) => {
+                tracing::warn!(
+                    canary = %opened.canary,
+                    gate = %opened.name,
+                    ticket = opened.ticket.key,
+                    what = doing(&row.command),
+                    "the issue does not say that it is this gate's ticket, so it is left alone"
+                );
+                return Ok(Ok(DONE));
+            }
+            Ok(Sighting::Issue { status, moves, answered, .. }) => (status, moves, answered),
+        };
         Ok(match &row.command {
-            Command::Comment { note, .. } => self.comment(row, opened, note).await,
+            Command::Comment { note, .. } => self.comment(row, opened, note, answered).await,
             Command::Label { .. } => self.label(opened).await,
-            Command::Move { milestone, .. } => self.move_ticket(opened, *milestone).await,
+            Command::Move { milestone, .. } => self.move_ticket(opened, *milestone, &status, &moves).await,
             Command::Link { successor, .. } => match self.gatekeeper.store().ticket(successor).await? {
-                None => Ok(Told::Effect(Effect::Done)),
+                None => Ok(DONE),
                 Some(successor) => self.link(opened, &successor).await,
             },
-            // The caller keeps those for itself.
-            Command::Open { .. } | Command::Recount { .. } => Ok(Told::Effect(Effect::Done)),
+            Command::Open { .. } | Command::Recount { .. } => Ok(DONE),
         })
     }
 
-    async fn comment(&self, row: &Row, opened: &Opened, note: &Note) -> Result<Told, jira::Error> {
+    /// The issue as it stands, whatever its history.
+    async fn see_it(&self, opened: &Opened) -> Result<Sighting, jira::Error> {
+        self.jira.look_since(&opened.ticket.id, Millis(i64::MAX)).await
+    }
+
+    /// Where the bridge moves this ticket then, if anywhere.
+    fn target(&self, opened: &Opened, milestone: Milestone) -> Option<&Target> {
+        self.gatekeeper.route(&opened.canary, &opened.name).ticket.transitions.target(milestone)
+    }
+
+    /// `answered` is when Jira showed the ticket, by Jira's clock.
+    async fn comment(
+        &self,
+        row: &Row,
+        opened: &Opened,
+        note: &Note,
+        answered: Millis,
+    ) -> Result<Told, jira::Error> {
         let route = self.gatekeeper.route(&opened.canary, &opened.name);
-        let ends = match note {
+        let effect = match note {
+            // What moves it after this moment moves a dead ticket.
             Note::Ended { .. } | Note::LabelledEnded | Note::Replaced { .. } | Note::Duplicate { .. } => {
-                // What moves it after this moment, by Jira's clock, moves a dead ticket.
-                match self.jira.look_since(&opened.ticket.id, Millis(i64::MAX)).await? {
-                    Sighting::Missing { .. } => return Ok(Told::NotFound),
-                    // Somebody else's issue has its number by now.
-                    Sighting::Issue { marks, .. } if !opened.is_marked_by(&marks) => {
-                        return Ok(Told::Effect(Effect::Done));
-                    }
-                    Sighting::Issue { answered, .. } => Some(answered),
-                }
+                Effect::Buried(answered)
             }
             Note::Progress { .. }
             | Note::RejectedAtStart { .. }
@@ -116,7 +152,7 @@ impl Worker {
             | Note::OtherRevision { .. }
             | Note::OtherLabel { .. }
             | Note::Unasked { .. }
-            | Note::NotMoved { .. } => None,
+            | Note::NotMoved { .. } => Effect::Done,
         };
         // Progress is told more than once; its row makes it one comment.
         let tag = match note {
@@ -140,32 +176,36 @@ impl Worker {
             | Note::NotMoved { .. } => note.tag(),
         };
         self.jira.comment(&opened.ticket.id, &tag, &ticket::comment(note, route)).await?;
-        Ok(Told::Effect(ends.map_or(Effect::Done, Effect::Buried)))
+        Ok(Told::Effect(effect))
     }
 
     async fn label(&self, opened: &Opened) -> Result<Told, jira::Error> {
         self.jira.label(&opened.ticket.id, jira::ENDED).await?;
-        Ok(Told::Effect(Effect::Done))
+        Ok(DONE)
     }
 
-    async fn move_ticket(&self, opened: &Opened, milestone: Milestone) -> Result<Told, jira::Error> {
+    async fn move_ticket(
+        &self,
+        opened: &Opened,
+        milestone: Milestone,
+        status: &Status,
+        moves: &[Move],
+    ) -> Result<Told, jira::Error> {
         let route = self.gatekeeper.route(&opened.canary, &opened.name);
-        let Some(target) = route.ticket.transitions.target(milestone) else {
-            return Ok(Told::Effect(Effect::Done));
-        };
+        let Some(target) = self.target(opened, milestone) else { return Ok(DONE) };
         let left_alone = match milestone {
-            Milestone::Opened => self.was_moved(opened).await?,
+            Milestone::Opened => !moves.is_empty() || self.is_over(opened),
             Milestone::Succeeded
             | Milestone::Failed
             | Milestone::Superseded
             | Milestone::Abandoned
-            | Milestone::Bypassed => self.is_to_stay(opened, &target.to).await?,
+            | Milestone::Bypassed => self.is_to_stay(opened, status, moves, &target.to).await?,
         };
         if left_alone {
-            return Ok(Told::Effect(Effect::Done));
+            return Ok(DONE);
         }
         let why = match self.jira.transition(&opened.ticket.id, &target.to, &fields(target)).await? {
-            Transitioned::AlreadyThere => return Ok(Told::Effect(Effect::Done)),
+            Transitioned::AlreadyThere => return Ok(DONE),
             Transitioned::Moved { left_out } => {
                 if !left_out.is_empty() {
                     let (ticket, fields) = (opened.ticket.key.as_str(), left_out.join(", "));
@@ -176,7 +216,7 @@ impl Worker {
                         "moved the ticket without fields that the transition does not have; see ticket.transitions"
                     );
                 }
-                return Ok(Told::Effect(Effect::Done));
+                return Ok(DONE);
             }
             Transitioned::NoPath { reachable } if reachable.is_empty() => {
                 format!(
@@ -207,31 +247,21 @@ impl Worker {
         Ok(Told::Effect(Effect::Instead(Note::NotMoved { milestone, why })))
     }
 
-    /// Whether anybody has moved the ticket since it was opened, or its rollout is over: then it is too late for the
-    /// bridge to move it to where it begins.
-    async fn was_moved(&self, opened: &Opened) -> Result<bool, jira::Error> {
+    /// Whether the rollout is over: then it is too late for the bridge to move its ticket to where it begins.
+    fn is_over(&self, opened: &Opened) -> bool {
         let canary = self.gatekeeper.store().canary(&opened.canary);
-        if canary.is_none_or(|canary| canary.gate_by_id(&opened.gate).is_none()) {
-            return Ok(true);
-        }
-        match self.jira.look_closely(&opened.ticket.id).await? {
-            Sighting::Issue { moves, .. } => Ok(!moves.is_empty()),
-            // The transition says so, too.
-            Sighting::Missing { .. } => Ok(false),
-        }
+        canary.is_none_or(|canary| canary.gate_by_id(&opened.gate).is_none())
     }
 
     /// Whether a person has put the ticket into a rejected status: then it stays there. And where the bridge moved it to
     /// its last status already, without hearing so, it stays where a person put it since.
-    async fn is_to_stay(&self, opened: &Opened, last: &str) -> Result<bool, jira::Error> {
-        let Sighting::Issue { status, marks, moves, .. } = self.jira.look_closely(&opened.ticket.id).await?
-        else {
-            return Ok(false);
-        };
-        if !opened.is_marked_by(&marks) {
-            // Somebody else's issue has its number by now.
-            return Ok(true);
-        }
+    async fn is_to_stay(
+        &self,
+        opened: &Opened,
+        status: &Status,
+        moves: &[Move],
+        last: &str,
+    ) -> Result<bool, jira::Error> {
         let own = self.jira.account().await?;
         if moves.iter().any(|entry| entry.by.id == own.id && jira::is_status(&entry.to, last)) {
             return Ok(true);
@@ -244,8 +274,13 @@ impl Worker {
 
     async fn link(&self, opened: &Opened, successor: &Opened) -> Result<Told, jira::Error> {
         let (from, to) = (&opened.ticket, &successor.ticket);
+        match self.see_it(successor).await? {
+            Sighting::Issue { marks, .. } if !successor.is_marked_by(&marks) => return Ok(DONE),
+            // The link says so, too.
+            Sighting::Issue { .. } | Sighting::Missing { .. } => {}
+        }
         let why = match self.jira.link(&from.id, &to.id).await {
-            Ok(Linked::Linked) => return Ok(Told::Effect(Effect::Done)),
+            Ok(Linked::Linked) => return Ok(DONE),
             Ok(Linked::Impossible { why }) => why,
             Err(error) if gone(&error) && self.jira.whereabouts(to).await? != Whereabouts::There => {
                 format!("Jira does not show {}", to.key)
@@ -270,6 +305,8 @@ enum Told {
     /// Jira does not show the ticket.
     NotFound,
 }
+
+const DONE: Told = Told::Effect(Effect::Done);
 
 /// Why a ticket is not told.
 const NOT_SHOWN: &str = "Jira did not show the ticket, and shows it again";

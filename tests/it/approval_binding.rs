@@ -8,7 +8,7 @@ use std::{
 
 use flagger_jira_bridge::{
     clock::Clock,
-    demo::fake_jira::{AccountKind, BOB, FakeJira, Flavour, MIA, Person, Workflow},
+    demo::fake_jira::{AccountKind, BOB, FakeJira, Fault, Flavour, MIA, Operation, Person, Times, Workflow},
     worker::{Outcome, Worker},
 };
 use serde_json::{Value, json};
@@ -277,6 +277,51 @@ async fn somebody_elses_issue() {
             "left alone"
         );
         world.finish().await;
+    }
+}
+
+/// What was to be told when the backup was restored: comments, a label, moves and a link are not somebody else's.
+#[tokio::test]
+async fn somebody_elses_issue_is_told_nothing() {
+    const EFFECTS: [Operation; 4] =
+        [Operation::AddComment, Operation::EditIssue, Operation::DoTransition, Operation::LinkIssues];
+    let settings = "ticket.transitions = { opened = \"In Review\", superseded = \"Cancelled\" }";
+    for ends in [false, true] {
+        for world in World::both(settings).await {
+            let away = Fault::Status { code: 503, retry_after: None, body: "{\"errorMessages\":[]}".into() };
+            EFFECTS.into_iter().for_each(|on| world.jira.fault(on, away.clone(), Times::Always));
+            world.waits_for_promotion().await;
+            if ends {
+                assert_eq!(world.asks("confirm-promotion", "Progressing", "newer").await.status, 403);
+            } else {
+                let mut event = question("Progressing", "new");
+                event["metadata"] =
+                    json!({ "eventMessage": "Advance weight 20", "eventType": "Normal", "timestamp": "1" });
+                assert_eq!(world.posts("/event", &event).await.status, 200);
+            }
+            world.works().await;
+            let untold = world.count("outbox").await;
+            assert!(untold >= if ends { 4 } else { 2 }, "{untold}");
+            let tickets = world.tickets().len();
+            assert_eq!(tickets, if ends { 2 } else { 1 });
+            world.jira.restore_empty_backup();
+            world.jira.clear_faults();
+            let theirs: Vec<_> =
+                (0..tickets).map(|_| world.jira.add_issue("OPS", "Change", "To Do", BOB).unwrap()).collect();
+            for _ in 0..20 {
+                world.later(Duration::from_secs(120));
+                world.ticks().await;
+                world.works().await;
+            }
+            assert_eq!(world.count("outbox").await, 0);
+            for key in theirs {
+                let issue = world.jira.issue(&key).unwrap();
+                let said =
+                    (issue.comments.len(), issue.labels.len(), issue.links.len(), issue.status.as_str());
+                assert_eq!(said, (0, 0, 0, "To Do"), "{key}");
+            }
+            world.finish().await;
+        }
     }
 }
 
