@@ -11,6 +11,7 @@ use flagger_jira_bridge::demo::fake_jira::{Flavour, signature};
 use serde_json::{Value, json};
 
 use crate::{
+    shell::until,
     words::Log,
     world::{WEBHOOK_SECRET, World, question},
 };
@@ -40,18 +41,13 @@ impl World {
 
     /// Waits until so many were counted: a connection that breaks is counted when it is over, after its answer.
     async fn counts(&self, listener: &str, reason: &str, expected: u64) {
-        let began = tokio::time::Instant::now();
-        loop {
+        let what = format!("{listener} {reason} is {expected}");
+        until(&what, async || {
             let counted = self.counted(listener, reason).await;
-            if counted == expected {
-                return;
-            }
-            assert!(
-                counted < expected && began.elapsed() < crate::shell::PATIENCE,
-                "{listener} {reason}: {counted}"
-            );
-            tokio::task::yield_now().await;
-        }
+            assert!(counted <= expected, "{what}, but {counted}");
+            counted == expected
+        })
+        .await;
     }
 }
 
@@ -412,15 +408,13 @@ async fn handshakes_that_fail() {
         ("corrupt message", "handshake", "see what calls this port"),
     ] {
         // The log of the connection may come a moment after its end.
-        let mut rows = world.refused_for(words).await;
-        for _ in 0..100 {
-            if !rows.is_empty() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        let mut rows = Vec::new();
+        let told = async || {
             rows = world.refused_for(words).await;
-        }
-        let row = rows.first().cloned().unwrap_or_default();
+            !rows.is_empty()
+        };
+        until(words, told).await;
+        let row = &rows[0];
         assert_eq!(
             (&row["kind"], &row["source"], &row["path"]),
             (&json!(kind), &json!("127.0.0.1"), &json!("")),

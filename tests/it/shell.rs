@@ -20,6 +20,15 @@ use crate::{database::Database, world::question};
 /// Long enough for a slow machine; nothing waits for it when all is well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Waits until it is so.
+pub(crate) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
+    let began = tokio::time::Instant::now();
+    while !so().await {
+        assert!(began.elapsed() < PATIENCE, "never: {what}");
+        tokio::task::yield_now().await;
+    }
+}
+
 pub(crate) fn program() -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_flagger-jira-bridge"));
     for (name, _) in std::env::vars() {

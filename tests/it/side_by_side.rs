@@ -8,11 +8,10 @@ use flagger_jira_bridge::{
     worker::Worker,
 };
 use serde_json::Value;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    shell::PATIENCE,
+    shell::{PATIENCE, until},
     world::{World, question},
 };
 
@@ -26,14 +25,6 @@ fn about(canary: usize, phase: &str) -> Value {
     let mut body = question(phase, "new");
     body["name"] = format!("cart-{canary}").into();
     body
-}
-
-async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
-    let began = Instant::now();
-    while !so().await {
-        assert!(began.elapsed() < PATIENCE, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 /// A worker that works by itself, until it is told to stop.

@@ -10,28 +10,16 @@ use std::{
 use flagger_jira_bridge::demo::fake_jira::{FakeJira, Flavour, Operation, signature};
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
-use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
-    time::Instant,
-};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use self::relay::Relay;
 use crate::{
-    shell::{Home, PATIENCE, Serving, jira_and_config, program},
+    shell::{Home, PATIENCE, Serving, jira_and_config, program, until},
     world::question,
 };
 
 mod relay;
 mod starting;
-
-/// Waits until it is so.
-async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
-    let began = Instant::now();
-    while !so().await {
-        assert!(began.elapsed() < PATIENCE, "never: {what}");
-        tokio::task::yield_now().await;
-    }
-}
 
 /// How often Jira was asked to do this.
 fn asked(jira: &FakeJira, operation: Operation) -> usize {
