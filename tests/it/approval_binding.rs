@@ -21,6 +21,7 @@ crate::crash::told_again!(
     a_status_that_was_mapped,
     a_custom_field_called_status,
     a_status_renamed_later,
+    a_status_renamed_between_two_openings,
     somebody_elses_issue,
 );
 
@@ -215,7 +216,20 @@ async fn a_custom_field_called_status() {
     }
 }
 
-/// "In Review" is called "Approved" from now on. Who moved the ticket there approved nothing.
+/// The workflow in which "In Review" is called "Approved" from now on.
+fn renamed() -> Workflow {
+    let mut workflow = Workflow::change();
+    for status in &mut workflow.statuses {
+        match status.id.as_str() {
+            "10003" => status.name = "Approved".into(),
+            "10007" => status.name = "Approved (old)".into(),
+            _ => {}
+        }
+    }
+    workflow
+}
+
+/// Who moved the ticket to the status that was renamed approved nothing.
 #[tokio::test]
 async fn a_status_renamed_later() {
     for world in World::both("").await {
@@ -224,15 +238,7 @@ async fn a_status_renamed_later() {
         world.jira.move_issue(&key, "In Review", BOB).unwrap();
         let answer = world.promotion_after_a_look().await;
         assert_eq!(answer.status, 403, "{}", answer.body);
-        let mut workflow = Workflow::change();
-        for status in &mut workflow.statuses {
-            match status.id.as_str() {
-                "10003" => status.name = "Approved".into(),
-                "10007" => status.name = "Approved (old)".into(),
-                _ => {}
-            }
-        }
-        world.jira.set_workflow("OPS", "Change", workflow);
+        world.jira.set_workflow("OPS", "Change", renamed());
         // Until the workflow is read again.
         world.later(Duration::from_secs(3_700));
         world.works().await;
@@ -244,6 +250,35 @@ async fn a_status_renamed_later() {
         world.later(Duration::from_secs(3_700));
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
         world.opens_after_a_look().await;
+        world.finish().await;
+    }
+}
+
+/// A ticket is bound to the statuses of the workflow as it was at most a minute before it was opened, however lately another
+/// ticket of the same project was.
+#[tokio::test]
+async fn a_status_renamed_between_two_openings() {
+    for world in World::both("").await {
+        world.waits_for_promotion().await;
+        world.jira.set_workflow("OPS", "Change", renamed());
+        world.later(Duration::from_secs(61));
+        let mut about_till = question("Progressing", "new");
+        about_till["name"] = "till".into();
+        let ask = async || world.posts("/gate/confirm-promotion", &about_till).await;
+        ask().await;
+        world.works().await;
+        let key = world.newest();
+        for (status, code, why) in
+            [("Approved (old)", 403, "waiting for a decision"), ("Approved", 200, "approved by Mia")]
+        {
+            world.later(LATER);
+            world.jira.move_issue(&key, status, MIA).unwrap();
+            world.later(LATER);
+            world.works().await;
+            let answer = ask().await;
+            assert_eq!(answer.status, code, "{status}: {}", answer.body);
+            assert!(answer.body.contains(why), "{status}: {}", answer.body);
+        }
         world.finish().await;
     }
 }

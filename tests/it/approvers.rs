@@ -12,6 +12,7 @@ crate::crash::told_again!(
     anybody_but_a_machine,
     only_who_is_listed,
     groups_and_roles,
+    a_role_that_jira_does_not_have,
     not_the_author,
     whose_rejection_rolls_back,
     rules_that_were_changed,
@@ -75,6 +76,59 @@ async fn groups_and_roles() {
             world.jira.add_to_role("OPS", "Approvers", &[MIA], &[]);
             world.is_refused(BOB, "is not among the approvers").await;
             assert_eq!(world.approved_by(MIA).await.status, 200);
+            world.finish().await;
+        }
+    }
+}
+
+impl World {
+    /// Mia's approval neither counts nor is refused, for this reason.
+    async fn is_not_told(&self, why: &str) {
+        let answer = self.approved_by(MIA).await;
+        assert_eq!(answer.status, 403, "{}", answer.body);
+        for words in ["whether that counts cannot be told yet", why] {
+            assert!(answer.body.contains(words), "{words}: {}", answer.body);
+        }
+        assert_eq!(self.gates().await[0]["state"], "stuck");
+    }
+
+    async fn opens_after(&self, while_: Duration) {
+        self.later(while_);
+        self.works().await;
+        let answer = self.asks("confirm-promotion", "Progressing", "new").await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+}
+
+/// A role that a list names, and Jira does not have: nobody knows who is in it, so nobody approves. Once it is there, it counts.
+#[tokio::test]
+async fn a_role_that_jira_does_not_have() {
+    for (list, member) in [("approvers", MIA), ("deny", BOB)] {
+        for world in World::both(&format!("approval.{list} = [\"role:Board\"]")).await {
+            let why = format!("approval.{list}: Jira shows no role \"Board\" in project OPS");
+            world.is_not_told(&why).await;
+            world.jira.add_to_role("OPS", "Board", &[member], &[]);
+            world.opens_after(Duration::from_secs(20)).await;
+            world.finish().await;
+        }
+    }
+}
+
+/// A role that Jira does not let the bridge read, because it refuses that or shows the bridge no roles at all.
+#[tokio::test]
+async fn a_role_that_cannot_be_read() {
+    for (list, member) in [("approvers", MIA), ("deny", BOB)] {
+        for world in World::both(&format!("approval.{list} = [\"role:Board\"]")).await {
+            world.jira.add_to_role("OPS", "Board", &[member], &[]);
+            let body = r#"{"errorMessages":["You cannot view that role."],"errors":{}}"#.to_owned();
+            let fault = Fault::Status { code: 403, retry_after: None, body };
+            world.jira.fault(Operation::ProjectRole, fault, Times::Always);
+            world.is_not_told("You cannot view that role.").await;
+            world.jira.clear_faults();
+            world.jira.revoke("OPS", &["ADMINISTER_PROJECTS"]);
+            world.is_not_told("No project could be found with key").await;
+            world.jira.revoke("OPS", &[]);
+            world.opens_after(Duration::from_secs(20)).await;
             world.finish().await;
         }
     }
