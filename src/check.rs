@@ -102,6 +102,8 @@ impl Finding {
                 Self { halts: true, ..Self::fail("jira.url", format!("{error}; check again")) }
             }
             Error::Settings(_)
+            | Error::Authorities(_)
+            | Error::NoAuthority
             | Error::Token(_)
             | Error::NotSent { .. }
             | Error::Refused { .. }

@@ -45,7 +45,7 @@ pub use self::{
     cause::{Cause, Tls},
     denial::Denial,
     endings::{Linked, Transitioned, Whereabouts, is_status},
-    error::{By, Error, Happened, Retry, Thing},
+    error::{By, Error, Flaw, Happened, Retry, Thing},
     issues::{Before, Created, Page, Reading, add},
     people::{Group, People, Role},
     send::{one_at_a_time, only_while, unobserved, urgently},
@@ -179,6 +179,8 @@ impl Outcome {
             Error::Throttled { .. } => Self::Answered(429),
             Error::Redirected { status, .. } => Self::Answered(*status),
             Error::Settings(_)
+            | Error::Authorities(_)
+            | Error::NoAuthority
             | Error::Token(_)
             | Error::Unreachable { .. }
             | Error::NotSent { .. }

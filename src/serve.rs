@@ -307,7 +307,11 @@ pub fn certificate(files: &config::Tls) -> anyhow::Result<Tls> {
 ///
 /// # Errors
 /// If its address or the certificate authority cannot be used; the key is named.
-pub fn client(config: &config::Jira, metrics: Option<Arc<Metrics>>, clock: Clock) -> anyhow::Result<Jira> {
+pub fn client(
+    config: &config::Jira,
+    metrics: Option<Arc<Metrics>>,
+    clock: Clock,
+) -> Result<Jira, jira::Error> {
     let settings = jira::Settings {
         url: config.url.clone(),
         kind: config.kind.map(|kind| match kind {
@@ -332,7 +336,7 @@ pub fn client(config: &config::Jira, metrics: Option<Arc<Metrics>>, clock: Clock
             metrics.jira_throttled(seen.throttled);
         }),
     };
-    Ok(Jira::new(settings, observer, clock)?)
+    Jira::new(settings, observer, clock)
 }
 
 /// How Jira and the bridge get on. Only the replica that works knows; the others know when that was last at work.

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     clock::Clock,
     config::{self, JiraKind},
-    jira::{Account, Cause, Denial, Error, Jira, Kind, Server, Tls},
+    jira::{Account, Cause, Denial, Error, Flaw, Jira, Kind, Server, Tls},
     millis::{Millis, lasted},
     serve::client,
 };
@@ -36,18 +36,7 @@ pub(super) async fn connect(config: &config::Jira, clock: Clock) -> (Vec<Finding
     let jira = match client(&asking, None, clock.clone()) {
         Ok(jira) => jira,
         Err(error) => {
-            let what = format!("{error:#}");
-            let what = what.strip_prefix("jira.url: ").unwrap_or(&what);
-            let finding = match what.strip_prefix("jira.ca_file: ") {
-                // It says what to put there.
-                Some(what) if what.contains("into jira.ca_file") => Finding::fail("jira.ca_file", what),
-                Some(what) => Finding::fail(
-                    "jira.ca_file",
-                    format!("{what}; put the file of the authority that signed Jira's certificate there"),
-                ),
-                None => Finding::fail("jira.url", what),
-            };
-            return (vec![finding], None);
+            return (vec![trouble(&error, config, None, None)], None);
         }
     };
     let left_out = jira.left_out().into_iter().map(|what| {
@@ -143,10 +132,19 @@ fn trouble(error: &Error, config: &config::Jira, kind: Option<Kind>, proxy: Opti
     match error {
         Error::Unauthorized { host, why, denial, .. } => refused(host, why, *denial, config, kind),
         Error::Token(_) => Finding::fail("jira.token", error.to_string()),
+        Error::Authorities(why) => Finding::fail(
+            "jira.ca_file",
+            format!("{why}; put the file of the authority that signed Jira's certificate there"),
+        ),
+        Error::NoAuthority => Finding::fail(
+            "jira.ca_file",
+            "no certificate authority is known here: install the system's (Debian: ca-certificates), or put the PEM file \
+             of the one that signed Jira's certificate there",
+        ),
         Error::Unreachable { host, cause, .. } | Error::NoAnswer { host, cause, .. } => {
             unreachable(host, cause, proxy, error)
         }
-        Error::Unreadable { host, what } if what.contains("not JSON") => Finding::fail(
+        Error::Unreadable { host, flaw: Flaw::NotJson, .. } => Finding::fail(
             "jira.url",
             format!(
                 "{host} answers with a page, not with Jira's API; put the address of Jira itself there, with its context path \
@@ -166,7 +164,7 @@ fn trouble(error: &Error, config: &config::Jira, kind: Option<Kind>, proxy: Opti
                  /jira) if it has one"
             ),
         ),
-        Error::Unreadable { .. } => Finding::fail(
+        Error::Unreadable { flaw: Flaw::Other, .. } => Finding::fail(
             "jira.url",
             format!(
                 "{error}; put the address of Jira itself there, with its context path (such as /jira) if it has one"

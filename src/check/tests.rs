@@ -225,6 +225,12 @@ async fn a_certificate_that_nobody_knows() {
     assert!(known.starts_with("FAIL  jira.url ") && known.contains("404"), "{known}");
     let none = output(&[("BRIDGE__JIRA__CA_FILE", &file("old.key.pem"))]).await;
     assert!(none.contains("old.key.pem holds no certificate in PEM; put "), "{none}");
+    // Whatever the file is called.
+    let folder = tempfile::tempdir().unwrap();
+    let called = folder.path().join("put it into jira.ca_file");
+    std::fs::copy(file("old.key.pem"), &called).unwrap();
+    let none = output(&[("BRIDGE__JIRA__CA_FILE", called.to_str().unwrap())]).await;
+    assert!(none.contains("holds no certificate in PEM; put the file of the authority"), "{none}");
 }
 
 #[tokio::test]

@@ -177,6 +177,8 @@ async fn not_found(jira: &Jira, error: &Error, route: &Route, language: Option<&
             )
         }
         Error::Settings(_)
+        | Error::Authorities(_)
+        | Error::NoAuthority
         | Error::Token(_)
         | Error::Unreachable { .. }
         | Error::NotSent { .. }

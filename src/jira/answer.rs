@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::{
     credentials::Signature,
     denial::Denial,
-    error::{By, Error},
+    error::{By, Error, Flaw, NOT_JSON},
     wire, words,
 };
 use crate::millis::Millis;
@@ -37,7 +37,7 @@ impl Answer {
     /// The body as `T`.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
         if !self.json {
-            return Err(self.unreadable("it is not JSON; is a log-in page in the way?"));
+            return Err(self.not_json());
         }
         serde_json::from_slice(&self.body)
             .map_err(|error| self.unreadable(&words::cut(&words::line(&error.to_string()), 200)))
@@ -53,8 +53,17 @@ impl Answer {
 
     /// An error that says what is wrong with this answer.
     pub(super) fn unreadable(&self, what: &str) -> Error {
+        self.flawed(what, Flaw::Other)
+    }
+
+    /// The error that an answer is which should be JSON.
+    pub(super) fn not_json(&self) -> Error {
+        self.flawed(NOT_JSON, Flaw::NotJson)
+    }
+
+    fn flawed(&self, what: &str, flaw: Flaw) -> Error {
         let what = format!("{what} (in answer to {})", words::doing(self.operation));
-        Error::Unreadable { host: self.host.clone(), what }
+        Error::Unreadable { host: self.host.clone(), what, flaw }
     }
 
     /// The error that an answer is which does not name our account, although others do: something on the way gave it, or Jira

@@ -22,9 +22,6 @@ use crate::{
 /// An idle connection is closed before Jira closes it: a request that meets the closing may have happened or not.
 const IDLE: Duration = Duration::from_secs(10);
 
-const NO_AUTHORITY: &str = "jira.ca_file: no certificate authority is known here: install the system's (Debian: \
-     ca-certificates), or put the PEM file of the one that signed Jira's certificate into jira.ca_file";
-
 /// The client; a new one, with new connections, when the file of authorities changes.
 pub(super) type Clients = Watched<Trusting, Error>;
 
@@ -65,11 +62,10 @@ pub(super) fn clients(base: &Url, ca_file: Option<PathBuf>, timeout: Duration) -
                 let client = builder().tls_certs_only([]).build();
                 return client.map(Trusting::from).map_err(|error| Error::Settings(chain(error)));
             }
-            Err(Error::Settings(NO_AUTHORITY.to_owned()))
+            Err(Error::NoAuthority)
         }),
         [file, ..] => {
-            let read = trusting(builder(), file);
-            let read = read.map_err(|why| Error::Settings(format!("jira.ca_file: {why}")))?;
+            let read = trusting(builder(), file).map_err(Error::Authorities)?;
             // Whoever opens it tells of the first reading.
             if read_before.swap(true, Ordering::Relaxed) {
                 pem::tell("jira.ca_file", &read.left_out);

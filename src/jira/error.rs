@@ -14,6 +14,15 @@ pub enum Error {
     /// The settings can never work.
     #[error("{0}")]
     Settings(String),
+    /// The file of authorities cannot be used.
+    #[error("jira.ca_file: {0}")]
+    Authorities(String),
+    /// Neither the system nor a file names an authority, and Jira speaks TLS.
+    #[error(
+        "jira.ca_file: no certificate authority is known here: install the system's (Debian: ca-certificates), or put \
+         the PEM file of the one that signed Jira's certificate into jira.ca_file"
+    )]
+    NoAuthority,
     /// The token cannot be sent as a header.
     #[error("cannot use Jira's token: {0}")]
     Token(String),
@@ -119,6 +128,8 @@ pub enum Error {
         host: String,
         /// What is wrong with it.
         what: String,
+        /// Of which kind that is.
+        flaw: Flaw,
     },
     /// A request that had to be made before or after this one failed: which kind of Jira, who are we.
     #[error("{source}")]
@@ -164,6 +175,18 @@ pub enum Thing {
     Role,
 }
 
+/// What an answer that is a page is said to be.
+pub(super) const NOT_JSON: &str = "it is not JSON; is a log-in page in the way?";
+
+/// Why an answer cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// It is no JSON at all: a page, as far as can be seen.
+    NotJson,
+    /// It is not what Jira's API describes.
+    Other,
+}
+
 /// Who refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {
@@ -193,7 +216,11 @@ impl Error {
             Self::Refused { status: 409, .. } => Retry::Now,
             // 408 and 425 speak of this request's timing, not of its content.
             Self::Refused { status: 408 | 425, .. } => Retry::Backoff,
-            Self::Settings(_) | Self::Refused { .. } | Self::NotFound { .. } => Retry::Never,
+            Self::Settings(_)
+            | Self::Authorities(_)
+            | Self::NoAuthority
+            | Self::Refused { .. }
+            | Self::NotFound { .. } => Retry::Never,
             Self::Beside { source, .. } => source.retry(),
         }
     }
@@ -211,6 +238,8 @@ impl Error {
             | Self::Refused { status: 408, .. }
             | Self::Refused { by: By::Somebody, .. } => Happened::Maybe,
             Self::Settings(_)
+            | Self::Authorities(_)
+            | Self::NoAuthority
             | Self::Token(_)
             | Self::Unreachable { .. }
             | Self::NotSent { .. }
@@ -229,6 +258,8 @@ impl Error {
                 true
             }
             Self::Settings(_)
+            | Self::Authorities(_)
+            | Self::NoAuthority
             | Self::Token(_)
             | Self::Unreachable { .. }
             | Self::NotSent { .. }
@@ -390,13 +421,19 @@ mod tests {
                 Retry::Backoff,
                 Happened::Maybe,
             ),
-            (Error::Unreadable { host: host(), what: "HTML".into() }, Retry::Backoff, Happened::Maybe),
+            (
+                Error::Unreadable { host: host(), what: "HTML".into(), flaw: Flaw::NotJson },
+                Retry::Backoff,
+                Happened::Maybe,
+            ),
             (
                 Error::Redirected { host: host(), status: 302, target: "sso".into() },
                 Retry::Backoff,
                 Happened::Maybe,
             ),
             (Error::Settings("no".into()), Retry::Never, Happened::No),
+            (Error::Authorities("no".into()), Retry::Never, Happened::No),
+            (Error::NoAuthority, Retry::Never, Happened::No),
             (Error::Token("no".into()), Retry::Backoff, Happened::No),
             (
                 Error::NotFound { thing: Thing::Project, what: "x".into(), candidates: vec![] },

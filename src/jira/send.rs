@@ -19,7 +19,7 @@ use super::{
     answer::{Answer, Body, body, is_json, media, text},
     client::{Clients, clients, proxy},
     credentials::{Admission, Credentials, signature},
-    error::{Error, Happened},
+    error::{Error, Flaw, Happened},
     request::{Repeat, Request},
     retry::MOST_DEMANDED,
     throttle::{Throttle, Urgency},
@@ -291,7 +291,8 @@ impl Sender {
             Err(_) if status.is_client_error() => (vec![], false),
             Err(Body::Cut(error)) => return Err(self.transport(error)),
             Err(Body::TooLong) => {
-                return Err(Error::Unreadable { host, what: "it is longer than 4 MiB".into() });
+                let what = "it is longer than 4 MiB".into();
+                return Err(Error::Unreadable { host, what, flaw: Flaw::Other });
             }
         };
         let signature = signature(self.kind.get().copied(), &headers);
@@ -302,7 +303,7 @@ impl Sender {
             return Err(answer.unreadable(&format!("status {}", status.as_u16())));
         }
         if status.is_success() && !answer.body.is_empty() && !json {
-            return Err(answer.unreadable("it is not JSON; is a log-in page in the way?"));
+            return Err(answer.not_json());
         }
         Ok(answer)
     }
