@@ -23,7 +23,7 @@ use crate::{
         door::{self, Admission, Named, NotAllowed, Unproven},
         health, line, nothing_at,
         proof::{Shows, shown},
-        refused::{METHOD, Proof, Refusal, SLUGLESS, near, of_path, slug},
+        refused::{METHOD, Proof, Refusal, SLUGLESS, near, of_parameter, of_path, slug},
         unproven,
     },
     metrics::{Listener, Outcome, Reason, Source, Told},
@@ -411,7 +411,8 @@ struct Parameters {
     cluster: Option<String>,
 }
 
-/// Reads the query. Parameters of other names are ignored: the path and query of a hook are its owner's.
+/// Reads the query. One with a parameter of another name is refused: if that was to be `gate`, the hook would be taken for that
+/// of the gate without a name, and another approval than the one it waits for would open it.
 fn parameters(uri: &Uri) -> Result<Parameters, Why> {
     if uri.query().is_none() {
         return Ok(Parameters::default());
@@ -424,7 +425,10 @@ fn parameters(uri: &Uri) -> Result<Parameters, Why> {
         let (what, place) = match key.as_str() {
             "gate" => ("gate", &mut read.gate),
             "cluster" => ("cluster", &mut read.cluster),
-            _ => continue,
+            other => {
+                let (words, hint) = of_parameter(other);
+                return Err(Why::Query(words, hint));
+            }
         };
         if let Err(bad) = label(what, &value) {
             let hint = slug(&value).map_or_else(

@@ -14,7 +14,9 @@ use std::{
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
-pub(crate) use self::hint::{METHOD, SIGNATURE, SLUGLESS, TOKEN, at_connection, near, of_path, slug};
+pub(crate) use self::hint::{
+    METHOD, SIGNATURE, SLUGLESS, TOKEN, at_connection, near, of_parameter, of_path, slug,
+};
 use crate::{
     metrics::{Listener, Metrics, Reason},
     millis::Millis,

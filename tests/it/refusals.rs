@@ -122,7 +122,7 @@ async fn hooks_that_are_nearly_right() {
         let cart = question("Progressing", "new").to_string();
         let elsewhere = cart.replace("shop", "kube-system");
         let large = format!("{}{}", cart, " ".repeat(64 * 1024));
-        let cases: [(&str, &str, &str, &str, u16, &str, &str); 13] = [
+        let cases: [(&str, &str, &str, &str, u16, &str, &str); 14] = [
             (
                 "POST",
                 "/gate/confirm-promotion?gate=QA%20Team",
@@ -131,6 +131,15 @@ async fn hooks_that_are_nearly_right() {
                 400,
                 "query",
                 "write ?gate=qa-team",
+            ),
+            (
+                "POST",
+                "/gate/confirm-rollout?Gate=security",
+                json,
+                &cart,
+                400,
+                "query",
+                "write ?gate= into the hook's url",
             ),
             (
                 "POST",
@@ -184,7 +193,7 @@ async fn hooks_that_are_nearly_right() {
         assert_eq!(answer.body, words);
         world.finish().await;
     }
-    assert_eq!(warnings(&log).len(), 2 * 12, "namespace is told once for both paths: {:#?}", warnings(&log));
+    assert_eq!(warnings(&log).len(), 2 * 13, "namespace is told once for both paths: {:#?}", warnings(&log));
 }
 
 /// Flagger with a wrong token, or none: the line says which canary, and from where.

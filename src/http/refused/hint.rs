@@ -52,6 +52,25 @@ pub(crate) fn of_path(path: &str) -> String {
     }
 }
 
+/// What is said of a parameter that no hook has, and what to do about it. What stands in place of one is shown only where it
+/// reads like a name: it may be anything, also a token.
+pub(crate) fn of_parameter(key: &str) -> (String, String) {
+    let is_name = key.len() <= 20 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if key.is_empty() || !is_name {
+        let words = "the query has a parameter that is none of this hook".to_owned();
+        return (words, "take it out of the hook's url, which may have ?gate= and ?cluster=".to_owned());
+    }
+    let words = format!("?{key}= is not a parameter of this hook");
+    // As with the keys of the configuration: two slips at most, and not in half of the word.
+    let slips = |known: &str| strsim::osa_distance(&key.to_lowercase(), known);
+    match ["gate", "cluster"].into_iter().find(|known| slips(known) <= 2 && slips(known) * 2 < known.len()) {
+        Some(near) => {
+            (format!("{words}; did you mean ?{near}=?"), format!("write ?{near}= into the hook's url"))
+        }
+        None => (words, format!("take ?{key}= out of the hook's url, which may have ?gate= and ?cluster=")),
+    }
+}
+
 /// A name that may stand where this one may not; none if nothing of it can.
 pub(crate) fn slug(name: &str) -> Option<String> {
     let name = name.chars().take(63).collect::<String>().to_lowercase();
