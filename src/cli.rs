@@ -82,6 +82,8 @@ pub enum Command {
     Demo(Demo),
     /// Show what waits, for which ticket, since when, and why
     ///
+    /// Below the gates it lists hooks that were turned away lately, and what to change (not with --json or --watch).
+    ///
     /// Asks the running bridge, and needs no configuration. On a terminal it is coloured (unless NO_COLOR is set) and
     /// shows where each ticket can be read.
     ///

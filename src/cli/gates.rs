@@ -1,6 +1,7 @@
 //! `gates`: asks a running bridge what waits, and prints it for people, or as it is for programs.
 
 mod layout;
+mod refused;
 mod watch;
 
 use std::time::Duration;
@@ -9,8 +10,11 @@ use anyhow::{Context as _, anyhow, bail};
 use serde::Deserialize;
 use serde_json::Value;
 
-use self::layout::{Line, Row};
 pub use self::watch::watch;
+use self::{
+    layout::{Line, Row},
+    refused::Refused,
+};
 use super::{Gates, Paper};
 use crate::{millis::Millis, ticket::one_line};
 
@@ -51,17 +55,19 @@ fn timestamp<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<jiff::T
 /// # Errors
 /// If it cannot be reached or answers something else; one line.
 pub async fn gates(wanted: &Gates, paper: &Paper, now: Millis) -> anyhow::Result<String> {
-    let (gates, body) = Asker::new(&wanted.admin)?.gates().await?;
+    let asker = Asker::new(&wanted.admin)?;
+    let (gates, body) = asker.gates().await?;
     if wanted.json {
         return json(&gates, &body, wanted);
     }
-    Ok(table(&gates, wanted, paper, now).into_iter().map(|line| line.text).collect::<Vec<_>>().join("\n"))
+    let mut lines = table(&gates, wanted, paper, now);
+    lines.extend(refused::lines(&asker.refused().await, wanted, paper, now));
+    Ok(lines.into_iter().map(|line| line.text).collect::<Vec<_>>().join("\n"))
 }
 
 /// Asks one bridge.
 struct Asker<'a> {
     admin: &'a str,
-    url: String,
     client: reqwest::Client,
 }
 
@@ -70,8 +76,7 @@ impl<'a> Asker<'a> {
         if !admin.contains("://") {
             bail!("--admin {admin:?} has no scheme; put http:// in front");
         }
-        let url = format!("{}/api/gates", admin.trim_end_matches('/'));
-        if let Err(error) = reqwest::Url::parse(&url) {
+        if let Err(error) = reqwest::Url::parse(admin) {
             bail!("--admin {admin:?} is no URL: {error}");
         }
         // The bridge is near: no proxy, and nobody who could send us elsewhere.
@@ -81,13 +86,13 @@ impl<'a> Asker<'a> {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .context("cannot prepare the request")?;
-        Ok(Self { admin, url, client })
+        Ok(Self { admin, client })
     }
 
     /// The gates, and the very answer.
     async fn gates(&self) -> anyhow::Result<(Vec<Gate>, String)> {
         let Self { admin, .. } = self;
-        let body = self.ask().await?;
+        let body = self.ask("gates").await?;
         let Ok(objects) = serde_json::from_str::<Vec<serde_json::Map<String, Value>>>(&body) else {
             bail!("{admin} answers, but not as a bridge does; is it the bridge's server.admin_listen?");
         };
@@ -102,9 +107,16 @@ impl<'a> Asker<'a> {
         Ok((gates?, body))
     }
 
-    async fn ask(&self) -> anyhow::Result<String> {
-        let Self { admin, url, client } = self;
-        let request = client.get(url).build().map_err(reqwest::Error::without_url);
+    /// What was turned away. None where that cannot be told, as by an earlier version: the gates are told all the same.
+    async fn refused(&self) -> Vec<Refused> {
+        let Ok(body) = self.ask("refused").await else { return Vec::new() };
+        serde_json::from_str(&body).unwrap_or_default()
+    }
+
+    async fn ask(&self, what: &str) -> anyhow::Result<String> {
+        let Self { admin, client } = self;
+        let url = format!("{}/api/{what}", admin.trim_end_matches('/'));
+        let request = client.get(&url).build().map_err(reqwest::Error::without_url);
         let request = request.with_context(|| format!("--admin {admin:?} is no URL"))?;
         let answer = match client.execute(request).await {
             Ok(answer) => answer,
@@ -224,9 +236,17 @@ mod tests {
     const NOW: Millis = Millis(1_800_000_000_000);
 
     async fn bridge(status: StatusCode, body: &'static str) -> Gates {
+        serves(Router::new().route("/api/gates", get(move || async move { (status, body) }))).await
+    }
+
+    async fn bridge_that_refused(gates: &'static str, refused: String) -> Gates {
+        let gates = Router::new().route("/api/gates", get(move || async move { gates }));
+        serves(gates.route("/api/refused", get(move || async move { refused }))).await
+    }
+
+    async fn serves(app: Router) -> Gates {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let app = Router::new().route("/api/gates", get(move || async move { (status, body) }));
         tokio::spawn(async move { axum::serve(listener, app).await });
         Gates::of(&format!("http://{address}/"))
     }
@@ -260,6 +280,60 @@ mod tests {
         let idle = bridge(StatusCode::OK, "[]").await;
         assert_eq!(shown(&idle).await, "No gate is waiting.");
         assert_eq!(shown(&Gates { json: true, ..idle }).await, "[]");
+    }
+
+    const REFUSED: &str = r#"[
+        {"listener": "gate", "source": "10.0.0.7", "path": "/gate/confirm-promotion", "canary": "shop/web",
+         "kind": "token", "reason": "no token was brought", "hint": "give the hook the token\u001b[2J",
+         "first": "2027-01-15T07:40:00Z", "last": "2027-01-15T07:57:55Z", "count": 12},
+        {"listener": "gate", "source": "10.0.0.8", "path": "", "canary": null,
+         "kind": "protocol", "reason": "the caller does not speak HTTP", "hint": "set server.tls",
+         "first": "2027-01-15T07:40:00Z", "last": "2027-01-15T07:40:00Z", "count": 1}
+    ]"#;
+
+    /// What was turned away stands below the gates, for people alone.
+    #[tokio::test]
+    async fn refused_hooks_stand_below() {
+        let wanted = bridge_that_refused("[]", REFUSED.to_owned()).await;
+        insta::assert_snapshot!(shown(&wanted).await, @r"
+        No gate is waiting.
+
+        REFUSED HOOKS
+        10.0.0.7 at /gate/confirm-promotion, shop/web, 12 times, last 2m5s ago
+          no token was brought; give the hook the token [2J
+        10.0.0.8 at no path, canary not known, 20m0s ago
+          the caller does not speak HTTP; set server.tls
+        ");
+        assert_eq!(shown(&Gates { json: true, ..wanted.clone() }).await, "[]");
+        let ui = shown(&Gates { canary: Some("ui".into()), ..wanted.clone() }).await;
+        assert!(!ui.contains("10.0.0.7") && ui.contains("10.0.0.8"), "{ui}");
+        let narrow = Paper { columns: Some(30), ..Paper::default() };
+        insta::assert_snapshot!(gates(&wanted, &narrow, NOW).await.unwrap(), @r"
+        No gate is waiting.
+
+        REFUSED HOOKS
+        10.0.0.7 at
+        /gate/confirm-promotion,
+        shop/web, 12 times, last 2m5s
+        ago
+          no token was brought; give
+          the hook the token [2J
+        10.0.0.8 at no path, canary
+        not known, 20m0s ago
+          the caller does not speak
+          HTTP; set server.tls
+        ");
+        let row: Vec<Value> = serde_json::from_str(REFUSED).unwrap();
+        let many = serde_json::to_string(&vec![row[0].clone(); 7]).unwrap();
+        let many = shown(&bridge_that_refused("[]", many).await).await;
+        assert!(many.contains("\nREFUSED HOOKS, the newest 5 of 7; /api/refused has all\n"), "{many}");
+        assert_eq!(many.matches("10.0.0.7").count(), 5);
+        for unknown in ["{}", "[7]", ""] {
+            assert_eq!(
+                shown(&bridge_that_refused("[]", unknown.to_owned()).await).await,
+                "No gate is waiting."
+            );
+        }
     }
 
     #[tokio::test]

@@ -225,7 +225,7 @@ fn colour(state: &str) -> Style {
 
 /// Lines of at most so many columns, broken at blanks; within a word only if it has no room on any line, and is no
 /// address.
-fn wrapped(text: &str, room: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, room: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut line = String::new();
     for word in text.split(' ').filter(|word| !word.is_empty()) {
