@@ -20,6 +20,7 @@ const A_REQUEST: u32 = 100;
 
 pub(super) fn settings(config: &Config) -> Vec<Finding> {
     let mut findings = vec![budget(config)];
+    findings.extend(share(config));
     findings.extend(tls(config));
     findings.push(approval(config));
     findings.push(webhook(config));
@@ -61,6 +62,18 @@ fn budget(config: &Config) -> Finding {
              of jira.trust_for), and may use half of them; put {needed} there, or jira.trust_for = \"{longer}s\""
         ),
     )
+}
+
+/// A share that is all there is keeps no namespace from using up the tickets of the others.
+fn share(config: &Config) -> Option<Finding> {
+    let (all, share) = (config.limits.open_tickets, config.limits.open_tickets_per_namespace);
+    (share >= all).then(|| {
+        let what = format!(
+            "is {share}, and limits.open_tickets is {all}, so one namespace can use up the tickets of all others; put a \
+             smaller number there, or a larger one into limits.open_tickets"
+        );
+        Finding::warn("limits.open_tickets_per_namespace", what)
+    })
 }
 
 /// The certificate and the key can be used, which `serve` finds out when it starts.

@@ -446,6 +446,7 @@ fn elsewhere() -> Vec<Case> {
             "The budget is too small",
             "jira.requests_per_second = 1\njira.trust_for = \"1m\"\nlimits.open_tickets = 5000",
         ),
+        case("The share of a namespace is all there is", "limits.open_tickets = 100"),
         case("No webhook", "-jira.webhook_secret"),
         case("A secret that can be guessed", "jira.webhook_secret = \"swordfish\""),
         case("Flagger's token cannot stand in a URL", "flagger.token = \"0a1b/2c3d#4e5f%6789@\""),
