@@ -258,17 +258,20 @@ mod tests {
 
     /// Who is let in as what, in a word or two.
     fn at(config: &Flagger, token: &str, query: &str, metadata: &str) -> String {
+        about(config, token, Named { query: Some(query), metadata: Some(metadata) }, "team-a")
+    }
+
+    /// The same, about a namespace. What is empty was not sent.
+    fn about(config: &Flagger, token: &str, named: Named<'_>, namespace: &str) -> String {
         let token =
             Some(token).filter(|token| !token.is_empty()).map(|token| SecretString::from(token.to_owned()));
-        let named = Named { query: Some(query).filter(|name| !name.is_empty()), metadata: Some(metadata) };
-        match holder(config, token.as_ref()) {
+        let named = Named { query: named.query.filter(|name| !name.is_empty()), ..named };
+        match holder(config, token.as_ref()).map(|holder| admit(config, &holder, named, namespace)) {
             Err(why) => format!("401 {why}"),
-            Ok(holder) => match admit(config, &holder, named, "team-a") {
-                Admission::Admitted(cluster) => cluster.to_owned(),
-                Admission::Unproven(why) => format!("401 {why}"),
-                Admission::NotAllowed(why) => format!("403 {why}"),
-                Admission::Bad(why) => format!("400 {why}"),
-            },
+            Ok(Admission::Admitted(cluster)) => cluster.to_owned(),
+            Ok(Admission::Unproven(why)) => format!("401 {why}"),
+            Ok(Admission::NotAllowed(why)) => format!("403 {why}"),
+            Ok(Admission::Bad(why)) => format!("400 {why}"),
         }
     }
 
@@ -386,17 +389,6 @@ mod tests {
             scoped("of-c", &["team-c"], Some("eu")),
             scoped("of-d", &["*"], None),
         ];
-        let ask = |token: &str, query: &str, namespace: &str| {
-            let token = SecretString::from(token.to_owned());
-            let named = Named { query: Some(query).filter(|name| !name.is_empty()), metadata: None };
-            match holder(&config, Some(&token)).map(|holder| admit(&config, &holder, named, namespace)) {
-                Err(why) => format!("401 {why}"),
-                Ok(Admission::Admitted(cluster)) => cluster.to_owned(),
-                Ok(Admission::Unproven(why)) => format!("401 {why}"),
-                Ok(Admission::NotAllowed(why)) => format!("403 {why}"),
-                Ok(Admission::Bad(why)) => format!("400 {why}"),
-            }
-        };
         for (token, query, namespace, expected) in [
             ("of-a", "", "team-a", "default"),
             ("of-a", "us", "team-b2", "us"),
@@ -422,7 +414,7 @@ mod tests {
             ("general", "", "team-c", "default"),
             ("of-", "", "team-a", "401 the token is not valid"),
         ] {
-            let answer = ask(token, query, namespace);
+            let answer = about(&config, token, Named { query: Some(query), metadata: None }, namespace);
             assert!(answer.starts_with(expected), "{token} {query} {namespace}: {answer}");
         }
         config.token = None;
