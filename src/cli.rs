@@ -148,7 +148,13 @@ pub struct Gates {
     #[arg(long, value_name = "NAME")]
     pub canary: Option<String>,
     /// Where the bridge is asked: its server.admin_listen
-    #[arg(long, value_name = "URL", env = "BRIDGE_ADMIN", default_value = "http://127.0.0.1:9090")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "BRIDGE_ADMIN",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:9090"
+    )]
     pub admin: String,
 }
 

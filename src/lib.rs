@@ -28,7 +28,7 @@
 //! - [`serve`]: puts the parts together, and takes them apart again
 //! - [`check`]: proves a configuration against the real Jira
 //! - [`demo`]: an embedded Jira and a simulated Flagger, which the tests use too
-//! - [`config`], [`database_url`], [`secret`], [`watched`], [`clock`] and [`metrics`] serve all of them
+//! - [`config`], [`database_url`], [`server_url`], [`secret`], [`watched`], [`clock`] and [`metrics`] serve all of them
 //!
 //! # Where to begin
 //!
@@ -62,6 +62,7 @@ pub mod policy;
 pub mod rollout;
 pub mod secret;
 pub mod serve;
+pub mod server_url;
 pub mod store;
 pub mod ticket;
 pub mod view;

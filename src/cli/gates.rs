@@ -16,7 +16,7 @@ use self::{
     refused::Refused,
 };
 use super::{Gates, Paper};
-use crate::{millis::Millis, ticket::one_line};
+use crate::{millis::Millis, server_url, ticket::one_line};
 
 /// The longest word, reason or address that is shown, in characters: the bridge's own are much shorter.
 const LONGEST: usize = 2_000;
@@ -66,19 +66,40 @@ pub async fn gates(wanted: &Gates, paper: &Paper, now: Millis) -> anyhow::Result
 }
 
 /// Asks one bridge.
+<<<<<<< HEAD
 struct Asker<'a> {
     admin: &'a str,
+=======
+struct Asker {
+    /// Scheme, host and port: what is shown of it.
+    admin: String,
+    url: reqwest::Url,
+>>>>>>> 8339386 (config, jira, cli: show nothing of an address that may hold a password)
     client: reqwest::Client,
 }
 
-impl<'a> Asker<'a> {
-    fn new(admin: &'a str) -> anyhow::Result<Self> {
+impl Asker {
+    /// What is not understood is not shown: there may be a password in it.
+    fn new(admin: &str) -> anyhow::Result<Self> {
+        if !server_url::is_clear(admin) {
+            bail!("--admin: {}", server_url::UNCLEAR);
+        }
         if !admin.contains("://") {
+<<<<<<< HEAD
             bail!("--admin {admin:?} has no scheme; put http:// in front");
         }
         if let Err(error) = reqwest::Url::parse(admin) {
             bail!("--admin {admin:?} is no URL: {error}");
+=======
+            bail!("--admin has no scheme; put http:// in front");
+>>>>>>> 8339386 (config, jira, cli: show nothing of an address that may hold a password)
         }
+        let url = match reqwest::Url::parse(&format!("{}/api/gates", admin.trim_end_matches('/'))) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => url,
+            Ok(_) => bail!("--admin must begin with http:// or https://"),
+            Err(error) => bail!("--admin is no URL: {error}"),
+        };
+        let admin = url.origin().ascii_serialization();
         // The bridge is near: no proxy, and nobody who could send us elsewhere.
         let client = reqwest::Client::builder()
             .timeout(Duration::from_secs(10))
@@ -107,6 +128,7 @@ impl<'a> Asker<'a> {
         Ok((gates?, body))
     }
 
+<<<<<<< HEAD
     /// What was turned away. None where that cannot be told, as by an earlier version: the gates are told all the same.
     async fn refused(&self) -> Vec<Refused> {
         let Ok(body) = self.ask("refused").await else { return Vec::new() };
@@ -118,6 +140,12 @@ impl<'a> Asker<'a> {
         let url = format!("{}/api/{what}", admin.trim_end_matches('/'));
         let request = client.get(&url).build().map_err(reqwest::Error::without_url);
         let request = request.with_context(|| format!("--admin {admin:?} is no URL"))?;
+=======
+    async fn ask(&self) -> anyhow::Result<String> {
+        let Self { admin, url, client } = self;
+        let request = client.get(url.clone()).build().map_err(reqwest::Error::without_url);
+        let request = request.context("--admin is no URL")?;
+>>>>>>> 8339386 (config, jira, cli: show nothing of an address that may hold a password)
         let answer = match client.execute(request).await {
             Ok(answer) => answer,
             Err(error) if error.is_connect() => {
@@ -135,7 +163,7 @@ impl<'a> Asker<'a> {
             bail!("the bridge at {admin} cannot tell yet: {why}; its log says more");
         }
         if !status.is_success() {
-            bail!("{url} answers {status}; is it the bridge's server.admin_listen?");
+            bail!("{admin} answers {status}; is it the bridge's server.admin_listen?");
         }
         body.with_context(|| format!("cannot read the answer of {admin}"))
     }
@@ -395,7 +423,7 @@ mod tests {
         let error = async |wanted: &Gates| {
             let told = format!("{:#}", gates(wanted, &Paper::default(), NOW).await.unwrap_err());
             assert!(!told.contains(char::is_control), "{told:?}");
-            told.replace(wanted.admin.as_str(), "ADMIN")
+            told.replace(wanted.admin.trim_end_matches('/'), "ADMIN")
         };
         let closed = {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -416,14 +444,14 @@ mod tests {
         }
         insta::assert_snapshot!(told, @r#"
         nobody answers at ADMIN; is the bridge running? --admin says where to ask
-        ADMINapi/gates answers 404 Not Found; is it the bridge's server.admin_listen?
+        ADMIN answers 404 Not Found; is it the bridge's server.admin_listen?
         the bridge at ADMIN cannot tell yet: the store is not open yet; its log says more
         ADMIN answers, but not as a bridge does; is it the bridge's server.admin_listen?
         ADMIN answers, but not as a bridge does; is it the bridge's server.admin_listen?
         ADMIN tells of gates otherwise than flagger-jira-bridge VERSION understands (invalid type: integer `7`, expected a string); ask it with the program of its own version
         ADMIN tells of gates otherwise than flagger-jira-bridge VERSION understands (failed to parse four digit integer as year: invalid digit, expected 0-9 but got \x1B); ask it with the program of its own version
-        --admin "ADMIN" has no scheme; put http:// in front
-        --admin "ADMIN" is no URL: invalid IPv6 address
+        --admin has no scheme; put http:// in front
+        --admin is no URL: invalid IPv6 address
         "#);
     }
 

@@ -190,15 +190,17 @@ impl<'a> Section<'a> {
     pub(super) fn site(&self, name: &str) -> Option<String> {
         let text = self.string(name)?.trim();
         let what = match Url::parse(text) {
+            // Also where it comes late: a password may hold what ends a host.
+            _ if text.contains('@') && name == "url" => {
+                "must not hold a user or password; put them into jira.user and jira.token"
+            }
+            _ if text.contains('@') => "must not hold a user or password",
             // With a port, the name before it reads like a scheme.
-            Err(_) | Ok(_) if !text.is_empty() && !text.contains("://") && !text.contains('@') => {
+            Err(_) | Ok(_) if !text.is_empty() && !text.contains("://") => {
                 "has no scheme; put https:// in front"
             }
             Err(_) => "is no URL; write for example \"https://example.com\"",
             Ok(url) if !matches!(url.scheme(), "http" | "https") => "must begin with https:// or http://",
-            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-                "must not hold a user or password"
-            }
             Ok(url) if url.query().is_some() || url.fragment().is_some() => "must end before any ? or #",
             Ok(_) => return Some(text.trim_end_matches('/').to_owned()),
         };

@@ -233,7 +233,7 @@ fn every_problem_is_told_at_once() {
     flagger.tokens[1].namespaces: is missing; list the namespaces that the token is good for
     flagger.tokens[1].token: is also the token of cluster "eu"; put another one there
     flagger.tokens[2].token: is missing; give it, or flagger.tokens[2].token_file
-    jira.url: must not hold a user or password
+    jira.url: must not hold a user or password; put them into jira.user and jira.token
     jira.user: is missing; Cloud needs the account's e-mail; if it is no Cloud, put "auto" into jira.kind
     jira.token_file: cannot read /nowhere/token: No such file or directory (os error 2)
     jira.requests_per_second: must be a whole number, not a string
@@ -461,6 +461,7 @@ fn sites_and_stores() {
         ("https://x?y=1", false),
         ("https://x/#y", false),
         ("https://u@x", false),
+        ("https://u:1/p@x", false),
         ("", false),
     ] {
         assert_eq!(with_env(&[("BRIDGE__JIRA__URL", url)]).is_ok(), right, "{url}");

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     pem::{self, Bundle},
+    server_url,
     watched::Watched,
 };
 
@@ -89,20 +90,30 @@ pub(super) fn proxy(base: &Url) -> Result<Option<String>, Error> {
     if is_this_machine(base) {
         return Ok(None);
     }
+    let Ok(address) = base.as_str().parse() else { return Ok(None) };
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let variable = variable(base, |name| set(name).is_some());
+    // The client would pass over a proxy that it cannot read, or find another host in it than the one that was meant.
+    let past =
+        ["NO_PROXY", "no_proxy"].into_iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
+    let leads = |proxy: &str| Matcher::builder().all(proxy).no(past.as_str()).build().intercept(&address);
+    if let Some(named) = set(variable)
+        && leads("http://proxy.invalid").is_some()
+        && (!server_url::is_proxy(&named) || leads(&named).is_none())
+    {
+        return Err(Error::Settings(format!("{variable}: {}", server_url::UNCLEAR)));
+    }
     // The same that the client asks.
-    let through = base.as_str().parse().ok().and_then(|address| Matcher::from_system().intercept(&address));
-    let Some(through) = through else { return Ok(None) };
+    let Some(through) = Matcher::from_system().intercept(&address) else { return Ok(None) };
     let (scheme, host) = (through.uri().scheme_str().unwrap_or("http"), through.uri().host());
     let port = through.uri().port_u16().map(|port| format!(":{port}")).unwrap_or_default();
-    let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
     let address = format!("{scheme}://{}{port}", host.unwrap_or_default());
     if !matches!(scheme, "http" | "https") {
         return Err(Error::Settings(format!(
-            "{} names {address}, and only proxies of http:// can be used; put one there, or Jira's host into NO_PROXY",
-            variable(base, is_set)
+            "{variable} names {address}, and only proxies of http:// can be used; put one there, or Jira's host into NO_PROXY"
         )));
     }
-    Ok(Some(format!("the proxy {address} ({})", variable(base, is_set))))
+    Ok(Some(format!("the proxy {address} ({variable})")))
 }
 
 /// Which variable of the environment names the proxy.

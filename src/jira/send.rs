@@ -339,7 +339,8 @@ fn base(url: &str) -> Result<Url, Error> {
     if !matches!(base.scheme(), "https" | "http") || base.host_str().is_none_or(str::is_empty) {
         return Err(wrong("must begin with https:// and a host"));
     }
-    if !base.username().is_empty() || base.password().is_some() {
+    // Also where it comes late: a password may hold what ends a host.
+    if url.contains('@') {
         return Err(wrong("must not hold credentials: use jira.user and jira.token_file"));
     }
     base.set_query(None);

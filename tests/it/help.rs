@@ -162,7 +162,7 @@ fn of_each_command() {
           --admin <URL>
               Where the bridge is asked: its server.admin_listen
 
-              [env: BRIDGE_ADMIN=]
+              [env: BRIDGE_ADMIN]
               [default: http://127.0.0.1:9090]
 
       -h, --help

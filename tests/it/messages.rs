@@ -10,7 +10,7 @@ use std::{
 const LIST: &str = include_str!("../../docs/messages.md");
 
 /// Where words for people stand, beside the log.
-const SOURCES: [&str; 37] = [
+const SOURCES: [&str; 38] = [
     "cli/audit.rs",
     "cli/gates.rs",
     "flagger.rs",
@@ -36,6 +36,7 @@ const SOURCES: [&str; 37] = [
     "policy/judge.rs",
     "secret.rs",
     "serve.rs",
+    "server_url.rs",
     "store.rs",
     "store/audit/verify.rs",
     "store/connection.rs",

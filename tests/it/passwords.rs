@@ -79,6 +79,109 @@ fn an_address_in_broken_toml_is_not_shown() {
     }
 }
 
+/// Passwords that a lenient reader takes for a port and a path; each with what must not be seen of it.
+const EARLY: [(&str, &[&str]); 6] = [
+    ("1234/cr3tpw", &["1234", "cr3tpw"]),
+    ("1234#cr3tpw", &["1234", "cr3tpw"]),
+    ("1234?cr3tpw", &["1234", "cr3tpw"]),
+    ("1234\\cr3tpw", &["1234", "cr3tpw"]),
+    ("\\cr3tpw", &["cr3tpw"]),
+    ("12@34/cr3tpw", &["34", "cr3tpw"]),
+];
+
+#[test]
+fn the_address_of_a_server_that_holds_a_password_is_refused_and_not_shown() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("file.toml");
+    fs::write(&file, format!("{LISTEN}{REST}")).unwrap();
+    for (password, secrets) in EARLY {
+        for (variable, key, words) in [
+            (
+                "BRIDGE__JIRA__URL",
+                "jira.url",
+                "must not hold a user or password; put them into jira.user and jira.token",
+            ),
+            ("BRIDGE__SERVER__PUBLIC_URL", "server.public_url", "must not hold a user or password"),
+        ] {
+            for command in ["serve", "check"] {
+                let mut program = program();
+                let url = format!("http://bob:{password}@jira.invalid");
+                let output = program.args([command, "-c"]).arg(&file).env(variable, url).output().unwrap();
+                let said =
+                    [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+                assert_eq!(output.status.code(), Some(2), "{command} {password}: {said}");
+                assert!(said.contains(&format!("{key}: {words}")), "{command} {password}: {said}");
+                assert!(!secrets.iter().any(|secret| said.contains(secret)), "{command} {password}: {said}");
+            }
+        }
+    }
+}
+
+/// A proxy whose address is not clear, or none, would otherwise be another one, or be passed over without a word.
+#[test]
+fn a_proxy_that_cannot_be_used_is_refused_and_not_shown() {
+    const UNCLEAR: &str = "cannot be read as http://user:password@host:port; percent-encode the password (/ is %2F, # is %23, ? is %3F, @ is %40)";
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("file.toml");
+    fs::write(&file, format!("{LISTEN}{REST}").replace("127.0.0.1:1\"", "jira.invalid\"")).unwrap();
+    let proxies = EARLY.map(|(password, secrets)| (format!("http://u:{password}@127.0.0.1:9"), secrets));
+    let bare = EARLY.map(|(password, secrets)| (format!("u:{password}@127.0.0.1:9"), secrets));
+    let others =
+        ["banana", "http://", "http://u:cr3tpw@127.0.0.1:99999", "http://u:cr3tpw@h:x", "ftp://127.0.0.1:9"];
+    let others = others.map(|url| (url.to_owned(), &["cr3tpw"][..]));
+    for (proxy, secrets) in proxies.into_iter().chain(bare).chain(others) {
+        for (command, before) in [("serve", "flagger-jira-bridge: "), ("check", "FAIL  jira.url ")] {
+            for variable in ["HTTP_PROXY", "ALL_PROXY"] {
+                let mut program = program();
+                program.args([command, "-c"]).arg(&file).env(variable, &proxy).env("RUST_LOG", "trace");
+                let output = program.output().unwrap();
+                let said =
+                    [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+                assert_eq!(output.status.code(), Some(1), "{command} {proxy}: {said}");
+                let line = said.lines().find(|line| line.starts_with(before)).unwrap_or_default();
+                assert!(line.contains(&format!("{variable}: {UNCLEAR}")), "{command} {proxy}: {said}");
+                assert!(!secrets.iter().any(|secret| said.contains(secret)), "{command} {proxy}: {said}");
+            }
+        }
+    }
+    // Jira is not asked through it.
+    let mut check = program();
+    check.args(["check", "-c"]).arg(&file).env("HTTP_PROXY", "banana").env("NO_PROXY", "jira.invalid");
+    let output = check.output().unwrap();
+    assert!(!String::from_utf8(output.stdout).unwrap().contains("HTTP_PROXY: "));
+}
+
+/// `gates` shows scheme, host and port of what it asks, and of what is not clear nothing.
+#[test]
+fn the_address_of_the_bridge_is_shown_without_its_password() {
+    let shown = |admin: &str, variable: bool| {
+        let mut gates = program();
+        gates.arg("gates");
+        match variable {
+            true => gates.env("BRIDGE_ADMIN", admin),
+            false => gates.args(["--admin", admin]),
+        };
+        let output = gates.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{admin}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for variable in [true, false] {
+        let said = shown("http://u:secretpw@127.0.0.1:1/x?y=secretpw", variable);
+        assert!(said.contains("nobody answers at http://127.0.0.1:1; is the bridge running?"), "{said}");
+        for (password, secrets) in EARLY {
+            let said = shown(&format!("http://u:{password}@127.0.0.1:1"), variable);
+            assert!(said.contains("--admin: cannot be read as http://user:password@host:port;"), "{said}");
+            assert!(!secrets.iter().any(|secret| said.contains(secret)), "{said}");
+        }
+        for admin in ["u:secretpw@127.0.0.1:1", "http://u:secretpw@[", "ftp://u:secretpw@127.0.0.1:1"] {
+            assert!(!shown(admin, variable).contains("secretpw"), "{admin}");
+        }
+    }
+    let mut help = program();
+    let help = help.args(["gates", "--help"]).env("BRIDGE_ADMIN", "http://u:secretpw@h").output().unwrap();
+    assert!(!String::from_utf8(help.stdout).unwrap().contains("secretpw"));
+}
+
 /// What is clear goes to the driver, and the driver's words are printed. Nothing listens there.
 #[test]
 fn a_server_that_cannot_be_reached_is_named_without_the_password() {

@@ -36,7 +36,7 @@ pub async fn watch(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let asker = Asker::new(&wanted.admin)?;
-    let mut watch = Watch { wanted, every, seen: Seen::Nothing };
+    let mut watch = Watch { wanted, admin: &asker.admin, every, seen: Seen::Nothing };
     loop {
         let answer = select! {
             () = stop.cancelled() => return Ok(()),
@@ -68,6 +68,8 @@ enum Seen {
 
 struct Watch<'a> {
     wanted: &'a Gates,
+    /// What is shown of where the bridge is asked.
+    admin: &'a str,
     every: Duration,
     seen: Seen,
 }
@@ -105,7 +107,7 @@ impl Watch<'_> {
 
     /// The whole screen, with as much as it has room for.
     fn drawn(&self, lines: Vec<Line>, first: bool, paper: &Paper, now: Millis) -> String {
-        let (admin, every) = (&self.wanted.admin, self.every.as_secs());
+        let (admin, every) = (self.admin, self.every.as_secs());
         let head = format!("{}  {admin}, every {every} s; Ctrl-C ends it", time(now));
         let mut all = vec![Line::new(paper, Style::new().dimmed(), &head), Line::default()];
         all.extend(lines);
@@ -159,7 +161,7 @@ mod tests {
     #[test]
     fn a_pipe_gets_what_changed() {
         let wanted = Gates::of("http://x");
-        let mut watch = Watch { wanted: &wanted, every: EVERY, seen: Seen::Nothing };
+        let mut watch = Watch { wanted: &wanted, admin: "http://x", every: EVERY, seen: Seen::Nothing };
         let mut next =
             |after: u64, answer| watch.next(answer, &Paper::default(), NOW + Duration::from_secs(after));
         let told = [
@@ -197,7 +199,7 @@ mod tests {
     #[test]
     fn what_is_not_wanted_does_not_change() {
         let wanted = Gates { canary: Some("web".into()), ..Gates::of("http://x") };
-        let mut watch = Watch { wanted: &wanted, every: EVERY, seen: Seen::Nothing };
+        let mut watch = Watch { wanted: &wanted, admin: "http://x", every: EVERY, seen: Seen::Nothing };
         let mut next = |names: &[&str]| watch.next(Ok(gates(names)), &Paper::default(), NOW);
         assert!(next(&["web", "api"]).contains("web"));
         assert_eq!(next(&["web"]), "");
@@ -208,7 +210,7 @@ mod tests {
     #[test]
     fn a_terminal_is_written_over_and_holds_what_it_can() {
         let wanted = Gates::of("http://x");
-        let mut watch = Watch { wanted: &wanted, every: EVERY, seen: Seen::Nothing };
+        let mut watch = Watch { wanted: &wanted, admin: "http://x", every: EVERY, seen: Seen::Nothing };
         let paper = Paper { columns: Some(90), rows: Some(6), redraws: true, ..Paper::default() };
         let mut next =
             |answer| watch.next(answer, &paper, NOW).replace('\u{1b}', "ESC").replace("\r\n", "\n");

@@ -1,0 +1,95 @@
+//! PURE: the address of a server as people write it, with a password in it or not.
+//!
+//! A password that holds a `/`, `#`, `?` or `\` ends the host too early: of `http://user:1234/word@host` a lenient reader makes the
+//! host `user`, the port 1234 and a path, and shows all of that. An `@` that comes so late tells.
+
+/// What is said of an address that is not clear; it begins with what it is the address of. Nothing of the address is in it.
+pub const UNCLEAR: &str = "cannot be read as http://user:password@host:port; percent-encode the password (/ is %2F, # is %23, \
+     ? is %3F, @ is %40)";
+
+/// User and password, host and port: what stands between the scheme and whatever follows.
+fn authority(url: &str) -> (&str, &str) {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split_at(rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len()))
+}
+
+/// Whether it is clear where user and password end.
+#[must_use]
+pub fn is_clear(url: &str) -> bool {
+    let (authority, after) = authority(url);
+    authority.matches('@').count() <= 1
+        && !after.contains(['@', '\\'])
+        && !url.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
+/// Whether it is clear, and has a host, and a port where a port stands. One without scheme and port is a word, no address.
+#[must_use]
+pub fn is_proxy(url: &str) -> bool {
+    let host_port = authority(url).0.rsplit('@').next().unwrap_or_default();
+    let (host, port) = match host_port.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        Some(_) | None => (host_port, None),
+    };
+    let has_port = port.is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    is_clear(url) && !host.is_empty() && (has_port || port.is_none() && url.contains("://"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_behind_the_authority_holds_no_password() {
+        for url in [
+            "http://host",
+            "host:80",
+            "http://user:password@host:80/",
+            "http://user@host/path?a=b",
+            "http://user:1234%2Fword@host",
+            "http://[::1]:80",
+        ] {
+            assert!(is_clear(url), "{url}");
+        }
+        for url in [
+            "http://user:1234/word@host",
+            "http://user:1234#word@host",
+            "http://user:1234?word@host",
+            "http://user:1234\\word@host",
+            "http://user:\\word@host",
+            "http://user:\\word",
+            "http://user:wo@rd@host",
+            "user:1234/word@host",
+            "http://user:wo rd@host",
+            "http://user:word\n@host",
+        ] {
+            assert!(!is_clear(url) && !is_proxy(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_has_a_host_and_maybe_a_port() {
+        for url in [
+            "http://proxy",
+            "http://proxy:3128/",
+            "proxy:3128",
+            "http://u:p@[::1]:1",
+            "http://[::1]",
+            "socks5://p:1",
+        ] {
+            assert!(is_proxy(url), "{url}");
+        }
+        for url in [
+            "banana",
+            "",
+            "http://",
+            "http://:80",
+            "http://u:p@:80",
+            "http://p:",
+            "http://p:0",
+            "http://p:99999",
+            "http://p:x",
+        ] {
+            assert!(!is_proxy(url), "{url}");
+        }
+    }
+}
