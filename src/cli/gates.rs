@@ -66,15 +66,11 @@ pub async fn gates(wanted: &Gates, paper: &Paper, now: Millis) -> anyhow::Result
 }
 
 /// Asks one bridge.
-<<<<<<< HEAD
-struct Asker<'a> {
-    admin: &'a str,
-=======
 struct Asker {
     /// Scheme, host and port: what is shown of it.
     admin: String,
-    url: reqwest::Url,
->>>>>>> 8339386 (config, jira, cli: show nothing of an address that may hold a password)
+    /// What the paths of the API follow.
+    url: String,
     client: reqwest::Client,
 }
 
@@ -85,21 +81,13 @@ impl Asker {
             bail!("--admin: {}", server_url::UNCLEAR);
         }
         if !admin.contains("://") {
-<<<<<<< HEAD
-            bail!("--admin {admin:?} has no scheme; put http:// in front");
-        }
-        if let Err(error) = reqwest::Url::parse(admin) {
-            bail!("--admin {admin:?} is no URL: {error}");
-=======
             bail!("--admin has no scheme; put http:// in front");
->>>>>>> 8339386 (config, jira, cli: show nothing of an address that may hold a password)
         }
-        let url = match reqwest::Url::parse(&format!("{}/api/gates", admin.trim_end_matches('/'))) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") => url,
+        let origin = match reqwest::Url::parse(admin) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => url.origin().ascii_serialization(),
             Ok(_) => bail!("--admin must begin with http:// or https://"),
             Err(error) => bail!("--admin is no URL: {error}"),
         };
-        let admin = url.origin().ascii_serialization();
         // The bridge is near: no proxy, and nobody who could send us elsewhere.
         let client = reqwest::Client::builder()
             .timeout(Duration::from_secs(10))
@@ -107,7 +95,7 @@ impl Asker {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .context("cannot prepare the request")?;
-        Ok(Self { admin, client })
+        Ok(Self { admin: origin, url: admin.trim_end_matches('/').to_owned(), client })
     }
 
     /// The gates, and the very answer.
@@ -128,7 +116,6 @@ impl Asker {
         Ok((gates?, body))
     }
 
-<<<<<<< HEAD
     /// What was turned away. None where that cannot be told, as by an earlier version: the gates are told all the same.
     async fn refused(&self) -> Vec<Refused> {
         let Ok(body) = self.ask("refused").await else { return Vec::new() };
@@ -136,16 +123,9 @@ impl Asker {
     }
 
     async fn ask(&self, what: &str) -> anyhow::Result<String> {
-        let Self { admin, client } = self;
-        let url = format!("{}/api/{what}", admin.trim_end_matches('/'));
-        let request = client.get(&url).build().map_err(reqwest::Error::without_url);
-        let request = request.with_context(|| format!("--admin {admin:?} is no URL"))?;
-=======
-    async fn ask(&self) -> anyhow::Result<String> {
         let Self { admin, url, client } = self;
-        let request = client.get(url.clone()).build().map_err(reqwest::Error::without_url);
+        let request = client.get(format!("{url}/api/{what}")).build().map_err(reqwest::Error::without_url);
         let request = request.context("--admin is no URL")?;
->>>>>>> 8339386 (config, jira, cli: show nothing of an address that may hold a password)
         let answer = match client.execute(request).await {
             Ok(answer) => answer,
             Err(error) if error.is_connect() => {
