@@ -185,6 +185,30 @@ pub enum View {
     },
 }
 
+impl View {
+    /// Where the ticket stood, if that is known.
+    #[must_use]
+    pub const fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Waiting { status } => status.as_ref(),
+            Self::Approved { status, .. }
+            | Self::Rejected { status, .. }
+            | Self::NotAllowed { status, .. }
+            | Self::Unjudged { status, .. } => Some(status),
+            Self::Gone {
+                doubt:
+                    Doubt::LabelledEnded { status }
+                    | Doubt::NoChangelogEntry { status }
+                    | Doubt::Relocated { status, .. }
+                    | Doubt::Renamed { status },
+            } => Some(status),
+            Self::Gone {
+                doubt: Doubt::MovedElsewhere { .. } | Doubt::Unmarked { .. } | Doubt::Missing { .. },
+            } => None,
+        }
+    }
+}
+
 /// Why a ticket proves nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -350,6 +374,9 @@ pub struct Gate {
     /// The settings by which its approval was judged when it was last seen. None: by an earlier version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged_by: Option<Fingerprint>,
+    /// When its ticket was last moved as far as was ever seen, by Jira's clock: what shows less is older.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_move: Option<Millis>,
     /// The tags of what its ticket was told, or is about to be, so that it is told once.
     #[serde(default)]
     pub told: Vec<String>,
@@ -360,8 +387,19 @@ impl Gate {
     #[must_use]
     pub fn new(id: GateId, name: GateName, deny: Vec<String>, now: Millis) -> Self {
         let (standing, said) = (Standing::Opening, Said::Closed);
-        let (statuses, judged_by) = (None, None);
-        Self { id, name, asked: now, standing, used: None, said, deny, statuses, judged_by, told: Vec::new() }
+        Self {
+            id,
+            name,
+            asked: now,
+            standing,
+            used: None,
+            said,
+            deny,
+            statuses: None,
+            judged_by: None,
+            newest_move: None,
+            told: Vec::new(),
+        }
     }
 
     /// What statuses mean for its ticket, where `today` are those that bear the configured names now. Approved are those that
@@ -373,6 +411,13 @@ impl Gate {
         let late = then.approved.symmetric_difference(&today.approved).cloned().collect();
         let rejected = then.rejected.union(&today.rejected).cloned().collect();
         Statuses { approved, rejected, late, names: today.names }
+    }
+
+    /// What statuses mean where it cannot be told which bear the configured names now: nothing opens.
+    #[must_use]
+    pub fn rejected_alone(&self) -> Statuses {
+        let rejected = self.statuses.as_ref().map(|then| then.rejected.clone()).unwrap_or_default();
+        Statuses { rejected, ..Statuses::default() }
     }
 
     /// It is to be found out again whether whoever decided counts. True if that is news.
@@ -456,6 +501,15 @@ impl Gate {
             },
             Standing::Watched { .. } | Standing::Opening | Standing::Stuck { .. } => true,
         }
+    }
+
+    /// Whether its ticket carried the label of those whose rollout is over when it was last seen.
+    #[must_use]
+    pub const fn is_labelled(&self) -> bool {
+        matches!(
+            &self.standing,
+            Standing::Watched { view: View::Gone { doubt: Doubt::LabelledEnded { .. } }, .. }
+        )
     }
 
     /// Whether the issue with its ticket's number does not say that it is this gate's.

@@ -40,6 +40,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use self::state::State;
 pub use self::{
     adf::text,
+    administer::Backup,
     faults::{Fault, Times},
     model::{
         AUTOMATION, AccountKind, BOB, BRIDGE, Category, Change, Comment, Field, Flavour, History, IssueView,

@@ -65,6 +65,20 @@ pub fn undone(entry: &Move, moves: &[Move], invalidations: &[Invalidation]) -> O
     invalidations.iter().filter(undoes).map(|other| other.cause).min()
 }
 
+/// Whether somebody moved the ticket by a transition after this entry, by any order in which that may have been.
+pub(super) fn was_moved_since(entry: &Move, moves: &[Move], invalidations: &[Invalidation]) -> bool {
+    let is_transition = |other: &Move| {
+        !invalidations.iter().any(|it| it.changelog_id == other.changelog_id || it.is_one_act_with(other))
+    };
+    let place = |entry: &Move| (entry.at, number(&entry.changelog_id));
+    if !moves.contains(entry) {
+        return moves.iter().any(|other| place(other) > place(entry) && is_transition(other));
+    }
+    orders(moves).iter().any(|(_, order)| {
+        order.iter().skip_while(|other| **other != entry).skip(1).any(|other| is_transition(other))
+    })
+}
+
 impl Invalidation {
     /// Whether it follows that move in this order.
     fn follows(&self, entry: &Move, by: By) -> bool {

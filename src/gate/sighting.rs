@@ -81,6 +81,33 @@ pub enum Sighting {
     },
 }
 
+impl Sighting {
+    /// When the issue was last moved, by Jira's clock, as far as this shows.
+    #[must_use]
+    pub fn newest_move(&self) -> Option<Millis> {
+        match self {
+            Self::Issue { moves, .. } => moves.iter().map(|entry| entry.at).max(),
+            Self::Missing { .. } => None,
+        }
+    }
+
+    /// Whether the ticket of this gate was moved at `known`, and this is how it was before. A history only grows: what ends
+    /// sooner was said sooner, and kept on the way or in an index; or Jira was restored, and then only what happens since counts.
+    /// Where the status is not the one with which the history ends that proves nothing, now or then.
+    #[must_use]
+    pub fn is_older_than(&self, gate: &GateId, known: Option<Millis>) -> bool {
+        match self {
+            Self::Issue { marks, status, moves, .. } => {
+                let ends = |order: &[&Move]| order.last().is_some_and(|last| last.to.id == status.id);
+                self.newest_move() < known
+                    && marks.contains(gate)
+                    && history::orders(moves).iter().any(|(_, order)| ends(order))
+            }
+            Self::Missing { .. } => false,
+        }
+    }
+}
+
 /// Whether our account may browse the project that an issue is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Browse {
@@ -107,6 +134,10 @@ impl Gate {
         Trust { trust_for, judged_by, .. }: Trust,
     ) -> Option<Self> {
         let Standing::Watched { ticket, seen, view } = &self.standing else { return None };
+        if sighting.is_older_than(&self.id, self.newest_move) {
+            return None;
+        }
+        let newest_move = sighting.newest_move().max(self.newest_move);
         let (key, new) = match sighting {
             // What a person rejected stays rejected, whether it can be seen or not.
             Sighting::Missing { .. } if matches!(view, View::Rejected { .. }) => return None,
@@ -152,6 +183,27 @@ impl Gate {
                     View::Gone { doubt: Doubt::MovedElsewhere { project: project.clone() } }
                 };
                 let view = match (&shown, view) {
+                    // Nor does an answer that lacks it.
+                    (
+                        View::Gone {
+                            doubt:
+                                Doubt::NoChangelogEntry { .. } | Doubt::Renamed { .. } | Doubt::Missing { .. },
+                        },
+                        View::Rejected { decision, .. },
+                    ) if !history::was_moved_since(&decision.entry, moves, invalidations) => view.clone(),
+                    // Nor does one that is part of a move between projects, types or workflows: nobody took the no back.
+                    // But the ticket does not stand rejected, so nothing is rolled back.
+                    (
+                        View::Waiting { .. }
+                        | View::Approved { .. }
+                        | View::NotAllowed { .. }
+                        | View::Unjudged { .. }
+                        | View::Gone { doubt: Doubt::Relocated { .. } },
+                        View::Rejected { status, decision, .. },
+                    ) if !history::was_moved_since(&decision.entry, moves, invalidations) => {
+                        let author = Author::NotAccepted { why: rejected_before(Cause::Relocated) };
+                        View::Rejected { status: status.clone(), decision: decision.clone(), author }
+                    }
                     // No label and no field erases a rejection: only a move of a ticket that is where it belongs does.
                     (View::Gone { doubt: Doubt::MovedElsewhere { .. } }, View::Rejected { .. }) => {
                         view.clone()
@@ -207,12 +259,13 @@ impl Gate {
         );
         let is_judged_anew = self.judged_by != Some(judged_by) && matches!(new, View::Approved { .. });
         let is_renewed = is_judged_anew || holds_on && (now.apart(*seen) >= trust_for / 6 || now < *seen);
-        if new == *view && *key == ticket.key && !is_renewed && pinned == self.statuses {
+        let is_moved = newest_move != self.newest_move;
+        if new == *view && *key == ticket.key && !is_renewed && !is_moved && pinned == self.statuses {
             return None;
         }
         let ticket = Ticket { key: key.clone(), ..ticket.clone() };
         let standing = Standing::Watched { ticket, seen: now, view: new };
-        Some(Self { standing, statuses: pinned, judged_by: Some(judged_by), ..self.clone() })
+        Some(Self { standing, statuses: pinned, judged_by: Some(judged_by), newest_move, ..self.clone() })
     }
 
     /// The view, where the statuses that decide may have got their names after the ticket was opened. Where it is not known

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::unread::Trouble;
 use crate::{
-    gate::{Closed, Decision, Doubt, Gate, GateName, Stage, Standing, Trust, Verdict, View},
+    gate::{Closed, Decision, Doubt, Gate, GateName, Stage, Standing, Trust, Verdict},
     millis::{Millis, written},
     rollout::{Canary, CanaryId, Course, Refusal, Rollout},
     store,
@@ -105,24 +105,7 @@ impl Links {
 
     fn ticket(&self, gate: &Gate) -> Option<TicketView> {
         let Standing::Watched { ticket, view, .. } = &gate.standing else { return None };
-        let status = match view {
-            View::Waiting { status } => status.as_ref(),
-            View::Approved { status, .. }
-            | View::Rejected { status, .. }
-            | View::NotAllowed { status, .. }
-            | View::Unjudged { status, .. } => Some(status),
-            View::Gone {
-                doubt:
-                    Doubt::LabelledEnded { status }
-                    | Doubt::NoChangelogEntry { status }
-                    | Doubt::Relocated { status, .. }
-                    | Doubt::Renamed { status },
-            } => Some(status),
-            View::Gone {
-                doubt: Doubt::MovedElsewhere { .. } | Doubt::Unmarked { .. } | Doubt::Missing { .. },
-            } => None,
-        };
-        Some(self.shown(&ticket.key, status.map(|status| status.name.clone())))
+        Some(self.shown(&ticket.key, view.status().map(|status| status.name.clone())))
     }
 
     /// A ticket, for people.

@@ -101,6 +101,13 @@ impl Gatekeeper {
         all.insert(kept.reading.gate.clone(), kept);
     }
 
+    /// Whether more of a gate's ticket was seen before, stored or not, than this shows.
+    pub fn knows_newer(&self, canary: &Canary, gate: &GateId, sighting: &Sighting) -> bool {
+        let unsaved = self.unsaved.all().get(gate).and_then(|kept| kept.reading.sighting.newest_move());
+        let Some(gate) = canary.gate_by_id(gate) else { return false };
+        sighting.is_older_than(&gate.id, gate.newest_move.max(unsaved))
+    }
+
     /// What was read of the ticket of this gate is stored, or is no news.
     pub fn was_stored(&self, gate: &GateId) {
         self.unsaved.all().remove(gate);

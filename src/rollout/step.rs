@@ -405,14 +405,12 @@ impl Step {
             // Flagger knows of no other gate: where it was told to go on, it is told otherwise now.
             let spent = rollout.gates.remove(at);
             gate.said = if spent.was_open(asked.pace) { Said::Open } else { Said::Closed };
-            if let Standing::Watched { view: View::Gone { doubt: Doubt::LabelledEnded { .. } }, .. } =
-                spent.standing
-            {
+            if spent.is_labelled() {
                 self.commands.push(Command::Comment { gate: spent.id.clone(), note: Note::LabelledEnded });
-                self.canary.superseded.push(spent.id);
-            } else {
-                rollout.replaced.push(spent);
+                self.canary.superseded.push(spent.id.clone());
             }
+            // Somebody may have said no to it since it was read.
+            rollout.replaced.push(spent);
         }
         rollout.gates.push(gate);
         let revision = rollout.revision().cloned();

@@ -15,6 +15,8 @@ pub(super) enum Doubt {
     Gone,
     /// It is news, and only an index says so.
     Index,
+    /// It would open the gate, or keep it open for long, and only an index says so: that alone opens nothing.
+    Opens,
 }
 
 impl Worker {
@@ -30,6 +32,7 @@ impl Worker {
         else {
             return Doubt::None;
         };
+        let reads_an_index = self.jira.reads_an_index();
         match view {
             // Where many are read, an index may not know what the issue itself lacks.
             View::Waiting { .. }
@@ -42,6 +45,11 @@ impl Worker {
                 Doubt::Gone
             }
             View::Gone { .. } if before != view => Doubt::Gone,
+            View::Approved { .. }
+                if reads_an_index && (before != view || !self.was_read_directly(seen, now)) =>
+            {
+                Doubt::Opens
+            }
             // Where it stands first is no news that a lagging index could get wrong.
             View::Waiting { .. } if matches!(before, View::Waiting { status: None }) => Doubt::None,
             View::Waiting { .. }
@@ -49,7 +57,7 @@ impl Worker {
             | View::Rejected { .. }
             | View::NotAllowed { .. }
             | View::Unjudged { .. }
-                if before != view && self.jira.reads_an_index() =>
+                if before != view && reads_an_index =>
             {
                 Doubt::Index
             }
@@ -60,5 +68,11 @@ impl Worker {
             | View::Unjudged { .. }
             | View::Gone { .. } => Doubt::None,
         }
+    }
+
+    /// Whether an approval was read past every index lately: half of the time for which it is trusted.
+    fn was_read_directly(&self, seen: &Seen, now: Millis) -> bool {
+        let read = self.memory().manners.read_directly(&seen.gate);
+        read.is_some_and(|at| now.apart(at) < self.gatekeeper.timing().trust_for / 2)
     }
 }

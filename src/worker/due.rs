@@ -247,7 +247,8 @@ impl Worker {
                         live.insert(&gate.id);
                         let looked = turns.looked_at(&gate.id);
                         // The longer ago it was seen, the less it is hoped for.
-                        let every = slowly.max(gate.seen_at().map_or(slowly, |seen| now.since(seen) / 8));
+                        let least = if gate.is_labelled() { self.pace.poll_every } else { slowly };
+                        let every = least.max(gate.seen_at().map_or(least, |seen| now.since(seen) / 8));
                         if looked.is_none_or(|at| now.apart(at) >= every) {
                             lost.push((looked, canary, &gate.id));
                         }

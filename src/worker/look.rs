@@ -16,6 +16,10 @@ use crate::{
     store::{self, Nudge},
 };
 
+/// Why an answer says nothing.
+const SHOWN_BEFORE: &str = "Jira showed more of this ticket's history before, so this answer is an old one, or Jira was restored; \
+                            only a move that is newer than what was seen counts";
+
 /// Jira's limit for one request.
 pub(super) const MOST: usize = 100;
 
@@ -205,7 +209,7 @@ impl Worker {
         }
         let arrived = self.clock.now();
         found.readings.retain(|id, reading| {
-            together.iter().any(|due| due.ticket.id == *id && !self.is_overtaken(&due.gate, reading))
+            together.iter().any(|due| due.ticket.id == *id && !self.is_overtaken(due, reading))
         });
         let absent: Vec<&Due> = together
             .into_iter()
@@ -231,7 +235,7 @@ impl Worker {
             return Ok(seen);
         }
         if !self.still_leads(begun).await {
-            // Another replica asks Jira by now. No gate is given up for what was not asked again.
+            // Another replica asks Jira by now. No gate is given up for what was not asked again, and what opens one is not stored.
             seen.retain(|seen| self.doubt(seen, now) != Doubt::Gone);
             return Ok(seen);
         }
@@ -301,19 +305,21 @@ impl Worker {
             let route = self.gatekeeper.route(&due.canary.id, &gate.name);
             let statuses = match &reading.sighting {
                 Sighting::Missing { .. } => Ok(Statuses::default()),
-                // Labelled it opens nothing, whatever statuses mean; but a rejection stays one.
-                Sighting::Issue { status, ended: true, .. } => {
-                    let today = self.statuses(route, &due.ticket, status, in_vain).await;
-                    Ok(today.map(|today| gate.statuses(today)).unwrap_or_default())
-                }
-                Sighting::Issue { status, ended: false, .. } => {
+                Sighting::Issue { status, .. } => {
                     let today = self.statuses(route, &due.ticket, status, in_vain).await;
                     today.map(|today| gate.statuses(today))
                 }
             };
-            let statuses = match statuses {
-                Ok(statuses) => statuses,
-                Err(why) => {
+            let statuses = match (statuses, &reading.sighting) {
+                (Ok(statuses), _) => statuses,
+                // Whatever statuses are called today, it is approved no more, or was rejected.
+                (Err(_), Sighting::Issue { status, ended, .. })
+                    if *ended
+                        || gate.statuses.as_ref().is_some_and(|then| !then.approved.contains(&status.id)) =>
+                {
+                    gate.rejected_alone()
+                }
+                (Err(why), _) => {
                     self.does_not_understand(due, &route.key, why, found);
                     continue;
                 }
@@ -323,6 +329,10 @@ impl Worker {
                 continue;
             }
             let sighting = reading.sighting;
+            if self.gatekeeper.knows_newer(&due.canary, &due.gate, &sighting) {
+                found.unread.insert(due.ticket.id.clone(), SHOWN_BEFORE.into());
+                continue;
+            }
             let denials = due.canary.denials(gate);
             let author = self.author(route, (due, &denials), (&sighting, &statuses), in_vain).await;
             if let Author::Unknown { why } = &author {

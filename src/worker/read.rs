@@ -340,7 +340,8 @@ impl Worker {
         found: &mut Found,
     ) -> Result<bool, jira::Error> {
         self.memory().manners.join(&due.gate, reading);
-        while !suffices(reading, statuses) {
+        let known = due.canary.gate_by_id(&due.gate).and_then(|gate| gate.newest_move);
+        while !suffices(reading, statuses, known) {
             if found.pages == MOST_PAGES {
                 found.later.push(due.gate.clone());
                 return Ok(false);
@@ -360,20 +361,24 @@ impl Worker {
         Ok(true)
     }
 
-    /// Whether a reading is older than one that was made past every index.
-    pub(super) fn is_overtaken(&self, gate: &GateId, reading: &Reading) -> bool {
-        let known = self.memory().manners.direct.get(gate).and_then(|(known, _)| *known);
+    /// Whether a reading is older than what was seen before, or than one that was made past every index.
+    pub(super) fn is_overtaken(&self, due: &Due, reading: &Reading) -> bool {
+        let known = self.memory().manners.direct.get(&due.gate).and_then(|(known, _)| *known);
         reading.total.zip(known).is_some_and(|(length, known)| length < known)
+            || (reading.is_whole && self.gatekeeper.knows_newer(&due.canary, &due.gate, &reading.sighting))
     }
 }
 
 /// Whether older entries of the changelog would tell nothing more. A decision may have been undone by any entry since, or by
-/// one of the same moment, so all of those must have been read, and be in order.
-fn suffices(reading: &Reading, statuses: &Statuses) -> bool {
+/// one of the same moment, so all of those must have been read, and be in order. `known` is the newest move that was ever seen:
+/// what does not go back to it may be older than that.
+fn suffices(reading: &Reading, statuses: &Statuses, known: Option<Millis>) -> bool {
     let Sighting::Issue { status, moves, .. } = &reading.sighting else { return true };
-    reading.is_whole
-        || is_waiting(status, statuses)
-        || decisive(status, moves, statuses).is_some_and(|entry| reading.goes_back_to(entry.at))
+    let is_known = known
+        .is_none_or(|known| reading.sighting.newest_move() >= Some(known) || reading.goes_back_to(known));
+    let is_explained = is_waiting(status, statuses)
+        || decisive(status, moves, statuses).is_some_and(|entry| reading.goes_back_to(entry.at));
+    reading.is_whole || (is_known && is_explained)
 }
 
 fn is_waiting(status: &Status, statuses: &Statuses) -> bool {

@@ -200,13 +200,10 @@ async fn one_issue_is_broken() {
         world.posts("/gate/confirm-promotion", &other).await;
         world.works().await;
         let healthy = world.newest();
-        world.jira.hide_issue(&broken, true).unwrap();
-        let body = "{\"errorMessages\":[\"internal\"]}".into();
-        let fault = Fault::Status { code: 500, retry_after: None, body };
-        world.jira.fault(Operation::GetIssue, fault, Times::Always);
+        world.jira.spoil_issue(&broken, true).unwrap();
         world.decides(&healthy, "Approved").await;
         assert_eq!(world.posts("/gate/confirm-promotion", &other).await.status, 200);
-        world.jira.clear_faults();
+        world.jira.spoil_issue(&broken, false).unwrap();
         world.finish().await;
     }
 }
@@ -223,17 +220,12 @@ async fn a_dead_issue_is_broken() {
         world.later(MINUTE);
         world.jira.move_issue(&dead, "Approved", MIA).unwrap();
         world.jira.move_issue(&live, "Approved", MIA).unwrap();
-        let body = "{\"errorMessages\":[\"no\"]}".into();
-        world.jira.fault(
-            Operation::GetIssue,
-            Fault::Status { code: 400, retry_after: None, body },
-            Times::Always,
-        );
+        world.jira.spoil_issue(&dead, true).unwrap();
         world.nudges(&dead).await;
         world.nudges(&live).await;
         world.works().await;
         assert_eq!(world.asks("confirm-promotion", "Progressing", "newer").await.status, 200);
-        world.jira.clear_faults();
+        world.jira.spoil_issue(&dead, false).unwrap();
         world.finish().await;
     }
 }

@@ -28,6 +28,7 @@ mod log_at_start;
 mod messages;
 mod monitoring;
 mod no_means_no;
+mod older_answers;
 mod on_the_way;
 mod openapi;
 mod overtaking;

@@ -3,13 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use flagger_jira_bridge::{
-    demo::fake_jira::{Flavour, IssueView, MIA},
+    demo::fake_jira::{BOB, Flavour, IssueView, MIA, Workflow},
     worker::Worker,
 };
 
 use crate::world::{World, looked};
 
-crate::crash::told_again!(a_label_erases_no_rejection, a_move_elsewhere_erases_no_rejection);
+crate::crash::told_again!(
+    a_label_erases_no_rejection,
+    a_label_before_a_rejection,
+    a_move_elsewhere_erases_no_rejection,
+    a_mapping_takes_no_rejection_back,
+);
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -165,6 +170,126 @@ async fn a_label_erases_no_rejection() {
             // Only a move takes it back.
             world.decides(&key, "To Do").await;
             assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 403);
+            world.finish().await;
+        }
+    }
+}
+
+/// A ticket is labelled as one whose rollout is over, and that is read; it is rejected before Flagger asks the next time, which
+/// opens another one.
+#[tokio::test]
+async fn a_label_before_a_rejection() {
+    for told_between in [false, true] {
+        for world in World::both("").await {
+            world.asks("confirm-promotion", "Progressing", "new").await;
+            world.works().await;
+            let key = world.newest();
+            world.jira.edit_labels(&key, &["flagger-ended"], &[], MIA).unwrap();
+            world.later(MINUTE / 3);
+            world.works().await;
+            if !told_between {
+                world.jira.move_issue(&key, "Rejected", MIA).unwrap();
+            }
+            world.promotion_is_closed("closed: opening").await;
+            world.works().await;
+            assert_eq!(world.tickets().len(), 2);
+            if told_between {
+                world.later(MINUTE / 3);
+                world.jira.move_issue(&key, "Rejected", MIA).unwrap();
+            }
+            world.later(MINUTE);
+            world.works().await;
+            world.promotion_is_closed(&key).await;
+            world.promotion_is_closed("rejected by Mia").await;
+            assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 200);
+            world.finish().await;
+        }
+    }
+}
+
+/// Such a ticket opens nothing any more, with the label or without it; whoever moves it is told so once.
+#[tokio::test]
+async fn a_labelled_ticket_opens_nothing_any_more() {
+    for world in World::both("").await {
+        world.asks("confirm-promotion", "Progressing", "new").await;
+        world.works().await;
+        let key = world.newest();
+        world.jira.edit_labels(&key, &["flagger-ended"], &[], MIA).unwrap();
+        world.later(MINUTE / 3);
+        world.works().await;
+        world.promotion_is_closed("closed: opening").await;
+        world.works().await;
+        let fresh = world.newest();
+        for step in 0..4 {
+            world.later(MINUTE);
+            match step {
+                0 => world.jira.move_issue(&key, "Approved", MIA).unwrap(),
+                1 => world.jira.edit_labels(&key, &[], &["flagger-ended"], MIA).unwrap(),
+                2 => world.jira.move_issue(&key, "To Do", MIA).unwrap(),
+                _ => world.jira.move_issue(&key, "Approved", MIA).unwrap(),
+            }
+            world.works().await;
+            world.nudges(&key).await;
+            world.works().await;
+            world.promotion_is_closed(&fresh).await;
+        }
+        let told = world.jira.issue(&key).unwrap().comments;
+        let late = told.iter().filter(|comment| comment.text().contains(&fresh)).count();
+        assert_eq!((told.len(), late), (2, 1), "{told:?}");
+        world.finish().await;
+    }
+}
+
+/// What takes a no back is a transition, not somebody who moves the ticket away and back so that its status is mapped.
+#[tokio::test]
+async fn a_mapping_takes_no_rejection_back() {
+    for mapped in ["To Do", "Approved"] {
+        for world in World::both("").await {
+            world.asks("confirm-promotion", "Progressing", "new").await;
+            world.works().await;
+            let key = world.newest();
+            world.decides(&key, "Rejected").await;
+            assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 200);
+            world.later(MINUTE);
+            world.jira.move_with_wizard(&key, "OPS", "Task", "In Review", BOB).unwrap();
+            world.later(MINUTE);
+            world.jira.move_with_wizard(&key, "OPS", "Change", mapped, BOB).unwrap();
+            for _ in 0..3 {
+                world.later(MINUTE);
+                world.works().await;
+                world.promotion_is_closed("rejected by Mia").await;
+                assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 403);
+            }
+            // A person does.
+            world.decides(&key, "In Review").await;
+            world.promotion_is_closed("waiting for a decision").await;
+            assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 403);
+            world.decides(&key, "Approved").await;
+            let answer = world.asks("confirm-promotion", "Progressing", "new").await;
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            world.finish().await;
+        }
+    }
+}
+
+/// The status that the configuration names is called otherwise by now, so it cannot be told what approves. A no to the ticket as
+/// it was opened is one, and what is approved no more is not.
+#[tokio::test]
+async fn a_no_while_the_statuses_are_called_otherwise() {
+    for status in ["Rejected", "To Do"] {
+        for world in World::both("").await {
+            let key = world.approved().await;
+            let mut workflow = Workflow::change();
+            let approved = workflow.statuses.iter_mut().find(|it| it.name == "Approved").unwrap();
+            approved.name = "Waved through".into();
+            world.jira.set_workflow("OPS", "Change", workflow);
+            world.later(2 * MINUTE);
+            world.jira.move_issue(&key, status, MIA).unwrap();
+            world.works().await;
+            let says = if status == "Rejected" { "rejected by Mia" } else { "waiting for a decision" };
+            world.promotion_is_closed(says).await;
+            let back = world.asks("rollback", "Progressing", "new").await;
+            assert_eq!(back.status == 200, status == "Rejected", "{}", back.body);
             world.finish().await;
         }
     }

@@ -9,7 +9,7 @@ use std::{
 /// The pure core: no I/O, no clock, no async.
 const PURE: [&str; 6] = ["millis", "gate", "policy", "rollout", "ticket", "view"];
 /// What the pure core may use of others.
-const PURE_CRATES: [&str; 5] = ["std", "serde", "globset", "jiff", "minijinja"];
+const PURE_CRATES: [&str; 6] = ["std", "serde", "globset", "jiff", "minijinja", "sha2"];
 
 /// Which modules each module may use: the map of the project.
 #[rustfmt::skip]

@@ -1,12 +1,20 @@
 //! What happens to issues past their workflow: migrations, moves that map the status, restored backups, odd histories.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::{
     FakeJira,
-    model::{Change, History, Workflow},
-    state::State,
+    model::{Change, History, Link, Workflow},
+    state::{Issue, State},
 };
+
+/// The issues of some moment.
+pub struct Backup {
+    issues: BTreeMap<u64, Issue>,
+    links: Vec<Link>,
+}
 
 impl FakeJira {
     /// Gives an issue type of a project another workflow, and every issue of it the status that the mapping names for the one
@@ -174,6 +182,19 @@ impl FakeJira {
         links.clear();
         projects.iter_mut().for_each(|p| p.issued = 0);
         *next_issue = *first_issue;
+    }
+
+    /// All issues as they are now, to be restored later.
+    #[must_use]
+    pub fn backup(&self) -> Backup {
+        let state = self.lock();
+        Backup { issues: state.issues.clone(), links: state.links.clone() }
+    }
+
+    /// All issues are again as they were when this backup was made.
+    pub fn restore(&self, Backup { issues, links }: Backup) {
+        let mut state = self.lock();
+        (state.issues, state.links) = (issues, links);
     }
 
     /// From now on it says that this is its base URL.

@@ -1,6 +1,7 @@
-//! PURE: gates that others took the place of, because Jira did not show their tickets for long.
+//! PURE: gates that others took the place of, because Jira did not show their tickets for long, or they were labelled as those
+//! whose rollout is over.
 
-use super::Step;
+use super::{Step, tell};
 use crate::{
     gate::{Doubt, Gate, Standing, View},
     policy::DENIES_OTHERS,
@@ -53,6 +54,9 @@ impl Step {
             rollout.replaced[at] = older;
             return;
         }
+        if rollout.replaced[at].is_labelled() && older.rejection().is_none() {
+            return self.moved_though_labelled(at, older);
+        }
         let fact = Fact::TicketSeen { gate: older.name.clone(), ticket: ticket.clone(), view: view.clone() };
         self.facts.push(fact);
         let key = ticket.key.clone();
@@ -75,6 +79,25 @@ impl Step {
         let Some(dead) = dead.filter(|dead| !dead.is_unmarked()) else { return };
         self.buries(&dead, Note::Replaced { by }, End::Superseded);
         self.commands.push(Command::Link { gate: dead.id, successor });
+    }
+
+    /// A ticket that was labelled as one whose rollout is over opens nothing any more, also without the label. Whoever moves it
+    /// is told so, once.
+    fn moved_though_labelled(&mut self, at: usize, older: Gate) {
+        let Some(rollout) = &mut self.canary.rollout else { return };
+        let Standing::Watched { ticket, seen, view } = older.standing else { return };
+        let known = &mut rollout.replaced[at];
+        let Standing::Watched { view: before, .. } = &known.standing else { return };
+        let Some(status) = view.status().cloned() else { return };
+        let is_moved = before.status().is_some_and(|before| before.id != status.id);
+        let view = View::Gone { doubt: Doubt::LabelledEnded { status } };
+        known.standing = Standing::Watched { ticket: ticket.clone(), seen, view };
+        known.newest_move = older.newest_move;
+        if is_moved {
+            let live = rollout.gates.iter().rev().find_map(Gate::ticket).map(|ticket| ticket.key.clone());
+            tell(&mut self.commands, known, Note::Late { live });
+            self.facts.push(Fact::LateMove { gate: older.name, ticket });
+        }
     }
 
     /// Tells a ticket that is not the one of its gate any more, and moves it, as one whose rollout ended like that. One that

@@ -106,6 +106,8 @@ struct Witness {
     ahead: i64,
     /// Whether the clock runs as clocks do.
     timed: bool,
+    /// The checksums of all messages but questions at the first gate.
+    named: BTreeSet<String>,
     /// How often a question was answered open.
     opened: usize,
 }
@@ -153,6 +155,9 @@ impl Witness {
     fn message(&mut self, path: u8, body: &[u8]) {
         let Ok(read) = flagger::parse(body) else { return };
         // Most are questions at the first gate.
+        if !(0..110).contains(&path) {
+            self.named.extend(read.message.checksum.as_ref().map(|checksum| checksum.0.clone()));
+        }
         let stage = match path {
             0..110 => Stage::ConfirmRollout,
             110..170 => Stage::ConfirmPromotion,
@@ -205,6 +210,10 @@ impl Witness {
             });
             self.apply(&Event::Opened { gate: &gate, ticket: ticket(&gate.0), statuses: None });
         }
+        if self.canary.misses_checksum(message) {
+            // Answered closed, whatever the gate.
+            return;
+        }
         let Some(gate) = self.canary.gate(name) else { return };
         let open = match gate.verdict(self.now, RULES.trust) {
             Verdict::Open { ticket, decision } => Some((ticket.clone(), decision.clone())),
@@ -213,7 +222,13 @@ impl Witness {
         let (now, ahead, timed, id) = (self.now, self.ahead, self.timed, gate.id.clone());
         self.paces.entry(id.clone()).or_default().answered(open.is_some(), now);
         let issue = self.issues.iter_mut().find(|issue| issue.gate == id).unwrap();
-        issue.checksums.extend(message.checksum.as_ref().map(|checksum| checksum.0.clone()));
+        let checksum = message.checksum.as_ref().map(|checksum| checksum.0.clone());
+        // In phase Progressing the first gate may be asked about what runs by now, which other messages name.
+        let names_what_runs = name.stage == Stage::ConfirmRollout
+            && message.phase == Phase::Progressing
+            && !issue.checksums.is_empty();
+        let named = |checksum: &String| names_what_runs && self.named.contains(checksum);
+        issue.checksums.extend(checksum.filter(|checksum| !named(checksum)));
         issue.labels.extend(message.label.as_ref().map(|label| label.0.clone()));
         let Some((ticket, decision)) = open else { return };
         self.opened += 1;
@@ -390,6 +405,7 @@ fn witness(now: i64, ahead: i64, timed: bool) -> Witness {
         issues: Vec::new(),
         ahead,
         timed,
+        named: BTreeSet::new(),
         opened: 0,
     }
 }

@@ -1,0 +1,138 @@
+//! An answer that shows less than was seen before: kept on the way, in an index, or of a Jira that was restored.
+
+use std::{sync::Arc, time::Duration};
+
+use flagger_jira_bridge::{
+    demo::fake_jira::{Fault, MIA, Operation, Times},
+    worker::Worker,
+};
+
+use crate::world::{World, looked};
+
+crate::crash::told_again!(a_decision_that_was_taken_back_stays_so);
+
+const LATER: Duration = Duration::from_secs(20);
+
+impl World {
+    async fn promotes(&self) -> (u16, String) {
+        let answer = self.asks("confirm-promotion", "Progressing", "new").await;
+        (answer.status, answer.body)
+    }
+
+    async fn promotion_approved(&self) -> String {
+        self.promotes().await;
+        self.works().await;
+        let key = self.newest();
+        self.decides(&key, "Approved").await;
+        assert_eq!(self.promotes().await.0, 200);
+        key
+    }
+}
+
+/// It was approved, and then rejected or moved back, which was read. Then Jira shows what it showed before.
+#[tokio::test]
+async fn a_decision_that_was_taken_back_stays_so() {
+    for (status, says) in [("Rejected", "rejected by Mia"), ("To Do", "waiting for a decision")] {
+        for world in World::both("").await {
+            let key = world.promotion_approved().await;
+            let before = world.jira.backup();
+            world.later(LATER);
+            world.decides(&key, status).await;
+            let (status_code, words) = world.promotes().await;
+            assert!(status_code == 403 && words.contains(says), "{words}");
+            world.jira.restore(before);
+            for _ in 0..3 {
+                world.later(LATER);
+                world.works().await;
+                world.nudges(&key).await;
+                world.works().await;
+                let (status_code, words) = world.promotes().await;
+                assert!(status_code == 403 && words.contains(says), "{words}");
+            }
+            // What is decided from then on counts.
+            world.later(LATER);
+            world.decides(&key, "In Review").await;
+            world.later(LATER);
+            world.decides(&key, "Approved").await;
+            let (status_code, words) = world.promotes().await;
+            assert_eq!(status_code, 200, "{words}");
+            world.finish().await;
+        }
+    }
+}
+
+/// The rejection could not be stored when the older answer came.
+#[tokio::test]
+async fn a_rejection_that_is_only_in_memory_stays() {
+    for world in World::both("").await {
+        let key = world.promotion_approved().await;
+        let before = world.jira.backup();
+        world.sql("ALTER TABLE turn RENAME TO elsewhere").await;
+        world.jira.move_issue(&key, "Rejected", MIA).unwrap();
+        let looks = async || {
+            world.later(LATER);
+            for process in world.workers() {
+                process.does(async |worker: Arc<Worker>| drop(looked(&worker).await)).await;
+            }
+        };
+        looks().await;
+        assert_eq!(world.promotes().await.0, 403);
+        world.jira.restore(before);
+        looks().await;
+        looks().await;
+        let (status, words) = world.promotes().await;
+        assert!(status == 403 && words.contains("rejected by Mia"), "{words}");
+        world.sql("ALTER TABLE elsewhere RENAME TO turn").await;
+        world.later(LATER);
+        world.works().await;
+        let (status, words) = world.promotes().await;
+        assert!(status == 403 && words.contains("rejected by Mia"), "{words}");
+        world.finish().await;
+    }
+}
+
+/// An index alone opens nothing: not while the issue itself cannot be read, and not for longer than an answer is trusted.
+#[tokio::test]
+async fn an_index_that_is_behind() {
+    for world in World::both("").await {
+        if world.is_cloud() {
+            continue;
+        }
+        // It was approved and rejected before the bridge looked, and the index knows only the first.
+        world.promotes().await;
+        world.works().await;
+        let key = world.newest();
+        world.later(LATER);
+        world.jira.move_issue(&key, "Approved", MIA).unwrap();
+        world.jira.freeze_index(true);
+        world.jira.move_issue(&key, "Rejected", MIA).unwrap();
+        let broken = Fault::Status { code: 502, retry_after: None, body: "<html>".into() };
+        world.jira.fault(Operation::GetIssue, broken, Times::Always);
+        for _ in 0..3 {
+            world.later(LATER);
+            world.works().await;
+            let (status, words) = world.promotes().await;
+            assert_eq!(status, 403, "{words}");
+        }
+        world.jira.clear_faults();
+        world.jira.freeze_index(false);
+        world.finish().await;
+
+        let world = World::start_with(flagger_jira_bridge::demo::fake_jira::Flavour::DataCenter, "").await;
+        let key = world.promotion_approved().await;
+        world.jira.freeze_index(true);
+        world.jira.move_issue(&key, "To Do", MIA).unwrap();
+        let mut closed = None;
+        for step in 0..60 {
+            world.later(LATER);
+            world.works().await;
+            if world.gates().await[0]["state"] != "approved" {
+                closed = Some(step);
+                break;
+            }
+        }
+        // No longer than an answer is trusted.
+        assert!(closed.is_some_and(|step| step <= 30), "{closed:?}");
+        world.finish().await;
+    }
+}
