@@ -213,6 +213,14 @@ pub enum Doubt {
         /// The changelog entry that brought it there.
         entry: String,
     },
+    /// It came to an approved status out of one that is not in its workflow today: somebody took that status out, and Jira put
+    /// the tickets in it into another.
+    Mapped {
+        /// Where it stands.
+        status: Status,
+        /// The changelog entry that brought it there.
+        entry: String,
+    },
     /// It stands in a status that means approved today and did not when the ticket was opened, or the other way round.
     Renamed {
         /// That status.
@@ -372,7 +380,7 @@ impl Gate {
         let approved = then.approved.intersection(&today.approved).cloned().collect();
         let late = then.approved.symmetric_difference(&today.approved).cloned().collect();
         let rejected = then.rejected.union(&today.rejected).cloned().collect();
-        Statuses { approved, rejected, late, names: today.names }
+        Statuses { approved, rejected, late, names: today.names, workflow: today.workflow }
     }
 
     /// It is to be found out again whether whoever decided counts. True if that is news.
@@ -434,6 +442,7 @@ impl Gate {
                 Doubt::MovedElsewhere { .. }
                 | Doubt::NoChangelogEntry { .. }
                 | Doubt::Relocated { .. }
+                | Doubt::Mapped { .. }
                 | Doubt::Renamed { .. }
                 | Doubt::Unmarked { .. }
                 | Doubt::Missing { .. } => false,
@@ -451,6 +460,7 @@ impl Gate {
                 Doubt::MovedElsewhere { .. }
                 | Doubt::NoChangelogEntry { .. }
                 | Doubt::Relocated { .. }
+                | Doubt::Mapped { .. }
                 | Doubt::Renamed { .. }
                 | Doubt::Unmarked { .. } => true,
             },

@@ -420,7 +420,8 @@ fn read(
     let Some(entry) = decisive(&status, moves, statuses) else {
         return View::Gone { doubt: Doubt::NoChangelogEntry { status } };
     };
-    let undone = undone(entry, moves, invalidations);
+    let is_mapped = !statuses.workflow.contains(&entry.from);
+    let undone = undone(entry, moves, invalidations).or(is_mapped.then_some(Cause::Mapped));
     let decision = Decision { entry: entry.clone(), since: on_our_clock(entry) };
     match (meaning, author, undone) {
         (Meaning::Rejected, author, None) => View::Rejected { status, decision, author: author.clone() },
@@ -434,6 +435,10 @@ fn read(
         (Meaning::Approved | Meaning::Waiting, _, Some(Cause::Relocated)) => {
             let entry = decision.entry.changelog_id;
             View::Gone { doubt: Doubt::Relocated { status, entry } }
+        }
+        (Meaning::Approved | Meaning::Waiting, _, Some(Cause::Mapped)) => {
+            let entry = decision.entry.changelog_id;
+            View::Gone { doubt: Doubt::Mapped { status, entry } }
         }
         (Meaning::Approved | Meaning::Waiting, Author::Accepted, None) => View::Approved { status, decision },
         (Meaning::Approved | Meaning::Waiting, Author::NotAccepted { why }, None) => {
@@ -451,6 +456,7 @@ fn rejected_before(cause: Cause) -> String {
         Cause::Relocated => {
             "the ticket was moved between projects, issue types or workflows with it or since".into()
         }
+        Cause::Mapped => "the ticket came there out of a status that is not in its workflow".into(),
         Cause::Unreadable => "the ticket's history cannot be read from there on".into(),
     }
 }

@@ -116,6 +116,7 @@ impl Links {
                     Doubt::LabelledEnded { status }
                     | Doubt::NoChangelogEntry { status }
                     | Doubt::Relocated { status, .. }
+                    | Doubt::Mapped { status, .. }
                     | Doubt::Renamed { status },
             } => Some(status),
             View::Gone {
@@ -325,6 +326,12 @@ fn doubtful(doubt: &Doubt) -> String {
         Doubt::Relocated { status, .. } => {
             format!(
                 "gone: the ticket was moved between projects, issue types or workflows when it came to \"{}\" or since, so that is no approval; move it out and back",
+                status.name
+            )
+        }
+        Doubt::Mapped { status, .. } => {
+            format!(
+                "gone: the ticket came to \"{}\" out of a status that is not in its workflow, so Jira may have put it there when somebody took that status out, and that is no approval; move it out and back",
                 status.name
             )
         }

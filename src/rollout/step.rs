@@ -544,6 +544,9 @@ impl Step {
         } else if let View::Gone { doubt: Doubt::Relocated { entry, .. } } = view {
             let entry = entry.clone();
             tell(&mut self.commands, gate, Note::Relocated { entry });
+        } else if let View::Gone { doubt: Doubt::Mapped { entry, .. } } = view {
+            let entry = entry.clone();
+            tell(&mut self.commands, gate, Note::Mapped { entry });
         } else if let View::Gone { doubt: Doubt::Renamed { status } } = view {
             let status = status.id.clone();
             tell(&mut self.commands, gate, Note::Renamed { status });

@@ -1,13 +1,13 @@
 //! Looking at tickets: the one way in which a decision comes in, whether the clock or a webhook asked for it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{
     Failures, InVain, Memory, Outcome, Unclear, Worker, after_failure, doubt::Doubt, due::Due, lease::Term,
     read::Found,
 };
 use crate::{
-    gate::{self, GateId, Sighting},
+    gate::{self, Gate, GateId, Sighting},
     gatekeeper::Reading,
     jira,
     millis::Millis,
@@ -303,11 +303,11 @@ impl Worker {
                 Sighting::Missing { .. } => Ok(Statuses::default()),
                 // Labelled it opens nothing, whatever statuses mean; but a rejection stays one.
                 Sighting::Issue { status, ended: true, .. } => {
-                    let today = self.statuses(route, &due.ticket, status, in_vain).await;
+                    let today = self.statuses(route, &due.ticket, status, None, in_vain).await;
                     Ok(today.map(|today| gate.statuses(today)).unwrap_or_default())
                 }
                 Sighting::Issue { status, ended: false, .. } => {
-                    let today = self.statuses(route, &due.ticket, status, in_vain).await;
+                    let today = self.statuses(route, &due.ticket, status, None, in_vain).await;
                     today.map(|today| gate.statuses(today))
                 }
             };
@@ -318,7 +318,19 @@ impl Worker {
                     continue;
                 }
             };
+            if !self.read_back(due, &mut reading, &statuses, found).await? {
+                continue;
+            }
+            let statuses =
+                match self.as_of_the_move((route, due, gate), &reading, statuses, arrived, in_vain).await {
+                    Ok(statuses) => statuses,
+                    Err(why) => {
+                        self.does_not_understand(due, &route.key, why, found);
+                        continue;
+                    }
+                };
             self.memory().bad_routes.remove(&route.key);
+            // By what it means today, more of the changelog may be needed.
             if !self.read_back(due, &mut reading, &statuses, found).await? {
                 continue;
             }
@@ -332,6 +344,28 @@ impl Worker {
             seen.push(Seen { canary, gate, sighting, statuses, author, denials, arrived });
         }
         Ok(seen)
+    }
+
+    /// The same as of when the move was made that decided, if one did: until then the workflow may have been another.
+    async fn as_of_the_move(
+        &self,
+        (route, due, gate): (&Route, &Due, &Gate),
+        reading: &jira::Reading,
+        statuses: Statuses,
+        arrived: Millis,
+        in_vain: &InVain,
+    ) -> Result<Statuses, Unclear> {
+        let Sighting::Issue { status, moves, answered, ended, .. } = &reading.sighting else {
+            return Ok(statuses);
+        };
+        let Some(entry) = gate::decisive(status, moves, &statuses) else { return Ok(statuses) };
+        let ago = self.clock.now().since(arrived - answered.since(entry.at));
+        match self.statuses(route, &due.ticket, status, Some((entry, ago)), in_vain).await {
+            Ok(today) => Ok(gate.statuses(today)),
+            // Labelled it opens nothing; and a rejection stays one, but rolls nothing back.
+            Err(_) if *ended => Ok(Statuses { workflow: BTreeSet::new(), ..statuses }),
+            Err(why) => Err(why),
+        }
     }
 
     fn does_not_understand(&self, due: &Due, route: &str, why: Unclear, found: &mut Found) {

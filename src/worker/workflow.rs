@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{InVain, Worker};
 use crate::{
-    gate::{Status, Ticket},
+    gate::{Move, Status, Ticket},
     jira::{self, Workflow},
     policy::{Route, Statuses},
 };
@@ -44,11 +44,15 @@ impl Worker {
     }
 
     /// What the statuses of a ticket mean. `seen` is the status it was seen in.
+    ///
+    /// `moved` is the move that decided, if that is known, and how long ago it was made. What Jira said of the workflow before that
+    /// does not tell whether the move was a transition of it.
     pub(super) async fn statuses(
         &self,
         route: &Route,
         ticket: &Ticket,
         seen: &Status,
+        moved: Option<(&Move, Duration)>,
         in_vain: &InVain,
     ) -> Result<Statuses, Unclear> {
         let (project, issue_type) = (ticket.project.as_str(), ticket.issue_type.as_str());
@@ -56,8 +60,10 @@ impl Worker {
             let what = format!("workflow {issue_type} {project}");
             in_vain.look_up(what, self.workflow(project, issue_type, believed)).await.map_err(Unclear::Jira)
         };
-        let mut workflow = read(WORKFLOW).await?;
-        if !workflow.statuses.contains(seen) {
+        let since = moved.map_or(WORKFLOW, |(_, ago)| WORKFLOW.min(ago));
+        let mut workflow = read(since).await?;
+        let has = |id: &str| workflow.statuses.iter().any(|status| status.id == id);
+        if !workflow.statuses.contains(seen) || moved.is_some_and(|(entry, _)| !has(&entry.from)) {
             workflow = read(WORKFLOW_AGAIN).await?;
         }
         resolve(route, &workflow).map_err(Unclear::Config)

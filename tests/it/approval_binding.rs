@@ -8,7 +8,10 @@ use std::{
 
 use flagger_jira_bridge::{
     clock::Clock,
-    demo::fake_jira::{AccountKind, BOB, FakeJira, Fault, Flavour, MIA, Operation, Person, Times, Workflow},
+    demo::fake_jira::{
+        AccountKind, BOB, Category, FakeJira, Fault, Flavour, MIA, Operation, Person, Status, Times, Transition,
+        Workflow,
+    },
     worker::{Outcome, Worker},
 };
 use serde_json::{Value, json};
@@ -19,6 +22,7 @@ use crate::world::{Answer, World, question};
 crate::crash::told_again!(
     an_approval_given_elsewhere,
     a_status_that_was_mapped,
+    a_status_that_was_taken_out_of_the_workflow,
     a_custom_field_called_status,
     a_status_renamed_later,
     a_status_renamed_between_two_openings,
@@ -132,6 +136,54 @@ async fn a_status_that_was_mapped() {
         world.later(LATER);
         world.jira.migrate_workflow("OPS", "Change", Workflow::change(), &[], BOB).unwrap();
         world.stays_closed("gone", "moved between projects, issue types or workflows").await;
+        world.finish().await;
+    }
+}
+
+/// An administrator takes a status out of the workflow, and Jira puts the tickets in it into another: that is told as a
+/// change of the status alone, by somebody who may approve, and is no approval. Nor is it a rejection that rolls back.
+#[tokio::test]
+async fn a_status_that_was_taken_out_of_the_workflow() {
+    for world in World::both("").await {
+        let key = world.waits_for_promotion().await;
+        world.asks("rollback", "Progressing", "new").await;
+        // What Jira said of the workflow when the ticket was opened is known, and would be believed.
+        assert_eq!(world.promotion_after_a_look().await.status, 403);
+        world.jira.remove_status("OPS", "Change", ("To Do", "Approved"), MIA).unwrap();
+        world.stays_closed("gone", "out of a status that is not in its workflow").await;
+        world.works().await;
+        assert!(world.last_comment(&key).contains("This approval does not count"), "the ticket is told");
+        world.restarts().await;
+        world.stays_closed("gone", "out of a status that is not in its workflow").await;
+        world.later(LATER);
+        world.jira.move_issue(&key, "In Review", MIA).unwrap();
+        world.later(LATER);
+        world.jira.move_issue(&key, "Approved", MIA).unwrap();
+        world.opens_after_a_look().await;
+        world.later(LATER);
+        world.jira.move_issue(&key, "In Review", MIA).unwrap();
+        world.promotion_after_a_look().await;
+        world.jira.remove_status("OPS", "Change", ("In Review", "Rejected"), MIA).unwrap();
+        world.stays_closed("rejected", "rejected by Mia Change").await;
+        assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 403);
+        world.finish().await;
+    }
+}
+
+/// A status that was put into the workflow a moment ago is one of it, also where what Jira said before is still believed.
+#[tokio::test]
+async fn a_status_that_is_new_in_the_workflow() {
+    for world in World::both("").await {
+        let key = world.waits_for_promotion().await;
+        assert_eq!(world.promotion_after_a_look().await.status, 403);
+        let mut workflow = Workflow::change();
+        let new = Status::new("10099", "Assessed", Category::Indeterminate);
+        workflow.transitions.push(Transition::global("99", "Assess", &new.id));
+        workflow.statuses.push(new);
+        world.jira.set_workflow("OPS", "Change", workflow);
+        world.jira.move_issue(&key, "Assessed", BOB).unwrap();
+        world.jira.move_issue(&key, "Approved", MIA).unwrap();
+        world.opens_after_a_look().await;
         world.finish().await;
     }
 }
