@@ -595,6 +595,46 @@ async fn a_clock_that_is_set_back() {
         let hour = 3_600_000;
         let Clock::Manual(at) = &world.clock else { panic!("a clock of the test's") };
         at.fetch_sub(hour, std::sync::atomic::Ordering::SeqCst);
+/// A later question without its author is one for which nobody can tell who is ruled out: that closes the gate as it does at
+/// the first, and whom an earlier question ruled out stays so.
+#[tokio::test]
+async fn an_author_that_is_missing_later() {
+    for world in World::both("approval.deny = [\"{{ metadata.author }}\"]").await {
+        let author = if world.is_cloud() { BOB } else { "bob" };
+        let ask = async || world.posts("/gate/confirm-promotion", &by(author)).await;
+        ask().await;
+        world.works().await;
+        let key = world.newest();
+        world.jira.move_issue(&key, "Approved", MIA).unwrap();
+        world.later(LATER);
+        world.works().await;
+        assert_eq!(ask().await.status, 200);
+        assert_eq!(world.asks_for_promotion().await.status, 403, "at once");
+        world.stays_closed("not_allowed", "an entry that is empty").await;
+        let turns = world.turns().await;
+        for _ in 0..3 {
+            assert_eq!(ask().await.status, 403);
+            assert_eq!(world.asks_for_promotion().await.status, 403);
+        }
+        assert_eq!(world.turns().await, turns, "no write");
+        // The other gates are asked about with an author, and the first one stays ruled out there.
+        let other = async || world.posts("/gate/confirm-traffic-increase", &by(author)).await;
+        other().await;
+        world.works().await;
+        let key = world.newest();
+        for (who, status) in [(BOB, 403), (MIA, 200)] {
+            world.jira.move_issue(&key, "To Do", MIA).unwrap();
+            world.later(LATER);
+            world.jira.move_issue(&key, "Approved", who).unwrap();
+            world.later(LATER);
+            world.works().await;
+            assert_eq!(other().await.status, status, "{who}");
+        }
+        world.reports("/post-rollout", "Failed", "new").await;
+        world.finish().await;
+    }
+}
+
         world.jira.set_date_skew(hour);
         let answer = world.asks_for_promotion().await;
         assert_eq!(answer.status, 403, "{}", answer.body);

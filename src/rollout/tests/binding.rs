@@ -173,6 +173,34 @@ fn what_only_a_gate_knows_is_ruled_out_for_the_rollout() {
     assert_eq!(one.canary.rollout.as_ref().unwrap().denied, ["bob"]);
 }
 
+/// An entry of a later question that cannot be evaluated closes its gate, as it does at the first.
+#[test]
+fn a_denial_that_comes_out_empty_later_closes_the_gate() {
+    let mut one = One::opened(Some(statuses()), &["bob"]);
+    one.moves("3", "Approved");
+    one.sees(statuses());
+    assert!(one.asks(&["bob"]));
+    let asks_empty = |one: &mut One| {
+        one.apply(&Event::Asked {
+            gate: &STAGE,
+            message: &message(Phase::Progressing, "r"),
+            metadata: &BTreeMap::new(),
+            deny: &[String::new()],
+            denials: &[],
+            fresh: GateId("g".into()),
+            silent_for: Duration::ZERO,
+            pace: Pace::default(),
+        });
+    };
+    asks_empty(&mut one);
+    assert_eq!(one.says(), "unjudged");
+    assert!(!one.asks(&["bob"]));
+    assert_eq!(one.canary.denials(one.gate()).entries, ["bob", ""]);
+    // It is kept once.
+    asks_empty(&mut one);
+    assert_eq!(one.canary.denials(one.gate()).entries, ["bob", ""]);
+}
+
 /// The ids that count are those which bore the configured names when the ticket was opened, and do so today.
 #[test]
 fn statuses_mean_what_they_meant_and_still_mean() {
