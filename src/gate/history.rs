@@ -1,7 +1,13 @@
 //! PURE: what undoes a decision: a history entry that changes where the issue belongs, or that cannot be read.
 
+use std::time::Duration;
+
 use super::Move;
 use crate::millis::Millis;
+
+/// What Jira writes down in several entries of a history is one deed where they are no further apart than this. Nobody moves
+/// a ticket to where it belongs and goes through its workflow in less.
+const ONE_ACT: Duration = Duration::from_secs(5);
 
 /// A history entry after which an earlier change of status proves nothing any more, nor one that it is itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,9 +84,19 @@ impl Invalidation {
         }
     }
 
-    /// Whether both are parts of one deed that Jira wrote down in several entries.
+    /// Whether both are parts of one deed that Jira wrote down in several entries, whichever comes first. Where it does not say
+    /// whose this is, it may be.
     fn is_one_act_with(&self, entry: &Move) -> bool {
-        self.cause == Cause::Relocated && self.at == Some(entry.at) && self.by == entry.by.id
+        let is_near = self.at.is_some_and(|at| at.apart(entry.at) <= ONE_ACT);
+        self.cause == Cause::Relocated && is_near && (self.by == entry.by.id || self.by.is_empty())
+    }
+}
+
+impl Move {
+    /// From when on a history has to be known to tell whether this is a transition.
+    #[must_use]
+    pub fn told_since(&self) -> Millis {
+        Millis(self.at.0.saturating_sub(i64::try_from(ONE_ACT.as_millis()).unwrap_or(i64::MAX)))
     }
 }
 
@@ -121,11 +137,17 @@ mod tests {
             (other("6", Some(40), "bob", Relocated), Some(Relocated)),
             (other("4", Some(60), "bob", Unreadable), Some(Unreadable)),
             // Before it.
-            (other("4", Some(40), "mia", Relocated), None),
+            (other("4", Some(-6_000), "mia", Relocated), None),
             (other("4", Some(50), "bob", Relocated), None),
             (other("4", None, "bob", Unreadable), None),
             // One deed in two entries.
             (other("4", Some(50), "mia", Relocated), Some(Relocated)),
+            (other("4", Some(40), "mia", Relocated), Some(Relocated)),
+            (other("4", Some(-4_000), "mia", Relocated), Some(Relocated)),
+            (other("6", Some(4_000), "mia", Relocated), Some(Relocated)),
+            (other("4", Some(-4_000), "bob", Relocated), None),
+            // Perhaps that was Mia, too.
+            (other("4", Some(-4_000), "", Relocated), Some(Relocated)),
             (other("4", Some(50), "mia", Unreadable), None),
             // Nobody knows when.
             (other("", None, "", Unreadable), Some(Unreadable)),

@@ -368,12 +368,12 @@ impl Worker {
 }
 
 /// Whether older entries of the changelog would tell nothing more. A decision may have been undone by any entry since, or by
-/// one of the same moment, so all of those must have been read, and be in order.
+/// one of nearly the same moment, so all of those must have been read, and be in order.
 fn suffices(reading: &Reading, statuses: &Statuses) -> bool {
     let Sighting::Issue { status, moves, .. } = &reading.sighting else { return true };
     reading.is_whole
         || is_waiting(status, statuses)
-        || decisive(status, moves, statuses).is_some_and(|entry| reading.goes_back_to(entry.at))
+        || decisive(status, moves, statuses).is_some_and(|entry| reading.goes_back_to(entry.told_since()))
 }
 
 fn is_waiting(status: &Status, statuses: &Statuses) -> bool {

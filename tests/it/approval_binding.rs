@@ -188,6 +188,45 @@ async fn a_status_that_is_new_in_the_workflow() {
     }
 }
 
+/// One deed that Jira wrote down in two entries, a moment apart: where the ticket belongs, and its status. By the same person
+/// a while before, or by another, it was another deed.
+#[tokio::test]
+async fn a_move_that_is_told_in_two_entries() {
+    let moment = Duration::from_secs(2);
+    for item in
+        [json!({"field": "Workflow", "fieldtype": "jira"}), json!({"field": "Key", "fieldtype": "jira"})]
+    {
+        for world in World::both("").await {
+            let key = world.waits_for_promotion().await;
+            let relocates = |who| world.jira.add_odd_history(&key, vec![item.clone()], who).unwrap();
+            relocates(MIA);
+            world.later(moment);
+            world.jira.move_issue(&key, "Approved", MIA).unwrap();
+            world.stays_closed("gone", "moved between projects, issue types or workflows").await;
+            world.approves_again(&key).await;
+            world.later(LATER);
+            world.jira.move_issue(&key, "To Do", MIA).unwrap();
+            world.later(LATER);
+            world.jira.move_issue(&key, "Approved", MIA).unwrap();
+            world.later(moment);
+            relocates(MIA);
+            world.stays_closed("gone", "moved between projects, issue types or workflows").await;
+            world.jira.move_issue(&key, "To Do", MIA).unwrap();
+            world.later(LATER);
+            // Bob relocates, and at once Mia approves; then she does so herself, some time before.
+            for (who, before) in [(BOB, moment), (MIA, LATER)] {
+                relocates(who);
+                world.later(before);
+                world.jira.move_issue(&key, "Approved", MIA).unwrap();
+                world.opens_after_a_look().await;
+                world.jira.move_issue(&key, "To Do", MIA).unwrap();
+                world.later(LATER);
+            }
+            world.finish().await;
+        }
+    }
+}
+
 /// A rejection stays one, but somebody who may only move tickets between projects rolls nothing back.
 #[tokio::test]
 async fn a_rejection_given_elsewhere() {
