@@ -314,7 +314,7 @@ impl Jira {
     fn reading(&self, kind: Kind, answer: &Answer, mut issue: wire::Issue) -> Result<Reading, Error> {
         let answered: Millis = answer.date.unwrap_or_else(|| self.sender.clock.now());
         issue.check().map_err(|what| answer.unreadable(what))?;
-        let trail = match (issue.trail(), kind) {
+        let trail = match (issue.trail(kind), kind) {
             (Some(trail), _) if trail.is_whole => trail,
             (trail, Kind::Cloud) => trail.unwrap_or_default(),
             (_, Kind::DataCenter) => return Err(answer.unreadable("an issue without its whole changelog")),

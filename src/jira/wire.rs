@@ -156,8 +156,8 @@ pub(super) struct Issues {
 
 impl Issue {
     /// What the answer holds of the changelog; none if it holds none.
-    pub(super) fn trail(&mut self) -> Option<Trail> {
-        Trail::of(self.changelog.take()?)
+    pub(super) fn trail(&mut self, kind: Kind) -> Option<Trail> {
+        Trail::of(self.changelog.take()?, kind)
     }
 
     /// Whether all that a sighting needs is there, beside the changelog.
@@ -369,7 +369,8 @@ mod tests {
             entry(10124, status("1", "10007")),
             entry(10123, json!({"field": "Status", "fieldId": "customfield_1", "from": "x", "to": "y"})),
         ]}));
-        let Trail { histories, is_whole: true, total: Some(2), .. } = issue.trail().unwrap() else {
+        let Trail { histories, is_whole: true, total: Some(2), .. } = issue.trail(Kind::Cloud).unwrap()
+        else {
             panic!("all of it");
         };
         let Sighting::Issue { issue_type, moves, answered, .. } =
@@ -410,21 +411,29 @@ mod tests {
     #[test]
     fn a_changelog_that_is_cut_or_absent_is_not_whole() {
         for changelog in [json!(null), json!({"histories": null})] {
-            assert!(issue(changelog).trail().is_none());
+            assert!(issue(changelog).trail(Kind::Cloud).is_none());
         }
         let full: Vec<Value> = (0..40).rev().map(|n| entry(n, status("1", "2"))).collect();
         let oldest_first: Vec<Value> = full.iter().rev().cloned().collect();
-        for (changelog, entries, is_whole, total) in [
-            (json!({"total": 3, "histories": []}), 0, false, Some(3)),
-            (json!({"histories": full}), 40, false, None),
-            (json!({"total": 99, "histories": full}), 40, false, Some(99)),
+        let fewer = &full[1..];
+        for (changelog, cloud, data_center) in [
+            (json!({"total": 3, "histories": []}), (0, false, Some(3)), (0, false, Some(3))),
+            (json!({"histories": full}), (40, false, None), (40, false, None)),
+            (json!({"total": 99, "histories": full}), (40, false, Some(99)), (40, false, Some(99))),
             // Which part of it that is cannot be told.
-            (json!({"total": 99, "histories": oldest_first}), 0, false, Some(99)),
-            (json!({"total": 40, "histories": oldest_first}), 40, true, Some(40)),
-            (json!({"histories": []}), 0, true, Some(0)),
+            (json!({"total": 99, "histories": oldest_first}), (0, false, Some(99)), (0, false, Some(99))),
+            // Cloud may have left out others, whatever it says.
+            (json!({"total": 40, "histories": oldest_first}), (0, false, None), (40, true, Some(40))),
+            (json!({"total": 40, "histories": full}), (40, false, None), (40, true, Some(40))),
+            (json!({"total": 0, "histories": full}), (40, false, None), (40, true, Some(0))),
+            (json!({"total": 39, "histories": fewer}), (39, true, Some(39)), (39, true, Some(39))),
+            (json!({"histories": fewer}), (39, true, Some(39)), (39, true, Some(39))),
+            (json!({"histories": []}), (0, true, Some(0)), (0, true, Some(0))),
         ] {
-            let trail = issue(changelog).trail().unwrap();
-            assert_eq!((trail.histories.len(), trail.is_whole, trail.total), (entries, is_whole, total));
+            for (kind, expected) in [(Kind::Cloud, cloud), (Kind::DataCenter, data_center)] {
+                let trail = issue(changelog.clone()).trail(kind).unwrap();
+                assert_eq!((trail.histories.len(), trail.is_whole, trail.total), expected, "{kind:?}");
+            }
         }
     }
 

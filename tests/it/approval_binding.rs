@@ -9,8 +9,8 @@ use std::{
 use flagger_jira_bridge::{
     clock::Clock,
     demo::fake_jira::{
-        AccountKind, BOB, Category, FakeJira, Fault, Flavour, MIA, Operation, Person, Status, Times, Transition,
-        Workflow,
+        AccountKind, BOB, Category, FakeJira, Fault, Flavour, MIA, Operation, Person, Status, Times,
+        Transition, Workflow,
     },
     worker::{Outcome, Worker},
 };
@@ -595,45 +595,6 @@ async fn authors_that_change() {
     }
 }
 
-/// A neighbour who sends an author after the other closes the gate, and makes nothing grow.
-#[tokio::test]
-async fn authors_without_end() {
-    let world = World::start_with(Flavour::Cloud, "approval.deny = [\"{{ metadata.author }}\"]").await;
-    let ask = async |author: &str| world.posts("/gate/confirm-promotion", &by(author)).await;
-    ask(BOB).await;
-    world.works().await;
-    let key = world.newest();
-    for number in 0..200 {
-        ask(&format!("5b-{number}")).await;
-    }
-    let turns = world.turns().await;
-    for number in 200..220 {
-        ask(&format!("5b-{number}")).await;
-    }
-    assert_eq!(world.turns().await, turns, "no more is kept");
-    world.jira.move_issue(&key, "Approved", MIA).unwrap();
-    world.later(LATER);
-    world.works().await;
-    let answer = ask(BOB).await;
-    assert_eq!(answer.status, 403, "{}", answer.body);
-    assert!(answer.body.contains("approval.deny"), "{}", answer.body);
-    world.reports("/post-rollout", "Failed", "new").await;
-    world.finish().await;
-}
-
-/// A clock that is set back makes no approval valid for longer.
-#[tokio::test]
-async fn a_clock_that_is_set_back() {
-    for world in World::both("approval.valid_for = \"60s\"").await {
-        let key = world.waits_for_promotion().await;
-        world.jira.move_issue(&key, "Approved", MIA).unwrap();
-        world.later(LATER);
-        world.works().await;
-        // Nobody asks for a minute. Jira's clock runs on, ours is set back by an hour.
-        world.later(Duration::from_secs(55));
-        let hour = 3_600_000;
-        let Clock::Manual(at) = &world.clock else { panic!("a clock of the test's") };
-        at.fetch_sub(hour, std::sync::atomic::Ordering::SeqCst);
 /// A later question without its author is one for which nobody can tell who is ruled out: that closes the gate as it does at
 /// the first, and whom an earlier question ruled out stays so.
 #[tokio::test]
@@ -674,6 +635,45 @@ async fn an_author_that_is_missing_later() {
     }
 }
 
+/// A neighbour who sends an author after the other closes the gate, and makes nothing grow.
+#[tokio::test]
+async fn authors_without_end() {
+    let world = World::start_with(Flavour::Cloud, "approval.deny = [\"{{ metadata.author }}\"]").await;
+    let ask = async |author: &str| world.posts("/gate/confirm-promotion", &by(author)).await;
+    ask(BOB).await;
+    world.works().await;
+    let key = world.newest();
+    for number in 0..200 {
+        ask(&format!("5b-{number}")).await;
+    }
+    let turns = world.turns().await;
+    for number in 200..220 {
+        ask(&format!("5b-{number}")).await;
+    }
+    assert_eq!(world.turns().await, turns, "no more is kept");
+    world.jira.move_issue(&key, "Approved", MIA).unwrap();
+    world.later(LATER);
+    world.works().await;
+    let answer = ask(BOB).await;
+    assert_eq!(answer.status, 403, "{}", answer.body);
+    assert!(answer.body.contains("approval.deny"), "{}", answer.body);
+    world.reports("/post-rollout", "Failed", "new").await;
+    world.finish().await;
+}
+
+/// A clock that is set back makes no approval valid for longer.
+#[tokio::test]
+async fn a_clock_that_is_set_back() {
+    for world in World::both("approval.valid_for = \"60s\"").await {
+        let key = world.waits_for_promotion().await;
+        world.jira.move_issue(&key, "Approved", MIA).unwrap();
+        world.later(LATER);
+        world.works().await;
+        // Nobody asks for a minute. Jira's clock runs on, ours is set back by an hour.
+        world.later(Duration::from_secs(55));
+        let hour = 3_600_000;
+        let Clock::Manual(at) = &world.clock else { panic!("a clock of the test's") };
+        at.fetch_sub(hour, std::sync::atomic::Ordering::SeqCst);
         world.jira.set_date_skew(hour);
         let answer = world.asks_for_promotion().await;
         assert_eq!(answer.status, 403, "{}", answer.body);

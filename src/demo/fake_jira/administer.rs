@@ -220,6 +220,11 @@ impl FakeJira {
         self.lock().public_base = Some(base.to_owned());
     }
 
+    /// From now on something on the way does this to each issue that is read.
+    pub fn garbles_issues(&self, garble: Option<fn(&mut Value)>) {
+        self.lock().garble = garble;
+    }
+
     /// Takes a group away.
     pub fn remove_group(&self, name: &str) {
         self.lock().groups.retain(|g| g.name != name);

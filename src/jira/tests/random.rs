@@ -69,7 +69,7 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
     if issue.id != "10042" || issue.check().is_err() {
         return false;
     }
-    let Some(trail) = issue.trail().filter(|trail| trail.is_whole) else { return false };
+    let Some(trail) = issue.trail(kind).filter(|trail| trail.is_whole) else { return false };
     let Ok(sighting) = issue.sighting(&trail.histories, NOW, kind) else { return false };
     let Sighting::Issue { status, moves, .. } = &sighting else { return false };
     let author = match decisive(status, moves, &statuses()) {
