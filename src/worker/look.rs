@@ -71,7 +71,10 @@ impl Seen {
 
     /// Whether it could be told who decided, and whether that counts.
     const fn is_judged(&self) -> bool {
-        !matches!(self.author, Author::Unknown { .. })
+        match self.author {
+            Author::Accepted | Author::NotAccepted { .. } | Author::NotJudged => true,
+            Author::Unknown { .. } => false,
+        }
     }
 }
 
@@ -392,11 +395,11 @@ impl Worker {
         (sighting, statuses): (&Sighting, &Statuses),
         in_vain: &InVain,
     ) -> Author {
-        let Sighting::Issue { status, moves, .. } = sighting else { return Author::Accepted };
+        let Sighting::Issue { status, moves, .. } = sighting else { return Author::NotJudged };
         match gate::decisive(status, moves, statuses) {
             Some(_) if denials.all => denies_all(MOST_DENIALS),
             Some(entry) => self.judge(route, &denials.entries, &due.ticket.project, &entry.by, in_vain).await,
-            None => Author::Accepted,
+            None => Author::NotJudged,
         }
     }
 
