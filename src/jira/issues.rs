@@ -212,7 +212,7 @@ impl Jira {
             let length = issue.to_string().len();
             let reading = parse(&answer, issue).and_then(|issue| {
                 let id = issue.id.clone();
-                Ok((id, Reading { length, ..self.reading(kind, &answer, issue)? }))
+                Ok((id, Reading { length, ..self.reading((kind, wire::Read::Together), &answer, issue)? }))
             });
             // One bad issue shall not hide the others; asked for alone, it says what is wrong with it.
             if let Ok((id, reading)) = reading
@@ -306,12 +306,17 @@ impl Jira {
         if issue.id != id {
             return Err(answer.unreadable(&format!("it is about {}, not {id}", words::line(&issue.id))));
         }
-        self.reading(kind, &answer, issue).map(Some)
+        self.reading((kind, wire::Read::Alone), &answer, issue).map(Some)
     }
 
     /// What an issue in an answer shows. An answer without `Date` counts as given now by our clock, the only case in
     /// which the two clocks meet.
-    fn reading(&self, kind: Kind, answer: &Answer, mut issue: wire::Issue) -> Result<Reading, Error> {
+    fn reading(
+        &self,
+        (kind, read): (Kind, wire::Read),
+        answer: &Answer,
+        mut issue: wire::Issue,
+    ) -> Result<Reading, Error> {
         let answered: Millis = answer.date.unwrap_or_else(|| self.sender.clock.now());
         issue.check().map_err(|what| answer.unreadable(what))?;
         let trail = match (issue.trail(kind), kind) {
@@ -320,7 +325,8 @@ impl Jira {
             (_, Kind::DataCenter) => return Err(answer.unreadable("an issue without its whole changelog")),
         };
         let wire::Trail { histories, is_whole, total, span } = trail;
-        let sighting = issue.sighting(&histories, answered, kind).map_err(|what| answer.unreadable(what))?;
+        let sighting =
+            issue.sighting(&histories, answered, kind, read).map_err(|what| answer.unreadable(what))?;
         Ok(Reading { sighting, newest: histories.len(), is_whole, total, span, length: 0 })
     }
 

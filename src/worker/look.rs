@@ -69,7 +69,7 @@ impl Seen {
         Reading { gate, sighting, statuses, author, denials, at, arrived: *arrived }
     }
 
-    /// Whether it could be told who decided, and whether that counts.
+    /// Whether it could be told who decided, if anybody did, and whether that counts.
     const fn is_judged(&self) -> bool {
         match self.author {
             Author::Accepted | Author::NotAccepted { .. } | Author::NotJudged => true,
@@ -245,8 +245,11 @@ impl Worker {
             if better.iter().any(|better| better.gate == seen.gate) || found.later.contains(&due.gate) {
                 return false;
             }
-            // Where the issue itself cannot be read the index is what there is, but no gate is given up for it.
-            let stays = self.doubt(seen, now) == Doubt::Index && !found.directly.contains(&due.ticket.id);
+            // Where the issue itself cannot be read the index is what there is, but no gate is given up for it. What was
+            // answered, and does not tell what has to be known, is not proven by the index either.
+            let id = &due.ticket.id;
+            let is_answered = found.directly.contains(id) || found.odd.contains(id);
+            let stays = self.doubt(seen, now) == Doubt::Index && !is_answered;
             if stays {
                 found.unread.remove(&due.ticket.id);
             }

@@ -125,6 +125,8 @@ pub(super) struct Found {
     pub(super) resting: HashSet<GateId>,
     /// Those that were read past every index.
     pub(super) directly: HashSet<String>,
+    /// Those that were answered alone, but not so that they can be understood.
+    pub(super) odd: HashSet<String>,
     /// How often in a row reading failed for what was asked, if one did now.
     pub(super) vain: Option<Failures>,
     /// How many were read alone.
@@ -282,7 +284,12 @@ impl Worker {
                     }
                 }
                 // One issue that cannot be read must not hide the others.
-                Err(error) if error.is_of_one() => self.cannot_read(due, &error, found),
+                Err(error) if error.is_of_one() => {
+                    if matches!(error, jira::Error::Unreadable { .. }) {
+                        found.odd.insert(id.clone());
+                    }
+                    self.cannot_read(due, &error, found);
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -482,6 +482,48 @@ async fn a_mark_that_was_taken_away() {
     }
 }
 
+/// Something on the way leaves out of issues what is asked for. What that would tell is not known then, and nothing opens: neither
+/// a ticket whose labels may say that its rollout is over, nor one that may be somebody else's.
+#[tokio::test]
+async fn what_is_left_out_on_the_way() {
+    let ways: [(&str, fn(&mut Value)); 4] = [
+        ("labels", |issue| drop(issue["fields"].as_object_mut().map(|it| it.remove("labels")))),
+        ("labels", |issue| issue["fields"]["labels"] = Value::Null),
+        ("properties", |issue| drop(issue.as_object_mut().map(|it| it.remove("properties")))),
+        ("properties", |issue| issue["properties"] = Value::Null),
+    ];
+    for (what, way) in ways {
+        for world in World::both("").await {
+            let key = world.waits_for_promotion().await;
+            let looks = async || {
+                world.nudges(&key).await;
+                world.promotion_after_a_look().await
+            };
+            looks().await;
+            match what {
+                "labels" => world.jira.edit_labels(&key, &["flagger-ended"], &[], BOB).unwrap(),
+                _ => world.jira.set_property(&key, PROPERTY, json!({"gate": "of-another"})).unwrap(),
+            }
+            world.jira.move_issue(&key, "Approved", MIA).unwrap();
+            world.jira.garbles_issues(Some(way));
+            for _ in 0..4 {
+                let answer = looks().await;
+                assert_eq!(answer.status, 403, "{what}: {}", answer.body);
+                // It is not said to be over, or somebody else's: that is not known.
+                assert_ne!(world.gates().await[0]["state"], "gone", "{what}: {}", answer.body);
+            }
+            let answer = looks().await;
+            assert!(answer.body.contains(&format!("an issue without its {what}")), "{what}: {}", answer.body);
+            world.jira.garbles_issues(None);
+            let answer = looks().await;
+            assert_eq!(answer.status, 403, "{what}: {}", answer.body);
+            world.jira.set_property(&key, PROPERTY, json!({"gate": "of-another"})).unwrap();
+            world.reports("/post-rollout", "Failed", "new").await;
+            world.works().await;
+        }
+    }
+}
+
 /// On Cloud only `atlassian` is a person.
 #[tokio::test]
 async fn accounts_that_are_no_persons() {
