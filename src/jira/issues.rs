@@ -65,8 +65,13 @@ pub struct Reading {
 pub enum Before {
     /// At its end.
     End,
-    /// Before the entry of this number; the oldest one is 0.
-    Entry(usize),
+    /// Before an entry.
+    Entry {
+        /// Its number; the oldest one is 0.
+        entry: usize,
+        /// How many there are in all.
+        of: usize,
+    },
 }
 
 /// Part of a changelog.
@@ -111,7 +116,8 @@ impl Reading {
     /// What follows what was read towards the beginning.
     #[must_use]
     pub fn before(&self) -> Before {
-        self.total.map_or(Before::End, |total| Before::Entry(total.saturating_sub(self.newest)))
+        let before = |total: usize| Before::Entry { entry: total.saturating_sub(self.newest), of: total };
+        self.total.map_or(Before::End, before)
     }
 }
 
@@ -336,12 +342,15 @@ impl Jira {
     /// # Errors
     /// Any.
     pub async fn look_back(&self, id: &str, before: Before) -> Result<Page, Error> {
-        let end = match before {
-            Before::Entry(end) => end,
+        let (end, whole) = match before {
+            Before::Entry { entry, of } => (entry, of),
             Before::End => {
                 let answer = self.sender.call(cloud::changelog(id, 0, 1)).await?;
                 let page: wire::Changelog = answer.read()?;
-                page.total.ok_or_else(|| answer.unreadable("a changelog that does not say how long it is"))?
+                let total = page.total;
+                let total =
+                    total.ok_or_else(|| answer.unreadable("a changelog that does not say how long it is"))?;
+                (total, total)
             }
         };
         let mut most = LONGEST_PAGE;
@@ -357,6 +366,11 @@ impl Jira {
                 answer => answer?,
             };
             let page: wire::Changelog = answer.read()?;
+            // What is missing would be between the entries that are known, or after them.
+            if page.total.is_some_and(|total| total > whole) || (end == whole && page.is_last == Some(false))
+            {
+                return Err(answer.unreadable("a changelog that is longer than was said"));
+            }
             let entries = page.entries().ok_or_else(|| answer.unreadable("a changelog without entries"))?;
             if entries.is_empty() && start < end {
                 return Err(answer.unreadable("a changelog that breaks off"));
