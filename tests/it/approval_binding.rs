@@ -486,7 +486,8 @@ async fn a_mark_that_was_taken_away() {
 /// a ticket whose labels may say that its rollout is over, nor one that may be somebody else's.
 #[tokio::test]
 async fn what_is_left_out_on_the_way() {
-    let ways: [(&str, fn(&mut Value)); 4] = [
+    type Way = (&'static str, fn(&mut Value));
+    let ways: [Way; 4] = [
         ("labels", |issue| drop(issue["fields"].as_object_mut().map(|it| it.remove("labels")))),
         ("labels", |issue| issue["fields"]["labels"] = Value::Null),
         ("properties", |issue| drop(issue.as_object_mut().map(|it| it.remove("properties")))),
