@@ -518,10 +518,7 @@ mod tests {
     /// A gate that stands approved at minute 0, after what Jira said at these minutes: `404`, or `shut` where the account may
     /// not browse the project either.
     fn after(said: &str) -> Gate {
-        use crate::{
-            gate::{GateId, GateName, Stage},
-            policy::Fingerprint,
-        };
+        use crate::gate::{GateId, GateName, Stage};
         let minute = |minutes: i64| Millis(1_790_000_000_000 + minutes * 60_000);
         let (id, key, project, issue_type) = ("1".into(), "OPS-1".into(), "OPS".into(), "10004".into());
         let ticket = Ticket { id, key, project, issue_type };
