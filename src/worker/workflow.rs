@@ -1,11 +1,12 @@
 //! What the statuses of a ticket mean, by the workflow that Jira has for it.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use super::{InVain, Worker};
 use crate::{
     gate::{Move, Status, Ticket},
     jira::{self, Workflow},
+    millis::Millis,
     policy::{Route, Statuses},
 };
 
@@ -31,15 +32,12 @@ impl Worker {
         issue_type: &str,
         believed: Duration,
     ) -> Result<Workflow, jira::Error> {
-        let key = (project.to_owned(), issue_type.to_owned());
         let now = self.clock.now();
-        if let Some((at, workflow)) = self.memory().workflows.get(&key)
-            && now.apart(*at) < believed
-        {
-            return Ok(workflow.clone());
+        if let Some(workflow) = self.memory().workflows.get(project, issue_type, believed, now) {
+            return Ok(workflow);
         }
         let workflow = self.jira.workflow(project, issue_type).await?;
-        self.memory().workflows.insert(key, (now, workflow.clone()));
+        self.memory().workflows.keep(project, issue_type, &workflow, now);
         Ok(workflow)
     }
 
@@ -71,11 +69,43 @@ impl Worker {
 }
 
 impl Worker {
-    /// The statuses that bear the names of a route in the workflow as it was read last, if it was.
-    pub(super) fn known_statuses(&self, route: &Route) -> Option<Statuses> {
-        let key = (route.ticket.project.clone(), route.ticket.issue_type.clone());
-        let workflow = self.memory().workflows.get(&key)?.1.clone();
+    /// The statuses that bear the names of a route in the workflow of a ticket's home as it was read last, if it was. The route may
+    /// lead elsewhere by now.
+    pub(super) fn known_statuses(&self, route: &Route, ticket: &Ticket) -> Option<Statuses> {
+        let (project, issue_type) = (&ticket.project, &ticket.issue_type);
+        let workflow = self.memory().workflows.get(project, issue_type, Duration::MAX, self.clock.now())?;
         resolve(route, &workflow).ok()
+    }
+}
+
+/// A project and one of its issue types.
+type Place = (String, String);
+
+/// What Jira said of workflows, and when it was asked.
+#[derive(Default)]
+pub(super) struct Workflows {
+    /// By the id of the issue type.
+    known: HashMap<Place, (Millis, Workflow)>,
+    /// The ids of issue types by what they were asked for by: an id or a name.
+    ids: HashMap<Place, (Millis, String)>,
+}
+
+impl Workflows {
+    /// A workflow that is believed for so long, as is which type is meant.
+    fn get(&self, project: &str, issue_type: &str, believed: Duration, now: Millis) -> Option<Workflow> {
+        let is_believed = |at: Millis| now.apart(at) < believed;
+        let (at, id) = self.ids.get(&(project.to_owned(), issue_type.to_owned()))?;
+        let (read, workflow) = self.known.get(&(project.to_owned(), id.clone()))?;
+        (is_believed(*at) && is_believed(*read)).then(|| workflow.clone())
+    }
+
+    fn keep(&mut self, project: &str, issue_type: &str, workflow: &Workflow, now: Millis) {
+        let id = &workflow.issue_type_id;
+        // An id is always its own.
+        for asked in [issue_type, id] {
+            self.ids.insert((project.to_owned(), asked.to_owned()), (now, id.clone()));
+        }
+        self.known.insert((project.to_owned(), id.clone()), (now, workflow.clone()));
     }
 }
 
