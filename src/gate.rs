@@ -200,6 +200,7 @@ impl View {
                     Doubt::LabelledEnded { status }
                     | Doubt::NoChangelogEntry { status }
                     | Doubt::Relocated { status, .. }
+                    | Doubt::Mapped { status, .. }
                     | Doubt::Renamed { status },
             } => Some(status),
             Self::Gone {
@@ -232,6 +233,14 @@ pub enum Doubt {
     /// It was approved, and that was no transition of its own workflow, or it went through a change of project, issue type or
     /// workflow since.
     Relocated {
+        /// Where it stands.
+        status: Status,
+        /// The changelog entry that brought it there.
+        entry: String,
+    },
+    /// It came to an approved status out of one that is not in its workflow today: somebody took that status out, and Jira put
+    /// the tickets in it into another.
+    Mapped {
         /// Where it stands.
         status: Status,
         /// The changelog entry that brought it there.
@@ -410,14 +419,7 @@ impl Gate {
         let approved = then.approved.intersection(&today.approved).cloned().collect();
         let late = then.approved.symmetric_difference(&today.approved).cloned().collect();
         let rejected = then.rejected.union(&today.rejected).cloned().collect();
-        Statuses { approved, rejected, late, names: today.names }
-    }
-
-    /// What statuses mean where it cannot be told which bear the configured names now: nothing opens.
-    #[must_use]
-    pub fn rejected_alone(&self) -> Statuses {
-        let rejected = self.statuses.as_ref().map(|then| then.rejected.clone()).unwrap_or_default();
-        Statuses { rejected, ..Statuses::default() }
+        Statuses { approved, rejected, late, names: today.names, workflow: today.workflow }
     }
 
     /// It is to be found out again whether whoever decided counts. True if that is news.
@@ -479,6 +481,7 @@ impl Gate {
                 Doubt::MovedElsewhere { .. }
                 | Doubt::NoChangelogEntry { .. }
                 | Doubt::Relocated { .. }
+                | Doubt::Mapped { .. }
                 | Doubt::Renamed { .. }
                 | Doubt::Unmarked { .. }
                 | Doubt::Missing { .. } => false,
@@ -496,6 +499,7 @@ impl Gate {
                 Doubt::MovedElsewhere { .. }
                 | Doubt::NoChangelogEntry { .. }
                 | Doubt::Relocated { .. }
+                | Doubt::Mapped { .. }
                 | Doubt::Renamed { .. }
                 | Doubt::Unmarked { .. } => true,
             },

@@ -20,7 +20,7 @@ use crate::{
     clock::Clock,
     gate::GateId,
     gatekeeper::{Gatekeeper, clock_time},
-    jira::{self, Jira, Retry, Workflow, retry},
+    jira::{self, Jira, Retry, retry},
     metrics::Metrics,
     millis::Millis,
     store::{self, Away, Lead, Settled, Turn},
@@ -124,7 +124,7 @@ type Failures = (u32, Millis);
 /// What the worker remembers between its steps. All of it may be lost.
 #[derive(Default)]
 struct Memory {
-    workflows: HashMap<(String, String), (Millis, Workflow)>,
+    workflows: workflow::Workflows,
     /// Which tickets are next.
     turns: Turns,
     /// How they can be read.

@@ -1,7 +1,13 @@
 //! PURE: what undoes a decision: a history entry that changes where the issue belongs, or that cannot be read.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use super::Move;
 use crate::millis::Millis;
+
+/// What Jira writes down in several entries of a history is one deed where they are no further apart than this. Nobody moves
+/// a ticket to where it belongs and goes through its workflow in less.
+const ONE_ACT: Duration = Duration::from_secs(5);
 
 /// A history entry after which an earlier change of status proves nothing any more, nor one that it is itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +27,8 @@ pub struct Invalidation {
 pub enum Cause {
     /// It changes the issue's project, key, issue type or workflow: the status is what somebody, or Jira, mapped it to.
     Relocated,
+    /// The status that it left is none of the workflow: Jira mapped it when that was taken out.
+    Mapped,
     /// It cannot be read, and may be a change of the status or of the above.
     Unreadable,
 }
@@ -65,10 +73,18 @@ pub fn undone(entry: &Move, moves: &[Move], invalidations: &[Invalidation]) -> O
     invalidations.iter().filter(undoes).map(|other| other.cause).min()
 }
 
-/// Whether somebody moved the ticket by a transition after this entry, by any order in which that may have been.
-pub(super) fn was_moved_since(entry: &Move, moves: &[Move], invalidations: &[Invalidation]) -> bool {
+/// Whether somebody moved the ticket by a transition of its workflow after this entry, by any order in which that may have been.
+pub(super) fn was_moved_since(
+    entry: &Move,
+    moves: &[Move],
+    invalidations: &[Invalidation],
+    workflow: &BTreeSet<String>,
+) -> bool {
     let is_transition = |other: &Move| {
-        !invalidations.iter().any(|it| it.changelog_id == other.changelog_id || it.is_one_act_with(other))
+        workflow.contains(&other.from)
+            && !invalidations
+                .iter()
+                .any(|it| it.changelog_id == other.changelog_id || it.is_one_act_with(other))
     };
     let place = |entry: &Move| (entry.at, number(&entry.changelog_id));
     if !moves.contains(entry) {
@@ -90,9 +106,19 @@ impl Invalidation {
         }
     }
 
-    /// Whether both are parts of one deed that Jira wrote down in several entries.
+    /// Whether both are parts of one deed that Jira wrote down in several entries, whichever comes first. Where it does not say
+    /// whose this is, it may be.
     fn is_one_act_with(&self, entry: &Move) -> bool {
-        self.cause == Cause::Relocated && self.at == Some(entry.at) && self.by == entry.by.id
+        let is_near = self.at.is_some_and(|at| at.apart(entry.at) <= ONE_ACT);
+        self.cause == Cause::Relocated && is_near && (self.by == entry.by.id || self.by.is_empty())
+    }
+}
+
+impl Move {
+    /// From when on a history has to be known to tell whether this is a transition.
+    #[must_use]
+    pub fn told_since(&self) -> Millis {
+        Millis(self.at.0.saturating_sub(i64::try_from(ONE_ACT.as_millis()).unwrap_or(i64::MAX)))
     }
 }
 
@@ -133,11 +159,17 @@ mod tests {
             (other("6", Some(40), "bob", Relocated), Some(Relocated)),
             (other("4", Some(60), "bob", Unreadable), Some(Unreadable)),
             // Before it.
-            (other("4", Some(40), "mia", Relocated), None),
+            (other("4", Some(-6_000), "mia", Relocated), None),
             (other("4", Some(50), "bob", Relocated), None),
             (other("4", None, "bob", Unreadable), None),
             // One deed in two entries.
             (other("4", Some(50), "mia", Relocated), Some(Relocated)),
+            (other("4", Some(40), "mia", Relocated), Some(Relocated)),
+            (other("4", Some(-4_000), "mia", Relocated), Some(Relocated)),
+            (other("6", Some(4_000), "mia", Relocated), Some(Relocated)),
+            (other("4", Some(-4_000), "bob", Relocated), None),
+            // Perhaps that was Mia, too.
+            (other("4", Some(-4_000), "", Relocated), Some(Relocated)),
             (other("4", Some(50), "mia", Unreadable), None),
             // Nobody knows when.
             (other("", None, "", Unreadable), Some(Unreadable)),

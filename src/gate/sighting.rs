@@ -15,6 +15,9 @@ use crate::{
 /// By how much two estimates of the age of a decision may differ: answers tell their time in whole seconds, and take a while.
 const ESTIMATES_AGREE: Duration = Duration::from_secs(2);
 
+/// Why a decision settles nothing that was seen only after it had been asked who decided.
+const NOT_JUDGED: &str = "nobody had decided when that was found out, so it is found out again";
+
 /// A status of a Jira workflow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -190,7 +193,15 @@ impl Gate {
                                 Doubt::NoChangelogEntry { .. } | Doubt::Renamed { .. } | Doubt::Missing { .. },
                         },
                         View::Rejected { decision, .. },
-                    ) if !history::was_moved_since(&decision.entry, moves, invalidations) => view.clone(),
+                    ) if !history::was_moved_since(
+                        &decision.entry,
+                        moves,
+                        invalidations,
+                        &statuses.workflow,
+                    ) =>
+                    {
+                        view.clone()
+                    }
                     // Nor does one that is part of a move between projects, types or workflows: nobody took the no back.
                     // But the ticket does not stand rejected, so nothing is rolled back.
                     (
@@ -198,9 +209,15 @@ impl Gate {
                         | View::Approved { .. }
                         | View::NotAllowed { .. }
                         | View::Unjudged { .. }
-                        | View::Gone { doubt: Doubt::Relocated { .. } },
+                        | View::Gone { doubt: Doubt::Relocated { .. } | Doubt::Mapped { .. } },
                         View::Rejected { status, decision, .. },
-                    ) if !history::was_moved_since(&decision.entry, moves, invalidations) => {
+                    ) if !history::was_moved_since(
+                        &decision.entry,
+                        moves,
+                        invalidations,
+                        &statuses.workflow,
+                    ) =>
+                    {
                         let author = Author::NotAccepted { why: rejected_before(Cause::Relocated) };
                         View::Rejected { status: status.clone(), decision: decision.clone(), author }
                     }
@@ -284,9 +301,11 @@ impl Gate {
                 View::Gone { doubt: Doubt::Renamed { status } }
             }
             // A no stays a no, but nobody may have meant it.
-            View::Rejected { status, decision, author: Author::Accepted | Author::Unknown { .. } }
-                if !is_known(&decision.entry) =>
-            {
+            View::Rejected {
+                status,
+                decision,
+                author: Author::Accepted | Author::NotJudged | Author::Unknown { .. },
+            } if !is_known(&decision.entry) => {
                 let why = "the status did not mean rejected when this ticket was opened".into();
                 View::Rejected { status, decision, author: Author::NotAccepted { why } }
             }
@@ -384,7 +403,8 @@ impl View {
     /// Whether it waits for a judgement of whoever decided.
     fn is_unjudged(&self) -> bool {
         match self {
-            Self::Unjudged { .. } | Self::Rejected { author: Author::Unknown { .. }, .. } => true,
+            Self::Unjudged { .. }
+            | Self::Rejected { author: Author::NotJudged | Author::Unknown { .. }, .. } => true,
             Self::Approved { .. }
             | Self::Rejected { .. }
             | Self::NotAllowed { .. }
@@ -473,10 +493,17 @@ fn read(
     let Some(entry) = decisive(&status, moves, statuses) else {
         return View::Gone { doubt: Doubt::NoChangelogEntry { status } };
     };
-    let undone = undone(entry, moves, invalidations);
+    let is_mapped = !statuses.workflow.contains(&entry.from);
+    let undone = undone(entry, moves, invalidations).or(is_mapped.then_some(Cause::Mapped));
     let decision = Decision { entry: entry.clone(), since: on_our_clock(entry) };
     match (meaning, author, undone) {
-        (Meaning::Rejected, author, None) => View::Rejected { status, decision, author: author.clone() },
+        (Meaning::Rejected, author, None) => {
+            let author = match author {
+                Author::NotJudged => Author::Unknown { why: NOT_JUDGED.into() },
+                Author::Accepted | Author::NotAccepted { .. } | Author::Unknown { .. } => author.clone(),
+            };
+            View::Rejected { status, decision, author }
+        }
         // A no stays a no, but it is not known by whose rules it was said.
         (Meaning::Rejected, _, Some(cause)) => {
             View::Rejected { status, decision, author: Author::NotAccepted { why: rejected_before(cause) } }
@@ -488,12 +515,19 @@ fn read(
             let entry = decision.entry.changelog_id;
             View::Gone { doubt: Doubt::Relocated { status, entry } }
         }
+        (Meaning::Approved | Meaning::Waiting, _, Some(Cause::Mapped)) => {
+            let entry = decision.entry.changelog_id;
+            View::Gone { doubt: Doubt::Mapped { status, entry } }
+        }
         (Meaning::Approved | Meaning::Waiting, Author::Accepted, None) => View::Approved { status, decision },
         (Meaning::Approved | Meaning::Waiting, Author::NotAccepted { why }, None) => {
             View::NotAllowed { status, decision, why: why.clone() }
         }
         (Meaning::Approved | Meaning::Waiting, Author::Unknown { why }, None) => {
             View::Unjudged { status, decision, why: why.clone() }
+        }
+        (Meaning::Approved | Meaning::Waiting, Author::NotJudged, None) => {
+            View::Unjudged { status, decision, why: NOT_JUDGED.into() }
         }
     }
 }
@@ -504,6 +538,7 @@ fn rejected_before(cause: Cause) -> String {
         Cause::Relocated => {
             "the ticket was moved between projects, issue types or workflows with it or since".into()
         }
+        Cause::Mapped => "the ticket came there out of a status that is not in its workflow".into(),
         Cause::Unreadable => "the ticket's history cannot be read from there on".into(),
     }
 }
@@ -512,13 +547,19 @@ fn rejected_before(cause: Cause) -> String {
 fn alike(a: &Author, b: &Author) -> bool {
     match (a, b) {
         (Author::Unknown { .. }, Author::Unknown { .. }) => true,
-        (Author::Accepted | Author::NotAccepted { .. } | Author::Unknown { .. }, _) => a == b,
+        (Author::Accepted | Author::NotAccepted { .. } | Author::NotJudged | Author::Unknown { .. }, _) => {
+            a == b
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Fingerprint;
+
+    const TRUST: Trust =
+        Trust { trust_for: Duration::from_mins(10), valid_for: Duration::MAX, judged_by: Fingerprint(0) };
 
     /// A changelog of `id@time from>to` entries, and the id of the one that decided where the ticket stands.
     fn decided(at: &str, moves: &str) -> Option<String> {
@@ -544,10 +585,7 @@ mod tests {
     /// A gate that stands approved at minute 0, after what Jira said at these minutes: `404`, or `shut` where the account may
     /// not browse the project either.
     fn after(said: &str) -> Gate {
-        use crate::{
-            gate::{GateId, GateName, Stage},
-            policy::Fingerprint,
-        };
+        use crate::gate::{GateId, GateName, Stage};
         let minute = |minutes: i64| Millis(1_790_000_000_000 + minutes * 60_000);
         let (id, key, project, issue_type) = ("1".into(), "OPS-1".into(), "OPS".into(), "10004".into());
         let ticket = Ticket { id, key, project, issue_type };
@@ -560,13 +598,57 @@ mod tests {
             let browse = if what == "404" { Browse::Proven } else { Browse::Unproven };
             let (at, sighting) = (minute(at.parse().unwrap()), Sighting::Missing { browse });
             let (statuses, author) = (Statuses::default(), Author::Accepted);
-            let (trust_for, valid_for) = (Duration::from_mins(10), Duration::MAX);
-            let trust = Trust { trust_for, valid_for, judged_by: Fingerprint::default() };
-            if let Some(next) = gate.see(&sighting, &statuses, &author, at, at, trust) {
+            if let Some(next) = gate.see(&sighting, &statuses, &author, at, at, TRUST) {
                 gate = next;
             }
         }
         gate
+    }
+
+    /// What a ticket that was moved means, by the judgement of whoever moved it.
+    fn judged(to: &str, author: &Author) -> Gate {
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+        let names = ["yes", "no"].map(|name| (name.to_owned(), name.to_owned())).into();
+        let (approved, rejected, workflow) = (ids(&["yes"]), ids(&["no"]), ids(&["new", "yes", "no"]));
+        let statuses = Statuses { approved, rejected, workflow, names, ..Statuses::default() };
+        let mut gate = after("0 404");
+        gate.statuses = Some(statuses.pinned());
+        let by = Person { id: "mia".into(), name: "Mia".into(), app: false };
+        let (status, at) = (Status { id: to.into(), name: to.into() }, Millis(1_790_000_000_000));
+        let entry = Move { changelog_id: "1".into(), by, at, from: "new".into(), to: status.clone() };
+        let sighting = Sighting::Issue {
+            key: "OPS-1".into(),
+            project: "OPS".into(),
+            issue_type: "10004".into(),
+            status,
+            ended: false,
+            marks: vec![gate.id.clone()],
+            moves: vec![entry],
+            invalidations: vec![],
+            answered: at,
+        };
+        gate.see(&sighting, &statuses, author, at, at, TRUST).unwrap()
+    }
+
+    #[test]
+    fn a_move_that_nobody_judged_decides_nothing() {
+        use super::super::Verdict;
+        let why = || String::from("?");
+        for (author, opens) in [
+            (Author::Accepted, true),
+            (Author::NotAccepted { why: why() }, false),
+            (Author::Unknown { why: why() }, false),
+            (Author::NotJudged, false),
+        ] {
+            let gate = judged("yes", &author);
+            let verdict = gate.verdict(Millis(1_790_000_000_000), TRUST);
+            assert_eq!(matches!(verdict, Verdict::Open { .. }), opens, "{author:?}: {verdict:?}");
+            let gate = judged("no", &author);
+            assert!(gate.rejection().is_some(), "{author:?}");
+            assert_eq!(gate.rollback().is_some(), opens, "{author:?}");
+            // An earlier version reads what is stored.
+            assert!(!serde_json::to_string(&gate).unwrap().contains("not_judged"), "{author:?}");
+        }
     }
 
     #[test]

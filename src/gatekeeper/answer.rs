@@ -311,6 +311,12 @@ fn doubtful(doubt: &Doubt) -> String {
                 status.name
             )
         }
+        Doubt::Mapped { status, .. } => {
+            format!(
+                "gone: the ticket came to \"{}\" out of a status that is not in its workflow, so Jira may have put it there when somebody took that status out, and that is no approval; move it out and back",
+                status.name
+            )
+        }
         Doubt::Renamed { status } => {
             format!(
                 "gone: the ticket stands in \"{}\", which did not mean approved when this ticket was opened, or does not any more; move it to a status that did and does, or delete it, and the bridge opens another",

@@ -138,7 +138,7 @@ fn seen(detail: Detail, view: &View, route: &Route, deny: &[String]) -> Detail {
             doubt:
                 Doubt::LabelledEnded { status } | Doubt::NoChangelogEntry { status } | Doubt::Renamed { status },
         } => with(detail, "status", json!(status)),
-        View::Gone { doubt: Doubt::Relocated { status, entry } } => {
+        View::Gone { doubt: Doubt::Relocated { status, entry } | Doubt::Mapped { status, entry } } => {
             with(with(detail, "status", json!(status)), "changelog_id", json!(entry))
         }
         View::Gone { doubt: Doubt::Unmarked { .. } } => detail,
@@ -161,6 +161,7 @@ const fn word(view: &View) -> &'static str {
         View::Gone { doubt: Doubt::NoChangelogEntry { .. } } => "no_changelog_entry",
         View::Gone { doubt: Doubt::MovedElsewhere { .. } } => "moved_elsewhere",
         View::Gone { doubt: Doubt::Relocated { .. } } => "relocated",
+        View::Gone { doubt: Doubt::Mapped { .. } } => "mapped",
         View::Gone { doubt: Doubt::Renamed { .. } } => "renamed",
         View::Gone { doubt: Doubt::Unmarked { .. } } => "unmarked",
         View::Gone { doubt: Doubt::Missing { .. } } => "missing",

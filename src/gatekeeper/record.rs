@@ -63,6 +63,7 @@ pub(super) fn fact(id: &CanaryId, fact: &Fact, metrics: &Metrics, now: Millis) {
                         Doubt::MovedElsewhere { .. } => "moved elsewhere",
                         Doubt::NoChangelogEntry { .. } => "no changelog entry",
                         Doubt::Relocated { .. } => "moved between projects, types or workflows",
+                        Doubt::Mapped { .. } => "out of a status that is not in its workflow",
                         Doubt::Renamed { .. } => "status renamed",
                         Doubt::Unmarked { .. } => "not the gate's own issue",
                         Doubt::Missing { .. } => "missing",

@@ -65,8 +65,13 @@ pub struct Reading {
 pub enum Before {
     /// At its end.
     End,
-    /// Before the entry of this number; the oldest one is 0.
-    Entry(usize),
+    /// Before an entry.
+    Entry {
+        /// Its number; the oldest one is 0.
+        entry: usize,
+        /// How many there are in all.
+        of: usize,
+    },
 }
 
 /// Part of a changelog.
@@ -111,7 +116,8 @@ impl Reading {
     /// What follows what was read towards the beginning.
     #[must_use]
     pub fn before(&self) -> Before {
-        self.total.map_or(Before::End, |total| Before::Entry(total.saturating_sub(self.newest)))
+        let before = |total: usize| Before::Entry { entry: total.saturating_sub(self.newest), of: total };
+        self.total.map_or(Before::End, before)
     }
 }
 
@@ -212,7 +218,7 @@ impl Jira {
             let length = issue.to_string().len();
             let reading = parse(&answer, issue).and_then(|issue| {
                 let id = issue.id.clone();
-                Ok((id, Reading { length, ..self.reading(kind, &answer, issue)? }))
+                Ok((id, Reading { length, ..self.reading((kind, wire::Read::Together), &answer, issue)? }))
             });
             // One bad issue shall not hide the others; asked for alone, it says what is wrong with it.
             if let Ok((id, reading)) = reading
@@ -306,21 +312,27 @@ impl Jira {
         if issue.id != id {
             return Err(answer.unreadable(&format!("it is about {}, not {id}", words::line(&issue.id))));
         }
-        self.reading(kind, &answer, issue).map(Some)
+        self.reading((kind, wire::Read::Alone), &answer, issue).map(Some)
     }
 
     /// What an issue in an answer shows. An answer without `Date` counts as given now by our clock, the only case in
     /// which the two clocks meet.
-    fn reading(&self, kind: Kind, answer: &Answer, mut issue: wire::Issue) -> Result<Reading, Error> {
+    fn reading(
+        &self,
+        (kind, read): (Kind, wire::Read),
+        answer: &Answer,
+        mut issue: wire::Issue,
+    ) -> Result<Reading, Error> {
         let answered: Millis = answer.date.unwrap_or_else(|| self.sender.clock.now());
         issue.check().map_err(|what| answer.unreadable(what))?;
-        let trail = match (issue.trail(), kind) {
+        let trail = match (issue.trail(kind), kind) {
             (Some(trail), _) if trail.is_whole => trail,
             (trail, Kind::Cloud) => trail.unwrap_or_default(),
             (_, Kind::DataCenter) => return Err(answer.unreadable("an issue without its whole changelog")),
         };
         let wire::Trail { histories, is_whole, total, span } = trail;
-        let sighting = issue.sighting(&histories, answered, kind).map_err(|what| answer.unreadable(what))?;
+        let sighting =
+            issue.sighting(&histories, answered, kind, read).map_err(|what| answer.unreadable(what))?;
         Ok(Reading { sighting, newest: histories.len(), is_whole, total, span, length: 0 })
     }
 
@@ -330,12 +342,15 @@ impl Jira {
     /// # Errors
     /// Any.
     pub async fn look_back(&self, id: &str, before: Before) -> Result<Page, Error> {
-        let end = match before {
-            Before::Entry(end) => end,
+        let (end, whole) = match before {
+            Before::Entry { entry, of } => (entry, of),
             Before::End => {
                 let answer = self.sender.call(cloud::changelog(id, 0, 1)).await?;
                 let page: wire::Changelog = answer.read()?;
-                page.total.ok_or_else(|| answer.unreadable("a changelog that does not say how long it is"))?
+                let total = page.total;
+                let total =
+                    total.ok_or_else(|| answer.unreadable("a changelog that does not say how long it is"))?;
+                (total, total)
             }
         };
         let mut most = LONGEST_PAGE;
@@ -351,6 +366,11 @@ impl Jira {
                 answer => answer?,
             };
             let page: wire::Changelog = answer.read()?;
+            // What is missing would be between the entries that are known, or after them.
+            if page.total.is_some_and(|total| total > whole) || (end == whole && page.is_last == Some(false))
+            {
+                return Err(answer.unreadable("a changelog that is longer than was said"));
+            }
             let entries = page.entries().ok_or_else(|| answer.unreadable("a changelog without entries"))?;
             if entries.is_empty() && start < end {
                 return Err(answer.unreadable("a changelog that breaks off"));

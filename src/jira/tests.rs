@@ -124,7 +124,8 @@ fn no_such_issue() -> Value {
 
 fn issue() -> Value {
     json!({"id": "10042", "key": "OPS-7",
-        "fields": {"status": {"id": "1", "name": "To Do"}, "project": {"key": "OPS"}, "issuetype": {"id": "10004"}},
+        "fields": {"status": {"id": "1", "name": "To Do"}, "project": {"key": "OPS"}, "issuetype": {"id": "10004"}, "labels": []},
+        "properties": {},
         "changelog": {"startAt": 0, "maxResults": 0, "total": 0, "histories": []}})
 }
 

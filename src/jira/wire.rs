@@ -124,7 +124,7 @@ pub(super) struct Fields {
     pub(super) status: Option<Named>,
     project: Option<Project>,
     issuetype: Option<Named>,
-    /// None of them may be said.
+    /// Empty if it has none. That they are not told says nothing of them.
     labels: Option<Vec<String>>,
     pub(super) creator: Option<User>,
 }
@@ -145,7 +145,17 @@ pub(super) struct Issue {
     #[serde(default)]
     pub(super) fields: Option<Fields>,
     pub(super) changelog: Option<Changelog>,
+    /// Empty if it has none of those that were asked for.
     pub(super) properties: Option<Map<String, Value>>,
+}
+
+/// How an issue was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    /// With others. A search of Data Center cannot bring properties.
+    Together,
+    /// In an answer of its own.
+    Alone,
 }
 
 /// The answer of a search and of Cloud's bulk read.
@@ -156,8 +166,8 @@ pub(super) struct Issues {
 
 impl Issue {
     /// What the answer holds of the changelog; none if it holds none.
-    pub(super) fn trail(&mut self) -> Option<Trail> {
-        Trail::of(self.changelog.take()?)
+    pub(super) fn trail(&mut self, kind: Kind) -> Option<Trail> {
+        Trail::of(self.changelog.take()?, kind)
     }
 
     /// Whether all that a sighting needs is there, beside the changelog.
@@ -169,21 +179,30 @@ impl Issue {
         fields.status.as_ref().ok_or("an issue without its status")?;
         fields.project.as_ref().ok_or("an issue without its project")?;
         fields.issuetype.as_ref().ok_or("an issue without its type")?;
+        fields.labels.as_ref().ok_or("an issue without its labels")?;
         if self.key.is_empty() { Err("an issue without its key") } else { Ok(()) }
     }
 
     /// The gates whose ticket it says that it is. On Cloud its property tells. A search of Data Center cannot bring that, so there its
     /// labels do; read alone, both must.
-    fn marks(&self, kind: Kind) -> Vec<GateId> {
+    ///
+    /// # Errors
+    /// What is missing, in words: properties that are not told say nothing.
+    fn marks(&self, kind: Kind, read: Read) -> Result<Vec<GateId>, &'static str> {
         let labels = self.fields.iter().flat_map(|fields| fields.labels.iter().flatten());
         let labels = labels.filter_map(|label| GateId::of_label(label));
         let property =
             self.properties.as_ref().map(|all| all.get(PROPERTY).and_then(|mark| said(mark, "gate")));
-        match (kind, property) {
-            (Kind::Cloud, property) => property.flatten().map(GateId).into_iter().collect(),
-            (Kind::DataCenter, None) => labels.collect(),
-            (Kind::DataCenter, Some(property)) => {
-                labels.filter(|GateId(label)| property.as_ref() == Some(label)).collect()
+        match (kind, read, property) {
+            (Kind::Cloud, Read::Alone | Read::Together, Some(property)) => {
+                Ok(property.map(GateId).into_iter().collect())
+            }
+            (Kind::DataCenter, Read::Together, None) => Ok(labels.collect()),
+            (Kind::DataCenter, Read::Alone | Read::Together, Some(property)) => {
+                Ok(labels.filter(|GateId(label)| property.as_ref() == Some(label)).collect())
+            }
+            (Kind::Cloud, Read::Alone | Read::Together, None) | (Kind::DataCenter, Read::Alone, None) => {
+                Err("an issue without its properties")
             }
         }
     }
@@ -201,13 +220,16 @@ impl Issue {
         histories: &[Value],
         answered: Millis,
         kind: Kind,
+        read: Read,
     ) -> Result<Sighting, &'static str> {
-        let marks = self.marks(kind);
+        let marks = self.marks(kind, read);
         let fields = self.fields.ok_or("an issue without fields")?;
         let status = fields.status.ok_or("an issue without its status")?.status();
         let project = fields.project.ok_or("an issue without its project")?.key;
         let issue_type = fields.issuetype.ok_or("an issue without its type")?.id;
-        let ended = fields.labels.iter().flatten().any(|label| label == ENDED);
+        let labels = fields.labels.ok_or("an issue without its labels")?;
+        let ended = labels.iter().any(|label| label == ENDED);
+        let marks = marks?;
         let History { moves, invalidations } = History::read(histories, kind);
         let answered = moves.iter().map(|entry| entry.at).fold(answered, Millis::max);
         Ok(Sighting::Issue {
@@ -332,7 +354,9 @@ mod tests {
                 "status": {"id": "10007", "name": "Approved", "statusCategory": {"id": 3}},
                 "project": {"id": "10000", "key": "OPS"},
                 "issuetype": {"id": 10004, "name": "Change"},
+                "labels": [],
             },
+            "properties": {},
         }))
         .unwrap()
     }
@@ -340,16 +364,20 @@ mod tests {
     #[test]
     fn only_our_own_label_says_that_it_is_over() {
         for (labels, over) in [
-            (json!(["flagger-gate", "flagger-ended"]), true),
-            (json!(["flagger-gate", "flagger-ended-not", "Flagger-Ended"]), false),
-            (json!([]), false),
-            (json!(null), false),
+            (json!(["flagger-gate", "flagger-ended"]), Ok(true)),
+            (json!(["flagger-gate", "flagger-ended-not", "Flagger-Ended"]), Ok(false)),
+            (json!([]), Ok(false)),
+            // Who took them away may have taken that one, too.
+            (json!(null), Err("an issue without its labels")),
         ] {
             let mut issue = issue(json!({"histories": []}));
             issue.fields.as_mut().unwrap().labels = serde_json::from_value(labels.clone()).unwrap();
-            let Sighting::Issue { ended, .. } = issue.sighting(&[], Millis(5), Kind::Cloud).unwrap() else {
-                panic!("an issue");
-            };
+            assert_eq!(issue.check().err(), over.err(), "{labels}");
+            let ended =
+                issue.sighting(&[], Millis(5), Kind::Cloud, Read::Alone).map(|sighting| match sighting {
+                    Sighting::Issue { ended, .. } => ended,
+                    Sighting::Missing { .. } => panic!("an issue"),
+                });
             assert_eq!(ended, over, "{labels}");
         }
     }
@@ -369,11 +397,12 @@ mod tests {
             entry(10124, status("1", "10007")),
             entry(10123, json!({"field": "Status", "fieldId": "customfield_1", "from": "x", "to": "y"})),
         ]}));
-        let Trail { histories, is_whole: true, total: Some(2), .. } = issue.trail().unwrap() else {
+        let Trail { histories, is_whole: true, total: Some(2), .. } = issue.trail(Kind::Cloud).unwrap()
+        else {
             panic!("all of it");
         };
         let Sighting::Issue { issue_type, moves, answered, .. } =
-            issue.sighting(&histories, Millis(5), Kind::Cloud).unwrap()
+            issue.sighting(&histories, Millis(5), Kind::Cloud, Read::Alone).unwrap()
         else {
             panic!("an issue");
         };
@@ -385,46 +414,78 @@ mod tests {
         assert_eq!(moves, [crate::gate::Move { changelog_id, by, at: answered, from, to }]);
     }
 
+    fn marks(
+        labels: &Value,
+        properties: &Value,
+        kind: Kind,
+        read: Read,
+    ) -> Result<Vec<String>, &'static str> {
+        let mut issue = issue(json!(null));
+        issue.fields.as_mut().unwrap().labels = serde_json::from_value(labels.clone()).unwrap();
+        issue.properties = serde_json::from_value(properties.clone()).unwrap();
+        Ok(issue.marks(kind, read)?.into_iter().map(|GateId(id)| id).collect())
+    }
+
     #[test]
     fn an_issue_says_whose_it_is() {
         let ours = json!({ PROPERTY: {"gate": "ab"} });
         for (labels, properties, cloud, data_center) in [
             (json!(["flagger-gate", "fjb-ab"]), json!(ours), &["ab"][..], &["ab"][..]),
-            (json!(["fjb-ab", "fjb-cd"]), json!(null), &[], &["ab", "cd"]),
             (json!(["fjb-cd"]), json!(ours), &["ab"], &[]),
             (json!(["fjb-ab"]), json!({}), &[], &[]),
             (json!([]), json!(ours), &["ab"], &[]),
-            (json!(null), json!({ PROPERTY: "{\"gate\":\"ab\"}" }), &["ab"], &[]),
+            (json!([]), json!({ PROPERTY: "{\"gate\":\"ab\"}" }), &["ab"], &[]),
             (json!(["fjb-ab"]), json!({ PROPERTY: 7 }), &[], &[]),
+            (json!(["fjb-ab"]), json!({ PROPERTY: {"gate": "cd"} }), &["cd"], &[]),
         ] {
             for (kind, expected) in [(Kind::Cloud, cloud), (Kind::DataCenter, data_center)] {
-                let mut issue = issue(json!(null));
-                issue.fields.as_mut().unwrap().labels = serde_json::from_value(labels.clone()).unwrap();
-                issue.properties = serde_json::from_value(properties.clone()).unwrap();
-                let marks: Vec<String> = issue.marks(kind).into_iter().map(|GateId(id)| id).collect();
-                assert_eq!(marks, expected, "{kind:?} {labels} {properties}");
+                for read in [Read::Alone, Read::Together] {
+                    assert_eq!(
+                        marks(&labels, &properties, kind, read).unwrap(),
+                        expected,
+                        "{kind:?} {labels}"
+                    );
+                }
             }
+        }
+        // Where the properties are not told at all, only a search of Data Center, which cannot bring them, leaves it to the labels.
+        let labels = json!(["fjb-ab", "fjb-cd"]);
+        for (kind, read, expected) in [
+            (Kind::Cloud, Read::Alone, None),
+            (Kind::Cloud, Read::Together, None),
+            (Kind::DataCenter, Read::Alone, None),
+            (Kind::DataCenter, Read::Together, Some(vec!["ab".to_owned(), "cd".to_owned()])),
+        ] {
+            assert_eq!(marks(&labels, &json!(null), kind, read).ok(), expected, "{kind:?}");
         }
     }
 
     #[test]
     fn a_changelog_that_is_cut_or_absent_is_not_whole() {
         for changelog in [json!(null), json!({"histories": null})] {
-            assert!(issue(changelog).trail().is_none());
+            assert!(issue(changelog).trail(Kind::Cloud).is_none());
         }
         let full: Vec<Value> = (0..40).rev().map(|n| entry(n, status("1", "2"))).collect();
         let oldest_first: Vec<Value> = full.iter().rev().cloned().collect();
-        for (changelog, entries, is_whole, total) in [
-            (json!({"total": 3, "histories": []}), 0, false, Some(3)),
-            (json!({"histories": full}), 40, false, None),
-            (json!({"total": 99, "histories": full}), 40, false, Some(99)),
+        let fewer = &full[1..];
+        for (changelog, cloud, data_center) in [
+            (json!({"total": 3, "histories": []}), (0, false, Some(3)), (0, false, Some(3))),
+            (json!({"histories": full}), (40, false, None), (40, false, None)),
+            (json!({"total": 99, "histories": full}), (40, false, Some(99)), (40, false, Some(99))),
             // Which part of it that is cannot be told.
-            (json!({"total": 99, "histories": oldest_first}), 0, false, Some(99)),
-            (json!({"total": 40, "histories": oldest_first}), 40, true, Some(40)),
-            (json!({"histories": []}), 0, true, Some(0)),
+            (json!({"total": 99, "histories": oldest_first}), (0, false, Some(99)), (0, false, Some(99))),
+            // Cloud may have left out others, whatever it says.
+            (json!({"total": 40, "histories": oldest_first}), (0, false, None), (40, true, Some(40))),
+            (json!({"total": 40, "histories": full}), (40, false, None), (40, true, Some(40))),
+            (json!({"total": 0, "histories": full}), (40, false, None), (40, true, Some(0))),
+            (json!({"total": 39, "histories": fewer}), (39, true, Some(39)), (39, true, Some(39))),
+            (json!({"histories": fewer}), (39, true, Some(39)), (39, true, Some(39))),
+            (json!({"histories": []}), (0, true, Some(0)), (0, true, Some(0))),
         ] {
-            let trail = issue(changelog).trail().unwrap();
-            assert_eq!((trail.histories.len(), trail.is_whole, trail.total), (entries, is_whole, total));
+            for (kind, expected) in [(Kind::Cloud, cloud), (Kind::DataCenter, data_center)] {
+                let trail = issue(changelog.clone()).trail(kind).unwrap();
+                assert_eq!((trail.histories.len(), trail.is_whole, trail.total), expected, "{kind:?}");
+            }
         }
     }
 
@@ -433,7 +494,10 @@ mod tests {
         let mut bare = issue(json!({"histories": []}));
         bare.fields = Some(Fields::default());
         assert_eq!(bare.check().unwrap_err(), "an issue without its status");
-        assert_eq!(bare.sighting(&[], Millis(0), Kind::Cloud).unwrap_err(), "an issue without its status");
+        assert_eq!(
+            bare.sighting(&[], Millis(0), Kind::Cloud, Read::Alone).unwrap_err(),
+            "an issue without its status"
+        );
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub enum Author {
         /// One line for ticket and page.
         why: String,
     },
+    /// There was nobody to be judged: no move decided.
+    NotJudged,
     /// Jira could not be asked, or its answer settles nothing. The gate stays closed, but nobody was refused.
     Unknown {
         /// One line for ticket and page.
@@ -199,6 +201,7 @@ mod tests {
         ) {
             Author::Accepted => "accepted".to_owned(),
             Author::NotAccepted { why } => format!("not accepted: {why}"),
+            Author::NotJudged => "not judged".to_owned(),
             Author::Unknown { why } => format!("unknown: {why}"),
         };
         let cases: [Case<'_>; 16] = [

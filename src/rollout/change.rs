@@ -138,6 +138,11 @@ pub enum Note {
         /// The changelog entry of the approval.
         entry: String,
     },
+    /// It was approved, and that was no transition of its own workflow, in which the status that it left is not.
+    Mapped {
+        /// The changelog entry of the approval.
+        entry: String,
+    },
     /// It stands in a status that did not mean approved when it was opened.
     Renamed {
         /// The id of that status.
@@ -217,6 +222,7 @@ impl Note {
             }
             Self::NotAllowed { entry, .. } => format!("not-allowed-{entry}"),
             Self::Relocated { entry } => format!("relocated-{entry}"),
+            Self::Mapped { entry } => format!("mapped-{entry}"),
             Self::Renamed { status } => format!("renamed-{status}"),
             Self::Expired { entry, .. } => format!("expired-{entry}"),
             Self::Duplicate { .. } => "duplicate".into(),

@@ -542,6 +542,9 @@ impl Step {
         } else if let View::Gone { doubt: Doubt::Relocated { entry, .. } } = view {
             let entry = entry.clone();
             tell(&mut self.commands, gate, Note::Relocated { entry });
+        } else if let View::Gone { doubt: Doubt::Mapped { entry, .. } } = view {
+            let entry = entry.clone();
+            tell(&mut self.commands, gate, Note::Mapped { entry });
         } else if let View::Gone { doubt: Doubt::Renamed { status } } = view {
             let status = status.id.clone();
             tell(&mut self.commands, gate, Note::Renamed { status });
@@ -564,10 +567,10 @@ fn is_denial(rollout: &Rollout, entry: &String) -> bool {
     !rollout.denied.contains(entry) && !rollout.denies_all()
 }
 
-/// Whether this entry of `approval.deny` was not there when the gate was asked about first. One that came out empty closes
-/// the gates of the first question alone.
+/// Whether this entry of `approval.deny` was not there when the gate was asked about before. One that came out empty cannot be
+/// evaluated, and closes this gate alone: it names nobody who could be ruled out at the others.
 fn is_own_denial(rollout: &Rollout, gate: &Gate, entry: &String, denials: &[String]) -> bool {
-    let known = entry.is_empty() || denials.contains(entry) || gate.deny.contains(entry);
+    let known = denials.contains(entry) || gate.deny.contains(entry);
     !known && !rollout.denied.contains(entry)
 }
 

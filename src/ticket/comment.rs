@@ -49,6 +49,11 @@ pub fn comment(note: &Note, route: &Route) -> Doc {
              workflows, and only a transition of its own workflow approves. The gate stays closed. To open it, somebody who \
              may approve has to move this ticket out of {approved} and back."
         ),
+        Note::Mapped { .. } => format!(
+            "This approval does not count: the ticket came to {approved} out of a status that is not in its workflow, so Jira \
+             may have put it there when somebody took that status out, and only a transition approves. The gate stays \
+             closed. To open it, somebody who may approve has to move this ticket out of {approved} and back."
+        ),
         Note::Renamed { .. } => {
             "This ticket stands in a status that did not mean approved when it was opened, or does not any more, so nothing \
              is approved. The gate stays closed. Move the ticket to a status that did and does, or delete it: then the \

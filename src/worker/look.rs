@@ -1,13 +1,13 @@
 //! Looking at tickets: the one way in which a decision comes in, whether the clock or a webhook asked for it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{
     Failures, InVain, Memory, Outcome, Unclear, Worker, after_failure, doubt::Doubt, due::Due, lease::Term,
     read::Found,
 };
 use crate::{
-    gate::{self, GateId, Sighting},
+    gate::{self, Gate, GateId, Sighting},
     gatekeeper::Reading,
     jira,
     millis::Millis,
@@ -73,9 +73,12 @@ impl Seen {
         Reading { gate, sighting, statuses, author, denials, at, arrived: *arrived }
     }
 
-    /// Whether it could be told who decided, and whether that counts.
+    /// Whether it could be told who decided, if anybody did, and whether that counts.
     const fn is_judged(&self) -> bool {
-        !matches!(self.author, Author::Unknown { .. })
+        match self.author {
+            Author::Accepted | Author::NotAccepted { .. } | Author::NotJudged => true,
+            Author::Unknown { .. } => false,
+        }
     }
 }
 
@@ -246,8 +249,11 @@ impl Worker {
             if better.iter().any(|better| better.gate == seen.gate) || found.later.contains(&due.gate) {
                 return false;
             }
-            // Where the issue itself cannot be read the index is what there is, but no gate is given up for it.
-            let stays = self.doubt(seen, now) == Doubt::Index && !found.directly.contains(&due.ticket.id);
+            // Where the issue itself cannot be read the index is what there is, but no gate is given up for it. What was
+            // answered, and does not tell what has to be known, is not proven by the index either.
+            let id = &due.ticket.id;
+            let is_answered = found.directly.contains(id) || found.odd.contains(id);
+            let stays = self.doubt(seen, now) == Doubt::Index && !is_answered;
             if stays {
                 found.unread.remove(&due.ticket.id);
             }
@@ -306,25 +312,32 @@ impl Worker {
             let statuses = match &reading.sighting {
                 Sighting::Missing { .. } => Ok(Statuses::default()),
                 Sighting::Issue { status, .. } => {
-                    let today = self.statuses(route, &due.ticket, status, in_vain).await;
-                    today.map(|today| gate.statuses(today))
+                    match self.statuses(route, &due.ticket, status, None, in_vain).await {
+                        Ok(today) => Ok(gate.statuses(today)),
+                        Err(why) => closing(gate, &reading.sighting, &why).ok_or(why),
+                    }
                 }
             };
-            let statuses = match (statuses, &reading.sighting) {
-                (Ok(statuses), _) => statuses,
-                // Whatever statuses are called today, it is approved no more, or was rejected.
-                (Err(_), Sighting::Issue { status, ended, .. })
-                    if *ended
-                        || gate.statuses.as_ref().is_some_and(|then| !then.approved.contains(&status.id)) =>
-                {
-                    gate.rejected_alone()
-                }
-                (Err(why), _) => {
+            let statuses = match statuses {
+                Ok(statuses) => statuses,
+                Err(why) => {
                     self.does_not_understand(due, &route.key, why, found);
                     continue;
                 }
             };
+            if !self.read_back(due, &mut reading, &statuses, found).await? {
+                continue;
+            }
+            let statuses =
+                match self.as_of_the_move((route, due, gate), &reading, statuses, arrived, in_vain).await {
+                    Ok(statuses) => statuses,
+                    Err(why) => {
+                        self.does_not_understand(due, &route.key, why, found);
+                        continue;
+                    }
+                };
             self.memory().bad_routes.remove(&route.key);
+            // By what it means today, more of the changelog may be needed.
             if !self.read_back(due, &mut reading, &statuses, found).await? {
                 continue;
             }
@@ -344,10 +357,30 @@ impl Worker {
         Ok(seen)
     }
 
+    /// The same as of when the move was made that decided, if one did: until then the workflow may have been another.
+    async fn as_of_the_move(
+        &self,
+        (route, due, gate): (&Route, &Due, &Gate),
+        reading: &jira::Reading,
+        statuses: Statuses,
+        arrived: Millis,
+        in_vain: &InVain,
+    ) -> Result<Statuses, Unclear> {
+        let Sighting::Issue { status, moves, answered, .. } = &reading.sighting else {
+            return Ok(statuses);
+        };
+        let Some(entry) = gate::decisive(status, moves, &statuses) else { return Ok(statuses) };
+        let ago = self.clock.now().since(arrived - answered.since(entry.at));
+        match self.statuses(route, &due.ticket, status, Some((entry, ago)), in_vain).await {
+            Ok(today) => Ok(gate.statuses(today)),
+            Err(why) => closing(gate, &reading.sighting, &why).ok_or(why),
+        }
+    }
+
     fn does_not_understand(&self, due: &Due, route: &str, why: Unclear, found: &mut Found) {
         let why = match why {
             Unclear::Jira(error) => self.words(&error),
-            Unclear::Config(why) => why,
+            Unclear::Config { why, .. } => why,
         };
         found.unread.insert(due.ticket.id.clone(), why.clone());
         if self.memory().bad_routes.insert(route.to_owned()) {
@@ -368,11 +401,11 @@ impl Worker {
         (sighting, statuses): (&Sighting, &Statuses),
         in_vain: &InVain,
     ) -> Author {
-        let Sighting::Issue { status, moves, .. } = sighting else { return Author::Accepted };
+        let Sighting::Issue { status, moves, .. } = sighting else { return Author::NotJudged };
         match gate::decisive(status, moves, statuses) {
             Some(_) if denials.all => denies_all(MOST_DENIALS),
             Some(entry) => self.judge(route, &denials.entries, &due.ticket.project, &entry.by, in_vain).await,
-            None => Author::Accepted,
+            None => Author::NotJudged,
         }
     }
 
@@ -471,6 +504,20 @@ impl Worker {
         let Some(canary) = self.gatekeeper.store().canary(&seen.canary) else { return false };
         !matches!(self.gatekeeper.would(&canary, &seen.event(), now), Change::Unchanged)
     }
+}
+
+/// What statuses mean where it cannot be told which bear the configured names today. A no to the ticket as it was opened is one,
+/// what is approved no more is not, and what carries the label of dead tickets opens nothing.
+fn closing(gate: &Gate, sighting: &Sighting, why: &Unclear) -> Option<Statuses> {
+    let Sighting::Issue { status, ended, .. } = sighting else { return None };
+    let then = gate.statuses.as_ref();
+    let workflow = match why {
+        Unclear::Config { workflow, .. } => workflow.clone(),
+        Unclear::Jira(_) => BTreeSet::new(),
+    };
+    let closes = *ended || then.is_some_and(|then| !then.approved.contains(&status.id));
+    let rejected = then.map(|then| then.rejected.clone()).unwrap_or_default();
+    closes.then(|| Statuses { rejected, workflow, ..Statuses::default() })
 }
 
 impl Memory {

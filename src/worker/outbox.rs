@@ -379,7 +379,8 @@ impl Worker {
         let event = match (how, late.clone()) {
             (Settled::Done, None) => return Ok(None),
             (Settled::Done, Some(ticket)) => {
-                let statuses = self.known_statuses(self.gatekeeper.route(&row.canary, &subject.gate));
+                let statuses =
+                    self.known_statuses(self.gatekeeper.route(&row.canary, &subject.gate), &ticket);
                 Event::Opened { gate, ticket, statuses }
             }
             (Settled::Again { why, .. } | Settled::Parked { why, .. }, _) => {

@@ -125,6 +125,8 @@ pub(super) struct Found {
     pub(super) resting: HashSet<GateId>,
     /// Those that were read past every index.
     pub(super) directly: HashSet<String>,
+    /// Those that were answered alone, but not so that they can be understood.
+    pub(super) odd: HashSet<String>,
     /// How often in a row reading failed for what was asked, if one did now.
     pub(super) vain: Option<Failures>,
     /// How many were read alone.
@@ -282,7 +284,12 @@ impl Worker {
                     }
                 }
                 // One issue that cannot be read must not hide the others.
-                Err(error) if error.is_of_one() => self.cannot_read(due, &error, found),
+                Err(error) if error.is_of_one() => {
+                    if matches!(error, jira::Error::Unreadable { .. }) {
+                        found.odd.insert(id.clone());
+                    }
+                    self.cannot_read(due, &error, found);
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -370,14 +377,14 @@ impl Worker {
 }
 
 /// Whether older entries of the changelog would tell nothing more. A decision may have been undone by any entry since, or by
-/// one of the same moment, so all of those must have been read, and be in order. `known` is the newest move that was ever seen:
-/// what does not go back to it may be older than that.
+/// one of nearly the same moment, so all of those must have been read, and be in order. `known` is the newest move that was
+/// ever seen: what does not go back to it may be older than that.
 fn suffices(reading: &Reading, statuses: &Statuses, known: Option<Millis>) -> bool {
     let Sighting::Issue { status, moves, .. } = &reading.sighting else { return true };
     let is_known = known
         .is_none_or(|known| reading.sighting.newest_move() >= Some(known) || reading.goes_back_to(known));
     let is_explained = is_waiting(status, statuses)
-        || decisive(status, moves, statuses).is_some_and(|entry| reading.goes_back_to(entry.at));
+        || decisive(status, moves, statuses).is_some_and(|entry| reading.goes_back_to(entry.told_since()));
     reading.is_whole || (is_known && is_explained)
 }
 

@@ -145,6 +145,7 @@ impl Worker {
             | Note::RejectedByNobody { .. }
             | Note::NotAllowed { .. }
             | Note::Relocated { .. }
+            | Note::Mapped { .. }
             | Note::Renamed { .. }
             | Note::Expired { .. }
             | Note::Late { .. }
@@ -165,6 +166,7 @@ impl Worker {
             | Note::RejectedByNobody { .. }
             | Note::NotAllowed { .. }
             | Note::Relocated { .. }
+            | Note::Mapped { .. }
             | Note::Renamed { .. }
             | Note::Expired { .. }
             | Note::Duplicate { .. }

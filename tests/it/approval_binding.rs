@@ -8,7 +8,10 @@ use std::{
 
 use flagger_jira_bridge::{
     clock::Clock,
-    demo::fake_jira::{AccountKind, BOB, FakeJira, Fault, Flavour, MIA, Operation, Person, Times, Workflow},
+    demo::fake_jira::{
+        AccountKind, BOB, Category, FakeJira, Fault, Flavour, MIA, Operation, Person, Status, Times,
+        Transition, Workflow,
+    },
     worker::{Outcome, Worker},
 };
 use serde_json::{Value, json};
@@ -19,6 +22,7 @@ use crate::world::{Answer, World, question};
 crate::crash::told_again!(
     an_approval_given_elsewhere,
     a_status_that_was_mapped,
+    a_status_that_was_taken_out_of_the_workflow,
     a_custom_field_called_status,
     a_status_renamed_later,
     a_status_renamed_between_two_openings,
@@ -133,6 +137,93 @@ async fn a_status_that_was_mapped() {
         world.jira.migrate_workflow("OPS", "Change", Workflow::change(), &[], BOB).unwrap();
         world.stays_closed("gone", "moved between projects, issue types or workflows").await;
         world.finish().await;
+    }
+}
+
+/// An administrator takes a status out of the workflow, and Jira puts the tickets in it into another: that is told as a
+/// change of the status alone, by somebody who may approve, and is no approval. Nor is it a rejection that rolls back.
+#[tokio::test]
+async fn a_status_that_was_taken_out_of_the_workflow() {
+    for world in World::both("").await {
+        let key = world.waits_for_promotion().await;
+        world.asks("rollback", "Progressing", "new").await;
+        // What Jira said of the workflow when the ticket was opened is known, and would be believed.
+        assert_eq!(world.promotion_after_a_look().await.status, 403);
+        world.jira.remove_status("OPS", "Change", ("To Do", "Approved"), MIA).unwrap();
+        world.stays_closed("gone", "out of a status that is not in its workflow").await;
+        world.works().await;
+        assert!(world.last_comment(&key).contains("This approval does not count"), "the ticket is told");
+        world.restarts().await;
+        world.stays_closed("gone", "out of a status that is not in its workflow").await;
+        world.later(LATER);
+        world.jira.move_issue(&key, "In Review", MIA).unwrap();
+        world.later(LATER);
+        world.jira.move_issue(&key, "Approved", MIA).unwrap();
+        world.opens_after_a_look().await;
+        world.later(LATER);
+        world.jira.move_issue(&key, "In Review", MIA).unwrap();
+        world.promotion_after_a_look().await;
+        world.jira.remove_status("OPS", "Change", ("In Review", "Rejected"), MIA).unwrap();
+        world.stays_closed("rejected", "rejected by Mia Change").await;
+        assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 403);
+        world.finish().await;
+    }
+}
+
+/// A status that was put into the workflow a moment ago is one of it, also where what Jira said before is still believed.
+#[tokio::test]
+async fn a_status_that_is_new_in_the_workflow() {
+    for world in World::both("").await {
+        let key = world.waits_for_promotion().await;
+        assert_eq!(world.promotion_after_a_look().await.status, 403);
+        let mut workflow = Workflow::change();
+        let new = Status::new("10099", "Assessed", Category::Indeterminate);
+        workflow.transitions.push(Transition::global("99", "Assess", &new.id));
+        workflow.statuses.push(new);
+        world.jira.set_workflow("OPS", "Change", workflow);
+        world.jira.move_issue(&key, "Assessed", BOB).unwrap();
+        world.jira.move_issue(&key, "Approved", MIA).unwrap();
+        world.opens_after_a_look().await;
+        world.finish().await;
+    }
+}
+
+/// One deed that Jira wrote down in two entries, a moment apart: where the ticket belongs, and its status. By the same person
+/// a while before, or by another, it was another deed.
+#[tokio::test]
+async fn a_move_that_is_told_in_two_entries() {
+    let moment = Duration::from_secs(2);
+    for item in
+        [json!({"field": "Workflow", "fieldtype": "jira"}), json!({"field": "Key", "fieldtype": "jira"})]
+    {
+        for world in World::both("").await {
+            let key = world.waits_for_promotion().await;
+            let relocates = |who| world.jira.add_odd_history(&key, vec![item.clone()], who).unwrap();
+            relocates(MIA);
+            world.later(moment);
+            world.jira.move_issue(&key, "Approved", MIA).unwrap();
+            world.stays_closed("gone", "moved between projects, issue types or workflows").await;
+            world.approves_again(&key).await;
+            world.later(LATER);
+            world.jira.move_issue(&key, "To Do", MIA).unwrap();
+            world.later(LATER);
+            world.jira.move_issue(&key, "Approved", MIA).unwrap();
+            world.later(moment);
+            relocates(MIA);
+            world.stays_closed("gone", "moved between projects, issue types or workflows").await;
+            world.jira.move_issue(&key, "To Do", MIA).unwrap();
+            world.later(LATER);
+            // Bob relocates, and at once Mia approves; then she does so herself, some time before.
+            for (who, before) in [(BOB, moment), (MIA, LATER)] {
+                relocates(who);
+                world.later(before);
+                world.jira.move_issue(&key, "Approved", MIA).unwrap();
+                world.opens_after_a_look().await;
+                world.jira.move_issue(&key, "To Do", MIA).unwrap();
+                world.later(LATER);
+            }
+            world.finish().await;
+        }
     }
 }
 
@@ -391,6 +482,49 @@ async fn a_mark_that_was_taken_away() {
     }
 }
 
+/// Something on the way leaves out of issues what is asked for. What that would tell is not known then, and nothing opens: neither
+/// a ticket whose labels may say that its rollout is over, nor one that may be somebody else's.
+#[tokio::test]
+async fn what_is_left_out_on_the_way() {
+    type Way = (&'static str, fn(&mut Value));
+    let ways: [Way; 4] = [
+        ("labels", |issue| drop(issue["fields"].as_object_mut().map(|it| it.remove("labels")))),
+        ("labels", |issue| issue["fields"]["labels"] = Value::Null),
+        ("properties", |issue| drop(issue.as_object_mut().map(|it| it.remove("properties")))),
+        ("properties", |issue| issue["properties"] = Value::Null),
+    ];
+    for (what, way) in ways {
+        for world in World::both("").await {
+            let key = world.waits_for_promotion().await;
+            let looks = async || {
+                world.nudges(&key).await;
+                world.promotion_after_a_look().await
+            };
+            looks().await;
+            match what {
+                "labels" => world.jira.edit_labels(&key, &["flagger-ended"], &[], BOB).unwrap(),
+                _ => world.jira.set_property(&key, PROPERTY, json!({"gate": "of-another"})).unwrap(),
+            }
+            world.jira.move_issue(&key, "Approved", MIA).unwrap();
+            world.jira.garbles_issues(Some(way));
+            for _ in 0..4 {
+                let answer = looks().await;
+                assert_eq!(answer.status, 403, "{what}: {}", answer.body);
+                // It is not said to be over, or somebody else's: that is not known.
+                assert_ne!(world.gates().await[0]["state"], "gone", "{what}: {}", answer.body);
+            }
+            let answer = looks().await;
+            assert!(answer.body.contains(&format!("an issue without its {what}")), "{what}: {}", answer.body);
+            world.jira.garbles_issues(None);
+            let answer = looks().await;
+            assert_eq!(answer.status, 403, "{what}: {}", answer.body);
+            world.jira.set_property(&key, PROPERTY, json!({"gate": "of-another"})).unwrap();
+            world.reports("/post-rollout", "Failed", "new").await;
+            world.works().await;
+        }
+    }
+}
+
 /// On Cloud only `atlassian` is a person.
 #[tokio::test]
 async fn accounts_that_are_no_persons() {
@@ -499,6 +633,46 @@ async fn authors_that_change() {
         world.works().await;
         let answer = world.posts("/gate/confirm-traffic-increase", &by("nobody-else")).await;
         assert_eq!(answer.status, 403, "{}", answer.body);
+        world.reports("/post-rollout", "Failed", "new").await;
+        world.finish().await;
+    }
+}
+
+/// A later question without its author is one for which nobody can tell who is ruled out: that closes the gate as it does at
+/// the first, and whom an earlier question ruled out stays so.
+#[tokio::test]
+async fn an_author_that_is_missing_later() {
+    for world in World::both("approval.deny = [\"{{ metadata.author }}\"]").await {
+        let author = if world.is_cloud() { BOB } else { "bob" };
+        let ask = async || world.posts("/gate/confirm-promotion", &by(author)).await;
+        ask().await;
+        world.works().await;
+        let key = world.newest();
+        world.jira.move_issue(&key, "Approved", MIA).unwrap();
+        world.later(LATER);
+        world.works().await;
+        assert_eq!(ask().await.status, 200);
+        assert_eq!(world.asks_for_promotion().await.status, 403, "at once");
+        world.stays_closed("not_allowed", "an entry that is empty").await;
+        let turns = world.turns().await;
+        for _ in 0..3 {
+            assert_eq!(ask().await.status, 403);
+            assert_eq!(world.asks_for_promotion().await.status, 403);
+        }
+        assert_eq!(world.turns().await, turns, "no write");
+        // The other gates are asked about with an author, and the first one stays ruled out there.
+        let other = async || world.posts("/gate/confirm-traffic-increase", &by(author)).await;
+        other().await;
+        world.works().await;
+        let key = world.newest();
+        for (who, status) in [(BOB, 403), (MIA, 200)] {
+            world.jira.move_issue(&key, "To Do", MIA).unwrap();
+            world.later(LATER);
+            world.jira.move_issue(&key, "Approved", who).unwrap();
+            world.later(LATER);
+            world.works().await;
+            assert_eq!(other().await.status, status, "{who}");
+        }
         world.reports("/post-rollout", "Failed", "new").await;
         world.finish().await;
     }

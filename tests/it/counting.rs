@@ -120,7 +120,7 @@ async fn a_rollout_from_the_question_to_its_end() {
     jira_request_seconds_count{operation="look",status="2xx"} +1
     jira_request_seconds_count{operation="myself",status="2xx"} +1
     jira_request_seconds_count{operation="server_info",status="2xx"} +1
-    jira_request_seconds_count{operation="statuses",status="2xx"} +2
+    jira_request_seconds_count{operation="statuses",status="2xx"} +1
     outbox_oldest_seconds -7
     outbox_rows{state="pending"} -1
     poll_last_success_timestamp_seconds +1790000007
@@ -133,6 +133,7 @@ async fn a_rollout_from_the_question_to_its_end() {
     gates{state="approved"} +1
     gates{state="waiting"} -1
     jira_request_seconds_count{operation="look",status="2xx"} +1
+    jira_request_seconds_count{operation="statuses",status="2xx"} +1
     poll_last_success_timestamp_seconds +20
     "#);
     world.later(Duration::from_secs(40));

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use flagger_jira_bridge::demo::fake_jira::{BOB, BRIDGE, Fault, IssueView, MIA, Operation, Times};
+use flagger_jira_bridge::demo::fake_jira::{BOB, BRIDGE, Fault, IssueView, MIA, Operation, Times, Workflow};
 use serde_json::json;
 
 use crate::world::{World, question};
@@ -183,6 +183,31 @@ async fn a_ticket_is_at_home_where_it_was_opened() {
         let [ticket] = world.tickets().try_into().unwrap();
         assert_eq!((ticket.project.as_str(), world.live().await), ("OPS", ticket.key.clone()));
         world.is_opened_by(&ticket.key).await;
+        world.finish().await;
+    }
+}
+
+/// The route leads elsewhere by then, where the same names are other statuses: those of its own project count.
+#[tokio::test]
+async fn a_ticket_has_the_statuses_of_its_home() {
+    for mut world in World::both(CLOSES).await {
+        let mut workflow = Workflow::change();
+        workflow.statuses.iter_mut().for_each(|status| status.id = format!("2{}", status.id));
+        workflow.transitions.iter_mut().for_each(|transition| transition.to = format!("2{}", transition.to));
+        world.jira.set_workflow("PAY", "Change", workflow);
+        world.loses(1, MINUTE);
+        world.asks("confirm-promotion", "Progressing", "new").await;
+        world.works().await;
+        let [ticket] = world.tickets().try_into().unwrap();
+        world.restarts_with("routes = [{ match = {}, ticket = { project = \"PAY\" } }]\n").await;
+        // What the names mean there is known by the time the ticket is found.
+        let mut other = question("Progressing", "new");
+        other["name"] = "till".into();
+        world.posts("/gate/confirm-promotion", &other).await;
+        world.works_for(3).await;
+        world.decides(&ticket.key, "Approved").await;
+        let answer = world.asks("confirm-promotion", "Progressing", "new").await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
         world.finish().await;
     }
 }

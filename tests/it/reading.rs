@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flagger_jira_bridge::demo::fake_jira::{BOB, Fault, MIA, Operation, Times};
+use flagger_jira_bridge::demo::fake_jira::{BOB, Fault, Flavour, MIA, Operation, Times};
 use serde_json::json;
 
 use crate::world::{World, question};
@@ -202,7 +202,7 @@ async fn long_histories() {
 }
 
 /// What undoes an approval does so in a history of which only the newest part is read, too: with the approval, after it, or in
-/// an entry of the same moment that is just not in that part. What came before it does not matter.
+/// an entry of nearly the same moment that is just not in that part. What came before it does not matter.
 #[tokio::test]
 async fn what_undoes_an_approval_in_a_long_history() {
     let relocated = || vec![json!({"field": "Workflow", "fieldtype": "jira", "from": "1", "to": "2"})];
@@ -213,8 +213,10 @@ async fn what_undoes_an_approval_in_a_long_history() {
             world.jira.rewrite_issue(key, 500, 10, MIA).unwrap();
         }
         world.jira.add_odd_history(&keys[0], relocated(), MIA).unwrap();
-        world.later(SECOND);
+        world.later(MINUTE);
         world.jira.add_odd_history(&keys[3], relocated(), MIA).unwrap();
+        // Not in one entry, and yet one deed.
+        world.later(SECOND * 2);
         for key in &keys {
             world.jira.move_issue(key, "Approved", MIA).unwrap();
         }
@@ -253,6 +255,38 @@ async fn what_undoes_an_approval_in_a_long_history() {
         }
         world.finish().await;
     }
+}
+
+/// Cloud gives at most forty entries with an issue. That it calls them all does not make them so: what undoes an approval may be
+/// among the others, or the approval itself.
+#[tokio::test]
+async fn forty_entries_that_are_called_all() {
+    let world = World::start_with(Flavour::Cloud, "").await;
+    let keys = opened(&world, 2).await;
+    let relocated = vec![json!({"field": "Workflow", "fieldtype": "jira", "from": "1", "to": "2"})];
+    world.jira.garbles_issues(Some(|issue| {
+        let entries = issue["changelog"]["histories"].as_array().map(Vec::len);
+        if let Some(entries) = entries {
+            issue["changelog"]["total"] = json!(entries);
+        }
+    }));
+    world.jira.add_odd_history(&keys[0], relocated, MIA).unwrap();
+    world.later(SECOND);
+    for key in &keys {
+        world.jira.move_issue(key, "Approved", MIA).unwrap();
+    }
+    world.jira.rewrite_issue(&keys[0], 39, 10, MIA).unwrap();
+    world.jira.rewrite_issue(&keys[1], 60, 10, MIA).unwrap();
+    for _ in 0..3 {
+        cycle(&world).await;
+    }
+    let (status, line) = asks(&world, 0).await;
+    assert_eq!(status, 403, "{line}");
+    assert!(line.contains("moved between projects, issue types or workflows"), "{line}");
+    let (status, line) = asks(&world, 1).await;
+    assert_eq!(status, 200, "{line}");
+    world.jira.garbles_issues(None);
+    world.finish().await;
 }
 
 /// The index of a Data Center stands still. What is nudged is read from the issue itself, and no later search undoes that.

@@ -145,10 +145,11 @@ impl Scene {
             world.works().await;
             keys.insert(canary, world.newest());
         }
+        world.decides(&keys["agreed"], "Approved").await;
         // What the bridge believes of a workflow for an hour ends in the first minutes of the trouble.
         world.passes(59 * MINUTE).await;
         world.ticks().await;
-        world.decides(&keys["agreed"], "Approved").await;
+        world.works().await;
         if restarts {
             world.restarts().await;
         }

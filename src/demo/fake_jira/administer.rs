@@ -56,6 +56,45 @@ impl FakeJira {
         Ok(())
     }
 
+    /// Takes a status (by id or English name) out of the workflow of an issue type, and puts the issues that stand in it into
+    /// another one. The histories of those tell of the status alone.
+    ///
+    /// # Errors
+    /// If there is no such type, account or status.
+    pub fn remove_status(
+        &self,
+        project: &str,
+        issue_type: &str,
+        (gone, into): (&str, &str),
+        who: &str,
+    ) -> Result<(), String> {
+        let (kind, gone, into) = {
+            let state = self.lock();
+            let kind = state.project(project).and_then(|p| p.types.iter().find(|t| t.name == issue_type));
+            let kind = kind.ok_or("no such type")?;
+            let status = |name| kind.workflow.status(name).cloned().ok_or("no such status");
+            (kind.clone(), status(gone)?, status(into)?)
+        };
+        let mut workflow = kind.workflow;
+        workflow.statuses.retain(|status| status.id != gone.id);
+        workflow.transitions.retain(|transition| transition.to != gone.id);
+        let stood: Vec<String> = {
+            let state = self.lock();
+            let of = state.issues.values().filter(|i| i.project == project && i.kind == kind.id);
+            of.filter(|i| i.status == gone.id).map(|i| i.id.to_string()).collect()
+        };
+        self.set_workflow(project, issue_type, workflow);
+        for id in stood {
+            self.doing(&id, who, |state, issue, who| {
+                let change = state.move_to(issue.id, &into);
+                let change = change.map(|change| Change { from_string: Some(gone.name.clone()), ..change });
+                state.record(issue.id, who, change.into_iter().collect());
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
     /// The Move wizard: to another project, or the same one with another type, and to the status that somebody chose
     /// there, all in one entry of the history. Returns the key.
     ///
@@ -200,6 +239,11 @@ impl FakeJira {
     /// From now on it says that this is its base URL.
     pub fn set_public_base(&self, base: &str) {
         self.lock().public_base = Some(base.to_owned());
+    }
+
+    /// From now on something on the way does this to each issue that is read.
+    pub fn garbles_issues(&self, garble: Option<fn(&mut Value)>) {
+        self.lock().garble = garble;
     }
 
     /// Takes a group away.

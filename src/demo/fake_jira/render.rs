@@ -234,6 +234,9 @@ pub(super) fn issue(state: &State, issue: &Issue, wanted: &Wanted) -> Value {
     if let Some(most) = wanted.changelog {
         value["changelog"] = changelog(state, issue, most);
     }
+    if let Some(garble) = state.garble {
+        garble(&mut value);
+    }
     value
 }
 

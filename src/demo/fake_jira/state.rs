@@ -100,6 +100,8 @@ pub(super) struct State {
     pub(super) base: String,
     /// What it says that its base URL is, if that is another.
     pub(super) public_base: Option<String>,
+    /// What something on the way does to each issue that is read.
+    pub(super) garble: Option<fn(&mut Value)>,
     pub(super) first_issue: u64,
     pub(super) people: Vec<Person>,
     pub(super) groups: Vec<Group>,
@@ -161,6 +163,7 @@ impl State {
             password: setup.password,
             base: format!("http://127.0.0.1{}", setup.context),
             public_base: None,
+            garble: None,
             first_issue: setup.first_issue,
             context: setup.context,
             people,

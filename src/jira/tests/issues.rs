@@ -51,6 +51,23 @@ async fn a_changelog_that_breaks_off_proves_nothing() {
         let page = site.jira(Some(Kind::Cloud)).look_back("10042", Before::End).await;
         assert_eq!(page.as_ref().ok().map(|page| (page.start, page.end)), expected, "{page:?}");
     }
+    // What goes on after its end, or is longer than was said, lacks entries between those that are known.
+    let before = |entry, of| Before::Entry { entry, of };
+    for (total, is_last, before, expected) in [
+        (json!(2), json!(true), Before::End, Some((1, 2))),
+        (json!(2), json!(false), Before::End, None),
+        (json!(null), json!(true), before(1, 1), Some((0, 1))),
+        (json!(null), json!(false), before(1, 1), None),
+        (json!(2), json!(false), before(1, 2), Some((0, 1))),
+        (json!(2), json!(null), before(1, 2), Some((0, 1))),
+        (json!(3), json!(false), before(1, 2), None),
+        (json!(99), json!(null), before(1, 41), None),
+    ] {
+        let page = json!({"total": total, "isLast": is_last, "values": [entry]});
+        let site = Site::new(move |_| ours(200, &page)).await;
+        let page = site.jira(Some(Kind::Cloud)).look_back("10042", before).await;
+        assert_eq!(page.as_ref().ok().map(|page| (page.start, page.end)), expected, "{page:?}");
+    }
 }
 
 #[tokio::test]
@@ -92,7 +109,7 @@ async fn a_long_changelog_is_read_from_its_end() {
         json!({"issueIdsOrKeys": ["10042", "7"], "fields": ["status", "project", "issuetype", "labels"],
             "properties": ["flagger-jira-bridge"], "expand": ["changelog"]})
     );
-    let page = jira.look_back("10042", Before::Entry(259)).await.unwrap();
+    let page = jira.look_back("10042", Before::Entry { entry: 259, of: 260 }).await.unwrap();
     assert_eq!((page.start, page.end, page.moves.len()), (249, 259, 10));
     let ids: Vec<&str> = page.moves.iter().map(|entry| entry.changelog_id.as_str()).collect();
     assert_eq!((ids[0], ids[9]), ("249", "258"));

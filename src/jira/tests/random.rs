@@ -57,6 +57,7 @@ fn statuses() -> Statuses {
     Statuses {
         approved: BTreeSet::from(["10007".to_owned()]),
         rejected: BTreeSet::from(["4".to_owned()]),
+        workflow: ["1", "2", "4", "10007"].map(str::to_owned).into(),
         ..Statuses::default()
     }
 }
@@ -68,8 +69,8 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
     if issue.id != "10042" || issue.check().is_err() {
         return false;
     }
-    let Some(trail) = issue.trail().filter(|trail| trail.is_whole) else { return false };
-    let Ok(sighting) = issue.sighting(&trail.histories, NOW, kind) else { return false };
+    let Some(trail) = issue.trail(kind).filter(|trail| trail.is_whole) else { return false };
+    let Ok(sighting) = issue.sighting(&trail.histories, NOW, kind, wire::Read::Alone) else { return false };
     let Sighting::Issue { status, moves, .. } = &sighting else { return false };
     let author = match decisive(status, moves, &statuses()) {
         Some(entry) if entry.by.id == "mia" && !entry.by.app => Author::Accepted,
@@ -108,6 +109,9 @@ fn witness(body: &[u8]) -> Result<(), String> {
     is("/fields/issuetype/id", "10004")?;
     if issue["fields"]["labels"].as_array().is_some_and(|labels| labels.contains(&json!("flagger-ended"))) {
         return Err("its rollout is over".into());
+    }
+    if !issue["fields"]["labels"].is_array() || !issue["properties"].is_object() {
+        return Err("not all of it".into());
     }
     let entries = issue["changelog"].get("histories").or_else(|| issue["changelog"].get("values"));
     let entries = entries.and_then(Value::as_array).ok_or("no entries")?;

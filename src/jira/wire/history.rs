@@ -15,6 +15,8 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 pub(in crate::jira) struct Changelog {
     pub(in crate::jira) total: Option<usize>,
+    /// Whether no page comes after this one.
+    pub(in crate::jira) is_last: Option<bool>,
     histories: Option<Vec<Value>>,
     values: Option<Vec<Value>>,
 }

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::{Changelog, history::place};
-use crate::jira::span::Span;
+use crate::jira::{Kind, span::Span};
 
-/// Cloud puts at most this many entries into an issue; an older answer may not say how many there are.
+/// Cloud puts at most this many entries into an issue, and does not always say how many there are.
 const CLOUD_ENTRIES: usize = 40;
 
 /// What an answer holds of a changelog.
@@ -24,12 +24,18 @@ pub(in crate::jira) struct Trail {
 impl Trail {
     /// From an answer. A part of a changelog is worth something only if it is the newest part for sure: each entry is
     /// newer than the next, by its time and by its id.
-    pub(super) fn of(changelog: Changelog) -> Option<Self> {
+    ///
+    /// So many of Cloud that it leaves out the others are never all of them, whatever it says.
+    pub(super) fn of(changelog: Changelog, kind: Kind) -> Option<Self> {
         let total = changelog.total;
         let histories = changelog.entries()?;
-        let is_whole = match total {
-            Some(total) => histories.len() >= total,
-            None => histories.len() < CLOUD_ENTRIES,
+        let is_all = total.is_none_or(|total| histories.len() >= total);
+        let (is_whole, total) = match (kind, total) {
+            (Kind::Cloud, _) | (Kind::DataCenter, None) if histories.len() < CLOUD_ENTRIES => (is_all, total),
+            // A number that says what cannot be is none.
+            (Kind::Cloud, _) => (false, total.filter(|_| !is_all)),
+            (Kind::DataCenter, Some(_)) => (is_all, total),
+            (Kind::DataCenter, None) => (false, None),
         };
         let total = total.or(is_whole.then_some(histories.len()));
         let span = span(histories.iter().rev());

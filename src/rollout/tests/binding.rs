@@ -17,6 +17,7 @@ fn named(approved: &str, rejected: &str) -> Statuses {
         approved: ids(&approved),
         rejected: ids(&rejected),
         names: approved.into_iter().chain(rejected).collect(),
+        workflow: ["1", "2", "3", "4", "5"].map(str::to_owned).into(),
         ..Statuses::default()
     }
 }
@@ -172,6 +173,34 @@ fn what_only_a_gate_knows_is_ruled_out_for_the_rollout() {
     assert_eq!(one.canary.rollout.as_ref().unwrap().denied, ["bob"]);
 }
 
+/// An entry of a later question that cannot be evaluated closes its gate, as it does at the first.
+#[test]
+fn a_denial_that_comes_out_empty_later_closes_the_gate() {
+    let mut one = One::opened(Some(statuses()), &["bob"]);
+    one.moves("3", "Approved");
+    one.sees(statuses());
+    assert!(one.asks(&["bob"]));
+    let asks_empty = |one: &mut One| {
+        one.apply(&Event::Asked {
+            gate: &STAGE,
+            message: &message(Phase::Progressing, "r"),
+            metadata: &BTreeMap::new(),
+            deny: &[String::new()],
+            denials: &[],
+            fresh: GateId("g".into()),
+            silent_for: Duration::ZERO,
+            pace: Pace::default(),
+        });
+    };
+    asks_empty(&mut one);
+    assert_eq!(one.says(), "unjudged");
+    assert!(!one.asks(&["bob"]));
+    assert_eq!(one.canary.denials(one.gate()).entries, ["bob", ""]);
+    // It is kept once.
+    asks_empty(&mut one);
+    assert_eq!(one.canary.denials(one.gate()).entries, ["bob", ""]);
+}
+
 /// The ids that count are those which bore the configured names when the ticket was opened, and do so today.
 #[test]
 fn statuses_mean_what_they_meant_and_still_mean() {
@@ -205,6 +234,33 @@ fn statuses_mean_what_they_meant_and_still_mean() {
             assert_eq!(one.says(), expected, "look {look}: {moved}, today {today:?}");
             assert_eq!(one.asks(&[]), expected == "approved", "{moved}");
         }
+    }
+}
+
+/// A move out of a status that is not in the workflow is none of a person; nor is any where the workflow is not known.
+#[test]
+fn a_move_out_of_a_status_that_is_not_in_the_workflow_decides_nothing() {
+    for (workflow, moved, expected) in [
+        (&["1", "2", "3", "4"][..], "3=Approved", "approved"),
+        (&["3", "4"], "3=Approved", "gone"),
+        (&["3", "4"], "2=In Review, 3=Approved", "gone"),
+        // Where it was before that does not matter.
+        (&["2", "3", "4"], "2=In Review, 3=Approved", "approved"),
+        (&[], "3=Approved", "gone"),
+        (&["1", "3", "4"], "4=Rejected", "rejected"),
+        (&["3", "4"], "4=Rejected", "rejected by nobody"),
+        (&[], "4=Rejected", "rejected by nobody"),
+        (&[], "2=In Review", "waiting"),
+    ] {
+        let mut one = One::opened(Some(statuses()), &[]);
+        for pair in moved.split(", ") {
+            let (id, name) = pair.split_once('=').unwrap();
+            one.moves(id, name);
+        }
+        let workflow = workflow.iter().map(|id| (*id).to_owned()).collect();
+        one.sees(Statuses { workflow, ..statuses() });
+        assert_eq!(one.says(), expected, "{moved}");
+        assert_eq!(one.asks(&[]), expected == "approved", "{moved}");
     }
 }
 

@@ -81,6 +81,7 @@ impl Site {
         match self.judge(account_id, approvers, deny).await {
             Author::Accepted => "accepted".into(),
             Author::NotAccepted { why } => format!("not accepted: {why}"),
+            Author::NotJudged => "not judged".to_owned(),
             Author::Unknown { why } => format!("unknown: {why}"),
         }
     }
