@@ -450,6 +450,33 @@ fn the_default_description_reads_well_at_every_stage() {
     insta::assert_snapshot!(render("gate"), @"Flagger is about to go on with the rollout of web in namespace shop on cluster default. It waits for this ticket.");
 }
 
+/// Who listens at all addresses leaves none of them on that port to another.
+#[test]
+fn listeners_that_take_each_others_address() {
+    for (gate, webhook, right) in [
+        ("0.0.0.0:7001", "127.0.0.1:7001", false),
+        ("127.0.0.1:7001", "0.0.0.0:7001", false),
+        ("[::]:7001", "127.0.0.1:7001", false),
+        ("0.0.0.0:7001", "[::]:7001", false),
+        ("[::1]:7001", "[::]:7001", false),
+        ("0.0.0.0:7001", "[::1]:7001", true),
+        ("127.0.0.1:7001", "127.0.0.2:7001", true),
+        ("0.0.0.0:7001", "0.0.0.0:7002", true),
+        ("0.0.0.0:0", "127.0.0.1:0", true),
+    ] {
+        let set = [("BRIDGE__SERVER__GATE_LISTEN", gate), ("BRIDGE__SERVER__WEBHOOK_LISTEN", webhook)];
+        let read = with_env(&set);
+        assert_eq!(read.is_ok(), right, "{gate} {webhook}");
+        if let Err(problems) = read {
+            let problems = problems.to_string();
+            let words = format!(
+                "server.webhook_listen: is taken by server.gate_listen ({gate}); put another port there"
+            );
+            assert!(problems.starts_with(&words), "{problems}");
+        }
+    }
+}
+
 #[test]
 fn sites_and_stores() {
     for (url, right) in [
