@@ -64,7 +64,13 @@ pub(super) fn store(s: &Section<'_>) -> Option<Store> {
         // The text is not repeated, it may hold a password.
         let what =
             if !known.iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty())) {
-                "must be sqlite://FILE or postgres://user:password@host/database".to_owned()
+                let scheme = url.split_once("://").map(|(scheme, _)| format!("{}://", scheme.to_lowercase()));
+                match scheme.filter(|scheme| known.contains(&scheme.as_str())) {
+                    Some(scheme) if !url.starts_with(&scheme) => format!("write {scheme} in lower case"),
+                    Some(_) | None => {
+                        "must be sqlite://FILE or postgres://user:password@host/database".to_owned()
+                    }
+                }
             } else if url.starts_with("sqlite:") {
                 return Some(SecretString::from(url.to_owned()));
             } else {
