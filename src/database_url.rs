@@ -25,6 +25,18 @@ pub enum Problem {
          (% is %25, / is %2F, ? is %3F, # is %23, @ is %40, : is %3A)"
     )]
     Unclear,
+    /// An IPv6 address without its brackets.
+    #[error(
+        "cannot be read as postgres://user:password@host:port/database; write an IPv6 address in brackets ([::1]:5432), and \
+         percent-encode the password (@ is %40, : is %3A)"
+    )]
+    Brackets,
+    /// What stands behind the host is no port.
+    #[error(
+        "cannot be read as postgres://user:password@host:port/database; write a number from 1 to 65535 for the port, and \
+         percent-encode the password (@ is %40, : is %3A)"
+    )]
+    Port,
     /// Several servers.
     #[error("names several hosts; the bridge takes one")]
     Hosts,
@@ -110,6 +122,18 @@ pub fn postgres(text: &str) -> Result<Postgres, Problem> {
     // An @ that comes so late stands behind a password that ended too early.
     if path.contains('@') || (query.contains('@') && !authority.is_empty()) {
         return Err(Problem::Unclear);
+    }
+    if let Some((_, server)) = authority.rsplit_once('@').filter(|(_, server)| !server.contains(',')) {
+        let (host, port) = match server.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+            Some(_) | None => (server, None),
+        };
+        if host.starts_with('[') != host.ends_with(']') || !host.starts_with('[') && host.contains(':') {
+            return Err(Problem::Brackets);
+        }
+        if port.is_some_and(|port| !port.is_empty() && !port.parse::<u16>().is_ok_and(|port| port > 0)) {
+            return Err(Problem::Port);
+        }
     }
     // A host may be left out, as in postgres://user:password@/database?host=/run/postgresql.
     let whole = match authority.ends_with('@') {
@@ -245,6 +269,22 @@ mod tests {
             "postgres://u:p@h!x/d",
         ] {
             assert!(problem(url).contains("percent-encode the password"), "{url}");
+        }
+    }
+
+    #[test]
+    fn brackets_and_ports_have_advice_of_their_own() {
+        for (server, advice) in [
+            ("::1:1", "write an IPv6 address in brackets ([::1]:5432)"),
+            ("::1", "write an IPv6 address in brackets ([::1]:5432)"),
+            ("[::1", "write an IPv6 address in brackets ([::1]:5432)"),
+            ("h:99999", "write a number from 1 to 65535 for the port"),
+            ("h:abc", "write a number from 1 to 65535 for the port"),
+            ("h:0", "write a number from 1 to 65535 for the port"),
+            ("[::1]:x", "write a number from 1 to 65535 for the port"),
+        ] {
+            let said = problem(&format!("postgres://u:p@{server}/db"));
+            assert!(said.contains(advice), "{server}: {said}");
         }
     }
 

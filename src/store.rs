@@ -124,14 +124,20 @@ impl Store {
     /// database cannot be reached or used. Trying again later may help with these, but not with the first.
     pub async fn open_on(url: &SecretString, volumes: Volumes) -> Result<Self, Error> {
         let url = url.expose_secret();
-        let unopened = |error| place::unopened(url, Mode::Works, &error);
-        let failed = |error| if let Error::Database(error) = error { unopened(error) } else { error };
+        let failed = async |error| match error {
+            Error::Database(error) => place::unopened(url, Mode::Works, &error).await,
+            error => error,
+        };
         place::look(url, Mode::Works, volumes)?;
         place::keep_private(url)?;
         let only_read = OnlyRead::default();
-        let Connected { pool, begin, sqlite } =
-            connect(url, Mode::Works, &only_read).await.map_err(unopened)?;
-        migrate(&pool, begin, sqlite).await.map_err(failed)?;
+        let Connected { pool, begin, sqlite } = match connect(url, Mode::Works, &only_read).await {
+            Ok(connected) => connected,
+            Err(error) => return Err(place::unopened(url, Mode::Works, &error).await),
+        };
+        if let Err(error) = migrate(&pool, begin, sqlite).await {
+            return Err(failed(error).await);
+        }
         let store = Self(Arc::new(Inner {
             pool,
             begin,
@@ -143,7 +149,10 @@ impl Store {
             followed_at: AtomicI64::new(0),
         }));
         // A database that can only be read is as good as none.
-        drop(store.turn().await.map_err(failed)?);
+        match store.turn().await {
+            Ok(turn) => drop(turn),
+            Err(error) => return Err(failed(error).await),
+        }
         store.load_heard(Away::All(Duration::ZERO)).await?;
         store.follow().await?;
         Ok(store)

@@ -37,7 +37,7 @@ fn wrong(field: &Field, shape: &Shape, value: &Json, kind: Kind) -> Option<Strin
             Kind::Cloud => table.contains_key("accountId") || table.contains_key("id"),
             Kind::DataCenter => table.contains_key("name") || table.contains_key("key"),
         },
-        (Shape::Choice(_), Json::Object(table)) => {
+        (Shape::Choice(by), Json::Object(table)) if table.contains_key(*by) || table.contains_key("id") => {
             return table.iter().find_map(|(by, said)| absent(field, by, said.as_str()?));
         }
         (Shape::List(item), Json::Array(list)) => {

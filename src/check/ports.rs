@@ -12,21 +12,42 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// So much of an answer is read at most.
 const LONGEST: usize = 1 << 20;
 
-/// A listener: its key, where it is, and what only a bridge answers to a question there.
+/// A listener: its key, where it is, and how a bridge is known there. Only what probes ask is asked: anything else a bridge that
+/// runs would show as a call that it refused.
 struct Listener {
     key: &'static str,
     address: SocketAddr,
+    /// The way of asking that is tried first.
+    schemes: [&'static str; 2],
     path: &'static str,
-    answer: &'static str,
+    is_a_bridges: fn(&str) -> bool,
 }
 
 pub(super) async fn ports(server: &config::Server) -> Vec<Finding> {
-    const ONLY_POST: &str = "this path does not take";
-    let listener = |key, address, path, answer| Listener { key, address, path, answer };
+    // A bridge that speaks TLS takes plain HTTP for a mistake, and the other way round.
+    let schemes = if server.tls.is_some() { ["https", "http"] } else { ["http", "https"] };
     let listeners = [
-        listener("server.gate_listen", server.gate_listen, "/gate/confirm-rollout", ONLY_POST),
-        listener("server.webhook_listen", server.webhook_listen, "/jira/webhook", ONLY_POST),
-        listener("server.admin_listen", server.admin_listen, "/metrics", "flagger_jira_bridge_build_info"),
+        Listener {
+            key: "server.gate_listen",
+            address: server.gate_listen,
+            schemes,
+            path: "/healthz",
+            is_a_bridges: |text| text == "ok\n",
+        },
+        Listener {
+            key: "server.webhook_listen",
+            address: server.webhook_listen,
+            schemes,
+            path: "/healthz",
+            is_a_bridges: str::is_empty,
+        },
+        Listener {
+            key: "server.admin_listen",
+            address: server.admin_listen,
+            schemes: ["http", "https"],
+            path: "/metrics",
+            is_a_bridges: |text| text.contains("flagger_jira_bridge_build_info"),
+        },
     ];
     let mut findings = vec![];
     let (mut free, mut ours) = (vec![], vec![]);
@@ -35,7 +56,7 @@ pub(super) async fn ports(server: &config::Server) -> Vec<Finding> {
         match TcpListener::bind(address).await {
             Ok(_free) => free.push(address.to_string()),
             Err(error) if error.kind() == ErrorKind::AddrInUse => {
-                if listener.is_a_bridges().await {
+                if listener.knows_a_bridge().await {
                     ours.push(address.to_string());
                 } else {
                     findings.push(Finding::fail(
@@ -70,8 +91,8 @@ fn cannot(address: SocketAddr, error: &std::io::Error) -> String {
 impl Listener {
     /// Whether a bridge answers there. It may have been started before `server.tls` was changed, so that both ways are
     /// tried; and its certificate need not prove anything, for no secret is sent.
-    async fn is_a_bridges(&self) -> bool {
-        for scheme in ["http", "https"] {
+    async fn knows_a_bridge(&self) -> bool {
+        for scheme in self.schemes {
             if timeout(PATIENCE, self.answers(scheme)).await.is_ok_and(|answers| answers.unwrap_or(false)) {
                 return true;
             }
@@ -84,6 +105,7 @@ impl Listener {
         let client = reqwest::Client::builder().no_proxy().danger_accept_invalid_certs(true);
         let client = client.redirect(reqwest::redirect::Policy::none()).build()?;
         let mut answer = client.get(format!("{scheme}://{}{}", self.address, self.path)).send().await?;
+        let is_well = answer.status() == reqwest::StatusCode::OK;
         let mut text = Vec::new();
         // Whoever it is may have no end.
         while text.len() < LONGEST
@@ -91,6 +113,6 @@ impl Listener {
         {
             text.extend_from_slice(&more);
         }
-        Ok(String::from_utf8_lossy(&text).contains(self.answer))
+        Ok(is_well && (self.is_a_bridges)(&String::from_utf8_lossy(&text)))
     }
 }

@@ -4,6 +4,7 @@
 use std::{
     cell::RefCell,
     collections::BTreeSet,
+    io::ErrorKind,
     net::SocketAddr,
     num::NonZeroU32,
     path::{Path, PathBuf},
@@ -211,7 +212,9 @@ impl<'a> Section<'a> {
     /// A file that can be read now.
     pub(super) fn file(&self, name: &str) -> Option<PathBuf> {
         let path = PathBuf::from(self.text(name)?);
-        std::fs::File::open(&path).map_err(|error| self.problem(name, unreadable(&path, &error))).ok()?;
+        std::fs::File::open(&path)
+            .map_err(|error| self.problem(name, unreadable(&path, &error, None)))
+            .ok()?;
         Some(path)
     }
 
@@ -232,7 +235,9 @@ impl<'a> Section<'a> {
                 let path = PathBuf::from(self.text(&file)?);
                 let what = match Secret::file(&path) {
                     Ok(secret) => return Some(secret),
-                    Err(secret::Error::Unreadable { source, .. }) => unreadable(&path, &source),
+                    Err(secret::Error::Unreadable { source, .. }) => {
+                        unreadable(&path, &source, Some(&self.key(name)))
+                    }
                     Err(secret::Error::Empty(_)) => "the file is empty".to_owned(),
                     Err(secret::Error::NotText(_)) => "the file is not UTF-8 text".to_owned(),
                     Err(secret::Error::TooLong(_)) => {
@@ -298,17 +303,22 @@ pub(super) fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// Why a file cannot be read. A name that does not look like a path may be a secret in the wrong place.
-fn unreadable(path: &Path, error: &std::io::Error) -> String {
-    let named = path.is_absolute() || path.starts_with(".") || path.starts_with("..");
-    let file = match named {
-        true => path.display().to_string(),
-        false => "the file (its name is not shown, for it may be the secret itself)".to_owned(),
-    };
-    match std::env::current_dir() {
-        Ok(here) if path.is_relative() => {
-            format!("cannot read {file}, looked for in {}: {error}", here.display())
-        }
-        Ok(_) | Err(_) => format!("cannot read {file}: {error}"),
+/// Why a file cannot be read. A name that does not look like a path may be the secret itself, which is to be at this key.
+fn unreadable(path: &Path, error: &std::io::Error, secret: Option<&str>) -> String {
+    // A slash alone proves nothing, for base 64 has slashes: the directory has to be there.
+    let is_in_a_directory =
+        path.parent().is_some_and(|parent| !parent.as_os_str().is_empty() && parent.is_dir());
+    let is_path = path.is_absolute() || path.to_string_lossy().starts_with('.') || is_in_a_directory;
+    let here = std::env::current_dir().ok().filter(|_| path.is_relative());
+    if let Some(key) = secret.filter(|_| !is_path) {
+        let what = match here {
+            Some(here) if error.kind() == ErrorKind::NotFound => {
+                format!("there is no such file in {}", here.display())
+            }
+            Some(_) | None => format!("the file cannot be read: {error}"),
+        };
+        return format!("{what}; if the value is the secret itself, put it into {key}");
     }
+    let looked = here.map(|here| format!(", looked for in {}", here.display())).unwrap_or_default();
+    format!("cannot read {}{looked}: {error}", path.display())
 }

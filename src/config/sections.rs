@@ -1,6 +1,6 @@
 //! The sections that say where the bridge listens, stores and looks: everything but tickets and approvals.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -20,6 +20,13 @@ pub(super) fn server(s: &Section<'_>) -> Option<Server> {
             (0..nth).find(|n| addresses[*n].is_some_and(|a| a.port() != 0 && addresses[nth] == Some(a)));
         if let Some(twin) = twin {
             s.problem(name, format!("is the same address as {}", s.key(listeners[twin])));
+            continue;
+        }
+        let Some(address) = addresses[nth] else { continue };
+        let before = (0..nth).filter_map(|n| addresses[n].map(|other| (listeners[n], other)));
+        if let Some((other, taken)) = before.into_iter().find(|(_, other)| exclude(*other, address)) {
+            let what = format!("is taken by {} ({taken}); put another port there", s.key(other));
+            s.problem(name, what);
         }
     }
     let public_url = match s.string("public_url").map(str::trim) {
@@ -44,13 +51,26 @@ pub(super) fn server(s: &Section<'_>) -> Option<Server> {
     })
 }
 
+/// Whether one of the two is every address of this machine, so that the other one is taken. All of IPv6 is all of IPv4, too.
+fn exclude(one: SocketAddr, other: SocketAddr) -> bool {
+    let covers =
+        |all: SocketAddr, one: SocketAddr| all.ip().is_unspecified() && (all.is_ipv6() || one.is_ipv4());
+    one.port() != 0 && one.port() == other.port() && (covers(one, other) || covers(other, one))
+}
+
 pub(super) fn store(s: &Section<'_>) -> Option<Store> {
     let url = s.string("url").map(str::trim).and_then(|url| {
         let known = ["sqlite://", "postgres://", "postgresql://"];
         // The text is not repeated, it may hold a password.
         let what =
             if !known.iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty())) {
-                "must be sqlite://FILE or postgres://user:password@host/database".to_owned()
+                let scheme = url.split_once("://").map(|(scheme, _)| format!("{}://", scheme.to_lowercase()));
+                match scheme.filter(|scheme| known.contains(&scheme.as_str())) {
+                    Some(scheme) if !url.starts_with(&scheme) => format!("write {scheme} in lower case"),
+                    Some(_) | None => {
+                        "must be sqlite://FILE or postgres://user:password@host/database".to_owned()
+                    }
+                }
             } else if url.starts_with("sqlite:") {
                 return Some(SecretString::from(url.to_owned()));
             } else {

@@ -450,6 +450,33 @@ fn the_default_description_reads_well_at_every_stage() {
     insta::assert_snapshot!(render("gate"), @"Flagger is about to go on with the rollout of web in namespace shop on cluster default. It waits for this ticket.");
 }
 
+/// Who listens at all addresses leaves none of them on that port to another.
+#[test]
+fn listeners_that_take_each_others_address() {
+    for (gate, webhook, right) in [
+        ("0.0.0.0:7001", "127.0.0.1:7001", false),
+        ("127.0.0.1:7001", "0.0.0.0:7001", false),
+        ("[::]:7001", "127.0.0.1:7001", false),
+        ("0.0.0.0:7001", "[::]:7001", false),
+        ("[::1]:7001", "[::]:7001", false),
+        ("0.0.0.0:7001", "[::1]:7001", true),
+        ("127.0.0.1:7001", "127.0.0.2:7001", true),
+        ("0.0.0.0:7001", "0.0.0.0:7002", true),
+        ("0.0.0.0:0", "127.0.0.1:0", true),
+    ] {
+        let set = [("BRIDGE__SERVER__GATE_LISTEN", gate), ("BRIDGE__SERVER__WEBHOOK_LISTEN", webhook)];
+        let read = with_env(&set);
+        assert_eq!(read.is_ok(), right, "{gate} {webhook}");
+        if let Err(problems) = read {
+            let problems = problems.to_string();
+            let words = format!(
+                "server.webhook_listen: is taken by server.gate_listen ({gate}); put another port there"
+            );
+            assert!(problems.starts_with(&words), "{problems}");
+        }
+    }
+}
+
 #[test]
 fn sites_and_stores() {
     for (url, right) in [
@@ -476,6 +503,8 @@ fn sites_and_stores() {
     ] {
         assert_eq!(with_env(&[("BRIDGE__STORE__URL", url)]).is_ok(), right, "{url}");
     }
+    let capitals = with_env(&[("BRIDGE__STORE__URL", "POSTGRES://u:p@h/d")]).unwrap_err().to_string();
+    assert_eq!(capitals, "store.url: write postgres:// in lower case (set by BRIDGE__STORE__URL)");
 }
 
 proptest! {
@@ -557,16 +586,32 @@ fn a_file_that_is_not_there_says_where_it_was_looked_for() {
         let env = [(env[0].as_str(), url), (env[1].as_str(), "bridge@example.com"), (token, file)];
         read("[ticket]\nproject = \"OPS\"\nissue_type = \"Change\"", &env).unwrap_err().to_string()
     };
-    for (file, named) in [
-        ("sword/fish", "the file (its name is not shown, for it may be the secret itself)"),
-        ("./none/token", "./none/token"),
-        ("../none", "../none"),
-    ] {
-        let words = said(file);
+    for named in ["./none/token", "../none", ".token", "src/none"] {
+        let words = said(named);
         assert!(
             words.starts_with(&format!("jira.token_file: cannot read {named}, looked for in {here}: ")),
             "{words}"
         );
-        assert!(!words.contains("sword"), "{words}");
+    }
+    // Base 64 has slashes, too.
+    for hidden in ["sword/fish", "swordfish", &"swordfish".repeat(40)] {
+        let words = said(hidden);
+        let why = if hidden.len() > 255 {
+            "the file cannot be read: File name too long (os error 36)".to_owned()
+        } else {
+            format!("there is no such file in {here}")
+        };
+        let advice =
+            "; if the value is the secret itself, put it into jira.token (set by BRIDGE__JIRA__TOKEN_FILE)";
+        assert_eq!(words, format!("jira.token_file: {why}{advice}"));
+    }
+    // These hold no secret that people would write there.
+    let files =
+        read("server.tls = { cert_file = \"crt\", key_file = \"key\" }\njira.ca_file = \"ca\"\n", &REQUIRED);
+    let files = files.unwrap_err().to_string();
+    for (key, name) in
+        [("server.tls.cert_file", "crt"), ("server.tls.key_file", "key"), ("jira.ca_file", "ca")]
+    {
+        assert!(files.contains(&format!("{key}: cannot read {name}, looked for in {here}: ")), "{files}");
     }
 }

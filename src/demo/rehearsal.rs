@@ -124,12 +124,18 @@ mod tests {
             let (from, to) = (text.find("[server]").unwrap(), text.find("\nand then").unwrap());
             let home = tempfile::tempdir().unwrap();
             let path = home.path().join("config.toml");
-            let priority = "\n[ticket.fields]\npriority = { name = \"High\" }\n";
-            std::fs::write(&path, format!("{}{priority}", &text[from..to])).unwrap();
+            let write = |by: &str| {
+                let priority = format!("\n[ticket.fields]\npriority = {{ {by} = \"High\" }}\n");
+                std::fs::write(&path, format!("{}{priority}", &text[from..to])).unwrap();
+            };
             let listen = |name: &str| (format!("BRIDGE__SERVER__{name}_LISTEN"), "127.0.0.1:0".to_owned());
             let database = format!("sqlite://{}", home.path().join("it.db").display());
             let mut env = vec![("BRIDGE__STORE__URL".to_owned(), database)];
             env.extend(["GATE", "WEBHOOK", "ADMIN"].map(listen));
+            write("value");
+            let report = check(&load(&path, env.clone()).unwrap(), Clock::System).await.to_string();
+            assert!(report.contains("put { name = \"Highest\" } there"), "{report}");
+            write("name");
             let report = check(&load(&path, env).unwrap(), Clock::System).await;
             assert!(!report.failed(), "{report}");
             assert!(report.to_string().contains("OPS"), "{report}");

@@ -111,6 +111,8 @@ pub enum Broken {
     PlainHttp,
     /// Something else than HTTP.
     NotHttp,
+    /// HTTP whose first line is not one, though it begins with a method and a path.
+    FirstLine,
     /// The head of the request is too long.
     HeadTooLarge,
     /// It did not come whole in time.
@@ -403,6 +405,13 @@ fn broken(failed: Failed) -> Option<Broken> {
     match failed {
         Failed::NoHandshake => Some(Broken::Slow),
         Failed::Http(error) if error.is_parse_too_large() => Some(Broken::HeadTooLarge),
+        // Hyper does not tell these apart from others otherwise. It looks at the version once it has read a method and a path.
+        Failed::Http(error)
+            if error.is_parse()
+                && ["invalid HTTP version parsed", "invalid URI"].contains(&error.to_string().as_str()) =>
+        {
+            Some(Broken::FirstLine)
+        }
         Failed::Http(error) if error.is_parse() => Some(Broken::NotHttp),
         Failed::Http(error) if error.is_timeout() => Some(Broken::Slow),
         Failed::Http(_) => None,

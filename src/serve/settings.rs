@@ -44,7 +44,7 @@ fn lines(config: &Config) -> [String; 7] {
             base.ticket.project, base.ticket.issue_type
         ),
         format!(
-            "rollouts: end after {} of silence; at most {} tickets an hour for a canary, {} open ones for a namespace, and {} in all",
+            "rollouts: end after {} of silence; at most {} rollouts of a canary open tickets within an hour; at most {} tickets are open for a namespace, and {} in all",
             written(rollout.abandon_after),
             limits.tickets_per_canary_per_hour,
             limits.open_tickets_per_namespace,

@@ -247,9 +247,10 @@ impl Record {
     pub async fn open(url: &SecretString) -> Result<Self, Error> {
         let url = url.expose_secret();
         place::look(url, Mode::Reads, Volumes::Any)?;
-        let connected = connect(url, Mode::Reads, &OnlyRead::default()).await;
-        let Connected { pool, begin, .. } =
-            connected.map_err(|error| place::unopened(url, Mode::Reads, &error))?;
+        let Connected { pool, begin, .. } = match connect(url, Mode::Reads, &OnlyRead::default()).await {
+            Ok(connected) => connected,
+            Err(error) => return Err(place::unopened(url, Mode::Reads, &error).await),
+        };
         let missing = |error: &sqlx::Error| {
             error.as_database_error().is_some_and(|error| {
                 // PostgreSQL has a code for it; SQLite, only words.

@@ -97,15 +97,19 @@ pub async fn probe(url: &SecretString, volumes: Volumes) -> Result<String, Error
         Place::File(path) => match (obstacle(path, volumes), path.exists()) {
             (Some(why), _) => unopened(why),
             (None, true) => Ok(format!("{place} is there and can be written")),
+            // Whoever gives another mode does not want it made.
+            (None, false) if !is_created(url.expose_secret()) => {
+                unopened("there is no such file, and its mode does not let the bridge create one".to_owned())
+            }
             (None, false) => Ok(format!("{place} is not there yet and can be created")),
         },
         Place::Server(options, _) => match timeout(LETS_IN_WITHIN, options.connect()).await {
-            Err(_) => unopened(silence()),
+            Err(_) => unopened(silence(None)),
             Ok(Err(error)) => unopened(super::one_line(&error)),
             Ok(Ok(mut connection)) => {
                 // A pooler lets us in that may let us do nothing.
                 match timeout(LETS_IN_WITHIN, connection.execute("BEGIN")).await {
-                    Err(_) => return unopened(silence()),
+                    Err(_) => return unopened(silence(None)),
                     Ok(Err(error)) => return unopened(super::one_line(&error)),
                     Ok(Ok(_)) => {}
                 }
@@ -118,7 +122,7 @@ pub async fn probe(url: &SecretString, volumes: Volumes) -> Result<String, Error
 }
 
 /// The failure to open, with the place and the likely cause.
-pub(super) fn unopened(url: &str, mode: Mode, error: &sqlx::Error) -> Error {
+pub(super) async fn unopened(url: &str, mode: Mode, error: &sqlx::Error) -> Error {
     let place = match Place::of(url) {
         Ok(place) => place,
         Err(unusable) => return unusable,
@@ -126,7 +130,7 @@ pub(super) fn unopened(url: &str, mode: Mode, error: &sqlx::Error) -> Error {
     let known = match (&place, error) {
         // What the volume is was looked at before.
         (Place::File(path), _) => obstacle_to(mode, path, Volumes::Any),
-        (Place::Server(..), sqlx::Error::PoolTimedOut) => Some(silence()),
+        (Place::Server(options, _), sqlx::Error::PoolTimedOut) => Some(silence(last(options).await)),
         (Place::Memory | Place::Server(..), _) => None,
     };
     Error::Unopened { place: place.to_string(), why: known.unwrap_or_else(|| super::one_line(error)) }
@@ -146,6 +150,11 @@ pub(super) fn look(url: &str, mode: Mode, volumes: Volumes) -> Result<(), Error>
     why.map_or(Ok(()), |why| Err(Error::Unopened { place: place.to_string(), why }))
 }
 
+/// Whether the file of SQLite is made where there is none.
+fn is_created(url: &str) -> bool {
+    !url.contains("mode=") || url.contains("mode=rwc")
+}
+
 /// Makes the file of SQLite, or takes it from the eyes of others.
 ///
 /// # Errors
@@ -153,17 +162,24 @@ pub(super) fn look(url: &str, mode: Mode, volumes: Volumes) -> Result<(), Error>
 pub(super) fn keep_private(url: &str) -> Result<(), Error> {
     let place = Place::of(url)?;
     let Place::File(path) = &place else { return Ok(()) };
-    // Whoever gives another mode does not want it made.
-    let create = !url.contains("mode=") || url.contains("mode=rwc");
-    files::keep_private(path, create)
+    files::keep_private(path, is_created(url))
         .map_err(|error| Error::Unopened { place: place.to_string(), why: words(&error) })
 }
 
-fn silence() -> String {
+fn silence(last: Option<String>) -> String {
+    let last = last.map(|last| format!(" (last: {last})")).unwrap_or_default();
     format!(
-        "it lets nobody in within {} s; is it running, and to be reached from here?",
+        "it lets nobody in within {} s{last}; is it running, and to be reached from here?",
         LETS_IN_WITHIN.as_secs()
     )
+}
+
+/// Why a server lets nobody in just now. A pool tries again until its time is over, and keeps the reason to itself.
+async fn last(options: &PgConnectOptions) -> Option<String> {
+    match timeout(LETS_IN_WITHIN, options.connect()).await {
+        Ok(Err(error)) => Some(super::one_line(&error)),
+        Ok(Ok(_)) | Err(_) => None,
+    }
 }
 
 fn obstacle_to(mode: Mode, path: &Path, volumes: Volumes) -> Option<String> {
@@ -296,6 +312,12 @@ mod tests {
         let url = SecretString::from(format!("sqlite://{}", at("bridge.db")));
         let new = format!("{} is not there yet and can be created", at("bridge.db"));
         assert_eq!(probe(&url, Volumes::Any).await.unwrap(), new);
+        for mode in ["ro", "rw"] {
+            let url = SecretString::from(format!("sqlite://{}?mode={mode}", at("bridge.db")));
+            let said = probe(&url, Volumes::Any).await.unwrap_err().to_string();
+            let why = "there is no such file, and its mode does not let the bridge create one";
+            assert_eq!(said, format!("cannot open {}: {why}", at("bridge.db")));
+        }
         assert_eq!(home.path().read_dir().unwrap().count(), 2, "nothing was created");
         Store::open(&url).await.unwrap().close().await;
         let there = format!("{} is there and can be written", at("bridge.db"));
@@ -307,11 +329,17 @@ mod tests {
         let url = "postgres://bridge:swordfish@127.0.0.1:1/gates";
         let said = probe(&SecretString::from(url), Volumes::Any).await.unwrap_err().to_string();
         assert!(said.starts_with("cannot open 127.0.0.1:1/gates: "), "{said}");
-        let waited = unopened(url, Mode::Works, &sqlx::Error::PoolTimedOut).to_string();
+        let waited = unopened(url, Mode::Works, &sqlx::Error::PoolTimedOut).await.to_string();
         assert!(
-            waited.starts_with("cannot open 127.0.0.1:1/gates: it lets nobody in within 3 s"),
+            waited.starts_with(
+                "cannot open 127.0.0.1:1/gates: it lets nobody in within 3 s (last: error communicating with database: \
+                 Connection refused (os error 111)); is it running"
+            ),
             "{waited}"
         );
+        for said in both(url).await {
+            assert!(said.as_ref().unwrap_err().contains("Connection refused"), "{said:?}");
+        }
         let unusable =
             probe(&SecretString::from("postgres://bridge:swordfish@host:port/gates"), Volumes::Any).await;
         let unusable = unusable.unwrap_err().to_string();

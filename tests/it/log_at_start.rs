@@ -60,7 +60,7 @@ async fn each_thing_has_its_line() {
     webhook: on, for jira.webhook_secret is set
     Flagger: clusters default; tokens: 1
     tickets: project OPS, issue type Change; approvers: anybody whom Jira lets; routes: 0
-    rollouts: end after 168h of silence; at most 12 tickets an hour for a canary, 100 open ones for a namespace, and 500 in all
+    rollouts: end after 168h of silence; at most 12 rollouts of a canary open tickets within an hour; at most 100 tickets are open for a namespace, and 500 in all
     status page: tickets do not link to it, for server.public_url is missing
     listening for gate address=127.0.0.1:PORT tls=false
     listening for webhook address=127.0.0.1:PORT tls=false

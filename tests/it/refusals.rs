@@ -316,7 +316,22 @@ async fn heads_that_are_too_large_and_what_is_no_http() {
                 .starts_with("HTTP/1.1 400 ")
         );
         world.counts(name, "protocol", 1).await;
+        // As Go's client sends a hook with a space in its address.
+        let spaced =
+            b"POST /gate/confirm-promotion?gate=QA Team HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+        assert!(says(listener, spaced.to_vec()).await.starts_with("HTTP/1.1 400 "));
+        world.counts(name, "protocol", 2).await;
     }
+    let rows = world.refused_for("the first line of the request cannot be read").await;
+    assert_eq!(rows.len(), 2, "{rows:#?}");
+    for row in &rows {
+        let words = "the first line of the request cannot be read (is there a space in the hook's URL?)";
+        assert_eq!(
+            (&row["reason"], &row["hint"]),
+            (&json!(words), &json!("write ?gate=qa-team into the hook's URL"))
+        );
+    }
+    assert_eq!(world.refused_for("does not speak HTTP").await.len(), 2);
     let row = &world.refused_for("longer than 16 KiB").await[0];
     assert_eq!((&row["path"], &row["source"]), (&json!(""), &json!("127.0.0.1")));
     world.finish().await;

@@ -180,3 +180,23 @@ async fn files_that_cannot_be_used_are_told_with_their_key() {
     let (_, out, _) = run("check", [&cert, &key]);
     assert!(out.lines().any(|line| line.starts_with("ok    server.tls ")), "{out}");
 }
+
+/// `check` asks a bridge that runs whether it is one, with TLS and without. That is no hook, and nothing is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_beside_it_is_not_refused() {
+    for settings in [String::new(), tls(&fixture("old.crt.pem"), &fixture("old.key.pem"))] {
+        let (_jira, _home, config) = jira_and_config(Flavour::Cloud, &settings).await;
+        let serving = Serving::start(&config);
+        let mut check = program();
+        check.args(["check", "-c"]).arg(&config);
+        for (key, address) in ["GATE", "WEBHOOK", "ADMIN"].into_iter().zip(&serving.addresses) {
+            check.env(format!("BRIDGE__SERVER__{key}_LISTEN"), address.strip_prefix("http://").unwrap());
+        }
+        let out = String::from_utf8(check.output().unwrap().stdout).unwrap();
+        let hosts = serving.addresses.clone().map(|address| address.replace("http://", "")).join(", ");
+        assert!(out.contains(&format!("taken by a bridge that runs here: {hosts}\n")), "{out}");
+        assert_eq!(serving.gets(2, "/api/refused").await, (200, "[]".to_owned()));
+        let log = serving.ends();
+        assert!(!log.contains("refused somebody"), "{log}");
+    }
+}

@@ -45,7 +45,7 @@ pub(super) fn value(state: &State, field: &Field, value: &Value, problems: &mut 
         Shape::Select(names) => {
             if !value.is_object() {
                 problems.wrong(&field.id, "data was not an object");
-            } else if choice(names, value).is_none() {
+            } else if choice(names, value).is_none() || is_by_value(field, value) {
                 problems.refuse(&field.id, format!("Option value '{value}' is not valid"));
             }
         }
@@ -70,6 +70,11 @@ pub(super) fn value(state: &State, field: &Field, value: &Value, problems: &mut 
         }
         Shape::Project | Shape::IssueType => {}
     }
+}
+
+/// Whether it is told as an option is, where Jira's own fields have names.
+fn is_by_value(field: &Field, value: &Value) -> bool {
+    field.own_kind().is_some() && value.get("id").or_else(|| value.get("name")).is_none()
 }
 
 /// Which of the names a value like `{"name": "High"}` or `{"id": "2"}` means.

@@ -198,7 +198,7 @@ pub(super) fn field(field: &Field) -> Value {
         Shape::User => ("user", None),
         Shape::Project => ("project", None),
         Shape::IssueType => ("issuetype", None),
-        Shape::Select(names) => ("option", Some(names)),
+        Shape::Select(names) => (field.own_kind().unwrap_or("option"), Some(names)),
     };
     let mut schema = json!({ "type": kind });
     // Which texts may be long shows in the type of the custom field alone.
@@ -232,7 +232,11 @@ pub(super) fn field(field: &Field) -> Value {
     });
     if let Some(names) = allowed {
         let options = names.iter().enumerate();
-        let options = options.map(|(i, n)| json!({ "id": (i + 1).to_string(), "name": n, "value": n }));
+        // Only options have a value.
+        let options = options.map(|(i, n)| match field.own_kind() {
+            Some(_) => json!({ "id": (i + 1).to_string(), "name": n }),
+            None => json!({ "id": (i + 1).to_string(), "name": n, "value": n }),
+        });
         value["allowedValues"] = Value::Array(options.collect());
     }
     value

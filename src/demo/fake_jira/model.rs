@@ -211,7 +211,8 @@ pub enum Shape {
     Paragraph,
     /// An array of strings without spaces.
     Labels,
-    /// `{"name": …}`, `{"value": …}` or `{"id": …}` of one of these names; ids count from 1.
+    /// `{"name": …}`, `{"value": …}` or `{"id": …}` of one of these names; ids count from 1. Priority and resolution, which are
+    /// Jira's own, have no value.
     Select(Vec<String>),
     /// A number.
     Number,
@@ -239,6 +240,11 @@ pub struct Field {
 }
 
 impl Field {
+    /// The kind of those fields of Jira's own that offer a choice.
+    pub(super) fn own_kind(&self) -> Option<&'static str> {
+        ["priority", "resolution"].into_iter().find(|own| *own == self.id)
+    }
+
     /// An optional field.
     #[must_use]
     pub fn optional(id: &str, name: &str, shape: Shape) -> Self {

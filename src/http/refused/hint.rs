@@ -94,6 +94,11 @@ pub(crate) fn at_connection(broken: &Broken) -> (Reason, String, &'static str) {
             "the caller does not speak HTTP",
             "if it speaks TLS, write http:// instead of https://, or set server.tls",
         ),
+        Broken::FirstLine => told(
+            Reason::Protocol,
+            "the first line of the request cannot be read (is there a space in the hook's URL?)",
+            "write ?gate=qa-team into the hook's URL",
+        ),
         Broken::HeadTooLarge => told(
             Reason::TooLarge,
             "the head of the request is longer than 16 KiB",

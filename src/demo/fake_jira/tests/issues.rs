@@ -75,12 +75,18 @@ async fn the_create_screen_decides() {
     );
     let got = site.post("/rest/api/3/issue", json!({ "fields": fields("x") })).await;
     assert_eq!(got.body["errors"]["priority"], "Priority is required.");
+    let mut by_value = with_priority.clone();
+    by_value["priority"] = json!({ "value": "High" });
+    let got = site.post("/rest/api/3/issue", json!({ "fields": by_value })).await;
+    assert_eq!(got.body["errors"]["priority"], "Option value '{\"value\":\"High\"}' is not valid");
     assert_eq!(site.post("/rest/api/3/issue", json!({ "fields": with_priority })).await.status, 201);
     assert_eq!(site.jira.issue("OPS-1").unwrap().fields["priority"]["id"], "2");
     let meta = site.get("/rest/api/3/issue/createmeta/OPS/issuetypes/10004").await;
     let priority =
         meta.body["fields"].as_array().unwrap().iter().find(|f| f["fieldId"] == "priority").unwrap();
     assert_eq!((&priority["required"], &priority["hasDefaultValue"]), (&json!(true), &json!(false)));
+    assert_eq!(priority["schema"], json!({ "type": "priority", "system": "priority" }));
+    assert_eq!(priority["allowedValues"][1], json!({ "id": "2", "name": "High" }));
     let mut wrong = fields("x");
     wrong["issuetype"] = json!({ "id": "1" });
     let got = site.post("/rest/api/3/issue", json!({ "fields": wrong })).await;
