@@ -124,9 +124,12 @@ impl Store {
     /// database cannot be reached or used. Trying again later may help with these, but not with the first.
     pub async fn open_on(url: &SecretString, volumes: Volumes) -> Result<Self, Error> {
         let url = url.expose_secret();
-        let failed = async |error| match error {
-            Error::Database(error) => place::unopened(url, Mode::Works, &error).await,
-            error => error,
+        let failed = async |error| {
+            if let Error::Database(error) = error {
+                place::unopened(url, Mode::Works, &error).await
+            } else {
+                error
+            }
         };
         place::look(url, Mode::Works, volumes)?;
         place::keep_private(url)?;
