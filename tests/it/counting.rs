@@ -258,7 +258,7 @@ async fn jira_that_asks_to_wait_and_refuses() {
     jira_request_seconds_count{operation="comment",status="2xx"} +1
     jira_request_seconds_count{operation="comments",status="2xx"} +1
     jira_request_seconds_count{operation="create",status="4xx"} +1
-    jira_request_seconds_count{operation="issue",status="2xx"} +1
+    jira_request_seconds_count{operation="issue",status="2xx"} +2
     jira_request_seconds_count{operation="label",status="2xx"} +1
     outbox_rows{state="parked"} +1
     rollouts_ended_total{how="superseded"} +1
