@@ -353,7 +353,7 @@ fn health(health: &jira::Health, leader: Option<Leader>, clock: &Clock) -> JiraH
         } else {
             format!("another replica talks to Jira; it last renewed its lease {renewed}")
         };
-        return JiraHealth { trouble, words };
+        return JiraHealth { trouble, words, one_by_one: None };
     }
     let (trouble, words) = match health {
         jira::Health { refused: Some((since, denial, why)), .. } => {
@@ -365,5 +365,5 @@ fn health(health: &jira::Health, leader: Option<Leader>, clock: &Clock) -> JiraH
         jira::Health { last_answer: Some(at), .. } => (false, format!("last answered {}", ago(*at))),
         jira::Health { .. } => (false, "has not answered yet".into()),
     };
-    JiraHealth { trouble, words }
+    JiraHealth { trouble, words, one_by_one: None }
 }

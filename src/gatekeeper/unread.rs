@@ -15,6 +15,7 @@ pub struct Unread(Mutex<State>);
 #[derive(Default)]
 struct State {
     all: Option<Trouble>,
+    one_by_one: Option<Trouble>,
     some: HashMap<GateId, Trouble>,
 }
 
@@ -52,6 +53,22 @@ impl Unread {
                 }
             }
         }
+    }
+
+    /// Requests for several tickets are refused, so each is read with one of its own.
+    pub fn one_by_one(&self, why: &str, now: Millis) {
+        self.state().one_by_one.get_or_insert_with(|| Trouble { since: now, why: why.to_owned() });
+    }
+
+    /// Several tickets can be read in one request.
+    pub fn together(&self) {
+        self.state().one_by_one = None;
+    }
+
+    /// Since when tickets are read one by one, and why.
+    #[must_use]
+    pub fn why_one_by_one(&self) -> Option<(Millis, String)> {
+        self.state().one_by_one.clone().map(|trouble| (trouble.since, trouble.why))
     }
 
     /// Since when no ticket at all can be read, and why.

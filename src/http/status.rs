@@ -5,12 +5,13 @@ mod page;
 use std::{sync::Arc, time::Duration};
 
 pub use self::page::JiraHealth;
-use self::page::{Gates, Known, Wanted, render};
+use self::page::{Gates, Known, OneByOne, Wanted, render};
 use crate::{
     gatekeeper::{Gatekeeper, Listed, clock_time, counts},
     http::{NOSNIFF, NOT_OPEN, Shared, finish, health, line},
     metrics::CONTENT_TYPE,
     millis::{Millis, lasted},
+    view::Time,
 };
 use axum::{
     Json, Router,
@@ -45,6 +46,7 @@ pub fn admin_router(shared: Shared, jira: AskJira) -> Router {
         )
         .route("/api/gates", get(gates))
         .route("/api/refused", get(refused))
+        .route("/api/jira", get(how_jira_is_as_json))
         .route("/metrics", get(metrics))
         .with_state(Admin { shared, jira });
     finish(router.merge(health))
@@ -61,6 +63,13 @@ async fn gates(State(admin): State<Admin>) -> Response {
 async fn refused(State(admin): State<Admin>) -> Response {
     let refused = admin.shared.refused.lately(admin.shared.clock.now());
     ([NOSNIFF, NO_STORE], Json(refused)).into_response()
+}
+
+async fn how_jira_is_as_json(State(admin): State<Admin>) -> Response {
+    let (now, gatekeeper) = (admin.shared.clock.now(), admin.shared.gatekeeper());
+    let list = gatekeeper.map(|gatekeeper| gatekeeper.list(now)).unwrap_or_default();
+    let jira = how_jira_is((admin.jira)(), gatekeeper, &list, now);
+    ([NOSNIFF, NO_STORE], Json(jira)).into_response()
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
@@ -124,11 +133,15 @@ fn how_jira_is(
     list: &[Listed],
     now: Millis,
 ) -> JiraHealth {
-    let watched = list.iter().any(Listed::is_watched);
-    match gatekeeper.and_then(|gatekeeper| gatekeeper.unread().all()) {
-        Some((since, why)) if watched && !known.trouble => {
+    let unread = gatekeeper.filter(|_| list.iter().any(Listed::is_watched)).map(Gatekeeper::unread);
+    let Some(unread) = unread else { return known };
+    let one_by_one = unread.why_one_by_one().map(|(since, why)| OneByOne { since: Time(since), why });
+    let known = JiraHealth { one_by_one, ..known };
+    match unread.all() {
+        Some((since, why)) if !known.trouble => {
             let (at, ago) = (clock_time(since), lasted(now.since(since)));
-            JiraHealth { trouble: true, words: format!("no ticket can be read since {at} ({ago}): {why}") }
+            let words = format!("no ticket can be read since {at} ({ago}): {why}");
+            JiraHealth { trouble: true, words, ..known }
         }
         _ => known,
     }
@@ -162,7 +175,7 @@ mod tests {
 
     async fn get_page(path: &str) -> (u16, axum::http::HeaderMap, String) {
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let jira = || JiraHealth { trouble: false, words: "connected <as> bridge".into() };
+        let jira = || JiraHealth { trouble: false, words: "connected <as> bridge".into(), one_by_one: None };
         answer(admin_router(not_open_yet(), Arc::new(jira)), request).await
     }
 

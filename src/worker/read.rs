@@ -185,6 +185,9 @@ impl Worker {
         if worked > 0 && std::mem::take(&mut self.memory().manners.together).0 > 0 {
             tracing::info!("Jira lets the bridge read several tickets in one request again");
         }
+        if worked > 0 {
+            self.gatekeeper.unread().together();
+        }
         Ok(read)
     }
 
@@ -215,6 +218,7 @@ impl Worker {
         let before = memory.manners.together;
         memory.manners.together = after_failure(before, error, now, self.gatekeeper.timing().trust_for);
         drop(memory);
+        self.gatekeeper.unread().one_by_one(&self.words(error), now);
         if before.0 == 0 {
             tracing::warn!(
                 "{error}; that is so only for several tickets in one request, so they are read one by one, which takes longer"

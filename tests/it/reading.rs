@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flagger_jira_bridge::demo::fake_jira::{BOB, Fault, Flavour, MIA, Operation, Times};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::{World, question};
 
@@ -158,6 +158,41 @@ async fn requests_for_many_are_refused() {
             assert!(count(&requests, Operation::GetIssue) <= 1, "{code}: {requests:?}");
             world.finish().await;
         }
+    }
+}
+
+/// While they are, the page says so, since when and why, and so does its JSON.
+#[tokio::test]
+async fn the_page_tells_that_requests_for_many_are_refused() {
+    for world in World::both("").await {
+        let jira = async || world.sends(world.admin("GET", "/api/jira")).await.json();
+        let page = async || world.sends(world.admin("GET", "/")).await.body;
+        opened(&world, 25).await;
+        assert_eq!(jira().await["one_by_one"], Value::Null);
+        assert!(!page().await.contains("one by one"));
+        let body = r#"{"errorMessages":["The value is invalid."],"errors":{}}"#.to_owned();
+        let fault = Fault::Status { code: 400, retry_after: None, body };
+        world.jira.fault(together(&world), fault, Times::Always);
+        cycle(&world).await;
+        let told = jira().await["one_by_one"].clone();
+        assert_eq!(told["since"], "2026-09-21T14:14:00.000Z", "{told}");
+        assert!(told["why"].as_str().unwrap().contains("The value is invalid."), "{told}");
+        for _ in 0..60 {
+            cycle(&world).await;
+            asks(&world, 0).await;
+        }
+        assert_eq!(jira().await["one_by_one"], told, "it began when it began");
+        let html = page().await;
+        assert!(html.contains("Tickets are read one by one since 2026-09-21T14:14:00Z (20 min)"), "{html}");
+        assert!(html.contains("The value is invalid."), "{html}");
+        world.jira.clear_faults();
+        for _ in 0..60 {
+            cycle(&world).await;
+            asks(&world, 0).await;
+        }
+        assert_eq!(jira().await["one_by_one"], Value::Null);
+        assert!(!page().await.contains("one by one"));
+        world.finish().await;
     }
 }
 

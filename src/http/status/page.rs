@@ -7,7 +7,7 @@ use minijinja::{Environment, value::Serde};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    gatekeeper::{Listed, Overview, Timing, counts},
+    gatekeeper::{Listed, Overview, Timing, clock_time, counts},
     http::refused::RefusedView,
     millis::{Millis, lasted, written},
     view::{GateView, ParkedView, PassedView, State as Stands, Time, UnaskedView},
@@ -25,6 +25,17 @@ pub struct JiraHealth {
     pub trouble: bool,
     /// In one line.
     pub words: String,
+    /// Tickets are read one by one, which takes longer.
+    pub one_by_one: Option<OneByOne>,
+}
+
+/// Requests for several tickets are refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OneByOne {
+    /// Since when.
+    pub since: Time,
+    /// What Jira, or something on the way, says.
+    pub why: String,
 }
 
 /// What the reader wants to see; words from outside. What is not understood is left out.
@@ -70,6 +81,8 @@ pub(super) struct Gates<'a> {
 #[derive(Serialize)]
 struct Page<'a> {
     jira: &'a JiraHealth,
+    /// Why tickets are read one by one, if they are.
+    one_by_one: Option<String>,
     at: String,
     version: &'static str,
     wanted: &'a Wanted,
@@ -154,6 +167,7 @@ pub(super) fn render(known: &Known<'_>, wanted: &Wanted, now: Millis) -> Result<
     };
     let page = Page {
         jira: &known.jira,
+        one_by_one: known.jira.one_by_one.as_ref().map(|it| one_by_one(it, now)),
         at: Timestamp::from_millisecond(now.0)
             .map(|at| at.strftime("%F %T UTC").to_string())
             .unwrap_or_default(),
@@ -294,6 +308,12 @@ const fn meaning(state: Stands) -> &'static str {
              approval, or it is labelled flagger-ended. Its reason says what to do."
         }
     }
+}
+
+/// Why tickets are read one by one, in a sentence.
+fn one_by_one(OneByOne { since, why }: &OneByOne, now: Millis) -> String {
+    let (at, ago) = (clock_time(since.0), age(*since, now));
+    format!("Tickets are read one by one since {at} ({ago}), so a decision may be seen later: {why}")
 }
 
 /// How long ago that was.

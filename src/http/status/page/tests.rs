@@ -58,7 +58,7 @@ fn shows(gates: Option<&[GateView]>, overview: Option<Result<Overview, String>>,
         open_tickets: 500,
         open_tickets_per_namespace: 100,
     };
-    let jira = JiraHealth { trouble: false, words: "last answered 3 s ago".into() };
+    let jira = JiraHealth { trouble: false, words: "last answered 3 s ago".into(), one_by_one: None };
     let list: Vec<Listed> = gates.into_iter().flatten().cloned().map(Listed::Told).collect();
     let shown = |listed: &Listed| match listed {
         Listed::Told(view) => view.clone(),
