@@ -371,7 +371,11 @@ impl Jira {
             {
                 return Err(answer.unreadable("a changelog that is longer than was said"));
             }
+            let is_other = page.start_at.is_some_and(|at| at != start);
             let entries = page.entries().ok_or_else(|| answer.unreadable("a changelog without entries"))?;
+            if is_other || entries.len() > end - start {
+                return Err(answer.unreadable("another part of the changelog than was asked for"));
+            }
             if entries.is_empty() && start < end {
                 return Err(answer.unreadable("a changelog that breaks off"));
             }

@@ -70,6 +70,28 @@ async fn a_changelog_that_breaks_off_proves_nothing() {
     }
 }
 
+/// Something on the way takes the query out of the address, so that the oldest entries come for those that were asked for.
+#[tokio::test]
+async fn another_part_of_a_changelog_proves_nothing() {
+    let entry = |id: usize| {
+        json!({"id": id, "created": "2026-09-27T10:03:11.123+0200",
+            "items": [{"field": "status", "fieldId": "status", "from": "1", "to": "2", "toString": "Done"}]})
+    };
+    for (start, entries, expected) in [
+        (json!(50), 100, Some((50, 150))),
+        (json!(null), 100, Some((50, 150))),
+        (json!(0), 100, None),
+        (json!(null), 101, None),
+    ] {
+        let values: Vec<_> = (0..entries).map(entry).collect();
+        let page = json!({"startAt": start, "total": 190, "values": values});
+        let site = Site::new(move |_| ours(200, &page)).await;
+        let page =
+            site.jira(Some(Kind::Cloud)).look_back("10042", Before::Entry { entry: 150, of: 190 }).await;
+        assert_eq!(page.as_ref().ok().map(|page| (page.start, page.end)), expected, "{page:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_long_changelog_is_read_from_its_end() {
     let entry = |id: usize| {

@@ -14,6 +14,8 @@ use crate::{
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::jira) struct Changelog {
+    /// The number of the first entry of this page; the oldest of all is 0.
+    pub(in crate::jira) start_at: Option<usize>,
     pub(in crate::jira) total: Option<usize>,
     /// Whether no page comes after this one.
     pub(in crate::jira) is_last: Option<bool>,
@@ -101,7 +103,7 @@ impl History {
 fn field(item: &Value, kind: Kind) -> Field {
     let text = |name: &str| match item.get(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.trim().to_lowercase())),
+        Some(Value::String(text)) => Ok(Some(text.trim().to_lowercase()).filter(|text| !text.is_empty())),
         Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => Err(()),
     };
     let (Ok(name), Ok(id), Ok(origin)) = (text("field"), text("fieldId"), text("fieldtype")) else {
@@ -120,6 +122,10 @@ fn field(item: &Value, kind: Kind) -> Field {
             (Some("jira"), _, _) | (None, Kind::Cloud, true) => Field::Status,
             (Some(_) | None, _, _) => Field::Unreadable,
         };
+    }
+    if is_status(&name) {
+        // By its id it is something else that Jira has.
+        return Field::Unreadable;
     }
     let moves = |text: &Option<String>| {
         let places = ["project", "key", "issuekey", "issue key", "issuetype", "issue type", "workflow"];
@@ -193,6 +199,8 @@ mod tests {
             ("status", json!(null), json!(null), "unreadable", "unreadable"),
             ("status", json!("status"), json!("custom"), "unreadable", "unreadable"),
             ("status", json!("status"), json!(7), "unreadable", "unreadable"),
+            ("status", json!(""), json!("jira"), "status", "status"),
+            ("status", json!("state"), json!("jira"), "unreadable", "unreadable"),
             ("resolution", json!("resolution"), json!("jira"), "other", "other"),
         ] {
             let item = json!({"field": field, "fieldId": id, "fieldtype": origin, "from": "1", "to": "2"});
