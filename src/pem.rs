@@ -62,19 +62,30 @@ pub fn chain(file: &Path) -> Result<Bundle, String> {
 pub fn key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let text = text(file)?;
     let keys = sections(&text).into_iter().filter(|section| section.label.ends_with("PRIVATE KEY"));
-    let (mut some, mut broken) = (false, false);
-    for section in keys.filter(|section| section.label != "ENCRYPTED PRIVATE KEY") {
-        some = true;
+    let (mut locked, mut broken) = (false, false);
+    for section in keys {
+        if section.label == "ENCRYPTED PRIVATE KEY" || section.body.contains("ENCRYPTED") {
+            locked = true;
+            continue;
+        }
         match PrivateKeyDer::from_pem_slice(section.pem(&section.label).as_bytes()) {
             Ok(key) if section.whole => return Ok(key),
             Ok(_) | Err(_) => broken = true,
         }
     }
-    let file = file.display();
-    Err(if some && broken {
-        format!("{file} holds a private key that is not whole, or has a passphrase")
+    let shown = file.display();
+    Err(if broken {
+        format!(
+            "{shown} holds a private key that is not whole; put all of it there, from its first line to its last"
+        )
+    } else if locked {
+        format!(
+            "{shown} holds a private key with a passphrase; write it without: openssl pkey -in FILE -out NEW"
+        )
+    } else if is_der(file) {
+        format!("{shown} is in DER; write it in PEM: openssl pkey -inform der -in FILE -out NEW")
     } else {
-        format!("{file} holds no private key without a passphrase in PEM")
+        format!("{shown} holds no private key in PEM; put the file of the certificate's key there")
     })
 }
 
@@ -99,9 +110,20 @@ fn bundle(file: &Path, is_usable: impl Fn(&CertificateDer<'static>) -> bool) -> 
     }
     match (certificates.is_empty(), left_out.as_slice()) {
         (false, _) => Ok(Bundle { certificates, left_out }),
+        (true, []) if is_der(file) => {
+            Err(format!("{shown} is in DER; write it in PEM: openssl x509 -inform der -in FILE -out NEW"))
+        }
         (true, []) => Err(format!("{shown} holds no certificate in PEM")),
-        (true, all) => Err(format!("{shown} holds no certificate that can be used: {}", all.join(", "))),
+        (true, all) => {
+            let all = all.join(", ").replace(&format!(" in {shown}"), "");
+            Err(format!("{shown} holds no certificate that can be used: {all}"))
+        }
     }
+}
+
+/// Whether a file begins as certificates and keys in DER do: with a sequence whose length takes one or two bytes more.
+fn is_der(file: &Path) -> bool {
+    std::fs::read(file).is_ok_and(|bytes| matches!(bytes.as_slice(), [0x30, 0x81 | 0x82, ..]))
 }
 
 /// The file as text with plain ends of lines.
@@ -253,15 +275,30 @@ mod tests {
             let error = authorities(file.path()).unwrap_err();
             assert_eq!(shown(&file, error), "FILE holds no certificate in PEM");
         }
-        let encrypted = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
-        for text in ["", own.as_str(), encrypted.as_str()] {
+        for text in ["", own.as_str()] {
             let file = written(text.as_bytes());
             let error = super::key(file.path()).unwrap_err();
-            assert_eq!(shown(&file, error), "FILE holds no private key without a passphrase in PEM");
+            let words = "FILE holds no private key in PEM; put the file of the certificate's key there";
+            assert_eq!(shown(&file, error), words);
         }
+        let encrypted = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+        let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+        for text in [encrypted.as_str(), old] {
+            let file = written(text.as_bytes());
+            let words = "FILE holds a private key with a passphrase; write it without: openssl pkey -in FILE -out NEW";
+            assert_eq!(shown(&file, super::key(file.path()).unwrap_err()), words);
+        }
+        let der = written(&CertificateDer::from_pem_slice(own.as_bytes()).unwrap());
+        let words = "FILE is in DER; write it in PEM: openssl x509 -inform der -in FILE -out NEW";
+        assert_eq!(shown(&der, chain(der.path()).unwrap_err()), words);
+        let words = "FILE is in DER; write it in PEM: openssl pkey -inform der -in FILE -out NEW";
+        assert_eq!(shown(&der, super::key(der.path()).unwrap_err()), words);
         let file = written(key.lines().next().unwrap().as_bytes());
         let error = super::key(file.path()).unwrap_err();
-        assert_eq!(shown(&file, error), "FILE holds a private key that is not whole, or has a passphrase");
+        assert_eq!(
+            shown(&file, error),
+            "FILE holds a private key that is not whole; put all of it there, from its first line to its last"
+        );
         assert!(
             chain(Path::new("/nowhere/none.pem")).unwrap_err().starts_with("cannot read /nowhere/none.pem: ")
         );

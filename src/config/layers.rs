@@ -90,6 +90,15 @@ fn meant(variable: &str) -> Option<String> {
     (!kubernetes).then(|| format!("{PREFIX}{section}__{below}"))
 }
 
+/// The variable that is meant by one with a single underscore behind its section.
+pub(super) fn with_two(variable: &str) -> Option<String> {
+    let rest = variable.strip_prefix(PREFIX)?;
+    SECTIONS.iter().find_map(|section| {
+        let below = rest.strip_prefix(section)?.strip_prefix('_')?;
+        (!below.is_empty() && !below.starts_with('_')).then(|| format!("{PREFIX}{section}__{below}"))
+    })
+}
+
 /// The key that a variable sets. Variables are written in capitals; a name in `ticket.fields` that has small letters
 /// (`BRIDGE__TICKET__FIELDS__fixVersions`) is left as it is, since Jira minds the case.
 fn key_of(variable: &str) -> String {

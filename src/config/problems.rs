@@ -66,7 +66,8 @@ impl Sink {
             variables.iter().filter(|(k, _)| within(k, key)).map(|(_, variable)| variable).collect();
         let mut problems = self.problems.borrow_mut();
         for variable in &by {
-            let hint = near.map_or(String::new(), |near| format!("; did you mean {}?", variable_for(near)));
+            let near = near.map(variable_for).or_else(|| super::layers::with_two(variable));
+            let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
             let what = format!("no such setting{hint}");
             problems.push(Problem { key: (*variable).clone(), what });
         }

@@ -558,6 +558,7 @@ fn likely_slips_are_told_what_to_write() {
     env.extend([
         ("BRIDGE_JIRA__POLL_EVERY", "1s"),
         ("BRIDGE_JIRA_TOKEN", "swordfish"),
+        ("BRIDGE__JIRA_TOKEN", "swordfish"),
         ("BRIDGE_CONFIG", "config.toml"),
         ("BRIDGE_LOG_FORMAT", "json"),
         ("BRIDGE_SERVER", "somebody else's"),
@@ -572,6 +573,7 @@ fn likely_slips_are_told_what_to_write() {
     jira.url: has no scheme; put https:// in front (set by BRIDGE__JIRA__URL)
     jira.timeout: "1.5s" is no duration; write a whole number with ms, s, m, h or d, for example "20s"
     jira.username: unknown key; did you mean jira.user?
+    BRIDGE__JIRA_TOKEN: no such setting; did you mean BRIDGE__JIRA__TOKEN?
     "#);
 }
 

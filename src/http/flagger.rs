@@ -324,6 +324,14 @@ impl Why {
                 "let the hook send less metadata, or the token in its url: then it is not held up by strangers".to_owned()
             }
             Self::Unread(Unread::BrokeOff) => "see whether the network between the two is sound".to_owned(),
+            Self::Body(BadPayload::Name { what, .. }) => {
+                format!("send the {what} of the Canary as Kubernetes has it")
+            }
+            Self::Body(BadPayload::Missing(key)) => format!("send {key}, as Flagger does"),
+            Self::Body(BadPayload::Checksum(_)) => "send Flagger's own checksum, or none".to_owned(),
+            Self::Body(BadPayload::Kind { key, .. }) if key.starts_with("metadata") => {
+                "quote the values of metadata in the Canary: all of them are strings".to_owned()
+            }
             Self::Body(_) => "send the JSON that Flagger sends; all values of metadata are strings".to_owned(),
             Self::Cluster(_) => format!("{SLUGLESS} in metadata.cluster"),
         }

@@ -81,7 +81,10 @@ fn acceptor(files: &config::Tls) -> anyhow::Result<Acceptor> {
 fn unfit(files: &config::Tls, error: &rustls::Error) -> anyhow::Error {
     let [cert, key] = [&files.cert_file, &files.key_file].map(|file| file.display());
     if matches!(error, rustls::Error::InconsistentKeys(_)) {
-        return anyhow!("the certificate in {cert} and the key in {key} do not belong together");
+        return anyhow!(
+            "the certificate in {cert} and the key in {key} do not belong together; put the key there that the certificate was made with, or its own \
+             certificate first"
+        );
     }
     anyhow!("the certificate in {cert} and the key in {key} cannot be used: {error}")
 }
