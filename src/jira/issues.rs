@@ -367,12 +367,14 @@ impl Jira {
             };
             let page: wire::Changelog = answer.read()?;
             // What is missing would be between the entries that are known, or after them.
-            if page.total.is_some_and(|total| total > whole) || (end == whole && page.is_last == Some(false))
-            {
+            let is_longer = page.total.is_some_and(|total| total > whole);
+            let (is_other, is_last) = (page.start_at.is_some_and(|at| at != start), page.is_last);
+            let entries = page.entries().ok_or_else(|| answer.unreadable("a changelog without entries"))?;
+            // A page that is shorter than was asked for is not the last, and says so.
+            let goes_on = end == whole && entries.len() == end - start && is_last == Some(false);
+            if is_longer || goes_on {
                 return Err(answer.unreadable("a changelog that is longer than was said"));
             }
-            let is_other = page.start_at.is_some_and(|at| at != start);
-            let entries = page.entries().ok_or_else(|| answer.unreadable("a changelog without entries"))?;
             if is_other || entries.len() > end - start {
                 return Err(answer.unreadable("another part of the changelog than was asked for"));
             }

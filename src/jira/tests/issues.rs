@@ -70,6 +70,31 @@ async fn a_changelog_that_breaks_off_proves_nothing() {
     }
 }
 
+/// Something on the way gives fewer entries a page than Jira does, and such a page truthfully says that it is not the last.
+#[tokio::test]
+async fn pages_that_are_shorter_than_asked_for_are_read_from_the_end() {
+    let entry = |id: usize| {
+        json!({"id": id, "created": "2026-09-27T10:03:11.123+0200",
+            "items": [{"field": "status", "fieldId": "status", "from": "1", "to": "2", "toString": "Done"}]})
+    };
+    let site = Site::new(move |line| {
+        let number = |name: &str| {
+            let (_, after) = line.split_once(name)?;
+            after.split('&').next()?.parse::<usize>().ok()
+        };
+        let (start, most) = (number("startAt=").unwrap(), number("maxResults=").unwrap().min(50));
+        let values: Vec<_> = (start..60).take(most).map(entry).collect();
+        let is_last = start + values.len() == 60;
+        ours(200, &json!({"startAt": start, "total": 60, "isLast": is_last, "values": values}))
+    })
+    .await;
+    let jira = site.jira(Some(Kind::Cloud));
+    let page = jira.look_back("10042", Before::End).await.unwrap();
+    assert_eq!((page.start, page.end, page.moves.len()), (10, 60, 50));
+    let page = jira.look_back("10042", Before::Entry { entry: 10, of: 60 }).await.unwrap();
+    assert_eq!((page.start, page.end, page.moves.len()), (0, 10, 10));
+}
+
 /// Something on the way takes the query out of the address, so that the oldest entries come for those that were asked for.
 #[tokio::test]
 async fn another_part_of_a_changelog_proves_nothing() {
