@@ -40,9 +40,9 @@ pub struct Statuses {
     /// What those that decide are called today, by id. It is not kept.
     #[serde(skip)]
     pub names: BTreeMap<String, String>,
-    /// The ids of all statuses of the workflow as it is today. It is not kept, and where it is empty no move counts.
+    /// The ids of all statuses of the workflow as it is today; none if Jira did not say. It is not kept.
     #[serde(skip)]
-    pub workflow: BTreeSet<String>,
+    pub workflow: Option<BTreeSet<String>>,
 }
 
 impl Statuses {
@@ -61,7 +61,7 @@ impl Statuses {
     /// What is kept of them with a ticket.
     #[must_use]
     pub fn pinned(&self) -> Self {
-        Self { names: BTreeMap::new(), late: BTreeSet::new(), workflow: BTreeSet::new(), ..self.clone() }
+        Self { names: BTreeMap::new(), late: BTreeSet::new(), workflow: None, ..self.clone() }
     }
 
     /// Whether this status, as a history tells of it, is called something else today; also where that is not known.
@@ -133,7 +133,7 @@ impl Statuses {
             let names =
                 workflow.iter().filter(decides).map(|status| (status.id.clone(), status.name.clone()));
             let names = names.collect();
-            let workflow = workflow.iter().map(|status| status.id.clone()).collect();
+            let workflow = Some(workflow.iter().map(|status| status.id.clone()).collect());
             Ok(Self { approved, rejected, late: BTreeSet::new(), names, workflow })
         } else {
             Err(problems)

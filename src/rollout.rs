@@ -433,6 +433,12 @@ impl Canary {
         self.rollout.as_ref()?.watched().find(|gate| gate.id == *id)
     }
 
+    /// Whether another gate took the place of this one, because of its ticket.
+    #[must_use]
+    pub fn is_replaced(&self, id: &GateId) -> bool {
+        self.rollout.iter().flat_map(|rollout| &rollout.replaced).any(|gate| gate.id == *id)
+    }
+
     /// Who may not approve a gate of the rollout that lives: by its own questions, and by those at other gates.
     #[must_use]
     pub fn ruled_out(&self, gate: &Gate) -> Vec<String> {

@@ -27,8 +27,6 @@ pub struct Invalidation {
 pub enum Cause {
     /// It changes the issue's project, key, issue type or workflow: the status is what somebody, or Jira, mapped it to.
     Relocated,
-    /// The status that it left is none of the workflow: Jira mapped it when that was taken out.
-    Mapped,
     /// It cannot be read, and may be a change of the status or of the above.
     Unreadable,
 }

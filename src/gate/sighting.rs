@@ -18,6 +18,11 @@ const ESTIMATES_AGREE: Duration = Duration::from_secs(2);
 /// Why a decision settles nothing that was seen only after it had been asked who decided.
 const NOT_JUDGED: &str = "nobody had decided when that was found out, so it is found out again";
 
+/// Why a move settles nothing yet.
+const UNTOLD: &str = "Jira did not say which statuses the workflow has, so it is asked again";
+/// Why a rejection rolls nothing back any more.
+const LEFT: &str = "the ticket left that status otherwise than by a transition of its workflow";
+
 /// A status of a Jira workflow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -85,12 +90,15 @@ pub enum Sighting {
 }
 
 impl Sighting {
-    /// When the issue was last moved, by Jira's clock, as far as this shows.
+    /// When the ticket of this gate was last moved, by Jira's clock, as far as this shows.
     #[must_use]
-    pub fn newest_move(&self) -> Option<Millis> {
+    pub fn newest_move(&self, gate: &GateId) -> Option<Millis> {
         match self {
-            Self::Issue { moves, .. } => moves.iter().map(|entry| entry.at).max(),
-            Self::Missing { .. } => None,
+            Self::Issue { marks, moves, .. } if marks.contains(gate) => {
+                moves.iter().map(|entry| entry.at).max()
+            }
+            // The moves of somebody else's issue say nothing about this one.
+            Self::Issue { .. } | Self::Missing { .. } => None,
         }
     }
 
@@ -102,8 +110,8 @@ impl Sighting {
         match self {
             Self::Issue { marks, status, moves, .. } => {
                 let ends = |order: &[&Move]| order.last().is_some_and(|last| last.to.id == status.id);
-                self.newest_move() < known
-                    && marks.contains(gate)
+                marks.contains(gate)
+                    && self.newest_move(gate) < known
                     && history::orders(moves).iter().any(|(_, order)| ends(order))
             }
             Self::Missing { .. } => false,
@@ -140,7 +148,7 @@ impl Gate {
         if sighting.is_older_than(&self.id, self.newest_move) {
             return None;
         }
-        let newest_move = sighting.newest_move().max(self.newest_move);
+        let newest_move = sighting.newest_move(&self.id).max(self.newest_move);
         let (key, new) = match sighting {
             // What a person rejected stays rejected, whether it can be seen or not.
             Sighting::Missing { .. } if matches!(view, View::Rejected { .. }) => return None,
@@ -185,45 +193,15 @@ impl Gate {
                 } else {
                     View::Gone { doubt: Doubt::MovedElsewhere { project: project.clone() } }
                 };
+                let was_taken_back = |decision: &Decision| {
+                    let workflow = statuses.workflow.as_ref()?;
+                    Some(history::was_moved_since(&decision.entry, moves, invalidations, workflow))
+                };
                 let view = match (&shown, view) {
-                    // Nor does an answer that lacks it.
-                    (
-                        View::Gone {
-                            doubt:
-                                Doubt::NoChangelogEntry { .. } | Doubt::Renamed { .. } | Doubt::Missing { .. },
-                        },
-                        View::Rejected { decision, .. },
-                    ) if !history::was_moved_since(
-                        &decision.entry,
-                        moves,
-                        invalidations,
-                        &statuses.workflow,
-                    ) =>
+                    (_, View::Rejected { decision, .. })
+                        if let Some(stays) = view.stays_rejected(&shown, || was_taken_back(decision)) =>
                     {
-                        view.clone()
-                    }
-                    // Nor does one that is part of a move between projects, types or workflows: nobody took the no back.
-                    // But the ticket does not stand rejected, so nothing is rolled back.
-                    (
-                        View::Waiting { .. }
-                        | View::Approved { .. }
-                        | View::NotAllowed { .. }
-                        | View::Unjudged { .. }
-                        | View::Gone { doubt: Doubt::Relocated { .. } | Doubt::Mapped { .. } },
-                        View::Rejected { status, decision, .. },
-                    ) if !history::was_moved_since(
-                        &decision.entry,
-                        moves,
-                        invalidations,
-                        &statuses.workflow,
-                    ) =>
-                    {
-                        let author = Author::NotAccepted { why: rejected_before(Cause::Relocated) };
-                        View::Rejected { status: status.clone(), decision: decision.clone(), author }
-                    }
-                    // No label and no field erases a rejection: only a move of a ticket that is where it belongs does.
-                    (View::Gone { doubt: Doubt::MovedElsewhere { .. } }, View::Rejected { .. }) => {
-                        view.clone()
+                        stays
                     }
                     (View::Rejected { .. }, _) => shown,
                     (_, View::Rejected { status: known, .. }) if *ended && known.id == status.id => {
@@ -328,6 +306,38 @@ fn is_newest(entry: &Move, moves: &[Move]) -> bool {
 }
 
 impl View {
+    /// What this rejection is where the ticket shows something else by now, unless it was taken back. A transition alone does that,
+    /// of a ticket that is where it belongs: no label, no field, and no answer that lacks the rejection. None: it shows one, or
+    /// this one was taken back. `taken_back` tells whether somebody did, if that is known.
+    fn stays_rejected(&self, shown: &Self, taken_back: impl Fn() -> Option<bool>) -> Option<Self> {
+        let Self::Rejected { status, decision, .. } = self else { return None };
+        let is_taken_back = match shown {
+            Self::Rejected { .. } => return None,
+            Self::Gone { doubt: Doubt::MovedElsewhere { .. } } => Some(false),
+            Self::Waiting { .. }
+            | Self::Approved { .. }
+            | Self::NotAllowed { .. }
+            | Self::Unjudged { .. }
+            | Self::Gone { .. } => taken_back(),
+        };
+        match (shown, is_taken_back) {
+            (_, Some(true)) => None,
+            // A wizard or Jira mapped the status. But the ticket does not stand rejected, so nothing is rolled back.
+            (
+                Self::Waiting { .. }
+                | Self::Approved { .. }
+                | Self::NotAllowed { .. }
+                | Self::Unjudged { .. }
+                | Self::Gone { doubt: Doubt::Relocated { .. } | Doubt::Mapped { .. } },
+                Some(false),
+            ) => {
+                let (status, decision) = (status.clone(), decision.clone());
+                Some(Self::Rejected { status, decision, author: Author::NotAccepted { why: LEFT.into() } })
+            }
+            (Self::Gone { .. } | Self::Rejected { .. }, Some(false)) | (_, None) => Some(self.clone()),
+        }
+    }
+
     /// Whether this rejection says no less than the other view: it was judged to roll back, or the other is none.
     const fn is_no_less_than(&self, other: &Self) -> bool {
         matches!(self, Self::Rejected { author: Author::Accepted, .. }) || matches!(other, Self::Gone { .. })
@@ -493,8 +503,11 @@ fn read(
     let Some(entry) = decisive(&status, moves, statuses) else {
         return View::Gone { doubt: Doubt::NoChangelogEntry { status } };
     };
-    let is_mapped = !statuses.workflow.contains(&entry.from);
-    let undone = undone(entry, moves, invalidations).or(is_mapped.then_some(Cause::Mapped));
+    let undone = match (undone(entry, moves, invalidations), &statuses.workflow) {
+        (Some(cause), _) => Some(Undone::By(cause)),
+        (None, Some(workflow)) => (!workflow.contains(&entry.from)).then_some(Undone::Mapped),
+        (None, None) => Some(Undone::Untold),
+    };
     let decision = Decision { entry: entry.clone(), since: on_our_clock(entry) };
     match (meaning, author, undone) {
         (Meaning::Rejected, author, None) => {
@@ -504,18 +517,24 @@ fn read(
             };
             View::Rejected { status, decision, author }
         }
+        (Meaning::Rejected, _, Some(Undone::Untold)) => {
+            View::Rejected { status, decision, author: Author::Unknown { why: UNTOLD.into() } }
+        }
         // A no stays a no, but it is not known by whose rules it was said.
-        (Meaning::Rejected, _, Some(cause)) => {
+        (Meaning::Rejected, _, Some(cause @ (Undone::By(_) | Undone::Mapped))) => {
             View::Rejected { status, decision, author: Author::NotAccepted { why: rejected_before(cause) } }
         }
-        (Meaning::Approved | Meaning::Waiting, _, Some(Cause::Unreadable)) => {
+        (Meaning::Approved | Meaning::Waiting, _, Some(Undone::Untold)) => {
+            View::Unjudged { status, decision, why: UNTOLD.into() }
+        }
+        (Meaning::Approved | Meaning::Waiting, _, Some(Undone::By(Cause::Unreadable))) => {
             View::Gone { doubt: Doubt::NoChangelogEntry { status } }
         }
-        (Meaning::Approved | Meaning::Waiting, _, Some(Cause::Relocated)) => {
+        (Meaning::Approved | Meaning::Waiting, _, Some(Undone::By(Cause::Relocated))) => {
             let entry = decision.entry.changelog_id;
             View::Gone { doubt: Doubt::Relocated { status, entry } }
         }
-        (Meaning::Approved | Meaning::Waiting, _, Some(Cause::Mapped)) => {
+        (Meaning::Approved | Meaning::Waiting, _, Some(Undone::Mapped)) => {
             let entry = decision.entry.changelog_id;
             View::Gone { doubt: Doubt::Mapped { status, entry } }
         }
@@ -532,14 +551,26 @@ fn read(
     }
 }
 
+/// Why a move proves nothing.
+#[derive(Clone, Copy)]
+enum Undone {
+    /// An entry of the history.
+    By(Cause),
+    /// The status that it left is none of the workflow: Jira mapped it when that was taken out.
+    Mapped,
+    /// Jira did not say which statuses the workflow has.
+    Untold,
+}
+
 /// Why a rejection that was undone rolls nothing back.
-fn rejected_before(cause: Cause) -> String {
+fn rejected_before(cause: Undone) -> String {
     match cause {
-        Cause::Relocated => {
+        Undone::By(Cause::Relocated) => {
             "the ticket was moved between projects, issue types or workflows with it or since".into()
         }
-        Cause::Mapped => "the ticket came there out of a status that is not in its workflow".into(),
-        Cause::Unreadable => "the ticket's history cannot be read from there on".into(),
+        Undone::By(Cause::Unreadable) => "the ticket's history cannot be read from there on".into(),
+        Undone::Mapped => "the ticket came there out of a status that is not in its workflow".into(),
+        Undone::Untold => UNTOLD.into(),
     }
 }
 
@@ -610,7 +641,8 @@ mod tests {
         let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
         let names = ["yes", "no"].map(|name| (name.to_owned(), name.to_owned())).into();
         let (approved, rejected, workflow) = (ids(&["yes"]), ids(&["no"]), ids(&["new", "yes", "no"]));
-        let statuses = Statuses { approved, rejected, workflow, names, ..Statuses::default() };
+        let statuses =
+            Statuses { approved, rejected, workflow: Some(workflow), names, ..Statuses::default() };
         let mut gate = after("0 404");
         gate.statuses = Some(statuses.pinned());
         let by = Person { id: "mia".into(), name: "Mia".into(), app: false };

@@ -103,7 +103,7 @@ impl Gatekeeper {
 
     /// Whether more of a gate's ticket was seen before, stored or not, than this shows.
     pub fn knows_newer(&self, canary: &Canary, gate: &GateId, sighting: &Sighting) -> bool {
-        let unsaved = self.unsaved.all().get(gate).and_then(|kept| kept.reading.sighting.newest_move());
+        let unsaved = self.unsaved.all().get(gate).and_then(|kept| kept.reading.sighting.newest_move(gate));
         let Some(gate) = canary.gate_by_id(gate) else { return false };
         sighting.is_older_than(&gate.id, gate.newest_move.max(unsaved))
     }

@@ -43,7 +43,7 @@ fn statuses() -> Statuses {
         approved: ["3".to_owned()].into(),
         rejected: ["4".to_owned()].into(),
         names: [("3".to_owned(), "Approved".to_owned()), ("4".to_owned(), "Rejected".to_owned())].into(),
-        workflow: ["1", "2", "3", "4"].map(str::to_owned).into(),
+        workflow: Some(["1", "2", "3", "4"].map(str::to_owned).into()),
         ..Statuses::default()
     }
 }

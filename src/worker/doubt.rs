@@ -17,6 +17,9 @@ pub(super) enum Doubt {
     Index,
     /// It would open the gate, or keep it open for long, and only an index says so: that alone opens nothing.
     Opens,
+    /// It shows again what was approved, and only an index says so. The issue itself said so lately, so it need not be asked; but
+    /// for how long that is trusted counts from then.
+    Renews,
 }
 
 impl Worker {
@@ -34,6 +37,16 @@ impl Worker {
         };
         let reads_an_index = self.jira.reads_an_index();
         match view {
+            // Nothing but a no counts of a ticket that was labelled as dead, and that was replaced.
+            View::Waiting { .. }
+            | View::Approved { .. }
+            | View::NotAllowed { .. }
+            | View::Unjudged { .. }
+            | View::Gone { .. }
+                if gate.is_labelled() && canary.is_replaced(&gate.id) =>
+            {
+                Doubt::None
+            }
             // Where many are read, an index may not know what the issue itself lacks.
             View::Waiting { .. }
             | View::Approved { .. }
@@ -45,10 +58,13 @@ impl Worker {
                 Doubt::Gone
             }
             View::Gone { .. } if before != view => Doubt::Gone,
-            View::Approved { .. }
-                if reads_an_index && (before != view || !self.was_read_directly(seen, now)) =>
-            {
-                Doubt::Opens
+            View::Approved { .. } if reads_an_index => {
+                let is_judged = gate.judged_by == Some(trust.judged_by);
+                if before == view && is_judged && self.was_read_directly(seen, now) {
+                    Doubt::Renews
+                } else {
+                    Doubt::Opens
+                }
             }
             // Where it stands first is no news that a lagging index could get wrong.
             View::Waiting { .. } if matches!(before, View::Waiting { status: None }) => Doubt::None,

@@ -1,6 +1,6 @@
 //! Looking at tickets: the one way in which a decision comes in, whether the clock or a webhook asked for it.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use super::{
     Failures, InVain, Memory, Outcome, Unclear, Worker, after_failure, doubt::Doubt, due::Due, lease::Term,
@@ -227,6 +227,11 @@ impl Worker {
         let in_vain = InVain::default();
         let all: Vec<&Due> = due.iter().collect();
         let mut seen = self.understand(&all, arrived, found, &in_vain).await?;
+        seen.retain(|seen| {
+            let is_direct =
+                all.iter().any(|due| due.gate == seen.gate && found.directly.contains(&due.ticket.id));
+            is_direct || self.doubt(seen, now) != Doubt::Renews
+        });
         let doubtful: Vec<&Due> = all
             .into_iter()
             .filter(|due| !found.directly.contains(&due.ticket.id))
@@ -378,12 +383,13 @@ impl Worker {
     }
 
     fn does_not_understand(&self, due: &Due, route: &str, why: Unclear, found: &mut Found) {
-        let why = match why {
-            Unclear::Jira(error) => self.words(&error),
-            Unclear::Config { why, .. } => why,
+        let (why, is_told) = match why {
+            // Another ticket of the route may need less of Jira.
+            Unclear::Jira(error) => (self.words(&error), self.gatekeeper.unread().has(&due.gate)),
+            Unclear::Config { why, .. } => (why, !self.memory().bad_routes.insert(route.to_owned())),
         };
         found.unread.insert(due.ticket.id.clone(), why.clone());
-        if self.memory().bad_routes.insert(route.to_owned()) {
+        if !is_told {
             let ticket = due.ticket.key.as_str();
             tracing::error!(
                 canary = %due.canary.id,
@@ -512,8 +518,8 @@ fn closing(gate: &Gate, sighting: &Sighting, why: &Unclear) -> Option<Statuses> 
     let Sighting::Issue { status, ended, .. } = sighting else { return None };
     let then = gate.statuses.as_ref();
     let workflow = match why {
-        Unclear::Config { workflow, .. } => workflow.clone(),
-        Unclear::Jira(_) => BTreeSet::new(),
+        Unclear::Config { workflow, .. } => Some(workflow.clone()),
+        Unclear::Jira(_) => None,
     };
     let closes = *ended || then.is_some_and(|then| !then.approved.contains(&status.id));
     let rejected = then.map(|then| then.rejected.clone()).unwrap_or_default();

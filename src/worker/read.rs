@@ -352,7 +352,7 @@ impl Worker {
     ) -> Result<bool, jira::Error> {
         self.memory().manners.join(&due.gate, reading);
         let known = due.canary.gate_by_id(&due.gate).and_then(|gate| gate.newest_move);
-        while !suffices(reading, statuses, known) {
+        while !suffices(reading, statuses, &due.gate, known) {
             if found.pages == MOST_PAGES {
                 found.later.push(due.gate.clone());
                 return Ok(false);
@@ -383,10 +383,10 @@ impl Worker {
 /// Whether older entries of the changelog would tell nothing more. A decision may have been undone by any entry since, or by
 /// one of nearly the same moment, so all of those must have been read, and be in order. `known` is the newest move that was
 /// ever seen: what does not go back to it may be older than that.
-fn suffices(reading: &Reading, statuses: &Statuses, known: Option<Millis>) -> bool {
+fn suffices(reading: &Reading, statuses: &Statuses, gate: &GateId, known: Option<Millis>) -> bool {
     let Sighting::Issue { status, moves, .. } = &reading.sighting else { return true };
     let is_known = known
-        .is_none_or(|known| reading.sighting.newest_move() >= Some(known) || reading.goes_back_to(known));
+        .is_none_or(|known| reading.sighting.newest_move(gate) >= Some(known) || reading.goes_back_to(known));
     let is_explained = is_waiting(status, statuses)
         || decisive(status, moves, statuses).is_some_and(|entry| reading.goes_back_to(entry.told_since()));
     reading.is_whole || (is_known && is_explained)

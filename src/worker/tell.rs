@@ -136,10 +136,10 @@ impl Worker {
         let route = self.gatekeeper.route(&opened.canary, &opened.name);
         let effect = match note {
             // What moves it after this moment moves a dead ticket.
-            Note::Ended { .. } | Note::LabelledEnded | Note::Replaced { .. } | Note::Duplicate { .. } => {
-                Effect::Buried(answered)
-            }
-            Note::Progress { .. }
+            Note::Ended { .. } | Note::Replaced { .. } | Note::Duplicate { .. } => Effect::Buried(answered),
+            // It is watched like a live one for as long as its rollout lives.
+            Note::LabelledEnded
+            | Note::Progress { .. }
             | Note::RejectedAtStart { .. }
             | Note::RejectedWithoutRollback { .. }
             | Note::RejectedByNobody { .. }

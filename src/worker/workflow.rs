@@ -63,6 +63,11 @@ impl Worker {
     ) -> Result<Statuses, Unclear> {
         let (project, issue_type) = (ticket.project.as_str(), ticket.issue_type.as_str());
         let read = async |believed| {
+            // Whoever could not be told just now keeps nobody from what is known.
+            let known = self.memory().workflows.get(project, issue_type, believed, self.clock.now());
+            if let Some(known) = known {
+                return Ok(known);
+            }
             let what = format!("workflow {issue_type} {project}");
             in_vain.look_up(what, self.workflow(project, issue_type, believed)).await.map_err(Unclear::Jira)
         };

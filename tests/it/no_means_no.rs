@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use flagger_jira_bridge::{
-    demo::fake_jira::{BOB, Flavour, IssueView, MIA, Workflow},
+    demo::fake_jira::{BOB, Fault, Flavour, IssueView, MIA, Operation, Times, Workflow},
     worker::Worker,
 };
 
@@ -204,6 +204,99 @@ async fn a_label_before_a_rejection() {
             assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 200);
             world.finish().await;
         }
+    }
+}
+
+/// The no lives again, and the ticket is not told that it is dead; nor is forgotten that it was labelled where Jira does not show
+/// it for a while.
+#[tokio::test]
+async fn a_labelled_ticket_that_is_rejected_lives_on() {
+    for hidden in [false, true] {
+        for world in World::both("").await {
+            world.asks("confirm-promotion", "Progressing", "new").await;
+            world.works().await;
+            let key = world.newest();
+            world.jira.edit_labels(&key, &["flagger-ended"], &[], MIA).unwrap();
+            world.later(MINUTE / 3);
+            world.works().await;
+            world.promotion_is_closed("closed: opening").await;
+            world.works().await;
+            if hidden {
+                world.jira.hide_issue(&key, true).unwrap();
+                for _ in 0..10 {
+                    world.later(MINUTE);
+                    world.works().await;
+                    world.promotion_is_closed(&world.newest()).await;
+                }
+                world.jira.hide_issue(&key, false).unwrap();
+            }
+            world.jira.move_issue(&key, "Rejected", MIA).unwrap();
+            for _ in 0..20 {
+                world.later(MINUTE);
+                world.works().await;
+                world.asks("confirm-promotion", "Progressing", "new").await;
+            }
+            world.promotion_is_closed("rejected by Mia").await;
+            let told = world.jira.issue(&key).unwrap().comments;
+            let is_late = |said: &str| said.contains("nothing any more") && !said.contains("labelled");
+            assert!(!told.iter().any(|comment| is_late(&comment.text())), "{told:?}");
+            assert_eq!(world.count("audit WHERE kind = 'late_move'").await, 0);
+            world.finish().await;
+        }
+    }
+}
+
+/// A labelled ticket whose label was taken off is not news at each poll.
+#[tokio::test]
+async fn a_labelled_ticket_costs_no_writes() {
+    for world in World::both("").await {
+        world.asks("confirm-promotion", "Progressing", "new").await;
+        world.works().await;
+        let key = world.newest();
+        world.jira.edit_labels(&key, &["flagger-ended"], &[], MIA).unwrap();
+        world.later(MINUTE / 3);
+        world.works().await;
+        world.promotion_is_closed("closed: opening").await;
+        world.works().await;
+        world.jira.edit_labels(&key, &[], &["flagger-ended"], MIA).unwrap();
+        world.jira.move_issue(&key, "In Review", MIA).unwrap();
+        for _ in 0..20 {
+            world.later(MINUTE);
+            world.works().await;
+            world.asks("confirm-promotion", "Progressing", "new").await;
+        }
+        let before = world.turns().await;
+        for _ in 0..6 {
+            world.later(MINUTE / 3);
+            world.works().await;
+        }
+        assert_eq!(world.turns().await, before);
+        world.finish().await;
+    }
+}
+
+/// Jira does not say which statuses the workflow has just when a ticket is rejected: the gate closes at once, and who rejected it
+/// is found out later. The ticket is not told otherwise.
+#[tokio::test]
+async fn a_no_while_the_workflow_cannot_be_read() {
+    for world in World::both("").await {
+        let key = world.approved().await;
+        assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 403);
+        world.later(MINUTE);
+        let away = Fault::Status { code: 503, retry_after: None, body: "{\"errorMessages\":[]}".into() };
+        world.jira.fault(Operation::ProjectStatuses, away, Times::Always);
+        world.jira.move_issue(&key, "Rejected", MIA).unwrap();
+        world.works().await;
+        world.promotion_is_closed("rejected by Mia").await;
+        world.jira.clear_faults();
+        world.later(MINUTE);
+        world.works().await;
+        world.promotion_is_closed("rejected by Mia").await;
+        assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 200);
+        world.works().await;
+        let told = world.jira.issue(&key).unwrap().comments;
+        assert!(!told.iter().any(|comment| comment.text().contains("workflow")), "{told:?}");
+        world.finish().await;
     }
 }
 

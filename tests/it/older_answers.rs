@@ -61,6 +61,31 @@ async fn a_decision_that_was_taken_back_stays_so() {
     }
 }
 
+/// For a while the bridge asks another Jira, in which the ticket's number is somebody else's issue: what happened to that one is no
+/// measure of how old the ticket's own history is.
+#[tokio::test]
+async fn the_moves_of_somebody_elses_issue() {
+    for world in World::both("").await {
+        let key = world.promotion_approved().await;
+        world.later(LATER);
+        world.jira.move_issue(&key, "Rejected", MIA).unwrap();
+        let own = world.jira.backup();
+        world.jira.restore_empty_backup();
+        let theirs = world.jira.add_issue("OPS", "Change", "To Do", MIA).unwrap();
+        world.later(LATER);
+        world.jira.move_issue(&theirs, "Approved", MIA).unwrap();
+        world.works().await;
+        assert_eq!(world.gates().await[0]["state"], "gone");
+        world.jira.restore(own);
+        for _ in 0..3 {
+            world.later(LATER);
+            world.works().await;
+        }
+        assert_eq!(world.gates().await[0]["state"], "rejected");
+        world.finish().await;
+    }
+}
+
 /// The rejection could not be stored when the older answer came.
 #[tokio::test]
 async fn a_rejection_that_is_only_in_memory_stays() {
@@ -107,7 +132,7 @@ async fn an_index_that_is_behind() {
         world.jira.freeze_index(true);
         world.jira.move_issue(&key, "Rejected", MIA).unwrap();
         let broken = Fault::Status { code: 502, retry_after: None, body: "<html>".into() };
-        world.jira.fault(Operation::GetIssue, broken, Times::Always);
+        world.jira.fault(Operation::GetIssue, broken.clone(), Times::Always);
         for _ in 0..3 {
             world.later(LATER);
             world.works().await;
@@ -133,6 +158,19 @@ async fn an_index_that_is_behind() {
         }
         // No longer than an answer is trusted.
         assert!(closed.is_some_and(|step| step <= 30), "{closed:?}");
+        world.finish().await;
+
+        // The same where the issue cannot be read from then on.
+        let world = World::start_with(flagger_jira_bridge::demo::fake_jira::Flavour::DataCenter, "").await;
+        world.promotion_approved().await;
+        world.jira.freeze_index(true);
+        world.jira.fault(Operation::GetIssue, broken, Times::Always);
+        for _ in 0..33 {
+            world.later(LATER);
+            world.works().await;
+        }
+        assert_eq!(world.gates().await[0]["state"], "stale");
+        world.jira.clear_faults();
         world.finish().await;
     }
 }

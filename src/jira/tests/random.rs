@@ -57,7 +57,7 @@ fn statuses() -> Statuses {
     Statuses {
         approved: BTreeSet::from(["10007".to_owned()]),
         rejected: BTreeSet::from(["4".to_owned()]),
-        workflow: ["1", "2", "4", "10007"].map(str::to_owned).into(),
+        workflow: Some(["1", "2", "4", "10007"].map(str::to_owned).into()),
         ..Statuses::default()
     }
 }

@@ -51,7 +51,10 @@ impl Step {
         let Standing::Watched { ticket, view, .. } = &older.standing else { return };
         // What has its number may be somebody else's: that is not its ticket seen again.
         if matches!(view, View::Gone { doubt: Doubt::Missing { .. } | Doubt::Unmarked { .. } }) {
-            rollout.replaced[at] = older;
+            // That it was labelled is not forgotten.
+            if !rollout.replaced[at].is_labelled() {
+                rollout.replaced[at] = older;
+            }
             return;
         }
         if rollout.replaced[at].is_labelled() && older.rejection().is_none() {
@@ -90,6 +93,9 @@ impl Step {
         let Standing::Watched { view: before, .. } = &known.standing else { return };
         let Some(status) = view.status().cloned() else { return };
         let is_moved = before.status().is_some_and(|before| before.id != status.id);
+        if !is_moved && known.newest_move == older.newest_move {
+            return;
+        }
         let view = View::Gone { doubt: Doubt::LabelledEnded { status } };
         known.standing = Standing::Watched { ticket: ticket.clone(), seen, view };
         known.newest_move = older.newest_move;

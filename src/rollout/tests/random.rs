@@ -120,7 +120,7 @@ impl Witness {
             approved: ids(&["3", "30"]),
             rejected: ids(&["4"]),
             names: names.into(),
-            workflow: STATUSES.map(str::to_owned).into(),
+            workflow: Some(STATUSES.map(str::to_owned).into()),
             ..Statuses::default()
         }
     }

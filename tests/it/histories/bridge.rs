@@ -99,9 +99,9 @@ impl Bridge {
                 names: [Place::Approved, Place::Rejected]
                     .map(|place| (place.id().to_owned(), place.status().name))
                     .into(),
-                workflow: [Place::ToDo, Place::Approved, Place::Rejected]
-                    .map(|place| place.id().to_owned())
-                    .into(),
+                workflow: Some(
+                    [Place::ToDo, Place::Approved, Place::Rejected].map(|place| place.id().to_owned()).into(),
+                ),
                 ..Statuses::default()
             },
         }
