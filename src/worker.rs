@@ -40,6 +40,7 @@ mod recount;
 mod site;
 mod tell;
 mod together;
+mod trail;
 mod workflow;
 
 use due::Turns;

@@ -13,7 +13,7 @@ use super::{
     error::{By, Error},
     gate_label,
     request::Request,
-    span::Span,
+    span::{Place, Span},
     wire::{self, PROPERTY},
     words,
 };
@@ -54,6 +54,8 @@ pub struct Reading {
     pub is_whole: bool,
     /// How many there are in all, if that is known.
     pub total: Option<usize>,
+    /// Where that was not told: the place of each that was read, the newest first.
+    pub places: Vec<Place>,
     /// From when to when they are, if they are in order.
     pub span: Option<Span>,
     /// How long it is in the answer, where that is for many.
@@ -330,10 +332,10 @@ impl Jira {
             (trail, Kind::Cloud) => trail.unwrap_or_default(),
             (_, Kind::DataCenter) => return Err(answer.unreadable("an issue without its whole changelog")),
         };
-        let wire::Trail { histories, is_whole, total, span } = trail;
+        let wire::Trail { histories, is_whole, total, places, span } = trail;
         let sighting =
             issue.sighting(&histories, answered, kind, read).map_err(|what| answer.unreadable(what))?;
-        Ok(Reading { sighting, newest: histories.len(), is_whole, total, span, length: 0 })
+        Ok(Reading { sighting, newest: histories.len(), is_whole, total, places, span, length: 0 })
     }
 
     /// The part of a changelog before those of its entries that are known: so many older ones at most, or all if there are

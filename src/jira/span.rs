@@ -36,6 +36,12 @@ impl Span {
         goes_on.then_some(Self { oldest: self.oldest, newest: newer.newest })
     }
 
+    /// The place of the newest of them.
+    #[must_use]
+    pub const fn newest(self) -> Place {
+        self.newest
+    }
+
     /// Whether they go back to before this moment, so that none of it is missing.
     #[must_use]
     pub fn is_from_before(self, at: Millis) -> bool {

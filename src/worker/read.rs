@@ -6,10 +6,10 @@
 
 use std::collections::{HashMap, HashSet, VecDeque, hash_map::Entry};
 
-use super::{Failures, Worker, after_failure, due::Due};
+use super::{Failures, Worker, after_failure, due::Due, trail::Trails};
 use crate::{
-    gate::{Browse, GateId, Invalidation, Move, Sighting, Status, decisive},
-    jira::{self, Reading, Span},
+    gate::{Browse, GateId, Sighting, Status, decisive},
+    jira::{self, Reading},
     millis::Millis,
     policy::{Meaning, Statuses},
 };
@@ -37,22 +37,9 @@ pub(super) struct Manners {
     /// How often in a row a request for many failed for any, and until when none is sent.
     together: Failures,
     /// What was read of changelogs beyond their newest entries.
-    trails: HashMap<GateId, Trail>,
+    trails: Trails,
     /// How long each changelog was when it was last read past every index, if that was told, and when that was.
     direct: HashMap<GateId, (Option<usize>, Millis)>,
-}
-
-/// The newest part of a changelog, back to some entry.
-#[derive(Clone)]
-struct Trail {
-    /// The number of its oldest entry; the oldest of the changelog is 0.
-    start: usize,
-    /// The number after its newest.
-    end: usize,
-    moves: Vec<Move>,
-    invalidations: Vec<Invalidation>,
-    /// From when to when its entries are, if they are in order.
-    span: Option<Span>,
 }
 
 impl Manners {
@@ -75,38 +62,8 @@ impl Manners {
     pub(super) fn keep(&mut self, live: &HashSet<&GateId>, now: Millis) {
         self.apart.retain(|gate, until| live.contains(gate) && now < *until);
         self.failing.retain(|gate, _| live.contains(gate));
-        self.trails.retain(|gate, _| live.contains(gate));
+        self.trails.keep(live);
         self.direct.retain(|gate, _| live.contains(gate));
-    }
-
-    /// Adds to what an answer shows of a changelog what is known of the part before that.
-    fn join(&mut self, gate: &GateId, reading: &mut Reading) {
-        let Some(total) = reading.total else { return };
-        let start = total.saturating_sub(reading.newest);
-        // It only ever grows: what is longer than the changelog is not of this one.
-        let fits = |known: &&Trail| known.start < start && known.end >= start && known.end <= total;
-        let Some(known) = self.trails.get(gate).filter(fits) else { return };
-        let Sighting::Issue { moves, invalidations, .. } = &mut reading.sighting else { return };
-        jira::add(moves, known.moves.clone());
-        jira::add(invalidations, known.invalidations.clone());
-        reading.span = match (known.span, reading.span) {
-            (span, _) if reading.newest == 0 => span,
-            (Some(known), Some(read)) if start < self.trails[gate].end => known.up_to(read),
-            (Some(known), Some(read)) => known.and(read),
-            (None, _) | (_, None) => None,
-        };
-        reading.newest = total - known.start;
-        reading.is_whole = known.start == 0;
-        self.knows(gate, reading);
-    }
-
-    /// Keeps what was read of a changelog.
-    fn knows(&mut self, gate: &GateId, reading: &Reading) {
-        let Sighting::Issue { moves, invalidations, .. } = &reading.sighting else { return };
-        let Some(end) = reading.total else { return };
-        let (moves, invalidations, span) = (moves.clone(), invalidations.clone(), reading.span);
-        let start = end.saturating_sub(reading.newest);
-        self.trails.insert(gate.clone(), Trail { start, end, moves, invalidations, span });
     }
 }
 
@@ -336,7 +293,15 @@ impl Worker {
             let sighting = Sighting::Missing { browse };
             found.readings.insert(
                 due.ticket.id.clone(),
-                Reading { sighting, newest: 0, is_whole: true, total: None, span: None, length: 0 },
+                Reading {
+                    sighting,
+                    newest: 0,
+                    is_whole: true,
+                    total: None,
+                    places: vec![],
+                    span: None,
+                    length: 0,
+                },
             );
         }
         Ok(())
@@ -350,7 +315,7 @@ impl Worker {
         statuses: &Statuses,
         found: &mut Found,
     ) -> Result<bool, jira::Error> {
-        self.memory().manners.join(&due.gate, reading);
+        self.memory().manners.trails.join(&due.gate, reading);
         let known = due.canary.gate_by_id(&due.gate).and_then(|gate| gate.newest_move);
         while !suffices(reading, statuses, &due.gate, known) {
             if found.pages == MOST_PAGES {
@@ -361,13 +326,20 @@ impl Worker {
             let page = match self.jira.look_back(&due.ticket.id, reading.before()).await {
                 Ok(page) => page,
                 Err(error) if error.is_of_one() => {
+                    if matches!(error, jira::Error::Unreadable { .. }) {
+                        // Perhaps it does not fit what is known, and that is what is wrong.
+                        self.memory().manners.trails.forget(&due.gate);
+                    }
                     self.cannot_read(due, &error, found);
                     return Ok(false);
                 }
                 Err(error) => return Err(error),
             };
             reading.add(page);
-            self.memory().manners.knows(&due.gate, reading);
+            let trails = &mut self.memory().manners.trails;
+            // By now it may reach what is known.
+            trails.join(&due.gate, reading);
+            trails.knows(&due.gate, reading);
         }
         Ok(true)
     }

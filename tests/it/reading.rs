@@ -324,6 +324,70 @@ async fn forty_entries_that_are_called_all() {
     world.finish().await;
 }
 
+/// Where Jira does not say how long a history is, or says what cannot be, what was once read of it costs nothing again, as long as
+/// an answer goes on where that ends. What undoes an approval is seen all the same.
+#[tokio::test]
+async fn a_long_history_of_unknown_length_is_read_once() {
+    let relocated = || vec![json!({"field": "Workflow", "fieldtype": "jira", "from": "1", "to": "2"})];
+    let ways: [fn(&mut Value); 2] = [
+        |issue| {
+            if let Some(changelog) = issue["changelog"].as_object_mut() {
+                changelog.remove("total");
+            }
+        },
+        |issue| {
+            if let Some(entries) = issue["changelog"]["histories"].as_array().map(Vec::len) {
+                issue["changelog"]["total"] = json!(entries);
+            }
+        },
+    ];
+    for way in ways {
+        let world = World::start_with(Flavour::Cloud, "").await;
+        let keys = opened(&world, 3).await;
+        world.jira.garbles_issues(Some(way));
+        // The first waits where somebody put it.
+        for (key, status) in keys.iter().zip(["In Review", "Approved", "Approved"]) {
+            world.jira.move_issue(key, status, MIA).unwrap();
+        }
+        cycle(&world).await;
+        let edits = |edits: usize| {
+            keys.iter().for_each(|key| world.jira.rewrite_issue(key, edits, 10, MIA).unwrap());
+        };
+        edits(60);
+        let requests = cycle(&world).await;
+        assert!(requests.len() <= 7, "{requests:?}");
+        // Each answer goes on where what is known ends: at its newest entry, or anywhere in it.
+        for more in [0, 0, 20, 20, 39, 0] {
+            edits(more);
+            let requests = cycle(&world).await;
+            assert_eq!(requests.len(), 1, "{more}: {requests:?}");
+            assert_eq!([asks(&world, 0).await.0, asks(&world, 1).await.0], [403, 200]);
+        }
+        // Between this and what is known are entries that no answer has.
+        edits(40);
+        let requests = cycle(&world).await;
+        assert!((3..=7).contains(&requests.len()), "{requests:?}");
+        world.jira.add_odd_history(&keys[2], relocated(), BOB).unwrap();
+        edits(39);
+        cycle(&world).await;
+        for (canary, expected) in [403, 200, 403].into_iter().enumerate() {
+            let (status, line) = asks(&world, canary).await;
+            assert_eq!(status, expected, "{canary}: {line}");
+        }
+        world.jira.add_odd_history(&keys[1], relocated(), BOB).unwrap();
+        edits(50);
+        cycle(&world).await;
+        for canary in 0..3 {
+            let (status, line) = asks(&world, canary).await;
+            assert_eq!(status, 403, "{canary}: {line}");
+        }
+        let requests = cycle(&world).await;
+        assert_eq!(requests.len(), 1, "{requests:?}");
+        world.jira.garbles_issues(None);
+        world.finish().await;
+    }
+}
+
 /// The index of a Data Center stands still. What is nudged is read from the issue itself, and no later search undoes that.
 #[tokio::test]
 async fn an_index_that_stands_still() {

@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::{Changelog, history::place};
-use crate::jira::{Kind, span::Span};
+use crate::jira::{
+    Kind,
+    span::{Place, Span},
+};
 
 /// Cloud puts at most this many entries into an issue, and does not always say how many there are.
 const CLOUD_ENTRIES: usize = 40;
@@ -17,6 +20,8 @@ pub(in crate::jira) struct Trail {
     pub(in crate::jira) is_whole: bool,
     /// How many there are in all, if that is known.
     pub(in crate::jira) total: Option<usize>,
+    /// Where that is not known: the place of each, if they are in order, as they are here.
+    pub(in crate::jira) places: Vec<Place>,
     /// From when to when they are, if they are in order.
     pub(in crate::jira) span: Option<Span>,
 }
@@ -40,7 +45,9 @@ impl Trail {
         let total = total.or(is_whole.then_some(histories.len()));
         let span = span(histories.iter().rev());
         let histories = if is_whole || span.is_some() { histories } else { vec![] };
-        Some(Self { histories, is_whole, total, span })
+        let unplaced = total.is_some() || span.is_none();
+        let places = if unplaced { vec![] } else { histories.iter().filter_map(place).collect() };
+        Some(Self { histories, is_whole, total, places, span })
     }
 }
 
