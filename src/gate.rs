@@ -18,7 +18,7 @@ pub use self::{
 };
 use crate::{
     millis::Millis,
-    policy::{Author, Fingerprint, Statuses},
+    policy::{Author, Entry, Fingerprint, Statuses},
 };
 
 /// What the label of a gate's ticket begins with.
@@ -409,6 +409,12 @@ impl Gate {
             newest_move: None,
             told: Vec::new(),
         }
+    }
+
+    /// Whether an entry of its `approval.deny` came out empty, so that nobody may approve it any more.
+    #[must_use]
+    pub fn denies_for_good(&self) -> bool {
+        self.deny.iter().any(|entry| Entry::read(entry) == Entry::Nothing)
     }
 
     /// What statuses mean for its ticket, where `today` are those that bear the configured names now. Approved are those that

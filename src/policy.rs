@@ -14,7 +14,7 @@ use crate::gate::Status;
 
 mod judge;
 
-pub use judge::{Author, DENIES_OTHERS, Entry, Names, denies_all, judge, quoted};
+pub use judge::{Author, DENIES_OTHERS, Entry, Names, denies_all, denies_for_good, judge, quoted};
 
 /// What a status means for a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,8 @@ use crate::gate::Person;
 
 /// The longest part of an entry that is repeated to people, in characters.
 const LONGEST_ENTRY: usize = 100;
+/// Of how many entries it is said that one of them came out empty.
+const MOST_ENTRIES: usize = 2;
 
 /// What is known of whether somebody's move counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,11 +84,11 @@ pub fn judge(
 ) -> Author {
     let who = &person.name;
     let not = |why: String| Author::NotAccepted { why };
+    if deny.iter().any(|(entry, _)| Entry::read(entry) == Entry::Nothing) {
+        return denies_for_good("approval.deny", &[]);
+    }
     if person.id.is_empty() {
         return not("Jira does not say who it was".into());
-    }
-    if deny.iter().any(|(entry, _)| Entry::read(entry) == Entry::Nothing) {
-        return not("approval.deny has an entry that is empty here, so nobody can be let through".into());
     }
     if let Some((entry, _)) = deny.iter().find(|(_, names)| *names == Names::Yes) {
         return not(format!("{who} is ruled out by {} in approval.deny", quoted(entry)));
@@ -124,12 +126,32 @@ pub fn judge(
 /// Why it is to be found out again whether somebody's move counts.
 pub const DENIES_OTHERS: &str = "approval.deny rules out others by now, so it is found out again";
 
+/// Nobody's move counts at this gate: one of these entries of `deny`, whose key this is, came out empty at a question. Which one
+/// cannot be told of several that are templates.
+#[must_use]
+pub fn denies_for_good(key: &str, deny: &[String]) -> Author {
+    let is_template = |entry: &&String| entry.contains("{{") || entry.contains("{%");
+    let mut templates: Vec<String> = deny.iter().filter(is_template).map(|entry| quoted(entry)).collect();
+    if templates.len() > MOST_ENTRIES {
+        templates.truncate(MOST_ENTRIES);
+        templates.push("…".into());
+    }
+    let which = if templates.is_empty() { String::new() } else { format!(" ({})", templates.join(" or ")) };
+    Author::NotAccepted {
+        why: format!(
+            "an entry of {key} came out empty at a question of this rollout{which}, so this gate opens no more in this rollout; \
+             correct the metadata that its hook sends, and roll out again"
+        ),
+    }
+}
+
 /// Nobody's move counts: the questions of a rollout ruled out more than `most` accounts.
 #[must_use]
 pub fn denies_all(most: usize) -> Author {
     Author::NotAccepted {
         why: format!(
-            "the questions of this rollout ruled out more than {most} different accounts by approval.deny, so nobody can be let through"
+            "the questions of this rollout ruled out more than {most} different accounts by approval.deny, so this gate opens no more \
+             in this rollout; find out who sends another name with each question, and roll out again"
         ),
     }
 }
@@ -238,9 +260,36 @@ mod tests {
         not accepted: Mia Change is ruled out by "mia" in approval.deny
         unknown: it cannot be told whether Mia Change is ruled out: Jira is down
         not accepted: Mia Change is ruled out by "mia" in approval.deny
-        not accepted: approval.deny has an entry that is empty here, so nobody can be let through
-        not accepted: approval.deny has an entry that is empty here, so nobody can be let through
+        not accepted: an entry of approval.deny came out empty at a question of this rollout, so this gate opens no more in this rollout; correct the metadata that its hook sends, and roll out again
+        not accepted: an entry of approval.deny came out empty at a question of this rollout, so this gate opens no more in this rollout; correct the metadata that its hook sends, and roll out again
         "#);
+    }
+
+    #[test]
+    fn what_came_out_empty_is_named() {
+        let which = |deny: &[&str]| {
+            let deny: Vec<String> = deny.iter().map(|&entry| entry.to_owned()).collect();
+            let Author::NotAccepted { why } = denies_for_good("routes[0].approval.deny", &deny) else {
+                panic!()
+            };
+            let (start, _) = why.split_once(", so this gate opens no more").unwrap();
+            start.strip_prefix("an entry of routes[0].approval.deny came out empty at ").unwrap().to_owned()
+        };
+        let (author, pusher) = ("{{ metadata.author }}", "role:{% if metadata.x %}y{% endif %}");
+        for (deny, told) in [
+            (&["group:cab"][..], "a question of this rollout"),
+            (&["group:cab", author], r#"a question of this rollout ("{{ metadata.author }}")"#),
+            (
+                &[author, pusher],
+                r#"a question of this rollout ("{{ metadata.author }}" or "role:{% if metadata.x %}y{% endif %}")"#,
+            ),
+            (
+                &[pusher, author, "{{ x }}"],
+                r#"a question of this rollout ("role:{% if metadata.x %}y{% endif %}" or "{{ metadata.author }}" or …)"#,
+            ),
+        ] {
+            assert_eq!(which(deny), told);
+        }
     }
 
     #[test]

@@ -119,6 +119,9 @@ pub enum Note {
         entry: String,
         /// Why it does not count.
         why: String,
+        /// Whether nobody's would, in this rollout.
+        #[serde(default, skip_serializing_if = "is_false")]
+        for_good: bool,
     },
     /// It was rejected, and Flagger has not asked whether to roll back.
     RejectedWithoutRollback {
@@ -131,6 +134,9 @@ pub enum Note {
         entry: String,
         /// Why not.
         why: String,
+        /// Whether nobody may, in this rollout.
+        #[serde(default, skip_serializing_if = "is_false")]
+        for_good: bool,
     },
     /// It was approved, and that was no transition of its own workflow, or went through a change of project, type or workflow
     /// since.
@@ -205,6 +211,11 @@ pub enum Note {
         /// What was in the way.
         why: String,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl Note {

@@ -521,7 +521,7 @@ impl Step {
             }
             return;
         }
-        let rollback_asked = rollout.rollback_asked;
+        let (rollback_asked, denies_all) = (rollout.rollback_asked, rollout.denies_all());
         let has_begun = !matches!(rollout.course, Course::Asked(_) | Course::Waiting(_));
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.id == *id) else { return };
         let Some(after) = look(gate) else { return };
@@ -536,9 +536,10 @@ impl Step {
         }
         let fact = Fact::TicketSeen { gate: gate.name.clone(), ticket: ticket.clone(), view: view.clone() };
         self.facts.push(fact);
+        let for_good = denies_all || gate.denies_for_good();
         if let View::NotAllowed { decision, why, .. } = view {
             let (entry, why) = (decision.entry.changelog_id.clone(), why.clone());
-            tell(&mut self.commands, gate, Note::NotAllowed { entry, why });
+            tell(&mut self.commands, gate, Note::NotAllowed { entry, why, for_good });
         } else if let View::Gone { doubt: Doubt::Relocated { entry, .. } } = view {
             let entry = entry.clone();
             tell(&mut self.commands, gate, Note::Relocated { entry });
@@ -553,7 +554,7 @@ impl Step {
             if !has_begun {
                 tell(&mut self.commands, gate, Note::RejectedAtStart { entry });
             } else if let Author::NotAccepted { why } = author {
-                tell(&mut self.commands, gate, Note::RejectedByNobody { entry, why });
+                tell(&mut self.commands, gate, Note::RejectedByNobody { entry, why, for_good });
             } else if !rollback_asked {
                 tell(&mut self.commands, gate, Note::RejectedWithoutRollback { entry });
             }

@@ -28,6 +28,10 @@ pub fn comment(note: &Note, route: &Route) -> Doc {
              ticket here and have the team deploy what should run instead: Flagger starts whatever is deployed once \
              this ticket is approved."
         ),
+        Note::RejectedByNobody { why, for_good: true, .. } => format!(
+            "This rejection keeps the gate closed, but it rolls nothing back, because nobody's does here: {}.",
+            one_line(why, LONGEST_REASON)
+        ),
         Note::RejectedByNobody { why, .. } => format!(
             "This rejection keeps the gate closed, but it rolls nothing back, because it does not count as one: {}. To roll \
              back, somebody who may approve here has to reject it.",
@@ -38,6 +42,10 @@ pub fn comment(note: &Note, route: &Route) -> Doc {
              rejected this who may approve, it is told to. If this canary has no rollback hook, the new version stays \
              where it is, and the rollout waits until the team deploys another version or this ticket is moved to \
              {approved}."
+        ),
+        Note::NotAllowed { why, for_good: true, .. } => format!(
+            "This approval does not count, and nobody's does here: {}. The gate stays closed, wherever this ticket is moved.",
+            one_line(why, LONGEST_REASON)
         ),
         Note::NotAllowed { why, .. } => format!(
             "This approval does not count: {}. The gate stays closed. To open it, somebody who may approve has to move \

@@ -59,6 +59,9 @@ impl Worker {
         in_vain: &InVain,
     ) -> Author {
         let about = |list, key| Inquiry { worker: self, in_vain, person, project, list, key };
+        if deny.iter().any(|entry| Entry::read(entry) == Entry::Nothing) {
+            return policy::denies_for_good(&route.approval_key("deny"), &route.approval.deny);
+        }
         let deny = about(List::Deny, route.approval_key("deny")).ask(deny).await;
         if person.id.is_empty() || deny.iter().any(|(_, names)| *names != Names::No) {
             // Whoever else is listed changes nothing.

@@ -653,7 +653,12 @@ async fn an_author_that_is_missing_later() {
         world.works().await;
         assert_eq!(ask().await.status, 200);
         assert_eq!(world.asks_for_promotion().await.status, 403, "at once");
-        world.stays_closed("not_allowed", "an entry that is empty").await;
+        world
+            .stays_closed(
+                "not_allowed",
+                "(\"{{ metadata.author }}\"), so this gate opens no more in this rollout",
+            )
+            .await;
         let turns = world.turns().await;
         for _ in 0..3 {
             assert_eq!(ask().await.status, 403);

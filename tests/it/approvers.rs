@@ -155,7 +155,10 @@ async fn not_the_author() {
         world.reports("/post-rollout", "Succeeded", "new").await;
         world.asks("confirm-promotion", "Progressing", "new").await;
         world.works().await;
-        world.is_refused(MIA, "an entry that is empty").await;
+        world.is_refused(MIA, "so this gate opens no more in this rollout").await;
+        let told = world.jira.issue(&world.newest()).unwrap().comments;
+        let told = told.last().unwrap().text();
+        assert!(told.contains("wherever this ticket is moved") && !told.contains("and back"), "{told}");
         world.finish().await;
     }
 }

@@ -298,7 +298,9 @@ const fn meaning(state: Stands) -> &'static str {
         Stands::Waiting => "Nobody has decided. Find the change manager, who moves the ticket.",
         Stands::Approved => "The gate is open. Flagger goes on when it asks next.",
         Stands::Rejected => "Somebody said no. Mend it and ship again, or have the ticket moved back.",
-        Stands::NotAllowed => "Somebody approved who may not. Have somebody approve who may.",
+        Stands::NotAllowed => {
+            "Somebody approved who may not. Have somebody approve who may, unless the reason says that nobody can."
+        }
         Stands::Expired => {
             "Approved, but Flagger did not use it in time. Move the ticket back and approve it again."
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use super::*;
 use crate::{
     gate::{GateName, Stage},
-    policy::{Milestone, Route},
+    policy::{Author, Milestone, Route, denies_for_good},
     rollout::{CanaryId, End, Fate, Label, Message, Note, Phase, Revision},
     ticket::{self, Draft as Words, Subject},
 };
@@ -406,12 +406,20 @@ fn endings() {
 fn notes() {
     let entry = || "10100".to_owned();
     let why = || "Bob (it's *me*) is not among the approvers of this gate".to_owned();
+    let empty = || {
+        let deny = ["{{ metadata.author }}".to_owned()];
+        let Author::NotAccepted { why } = denies_for_good("approval.deny", &deny) else { panic!() };
+        why
+    };
     let not_moved = |milestone| Note::NotMoved { milestone, why: "no transition leads to \"Done\"".into() };
     let notes = [
         Note::Progress { lines: vec!["Halt advancement 91.00% < 99%".into(), "Advance weight 20".into()] },
         Note::RejectedAtStart { entry: entry() },
         Note::RejectedWithoutRollback { entry: entry() },
-        Note::NotAllowed { entry: entry(), why: why() },
+        Note::NotAllowed { entry: entry(), why: why(), for_good: false },
+        Note::NotAllowed { entry: entry(), why: empty(), for_good: true },
+        Note::RejectedByNobody { entry: entry(), why: why(), for_good: false },
+        Note::RejectedByNobody { entry: entry(), why: empty(), for_good: true },
         Note::Expired { entry: entry(), valid_for: 259_200_000 },
         Note::LabelledEnded,
         Note::Duplicate { of: Some("OPS-7".into()) },
@@ -438,6 +446,18 @@ fn notes() {
     This approval does not count: Bob (it's *me*) is not among the approvers of this gate. The gate stays closed. To open it, somebody who may approve has to move this ticket out of Approved and back.
     === Data Center
     This approval does not count: Bob \(it's \*me\*\) is not among the approvers of this gate. The gate stays closed. To open it, somebody who may approve has to move this ticket out of Approved and back.
+
+    This approval does not count, and nobody's does here: an entry of approval.deny came out empty at a question of this rollout ("{{ metadata.author }}"), so this gate opens no more in this rollout; correct the metadata that its hook sends, and roll out again. The gate stays closed, wherever this ticket is moved.
+    === Data Center
+    This approval does not count, and nobody's does here: an entry of approval.deny came out empty at a question of this rollout \("\{\{ metadata.author \}\}"\), so this gate opens no more in this rollout; correct the metadata that its hook sends, and roll out again. The gate stays closed, wherever this ticket is moved.
+
+    This rejection keeps the gate closed, but it rolls nothing back, because it does not count as one: Bob (it's *me*) is not among the approvers of this gate. To roll back, somebody who may approve here has to reject it.
+    === Data Center
+    This rejection keeps the gate closed, but it rolls nothing back, because it does not count as one: Bob \(it's \*me\*\) is not among the approvers of this gate. To roll back, somebody who may approve here has to reject it.
+
+    This rejection keeps the gate closed, but it rolls nothing back, because nobody's does here: an entry of approval.deny came out empty at a question of this rollout ("{{ metadata.author }}"), so this gate opens no more in this rollout; correct the metadata that its hook sends, and roll out again.
+    === Data Center
+    This rejection keeps the gate closed, but it rolls nothing back, because nobody's does here: an entry of approval.deny came out empty at a question of this rollout \("\{\{ metadata.author \}\}"\), so this gate opens no more in this rollout; correct the metadata that its hook sends, and roll out again.
 
     This approval is not used any more: it is more than 3 days old, and Flagger asks only now. The gate stays closed. To renew the approval, move this ticket out of Approved and back.
 

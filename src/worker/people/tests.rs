@@ -227,7 +227,8 @@ async fn deny_wins_and_must_rule_out_somebody() {
         let empty = site.says(BOB, &[], &["group:cab", ""]).await;
         assert_eq!(
             empty,
-            "not accepted: approval.deny has an entry that is empty here, so nobody can be let through"
+            "not accepted: an entry of approval.deny came out empty at a question of this rollout, so this gate opens no more in \
+             this rollout; correct the metadata that its hook sends, and roll out again"
         );
         // The name of Git's author, say, would otherwise let the author through.
         let name = site.says(MIA, &[], &["Mia Change"]).await;
