@@ -17,8 +17,10 @@ pub struct Trust {
 }
 
 /// Why an approval is judged again.
-const OTHER_SETTINGS: &str = "the settings that say who approves, and in which status, were changed; \
-                              it is judged by the new ones as soon as Jira shows the ticket again";
+const OTHER_SETTINGS: &str = "it was judged by other settings than this replica's; it is judged again as soon as Jira shows the ticket";
+/// Why one is that was judged before it was noted by which settings.
+const EARLIER_VERSION: &str =
+    "an earlier version of the bridge judged it; it is judged again as soon as Jira shows the ticket";
 
 /// The answer to Flagger. Computed when asked; never stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -125,7 +127,8 @@ impl Gate {
                 Verdict::Closed(Closed::Stale { ticket, seen })
             }
             View::Approved { decision, .. } if self.judged_by != Some(trust.judged_by) => {
-                Verdict::Closed(Closed::Unjudged { ticket, decision, why: OTHER_SETTINGS })
+                let why = if self.judged_by.is_some() { OTHER_SETTINGS } else { EARLIER_VERSION };
+                Verdict::Closed(Closed::Unjudged { ticket, decision, why })
             }
             // Also where it seems to be seen in the future: a clock that was set back makes nothing hold longer.
             View::Approved { .. } if now.apart(seen) > trust.trust_for => {

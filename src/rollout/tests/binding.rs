@@ -162,6 +162,27 @@ fn a_denial_is_not_overtaken_by_a_look_that_began_before_it() {
     assert!(one.asks(&["bob"]));
 }
 
+/// Whose judgement it was that does not count today is told apart: that of other settings, or of a version that noted none.
+#[test]
+fn an_approval_that_was_not_judged_by_these_settings_says_so() {
+    for (judged_by, words) in [
+        (Some(Fingerprint(2)), "it was judged by other settings than this replica's; "),
+        (None, "an earlier version of the bridge judged it; "),
+    ] {
+        let mut one = One::opened(Some(statuses()), &[]);
+        one.moves("3", "Approved");
+        one.sees(statuses());
+        let rollout = one.canary.rollout.as_mut().unwrap();
+        rollout.gates[0].judged_by = judged_by;
+        let verdict = one.gate().verdict(one.now, RULES.trust);
+        let Verdict::Closed(Closed::Unjudged { why, .. }) = verdict else { panic!("{verdict:?}") };
+        assert_eq!(why, format!("{words}it is judged again as soon as Jira shows the ticket"));
+        // So it is.
+        one.sees(statuses());
+        assert!(one.asks(&[]));
+    }
+}
+
 /// The row of an earlier version names whom a question ruled out at that gate alone. Asked again, it holds for all.
 #[test]
 fn what_only_a_gate_knows_is_ruled_out_for_the_rollout() {
