@@ -7,6 +7,9 @@
 pub const UNCLEAR: &str = "cannot be read as http://user:password@host:port; percent-encode the password (/ is %2F, # is %23, \
      ? is %3F, @ is %40)";
 
+/// What is said of a proxy that is a single word.
+const WORD: &str = "is a single word, which may be a host or a slip; write http://host:port";
+
 /// User and password, host and port: what stands between the scheme and whatever follows.
 fn authority(url: &str) -> (&str, &str) {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
@@ -22,16 +25,27 @@ pub fn is_clear(url: &str) -> bool {
         && !url.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
-/// Whether it is clear, and has a host, and a port where a port stands. One without scheme and port is a word, no address.
-#[must_use]
-pub fn is_proxy(url: &str) -> bool {
+/// Whether it is clear, and has a host, and a port where a port stands. A host alone is one that looks like it: with a dot in it, or
+/// `localhost`, or an address.
+///
+/// # Errors
+/// What is said of it instead; nothing of the address is in it.
+pub fn proxy(url: &str) -> Result<(), &'static str> {
     let host_port = authority(url).0.rsplit('@').next().unwrap_or_default();
     let (host, port) = match host_port.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         Some(_) | None => (host_port, None),
     };
-    let has_port = port.is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
-    is_clear(url) && !host.is_empty() && (has_port || port.is_none() && url.contains("://"))
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    if !is_clear(url) || host.is_empty() || !port.is_none_or(is_port) {
+        return Err(UNCLEAR);
+    }
+    let looks_like_one =
+        host.contains('.') || host.starts_with('[') || host.eq_ignore_ascii_case("localhost");
+    if port.is_none() && !url.contains("://") && !looks_like_one {
+        return Err(WORD);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -62,7 +76,7 @@ mod tests {
             "http://user:wo rd@host",
             "http://user:word\n@host",
         ] {
-            assert!(!is_clear(url) && !is_proxy(url), "{url}");
+            assert!(!is_clear(url) && proxy(url) == Err(UNCLEAR), "{url}");
         }
     }
 
@@ -75,11 +89,18 @@ mod tests {
             "http://u:p@[::1]:1",
             "http://[::1]",
             "socks5://p:1",
+            "proxy.corp",
+            "u:p@proxy.corp",
+            "10.0.0.1",
+            "[fd00::1]",
+            "localhost",
         ] {
-            assert!(is_proxy(url), "{url}");
+            assert_eq!(proxy(url), Ok(()), "{url}");
+        }
+        for url in ["banana", "u:p@banana", "true"] {
+            assert_eq!(proxy(url), Err(WORD), "{url}");
         }
         for url in [
-            "banana",
             "",
             "http://",
             "http://:80",
@@ -89,7 +110,7 @@ mod tests {
             "http://p:99999",
             "http://p:x",
         ] {
-            assert!(!is_proxy(url), "{url}");
+            assert_eq!(proxy(url), Err(UNCLEAR), "{url}");
         }
     }
 }

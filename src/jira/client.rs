@@ -99,9 +99,10 @@ pub(super) fn proxy(base: &Url) -> Result<Option<String>, Error> {
     let leads = |proxy: &str| Matcher::builder().all(proxy).no(past.as_str()).build().intercept(&address);
     if let Some(named) = set(variable)
         && leads("http://proxy.invalid").is_some()
-        && (!server_url::is_proxy(&named) || leads(&named).is_none())
     {
-        return Err(Error::Settings(format!("{variable}: {}", server_url::UNCLEAR)));
+        let usable =
+            server_url::proxy(&named).and_then(|()| leads(&named).map(drop).ok_or(server_url::UNCLEAR));
+        usable.map_err(|what| Error::Settings(format!("{variable}: {what}")))?;
     }
     // The same that the client asks.
     let Some(through) = Matcher::from_system().intercept(&address) else { return Ok(None) };

@@ -126,8 +126,7 @@ fn a_proxy_that_cannot_be_used_is_refused_and_not_shown() {
     fs::write(&file, format!("{LISTEN}{REST}").replace("127.0.0.1:1\"", "jira.invalid\"")).unwrap();
     let proxies = EARLY.map(|(password, secrets)| (format!("http://u:{password}@127.0.0.1:9"), secrets));
     let bare = EARLY.map(|(password, secrets)| (format!("u:{password}@127.0.0.1:9"), secrets));
-    let others =
-        ["banana", "http://", "http://u:cr3tpw@127.0.0.1:99999", "http://u:cr3tpw@h:x", "ftp://127.0.0.1:9"];
+    let others = ["http://", "http://u:cr3tpw@127.0.0.1:99999", "http://u:cr3tpw@h:x", "ftp://127.0.0.1:9"];
     let others = others.map(|url| (url.to_owned(), &["cr3tpw"][..]));
     for (proxy, secrets) in proxies.into_iter().chain(bare).chain(others) {
         for (command, before) in [("serve", "flagger-jira-bridge: "), ("check", "FAIL  jira.url ")] {
@@ -143,6 +142,17 @@ fn a_proxy_that_cannot_be_used_is_refused_and_not_shown() {
                 assert!(!secrets.iter().any(|secret| said.contains(secret)), "{command} {proxy}: {said}");
             }
         }
+    }
+    // A word is no password, but maybe a slip. A host that looks like one is asked, as it always was: at port 80.
+    for (proxy, said) in [
+        ("banana", "HTTP_PROXY: is a single word, which may be a host or a slip; write http://host:port"),
+        ("proxy.invalid", "the proxy http://proxy.invalid (HTTP_PROXY)"),
+        ("127.0.0.1", "the proxy http://127.0.0.1 (HTTP_PROXY)"),
+    ] {
+        let mut check = program();
+        let output = check.args(["check", "-c"]).arg(&file).env("HTTP_PROXY", proxy).output().unwrap();
+        let report = String::from_utf8(output.stdout).unwrap();
+        assert!(report.contains(said), "{proxy}: {report}");
     }
     // Jira is not asked through it.
     let mut check = program();
