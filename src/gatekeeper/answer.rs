@@ -301,25 +301,25 @@ fn doubtful(doubt: &Doubt) -> String {
         }
         Doubt::NoChangelogEntry { status } => {
             format!(
-                "gone: the ticket stands in \"{}\", but its history does not show who moved it there; move it out and back",
+                "gone: the ticket stands in \"{}\", but its history does not show who moved it there; move it out and back, or delete it, and after a while the bridge opens another",
                 status.name
             )
         }
         Doubt::Relocated { status, .. } => {
             format!(
-                "gone: the ticket was moved between projects, issue types or workflows when it came to \"{}\" or since, so that is no approval; move it out and back",
+                "gone: the ticket was moved between projects, issue types or workflows when it came to \"{}\" or since, so that is no approval; move it out and back, or delete it, and after a while the bridge opens another",
                 status.name
             )
         }
         Doubt::Mapped { status, .. } => {
             format!(
-                "gone: the ticket came to \"{}\" out of a status that is not in its workflow, so Jira may have put it there when somebody took that status out, and that is no approval; move it out and back",
+                "gone: the ticket came to \"{}\" out of a status that is not in its workflow, so Jira may have put it there when somebody took that status out, and that is no approval; move it out and back, or delete it, and after a while the bridge opens another",
                 status.name
             )
         }
         Doubt::Renamed { status } => {
             format!(
-                "gone: the ticket stands in \"{}\", which did not mean approved when this ticket was opened, or does not any more; move it to a status that did and does, or delete it, and the bridge opens another",
+                "gone: the ticket stands in \"{}\", which did not mean approved when this ticket was opened, or does not any more; move it to a status that did and does, or delete it, and after a while the bridge opens another",
                 status.name
             )
         }

@@ -55,17 +55,19 @@ pub fn comment(note: &Note, route: &Route) -> Doc {
         Note::Relocated { .. } => format!(
             "This approval does not count: with it or since, the ticket was moved between projects, issue types or \
              workflows, and only a transition of its own workflow approves. The gate stays closed. To open it, somebody who \
-             may approve has to move this ticket out of {approved} and back."
+             may approve has to move this ticket out of {approved} and back. If it cannot be moved out, delete it: after a \
+             while the bridge opens another one."
         ),
         Note::Mapped { .. } => format!(
             "This approval does not count: the ticket came to {approved} out of a status that is not in its workflow, so Jira \
              may have put it there when somebody took that status out, and only a transition approves. The gate stays \
-             closed. To open it, somebody who may approve has to move this ticket out of {approved} and back."
+             closed. To open it, somebody who may approve has to move this ticket out of {approved} and back. If it cannot \
+             be moved out, delete it: after a while the bridge opens another one."
         ),
         Note::Renamed { .. } => {
             "This ticket stands in a status that did not mean approved when it was opened, or does not any more, so nothing \
-             is approved. The gate stays closed. Move the ticket to a status that did and does, or delete it: then the \
-             bridge opens another one."
+             is approved. The gate stays closed. Move the ticket to a status that did and does, or delete it: after a \
+             while the bridge opens another one."
                 .to_owned()
         }
         Note::Expired { valid_for, .. } => format!(
