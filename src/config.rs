@@ -194,7 +194,7 @@ pub struct Rollout {
 /// `[limits]`
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// New tickets an hour for one canary.
+    /// Rollouts of one canary that open tickets within an hour.
     pub tickets_per_canary_per_hour: NonZeroU32,
     /// Live tickets in all.
     pub open_tickets: NonZeroU32,

@@ -67,7 +67,7 @@ pub struct Timing {
     pub idle_after: Duration,
     /// After this much silence a rollout has ended.
     pub abandon_after: Duration,
-    /// New tickets an hour for one canary.
+    /// Rollouts of one canary that open tickets within an hour.
     pub tickets_per_canary_per_hour: usize,
     /// Live tickets in all.
     pub open_tickets: usize,

@@ -16,7 +16,8 @@ use crate::{
 const ESTIMATES_AGREE: Duration = Duration::from_secs(2);
 
 /// Why a decision settles nothing that was seen only after it had been asked who decided.
-const NOT_JUDGED: &str = "nobody had decided when that was found out, so it is found out again";
+const NOT_JUDGED: &str =
+    "the ticket was moved after it was looked up whose decision counts; that is looked up again";
 
 /// Why a move settles nothing yet.
 const UNTOLD: &str = "Jira did not say which statuses the workflow has, so it is asked again";

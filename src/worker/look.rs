@@ -16,7 +16,7 @@ use crate::{
     store::{self, Nudge},
 };
 
-/// Why an answer says nothing.
+/// Shown when an answer is older than what was already seen.
 const SHOWN_BEFORE: &str = "Jira showed more of this ticket's history before, so this answer is an old one, or Jira was restored; \
                             only a move that is newer than what was seen counts";
 

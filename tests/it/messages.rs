@@ -10,10 +10,11 @@ use std::{
 const LIST: &str = include_str!("../../docs/messages.md");
 
 /// Where words for people stand, beside the log.
-const SOURCES: [&str; 39] = [
+const SOURCES: [&str; 40] = [
     "cli/audit.rs",
     "cli/gates.rs",
     "flagger.rs",
+    "gate/sighting.rs",
     "gate/verdict.rs",
     "gatekeeper/answer.rs",
     "gatekeeper/overview.rs",

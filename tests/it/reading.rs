@@ -183,7 +183,10 @@ async fn the_page_tells_that_requests_for_many_are_refused() {
         }
         assert_eq!(jira().await["one_by_one"], told, "it began when it began");
         let html = page().await;
-        assert!(html.contains("Tickets are read one by one since 2026-09-21T14:14:00Z (20 min)"), "{html}");
+        assert!(
+            html.contains("Tickets have been read one by one since 2026-09-21T14:14:00Z (20 min)"),
+            "{html}"
+        );
         assert!(html.contains("The value is invalid."), "{html}");
         world.jira.clear_faults();
         for _ in 0..60 {

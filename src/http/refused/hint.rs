@@ -57,7 +57,7 @@ pub(crate) fn of_path(path: &str) -> String {
 pub(crate) fn of_parameter(key: &str) -> (String, String) {
     let is_name = key.len() <= 20 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     if key.is_empty() || !is_name {
-        let words = "the query has a parameter that is none of this hook".to_owned();
+        let words = "the query has a parameter that this hook does not take".to_owned();
         return (words, "take it out of the hook's url, which may have ?gate= and ?cluster=".to_owned());
     }
     let words = format!("?{key}= is not a parameter of this hook");

@@ -315,7 +315,7 @@ const fn meaning(state: Stands) -> &'static str {
 /// Why tickets are read one by one, in a sentence.
 fn one_by_one(OneByOne { since, why }: &OneByOne, now: Millis) -> String {
     let (at, ago) = (clock_time(since.0), age(*since, now));
-    format!("Tickets are read one by one since {at} ({ago}), so a decision may be seen later: {why}")
+    format!("Tickets have been read one by one since {at} ({ago}), so decisions may be noticed later: {why}")
 }
 
 /// How long ago that was.
