@@ -349,8 +349,12 @@ impl Worker {
             let sighting = reading.sighting;
             if self.gatekeeper.knows_newer(&due.canary, &due.gate, &sighting) {
                 found.unread.insert(due.ticket.id.clone(), SHOWN_BEFORE.into());
+                if found.directly.contains(&due.ticket.id) {
+                    self.shows_less(due);
+                }
                 continue;
             }
+            self.memory().manners.is_up_to_date(&due.gate);
             let denials = due.canary.denials(gate);
             let author = self.author(route, (due, &denials), (&sighting, &statuses), in_vain).await;
             if let Author::Unknown { why } = &author {

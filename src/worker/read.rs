@@ -34,6 +34,8 @@ pub(super) struct Manners {
     apart: HashMap<GateId, Millis>,
     /// Those that could not be read alone.
     failing: HashMap<GateId, Failures>,
+    /// Those that showed less alone than was seen before, as in a Jira that was restored.
+    older: HashMap<GateId, Failures>,
     /// How often in a row a request for many failed for any, and until when none is sent.
     together: Failures,
     /// What was read of changelogs beyond their newest entries.
@@ -50,7 +52,12 @@ impl Manners {
 
     /// Whether it was tried alone in vain a short time ago.
     pub(super) fn rests(&self, gate: &GateId, now: Millis) -> bool {
-        self.failing.get(gate).is_some_and(|(_, until)| now < *until)
+        [&self.failing, &self.older].iter().any(|all| all.get(gate).is_some_and(|(_, until)| now < *until))
+    }
+
+    /// It shows what is known of it, or more.
+    pub(super) fn is_up_to_date(&mut self, gate: &GateId) {
+        self.older.remove(gate);
     }
 
     /// When the ticket was last read past every index.
@@ -62,6 +69,7 @@ impl Manners {
     pub(super) fn keep(&mut self, live: &HashSet<&GateId>, now: Millis) {
         self.apart.retain(|gate, until| live.contains(gate) && now < *until);
         self.failing.retain(|gate, _| live.contains(gate));
+        self.older.retain(|gate, _| live.contains(gate));
         self.trails.keep(live);
         self.direct.retain(|gate, _| live.contains(gate));
     }
@@ -262,15 +270,28 @@ impl Worker {
             let (canary, ticket) = (&due.canary.id, due.ticket.key.as_str());
             tracing::warn!(%canary, ticket, "{error}; the ticket stays as last seen, until jira.trust_for is over");
         }
-        let (poll_every, longest) = (self.pace.poll_every, self.gatekeeper.timing().trust_for / 3);
         let mut memory = self.memory();
-        found.vain = Some(after_failure(memory.nudge_failures, error, self.clock.now(), poll_every));
+        let (before, poll_every) = (memory.nudge_failures, self.pace.poll_every);
+        found.vain = Some(after_failure(before, error, self.clock.now(), poll_every));
         let failing = memory.manners.failing.entry(due.gate.clone()).or_default();
-        // The first time it is tried again with the next cycle, then after twice as long each time.
-        let wait = poll_every.saturating_mul((1_u32 << failing.0.min(16)) - 1).min(longest);
-        *failing = (failing.0.saturating_add(1), self.clock.now() + wait);
+        *failing = self.in_vain_again(*failing);
         drop(memory);
         found.unread.insert(due.ticket.id.clone(), self.words(error));
+    }
+
+    /// A ticket that was read alone shows less than was seen before. It will as long as nobody moves it, so it is asked for ever more
+    /// seldom: after Jira was restored that may be true of all tickets, each of which costs a request.
+    pub(super) fn shows_less(&self, due: &Due) {
+        let mut memory = self.memory();
+        let older = memory.manners.older.entry(due.gate.clone()).or_default();
+        *older = self.in_vain_again(*older);
+    }
+
+    /// The first time it is tried again with the next cycle, then after twice as long each time.
+    fn in_vain_again(&self, (before, _): Failures) -> Failures {
+        let (poll_every, longest) = (self.pace.poll_every, self.gatekeeper.timing().trust_for / 3);
+        let wait = poll_every.saturating_mul((1_u32 << before.min(16)) - 1).min(longest);
+        (before.saturating_add(1), self.clock.now() + wait)
     }
 
     /// What it means that Jira knows no such issues. It says so to strangers too, and to an account that may not see them: what

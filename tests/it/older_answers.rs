@@ -86,6 +86,45 @@ async fn the_moves_of_somebody_elses_issue() {
     }
 }
 
+/// Jira was restored, and shows less of tickets than it did: each is asked for again ever more seldom, but at once where somebody
+/// moved it.
+#[tokio::test]
+async fn tickets_of_a_jira_that_was_restored_cost_little() {
+    for world in World::both("").await {
+        let key = world.promotion_approved().await;
+        let before = world.jira.backup();
+        world.later(LATER);
+        world.decides(&key, "To Do").await;
+        world.jira.restore(before);
+        let asked_alone = || {
+            let requests = world.jira.requests();
+            requests.iter().filter(|request| request.operation == Operation::GetIssue).count()
+        };
+        world.jira.clear_requests();
+        for _ in 0..10 {
+            world.later(LATER);
+            world.promotes().await;
+            world.works().await;
+        }
+        assert!((2..=5).contains(&asked_alone()), "{}", asked_alone());
+        let unread = world.gates().await[0].to_string();
+        assert!(unread.contains("showed more of this ticket's history before"), "{unread}");
+        world.jira.clear_requests();
+        world.nudges(&key).await;
+        world.works().await;
+        assert_eq!(asked_alone(), 1, "somebody moved it");
+        // What is decided from then on counts at once, and from then on it is read as others are.
+        for status in ["To Do", "Approved"] {
+            world.later(LATER);
+            world.jira.move_issue(&key, status, MIA).unwrap();
+            world.works().await;
+        }
+        let (status, words) = world.promotes().await;
+        assert_eq!(status, 200, "{words}");
+        world.finish().await;
+    }
+}
+
 /// The rejection could not be stored when the older answer came.
 #[tokio::test]
 async fn a_rejection_that_is_only_in_memory_stays() {
