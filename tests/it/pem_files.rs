@@ -56,7 +56,7 @@ async fn authorities() {
             assert_eq!(output.status.code(), Some(1));
             let said = [output.stdout, output.stderr].concat();
             let said = String::from_utf8(said).unwrap();
-            let words = format!("{shown} holds no certificate that can be used: the 1st certificate in ");
+            let words = format!("{shown} holds no certificate that can be used: the 1st certificate cannot ");
             assert!(said.contains("jira.ca_file") && said.contains(&words), "{said}");
         }
     }
