@@ -3,11 +3,15 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 
 use flagger_jira_bridge::demo::fake_jira::IssueView;
 use serde_json::{Value, json};
+use tracing::{
+    Dispatch, Level,
+    dispatcher::{DefaultGuard, set_default},
+};
 
 use crate::{
     shell::run,
@@ -48,17 +52,23 @@ fn asked(phase: &str) -> Value {
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
+/// Of a single subscriber `tracing` asks only the thread that comes to a line of the log first: where that is one that listens to
+/// nothing, as another test's may be, the line is off for all. Of several it asks each.
+static OTHERS: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| Log::default().dispatch()));
+
 impl Log {
     /// Begins to write down all that is logged by bridges that are started on this thread from now on.
-    pub(crate) fn start() -> (Self, tracing::subscriber::DefaultGuard) {
+    pub(crate) fn start() -> (Self, DefaultGuard) {
+        LazyLock::force(&OTHERS);
         let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
+        let dispatch = log.dispatch();
+        (log, set_default(&dispatch))
+    }
+
+    fn dispatch(&self) -> Dispatch {
+        let log = self.clone();
+        let subscriber = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_ansi(false);
+        Dispatch::new(subscriber.with_writer(move || log.clone()).finish())
     }
 
     pub(crate) fn text(&self) -> String {
@@ -173,4 +183,14 @@ async fn words_from_outside_are_shown_and_the_token_is_not() {
     assert!(log.contains("refused somebody at the gate listener"), "nothing was logged");
     assert!(!log.contains(TOKEN), "the token is in the log");
     assert!(!log.contains(MARK), "words from outside are in the log");
+}
+
+/// Tests run beside each other, and what one that listens to nothing logs first is still heard by those that listen.
+#[test]
+fn what_others_log_first_is_heard_here() {
+    let says = || tracing::warn!("this is said by two threads");
+    let (log, _guard) = Log::start();
+    std::thread::spawn(says).join().unwrap();
+    says();
+    assert_eq!(log.text().matches("said by two threads").count(), 1, "{}", log.text());
 }
