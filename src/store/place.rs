@@ -250,7 +250,10 @@ fn is_sqlite(file: File) -> bool {
 
 fn words(error: &io::Error) -> String {
     if error.kind() == ErrorKind::PermissionDenied {
-        "this user may not".to_owned()
+        format!(
+            "user {} may not; let it read and write there (chown), or in Kubernetes set fsGroup in the pod's securityContext",
+            rustix::process::geteuid()
+        )
     } else {
         error.to_string()
     }

@@ -160,11 +160,13 @@ async fn a_read_only_file_at_the_start() {
     let url = format!("sqlite://{}", file.display());
     Serving::start_as(with_store(&url), &config).stops();
     let beside = directory.join("bridge.db-shm");
-    let shm = format!("{} cannot be written: this user may not", beside.display());
+    // Which number the user has, and what to do, follow.
+    let may_not = "user ";
+    let shm = format!("{} cannot be written: {may_not}", beside.display());
     for (nth, (path, mode, why)) in [
-        (&file, 0o444, "it cannot be written: this user may not"),
+        (&file, 0o444, &format!("it cannot be written: {may_not}")),
         (&beside, 0o444, &shm),
-        (&directory, 0o555, "no file can be created in its directory: this user may not"),
+        (&directory, 0o555, &format!("no file can be created in its directory: {may_not}")),
     ]
     .into_iter()
     .enumerate()
