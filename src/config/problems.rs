@@ -59,6 +59,17 @@ impl Sink {
         self.problems.borrow_mut().push(Problem { key: key.to_owned(), what });
     }
 
+    /// Adds the problem that `key` and `other` say the same thing, and where each of them stands.
+    pub(super) fn twice(&self, key: &str, other: &str) {
+        let variables = self.variables.borrow();
+        let place = |key: &str| match variables.iter().find(|(k, _)| within(key, k)) {
+            Some((_, variable)) => format!("as {variable} in the environment"),
+            None => format!("as {key} in the configuration file"),
+        };
+        let what = format!("is given twice, {} and {}; keep one", place(key), place(other));
+        self.problems.borrow_mut().push(Problem { key: key.to_owned(), what });
+    }
+
     /// Adds the problem that nothing is known under `key`, at each environment variable that sets it, else at the key.
     pub(super) fn unknown(&self, key: &str, near: Option<&str>) {
         let variables = self.variables.borrow();

@@ -224,7 +224,8 @@ impl<'a> Section<'a> {
         match (self.value(name), self.value(&file)) {
             (None, None) => None,
             (Some(_), Some(_)) => {
-                self.problem(name, format!("is given twice, {} is set too; keep one", self.key(&file)));
+                let (by_value, by_file) = (self.key(name), self.key(&file));
+                self.sink.twice(&by_value, &by_file);
                 None
             }
             (Some(Value::String(value)), None) => {

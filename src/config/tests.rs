@@ -294,10 +294,34 @@ fn a_file_that_is_no_toml_is_told_by_its_line_alone() {
 fn sections_of_the_wrong_shape() {
     insta::assert_snapshot!(problems("server = 5\nroutes = {}\n[ticket]\nfields = []\n[jira]\ntoken_file = \"x\""), @r"
     server: must be a table, not a number
-    jira.token: is given twice, jira.token_file is set too; keep one (set by BRIDGE__JIRA__TOKEN)
+    jira.token: is given twice, as BRIDGE__JIRA__TOKEN in the environment and as jira.token_file in the configuration file; keep one
     ticket.fields: must be a table, not a list
     routes: must be a list of tables ([[routes]]), not a table
     ");
+}
+
+/// Both places are named, wherever they are.
+#[test]
+fn a_secret_that_is_given_twice() {
+    let token = ("token", "BRIDGE__JIRA__TOKEN", "one");
+    let file = ("token_file", "BRIDGE__JIRA__TOKEN_FILE", "/x");
+    for (first, second) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut text = "[jira]\nurl = \"https://x.example\"\n[ticket]\nproject = \"OPS\"\n".to_owned();
+        let (mut env, mut places) = (vec![], vec![]);
+        for ((key, variable, value), by_variable) in [(token, first), (file, second)] {
+            if by_variable {
+                env.push((variable.to_owned(), value.to_owned()));
+                places.push(format!("as {variable} in the environment"));
+            } else {
+                text.insert_str(7, &format!("{key} = {value:?}\n"));
+                places.push(format!("as jira.{key} in the configuration file"));
+            }
+        }
+        let env: Vec<(&str, &str)> =
+            env.iter().map(|(name, value): &(String, String)| (name.as_str(), value.as_str())).collect();
+        let said = read(&text, &env).unwrap_err().to_string();
+        assert_eq!(said, format!("jira.token: is given twice, {} and {}; keep one", places[0], places[1]));
+    }
 }
 
 #[test]

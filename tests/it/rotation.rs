@@ -226,7 +226,12 @@ async fn no_secret_is_empty_at_the_start() {
         }
         std::fs::write(&file, "hush-hush").unwrap();
         let errors = write(&format!("{by_file}\n{key} = \"hush-hush\""));
-        assert!(errors.contains(&format!("{name}: is given twice, {name}_file is set too")), "{errors}");
+        assert!(
+            errors.contains(&format!(
+                "{name}: is given twice, as {name} in the configuration file and as {name}_file"
+            )),
+            "{errors}"
+        );
         let errors = write(&format!("{key} = \" \""));
         assert!(errors.contains(&format!("{name}: is empty")), "{errors}");
         std::fs::remove_file(&file).unwrap();
