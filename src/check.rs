@@ -162,6 +162,7 @@ pub async fn check(config: &Config, clock: Clock) -> Report {
     findings.retain(|finding| !(finding.halts && std::mem::replace(&mut halted, true)));
     findings.extend(templates::templates(config));
     findings.extend(routes::routes(config));
+    findings.extend(routes::patterns(config));
     findings.extend(settings::settings(config));
     findings.extend(ports::ports(&config.server).await);
     findings.push(match store::probe(&config.store.url, serve::volumes(&config.store)).await {

@@ -103,6 +103,8 @@ pub struct Flagger {
     pub cluster: String,
     /// The namespaces that may ask.
     pub namespaces: GlobSet,
+    /// As they are listed.
+    pub namespace_globs: Vec<String>,
     /// What Flagger must bring, if anything; it proves no particular cluster.
     pub token: Option<Secret>,
     /// `[[flagger.tokens]]`: further tokens, each good for some namespaces only.

@@ -1,4 +1,4 @@
-//! PURE: whether each route can match at all.
+//! PURE: whether each route can match at all, and each pattern a name.
 
 use globset::GlobMatcher;
 
@@ -25,6 +25,55 @@ pub(super) fn routes(config: &Config) -> Vec<Finding> {
             .map(|(name, what)| Finding::fail(format!("{}.match.{name}", route.key), what))
     };
     routes.iter().enumerate().filter_map(dead).collect()
+}
+
+/// A finding for each pattern that no name in Kubernetes, and none of a gate, can match.
+pub(super) fn patterns(config: &Config) -> Vec<Finding> {
+    let listed = config.flagger.namespace_globs.iter().enumerate();
+    let listed =
+        listed.map(|(nth, glob)| (format!("flagger.namespaces[{nth}]"), "namespace", glob.as_str(), ""));
+    let of_route = |(own, route): &'_ (Match, Route)| {
+        let key = |name: &str| format!("{}.match.{name}", route.key);
+        [
+            (key("namespace"), "namespace", own.namespace.glob().glob().to_owned(), ""),
+            (key("canary"), "canary", own.canary.glob().glob().to_owned(), "."),
+            (key("gate"), "gate", own.gate.glob().glob().to_owned(), ""),
+        ]
+    };
+    let listed = listed.map(|(key, what, glob, also)| (key, what, glob.to_owned(), also));
+    let all = listed.chain(config.policy.routes.iter().flat_map(of_route));
+    let judged = |(key, what, glob, also): (String, &str, String, &str)| {
+        // The gate of a hook without a name has an empty one.
+        let is_possible = is_possible(&glob, also) && (what == "gate" || !glob.is_empty());
+        (!is_possible).then(|| {
+            let dots = if also.is_empty() { "" } else { ", dots" };
+            let what = format!(
+                "{glob:?} can never match: the name of a {what} has lower-case letters, digits{dots} and '-' alone; correct it"
+            );
+            Finding::warn(key, what)
+        })
+    };
+    all.filter_map(judged).collect()
+}
+
+/// Whether what stands in a glob literally can stand in a name. What is in brackets or braces, or behind a backslash, may be.
+fn is_possible(glob: &str, also: &str) -> bool {
+    if glob.contains('\\') {
+        return true;
+    }
+    let mut depth = 0_usize;
+    glob.chars().all(|c| match c {
+        '[' | '{' => {
+            depth += 1;
+            true
+        }
+        ']' | '}' => {
+            depth = depth.saturating_sub(1);
+            true
+        }
+        '*' | '?' | '-' => true,
+        c => depth > 0 || c.is_ascii_lowercase() || c.is_ascii_digit() || also.contains(c),
+    })
 }
 
 /// Whether whatever matches `own` matches `other`, as far as globs tell without being solved.
@@ -74,4 +123,45 @@ fn unreachable(own: &Match, config: &Config) -> Option<(&'static str, String)> {
         );
         ("namespace", what)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_name_can_match() {
+        for glob in ["*", "shop", "team-*", "a?1", "[A-Z]x", "{Shop,cart}", "a\\!", ""] {
+            assert!(is_possible(glob, ""), "{glob}");
+        }
+        for glob in ["Shop!", "QA Team", "a.b", "{a,b}!", "shop_*", "Ü"] {
+            assert!(!is_possible(glob, ""), "{glob}");
+        }
+        assert!(is_possible("a.b", "."));
+    }
+
+    #[test]
+    fn each_pattern_is_told_with_its_key() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = "jira.url = \"https://x.example\"\njira.token = \"t\"\nticket.project = \"OPS\"\n\
+                    flagger.namespaces = [\"*\", \"Shop!\"]\n\
+                    routes = [{ match = { gate = \"QA Team\" } }, { match = { namespace = \"\", gate = \"\", canary = \"a.b\" } }]\n";
+        std::fs::write(file.path(), text).unwrap();
+        let config = crate::config::load(file.path(), []).unwrap();
+        let told: Vec<String> =
+            patterns(&config).iter().map(|one| format!("{} {}: {}", one.level, one.key, one.what)).collect();
+        let only = "has lower-case letters, digits and '-' alone; correct it";
+        assert_eq!(
+            told,
+            [
+                format!(
+                    "warn flagger.namespaces[1]: \"Shop!\" can never match: the name of a namespace {only}"
+                ),
+                format!("warn routes[0].match.gate: \"QA Team\" can never match: the name of a gate {only}"),
+                format!(
+                    "warn routes[1].match.namespace: \"\" can never match: the name of a namespace {only}"
+                ),
+            ]
+        );
+    }
 }

@@ -112,8 +112,19 @@ pub(super) fn flagger(s: &Section<'_>) -> Option<Flagger> {
     }
     let known = Known { cluster: cluster.as_deref(), token: token.as_ref(), clusters: &clusters };
     let tokens = scoped_tokens(s, &known);
+    let namespace_globs = match &namespaces {
+        Some(_) => s.texts_that("namespaces", |_| Ok(())),
+        None => None,
+    };
     s.done();
-    Some(Flagger { cluster: cluster?, namespaces: namespaces?, token, tokens, clusters })
+    Some(Flagger {
+        cluster: cluster?,
+        namespaces: namespaces?,
+        namespace_globs: namespace_globs?,
+        token,
+        tokens,
+        clusters,
+    })
 }
 
 /// What the rest of `[flagger]` says, as far as it was read.

@@ -247,6 +247,7 @@ mod tests {
         Flagger {
             cluster: "default".into(),
             namespaces: GlobSet::builder().add(Glob::new("team-*").unwrap()).build().unwrap(),
+            namespace_globs: vec![],
             token: token.map(secret),
             tokens: vec![],
             clusters: clusters

@@ -24,6 +24,7 @@ fn config(token: Option<&str>) -> config::Flagger {
     config::Flagger {
         cluster: "default".into(),
         namespaces: GlobSet::builder().add(Glob::new("test").unwrap()).build().unwrap(),
+        namespace_globs: vec![],
         token: token.map(|token| Secret::value(token).unwrap()),
         tokens: vec![],
         clusters: vec![],
