@@ -46,7 +46,7 @@ pub use self::{
     denial::Denial,
     endings::{Linked, Transitioned, Whereabouts, is_status},
     error::{By, Error, Flaw, Happened, Retry, Thing},
-    issues::{Before, Created, Page, Reading, add},
+    issues::{Before, Created, Marks, Page, Reading, add},
     people::{Group, People, Role},
     send::{one_at_a_time, only_while, unobserved, urgently},
     setup::{Choice, Field, NEEDED, Permissions, Server, Shape, Workflow},

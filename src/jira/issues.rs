@@ -62,6 +62,15 @@ pub struct Reading {
     pub length: usize,
 }
 
+/// Whose ticket an issue says that it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Marks {
+    /// That of these gates.
+    Of(Vec<GateId>),
+    /// Asked for by its id alone, Jira showed no such issue, and knew us afterwards.
+    Missing,
+}
+
 /// Where in a changelog to go on, towards its beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Before {
@@ -311,10 +320,31 @@ impl Jira {
         };
         // By way of a value: a key may come twice.
         let issue = parse(&answer, answer.read()?)?;
-        if issue.id != id {
-            return Err(answer.unreadable(&format!("it is about {}, not {id}", words::line(&issue.id))));
-        }
+        is_about(&answer, &issue, id)?;
         self.reading((kind, wire::Read::Alone), &answer, issue).map(Some)
+    }
+
+    /// The gates whose ticket an issue says that it is, past every index and whatever its history. Missing as in
+    /// [`Jira::look_since`].
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn marks(&self, id: &str) -> Result<Marks, Error> {
+        let kind = self.kind().await?;
+        let request = Request::new("issue", Method::GET, kind, &["issue", id])
+            .query("fields", "labels")
+            .query("properties", PROPERTY);
+        let answer = match self.sender.call(request).await {
+            Err(Error::Refused { status: 404, by: By::Jira, .. }) => {
+                self.knows_us().await?;
+                return Ok(Marks::Missing);
+            }
+            other => other?,
+        };
+        // By way of a value: a key may come twice.
+        let issue = parse(&answer, answer.read()?)?;
+        is_about(&answer, &issue, id)?;
+        issue.marks(kind, wire::Read::Alone).map(Marks::Of).map_err(|what| answer.unreadable(what))
     }
 
     /// What an issue in an answer shows. An answer without `Date` counts as given now by our clock, the only case in
@@ -393,6 +423,13 @@ impl Jira {
             return Ok(Page { moves, invalidations, span, start, end });
         }
     }
+}
+
+fn is_about(answer: &Answer, issue: &wire::Issue, id: &str) -> Result<(), Error> {
+    if issue.id == id {
+        return Ok(());
+    }
+    Err(answer.unreadable(&format!("it is about {}, not {id}", words::line(&issue.id))))
 }
 
 fn parse(answer: &Answer, issue: Value) -> Result<wire::Issue, Error> {

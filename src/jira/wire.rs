@@ -187,9 +187,10 @@ impl Issue {
     /// labels do; read alone, both must.
     ///
     /// # Errors
-    /// What is missing, in words: properties that are not told say nothing.
-    fn marks(&self, kind: Kind, read: Read) -> Result<Vec<GateId>, &'static str> {
-        let labels = self.fields.iter().flat_map(|fields| fields.labels.iter().flatten());
+    /// What is missing, in words: labels and properties that are not told say nothing.
+    pub(super) fn marks(&self, kind: Kind, read: Read) -> Result<Vec<GateId>, &'static str> {
+        let labels = self.fields.as_ref().and_then(|fields| fields.labels.as_ref());
+        let labels = labels.ok_or("an issue without its labels")?.iter();
         let labels = labels.filter_map(|label| GateId::of_label(label));
         let property =
             self.properties.as_ref().map(|all| all.get(PROPERTY).and_then(|mark| said(mark, "gate")));

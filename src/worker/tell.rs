@@ -11,7 +11,7 @@ use super::{
 use crate::{
     gate::{Move, Sighting, Status},
     gatekeeper::doing,
-    jira::{self, Linked, Transitioned, Whereabouts, retry},
+    jira::{self, Linked, Marks, Transitioned, Whereabouts, retry},
     millis::Millis,
     policy::{Meaning, Milestone, Target},
     rollout::{Command, Note},
@@ -74,50 +74,42 @@ impl Worker {
         }
     }
 
-    /// Does in Jira what is to be done about this ticket, unless its number is somebody else's issue by now: on another site,
-    /// or in a Jira that was restored.
+    /// Does in Jira what is to be done about this ticket.
     async fn tell(&self, row: &Row, opened: &Opened) -> Result<Result<Told, jira::Error>, store::Error> {
-        let seen = match &row.command {
-            // What people did with it decides whether the bridge moves it.
-            Command::Move { milestone, .. } if self.target(opened, *milestone).is_some() => {
-                self.jira.look_closely(&opened.ticket.id).await
-            }
-            Command::Comment { .. } | Command::Label { .. } | Command::Link { .. } => {
-                self.see_it(opened).await
-            }
-            // The caller keeps the last two for itself.
-            Command::Move { .. } | Command::Open { .. } | Command::Recount { .. } => return Ok(Ok(DONE)),
-        };
-        let (status, moves, answered) = match seen {
-            Err(error) => return Ok(Err(error)),
-            Ok(Sighting::Missing { .. }) => return Ok(Ok(Told::NotFound)),
-            Ok(Sighting::Issue { marks, .. }) if !opened.is_marked_by(&marks) => {
-                tracing::warn!(
-                    canary = %opened.canary,
-                    gate = %opened.name,
-                    ticket = opened.ticket.key,
-                    what = doing(&row.command),
-                    "the issue does not say that it is this gate's ticket, so it is left alone"
-                );
-                return Ok(Ok(DONE));
-            }
-            Ok(Sighting::Issue { status, moves, answered, .. }) => (status, moves, answered),
-        };
         Ok(match &row.command {
-            Command::Comment { note, .. } => self.comment(row, opened, note, answered).await,
-            Command::Label { .. } => self.label(opened).await,
-            Command::Move { milestone, .. } => self.move_ticket(opened, *milestone, &status, &moves).await,
+            Command::Comment { note, .. } => self.comment(row, opened, note).await,
+            Command::Label { .. } => self.label(row, opened).await,
+            Command::Move { milestone, .. } => self.move_ticket(row, opened, *milestone).await,
             Command::Link { successor, .. } => match self.gatekeeper.store().ticket(successor).await? {
                 None => Ok(DONE),
-                Some(successor) => self.link(opened, &successor).await,
+                Some(successor) => self.link(row, opened, &successor).await,
             },
+            // The caller keeps these for itself.
             Command::Open { .. } | Command::Recount { .. } => Ok(DONE),
         })
     }
 
-    /// The issue as it stands, whatever its history.
-    async fn see_it(&self, opened: &Opened) -> Result<Sighting, jira::Error> {
-        self.jira.look_since(&opened.ticket.id, Millis(i64::MAX)).await
+    /// What it comes to instead, where nothing may be done to a ticket: if Jira does not show it, or if its number is somebody
+    /// else's issue by now, on another site or in a Jira that was restored.
+    fn spares(&self, row: &Row, opened: &Opened, marks: &Marks) -> Option<Told> {
+        let Marks::Of(gates) = marks else { return Some(Told::NotFound) };
+        if opened.is_marked_by(gates) {
+            return None;
+        }
+        tracing::warn!(
+            canary = %opened.canary,
+            gate = %opened.name,
+            ticket = opened.ticket.key,
+            what = doing(&row.command),
+            "the issue does not say that it is this gate's ticket, so it is left alone"
+        );
+        Some(DONE)
+    }
+
+    /// The same of a ticket of which nothing else has to be known.
+    async fn is_to_be_spared(&self, row: &Row, opened: &Opened) -> Result<Option<Told>, jira::Error> {
+        let marks = self.jira.marks(&opened.ticket.id).await?;
+        Ok(self.spares(row, opened, &marks))
     }
 
     /// Where the bridge moves this ticket then, if anywhere.
@@ -125,35 +117,24 @@ impl Worker {
         self.gatekeeper.route(&opened.canary, &opened.name).ticket.transitions.target(milestone)
     }
 
-    /// `answered` is when Jira showed the ticket, by Jira's clock.
-    async fn comment(
-        &self,
-        row: &Row,
-        opened: &Opened,
-        note: &Note,
-        answered: Millis,
-    ) -> Result<Told, jira::Error> {
+    async fn comment(&self, row: &Row, opened: &Opened, note: &Note) -> Result<Told, jira::Error> {
         let route = self.gatekeeper.route(&opened.canary, &opened.name);
-        let effect = match note {
-            // What moves it after this moment moves a dead ticket.
-            Note::Ended { .. } | Note::Replaced { .. } | Note::Duplicate { .. } => Effect::Buried(answered),
-            // It is watched like a live one for as long as its rollout lives.
-            Note::LabelledEnded
-            | Note::Progress { .. }
-            | Note::RejectedAtStart { .. }
-            | Note::RejectedWithoutRollback { .. }
-            | Note::RejectedByNobody { .. }
-            | Note::NotAllowed { .. }
-            | Note::Relocated { .. }
-            | Note::Mapped { .. }
-            | Note::Renamed { .. }
-            | Note::Expired { .. }
-            | Note::Late { .. }
-            | Note::NotLinked { .. }
-            | Note::OtherRevision { .. }
-            | Note::OtherLabel { .. }
-            | Note::Unasked { .. }
-            | Note::NotMoved { .. } => Effect::Done,
+        let effect = if buries(note) {
+            // What moves it after this moment moves a dead ticket. None of the moves that it shows now did.
+            match self.jira.look_since(&opened.ticket.id, Millis(i64::MAX)).await? {
+                Sighting::Missing { .. } => return Ok(Told::NotFound),
+                Sighting::Issue { marks, answered, .. } => {
+                    if let Some(told) = self.spares(row, opened, &Marks::Of(marks)) {
+                        return Ok(told);
+                    }
+                    Effect::Buried(answered)
+                }
+            }
+        } else {
+            if let Some(told) = self.is_to_be_spared(row, opened).await? {
+                return Ok(told);
+            }
+            Effect::Done
         };
         // Progress is told more than once; its row makes it one comment.
         let tag = match note {
@@ -181,27 +162,39 @@ impl Worker {
         Ok(Told::Effect(effect))
     }
 
-    async fn label(&self, opened: &Opened) -> Result<Told, jira::Error> {
+    async fn label(&self, row: &Row, opened: &Opened) -> Result<Told, jira::Error> {
+        if let Some(told) = self.is_to_be_spared(row, opened).await? {
+            return Ok(told);
+        }
         self.jira.label(&opened.ticket.id, jira::ENDED).await?;
         Ok(DONE)
     }
 
     async fn move_ticket(
         &self,
+        row: &Row,
         opened: &Opened,
         milestone: Milestone,
-        status: &Status,
-        moves: &[Move],
     ) -> Result<Told, jira::Error> {
         let route = self.gatekeeper.route(&opened.canary, &opened.name);
         let Some(target) = self.target(opened, milestone) else { return Ok(DONE) };
+        // What people did with it decides whether the bridge moves it.
+        let (status, moves) = match self.jira.look_closely(&opened.ticket.id).await? {
+            Sighting::Missing { .. } => return Ok(Told::NotFound),
+            Sighting::Issue { status, moves, marks, .. } => {
+                if let Some(told) = self.spares(row, opened, &Marks::Of(marks)) {
+                    return Ok(told);
+                }
+                (status, moves)
+            }
+        };
         let left_alone = match milestone {
             Milestone::Opened => !moves.is_empty() || self.is_over(opened),
             Milestone::Succeeded
             | Milestone::Failed
             | Milestone::Superseded
             | Milestone::Abandoned
-            | Milestone::Bypassed => self.is_to_stay(opened, status, moves, &target.to).await?,
+            | Milestone::Bypassed => self.is_to_stay(opened, &status, &moves, &target.to).await?,
         };
         if left_alone {
             return Ok(DONE);
@@ -274,12 +267,15 @@ impl Worker {
         Ok(resolve(route, &workflow).map_or(true, |it| it.meaning(&status.id) == Meaning::Rejected))
     }
 
-    async fn link(&self, opened: &Opened, successor: &Opened) -> Result<Told, jira::Error> {
+    async fn link(&self, row: &Row, opened: &Opened, successor: &Opened) -> Result<Told, jira::Error> {
         let (from, to) = (&opened.ticket, &successor.ticket);
-        match self.see_it(successor).await? {
-            Sighting::Issue { marks, .. } if !successor.is_marked_by(&marks) => return Ok(DONE),
-            // The link says so, too.
-            Sighting::Issue { .. } | Sighting::Missing { .. } => {}
+        if let Some(told) = self.is_to_be_spared(row, opened).await? {
+            return Ok(told);
+        }
+        match self.is_to_be_spared(row, successor).await? {
+            // That of the successor, which the link finds, too.
+            None | Some(Told::NotFound) => {}
+            Some(told @ Told::Effect(_)) => return Ok(told),
         }
         let why = match self.jira.link(&from.id, &to.id).await {
             Ok(Linked::Linked) => return Ok(DONE),
@@ -297,6 +293,28 @@ impl Worker {
             "could not link the ticket to the one that took its place, and tells it so"
         );
         Ok(Told::Effect(Effect::Instead(Note::NotLinked { to: to.key.clone(), why })))
+    }
+}
+
+/// Whether a comment tells a ticket that it opens nothing any more.
+const fn buries(note: &Note) -> bool {
+    match note {
+        Note::Ended { .. } | Note::LabelledEnded | Note::Replaced { .. } | Note::Duplicate { .. } => true,
+        Note::Progress { .. }
+        | Note::RejectedAtStart { .. }
+        | Note::RejectedWithoutRollback { .. }
+        | Note::RejectedByNobody { .. }
+        | Note::NotAllowed { .. }
+        | Note::Relocated { .. }
+        | Note::Mapped { .. }
+        | Note::Renamed { .. }
+        | Note::Expired { .. }
+        | Note::Late { .. }
+        | Note::NotLinked { .. }
+        | Note::OtherRevision { .. }
+        | Note::OtherLabel { .. }
+        | Note::Unasked { .. }
+        | Note::NotMoved { .. } => false,
     }
 }
 

@@ -709,6 +709,71 @@ async fn authors_without_end() {
     world.finish().await;
 }
 
+/// Before a ticket is told anything, it is asked whose it is, and that is all that is read of it unless its history matters.
+#[tokio::test]
+async fn a_ticket_is_told_without_its_history() {
+    for world in World::both("").await {
+        world.waits_for_promotion().await;
+        world.jira.clear_requests();
+        let mut event = question("Progressing", "new");
+        event["metadata"] =
+            json!({ "eventMessage": "Advance weight 20", "eventType": "Normal", "timestamp": "1" });
+        assert_eq!(world.posts("/event", &event).await.status, 200);
+        let count = |name: &str, value: &str| {
+            let requests = world.jira.requests();
+            let is_it = |query: &(String, String)| query.0 == name && query.1 == value;
+            let reads = requests.iter().filter(|request| request.operation == Operation::GetIssue);
+            reads.filter(|request| request.query.iter().any(is_it)).count()
+        };
+        for _ in 0..4 {
+            world.later(LATER);
+            world.ticks().await;
+            world.works().await;
+        }
+        let told = world.tickets()[0].comments.len();
+        assert_eq!((told, count("fields", "labels"), count("expand", "changelog")), (1, 1, 0));
+        // The comment of the end counts moves from then on. A label needs to know of one ticket, a link of two.
+        world.jira.clear_requests();
+        world.asks("confirm-promotion", "Progressing", "newer").await;
+        world.works().await;
+        assert_eq!((count("fields", "labels"), count("expand", "changelog")), (3, 1));
+        world.finish().await;
+    }
+}
+
+/// A ticket is not linked to an issue that does not say that it took its place, and the log says so.
+#[tokio::test]
+async fn a_successor_that_is_not_the_gates_own() {
+    for world in World::both("").await {
+        let old = world.waits_for_promotion().await;
+        let away = Fault::Status { code: 503, retry_after: None, body: "{\"errorMessages\":[]}".into() };
+        world.jira.fault(Operation::LinkIssues, away, Times::Always);
+        world.asks("confirm-promotion", "Progressing", "newer").await;
+        world.works().await;
+        let new = world.newest();
+        assert_ne!(old, new);
+        assert_eq!(world.count("outbox").await, 1);
+        world.jira.remove_property(&new, PROPERTY).unwrap();
+        world.jira.clear_faults();
+        world.later(Duration::from_secs(120));
+        world.ticks().await;
+        let log = Log::default();
+        let lines = log.clone();
+        let dispatch = Dispatch::new(
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || lines.clone()).finish(),
+        );
+        let step = async |worker: Arc<Worker>| drop(worker.work_once().await.unwrap());
+        let process = world.workers().remove(0);
+        process.does(move |worker| step(worker).with_subscriber(dispatch)).await.unwrap();
+        assert_eq!(world.count("outbox").await, 0);
+        assert!(world.jira.issue(&old).unwrap().links.is_empty());
+        let text = String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap();
+        let told = |line: &str| line.contains("WARN") && line.contains(&new) && line.contains("left alone");
+        assert!(text.lines().any(told), "{text}");
+        world.finish().await;
+    }
+}
+
 /// A clock that is set back makes no approval valid for longer.
 #[tokio::test]
 async fn a_clock_that_is_set_back() {

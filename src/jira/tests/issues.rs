@@ -33,6 +33,34 @@ async fn what_is_found_is_ours_by_creator_and_property() {
     assert_eq!(site.seen.lock().unwrap()[0].body["jql"], "labels = \"fjb-4f1c\"");
 }
 
+/// What was left out on the way would look like an issue that is nobody's.
+#[tokio::test]
+async fn whose_ticket_an_issue_is() {
+    for (labels, properties, expected) in [
+        (json!(["fjb-4f1c"]), json!({"flagger-jira-bridge": {"gate": "4f1c"}}), Some(Some("4f1c"))),
+        (json!(["fjb-4f1c"]), json!({"flagger-jira-bridge": {"gate": "other"}}), Some(None)),
+        (json!([]), json!({}), Some(None)),
+        (json!(null), json!({"flagger-jira-bridge": {"gate": "4f1c"}}), None),
+        (json!(["fjb-4f1c"]), json!(null), None),
+    ] {
+        let issue =
+            json!({"id": "7", "key": "OPS-7", "fields": {"labels": labels}, "properties": properties});
+        let site = Site::new(move |_| with(vec![("x-ausername", "b".into())], 200, &issue)).await;
+        let marks = site.jira(Some(Kind::DataCenter)).marks("7").await;
+        let expected =
+            expected.map(|gate| Marks::Of(gate.map(|gate| GateId(gate.into())).into_iter().collect()));
+        assert_eq!(marks.ok(), expected);
+        assert!(site.jira(Some(Kind::DataCenter)).marks("8").await.is_err(), "another issue");
+    }
+    let site = Site::new(|line| match line {
+        "GET /rest/api/3/myself" => bare(200, &myself()),
+        _ => bare(404, &no_such_issue()),
+    })
+    .await;
+    assert_eq!(site.jira(Some(Kind::Cloud)).marks("7").await.unwrap(), Marks::Missing);
+    assert!(site.lines().last().unwrap().ends_with("/myself"), "proven since");
+}
+
 /// What is missing may be a move out of the approved status and back, by somebody who may not.
 #[tokio::test]
 async fn a_changelog_that_breaks_off_proves_nothing() {
