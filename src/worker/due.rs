@@ -192,6 +192,8 @@ impl Worker {
         });
         let memory = self.memory();
         let (read, canary, gate) = waiting
+            // One that cannot be read must not keep the others from their turn.
+            .filter(|(_, gate)| !memory.manners.rests(&gate.id, now))
             .map(|(canary, gate)| {
                 (memory.manners.read_directly(&gate.id).unwrap_or(gate.asked), canary, gate)
             })

@@ -122,7 +122,8 @@ fn witness(body: &[u8]) -> Result<(), String> {
     let (mut moves, mut odd) = (vec![], vec![]);
     for entry in entries {
         for item in entry["items"].as_array().into_iter().flatten() {
-            let field = item["fieldId"].as_str().or(item["field"].as_str()).unwrap_or_default();
+            let named = |key: &str| item[key].as_str().map(str::trim).filter(|name| !name.is_empty());
+            let field = named("fieldId").or(named("field")).unwrap_or_default();
             if field.to_lowercase() != "status" {
                 continue;
             }
