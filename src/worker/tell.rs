@@ -296,11 +296,13 @@ impl Worker {
     }
 }
 
-/// Whether a comment tells a ticket that it opens nothing any more.
+/// Whether this is the last that a ticket is told: what moves it from then on moves a dead one.
 const fn buries(note: &Note) -> bool {
     match note {
-        Note::Ended { .. } | Note::LabelledEnded | Note::Replaced { .. } | Note::Duplicate { .. } => true,
-        Note::Progress { .. }
+        Note::Ended { .. } | Note::Replaced { .. } | Note::Duplicate { .. } => true,
+        // It is watched like a live one for as long as its rollout lives.
+        Note::LabelledEnded
+        | Note::Progress { .. }
         | Note::RejectedAtStart { .. }
         | Note::RejectedWithoutRollback { .. }
         | Note::RejectedByNobody { .. }
