@@ -203,6 +203,7 @@ async fn the_keyboard_is_enough() {
         &key,
         "as JSON",
         "refused",
+        "Jira",
         "metrics",
     ];
     for (at, name) in expected.into_iter().enumerate() {
