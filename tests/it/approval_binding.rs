@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 
@@ -17,7 +17,10 @@ use flagger_jira_bridge::{
 use serde_json::{Value, json};
 use tracing::{Dispatch, instrument::WithSubscriber as _};
 
-use crate::world::{Answer, World, question};
+use crate::{
+    words::OTHERS,
+    world::{Answer, World, question},
+};
 
 crate::crash::told_again!(
     an_approval_given_elsewhere,
@@ -843,6 +846,7 @@ impl Write for Log {
 /// It is said once that Jira is another by now, also after a restart.
 #[tokio::test]
 async fn another_site_is_told_once() {
+    LazyLock::force(&OTHERS);
     for world in World::both("").await {
         let log = Log::default();
         let compare = async || {

@@ -54,7 +54,8 @@ pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 /// Of a single subscriber `tracing` asks only the thread that comes to a line of the log first: where that is one that listens to
 /// nothing, as another test's may be, the line is off for all. Of several it asks each.
-static OTHERS: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| Log::default().dispatch()));
+pub(crate) static OTHERS: LazyLock<[Dispatch; 2]> =
+    LazyLock::new(|| [(); 2].map(|()| Log::default().dispatch()));
 
 impl Log {
     /// Begins to write down all that is logged by bridges that are started on this thread from now on.
