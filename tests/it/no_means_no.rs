@@ -28,10 +28,32 @@ const CLOSING: [(&str, &str); 4] = [
 ];
 
 impl World {
-    async fn approved(&self) -> String {
+    /// A promotion gate that waits, and the key of its ticket.
+    async fn waits(&self) -> String {
         self.asks("confirm-promotion", "Progressing", "new").await;
         self.works().await;
-        let key = self.newest();
+        self.newest()
+    }
+
+    /// Its ticket is labelled as those are whose rollout is over, and that is read.
+    async fn waits_labelled(&self) -> String {
+        let key = self.waits().await;
+        self.does(&key, "labelled");
+        self.later(MINUTE / 3);
+        self.works().await;
+        key
+    }
+
+    /// The same, and the next question has another one opened.
+    async fn waits_beside_a_labelled_one(&self) -> String {
+        let key = self.waits_labelled().await;
+        self.promotion_is_closed("closed: opening").await;
+        self.works().await;
+        key
+    }
+
+    async fn approved(&self) -> String {
+        let key = self.waits().await;
         self.decides(&key, "Approved").await;
         assert_eq!(self.asks("confirm-promotion", "Progressing", "new").await.status, 200);
         key
@@ -150,9 +172,7 @@ async fn the_next_question_stores_what_was_read() {
 async fn a_label_erases_no_rejection() {
     for read_between in [true, false] {
         for world in World::both("").await {
-            world.asks("confirm-promotion", "Progressing", "new").await;
-            world.works().await;
-            let key = world.newest();
+            let key = world.waits().await;
             world.jira.move_issue(&key, "Rejected", MIA).unwrap();
             if read_between {
                 world.later(MINUTE);
@@ -181,12 +201,7 @@ async fn a_label_erases_no_rejection() {
 async fn a_label_before_a_rejection() {
     for told_between in [false, true] {
         for world in World::both("").await {
-            world.asks("confirm-promotion", "Progressing", "new").await;
-            world.works().await;
-            let key = world.newest();
-            world.jira.edit_labels(&key, &["flagger-ended"], &[], MIA).unwrap();
-            world.later(MINUTE / 3);
-            world.works().await;
+            let key = world.waits_labelled().await;
             if !told_between {
                 world.jira.move_issue(&key, "Rejected", MIA).unwrap();
             }
@@ -213,14 +228,7 @@ async fn a_label_before_a_rejection() {
 async fn a_labelled_ticket_that_is_rejected_lives_on() {
     for hidden in [false, true] {
         for world in World::both("").await {
-            world.asks("confirm-promotion", "Progressing", "new").await;
-            world.works().await;
-            let key = world.newest();
-            world.jira.edit_labels(&key, &["flagger-ended"], &[], MIA).unwrap();
-            world.later(MINUTE / 3);
-            world.works().await;
-            world.promotion_is_closed("closed: opening").await;
-            world.works().await;
+            let key = world.waits_beside_a_labelled_one().await;
             if hidden {
                 world.jira.hide_issue(&key, true).unwrap();
                 for _ in 0..10 {
@@ -250,14 +258,7 @@ async fn a_labelled_ticket_that_is_rejected_lives_on() {
 #[tokio::test]
 async fn a_labelled_ticket_costs_no_writes() {
     for world in World::both("").await {
-        world.asks("confirm-promotion", "Progressing", "new").await;
-        world.works().await;
-        let key = world.newest();
-        world.jira.edit_labels(&key, &["flagger-ended"], &[], MIA).unwrap();
-        world.later(MINUTE / 3);
-        world.works().await;
-        world.promotion_is_closed("closed: opening").await;
-        world.works().await;
+        let key = world.waits_beside_a_labelled_one().await;
         world.jira.edit_labels(&key, &[], &["flagger-ended"], MIA).unwrap();
         world.jira.move_issue(&key, "In Review", MIA).unwrap();
         for _ in 0..20 {
@@ -304,14 +305,7 @@ async fn a_no_while_the_workflow_cannot_be_read() {
 #[tokio::test]
 async fn a_labelled_ticket_opens_nothing_any_more() {
     for world in World::both("").await {
-        world.asks("confirm-promotion", "Progressing", "new").await;
-        world.works().await;
-        let key = world.newest();
-        world.jira.edit_labels(&key, &["flagger-ended"], &[], MIA).unwrap();
-        world.later(MINUTE / 3);
-        world.works().await;
-        world.promotion_is_closed("closed: opening").await;
-        world.works().await;
+        let key = world.waits_beside_a_labelled_one().await;
         let fresh = world.newest();
         for step in 0..4 {
             world.later(MINUTE);
@@ -338,9 +332,7 @@ async fn a_labelled_ticket_opens_nothing_any_more() {
 async fn a_mapping_takes_no_rejection_back() {
     for mapped in ["To Do", "Approved"] {
         for world in World::both("").await {
-            world.asks("confirm-promotion", "Progressing", "new").await;
-            world.works().await;
-            let key = world.newest();
+            let key = world.waits().await;
             world.decides(&key, "Rejected").await;
             assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 200);
             world.later(MINUTE);
@@ -392,9 +384,7 @@ async fn a_no_while_the_statuses_are_called_otherwise() {
 #[tokio::test]
 async fn a_move_elsewhere_erases_no_rejection() {
     for world in World::both("").await {
-        world.asks("confirm-promotion", "Progressing", "new").await;
-        world.works().await;
-        let key = world.newest();
+        let key = world.waits().await;
         world.decides(&key, "Rejected").await;
         let moved: IssueView = world.jira.issue(&key).unwrap();
         world.jira.move_to_project(&key, "PAY", MIA).unwrap();

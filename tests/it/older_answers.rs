@@ -19,6 +19,16 @@ impl World {
         (answer.status, answer.body)
     }
 
+    async fn promotion_stays_closed(&self, says: &str) {
+        let (status, words) = self.promotes().await;
+        assert!(status == 403 && words.contains(says), "{words}");
+    }
+
+    async fn promotion_opens(&self) {
+        let (status, words) = self.promotes().await;
+        assert_eq!(status, 200, "{words}");
+    }
+
     async fn promotion_approved(&self) -> String {
         self.promotes().await;
         self.works().await;
@@ -38,24 +48,21 @@ async fn a_decision_that_was_taken_back_stays_so() {
             let before = world.jira.backup();
             world.later(LATER);
             world.decides(&key, status).await;
-            let (status_code, words) = world.promotes().await;
-            assert!(status_code == 403 && words.contains(says), "{words}");
+            world.promotion_stays_closed(says).await;
             world.jira.restore(before);
             for _ in 0..3 {
                 world.later(LATER);
                 world.works().await;
                 world.nudges(&key).await;
                 world.works().await;
-                let (status_code, words) = world.promotes().await;
-                assert!(status_code == 403 && words.contains(says), "{words}");
+                world.promotion_stays_closed(says).await;
             }
             // What is decided from then on counts.
             world.later(LATER);
             world.decides(&key, "In Review").await;
             world.later(LATER);
             world.decides(&key, "Approved").await;
-            let (status_code, words) = world.promotes().await;
-            assert_eq!(status_code, 200, "{words}");
+            world.promotion_opens().await;
             world.finish().await;
         }
     }
@@ -119,8 +126,7 @@ async fn tickets_of_a_jira_that_was_restored_cost_little() {
             world.jira.move_issue(&key, status, MIA).unwrap();
             world.works().await;
         }
-        let (status, words) = world.promotes().await;
-        assert_eq!(status, 200, "{words}");
+        world.promotion_opens().await;
         world.finish().await;
     }
 }
@@ -144,13 +150,11 @@ async fn a_rejection_that_is_only_in_memory_stays() {
         world.jira.restore(before);
         looks().await;
         looks().await;
-        let (status, words) = world.promotes().await;
-        assert!(status == 403 && words.contains("rejected by Mia"), "{words}");
+        world.promotion_stays_closed("rejected by Mia").await;
         world.sql("ALTER TABLE elsewhere RENAME TO turn").await;
         world.later(LATER);
         world.works().await;
-        let (status, words) = world.promotes().await;
-        assert!(status == 403 && words.contains("rejected by Mia"), "{words}");
+        world.promotion_stays_closed("rejected by Mia").await;
         world.finish().await;
     }
 }
