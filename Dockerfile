@@ -1,8 +1,8 @@
 # syntax=docker/dockerfile:1
 
-# Tags, which move. A build that names what they stand for today: deploy/README.md.
-ARG BUILD_IMAGE=rust:1.95-slim-bookworm
-ARG RUN_IMAGE=gcr.io/distroless/cc-debian12:nonroot
+# By digest, so that the same source is built on the same system. The tag says what it is. To take newer ones: deploy/README.md.
+ARG BUILD_IMAGE=rust:1.95-slim-bookworm@sha256:d7482085ff5b415f84dba5647ae71606650bdef00db7aeb69f4b3d170c3e4082
+ARG RUN_IMAGE=gcr.io/distroless/cc-debian12:nonroot@sha256:9dac0a79194e45a7da0158a9c6da57b217585af0786db3845d1f0ec1a0dd182f
 
 FROM ${BUILD_IMAGE} AS build
 # TLS and SQLite are compiled from C.

@@ -102,8 +102,8 @@ fn the_stages_fit_each_other() {
     let stages = stages(DOCKERFILE).unwrap();
     let [build, last] = stages.as_slice() else { panic!("{stages:?}") };
     let toolchain = env!("CARGO_PKG_RUST_VERSION");
-    assert_eq!(build.from, format!("rust:{toolchain}-slim-bookworm"));
-    assert_eq!(last.from, "gcr.io/distroless/cc-debian12:nonroot", "12 is bookworm");
+    assert_eq!(tag_of(&build.from), format!("rust:{toolchain}-slim-bookworm"));
+    assert_eq!(tag_of(&last.from), "gcr.io/distroless/cc-debian12:nonroot", "12 is bookworm");
     let facts = Facts::read();
     let copied = |path: &str| {
         last.steps.iter().any(|step| matches!(step, Step::Copy { owner: Some(owner), to, .. } if *owner == facts.user && to == path))
@@ -112,6 +112,14 @@ fn the_stages_fit_each_other() {
     let user = last.steps.iter().position(|step| matches!(step, Step::User(..)));
     let copy = last.steps.iter().rposition(|step| matches!(step, Step::Copy { .. }));
     assert!(copy < user, "only what is run is run as this user");
+}
+
+/// The tag of an image that is named by tag and digest; a tag alone moves.
+fn tag_of(image: &str) -> &str {
+    let (tag, digest) = image.split_once("@sha256:").unwrap_or_else(|| panic!("{image} has no digest"));
+    assert_eq!(digest.trim_matches(|digit: char| matches!(digit, '0'..='9' | 'a'..='f')), "", "{image}");
+    assert_eq!(digest.len(), 64, "{image}");
+    tag
 }
 
 /// Nothing that is not named gets in, and what is named is there or announced.
