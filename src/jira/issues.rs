@@ -241,9 +241,10 @@ impl Jira {
         Ok(seen)
     }
 
-    /// Whether what is read of many tickets at once comes from an index, which may be behind them.
+    /// Whether what is read of many tickets at once comes from an index, which may be behind them. As long as nobody knows which
+    /// kind of Jira this is, it may be so: what was nudged just before the bridge began anew is read from the issue itself, too.
     pub fn reads_an_index(&self) -> bool {
-        self.sender.kind.get() == Some(&Kind::DataCenter)
+        self.sender.kind.get() != Some(&Kind::Cloud)
     }
 
     /// Looks at one ticket with its whole changelog, as [`Jira::look_since`] does.

@@ -16,7 +16,8 @@ use flagger_jira_bridge::demo::fake_jira::Flavour;
 use tokio_util::sync::CancellationToken;
 use tracing::{Dispatch, Event, Metadata, Subscriber, span};
 
-/// At how many steps a story is cut, for each kind of Jira, if nothing else is said: a number, or `all`.
+/// At how many steps a story is cut, for each kind of Jira, if nothing else is said: a number, or `all`; or at which one alone,
+/// such as `step 66`.
 const CUTS: &str = "TEST_CUTS";
 const FEW: usize = 2;
 
@@ -109,7 +110,10 @@ impl Subscriber for Steps {
 fn chosen(steps: usize) -> Vec<usize> {
     let few = match std::env::var(CUTS).as_deref() {
         Ok("all") => steps,
-        Ok(number) => number.parse().expect("TEST_CUTS is a number, or all"),
+        Ok(text) => match text.strip_prefix("step ") {
+            Some(step) => return vec![step.parse().expect("TEST_CUTS names a step")],
+            None => text.parse().expect("TEST_CUTS is a number, all, or one step"),
+        },
         Err(_) => FEW,
     };
     let few = few.min(steps);

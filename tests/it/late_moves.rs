@@ -34,6 +34,14 @@ impl World {
         body["phase"] = "Failed".into();
         self.posts("/post-rollout", &body).await;
         self.works().await;
+        // One that was killed while it opened it looks for a while whether it did so twice.
+        for _ in 0..20 {
+            if self.count("outbox").await == 0 {
+                break;
+            }
+            self.later(MINUTE);
+            self.works().await;
+        }
         assert_eq!(self.count("outbox").await, 0);
         key
     }
@@ -62,6 +70,9 @@ async fn a_late_move_without_a_webhook() {
                 world.works().await;
             }
         }
+        // Where it was killed before it told, it does so after a pause.
+        world.later(MINUTE);
+        world.works().await;
         assert_eq!((world.told_late(&soon), world.told_late(&later)), (1, 1));
         world.finish().await;
     }

@@ -7,7 +7,10 @@ use flagger_jira_bridge::{
     worker::Worker,
 };
 
-use crate::world::{World, looked};
+use crate::{
+    crash::Plan,
+    world::{World, looked},
+};
 
 crate::crash::told_again!(
     a_label_erases_no_rejection,
@@ -205,9 +208,11 @@ async fn a_label_before_a_rejection() {
             if !told_between {
                 world.jira.move_issue(&key, "Rejected", MIA).unwrap();
             }
-            world.promotion_is_closed("closed: opening").await;
+            world.promotion_is_closed("closed: ").await;
             world.works().await;
-            assert_eq!(world.tickets().len(), 2);
+            // One that was killed before it opened another looks first whether it did; meanwhile it may read that the first was rejected.
+            let tickets = world.tickets().len();
+            assert!(tickets == 2 || Plan::current().is_some(), "{tickets} tickets");
             if told_between {
                 world.later(MINUTE / 3);
                 world.jira.move_issue(&key, "Rejected", MIA).unwrap();

@@ -421,6 +421,23 @@ async fn an_index_that_stands_still() {
     }
 }
 
+/// A process that began a moment ago does not know yet which kind of Jira this is. What it is nudged about is read from the issue
+/// itself all the same.
+#[tokio::test]
+async fn a_nudge_just_after_a_start() {
+    for world in World::both("").await {
+        let keys = opened(&world, 1).await;
+        world.jira.freeze_index(true);
+        world.restarts().await;
+        world.jira.move_issue(&keys[0], "Approved", MIA).unwrap();
+        assert_eq!(world.nudges(&keys[0]).await.status, 200);
+        world.works().await;
+        let (status, line) = asks(&world, 0).await;
+        assert_eq!(status, 200, "{line}");
+        world.finish().await;
+    }
+}
+
 /// No webhook tells of it, and the index stands still: what waits is read from the issue itself, once in a while.
 #[tokio::test]
 async fn what_waits_is_read_directly_once_in_a_while() {
