@@ -131,7 +131,12 @@ fn witness(body: &[u8]) -> Result<(), String> {
                 entry["created"].as_i64().or_else(|| time::jira(entry["created"].as_str()?).map(|at| at.0));
             let (from, to) = (word(&item["from"]), word(&item["to"]));
             let id = word(&entry["id"]).map(|id| id.parse::<u64>().unwrap_or(u64::MAX));
-            let (Some(at), Some(from), Some(to), Some(id)) = (at, from, to, id) else {
+            // An item that names its field in no form of Jira's is none that is known.
+            let is_named = ["field", "fieldId", "fieldtype"].iter().all(|key| match &item[key] {
+                Value::Null | Value::String(_) => true,
+                Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => false,
+            });
+            let (Some(at), Some(from), Some(to), Some(id), true) = (at, from, to, id, is_named) else {
                 odd.push((at.unwrap_or(i64::MAX), id.unwrap_or(u64::MAX)));
                 continue;
             };

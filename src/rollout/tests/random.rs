@@ -80,6 +80,8 @@ struct Issue {
     /// The moves that the last sighting the bridge took in had shown, by when it was taken, and whether it was whole
     /// and in its place.
     seen: Option<(Millis, Vec<Move>, bool)>,
+    /// When the newest move was made that a sighting has shown.
+    newest: Option<Millis>,
     used: bool,
     checksums: Vec<String>,
     labels: Vec<String>,
@@ -204,6 +206,7 @@ impl Witness {
                 moves: Vec::new(),
                 at: "1",
                 seen: None,
+                newest: None,
                 used: false,
                 checksums: Vec::new(),
                 labels: Vec::new(),
@@ -350,13 +353,22 @@ impl Witness {
         };
         self.apply(&event);
         let issue = self.issues.iter_mut().find(|issue| issue.gate == gate).unwrap();
+        let contradicts = told.last().map_or("1", |last| &last.to.id) != issue.at;
+        let newest = told.iter().map(|entry| entry.at).max();
+        if !missing {
+            if newest < issue.newest && !contradicts {
+                // An older answer than one before says nothing.
+                return;
+            }
+            issue.newest = newest.max(issue.newest);
+        }
         let is_no = |moves: &[Move]| moves.last().is_some_and(|last| last.to.id == "4");
         if how % 16 < 2 && issue.seen.as_ref().is_some_and(|(_, moves, whole)| *whole && is_no(moves)) {
             // Nor does another project or type.
             return;
         }
-        // A no that was read stays, whether the ticket can be seen or not.
-        if !(missing && rejected) {
+        // A no that was read stays, whether the ticket can be seen or not, and where the history does not end with the status.
+        if !(rejected && (missing || contradicts)) {
             issue.seen = Some((now, told, whole && !missing));
         }
     }
