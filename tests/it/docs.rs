@@ -155,6 +155,8 @@ async fn every_hook_of_the_canary_is_heard() {
         assert!(url.starts_with(&format!("http://{host}/")), "{url} does not lead to the Service");
         // Anything else than words in metadata Flagger refuses.
         assert!(hook.get("metadata").is_none_or(|it| it.as_object().unwrap().values().all(Value::is_string)));
+        // A question is asked again anyway; a report is sent once.
+        assert_eq!(hook.get("retries").is_some(), matches!(kind, "event" | "post-rollout"), "{kind}");
         let answer = world.posts(&path_of(url), &sent(kind, hook, &canary)).await;
         answers.insert(kind.to_owned(), answer.status);
     }

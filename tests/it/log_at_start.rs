@@ -99,3 +99,18 @@ fn a_password_is_not_told() {
     assert!(log.contains("store: PostgreSQL at 127.0.0.1:1/bridge; the record is kept for ever\n"), "{log}");
     assert!(!log.contains("pass") && !log.contains("someone"), "{log}");
 }
+
+/// A token that is no good as Flagger's documentation writes it into an address is told of; itself it is not shown.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_cannot_stand_in_an_address() {
+    const ODD: &str = "0a1b/2c3d#4e5f%6789@";
+    let (_jira, _home, config) = jira_and_config(Flavour::Cloud, "").await;
+    for (token, is_told) in [(TOKEN, false), (ODD, true)] {
+        let mut serve = program();
+        serve.args(["serve", "-c"]).arg(&config).env("BRIDGE__FLAGGER__TOKEN", token);
+        let log = until(serve, "ready").join("\n");
+        let told = "flagger.token holds characters that cannot stand in a URL (such as / # ? % @)";
+        assert_eq!(log.contains(told), is_told, "{log}");
+        assert!(!log.contains(token), "{log}");
+    }
+}
