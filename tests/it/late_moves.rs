@@ -34,14 +34,7 @@ impl World {
         body["phase"] = "Failed".into();
         self.posts("/post-rollout", &body).await;
         self.works().await;
-        // One that was killed while it opened it looks for a while whether it did so twice.
-        for _ in 0..20 {
-            if self.count("outbox").await == 0 {
-                break;
-            }
-            self.later(MINUTE);
-            self.works().await;
-        }
+        self.settles().await;
         assert_eq!(self.count("outbox").await, 0);
         key
     }

@@ -31,16 +31,9 @@ const CLOSING: [(&str, &str); 4] = [
 ];
 
 impl World {
-    /// A promotion gate that waits, and the key of its ticket.
-    async fn waits(&self) -> String {
-        self.asks("confirm-promotion", "Progressing", "new").await;
-        self.works().await;
-        self.newest()
-    }
-
-    /// Its ticket is labelled as those are whose rollout is over, and that is read.
+    /// The ticket of a promotion gate that waits is labelled as those are whose rollout is over, and that is read.
     async fn waits_labelled(&self) -> String {
-        let key = self.waits().await;
+        let key = self.promotion_waits().await;
         self.does(&key, "labelled");
         self.later(MINUTE / 3);
         self.works().await;
@@ -52,13 +45,6 @@ impl World {
         let key = self.waits_labelled().await;
         self.promotion_is_closed("closed: opening").await;
         self.works().await;
-        key
-    }
-
-    async fn approved(&self) -> String {
-        let key = self.waits().await;
-        self.decides(&key, "Approved").await;
-        assert_eq!(self.asks("confirm-promotion", "Progressing", "new").await.status, 200);
         key
     }
 
@@ -89,23 +75,13 @@ impl World {
             other => panic!("{other}?"),
         };
     }
-
-    async fn promotion_is_closed(&self, why: &str) {
-        let answer = self.asks("confirm-promotion", "Progressing", "new").await;
-        assert!(
-            answer.status == 403 && answer.body.contains(why),
-            "{why}: {} {}",
-            answer.status,
-            answer.body
-        );
-    }
 }
 
 #[tokio::test]
 async fn what_closes_does_so_where_nothing_can_be_written() {
     for (what, why) in CLOSING {
         for world in World::both("").await {
-            let key = world.approved().await;
+            let key = world.promotion_approved().await;
             world.is_full().await;
             world.does(&key, what);
             world.looks_in_vain().await;
@@ -175,7 +151,7 @@ async fn the_next_question_stores_what_was_read() {
 async fn a_label_erases_no_rejection() {
     for read_between in [true, false] {
         for world in World::both("").await {
-            let key = world.waits().await;
+            let key = world.promotion_waits().await;
             world.jira.move_issue(&key, "Rejected", MIA).unwrap();
             if read_between {
                 world.later(MINUTE);
@@ -286,7 +262,7 @@ async fn a_labelled_ticket_costs_no_writes() {
 #[tokio::test]
 async fn a_no_while_the_workflow_cannot_be_read() {
     for world in World::both("").await {
-        let key = world.approved().await;
+        let key = world.promotion_approved().await;
         assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 403);
         world.later(MINUTE);
         let away = Fault::Status { code: 503, retry_after: None, body: "{\"errorMessages\":[]}".into() };
@@ -337,7 +313,7 @@ async fn a_labelled_ticket_opens_nothing_any_more() {
 async fn a_mapping_takes_no_rejection_back() {
     for mapped in ["To Do", "Approved"] {
         for world in World::both("").await {
-            let key = world.waits().await;
+            let key = world.promotion_waits().await;
             world.decides(&key, "Rejected").await;
             assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 200);
             world.later(MINUTE);
@@ -368,7 +344,7 @@ async fn a_mapping_takes_no_rejection_back() {
 async fn a_no_while_the_statuses_are_called_otherwise() {
     for status in ["Rejected", "To Do"] {
         for world in World::both("").await {
-            let key = world.approved().await;
+            let key = world.promotion_approved().await;
             let mut workflow = Workflow::change();
             let approved = workflow.statuses.iter_mut().find(|it| it.name == "Approved").unwrap();
             approved.name = "Waved through".into();
@@ -389,7 +365,7 @@ async fn a_no_while_the_statuses_are_called_otherwise() {
 #[tokio::test]
 async fn a_move_elsewhere_erases_no_rejection() {
     for world in World::both("").await {
-        let key = world.waits().await;
+        let key = world.promotion_waits().await;
         world.decides(&key, "Rejected").await;
         let moved: IssueView = world.jira.issue(&key).unwrap();
         world.jira.move_to_project(&key, "PAY", MIA).unwrap();
@@ -418,7 +394,7 @@ async fn what_was_stored_since_counts() {
     if !world.database_url().starts_with("postgres") {
         return;
     }
-    let key = world.approved().await;
+    let key = world.promotion_approved().await;
     world.is_full().await;
     world.does(&key, "rejected");
     world.looks_in_vain().await;

@@ -7,37 +7,11 @@ use flagger_jira_bridge::{
     worker::Worker,
 };
 
-use crate::world::{World, looked};
+use crate::world::{Answer, World, looked};
 
 crate::crash::told_again!(a_decision_that_was_taken_back_stays_so);
 
 const LATER: Duration = Duration::from_secs(20);
-
-impl World {
-    async fn promotes(&self) -> (u16, String) {
-        let answer = self.asks("confirm-promotion", "Progressing", "new").await;
-        (answer.status, answer.body)
-    }
-
-    async fn promotion_stays_closed(&self, says: &str) {
-        let (status, words) = self.promotes().await;
-        assert!(status == 403 && words.contains(says), "{words}");
-    }
-
-    async fn promotion_opens(&self) {
-        let (status, words) = self.promotes().await;
-        assert_eq!(status, 200, "{words}");
-    }
-
-    async fn promotion_approved(&self) -> String {
-        self.promotes().await;
-        self.works().await;
-        let key = self.newest();
-        self.decides(&key, "Approved").await;
-        assert_eq!(self.promotes().await.0, 200);
-        key
-    }
-}
 
 /// It was approved, and then rejected or moved back, which was read. Then Jira shows what it showed before.
 #[tokio::test]
@@ -48,21 +22,21 @@ async fn a_decision_that_was_taken_back_stays_so() {
             let before = world.jira.backup();
             world.later(LATER);
             world.decides(&key, status).await;
-            world.promotion_stays_closed(says).await;
+            world.promotion_is_closed(says).await;
             world.jira.restore(before);
             for _ in 0..3 {
                 world.later(LATER);
                 world.works().await;
                 world.nudges(&key).await;
                 world.works().await;
-                world.promotion_stays_closed(says).await;
+                world.promotion_is_closed(says).await;
             }
             // What is decided from then on counts.
             world.later(LATER);
             world.decides(&key, "In Review").await;
             world.later(LATER);
             world.decides(&key, "Approved").await;
-            world.promotion_opens().await;
+            world.promotion_is_open().await;
             world.finish().await;
         }
     }
@@ -126,7 +100,7 @@ async fn tickets_of_a_jira_that_was_restored_cost_little() {
             world.jira.move_issue(&key, status, MIA).unwrap();
             world.works().await;
         }
-        world.promotion_opens().await;
+        world.promotion_is_open().await;
         world.finish().await;
     }
 }
@@ -146,15 +120,15 @@ async fn a_rejection_that_is_only_in_memory_stays() {
             }
         };
         looks().await;
-        assert_eq!(world.promotes().await.0, 403);
+        assert_eq!(world.promotes().await.status, 403);
         world.jira.restore(before);
         looks().await;
         looks().await;
-        world.promotion_stays_closed("rejected by Mia").await;
+        world.promotion_is_closed("rejected by Mia").await;
         world.sql("ALTER TABLE elsewhere RENAME TO turn").await;
         world.later(LATER);
         world.works().await;
-        world.promotion_stays_closed("rejected by Mia").await;
+        world.promotion_is_closed("rejected by Mia").await;
         world.finish().await;
     }
 }
@@ -179,8 +153,8 @@ async fn an_index_that_is_behind() {
         for _ in 0..3 {
             world.later(LATER);
             world.works().await;
-            let (status, words) = world.promotes().await;
-            assert_eq!(status, 403, "{words}");
+            let Answer { status, body } = world.promotes().await;
+            assert_eq!(status, 403, "{body}");
         }
         world.jira.clear_faults();
         world.jira.freeze_index(false);

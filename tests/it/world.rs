@@ -401,6 +401,36 @@ impl World {
         self.posts(&format!("/gate/{stage}"), &question(phase, checksum)).await
     }
 
+    /// A question before the promotion of `shop/cart`, while its new revision runs.
+    pub(crate) async fn promotes(&self) -> Answer {
+        self.asks("confirm-promotion", "Progressing", "new").await
+    }
+
+    /// Its gate waits. Returns the key of its ticket.
+    pub(crate) async fn promotion_waits(&self) -> String {
+        self.promotes().await;
+        self.works().await;
+        self.newest()
+    }
+
+    /// It is approved, and Flagger was told so. Returns the key of its ticket.
+    pub(crate) async fn promotion_approved(&self) -> String {
+        let key = self.promotion_waits().await;
+        self.decides(&key, "Approved").await;
+        self.promotion_is_open().await;
+        key
+    }
+
+    pub(crate) async fn promotion_is_open(&self) {
+        let Answer { status, body } = self.promotes().await;
+        assert_eq!(status, 200, "{body}");
+    }
+
+    pub(crate) async fn promotion_is_closed(&self, why: &str) {
+        let Answer { status, body } = self.promotes().await;
+        assert!(status == 403 && body.contains(why), "{why}: {status} {body}");
+    }
+
     /// A report about `shop/cart`.
     pub(crate) async fn reports(&self, path: &str, phase: &str, checksum: &str) -> Answer {
         self.posts(path, &question(phase, checksum)).await
@@ -578,17 +608,24 @@ impl World {
         files
     }
 
-    /// Ends the test: Jira had nothing to complain about, and nothing is left over.
-    pub(crate) async fn finish(self) {
-        self.works().await;
-        // What Flagger reported is gathered for a minute; a ticket that may be there twice is looked for a while longer.
-        for _ in 0..20 {
-            self.later(Duration::from_secs(61));
-            self.works().await;
+    /// What is to be done later is done: a ticket that may be there twice is looked for a while.
+    pub(crate) async fn settles(&self) {
+        for _ in 1..20 {
             if self.count("outbox").await == 0 {
                 break;
             }
+            self.later(Duration::from_secs(61));
+            self.works().await;
         }
+    }
+
+    /// Ends the test: Jira had nothing to complain about, and nothing is left over.
+    pub(crate) async fn finish(self) {
+        self.works().await;
+        // What Flagger reported is gathered for a minute.
+        self.later(Duration::from_secs(61));
+        self.works().await;
+        self.settles().await;
         assert_eq!(self.jira.complaints(), Vec::<String>::new(), "what Jira would not have taken");
         if self.flavour == Flavour::Cloud {
             let violations = openapi::violations(&self.jira.requests());

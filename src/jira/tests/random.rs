@@ -93,6 +93,38 @@ fn word(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned).or_else(|| value.is_number().then(|| value.to_string()))
 }
 
+/// What an item of a history is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum About {
+    /// Jira's own status.
+    Status,
+    /// What is called so, but of another origin, or named in no form of Jira's.
+    Perhaps,
+    Other,
+}
+
+fn about(cloud: bool, item: &Value) -> About {
+    let text = |key: &str| match &item[key] {
+        Value::Null => Some(String::new()),
+        Value::String(text) => Some(text.trim().to_lowercase()),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
+    };
+    let (name, id, origin) = (text("field"), text("fieldId"), text("fieldtype"));
+    let called = id.clone().filter(|id| !id.is_empty()).or_else(|| name.clone());
+    if called.as_deref() != Some("status") {
+        return About::Other;
+    }
+    match (name, id, origin) {
+        (Some(_), Some(id), Some(origin)) if origin == "custom" && id != "status" => About::Other,
+        (Some(_), Some(id), Some(origin))
+            if origin == "jira" || (origin.is_empty() && cloud && !id.is_empty()) =>
+        {
+            About::Status
+        }
+        _ => About::Perhaps,
+    }
+}
+
 /// The same read from the JSON alone, by other means. What is wrong with the approval, if something is.
 fn witness(cloud: bool, body: &[u8]) -> Result<(), String> {
     let issue: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
@@ -122,35 +154,15 @@ fn witness(cloud: bool, body: &[u8]) -> Result<(), String> {
     let (mut moves, mut odd) = (vec![], vec![]);
     for entry in entries {
         for item in entry["items"].as_array().into_iter().flatten() {
-            let named = |key: &str| item[key].as_str().map(str::trim).filter(|name| !name.is_empty());
-            let field = named("fieldId").or(named("field")).unwrap_or_default();
-            if field.to_lowercase() != "status" {
+            let about = about(cloud, item);
+            if about == About::Other {
                 continue;
             }
             let at =
                 entry["created"].as_i64().or_else(|| time::jira(entry["created"].as_str()?).map(|at| at.0));
             let (from, to) = (word(&item["from"]), word(&item["to"]));
             let id = word(&entry["id"]).map(|id| id.parse::<u64>().unwrap_or(u64::MAX));
-            // A field of another origin, or one that is named in no form of Jira's, is not Jira's own status.
-            let text = |key: &str| match &item[key] {
-                Value::Null => Some(String::new()),
-                Value::String(text) => Some(text.trim().to_lowercase()),
-                Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
-            };
-            let (name, field_id, origin) = (text("field"), text("fieldId"), text("fieldtype"));
-            if origin.as_deref() == Some("custom")
-                && name.is_some()
-                && field_id.as_ref().is_some_and(|id| id != "status")
-            {
-                continue;
-            }
-            let is_jiras = match (name, field_id, origin) {
-                (Some(_), Some(id), Some(origin)) => {
-                    origin == "jira" || (origin.is_empty() && cloud && !id.is_empty())
-                }
-                _ => false,
-            };
-            let (Some(at), Some(from), Some(to), Some(id), true) = (at, from, to, id, is_jiras) else {
+            let (Some(at), Some(from), Some(to), Some(id), About::Status) = (at, from, to, id, about) else {
                 odd.push((at.unwrap_or(i64::MAX), id.unwrap_or(u64::MAX)));
                 continue;
             };
