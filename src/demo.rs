@@ -35,6 +35,13 @@ const WATCHES_EVERY: Duration = Duration::from_millis(250);
 /// So many looks after a rollout ended the next revision is pushed.
 const RESTS: u32 = 3;
 
+/// The bridge's clock, for a Jira that tells the same time.
+impl From<Clock> for fake_jira::TimeSource {
+    fn from(clock: Clock) -> Self {
+        Self::new(move || clock.now().0)
+    }
+}
+
 /// Plays until `stop`, or with `auto` until every story is played. Commentary goes to standard output. Returns whether all
 /// went right.
 ///

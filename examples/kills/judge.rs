@@ -96,7 +96,7 @@ fn moves_of(ticket: &IssueView) -> String {
         let moves = entry.items.iter().filter(|item| item.field == "status");
         moves.map(move |item| {
             let to = item.to_string.as_deref().unwrap_or_default();
-            format!("{to} by the {who} at {}", entry.created.0)
+            format!("{to} by the {who} at {}", entry.created)
         })
     });
     moves.collect::<Vec<_>>().join(", ")

@@ -294,7 +294,7 @@ impl Story {
         let wrong = match &issue {
             None => Some("a ticket that is not there"),
             Some(issue) if issue.summary != summary => Some("the ticket of another gate"),
-            Some(issue) if issue.created < attempt.began => Some("the ticket of an earlier rollout"),
+            Some(issue) if Millis(issue.created) < attempt.began => Some("the ticket of an earlier rollout"),
             Some(_) if known.as_deref().is_some_and(|known| known != key) => {
                 Some("another ticket than before")
             }

@@ -32,6 +32,7 @@ mod serve;
 mod state;
 #[cfg(test)]
 mod tests;
+mod time;
 mod transitions;
 mod webhook;
 
@@ -48,6 +49,7 @@ pub use self::{
     },
     route::Operation,
     serve::{Credentials, Recorded},
+    time::{EpochMillis, TimeSource},
     webhook::{Delivery, signature},
 };
 

@@ -40,7 +40,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("serve", &["clock", "config", "gatekeeper", "http", "jira", "metrics", "millis", "pem", "secret", "store", "worker"]),
     ("demo", &["cli", "clock", "config", "millis", "serve", "view"]),
     // What the tests believe of Jira shares nothing with what the client believes of it.
-    ("demo/fake_jira", &["clock", "millis"]),
+    ("demo/fake_jira", &[]),
 ];
 
 /// The sources without their tests, by module: `demo/fake_jira` is one of its own.

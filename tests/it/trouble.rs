@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeMap, pin::pin, time::Duration};
 
-use flagger_jira_bridge::demo::fake_jira::{Fault, MIA, Operation, Recorded, Times};
+use flagger_jira_bridge::{
+    demo::fake_jira::{Fault, MIA, Operation, Recorded, Times},
+    millis::Millis,
+};
 use serde_json::Value;
 use tokio::{select, time};
 
@@ -403,7 +406,7 @@ impl World {
         loop {
             self.works_promptly().await;
             if let Some(next) = self.jira.requests().get(1) {
-                return next.at.since(told);
+                return Millis(next.at).since(told);
             }
             let since = self.clock.now().since(told);
             if since.as_secs() % 10 == 1 {

@@ -14,7 +14,6 @@ use std::{
 use flagger_jira_bridge::demo::fake_jira::{
     BOB, BRIDGE, Fault, Flavour, History, IssueView, MIA, Operation, Times,
 };
-use flagger_jira_bridge::millis::Millis;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::json;
 
@@ -194,7 +193,7 @@ impl Mix {
     /// A line for each issue, to be read when something went wrong.
     fn told(&self, issues: &[IssueView]) -> String {
         let line = |issue: &IssueView| {
-            let at = |time: Millis| (time.0 - issues[0].created.0) / 1000;
+            let at = |time: i64| (time - issues[0].created) / 1000;
             let mut line = format!("{} s: {} is opened, {}", at(issue.created), issue.key, issue.status);
             for entry in &issue.changelog {
                 for item in &entry.items {

@@ -191,7 +191,7 @@ impl FakeJira {
     /// If there is no such issue or account.
     pub fn add_odd_history(&self, id_or_key: &str, items: Vec<Value>, who: &str) -> Result<(), String> {
         self.doing(id_or_key, who, |state, issue, who| {
-            let (id, created) = (state.id(), state.clock.now());
+            let (id, created) = (state.id(), state.time.now());
             let author = who.map(str::to_owned);
             if let Some(issue) = state.issues.get_mut(&issue.id) {
                 issue.histories.push(History { id, author, created, odd: items, items: Vec::new() });

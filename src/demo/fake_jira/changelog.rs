@@ -87,7 +87,7 @@ fn entries(state: &State, ids: &[u64], fields: &[String]) -> Vec<(String, Value)
             let mut kept = history.clone();
             kept.items.retain(wanted);
             let mut entry = render::history(state, &kept);
-            entry["created"] = json!(history.created.0);
+            entry["created"] = json!(history.created);
             entries.push((issue.id.to_string(), entry));
         }
     }

@@ -70,7 +70,7 @@ pub(super) fn put(
     body: Value,
     properties: Vec<(String, Value)>,
 ) -> Comment {
-    let now = state.clock.now();
+    let now = state.time.now();
     let properties = properties.into_iter().collect();
     let comment = Comment { id: state.id(), author: who.to_owned(), body, properties, created: now };
     if let Some(issue) = state.issues.get_mut(&id) {

@@ -172,7 +172,7 @@ impl FakeJira {
         self.lock().nameless = nameless;
     }
 
-    /// How many milliseconds the `Date` header is ahead of the clock; less than zero: behind.
+    /// How many milliseconds the `Date` header is ahead of the time; less than zero: behind.
     pub fn set_date_skew(&self, millis: i64) {
         self.lock().date_skew = millis;
     }

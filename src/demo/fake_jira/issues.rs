@@ -33,7 +33,7 @@ pub(super) fn create(state: &mut State, call: &Call) -> Reply {
     on_screen(state, &kind, &fields)?;
     let id = state.next_issue;
     state.next_issue += 1;
-    let now = state.clock.now();
+    let now = state.time.now();
     let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let labels = labels(fields.get("labels"));
     let issue = Issue {

@@ -9,6 +9,7 @@ use super::{
     model::{Field, Flavour, Shape},
     render,
     state::{Project, State},
+    time,
 };
 
 /// The permissions this Jira knows.
@@ -33,7 +34,7 @@ pub(super) fn server_info(state: &State) -> Answer {
     Answer::ok(json!({
         "baseUrl": state.public_base.as_ref().unwrap_or(&state.base), "version": version, "versionNumbers": numbers, "deploymentType": kind,
         "buildNumber": 100_284, "buildDate": "2026-09-01T00:00:00.000+0200",
-        "serverTime": render::time(state.clock.now()), "scmInfo": "0000000", "serverTitle": "Jira",
+        "serverTime": time::json(state.time.now()), "scmInfo": "0000000", "serverTitle": "Jira",
     }))
 }
 

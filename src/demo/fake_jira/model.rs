@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::{clock::Clock, millis::Millis};
+use super::time::{EpochMillis, TimeSource};
 
 /// Account id of `mia`, "Mia Change": the change manager.
 pub const MIA: &str = "5b10ac8d82e05b22cc7d4e01";
@@ -29,8 +29,8 @@ pub enum Flavour {
 pub struct Setup {
     /// Which Jira it is.
     pub flavour: Flavour,
-    /// The time it believes in.
-    pub clock: Clock,
+    /// Its time of day.
+    pub time: TimeSource,
     /// Cloud: the e-mail address of the account the token belongs to. Not used on Data Center.
     pub user: String,
     /// Cloud: the API token. Data Center: the personal access token.
@@ -46,10 +46,10 @@ pub struct Setup {
 impl Setup {
     /// A Jira at the root path, with the user `bridge@example.com` and the token `jira-token`.
     #[must_use]
-    pub fn new(flavour: Flavour, clock: Clock) -> Self {
+    pub fn new(flavour: Flavour, time: impl Into<TimeSource>) -> Self {
         Self {
             flavour,
-            clock,
+            time: time.into(),
             user: "bridge@example.com".into(),
             token: "jira-token".into(),
             password: None,
@@ -296,7 +296,7 @@ pub struct History {
     /// The account id of who did it; none if Jira does not know any more.
     pub author: Option<String>,
     /// When.
-    pub created: Millis,
+    pub created: EpochMillis,
     /// What changed.
     pub items: Vec<Change>,
     /// Further items, shown to the letter.
@@ -315,7 +315,7 @@ pub struct Comment {
     /// Its properties.
     pub properties: BTreeMap<String, Value>,
     /// When.
-    pub created: Millis,
+    pub created: EpochMillis,
 }
 
 impl Comment {
@@ -371,7 +371,7 @@ pub struct IssueView {
     /// The account id of who created it.
     pub creator: String,
     /// When it was created.
-    pub created: Millis,
+    pub created: EpochMillis,
     /// The changelog, the oldest entry first.
     pub changelog: Vec<History>,
 }

@@ -1,6 +1,5 @@
 //! The pages on which a change manager sees the issues and clicks. They work without JavaScript.
 
-use jiff::Timestamp;
 use minijinja::{Environment, context, value::Serde};
 use serde_json::{Value, json};
 
@@ -12,9 +11,8 @@ use super::{
     links,
     model::{Category, MIA},
     state::{Issue, State},
-    transitions,
+    time, transitions,
 };
-use crate::millis::Millis;
 
 const HTML: &str = "text/html;charset=UTF-8";
 const TEMPLATE: &str = include_str!("page.html");
@@ -98,7 +96,7 @@ fn brief(state: &State, issue: &Issue) -> Value {
         "key": issue.key, "summary": issue.summary, "color": color(state, issue),
         "status": state.status_of(issue).map_or("", |s| s.name.as_str()),
         "kind": state.issue_type(&issue.project, &issue.kind).map_or("", |t| t.name.as_str()),
-        "created": shown(issue.created), "buttons": buttons,
+        "created": time::page(issue.created), "buttons": buttons,
     })
 }
 
@@ -107,14 +105,14 @@ fn whole(state: &State, issue: &Issue) -> Value {
     let comments: Vec<Value> = issue
         .comments
         .iter()
-        .map(|c| json!({ "who": name(state, &c.author), "when": shown(c.created), "body": html(&c.body) }))
+        .map(|c| json!({ "who": name(state, &c.author), "when": time::page(c.created), "body": html(&c.body) }))
         .collect();
     let mut history = Vec::new();
     for entry in issue.histories.iter().rev() {
         for item in &entry.items {
             history.push(json!({
                 "who": entry.author.as_deref().map_or_else(|| "Somebody".to_owned(), |who| name(state, who)),
-                "when": shown(entry.created), "field": item.field,
+                "when": time::page(entry.created), "field": item.field,
                 "from": item.from_string, "to": item.to_string,
             }));
         }
@@ -124,7 +122,7 @@ fn whole(state: &State, issue: &Issue) -> Value {
     whole["creator"] = json!(name(state, &issue.creator));
     whole["project"] =
         json!(state.project(&issue.project).map(|project| format!("{} ({})", project.name, project.key)));
-    whole["updated"] = json!(shown(issue.updated));
+    whole["updated"] = json!(time::page(issue.updated));
     whole["description"] = json!(html(&issue.description));
     whole["comments"] = Value::Array(comments);
     whole["history"] = Value::Array(history);
@@ -168,10 +166,4 @@ fn color(state: &State, issue: &Issue) -> &'static str {
         Some(Category::Indeterminate) => "busy",
         Some(Category::Done) => "done",
     }
-}
-
-/// As the bridge's own page and answers tell times: in UTC.
-fn shown(at: Millis) -> String {
-    let at = Timestamp::from_millisecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH);
-    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }

@@ -27,7 +27,7 @@ impl FakeJira {
         let kind = types.iter().find(|t| t.name == issue_type).ok_or("no such issue type")?;
         let (kind, status) =
             (kind.id.clone(), kind.workflow.status(status).ok_or("no such status")?.id.clone());
-        let (id, now) = (state.next_issue, state.clock.now());
+        let (id, now) = (state.next_issue, state.time.now());
         state.next_issue += 1;
         let key = state.issue_key(project);
         state.insert(Issue {
@@ -117,7 +117,7 @@ impl FakeJira {
     /// If there is no such issue or account.
     pub fn clone_issue(&self, id_or_key: &str, who: &str) -> Result<String, String> {
         self.doing(id_or_key, who, |state, issue, who| {
-            let now = state.clock.now();
+            let now = state.time.now();
             let id = state.next_issue;
             state.next_issue += 1;
             let key = state.issue_key(&issue.project);
@@ -285,7 +285,7 @@ impl FakeJira {
                 let entry = History {
                     id: state.id(),
                     author: who.map(str::to_owned),
-                    created: state.clock.now(),
+                    created: state.time.now(),
                     items: vec![change],
                     odd: Vec::new(),
                 };

@@ -1,30 +1,13 @@
 //! Jira's JSON.
 
-use jiff::{
-    Timestamp,
-    tz::{Offset, TimeZone},
-};
 use serde_json::{Map, Value, json};
 
 use super::{
     adf,
     model::{AccountKind, Category, Change, Comment, Flavour, History, Person, Status},
     state::{Issue, IssueType, State},
+    time,
 };
-use crate::millis::Millis;
-
-/// A time as Jira writes it: milliseconds, the site's offset (two hours ahead of UTC), no colon in it.
-pub(super) fn time(at: Millis) -> String {
-    let zone = TimeZone::fixed(Offset::constant(2));
-    let at = Timestamp::from_millisecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH);
-    at.to_zoned(zone).strftime("%Y-%m-%dT%H:%M:%S%.3f%z").to_string()
-}
-
-/// A time as HTTP's `Date` header writes it.
-pub(super) fn http_date(at: Millis) -> String {
-    let at = Timestamp::from_millisecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH);
-    at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
-}
 
 /// The address of the REST API.
 pub(super) fn api(state: &State) -> String {
@@ -136,7 +119,8 @@ pub(super) fn change(flavour: Flavour, change: &Change) -> Value {
 pub(super) fn history(state: &State, entry: &History) -> Value {
     let items = entry.items.iter().map(|c| change(state.flavour, c));
     let items: Vec<Value> = items.chain(entry.odd.iter().cloned()).collect();
-    let mut value = json!({ "id": entry.id.to_string(), "created": time(entry.created), "items": items });
+    let mut value =
+        json!({ "id": entry.id.to_string(), "created": time::json(entry.created), "items": items });
     if entry.author.is_some() {
         value["author"] = user_of(state, entry.author.as_deref());
     }
@@ -150,7 +134,7 @@ pub(super) fn comment(state: &State, issue: &Issue, comment: &Comment, propertie
         "id": comment.id.to_string(),
         "author": author, "updateAuthor": author,
         "body": comment.body,
-        "created": time(comment.created), "updated": time(comment.created),
+        "created": time::json(comment.created), "updated": time::json(comment.created),
     });
     if properties {
         let list: Vec<Value> =
@@ -184,9 +168,9 @@ fn fields(state: &State, issue: &Issue, english: bool) -> Map<String, Value> {
     );
     set("status", state.status_of(issue).map_or(Value::Null, |s| status(state, s, english)));
     set("creator", user_of(state, Some(&issue.creator)));
-    set("created", json!(time(issue.created)));
-    set("updated", json!(time(issue.updated)));
-    set("statuscategorychangedate", json!(time(moved.map_or(issue.created, |h| h.created))));
+    set("created", json!(time::json(issue.created)));
+    set("updated", json!(time::json(issue.updated)));
+    set("statuscategorychangedate", json!(time::json(moved.map_or(issue.created, |h| h.created))));
     set("issuelinks", super::links::of_issue(state, issue, english));
     let comments: Vec<Value> = issue.comments.iter().map(|c| comment(state, issue, c, false)).collect();
     set(

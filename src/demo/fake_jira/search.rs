@@ -11,6 +11,7 @@ use super::{
     model::Flavour,
     render::{self, Wanted},
     state::{Issue, State},
+    time::since,
 };
 
 /// `GET` and `POST search/jql` on Cloud, `GET` and `POST search` on Data Center.
@@ -43,10 +44,10 @@ fn from_query(flavour: Flavour, call: &Call) -> Result<Map<String, Value>, Answe
 
 /// The ids that the index knows and the query matches, in order.
 fn find(state: &State, call: &Call, query: &jql::Query, reconciled: &[u64]) -> Vec<u64> {
-    let now = state.clock.now();
+    let now = state.time.now();
     let mut ids: Vec<u64> = indexed(state)
         .values()
-        .filter(|i| now.since(i.created) >= state.index_lag || reconciled.contains(&i.id))
+        .filter(|i| since(now, i.created) >= state.index_lag || reconciled.contains(&i.id))
         .filter(|i| state.sees(call.who, i) && query.matches(state, i))
         .map(|i| i.id)
         .collect();

@@ -19,11 +19,11 @@ use super::{
     call::{Call, english},
     faults::{self, Fault},
     model::{BRIDGE, Flavour},
-    page, render,
+    page,
     route::{self, Operation},
     state::State,
+    time::{self, EpochMillis},
 };
-use crate::millis::Millis;
 
 /// Whether the credentials of a request were right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +55,8 @@ pub struct Recorded {
     pub body: Option<Value>,
     /// The status that was answered; none if the connection ended without an answer.
     pub status: Option<u16>,
-    /// When it was done, by this Jira's clock.
-    pub at: Millis,
+    /// When it was done, in this Jira's time.
+    pub at: EpochMillis,
 }
 
 /// The connection is to end without an answer.
@@ -161,7 +161,7 @@ impl FakeJira {
     fn respond(&self, answer: Answer) -> Response<Body> {
         let date = {
             let state = self.lock();
-            render::http_date(Millis(state.clock.now().0.saturating_add(state.date_skew)))
+            time::http_date(state.time.now().saturating_add(state.date_skew))
         };
         let mut response = Response::builder().status(answer.status).header("Date", date);
         for (name, value) in answer.headers {
@@ -231,7 +231,7 @@ fn act(state: &mut State, call: &mut Call) -> Then {
         credentials,
         body: call.json.clone(),
         status: (!lost).then_some(answer.status),
-        at: state.clock.now(),
+        at: state.time.now(),
     });
     match fault {
         Some(Fault::LostAnswer | Fault::Dropped) => Then::Drop,

@@ -15,9 +15,9 @@ use super::{
         Person, Setup, Status, Workflow,
     },
     serve::Recorded,
+    time::{EpochMillis, TimeSource},
     webhook::{Delivery, Hook, Outgoing},
 };
-use crate::{clock::Clock, millis::Millis};
 
 pub(super) struct Group {
     pub(super) name: String,
@@ -78,8 +78,8 @@ pub(super) struct Issue {
     pub(super) comments: Vec<Comment>,
     pub(super) remote_links: Vec<(u64, Value)>,
     pub(super) creator: String,
-    pub(super) created: Millis,
-    pub(super) updated: Millis,
+    pub(super) created: EpochMillis,
+    pub(super) updated: EpochMillis,
     pub(super) histories: Vec<History>,
     /// Hidden from the token's account, as by issue security.
     pub(super) hidden: bool,
@@ -91,7 +91,7 @@ pub(super) struct Issue {
 
 pub(super) struct State {
     pub(super) flavour: Flavour,
-    pub(super) clock: Clock,
+    pub(super) time: TimeSource,
     pub(super) user: String,
     pub(super) token: String,
     pub(super) password: Option<String>,
@@ -133,7 +133,7 @@ pub(super) struct State {
     pub(super) index: Option<BTreeMap<u64, Issue>>,
     /// Something on the way takes out the headers that name the account.
     pub(super) nameless: bool,
-    /// Milliseconds that the `Date` header is ahead of the clock.
+    /// EpochMilliseconds that the `Date` header is ahead of the time.
     pub(super) date_skew: i64,
     pub(super) page_size: usize,
     pub(super) translated: bool,
@@ -157,7 +157,7 @@ impl State {
         ];
         Self {
             flavour: setup.flavour,
-            clock: setup.clock,
+            time: setup.time,
             user: setup.user,
             token: setup.token,
             password: setup.password,
@@ -284,7 +284,7 @@ impl State {
         if items.is_empty() {
             return;
         }
-        let now = self.clock.now();
+        let now = self.time.now();
         let author_id = author.map(str::to_owned);
         let entry = History { id: self.id(), author: author_id, created: now, items, odd: Vec::new() };
         if let Some(issue) = self.issues.get_mut(&id) {

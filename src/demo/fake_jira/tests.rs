@@ -6,20 +6,28 @@ mod issues;
 mod reading;
 mod webhooks;
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
-use super::{FakeJira, Flavour, Setup};
-use crate::{clock::Clock, millis::Millis};
+use super::{EpochMillis, FakeJira, Flavour, Setup, TimeSource};
 
 /// 2026-09-21T13:33:20Z
-pub(super) const START: Millis = Millis(1_790_000_000_000);
+pub(super) const START: EpochMillis = 1_790_000_000_000;
 
 /// A running fake, and a caller of it.
 pub(super) struct Site {
     pub(super) jira: FakeJira,
     pub(super) base: String,
-    pub(super) clock: Clock,
+    /// The time of the fake.
+    pub(super) now: Arc<AtomicI64>,
     client: reqwest::Client,
     /// The header `Authorization`; empty: none.
     pub(super) authorization: String,
@@ -52,16 +60,25 @@ impl Site {
     }
 
     async fn of(flavour: Flavour, authorization: &str) -> Self {
-        let clock = Clock::manual(START);
-        let jira = FakeJira::new(Setup::new(flavour, clock.clone()));
+        let now = Arc::new(AtomicI64::new(START));
+        let time = TimeSource::new({
+            let now = now.clone();
+            move || now.load(Ordering::SeqCst)
+        });
+        let jira = FakeJira::new(Setup::new(flavour, time));
         let base = jira.start().await.unwrap();
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(std::time::Duration::from_secs(10))
+            .timeout(Duration::from_secs(10))
             .build()
             .unwrap();
-        Self { jira, base, clock, client, authorization: authorization.into() }
+        Self { jira, base, now, client, authorization: authorization.into() }
+    }
+
+    /// Moves the time forward.
+    pub(super) fn passes(&self, by: Duration) {
+        self.now.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
     pub(super) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {

@@ -101,7 +101,7 @@ impl State {
             _ => "issue_commented",
         };
         let mut payload = json!({
-            "timestamp": self.clock.now().0,
+            "timestamp": self.time.now(),
             "webhookEvent": event,
             "issue_event_type_name": kind,
             "issue": render::webhook_issue(self, issue),

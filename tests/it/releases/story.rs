@@ -80,7 +80,7 @@ impl Tale {
             WRITES.contains(&request.operation) && request.status.is_none_or(|status| status < 300)
         });
         self.jira.borrow_mut().extend(done.map(|request| {
-            json!({ "at": request.at.0, "method": request.method, "path": request.path, "body": request.body })
+            json!({ "at": request.at, "method": request.method, "path": request.path, "body": request.body })
         }));
     }
 

@@ -3,10 +3,7 @@
 use serde_json::json;
 
 use super::{START, Site, fields};
-use crate::{
-    clock::Clock,
-    demo::fake_jira::{FakeJira, Flavour, Setup},
-};
+use crate::demo::fake_jira::{FakeJira, Flavour, Setup, TimeSource};
 
 #[tokio::test]
 async fn only_the_right_token_gets_in() {
@@ -29,8 +26,10 @@ async fn only_the_right_token_gets_in() {
 #[tokio::test]
 async fn basic_authentication_can_be_on() {
     let mut site = Site::data_center().await;
-    let setup =
-        Setup { password: Some("secret".into()), ..Setup::new(Flavour::DataCenter, Clock::manual(START)) };
+    let setup = Setup {
+        password: Some("secret".into()),
+        ..Setup::new(Flavour::DataCenter, TimeSource::new(|| START))
+    };
     site.jira = FakeJira::new(setup);
     site.base = site.jira.start().await.unwrap();
     // flagger-bridge:secret
@@ -96,7 +95,8 @@ async fn a_wrong_transition_id_is_an_internal_error() {
 #[tokio::test]
 async fn it_can_live_under_a_context_path() {
     let mut site = Site::data_center().await;
-    let setup = Setup { context: "/jira".into(), ..Setup::new(Flavour::DataCenter, Clock::manual(START)) };
+    let setup =
+        Setup { context: "/jira".into(), ..Setup::new(Flavour::DataCenter, TimeSource::new(|| START)) };
     site.jira = FakeJira::new(setup);
     site.base = site.jira.start().await.unwrap();
     assert!(site.base.ends_with("/jira"));

@@ -121,7 +121,7 @@ async fn search_lags_and_reads_do_not() {
     assert_eq!(bulk.body["issues"].as_array().unwrap().len(), 1);
     let known = json!({ "jql": "labels = fjb-1", "reconcileIssues": [10042] });
     assert_eq!(site.post("/rest/api/3/search/jql", known).await.body["issues"].as_array().unwrap().len(), 1);
-    site.clock.advance(Duration::from_secs(60));
+    site.passes(Duration::from_secs(60));
     assert_eq!(found().await, 1);
 }
 
@@ -130,7 +130,7 @@ async fn changelogs_have_their_orders() {
     let site = Site::cloud().await;
     let id = site.create("fjb-1").await;
     for (status, who) in [("Approved", "mia"), ("Rejected", "bob"), ("To Do", "")] {
-        site.clock.advance(Duration::from_secs(1));
+        site.passes(Duration::from_secs(1));
         site.jira.move_issue(&id, status, who).unwrap();
     }
     let to = |list: &Value| -> Vec<String> {
