@@ -1,6 +1,6 @@
 //! A request, as the handlers of operations see it.
 
-use axum::{body::Bytes, http::HeaderMap};
+use axum::http::HeaderMap;
 use serde_json::Value;
 
 use super::answer::Answer;
@@ -11,7 +11,6 @@ pub(super) struct Call {
     pub(super) path: String,
     pub(super) query: Vec<(String, String)>,
     pub(super) headers: HeaderMap,
-    pub(super) raw: Bytes,
     pub(super) json: Option<Value>,
     /// The account it runs as.
     pub(super) who: Option<&'static str>,

@@ -81,42 +81,13 @@ pub(super) fn put(
     comment
 }
 
-fn find(state: &State, call: &Call, id: &str) -> Result<(u64, usize), Answer> {
-    let missing = || Answer::refused(404, format!("Can not find a comment for the id: {id}."));
-    let number = id.parse::<u64>().map_err(|_| missing())?;
-    let visible = state.issues.values().filter(|i| state.sees(call.who, i));
-    let mut found =
-        visible.filter_map(|i| i.comments.iter().position(|c| c.id == number).map(|at| (i.id, at)));
-    found.next().ok_or_else(missing)
-}
-
-fn comment(state: &State, (issue, at): (u64, usize)) -> Option<&Comment> {
-    state.issues.get(&issue)?.comments.get(at)
-}
-
-/// `GET comment/{id}/properties`
-pub(super) fn property_keys(state: &State, call: &Call, id: &str) -> Reply {
-    let found = find(state, call, id)?;
-    let at = format!("{}/comment/{id}/properties", render::api(state));
-    let keys = comment(state, found).into_iter().flat_map(|c| c.properties.keys());
-    let keys: Vec<Value> = keys.map(|k| json!({ "key": k, "self": format!("{at}/{k}") })).collect();
-    Ok(Answer::ok(json!({ "keys": keys })))
-}
-
 /// `GET comment/{id}/properties/{key}`
 pub(super) fn get_property(state: &State, call: &Call, id: &str, key: &str) -> Reply {
-    let found = find(state, call, id)?;
-    let value = comment(state, found).and_then(|c| c.properties.get(key));
+    let visible = state.issues.values().filter(|i| state.sees(call.who, i));
+    let comment = visible.flat_map(|i| &i.comments).find(|c| c.id.to_string() == id);
+    let comment =
+        comment.ok_or_else(|| Answer::refused(404, format!("Can not find a comment for the id: {id}.")))?;
+    let value = comment.properties.get(key);
     let value = value.ok_or_else(|| Answer::refused(404, format!("The property {key} does not exist.")))?;
     Ok(Answer::ok(json!({ "key": key, "value": value })))
-}
-
-/// `PUT comment/{id}/properties/{key}`
-pub(super) fn set_property(state: &mut State, call: &Call, id: &str, key: &str) -> Reply {
-    let (issue, at) = find(state, call, id)?;
-    let value = call.json.clone().unwrap_or_default();
-    check::property_value(key, &value)?;
-    let comment = state.issues.get_mut(&issue).and_then(|i| i.comments.get_mut(at));
-    let before = comment.and_then(|c| c.properties.insert(key.to_owned(), value));
-    Ok(Answer::empty(if before.is_some() { 200 } else { 201 }))
 }

@@ -39,11 +39,6 @@ impl FakeJira {
         self.with_type(project, issue_type, |kind| kind.workflow = workflow);
     }
 
-    /// Sets the create screen of an issue type (by name) in a project. Nothing happens if there is no such type.
-    pub fn set_create_screen(&self, project: &str, issue_type: &str, screen: Vec<Field>) {
-        self.with_type(project, issue_type, |kind| kind.screen = screen);
-    }
-
     /// Puts one more field on a create screen, or replaces the one of the same id.
     pub fn add_create_field(&self, project: &str, issue_type: &str, field: Field) {
         self.with_type(project, issue_type, |kind| {
@@ -145,11 +140,6 @@ impl FakeJira {
         self.with_type(project, issue_type, |kind| kind.creatable = creatable);
     }
 
-    /// Lets anybody read a project without logging in.
-    pub fn set_public(&self, project: &str, public: bool) {
-        self.with_project(project, |p| p.public = public);
-    }
-
     /// Makes the language of the bridge's account German: statuses and issue types are translated, unless the caller sends
     /// `X-Force-Accept-Language: true` and `Accept-Language: en`.
     pub fn set_translated(&self, translated: bool) {
@@ -192,11 +182,6 @@ impl FakeJira {
             bearer: bearer.map(str::to_owned),
             client,
         });
-    }
-
-    /// Forgets all webhooks.
-    pub fn clear_webhooks(&self) {
-        self.lock().hooks.clear();
     }
 
     /// Plans a fault for requests of an operation. What was planned first happens first.

@@ -133,24 +133,6 @@ pub(super) fn members(state: &State, call: &Call) -> Reply {
     })))
 }
 
-/// `GET group/bulk`: by names or ids; all of them if none is given.
-pub(super) fn groups(state: &State, call: &Call) -> Reply {
-    known(call)?;
-    let named: Vec<&str> = call
-        .query
-        .iter()
-        .filter(|(n, _)| n == "groupName" || n == "groupId")
-        .map(|(_, v)| v.as_str())
-        .collect();
-    let fits =
-        |g: &&Group| named.is_empty() || named.contains(&g.name.as_str()) || named.contains(&g.id.as_str());
-    let values: Vec<Value> = state.groups.iter().filter(fits).map(|g| group_json(state, g)).collect();
-    let total = values.len();
-    Ok(Answer::ok(
-        json!({ "startAt": 0, "maxResults": 50, "total": total, "isLast": true, "values": values }),
-    ))
-}
-
 /// `GET groups/picker`: by a part of the name. Without the global permission there are none, which is no error.
 pub(super) fn pick_groups(state: &State, call: &Call) -> Reply {
     known(call)?;

@@ -1,6 +1,6 @@
-//! Editing issues and their properties.
+//! Editing issues.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{
     answer::{Answer, Problems, Reply},
@@ -135,37 +135,4 @@ fn apply(labels: &mut Vec<String>, operations: &Value) -> Result<(), Answer> {
         }
     }
     Ok(())
-}
-
-/// `GET issue/{id}/properties`
-pub(super) fn property_keys(state: &State, call: &Call, id_or_key: &str) -> Reply {
-    let issue = state.visible(call.who, id_or_key).ok_or_else(Answer::no_issue)?;
-    let at = format!("{}/issue/{}/properties", super::render::api(state), issue.id);
-    let keys: Vec<Value> =
-        issue.properties.keys().map(|k| json!({ "key": k, "self": format!("{at}/{k}") })).collect();
-    Ok(Answer::ok(json!({ "keys": keys })))
-}
-
-/// `GET issue/{id}/properties/{key}`
-pub(super) fn get_property(state: &State, call: &Call, id_or_key: &str, key: &str) -> Reply {
-    let issue = state.visible(call.who, id_or_key).ok_or_else(Answer::no_issue)?;
-    let value = issue.properties.get(key);
-    let value = value.ok_or_else(|| Answer::refused(404, format!("The property {key} does not exist.")))?;
-    Ok(Answer::ok(json!({ "key": key, "value": value })))
-}
-
-/// `PUT issue/{id}/properties/{key}`
-pub(super) fn set_property(state: &mut State, call: &Call, id_or_key: &str, key: &str) -> Reply {
-    let issue = state.visible(call.who, id_or_key).ok_or_else(Answer::no_issue)?;
-    if !state.may(call.who, &issue.project, "EDIT_ISSUES") {
-        return Err(Answer::refused(403, "You do not have permission to edit issues in this project."));
-    }
-    let id = issue.id;
-    let value = call.json.clone().unwrap_or_default();
-    if call.raw.len() > 32_768 {
-        return Err(Answer::wrong("The property value is too long: the limit is 32768 characters."));
-    }
-    check::property_value(key, &value)?;
-    let before = state.issues.get_mut(&id).and_then(|issue| issue.properties.insert(key.to_owned(), value));
-    Ok(Answer::empty(if before.is_some() { 200 } else { 201 }))
 }

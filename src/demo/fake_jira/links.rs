@@ -1,4 +1,4 @@
-//! Links between issues, and to things outside Jira.
+//! Links between issues.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::{
     answer::{Answer, Reply},
     call::Call,
     check,
-    model::{Change, Flavour, Link},
+    model::{Change, Link},
     render,
     state::{Issue, State},
 };
@@ -124,69 +124,4 @@ pub(super) fn of_issue(state: &State, issue: &Issue, english: bool) -> Value {
         }));
     }
     Value::Array(shown)
-}
-
-/// `GET issue/{id}/remotelink`: an array, or with `globalId` the one link.
-pub(super) fn remote_links(state: &State, call: &Call, id_or_key: &str) -> Reply {
-    let issue = state.visible(call.who, id_or_key).ok_or_else(Answer::no_issue)?;
-    let at = format!("{}/issue/{}/remotelink", render::api(state), issue.id);
-    let show = |(id, link): &(u64, Value)| {
-        let mut link = link.clone();
-        link["id"] = json!(id);
-        link["self"] = json!(format!("{at}/{id}"));
-        link
-    };
-    let Some(wanted) = call.query("globalId") else {
-        return Ok(Answer::ok(Value::Array(issue.remote_links.iter().map(show).collect())));
-    };
-    let found = issue.remote_links.iter().find(|(_, link)| link["globalId"] == json!(wanted));
-    let missing =
-        || Answer::refused(404, format!("No remote issue link with the global id '{wanted}' was found."));
-    found.map(|link| Answer::ok(show(link))).ok_or_else(missing)
-}
-
-/// `POST issue/{id}/remotelink`: the same `globalId` replaces the whole link.
-pub(super) fn set_remote_link(state: &mut State, call: &Call, id_or_key: &str) -> Reply {
-    let body = call.object()?;
-    check::known_keys(body, &["globalId", "application", "relationship", "object"])?;
-    let issue = state.visible(call.who, id_or_key).ok_or_else(Answer::no_issue)?;
-    if !state.may(call.who, &issue.project, "LINK_ISSUES") {
-        return Err(Answer::refused(403, "You do not have permission to link issues in this project."));
-    }
-    for part in ["url", "title"] {
-        let value = body.get("object").and_then(|o| o.get(part)).and_then(Value::as_str).unwrap_or_default();
-        if value.trim().is_empty() || (part == "url" && !value.contains("://")) {
-            let said = format!("'{part}' is required.");
-            return Err(Answer::field(400, part, said.clone()).blame(format!("remote link: {said}")));
-        }
-    }
-    let global = body.get("globalId").and_then(Value::as_str);
-    if global.is_some_and(|g| g.chars().count() > 255) {
-        return Err(Answer::wrong("globalId: at most 255 characters."));
-    }
-    let (issue, new) = (issue.id, Value::Object(body.clone()));
-    let before = global.and_then(|g| {
-        let links = &state.issues.get(&issue)?.remote_links;
-        links.iter().position(|(_, link)| link["globalId"] == json!(g))
-    });
-    let fresh = state.id();
-    let Some(links) = state.issues.get_mut(&issue).map(|i| &mut i.remote_links) else {
-        return Err(Answer::no_issue());
-    };
-    let id = match before.and_then(|at| links.get_mut(at)) {
-        Some((id, link)) => {
-            *link = new;
-            *id
-        }
-        None => {
-            links.push((fresh, new));
-            fresh
-        }
-    };
-    let at = format!("{}/issue/{issue}/remotelink/{id}", render::api(state));
-    let answer = json!({ "id": id, "self": at });
-    Ok(match (before, state.flavour) {
-        (None, Flavour::Cloud) => Answer::created(answer),
-        (Some(_), Flavour::Cloud) | (_, Flavour::DataCenter) => Answer::ok(answer),
-    })
 }

@@ -366,8 +366,6 @@ pub struct IssueView {
     pub comments: Vec<Comment>,
     /// The links it is on either side of.
     pub links: Vec<Link>,
-    /// The remote links as they were sent.
-    pub remote_links: Vec<Value>,
     /// The account id of who created it.
     pub creator: String,
     /// When it was created.

@@ -130,7 +130,7 @@ fn whole(state: &State, issue: &Issue) -> Value {
     whole
 }
 
-/// What an issue is linked to, in Jira and outside.
+/// What an issue is linked to.
 fn linked(state: &State, issue: &Issue) -> Vec<Value> {
     let own = issue.id.to_string();
     let mut linked = Vec::new();
@@ -148,13 +148,6 @@ fn linked(state: &State, issue: &Issue) -> Vec<Value> {
             "href": format!("{}/browse/{}", state.context, other.key),
             "status": state.status_of(other).map(|s| s.name.clone()), "color": color(state, other),
         }));
-    }
-    for (_, link) in &issue.remote_links {
-        let url = link["object"]["url"].as_str();
-        // Like Jira: other schemes are not followed.
-        let href = url.filter(|url| url.starts_with("https://") || url.starts_with("http://"));
-        let title = link["object"]["title"].as_str().or(url).unwrap_or_default();
-        linked.push(json!({ "words": "see also", "name": title, "href": href }));
     }
     linked
 }

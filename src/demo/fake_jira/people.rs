@@ -43,13 +43,11 @@ impl FakeJira {
             fields: serde_json::Map::new(),
             properties: std::collections::BTreeMap::new(),
             comments: Vec::new(),
-            remote_links: Vec::new(),
             creator,
             created: now,
             updated: now,
             histories: Vec::new(),
             hidden: false,
-            unreadable: None,
             spoilt: false,
         });
         Ok(key)
@@ -130,13 +128,11 @@ impl FakeJira {
                 status: status.unwrap_or_default(),
                 properties: Default::default(),
                 comments: Vec::new(),
-                remote_links: Vec::new(),
                 creator: who.unwrap_or_default().to_owned(),
                 created: now,
                 updated: now,
                 histories: Vec::new(),
                 hidden: false,
-                unreadable: None,
                 spoilt: false,
                 ..issue.clone()
             };
@@ -292,19 +288,6 @@ impl FakeJira {
                 if let Some(issue) = state.issues.get_mut(&issue.id) {
                     issue.histories.push(entry);
                 }
-            }
-            Ok(())
-        })
-    }
-
-    /// Makes bulk reads answer an error for this issue (`issueErrors`), or none any more.
-    ///
-    /// # Errors
-    /// If there is no such issue.
-    pub fn set_bulk_error(&self, id_or_key: &str, error: Option<&str>) -> Result<(), String> {
-        self.doing(id_or_key, "", |state, issue, _| {
-            if let Some(issue) = state.issues.get_mut(&issue.id) {
-                issue.unreadable = error.map(str::to_owned);
             }
             Ok(())
         })

@@ -39,18 +39,12 @@ pub enum Operation {
     GetIssue,
     /// `PUT issue/{id}`
     EditIssue,
-    /// `DELETE issue/{id}`
-    DeleteIssue,
     /// Cloud: `POST issue/bulkfetch`
     BulkFetch,
     /// Cloud: `GET` and `POST search/jql`. Data Center: `POST search`
     Search,
-    /// Cloud: the search that is gone.
-    OldSearch,
     /// Cloud: `GET issue/{id}/changelog`
     Changelog,
-    /// Cloud: `POST changelog/bulkfetch`
-    BulkChangelog,
     /// `GET issue/{id}/transitions`
     GetTransitions,
     /// `POST issue/{id}/transitions`
@@ -59,26 +53,12 @@ pub enum Operation {
     GetComments,
     /// `POST issue/{id}/comment`
     AddComment,
-    /// `GET comment/{id}/properties`
-    CommentPropertyKeys,
     /// `GET comment/{id}/properties/{key}`
     GetCommentProperty,
-    /// `PUT comment/{id}/properties/{key}`
-    SetCommentProperty,
-    /// `GET issue/{id}/remotelink`
-    GetRemoteLinks,
-    /// `POST issue/{id}/remotelink`
-    SetRemoteLink,
     /// `POST issueLink`
     LinkIssues,
     /// `GET issueLinkType`
     LinkTypes,
-    /// `GET issue/{id}/properties`
-    PropertyKeys,
-    /// `GET issue/{id}/properties/{key}`
-    GetProperty,
-    /// `PUT issue/{id}/properties/{key}`
-    SetProperty,
     /// `GET user`
     User,
     /// `GET user/search`
@@ -87,8 +67,6 @@ pub enum Operation {
     UserGroups,
     /// `GET group/member`
     GroupMembers,
-    /// Cloud: `GET group/bulk`
-    GroupBulk,
     /// `GET groups/picker`
     GroupPicker,
     /// `GET project/{key}/role`
@@ -104,9 +82,6 @@ pub(super) fn operation(flavour: Flavour, method: &str, path: &str) -> (Operatio
         Flavour::DataCenter => "2",
     };
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    if flavour == Flavour::Cloud && matches!(segments.as_slice(), ["rest", "api", "2" | "3", "search"]) {
-        return (Operation::OldSearch, Vec::new());
-    }
     let ["rest", "api", given, rest @ ..] = segments.as_slice() else {
         return (Operation::Unknown, Vec::new());
     };
@@ -132,8 +107,6 @@ fn cloud_only<'a>(flavour: Flavour, method: &str, rest: &[&'a str]) -> Found<'a>
         ("POST", ["issue", "bulkfetch"]) => Operation::BulkFetch,
         ("GET" | "POST", ["search", "jql"]) => Operation::Search,
         ("GET", ["issue", id, "changelog"]) => return Some((Operation::Changelog, vec![id])),
-        ("POST", ["changelog", "bulkfetch"]) => Operation::BulkChangelog,
-        ("GET", ["group", "bulk"]) => Operation::GroupBulk,
         ("GET", ["project", "search"]) => Operation::Projects,
         ("GET", ["user", "groups"]) => Operation::UserGroups,
         _ => return None,
@@ -151,21 +124,13 @@ fn about_issues<'a>(method: &str, rest: &[&'a str]) -> Found<'a> {
         ("POST", ["issue"]) => (O::CreateIssue, vec![]),
         ("GET", ["issue", id]) => (O::GetIssue, vec![id]),
         ("PUT", ["issue", id]) => (O::EditIssue, vec![id]),
-        ("DELETE", ["issue", id]) => (O::DeleteIssue, vec![id]),
         ("GET", ["issue", id, "transitions"]) => (O::GetTransitions, vec![id]),
         ("POST", ["issue", id, "transitions"]) => (O::DoTransition, vec![id]),
         ("GET", ["issue", id, "comment"]) => (O::GetComments, vec![id]),
         ("POST", ["issue", id, "comment"]) => (O::AddComment, vec![id]),
-        ("GET", ["comment", id, "properties"]) => (O::CommentPropertyKeys, vec![id]),
         ("GET", ["comment", id, "properties", key]) => (O::GetCommentProperty, vec![id, key]),
-        ("PUT", ["comment", id, "properties", key]) => (O::SetCommentProperty, vec![id, key]),
-        ("GET", ["issue", id, "remotelink"]) => (O::GetRemoteLinks, vec![id]),
-        ("POST", ["issue", id, "remotelink"]) => (O::SetRemoteLink, vec![id]),
         ("POST", ["issueLink"]) => (O::LinkIssues, vec![]),
         ("GET", ["issueLinkType"]) => (O::LinkTypes, vec![]),
-        ("GET", ["issue", id, "properties"]) => (O::PropertyKeys, vec![id]),
-        ("GET", ["issue", id, "properties", key]) => (O::GetProperty, vec![id, key]),
-        ("PUT", ["issue", id, "properties", key]) => (O::SetProperty, vec![id, key]),
         _ => return None,
     })
 }
@@ -197,11 +162,6 @@ pub(super) fn perform(state: &mut State, call: &Call, operation: Operation, name
     let second = named.get(1).map_or("", String::as_str);
     match operation {
         O::Any | O::Unknown => Err(unknown(call)),
-        O::OldSearch => Err(Answer::refused(
-            410,
-            "The requested API has been removed. Please migrate to the /rest/api/3/search/jql API. See CHANGE-2046.",
-        )
-        .blame("the old search is gone")),
         O::ServerInfo => Ok(meta::server_info(state)),
         O::Myself => meta::myself(state, call),
         O::MyPermissions => meta::my_permissions(state, call),
@@ -213,30 +173,20 @@ pub(super) fn perform(state: &mut State, call: &Call, operation: Operation, name
         O::CreateIssue => issues::create(state, call),
         O::GetIssue => issues::get(state, call, first),
         O::EditIssue => edit::edit(state, call, first),
-        O::DeleteIssue => issues::delete(state, call, first),
         O::BulkFetch => issues::bulk_fetch(state, call),
         O::Search => search::search(state, call),
         O::Changelog => changelog::page(state, call, first),
-        O::BulkChangelog => changelog::bulk(state, call),
         O::GetTransitions => transitions::list(state, call, first),
         O::DoTransition => transitions::perform(state, call, first),
         O::GetComments => comments::list(state, call, first),
         O::AddComment => comments::add(state, call, first),
-        O::CommentPropertyKeys => comments::property_keys(state, call, first),
         O::GetCommentProperty => comments::get_property(state, call, first, second),
-        O::SetCommentProperty => comments::set_property(state, call, first, second),
-        O::GetRemoteLinks => links::remote_links(state, call, first),
-        O::SetRemoteLink => links::set_remote_link(state, call, first),
         O::LinkIssues => links::link(state, call),
         O::LinkTypes => links::types(state),
-        O::PropertyKeys => edit::property_keys(state, call, first),
-        O::GetProperty => edit::get_property(state, call, first, second),
-        O::SetProperty => edit::set_property(state, call, first, second),
         O::User => directory::user(state, call),
         O::UserSearch => directory::search(state, call),
         O::UserGroups => directory::user_groups(state, call),
         O::GroupMembers => directory::members(state, call),
-        O::GroupBulk => directory::groups(state, call),
         O::GroupPicker => directory::pick_groups(state, call),
         O::ProjectRoles => directory::roles(state, call, first),
         O::ProjectRole => directory::role(state, call, first, second),

@@ -131,7 +131,6 @@ impl FakeJira {
             english: english(&head.headers),
             headers: head.headers,
             json: serde_json::from_slice(&raw).ok(),
-            raw,
             who: None,
         };
         if !call.path.starts_with("/rest/") {
@@ -286,9 +285,6 @@ fn protocol(call: &Call, operation: Operation) -> Result<(), Answer> {
     let agent = call.header("user-agent").unwrap_or_default();
     if ["Mozilla/", "Opera/"].iter().any(|browser| agent.contains(browser)) {
         return Err(faults::xsrf().blame("a browser's User-Agent"));
-    }
-    if call.method == "DELETE" {
-        return Ok(());
     }
     let media = call.header("content-type").unwrap_or_default().to_ascii_lowercase();
     if media.split(';').next().map(str::trim) != Some("application/json") {

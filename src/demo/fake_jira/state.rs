@@ -54,8 +54,6 @@ pub(super) struct Project {
     pub(super) issued: u64,
     /// Permissions that the token's account does not have here.
     pub(super) revoked: HashSet<String>,
-    /// Anybody may read it, even without logging in.
-    pub(super) public: bool,
     /// Cloud: the team looks after it by itself (`next-gen`).
     pub(super) team_managed: bool,
     /// Nothing can be changed in it any more.
@@ -76,15 +74,12 @@ pub(super) struct Issue {
     pub(super) fields: Map<String, Value>,
     pub(super) properties: BTreeMap<String, Value>,
     pub(super) comments: Vec<Comment>,
-    pub(super) remote_links: Vec<(u64, Value)>,
     pub(super) creator: String,
     pub(super) created: EpochMillis,
     pub(super) updated: EpochMillis,
     pub(super) histories: Vec<History>,
     /// Hidden from the token's account, as by issue security.
     pub(super) hidden: bool,
-    /// Answered as an error, not as an issue, by bulk reads.
-    pub(super) unreadable: Option<String>,
     /// Jira breaks on it: 500 to every request that would show it.
     pub(super) spoilt: bool,
 }
@@ -242,13 +237,10 @@ impl State {
         now.or_else(before).map(|i| i.id)
     }
 
-    /// Whether the account may do this in the project. Nobody may do anything without logging in, but read what is public.
+    /// Whether the account may do this in the project. Without logging in nothing is allowed.
     pub(super) fn may(&self, who: Option<&str>, project: &str, permission: &str) -> bool {
         let Some(project) = self.project(project) else { return false };
-        match who {
-            None => project.public && permission == "BROWSE_PROJECTS",
-            Some(who) => who != BRIDGE || !project.revoked.contains(permission),
-        }
+        who.is_some_and(|who| who != BRIDGE || !project.revoked.contains(permission))
     }
 
     pub(super) fn sees(&self, who: Option<&str>, issue: &Issue) -> bool {
@@ -350,7 +342,6 @@ impl State {
             properties: issue.properties.clone(),
             comments: issue.comments.clone(),
             links: self.links.iter().filter(|l| l.inward == own || l.outward == own).cloned().collect(),
-            remote_links: issue.remote_links.iter().map(|(_, link)| link.clone()).collect(),
             creator: issue.creator.clone(),
             created: issue.created,
             changelog: issue.histories.clone(),
@@ -385,7 +376,6 @@ fn project(id: &str, key: &str, name: &str) -> Project {
         ],
         issued: 0,
         revoked: HashSet::new(),
-        public: false,
         team_managed: false,
         archived: false,
     }

@@ -59,15 +59,12 @@ struct Tale {
 }
 
 /// Requests that change something.
-const WRITES: [Operation; 8] = [
+const WRITES: [Operation; 5] = [
     Operation::CreateIssue,
     Operation::EditIssue,
     Operation::DoTransition,
     Operation::AddComment,
-    Operation::SetRemoteLink,
     Operation::LinkIssues,
-    Operation::SetProperty,
-    Operation::SetCommentProperty,
 ];
 
 impl Tale {

@@ -52,9 +52,6 @@ async fn answers_can_be_of_many_wrong_kinds() {
     };
     let got = next(Fault::Anonymous).await;
     assert_eq!((got.status, got.header("x-seraph-loginreason")), (404, "AUTHENTICATED_FAILED"));
-    site.jira.set_public("OPS", true);
-    let got = next(Fault::Anonymous).await;
-    assert_eq!((got.status, got.header("x-aaccountid")), (200, ""), "a public issue proves nothing");
     let got = next(Fault::Html).await;
     assert_eq!((got.status, got.text.starts_with("<!doctype html>")), (200, true));
     assert_eq!(next(Fault::Captcha).await.header("x-seraph-loginreason"), "AUTHENTICATION_DENIED");

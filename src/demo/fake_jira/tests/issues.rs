@@ -189,13 +189,6 @@ async fn links_are_made_once() {
         assert_eq!(site.post("/rest/api/3/issueLink", body.clone()).await.status, 201);
     }
     assert_eq!(site.jira.issue(&one).unwrap().links.len(), 1);
-    let remote =
-        json!({ "globalId": "gate=1", "object": { "url": "https://example.com/1", "title": "podinfo" } });
-    let path = format!("/rest/api/3/issue/{one}/remotelink");
-    assert_eq!(site.post(&path, remote.clone()).await.status, 201);
-    assert_eq!(site.post(&path, remote).await.status, 200);
-    assert_eq!(site.jira.issue(&one).unwrap().remote_links.len(), 1);
-    assert_eq!(site.get(&format!("{path}?globalId=gate=1")).await.body["globalId"], "gate=1");
 }
 
 #[tokio::test]
