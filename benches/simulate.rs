@@ -23,10 +23,10 @@ use std::{
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
+use fake_jira::{FakeJira, Flavour, MIA, Setup};
 use flagger_jira_bridge::{
     clock::Clock,
     config::{self, Config},
-    demo::fake_jira::{FakeJira, Flavour, MIA, Setup},
     gate::{GateName, Stage},
     gatekeeper::{Gatekeeper, Links, Question},
     jira::{self, Jira},

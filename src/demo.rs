@@ -1,11 +1,10 @@
 //! `demo`: the whole thing on loopback. An embedded Jira, a simulated Flagger, and the bridge between them.
 //!
 //! The bridge is the real one, with a configuration file and a database of its own in a temporary directory. Its
-//! surroundings, [`fake_jira`] and [`fake_flagger`], serve the tests too.
+//! surroundings, the package [`fake_jira`] and [`fake_flagger`], serve the tests too.
 
 mod commentary;
 pub mod fake_flagger;
-pub mod fake_jira;
 mod own;
 mod rehearsal;
 mod stories;

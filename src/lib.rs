@@ -27,7 +27,7 @@
 //! - [`cli`]: the command line; `gates` and `audit`
 //! - [`serve`]: puts the parts together, and takes them apart again
 //! - [`check`]: proves a configuration against the real Jira
-//! - [`demo`]: an embedded Jira and a simulated Flagger, which the tests use too
+//! - [`demo`]: the package [`fake_jira`] and a simulated Flagger around the bridge; the tests use both, too
 //! - [`config`], [`database_url`], [`server_url`], [`secret`], [`watched`], [`clock`] and [`metrics`] serve all of them
 //!
 //! # Where to begin

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flagger_jira_bridge::demo::fake_jira::{MIA, Operation};
+use fake_jira::{MIA, Operation};
 use tokio::time::sleep;
 
 use crate::{

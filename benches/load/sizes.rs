@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flagger_jira_bridge::demo::fake_jira::Operation;
+use fake_jira::Operation;
 use tokio::time::sleep;
 
 use crate::{

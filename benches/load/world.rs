@@ -11,10 +11,8 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-use flagger_jira_bridge::{
-    clock::Clock,
-    demo::fake_jira::{FakeJira, Flavour, Setup},
-};
+use fake_jira::{FakeJira, Flavour, Setup};
+use flagger_jira_bridge::clock::Clock;
 use tempfile::TempDir;
 use tokio::time::sleep;
 

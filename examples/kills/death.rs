@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flagger_jira_bridge::demo::fake_jira::{Fault, Flavour, Operation, Times};
+use fake_jira::{Fault, Flavour, Operation, Times};
 use rand::{RngExt as _, rngs::StdRng, seq::IndexedRandom as _};
 use tokio::time::{Instant, sleep};
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flagger_jira_bridge::demo::fake_jira::{BRIDGE, Comment, IssueView};
+use fake_jira::{BRIDGE, Comment, IssueView};
 
 use crate::{
     story::{Attempt, Ended, Gate, Hand, Story},

@@ -32,7 +32,7 @@ use std::{
 };
 
 use clap::{Parser, ValueEnum};
-use flagger_jira_bridge::demo::fake_jira::Flavour;
+use fake_jira::Flavour;
 use tokio::task::JoinSet;
 
 use self::{

@@ -2,12 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use fake_jira::MIA;
 use flagger_jira_bridge::{
     clock::Clock,
-    demo::{
-        fake_flagger::{Answered, Call, FakeFlagger, Phase, Tick},
-        fake_jira::MIA,
-    },
+    demo::fake_flagger::{Answered, Call, FakeFlagger, Phase, Tick},
     millis::Millis,
 };
 use rand::{RngExt as _, rngs::StdRng};

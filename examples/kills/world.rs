@@ -11,10 +11,8 @@ use std::{
 };
 
 use anyhow::Context as _;
-use flagger_jira_bridge::{
-    clock::Clock,
-    demo::fake_jira::{FakeJira, Flavour, Setup},
-};
+use fake_jira::{FakeJira, Flavour, Setup};
+use flagger_jira_bridge::clock::Clock;
 use rand::{SeedableRng as _, rngs::StdRng};
 use sqlx::{AnyConnection, Connection as _};
 use tempfile::TempDir;

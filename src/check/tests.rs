@@ -4,13 +4,13 @@ mod approvers;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use fake_jira::{FakeJira, Fault, Field, Flavour, Operation, Setup, Shape, Times};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
     config,
-    demo::fake_jira::{FakeJira, Fault, Field, Flavour, Operation, Setup, Shape, Times},
     http::serve::{Limits, Tls, serve},
     millis::Millis,
 };

@@ -2,12 +2,10 @@
 
 use std::collections::HashMap;
 
+use fake_jira::{BRIDGE, FakeJira, IssueView, MIA};
 use tokio::time::Instant;
 
-use super::{
-    fake_flagger::{Answered, Call, FakeFlagger, Phase, Tick},
-    fake_jira::{BRIDGE, FakeJira, IssueView, MIA},
-};
+use super::fake_flagger::{Answered, Call, FakeFlagger, Phase, Tick};
 
 /// The longest quotation from a comment, in characters.
 const QUOTED: usize = 110;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use fake_jira::{FakeJira, Field, Flavour, Setup, Shape};
 use tokio::{
     net::TcpListener,
     select,
@@ -14,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 use super::{
     WATCHES_EVERY,
     commentary::{Commentary, Links},
-    fake_jira::{FakeJira, Field, Flavour, Setup, Shape},
     own::{self, Own},
     print,
 };

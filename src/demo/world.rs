@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow, bail};
+use fake_jira::{FakeJira, Flavour, Setup};
 use tempfile::TempDir;
 use tokio::{
     net::TcpListener,
@@ -16,7 +17,6 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::fake_jira::{FakeJira, Flavour, Setup};
 use crate::{
     cli::{self, Gates, Paper},
     clock::Clock,

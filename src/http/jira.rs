@@ -322,7 +322,7 @@ mod tests {
         let statuses = async || {
             let mut statuses = Vec::new();
             for word in ["old", "new", ""] {
-                let signature = crate::demo::fake_jira::signature(word, b"{}");
+                let signature = fake_jira::signature(word, b"{}");
                 statuses.push(post(Some(secret.clone()), "x-hub-signature", &signature, "{}").await.0);
                 let token = format!("Bearer {word}");
                 statuses.push(post(Some(secret.clone()), "authorization", &token, "{}").await.0);
@@ -438,7 +438,7 @@ mod tests {
             dress in 0..12_u8, token in prop_oneof!["[a-z]{0,4}", "\\PC{0,8}"], signs: bool, sends: bool,
         ) {
             let body = garbled(r#"{"issue":{"id":"10042"}}"#, &bytes);
-            let signature = crate::demo::fake_jira::signature(&key, &body);
+            let signature = fake_jira::signature(&key, &body);
             let digits = signature.strip_prefix("sha256=").unwrap();
             let (signature, dressed) = match dress {
                 0 => (format!("sha1={digits}"), false),

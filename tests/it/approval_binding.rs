@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
+use fake_jira::{
+    AccountKind, BOB, Category, FakeJira, Fault, Flavour, MIA, Operation, Person, Status, Times, Transition,
+    Workflow,
+};
 use flagger_jira_bridge::{
     clock::Clock,
-    demo::fake_jira::{
-        AccountKind, BOB, Category, FakeJira, Fault, Flavour, MIA, Operation, Person, Status, Times,
-        Transition, Workflow,
-    },
     worker::{Outcome, Worker},
 };
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flagger_jira_bridge::demo::fake_jira::{AUTOMATION, BOB, BRIDGE, Fault, MIA, Operation, Times};
+use fake_jira::{AUTOMATION, BOB, BRIDGE, Fault, MIA, Operation, Times};
 use serde_json::{Value, json};
 
 use crate::world::{Answer, World, question};

@@ -2,10 +2,10 @@
 
 use std::{io, path::Path, time::Duration};
 
+use fake_jira::{Flavour, MIA};
 use flagger_jira_bridge::{
     cli::{self, Audit, AuditFormat},
     config,
-    demo::fake_jira::{Flavour, MIA},
 };
 use serde_json::{Value, json};
 

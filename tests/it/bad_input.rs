@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use flagger_jira_bridge::demo::fake_jira::{Flavour, signature};
+use fake_jira::{Flavour, signature};
 use serde_json::json;
 
 use crate::world::{Answer, WEBHOOK_SECRET, World, question};

@@ -6,7 +6,7 @@ mod states;
 
 use std::time::Duration;
 
-use flagger_jira_bridge::demo::fake_jira::{BOB, Flavour, MIA, Person};
+use fake_jira::{BOB, Flavour, MIA, Person};
 use serde_json::{Value, json};
 
 use self::{

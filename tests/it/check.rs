@@ -9,13 +9,12 @@ use std::{
     time::Duration,
 };
 
+use fake_jira::{
+    Category, FakeJira, Fault, Field, Flavour, Operation, Setup, Shape, Status, Times, Transition, Workflow,
+};
 use flagger_jira_bridge::{
     clock::Clock,
     config,
-    demo::fake_jira::{
-        Category, FakeJira, Fault, Field, Flavour, Operation, Setup, Shape, Status, Times, Transition,
-        Workflow,
-    },
     http::serve::{Limits, Tls, serve},
 };
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};

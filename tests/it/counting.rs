@@ -2,10 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use flagger_jira_bridge::{
-    demo::fake_jira::{Fault, Flavour, Operation, Times},
-    metrics::status_class,
-};
+use fake_jira::{Fault, Flavour, Operation, Times};
+use flagger_jira_bridge::metrics::status_class;
 use serde_json::json;
 
 use crate::world::{World, question};
@@ -181,7 +179,7 @@ async fn callers_who_are_turned_away() {
     webhooks_total{source="flagger",outcome="refused"} +1
     "#);
     let webhook = async |secret: &str, body: &str| {
-        let signature = flagger_jira_bridge::demo::fake_jira::signature(secret, body.as_bytes());
+        let signature = fake_jira::signature(secret, body.as_bytes());
         let request = world.webhook("POST", "/jira/webhook").header("X-Hub-Signature", signature);
         world.sends(request.body(body.to_owned())).await.status
     };

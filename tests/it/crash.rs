@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use flagger_jira_bridge::demo::fake_jira::Flavour;
+use fake_jira::Flavour;
 use tokio_util::sync::CancellationToken;
 use tracing::{Dispatch, Event, Metadata, Subscriber, span};
 

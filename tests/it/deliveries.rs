@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flagger_jira_bridge::demo::fake_jira::{Flavour, MIA, signature};
+use fake_jira::{Flavour, MIA, signature};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

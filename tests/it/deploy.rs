@@ -6,10 +6,8 @@ use std::{
     path::Path,
 };
 
-use flagger_jira_bridge::{
-    config::{self, EXAMPLE},
-    demo::fake_jira::Flavour,
-};
+use fake_jira::Flavour;
+use flagger_jira_bridge::config::{self, EXAMPLE};
 use serde_json::Value;
 
 use crate::{

@@ -7,12 +7,12 @@ use std::{
     time::Duration,
 };
 
+use fake_jira::{FakeJira, Flavour, Setup};
 use flagger_jira_bridge::{
     check::check,
     cli::{self, Gates, Paper},
     clock::Clock,
     config::{self, Config, EXAMPLE},
-    demo::fake_jira::{FakeJira, Flavour, Setup},
     view::State,
 };
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use flagger_jira_bridge::demo::fake_jira::{BOB, BRIDGE, Fault, IssueView, MIA, Operation, Times, Workflow};
+use fake_jira::{BOB, BRIDGE, Fault, IssueView, MIA, Operation, Times, Workflow};
 use serde_json::json;
 
 use crate::world::{World, question};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flagger_jira_bridge::demo::fake_jira::{Fault, IssueView, MIA, Operation, Times};
+use fake_jira::{Fault, IssueView, MIA, Operation, Times};
 use serde_json::json;
 
 use crate::world::{World, question};

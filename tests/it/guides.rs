@@ -10,10 +10,10 @@ use std::{
 };
 
 use clap::Parser as _;
+use fake_jira::Flavour;
 use flagger_jira_bridge::{
     cli::Cli,
     config::{self, EXAMPLE},
-    demo::fake_jira::Flavour,
 };
 use serde_json::Value;
 

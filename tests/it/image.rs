@@ -13,11 +13,11 @@ use std::{
 };
 
 use clap::Parser as _;
+use fake_jira::{FakeJira, Flavour, MIA, Setup};
 use flagger_jira_bridge::{
     cli::{self, Cli},
     clock::Clock,
     config::EXAMPLE,
-    demo::fake_jira::{FakeJira, Flavour, MIA, Setup},
 };
 use tokio::{io::copy_bidirectional, net::TcpListener};
 use tokio_rustls::{
@@ -126,7 +126,7 @@ fn tag_of(image: &str) -> &str {
 #[test]
 fn the_build_sees_its_sources_alone() {
     let names: BTreeSet<String> = let_through(IGNORED).unwrap().into_iter().collect();
-    for needed in ["Cargo.toml", "Cargo.lock", "src", "tests", "README.md", "config.example.toml"] {
+    for needed in ["Cargo.toml", "Cargo.lock", "crates", "src", "tests", "README.md", "config.example.toml"] {
         assert!(names.contains(needed), "{needed}");
     }
     for secret in [".git", "target", "deploy", "config.toml"] {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flagger_jira_bridge::demo::fake_jira::{Fault, MIA, Operation, Times};
+use fake_jira::{Fault, MIA, Operation, Times};
 
 use crate::world::{World, question};
 

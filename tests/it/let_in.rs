@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use flagger_jira_bridge::demo::fake_jira::{Fault, Operation, Times};
+use fake_jira::{Fault, Operation, Times};
 use serde_json::json;
 
 use crate::world::World;
@@ -84,11 +84,7 @@ async fn a_single_refusal_says_what_to_do() {
 #[tokio::test]
 async fn links_lead_to_the_site_behind_the_gateway() {
     for kind in ["cloud", "auto"] {
-        let mut world = World::prepare(
-            flagger_jira_bridge::demo::fake_jira::Flavour::Cloud,
-            &format!("jira.kind = \"{kind}\""),
-        )
-        .await;
+        let mut world = World::prepare(fake_jira::Flavour::Cloud, &format!("jira.kind = \"{kind}\"")).await;
         let direct = world.jira.base_url();
         let gateway = world.jira.is_behind_gateway(SITE);
         world.settings = world.settings.replace(&direct, &gateway);

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use flagger_jira_bridge::demo::fake_jira::Flavour;
+use fake_jira::Flavour;
 use serde_json::Value;
 
 use crate::shell::{jira_and_config, program};

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flagger_jira_bridge::{demo::fake_jira::Flavour, metrics::status_class};
+use fake_jira::Flavour;
+use flagger_jira_bridge::metrics::status_class;
 use serde_json::Value;
 
 use crate::{world::World, yaml};

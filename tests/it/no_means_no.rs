@@ -2,10 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flagger_jira_bridge::{
-    demo::fake_jira::{BOB, Fault, Flavour, IssueView, MIA, Operation, Times, Workflow},
-    worker::Worker,
-};
+use fake_jira::{BOB, Fault, Flavour, IssueView, MIA, Operation, Times, Workflow};
+use flagger_jira_bridge::worker::Worker;
 
 use crate::{
     crash::Plan,

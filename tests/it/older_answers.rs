@@ -2,10 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flagger_jira_bridge::{
-    demo::fake_jira::{Fault, MIA, Operation, Times},
-    worker::Worker,
-};
+use fake_jira::{Fault, MIA, Operation, Times};
+use flagger_jira_bridge::worker::Worker;
 
 use crate::world::{Answer, World, looked};
 
@@ -160,7 +158,7 @@ async fn an_index_that_is_behind() {
         world.jira.freeze_index(false);
         world.finish().await;
 
-        let world = World::start_with(flagger_jira_bridge::demo::fake_jira::Flavour::DataCenter, "").await;
+        let world = World::start_with(fake_jira::Flavour::DataCenter, "").await;
         let key = world.promotion_approved().await;
         world.jira.freeze_index(true);
         world.jira.move_issue(&key, "To Do", MIA).unwrap();
@@ -178,7 +176,7 @@ async fn an_index_that_is_behind() {
         world.finish().await;
 
         // The same where the issue cannot be read from then on.
-        let world = World::start_with(flagger_jira_bridge::demo::fake_jira::Flavour::DataCenter, "").await;
+        let world = World::start_with(fake_jira::Flavour::DataCenter, "").await;
         world.promotion_approved().await;
         world.jira.freeze_index(true);
         world.jira.fault(Operation::GetIssue, broken, Times::Always);

@@ -3,10 +3,8 @@
 
 use std::time::Duration;
 
-use flagger_jira_bridge::{
-    demo::fake_jira::{Fault, Operation, Times},
-    millis::Millis,
-};
+use fake_jira::{Fault, Operation, Times};
+use flagger_jira_bridge::millis::Millis;
 
 use crate::world::{World, question};
 

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, LazyLock, Mutex, OnceLock},
 };
 
-use flagger_jira_bridge::demo::fake_jira::Recorded;
+use fake_jira::Recorded;
 use jsonschema::{Draft, Validator};
 use serde_json::{Value, json};
 
@@ -113,11 +113,8 @@ fn validator(schema: &'static Value) -> Arc<Validator> {
 }
 
 mod tests {
-    use flagger_jira_bridge::{
-        clock::Clock,
-        demo::fake_jira::{FakeJira, Flavour, Setup},
-        millis::Millis,
-    };
+    use fake_jira::{FakeJira, Flavour, Setup};
+    use flagger_jira_bridge::{clock::Clock, millis::Millis};
 
     use super::*;
 

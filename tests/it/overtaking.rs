@@ -2,10 +2,8 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use flagger_jira_bridge::{
-    demo::fake_jira::{Fault, MIA, Operation, Times},
-    worker::{Outcome, Worker},
-};
+use fake_jira::{Fault, MIA, Operation, Times};
+use flagger_jira_bridge::worker::{Outcome, Worker};
 
 use crate::{process::Process, world::World};
 

@@ -1,6 +1,6 @@
 //! Files of certificates as people have them, with the real program: what can be used is used, what cannot is named.
 
-use flagger_jira_bridge::demo::fake_jira::Flavour;
+use fake_jira::Flavour;
 use reqwest::Certificate;
 
 use crate::{

@@ -9,7 +9,7 @@ use std::{
     thread::yield_now,
 };
 
-use flagger_jira_bridge::demo::fake_jira::{Flavour, MIA};
+use fake_jira::{Flavour, MIA};
 use reqwest::Url;
 use tempfile::TempDir;
 use tokio::time::Instant;

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use flagger_jira_bridge::{
-    cli::{self, Audit, AuditFormat},
-    demo::fake_jira::{AUTOMATION, BRIDGE, IssueView},
-};
+use fake_jira::{AUTOMATION, BRIDGE, IssueView};
+use flagger_jira_bridge::cli::{self, Audit, AuditFormat};
 use secrecy::SecretString;
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flagger_jira_bridge::demo::fake_jira::{BOB, Fault, Flavour, MIA, Operation, Times};
+use fake_jira::{BOB, Fault, Flavour, MIA, Operation, Times};
 use serde_json::{Value, json};
 
 use crate::world::{World, question};
@@ -79,9 +79,7 @@ async fn long_edits_of_two_tickets() {
 /// A ticket with so much in its newest entries that it cannot be read with them at all: on Cloud it can without.
 #[tokio::test]
 async fn a_ticket_that_is_too_long_alone() {
-    let world =
-        World::start_with(flagger_jira_bridge::demo::fake_jira::Flavour::Cloud, "jira.timeout = \"30s\"")
-            .await;
+    let world = World::start_with(fake_jira::Flavour::Cloud, "jira.timeout = \"30s\"").await;
     let keys = opened(&world, 2).await;
     world.jira.rewrite_issue(&keys[0], 100, 32_000, MIA).unwrap();
     world.jira.move_issue(&keys[0], "Approved", MIA).unwrap();

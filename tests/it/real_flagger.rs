@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use flagger_jira_bridge::demo::fake_jira::{Flavour, IssueView};
+use fake_jira::{Flavour, IssueView};
 use serde_json::{Value, json};
 
 use crate::{

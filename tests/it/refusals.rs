@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use flagger_jira_bridge::demo::fake_jira::{Flavour, signature};
+use fake_jira::{Flavour, signature};
 use serde_json::{Value, json};
 
 use crate::{

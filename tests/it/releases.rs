@@ -7,9 +7,9 @@ use std::{
     time::Duration,
 };
 
+use fake_jira::{FakeJira, Flavour, MIA, Setup, Workflow};
 use flagger_jira_bridge::{
     clock::Clock,
-    demo::fake_jira::{FakeJira, Flavour, MIA, Setup, Workflow},
     gate::{GateId, GateName, Ticket},
     millis::Millis,
     rollout::{CanaryId, Command},

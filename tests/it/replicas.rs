@@ -10,10 +10,10 @@ mod standing_still;
 
 use std::{sync::Arc, time::Duration};
 
+use fake_jira::{FakeJira, Flavour, MIA, Setup};
 use flagger_jira_bridge::{
     clock::Clock,
     config,
-    demo::fake_jira::{FakeJira, Flavour, MIA, Setup},
     millis::Millis,
     serve::{Bridge, Listeners},
     store::{LEASE, Lead},

@@ -1,7 +1,7 @@
 //! What docs/operations.md says of an old backup: of what came after it the bridge knows nothing, and what can be read from
 //! Jira again is.
 
-use flagger_jira_bridge::demo::fake_jira::{Flavour, MIA};
+use fake_jira::{Flavour, MIA};
 use serde_json::json;
 use tempfile::TempDir;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flagger_jira_bridge::demo::fake_jira::{Credentials, signature};
+use fake_jira::{Credentials, signature};
 use serde_json::json;
 
 use crate::{
@@ -184,8 +184,7 @@ async fn a_clusters_token_is_renewed() {
 /// Whatever is wrong with a file at the start is told with the key, and nothing of its content.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_is_empty_at_the_start() {
-    let (_jira, home, config) =
-        jira_and_config(flagger_jira_bridge::demo::fake_jira::Flavour::DataCenter, "").await;
+    let (_jira, home, config) = jira_and_config(fake_jira::Flavour::DataCenter, "").await;
     let good = std::fs::read_to_string(&config).unwrap();
     let file = home.0.path().join("secret");
     let long = [b"hush-hush".as_slice(), &[b'x'; 70_000]].concat();

@@ -8,10 +8,8 @@ use std::{
     time::Duration,
 };
 
-use flagger_jira_bridge::{
-    clock::Clock,
-    demo::fake_jira::{FakeJira, Fault, Flavour, MIA, Operation, Setup, Times},
-};
+use fake_jira::{FakeJira, Fault, Flavour, MIA, Operation, Setup, Times};
+use flagger_jira_bridge::clock::Clock;
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -3,10 +3,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flagger_jira_bridge::{
-    demo::fake_jira::{Fault, IssueView, Operation, Times},
-    worker::Worker,
-};
+use fake_jira::{Fault, IssueView, Operation, Times};
+use flagger_jira_bridge::worker::Worker;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 

@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use flagger_jira_bridge::demo::fake_jira::{FakeJira, Flavour, Operation, signature};
+use fake_jira::{FakeJira, Flavour, Operation, signature};
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};

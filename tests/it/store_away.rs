@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use flagger_jira_bridge::demo::fake_jira::{FakeJira, Flavour, MIA};
+use fake_jira::{FakeJira, Flavour, MIA};
 use reqwest::Url;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 

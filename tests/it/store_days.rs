@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command, time::Duration};
 
-use flagger_jira_bridge::demo::fake_jira::{Flavour, MIA};
+use fake_jira::{Flavour, MIA};
 use serde_json::Value;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 use tokio::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flagger_jira_bridge::demo::fake_jira::MIA;
+use fake_jira::MIA;
 use serde_json::{Value, json};
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use flagger_jira_bridge::demo::fake_jira::Flavour;
+use fake_jira::Flavour;
 use reqwest::{Certificate, Version};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

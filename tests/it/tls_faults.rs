@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use flagger_jira_bridge::demo::fake_jira::Flavour;
+use fake_jira::Flavour;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,

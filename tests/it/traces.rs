@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use flagger_jira_bridge::demo::fake_jira::{Flavour, IssueView, MIA};
+use fake_jira::{Flavour, IssueView, MIA};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 

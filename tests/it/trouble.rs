@@ -5,10 +5,8 @@
 
 use std::{collections::BTreeMap, pin::pin, time::Duration};
 
-use flagger_jira_bridge::{
-    demo::fake_jira::{Fault, MIA, Operation, Recorded, Times},
-    millis::Millis,
-};
+use fake_jira::{Fault, MIA, Operation, Recorded, Times};
+use flagger_jira_bridge::millis::Millis;
 use serde_json::Value;
 use tokio::{select, time};
 

@@ -11,9 +11,7 @@ use std::{
     time::Duration,
 };
 
-use flagger_jira_bridge::demo::fake_jira::{
-    BOB, BRIDGE, Fault, Flavour, History, IssueView, MIA, Operation, Times,
-};
+use fake_jira::{BOB, BRIDGE, Fault, Flavour, History, IssueView, MIA, Operation, Times};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::json;
 

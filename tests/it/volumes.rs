@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use flagger_jira_bridge::demo::fake_jira::Flavour;
+use fake_jira::Flavour;
 
 use crate::shell::{Serving, jira_and_config, program};
 

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Output},
 };
 
-use flagger_jira_bridge::demo::fake_jira::{FakeJira, Flavour};
+use fake_jira::{FakeJira, Flavour};
 
 use crate::{
     shell::{Home, Serving, jira_and_config, program},

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, LazyLock, Mutex},
 };
 
-use flagger_jira_bridge::demo::fake_jira::IssueView;
+use fake_jira::IssueView;
 use serde_json::{Value, json};
 use tracing::{
     Dispatch, Level,

@@ -10,10 +10,10 @@ use std::{
     time::Duration,
 };
 
+use fake_jira::{BRIDGE, FakeJira, Flavour, IssueView, MIA, Setup};
 use flagger_jira_bridge::{
     clock::Clock,
     config,
-    demo::fake_jira::{BRIDGE, FakeJira, Flavour, IssueView, MIA, Setup},
     millis::Millis,
     store::{self, LEASE, Lead},
     worker::{Outcome, Worker},
@@ -525,7 +525,7 @@ impl World {
         let issue = self.jira.issue(key).unwrap();
         let body = json!({ "webhookEvent": "jira:issue_updated", "issue": { "id": issue.id, "key": key } })
             .to_string();
-        let signature = flagger_jira_bridge::demo::fake_jira::signature(WEBHOOK_SECRET, body.as_bytes());
+        let signature = fake_jira::signature(WEBHOOK_SECRET, body.as_bytes());
         self.sends(self.webhook("POST", "/jira/webhook").header("X-Hub-Signature", signature).body(body))
             .await
     }

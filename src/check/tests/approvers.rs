@@ -1,7 +1,8 @@
 //! What is said of `approvers` and `deny`.
 
+use fake_jira::Person;
+
 use super::*;
-use crate::demo::fake_jira::Person;
 
 /// The lines about `approvers` and `deny`.
 fn about_people(output: &str) -> String {

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, fmt::Debug, time::Duration};
 
+use fake_jira::MIA;
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -9,7 +10,6 @@ use crate::{
     demo::{
         commentary::Commentary,
         fake_flagger::{Call, FakeFlagger, Phase, Tick},
-        fake_jira::MIA,
         world::{LOOK_AGAIN, World},
     },
     view::{GateView, State},

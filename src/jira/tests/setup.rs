@@ -1,14 +1,15 @@
 //! What `check` and approval policies ask, against the fake Jira of either kind.
 
+use fake_jira::{BOB, FakeJira, Fault, Field as Shown, Flavour, MIA, Operation, Shape, Times};
+
 use super::super::*;
-use crate::demo::fake_jira::{BOB, FakeJira, Fault, Field as Shown, Flavour, MIA, Operation, Shape, Times};
 
 const BOTH: [Flavour; 2] = [Flavour::Cloud, Flavour::DataCenter];
 
 /// A fake, and a client that has to find out its kind.
 async fn pair(flavour: Flavour) -> (FakeJira, Jira) {
     let clock = Clock::manual(Millis(1_800_000_000_000));
-    let fake = FakeJira::new(crate::demo::fake_jira::Setup::new(flavour, clock.clone()));
+    let fake = FakeJira::new(fake_jira::Setup::new(flavour, clock.clone()));
     let hundred = NonZeroU32::new(100).unwrap();
     let settings = Settings {
         url: fake.start().await.unwrap(),

@@ -1,18 +1,11 @@
 //! Whose move counts, with the fake Jira of either kind.
 
+use fake_jira::{AUTOMATION, BOB, BRIDGE, FakeJira, Fault, Flavour, MIA, Operation, Setup, Times};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::{
-    clock::Clock,
-    config,
-    database::Database,
-    demo::fake_jira::{
-        self, AUTOMATION, BOB, BRIDGE, FakeJira, Fault, Flavour, MIA, Operation, Setup, Times,
-    },
-    serve::Bridge,
-};
+use crate::{clock::Clock, config, database::Database, serve::Bridge};
 
 const BOTH: [Flavour; 2] = [Flavour::Cloud, Flavour::DataCenter];
 

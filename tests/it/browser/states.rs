@@ -2,10 +2,10 @@
 
 use std::{path::Path, time::Duration};
 
+use fake_jira::{Fault, Flavour, Operation, Times};
 use flagger_jira_bridge::{
     clock::Clock,
     config,
-    demo::fake_jira::{Fault, Flavour, Operation, Times},
     serve::{Bridge, Listeners},
 };
 use tokio::{net::TcpListener, task::JoinSet};

@@ -3,7 +3,7 @@
 
 use std::{cell::RefCell, time::Duration};
 
-use flagger_jira_bridge::demo::fake_jira::{BOB, BRIDGE, Fault, Flavour, Operation, Times};
+use fake_jira::{BOB, BRIDGE, Fault, Flavour, Operation, Times};
 use serde_json::{Value, json};
 
 use super::{APPROVER, Stage, promised, rows};

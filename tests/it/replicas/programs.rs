@@ -5,10 +5,8 @@ use std::{
     time::Duration,
 };
 
-use flagger_jira_bridge::{
-    demo::fake_jira::{Flavour, MIA},
-    store::{self, Store},
-};
+use fake_jira::{Flavour, MIA};
+use flagger_jira_bridge::store::{self, Store};
 use sqlx::{AnyConnection, Connection as _};
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;

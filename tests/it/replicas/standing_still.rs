@@ -5,8 +5,8 @@ use std::{
     time::Duration,
 };
 
+use fake_jira::{Fault, MIA, Operation, Times};
 use flagger_jira_bridge::{
-    demo::fake_jira::{Fault, MIA, Operation, Times},
     store::{LEASE, Lead},
     worker::{Outcome, Worker},
 };

@@ -1,6 +1,6 @@
 //! Starting while Jira is away.
 
-use flagger_jira_bridge::demo::fake_jira::{Fault, Flavour, MIA, Operation, Times};
+use fake_jira::{Fault, Flavour, MIA, Operation, Times};
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 

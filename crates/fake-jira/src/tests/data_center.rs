@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{START, Site, fields};
-use crate::demo::fake_jira::{FakeJira, Flavour, Setup, TimeSource};
+use crate::{FakeJira, Flavour, Setup, TimeSource};
 
 #[tokio::test]
 async fn only_the_right_token_gets_in() {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Site, doc, fields};
-use crate::demo::fake_jira::{BRIDGE, Category, Field, MIA, Shape, Status, Transition, Workflow};
+use crate::{BRIDGE, Category, Field, MIA, Shape, Status, Transition, Workflow};
 
 #[tokio::test]
 async fn a_created_issue_has_everything_that_was_sent() {

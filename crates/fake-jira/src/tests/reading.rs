@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Site;
-use crate::demo::fake_jira::{Credentials, MIA};
+use crate::{Credentials, MIA};
 
 #[tokio::test]
 async fn a_failed_pair_runs_as_anonymous() {

@@ -29,7 +29,7 @@ pub(super) fn answer(fake: FakeJira, call: &Call) -> Answer {
         ("GET", [""]) => list(&fake.lock()),
         ("GET", ["page.css"]) => Answer::text(200, "text/css;charset=UTF-8", include_str!("page.css")),
         ("GET", ["refresh.js"]) => {
-            Answer::text(200, "text/javascript;charset=UTF-8", include_str!("../../refresh.js"))
+            Answer::text(200, "text/javascript;charset=UTF-8", include_str!("refresh.js"))
         }
         ("GET", ["browse", key]) => {
             let state = fake.lock();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::Site;
-use crate::demo::fake_jira::{BOB, signature};
+use crate::{BOB, signature};
 
 #[test]
 fn the_published_vector_comes_out() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{Site, fields};
-use crate::demo::fake_jira::{BRIDGE, Fault, MIA, Operation, Times};
+use crate::{BRIDGE, Fault, MIA, Operation, Times};
 
 #[tokio::test]
 async fn a_lost_answer_was_acted_on() {
