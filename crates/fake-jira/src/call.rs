@@ -1,6 +1,7 @@
 //! A request, as the handlers of operations see it.
 
 use axum::http::HeaderMap;
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::answer::Answer;
@@ -61,22 +62,7 @@ impl Call {
 
 /// Undoes percent-encoding.
 pub(super) fn decode(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let hex = (*first == b'%').then(|| tail.get(..2)).flatten().and_then(|h| std::str::from_utf8(h).ok());
-        match hex.and_then(|h| u8::from_str_radix(h, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 /// `X-Force-Accept-Language: true` makes Jira heed `Accept-Language`; it ignores that otherwise.
