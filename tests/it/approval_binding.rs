@@ -201,7 +201,7 @@ async fn a_move_that_is_told_in_two_entries() {
     {
         for world in World::both("").await {
             let key = world.waits_for_promotion().await;
-            let relocates = |who| world.jira.add_odd_history(&key, vec![item.clone()], who).unwrap();
+            let relocates = |who| world.jira.add_raw_history(&key, vec![item.clone()], who).unwrap();
             relocates(MIA);
             world.later(moment);
             world.jira.move_issue(&key, "Approved", MIA).unwrap();
@@ -274,7 +274,7 @@ async fn what_does_not_matter_opens() {
         world.jira.change_custom_field(&key, field, ("", ""), ("10001", "OPS-9"), BOB).unwrap();
         for own in ["IssueParentAssociation", "Parent", "Parent Issue", "Rank", "Link"] {
             let item = json!({ "field": own, "fieldtype": "jira", "from": null, "to": "10001", "toString": "OPS-9" });
-            world.jira.add_odd_history(&key, vec![item], BOB).unwrap();
+            world.jira.add_raw_history(&key, vec![item], BOB).unwrap();
         }
         // Custom fields may be called anything.
         for name in ["Workflow", "Project", "Key", "issuetype"] {
@@ -509,7 +509,7 @@ async fn what_is_left_out_on_the_way() {
                 _ => world.jira.set_property(&key, PROPERTY, json!({"gate": "of-another"})).unwrap(),
             }
             world.jira.move_issue(&key, "Approved", MIA).unwrap();
-            world.jira.garbles_issues(Some(way));
+            world.jira.tamper_with_issues(Some(way));
             for _ in 0..4 {
                 let answer = looks().await;
                 assert_eq!(answer.status, 403, "{what}: {}", answer.body);
@@ -518,7 +518,7 @@ async fn what_is_left_out_on_the_way() {
             }
             let answer = looks().await;
             assert!(answer.body.contains(&format!("an issue without its {what}")), "{what}: {}", answer.body);
-            world.jira.garbles_issues(None);
+            world.jira.tamper_with_issues(None);
             let answer = looks().await;
             assert_eq!(answer.status, 403, "{what}: {}", answer.body);
             world.jira.set_property(&key, PROPERTY, json!({"gate": "of-another"})).unwrap();
@@ -531,7 +531,7 @@ async fn what_is_left_out_on_the_way() {
 /// On Cloud only `atlassian` is a person.
 #[tokio::test]
 async fn accounts_that_are_no_persons() {
-    for kind in [AccountKind::Customer, AccountKind::Unknown, AccountKind::Null, AccountKind::Untold] {
+    for kind in [AccountKind::Customer, AccountKind::Unknown, AccountKind::Null, AccountKind::Omitted] {
         let world = World::start_with(Flavour::Cloud, "").await;
         let eve = Person { kind, ..Person::new("qm:1:eve", "eve", "Eve Else") };
         world.jira.add_user(eve);
@@ -811,19 +811,19 @@ async fn odd_histories() {
             json!(null),
             json!({}),
         ];
-        world.jira.add_odd_history(&key, odd.to_vec(), BOB).unwrap();
+        world.jira.add_raw_history(&key, odd.to_vec(), BOB).unwrap();
         world.later(LATER);
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
         world.opens_after_a_look().await;
         // After the approval it may have been a move out and back.
         for item in [status(json!(null), json!("10007")), json!({ "fieldtype": "jira" })] {
             world.later(LATER);
-            world.jira.add_odd_history(&key, vec![item], BOB).unwrap();
+            world.jira.add_raw_history(&key, vec![item], BOB).unwrap();
             world.stays_closed("gone", "move it out and back").await;
             world.approves_again(&key).await;
         }
         let harmless = json!({ "field": "summary", "fieldId": "summary", "fieldtype": "jira", "to": {} });
-        world.jira.add_odd_history(&key, vec![harmless], BOB).unwrap();
+        world.jira.add_raw_history(&key, vec![harmless], BOB).unwrap();
         world.opens_after_a_look().await;
         world.finish().await;
     }

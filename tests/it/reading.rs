@@ -248,9 +248,9 @@ async fn what_undoes_an_approval_in_a_long_history() {
         for key in &keys {
             world.jira.rewrite_issue(key, 500, 10, MIA).unwrap();
         }
-        world.jira.add_odd_history(&keys[0], relocated(), MIA).unwrap();
+        world.jira.add_raw_history(&keys[0], relocated(), MIA).unwrap();
         world.later(MINUTE);
-        world.jira.add_odd_history(&keys[3], relocated(), MIA).unwrap();
+        world.jira.add_raw_history(&keys[3], relocated(), MIA).unwrap();
         // Not in one entry, and yet one deed.
         world.later(SECOND * 2);
         for key in &keys {
@@ -259,8 +259,8 @@ async fn what_undoes_an_approval_in_a_long_history() {
         // The newest part in an issue of Cloud has forty entries.
         world.jira.rewrite_issue(&keys[3], 39, 10, MIA).unwrap();
         world.later(SECOND);
-        world.jira.add_odd_history(&keys[1], relocated(), BOB).unwrap();
-        world.jira.add_odd_history(&keys[2], unreadable(), BOB).unwrap();
+        world.jira.add_raw_history(&keys[1], relocated(), BOB).unwrap();
+        world.jira.add_raw_history(&keys[2], unreadable(), BOB).unwrap();
         for key in &keys[..3] {
             world.jira.rewrite_issue(key, 120, 10, MIA).unwrap();
         }
@@ -280,7 +280,7 @@ async fn what_undoes_an_approval_in_a_long_history() {
         for key in &keys {
             world.jira.rewrite_issue(key, 60, 10, MIA).unwrap();
         }
-        world.jira.add_odd_history(&keys[4], relocated(), BOB).unwrap();
+        world.jira.add_raw_history(&keys[4], relocated(), BOB).unwrap();
         for _ in 0..3 {
             cycle(&world).await;
         }
@@ -300,13 +300,13 @@ async fn forty_entries_that_are_called_all() {
     let world = World::start_with(Flavour::Cloud, "").await;
     let keys = opened(&world, 2).await;
     let relocated = vec![json!({"field": "Workflow", "fieldtype": "jira", "from": "1", "to": "2"})];
-    world.jira.garbles_issues(Some(|issue| {
+    world.jira.tamper_with_issues(Some(|issue| {
         let entries = issue["changelog"]["histories"].as_array().map(Vec::len);
         if let Some(entries) = entries {
             issue["changelog"]["total"] = json!(entries);
         }
     }));
-    world.jira.add_odd_history(&keys[0], relocated, MIA).unwrap();
+    world.jira.add_raw_history(&keys[0], relocated, MIA).unwrap();
     world.later(SECOND);
     for key in &keys {
         world.jira.move_issue(key, "Approved", MIA).unwrap();
@@ -321,7 +321,7 @@ async fn forty_entries_that_are_called_all() {
     assert!(line.contains("moved between projects, issue types or workflows"), "{line}");
     let (status, line) = asks(&world, 1).await;
     assert_eq!(status, 200, "{line}");
-    world.jira.garbles_issues(None);
+    world.jira.tamper_with_issues(None);
     world.finish().await;
 }
 
@@ -345,7 +345,7 @@ async fn a_long_history_of_unknown_length_is_read_once() {
     for way in ways {
         let world = World::start_with(Flavour::Cloud, "").await;
         let keys = opened(&world, 3).await;
-        world.jira.garbles_issues(Some(way));
+        world.jira.tamper_with_issues(Some(way));
         // The first waits where somebody put it.
         for (key, status) in keys.iter().zip(["In Review", "Approved", "Approved"]) {
             world.jira.move_issue(key, status, MIA).unwrap();
@@ -368,14 +368,14 @@ async fn a_long_history_of_unknown_length_is_read_once() {
         edits(40);
         let requests = cycle(&world).await;
         assert!((3..=7).contains(&requests.len()), "{requests:?}");
-        world.jira.add_odd_history(&keys[2], relocated(), BOB).unwrap();
+        world.jira.add_raw_history(&keys[2], relocated(), BOB).unwrap();
         edits(39);
         cycle(&world).await;
         for (canary, expected) in [403, 200, 403].into_iter().enumerate() {
             let (status, line) = asks(&world, canary).await;
             assert_eq!(status, expected, "{canary}: {line}");
         }
-        world.jira.add_odd_history(&keys[1], relocated(), BOB).unwrap();
+        world.jira.add_raw_history(&keys[1], relocated(), BOB).unwrap();
         edits(50);
         cycle(&world).await;
         for canary in 0..3 {
@@ -384,7 +384,7 @@ async fn a_long_history_of_unknown_length_is_read_once() {
         }
         let requests = cycle(&world).await;
         assert_eq!(requests.len(), 1, "{requests:?}");
-        world.jira.garbles_issues(None);
+        world.jira.tamper_with_issues(None);
         world.finish().await;
     }
 }

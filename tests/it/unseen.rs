@@ -133,7 +133,7 @@ async fn the_account_may_not_browse_for_hours() {
 #[tokio::test]
 async fn answers_to_a_stranger_that_do_not_say_so() {
     for world in World::both("").await {
-        world.jira.set_nameless(true);
+        world.jira.hide_account_headers(true);
         let keys = opened(&world, 2).await;
         world.jira.move_issue(&keys[0], "Approved", MIA).unwrap();
         world.later(20 * SECOND);

@@ -39,7 +39,7 @@ impl FakeJira {
         };
         self.set_workflow(project, issue_type, workflow.clone());
         for (id, stood) in before {
-            self.doing(&id, who, |state, issue, who| {
+            self.with_issue(&id, who, |state, issue, who| {
                 let target = mapping.iter().find(|(from, _)| {
                     *from == issue.status || stood.as_deref().is_some_and(|s| s.eq_ignore_ascii_case(from))
                 });
@@ -85,7 +85,7 @@ impl FakeJira {
         };
         self.set_workflow(project, issue_type, workflow);
         for id in stood {
-            self.doing(&id, who, |state, issue, who| {
+            self.with_issue(&id, who, |state, issue, who| {
                 let change = state.move_to(issue.id, &into);
                 let change = change.map(|change| Change { from_string: Some(gone.name.clone()), ..change });
                 state.record(issue.id, who, change.into_iter().collect());
@@ -95,7 +95,7 @@ impl FakeJira {
         Ok(())
     }
 
-    /// The Move wizard: to another project, or the same one with another type, and to the status that somebody chose
+    /// The Move wizard: to another project, or the same one with another type, and to the status that is chosen
     /// there, all in one entry of the history. Returns the key.
     ///
     /// # Errors
@@ -108,7 +108,7 @@ impl FakeJira {
         status: &str,
         who: &str,
     ) -> Result<String, String> {
-        self.doing(id_or_key, who, |state, issue, who| {
+        self.with_issue(id_or_key, who, |state, issue, who| {
             let target = state.project(project).ok_or("no such project")?;
             let kind = target.types.iter().find(|t| t.name == issue_type).ok_or("no such type")?.clone();
             let status = kind.workflow.status(status).ok_or("no such status")?.clone();
@@ -148,7 +148,7 @@ impl FakeJira {
         fields: &[(&str, &str, &str)],
         who: &str,
     ) -> Result<(), String> {
-        self.doing(id_or_key, who, |state, issue, who| {
+        self.with_issue(id_or_key, who, |state, issue, who| {
             let status = state.workflow_of(issue).and_then(|w| w.status(status)).cloned();
             let status = status.ok_or("no such status in the workflow")?;
             let mut changes: Vec<Change> =
@@ -171,7 +171,7 @@ impl FakeJira {
         to: (&str, &str),
         who: &str,
     ) -> Result<(), String> {
-        self.doing(id_or_key, who, |state, issue, who| {
+        self.with_issue(id_or_key, who, |state, issue, who| {
             let change = Change {
                 field: name.into(),
                 custom: Some(id.into()),
@@ -189,23 +189,23 @@ impl FakeJira {
     ///
     /// # Errors
     /// If there is no such issue or account.
-    pub fn add_odd_history(&self, id_or_key: &str, items: Vec<Value>, who: &str) -> Result<(), String> {
-        self.doing(id_or_key, who, |state, issue, who| {
+    pub fn add_raw_history(&self, id_or_key: &str, items: Vec<Value>, who: &str) -> Result<(), String> {
+        self.with_issue(id_or_key, who, |state, issue, who| {
             let (id, created) = (state.id(), state.time.now());
             let author = who.map(str::to_owned);
             if let Some(issue) = state.issues.get_mut(&issue.id) {
-                issue.histories.push(History { id, author, created, odd: items, items: Vec::new() });
+                issue.histories.push(History { id, author, created, raw_items: items, items: Vec::new() });
             }
             Ok(())
         })
     }
 
-    /// Takes a property away, as anybody who may edit the issue can.
+    /// Takes a property away, as every account that may edit the issue can.
     ///
     /// # Errors
     /// If there is no such issue.
     pub fn remove_property(&self, id_or_key: &str, key: &str) -> Result<(), String> {
-        self.doing(id_or_key, "", |state, issue, _| {
+        self.with_issue(id_or_key, "", |state, issue, _| {
             if let Some(issue) = state.issues.get_mut(&issue.id) {
                 issue.properties.remove(key);
             }
@@ -242,8 +242,8 @@ impl FakeJira {
     }
 
     /// From now on something on the way does this to each issue that is read.
-    pub fn garbles_issues(&self, garble: Option<fn(&mut Value)>) {
-        self.lock().garble = garble;
+    pub fn tamper_with_issues(&self, tamper: Option<fn(&mut Value)>) {
+        self.lock().tamper = tamper;
     }
 
     /// Takes a group away.

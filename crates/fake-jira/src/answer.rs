@@ -11,9 +11,9 @@ pub(super) enum Content {
     Json(Value),
     /// A media type and a text.
     Text(&'static str, String),
-    /// JSON, more than anybody reads.
+    /// JSON of 1 GiB.
     Flood,
-    /// JSON, slower than anybody waits.
+    /// JSON that comes a blank at a time and never ends.
     Trickle,
 }
 

@@ -13,7 +13,7 @@ use super::{
 pub(super) enum Caller {
     /// As this account.
     Known(&'static str),
-    /// As nobody; whether credentials were sent and failed.
+    /// Without an account; whether credentials were sent and failed.
     Anonymous { failed: bool },
     /// Not at all.
     Refused(Answer),

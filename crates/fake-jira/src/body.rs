@@ -1,4 +1,4 @@
-//! Bodies that go wrong: cut off, longer than anybody reads, slower than anybody waits.
+//! Bodies that go wrong: cut off, endless, or too slow.
 
 use std::{
     pin::Pin,
@@ -58,7 +58,7 @@ impl HttpBody for Half {
     }
 }
 
-/// As much as a disk holds, made while it is sent: the beginning of a text in JSON.
+/// The beginning of a text in JSON, 1 GiB long, made while it is sent.
 pub(super) struct Flood {
     left: u64,
     jira: FakeJira,

@@ -158,8 +158,8 @@ impl FakeJira {
     }
 
     /// Lets a proxy take out the headers that say whom a request ran as, or not any more.
-    pub fn set_nameless(&self, nameless: bool) {
-        self.lock().nameless = nameless;
+    pub fn hide_account_headers(&self, hidden: bool) {
+        self.lock().account_headers_hidden = hidden;
     }
 
     /// How many milliseconds the `Date` header is ahead of the time; less than zero: behind.

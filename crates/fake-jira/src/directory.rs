@@ -69,7 +69,7 @@ fn groups_of(state: &State, person: &Person) -> Vec<Value> {
 
 /// `GET user/search`: by the beginning of a name or e-mail address; `query` on Cloud, `username` on Data Center. On Cloud
 /// also by the whole `accountId`.
-/// Without the global permission nobody is found, which is no error.
+/// Without the global permission the list is empty, which is no error.
 pub(super) fn search(state: &State, call: &Call) -> Reply {
     known(call)?;
     if state.blind_to_people {

@@ -44,7 +44,7 @@ pub enum Fault {
     Stranger,
     /// 401.
     Unauthorized,
-    /// 403: somebody must solve a CAPTCHA first; the credentials were not even looked at.
+    /// 403: a person must solve a CAPTCHA first; the credentials were not checked.
     Captcha,
     /// 200 without a body, and `X-Seraph-LoginReason: AUTHENTICATED_FAILED`.
     Empty,

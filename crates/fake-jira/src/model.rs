@@ -73,7 +73,7 @@ pub enum AccountKind {
     /// Cloud says `null`.
     Null,
     /// Cloud says nothing of it.
-    Untold,
+    Omitted,
 }
 
 /// An account.
@@ -300,7 +300,7 @@ pub struct History {
     /// What changed.
     pub items: Vec<Change>,
     /// Further items, shown to the letter.
-    pub odd: Vec<Value>,
+    pub raw_items: Vec<Value>,
 }
 
 /// A comment.

@@ -9,8 +9,8 @@ use super::{
 };
 
 impl FakeJira {
-    /// Puts an issue of a type (by English name) in a project, in a status by id or English name, as if somebody had
-    /// created it by hand. Returns its key.
+    /// Puts an issue of a type (by English name) in a project, in a status by id or English name, as if it was
+    /// created by hand. Returns its key.
     ///
     /// # Errors
     /// If there is no such project, type, status or account.
@@ -59,7 +59,7 @@ impl FakeJira {
     /// # Errors
     /// If there is no such issue, account or status.
     pub fn move_issue(&self, id_or_key: &str, status: &str, who: &str) -> Result<(), String> {
-        self.doing(id_or_key, who, |state, issue, who| {
+        self.with_issue(id_or_key, who, |state, issue, who| {
             let status = state.workflow_of(issue).and_then(|w| w.status(status)).cloned();
             let status = status.ok_or("no such status in the workflow")?;
             let change = state.move_to(issue.id, &status);
@@ -73,7 +73,7 @@ impl FakeJira {
     /// # Errors
     /// If there is no such issue or account.
     pub fn comment(&self, id_or_key: &str, text: &str, who: &str) -> Result<(), String> {
-        self.doing(id_or_key, who, |state, issue, who| {
+        self.with_issue(id_or_key, who, |state, issue, who| {
             let body = match state.flavour {
                 Flavour::Cloud => json!({ "type": "doc", "version": 1, "content": [
                     { "type": "paragraph", "content": [{ "type": "text", "text": text }] },
@@ -96,7 +96,7 @@ impl FakeJira {
         remove: &[&str],
         who: &str,
     ) -> Result<(), String> {
-        self.doing(id_or_key, who, |state, issue, who| {
+        self.with_issue(id_or_key, who, |state, issue, who| {
             let mut labels = issue.labels.clone();
             labels.retain(|l| !remove.contains(&l.as_str()));
             labels.extend(
@@ -114,7 +114,7 @@ impl FakeJira {
     /// # Errors
     /// If there is no such issue or account.
     pub fn clone_issue(&self, id_or_key: &str, who: &str) -> Result<String, String> {
-        self.doing(id_or_key, who, |state, issue, who| {
+        self.with_issue(id_or_key, who, |state, issue, who| {
             let now = state.time.now();
             let id = state.next_issue;
             state.next_issue += 1;
@@ -148,7 +148,7 @@ impl FakeJira {
     /// # Errors
     /// If there is no such issue or account.
     pub fn delete_issue(&self, id_or_key: &str, who: &str) -> Result<(), String> {
-        self.doing(id_or_key, who, |state, issue, who| {
+        self.with_issue(id_or_key, who, |state, issue, who| {
             state.remove(issue.id, who);
             Ok(())
         })
@@ -159,7 +159,7 @@ impl FakeJira {
     /// # Errors
     /// If there is no such issue, account or project.
     pub fn move_to_project(&self, id_or_key: &str, project: &str, who: &str) -> Result<String, String> {
-        self.doing(id_or_key, who, |state, issue, who| {
+        self.with_issue(id_or_key, who, |state, issue, who| {
             let target = state.project(project).ok_or("no such project")?;
             let own_type = target.types.iter().find(|t| t.id == issue.kind);
             let kind =
@@ -198,7 +198,7 @@ impl FakeJira {
     /// # Errors
     /// If there is no such issue, account or type.
     pub fn change_type(&self, id_or_key: &str, kind: &str, who: &str) -> Result<(), String> {
-        self.doing(id_or_key, who, |state, issue, who| {
+        self.with_issue(id_or_key, who, |state, issue, who| {
             let project = state.project(&issue.project).ok_or("no such project")?;
             let to =
                 project.types.iter().find(|t| t.name == kind || t.id == kind).ok_or("no such issue type")?;
@@ -221,12 +221,12 @@ impl FakeJira {
         })
     }
 
-    /// Sets an issue property, as anybody who may edit the issue can.
+    /// Sets an issue property, as every account that may edit the issue can.
     ///
     /// # Errors
     /// If there is no such issue.
     pub fn set_property(&self, id_or_key: &str, key: &str, value: Value) -> Result<(), String> {
-        self.doing(id_or_key, "", |state, issue, _| {
+        self.with_issue(id_or_key, "", |state, issue, _| {
             if let Some(issue) = state.issues.get_mut(&issue.id) {
                 issue.properties.insert(key.to_owned(), value);
             }
@@ -239,7 +239,7 @@ impl FakeJira {
     /// # Errors
     /// If there is no such issue.
     pub fn hide_issue(&self, id_or_key: &str, hidden: bool) -> Result<(), String> {
-        self.doing(id_or_key, "", |state, issue, _| {
+        self.with_issue(id_or_key, "", |state, issue, _| {
             if let Some(issue) = state.issues.get_mut(&issue.id) {
                 issue.hidden = hidden;
             }
@@ -252,7 +252,7 @@ impl FakeJira {
     /// # Errors
     /// If there is no such issue.
     pub fn spoil_issue(&self, id_or_key: &str, spoilt: bool) -> Result<(), String> {
-        self.doing(id_or_key, "", |state, issue, _| {
+        self.with_issue(id_or_key, "", |state, issue, _| {
             if let Some(issue) = state.issues.get_mut(&issue.id) {
                 issue.spoilt = spoilt;
             }
@@ -271,7 +271,7 @@ impl FakeJira {
         length: usize,
         who: &str,
     ) -> Result<(), String> {
-        self.doing(id_or_key, who, |state, issue, who| {
+        self.with_issue(id_or_key, who, |state, issue, who| {
             let texts = ["a".repeat(length), "b".repeat(length)];
             for edit in 0..times {
                 let (from_string, to_string) =
@@ -283,7 +283,7 @@ impl FakeJira {
                     author: who.map(str::to_owned),
                     created: state.time.now(),
                     items: vec![change],
-                    odd: Vec::new(),
+                    raw_items: Vec::new(),
                 };
                 if let Some(issue) = state.issues.get_mut(&issue.id) {
                     issue.histories.push(entry);
@@ -293,11 +293,11 @@ impl FakeJira {
         })
     }
 
-    pub(super) fn doing<T>(
+    pub(super) fn with_issue<T>(
         &self,
         id_or_key: &str,
         who: &str,
-        deed: impl FnOnce(&mut State, &Issue, Option<&str>) -> Result<T, String>,
+        change: impl FnOnce(&mut State, &Issue, Option<&str>) -> Result<T, String>,
     ) -> Result<T, String> {
         let done = {
             let mut state = self.lock();
@@ -307,7 +307,7 @@ impl FakeJira {
                 "" => None,
                 who => Some(state.person(who).ok_or_else(|| format!("no account {who}"))?.account_id.clone()),
             };
-            deed(&mut state, &issue, who.as_deref())
+            change(&mut state, &issue, who.as_deref())
         };
         self.deliver();
         done

@@ -35,7 +35,7 @@ pub(super) fn user(state: &State, person: &Person) -> Value {
                 AccountKind::Customer => Some(json!("customer")),
                 AccountKind::Unknown => Some(json!("unknown")),
                 AccountKind::Null => Some(Value::Null),
-                AccountKind::Untold => None,
+                AccountKind::Omitted => None,
             };
             if let Some(kind) = kind {
                 user["accountType"] = kind;
@@ -118,7 +118,7 @@ pub(super) fn change(flavour: Flavour, change: &Change) -> Value {
 
 pub(super) fn history(state: &State, entry: &History) -> Value {
     let items = entry.items.iter().map(|c| change(state.flavour, c));
-    let items: Vec<Value> = items.chain(entry.odd.iter().cloned()).collect();
+    let items: Vec<Value> = items.chain(entry.raw_items.iter().cloned()).collect();
     let mut value =
         json!({ "id": entry.id.to_string(), "created": time::json(entry.created), "items": items });
     if entry.author.is_some() {
@@ -218,8 +218,8 @@ pub(super) fn issue(state: &State, issue: &Issue, wanted: &Wanted) -> Value {
     if let Some(most) = wanted.changelog {
         value["changelog"] = changelog(state, issue, most);
     }
-    if let Some(garble) = state.garble {
-        garble(&mut value);
+    if let Some(tamper) = state.tamper {
+        tamper(&mut value);
     }
     value
 }

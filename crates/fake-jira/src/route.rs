@@ -85,7 +85,7 @@ pub(super) fn operation(flavour: Flavour, method: &str, path: &str) -> (Operatio
     let ["rest", "api", given, rest @ ..] = segments.as_slice() else {
         return (Operation::Unknown, Vec::new());
     };
-    // Both kinds have these two under 2, for whoever does not know yet which kind it is.
+    // Both kinds have these two under 2, for callers that do not know the kind yet.
     let either = *given == "2" && matches!(rest, ["serverInfo" | "myself"]);
     if *given != version && !either {
         return (Operation::Unknown, Vec::new());
@@ -199,6 +199,6 @@ fn unknown(call: &Call) -> Answer {
         "detail": format!("No endpoint {} {}.", call.method, call.path),
     });
     let answer = Answer::text(404, "application/problem+json;charset=UTF-8", body.to_string());
-    // Whoever does not know yet which kind of Jira it is has to try.
+    // A caller that does not know the kind of Jira yet has to try.
     if call.path.ends_with("/serverInfo") { answer } else { answer.blame("no such operation") }
 }

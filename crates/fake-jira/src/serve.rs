@@ -210,7 +210,7 @@ fn act(state: &mut State, call: &mut Call) -> Then {
             ask(state, call, operation, &named, caller)
         }
     };
-    if state.nameless || matches!(fault, Some(Fault::Stranger)) {
+    if state.account_headers_hidden || matches!(fault, Some(Fault::Stranger)) {
         answer.headers.retain(|(name, _)| !NAMING.contains(name));
     }
     if let Some(complaint) = answer.complaint.take() {

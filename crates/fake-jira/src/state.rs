@@ -96,7 +96,7 @@ pub(super) struct State {
     /// What it says that its base URL is, if that is another.
     pub(super) public_base: Option<String>,
     /// What something on the way does to each issue that is read.
-    pub(super) garble: Option<fn(&mut Value)>,
+    pub(super) tamper: Option<fn(&mut Value)>,
     pub(super) first_issue: u64,
     pub(super) people: Vec<Person>,
     pub(super) groups: Vec<Group>,
@@ -127,7 +127,7 @@ pub(super) struct State {
     /// The issues as search knows them, while its index stands still.
     pub(super) index: Option<BTreeMap<u64, Issue>>,
     /// Something on the way takes out the headers that name the account.
-    pub(super) nameless: bool,
+    pub(super) account_headers_hidden: bool,
     /// EpochMilliseconds that the `Date` header is ahead of the time.
     pub(super) date_skew: i64,
     pub(super) page_size: usize,
@@ -158,7 +158,7 @@ impl State {
             password: setup.password,
             base: format!("http://127.0.0.1{}", setup.context),
             public_base: None,
-            garble: None,
+            tamper: None,
             first_issue: setup.first_issue,
             context: setup.context,
             people,
@@ -186,7 +186,7 @@ impl State {
             deliveries: Vec::new(),
             index_lag: Duration::ZERO,
             index: None,
-            nameless: false,
+            account_headers_hidden: false,
             date_skew: 0,
             page_size: 1000,
             translated: false,
@@ -278,7 +278,7 @@ impl State {
         }
         let now = self.time.now();
         let author_id = author.map(str::to_owned);
-        let entry = History { id: self.id(), author: author_id, created: now, items, odd: Vec::new() };
+        let entry = History { id: self.id(), author: author_id, created: now, items, raw_items: Vec::new() };
         if let Some(issue) = self.issues.get_mut(&id) {
             issue.updated = now;
             issue.histories.push(entry.clone());
