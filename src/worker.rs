@@ -5,8 +5,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    num::NonZeroU32,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -19,18 +18,21 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     gate::GateId,
-    gatekeeper::{Gatekeeper, clock_time},
-    jira::{self, Jira, Retry, retry},
+    gatekeeper::Gatekeeper,
+    jira::Jira,
     metrics::Metrics,
     millis::Millis,
-    store::{self, Away, Lead, Settled, Turn},
+    store::{self, Away, Lead},
 };
 
+mod backoff;
+mod context;
 mod dead;
 mod doubt;
 mod due;
 mod in_vain;
 mod lease;
+mod lock;
 mod look;
 mod open;
 mod outbox;
@@ -43,84 +45,27 @@ mod together;
 mod trail;
 mod workflow;
 
+use backoff::Backoff;
+use context::{Context, TICK};
+pub use context::{Outcome, Pace};
 use due::Turns;
 use in_vain::InVain;
+use lock::lock;
 use outbox::Outbox;
 use workflow::Unclear;
 
-/// How often the loops look for work that nobody announced.
-const TICK: Duration = Duration::from_secs(1);
 /// How often what was heard is written back, and silence is looked for.
 const WRITE_BACK: Duration = Duration::from_secs(60);
 /// By how much the clocks of replicas may differ: no more than a change may take to show on all.
 const CLOCKS_AGREE: Duration = Duration::from_secs(2);
 /// How often parked commands are tried again, and what is too old to be kept is dropped.
 const HOURLY: Duration = Duration::from_secs(3600);
-/// A Jira that takes so many seconds for a request is still asked as often as the budget allows.
-const ANSWERED_WITHIN: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);
-/// So many commands are performed side by side at least: one that is stuck holds up no other, however small the budget.
-const LEAST_SIDE_BY_SIDE: usize = 4;
-/// And no more than these, however large.
-const MOST_SIDE_BY_SIDE: usize = 32;
-
-/// What a step did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Outcome {
-    /// There was nothing to do.
-    Idle,
-    /// Another replica works.
-    Follows,
-    /// A command was performed, or there was nothing to do for it any more.
-    Did,
-    /// It did not work and is tried again.
-    Postponed {
-        /// Why.
-        why: String,
-    },
-    /// It did not work, and waits for somebody to mend the cause.
-    Parked {
-        /// Why.
-        why: String,
-    },
-    /// Tickets were looked at.
-    Looked {
-        /// How many.
-        tickets: usize,
-        /// How many of them had changed.
-        changed: usize,
-    },
-}
-
-/// The settings of the worker.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// How often tickets that Flagger asks about are read.
-    pub poll_every: Duration,
-    /// For how long Jira's search may miss a new issue.
-    pub index_lag: Duration,
-    /// How long the audit record is kept; `None` is for ever.
-    pub keep_for: Option<Duration>,
-    /// How many commands are performed at the same time, at most.
-    pub side_by_side: usize,
-}
-
 /// Performs commands and looks at tickets.
 pub struct Worker {
-    gatekeeper: Arc<Gatekeeper>,
-    jira: Arc<Jira>,
-    clock: Clock,
-    metrics: Arc<Metrics>,
-    pace: Pace,
-    /// The name this process has in the lease.
-    replica: String,
-    lease: lease::Lease,
+    context: Arc<Context>,
     outbox: Outbox,
     memory: Mutex<Memory>,
 }
-
-/// How often something failed in a row, and before when it is not tried again.
-type Failures = (u32, Millis);
 
 /// What the worker remembers between its steps. All of it may be lost.
 #[derive(Default)]
@@ -131,13 +76,13 @@ struct Memory {
     /// How they can be read.
     manners: read::Manners,
     /// Of reading tickets whose turn it was.
-    poll_failures: Failures,
+    poll_failures: Backoff,
     /// Whether reading tickets that were moved failed last in a way that may be these tickets' own.
     nudges_fail_alone: bool,
     /// Of reading tickets that were moved.
-    nudge_failures: Failures,
+    nudge_failures: Backoff,
     /// Of answering the dead.
-    dead_failures: Failures,
+    dead_failures: Backoff,
     /// Dead tickets that were moved and could not be read, by their gates.
     dead_unread: HashMap<GateId, dead::Unread>,
     /// When tickets that died lately were last read without a nudge.
@@ -146,33 +91,17 @@ struct Memory {
     bad_routes: HashSet<String>,
     /// Whether the clocks of the replicas differ, as the log was told.
     clocks_differ: bool,
-    /// What is wrong with the database, as the log was told.
-    trouble: Option<String>,
     /// Who is who.
     directory: people::Directory,
     written_back: Millis,
     hourly: Millis,
 }
 
-impl Pace {
-    /// How many commands are to be performed side by side: as many as are sent within `ANSWERED_WITHIN`, for Jira may
-    /// take that long for each.
-    #[must_use]
-    pub fn side_by_side(requests_per_second: NonZeroU32, burst: NonZeroU32) -> usize {
-        let sent = requests_per_second.saturating_mul(ANSWERED_WITHIN).max(burst).get();
-        usize::try_from(sent)
-            .map_or(MOST_SIDE_BY_SIDE, |sent| sent.clamp(LEAST_SIDE_BY_SIDE, MOST_SIDE_BY_SIDE))
-    }
-}
+impl std::ops::Deref for Worker {
+    type Target = Context;
 
-impl Outcome {
-    /// What it is called that a command was settled so.
-    fn of(how: &Settled) -> Self {
-        match how {
-            Settled::Done => Self::Did,
-            Settled::Again { why, .. } => Self::Postponed { why: why.clone() },
-            Settled::Parked { why, .. } => Self::Parked { why: why.clone() },
-        }
+    fn deref(&self) -> &Context {
+        &self.context
     }
 }
 
@@ -186,10 +115,8 @@ impl Worker {
         metrics: Arc<Metrics>,
         pace: Pace,
     ) -> Self {
-        let replica = format!("{:032x}", rand::random::<u128>());
-        let lease = lease::Lease::new(clock.clone());
-        let (outbox, memory) = (Outbox::default(), Mutex::default());
-        Self { gatekeeper, jira, clock, metrics, pace, replica, lease, outbox, memory }
+        let context = Arc::new(Context::new(gatekeeper, jira, clock, metrics, pace));
+        Self { context, outbox: Outbox::default(), memory: Mutex::default() }
     }
 
     /// Works until `stop`, then finishes what is in hand, if that takes no longer than `grace`. Whatever is cut off
@@ -220,7 +147,7 @@ impl Worker {
             () = too_long => tracing::warn!("a request to Jira was cut off; it goes on at the next start"),
         }
         // Another replica need not wait for the end of the lease.
-        if let Err(error) = self.gatekeeper.store().resign(&self.replica, self.clock.now()).await {
+        if let Err(error) = self.lease.resign(self.store()).await {
             tracing::warn!(
                 "{error}; the lease is not given back, and another replica works once it has ended"
             );
@@ -232,12 +159,10 @@ impl Worker {
     /// # Errors
     /// If the database fails.
     pub async fn keep(&self, at_once: bool) -> Result<Lead, store::Error> {
-        let (now, asked) = (self.clock.now(), self.lease.asks());
-        let store = self.gatekeeper.store();
+        let (now, store) = (self.clock.now(), self.store());
         store.follow().await?;
         store.followed(now);
-        let lead = store.lead(&self.replica, now, at_once).await?;
-        self.lease.learn(lead, asked);
+        let lead = self.lease.take(store, at_once).await?;
         if lead == Lead::TookOver {
             tracing::info!("this process talks to Jira from now on");
         }
@@ -286,7 +211,7 @@ impl Worker {
     /// Says that clocks differ, once until they agree again.
     fn compare_clocks(&self) {
         // Read after what is compared with it: that may have been written meanwhile, and a database may take its time.
-        let newest = self.gatekeeper.store().newest_time();
+        let newest = self.store().newest_time();
         let ahead = newest.since(self.clock.now());
         let differ = ahead > CLOCKS_AGREE;
         let told = std::mem::replace(&mut self.memory().clocks_differ, differ);
@@ -305,7 +230,7 @@ impl Worker {
         loop {
             ticks.tick().await;
             match self.keep(false).await {
-                Ok(_) => self.memory().trouble = None,
+                Ok(_) => self.is_well(),
                 Err(error) => {
                     self.lease.doubt();
                     self.complain(&error);
@@ -348,50 +273,7 @@ impl Worker {
         }
     }
 
-    /// Says what is wrong with the database, once until it is well again.
-    fn complain(&self, error: &store::Error) {
-        let words = error.to_string();
-        if self.memory().trouble.as_ref() != Some(&words) {
-            tracing::error!("{words}; nothing is done in Jira until this works again");
-            self.memory().trouble = Some(words);
-        }
-    }
-
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.memory)
     }
-
-    /// A turn in which this replica works; `None` if another does, or did meanwhile: then the next tick tells.
-    async fn working_turn(&self) -> Result<Option<Turn>, store::Error> {
-        let (now, asked) = (self.clock.now(), self.lease.asks());
-        let mut turn = self.gatekeeper.store().turn().await?;
-        let lead = turn.lead(&self.replica, now, false).await?;
-        Ok(match lead {
-            Lead::Holds | Lead::Again => {
-                self.lease.learn(lead, asked);
-                Some(turn)
-            }
-            Lead::TookOver | Lead::Follows => None,
-        })
-    }
-
-    /// An error in words, with the time until which nothing is sent, if Jira named one.
-    fn words(&self, error: &jira::Error) -> String {
-        match error.retry() {
-            Retry::NotBefore(wait) => {
-                format!("{error}; nothing is sent before {}", clock_time(self.clock.now() + wait))
-            }
-            Retry::Now | Retry::Backoff | Retry::Never => error.to_string(),
-        }
-    }
-}
-
-/// One failure more, and when the next attempt may come, after `longest` at the latest unless Jira demands more.
-fn after_failure((failures, _): Failures, error: &jira::Error, now: Millis, longest: Duration) -> Failures {
-    let spread = rand::random::<f64>();
-    let wait = match error.retry() {
-        Retry::NotBefore(wait) => retry::delay(0, Some(wait), spread),
-        Retry::Now | Retry::Backoff | Retry::Never => retry::delay(failures, None, spread).min(longest),
-    };
-    (failures.saturating_add(1), now + wait)
 }

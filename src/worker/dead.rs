@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{
-    Memory, Outcome, Worker, after_failure,
+    Backoff, Memory, Outcome, Worker,
     look::{MOST, Why},
 };
 use crate::{
@@ -31,8 +31,7 @@ const MOST_REQUESTS: usize = 5;
 /// A dead ticket that was moved and could not be read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unread {
-    /// How often in a row, and before when it is not tried again.
-    failures: (u32, Millis),
+    failures: Backoff,
     /// Since when.
     since: Millis,
 }
@@ -49,7 +48,7 @@ impl Worker {
         if let Some(rests) = self.rests(Why::Nudged, now) {
             return Ok(rests);
         }
-        if now < self.memory().dead_failures.1 {
+        if self.memory().dead_failures.rests(now) {
             return Ok(Outcome::Idle);
         }
         let dead = self.dead().await?;
@@ -63,13 +62,13 @@ impl Worker {
         let before = memory.dead_failures;
         match answered {
             Ok(()) => {
-                memory.dead_failures = (0, now);
+                memory.dead_failures = Backoff::default();
                 Ok(if more { Outcome::Did } else { Outcome::Idle })
             }
             Err(error) => {
-                memory.dead_failures = after_failure(before, &error, now, Duration::MAX);
+                memory.dead_failures = before.after(&error, now, Duration::MAX);
                 drop(memory);
-                if before.0 == 0 {
+                if !before.has_failed() {
                     tracing::warn!(
                         "{error}; dead tickets that were moved are told later that they open nothing"
                     );
@@ -81,12 +80,12 @@ impl Worker {
 
     /// How often the tickets that died last are read.
     pub(super) fn dead_every(&self) -> Duration {
-        self.gatekeeper.timing().trust_for / 3
+        self.slow_cycle()
     }
 
     /// The nudged tickets whose rollout is over and that were not answered yet.
     pub(super) async fn dead(&self) -> Result<Vec<(Opened, Nudge)>, store::Error> {
-        let store = self.gatekeeper.store();
+        let store = self.store();
         let mut dead = Vec::new();
         for (nudge, opened) in store.dead_nudges().await? {
             if store.gate_of(&nudge.ticket).is_some() {
@@ -141,7 +140,7 @@ impl Worker {
         if lately.is_some_and(|at| now.apart(at) < self.dead_every()) {
             return Ok(Ok(()));
         }
-        let store = self.gatekeeper.store();
+        let store = self.store();
         for _ in 0..MOST_REQUESTS {
             let mut dead = Vec::new();
             for (gate, opened) in store.dead_to_read(now, MOST).await? {
@@ -189,7 +188,7 @@ impl Worker {
                 Err(error) => return Ok(Err(error)),
             }
         }
-        let mut turn = self.gatekeeper.store().turn().await?;
+        let mut turn = self.store().turn().await?;
         for dead in dead {
             let age = dead.ended_at.map_or(Duration::MAX, |ended| now.since(ended));
             let next = (age < WATCHED).then(|| now + self.dead_every().max(age / SELDOMER));
@@ -211,7 +210,7 @@ impl Worker {
         moved: bool,
         now: Millis,
     ) -> Result<(), store::Error> {
-        let mut turn = self.gatekeeper.store().turn().await?;
+        let mut turn = self.store().turn().await?;
         if let Some(nudge) = nudge {
             turn.followed(nudge).await?;
         }
@@ -243,7 +242,8 @@ impl Worker {
     fn first_of_the_dead<'a>(&self, dead: &'a [(Opened, Nudge)], now: Millis) -> Vec<&'a (Opened, Nudge)> {
         let unread = &mut self.memory().dead_unread;
         unread.retain(|gate, _| dead.iter().any(|(dead, _)| dead.gate == *gate));
-        let waits = |gate: &GateId| unread.get(gate).is_some_and(|unread: &Unread| now < unread.failures.1);
+        let waits =
+            |gate: &GateId| unread.get(gate).is_some_and(|unread: &Unread| unread.failures.rests(now));
         let mut dead: Vec<_> = dead.iter().filter(|(dead, _)| !waits(&dead.gate)).collect();
         // Where nobody can be read, each gets its turn.
         dead.sort_by_key(|(dead, _)| unread.get(&dead.gate).map(|unread| unread.failures));
@@ -273,9 +273,11 @@ fn is_late(dead: &Opened, seen: &Sighting, own: &str) -> bool {
 impl Memory {
     /// A dead ticket could not be read, once more. Returns for how long that has been so.
     fn dead_unread(&mut self, gate: &GateId, error: &jira::Error, now: Millis) -> Duration {
-        let unread =
-            self.dead_unread.entry(gate.clone()).or_insert(Unread { failures: (0, now), since: now });
-        unread.failures = after_failure(unread.failures, error, now, LONGEST);
+        let unread = self
+            .dead_unread
+            .entry(gate.clone())
+            .or_insert(Unread { failures: Backoff::default(), since: now });
+        unread.failures = unread.failures.after(error, now, LONGEST);
         now.since(unread.since)
     }
 }

@@ -25,7 +25,7 @@ pub(super) enum Doubt {
 impl Worker {
     /// Why what many tickets' request showed of this one is not enough.
     pub(super) fn doubt(&self, seen: &Seen, now: Millis) -> Doubt {
-        let Some(canary) = self.gatekeeper.store().canary(&seen.canary) else { return Doubt::None };
+        let Some(canary) = self.store().canary(&seen.canary) else { return Doubt::None };
         let Some(gate) = canary.gate_by_id(&seen.gate) else { return Doubt::None };
         let trust = self.gatekeeper.trust(&seen.canary, &gate.name);
         let after = gate.see(&seen.sighting, &seen.statuses, &seen.author, now, seen.arrived, trust);

@@ -127,7 +127,7 @@ impl Turns {
 impl Worker {
     /// At most a hundred of the nudged tickets. Until [`Turns::nudges_done`] no round takes them.
     pub(super) fn nudged(&self, nudges: &[Nudge], now: Millis) -> Vec<Due> {
-        let store = self.gatekeeper.store();
+        let store = self.store();
         let turns = &mut self.memory().turns;
         turns.nudged.retain(|_, at| now.apart(*at) < NUDGED_EVERY);
         let mut due = Vec::new();
@@ -181,7 +181,7 @@ impl Worker {
         if glanced.is_some_and(|at| now.apart(at) < trust_for / 10) {
             return None;
         }
-        let canaries = self.gatekeeper.store().live();
+        let canaries = self.store().live();
         let gates = canaries.iter().flat_map(|canary| {
             let gates = canary.rollout.iter().flat_map(|rollout| &rollout.gates);
             gates.map(move |gate| (canary, gate))
@@ -238,7 +238,7 @@ impl Worker {
     async fn scan(&self, now: Millis) {
         self.memory().turns.scanned = Some(now);
         let slowly = self.gatekeeper.timing().trust_for / 3;
-        let canaries = self.gatekeeper.store().live();
+        let canaries = self.store().live();
         let (mut live, mut quick, mut slow) = (HashSet::default(), Round::default(), Round::default());
         let mut lost = Vec::new();
         for some in canaries.chunks(AT_A_TIME) {
@@ -289,13 +289,13 @@ impl Worker {
     /// Whether Flagger has asked at this gate lately: then it is read soon again, else now and then.
     fn is_asked_about(&self, canary: &CanaryId, gate: &Gate, now: Millis) -> bool {
         // What another replica is asked is known here only some time later.
-        let asked = self.gatekeeper.store().asked_at(canary, &gate.id).max(Some(gate.asked));
+        let asked = self.store().asked_at(canary, &gate.id).max(Some(gate.asked));
         asked.is_some_and(|at| now.since(at) < self.gatekeeper.timing().trust_for)
     }
 
     /// A live gate with its ticket.
     fn watched(&self, canary: &CanaryId, gate: &GateId) -> Option<Due> {
-        let canary = self.gatekeeper.store().canary(canary)?;
+        let canary = self.store().canary(canary)?;
         let ticket = canary.gate_by_id(gate)?.ticket()?.clone();
         Some(Due { canary, gate: gate.clone(), ticket })
     }

@@ -1,13 +1,14 @@
 //! The lease as this process knows it: what it was told by the database, and how long ago.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
+use super::lock::lock;
 use crate::{
     clock::{Clock, Stopwatch},
-    store::{LEASE, Lead},
+    store::{self, LEASE, Lead, Store, Turn},
 };
 
 /// For how long it is believed, without asking the database again, that the lease is ours: it is renewed before less than
@@ -17,6 +18,8 @@ const BELIEVED: Duration = Duration::from_secs(LEASE.as_secs() * 2 / 3);
 /// Whether this process works. Clones are the same lease.
 #[derive(Clone)]
 pub(super) struct Lease {
+    /// The name that this process has in the database.
+    replica: Arc<str>,
     clock: Clock,
     held: Arc<Mutex<Held>>,
 }
@@ -34,13 +37,50 @@ pub(super) struct Term(u64);
 
 impl Lease {
     pub(super) fn new(clock: Clock) -> Self {
+        let replica = format!("{:032x}", rand::random::<u128>()).into();
         let held = Held { leads: false, term: 0, confirmed: clock.stopwatch() };
-        Self { clock, held: Arc::new(Mutex::new(held)) }
+        Self { replica, clock, held: Arc::new(Mutex::new(held)) }
+    }
+
+    /// Takes or renews it; `at_once` also from a process that is certainly gone.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub(super) async fn take(&self, store: &Store, at_once: bool) -> Result<Lead, store::Error> {
+        let (now, asked) = (self.clock.now(), self.clock.stopwatch());
+        let lead = store.lead(&self.replica, now, at_once).await?;
+        self.learn(lead, asked);
+        Ok(lead)
+    }
+
+    /// A turn in which this replica works; `None` if another does, or did meanwhile: then the next tick tells.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub(super) async fn turn(&self, store: &Store) -> Result<Option<Turn>, store::Error> {
+        let (now, asked) = (self.clock.now(), self.clock.stopwatch());
+        let mut turn = store.turn().await?;
+        let lead = turn.lead(&self.replica, now, false).await?;
+        Ok(match lead {
+            Lead::Holds | Lead::Again => {
+                self.learn(lead, asked);
+                Some(turn)
+            }
+            Lead::TookOver | Lead::Follows => None,
+        })
+    }
+
+    /// Gives it back, so that another replica need not wait for its end.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub(super) async fn resign(&self, store: &Store) -> Result<(), store::Error> {
+        store.resign(&self.replica, self.clock.now()).await
     }
 
     /// The database said so; it was asked when `asked` was started.
-    pub(super) fn learn(&self, lead: Lead, asked: Stopwatch) {
-        let mut held = self.held();
+    fn learn(&self, lead: Lead, asked: Stopwatch) {
+        let mut held = lock(&self.held);
         held.leads = lead != Lead::Follows;
         held.term += u64::from(lead == Lead::TookOver);
         if held.leads {
@@ -50,30 +90,21 @@ impl Lease {
 
     /// The database did not answer.
     pub(super) fn doubt(&self) {
-        self.held().leads = false;
+        lock(&self.held).leads = false;
     }
 
     /// Whether this process worked when it last asked.
     pub(super) fn leads(&self) -> bool {
-        self.held().leads
+        lock(&self.held).leads
     }
 
     pub(super) fn term(&self) -> Term {
-        Term(self.held().term)
+        Term(lock(&self.held).term)
     }
 
     /// Whether the lease is certainly still the one of this term.
     pub(super) fn holds(&self, term: Term) -> bool {
-        let held = self.held();
+        let held = lock(&self.held);
         held.leads && held.term == term.0 && held.confirmed.elapsed() < BELIEVED
-    }
-
-    /// Starts measuring; before the database is asked.
-    pub(super) fn asks(&self) -> Stopwatch {
-        self.clock.stopwatch()
-    }
-
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

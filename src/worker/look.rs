@@ -3,8 +3,7 @@
 use std::collections::HashSet;
 
 use super::{
-    Failures, InVain, Memory, Outcome, Unclear, Worker, after_failure, doubt::Doubt, due::Due, lease::Term,
-    read::Found,
+    Backoff, InVain, Memory, Outcome, Unclear, Worker, doubt::Doubt, due::Due, lease::Term, read::Found,
 };
 use crate::{
     gate::{self, Gate, GateId, Sighting},
@@ -94,7 +93,7 @@ impl Worker {
         if let Some(rests) = self.rests(begun.why, begun.at) {
             return Ok(rests);
         }
-        let nudges = self.gatekeeper.store().nudges().await?;
+        let nudges = self.store().nudges().await?;
         if nudges.is_empty() {
             return Ok(Outcome::Idle);
         }
@@ -143,11 +142,11 @@ impl Worker {
             memory.turns.follows();
             return Some(Outcome::Follows);
         }
-        let ((polls_failed, poll_at), (_, nudge_at)) = (memory.poll_failures, memory.nudge_failures);
+        let (poll_at, nudge_at) = (memory.poll_failures.until(), memory.nudge_failures.until());
         let at = match why {
             Why::Polled if memory.nudges_fail_alone => poll_at,
             // Unless nothing is there to be polled.
-            Why::Nudged if polls_failed > 0 => nudge_at.max(poll_at + self.pace.poll_every),
+            Why::Nudged if memory.poll_failures.has_failed() => nudge_at.max(poll_at + self.pace.poll_every),
             Why::Polled | Why::Nudged => nudge_at.max(poll_at),
         };
         (now < at).then_some(Outcome::Idle)
@@ -288,7 +287,7 @@ impl Worker {
         let mut memory = self.memory();
         let is_told = memory.is_jira_away();
         let failures = memory.failures(begun.why);
-        *failures = after_failure(*failures, error, begun.at, self.pace.poll_every);
+        *failures = failures.after(error, begun.at, self.pace.poll_every);
         if begun.why == Why::Nudged {
             memory.nudges_fail_alone = error.is_of_one();
         }
@@ -296,7 +295,7 @@ impl Worker {
         if !is_told {
             tracing::warn!("{error}; approvals hold as last seen until jira.trust_for is over");
         }
-        let why = self.words(error);
+        let why = self.explain(error);
         self.gatekeeper.unread().none(&why, begun.at);
         Outcome::Postponed { why }
     }
@@ -389,7 +388,7 @@ impl Worker {
     fn does_not_understand(&self, due: &Due, route: &str, why: Unclear, found: &mut Found) {
         let (why, is_told) = match why {
             // Another ticket of the route may need less of Jira.
-            Unclear::Jira(error) => (self.words(&error), self.gatekeeper.unread().has(&due.gate)),
+            Unclear::Jira(error) => (self.explain(&error), self.gatekeeper.unread().has(&due.gate)),
             Unclear::Config { why, .. } => (why, !self.memory().bad_routes.insert(route.to_owned())),
         };
         found.unread.insert(due.ticket.id.clone(), why.clone());
@@ -426,7 +425,7 @@ impl Worker {
         seen: Vec<Seen>,
         due: &[&Due],
         nudges: &[Nudge],
-        vain: Option<Failures>,
+        vain: Option<Backoff>,
         begun: Begun,
     ) -> Result<Option<usize>, store::Error> {
         let now = begun.at;
@@ -438,7 +437,7 @@ impl Worker {
             self.gatekeeper.was_read(&seen.canary, seen.reading(now));
         }
         let read: HashSet<&str> = due.iter().map(|due| due.ticket.id.as_str()).collect();
-        let store = self.gatekeeper.store();
+        let store = self.store();
         let followed: Vec<&Nudge> = nudges
             .iter()
             .filter(|Nudge { ticket, .. }| read.contains(ticket.as_str()) || store.gate_of(ticket).is_none())
@@ -489,13 +488,13 @@ impl Worker {
         if !due.is_empty() {
             let mut memory = self.memory();
             let was_away = memory.is_jira_away();
-            *memory.failures(begun.why) = vain.unwrap_or((0, Millis(0)));
+            *memory.failures(begun.why) = vain.unwrap_or_default();
             memory.nudges_fail_alone = memory.nudges_fail_alone || vain.is_some();
             if was_away && !memory.is_jira_away() {
                 tracing::info!("Jira answers again");
             }
             // What is read for nudges need not be polled; but where polling fails that is no success.
-            if memory.poll_failures.0 == 0 && vain.is_none() {
+            if !memory.poll_failures.has_failed() && vain.is_none() {
                 self.metrics.poll_succeeded(now);
             }
         }
@@ -511,7 +510,7 @@ impl Worker {
     }
 
     fn is_news(&self, seen: &Seen, now: Millis) -> bool {
-        let Some(canary) = self.gatekeeper.store().canary(&seen.canary) else { return false };
+        let Some(canary) = self.store().canary(&seen.canary) else { return false };
         !matches!(self.gatekeeper.would(&canary, &seen.event(), now), Change::Unchanged)
     }
 }
@@ -532,7 +531,7 @@ fn closing(gate: &Gate, sighting: &Sighting, why: &Unclear) -> Option<Statuses> 
 
 impl Memory {
     /// How often looks of this kind failed.
-    const fn failures(&mut self, why: Why) -> &mut Failures {
+    const fn failures(&mut self, why: Why) -> &mut Backoff {
         match why {
             Why::Nudged => &mut self.nudge_failures,
             Why::Polled => &mut self.poll_failures,
@@ -540,6 +539,6 @@ impl Memory {
     }
 
     const fn is_jira_away(&self) -> bool {
-        self.nudge_failures.0 > 0 || self.poll_failures.0 > 0
+        self.nudge_failures.has_failed() || self.poll_failures.has_failed()
     }
 }

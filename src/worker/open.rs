@@ -56,7 +56,7 @@ impl Worker {
             return Ok((row, Effect::Done));
         };
         let waits = self.waits_for_ticket(&row, &gate).await?;
-        if let Some(why) = self.gatekeeper.store().unreadable_why(&row.canary) {
+        if let Some(why) = self.store().unreadable_why(&row.canary) {
             let effect = self.put_off(&row, why);
             return Ok((row, effect));
         }
@@ -82,7 +82,7 @@ impl Worker {
 
     /// Whether the gate lives and has no ticket. The row may be newer than memory, which then has to follow first.
     async fn waits_for_ticket(&self, row: &Row, gate: &GateId) -> Result<bool, store::Error> {
-        let store = self.gatekeeper.store();
+        let store = self.store();
         let waits = || store.canary(&row.canary).is_some_and(|canary| waits(&canary, gate));
         if !waits() {
             store.follow().await?;
@@ -164,7 +164,7 @@ impl Worker {
         if !waits(&canary, &draft.gate) {
             // The rollout ended while the request waited for its turn; the next step finds that out, if memory does.
             drop(turn);
-            self.gatekeeper.store().follow().await?;
+            self.store().follow().await?;
             return Ok((row, Effect::Left(Outcome::Did)));
         }
         let Some(claimed) = turn.claim(row.id, Some(now)).await? else {

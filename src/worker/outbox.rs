@@ -232,7 +232,7 @@ impl Worker {
                 }
                 whole = true;
                 let now = self.clock.now();
-                for (row, found) in self.gatekeeper.store().due(opening, now, &held, most).await? {
+                for (row, found) in self.store().due(opening, now, &held, most).await? {
                     match found {
                         Ok(found) => {
                             if held.insert(found.command.gate().clone()) {
@@ -255,7 +255,7 @@ impl Worker {
     async fn put_aside(&self, row: i64, error: &store::Error) -> Result<(), store::Error> {
         let why = error.to_string();
         let _writing = self.outbox.writing.lock().await;
-        let mut turn = self.gatekeeper.store().turn().await?;
+        let mut turn = self.store().turn().await?;
         turn.park(row, &why, self.clock.now()).await?;
         turn.end().await?;
         if self.outbox.is_news(row, &why) {
@@ -313,7 +313,7 @@ impl Worker {
     async fn settle(&self, row: &Row, effect: Effect) -> Result<Outcome, store::Error> {
         let (now, how) = (self.clock.now(), self.becomes(row, &effect));
         let writing = self.outbox.writing.lock().await;
-        let mut turn = self.gatekeeper.store().turn().await?;
+        let mut turn = self.store().turn().await?;
         let late = keep_found(&mut turn, row, &effect, now).await?;
         if !turn.settle(row, &how, now).await? && late.is_none() {
             // Another replica has taken it over: that one says what became of it.
@@ -324,7 +324,7 @@ impl Worker {
         turn.end().await?;
         drop(writing);
         if let Some((applied, opened)) = applied {
-            if opened && let Some(canary) = self.gatekeeper.store().canary(&row.canary) {
+            if opened && let Some(canary) = self.store().canary(&row.canary) {
                 self.memory().turns.opened(canary, row.command.gate().clone());
             }
             self.gatekeeper.record(&applied, now);
@@ -355,7 +355,7 @@ impl Worker {
             }
             Effect::Stuck { why } => Settled::Parked { why: why.clone(), sent },
             Effect::Failed { error, sent } => {
-                let (why, spread) = (self.words(error), rand::random::<f64>());
+                let (why, spread) = (self.explain(error), rand::random::<f64>());
                 let wait = match error.retry() {
                     Retry::Never => return Settled::Parked { why, sent: *sent },
                     Retry::NotBefore(wait) => retry::delay(0, Some(wait), spread),
@@ -417,7 +417,7 @@ impl Worker {
         if !self.outbox.is_news(row.id, why) {
             return Ok(());
         }
-        let canary = self.gatekeeper.store().canary(&row.canary);
+        let canary = self.store().canary(&row.canary);
         let (gate, ticket) = match &row.command {
             Command::Open { gate, .. } if canary.is_some_and(|it| it.gate_by_id(gate).is_some()) => {
                 return Ok(());
@@ -427,7 +427,7 @@ impl Worker {
             Command::Comment { gate, .. }
             | Command::Label { gate }
             | Command::Move { gate, .. }
-            | Command::Link { gate, .. } => match self.gatekeeper.store().ticket(gate).await {
+            | Command::Link { gate, .. } => match self.store().ticket(gate).await {
                 Ok(opened) => opened.map(|opened| (opened.name, opened.ticket.key)).unzip(),
                 Err(store::Error::Corrupt { .. }) => (None, None),
                 Err(error) => return Err(error),

@@ -133,7 +133,7 @@ impl Inquiry<'_> {
         for entry in entries {
             let names = match self.names(entry).await {
                 Ok(names) => names,
-                Err(error) => Names::Unknown(self.worker.words(&error)),
+                Err(error) => Names::Unknown(self.worker.explain(&error)),
             };
             let found = names == Names::Yes;
             asked.push((entry.clone(), names));

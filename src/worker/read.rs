@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque, hash_map::Entry};
 
-use super::{Failures, Worker, after_failure, due::Due, trail::Trails};
+use super::{Backoff, Worker, due::Due, trail::Trails};
 use crate::{
     gate::{Browse, GateId, Sighting, Status, decisive},
     jira::{self, Reading},
@@ -33,11 +33,11 @@ pub(super) struct Manners {
     /// Those that make a request for many fail, until when they are read alone.
     apart: HashMap<GateId, Millis>,
     /// Those that could not be read alone.
-    failing: HashMap<GateId, Failures>,
+    failing: HashMap<GateId, Backoff>,
     /// Those that showed less alone than was seen before, as in a Jira that was restored.
-    older: HashMap<GateId, Failures>,
+    older: HashMap<GateId, Backoff>,
     /// How often in a row a request for many failed for any, and until when none is sent.
-    together: Failures,
+    together: Backoff,
     /// What was read of changelogs beyond their newest entries.
     trails: Trails,
     /// How long each changelog was when it was last read past every index, if that was told, and when that was.
@@ -47,12 +47,12 @@ pub(super) struct Manners {
 impl Manners {
     /// Whether it has to be read alone now.
     pub(super) fn is_alone(&self, gate: &GateId, now: Millis) -> bool {
-        now < self.together.1 || self.apart.get(gate).is_some_and(|until| now < *until)
+        self.together.rests(now) || self.apart.get(gate).is_some_and(|until| now < *until)
     }
 
     /// Whether it was tried alone in vain a short time ago.
     pub(super) fn rests(&self, gate: &GateId, now: Millis) -> bool {
-        [&self.failing, &self.older].iter().any(|all| all.get(gate).is_some_and(|(_, until)| now < *until))
+        [&self.failing, &self.older].iter().any(|all| all.get(gate).is_some_and(|failed| failed.rests(now)))
     }
 
     /// It shows what is known of it, or more.
@@ -93,7 +93,7 @@ pub(super) struct Found {
     /// Those that were answered alone, but not so that they can be understood.
     pub(super) odd: HashSet<String>,
     /// How often in a row reading failed for what was asked, if one did now.
-    pub(super) vain: Option<Failures>,
+    pub(super) vain: Option<Backoff>,
     /// How many were read alone.
     alone: usize,
     /// How many further pages were read.
@@ -131,7 +131,7 @@ impl Worker {
             if !is_jira_well {
                 return Err(error);
             }
-            let anew = self.memory().manners.together.0 == 0;
+            let anew = !self.memory().manners.together.has_failed();
             if worked == 0 && (failed == FAILS_FOR_ANY || !anew) {
                 self.reads_none_together(&error, now);
                 return Ok(read);
@@ -147,7 +147,7 @@ impl Worker {
             }
         }
         self.sets_longest_apart(due, &halved, &read, now);
-        if worked > 0 && std::mem::take(&mut self.memory().manners.together).0 > 0 {
+        if worked > 0 && std::mem::take(&mut self.memory().manners.together).has_failed() {
             tracing::info!("Jira lets the bridge read several tickets in one request again");
         }
         if worked > 0 {
@@ -159,7 +159,7 @@ impl Worker {
     /// Whether it is worth while to ask for one alone: where Jira does not answer at all that costs requests.
     fn tries_alone(&self) -> bool {
         let memory = self.memory();
-        memory.poll_failures.0.max(memory.nudge_failures.0).is_multiple_of(TRIED_ONCE_IN)
+        memory.poll_failures.failures().max(memory.nudge_failures.failures()).is_multiple_of(TRIED_ONCE_IN)
     }
 
     /// Whether Jira answers if it is asked for one of these alone.
@@ -181,10 +181,10 @@ impl Worker {
     fn reads_none_together(&self, error: &jira::Error, now: Millis) {
         let mut memory = self.memory();
         let before = memory.manners.together;
-        memory.manners.together = after_failure(before, error, now, self.gatekeeper.timing().trust_for);
+        memory.manners.together = before.after(error, now, self.gatekeeper.timing().trust_for);
         drop(memory);
-        self.gatekeeper.unread().one_by_one(&self.words(error), now);
-        if before.0 == 0 {
+        self.gatekeeper.unread().one_by_one(&self.explain(error), now);
+        if !before.has_failed() {
             tracing::warn!(
                 "{error}; that is so only for several tickets in one request, so they are read one by one, which takes longer"
             );
@@ -272,11 +272,11 @@ impl Worker {
         }
         let mut memory = self.memory();
         let (before, poll_every) = (memory.nudge_failures, self.pace.poll_every);
-        found.vain = Some(after_failure(before, error, self.clock.now(), poll_every));
+        found.vain = Some(before.after(error, self.clock.now(), poll_every));
         let failing = memory.manners.failing.entry(due.gate.clone()).or_default();
         *failing = self.in_vain_again(*failing);
         drop(memory);
-        found.unread.insert(due.ticket.id.clone(), self.words(error));
+        found.unread.insert(due.ticket.id.clone(), self.explain(error));
     }
 
     /// A ticket that was read alone shows less than was seen before. It will as long as nobody moves it, so it is asked for ever more
@@ -287,11 +287,8 @@ impl Worker {
         *older = self.in_vain_again(*older);
     }
 
-    /// The first time it is tried again with the next cycle, then after twice as long each time.
-    fn in_vain_again(&self, (before, _): Failures) -> Failures {
-        let (poll_every, longest) = (self.pace.poll_every, self.gatekeeper.timing().trust_for / 3);
-        let wait = poll_every.saturating_mul((1_u32 << before.min(16)) - 1).min(longest);
-        (before.saturating_add(1), self.clock.now() + wait)
+    fn in_vain_again(&self, before: Backoff) -> Backoff {
+        before.doubled(self.pace.poll_every, self.clock.now(), self.slow_cycle())
     }
 
     /// What it means that Jira knows no such issues. It says so to strangers too, and to an account that may not see them: what

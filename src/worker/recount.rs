@@ -23,7 +23,7 @@ impl Worker {
             Ok(found) => found,
             Err(error) => return Ok(Effect::Failed { error, sent: None }),
         };
-        let counts = match self.gatekeeper.store().ticket(gate).await {
+        let counts = match self.store().ticket(gate).await {
             Ok(counts) => counts.map(|opened| opened.ticket),
             Err(error @ store::Error::Corrupt { .. }) => return Ok(Effect::Stuck { why: error.to_string() }),
             Err(error) => return Err(error),
@@ -49,7 +49,7 @@ impl Worker {
         };
         let mut new = vec![];
         for ticket in found {
-            if !self.gatekeeper.store().keeps(&ticket.id).await? {
+            if !self.store().keeps(&ticket.id).await? {
                 new.push(ticket);
             }
         }

@@ -32,12 +32,12 @@ impl Worker {
         let server = match self.jira.server().await {
             Ok(server) => server,
             // Whoever needs Jira says so.
-            Err(error) => return Ok(Outcome::Postponed { why: self.words(&error) }),
+            Err(error) => return Ok(Outcome::Postponed { why: self.explain(&error) }),
         };
         let Some(now) = server.base_url.map(|url| url.trim().trim_end_matches('/').to_lowercase()) else {
             return Ok(Outcome::Did);
         };
-        let before = self.gatekeeper.store().site().await?;
+        let before = self.store().site().await?;
         if before.as_ref() == Some(&now) {
             return Ok(Outcome::Did);
         }

@@ -25,7 +25,7 @@ impl Worker {
         if let Command::Recount { gate, since, .. } = &row.command {
             return self.recount(gate, *since).await;
         }
-        let opened = match self.gatekeeper.store().ticket(row.command.gate()).await {
+        let opened = match self.store().ticket(row.command.gate()).await {
             Ok(Some(opened)) => opened,
             // It was never opened: nobody waits to be told.
             Ok(None) => return Ok(Effect::Done),
@@ -80,7 +80,7 @@ impl Worker {
             Command::Comment { note, .. } => self.comment(row, opened, note).await,
             Command::Label { .. } => self.label(row, opened).await,
             Command::Move { milestone, .. } => self.move_ticket(row, opened, *milestone).await,
-            Command::Link { successor, .. } => match self.gatekeeper.store().ticket(successor).await? {
+            Command::Link { successor, .. } => match self.store().ticket(successor).await? {
                 None => Ok(DONE),
                 Some(successor) => self.link(row, opened, &successor).await,
             },
@@ -244,7 +244,7 @@ impl Worker {
 
     /// Whether the rollout is over: then it is too late for the bridge to move its ticket to where it begins.
     fn is_over(&self, opened: &Opened) -> bool {
-        let canary = self.gatekeeper.store().canary(&opened.canary);
+        let canary = self.store().canary(&opened.canary);
         canary.is_none_or(|canary| canary.gate_by_id(&opened.gate).is_none())
     }
 

@@ -1,0 +1,156 @@
+//! What every room of the worker works with, and what each step says that it did.
+
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use super::{lease::Lease, lock::lock};
+use crate::{
+    clock::Clock,
+    gatekeeper::{Gatekeeper, clock_time},
+    jira::{self, Jira, Retry},
+    metrics::Metrics,
+    store::{self, Settled, Store, Turn},
+};
+
+/// How often the loops look for work that nobody announced.
+pub(super) const TICK: Duration = Duration::from_secs(1);
+/// A Jira that takes so many seconds for a request is still asked as often as the budget allows.
+const ANSWERED_WITHIN: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);
+/// So many commands are performed side by side at least: one that is stuck holds up no other, however small the budget.
+const LEAST_SIDE_BY_SIDE: usize = 4;
+/// And no more than these, however large.
+const MOST_SIDE_BY_SIDE: usize = 32;
+
+/// The settings of the worker.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// How often tickets that Flagger asks about are read.
+    pub poll_every: Duration,
+    /// For how long Jira's search may miss a new issue.
+    pub index_lag: Duration,
+    /// How long the audit record is kept; `None` is for ever.
+    pub keep_for: Option<Duration>,
+    /// How many commands are performed at the same time, at most.
+    pub side_by_side: usize,
+}
+
+impl Pace {
+    /// How many commands are to be performed side by side: as many as are sent within `ANSWERED_WITHIN`, for Jira may
+    /// take that long for each.
+    #[must_use]
+    pub fn side_by_side(requests_per_second: NonZeroU32, burst: NonZeroU32) -> usize {
+        let sent = requests_per_second.saturating_mul(ANSWERED_WITHIN).max(burst).get();
+        usize::try_from(sent)
+            .map_or(MOST_SIDE_BY_SIDE, |sent| sent.clamp(LEAST_SIDE_BY_SIDE, MOST_SIDE_BY_SIDE))
+    }
+}
+
+/// What a step did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// There was nothing to do.
+    Idle,
+    /// Another replica works.
+    Follows,
+    /// A command was performed, or there was nothing to do for it any more.
+    Did,
+    /// It did not work and is tried again.
+    Postponed {
+        /// Why.
+        why: String,
+    },
+    /// It did not work, and waits for somebody to mend the cause.
+    Parked {
+        /// Why.
+        why: String,
+    },
+    /// Tickets were looked at.
+    Looked {
+        /// How many.
+        tickets: usize,
+        /// How many of them had changed.
+        changed: usize,
+    },
+}
+
+impl Outcome {
+    /// What it is called that a command was settled so.
+    pub(super) fn of(how: &Settled) -> Self {
+        match how {
+            Settled::Done => Self::Did,
+            Settled::Again { why, .. } => Self::Postponed { why: why.clone() },
+            Settled::Parked { why, .. } => Self::Parked { why: why.clone() },
+        }
+    }
+}
+
+/// The two sides between which the worker stands, its settings, and its lease.
+pub struct Context {
+    pub(super) gatekeeper: Arc<Gatekeeper>,
+    pub(super) jira: Arc<Jira>,
+    pub(super) clock: Clock,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) pace: Pace,
+    pub(super) lease: Lease,
+    /// What is wrong with the database, as the log was told.
+    trouble: Mutex<Option<String>>,
+}
+
+impl Context {
+    pub(super) fn new(
+        gatekeeper: Arc<Gatekeeper>,
+        jira: Arc<Jira>,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        pace: Pace,
+    ) -> Self {
+        let lease = Lease::new(clock.clone());
+        Self { gatekeeper, jira, clock, metrics, pace, lease, trouble: Mutex::default() }
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        self.gatekeeper.store()
+    }
+
+    /// How often tickets are read that Flagger does not ask about, and those that died lately.
+    pub(super) fn slow_cycle(&self) -> Duration {
+        self.gatekeeper.timing().trust_for / 3
+    }
+
+    /// A turn in which this replica works; `None` if another does.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub(super) async fn working_turn(&self) -> Result<Option<Turn>, store::Error> {
+        self.lease.turn(self.store()).await
+    }
+
+    /// An error in words, with the time until which nothing is sent, if Jira named one.
+    pub(super) fn explain(&self, error: &jira::Error) -> String {
+        match error.retry() {
+            Retry::NotBefore(wait) => {
+                format!("{error}; nothing is sent before {}", clock_time(self.clock.now() + wait))
+            }
+            Retry::Now | Retry::Backoff | Retry::Never => error.to_string(),
+        }
+    }
+
+    /// Says what is wrong with the database, once until it is well again.
+    pub(super) fn complain(&self, error: &store::Error) {
+        let words = error.to_string();
+        let mut trouble = lock(&self.trouble);
+        if trouble.as_ref() != Some(&words) {
+            tracing::error!("{words}; nothing is done in Jira until this works again");
+            *trouble = Some(words);
+        }
+    }
+
+    /// The database is well.
+    pub(super) fn is_well(&self) {
+        *lock(&self.trouble) = None;
+    }
+}
