@@ -30,29 +30,28 @@ mod context;
 mod dead;
 mod doubt;
 mod due;
-mod in_vain;
+mod judge;
 mod lease;
 mod lock;
 mod look;
+mod lookups;
 mod open;
 mod outbox;
-mod people;
 mod read;
 mod recount;
 mod site;
+mod statuses;
 mod tell;
-mod together;
 mod trail;
-mod workflow;
 
 use backoff::Backoff;
 use context::{Context, TICK};
 pub use context::{Outcome, Pace};
 use due::Turns;
-use in_vain::InVain;
 use lock::lock;
+use lookups::Lookups;
 use outbox::Outbox;
-use workflow::Unclear;
+use statuses::Unclear;
 
 /// How often what was heard is written back, and silence is looked for.
 const WRITE_BACK: Duration = Duration::from_secs(60);
@@ -63,6 +62,7 @@ const HOURLY: Duration = Duration::from_secs(3600);
 /// Performs commands and looks at tickets.
 pub struct Worker {
     context: Arc<Context>,
+    lookups: Lookups,
     outbox: Outbox,
     memory: Mutex<Memory>,
 }
@@ -70,7 +70,6 @@ pub struct Worker {
 /// What the worker remembers between its steps. All of it may be lost.
 #[derive(Default)]
 struct Memory {
-    workflows: workflow::Workflows,
     /// Which tickets are next.
     turns: Turns,
     /// How they can be read.
@@ -91,8 +90,6 @@ struct Memory {
     bad_routes: HashSet<String>,
     /// Whether the clocks of the replicas differ, as the log was told.
     clocks_differ: bool,
-    /// Who is who.
-    directory: people::Directory,
     written_back: Millis,
     hourly: Millis,
 }
@@ -116,7 +113,8 @@ impl Worker {
         pace: Pace,
     ) -> Self {
         let context = Arc::new(Context::new(gatekeeper, jira, clock, metrics, pace));
-        Self { context, outbox: Outbox::default(), memory: Mutex::default() }
+        let lookups = Lookups::new(Arc::clone(&context));
+        Self { context, lookups, outbox: Outbox::default(), memory: Mutex::default() }
     }
 
     /// Works until `stop`, then finishes what is in hand, if that takes no longer than `grace`. Whatever is cut off

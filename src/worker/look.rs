@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::{
-    Backoff, InVain, Memory, Outcome, Unclear, Worker, doubt::Doubt, due::Due, lease::Term, read::Found,
+    Backoff, Memory, Outcome, Unclear, Worker, doubt::Doubt, due::Due, judge::judge, lease::Term,
+    lookups::RoundLookups, read::Found, statuses,
 };
 use crate::{
     gate::{self, Gate, GateId, Sighting},
@@ -223,9 +224,9 @@ impl Worker {
         });
         found.resting.extend(resting.iter().map(|due| due.gate.clone()));
         self.read_alone(&absent, found, now).await?;
-        let in_vain = InVain::default();
+        let mut lookups = self.lookups.round();
         let all: Vec<&Due> = due.iter().collect();
-        let mut seen = self.understand(&all, arrived, found, &in_vain).await?;
+        let mut seen = self.understand(&all, arrived, found, &mut lookups).await?;
         seen.retain(|seen| {
             let is_direct =
                 all.iter().any(|due| due.gate == seen.gate && found.directly.contains(&due.ticket.id));
@@ -247,7 +248,7 @@ impl Worker {
             return Ok(seen);
         }
         self.read_alone(&doubtful, found, now).await?;
-        let better = self.understand(&doubtful, self.clock.now(), found, &in_vain).await?;
+        let better = self.understand(&doubtful, self.clock.now(), found, &mut lookups).await?;
         seen.retain(|seen| {
             let Some(due) = doubtful.iter().find(|due| due.gate == seen.gate) else { return true };
             if better.iter().any(|better| better.gate == seen.gate) || found.later.contains(&due.gate) {
@@ -306,7 +307,7 @@ impl Worker {
         due: &[&Due],
         arrived: Millis,
         found: &mut Found,
-        in_vain: &InVain,
+        lookups: &mut RoundLookups<'_>,
     ) -> Result<Vec<Seen>, jira::Error> {
         let mut seen = Vec::new();
         for &due in due {
@@ -316,7 +317,7 @@ impl Worker {
             let statuses = match &reading.sighting {
                 Sighting::Missing { .. } => Ok(Statuses::default()),
                 Sighting::Issue { status, .. } => {
-                    match self.statuses(route, &due.ticket, status, None, in_vain).await {
+                    match statuses::of(lookups, route, &due.ticket, status, None).await {
                         Ok(today) => Ok(gate.statuses(today)),
                         Err(why) => closing(gate, &reading.sighting, &why).ok_or(why),
                     }
@@ -333,7 +334,7 @@ impl Worker {
                 continue;
             }
             let statuses =
-                match self.as_of_the_move((route, due, gate), &reading, statuses, arrived, in_vain).await {
+                match self.as_of_the_move((route, due, gate), &reading, statuses, arrived, lookups).await {
                     Ok(statuses) => statuses,
                     Err(why) => {
                         self.does_not_understand(due, &route.key, why, found);
@@ -355,7 +356,7 @@ impl Worker {
             }
             self.memory().manners.is_up_to_date(&due.gate);
             let denials = due.canary.denials(gate);
-            let author = self.author(route, (due, &denials), (&sighting, &statuses), in_vain).await;
+            let author = self.author(route, (due, &denials), (&sighting, &statuses), lookups).await;
             if let Author::Unknown { why } = &author {
                 found.unread.insert(due.ticket.id.clone(), why.clone());
             }
@@ -372,14 +373,14 @@ impl Worker {
         reading: &jira::Reading,
         statuses: Statuses,
         arrived: Millis,
-        in_vain: &InVain,
+        lookups: &mut RoundLookups<'_>,
     ) -> Result<Statuses, Unclear> {
         let Sighting::Issue { status, moves, answered, .. } = &reading.sighting else {
             return Ok(statuses);
         };
         let Some(entry) = gate::decisive(status, moves, &statuses) else { return Ok(statuses) };
         let ago = self.clock.now().since(arrived - answered.since(entry.at));
-        match self.statuses(route, &due.ticket, status, Some((entry, ago)), in_vain).await {
+        match statuses::of(lookups, route, &due.ticket, status, Some((entry, ago))).await {
             Ok(today) => Ok(gate.statuses(today)),
             Err(why) => closing(gate, &reading.sighting, &why).ok_or(why),
         }
@@ -408,12 +409,14 @@ impl Worker {
         route: &Route,
         (due, denials): (&Due, &Denials),
         (sighting, statuses): (&Sighting, &Statuses),
-        in_vain: &InVain,
+        lookups: &mut RoundLookups<'_>,
     ) -> Author {
         let Sighting::Issue { status, moves, .. } = sighting else { return Author::NotJudged };
         match gate::decisive(status, moves, statuses) {
             Some(_) if denials.all => denies_all(MOST_DENIALS),
-            Some(entry) => self.judge(route, &denials.entries, &due.ticket.project, &entry.by, in_vain).await,
+            Some(entry) => {
+                judge(self, lookups, route, &denials.entries, &due.ticket.project, &entry.by).await
+            }
             None => Author::NotJudged,
         }
     }

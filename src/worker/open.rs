@@ -6,12 +6,7 @@
 
 use std::time::Duration;
 
-use super::{
-    Outcome, Worker,
-    outbox::Effect,
-    recount,
-    workflow::{WORKFLOW_AGAIN, resolve},
-};
+use super::{Outcome, Worker, outbox::Effect, recount, statuses::resolve};
 use crate::{
     gate::{GateId, Home, Ticket},
     jira::{self, Happened, retry},
@@ -98,10 +93,8 @@ impl Worker {
             .map_err(|error| Hindrance::Config(format!("{}: {}", error.key, error.what)))?;
         let fields = serde_json::to_value(&words.fields)
             .map_err(|error| Hindrance::Config(format!("{}: {error}", route.key_of("fields"))))?;
-        let key = (settings.project.clone(), settings.issue_type.clone());
         // Its statuses are those that count for this ticket.
-        let workflow = self.workflow(&settings.project, &settings.issue_type, WORKFLOW_AGAIN);
-        let workflow = self.outbox.workflows.look_up(key, workflow).await?;
+        let workflow = self.lookups.workflow_to_open(&settings.project, &settings.issue_type).await?;
         // Known before the first decision is looked at, so that this takes one request.
         self.jira.account().await?;
         // A ticket that nobody could approve is not opened.

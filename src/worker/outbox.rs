@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Outcome, TICK, Worker, recount, together::Together};
+use super::{Outcome, TICK, Worker, recount, statuses::known_statuses};
 use crate::{
     gate::{GateId, Ticket},
     gatekeeper::{Applied, doing},
@@ -43,8 +43,6 @@ pub(super) struct Outbox {
     writing: Mutex<()>,
     /// One place in the queue for Jira at a time.
     queueing: Arc<Mutex<()>>,
-    /// Workflows, which all that are to be opened in a project need.
-    pub(super) workflows: Together<(String, String)>,
     /// Why commands are parked, by the numbers of their rows, as the log was told.
     parked: std::sync::Mutex<HashMap<i64, String>>,
 }
@@ -380,7 +378,7 @@ impl Worker {
             (Settled::Done, None) => return Ok(None),
             (Settled::Done, Some(ticket)) => {
                 let statuses =
-                    self.known_statuses(self.gatekeeper.route(&row.canary, &subject.gate), &ticket);
+                    known_statuses(&self.lookups, self.gatekeeper.route(&row.canary, &subject.gate), &ticket);
                 Event::Opened { gate, ticket, statuses }
             }
             (Settled::Again { why, .. } | Settled::Parked { why, .. }, _) => {

@@ -3,11 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{
-    Worker,
-    outbox::Effect,
-    workflow::{WORKFLOW, resolve},
-};
+use super::{Worker, lookups::WORKFLOW, outbox::Effect, statuses::resolve};
 use crate::{
     gate::{Move, Sighting, Status},
     gatekeeper::doing,
@@ -262,7 +258,7 @@ impl Worker {
             return Ok(true);
         }
         let (route, ticket) = (self.gatekeeper.route(&opened.canary, &opened.name), &opened.ticket);
-        let workflow = self.workflow(&ticket.project, &ticket.issue_type, WORKFLOW).await?;
+        let workflow = self.lookups.workflow(&ticket.project, &ticket.issue_type, WORKFLOW).await?;
         // Where it cannot be told, the ticket is left where somebody put it.
         Ok(resolve(route, &workflow).map_or(true, |it| it.meaning(&status.id) == Meaning::Rejected))
     }

@@ -1,33 +1,13 @@
 //! Whose move counts: asks Jira who is meant by the entries of `[approval]`, and lets the policy judge.
 //!
-//! A look-up that fails settles nothing, and is remembered for no other look: the next one tries again.
+//! A look-up that fails settles nothing, and is remembered for no other round: the next one tries again.
 
-use std::{collections::HashMap, hash::Hash, time::Duration};
-
-use super::{InVain, Worker};
+use super::{context::Context, lookups::RoundLookups};
 use crate::{
     gate::Person,
-    jira::{self, Account, Group, People, Role},
-    millis::Millis,
+    jira::{self, Account, Group, People},
     policy::{self, Author, Entry, Names, Route, quoted},
 };
-
-/// For how long it is believed whom words name, once they name somebody.
-const NAMED: Duration = Duration::from_secs(600);
-/// For how long all else is believed: who was made a member, or is one no more, counts soon.
-const MEMBER: Duration = Duration::from_secs(60);
-
-/// What Jira said lately about people.
-#[derive(Default)]
-pub(super) struct Directory {
-    people: HashMap<String, (Millis, People)>,
-    /// By the id of the account.
-    groups: HashMap<String, (Millis, Vec<Group>)>,
-    /// Whether there is a group of this name.
-    has_groups: HashMap<String, (Millis, bool)>,
-    /// By project and name.
-    roles: HashMap<(String, String), (Millis, Role)>,
-}
 
 /// Which list an entry stands in. What proves nothing counts against the person, so it is not the same for both.
 #[derive(Clone, Copy)]
@@ -37,9 +17,9 @@ enum List {
 }
 
 /// Somebody of whom it is asked whether an entry names them.
-struct Inquiry<'a> {
-    worker: &'a Worker,
-    in_vain: &'a InVain,
+struct Inquiry<'a, 'b> {
+    context: &'a Context,
+    lookups: &'a mut RoundLookups<'b>,
     person: &'a Person,
     project: &'a str,
     list: List,
@@ -47,93 +27,42 @@ struct Inquiry<'a> {
     key: String,
 }
 
-impl Worker {
-    /// Whether the move of this person counts at a gate of this route. `deny` is rendered; `project` is the ticket's,
-    /// whose roles are meant.
-    pub(super) async fn judge(
-        &self,
-        route: &Route,
-        deny: &[String],
-        project: &str,
-        person: &Person,
-        in_vain: &InVain,
-    ) -> Author {
-        let about = |list, key| Inquiry { worker: self, in_vain, person, project, list, key };
-        if deny.iter().any(|entry| Entry::read(entry) == Entry::Nothing) {
-            return policy::denies_for_good(&route.approval_key("deny"), &route.approval.deny);
-        }
-        let deny = about(List::Deny, route.approval_key("deny")).ask(deny).await;
-        if person.id.is_empty() || deny.iter().any(|(_, names)| *names != Names::No) {
-            // Whoever else is listed changes nothing.
-            return policy::judge(person, false, &[], &deny);
-        }
-        let approvers =
-            about(List::Approvers, route.approval_key("approvers")).ask(&route.approval.approvers).await;
-        match self.jira.account().await {
-            Ok(own) => policy::judge(person, same(&own.id, &person.id), &approvers, &deny),
-            Err(error) => Author::Unknown { why: format!("it cannot be told who the bridge is: {error}") },
-        }
+/// Whether the move of this person counts at a gate of this route. `deny` is rendered; `project` is the ticket's,
+/// whose roles are meant.
+pub(super) async fn judge(
+    context: &Context,
+    lookups: &mut RoundLookups<'_>,
+    route: &Route,
+    deny: &[String],
+    project: &str,
+    person: &Person,
+) -> Author {
+    if deny.iter().any(|entry| Entry::read(entry) == Entry::Nothing) {
+        return policy::denies_for_good(&route.approval_key("deny"), &route.approval.deny);
     }
-
-    async fn people(&self, words: &str, in_vain: &InVain) -> Result<People, jira::Error> {
-        let (key, now) = (words.to_lowercase(), self.clock.now());
-        if let Some((at, people)) = self.memory().directory.people.get(&key) {
-            let believed = if people.named.is_empty() { MEMBER } else { NAMED };
-            if now.apart(*at) < believed {
-                return Ok(people.clone());
-            }
-        }
-        let people = in_vain.look_up(format!("people {key}"), self.jira.people(words)).await?;
-        remember(&mut self.memory().directory.people, key, &people, now, NAMED);
-        Ok(people)
+    let (list, key) = (List::Deny, route.approval_key("deny"));
+    let mut inquiry = Inquiry { context, lookups, person, project, list, key };
+    let deny = inquiry.ask(deny).await;
+    if person.id.is_empty() || deny.iter().any(|(_, names)| *names != Names::No) {
+        // Whoever else is listed changes nothing.
+        return policy::judge(person, false, &[], &deny);
     }
-
-    async fn groups(&self, person_id: &str, in_vain: &InVain) -> Result<Vec<Group>, jira::Error> {
-        let now = self.clock.now();
-        if let Some((at, groups)) = self.memory().directory.groups.get(person_id)
-            && now.apart(*at) < MEMBER
-        {
-            return Ok(groups.clone());
-        }
-        let groups = in_vain.look_up(format!("groups {person_id}"), self.jira.groups(person_id)).await?;
-        remember(&mut self.memory().directory.groups, person_id.to_owned(), &groups, now, MEMBER);
-        Ok(groups)
-    }
-
-    async fn has_group(&self, name: &str, in_vain: &InVain) -> Result<bool, jira::Error> {
-        let (key, now) = (name.to_lowercase(), self.clock.now());
-        if let Some((at, has)) = self.memory().directory.has_groups.get(&key)
-            && now.apart(*at) < MEMBER
-        {
-            return Ok(*has);
-        }
-        let has = in_vain.look_up(format!("group {key}"), self.jira.has_group(name)).await?;
-        remember(&mut self.memory().directory.has_groups, key, &has, now, MEMBER);
-        Ok(has)
-    }
-
-    async fn role(&self, project: &str, name: &str, in_vain: &InVain) -> Result<Role, jira::Error> {
-        let (key, now) = ((project.to_owned(), name.to_lowercase()), self.clock.now());
-        if let Some((at, role)) = self.memory().directory.roles.get(&key)
-            && now.apart(*at) < MEMBER
-        {
-            return Ok(role.clone());
-        }
-        let role =
-            in_vain.look_up(format!("role {} {project}", key.1), self.jira.role(project, name)).await?;
-        remember(&mut self.memory().directory.roles, key, &role, now, MEMBER);
-        Ok(role)
+    let mut inquiry = Inquiry { list: List::Approvers, key: route.approval_key("approvers"), ..inquiry };
+    let approvers = inquiry.ask(&route.approval.approvers).await;
+    match context.jira.account().await {
+        Ok(own) => policy::judge(person, same(&own.id, &person.id), &approvers, &deny),
+        Err(error) => Author::Unknown { why: format!("it cannot be told who the bridge is: {error}") },
     }
 }
 
-impl Inquiry<'_> {
+impl Inquiry<'_, '_> {
     /// Each entry with whether it names the person. After one that does, no further ones are asked about.
-    async fn ask(&self, entries: &[String]) -> Vec<(String, Names)> {
+    async fn ask(&mut self, entries: &[String]) -> Vec<(String, Names)> {
         let mut asked = Vec::new();
         for entry in entries {
             let names = match self.names(entry).await {
                 Ok(names) => names,
-                Err(error) => Names::Unknown(self.worker.explain(&error)),
+                Err(error) => Names::Unknown(self.context.explain(&error)),
             };
             let found = names == Names::Yes;
             asked.push((entry.clone(), names));
@@ -144,17 +73,17 @@ impl Inquiry<'_> {
         asked
     }
 
-    async fn names(&self, entry: &str) -> Result<Names, jira::Error> {
+    async fn names(&mut self, entry: &str) -> Result<Names, jira::Error> {
         match Entry::read(entry) {
             Entry::Nothing => Ok(Names::No),
             _ if self.person.id.is_empty() => Ok(Names::No),
             Entry::Account(words) => self.is_called(words).await,
             Entry::Group(name) => {
-                let groups = self.worker.groups(&self.person.id, self.in_vain).await?;
+                let groups = self.lookups.groups(&self.person.id).await?;
                 if groups.iter().any(|group| same(&group.name, name)) {
                     return Ok(Names::Yes);
                 }
-                if self.worker.has_group(name, self.in_vain).await? {
+                if self.lookups.has_group(name).await? {
                     return Ok(Names::No);
                 }
                 let key = &self.key;
@@ -165,7 +94,7 @@ impl Inquiry<'_> {
     }
 
     /// Whether these words are the person's own: an account id or user name without asking, an e-mail by asking.
-    async fn is_called(&self, words: &str) -> Result<Names, jira::Error> {
+    async fn is_called(&mut self, words: &str) -> Result<Names, jira::Error> {
         // A user name may be somebody else's e-mail: then Jira tells both, and neither is meant.
         if !words.contains('@') {
             match self.list {
@@ -175,7 +104,7 @@ impl Inquiry<'_> {
                 List::Deny => {}
             }
         }
-        let People { named, perhaps } = self.worker.people(words, self.in_vain).await?;
+        let People { named, perhaps } = self.lookups.people(words).await?;
         let has = |accounts: &[Account]| accounts.iter().any(|account| same(&account.id, &self.person.id));
         let Person { id, name, .. } = self.person;
         let unclear = |what: String| {
@@ -204,8 +133,8 @@ impl Inquiry<'_> {
     }
 
     /// Whether the person has a role in the ticket's project, or is in a group that has it.
-    async fn has_role(&self, name: &str) -> Result<Names, jira::Error> {
-        let role = match self.worker.role(self.project, name, self.in_vain).await {
+    async fn has_role(&mut self, name: &str) -> Result<Names, jira::Error> {
+        let role = match self.lookups.role(self.project, name).await {
             Err(error @ jira::Error::NotFound { .. }) => {
                 return Ok(Names::Unknown(format!("{}: {error}", self.key)));
             }
@@ -215,7 +144,7 @@ impl Inquiry<'_> {
             return Ok(Names::Yes);
         }
         if !role.groups.is_empty() {
-            let groups = self.worker.groups(&self.person.id, self.in_vain).await?;
+            let groups = self.lookups.groups(&self.person.id).await?;
             if groups.iter().any(|group| role.groups.iter().any(|other| same_group(group, other))) {
                 return Ok(Names::Yes);
             }
@@ -228,17 +157,6 @@ impl Inquiry<'_> {
         }
         Ok(Names::No)
     }
-}
-
-fn remember<K: Hash + Eq, V: Clone>(
-    map: &mut HashMap<K, (Millis, V)>,
-    key: K,
-    value: &V,
-    now: Millis,
-    believed: Duration,
-) {
-    map.retain(|_, (at, _)| now.apart(*at) < believed);
-    map.insert(key, (now, value.clone()));
 }
 
 const fn yes(yes: bool) -> Names {

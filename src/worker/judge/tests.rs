@@ -1,11 +1,20 @@
 //! Whose move counts, with the fake Jira of either kind.
 
+use std::{sync::Arc, time::Duration};
+
 use fake_jira::{AUTOMATION, BOB, BRIDGE, FakeJira, Fault, Flavour, MIA, Operation, Setup, Times};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::{clock::Clock, config, database::Database, serve::Bridge};
+use crate::{
+    clock::Clock,
+    config,
+    database::Database,
+    millis::Millis,
+    serve::Bridge,
+    worker::lookups::{Lookups, MEMBER, NAMED},
+};
 
 const BOTH: [Flavour; 2] = [Flavour::Cloud, Flavour::DataCenter];
 
@@ -14,7 +23,8 @@ struct Site {
     jira: FakeJira,
     clock: Clock,
     flavour: Flavour,
-    worker: Worker,
+    context: Arc<Context>,
+    lookups: Lookups,
     base: Route,
     _home: (TempDir, Database),
 }
@@ -42,7 +52,8 @@ impl Site {
         let base = config.policy.base.clone();
         let bridge = Bridge::new(config, clock.clone()).unwrap();
         let worker = bridge.open(&CancellationToken::new()).await.unwrap().unwrap();
-        Self { jira, clock, flavour, worker, base, _home: (directory, database) }
+        let (context, lookups) = (Arc::clone(&worker.context), Lookups::new(worker.context));
+        Self { jira, clock, flavour, context, lookups, base, _home: (directory, database) }
     }
 
     /// Somebody as the changelog names them: Mia, Bob, the bridge, or an app.
@@ -64,9 +75,12 @@ impl Site {
         let list = |entries: &[&str]| entries.iter().map(|entry| (*entry).to_owned()).collect::<Vec<_>>();
         let mut route = self.base.clone();
         route.approval.approvers = list(approvers);
-        // Each time is a look of its own.
-        let in_vain = InVain::default();
-        self.worker.judge(&route, &list(deny), "OPS", &self.person(account_id), &in_vain).await
+        self.judge_by(&route, &list(deny), &self.person(account_id)).await
+    }
+
+    /// Each time is a round of its own.
+    async fn judge_by(&self, route: &Route, deny: &[String], person: &Person) -> Author {
+        judge(&self.context, &mut self.lookups.round(), route, deny, "OPS", person).await
     }
 
     /// As `judge`, in one word or the reason.
@@ -117,7 +131,7 @@ async fn without_a_list_any_person_counts_and_nothing_else() {
             assert_eq!(site.says(who, &[], &[]).await, says);
         }
         let nobody = Person { id: String::new(), name: "somebody".into(), app: true };
-        let judged = site.worker.judge(&site.base, &[], "OPS", &nobody, &InVain::default()).await;
+        let judged = site.judge_by(&site.base, &[], &nobody).await;
         assert_eq!(judged, Author::NotAccepted { why: "Jira does not say who it was".into() });
         assert_eq!(site.asked(), []);
     }
@@ -199,11 +213,11 @@ async fn a_user_name_that_looks_like_the_email_of_another_names_nobody() {
     let mut route = site.base.clone();
     route.approval.approvers = vec!["mia@example.com".into()];
     for person in [&eve, &site.person(MIA)] {
-        let judged = site.worker.judge(&route, &[], "OPS", person, &InVain::default()).await;
+        let judged = site.judge_by(&route, &[], person).await;
         let Author::Unknown { why } = judged else { panic!("{judged:?}") };
         assert!(why.ends_with("approval.approvers: \"mia@example.com\" names several accounts; put account ids or user names there"), "{why}");
     }
-    let judged = site.worker.judge(&route, &[], "OPS", &site.person(BOB), &InVain::default()).await;
+    let judged = site.judge_by(&route, &[], &site.person(BOB)).await;
     assert!(matches!(judged, Author::NotAccepted { .. }), "{judged:?}");
 }
 

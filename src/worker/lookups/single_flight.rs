@@ -4,37 +4,37 @@
 use std::{
     collections::HashMap,
     hash::Hash,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use tokio::time::Instant;
 
-use crate::jira;
+use crate::{jira, worker::lock::lock};
 
 /// When a look-up last failed, and how.
 type Failed = Option<(Instant, jira::Error)>;
 
 /// Look-ups of one kind, by what is looked up.
-pub(super) struct Together<K>(Mutex<HashMap<K, Arc<tokio::sync::Mutex<Failed>>>>);
+pub(super) struct SingleFlight<K>(Mutex<HashMap<K, Arc<tokio::sync::Mutex<Failed>>>>);
 
-impl<K> Default for Together<K> {
+impl<K> Default for SingleFlight<K> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<K: Eq + Hash> Together<K> {
-    /// Asks, unless somebody who asked meanwhile failed. What was found is kept by `asking` itself.
+impl<K: Eq + Hash> SingleFlight<K> {
+    /// Asks, unless another who asked meanwhile failed. What was found is kept by `asking` itself.
     ///
     /// # Errors
-    /// Those of `asking`, or of whoever asked meanwhile.
-    pub(super) async fn look_up<T>(
+    /// Those of `asking`, or of the one that it joined.
+    pub(super) async fn join<T>(
         &self,
         what: K,
         asking: impl Future<Output = Result<T, jira::Error>>,
     ) -> Result<T, jira::Error> {
         let began = Instant::now();
-        let asks = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default());
+        let asks = Arc::clone(lock(&self.0).entry(what).or_default());
         let mut failed = asks.lock().await;
         if let Some((at, error)) = failed.as_ref()
             && *at >= began

@@ -1,0 +1,207 @@
+//! What the worker asks Jira beside its tickets: workflows, people, groups and roles. What was said is believed for a while;
+//! that it could not be said, for one round.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use super::{context::Context, lock::lock};
+use crate::jira::{self, Group, People, Role, Workflow};
+
+mod cache;
+mod failed;
+mod single_flight;
+
+use cache::Cache;
+use failed::Failed;
+use single_flight::SingleFlight;
+
+/// How long what Jira said of a workflow is believed.
+pub(super) const WORKFLOW: Duration = Duration::from_hours(1);
+/// A status that is not in the workflow as known, or is called otherwise, makes it be read again, but not more often than this;
+/// and before a ticket is opened it is believed for no longer.
+pub(super) const WORKFLOW_AGAIN: Duration = Duration::from_secs(60);
+/// For how long it is believed whom words name, once they name somebody.
+pub(super) const NAMED: Duration = Duration::from_mins(10);
+/// For how long all else about people is believed: who was made a member, or is one no more, counts soon.
+pub(super) const MEMBER: Duration = Duration::from_secs(60);
+
+/// A project, and one of its issue types or roles.
+type InProject = (String, String);
+
+/// The room of look-ups. All that it knows may be lost.
+pub(super) struct Lookups {
+    context: Arc<Context>,
+    known: Mutex<Known>,
+    /// Workflows, which all tickets that are to be opened in a project need.
+    opening: SingleFlight<InProject>,
+}
+
+/// What Jira said lately.
+#[derive(Default)]
+struct Known {
+    /// By the id of the issue type.
+    workflows: Cache<InProject, Workflow>,
+    /// The ids of issue types by what they were asked for by: an id or a name.
+    issue_types: Cache<InProject, String>,
+    people: Cache<String, People>,
+    /// By the id of the account.
+    groups: Cache<String, Vec<Group>>,
+    /// Whether there is a group of this name.
+    has_group: Cache<String, bool>,
+    roles: Cache<InProject, Role>,
+}
+
+/// The look-ups of one round: what failed once is not asked again in it.
+pub(super) struct RoundLookups<'a> {
+    lookups: &'a Lookups,
+    failed: Failed,
+}
+
+impl Lookups {
+    pub(super) fn new(context: Arc<Context>) -> Self {
+        Self { context, known: Mutex::default(), opening: SingleFlight::default() }
+    }
+
+    /// The look-ups of a round that begins.
+    pub(super) fn round(&self) -> RoundLookups<'_> {
+        RoundLookups { lookups: self, failed: Failed::default() }
+    }
+
+    /// The workflow of an issue type in a project, if Jira said so within `believed`, as which type is meant.
+    pub(super) fn known_workflow(
+        &self,
+        project: &str,
+        issue_type: &str,
+        believed: Duration,
+    ) -> Option<Workflow> {
+        let (now, known) = (self.context.clock.now(), self.known());
+        let id = known.issue_types.get(&in_project(project, issue_type), |_| believed, now)?;
+        known.workflows.get(&in_project(project, &id), |_| believed, now)
+    }
+
+    /// The same, as Jira says now if it did not within `believed`.
+    ///
+    /// # Errors
+    /// If Jira does not say.
+    pub(super) async fn workflow(
+        &self,
+        project: &str,
+        issue_type: &str,
+        believed: Duration,
+    ) -> Result<Workflow, jira::Error> {
+        let now = self.context.clock.now();
+        if let Some(workflow) = self.known_workflow(project, issue_type, believed) {
+            return Ok(workflow);
+        }
+        let workflow = self.context.jira.workflow(project, issue_type).await?;
+        let (mut known, id) = (self.known(), &workflow.issue_type_id);
+        // How long each is believed depends on what it is needed for. An id is always its own.
+        for asked in [issue_type, id] {
+            known.issue_types.keep(in_project(project, asked), id, |_| Duration::MAX, now);
+        }
+        known.workflows.keep(in_project(project, id), &workflow, |_| Duration::MAX, now);
+        Ok(workflow)
+    }
+
+    /// The same for a ticket that is to be opened. All that are to be opened at the same time ask once, also in vain.
+    ///
+    /// # Errors
+    /// If Jira does not say.
+    pub(super) async fn workflow_to_open(
+        &self,
+        project: &str,
+        issue_type: &str,
+    ) -> Result<Workflow, jira::Error> {
+        let asking = self.workflow(project, issue_type, WORKFLOW_AGAIN);
+        self.opening.join(in_project(project, issue_type), asking).await
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        lock(&self.known)
+    }
+}
+
+impl RoundLookups<'_> {
+    /// As [`Lookups::workflow`].
+    ///
+    /// # Errors
+    /// If Jira does not say, or did not in this round.
+    pub(super) async fn workflow(
+        &mut self,
+        project: &str,
+        issue_type: &str,
+        believed: Duration,
+    ) -> Result<Workflow, jira::Error> {
+        let lookups = self.lookups;
+        // What could not be told just now keeps nobody from what is known.
+        if let Some(known) = lookups.known_workflow(project, issue_type, believed) {
+            return Ok(known);
+        }
+        let what = format!("workflow {issue_type} {project}");
+        self.failed.or(what, lookups.workflow(project, issue_type, believed)).await
+    }
+
+    /// Whom these words name.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) async fn people(&mut self, words: &str) -> Result<People, jira::Error> {
+        let (key, asking) = (words.to_lowercase(), self.lookups.context.jira.people(words));
+        let believed = |people: &People| if people.named.is_empty() { MEMBER } else { NAMED };
+        self.ask(|known| &mut known.people, format!("people {key}"), key, believed, asking).await
+    }
+
+    /// The groups that the person is in.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) async fn groups(&mut self, person_id: &str) -> Result<Vec<Group>, jira::Error> {
+        let (key, asking) = (person_id.to_owned(), self.lookups.context.jira.groups(person_id));
+        self.ask(|known| &mut known.groups, format!("groups {key}"), key, |_| MEMBER, asking).await
+    }
+
+    /// Whether there is a group of this name.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) async fn has_group(&mut self, name: &str) -> Result<bool, jira::Error> {
+        let (key, asking) = (name.to_lowercase(), self.lookups.context.jira.has_group(name));
+        self.ask(|known| &mut known.has_group, format!("group {key}"), key, |_| MEMBER, asking).await
+    }
+
+    /// Who has this role in the project.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) async fn role(&mut self, project: &str, name: &str) -> Result<Role, jira::Error> {
+        let (key, asking) =
+            (in_project(project, &name.to_lowercase()), self.lookups.context.jira.role(project, name));
+        let what = format!("role {} {project}", key.1);
+        self.ask(|known| &mut known.roles, what, key, |_| MEMBER, asking).await
+    }
+
+    /// What is known; or what Jira says, unless it did not in this round.
+    async fn ask<K: Eq + std::hash::Hash, V: Clone>(
+        &mut self,
+        cache: impl Fn(&mut Known) -> &mut Cache<K, V>,
+        what: String,
+        key: K,
+        believed: impl Fn(&V) -> Duration,
+        asking: impl Future<Output = Result<V, jira::Error>>,
+    ) -> Result<V, jira::Error> {
+        let now = self.lookups.context.clock.now();
+        let known = cache(&mut self.lookups.known()).get(&key, &believed, now);
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let found = self.failed.or(what, asking).await?;
+        cache(&mut self.lookups.known()).keep(key, &found, believed, now);
+        Ok(found)
+    }
+}
+
+fn in_project(project: &str, name: &str) -> InProject {
+    (project.to_owned(), name.to_owned())
+}

@@ -1,0 +1,77 @@
+//! What the statuses of a ticket mean, by the workflow that Jira has for it.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use super::lookups::{Lookups, RoundLookups, WORKFLOW, WORKFLOW_AGAIN};
+use crate::{
+    gate::{Move, Status, Ticket},
+    jira::{self, Workflow},
+    policy::{Route, Statuses},
+};
+
+/// Why the statuses of a ticket cannot be told.
+pub(super) enum Unclear {
+    /// Jira did not say.
+    Jira(jira::Error),
+    /// The configuration does not fit the workflow.
+    Config {
+        /// The problems, by key.
+        why: String,
+        /// The ids of the workflow's statuses.
+        workflow: BTreeSet<String>,
+    },
+}
+
+impl From<jira::Error> for Unclear {
+    fn from(error: jira::Error) -> Self {
+        Self::Jira(error)
+    }
+}
+
+/// What the statuses of a ticket mean. `seen` is the status it was seen in.
+///
+/// `moved` is the move that decided, if that is known, and how long ago it was made. What Jira said of the workflow before that
+/// does not tell whether the move was a transition of it.
+///
+/// # Errors
+/// If that cannot be told.
+pub(super) async fn of(
+    lookups: &mut RoundLookups<'_>,
+    route: &Route,
+    ticket: &Ticket,
+    seen: &Status,
+    moved: Option<(&Move, Duration)>,
+) -> Result<Statuses, Unclear> {
+    let (project, issue_type) = (ticket.project.as_str(), ticket.issue_type.as_str());
+    let believed = moved.map_or(WORKFLOW, |(_, ago)| WORKFLOW.min(ago));
+    let mut workflow = lookups.workflow(project, issue_type, believed).await?;
+    let has = |id: &str| workflow.statuses.iter().any(|status| status.id == id);
+    if !workflow.statuses.contains(seen) || moved.is_some_and(|(entry, _)| !has(&entry.from)) {
+        workflow = lookups.workflow(project, issue_type, WORKFLOW_AGAIN).await?;
+    }
+    resolve(route, &workflow).map_err(|why| {
+        let workflow = workflow.statuses.into_iter().map(|status| status.id).collect();
+        Unclear::Config { why, workflow }
+    })
+}
+
+/// The statuses that bear the names of a route in the workflow of a ticket's home as it was read last, if it was. The route may
+/// lead elsewhere by now.
+pub(super) fn known_statuses(lookups: &Lookups, route: &Route, ticket: &Ticket) -> Option<Statuses> {
+    let workflow = lookups.known_workflow(&ticket.project, &ticket.issue_type, Duration::MAX)?;
+    resolve(route, &workflow).ok()
+}
+
+/// The statuses of a route in a workflow.
+///
+/// # Errors
+/// What is wrong, by key.
+pub(super) fn resolve(route: &Route, workflow: &Workflow) -> Result<Statuses, String> {
+    let settings = &route.ticket;
+    Statuses::resolve(&settings.approved, &settings.rejected, &workflow.statuses).map_err(|problems| {
+        let problems = problems
+            .iter()
+            .map(|(key, problem)| format!("{}: {problem}", route.key_of(&format!("statuses.{key}"))));
+        problems.collect::<Vec<_>>().join("; ")
+    })
+}
