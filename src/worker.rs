@@ -4,7 +4,7 @@
 //! One replica works at a time: the holder of the lease.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -28,30 +28,28 @@ use crate::{
 mod backoff;
 mod context;
 mod dead;
-mod doubt;
-mod due;
 mod judge;
 mod lease;
 mod lock;
-mod look;
 mod lookups;
 mod open;
 mod outbox;
-mod read;
+mod poll;
+mod poll_queue;
+mod read_modes;
 mod recount;
 mod site;
 mod statuses;
 mod tell;
-mod trail;
 
 use backoff::Backoff;
 use context::{Context, TICK};
 pub use context::{Outcome, Pace};
-use due::Turns;
 use lock::lock;
 use lookups::Lookups;
 use outbox::Outbox;
-use statuses::Unclear;
+use poll::Poll;
+use poll_queue::PollQueue;
 
 /// How often what was heard is written back, and silence is looked for.
 const WRITE_BACK: Duration = Duration::from_secs(60);
@@ -62,7 +60,9 @@ const HOURLY: Duration = Duration::from_secs(3600);
 /// Performs commands and looks at tickets.
 pub struct Worker {
     context: Arc<Context>,
-    lookups: Lookups,
+    lookups: Arc<Lookups>,
+    queue: Arc<PollQueue>,
+    poll: Poll,
     outbox: Outbox,
     memory: Mutex<Memory>,
 }
@@ -70,24 +70,12 @@ pub struct Worker {
 /// What the worker remembers between its steps. All of it may be lost.
 #[derive(Default)]
 struct Memory {
-    /// Which tickets are next.
-    turns: Turns,
-    /// How they can be read.
-    manners: read::Manners,
-    /// Of reading tickets whose turn it was.
-    poll_failures: Backoff,
-    /// Whether reading tickets that were moved failed last in a way that may be these tickets' own.
-    nudges_fail_alone: bool,
-    /// Of reading tickets that were moved.
-    nudge_failures: Backoff,
     /// Of answering the dead.
     dead_failures: Backoff,
     /// Dead tickets that were moved and could not be read, by their gates.
     dead_unread: HashMap<GateId, dead::Unread>,
     /// When tickets that died lately were last read without a nudge.
     dead_read: Option<Millis>,
-    /// Routes whose statuses could not be resolved, so that the log says so once.
-    bad_routes: HashSet<String>,
     /// Whether the clocks of the replicas differ, as the log was told.
     clocks_differ: bool,
     written_back: Millis,
@@ -113,8 +101,26 @@ impl Worker {
         pace: Pace,
     ) -> Self {
         let context = Arc::new(Context::new(gatekeeper, jira, clock, metrics, pace));
-        let lookups = Lookups::new(Arc::clone(&context));
-        Self { context, lookups, outbox: Outbox::default(), memory: Mutex::default() }
+        let lookups = Arc::new(Lookups::new(Arc::clone(&context)));
+        let queue = Arc::new(PollQueue::new(Arc::clone(&context)));
+        let poll = Poll::new(&context, &lookups, &queue);
+        Self { context, lookups, queue, poll, outbox: Outbox::default(), memory: Mutex::default() }
+    }
+
+    /// Reads the tickets that somebody moved, ahead of all others that wait for Jira.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn follow_nudges(&self) -> Result<Outcome, store::Error> {
+        self.poll.nudged().await
+    }
+
+    /// Reads the tickets that are due: those Flagger asks about, and now and then all others.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn poll(&self) -> Result<Outcome, store::Error> {
+        self.poll.due().await
     }
 
     /// Works until `stop`, then finishes what is in hand, if that takes no longer than `grace`. Whatever is cut off

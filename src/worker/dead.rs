@@ -3,10 +3,7 @@
 
 use std::time::Duration;
 
-use super::{
-    Backoff, Memory, Outcome, Worker,
-    look::{MOST, Why},
-};
+use super::{Backoff, Memory, Outcome, Worker, poll::Why, poll_queue::MOST};
 use crate::{
     gate::{Gate, GateId, Move, Sighting},
     jira,
@@ -45,13 +42,13 @@ impl Worker {
     /// If the database fails.
     pub async fn answer_the_dead(&self) -> Result<Outcome, store::Error> {
         let now = self.clock.now();
-        if let Some(rests) = self.rests(Why::Nudged, now) {
+        if let Some(rests) = self.poll.rests(Why::Nudged, now) {
             return Ok(rests);
         }
         if self.memory().dead_failures.rests(now) {
             return Ok(Outcome::Idle);
         }
-        let dead = self.dead().await?;
+        let dead = self.poll.dead_nudges().await?;
         let nudged = self.first_of_the_dead(&dead, now);
         let (more, answered) = if nudged.is_empty() {
             (false, self.read_the_dead(now).await?)
@@ -81,26 +78,6 @@ impl Worker {
     /// How often the tickets that died last are read.
     pub(super) fn dead_every(&self) -> Duration {
         self.slow_cycle()
-    }
-
-    /// The nudged tickets whose rollout is over and that were not answered yet.
-    pub(super) async fn dead(&self) -> Result<Vec<(Opened, Nudge)>, store::Error> {
-        let store = self.store();
-        let mut dead = Vec::new();
-        for (nudge, opened) in store.dead_nudges().await? {
-            if store.gate_of(&nudge.ticket).is_some() {
-                continue;
-            }
-            match opened {
-                Ok(opened) => dead.push((opened, nudge)),
-                // Its nudge is done with: a row that cannot be read must not keep live tickets waiting.
-                Err(error) => tracing::error!(
-                    issue = nudge.ticket,
-                    "{error}; a dead ticket was moved, and is not told that it opens nothing"
-                ),
-            }
-        }
-        Ok(dead)
     }
 
     /// Somebody moved tickets whose rollout is over. Fails if Jira as a whole does: one ticket that cannot be read is tried

@@ -323,7 +323,7 @@ impl Worker {
         drop(writing);
         if let Some((applied, opened)) = applied {
             if opened && let Some(canary) = self.store().canary(&row.canary) {
-                self.memory().turns.opened(canary, row.command.gate().clone());
+                self.queue.opened(canary, row.command.gate().clone());
             }
             self.gatekeeper.record(&applied, now);
         }

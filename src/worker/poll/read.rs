@@ -2,97 +2,48 @@
 //!
 //! One ticket hurts only itself. A request for many that fails as a whole is halved, until it is known which tickets make
 //! it fail; those are read alone from then on. Whatever costs a request of its own waits until all that are read together
-//! were, and there is a little of it in each look.
+//! were, and there is a little of it in each round.
 
 use std::collections::{HashMap, HashSet, VecDeque, hash_map::Entry};
 
-use super::{Backoff, Worker, due::Due, trail::Trails};
+use super::availability::Availability;
 use crate::{
     gate::{Browse, GateId, Sighting, Status, decisive},
     jira::{self, Reading},
     millis::Millis,
     policy::{Meaning, Statuses},
+    worker::{
+        backoff::Backoff,
+        context::Context,
+        poll_queue::{Due, MOST_ALONE},
+        read_modes::ReadModes,
+    },
 };
 
-/// So many tickets are read alone in one look at most.
-pub(super) const MOST_ALONE: usize = 20;
-/// So many further pages of changelogs are read in one look at most, and they come last.
+/// So many further pages of changelogs are read in one round at most, and they come last.
 const MOST_PAGES: usize = 5;
 /// A request for many that failed so often, and in no part worked, would fail for any.
 const FAILS_FOR_ANY: usize = 8;
 /// So many tickets are tried alone, to know whether it is their request for many that fails, or Jira.
 const TRIED_ALONE: usize = 2;
-/// While Jira does not answer, that is tried once in so many times.
-const TRIED_ONCE_IN: u32 = 4;
-/// Until it is tried together with others again, in ms.
-const APART_FOR: i64 = 3_600_000;
 
-/// How each ticket can be read. All of it may be lost.
-#[derive(Default)]
-pub(super) struct Manners {
-    /// Those that make a request for many fail, until when they are read alone.
-    apart: HashMap<GateId, Millis>,
-    /// Those that could not be read alone.
-    failing: HashMap<GateId, Backoff>,
-    /// Those that showed less alone than was seen before, as in a Jira that was restored.
-    older: HashMap<GateId, Backoff>,
-    /// How often in a row a request for many failed for any, and until when none is sent.
-    together: Backoff,
-    /// What was read of changelogs beyond their newest entries.
-    trails: Trails,
-    /// How long each changelog was when it was last read past every index, if that was told, and when that was.
-    direct: HashMap<GateId, (Option<usize>, Millis)>,
-}
-
-impl Manners {
-    /// Whether it has to be read alone now.
-    pub(super) fn is_alone(&self, gate: &GateId, now: Millis) -> bool {
-        self.together.rests(now) || self.apart.get(gate).is_some_and(|until| now < *until)
-    }
-
-    /// Whether it was tried alone in vain a short time ago.
-    pub(super) fn rests(&self, gate: &GateId, now: Millis) -> bool {
-        [&self.failing, &self.older].iter().any(|all| all.get(gate).is_some_and(|failed| failed.rests(now)))
-    }
-
-    /// It shows what is known of it, or more.
-    pub(super) fn is_up_to_date(&mut self, gate: &GateId) {
-        self.older.remove(gate);
-    }
-
-    /// When the ticket was last read past every index.
-    pub(super) fn read_directly(&self, gate: &GateId) -> Option<Millis> {
-        self.direct.get(gate).map(|(_, at)| *at)
-    }
-
-    /// Forgets all but those that live.
-    pub(super) fn keep(&mut self, live: &HashSet<&GateId>, now: Millis) {
-        self.apart.retain(|gate, until| live.contains(gate) && now < *until);
-        self.failing.retain(|gate, _| live.contains(gate));
-        self.older.retain(|gate, _| live.contains(gate));
-        self.trails.keep(live);
-        self.direct.retain(|gate, _| live.contains(gate));
-    }
-}
-
-/// Why tickets could not be read or understood, by the id of the issue.
-type Unread = HashMap<String, String>;
-
-/// What a look has found out so far.
-#[derive(Default)]
-pub(super) struct Found {
+/// Reads the tickets of one round, and keeps what it found out.
+pub(super) struct Reader<'a> {
+    context: &'a Context,
+    modes: &'a ReadModes,
+    availability: &'a Availability,
+    /// When the round began.
+    begun: Millis,
     pub(super) readings: HashMap<String, Reading>,
     /// Why tickets could not be read or understood, by the id of the issue.
-    pub(super) unread: Unread,
-    /// Those that are read alone, but not in this look.
+    pub(super) unread: HashMap<String, String>,
+    /// Those that are read alone, but not in this round.
     pub(super) later: Vec<GateId>,
-    /// Those that were not tried, because they failed a short time ago.
-    pub(super) resting: HashSet<GateId>,
     /// Those that were read past every index.
     pub(super) directly: HashSet<String>,
     /// Those that were answered alone, but not so that they can be understood.
     pub(super) odd: HashSet<String>,
-    /// How often in a row reading failed for what was asked, if one did now.
+    /// How often in a row reading failed for what was asked, if it did now.
     pub(super) vain: Option<Backoff>,
     /// How many were read alone.
     alone: usize,
@@ -100,22 +51,49 @@ pub(super) struct Found {
     pages: usize,
 }
 
-impl Worker {
-    /// Reads these tickets together. Those that are absent from the result were not seen.
+impl<'a> Reader<'a> {
+    pub(super) fn new(
+        context: &'a Context,
+        modes: &'a ReadModes,
+        availability: &'a Availability,
+        begun: Millis,
+    ) -> Self {
+        Self {
+            context,
+            modes,
+            availability,
+            begun,
+            readings: HashMap::new(),
+            unread: HashMap::new(),
+            later: Vec::new(),
+            directly: HashSet::new(),
+            odd: HashSet::new(),
+            vain: None,
+            alone: 0,
+            pages: 0,
+        }
+    }
+
+    /// Reads these tickets together. Those that are absent from the readings were not seen.
     ///
     /// # Errors
     /// If Jira as a whole does not answer.
-    pub(super) async fn read_together(
-        &self,
-        due: &[&Due],
-        now: Millis,
-    ) -> Result<HashMap<String, Reading>, jira::Error> {
+    pub(super) async fn read_together(&mut self, due: &[&Due]) -> Result<(), jira::Error> {
+        let read = self.read_in_parts(due).await?;
+        let is_current = |id: &str, reading: &Reading| {
+            due.iter().any(|due| due.ticket.id == id && !self.is_overtaken(due, reading))
+        };
+        self.readings = read.into_iter().filter(|(id, reading)| is_current(id, reading)).collect();
+        Ok(())
+    }
+
+    async fn read_in_parts(&self, due: &[&Due]) -> Result<HashMap<String, Reading>, jira::Error> {
         let ids: Vec<String> = due.iter().map(|due| due.ticket.id.clone()).collect();
         let mut read = HashMap::new();
         let (mut parts, mut failed, mut worked, mut is_jira_well) = (VecDeque::from([ids]), 0, 0, false);
         let mut halved = Vec::new();
         while let Some(part) = parts.pop_front() {
-            let error = match self.jira.look(&part).await {
+            let error = match self.context.jira.look(&part).await {
                 Ok(readings) => {
                     worked += 1;
                     read.extend(readings);
@@ -127,18 +105,18 @@ impl Worker {
                 Err(_) => break,
             };
             failed += 1;
-            is_jira_well = is_jira_well || (self.tries_alone() && self.answers_alone(&part, &mut read).await);
+            is_jira_well = is_jira_well
+                || (self.availability.tries_alone() && self.answers_alone(&part, &mut read).await);
             if !is_jira_well {
                 return Err(error);
             }
-            let anew = !self.memory().manners.together.has_failed();
-            if worked == 0 && (failed == FAILS_FOR_ANY || !anew) {
-                self.reads_none_together(&error, now);
+            if worked == 0 && (failed == FAILS_FOR_ANY || self.modes.fails_together()) {
+                self.reads_none_together(&error);
                 return Ok(read);
             }
             match part.len() {
                 0 => {}
-                1 => self.sets_apart(due, &part[0], &error, now),
+                1 => self.sets_apart(due, &part[0], &error),
                 many => {
                     let (first, second) = part.split_at(many / 2);
                     parts.extend([first.to_vec(), second.to_vec()]);
@@ -146,27 +124,21 @@ impl Worker {
                 }
             }
         }
-        self.sets_longest_apart(due, &halved, &read, now);
-        if worked > 0 && std::mem::take(&mut self.memory().manners.together).has_failed() {
+        self.sets_longest_apart(due, &halved, &read);
+        if worked > 0 && self.modes.worked_together() {
             tracing::info!("Jira lets the bridge read several tickets in one request again");
         }
         if worked > 0 {
-            self.gatekeeper.unread().together();
+            self.context.gatekeeper.unread().together();
         }
         Ok(read)
-    }
-
-    /// Whether it is worth while to ask for one alone: where Jira does not answer at all that costs requests.
-    fn tries_alone(&self) -> bool {
-        let memory = self.memory();
-        memory.poll_failures.failures().max(memory.nudge_failures.failures()).is_multiple_of(TRIED_ONCE_IN)
     }
 
     /// Whether Jira answers if it is asked for one of these alone.
     async fn answers_alone(&self, part: &[String], read: &mut HashMap<String, Reading>) -> bool {
         let from = rand::random_range(0..part.len().max(1));
         for id in part.iter().cycle().skip(from).take(TRIED_ALONE.min(part.len())) {
-            match self.jira.look_alone(id).await {
+            match self.context.jira.look_alone(id).await {
                 Ok(Some(reading)) => {
                     read.insert(id.clone(), reading);
                     return true;
@@ -178,13 +150,10 @@ impl Worker {
         false
     }
 
-    fn reads_none_together(&self, error: &jira::Error, now: Millis) {
-        let mut memory = self.memory();
-        let before = memory.manners.together;
-        memory.manners.together = before.after(error, now, self.gatekeeper.timing().trust_for);
-        drop(memory);
-        self.gatekeeper.unread().one_by_one(&self.explain(error), now);
-        if !before.has_failed() {
+    fn reads_none_together(&self, error: &jira::Error) {
+        let is_news = self.modes.failed_together(error, self.begun);
+        self.context.gatekeeper.unread().one_by_one(&self.context.explain(error), self.begun);
+        if is_news {
             tracing::warn!(
                 "{error}; that is so only for several tickets in one request, so they are read one by one, which takes longer"
             );
@@ -198,118 +167,92 @@ impl Worker {
         due: &[&Due],
         halved: &[(Vec<String>, jira::Error)],
         read: &HashMap<String, Reading>,
-        now: Millis,
     ) {
         // The smallest parts come last.
         for (part, error) in halved.iter().rev() {
             let is_apart =
-                |due: &&&Due| part.contains(&due.ticket.id) && self.memory().manners.is_alone(&due.gate, now);
-            if due.iter().any(|due| is_apart(&due)) || !part.iter().all(|id| read.contains_key(id)) {
+                |due: &&Due| part.contains(&due.ticket.id) && self.modes.is_alone(&due.gate, self.begun);
+            if due.iter().any(is_apart) || !part.iter().all(|id| read.contains_key(id)) {
                 continue;
             }
             let longest = part.iter().max_by_key(|id| read.get(*id).map(|reading| reading.length));
-            longest.into_iter().for_each(|id| self.sets_apart(due, id, error, now));
+            longest.into_iter().for_each(|id| self.sets_apart(due, id, error));
         }
     }
 
-    fn sets_apart(&self, due: &[&Due], id: &str, error: &jira::Error, now: Millis) {
+    fn sets_apart(&self, due: &[&Due], id: &str, error: &jira::Error) {
         let Some(due) = due.iter().find(|due| due.ticket.id == *id) else { return };
-        let until = Millis(now.0.saturating_add(APART_FOR));
-        if self.memory().manners.apart.insert(due.gate.clone(), until).is_none() {
+        if self.modes.set_apart(&due.gate, self.begun) {
             let (canary, ticket) = (&due.canary.id, due.ticket.key.as_str());
             tracing::warn!(%canary, ticket, "{error}; the ticket makes reading several in one request fail, so it is read alone");
         }
     }
 
-    /// Reads tickets alone, as many as one look may; the others come later.
+    /// Reads tickets alone, as many as one round may; the others come later.
     ///
     /// # Errors
     /// If Jira as a whole does not answer.
-    pub(super) async fn read_alone(
-        &self,
-        due: &[&Due],
-        found: &mut Found,
-        now: Millis,
-    ) -> Result<(), jira::Error> {
+    pub(super) async fn read_alone(&mut self, due: &[&Due]) -> Result<(), jira::Error> {
         let mut missing = Vec::new();
         for &due in due {
-            if found.alone == MOST_ALONE {
-                found.later.push(due.gate.clone());
+            if self.alone == MOST_ALONE {
+                self.later.push(due.gate.clone());
                 continue;
             }
-            found.alone += 1;
+            self.alone += 1;
             let id = &due.ticket.id;
-            match self.jira.look_alone(id).await {
+            match self.context.jira.look_alone(id).await {
                 Ok(reading) => {
-                    let mut memory = self.memory();
-                    memory.manners.failing.remove(&due.gate);
-                    found.directly.insert(id.clone());
+                    self.modes.answered_alone(&due.gate, reading.as_ref(), self.begun);
+                    self.directly.insert(id.clone());
                     match reading {
-                        Some(reading) => {
-                            memory.manners.direct.insert(due.gate.clone(), (reading.total, now));
-                            found.readings.insert(id.clone(), reading);
-                        }
+                        Some(reading) => drop(self.readings.insert(id.clone(), reading)),
                         None => missing.push(due),
                     }
                 }
                 // One issue that cannot be read must not hide the others.
                 Err(error) if error.is_of_one() => {
                     if matches!(error, jira::Error::Unreadable { .. }) {
-                        found.odd.insert(id.clone());
+                        self.odd.insert(id.clone());
                     }
-                    self.cannot_read(due, &error, found);
+                    self.cannot_read(due, &error);
                 }
                 Err(error) => return Err(error),
             }
         }
-        self.prove_missing(&missing, found).await
+        self.prove_missing(&missing).await
     }
 
-    fn cannot_read(&self, due: &Due, error: &jira::Error, found: &mut Found) {
-        if !self.gatekeeper.unread().has(&due.gate) {
+    fn cannot_read(&mut self, due: &Due, error: &jira::Error) {
+        let Context { gatekeeper, clock, pace, .. } = self.context;
+        if !gatekeeper.unread().has(&due.gate) {
             let (canary, ticket) = (&due.canary.id, due.ticket.key.as_str());
             tracing::warn!(%canary, ticket, "{error}; the ticket stays as last seen, until jira.trust_for is over");
         }
-        let mut memory = self.memory();
-        let (before, poll_every) = (memory.nudge_failures, self.pace.poll_every);
-        found.vain = Some(before.after(error, self.clock.now(), poll_every));
-        let failing = memory.manners.failing.entry(due.gate.clone()).or_default();
-        *failing = self.in_vain_again(*failing);
-        drop(memory);
-        found.unread.insert(due.ticket.id.clone(), self.explain(error));
-    }
-
-    /// A ticket that was read alone shows less than was seen before. It will as long as nobody moves it, so it is asked for ever more
-    /// seldom: after Jira was restored that may be true of all tickets, each of which costs a request.
-    pub(super) fn shows_less(&self, due: &Due) {
-        let mut memory = self.memory();
-        let older = memory.manners.older.entry(due.gate.clone()).or_default();
-        *older = self.in_vain_again(*older);
-    }
-
-    fn in_vain_again(&self, before: Backoff) -> Backoff {
-        before.doubled(self.pace.poll_every, self.clock.now(), self.slow_cycle())
+        self.vain = Some(self.availability.vain(error, clock.now(), pace.poll_every));
+        self.modes.failed_alone(&due.gate);
+        self.unread.insert(due.ticket.id.clone(), self.context.explain(error));
     }
 
     /// What it means that Jira knows no such issues. It says so to strangers too, and to an account that may not see them: what
     /// cannot be proven is no news.
-    async fn prove_missing(&self, missing: &[&Due], found: &mut Found) -> Result<(), jira::Error> {
+    async fn prove_missing(&mut self, missing: &[&Due]) -> Result<(), jira::Error> {
         if missing.is_empty() {
             return Ok(());
         }
-        self.jira.knows_us().await?;
+        self.context.jira.knows_us().await?;
         let mut projects: HashMap<&str, Browse> = HashMap::new();
         for due in missing {
             let browse = match projects.entry(due.ticket.project.as_str()) {
                 Entry::Occupied(known) => *known.get(),
-                Entry::Vacant(unknown) => match self.jira.browses(unknown.key()).await {
+                Entry::Vacant(unknown) => match self.context.jira.browses(unknown.key()).await {
                     Ok(browse) => *unknown.insert(browse),
                     Err(error) if error.is_of_one() => *unknown.insert(Browse::Unproven),
                     Err(error) => return Err(error),
                 },
             };
             let sighting = Sighting::Missing { browse };
-            found.readings.insert(
+            self.readings.insert(
                 due.ticket.id.clone(),
                 Reading {
                     sighting,
@@ -327,46 +270,42 @@ impl Worker {
 
     /// Reads a changelog as far back as it takes to tell who decided. Returns whether that is known; what was read is not lost.
     pub(super) async fn read_back(
-        &self,
+        &mut self,
         due: &Due,
         reading: &mut Reading,
         statuses: &Statuses,
-        found: &mut Found,
     ) -> Result<bool, jira::Error> {
-        self.memory().manners.trails.join(&due.gate, reading);
+        self.modes.join_trail(&due.gate, reading);
         let known = due.canary.gate_by_id(&due.gate).and_then(|gate| gate.newest_move);
         while !suffices(reading, statuses, &due.gate, known) {
-            if found.pages == MOST_PAGES {
-                found.later.push(due.gate.clone());
+            if self.pages == MOST_PAGES {
+                self.later.push(due.gate.clone());
                 return Ok(false);
             }
-            found.pages += 1;
-            let page = match self.jira.look_back(&due.ticket.id, reading.before()).await {
+            self.pages += 1;
+            let page = match self.context.jira.look_back(&due.ticket.id, reading.before()).await {
                 Ok(page) => page,
                 Err(error) if error.is_of_one() => {
                     if matches!(error, jira::Error::Unreadable { .. }) {
                         // Perhaps it does not fit what is known, and that is what is wrong.
-                        self.memory().manners.trails.forget(&due.gate);
+                        self.modes.forget_trail(&due.gate);
                     }
-                    self.cannot_read(due, &error, found);
+                    self.cannot_read(due, &error);
                     return Ok(false);
                 }
                 Err(error) => return Err(error),
             };
             reading.add(page);
-            let trails = &mut self.memory().manners.trails;
             // By now it may reach what is known.
-            trails.join(&due.gate, reading);
-            trails.knows(&due.gate, reading);
+            self.modes.extend_trail(&due.gate, reading);
         }
         Ok(true)
     }
 
     /// Whether a reading is older than what was seen before, or than one that was made past every index.
-    pub(super) fn is_overtaken(&self, due: &Due, reading: &Reading) -> bool {
-        let known = self.memory().manners.direct.get(&due.gate).and_then(|(known, _)| *known);
-        reading.total.zip(known).is_some_and(|(length, known)| length < known)
-            || (reading.is_whole && self.gatekeeper.knows_newer(&due.canary, &due.gate, &reading.sighting))
+    fn is_overtaken(&self, due: &Due, reading: &Reading) -> bool {
+        let knows_newer = || self.context.gatekeeper.knows_newer(&due.canary, &due.gate, &reading.sighting);
+        self.modes.was_longer(&due.gate, reading) || (reading.is_whole && knows_newer())
     }
 }
 

@@ -1,0 +1,127 @@
+//! What was seen of a ticket. Where two of Jira's answers may disagree, the more direct one is asked for.
+
+use crate::{
+    gate::{Gate, GateId, Sighting, Standing, View},
+    gatekeeper::Reading,
+    millis::Millis,
+    policy::{Author, Statuses},
+    rollout::{CanaryId, Change, Denials, Event},
+    worker::{context::Context, read_modes::ReadModes},
+};
+
+/// A ticket that was read, and what that means.
+pub(super) struct Seen {
+    pub(super) canary: CanaryId,
+    pub(super) gate: GateId,
+    pub(super) sighting: Sighting,
+    pub(super) statuses: Statuses,
+    pub(super) author: Author,
+    pub(super) denials: Denials,
+    pub(super) arrived: Millis,
+}
+
+/// Why what was read of many tickets is not enough to say so of one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Recheck {
+    /// It is.
+    None,
+    /// It would give up the gate, or take back an issue that was not the gate's.
+    Gone,
+    /// It is news, and only an index says so.
+    Index,
+    /// It would open the gate, or keep it open for long, and only an index says so: that alone opens nothing.
+    Opens,
+    /// It shows again what was approved, and only an index says so. The issue itself said so lately, so it need not be asked; but
+    /// for how long that is trusted counts from then.
+    Renews,
+}
+
+impl Seen {
+    pub(super) fn event(&self) -> Event<'_> {
+        let Self { gate, sighting, statuses, author, denials, arrived, .. } = self;
+        Event::Seen { gate, sighting, statuses, author, denials, arrived: *arrived }
+    }
+
+    pub(super) fn reading(&self, at: Millis) -> Reading {
+        let Self { gate, sighting, statuses, author, denials, arrived, .. } = self;
+        let (gate, sighting, statuses) = (gate.clone(), sighting.clone(), statuses.clone());
+        let (author, denials) = (author.clone(), denials.clone());
+        Reading { gate, sighting, statuses, author, denials, at, arrived: *arrived }
+    }
+
+    /// Whether it could be told who decided, if anybody did, and whether that counts.
+    pub(super) const fn is_judged(&self) -> bool {
+        match self.author {
+            Author::Accepted | Author::NotAccepted { .. } | Author::NotJudged => true,
+            Author::Unknown { .. } => false,
+        }
+    }
+
+    pub(super) fn is_news(&self, context: &Context, now: Millis) -> bool {
+        let Some(canary) = context.store().canary(&self.canary) else { return false };
+        !matches!(context.gatekeeper.would(&canary, &self.event(), now), Change::Unchanged)
+    }
+
+    /// Why what many tickets' request showed of this one is not enough.
+    pub(super) fn recheck(&self, context: &Context, modes: &ReadModes, now: Millis) -> Recheck {
+        let Some(canary) = context.store().canary(&self.canary) else { return Recheck::None };
+        let Some(gate) = canary.gate_by_id(&self.gate) else { return Recheck::None };
+        let trust = context.gatekeeper.trust(&self.canary, &gate.name);
+        let after = gate.see(&self.sighting, &self.statuses, &self.author, now, self.arrived, trust);
+        let Some(Gate { standing: Standing::Watched { view, .. }, .. }) = &after else {
+            return Recheck::None;
+        };
+        let Standing::Watched { view: before, .. } = &gate.standing else { return Recheck::None };
+        let reads_an_index = context.jira.reads_an_index();
+        match view {
+            // Nothing but a no counts of a ticket that was labelled as dead, and that was replaced.
+            View::Waiting { .. }
+            | View::Approved { .. }
+            | View::NotAllowed { .. }
+            | View::Unjudged { .. }
+            | View::Gone { .. }
+                if gate.is_labelled() && canary.is_replaced(&gate.id) =>
+            {
+                Recheck::None
+            }
+            // Where many are read, an index may not know what the issue itself lacks.
+            View::Waiting { .. }
+            | View::Approved { .. }
+            | View::Rejected { .. }
+            | View::NotAllowed { .. }
+            | View::Unjudged { .. }
+                if gate.is_unmarked() =>
+            {
+                Recheck::Gone
+            }
+            View::Gone { .. } if before != view => Recheck::Gone,
+            View::Approved { .. } if reads_an_index => {
+                let is_judged = gate.judged_by == Some(trust.judged_by);
+                // Half of the time for which an approval is trusted.
+                let lately = |at| now.apart(at) < context.gatekeeper.timing().trust_for / 2;
+                if before == view && is_judged && modes.read_directly(&self.gate).is_some_and(lately) {
+                    Recheck::Renews
+                } else {
+                    Recheck::Opens
+                }
+            }
+            // Where it stands first is no news that a lagging index could get wrong.
+            View::Waiting { .. } if matches!(before, View::Waiting { status: None }) => Recheck::None,
+            View::Waiting { .. }
+            | View::Approved { .. }
+            | View::Rejected { .. }
+            | View::NotAllowed { .. }
+            | View::Unjudged { .. }
+                if before != view && reads_an_index =>
+            {
+                Recheck::Index
+            }
+            View::Waiting { .. }
+            | View::Approved { .. }
+            | View::Rejected { .. }
+            | View::NotAllowed { .. }
+            | View::Unjudged { .. }
+            | View::Gone { .. } => Recheck::None,
+        }
+    }
+}
