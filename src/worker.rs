@@ -4,7 +4,6 @@
 //! One replica works at a time: the holder of the lease.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -17,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    gate::GateId,
     gatekeeper::Gatekeeper,
     jira::Jira,
     metrics::Metrics,
@@ -27,8 +25,8 @@ use crate::{
 
 mod backoff;
 mod context;
-mod dead;
 mod judge;
+mod late_moves;
 mod lease;
 mod lock;
 mod lookups;
@@ -42,9 +40,9 @@ mod site;
 mod statuses;
 mod tell;
 
-use backoff::Backoff;
 use context::{Context, TICK};
 pub use context::{Outcome, Pace};
+use late_moves::LateMoves;
 use lock::lock;
 use lookups::Lookups;
 use outbox::Outbox;
@@ -62,7 +60,8 @@ pub struct Worker {
     context: Arc<Context>,
     lookups: Arc<Lookups>,
     queue: Arc<PollQueue>,
-    poll: Poll,
+    poll: Arc<Poll>,
+    late_moves: LateMoves,
     outbox: Outbox,
     memory: Mutex<Memory>,
 }
@@ -70,12 +69,6 @@ pub struct Worker {
 /// What the worker remembers between its steps. All of it may be lost.
 #[derive(Default)]
 struct Memory {
-    /// Of answering the dead.
-    dead_failures: Backoff,
-    /// Dead tickets that were moved and could not be read, by their gates.
-    dead_unread: HashMap<GateId, dead::Unread>,
-    /// When tickets that died lately were last read without a nudge.
-    dead_read: Option<Millis>,
     /// Whether the clocks of the replicas differ, as the log was told.
     clocks_differ: bool,
     written_back: Millis,
@@ -103,8 +96,17 @@ impl Worker {
         let context = Arc::new(Context::new(gatekeeper, jira, clock, metrics, pace));
         let lookups = Arc::new(Lookups::new(Arc::clone(&context)));
         let queue = Arc::new(PollQueue::new(Arc::clone(&context)));
-        let poll = Poll::new(&context, &lookups, &queue);
-        Self { context, lookups, queue, poll, outbox: Outbox::default(), memory: Mutex::default() }
+        let poll = Arc::new(Poll::new(&context, &lookups, &queue));
+        let late_moves = LateMoves::new(&context, &poll);
+        Self {
+            context,
+            lookups,
+            queue,
+            poll,
+            late_moves,
+            outbox: Outbox::default(),
+            memory: Mutex::default(),
+        }
     }
 
     /// Reads the tickets that somebody moved, ahead of all others that wait for Jira.
@@ -121,6 +123,14 @@ impl Worker {
     /// If the database fails.
     pub async fn poll(&self) -> Result<Outcome, store::Error> {
         self.poll.due().await
+    }
+
+    /// Tells a few of the tickets that were moved although their rollout is over that they open nothing.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn answer_the_dead(&self) -> Result<Outcome, store::Error> {
+        self.late_moves.answer().await
     }
 
     /// Works until `stop`, then finishes what is in hand, if that takes no longer than `grace`. Whatever is cut off

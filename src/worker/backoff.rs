@@ -44,6 +44,13 @@ impl Backoff {
         self.failed_again(now + wait)
     }
 
+    /// Notes one failure more, as [`Self::after`]. Returns whether it is the first in a row.
+    pub(super) fn fails(&mut self, error: &jira::Error, now: Millis, longest: Duration) -> bool {
+        let is_first = !self.has_failed();
+        *self = self.after(error, now, longest);
+        is_first
+    }
+
     /// After one failure more of what is tried once per `cycle`: the first time it does not rest, then for twice as long
     /// each time.
     pub(super) fn doubled(self, cycle: Duration, now: Millis, longest: Duration) -> Self {

@@ -142,10 +142,9 @@ impl Context {
     /// Says what is wrong with the database, once until it is well again.
     pub(super) fn complain(&self, error: &store::Error) {
         let words = error.to_string();
-        let mut trouble = lock(&self.trouble);
-        if trouble.as_ref() != Some(&words) {
+        let told = lock(&self.trouble).replace(words.clone());
+        if told.as_ref() != Some(&words) {
             tracing::error!("{words}; nothing is done in Jira until this works again");
-            *trouble = Some(words);
         }
     }
 

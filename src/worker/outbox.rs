@@ -318,7 +318,7 @@ impl Worker {
             return Ok(Outcome::Did);
         }
         let applied = self.tell_gate(&mut turn, row, (&how, late), now).await?;
-        follow_up(&mut turn, row, effect, &how, (now, self.dead_every())).await?;
+        follow_up(&mut turn, row, effect, &how, (now, self.slow_cycle())).await?;
         turn.end().await?;
         drop(writing);
         if let Some((applied, opened)) = applied {

@@ -115,10 +115,7 @@ impl ReadModes {
 
     /// A request for many failed as it would for any. Returns whether that is news.
     pub(super) fn failed_together(&self, error: &jira::Error, now: Millis) -> bool {
-        let together = &mut self.state().together;
-        let is_news = !together.has_failed();
-        *together = together.after(error, now, self.context.gatekeeper.timing().trust_for);
-        is_news
+        self.state().together.fails(error, now, self.context.gatekeeper.timing().trust_for)
     }
 
     /// A request for many worked. Returns whether that is news.

@@ -75,8 +75,7 @@ impl Availability {
     pub(super) fn failed(&self, why: Why, error: &jira::Error, now: Millis, poll_every: Duration) -> bool {
         let mut state = self.state();
         let is_news = !state.is_away();
-        let backoff = state.of(why);
-        *backoff = backoff.after(error, now, poll_every);
+        state.of(why).fails(error, now, poll_every);
         if why == Why::Nudged {
             state.nudges_fail_alone = error.is_of_one();
         }

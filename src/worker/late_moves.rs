@@ -1,9 +1,19 @@
-//! Answering the dead: tickets that somebody moved although their rollout is over. A webhook tells of it; without one they
-//! are read now and then for some days, the older the seldomer, until one move was answered.
+//! Tickets that are moved although their rollout is over. A webhook tells of it; without one they are read now and then for
+//! some days, the older the seldomer, until one move was answered.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
 
-use super::{Backoff, Memory, Outcome, Worker, poll::Why, poll_queue::MOST};
+use super::{
+    backoff::Backoff,
+    context::{Context, Outcome},
+    lock::lock,
+    poll::{Poll, Why},
+    poll_queue::MOST,
+};
 use crate::{
     gate::{Gate, GateId, Move, Sighting},
     jira,
@@ -25,47 +35,65 @@ const SELDOMER: u32 = 24;
 /// So many requests, each for a hundred dead tickets, are made in one cycle at most.
 const MOST_REQUESTS: usize = 5;
 
+/// The room of late moves. All that it remembers may be lost.
+pub(super) struct LateMoves {
+    context: Arc<Context>,
+    poll: Arc<Poll>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Of Jira as a whole.
+    failures: Backoff,
+    /// Tickets that were moved and could not be read, by their gates.
+    unread: HashMap<GateId, Unread>,
+    /// When tickets that died lately were last read without a nudge.
+    read: Option<Millis>,
+}
+
 /// A dead ticket that was moved and could not be read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Unread {
+struct Unread {
     failures: Backoff,
     /// Since when.
     since: Millis,
 }
 
-impl Worker {
-    /// Tells the tickets that somebody moved although their rollout is over, a few at a time, that they open nothing: those
+impl LateMoves {
+    pub(super) fn new(context: &Arc<Context>, poll: &Arc<Poll>) -> Self {
+        Self { context: Arc::clone(context), poll: Arc::clone(poll), state: Mutex::default() }
+    }
+
+    /// Tells the tickets that were moved although their rollout is over, a few at a time, that they open nothing: those
     /// that were nudged, and now and then all that died lately. This is a step of its own: whatever is wrong with a dead
     /// ticket must not keep a live one waiting.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn answer_the_dead(&self) -> Result<Outcome, store::Error> {
-        let now = self.clock.now();
+    pub(super) async fn answer(&self) -> Result<Outcome, store::Error> {
+        let now = self.context.clock.now();
         if let Some(rests) = self.poll.rests(Why::Nudged, now) {
             return Ok(rests);
         }
-        if self.memory().dead_failures.rests(now) {
+        if self.state().failures.rests(now) {
             return Ok(Outcome::Idle);
         }
         let dead = self.poll.dead_nudges().await?;
-        let nudged = self.first_of_the_dead(&dead, now);
+        let nudged = self.first(&dead, now);
         let (more, answered) = if nudged.is_empty() {
-            (false, self.read_the_dead(now).await?)
+            (false, self.read_lately_ended(now).await?)
         } else {
-            (nudged.len() == MOST_DEAD, self.tell_the_dead(&nudged).await?)
+            (nudged.len() == MOST_DEAD, self.read_nudged(&nudged).await?)
         };
-        let mut memory = self.memory();
-        let before = memory.dead_failures;
         match answered {
             Ok(()) => {
-                memory.dead_failures = Backoff::default();
+                self.state().failures = Backoff::default();
                 Ok(if more { Outcome::Did } else { Outcome::Idle })
             }
             Err(error) => {
-                memory.dead_failures = before.after(&error, now, Duration::MAX);
-                drop(memory);
-                if !before.has_failed() {
+                let is_news = self.state().failures.fails(&error, now, Duration::MAX);
+                if is_news {
                     tracing::warn!(
                         "{error}; dead tickets that were moved are told later that they open nothing"
                     );
@@ -75,23 +103,15 @@ impl Worker {
         }
     }
 
-    /// How often the tickets that died last are read.
-    pub(super) fn dead_every(&self) -> Duration {
-        self.slow_cycle()
-    }
-
-    /// Somebody moved tickets whose rollout is over. Fails if Jira as a whole does: one ticket that cannot be read is tried
-    /// again later, and holds up no other.
-    async fn tell_the_dead(
-        &self,
-        dead: &[&(Opened, Nudge)],
-    ) -> Result<Result<(), jira::Error>, store::Error> {
+    /// Reads tickets whose rollout is over and that are said to have moved. Fails if Jira as a whole does: one ticket that cannot
+    /// be read is tried again later, and holds up no other.
+    async fn read_nudged(&self, dead: &[&(Opened, Nudge)]) -> Result<Result<(), jira::Error>, store::Error> {
         for (dead, nudge) in dead {
-            let now = self.clock.now();
+            let now = self.context.clock.now();
             let moved = match self.was_moved_late(dead).await {
                 Ok(moved) => moved,
                 Err(error) => {
-                    let lasted = self.memory().dead_unread(&dead.gate, &error, now);
+                    let lasted = self.is_unread(&dead.gate, &error, now);
                     if lasted <= MOST_PATIENT {
                         if error.is_of_one() {
                             continue;
@@ -106,18 +126,17 @@ impl Worker {
                     false
                 }
             };
-            self.answer_late(dead, Some(nudge), moved, now).await?;
+            self.answer_move(dead, Some(nudge), moved, now).await?;
         }
         Ok(Ok(()))
     }
 
     /// Reads tickets that died in the last days, as a webhook may be missing or off.
-    async fn read_the_dead(&self, now: Millis) -> Result<Result<(), jira::Error>, store::Error> {
-        let lately = self.memory().dead_read;
-        if lately.is_some_and(|at| now.apart(at) < self.dead_every()) {
+    async fn read_lately_ended(&self, now: Millis) -> Result<Result<(), jira::Error>, store::Error> {
+        if self.state().read.is_some_and(|at| now.apart(at) < self.context.slow_cycle()) {
             return Ok(Ok(()));
         }
-        let store = self.store();
+        let store = self.context.store();
         for _ in 0..MOST_REQUESTS {
             let mut dead = Vec::new();
             for (gate, opened) in store.dead_to_read(now, MOST).await? {
@@ -138,14 +157,16 @@ impl Worker {
                 return Ok(Err(error));
             }
         }
-        self.memory().dead_read = Some(now);
+        self.state().read = Some(now);
         Ok(Ok(()))
     }
 
     /// Reads up to a hundred dead tickets with one request.
     async fn read_some(&self, dead: &[Opened], now: Millis) -> Result<Result<(), jira::Error>, store::Error> {
         let ids: Vec<String> = dead.iter().map(|dead| dead.ticket.id.clone()).collect();
-        let read = async { Ok::<_, jira::Error>((self.jira.account().await?, self.jira.look(&ids).await?)) };
+        let read = async {
+            Ok::<_, jira::Error>((self.context.jira.account().await?, self.context.jira.look(&ids).await?))
+        };
         let (own, seen) = match read.await {
             Ok(read) => read,
             Err(error) => return Ok(Err(error)),
@@ -165,29 +186,29 @@ impl Worker {
                 Err(error) => return Ok(Err(error)),
             }
         }
-        let mut turn = self.store().turn().await?;
+        let mut turn = self.context.store().turn().await?;
         for dead in dead {
             let age = dead.ended_at.map_or(Duration::MAX, |ended| now.since(ended));
-            let next = (age < WATCHED).then(|| now + self.dead_every().max(age / SELDOMER));
+            let next = (age < WATCHED).then(|| now + self.context.slow_cycle().max(age / SELDOMER));
             turn.read_again(&dead.gate, next).await?;
         }
         // Until it is answered it is read again.
         turn.end().await?;
         for dead in moved {
-            self.answer_late(dead, None, true, now).await?;
+            self.answer_move(dead, None, true, now).await?;
         }
         Ok(Ok(()))
     }
 
     /// A dead ticket was read: one that was moved is told, once, that this opens nothing any more.
-    async fn answer_late(
+    async fn answer_move(
         &self,
         dead: &Opened,
         nudge: Option<&Nudge>,
         moved: bool,
         now: Millis,
     ) -> Result<(), store::Error> {
-        let mut turn = self.store().turn().await?;
+        let mut turn = self.context.store().turn().await?;
         if let Some(nudge) = nudge {
             turn.followed(nudge).await?;
         }
@@ -204,20 +225,20 @@ impl Worker {
             let command = Command::Comment { gate: dead.gate.clone(), note: Note::Late { live } };
             turn.enqueue(&dead.canary, &command, now).await?;
             let fact = Fact::LateMove { gate: dead.name.clone(), ticket: dead.ticket.clone() };
-            Some(self.gatekeeper.note(&mut turn, canary, fact, now).await?)
+            Some(self.context.gatekeeper.note(&mut turn, canary, fact, now).await?)
         } else {
             None
         };
         turn.end().await?;
         if let Some(applied) = applied {
-            self.gatekeeper.record(&applied, now);
+            self.context.gatekeeper.record(&applied, now);
         }
         Ok(())
     }
 
     /// A few of them, the first first, but none whose time to be tried again has not come.
-    fn first_of_the_dead<'a>(&self, dead: &'a [(Opened, Nudge)], now: Millis) -> Vec<&'a (Opened, Nudge)> {
-        let unread = &mut self.memory().dead_unread;
+    fn first<'a>(&self, dead: &'a [(Opened, Nudge)], now: Millis) -> Vec<&'a (Opened, Nudge)> {
+        let unread = &mut self.state().unread;
         unread.retain(|gate, _| dead.iter().any(|(dead, _)| dead.gate == *gate));
         let waits =
             |gate: &GateId| unread.get(gate).is_some_and(|unread: &Unread| unread.failures.rests(now));
@@ -228,11 +249,24 @@ impl Worker {
         dead
     }
 
+    /// A ticket could not be read, once more. Returns for how long that has been so.
+    fn is_unread(&self, gate: &GateId, error: &jira::Error, now: Millis) -> Duration {
+        let mut state = self.state();
+        let begins = Unread { failures: Backoff::default(), since: now };
+        let unread = state.unread.entry(gate.clone()).or_insert(begins);
+        unread.failures.fails(error, now, LONGEST);
+        now.since(unread.since)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
     /// Whether anybody but the bridge itself has moved the ticket since it was told that its rollout is over.
     async fn was_moved_late(&self, dead: &Opened) -> Result<bool, jira::Error> {
         let Some(ended) = dead.ended_at else { return Ok(false) };
-        let own = self.jira.account().await?;
-        Ok(is_late(dead, &self.jira.look_since(&dead.ticket.id, ended).await?, &own.id))
+        let own = self.context.jira.account().await?;
+        Ok(is_late(dead, &self.context.jira.look_since(&dead.ticket.id, ended).await?, &own.id))
     }
 }
 
@@ -245,16 +279,4 @@ fn is_late(dead: &Opened, seen: &Sighting, own: &str) -> bool {
     }
     let late = |entry: &Move| dead.ended_at.is_some_and(|ended| entry.at > ended) && entry.by.id != own;
     moves.iter().any(late)
-}
-
-impl Memory {
-    /// A dead ticket could not be read, once more. Returns for how long that has been so.
-    fn dead_unread(&mut self, gate: &GateId, error: &jira::Error, now: Millis) -> Duration {
-        let unread = self
-            .dead_unread
-            .entry(gate.clone())
-            .or_insert(Unread { failures: Backoff::default(), since: now });
-        unread.failures = unread.failures.after(error, now, LONGEST);
-        now.since(unread.since)
-    }
 }
