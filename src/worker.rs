@@ -30,15 +30,12 @@ mod late_moves;
 mod lease;
 mod lock;
 mod lookups;
-mod open;
 mod outbox;
 mod poll;
 mod poll_queue;
 mod read_modes;
-mod recount;
 mod site;
 mod statuses;
-mod tell;
 
 use context::{Context, TICK};
 pub use context::{Outcome, Pace};
@@ -58,8 +55,6 @@ const HOURLY: Duration = Duration::from_secs(3600);
 /// Performs commands and looks at tickets.
 pub struct Worker {
     context: Arc<Context>,
-    lookups: Arc<Lookups>,
-    queue: Arc<PollQueue>,
     poll: Arc<Poll>,
     late_moves: LateMoves,
     outbox: Outbox,
@@ -96,17 +91,18 @@ impl Worker {
         let context = Arc::new(Context::new(gatekeeper, jira, clock, metrics, pace));
         let lookups = Arc::new(Lookups::new(Arc::clone(&context)));
         let queue = Arc::new(PollQueue::new(Arc::clone(&context)));
+        let outbox = Outbox::new(&context, &lookups, &queue);
         let poll = Arc::new(Poll::new(&context, &lookups, &queue));
         let late_moves = LateMoves::new(&context, &poll);
-        Self {
-            context,
-            lookups,
-            queue,
-            poll,
-            late_moves,
-            outbox: Outbox::default(),
-            memory: Mutex::default(),
-        }
+        Self { context, outbox, poll, late_moves, memory: Mutex::default() }
+    }
+
+    /// Performs the command that is due longest.
+    ///
+    /// # Errors
+    /// If the database fails. What was done in Jira meanwhile is found again.
+    pub async fn work_once(&self) -> Result<Outcome, store::Error> {
+        self.outbox.work_once().await
     }
 
     /// Reads the tickets that somebody moved, ahead of all others that wait for Jira.
@@ -138,7 +134,7 @@ impl Worker {
     pub async fn run(&self, stop: CancellationToken, grace: Duration) {
         let stepping = async {
             tokio::join!(
-                self.work(&stop),
+                self.outbox.run(&stop),
                 self.looping(&stop, || self.follow_nudges()),
                 self.looping(&stop, || self.answer_the_dead()),
                 self.looping(&stop, || self.poll()),

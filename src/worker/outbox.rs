@@ -21,7 +21,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Outcome, TICK, Worker, recount, statuses::known_statuses};
+use super::{
+    context::{Context, Outcome, TICK},
+    lock::lock,
+    lookups::Lookups,
+    poll_queue::PollQueue,
+    statuses::known_statuses,
+};
 use crate::{
     gate::{GateId, Ticket},
     gatekeeper::{Applied, doing},
@@ -31,77 +37,30 @@ use crate::{
     store::{self, Opened, Row, Settled, Turn},
 };
 
+mod create;
+mod duplicates;
+mod effect;
+mod update;
+
+use create::Create;
+use effect::Effect;
+
 /// Of so many places one is not for opening tickets: however many are to be opened, others are told meanwhile.
 const TOLD_MEANWHILE: usize = 4;
 /// How soon a command is tried again that waits for credentials; the client asks Jira no more often by itself.
 const CREDENTIALS: Duration = Duration::from_secs(15);
 
-/// What the outbox remembers between its steps. All of it may be lost.
-#[derive(Default)]
+/// The room of the outbox. What it remembers between its steps may be lost.
 pub(super) struct Outbox {
+    context: Arc<Context>,
+    lookups: Arc<Lookups>,
+    queue: Arc<PollQueue>,
     /// One turn at the database at a time.
     writing: Mutex<()>,
     /// One place in the queue for Jira at a time.
     queueing: Arc<Mutex<()>>,
     /// Why commands are parked, by the numbers of their rows, as the log was told.
     parked: std::sync::Mutex<HashMap<i64, String>>,
-}
-
-/// What performing a command came to.
-#[must_use]
-pub(super) enum Effect {
-    /// It is done, or there is nothing to do any more.
-    Done,
-    /// The gate has this ticket from now on.
-    Opened {
-        /// The ticket.
-        ticket: Ticket,
-        /// What else was found for the gate, and is ours.
-        others: Vec<Ticket>,
-    },
-    /// It was looked whether a ticket was opened twice.
-    Counted {
-        /// The ticket that counts, if there is one.
-        counts: Option<Ticket>,
-        /// Those that do not.
-        found: Vec<Ticket>,
-        /// When to look again, and why.
-        again: Option<(Millis, String)>,
-    },
-    /// The ticket was told that it opens nothing any more, at this time by Jira's clock.
-    Buried(Millis),
-    /// It could not be done; instead this is said.
-    Instead(Note),
-    /// Jira did not do it.
-    Failed {
-        /// Why not.
-        error: jira::Error,
-        /// When it was last sent, if it may have been done all the same.
-        sent: Option<Millis>,
-    },
-    /// It is too early for it.
-    Later {
-        /// When to try again.
-        at: Millis,
-        /// What is waited for.
-        why: String,
-    },
-    /// Jira does not show the ticket.
-    Missing {
-        /// Since when.
-        since: Millis,
-        /// When to try again.
-        at: Millis,
-    },
-    /// The ticket was deleted: nobody is left to be told.
-    Gone,
-    /// Trying again does not help.
-    Stuck {
-        /// What is in the way.
-        why: String,
-    },
-    /// It is another's, or was done meanwhile: there is nothing to settle.
-    Left(Outcome),
 }
 
 /// Commands that are being performed: their gates, and whether it is a ticket that is opened.
@@ -139,13 +98,19 @@ enum Step {
 
 type Steps<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Step> + Send + 'a>>>;
 
-impl Worker {
+impl Outbox {
+    pub(super) fn new(context: &Arc<Context>, lookups: &Arc<Lookups>, queue: &Arc<PollQueue>) -> Self {
+        let (context, lookups, queue) = (Arc::clone(context), Arc::clone(lookups), Arc::clone(queue));
+        let (writing, queueing, parked) = (Mutex::default(), Arc::default(), std::sync::Mutex::default());
+        Self { context, lookups, queue, writing, queueing, parked }
+    }
+
     /// Performs the command that is due longest.
     ///
     /// # Errors
     /// If the database fails. What was done in Jira meanwhile is found again.
-    pub async fn work_once(&self) -> Result<Outcome, store::Error> {
-        if !self.lease.leads() {
+    pub(super) async fn work_once(&self) -> Result<Outcome, store::Error> {
+        if !self.context.lease.leads() {
             return Ok(Outcome::Follows);
         }
         match self.pick(&InHand::default(), 1).await?.pop() {
@@ -155,13 +120,13 @@ impl Worker {
     }
 
     /// Performs what is due, side by side, until `stop`; what is in hand then is finished.
-    pub(super) async fn work(&self, stop: &CancellationToken) {
-        let mut news = self.gatekeeper.work();
+    pub(super) async fn run(&self, stop: &CancellationToken) {
+        let mut news = self.context.gatekeeper.work();
         let (mut in_hand, mut steps) = (InHand::default(), Steps::new());
         // Whether something may be due, whether it is being looked for, and before when it is not.
         let (mut due, mut taking, mut tick) = (true, false, Instant::now());
         loop {
-            let places = self.pace.side_by_side.saturating_sub(in_hand.0.len());
+            let places = self.context.pace.side_by_side.saturating_sub(in_hand.0.len());
             if due && !taking && places > 0 && !stop.is_cancelled() {
                 (due, taking) = (false, true);
                 tick = Instant::now() + TICK;
@@ -208,11 +173,15 @@ impl Worker {
     }
 
     async fn unless_failed<T>(&self, result: Result<T, store::Error>) -> Option<T> {
-        result.inspect_err(|error| self.complain(error)).ok()
+        result.inspect_err(|error| self.context.complain(error)).ok()
     }
 
     async fn take_if_leading(&self, in_hand: &InHand) -> Result<Vec<Row>, store::Error> {
-        if self.lease.leads() { self.pick(in_hand, self.pace.side_by_side).await } else { Ok(Vec::new()) }
+        if self.context.lease.leads() {
+            self.pick(in_hand, self.context.pace.side_by_side).await
+        } else {
+            Ok(Vec::new())
+        }
     }
 
     /// Commands that are due, for the places that are left: each of another gate, and of none that is in hand. Tickets to
@@ -229,8 +198,8 @@ impl Worker {
                     break;
                 }
                 whole = true;
-                let now = self.clock.now();
-                for (row, found) in self.store().due(opening, now, &held, most).await? {
+                let now = self.context.clock.now();
+                for (row, found) in self.context.store().due(opening, now, &held, most).await? {
                     match found {
                         Ok(found) => {
                             if held.insert(found.command.gate().clone()) {
@@ -252,11 +221,11 @@ impl Worker {
     /// Parks a command that cannot be read, so that it holds up nobody else.
     async fn put_aside(&self, row: i64, error: &store::Error) -> Result<(), store::Error> {
         let why = error.to_string();
-        let _writing = self.outbox.writing.lock().await;
-        let mut turn = self.store().turn().await?;
-        turn.park(row, &why, self.clock.now()).await?;
+        let _writing = self.writing.lock().await;
+        let mut turn = self.context.store().turn().await?;
+        turn.park(row, &why, self.context.clock.now()).await?;
         turn.end().await?;
-        if self.outbox.is_news(row, &why) {
+        if self.is_news(row, &why) {
             tracing::error!(row, "{why}; the command is parked, and the row must be mended or deleted");
         }
         Ok(())
@@ -264,7 +233,7 @@ impl Worker {
 
     /// Performs a command, and settles it.
     async fn carry_out(&self, row: Row) -> Result<Outcome, store::Error> {
-        let queueing = Arc::clone(&self.outbox.queueing);
+        let queueing = Arc::clone(&self.queueing);
         let (row, effect) = jira::one_at_a_time(queueing, self.perform(row)).await?;
         if let Effect::Left(outcome) = effect {
             return Ok(outcome);
@@ -273,59 +242,54 @@ impl Worker {
     }
 
     async fn perform(&self, row: Row) -> Result<(Row, Effect), store::Error> {
-        match row.command {
-            Command::Open { .. } => self.open(row).await,
-            Command::Recount { .. }
+        let (context, lookups) = (&*self.context, &*self.lookups);
+        if let Command::Open { .. } = row.command {
+            return Create { context, lookups, writing: &self.writing }.perform(row).await;
+        }
+        let row = match self.claim(row.id).await? {
+            Ok(row) => row,
+            Err(outcome) => return Ok((row, Effect::Left(outcome))),
+        };
+        let effect = match &row.command {
+            Command::Recount { gate, since, .. } => duplicates::count(context, gate, *since).await?,
+            Command::Open { .. }
             | Command::Comment { .. }
             | Command::Label { .. }
             | Command::Move { .. }
-            | Command::Link { .. } => match self.claim(row.id).await? {
-                Ok(row) => {
-                    let effect = self.update(&row).await?;
-                    Ok((row, effect))
-                }
-                Err(outcome) => Ok((row, Effect::Left(outcome))),
-            },
-        }
+            | Command::Link { .. } => update::perform(context, lookups, &row).await?,
+        };
+        Ok((row, effect))
     }
 
     /// Takes the command, with one attempt more, if this replica still works and it still waits.
     async fn claim(&self, id: i64) -> Result<Result<Row, Outcome>, store::Error> {
-        let _writing = self.outbox.writing.lock().await;
-        let Some(mut turn) = self.working_turn().await? else { return Ok(Err(Outcome::Follows)) };
+        let _writing = self.writing.lock().await;
+        let Some(mut turn) = self.context.working_turn().await? else { return Ok(Err(Outcome::Follows)) };
         let Some(row) = turn.claim(id, None).await? else { return Ok(Err(Outcome::Did)) };
         let row = turn.gather(&row).await?;
         turn.end().await?;
         Ok(Ok(row))
     }
 
-    /// A turn of the outbox, in which this replica works; none if another does.
-    pub(super) async fn outbox_turn(
-        &self,
-    ) -> Result<(tokio::sync::MutexGuard<'_, ()>, Option<Turn>), store::Error> {
-        let writing = self.outbox.writing.lock().await;
-        Ok((writing, self.working_turn().await?))
-    }
-
     /// Notes what became of a command, and what that means for its gate, in one turn.
     async fn settle(&self, row: &Row, effect: Effect) -> Result<Outcome, store::Error> {
-        let (now, how) = (self.clock.now(), self.becomes(row, &effect));
-        let writing = self.outbox.writing.lock().await;
-        let mut turn = self.store().turn().await?;
+        let (now, how) = (self.context.clock.now(), self.becomes(row, &effect));
+        let writing = self.writing.lock().await;
+        let mut turn = self.context.store().turn().await?;
         let late = keep_found(&mut turn, row, &effect, now).await?;
         if !turn.settle(row, &how, now).await? && late.is_none() {
             // Another replica has taken it over: that one says what became of it.
             return Ok(Outcome::Did);
         }
         let applied = self.tell_gate(&mut turn, row, (&how, late), now).await?;
-        follow_up(&mut turn, row, effect, &how, (now, self.slow_cycle())).await?;
+        follow_up(&mut turn, row, effect, &how, (now, self.context.slow_cycle())).await?;
         turn.end().await?;
         drop(writing);
         if let Some((applied, opened)) = applied {
-            if opened && let Some(canary) = self.store().canary(&row.canary) {
+            if opened && let Some(canary) = self.context.store().canary(&row.canary) {
                 self.queue.opened(canary, row.command.gate().clone());
             }
-            self.gatekeeper.record(&applied, now);
+            self.context.gatekeeper.record(&applied, now);
         }
         self.say_if_parked(row, &how).await?;
         Ok(Outcome::of(&how))
@@ -353,14 +317,14 @@ impl Worker {
             }
             Effect::Stuck { why } => Settled::Parked { why: why.clone(), sent },
             Effect::Failed { error, sent } => {
-                let (why, spread) = (self.explain(error), rand::random::<f64>());
+                let (why, spread) = (self.context.explain(error), rand::random::<f64>());
                 let wait = match error.retry() {
                     Retry::Never => return Settled::Parked { why, sent: *sent },
                     Retry::NotBefore(wait) => retry::delay(0, Some(wait), spread),
                     Retry::Backoff if matches!(error, jira::Error::Unauthorized { .. }) => CREDENTIALS,
                     Retry::Now | Retry::Backoff => retry::delay(row.attempts, None, spread),
                 };
-                Settled::Again { at: self.clock.now() + wait, why, sent: *sent }
+                Settled::Again { at: self.context.clock.now() + wait, why, sent: *sent }
             }
         }
     }
@@ -377,8 +341,11 @@ impl Worker {
         let event = match (how, late.clone()) {
             (Settled::Done, None) => return Ok(None),
             (Settled::Done, Some(ticket)) => {
-                let statuses =
-                    known_statuses(&self.lookups, self.gatekeeper.route(&row.canary, &subject.gate), &ticket);
+                let statuses = known_statuses(
+                    &self.lookups,
+                    self.context.gatekeeper.route(&row.canary, &subject.gate),
+                    &ticket,
+                );
                 Event::Opened { gate, ticket, statuses }
             }
             (Settled::Again { why, .. } | Settled::Parked { why, .. }, _) => {
@@ -386,7 +353,7 @@ impl Worker {
             }
         };
         let opened = matches!(event, Event::Opened { .. });
-        let applied = match self.gatekeeper.apply(turn, &row.canary, &event, now).await {
+        let applied = match self.context.gatekeeper.apply(turn, &row.canary, &event, now).await {
             Ok(applied) => applied,
             Err(error @ store::Error::Corrupt { .. }) => {
                 // The command is done all the same, and its ticket is kept.
@@ -400,7 +367,7 @@ impl Worker {
         };
         // Its rollout is over: the ticket is told so, and is on record all the same.
         let fact = Fact::TicketOpened { gate: subject.gate.clone(), ticket };
-        Ok(Some((self.gatekeeper.note(turn, applied.canary, fact, now).await?, opened)))
+        Ok(Some((self.context.gatekeeper.note(turn, applied.canary, fact, now).await?, opened)))
     }
 
     /// A command is parked: the log says so once for each reason, and not each time that it is tried again.
@@ -408,14 +375,14 @@ impl Worker {
     async fn say_if_parked(&self, row: &Row, how: &Settled) -> Result<(), store::Error> {
         let Settled::Parked { why, .. } = how else {
             if *how == Settled::Done {
-                self.outbox.forget(row.id);
+                self.forget(row.id);
             }
             return Ok(());
         };
-        if !self.outbox.is_news(row.id, why) {
+        if !self.is_news(row.id, why) {
             return Ok(());
         }
-        let canary = self.store().canary(&row.canary);
+        let canary = self.context.store().canary(&row.canary);
         let (gate, ticket) = match &row.command {
             Command::Open { gate, .. } if canary.is_some_and(|it| it.gate_by_id(gate).is_some()) => {
                 return Ok(());
@@ -425,7 +392,7 @@ impl Worker {
             Command::Comment { gate, .. }
             | Command::Label { gate }
             | Command::Move { gate, .. }
-            | Command::Link { gate, .. } => match self.store().ticket(gate).await {
+            | Command::Link { gate, .. } => match self.context.store().ticket(gate).await {
                 Ok(opened) => opened.map(|opened| (opened.name, opened.ticket.key)).unzip(),
                 Err(store::Error::Corrupt { .. }) => (None, None),
                 Err(error) => return Err(error),
@@ -442,17 +409,14 @@ impl Worker {
         );
         Ok(())
     }
-}
 
-impl Outbox {
     /// Whether the log was not told yet that this command is parked for this reason; from now on it was.
     fn is_news(&self, row: i64, why: &str) -> bool {
-        let mut parked = self.parked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        parked.insert(row, why.to_owned()).as_deref() != Some(why)
+        lock(&self.parked).insert(row, why.to_owned()).as_deref() != Some(why)
     }
 
     fn forget(&self, row: i64) {
-        self.parked.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&row);
+        lock(&self.parked).remove(&row);
     }
 }
 
@@ -477,11 +441,11 @@ async fn keep_found(
                 missing_since: None,
             };
             turn.keep_ticket(&opened).await?;
-            recount::close(turn, canary, (gate, &subject.gate), Some(ticket), others, now).await?;
+            duplicates::close(turn, canary, (gate, &subject.gate), Some(ticket), others, now).await?;
             Ok(Some(ticket.clone()))
         }
         (Command::Recount { gate, name, .. }, Effect::Counted { counts, found, .. }) => {
-            recount::close(turn, canary, (gate, name), counts.as_ref(), found, now).await?;
+            duplicates::close(turn, canary, (gate, name), counts.as_ref(), found, now).await?;
             Ok(None)
         }
         _ => Ok(None),
@@ -503,7 +467,7 @@ async fn follow_up(
                 && let Some(since) = row.sent =>
         {
             // Jira may show later what nobody needs any more.
-            turn.enqueue(&row.canary, &recount::again(gate, subject, since), now).await?;
+            turn.enqueue(&row.canary, &duplicates::again(gate, subject, since), now).await?;
         }
         (Command::Comment { note: Note::Progress { .. }, .. }, Settled::Done) => {
             turn.put_off_progress(gate, now).await?;

@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use super::{Outcome, Worker, outbox::Effect, recount, statuses::resolve};
+use tokio::sync::Mutex;
+
+use super::{duplicates, effect::Effect};
 use crate::{
     gate::{GateId, Home, Ticket},
     jira::{self, Happened, retry},
@@ -14,6 +16,11 @@ use crate::{
     rollout::{Canary, Command},
     store::{self, Row, Turn},
     ticket::{self, Subject},
+    worker::{
+        context::{Context, Outcome},
+        lookups::Lookups,
+        statuses::resolve,
+    },
 };
 
 /// How often Jira's search is asked for a ticket that may have been created.
@@ -44,14 +51,22 @@ impl Hindrance {
     }
 }
 
-impl Worker {
+/// What opening a ticket takes.
+pub(super) struct Create<'a> {
+    pub(super) context: &'a Context,
+    pub(super) lookups: &'a Lookups,
+    /// One turn of the outbox at a time.
+    pub(super) writing: &'a Mutex<()>,
+}
+
+impl Create<'_> {
     /// Opens a ticket, or finds the one that was opened before.
-    pub(super) async fn open(&self, row: Row) -> Result<(Row, Effect), store::Error> {
+    pub(super) async fn perform(&self, row: Row) -> Result<(Row, Effect), store::Error> {
         let Command::Open { gate, subject, sent_to } = row.command.clone() else {
             return Ok((row, Effect::Done));
         };
         let waits = self.waits_for_ticket(&row, &gate).await?;
-        if let Some(why) = self.store().unreadable_why(&row.canary) {
+        if let Some(why) = self.context.store().unreadable_why(&row.canary) {
             let effect = self.put_off(&row, why);
             return Ok((row, effect));
         }
@@ -77,7 +92,7 @@ impl Worker {
 
     /// Whether the gate lives and has no ticket. The row may be newer than memory, which then has to follow first.
     async fn waits_for_ticket(&self, row: &Row, gate: &GateId) -> Result<bool, store::Error> {
-        let store = self.store();
+        let store = self.context.store();
         let waits = || store.canary(&row.canary).is_some_and(|canary| waits(&canary, gate));
         if !waits() {
             store.follow().await?;
@@ -86,9 +101,9 @@ impl Worker {
     }
 
     async fn prepare(&self, gate: GateId, subject: &Subject) -> Result<jira::Draft, Hindrance> {
-        let route = self.gatekeeper.route(&subject.canary, &subject.gate);
+        let route = self.context.gatekeeper.route(&subject.canary, &subject.gate);
         let settings = &route.ticket;
-        let page = self.gatekeeper.links().status_page.as_deref();
+        let page = self.context.gatekeeper.links().status_page.as_deref();
         let words = ticket::draft(subject, route, page)
             .map_err(|error| Hindrance::Config(format!("{}: {}", error.key, error.what)))?;
         let fields = serde_json::to_value(&words.fields)
@@ -96,7 +111,7 @@ impl Worker {
         // Its statuses are those that count for this ticket.
         let workflow = self.lookups.workflow_to_open(&settings.project, &settings.issue_type).await?;
         // Known before the first decision is looked at, so that this takes one request.
-        self.jira.account().await?;
+        self.context.jira.account().await?;
         // A ticket that nobody could approve is not opened.
         resolve(route, &workflow).map_err(Hindrance::Config)?;
         Ok(jira::Draft {
@@ -117,8 +132,8 @@ impl Worker {
         sent_to: &[Home],
         sent: Millis,
     ) -> Result<Option<Effect>, store::Error> {
-        let asked = self.clock.now();
-        let mut others = match self.newly_found(gate).await? {
+        let asked = self.context.clock.now();
+        let mut others = match duplicates::newly_found(self.context, gate).await? {
             Ok(found) => found,
             Err(error) => return Ok(Some(Effect::Failed { error, sent: Some(sent) })),
         };
@@ -130,9 +145,9 @@ impl Worker {
             let ticket = ticket(home.unwrap_or(&found).clone(), id, key);
             return Ok(Some(Effect::Opened { ticket, others }));
         }
-        if asked.since(sent) <= self.pace.index_lag + SENT_WITHIN {
+        if asked.since(sent) <= self.context.pace.index_lag + SENT_WITHIN {
             let why = "Jira did not answer when the ticket was opened; it is searched for".into();
-            let at = self.clock.now() + SEARCH_EVERY.min(self.pace.index_lag);
+            let at = self.context.clock.now() + SEARCH_EVERY.min(self.context.pace.index_lag);
             return Ok(Some(Effect::Later { at, why }));
         }
         Ok(None)
@@ -142,9 +157,10 @@ impl Worker {
     async fn create(&self, row: Row, draft: jira::Draft) -> Result<(Row, Effect), store::Error> {
         let home = Home { project: draft.project.clone(), issue_type: draft.issue_type.clone() };
         // The place under the rate limit comes first: what is stored must be the time of sending, not of queueing.
-        let slot = self.jira.slot().await;
-        let (writing, turn) = self.outbox_turn().await?;
-        let (now, recorded) = (self.clock.now(), self.clock.stopwatch());
+        let slot = self.context.jira.slot().await;
+        let writing = self.writing.lock().await;
+        let turn = self.context.working_turn().await?;
+        let (now, recorded) = (self.context.clock.now(), self.context.clock.stopwatch());
         let Some(mut turn) = turn else { return Ok((row, Effect::Left(Outcome::Follows))) };
         let canary = match turn.canary(&row.canary).await {
             Ok(canary) => canary,
@@ -157,7 +173,7 @@ impl Worker {
         if !waits(&canary, &draft.gate) {
             // The rollout ended while the request waited for its turn; the next step finds that out, if memory does.
             drop(turn);
-            self.store().follow().await?;
+            self.context.store().follow().await?;
             return Ok((row, Effect::Left(Outcome::Did)));
         }
         let Some(claimed) = turn.claim(row.id, Some(now)).await? else {
@@ -170,9 +186,9 @@ impl Worker {
         address(&mut turn, claimed.clone(), home.clone(), now).await?;
         turn.end().await?;
         drop(writing);
-        let (lease, term) = (self.lease.clone(), self.lease.term());
+        let (lease, term) = (self.context.lease.clone(), self.context.lease.term());
         let permit = move || lease.holds(term) && recorded.elapsed() < SENT_WITHIN;
-        Ok(match jira::only_while(permit, self.jira.create(slot, &draft)).await {
+        Ok(match jira::only_while(permit, self.context.jira.create(slot, &draft)).await {
             Ok(created) => {
                 let ticket = ticket(home, created.id, created.key);
                 (claimed, Effect::Opened { ticket, others: vec![] })
@@ -194,7 +210,7 @@ impl Worker {
     /// Whether the gate lives cannot be told, as its canary's row cannot be read: nothing is opened, and nothing is
     /// dropped, until the row is mended.
     fn put_off(&self, row: &Row, why: String) -> Effect {
-        let at = self.clock.now() + retry::delay(row.attempts, None, rand::random::<f64>());
+        let at = self.context.clock.now() + retry::delay(row.attempts, None, rand::random::<f64>());
         Effect::Later { at, why }
     }
 }
@@ -203,13 +219,13 @@ impl Worker {
 /// second one afterwards.
 async fn address(turn: &mut Turn, mut row: Row, home: Home, now: Millis) -> Result<(), store::Error> {
     let Command::Open { gate, subject, sent_to } = &mut row.command else { return Ok(()) };
-    let recount = recount::again(gate, subject, now);
+    let later = duplicates::again(gate, subject, now);
     if !sent_to.contains(&home) {
         sent_to.push(home);
     }
     turn.reword(&row, &row.command).await?;
     if row.sent.is_some() {
-        turn.enqueue(&row.canary, &recount, now).await?;
+        turn.enqueue(&row.canary, &later, now).await?;
     }
     Ok(())
 }

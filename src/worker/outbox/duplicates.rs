@@ -1,7 +1,7 @@
 //! Tickets that were opened twice: Jira did what it was asked, said nothing, and showed it only after the search had
 //! been given up. One counts; every other of ours is closed and told.
 
-use super::{Worker, outbox::Effect};
+use super::effect::Effect;
 use crate::{
     gate::{GateId, GateName, Ticket},
     jira,
@@ -10,51 +10,50 @@ use crate::{
     rollout::{CanaryId, Command, Note},
     store::{self, Opened, Turn},
     ticket::Subject,
+    worker::context::Context,
 };
 
 /// For how many times `jira.index_lag` a second ticket is looked for, each time after twice the time.
 const LOOKED_FOR: u32 = 8;
 
-impl Worker {
-    /// Looks whether the gate has more tickets than the one that counts.
-    pub(super) async fn recount(&self, gate: &GateId, since: Millis) -> Result<Effect, store::Error> {
-        let now = self.clock.now();
-        let found = match self.newly_found(gate).await? {
-            Ok(found) => found,
-            Err(error) => return Ok(Effect::Failed { error, sent: None }),
-        };
-        let counts = match self.store().ticket(gate).await {
-            Ok(counts) => counts.map(|opened| opened.ticket),
-            Err(error @ store::Error::Corrupt { .. }) => return Ok(Effect::Stuck { why: error.to_string() }),
-            Err(error) => return Err(error),
-        };
-        let (waited, lag) = (now.since(since), self.pace.index_lag);
-        let longest = lag.saturating_mul(LOOKED_FOR);
-        let again = (waited < longest).then(|| {
-            let why = "Jira was asked twice to open this ticket; a second one is looked for".into();
-            (since + waited.saturating_mul(2).clamp(lag, longest), why)
-        });
-        Ok(Effect::Counted { counts, found, again })
-    }
+/// Looks whether the gate has more tickets than the one that counts.
+pub(super) async fn count(context: &Context, gate: &GateId, since: Millis) -> Result<Effect, store::Error> {
+    let now = context.clock.now();
+    let found = match newly_found(context, gate).await? {
+        Ok(found) => found,
+        Err(error) => return Ok(Effect::Failed { error, sent: None }),
+    };
+    let counts = match context.store().ticket(gate).await {
+        Ok(counts) => counts.map(|opened| opened.ticket),
+        Err(error @ store::Error::Corrupt { .. }) => return Ok(Effect::Stuck { why: error.to_string() }),
+        Err(error) => return Err(error),
+    };
+    let (waited, lag) = (now.since(since), context.pace.index_lag);
+    let longest = lag.saturating_mul(LOOKED_FOR);
+    let again = (waited < longest).then(|| {
+        let why = "Jira was asked twice to open this ticket; a second one is looked for".into();
+        (since + waited.saturating_mul(2).clamp(lag, longest), why)
+    });
+    Ok(Effect::Counted { counts, found, again })
+}
 
-    /// The tickets of ours that Jira shows for a gate and that were not known before. Whoever may edit a ticket can mark
-    /// it as that of another gate: one that is known stays what it is.
-    pub(super) async fn newly_found(
-        &self,
-        gate: &GateId,
-    ) -> Result<Result<Vec<Ticket>, jira::Error>, store::Error> {
-        let found = match self.jira.find(gate).await {
-            Ok(found) => found,
-            Err(error) => return Ok(Err(error)),
-        };
-        let mut new = vec![];
-        for ticket in found {
-            if !self.store().keeps(&ticket.id).await? {
-                new.push(ticket);
-            }
+/// The tickets of ours that Jira shows for a gate and that were not known before. Who may edit a ticket can mark
+/// it as that of another gate: one that is known stays what it is.
+pub(super) async fn newly_found(
+    context: &Context,
+    gate: &GateId,
+) -> Result<Result<Vec<Ticket>, jira::Error>, store::Error> {
+    let found = match context.jira.find(gate).await {
+        Ok(found) => found,
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut new = vec![];
+    for ticket in found {
+        if !context.store().keeps(&ticket.id).await? {
+            new.push(ticket);
         }
-        Ok(Ok(new))
     }
+    Ok(Ok(new))
 }
 
 /// Closes tickets that were found for a gate, beside the one that counts, if there is one. From then on they are dead

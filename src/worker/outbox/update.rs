@@ -3,49 +3,65 @@
 
 use serde_json::{Map, Value};
 
-use super::{Worker, lookups::WORKFLOW, outbox::Effect, statuses::resolve};
+use super::effect::Effect;
 use crate::{
     gate::{Move, Sighting, Status},
     gatekeeper::doing,
     jira::{self, Linked, Marks, Transitioned, Whereabouts, retry},
     millis::Millis,
-    policy::{Meaning, Milestone, Target},
+    policy::{Meaning, Milestone, Route, Target},
     rollout::{Command, Note},
     store::{self, Opened, Row},
     ticket,
+    worker::{
+        context::Context,
+        lookups::{Lookups, WORKFLOW},
+        statuses::resolve,
+    },
 };
 
-impl Worker {
-    /// Performs a command about a ticket that is there.
-    pub(super) async fn update(&self, row: &Row) -> Result<Effect, store::Error> {
-        if let Command::Recount { gate, since, .. } = &row.command {
-            return self.recount(gate, *since).await;
-        }
-        let opened = match self.store().ticket(row.command.gate()).await {
-            Ok(Some(opened)) => opened,
-            // It was never opened: nobody waits to be told.
-            Ok(None) => return Ok(Effect::Done),
-            Err(error @ store::Error::Corrupt { .. }) => return Ok(Effect::Stuck { why: error.to_string() }),
-            Err(error) => return Err(error),
-        };
-        let (lease, term) = (self.lease.clone(), self.lease.term());
-        match jira::only_while(move || lease.holds(term), self.tell(row, &opened)).await {
-            Err(error @ store::Error::Corrupt { .. }) => Ok(Effect::Stuck { why: error.to_string() }),
-            Ok(Err(error)) if gone(&error) => Ok(self.not_found(row, &opened, Some(error.to_string())).await),
-            Ok(Ok(Told::NotFound)) => Ok(self.not_found(row, &opened, None).await),
-            Ok(Err(error)) => Ok(Effect::Failed { error, sent: None }),
-            Ok(Ok(Told::Effect(effect))) => Ok(effect),
-            Err(error) => Err(error),
-        }
-    }
+/// A command about a ticket that is there.
+struct Update<'a> {
+    context: &'a Context,
+    lookups: &'a Lookups,
+    row: &'a Row,
+    opened: &'a Opened,
+    /// The settings of its gate.
+    route: &'a Route,
+}
 
+/// Performs a command about a ticket that is there.
+pub(super) async fn perform(context: &Context, lookups: &Lookups, row: &Row) -> Result<Effect, store::Error> {
+    let opened = match context.store().ticket(row.command.gate()).await {
+        Ok(Some(opened)) => opened,
+        // It was never opened: there is nothing to be told.
+        Ok(None) => return Ok(Effect::Done),
+        Err(error @ store::Error::Corrupt { .. }) => return Ok(Effect::Stuck { why: error.to_string() }),
+        Err(error) => return Err(error),
+    };
+    let route = context.gatekeeper.route(&opened.canary, &opened.name);
+    let update = Update { context, lookups, row, opened: &opened, route };
+    let (lease, term) = (context.lease.clone(), context.lease.term());
+    match jira::only_while(move || lease.holds(term), update.tell()).await {
+        Err(error @ store::Error::Corrupt { .. }) => Ok(Effect::Stuck { why: error.to_string() }),
+        Ok(Err(error)) if gone(&error) => Ok(update.not_found(Some(error.to_string())).await),
+        Ok(Ok(Told::NotFound)) => Ok(update.not_found(None).await),
+        Ok(Err(error)) => Ok(Effect::Failed { error, sent: None }),
+        Ok(Ok(Told::Effect(effect))) => Ok(effect),
+        Err(error) => Err(error),
+    }
+}
+
+impl Update<'_> {
     /// Something was not found. If it is the ticket, that ends what it was to be told once it is proven over `jira.trust_for`:
     /// an account that loses sight of issues for a while must not lose what they are to be told. If it is anything else,
     /// somebody has to mend that.
-    async fn not_found(&self, row: &Row, opened: &Opened, why: Option<String>) -> Effect {
-        let later = || self.clock.now() + retry::delay(row.attempts, None, rand::random::<f64>());
-        let (now, trust_for) = (self.clock.now(), self.gatekeeper.timing().trust_for);
-        match self.jira.whereabouts(&opened.ticket).await {
+    async fn not_found(&self, why: Option<String>) -> Effect {
+        let later =
+            || self.context.clock.now() + retry::delay(self.row.attempts, None, rand::random::<f64>());
+        let (now, opened) = (self.context.clock.now(), self.opened);
+        let trust_for = self.context.gatekeeper.timing().trust_for;
+        match self.context.jira.whereabouts(&opened.ticket).await {
             Ok(Whereabouts::There) => match why {
                 Some(why) => Effect::Stuck { why },
                 // It is seen again.
@@ -61,7 +77,7 @@ impl Worker {
                     canary = %opened.canary,
                     gate = %opened.name,
                     ticket = opened.ticket.key,
-                    what = doing(&row.command),
+                    what = doing(&self.row.command),
                     "Jira has not shown the ticket for jira.trust_for, so it was deleted; this is not done any more"
                 );
                 Effect::Gone
@@ -71,23 +87,23 @@ impl Worker {
     }
 
     /// Does in Jira what is to be done about this ticket.
-    async fn tell(&self, row: &Row, opened: &Opened) -> Result<Result<Told, jira::Error>, store::Error> {
-        Ok(match &row.command {
-            Command::Comment { note, .. } => self.comment(row, opened, note).await,
-            Command::Label { .. } => self.label(row, opened).await,
-            Command::Move { milestone, .. } => self.move_ticket(row, opened, *milestone).await,
-            Command::Link { successor, .. } => match self.store().ticket(successor).await? {
+    async fn tell(&self) -> Result<Result<Told, jira::Error>, store::Error> {
+        Ok(match &self.row.command {
+            Command::Comment { note, .. } => self.comment(note).await,
+            Command::Label { .. } => self.label().await,
+            Command::Move { milestone, .. } => self.move_ticket(*milestone).await,
+            Command::Link { successor, .. } => match self.context.store().ticket(successor).await? {
                 None => Ok(DONE),
-                Some(successor) => self.link(row, opened, &successor).await,
+                Some(successor) => self.link(&successor).await,
             },
-            // The caller keeps these for itself.
+            // These are performed elsewhere.
             Command::Open { .. } | Command::Recount { .. } => Ok(DONE),
         })
     }
 
     /// What it comes to instead, where nothing may be done to a ticket: if Jira does not show it, or if its number is somebody
     /// else's issue by now, on another site or in a Jira that was restored.
-    fn spares(&self, row: &Row, opened: &Opened, marks: &Marks) -> Option<Told> {
+    fn spares(&self, opened: &Opened, marks: &Marks) -> Option<Told> {
         let Marks::Of(gates) = marks else { return Some(Told::NotFound) };
         if opened.is_marked_by(gates) {
             return None;
@@ -96,45 +112,40 @@ impl Worker {
             canary = %opened.canary,
             gate = %opened.name,
             ticket = opened.ticket.key,
-            what = doing(&row.command),
+            what = doing(&self.row.command),
             "the issue does not say that it is this gate's ticket, so it is left alone"
         );
         Some(DONE)
     }
 
     /// The same of a ticket of which nothing else has to be known.
-    async fn is_to_be_spared(&self, row: &Row, opened: &Opened) -> Result<Option<Told>, jira::Error> {
-        let marks = self.jira.marks(&opened.ticket.id).await?;
-        Ok(self.spares(row, opened, &marks))
+    async fn is_to_be_spared(&self, opened: &Opened) -> Result<Option<Told>, jira::Error> {
+        let marks = self.context.jira.marks(&opened.ticket.id).await?;
+        Ok(self.spares(opened, &marks))
     }
 
-    /// Where the bridge moves this ticket then, if anywhere.
-    fn target(&self, opened: &Opened, milestone: Milestone) -> Option<&Target> {
-        self.gatekeeper.route(&opened.canary, &opened.name).ticket.transitions.target(milestone)
-    }
-
-    async fn comment(&self, row: &Row, opened: &Opened, note: &Note) -> Result<Told, jira::Error> {
-        let route = self.gatekeeper.route(&opened.canary, &opened.name);
+    async fn comment(&self, note: &Note) -> Result<Told, jira::Error> {
+        let id = &self.opened.ticket.id;
         let effect = if buries(note) {
             // What moves it after this moment moves a dead ticket. None of the moves that it shows now did.
-            match self.jira.look_since(&opened.ticket.id, Millis(i64::MAX)).await? {
+            match self.context.jira.look_since(id, Millis(i64::MAX)).await? {
                 Sighting::Missing { .. } => return Ok(Told::NotFound),
                 Sighting::Issue { marks, answered, .. } => {
-                    if let Some(told) = self.spares(row, opened, &Marks::Of(marks)) {
+                    if let Some(told) = self.spares(self.opened, &Marks::Of(marks)) {
                         return Ok(told);
                     }
                     Effect::Buried(answered)
                 }
             }
         } else {
-            if let Some(told) = self.is_to_be_spared(row, opened).await? {
+            if let Some(told) = self.is_to_be_spared(self.opened).await? {
                 return Ok(told);
             }
             Effect::Done
         };
         // Progress is told more than once; its row makes it one comment.
         let tag = match note {
-            Note::Progress { .. } => format!("{}-{}", note.tag(), row.id),
+            Note::Progress { .. } => format!("{}-{}", note.tag(), self.row.id),
             Note::Ended { .. }
             | Note::LabelledEnded
             | Note::Replaced { .. }
@@ -154,48 +165,44 @@ impl Worker {
             | Note::Unasked { .. }
             | Note::NotMoved { .. } => note.tag(),
         };
-        self.jira.comment(&opened.ticket.id, &tag, &ticket::comment(note, route)).await?;
+        self.context.jira.comment(id, &tag, &ticket::comment(note, self.route)).await?;
         Ok(Told::Effect(effect))
     }
 
-    async fn label(&self, row: &Row, opened: &Opened) -> Result<Told, jira::Error> {
-        if let Some(told) = self.is_to_be_spared(row, opened).await? {
+    async fn label(&self) -> Result<Told, jira::Error> {
+        if let Some(told) = self.is_to_be_spared(self.opened).await? {
             return Ok(told);
         }
-        self.jira.label(&opened.ticket.id, jira::ENDED).await?;
+        self.context.jira.label(&self.opened.ticket.id, jira::ENDED).await?;
         Ok(DONE)
     }
 
-    async fn move_ticket(
-        &self,
-        row: &Row,
-        opened: &Opened,
-        milestone: Milestone,
-    ) -> Result<Told, jira::Error> {
-        let route = self.gatekeeper.route(&opened.canary, &opened.name);
-        let Some(target) = self.target(opened, milestone) else { return Ok(DONE) };
+    async fn move_ticket(&self, milestone: Milestone) -> Result<Told, jira::Error> {
+        let (opened, id) = (self.opened, &self.opened.ticket.id);
+        // Where the bridge moves this ticket then, if anywhere.
+        let Some(target) = self.route.ticket.transitions.target(milestone) else { return Ok(DONE) };
         // What people did with it decides whether the bridge moves it.
-        let (status, moves) = match self.jira.look_closely(&opened.ticket.id).await? {
+        let (status, moves) = match self.context.jira.look_closely(id).await? {
             Sighting::Missing { .. } => return Ok(Told::NotFound),
             Sighting::Issue { status, moves, marks, .. } => {
-                if let Some(told) = self.spares(row, opened, &Marks::Of(marks)) {
+                if let Some(told) = self.spares(self.opened, &Marks::Of(marks)) {
                     return Ok(told);
                 }
                 (status, moves)
             }
         };
         let left_alone = match milestone {
-            Milestone::Opened => !moves.is_empty() || self.is_over(opened),
+            Milestone::Opened => !moves.is_empty() || self.is_over(),
             Milestone::Succeeded
             | Milestone::Failed
             | Milestone::Superseded
             | Milestone::Abandoned
-            | Milestone::Bypassed => self.is_to_stay(opened, &status, &moves, &target.to).await?,
+            | Milestone::Bypassed => self.is_to_stay(&status, &moves, &target.to).await?,
         };
         if left_alone {
             return Ok(DONE);
         }
-        let why = match self.jira.transition(&opened.ticket.id, &target.to, &fields(target)).await? {
+        let why = match self.context.jira.transition(id, &target.to, &fields(target)).await? {
             Transitioned::AlreadyThere => return Ok(DONE),
             Transitioned::Moved { left_out } => {
                 if !left_out.is_empty() {
@@ -219,7 +226,7 @@ impl Worker {
                 format!("no transition leads to \"{}\", only to {}", target.to, reachable.join(", "))
             }
             Transitioned::NeedsFields { missing } => {
-                let key = route.key_of(&format!("transitions.{}", milestone.key()));
+                let key = self.route.key_of(&format!("transitions.{}", milestone.key()));
                 format!(
                     "the way to \"{}\" demands {}, which {key} does not set",
                     target.to,
@@ -239,50 +246,44 @@ impl Worker {
     }
 
     /// Whether the rollout is over: then it is too late for the bridge to move its ticket to where it begins.
-    fn is_over(&self, opened: &Opened) -> bool {
-        let canary = self.store().canary(&opened.canary);
-        canary.is_none_or(|canary| canary.gate_by_id(&opened.gate).is_none())
+    fn is_over(&self) -> bool {
+        let canary = self.context.store().canary(&self.opened.canary);
+        canary.is_none_or(|canary| canary.gate_by_id(&self.opened.gate).is_none())
     }
 
     /// Whether a person has put the ticket into a rejected status: then it stays there. And where the bridge moved it to
     /// its last status already, without hearing so, it stays where a person put it since.
-    async fn is_to_stay(
-        &self,
-        opened: &Opened,
-        status: &Status,
-        moves: &[Move],
-        last: &str,
-    ) -> Result<bool, jira::Error> {
-        let own = self.jira.account().await?;
+    async fn is_to_stay(&self, status: &Status, moves: &[Move], last: &str) -> Result<bool, jira::Error> {
+        let own = self.context.jira.account().await?;
         if moves.iter().any(|entry| entry.by.id == own.id && jira::is_status(&entry.to, last)) {
             return Ok(true);
         }
-        let (route, ticket) = (self.gatekeeper.route(&opened.canary, &opened.name), &opened.ticket);
+        let ticket = &self.opened.ticket;
         let workflow = self.lookups.workflow(&ticket.project, &ticket.issue_type, WORKFLOW).await?;
         // Where it cannot be told, the ticket is left where somebody put it.
-        Ok(resolve(route, &workflow).map_or(true, |it| it.meaning(&status.id) == Meaning::Rejected))
+        Ok(resolve(self.route, &workflow).map_or(true, |it| it.meaning(&status.id) == Meaning::Rejected))
     }
 
-    async fn link(&self, row: &Row, opened: &Opened, successor: &Opened) -> Result<Told, jira::Error> {
-        let (from, to) = (&opened.ticket, &successor.ticket);
-        if let Some(told) = self.is_to_be_spared(row, opened).await? {
+    async fn link(&self, successor: &Opened) -> Result<Told, jira::Error> {
+        let (from, to) = (&self.opened.ticket, &successor.ticket);
+        if let Some(told) = self.is_to_be_spared(self.opened).await? {
             return Ok(told);
         }
-        match self.is_to_be_spared(row, successor).await? {
+        match self.is_to_be_spared(successor).await? {
             // That of the successor, which the link finds, too.
             None | Some(Told::NotFound) => {}
             Some(told @ Told::Effect(_)) => return Ok(told),
         }
-        let why = match self.jira.link(&from.id, &to.id).await {
+        let why = match self.context.jira.link(&from.id, &to.id).await {
             Ok(Linked::Linked) => return Ok(DONE),
             Ok(Linked::Impossible { why }) => why,
-            Err(error) if gone(&error) && self.jira.whereabouts(to).await? != Whereabouts::There => {
+            Err(error) if gone(&error) && self.context.jira.whereabouts(to).await? != Whereabouts::There => {
                 format!("Jira does not show {}", to.key)
             }
             Err(error) => return Err(error),
         };
         tracing::warn!(
-            canary = %opened.canary,
+            canary = %self.opened.canary,
             ticket = from.key,
             successor = to.key,
             why,

@@ -1,0 +1,60 @@
+//! What performing a command comes to.
+
+use crate::{gate::Ticket, jira, millis::Millis, rollout::Note, worker::context::Outcome};
+
+/// What performing a command came to.
+#[must_use]
+pub(super) enum Effect {
+    /// It is done, or there is nothing to do any more.
+    Done,
+    /// The gate has this ticket from now on.
+    Opened {
+        /// The ticket.
+        ticket: Ticket,
+        /// What else was found for the gate, and is ours.
+        others: Vec<Ticket>,
+    },
+    /// It was looked whether a ticket was opened twice.
+    Counted {
+        /// The ticket that counts, if there is one.
+        counts: Option<Ticket>,
+        /// Those that do not.
+        found: Vec<Ticket>,
+        /// When to look again, and why.
+        again: Option<(Millis, String)>,
+    },
+    /// The ticket was told that it opens nothing any more, at this time by Jira's clock.
+    Buried(Millis),
+    /// It could not be done; instead this is said.
+    Instead(Note),
+    /// Jira did not do it.
+    Failed {
+        /// Why not.
+        error: jira::Error,
+        /// When it was last sent, if it may have been done all the same.
+        sent: Option<Millis>,
+    },
+    /// It is too early for it.
+    Later {
+        /// When to try again.
+        at: Millis,
+        /// What is waited for.
+        why: String,
+    },
+    /// Jira does not show the ticket.
+    Missing {
+        /// Since when.
+        since: Millis,
+        /// When to try again.
+        at: Millis,
+    },
+    /// The ticket was deleted: nobody is left to be told.
+    Gone,
+    /// Trying again does not help.
+    Stuck {
+        /// What is in the way.
+        why: String,
+    },
+    /// It is another's, or was done meanwhile: there is nothing to settle.
+    Left(Outcome),
+}
