@@ -1,16 +1,17 @@
-//! What the bridge does in Jira: open tickets, and look at them.
+//! What the bridge does in Jira: open tickets, tell them things, and read them.
 //!
-//! Each step is a function that returns, so that a test can take it alone; [`Worker::run`] only loops and stops.
-//! One replica works at a time: the holder of the lease.
+//! Four rooms do it, each with its own state: the outbox performs commands, polling reads tickets, late moves are answered,
+//! and look-ups serve them all. Each step is a function that returns, so that a test can take it alone; [`Worker::run`]
+//! only loops and stops. One replica works at a time: the holder of the lease.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use tokio::{
     select,
-    time::{Instant, MissedTickBehavior, interval, sleep},
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -52,30 +53,23 @@ const WRITE_BACK: Duration = Duration::from_secs(60);
 const CLOCKS_AGREE: Duration = Duration::from_secs(2);
 /// How often parked commands are tried again, and what is too old to be kept is dropped.
 const HOURLY: Duration = Duration::from_secs(3600);
-/// Performs commands and looks at tickets.
+
+/// Performs commands and reads tickets.
 pub struct Worker {
     context: Arc<Context>,
+    outbox: Outbox,
     poll: Arc<Poll>,
     late_moves: LateMoves,
-    outbox: Outbox,
-    memory: Mutex<Memory>,
+    housekeeping: Mutex<Housekeeping>,
 }
 
-/// What the worker remembers between its steps. All of it may be lost.
+/// What is done by the clock. All of it may be lost.
 #[derive(Default)]
-struct Memory {
+struct Housekeeping {
     /// Whether the clocks of the replicas differ, as the log was told.
     clocks_differ: bool,
     written_back: Millis,
     hourly: Millis,
-}
-
-impl std::ops::Deref for Worker {
-    type Target = Context;
-
-    fn deref(&self) -> &Context {
-        &self.context
-    }
 }
 
 impl Worker {
@@ -94,7 +88,7 @@ impl Worker {
         let outbox = Outbox::new(&context, &lookups, &queue);
         let poll = Arc::new(Poll::new(&context, &lookups, &queue));
         let late_moves = LateMoves::new(&context, &poll);
-        Self { context, outbox, poll, late_moves, memory: Mutex::default() }
+        Self { context, outbox, poll, late_moves, housekeeping: Mutex::default() }
     }
 
     /// Performs the command that is due longest.
@@ -129,6 +123,14 @@ impl Worker {
         self.late_moves.answer().await
     }
 
+    /// Finds out which Jira answers, and says if it is another than before.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn recognise_site(&self) -> Result<Outcome, store::Error> {
+        site::recognise(&self.context).await
+    }
+
     /// Works until `stop`, then finishes what is in hand, if that takes no longer than `grace`. Whatever is cut off
     /// then is a row, and goes on at the next start.
     pub async fn run(&self, stop: CancellationToken, grace: Duration) {
@@ -138,7 +140,7 @@ impl Worker {
                 self.looping(&stop, || self.follow_nudges()),
                 self.looping(&stop, || self.answer_the_dead()),
                 self.looping(&stop, || self.poll()),
-                self.recognising(&stop),
+                site::recognising(&self.context, &stop),
             )
         };
         let working = async {
@@ -157,7 +159,7 @@ impl Worker {
             () = too_long => tracing::warn!("a request to Jira was cut off; it goes on at the next start"),
         }
         // Another replica need not wait for the end of the lease.
-        if let Err(error) = self.lease.resign(self.store()).await {
+        if let Err(error) = self.context.lease.resign(self.context.store()).await {
             tracing::warn!(
                 "{error}; the lease is not given back, and another replica works once it has ended"
             );
@@ -169,26 +171,27 @@ impl Worker {
     /// # Errors
     /// If the database fails.
     pub async fn keep(&self, at_once: bool) -> Result<Lead, store::Error> {
-        let (now, store) = (self.clock.now(), self.store());
+        let Context { gatekeeper, clock, metrics, pace, lease, .. } = &*self.context;
+        let (now, store) = (clock.now(), gatekeeper.store());
         store.follow().await?;
         store.followed(now);
-        let lead = self.lease.take(store, at_once).await?;
+        let lead = lease.take(store, at_once).await?;
         if lead == Lead::TookOver {
             tracing::info!("this process talks to Jira from now on");
         }
         if lead == Lead::Follows {
-            self.gatekeeper.unread().forget();
+            gatekeeper.unread().forget();
         }
-        let write_back = WRITE_BACK.min(self.gatekeeper.timing().idle_after / 4);
+        let write_back = WRITE_BACK.min(gatekeeper.timing().idle_after / 4);
         let (writes, hourly) = {
-            let mut memory = self.memory();
+            let mut last = lock(&self.housekeeping);
             let anew = lead == Lead::TookOver || lead == Lead::Again;
-            // Whoever takes over looks for silence at once: it may have begun long before.
-            let writes = anew || now.since(memory.written_back) >= write_back;
-            let hourly = anew || now.since(memory.hourly) >= HOURLY;
+            // A replica that takes over looks for silence at once: it may have begun long before.
+            let writes = anew || now.since(last.written_back) >= write_back;
+            let hourly = anew || now.since(last.hourly) >= HOURLY;
             if anew {
                 // Whatever fails below is due at the next tick, too.
-                memory.hourly = Millis(0);
+                last.hourly = Millis(0);
             }
             (writes, hourly)
         };
@@ -199,32 +202,32 @@ impl Worker {
         }
         self.compare_clocks();
         if lead != Lead::Follows && writes {
-            self.gatekeeper.pass_time(now).await?;
+            gatekeeper.pass_time(now).await?;
         }
         if lead != Lead::Follows && hourly {
             store.unpark(now).await?;
-            if let Some(keep_for) = self.pace.keep_for {
+            if let Some(keep_for) = pace.keep_for {
                 store.prune_audit(now - keep_for).await?;
             }
-            self.memory().hourly = now;
+            lock(&self.housekeeping).hourly = now;
         }
         if writes {
-            self.memory().written_back = now;
+            lock(&self.housekeeping).written_back = now;
         }
         let backlog = store.backlog().await?;
-        self.metrics.set_outbox("pending", backlog.pending);
-        self.metrics.set_outbox("parked", backlog.parked);
-        self.metrics.outbox_oldest(backlog.oldest.map_or(Duration::ZERO, |at| now.since(at)));
+        metrics.set_outbox("pending", backlog.pending);
+        metrics.set_outbox("parked", backlog.parked);
+        metrics.outbox_oldest(backlog.oldest.map_or(Duration::ZERO, |at| now.since(at)));
         Ok(lead)
     }
 
     /// Says that clocks differ, once until they agree again.
     fn compare_clocks(&self) {
         // Read after what is compared with it: that may have been written meanwhile, and a database may take its time.
-        let newest = self.store().newest_time();
-        let ahead = newest.since(self.clock.now());
+        let newest = self.context.store().newest_time();
+        let ahead = newest.since(self.context.clock.now());
         let differ = ahead > CLOCKS_AGREE;
-        let told = std::mem::replace(&mut self.memory().clocks_differ, differ);
+        let told = std::mem::replace(&mut lock(&self.housekeeping).clocks_differ, differ);
         if differ && !told {
             tracing::warn!(
                 "times in the database are {} s ahead of this machine's clock: let NTP set the clock of every machine that \
@@ -240,10 +243,10 @@ impl Worker {
         loop {
             ticks.tick().await;
             match self.keep(false).await {
-                Ok(_) => self.is_well(),
+                Ok(_) => self.context.is_well(),
                 Err(error) => {
-                    self.lease.doubt();
-                    self.complain(&error);
+                    self.context.lease.doubt();
+                    self.context.complain(&error);
                 }
             }
         }
@@ -254,7 +257,7 @@ impl Worker {
     where
         F: Future<Output = Result<Outcome, store::Error>>,
     {
-        let mut news = self.gatekeeper.work();
+        let mut news = self.context.gatekeeper.work();
         while !stop.is_cancelled() {
             news.mark_unchanged();
             match step().await {
@@ -265,7 +268,7 @@ impl Worker {
                 }
                 Ok(Outcome::Idle | Outcome::Follows) => {}
                 Err(error) => {
-                    self.complain(&error);
+                    self.context.complain(&error);
                     // News would come again and again while the database is down.
                     select! {
                         () = stop.cancelled() => return,
@@ -278,12 +281,8 @@ impl Worker {
                 () = stop.cancelled() => return,
                 // The sender lives as long as the gatekeeper, which we hold.
                 _ = news.changed() => {}
-                () = tokio::time::sleep_until(tick) => {}
+                () = sleep_until(tick) => {}
             }
         }
-    }
-
-    fn memory(&self) -> MutexGuard<'_, Memory> {
-        lock(&self.memory)
     }
 }

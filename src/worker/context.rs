@@ -89,7 +89,7 @@ impl Outcome {
 }
 
 /// The two sides between which the worker stands, its settings, and its lease.
-pub struct Context {
+pub(super) struct Context {
     pub(super) gatekeeper: Arc<Gatekeeper>,
     pub(super) jira: Arc<Jira>,
     pub(super) clock: Clock,

@@ -1,57 +1,57 @@
 //! Which Jira this is: the numbers of tickets mean something in one Jira only.
 
+use std::time::Duration;
+
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{Outcome, WRITE_BACK, Worker};
+use super::context::{Context, Outcome};
 use crate::store;
 
-impl Worker {
-    /// Asks until it is known, once.
-    pub(super) async fn recognising(&self, stop: &CancellationToken) {
-        let asking = async {
-            while !matches!(self.recognise_site().await, Ok(Outcome::Did)) {
-                sleep(WRITE_BACK).await;
-            }
-        };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = asking => {}
-        }
-    }
+/// How soon Jira is asked again if it did not say.
+const ASKED_AGAIN: Duration = Duration::from_secs(60);
 
-    /// Compares the Jira that answers with the one that the stored tickets are of, says if that is another, and keeps which it
-    /// is. No gate opens or closes by this: each ticket has to prove itself.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn recognise_site(&self) -> Result<Outcome, store::Error> {
-        if !self.lease.leads() {
-            return Ok(Outcome::Follows);
+/// Asks until it is known, once.
+pub(super) async fn recognising(context: &Context, stop: &CancellationToken) {
+    let asking = async {
+        while !matches!(recognise(context).await, Ok(Outcome::Did)) {
+            sleep(ASKED_AGAIN).await;
         }
-        let server = match self.jira.server().await {
-            Ok(server) => server,
-            // Whoever needs Jira says so.
-            Err(error) => return Ok(Outcome::Postponed { why: self.explain(&error) }),
-        };
-        let Some(now) = server.base_url.map(|url| url.trim().trim_end_matches('/').to_lowercase()) else {
-            return Ok(Outcome::Did);
-        };
-        let before = self.store().site().await?;
-        if before.as_ref() == Some(&now) {
-            return Ok(Outcome::Did);
-        }
-        let Some(mut turn) = self.working_turn().await? else { return Ok(Outcome::Follows) };
-        turn.set_site(&now).await?;
-        turn.end().await?;
-        if let Some(before) = before {
-            tracing::warn!(
-                before,
-                now,
-                "Jira calls itself by another address than when the stored tickets were opened; if it is another Jira, their gates \
-                 stay closed, and the next rollouts open tickets of their own"
-            );
-        }
-        Ok(Outcome::Did)
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = asking => {}
     }
+}
+
+/// Compares the Jira that answers with the one that the stored tickets are of, says if that is another, and keeps which it
+/// is. No gate opens or closes by this: each ticket has to prove itself.
+pub(super) async fn recognise(context: &Context) -> Result<Outcome, store::Error> {
+    if !context.lease.leads() {
+        return Ok(Outcome::Follows);
+    }
+    let server = match context.jira.server().await {
+        Ok(server) => server,
+        // What needs Jira says so.
+        Err(error) => return Ok(Outcome::Postponed { why: context.explain(&error) }),
+    };
+    let Some(now) = server.base_url.map(|url| url.trim().trim_end_matches('/').to_lowercase()) else {
+        return Ok(Outcome::Did);
+    };
+    let before = context.store().site().await?;
+    if before.as_ref() == Some(&now) {
+        return Ok(Outcome::Did);
+    }
+    let Some(mut turn) = context.working_turn().await? else { return Ok(Outcome::Follows) };
+    turn.set_site(&now).await?;
+    turn.end().await?;
+    if let Some(before) = before {
+        tracing::warn!(
+            before,
+            now,
+            "Jira calls itself by another address than when the stored tickets were opened; if it is another Jira, their gates \
+             stay closed, and the next rollouts open tickets of their own"
+        );
+    }
+    Ok(Outcome::Did)
 }
