@@ -122,9 +122,6 @@ impl Context {
     }
 
     /// A turn in which this replica works; `None` if another does.
-    ///
-    /// # Errors
-    /// If the database fails.
     pub(super) async fn working_turn(&self) -> Result<Option<Turn>, store::Error> {
         self.lease.turn(self.store()).await
     }

@@ -68,9 +68,6 @@ impl LateMoves {
     /// Tells the tickets that were moved although their rollout is over, a few at a time, that they open nothing: those
     /// that were nudged, and now and then all that died lately. This is a step of its own: whatever is wrong with a dead
     /// ticket must not keep a live one waiting.
-    ///
-    /// # Errors
-    /// If the database fails.
     pub(super) async fn answer(&self) -> Result<Outcome, store::Error> {
         let now = self.context.clock.now();
         if let Some(rests) = self.poll.rests(Why::Nudged, now) {

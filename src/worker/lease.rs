@@ -43,9 +43,6 @@ impl Lease {
     }
 
     /// Takes or renews it; `at_once` also from a process that is certainly gone.
-    ///
-    /// # Errors
-    /// If the database fails.
     pub(super) async fn take(&self, store: &Store, at_once: bool) -> Result<Lead, store::Error> {
         let (now, asked) = (self.clock.now(), self.clock.stopwatch());
         let lead = store.lead(&self.replica, now, at_once).await?;
@@ -54,9 +51,6 @@ impl Lease {
     }
 
     /// A turn in which this replica works; `None` if another does, or did meanwhile: then the next tick tells.
-    ///
-    /// # Errors
-    /// If the database fails.
     pub(super) async fn turn(&self, store: &Store) -> Result<Option<Turn>, store::Error> {
         let (now, asked) = (self.clock.now(), self.clock.stopwatch());
         let mut turn = store.turn().await?;
@@ -71,9 +65,6 @@ impl Lease {
     }
 
     /// Gives it back, so that another replica need not wait for its end.
-    ///
-    /// # Errors
-    /// If the database fails.
     pub(super) async fn resign(&self, store: &Store) -> Result<(), store::Error> {
         store.resign(&self.replica, self.clock.now()).await
     }

@@ -82,9 +82,6 @@ impl Lookups {
     }
 
     /// The same, as Jira says now if it did not within `believed`.
-    ///
-    /// # Errors
-    /// If Jira does not say.
     pub(super) async fn workflow(
         &self,
         project: &str,
@@ -106,9 +103,6 @@ impl Lookups {
     }
 
     /// The same for a ticket that is to be opened. All that are to be opened at the same time ask once, also in vain.
-    ///
-    /// # Errors
-    /// If Jira does not say.
     pub(super) async fn workflow_to_open(
         &self,
         project: &str,
@@ -125,9 +119,6 @@ impl Lookups {
 
 impl RoundLookups<'_> {
     /// As [`Lookups::workflow`].
-    ///
-    /// # Errors
-    /// If Jira does not say, or did not in this round.
     pub(super) async fn workflow(
         &mut self,
         project: &str,
@@ -144,9 +135,6 @@ impl RoundLookups<'_> {
     }
 
     /// Whom these words name.
-    ///
-    /// # Errors
-    /// As above.
     pub(super) async fn people(&mut self, words: &str) -> Result<People, jira::Error> {
         let (key, asking) = (words.to_lowercase(), self.lookups.context.jira.people(words));
         let believed = |people: &People| if people.named.is_empty() { MEMBER } else { NAMED };
@@ -154,27 +142,18 @@ impl RoundLookups<'_> {
     }
 
     /// The groups that the person is in.
-    ///
-    /// # Errors
-    /// As above.
     pub(super) async fn groups(&mut self, person_id: &str) -> Result<Vec<Group>, jira::Error> {
         let (key, asking) = (person_id.to_owned(), self.lookups.context.jira.groups(person_id));
         self.ask(|known| &mut known.groups, format!("groups {key}"), key, |_| MEMBER, asking).await
     }
 
     /// Whether there is a group of this name.
-    ///
-    /// # Errors
-    /// As above.
     pub(super) async fn has_group(&mut self, name: &str) -> Result<bool, jira::Error> {
         let (key, asking) = (name.to_lowercase(), self.lookups.context.jira.has_group(name));
         self.ask(|known| &mut known.has_group, format!("group {key}"), key, |_| MEMBER, asking).await
     }
 
     /// Who has this role in the project.
-    ///
-    /// # Errors
-    /// As above.
     pub(super) async fn role(&mut self, project: &str, name: &str) -> Result<Role, jira::Error> {
         let (key, asking) =
             (in_project(project, &name.to_lowercase()), self.lookups.context.jira.role(project, name));

@@ -43,7 +43,7 @@ mod effect;
 mod update;
 
 use create::Create;
-use effect::Effect;
+use effect::{Effect, Failure};
 
 /// Of so many places one is not for opening tickets: however many are to be opened, others are told meanwhile.
 const TOLD_MEANWHILE: usize = 4;
@@ -106,9 +106,6 @@ impl Outbox {
     }
 
     /// Performs the command that is due longest.
-    ///
-    /// # Errors
-    /// If the database fails. What was done in Jira meanwhile is found again.
     pub(super) async fn work_once(&self) -> Result<Outcome, store::Error> {
         if !self.context.lease.leads() {
             return Ok(Outcome::Follows);
@@ -232,43 +229,43 @@ impl Outbox {
     }
 
     /// Performs a command, and settles it.
-    async fn carry_out(&self, row: Row) -> Result<Outcome, store::Error> {
+    async fn carry_out(&self, mut row: Row) -> Result<Outcome, store::Error> {
         let queueing = Arc::clone(&self.queueing);
-        let (row, effect) = jira::one_at_a_time(queueing, self.perform(row)).await?;
-        if let Effect::Left(outcome) = effect {
-            return Ok(outcome);
-        }
+        let effect = match jira::one_at_a_time(queueing, self.perform(&mut row)).await {
+            Ok(effect) => effect,
+            Err(Failure::Left(outcome)) => return Ok(outcome),
+            Err(Failure::Store(error)) => return Err(error),
+            Err(Failure::Jira(error)) => Effect::Failed { error, sent: row.sent },
+            Err(Failure::Stuck(why)) => Effect::Stuck { why },
+        };
         self.settle(&row, effect).await
     }
 
-    async fn perform(&self, row: Row) -> Result<(Row, Effect), store::Error> {
+    /// Performs a command. What is settled then is `row` as it was claimed.
+    async fn perform(&self, row: &mut Row) -> Result<Effect, Failure> {
         let (context, lookups) = (&*self.context, &*self.lookups);
         if let Command::Open { .. } = row.command {
             return Create { context, lookups, writing: &self.writing }.perform(row).await;
         }
-        let row = match self.claim(row.id).await? {
-            Ok(row) => row,
-            Err(outcome) => return Ok((row, Effect::Left(outcome))),
-        };
-        let effect = match &row.command {
-            Command::Recount { gate, since, .. } => duplicates::count(context, gate, *since).await?,
+        *row = self.claim(row.id).await?;
+        match &row.command {
+            Command::Recount { gate, since, .. } => duplicates::count(context, gate, *since).await,
             Command::Open { .. }
             | Command::Comment { .. }
             | Command::Label { .. }
             | Command::Move { .. }
-            | Command::Link { .. } => update::perform(context, lookups, &row).await?,
-        };
-        Ok((row, effect))
+            | Command::Link { .. } => update::perform(context, lookups, row).await,
+        }
     }
 
     /// Takes the command, with one attempt more, if this replica still works and it still waits.
-    async fn claim(&self, id: i64) -> Result<Result<Row, Outcome>, store::Error> {
+    async fn claim(&self, id: i64) -> Result<Row, Failure> {
         let _writing = self.writing.lock().await;
-        let Some(mut turn) = self.context.working_turn().await? else { return Ok(Err(Outcome::Follows)) };
-        let Some(row) = turn.claim(id, None).await? else { return Ok(Err(Outcome::Did)) };
+        let mut turn = self.context.working_turn().await?.ok_or(Failure::Left(Outcome::Follows))?;
+        let row = turn.claim(id, None).await?.ok_or(Failure::Left(Outcome::Did))?;
         let row = turn.gather(&row).await?;
         turn.end().await?;
-        Ok(Ok(row))
+        Ok(row)
     }
 
     /// Notes what became of a command, and what that means for its gate, in one turn.
@@ -276,16 +273,17 @@ impl Outbox {
         let (now, how) = (self.context.clock.now(), self.becomes(row, &effect));
         let writing = self.writing.lock().await;
         let mut turn = self.context.store().turn().await?;
-        let late = keep_found(&mut turn, row, &effect, now).await?;
-        if !turn.settle(row, &how, now).await? && late.is_none() {
+        let ticket = keep_found(&mut turn, row, &effect, now).await?;
+        let opened = ticket.is_some();
+        if !turn.settle(row, &how, now).await? && !opened {
             // Another replica has taken it over: that one says what became of it.
             return Ok(Outcome::Did);
         }
-        let applied = self.tell_gate(&mut turn, row, (&how, late), now).await?;
-        follow_up(&mut turn, row, effect, &how, (now, self.context.slow_cycle())).await?;
+        let applied = self.tell_gate(&mut turn, row, &how, ticket, now).await?;
+        self.follow_up(&mut turn, row, effect, &how, now).await?;
         turn.end().await?;
         drop(writing);
-        if let Some((applied, opened)) = applied {
+        if let Some(applied) = applied {
             if opened && let Some(canary) = self.context.store().canary(&row.canary) {
                 self.queue.opened(canary, row.command.gate().clone());
             }
@@ -304,8 +302,7 @@ impl Outbox {
             | Effect::Counted { again: None, .. }
             | Effect::Buried(_)
             | Effect::Instead(_)
-            | Effect::Gone
-            | Effect::Left(_) => Settled::Done,
+            | Effect::Gone => Settled::Done,
             Effect::Counted { again: Some((at, why)), .. } | Effect::Later { at, why } => {
                 Settled::Again { at: *at, why: why.clone(), sent }
             }
@@ -329,31 +326,29 @@ impl Outbox {
         }
     }
 
-    /// Applies to the gate what became of opening its ticket. Also tells whether the gate has one now.
+    /// Applies to the gate what became of opening its ticket; `ticket` is the one that it has now.
     async fn tell_gate(
         &self,
         turn: &mut Turn,
         row: &Row,
-        (how, late): (&Settled, Option<Ticket>),
+        how: &Settled,
+        ticket: Option<Ticket>,
         now: Millis,
-    ) -> Result<Option<(Applied, bool)>, store::Error> {
+    ) -> Result<Option<Applied>, store::Error> {
+        let gatekeeper = &self.context.gatekeeper;
         let Command::Open { gate, subject, .. } = &row.command else { return Ok(None) };
-        let event = match (how, late.clone()) {
+        let event = match (how, ticket.clone()) {
             (Settled::Done, None) => return Ok(None),
             (Settled::Done, Some(ticket)) => {
-                let statuses = known_statuses(
-                    &self.lookups,
-                    self.context.gatekeeper.route(&row.canary, &subject.gate),
-                    &ticket,
-                );
+                let route = gatekeeper.route(&row.canary, &subject.gate);
+                let statuses = known_statuses(&self.lookups, route, &ticket);
                 Event::Opened { gate, ticket, statuses }
             }
             (Settled::Again { why, .. } | Settled::Parked { why, .. }, _) => {
                 Event::NotOpened { gate, why: why.clone() }
             }
         };
-        let opened = matches!(event, Event::Opened { .. });
-        let applied = match self.context.gatekeeper.apply(turn, &row.canary, &event, now).await {
+        let applied = match gatekeeper.apply(turn, &row.canary, &event, now).await {
             Ok(applied) => applied,
             Err(error @ store::Error::Corrupt { .. }) => {
                 // The command is done all the same, and its ticket is kept.
@@ -362,12 +357,56 @@ impl Outbox {
             }
             Err(error) => return Err(error),
         };
-        let Some(ticket) = late.filter(|_| applied.facts.is_empty()) else {
-            return Ok(Some((applied, opened)));
-        };
+        let Some(ticket) = ticket.filter(|_| applied.facts.is_empty()) else { return Ok(Some(applied)) };
         // Its rollout is over: the ticket is told so, and is on record all the same.
         let fact = Fact::TicketOpened { gate: subject.gate.clone(), ticket };
-        Ok(Some((self.context.gatekeeper.note(turn, applied.canary, fact, now).await?, opened)))
+        gatekeeper.note(turn, applied.canary, fact, now).await.map(Some)
+    }
+
+    /// Stores what a command leaves to be done.
+    async fn follow_up(
+        &self,
+        turn: &mut Turn,
+        row: &Row,
+        effect: Effect,
+        how: &Settled,
+        now: Millis,
+    ) -> Result<(), store::Error> {
+        let gate = row.command.gate();
+        match (&row.command, how) {
+            (Command::Open { gate, subject, .. }, Settled::Done)
+                if matches!(effect, Effect::Done)
+                    && let Some(since) = row.sent =>
+            {
+                // Jira may show later what is not needed any more.
+                turn.enqueue(&row.canary, &duplicates::again(gate, subject, since), now).await?;
+            }
+            (Command::Comment { note: Note::Progress { .. }, .. }, Settled::Done) => {
+                turn.put_off_progress(gate, now).await?;
+            }
+            _ => {}
+        }
+        match effect {
+            Effect::Buried(at) => {
+                turn.bury(gate, at, now + self.context.slow_cycle()).await?;
+                turn.missing(gate, None).await?;
+            }
+            Effect::Missing { since, .. } => turn.missing(gate, Some(since)).await?,
+            Effect::Instead(note) => {
+                turn.enqueue(&row.canary, &Command::Comment { gate: gate.clone(), note }, now).await?;
+                turn.missing(gate, None).await?;
+            }
+            // It was seen: what was missing before is not any more.
+            Effect::Done | Effect::Stuck { .. } if !is_opening(row) => turn.missing(gate, None).await?,
+            Effect::Done
+            | Effect::Opened { .. }
+            | Effect::Counted { .. }
+            | Effect::Failed { .. }
+            | Effect::Later { .. }
+            | Effect::Stuck { .. }
+            | Effect::Gone => {}
+        }
+        Ok(())
     }
 
     /// A command is parked: the log says so once for each reason, and not each time that it is tried again.
@@ -450,50 +489,4 @@ async fn keep_found(
         }
         _ => Ok(None),
     }
-}
-
-/// What a command leaves to be done.
-async fn follow_up(
-    turn: &mut Turn,
-    row: &Row,
-    effect: Effect,
-    how: &Settled,
-    (now, dead_every): (Millis, Duration),
-) -> Result<(), store::Error> {
-    let gate = row.command.gate();
-    match (&row.command, how) {
-        (Command::Open { gate, subject, .. }, Settled::Done)
-            if matches!(effect, Effect::Done)
-                && let Some(since) = row.sent =>
-        {
-            // Jira may show later what nobody needs any more.
-            turn.enqueue(&row.canary, &duplicates::again(gate, subject, since), now).await?;
-        }
-        (Command::Comment { note: Note::Progress { .. }, .. }, Settled::Done) => {
-            turn.put_off_progress(gate, now).await?;
-        }
-        _ => {}
-    }
-    match effect {
-        Effect::Buried(at) => {
-            turn.bury(gate, at, now + dead_every).await?;
-            turn.missing(gate, None).await?;
-        }
-        Effect::Missing { since, .. } => turn.missing(gate, Some(since)).await?,
-        Effect::Instead(note) => {
-            turn.enqueue(&row.canary, &Command::Comment { gate: gate.clone(), note }, now).await?;
-            turn.missing(gate, None).await?;
-        }
-        // It was seen: what was missing before is not any more.
-        Effect::Done | Effect::Stuck { .. } if !is_opening(row) => turn.missing(gate, None).await?,
-        Effect::Done
-        | Effect::Opened { .. }
-        | Effect::Counted { .. }
-        | Effect::Failed { .. }
-        | Effect::Later { .. }
-        | Effect::Stuck { .. }
-        | Effect::Gone
-        | Effect::Left(_) => {}
-    }
-    Ok(())
 }

@@ -43,9 +43,6 @@ impl Poll {
     }
 
     /// Reads the tickets that somebody moved, ahead of all others that wait for Jira.
-    ///
-    /// # Errors
-    /// If the database fails.
     pub(super) async fn nudged(&self) -> Result<Outcome, store::Error> {
         let begun = self.begin(Why::Nudged);
         self.queue.nudges_done();
@@ -71,9 +68,6 @@ impl Poll {
     }
 
     /// The nudged tickets whose rollout is over and that were not answered yet.
-    ///
-    /// # Errors
-    /// If the database fails.
     pub(super) async fn dead_nudges(&self) -> Result<Vec<(Opened, Nudge)>, store::Error> {
         let store = self.context.store();
         let mut dead = Vec::new();
@@ -94,9 +88,6 @@ impl Poll {
     }
 
     /// Reads the tickets that are due: those Flagger asks about, and now and then all others.
-    ///
-    /// # Errors
-    /// If the database fails.
     pub(super) async fn due(&self) -> Result<Outcome, store::Error> {
         let begun = self.begin(Why::Polled);
         if let Some(rests) = self.rests(begun.why, begun.at) {

@@ -32,9 +32,6 @@ impl From<jira::Error> for Unclear {
 ///
 /// `moved` is the move that decided, if that is known, and how long ago it was made. What Jira said of the workflow before that
 /// does not tell whether the move was a transition of it.
-///
-/// # Errors
-/// If that cannot be told.
 pub(super) async fn of(
     lookups: &mut RoundLookups<'_>,
     route: &Route,
@@ -63,9 +60,6 @@ pub(super) fn known_statuses(lookups: &Lookups, route: &Route, ticket: &Ticket) 
 }
 
 /// The statuses of a route in a workflow.
-///
-/// # Errors
-/// What is wrong, by key.
 pub(super) fn resolve(route: &Route, workflow: &Workflow) -> Result<Statuses, String> {
     let settings = &route.ticket;
     Statuses::resolve(&settings.approved, &settings.rejected, &workflow.statuses).map_err(|problems| {

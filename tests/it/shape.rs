@@ -131,6 +131,107 @@ fn modules_use_only_what_the_map_allows() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Modules of which no file uses one that uses it.
+const WITHOUT_CIRCLES: [&str; 1] = ["worker"];
+
+/// The paths that a use tree names, like `a::{b, c::d}`.
+fn paths(tree: &str, before: &[String], found: &mut Vec<Vec<String>>) {
+    let (head, group) = tree.split_once('{').map_or((tree, None), |(head, rest)| (head, Some(rest)));
+    let names = head.split("::").map(|name| name.split(" as ").next().unwrap().trim());
+    let path: Vec<String> =
+        before.iter().cloned().chain(names.filter(|name| !name.is_empty()).map(str::to_owned)).collect();
+    let Some(group) = group else {
+        found.push(path);
+        return;
+    };
+    let (mut depth, mut start) = (0_usize, 0);
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' | '}' if depth == 0 => {
+                if !group[start..at].trim().is_empty() {
+                    paths(&group[start..at], &path, found);
+                }
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Which files of a module each of its files uses, by its `use` lines.
+fn uses_within(files: &[(String, String)]) -> BTreeMap<String, BTreeSet<String>> {
+    let module = |name: &str| name.trim_end_matches(".rs").replace('/', "::");
+    let all: BTreeSet<String> = files.iter().map(|(name, _)| module(name)).collect();
+    let mut used = BTreeMap::new();
+    for (name, code) in files {
+        let own = module(name);
+        let mut named = Vec::new();
+        for statement in code.split(';') {
+            let Some((before, tree)) = statement.split_once("use ") else { continue };
+            let line = before.rsplit('\n').next().unwrap();
+            if line.is_empty() || line.starts_with("pub") {
+                paths(tree, &[], &mut named);
+            }
+        }
+        let of_own = named.into_iter().filter_map(|path| {
+            let mut base: Vec<&str> = own.split("::").collect();
+            let mut rest = path.as_slice();
+            match rest[0].as_str() {
+                "crate" => base.clear(),
+                "super" | "self" => {}
+                child if all.contains(&format!("{own}::{child}")) => {}
+                _ => return None,
+            }
+            while let Some(first) =
+                rest.first().filter(|first| ["crate", "self", "super"].contains(&first.as_str()))
+            {
+                if first == "super" {
+                    base.pop();
+                }
+                rest = &rest[1..];
+            }
+            let full: Vec<&str> = base.into_iter().chain(rest.iter().map(String::as_str)).collect();
+            (1..=full.len()).rev().map(|length| full[..length].join("::")).find(|file| all.contains(file))
+        });
+        let others = of_own.filter(|file| *file != own).collect();
+        used.insert(own, others);
+    }
+    used
+}
+
+#[test]
+fn uses_within_a_module_are_read_right() {
+    let file = |name: &str, code: &str| (name.to_owned(), code.to_owned());
+    let files = [
+        file("a.rs", "mod b;\nmod c;\n\npub(super) use b::{\n    B,\n    d::{self, D},\n};\nuse std::fs;\n"),
+        file("a/b.rs", "use super::c::C;\nuse crate::{a::b::d::D, e};\nmod d;"),
+        file("a/b/d.rs", "use super::super::c;\nuse d::D;"),
+        file("a/c.rs", "pub use super::A;"),
+    ];
+    let used = uses_within(&files);
+    let used: Vec<(&str, String)> = used
+        .iter()
+        .map(|(file, used)| (file.as_str(), used.iter().cloned().collect::<Vec<_>>().join(" ")))
+        .collect();
+    let expected = [("a", "a::b a::b::d"), ("a::b", "a::b::d a::c"), ("a::b::d", "a::c"), ("a::c", "a")];
+    assert_eq!(used, expected.map(|(file, used)| (file, used.to_owned())));
+}
+
+#[test]
+fn files_of_a_module_do_not_use_each_other_in_circles() {
+    for module in WITHOUT_CIRCLES {
+        let mut used = uses_within(&sources()[module]);
+        // A file that uses none but those that are gone is in no circle.
+        while let Some(file) = used.iter().find(|(_, used)| used.is_empty()).map(|(file, _)| file.clone()) {
+            used.remove(&file);
+            used.values_mut().for_each(|others| drop(others.remove(&file)));
+        }
+        assert!(used.is_empty(), "{module}: in a circle, or above one: {used:#?}");
+    }
+}
+
 /// The fake Jira does not know the bridge, for its package does not depend on it. Nor may what talks to the real one know
 /// the fake.
 #[test]

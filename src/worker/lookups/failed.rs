@@ -18,9 +18,6 @@ pub(super) struct Failed {
 
 impl Failed {
     /// Asks, unless that was asked in vain in this round.
-    ///
-    /// # Errors
-    /// Those of `asking`, now or before.
     pub(super) async fn or<T>(
         &mut self,
         what: String,

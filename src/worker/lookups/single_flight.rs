@@ -25,9 +25,6 @@ impl<K> Default for SingleFlight<K> {
 
 impl<K: Eq + Hash> SingleFlight<K> {
     /// Asks, unless another who asked meanwhile failed. What was found is kept by `asking` itself.
-    ///
-    /// # Errors
-    /// Those of `asking`, or of the one that it joined.
     pub(super) async fn join<T>(
         &self,
         what: K,

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use super::{duplicates, effect::Effect};
+use super::{
+    duplicates,
+    effect::{Effect, Failure},
+};
 use crate::{
     gate::{GateId, Home, Ticket},
     jira::{self, Happened, retry},
@@ -28,29 +31,6 @@ const SEARCH_EVERY: Duration = Duration::from_secs(15);
 /// A create goes out within this after its sending was recorded, or not at all.
 const SENT_WITHIN: Duration = Duration::from_secs(5);
 
-/// Why no ticket can be opened.
-enum Hindrance {
-    /// Jira.
-    Jira(jira::Error),
-    /// The configuration.
-    Config(String),
-}
-
-impl From<jira::Error> for Hindrance {
-    fn from(error: jira::Error) -> Self {
-        Self::Jira(error)
-    }
-}
-
-impl Hindrance {
-    fn effect(self, sent: Option<Millis>) -> Effect {
-        match self {
-            Self::Jira(error) => Effect::Failed { error, sent },
-            Self::Config(why) => Effect::Stuck { why },
-        }
-    }
-}
-
 /// What opening a ticket takes.
 pub(super) struct Create<'a> {
     pub(super) context: &'a Context,
@@ -60,37 +40,29 @@ pub(super) struct Create<'a> {
 }
 
 impl Create<'_> {
-    /// Opens a ticket, or finds the one that was opened before.
-    pub(super) async fn perform(&self, row: Row) -> Result<(Row, Effect), store::Error> {
-        let Command::Open { gate, subject, sent_to } = row.command.clone() else {
-            return Ok((row, Effect::Done));
-        };
-        let waits = self.waits_for_ticket(&row, &gate).await?;
+    /// Opens a ticket, or finds the one that was opened before. What is settled then is `row` as it was claimed here.
+    pub(super) async fn perform(&self, row: &mut Row) -> Result<Effect, Failure> {
+        let Command::Open { gate, subject, sent_to } = row.command.clone() else { return Ok(Effect::Done) };
+        let waits = self.waits_for_ticket(row, &gate).await?;
         if let Some(why) = self.context.store().unreadable_why(&row.canary) {
-            let effect = self.put_off(&row, why);
-            return Ok((row, effect));
+            return Ok(self.put_off(row, why));
         }
         if !waits && row.sent.is_none() {
-            // The rollout ended before its ticket was opened: now nobody needs it.
-            return Ok((row, Effect::Done));
+            // The rollout ended before its ticket was opened: now it is not needed.
+            return Ok(Effect::Done);
         }
         if let Some(sent) = row.sent {
             match self.search(&gate, &sent_to, sent).await? {
-                Some(effect) => return Ok((row, effect)),
-                None if !waits => return Ok((row, Effect::Done)),
+                Some(effect) => return Ok(effect),
+                None if !waits => return Ok(Effect::Done),
                 None => {}
             }
         }
-        match self.prepare(gate, &subject).await {
-            Ok(draft) => self.create(row, draft).await,
-            Err(hindrance) => {
-                let effect = hindrance.effect(row.sent);
-                Ok((row, effect))
-            }
-        }
+        let draft = self.prepare(gate, &subject).await?;
+        self.create(row, draft).await
     }
 
-    /// Whether the gate lives and has no ticket. The row may be newer than memory, which then has to follow first.
+    /// Whether the gate lives and has no ticket. The row may be newer than memory, which then has to catch up first.
     async fn waits_for_ticket(&self, row: &Row, gate: &GateId) -> Result<bool, store::Error> {
         let store = self.context.store();
         let waits = || store.canary(&row.canary).is_some_and(|canary| waits(&canary, gate));
@@ -100,20 +72,20 @@ impl Create<'_> {
         Ok(waits())
     }
 
-    async fn prepare(&self, gate: GateId, subject: &Subject) -> Result<jira::Draft, Hindrance> {
+    async fn prepare(&self, gate: GateId, subject: &Subject) -> Result<jira::Draft, Failure> {
         let route = self.context.gatekeeper.route(&subject.canary, &subject.gate);
         let settings = &route.ticket;
         let page = self.context.gatekeeper.links().status_page.as_deref();
         let words = ticket::draft(subject, route, page)
-            .map_err(|error| Hindrance::Config(format!("{}: {}", error.key, error.what)))?;
+            .map_err(|error| Failure::Stuck(format!("{}: {}", error.key, error.what)))?;
         let fields = serde_json::to_value(&words.fields)
-            .map_err(|error| Hindrance::Config(format!("{}: {error}", route.key_of("fields"))))?;
+            .map_err(|error| Failure::Stuck(format!("{}: {error}", route.key_of("fields"))))?;
         // Its statuses are those that count for this ticket.
         let workflow = self.lookups.workflow_to_open(&settings.project, &settings.issue_type).await?;
         // Known before the first decision is looked at, so that this takes one request.
         self.context.jira.account().await?;
         // A ticket that nobody could approve is not opened.
-        resolve(route, &workflow).map_err(Hindrance::Config)?;
+        resolve(route, &workflow).map_err(Failure::Stuck)?;
         Ok(jira::Draft {
             gate,
             project: settings.project.clone(),
@@ -126,17 +98,9 @@ impl Create<'_> {
     }
 
     /// What an earlier attempt came to, if the search tells: it created a ticket that is certainly ours, or may still have.
-    async fn search(
-        &self,
-        gate: &GateId,
-        sent_to: &[Home],
-        sent: Millis,
-    ) -> Result<Option<Effect>, store::Error> {
+    async fn search(&self, gate: &GateId, sent_to: &[Home], sent: Millis) -> Result<Option<Effect>, Failure> {
         let asked = self.context.clock.now();
-        let mut others = match duplicates::newly_found(self.context, gate).await? {
-            Ok(found) => found,
-            Err(error) => return Ok(Some(Effect::Failed { error, sent: Some(sent) })),
-        };
+        let mut others = duplicates::newly_found(self.context, gate).await?;
         if !others.is_empty() {
             let Ticket { id, key, project, issue_type } = others.remove(0);
             let found = Home { project, issue_type };
@@ -154,57 +118,50 @@ impl Create<'_> {
     }
 
     /// Sends it. The time of sending is stored first, and the row that tells of it is what is settled then.
-    async fn create(&self, row: Row, draft: jira::Draft) -> Result<(Row, Effect), store::Error> {
+    async fn create(&self, row: &mut Row, draft: jira::Draft) -> Result<Effect, Failure> {
+        let Context { jira, clock, lease, .. } = self.context;
         let home = Home { project: draft.project.clone(), issue_type: draft.issue_type.clone() };
         // The place under the rate limit comes first: what is stored must be the time of sending, not of queueing.
-        let slot = self.context.jira.slot().await;
+        let slot = jira.slot().await;
         let writing = self.writing.lock().await;
         let turn = self.context.working_turn().await?;
-        let (now, recorded) = (self.context.clock.now(), self.context.clock.stopwatch());
-        let Some(mut turn) = turn else { return Ok((row, Effect::Left(Outcome::Follows))) };
+        let (now, recorded) = (clock.now(), clock.stopwatch());
+        let mut turn = turn.ok_or(Failure::Left(Outcome::Follows))?;
         let canary = match turn.canary(&row.canary).await {
             Ok(canary) => canary,
-            Err(error @ store::Error::Corrupt { .. }) => {
-                let effect = self.put_off(&row, error.to_string());
-                return Ok((row, effect));
-            }
-            Err(error) => return Err(error),
+            Err(error @ store::Error::Corrupt { .. }) => return Ok(self.put_off(row, error.to_string())),
+            Err(error) => return Err(error.into()),
         };
         if !waits(&canary, &draft.gate) {
-            // The rollout ended while the request waited for its turn; the next step finds that out, if memory does.
+            // The rollout ended while the request waited; the next step finds that out, if memory does.
             drop(turn);
             self.context.store().follow().await?;
-            return Ok((row, Effect::Left(Outcome::Did)));
+            return Err(Failure::Left(Outcome::Did));
         }
-        let Some(claimed) = turn.claim(row.id, Some(now)).await? else {
-            return Ok((row, Effect::Left(Outcome::Did)));
-        };
-        if claimed.sent != row.sent {
-            // Somebody sent it meanwhile; the next step searches first.
-            return Ok((row, Effect::Left(Outcome::Did)));
-        }
-        address(&mut turn, claimed.clone(), home.clone(), now).await?;
+        let claimed = turn.claim(row.id, Some(now)).await?;
+        // If it was sent meanwhile the next step searches first.
+        let claimed = claimed.filter(|claimed| claimed.sent == row.sent);
+        *row = claimed.ok_or(Failure::Left(Outcome::Did))?;
+        address(&mut turn, row.clone(), home.clone(), now).await?;
         turn.end().await?;
         drop(writing);
-        let (lease, term) = (self.context.lease.clone(), self.context.lease.term());
+        let (lease, term) = (lease.clone(), lease.term());
         let permit = move || lease.holds(term) && recorded.elapsed() < SENT_WITHIN;
-        Ok(match jira::only_while(permit, self.context.jira.create(slot, &draft)).await {
+        match jira::only_while(permit, jira.create(slot, &draft)).await {
             Ok(created) => {
                 let ticket = ticket(home, created.id, created.key);
-                (claimed, Effect::Opened { ticket, others: vec![] })
+                Ok(Effect::Opened { ticket, others: vec![] })
             }
             Err(error) => match error.happened() {
-                // Next it is searched for, and soon: how often an earlier sending was is no reason to wait.
                 Happened::Maybe => {
-                    (Row { attempts: 0, ..claimed }, Effect::Failed { error, sent: Some(now) })
+                    // Next it is searched for, and soon: how often an earlier sending was is no reason to wait.
+                    row.attempts = 0;
+                    Ok(Effect::Failed { error, sent: Some(now) })
                 }
                 // This sending came to nothing, but an earlier one may still have.
-                Happened::No => {
-                    let sent = claimed.sent;
-                    (claimed, Effect::Failed { error, sent })
-                }
+                Happened::No => Err(error.into()),
             },
-        })
+        }
     }
 
     /// Whether the gate lives cannot be told, as its canary's row cannot be read: nothing is opened, and nothing is

@@ -1,10 +1,9 @@
 //! Tickets that were opened twice: Jira did what it was asked, said nothing, and showed it only after the search had
 //! been given up. One counts; every other of ours is closed and told.
 
-use super::effect::Effect;
+use super::effect::{Effect, Failure};
 use crate::{
     gate::{GateId, GateName, Ticket},
-    jira,
     millis::Millis,
     policy::Milestone,
     rollout::{CanaryId, Command, Note},
@@ -17,17 +16,10 @@ use crate::{
 const LOOKED_FOR: u32 = 8;
 
 /// Looks whether the gate has more tickets than the one that counts.
-pub(super) async fn count(context: &Context, gate: &GateId, since: Millis) -> Result<Effect, store::Error> {
+pub(super) async fn count(context: &Context, gate: &GateId, since: Millis) -> Result<Effect, Failure> {
     let now = context.clock.now();
-    let found = match newly_found(context, gate).await? {
-        Ok(found) => found,
-        Err(error) => return Ok(Effect::Failed { error, sent: None }),
-    };
-    let counts = match context.store().ticket(gate).await {
-        Ok(counts) => counts.map(|opened| opened.ticket),
-        Err(error @ store::Error::Corrupt { .. }) => return Ok(Effect::Stuck { why: error.to_string() }),
-        Err(error) => return Err(error),
-    };
+    let found = newly_found(context, gate).await?;
+    let counts = context.store().ticket(gate).await.map_err(Failure::of_row)?.map(|opened| opened.ticket);
     let (waited, lag) = (now.since(since), context.pace.index_lag);
     let longest = lag.saturating_mul(LOOKED_FOR);
     let again = (waited < longest).then(|| {
@@ -39,21 +31,14 @@ pub(super) async fn count(context: &Context, gate: &GateId, since: Millis) -> Re
 
 /// The tickets of ours that Jira shows for a gate and that were not known before. Who may edit a ticket can mark
 /// it as that of another gate: one that is known stays what it is.
-pub(super) async fn newly_found(
-    context: &Context,
-    gate: &GateId,
-) -> Result<Result<Vec<Ticket>, jira::Error>, store::Error> {
-    let found = match context.jira.find(gate).await {
-        Ok(found) => found,
-        Err(error) => return Ok(Err(error)),
-    };
+pub(super) async fn newly_found(context: &Context, gate: &GateId) -> Result<Vec<Ticket>, Failure> {
     let mut new = vec![];
-    for ticket in found {
+    for ticket in context.jira.find(gate).await? {
         if !context.store().keeps(&ticket.id).await? {
             new.push(ticket);
         }
     }
-    Ok(Ok(new))
+    Ok(new)
 }
 
 /// Closes tickets that were found for a gate, beside the one that counts, if there is one. From then on they are dead

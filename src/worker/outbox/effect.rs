@@ -1,6 +1,6 @@
 //! What performing a command comes to.
 
-use crate::{gate::Ticket, jira, millis::Millis, rollout::Note, worker::context::Outcome};
+use crate::{gate::Ticket, jira, millis::Millis, rollout::Note, store, worker::context::Outcome};
 
 /// What performing a command came to.
 #[must_use]
@@ -55,6 +55,38 @@ pub(super) enum Effect {
         /// What is in the way.
         why: String,
     },
-    /// It is another's, or was done meanwhile: there is nothing to settle.
+}
+
+/// Why performing a command came to nothing.
+pub(super) enum Failure {
+    /// It is another replica's, or was done meanwhile: there is nothing to settle.
     Left(Outcome),
+    /// The database failed, so nothing can be settled. What was done in Jira meanwhile is found again.
+    Store(store::Error),
+    /// Jira did not do it, and what was sent before is all that it may have done.
+    Jira(jira::Error),
+    /// Trying again does not help.
+    Stuck(String),
+}
+
+impl Failure {
+    /// A row that is needed for it could not be read.
+    pub(super) fn of_row(error: store::Error) -> Self {
+        match error {
+            store::Error::Corrupt { .. } => Self::Stuck(error.to_string()),
+            error => Self::Store(error),
+        }
+    }
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<jira::Error> for Failure {
+    fn from(error: jira::Error) -> Self {
+        Self::Jira(error)
+    }
 }

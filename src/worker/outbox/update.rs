@@ -3,15 +3,15 @@
 
 use serde_json::{Map, Value};
 
-use super::effect::Effect;
+use super::effect::{Effect, Failure};
 use crate::{
-    gate::{Move, Sighting, Status},
+    gate::{GateId, Move, Sighting, Status},
     gatekeeper::doing,
     jira::{self, Linked, Marks, Transitioned, Whereabouts, retry},
     millis::Millis,
     policy::{Meaning, Milestone, Route, Target},
     rollout::{Command, Note},
-    store::{self, Opened, Row},
+    store::{Opened, Row},
     ticket,
     worker::{
         context::Context,
@@ -31,24 +31,16 @@ struct Update<'a> {
 }
 
 /// Performs a command about a ticket that is there.
-pub(super) async fn perform(context: &Context, lookups: &Lookups, row: &Row) -> Result<Effect, store::Error> {
-    let opened = match context.store().ticket(row.command.gate()).await {
-        Ok(Some(opened)) => opened,
-        // It was never opened: there is nothing to be told.
-        Ok(None) => return Ok(Effect::Done),
-        Err(error @ store::Error::Corrupt { .. }) => return Ok(Effect::Stuck { why: error.to_string() }),
-        Err(error) => return Err(error),
-    };
+pub(super) async fn perform(context: &Context, lookups: &Lookups, row: &Row) -> Result<Effect, Failure> {
+    let opened = context.store().ticket(row.command.gate()).await.map_err(Failure::of_row)?;
+    // One that was never opened is told nothing.
+    let Some(opened) = &opened else { return Ok(Effect::Done) };
     let route = context.gatekeeper.route(&opened.canary, &opened.name);
-    let update = Update { context, lookups, row, opened: &opened, route };
+    let update = Update { context, lookups, row, opened, route };
     let (lease, term) = (context.lease.clone(), context.lease.term());
     match jira::only_while(move || lease.holds(term), update.tell()).await {
-        Err(error @ store::Error::Corrupt { .. }) => Ok(Effect::Stuck { why: error.to_string() }),
-        Ok(Err(error)) if gone(&error) => Ok(update.not_found(Some(error.to_string())).await),
-        Ok(Ok(Told::NotFound)) => Ok(update.not_found(None).await),
-        Ok(Err(error)) => Ok(Effect::Failed { error, sent: None }),
-        Ok(Ok(Told::Effect(effect))) => Ok(effect),
-        Err(error) => Err(error),
+        Err(Failure::Jira(error)) if gone(&error) => Ok(update.not_found(Some(error.to_string())).await),
+        done => done,
     }
 }
 
@@ -87,59 +79,60 @@ impl Update<'_> {
     }
 
     /// Does in Jira what is to be done about this ticket.
-    async fn tell(&self) -> Result<Result<Told, jira::Error>, store::Error> {
-        Ok(match &self.row.command {
+    async fn tell(&self) -> Result<Effect, Failure> {
+        match &self.row.command {
             Command::Comment { note, .. } => self.comment(note).await,
             Command::Label { .. } => self.label().await,
             Command::Move { milestone, .. } => self.move_ticket(*milestone).await,
-            Command::Link { successor, .. } => match self.context.store().ticket(successor).await? {
-                None => Ok(DONE),
-                Some(successor) => self.link(&successor).await,
-            },
+            Command::Link { successor, .. } => {
+                match self.context.store().ticket(successor).await.map_err(Failure::of_row)? {
+                    None => Ok(Effect::Done),
+                    Some(successor) => self.link(&successor).await,
+                }
+            }
             // These are performed elsewhere.
-            Command::Open { .. } | Command::Recount { .. } => Ok(DONE),
+            Command::Open { .. } | Command::Recount { .. } => Ok(Effect::Done),
+        }
+    }
+
+    /// Whether nothing may be done to a ticket, because its number is another issue's by now, on another site or in a Jira that
+    /// was restored.
+    fn is_alien(&self, opened: &Opened, marks: &[GateId]) -> bool {
+        let is_ours = opened.is_marked_by(marks);
+        if !is_ours {
+            tracing::warn!(
+                canary = %opened.canary,
+                gate = %opened.name,
+                ticket = opened.ticket.key,
+                what = doing(&self.row.command),
+                "the issue does not say that it is this gate's ticket, so it is left alone"
+            );
+        }
+        !is_ours
+    }
+
+    /// What it comes to instead, where nothing may be done to the ticket, of which nothing else has to be known.
+    async fn is_spared(&self) -> Result<Option<Effect>, Failure> {
+        Ok(match self.context.jira.marks(&self.opened.ticket.id).await? {
+            Marks::Missing => Some(self.not_found(None).await),
+            Marks::Of(marks) => self.is_alien(self.opened, &marks).then_some(Effect::Done),
         })
     }
 
-    /// What it comes to instead, where nothing may be done to a ticket: if Jira does not show it, or if its number is somebody
-    /// else's issue by now, on another site or in a Jira that was restored.
-    fn spares(&self, opened: &Opened, marks: &Marks) -> Option<Told> {
-        let Marks::Of(gates) = marks else { return Some(Told::NotFound) };
-        if opened.is_marked_by(gates) {
-            return None;
-        }
-        tracing::warn!(
-            canary = %opened.canary,
-            gate = %opened.name,
-            ticket = opened.ticket.key,
-            what = doing(&self.row.command),
-            "the issue does not say that it is this gate's ticket, so it is left alone"
-        );
-        Some(DONE)
-    }
-
-    /// The same of a ticket of which nothing else has to be known.
-    async fn is_to_be_spared(&self, opened: &Opened) -> Result<Option<Told>, jira::Error> {
-        let marks = self.context.jira.marks(&opened.ticket.id).await?;
-        Ok(self.spares(opened, &marks))
-    }
-
-    async fn comment(&self, note: &Note) -> Result<Told, jira::Error> {
+    async fn comment(&self, note: &Note) -> Result<Effect, Failure> {
         let id = &self.opened.ticket.id;
         let effect = if buries(note) {
             // What moves it after this moment moves a dead ticket. None of the moves that it shows now did.
             match self.context.jira.look_since(id, Millis(i64::MAX)).await? {
-                Sighting::Missing { .. } => return Ok(Told::NotFound),
-                Sighting::Issue { marks, answered, .. } => {
-                    if let Some(told) = self.spares(self.opened, &Marks::Of(marks)) {
-                        return Ok(told);
-                    }
-                    Effect::Buried(answered)
+                Sighting::Missing { .. } => return Ok(self.not_found(None).await),
+                Sighting::Issue { marks, .. } if self.is_alien(self.opened, &marks) => {
+                    return Ok(Effect::Done);
                 }
+                Sighting::Issue { answered, .. } => Effect::Buried(answered),
             }
         } else {
-            if let Some(told) = self.is_to_be_spared(self.opened).await? {
-                return Ok(told);
+            if let Some(effect) = self.is_spared().await? {
+                return Ok(effect);
             }
             Effect::Done
         };
@@ -166,30 +159,26 @@ impl Update<'_> {
             | Note::NotMoved { .. } => note.tag(),
         };
         self.context.jira.comment(id, &tag, &ticket::comment(note, self.route)).await?;
-        Ok(Told::Effect(effect))
+        Ok(effect)
     }
 
-    async fn label(&self) -> Result<Told, jira::Error> {
-        if let Some(told) = self.is_to_be_spared(self.opened).await? {
-            return Ok(told);
+    async fn label(&self) -> Result<Effect, Failure> {
+        if let Some(effect) = self.is_spared().await? {
+            return Ok(effect);
         }
         self.context.jira.label(&self.opened.ticket.id, jira::ENDED).await?;
-        Ok(DONE)
+        Ok(Effect::Done)
     }
 
-    async fn move_ticket(&self, milestone: Milestone) -> Result<Told, jira::Error> {
+    async fn move_ticket(&self, milestone: Milestone) -> Result<Effect, Failure> {
         let (opened, id) = (self.opened, &self.opened.ticket.id);
         // Where the bridge moves this ticket then, if anywhere.
-        let Some(target) = self.route.ticket.transitions.target(milestone) else { return Ok(DONE) };
+        let Some(target) = self.route.ticket.transitions.target(milestone) else { return Ok(Effect::Done) };
         // What people did with it decides whether the bridge moves it.
         let (status, moves) = match self.context.jira.look_closely(id).await? {
-            Sighting::Missing { .. } => return Ok(Told::NotFound),
-            Sighting::Issue { status, moves, marks, .. } => {
-                if let Some(told) = self.spares(self.opened, &Marks::Of(marks)) {
-                    return Ok(told);
-                }
-                (status, moves)
-            }
+            Sighting::Missing { .. } => return Ok(self.not_found(None).await),
+            Sighting::Issue { marks, .. } if self.is_alien(opened, &marks) => return Ok(Effect::Done),
+            Sighting::Issue { status, moves, .. } => (status, moves),
         };
         let left_alone = match milestone {
             Milestone::Opened => !moves.is_empty() || self.is_over(),
@@ -200,10 +189,10 @@ impl Update<'_> {
             | Milestone::Bypassed => self.is_to_stay(&status, &moves, &target.to).await?,
         };
         if left_alone {
-            return Ok(DONE);
+            return Ok(Effect::Done);
         }
         let why = match self.context.jira.transition(id, &target.to, &fields(target)).await? {
-            Transitioned::AlreadyThere => return Ok(DONE),
+            Transitioned::AlreadyThere => return Ok(Effect::Done),
             Transitioned::Moved { left_out } => {
                 if !left_out.is_empty() {
                     let (ticket, fields) = (opened.ticket.key.as_str(), left_out.join(", "));
@@ -214,7 +203,7 @@ impl Update<'_> {
                         "moved the ticket without fields that the transition does not have; see ticket.transitions"
                     );
                 }
-                return Ok(DONE);
+                return Ok(Effect::Done);
             }
             Transitioned::NoPath { reachable } if reachable.is_empty() => {
                 format!(
@@ -242,7 +231,7 @@ impl Update<'_> {
             why,
             "could not move the ticket, and tells it so; see ticket.transitions"
         );
-        Ok(Told::Effect(Effect::Instead(Note::NotMoved { milestone, why })))
+        Ok(Effect::Instead(Note::NotMoved { milestone, why }))
     }
 
     /// Whether the rollout is over: then it is too late for the bridge to move its ticket to where it begins.
@@ -264,23 +253,24 @@ impl Update<'_> {
         Ok(resolve(self.route, &workflow).map_or(true, |it| it.meaning(&status.id) == Meaning::Rejected))
     }
 
-    async fn link(&self, successor: &Opened) -> Result<Told, jira::Error> {
+    async fn link(&self, successor: &Opened) -> Result<Effect, Failure> {
         let (from, to) = (&self.opened.ticket, &successor.ticket);
-        if let Some(told) = self.is_to_be_spared(self.opened).await? {
-            return Ok(told);
+        if let Some(effect) = self.is_spared().await? {
+            return Ok(effect);
         }
-        match self.is_to_be_spared(successor).await? {
-            // That of the successor, which the link finds, too.
-            None | Some(Told::NotFound) => {}
-            Some(told @ Told::Effect(_)) => return Ok(told),
+        // Whether the successor is missing the link finds, too.
+        if let Marks::Of(marks) = self.context.jira.marks(&to.id).await?
+            && self.is_alien(successor, &marks)
+        {
+            return Ok(Effect::Done);
         }
         let why = match self.context.jira.link(&from.id, &to.id).await {
-            Ok(Linked::Linked) => return Ok(DONE),
+            Ok(Linked::Linked) => return Ok(Effect::Done),
             Ok(Linked::Impossible { why }) => why,
             Err(error) if gone(&error) && self.context.jira.whereabouts(to).await? != Whereabouts::There => {
                 format!("Jira does not show {}", to.key)
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
         tracing::warn!(
             canary = %self.opened.canary,
@@ -289,7 +279,7 @@ impl Update<'_> {
             why,
             "could not link the ticket to the one that took its place, and tells it so"
         );
-        Ok(Told::Effect(Effect::Instead(Note::NotLinked { to: to.key.clone(), why })))
+        Ok(Effect::Instead(Note::NotLinked { to: to.key.clone(), why }))
     }
 }
 
@@ -316,16 +306,6 @@ const fn buries(note: &Note) -> bool {
         | Note::NotMoved { .. } => false,
     }
 }
-
-/// What telling a ticket came to.
-enum Told {
-    /// This.
-    Effect(Effect),
-    /// Jira does not show the ticket.
-    NotFound,
-}
-
-const DONE: Told = Told::Effect(Effect::Done);
 
 /// Why a ticket is not told.
 const NOT_SHOWN: &str = "Jira did not show the ticket, and shows it again";

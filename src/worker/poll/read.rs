@@ -75,9 +75,6 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads these tickets together. Those that are absent from the readings were not seen.
-    ///
-    /// # Errors
-    /// If Jira as a whole does not answer.
     pub(super) async fn read_together(&mut self, due: &[&Due]) -> Result<(), jira::Error> {
         let read = self.read_in_parts(due).await?;
         let is_current = |id: &str, reading: &Reading| {
@@ -189,9 +186,6 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads tickets alone, as many as one round may; the others come later.
-    ///
-    /// # Errors
-    /// If Jira as a whole does not answer.
     pub(super) async fn read_alone(&mut self, due: &[&Due]) -> Result<(), jira::Error> {
         let mut missing = Vec::new();
         for &due in due {

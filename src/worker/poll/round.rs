@@ -79,9 +79,6 @@ impl<'a> Round<'a> {
 
     /// What Jira shows of the tickets, and what that means. What is missing from the answer for many, or is older than what is
     /// known, is asked for alone; and so is what would give up a gate, and what only an index says.
-    ///
-    /// # Errors
-    /// If Jira as a whole does not answer.
     pub(super) async fn see(&mut self, how: How) -> Result<Vec<Seen>, jira::Error> {
         let (due, now) = (self.due.iter().collect::<Vec<&Due>>(), self.begun.at);
         let (alone, together): (Vec<&Due>, Vec<&Due>) =
