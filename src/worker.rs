@@ -34,7 +34,7 @@ mod lookups;
 mod outbox;
 mod poll;
 mod poll_queue;
-mod read_modes;
+mod read_health;
 mod site;
 mod statuses;
 
@@ -85,9 +85,9 @@ impl Worker {
         let context = Arc::new(Context::new(gatekeeper, jira, clock, metrics, pace));
         let lookups = Arc::new(Lookups::new(Arc::clone(&context)));
         let queue = Arc::new(PollQueue::new(Arc::clone(&context)));
-        let outbox = Outbox::new(&context, &lookups, &queue);
-        let poll = Arc::new(Poll::new(&context, &lookups, &queue));
-        let late_moves = LateMoves::new(&context, &poll);
+        let outbox = Outbox::new(Arc::clone(&context), Arc::clone(&lookups), Arc::clone(&queue));
+        let poll = Arc::new(Poll::new(Arc::clone(&context), lookups, queue));
+        let late_moves = LateMoves::new(Arc::clone(&context), Arc::clone(&poll));
         Self { context, outbox, poll, late_moves, housekeeping: Mutex::default() }
     }
 

@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -11,8 +11,9 @@ use super::{
     backoff::Backoff,
     context::{Context, Outcome},
     lock::lock,
-    poll::{Poll, Why},
+    poll::Poll,
     poll_queue::MOST,
+    read_health::Why,
 };
 use crate::{
     gate::{Gate, GateId, Move, Sighting},
@@ -61,8 +62,8 @@ struct Unread {
 }
 
 impl LateMoves {
-    pub(super) fn new(context: &Arc<Context>, poll: &Arc<Poll>) -> Self {
-        Self { context: Arc::clone(context), poll: Arc::clone(poll), state: Mutex::default() }
+    pub(super) fn new(context: Arc<Context>, poll: Arc<Poll>) -> Self {
+        Self { context, poll, state: Mutex::default() }
     }
 
     /// Tells the tickets that were moved although their rollout is over, a few at a time, that they open nothing: those
@@ -73,7 +74,7 @@ impl LateMoves {
         if let Some(rests) = self.poll.rests(Why::Nudged, now) {
             return Ok(rests);
         }
-        if self.state().failures.rests(now) {
+        if lock(&self.state).failures.rests(now) {
             return Ok(Outcome::Idle);
         }
         let dead = self.poll.dead_nudges().await?;
@@ -85,11 +86,11 @@ impl LateMoves {
         };
         match answered {
             Ok(()) => {
-                self.state().failures = Backoff::default();
+                lock(&self.state).failures = Backoff::default();
                 Ok(if more { Outcome::Did } else { Outcome::Idle })
             }
             Err(error) => {
-                let is_news = self.state().failures.fails(&error, now, Duration::MAX);
+                let is_news = lock(&self.state).failures.fails(&error, now, Duration::MAX);
                 if is_news {
                     tracing::warn!(
                         "{error}; dead tickets that were moved are told later that they open nothing"
@@ -130,7 +131,7 @@ impl LateMoves {
 
     /// Reads tickets that died in the last days, as a webhook may be missing or off.
     async fn read_lately_ended(&self, now: Millis) -> Result<Result<(), jira::Error>, store::Error> {
-        if self.state().read.is_some_and(|at| now.apart(at) < self.context.slow_cycle()) {
+        if lock(&self.state).read.is_some_and(|at| now.apart(at) < self.context.slow_cycle()) {
             return Ok(Ok(()));
         }
         let store = self.context.store();
@@ -154,7 +155,7 @@ impl LateMoves {
                 return Ok(Err(error));
             }
         }
-        self.state().read = Some(now);
+        lock(&self.state).read = Some(now);
         Ok(Ok(()))
     }
 
@@ -235,7 +236,7 @@ impl LateMoves {
 
     /// A few of them, the first first, but none whose time to be tried again has not come.
     fn first<'a>(&self, dead: &'a [(Opened, Nudge)], now: Millis) -> Vec<&'a (Opened, Nudge)> {
-        let unread = &mut self.state().unread;
+        let unread = &mut lock(&self.state).unread;
         unread.retain(|gate, _| dead.iter().any(|(dead, _)| dead.gate == *gate));
         let waits =
             |gate: &GateId| unread.get(gate).is_some_and(|unread: &Unread| unread.failures.rests(now));
@@ -248,15 +249,11 @@ impl LateMoves {
 
     /// A ticket could not be read, once more. Returns for how long that has been so.
     fn is_unread(&self, gate: &GateId, error: &jira::Error, now: Millis) -> Duration {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         let begins = Unread { failures: Backoff::default(), since: now };
         let unread = state.unread.entry(gate.clone()).or_insert(begins);
         unread.failures.fails(error, now, LONGEST);
         now.since(unread.since)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
     }
 
     /// Whether anybody but the bridge itself has moved the ticket since it was told that its rollout is over.

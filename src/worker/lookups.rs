@@ -2,7 +2,7 @@
 //! that it could not be said, for one round.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -76,7 +76,7 @@ impl Lookups {
         issue_type: &str,
         believed: Duration,
     ) -> Option<Workflow> {
-        let (now, known) = (self.context.clock.now(), self.known());
+        let (now, known) = (self.context.clock.now(), lock(&self.known));
         let id = known.issue_types.get(&in_project(project, issue_type), |_| believed, now)?;
         known.workflows.get(&in_project(project, &id), |_| believed, now)
     }
@@ -93,7 +93,7 @@ impl Lookups {
             return Ok(workflow);
         }
         let workflow = self.context.jira.workflow(project, issue_type).await?;
-        let (mut known, id) = (self.known(), &workflow.issue_type_id);
+        let (mut known, id) = (lock(&self.known), &workflow.issue_type_id);
         // How long each is believed depends on what it is needed for. An id is always its own.
         for asked in [issue_type, id] {
             known.issue_types.keep(in_project(project, asked), id, |_| Duration::MAX, now);
@@ -110,10 +110,6 @@ impl Lookups {
     ) -> Result<Workflow, jira::Error> {
         let asking = self.workflow(project, issue_type, WORKFLOW_AGAIN);
         self.opening.join(in_project(project, issue_type), asking).await
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        lock(&self.known)
     }
 }
 
@@ -171,12 +167,12 @@ impl RoundLookups<'_> {
         asking: impl Future<Output = Result<V, jira::Error>>,
     ) -> Result<V, jira::Error> {
         let now = self.lookups.context.clock.now();
-        let known = cache(&mut self.lookups.known()).get(&key, &believed, now);
+        let known = cache(&mut lock(&self.lookups.known)).get(&key, &believed, now);
         if let Some(known) = known {
             return Ok(known);
         }
         let found = self.failed.or(what, asking).await?;
-        cache(&mut self.lookups.known()).keep(key, &found, believed, now);
+        cache(&mut lock(&self.lookups.known)).keep(key, &found, believed, now);
         Ok(found)
     }
 }

@@ -99,8 +99,7 @@ enum Step {
 type Steps<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Step> + Send + 'a>>>;
 
 impl Outbox {
-    pub(super) fn new(context: &Arc<Context>, lookups: &Arc<Lookups>, queue: &Arc<PollQueue>) -> Self {
-        let (context, lookups, queue) = (Arc::clone(context), Arc::clone(lookups), Arc::clone(queue));
+    pub(super) fn new(context: Arc<Context>, lookups: Arc<Lookups>, queue: Arc<PollQueue>) -> Self {
         let (writing, queueing, parked) = (Mutex::default(), Arc::default(), std::sync::Mutex::default());
         Self { context, lookups, queue, writing, queueing, parked }
     }
@@ -125,12 +124,14 @@ impl Outbox {
         loop {
             let places = self.context.pace.side_by_side.saturating_sub(in_hand.0.len());
             if due && !taking && places > 0 && !stop.is_cancelled() {
-                (due, taking) = (false, true);
+                (due, taking) = (false, self.context.lease.leads());
                 tick = Instant::now() + TICK;
                 news.mark_unchanged();
-                let held = in_hand.clone();
-                // Never awaited here: one that is in hand may hold the database's only connection.
-                steps.push(Box::pin(async move { Step::Taken(self.take_if_leading(&held).await) }));
+                if taking {
+                    let (held, most) = (in_hand.clone(), self.context.pace.side_by_side);
+                    // Never awaited here: one that is in hand may hold the database's only connection.
+                    steps.push(Box::pin(async move { Step::Taken(self.pick(&held, most).await) }));
+                }
             }
             if steps.is_empty() && stop.is_cancelled() {
                 return;
@@ -139,7 +140,7 @@ impl Outbox {
                 Some(step) = steps.next(), if !steps.is_empty() => match step {
                     Step::Taken(rows) => {
                         taking = false;
-                        for row in self.unless_failed(rows).await.unwrap_or_default() {
+                        for row in self.unless_failed(rows).unwrap_or_default() {
                             if stop.is_cancelled() {
                                 break;
                             }
@@ -150,7 +151,7 @@ impl Outbox {
                     }
                     Step::Performed(gate, outcome) => {
                         in_hand.0.remove(&gate);
-                        match self.unless_failed(outcome).await {
+                        match self.unless_failed(outcome) {
                             Some(Outcome::Parked { why } | Outcome::Postponed { why }) => {
                                 tracing::debug!(why, "that did not work");
                                 due = true;
@@ -169,16 +170,8 @@ impl Outbox {
         }
     }
 
-    async fn unless_failed<T>(&self, result: Result<T, store::Error>) -> Option<T> {
+    fn unless_failed<T>(&self, result: Result<T, store::Error>) -> Option<T> {
         result.inspect_err(|error| self.context.complain(error)).ok()
-    }
-
-    async fn take_if_leading(&self, in_hand: &InHand) -> Result<Vec<Row>, store::Error> {
-        if self.context.lease.leads() {
-            self.pick(in_hand, self.context.pace.side_by_side).await
-        } else {
-            Ok(Vec::new())
-        }
     }
 
     /// Commands that are due, for the places that are left: each of another gate, and of none that is in hand. Tickets to

@@ -7,7 +7,7 @@ use super::{
     context::{Context, Outcome},
     lookups::Lookups,
     poll_queue::{Due, PollQueue},
-    read_modes::ReadModes,
+    read_health::{ReadHealth, Why},
 };
 use crate::{
     gate::GateId,
@@ -16,14 +16,11 @@ use crate::{
     store::{self, Nudge, Opened},
 };
 
-mod availability;
-mod read;
 mod round;
 mod seen;
+mod understand;
 
-use availability::Availability;
-pub(super) use availability::Why;
-use round::{Begun, How, Round};
+use round::{Begun, Found, How, Round};
 use seen::Seen;
 
 /// The room of reading tickets.
@@ -31,15 +28,13 @@ pub(super) struct Poll {
     context: Arc<Context>,
     lookups: Arc<Lookups>,
     queue: Arc<PollQueue>,
-    modes: ReadModes,
-    availability: Availability,
+    health: ReadHealth,
 }
 
 impl Poll {
-    pub(super) fn new(context: &Arc<Context>, lookups: &Arc<Lookups>, queue: &Arc<PollQueue>) -> Self {
-        let modes = ReadModes::new(Arc::clone(context));
-        let (context, lookups, queue) = (Arc::clone(context), Arc::clone(lookups), Arc::clone(queue));
-        Self { context, lookups, queue, modes, availability: Availability::default() }
+    pub(super) fn new(context: Arc<Context>, lookups: Arc<Lookups>, queue: Arc<PollQueue>) -> Self {
+        let health = ReadHealth::new(Arc::clone(&context));
+        Self { context, lookups, queue, health }
     }
 
     /// Reads the tickets that somebody moved, ahead of all others that wait for Jira.
@@ -93,13 +88,13 @@ impl Poll {
         if let Some(rests) = self.rests(begun.why, begun.at) {
             return Ok(rests);
         }
-        let due = self.queue.due(&self.modes, begun.at).await;
+        let due = self.queue.due(&self.health, begun.at).await;
         if !due.is_empty() {
             return self.look(&due, How::Together, &[], begun).await;
         }
         let mut alone = self.queue.due_alone();
         if alone.is_empty() {
-            alone.extend(self.queue.due_directly(&self.modes, begun.at));
+            alone.extend(self.queue.due_directly(&self.health, begun.at));
         }
         if alone.is_empty() { Ok(Outcome::Idle) } else { self.look(&alone, How::Alone, &[], begun).await }
     }
@@ -114,7 +109,7 @@ impl Poll {
             self.queue.clear();
             return Some(Outcome::Follows);
         }
-        self.availability.rests(why, now, self.context.pace.poll_every).then_some(Outcome::Idle)
+        self.health.rests(why, now).then_some(Outcome::Idle)
     }
 
     /// Reads tickets, and applies what they show. One request serves a hundred.
@@ -125,21 +120,20 @@ impl Poll {
         nudges: &[Nudge],
         begun: Begun,
     ) -> Result<Outcome, store::Error> {
-        let modes = (&self.modes, &self.availability);
-        let mut round = Round::new(&self.context, &self.lookups, modes, due, begun);
+        let (context, health, lookups) = (&*self.context, &self.health, self.lookups.round());
+        let mut round = Round { context, health, lookups, due, begun, found: Found::default() };
         let seen = match round.see(how).await {
             Ok(seen) => seen,
             Err(error) => return Ok(self.did_not_see(&error, begun)),
         };
-        let Round { mut reader, resting, .. } = round;
+        let Found { later, resting, mut unread, vain, .. } = round.found;
         let tickets = seen.len();
-        let (later, done): (Vec<&Due>, Vec<&Due>) =
-            due.iter().partition(|due| reader.later.contains(&due.gate));
+        let (later, done): (Vec<&Due>, Vec<&Due>) = due.iter().partition(|due| later.contains(&due.gate));
         match begun.why {
-            Why::Nudged => seen.iter().for_each(|seen| self.queue.nudge_saw(&seen.gate)),
+            Why::Nudged => seen.iter().for_each(|seen| self.queue.nudge_saw(seen.gate())),
             Why::Polled => later.iter().for_each(|due| self.queue.alone(due, begun.at)),
         }
-        let vain = reader.vain.take().filter(|_| tickets == 0 && begun.why == Why::Nudged);
+        let vain = vain.filter(|_| tickets == 0 && begun.why == Why::Nudged);
         let Some(changed) = self.apply(&seen, &done, nudges, begun).await? else {
             // What it saw is another replica's business now.
             if self.context.lease.term() == begun.term {
@@ -154,14 +148,14 @@ impl Poll {
         if !due.is_empty() {
             let counts =
                 done.iter().filter(|due| !self.yields(begun, &due.gate) && !resting.contains(&due.gate));
-            let gates = counts.map(|due| (&due.gate, reader.unread.remove(&due.ticket.id)));
+            let gates = counts.map(|due| (&due.gate, unread.remove(&due.ticket.id)));
             self.context.gatekeeper.unread().read(gates, begun.at);
         }
         Ok(Outcome::Looked { tickets, changed })
     }
 
     fn did_not_see(&self, error: &jira::Error, begun: Begun) -> Outcome {
-        if self.availability.failed(begun.why, error, begun.at, self.context.pace.poll_every) {
+        if self.health.failed(begun.why, error, begun.at) {
             tracing::warn!("{error}; approvals hold as last seen until jira.trust_for is over");
         }
         let why = self.context.explain(error);
@@ -180,11 +174,11 @@ impl Poll {
     ) -> Result<Option<usize>, store::Error> {
         let (now, gatekeeper, store) = (begun.at, &self.context.gatekeeper, self.context.store());
         // A reading for a nudge is compared within the turn: a round may be about to commit what it read before.
-        let may_be_news = |seen: &&Seen| begun.why == Why::Nudged || seen.is_news(&self.context, now);
+        let may_be_news = |seen: &&Seen| begun.why == Why::Nudged || seen.is_news(&self.context);
         let news: Vec<&Seen> = seen.iter().filter(may_be_news).collect();
         // What closes a gate does so now, also if it cannot be stored.
-        for seen in news.iter().filter(|seen| !self.yields(begun, &seen.gate)) {
-            gatekeeper.was_read(&seen.canary, seen.reading(now));
+        for seen in news.iter().filter(|seen| !self.yields(begun, seen.gate())) {
+            gatekeeper.was_read(&seen.canary, seen.reading.clone());
         }
         let read: HashSet<&str> = due.iter().map(|due| due.ticket.id.as_str()).collect();
         let followed: Vec<&Nudge> = nudges
@@ -200,10 +194,10 @@ impl Poll {
             };
             for seen in &news {
                 // Looked up within the turn: what began since then applies later what it sees.
-                if self.yields(begun, &seen.gate) {
+                if self.yields(begun, seen.gate()) {
                     continue;
                 }
-                match gatekeeper.apply(&mut turn, &seen.canary, &seen.event(), now).await {
+                match gatekeeper.apply(&mut turn, &seen.canary, &seen.reading.event(), now).await {
                     Ok(done) => applied.push(done),
                     // The store has said so, and its gates are closed.
                     Err(store::Error::Corrupt { .. }) => {}
@@ -218,8 +212,8 @@ impl Poll {
         for applied in &applied {
             gatekeeper.record(applied, now);
         }
-        for seen in seen.iter().filter(|seen| !self.yields(begun, &seen.gate)) {
-            gatekeeper.was_stored(&seen.gate);
+        for seen in seen.iter().filter(|seen| !self.yields(begun, seen.gate())) {
+            gatekeeper.was_stored(seen.gate());
         }
         Ok(Some(applied.iter().filter(|applied| !applied.facts.is_empty()).count()))
     }
@@ -231,7 +225,7 @@ impl Poll {
                 // Also of those that could not be understood.
                 Why::Polled => true,
                 // A nudge is spent, so what it did not show, or could not be judged, is seen no later than without it.
-                Why::Nudged => seen.iter().any(|seen| seen.gate == due.gate && seen.is_judged()),
+                Why::Nudged => seen.iter().any(|seen| seen.is_of(due) && seen.is_judged()),
             };
             if self.yields(begun, &due.gate) {
                 self.queue.again(due);
@@ -243,12 +237,11 @@ impl Poll {
 
     /// Jira answered; where none of the tickets could be read, `vain` tells how often that was so.
     fn worked(&self, vain: Option<Backoff>, begun: Begun) {
-        let worked = self.availability.worked(begun.why, vain);
-        if worked.is_back {
+        if self.health.worked(begun.why, vain) {
             tracing::info!("Jira answers again");
         }
         // What is read for nudges need not be polled; but where polling fails that is no success.
-        if worked.polls_work && vain.is_none() {
+        if vain.is_none() && self.health.polls_work() {
             self.context.metrics.poll_succeeded(begun.at);
         }
     }

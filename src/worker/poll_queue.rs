@@ -7,13 +7,13 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use tokio::task::yield_now;
 
-use super::{context::Context, lock::lock, read_modes::ReadModes};
+use super::{context::Context, lock::lock, read_health::ReadHealth};
 use crate::{
     gate::{Gate, GateId, Standing, Ticket, View},
     map::Map,
@@ -94,24 +94,24 @@ impl PollQueue {
 
     /// A ticket was opened, and was not read yet: it comes before those that were.
     pub(super) fn opened(&self, canary: Arc<Canary>, gate: GateId) {
-        self.state().queue.push_front(Queued { canary, gate, looked: None });
+        lock(&self.state).queue.push_front(Queued { canary, gate, looked: None });
     }
 
     /// What was seen of the ticket of this gate is stored.
     pub(super) fn looked(&self, gate: &GateId, at: Millis) {
-        self.state().looked.insert(gate.clone(), at);
+        lock(&self.state).looked.insert(gate.clone(), at);
     }
 
     /// Whether what a round shows of this ticket does not count, for it was read for a nudge as well, and which reading is
     /// newer cannot be told.
     pub(super) fn yields(&self, gate: &GateId) -> bool {
-        let state = self.state();
+        let state = lock(&self.state);
         state.overtaken.contains(gate) || state.nudging.contains(gate)
     }
 
     /// A ticket is to be read alone, once all others were read.
     pub(super) fn alone(&self, due: &Due, now: Millis) {
-        let state = &mut *self.state();
+        let state = &mut *lock(&self.state);
         state.looked.insert(due.gate.clone(), now);
         if !state.alone.iter().any(|(_, gate)| *gate == due.gate) {
             state.alone.push_back((Arc::clone(&due.canary), due.gate.clone()));
@@ -120,22 +120,22 @@ impl PollQueue {
 
     /// A round has yielded.
     pub(super) fn again(&self, due: &Due) {
-        self.state().again.insert(due.gate.clone(), Arc::clone(&due.canary));
+        lock(&self.state).again.insert(due.gate.clone(), Arc::clone(&due.canary));
     }
 
     /// A reading for a nudge showed this ticket. Rounds yield to it, whatever comes of a later one.
     pub(super) fn nudge_saw(&self, gate: &GateId) {
-        self.state().overtaken.insert(gate.clone());
+        lock(&self.state).overtaken.insert(gate.clone());
     }
 
     /// Nothing is read for nudges. No round yields to what was read in vain.
     pub(super) fn nudges_done(&self) {
-        self.state().nudging.clear();
+        lock(&self.state).nudging.clear();
     }
 
     /// Another replica reads tickets.
     pub(super) fn clear(&self) {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         state.queue.clear();
         state.alone.clear();
         state.again.clear();
@@ -143,7 +143,7 @@ impl PollQueue {
 
     /// At most a hundred of the nudged tickets. Until [`Self::nudges_done`] no round takes them.
     pub(super) fn nudged(&self, nudges: &[Nudge], now: Millis) -> Vec<Due> {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         state.nudged.retain(|_, at| now.apart(*at) < NUDGED_EVERY);
         let mut due = Vec::new();
         let most = if self.context.jira.reads_an_index() { MOST_ALONE } else { MOST };
@@ -165,13 +165,13 @@ impl PollQueue {
     }
 
     /// At most a hundred tickets that are due.
-    pub(super) async fn due(&self, modes: &ReadModes, now: Millis) -> Vec<Due> {
+    pub(super) async fn due(&self, health: &ReadHealth, now: Millis) -> Vec<Due> {
         let mut due = Vec::new();
-        self.state().overtaken.clear();
+        lock(&self.state).overtaken.clear();
         self.take(&mut due);
-        let scanned = self.state().scanned;
+        let scanned = lock(&self.state).scanned;
         if due.len() < MOST && scanned.is_none_or(|at| now.apart(at) >= SCAN_EVERY) {
-            self.scan(modes, now).await;
+            self.scan(health, now).await;
             self.take(&mut due);
         }
         due
@@ -179,19 +179,19 @@ impl PollQueue {
 
     /// A few of those that are to be read alone.
     pub(super) fn due_alone(&self) -> Vec<Due> {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         state.overtaken.clear();
         let some = state.alone.len().min(MOST_ALONE);
         state.alone.drain(..some).filter_map(|(canary, gate)| self.watched(&canary.id, &gate)).collect()
     }
 
     /// Now and then a ticket that waits, where only an index says so: that may be behind for long.
-    pub(super) fn due_directly(&self, modes: &ReadModes, now: Millis) -> Option<Due> {
+    pub(super) fn due_directly(&self, health: &ReadHealth, now: Millis) -> Option<Due> {
         if !self.context.jira.reads_an_index() {
             return None;
         }
         let trust_for = self.context.gatekeeper.timing().trust_for;
-        if self.state().glanced.is_some_and(|at| now.apart(at) < trust_for / 10) {
+        if lock(&self.state).glanced.is_some_and(|at| now.apart(at) < trust_for / 10) {
             return None;
         }
         let canaries = self.context.store().live();
@@ -203,19 +203,19 @@ impl PollQueue {
                     && self.is_asked_about(&canary.id, gate, now)
             })
             // One that cannot be read must not keep the others from being read.
-            .filter(|(_, gate)| !modes.rests(&gate.id, now))
-            .map(|(canary, gate)| (modes.read_directly(&gate.id).unwrap_or(gate.asked), canary, gate))
+            .filter(|(_, gate)| !health.is_tried(&gate.id, now))
+            .map(|(canary, gate)| (health.read_directly(&gate.id).unwrap_or(gate.asked), canary, gate))
             .min_by_key(|(read, _, _)| *read)?;
         if now.since(read) < self.context.slow_cycle() {
             return None;
         }
-        self.state().glanced = Some(now);
+        lock(&self.state).glanced = Some(now);
         self.watched(&canary.id, &gate.id)
     }
 
     /// Takes from the queue until there are a hundred.
     fn take(&self, due: &mut Vec<Due>) {
-        let state = &mut *self.state();
+        let state = &mut *lock(&self.state);
         let State { again, nudging, .. } = state;
         again.retain(|gate, canary| {
             let waits = due.len() == MOST || nudging.contains(gate);
@@ -242,15 +242,15 @@ impl PollQueue {
     }
 
     /// Goes through all live tickets, and puts those into the queue that are due, those first that wait longest.
-    async fn scan(&self, modes: &ReadModes, now: Millis) {
-        self.state().scanned = Some(now);
+    async fn scan(&self, health: &ReadHealth, now: Millis) {
+        lock(&self.state).scanned = Some(now);
         let (poll_every, slowly) = (self.context.pace.poll_every, self.context.slow_cycle());
         let canaries = self.context.store().live();
         let (mut live, mut quick, mut slow) = (HashSet::default(), Cycle::default(), Cycle::default());
         let mut lost = Vec::new();
         for some in canaries.chunks(AT_A_TIME) {
             {
-                let state = self.state();
+                let state = lock(&self.state);
                 for canary in some {
                     for gate in canary.rollout.iter().flat_map(|rollout| &rollout.replaced) {
                         live.insert(&gate.id);
@@ -285,11 +285,11 @@ impl PollQueue {
             gate: gate.clone(),
             looked,
         });
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         state.queue.extend(queued);
         state.looked.retain(|gate, _| live.contains(gate));
         drop(state);
-        modes.keep(&live, now);
+        health.keep(&live, now);
         self.context.gatekeeper.unread().keep(&live);
     }
 
@@ -305,10 +305,6 @@ impl PollQueue {
         let canary = self.context.store().canary(canary)?;
         let ticket = canary.gate_by_id(gate)?.ticket()?.clone();
         Some(Due { canary, gate: gate.clone(), ticket })
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
     }
 }
 

@@ -1,32 +1,32 @@
-//! One round: some tickets are read, and what they show is understood.
+//! One round of reading tickets: many in one request, and alone those that must be.
+//!
+//! One ticket hurts only itself. A request for many that fails as a whole is halved, until it is known which tickets make
+//! it fail; those are read alone from then on. Whatever costs a request of its own waits until all that are read together
+//! were, and there is a little of it in each round.
 
-use std::{collections::HashSet, time::Duration};
+use std::collections::{HashMap, HashSet, VecDeque, hash_map::Entry};
 
-use super::{
-    availability::{Availability, Why},
-    read::Reader,
-    seen::{Recheck, Seen},
-};
 use crate::{
-    gate::{self, Gate, GateId, Move, Sighting},
+    gate::{Browse, GateId, Sighting, Status, decisive},
     jira::{self, Reading},
     millis::Millis,
-    policy::{Author, Route, Statuses, denies_all},
-    rollout::{Denials, MOST_DENIALS},
+    policy::{Meaning, Statuses},
     worker::{
+        backoff::Backoff,
         context::Context,
-        judge::judge,
         lease::Term,
-        lookups::{Lookups, RoundLookups},
-        poll_queue::Due,
-        read_modes::ReadModes,
-        statuses::{self, Unclear},
+        lookups::RoundLookups,
+        poll_queue::{Due, MOST_ALONE},
+        read_health::{ReadHealth, Why},
     },
 };
 
-/// Shown when an answer is older than what was already seen.
-const SHOWN_BEFORE: &str = "Jira showed more of this ticket's history before, so this answer is an old one, or Jira was restored; \
-                            only a move that is newer than what was seen counts";
+/// So many further pages of changelogs are read in one round at most, and they come last.
+const MOST_PAGES: usize = 5;
+/// A request for many that failed so often, and in no part worked, would fail for any.
+const FAILS_FOR_ANY: usize = 8;
+/// So many tickets are tried alone, to know whether it is their request for many that fails, or Jira.
+const TRIED_ALONE: usize = 2;
 
 /// How tickets are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,256 +47,277 @@ pub(super) struct Begun {
 
 /// Tickets that are being read.
 pub(super) struct Round<'a> {
-    context: &'a Context,
-    modes: &'a ReadModes,
-    due: &'a [Due],
-    begun: Begun,
-    lookups: RoundLookups<'a>,
-    pub(super) reader: Reader<'a>,
+    pub(super) context: &'a Context,
+    pub(super) health: &'a ReadHealth,
+    pub(super) lookups: RoundLookups<'a>,
+    pub(super) due: &'a [Due],
+    pub(super) begun: Begun,
+    pub(super) found: Found,
+}
+
+/// What a round has found out so far.
+#[derive(Default)]
+pub(super) struct Found {
+    /// By the id of the issue.
+    pub(super) readings: HashMap<String, Reading>,
+    /// Why tickets could not be read or understood, by the id of the issue.
+    pub(super) unread: HashMap<String, String>,
+    /// Those that are read alone, but not in this round.
+    pub(super) later: Vec<GateId>,
     /// Those that were not tried, because they failed a short time ago.
     pub(super) resting: HashSet<GateId>,
+    /// Those that were read past every index.
+    pub(super) directly: HashSet<String>,
+    /// Those that were answered alone, but not so that they can be understood.
+    pub(super) odd: HashSet<String>,
+    /// How often in a row reading failed for what was asked, if it did now.
+    pub(super) vain: Option<Backoff>,
+    /// How many were read alone.
+    alone: usize,
+    /// How many further pages were read.
+    pages: usize,
 }
 
-/// A ticket that is to be understood, with the gate that it belongs to and the settings of that.
-#[derive(Clone, Copy)]
-struct Watched<'t> {
-    due: &'t Due,
-    gate: &'t Gate,
-    route: &'t Route,
-}
-
-impl<'a> Round<'a> {
-    pub(super) fn new(
-        context: &'a Context,
-        lookups: &'a Lookups,
-        (modes, availability): (&'a ReadModes, &'a Availability),
-        due: &'a [Due],
-        begun: Begun,
-    ) -> Self {
-        let reader = Reader::new(context, modes, availability, begun.at);
-        Self { context, modes, due, begun, lookups: lookups.round(), reader, resting: HashSet::new() }
-    }
-
-    /// What Jira shows of the tickets, and what that means. What is missing from the answer for many, or is older than what is
-    /// known, is asked for alone; and so is what would give up a gate, and what only an index says.
-    pub(super) async fn see(&mut self, how: How) -> Result<Vec<Seen>, jira::Error> {
-        let (due, now) = (self.due.iter().collect::<Vec<&Due>>(), self.begun.at);
-        let (alone, together): (Vec<&Due>, Vec<&Due>) =
-            due.iter().copied().partition(|due| how == How::Alone || self.modes.is_alone(&due.gate, now));
-        if !together.is_empty() {
-            self.reader.read_together(&together).await?;
-        }
-        let arrived = self.context.clock.now();
-        let absent = together
-            .into_iter()
-            .filter(|due| !self.reader.readings.contains_key(&due.ticket.id))
-            .chain(alone);
-        let (resting, absent): (Vec<&Due>, Vec<&Due>) = absent.partition(|due| {
-            self.begun.why == Why::Polled && self.modes.rests(&due.gate, self.context.clock.now())
-        });
-        self.resting.extend(resting.iter().map(|due| due.gate.clone()));
-        self.reader.read_alone(&absent).await?;
-        let mut seen = self.understand(&due, arrived).await?;
-        seen.retain(|seen| self.is_direct(&seen.gate) || self.recheck(seen) != Recheck::Renews);
-        let doubtful: Vec<&Due> = due
-            .into_iter()
-            .filter(|due| !self.reader.directly.contains(&due.ticket.id))
-            .filter(|due| {
-                seen.iter().any(|seen| seen.gate == due.gate && self.recheck(seen) != Recheck::None)
-            })
-            .collect();
-        if doubtful.is_empty() {
-            return Ok(seen);
-        }
-        if !self.still_leads().await {
-            // Another replica asks Jira by now. No gate is given up for what was not asked again, and what opens one is not stored.
-            seen.retain(|seen| self.recheck(seen) != Recheck::Gone);
-            return Ok(seen);
-        }
-        self.reader.read_alone(&doubtful).await?;
-        let better = self.understand(&doubtful, self.context.clock.now()).await?;
-        seen.retain(|seen| {
-            let Some(due) = doubtful.iter().find(|due| due.gate == seen.gate) else { return true };
-            let reader = &mut self.reader;
-            if better.iter().any(|better| better.gate == seen.gate) || reader.later.contains(&due.gate) {
-                return false;
-            }
-            // Where the issue itself cannot be read the index is what there is, but no gate is given up for it. What was
-            // answered, and does not tell what has to be known, is not proven by the index either.
-            let id = &due.ticket.id;
-            let is_answered = reader.directly.contains(id) || reader.odd.contains(id);
-            let stays = !is_answered && seen.recheck(self.context, self.modes, now) == Recheck::Index;
-            if stays {
-                reader.unread.remove(id);
-            }
-            stays
-        });
-        seen.extend(better);
-        Ok(seen)
-    }
-
-    /// Whether the ticket of this gate was read past every index.
-    fn is_direct(&self, gate: &GateId) -> bool {
-        self.due.iter().any(|due| due.gate == *gate && self.reader.directly.contains(&due.ticket.id))
-    }
-
-    fn recheck(&self, seen: &Seen) -> Recheck {
-        seen.recheck(self.context, self.modes, self.begun.at)
-    }
-
-    /// Whether no other replica works, as far as known. That is asked of the database where it has not said so lately: an answer
-    /// of Jira may have taken long. A database that cannot be asked stops no reading: what closes a gate closes it in memory.
-    async fn still_leads(&self) -> bool {
-        let lease = &self.context.lease;
-        if lease.holds(self.begun.term) {
-            return true;
-        }
-        match self.context.working_turn().await {
-            Ok(Some(turn)) => {
-                turn.end().await.ok();
-                lease.term() == self.begun.term
-            }
-            Ok(None) => false,
-            Err(_) => true,
-        }
-    }
-
-    /// Adds what the statuses mean. A ticket whose statuses cannot be told is left as it was last seen.
-    async fn understand(&mut self, due: &[&'a Due], arrived: Millis) -> Result<Vec<Seen>, jira::Error> {
-        let mut seen = Vec::new();
-        for &due in due {
-            let Some(reading) = self.reader.readings.remove(&due.ticket.id) else { continue };
-            let Some(gate) = due.canary.gate_by_id(&due.gate) else { continue };
-            let route = self.context.gatekeeper.route(&due.canary.id, &gate.name);
-            seen.extend(self.understand_one(Watched { due, gate, route }, reading, arrived).await?);
-        }
-        Ok(seen)
-    }
-
-    async fn understand_one(
-        &mut self,
-        watched: Watched<'_>,
-        mut reading: Reading,
-        arrived: Millis,
-    ) -> Result<Option<Seen>, jira::Error> {
-        let Watched { due, gate, route } = watched;
-        let statuses = match self.statuses(watched, &reading.sighting, None).await {
-            Ok(statuses) => statuses,
-            Err(why) => {
-                self.does_not_understand(watched, why);
-                return Ok(None);
-            }
+impl Round<'_> {
+    /// Reads these tickets together. Those that are absent from the readings were not seen.
+    pub(super) async fn read_together(&mut self, due: &[&Due]) -> Result<(), jira::Error> {
+        let read = self.read_in_parts(due).await?;
+        let is_current = |id: &str, reading: &Reading| {
+            due.iter().any(|due| due.ticket.id == id && !self.is_overtaken(due, reading))
         };
-        if !self.reader.read_back(due, &mut reading, &statuses).await? {
-            return Ok(None);
-        }
-        let statuses = match self.as_of_the_move(watched, &reading.sighting, statuses, arrived).await {
-            Ok(statuses) => statuses,
-            Err(why) => {
-                self.does_not_understand(watched, why);
-                return Ok(None);
-            }
-        };
-        self.modes.is_good(&route.key);
-        // By what it means today, more of the changelog may be needed.
-        if !self.reader.read_back(due, &mut reading, &statuses).await? {
-            return Ok(None);
-        }
-        let sighting = reading.sighting;
-        if self.context.gatekeeper.knows_newer(&due.canary, &due.gate, &sighting) {
-            self.reader.unread.insert(due.ticket.id.clone(), SHOWN_BEFORE.into());
-            if self.reader.directly.contains(&due.ticket.id) {
-                self.modes.shows_less(&due.gate);
-            }
-            return Ok(None);
-        }
-        self.modes.is_up_to_date(&due.gate);
-        let denials = due.canary.denials(gate);
-        let author = self.author(watched, &denials, &sighting, &statuses).await;
-        if let Author::Unknown { why } = &author {
-            self.reader.unread.insert(due.ticket.id.clone(), why.clone());
-        }
-        let (canary, gate) = (due.canary.id.clone(), due.gate.clone());
-        Ok(Some(Seen { canary, gate, sighting, statuses, author, denials, arrived }))
+        self.found.readings = read.into_iter().filter(|(id, reading)| is_current(id, reading)).collect();
+        Ok(())
     }
 
-    /// What the statuses mean today; `moved` is the move that decided and how long ago it was made, if that is known.
-    async fn statuses(
-        &mut self,
-        Watched { due, gate, route }: Watched<'_>,
-        sighting: &Sighting,
-        moved: Option<(&Move, Duration)>,
-    ) -> Result<Statuses, Unclear> {
-        let Sighting::Issue { status, .. } = sighting else { return Ok(Statuses::default()) };
-        match statuses::of(&mut self.lookups, route, &due.ticket, status, moved).await {
-            Ok(today) => Ok(gate.statuses(today)),
-            Err(why) => closing(gate, sighting, &why).ok_or(why),
-        }
-    }
-
-    /// The same as of when the move was made that decided, if one did: until then the workflow may have been another.
-    async fn as_of_the_move(
-        &mut self,
-        watched: Watched<'_>,
-        sighting: &Sighting,
-        statuses: Statuses,
-        arrived: Millis,
-    ) -> Result<Statuses, Unclear> {
-        let Sighting::Issue { status, moves, answered, .. } = sighting else { return Ok(statuses) };
-        let Some(entry) = gate::decisive(status, moves, &statuses) else { return Ok(statuses) };
-        let ago = self.context.clock.now().since(arrived - answered.since(entry.at));
-        self.statuses(watched, sighting, Some((entry, ago))).await
-    }
-
-    fn does_not_understand(&mut self, Watched { due, route, .. }: Watched<'_>, why: Unclear) {
-        let (why, is_told) = match why {
-            // Another ticket of the route may need less of Jira.
-            Unclear::Jira(error) => {
-                (self.context.explain(&error), self.context.gatekeeper.unread().has(&due.gate))
+    async fn read_in_parts(&self, due: &[&Due]) -> Result<HashMap<String, Reading>, jira::Error> {
+        let ids: Vec<String> = due.iter().map(|due| due.ticket.id.clone()).collect();
+        let mut read = HashMap::new();
+        let (mut parts, mut failed, mut worked, mut is_jira_well) = (VecDeque::from([ids]), 0, 0, false);
+        let mut halved = Vec::new();
+        while let Some(part) = parts.pop_front() {
+            let error = match self.context.jira.look(&part).await {
+                Ok(readings) => {
+                    worked += 1;
+                    read.extend(readings);
+                    continue;
+                }
+                Err(error) if error.is_of_one() => error,
+                // What was read is not lost by what was not; that is asked for alone.
+                Err(error) if read.is_empty() => return Err(error),
+                Err(_) => break,
+            };
+            failed += 1;
+            is_jira_well =
+                is_jira_well || (self.health.tries_alone() && self.answers_alone(&part, &mut read).await);
+            if !is_jira_well {
+                return Err(error);
             }
-            Unclear::Config { why, .. } => (why, !self.modes.is_bad(&route.key)),
-        };
-        self.reader.unread.insert(due.ticket.id.clone(), why.clone());
-        if !is_told {
-            let ticket = due.ticket.key.as_str();
-            tracing::error!(
-                canary = %due.canary.id,
-                ticket,
-                "{why}; what its tickets show cannot be understood, and its gates close"
+            if worked == 0 && (failed == FAILS_FOR_ANY || self.health.fails_together()) {
+                self.reads_none_together(&error);
+                return Ok(read);
+            }
+            match part.len() {
+                0 => {}
+                1 => self.sets_apart(due, &part[0], &error),
+                many => {
+                    let (first, second) = part.split_at(many / 2);
+                    parts.extend([first.to_vec(), second.to_vec()]);
+                    halved.push((part, error));
+                }
+            }
+        }
+        self.sets_longest_apart(due, &halved, &read);
+        if worked > 0 && self.health.worked_together() {
+            tracing::info!("Jira lets the bridge read several tickets in one request again");
+        }
+        if worked > 0 {
+            self.context.gatekeeper.unread().together();
+        }
+        Ok(read)
+    }
+
+    /// Whether Jira answers if it is asked for one of these alone.
+    async fn answers_alone(&self, part: &[String], read: &mut HashMap<String, Reading>) -> bool {
+        let from = rand::random_range(0..part.len().max(1));
+        for id in part.iter().cycle().skip(from).take(TRIED_ALONE.min(part.len())) {
+            match self.context.jira.look_alone(id).await {
+                Ok(Some(reading)) => {
+                    read.insert(id.clone(), reading);
+                    return true;
+                }
+                Ok(None) => return true,
+                Err(_) => {}
+            }
+        }
+        false
+    }
+
+    fn reads_none_together(&self, error: &jira::Error) {
+        let is_news = self.health.failed_together(error, self.begun.at);
+        self.context.gatekeeper.unread().one_by_one(&self.context.explain(error), self.begun.at);
+        if is_news {
+            tracing::warn!(
+                "{error}; that is so only for several tickets in one request, so they are read one by one, which takes longer"
             );
         }
     }
 
-    /// Whether the move counts that decided about the ticket, if one did.
-    async fn author(
-        &mut self,
-        Watched { due, route, .. }: Watched<'_>,
-        denials: &Denials,
-        sighting: &Sighting,
-        statuses: &Statuses,
-    ) -> Author {
-        let Sighting::Issue { status, moves, .. } = sighting else { return Author::NotJudged };
-        match gate::decisive(status, moves, statuses) {
-            Some(_) if denials.all => denies_all(MOST_DENIALS),
-            Some(entry) => {
-                let (context, lookups) = (self.context, &mut self.lookups);
-                judge(context, lookups, route, &denials.entries, &due.ticket.project, &entry.by).await
+    /// Of tickets that could be read in parts, but not together, the longest is read alone from now on. Else they would be read
+    /// in vain each time.
+    fn sets_longest_apart(
+        &self,
+        due: &[&Due],
+        halved: &[(Vec<String>, jira::Error)],
+        read: &HashMap<String, Reading>,
+    ) {
+        // The smallest parts come last.
+        for (part, error) in halved.iter().rev() {
+            let is_apart =
+                |due: &&Due| part.contains(&due.ticket.id) && self.health.is_alone(&due.gate, self.begun.at);
+            if due.iter().any(is_apart) || !part.iter().all(|id| read.contains_key(id)) {
+                continue;
             }
-            None => Author::NotJudged,
+            let longest = part.iter().max_by_key(|id| read.get(*id).map(|reading| reading.length));
+            longest.into_iter().for_each(|id| self.sets_apart(due, id, error));
         }
+    }
+
+    fn sets_apart(&self, due: &[&Due], id: &str, error: &jira::Error) {
+        let Some(due) = due.iter().find(|due| due.ticket.id == *id) else { return };
+        if self.health.set_apart(&due.gate, self.begun.at) {
+            let (canary, ticket) = (&due.canary.id, due.ticket.key.as_str());
+            tracing::warn!(%canary, ticket, "{error}; the ticket makes reading several in one request fail, so it is read alone");
+        }
+    }
+
+    /// Reads tickets alone, as many as one round may; the others come later.
+    pub(super) async fn read_alone(&mut self, due: &[&Due]) -> Result<(), jira::Error> {
+        let mut missing = Vec::new();
+        for &due in due {
+            if self.found.alone == MOST_ALONE {
+                self.found.later.push(due.gate.clone());
+                continue;
+            }
+            self.found.alone += 1;
+            let id = &due.ticket.id;
+            match self.context.jira.look_alone(id).await {
+                Ok(reading) => {
+                    self.health.answered_alone(&due.gate, reading.as_ref(), self.begun.at);
+                    self.found.directly.insert(id.clone());
+                    match reading {
+                        Some(reading) => drop(self.found.readings.insert(id.clone(), reading)),
+                        None => missing.push(due),
+                    }
+                }
+                // One issue that cannot be read must not hide the others.
+                Err(error) if error.is_of_one() => {
+                    if matches!(error, jira::Error::Unreadable { .. }) {
+                        self.found.odd.insert(id.clone());
+                    }
+                    self.cannot_read(due, &error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.prove_missing(&missing).await
+    }
+
+    fn cannot_read(&mut self, due: &Due, error: &jira::Error) {
+        if !self.context.gatekeeper.unread().has(&due.gate) {
+            let (canary, ticket) = (&due.canary.id, due.ticket.key.as_str());
+            tracing::warn!(%canary, ticket, "{error}; the ticket stays as last seen, until jira.trust_for is over");
+        }
+        self.found.vain = Some(self.health.failed_alone(&due.gate, error));
+        self.found.unread.insert(due.ticket.id.clone(), self.context.explain(error));
+    }
+
+    /// What it means that Jira knows no such issues. It says so to strangers too, and to an account that may not see them: what
+    /// cannot be proven is no news.
+    async fn prove_missing(&mut self, missing: &[&Due]) -> Result<(), jira::Error> {
+        if missing.is_empty() {
+            return Ok(());
+        }
+        self.context.jira.knows_us().await?;
+        let mut projects: HashMap<&str, Browse> = HashMap::new();
+        for due in missing {
+            let browse = match projects.entry(due.ticket.project.as_str()) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(unknown) => match self.context.jira.browses(unknown.key()).await {
+                    Ok(browse) => *unknown.insert(browse),
+                    Err(error) if error.is_of_one() => *unknown.insert(Browse::Unproven),
+                    Err(error) => return Err(error),
+                },
+            };
+            let sighting = Sighting::Missing { browse };
+            self.found.readings.insert(
+                due.ticket.id.clone(),
+                Reading {
+                    sighting,
+                    newest: 0,
+                    is_whole: true,
+                    total: None,
+                    places: vec![],
+                    span: None,
+                    length: 0,
+                },
+            );
+        }
+        Ok(())
+    }
+
+    /// Reads a changelog as far back as it takes to tell who decided. Returns whether that is known; what was read is not lost.
+    pub(super) async fn read_back(
+        &mut self,
+        due: &Due,
+        reading: &mut Reading,
+        statuses: &Statuses,
+    ) -> Result<bool, jira::Error> {
+        self.health.join_trail(&due.gate, reading);
+        let known = due.canary.gate_by_id(&due.gate).and_then(|gate| gate.newest_move);
+        while !suffices(reading, statuses, &due.gate, known) {
+            if self.found.pages == MOST_PAGES {
+                self.found.later.push(due.gate.clone());
+                return Ok(false);
+            }
+            self.found.pages += 1;
+            let page = match self.context.jira.look_back(&due.ticket.id, reading.before()).await {
+                Ok(page) => page,
+                Err(error) if error.is_of_one() => {
+                    if matches!(error, jira::Error::Unreadable { .. }) {
+                        // Perhaps it does not fit what is known, and that is what is wrong.
+                        self.health.forget_trail(&due.gate);
+                    }
+                    self.cannot_read(due, &error);
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
+            };
+            reading.add(page);
+            // By now it may reach what is known.
+            self.health.extend_trail(&due.gate, reading);
+        }
+        Ok(true)
+    }
+
+    /// Whether a reading is older than what was seen before, or than one that was made past every index.
+    fn is_overtaken(&self, due: &Due, reading: &Reading) -> bool {
+        let knows_newer = || self.context.gatekeeper.knows_newer(&due.canary, &due.gate, &reading.sighting);
+        self.health.was_longer(&due.gate, reading) || (reading.is_whole && knows_newer())
     }
 }
 
-/// What statuses mean where it cannot be told which bear the configured names today. A no to the ticket as it was opened is one,
-/// what is approved no more is not, and what carries the label of dead tickets opens nothing.
-fn closing(gate: &Gate, sighting: &Sighting, why: &Unclear) -> Option<Statuses> {
-    let Sighting::Issue { status, ended, .. } = sighting else { return None };
-    let then = gate.statuses.as_ref();
-    let workflow = match why {
-        Unclear::Config { workflow, .. } => Some(workflow.clone()),
-        Unclear::Jira(_) => None,
-    };
-    let closes = *ended || then.is_some_and(|then| !then.approved.contains(&status.id));
-    let rejected = then.map(|then| then.rejected.clone()).unwrap_or_default();
-    closes.then(|| Statuses { rejected, workflow, ..Statuses::default() })
+/// Whether older entries of the changelog would tell nothing more. A decision may have been undone by any entry since, or by
+/// one of nearly the same moment, so all of those must have been read, and be in order. `known` is the newest move that was
+/// ever seen: what does not go back to it may be older than that.
+fn suffices(reading: &Reading, statuses: &Statuses, gate: &GateId, known: Option<Millis>) -> bool {
+    let Sighting::Issue { status, moves, .. } = &reading.sighting else { return true };
+    let is_known = known
+        .is_none_or(|known| reading.sighting.newest_move(gate) >= Some(known) || reading.goes_back_to(known));
+    let is_explained = is_waiting(status, statuses)
+        || decisive(status, moves, statuses).is_some_and(|entry| reading.goes_back_to(entry.told_since()));
+    reading.is_whole || (is_known && is_explained)
+}
+
+fn is_waiting(status: &Status, statuses: &Statuses) -> bool {
+    statuses.meaning(&status.id) == Meaning::Waiting
 }

@@ -1,23 +1,17 @@
 //! What was seen of a ticket. Where two of Jira's answers may disagree, the more direct one is asked for.
 
 use crate::{
-    gate::{Gate, GateId, Sighting, Standing, View},
+    gate::{Gate, GateId, Standing, View},
     gatekeeper::Reading,
-    millis::Millis,
-    policy::{Author, Statuses},
-    rollout::{CanaryId, Change, Denials, Event},
-    worker::{context::Context, read_modes::ReadModes},
+    policy::Author,
+    rollout::{CanaryId, Change},
+    worker::{context::Context, poll_queue::Due, read_health::ReadHealth},
 };
 
 /// A ticket that was read, and what that means.
 pub(super) struct Seen {
     pub(super) canary: CanaryId,
-    pub(super) gate: GateId,
-    pub(super) sighting: Sighting,
-    pub(super) statuses: Statuses,
-    pub(super) author: Author,
-    pub(super) denials: Denials,
-    pub(super) arrived: Millis,
+    pub(super) reading: Reading,
 }
 
 /// Why what was read of many tickets is not enough to say so of one.
@@ -37,37 +31,37 @@ pub(super) enum Recheck {
 }
 
 impl Seen {
-    pub(super) fn event(&self) -> Event<'_> {
-        let Self { gate, sighting, statuses, author, denials, arrived, .. } = self;
-        Event::Seen { gate, sighting, statuses, author, denials, arrived: *arrived }
+    pub(super) const fn gate(&self) -> &GateId {
+        &self.reading.gate
     }
 
-    pub(super) fn reading(&self, at: Millis) -> Reading {
-        let Self { gate, sighting, statuses, author, denials, arrived, .. } = self;
-        let (gate, sighting, statuses) = (gate.clone(), sighting.clone(), statuses.clone());
-        let (author, denials) = (author.clone(), denials.clone());
-        Reading { gate, sighting, statuses, author, denials, at, arrived: *arrived }
+    pub(super) fn is_of(&self, due: &Due) -> bool {
+        self.reading.gate == due.gate
     }
 
     /// Whether it could be told who decided, if anybody did, and whether that counts.
     pub(super) const fn is_judged(&self) -> bool {
-        match self.author {
+        match self.reading.author {
             Author::Accepted | Author::NotAccepted { .. } | Author::NotJudged => true,
             Author::Unknown { .. } => false,
         }
     }
 
-    pub(super) fn is_news(&self, context: &Context, now: Millis) -> bool {
+    pub(super) fn is_news(&self, context: &Context) -> bool {
         let Some(canary) = context.store().canary(&self.canary) else { return false };
-        !matches!(context.gatekeeper.would(&canary, &self.event(), now), Change::Unchanged)
+        !matches!(
+            context.gatekeeper.would(&canary, &self.reading.event(), self.reading.at),
+            Change::Unchanged
+        )
     }
 
     /// Why what many tickets' request showed of this one is not enough.
-    pub(super) fn recheck(&self, context: &Context, modes: &ReadModes, now: Millis) -> Recheck {
+    pub(super) fn recheck(&self, context: &Context, health: &ReadHealth) -> Recheck {
+        let Reading { sighting, statuses, author, at: now, arrived, .. } = &self.reading;
         let Some(canary) = context.store().canary(&self.canary) else { return Recheck::None };
-        let Some(gate) = canary.gate_by_id(&self.gate) else { return Recheck::None };
+        let Some(gate) = canary.gate_by_id(self.gate()) else { return Recheck::None };
         let trust = context.gatekeeper.trust(&self.canary, &gate.name);
-        let after = gate.see(&self.sighting, &self.statuses, &self.author, now, self.arrived, trust);
+        let after = gate.see(sighting, statuses, author, *now, *arrived, trust);
         let Some(Gate { standing: Standing::Watched { view, .. }, .. }) = &after else {
             return Recheck::None;
         };
@@ -99,7 +93,7 @@ impl Seen {
                 let is_judged = gate.judged_by == Some(trust.judged_by);
                 // Half of the time for which an approval is trusted.
                 let lately = |at| now.apart(at) < context.gatekeeper.timing().trust_for / 2;
-                if before == view && is_judged && modes.read_directly(&self.gate).is_some_and(lately) {
+                if before == view && is_judged && health.read_directly(self.gate()).is_some_and(lately) {
                     Recheck::Renews
                 } else {
                     Recheck::Opens
