@@ -229,10 +229,10 @@ impl World {
                 let _ = self.worker.keep(false).await?;
             }
             if news || tick.is_multiple_of(10) {
-                while !matches!(self.worker.work_once().await?, Outcome::Idle | Outcome::Follows) {}
+                while !matches!(self.worker.work_once().await?, Outcome::Idle | Outcome::Standby) {}
             }
-            while matches!(self.worker.follow_nudges().await?, Outcome::Looked { .. }) {}
-            while matches!(self.worker.answer_the_dead().await?, Outcome::Did) {}
+            while matches!(self.worker.read_nudged().await?, Outcome::Looked { .. }) {}
+            while matches!(self.worker.answer_late_moves().await?, Outcome::Did) {}
             while matches!(self.worker.poll().await?, Outcome::Looked { .. }) {}
             self.see_what_opened();
             if tick.is_multiple_of(60) {

@@ -99,12 +99,12 @@ impl Worker {
         self.outbox.work_once().await
     }
 
-    /// Reads the tickets that somebody moved, ahead of all others that wait for Jira.
+    /// Reads the tickets that were moved, as their webhooks say, ahead of all else that waits for Jira.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn follow_nudges(&self) -> Result<Outcome, store::Error> {
-        self.poll.nudged().await
+    pub async fn read_nudged(&self) -> Result<Outcome, store::Error> {
+        self.poll.read_nudged().await
     }
 
     /// Reads the tickets that are due: those Flagger asks about, and now and then all others.
@@ -112,14 +112,14 @@ impl Worker {
     /// # Errors
     /// If the database fails.
     pub async fn poll(&self) -> Result<Outcome, store::Error> {
-        self.poll.due().await
+        self.poll.read_due().await
     }
 
     /// Tells a few of the tickets that were moved although their rollout is over that they open nothing.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn answer_the_dead(&self) -> Result<Outcome, store::Error> {
+    pub async fn answer_late_moves(&self) -> Result<Outcome, store::Error> {
         self.late_moves.answer().await
     }
 
@@ -137,8 +137,8 @@ impl Worker {
         let stepping = async {
             tokio::join!(
                 self.outbox.run(&stop),
-                self.looping(&stop, || self.follow_nudges()),
-                self.looping(&stop, || self.answer_the_dead()),
+                self.looping(&stop, || self.read_nudged()),
+                self.looping(&stop, || self.answer_late_moves()),
                 self.looping(&stop, || self.poll()),
                 site::recognising(&self.context, &stop),
             )
@@ -166,7 +166,7 @@ impl Worker {
         }
     }
 
-    /// Follows the other replicas, renews the lease, and does what is due by the clock.
+    /// Catches up with the other replicas, renews the lease, and does what is due by the clock.
     ///
     /// # Errors
     /// If the database fails.
@@ -266,7 +266,7 @@ impl Worker {
                     tracing::debug!(why, "that did not work");
                     continue;
                 }
-                Ok(Outcome::Idle | Outcome::Follows) => {}
+                Ok(Outcome::Idle | Outcome::Standby) => {}
                 Err(error) => {
                     self.context.complain(&error);
                     // News would come again and again while the database is down.

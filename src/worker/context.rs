@@ -15,7 +15,7 @@ use crate::{
     store::{self, Settled, Store, Turn},
 };
 
-/// How often the loops look for work that nobody announced.
+/// How often the loops look for work that was not announced.
 pub(super) const TICK: Duration = Duration::from_secs(1);
 /// A Jira that takes so many seconds for a request is still asked as often as the budget allows.
 const ANSWERED_WITHIN: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);
@@ -55,7 +55,7 @@ pub enum Outcome {
     /// There was nothing to do.
     Idle,
     /// Another replica works.
-    Follows,
+    Standby,
     /// A command was performed, or there was nothing to do for it any more.
     Did,
     /// It did not work and is tried again.
@@ -63,7 +63,7 @@ pub enum Outcome {
         /// Why.
         why: String,
     },
-    /// It did not work, and waits for somebody to mend the cause.
+    /// It did not work, and waits until the cause is mended.
     Parked {
         /// Why.
         why: String,

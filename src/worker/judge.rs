@@ -16,7 +16,7 @@ enum List {
     Deny,
 }
 
-/// Somebody of whom it is asked whether an entry names them.
+/// A person of whom it is asked whether an entry names them.
 struct Inquiry<'a, 'b> {
     context: &'a Context,
     lookups: &'a mut RoundLookups<'b>,
@@ -44,7 +44,7 @@ pub(super) async fn judge(
     let mut inquiry = Inquiry { context, lookups, person, project, list, key };
     let deny = inquiry.ask(deny).await;
     if person.id.is_empty() || deny.iter().any(|(_, names)| *names != Names::No) {
-        // Whoever else is listed changes nothing.
+        // Who else is listed changes nothing.
         return policy::judge(person, false, &[], &deny);
     }
     let mut inquiry = Inquiry { list: List::Approvers, key: route.approval_key("approvers"), ..inquiry };
@@ -95,12 +95,12 @@ impl Inquiry<'_, '_> {
 
     /// Whether these words are the person's own: an account id or user name without asking, an e-mail by asking.
     async fn is_called(&mut self, words: &str) -> Result<Names, jira::Error> {
-        // A user name may be somebody else's e-mail: then Jira tells both, and neither is meant.
+        // A user name may be another person's e-mail: then Jira tells both, and neither is meant.
         if !words.contains('@') {
             match self.list {
                 _ if same(words, &self.person.id) => return Ok(Names::Yes),
                 List::Approvers => return Ok(Names::No),
-                // Not the person, if it is anybody: a full name, for one, would rule out nobody at all.
+                // Not this person. It may be no account at all: a full name, for one, would rule out no person.
                 List::Deny => {}
             }
         }
@@ -123,7 +123,7 @@ impl Inquiry<'_, '_> {
             ([_, _, ..], _) => Ok(Names::No),
             ([], []) => unclear(format!("Jira shows nobody whom {} names", quoted(words))),
             ([], _) if has(&perhaps) => hidden(name, id),
-            // They may be called like that, and nobody's e-mail be that: then it proves nothing.
+            // They may be called like that, and no e-mail be that: then it proves nothing.
             ([], _) if matches!(self.list, List::Deny) && found_by_name(&perhaps, words) => {
                 unclear(format!("Jira shows nobody whom {} names", quoted(words)))
             }

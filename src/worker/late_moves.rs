@@ -241,7 +241,7 @@ impl LateMoves {
         let waits =
             |gate: &GateId| unread.get(gate).is_some_and(|unread: &Unread| unread.failures.rests(now));
         let mut dead: Vec<_> = dead.iter().filter(|(dead, _)| !waits(&dead.gate)).collect();
-        // Where nobody can be read, each gets its turn.
+        // Where none can be read, each is tried in turn.
         dead.sort_by_key(|(dead, _)| unread.get(&dead.gate).map(|unread| unread.failures));
         dead.truncate(MOST_DEAD);
         dead
@@ -256,7 +256,7 @@ impl LateMoves {
         now.since(unread.since)
     }
 
-    /// Whether anybody but the bridge itself has moved the ticket since it was told that its rollout is over.
+    /// Whether anyone but the bridge has moved the ticket since it was told that its rollout is over.
     async fn was_moved_late(&self, dead: &Opened) -> Result<bool, jira::Error> {
         let Some(ended) = dead.ended_at else { return Ok(false) };
         let own = self.context.jira.account().await?;
@@ -264,11 +264,11 @@ impl LateMoves {
     }
 }
 
-/// Whether anybody but the bridge itself has moved the ticket since then. Both times are Jira's.
+/// Whether anyone but the bridge has moved the ticket since then. Both times are Jira's.
 fn is_late(dead: &Opened, seen: &Sighting, own: &str) -> bool {
     let Sighting::Issue { marks, moves, .. } = seen else { return false };
     if !dead.is_marked_by(marks) {
-        // Somebody else's issue has its number by now.
+        // Another issue has its number by now.
         return false;
     }
     let late = |entry: &Move| dead.ended_at.is_some_and(|ended| entry.at > ended) && entry.by.id != own;

@@ -2,19 +2,20 @@
 //! that it could not be said, for one round.
 
 use std::{
+    collections::HashMap,
+    hash::Hash,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use super::{context::Context, lock::lock};
-use crate::jira::{self, Group, People, Role, Workflow};
+use crate::{
+    jira::{self, Group, People, Role, Workflow},
+    millis::Millis,
+};
 
-mod cache;
-mod failed;
 mod single_flight;
 
-use cache::Cache;
-use failed::Failed;
 use single_flight::SingleFlight;
 
 /// How long what Jira said of a workflow is believed.
@@ -22,10 +23,12 @@ pub(super) const WORKFLOW: Duration = Duration::from_hours(1);
 /// A status that is not in the workflow as known, or is called otherwise, makes it be read again, but not more often than this;
 /// and before a ticket is opened it is believed for no longer.
 pub(super) const WORKFLOW_AGAIN: Duration = Duration::from_secs(60);
-/// For how long it is believed whom words name, once they name somebody.
+/// For how long it is believed whom words name, once they name a person.
 pub(super) const NAMED: Duration = Duration::from_mins(10);
 /// For how long all else about people is believed: who was made a member, or is one no more, counts soon.
 pub(super) const MEMBER: Duration = Duration::from_secs(60);
+/// After so many look-ups without an answer nothing more is looked up in a round.
+const MOST_SILENT: usize = 3;
 
 /// A project, and one of its issue types or roles.
 type InProject = (String, String);
@@ -53,10 +56,21 @@ struct Known {
     roles: Cache<InProject, Role>,
 }
 
+/// Answers by what was asked, each with when it was asked.
+struct Cache<K, V>(HashMap<K, (Millis, V)>);
+
 /// The look-ups of one round: what failed once is not asked again in it.
 pub(super) struct RoundLookups<'a> {
     lookups: &'a Lookups,
     failed: Failed,
+}
+
+/// The look-ups of one round that failed. They would for the next ticket too, and may take as long as `jira.timeout` each time.
+#[derive(Default)]
+struct Failed {
+    errors: HashMap<String, jira::Error>,
+    /// How many of them say that Jira does not answer at all.
+    silent: usize,
 }
 
 impl Lookups {
@@ -122,7 +136,7 @@ impl RoundLookups<'_> {
         believed: Duration,
     ) -> Result<Workflow, jira::Error> {
         let lookups = self.lookups;
-        // What could not be told just now keeps nobody from what is known.
+        // What is known holds, also if it could not be asked anew just now.
         if let Some(known) = lookups.known_workflow(project, issue_type, believed) {
             return Ok(known);
         }
@@ -158,7 +172,7 @@ impl RoundLookups<'_> {
     }
 
     /// What is known; or what Jira says, unless it did not in this round.
-    async fn ask<K: Eq + std::hash::Hash, V: Clone>(
+    async fn ask<K: Eq + Hash, V: Clone>(
         &mut self,
         cache: impl Fn(&mut Known) -> &mut Cache<K, V>,
         what: String,
@@ -174,6 +188,50 @@ impl RoundLookups<'_> {
         let found = self.failed.or(what, asking).await?;
         cache(&mut lock(&self.lookups.known)).keep(key, &found, believed, now);
         Ok(found)
+    }
+}
+
+impl<K, V> Default for Cache<K, V> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<K: Eq + Hash, V: Clone> Cache<K, V> {
+    /// What was said, if that is still believed.
+    fn get(&self, key: &K, believed: impl Fn(&V) -> Duration, now: Millis) -> Option<V> {
+        let (asked, value) = self.0.get(key)?;
+        (now.apart(*asked) < believed(value)).then(|| value.clone())
+    }
+
+    /// Keeps what was said, and forgets what is not believed any more.
+    fn keep(&mut self, key: K, value: &V, believed: impl Fn(&V) -> Duration, asked: Millis) {
+        self.0.retain(|_, (at, value)| asked.apart(*at) < believed(value));
+        self.0.insert(key, (asked, value.clone()));
+    }
+}
+
+impl Failed {
+    /// Asks, unless that was asked in vain in this round.
+    async fn or<T>(
+        &mut self,
+        what: String,
+        asking: impl Future<Output = Result<T, jira::Error>>,
+    ) -> Result<T, jira::Error> {
+        if let Some(error) = self.error(&what) {
+            return Err(error.clone());
+        }
+        let found = asking.await;
+        if let Err(error) = &found {
+            self.silent += usize::from(!error.is_of_one());
+            self.errors.insert(what, error.clone());
+        }
+        found
+    }
+
+    fn error(&self, what: &str) -> Option<&jira::Error> {
+        let any = || self.errors.values().find(|error| !error.is_of_one());
+        self.errors.get(what).or_else(|| any().filter(|_| self.silent >= MOST_SILENT))
     }
 }
 

@@ -3,8 +3,8 @@
 //!
 //! Commands of different gates are performed side by side, so that one that takes its time keeps no other waiting; those
 //! of one gate one after the other, as they were stored. Only performing takes long: to the throttle and to the database
-//! all of them together are one who waits, so that a long queue here is no longer queue for whoever looks at tickets or
-//! answers Flagger.
+//! all of them together are one who waits, so that a long queue here makes no longer queue for what reads tickets
+//! or answers Flagger.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -34,7 +34,7 @@ use crate::{
     jira::{self, Retry, retry},
     millis::Millis,
     rollout::{Command, Event, Fact, Note},
-    store::{self, Opened, Row, Settled, Turn},
+    store::{self, Row, Settled, Turn},
 };
 
 mod create;
@@ -107,7 +107,7 @@ impl Outbox {
     /// Performs the command that is due longest.
     pub(super) async fn work_once(&self) -> Result<Outcome, store::Error> {
         if !self.context.lease.leads() {
-            return Ok(Outcome::Follows);
+            return Ok(Outcome::Standby);
         }
         match self.pick(&InHand::default(), 1).await?.pop() {
             Some(row) => self.carry_out(row).await,
@@ -158,7 +158,7 @@ impl Outbox {
                             }
                             Some(Outcome::Did | Outcome::Looked { .. }) => due = true,
                             // The next tick finds out.
-                            Some(Outcome::Idle | Outcome::Follows) | None => {}
+                            Some(Outcome::Idle | Outcome::Standby) | None => {}
                         }
                     }
                 },
@@ -208,7 +208,7 @@ impl Outbox {
         Ok(taken)
     }
 
-    /// Parks a command that cannot be read, so that it holds up nobody else.
+    /// Parks a command that cannot be read, so that it holds up no other.
     async fn put_aside(&self, row: i64, error: &store::Error) -> Result<(), store::Error> {
         let why = error.to_string();
         let _writing = self.writing.lock().await;
@@ -254,7 +254,7 @@ impl Outbox {
     /// Takes the command, with one attempt more, if this replica still works and it still waits.
     async fn claim(&self, id: i64) -> Result<Row, Failure> {
         let _writing = self.writing.lock().await;
-        let mut turn = self.context.working_turn().await?.ok_or(Failure::Left(Outcome::Follows))?;
+        let mut turn = self.context.working_turn().await?.ok_or(Failure::Left(Outcome::Standby))?;
         let row = turn.claim(id, None).await?.ok_or(Failure::Left(Outcome::Did))?;
         let row = turn.gather(&row).await?;
         turn.end().await?;
@@ -462,17 +462,7 @@ async fn keep_found(
     let canary = &row.canary;
     match (&row.command, effect) {
         (Command::Open { gate, subject, .. }, Effect::Opened { ticket, others }) => {
-            let (name, gate_id) = (subject.gate.clone(), gate.clone());
-            let (canary_id, opened) = (canary.clone(), ticket.clone());
-            let opened = Opened {
-                gate: gate_id,
-                canary: canary_id,
-                name,
-                ticket: opened,
-                ended_at: None,
-                missing_since: None,
-            };
-            turn.keep_ticket(&opened).await?;
+            turn.keep_ticket(&duplicates::opened(canary, gate, &subject.gate, ticket)).await?;
             duplicates::close(turn, canary, (gate, &subject.gate), Some(ticket), others, now).await?;
             Ok(Some(ticket.clone()))
         }

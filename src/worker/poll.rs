@@ -37,8 +37,8 @@ impl Poll {
         Self { context, lookups, queue, health }
     }
 
-    /// Reads the tickets that somebody moved, ahead of all others that wait for Jira.
-    pub(super) async fn nudged(&self) -> Result<Outcome, store::Error> {
+    /// Reads the tickets that were moved, as their webhooks say, ahead of all else that waits for Jira.
+    pub(super) async fn read_nudged(&self) -> Result<Outcome, store::Error> {
         let begun = self.begin(Why::Nudged);
         self.queue.nudges_done();
         self.context.gatekeeper.store_late_nudges(begun.at).await?;
@@ -83,7 +83,7 @@ impl Poll {
     }
 
     /// Reads the tickets that are due: those Flagger asks about, and now and then all others.
-    pub(super) async fn due(&self) -> Result<Outcome, store::Error> {
+    pub(super) async fn read_due(&self) -> Result<Outcome, store::Error> {
         let begun = self.begin(Why::Polled);
         if let Some(rests) = self.rests(begun.why, begun.at) {
             return Ok(rests);
@@ -107,7 +107,7 @@ impl Poll {
     pub(super) fn rests(&self, why: Why, now: Millis) -> Option<Outcome> {
         if !self.context.lease.leads() {
             self.queue.clear();
-            return Some(Outcome::Follows);
+            return Some(Outcome::Standby);
         }
         self.health.rests(why, now).then_some(Outcome::Idle)
     }
@@ -139,7 +139,7 @@ impl Poll {
             if self.context.lease.term() == begun.term {
                 self.context.lease.doubt();
             }
-            return Ok(Outcome::Follows);
+            return Ok(Outcome::Standby);
         };
         self.is_over(&seen, &done, begun);
         if !done.is_empty() {

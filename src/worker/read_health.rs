@@ -25,7 +25,7 @@ const TRIED_ONCE_IN: u32 = 4;
 /// Why tickets are read. One round of each kind may be under way at a time.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Why {
-    /// Somebody moved them.
+    /// They were moved, as a webhook says.
     Nudged,
     /// They are due.
     Polled,
@@ -167,16 +167,13 @@ impl ReadHealth {
         vain
     }
 
-    /// A ticket that was read alone shows less than was seen before. It will as long as nobody moves it, so it is asked for ever more
+    /// A ticket that was read alone shows less than was seen before. It will until it is moved, so it is asked for ever more
     /// seldom: after Jira was restored that may be true of all tickets, each of which costs a request.
     pub(super) fn shows_less(&self, gate: &GateId) {
         let Context { pace, clock, .. } = &*self.context;
-        let older = &mut lock(&self.state).older;
-        older.entry(gate.clone()).or_default().fails_in(
-            pace.poll_every,
-            clock.now(),
-            self.context.slow_cycle(),
-        );
+        let (state, now) = (&mut *lock(&self.state), clock.now());
+        let older = state.older.entry(gate.clone()).or_default();
+        older.fails_in(pace.poll_every, now, self.context.slow_cycle());
     }
 
     /// It shows what is known of it, or more.

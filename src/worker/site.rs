@@ -28,7 +28,7 @@ pub(super) async fn recognising(context: &Context, stop: &CancellationToken) {
 /// is. No gate opens or closes by this: each ticket has to prove itself.
 pub(super) async fn recognise(context: &Context) -> Result<Outcome, store::Error> {
     if !context.lease.leads() {
-        return Ok(Outcome::Follows);
+        return Ok(Outcome::Standby);
     }
     let server = match context.jira.server().await {
         Ok(server) => server,
@@ -42,7 +42,7 @@ pub(super) async fn recognise(context: &Context) -> Result<Outcome, store::Error
     if before.as_ref() == Some(&now) {
         return Ok(Outcome::Did);
     }
-    let Some(mut turn) = context.working_turn().await? else { return Ok(Outcome::Follows) };
+    let Some(mut turn) = context.working_turn().await? else { return Ok(Outcome::Standby) };
     turn.set_site(&now).await?;
     turn.end().await?;
     if let Some(before) = before {

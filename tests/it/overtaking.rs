@@ -80,7 +80,7 @@ async fn is_due(world: &World) -> String {
 /// A webhook says that the ticket was moved, and it is read for that.
 async fn is_nudged(world: &World, process: &Process, key: &str) -> Outcome {
     assert_eq!(world.nudges(key).await.status, 200);
-    process.does(async |worker: Arc<Worker>| worker.follow_nudges().await.unwrap()).await.unwrap()
+    process.does(async |worker: Arc<Worker>| worker.read_nudged().await.unwrap()).await.unwrap()
 }
 
 /// The same while Jira cannot show this ticket.
@@ -116,8 +116,7 @@ async fn a_round_leaves_alone_what_is_read_for_a_nudge() {
         let reads = if world.is_cloud() { Operation::BulkFetch } else { Operation::GetIssue };
         let asked = is_slow_to_answer(&world, reads);
         let [process] = world.workers().try_into().ok().unwrap();
-        let mut nudged =
-            pin!(process.does(async |worker: Arc<Worker>| worker.follow_nudges().await.unwrap()));
+        let mut nudged = pin!(process.does(async |worker: Arc<Worker>| worker.read_nudged().await.unwrap()));
         tokio::select! {
             seen = &mut nudged => panic!("Jira has answered: {seen:?}"),
             () = asked => {}
@@ -229,7 +228,7 @@ async fn the_dead_wait_without_haste() {
         }
         let [process] = world.workers().try_into().ok().unwrap();
         let steps = async |worker: Arc<Worker>| {
-            (worker.follow_nudges().await.unwrap(), worker.answer_the_dead().await.unwrap())
+            (worker.read_nudged().await.unwrap(), worker.answer_late_moves().await.unwrap())
         };
         let tries = async || {
             world.jira.clear_requests();

@@ -98,7 +98,7 @@ impl Replica {
         for _ in 0..100 {
             let did = self.worker.work_once().await.unwrap();
             let looked = looked(&self.worker).await.unwrap();
-            if matches!((did, looked), (Outcome::Idle | Outcome::Follows, Outcome::Idle | Outcome::Follows)) {
+            if matches!((did, looked), (Outcome::Idle | Outcome::Standby, Outcome::Idle | Outcome::Standby)) {
                 return;
             }
         }
@@ -470,7 +470,7 @@ async fn a_minute_without_postgresql() {
             assert_eq!(replica.posts("/post-rollout", &report).await.0, 503);
             assert!(replica.worker.keep(false).await.is_err());
             let looked = looked(&replica.worker).await;
-            assert!(matches!(looked, Ok(Outcome::Follows) | Err(_)), "{looked:?}");
+            assert!(matches!(looked, Ok(Outcome::Standby) | Err(_)), "{looked:?}");
         }
     }
     way.send_replace(Way::Open);

@@ -37,11 +37,11 @@ const SEARCHED_EVERY: Duration = Duration::from_secs(15);
 
 /// Looks at the tickets that were moved; if there are none, answers the dead, and looks at those whose turn it is.
 pub(crate) async fn looked(worker: &Worker) -> Result<Outcome, store::Error> {
-    let nudged = worker.follow_nudges().await?;
+    let nudged = worker.read_nudged().await?;
     if nudged != Outcome::Idle {
         return Ok(nudged);
     }
-    let answered = worker.answer_the_dead().await?;
+    let answered = worker.answer_late_moves().await?;
     if answered == Outcome::Idle { worker.poll().await } else { Ok(answered) }
 }
 
@@ -348,7 +348,7 @@ impl World {
                 });
                 match did.await {
                     Some((Outcome::Idle, Outcome::Idle)) => idle = true,
-                    Some((Outcome::Follows, Outcome::Follows)) => {}
+                    Some((Outcome::Standby, Outcome::Standby)) => {}
                     Some((_, looked)) => {
                         looks += usize::from(matches!(looked, Outcome::Looked { .. }));
                         idle = false;

@@ -84,7 +84,7 @@ impl Create<'_> {
         let workflow = self.lookups.workflow_to_open(&settings.project, &settings.issue_type).await?;
         // Known before the first decision is looked at, so that this takes one request.
         self.context.jira.account().await?;
-        // A ticket that nobody could approve is not opened.
+        // A ticket that could not be approved is not opened.
         resolve(route, &workflow).map_err(Failure::Stuck)?;
         Ok(jira::Draft {
             gate,
@@ -104,7 +104,7 @@ impl Create<'_> {
         if !others.is_empty() {
             let Ticket { id, key, project, issue_type } = others.remove(0);
             let found = Home { project, issue_type };
-            // Elsewhere than where it was sent to, somebody has moved it already.
+            // Elsewhere than where it was sent to, a person has moved it already.
             let home = sent_to.iter().find(|home| **home == found).or(sent_to.last());
             let ticket = ticket(home.unwrap_or(&found).clone(), id, key);
             return Ok(Some(Effect::Opened { ticket, others }));
@@ -126,7 +126,7 @@ impl Create<'_> {
         let writing = self.writing.lock().await;
         let turn = self.context.working_turn().await?;
         let (now, recorded) = (clock.now(), clock.stopwatch());
-        let mut turn = turn.ok_or(Failure::Left(Outcome::Follows))?;
+        let mut turn = turn.ok_or(Failure::Left(Outcome::Standby))?;
         let canary = match turn.canary(&row.canary).await {
             Ok(canary) => canary,
             Err(error @ store::Error::Corrupt { .. }) => return Ok(self.put_off(row, error.to_string())),

@@ -53,34 +53,31 @@ pub(super) async fn close(
 ) -> Result<(), store::Error> {
     for found in found {
         // Of no gate: nothing that is done to it ever reaches a verdict.
-        let nobody = GateId(format!("{gate}-{}", found.id));
-        let (canary, name) = (canary.clone(), name.clone());
-        let opened = Opened {
-            gate: nobody.clone(),
-            canary,
-            name: name.clone(),
-            ticket: found.clone(),
-            ended_at: None,
-            missing_since: None,
-        };
-        turn.keep_ticket(&opened).await?;
+        let duplicate = GateId(format!("{gate}-{}", found.id));
+        turn.keep_ticket(&opened(canary, &duplicate, name, found)).await?;
         let of = counts.map(|ticket| ticket.key.clone());
         tracing::warn!(
-            canary = %opened.canary,
+            %canary,
             gate = %name,
             ticket = of,
             duplicate = found.key,
             "a ticket was opened twice; the duplicate opens nothing, and is told so"
         );
         for command in [
-            Command::Comment { gate: nobody.clone(), note: Note::Duplicate { of } },
-            Command::Label { gate: nobody.clone() },
-            Command::Move { gate: nobody, name, milestone: Milestone::Superseded },
+            Command::Comment { gate: duplicate.clone(), note: Note::Duplicate { of } },
+            Command::Label { gate: duplicate.clone() },
+            Command::Move { gate: duplicate, name: name.clone(), milestone: Milestone::Superseded },
         ] {
-            turn.enqueue(&opened.canary, &command, now).await?;
+            turn.enqueue(canary, &command, now).await?;
         }
     }
     Ok(())
+}
+
+/// A ticket of this gate, as it is kept from when it was opened.
+pub(super) fn opened(canary: &CanaryId, gate: &GateId, name: &GateName, ticket: &Ticket) -> Opened {
+    let (canary, gate, name, ticket) = (canary.clone(), gate.clone(), name.clone(), ticket.clone());
+    Opened { gate, canary, name, ticket, ended_at: None, missing_since: None }
 }
 
 /// Looks later whether the ticket was opened twice.

@@ -48,7 +48,7 @@ pub(super) enum Effect {
         /// When to try again.
         at: Millis,
     },
-    /// The ticket was deleted: nobody is left to be told.
+    /// The ticket was deleted, and cannot be told any more.
     Gone,
     /// Trying again does not help.
     Stuck {
@@ -72,10 +72,8 @@ pub(super) enum Failure {
 impl Failure {
     /// A row that is needed for it could not be read.
     pub(super) fn of_row(error: store::Error) -> Self {
-        match error {
-            store::Error::Corrupt { .. } => Self::Stuck(error.to_string()),
-            error => Self::Store(error),
-        }
+        let is_corrupt = matches!(error, store::Error::Corrupt { .. });
+        if is_corrupt { Self::Stuck(error.to_string()) } else { Self::Store(error) }
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) async fn perform(context: &Context, lookups: &Lookups, row: &Row) -> 
 impl Update<'_> {
     /// Something was not found. If it is the ticket, that ends what it was to be told once it is proven over `jira.trust_for`:
     /// an account that loses sight of issues for a while must not lose what they are to be told. If it is anything else,
-    /// somebody has to mend that.
+    /// an operator has to mend that.
     async fn not_found(&self, why: Option<String>) -> Effect {
         let later =
             || self.context.clock.now() + retry::delay(self.row.attempts, None, rand::random::<f64>());
@@ -121,7 +121,8 @@ impl Update<'_> {
 
     async fn comment(&self, note: &Note) -> Result<Effect, Failure> {
         let id = &self.opened.ticket.id;
-        let effect = if buries(note) {
+        let kind = Kind::of(note);
+        let effect = if kind == Kind::Last {
             // What moves it after this moment moves a dead ticket. None of the moves that it shows now did.
             match self.context.jira.look_since(id, Millis(i64::MAX)).await? {
                 Sighting::Missing { .. } => return Ok(self.not_found(None).await),
@@ -136,27 +137,9 @@ impl Update<'_> {
             }
             Effect::Done
         };
-        // Progress is told more than once; its row makes it one comment.
-        let tag = match note {
-            Note::Progress { .. } => format!("{}-{}", note.tag(), self.row.id),
-            Note::Ended { .. }
-            | Note::LabelledEnded
-            | Note::Replaced { .. }
-            | Note::RejectedAtStart { .. }
-            | Note::RejectedWithoutRollback { .. }
-            | Note::RejectedByNobody { .. }
-            | Note::NotAllowed { .. }
-            | Note::Relocated { .. }
-            | Note::Mapped { .. }
-            | Note::Renamed { .. }
-            | Note::Expired { .. }
-            | Note::Duplicate { .. }
-            | Note::Late { .. }
-            | Note::NotLinked { .. }
-            | Note::OtherRevision { .. }
-            | Note::OtherLabel { .. }
-            | Note::Unasked { .. }
-            | Note::NotMoved { .. } => note.tag(),
+        let tag = match kind {
+            Kind::Repeated => format!("{}-{}", note.tag(), self.row.id),
+            Kind::Once | Kind::Last => note.tag(),
         };
         self.context.jira.comment(id, &tag, &ticket::comment(note, self.route)).await?;
         Ok(effect)
@@ -249,7 +232,7 @@ impl Update<'_> {
         }
         let ticket = &self.opened.ticket;
         let workflow = self.lookups.workflow(&ticket.project, &ticket.issue_type, WORKFLOW).await?;
-        // Where it cannot be told, the ticket is left where somebody put it.
+        // Where it cannot be told, the ticket is left where it is.
         Ok(resolve(self.route, &workflow).map_or(true, |it| it.meaning(&status.id) == Meaning::Rejected))
     }
 
@@ -283,27 +266,38 @@ impl Update<'_> {
     }
 }
 
-/// Whether this is the last that a ticket is told: what moves it from then on moves a dead one.
-const fn buries(note: &Note) -> bool {
-    match note {
-        Note::Ended { .. } | Note::Replaced { .. } | Note::Duplicate { .. } => true,
-        // It is watched like a live one for as long as its rollout lives.
-        Note::LabelledEnded
-        | Note::Progress { .. }
-        | Note::RejectedAtStart { .. }
-        | Note::RejectedWithoutRollback { .. }
-        | Note::RejectedByNobody { .. }
-        | Note::NotAllowed { .. }
-        | Note::Relocated { .. }
-        | Note::Mapped { .. }
-        | Note::Renamed { .. }
-        | Note::Expired { .. }
-        | Note::Late { .. }
-        | Note::NotLinked { .. }
-        | Note::OtherRevision { .. }
-        | Note::OtherLabel { .. }
-        | Note::Unasked { .. }
-        | Note::NotMoved { .. } => false,
+/// When a ticket is told something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Once. The ticket is watched like a live one for as long as its rollout lives.
+    Once,
+    /// More than once; its row makes it one comment.
+    Repeated,
+    /// As the last: what moves the ticket from then on moves a dead one.
+    Last,
+}
+
+impl Kind {
+    const fn of(note: &Note) -> Self {
+        match note {
+            Note::Progress { .. } => Self::Repeated,
+            Note::Ended { .. } | Note::Replaced { .. } | Note::Duplicate { .. } => Self::Last,
+            Note::LabelledEnded
+            | Note::RejectedAtStart { .. }
+            | Note::RejectedWithoutRollback { .. }
+            | Note::RejectedByNobody { .. }
+            | Note::NotAllowed { .. }
+            | Note::Relocated { .. }
+            | Note::Mapped { .. }
+            | Note::Renamed { .. }
+            | Note::Expired { .. }
+            | Note::Late { .. }
+            | Note::NotLinked { .. }
+            | Note::OtherRevision { .. }
+            | Note::OtherLabel { .. }
+            | Note::Unasked { .. }
+            | Note::NotMoved { .. } => Self::Once,
+        }
     }
 }
 

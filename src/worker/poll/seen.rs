@@ -39,7 +39,7 @@ impl Seen {
         self.reading.gate == due.gate
     }
 
-    /// Whether it could be told who decided, if anybody did, and whether that counts.
+    /// Whether it could be told who decided, if a person did, and whether that counts.
     pub(super) const fn is_judged(&self) -> bool {
         match self.reading.author {
             Author::Accepted | Author::NotAccepted { .. } | Author::NotJudged => true,

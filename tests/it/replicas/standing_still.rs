@@ -216,7 +216,7 @@ async fn a_round_that_stands_still_before_its_commit() {
     let round = Paused::within(&two.second, "committing", polls).await;
     two.jira.move_issue(&issue.key, "To Do", MIA).unwrap();
     let worker = Arc::clone(&two.second.worker);
-    let nudged = tokio::spawn(async move { worker.follow_nudges().await.unwrap() });
+    let nudged = tokio::spawn(async move { worker.read_nudged().await.unwrap() });
     let began = Instant::now();
     let waits = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     while two.number(waits).await == 0 {
@@ -249,8 +249,8 @@ async fn a_look_that_stands_still() {
         tokio::task::yield_now().await;
     }
     two.first_takes_over().await;
-    assert_eq!(look.await.unwrap(), Outcome::Follows);
-    assert_eq!(two.second.worker.poll().await.unwrap(), Outcome::Follows);
+    assert_eq!(look.await.unwrap(), Outcome::Standby);
+    assert_eq!(two.second.worker.poll().await.unwrap(), Outcome::Standby);
     let reads = two.jira.requests().into_iter().filter(|it| it.operation != Operation::ProjectStatuses);
     assert_eq!(reads.count(), 1);
     two.first.asks("cart", "new").await;
