@@ -24,8 +24,8 @@ use crate::{
     store::{self, Away, Lead},
 };
 
-mod backoff;
 mod context;
+mod failures;
 mod judge;
 mod late_moves;
 mod lease;
@@ -41,6 +41,7 @@ mod statuses;
 use context::{Context, TICK};
 pub use context::{Outcome, Pace};
 use late_moves::LateMoves;
+use lease::Lease;
 use lock::lock;
 use lookups::Lookups;
 use outbox::Outbox;
@@ -82,7 +83,8 @@ impl Worker {
         metrics: Arc<Metrics>,
         pace: Pace,
     ) -> Self {
-        let context = Arc::new(Context::new(gatekeeper, jira, clock, metrics, pace));
+        let (lease, trouble) = (Lease::new(clock.clone()), Mutex::default());
+        let context = Arc::new(Context { gatekeeper, jira, clock, metrics, pace, lease, trouble });
         let lookups = Arc::new(Lookups::new(Arc::clone(&context)));
         let queue = Arc::new(PollQueue::new(Arc::clone(&context)));
         let outbox = Outbox::new(Arc::clone(&context), Arc::clone(&lookups), Arc::clone(&queue));

@@ -97,21 +97,10 @@ pub(super) struct Context {
     pub(super) pace: Pace,
     pub(super) lease: Lease,
     /// What is wrong with the database, as the log was told.
-    trouble: Mutex<Option<String>>,
+    pub(super) trouble: Mutex<Option<String>>,
 }
 
 impl Context {
-    pub(super) fn new(
-        gatekeeper: Arc<Gatekeeper>,
-        jira: Arc<Jira>,
-        clock: Clock,
-        metrics: Arc<Metrics>,
-        pace: Pace,
-    ) -> Self {
-        let lease = Lease::new(clock.clone());
-        Self { gatekeeper, jira, clock, metrics, pace, lease, trouble: Mutex::default() }
-    }
-
     pub(super) fn store(&self) -> &Store {
         self.gatekeeper.store()
     }

@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    backoff::Backoff,
     context::{Context, Outcome},
+    failures::Failures,
     lock::lock,
     poll::Poll,
     poll_queue::MOST,
@@ -46,7 +46,7 @@ pub(super) struct LateMoves {
 #[derive(Default)]
 struct State {
     /// Of Jira as a whole.
-    failures: Backoff,
+    failures: Failures,
     /// Tickets that were moved and could not be read, by their gates.
     unread: HashMap<GateId, Unread>,
     /// When tickets that died lately were last read without a nudge.
@@ -56,7 +56,7 @@ struct State {
 /// A dead ticket that was moved and could not be read.
 #[derive(Clone, Copy, Debug)]
 struct Unread {
-    failures: Backoff,
+    failures: Failures,
     /// Since when.
     since: Millis,
 }
@@ -86,7 +86,7 @@ impl LateMoves {
         };
         match answered {
             Ok(()) => {
-                lock(&self.state).failures = Backoff::default();
+                lock(&self.state).failures = Failures::default();
                 Ok(if more { Outcome::Did } else { Outcome::Idle })
             }
             Err(error) => {
@@ -250,7 +250,7 @@ impl LateMoves {
     /// A ticket could not be read, once more. Returns for how long that has been so.
     fn is_unread(&self, gate: &GateId, error: &jira::Error, now: Millis) -> Duration {
         let mut state = lock(&self.state);
-        let begins = Unread { failures: Backoff::default(), since: now };
+        let begins = Unread { failures: Failures::default(), since: now };
         let unread = state.unread.entry(gate.clone()).or_insert(begins);
         unread.failures.fails(error, now, LONGEST);
         now.since(unread.since)

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     context::{Context, Outcome, TICK},
+    failures::wait,
     lock::lock,
     lookups::Lookups,
     poll_queue::PollQueue,
@@ -31,7 +32,7 @@ use super::{
 use crate::{
     gate::{GateId, Ticket},
     gatekeeper::{Applied, doing},
-    jira::{self, Retry, retry},
+    jira::{self, Retry},
     millis::Millis,
     rollout::{Command, Event, Fact, Note},
     store::{self, Row, Settled, Turn},
@@ -307,12 +308,13 @@ impl Outbox {
             }
             Effect::Stuck { why } => Settled::Parked { why: why.clone(), sent },
             Effect::Failed { error, sent } => {
-                let (why, spread) = (self.context.explain(error), rand::random::<f64>());
+                let why = self.context.explain(error);
                 let wait = match error.retry() {
                     Retry::Never => return Settled::Parked { why, sent: *sent },
-                    Retry::NotBefore(wait) => retry::delay(0, Some(wait), spread),
                     Retry::Backoff if matches!(error, jira::Error::Unauthorized { .. }) => CREDENTIALS,
-                    Retry::Now | Retry::Backoff => retry::delay(row.attempts, None, spread),
+                    Retry::Now | Retry::NotBefore(_) | Retry::Backoff => {
+                        wait(error, row.attempts, Duration::MAX)
+                    }
                 };
                 Settled::Again { at: self.context.clock.now() + wait, why, sent: *sent }
             }

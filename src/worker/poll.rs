@@ -3,8 +3,8 @@
 use std::{collections::HashSet, sync::Arc};
 
 use super::{
-    backoff::Backoff,
     context::{Context, Outcome},
+    failures::Failures,
     lookups::Lookups,
     poll_queue::{Due, PollQueue},
     read_health::{ReadHealth, Why},
@@ -236,7 +236,7 @@ impl Poll {
     }
 
     /// Jira answered; where none of the tickets could be read, `vain` tells how often that was so.
-    fn worked(&self, vain: Option<Backoff>, begun: Begun) {
+    fn worked(&self, vain: Option<Failures>, begun: Begun) {
         if self.health.worked(begun.why, vain) {
             tracing::info!("Jira answers again");
         }

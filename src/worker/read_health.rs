@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::{backoff::Backoff, context::Context, lock::lock};
+use super::{context::Context, failures::Failures, lock::lock};
 use crate::{
     gate::GateId,
     jira::{self, Reading},
@@ -40,19 +40,19 @@ pub(super) struct ReadHealth {
 #[derive(Default)]
 struct State {
     /// Rounds of tickets that were due.
-    polls: Backoff,
+    polls: Failures,
     /// Rounds of tickets that were moved.
-    nudges: Backoff,
+    nudges: Failures,
     /// Whether these failed last in a way that may be their tickets' own.
     nudges_fail_alone: bool,
     /// Requests for many, which failed for any.
-    together: Backoff,
+    together: Failures,
     /// Those that make a request for many fail, until when they are read alone.
     apart: HashMap<GateId, Millis>,
     /// Those that could not be read alone.
-    failing: HashMap<GateId, Backoff>,
+    failing: HashMap<GateId, Failures>,
     /// Those that showed less alone than was seen before, as in a Jira that was restored.
-    older: HashMap<GateId, Backoff>,
+    older: HashMap<GateId, Failures>,
     /// What was read of changelogs beyond their newest entries.
     trails: Trails,
     /// How long each changelog was when it was last read past every index, if that was told, and when that was.
@@ -66,7 +66,7 @@ impl State {
         self.nudges.has_failed() || self.polls.has_failed()
     }
 
-    const fn rounds(&mut self, why: Why) -> &mut Backoff {
+    const fn rounds(&mut self, why: Why) -> &mut Failures {
         match why {
             Why::Nudged => &mut self.nudges,
             Why::Polled => &mut self.polls,
@@ -105,7 +105,7 @@ impl ReadHealth {
 
     /// A round worked; or none of its tickets could be read, and `vain` tells how often that was so. Returns whether Jira
     /// was away before and is not any more.
-    pub(super) fn worked(&self, why: Why, vain: Option<Backoff>) -> bool {
+    pub(super) fn worked(&self, why: Why, vain: Option<Failures>) -> bool {
         let mut state = lock(&self.state);
         let was_away = state.is_away();
         *state.rounds(why) = vain.unwrap_or_default();
@@ -121,7 +121,7 @@ impl ReadHealth {
     /// Whether it is worth while to ask for one ticket alone: where Jira does not answer at all that costs requests.
     pub(super) fn tries_alone(&self) -> bool {
         let state = lock(&self.state);
-        state.polls.failures.max(state.nudges.failures).is_multiple_of(TRIED_ONCE_IN)
+        state.polls.count.max(state.nudges.count).is_multiple_of(TRIED_ONCE_IN)
     }
 
     /// Whether a ticket has to be read alone now.
@@ -157,7 +157,7 @@ impl ReadHealth {
     }
 
     /// It could not be read alone. Returns what becomes of rounds of tickets that were moved, if that is so for all of one.
-    pub(super) fn failed_alone(&self, gate: &GateId, error: &jira::Error) -> Backoff {
+    pub(super) fn failed_alone(&self, gate: &GateId, error: &jira::Error) -> Failures {
         let Context { pace, clock, .. } = &*self.context;
         let (state, now) = (&mut *lock(&self.state), clock.now());
         let failing = state.failing.entry(gate.clone()).or_default();

@@ -12,8 +12,8 @@ use crate::{
     millis::Millis,
     policy::{Meaning, Statuses},
     worker::{
-        backoff::Backoff,
         context::Context,
+        failures::Failures,
         lease::Term,
         lookups::RoundLookups,
         poll_queue::{Due, MOST_ALONE},
@@ -71,7 +71,7 @@ pub(super) struct Found {
     /// Those that were answered alone, but not so that they can be understood.
     pub(super) odd: HashSet<String>,
     /// How often in a row reading failed for what was asked, if it did now.
-    pub(super) vain: Option<Backoff>,
+    pub(super) vain: Option<Failures>,
     /// How many were read alone.
     alone: usize,
     /// How many further pages were read.

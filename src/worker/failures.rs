@@ -9,14 +9,14 @@ use crate::{
 
 /// How often something failed in a row, and until when it is not tried again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Backoff {
-    pub(super) failures: u32,
+pub(super) struct Failures {
+    pub(super) count: u32,
     pub(super) until: Millis,
 }
 
-impl Backoff {
+impl Failures {
     pub(super) const fn has_failed(self) -> bool {
-        self.failures > 0
+        self.count > 0
     }
 
     pub(super) fn rests(self, now: Millis) -> bool {
@@ -25,25 +25,27 @@ impl Backoff {
 
     /// It failed, and rests for `longest` at most, unless Jira demands more. Returns whether it worked before.
     pub(super) fn fails(&mut self, error: &jira::Error, now: Millis, longest: Duration) -> bool {
-        let spread = rand::random::<f64>();
-        let wait = match error.retry() {
-            Retry::NotBefore(wait) => retry::delay(0, Some(wait), spread),
-            Retry::Now | Retry::Backoff | Retry::Never => {
-                retry::delay(self.failures, None, spread).min(longest)
-            }
-        };
-        self.fails_until(now + wait)
+        self.fails_until(now + wait(error, self.count, longest))
     }
 
     /// It failed, and is tried again with the next cycle the first time, then after twice as long each time.
     pub(super) fn fails_in(&mut self, cycle: Duration, now: Millis, longest: Duration) {
-        let wait = cycle.saturating_mul((1_u32 << self.failures.min(16)) - 1).min(longest);
+        let wait = cycle.saturating_mul((1_u32 << self.count.min(16)) - 1).min(longest);
         self.fails_until(now + wait);
     }
 
     fn fails_until(&mut self, until: Millis) -> bool {
         let worked = !self.has_failed();
-        *self = Self { failures: self.failures.saturating_add(1), until };
+        *self = Self { count: self.count.saturating_add(1), until };
         worked
+    }
+}
+
+/// How long to wait after this error, before which as many came in a row: `longest` at most, unless Jira demands more.
+pub(super) fn wait(error: &jira::Error, failures: u32, longest: Duration) -> Duration {
+    let spread = rand::random::<f64>();
+    match error.retry() {
+        Retry::NotBefore(wait) => retry::delay(0, Some(wait), spread),
+        Retry::Now | Retry::Backoff | Retry::Never => retry::delay(failures, None, spread).min(longest),
     }
 }
