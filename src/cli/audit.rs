@@ -6,7 +6,7 @@ use anyhow::{Context as _, anyhow};
 use secrecy::SecretString;
 use serde::Serialize;
 
-use super::{Audit, AuditFormat};
+use super::args::{Audit, AuditFormat};
 use crate::{
     millis::Millis,
     store::{

@@ -1,53 +1,17 @@
 //! `gates`: asks a running bridge what waits, and prints it for people, or as it is for programs.
 
+mod api;
 mod layout;
 mod refused;
+mod table;
 mod watch;
 
-use std::time::Duration;
-
-use anyhow::{Context as _, anyhow, bail};
-use serde::Deserialize;
 use serde_json::Value;
 
+use self::api::{Asker, Gate};
 pub use self::watch::watch;
-use self::{
-    layout::{Line, Row},
-    refused::Refused,
-};
-use super::{Gates, Paper};
-use crate::{millis::Millis, server_url, ticket::one_line};
-
-/// The longest word, reason or address that is shown, in characters: the bridge's own are much shorter.
-const LONGEST: usize = 2_000;
-
-/// What is shown of an entry of `/api/gates`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-struct Gate {
-    cluster: String,
-    namespace: String,
-    canary: String,
-    stage: String,
-    gate: Option<String>,
-    state: String,
-    reason: String,
-    ticket: Option<Ticket>,
-    /// None where no gate was begun.
-    #[serde(deserialize_with = "timestamp")]
-    asked_at: Option<jiff::Timestamp>,
-}
-
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-struct Ticket {
-    key: String,
-    url: String,
-}
-
-/// RFC 3339, or null.
-fn timestamp<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<jiff::Timestamp>, D::Error> {
-    let text = Option::<String>::deserialize(from)?;
-    text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
-}
+use super::{args::Gates, terminal::Paper};
+use crate::millis::Millis;
 
 /// Asks the bridge, and returns what to print: a table, or its answer as it is. `now` is for telling how long a gate has
 /// been waiting. What comes from outside is only words in it: it cannot steer a terminal.
@@ -60,113 +24,18 @@ pub async fn gates(wanted: &Gates, paper: &Paper, now: Millis) -> anyhow::Result
     if wanted.json {
         return json(&gates, &body, wanted);
     }
-    let mut lines = table(&gates, wanted, paper, now);
+    let mut lines = table::lines(&gates, wanted, paper, now);
     lines.extend(refused::lines(&asker.refused().await, wanted, paper, now));
-    Ok(lines.into_iter().map(|line| line.text).collect::<Vec<_>>().join("\n"))
-}
-
-/// Asks one bridge.
-struct Asker {
-    /// Scheme, host and port: what is shown of it.
-    admin: String,
-    /// What the paths of the API follow.
-    url: String,
-    client: reqwest::Client,
-}
-
-impl Asker {
-    /// What is not understood is not shown: there may be a password in it.
-    fn new(admin: &str) -> anyhow::Result<Self> {
-        if !server_url::is_clear(admin) {
-            bail!("--admin: {}", server_url::UNCLEAR);
-        }
-        if !admin.contains("://") {
-            bail!("--admin has no scheme; put http:// in front");
-        }
-        let origin = match reqwest::Url::parse(admin) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") => url.origin().ascii_serialization(),
-            Ok(_) => bail!("--admin must begin with http:// or https://"),
-            Err(error) => bail!("--admin is no URL: {error}"),
-        };
-        // The bridge is near: no proxy, and nobody who could send us elsewhere.
-        let client = reqwest::Client::builder()
-            .timeout(Duration::from_secs(10))
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .context("cannot prepare the request")?;
-        Ok(Self { admin: origin, url: admin.trim_end_matches('/').to_owned(), client })
-    }
-
-    /// The gates, and the very answer.
-    async fn gates(&self) -> anyhow::Result<(Vec<Gate>, String)> {
-        let Self { admin, .. } = self;
-        let body = self.ask("gates").await?;
-        let Ok(objects) = serde_json::from_str::<Vec<serde_json::Map<String, Value>>>(&body) else {
-            bail!("{admin} answers, but not as a bridge does; is it the bridge's server.admin_listen?");
-        };
-        let gates = objects.into_iter().map(|object| serde_json::from_value(Value::Object(object)));
-        let gates = gates.collect::<Result<Vec<Gate>, _>>().map_err(|error| {
-            let (what, version) = (one_line(&error.to_string(), 200), env!("CARGO_PKG_VERSION"));
-            anyhow!(
-                "{admin} tells of gates otherwise than flagger-jira-bridge {version} understands ({what}); \
-                 ask it with the program of its own version"
-            )
-        });
-        Ok((gates?, body))
-    }
-
-    /// What was turned away. None where that cannot be told, as by an earlier version: the gates are told all the same.
-    async fn refused(&self) -> Vec<Refused> {
-        let Ok(body) = self.ask("refused").await else { return Vec::new() };
-        serde_json::from_str(&body).unwrap_or_default()
-    }
-
-    async fn ask(&self, what: &str) -> anyhow::Result<String> {
-        let Self { admin, url, client } = self;
-        let request = client.get(format!("{url}/api/{what}")).build().map_err(reqwest::Error::without_url);
-        let request = request.context("--admin is no URL")?;
-        let answer = match client.execute(request).await {
-            Ok(answer) => answer,
-            Err(error) if error.is_connect() => {
-                bail!("nobody answers at {admin}; is the bridge running? --admin says where to ask")
-            }
-            Err(error) if error.is_timeout() => bail!("{admin} does not answer"),
-            Err(error) => {
-                return Err(error.without_url()).with_context(|| format!("cannot ask {admin}"));
-            }
-        };
-        let status = answer.status();
-        let body = answer.text().await.map_err(reqwest::Error::without_url);
-        if status == reqwest::StatusCode::SERVICE_UNAVAILABLE {
-            let why = one_line(&body.unwrap_or_default(), 200);
-            bail!("the bridge at {admin} cannot tell yet: {why}; its log says more");
-        }
-        if !status.is_success() {
-            bail!("{admin} answers {status}; is it the bridge's server.admin_listen?");
-        }
-        body.with_context(|| format!("cannot read the answer of {admin}"))
-    }
-}
-
-impl Gates {
-    fn wants(&self, gate: &Gate) -> bool {
-        let is = |wanted: &Option<String>, name: &str| wanted.as_deref().is_none_or(|wanted| wanted == name);
-        is(&self.namespace, &gate.namespace) && is(&self.canary, &gate.canary)
-    }
-
-    fn wants_all(&self) -> bool {
-        self.namespace.is_none() && self.canary.is_none()
-    }
+    Ok(lines.join("\n"))
 }
 
 /// What the bridge answered, without the gates that are not wanted.
 fn json(gates: &[Gate], body: &str, wanted: &Gates) -> anyhow::Result<String> {
-    if wanted.wants_all() {
+    if wanted.namespace.is_none() && wanted.canary.is_none() {
         return Ok(harmless(body));
     }
     let objects: Vec<Value> = serde_json::from_str(body)?;
-    let kept = objects.into_iter().zip(gates).filter(|(_, gate)| wanted.wants(gate));
+    let kept = objects.into_iter().zip(gates).filter(|(_, gate)| wanted.wants(&gate.namespace, &gate.canary));
     Ok(harmless(&serde_json::to_string(&kept.map(|(object, _)| object).collect::<Vec<_>>())?))
 }
 
@@ -182,64 +51,11 @@ fn harmless(json: &str) -> String {
     text
 }
 
-/// For people: a line of headings and one for each gate, or one line if there is none.
-fn table(gates: &[Gate], wanted: &Gates, paper: &Paper, now: Millis) -> Vec<Line> {
-    let rows: Vec<Row> = gates.iter().filter(|gate| wanted.wants(gate)).map(|gate| row(gate, now)).collect();
-    if rows.is_empty() {
-        return vec![Line::new(paper, anstyle::Style::new(), &none(gates.len(), wanted))];
-    }
-    layout::lines(&rows, paper)
-}
-
-fn none(others: usize, wanted: &Gates) -> String {
-    let mut line = "No gate is waiting".to_owned();
-    if let Some(canary) = &wanted.canary {
-        line += &format!(" for canary {}", one_line(canary, LONGEST));
-    }
-    if let Some(namespace) = &wanted.namespace {
-        line += &format!(" in namespace {}", one_line(namespace, LONGEST));
-    }
-    match others {
-        0 => line + ".",
-        1 => line + "; 1 is elsewhere.",
-        _ => format!("{line}; {others} are elsewhere."),
-    }
-}
-
-fn row(gate: &Gate, now: Millis) -> Row {
-    let stage = match gate.gate.as_deref() {
-        None | Some("") => gate.stage.clone(),
-        Some(name) => format!("{} ({name})", gate.stage),
-    };
-    let since = gate.asked_at.map(|at| now.since(Millis(at.as_millisecond())));
-    let canary = format!("{}/{}/{}", gate.cluster, gate.namespace, gate.canary);
-    let nothing = || "-".to_owned();
-    let key = gate.ticket.as_ref().map_or_else(nothing, |ticket| ticket.key.clone());
-    let cells = [gate.state.clone(), stage, canary, key, since.map_or_else(nothing, ago)];
-    Row {
-        cells: cells.map(|cell| one_line(&cell, LONGEST)),
-        reason: one_line(&gate.reason, LONGEST),
-        url: gate.ticket.as_ref().map(|ticket| one_line(&ticket.url, LONGEST)),
-    }
-}
-
-/// A span of time in its two largest units.
-fn ago(span: Duration) -> String {
-    let (s, m, h, d) = (span.as_secs(), span.as_secs() / 60, span.as_secs() / 3600, span.as_secs() / 86_400);
-    match (d, h, m) {
-        (0, 0, 0) => format!("{s}s"),
-        (0, 0, _) => format!("{m}m{}s", s % 60),
-        (0, _, _) => format!("{h}h{}m", m % 60),
-        _ => format!("{d}d{}h", h % 24),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use axum::{Router, http::StatusCode, routing::get};
 
-    use super::*;
-    use crate::cli::Links;
+    use super::{super::terminal::Links, api::Ticket, *};
 
     const NOW: Millis = Millis(1_800_000_000_000);
 
@@ -383,12 +199,12 @@ mod tests {
             for links in [Links::None, Links::Shown, Links::Behind] {
                 for colour in [false, true] {
                     let paper = Paper { columns, links, colour, ..Paper::default() };
-                    let lines = table(std::slice::from_ref(&gate), &Gates::of("http://x"), &paper, NOW);
-                    for line in lines {
-                        let text = line.text.replace("\u{1b}[1m", "").replace("\u{1b}[2m", "");
+                    let wanted = Gates::of("http://x");
+                    for line in table::lines(std::slice::from_ref(&gate), &wanted, &paper, NOW) {
+                        let text = line.replace("\u{1b}[1m", "").replace("\u{1b}[2m", "");
                         let text = text.replace("\u{1b}[0m", "");
                         let bad = |c: char| c.is_control() || ['\u{202e}', '\u{200b}'].contains(&c);
-                        assert!(!text.contains(bad), "{:?}", line.text);
+                        assert!(!text.contains(bad), "{line:?}");
                     }
                 }
             }
@@ -433,12 +249,5 @@ mod tests {
         --admin has no scheme; put http:// in front
         --admin is no URL: invalid IPv6 address
         "#);
-    }
-
-    #[test]
-    fn spans() {
-        for (secs, text) in [(0, "0s"), (59, "59s"), (60, "1m0s"), (3725, "1h2m"), (90_000, "1d1h")] {
-            assert_eq!(ago(Duration::from_secs(secs)), text);
-        }
     }
 }

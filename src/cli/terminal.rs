@@ -3,6 +3,7 @@
 use std::io::{IsTerminal as _, Stdout, stdout};
 
 use anstream::{AutoStream, ColorChoice};
+use anstyle::Style;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     termios::tcgetwinsize,
@@ -48,6 +49,11 @@ impl Paper {
         let variable = |name: &str| std::env::var(name).ok();
         let links = if colour && follows_links(variable) { Links::Behind } else { Links::Shown };
         Self { columns, rows, colour, links, redraws: variable("TERM").is_none_or(|term| term != "dumb") }
+    }
+
+    /// The text in this style, if colours are shown.
+    pub(super) fn paint(&self, style: Style, text: &str) -> String {
+        if self.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 }
 

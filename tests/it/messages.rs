@@ -12,7 +12,7 @@ const LIST: &str = include_str!("../../docs/messages.md");
 /// Where words for people stand, beside the log.
 const SOURCES: [&str; 40] = [
     "cli/audit.rs",
-    "cli/gates.rs",
+    "cli/gates/api.rs",
     "flagger.rs",
     "gate/sighting.rs",
     "gate/verdict.rs",

@@ -132,7 +132,7 @@ fn modules_use_only_what_the_map_allows() {
 }
 
 /// Modules of which no file uses one that uses it.
-const WITHOUT_CIRCLES: [&str; 1] = ["worker"];
+const WITHOUT_CIRCLES: [&str; 2] = ["cli", "worker"];
 
 /// The paths that a use tree names, like `a::{b, c::d}`.
 fn paths(tree: &str, before: &[String], found: &mut Vec<Vec<String>>) {

@@ -1,21 +1,21 @@
 //! How the gates are laid out: in columns, or, where there is no room for them, below one another. Nothing is asked here.
 
-use std::fmt::Write as _;
+use std::{array, iter};
 
+use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use crate::cli::{Links, Paper};
+use super::super::terminal::{Links, Paper};
 
 /// What stands between two columns.
 const GAP: usize = 2;
 /// What a line that belongs to the one above is set in by.
-const MARGIN: usize = 2;
+const MARGIN: &str = "  ";
 /// A reason in a narrower column would be a tower of words.
 const LEAST_REASON: usize = 24;
 const HEADER: [&str; 5] = ["STATE", "STAGE", "CANARY", "TICKET", "SINCE"];
 const REASON: &str = "REASON";
-const PLAIN: Style = Style::new();
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
@@ -29,179 +29,95 @@ pub(super) struct Row {
     pub(super) url: Option<String>,
 }
 
-/// A line, and the columns it takes.
-#[derive(Debug, Default)]
-pub(super) struct Line {
-    pub(super) text: String,
-    pub(super) width: usize,
-}
-
-impl Line {
-    pub(super) fn new(paper: &Paper, style: Style, text: &str) -> Self {
-        let mut line = Self::default();
-        line.add(paper, style, text);
-        line
-    }
-
-    fn add(&mut self, paper: &Paper, style: Style, text: &str) {
-        self.width += text.width();
-        // Writing to a string does not fail.
-        let _ = if paper.colour && style != PLAIN {
-            write!(self.text, "{style}{text}{style:#}")
-        } else {
-            write!(self.text, "{text}")
-        };
-    }
-
-    fn link(&mut self, paper: &Paper, url: &str, text: &str) {
-        let _ = write!(self.text, "\x1b]8;;{url}\x1b\\");
-        self.add(paper, PLAIN, text);
-        self.text.push_str("\x1b]8;;\x1b\\");
-    }
-
-    /// Blanks up to this column.
-    fn to(&mut self, column: usize) {
-        let blanks = column.saturating_sub(self.width);
-        self.text.extend(std::iter::repeat_n(' ', blanks));
-        self.width += blanks;
-    }
-
-    /// How many rows of the terminal it takes.
-    pub(super) fn rows(&self, paper: &Paper) -> usize {
-        paper.columns.map_or(1, |columns| self.width.div_ceil(columns).max(1))
-    }
-}
-
-/// Where the reason stands.
-#[derive(Clone, Copy, Debug)]
-enum Form {
-    /// In a column of its own, so wide.
-    Column(usize),
-    /// On lines of its own.
-    Below,
-    /// On lines of its own, as does everything else.
-    Stacked,
-}
-
-impl Form {
-    fn that_fits(paper: &Paper, widths: [usize; 5]) -> Self {
-        let table = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
-        match paper.columns {
-            None => Self::Column(usize::MAX),
-            Some(columns) if columns >= table + GAP + LEAST_REASON => Self::Column(columns - table - GAP),
-            Some(columns) if columns >= table => Self::Below,
-            Some(_) => Self::Stacked,
-        }
-    }
-}
-
 /// The lines for these gates. A reason is broken at blanks; a ticket's key and its address never are.
-pub(super) fn lines(rows: &[Row], paper: &Paper) -> Vec<Line> {
-    let width = |nth: usize| rows.iter().map(|row| row.cells[nth].width()).max().unwrap_or(0);
-    let widths: [usize; 5] = std::array::from_fn(|nth| width(nth).max(HEADER[nth].width()));
-    let form = Form::that_fits(paper, widths);
-    let mut lines = match form {
-        Form::Column(_) => vec![header(paper, widths, &[HEADER.as_slice(), &[REASON]].concat())],
-        Form::Below => vec![header(paper, widths, &HEADER)],
-        Form::Stacked => Vec::new(),
-    };
+pub(super) fn lines(rows: &[Row], paper: &Paper) -> Vec<String> {
+    let columns = paper.columns.unwrap_or(usize::MAX);
+    let widest = |nth: usize| rows.iter().map(|row| row.cells[nth].width()).max().unwrap_or(0);
+    let widths: [usize; 5] = array::from_fn(|nth| widest(nth).max(HEADER[nth].width()));
+    let table = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
+    if columns < table {
+        return rows.iter().flat_map(|row| stacked(row, paper)).collect();
+    }
+    // What room a column of reasons has, if it has enough.
+    let room = columns.checked_sub(table + GAP).filter(|room| *room >= LEAST_REASON);
+    let heading = room.map(|_| paper.paint(BOLD, REASON));
+    let mut lines =
+        beside(&HEADER.map(|word| paper.paint(BOLD, word)), widths, heading.into_iter().collect());
     for row in rows {
-        match form {
-            Form::Column(room) => in_columns(&mut lines, row, paper, widths, Some(room)),
-            Form::Below => in_columns(&mut lines, row, paper, widths, None),
-            Form::Stacked => stacked(&mut lines, row, paper),
+        let (cells, address) = (cells(row, paper), address(row, paper));
+        match room {
+            Some(room) => {
+                lines.extend(beside(&cells, widths, wrapped(&row.reason, room)));
+                lines.extend(address);
+            }
+            None => {
+                lines.extend(beside(&cells, widths, Vec::new()));
+                lines.extend(address.into_iter().chain(broken(paper, MARGIN, &row.reason)));
+            }
         }
     }
     lines
 }
 
-fn header(paper: &Paper, widths: [usize; 5], words: &[&str]) -> Line {
-    let mut line = Line::default();
-    for (word, column) in words.iter().zip(starts(widths)) {
-        line.to(column);
-        line.add(paper, BOLD, word);
-    }
-    line
-}
-
-/// Where each column begins, and the one after the last.
-fn starts(widths: [usize; 5]) -> [usize; 6] {
-    std::array::from_fn(|nth| widths[..nth].iter().map(|width| width + GAP).sum())
-}
-
-fn in_columns(lines: &mut Vec<Line>, row: &Row, paper: &Paper, widths: [usize; 5], room: Option<usize>) {
-    let starts = starts(widths);
-    let mut line = Line::default();
-    for (nth, column) in starts.into_iter().take(5).enumerate() {
-        line.to(column);
-        cell(&mut line, row, paper, nth);
-    }
-    let Some(room) = room else {
-        lines.push(line);
-        return below(lines, row, paper);
+/// Cells in their columns, and a text to the right of them.
+fn beside(cells: &[String; 5], widths: [usize; 5], mut text: Vec<String>) -> Vec<String> {
+    let padded = |(cell, column): (&String, usize)| {
+        let blanks = (column + GAP).saturating_sub(width(cell));
+        format!("{cell}{}", " ".repeat(blanks))
     };
-    for part in wrapped(&row.reason, room) {
-        line.to(starts[5]);
-        line.add(paper, PLAIN, &part);
-        lines.push(std::mem::take(&mut line));
+    let first: String = cells.iter().zip(widths).map(padded).collect();
+    let others = " ".repeat(width(&first));
+    if text.is_empty() {
+        text.push(String::new());
     }
-    if line.width > 0 {
-        lines.push(line);
-    }
-    address(lines, row, paper);
+    let starts = iter::once(first).chain(iter::repeat(others));
+    starts.zip(text).map(|(start, text)| format!("{start}{text}").trim_end_matches(' ').to_owned()).collect()
 }
 
-fn stacked(lines: &mut Vec<Line>, row: &Row, paper: &Paper) {
-    let mut line = Line::default();
-    // State and time together, then what it is about.
-    for nth in [0, 4] {
-        line.to(if nth == 0 { 0 } else { line.width + GAP });
-        cell(&mut line, row, paper, nth);
-    }
-    lines.push(line);
-    for nth in [1, 2, 3] {
-        let mut line = Line::default();
-        line.to(MARGIN);
-        cell(&mut line, row, paper, nth);
-        lines.push(line);
-    }
-    below(lines, row, paper);
+/// One below the other: state and time together, then what it is about.
+fn stacked(row: &Row, paper: &Paper) -> Vec<String> {
+    let [state, stage, canary, ticket, since] = cells(row, paper);
+    let mut lines = vec![format!("{state}  {since}")];
+    lines.extend([stage, canary, ticket].map(|cell| format!("{MARGIN}{cell}")));
+    lines.extend(address(row, paper));
+    lines.extend(broken(paper, MARGIN, &row.reason));
+    lines
 }
 
-fn cell(line: &mut Line, row: &Row, paper: &Paper, nth: usize) {
-    let text = &row.cells[nth];
-    match (nth, row.url.as_deref()) {
-        (0, _) => line.add(paper, colour(text), text),
-        (3, Some(url)) if paper.links == Links::Behind && is_safe(url) => line.link(paper, url, text),
-        _ => line.add(paper, PLAIN, text),
-    }
-}
-
-fn below(lines: &mut Vec<Line>, row: &Row, paper: &Paper) {
-    address(lines, row, paper);
-    let room = paper.columns.map_or(usize::MAX, |columns| columns.saturating_sub(MARGIN));
-    for part in wrapped(&row.reason, room) {
-        let mut line = Line::default();
-        line.to(MARGIN);
-        line.add(paper, PLAIN, &part);
-        lines.push(line);
-    }
+/// The cells as they are written on this paper.
+fn cells(row: &Row, paper: &Paper) -> [String; 5] {
+    let [state, stage, canary, ticket, since] = row.cells.clone();
+    let ticket = match &row.url {
+        Some(url) if is_behind(url, paper) => format!("\x1b]8;;{url}\x1b\\{ticket}\x1b]8;;\x1b\\"),
+        Some(_) | None => ticket,
+    };
+    [paper.paint(colour(&state), &state), stage, canary, ticket, since]
 }
 
 /// The address on a line of its own, where it is to be read.
-fn address(lines: &mut Vec<Line>, row: &Row, paper: &Paper) {
-    let Some(url) = &row.url else { return };
-    let shown = match paper.links {
-        Links::None => false,
-        Links::Shown => true,
-        Links::Behind => !is_safe(url),
-    };
-    if shown {
-        let mut line = Line::default();
-        line.to(MARGIN);
-        line.add(paper, DIM, url);
-        lines.push(line);
-    }
+fn address(row: &Row, paper: &Paper) -> Option<String> {
+    let url = row.url.as_ref().filter(|url| paper.links != Links::None && !is_behind(url, paper))?;
+    Some(format!("{MARGIN}{}", paper.paint(DIM, url)))
+}
+
+fn is_behind(url: &str, paper: &Paper) -> bool {
+    paper.links == Links::Behind && is_safe(url)
+}
+
+/// The text on lines of its own, each set in by `margin`.
+pub(super) fn broken(paper: &Paper, margin: &str, text: &str) -> impl Iterator<Item = String> {
+    let room = paper.columns.map_or(usize::MAX, |columns| columns.saturating_sub(margin.len()));
+    wrapped(text, room).into_iter().map(move |line| format!("{margin}{line}"))
+}
+
+/// The columns that a line takes, if it has room.
+fn width(line: &str) -> usize {
+    strip_str(line).to_string().width()
+}
+
+/// How many rows of the terminal it takes.
+pub(super) fn rows_of(line: &str, paper: &Paper) -> usize {
+    paper.columns.map_or(1, |columns| width(line).div_ceil(columns).max(1))
 }
 
 /// Whether it can stand in an escape sequence, and leads to a page.
@@ -218,14 +134,14 @@ fn colour(state: &str) -> Style {
         "opening" => AnsiColor::Cyan,
         "stuck" | "rejected" => AnsiColor::Red,
         "not_allowed" | "expired" | "stale" | "gone" => AnsiColor::Magenta,
-        _ => return PLAIN,
+        _ => return Style::new(),
     };
     colour.on_default()
 }
 
 /// Lines of at most so many columns, broken at blanks; within a word only if it has no room on any line, and is no
 /// address.
-pub(super) fn wrapped(text: &str, room: usize) -> Vec<String> {
+fn wrapped(text: &str, room: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut line = String::new();
     for word in text.split(' ').filter(|word| !word.is_empty()) {
@@ -278,7 +194,7 @@ mod tests {
     }
 
     fn shown(paper: &Paper) -> String {
-        lines(&three(), paper).into_iter().map(|line| line.text + "\n").collect()
+        lines(&three(), paper).into_iter().map(|line| line + "\n").collect()
     }
 
     fn terminal(columns: usize) -> Paper {
@@ -375,21 +291,25 @@ mod tests {
     proptest! {
         /// However narrow it is: nothing is lost, no key or address is broken, and only what cannot be broken is too wide.
         #[test]
-        fn nothing_is_lost(columns in 1..200_usize, reason in "[a-z界é ]{0,120}", key in "[A-Z]{2,9}-[0-9]{1,6}") {
-            let paper = terminal(columns);
-            let row = row("waiting", "default/shop/web", &key, &reason);
+        fn nothing_is_lost(
+            columns in 1..200_usize,
+            canary in "[a-z界é☁👍🏽🇪🇺\u{fe0f}/]{1,30}",
+            key in "[A-Z]{2,9}-[0-9]{1,6}",
+            reason in "[a-z界é ]{0,120}",
+        ) {
+            let paper = Paper { colour: true, ..terminal(columns) };
+            let row = row("waiting", &canary, &key, &reason);
             let (url, cells) = (row.url.clone().unwrap(), row.cells.clone());
-            let lines = lines(&[row], &paper);
-            let all: String = lines.iter().map(|line| format!("{}\n", line.text)).collect();
+            let lines: Vec<_> = lines(&[row], &paper).iter().map(|line| strip_str(line).to_string()).collect();
+            let all: String = lines.iter().map(|line| format!("{line}\n")).collect();
             prop_assert!(all.contains(&key) && all.contains(&url));
             let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<Vec<_>>().len();
             let header = if all.contains("REASON") { 33 } else if all.contains("STATE") { 27 } else { 0 };
             prop_assert_eq!(letters(&all), header + letters(&cells.concat()) + letters(&url) + letters(&reason));
             for line in lines {
-                prop_assert_eq!(line.width, line.text.width());
-                let whole = cells.iter().any(|cell| line.text.trim() == cell) || line.text.trim() == url;
-                let first = line.text.starts_with("waiting  12m5s");
-                prop_assert!(line.width <= columns.max(4) || whole || first, "{:?} in {}", line.text, columns);
+                let whole = cells.iter().any(|cell| line.trim() == cell) || line.trim() == url;
+                let first = line.starts_with("waiting  12m5s");
+                prop_assert!(line.width() <= columns.max(4) || whole || first, "{:?} in {}", line, columns);
             }
         }
     }

@@ -11,12 +11,16 @@ use jiff::Timestamp;
 use tokio::{select, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{Asker, Gate, Gates, layout::Line, table};
-use crate::{
-    cli::{Paper, terminal::nobody_reads},
-    clock::Clock,
-    millis::Millis,
+use super::{
+    super::{
+        args::Gates,
+        terminal::{Paper, nobody_reads},
+    },
+    api::{Asker, Gate},
+    layout::rows_of,
+    table,
 };
+use crate::{clock::Clock, millis::Millis};
 
 /// From the upper left corner on; at first nothing else is to be seen.
 const CLEAR: &str = "\x1b[2J";
@@ -36,7 +40,7 @@ pub async fn watch(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let asker = Asker::new(&wanted.admin)?;
-    let mut watch = Watch { wanted, admin: &asker.admin, every, seen: Seen::Nothing };
+    let mut watch = Watch { wanted, admin: &asker.admin, every, seen: None };
     loop {
         let answer = select! {
             () = stop.cancelled() => return Ok(()),
@@ -61,7 +65,6 @@ pub async fn watch(
 /// What was shown last.
 #[derive(Debug, PartialEq)]
 enum Seen {
-    Nothing,
     Gates(Vec<Gate>),
     Away { since: Millis },
 }
@@ -71,63 +74,54 @@ struct Watch<'a> {
     /// What is shown of where the bridge is asked.
     admin: &'a str,
     every: Duration,
-    seen: Seen,
+    seen: Option<Seen>,
 }
 
 impl Watch<'_> {
     /// What is to be written now that the bridge answered this.
     fn next(&mut self, answer: Result<Vec<Gate>, String>, paper: &Paper, now: Millis) -> String {
-        let before = std::mem::replace(&mut self.seen, Seen::Nothing);
+        let Self { wanted, every, .. } = *self;
         let (lines, seen) = match answer {
-            Ok(gates) => {
-                let lines = table(&gates, self.wanted, paper, now);
-                (lines, Seen::Gates(gates.into_iter().filter(|gate| self.wanted.wants(gate)).collect()))
+            Ok(mut gates) => {
+                let lines = table::lines(&gates, wanted, paper, now);
+                gates.retain(|gate| wanted.wants(&gate.namespace, &gate.canary));
+                (lines, Seen::Gates(gates))
             }
             Err(why) => {
-                let since = if let Seen::Away { since } = before { since } else { now };
-                let line =
-                    format!("{why} (since {}; asked again every {} s)", time(since), self.every.as_secs());
-                (vec![Line::new(paper, Style::new(), &line)], Seen::Away { since })
+                let since = if let Some(Seen::Away { since }) = self.seen { since } else { now };
+                let again = format!("since {}; asked again every {} s", time(since), every.as_secs());
+                (vec![format!("{why} ({again})")], Seen::Away { since })
             }
         };
-        self.seen = seen;
-        if paper.redraws {
-            return self.drawn(lines, before == Seen::Nothing, paper, now);
-        }
-        if before == self.seen {
-            return String::new();
-        }
-        let lines: String = lines.into_iter().map(|line| line.text + "\n").collect();
+        let before = self.seen.replace(seen);
         match &self.seen {
+            _ if paper.redraws => self.drawn(lines, before.is_none(), paper, now),
+            same if *same == before => String::new(),
+            Some(Seen::Gates(_)) => format!("{}\n{}\n\n", time(now), lines.join("\n")),
             // That line says since when.
-            Seen::Nothing | Seen::Away { .. } => lines,
-            Seen::Gates(_) => format!("{}\n{lines}\n", time(now)),
+            Some(Seen::Away { .. }) | None => format!("{}\n", lines.join("\n")),
         }
     }
 
     /// The whole screen, with as much as it has room for.
-    fn drawn(&self, lines: Vec<Line>, first: bool, paper: &Paper, now: Millis) -> String {
-        let (admin, every) = (self.admin, self.every.as_secs());
-        let head = format!("{}  {admin}, every {every} s; Ctrl-C ends it", time(now));
-        let mut all = vec![Line::new(paper, Style::new().dimmed(), &head), Line::default()];
+    fn drawn(&self, lines: Vec<String>, first: bool, paper: &Paper, now: Millis) -> String {
+        let head = format!("{}  {}, every {} s; Ctrl-C ends it", time(now), self.admin, self.every.as_secs());
+        let mut all = vec![paper.paint(Style::new().dimmed(), &head), String::new()];
         all.extend(lines);
         // The cursor stands on the last row.
         let room = paper.rows.map_or(usize::MAX, |rows| rows.saturating_sub(1));
-        let whole = all.iter().map(|line| line.rows(paper)).sum::<usize>() <= room;
-        let room = if whole { room } else { room.saturating_sub(1) };
-        let mut text = format!("{}{HOME}", if first { CLEAR } else { "" });
-        let mut used = 0;
-        for line in &all {
-            used += line.rows(paper);
-            if used > room {
-                break;
-            }
-            text += &format!("{}{REST_OF_LINE}\r\n", line.text);
+        if all.iter().map(|line| rows_of(line, paper)).sum::<usize>() > room {
+            let mut used = 0;
+            let fits = |line: &&String| {
+                used += rows_of(line, paper);
+                used < room
+            };
+            all.truncate(all.iter().take_while(fits).count());
+            all.push("… there is no room for the rest; try --namespace".to_owned());
         }
-        if !whole {
-            text += &format!("… there is no room for the rest; try --namespace{REST_OF_LINE}\r\n");
-        }
-        text + REST
+        let clear = if first { CLEAR } else { "" };
+        let lines: String = all.iter().map(|line| format!("{line}{REST_OF_LINE}\r\n")).collect();
+        format!("{clear}{HOME}{lines}{REST}")
     }
 }
 
@@ -161,7 +155,7 @@ mod tests {
     #[test]
     fn a_pipe_gets_what_changed() {
         let wanted = Gates::of("http://x");
-        let mut watch = Watch { wanted: &wanted, admin: "http://x", every: EVERY, seen: Seen::Nothing };
+        let mut watch = Watch { wanted: &wanted, admin: "http://x", every: EVERY, seen: None };
         let mut next =
             |after: u64, answer| watch.next(answer, &Paper::default(), NOW + Duration::from_secs(after));
         let told = [
@@ -199,7 +193,7 @@ mod tests {
     #[test]
     fn what_is_not_wanted_does_not_change() {
         let wanted = Gates { canary: Some("web".into()), ..Gates::of("http://x") };
-        let mut watch = Watch { wanted: &wanted, admin: "http://x", every: EVERY, seen: Seen::Nothing };
+        let mut watch = Watch { wanted: &wanted, admin: "http://x", every: EVERY, seen: None };
         let mut next = |names: &[&str]| watch.next(Ok(gates(names)), &Paper::default(), NOW);
         assert!(next(&["web", "api"]).contains("web"));
         assert_eq!(next(&["web"]), "");
@@ -210,7 +204,7 @@ mod tests {
     #[test]
     fn a_terminal_is_written_over_and_holds_what_it_can() {
         let wanted = Gates::of("http://x");
-        let mut watch = Watch { wanted: &wanted, admin: "http://x", every: EVERY, seen: Seen::Nothing };
+        let mut watch = Watch { wanted: &wanted, admin: "http://x", every: EVERY, seen: None };
         let paper = Paper { columns: Some(90), rows: Some(6), redraws: true, ..Paper::default() };
         let mut next =
             |answer| watch.next(answer, &paper, NOW).replace('\u{1b}', "ESC").replace("\r\n", "\n");

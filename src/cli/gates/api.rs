@@ -1,0 +1,135 @@
+//! What a running bridge answers, and how it is asked.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{server_url, ticket::one_line};
+
+/// What is shown of an entry of `/api/gates`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(super) struct Gate {
+    pub(super) cluster: String,
+    pub(super) namespace: String,
+    pub(super) canary: String,
+    pub(super) stage: String,
+    pub(super) gate: Option<String>,
+    pub(super) state: String,
+    pub(super) reason: String,
+    pub(super) ticket: Option<Ticket>,
+    /// None where no gate was begun.
+    #[serde(deserialize_with = "timestamp")]
+    pub(super) asked_at: Option<jiff::Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(super) struct Ticket {
+    pub(super) key: String,
+    pub(super) url: String,
+}
+
+/// What is shown of an entry of `/api/refused`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(super) struct Refused {
+    pub(super) source: String,
+    pub(super) path: String,
+    /// Namespace and name.
+    pub(super) canary: Option<String>,
+    pub(super) reason: String,
+    pub(super) hint: String,
+    #[serde(deserialize_with = "timestamp")]
+    pub(super) last: Option<jiff::Timestamp>,
+    pub(super) count: u64,
+}
+
+/// RFC 3339, or null.
+fn timestamp<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<jiff::Timestamp>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
+}
+
+/// Asks one bridge.
+pub(super) struct Asker {
+    /// Scheme, host and port: what is shown of it.
+    pub(super) admin: String,
+    /// What the paths of the API follow.
+    url: String,
+    client: reqwest::Client,
+}
+
+impl Asker {
+    /// What is not understood is not shown: there may be a password in it.
+    pub(super) fn new(admin: &str) -> anyhow::Result<Self> {
+        if !server_url::is_clear(admin) {
+            bail!("--admin: {}", server_url::UNCLEAR);
+        }
+        if !admin.contains("://") {
+            bail!("--admin has no scheme; put http:// in front");
+        }
+        let origin = match reqwest::Url::parse(admin) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => url.origin().ascii_serialization(),
+            Ok(_) => bail!("--admin must begin with http:// or https://"),
+            Err(error) => bail!("--admin is no URL: {error}"),
+        };
+        // The bridge is near: no proxy, and nobody who could send us elsewhere.
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(10))
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .context("cannot prepare the request")?;
+        Ok(Self { admin: origin, url: admin.trim_end_matches('/').to_owned(), client })
+    }
+
+    /// The gates, and the very answer.
+    pub(super) async fn gates(&self) -> anyhow::Result<(Vec<Gate>, String)> {
+        let Self { admin, .. } = self;
+        let body = self.ask("gates").await?;
+        let Ok(objects) = serde_json::from_str::<Vec<Map<String, Value>>>(&body) else {
+            bail!("{admin} answers, but not as a bridge does; is it the bridge's server.admin_listen?");
+        };
+        let gates = objects.into_iter().map(|object| serde_json::from_value(Value::Object(object)));
+        let gates = gates.collect::<Result<Vec<Gate>, _>>().map_err(|error| {
+            let (what, version) = (one_line(&error.to_string(), 200), env!("CARGO_PKG_VERSION"));
+            anyhow!(
+                "{admin} tells of gates otherwise than flagger-jira-bridge {version} understands ({what}); \
+                 ask it with the program of its own version"
+            )
+        });
+        Ok((gates?, body))
+    }
+
+    /// What was turned away. None where that cannot be told, as by an earlier version: the gates are told all the same.
+    pub(super) async fn refused(&self) -> Vec<Refused> {
+        let Ok(body) = self.ask("refused").await else { return Vec::new() };
+        serde_json::from_str(&body).unwrap_or_default()
+    }
+
+    async fn ask(&self, what: &str) -> anyhow::Result<String> {
+        let Self { admin, url, client } = self;
+        let request = client.get(format!("{url}/api/{what}")).build().map_err(reqwest::Error::without_url);
+        let request = request.context("--admin is no URL")?;
+        let answer = match client.execute(request).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_connect() => {
+                bail!("nobody answers at {admin}; is the bridge running? --admin says where to ask")
+            }
+            Err(error) if error.is_timeout() => bail!("{admin} does not answer"),
+            Err(error) => {
+                return Err(error.without_url()).with_context(|| format!("cannot ask {admin}"));
+            }
+        };
+        let status = answer.status();
+        let body = answer.text().await.map_err(reqwest::Error::without_url);
+        if status == reqwest::StatusCode::SERVICE_UNAVAILABLE {
+            let why = one_line(&body.unwrap_or_default(), 200);
+            bail!("the bridge at {admin} cannot tell yet: {why}; its log says more");
+        }
+        if !status.is_success() {
+            bail!("{admin} answers {status}; is it the bridge's server.admin_listen?");
+        }
+        body.with_context(|| format!("cannot read the answer of {admin}"))
+    }
+}

@@ -1,0 +1,78 @@
+//! The gates as a table, in words that cannot steer a terminal.
+
+use std::time::Duration;
+
+use super::{
+    super::{args::Gates, terminal::Paper},
+    api::Gate,
+    layout::{self, Row},
+};
+use crate::{millis::Millis, ticket::one_line};
+
+/// The longest word, reason or address that is shown, in characters: the bridge's own are much shorter.
+pub(super) const LONGEST: usize = 2_000;
+
+/// A line of headings and one or more for each gate, or one line if there is none.
+pub(super) fn lines(gates: &[Gate], wanted: &Gates, paper: &Paper, now: Millis) -> Vec<String> {
+    let shown = gates.iter().filter(|gate| wanted.wants(&gate.namespace, &gate.canary));
+    let rows: Vec<Row> = shown.map(|gate| row(gate, now)).collect();
+    if rows.is_empty() {
+        return vec![none(gates.len(), wanted)];
+    }
+    layout::lines(&rows, paper)
+}
+
+fn none(others: usize, wanted: &Gates) -> String {
+    let mut line = "No gate is waiting".to_owned();
+    if let Some(canary) = &wanted.canary {
+        line += &format!(" for canary {}", one_line(canary, LONGEST));
+    }
+    if let Some(namespace) = &wanted.namespace {
+        line += &format!(" in namespace {}", one_line(namespace, LONGEST));
+    }
+    match others {
+        0 => line + ".",
+        1 => line + "; 1 is elsewhere.",
+        _ => format!("{line}; {others} are elsewhere."),
+    }
+}
+
+fn row(gate: &Gate, now: Millis) -> Row {
+    let stage = match gate.gate.as_deref() {
+        None | Some("") => gate.stage.clone(),
+        Some(name) => format!("{} ({name})", gate.stage),
+    };
+    let since = gate.asked_at.map(|at| now.since(Millis(at.as_millisecond())));
+    let canary = format!("{}/{}/{}", gate.cluster, gate.namespace, gate.canary);
+    let nothing = || "-".to_owned();
+    let key = gate.ticket.as_ref().map_or_else(nothing, |ticket| ticket.key.clone());
+    let cells = [gate.state.clone(), stage, canary, key, since.map_or_else(nothing, ago)];
+    Row {
+        cells: cells.map(|cell| one_line(&cell, LONGEST)),
+        reason: one_line(&gate.reason, LONGEST),
+        url: gate.ticket.as_ref().map(|ticket| one_line(&ticket.url, LONGEST)),
+    }
+}
+
+/// A span of time in its two largest units.
+pub(super) fn ago(span: Duration) -> String {
+    let (s, m, h, d) = (span.as_secs(), span.as_secs() / 60, span.as_secs() / 3600, span.as_secs() / 86_400);
+    match (d, h, m) {
+        (0, 0, 0) => format!("{s}s"),
+        (0, 0, _) => format!("{m}m{}s", s % 60),
+        (0, _, _) => format!("{h}h{}m", m % 60),
+        _ => format!("{d}d{}h", h % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans() {
+        for (secs, text) in [(0, "0s"), (59, "59s"), (60, "1m0s"), (3725, "1h2m"), (90_000, "1d1h")] {
+            assert_eq!(ago(Duration::from_secs(secs)), text);
+        }
+    }
+}
