@@ -32,13 +32,14 @@ pub async fn audit(
     let record = Record::open(url).await.map_err(unread)?;
     let (well, written) = if *verify {
         let verified = record.verify().await.map_err(unread)?;
-        (verified.problems.is_empty(), report(&verified, out))
+        (verified.problems.is_empty(), report(&verified, out).map_err(Into::into))
     } else {
-        (true, export(&record, since.map(|since| now - since), *format, out).await?)
+        (true, export(&record, since.map(|since| now - since), *format, out).await)
     };
-    match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write"),
-        Err(_) | Ok(()) => Ok(well),
+    match written.map_err(|error| error.downcast::<io::Error>()) {
+        Err(Ok(error)) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write"),
+        Err(Err(error)) => Err(error),
+        Err(Ok(_)) | Ok(()) => Ok(well),
     }
 }
 
@@ -52,25 +53,21 @@ async fn export(
     from: Option<Millis>,
     format: AuditFormat,
     out: &mut impl Write,
-) -> anyhow::Result<io::Result<()>> {
+) -> anyhow::Result<()> {
     let mut pages = record.since(from).await.map_err(unread)?;
-    if format == AuditFormat::Csv
-        && let Err(error) = write!(out, "{}\r\n", HEADER.join(","))
-    {
-        return Ok(Err(error));
+    if format == AuditFormat::Csv {
+        write!(out, "{}\r\n", HEADER.join(","))?;
     }
     loop {
         let rows = pages.next().await.map_err(unread)?;
         if rows.is_empty() {
-            return Ok(out.flush());
+            return Ok(out.flush()?);
         }
         let text: String = match format {
             AuditFormat::Jsonl => rows.iter().map(jsonl).collect(),
             AuditFormat::Csv => rows.iter().map(csv).collect(),
         };
-        if let Err(error) = out.write_all(text.as_bytes()) {
-            return Ok(Err(error));
-        }
+        out.write_all(text.as_bytes())?;
     }
 }
 
