@@ -24,7 +24,7 @@ use crate::{
     config::Config,
     jira::{By, Error},
     serve, store,
-    ticket::one_line,
+    text::one_line,
 };
 
 /// The longest line of a finding, in characters. Jira's own words in it are cut before.

@@ -6,12 +6,15 @@
 
 mod sent;
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
 use self::sent::{Keys, Sent};
-use crate::rollout::{Label, Message, Phase, Revision};
+use crate::{
+    rollout::{Label, Message, Phase, Revision},
+    text::{self, Shown},
+};
 
 /// What Flagger said of one canary, with names that are known to be names.
 #[derive(Debug)]
@@ -79,8 +82,6 @@ const CHECKSUM: usize = 64;
 const LABEL: usize = 200;
 /// The longest event message that is kept, in characters.
 const NOTE: usize = 500;
-/// The most characters of a bad value that an error shows.
-const SHOWN: usize = 60;
 
 /// Reads a question or a report.
 ///
@@ -187,17 +188,18 @@ fn metadata(keys: &Keys<'_>) -> Result<Metadata, BadPayload> {
                 continue;
             }
             "eventMessage" => {
-                metadata.note = one_line(value, NOTE);
+                metadata.note = short_line(value, NOTE);
                 continue;
             }
             "eventType" => {
                 is_event = true;
                 continue;
             }
-            "revision" => metadata.revision = one_line(value, LABEL),
+            "revision" => metadata.revision = short_line(value, LABEL),
             _ => {}
         }
-        metadata.kept.insert(printable(key).into_owned(), printable(value).into_owned());
+        // PostgreSQL takes no NUL.
+        metadata.kept.insert(text::sanitize(key), text::sanitize(value));
     }
     if is_event {
         metadata.kept.remove("timestamp");
@@ -219,38 +221,12 @@ fn is_checksum(checksum: &str) -> bool {
     checksum.len() <= CHECKSUM && checksum.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Words as they may be stored and shown: without control characters, save the line ends and tabs that a hook's YAML
-/// may well hold. PostgreSQL takes no NUL, and a terminal would obey an escape.
-fn printable(words: &str) -> Cow<'_, str> {
-    if is_plain(words) {
-        return Cow::Borrowed(words);
-    }
-    let odd = |c: char| c.is_control() && c != '\n' && c != '\t';
-    Cow::Owned(words.replace("\r\n", "\n").replace(odd, "\u{FFFD}"))
-}
-
-/// Whether these are plainly words without control characters, as most are; false proves nothing.
-pub(crate) fn is_plain(words: &str) -> bool {
-    words.is_ascii() && !words.bytes().any(|byte| byte.is_ascii_control())
-}
-
 /// The first `most` characters, in one line; none if it would be empty.
-fn one_line(words: &str, most: usize) -> Option<String> {
-    let spaced: String =
-        words.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect();
-    Some(spaced.trim_end()).filter(|line| !line.is_empty()).map(str::to_owned)
-}
-
-/// Something from outside, quoted, escaped and cut, so that an error stays one short line.
-pub(crate) struct Shown<'a>(pub(crate) &'a str);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.char_indices().nth(SHOWN) {
-            None => write!(f, "{:?}", self.0),
-            Some((end, _)) => write!(f, "{:?}…", &self.0[..end]),
-        }
-    }
+fn short_line(words: &str, most: usize) -> Option<String> {
+    let line = text::line(words);
+    let line = line.trim();
+    let kept = text::beginning(line, most).unwrap_or(line).trim_end();
+    (!kept.is_empty()).then(|| kept.to_owned())
 }
 
 #[cfg(test)]

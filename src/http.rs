@@ -31,7 +31,6 @@ use hyper_util::service::TowerToHyperService;
 
 use crate::{
     clock::Clock,
-    flagger::{Shown, is_plain},
     gatekeeper::Gatekeeper,
     http::{
         body::Bodies,
@@ -39,6 +38,7 @@ use crate::{
         serve::{Broken, Caller, Connection},
     },
     metrics::{Listener, Metrics},
+    text::{self, Shown},
 };
 
 /// What all listeners need.
@@ -157,14 +157,10 @@ async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-/// One line of plain text. Control characters in it, which can only come from outside, become spaces.
+/// One line of plain text, whatever comes from outside in it.
 fn line(status: StatusCode, words: &str) -> Response {
     let mut text = String::with_capacity(words.len() + 1);
-    if is_plain(words) {
-        text.push_str(words);
-    } else {
-        text.extend(words.chars().map(|c| if c.is_control() { ' ' } else { c }));
-    }
+    text.push_str(&text::line(words));
     text.push('\n');
     let text_plain = HeaderValue::from_static("text/plain; charset=utf-8");
     (status, [(header::CONTENT_TYPE, text_plain), NOSNIFF], text).into_response()

@@ -12,7 +12,8 @@
 //! - [`gate`]: where one gate stands, what was seen of its ticket, and the verdict that follows: open, or closed and why
 //! - [`policy`]: which statuses mean yes and no, who may approve, and which settings hold for which gate
 //! - [`ticket`]: every word a ticket says
-//! - [`view`]: what is shown of a gate, the same for the API, the page and `gates`; [`millis`]: points in time
+//! - [`view`]: what is shown of a gate, the same for the API, the page and `gates`; [`millis`]: points in time;
+//!   [`text`]: words from outside, made harmless
 //!
 //! # What acts
 //!
@@ -64,6 +65,7 @@ pub mod secret;
 pub mod serve;
 pub mod server_url;
 pub mod store;
+pub mod text;
 pub mod ticket;
 pub mod view;
 pub mod watched;

@@ -10,7 +10,7 @@ use minijinja::Value;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::gate::Status;
+use crate::{gate::Status, text};
 
 mod judge;
 
@@ -67,7 +67,7 @@ impl Statuses {
     /// Whether this status, as a history tells of it, is called something else today; also where that is not known.
     #[must_use]
     pub fn renames(&self, status: &Status) -> bool {
-        self.names.get(&status.id).is_none_or(|name| name.to_lowercase() != status.name.to_lowercase())
+        self.names.get(&status.id).is_none_or(|name| !alike(name, &status.name))
     }
 }
 
@@ -141,6 +141,11 @@ impl Statuses {
     }
 }
 
+/// Whether nobody sees a difference between two names of a status but, at most, that of case, which Jira sees none in either.
+fn alike(one: &str, other: &str) -> bool {
+    text::line(one).to_lowercase() == text::line(other).to_lowercase()
+}
+
 /// The id of the one status with this id or name. Names are compared without regard to case, as Jira does.
 ///
 /// # Errors
@@ -149,7 +154,7 @@ pub fn resolve(name: &str, workflow: &[Status]) -> Result<String, Unresolved> {
     if workflow.iter().any(|status| status.id == name) {
         return Ok(name.to_owned());
     }
-    let named = workflow.iter().filter(|status| status.name.to_lowercase() == name.trim().to_lowercase());
+    let named = workflow.iter().filter(|status| alike(&status.name, name.trim()));
     let mut ids: Vec<String> = named.map(|status| status.id.clone()).collect();
     ids.sort();
     ids.dedup();

@@ -18,10 +18,10 @@ use crate::{
     gate::{GateName, Stage},
     policy::{Entry, Route},
     rollout::{Base, Beginning, CanaryId, Course, Phase, Revision},
+    text::one_line,
 };
 
 pub use comment::comment;
-pub use words::one_line;
 
 /// The names a template may use. `metadata.x` that was not sent renders empty.
 pub const TEMPLATE_NAMES: [&str; 10] =

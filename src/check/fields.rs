@@ -7,7 +7,7 @@ use super::{Finding, did_you_mean};
 use crate::{
     jira::{Choice, Field, Kind, Shape},
     policy::Route,
-    ticket::one_line,
+    text::one_line,
 };
 
 /// The longest value that is repeated, in characters.

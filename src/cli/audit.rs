@@ -13,6 +13,7 @@ use crate::{
         self,
         audit::{Record, Row, Verified},
     },
+    text::escape_json,
 };
 
 /// The columns of the CSV.
@@ -107,14 +108,15 @@ fn jsonl(row: &Row) -> String {
     let (at, kind, hash) = (&time(row.at), row.kind.as_str(), row.hash.as_str());
     let line = Line { id: row.id, at, cluster, namespace, canary, kind, detail, hash };
     // Strings and numbers always become JSON.
-    serde_json::to_string(&line).map_or_else(|_| String::new(), |line| line + "\n")
+    serde_json::to_string(&line).map_or_else(|_| String::new(), |line| escape_json(&line) + "\n")
 }
 
 /// As RFC 4180 has it.
 fn csv(row: &Row) -> String {
     let [cluster, namespace, canary] = row.names();
     let (id, at) = (row.id.to_string(), time(row.at));
-    let cells = [&id, &at, cluster, namespace, canary, &row.kind, &row.detail, &row.hash].map(cell);
+    let cells =
+        [&id, &at, cluster, namespace, canary, &row.kind, &escape_json(&row.detail), &row.hash].map(cell);
     format!("{}\r\n", cells.join(","))
 }
 
@@ -157,6 +159,10 @@ mod tests {
         let tampered = jsonl(&row("cart", "no { JSON\n"));
         assert!(tampered.contains(r#""canary":"cart""#) && tampered.contains(r#""detail":"no { JSON\n""#));
         assert_eq!(tampered.lines().count(), 1);
+        // An earlier version let more through than this one does.
+        let odd = row("default/shop/cart", "{\"by\":\"M\u{200b}ia\u{9b}2J\"}");
+        assert!(jsonl(&odd).contains(r#"{"by":"M\u200bia\u009b2J"}"#), "{}", jsonl(&odd));
+        assert!(csv(&odd).contains(r#""{""by"":""M\u200bia\u009b2J""}""#), "{}", csv(&odd));
     }
 
     #[test]

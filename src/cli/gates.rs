@@ -11,7 +11,7 @@ use serde_json::Value;
 use self::api::{Asker, Gate};
 pub use self::watch::watch;
 use super::{args::Gates, terminal::Paper};
-use crate::millis::Millis;
+use crate::{millis::Millis, text::escape_json};
 
 /// Asks the bridge, and returns what to print: a table, or its answer as it is. `now` is for telling how long a gate has
 /// been waiting. What comes from outside is only words in it: it cannot steer a terminal.
@@ -32,23 +32,11 @@ pub async fn gates(wanted: &Gates, paper: &Paper, now: Millis) -> anyhow::Result
 /// What the bridge answered, without the gates that are not wanted.
 fn json(gates: &[Gate], body: &str, wanted: &Gates) -> anyhow::Result<String> {
     if wanted.namespace.is_none() && wanted.canary.is_none() {
-        return Ok(harmless(body));
+        return Ok(escape_json(body));
     }
     let objects: Vec<Value> = serde_json::from_str(body)?;
     let kept = objects.into_iter().zip(gates).filter(|(_, gate)| wanted.wants(&gate.namespace, &gate.canary));
-    Ok(harmless(&serde_json::to_string(&kept.map(|(object, _)| object).collect::<Vec<_>>())?))
-}
-
-/// The same JSON. Control characters that JSON allows in its strings could steer a terminal: they are escaped.
-fn harmless(json: &str) -> String {
-    let mut text = String::with_capacity(json.len());
-    for c in json.chars() {
-        match u32::from(c) {
-            code @ 0x7f..=0x9f => text.push_str(&format!("\\u{code:04x}")),
-            _ => text.push(c),
-        }
-    }
-    text
+    Ok(escape_json(&serde_json::to_string(&kept.map(|(object, _)| object).collect::<Vec<_>>())?))
 }
 
 #[cfg(test)]
@@ -183,7 +171,7 @@ mod tests {
     /// Whatever a team or Jira writes, only the bridge's own escapes reach the terminal.
     #[test]
     fn words_from_outside_steer_nothing() {
-        let evil = "\u{1b}]8;;http://evil\u{7}\u{1b}[2J\u{9b}1A\r\n\u{202e}x\u{200b}\u{7f}";
+        let evil = "\u{1b}]8;;http://evil\u{7}\u{1b}[2J\u{9b}1A\r\n\u{202e}x\u{200b}\u{ad}\u{2060}\u{7f}";
         let gate = Gate {
             cluster: evil.into(),
             namespace: evil.into(),
@@ -203,15 +191,13 @@ mod tests {
                     for line in table::lines(std::slice::from_ref(&gate), &wanted, &paper, NOW) {
                         let text = line.replace("\u{1b}[1m", "").replace("\u{1b}[2m", "");
                         let text = text.replace("\u{1b}[0m", "");
-                        let bad = |c: char| c.is_control() || ['\u{202e}', '\u{200b}'].contains(&c);
+                        let unseen = ['\u{202e}', '\u{200b}', '\u{ad}', '\u{2060}'];
+                        let bad = |c: char| c.is_control() || unseen.contains(&c);
                         assert!(!text.contains(bad), "{line:?}");
                     }
                 }
             }
         }
-        let shown = harmless("[\"a\u{9b}2J\u{7f}\",\n 1]");
-        assert_eq!(shown, "[\"a\\u009b2J\\u007f\",\n 1]");
-        assert_eq!(serde_json::from_str::<Value>(&shown).unwrap()[0], "a\u{9b}2J\u{7f}");
     }
 
     #[tokio::test]

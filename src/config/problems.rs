@@ -2,6 +2,8 @@
 
 use std::{cell::RefCell, collections::BTreeMap, fmt};
 
+use crate::text::line;
+
 /// One thing to put right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -22,18 +24,13 @@ impl fmt::Display for Problems {
             if nth > 0 {
                 f.write_str("\n")?;
             }
-            write!(f, "{}: {}", one_line(key), one_line(what))?;
+            write!(f, "{}: {}", line(key), line(what))?;
         }
         Ok(())
     }
 }
 
 impl std::error::Error for Problems {}
-
-/// Control characters would let a value in the file write lines of its own.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
 
 /// Collects problems while the tree is read, and knows which keys came from the environment.
 #[derive(Debug, Default)]

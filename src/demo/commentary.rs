@@ -6,6 +6,7 @@ use fake_jira::{BRIDGE, FakeJira, IssueView, MIA};
 use tokio::time::Instant;
 
 use super::fake_flagger::{Answered, Call, FakeFlagger, Phase, Tick};
+use crate::text::one_line;
 
 /// The longest quotation from a comment, in characters.
 const QUOTED: usize = 110;
@@ -162,11 +163,7 @@ fn done(issue: &IssueView, changes: usize, comments: usize) -> Vec<String> {
         }
     }
     for comment in issue.comments.iter().skip(comments) {
-        let text = comment.text().replace('\n', " ");
-        let mut quoted: String = text.chars().take(QUOTED).collect();
-        if quoted.len() < text.len() {
-            quoted.push('…');
-        }
+        let quoted = one_line(&comment.text(), QUOTED);
         lines.push(format!("{} comments on {}: {quoted}", named(Some(&comment.author)), issue.key));
     }
     lines

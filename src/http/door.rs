@@ -4,9 +4,10 @@ use secrecy::SecretString;
 
 use crate::{
     config::{Flagger, ScopedToken},
-    flagger::{BadPayload, Shown, label},
+    flagger::{BadPayload, label},
     http::{proof::is_one_of, refused::TOKEN},
     secret::Secret,
+    text::Shown,
 };
 
 /// What a caller's token proves.

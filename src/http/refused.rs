@@ -21,6 +21,7 @@ use crate::{
     metrics::{Listener, Metrics, Reason},
     millis::Millis,
     secret::Secret,
+    text,
     view::Time,
 };
 
@@ -164,7 +165,7 @@ impl Refused {
     pub fn tell(&self, refusal: Refusal, metrics: &Metrics, now: Millis) {
         metrics.call_refused(refusal.listener, refusal.reason);
         let Refusal { listener, proof, source, path, canary, reason, why, hint } = refusal;
-        let path = path.chars().take(PATH).map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
+        let path = text::line(&path).chars().take(PATH).collect();
         let [path, why] = [path, why].map(|words| self.without_secrets(words));
         let key = Key { source, canary, reason, why, path };
         let news = self.note((listener, proof), &key, &hint, now);
@@ -355,7 +356,7 @@ mod tests {
             NOW,
         );
         let row = &refused.lately(NOW)[0];
-        assert_eq!((row.path.as_str(), row.reason.as_str()), ("/…/\u{FFFD}[2Jevent", "nothing at \"/…\""));
+        assert_eq!((row.path.as_str(), row.reason.as_str()), ("/…/ [2Jevent", "nothing at \"/…\""));
     }
 
     /// A bad neighbour with many addresses and made-up paths: memory is bounded, and what was there stays.

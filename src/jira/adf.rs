@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::words;
-use crate::ticket::{Block, Doc, Span};
+use crate::{
+    text,
+    ticket::{Block, Doc, Span},
+};
 
 /// The document. What is empty is left out: Jira refuses empty text nodes and lists.
 pub(super) fn render(doc: &Doc) -> Value {
@@ -17,7 +19,7 @@ pub(super) fn render(doc: &Doc) -> Value {
 fn block(block: &Block) -> Option<Value> {
     match block {
         Block::Heading(text) => {
-            let content = node(&words::line(text), &[])?;
+            let content = node(&text::line(text), &[])?;
             Some(json!({"type": "heading", "attrs": {"level": 3}, "content": [content]}))
         }
         Block::Paragraph(spans) => paragraph(spans),
@@ -29,7 +31,7 @@ fn block(block: &Block) -> Option<Value> {
             (!entries.is_empty()).then(|| json!({"type": "bulletList", "content": entries}))
         }
         Block::Verbatim(text) => {
-            let content = node(&words::clean(text), &[])?;
+            let content = node(&text::sanitize(text), &[])?;
             Some(json!({"type": "codeBlock", "content": [content]}))
         }
     }
@@ -42,14 +44,14 @@ fn paragraph(spans: &[Span]) -> Option<Value> {
 
 fn span(span: &Span) -> Option<Value> {
     match span {
-        Span::Text(text) => node(&words::line(text), &[]),
-        Span::Strong(text) => node(&words::line(text), &[json!({"type": "strong"})]),
+        Span::Text(text) => node(&text::line(text), &[]),
+        Span::Strong(text) => node(&text::line(text), &[json!({"type": "strong"})]),
         Span::Link { text, url } => {
             let marks: Vec<Value> = super::web_address(url)
                 .map(|url| json!({"type": "link", "attrs": {"href": url.as_str()}}))
                 .into_iter()
                 .collect();
-            node(&words::line(text), &marks)
+            node(&text::line(text), &marks)
         }
         Span::Break => Some(json!({"type": "hardBreak"})),
     }
@@ -94,7 +96,7 @@ mod tests {
                   "type": "strong"
                 }
               ],
-              "text": "now",
+              "text": "now ",
               "type": "text"
             },
             {

@@ -12,7 +12,7 @@ use super::{
     error::{By, Error, Flaw, NOT_JSON},
     wire, words,
 };
-use crate::millis::Millis;
+use crate::{millis::Millis, text};
 
 /// The longest answer that is read, after decompression: 4 MiB.
 const LONGEST_ANSWER: usize = 4 << 20;
@@ -40,7 +40,7 @@ impl Answer {
             return Err(self.not_json());
         }
         serde_json::from_slice(&self.body)
-            .map_err(|error| self.unreadable(&words::cut(&words::line(&error.to_string()), 200)))
+            .map_err(|error| self.unreadable(&text::truncate(&text::line(&error.to_string()), 200)))
     }
 
     /// The effect took place: Jira says so with this very status. Something on the way may say 200 to anything.
@@ -127,7 +127,7 @@ impl Answer {
     /// Words that are no JSON, such as `XSRF check failed`; anybody on the way may have said them.
     fn plain_complaint(&self) -> Option<(String, By)> {
         let text = String::from_utf8_lossy(&self.body);
-        let said = words::cut(words::line(&text).trim(), LONGEST_COMPLAINT);
+        let said = text::truncate(text::line(&text).trim(), LONGEST_COMPLAINT);
         (self.plain && !said.is_empty()).then_some((said, By::Somebody))
     }
 }

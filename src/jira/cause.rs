@@ -5,7 +5,7 @@ use std::{error::Error as StdError, fmt, io};
 
 use tokio_rustls::rustls::{self, AlertDescription, CertificateError, PeerIncompatible};
 
-use super::words;
+use crate::text;
 
 /// Why there is no connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,7 +207,7 @@ impl Tls {
 /// `DnsName("jira.example")` as people write it.
 fn plain(name: &str) -> String {
     let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(name);
-    words::cut(&words::line(inner.trim_matches('"')), 80)
+    text::truncate(&text::line(inner.trim_matches('"')), 80)
 }
 
 /// What it is and what to do about it, as the end of a sentence about Jira's server.

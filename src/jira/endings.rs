@@ -10,10 +10,10 @@ use super::{
     error::{By, Error},
     request::Request,
     wire::{self, PROPERTY},
-    words,
 };
 use crate::{
     gate::{Status, Ticket},
+    text,
     ticket::Doc,
 };
 
@@ -235,7 +235,7 @@ impl Jira {
             Some(name) if name == RELATES => Err(not_found),
             Some(name) => self.link_as(name, from_id, to_id).await.map(|()| Linked::Linked),
             None => {
-                let names: Vec<String> = types.iter().map(|it| words::line(&it.name)).collect();
+                let names: Vec<String> = types.iter().map(|it| text::line(&it.name)).collect();
                 impossible(format!("Jira has no link type \"{RELATES}\"; there is: {}", names.join(", ")))
             }
         }
@@ -276,7 +276,7 @@ fn is_missing(error: &Error) -> bool {
 /// Whether this is the status that was given by id or name. Ids are compared as they are, names without regard to case.
 #[must_use]
 pub fn is_status(status: &Status, wanted: &str) -> bool {
-    status.id == wanted || status.name.to_lowercase() == wanted.trim().to_lowercase()
+    status.id == wanted || status.name.to_lowercase() == text::line(wanted.trim()).to_lowercase()
 }
 
 pub(super) enum Choice {

@@ -7,6 +7,7 @@ use super::{
     denial::Denial,
     words,
 };
+use crate::text;
 
 /// Why Jira did not do what was asked. Each reads as one line, and never holds a token or a query.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -338,7 +339,7 @@ pub(super) fn chain(error: reqwest::Error) -> String {
         words.push(error.to_string());
     }
     words.dedup();
-    words::cut(&words::line(&words.join(": ")), 300)
+    text::truncate(&text::line(&words.join(": ")), 300)
 }
 
 /// What was refused, and by whom.

@@ -15,11 +15,11 @@ use super::{
     request::Request,
     span::{Place, Span},
     wire::{self, PROPERTY},
-    words,
 };
 use crate::{
     gate::{Browse, GateId, Home, Invalidation, Move, Sighting, Ticket},
     millis::Millis,
+    text,
 };
 
 /// What is read of an issue.
@@ -430,11 +430,11 @@ fn is_about(answer: &Answer, issue: &wire::Issue, id: &str) -> Result<(), Error>
     if issue.id == id {
         return Ok(());
     }
-    Err(answer.unreadable(&format!("it is about {}, not {id}", words::line(&issue.id))))
+    Err(answer.unreadable(&format!("it is about {}, not {id}", text::line(&issue.id))))
 }
 
 fn parse(answer: &Answer, issue: Value) -> Result<wire::Issue, Error> {
-    serde_json::from_value(issue).map_err(|error| answer.unreadable(&words::line(&error.to_string())))
+    serde_json::from_value(issue).map_err(|error| answer.unreadable(&text::line(&error.to_string())))
 }
 
 /// The body of a create: the configured fields, and over them what is ours to say.
@@ -467,7 +467,7 @@ fn summary(text: &str) -> String {
         length += c.len_utf16();
         length <= LONGEST_SUMMARY
     };
-    words::line(text).trim().chars().take_while(fits).collect()
+    text::line(text).trim().chars().take_while(fits).collect()
 }
 
 #[cfg(test)]
@@ -504,7 +504,7 @@ mod tests {
         let mut body = body(&draft, Kind::DataCenter);
         let short = body["fields"]["summary"].take();
         let short = short.as_str().unwrap();
-        assert!(short.starts_with("two lines é") && short.chars().count() == 254, "{short}");
+        assert!(short.starts_with("two lines  é") && short.chars().count() == 254, "{short}");
         assert_eq!(summary(&"🚀".repeat(300)).chars().count(), 127);
         let expected = json!({
             "fields": {

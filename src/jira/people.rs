@@ -11,8 +11,8 @@ use super::{
     request::Request,
     web_address,
     wire::{self, User},
-    words,
 };
+use crate::text;
 
 /// As many hits as Jira gives at once.
 const MOST: &str = "1000";
@@ -226,7 +226,7 @@ impl Jira {
             (None, _, Some(_)) => None,
         };
         let Some(id) = meant.and_then(id) else {
-            let candidates = roles.keys().map(|role| words::line(role)).collect();
+            let candidates = roles.keys().map(|role| text::line(role)).collect();
             let what = format!("role {name:?} in project {project}");
             return Err(Error::NotFound { thing: Thing::Role, what, candidates });
         };

@@ -9,9 +9,9 @@ use super::{
     Account, Jira, Kind,
     error::{By, Error, Thing},
     request::Request,
-    web_address, wire, words,
+    web_address, wire,
 };
-use crate::{gate::Status, millis::Millis};
+use crate::{gate::Status, millis::Millis, text};
 
 /// The statuses that issues of one type can have in one project.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,7 +136,7 @@ impl Jira {
         {
             let _ = self.site.set(site);
         }
-        let line = |text: Option<String>| text.map(|text| words::line(&text));
+        let line = |text: Option<String>| text.map(|text| text::line(&text));
         Ok(Server {
             kind: told,
             version: line(info.version),
@@ -234,7 +234,7 @@ impl Jira {
 /// The one type that is meant.
 pub(super) fn pick(types: Vec<wire::IssueType>, project: &str, wanted: &str) -> Result<Workflow, Error> {
     let wanted = wanted.trim();
-    let name = |found: &wire::IssueType| words::line(&found.named.name);
+    let name = |found: &wire::IssueType| text::line(&found.named.name);
     let by = |is: &dyn Fn(&wire::IssueType) -> bool| -> Vec<usize> {
         (0..types.len()).filter(|at| types.get(*at).is_some_and(is)).collect()
     };
@@ -263,7 +263,7 @@ pub(super) fn pick(types: Vec<wire::IssueType>, project: &str, wanted: &str) -> 
             statuses.push(stand.named.status());
         }
         return Ok(Workflow {
-            issue_type_name: words::line(&found.named.name),
+            issue_type_name: text::line(&found.named.name),
             issue_type_id: found.named.id,
             statuses,
             categories,

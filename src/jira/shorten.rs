@@ -1,7 +1,9 @@
 //! PURE: a [`Doc`] that fits: Jira refuses a text of more than 32,767 characters.
 
-use super::words::CUT;
-use crate::ticket::{Block, Doc, Span};
+use crate::{
+    text::{CUT, beginning},
+    ticket::{Block, Doc, Span},
+};
 
 /// How long a text may be once it is rendered, in characters as Java counts them (UTF-16).
 const LONGEST: usize = 32_000;
@@ -68,7 +70,7 @@ fn cut_spans(spans: &[Span], budget: &mut usize) -> Vec<Span> {
 }
 
 fn take(text: &str, budget: &mut usize) -> String {
-    let kept: String = text.chars().take(*budget).collect();
+    let kept = beginning(text, *budget).unwrap_or(text);
     *budget -= kept.chars().count();
-    kept
+    kept.to_owned()
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use reqwest::Method;
 
-use super::{Field, Jira, Kind, cloud, data_center, error::Error, request::Request, wire, words};
-use crate::gate::Status;
+use super::{Field, Jira, Kind, cloud, data_center, error::Error, request::Request, wire};
+use crate::{gate::Status, text};
 
 /// So many issues are looked through for one in each status.
 const SAMPLES: &str = "50";
@@ -62,7 +62,7 @@ impl Jira {
     /// Any.
     pub async fn projects(&self, like: &str) -> Result<Vec<String>, Error> {
         let keys = |found: Vec<wire::ProjectKey>| {
-            found.into_iter().map(|project| words::line(&project.key)).collect::<Vec<_>>()
+            found.into_iter().map(|project| text::line(&project.key)).collect::<Vec<_>>()
         };
         let kind = self.kind().await?;
         if kind == Kind::DataCenter {
@@ -100,7 +100,7 @@ impl Jira {
             let total = page.total;
             let found = page.all();
             let empty = found.is_empty();
-            types.extend(found.into_iter().map(|named| (named.id, words::line(&named.name))));
+            types.extend(found.into_iter().map(|named| (named.id, text::line(&named.name))));
             if empty || total.is_none_or(|total| types.len() >= total) {
                 break;
             }
@@ -131,7 +131,7 @@ impl Jira {
         let sample = |issue: serde_json::Value| {
             let issue: wire::Issue = serde_json::from_value(issue).ok()?;
             let status = issue.fields?.status?.status();
-            let key = words::line(&issue.key);
+            let key = text::line(&issue.key);
             seen.insert(status.id.clone()).then_some(Sample { id: issue.id, key, status })
         };
         Ok(found.issues.unwrap_or_default().into_iter().filter_map(sample).collect())
@@ -192,6 +192,6 @@ impl Jira {
         let kind = self.kind().await?;
         let request = Request::new("myself", Method::GET, kind, &["myself"]);
         let told: wire::Locale = self.sender.call(request).await?.read()?;
-        Ok(told.locale.map(|locale| words::line(&locale)))
+        Ok(told.locale.map(|locale| text::line(&locale)))
     }
 }

@@ -5,8 +5,10 @@
 
 use std::fmt::Write as _;
 
-use super::words;
-use crate::ticket::{Block, Doc, Span};
+use crate::{
+    text,
+    ticket::{Block, Doc, Span},
+};
 
 /// The markup.
 pub(super) fn render(doc: &Doc) -> String {
@@ -15,7 +17,7 @@ pub(super) fn render(doc: &Doc) -> String {
 
 fn block(block: &Block) -> Option<String> {
     match block {
-        Block::Heading(text) => Some(escape(&words::line(text)))
+        Block::Heading(text) => Some(escape(&text::line(text)))
             .filter(|text| !text.trim().is_empty())
             .map(|text| format!("h3. {text}")),
         Block::Paragraph(spans) => paragraph(spans),
@@ -25,7 +27,7 @@ fn block(block: &Block) -> Option<String> {
             (!entries.is_empty()).then(|| entries.join("\n"))
         }
         Block::Verbatim(text) => {
-            let text = sealed(&words::clean(text));
+            let text = sealed(&text::sanitize(text));
             (!text.is_empty()).then(|| format!("{{noformat}}\n{text}\n{{noformat}}"))
         }
     }
@@ -37,8 +39,8 @@ fn paragraph(spans: &[Span]) -> Option<String> {
     for span in spans {
         let marked = match span {
             Span::Text(_) => None,
-            Span::Strong(text) => strong(&words::line(text)),
-            Span::Link { text, url } => link(&words::line(text), url),
+            Span::Strong(text) => strong(&text::line(text)),
+            Span::Link { text, url } => link(&text::line(text), url),
             // A new line of markup would be a place for lists and headings; two backslashes are not.
             Span::Break => Some("\\\\ ".to_owned()),
         };
@@ -48,7 +50,7 @@ fn paragraph(spans: &[Span]) -> Option<String> {
                 out.push_str(&marked);
             }
             (None, Span::Text(text) | Span::Strong(text) | Span::Link { text, .. }) => {
-                plain.push_str(&words::line(text));
+                plain.push_str(&text::line(text));
             }
             (None, Span::Break) => {}
         }

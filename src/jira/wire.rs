@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::{Account, ENDED, Kind, error::By, time, words};
+use super::{Account, ENDED, Kind, error::By, time};
 use crate::{
     gate::{GateId, Home, Person, Sighting, Status},
     millis::Millis,
+    text,
 };
 
 mod history;
@@ -40,7 +41,7 @@ fn id<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
 
 fn id_of(value: &Value) -> Option<String> {
     match value {
-        Value::String(id) => (words::line(id) == *id).then(|| id.clone()),
+        Value::String(id) => (text::line(id) == *id).then(|| id.clone()),
         Value::Number(id) => Some(id.to_string()),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
@@ -89,7 +90,7 @@ impl User {
             (Kind::DataCenter, Some(account_type)) => account_type != "atlassian",
         };
         match self.account() {
-            Some(account) => Person { id: account.id, name: words::line(&account.name), app },
+            Some(account) => Person { id: account.id, name: text::line(&account.name), app },
             None => nobody(),
         }
     }
@@ -110,7 +111,7 @@ pub(super) struct Named {
 
 impl Named {
     pub(super) fn status(self) -> Status {
-        Status { id: self.id, name: words::line(&self.name) }
+        Status { id: self.id, name: text::line(&self.name) }
     }
 }
 
@@ -339,7 +340,7 @@ pub(super) fn complaint(body: &[u8]) -> Option<(String, By)> {
             ["message", "detail", "title", "error"].iter().filter_map(|name| body.get(name)?.as_str());
         said.extend(other.take(1).map(str::to_owned));
     }
-    Some((words::cut(&words::line(&said.join("; ")), 300), by))
+    Some((text::truncate(&text::line(&said.join("; ")), 300), by))
 }
 
 #[cfg(test)]
@@ -517,7 +518,7 @@ mod tests {
     fn an_id_is_one_line() {
         let named = |id: &str| serde_json::from_value::<Named>(json!({"id": id, "name": "Approved"}));
         assert!(named("10007").is_ok());
-        for id in ["3\n", "\u{1b}[31m", "3\u{2028}", "3\u{202e}"] {
+        for id in ["3\n", "\u{1b}[31m", "3\u{2028}", "3\u{202e}", "3\u{200b}"] {
             assert!(named(id).is_err(), "{id:?}");
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::gate::Person;
+use crate::{gate::Person, text::beginning};
 
 /// The longest part of an entry that is repeated to people, in characters.
 const LONGEST_ENTRY: usize = 100;
@@ -166,8 +166,8 @@ fn unknown(entries: &[(String, Names)]) -> Option<&str> {
 /// An entry for people to read, on one line: it may hold words from outside.
 #[must_use]
 pub fn quoted(entry: &str) -> String {
-    match entry.char_indices().nth(LONGEST_ENTRY) {
-        Some((at, _)) => format!("{:?}", format!("{}…", &entry[..at])),
+    match beginning(entry, LONGEST_ENTRY) {
+        Some(kept) => format!("{:?}", format!("{kept}…")),
         None => format!("{entry:?}"),
     }
 }

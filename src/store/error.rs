@@ -1,7 +1,7 @@
 //! Why the database could not do it, in words that say what to do.
 
 use super::connection::ANSWERS_WITHIN;
-use crate::ticket;
+use crate::text;
 
 /// Why the database could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +24,7 @@ pub enum Error {
     #[error("the database did not answer within {} s; is it running, and to be reached from here?", ANSWERS_WITHIN.as_secs())]
     Silent,
     /// What is stored about a canary cannot be read.
-    #[error("what is stored about {} cannot be read: {}", ticket::one_line(.canary, 300), ticket::one_line(.why, 300))]
+    #[error("what is stored about {} cannot be read: {}", text::one_line(.canary, 300), text::one_line(.why, 300))]
     Corrupt {
         /// The row's id.
         canary: String,
@@ -49,7 +49,7 @@ pub enum Error {
 
 /// Database drivers write messages of several lines, and leave it to the reader what to do.
 pub(super) fn one_line(error: &sqlx::Error) -> String {
-    let words = ticket::one_line(&error.to_string(), 300);
+    let words = text::one_line(&error.to_string(), 300);
     match what_to_do(error) {
         None => words,
         Some(hint) => format!("{words}; {hint}"),

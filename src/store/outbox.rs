@@ -9,7 +9,7 @@ use crate::{
     gate::{GateId, Ticket},
     millis::Millis,
     rollout::{CanaryId, Command, Note},
-    ticket::one_line,
+    text::one_line,
 };
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 
 use super::{
     Block, Doc, Span,
-    words::{any_of, one_line, span},
+    words::{any_of, span},
 };
 use crate::{
     gate::Stage,
     policy::{Milestone, Route},
     rollout::{End, Fate, Note},
+    text::one_line,
 };
 
 /// The longest message of Flagger that is told, in characters.

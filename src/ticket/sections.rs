@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use super::{
     Block, LONGEST_VALUE, Span, Subject, denied,
-    words::{CUT, any_of, one_line, set_in, span},
+    words::{any_of, set_in, span},
 };
 use crate::{
     gate::{GateName, Stage},
     policy::{Approval, Entry, Route, TicketSettings, quoted},
+    text::{CUT, beginning, one_line},
 };
 
 /// The longest metadata section, in characters. Jira's own limit for a description is 32,767.
@@ -176,8 +177,8 @@ pub(super) fn metadata(metadata: &BTreeMap<String, String>) -> Vec<Block> {
         let (name, value) = (one_line(name, LONGEST_NAME), set_in(value, "    ", LONGEST_ENTRY));
         text.push_str(&format!("{name}: {value}\n"));
     }
-    let text = match text.char_indices().nth(LONGEST_METADATA) {
-        Some((at, _)) => format!("{}{CUT}", &text[..at]),
+    let text = match beginning(&text, LONGEST_METADATA) {
+        Some(kept) => format!("{kept}{CUT}"),
         None => text.trim_end().to_owned(),
     };
     vec![Block::Heading("Sent by the application team, not checked".into()), Block::Verbatim(text)]

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// The pure core: no I/O, no clock, no async.
-const PURE: [&str; 6] = ["millis", "gate", "policy", "rollout", "ticket", "view"];
+const PURE: [&str; 7] = ["millis", "text", "gate", "policy", "rollout", "ticket", "view"];
 /// What the pure core may use of others.
 const PURE_CRATES: [&str; 6] = ["std", "serde", "globset", "jiff", "minijinja", "sha2"];
 
@@ -15,11 +15,12 @@ const PURE_CRATES: [&str; 6] = ["std", "serde", "globset", "jiff", "minijinja", 
 #[rustfmt::skip]
 const MAY_USE: &[(&str, &[&str])] = &[
     ("millis", &[]),
+    ("text", &[]),
     ("view", &["millis"]),
     ("gate", &["millis", "policy"]),
-    ("policy", &["gate"]),
+    ("policy", &["gate", "text"]),
     ("rollout", &["gate", "millis", "policy", "ticket"]),
-    ("ticket", &["gate", "policy", "rollout"]),
+    ("ticket", &["gate", "policy", "rollout", "text"]),
     ("clock", &["millis"]),
     ("map", &[]),
     ("watched", &[]),
@@ -28,17 +29,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("database_url", &[]),
     ("server_url", &[]),
     ("metrics", &["gate", "millis", "view"]),
-    ("flagger", &["gate", "rollout"]),
-    ("config", &["database_url", "gate", "policy", "secret", "ticket"]),
-    ("store", &["database_url", "gate", "map", "millis", "rollout", "ticket"]),
+    ("flagger", &["gate", "rollout", "text"]),
+    ("config", &["database_url", "gate", "policy", "secret", "text", "ticket"]),
+    ("store", &["database_url", "gate", "map", "millis", "rollout", "text"]),
     ("gatekeeper", &["gate", "metrics", "millis", "policy", "rollout", "store", "ticket", "view"]),
-    ("http", &["clock", "config", "flagger", "gate", "gatekeeper", "metrics", "millis", "pem", "rollout", "secret", "view", "watched"]),
-    ("jira", &["clock", "gate", "millis", "pem", "policy", "secret", "server_url", "ticket", "watched"]),
+    ("http", &["clock", "config", "flagger", "gate", "gatekeeper", "metrics", "millis", "pem", "rollout", "secret", "text", "view", "watched"]),
+    ("jira", &["clock", "gate", "millis", "pem", "policy", "secret", "server_url", "text", "ticket", "watched"]),
     ("worker", &["clock", "gate", "gatekeeper", "jira", "map", "metrics", "millis", "policy", "rollout", "store", "ticket"]),
-    ("check", &["clock", "config", "gate", "jira", "millis", "policy", "rollout", "secret", "serve", "store", "ticket"]),
-    ("cli", &["clock", "config", "millis", "server_url", "store", "ticket"]),
+    ("check", &["clock", "config", "gate", "jira", "millis", "policy", "rollout", "secret", "serve", "store", "text", "ticket"]),
+    ("cli", &["clock", "config", "millis", "server_url", "store", "text"]),
     ("serve", &["clock", "config", "gatekeeper", "http", "jira", "metrics", "millis", "pem", "secret", "store", "worker"]),
-    ("demo", &["cli", "clock", "config", "millis", "serve", "view"]),
+    ("demo", &["cli", "clock", "config", "millis", "serve", "text", "view"]),
 ];
 
 /// The sources without their tests, by module.

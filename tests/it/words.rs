@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, LazyLock, Mutex},
 };
 
-use fake_jira::IssueView;
+use fake_jira::{IssueView, Person};
 use serde_json::{Value, json};
 use tracing::{
     Dispatch, Level,
@@ -184,6 +184,51 @@ async fn words_from_outside_are_shown_and_the_token_is_not() {
     assert!(log.contains("refused somebody at the gate listener"), "nothing was logged");
     assert!(!log.contains(TOKEN), "the token is in the log");
     assert!(!log.contains(MARK), "words from outside are in the log");
+}
+
+/// What nobody sees, of a team and of a person in Jira, is passed on nowhere.
+#[tokio::test]
+async fn what_is_not_seen_is_not_there() {
+    let unseen = [
+        '\u{ad}', '\u{61c}', '\u{180e}', '\u{200b}', '\u{200e}', '\u{202e}', '\u{2060}', '\u{2066}',
+        '\u{feff}',
+    ];
+    let all: String = unseen.iter().collect();
+    let (log, _guard) = Log::start();
+    for world in World::both("").await {
+        let mut question = question("Progressing", "new");
+        question["metadata"] =
+            json!({ "revision": format!("v{all}2"), "x": format!("va{all}lue"), format!("na{all}me"): "y" });
+        let mut said = vec![format!("{:?}", world.posts("/gate/confirm-promotion", &question).await)];
+        world.works().await;
+        let mut event = question.clone();
+        event["metadata"]["eventMessage"] = format!("Ha{all}lt").into();
+        event["metadata"]["eventType"] = "Warning".into();
+        world.posts("/event", &event).await;
+        world.later(std::time::Duration::from_secs(61));
+        world.works().await;
+        world.jira.add_user(Person::new("odd", "odd", &format!("O{all}dd")));
+        world.jira.move_issue(&world.newest(), "Approved", "odd").unwrap();
+        world.later(std::time::Duration::from_secs(20));
+        world.works().await;
+        said.push(world.posts("/gate/confirm-promotion", &question).await.body);
+        for page in ["/", "/api/gates"] {
+            said.push(world.sends(world.admin("GET", page)).await.body);
+        }
+        let config = world.config();
+        said.extend(["jsonl", "csv"].map(|format| run(&["audit", "-c", &config, "--format", format]).1));
+        for ticket in world.tickets() {
+            let comments: Vec<_> = ticket.comments.iter().map(|comment| comment.text()).collect();
+            said.push(format!("{} {} {}", ticket.summary, ticket.description, comments.join(" ")));
+        }
+        let said = said.join("\n");
+        for words in ["v2", "name: y", "x: value", "Halt", "Odd"] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+        assert!(!said.contains(unseen), "{said:?}");
+        world.finish().await;
+    }
+    assert!(!log.text().contains(unseen), "{:?}", log.text());
 }
 
 /// Tests run beside each other, and what one that listens to nothing logs first is still heard by those that listen.

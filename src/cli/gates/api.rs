@@ -6,7 +6,7 @@ use anyhow::{Context as _, anyhow, bail};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{server_url, ticket::one_line};
+use crate::{server_url, text::one_line};
 
 /// What is shown of an entry of `/api/gates`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -9,7 +9,7 @@ use super::{
     layout::broken,
     table::{LONGEST, ago},
 };
-use crate::{millis::Millis, ticket::one_line};
+use crate::{millis::Millis, text::one_line};
 
 /// So many are shown; the page and the API have all.
 const SHOWN: usize = 5;

@@ -7,7 +7,7 @@ use super::{
     api::Gate,
     layout::{self, Row},
 };
-use crate::{millis::Millis, ticket::one_line};
+use crate::{millis::Millis, text::one_line};
 
 /// The longest word, reason or address that is shown, in characters: the bridge's own are much shorter.
 pub(super) const LONGEST: usize = 2_000;

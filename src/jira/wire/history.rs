@@ -4,10 +4,11 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Kind, User, id_of, nobody, plain, time, words};
+use super::{Kind, User, id_of, nobody, plain, time};
 use crate::{
     gate::{Cause, Invalidation, Move, Status},
     millis::Millis,
+    text,
 };
 
 /// The changelog in an issue, where the entries are `histories`, or a page of it alone, where they are `values`.
@@ -137,7 +138,7 @@ fn field(item: &Value, kind: Kind) -> Field {
 /// From where to where an item of the status led, if it tells both.
 fn change(item: &Value) -> Option<(String, Status)> {
     let (from, to) = (item.get("from").and_then(plain)?, item.get("to").and_then(plain)?);
-    let name = item.get("toString").and_then(Value::as_str).map(words::line).unwrap_or_default();
+    let name = item.get("toString").and_then(Value::as_str).map(text::line).unwrap_or_default();
     Some((from, Status { id: to, name }))
 }
 

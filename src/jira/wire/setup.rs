@@ -6,7 +6,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Named, plain};
-use crate::jira::{Choice, Field, Shape, words};
+use crate::{
+    jira::{Choice, Field, Shape},
+    text,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -53,7 +56,7 @@ fn shape_of(kind: &str) -> Shape {
 }
 
 fn choice(value: &Value) -> Choice {
-    let text = |name: &str| value.get(name).and_then(plain).map(|text| words::line(&text));
+    let text = |name: &str| value.get(name).and_then(plain).map(|text| text::line(&text));
     Choice { id: text("id"), name: text("name"), value: text("value") }
 }
 
@@ -61,7 +64,7 @@ impl FieldMeta {
     /// The field; `id` where the answer has it only as the key of a map.
     pub(in crate::jira) fn field(self, id: Option<String>) -> Option<Field> {
         let id = id.or(self.field_id).or(self.key)?;
-        let name = words::line(self.name.as_deref().unwrap_or(&id));
+        let name = text::line(self.name.as_deref().unwrap_or(&id));
         let shape = self.schema.as_ref().map_or(Shape::Unknown, shape);
         let allowed = self.allowed_values.as_ref().and_then(Value::as_array);
         let allowed = allowed.into_iter().flatten().map(choice).collect();

@@ -1,0 +1,249 @@
+//! PURE: text from outside, made harmless: it steers no terminal, begins no line of its own, and reads as it is written.
+//!
+//! Whatever comes from outside passes [`line`] or [`sanitize`] before it is stored, sent to Jira, logged or shown.
+
+use std::fmt;
+
+/// The mark of a text that was longer.
+pub const CUT: &str = "… (cut)";
+
+/// How many characters [`Shown`] shows.
+const SHOWN: usize = 60;
+
+/// The text with its lines and tabs. Whatever ends a line becomes `\n`, other control characters become spaces, and
+/// what cannot be seen is left out.
+#[must_use]
+pub fn sanitize(text: &str) -> String {
+    if text.bytes().all(|byte| is_printable(byte) || matches!(byte, b'\n' | b'\t')) {
+        return text.to_owned();
+    }
+    replaced(text, '\n', '\t')
+}
+
+/// The text on one line. Whatever ends a line and other control characters become spaces, and what cannot be seen is left
+/// out.
+#[must_use]
+pub fn line(text: &str) -> String {
+    if text.bytes().all(is_printable) {
+        return text.to_owned();
+    }
+    replaced(text, ' ', ' ')
+}
+
+/// The text on one line of at most `longest` characters, trimmed; `…` follows if there was more.
+#[must_use]
+pub fn one_line(text: &str, longest: usize) -> String {
+    let line = line(text);
+    let line = line.trim();
+    beginning(line, longest).map_or_else(|| line.to_owned(), |kept| format!("{kept}…"))
+}
+
+/// The first `longest` characters, if there are more. A joiner at their end has nothing left to join, and goes.
+#[must_use]
+pub fn beginning(text: &str, longest: usize) -> Option<&str> {
+    let (end, _) = text.char_indices().nth(longest)?;
+    Some(text[..end].trim_end_matches(['\u{200c}', '\u{200d}']))
+}
+
+/// At most `longest` characters of the text, [`CUT`] included if there were more.
+#[must_use]
+pub fn truncate(text: &str, longest: usize) -> String {
+    if beginning(text, longest).is_none() {
+        return text.to_owned();
+    }
+    let kept = beginning(text, longest.saturating_sub(CUT.chars().count())).unwrap_or_default();
+    format!("{}{CUT}", kept.trim_end())
+}
+
+/// The same JSON, in which what a terminal would obey, or not show, is escaped.
+#[must_use]
+pub fn escape_json(json: &str) -> String {
+    // Those of ASCII but DEL are escaped in all JSON, or stand between its values.
+    let is_odd = |c: char| c > '~' && kind(c) != Kind::Seen;
+    if !json.contains(is_odd) {
+        return json.to_owned();
+    }
+    let mut escaped = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if is_odd(c) {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| escaped.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
+}
+
+/// Something from outside, quoted, escaped and cut after 60 characters, so that an error stays one short line.
+#[derive(Debug)]
+pub struct Shown<'a>(pub &'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match beginning(self.0, SHOWN) {
+            None => write!(f, "{:?}", self.0),
+            Some(kept) => write!(f, "{kept:?}…"),
+        }
+    }
+}
+
+/// What a reader, or a terminal, makes of a character.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Seen,
+    /// Some reader takes it for the end of a line.
+    LineEnd,
+    Control,
+    /// It is not seen, but others are read differently because of it: marks of direction, soft hyphens, spaces of no width, tags.
+    Unseen,
+}
+
+/// Joiners count as seen, for some scripts and emoji are made with them.
+fn kind(c: char) -> Kind {
+    match c {
+        '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => Kind::LineEnd,
+        '\u{ad}'
+        | '\u{61c}'
+        | '\u{180e}'
+        | '\u{200b}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{e0000}'..='\u{e007f}' => Kind::Unseen,
+        c if c.is_control() => Kind::Control,
+        _ => Kind::Seen,
+    }
+}
+
+const fn is_printable(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~')
+}
+
+fn replaced(text: &str, line_end: char, tab: char) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match kind(c) {
+            Kind::Seen => out.push(c),
+            // Of the two that end a line together, the second does.
+            Kind::LineEnd if c == '\r' && chars.peek() == Some(&'\n') => {}
+            Kind::LineEnd => out.push(line_end),
+            Kind::Control => out.push(if c == '\t' { tab } else { ' ' }),
+            Kind::Unseen => {}
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Each between two letters: what it is called, the character, and what stands there on one line, and among several.
+    const AWKWARD: &[(&str, &str, &str, &str)] = &[
+        ("NUL", "\0", " ", " "),
+        ("BEL", "\u{7}", " ", " "),
+        ("backspace", "\u{8}", " ", " "),
+        ("tab", "\t", " ", "\t"),
+        ("line feed", "\n", " ", "\n"),
+        ("vertical tab", "\u{b}", " ", "\n"),
+        ("form feed", "\u{c}", " ", "\n"),
+        ("carriage return", "\r", " ", "\n"),
+        ("both", "\r\n", " ", "\n"),
+        ("the wrong way round", "\n\r", "  ", "\n\n"),
+        ("escape", "\u{1b}[2J", " [2J", " [2J"),
+        ("DEL", "\u{7f}", " ", " "),
+        ("C1: first", "\u{80}", " ", " "),
+        ("C1: next line", "\u{85}", " ", "\n"),
+        ("C1: CSI", "\u{9b}2J", " 2J", " 2J"),
+        ("C1: last", "\u{9f}", " ", " "),
+        ("no-break space", "\u{a0}", "\u{a0}", "\u{a0}"),
+        ("soft hyphen", "\u{ad}", "", ""),
+        ("combining acute", "e\u{301}", "e\u{301}", "e\u{301}"),
+        ("Arabic letter mark", "\u{61c}", "", ""),
+        ("Mongolian vowel separator", "\u{180e}", "", ""),
+        ("zero width space", "\u{200b}", "", ""),
+        ("zero width non-joiner, as in Persian", "می\u{200c}خواهم", "می\u{200c}خواهم", "می\u{200c}خواهم"),
+        ("zero width joiner, as in Sinhala", "ක්\u{200d}ෂ", "ක්\u{200d}ෂ", "ක්\u{200d}ෂ"),
+        ("left-to-right mark", "\u{200e}", "", ""),
+        ("right-to-left mark", "\u{200f}", "", ""),
+        ("line separator", "\u{2028}", " ", "\n"),
+        ("paragraph separator", "\u{2029}", " ", "\n"),
+        ("embeddings and overrides", "\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}", "", ""),
+        ("word joiner", "\u{2060}", "", ""),
+        ("invisible operators", "\u{2061}\u{2062}\u{2063}\u{2064}", "", ""),
+        ("isolates", "\u{2066}\u{2067}\u{2068}\u{2069}", "", ""),
+        ("deprecated format characters", "\u{206a}\u{206f}", "", ""),
+        ("byte order mark", "\u{feff}", "", ""),
+        ("replacement character", "\u{fffd}", "\u{fffd}", "\u{fffd}"),
+        ("a woman at a computer", "👩\u{200d}💻", "👩\u{200d}💻", "👩\u{200d}💻"),
+        ("a heart in colour", "❤\u{fe0f}", "❤\u{fe0f}", "❤\u{fe0f}"),
+        ("tags", "\u{e0001}\u{e0041}\u{e007f}", "", ""),
+    ];
+
+    #[test]
+    fn awkward_characters() {
+        for (name, text, on_one, among_several) in AWKWARD {
+            let within = |text: &str| format!("a{text}b");
+            assert_eq!(line(&within(text)), within(on_one), "{name}");
+            assert_eq!(sanitize(&within(text)), within(among_several), "{name}");
+            assert_eq!(one_line(&format!(" {}\n", within(text)), 99), within(on_one), "{name}");
+            // JSON keeps what it says, and says it without such a character.
+            let json = serde_json::to_string(&within(text)).unwrap();
+            let escaped = escape_json(&json);
+            assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), within(text), "{name}");
+            assert!(!escaped.contains(|c| kind(c) != Kind::Seen), "{name}: {escaped}");
+            let shown = Shown(text).to_string();
+            assert!(!shown.contains(|c| kind(c) != Kind::Seen), "{name}: {shown}");
+        }
+        assert_eq!(
+            escape_json("[\"a\u{9b}2J\u{7f}\u{e0041}\",\n 1]"),
+            "[\"a\\u009b2J\\u007f\\udb40\\udc41\",\n 1]"
+        );
+    }
+
+    /// Half a character cannot come in: JSON that holds one is refused where it is read.
+    #[test]
+    fn no_half_of_a_surrogate_pair_comes_out_of_json() {
+        for json in [r#""\ud83d""#, r#""\udc69""#, r#""\ud83dx""#, r#""\udc69\ud83d""#] {
+            assert!(serde_json::from_str::<String>(json).is_err(), "{json}");
+        }
+        assert_eq!(serde_json::from_str::<String>(r#""\ud83d\udc69""#).unwrap(), "👩");
+    }
+
+    #[test]
+    fn what_is_cut_stays_text() {
+        assert_eq!(beginning("äöü", 3), None);
+        assert_eq!(beginning("äöü", 2), Some("äö"));
+        assert_eq!(beginning("", 0), None);
+        // An accent is lost with the cut, and an emoji becomes the one it began with.
+        assert_eq!(beginning("e\u{301}x", 1), Some("e"));
+        assert_eq!(beginning("👩\u{200d}💻", 2), Some("👩"));
+        assert_eq!(one_line("äöü", 3), "äöü");
+        assert_eq!(one_line("äöü", 2), "äö…");
+        assert_eq!(one_line("  äöü", 2), "äö…");
+        assert_eq!(truncate("äöü", 3), "äöü");
+        assert_eq!(truncate("ääääääääääää", 10), "äää… (cut)");
+        assert_eq!(truncate("ää äääääääää", 10), "ää… (cut)");
+        assert_eq!(Shown("\u{200b}a\n").to_string(), r#""\u{200b}a\n""#);
+        assert_eq!(Shown(&"é".repeat(61)).to_string(), format!("\"{}\"…", "é".repeat(60)));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_left_that_is_not_seen(text in any::<String>(), longest in 0..40_usize) {
+            let is_odd = |c: char| kind(c) != Kind::Seen;
+            prop_assert!(!line(&text).contains(is_odd));
+            prop_assert!(!sanitize(&text).replace(['\n', '\t'], "").contains(is_odd));
+            prop_assert_eq!(line(&line(&text)), line(&text));
+            prop_assert_eq!(sanitize(&sanitize(&text)), sanitize(&text));
+            prop_assert_eq!(line(&text), sanitize(&text).replace(['\n', '\t'], " "));
+            prop_assert!(one_line(&text, longest).chars().count() <= longest + 1);
+            prop_assert!(truncate(&text, longest + 20).chars().count() <= longest + 20);
+        }
+    }
+}
