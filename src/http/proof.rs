@@ -1,6 +1,7 @@
 //! Whether a caller knows a secret: tokens, signatures, and the headers they come in.
 
 use axum::http::{HeaderMap, header};
+use base64::{Engine as _, engine::general_purpose::STANDARD_PAD_INDIFFERENT as BASE64};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
@@ -26,7 +27,7 @@ pub fn shown(headers: &HeaderMap) -> Shows {
     let token = if scheme.eq_ignore_ascii_case("bearer") {
         rest.trim().to_owned()
     } else if scheme.eq_ignore_ascii_case("basic") {
-        match base64(rest.trim()).and_then(|pair| String::from_utf8(pair).ok()) {
+        match BASE64.decode(rest.trim()).ok().and_then(|pair| String::from_utf8(pair).ok()) {
             None => return Shows::Garbled,
             Some(pair) => pair.split_once(':').map(|(_, password)| password.to_owned()).unwrap_or_default(),
         }
@@ -55,49 +56,15 @@ fn same(a: &SecretString, b: &SecretString) -> bool {
 /// believed: the header names its method, and an older one must not be a way around.
 #[must_use]
 pub fn is_signed(body: &[u8], signature: &str, secrets: &[SecretString]) -> bool {
-    let Some(claimed) = signature.strip_prefix("sha256=").and_then(hexadecimal) else { return false };
+    let mut claimed = [0; 32];
+    let digits = signature.strip_prefix("sha256=").unwrap_or_default();
+    if hex::decode_to_slice(digits, &mut claimed).is_err() {
+        return false;
+    }
     secrets.iter().fold(false, |found, secret| {
         let mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes());
         found | mac.is_ok_and(|mac| mac.chain_update(body).verify_slice(&claimed).is_ok())
     })
-}
-
-/// 32 bytes in hexadecimal.
-fn hexadecimal(digits: &str) -> Option<[u8; 32]> {
-    let digits = digits.as_bytes();
-    if digits.len() != 64 {
-        return None;
-    }
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
-}
-
-/// RFC 4648 base 64, with or without padding at the end.
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
-    let (mut bits, mut held) = (0_u32, 0);
-    for digit in text.trim_end_matches('=').bytes() {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push(u8::try_from(bits >> held & 0xFF).ok()?);
-        }
-    }
-    // A single digit left over is half a byte: nobody writes that.
-    (held < 6).then_some(bytes)
 }
 
 #[cfg(test)]
@@ -176,6 +143,7 @@ mod tests {
             ("Basic YW55Og==", "nothing"),
             ("Basic YW55", "nothing"),
             ("Basic a", "garbled"),
+            ("Basic YW55OnM=Yw", "garbled"),
             ("Basic ****", "garbled"),
             ("Basic /////w==", "garbled"),
             ("Digest username=x", "nothing"),
@@ -185,14 +153,5 @@ mod tests {
             assert_eq!(read(value), expected, "{value}");
         }
         assert!(matches!(shown(&HeaderMap::new()), Shows::Nothing));
-    }
-
-    #[test]
-    fn base64_is_read_as_it_is_written() {
-        for (text, bytes) in
-            [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9vYmFy", "foobar")]
-        {
-            assert_eq!(base64(text).as_deref(), Some(bytes.as_bytes()), "{text}");
-        }
     }
 }

@@ -3,12 +3,26 @@
 //! A backslash before punctuation makes it plain; a backslash itself and an ampersand are written as entities,
 //! because two backslashes are a line break and `&#123;` is a brace.
 
-use std::fmt::Write as _;
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 use crate::{
     text,
     ticket::{Block, Doc, Span},
 };
+
+/// What would be markup in an address.
+const MARKUP: &AsciiSet = &AsciiSet::EMPTY
+    .add(b'[')
+    .add(b']')
+    .add(b'{')
+    .add(b'}')
+    .add(b'|')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'~')
+    .add(b'!')
+    .add(b'*')
+    .add(b'@');
 
 /// The markup.
 pub(super) fn render(doc: &Doc) -> String {
@@ -69,14 +83,7 @@ fn strong(text: &str) -> Option<String> {
 /// None if the address may not be a link.
 fn link(text: &str, url: &str) -> Option<String> {
     let url = super::web_address(url)?;
-    let mut address = String::new();
-    for c in url.as_str().chars() {
-        if matches!(c, '[' | ']' | '{' | '}' | '|' | '\\' | '^' | '~' | '!' | '*' | '@') {
-            let _ = write!(address, "%{:02X}", u32::from(c));
-        } else {
-            address.push(c);
-        }
-    }
+    let address = utf8_percent_encode(url.as_str(), MARKUP);
     let text = if text.trim().is_empty() { url.as_str() } else { text };
     Some(format!("[{}|{address}]", escape(text)))
 }
