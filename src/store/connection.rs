@@ -1,4 +1,4 @@
-//! Connections to the database: how they are made, kept and thrown away, and how long they may take.
+//! Connections to the database: how they are made, kept and thrown away.
 
 use std::{
     str::FromStr as _,
@@ -7,19 +7,18 @@ use std::{
 };
 
 use sqlx::{
-    Any, AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Executor as _, FromRow, SqlSafeStr,
-    any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, AnyRow},
+    AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Executor as _, SqlSafeStr as _,
+    any::{AnyConnectOptions, AnyPoolOptions},
     migrate::{MigrateError, Migration, MigrationType, Migrator},
-    query::{Query, QueryScalar},
 };
 use tokio::time::{Instant, timeout};
 
-use super::{Error, place};
+use super::{
+    error::Error,
+    place::{self, Mode},
+};
 use crate::database_url;
 
-/// How long the database may take to answer. More than its own limits, so that its own words come first; Flagger waits
-/// ten seconds for us.
-pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(4);
 /// How long a connection may take to show that it is still there, before and after somebody has it.
 const SHOWS_WITHIN: Duration = Duration::from_secs(1);
 
@@ -40,30 +39,6 @@ impl OnlyRead {
     }
 }
 
-/// A call of the database that does not wait for ever. A server that vanished behind a broken network says nothing at
-/// all, and its own limits do not help.
-pub(super) trait InTime<T> {
-    /// The outcome, or [`Error::Silent`]. Whether a write was done is not known then, and [`Store::follow`] finds out.
-    ///
-    /// [`Store::follow`]: super::Store::follow
-    async fn in_time(self) -> Result<T, Error>;
-}
-
-impl<T, F: Future<Output = Result<T, sqlx::Error>> + Send> InTime<T> for F {
-    async fn in_time(self) -> Result<T, Error> {
-        timeout(ANSWERS_WITHIN, self).await.map_err(|_| Error::Silent)?.map_err(Error::Database)
-    }
-}
-
-/// What a connection is for.
-#[derive(Clone, Copy)]
-pub(super) enum Mode {
-    /// All a bridge does. Creates the file of SQLite.
-    Works,
-    /// Reading beside a bridge.
-    Reads,
-}
-
 /// Connections to a database.
 pub(super) struct Connected {
     pub(super) pool: AnyPool,
@@ -77,20 +52,6 @@ const WORKING: &str = "BEGIN; SET LOCAL lock_timeout = '3s'; SET LOCAL statement
                        SET LOCAL idle_in_transaction_session_timeout = '10s'; SET LOCAL client_min_messages = warning";
 /// No limit on idling: whoever reads the output may take his time. All that is read is as it was at one moment.
 const READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '5s'";
-
-/// A statement. PostgreSQL forgets its plan at once: one that has a name is known to a session, and who comes through a
-/// pooler has another session in each transaction.
-pub(super) fn query(sql: impl SqlSafeStr) -> Query<'static, Any, AnyArguments> {
-    sqlx::query(sql).persistent(false)
-}
-
-/// As [`query`], for the only value of a row.
-pub(super) fn query_scalar<O>(sql: impl SqlSafeStr) -> QueryScalar<'static, Any, O, AnyArguments>
-where
-    (O,): for<'row> FromRow<'row, AnyRow>,
-{
-    sqlx::query_scalar(sql).persistent(false)
-}
 
 /// Connects.
 pub(super) async fn connect(url: &str, mode: Mode, only_read: &OnlyRead) -> Result<Connected, sqlx::Error> {

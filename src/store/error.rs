@@ -1,7 +1,12 @@
 //! Why the database could not do it, in words that say what to do.
 
-use super::connection::ANSWERS_WITHIN;
+use std::time::Duration;
+
 use crate::text;
+
+/// How long the database may take to answer. More than its own limits, so that its own words come first; Flagger waits
+/// ten seconds for us.
+pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(4);
 
 /// Why the database could not do it.
 #[derive(Debug, thiserror::Error)]

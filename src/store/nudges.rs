@@ -1,8 +1,6 @@
 //! Tickets that somebody asks to look at: stored until they were looked at.
 
-use sqlx::{Row as _, any::AnyRow};
-
-use super::{Error, InTime as _, Store, Turn, query};
+use super::{error::Error, handle::Store, query::query, turn::Turn};
 use crate::millis::Millis;
 
 /// Somebody asks for a ticket to be looked at.
@@ -21,12 +19,8 @@ impl Store {
     /// If the database fails.
     pub async fn nudges(&self) -> Result<Vec<Nudge>, Error> {
         let mut reading = self.begin().await?;
-        let nudges = query("SELECT ticket, seq FROM nudge ORDER BY seq")
-            .try_map(|row: AnyRow| Ok(Nudge { ticket: row.try_get(0)?, seq: row.try_get(1)? }))
-            .fetch_all(&mut *reading)
-            .in_time()
-            .await?;
-        Ok(nudges)
+        let nudges = query("SELECT ticket, seq FROM nudge ORDER BY seq").all(&mut reading).await?;
+        Ok(nudges.into_iter().map(|(ticket, seq)| Nudge { ticket, seq }).collect())
     }
 }
 
@@ -45,7 +39,6 @@ impl Turn {
         .bind(now.0)
         .bind(seq)
         .execute(self.sql())
-        .in_time()
         .await?;
         Ok(())
     }
@@ -59,7 +52,6 @@ impl Turn {
             .bind(nudge.ticket.as_str())
             .bind(nudge.seq)
             .execute(self.sql())
-            .in_time()
             .await?;
         Ok(())
     }

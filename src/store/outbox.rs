@@ -2,9 +2,15 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use sqlx::{Row as _, any::AnyRow};
+use sqlx::{AssertSqlSafe, FromRow, Row as _, any::AnyRow};
 
-use super::{Error, InTime as _, Store, Turn, heard::canary_id, millis, query, turn::to_json};
+use super::{
+    error::Error,
+    handle::Store,
+    query::{Keyed, query},
+    rows::{from_json, key, owner, to_json, unreadable},
+    turn::Turn,
+};
 use crate::{
     gate::{GateId, Ticket},
     millis::Millis,
@@ -87,7 +93,7 @@ const WHY: usize = 1_000;
 const GATHERED: Duration = Duration::from_secs(60);
 
 /// How long a new command waits before it is due.
-pub(super) const fn patience(command: &Command) -> Duration {
+const fn patience(command: &Command) -> Duration {
     match command {
         Command::Comment { note: Note::Progress { .. }, .. } => GATHERED,
         Command::Open { .. }
@@ -100,7 +106,7 @@ pub(super) const fn patience(command: &Command) -> Duration {
 }
 
 /// The word for a command in its row.
-pub(super) const fn kind(command: &Command) -> &'static str {
+const fn kind(command: &Command) -> &'static str {
     match command {
         Command::Open { .. } => "open",
         Command::Comment { note: Note::Progress { .. }, .. } => "progress",
@@ -112,7 +118,7 @@ pub(super) const fn kind(command: &Command) -> &'static str {
     }
 }
 
-const COLUMNS: &str = "SELECT id, canary, command, attempts, sent_at FROM outbox";
+const ROWS: &str = "SELECT canary, command, attempts, sent_at, id FROM outbox";
 
 impl Store {
     /// Of the commands that are due, tickets to be opened or all others, those that wait longest: at most `most`, each the
@@ -127,14 +133,14 @@ impl Store {
         held: &HashSet<GateId>,
         most: usize,
     ) -> Result<Vec<(i64, Result<Row, Error>)>, Error> {
-        let sql = sqlx::AssertSqlSafe(due(opening, held.len()));
+        let sql = AssertSqlSafe(due(opening, held.len()));
         let mut asked = query(sql).bind(now.0).bind(i64::try_from(most).unwrap_or(i64::MAX));
         for gate in held {
             asked = asked.bind(gate.0.as_str());
         }
         let mut reading = self.begin().await?;
-        let found = asked.try_map(raw).fetch_all(&mut *reading).in_time().await?;
-        Ok(found.into_iter().map(|raw| (raw.0, row(raw))).collect())
+        let found: Vec<Stored> = asked.all(&mut reading).await?;
+        Ok(found.into_iter().map(|stored| (stored.0, row(stored))).collect())
     }
 
     /// How much waits.
@@ -143,21 +149,16 @@ impl Store {
     /// If the database fails.
     pub async fn backlog(&self) -> Result<Backlog, Error> {
         let mut reading = self.begin().await?;
-        let backlog = query(
+        let (all, parked, oldest): (i64, i64, Option<i64>) = query(
             // Rows are numbered in the order in which they were stored.
             "SELECT (SELECT COUNT(*) FROM outbox),
                     (SELECT COUNT(*) FROM outbox WHERE parked_at IS NOT NULL),
                     (SELECT created_at FROM outbox ORDER BY id LIMIT 1)",
         )
-        .try_map(|row: AnyRow| {
-            let count = |column: usize| row.try_get(column).map(|rows: i64| u64::try_from(rows).unwrap_or(0));
-            let (all, parked): (u64, u64) = (count(0)?, count(1)?);
-            Ok(Backlog { pending: all.saturating_sub(parked), parked, oldest: millis(row.try_get(2)?) })
-        })
-        .fetch_one(&mut *reading)
-        .in_time()
+        .one(&mut reading)
         .await?;
-        Ok(backlog)
+        let [all, parked] = [all, parked].map(|rows| u64::try_from(rows).unwrap_or(0));
+        Ok(Backlog { pending: all.saturating_sub(parked), parked, oldest: oldest.map(Millis) })
     }
 
     /// What is parked, longest first, but not more than `most`.
@@ -166,27 +167,14 @@ impl Store {
     /// If the database fails.
     pub async fn parked(&self, most: u32) -> Result<Vec<Parked>, Error> {
         let mut reading = self.begin().await?;
-        let parked = query(
+        query(
             "SELECT outbox.canary, outbox.command, ticket.ticket, outbox.parked_at, outbox.why
              FROM outbox LEFT JOIN ticket ON ticket.gate = outbox.gate
              WHERE outbox.parked_at IS NOT NULL ORDER BY outbox.parked_at, outbox.id LIMIT $1",
         )
         .bind(i64::from(most))
-        .try_map(|row: AnyRow| {
-            // SQLite keeps a value of any type in any column; what cannot be read is left out.
-            let ticket: Option<String> = row.try_get(2)?;
-            Ok(Parked {
-                canary: row.try_get(0).unwrap_or_default(),
-                command: row.try_get(1).ok().and_then(|command: String| serde_json::from_str(&command).ok()),
-                ticket: ticket.and_then(|ticket| serde_json::from_str(&ticket).ok()),
-                at: Millis(row.try_get(3)?),
-                why: row.try_get::<Option<String>, _>(4)?.unwrap_or_default(),
-            })
-        })
-        .fetch_all(&mut *reading)
-        .in_time()
-        .await?;
-        Ok(parked)
+        .all(&mut reading)
+        .await
     }
 
     /// Makes everything that is parked due again.
@@ -201,22 +189,50 @@ impl Store {
         query("UPDATE outbox SET parked_at = NULL, due_at = $1 WHERE parked_at IS NOT NULL")
             .bind(now.0)
             .execute(turn.sql())
-            .in_time()
             .await?;
         turn.end().await
     }
 }
 
 impl Turn {
+    /// Stores a command to be performed.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn enqueue(&mut self, canary: &CanaryId, command: &Command, now: Millis) -> Result<(), Error> {
+        query(
+            "INSERT INTO outbox (id, canary, gate, kind, command, created_at, due_at, attempts)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, 0)",
+        )
+        .bind(self.next_command())
+        .bind(key(canary))
+        .bind(command.gate().0.as_str())
+        .bind(kind(command))
+        .bind(to_json(command, canary)?)
+        .bind(now.0)
+        .bind((now + patience(command)).0)
+        .execute(self.sql())
+        .await?;
+        if matches!(command, Command::Comment { note: Note::Ended { .. }, .. }) {
+            // What Flagger reported before the end is told before it.
+            query("UPDATE outbox SET due_at = $1 WHERE gate = $2 AND kind = 'progress'")
+                .bind(now.0)
+                .bind(command.gate().0.as_str())
+                .execute(self.sql())
+                .await?;
+        }
+        Ok(())
+    }
+
     /// The command, if it still waits, with one attempt more. `sending` says that a request that is not idempotent is
     /// about to be sent: from here on nobody knows whether it did its work. The row still tells of the sending before.
     ///
     /// # Errors
     /// If the database fails or the row cannot be read.
     pub async fn claim(&mut self, id: i64, sending: Option<Millis>) -> Result<Option<Row>, Error> {
-        let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1"));
-        let raw = query(sql).bind(id).try_map(raw).fetch_optional(self.sql()).in_time().await?;
-        let Some(mut row) = raw.map(row).transpose()? else { return Ok(None) };
+        let sql = AssertSqlSafe(format!("{ROWS} WHERE id = $1"));
+        let stored = query(sql).bind(id).optional(self.sql()).await?;
+        let Some(mut row) = stored.map(row).transpose()? else { return Ok(None) };
         row.counted = row.counted.saturating_add(1);
         let sent = sending.or(row.sent).map(|at| at.0);
         query("UPDATE outbox SET attempts = $1, sent_at = $2 WHERE id = $3")
@@ -224,7 +240,6 @@ impl Turn {
             .bind(sent)
             .bind(id)
             .execute(self.sql())
-            .in_time()
             .await?;
         Ok(Some(row))
     }
@@ -241,27 +256,17 @@ impl Turn {
         if row.attempts > 0 {
             return Ok(row.clone());
         }
-        let sql = sqlx::AssertSqlSafe(format!(
-            "{COLUMNS} WHERE gate = $1 AND id > $2 AND attempts = 0 AND kind = 'progress' AND parked_at IS NULL ORDER BY id"
+        let sql = AssertSqlSafe(format!(
+            "{ROWS} WHERE gate = $1 AND id > $2 AND attempts = 0 AND kind = 'progress' AND parked_at IS NULL ORDER BY id"
         ));
-        let later = query(sql)
-            .bind(gate.0.as_str())
-            .bind(row.id)
-            .try_map(raw)
-            .fetch_all(self.sql())
-            .in_time()
-            .await?;
+        let later: Vec<Stored> = query(sql).bind(gate.0.as_str()).bind(row.id).all(self.sql()).await?;
         let mut lines = lines.clone();
         for later in later {
             // One that cannot be read is parked when its own turn comes.
             let Ok(later) = self::row(later) else { continue };
             if let Command::Comment { note: Note::Progress { lines: more }, .. } = later.command {
                 lines.extend(more);
-                query("DELETE FROM outbox WHERE id = $1")
-                    .bind(later.id)
-                    .execute(self.sql())
-                    .in_time()
-                    .await?;
+                query("DELETE FROM outbox WHERE id = $1").bind(later.id).execute(self.sql()).await?;
             }
         }
         let command = Command::Comment { gate: gate.clone(), note: Note::Progress { lines } };
@@ -278,7 +283,6 @@ impl Turn {
             .bind(to_json(command, &row.canary)?)
             .bind(row.id)
             .execute(self.sql())
-            .in_time()
             .await?;
         Ok(())
     }
@@ -295,7 +299,6 @@ impl Turn {
             .bind(gate.0.as_str())
             .bind(now.0)
             .execute(self.sql())
-            .in_time()
             .await?;
         Ok(())
     }
@@ -310,7 +313,6 @@ impl Turn {
             .bind(one_line(why, WHY))
             .bind(id)
             .execute(self.sql())
-            .in_time()
             .await?;
         Ok(())
     }
@@ -327,9 +329,8 @@ impl Turn {
                     .bind(row.id)
                     .bind(i64::from(row.counted))
                     .execute(self.sql())
-                    .in_time()
                     .await?;
-                return Ok(done.rows_affected() == 1);
+                return Ok(done == 1);
             }
             Settled::Again { at, why, sent } => (at.0, None, why, sent),
             Settled::Parked { why, sent } => (now.0, Some(now.0), why, sent),
@@ -346,9 +347,8 @@ impl Turn {
         .bind(row.id)
         .bind(i64::from(row.counted))
         .execute(self.sql())
-        .in_time()
         .await?;
-        Ok(noted.rows_affected() == 1)
+        Ok(noted == 1)
     }
 }
 
@@ -363,7 +363,7 @@ fn due(opening: bool, held: usize) -> String {
         format!("AND gate NOT IN ({})", held.join(", "))
     };
     format!(
-        "{COLUMNS} WHERE {kinds} AND parked_at IS NULL AND due_at <= $1 {others}
+        "{ROWS} WHERE {kinds} AND parked_at IS NULL AND due_at <= $1 {others}
          AND NOT EXISTS (SELECT 1 FROM outbox earlier
                          WHERE earlier.gate = outbox.gate AND earlier.id < outbox.id
                          AND (earlier.kind = 'open'
@@ -376,27 +376,32 @@ fn due(opening: bool, held: usize) -> String {
 /// After so many attempts a command is not tried again soon: half a minute has gone.
 const SOON: u32 = 5;
 
-/// A row: its number, and what else it holds, if that can be read. SQLite keeps a value of any type in any column.
-type Raw = (i64, Result<(String, String, i64, Option<i64>), sqlx::Error>);
+type Stored = Keyed<i64, (String, String, i64, Option<i64>)>;
 
-fn raw(row: AnyRow) -> Result<Raw, sqlx::Error> {
-    let rest = || Ok((row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?));
-    Ok((row.try_get(0)?, rest()))
-}
-
-fn row((id, rest): Raw) -> Result<Row, Error> {
-    let (canary, command, attempts, sent) = rest.map_err(|error| Error::Corrupt {
-        canary: format!("row {id} of the outbox"),
-        why: super::one_line(&error),
-    })?;
-    let corrupt = |why: String| Error::Corrupt { canary: canary.clone(), why };
+fn row(Keyed(id, row): Stored) -> Result<Row, Error> {
+    let (canary, command, attempts, sent) =
+        row.map_err(|error| unreadable(format!("row {id} of the outbox"), &error))?;
     let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
     Ok(Row {
         id,
-        canary: canary_id(&canary).ok_or_else(|| corrupt("its id has not three parts".into()))?,
-        command: serde_json::from_str(&command).map_err(|error| corrupt(error.to_string()))?,
+        canary: owner(&canary)?,
+        command: from_json(&command, &canary)?,
         attempts,
-        sent: millis(sent),
+        sent: sent.map(Millis),
         counted: attempts,
     })
+}
+
+impl FromRow<'_, AnyRow> for Parked {
+    /// What cannot be read is left out: SQLite keeps a value of any type in any column.
+    fn from_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
+        let ticket: Option<String> = row.try_get(2)?;
+        Ok(Self {
+            canary: row.try_get(0).unwrap_or_default(),
+            command: row.try_get(1).ok().and_then(|command: String| serde_json::from_str(&command).ok()),
+            ticket: ticket.and_then(|ticket| serde_json::from_str(&ticket).ok()),
+            at: Millis(row.try_get(3)?),
+            why: row.try_get::<Option<String>, _>(4)?.unwrap_or_default(),
+        })
+    }
 }

@@ -16,7 +16,11 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
-use super::{Error, Mode, Volumes, files, volume};
+use super::{
+    error::{Error, one_line},
+    files,
+    volume::{self, Volumes},
+};
 use crate::database_url;
 
 /// How long a database may take to let somebody in.
@@ -25,6 +29,15 @@ pub(super) const LETS_IN_WITHIN: Duration = Duration::from_secs(3);
 const SQLITE: &[u8] = b"SQLite format 3\0";
 const DIRECTORY: &str = "it is a directory";
 const NO_SQLITE: &str = "it is no SQLite database";
+
+/// What a connection is for.
+#[derive(Clone, Copy)]
+pub(super) enum Mode {
+    /// All a bridge does. Creates the file of SQLite.
+    Works,
+    /// Reading beside a bridge.
+    Reads,
+}
 
 /// Where a database is. Displays without user and password.
 enum Place {
@@ -55,7 +68,7 @@ impl fmt::Display for Place {
 impl Place {
     fn of(url: &str) -> Result<Self, Error> {
         let unopened = |why| Error::Unopened { place: "the database".to_owned(), why };
-        let unusable = |error: sqlx::Error| unopened(super::one_line(&error));
+        let unusable = |error: sqlx::Error| unopened(one_line(&error));
         if !url.starts_with("sqlite:") {
             let read =
                 database_url::postgres(url).map_err(|problem| unopened(format!("its address {problem}")))?;
@@ -105,12 +118,12 @@ pub async fn probe(url: &SecretString, volumes: Volumes) -> Result<String, Error
         },
         Place::Server(options, _) => match timeout(LETS_IN_WITHIN, options.connect()).await {
             Err(_) => unopened(silence(None)),
-            Ok(Err(error)) => unopened(super::one_line(&error)),
+            Ok(Err(error)) => unopened(one_line(&error)),
             Ok(Ok(mut connection)) => {
                 // A pooler lets us in that may let us do nothing.
                 match timeout(LETS_IN_WITHIN, connection.execute("BEGIN")).await {
                     Err(_) => return unopened(silence(None)),
-                    Ok(Err(error)) => return unopened(super::one_line(&error)),
+                    Ok(Err(error)) => return unopened(one_line(&error)),
                     Ok(Ok(_)) => {}
                 }
                 // How it lets us out says nothing.
@@ -133,7 +146,7 @@ pub(super) async fn unopened(url: &str, mode: Mode, error: &sqlx::Error) -> Erro
         (Place::Server(options, _), sqlx::Error::PoolTimedOut) => Some(silence(last(options).await)),
         (Place::Memory | Place::Server(..), _) => None,
     };
-    Error::Unopened { place: place.to_string(), why: known.unwrap_or_else(|| super::one_line(error)) }
+    Error::Unopened { place: place.to_string(), why: known.unwrap_or_else(|| one_line(error)) }
 }
 
 /// Looks before SQLite does. It would open a file that cannot be written all the same, to read it, and make a log beside it
@@ -177,7 +190,7 @@ fn silence(last: Option<String>) -> String {
 /// Why a server lets nobody in just now. A pool tries again until its time is over, and keeps the reason to itself.
 async fn last(options: &PgConnectOptions) -> Option<String> {
     match timeout(LETS_IN_WITHIN, options.connect()).await {
-        Ok(Err(error)) => Some(super::one_line(&error)),
+        Ok(Err(error)) => Some(one_line(&error)),
         Ok(Ok(_)) | Err(_) => None,
     }
 }

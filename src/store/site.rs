@@ -1,8 +1,6 @@
 //! The Jira that the stored tickets are of.
 
-use sqlx::{Row as _, any::AnyRow};
-
-use super::{Error, InTime as _, Store, Turn, query};
+use super::{error::Error, handle::Store, query::query, turn::Turn};
 
 impl Store {
     /// The address of the Jira that the tickets are of, once one said it.
@@ -11,12 +9,9 @@ impl Store {
     /// If the database fails.
     pub async fn site(&self) -> Result<Option<String>, Error> {
         let mut reading = self.begin().await?;
-        let known = query("SELECT base_url FROM site WHERE only_row = 1")
-            .try_map(|row: AnyRow| row.try_get(0))
-            .fetch_optional(&mut *reading)
-            .in_time()
-            .await?;
-        Ok(known)
+        let known: Option<(String,)> =
+            query("SELECT base_url FROM site WHERE only_row = 1").optional(&mut reading).await?;
+        Ok(known.map(|(base_url,)| base_url))
     }
 }
 
@@ -32,7 +27,6 @@ impl Turn {
         )
         .bind(base_url)
         .execute(self.sql())
-        .in_time()
         .await?;
         Ok(())
     }

@@ -1,9 +1,14 @@
 //! Every ticket that was ever opened: so that what happens to it after its rollout is over still finds it.
 
-use sqlx::{Row as _, any::AnyRow};
+use sqlx::{AssertSqlSafe, FromRow, Row as _, any::AnyRow};
 
 use super::{
-    Error, InTime as _, Nudge, Store, Turn, heard::canary_id, key, query, query_scalar, turn::to_json,
+    error::Error,
+    handle::Store,
+    nudges::Nudge,
+    query::{Keyed, query},
+    rows::{from_json, key, owner, to_json, unreadable},
+    turn::Turn,
 };
 use crate::{
     gate::{GateId, GateName, Ticket},
@@ -40,7 +45,8 @@ impl Opened {
     }
 }
 
-const COLUMNS: &str = "gate, canary, name, ticket.ticket, ended_at, missing_since";
+/// Of a ticket, but its gate, which comes last.
+const COLUMNS: &str = "canary, name, ticket.ticket, ended_at, missing_since";
 
 impl Store {
     /// The ticket of a gate, dead or alive.
@@ -48,11 +54,10 @@ impl Store {
     /// # Errors
     /// If the database fails or the row cannot be read.
     pub async fn ticket(&self, gate: &GateId) -> Result<Option<Opened>, Error> {
-        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM ticket WHERE gate = $1"));
+        let sql = AssertSqlSafe(format!("SELECT {COLUMNS}, gate FROM ticket WHERE gate = $1"));
         let mut reading = self.begin().await?;
-        let raw =
-            query(sql).bind(gate.0.as_str()).try_map(raw).fetch_optional(&mut *reading).in_time().await?;
-        raw.map(opened).transpose()
+        let row = query(sql).bind(gate.0.as_str()).optional(&mut reading).await?;
+        row.map(opened).transpose()
     }
 
     /// Whether this issue id is that of a ticket that is kept, whichever gate it is of.
@@ -60,9 +65,9 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn keeps(&self, id: &str) -> Result<bool, Error> {
-        let sql = "SELECT COUNT(*) FROM ticket WHERE id = $1";
         let mut reading = self.begin().await?;
-        let kept: i64 = query_scalar(sql).bind(id).fetch_one(&mut *reading).in_time().await?;
+        let (kept,): (i64,) =
+            query("SELECT COUNT(*) FROM ticket WHERE id = $1").bind(id).one(&mut reading).await?;
         Ok(kept > 0)
     }
 
@@ -71,17 +76,9 @@ impl Store {
     /// # Errors
     /// If the database fails. A ticket whose row cannot be read is an error of its own.
     pub async fn dead_nudges(&self) -> Result<Vec<(Nudge, Result<Opened, Error>)>, Error> {
-        let sql = sqlx::AssertSqlSafe(dead_nudges());
         let mut reading = self.begin().await?;
-        let dead = query(sql)
-            .try_map(|row: AnyRow| {
-                let nudge = Nudge { ticket: row.try_get(6)?, seq: row.try_get(7)? };
-                Ok((nudge, raw(row)?))
-            })
-            .fetch_all(&mut *reading)
-            .in_time()
-            .await?;
-        Ok(dead.into_iter().map(|(nudge, raw)| (nudge, opened(raw))).collect())
+        let dead = query(AssertSqlSafe(dead_nudges())).all(&mut reading).await?;
+        Ok(dead.into_iter().map(|Nudged(nudge, row)| (nudge, opened(row))).collect())
     }
 
     /// Dead tickets that are to be read although nobody asks for that, at most `most`, those first that wait longest; each
@@ -94,18 +91,13 @@ impl Store {
         now: Millis,
         most: usize,
     ) -> Result<Vec<(GateId, Result<Opened, Error>)>, Error> {
-        let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM ticket WHERE read_at IS NOT NULL AND read_at <= $1 ORDER BY read_at LIMIT $2"
+        let sql = AssertSqlSafe(format!(
+            "SELECT {COLUMNS}, gate FROM ticket WHERE read_at IS NOT NULL AND read_at <= $1 ORDER BY read_at LIMIT $2"
         ));
         let mut reading = self.begin().await?;
-        let dead = query(sql)
-            .bind(now.0)
-            .bind(i64::try_from(most).unwrap_or(i64::MAX))
-            .try_map(raw)
-            .fetch_all(&mut *reading)
-            .in_time()
-            .await?;
-        Ok(dead.into_iter().map(|raw| (GateId(raw.0.clone()), opened(raw))).collect())
+        let dead: Vec<Stored> =
+            query(sql).bind(now.0).bind(i64::try_from(most).unwrap_or(i64::MAX)).all(&mut reading).await?;
+        Ok(dead.into_iter().map(|row| (GateId(row.0.clone()), opened(row))).collect())
     }
 
     /// Whether this issue id is that of a dead ticket whose next move will be answered.
@@ -114,13 +106,8 @@ impl Store {
     /// If the database fails.
     pub async fn is_dead(&self, id: &str) -> Result<bool, Error> {
         let mut reading = self.begin().await?;
-        let dead: i64 = query_scalar(
-            "SELECT COUNT(*) FROM ticket WHERE id = $1 AND answered = 0 AND ended_at IS NOT NULL",
-        )
-        .bind(id)
-        .fetch_one(&mut *reading)
-        .in_time()
-        .await?;
+        let sql = "SELECT COUNT(*) FROM ticket WHERE id = $1 AND answered = 0 AND ended_at IS NOT NULL";
+        let (dead,): (i64,) = query(sql).bind(id).one(&mut reading).await?;
         Ok(dead > 0)
     }
 }
@@ -141,7 +128,6 @@ impl Turn {
         .bind(opened.ticket.id.as_str())
         .bind(to_json(&opened.ticket, &opened.canary)?)
         .execute(self.sql())
-        .in_time()
         .await?;
         Ok(())
     }
@@ -156,7 +142,6 @@ impl Turn {
             .bind(read_at.0)
             .bind(gate.0.as_str())
             .execute(self.sql())
-            .in_time()
             .await?;
         Ok(())
     }
@@ -170,7 +155,6 @@ impl Turn {
             .bind(at.map(|at| at.0))
             .bind(gate.0.as_str())
             .execute(self.sql())
-            .in_time()
             .await?;
         Ok(())
     }
@@ -184,7 +168,6 @@ impl Turn {
             .bind(since.map(|since| since.0))
             .bind(gate.0.as_str())
             .execute(self.sql())
-            .in_time()
             .await?;
         Ok(())
     }
@@ -197,40 +180,38 @@ impl Turn {
         let done = query("UPDATE ticket SET answered = 1, read_at = NULL WHERE gate = $1 AND answered = 0")
             .bind(gate.0.as_str())
             .execute(self.sql())
-            .in_time()
             .await?;
-        Ok(done.rows_affected() == 1)
+        Ok(done == 1)
     }
 }
 
 /// SQLite joins in this order: nudges are few, and tickets are kept for ever.
 fn dead_nudges() -> String {
     format!(
-        "SELECT {COLUMNS}, nudge.ticket, nudge.seq FROM nudge CROSS JOIN ticket
+        "SELECT {COLUMNS}, nudge.ticket, nudge.seq, gate FROM nudge CROSS JOIN ticket
          WHERE ticket.id = nudge.ticket AND answered = 0 AND ended_at IS NOT NULL ORDER BY nudge.seq"
     )
 }
 
-/// The gate, and what else its row holds, if that can be read.
-type Raw = (String, Result<Rest, sqlx::Error>);
-type Rest = (String, String, String, Option<i64>, Option<i64>);
+type Stored = Keyed<String, (String, String, String, Option<i64>, Option<i64>)>;
 
-fn raw(row: AnyRow) -> Result<Raw, sqlx::Error> {
-    let rest = || Ok((row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?, row.try_get(5)?));
-    Ok((row.try_get(0)?, rest()))
+/// A nudge and the ticket that it is about.
+struct Nudged(Nudge, Stored);
+
+impl FromRow<'_, AnyRow> for Nudged {
+    fn from_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
+        Ok(Self(Nudge { ticket: row.try_get(5)?, seq: row.try_get(6)? }, FromRow::from_row(row)?))
+    }
 }
 
-fn opened((gate, rest): Raw) -> Result<Opened, Error> {
-    let (canary, name, ticket, ended_at, missing_since) = rest.map_err(|error| Error::Corrupt {
-        canary: format!("the ticket of gate {gate}"),
-        why: super::one_line(&error),
-    })?;
-    let corrupt = |why: String| Error::Corrupt { canary: canary.clone(), why };
+fn opened(Keyed(gate, row): Stored) -> Result<Opened, Error> {
+    let (canary, name, ticket, ended_at, missing_since) =
+        row.map_err(|error| unreadable(format!("the ticket of gate {gate}"), &error))?;
     Ok(Opened {
         gate: GateId(gate),
-        canary: canary_id(&canary).ok_or_else(|| corrupt("its id has not three parts".into()))?,
-        name: serde_json::from_str(&name).map_err(|error| corrupt(error.to_string()))?,
-        ticket: serde_json::from_str(&ticket).map_err(|error| corrupt(error.to_string()))?,
+        canary: owner(&canary)?,
+        name: from_json(&name, &canary)?,
+        ticket: from_json(&ticket, &canary)?,
         ended_at: ended_at.map(Millis),
         missing_since: missing_since.map(Millis),
     })

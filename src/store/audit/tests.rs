@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use secrecy::SecretString;
 use serde_json::json;
 use tempfile::TempDir;
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{Chain, Record, Row};
-use crate::store::Error;
+use super::record::{Chain, Record, Row};
+use crate::store::{error::Error, query::Keyed};
 
 /// More problems than this are not listed.
 const MOST: usize = 100;
@@ -111,8 +111,8 @@ impl Record {
             if page.is_empty() {
                 break;
             }
-            for row in &page {
-                walk.step(row.as_ref().map_err(|id| *id));
+            for Keyed(id, row) in &page {
+                walk.step(row.as_ref().map_err(|_| *id));
             }
         }
         walk.end();

@@ -1,0 +1,157 @@
+//! When each canary was last heard of, as this replica knows it.
+
+use std::{hash::Hash, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::rows::canary_id;
+use crate::{
+    gate::{GateId, Pace},
+    map::Map,
+    millis::Millis,
+    rollout::{Canary, CanaryId},
+};
+
+/// By canary.
+#[derive(Default)]
+pub(super) struct Activity(Map<CanaryId, Heard>);
+
+/// What is known of when Flagger spoke of a canary.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Heard {
+    /// The last message of any kind.
+    pub(super) at: Option<Millis>,
+    /// How often Flagger asks at each gate.
+    gates: Map<GateId, Asked>,
+    written: bool,
+    /// Where its row stands among the others, as far as known. Neighbours share a page of the database, and are written
+    /// together.
+    place: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Asked {
+    pace: Pace,
+    at: Millis,
+}
+
+/// Whether somebody could hear Flagger all the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Away {
+    /// Somebody could.
+    Nobody,
+    /// For so long no replica was at work, perhaps.
+    All(Duration),
+}
+
+impl Activity {
+    /// When this canary was last heard of, in a message of any kind.
+    pub(super) fn last_heard(&self, canary: &CanaryId) -> Option<Millis> {
+        self.0.get(canary)?.at
+    }
+
+    /// How often Flagger asks at a gate.
+    pub(super) fn pace(&self, canary: &CanaryId, gate: &GateId) -> Pace {
+        self.asked(canary, gate).map(|asked| asked.pace).unwrap_or_default()
+    }
+
+    /// When Flagger last asked at a gate.
+    pub(super) fn asked_at(&self, canary: &CanaryId, gate: &GateId) -> Option<Millis> {
+        self.asked(canary, gate).map(|asked| asked.at)
+    }
+
+    fn asked(&self, canary: &CanaryId, gate: &GateId) -> Option<&Asked> {
+        self.0.get(canary)?.gates.get(gate)
+    }
+
+    /// A message came.
+    pub(super) fn hear(&mut self, canary: &CanaryId, now: Millis) {
+        self.hear_and(canary, now, |_| {});
+    }
+
+    /// A question at a gate came, and was answered.
+    pub(super) fn answered(&mut self, canary: &CanaryId, gate: &GateId, open: bool, now: Millis) {
+        self.hear_and(canary, now, |heard| {
+            known_or_new(&mut heard.gates, gate, |asked| {
+                asked.pace.answered(open, now);
+                asked.at = now;
+            });
+        });
+    }
+
+    fn hear_and(&mut self, canary: &CanaryId, now: Millis, also: impl FnOnce(&mut Heard)) {
+        known_or_new(&mut self.0, canary, |heard| {
+            heard.at = heard.at.max(Some(now));
+            heard.written = false;
+            also(heard);
+        });
+    }
+
+    /// Of whom something was heard since it was written, in the order of their rows.
+    pub(super) fn not_written(&self) -> Vec<CanaryId> {
+        let mut changed: Vec<_> = self.0.iter().filter(|(_, heard)| !heard.written).collect();
+        changed.sort_unstable_by_key(|(_, heard)| heard.place);
+        changed.into_iter().map(|(id, _)| id.clone()).collect()
+    }
+
+    /// What was heard of these, of whose gates those go that do not live.
+    pub(super) fn of_live_gates(
+        &mut self,
+        some: &[CanaryId],
+        known: impl Fn(&CanaryId) -> Option<Arc<Canary>>,
+    ) -> Vec<(CanaryId, Heard)> {
+        let known = some.iter().filter_map(|id| {
+            let (canary, heard) = (known(id), self.0.get_mut(id)?);
+            heard.gates.retain(|gate, _| canary.as_ref().is_some_and(|it| it.gate_by_id(gate).is_some()));
+            Some((id.clone(), heard.clone()))
+        });
+        known.collect()
+    }
+
+    /// This was written of a canary, of which more may have been heard meanwhile.
+    pub(super) fn written(&mut self, canary: &CanaryId, was: &Heard) {
+        if let Some(heard) = self.0.get_mut(canary)
+            && heard == was
+        {
+            heard.written = true;
+        }
+    }
+
+    /// Takes in a row of what was heard, the `place`th; what is known already and later stays.
+    pub(super) fn take_in(&mut self, id: &str, at: Millis, paces: &str, away: Away, place: usize) {
+        let Some(canary) = canary_id(id) else { return };
+        let missed = match away {
+            Away::Nobody => None,
+            Away::All(missed) => Some(missed),
+        };
+        let heard = self.0.entry(canary).or_insert_with(|| Heard { written: true, ..Heard::default() });
+        heard.place = place;
+        heard.at = heard.at.max(Some(at));
+        // A pace that cannot be read is only a pace that is not known.
+        for (gate, mut asked) in serde_json::from_str::<Vec<(GateId, Asked)>>(paces).unwrap_or_default() {
+            asked.pace.resumed(at);
+            let known = heard.gates.entry(gate).or_insert(asked);
+            if known.at < asked.at || missed.is_some() && known.at == asked.at {
+                // Whoever asked shortly before everybody was away is taken to ask still.
+                let at = (asked.at + missed.unwrap_or_default()).min(at);
+                *known = Asked { at: asked.at.max(at), ..asked };
+            }
+        }
+    }
+}
+
+impl Heard {
+    /// How often Flagger asks at each gate, as it is stored.
+    pub(super) fn paces(&self) -> String {
+        let gates: Vec<(&GateId, &Asked)> = self.gates.iter().collect();
+        serde_json::to_string(&gates).unwrap_or_else(|_| "[]".into())
+    }
+}
+
+/// Changes what a map has for a key, which is copied only if it is new.
+fn known_or_new<K: Clone + Eq + Hash, V: Default>(map: &mut Map<K, V>, key: &K, change: impl FnOnce(&mut V)) {
+    match map.get_mut(key) {
+        Some(known) => change(known),
+        None => change(map.entry(key.clone()).or_default()),
+    }
+}

@@ -1,0 +1,185 @@
+//! The rows of the record, and how they are read.
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, FromRow, Row as _, any::AnyRow};
+
+use crate::{
+    millis::Millis,
+    store::{
+        connection::{Connected, OnlyRead, connect},
+        error::Error,
+        place::{self, Mode},
+        query::{self, Keyed, Transaction, query},
+        volume::Volumes,
+    },
+};
+
+/// So many rows are held in memory at a time.
+const PAGE: i64 = 1_000;
+
+/// The columns of a row, its number last.
+pub(super) const COLUMNS: &str = "at, canary, kind, detail, prior, hash, id";
+
+/// A row of the record, as it is stored: whether it is as it was written, only [`Record::verify`] knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its number.
+    pub id: i64,
+    /// When it happened.
+    pub at: Millis,
+    /// The canary: `cluster/namespace/name`.
+    pub canary: String,
+    /// What it is.
+    pub kind: String,
+    /// A JSON object.
+    pub detail: String,
+    /// The hash of the row before it.
+    pub prior: String,
+    /// Its own hash.
+    pub hash: String,
+}
+
+/// Where the record begins and ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Chain {
+    /// The first row that is kept; none is if it is after the newest.
+    pub(super) first: i64,
+    /// The hash of the row before that.
+    pub(super) prior: String,
+    /// The newest row, 0 before the first.
+    pub(super) newest: i64,
+    /// Its hash.
+    pub(super) hash: String,
+}
+
+impl Row {
+    /// SHA-256, in hexadecimal, over prior, id, at, canary, kind and detail: each as UTF-8, numbers in decimal, after
+    /// its length in bytes as eight bytes, the highest first.
+    pub(in crate::store) fn computed_hash(&self) -> String {
+        let (id, at) = (self.id.to_string(), self.at.0.to_string());
+        let mut hash = Sha256::new();
+        for field in [&self.prior, &id, &at, &self.canary, &self.kind, &self.detail] {
+            hash.update((field.len() as u64).to_be_bytes());
+            hash.update(field.as_bytes());
+        }
+        hex::encode(hash.finalize())
+    }
+
+    /// Cluster, namespace and name of the canary.
+    #[must_use]
+    pub fn names(&self) -> [&str; 3] {
+        let mut parts = self.canary.splitn(3, '/');
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(cluster), Some(namespace), Some(name)) => [cluster, namespace, name],
+            _ => ["", "", &self.canary],
+        }
+    }
+}
+
+impl FromRow<'_, AnyRow> for Row {
+    fn from_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            at: Millis(row.try_get(0)?),
+            canary: row.try_get(1)?,
+            kind: row.try_get(2)?,
+            detail: row.try_get(3)?,
+            prior: row.try_get(4)?,
+            hash: row.try_get(5)?,
+            id: row.try_get(6)?,
+        })
+    }
+}
+
+impl Chain {
+    /// As it is noted beside the rows; none if that note is gone.
+    pub(super) async fn read(sql: &mut AnyConnection) -> Result<Option<Self>, Error> {
+        let noted = query("SELECT first, prior, newest, hash FROM audit_chain WHERE only_row = 1");
+        let noted = noted.optional(sql).await?;
+        Ok(noted.map(|(first, prior, newest, hash)| Self { first, prior, newest, hash }))
+    }
+}
+
+/// The record of a database, to read: beside a bridge that is at work on it, or without one.
+pub struct Record {
+    pub(super) pool: AnyPool,
+    pub(super) begin: &'static str,
+}
+
+impl Record {
+    /// Connects. It creates and changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NoRecord`] if no bridge that keeps a record was at work on it yet; [`Error::Unopened`] if it cannot be
+    /// reached, or the file is not there; [`Error::Database`] if it fails then.
+    pub async fn open(url: &SecretString) -> Result<Self, Error> {
+        let url = url.expose_secret();
+        place::look(url, Mode::Reads, Volumes::Any)?;
+        let Connected { pool, begin, .. } = match connect(url, Mode::Reads, &OnlyRead::default()).await {
+            Ok(connected) => connected,
+            Err(error) => return Err(place::unopened(url, Mode::Reads, &error).await),
+        };
+        let record = Self { pool, begin };
+        match Chain::read(&mut *record.begin().await?).await {
+            Err(Error::Database(error)) if is_missing(&error) => Err(Error::NoRecord),
+            Err(error) => Err(error),
+            Ok(_) => Ok(record),
+        }
+    }
+
+    async fn begin(&self) -> Result<Transaction, Error> {
+        query::begin(&self.pool, self.begin).await
+    }
+
+    /// The rows from a time on, oldest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn since(&self, from: Option<Millis>) -> Result<Pages, Error> {
+        let transaction = self.begin().await?;
+        Ok(Pages { transaction, after: i64::MIN, from: from.map_or(i64::MIN, |from| from.0) })
+    }
+}
+
+/// Whether a table is not there.
+fn is_missing(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| {
+        // PostgreSQL has a code for it; SQLite, only words.
+        error.code().is_some_and(|code| code == "42P01") || error.message().starts_with("no such table")
+    })
+}
+
+/// The rows of the record as they were when the reading began, a page at a time.
+pub struct Pages {
+    transaction: Transaction,
+    after: i64,
+    from: i64,
+}
+
+impl Pages {
+    /// The next rows; none at the end.
+    ///
+    /// # Errors
+    /// If the database fails, or a row cannot be read.
+    pub async fn next(&mut self) -> Result<Vec<Row>, Error> {
+        let rows = self.read().await?.into_iter();
+        rows.map(|Keyed(id, row)| row.map_err(|_| Error::UnreadableRecord(id))).collect()
+    }
+
+    /// The next rows, each with its number, also where a column is not what it was made as.
+    pub(super) async fn read(&mut self) -> Result<Vec<Keyed<i64, Row>>, Error> {
+        let sql = format!("SELECT {COLUMNS} FROM audit WHERE id > $1 AND at >= $2 ORDER BY id LIMIT $3");
+        let rows: Vec<Keyed<i64, Row>> = query(AssertSqlSafe(sql))
+            .bind(self.after)
+            .bind(self.from)
+            .bind(PAGE)
+            .all(&mut self.transaction)
+            .await?;
+        self.after = rows.last().map_or(self.after, |Keyed(id, _)| *id);
+        Ok(rows)
+    }
+
+    pub(super) async fn chain(&mut self) -> Result<Option<Chain>, Error> {
+        Chain::read(&mut self.transaction).await
+    }
+}

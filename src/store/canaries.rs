@@ -1,0 +1,210 @@
+//! The canaries as last committed, held in memory: fed by a turn's own end and, for what other replicas or cancelled
+//! requests committed, by [`Store::follow`].
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use sqlx::{AnyConnection, AssertSqlSafe, FromRow, Row as _, any::AnyRow};
+
+use super::{
+    error::Error,
+    handle::Store,
+    memory::OpenGates,
+    query::query,
+    rows::{self, canary_id, key},
+};
+use crate::{
+    gate::GateId,
+    millis::Millis,
+    rollout::{Canary, CanaryId},
+};
+
+/// A replica that has not followed the others for this long does so before it answers: it is promised that a change made
+/// by one shows on all within two seconds.
+const FOLLOWED_WITHIN: Duration = Duration::from_secs(2);
+
+const CANARIES: &str = "SELECT format, state, seq, id FROM canary";
+
+/// A row of a canary: its id and, if that can be read, its format, its state, and the turn it was committed in.
+struct Committed(String, Result<(i64, String, i64), sqlx::Error>);
+
+impl FromRow<'_, AnyRow> for Committed {
+    fn from_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
+        // An id that is no text is nobody's.
+        Ok(Self(row.try_get(3).unwrap_or_default(), FromRow::from_row(row)))
+    }
+}
+
+impl Store {
+    /// What is known of a canary: as of this replica's last turn, and at most a second behind the others'.
+    #[must_use]
+    pub fn canary(&self, id: &CanaryId) -> Option<Arc<Canary>> {
+        self.memory().canary(id)
+    }
+
+    /// All canaries in which a rollout lives.
+    #[must_use]
+    pub fn live(&self) -> Vec<Arc<Canary>> {
+        self.memory().live()
+    }
+
+    /// How many live gates count to the limits: in all, and of the canary's namespace.
+    #[must_use]
+    pub fn open_gates(&self, canary: &CanaryId) -> OpenGates {
+        self.memory().open_gates(canary)
+    }
+
+    /// How many live gates count to the limits, in all.
+    #[must_use]
+    pub fn all_open_gates(&self) -> usize {
+        self.memory().all_open_gates()
+    }
+
+    /// The namespaces of which at least so many gates count to the limits, each with its cluster and how many those are.
+    #[must_use]
+    pub fn namespaces_with(&self, least: usize) -> Vec<(String, usize)> {
+        self.memory().namespaces_with(least)
+    }
+
+    /// The live gate whose ticket has this issue id.
+    #[must_use]
+    pub fn gate_of(&self, ticket: &str) -> Option<(CanaryId, GateId)> {
+        self.memory().gate_of(ticket)
+    }
+
+    /// What is stored about these canaries cannot be read, and why: their gates are closed.
+    #[must_use]
+    pub fn unreadable(&self) -> Vec<(CanaryId, String)> {
+        self.memory().unreadable()
+    }
+
+    /// Why the row of this canary cannot be read, if it cannot.
+    #[must_use]
+    pub fn unreadable_why(&self, id: &CanaryId) -> Option<String> {
+        self.memory().unreadable_why(id)
+    }
+
+    /// Reads what was committed since the last time, by whomever, and what could not be read until now. Returns how
+    /// many canaries changed.
+    ///
+    /// # Errors
+    /// If the database fails. A row that cannot be read is logged and left out: it closes its own canary only.
+    pub async fn follow(&self) -> Result<usize, Error> {
+        let mut reading = self.begin().await?;
+        let changed = self.learn(&mut reading).await?;
+        for (id, _) in self.unreadable() {
+            let sql = AssertSqlSafe(format!("{CANARIES} WHERE id = $1"));
+            match query(sql).bind(key(&id)).optional(&mut reading).await? {
+                Some(row) => self.take_in(row),
+                None => self.memory_mut().forget(&id),
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Follows, unless this was done a moment before `now`: a process that stood still knows nothing of what came since.
+    ///
+    /// # Errors
+    /// As [`Store::follow`].
+    pub async fn follow_by(&self, now: Millis) -> Result<(), Error> {
+        let followed = Millis(self.0.followed_at.load(Ordering::SeqCst));
+        if now.apart(followed) >= FOLLOWED_WITHIN {
+            // In a box, or each question would carry the room for it.
+            Box::pin(self.follow()).await?;
+            self.followed(now);
+        }
+        Ok(())
+    }
+
+    /// Everything that was committed before `now` is known.
+    pub(crate) fn followed(&self, now: Millis) {
+        self.0.followed_at.store(now.0, Ordering::SeqCst);
+    }
+
+    /// Takes in what was committed since the last time. Returns how many rows there were.
+    pub(super) async fn learn(&self, sql: &mut AnyConnection) -> Result<usize, Error> {
+        let (mut newest, mut changed) = (self.memory().followed(), 0);
+        let committed = query(AssertSqlSafe(format!("{CANARIES} WHERE seq > $1 ORDER BY seq"))).bind(newest);
+        let take = |row: Committed| {
+            if let Committed(_, Ok((.., seq))) = row
+                && seq > newest
+            {
+                // A turn may have saved several, and only now all of the one before are known.
+                self.memory_mut().follow(newest);
+                newest = seq;
+            }
+            self.take_in(row);
+            changed += 1;
+        };
+        committed.each(sql, take).await?;
+        self.memory_mut().follow(newest);
+        Ok(changed)
+    }
+
+    /// Remembers a canary's row, or that it cannot be read.
+    fn take_in(&self, Committed(id, row): Committed) {
+        let read = match row {
+            Ok((format, state, seq)) => rows::canary(&id, format, &state).map(|canary| (canary, seq)),
+            Err(error) => Err(rows::unreadable(id.as_str(), &error)),
+        };
+        match read {
+            Ok((canary, seq)) => self.memory_mut().remember(canary, seq),
+            Err(error) => self.cannot_read(&id, &error),
+        }
+    }
+
+    /// The row of this canary cannot be read: it is forgotten, so that nothing is open that the row does not prove.
+    pub(super) fn cannot_read(&self, id: &str, error: &Error) {
+        let news = match canary_id(id) {
+            Some(canary) => self.memory_mut().cannot_read(canary, error.to_string()),
+            None => true,
+        };
+        if news {
+            tracing::error!(canary = id, "{error}; its gates stay closed until its row is mended or deleted");
+        }
+    }
+
+    /// Remembers what a turn committed.
+    pub(super) fn remember(&self, canaries: Vec<Canary>, seq: i64) {
+        let mut memory = self.memory_mut();
+        for canary in canaries {
+            memory.remember(canary, seq);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::Database;
+
+    /// A row that is read alone, as one that could not be read before, says nothing of those committed before it.
+    #[tokio::test]
+    async fn one_row_does_not_stand_for_those_before_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::fresh(directory.path()).await;
+        let url = database.url.clone().into();
+        let (store, other) = (Store::open(&url).await.unwrap(), Store::open(&url).await.unwrap());
+        let [first, second] = ["first", "second"].map(|name| CanaryId {
+            cluster: "default".into(),
+            namespace: "shop".into(),
+            name: name.into(),
+        });
+        for canary in [&first, &second] {
+            let mut turn = other.turn().await.unwrap();
+            turn.save(&Canary::new(canary.clone()), &[], Millis(1)).await.unwrap();
+            turn.end().await.unwrap();
+        }
+        let sql = AssertSqlSafe(format!("{CANARIES} WHERE id = $1"));
+        let row = query(sql).bind(key(&second)).one(&mut store.begin().await.unwrap()).await.unwrap();
+        store.take_in(row);
+        assert!(store.canary(&first).is_none() && store.canary(&second).is_some());
+        assert_eq!(store.follow().await.unwrap(), 2);
+        assert!(store.canary(&first).is_some() && store.canary(&second).is_some());
+        assert_eq!(store.follow().await.unwrap(), 0);
+        store.close().await;
+        other.close().await;
+    }
+}

@@ -1,0 +1,193 @@
+//! When each canary was last heard of, as it is stored: written back in batches, because every question changes it and a
+//! repeated question must not cost a write.
+
+use std::time::Duration;
+
+use sqlx::AssertSqlSafe;
+
+use super::{
+    activity::{Away, Heard},
+    error::Error,
+    handle::Store,
+    query::query,
+    rows::key,
+    turn::Turn,
+};
+use crate::{
+    gate::{GateId, Pace},
+    millis::Millis,
+    rollout::CanaryId,
+};
+
+/// So many canaries are written back in one turn.
+const WRITTEN_AT_ONCE: usize = 500;
+/// So many of them in one statement, with three parameters each: far below what any database allows.
+const IN_ONE_STATEMENT: usize = 100;
+
+impl Store {
+    /// When this canary was last heard of, in a message of any kind.
+    #[must_use]
+    pub fn last_heard(&self, canary: &CanaryId) -> Option<Millis> {
+        self.activity().last_heard(canary)
+    }
+
+    /// How often Flagger asks at a gate.
+    #[must_use]
+    pub fn pace(&self, canary: &CanaryId, gate: &GateId) -> Pace {
+        self.activity().pace(canary, gate)
+    }
+
+    /// When Flagger last asked at a gate.
+    #[must_use]
+    pub fn asked_at(&self, canary: &CanaryId, gate: &GateId) -> Option<Millis> {
+        self.activity().asked_at(canary, gate)
+    }
+
+    /// A message came.
+    pub fn hear(&self, canary: &CanaryId, now: Millis) {
+        self.activity().hear(canary, now);
+    }
+
+    /// A question at a gate came, and was answered.
+    pub fn answered(&self, canary: &CanaryId, gate: &GateId, open: bool, now: Millis) {
+        self.activity().answered(canary, gate, open, now);
+    }
+
+    /// Writes back what changed since the last time. Whoever else wants to write waits for a few hundred canaries at most.
+    ///
+    /// # Errors
+    /// If the database fails; nothing is lost then, the next call writes it.
+    pub async fn write_back(&self) -> Result<usize, Error> {
+        let changed = self.activity().not_written();
+        for some in changed.chunks(WRITTEN_AT_ONCE) {
+            let some = self.activity().of_live_gates(some, |id| self.canary(id));
+            let mut turn = self.turn().await?;
+            for few in some.chunks(IN_ONE_STATEMENT) {
+                turn.write_heard(few).await?;
+            }
+            turn.end().await?;
+            let mut activity = self.activity();
+            some.iter().for_each(|(canary, was)| activity.written(canary, was));
+        }
+        Ok(changed.len())
+    }
+
+    /// Reads what any replica wrote back; what is known already and later stays.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn load_heard(&self, away: Away) -> Result<(), Error> {
+        let mut reading = self.begin().await?;
+        let rows: Vec<(String, i64, String)> =
+            query("SELECT canary, at, paces FROM heard").all(&mut reading).await?;
+        let mut newest = Millis(0);
+        for (place, (id, at, paces)) in rows.into_iter().enumerate() {
+            newest = newest.max(Millis(at));
+            self.activity().take_in(&id, Millis(at), &paces, away, place + 1);
+        }
+        self.others().heard = newest;
+        Ok(())
+    }
+}
+
+impl Turn {
+    /// When the canary was last heard of by any replica, as far as written back.
+    pub(crate) async fn last_heard(&mut self, canary: &CanaryId) -> Result<Option<Millis>, Error> {
+        let at: Option<(i64,)> =
+            query("SELECT at FROM heard WHERE canary = $1").bind(key(canary)).optional(self.sql()).await?;
+        Ok(at.map(|(at,)| Millis(at)))
+    }
+
+    /// The canary is heard of now.
+    pub(crate) async fn hear(&mut self, canary: &CanaryId, now: Millis) -> Result<(), Error> {
+        query(
+            "INSERT INTO heard (canary, at, paces) VALUES ($1, $2, '[]')
+             ON CONFLICT (canary) DO UPDATE SET at = CASE WHEN heard.at > excluded.at THEN heard.at ELSE excluded.at END",
+        )
+        .bind(key(canary))
+        .bind(now.0)
+        .execute(self.sql())
+        .await?;
+        Ok(())
+    }
+
+    /// Each canary is there once: a statement may change a row but once.
+    async fn write_heard(&mut self, some: &[(CanaryId, Heard)]) -> Result<(), Error> {
+        let rows: Vec<_> = some
+            .iter()
+            .filter_map(|(canary, heard)| Some((key(canary), heard.at?.0, heard.paces())))
+            .collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let places = (0..rows.len()).map(|row| 3 * row + 1);
+        let places: Vec<String> = places.map(|n| format!("(${n}, ${}, ${})", n + 1, n + 2)).collect();
+        let sql = format!(
+            "INSERT INTO heard (canary, at, paces) VALUES {}
+             ON CONFLICT (canary) DO UPDATE SET
+                 at = CASE WHEN heard.at > excluded.at THEN heard.at ELSE excluded.at END,
+                 paces = excluded.paces",
+            places.join(", ")
+        );
+        // Nothing but numbers of parameters was put in.
+        let mut query = query(AssertSqlSafe(sql));
+        for (canary, at, paces) in rows {
+            query = query.bind(canary).bind(at).bind(paces);
+        }
+        query.execute(self.sql()).await?;
+        Ok(())
+    }
+
+    /// No replica served for `away`: that silence does not count. What was heard since is heard now and no later:
+    /// else the silence after it would not count either.
+    pub(super) async fn forgive_silence(&mut self, away: Duration, now: Millis) -> Result<(), Error> {
+        let away = crate::millis::whole(away);
+        query("UPDATE heard SET at = CASE WHEN at + $1 > $2 THEN $3 ELSE at + $4 END WHERE at < $5")
+            .bind(away)
+            .bind(now.0)
+            .bind(now.0)
+            .bind(away)
+            .bind(now.0)
+            .execute(self.sql())
+            .await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::Database;
+
+    /// More than one turn and than one statement, the last of which is not full; what is later stays.
+    #[tokio::test]
+    async fn many_canaries_are_written_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::fresh(directory.path()).await;
+        let url = database.url.clone().into();
+        let (store, other) = (Store::open(&url).await.unwrap(), Store::open(&url).await.unwrap());
+        let canary = |n: i64| CanaryId {
+            cluster: "default".into(),
+            namespace: "shop".into(),
+            name: format!("canary-{n}"),
+        };
+        let many = 1_234;
+        for n in 0..many {
+            store.hear(&canary(n), Millis(1_000 + n));
+        }
+        assert_eq!(store.write_back().await.unwrap(), 1_234);
+        assert_eq!(store.write_back().await.unwrap(), 0);
+        for n in 0..many {
+            other.hear(&canary(n), Millis(1_500));
+        }
+        assert_eq!(other.write_back().await.unwrap(), 1_234);
+        store.close().await;
+        other.close().await;
+        let read = Store::open(&url).await.unwrap();
+        read.load_heard(Away::Nobody).await.unwrap();
+        for n in 0..many {
+            assert_eq!(read.last_heard(&canary(n)), Some(Millis((1_000 + n).max(1_500))), "canary {n}");
+        }
+        read.close().await;
+    }
+}

@@ -1,0 +1,101 @@
+//! Statements. Each is in a transaction, has no name on the server, and is not waited for for ever.
+
+use futures_util::TryStreamExt as _;
+use sqlx::{
+    Any, AnyConnection, AnyPool, Decode, Encode, FromRow, Row as _, SqlSafeStr, Type,
+    any::{AnyArguments, AnyRow},
+    query::Query,
+};
+use tokio::time::timeout;
+
+use super::error::{ANSWERS_WITHIN, Error};
+
+/// A transaction. Dropped, it changes nothing.
+pub(super) type Transaction = sqlx::Transaction<'static, Any>;
+
+/// Begins a transaction. Every statement is in one: a pooler between us and PostgreSQL may give each transaction another
+/// session, and its limits hold for it alone.
+pub(super) async fn begin(pool: &AnyPool, begin: &'static str) -> Result<Transaction, Error> {
+    in_time(pool.begin_with(begin)).await
+}
+
+/// Commits. After an error nobody knows whether it did.
+pub(super) async fn commit(transaction: Transaction) -> Result<(), Error> {
+    in_time(transaction.commit()).await
+}
+
+/// What the database answers, or [`Error::Silent`]. A server that vanished behind a broken network says nothing at all, and
+/// its own limits do not help. Whether a write was done is not known then, and [`Store::follow`] finds out.
+///
+/// [`Store::follow`]: super::Store::follow
+async fn in_time<T>(answer: impl Future<Output = Result<T, sqlx::Error>> + Send) -> Result<T, Error> {
+    timeout(ANSWERS_WITHIN, answer).await.map_err(|_| Error::Silent)?.map_err(Error::Database)
+}
+
+/// A statement. PostgreSQL forgets its plan at once: one that has a name is known to a session, and who comes through a
+/// pooler has another session in each transaction.
+pub(super) fn query(sql: impl SqlSafeStr) -> Statement {
+    Statement(sqlx::query(sql).persistent(false))
+}
+
+/// See [`query`].
+pub(super) struct Statement(Query<'static, Any, AnyArguments>);
+
+impl Statement {
+    /// The value of the next parameter.
+    pub(super) fn bind<'t>(self, value: impl Encode<'t, Any> + Type<Any>) -> Self {
+        Self(self.0.bind(value))
+    }
+
+    /// Returns how many rows it changed.
+    pub(super) async fn execute(self, sql: &mut AnyConnection) -> Result<u64, Error> {
+        Ok(in_time(self.0.execute(sql)).await?.rows_affected())
+    }
+
+    /// Its only row.
+    pub(super) async fn one<T: Readable>(self, sql: &mut AnyConnection) -> Result<T, Error> {
+        in_time(self.0.try_map(read).fetch_one(sql)).await
+    }
+
+    /// Its row, if there is one.
+    pub(super) async fn optional<T: Readable>(self, sql: &mut AnyConnection) -> Result<Option<T>, Error> {
+        in_time(self.0.try_map(read).fetch_optional(sql)).await
+    }
+
+    /// Its rows.
+    pub(super) async fn all<T: Readable>(self, sql: &mut AnyConnection) -> Result<Vec<T>, Error> {
+        in_time(self.0.try_map(read).fetch_all(sql)).await
+    }
+
+    /// Gives its rows to `take`, one after the other: all at once they may be many.
+    pub(super) async fn each<T: Readable>(
+        self,
+        sql: &mut AnyConnection,
+        mut take: impl FnMut(T),
+    ) -> Result<(), Error> {
+        let mut rows = self.0.try_map(read).fetch(sql);
+        while let Some(row) = in_time(rows.try_next()).await? {
+            take(row);
+        }
+        Ok(())
+    }
+}
+
+/// What a row can be read as.
+pub(super) trait Readable: for<'r> FromRow<'r, AnyRow> + Send + Unpin + 'static {}
+
+impl<T: for<'r> FromRow<'r, AnyRow> + Send + Unpin + 'static> Readable for T {}
+
+fn read<T: Readable>(row: AnyRow) -> Result<T, sqlx::Error> {
+    T::from_row(&row)
+}
+
+/// What names a row, which is its last column, and what the columns before hold, if that can be read: SQLite keeps a value of
+/// any type in any column.
+pub(super) struct Keyed<K, T>(pub(super) K, pub(super) Result<T, sqlx::Error>);
+
+impl<'r, K: Decode<'r, Any> + Type<Any>, T: FromRow<'r, AnyRow>> FromRow<'r, AnyRow> for Keyed<K, T> {
+    fn from_row(row: &'r AnyRow) -> Result<Self, sqlx::Error> {
+        Ok(Self(row.try_get(row.len() - 1)?, T::from_row(row)))
+    }
+}

@@ -1,0 +1,72 @@
+//! What a row holds, as a value of ours: keys, and JSON.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::error::{Error, one_line};
+use crate::rollout::{Canary, CanaryId};
+
+/// The format of a canary's serialised state that this version writes; it reads all up to it.
+///
+/// 2: what binds an approval, such as the statuses of its ticket and whom questions ruled out. A version that does not know
+/// it would write the row back without.
+pub(super) const FORMAT: i64 = 2;
+
+/// A canary's row id. None of the three names contains a slash.
+pub(super) fn key(id: &CanaryId) -> String {
+    id.to_string()
+}
+
+/// The canary with this row id.
+pub(super) fn canary_id(key: &str) -> Option<CanaryId> {
+    let mut parts = key.splitn(3, '/').map(str::to_owned);
+    Some(CanaryId { cluster: parts.next()?, namespace: parts.next()?, name: parts.next()? })
+}
+
+/// As [`canary_id`], for a row that is about a canary.
+///
+/// # Errors
+/// [`Error::Corrupt`].
+pub(super) fn owner(key: &str) -> Result<CanaryId, Error> {
+    canary_id(key).ok_or_else(|| corrupt(key, "its id has not three parts"))
+}
+
+/// A value of a row of this canary, to be stored.
+///
+/// # Errors
+/// [`Error::Corrupt`].
+pub(super) fn to_json(value: &impl Serialize, canary: &CanaryId) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| corrupt(&key(canary), &error.to_string()))
+}
+
+/// A value of a row of the canary with this row id.
+///
+/// # Errors
+/// [`Error::Corrupt`].
+pub(super) fn from_json<T: DeserializeOwned>(json: &str, canary: &str) -> Result<T, Error> {
+    serde_json::from_str(json).map_err(|error| corrupt(canary, &error.to_string()))
+}
+
+/// The canary of this row.
+///
+/// # Errors
+/// [`Error::Corrupt`].
+pub(super) fn canary(id: &str, format: i64, state: &str) -> Result<Canary, Error> {
+    if format > FORMAT {
+        return Err(corrupt(id, &format!("it is in format {format}, this version reads up to {FORMAT}")));
+    }
+    let canary: Canary = from_json(state, id)?;
+    // Else one row could open another canary's gates.
+    if key(&canary.id) != id {
+        return Err(corrupt(id, &format!("it is about {}", canary.id)));
+    }
+    Ok(canary)
+}
+
+/// A row whose columns cannot be read.
+pub(super) fn unreadable(what: impl Into<String>, error: &sqlx::Error) -> Error {
+    Error::Corrupt { canary: what.into(), why: one_line(error) }
+}
+
+fn corrupt(canary: &str, why: &str) -> Error {
+    Error::Corrupt { canary: canary.to_owned(), why: why.to_owned() }
+}
