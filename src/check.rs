@@ -23,7 +23,7 @@ use crate::{
     clock::Clock,
     config::Config,
     jira::{By, Error},
-    serve, store,
+    store::{self, Volumes},
     text::one_line,
 };
 
@@ -165,7 +165,8 @@ pub async fn check(config: &Config, clock: Clock) -> Report {
     findings.extend(routes::patterns(config));
     findings.extend(settings::settings(config));
     findings.extend(ports::ports(&config.server).await);
-    findings.push(match store::probe(&config.store.url, serve::volumes(&config.store)).await {
+    let volumes = Volumes::allowing(config.store.allow_network_volume);
+    findings.push(match store::probe(&config.store.url, volumes).await {
         Ok(what) => Finding::ok("store.url", what),
         Err(error) => {
             let what = format!("{error}; put the address of a database there that the bridge may write");

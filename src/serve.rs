@@ -49,12 +49,6 @@ pub const fn timing(Config { jira, rollout, limits, .. }: &Config) -> Timing {
     }
 }
 
-/// Which volumes the file of SQLite may be on.
-#[must_use]
-pub const fn volumes(store: &config::Store) -> Volumes {
-    if store.allow_network_volume { Volumes::Any } else { Volumes::Local }
-}
-
 /// The three sockets.
 #[derive(Debug)]
 pub struct Listeners {
@@ -158,7 +152,7 @@ impl Bridge {
     ) -> anyhow::Result<()> {
         let tls = match &self.config.server.tls {
             None => None,
-            Some(files) => Some(Arc::new(certificate(files)?)),
+            Some(files) => Some(Arc::new(Tls::load(files.clone())?)),
         };
         if let Some(tls) = &tls {
             pem::tell("server.tls.cert_file", &tls.left_out());
@@ -202,13 +196,14 @@ impl Bridge {
     /// # Errors
     /// If the database was made by a newer version. `None` if it was told to stop before.
     pub async fn open(&self, stop: &CancellationToken) -> Result<Option<Worker>, store::Error> {
+        let config::Store { url, allow_network_volume, .. } = &self.config.store;
         let mut told: Option<(String, Instant)> = None;
         let (gatekeeper, worker) = loop {
             // A database may take long to let somebody in, and nothing is in hand yet.
             let opened = select! {
                 biased;
                 () = stop.cancelled() => return Ok(None),
-                opened = Store::open_on(&self.config.store.url, volumes(&self.config.store)) => opened,
+                opened = Store::open_on(url, Volumes::allowing(*allow_network_volume)) => opened,
             };
             let begun = match opened {
                 Ok(store) => self.begin(store).await,
@@ -293,14 +288,6 @@ async fn greet(jira: Arc<Jira>, stop: CancellationToken) {
             "{error}; it is asked again as soon as there is something to do; the command check says more"
         ),
     }
-}
-
-/// What the listeners show when they speak TLS.
-///
-/// # Errors
-/// If the files cannot be used; it begins with the key.
-pub fn certificate(files: &config::Tls) -> anyhow::Result<Tls> {
-    Tls::load(files.clone())
 }
 
 /// A client for the Jira of the configuration.

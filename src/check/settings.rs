@@ -7,10 +7,10 @@ use secrecy::ExposeSecret as _;
 use super::Finding;
 use crate::{
     config::{Cluster, Config},
+    http::serve::Tls,
     millis::written,
     policy::quoted,
     secret::Secret,
-    serve::certificate,
 };
 
 /// Shorter secrets can be guessed.
@@ -79,7 +79,7 @@ fn share(config: &Config) -> Option<Finding> {
 /// The certificate and the key can be used, which `serve` finds out when it starts.
 fn tls(config: &Config) -> Vec<Finding> {
     let Some(files) = &config.server.tls else { return vec![] };
-    let finding = match certificate(files) {
+    let finding = match Tls::load(files.clone()) {
         Ok(tls) => {
             let ok = Finding::ok("server.tls", "the certificate and the key belong together");
             let warn = |what: String| {

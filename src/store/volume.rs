@@ -11,6 +11,14 @@ pub enum Volumes {
     Any,
 }
 
+impl Volumes {
+    /// By the setting `store.allow_network_volume`.
+    #[must_use]
+    pub const fn allowing(network: bool) -> Self {
+        if network { Self::Any } else { Self::Local }
+    }
+}
+
 /// What Linux calls file systems in `statfs`, of those that reach over a network or may do so. A FUSE may be
 /// anything: a bucket, another machine, a host's folder.
 const NETWORK: [(u32, &str); 21] = [

@@ -36,8 +36,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("http", &["clock", "config", "flagger", "gate", "gatekeeper", "metrics", "millis", "pem", "rollout", "secret", "text", "view", "watched"]),
     ("jira", &["clock", "gate", "millis", "pem", "policy", "secret", "server_url", "text", "ticket", "watched"]),
     ("worker", &["clock", "gate", "gatekeeper", "jira", "map", "metrics", "millis", "policy", "rollout", "store", "ticket"]),
-    ("check", &["clock", "config", "gate", "jira", "millis", "policy", "rollout", "secret", "serve", "store", "text", "ticket"]),
-    ("cli", &["clock", "config", "millis", "server_url", "store", "text"]),
+    ("check", &["clock", "config", "gate", "http", "jira", "millis", "policy", "rollout", "secret", "serve", "store", "ticket"]),
+    ("cli", &["clock", "config", "millis", "server_url", "store", "ticket"]),
     ("serve", &["clock", "config", "gatekeeper", "http", "jira", "metrics", "millis", "pem", "secret", "store", "worker"]),
     ("demo", &["cli", "clock", "config", "millis", "serve", "text", "view"]),
 ];
