@@ -11,12 +11,12 @@ use anyhow::Context as _;
 use criterion::Criterion;
 use flagger_jira_bridge::{
     config, flagger,
-    gate::{GateId, GateName, Move, Pace, Person, Sighting, Stage, Status, Ticket, Trust},
+    gate::{GateId, GateName, Move, Pace, Sighting, Stage, Ticket, Trust},
     http::proof::is_signed,
     millis::Millis,
-    policy::{Author, Fingerprint, Policy, Statuses},
-    rollout::{Budget, Canary, CanaryId, Change, Denials, Event, Room, Rules},
-    ticket::{self, Subject},
+    policy::{Author, Fingerprint, Person, Policy, Status, Statuses},
+    rollout::{Budget, Canary, CanaryId, Change, Denials, Event, Room, Rules, Subject},
+    ticket,
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::SecretString;

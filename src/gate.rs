@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     history::{Cause, Invalidation, undone},
-    sighting::{Browse, Move, Person, Sighting, Status, decisive},
+    sighting::{Browse, Move, Sighting, decisive},
     verdict::{Closed, Trust, Verdict},
 };
 use crate::{
     millis::Millis,
-    policy::{Author, Entry, Fingerprint, Statuses},
+    policy::{Author, Entry, Fingerprint, Status, Statuses},
 };
 
 /// What the label of a gate's ticket begins with.

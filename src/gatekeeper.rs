@@ -13,9 +13,9 @@ use crate::{
     metrics::Metrics,
     millis::Millis,
     policy::{Approval, Policy, Route},
-    rollout::{Canary, CanaryId, Change, Event, Message, Refusal, Report},
+    rollout::{Canary, CanaryId, Change, Event, Message, Refusal, Report, Subject},
     store::{self, Store},
-    ticket::{self, Subject},
+    ticket,
 };
 
 mod answer;

@@ -1,172 +1,18 @@
 //! PURE: which statuses mean what, who may approve, and which settings hold for which gate.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use minijinja::Value;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{gate::Status, text};
-
 mod judge;
+mod statuses;
 
-pub use judge::{Author, DENIES_OTHERS, Entry, Names, denies_all, denies_for_good, judge, quoted};
-
-/// What a status means for a gate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meaning {
-    /// Neither approved nor rejected.
-    Waiting,
-    /// The gate may open.
-    Approved,
-    /// Somebody said no.
-    Rejected,
-}
-
-/// The ids of the statuses that decide, in one project and issue type.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Statuses {
-    /// Ids that mean yes.
-    pub approved: BTreeSet<String>,
-    /// Ids that mean no.
-    pub rejected: BTreeSet<String>,
-    /// Ids that meant yes only when the ticket that this is about was opened, or mean it only now: they decide nothing.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub late: BTreeSet<String>,
-    /// What those that decide are called today, by id. It is not kept.
-    #[serde(skip)]
-    pub names: BTreeMap<String, String>,
-    /// The ids of all statuses of the workflow as it is today; none if Jira did not say. It is not kept.
-    #[serde(skip)]
-    pub workflow: Option<BTreeSet<String>>,
-}
-
-impl Statuses {
-    /// What the status with this id means. One that is in both sets means no.
-    #[must_use]
-    pub fn meaning(&self, id: &str) -> Meaning {
-        if self.rejected.contains(id) {
-            Meaning::Rejected
-        } else if self.approved.contains(id) {
-            Meaning::Approved
-        } else {
-            Meaning::Waiting
-        }
-    }
-
-    /// What is kept of them with a ticket.
-    #[must_use]
-    pub fn pinned(&self) -> Self {
-        Self { names: BTreeMap::new(), late: BTreeSet::new(), workflow: None, ..self.clone() }
-    }
-
-    /// Whether this status, as a history tells of it, is called something else today; also where that is not known.
-    #[must_use]
-    pub fn renames(&self, status: &Status) -> bool {
-        self.names.get(&status.id).is_none_or(|name| !alike(name, &status.name))
-    }
-}
-
-/// A status of the configuration that is not one status of the workflow.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unresolved {
-    /// No status of the workflow has this name or id.
-    Unknown {
-        /// What the configuration says.
-        name: String,
-        /// What the workflow has.
-        there_is: Vec<String>,
-    },
-    /// Several have this name: only an id tells them apart.
-    Ambiguous {
-        /// What the configuration says.
-        name: String,
-        /// The ids of those.
-        ids: Vec<String>,
-    },
-    /// It would mean yes and no.
-    Both {
-        /// The status.
-        name: String,
-    },
-}
-
-impl fmt::Display for Unresolved {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown { name, there_is } => {
-                write!(f, "no status \"{name}\" in this workflow, which has {}", there_is.join(", "))
-            }
-            Self::Ambiguous { name, ids } => {
-                write!(f, "several statuses are called \"{name}\"; use the id of one: {}", ids.join(", "))
-            }
-            Self::Both { name } => write!(f, "\"{name}\" cannot mean both approved and rejected"),
-        }
-    }
-}
-
-impl Statuses {
-    /// Finds the statuses of the configuration, by id or by name, among those of a workflow.
-    ///
-    /// # Errors
-    /// One for each that is not exactly one status, with the key it stands at (`approved` or `rejected`).
-    pub fn resolve(
-        approved: &[String],
-        rejected: &[String],
-        workflow: &[Status],
-    ) -> Result<Self, Vec<(&'static str, Unresolved)>> {
-        let mut problems = Vec::new();
-        let mut find = |key, names: &[String]| -> BTreeSet<String> {
-            let found = names.iter().map(|name| resolve(name, workflow));
-            found.filter_map(|found| found.map_err(|problem| problems.push((key, problem))).ok()).collect()
-        };
-        let (approved, rejected) = (find("approved", approved), find("rejected", rejected));
-        for id in approved.intersection(&rejected) {
-            problems.push(("rejected", Unresolved::Both { name: id.clone() }));
-        }
-        if problems.is_empty() {
-            let decides = |status: &&Status| approved.contains(&status.id) || rejected.contains(&status.id);
-            let names =
-                workflow.iter().filter(decides).map(|status| (status.id.clone(), status.name.clone()));
-            let names = names.collect();
-            let workflow = Some(workflow.iter().map(|status| status.id.clone()).collect());
-            Ok(Self { approved, rejected, late: BTreeSet::new(), names, workflow })
-        } else {
-            Err(problems)
-        }
-    }
-}
-
-/// Whether nobody sees a difference between two names of a status but, at most, that of case, which Jira sees none in either.
-fn alike(one: &str, other: &str) -> bool {
-    text::line(one).to_lowercase() == text::line(other).to_lowercase()
-}
-
-/// The id of the one status with this id or name. Names are compared without regard to case, as Jira does.
-///
-/// # Errors
-/// If none or several are meant.
-pub fn resolve(name: &str, workflow: &[Status]) -> Result<String, Unresolved> {
-    if workflow.iter().any(|status| status.id == name) {
-        return Ok(name.to_owned());
-    }
-    let named = workflow.iter().filter(|status| alike(&status.name, name.trim()));
-    let mut ids: Vec<String> = named.map(|status| status.id.clone()).collect();
-    ids.sort();
-    ids.dedup();
-    match ids.as_slice() {
-        [id] => Ok(id.clone()),
-        [] => {
-            let there_is = workflow.iter().map(|status| format!("\"{}\"", status.name)).collect();
-            Err(Unresolved::Unknown { name: name.to_owned(), there_is })
-        }
-        _ => Err(Unresolved::Ambiguous { name: name.to_owned(), ids }),
-    }
-}
+pub use self::{
+    judge::{Author, DENIES_OTHERS, Entry, Names, Person, denies_all, denies_for_good, judge, quoted},
+    statuses::{Meaning, Status, Statuses, Unresolved, resolve},
+};
 
 /// The settings of all gates: `[ticket]` and `[approval]`, and what `[[routes]]` overrides for some.
 #[derive(Clone, Debug)]

@@ -17,12 +17,14 @@ mod edge;
 mod event;
 mod known;
 mod step;
+mod subject;
 #[cfg(test)]
 mod tests;
 
 pub use change::{Change, Command, Fact, Note};
 pub use event::{Budget, Event, Refusal, Room, Rules};
 pub use known::{Called, Left, Newer};
+pub use subject::Subject;
 
 /// Flagger's resource.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

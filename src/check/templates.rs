@@ -7,8 +7,8 @@ use crate::{
     config::Config,
     gate::{GateName, Stage},
     policy::Route,
-    rollout::CanaryId,
-    ticket::{Subject, draft},
+    rollout::{CanaryId, Subject},
+    ticket::draft,
 };
 
 pub(super) fn templates(config: &Config) -> Vec<Finding> {

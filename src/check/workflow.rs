@@ -7,9 +7,8 @@ use super::{
     tickets::{Place, in_english},
 };
 use crate::{
-    gate::Status,
     jira::{Kind, Way, is_status},
-    policy::{self, Meaning, Route, Statuses, Target, Unresolved},
+    policy::{self, Meaning, Route, Status, Statuses, Target, Unresolved},
 };
 
 /// The statuses that decide.

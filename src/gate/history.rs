@@ -128,7 +128,7 @@ pub(super) fn number(id: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::{Person, Status};
+    use crate::policy::{Person, Status};
 
     fn entry(id: &str, at: i64, from: &str, to: &str) -> Move {
         Move {

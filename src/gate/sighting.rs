@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     millis::Millis,
-    policy::{Author, Meaning, Statuses},
+    policy::{Author, Meaning, Person, Status, Statuses},
 };
 
 /// By how much two estimates of the age of a decision may differ: answers tell their time in whole seconds, and take a while.
@@ -23,26 +23,6 @@ const NOT_JUDGED: &str =
 const UNTOLD: &str = "Jira did not say which statuses the workflow has, so it is asked again";
 /// Why a rejection rolls nothing back any more.
 const LEFT: &str = "the ticket left that status otherwise than by a transition of its workflow";
-
-/// A status of a Jira workflow.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
-    /// What is compared: names are translated and repeated.
-    pub id: String,
-    /// What is shown.
-    pub name: String,
-}
-
-/// Somebody who moved a ticket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Person {
-    /// `accountId` on Cloud, `name` on Data Center.
-    pub id: String,
-    /// The name people know them by, as of then.
-    pub name: String,
-    /// Whether it is an app, an automation, or any other account of which Jira does not say that it is a person's.
-    pub app: bool,
-}
 
 /// One change of an issue's status, as its changelog has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Decision, Doubt, Gate, Standing, Status, Ticket, View};
-use crate::{millis::Millis, policy::Fingerprint};
+use super::{Decision, Doubt, Gate, Standing, Ticket, View};
+use crate::{
+    millis::Millis,
+    policy::{Fingerprint, Status},
+};
 
 /// How long what was seen may be relied on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

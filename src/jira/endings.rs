@@ -2,7 +2,6 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value, json};
-
 use tokio::time::Instant;
 
 use super::{
@@ -11,11 +10,7 @@ use super::{
     request::Request,
     wire::{self, PROPERTY},
 };
-use crate::{
-    gate::{Status, Ticket},
-    text,
-    ticket::Doc,
-};
+use crate::{gate::Ticket, policy::Status, text, ticket::Doc};
 
 /// How a transition went.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use super::{
     request::Request,
     web_address, wire,
 };
-use crate::{gate::Status, millis::Millis, text};
+use crate::{millis::Millis, policy::Status, text};
 
 /// The statuses that issues of one type can have in one project.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 
 use super::{Field, Jira, Kind, cloud, data_center, error::Error, request::Request, wire};
-use crate::{gate::Status, text};
+use crate::{policy::Status, text};
 
 /// So many issues are looked through for one in each status.
 const SAMPLES: &str = "50";

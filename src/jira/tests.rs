@@ -23,7 +23,10 @@ use tokio::{
 };
 
 use super::*;
-use crate::gate::{Browse, Sighting, Status, Ticket};
+use crate::{
+    gate::{Browse, Sighting, Ticket},
+    policy::Status,
+};
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]

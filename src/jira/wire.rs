@@ -10,8 +10,9 @@ use serde_json::{Map, Value};
 
 use super::{Account, ENDED, Kind, error::By, time};
 use crate::{
-    gate::{GateId, Home, Person, Sighting, Status},
+    gate::{GateId, Home, Sighting},
     millis::Millis,
+    policy::{Person, Status},
     text,
 };
 

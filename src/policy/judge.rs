@@ -2,12 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{gate::Person, text::beginning};
+use crate::text::beginning;
 
 /// The longest part of an entry that is repeated to people, in characters.
 const LONGEST_ENTRY: usize = 100;
 /// Of how many entries it is said that one of them came out empty.
 const MOST_ENTRIES: usize = 2;
+
+/// Somebody who moved a ticket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// `accountId` on Cloud, `name` on Data Center.
+    pub id: String,
+    /// The name people know them by, as of then.
+    pub name: String,
+    /// Whether it is an app, an automation, or any other account of which Jira does not say that it is a person's.
+    pub app: bool,
+}
 
 /// What is known of whether somebody's move counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,12 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Canary, End, Fate, Label, Refusal, Revision};
+use super::{Canary, End, Fate, Label, Refusal, Revision, Subject};
 use crate::{
     gate::{Decision, Gate, GateId, GateName, Home, Ticket, View},
     millis::Millis,
     policy::Milestone,
-    ticket::Subject,
 };
 
 /// An effect to perform in Jira, stored before it is performed. Each may be performed twice: a label, a property or

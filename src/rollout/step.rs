@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Beginning, Budget, Called, Canary, Change, Command, Course, End, Event, Fact, Fate, Left, Message, Note,
-    Phase, Refusal, Report, Rollout, Rules,
+    Phase, Refusal, Report, Rollout, Rules, Subject,
     edge::{self, Edge, Heard},
     event::Room,
 };
@@ -12,7 +12,6 @@ use crate::{
     gate::{Closed, Doubt, Gate, GateId, GateName, Pace, Said, Stage, Standing, Ticket, Used, Verdict, View},
     millis::Millis,
     policy::{Author, DENIES_OTHERS, Milestone, Statuses},
-    ticket::Subject,
 };
 
 mod replaced;

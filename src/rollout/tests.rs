@@ -7,10 +7,8 @@ use std::{
 
 use super::*;
 use crate::{
-    gate::{
-        Closed, Doubt, Move, Pace, Person, Sighting, Stage, Standing, Status, Ticket, Trust, Verdict, View,
-    },
-    policy::{Author, Fingerprint, Statuses},
+    gate::{Closed, Doubt, Move, Pace, Sighting, Stage, Standing, Ticket, Trust, Verdict, View},
+    policy::{Author, Fingerprint, Person, Status, Statuses},
 };
 
 mod binding;

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Block, LONGEST_VALUE, Span, Subject, denied,
+    Block, LONGEST_VALUE, Span, denied,
     words::{any_of, set_in, span},
 };
 use crate::{
     gate::{GateName, Stage},
     policy::{Approval, Entry, Route, TicketSettings, quoted},
+    rollout::Subject,
     text::{CUT, beginning, one_line},
 };
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use minijinja::{Environment, UndefinedBehavior, Value, value::ValueKind};
 
-use super::{LONGEST_VALUE, Subject, Unrenderable};
-use crate::text::one_line;
+use super::{LONGEST_VALUE, Unrenderable};
+use crate::{rollout::Subject, text::one_line};
 
 /// Renders the templates of one ticket.
 pub(super) struct Writer {

@@ -4,9 +4,8 @@
 
 use super::{context::Context, lookups::RoundLookups};
 use crate::{
-    gate::Person,
     jira::{self, Account, Group, People},
-    policy::{self, Author, Entry, Names, Route, quoted},
+    policy::{self, Author, Entry, Names, Person, Route, quoted},
 };
 
 /// Which list an entry stands in. What proves nothing counts against the person, so it is not the same for both.

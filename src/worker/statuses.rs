@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use super::lookups::{Lookups, RoundLookups, WORKFLOW, WORKFLOW_AGAIN};
 use crate::{
-    gate::{Move, Status, Ticket},
+    gate::{Move, Ticket},
     jira::{self, Workflow},
-    policy::{Route, Statuses},
+    policy::{Route, Status, Statuses},
 };
 
 /// Why the statuses of a ticket cannot be told.

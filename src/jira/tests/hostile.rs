@@ -11,8 +11,8 @@ use super::{
 use crate::{
     gate::Stage,
     policy::Route,
-    rollout::Phase,
-    ticket::{self, Block, Subject},
+    rollout::{Phase, Subject},
+    ticket::{self, Block},
 };
 
 /// What somebody might try.

@@ -6,8 +6,8 @@ use super::*;
 use crate::{
     gate::{GateName, Stage},
     policy::{Author, Milestone, Route, denies_for_good},
-    rollout::{CanaryId, End, Fate, Label, Message, Note, Phase, Revision},
-    ticket::{self, Draft as Words, Subject},
+    rollout::{CanaryId, End, Fate, Label, Message, Note, Phase, Revision, Subject},
+    ticket::{self, Draft as Words},
 };
 
 /// The defaults, with further settings: lines of TOML, with full keys.

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::{Kind, User, id_of, nobody, plain, time};
 use crate::{
-    gate::{Cause, Invalidation, Move, Status},
+    gate::{Cause, Invalidation, Move},
     millis::Millis,
+    policy::Status,
     text,
 };
 
@@ -162,7 +163,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::gate::Person;
+    use crate::policy::Person;
 
     const BOTH: [Kind; 2] = [Kind::Cloud, Kind::DataCenter];
 

@@ -16,9 +16,9 @@ use crate::{
     gate::{GateId, Home, Ticket},
     jira::{self, Happened, retry},
     millis::Millis,
-    rollout::{Canary, Command},
+    rollout::{Canary, Command, Subject},
     store::{self, Row, Turn},
-    ticket::{self, Subject},
+    ticket,
     worker::{
         context::{Context, Outcome},
         lookups::Lookups,

@@ -6,9 +6,8 @@ use crate::{
     gate::{GateId, GateName, Ticket},
     millis::Millis,
     policy::Milestone,
-    rollout::{CanaryId, Command, Note},
+    rollout::{CanaryId, Command, Note, Subject},
     store::{self, Opened, Turn},
-    ticket::Subject,
     worker::context::Context,
 };
 

@@ -5,11 +5,11 @@ use serde_json::{Map, Value};
 
 use super::effect::{Effect, Failure};
 use crate::{
-    gate::{GateId, Move, Sighting, Status},
+    gate::{GateId, Move, Sighting},
     gatekeeper::doing,
     jira::{self, Linked, Marks, Transitioned, Whereabouts, retry},
     millis::Millis,
-    policy::{Meaning, Milestone, Route, Target},
+    policy::{Meaning, Milestone, Route, Status, Target},
     rollout::{Command, Note},
     store::{Opened, Row},
     ticket,

@@ -7,10 +7,10 @@
 use std::collections::{HashMap, HashSet, VecDeque, hash_map::Entry};
 
 use crate::{
-    gate::{Browse, GateId, Sighting, Status, decisive},
+    gate::{Browse, GateId, Sighting, decisive},
     jira::{self, Reading},
     millis::Millis,
-    policy::{Meaning, Statuses},
+    policy::{Meaning, Status, Statuses},
     worker::{
         context::Context,
         failures::Failures,

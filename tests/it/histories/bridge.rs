@@ -7,9 +7,9 @@ use std::{
 };
 
 use flagger_jira_bridge::{
-    gate::{GateId, GateName, Move, Pace, Person, Sighting, Status, Ticket, Trust, Verdict},
+    gate::{GateId, GateName, Move, Pace, Sighting, Ticket, Trust, Verdict},
     millis::Millis,
-    policy::{Author, Fingerprint, Statuses},
+    policy::{Author, Fingerprint, Person, Status, Statuses},
     rollout::{Budget, Canary, CanaryId, Change, Command, Denials, Event, Message, Report, Room, Rules},
 };
 

@@ -1,0 +1,67 @@
+//! PURE: what a ticket is about.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Base, Beginning, CanaryId, Course, Message, Phase, Revision};
+use crate::gate::{GateName, Stage};
+
+/// What a ticket is about: all that is known when Flagger first asks. Stored with the command to open it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The canary.
+    pub canary: CanaryId,
+    /// The gate.
+    pub gate: GateName,
+    /// The phase Flagger named.
+    pub phase: String,
+    /// The revision that is being replaced, as far as known.
+    pub base: Option<String>,
+    /// The revision that is being rolled out, as far as known.
+    pub revision: Option<String>,
+    /// What the team calls it.
+    pub label: Option<String>,
+    /// The hook's own metadata.
+    pub metadata: BTreeMap<String, String>,
+    /// The checksum that Flagger sent, where it is not known whether it is that of the revision before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unclear: Option<String>,
+    /// What the team called the same checksum before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called_before: Option<String>,
+}
+
+impl Subject {
+    /// What is known from a question alone. At confirm-rollout the checksum names the outgoing revision, except
+    /// after a failure.
+    #[must_use]
+    pub fn new(
+        canary: CanaryId,
+        gate: GateName,
+        message: &Message,
+        metadata: BTreeMap<String, String>,
+    ) -> Self {
+        let checksum = message.checksum.as_ref().map(|Revision(checksum)| checksum.clone());
+        let names_the_new = matches!(message.phase, Phase::Failed | Phase::Progressing);
+        let outgoing = gate.stage == Stage::ConfirmRollout && !names_the_new;
+        let (base, revision) = if outgoing { (checksum, None) } else { (None, checksum) };
+        let label = message.label.as_ref().map(|label| label.0.clone());
+        let phase = message.phase.as_str().into();
+        Self { canary, gate, phase, base, revision, label, metadata, unclear: None, called_before: None }
+    }
+
+    /// Puts what the rollout knows of the checksum of confirm-rollout in place of what this question alone says.
+    pub fn know(&mut self, course: &Course, beginning: Beginning) {
+        let base = match course {
+            Course::Asked(base) | Course::Waiting(base) | Course::Admitted(base) => base,
+            Course::Running(_) | Course::Failing(_) => return,
+        };
+        let checksum = base.revision().map(|Revision(checksum)| checksum.clone());
+        (self.base, self.revision, self.unclear) = match (base, beginning) {
+            (Base::Outgoing(_), Beginning::Heard) => (checksum, None, None),
+            (Base::Outgoing(_), Beginning::Missed) => (None, None, checksum),
+            (Base::AfterFailure(_) | Base::Incoming(_), _) => (None, checksum, None),
+        };
+    }
+}
