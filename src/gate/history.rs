@@ -1,13 +1,33 @@
-//! PURE: what undoes a decision: a history entry that changes where the issue belongs, or that cannot be read.
+//! PURE: the history of an issue: who moved it, which move decided, and what undoes one: an entry that changes where the issue
+//! belongs, or that cannot be read.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::Move;
-use crate::millis::Millis;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    millis::Millis,
+    policy::{Meaning, Person, Status, Statuses},
+};
 
 /// What Jira writes down in several entries of a history is one deed where they are no further apart than this. Nobody moves
 /// a ticket to where it belongs and goes through its workflow in less.
 const ONE_ACT: Duration = Duration::from_secs(5);
+
+/// One change of an issue's status, as its changelog has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    /// The id of the changelog entry: a number in both kinds of Jira, rising with time on each of its nodes.
+    pub changelog_id: String,
+    /// Who.
+    pub by: Person,
+    /// When, by Jira's clock.
+    pub at: Millis,
+    /// The id of the status it left.
+    pub from: String,
+    /// The status it came to.
+    pub to: Status,
+}
 
 /// A history entry after which an earlier change of status proves nothing any more, nor one that it is itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +73,48 @@ pub(super) fn orders(moves: &[Move]) -> Vec<(By, Vec<&Move>)> {
     let followed = |(_, order): &(By, Vec<&Move>)| order.windows(2).all(|pair| pair[0].to.id == pair[1].from);
     let any_followed = orders.iter().any(followed);
     orders.into_iter().filter(|order| followed(order) || !any_followed).collect()
+}
+
+/// The move that decided, if the ticket stands where one does and its changelog tells how it came there.
+///
+/// Where the moves may have been made in more orders than one, those must name the same.
+#[must_use]
+pub fn decisive<'a>(status: &Status, moves: &'a [Move], statuses: &Statuses) -> Option<&'a Move> {
+    let meaning = statuses.meaning(&status.id);
+    if meaning == Meaning::Waiting {
+        return None;
+    }
+    let orders = orders(moves);
+    let mut told = orders.iter().map(|(_, order)| last_into(meaning, status, order, statuses));
+    let first = told.next()?;
+    if told.all(|other| other == first) { first } else { None }
+}
+
+/// The last move of an order into the statuses of a meaning, with none out of them since.
+fn last_into<'a>(
+    meaning: Meaning,
+    status: &Status,
+    order: &[&'a Move],
+    statuses: &Statuses,
+) -> Option<&'a Move> {
+    let mut decisive = None;
+    for &entry in order {
+        if statuses.meaning(&entry.to.id) != meaning {
+            decisive = None;
+        } else if statuses.meaning(&entry.from) != meaning {
+            decisive = Some(entry);
+        }
+    }
+    // A changelog that ends elsewhere than the issue stands is not the whole story.
+    decisive.filter(|_| order.last().is_some_and(|last| last.to.id == status.id))
+}
+
+/// Whether this is among these moves, and none of them is later by its time or its number.
+pub(super) fn is_newest(entry: &Move, moves: &[Move]) -> bool {
+    let place = |entry: &Move| (entry.at, number(&entry.changelog_id));
+    let (at, id) = place(entry);
+    let is_it = |other: &Move| other.changelog_id == entry.changelog_id && other.at == entry.at;
+    moves.iter().any(is_it) && moves.iter().map(place).all(|other| other.0 <= at && other.1 <= id)
 }
 
 /// Why this move proves nothing, if it does not: it is no transition itself, or something undid it. `moves` are all there
@@ -121,71 +183,6 @@ impl Move {
 }
 
 /// The number that an id is; one that is none comes after all others.
-pub(super) fn number(id: &str) -> u64 {
+fn number(id: &str) -> u64 {
     id.parse().unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::policy::{Person, Status};
-
-    fn entry(id: &str, at: i64, from: &str, to: &str) -> Move {
-        Move {
-            changelog_id: id.into(),
-            by: Person { id: "mia".into(), name: "Mia".into(), app: false },
-            at: Millis(at),
-            from: from.into(),
-            to: Status { id: to.into(), name: to.into() },
-        }
-    }
-
-    fn other(id: &str, at: Option<i64>, by: &str, cause: Cause) -> Invalidation {
-        Invalidation { changelog_id: id.into(), by: by.into(), at: at.map(Millis), cause }
-    }
-
-    #[test]
-    fn what_is_part_of_a_move_or_may_follow_it_undoes_it() {
-        use Cause::{Relocated, Unreadable};
-        let moves = [entry("5", 50, "new", "yes")];
-        for (invalidation, expected) in [
-            // The same entry, whoever and whenever.
-            (other("5", Some(50), "mia", Relocated), Some(Relocated)),
-            (other("5", None, "", Unreadable), Some(Unreadable)),
-            // After it, by one order or the other: which is right cannot be told.
-            (other("6", Some(60), "bob", Relocated), Some(Relocated)),
-            (other("6", Some(40), "bob", Relocated), Some(Relocated)),
-            (other("4", Some(60), "bob", Unreadable), Some(Unreadable)),
-            // Before it.
-            (other("4", Some(-6_000), "mia", Relocated), None),
-            (other("4", Some(50), "bob", Relocated), None),
-            (other("4", None, "bob", Unreadable), None),
-            // One deed in two entries.
-            (other("4", Some(50), "mia", Relocated), Some(Relocated)),
-            (other("4", Some(40), "mia", Relocated), Some(Relocated)),
-            (other("4", Some(-4_000), "mia", Relocated), Some(Relocated)),
-            (other("6", Some(4_000), "mia", Relocated), Some(Relocated)),
-            (other("4", Some(-4_000), "bob", Relocated), None),
-            // Perhaps that was Mia, too.
-            (other("4", Some(-4_000), "", Relocated), Some(Relocated)),
-            (other("4", Some(50), "mia", Unreadable), None),
-            // Nobody knows when.
-            (other("", None, "", Unreadable), Some(Unreadable)),
-            (other("x", Some(40), "", Unreadable), Some(Unreadable)),
-        ] {
-            let found = undone(&moves[0], &moves, std::slice::from_ref(&invalidation));
-            assert_eq!(found, expected, "{invalidation:?}");
-        }
-    }
-
-    #[test]
-    fn an_order_that_cannot_be_does_not_count() {
-        // The clock was set back after the first two: only the ids tell, and by them the relocation came before.
-        let moves =
-            [entry("1", 90, "new", "yes"), entry("2", 91, "yes", "new"), entry("4", 30, "new", "yes")];
-        let before = other("3", Some(95), "bob", Cause::Relocated);
-        assert_eq!(undone(&moves[2], &moves, &[before]), None);
-        let after = other("5", Some(20), "bob", Cause::Relocated);
-        assert_eq!(undone(&moves[2], &moves, &[after]), Some(Cause::Relocated));
-    }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Decision, Doubt, Gate, Standing, Ticket, View};
+use super::{
+    state::{Gate, Standing},
+    ticket::{Decision, Doubt, Ticket, View},
+};
 use crate::{
     millis::Millis,
     policy::{Fingerprint, Status},

@@ -1,0 +1,88 @@
+//! PURE: what a gate is called: its stage, and the id that its ticket bears.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What the label of a gate's ticket begins with.
+const LABEL: &str = "fjb-";
+
+/// A gate's name in the store and in Jira: 128 random bits in hexadecimal, never derived from anything, so that a
+/// restored database cannot take an old ticket for its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct GateId(pub String);
+
+impl GateId {
+    /// The label that its ticket carries.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{LABEL}{self}")
+    }
+
+    /// The gate whose ticket carries this label, if it is such a label.
+    #[must_use]
+    pub fn of_label(label: &str) -> Option<Self> {
+        label.strip_prefix(LABEL).map(|id| Self(id.to_owned()))
+    }
+}
+
+impl fmt::Display for GateId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The point of a rollout at which Flagger asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Before the new revision is started at all.
+    ConfirmRollout,
+    /// Before each step of traffic.
+    ConfirmTrafficIncrease,
+    /// Before the new revision replaces the old one.
+    ConfirmPromotion,
+    /// The load tester's `/gate/check`, asked while a rollout runs: it does not say which hook it is.
+    Gate,
+}
+
+impl Stage {
+    /// All stages, in the order of a rollout.
+    pub const ALL: [Self; 4] =
+        [Self::ConfirmRollout, Self::ConfirmTrafficIncrease, Self::ConfirmPromotion, Self::Gate];
+
+    /// Flagger's word for it, as in the hook's type and in our paths.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ConfirmRollout => "confirm-rollout",
+            Self::ConfirmTrafficIncrease => "confirm-traffic-increase",
+            Self::ConfirmPromotion => "confirm-promotion",
+            Self::Gate => "gate",
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Which gate of a rollout: the stage, and the name that tells several approvers of one stage apart (`?gate=qa`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct GateName {
+    /// The stage Flagger asks at.
+    pub stage: Stage,
+    /// The value of `?gate=`, if there was one.
+    pub approver: Option<String>,
+}
+
+impl fmt::Display for GateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.approver {
+            None => self.stage.fmt(f),
+            Some(approver) => write!(f, "{} ({approver})", self.stage),
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! PURE: one stage of one rollout, as it is stored.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    name::{GateId, GateName},
+    pace::Pace,
+    ticket::{Decision, Doubt, Ticket, View},
+};
+use crate::{
+    millis::Millis,
+    policy::{Author, Entry, Fingerprint, Statuses},
+};
+
+/// How far a gate has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Its ticket is being opened.
+    Opening,
+    /// Its ticket cannot be opened.
+    Stuck {
+        /// What Jira or the configuration objects to.
+        why: String,
+    },
+    /// Its ticket is open, and was last seen like this.
+    Watched {
+        /// The ticket.
+        ticket: Ticket,
+        /// When the answer came, by our clock.
+        seen: Millis,
+        /// What it showed.
+        view: View,
+    },
+}
+
+/// The first time an approval let Flagger pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    /// When.
+    pub at: Millis,
+    /// The longest pause between two questions while the gate was closed: how patient Flagger is here.
+    pub longest_gap: Duration,
+}
+
+/// What Flagger was told last at a gate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Said {
+    /// That is not stored: the row was written by a version that did not keep it there.
+    #[default]
+    Unknown,
+    /// 403, or nothing yet.
+    Closed,
+    /// 200.
+    Open,
+}
+
+/// One stage of one rollout, with its ticket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gate {
+    /// Its random id.
+    pub id: GateId,
+    /// Which gate of the rollout.
+    pub name: GateName,
+    /// When Flagger first asked.
+    pub asked: Millis,
+    /// How far it is.
+    pub standing: Standing,
+    /// Whether its approval has let Flagger pass already.
+    pub used: Option<Used>,
+    /// What Flagger was told last. Stored with what changed it, so that each turn of the answer is on record once.
+    #[serde(default)]
+    pub said: Said,
+    /// Who may not approve it: `approval.deny`, as rendered when Flagger first asked, and what was added to it since.
+    #[serde(default)]
+    pub deny: Vec<String>,
+    /// The statuses that bore the configured names when its ticket was opened. None if that is not known: it was opened by
+    /// an earlier version, or has no ticket yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statuses: Option<Statuses>,
+    /// The settings by which its approval was judged when it was last seen. None: by an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged_by: Option<Fingerprint>,
+    /// When its ticket was last moved as far as was ever seen, by Jira's clock: what shows less is older.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_move: Option<Millis>,
+    /// The tags of what its ticket was told, or is about to be, so that it is told once.
+    #[serde(default)]
+    pub told: Vec<String>,
+}
+
+impl Gate {
+    /// A gate that Flagger asked about just now.
+    #[must_use]
+    pub fn new(id: GateId, name: GateName, deny: Vec<String>, now: Millis) -> Self {
+        let (standing, said) = (Standing::Opening, Said::Closed);
+        Self {
+            id,
+            name,
+            asked: now,
+            standing,
+            used: None,
+            said,
+            deny,
+            statuses: None,
+            judged_by: None,
+            newest_move: None,
+            told: Vec::new(),
+        }
+    }
+
+    /// Whether an entry of its `approval.deny` came out empty, so that nobody may approve it any more.
+    #[must_use]
+    pub fn denies_for_good(&self) -> bool {
+        self.deny.iter().any(|entry| Entry::read(entry) == Entry::Nothing)
+    }
+
+    /// What statuses mean for its ticket, where `today` are those that bear the configured names now. Approved are those that
+    /// did so when it was opened and do so today; rejected is what is so at either time.
+    #[must_use]
+    pub fn statuses(&self, today: Statuses) -> Statuses {
+        let Some(then) = &self.statuses else { return today };
+        let approved = then.approved.intersection(&today.approved).cloned().collect();
+        let late = then.approved.symmetric_difference(&today.approved).cloned().collect();
+        let rejected = then.rejected.union(&today.rejected).cloned().collect();
+        Statuses { approved, rejected, late, names: today.names, workflow: today.workflow }
+    }
+
+    /// It is to be found out again whether whoever decided counts. True if that is news.
+    pub fn doubt_author(&mut self, why: &str) -> bool {
+        let Standing::Watched { view, .. } = &mut self.standing else { return false };
+        match view {
+            View::Approved { status, decision } => {
+                let (status, decision) = (status.clone(), decision.clone());
+                *view = View::Unjudged { status, decision, why: why.to_owned() };
+                true
+            }
+            View::Rejected { author: author @ Author::Accepted, .. } => {
+                *author = Author::Unknown { why: why.to_owned() };
+                true
+            }
+            View::Rejected { .. }
+            | View::Waiting { .. }
+            | View::NotAllowed { .. }
+            | View::Unjudged { .. }
+            | View::Gone { .. } => false,
+        }
+    }
+
+    /// Whether Flagger was told last that it may go on. `pace` tells where the gate itself does not.
+    #[must_use]
+    pub const fn was_open(&self, pace: Pace) -> bool {
+        match self.said {
+            Said::Open => true,
+            Said::Closed => false,
+            Said::Unknown => self.used.is_some() && pace.was_open(),
+        }
+    }
+
+    /// The ticket, once there is one.
+    #[must_use]
+    pub fn ticket(&self) -> Option<&Ticket> {
+        match &self.standing {
+            Standing::Opening | Standing::Stuck { .. } => None,
+            Standing::Watched { ticket, .. } => Some(ticket),
+        }
+    }
+
+    /// When what is known of its ticket was last seen, by our clock.
+    #[must_use]
+    pub const fn seen_at(&self) -> Option<Millis> {
+        match &self.standing {
+            Standing::Opening | Standing::Stuck { .. } => None,
+            Standing::Watched { seen, .. } => Some(*seen),
+        }
+    }
+
+    /// Whether its ticket will prove nothing any more, so that the next question opens another.
+    #[must_use]
+    pub const fn is_spent(&self) -> bool {
+        match &self.standing {
+            Standing::Watched { view: View::Gone { doubt }, .. } => match doubt {
+                Doubt::LabelledEnded { .. } | Doubt::Missing { confirmed: true, since: Some(_) } => true,
+                // A missing one without a time was given up by a version that asked only twice.
+                Doubt::MovedElsewhere { .. }
+                | Doubt::NoChangelogEntry { .. }
+                | Doubt::Relocated { .. }
+                | Doubt::Mapped { .. }
+                | Doubt::Renamed { .. }
+                | Doubt::Unmarked { .. }
+                | Doubt::Missing { .. } => false,
+            },
+            Standing::Watched { .. } | Standing::Opening | Standing::Stuck { .. } => false,
+        }
+    }
+
+    /// Whether it counts to the limits of open tickets: while it may have a ticket in which somebody can decide.
+    #[must_use]
+    pub const fn is_open_ticket(&self) -> bool {
+        match &self.standing {
+            Standing::Watched { view: View::Gone { doubt }, .. } => match doubt {
+                Doubt::LabelledEnded { .. } | Doubt::Missing { .. } => false,
+                Doubt::MovedElsewhere { .. }
+                | Doubt::NoChangelogEntry { .. }
+                | Doubt::Relocated { .. }
+                | Doubt::Mapped { .. }
+                | Doubt::Renamed { .. }
+                | Doubt::Unmarked { .. } => true,
+            },
+            Standing::Watched { .. } | Standing::Opening | Standing::Stuck { .. } => true,
+        }
+    }
+
+    /// Whether its ticket carried the label of those whose rollout is over when it was last seen.
+    #[must_use]
+    pub const fn is_labelled(&self) -> bool {
+        matches!(
+            &self.standing,
+            Standing::Watched { view: View::Gone { doubt: Doubt::LabelledEnded { .. } }, .. }
+        )
+    }
+
+    /// Whether the issue with its ticket's number does not say that it is this gate's.
+    #[must_use]
+    pub const fn is_unmarked(&self) -> bool {
+        matches!(&self.standing, Standing::Watched { view: View::Gone { doubt: Doubt::Unmarked { .. } }, .. })
+    }
+
+    /// The rejection that stands, if one does.
+    #[must_use]
+    pub fn rejection(&self) -> Option<(&Ticket, &Decision)> {
+        match &self.standing {
+            Standing::Watched { ticket, view: View::Rejected { decision, .. }, .. } => {
+                Some((ticket, decision))
+            }
+            Standing::Watched { .. } | Standing::Opening | Standing::Stuck { .. } => None,
+        }
+    }
+
+    /// The rejection that stands and rolls back.
+    #[must_use]
+    pub fn rollback(&self) -> Option<(&Ticket, &Decision)> {
+        match &self.standing {
+            Standing::Watched {
+                ticket,
+                view: View::Rejected { decision, author: Author::Accepted, .. },
+                ..
+            } => Some((ticket, decision)),
+            Standing::Watched { .. } | Standing::Opening | Standing::Stuck { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Histories: which move decided, and what undoes one.
+
+use crate::{
+    gate::{Cause, Invalidation, Move, decisive, undone},
+    millis::Millis,
+    policy::{Person, Status, Statuses},
+};
+
+fn entry(id: &str, at: i64, from: &str, to: &str) -> Move {
+    Move {
+        changelog_id: id.into(),
+        by: Person { id: "mia".into(), name: "Mia".into(), app: false },
+        at: Millis(at),
+        from: from.into(),
+        to: Status { id: to.into(), name: to.into() },
+    }
+}
+
+fn other(id: &str, at: Option<i64>, by: &str, cause: Cause) -> Invalidation {
+    Invalidation { changelog_id: id.into(), by: by.into(), at: at.map(Millis), cause }
+}
+
+/// A changelog of `id@time from>to` entries, and the id of the one that decided where the ticket stands.
+fn decided(at: &str, moves: &str) -> Option<String> {
+    let read = |text: &str| {
+        let (id, rest) = text.split_once('@').unwrap();
+        let (at, rest) = rest.split_once(' ').unwrap();
+        let (from, to) = rest.split_once('>').unwrap();
+        entry(id, at.parse().unwrap(), from, to)
+    };
+    let moves: Vec<Move> = moves.split(", ").filter(|text| !text.is_empty()).map(read).collect();
+    let ids = |id: &str| std::iter::once(id.to_owned()).collect();
+    let statuses = Statuses { approved: ids("yes"), rejected: ids("no"), ..Statuses::default() };
+    let status = Status { id: at.into(), name: at.into() };
+    decisive(&status, &moves, &statuses).map(|entry| entry.changelog_id.clone())
+}
+
+#[test]
+fn what_is_part_of_a_move_or_may_follow_it_undoes_it() {
+    use Cause::{Relocated, Unreadable};
+    let moves = [entry("5", 50, "new", "yes")];
+    for (invalidation, expected) in [
+        // The same entry, whoever and whenever.
+        (other("5", Some(50), "mia", Relocated), Some(Relocated)),
+        (other("5", None, "", Unreadable), Some(Unreadable)),
+        // After it, by one order or the other: which is right cannot be told.
+        (other("6", Some(60), "bob", Relocated), Some(Relocated)),
+        (other("6", Some(40), "bob", Relocated), Some(Relocated)),
+        (other("4", Some(60), "bob", Unreadable), Some(Unreadable)),
+        // Before it.
+        (other("4", Some(-6_000), "mia", Relocated), None),
+        (other("4", Some(50), "bob", Relocated), None),
+        (other("4", None, "bob", Unreadable), None),
+        // One deed in two entries.
+        (other("4", Some(50), "mia", Relocated), Some(Relocated)),
+        (other("4", Some(40), "mia", Relocated), Some(Relocated)),
+        (other("4", Some(-4_000), "mia", Relocated), Some(Relocated)),
+        (other("6", Some(4_000), "mia", Relocated), Some(Relocated)),
+        (other("4", Some(-4_000), "bob", Relocated), None),
+        // Perhaps that was Mia, too.
+        (other("4", Some(-4_000), "", Relocated), Some(Relocated)),
+        (other("4", Some(50), "mia", Unreadable), None),
+        // Nobody knows when.
+        (other("", None, "", Unreadable), Some(Unreadable)),
+        (other("x", Some(40), "", Unreadable), Some(Unreadable)),
+    ] {
+        let found = undone(&moves[0], &moves, std::slice::from_ref(&invalidation));
+        assert_eq!(found, expected, "{invalidation:?}");
+    }
+}
+
+#[test]
+fn an_order_that_cannot_be_does_not_count() {
+    // The clock was set back after the first two: only the ids tell, and by them the relocation came before.
+    let moves = [entry("1", 90, "new", "yes"), entry("2", 91, "yes", "new"), entry("4", 30, "new", "yes")];
+    let before = other("3", Some(95), "bob", Cause::Relocated);
+    assert_eq!(undone(&moves[2], &moves, &[before]), None);
+    let after = other("5", Some(20), "bob", Cause::Relocated);
+    assert_eq!(undone(&moves[2], &moves, &[after]), Some(Cause::Relocated));
+}
+
+#[test]
+fn the_move_that_decided_is_the_last_by_every_order_that_can_be() {
+    for (at, moves, expected) in [
+        ("yes", "", None),
+        ("new", "1@1 yes>new", None),
+        ("yes", "1@1 new>yes", Some("1")),
+        ("no", "1@1 new>no", Some("1")),
+        ("yes", "3@3 new>yes, 1@1 new>yes, 2@2 yes>new", Some("3")),
+        // It stands elsewhere than its changelog ends.
+        ("yes", "1@1 new>yes, 2@2 yes>new", None),
+        ("yes", "1@1 new>no", None),
+        // A node of a cluster took its ids from a later block: by id, moves do not follow each other.
+        ("yes", "20@1 new>yes, 21@2 yes>new, 10@3 new>yes", Some("10")),
+        // The clock was set back: by time, moves do not follow each other, and the last of all is out of it.
+        ("yes", "1@9 new>yes, 2@3 yes>new, 3@4 new>no", None),
+        ("yes", "1@9 new>yes, 2@3 yes>new, 3@4 new>yes", Some("3")),
+        // Both could be, and do not agree on who decided.
+        ("yes", "1@9 new>yes, 2@8 yes>new, 3@7 new>yes", None),
+        // Neither can be: a move is missing. They agree, or they do not.
+        ("yes", "1@1 new>no, 2@2 new>yes", Some("2")),
+        ("yes", "2@1 new>yes, 1@2 other>yes", None),
+        // Ids that are no numbers leave the time.
+        ("yes", "a@1 new>yes, b@2 yes>new, c@3 new>yes", Some("c")),
+        ("yes", "c@3 new>yes, b@2 yes>new, a@1 new>yes", Some("c")),
+    ] {
+        assert_eq!(decided(at, moves).as_deref(), expected, "{at}: {moves}");
+    }
+}

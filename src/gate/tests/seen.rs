@@ -1,0 +1,101 @@
+//! What becomes of a gate by what is seen of its ticket.
+
+use std::time::Duration;
+
+use crate::{
+    gate::{Browse, Gate, GateId, GateName, Move, Sighting, Stage, Standing, Ticket, Trust, Verdict, View},
+    millis::Millis,
+    policy::{Author, Fingerprint, Person, Status, Statuses},
+};
+
+const TRUST: Trust =
+    Trust { trust_for: Duration::from_mins(10), valid_for: Duration::MAX, judged_by: Fingerprint(0) };
+
+/// A gate that stands approved at minute 0, after what Jira said at these minutes: `404`, or `shut` where the account may
+/// not browse the project either.
+fn after(said: &str) -> Gate {
+    let minute = |minutes: i64| Millis(1_790_000_000_000 + minutes * 60_000);
+    let (id, key, project, issue_type) = ("1".into(), "OPS-1".into(), "OPS".into(), "10004".into());
+    let ticket = Ticket { id, key, project, issue_type };
+    let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+    let mut gate = Gate::new(GateId("g".into()), name, vec![], minute(0));
+    let view = View::Waiting { status: None };
+    gate.standing = Standing::Watched { ticket, seen: minute(0), view };
+    for word in said.split(", ") {
+        let (at, what) = word.split_once(' ').unwrap();
+        let browse = if what == "404" { Browse::Proven } else { Browse::Unproven };
+        let (at, sighting) = (minute(at.parse().unwrap()), Sighting::Missing { browse });
+        let (statuses, author) = (Statuses::default(), Author::Accepted);
+        if let Some(next) = gate.see(&sighting, &statuses, &author, at, at, TRUST) {
+            gate = next;
+        }
+    }
+    gate
+}
+
+/// What a ticket that was moved means, by the judgement of whoever moved it.
+fn judged(to: &str, author: &Author) -> Gate {
+    let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+    let names = ["yes", "no"].map(|name| (name.to_owned(), name.to_owned())).into();
+    let (approved, rejected, workflow) = (ids(&["yes"]), ids(&["no"]), ids(&["new", "yes", "no"]));
+    let statuses = Statuses { approved, rejected, workflow: Some(workflow), names, ..Statuses::default() };
+    let mut gate = after("0 404");
+    gate.statuses = Some(statuses.pinned());
+    let by = Person { id: "mia".into(), name: "Mia".into(), app: false };
+    let (status, at) = (Status { id: to.into(), name: to.into() }, Millis(1_790_000_000_000));
+    let entry = Move { changelog_id: "1".into(), by, at, from: "new".into(), to: status.clone() };
+    let sighting = Sighting::Issue {
+        key: "OPS-1".into(),
+        project: "OPS".into(),
+        issue_type: "10004".into(),
+        status,
+        ended: false,
+        marks: vec![gate.id.clone()],
+        moves: vec![entry],
+        invalidations: vec![],
+        answered: at,
+    };
+    gate.see(&sighting, &statuses, author, at, at, TRUST).unwrap()
+}
+
+#[test]
+fn a_move_that_nobody_judged_decides_nothing() {
+    let why = || String::from("?");
+    for (author, opens) in [
+        (Author::Accepted, true),
+        (Author::NotAccepted { why: why() }, false),
+        (Author::Unknown { why: why() }, false),
+        (Author::NotJudged, false),
+    ] {
+        let gate = judged("yes", &author);
+        let verdict = gate.verdict(Millis(1_790_000_000_000), TRUST);
+        assert_eq!(matches!(verdict, Verdict::Open { .. }), opens, "{author:?}: {verdict:?}");
+        let gate = judged("no", &author);
+        assert!(gate.rejection().is_some(), "{author:?}");
+        assert_eq!(gate.rollback().is_some(), opens, "{author:?}");
+        // An earlier version reads what is stored.
+        assert!(!serde_json::to_string(&gate).unwrap().contains("not_judged"), "{author:?}");
+    }
+}
+
+#[test]
+fn a_ticket_is_given_up_only_after_long_and_constant_denial() {
+    for (said, spent) in [
+        ("1 404", false),
+        ("1 404, 2 404", false),
+        ("1 404, 6 404, 10 404", false),
+        ("1 404, 6 404, 11 404", true),
+        ("1 404, 6 404, 11 404, 12 shut", true),
+        // Nobody looked for longer than what was seen is trusted.
+        ("1 404, 61 404", false),
+        ("1 404, 61 404, 66 404, 71 404", true),
+        // An account that may not browse the project learns nothing from a 404.
+        ("1 shut, 6 shut, 11 shut, 16 shut", false),
+        ("1 404, 6 shut, 11 404", false),
+        ("1 404, 6 shut, 11 404, 16 404, 21 404", true),
+        // A clock that was set back does not count.
+        ("11 404, 1 404, 12 404", false),
+    ] {
+        assert_eq!(after(said).is_spent(), spent, "{said}");
+    }
+}
