@@ -1,7 +1,7 @@
 //! PURE: what a ticket is told after it was opened.
 
 use super::{
-    Block, Doc, Span,
+    doc::{Block, Doc, Span},
     words::{any_of, span},
 };
 use crate::{

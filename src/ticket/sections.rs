@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Block, LONGEST_VALUE, Span, denied,
+    doc::{Block, Span},
     words::{any_of, set_in, span},
+    writer::{LONGEST_VALUE, denied},
 };
 use crate::{
     gate::{GateName, Stage},

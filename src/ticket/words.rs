@@ -1,6 +1,6 @@
 //! PURE: plain words as parts of a ticket.
 
-use super::{Block, Span};
+use super::doc::{Block, Span};
 use crate::text::{CUT, beginning, sanitize};
 
 /// The longest text of a description's template, in characters, so that there is room for what the bridge adds.

@@ -4,8 +4,20 @@ use std::collections::BTreeMap;
 
 use minijinja::{Environment, UndefinedBehavior, Value, value::ValueKind};
 
-use super::{LONGEST_VALUE, Unrenderable};
-use crate::{rollout::Subject, text::one_line};
+use super::words::one_line;
+use crate::{policy::Entry, rollout::Subject, text::one_line};
+
+/// The longest value that is put into a template, in characters.
+pub(super) const LONGEST_VALUE: usize = 500;
+
+/// A template of the configuration cannot be rendered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unrenderable {
+    /// The key of the template.
+    pub key: String,
+    /// What the template engine says.
+    pub what: String,
+}
 
 /// Renders the templates of one ticket.
 pub(super) struct Writer {
@@ -66,6 +78,62 @@ impl Writer {
                 Ok(Value::from_pairs(entries))
             }
             _ => Ok(value.clone()),
+        }
+    }
+}
+
+/// The entries of `approval.deny` for this question. One that cannot be rendered comes out empty, which keeps the gate
+/// closed; so does one that becomes a group or a role only by a value from outside.
+#[must_use]
+pub fn denied(subject: &Subject, deny: &[String]) -> Vec<String> {
+    let writer = Writer::new(subject);
+    let render = |entry: &String| {
+        let rendered = one_line(&writer.text("deny", entry).unwrap_or_default(), LONGEST_VALUE);
+        let kind = |text: &str| match Entry::read(text) {
+            Entry::Nothing | Entry::Account(_) => "",
+            Entry::Group(_) => "group",
+            Entry::Role(_) => "role",
+        };
+        if kind(&rendered) == kind(entry) { rendered } else { String::new() }
+    };
+    deny.iter().map(render).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        gate::{GateName, Stage},
+        rollout::{CanaryId, Message, Phase},
+    };
+
+    fn subject(metadata: &[(&str, &str)]) -> Subject {
+        let canary = CanaryId { cluster: "default".into(), namespace: "shop".into(), name: "cart".into() };
+        let gate = GateName { stage: Stage::ConfirmPromotion, approver: None };
+        let message = Message { phase: Phase::Progressing, checksum: None, label: None };
+        let metadata = metadata.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        Subject::new(canary, gate, &message, metadata)
+    }
+
+    #[test]
+    fn deny_is_rendered_and_closes_where_it_cannot_be() {
+        let entries = |metadata: &[(&str, &str)], deny: &str| {
+            denied(&subject(metadata), &[deny.to_owned()]).pop().unwrap()
+        };
+        let author = |value| [("author", value)];
+        for (metadata, deny, rendered) in [
+            (&author("mia@example.com\n")[..], "{{ metadata.author }}", "mia@example.com"),
+            (&author("shop"), "group:{{ metadata.author }}-{{ namespace }}", "group:shop-shop"),
+            (&[], "role:Developers", "role:Developers"),
+            (&[], "{{ metadata.author }}", ""),
+            (&[], "group:{{ metadata.team }}", ""),
+            (&author("0"), "{{ 1 // (metadata.author|int) }}", ""),
+            // A value is a name, and nothing but a name.
+            (&author("group:nobody"), "{{ metadata.author }}", ""),
+            (&author(" role:nobody"), "{{ metadata.author }}", ""),
+            (&author("{{ canary }}"), "{{ metadata.author }}", "{{ canary }}"),
+        ] {
+            assert_eq!(entries(metadata, deny), rendered, "{deny}");
         }
     }
 }
