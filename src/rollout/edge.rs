@@ -7,7 +7,11 @@
 
 use std::time::Duration;
 
-use super::{Base, Course, End, Leg, Message, Phase, Revision, Rollout, Run};
+use super::{
+    canary::Rollout,
+    course::{Base, Course, End, Leg, Run},
+    message::{Message, Phase, Revision},
+};
 
 /// Which message it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Denials, Message, Report};
+use super::{
+    canary::Denials,
+    limits::Budget,
+    message::{Message, Report},
+};
 use crate::{
     gate::{GateId, GateName, Pace, Sighting, Ticket, Trust},
     millis::Millis,
@@ -20,49 +24,6 @@ pub struct Rules {
     pub abandon_after: Duration,
     /// How many tickets may be opened.
     pub budget: Budget,
-}
-
-/// How many tickets may be opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget {
-    /// Rollouts of one canary that may open tickets within an hour.
-    pub per_hour: usize,
-    /// Whether there is room for one more live ticket.
-    pub room: Room,
-}
-
-/// Whether there is room for one more live ticket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
-    /// There is.
-    Left,
-    /// As many of this namespace live as `limits.open_tickets_per_namespace` allows.
-    NamespaceFull,
-    /// As many live as `limits.open_tickets` allows.
-    None,
-}
-
-/// Which limit keeps a ticket from being opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// `limits.tickets_per_canary_per_hour`
-    PerCanary,
-    /// `limits.open_tickets_per_namespace`
-    PerNamespace,
-    /// `limits.open_tickets`
-    Overall,
-}
-
-impl Refusal {
-    /// The key of the limit.
-    #[must_use]
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::PerCanary => "tickets_per_canary_per_hour",
-            Self::PerNamespace => "open_tickets_per_namespace",
-            Self::Overall => "open_tickets",
-        }
-    }
 }
 
 /// Something that happened to a canary.

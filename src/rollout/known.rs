@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Label, Revision};
+use super::message::{Label, Revision};
 use crate::{gate::GateId, millis::Millis};
 
 /// For how long it is remembered that a revision was superseded.

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Base, Beginning, CanaryId, Course, Message, Phase, Revision};
+use super::{
+    course::{Base, Beginning, Course},
+    message::{CanaryId, Message, Phase, Revision},
+};
 use crate::gate::{GateName, Stage};
 
 /// What a ticket is about: all that is known when Flagger first asks. Stored with the command to open it.

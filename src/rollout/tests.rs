@@ -7,7 +7,11 @@ use std::{
 
 use super::*;
 use crate::{
-    gate::{Closed, Doubt, Move, Pace, Sighting, Stage, Standing, Ticket, Trust, Verdict, View},
+    gate::{
+        Closed, Doubt, Gate, GateId, GateName, Move, Pace, Sighting, Stage, Standing, Ticket, Trust, Verdict,
+        View,
+    },
+    millis::Millis,
     policy::{Author, Fingerprint, Person, Status, Statuses},
 };
 

@@ -1,11 +1,15 @@
 //! PURE: gates that others took the place of, because Jira did not show their tickets for long, or they were labelled as those
 //! whose rollout is over.
 
-use super::{Step, tell};
+use super::step::{Step, tell};
 use crate::{
     gate::{Doubt, Gate, Standing, View},
     policy::DENIES_OTHERS,
-    rollout::{Command, End, Fact, Fate, Note},
+    rollout::{
+        change::Fact,
+        command::{Command, Note},
+        course::End,
+    },
 };
 
 /// Which of two gates of one name lives on, when the ticket that was given up is seen again.
@@ -103,17 +107,6 @@ impl Step {
             let live = rollout.gates.iter().rev().find_map(Gate::ticket).map(|ticket| ticket.key.clone());
             tell(&mut self.commands, known, Note::Late { live });
             self.facts.push(Fact::LateMove { gate: older.name, ticket });
-        }
-    }
-
-    /// Tells a ticket that is not the one of its gate any more, and moves it, as one whose rollout ended like that. One that
-    /// nobody was let pass by did not succeed.
-    pub(super) fn buries(&mut self, gate: &Gate, note: Note, how: End) {
-        self.commands.push(Command::Comment { gate: gate.id.clone(), note });
-        self.commands.push(Command::Label { gate: gate.id.clone() });
-        if gate.rejection().is_none() && (how != End::Succeeded || gate.used.is_some()) {
-            let (name, milestone) = (gate.name.clone(), Fate::Ended(how).into());
-            self.commands.push(Command::Move { gate: gate.id.clone(), name, milestone });
         }
     }
 }

@@ -1,28 +1,20 @@
-//! PURE: what starts although nobody was asked about it, and what is asked although nobody means to.
+//! PURE: what starts although nobody was asked about it.
 
-use super::{Asked, Step, tell};
+use super::step::{Step, tell};
 use crate::{
     gate::{GateId, Stage},
     rollout::{
-        Base, Called, Command, Course, End, Fact, Fate, Message, Newer, Note, Phase, Revision, Rollout,
+        canary::Rollout,
+        change::Fact,
+        command::{Command, Note},
+        course::{Base, Course, End, Fate},
         edge::Heard,
+        known::{Called, Newer},
+        message::{Message, Phase, Revision},
     },
 };
 
 impl Step {
-    /// Flagger as it is asks at confirm-rollout in no phase `Progressing`; a hook without a type is called in that.
-    pub(super) fn looks_untyped(&mut self, asked: &Asked<'_>) {
-        let Some(rollout) = &mut self.canary.rollout else { return };
-        let is_known = rollout.gates.iter().any(|gate| gate.name == *asked.name);
-        let untyped = asked.name.stage == Stage::ConfirmRollout
-            && asked.message.phase == Phase::Progressing
-            && is_known;
-        if untyped && !rollout.looks_untyped {
-            rollout.looks_untyped = true;
-            self.facts.push(Fact::LooksUntyped { gate: asked.name.clone() });
-        }
-    }
-
     /// The revision has started. If it is not the one that was asked about, or the team called it otherwise before, the
     /// tickets of confirm-rollout are told.
     pub(super) fn starts(&mut self, before: Option<&Course>) {

@@ -1,0 +1,264 @@
+//! PURE: what a question at a gate does.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::step::{Step, tell};
+use crate::{
+    gate::{Closed, Gate, GateId, GateName, Pace, Said, Stage, Standing, Used, Verdict},
+    millis::Millis,
+    policy::DENIES_OTHERS,
+    rollout::{
+        canary::{Canary, Rollout},
+        change::Fact,
+        command::{Command, Note},
+        course::Course,
+        edge::{self, Edge, Heard},
+        event::{Event, Rules},
+        known::Called,
+        limits::HOUR,
+        message::{Message, Phase},
+        subject::Subject,
+    },
+};
+
+/// What comes with a question at a gate.
+pub(super) struct Asked<'a> {
+    pub(super) name: &'a GateName,
+    pub(super) message: &'a Message,
+    pub(super) metadata: &'a BTreeMap<String, String>,
+    pub(super) deny: &'a [String],
+    pub(super) denials: &'a [String],
+    pub(super) fresh: &'a GateId,
+    pub(super) pace: Pace,
+}
+
+impl Canary {
+    /// Whether this is a question that was answered alike before, as nearly all are: it changes nothing, which is told
+    /// without a copy of the canary. False proves nothing.
+    pub(super) fn is_repeated(&self, event: &Event<'_>, now: Millis, rules: &Rules) -> bool {
+        let Event::Asked { gate: name, message, silent_for, pace, deny, denials, .. } = event else {
+            return false;
+        };
+        let (Some(rollout), Some(gate)) = (&self.rollout, self.gate(name)) else { return false };
+        if self.misses_checksum(message) || (message.checksum.is_some() && !self.sends_checksums) {
+            return false;
+        }
+        let heard = self.heard_at(name, *pace, rules);
+        let is_untyped = matches!(heard, Heard::ConfirmRollout { .. }) && message.phase == Phase::Progressing;
+        if is_untyped && !rollout.looks_untyped {
+            return false;
+        }
+        let stays = match edge::between(rollout, heard, message, *silent_for) {
+            Edge::Stays => true,
+            Edge::Moves(course) => course == rollout.course,
+            Edge::Ignored | Edge::Ends(_) => false,
+        };
+        let is_news = *silent_for > rules.idle_after.min(rules.abandon_after)
+            || (rollout.label.is_none() && message.label.is_some())
+            || gate.is_spent()
+            || denials.iter().any(|entry| is_denial(rollout, entry))
+            || deny.iter().any(|entry| is_own_denial(rollout, gate, entry, denials));
+        let alike = match gate.verdict(now, rules.trust) {
+            Verdict::Open { .. } => {
+                let admits = matches!(rollout.course, Course::Asked(_) | Course::Waiting(_));
+                gate.used.is_some() && gate.was_open(*pace) && !admits
+            }
+            Verdict::Closed(Closed::Expired { .. }) => false,
+            Verdict::Closed(_) => !gate.was_open(*pace),
+        };
+        stays && !is_news && alike
+    }
+
+    /// What a question at a gate is to the rollout.
+    fn heard_at(&self, name: &GateName, pace: Pace, rules: &Rules) -> Heard {
+        match name.stage {
+            Stage::ConfirmRollout => {
+                Heard::ConfirmRollout { used: self.gate(name).is_some_and(|gate| gate.used.is_some()) }
+            }
+            Stage::ConfirmTrafficIncrease | Stage::ConfirmPromotion | Stage::Gate => {
+                let patience = self.gate(name).and_then(|gate| gate.used).map(|used| {
+                    let longest = used.longest_gap.max(pace.longest_gap_before());
+                    rules.idle_after.max(longest.saturating_mul(3))
+                });
+                Heard::OtherGate { patience }
+            }
+        }
+    }
+}
+
+impl Step {
+    pub(super) fn asked(&mut self, asked: &Asked<'_>, silent_for: Duration, rules: &Rules) {
+        if self.canary.misses_checksum(asked.message) {
+            return self.silence(silent_for, rules);
+        }
+        let heard = self.canary.heard_at(asked.name, asked.pace, rules);
+        self.looks_untyped(asked);
+        if self.heard(heard, asked.message, silent_for, rules) {
+            self.rule_out(asked);
+            if self.ensure_gate(asked, rules) {
+                self.pass(asked, rules);
+            }
+        }
+        self.answers(asked, rules);
+    }
+
+    /// Whom this question rules out stays ruled out, and what they decided is judged again before it counts.
+    fn rule_out(&mut self, asked: &Asked<'_>) {
+        let Some(rollout) = &mut self.canary.rollout else { return };
+        let mut doubted = Vec::new();
+        for entry in asked.denials {
+            if is_denial(rollout, entry) {
+                rollout.denied.push(entry.clone());
+                let all = rollout.denies_all();
+                let doubts = rollout.gates.iter().filter(|gate| all || !gate.deny.contains(entry));
+                doubted.extend(doubts.map(|gate| gate.id.clone()));
+            }
+        }
+        if let Some(at) = rollout.gates.iter().position(|gate| gate.name == *asked.name) {
+            for entry in asked.deny {
+                if is_own_denial(rollout, &rollout.gates[at], entry, asked.denials) {
+                    rollout.gates[at].deny.push(entry.clone());
+                    doubted.push(rollout.gates[at].id.clone());
+                }
+            }
+        }
+        for gate in rollout.gates.iter_mut().filter(|gate| doubted.contains(&gate.id)) {
+            if gate.doubt_author(DENIES_OTHERS)
+                && let Standing::Watched { ticket, view, .. } = &gate.standing
+            {
+                let (ticket, view) = (ticket.clone(), view.clone());
+                self.facts.push(Fact::TicketSeen { gate: gate.name.clone(), ticket, view });
+            }
+        }
+    }
+
+    /// Notes what Flagger is told, if that is not what it was told last.
+    fn answers(&mut self, asked: &Asked<'_>, rules: &Rules) {
+        let Some(rollout) = &mut self.canary.rollout else { return };
+        let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
+        let open = matches!(gate.verdict(self.now, rules.trust), Verdict::Open { .. });
+        let was_open = gate.was_open(asked.pace);
+        if open == was_open {
+            return;
+        }
+        gate.said = if open { Said::Open } else { Said::Closed };
+        // The first use of an approval is on record as that, with what it rests on.
+        let first = |fact: &Fact| matches!(fact, Fact::Passed { gate, .. } if gate == asked.name);
+        if !self.facts.iter().any(first) {
+            self.facts.push(Fact::Turned { gate: asked.name.clone() });
+        }
+    }
+
+    /// A gate that is asked about has a ticket, or one is being opened, if the budget allows. One whose ticket is
+    /// certainly gone, or labelled as one whose rollout is over, begins anew, under a new id.
+    fn ensure_gate(&mut self, asked: &Asked<'_>, rules: &Rules) -> bool {
+        let refusal = self.canary.refusal(asked.name, self.now, &rules.budget);
+        let counts = self.canary.counts(asked.name);
+        let Some(rollout) = &mut self.canary.rollout else { return false };
+        let known = rollout.gates.iter().position(|gate| gate.name == *asked.name);
+        if known.is_some_and(|at| !rollout.gates[at].is_spent()) {
+            return true;
+        }
+        if let Some(refusal) = refusal {
+            if self.canary.refused.is_none_or(|at| self.now.since(at) >= HOUR) {
+                self.canary.refused = Some(self.now);
+                self.facts.push(Fact::Refused { gate: asked.name.clone(), refusal });
+            }
+            return false;
+        }
+        if rollout.gates.is_empty() {
+            self.facts.push(Fact::Began);
+        }
+        let mut gate = Gate::new(asked.fresh.clone(), asked.name.clone(), asked.deny.to_vec(), self.now);
+        if let Some(at) = known {
+            // Flagger knows of no other gate: where it was told to go on, it is told otherwise now.
+            let spent = rollout.gates.remove(at);
+            gate.said = if spent.was_open(asked.pace) { Said::Open } else { Said::Closed };
+            if spent.is_labelled() {
+                self.commands.push(Command::Comment { gate: spent.id.clone(), note: Note::LabelledEnded });
+                self.canary.superseded.push(spent.id.clone());
+            }
+            // Somebody may have said no to it since it was read.
+            rollout.replaced.push(spent);
+        }
+        rollout.gates.push(gate);
+        let revision = rollout.revision().cloned();
+        let mut subject =
+            Subject::new(self.canary.id.clone(), asked.name.clone(), asked.message, asked.metadata.clone());
+        if asked.name.stage == Stage::ConfirmRollout {
+            subject.know(&rollout.course, rollout.beginning);
+        }
+        if let (Some(revision), Some(label)) = (revision, asked.message.label.clone()) {
+            let known =
+                self.canary.called.replace(Called { revision: revision.clone(), label: label.clone() });
+            let other = known.filter(|known| known.revision == revision && known.label != label);
+            subject.called_before = other.map(|known| known.label.0);
+        }
+        self.commands.push(Command::Open { gate: asked.fresh.clone(), subject, sent_to: Vec::new() });
+        self.facts.push(Fact::GateAsked { gate: asked.name.clone() });
+        let now = self.now;
+        self.canary.budget.retain(|at| now.since(*at) < HOUR);
+        if counts {
+            self.canary.budget.push(now);
+        }
+        true
+    }
+
+    /// Notes the first time an approval lets Flagger pass.
+    fn pass(&mut self, asked: &Asked<'_>, rules: &Rules) {
+        let Some(rollout) = &mut self.canary.rollout else { return };
+        let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
+        let (ticket, decision) = match gate.verdict(self.now, rules.trust) {
+            Verdict::Open { ticket, decision } => (ticket, decision),
+            Verdict::Closed(Closed::Expired { ticket, decision }) => {
+                let entry = decision.entry.changelog_id.clone();
+                let (name, ticket, decision) = (gate.name.clone(), ticket.clone(), decision.clone());
+                if !gate.told.iter().any(|told| *told == format!("expired-{entry}")) {
+                    self.facts.push(Fact::Expired { gate: name, ticket, decision });
+                }
+                let valid_for = u64::try_from(rules.trust.valid_for.as_millis()).unwrap_or(u64::MAX);
+                tell(&mut self.commands, gate, Note::Expired { entry, valid_for });
+                return;
+            }
+            Verdict::Closed(_) => return,
+        };
+        if gate.used.is_none() {
+            self.facts.push(Fact::Passed {
+                gate: gate.name.clone(),
+                ticket: ticket.clone(),
+                decision: decision.clone(),
+            });
+            gate.used = Some(Used { at: self.now, longest_gap: asked.pace.longest_gap(self.now) });
+        }
+        rollout.course = match (rollout.course.clone(), asked.name.stage) {
+            (Course::Asked(base) | Course::Waiting(base), Stage::ConfirmRollout) => Course::Admitted(base),
+            (course, _) => course,
+        };
+    }
+
+    /// Flagger as it is asks at confirm-rollout in no phase `Progressing`; a hook without a type is called in that.
+    fn looks_untyped(&mut self, asked: &Asked<'_>) {
+        let Some(rollout) = &mut self.canary.rollout else { return };
+        let is_known = rollout.gates.iter().any(|gate| gate.name == *asked.name);
+        let untyped = asked.name.stage == Stage::ConfirmRollout
+            && asked.message.phase == Phase::Progressing
+            && is_known;
+        if untyped && !rollout.looks_untyped {
+            rollout.looks_untyped = true;
+            self.facts.push(Fact::LooksUntyped { gate: asked.name.clone() });
+        }
+    }
+}
+
+/// Whether this entry, which a question made by its own words, rules out more than is known of the rollout. What an earlier
+/// version kept with a gate alone holds for the others, too.
+fn is_denial(rollout: &Rollout, entry: &String) -> bool {
+    !rollout.denied.contains(entry) && !rollout.denies_all()
+}
+
+/// Whether this entry of `approval.deny` was not there when the gate was asked about before. One that came out empty cannot be
+/// evaluated, and closes this gate alone: it names nobody who could be ruled out at the others.
+fn is_own_denial(rollout: &Rollout, gate: &Gate, entry: &String, denials: &[String]) -> bool {
+    let known = denials.contains(entry) || gate.deny.contains(entry);
+    !known && !rollout.denied.contains(entry)
+}

@@ -1,0 +1,39 @@
+//! PURE: a change in the making.
+
+use crate::{
+    gate::{Gate, GateId},
+    millis::Millis,
+    rollout::{
+        canary::Canary,
+        change::Fact,
+        command::{Command, Note},
+    },
+};
+
+/// A change in the making.
+pub(super) struct Step {
+    pub(super) canary: Canary,
+    pub(super) commands: Vec<Command>,
+    pub(super) facts: Vec<Fact>,
+    pub(super) now: Millis,
+}
+
+impl Step {
+    /// Nothing changed yet.
+    pub(super) fn new(canary: &Canary, now: Millis) -> Self {
+        Self { canary: canary.clone(), commands: Vec::new(), facts: Vec::new(), now }
+    }
+
+    pub(super) fn gate(&mut self, id: &GateId) -> Option<&mut Gate> {
+        self.canary.rollout.as_mut()?.gates.iter_mut().find(|gate| gate.id == *id)
+    }
+}
+
+/// Tells the ticket of a gate something, once.
+pub(super) fn tell(commands: &mut Vec<Command>, gate: &mut Gate, note: Note) {
+    let tag = note.tag();
+    if !gate.told.contains(&tag) {
+        gate.told.push(tag);
+        commands.push(Command::Comment { gate: gate.id.clone(), note });
+    }
+}

@@ -1,0 +1,255 @@
+//! PURE: a canary and the rollout it is in, as they are stored.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    course::{Base, Beginning, Course},
+    known::{Called, Left, Newer},
+    message::{CanaryId, Label, Message, Revision},
+};
+use crate::{
+    gate::{Gate, GateId, GateName, Stage},
+    millis::Millis,
+};
+
+/// One canary and the rollout it is in, if any: one row of the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Canary {
+    /// Which canary.
+    pub id: CanaryId,
+    /// The rollout that lives.
+    pub rollout: Option<Rollout>,
+    /// Gates of superseded rollouts whose tickets have no link to a successor yet.
+    #[serde(default)]
+    pub superseded: Vec<GateId>,
+    /// When rollouts opened tickets during the last hour: what the budget counts.
+    #[serde(default)]
+    pub budget: Vec<Millis>,
+    /// When a limit last kept a ticket from being opened, as far as recorded.
+    #[serde(default)]
+    pub refused: Option<Millis>,
+    /// Whether any message ever brought a checksum: one without proves nothing from then on.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sends_checksums: bool,
+    /// A revision that started without a question, and has not ended yet as far as heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unasked: Option<Newer>,
+    /// What the team called the revision that a ticket was last opened for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<Called>,
+    /// What was superseded during the last hour.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<Left>,
+}
+
+/// One attempt to ship one revision of one canary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollout {
+    /// When it was first heard of.
+    pub began: Millis,
+    /// What people call its revision, once a message said so.
+    pub label: Option<Label>,
+    /// How far it is.
+    pub course: Course,
+    /// The gates that were asked about, in that order.
+    pub gates: Vec<Gate>,
+    /// Whether Flagger has asked whether to roll back: without that hook a rejection rolls nothing back.
+    #[serde(default)]
+    pub rollback_asked: bool,
+    /// What Flagger reported, each message once.
+    #[serde(default)]
+    pub reports: Vec<String>,
+    /// Whom questions of this rollout ruled out by their own words, each once: at no gate of it may they approve. One more
+    /// than [`MOST_DENIALS`] stands for any number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denied: Vec<String>,
+    /// Whether the beginning of its wait was heard.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub beginning: Beginning,
+    /// confirm-rollout was asked in phase `Progressing` more than once, as a hook without a type is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub looks_untyped: bool,
+    /// Gates that others took the place of, because Jira did not show their tickets for long. They are still watched: seen
+    /// again, such a ticket is told, or taken back.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub replaced: Vec<Gate>,
+}
+
+/// Whether a field says what it says where it is missing: then it is not written.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// More different accounts are not ruled out one by one: then nobody may approve.
+pub const MOST_DENIALS: usize = 32;
+
+impl Rollout {
+    /// Whether its questions ruled out so many that nobody may approve.
+    #[must_use]
+    pub const fn denies_all(&self) -> bool {
+        self.denied.len() > MOST_DENIALS
+    }
+
+    /// The gates of which the tickets are watched: those that live, and those that others took the place of.
+    pub fn watched(&self) -> impl Iterator<Item = &Gate> {
+        self.gates.iter().chain(&self.replaced)
+    }
+
+    /// The revision that is being rolled out, if a message has named it.
+    #[must_use]
+    pub const fn revision(&self) -> Option<&Revision> {
+        match &self.course {
+            Course::Asked(base) | Course::Waiting(base) | Course::Admitted(base) => match base {
+                Base::Outgoing(_) => None,
+                Base::AfterFailure(revision) | Base::Incoming(revision) => revision.as_ref(),
+            },
+            Course::Running(run) | Course::Failing(run) => run.revision.as_ref(),
+        }
+    }
+
+    /// The revision that is being replaced, where it is known that a checksum means that.
+    #[must_use]
+    pub fn replaces(&self) -> Option<&Revision> {
+        let base = match &self.course {
+            Course::Asked(base) | Course::Waiting(base) | Course::Admitted(base) => base,
+            Course::Running(run) | Course::Failing(run) => run.base.as_ref()?,
+        };
+        match (base, self.beginning) {
+            (Base::Outgoing(revision), Beginning::Heard) => revision.as_ref(),
+            (Base::Outgoing(_), Beginning::Missed) | (Base::AfterFailure(_) | Base::Incoming(_), _) => None,
+        }
+    }
+
+    /// The checksum it is known by: that of its revision, or else of the one before.
+    #[must_use]
+    pub fn checksum(&self) -> Option<&Revision> {
+        match &self.course {
+            Course::Asked(base) | Course::Waiting(base) | Course::Admitted(base) => base.revision(),
+            Course::Running(run) | Course::Failing(run) => {
+                run.revision.as_ref().or(run.base.as_ref().and_then(Base::revision))
+            }
+        }
+    }
+
+    /// Whether a gate was opened for it before any message of it brought a checksum.
+    #[must_use]
+    pub fn is_blind(&self) -> bool {
+        self.checksum().is_none() && !self.gates.is_empty()
+    }
+}
+
+/// Whom the questions of a rollout rule out at one of its gates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Denials {
+    /// These.
+    pub entries: Vec<String>,
+    /// So many that nobody may approve.
+    pub all: bool,
+}
+
+impl Canary {
+    /// A canary of which nothing was heard yet.
+    #[must_use]
+    pub const fn new(id: CanaryId) -> Self {
+        Self {
+            id,
+            rollout: None,
+            superseded: Vec::new(),
+            budget: Vec::new(),
+            refused: None,
+            sends_checksums: false,
+            unasked: None,
+            called: None,
+            left: Vec::new(),
+        }
+    }
+
+    /// Gives back what room its lists have beyond their items: a list that is read or grown has room for four, and a
+    /// gate is large.
+    pub fn shrink(&mut self) {
+        self.superseded.shrink_to_fit();
+        self.budget.shrink_to_fit();
+        self.left.shrink_to_fit();
+        if let Some(rollout) = &mut self.rollout {
+            rollout.gates.shrink_to_fit();
+            rollout.reports.shrink_to_fit();
+            rollout.denied.shrink_to_fit();
+            rollout.replaced.shrink_to_fit();
+            for gate in rollout.gates.iter_mut().chain(&mut rollout.replaced) {
+                gate.deny.shrink_to_fit();
+                gate.told.shrink_to_fit();
+            }
+        }
+    }
+
+    /// The gate of this name in the rollout that lives.
+    #[must_use]
+    pub fn gate(&self, name: &GateName) -> Option<&Gate> {
+        self.rollout.as_ref()?.gates.iter().find(|gate| gate.name == *name)
+    }
+
+    /// The gate with this id, if it still lives or is watched after another took its place.
+    #[must_use]
+    pub fn gate_by_id(&self, id: &GateId) -> Option<&Gate> {
+        self.rollout.as_ref()?.watched().find(|gate| gate.id == *id)
+    }
+
+    /// Whether another gate took the place of this one, because of its ticket.
+    #[must_use]
+    pub fn is_replaced(&self, id: &GateId) -> bool {
+        self.rollout.iter().flat_map(|rollout| &rollout.replaced).any(|gate| gate.id == *id)
+    }
+
+    /// Who may not approve a gate of the rollout that lives: by its own questions, and by those at other gates.
+    #[must_use]
+    pub fn ruled_out(&self, gate: &Gate) -> Vec<String> {
+        let others = self.rollout.iter().flat_map(|rollout| &rollout.denied);
+        let others = others.filter(|entry| !gate.deny.contains(entry));
+        gate.deny.iter().chain(others).cloned().collect()
+    }
+
+    /// By what a decision on the ticket of a gate is judged now.
+    #[must_use]
+    pub fn denials(&self, gate: &Gate) -> Denials {
+        let all = self.rollout.as_ref().is_some_and(Rollout::denies_all);
+        Denials { entries: self.ruled_out(gate), all }
+    }
+
+    /// Whether a question at this gate is about a rollout before the one that waits to be confirmed.
+    #[must_use]
+    pub fn is_late(&self, name: &GateName) -> bool {
+        let waits = |rollout: &Rollout| matches!(rollout.course, Course::Asked(_) | Course::Waiting(_));
+        name.stage != Stage::ConfirmRollout && self.rollout.as_ref().is_some_and(waits)
+    }
+
+    /// A rejection of the revision under way that rolls nothing back, because whoever rejected does not count.
+    #[must_use]
+    pub fn idle_rejection(&self) -> Option<&Gate> {
+        let rollout = self.rollout.as_ref()?;
+        rollout.gates.iter().find(|gate| gate.rejection().is_some() && gate.rollback().is_none())
+    }
+
+    /// The rejection for which a rollback is due: only while the rejected revision itself is under way.
+    #[must_use]
+    pub fn rolls_back(&self) -> Option<&Gate> {
+        let rollout = self.rollout.as_ref()?;
+        match rollout.course {
+            Course::Asked(_) | Course::Waiting(_) | Course::Admitted(_) => None,
+            Course::Running(_) | Course::Failing(_) => {
+                rollout.gates.iter().find(|gate| gate.rollback().is_some())
+            }
+        }
+    }
+
+    /// Whether revisions of this canary take turns, as those of two clusters under one name do.
+    #[must_use]
+    pub fn takes_turns(&self, now: Millis) -> bool {
+        Left::take_turns(&self.left, now)
+    }
+
+    /// Whether this question cannot be told from one about another revision: it brings no checksum, and others did.
+    #[must_use]
+    pub const fn misses_checksum(&self, message: &Message) -> bool {
+        self.sends_checksums && message.checksum.is_none()
+    }
+}
