@@ -22,5 +22,5 @@ pub use self::{
     sighting::{Browse, Sighting},
     state::{Gate, Said, Standing, Used},
     ticket::{Decision, Doubt, Home, Ticket, View},
-    verdict::{Closed, Trust, Verdict},
+    verdict::{Trust, Verdict},
 };

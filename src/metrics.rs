@@ -11,7 +11,10 @@ use prometheus_client::{
 };
 
 pub use self::refused::{Listener, Reason};
-use crate::{gate::Stage, millis::Millis, view::State};
+use crate::{
+    gate::{Stage, Verdict},
+    millis::Millis,
+};
 
 /// All metrics of a process.
 #[derive(Debug)]
@@ -237,8 +240,8 @@ impl Metrics {
                     .inc_by(0);
             }
         }
-        for state in State::ALL {
-            self.set_gates(state, 0);
+        for verdict in Verdict::ALL {
+            self.set_gates(verdict, 0);
         }
         for how in ENDS {
             self.rollouts_ended.get_or_create(&HowLabel { how }).inc_by(0);
@@ -287,10 +290,10 @@ impl Metrics {
         self.outbox_oldest.set(age.as_secs_f64());
     }
 
-    /// How many live gates stand like this.
-    pub fn set_gates(&self, state: State, gates: u64) {
+    /// How many live gates have this verdict.
+    pub fn set_gates(&self, verdict: Verdict, gates: u64) {
         self.gates
-            .get_or_create(&StateLabel { state: state.as_str() })
+            .get_or_create(&StateLabel { state: verdict.as_str() })
             .set(i64::try_from(gates).unwrap_or(i64::MAX));
     }
 
@@ -383,7 +386,7 @@ mod tests {
         metrics.jira_throttled(Duration::from_millis(250));
         metrics.set_outbox("parked", 2);
         metrics.outbox_oldest(Duration::from_secs(7));
-        metrics.set_gates(State::NotAllowed, 3);
+        metrics.set_gates(Verdict::NotAllowed, 3);
         metrics.rollout_ended("superseded");
         metrics.ticket_refused("open_tickets");
         metrics.call_refused(Listener::Gate, Reason::Path);
@@ -429,8 +432,8 @@ mod tests {
         approval_to_open_seconds histogram
         build_info gauge
         "#);
-        for state in State::ALL {
-            let series = format!("flagger_jira_bridge_gates{{state=\"{}\"}} 0", state.as_str());
+        for verdict in Verdict::ALL {
+            let series = format!("flagger_jira_bridge_gates{{state=\"{}\"}} 0", verdict.as_str());
             assert!(text.contains(&series), "{series}");
         }
         assert!(text.contains("flagger_jira_bridge_rollouts_ended_total{how=\"abandoned\"} 0"));

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use crate::millis::Millis;
+use crate::{gate::Verdict, millis::Millis};
 
 /// A point in time, shown as RFC 3339 in UTC to the millisecond: made only where it is written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub struct GateView {
     /// The gate's own name, if it has one.
     pub gate: Option<String>,
     /// How it stands.
-    pub state: State,
+    pub state: Verdict,
     /// Why, in one line.
     pub reason: String,
     /// Its ticket, once there is one.
@@ -126,59 +126,4 @@ pub struct UnaskedView {
     pub ticket: Option<TicketView>,
     /// When its success was heard.
     pub at: Time,
-}
-
-/// How a gate stands, in a word. The words are a promise to users.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// Its ticket is being opened.
-    Opening,
-    /// Its ticket cannot be opened, or what is needed cannot be read.
-    Stuck,
-    /// Nobody has decided yet.
-    Waiting,
-    /// Open.
-    Approved,
-    /// Somebody said no.
-    Rejected,
-    /// Somebody approved who may not.
-    NotAllowed,
-    /// The approval is too old to be used for the first time.
-    Expired,
-    /// What was last seen is too old to prove anything.
-    Stale,
-    /// The ticket proves nothing any more.
-    Gone,
-}
-
-impl State {
-    /// All states.
-    pub const ALL: [Self; 9] = [
-        Self::Opening,
-        Self::Stuck,
-        Self::Waiting,
-        Self::Approved,
-        Self::Rejected,
-        Self::NotAllowed,
-        Self::Expired,
-        Self::Stale,
-        Self::Gone,
-    ];
-
-    /// The word for it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Opening => "opening",
-            Self::Stuck => "stuck",
-            Self::Waiting => "waiting",
-            Self::Approved => "approved",
-            Self::Rejected => "rejected",
-            Self::NotAllowed => "not_allowed",
-            Self::Expired => "expired",
-            Self::Stale => "stale",
-            Self::Gone => "gone",
-        }
-    }
 }

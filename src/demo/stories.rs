@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use self::story::{PROMOTION, ROLLOUT, STAGES, Story, TRAFFIC, Went, Wrong};
 use super::{commentary::Commentary, fake_flagger::Phase, world::World};
-use crate::view::State;
+use crate::gate::Verdict;
 
 /// How long all of it may take. `--auto` promises 30 s; starting and stopping are in there too.
 const IN_ALL: Duration = Duration::from_secs(25);
@@ -115,7 +115,7 @@ async fn reject(story: &mut Story<'_>) -> Went {
     story.expect(!story.was_open(PROMOTION), "confirm-promotion never to open", "an open gate")?;
     let live = story.gates().await?;
     let approved: Vec<_> =
-        live.iter().filter(|gate| gate.state == State::Approved).map(|gate| &gate.stage).collect();
+        live.iter().filter(|gate| gate.state == Verdict::Approved).map(|gate| &gate.stage).collect();
     story.expect(approved.is_empty(), "no gate of the failed rollout to be open", &approved)?;
     story.push("v3");
     let next = story.waits(ROLLOUT).await?;
@@ -127,9 +127,9 @@ async fn withdraw(story: &mut Story<'_>) -> Went {
     story.push("v2");
     let ticket = story.waits(ROLLOUT).await?;
     story.moves(&ticket, "Approved")?;
-    story.noticed(&ticket, State::Approved).await?;
+    story.noticed(&ticket, Verdict::Approved).await?;
     story.moves(&ticket, "To Do")?;
-    story.noticed(&ticket, State::Waiting).await?;
+    story.noticed(&ticket, Verdict::Waiting).await?;
     story.closed(ROLLOUT).await?;
     story.moves(&ticket, "Approved")?;
     story.look_until_open(ROLLOUT).await?;
@@ -161,7 +161,7 @@ async fn new_revision(story: &mut Story<'_>) -> Went {
     let increase = story.passes(TRAFFIC).await?;
     let promotion = story.waits(PROMOTION).await?;
     story.moves(&promotion, "Approved")?;
-    story.noticed(&promotion, State::Approved).await?;
+    story.noticed(&promotion, Verdict::Approved).await?;
     story.push("v3");
     story.look_until(Phase::Progressing).await?;
     let next_increase = story.passes(TRAFFIC).await?;

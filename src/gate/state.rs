@@ -229,6 +229,17 @@ impl Gate {
         matches!(&self.standing, Standing::Watched { view: View::Gone { doubt: Doubt::Unmarked { .. } }, .. })
     }
 
+    /// The approval that was seen, if one was. Whether it opens the gate is for [`Gate::verdict`] to say.
+    #[must_use]
+    pub const fn approval(&self) -> Option<(&Ticket, &Decision)> {
+        match &self.standing {
+            Standing::Watched { ticket, view: View::Approved { decision, .. }, .. } => {
+                Some((ticket, decision))
+            }
+            Standing::Watched { .. } | Standing::Opening | Standing::Stuck { .. } => None,
+        }
+    }
+
     /// The rejection that stands, if one does.
     #[must_use]
     pub fn rejection(&self) -> Option<(&Ticket, &Decision)> {

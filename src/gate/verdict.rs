@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
 use super::{
     state::{Gate, Standing},
-    ticket::{Decision, Doubt, Ticket, View},
+    ticket::{Decision, View},
 };
-use crate::{
-    millis::Millis,
-    policy::{Fingerprint, Status},
-};
+use crate::{millis::Millis, policy::Fingerprint};
 
 /// How long what was seen may be relied on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,130 +21,107 @@ pub struct Trust {
     pub judged_by: Fingerprint,
 }
 
-/// Why an approval is judged again.
-const OTHER_SETTINGS: &str = "it was judged by other settings than this replica's; it is judged again as soon as Jira shows the ticket";
-/// Why one is that was judged before it was noted by which settings.
-const EARLIER_VERSION: &str =
-    "an earlier version of the bridge judged it; it is judged again as soon as Jira shows the ticket";
-
-/// The answer to Flagger. Computed when asked; never stored.
-#[derive(Clone, Debug, PartialEq)]
+/// The answer to Flagger, and why, in a word. What it rests on is in the gate. Computed when asked; never stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Verdict<'a> {
-    /// 200: go on.
-    Open {
-        /// The approved ticket.
-        ticket: &'a Ticket,
-        /// Who approved it.
-        decision: &'a Decision,
-    },
-    /// 403: not now.
-    Closed(Closed<'a>),
-}
-
-/// Why a gate is closed.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Closed<'a> {
-    /// No rollout is known that this question can be about.
-    Unknown,
+pub enum Verdict {
     /// The ticket is being opened.
     Opening,
-    /// The ticket cannot be opened.
-    Stuck {
-        /// What is in the way.
-        why: &'a str,
-    },
+    /// The ticket cannot be opened, or it cannot be told yet whether its approval counts.
+    Stuck,
     /// Nobody has decided yet.
-    Waiting {
-        /// The ticket.
-        ticket: &'a Ticket,
-        /// Where it stands, once that was looked at.
-        status: Option<&'a Status>,
-    },
+    Waiting,
+    /// Open: go on.
+    Approved,
     /// Somebody said no.
-    Rejected {
-        /// The ticket.
-        ticket: &'a Ticket,
-        /// By whom and when.
-        decision: &'a Decision,
-    },
-    /// The approval is too old to be used for the first time.
-    Expired {
-        /// The ticket.
-        ticket: &'a Ticket,
-        /// The approval.
-        decision: &'a Decision,
-    },
+    Rejected,
     /// Somebody approved who may not.
-    NotAllowed {
-        /// The ticket.
-        ticket: &'a Ticket,
-        /// The approval.
-        decision: &'a Decision,
-        /// Why it does not count.
-        why: &'a str,
-    },
-    /// Somebody approved, and it cannot be told whether that counts.
-    Unjudged {
-        /// The ticket.
-        ticket: &'a Ticket,
-        /// The approval.
-        decision: &'a Decision,
-        /// Why not.
-        why: &'a str,
-    },
-    /// Approved when last seen, but that is too long ago.
-    Stale {
-        /// The ticket.
-        ticket: &'a Ticket,
-        /// When Jira last showed it.
-        seen: Millis,
-    },
+    NotAllowed,
+    /// The approval is too old to be used for the first time.
+    Expired,
+    /// What was last seen is too old to prove an approval.
+    Stale,
     /// The ticket proves nothing.
-    Gone {
-        /// The ticket.
-        ticket: &'a Ticket,
-        /// Why not.
-        doubt: &'a Doubt,
-    },
+    Gone,
+}
+
+impl Verdict {
+    /// All there are.
+    pub const ALL: [Self; 9] = [
+        Self::Opening,
+        Self::Stuck,
+        Self::Waiting,
+        Self::Approved,
+        Self::Rejected,
+        Self::NotAllowed,
+        Self::Expired,
+        Self::Stale,
+        Self::Gone,
+    ];
+
+    /// Whether Flagger may pass: 200, not 403.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Approved)
+    }
+
+    /// The word for it, wherever it is shown, counted or recorded. The words are a promise to users.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Opening => "opening",
+            Self::Stuck => "stuck",
+            Self::Waiting => "waiting",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+            Self::NotAllowed => "not_allowed",
+            Self::Expired => "expired",
+            Self::Stale => "stale",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+impl Serialize for Verdict {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Verdict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        let known = Self::ALL.into_iter().find(|verdict| verdict.as_str() == word);
+        known.ok_or_else(|| D::Error::custom(format_args!("no verdict is called {word:?}")))
+    }
 }
 
 impl Gate {
     /// Whether Flagger may pass, and why (not).
-    pub fn verdict(&self, now: Millis, trust: Trust) -> Verdict<'_> {
-        let (ticket, seen, view) = match &self.standing {
-            Standing::Opening => return Verdict::Closed(Closed::Opening),
-            Standing::Stuck { why } => return Verdict::Closed(Closed::Stuck { why }),
-            Standing::Watched { ticket, seen, view } => (ticket, *seen, view),
+    pub fn verdict(&self, now: Millis, trust: Trust) -> Verdict {
+        let (seen, view) = match &self.standing {
+            Standing::Opening => return Verdict::Opening,
+            Standing::Stuck { .. } => return Verdict::Stuck,
+            Standing::Watched { seen, view, .. } => (*seen, view),
         };
         match view {
-            View::Waiting { status } => Verdict::Closed(Closed::Waiting { ticket, status: status.as_ref() }),
-            View::Rejected { decision, .. } => Verdict::Closed(Closed::Rejected { ticket, decision }),
-            View::NotAllowed { decision, why, .. } => {
-                Verdict::Closed(Closed::NotAllowed { ticket, decision, why })
-            }
-            View::Unjudged { decision, why, .. } => {
-                Verdict::Closed(Closed::Unjudged { ticket, decision, why })
-            }
-            View::Gone { doubt } => Verdict::Closed(Closed::Gone { ticket, doubt }),
+            View::Waiting { .. } => Verdict::Waiting,
+            View::Rejected { .. } => Verdict::Rejected,
+            View::NotAllowed { .. } => Verdict::NotAllowed,
+            View::Unjudged { .. } => Verdict::Stuck,
+            View::Gone { .. } => Verdict::Gone,
             // An earlier version judged it, which did not ask what the statuses were called.
-            View::Approved { .. } if self.statuses.is_none() => {
-                Verdict::Closed(Closed::Stale { ticket, seen })
-            }
-            View::Approved { decision, .. } if self.judged_by != Some(trust.judged_by) => {
-                let why = if self.judged_by.is_some() { OTHER_SETTINGS } else { EARLIER_VERSION };
-                Verdict::Closed(Closed::Unjudged { ticket, decision, why })
-            }
+            View::Approved { .. } if self.statuses.is_none() => Verdict::Stale,
+            // It is to be judged again.
+            View::Approved { .. } if self.judged_by != Some(trust.judged_by) => Verdict::Stuck,
             // Also where it seems to be seen in the future: a clock that was set back makes nothing hold longer.
-            View::Approved { .. } if now.apart(seen) > trust.trust_for => {
-                Verdict::Closed(Closed::Stale { ticket, seen })
-            }
+            View::Approved { .. } if now.apart(seen) > trust.trust_for => Verdict::Stale,
             View::Approved { decision, .. }
                 if self.used.is_none() && age(decision, seen, now) > trust.valid_for =>
             {
-                Verdict::Closed(Closed::Expired { ticket, decision })
+                Verdict::Expired
             }
-            View::Approved { decision, .. } => Verdict::Open { ticket, decision },
+            View::Approved { .. } => Verdict::Approved,
         }
     }
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::unread::Trouble;
 use crate::{
-    gate::{Closed, Decision, Doubt, Gate, GateName, Stage, Standing, Trust, Verdict},
+    gate::{Decision, Doubt, Gate, GateName, Stage, Standing, Trust, Verdict, View},
     millis::{Millis, written},
     rollout::{Canary, CanaryId, Course, Refusal, Rollout},
     store,
-    view::{GateView, RolloutView, State, TicketView, Time},
+    view::{GateView, RolloutView, TicketView, Time},
 };
 
 /// The word for the question that belongs to no stage.
@@ -17,6 +17,15 @@ pub(super) const ROLLBACK: &str = "rollback";
 /// What is added to a reason where a hook looks as if it had no type.
 const UNTYPED: &str = "; it is asked while the new version runs, as by a hook without a type, to which a 403 is a failed check: set \
                        type: confirm-rollout";
+
+/// Why a question is not answered at any gate.
+const UNKNOWN: &str =
+    "stale: this question names the revision that is being replaced; it belongs to no rollout that waits";
+/// Why an approval is judged again.
+const OTHER_SETTINGS: &str = "it was judged by other settings than this replica's; it is judged again as soon as Jira shows the ticket";
+/// Why one is that was judged before it was noted by which settings.
+const EARLIER_VERSION: &str =
+    "an earlier version of the bridge judged it; it is judged again as soon as Jira shows the ticket";
 
 /// The answer to a question, in the shapes people and programs read.
 #[derive(Clone, Debug)]
@@ -49,25 +58,30 @@ impl Links {
         now: Millis,
     ) -> Answer {
         let gate = canary.gate(name);
-        let verdict = gate.map_or(Verdict::Closed(Closed::Unknown), |gate| gate.verdict(now, trust));
-        let mut reason = words(&verdict, trust);
+        let (verdict, mut reason) = match gate {
+            None => (Verdict::Stale, UNKNOWN.to_owned()),
+            Some(gate) => {
+                let verdict = gate.verdict(now, trust);
+                (verdict, words(gate, verdict, trust))
+            }
+        };
         if name.stage == Stage::ConfirmRollout
             && canary.rollout.as_ref().is_some_and(|rollout| rollout.looks_untyped)
         {
             reason.push_str(UNTYPED);
         }
         if let Some(unread) = unread {
-            reason.push_str(&doubted(&verdict, unread));
+            reason.push_str(&doubted(verdict, unread));
         }
         let view = GateView {
             gate: name.approver.clone(),
-            state: state(&verdict),
+            state: verdict,
             reason,
             ticket: gate.and_then(|gate| self.ticket(gate)),
             asked_at: gate.map(|gate| Time(gate.asked)),
             ..blank(&canary.id, name.stage.as_str(), canary.rollout.as_ref())
         };
-        let open = matches!(verdict, Verdict::Open { .. });
+        let open = verdict.is_open();
         Answer { open, line: line(if open { "open" } else { "closed" }, &view), gate: view }
     }
 
@@ -79,7 +93,7 @@ impl Links {
             let view = match canary.idle_rejection().and_then(|gate| gate.rejection().map(|no| (gate, no))) {
                 None => GateView { reason: "nothing about this rollout was rejected".into(), ..blank },
                 Some((gate, (_, decision))) => GateView {
-                    state: State::Rejected,
+                    state: Verdict::Rejected,
                     reason: format!(
                         "{} was {}, which closes the gate but rolls nothing back",
                         gate.name.stage,
@@ -94,7 +108,7 @@ impl Links {
         };
         let view = GateView {
             gate: gate.name.approver.clone(),
-            state: State::Rejected,
+            state: Verdict::Rejected,
             reason: format!("{} was {}", gate.name.stage, decided("rejected", decision)),
             ticket: self.ticket(gate),
             asked_at: Some(Time(gate.asked)),
@@ -118,7 +132,7 @@ impl Links {
 pub(super) fn failed(id: &CanaryId, stage: &str, gate: Option<&str>, error: &store::Error) -> Answer {
     let view = GateView {
         gate: gate.map(str::to_owned),
-        state: State::Stuck,
+        state: Verdict::Stuck,
         reason: format!("stuck: {error}"),
         ..blank(id, stage, None)
     };
@@ -129,7 +143,7 @@ pub(super) fn failed(id: &CanaryId, stage: &str, gate: Option<&str>, error: &sto
 /// What is shown of a canary whose row cannot be read: all its gates in one line, as which they are is not known.
 pub(super) fn unreadable(id: &CanaryId, why: &str) -> GateView {
     let reason = format!("stuck: {why}; every gate of it is closed until its row is mended or deleted");
-    GateView { state: State::Stuck, reason, ..blank(id, "any", None) }
+    GateView { state: Verdict::Stuck, reason, ..blank(id, "any", None) }
 }
 
 /// The answer when a limit keeps the ticket from being opened.
@@ -156,7 +170,7 @@ pub(super) fn refused(
     }
     let view = GateView {
         gate: gate.approver.clone(),
-        state: State::Stuck,
+        state: Verdict::Stuck,
         reason: format!("stuck: no ticket is opened: {reason}"),
         ..blank(id, gate.stage.as_str(), None)
     };
@@ -167,7 +181,7 @@ pub(super) fn refused(
 pub(super) fn without_checksum(id: &CanaryId, gate: &GateName) -> Answer {
     let view = GateView {
         gate: gate.approver.clone(),
-        state: State::Stuck,
+        state: Verdict::Stuck,
         reason: "stuck: this question brings no checksum, though others about this canary did; without one it cannot be told \
                  which revision it is about"
             .into(),
@@ -183,7 +197,7 @@ fn blank(id: &CanaryId, stage: &str, rollout: Option<&Rollout>) -> GateView {
         canary: id.name.clone(),
         stage: stage.into(),
         gate: None,
-        state: State::Waiting,
+        state: Verdict::Waiting,
         reason: String::new(),
         ticket: None,
         asked_at: None,
@@ -214,77 +228,57 @@ fn line(verdict: &str, view: &GateView) -> String {
     format!("{verdict}: {key} ({status}), {url}, {reason}")
 }
 
-/// How a gate stands, in a word.
-pub(super) const fn state(verdict: &Verdict<'_>) -> State {
-    match verdict {
-        Verdict::Open { .. } => State::Approved,
-        Verdict::Closed(closed) => match closed {
-            Closed::Unknown | Closed::Stale { .. } => State::Stale,
-            Closed::Opening => State::Opening,
-            Closed::Stuck { .. } | Closed::Unjudged { .. } => State::Stuck,
-            Closed::Waiting { .. } => State::Waiting,
-            Closed::Rejected { .. } => State::Rejected,
-            Closed::NotAllowed { .. } => State::NotAllowed,
-            Closed::Expired { .. } => State::Expired,
-            Closed::Gone { .. } => State::Gone,
-        },
-    }
-}
-
-/// Why it stands so.
-fn words(verdict: &Verdict<'_>, trust: Trust) -> String {
-    match verdict {
-        Verdict::Open { decision, .. } => decided("approved", decision),
-        Verdict::Closed(closed) => match closed {
-            Closed::Unknown => {
-                "stale: this question names the revision that is being replaced; it belongs to no rollout that waits"
-                    .into()
-            }
-            Closed::Opening => "opening: the ticket is being opened".into(),
-            Closed::Stuck { why } => {
-                format!("stuck: the ticket could not be opened, which is tried again: {why}")
-            }
-            Closed::Waiting { .. } => "waiting for a decision".into(),
-            Closed::Rejected { decision, .. } => decided("rejected", decision),
-            Closed::NotAllowed { decision, why, .. } => {
-                format!("not_allowed: {}, which does not count: {why}", decided("approved", decision))
-            }
-            Closed::Unjudged { decision, why, .. } => {
-                format!("stuck: {}; whether that counts cannot be told yet: {why}", decided("approved", decision))
-            }
-            Closed::Expired { decision, .. } => format!(
+/// Why a gate stands so.
+fn words(gate: &Gate, verdict: Verdict, trust: Trust) -> String {
+    let (seen, view) = match &gate.standing {
+        Standing::Opening => return "opening: the ticket is being opened".into(),
+        Standing::Stuck { why } => {
+            return format!("stuck: the ticket could not be opened, which is tried again: {why}");
+        }
+        Standing::Watched { seen, view, .. } => (*seen, view),
+    };
+    match view {
+        View::Waiting { .. } => "waiting for a decision".into(),
+        View::Rejected { decision, .. } => decided("rejected", decision),
+        View::NotAllowed { decision, why, .. } => {
+            format!("not_allowed: {}, which does not count: {why}", decided("approved", decision))
+        }
+        View::Unjudged { decision, why, .. } => unjudged(decision, why),
+        View::Gone { doubt } => doubtful(doubt),
+        View::Approved { decision, .. } => match verdict {
+            Verdict::Approved => decided("approved", decision),
+            Verdict::Stuck if gate.judged_by.is_some() => unjudged(decision, OTHER_SETTINGS),
+            Verdict::Stuck => unjudged(decision, EARLIER_VERSION),
+            Verdict::Expired => format!(
                 "expired: {}, not used within {}; move the ticket back and approve it again",
                 decided("approved", decision),
                 written(trust.valid_for)
             ),
-            Closed::Stale { seen, .. } => {
-                format!(
-                    "stale: approved, but Jira last confirmed that at {}, which is too long ago",
-                    clock_time(*seen)
-                )
+            Verdict::Stale => format!(
+                "stale: approved, but Jira last confirmed that at {}, which is too long ago",
+                clock_time(seen)
+            ),
+            // None of them is about an approval.
+            Verdict::Opening | Verdict::Waiting | Verdict::Rejected | Verdict::NotAllowed | Verdict::Gone => {
+                verdict.as_str().into()
             }
-            Closed::Gone { doubt, .. } => doubtful(doubt),
         },
     }
 }
 
+fn unjudged(decision: &Decision, why: &str) -> String {
+    format!("stuck: {}; whether that counts cannot be told yet: {why}", decided("approved", decision))
+}
+
 /// What is added to a reason while the ticket, which may stand elsewhere by now, cannot be read.
-fn doubted(verdict: &Verdict<'_>, unread: &Trouble) -> String {
-    let Trouble { since, why } = unread;
+fn doubted(verdict: Verdict, Trouble { since, why }: &Trouble) -> String {
     match verdict {
-        Verdict::Closed(Closed::Stale { .. }) => format!(": {why}"),
-        Verdict::Closed(
-            Closed::Waiting { .. }
-            | Closed::Rejected { .. }
-            | Closed::NotAllowed { .. }
-            | Closed::Expired { .. }
-            | Closed::Gone { .. },
-        ) => format!("; Jira has not confirmed that since {}: {why}", clock_time(*since)),
+        Verdict::Stale => format!(": {why}"),
+        Verdict::Waiting | Verdict::Rejected | Verdict::NotAllowed | Verdict::Expired | Verdict::Gone => {
+            format!("; Jira has not confirmed that since {}: {why}", clock_time(*since))
+        }
         // They have no ticket, or say already what the matter is.
-        Verdict::Closed(
-            Closed::Unknown | Closed::Opening | Closed::Stuck { .. } | Closed::Unjudged { .. },
-        )
-        | Verdict::Open { .. } => String::new(),
+        Verdict::Opening | Verdict::Stuck | Verdict::Approved => String::new(),
     }
 }
 
@@ -358,4 +352,57 @@ fn decided(what: &str, decision: &Decision) -> String {
 /// RFC 3339 in UTC, to the second: for sentences.
 pub fn clock_time(at: Millis) -> String {
     jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |time| format!("{time:.0}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        gate::{GateId, Move, Ticket},
+        policy::{Fingerprint, Person, Status, Statuses},
+    };
+
+    const TRUST: Trust =
+        Trust { trust_for: Duration::MAX, valid_for: Duration::MAX, judged_by: Fingerprint(1) };
+
+    /// Approved at the beginning of time.
+    fn approved(judged_by: Option<Fingerprint>) -> Gate {
+        let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
+        let (id, key, project, issue_type) = ("1".into(), "OPS-1".into(), "OPS".into(), "10004".into());
+        let status = Status { id: "3".into(), name: "Approved".into() };
+        let by = Person { id: "mia".into(), name: "Mia".into(), app: false };
+        let entry =
+            Move { changelog_id: "7".into(), by, at: Millis(0), from: "1".into(), to: status.clone() };
+        let view = View::Approved { status, decision: Decision { entry, since: Millis(0) } };
+        let ticket = Ticket { id, key, project, issue_type };
+        Gate {
+            standing: Standing::Watched { ticket, seen: Millis(0), view },
+            statuses: Some(Statuses::default()),
+            judged_by,
+            ..Gate::new(GateId("g".into()), name, vec![], Millis(0))
+        }
+    }
+
+    /// Whose judgement it was that does not count today is told apart: that of other settings, or of a version that noted none.
+    #[test]
+    fn an_approval_that_was_not_judged_by_these_settings_says_so() {
+        let said = |judged_by| {
+            let gate = approved(judged_by);
+            words(&gate, gate.verdict(Millis(1), TRUST), TRUST)
+        };
+        let approval = "approved by Mia at 1970-01-01T00:00:00Z";
+        assert_eq!(said(Some(TRUST.judged_by)), approval);
+        for (judged_by, why) in [
+            (Some(Fingerprint(2)), "it was judged by other settings than this replica's"),
+            (None, "an earlier version of the bridge judged it"),
+        ] {
+            let expected = format!(
+                "stuck: {approval}; whether that counts cannot be told yet: {why}; it is judged again as soon as Jira shows \
+                 the ticket"
+            );
+            assert_eq!(said(judged_by), expected);
+        }
+    }
 }

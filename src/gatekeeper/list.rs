@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::{Gatekeeper, answer};
 use crate::{
-    gate::GateName,
+    gate::{GateName, Verdict},
     millis::Millis,
     rollout::{Canary, CanaryId},
-    view::{GateView, State},
+    view::GateView,
 };
 
 /// A line of the list of all gates.
@@ -24,7 +24,7 @@ pub enum Listed {
         /// Whether there is a ticket that is looked at.
         watched: bool,
         /// How it stands.
-        state: State,
+        verdict: Verdict,
     },
     /// A question that no ticket was opened for, or a canary that cannot be read.
     Told(GateView),
@@ -32,10 +32,9 @@ pub enum Listed {
 
 impl Listed {
     /// How it stands.
-    #[must_use]
-    pub const fn state(&self) -> State {
+    pub const fn verdict(&self) -> Verdict {
         match self {
-            Self::Live { state, .. } => *state,
+            Self::Live { verdict, .. } => *verdict,
             Self::Told(view) => view.state,
         }
     }
@@ -58,10 +57,10 @@ impl Listed {
     }
 }
 
-/// How many of them stand in each state.
-#[must_use]
-pub fn counts(list: &[Listed]) -> [(State, u64); State::ALL.len()] {
-    State::ALL.map(|state| (state, list.iter().filter(|listed| listed.state() == state).count() as u64))
+/// How many of them have each verdict.
+pub fn counts(list: &[Listed]) -> [(Verdict, u64); Verdict::ALL.len()] {
+    Verdict::ALL
+        .map(|verdict| (verdict, list.iter().filter(|listed| listed.verdict() == verdict).count() as u64))
 }
 
 impl Gatekeeper {
@@ -77,7 +76,7 @@ impl Gatekeeper {
                     name: gate.name.clone(),
                     asked: gate.asked,
                     watched: gate.ticket().is_some(),
-                    state: answer::state(&gate.verdict(now, self.trust(&canary.id, &gate.name))),
+                    verdict: gate.verdict(now, self.trust(&canary.id, &gate.name)),
                 });
             }
         }

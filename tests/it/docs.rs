@@ -13,7 +13,7 @@ use flagger_jira_bridge::{
     cli::{self, Gates, Paper},
     clock::Clock,
     config::{self, Config, EXAMPLE},
-    view::State,
+    gate::Verdict,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -412,5 +412,5 @@ fn defaults_and_states_are_real() {
 
     let states = README.lines().skip_while(|line| !line.starts_with("| state |")).skip(2);
     let states = states.map_while(|line| line.strip_prefix("| `")?.split('`').next());
-    assert_eq!(states.collect::<Vec<_>>(), State::ALL.map(State::as_str));
+    assert_eq!(states.collect::<Vec<_>>(), Verdict::ALL.map(Verdict::as_str));
 }

@@ -12,7 +12,8 @@ use crate::{
         fake_flagger::{Call, FakeFlagger, Phase, Tick},
         world::{LOOK_AGAIN, World},
     },
-    view::{GateView, State},
+    gate::Verdict,
+    view::GateView,
 };
 
 /// The questions of a rollout, in order.
@@ -161,14 +162,14 @@ impl<'a> Story<'a> {
     }
 
     /// The bridge notices how a ticket stands, while nobody asks.
-    pub(super) async fn noticed(&mut self, ticket: &str, state: State) -> Went {
+    pub(super) async fn noticed(&mut self, ticket: &str, verdict: Verdict) -> Went {
         let stands = |gates: &[GateView]| {
             let gate = gates.iter().find(|g| g.ticket.as_ref().is_some_and(|t| t.key == ticket))?;
-            (gate.state == state).then_some(())
+            (gate.state == verdict).then_some(())
         };
-        let what = format!("{ticket} to be {}", state.as_str());
+        let what = format!("{ticket} to be {}", verdict.as_str());
         self.until(&what, stands).await?;
-        self.commentary.say(&format!("The bridge knows: {ticket} is {}", state.as_str()));
+        self.commentary.say(&format!("The bridge knows: {ticket} is {}", verdict.as_str()));
         Ok(())
     }
 

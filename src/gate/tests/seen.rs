@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    gate::{Browse, Gate, GateId, GateName, Move, Sighting, Stage, Standing, Ticket, Trust, Verdict, View},
+    gate::{Browse, Gate, GateId, GateName, Move, Sighting, Stage, Standing, Ticket, Trust, View},
     millis::Millis,
     policy::{Author, Fingerprint, Person, Status, Statuses},
 };
@@ -69,7 +69,7 @@ fn a_move_that_nobody_judged_decides_nothing() {
     ] {
         let gate = judged("yes", &author);
         let verdict = gate.verdict(Millis(1_790_000_000_000), TRUST);
-        assert_eq!(matches!(verdict, Verdict::Open { .. }), opens, "{author:?}: {verdict:?}");
+        assert_eq!(verdict.is_open(), opens, "{author:?}: {verdict:?}");
         let gate = judged("no", &author);
         assert!(gate.rejection().is_some(), "{author:?}");
         assert_eq!(gate.rollback().is_some(), opens, "{author:?}");

@@ -280,7 +280,7 @@ async fn an_answer_is_a_line_or_an_object() {
         canary: "podinfo".into(),
         stage: "confirm-rollout".into(),
         gate: None,
-        state: crate::view::State::Waiting,
+        state: crate::gate::Verdict::Waiting,
         reason: "nobody has decided yet".into(),
         ticket: None,
         asked_at: None,

@@ -7,10 +7,11 @@ use minijinja::{Environment, value::Serde};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    gate::Verdict,
     gatekeeper::{Listed, Overview, Timing, clock_time, counts},
     http::refused::RefusedView,
     millis::{Millis, lasted, written},
-    view::{GateView, ParkedView, PassedView, State as Stands, Time, UnaskedView},
+    view::{GateView, ParkedView, PassedView, Time, UnaskedView},
 };
 
 /// So many gates are on one page.
@@ -229,7 +230,7 @@ static TEMPLATES: LazyLock<Result<Environment<'static>, minijinja::Error>> = Laz
 
 fn table(gates: &Gates<'_>, wanted: &Wanted, now: Millis) -> Table {
     let sought = wanted.q.trim().to_lowercase();
-    let of_state = |listed: &&Listed| wanted.state.is_empty() || listed.state().as_str() == wanted.state;
+    let of_state = |listed: &&Listed| wanted.state.is_empty() || listed.verdict().as_str() == wanted.state;
     let chosen = gates.list.iter().filter(of_state);
     let found: Vec<&Listed> = match sought.as_str() {
         "" => chosen.collect(),
@@ -237,16 +238,16 @@ fn table(gates: &Gates<'_>, wanted: &Wanted, now: Millis) -> Table {
     };
     // Whoever looks wants to know what waits; what is open comes last.
     let (open, closed): (Vec<_>, Vec<_>) =
-        found.iter().partition(|listed| listed.state() == Stands::Approved);
+        found.iter().partition(|listed| listed.verdict() == Verdict::Approved);
     let counts = counts(gates.list);
-    let approved = counts.iter().find(|(state, _)| *state == Stands::Approved).map_or(0, |(_, many)| *many);
+    let approved = counts.iter().find(|(state, _)| *state == Verdict::Approved).map_or(0, |(_, many)| *many);
     let pages = found.len().div_ceil(ROWS).max(1);
     let page = wanted.page.parse().unwrap_or(1).clamp(1, pages);
     let row = |listed: &Listed| {
         let gate = (gates.shown)(listed);
         Row { words: words(gate.state), age: gate.asked_at.map(|at| age(at, now)), gate }
     };
-    let count = |(state, many): (Stands, u64)| Count {
+    let count = |(state, many): (Verdict, u64)| Count {
         state: state.as_str(),
         words: words(state),
         many,
@@ -283,29 +284,29 @@ fn speaks_of(gate: &GateView, sought: &str) -> bool {
     words.into_iter().flatten().any(|word| word.to_lowercase().contains(sought))
 }
 
-fn words(state: Stands) -> String {
+fn words(state: Verdict) -> String {
     state.as_str().replace('_', " ")
 }
 
 /// What a state means, and what to do about it.
-const fn meaning(state: Stands) -> &'static str {
+const fn meaning(state: Verdict) -> &'static str {
     match state {
-        Stands::Opening => "Flagger asked just now, and the ticket is on its way. Nothing is to be done.",
-        Stands::Stuck => {
+        Verdict::Opening => "Flagger asked just now, and the ticket is on its way. Nothing is to be done.",
+        Verdict::Stuck => {
             "No ticket can be opened, or nobody can tell whether the approval counts. The reason says why; \
              flagger-jira-bridge check tells what to mend. It is tried again by itself."
         }
-        Stands::Waiting => "Nobody has decided. Find the change manager, who moves the ticket.",
-        Stands::Approved => "The gate is open. Flagger goes on when it asks next.",
-        Stands::Rejected => "Somebody said no. Mend it and ship again, or have the ticket moved back.",
-        Stands::NotAllowed => {
+        Verdict::Waiting => "Nobody has decided. Find the change manager, who moves the ticket.",
+        Verdict::Approved => "The gate is open. Flagger goes on when it asks next.",
+        Verdict::Rejected => "Somebody said no. Mend it and ship again, or have the ticket moved back.",
+        Verdict::NotAllowed => {
             "Somebody approved who may not. Have somebody approve who may, unless the reason says that nobody can."
         }
-        Stands::Expired => {
+        Verdict::Expired => {
             "Approved, but Flagger did not use it in time. Move the ticket back and approve it again."
         }
-        Stands::Stale => "Approved, but Jira has not confirmed it lately. See whether Jira can be reached.",
-        Stands::Gone => {
+        Verdict::Stale => "Approved, but Jira has not confirmed it lately. See whether Jira can be reached.",
+        Verdict::Gone => {
             "The ticket proves nothing any more: it was moved elsewhere or deleted, its history does not show the \
              approval, or it is labelled flagger-ended. Its reason says what to do."
         }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    gate::{Gate, GateName, Stage, Standing, Ticket, Trust, Verdict, View, decisive},
+    gate::{Gate, GateName, Stage, Standing, Ticket, Trust, View, decisive},
     jira::{endings, people, setup, time, wire},
     millis::Millis,
     mutation::{changed, changes, garbled},
@@ -85,7 +85,7 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
     let day = Duration::from_secs(86_400);
     let trust = Trust { trust_for: day, valid_for: day, judged_by: Fingerprint(1) };
     let Some(gate) = gate.see(&sighting, &statuses(), &author, NOW, NOW, trust) else { return false };
-    matches!(gate.verdict(NOW, trust), Verdict::Open { .. })
+    gate.verdict(NOW, trust).is_open()
 }
 
 /// A text or a number, as text.

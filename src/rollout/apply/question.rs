@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::step::{Step, tell};
 use crate::{
-    gate::{Closed, Gate, GateId, GateName, Pace, Said, Stage, Standing, Used, Verdict},
+    gate::{Gate, GateId, GateName, Pace, Said, Stage, Standing, Used, Verdict},
     millis::Millis,
     policy::DENIES_OTHERS,
     rollout::{
@@ -59,12 +59,18 @@ impl Canary {
             || denials.iter().any(|entry| is_denial(rollout, entry))
             || deny.iter().any(|entry| is_own_denial(rollout, gate, entry, denials));
         let alike = match gate.verdict(now, rules.trust) {
-            Verdict::Open { .. } => {
+            Verdict::Approved => {
                 let admits = matches!(rollout.course, Course::Asked(_) | Course::Waiting(_));
                 gate.used.is_some() && gate.was_open(*pace) && !admits
             }
-            Verdict::Closed(Closed::Expired { .. }) => false,
-            Verdict::Closed(_) => !gate.was_open(*pace),
+            Verdict::Expired => false,
+            Verdict::Opening
+            | Verdict::Stuck
+            | Verdict::Waiting
+            | Verdict::Rejected
+            | Verdict::NotAllowed
+            | Verdict::Stale
+            | Verdict::Gone => !gate.was_open(*pace),
         };
         stays && !is_news && alike
     }
@@ -136,7 +142,7 @@ impl Step {
     fn answers(&mut self, asked: &Asked<'_>, rules: &Rules) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
-        let open = matches!(gate.verdict(self.now, rules.trust), Verdict::Open { .. });
+        let open = gate.verdict(self.now, rules.trust).is_open();
         let was_open = gate.was_open(asked.pace);
         if open == was_open {
             return;
@@ -208,20 +214,27 @@ impl Step {
     fn pass(&mut self, asked: &Asked<'_>, rules: &Rules) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
-        let (ticket, decision) = match gate.verdict(self.now, rules.trust) {
-            Verdict::Open { ticket, decision } => (ticket, decision),
-            Verdict::Closed(Closed::Expired { ticket, decision }) => {
+        let verdict = gate.verdict(self.now, rules.trust);
+        let Some((ticket, decision)) = gate.approval() else { return };
+        match verdict {
+            Verdict::Approved => {}
+            Verdict::Expired => {
                 let entry = decision.entry.changelog_id.clone();
-                let (name, ticket, decision) = (gate.name.clone(), ticket.clone(), decision.clone());
                 if !gate.told.iter().any(|told| *told == format!("expired-{entry}")) {
-                    self.facts.push(Fact::Expired { gate: name, ticket, decision });
+                    let (gate, ticket, decision) = (gate.name.clone(), ticket.clone(), decision.clone());
+                    self.facts.push(Fact::Expired { gate, ticket, decision });
                 }
                 let valid_for = u64::try_from(rules.trust.valid_for.as_millis()).unwrap_or(u64::MAX);
-                tell(&mut self.commands, gate, Note::Expired { entry, valid_for });
-                return;
+                return tell(&mut self.commands, gate, Note::Expired { entry, valid_for });
             }
-            Verdict::Closed(_) => return,
-        };
+            Verdict::Opening
+            | Verdict::Stuck
+            | Verdict::Waiting
+            | Verdict::Rejected
+            | Verdict::NotAllowed
+            | Verdict::Stale
+            | Verdict::Gone => return,
+        }
         if gate.used.is_none() {
             self.facts.push(Fact::Passed {
                 gate: gate.name.clone(),

@@ -219,10 +219,11 @@ impl Witness {
             return;
         }
         let Some(gate) = self.canary.gate(name) else { return };
-        let open = match gate.verdict(self.now, RULES.trust) {
-            Verdict::Open { ticket, decision } => Some((ticket.clone(), decision.clone())),
-            Verdict::Closed(_) => None,
-        };
+        let is_open = gate.verdict(self.now, RULES.trust).is_open();
+        let open = is_open.then(|| {
+            let (ticket, decision) = gate.approval().unwrap();
+            (ticket.clone(), decision.clone())
+        });
         let (now, ahead, timed, id) = (self.now, self.ahead, self.timed, gate.id.clone());
         self.paces.entry(id.clone()).or_default().answered(open.is_some(), now);
         let issue = self.issues.iter_mut().find(|issue| issue.gate == id).unwrap();

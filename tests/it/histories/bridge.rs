@@ -7,7 +7,7 @@ use std::{
 };
 
 use flagger_jira_bridge::{
-    gate::{GateId, GateName, Move, Pace, Sighting, Ticket, Trust, Verdict},
+    gate::{GateId, GateName, Move, Pace, Sighting, Ticket, Trust},
     millis::Millis,
     policy::{Author, Fingerprint, Person, Status, Statuses},
     rollout::{Budget, Canary, CanaryId, Change, Command, Denials, Event, Message, Report, Room, Rules},
@@ -184,7 +184,7 @@ impl Bridge {
         let Some(gate) = self.canary.gate(name) else {
             return Answer { open: false, ticket: None, fresh, silent_for };
         };
-        let open = matches!(gate.verdict(now, RULES.trust), Verdict::Open { .. });
+        let open = gate.verdict(now, RULES.trust).is_open();
         let ticket = gate.id.0.parse().ok();
         self.memory.paces.entry(gate.id.clone()).or_default().answered(open, now);
         Answer { open, ticket, fresh, silent_for }

@@ -15,7 +15,7 @@ fn hostile() -> GateView {
         canary: evil("canary"),
         stage: "confirm-promotion".into(),
         gate: Some(evil("gate")),
-        state: Stands::NotAllowed,
+        state: Verdict::NotAllowed,
         reason: evil("reason"),
         ticket: Some(TicketView {
             key: evil("OPS-1"),
@@ -40,7 +40,7 @@ fn plain() -> GateView {
         canary: "podinfo".into(),
         stage: "confirm-rollout".into(),
         gate: None,
-        state: Stands::Opening,
+        state: Verdict::Opening,
         reason: "opening: the ticket is being opened".into(),
         ticket: None,
         asked_at: None,
@@ -222,7 +222,7 @@ fn a_limit_that_is_reached_is_told() {
     let full = "<strong>Trouble:</strong> 500 of at most 500 tickets open, so";
     assert!(page(&vec![gate.clone(); 500]).contains(full));
     let mut gates = vec![gate; 499];
-    gates.push(GateView { state: Stands::Stuck, ..plain() });
+    gates.push(GateView { state: Verdict::Stuck, ..plain() });
     let html = page(&gates);
     assert!(html.contains("499 of at most 500 tickets open;") && !html.contains("Trouble"), "{html}");
 }
