@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use minijinja::{Environment, UndefinedBehavior, Value, value::ValueKind};
 
-use super::words::one_line;
 use crate::{policy::Entry, rollout::Subject, text::one_line};
 
 /// The longest value that is put into a template, in characters.
