@@ -43,7 +43,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 #[cfg(test)]
-#[path = "../tests/it/database.rs"]
+#[path = "../tests/it/world/database.rs"]
 mod database;
 pub mod database_url;
 pub mod demo;
@@ -56,7 +56,7 @@ mod map;
 pub mod metrics;
 pub mod millis;
 #[cfg(test)]
-#[path = "../tests/it/mutation.rs"]
+#[path = "tests/mutation.rs"]
 mod mutation;
 pub mod pem;
 pub mod policy;

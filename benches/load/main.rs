@@ -20,7 +20,7 @@ mod approvals;
 mod bare;
 mod client;
 #[expect(dead_code, clippy::expect_used, reason = "shared with the tests, which name the server otherwise")]
-#[path = "../../tests/it/database.rs"]
+#[path = "../../tests/it/world/database.rs"]
 mod database;
 mod nginx;
 mod proc;

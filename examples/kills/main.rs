@@ -18,7 +18,7 @@ mod story;
 mod tally;
 mod world;
 
-#[path = "../../tests/it/database.rs"]
+#[path = "../../tests/it/world/database.rs"]
 #[expect(dead_code, clippy::expect_used, reason = "shared with the tests, which name the server otherwise")]
 mod database;
 

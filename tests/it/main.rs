@@ -2,69 +2,90 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
-mod approval_binding;
-mod approvers;
-mod audit;
-mod bad_days;
-mod bad_input;
-mod browser;
-mod check;
-mod clusters;
-mod counting;
-mod crash;
-mod database;
-mod deliveries;
-mod deploy;
-mod docs;
-mod duplicates;
-mod endings;
-mod guides;
-mod help;
-mod histories;
-mod image;
-mod late_moves;
-mod let_in;
-mod log_at_start;
-mod messages;
-mod monitoring;
-mod no_means_no;
-mod older_answers;
-mod on_the_way;
-mod openapi;
-mod overtaking;
-mod parked;
-mod passwords;
-mod pem_files;
-mod pooler;
-mod process;
-mod promises;
-mod reading;
-mod real_flagger;
-mod refusals;
-mod rehearsal;
-mod releases;
-mod rendered;
-mod replicas;
-mod restore;
-mod rotation;
-mod shape;
-mod shell;
-mod side_by_side;
-mod stopping;
-mod store_away;
-mod store_days;
-mod stories;
-mod teams;
-mod terminal;
-mod tls;
-mod tls_faults;
-mod traces;
-mod trouble;
-mod unknown;
-mod unseen;
-mod volumes;
-mod way;
-mod wire;
-mod words;
+/// What tests are made of: a bridge between a fake Jira and a simulated Flagger, its database, processes, kills, TLS and proxies.
 mod world;
-mod yaml;
+
+/// How a rollout, its tickets and the people who decide go together.
+mod stories {
+    mod approval;
+    mod approval_binding;
+    mod approvers;
+    mod audit;
+    mod browser;
+    mod cluster_isolation;
+    mod command_concurrency;
+    mod flagger_edge_cases;
+    mod late_moves;
+    mod poll_priority;
+    mod random_histories;
+    mod rejection;
+    mod rollout_endings;
+    mod team_isolation;
+    pub(crate) mod untrusted_text;
+}
+
+/// Jira, the database, callers and networks that fail, answer nonsense, or mean harm.
+mod failures {
+    mod bulk_reads;
+    mod duplicate_tickets;
+    mod gateway_errors;
+    mod hostile_webhooks;
+    mod jira_access_denied;
+    mod jira_outage;
+    mod jira_tls;
+    mod lost_answers;
+    mod malformed_requests;
+    mod parked_commands;
+    mod refused_callers;
+    mod restarts_and_broken_issues;
+    mod restored_backup;
+    mod stale_answers;
+    pub(crate) mod store_faults;
+    mod store_unavailable;
+    mod tickets_not_found;
+}
+
+/// Several bridges on one database.
+mod replicas;
+
+/// What others rely on: recorded messages of Flagger, Jira's API, stored data, metrics, and the map of our own modules.
+mod contract {
+    mod flagger_traces;
+    pub(crate) mod jira_openapi;
+    mod metrics;
+    mod module_dependencies;
+    mod stored_releases;
+}
+
+/// The program as a process: its commands, what it prints and logs, signals and exit codes.
+mod cli {
+    mod check;
+    mod demo;
+    mod gates_output;
+    mod help;
+    mod password_redaction;
+    pub(crate) mod serve;
+    mod shutdown;
+    mod startup_log;
+}
+
+/// README.md and `docs/` say what is true.
+mod docs {
+    mod guides;
+    mod messages;
+    pub(crate) mod readme;
+}
+
+/// Where it runs: manifests, image, monitoring, certificates, proxies, secrets and volumes.
+mod deploy {
+    mod ca_and_proxy;
+    pub(crate) mod image;
+    mod listener_tls;
+    mod manifests;
+    mod monitoring;
+    mod pem_files;
+    mod pgbouncer;
+    mod rendered_manifests;
+    mod secret_rotation;
+    mod sqlite_files;
+}

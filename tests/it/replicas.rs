@@ -4,9 +4,9 @@
 //! gone; but one that was told to stop, or stands still, may still be there, and what holds then is tested on both. What
 //! is about two that live side by side for long runs where the test asks [`has_replicas`].
 
-mod clocks;
-mod programs;
-mod standing_still;
+mod clock_skew;
+mod processes;
+mod stalled_worker;
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,10 +26,9 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    database::Database,
-    shell::PATIENCE,
-    store_days::{Way, proxied},
-    world::{WEBHOOK_SECRET, looked, question},
+    cli::serve::PATIENCE,
+    failures::store_faults::{Way, proxied},
+    world::{WEBHOOK_SECRET, database::Database, looked, question},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);

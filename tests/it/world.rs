@@ -2,6 +2,13 @@
 //!
 //! The worker's steps are taken by [`World::works`], so that nothing happens that the test did not ask for.
 
+pub(crate) mod crash;
+pub(crate) mod database;
+mod invariants;
+pub(crate) mod network;
+pub(crate) mod process;
+pub(crate) mod yaml;
+
 use std::{
     sync::{
         Arc, Mutex,
@@ -23,7 +30,10 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::{crash::Plan, database::Database, openapi, process::Process};
+use crate::{
+    contract::jira_openapi,
+    world::{crash::Plan, database::Database, process::Process},
+};
 
 /// What the webhook is signed with.
 pub(crate) const WEBHOOK_SECRET: &str = "a-webhook-secret-of-the-tests";
@@ -628,7 +638,7 @@ impl World {
         self.settles().await;
         assert_eq!(self.jira.complaints(), Vec::<String>::new(), "what Jira would not have taken");
         if self.flavour == Flavour::Cloud {
-            let violations = openapi::violations(&self.jira.requests());
+            let violations = jira_openapi::violations(&self.jira.requests());
             assert_eq!(violations, Vec::<String>::new(), "what Jira's description does not know");
         }
         self.ticks().await;

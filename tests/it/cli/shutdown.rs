@@ -1,0 +1,373 @@
+//! Stopping and starting: what is in hand is finished, what was accepted is answered and stored, and a Jira or a
+//! database that is away keeps nobody from either.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream as Caller,
+    process::Command,
+};
+
+use fake_jira::{FakeJira, Flavour, Operation, signature};
+use serde_json::{Value, json};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use self::relay::Relay;
+use crate::{
+    cli::serve::{Home, PATIENCE, Serving, jira_and_config, program, until},
+    world::question,
+};
+
+mod relay;
+mod starting;
+
+/// How often Jira was asked to do this.
+fn asked(jira: &FakeJira, operation: Operation) -> usize {
+    jira.requests().iter().filter(|request| request.operation == operation).count()
+}
+
+/// How often a ticket was looked for that may have been opened.
+fn searches(jira: &FakeJira) -> usize {
+    let requests = jira.requests();
+    let searches = requests.iter().filter(|request| request.operation == Operation::Search);
+    searches.filter(|request| format!("{:?}{:?}", request.query, request.body).contains("fjb-")).count()
+}
+
+/// How many rows there are.
+async fn count(home: &Home, table: &str) -> i64 {
+    sqlx::any::install_default_drivers();
+    let mut connection = AnyConnection::connect(&home.1.url).await.unwrap();
+    let sql = AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+    let rows = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    rows
+}
+
+fn about(canary: &str) -> Value {
+    let mut body = question("Progressing", "new");
+    body["name"] = canary.into();
+    body
+}
+
+impl Serving {
+    /// Where a listener is.
+    fn at(&self, listener: usize) -> &str {
+        self.addresses[listener].strip_prefix("http://").unwrap()
+    }
+
+    /// Sends the signal, and waits until it was heard everywhere: nobody listens any more.
+    async fn is_told_to_stop(&mut self, signal: &str) {
+        self.signal(signal);
+        self.logs("told to stop; finishing what is in hand");
+        for listener in 0..3 {
+            until("it stops listening", async || TcpStream::connect(self.at(listener)).await.is_err()).await;
+        }
+    }
+
+    /// Waits for its end.
+    fn exit_code(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
+    /// Sends the head of a request, and waits until the bridge asks for its body: then the request is in hand.
+    fn begins(&self, listener: usize, path: &str, headers: &str, body: &str) -> Caller {
+        let mut caller = Caller::connect(self.at(listener)).unwrap();
+        caller.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{headers}Expect: 100-continue\r\n\r\n",
+            body.len()
+        );
+        caller.write_all(head.as_bytes()).unwrap();
+        let go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+        let mut said = vec![0; go_on.len()];
+        caller.read_exact(&mut said).unwrap();
+        assert_eq!(String::from_utf8(said).unwrap(), go_on);
+        caller
+    }
+
+    /// Waits until the system has stopped the process, as SIGSTOP asks.
+    async fn stands_still(&self) {
+        self.signal("-STOP");
+        let stat = format!("/proc/{}/stat", self.child.id());
+        until("it stands still", async || std::fs::read_to_string(&stat).unwrap().contains(") T ")).await;
+    }
+}
+
+/// Everything that is answered, until the bridge hangs up.
+fn answer(mut caller: Caller) -> String {
+    let mut answer = String::new();
+    caller.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// A ticket is being opened when the bridge is told to stop: it waits for the answer and stores it, and the next start
+/// has nothing to look for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ticket_that_is_being_opened() {
+    for (flavour, signal) in [(Flavour::Cloud, "-TERM"), (Flavour::DataCenter, "-INT")] {
+        let (jira, home, config) = jira_and_config(flavour, "").await;
+        let relay = Relay::before(&jira).await;
+        let mut serving = Serving::start_as(relay.program(), &config);
+        relay.holds(Some("/issue"));
+        assert_eq!(serving.asks("confirm-promotion", "Progressing", "new").await.0, 403);
+        until("Jira opens it", async || asked(&jira, Operation::CreateIssue) == 1).await;
+        assert_eq!(count(&home, "ticket").await, 0, "the answer is held back");
+        serving.is_told_to_stop(signal).await;
+        assert_eq!(serving.child.try_wait().unwrap(), None);
+        relay.holds(None);
+        serving.logs("stopped");
+        assert_eq!(serving.exit_code(), Some(0));
+        assert_eq!(
+            (count(&home, "ticket").await, count(&home, "outbox").await),
+            (1, 0),
+            "the answer is stored"
+        );
+
+        let serving = Serving::start_as(relay.program(), &config);
+        let (_, line) = serving.asks("confirm-promotion", "Progressing", "new").await;
+        assert!(line.contains(&jira.issues()[0].key), "{line}");
+        assert_eq!((asked(&jira, Operation::CreateIssue), searches(&jira)), (1, 0));
+        assert_eq!(jira.issues().len(), 1);
+        assert_eq!(jira.complaints(), Vec::<String>::new());
+    }
+}
+
+/// The same with the comment that a rollout is over; what comes after it is left for the next start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_comment_that_is_being_written() {
+    for (flavour, signal) in [(Flavour::Cloud, "-INT"), (Flavour::DataCenter, "-TERM")] {
+        let (jira, home, config) = jira_and_config(flavour, "").await;
+        let relay = Relay::before(&jira).await;
+        let mut serving = Serving::start_as(relay.program(), &config);
+        serving.asks_until("confirm-promotion", "Progressing", "new", "waiting for a decision").await;
+        relay.holds(Some("/comment"));
+        assert_eq!(serving.posts(0, "/post-rollout", &question("Failed", "new")).await, 200);
+        until("Jira writes it", async || asked(&jira, Operation::AddComment) == 1).await;
+        serving.is_told_to_stop(signal).await;
+        let left = count(&home, "outbox").await;
+        relay.holds(None);
+        serving.logs("stopped");
+        assert_eq!(serving.exit_code(), Some(0));
+        assert_eq!(count(&home, "outbox").await, left - 1, "it is done, and nothing else was begun");
+        assert_eq!(count(&home, "ticket WHERE ended_at IS NOT NULL").await, 1);
+
+        let _serving = Serving::start_as(relay.program(), &config);
+        until("all is done", async || count(&home, "outbox").await == 0).await;
+        let [ticket] = jira.issues().try_into().unwrap();
+        assert_eq!((ticket.comments.len(), asked(&jira, Operation::AddComment)), (1, 1));
+        assert!(ticket.labels.contains(&"flagger-ended".to_owned()), "{:?}", ticket.labels);
+        assert_eq!(jira.complaints(), Vec::<String>::new());
+    }
+}
+
+/// Jira opens the ticket and does not say so for longer than the grace: it is not waited for, the row says that it may
+/// have happened, and the next start searches.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jira_hangs_for_longer_than_the_grace() {
+    for flavour in [Flavour::Cloud, Flavour::DataCenter] {
+        let (jira, home, config) = jira_and_config(flavour, "shutdown_grace = \"200ms\"\n").await;
+        let relay = Relay::before(&jira).await;
+        let mut program = relay.program();
+        program.env("BRIDGE__JIRA__TIMEOUT", "1h");
+        let mut serving = Serving::start_as(program, &config);
+        relay.holds(Some("/issue"));
+        serving.asks("confirm-promotion", "Progressing", "new").await;
+        until("Jira opens it", async || asked(&jira, Operation::CreateIssue) == 1).await;
+        serving.signal("-TERM");
+        serving.logs("a request to Jira was cut off; it goes on at the next start");
+        serving.logs("stopped");
+        assert_eq!(serving.exit_code(), Some(0));
+        assert_eq!(count(&home, "outbox WHERE kind = 'open' AND sent_at IS NOT NULL").await, 1);
+        assert_eq!(count(&home, "lease WHERE until = 0").await, 1, "nobody need wait for its end");
+
+        relay.holds(None);
+        let serving = Serving::start_as(relay.program(), &config);
+        serving.asks_until("confirm-promotion", "Progressing", "new", "waiting for a decision").await;
+        assert_eq!(asked(&jira, Operation::CreateIssue), 1);
+        assert!(searches(&jira) > 0);
+        assert_eq!(jira.issues().len(), 1);
+        assert_eq!(jira.complaints(), Vec::<String>::new());
+    }
+}
+
+/// Told a second time it leaves at once, says so, and ends with 1. Nothing is lost by that either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn told_twice_it_leaves_at_once() {
+    for (first, second) in [("-TERM", "-TERM"), ("-INT", "-TERM"), ("-TERM", "-INT")] {
+        let (jira, home, config) = jira_and_config(Flavour::Cloud, "shutdown_grace = \"1h\"\n").await;
+        let relay = Relay::before(&jira).await;
+        let mut program = relay.program();
+        program.env("BRIDGE__JIRA__TIMEOUT", "1h");
+        let mut serving = Serving::start_as(program, &config);
+        relay.holds(Some("/issue"));
+        serving.asks("confirm-promotion", "Progressing", "new").await;
+        until("Jira opens it", async || asked(&jira, Operation::CreateIssue) == 1).await;
+        serving.is_told_to_stop(first).await;
+        serving.signal(second);
+        serving.logs("told to stop again; leaving at once");
+        assert_eq!(serving.exit_code(), Some(1));
+        assert_eq!(count(&home, "outbox WHERE sent_at IS NOT NULL").await, 1);
+
+        relay.holds(None);
+        let serving = Serving::start_as(relay.program(), &config);
+        serving.asks_until("confirm-promotion", "Progressing", "new", "waiting for a decision").await;
+        assert_eq!((asked(&jira, Operation::CreateIssue), jira.issues().len()), (1, 1));
+    }
+}
+
+/// A question, a report and a webhook that are half read when the bridge is told to stop are answered, and what was
+/// answered with 200 is stored.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_in_hand_are_answered_and_stored() {
+    let (jira, home, config) = jira_and_config(Flavour::Cloud, "").await;
+    let mut serving = Serving::start(&config);
+    serving.asks_until("confirm-promotion", "Progressing", "new", "waiting for a decision").await;
+    let [ticket] = jira.issues().try_into().unwrap();
+
+    let asks = about("till").to_string();
+    let mut news = question("Progressing", "new");
+    news["metadata"] = json!({ "eventMessage": "Advance cart.shop canary weight 20" });
+    let news = news.to_string();
+    let moved = json!({ "webhookEvent": "jira:issue_updated", "issue": { "id": ticket.id } }).to_string();
+    let signed = format!("X-Hub-Signature: {}\r\n", signature("some-webhook-secret", moved.as_bytes()));
+    let mut in_hand = vec![
+        (serving.begins(0, "/gate/confirm-promotion", "", &asks), asks, "403"),
+        (serving.begins(0, "/event", "", &news), news, "200"),
+        (serving.begins(1, "/jira/webhook", &signed, &moved), moved, "200"),
+    ];
+    serving.is_told_to_stop("-TERM").await;
+    for (caller, body, expected) in &mut in_hand {
+        caller.write_all(body.as_bytes()).unwrap();
+        let mut status = [0; "HTTP/1.1 200".len()];
+        caller.read_exact(&mut status).unwrap();
+        assert_eq!(String::from_utf8_lossy(&status), format!("HTTP/1.1 {expected}"));
+    }
+    drop(in_hand);
+    serving.logs("stopped");
+    assert_eq!(serving.exit_code(), Some(0));
+    assert_eq!(count(&home, "outbox WHERE kind = 'progress'").await, 1, "the report");
+    assert_eq!(count(&home, "outbox WHERE kind = 'open'").await, 1, "the question");
+    assert_eq!(count(&home, "nudge").await, 1, "the webhook");
+
+    let _serving = Serving::start(&config);
+    until("till gets its ticket", async || jira.issues().len() == 2).await;
+    until("the ticket is looked at", async || count(&home, "nudge").await == 0).await;
+    assert_eq!(jira.complaints(), Vec::<String>::new());
+}
+
+/// Whoever has connected is answered although the bridge is told to stop before it could look: here it stands still
+/// meanwhile, so that the system alone knows of the callers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_to_be_accepted_is_answered() {
+    let (jira, home, config) = jira_and_config(Flavour::Cloud, "").await;
+    let mut serving = Serving::start(&config);
+    serving.asks_until("confirm-promotion", "Progressing", "new", "waiting for a decision").await;
+    serving.stands_still().await;
+    let post = |path: &str, body: &Value| {
+        let body = body.to_string();
+        let mut caller = Caller::connect(serving.at(0)).unwrap();
+        caller.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        caller.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        caller
+    };
+    let canaries: Vec<String> = (0..12).map(|number| format!("cart-{number}")).collect();
+    let asking: Vec<Caller> =
+        canaries.iter().map(|canary| post("/gate/confirm-promotion", &about(canary))).collect();
+    // So many that they are not accepted in one go: the stop comes in between.
+    let again: Vec<Caller> =
+        (0..90).map(|_| post("/gate/confirm-promotion", &question("Progressing", "new"))).collect();
+    let reporting = post("/post-rollout", &question("Succeeded", "new"));
+    serving.signal("-TERM");
+    serving.signal("-CONT");
+    for caller in asking {
+        let answer = answer(caller);
+        assert!(
+            answer.starts_with("HTTP/1.1 403 ") && answer.contains("the ticket is being opened"),
+            "{answer}"
+        );
+    }
+    for caller in again {
+        let answer = answer(caller);
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    }
+    let answer = answer(reporting);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    serving.logs("stopped");
+    assert_eq!(serving.exit_code(), Some(0));
+    assert_eq!(count(&home, "audit WHERE kind = 'bypassed'").await, 1, "the report is stored");
+    assert_eq!(count(&home, "canary").await, 13, "and so are the questions");
+
+    let _serving = Serving::start(&config);
+    until("each has its ticket", async || jira.issues().len() == 13).await;
+    until("all is done", async || count(&home, "outbox").await == 0).await;
+    assert_eq!(jira.issues().len(), 13);
+    assert_eq!(jira.complaints(), Vec::<String>::new());
+}
+
+/// The database cannot be reached, or lets nobody in and does not say so: it stops all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_stops_while_the_database_is_away() {
+    for signal in ["-TERM", "-INT"] {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let closed = TcpSocket::new_v4().unwrap();
+        closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        for (server, hangs) in [(closed.local_addr().unwrap(), false), (silent.local_addr().unwrap(), true)] {
+            let (_jira, _home, config) = jira_and_config(Flavour::Cloud, "").await;
+            let mut program = program();
+            program.env("BRIDGE__STORE__URL", format!("postgres://bridge@{server}/gates"));
+            let mut serving = Serving::listens_as(program, &config);
+            if hangs {
+                drop(silent.accept().await.unwrap());
+                let _knocks = silent.accept().await.unwrap();
+                serving.is_told_to_stop(signal).await;
+            } else {
+                serving.logs("every gate stays closed until it can be opened");
+                let (status, line) = serving.asks("confirm-promotion", "Progressing", "new").await;
+                assert_eq!((status, line.contains("the store is not open yet")), (403, true), "{line}");
+                serving.is_told_to_stop(signal).await;
+            }
+            serving.logs("stopped");
+            assert_eq!(serving.exit_code(), Some(0));
+        }
+    }
+}
+
+/// Told to stop while it still reads its configuration, it begins nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_told_to_stop_while_it_starts() {
+    for signal in ["-TERM", "-INT"] {
+        let (jira, home, config) = jira_and_config(Flavour::Cloud, "").await;
+        let pipe = home.0.path().join("pipe.toml");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let mut serving = Serving::spawn(program(), &pipe);
+        // Waits for the reader.
+        let mut write = std::fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+        serving.signal(signal);
+        serving.logs("told to stop");
+        write.write_all(&std::fs::read(&config).unwrap()).unwrap();
+        drop(write);
+        serving.logs("stopped");
+        assert_eq!(serving.exit_code(), Some(0));
+        if home.1.url.starts_with("sqlite:") {
+            assert!(!home.0.path().join("bridge.db").exists(), "the store was not opened");
+        }
+        assert!(jira.requests().is_empty());
+    }
+}
+
+/// A stop that nothing is in hand for takes no part of the grace.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_bridge_does_not_wait_for_the_grace() {
+    let (_jira, home, config) = jira_and_config(Flavour::Cloud, "shutdown_grace = \"1h\"\n").await;
+    let mut serving = Serving::start(&config);
+    // Somebody who connects and says nothing, as browsers do.
+    let _silent = Caller::connect(serving.at(2)).unwrap();
+    serving.is_told_to_stop("-INT").await;
+    serving.logs("stopped");
+    assert_eq!(serving.exit_code(), Some(0));
+    assert_eq!(count(&home, "lease WHERE until = 0").await, 1);
+}

@@ -1,0 +1,213 @@
+//! The way to Jira, with the real program: an authority of one's own, and proxies.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use fake_jira::{FakeJira, Flavour};
+
+use crate::{
+    cli::serve::{Home, Serving, jira_and_config, program},
+    world::network::{Front, Proxy, fixture, pem},
+};
+
+const PASSWORD: &str = "pass-of-the-proxy";
+
+/// A Jira, and a bridge that is told to find it at `url`; `HOST` in it is where it listens.
+async fn at(url: &str, settings: &str) -> (FakeJira, Home, PathBuf, String) {
+    let (jira, home, config) = jira_and_config(Flavour::DataCenter, "").await;
+    let base = jira.base_url();
+    let host = base.strip_prefix("http://").unwrap().to_owned();
+    moves(&config, &base, url, settings);
+    (jira, home, config, host)
+}
+
+/// Changes jira.url in a file.
+fn moves(config: &Path, from: &str, to: &str, settings: &str) {
+    let text = std::fs::read_to_string(config).unwrap();
+    let line = format!("url = \"{from}\"\n");
+    assert!(text.contains(&line), "{text}");
+    std::fs::write(config, text.replace(&line, &format!("url = \"{to}\"\n{settings}"))).unwrap();
+}
+
+/// What `check` prints.
+fn checks(config: &Path, prepare: impl FnOnce(&mut Command)) -> String {
+    let mut check = program();
+    check.args(["check", "-c"]).arg(config);
+    prepare(&mut check);
+    let Output { stdout, stderr, .. } = check.output().unwrap();
+    format!("{}{}", String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_authority_of_ones_own() {
+    let (jira, home, config, host) = at("URL", "").await;
+    let front = Front::start("jira", host).await;
+    let url = format!("https://localhost:{}", front.port);
+    moves(&config, "URL", &url, "");
+    let mut serving = Serving::start(&config);
+    let told = serving.has_logged("signed by an authority that is not known here");
+    assert!(told.contains("cannot reach Jira at localhost") && told.contains("into jira.ca_file"), "{told}");
+    drop(serving);
+
+    // It is one of several in its file.
+    let ca_file = home.0.path().join("ca.pem");
+    let bundle = [pem("new.crt.pem"), b"\n# The one that counts\n".to_vec(), pem("ca.crt.pem")].concat();
+    std::fs::write(&ca_file, bundle).unwrap();
+    moves(&config, &url, &url, &format!("ca_file = {ca_file:?}\n"));
+    let mut serving = Serving::start(&config);
+    serving.has_logged("Jira accepts the bridge");
+    serving.asks_until("confirm-promotion", "Progressing", "1", "waiting for a decision").await;
+
+    // A file that cannot be used changes nothing.
+    std::fs::write(&ca_file, "-----BEGIN NOTHING-----\n").unwrap();
+    serving.asks_until("confirm-promotion", "Progressing", "2", "waiting for a decision").await;
+    let told = serving.logs("stays in use");
+    let words = format!("jira.ca_file: {} holds no certificate in PEM; what", ca_file.display());
+    assert!(told.contains(&words), "{told}");
+
+    // Jira comes to have a certificate of another authority, before the bridge knows it.
+    front.shows("old");
+    serving.asks_until("confirm-promotion", "Progressing", "3", "into jira.ca_file").await;
+    std::fs::rename(fixture_copy(&home, "old.crt.pem"), &ca_file).unwrap();
+    serving.asks_until("confirm-promotion", "Progressing", "3", "waiting for a decision").await;
+    let log = serving.ends();
+    assert_eq!(log.matches("stays in use").count(), 1, "{log}");
+    assert_eq!(jira.complaints(), Vec::<String>::new());
+}
+
+fn fixture_copy(home: &Home, name: &str) -> PathBuf {
+    let copy = home.0.path().join(name);
+    std::fs::write(&copy, pem(name)).unwrap();
+    copy
+}
+
+/// Those of the system stay trusted beside it, and nobody else is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_authority_beside_the_public_ones() {
+    let (_jira, _home, config, host) = at("URL", "").await;
+    let front = Front::start("jira", host).await;
+    let ca_file = fixture("new.crt.pem");
+    moves(&config, "URL", &format!("https://localhost:{}", front.port), &format!("ca_file = {ca_file:?}\n"));
+    let out = checks(&config, |check| {
+        check.env("SSL_CERT_FILE", fixture("ca.crt.pem")).env_remove("SSL_CERT_DIR");
+    });
+    assert!(out.contains("ok    jira.url ") && out.contains("ok    jira.token "), "{out}");
+    let out = checks(&config, |_| {});
+    assert!(
+        out.contains("FAIL  jira.ca_file ") && out.contains("an authority that is not known here"),
+        "{out}"
+    );
+    for (file, code, words) in [
+        ("old.key.pem", 1, "jira.ca_file: FILE holds no certificate in PEM"),
+        ("none.pem", 2, "jira.ca_file: cannot read FILE: No such file"),
+    ] {
+        let mut serve = program();
+        let output = serve.args(["serve", "-c"]).arg(&config).env("BRIDGE__JIRA__CA_FILE", fixture(file));
+        let output = output.output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{errors}");
+        assert!(errors.contains(&words.replace("FILE", &fixture(file).display().to_string())), "{errors}");
+    }
+}
+
+/// Jira at `https://jira.example`, a name that only the proxy knows.
+async fn behind_a_proxy(password: Option<&'static str>) -> (FakeJira, Home, PathBuf, Proxy) {
+    let ca_file = format!("ca_file = {:?}\n", fixture("ca.crt.pem"));
+    let (jira, home, config, host) = at("https://jira.example", &ca_file).await;
+    let front = Front::start("jira", host).await;
+    let proxy = Proxy::start(format!("127.0.0.1:{}", front.port), password).await;
+    (jira, home, config, proxy)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn through_a_proxy_that_wants_a_password() {
+    // Base 64 of `bridge:` and the password.
+    let (jira, _home, config, proxy) = behind_a_proxy(Some("YnJpZGdlOnBhc3Mtb2YtdGhlLXByb3h5")).await;
+    let mut serve = program();
+    serve.env("HTTPS_PROXY", format!("http://bridge:{PASSWORD}@{}", proxy.address));
+    serve.env("RUST_LOG", "trace");
+    let mut serving = Serving::start_as(serve, &config);
+    serving.has_logged(&format!("Jira is asked through the proxy http://{} (HTTPS_PROXY)", proxy.address));
+    serving.has_logged("Jira accepts the bridge");
+    serving.asks_until("confirm-promotion", "Progressing", "new", "waiting for a decision").await;
+    assert!(
+        proxy.asked().iter().all(|line| line == "CONNECT jira.example:443 HTTP/1.1"),
+        "{:?}",
+        proxy.asked()
+    );
+    assert!(!proxy.asked().is_empty());
+    let log = serving.ends();
+    assert!(!log.contains(PASSWORD) && !log.contains("YnJpZGdlOn"), "the proxy's password is in the log");
+    assert_eq!(jira.complaints(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_that_does_not_help() {
+    let (_jira, _home, config, proxy) = behind_a_proxy(Some("something else")).await;
+    let at = &proxy.address;
+    for (address, words) in [
+        (
+            format!("http://bridge:{PASSWORD}@{at}"),
+            format!("the proxy http://{at} (HTTPS_PROXY) does not know the bridge (407)"),
+        ),
+        (
+            format!("http://{at}"),
+            format!("the proxy http://{at} (HTTPS_PROXY) does not know the bridge (407)"),
+        ),
+        (
+            format!("http://bridge:{PASSWORD}@127.0.0.1:1"),
+            "through the proxy http://127.0.0.1:1 (HTTPS_PROXY): ".into(),
+        ),
+        (
+            format!("socks5://bridge:{PASSWORD}@{at}"),
+            format!("HTTPS_PROXY names socks5://{at}, and only proxies of http://"),
+        ),
+    ] {
+        let out = checks(&config, |check| {
+            check.env("HTTPS_PROXY", &address);
+        });
+        let line = out.lines().find(|line| line.starts_with("FAIL  jira.url ")).unwrap_or_default();
+        assert!(line.contains(&words), "{out}");
+        assert!(!out.contains(PASSWORD), "{out}");
+    }
+    let mut serve = program();
+    serve.env("HTTPS_PROXY", format!("http://bridge:{PASSWORD}@{at}"));
+    let mut serving = Serving::start_as(serve, &config);
+    serving.has_logged("does not know the bridge (407)");
+    let (_, line) =
+        serving.asks_until("confirm-promotion", "Progressing", "new", "could not be opened").await;
+    assert!(line.contains("cannot reach Jira at jira.example: the proxy http://"), "{line}");
+    let log = serving.ends();
+    assert!(!log.contains(PASSWORD) && !line.contains(PASSWORD), "{log}");
+}
+
+/// Jira without TLS is asked through a proxy, too, and past it where NO_PROXY says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn past_a_proxy() {
+    let (_jira, _home, config, host) = at("URL", "").await;
+    // This machine by a name that does not say so: else no proxy would be asked.
+    let port = host.rsplit(':').next().unwrap().to_owned();
+    moves(&config, "URL", &format!("http://0.0.0.0:{port}"), "");
+    let proxy = Proxy::start(host.clone(), None).await;
+    let through = format!("http://{}", proxy.address);
+    let out = checks(&config, |check| {
+        check.env("HTTP_PROXY", &through).env("NO_PROXY", "example.com, 0.0.0.0");
+    });
+    assert!(out.contains("ok    jira.token "), "{out}");
+    assert_eq!(proxy.asked(), Vec::<String>::new());
+    let out = checks(&config, |check| {
+        check.env("HTTP_PROXY", &through).env("NO_PROXY", "example.com");
+    });
+    assert!(out.contains("ok    jira.token "), "{out}");
+    let first = format!("GET http://0.0.0.0:{port}/rest/api/2/serverInfo ");
+    assert!(proxy.asked().iter().any(|line| line.starts_with(&first)), "{:?}", proxy.asked());
+
+    let closed = Proxy::start(host, Some("something else")).await;
+    let out = checks(&config, |check| {
+        check.env("HTTP_PROXY", format!("http://bridge:{PASSWORD}@{}", closed.address));
+    });
+    let words = format!("the proxy http://{} (HTTP_PROXY) does not know the bridge (407)", closed.address);
+    assert!(out.contains(&words) && !out.contains(PASSWORD), "{out}");
+}

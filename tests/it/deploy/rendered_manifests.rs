@@ -1,0 +1,479 @@
+//! The objects that helm and kustomize render fit each other and the program. `.ci/deploy` renders them and runs this.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use flagger_jira_bridge::config::{self, Config};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+
+use crate::{deploy::image::Facts, world::yaml};
+
+/// What each rendering is made of: the kinds of its objects with their numbers, and how many replicas.
+#[rustfmt::skip]
+const RENDERED: [(&str, u64, &str); 7] = [
+    ("helm-everything", 3, "2 ConfigMap, 1 Deployment, 1 Ingress, 1 NetworkPolicy, 1 PodDisruptionBudget, 1 PrometheusRule, 1 Secret, 3 Service, 1 ServiceAccount, 1 ServiceMonitor"),
+    ("helm-minimal", 1, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PersistentVolumeClaim, 1 Secret, 2 Service, 1 ServiceAccount"),
+    ("helm-openshift", 1, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PersistentVolumeClaim, 3 Service, 1 ServiceAccount"),
+    ("helm-postgres", 2, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PodDisruptionBudget, 1 Secret, 3 Service, 1 ServiceAccount"),
+    ("helm-sqlite", 1, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PersistentVolumeClaim, 3 Service, 1 ServiceAccount"),
+    ("kustomize-postgres", 2, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PodDisruptionBudget, 3 Service, 1 ServiceAccount"),
+    ("kustomize-sqlite", 1, "1 ConfigMap, 1 Deployment, 1 NetworkPolicy, 1 PersistentVolumeClaim, 3 Service, 1 ServiceAccount"),
+];
+
+/// The objects of one rendering.
+struct Rendering {
+    name: String,
+    objects: Vec<Value>,
+}
+
+impl Rendering {
+    fn read(folder: &Path, name: &str) -> Self {
+        let text = fs::read_to_string(folder.join(format!("{name}.yaml"))).unwrap();
+        Self { name: name.to_owned(), objects: yaml::documents(&text) }
+    }
+
+    fn all(&self, kind: &'static str) -> impl Iterator<Item = &Value> {
+        self.objects.iter().filter(move |it| it["kind"] == kind)
+    }
+
+    fn named(&self, kind: &'static str, name: &Value) -> &Value {
+        self.all(kind)
+            .find(|it| it["metadata"]["name"] == *name)
+            .unwrap_or_else(|| panic!("{}: no {kind} {name}", self.name))
+    }
+
+    fn deployment(&self) -> &Value {
+        self.all("Deployment").next().unwrap()
+    }
+
+    fn pod(&self) -> &Value {
+        &self.deployment()["spec"]["template"]
+    }
+
+    fn container(&self) -> &Value {
+        &self.pod()["spec"]["containers"][0]
+    }
+
+    fn env(&self) -> impl Iterator<Item = (&str, &Value)> {
+        items(&self.container()["env"]).map(|it| (text(&it["name"]), it))
+    }
+
+    fn is_postgres(&self) -> bool {
+        self.env().any(|(name, _)| name == "BRIDGE__STORE__URL")
+    }
+
+    fn volume(&self, name: &str) -> &Value {
+        items(&self.pod()["spec"]["volumes"]).find(|it| it["name"] == name).unwrap()
+    }
+
+    /// The names of the container's ports, with their numbers.
+    fn ports(&self) -> BTreeMap<&str, u64> {
+        items(&self.container()["ports"])
+            .map(|it| (text(&it["name"]), it["containerPort"].as_u64().unwrap()))
+            .collect()
+    }
+
+    fn config_toml(&self) -> &str {
+        let map = self.named("ConfigMap", &self.volume("config")["configMap"]["name"]);
+        text(&map["data"]["config.toml"])
+    }
+
+    /// Files below /secrets, each with the secret and the key it comes from.
+    fn secret_files(&self) -> BTreeMap<String, (String, String)> {
+        let volume = self.volume("secrets");
+        if let Some(name) = volume["secret"]["secretName"].as_str() {
+            // The whole secret: each file is named as its key, and the documentation tells how to make it.
+            let readme = include_str!("../../../deploy/README.md");
+            let line = readme.lines().find(|line| line.contains(&format!("secret generic {name} "))).unwrap();
+            let keys = line.split("--from-file=").skip(1).map(|rest| rest.trim().to_owned());
+            return keys.map(|key| (key.clone(), (name.to_owned(), key))).collect();
+        }
+        let mut files = BTreeMap::new();
+        for source in items(&volume["projected"]["sources"]) {
+            for item in items(&source["secret"]["items"]) {
+                let from = (text(&source["secret"]["name"]).to_owned(), text(&item["key"]).to_owned());
+                assert!(
+                    files.insert(text(&item["path"]).to_owned(), from).is_none(),
+                    "{item} is there twice"
+                );
+            }
+        }
+        files
+    }
+
+    /// The configuration as the pod's process reads it.
+    fn config(&self) -> Config {
+        let mounts = TempDir::new().unwrap();
+        for (path, from) in self.secret_files() {
+            let path = mounts.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, format!("the value of {from:?}\n")).unwrap();
+        }
+        let file = mounts.path().join("config.toml");
+        let here = format!("\"{}/", mounts.path().display());
+        fs::write(&file, self.config_toml().replace("\"/secrets/", &here)).unwrap();
+        let env = self.env().map(|(name, it)| {
+            let secret = it.get("valueFrom").map(|from| {
+                let from = &from["secretKeyRef"];
+                assert!(from["name"].is_string() && from["key"].is_string(), "{it}");
+                "postgres://user:password@host/database"
+            });
+            (name.to_owned(), secret.unwrap_or_else(|| text(&it["value"])).to_owned())
+        });
+        config::load(&file, env).unwrap_or_else(|problems| panic!("{}\n{problems}", self.name))
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no string"))
+}
+
+/// The items of a list, none if there is no list.
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// Whether a selector chooses something with these labels, and not just anything.
+fn selects(selector: &Value, labels: &Value) -> bool {
+    let wanted = selector.as_object().unwrap();
+    !wanted.is_empty() && wanted.iter().all(|(name, value)| labels[name] == *value)
+}
+
+fn each(check: impl Fn(&Rendering)) {
+    let folder = std::env::var("RENDERED").expect("RENDERED names the folder that .ci/deploy renders to");
+    for (name, ..) in RENDERED {
+        check(&Rendering::read(Path::new(&folder), name));
+    }
+}
+
+#[test]
+#[ignore = "run by .ci/deploy"]
+fn every_object_is_there() {
+    each(|it| {
+        let (_, replicas, kinds) = RENDERED.into_iter().find(|(name, ..)| *name == it.name).unwrap();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut names = BTreeSet::new();
+        for object in &it.objects {
+            assert!(object["apiVersion"].is_string());
+            assert_eq!(object["metadata"]["namespace"], "flagger", "{}: {object}", it.name);
+            *counts.entry(text(&object["kind"])).or_default() += 1;
+            assert!(names.insert((text(&object["kind"]), text(&object["metadata"]["name"]))), "{object}");
+        }
+        let counts: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        assert_eq!(counts.join(", "), kinds, "{}", it.name);
+        assert_eq!(it.deployment()["spec"]["replicas"], replicas);
+        let sqlite = ["helm-minimal", "helm-openshift", "helm-sqlite", "kustomize-sqlite"];
+        assert_eq!(it.is_postgres(), !sqlite.contains(&it.name.as_str()));
+    });
+}
+
+#[test]
+#[ignore = "run by .ci/deploy"]
+fn pods_may_do_little() {
+    each(|it| {
+        let (pod, container) = (&it.pod()["spec"], it.container());
+        assert_eq!(items(&pod["containers"]).count(), 1);
+        assert_eq!(pod["automountServiceAccountToken"], false);
+        assert_eq!(pod["enableServiceLinks"], false);
+        assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+        let (user, group) = Facts::read().user;
+        for (who, is) in [("runAsUser", user), ("runAsGroup", group), ("fsGroup", group)] {
+            if it.name == "helm-openshift" {
+                assert!(pod["securityContext"].get(who).is_none(), "{who} is the platform's");
+            } else {
+                assert_eq!(pod["securityContext"][who], is, "{who}");
+            }
+        }
+        assert_eq!(pod["securityContext"]["seccompProfile"], json!({ "type": "RuntimeDefault" }));
+        assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
+        assert_eq!(container["securityContext"]["allowPrivilegeEscalation"], false);
+        assert_eq!(container["securityContext"]["capabilities"], json!({ "drop": ["ALL"] }));
+        assert!(container["resources"]["requests"]["cpu"].is_string());
+        assert!(container["resources"]["limits"]["memory"].is_string());
+        let account = it.named("ServiceAccount", &pod["serviceAccountName"]);
+        assert_eq!(account["automountServiceAccountToken"], false);
+    });
+}
+
+/// Ports, probes and the time to end agree with what the program will do with this configuration.
+#[test]
+#[ignore = "run by .ci/deploy"]
+fn the_configuration_is_taken_and_fits() {
+    each(|it| {
+        let config = it.config();
+        let listeners = [
+            ("admin", config.server.admin_listen),
+            ("gate", config.server.gate_listen),
+            ("webhook", config.server.webhook_listen),
+        ];
+        assert_eq!(it.ports(), listeners.map(|(name, at)| (name, u64::from(at.port()))).into());
+        assert!(listeners.iter().all(|(_, at)| at.ip().is_unspecified()), "{listeners:?}");
+
+        // The admin listener speaks no TLS, and nobody can fill it up.
+        for (probe, path) in
+            [("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")]
+        {
+            let probe = &it.container()[probe]["httpGet"];
+            assert_eq!((&probe["path"], &probe["port"]), (&json!(path), &json!("admin")));
+            assert_eq!(probe["scheme"].as_str().unwrap_or("HTTP"), "HTTP");
+        }
+        let time = it.pod()["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap();
+        assert!(time > config.server.shutdown_grace.as_secs(), "{}: {time}", it.name);
+
+        let image = Facts::read();
+        assert!(listeners.iter().all(|(_, at)| image.ports.contains(&at.port())), "{listeners:?}");
+        for own in ["command", "args", "workingDir"] {
+            assert!(it.container().get(own).is_none(), "{own} is the image's");
+        }
+        let (_, at) = it.env().find(|(name, _)| *name == "BRIDGE_CONFIG").unwrap();
+        assert_eq!(Path::new(text(&at["value"])), image.config());
+        let mounts: BTreeMap<&str, &str> = items(&it.container()["volumeMounts"])
+            .map(|mount| (text(&mount["name"]), text(&mount["mountPath"])))
+            .collect();
+        assert_eq!(text(&at["value"]), format!("{}/config.toml", mounts["config"]));
+        assert_eq!(mounts["secrets"], "/secrets");
+        for name in mounts.keys() {
+            it.volume(name);
+        }
+    });
+}
+
+/// What values say arrives as it was said, whole numbers as whole numbers.
+#[test]
+#[ignore = "run by .ci/deploy"]
+fn values_become_settings() {
+    each(|it| {
+        let config = it.config();
+        let limit = config.limits.open_tickets.get();
+        match it.name.as_str() {
+            "helm-everything" => {
+                assert_eq!(
+                    (limit, config.jira.requests_per_second.get(), config.jira.burst.get()),
+                    (100, 7, 20)
+                );
+                let clusters: Vec<(&str, bool)> =
+                    config.flagger.clusters.iter().map(|it| (it.name.as_str(), it.token.is_some())).collect();
+                assert_eq!(clusters, [("prod-eu", true), ("staging", false)]);
+                let written: toml::Table = it.config_toml().parse().unwrap();
+                let values = include_str!("../../../deploy/helm/flagger-jira-bridge/ci/everything.yaml");
+                let values = &yaml::documents(values)[0]["config"];
+                for section in ["ticket", "approval", "routes", "limits", "rollout"] {
+                    assert_eq!(
+                        serde_json::to_value(&written[section]).unwrap(),
+                        values[section],
+                        "{section}"
+                    );
+                }
+                assert!(config.jira.ca_file.is_some() && config.server.tls.is_some());
+            }
+            "helm-sqlite" => {
+                assert_eq!(limit, 1_000_000);
+                assert!(it.config_toml().contains(r#"summary = "Ship \"{{ canary }}\" = 5.0""#));
+            }
+            _ => assert_eq!(limit, 500),
+        }
+        assert!(config.flagger.token.is_some(), "{}", it.name);
+        assert_eq!(config.store.allow_network_volume, it.name == "helm-everything");
+        assert_eq!(config.jira.webhook_secret.is_some(), it.name != "helm-minimal");
+    });
+}
+
+/// A change of the configuration changes the pods.
+#[test]
+#[ignore = "run by .ci/deploy"]
+fn a_new_configuration_rolls_the_pods() {
+    each(|it| {
+        if it.name.starts_with("helm-") {
+            let hash: String = Sha256::digest(it.config_toml().trim_end().replace("\n    \n", "\n\n"))
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            assert_eq!(it.pod()["metadata"]["annotations"]["checksum/config"], hash, "{}", it.name);
+        } else {
+            let name = text(&it.volume("config")["configMap"]["name"]);
+            assert!(name.starts_with("flagger-jira-bridge-"), "{name} has no hash");
+        }
+    });
+}
+
+/// SQLite: one process and its volume. PostgreSQL: none, and more than one may run.
+#[test]
+#[ignore = "run by .ci/deploy"]
+fn the_store_fits_the_strategy() {
+    each(|it| {
+        let spec = &it.deployment()["spec"];
+        let claims: Vec<&Value> = it.all("PersistentVolumeClaim").collect();
+        let budgets: Vec<&Value> = it.all("PodDisruptionBudget").collect();
+        if it.is_postgres() {
+            assert_eq!(spec["strategy"]["type"], "RollingUpdate");
+            assert!(claims.is_empty() && !it.config_toml().contains("sqlite"));
+            let pod = &it.pod();
+            assert!(selects(&budgets[0]["spec"]["selector"]["matchLabels"], &pod["metadata"]["labels"]));
+            let spread = &pod["spec"]["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"];
+            assert!(selects(spread, &pod["metadata"]["labels"]));
+        } else {
+            assert_eq!((&spec["strategy"]["type"], &spec["replicas"]), (&json!("Recreate"), &json!(1)));
+            let claim = &it.volume("data")["persistentVolumeClaim"]["claimName"];
+            assert_eq!(claims.len(), 1);
+            it.named("PersistentVolumeClaim", claim);
+            let mount = items(&it.container()["volumeMounts"]).find(|mount| mount["name"] == "data").unwrap();
+            let image = Facts::read();
+            assert_eq!(mount["mountPath"], image.volume);
+            assert!(mount.get("readOnly").is_none());
+            // Whatever the configuration says, `kubectl exec … audit` finds the same file.
+            let url = it.config().store.url;
+            let file = url.expose_secret().strip_prefix("sqlite://").unwrap();
+            assert_eq!(Path::new(&image.work_dir).join(file), Path::new(&image.volume).join("bridge.db"));
+            assert!(budgets.is_empty());
+        }
+    });
+}
+
+/// Whatever selects pods selects these, and every port that is named is one of theirs.
+#[test]
+#[ignore = "run by .ci/deploy"]
+fn everything_leads_to_the_pods() {
+    each(|it| {
+        let labels = &it.pod()["metadata"]["labels"];
+        assert!(selects(&it.deployment()["spec"]["selector"]["matchLabels"], labels));
+        let mut offered = BTreeSet::new();
+        for service in it.all("Service") {
+            assert!(selects(&service["spec"]["selector"], labels), "{service}");
+            for port in items(&service["spec"]["ports"]) {
+                let target = text(&port["targetPort"]);
+                assert!(it.ports().contains_key(target), "{service}");
+                assert!(offered.insert(target), "{target} is offered twice");
+            }
+        }
+        assert!(offered.contains("gate"));
+        let tls = it.config().server.tls.is_some();
+        for port in it.all("Service").flat_map(|service| items(&service["spec"]["ports"])) {
+            let speaks = if tls && port["name"] != "admin" { "https" } else { "http" };
+            assert_eq!(port["appProtocol"], speaks, "{}: {port}", it.name);
+        }
+        if it.name == "helm-openshift" {
+            let webhook = it.named("Service", &json!("flagger-jira-bridge-webhook"));
+            assert_eq!(webhook["spec"]["type"], "LoadBalancer");
+            assert_eq!(webhook["metadata"]["annotations"]["example.com/internal"], "true");
+        }
+        for ingress in it.all("Ingress") {
+            let paths = items(&ingress["spec"]["rules"]).flat_map(|rule| items(&rule["http"]["paths"]));
+            for path in paths {
+                assert_eq!((&path["path"], &path["pathType"]), (&json!("/jira/webhook"), &json!("Exact")));
+                let to = &path["backend"]["service"];
+                let service = it.named("Service", &to["name"]);
+                assert_eq!(to["port"]["name"], "webhook");
+                assert_eq!(service["spec"]["ports"][0]["name"], "webhook");
+            }
+        }
+        for monitor in it.all("ServiceMonitor") {
+            let selector = &monitor["spec"]["selector"]["matchLabels"];
+            let found: Vec<&Value> =
+                it.all("Service").filter(|it| selects(selector, &it["metadata"]["labels"])).collect();
+            assert_eq!(found.len(), 1, "scraped once");
+            assert_eq!(found[0]["spec"]["ports"][0]["name"], monitor["spec"]["endpoints"][0]["port"]);
+            assert_eq!(monitor["spec"]["endpoints"][0]["path"], "/metrics");
+        }
+    });
+}
+
+/// Each listener has its own visitors, and the bridge goes nowhere but to DNS, Jira and its database.
+#[test]
+#[ignore = "run by .ci/deploy"]
+fn the_network_policy_lets_in_whom_it_should() {
+    each(|it| {
+        let policy = it.all("NetworkPolicy").next().unwrap();
+        assert!(selects(&policy["spec"]["podSelector"]["matchLabels"], &it.pod()["metadata"]["labels"]));
+        assert_eq!(policy["spec"]["policyTypes"], json!(["Ingress", "Egress"]));
+        let mut visitors: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for rule in items(&policy["spec"]["ingress"]) {
+            let from: Vec<&Value> = items(&rule["from"]).collect();
+            assert!(!from.is_empty(), "{}: {rule} lets everybody in", it.name);
+            for port in items(&rule["ports"]) {
+                assert!(it.ports().contains_key(text(&port["port"])), "{rule}");
+                let names = from.iter().map(|from| {
+                    let labels = &from["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"];
+                    labels.as_str().unwrap_or("elsewhere")
+                });
+                visitors.entry(text(&port["port"])).or_default().extend(names);
+            }
+        }
+        let all = it.name == "helm-everything";
+        let flagger: &[&str] = if all { &["istio-system", "flagger-system"] } else { &["flagger-system"] };
+        assert_eq!(visitors["gate"], flagger);
+        let openshift = it.name == "helm-openshift";
+        let monitoring = if openshift { "openshift-user-workload-monitoring" } else { "monitoring" };
+        assert_eq!(visitors["admin"], [monitoring]);
+        let webhook = visitors.get("webhook").cloned().unwrap_or_default();
+        let ingress = if openshift { "openshift-ingress" } else { "ingress-nginx" };
+        assert_eq!(webhook.first(), (it.name != "helm-minimal").then_some(&ingress));
+
+        let outside: Vec<u64> = items(&policy["spec"]["egress"])
+            .flat_map(|rule| items(&rule["ports"]).map(|port| port["port"].as_u64().unwrap()))
+            .collect();
+        let expected: &[u64] = match it.name.as_str() {
+            "helm-everything" => &[53, 53, 5353, 5353, 443, 3128, 6432, 3128],
+            "helm-postgres" => &[53, 53, 5353, 5353, 8443, 5432],
+            "kustomize-postgres" => &[53, 53, 5353, 5353, 443, 5432],
+            _ => &[53, 53, 5353, 5353, 443],
+        };
+        assert_eq!(outside, expected, "{}", it.name);
+    });
+}
+
+/// A secret is named, never written down: but for the token that the chart makes, which is in a Secret.
+#[test]
+#[ignore = "run by .ci/deploy"]
+fn secrets_are_only_named() {
+    each(|it| {
+        let mut known: BTreeSet<(String, String)> = it.secret_files().into_values().collect();
+        let url = it.env().filter_map(|(_, it)| it.get("valueFrom"));
+        known.extend(url.map(|from| {
+            let from = &from["secretKeyRef"];
+            (text(&from["name"]).to_owned(), text(&from["key"]).to_owned())
+        }));
+        let foreign = |name: &str| name.starts_with("bridge-") || name == "flagger-tokens";
+        for (name, key) in &known {
+            if let Some(own) = it.all("Secret").find(|it| it["metadata"]["name"] == **name) {
+                assert!(text(&own["data"][key]).len() > 40, "{name} has no long {key}");
+            } else if it.name.starts_with("helm-") {
+                assert!(foreign(name), "{}: who makes {name}?", it.name);
+            } else {
+                let readme = include_str!("../../../deploy/README.md");
+                let line =
+                    readme.lines().find(|line| line.contains(&format!("secret generic {name} "))).unwrap();
+                assert!(line.contains(&format!("--from-file={key}")), "nobody makes {key} of {name}");
+            }
+        }
+        let written: toml::Table = it.config_toml().parse().unwrap();
+        for (section, key) in [("jira", "token"), ("jira", "webhook_secret"), ("flagger", "token")] {
+            assert!(written[section].get(key).is_none(), "{}: {section}.{key}", it.name);
+        }
+        let text = serde_json::to_string(&it.objects).unwrap();
+        assert!(!text.contains("postgres://"), "{}", it.name);
+    });
+}
+
+#[test]
+#[ignore = "run by .ci/deploy"]
+fn rules_and_dashboard_are_passed_on() {
+    each(|it| {
+        for rule in it.all("PrometheusRule") {
+            let alerts = include_str!("../../../deploy/helm/flagger-jira-bridge/files/alerts.yaml");
+            assert_eq!(rule["spec"], yaml::documents(alerts)[0]);
+        }
+        for map in
+            it.all("ConfigMap").filter(|it| it["metadata"]["labels"].get("grafana_dashboard").is_some())
+        {
+            let dashboard = include_str!("../../../deploy/helm/flagger-jira-bridge/files/dashboard.json");
+            let passed: Value = serde_json::from_str(text(&map["data"]["flagger-jira-bridge.json"])).unwrap();
+            assert_eq!(passed, serde_json::from_str::<Value>(dashboard).unwrap());
+        }
+    });
+}

@@ -1,0 +1,500 @@
+//! The guides say what is true: in docs/, deploy/README.md and README.md every configuration loads, every hook is heard, every
+//! command exists, every call is answered as it says, and every link leads somewhere.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use clap::Parser as _;
+use fake_jira::Flavour;
+use flagger_jira_bridge::{
+    cli::Cli,
+    config::{self, EXAMPLE},
+};
+use serde_json::Value;
+
+use crate::{
+    docs::readme::{path_of, sent},
+    world::{World, yaml},
+};
+
+/// Flagger's types of hooks.
+const HOOKS: [&str; 8] = [
+    "confirm-rollout",
+    "pre-rollout",
+    "rollout",
+    "confirm-traffic-increase",
+    "confirm-promotion",
+    "post-rollout",
+    "rollback",
+    "event",
+];
+/// What stands in code blocks: everything else would be looked at by no test.
+const LANGUAGES: [&str; 6] = ["json", "mermaid", "sh", "text", "toml", "yaml"];
+
+/// A page.
+struct Page {
+    path: PathBuf,
+    text: String,
+}
+
+/// A code block, with the one that follows it on its page.
+struct Block {
+    page: PathBuf,
+    code: String,
+    next: Option<(String, String)>,
+}
+
+fn page(path: &str) -> Page {
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    Page { path: path.into(), text }
+}
+
+/// All pages for users.
+fn pages() -> Vec<Page> {
+    let guides = fs::read_dir("docs").unwrap().map(|entry| entry.unwrap().path().display().to_string());
+    let mut all: Vec<Page> = guides.filter(|path| path.ends_with(".md")).map(|path| page(&path)).collect();
+    all.sort_by(|a, b| a.path.cmp(&b.path));
+    assert!(all.len() >= 9, "the guides are there");
+    all.extend(["README.md", "deploy/README.md"].map(page));
+    all
+}
+
+impl Page {
+    /// The lines outside of code blocks, and the code blocks.
+    fn parts(&self) -> (Vec<&str>, Vec<(String, String)>) {
+        let (mut prose, mut blocks) = (Vec::new(), Vec::new());
+        let mut open: Option<(String, String)> = None;
+        for line in self.text.lines() {
+            match (line.trim_start().strip_prefix("```"), &mut open) {
+                (Some(language), None) => open = Some((language.to_owned(), String::new())),
+                (Some(_), Some(_)) => blocks.extend(open.take()),
+                (None, Some((_, code))) => {
+                    code.push_str(line);
+                    code.push('\n');
+                }
+                (None, None) => prose.push(line),
+            }
+        }
+        assert!(open.is_none(), "{}: a code block has no end", self.path.display());
+        (prose, blocks)
+    }
+
+    /// What stands between backticks, line ends in it being spaces.
+    fn inline(&self) -> Vec<String> {
+        let prose = self.parts().0.join("\n");
+        let paragraphs = prose.split("\n\n").flat_map(|paragraph| {
+            // A table's row ends its spans.
+            if paragraph.contains("\n|") { paragraph.lines().collect() } else { vec![paragraph] }
+        });
+        let spans = paragraphs.flat_map(|text| text.split('`').skip(1).step_by(2));
+        spans.map(|code| code.replace('\n', " ")).collect()
+    }
+
+    /// Where the headings can be linked to, as GitHub does it.
+    fn anchors(&self) -> BTreeSet<String> {
+        let anchor = |heading: &str| {
+            let kept = heading.trim_start_matches('#').trim().to_lowercase();
+            let kept = kept.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+            kept.collect::<String>().replace(' ', "-")
+        };
+        self.parts().0.iter().filter(|line| line.starts_with('#')).map(|line| anchor(line)).collect()
+    }
+}
+
+fn blocks(language: &str) -> Vec<Block> {
+    let mut found = Vec::new();
+    for page in pages() {
+        let blocks = page.parts().1;
+        for (at, (its, code)) in blocks.iter().enumerate() {
+            assert!(LANGUAGES.contains(&its.as_str()), "{}: {its:?}", page.path.display());
+            if its == language {
+                let (page, code) = (page.path.clone(), code.clone());
+                found.push(Block { page, code, next: blocks.get(at + 1).cloned() });
+            }
+        }
+    }
+    assert!(!found.is_empty(), "{language}");
+    found
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut followed = 0;
+    for from in pages().into_iter().chain([page("CONTRIBUTING.md")]) {
+        let prose = from.parts().0.join("\n");
+        let targets = prose.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+        for target in targets.filter(|target| !target.contains("://")) {
+            let (file, anchor) = target.split_once('#').map_or((target, None), |(a, b)| (a, Some(b)));
+            let to = match file {
+                "" => from.path.clone(),
+                file => from.path.parent().unwrap().join(file),
+            };
+            assert!(to.exists(), "{}: {target} is not there", from.path.display());
+            if let Some(anchor) = anchor {
+                let known = page(to.to_str().unwrap()).anchors();
+                assert!(known.contains(anchor), "{}: {target}: only {known:?}", from.path.display());
+            }
+            followed += 1;
+        }
+    }
+    assert!(followed > 40, "{followed}");
+}
+
+/// Puts a part of a configuration over what the reader has: everything that must be given.
+fn over(base: &mut toml::Table, part: toml::Table) {
+    for (key, value) in part {
+        match (base.get_mut(&key), value) {
+            (Some(toml::Value::Table(known)), toml::Value::Table(part)) => over(known, part),
+            (_, value) => drop(base.insert(key, value)),
+        }
+    }
+}
+
+/// Makes each file that the configuration names.
+fn make_files(table: &mut toml::Table, directory: &Path, made: &mut usize) {
+    for (key, value) in table.iter_mut() {
+        match value {
+            toml::Value::String(path) if key.ends_with("_file") => {
+                let file = directory.join(format!("{made}"));
+                fs::write(&file, format!("sixteen-characters-or-more-{made}\n")).unwrap();
+                *path = file.to_str().unwrap().to_owned();
+                *made += 1;
+            }
+            toml::Value::Table(below) => make_files(below, directory, made),
+            toml::Value::Array(list) => {
+                for below in list.iter_mut().filter_map(toml::Value::as_table_mut) {
+                    make_files(below, directory, made);
+                }
+            }
+            toml::Value::String(_)
+            | toml::Value::Integer(_)
+            | toml::Value::Float(_)
+            | toml::Value::Boolean(_)
+            | toml::Value::Datetime(_) => {}
+        }
+    }
+}
+
+/// A configuration as it stands on a page, with what the reader has to add.
+fn completed(code: &str) -> toml::Table {
+    let base = "jira.url = \"https://example.atlassian.net\"\nticket.project = \"OPS\"";
+    let mut whole: toml::Table = base.parse().unwrap();
+    over(&mut whole, code.parse().unwrap_or_else(|error| panic!("{error}\n{code}")));
+    let jira = whole["jira"].as_table_mut().unwrap();
+    if !jira.contains_key("token_file") && !jira.contains_key("token") {
+        jira.insert("token".into(), "a-token-of-the-reader".into());
+    }
+    whole
+}
+
+#[test]
+fn configurations_load() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut made, mut loaded) = (0, 0);
+    // What check.md shows are mistakes; cli/check.rs loads them.
+    for block in blocks("toml").into_iter().filter(|block| !block.page.ends_with("check.md")) {
+        let mut whole = completed(&block.code);
+        make_files(&mut whole, directory.path(), &mut made);
+        let path = directory.path().join("config.toml");
+        fs::write(&path, toml::to_string(&whole).unwrap()).unwrap();
+        config::load(&path, [])
+            .unwrap_or_else(|problems| panic!("{}: {}\n{problems}", block.page.display(), block.code));
+        loaded += 1;
+    }
+    assert!(loaded >= 10, "{loaded}");
+}
+
+/// The hooks of a document: those of a Canary, or a list of them.
+fn hooks(document: &Value) -> Vec<Value> {
+    if document["kind"] == "Canary" {
+        assert_eq!(document["apiVersion"], "flagger.app/v1beta1");
+        return document["spec"]["analysis"]["webhooks"].as_array().unwrap().clone();
+    }
+    document["webhooks"].as_array().cloned().unwrap_or_default()
+}
+
+/// The paths for a type of hook.
+fn fitting(kind: &str) -> Vec<String> {
+    match kind {
+        "event" | "post-rollout" => vec![format!("/{kind}")],
+        "rollback" => vec!["/gate/rollback".to_owned(), "/rollback/check".to_owned()],
+        kind => vec![format!("/gate/{kind}"), "/gate/check".to_owned()],
+    }
+}
+
+#[tokio::test]
+async fn every_hook_is_one_of_flaggers_and_is_heard() {
+    let world = World::start(Flavour::Cloud).await;
+    let mut heard = 0;
+    for block in blocks("yaml") {
+        for document in yaml::documents(&block.code) {
+            for hook in hooks(&document) {
+                let (kind, url) = (hook["type"].as_str().unwrap(), hook["url"].as_str().unwrap());
+                let place = format!("{}: {url}", block.page.display());
+                assert!(HOOKS.contains(&kind), "{place}: {kind} is no hook of Flagger");
+                assert!(hook["name"].is_string(), "{place}");
+                let url = url.replace("any:TOKEN@", "");
+                assert!(url.starts_with("http://flagger-jira-bridge.flagger/"), "{place}");
+                let path = path_of(&url);
+                let bare = path.split('?').next().unwrap().to_owned();
+                assert!(fitting(kind).contains(&bare), "{place} does not fit {kind}");
+                let values = hook["metadata"].as_object().into_iter().flat_map(|it| it.values());
+                assert!(values.into_iter().all(Value::is_string), "{place}: metadata holds strings alone");
+                let canary = serde_json::json!({ "metadata": { "name": "podinfo", "namespace": "shop" } });
+                let answer = world.posts(&path, &sent(kind, &hook, &canary)).await;
+                let expected = if matches!(kind, "event" | "post-rollout") { 200 } else { 403 };
+                assert_eq!(answer.status, expected, "{place}: {}", answer.body);
+                heard += 1;
+            }
+        }
+    }
+    assert!(heard > 15, "{heard}");
+    world.works().await;
+    assert_eq!(world.jira.complaints(), Vec::<String>::new());
+}
+
+/// The commands of the program in a line of shell or a span, without what the shell takes for itself.
+fn commands(code: &str) -> Vec<Vec<String>> {
+    let words: Vec<&str> = code.split('#').next().unwrap().split_whitespace().collect();
+    let starts = (0..words.len().saturating_sub(1)).filter(|at| {
+        words[*at] == "flagger-jira-bridge" && words[at + 1].chars().all(|c| c.is_ascii_lowercase())
+    });
+    let ends = |word: &&&str| !["|", ">", "&&", ";"].contains(*word);
+    starts.map(|at| words[at..].iter().take_while(ends).map(|word| (*word).to_owned()).collect()).collect()
+}
+
+#[test]
+fn commands_are_those_of_the_program() {
+    let shell = blocks("sh").into_iter().map(|block| (block.page, block.code.replace("\\\n", " ")));
+    let spans = pages().into_iter().flat_map(|page| {
+        let path = page.path.clone();
+        page.inline().into_iter().map(move |code| (path.clone(), code))
+    });
+    let mut parsed = 0;
+    for (page, code) in shell.chain(spans) {
+        for command in code.lines().flat_map(commands) {
+            if let Err(error) = Cli::try_parse_from(&command) {
+                panic!("{}: {}: {error}", page.display(), command.join(" "));
+            }
+            parsed += 1;
+        }
+    }
+    assert!(parsed > 15, "{parsed}");
+}
+
+#[test]
+fn shell_is_shell() {
+    for block in blocks("sh") {
+        let mut bash = Command::new("bash")
+            .arg("-n")
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("bash is there");
+        bash.stdin.take().unwrap().write_all(block.code.as_bytes()).unwrap();
+        let output = bash.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success() && said.is_empty(),
+            "{}: {said}\n{}",
+            block.page.display(),
+            block.code
+        );
+    }
+}
+
+/// The words of a command, with single quotes taken off.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut quoted) = (vec![String::new()], false);
+    for c in line.chars() {
+        match c {
+            '\'' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            c => words.last_mut().unwrap().push(c),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// The answer to a call of curl, sent to the listener of its port.
+async fn calls(world: &World, line: &str) -> (u16, String) {
+    let words = words(line);
+    let value = |flag: &str| words.iter().position(|word| word == flag).map(|at| words[at + 1].as_str());
+    let url = words.iter().find_map(|word| word.strip_prefix("http://127.0.0.1:")).unwrap();
+    let (port, path) = url.split_once('/').unwrap();
+    let method = if value("-d").is_some() { "POST" } else { "GET" };
+    let path = format!("/{path}");
+    let ports: toml::Table = EXAMPLE.parse().unwrap();
+    let listens = |key: &str| ports["server"][key].as_str().unwrap().ends_with(&format!(":{port}"));
+    let mut request = match () {
+        () if listens("gate_listen") => world.gate(method, &path),
+        () if listens("webhook_listen") => world.webhook(method, &path),
+        () if listens("admin_listen") => world.admin(method, &path),
+        () => panic!("nobody listens at {port}"),
+    };
+    if let Some((name, text)) = value("-H").and_then(|header| header.split_once(": ")) {
+        request = request.header(name, text);
+    }
+    if let Some(body) = value("-d") {
+        request = request.body(body.to_owned());
+    }
+    let answer = world.sends(request).await;
+    (answer.status, answer.body)
+}
+
+/// Where a block of text follows, it is what the calls are answered.
+#[tokio::test]
+async fn calls_are_answered_as_promised() {
+    let mut promised = 0;
+    for block in blocks("sh").into_iter().filter(|block| block.page.starts_with("docs")) {
+        let code = block.code.replace("\\\n", " ");
+        let lines: Vec<&str> =
+            code.lines().filter(|line| line.starts_with("curl ") && line.contains("//127.0.0.1:")).collect();
+        if lines.is_empty() {
+            continue;
+        }
+        let world = World::start(Flavour::Cloud).await;
+        let mut said = String::new();
+        for line in lines {
+            let (status, body) = calls(&world, line).await;
+            assert!(![400, 404, 405, 415].contains(&status), "{}: {line}: {body}", block.page.display());
+            said += &body;
+        }
+        if let Some((_, text)) = block.next.filter(|(language, _)| language == "text") {
+            assert_eq!(said, text, "{}", block.page.display());
+            promised += 1;
+        }
+    }
+    assert!(promised >= 2, "{promised}");
+}
+
+/// Whether the configuration knows this key, by the variable that sets it.
+fn is_setting(variable: &str) -> bool {
+    let problems = config::load(Path::new("config.example.toml"), [(variable.to_owned(), "1".to_owned())]);
+    !problems.unwrap_err().to_string().contains("no such setting")
+}
+
+#[test]
+fn keys_and_variables_are_real() {
+    let sections = ["server", "store", "flagger", "jira", "rollout", "limits", "ticket", "approval"];
+    let mut checked = 0;
+    for page in pages() {
+        for code in page.inline() {
+            let key = code.trim_matches(['[', ']']);
+            let is_key = key.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c == '.')
+                && key.split_once('.').is_some_and(|(section, _)| sections.contains(&section));
+            if is_key {
+                let variable = format!("BRIDGE__{}", key.replace('.', "__").to_uppercase());
+                assert!(is_setting(&variable), "{}: {key} is no key", page.path.display());
+                checked += 1;
+            }
+        }
+        for rest in page.text.split("BRIDGE__").skip(1) {
+            let name: String = rest.chars().take_while(|c| c.is_ascii_uppercase() || *c == '_').collect();
+            assert!(is_setting(&format!("BRIDGE__{name}")), "{}: BRIDGE__{name}", page.path.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 80, "{checked}");
+}
+
+/// The defaults in tables and sentences are those of the example.
+#[test]
+fn defaults_are_quoted_right() {
+    let defaults: toml::Table = EXAMPLE.parse().unwrap();
+    let mut checked = 0;
+    for row in page("docs/operations.md").text.lines().filter_map(|line| line.strip_prefix("| `")) {
+        let Some((key, rest)) = row.split_once("` | ") else { continue };
+        let (Some((section, name)), value) = (key.split_once('.'), rest.split(" |").next().unwrap()) else {
+            continue;
+        };
+        if let Ok(number) = value.parse::<i64>() {
+            assert_eq!(defaults[section][name].as_integer(), Some(number), "{key}");
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 4);
+    for (file, words, section, key, value) in [
+        (
+            "docs/flagger.md",
+            "`jira.trust_for` after the last reading, 10 minutes",
+            "jira",
+            "trust_for",
+            "10m",
+        ),
+        ("docs/operations.md", "`server.shutdown_grace` (20\nseconds)", "server", "shutdown_grace", "20s"),
+    ] {
+        assert!(page(file).text.contains(words), "{file}: {words}");
+        assert_eq!(defaults[section][key].as_str(), Some(value), "{words}");
+    }
+}
+
+#[tokio::test]
+async fn metrics_and_alerts_are_real() {
+    let world = World::start(Flavour::Cloud).await;
+    world.asks("confirm-promotion", "Progressing", "new1").await;
+    world.works().await;
+    world.ticks().await;
+    let text = world.sends(world.admin("GET", "/metrics")).await.body;
+    world.finish().await;
+    let mut named = BTreeMap::new();
+    for page in pages() {
+        for rest in page.text.split("flagger_jira_bridge_").skip(1) {
+            let name: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+            let family = name.strip_suffix("_total").unwrap_or(&name);
+            let known = text.contains(&format!("# TYPE flagger_jira_bridge_{family} "));
+            assert!(known, "{}: flagger_jira_bridge_{name}", page.path.display());
+            named.insert(name, ());
+        }
+    }
+    assert!(named.len() >= 11, "{named:?}");
+
+    let alerts = |text: &str| -> BTreeSet<String> {
+        let names = text.split("FlaggerJiraBridge").skip(1);
+        names.map(|rest| rest.chars().take_while(char::is_ascii_alphabetic).collect()).collect()
+    };
+    let rules = fs::read_to_string("deploy/helm/flagger-jira-bridge/files/alerts.yaml").unwrap();
+    assert_eq!(alerts(&page("docs/operations.md").text), alerts(&rules));
+}
+
+/// The kinds of the record's rows are those that are written.
+#[test]
+fn kinds_of_rows_are_real() {
+    let text = page("docs/operations.md").text;
+    let sentence = text.split_once("The kinds of rows: ").unwrap().1.split("\n\n").next().unwrap();
+    let listed: BTreeSet<&str> = sentence.split('`').skip(1).step_by(2).collect();
+    let source = fs::read_to_string("src/gatekeeper/audit.rs").unwrap();
+    let arms = source.split_once("let (kind, mut detail) = match fact {").unwrap().1;
+    let arms = arms.split_once("\n    };").unwrap().0.replace("(PASSED,", "(\"passed\",");
+    let written: BTreeSet<String> = arms
+        .split("(\"")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("\","))
+        .map(|(kind, _)| kind.to_owned())
+        .collect();
+    assert_eq!(listed.into_iter().map(str::to_owned).collect::<BTreeSet<_>>(), written);
+}
+
+#[test]
+fn the_helpers_read_right() {
+    let text =
+        "# A b, c?\n`x\ny` [z](#a-b-c)\n\n```sh\n# no heading\n```\n| `one` | two `three` |\n| `four` |\n"
+            .to_owned();
+    let page = Page { path: "x.md".into(), text };
+    assert_eq!(page.anchors(), ["a-b-c".to_owned()].into());
+    assert_eq!(page.inline(), ["x y", "one", "three", "four"]);
+    let found = commands(
+        "A=b flagger-jira-bridge gates --json | head; kubectl -n x get flagger-jira-bridge --now # flagger-jira-bridge serve",
+    );
+    assert_eq!(found, [["flagger-jira-bridge", "gates", "--json"]]);
+    assert_eq!(words("curl -d '{\"a\": 1}' x"), ["curl", "-d", "{\"a\": 1}", "x"]);
+    for wrong in ["flagger-jira-bridge gate", "flagger-jira-bridge audit --format xml"] {
+        assert!(Cli::try_parse_from(&commands(wrong)[0]).is_err(), "{wrong}");
+    }
+}

@@ -1,0 +1,467 @@
+//! The store's bad days: rows that cannot be read, a database that is locked, full, gone or silent.
+
+use std::{path::Path, process::Command, time::Duration};
+
+use fake_jira::{Flavour, MIA};
+use serde_json::Value;
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+
+use crate::{
+    cli::serve::{Serving, jira_and_config, program},
+    world::{Answer, World, question},
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A question about another canary than `shop/cart`.
+fn till() -> Value {
+    let mut till = question("Progressing", "new");
+    till["name"] = "till".into();
+    till
+}
+
+/// A report with words for the tickets, which must be stored.
+pub(crate) fn news(words: &str) -> Value {
+    let mut news = question("Progressing", "new");
+    news["metadata"] = serde_json::json!({ "eventMessage": words });
+    news
+}
+
+/// `store.url` in a configuration file.
+pub(crate) fn store_url(config: &str) -> String {
+    let text = std::fs::read_to_string(config).unwrap();
+    let config: toml::Table = text.parse().unwrap();
+    config["store"]["url"].as_str().unwrap().to_owned()
+}
+
+/// A connection that keeps everybody else from writing, until it is dropped.
+pub(crate) async fn lock(config: &str) -> AnyConnection {
+    sqlx::any::install_default_drivers();
+    let url = store_url(config);
+    let mut connection = AnyConnection::connect(&url).await.unwrap();
+    let statements = if url.starts_with("sqlite:") {
+        ["BEGIN EXCLUSIVE", "SELECT 1"]
+    } else {
+        ["BEGIN", "UPDATE turn SET seq = seq"]
+    };
+    for sql in statements {
+        sqlx::query(sql).execute(&mut connection).await.unwrap();
+    }
+    connection
+}
+
+impl World {
+    fn keeps_in_a_file(&self) -> bool {
+        store_url(&self.config()).starts_with("sqlite:")
+    }
+
+    /// Gates of `shop/cart` and `shop/till`, both opened. Returns their tickets.
+    async fn two_open_gates(&self) -> [String; 2] {
+        self.asks("confirm-promotion", "Progressing", "new").await;
+        self.works().await;
+        let cart = self.newest();
+        self.posts("/gate/confirm-promotion", &till()).await;
+        self.works().await;
+        let tickets = [cart, self.newest()];
+        for key in &tickets {
+            self.decides(key, "Approved").await;
+        }
+        assert_eq!([self.asks_cart().await.status, self.asks_till().await], [200, 200]);
+        tickets
+    }
+
+    async fn asks_cart(&self) -> Answer {
+        self.asks("confirm-promotion", "Progressing", "new").await
+    }
+
+    async fn asks_till(&self) -> u16 {
+        self.posts("/gate/confirm-promotion", &till()).await.status
+    }
+
+    async fn text(&self, sql: &str) -> String {
+        let mut connection = AnyConnection::connect(&store_url(&self.config())).await.unwrap();
+        let text =
+            sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        text
+    }
+
+    /// What people see of `shop/cart`: how it stands, and why.
+    async fn standings(&self) -> Vec<(String, String)> {
+        let gates = self.gates().await;
+        let cart = gates.as_array().unwrap().iter().filter(|gate| gate["canary"] == "cart");
+        let word = |value: &Value| value.as_str().unwrap().to_owned();
+        cart.map(|gate| (word(&gate["state"]), word(&gate["reason"]))).collect()
+    }
+
+    /// Time passes while the bridge serves.
+    async fn serves_for(&self, time: Duration) {
+        for _ in 0..time.as_secs() / 5 {
+            self.later(Duration::from_secs(5));
+            self.ticks().await;
+        }
+        self.works().await;
+    }
+}
+
+/// Whatever stands in a row, it closes its own canary, everybody can see why, and it is mended without a restart.
+#[tokio::test]
+async fn a_corrupt_row_closes_its_own_canary() {
+    for world in World::both("").await {
+        world.two_open_gates().await;
+        let good = world.text("SELECT state FROM canary WHERE id LIKE '%/cart'").await;
+        let mut garbage = vec![
+            ("'Dear reader'", "expected"),
+            ("'[]'", "invalid length"),
+            ("'{}'", "missing field"),
+            ("(SELECT state FROM canary WHERE id LIKE '%/till')", "it is about default/shop/till"),
+        ];
+        if world.keeps_in_a_file() {
+            garbage.push(("X'00FF'", "decoding"));
+        }
+        for (state, why) in garbage {
+            world.sql("UPDATE turn SET seq = seq + 1").await;
+            let set = format!("UPDATE canary SET state = {state}, seq = (SELECT seq FROM turn)");
+            world.sql(&format!("{set} WHERE id LIKE '%/cart'")).await;
+            world.ticks().await;
+            for _ in 0..2 {
+                let answer = world.asks_cart().await;
+                assert_eq!(answer.status, 403, "{state}");
+                assert!(answer.body.contains(why), "{state}: {}", answer.body);
+                let rollback = world.asks("rollback", "Progressing", "new").await;
+                assert_eq!(rollback.status, 403);
+                assert!(rollback.body.contains(why), "{state}: {}", rollback.body);
+                assert_eq!(world.reports("/event", "Progressing", "new").await.status, 503, "{state}");
+                let [(shown, reason)] = world.standings().await.try_into().unwrap();
+                assert_eq!(shown, "stuck");
+                assert!(reason.contains(why) && reason.contains("mended or deleted"), "{reason}");
+                let page = world.sends(world.admin("GET", "/")).await.body;
+                assert!(page.contains("cannot be read"), "{page}");
+                let metrics = world.sends(world.admin("GET", "/metrics")).await.body;
+                assert!(metrics.contains("gates{state=\"stuck\"} 1\n"), "{metrics}");
+                assert_eq!(world.asks_till().await, 200, "{state}: another canary");
+                world.restarts().await;
+            }
+            world.sql(&format!("UPDATE canary SET state = '{good}' WHERE id LIKE '%/cart'")).await;
+            world.ticks().await;
+            assert_eq!(world.asks_cart().await.status, 200, "{state}: mended");
+            assert_eq!(world.standings().await[0].0, "approved");
+        }
+        world.sql("UPDATE turn SET seq = seq + 1").await;
+        let set = "UPDATE canary SET state = '', seq = (SELECT seq FROM turn)";
+        world.sql(&format!("{set} WHERE id LIKE '%/cart'")).await;
+        world.ticks().await;
+        world.sql("DELETE FROM canary WHERE id LIKE '%/cart'").await;
+        world.ticks().await;
+        assert_eq!(world.standings().await, []);
+        assert_eq!(world.asks_cart().await.status, 403, "nothing is known of it");
+        world.works().await;
+        assert_eq!(world.tickets().len(), 3);
+        world.finish().await;
+    }
+}
+
+/// A row that is found broken only when something is about to be written: from then on nothing is open by memory.
+#[tokio::test]
+async fn a_row_that_is_found_corrupt_in_a_turn() {
+    for world in World::both("").await {
+        world.two_open_gates().await;
+        world.sql("UPDATE canary SET state = 'x' WHERE id LIKE '%/cart'").await;
+        assert_eq!(world.posts("/event", &news("Advance")).await.status, 503);
+        assert_eq!(world.asks_cart().await.status, 403);
+        assert_eq!(world.standings().await[0].0, "stuck");
+        assert_eq!(world.asks_till().await, 200);
+    }
+}
+
+/// A number no turn ever had.
+#[tokio::test]
+async fn a_row_with_a_negative_number() {
+    for world in World::both("").await {
+        let [cart, _] = world.two_open_gates().await;
+        world.sql("UPDATE canary SET seq = -5 WHERE id LIKE '%/cart'").await;
+        world.restarts().await;
+        assert_eq!(world.asks_cart().await.status, 200);
+        world.decides(&cart, "To Do").await;
+        assert_eq!(world.asks_cart().await.status, 403, "its ticket is looked at");
+        world.finish().await;
+    }
+}
+
+/// Whether a ticket is still wanted cannot be told while its canary's row cannot be read: it is neither opened nor
+/// forgotten, and others are not kept waiting.
+#[tokio::test]
+async fn a_ticket_waits_for_its_canary_to_be_mended() {
+    for world in World::both("").await {
+        world.asks_cart().await;
+        let good = world.text("SELECT state FROM canary WHERE id LIKE '%/cart'").await;
+        world.sql("UPDATE canary SET state = 'x' WHERE id LIKE '%/cart'").await;
+        world.works().await;
+        assert_eq!(world.tickets().len(), 0);
+        world.asks_till().await;
+        world.works().await;
+        assert_eq!(world.tickets().len(), 1, "another canary's");
+        world.later(MINUTE);
+        world.works().await;
+        assert_eq!(world.count("outbox").await, 1, "it is not forgotten");
+        world.sql(&format!("UPDATE canary SET state = '{good}' WHERE id LIKE '%/cart'")).await;
+        world.ticks().await;
+        world.later(5 * MINUTE);
+        world.works().await;
+        assert_eq!(world.tickets().len(), 2);
+        world.finish().await;
+    }
+}
+
+/// Rows of tickets and commands that cannot be read keep nobody else waiting.
+#[tokio::test]
+async fn corrupt_commands_and_tickets() {
+    for world in World::both("").await {
+        let [cart, live] = world.two_open_gates().await;
+        world.reports("/post-rollout", "Failed", "new").await;
+        world.works().await;
+        let mut columns = vec!["command = '{'", "canary = 'nobody'"];
+        if world.keeps_in_a_file() {
+            columns.extend(["command = X'00FF'", "attempts = 'often'", "canary = 7"]);
+        }
+        for (nth, column) in columns.iter().enumerate() {
+            world.asks("confirm-promotion", "Progressing", &format!("newer-{nth}")).await;
+            world.sql(&format!("UPDATE outbox SET {column} WHERE parked_at IS NULL AND kind = 'open'")).await;
+            world.works().await;
+            let reason =
+                world.text("SELECT why FROM outbox WHERE parked_at IS NOT NULL ORDER BY id DESC").await;
+            assert!(reason.contains("cannot be read"), "{column}: {reason}");
+        }
+        for column in ["ticket = '{'", "name = ''", "canary = 'x'"] {
+            world.sql(&format!("UPDATE ticket SET {column} WHERE ended_at IS NOT NULL")).await;
+            world.later(MINUTE);
+            world.jira.move_issue(&cart, "Approved", MIA).unwrap();
+            assert_eq!(world.nudges(&cart).await.status, 200, "{column}");
+            world.works().await;
+            assert_eq!(world.count("nudge").await, 0, "{column}: it is looked at once");
+        }
+        world.decides(&live, "To Do").await;
+        assert_eq!(world.asks_till().await, 403, "live tickets are looked at");
+    }
+}
+
+/// Somebody else holds the database for longer than anybody waits for it.
+#[tokio::test]
+async fn a_locked_database() {
+    let world = World::start(Flavour::Cloud).await;
+    let [cart, _] = world.two_open_gates().await;
+    let held = lock(&world.config()).await;
+    assert_eq!(world.asks_cart().await.status, 200, "as proven");
+    let new = question("Progressing", "newer");
+    let (one, two, report, nudge) = tokio::join!(
+        world.posts("/gate/confirm-promotion", &new),
+        world.posts("/gate/confirm-traffic-increase", &new),
+        world.reports("/event", "Succeeded", "new"),
+        world.nudges(&cart),
+    );
+    assert_eq!([one.status, two.status, report.status, nudge.status], [403, 403, 503, 503]);
+    for body in [&one.body, &two.body, &report.body, &nudge.body] {
+        assert!(body.contains("the database failed: ") && body.contains("; "), "{body}");
+    }
+    assert_eq!(world.asks_cart().await.status, 200, "nothing was changed");
+    held.close().await.unwrap();
+    assert_eq!(world.nudges(&cart).await.status, 200);
+    assert_eq!(world.reports("/event", "Succeeded", "new").await.status, 200);
+    assert_eq!(world.posts("/gate/confirm-promotion", &new).await.status, 403);
+    world.works().await;
+    assert_eq!(world.tickets().len(), 3);
+    world.finish().await;
+}
+
+/// A verdict that turns while nothing can be stored is closed, and on record as soon as something can be.
+#[tokio::test]
+async fn a_turn_that_cannot_be_stored() {
+    let world = World::start(Flavour::Cloud).await;
+    let [cart, _] = world.two_open_gates().await;
+    for (status, expected, turned) in [("To Do", 403, 1), ("Approved", 200, 2)] {
+        world.decides(&cart, status).await;
+        let held = lock(&world.config()).await;
+        let answer = world.asks_cart().await;
+        assert_eq!((answer.status, answer.body.contains("the database")), (403, true), "{}", answer.body);
+        held.close().await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(world.asks_cart().await.status, expected);
+            assert_eq!(world.count("audit WHERE kind = 'verdict_changed'").await, turned);
+        }
+    }
+    world.finish().await;
+}
+
+/// A message that could not be stored breaks a short silence, so that an outage ends no rollout; but it hides no long
+/// one, after which the same revision may be another rollout.
+#[tokio::test]
+async fn what_is_heard_in_vain() {
+    let world = World::start(Flavour::Cloud).await;
+    world.two_open_gates().await;
+    world.serves_for(8 * MINUTE).await;
+    let held = lock(&world.config()).await;
+    assert_eq!(world.posts("/event", &news("Advance")).await.status, 503);
+    held.close().await.unwrap();
+    world.serves_for(8 * MINUTE).await;
+    assert_eq!(world.asks_cart().await.status, 200, "Flagger spoke meanwhile");
+
+    world.serves_for(11 * MINUTE).await;
+    let held = lock(&world.config()).await;
+    assert_eq!(world.asks_cart().await.status, 403);
+    held.close().await.unwrap();
+    world.serves_for(MINUTE).await;
+    assert_eq!(world.asks_cart().await.status, 403, "the same revision, coming back");
+    world.finish().await;
+}
+
+/// Nobody served for an hour, and the first message comes before the lease is taken again: that hour is forgiven, but
+/// not to what was heard after it.
+#[tokio::test]
+async fn forgiven_silence_hides_no_later_one() {
+    for world in World::both("").await {
+        world.two_open_gates().await;
+        world.ticks().await;
+        world.later(HOUR);
+        assert_eq!(world.posts("/event", &news("Advance")).await.status, 200);
+        world.serves_for(11 * MINUTE).await;
+        assert_eq!(world.asks_cart().await.status, 403, "the same revision, coming back");
+        world.finish().await;
+    }
+}
+
+/// Limits how large files of a process may grow.
+pub(crate) fn limit_files(pid: u32, bytes: &str) {
+    let done =
+        Command::new("prlimit").args(["--pid", &pid.to_string(), &format!("--fsize={bytes}:")]).status();
+    assert!(done.unwrap().success());
+}
+
+/// The file cannot grow: what is proven holds, what is new is refused with the cause, and with room all goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk() {
+    let (jira, home, config) = jira_and_config(Flavour::Cloud, "").await;
+    let file = format!("sqlite://{}", home.0.path().join("full.db").display());
+    // The signal would end it before SQLite hears of the limit.
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(program().get_program());
+    shell.env("BRIDGE__STORE__URL", &file);
+    let serving = Serving::start_as(shell, &config);
+    serving.asks_until("confirm-promotion", "Progressing", "new", "waiting for a decision").await;
+    let [ticket] = jira.issues().try_into().unwrap();
+    jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
+    serving.asks_until("confirm-promotion", "Progressing", "new", "approved by Mia").await; // Twice, because a transaction that could not be committed must not swallow those after it.
+    for stage in ["confirm-traffic-increase", "confirm-traffic-increase?gate=qa"] {
+        limit_files(serving.child.id(), "1");
+        let (status, line) = serving.asks(stage, "Progressing", "new").await;
+        assert_eq!(status, 403);
+        assert!(line.contains("the database failed: ") && line.contains("disk"), "{line}");
+        let (status, line) = serving.asks("confirm-promotion", "Progressing", "new").await;
+        assert_eq!((status, line.contains("approved by Mia")), (200, true), "{line}");
+        assert_eq!(serving.posts(0, "/event", &news(stage)).await, 503);
+        limit_files(serving.child.id(), "unlimited");
+        assert_eq!(serving.posts(0, "/event", &news(stage)).await, 200);
+    }
+    serving.asks_until("confirm-traffic-increase", "Progressing", "new", "waiting for a decision").await;
+    assert_eq!(jira.issues().len(), 2);
+    serving.signal("-KILL");
+    let again = Serving::start_as(with_store(&file), &config);
+    let (status, line) = again.asks("confirm-promotion", "Progressing", "new").await;
+    assert_eq!((status, line.contains("approved by Mia")), (200, true), "{line}");
+    let (_, line) = again.asks("confirm-traffic-increase", "Progressing", "new").await;
+    assert!(line.contains("waiting for a decision"), "what was stored is there after a crash: {line}");
+}
+
+pub(crate) fn with_store(url: &str) -> Command {
+    let mut program = program();
+    program.env("BRIDGE__STORE__URL", url);
+    program
+}
+
+/// How a proxy treats connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// It passes everything on.
+    Open,
+    /// It cuts what there is, and whoever comes.
+    Cut,
+    /// It says nothing any more, and does not hang up either.
+    Silent,
+}
+
+/// A proxy before PostgreSQL. Returns its address and what decides its way.
+async fn proxy(server: &str) -> (std::net::SocketAddr, watch::Sender<Way>) {
+    let (ways, way) = watch::channel(Way::Open);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, server) = (listener.local_addr().unwrap(), server.to_owned());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(pass(stream, server.clone(), way.clone()));
+        }
+    });
+    (address, ways)
+}
+
+/// The address of a database of PostgreSQL through a proxy, and what decides the way of that.
+pub(crate) async fn proxied(url: &str) -> (String, watch::Sender<Way>) {
+    let mut url = reqwest::Url::parse(url).unwrap();
+    let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432));
+    let (address, way) = proxy(&server).await;
+    url.set_host(Some("127.0.0.1")).unwrap();
+    url.set_port(Some(address.port())).unwrap();
+    (url.into(), way)
+}
+
+async fn pass(mut stream: TcpStream, server: String, mut way: watch::Receiver<Way>) {
+    let mut there = TcpStream::connect(server).await.unwrap();
+    let now = *way.borrow_and_update();
+    if now == Way::Open {
+        tokio::select! {
+            _ = copy_bidirectional(&mut stream, &mut there) => return,
+            _ = way.changed() => {}
+        }
+    }
+    let now = *way.borrow();
+    if now == Way::Silent {
+        // A connection that was silenced once stays so.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// PostgreSQL is restarted, or cannot be reached, or says nothing: every question is answered closed within Flagger's
+/// patience, and dead connections are replaced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgresql_goes_away() {
+    let (jira, _home, config) = jira_and_config(Flavour::Cloud, "").await;
+    let url = store_url(config.to_str().unwrap());
+    if let Some(file) = url.strip_prefix("sqlite://") {
+        // There is no server to lose.
+        assert!(Path::new(file).parent().unwrap().is_dir());
+        return;
+    }
+    let (url, way) = proxied(&url).await;
+    let serving = Serving::start_as(with_store(&url), &config);
+    serving.asks_until("confirm-promotion", "Progressing", "new", "waiting for a decision").await;
+    jira.move_issue(&jira.issues()[0].key, "Approved", MIA).unwrap();
+    serving.asks_until("confirm-promotion", "Progressing", "new", "approved by Mia").await;
+    for (nth, bad) in [Way::Cut, Way::Silent].into_iter().enumerate() {
+        way.send_replace(bad);
+        let (status, line) = serving.asks("confirm-traffic-increase", "Progressing", "new").await;
+        assert_eq!(status, 403, "{bad:?}");
+        if nth == 0 {
+            assert!(line.contains("the database"), "{bad:?}: {line}");
+        }
+        assert_eq!(serving.posts(0, "/event", &news(&format!("{bad:?}"))).await, 503, "{bad:?}");
+        // Another replica may have heard of a withdrawal meanwhile: what was proven two seconds ago opens nothing.
+        serving.asks_until("confirm-promotion", "Progressing", "new", "the database").await;
+        way.send_replace(Way::Open);
+        serving.asks_until("confirm-promotion", "Progressing", "new", "approved by Mia").await;
+        serving.asks_until("confirm-traffic-increase", "Progressing", "new", "waiting for a decision").await;
+    }
+    assert_eq!(jira.issues().len(), 2);
+}

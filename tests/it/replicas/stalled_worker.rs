@@ -1,0 +1,288 @@
+//! A worker that stands still in the middle of its work, or is told to stop: what another did meanwhile is not done again.
+
+use std::{
+    sync::{Arc, LazyLock, Mutex, mpsc},
+    time::Duration,
+};
+
+use fake_jira::{Fault, MIA, Operation, Times};
+use flagger_jira_bridge::{
+    store::{LEASE, Lead},
+    worker::{Outcome, Worker},
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{Dispatch, Metadata, instrument::WithSubscriber as _, span};
+
+use super::{MINUTE, Replica, Two, about, has_replicas};
+use crate::cli::serve::PATIENCE;
+
+/// Stops whoever runs under it at the first `step` event of this name, until it is told to go on.
+struct Pause {
+    at: &'static str,
+    reached: Mutex<Option<mpsc::Sender<()>>>,
+    resumed: Mutex<mpsc::Receiver<()>>,
+}
+
+impl tracing::Subscriber for Pause {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "step"
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Is(&'static str, bool);
+        impl tracing::field::Visit for Is {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.1 |= field.name() == "message" && format!("{value:?}") == self.0;
+            }
+        }
+        let mut is = Is(self.at, false);
+        event.record(&mut is);
+        if !is.1 {
+            return;
+        }
+        let Some(reached) = self.reached.lock().unwrap().take() else { return };
+        // The other threads of the runtime go on meanwhile, as other machines would.
+        tokio::task::block_in_place(|| {
+            reached.send(()).unwrap();
+            self.resumed.lock().unwrap().recv().unwrap();
+        });
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// While there is only one subscriber, tracing asks whoever comes first to an event whether anybody wants it; and a test
+/// without subscriber says no, for all. It asks every subscriber as soon as there are more.
+static MORE_THAN_ONE: LazyLock<[Dispatch; 2]> = LazyLock::new(|| {
+    [(); 2].map(|()| {
+        let resumed = Mutex::new(mpsc::channel().1);
+        Dispatch::new(Pause { at: "", reached: Mutex::default(), resumed })
+    })
+});
+
+/// A worker's step that stands still in the middle.
+struct Paused {
+    go_on: mpsc::Sender<()>,
+    step: tokio::task::JoinHandle<Outcome>,
+}
+
+impl Paused {
+    /// The worker performs a command, and is stopped where it says `at`.
+    async fn at(replica: &Replica, at: &'static str) -> Self {
+        Self::within(replica, at, |worker| async move { worker.work_once().await.unwrap() }).await
+    }
+
+    /// The worker takes this step, and is stopped where it says `at`.
+    async fn within<F>(replica: &Replica, at: &'static str, step: impl FnOnce(Arc<Worker>) -> F) -> Self
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        LazyLock::force(&MORE_THAN_ONE);
+        let (reached, has_reached) = mpsc::channel();
+        let (go_on, resumed) = mpsc::channel();
+        let pause = Pause { at, reached: Mutex::new(Some(reached)), resumed: Mutex::new(resumed) };
+        let step = step(Arc::clone(&replica.worker));
+        let step = tokio::spawn(step.with_subscriber(Dispatch::new(pause)));
+        let reached = tokio::task::spawn_blocking(move || has_reached.recv_timeout(PATIENCE)).await.unwrap();
+        if reached.is_err() {
+            panic!("it was never {at}: {:?}", step.await);
+        }
+        Self { go_on, step }
+    }
+
+    async fn goes_on(self) -> Outcome {
+        self.go_on.send(()).unwrap();
+        self.step.await.unwrap()
+    }
+}
+
+impl Two {
+    /// The first takes over from the second, which stands still.
+    async fn first_takes_over(&self) {
+        self.clock.advance(LEASE + Duration::from_secs(1));
+        assert_eq!(self.first.keeps().await, Lead::TookOver);
+    }
+
+    /// The first opens the ticket, after searching for as long as the second could have opened it.
+    async fn first_works(&self) {
+        for _ in 0..12 {
+            self.clock.advance(MINUTE / 4);
+            self.first.keeps().await;
+            self.first.works().await;
+        }
+    }
+}
+
+/// It recorded that it is about to open a ticket, and then stood still. Meanwhile another has searched for long enough,
+/// and opened one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_worker_that_stands_still_before_a_create() {
+    for returns in [false, true] {
+        let two = Two::start("").await;
+        two.second.asks("cart", "new").await;
+        let paused = Paused::at(&two.second, "committed").await;
+        assert_eq!(two.jira.issues().len(), 0);
+        two.first_takes_over().await;
+        two.first_works().await;
+        assert_eq!(two.jira.issues().len(), 1);
+        if returns {
+            // The one that opened it is gone, and this one has the lease again before it comes to send.
+            two.clock.advance(LEASE);
+            assert_eq!(two.second.keeps().await, Lead::TookOver);
+        }
+        assert_eq!(paused.goes_on().await, Outcome::Did);
+        assert_eq!(two.jira.issues().len(), 1, "it is not sent any more");
+        for replica in [&two.first, &two.second] {
+            let _ = replica.keeps().await;
+            replica.works().await;
+        }
+        assert_eq!(two.jira.issues().len(), 1);
+        let (_, words) = two.first.asks("cart", "new").await;
+        assert!(words.contains("waiting for a decision"), "{words}");
+        // It was maybe sent twice: for a while a second ticket is looked for.
+        let sql = "SELECT COUNT(*) FROM outbox WHERE command NOT LIKE '%recount%'";
+        assert_eq!(two.number(sql).await, 0);
+    }
+}
+
+/// The same where the other has only just sent: what the first attempt came to says nothing about the second.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn an_old_attempt_has_no_say_about_a_newer_one() {
+    let two = Two::start("").await;
+    two.second.asks("cart", "new").await;
+    let paused = Paused::at(&two.second, "committed").await;
+    two.first_takes_over().await;
+    two.clock.advance(3 * MINUTE);
+    let _ = two.first.keeps().await;
+    let sending = Paused::at(&two.first, "sending").await;
+    let sent = two.number("SELECT sent_at FROM outbox").await;
+    assert_eq!(paused.goes_on().await, Outcome::Did);
+    assert_eq!(two.number("SELECT sent_at FROM outbox").await, sent, "it is known when it was sent last");
+    assert_eq!(two.number("SELECT attempts FROM outbox").await, 2);
+    assert_eq!(sending.goes_on().await, Outcome::Did);
+    assert_eq!(two.jira.issues().len(), 1);
+}
+
+/// A comment that the other has written meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_worker_that_stands_still_before_a_comment() {
+    let two = Two::start("").await;
+    two.second.asks("cart", "new").await;
+    two.second.works().await;
+    let (status, words) = two.second.posts("/post-rollout", &about("cart", "Failed", "new")).await;
+    assert_eq!(status, 200, "{words}");
+    // It has taken the command, and not asked yet whether the comment is there.
+    let paused = Paused::at(&two.second, "committed").await;
+    two.first_takes_over().await;
+    two.first_works().await;
+    assert_eq!(two.jira.issues()[0].comments.len(), 1);
+    let _ = paused.goes_on().await;
+    let _ = two.second.keeps().await;
+    two.second.works().await;
+    assert_eq!(two.jira.issues()[0].comments.len(), 1);
+    assert_eq!(two.number("SELECT COUNT(*) FROM outbox").await, 0);
+}
+
+/// A round has read an approval and is about to commit it; then it is taken back, and that is read for a nudge. Of the two
+/// the later counts, though nobody remembers the approval yet when the later is read. On SQLite nothing is read for a nudge
+/// meanwhile: the round has the one connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_round_that_stands_still_before_its_commit() {
+    if !has_replicas() {
+        return;
+    }
+    let two = Two::start("").await;
+    two.second.asks("cart", "new").await;
+    two.second.works().await;
+    two.clock.advance(MINUTE);
+    two.second.asks("cart", "new").await;
+    let issue = two.jira.issues()[0].clone();
+    two.jira.move_issue(&issue.key, "Approved", MIA).unwrap();
+    two.sql(&format!("INSERT INTO nudge (ticket, at) VALUES ('{}', 1)", issue.id)).await;
+    // Otherwise the round asks the database first whether it still leads, and commits that.
+    let _ = two.second.keeps().await;
+    let polls = |worker: Arc<Worker>| async move { worker.poll().await.unwrap() };
+    let round = Paused::within(&two.second, "committing", polls).await;
+    two.jira.move_issue(&issue.key, "To Do", MIA).unwrap();
+    let worker = Arc::clone(&two.second.worker);
+    let nudged = tokio::spawn(async move { worker.read_nudged().await.unwrap() });
+    let began = Instant::now();
+    let waits = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while two.number(waits).await == 0 {
+        assert!(began.elapsed() < PATIENCE, "it does not come to its turn");
+    }
+    assert_eq!(round.goes_on().await, Outcome::Looked { tickets: 1, changed: 1 });
+    assert_eq!(nudged.await.unwrap(), Outcome::Looked { tickets: 1, changed: 1 });
+    let (status, words) = two.second.asks("cart", "new").await;
+    assert_eq!(status, 403, "{words}");
+}
+
+/// Another has taken over while a ticket was read: what it showed is the other's business, and Jira is not asked again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_look_that_stands_still() {
+    let two = Two::start("").await;
+    two.second.asks("cart", "new").await;
+    two.second.works().await;
+    two.clock.advance(MINUTE);
+    two.second.asks("cart", "new").await;
+    let key = two.jira.issues()[0].key.clone();
+    two.jira.move_issue(&key, "Approved", MIA).unwrap();
+    let _ = two.second.keeps().await;
+    two.jira.fault(Operation::Search, Fault::Slow(Duration::from_secs(3)), Times::Once);
+    two.jira.clear_requests();
+    let worker = Arc::clone(&two.second.worker);
+    let look = tokio::spawn(async move { worker.poll().await.unwrap() });
+    let began = Instant::now();
+    while two.jira.requests().is_empty() {
+        assert!(began.elapsed() < PATIENCE);
+        tokio::task::yield_now().await;
+    }
+    two.first_takes_over().await;
+    assert_eq!(look.await.unwrap(), Outcome::Standby);
+    assert_eq!(two.second.worker.poll().await.unwrap(), Outcome::Standby);
+    let reads = two.jira.requests().into_iter().filter(|it| it.operation != Operation::ProjectStatuses);
+    assert_eq!(reads.count(), 1);
+    two.first.asks("cart", "new").await;
+    two.first.works().await;
+    assert_eq!(two.first.asks("cart", "new").await.0, 200);
+}
+
+/// It was told to stop while a request is under way: it renews its lease until that is done, and then gives it back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_stops_keeps_its_lease_until_it_is_done() {
+    let two = Two::start("").await;
+    let slow = Fault::Slow(Duration::from_secs(4));
+    two.jira.fault(Operation::CreateIssue, slow, Times::Once);
+    two.second.asks("cart", "new").await;
+    let (worker, stop) = (Arc::clone(&two.second.worker), CancellationToken::new());
+    let running = tokio::spawn({
+        let stop = stop.clone();
+        async move { worker.run(stop, MINUTE).await }
+    });
+    let began = Instant::now();
+    while two.jira.issues().is_empty() {
+        assert!(began.elapsed() < PATIENCE);
+        tokio::task::yield_now().await;
+    }
+    stop.cancel();
+    two.clock.advance(LEASE * 9 / 10);
+    let renewed = (two.clock.now() + LEASE).0;
+    while two.number("SELECT until FROM lease").await != renewed && !running.is_finished() {}
+    two.clock.advance(LEASE * 9 / 10);
+    assert!(!running.is_finished());
+    assert_eq!(two.first.keeps().await, Lead::Follows);
+    running.await.unwrap();
+    assert_eq!(two.first.keeps().await, Lead::TookOver, "it is given back at once");
+    assert_eq!((two.jira.issues().len(), two.number("SELECT COUNT(*) FROM outbox").await), (1, 0));
+}

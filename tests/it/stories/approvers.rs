@@ -1,0 +1,294 @@
+//! Whose approval counts.
+
+use std::time::Duration;
+
+use fake_jira::{AUTOMATION, BOB, BRIDGE, Fault, MIA, Operation, Times};
+use serde_json::{Value, json};
+
+use crate::world::{Answer, World, question};
+
+// Not those in which the next question must not come before its time, or that count minutes.
+crate::world::crash::told_again!(
+    anybody_but_a_machine,
+    only_who_is_listed,
+    groups_and_roles,
+    a_role_that_jira_does_not_have,
+    not_the_author,
+    whose_rejection_rolls_back,
+    rules_that_were_changed,
+);
+
+impl World {
+    /// A promotion gate whose ticket this person approves. Returns the answer to the next question.
+    async fn approved_by(&self, who: &str) -> Answer {
+        self.approved_where(&question("Progressing", "new"), who).await
+    }
+
+    /// The same where Flagger asks this.
+    async fn approved_where(&self, question: &Value, who: &str) -> Answer {
+        self.posts("/gate/confirm-promotion", question).await;
+        self.works().await;
+        let key = self.newest();
+        self.jira.move_issue(&key, "To Do", MIA).unwrap();
+        self.jira.move_issue(&key, "Approved", who).unwrap();
+        self.later(Duration::from_secs(20));
+        self.works().await;
+        self.posts("/gate/confirm-promotion", question).await
+    }
+
+    async fn is_refused(&self, who: &str, why: &str) {
+        self.is_refused_where(&question("Progressing", "new"), who, why).await;
+    }
+
+    async fn is_refused_where(&self, question: &Value, who: &str, why: &str) {
+        let answer = self.approved_where(question, who).await;
+        assert_eq!(answer.status, 403, "{}", answer.body);
+        assert!(answer.body.contains("which does not count") && answer.body.contains(why), "{}", answer.body);
+        assert_eq!(self.gates().await[0]["state"], "not_allowed");
+        self.works().await;
+        let told = self.jira.issue(&self.newest()).unwrap().comments;
+        assert!(told.last().unwrap().text().contains("This approval does not count"), "{told:?}");
+    }
+}
+
+/// Nobody is listed: any person, but neither an app nor the bridge itself. Data Center does not tell apps from people.
+#[tokio::test]
+async fn anybody_but_a_machine() {
+    for world in World::both("").await {
+        if world.is_cloud() {
+            world.is_refused(AUTOMATION, "is an app").await;
+        }
+        world.is_refused(BRIDGE, "is the bridge's own account").await;
+        assert_eq!(world.approved_by(BOB).await.status, 200);
+        world.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn only_who_is_listed() {
+    let settings = format!("approval.approvers = [\"{MIA}\", \"mia\", \"group:cab\"]");
+    for world in World::both(&settings).await {
+        world.jira.add_group("cab", &[BRIDGE]);
+        world.is_refused(BOB, "is not among the approvers").await;
+        world.is_refused(BRIDGE, "is the bridge's own account").await;
+        assert_eq!(world.approved_by(MIA).await.status, 200);
+        world.finish().await;
+    }
+}
+
+/// Membership counts as of the look: who joins the group counts soon.
+#[tokio::test]
+async fn groups_and_roles() {
+    for entry in ["group:cab", "role:Approvers"] {
+        for world in World::both(&format!("approval.approvers = [\"{entry}\"]")).await {
+            world.jira.add_group("cab", &[MIA]);
+            world.jira.add_to_role("OPS", "Approvers", &[MIA], &[]);
+            world.is_refused(BOB, "is not among the approvers").await;
+            assert_eq!(world.approved_by(MIA).await.status, 200);
+            world.finish().await;
+        }
+    }
+}
+
+impl World {
+    /// Mia's approval neither counts nor is refused, for this reason.
+    async fn is_not_told(&self, why: &str) {
+        let answer = self.approved_by(MIA).await;
+        assert_eq!(answer.status, 403, "{}", answer.body);
+        for words in ["whether that counts cannot be told yet", why] {
+            assert!(answer.body.contains(words), "{words}: {}", answer.body);
+        }
+        assert_eq!(self.gates().await[0]["state"], "stuck");
+    }
+
+    async fn opens_after(&self, while_: Duration) {
+        self.later(while_);
+        self.works().await;
+        let answer = self.asks("confirm-promotion", "Progressing", "new").await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+}
+
+/// A role that a list names, and Jira does not have: nobody knows who is in it, so nobody approves. Once it is there, it counts.
+#[tokio::test]
+async fn a_role_that_jira_does_not_have() {
+    for (list, member) in [("approvers", MIA), ("deny", BOB)] {
+        for world in World::both(&format!("approval.{list} = [\"role:Board\"]")).await {
+            let why = format!("approval.{list}: Jira shows no role \"Board\" in project OPS");
+            world.is_not_told(&why).await;
+            world.jira.add_to_role("OPS", "Board", &[member], &[]);
+            world.opens_after(Duration::from_secs(20)).await;
+            world.finish().await;
+        }
+    }
+}
+
+/// A role that Jira does not let the bridge read, because it refuses that or shows the bridge no roles at all.
+#[tokio::test]
+async fn a_role_that_cannot_be_read() {
+    for (list, member) in [("approvers", MIA), ("deny", BOB)] {
+        for world in World::both(&format!("approval.{list} = [\"role:Board\"]")).await {
+            world.jira.add_to_role("OPS", "Board", &[member], &[]);
+            let body = r#"{"errorMessages":["You cannot view that role."],"errors":{}}"#.to_owned();
+            let fault = Fault::Status { code: 403, retry_after: None, body };
+            world.jira.fault(Operation::ProjectRole, fault, Times::Always);
+            world.is_not_told("You cannot view that role.").await;
+            world.jira.clear_faults();
+            world.jira.revoke("OPS", &["ADMINISTER_PROJECTS"]);
+            world.is_not_told("No project could be found with key").await;
+            world.jira.revoke("OPS", &[]);
+            world.opens_after(Duration::from_secs(20)).await;
+            world.finish().await;
+        }
+    }
+}
+
+/// Who wrote the change may not approve it: the team names the author.
+#[tokio::test]
+async fn not_the_author() {
+    for world in World::both("approval.deny = [\"{{ metadata.author }}\"]").await {
+        let mut question = question("Progressing", "new");
+        question["metadata"] = json!({ "author": if world.is_cloud() { BOB } else { "bob" } });
+        world.is_refused_where(&question, BOB, "is ruled out by").await;
+        assert_eq!(world.approved_where(&question, MIA).await.status, 200);
+        // A template that comes out empty lets nobody through.
+        world.reports("/post-rollout", "Succeeded", "new").await;
+        world.asks("confirm-promotion", "Progressing", "new").await;
+        world.works().await;
+        world.is_refused(MIA, "so this gate opens no more in this rollout").await;
+        let told = world.jira.issue(&world.newest()).unwrap().comments;
+        let told = told.last().unwrap().text();
+        assert!(told.contains("wherever this ticket is moved") && !told.contains("and back"), "{told}");
+        world.finish().await;
+    }
+}
+
+/// A rejection by anybody closes the gate; only one that counts rolls back.
+#[tokio::test]
+async fn whose_rejection_rolls_back() {
+    let settings = format!("approval.approvers = [\"{MIA}\", \"mia\"]");
+    for world in World::both(&settings).await {
+        assert_eq!(world.approved_by(MIA).await.status, 200);
+        let key = world.newest();
+        for (who, rolls_back) in [(BOB, 403), (MIA, 200)] {
+            world.jira.move_issue(&key, "To Do", MIA).unwrap();
+            world.jira.move_issue(&key, "Rejected", who).unwrap();
+            world.later(Duration::from_secs(20));
+            world.works().await;
+            assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 403);
+            let answer = world.asks("rollback", "Progressing", "new").await;
+            assert_eq!(answer.status, rolls_back);
+            if rolls_back == 403 {
+                assert!(answer.body.contains("closes the gate but rolls nothing back"), "{}", answer.body);
+                let told = world.jira.issue(&key).unwrap().comments;
+                assert!(told.last().unwrap().text().contains("does not count as one"), "{told:?}");
+            }
+        }
+        world.finish().await;
+    }
+}
+
+/// Nobody can be asked who that is: closed, but not refused; and what was found out before stays for a while.
+#[tokio::test]
+async fn a_look_up_that_fails() {
+    for world in World::both("approval.approvers = [\"group:cab\"]").await {
+        world.jira.add_group("cab", &[MIA]);
+        let fault = || Fault::Status { code: 500, retry_after: None, body: "{}".into() };
+        for operation in [Operation::UserGroups, Operation::User] {
+            world.jira.fault(operation, fault(), Times::Always);
+        }
+        let answer = world.approved_by(MIA).await;
+        assert_eq!(answer.status, 403);
+        assert!(answer.body.contains("whether that counts cannot be told yet"), "{}", answer.body);
+        world.jira.clear_faults();
+        world.later(Duration::from_secs(20));
+        world.works().await;
+        assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
+        for operation in [Operation::UserGroups, Operation::User] {
+            world.jira.fault(operation, fault(), Times::Always);
+        }
+        for minute in 1..12 {
+            world.later(Duration::from_secs(60));
+            world.works().await;
+            let status = world.asks("confirm-promotion", "Progressing", "new").await.status;
+            assert_eq!(status, if minute <= 10 { 200 } else { 403 }, "minute {minute}");
+        }
+        world.jira.clear_faults();
+        world.finish().await;
+    }
+}
+
+/// Moved elsewhere, of another type, deleted, hidden, cloned: none of them opens anything.
+#[tokio::test]
+async fn tickets_that_prove_nothing() {
+    for world in World::both("").await {
+        assert_eq!(world.approved_by(MIA).await.status, 200);
+        let key = world.newest();
+        let clone = world.jira.clone_issue(&key, BOB).unwrap();
+        let gone = async |why: &str| {
+            world.later(Duration::from_secs(20));
+            world.works().await;
+            let answer = world.asks("confirm-promotion", "Progressing", "new").await;
+            assert_eq!(answer.status, 403, "{why}: {}", answer.body);
+            assert!(answer.body.contains(why), "{}", answer.body);
+            assert_eq!(world.gates().await[0]["state"], "gone");
+        };
+        world.jira.change_type(&key, "Task", MIA).unwrap();
+        gone("not of the project and issue type it was opened in").await;
+        world.jira.change_type(&key, "Change", MIA).unwrap();
+        let moved = world.jira.move_to_project(&key, "PAY", MIA).unwrap();
+        gone("it is in PAY now").await;
+        let key = world.jira.move_to_project(&moved, "OPS", MIA).unwrap();
+        world.jira.delete_issue(&key, MIA).unwrap();
+        gone("it was deleted, or the bridge's account may not see it").await;
+        // Said for long, it is believed: the next question opens a new one. The clone counts for nothing.
+        for _ in 0..14 {
+            world.later(Duration::from_secs(60));
+            world.works().await;
+        }
+        assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 403);
+        world.works().await;
+        assert_eq!(world.gates().await[0]["state"], "waiting");
+        assert_eq!(world.jira.issue(&clone).unwrap().comments.len(), 0, "clones are left alone");
+        world.finish().await;
+    }
+}
+
+/// The configuration says something else after a restart, and Jira is away: what was judged by the old rules opens nothing
+/// until it was judged by the new ones.
+#[tokio::test]
+async fn rules_that_were_changed() {
+    for (settings, then) in [
+        ("approval.approvers = [\"group:cab\"]\n".to_owned(), 403),
+        (format!("approval.deny = [\"{MIA}\", \"mia\"]\n"), 403),
+        ("ticket.statuses.approved = [\"Done\"]\n".to_owned(), 403),
+        ("routes = [{ match = {}, approval = { approvers = [\"group:cab\"] } }]\n".to_owned(), 403),
+        (format!("approval.approvers = [\"{MIA}\", \"mia\"]\n"), 200),
+        ("approval.valid_for = \"71h\"\n".to_owned(), 200),
+    ] {
+        for mut world in World::both("").await {
+            world.jira.add_group("cab", &[BOB]);
+            assert_eq!(world.approved_by(MIA).await.status, 200);
+            world.jira.fault(Operation::Any, Fault::Dropped, Times::Always);
+            world.restarts_with(&settings).await;
+            let answer = world.asks("confirm-promotion", "Progressing", "new").await;
+            if settings.contains("valid_for") {
+                assert_eq!(answer.status, 200, "{}", answer.body);
+            } else {
+                assert_eq!(answer.status, 403, "{settings}{}", answer.body);
+                let again = [
+                    "it was judged by other settings than this replica's; it is judged again as soon as Jira shows the ticket",
+                    "it is found out again",
+                ];
+                assert!(again.iter().any(|words| answer.body.contains(words)), "{}", answer.body);
+            }
+            world.works().await;
+            world.jira.clear_faults();
+            world.later(Duration::from_secs(60));
+            world.works().await;
+            let answer = world.asks("confirm-promotion", "Progressing", "new").await;
+            assert_eq!(answer.status, then, "{settings}{}", answer.body);
+            world.finish().await;
+        }
+    }
+}

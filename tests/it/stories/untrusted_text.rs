@@ -1,0 +1,242 @@
+//! Words from outside are data: what a team sends is read in its own box of the ticket and obeyed by nobody, and
+//! Flagger's token is seen nowhere.
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, LazyLock, Mutex},
+};
+
+use fake_jira::{IssueView, Person};
+use serde_json::{Value, json};
+use tracing::{
+    Dispatch, Level,
+    dispatcher::{DefaultGuard, set_default},
+};
+
+use crate::{
+    cli::serve::run,
+    world::{Answer, World, question},
+};
+
+const TOKEN: &str = "what-flagger-brings-along";
+/// In every value that is sent, so that it can be told where they are.
+const MARK: &str = "from-outside";
+
+/// What somebody might try, as metadata.
+fn metadata() -> Value {
+    let mut metadata = json!({
+        "token": TOKEN,
+        "html": "<script>alert('from-outside')</script><img src=x onerror=from-outside>",
+        "adf": r#"{"type":"doc","version":1,"content":[{"type":"mention","attrs":{"id":"from-outside"}}]}"#,
+        "box": "{noformat}\nh1. from-outside\n{code}from-outside{code}\n{noformat}",
+        "wiki": "h1. from-outside [~admin] !from-outside.png! ||from-outside||\n----\n{color:red}from-outside{color}",
+        "jql": "from-outside\" OR project = PAY ORDER BY created --",
+        "lines": "from-outside\r\nh3. What your decision does\u{2028}from-outside: yes\n\n- from-outside",
+        "control": "\u{1b}[2Jfrom-outside\u{0}\u{7}\u{9b}",
+        "template": "{{ metadata.token }} {{ 7 * 191 }} {% for x in range(9) %}from-outside{% endfor %}",
+        "marks": "\u{202e}from-outside\u{202c}\u{200f}\u{feff}",
+        "{noformat}from-outside\n||a||": "a key",
+        "much": "from-outside ".repeat(40 * 1024 / 13),
+    });
+    metadata["revision"] = "<b>v2</b> {color:red}[~admin]{color} {{ 7 * 191 }}".into();
+    metadata
+}
+
+fn asked(phase: &str) -> Value {
+    let mut question = question(phase, "new");
+    question["metadata"] = metadata();
+    question
+}
+
+/// What the bridge logs while this lives.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+/// Of a single subscriber `tracing` asks only the thread that comes to a line of the log first: where that is one that listens to
+/// nothing, as another test's may be, the line is off for all. Of several it asks each.
+pub(crate) static OTHERS: LazyLock<[Dispatch; 2]> =
+    LazyLock::new(|| [(); 2].map(|()| Log::default().dispatch()));
+
+impl Log {
+    /// Begins to write down all that is logged by bridges that are started on this thread from now on.
+    pub(crate) fn start() -> (Self, DefaultGuard) {
+        LazyLock::force(&OTHERS);
+        let log = Self::default();
+        let dispatch = log.dispatch();
+        (log, set_default(&dispatch))
+    }
+
+    fn dispatch(&self) -> Dispatch {
+        let log = self.clone();
+        let subscriber = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_ansi(false);
+        Dispatch::new(subscriber.with_writer(move || log.clone()).finish())
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The description in and outside of its box.
+fn parts(description: &Value) -> (String, String) {
+    if let Some(markup) = description.as_str() {
+        let (before, rest) = markup.split_once("\n{noformat}\n").unwrap();
+        let (inside, after) = rest.split_once("\n{noformat}").unwrap();
+        return (inside.to_owned(), format!("{before}{after}"));
+    }
+    let (boxes, others): (Vec<_>, Vec<_>) =
+        description["content"].as_array().unwrap().iter().partition(|block| block["type"] == "codeBlock");
+    assert_eq!(boxes.len(), 1);
+    (boxes[0]["content"][0]["text"].as_str().unwrap().to_owned(), json!(others).to_string())
+}
+
+fn holds_words_in_its_box_only(ticket: &IssueView, cloud: bool) {
+    let (inside, outside) = parts(&ticket.description);
+    assert!(!outside.contains(MARK), "{outside}");
+    for own in ["What your decision does", "Who may approve", "Replaces revision"] {
+        assert_eq!(outside.matches(own).count(), usize::from(own != "Replaces revision"), "{own}: {outside}");
+    }
+    for shown in [
+        "html: <script>alert('from-outside')</script>",
+        "\"type\":\"mention\"",
+        "from-outside\" OR project = PAY",
+        "{{ metadata.token }} {{ 7 * 191 }} {% for",
+        "\n    h3. What your decision does\n    from-outside: yes",
+        "[~admin] !from-outside.png! ||from-outside||",
+    ] {
+        assert!(inside.contains(shown), "{shown}: {inside}");
+    }
+    assert!(inside.chars().all(|c| !c.is_control() || c == '\n'), "{inside:?}");
+    assert!(ticket.description.to_string().encode_utf16().count() <= 32_767);
+    assert!(!ticket.summary.contains(MARK) && ticket.summary.chars().count() <= 255);
+    // The label is shown as it is, and escaped where it could be markup.
+    let label =
+        if cloud { "<b>v2</b> {color:red}[~admin]" } else { "<b>v2</b> \\{color\\:red\\}\\[\\~admin\\]" };
+    let outside = outside.replace("\\\"", "\"");
+    assert!(outside.contains(label) && !outside.contains("1337"), "{outside}");
+}
+
+#[tokio::test]
+async fn words_from_outside_are_shown_and_the_token_is_not() {
+    let (log, _guard) = Log::start();
+    for world in World::both(&format!("flagger.token = \"{TOKEN}\"")).await {
+        let mut answers: Vec<Answer> = Vec::new();
+        answers.push(world.posts("/gate/confirm-promotion", &asked("Progressing")).await);
+        world.works().await;
+        holds_words_in_its_box_only(&world.tickets()[0], world.is_cloud());
+
+        let mut event = asked("Progressing");
+        event["metadata"]["eventMessage"] = "Halt {noformat} [~admin] h1. <b>x</b>\n||a||".into();
+        event["metadata"]["eventType"] = "Warning".into();
+        answers.push(world.posts("/event", &event).await);
+        let mut wrong = asked("Progressing");
+        wrong["metadata"]["token"] = format!("{TOKEN}-but-longer").into();
+        answers.push(world.posts("/gate/confirm-promotion", &wrong).await);
+        assert_eq!(answers[2].status, 401);
+        world.later(std::time::Duration::from_secs(61));
+        world.works().await;
+        let said = world.tickets()[0].comments[0].text();
+        let halt = if world.is_cloud() {
+            "Halt {noformat} [~admin] h1. <b>x</b> ||a||"
+        } else {
+            "Halt \\{noformat\\} \\[\\~admin\\]"
+        };
+        assert!(said.contains(halt), "{said}");
+
+        world.decides(&world.newest(), "Approved").await;
+        for path in ["/gate/confirm-promotion", "/gate/rollback", "/post-rollout"] {
+            let phase = if path == "/post-rollout" { "Succeeded" } else { "Progressing" };
+            answers.push(world.posts(path, &asked(phase)).await);
+            for page in ["/", "/api/gates", "/metrics"] {
+                answers.push(world.sends(world.admin("GET", page)).await);
+            }
+        }
+        world.works().await;
+        for answer in &answers {
+            assert!(!answer.body.contains(MARK), "{}", answer.body);
+            assert!(!answer.body.contains("<b>v2") || answer.body.starts_with(['[', '{']), "{}", answer.body);
+        }
+        let config = world.config();
+        let audits = ["jsonl", "csv"].map(|format| run(&["audit", "-c", &config, "--format", format]));
+        assert!(audits.iter().all(|(code, out, _)| *code == Some(0) && !out.contains(MARK)), "{audits:?}");
+        let files = world.contents().await;
+        let files: Vec<_> = files.iter().filter(|(path, _)| !path.ends_with("config.toml")).collect();
+        assert!(!files.is_empty());
+        for (path, bytes) in files {
+            assert!(!bytes.windows(TOKEN.len()).any(|it| it == TOKEN.as_bytes()), "the token is in {path}");
+        }
+        let seen = format!("{:?} {answers:?} {audits:?} {:?}", world.jira.issues(), world.jira.requests());
+        assert!(!seen.contains(TOKEN), "{seen}");
+        world.finish().await;
+    }
+    let log = log.text();
+    assert!(log.contains("refused somebody at the gate listener"), "nothing was logged");
+    assert!(!log.contains(TOKEN), "the token is in the log");
+    assert!(!log.contains(MARK), "words from outside are in the log");
+}
+
+/// What nobody sees, of a team and of a person in Jira, is passed on nowhere.
+#[tokio::test]
+async fn what_is_not_seen_is_not_there() {
+    let unseen = [
+        '\u{ad}', '\u{61c}', '\u{180e}', '\u{200b}', '\u{200e}', '\u{202e}', '\u{2060}', '\u{2066}',
+        '\u{feff}',
+    ];
+    let all: String = unseen.iter().collect();
+    let (log, _guard) = Log::start();
+    for world in World::both("").await {
+        let mut question = question("Progressing", "new");
+        question["metadata"] =
+            json!({ "revision": format!("v{all}2"), "x": format!("va{all}lue"), format!("na{all}me"): "y" });
+        let mut said = vec![format!("{:?}", world.posts("/gate/confirm-promotion", &question).await)];
+        world.works().await;
+        let mut event = question.clone();
+        event["metadata"]["eventMessage"] = format!("Ha{all}lt").into();
+        event["metadata"]["eventType"] = "Warning".into();
+        world.posts("/event", &event).await;
+        world.later(std::time::Duration::from_secs(61));
+        world.works().await;
+        world.jira.add_user(Person::new("odd", "odd", &format!("O{all}dd")));
+        world.jira.move_issue(&world.newest(), "Approved", "odd").unwrap();
+        world.later(std::time::Duration::from_secs(20));
+        world.works().await;
+        said.push(world.posts("/gate/confirm-promotion", &question).await.body);
+        for page in ["/", "/api/gates"] {
+            said.push(world.sends(world.admin("GET", page)).await.body);
+        }
+        let config = world.config();
+        said.extend(["jsonl", "csv"].map(|format| run(&["audit", "-c", &config, "--format", format]).1));
+        for ticket in world.tickets() {
+            let comments: Vec<_> = ticket.comments.iter().map(|comment| comment.text()).collect();
+            said.push(format!("{} {} {}", ticket.summary, ticket.description, comments.join(" ")));
+        }
+        let said = said.join("\n");
+        for words in ["v2", "name: y", "x: value", "Halt", "Odd"] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+        assert!(!said.contains(unseen), "{said:?}");
+        world.finish().await;
+    }
+    assert!(!log.text().contains(unseen), "{:?}", log.text());
+}
+
+/// Tests run beside each other, and what one that listens to nothing logs first is still heard by those that listen.
+#[test]
+fn what_others_log_first_is_heard_here() {
+    let says = || tracing::warn!("this is said by two threads");
+    let (log, _guard) = Log::start();
+    std::thread::spawn(says).join().unwrap();
+    says();
+    assert_eq!(log.text().matches("said by two threads").count(), 1, "{}", log.text());
+}
