@@ -21,7 +21,7 @@ mod stories {
     mod rejection;
     mod rollout_endings;
     mod team_isolation;
-    pub(crate) mod untrusted_text;
+    mod untrusted_text;
 }
 
 /// Jira, the database, callers and networks that fail, answer nonsense, or mean harm.
@@ -40,7 +40,7 @@ mod failures {
     mod restarts_and_broken_issues;
     mod restored_backup;
     mod stale_answers;
-    pub(crate) mod store_faults;
+    mod store_faults;
     mod store_unavailable;
     mod tickets_not_found;
 }
@@ -64,7 +64,7 @@ mod cli {
     mod gates_output;
     mod help;
     mod password_redaction;
-    pub(crate) mod serve;
+    mod serve;
     mod shutdown;
     mod startup_log;
 }

@@ -25,10 +25,13 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    cli::serve::PATIENCE,
-    failures::store_faults::{Way, proxied},
-    world::{WEBHOOK_SECRET, database::Database, looked, question},
+use crate::world::{
+    WEBHOOK_SECRET,
+    database::Database,
+    looked,
+    network::{Way, proxied},
+    program::PATIENCE,
+    question,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -5,8 +5,10 @@
 pub(crate) mod crash;
 pub(crate) mod database;
 mod invariants;
+pub(crate) mod log;
 pub(crate) mod network;
 pub(crate) mod process;
+pub(crate) mod program;
 pub(crate) mod yaml;
 
 use std::{

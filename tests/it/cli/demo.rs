@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::cli::serve::{PATIENCE, Serving, program};
+use crate::world::program::{PATIENCE, Serving, program};
 
 /// A Jira that is played. Killed when dropped.
 struct Played {

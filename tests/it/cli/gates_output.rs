@@ -16,7 +16,7 @@ use rustix::{
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-use crate::cli::serve::PATIENCE;
+use crate::world::program::PATIENCE;
 
 /// What a bridge would say on its admin listener, and how often it was asked.
 struct Bridge {

@@ -1,6 +1,6 @@
 //! What `--help` says, read as somebody does who has never seen the program.
 
-use crate::cli::serve::run;
+use crate::world::program::run;
 
 /// The help of a command, without what every command has.
 fn own(command: &str) -> String {

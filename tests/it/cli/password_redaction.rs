@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use crate::cli::serve::program;
+use crate::world::program::program;
 
 /// Each with what must not be seen of it.
 const UNCLEAR: [(&str, &[&str]); 12] = [

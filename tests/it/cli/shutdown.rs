@@ -13,9 +13,9 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use self::relay::Relay;
-use crate::{
-    cli::serve::{Home, PATIENCE, Serving, jira_and_config, program, until},
-    world::question,
+use crate::world::{
+    program::{Home, PATIENCE, Serving, jira_and_config, program, until},
+    question,
 };
 
 mod relay;

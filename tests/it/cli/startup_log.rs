@@ -8,7 +8,7 @@ use std::{
 use fake_jira::Flavour;
 use serde_json::Value;
 
-use crate::cli::serve::{jira_and_config, program};
+use crate::world::program::{jira_and_config, program};
 
 const TOKEN: &str = "flaggers-own-token-in-the-tests";
 

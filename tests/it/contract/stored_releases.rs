@@ -23,10 +23,7 @@ use sqlx::{
     migrate::{Migration, MigrationType, Migrator},
 };
 
-use crate::{
-    cli::serve::run,
-    world::{Answer, World},
-};
+use crate::world::{Answer, World, program::run};
 
 mod story;
 

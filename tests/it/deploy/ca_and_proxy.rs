@@ -7,9 +7,9 @@ use std::{
 
 use fake_jira::{FakeJira, Flavour};
 
-use crate::{
-    cli::serve::{Home, Serving, jira_and_config, program},
-    world::network::{Front, Proxy, fixture, pem},
+use crate::world::{
+    network::{Front, Proxy, fixture, pem},
+    program::{Home, Serving, jira_and_config, program},
 };
 
 const PASSWORD: &str = "pass-of-the-proxy";

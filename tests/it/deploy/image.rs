@@ -34,7 +34,7 @@ use self::{
     container::{Container, Rights},
     dockerfile::{Stage, Step, let_through, stages},
 };
-use crate::cli::serve::Serving;
+use crate::world::program::Serving;
 
 const DOCKERFILE: &str = include_str!("../../../Dockerfile");
 const IGNORED: &str = include_str!("../../../.dockerignore");

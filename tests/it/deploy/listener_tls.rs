@@ -9,12 +9,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::{
-    cli::serve::{Serving, jira_and_config, program},
-    world::{
-        network::{Mounted, fixture, pem},
-        question,
-    },
+use crate::world::{
+    network::{Mounted, fixture, pem},
+    program::{Serving, jira_and_config, program},
+    question,
 };
 
 /// The settings of a bridge that speaks TLS with these files.

@@ -3,12 +3,10 @@
 use fake_jira::Flavour;
 use reqwest::Certificate;
 
-use crate::{
-    cli::serve::{Serving, jira_and_config, program},
-    world::{
-        network::{Front, fixture, pem},
-        question,
-    },
+use crate::world::{
+    network::{Front, fixture, pem},
+    program::{Serving, jira_and_config, program},
+    question,
 };
 
 /// With a byte order mark, Windows' ends of lines and words around.

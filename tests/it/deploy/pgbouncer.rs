@@ -14,10 +14,7 @@ use reqwest::Url;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use crate::{
-    cli::serve::{PATIENCE, Serving, jira_and_config, program},
-    failures::store_faults::store_url,
-};
+use crate::world::program::{PATIENCE, Serving, jira_and_config, program, store_url};
 
 /// A pgbouncer that has one connection to the server, for everybody.
 struct Pgbouncer {

@@ -5,10 +5,12 @@ use std::time::Duration;
 use fake_jira::{Credentials, signature};
 use serde_json::json;
 
-use crate::{
-    cli::serve::{jira_and_config, run},
-    stories::untrusted_text::Log,
-    world::{World, network::Mounted, question},
+use crate::world::{
+    World,
+    log::Log,
+    network::Mounted,
+    program::{jira_and_config, run},
+    question,
 };
 
 /// For longer than a refused bridge waits before it asks Jira again who it is.

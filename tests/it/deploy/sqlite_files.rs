@@ -10,7 +10,7 @@ use std::{
 
 use fake_jira::Flavour;
 
-use crate::cli::serve::{Serving, jira_and_config, program};
+use crate::world::program::{Serving, jira_and_config, program};
 
 /// The program with this umask.
 fn with_umask(umask: &str) -> Command {

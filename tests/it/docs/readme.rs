@@ -18,10 +18,7 @@ use flagger_jira_bridge::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{
-    cli::serve,
-    world::{WEBHOOK_SECRET, World, yaml},
-};
+use crate::world::{WEBHOOK_SECRET, World, program, yaml};
 
 const README: &str = include_str!("../../../README.md");
 /// Where the README keeps secrets.
@@ -238,7 +235,7 @@ fn commands_exist() {
             if words[at] != "flagger-jira-bridge" || !command.chars().all(char::is_alphabetic) {
                 continue;
             }
-            let (code, help, _) = serve::run(&[command, "--help"]);
+            let (code, help, _) = program::run(&[command, "--help"]);
             assert_eq!(code, Some(0), "{command}");
             named.insert(command.to_owned());
             for option in words[at + 2..].iter().filter(|word| word.starts_with('-')) {
@@ -248,7 +245,7 @@ fn commands_exist() {
     }
     assert_eq!(named, ["audit", "check", "demo", "gates", "serve"].map(str::to_owned).into());
     for option in inline().into_iter().filter(|code| code.starts_with("--") && !code.contains('=')) {
-        let helps = ["gates", "audit", "demo"].map(|command| serve::run(&[command, "--help"]).1);
+        let helps = ["gates", "audit", "demo"].map(|command| program::run(&[command, "--help"]).1);
         assert!(
             helps.iter().any(|help| help.contains(option.split(' ').next().unwrap())),
             "no command has {option}"

@@ -9,9 +9,9 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::{
-    cli::serve::{Serving, jira_and_config, program},
-    world::network::{Front, fixture},
+use crate::world::{
+    network::{Front, fixture},
+    program::{Serving, jira_and_config, program},
 };
 
 /// Something that takes the first bytes of a handshake and says this.

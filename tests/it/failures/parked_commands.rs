@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fake_jira::{Fault, MIA, Operation, Times};
 
-use crate::{stories::untrusted_text::Log, world::World};
+use crate::world::{World, log::Log};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

@@ -10,11 +10,7 @@ use std::{
 use fake_jira::{Flavour, signature};
 use serde_json::{Value, json};
 
-use crate::{
-    cli::serve::until,
-    stories::untrusted_text::Log,
-    world::{WEBHOOK_SECRET, World, question},
-};
+use crate::world::{WEBHOOK_SECRET, World, log::Log, program::until, question};
 
 const TOKEN: &str = "token-that-flagger-has-to-bring";
 const PROMOTION: &str = "/gate/confirm-promotion";

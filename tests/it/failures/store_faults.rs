@@ -5,15 +5,12 @@ use std::{path::Path, process::Command, time::Duration};
 use fake_jira::{Flavour, MIA};
 use serde_json::Value;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-    sync::watch,
-};
 
-use crate::{
-    cli::serve::{Serving, jira_and_config, program},
-    world::{Answer, World, question},
+use crate::world::{
+    Answer, World,
+    network::{Way, proxied},
+    program::{Serving, jira_and_config, program, store_url},
+    question,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -31,13 +28,6 @@ pub(crate) fn news(words: &str) -> Value {
     let mut news = question("Progressing", "new");
     news["metadata"] = serde_json::json!({ "eventMessage": words });
     news
-}
-
-/// `store.url` in a configuration file.
-pub(crate) fn store_url(config: &str) -> String {
-    let text = std::fs::read_to_string(config).unwrap();
-    let config: toml::Table = text.parse().unwrap();
-    config["store"]["url"].as_str().unwrap().to_owned()
 }
 
 /// A connection that keeps everybody else from writing, until it is dropped.
@@ -381,56 +371,6 @@ pub(crate) fn with_store(url: &str) -> Command {
     let mut program = program();
     program.env("BRIDGE__STORE__URL", url);
     program
-}
-
-/// How a proxy treats connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// It passes everything on.
-    Open,
-    /// It cuts what there is, and whoever comes.
-    Cut,
-    /// It says nothing any more, and does not hang up either.
-    Silent,
-}
-
-/// A proxy before PostgreSQL. Returns its address and what decides its way.
-async fn proxy(server: &str) -> (std::net::SocketAddr, watch::Sender<Way>) {
-    let (ways, way) = watch::channel(Way::Open);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, server) = (listener.local_addr().unwrap(), server.to_owned());
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(pass(stream, server.clone(), way.clone()));
-        }
-    });
-    (address, ways)
-}
-
-/// The address of a database of PostgreSQL through a proxy, and what decides the way of that.
-pub(crate) async fn proxied(url: &str) -> (String, watch::Sender<Way>) {
-    let mut url = reqwest::Url::parse(url).unwrap();
-    let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432));
-    let (address, way) = proxy(&server).await;
-    url.set_host(Some("127.0.0.1")).unwrap();
-    url.set_port(Some(address.port())).unwrap();
-    (url.into(), way)
-}
-
-async fn pass(mut stream: TcpStream, server: String, mut way: watch::Receiver<Way>) {
-    let mut there = TcpStream::connect(server).await.unwrap();
-    let now = *way.borrow_and_update();
-    if now == Way::Open {
-        tokio::select! {
-            _ = copy_bidirectional(&mut stream, &mut there) => return,
-            _ = way.changed() => {}
-        }
-    }
-    let now = *way.borrow();
-    if now == Way::Silent {
-        // A connection that was silenced once stays so.
-        std::future::pending::<()>().await;
-    }
 }
 
 /// PostgreSQL is restarted, or cannot be reached, or says nothing: every question is answered closed within Flagger's

@@ -12,9 +12,12 @@ use reqwest::Url;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 
 use crate::{
-    cli::serve::{Serving, jira_and_config, program},
-    failures::store_faults::{Way, limit_files, lock, news, proxied, store_url, with_store},
-    world::question,
+    failures::store_faults::{limit_files, lock, news, with_store},
+    world::{
+        network::{Way, proxied},
+        program::{Serving, jira_and_config, program, store_url},
+        question,
+    },
 };
 
 const WEBHOOK: &str = "some-webhook-secret";

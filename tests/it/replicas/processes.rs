@@ -12,9 +12,10 @@ use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{about, gates, has_replicas, post};
-use crate::{
-    cli::serve::{PATIENCE, Serving, jira_and_config, program},
-    world::{database::Database, question},
+use crate::world::{
+    database::Database,
+    program::{PATIENCE, Serving, jira_and_config, program},
+    question,
 };
 
 /// Several processes find an empty database at the same moment.

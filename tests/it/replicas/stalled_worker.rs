@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Dispatch, Metadata, instrument::WithSubscriber as _, span};
 
 use super::{MINUTE, Replica, Two, about, has_replicas};
-use crate::cli::serve::PATIENCE;
+use crate::world::program::PATIENCE;
 
 /// Stops whoever runs under it at the first `step` event of this name, until it is told to go on.
 struct Pause {

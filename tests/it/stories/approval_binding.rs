@@ -1,10 +1,6 @@
 //! An approval is bound to the workflow, the issue, the statuses and the person it was given with.
 
-use std::{
-    io::{self, Write},
-    sync::{Arc, LazyLock, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use fake_jira::{
     AccountKind, BOB, Category, FakeJira, Fault, Flavour, MIA, Operation, Person, Status, Times, Transition,
@@ -15,12 +11,9 @@ use flagger_jira_bridge::{
     worker::{Outcome, Worker},
 };
 use serde_json::{Value, json};
-use tracing::{Dispatch, instrument::WithSubscriber as _};
+use tracing::{Level, instrument::WithSubscriber as _};
 
-use crate::{
-    stories::untrusted_text::OTHERS,
-    world::{Answer, World, question},
-};
+use crate::world::{Answer, World, log::Log, question};
 
 crate::world::crash::told_again!(
     an_approval_given_elsewhere,
@@ -761,16 +754,13 @@ async fn a_successor_that_is_not_the_gates_own() {
         world.later(Duration::from_secs(120));
         world.ticks().await;
         let log = Log::default();
-        let lines = log.clone();
-        let dispatch = Dispatch::new(
-            tracing_subscriber::fmt().with_ansi(false).with_writer(move || lines.clone()).finish(),
-        );
+        let dispatch = log.dispatch(Level::INFO);
         let step = async |worker: Arc<Worker>| drop(worker.work_once().await.unwrap());
         let process = world.workers().remove(0);
         process.does(move |worker| step(worker).with_subscriber(dispatch)).await.unwrap();
         assert_eq!(world.count("outbox").await, 0);
         assert!(world.jira.issue(&old).unwrap().links.is_empty());
-        let text = String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap();
+        let text = log.take();
         let told = |line: &str| line.contains("WARN") && line.contains(&new) && line.contains("left alone");
         assert!(text.lines().any(told), "{text}");
         world.finish().await;
@@ -829,39 +819,19 @@ async fn odd_histories() {
     }
 }
 
-/// What is logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// It is said once that Jira is another by now, also after a restart.
 #[tokio::test]
 async fn another_site_is_told_once() {
-    LazyLock::force(&OTHERS);
     for world in World::both("").await {
         let log = Log::default();
         let compare = async || {
-            let log = log.clone();
-            let lines = log.clone();
-            let dispatch = Dispatch::new(
-                tracing_subscriber::fmt().with_ansi(false).with_writer(move || lines.clone()).finish(),
-            );
+            let dispatch = log.dispatch(Level::INFO);
             let step = async |worker: Arc<Worker>| {
                 assert_eq!(worker.recognise_site().await.unwrap(), Outcome::Did);
             };
             let process = world.workers().remove(0);
             process.does(move |worker| step(worker).with_subscriber(dispatch)).await.unwrap();
-            let text = String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap();
-            text.lines().filter(|line| line.contains("WARN")).count()
+            log.take().lines().filter(|line| line.contains("WARN")).count()
         };
         assert_eq!(compare().await, 0, "the first one");
         world.restarts().await;

@@ -9,10 +9,7 @@ use flagger_jira_bridge::{
 };
 use serde_json::{Value, json};
 
-use crate::{
-    cli::serve::run,
-    world::{World, database::Database},
-};
+use crate::world::{World, database::Database, program::run};
 
 crate::world::crash::told_again!(
     every_turn_of_a_verdict_is_on_record,

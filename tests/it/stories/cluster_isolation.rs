@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{
-    stories::untrusted_text::Log,
-    world::{Answer, World, question},
-};
+use crate::world::{Answer, World, log::Log, question};
 
 const EU: &str = "token-of-eu-0123456789";
 const US: &str = "token-of-us-0123456789";
@@ -196,7 +193,7 @@ async fn a_cluster_without_a_token_beside_others() {
             let answer = world.posts(path, &question("Progressing", "new")).await;
             assert!(answer.status == 401 && answer.body.starts_with("a token is needed"), "{}", answer.body);
         }
-        let (_, out, _) = crate::cli::serve::run(&["check", "-c", &world.config()]);
+        let (_, out, _) = crate::world::program::run(&["check", "-c", &world.config()]);
         let line = |key: &str| out.lines().find(|line| line.contains(key)).unwrap_or_default().to_owned();
         let asia = line("flagger.clusters[2].token");
         assert!(asia.starts_with("FAIL  ") && asia.contains("nobody may ask as \"asia\""), "{out}");

@@ -8,9 +8,10 @@ use flagger_jira_bridge::worker::Worker;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    cli::serve::{PATIENCE, until},
-    world::{World, question},
+use crate::world::{
+    World,
+    program::{PATIENCE, until},
+    question,
 };
 
 const SETTINGS: &str =

@@ -6,10 +6,7 @@ use std::time::Duration;
 use fake_jira::{Flavour, IssueView};
 use serde_json::{Value, json};
 
-use crate::{
-    stories::untrusted_text::Log,
-    world::{Answer, World, crash::Plan, question},
-};
+use crate::world::{Answer, World, crash::Plan, log::Log, question};
 
 crate::world::crash::told_again!(
     a_newer_revision_ships_under_an_older_approval,

@@ -5,10 +5,7 @@ use std::time::Duration;
 use fake_jira::MIA;
 use serde_json::{Value, json};
 
-use crate::{
-    stories::untrusted_text::Log,
-    world::{Answer, World, question},
-};
+use crate::world::{Answer, World, log::Log, question};
 
 const PROMOTION: &str = "/gate/confirm-promotion";
 const SHOP: &str = "token-of-the-shop-0123456789";

@@ -1,22 +1,10 @@
 //! Words from outside are data: what a team sends is read in its own box of the ticket and obeyed by nobody, and
 //! Flagger's token is seen nowhere.
 
-use std::{
-    io::{self, Write},
-    sync::{Arc, LazyLock, Mutex},
-};
-
 use fake_jira::{IssueView, Person};
 use serde_json::{Value, json};
-use tracing::{
-    Dispatch, Level,
-    dispatcher::{DefaultGuard, set_default},
-};
 
-use crate::{
-    cli::serve::run,
-    world::{Answer, World, question},
-};
+use crate::world::{Answer, World, log::Log, program::run, question};
 
 const TOKEN: &str = "what-flagger-brings-along";
 /// In every value that is sent, so that it can be told where they are.
@@ -46,46 +34,6 @@ fn asked(phase: &str) -> Value {
     let mut question = question(phase, "new");
     question["metadata"] = metadata();
     question
-}
-
-/// What the bridge logs while this lives.
-#[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
-
-/// Of a single subscriber `tracing` asks only the thread that comes to a line of the log first: where that is one that listens to
-/// nothing, as another test's may be, the line is off for all. Of several it asks each.
-pub(crate) static OTHERS: LazyLock<[Dispatch; 2]> =
-    LazyLock::new(|| [(); 2].map(|()| Log::default().dispatch()));
-
-impl Log {
-    /// Begins to write down all that is logged by bridges that are started on this thread from now on.
-    pub(crate) fn start() -> (Self, DefaultGuard) {
-        LazyLock::force(&OTHERS);
-        let log = Self::default();
-        let dispatch = log.dispatch();
-        (log, set_default(&dispatch))
-    }
-
-    fn dispatch(&self) -> Dispatch {
-        let log = self.clone();
-        let subscriber = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_ansi(false);
-        Dispatch::new(subscriber.with_writer(move || log.clone()).finish())
-    }
-
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// The description in and outside of its box.
@@ -229,14 +177,4 @@ async fn what_is_not_seen_is_not_there() {
         world.finish().await;
     }
     assert!(!log.text().contains(unseen), "{:?}", log.text());
-}
-
-/// Tests run beside each other, and what one that listens to nothing logs first is still heard by those that listen.
-#[test]
-fn what_others_log_first_is_heard_here() {
-    let says = || tracing::warn!("this is said by two threads");
-    let (log, _guard) = Log::start();
-    std::thread::spawn(says).join().unwrap();
-    says();
-    assert_eq!(log.text().matches("said by two threads").count(), 1, "{}", log.text());
 }

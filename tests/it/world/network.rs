@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional},
     net::{TcpListener, TcpStream},
+    sync::watch,
 };
 use tokio_rustls::{
     TlsAcceptor,
@@ -179,4 +180,54 @@ async fn passes(
         server.write_all(&head).await.unwrap();
     }
     let _ = copy_bidirectional(&mut stream, &mut server).await;
+}
+
+/// How a proxy treats connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// It passes everything on.
+    Open,
+    /// It cuts what there is, and whoever comes.
+    Cut,
+    /// It says nothing any more, and does not hang up either.
+    Silent,
+}
+
+/// A proxy before PostgreSQL. Returns its address and what decides its way.
+async fn proxy(server: &str) -> (std::net::SocketAddr, watch::Sender<Way>) {
+    let (ways, way) = watch::channel(Way::Open);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, server) = (listener.local_addr().unwrap(), server.to_owned());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(pass(stream, server.clone(), way.clone()));
+        }
+    });
+    (address, ways)
+}
+
+/// The address of a database of PostgreSQL through a proxy, and what decides the way of that.
+pub(crate) async fn proxied(url: &str) -> (String, watch::Sender<Way>) {
+    let mut url = reqwest::Url::parse(url).unwrap();
+    let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432));
+    let (address, way) = proxy(&server).await;
+    url.set_host(Some("127.0.0.1")).unwrap();
+    url.set_port(Some(address.port())).unwrap();
+    (url.into(), way)
+}
+
+async fn pass(mut stream: TcpStream, server: String, mut way: watch::Receiver<Way>) {
+    let mut there = TcpStream::connect(server).await.unwrap();
+    let now = *way.borrow_and_update();
+    if now == Way::Open {
+        tokio::select! {
+            _ = copy_bidirectional(&mut stream, &mut there) => return,
+            _ = way.changed() => {}
+        }
+    }
+    let now = *way.borrow();
+    if now == Way::Silent {
+        // A connection that was silenced once stays so.
+        std::future::pending::<()>().await;
+    }
 }

@@ -12,7 +12,7 @@ use tokio::{
     sync::watch,
 };
 
-use crate::cli::serve::program;
+use crate::world::program::program;
 
 /// A way to Jira on which the answers to some requests are held back.
 pub(super) struct Relay {

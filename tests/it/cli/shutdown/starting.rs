@@ -4,7 +4,7 @@ use fake_jira::{Fault, Flavour, MIA, Operation, Times};
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 
-use crate::cli::serve::{Serving, jira_and_config, program};
+use crate::world::program::{Serving, jira_and_config, program};
 
 /// Which way Jira is not there.
 #[derive(Clone, Copy, Debug)]
