@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::millis::Millis;
 
 /// How often Flagger asks at a gate while it is closed. Kept in memory beside the gate, or no question would be free
-/// of a write; it becomes part of [`Used`] when the gate opens.
+/// of a write; it becomes part of [`super::Used`] when the gate opens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pace {
     /// The last question, if it was answered closed.

@@ -58,19 +58,12 @@ impl Canary {
             || gate.is_spent()
             || denials.iter().any(|entry| is_denial(rollout, entry))
             || deny.iter().any(|entry| is_own_denial(rollout, gate, entry, denials));
-        let alike = match gate.verdict(now, rules.trust) {
-            Verdict::Approved => {
-                let admits = matches!(rollout.course, Course::Asked(_) | Course::Waiting(_));
-                gate.used.is_some() && gate.was_open(*pace) && !admits
-            }
-            Verdict::Expired => false,
-            Verdict::Opening
-            | Verdict::Stuck
-            | Verdict::Waiting
-            | Verdict::Rejected
-            | Verdict::NotAllowed
-            | Verdict::Stale
-            | Verdict::Gone => !gate.was_open(*pace),
+        let verdict = gate.verdict(now, rules.trust);
+        let alike = if verdict.is_open() {
+            let admits = matches!(rollout.course, Course::Asked(_) | Course::Waiting(_));
+            gate.used.is_some() && gate.was_open(*pace) && !admits
+        } else {
+            verdict != Verdict::Expired && !gate.was_open(*pace)
         };
         stays && !is_news && alike
     }
@@ -216,24 +209,17 @@ impl Step {
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
         let verdict = gate.verdict(self.now, rules.trust);
         let Some((ticket, decision)) = gate.approval() else { return };
-        match verdict {
-            Verdict::Approved => {}
-            Verdict::Expired => {
-                let entry = decision.entry.changelog_id.clone();
-                if !gate.told.iter().any(|told| *told == format!("expired-{entry}")) {
-                    let (gate, ticket, decision) = (gate.name.clone(), ticket.clone(), decision.clone());
-                    self.facts.push(Fact::Expired { gate, ticket, decision });
-                }
-                let valid_for = u64::try_from(rules.trust.valid_for.as_millis()).unwrap_or(u64::MAX);
-                return tell(&mut self.commands, gate, Note::Expired { entry, valid_for });
+        if verdict == Verdict::Expired {
+            let entry = decision.entry.changelog_id.clone();
+            if !gate.told.iter().any(|told| *told == format!("expired-{entry}")) {
+                let (gate, ticket, decision) = (gate.name.clone(), ticket.clone(), decision.clone());
+                self.facts.push(Fact::Expired { gate, ticket, decision });
             }
-            Verdict::Opening
-            | Verdict::Stuck
-            | Verdict::Waiting
-            | Verdict::Rejected
-            | Verdict::NotAllowed
-            | Verdict::Stale
-            | Verdict::Gone => return,
+            let valid_for = u64::try_from(rules.trust.valid_for.as_millis()).unwrap_or(u64::MAX);
+            return tell(&mut self.commands, gate, Note::Expired { entry, valid_for });
+        }
+        if !verdict.is_open() {
+            return;
         }
         if gate.used.is_none() {
             self.facts.push(Fact::Passed {
