@@ -14,12 +14,11 @@ use serde_json::Value;
 use crate::{
     gatekeeper::Nudged,
     http::{
-        NOT_OPEN, Shared,
         body::{Sender, Unread, whole},
-        connection, does_not_take, line, nothing_at,
+        plain::{NOT_OPEN, does_not_take, line, nothing_at, unproven},
         proof::{Shows, is_one_of, is_signed, shown},
         refused::{METHOD, Proof as ProofOf, Refusal, SIGNATURE},
-        unproven,
+        shared::{Shared, connection},
     },
     metrics::{Listener, Outcome, Reason, Source},
     secret::Secret,
@@ -251,7 +250,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        http::{answer, not_open_yet},
+        http::{app::answer, shared::not_open_yet},
         mutation::{changed, changes, garbled},
     };
 

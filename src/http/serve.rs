@@ -31,7 +31,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::connections::{Connections, Taken};
 pub use self::{connections::Connection, tls::Tls};
-use super::{App, watched};
+use super::app::{App, watched};
 
 /// How soon it is tried again to accept, when that failed.
 const AGAIN: Duration = Duration::from_millis(100);

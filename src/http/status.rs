@@ -8,7 +8,11 @@ pub use self::page::JiraHealth;
 use self::page::{Gates, Known, OneByOne, Wanted, render};
 use crate::{
     gatekeeper::{Gatekeeper, Listed, clock_time, counts},
-    http::{NOSNIFF, NOT_OPEN, Shared, finish, health, line},
+    http::{
+        health::health,
+        plain::{NOSNIFF, NOT_OPEN, does_not_take, line, nothing_at},
+        shared::Shared,
+    },
     metrics::CONTENT_TYPE,
     millis::{Millis, lasted},
     view::Time,
@@ -16,7 +20,7 @@ use crate::{
 use axum::{
     Json, Router,
     extract::{Query, State, rejection::QueryRejection},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse as _, Response},
     routing::get,
 };
@@ -166,12 +170,19 @@ const POLICY: (HeaderName, HeaderValue) = (
     ),
 );
 
+/// Gives the listener words for unknown paths and methods.
+fn finish(router: Router) -> Router {
+    let unknown_path = async |uri: Uri| line(StatusCode::NOT_FOUND, &nothing_at(uri.path()));
+    let wrong_method = async |method: Method| line(StatusCode::METHOD_NOT_ALLOWED, &does_not_take(&method));
+    router.fallback(unknown_path).method_not_allowed_fallback(wrong_method)
+}
+
 #[cfg(test)]
 mod tests {
     use axum::{body::Body, extract::Request};
 
     use super::*;
-    use crate::http::{answer, not_open_yet};
+    use crate::http::{app::answer, shared::not_open_yet};
 
     async fn get_page(path: &str) -> (u16, axum::http::HeaderMap, String) {
         let request = Request::get(path).body(Body::empty()).unwrap();

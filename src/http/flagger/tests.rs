@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    http::{answer, not_open_yet},
+    http::{app::answer, shared::not_open_yet},
     secret::Secret,
 };
 

@@ -10,7 +10,7 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// Where words for people stand, beside the log.
-const SOURCES: [&str; 40] = [
+const SOURCES: [&str; 41] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "flagger.rs",
@@ -18,11 +18,12 @@ const SOURCES: [&str; 40] = [
     "gate/see.rs",
     "gatekeeper/answer.rs",
     "gatekeeper/overview.rs",
-    "http.rs",
+    "http/app.rs",
     "http/body.rs",
     "http/door.rs",
     "http/flagger.rs",
     "http/jira.rs",
+    "http/plain.rs",
     "http/refused/hint.rs",
     "http/status.rs",
     "jira/cause.rs",

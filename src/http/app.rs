@@ -1,0 +1,86 @@
+//! A listener's router, as it is called: each request is logged, and a bug in its handler is answered.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    task::Poll,
+};
+
+use axum::{Router, extract::Request, http::StatusCode, response::Response};
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+
+use crate::http::plain::line;
+
+/// A listener's router, as hyper calls it.
+pub(super) type App = TowerToHyperService<Router>;
+
+/// Logs each request without its query, headers and body, any of which may hold a token. Turns a bug that panicked
+/// into an answer, too: closed for whoever asks at a gate, 500 for anybody else.
+pub(super) async fn watched(app: &App, request: Request) -> Response {
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let response = caught(app.call(request)).await;
+    let path = uri.path();
+    if response.is_none() {
+        tracing::error!(%method, ?path, "a request met a bug, described above this line, and was not answered open; report it");
+    }
+    let response = match response {
+        Some(Ok(response)) => response,
+        None if path.starts_with("/gate/") || path.starts_with("/rollback/") => {
+            line(StatusCode::FORBIDDEN, "closed: internal error, see the bridge's log")
+        }
+        None => line(StatusCode::INTERNAL_SERVER_ERROR, "internal error, see the bridge's log"),
+    };
+    tracing::debug!(%method, ?path, status = response.status().as_u16(), "request");
+    response
+}
+
+/// What comes of a future; nothing if it panics.
+async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| {
+        // It is dropped without being polled again, so nobody sees what the panic left half done.
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Some),
+            Err(_) => Poll::Ready(None),
+        }
+    })
+    .await
+}
+
+/// What a router answers, for tests: status, headers, body.
+#[cfg(test)]
+pub(super) async fn answer(app: Router, request: Request) -> (u16, axum::http::HeaderMap, String) {
+    let (parts, body) = watched(&App::new(app), request).await.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    (parts.status.as_u16(), parts.headers, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, routing::get};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_caught_and_nothing_else_is() {
+        assert_eq!(caught(async { 7 }).await, Some(7));
+        assert_eq!(caught(async { panic!("a bug") }).await, None::<()>);
+        let later = async {
+            tokio::task::yield_now().await;
+            panic!("a later bug")
+        };
+        assert_eq!(caught(later).await, None::<()>);
+    }
+
+    #[tokio::test]
+    async fn a_bug_closes_the_gate() {
+        let broken = async || -> Response { panic!("a bug") };
+        for (path, expected) in [("/gate/x", 403), ("/rollback/x", 403), ("/event", 500)] {
+            let app = Router::new().route(path, get(broken));
+            let (status, _, words) = answer(app, Request::get(path).body(Body::empty()).unwrap()).await;
+            assert_eq!(status, expected);
+            assert!(words.ends_with("internal error, see the bridge's log\n"), "{words}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What all listeners need.
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+};
+
+use axum::http::Extensions;
+
+use crate::{
+    clock::Clock,
+    gatekeeper::Gatekeeper,
+    http::{
+        body::Bodies,
+        refused::{Proof, Refusal, Refused, at_connection},
+        serve::{Broken, Caller, Connection},
+    },
+    metrics::{Listener, Metrics},
+};
+
+/// What all listeners need.
+#[derive(Clone)]
+pub struct Shared {
+    /// Empty until the store is open: until then every gate is closed, and nothing can be reported.
+    pub gatekeeper: Arc<OnceLock<Arc<Gatekeeper>>>,
+    /// The time of day.
+    pub clock: Clock,
+    /// Where to count.
+    pub metrics: Arc<Metrics>,
+    /// What is turned away.
+    pub refused: Arc<Refused>,
+    /// What the bodies of strangers hold.
+    pub bodies: Arc<Bodies>,
+}
+
+impl Shared {
+    /// The gatekeeper, once the store is open.
+    pub(super) fn gatekeeper(&self) -> Option<&Gatekeeper> {
+        self.gatekeeper.get().map(Arc::as_ref)
+    }
+
+    /// A connection never came to a request.
+    pub fn tell_broken(&self, listener: Listener, source: IpAddr, broken: &Broken) {
+        let (reason, why, hint) = at_connection(broken);
+        self.refuse(Refusal {
+            listener,
+            proof: Proof::None,
+            source: Some(source),
+            path: String::new(),
+            canary: None,
+            reason,
+            why,
+            hint: hint.to_owned(),
+        });
+    }
+
+    pub(super) fn refuse(&self, refusal: Refusal) {
+        self.refused.tell(refusal, &self.metrics, self.clock.now());
+    }
+}
+
+/// Where a request comes from, if a listener brought it.
+pub(super) fn connection(extensions: &Extensions) -> Option<&Arc<Connection>> {
+    extensions.get::<Caller>().map(|Caller(connection)| connection)
+}
+
+/// What a listener needs before the store is open, for tests.
+#[cfg(test)]
+pub(super) fn not_open_yet() -> Shared {
+    let clock = Clock::manual(crate::millis::Millis(1_790_000_000_000));
+    Shared {
+        gatekeeper: Arc::default(),
+        clock,
+        metrics: Arc::default(),
+        refused: Arc::default(),
+        bodies: Arc::default(),
+    }
+}
