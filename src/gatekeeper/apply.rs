@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Gatekeeper, Timing, audit, record};
+use super::{audit, base::Gatekeeper, record};
 use crate::{
-    gate::{GateName, Trust},
+    gate::GateName,
     millis::Millis,
-    rollout::{Budget, Canary, CanaryId, Change, Command, Event, Fact, Room, Rules},
+    rollout::{Canary, CanaryId, Change, Command, Event, Fact},
     store::{self, Turn},
 };
 
@@ -119,7 +119,7 @@ impl Gatekeeper {
     ) -> Result<(Arc<Canary>, Vec<Fact>), store::Error> {
         self.store.follow_by(now).await?;
         let (known, is_readable) = match self.store.canary(id) {
-            Some(known) => (self.as_read(known), true),
+            Some(known) => (self.unsaved.as_read(known), true),
             // Where the row cannot be read, memory knows nothing; the turn says why.
             None => (Arc::new(Canary::new(id.clone())), self.store.unreadable_why(id).is_none()),
         };
@@ -146,7 +146,7 @@ impl Gatekeeper {
         let silent_for = silent_for(last_heard, now);
         let stored = turn.canary(id).await?;
         // What could not be stored before is now, before anything else can rest on what was stored.
-        let (mut read, unsaved) = (Vec::new(), self.unsaved(&stored));
+        let (mut read, unsaved) = (Vec::new(), self.unsaved.readings(&stored));
         for reading in &unsaved {
             read.push(self.apply(&mut turn, id, &reading.event(), reading.at).await?);
         }
@@ -169,36 +169,6 @@ impl Gatekeeper {
         }
         self.record(&applied, now);
         Ok((Arc::new(applied.canary), applied.facts))
-    }
-
-    pub(super) fn rules(&self, canary: &CanaryId, gate: &GateName) -> Rules {
-        self.rules_with(canary, self.trust(canary, gate))
-    }
-
-    fn rules_of_no_gate(&self, canary: &CanaryId) -> Rules {
-        let (trust_for, judged_by) = (self.timing.trust_for, self.policy.base.fingerprint);
-        self.rules_with(canary, Trust { trust_for, valid_for: Duration::MAX, judged_by })
-    }
-
-    fn rules_with(&self, canary: &CanaryId, trust: Trust) -> Rules {
-        let Timing {
-            trust_for: _,
-            idle_after,
-            abandon_after,
-            tickets_per_canary_per_hour,
-            open_tickets,
-            open_tickets_per_namespace,
-        } = self.timing;
-        let open = self.store.open_gates(canary);
-        let room = if open.of_namespace >= open_tickets_per_namespace {
-            Room::NamespaceFull
-        } else if open.in_all >= open_tickets {
-            Room::None
-        } else {
-            Room::Left
-        };
-        let budget = Budget { per_hour: tickets_per_canary_per_hour, room };
-        Rules { trust, idle_after, abandon_after, budget }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Gatekeeper, answer};
+use super::{answer, base::Gatekeeper};
 use crate::{
     gate::{GateName, Verdict},
     millis::Millis,
@@ -69,7 +69,7 @@ impl Gatekeeper {
     pub fn list(&self, now: Millis) -> Vec<Listed> {
         let mut list = Vec::new();
         for canary in self.store.live() {
-            let canary = self.as_read(canary);
+            let canary = self.unsaved.as_read(canary);
             for gate in canary.rollout.iter().flat_map(|rollout| &rollout.gates) {
                 list.push(Listed::Live {
                     canary: Arc::clone(&canary),

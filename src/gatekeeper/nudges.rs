@@ -1,18 +1,7 @@
-//! Nudges: somebody wants a ticket to be looked at. A flood of them about one ticket costs one write a second.
+//! Nudges: somebody wants a ticket to be looked at.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
-
-use super::Gatekeeper;
+use super::base::Gatekeeper;
 use crate::{millis::Millis, store};
-
-/// Nudges about one ticket are stored no more often than this.
-const EVERY: Duration = Duration::from_secs(1);
-/// When a nudge was stored that was not: long ago.
-const NEVER: Millis = Millis(i64::MIN);
 
 /// What became of a nudge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,67 +10,6 @@ pub enum Nudged {
     Stored,
     /// No live gate has this ticket.
     Unknown,
-}
-
-/// The tickets about which a nudge came within the last second. May be lost: whoever starts looks at every ticket.
-#[derive(Default)]
-pub(super) struct Nudges(Mutex<HashMap<String, Lately>>);
-
-struct Lately {
-    /// When the last one was stored.
-    stored: Millis,
-    /// Whether another came since, which is to be stored when its second is over: the look for the first may have been
-    /// before what it tells of.
-    again: bool,
-}
-
-impl Nudges {
-    /// A nudge came. Returns whether it is to be stored now; else it is among those of [`Nudges::due`] later.
-    pub(super) fn came(&self, ticket: &str, now: Millis) -> bool {
-        let mut lately = self.lock();
-        match lately.get_mut(ticket) {
-            // A clock that was set back must not make it wait for longer.
-            Some(known) if (known.stored..known.stored + EVERY).contains(&now) => {
-                known.again = true;
-                false
-            }
-            Some(_) | None => {
-                lately.insert(ticket.to_owned(), Lately { stored: now, again: false });
-                true
-            }
-        }
-    }
-
-    /// The nudges to be stored now that their second is over. Forgets those after which no other came.
-    pub(super) fn due(&self, now: Millis) -> Vec<String> {
-        let mut due = Vec::new();
-        self.lock().retain(|ticket, known| {
-            if (known.stored..known.stored + EVERY).contains(&now) {
-                return true;
-            }
-            if known.again {
-                *known = Lately { stored: now, again: false };
-                due.push(ticket.clone());
-                return true;
-            }
-            false
-        });
-        due
-    }
-
-    /// They could not be stored. Those that have to be are so at the next chance.
-    pub(super) fn failed(&self, tickets: &[String], have_to: bool) {
-        let mut lately = self.lock();
-        for ticket in tickets {
-            if let Some(known) = lately.get_mut(ticket) {
-                *known = Lately { stored: NEVER, again: known.again || have_to };
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Lately>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Gatekeeper {
@@ -124,43 +52,5 @@ impl Gatekeeper {
         stored.await.inspect_err(|_| self.nudges.failed(tickets, have_to))?;
         self.work.send_replace(());
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_is_stored_and_one_for_all_that_follow_within_its_second() {
-        let nudges = Nudges::default();
-        let at = |millis: i64| Millis(1_790_000_000_000 + millis);
-        assert!(nudges.came("1", at(0)) && nudges.came("2", at(0)));
-        assert!((0..1_000).all(|millis| !nudges.came("1", at(millis))));
-        assert_eq!(nudges.due(at(999)), Vec::<String>::new());
-        assert_eq!(nudges.due(at(1_000)), ["1"]);
-        assert!(!nudges.came("1", at(1_500)) && nudges.came("2", at(1_500)));
-        assert_eq!(nudges.due(at(2_000)), ["1"]);
-        assert_eq!(nudges.due(at(9_000)), Vec::<String>::new());
-        assert!(nudges.lock().is_empty());
-    }
-
-    #[test]
-    fn what_could_not_be_stored_is_not_forgotten() {
-        let nudges = Nudges::default();
-        assert!(nudges.came("1", Millis(0)));
-        nudges.failed(&["1".into()], false);
-        assert!(nudges.came("1", Millis(1)), "whoever was told so comes again");
-        assert!(!nudges.came("1", Millis(2)));
-        nudges.failed(&["1".into()], false);
-        assert_eq!(nudges.due(Millis(3)), ["1"], "somebody was told that it is accepted");
-        nudges.failed(&["1".into()], true);
-        assert_eq!(nudges.due(Millis(4)), ["1"]);
-    }
-
-    #[test]
-    fn a_clock_set_back_holds_up_nothing() {
-        let nudges = Nudges::default();
-        assert!(nudges.came("1", Millis(10_000)) && nudges.came("1", Millis(5_000)));
     }
 }

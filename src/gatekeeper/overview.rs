@@ -2,7 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Gatekeeper, Links};
+use super::{
+    answer::Links,
+    audit::{PASSED, UNASKED},
+    base::Gatekeeper,
+};
 use crate::{
     gate::GateId,
     rollout::{Command, Note},
@@ -36,9 +40,9 @@ impl Gatekeeper {
     pub async fn overview(&self) -> Result<Overview, store::Error> {
         let backlog = self.store.backlog().await?;
         let parked = if backlog.parked == 0 { Vec::new() } else { self.store.parked(MOST).await? };
-        let passed = self.store.lately(super::audit::PASSED, MOST).await?;
+        let passed = self.store.lately(PASSED, MOST).await?;
         let mut unasked = Vec::new();
-        for row in self.store.lately(super::audit::UNASKED, MOST).await? {
+        for row in self.store.lately(UNASKED, MOST).await? {
             unasked.push(self.unasked_view(&row).await?);
         }
         Ok(Overview {

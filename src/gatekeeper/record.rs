@@ -1,6 +1,6 @@
 //! One line in the log, and one count, for everything that decided something.
 
-use super::Answer;
+use super::answer::Answer;
 use crate::{
     gate::{Doubt, View},
     metrics::Metrics,

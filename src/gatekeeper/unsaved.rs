@@ -6,16 +6,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::Gatekeeper;
 use crate::{
-    gate::{GateId, Sighting, Standing, View},
+    gate::{GateId, Sighting, Standing},
     millis::Millis,
     policy::{Author, Statuses},
-    rollout::{Canary, CanaryId, Change, Denials, Event},
+    rollout::{Canary, CanaryId, Denials, Event},
 };
-
-/// Why an approval opens nothing that was read after a decision which could not be stored.
-const NOT_STORED: &str = "it could not be stored so far, nor what was decided before it";
 
 /// What was read of a ticket.
 #[derive(Clone, Debug)]
@@ -48,14 +44,15 @@ impl Reading {
 #[derive(Default)]
 pub(super) struct Unsaved(Mutex<HashMap<GateId, Kept>>);
 
+/// A reading that is not stored.
 #[derive(Clone)]
-struct Kept {
-    canary: CanaryId,
-    reading: Arc<Reading>,
+pub(super) struct Kept {
+    pub(super) canary: CanaryId,
+    pub(super) reading: Arc<Reading>,
     /// How the gate stood when this was read, as far as stored. Where it stands otherwise by now, something newer was stored.
-    over: Standing,
+    pub(super) over: Standing,
     /// How it stands by this.
-    shows: Standing,
+    pub(super) shows: Standing,
 }
 
 impl Unsaved {
@@ -74,48 +71,28 @@ impl Unsaved {
         };
         all.values().filter(stands).cloned().collect()
     }
-}
 
-impl Gatekeeper {
-    /// A ticket was read, which is about to be stored. What closes its gate holds from now on.
-    pub fn was_read(&self, id: &CanaryId, reading: Reading) {
-        let Some(canary) = self.store.canary(id) else { return };
-        let Some(gate) = canary.gate_by_id(&reading.gate) else { return };
-        let over = gate.standing.clone();
-        let Change::To { canary: is, .. } = self.would(&canary, &reading.event(), reading.at) else { return };
-        let Some(gate) = is.gate_by_id(&reading.gate) else { return };
-        let mut all = self.unsaved.all();
-        let shows = match &gate.standing {
-            Standing::Watched { ticket, seen, view: View::Approved { status, decision } } => {
-                // What opens is stored first. It may take back what closed.
-                if !all.contains_key(&reading.gate) {
-                    return;
-                }
-                let (status, decision) = (status.clone(), decision.clone());
-                let view = View::Unjudged { status, decision, why: NOT_STORED.into() };
-                Standing::Watched { ticket: ticket.clone(), seen: *seen, view }
-            }
-            Standing::Watched { .. } | Standing::Opening | Standing::Stuck { .. } => gate.standing.clone(),
-        };
-        let kept = Kept { canary: id.clone(), over, shows, reading: Arc::new(reading) };
-        all.insert(kept.reading.gate.clone(), kept);
+    /// Keeps what was read. What `opens` a gate is stored first, and kept only to take back what closed it.
+    pub(super) fn keep(&self, kept: Kept, opens: bool) {
+        let mut all = self.all();
+        if !opens || all.contains_key(&kept.reading.gate) {
+            all.insert(kept.reading.gate.clone(), kept);
+        }
     }
 
-    /// Whether more of a gate's ticket was seen before, stored or not, than this shows.
-    pub fn knows_newer(&self, canary: &Canary, gate: &GateId, sighting: &Sighting) -> bool {
-        let unsaved = self.unsaved.all().get(gate).and_then(|kept| kept.reading.sighting.newest_move(gate));
-        let Some(gate) = canary.gate_by_id(gate) else { return false };
-        sighting.is_older_than(&gate.id, gate.newest_move.max(unsaved))
+    /// When the ticket of this gate was last moved, by Jira's clock, as far as what is not stored shows.
+    pub(super) fn newest_move(&self, gate: &GateId) -> Option<Millis> {
+        self.all().get(gate)?.reading.sighting.newest_move(gate)
     }
 
     /// What was read of the ticket of this gate is stored, or is no news.
-    pub fn was_stored(&self, gate: &GateId) {
-        self.unsaved.all().remove(gate);
+    pub(super) fn forget(&self, gate: &GateId) {
+        self.all().remove(gate);
     }
 
     /// The canary with what was read of its tickets and is not stored yet.
     pub(super) fn as_read(&self, canary: Arc<Canary>) -> Arc<Canary> {
-        let kept = self.unsaved.of(&canary);
+        let kept = self.of(&canary);
         if kept.is_empty() {
             return canary;
         }
@@ -129,7 +106,7 @@ impl Gatekeeper {
     }
 
     /// What was read of the tickets of this canary, stored so, and is not stored yet.
-    pub(super) fn unsaved(&self, canary: &Canary) -> Vec<Arc<Reading>> {
-        self.unsaved.of(canary).into_iter().map(|kept| kept.reading).collect()
+    pub(super) fn readings(&self, canary: &Canary) -> Vec<Arc<Reading>> {
+        self.of(canary).into_iter().map(|kept| kept.reading).collect()
     }
 }

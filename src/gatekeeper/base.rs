@@ -1,0 +1,150 @@
+//! What a gatekeeper holds, and the settings of each gate.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+use super::{
+    answer::{Answer, Links},
+    recent_nudges::RecentNudges,
+    refused::Refused,
+    unread::Unread,
+    unsaved::Unsaved,
+};
+use crate::{
+    gate::{GateName, Trust},
+    metrics::Metrics,
+    millis::Millis,
+    policy::{Policy, Route},
+    rollout::{Budget, Canary, CanaryId, Room, Rules},
+    store::Store,
+};
+
+/// The settings that hold for all gates.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// For how long an answer of Jira proves an approval.
+    pub trust_for: Duration,
+    /// After this much silence an opened gate is not believed to be of the same rollout.
+    pub idle_after: Duration,
+    /// After this much silence a rollout has ended.
+    pub abandon_after: Duration,
+    /// Rollouts of one canary that open tickets within an hour.
+    pub tickets_per_canary_per_hour: usize,
+    /// Live tickets in all.
+    pub open_tickets: usize,
+    /// Of them, live tickets of one namespace.
+    pub open_tickets_per_namespace: usize,
+}
+
+/// Applies what is heard, and answers.
+pub struct Gatekeeper {
+    pub(super) store: Store,
+    pub(super) policy: Policy,
+    pub(super) timing: Timing,
+    pub(super) links: Links,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) work: watch::Sender<()>,
+    /// What limits refused lately, for the page.
+    pub(super) refused: Refused,
+    pub(super) nudges: RecentNudges,
+    pub(super) unread: Unread,
+    pub(super) unsaved: Unsaved,
+}
+
+impl Gatekeeper {
+    /// A gatekeeper over this store.
+    #[must_use]
+    pub fn new(store: Store, policy: Policy, timing: Timing, links: Links, metrics: Arc<Metrics>) -> Self {
+        Self {
+            store,
+            policy,
+            timing,
+            links,
+            metrics,
+            work: watch::Sender::new(()),
+            refused: Refused::default(),
+            nudges: RecentNudges::default(),
+            unread: Unread::default(),
+            unsaved: Unsaved::default(),
+        }
+    }
+
+    /// The store.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Where people read.
+    #[must_use]
+    pub const fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// The settings that hold for all gates.
+    #[must_use]
+    pub const fn timing(&self) -> Timing {
+        self.timing
+    }
+
+    /// Which tickets could not be read lately.
+    #[must_use]
+    pub const fn unread(&self) -> &Unread {
+        &self.unread
+    }
+
+    /// Changes when there may be something to do in Jira.
+    pub fn work(&self) -> watch::Receiver<()> {
+        self.work.subscribe()
+    }
+
+    /// The settings of one gate.
+    #[must_use]
+    pub fn route(&self, canary: &CanaryId, gate: &GateName) -> &Route {
+        let CanaryId { cluster, namespace, name } = canary;
+        self.policy.route(cluster, namespace, name, gate.stage.as_str(), gate.approver.as_deref())
+    }
+
+    /// How long an approval of this gate holds.
+    pub fn trust(&self, canary: &CanaryId, gate: &GateName) -> Trust {
+        let Route { approval, fingerprint, .. } = self.route(canary, gate);
+        let (valid_for, judged_by) = (approval.valid_for, *fingerprint);
+        Trust { trust_for: self.timing.trust_for, valid_for, judged_by }
+    }
+
+    pub(super) fn rules(&self, canary: &CanaryId, gate: &GateName) -> Rules {
+        self.rules_with(canary, self.trust(canary, gate))
+    }
+
+    pub(super) fn rules_of_no_gate(&self, canary: &CanaryId) -> Rules {
+        let (trust_for, judged_by) = (self.timing.trust_for, self.policy.base.fingerprint);
+        self.rules_with(canary, Trust { trust_for, valid_for: Duration::MAX, judged_by })
+    }
+
+    fn rules_with(&self, canary: &CanaryId, trust: Trust) -> Rules {
+        let Timing {
+            trust_for: _,
+            idle_after,
+            abandon_after,
+            tickets_per_canary_per_hour,
+            open_tickets,
+            open_tickets_per_namespace,
+        } = self.timing;
+        let open = self.store.open_gates(canary);
+        let room = if open.of_namespace >= open_tickets_per_namespace {
+            Room::NamespaceFull
+        } else if open.in_all >= open_tickets {
+            Room::None
+        } else {
+            Room::Left
+        };
+        let budget = Budget { per_hour: tickets_per_canary_per_hour, room };
+        Rules { trust, idle_after, abandon_after, budget }
+    }
+
+    pub(super) fn answer(&self, canary: &Canary, gate: &GateName, trust: Trust, now: Millis) -> Answer {
+        let unread = canary.gate(gate).and_then(|gate| self.unread.trouble(&gate.id));
+        self.links.answer(canary, gate, trust, unread.as_ref(), now)
+    }
+}
