@@ -2,6 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, fmt};
 
+use super::variables::{variable_for, with_two};
 use crate::text::line;
 
 /// One thing to put right.
@@ -74,7 +75,7 @@ impl Sink {
             variables.iter().filter(|(k, _)| within(k, key)).map(|(_, variable)| variable).collect();
         let mut problems = self.problems.borrow_mut();
         for variable in &by {
-            let near = near.map(variable_for).or_else(|| super::layers::with_two(variable));
+            let near = near.map(variable_for).or_else(|| with_two(variable));
             let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
             let what = format!("no such setting{hint}");
             problems.push(Problem { key: (*variable).clone(), what });
@@ -94,9 +95,4 @@ impl Sink {
 /// Whether `key` is `outer` or stands below it.
 fn within(key: &str, outer: &str) -> bool {
     key.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-}
-
-/// The environment variable for a key.
-fn variable_for(key: &str) -> String {
-    format!("BRIDGE__{}", key.replace('.', "__").to_uppercase())
 }

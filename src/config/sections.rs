@@ -6,7 +6,8 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
-    Cluster, Flagger, Jira, JiraKind, Limits, Rollout, ScopedToken, Server, Store, Tls, read::Section,
+    read::Section,
+    settings::{Cluster, Flagger, Jira, JiraKind, Limits, Rollout, ScopedToken, Server, Store, Tls},
 };
 use crate::{database_url, secret::Secret};
 

@@ -2,7 +2,7 @@
 
 mod random;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
