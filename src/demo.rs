@@ -10,7 +10,7 @@ mod rehearsal;
 mod stories;
 mod world;
 
-use std::{io::Write as _, time::Duration};
+use std::time::Duration;
 
 use tokio::{
     select,
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::rehearsal::jira_only;
 use self::{
-    commentary::{Commentary, Links},
+    commentary::{Commentary, Links, WATCHES_EVERY, print},
     fake_flagger::FakeFlagger,
     own::Own,
     world::World,
@@ -29,8 +29,7 @@ use crate::clock::Clock;
 
 /// How often the simulated Flagger looks. A real one does so every half a minute, or every few.
 const LOOKS_EVERY: Duration = Duration::from_secs(3);
-/// How often people's doings in Jira are looked for, to tell of them.
-const WATCHES_EVERY: Duration = Duration::from_millis(250);
+
 /// So many looks after a rollout ended the next revision is pushed.
 const RESTS: u32 = 3;
 
@@ -119,9 +118,4 @@ Try this:
     print("Or let a bridge of your own work with this Jira.");
     own.lines().for_each(print);
     print("");
-}
-
-/// Whoever reads may have seen enough.
-fn print(line: &str) {
-    drop(writeln!(std::io::stdout(), "{line}"));
 }

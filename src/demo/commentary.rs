@@ -1,6 +1,6 @@
 //! What is said of it all: a line for each thing that matters, and none for what was just said.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, io::Write as _, time::Duration};
 
 use fake_jira::{BRIDGE, FakeJira, IssueView, MIA};
 use tokio::time::Instant;
@@ -8,6 +8,8 @@ use tokio::time::Instant;
 use super::fake_flagger::{Answered, Call, FakeFlagger, Phase, Tick};
 use crate::text::one_line;
 
+/// How often people's doings in Jira are looked for, to tell of them.
+pub(super) const WATCHES_EVERY: Duration = Duration::from_millis(250);
 /// The longest quotation from a comment, in characters.
 const QUOTED: usize = 110;
 
@@ -175,6 +177,11 @@ fn named(account: Option<&str>) -> &str {
         Some(BRIDGE) => "the bridge",
         Some(_) | None => "somebody",
     }
+}
+
+/// Whoever reads may have seen enough.
+pub(super) fn print(line: &str) {
+    drop(writeln!(std::io::stdout(), "{line}"));
 }
 
 #[cfg(test)]

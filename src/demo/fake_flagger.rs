@@ -5,13 +5,17 @@
 //! confirm-rollout, confirm-traffic-increase, confirm-promotion, rollback, event and post-rollout.
 
 mod call;
+mod phase;
 mod revision;
 #[cfg(test)]
 mod tests;
 
 use reqwest::Client;
 
-pub use self::call::{Answered, Call};
+pub use self::{
+    call::{Answered, Call},
+    phase::Phase,
+};
 use self::{
     call::{Body, Metadata, client},
     revision::Revision,
@@ -22,53 +26,6 @@ use crate::millis::Millis;
 const STEP: u8 = 20;
 /// The weight at which the canary waits for its promotion, in percent.
 const FULL: u8 = 60;
-
-/// Flagger's words for where a canary is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// The primary is being set up.
-    Initializing,
-    /// The first revision is the primary.
-    Initialized,
-    /// confirm-rollout was refused.
-    Waiting,
-    /// The new revision runs beside the primary.
-    Progressing,
-    /// confirm-promotion was refused.
-    WaitingPromotion,
-    /// The new revision is being copied to the primary.
-    Promoting,
-    /// The canary's own pods go away.
-    Finalising,
-    /// The rollout is over, and the new revision is the primary.
-    Succeeded,
-    /// The rollout is over, and the old revision is the primary.
-    Failed,
-}
-
-impl Phase {
-    /// As Flagger spells it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Initializing => "Initializing",
-            Self::Initialized => "Initialized",
-            Self::Waiting => "Waiting",
-            Self::Progressing => "Progressing",
-            Self::WaitingPromotion => "WaitingPromotion",
-            Self::Promoting => "Promoting",
-            Self::Finalising => "Finalising",
-            Self::Succeeded => "Succeeded",
-            Self::Failed => "Failed",
-        }
-    }
-
-    /// Whether no rollout is under way.
-    #[must_use]
-    pub const fn rests(self) -> bool {
-        matches!(self, Self::Initialized | Self::Succeeded | Self::Failed)
-    }
-}
 
 /// What happened when Flagger looked at the canary.
 #[derive(Clone, Debug)]

@@ -13,10 +13,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    WATCHES_EVERY,
-    commentary::{Commentary, Links},
+    commentary::{Commentary, Links, WATCHES_EVERY, print},
     own::{self, Own},
-    print,
 };
 use crate::{cli::Kind, clock::Clock};
 

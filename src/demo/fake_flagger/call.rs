@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{Client, header};
 use serde::Serialize;
 
-use super::Phase;
+use super::phase::Phase;
 use crate::millis::Millis;
 
 /// Flagger's own limit for a webhook.
