@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    FakeJira,
+    fake::FakeJira,
     model::{Change, History, Link, Workflow},
     state::{Issue, State},
 };

@@ -3,9 +3,9 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD_PAD_INDIFFERENT as BASE64};
 
 use super::{
-    answer::Answer,
+    answer::{Answer, Content},
     model::{BRIDGE, Flavour},
-    serve::Credentials,
+    recorded::Credentials,
     state::State,
 };
 
@@ -32,7 +32,7 @@ pub(super) fn caller(state: &State, header: Option<&str>) -> (Caller, Credential
 fn cloud(state: &State, header: &str) -> (Caller, Credentials) {
     if header.starts_with("Bearer ") {
         let body = serde_json::json!({ "error": "Failed to parse Connect Session Auth Token" });
-        return (Caller::Refused(Answer::new(403, super::answer::Content::Json(body))), Credentials::Wrong);
+        return (Caller::Refused(Answer::new(403, Content::Json(body))), Credentials::Wrong);
     }
     match basic(header) {
         Some((user, token)) if user.eq_ignore_ascii_case(&state.user) && token == state.token => {
@@ -54,7 +54,7 @@ fn data_center(state: &State, header: &str) -> (Caller, Credentials) {
     let Some(password) = &state.password else {
         let body =
             serde_json::json!({ "message": "Basic Authentication has been disabled on this instance." });
-        return (Caller::Refused(Answer::new(403, super::answer::Content::Json(body))), Credentials::Wrong);
+        return (Caller::Refused(Answer::new(403, Content::Json(body))), Credentials::Wrong);
     };
     match basic(header) {
         Some((user, given)) if user == "flagger-bridge" && given == *password => {

@@ -13,7 +13,7 @@ use axum::{
 use hyper::body::{Body as HttpBody, Frame};
 use tokio::time::{Sleep, sleep};
 
-use super::FakeJira;
+use super::fake::FakeJira;
 
 /// The same answer, ending in the middle of its body.
 pub(super) async fn cut(response: Response<Body>) -> Response<Body> {

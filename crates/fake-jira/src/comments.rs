@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
+    adf,
     answer::{Answer, Reply},
     call::Call,
     check,
@@ -56,7 +57,7 @@ pub(super) fn check_body(state: &State, call: &Call, issue: &Issue, text: &Value
         return Err(Answer::refused(400, said));
     }
     check::rich_text(state.flavour, text).map_err(|(_, why)| no_body(&why))?;
-    if super::text(text).trim().is_empty() {
+    if adf::text(text).trim().is_empty() {
         return Err(no_body("it is empty"));
     }
     Ok(())

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::{
-    FakeJira,
-    faults::{Fault, Planned, Times},
+    delivery::Hook,
+    fake::FakeJira,
+    fault::{Fault, Planned, Times},
     model::{Field, Person, Workflow},
-    route::Operation,
+    operation::Operation,
     state::{Group, IssueType, Project, Role},
-    webhook::Hook,
 };
 
 impl FakeJira {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{
+    adf,
     answer::{Answer, Problems, Reply},
     call::Call,
     check, issues,
@@ -95,7 +96,7 @@ pub(super) fn change_fields(
     }
     if let Some(description) = fields.get("description") {
         let before = std::mem::replace(&mut issue.description, description.clone());
-        changed("description", super::text(&before), super::text(description));
+        changed("description", adf::text(&before), adf::text(description));
     }
     for (name, value) in issues::others(screen, fields) {
         let before = issue.fields.insert(name.clone(), value.clone()).unwrap_or_default();

@@ -4,11 +4,11 @@ use minijinja::{Environment, context, value::Serde};
 use serde_json::{Value, json};
 
 use super::{
-    FakeJira,
     answer::Answer,
     call::{Call, decode},
+    fake::FakeJira,
     html::html,
-    links,
+    link_types,
     model::{Category, MIA},
     state::{Issue, State},
     time, transitions,
@@ -136,9 +136,9 @@ fn linked(state: &State, issue: &Issue) -> Vec<Value> {
     let mut linked = Vec::new();
     for link in &state.links {
         let (words, other) = if link.inward == own {
-            (links::words(&link.kind, true), &link.outward)
+            (link_types::words(&link.kind, true), &link.outward)
         } else if link.outward == own {
-            (links::words(&link.kind, false), &link.inward)
+            (link_types::words(&link.kind, false), &link.inward)
         } else {
             continue;
         };

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    FakeJira, comments,
+    comments,
+    fake::FakeJira,
     model::{Change, Flavour, History, Link},
     state::{Issue, State},
 };

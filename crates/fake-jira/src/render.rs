@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     adf,
+    link_types::{LinkType, all},
     model::{AccountKind, Category, Change, Comment, Flavour, History, Person, Status},
     state::{Issue, IssueType, State},
     time,
@@ -171,7 +172,7 @@ fn fields(state: &State, issue: &Issue, english: bool) -> Map<String, Value> {
     set("created", json!(time::json(issue.created)));
     set("updated", json!(time::json(issue.updated)));
     set("statuscategorychangedate", json!(time::json(moved.map_or(issue.created, |h| h.created))));
-    set("issuelinks", super::links::of_issue(state, issue, english));
+    set("issuelinks", links(state, issue, english));
     let comments: Vec<Value> = issue.comments.iter().map(|c| comment(state, issue, c, false)).collect();
     set(
         "comment",
@@ -244,4 +245,34 @@ pub(super) fn webhook_issue(state: &State, issue: &Issue) -> Value {
         "id": issue.id.to_string(), "key": issue.key, "fields": fields,
         "self": format!("{}/rest/api/2/issue/{}", state.base, issue.id),
     })
+}
+
+pub(super) fn link_type(state: &State, (id, name, inward, outward): &LinkType) -> Value {
+    let at = format!("{}/issueLinkType/{id}", api(state));
+    json!({ "id": id, "name": name, "inward": inward, "outward": outward, "self": at })
+}
+
+/// The field `issuelinks`.
+fn links(state: &State, issue: &Issue, english: bool) -> Value {
+    let own = issue.id.to_string();
+    let mut shown = Vec::new();
+    for (index, link) in state.links.iter().enumerate() {
+        let (side, other) = if link.inward == own {
+            ("outwardIssue", &link.outward)
+        } else if link.outward == own {
+            ("inwardIssue", &link.inward)
+        } else {
+            continue;
+        };
+        let Some(other) = state.find(other).and_then(|id| state.issues.get(&id)) else { continue };
+        let status = state.status_of(other).map_or(Value::Null, |s| status(state, s, english));
+        let types = all(state);
+        let kind = types.iter().find(|t| t.1 == link.kind).map_or(Value::Null, |t| link_type(state, t));
+        shown.push(json!({
+            "id": (10_000 + index).to_string(), "type": kind,
+            side: { "id": other.id.to_string(), "key": other.key,
+                    "fields": { "summary": other.summary, "status": status } },
+        }));
+    }
+    Value::Array(shown)
 }

@@ -2,78 +2,14 @@
 
 use super::{
     answer::{Answer, Reply},
-    call::Call,
+    call::{Call, decode},
     changelog, comments, directory, edit, issues, links, meta,
     model::Flavour,
+    operation::Operation,
     search,
     state::State,
     transitions,
 };
-
-/// An operation of Jira's REST API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Operation {
-    /// Every one; for faults.
-    Any,
-    /// A path or method Jira does not have.
-    Unknown,
-    /// `GET serverInfo`
-    ServerInfo,
-    /// `GET myself`
-    Myself,
-    /// `GET mypermissions`
-    MyPermissions,
-    /// Cloud: `GET project/search`. Data Center: `GET project`
-    Projects,
-    /// `GET project/{key}`
-    Project,
-    /// `GET project/{key}/statuses`
-    ProjectStatuses,
-    /// `GET issue/createmeta/{project}/issuetypes`
-    CreateMetaTypes,
-    /// `GET issue/createmeta/{project}/issuetypes/{id}`
-    CreateMetaFields,
-    /// `POST issue`
-    CreateIssue,
-    /// `GET issue/{id}`
-    GetIssue,
-    /// `PUT issue/{id}`
-    EditIssue,
-    /// Cloud: `POST issue/bulkfetch`
-    BulkFetch,
-    /// Cloud: `GET` and `POST search/jql`. Data Center: `POST search`
-    Search,
-    /// Cloud: `GET issue/{id}/changelog`
-    Changelog,
-    /// `GET issue/{id}/transitions`
-    GetTransitions,
-    /// `POST issue/{id}/transitions`
-    DoTransition,
-    /// `GET issue/{id}/comment`
-    GetComments,
-    /// `POST issue/{id}/comment`
-    AddComment,
-    /// `GET comment/{id}/properties/{key}`
-    GetCommentProperty,
-    /// `POST issueLink`
-    LinkIssues,
-    /// `GET issueLinkType`
-    LinkTypes,
-    /// `GET user`
-    User,
-    /// `GET user/search`
-    UserSearch,
-    /// Cloud: `GET user/groups`
-    UserGroups,
-    /// `GET group/member`
-    GroupMembers,
-    /// `GET groups/picker`
-    GroupPicker,
-    /// `GET project/{key}/role`
-    ProjectRoles,
-    /// `GET project/{key}/role/{id}`
-    ProjectRole,
-}
 
 /// The operation and what its path names; `path` is without the context.
 pub(super) fn operation(flavour: Flavour, method: &str, path: &str) -> (Operation, Vec<String>) {
@@ -94,7 +30,7 @@ pub(super) fn operation(flavour: Flavour, method: &str, path: &str) -> (Operatio
         .or_else(|| about_issues(method, rest))
         .or_else(|| about_the_rest(flavour, method, rest));
     let (operation, named) = found.unwrap_or((Operation::Unknown, Vec::new()));
-    (operation, named.into_iter().map(super::call::decode).collect())
+    (operation, named.into_iter().map(decode).collect())
 }
 
 type Found<'a> = Option<(Operation, Vec<&'a str>)>;

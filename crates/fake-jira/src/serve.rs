@@ -8,56 +8,24 @@ use axum::{
 };
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
-    FakeJira,
     answer::{Answer, Content},
     auth::{self, Caller},
     body::{self, Flood, Trickle},
     call::{Call, english},
-    faults::{self, Fault},
+    fake::FakeJira,
+    fault::{self, Fault},
+    faults,
     model::{BRIDGE, Flavour},
+    operation::Operation,
     page,
-    route::{self, Operation},
+    recorded::{Credentials, Recorded},
+    route,
     state::State,
-    time::{self, EpochMillis},
+    time,
 };
-
-/// Whether the credentials of a request were right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Credentials {
-    /// None were sent.
-    None,
-    /// Jira took them.
-    Right,
-    /// Jira did not take them.
-    Wrong,
-}
-
-/// A request to the REST API, and what became of it.
-#[derive(Clone, Debug)]
-pub struct Recorded {
-    /// Which operation it was.
-    pub operation: Operation,
-    /// The HTTP method.
-    pub method: String,
-    /// The path without the context path, as it was sent.
-    pub path: String,
-    /// The query parameters, decoded.
-    pub query: Vec<(String, String)>,
-    /// The headers with names in lower case, without `authorization`.
-    pub headers: Vec<(String, String)>,
-    /// Whether the credentials were right.
-    pub credentials: Credentials,
-    /// The body, if it was JSON.
-    pub body: Option<Value>,
-    /// The status that was answered; none if the connection ended without an answer.
-    pub status: Option<u16>,
-    /// When it was done, in this Jira's time.
-    pub at: EpochMillis,
-}
 
 /// The connection is to end without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -186,7 +154,7 @@ impl FakeJira {
 
 fn act(state: &mut State, call: &mut Call) -> Then {
     let (operation, named) = route::operation(state.flavour, &call.method, &call.path);
-    let fault = faults::take(&mut state.faults, operation)
+    let fault = fault::take(&mut state.faults, operation)
         // Jira does not check what only reads.
         .filter(|fault| *fault != Fault::Xsrf || call.method != "GET");
     let (caller, credentials) = auth::caller(state, call.header("authorization"));

@@ -9,14 +9,14 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use super::{
-    faults::Planned,
+    delivery::{Delivery, Hook, Outgoing},
+    fault::Planned,
     model::{
         AUTOMATION, AccountKind, BOB, BRIDGE, Change, Comment, Field, Flavour, History, IssueView, Link, MIA,
         Person, Setup, Status, Workflow,
     },
-    serve::Recorded,
+    recorded::Recorded,
     time::{EpochMillis, TimeSource},
-    webhook::{Delivery, Hook, Outgoing},
 };
 
 pub(super) struct Group {

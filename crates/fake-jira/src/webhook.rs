@@ -5,49 +5,12 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::{
-    FakeJira,
+    delivery::{Delivery, Outgoing},
+    fake::FakeJira,
     model::{Flavour, History},
     render,
     state::State,
 };
-
-/// Where to post, and how to prove that it is Jira.
-pub(super) struct Hook {
-    pub(super) url: String,
-    /// Signs the body.
-    pub(super) secret: Option<String>,
-    /// Sent as a bearer token, as Automation rules do.
-    pub(super) bearer: Option<String>,
-    pub(super) client: reqwest::Client,
-}
-
-/// A post that is still to be made.
-pub(super) struct Outgoing {
-    client: reqwest::Client,
-    url: String,
-    headers: Vec<(&'static str, String)>,
-    event: String,
-    identifier: String,
-    retry: u32,
-    body: String,
-}
-
-/// A post to a webhook that was made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// The address.
-    pub url: String,
-    /// The event, such as `jira:issue_updated`.
-    pub event: String,
-    /// `X-Atlassian-Webhook-Identifier`; the same for every attempt.
-    pub identifier: String,
-    /// How many attempts came before.
-    pub retry: u32,
-    /// The status that was answered; none if there was no answer.
-    pub status: Option<u16>,
-    /// The body that was posted.
-    pub body: String,
-}
 
 /// The value of `X-Hub-Signature`: HMAC-SHA256 over the raw body.
 #[must_use]

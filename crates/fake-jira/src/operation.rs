@@ -1,0 +1,66 @@
+//! Jira's operations.
+
+/// An operation of Jira's REST API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Every one; for faults.
+    Any,
+    /// A path or method Jira does not have.
+    Unknown,
+    /// `GET serverInfo`
+    ServerInfo,
+    /// `GET myself`
+    Myself,
+    /// `GET mypermissions`
+    MyPermissions,
+    /// Cloud: `GET project/search`. Data Center: `GET project`
+    Projects,
+    /// `GET project/{key}`
+    Project,
+    /// `GET project/{key}/statuses`
+    ProjectStatuses,
+    /// `GET issue/createmeta/{project}/issuetypes`
+    CreateMetaTypes,
+    /// `GET issue/createmeta/{project}/issuetypes/{id}`
+    CreateMetaFields,
+    /// `POST issue`
+    CreateIssue,
+    /// `GET issue/{id}`
+    GetIssue,
+    /// `PUT issue/{id}`
+    EditIssue,
+    /// Cloud: `POST issue/bulkfetch`
+    BulkFetch,
+    /// Cloud: `GET` and `POST search/jql`. Data Center: `POST search`
+    Search,
+    /// Cloud: `GET issue/{id}/changelog`
+    Changelog,
+    /// `GET issue/{id}/transitions`
+    GetTransitions,
+    /// `POST issue/{id}/transitions`
+    DoTransition,
+    /// `GET issue/{id}/comment`
+    GetComments,
+    /// `POST issue/{id}/comment`
+    AddComment,
+    /// `GET comment/{id}/properties/{key}`
+    GetCommentProperty,
+    /// `POST issueLink`
+    LinkIssues,
+    /// `GET issueLinkType`
+    LinkTypes,
+    /// `GET user`
+    User,
+    /// `GET user/search`
+    UserSearch,
+    /// Cloud: `GET user/groups`
+    UserGroups,
+    /// `GET group/member`
+    GroupMembers,
+    /// `GET groups/picker`
+    GroupPicker,
+    /// `GET project/{key}/role`
+    ProjectRoles,
+    /// `GET project/{key}/role/{id}`
+    ProjectRole,
+}
