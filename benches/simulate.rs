@@ -364,16 +364,7 @@ async fn bridge(
         }
     });
     let jira = Jira::new(
-        jira::Settings {
-            url: settings.url,
-            kind: Some(jira::Kind::Cloud),
-            user: settings.user,
-            token: settings.token,
-            ca_file: None,
-            requests_per_second: settings.requests_per_second,
-            burst: settings.burst,
-            timeout: settings.timeout,
-        },
+        jira::Settings { kind: Some(jira::Kind::Cloud), ..settings.client.clone() },
         observer,
         clock.clone(),
     )
@@ -386,7 +377,7 @@ async fn bridge(
         poll_every: settings.poll_every,
         index_lag: settings.index_lag,
         keep_for: None,
-        side_by_side: Pace::side_by_side(settings.requests_per_second, settings.burst),
+        side_by_side: Pace::side_by_side(settings.client.requests_per_second, settings.client.burst),
     };
     let worker = Worker::new(Arc::clone(&gatekeeper), Arc::new(jira), clock.clone(), metrics, pace);
     let _ = worker.keep(true).await?;

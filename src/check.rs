@@ -139,7 +139,7 @@ impl fmt::Display for Report {
 
 /// Looks at everything. Jira is asked, never told: all requests are reads. Nor is anything stored.
 pub async fn check(config: &Config, clock: Clock) -> Report {
-    let (mut findings, jira) = connection::connect(&config.jira, clock).await;
+    let (mut findings, jira) = connection::connect(&config.jira.client, clock).await;
     match jira {
         Some(jira) => {
             findings.extend(tickets::tickets(&jira, &config.policy).await);

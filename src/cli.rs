@@ -7,7 +7,7 @@ mod gates;
 mod terminal;
 
 pub use self::{
-    args::{Audit, AuditFormat, Cli, Command, Demo, Gates, Kind, LogFormat},
+    args::{Audit, AuditFormat, Cli, Command, Demo, Gates, LogFormat},
     audit::audit,
     gates::{gates, watch},
     terminal::{Links, Paper},

@@ -18,7 +18,7 @@ pub use self::{
     duration::parse as parse_duration,
     layers::EXAMPLE,
     problems::{Problem, Problems},
-    settings::{Cluster, Config, Flagger, Jira, JiraKind, Limits, Rollout, ScopedToken, Server, Store, Tls},
+    settings::{Cluster, Config, Flagger, Jira, Limits, Rollout, ScopedToken, Server, Store, Tls},
 };
 
 /// Reads the configuration: the defaults of [`EXAMPLE`], then the file, then the variables of `env` that begin with

@@ -20,6 +20,7 @@ mod prove;
 mod request;
 pub mod retry;
 mod send;
+mod settings;
 mod setup;
 mod shorten;
 mod span;
@@ -32,8 +33,6 @@ mod words;
 
 use std::{
     fmt,
-    num::NonZeroU32,
-    path::PathBuf,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -49,11 +48,12 @@ pub use self::{
     issues::{Before, Created, Marks, Page, Reading, add},
     people::{Group, People, Role},
     send::{one_at_a_time, only_while, unobserved, urgently},
+    settings::{Kind, Settings},
     setup::{Choice, Field, NEEDED, Permissions, Server, Shape, Workflow},
     span::Span,
     survey::{About, Sample, Way},
 };
-use crate::{clock::Clock, gate::GateId, millis::Millis, secret::Secret, ticket::Doc};
+use crate::{clock::Clock, gate::GateId, millis::Millis, ticket::Doc};
 
 /// The label of every ticket that the bridge opened.
 pub const LABEL: &str = "flagger-gate";
@@ -65,47 +65,6 @@ pub const ENDED: &str = "flagger-ended";
 #[must_use]
 pub fn gate_label(gate: &GateId) -> String {
     gate.label()
-}
-
-/// Where Jira is, and how to behave there.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// `https://example.atlassian.net`, `https://jira.example.com/jira`, or, for a scoped token of Cloud,
-    /// `https://api.atlassian.com/ex/jira/<cloud id>`.
-    pub url: String,
-    /// Which kind of Jira it is; None: ask it, once.
-    pub kind: Option<Kind>,
-    /// With a user the token is sent as a password (Cloud), without one as a bearer token (Data Center).
-    pub user: Option<String>,
-    /// Read again for each request.
-    pub token: Secret,
-    /// More certificate authorities to trust, in PEM. Read again when it changes.
-    pub ca_file: Option<PathBuf>,
-    /// The lasting rate of all requests together.
-    pub requests_per_second: NonZeroU32,
-    /// How many may go at once.
-    pub burst: NonZeroU32,
-    /// For one request, from connecting to the last byte of the answer.
-    pub timeout: Duration,
-}
-
-/// The two kinds of Jira. They differ in paths, texts and names of accounts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Atlassian's own: REST v3, ADF, account ids.
-    Cloud,
-    /// The customer's own: REST v2, wiki markup, user names.
-    DataCenter,
-}
-
-impl Kind {
-    /// The version of its REST API, as in its paths.
-    const fn api(self) -> &'static str {
-        match self {
-            Self::Cloud => "3",
-            Self::DataCenter => "2",
-        }
-    }
 }
 
 /// A ticket to be opened.
@@ -241,18 +200,7 @@ impl Jira {
     /// # Errors
     /// If the address or the certificates cannot be used.
     pub fn new(settings: Settings, observer: Observer, clock: Clock) -> Result<Self, Error> {
-        let sender = send::Sender::new(send::Parts {
-            url: settings.url,
-            user: settings.user,
-            token: settings.token,
-            ca_file: settings.ca_file,
-            rate: (settings.requests_per_second, settings.burst),
-            timeout: settings.timeout,
-            kind: settings.kind,
-            observer,
-            clock,
-        })?;
-        Ok(Self { sender, site: OnceLock::new() })
+        Ok(Self { sender: send::Sender::new(settings, observer, clock)?, site: OnceLock::new() })
     }
 
     /// The proxy that requests go through, if one does: what the environment says, without its password.

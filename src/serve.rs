@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    config::{self, Config, JiraKind},
+    config::{self, Config},
     gatekeeper::{Gatekeeper, Links, Timing},
     http::{
         self, Shared,
@@ -94,7 +94,8 @@ impl Bridge {
     /// If the address of Jira or a certificate cannot be used.
     pub fn new(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::new());
-        let jira = Arc::new(client(&config.jira, Some(Arc::clone(&metrics)), clock.clone())?);
+        let observer = counted(Arc::clone(&metrics));
+        let jira = Arc::new(Jira::new(config.jira.client.clone(), observer, clock.clone())?);
         let shared = Shared {
             gatekeeper: Arc::default(),
             clock: clock.clone(),
@@ -249,7 +250,7 @@ impl Bridge {
             poll_every: jira.poll_every,
             index_lag: jira.index_lag,
             keep_for: kept.keep_for,
-            side_by_side: Pace::side_by_side(jira.requests_per_second, jira.burst),
+            side_by_side: Pace::side_by_side(jira.client.requests_per_second, jira.client.burst),
         };
         let worker =
             Worker::new(Arc::clone(&gatekeeper), Arc::clone(&self.jira), self.clock.clone(), metrics, pace);
@@ -290,40 +291,16 @@ async fn greet(jira: Arc<Jira>, stop: CancellationToken) {
     }
 }
 
-/// A client for the Jira of the configuration.
-///
-/// # Errors
-/// If its address or the certificate authority cannot be used; the key is named.
-pub fn client(
-    config: &config::Jira,
-    metrics: Option<Arc<Metrics>>,
-    clock: Clock,
-) -> Result<Jira, jira::Error> {
-    let settings = jira::Settings {
-        url: config.url.clone(),
-        kind: config.kind.map(|kind| match kind {
-            JiraKind::Cloud => jira::Kind::Cloud,
-            JiraKind::DataCenter => jira::Kind::DataCenter,
-        }),
-        user: config.user.clone(),
-        token: config.token.clone(),
-        ca_file: config.ca_file.clone(),
-        requests_per_second: config.requests_per_second,
-        burst: config.burst,
-        timeout: config.timeout,
-    };
-    let observer: jira::Observer = match metrics {
-        None => jira::unobserved(),
-        Some(metrics) => Arc::new(move |seen| {
-            let status = match seen.outcome {
-                jira::Outcome::Answered(status) => Some(status),
-                jira::Outcome::Unreachable | jira::Outcome::NoAnswer => None,
-            };
-            metrics.jira_request(seen.operation, status_class(status), seen.took);
-            metrics.jira_throttled(seen.throttled);
-        }),
-    };
-    Jira::new(settings, observer, clock)
+/// Counts each request to Jira.
+fn counted(metrics: Arc<Metrics>) -> jira::Observer {
+    Arc::new(move |seen| {
+        let status = match seen.outcome {
+            jira::Outcome::Answered(status) => Some(status),
+            jira::Outcome::Unreachable | jira::Outcome::NoAnswer => None,
+        };
+        metrics.jira_request(seen.operation, status_class(status), seen.took);
+        metrics.jira_throttled(seen.throttled);
+    })
 }
 
 /// How Jira and the bridge get on. Only the replica that works knows; the others know when that was last at work.

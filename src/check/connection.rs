@@ -8,10 +8,8 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    config::{self, JiraKind},
-    jira::{Account, Cause, Denial, Error, Flaw, Jira, Kind, Server, Tls},
+    jira::{Account, Cause, Denial, Error, Flaw, Jira, Kind, Server, Settings, Tls, unobserved},
     millis::{Millis, lasted},
-    serve::client,
 };
 
 /// From this difference on, in milliseconds, the two clocks are told to disagree.
@@ -27,13 +25,13 @@ pub(super) struct Connected {
 
 /// A client that works, if all is well. It goes by the kind that Jira says it is, whatever is configured, so that a
 /// wrong `jira.kind` is one finding and not many.
-pub(super) async fn connect(config: &config::Jira, clock: Clock) -> (Vec<Finding>, Option<Connected>) {
+pub(super) async fn connect(config: &Settings, clock: Clock) -> (Vec<Finding>, Option<Connected>) {
     if let Some(meant) = meant(&config.url) {
         let what = format!("{} is the address of a page or of the API; put {meant:?} there", config.url);
         return (vec![Finding::fail("jira.url", what)], None);
     }
-    let asking = config::Jira { kind: None, ..config.clone() };
-    let jira = match client(&asking, None, clock.clone()) {
+    let asking = Settings { kind: None, ..config.clone() };
+    let jira = match Jira::new(asking, unobserved(), clock.clone()) {
         Ok(jira) => jira,
         Err(error) => {
             return (vec![trouble(&error, config, None, None)], None);
@@ -88,30 +86,23 @@ fn clocks(theirs: Millis, ours: Millis) -> Option<Finding> {
     })
 }
 
-fn reached(server: &Server, config: &config::Jira) -> Finding {
+fn reached(server: &Server, config: &Settings) -> Finding {
     let title = server.title.as_ref().map_or(String::new(), |title| format!(" {title:?}"));
     let version = match (server.kind, &server.version) {
         // Cloud's says nothing.
         (Kind::DataCenter, Some(version)) => format!(", version {version},"),
         (Kind::Cloud, _) | (Kind::DataCenter, None) => String::new(),
     };
-    Finding::ok("jira.url", format!("reached Jira {}{title}{version} at {}", name(server.kind), config.url))
+    Finding::ok("jira.url", format!("reached Jira {}{title}{version} at {}", server.kind.name(), config.url))
 }
 
-fn right_kind(configured: Option<JiraKind>, told: Kind) -> Finding {
-    let configured = configured.map(|kind| match kind {
-        JiraKind::Cloud => Kind::Cloud,
-        JiraKind::DataCenter => Kind::DataCenter,
-    });
-    let word = match told {
-        Kind::Cloud => "cloud",
-        Kind::DataCenter => "data-center",
-    };
+fn right_kind(configured: Option<Kind>, told: Kind) -> Finding {
+    let word = told.word();
     match configured {
         None => Finding::ok("jira.kind", format!("auto found {word:?}")),
         Some(configured) if configured == told => Finding::ok("jira.kind", format!("it is {word:?}")),
         Some(configured) => {
-            let (is, not) = (name(told), name(configured));
+            let (is, not) = (told.name(), configured.name());
             Finding::fail(
                 "jira.kind",
                 format!("Jira says that it is {is}, not {not}; put {word:?} or \"auto\" there"),
@@ -120,15 +111,8 @@ fn right_kind(configured: Option<JiraKind>, told: Kind) -> Finding {
     }
 }
 
-const fn name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Cloud => "Cloud",
-        Kind::DataCenter => "Data Center",
-    }
-}
-
 /// A failure to reach Jira or to be let in, with the key to edit. `proxy` is what Jira is asked through.
-fn trouble(error: &Error, config: &config::Jira, kind: Option<Kind>, proxy: Option<&str>) -> Finding {
+fn trouble(error: &Error, config: &Settings, kind: Option<Kind>, proxy: Option<&str>) -> Finding {
     match error {
         Error::Unauthorized { host, why, denial, .. } => refused(host, why, *denial, config, kind),
         Error::Token(_) => Finding::fail("jira.token", error.to_string()),
@@ -228,7 +212,7 @@ fn unreachable(host: &str, cause: &Cause, proxy: Option<&str>, error: &Error) ->
 }
 
 /// Jira does not let us in.
-fn refused(host: &str, why: &str, denial: Denial, config: &config::Jira, kind: Option<Kind>) -> Finding {
+fn refused(host: &str, why: &str, denial: Denial, config: &Settings, kind: Option<Kind>) -> Finding {
     let why = why.strip_prefix("asked who the bridge is, ").unwrap_or(why);
     match denial {
         Denial::Captcha => Finding::fail(
@@ -239,7 +223,7 @@ fn refused(host: &str, why: &str, denial: Denial, config: &config::Jira, kind: O
             ),
         ),
         Denial::Passwords => {
-            let kind = if config.kind == Some(JiraKind::Cloud) { "\"auto\" into jira.kind and " } else { "" };
+            let kind = if config.kind == Some(Kind::Cloud) { "\"auto\" into jira.kind and " } else { "" };
             Finding::fail(
                 "jira.user",
                 format!(
@@ -267,7 +251,7 @@ fn refused(host: &str, why: &str, denial: Denial, config: &config::Jira, kind: O
 }
 
 /// What may be wrong with credentials that Jira does not accept.
-fn unknown(config: &config::Jira, kind: Option<Kind>) -> &'static str {
+fn unknown(config: &Settings, kind: Option<Kind>) -> &'static str {
     match (config.user.is_some(), kind) {
         (true, Some(Kind::Cloud)) if is_gateway(&config.url) => {
             "put a new token there, for it is wrong or expired, or jira.user is not the e-mail of its account; one without \

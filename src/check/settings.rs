@@ -43,7 +43,7 @@ fn budget(config: &Config) -> Finding {
     let (jira, tickets) = (&config.jira, config.limits.open_tickets.get());
     let requests = u128::from(tickets.div_ceil(A_REQUEST));
     let trust = jira.trust_for.as_millis().max(1);
-    let rate = u128::from(jira.requests_per_second.get());
+    let rate = u128::from(jira.client.requests_per_second.get());
     let needed = (6_000 * requests).div_ceil(trust);
     let often = written(jira.trust_for / 3);
     if needed <= rate {
@@ -153,7 +153,7 @@ fn flagger(config: &Config) -> Vec<Finding> {
 /// Every secret is long enough. None is shown.
 fn secrets(config: &Config) -> Vec<Finding> {
     let jiras = [
-        ("jira.token".to_owned(), Some(&config.jira.token)),
+        ("jira.token".to_owned(), Some(&config.jira.client.token)),
         ("jira.webhook_secret".to_owned(), config.jira.webhook_secret.as_ref()),
     ];
     let jiras = jiras.into_iter().filter_map(|(key, secret)| Some((key, secret?)));

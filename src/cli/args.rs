@@ -2,9 +2,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValue};
 
-use crate::config;
+use crate::{config, jira::Kind};
 
 /// Opens Flagger's gates from Jira. One approval opens one gate of one rollout, and nothing else ever opens a gate.
 #[derive(Clone, Debug, Parser)]
@@ -106,13 +106,18 @@ pub struct Demo {
     pub port: u16,
 }
 
-/// Which Jira is played.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
-    /// REST v3, with an e-mail and an API token
-    Cloud,
-    /// REST v2, with a personal access token
-    DataCenter,
+impl ValueEnum for Kind {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Cloud => "REST v3, with an e-mail and an API token",
+            Self::DataCenter => "REST v2, with a personal access token",
+        };
+        Some(PossibleValue::new(self.word()).help(help))
+    }
 }
 
 /// Which gates are wanted, of which bridge, and how.

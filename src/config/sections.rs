@@ -7,9 +7,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     read::Section,
-    settings::{Cluster, Flagger, Jira, JiraKind, Limits, Rollout, ScopedToken, Server, Store, Tls},
+    settings::{Cluster, Flagger, Jira, Limits, Rollout, ScopedToken, Server, Store, Tls},
 };
-use crate::{database_url, secret::Secret};
+use crate::{
+    database_url,
+    jira::{Kind, Settings},
+    secret::Secret,
+};
 
 pub(super) fn server(s: &Section<'_>) -> Option<Server> {
     let listeners = ["gate_listen", "webhook_listen", "admin_listen"];
@@ -230,15 +234,16 @@ pub(super) fn jira(s: &Section<'_>) -> Option<Jira> {
     }
     let kind = s.string("kind").and_then(|kind| match kind {
         "auto" => Some(None),
-        "cloud" => Some(Some(JiraKind::Cloud)),
-        "data-center" => Some(Some(JiraKind::DataCenter)),
-        _ => {
-            s.problem("kind", format!("must be \"auto\", \"cloud\" or \"data-center\", not {kind:?}"));
-            None
+        word => {
+            let known = Kind::ALL.into_iter().find(|kind| kind.word() == word);
+            if known.is_none() {
+                s.problem("kind", format!("must be \"auto\", \"cloud\" or \"data-center\", not {word:?}"));
+            }
+            known.map(Some)
         }
     });
     let user = s.optional("user", Section::text);
-    if kind == Some(Some(JiraKind::Cloud)) && s.value("user").is_none() {
+    if kind == Some(Some(Kind::Cloud)) && s.value("user").is_none() {
         s.problem(
             "user",
             "is missing; Cloud needs the account's e-mail; if it is no Cloud, put \"auto\" into jira.kind",
@@ -263,15 +268,17 @@ pub(super) fn jira(s: &Section<'_>) -> Option<Jira> {
     let index_lag = s.duration("index_lag");
     s.done();
     Some(Jira {
-        url: url?,
-        kind: kind?,
-        user,
-        token: token?,
+        client: Settings {
+            url: url?,
+            kind: kind?,
+            user,
+            token: token?,
+            ca_file,
+            requests_per_second: requests_per_second?,
+            burst: burst?,
+            timeout: timeout?,
+        },
         webhook_secret,
-        ca_file,
-        requests_per_second: requests_per_second?,
-        burst: burst?,
-        timeout: timeout?,
         poll_every: poll_every?,
         trust_for: trust_for?,
         index_lag: index_lag?,

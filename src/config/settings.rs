@@ -5,7 +5,7 @@ use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 use globset::GlobSet;
 use secrecy::SecretString;
 
-use crate::{policy::Policy, secret::Secret};
+use crate::{jira, policy::Policy, secret::Secret};
 
 /// The whole configuration.
 #[derive(Debug)]
@@ -128,39 +128,16 @@ pub struct Cluster {
 /// `[jira]`: how to reach Jira, and how often.
 #[derive(Clone, Debug)]
 pub struct Jira {
-    /// Base URL, without a slash at its end.
-    pub url: String,
-    /// Cloud or Data Center; `None` finds out.
-    pub kind: Option<JiraKind>,
-    /// The account's e-mail (Cloud) or user name; none for a personal access token.
-    pub user: Option<String>,
-    /// The API token, personal access token or password.
-    pub token: Secret,
+    /// What its client goes by.
+    pub client: jira::Settings,
     /// What Jira's webhook is signed with; none means that the webhook is off.
     pub webhook_secret: Option<Secret>,
-    /// A certificate authority of one's own, PEM.
-    pub ca_file: Option<PathBuf>,
-    /// Requests per second, over all.
-    pub requests_per_second: NonZeroU32,
-    /// Requests that may go out at once after a pause.
-    pub burst: NonZeroU32,
-    /// For one request with its answer.
-    pub timeout: Duration,
     /// How often tickets that Flagger asks about are read.
     pub poll_every: Duration,
     /// For how long an answer proves an approval.
     pub trust_for: Duration,
     /// For how long Jira's search may miss a new issue.
     pub index_lag: Duration,
-}
-
-/// `jira.kind`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JiraKind {
-    /// REST v3.
-    Cloud,
-    /// REST v2.
-    DataCenter,
 }
 
 /// `[rollout]`

@@ -58,13 +58,14 @@ fn the_example_holds_the_promised_defaults() {
     assert!(config.flagger.token.is_none() && config.flagger.clusters.is_empty());
 
     let jira = config.jira;
-    assert_eq!(jira.url, "https://jira.example.com");
-    assert_eq!((jira.kind, jira.user, jira.ca_file), (None, None, None));
-    assert_eq!(jira.token.first().expose_secret(), "swordfish");
+    let client = jira.client;
+    assert_eq!(client.url, "https://jira.example.com");
+    assert_eq!((client.kind, client.user, client.ca_file), (None, None, None));
+    assert_eq!(client.token.first().expose_secret(), "swordfish");
     assert!(jira.webhook_secret.is_none());
-    assert_eq!((jira.requests_per_second.get(), jira.burst.get()), (5, 10));
+    assert_eq!((client.requests_per_second.get(), client.burst.get()), (5, 10));
     assert_eq!(
-        (jira.timeout, jira.poll_every, jira.trust_for, jira.index_lag),
+        (client.timeout, jira.poll_every, jira.trust_for, jira.index_lag),
         (s(10), s(20), s(600), s(120))
     );
 
@@ -352,9 +353,9 @@ fn the_environment_wins_over_the_file() {
         ("PATH", "/bin"),
     ];
     let config = read(text, &env).unwrap();
-    assert_eq!(config.jira.url, "https://jira.example.com/jira");
-    assert_eq!(config.jira.token.first().expose_secret(), "12345678");
-    assert_eq!((config.jira.poll_every, config.jira.burst.get()), (Duration::from_secs(7), 4));
+    assert_eq!(config.jira.client.url, "https://jira.example.com/jira");
+    assert_eq!(config.jira.client.token.first().expose_secret(), "12345678");
+    assert_eq!((config.jira.poll_every, config.jira.client.burst.get()), (Duration::from_secs(7), 4));
     let may = |namespace| config.flagger.namespaces.is_match(namespace);
     assert_eq!((may("shop-1"), may("pay"), may("other")), (true, true, false));
     let clusters: Vec<&str> = config.flagger.clusters.iter().map(|c| c.name.as_str()).collect();

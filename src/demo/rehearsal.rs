@@ -16,7 +16,7 @@ use super::{
     commentary::{Commentary, Links, WATCHES_EVERY, print},
     own::{self, Own},
 };
-use crate::{cli::Kind, clock::Clock};
+use crate::{clock::Clock, jira::Kind};
 
 /// They guard nothing: this Jira listens on loopback, and all is gone when it ends.
 const TOKEN: &str = "rehearsal-token-worth-nothing";
@@ -90,10 +90,7 @@ async fn start(kind: Kind, port: u16) -> anyhow::Result<(FakeJira, Own)> {
 }
 
 fn introduction(kind: Kind, own: &Own) -> String {
-    let name = match kind {
-        Kind::Cloud => "Cloud",
-        Kind::DataCenter => "Data Center",
-    };
+    let name = kind.name();
     let (url, rest) = (&own.url, own.introduction());
     format!(
         "\

@@ -1,8 +1,6 @@
 //! The only way to Jira: takes a turn, sends, and reads.
 
 use std::{
-    num::NonZeroU32,
-    path::PathBuf,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -15,7 +13,7 @@ use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
 use super::{
-    Kind, Observation, Observer, Outcome,
+    Kind, Observation, Observer, Outcome, Settings,
     answer::{Answer, Body, body, is_json, media, text},
     client::{Clients, clients, proxy},
     credentials::{Admission, Credentials, signature},
@@ -76,40 +74,27 @@ pub(super) struct Sender {
     pub(super) clock: Clock,
 }
 
-/// What a [`Sender`] is made of.
-pub(super) struct Parts {
-    pub(super) url: String,
-    pub(super) user: Option<String>,
-    pub(super) token: Secret,
-    pub(super) ca_file: Option<PathBuf>,
-    pub(super) rate: (NonZeroU32, NonZeroU32),
-    pub(super) timeout: Duration,
-    pub(super) kind: Option<Kind>,
-    pub(super) observer: Observer,
-    pub(super) clock: Clock,
-}
-
 impl Sender {
-    pub(super) fn new(parts: Parts) -> Result<Self, Error> {
-        let base = base(&parts.url)?;
+    pub(super) fn new(settings: Settings, observer: Observer, clock: Clock) -> Result<Self, Error> {
+        let base = base(&settings.url)?;
         let host = match (base.host_str(), base.port()) {
             (Some(host), Some(port)) => format!("{host}:{port}"),
             (host, _) => host.unwrap_or_default().to_owned(),
         };
-        let client = clients(&base, parts.ca_file, parts.timeout)?;
+        let client = clients(&base, settings.ca_file, settings.timeout)?;
         let proxy = proxy(&base)?;
         Ok(Self {
             client,
             proxy,
             base,
             host,
-            user: parts.user,
-            token: parts.token,
-            throttle: Throttle::new(parts.rate.0, parts.rate.1),
+            user: settings.user,
+            token: settings.token,
+            throttle: Throttle::new(settings.requests_per_second, settings.burst),
             credentials: Credentials::default(),
-            kind: parts.kind.map_or_else(OnceLock::new, OnceLock::from),
-            observer: parts.observer,
-            clock: parts.clock,
+            kind: settings.kind.map_or_else(OnceLock::new, OnceLock::from),
+            observer,
+            clock,
         })
     }
 

@@ -7,7 +7,7 @@ mod setup;
 mod tickets;
 mod times;
 
-use std::sync::Mutex;
+use std::{num::NonZeroU32, sync::Mutex};
 
 use axum::{
     Router,
@@ -26,6 +26,7 @@ use super::*;
 use crate::{
     gate::{Browse, Sighting, Ticket},
     policy::Status,
+    secret::Secret,
 };
 
 /// A request as it arrived.
@@ -71,22 +72,8 @@ impl Site {
         Self { url, seen, observed: Arc::default() }
     }
 
-    fn settings(&self, kind: Option<Kind>) -> Settings {
-        let hundred = NonZeroU32::new(100).unwrap();
-        Settings {
-            url: self.url.clone(),
-            kind,
-            user: Some("bridge@example.com".into()),
-            token: Secret::value("s3cret-token").unwrap(),
-            ca_file: None,
-            requests_per_second: hundred,
-            burst: hundred,
-            timeout: Duration::from_secs(5),
-        }
-    }
-
     fn jira(&self, kind: Option<Kind>) -> Jira {
-        self.jira_with(self.settings(kind))
+        self.jira_with(settings(&self.url, kind))
     }
 
     fn jira_with(&self, settings: Settings) -> Jira {
@@ -99,6 +86,20 @@ impl Site {
 
     fn lines(&self) -> Vec<String> {
         self.seen.lock().unwrap().iter().map(|seen| seen.line.clone()).collect()
+    }
+}
+
+fn settings(url: &str, kind: Option<Kind>) -> Settings {
+    let hundred = NonZeroU32::new(100).unwrap();
+    Settings {
+        url: url.to_owned(),
+        kind,
+        user: Some("bridge@example.com".into()),
+        token: Secret::value("s3cret-token").unwrap(),
+        ca_file: None,
+        requests_per_second: hundred,
+        burst: hundred,
+        timeout: Duration::from_secs(5),
     }
 }
 
@@ -152,10 +153,7 @@ async fn the_kind_is_asked_once_and_decides_the_paths() {
         _ => with(vec![("x-ausername", "bridge".into())], 200, &issue()),
     })
     .await;
-    let mut settings = site.settings(None);
-    settings.url.push_str("/jira/");
-    settings.user = None;
-    let jira = site.jira_with(settings);
+    let jira = site.jira_with(Settings { user: None, ..settings(&format!("{}/jira/", site.url), None) });
     for _ in 0..2 {
         let Sighting::Issue { status, .. } = jira.look_closely("10042").await.unwrap() else {
             panic!("missing")
@@ -420,7 +418,6 @@ async fn a_cut_answer_may_have_happened_and_a_refused_connection_did_not() {
 
 #[test]
 fn settings_that_cannot_work_are_refused_at_once() {
-    let site = Site { url: "https://user:pw@jira".into(), seen: Arc::default(), observed: Arc::default() };
     let mut words = vec![];
     for (url, pem) in [
         ("jira.example.com", None),
@@ -430,7 +427,7 @@ fn settings_that_cannot_work_are_refused_at_once() {
         ("https://jira", Some("no/such/file")),
     ] {
         let ca_file = pem.map(Into::into);
-        let settings = Settings { url: url.into(), ca_file, ..site.settings(None) };
+        let settings = Settings { ca_file, ..settings(url, None) };
         words.push(Jira::new(settings, unobserved(), Clock::System).unwrap_err().to_string());
     }
     insta::assert_snapshot!(words.join("\n"), @"

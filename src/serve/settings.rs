@@ -2,7 +2,8 @@
 //! is wrong. A line for each; no secrets.
 
 use crate::{
-    config::{Config, Flagger, Jira, JiraKind},
+    config::{Config, Flagger, Jira},
+    jira::Kind,
     millis::written,
     store,
 };
@@ -58,19 +59,16 @@ fn lines(config: &Config) -> [String; 7] {
 }
 
 fn of_jira(jira: &Jira) -> String {
-    let kind = match jira.kind {
-        None => "auto",
-        Some(JiraKind::Cloud) => "cloud",
-        Some(JiraKind::DataCenter) => "data-center",
-    };
+    let client = &jira.client;
+    let kind = client.kind.map_or("auto", Kind::word);
     let user =
-        jira.user.as_deref().map_or_else(|| "with a token alone".to_owned(), |user| format!("as {user}"));
+        client.user.as_deref().map_or_else(|| "with a token alone".to_owned(), |user| format!("as {user}"));
     format!(
         "Jira: {}, kind {kind}, {user}; read every {}, believed for {}, at most {} requests a second",
-        jira.url,
+        client.url,
         written(jira.poll_every),
         written(jira.trust_for),
-        jira.requests_per_second
+        client.requests_per_second
     )
 }
 

@@ -2,7 +2,7 @@
 
 use fake_jira::{BOB, FakeJira, Fault, Field as Shown, Flavour, MIA, Operation, Shape, Times};
 
-use super::super::*;
+use super::*;
 
 const BOTH: [Flavour; 2] = [Flavour::Cloud, Flavour::DataCenter];
 
@@ -10,17 +10,9 @@ const BOTH: [Flavour; 2] = [Flavour::Cloud, Flavour::DataCenter];
 async fn pair(flavour: Flavour) -> (FakeJira, Jira) {
     let clock = Clock::manual(Millis(1_800_000_000_000));
     let fake = FakeJira::new(fake_jira::Setup::new(flavour, clock.clone()));
-    let hundred = NonZeroU32::new(100).unwrap();
-    let settings = Settings {
-        url: fake.start().await.unwrap(),
-        kind: None,
-        user: (flavour == Flavour::Cloud).then(|| "bridge@example.com".into()),
-        token: Secret::value("jira-token").unwrap(),
-        ca_file: None,
-        requests_per_second: hundred,
-        burst: hundred,
-        timeout: Duration::from_secs(5),
-    };
+    let settings = settings(&fake.start().await.unwrap(), None);
+    let user = settings.user.filter(|_| flavour == Flavour::Cloud);
+    let settings = Settings { user, token: Secret::value("jira-token").unwrap(), ..settings };
     (fake, Jira::new(settings, unobserved(), clock).unwrap())
 }
 

@@ -254,7 +254,7 @@ fn values_become_settings() {
         match it.name.as_str() {
             "helm-everything" => {
                 assert_eq!(
-                    (limit, config.jira.requests_per_second.get(), config.jira.burst.get()),
+                    (limit, config.jira.client.requests_per_second.get(), config.jira.client.burst.get()),
                     (100, 7, 20)
                 );
                 let clusters: Vec<(&str, bool)> =
@@ -270,7 +270,7 @@ fn values_become_settings() {
                         "{section}"
                     );
                 }
-                assert!(config.jira.ca_file.is_some() && config.server.tls.is_some());
+                assert!(config.jira.client.ca_file.is_some() && config.server.tls.is_some());
             }
             "helm-sqlite" => {
                 assert_eq!(limit, 1_000_000);

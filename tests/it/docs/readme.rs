@@ -85,7 +85,7 @@ fn configurations_load() {
         let text = text.replace(SECRETS, here);
         let config = load(directory.path(), &text, vec![]);
         assert!(config.jira.webhook_secret.is_some());
-        users.push(config.jira.user);
+        users.push(config.jira.client.user);
         for part in &parts {
             let config = load(directory.path(), &format!("{text}\n{}", part.replace(SECRETS, here)), vec![]);
             assert!(config.flagger.token.is_some());
