@@ -89,22 +89,19 @@ impl Finding {
 
     /// A request that failed: at `key` if it is about what was asked, in other words if not.
     fn failed(key: impl Into<String>, error: &Error, otherwise: impl FnOnce() -> String) -> Self {
-        let scope = if error.to_string().contains("scope") { SCOPES } else { "" };
+        let scope = if error.is_of_scope() { SCOPES } else { "" };
         match error {
             Error::Throttled { .. } | Error::Broken { .. } => {
                 Self { halts: true, ..Self::fail("jira.url", format!("{error}; check again later")) }
             }
-            Error::Unreachable { .. } | Error::NoAnswer { .. } | Error::Unauthorized { .. } => {
+            Error::NoAnswer { .. } | Error::Unauthorized { .. } => {
                 Self { halts: true, ..Self::fail("jira.url", format!("{error}; check again")) }
             }
             // No path of Jira's API is missing.
             Error::Refused { by: By::Somebody, status: 404 | 405 | 410, .. } => {
                 Self { halts: true, ..Self::fail("jira.url", format!("{error}; check again")) }
             }
-            Error::Settings(_)
-            | Error::Authorities(_)
-            | Error::NoAuthority
-            | Error::Token(_)
+            Error::Token
             | Error::NotSent { .. }
             | Error::Refused { .. }
             | Error::NotFound { .. }

@@ -27,9 +27,9 @@ mod span;
 mod survey;
 mod throttle;
 mod time;
+mod transport;
 mod wiki;
 mod wire;
-mod words;
 
 use std::{
     fmt,
@@ -42,13 +42,14 @@ use serde_json::{Map, Value};
 
 pub use self::{
     cause::{Cause, Tls},
-    denial::Denial,
+    denial::{Denial, Denied, Symptom},
     endings::{Linked, Transitioned, Whereabouts, is_status},
-    error::{By, Error, Flaw, Happened, Retry, Thing},
+    error::{By, Candidate, Error, Flaw, Happened, Retry, Thing, UNREADABLE},
     issues::{Before, Created, Marks, Page, Reading, add},
     people::{Group, People, Role},
+    request::Operation,
     send::{one_at_a_time, only_while, unobserved, urgently},
-    settings::{Kind, Settings},
+    settings::{Kind, Settings, Unusable},
     setup::{Choice, Field, NEEDED, Permissions, Server, Shape, Workflow},
     span::Span,
     survey::{About, Sample, Way},
@@ -137,15 +138,10 @@ impl Outcome {
             Error::Broken { status, .. } | Error::Refused { status, .. } => Self::Answered(*status),
             Error::Throttled { .. } => Self::Answered(429),
             Error::Redirected { status, .. } => Self::Answered(*status),
-            Error::Settings(_)
-            | Error::Authorities(_)
-            | Error::NoAuthority
-            | Error::Token(_)
-            | Error::Unreachable { .. }
-            | Error::NotSent { .. }
-            | Error::NotFound { .. } => Self::Unreachable,
-            Error::Unauthorized { .. }
-            | Error::NoAnswer { .. }
+            Error::Token | Error::NotSent { .. } | Error::NotFound { .. } => Self::Unreachable,
+            Error::NoAnswer { happened: Happened::No, .. } => Self::Unreachable,
+            Error::NoAnswer { happened: Happened::Maybe, .. }
+            | Error::Unauthorized { .. }
             | Error::Unreadable { .. }
             | Error::Beside { .. } => Self::NoAnswer,
         }
@@ -181,8 +177,8 @@ pub struct Slot {
 pub struct Health {
     /// When the last answer came that was proven to be for us.
     pub last_answer: Option<Millis>,
-    /// Since when Jira does not let us in, why, and how that shows.
-    pub refused: Option<(Millis, Denial, String)>,
+    /// Since when Jira does not let us in, and why.
+    pub refused: Option<(Millis, Denied)>,
     /// Jira asked all to wait until then.
     pub paused_until: Option<Millis>,
 }
@@ -199,7 +195,7 @@ impl Jira {
     ///
     /// # Errors
     /// If the address or the certificates cannot be used.
-    pub fn new(settings: Settings, observer: Observer, clock: Clock) -> Result<Self, Error> {
+    pub fn new(settings: Settings, observer: Observer, clock: Clock) -> Result<Self, Unusable> {
         Ok(Self { sender: send::Sender::new(settings, observer, clock)?, site: OnceLock::new() })
     }
 
@@ -240,7 +236,7 @@ impl Jira {
         let now = self.sender.clock.now();
         Health {
             last_answer,
-            refused: refusal.map(|it| (it.since, it.denied.denial, it.denied.why)),
+            refused: refusal.map(|it| (it.since, it.denied)),
             paused_until: self.sender.throttle.paused().map(|left| now + left),
         }
     }

@@ -320,8 +320,9 @@ fn health(health: &jira::Health, leader: Option<Leader>, clock: &Clock) -> JiraH
         return JiraHealth { trouble, words, one_by_one: None };
     }
     let (trouble, words) = match health {
-        jira::Health { refused: Some((since, denial, why)), .. } => {
-            (true, format!("{} ({}): {why}; {}", denial.says(), ago(*since), denial.advice()))
+        jira::Health { refused: Some((since, denied)), .. } => {
+            let (says, advice) = (denied.denial.says(), denied.denial.advice());
+            (true, format!("{says} ({}): {}; {advice}", ago(*since), denied.symptom))
         }
         jira::Health { paused_until: Some(until), .. } => {
             (true, format!("asked to wait; the next request goes out in {} s", until.since(now).as_secs()))

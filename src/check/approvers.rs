@@ -176,8 +176,8 @@ async fn role(jira: &Jira, key: &str, name: &str, project: &str) -> Result<Findi
         }
         Ok(_) => Ok(Finding::ok(key, format!("the role {is} is there in {project}"))),
         Err(Error::NotFound { thing: Thing::Role, candidates, .. }) => {
-            let there_is = candidates.join(", ");
-            let hint = did_you_mean(name, candidates.iter().map(String::as_str));
+            let names: Vec<&str> = candidates.iter().map(|it| it.name.as_str()).collect();
+            let (there_is, hint) = (names.join(", "), did_you_mean(name, names.iter().copied()));
             Ok(Finding::fail(key, format!("{project} has no role {is}; there is: {there_is}{hint}")))
         }
         Err(error) => Err(error),

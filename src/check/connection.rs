@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    jira::{Account, Cause, Denial, Error, Flaw, Jira, Kind, Server, Settings, Tls, unobserved},
+    jira::{
+        Account, Cause, Denial, Denied, Error, Flaw, Jira, Kind, Server, Settings, Symptom, Tls, UNREADABLE,
+        Unusable, unobserved,
+    },
     millis::{Millis, lasted},
 };
 
@@ -33,9 +36,7 @@ pub(super) async fn connect(config: &Settings, clock: Clock) -> (Vec<Finding>, O
     let asking = Settings { kind: None, ..config.clone() };
     let jira = match Jira::new(asking, unobserved(), clock.clone()) {
         Ok(jira) => jira,
-        Err(error) => {
-            return (vec![trouble(&error, config, None, None)], None);
-        }
+        Err(error) => return (vec![unusable(&error)], None),
     };
     let left_out = jira.left_out().into_iter().map(|what| {
         let what = format!("{what}, and the others in the file are used; replace it or take it out");
@@ -111,23 +112,28 @@ fn right_kind(configured: Option<Kind>, told: Kind) -> Finding {
     }
 }
 
-/// A failure to reach Jira or to be let in, with the key to edit. `proxy` is what Jira is asked through.
-fn trouble(error: &Error, config: &Settings, kind: Option<Kind>, proxy: Option<&str>) -> Finding {
+/// No client can be made.
+fn unusable(error: &Unusable) -> Finding {
     match error {
-        Error::Unauthorized { host, why, denial, .. } => refused(host, why, *denial, config, kind),
-        Error::Token(_) => Finding::fail("jira.token", error.to_string()),
-        Error::Authorities(why) => Finding::fail(
+        Unusable::Address(what) => Finding::fail("jira.url", what),
+        Unusable::Authorities(why) => Finding::fail(
             "jira.ca_file",
             format!("{why}; put the file of the authority that signed Jira's certificate there"),
         ),
-        Error::NoAuthority => Finding::fail(
+        Unusable::NoAuthority => Finding::fail(
             "jira.ca_file",
             "no certificate authority is known here: install the system's (Debian: ca-certificates), or put the PEM file \
              of the one that signed Jira's certificate there",
         ),
-        Error::Unreachable { host, cause, .. } | Error::NoAnswer { host, cause, .. } => {
-            unreachable(host, cause, proxy, error)
-        }
+    }
+}
+
+/// A failure to reach Jira or to be let in, with the key to edit. `proxy` is what Jira is asked through.
+fn trouble(error: &Error, config: &Settings, kind: Option<Kind>, proxy: Option<&str>) -> Finding {
+    match error {
+        Error::Unauthorized { host, denied, .. } => refused(host, denied, config, kind),
+        Error::Token => Finding::fail("jira.token", error.to_string()),
+        Error::NoAnswer { host, cause, .. } => unreachable(host, cause, proxy, error),
         Error::Unreadable { host, flaw: Flaw::NotJson, .. } => Finding::fail(
             "jira.url",
             format!(
@@ -158,16 +164,17 @@ fn trouble(error: &Error, config: &Settings, kind: Option<Kind>, proxy: Option<&
             Finding::fail("jira.url", format!("{error}; check again later"))
         }
         Error::Redirected { host, target, .. } => {
-            let what = if target.contains(host.as_str()) || target == "an address that cannot be read" {
+            let what = if target.as_ref().is_none_or(|target| target.contains(host.as_str())) {
                 "is that a log-in page? Have single sign-on let /rest/ pass with a token, or put the address there that \
                  answers itself"
             } else {
                 "put that address there if it is Jira's; if it is a log-in page, have single sign-on let /rest/ pass \
                  with a token"
             };
+            let target = target.as_deref().unwrap_or(UNREADABLE);
             Finding::fail("jira.url", format!("Jira at {host} redirects to {target}; {what}"))
         }
-        Error::Settings(_) | Error::Refused { .. } | Error::NotFound { .. } | Error::NotSent { .. } => {
+        Error::Refused { .. } | Error::NotFound { .. } | Error::NotSent { .. } => {
             Finding::fail("jira.url", error.to_string())
         }
         Error::Beside { source, .. } => trouble(source, config, kind, proxy),
@@ -212,8 +219,16 @@ fn unreachable(host: &str, cause: &Cause, proxy: Option<&str>, error: &Error) ->
 }
 
 /// Jira does not let us in.
-fn refused(host: &str, why: &str, denial: Denial, config: &Settings, kind: Option<Kind>) -> Finding {
-    let why = why.strip_prefix("asked who the bridge is, ").unwrap_or(why);
+fn refused(host: &str, denied: &Denied, config: &Settings, kind: Option<Kind>) -> Finding {
+    let Denied { denial, symptom } = denied;
+    // What a check asks first needs no words.
+    let why = match symptom {
+        Symptom::Stranger { asked: None } => "it answered as to an anonymous visitor".to_owned(),
+        Symptom::Refused { asked: None, status, said } => format!("it answered {status}{said}"),
+        Symptom::Captcha | Symptom::Stranger { .. } | Symptom::Refused { .. } | Symptom::Nobody => {
+            symptom.to_string()
+        }
+    };
     match denial {
         Denial::Captcha => Finding::fail(
             "jira.user",
@@ -238,7 +253,7 @@ fn refused(host: &str, why: &str, denial: Denial, config: &Settings, kind: Optio
         }
         Denial::Credentials | Denial::App => {
             // Only Cloud takes a token without a user for one of its apps'.
-            let is_cloud = is_cloud(&config.url) || denial == Denial::App;
+            let is_cloud = is_cloud(&config.url) || *denial == Denial::App;
             let kind = kind.or_else(|| is_cloud.then_some(Kind::Cloud));
             let key = match (&config.user, kind) {
                 (None, Some(Kind::Cloud)) => "jira.user",

@@ -154,9 +154,7 @@ async fn not_found(jira: &Jira, error: &Error, route: &Route, language: Option<&
     let (project, issue_type) = (&route.ticket.project, &route.ticket.issue_type);
     let (found, left_out) = match error {
         Error::NotFound { thing: Thing::IssueType, candidates, .. } => {
-            // Each is followed by its id.
-            let names =
-                candidates.iter().map(|named| named.rsplit_once(" (").map_or(named.as_str(), |it| it.0));
+            let names = candidates.iter().map(|it| it.name.as_str());
             let (hint, language) = (did_you_mean(issue_type, names), in_english(language));
             (
                 Finding::fail(route.key_of("issue_type"), format!("{error}{hint}{language}")),
@@ -176,11 +174,7 @@ async fn not_found(jira: &Jira, error: &Error, route: &Route, language: Option<&
                  project first",
             )
         }
-        Error::Settings(_)
-        | Error::Authorities(_)
-        | Error::NoAuthority
-        | Error::Token(_)
-        | Error::Unreachable { .. }
+        Error::Token
         | Error::NotSent { .. }
         | Error::NoAnswer { .. }
         | Error::Broken { .. }

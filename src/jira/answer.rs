@@ -8,8 +8,9 @@ use serde::de::DeserializeOwned;
 
 use super::{
     credentials::Signature,
-    denial::Denial,
+    denial::{Denial, Symptom, is_of_scope},
     error::{By, Error, Flaw, NOT_JSON},
+    request::Operation,
     wire, words,
 };
 use crate::{millis::Millis, text};
@@ -23,7 +24,7 @@ const LONGEST_COMPLAINT: usize = 200;
 /// An answer of 2xx or 4xx.
 pub(super) struct Answer {
     pub(super) host: String,
-    pub(super) operation: &'static str,
+    pub(super) operation: Operation,
     pub(super) status: StatusCode,
     pub(super) signature: Signature,
     pub(super) json: bool,
@@ -62,7 +63,7 @@ impl Answer {
     }
 
     fn flawed(&self, what: &str, flaw: Flaw) -> Error {
-        let what = format!("{what} (in answer to {})", words::doing(self.operation));
+        let what = format!("{what} (in answer to {})", self.operation.doing);
         Error::Unreadable { host: self.host.clone(), what, flaw }
     }
 
@@ -87,21 +88,23 @@ impl Answer {
         let is_of_path =
             matches!(self.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE);
         // Atlassian's gateway, to a token that lacks one.
-        let is_of_scope = self.status == StatusCode::UNAUTHORIZED && messages.contains("scope");
+        let lacks_scope = self.status == StatusCode::UNAUTHORIZED && is_of_scope(&messages);
         let signed = self.signature == Signature::Ours && !is_of_path;
-        let by = if signed || is_of_scope { By::Jira } else { form };
+        let by = if signed || lacks_scope { By::Jira } else { form };
         let (host, operation, status) = (self.host.clone(), self.operation, self.status.as_u16());
         Error::Refused { host, operation, status, messages, by }
     }
 }
 
 impl Answer {
-    /// What a 403 says, after a colon: there Jira tells who is not let in, and why. Its 401 always says the same.
-    pub(super) fn explanation(&self) -> String {
-        match self.said() {
+    /// This 401 or 403 to what was `asked` as a symptom that the bridge is not let in. With a 403 Jira tells why; its 401 always
+    /// says the same.
+    pub(super) fn symptom(&self, asked: Option<Operation>) -> Symptom {
+        let said = match self.said() {
             words if words.is_empty() => String::new(),
             words => format!(": {}", words.trim_end_matches('.')),
-        }
+        };
+        Symptom::Refused { asked, status: self.status.as_u16(), said }
     }
 
     /// Why the bridge is not let in, as far as a 401 or 403 tells. Without a word of Jira's a 403 may be anybody's.

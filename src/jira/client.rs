@@ -10,10 +10,7 @@ use std::{
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Certificate, Client, ClientBuilder, Url};
 
-use super::{
-    cause::Names,
-    error::{Error, chain},
-};
+use super::{cause::Names, settings::Unusable, transport::chain};
 use crate::{
     pem::{self, Bundle},
     server_url,
@@ -24,7 +21,7 @@ use crate::{
 const IDLE: Duration = Duration::from_secs(10);
 
 /// The client; a new one, with new connections, when the file of authorities changes.
-pub(super) type Clients = Watched<Trusting, Error>;
+pub(super) type Clients = Watched<Trusting, Unusable>;
 
 /// A client, and what is to be said of authorities that it could not be given.
 #[derive(Clone, Debug)]
@@ -40,7 +37,7 @@ impl From<Client> for Trusting {
 }
 
 /// A client for what is at `base`.
-pub(super) fn clients(base: &Url, ca_file: Option<PathBuf>, timeout: Duration) -> Result<Clients, Error> {
+pub(super) fn clients(base: &Url, ca_file: Option<PathBuf>, timeout: Duration) -> Result<Clients, Unusable> {
     let (here, plain) = (is_this_machine(base), base.scheme() == "http");
     let builder = move || {
         let builder = Client::builder()
@@ -61,12 +58,12 @@ pub(super) fn clients(base: &Url, ca_file: Option<PathBuf>, timeout: Duration) -
             // The system has no authorities. Whom there is nobody to trust for, that needs none.
             if plain {
                 let client = builder().tls_certs_only([]).build();
-                return client.map(Trusting::from).map_err(|error| Error::Settings(chain(error)));
+                return client.map(Trusting::from).map_err(|error| Unusable::Address(chain(error)));
             }
-            Err(Error::NoAuthority)
+            Err(Unusable::NoAuthority)
         }),
         [file, ..] => {
-            let read = trusting(builder(), file).map_err(Error::Authorities)?;
+            let read = trusting(builder(), file).map_err(Unusable::Authorities)?;
             // Whoever opens it tells of the first reading.
             if read_before.swap(true, Ordering::Relaxed) {
                 pem::tell("jira.ca_file", &read.left_out);
@@ -86,7 +83,7 @@ fn trusting(builder: ClientBuilder, file: &Path) -> Result<Trusting, String> {
 }
 
 /// The proxy that leads to `base`, in words that hold no password.
-pub(super) fn proxy(base: &Url) -> Result<Option<String>, Error> {
+pub(super) fn proxy(base: &Url) -> Result<Option<String>, Unusable> {
     if is_this_machine(base) {
         return Ok(None);
     }
@@ -102,7 +99,7 @@ pub(super) fn proxy(base: &Url) -> Result<Option<String>, Error> {
     {
         let usable =
             server_url::proxy(&named).and_then(|()| leads(&named).map(drop).ok_or(server_url::UNCLEAR));
-        usable.map_err(|what| Error::Settings(format!("{variable}: {what}")))?;
+        usable.map_err(|what| Unusable::Address(format!("{variable}: {what}")))?;
     }
     // The same that the client asks.
     let Some(through) = Matcher::from_system().intercept(&address) else { return Ok(None) };
@@ -110,7 +107,7 @@ pub(super) fn proxy(base: &Url) -> Result<Option<String>, Error> {
     let port = through.uri().port_u16().map(|port| format!(":{port}")).unwrap_or_default();
     let address = format!("{scheme}://{}{port}", host.unwrap_or_default());
     if !matches!(scheme, "http" | "https") {
-        return Err(Error::Settings(format!(
+        return Err(Unusable::Address(format!(
             "{variable} names {address}, and only proxies of http:// can be used; put one there, or Jira's host into NO_PROXY"
         )));
     }

@@ -1,9 +1,12 @@
 //! What only Jira Cloud has: REST v3, texts in ADF, reading by ids in bulk, changelogs in pages.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Kind, adf, request::Request, shorten};
+use super::{
+    Kind, adf,
+    request::{Operation, Request},
+    shorten,
+};
 use crate::ticket::Doc;
 
 /// A text of an issue or comment.
@@ -13,7 +16,7 @@ pub(super) fn text(doc: &Doc) -> Value {
 
 /// Reads up to 100 issues by id, past the search's index, which lags.
 pub(super) fn read_many(ids: &[&str]) -> Request {
-    Request::new("look", Method::POST, Kind::Cloud, &["issue", "bulkfetch"]).body(json!({
+    Request::post(Operation::LOOK, Kind::Cloud, &["issue", "bulkfetch"]).body(json!({
         "issueIdsOrKeys": ids,
         "fields": super::issues::FIELDS,
         "properties": [super::wire::PROPERTY],
@@ -23,13 +26,13 @@ pub(super) fn read_many(ids: &[&str]) -> Request {
 
 /// Searches; the answer names ids only. `/search` is gone from Cloud.
 pub(super) fn search(jql: &str) -> Request {
-    Request::new("search", Method::POST, Kind::Cloud, &["search", "jql"])
+    Request::post(Operation::SEARCH, Kind::Cloud, &["search", "jql"])
         .body(json!({"jql": jql, "fields": ["id"], "maxResults": 50}))
 }
 
 /// A page of a changelog, the oldest entries first.
 pub(super) fn changelog(id: &str, start: usize, most: usize) -> Request {
-    Request::new("changelog", Method::GET, Kind::Cloud, &["issue", id, "changelog"])
+    Request::get(Operation::CHANGELOG, Kind::Cloud, &["issue", id, "changelog"])
         .query("startAt", start.to_string())
         .query("maxResults", most.to_string())
 }

@@ -12,7 +12,7 @@ use std::{
 use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
-use super::{Account, Kind, denial::Denial};
+use super::{Account, Kind, denial::Denied};
 use crate::millis::Millis;
 
 /// While refused, `/myself` is asked this often.
@@ -78,15 +78,6 @@ struct State {
     answered: Option<Millis>,
     /// Whether answers name our account: then one that does not was not given to it.
     named: bool,
-}
-
-/// Jira does not let us in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Denied {
-    /// What is the matter.
-    pub(super) denial: Denial,
-    /// How it showed.
-    pub(super) why: String,
 }
 
 /// Jira has not let us in for some time.
@@ -198,10 +189,9 @@ impl Credentials {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jira::denial::{Denial, Symptom};
 
-    fn denied(why: &str) -> Denied {
-        Denied { denial: Denial::Credentials, why: why.to_owned() }
-    }
+    const WRONG: Denied = Denied { denial: Denial::Credentials, symptom: Symptom::Nobody };
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
@@ -227,14 +217,14 @@ mod tests {
     async fn probes_are_seldom_and_more_so_after_a_captcha() {
         let credentials = Credentials::default();
         let start = Instant::now();
-        credentials.refuse(&denied("401"), Signature::None, start, Millis(1));
+        credentials.refuse(&WRONG, Signature::None, start, Millis(1));
         assert!(matches!(credentials.admission(start), Admission::ProbeFirst(_)));
         credentials.probed(start);
-        credentials.refuse(&denied("401"), Signature::None, start, Millis(2));
+        credentials.refuse(&WRONG, Signature::None, start, Millis(2));
         let soon = start + Duration::from_secs(14);
         assert!(matches!(credentials.admission(soon), Admission::Denied(_)));
         assert!(matches!(credentials.admission(start + PROBE_EVERY), Admission::ProbeFirst(_)));
-        credentials.refuse(&denied("CAPTCHA"), Signature::Captcha, start, Millis(3));
+        credentials.refuse(&WRONG, Signature::Captcha, start, Millis(3));
         assert!(matches!(credentials.admission(start + Duration::from_secs(299)), Admission::Denied(_)));
         assert!(matches!(credentials.admission(start + PROBE_AFTER_CAPTCHA), Admission::ProbeFirst(_)));
         assert_eq!(credentials.health().1.unwrap().since, Millis(1));
@@ -250,7 +240,7 @@ mod tests {
         assert!(credentials.proves(start + second * 5, start + second * 31));
         assert!(!credentials.proves(start + second * 5, start + second * 32));
         assert!(credentials.proves(start + second, start + second * 90));
-        credentials.refuse(&denied("401"), Signature::None, start + second * 3, Millis(3));
+        credentials.refuse(&WRONG, Signature::None, start + second * 3, Millis(3));
         assert!(!credentials.proves(start, start + second * 4));
     }
 

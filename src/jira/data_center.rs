@@ -1,9 +1,12 @@
 //! What only Jira Data Center has: REST v2, texts in wiki markup, one search for everything.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Kind, request::Request, shorten, wiki};
+use super::{
+    Kind,
+    request::{Operation, Request},
+    shorten, wiki,
+};
 use crate::ticket::Doc;
 
 /// A text of an issue or comment.
@@ -13,7 +16,7 @@ pub(super) fn text(doc: &Doc) -> Value {
 
 /// Reads up to 100 issues by id. Without `validateQuery: false` one deleted issue fails the whole search.
 pub(super) fn read_many(ids: &[&str]) -> Request {
-    Request::new("look", Method::POST, Kind::DataCenter, &["search"]).body(json!({
+    Request::post(Operation::LOOK, Kind::DataCenter, &["search"]).body(json!({
         "jql": format!("id in ({})", ids.join(",")),
         "startAt": 0,
         "maxResults": 100,
@@ -25,7 +28,7 @@ pub(super) fn read_many(ids: &[&str]) -> Request {
 
 /// Searches.
 pub(super) fn search(jql: &str) -> Request {
-    Request::new("search", Method::POST, Kind::DataCenter, &["search"]).body(json!({
+    Request::post(Operation::SEARCH, Kind::DataCenter, &["search"]).body(json!({
         "jql": jql,
         "startAt": 0,
         "maxResults": 50,

@@ -1,6 +1,10 @@
 //! PURE: why Jira does not let the bridge in, in Jira's own words. Not every 403 is about the token, and who renews it
 //! then does so in vain.
 
+use std::fmt;
+
+use super::request::Operation;
+
 /// Why the bridge is not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denial {
@@ -22,6 +26,64 @@ pub enum Denial {
     Browser,
     /// A page, of which nobody knows who wrote it.
     OnTheWay,
+}
+
+/// That the bridge is not let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// What is the matter.
+    pub denial: Denial,
+    /// How it showed.
+    pub symptom: Symptom,
+}
+
+/// How it showed that the bridge is not let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Symptom {
+    /// A CAPTCHA is demanded.
+    Captcha,
+    /// An answer as to an anonymous visitor.
+    Stranger {
+        /// To what; None: to the question who the bridge is.
+        asked: Option<Operation>,
+    },
+    /// A status that refuses.
+    Refused {
+        /// What; None: the question who the bridge is.
+        asked: Option<Operation>,
+        /// 401 or 403.
+        status: u16,
+        /// Jira's own words after a colon, if it told why.
+        said: String,
+    },
+    /// An answer to the question who the bridge is, with no account in it.
+    Nobody,
+}
+
+impl fmt::Display for Symptom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Captcha => f.write_str("it demands a CAPTCHA"),
+            Self::Stranger { asked: None } => {
+                f.write_str("asked who the bridge is, it answered as to an anonymous visitor")
+            }
+            Self::Stranger { asked: Some(asked) } => {
+                write!(f, "{} was answered as to an anonymous visitor", asked.doing)
+            }
+            Self::Refused { asked: None, status, said } => {
+                write!(f, "asked who the bridge is, it answered {status}{said}")
+            }
+            Self::Refused { asked: Some(asked), status, said } => {
+                write!(f, "it answered {status} to {}{said}", asked.doing)
+            }
+            Self::Nobody => f.write_str("it does not say who we are"),
+        }
+    }
+}
+
+/// Whether it says that the token lacks a scope. Atlassian's gateway has no other sign of that than its words.
+pub(super) fn is_of_scope(words: &str) -> bool {
+    words.contains("scope")
 }
 
 impl Denial {

@@ -1,13 +1,13 @@
 //! What a ticket is told: comments, transitions, labels, links.
 
-use reqwest::{Method, StatusCode};
+use reqwest::StatusCode;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::{
     Jira, Kind,
-    error::{By, Error},
-    request::Request,
+    error::Error,
+    request::{Operation, Request},
     wire::{self, PROPERTY},
 };
 use crate::{gate::Ticket, policy::Status, text, ticket::Doc};
@@ -68,11 +68,10 @@ impl Jira {
     /// Any.
     pub async fn whereabouts(&self, ticket: &Ticket) -> Result<Whereabouts, Error> {
         let kind = self.kind().await?;
-        let request =
-            Request::new("issue", Method::GET, kind, &["issue", &ticket.id]).query("fields", "status");
+        let request = Request::get(Operation::ISSUE, kind, &["issue", &ticket.id]).query("fields", "status");
         match self.sender.call(request).await {
             Ok(_) => return Ok(Whereabouts::There),
-            Err(error) if !is_missing(&error) => return Err(error),
+            Err(error) if !error.is_missing() => return Err(error),
             Err(_) => {}
         }
         self.sender.prove(Instant::now()).await?;
@@ -83,7 +82,7 @@ impl Jira {
             Ok(_) => {
                 unproven(format!("Jira does not show it, and the bridge's account may not browse {project}"))
             }
-            Err(error) if is_missing(&error) => {
+            Err(error) if error.is_missing() => {
                 unproven(format!("Jira shows neither it nor its project {project}"))
             }
             Err(error) => Err(error),
@@ -103,7 +102,7 @@ impl Jira {
             "body": Self::text(kind, text),
             "properties": [{"key": PROPERTY, "value": {"tag": tag}}],
         });
-        let request = Request::new("comment", Method::POST, kind, &["issue", ticket_id, "comment"]);
+        let request = Request::post(Operation::COMMENT, kind, &["issue", ticket_id, "comment"]);
         let answer = self.sender.call(request.body(body).doubles()).await?;
         answer.done(StatusCode::CREATED)
     }
@@ -113,7 +112,7 @@ impl Jira {
         let ours = self.sender.account().await?;
         let mut start = 0;
         loop {
-            let request = Request::new("comments", Method::GET, kind, &["issue", ticket_id, "comment"])
+            let request = Request::get(Operation::COMMENTS, kind, &["issue", ticket_id, "comment"])
                 .query("startAt", start.to_string())
                 .query("maxResults", "100")
                 .query("expand", "properties");
@@ -146,8 +145,8 @@ impl Jira {
     /// promises that it does.
     async fn comment_says(&self, kind: Kind, comment: &str, tag: &str) -> Result<bool, Error> {
         let path = ["comment", comment, "properties", PROPERTY];
-        let answer = match self.sender.call(Request::new("comments", Method::GET, kind, &path)).await {
-            Err(Error::Refused { status: 404, by: By::Jira, .. }) => return Ok(false),
+        let answer = match self.sender.call(Request::get(Operation::COMMENTS, kind, &path)).await {
+            Err(error) if error.is_missing() => return Ok(false),
             other => other?,
         };
         let property: wire::Property = answer.read()?;
@@ -166,8 +165,7 @@ impl Jira {
         fields: &Map<String, Value>,
     ) -> Result<Transitioned, Error> {
         let kind = self.kind().await?;
-        let request =
-            Request::new("issue", Method::GET, kind, &["issue", ticket_id]).query("fields", "status");
+        let request = Request::get(Operation::ISSUE, kind, &["issue", ticket_id]).query("fields", "status");
         let answer = self.sender.call(request).await?;
         let issue: wire::Issue = answer.read()?;
         let status = issue.fields.and_then(|fields| fields.status);
@@ -176,8 +174,7 @@ impl Jira {
             return Ok(Transitioned::AlreadyThere);
         }
         let path = ["issue", ticket_id, "transitions"];
-        let request =
-            Request::new("transitions", Method::GET, kind, &path).query("expand", "transitions.fields");
+        let request = Request::get(Operation::TRANSITIONS, kind, &path).query("expand", "transitions.fields");
         let answer = self.sender.call(request).await?;
         let found: wire::Transitions = answer.read()?;
         let found = found.transitions.ok_or_else(|| answer.unreadable("it has no transitions"))?;
@@ -188,7 +185,7 @@ impl Jira {
                 if !fields.is_empty() {
                     body["fields"] = Value::Object(fields);
                 }
-                let request = Request::new("transition", Method::POST, kind, &path).body(body).doubles();
+                let request = Request::post(Operation::TRANSITION, kind, &path).body(body).doubles();
                 self.sender.call(request).await?.done(StatusCode::NO_CONTENT)?;
                 Ok(Transitioned::Moved { left_out })
             }
@@ -201,7 +198,7 @@ impl Jira {
     /// Any; after one that may have happened, call again.
     pub async fn label(&self, ticket_id: &str, label: &str) -> Result<(), Error> {
         let kind = self.kind().await?;
-        let request = Request::new("label", Method::PUT, kind, &["issue", ticket_id])
+        let request = Request::put(Operation::LABEL, kind, &["issue", ticket_id])
             .body(json!({"update": {"labels": [{"add": label}]}}));
         self.sender.call(request).await?.done(StatusCode::NO_CONTENT)
     }
@@ -212,14 +209,14 @@ impl Jira {
     /// Any; after one that may have happened, call again. 404 also means that the account may not link them.
     pub async fn link(&self, from_id: &str, to_id: &str) -> Result<Linked, Error> {
         let not_found = match self.link_as(RELATES, from_id, to_id).await {
-            Err(error) if is_missing(&error) => error,
+            Err(error) if error.is_missing() => error,
             linked => return linked.map(|()| Linked::Linked),
         };
         // Perhaps it is the kind of link that Jira does not have, or calls otherwise.
         let impossible = |why: String| Ok(Linked::Impossible { why });
-        let request = Request::new("link_types", Method::GET, self.kind().await?, &["issueLinkType"]);
+        let request = Request::get(Operation::LINK_TYPES, self.kind().await?, &["issueLinkType"]);
         let answer = match self.sender.call(request).await {
-            Err(error) if is_missing(&error) => {
+            Err(error) if error.is_missing() => {
                 return impossible("links between issues are turned off in Jira".into());
             }
             answer => answer?,
@@ -238,7 +235,7 @@ impl Jira {
 
     async fn link_as(&self, name: &str, from_id: &str, to_id: &str) -> Result<(), Error> {
         let kind = self.kind().await?;
-        let request = Request::new("link", Method::POST, kind, &["issueLink"]).doubles().body(json!({
+        let request = Request::post(Operation::LINK, kind, &["issueLink"]).doubles().body(json!({
             "type": {"name": name},
             "inwardIssue": {"id": from_id},
             "outwardIssue": {"id": to_id},
@@ -261,11 +258,6 @@ fn related(types: &[wire::LinkType]) -> Option<&str> {
     let found = types.iter().find(|it| same(&it.name, RELATES));
     let found = found.or_else(|| types.iter().find(|it| same(&it.inward, "relates to")));
     found.or_else(only).map(|it| it.name.as_str())
-}
-
-/// Jira's API itself did not find something.
-fn is_missing(error: &Error) -> bool {
-    matches!(error, Error::Refused { status: 404, by: By::Jira, .. })
 }
 
 /// Whether this is the status that was given by id or name. Ids are compared as they are, names without regard to case.

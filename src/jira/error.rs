@@ -1,42 +1,17 @@
 //! What can go wrong with Jira: each error knows whether to try again, and whether the request may have worked.
 
-use std::{error::Error as _, time::Duration};
+use std::{fmt, time::Duration};
 
-use super::{
-    cause::{Cause, Tls},
-    denial::Denial,
-    words,
-};
+use super::{cause::Cause, denial::{Denial, Denied, is_of_scope}, request::Operation};
 use crate::text;
+
 
 /// Why Jira did not do what was asked. Each reads as one line, and never holds a token or a query.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// The settings can never work.
-    #[error("{0}")]
-    Settings(String),
-    /// The file of authorities cannot be used.
-    #[error("jira.ca_file: {0}")]
-    Authorities(String),
-    /// Neither the system nor a file names an authority, and Jira speaks TLS.
-    #[error(
-        "jira.ca_file: no certificate authority is known here: install the system's (Debian: ca-certificates), or put \
-         the PEM file of the one that signed Jira's certificate into jira.ca_file"
-    )]
-    NoAuthority,
     /// The token cannot be sent as a header.
-    #[error("cannot use Jira's token: {0}")]
-    Token(String),
-    /// No connection: refused, no such name, no TLS. Nothing was sent.
-    #[error("cannot reach Jira at {host}: {why}")]
-    Unreachable {
-        /// Host and port.
-        host: String,
-        /// What the system said, or what it means.
-        why: String,
-        /// What is the matter.
-        cause: Cause,
-    },
+    #[error("cannot use Jira's token: {NO_HEADER}")]
+    Token,
     /// The permit to send was over before it was this request's turn. Nothing was sent.
     #[error(
         "it was not sent to Jira at {host}: the bridge stood still for so long that another replica may do it"
@@ -45,8 +20,8 @@ pub enum Error {
         /// Host and port.
         host: String,
     },
-    /// Sent, but no whole answer came: silence, a cut connection, a timeout.
-    #[error("no answer from Jira at {host}: {why}")]
+    /// No whole answer came: no connection, and then nothing was sent; silence, a cut connection, a timeout.
+    #[error("{}", no_answer(.host, .why, *.happened))]
     NoAnswer {
         /// Host and port.
         host: String,
@@ -54,6 +29,8 @@ pub enum Error {
         why: String,
         /// What is the matter.
         cause: Cause,
+        /// Whether the request may have worked all the same.
+        happened: Happened,
     },
     /// An answer of 500 or above.
     #[error("Jira at {host} answered {status}{}", colon(.messages))]
@@ -77,24 +54,22 @@ pub enum Error {
     },
     /// The answer was given to nobody, or to somebody who is not let in; or nothing was asked because the last
     /// answers were like that.
-    #[error("Jira at {host} {}: {why}; {}", .denial.says(), .denial.advice())]
+    #[error("Jira at {host} {}: {}; {}", .denied.denial.says(), .denied.symptom, .denied.denial.advice())]
     Unauthorized {
         /// Host and port.
         host: String,
-        /// How it shows.
-        why: String,
         /// What is the matter.
-        denial: Denial,
+        denied: Denied,
         /// Whether the request may have worked all the same.
         happened: Happened,
     },
     /// 4xx, with credentials that are proven. Only what Jira itself said is its no.
-    #[error("{}", refused(.host, .operation, *.status, .messages, *.by))]
+    #[error("{}", refused(.host, *.operation, *.status, .messages, *.by))]
     Refused {
         /// Host and port.
         host: String,
         /// What was asked.
-        operation: &'static str,
+        operation: Operation,
         /// The HTTP status.
         status: u16,
         /// Jira's own words, on one line; empty if it gave none.
@@ -110,17 +85,17 @@ pub enum Error {
         /// Which one, and what might be the matter.
         what: String,
         /// What there is instead.
-        candidates: Vec<String>,
+        candidates: Vec<Candidate>,
     },
     /// A redirect, which is never followed: the credentials are for one host.
-    #[error("Jira at {host} redirects to {target}: put the address that answers itself into jira.url")]
+    #[error("Jira at {host} redirects to {}: put the address that answers itself into jira.url", .target.as_deref().unwrap_or(UNREADABLE))]
     Redirected {
         /// Host and port.
         host: String,
         /// The HTTP status.
         status: u16,
-        /// The host it names.
-        target: String,
+        /// The host it names, if that can be read.
+        target: Option<String>,
     },
     /// An answer that is not what Jira's API describes: no JSON, too long, fields missing.
     #[error("Jira's answer at {host} cannot be read: {what}")]
@@ -176,8 +151,32 @@ pub enum Thing {
     Role,
 }
 
+/// What there is under another name than the one that was looked for. Displays with its id, if it has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// What people call it.
+    pub name: String,
+    /// Its id, where that may stand in the configuration, too.
+    pub id: Option<String>,
+}
+
+impl fmt::Display for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.id {
+            None => f.write_str(&self.name),
+            Some(id) => write!(f, "{} ({id})", self.name),
+        }
+    }
+}
+
 /// What an answer that is a page is said to be.
 pub(super) const NOT_JSON: &str = "it is not JSON; is a log-in page in the way?";
+
+/// What is wrong with a token.
+const NO_HEADER: &str = "it holds characters that no header can carry";
+
+/// Where a redirect leads that does not say so.
+pub const UNREADABLE: &str = "an address that cannot be read";
 
 /// Why an answer cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,150 +200,91 @@ impl Error {
     /// When to try again.
     #[must_use]
     pub fn retry(&self) -> Retry {
-        match self {
-            Self::Throttled { retry_after: Some(wait), .. }
-            | Self::Broken { retry_after: Some(wait), .. } => Retry::NotBefore(*wait),
-            Self::Token(_)
-            | Self::Unreachable { .. }
-            | Self::NotSent { .. }
-            | Self::NoAnswer { .. }
-            | Self::Broken { retry_after: None, .. }
-            | Self::Throttled { retry_after: None, .. }
-            | Self::Unauthorized { .. }
-            | Self::Redirected { .. }
-            | Self::Unreadable { .. } => Retry::Backoff,
-            Self::Refused { by: By::Somebody, .. } => Retry::Backoff,
-            Self::Refused { status: 409, .. } => Retry::Now,
-            // 408 and 425 speak of this request's timing, not of its content.
-            Self::Refused { status: 408 | 425, .. } => Retry::Backoff,
-            Self::Settings(_)
-            | Self::Authorities(_)
-            | Self::NoAuthority
-            | Self::Refused { .. }
-            | Self::NotFound { .. } => Retry::Never,
-            Self::Beside { source, .. } => source.retry(),
-        }
+        self.meaning().0
     }
 
     /// Whether the request may have worked all the same. Only a request that was not sent, and an answer of 4xx that
-    /// Jira itself gave, mean that it did not: something on the way may also replace what Jira said. Nobody does what
-    /// was asked and says 401; and 408 is also what a proxy says that lost patience with Jira.
+    /// Jira itself gave, mean that it did not: something on the way may also replace what Jira said.
     pub fn happened(&self) -> Happened {
-        match self {
-            Self::Refused { status: 401, .. } => Happened::No,
-            Self::NoAnswer { .. }
-            | Self::Broken { .. }
-            | Self::Redirected { .. }
-            | Self::Unreadable { .. }
-            | Self::Refused { status: 408, .. }
-            | Self::Refused { by: By::Somebody, .. } => Happened::Maybe,
-            Self::Settings(_)
-            | Self::Authorities(_)
-            | Self::NoAuthority
-            | Self::Token(_)
-            | Self::Unreachable { .. }
-            | Self::NotSent { .. }
-            | Self::Throttled { .. }
-            | Self::Refused { .. }
-            | Self::NotFound { .. } => Happened::No,
-            Self::Unauthorized { happened, .. } | Self::Beside { happened, .. } => *happened,
-        }
+        self.meaning().1
     }
 
     /// Whether it may be about the one thing that was asked for, and not about Jira as a whole.
     #[must_use]
-    pub const fn is_of_one(&self) -> bool {
+    pub fn is_of_one(&self) -> bool {
+        self.meaning().2 == Scope::One
+    }
+
+    /// Whether Jira's API itself did not find something.
+    #[must_use]
+    pub const fn is_missing(&self) -> bool {
+        matches!(self, Self::Refused { status: 404, by: By::Jira, .. })
+    }
+
+    /// Whether Jira's words are about what the token may do.
+    #[must_use]
+    pub fn is_of_scope(&self) -> bool {
+        matches!(self, Self::Refused { messages, .. } if is_of_scope(messages))
+    }
+
+    /// Everything that is asked of an error wherever it came from.
+    fn meaning(&self) -> (Retry, Happened, Scope) {
+        use Happened::{Maybe, No};
+        use Retry::{Backoff, Never, Now};
+        use Scope::{All, One};
+        let after = |wait: Option<Duration>| wait.map_or(Backoff, Retry::NotBefore);
         match self {
-            Self::Refused { .. } | Self::Unreadable { .. } | Self::Broken { .. } | Self::NotFound { .. } => {
-                true
+            Self::Token | Self::NotSent { .. } => (Backoff, No, All),
+            Self::NoAnswer { happened, .. } | Self::Unauthorized { happened, .. } => {
+                (Backoff, *happened, All)
             }
-            Self::Settings(_)
-            | Self::Authorities(_)
-            | Self::NoAuthority
-            | Self::Token(_)
-            | Self::Unreachable { .. }
-            | Self::NotSent { .. }
-            | Self::NoAnswer { .. }
-            | Self::Throttled { .. }
-            | Self::Unauthorized { .. }
-            | Self::Redirected { .. }
-            | Self::Beside { .. } => false,
+            Self::Throttled { retry_after, .. } => (after(*retry_after), No, All),
+            Self::Broken { retry_after, .. } => (after(*retry_after), Maybe, One),
+            Self::Redirected { .. } => (Backoff, Maybe, All),
+            Self::Unreadable { .. } => (Backoff, Maybe, One),
+            Self::NotFound { .. } => (Never, No, One),
+            // Nobody does what was asked and says 401.
+            Self::Refused { status: 401, by: By::Somebody, .. } => (Backoff, No, One),
+            Self::Refused { by: By::Somebody, .. } => (Backoff, Maybe, One),
+            // 408 and 425 speak of this request's timing, not of its content; and 408 is also what a proxy says that lost
+            // patience with Jira.
+            Self::Refused { status: 408, by: By::Jira, .. } => (Backoff, Maybe, One),
+            Self::Refused { status: 425, by: By::Jira, .. } => (Backoff, No, One),
+            Self::Refused { status: 409, by: By::Jira, .. } => (Now, No, One),
+            Self::Refused { by: By::Jira, .. } => (Never, No, One),
+            Self::Beside { source, happened } => (source.retry(), *happened, All),
         }
     }
 
     /// This error as that of a request beside the one asked for, which itself may have `happened` or not.
     pub(super) fn beside(self, happened: Happened) -> Self {
-        if let Self::Unauthorized { host, why, denial, .. } = self {
-            return Self::Unauthorized { host, why, denial, happened };
+        if let Self::Unauthorized { host, denied, .. } = self {
+            return Self::Unauthorized { host, denied, happened };
         }
         Self::Beside { source: Box::new(self), happened }
     }
-
-    /// From a failure of reqwest: only one to connect proves that nothing was sent. `proxy` is what it went through, and
-    /// `tls` whether it was to speak TLS.
-    pub(super) fn transport(host: &str, proxy: Option<&str>, tls: bool, error: reqwest::Error) -> Self {
-        let connect = error.is_connect();
-        let found = Cause::of(&error);
-        let cause = if error.is_timeout() {
-            Cause::Slow
-        } else if tls && connect && found == Cause::Ended {
-            Cause::Tls(Tls::Ended)
-        } else {
-            found
-        };
-        let why = match &cause {
-            Cause::ProxyAsksWho => return Self::proxy_refused(host, proxy),
-            Cause::Slow if connect => "no connection within half of jira.timeout".to_owned(),
-            Cause::Slow => "it took longer than jira.timeout".to_owned(),
-            Cause::Tls(Tls::Other) => chain(error),
-            Cause::Tls(fault) => fault.to_string(),
-            Cause::NoSuchName
-            | Cause::Refused
-            | Cause::NoRoute
-            | Cause::Ended
-            | Cause::ProxyRefuses
-            | Cause::Other => chain(error),
-        };
-        let why = match proxy {
-            None => why,
-            Some(proxy) if cause == Cause::ProxyRefuses => {
-                format!("{proxy} does not connect the bridge to it")
-            }
-            Some(proxy) => format!("through {proxy}: {why}"),
-        };
-        let host = host.to_owned();
-        if connect { Self::Unreachable { host, why, cause } } else { Self::NoAnswer { host, why, cause } }
-    }
-
-    /// The proxy answered 407, so nothing came to Jira.
-    pub(super) fn proxy_refused(host: &str, proxy: Option<&str>) -> Self {
-        let proxy = proxy.unwrap_or("a proxy");
-        let why = format!(
-            "{proxy} does not know the bridge (407): give it a user and a password, as http://USER:PASSWORD@HOST:PORT"
-        );
-        Self::Unreachable { host: host.to_owned(), why, cause: Cause::ProxyAsksWho }
-    }
 }
 
-/// The causes of an error, on one line, without the address, whose query may say too much.
-pub(super) fn chain(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut words = vec![];
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        words.push(next.to_string());
-        cause = next.source();
+/// What an error speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// Perhaps only of what was asked for.
+    One,
+    /// Of Jira as a whole.
+    All,
+}
+
+/// From which side of the sending.
+fn no_answer(host: &str, why: &str, happened: Happened) -> String {
+    match happened {
+        Happened::No => format!("cannot reach Jira at {host}: {why}"),
+        Happened::Maybe => format!("no answer from Jira at {host}: {why}"),
     }
-    if words.is_empty() {
-        words.push(error.to_string());
-    }
-    words.dedup();
-    text::truncate(&text::line(&words.join(": ")), 300)
 }
 
 /// What was refused, and by whom.
-fn refused(host: &str, operation: &'static str, status: u16, messages: &str, by: By) -> String {
-    let said = format!("answered {status} to {}{}", words::doing(operation), colon(messages));
+fn refused(host: &str, operation: Operation, status: u16, messages: &str, by: By) -> String {
+    let said = format!("answered {status} to {}{}", operation.doing, colon(messages));
     match by {
         By::Jira => {
             let told = Denial::told(messages).filter(|_| status == 403);
@@ -361,7 +301,8 @@ fn colon(messages: &str) -> String {
     if messages.is_empty() { String::new() } else { format!(": {messages}") }
 }
 
-fn there_is(names: &[String]) -> String {
+fn there_is(candidates: &[Candidate]) -> String {
+    let names: Vec<String> = candidates.iter().map(Candidate::to_string).collect();
     if names.is_empty() { String::new() } else { format!("; there is: {}", names.join(", ")) }
 }
 
@@ -375,7 +316,7 @@ mod tests {
 
     fn refused_by(status: u16, by: By) -> Error {
         let (host, messages) = ("jira:443".to_owned(), "no".to_owned());
-        Error::Refused { host, operation: "create", status, messages, by }
+        Error::Refused { host, operation: Operation::CREATE, status, messages, by }
     }
 
     #[test]
@@ -388,6 +329,8 @@ mod tests {
             messages: String::new(),
             retry_after,
         };
+        let no_answer =
+            |cause, happened| Error::NoAnswer { host: host(), why: "cut".into(), cause, happened };
         let table = [
             (refused(400), Retry::Never, Happened::No),
             (refused(403), Retry::Never, Happened::No),
@@ -411,41 +354,22 @@ mod tests {
             ),
             (broken(500, None), Retry::Backoff, Happened::Maybe),
             (broken(503, wait), Retry::NotBefore(Duration::from_secs(9)), Happened::Maybe),
-            (
-                Error::Unreachable { host: host(), why: "refused".into(), cause: Cause::Refused },
-                Retry::Backoff,
-                Happened::No,
-            ),
+            (no_answer(Cause::Refused, Happened::No), Retry::Backoff, Happened::No),
             (Error::NotSent { host: host() }, Retry::Backoff, Happened::No),
-            (
-                Error::NoAnswer { host: host(), why: "cut".into(), cause: Cause::Ended },
-                Retry::Backoff,
-                Happened::Maybe,
-            ),
+            (no_answer(Cause::Ended, Happened::Maybe), Retry::Backoff, Happened::Maybe),
             (
                 Error::Unreadable { host: host(), what: "HTML".into(), flaw: Flaw::NotJson },
                 Retry::Backoff,
                 Happened::Maybe,
             ),
-            (
-                Error::Redirected { host: host(), status: 302, target: "sso".into() },
-                Retry::Backoff,
-                Happened::Maybe,
-            ),
-            (Error::Settings("no".into()), Retry::Never, Happened::No),
-            (Error::Authorities("no".into()), Retry::Never, Happened::No),
-            (Error::NoAuthority, Retry::Never, Happened::No),
-            (Error::Token("no".into()), Retry::Backoff, Happened::No),
+            (Error::Redirected { host: host(), status: 302, target: None }, Retry::Backoff, Happened::Maybe),
+            (Error::Token, Retry::Backoff, Happened::No),
             (
                 Error::NotFound { thing: Thing::Project, what: "x".into(), candidates: vec![] },
                 Retry::Never,
                 Happened::No,
             ),
-            (
-                Error::NoAnswer { host: host(), why: "cut".into(), cause: Cause::Ended }.beside(Happened::No),
-                Retry::Backoff,
-                Happened::No,
-            ),
+            (no_answer(Cause::Ended, Happened::Maybe).beside(Happened::No), Retry::Backoff, Happened::No),
         ];
         for (error, retry, happened) in table {
             assert_eq!((error.retry(), error.happened()), (retry, happened), "{error}");
@@ -462,8 +386,11 @@ mod tests {
         let missing = Error::NotFound {
             thing: Thing::IssueType,
             what: "issue type \"Chnage\" in project OPS".into(),
-            candidates: vec!["Bug".into(), "Change".into()],
+            candidates: vec![
+                Candidate { name: "Bug".into(), id: Some("10001".into()) },
+                Candidate { name: "Change".into(), id: None },
+            ],
         };
-        insta::assert_snapshot!(missing, @r#"Jira shows no issue type "Chnage" in project OPS; there is: Bug, Change"#);
+        insta::assert_snapshot!(missing, @r#"Jira shows no issue type "Chnage" in project OPS; there is: Bug (10001), Change"#);
     }
 }

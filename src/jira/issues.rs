@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -10,9 +9,9 @@ use super::{
     Draft, Jira, Kind, LABEL, Slot,
     answer::Answer,
     cloud, data_center,
-    error::{By, Error},
+    error::Error,
     gate_label,
-    request::Request,
+    request::{Operation, Request},
     span::{Place, Span},
     wire::{self, PROPERTY},
 };
@@ -149,8 +148,7 @@ impl Jira {
     /// Any; unless [`Error::happened`] says no, the ticket may be there.
     pub async fn create(&self, slot: Slot, draft: &Draft) -> Result<Created, Error> {
         let kind = slot.ready?;
-        let request =
-            Request::new("create", Method::POST, kind, &["issue"]).body(body(draft, kind)).doubles();
+        let request = Request::post(Operation::CREATE, kind, &["issue"]).body(body(draft, kind)).doubles();
         let answer = self.sender.call_now(slot.throttled, request).await?;
         let created: wire::Created = answer.read()?;
         Ok(Created { id: created.id, key: created.key })
@@ -183,11 +181,11 @@ impl Jira {
     /// Reads a hit past the index, which may show labels sooner than properties. None: it is not proven to be ours, or
     /// not there any more.
     async fn inspect(&self, kind: Kind, id: &str, gate: &GateId) -> Result<Option<Ticket>, Error> {
-        let request = Request::new("issue", Method::GET, kind, &["issue", id])
+        let request = Request::get(Operation::ISSUE, kind, &["issue", id])
             .query("fields", "creator,project,issuetype")
             .query("properties", PROPERTY);
         let answer = match self.sender.call(request).await {
-            Err(Error::Refused { status: 404, by: By::Jira, .. }) => return Ok(None),
+            Err(error) if error.is_missing() => return Ok(None),
             other => other?,
         };
         let issue: wire::Issue = answer.read()?;
@@ -291,8 +289,8 @@ impl Jira {
     pub async fn browses(&self, project: &str) -> Result<Browse, Error> {
         match self.permissions(project).await {
             Ok(has) if has.get(BROWSE) == Some(&true) => Ok(Browse::Proven),
-            Ok(_) | Err(Error::Refused { status: 404, by: By::Jira, .. }) => Ok(Browse::Unproven),
-            Err(error) => Err(error),
+            Err(error) if !error.is_missing() => Err(error),
+            Ok(_) | Err(_) => Ok(Browse::Unproven),
         }
     }
 
@@ -303,12 +301,12 @@ impl Jira {
     /// Any.
     pub async fn look_alone(&self, id: &str) -> Result<Option<Reading>, Error> {
         let kind = self.kind().await?;
-        let plain = Request::new("issue", Method::GET, kind, &["issue", id])
+        let plain = Request::get(Operation::ISSUE, kind, &["issue", id])
             .query("fields", FIELDS.join(","))
             .query("properties", PROPERTY);
         let answer = match self.sender.call(plain.query("expand", "changelog")).await {
             Err(Error::Unreadable { .. }) if kind == Kind::Cloud => {
-                let bare = Request::new("issue", Method::GET, kind, &["issue", id])
+                let bare = Request::get(Operation::ISSUE, kind, &["issue", id])
                     .query("fields", FIELDS.join(","))
                     .query("properties", PROPERTY);
                 self.sender.call(bare).await
@@ -316,7 +314,7 @@ impl Jira {
             answer => answer,
         };
         let answer = match answer {
-            Err(Error::Refused { status: 404, by: By::Jira, .. }) => return Ok(None),
+            Err(error) if error.is_missing() => return Ok(None),
             other => other?,
         };
         // By way of a value: a key may come twice.
@@ -332,11 +330,11 @@ impl Jira {
     /// Any.
     pub async fn marks(&self, id: &str) -> Result<Marks, Error> {
         let kind = self.kind().await?;
-        let request = Request::new("issue", Method::GET, kind, &["issue", id])
+        let request = Request::get(Operation::ISSUE, kind, &["issue", id])
             .query("fields", "labels")
             .query("properties", PROPERTY);
         let answer = match self.sender.call(request).await {
-            Err(Error::Refused { status: 404, by: By::Jira, .. }) => {
+            Err(error) if error.is_missing() => {
                 self.knows_us().await?;
                 return Ok(Marks::Missing);
             }

@@ -2,17 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::Method;
 use serde::Deserialize;
 
-use super::{
-    Account, Jira, Kind,
-    error::{By, Error, Thing},
-    request::Request,
-    web_address,
-    wire::{self, User},
-};
+use super::{Account, Jira, Kind, error::{Candidate, Error, Thing}, request::{Operation, Request}, web_address, wire::{self, User}};
 use crate::text;
+
+
 
 /// As many hits as Jira gives at once.
 const MOST: &str = "1000";
@@ -115,7 +110,7 @@ impl Jira {
                 Kind::Cloud => "query",
                 Kind::DataCenter => "username",
             };
-            let request = Request::new("people", Method::GET, kind, &["user", "search"]);
+            let request = Request::get(Operation::PEOPLE, kind, &["user", "search"]);
             let request = request.query(name, words).query("maxResults", MOST);
             return Ok(called(self.sender.call(request).await?.read()?, words));
         }
@@ -123,9 +118,9 @@ impl Jira {
             Kind::Cloud => "accountId",
             Kind::DataCenter => "username",
         };
-        let request = Request::new("people", Method::GET, kind, &["user"]).query(name, words);
+        let request = Request::get(Operation::PEOPLE, kind, &["user"]).query(name, words);
         match self.sender.call(request).await {
-            Err(Error::Refused { status: 404, by: By::Jira, .. }) => Ok(People::default()),
+            Err(error) if error.is_missing() => Ok(People::default()),
             answer => {
                 let answer = answer?;
                 let hit: Hit = answer.read()?;
@@ -143,7 +138,7 @@ impl Jira {
     /// Any.
     pub async fn groups_called(&self, words: &str) -> Result<(Vec<Group>, bool), Error> {
         let kind = self.kind().await?;
-        let request = Request::new("groups_called", Method::GET, kind, &["groups", "picker"]);
+        let request = Request::get(Operation::GROUPS_CALLED, kind, &["groups", "picker"]);
         let answer = self.sender.call(request.query("query", words).query("maxResults", MOST)).await?;
         let found: Picked = answer.read()?;
         let groups = found.groups.ok_or_else(|| answer.unreadable("no groups"))?;
@@ -166,10 +161,10 @@ impl Jira {
         }
         // Too many names contain this one for all to be shown.
         let kind = self.kind().await?;
-        let request = Request::new("groups_called", Method::GET, kind, &["group", "member"]);
+        let request = Request::get(Operation::GROUPS_CALLED, kind, &["group", "member"]);
         match self.sender.call(request.query("groupname", name.trim()).query("maxResults", "1")).await {
             Ok(_) => Ok(true),
-            Err(Error::Refused { status: 404, by: By::Jira, .. }) => Ok(false),
+            Err(error) if error.is_missing() => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -182,11 +177,11 @@ impl Jira {
         let kind = self.kind().await?;
         let found = match kind {
             Kind::Cloud => {
-                let request = Request::new("groups", Method::GET, kind, &["user", "groups"]);
+                let request = Request::get(Operation::GROUPS, kind, &["user", "groups"]);
                 self.sender.call(request.query("accountId", person_id)).await?.read::<Vec<WireGroup>>()?
             }
             Kind::DataCenter => {
-                let request = Request::new("groups", Method::GET, kind, &["user"])
+                let request = Request::get(Operation::GROUPS, kind, &["user"])
                     .query("username", person_id)
                     .query("expand", "groups");
                 let answer = self.sender.call(request).await?;
@@ -207,7 +202,7 @@ impl Jira {
     /// Any; [`Error::NotFound`] if the project has no such role.
     pub async fn role(&self, project: &str, name: &str) -> Result<Role, Error> {
         let kind = self.kind().await?;
-        let request = Request::new("role", Method::GET, kind, &["project", project, "role"]);
+        let request = Request::get(Operation::ROLE, kind, &["project", project, "role"]);
         let answer = self.sender.call(request).await?;
         let roles: BTreeMap<String, String> = answer.read()?;
         if !roles.values().all(|address| web_address(address).is_some()) {
@@ -226,11 +221,12 @@ impl Jira {
             (None, _, Some(_)) => None,
         };
         let Some(id) = meant.and_then(id) else {
-            let candidates = roles.keys().map(|role| text::line(role)).collect();
+            let candidate = |role: &String| Candidate { name: words::line(role), id: None };
+            let candidates = roles.keys().map(candidate).collect();
             let what = format!("role {name:?} in project {project}");
             return Err(Error::NotFound { thing: Thing::Role, what, candidates });
         };
-        let request = Request::new("role", Method::GET, kind, &["project", project, "role", &id]);
+        let request = Request::get(Operation::ROLE, kind, &["project", project, "role", &id]);
         let answer = self.sender.call(request).await?;
         let actors: Actors = answer.read()?;
         Ok(role(actors.actors.ok_or_else(|| answer.unreadable("a role without actors"))?))

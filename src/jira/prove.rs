@@ -2,23 +2,26 @@
 
 use std::time::Duration;
 
-use reqwest::{Method, StatusCode};
+use reqwest::StatusCode;
 use tokio::time::Instant;
 
 use super::{
     Account, Kind,
     answer::Answer,
-    credentials::{Admission, Denied, Signature},
-    denial::Denial,
+    credentials::{Admission, Signature},
+    denial::{Denial, Denied, Symptom},
     error::{Error, Happened},
-    request::{Proof, Request},
+    request::{Operation, Proof, Request},
     send::Sender,
-    wire, words,
+    wire,
 };
 
 /// Nobody is let in before a person has done this.
-fn captcha() -> Denied {
-    Denied { denial: Denial::Captcha, why: "it demands a CAPTCHA".to_owned() }
+const CAPTCHA: Denied = Denied { denial: Denial::Captcha, symptom: Symptom::Captcha };
+
+/// The password or token is not right.
+const fn wrong(symptom: Symptom) -> Denied {
+    Denied { denial: Denial::Credentials, symptom }
 }
 
 impl Sender {
@@ -49,7 +52,7 @@ impl Sender {
     /// Asks Jira who we are. The caller holds the lock.
     async fn probe(&self) -> Result<(), Error> {
         let kind = self.kind.get().copied().unwrap_or(Kind::DataCenter);
-        let request = Request::new("myself", Method::GET, kind, &["myself"]);
+        let request = Request::get(Operation::MYSELF, kind, &["myself"]);
         let throttled = self.turn().await?;
         let sent = Instant::now();
         self.credentials.probed(sent);
@@ -59,15 +62,10 @@ impl Sender {
             Err(self.unauthorized(denied, Happened::No))
         };
         match (answer.signature, answer.status) {
-            (Signature::Captcha, _) => refuse(captcha()),
-            (Signature::Anonymous, _) => refuse(Denied {
-                denial: Denial::Credentials,
-                why: "asked who the bridge is, it answered as to an anonymous visitor".into(),
-            }),
+            (Signature::Captcha, _) => refuse(CAPTCHA),
+            (Signature::Anonymous, _) => refuse(wrong(Symptom::Stranger { asked: None })),
             (_, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                let (code, said) = (answer.status.as_u16(), answer.explanation());
-                let why = format!("asked who the bridge is, it answered {code}{said}");
-                refuse(Denied { denial: answer.denial(), why })
+                refuse(Denied { denial: answer.denial(), symptom: answer.symptom(None) })
             }
             (_, status) if !status.is_success() => Err(answer.refused()),
             (Signature::Ours | Signature::None, _) => {
@@ -86,10 +84,7 @@ impl Sender {
         if self.credentials.account().is_none() {
             self.prove(Instant::now()).await?;
         }
-        self.credentials.account().ok_or_else(|| {
-            let why = "it does not say who we are".to_owned();
-            self.unauthorized(Denied { denial: Denial::Credentials, why }, Happened::No)
-        })
+        self.credentials.account().ok_or_else(|| self.unauthorized(wrong(Symptom::Nobody), Happened::No))
     }
 
     /// Sends, and lets only an answer pass that was given to us.
@@ -103,25 +98,21 @@ impl Sender {
             self.unauthorized(denied, happened)
         };
         match (answer.signature, answer.status) {
-            (Signature::Captcha, _) => return Err(refuse(captcha())),
+            (Signature::Captcha, _) => return Err(refuse(CAPTCHA)),
             (_, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                let code = answer.status.as_u16();
                 // Perhaps only this was not allowed: then /myself works.
                 match self.prove(began).await {
                     Ok(()) => return Err(answer.refused()),
                     Err(error @ Error::Unauthorized { .. }) => return Err(error.beside(happened)),
                     Err(_) => {
-                        let (doing, said) = (words::doing(answer.operation), answer.explanation());
-                        let why = format!("it answered {code} to {doing}{said}");
-                        return Err(refuse(Denied { denial: answer.denial(), why }));
+                        let symptom = answer.symptom(Some(answer.operation));
+                        return Err(refuse(Denied { denial: answer.denial(), symptom }));
                     }
                 }
             }
             _ if request.proof == Proof::Needless => {}
             (Signature::Anonymous, _) => {
-                let doing = words::doing(answer.operation);
-                let why = format!("{doing} was answered as to an anonymous visitor");
-                return Err(refuse(Denied { denial: Denial::Credentials, why }));
+                return Err(refuse(wrong(Symptom::Stranger { asked: Some(answer.operation) })));
             }
             (Signature::Ours, _) => self.credentials.named(),
             (Signature::None, status) => self.unsigned(&answer, status, began, happened).await?,
@@ -150,7 +141,7 @@ impl Sender {
         if self.credentials.are_named() { Err(answer.not_for_us()) } else { Ok(()) }
     }
 
-    pub(super) fn unauthorized(&self, Denied { denial, why }: Denied, happened: Happened) -> Error {
-        Error::Unauthorized { host: self.host.clone(), why, denial, happened }
+    pub(super) fn unauthorized(&self, denied: Denied, happened: Happened) -> Error {
+        Error::Unauthorized { host: self.host.clone(), denied, happened }
     }
 }

@@ -5,9 +5,51 @@ use serde_json::Value;
 
 use super::Kind;
 
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// For metrics.
+    pub name: &'static str,
+    /// For people, as what is being done.
+    pub doing: &'static str,
+}
+
+/// All that there are.
+impl Operation {
+    pub(super) const CHANGELOG: Self = Self::new("changelog", "reading a ticket's history");
+    pub(super) const COMMENT: Self = Self::new("comment", "writing a comment");
+    pub(super) const COMMENTS: Self = Self::new("comments", "reading a ticket's comments");
+    pub(super) const CREATE: Self = Self::new("create", "creating a ticket");
+    pub(super) const CREATE_FIELDS: Self = Self::new("create_fields", "reading the create screen");
+    pub(super) const CREATE_TYPES: Self =
+        Self::new("create_types", "reading which issue types can be created");
+    pub(super) const GROUPS: Self = Self::new("groups", "reading a person's groups");
+    pub(super) const GROUPS_CALLED: Self = Self::new("groups_called", "looking for a group");
+    pub(super) const ISSUE: Self = Self::new("issue", "reading a ticket");
+    pub(super) const LABEL: Self = Self::new("label", "setting a label");
+    pub(super) const LINK: Self = Self::new("link", "linking two tickets");
+    pub(super) const LINK_TYPES: Self = Self::new("link_types", "reading which links there are");
+    pub(super) const LOOK: Self = Self::new("look", "reading the tickets that wait");
+    pub(super) const MYSELF: Self = Self::new("myself", "the question who the bridge is");
+    pub(super) const PEOPLE: Self = Self::new("people", "looking for a person");
+    pub(super) const PERMISSIONS: Self = Self::new("permissions", "reading the bridge's permissions");
+    pub(super) const PROJECT: Self = Self::new("project", "reading the project");
+    pub(super) const PROJECTS: Self = Self::new("projects", "looking for projects");
+    pub(super) const ROLE: Self = Self::new("role", "reading a project role");
+    pub(super) const SEARCH: Self = Self::new("search", "looking for a ticket");
+    pub(super) const SERVER_INFO: Self = Self::new("server_info", "the question which Jira it is");
+    pub(super) const STATUSES: Self = Self::new("statuses", "reading the project's statuses");
+    pub(super) const TRANSITION: Self = Self::new("transition", "moving a ticket");
+    pub(super) const TRANSITIONS: Self = Self::new("transitions", "reading where a ticket can be moved");
+
+    const fn new(name: &'static str, doing: &'static str) -> Self {
+        Self { name, doing }
+    }
+}
+
 /// A request before it has a host and credentials.
 pub(super) struct Request {
-    pub(super) operation: &'static str,
+    pub(super) operation: Operation,
     pub(super) method: Method,
     pub(super) path: Vec<String>,
     pub(super) query: Vec<(&'static str, String)>,
@@ -35,8 +77,23 @@ pub(super) enum Proof {
 }
 
 impl Request {
+    /// Reads something.
+    pub(super) fn get(operation: Operation, kind: Kind, path: &[&str]) -> Self {
+        Self::new(operation, Method::GET, kind, path)
+    }
+
+    /// Makes something, or asks in many words.
+    pub(super) fn post(operation: Operation, kind: Kind, path: &[&str]) -> Self {
+        Self::new(operation, Method::POST, kind, path)
+    }
+
+    /// Changes something.
+    pub(super) fn put(operation: Operation, kind: Kind, path: &[&str]) -> Self {
+        Self::new(operation, Method::PUT, kind, path)
+    }
+
     /// A request under `/rest/api/2` or `/3`, whichever this kind of Jira has.
-    pub(super) fn new(operation: &'static str, method: Method, kind: Kind, path: &[&str]) -> Self {
+    fn new(operation: Operation, method: Method, kind: Kind, path: &[&str]) -> Self {
         let mut segments = vec!["rest".to_owned(), "api".to_owned(), kind.api().to_owned()];
         segments.extend(path.iter().map(|segment| (*segment).to_owned()));
         let (query, body, repeat, proof) = (vec![], None, Repeat::Harmless, Proof::Needed);

@@ -13,7 +13,7 @@ use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
 use super::{
-    Kind, Observation, Observer, Outcome, Settings,
+    Kind, Observation, Observer, Outcome, Settings, Unusable,
     answer::{Answer, Body, body, is_json, media, text},
     client::{Clients, clients, proxy},
     credentials::{Admission, Credentials, signature},
@@ -21,7 +21,7 @@ use super::{
     request::{Repeat, Request},
     retry::MOST_DEMANDED,
     throttle::{Throttle, Urgency},
-    time, wire,
+    time, transport, wire,
 };
 use crate::{clock::Clock, millis::Millis, secret::Secret};
 
@@ -75,7 +75,7 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn new(settings: Settings, observer: Observer, clock: Clock) -> Result<Self, Error> {
+    pub(super) fn new(settings: Settings, observer: Observer, clock: Clock) -> Result<Self, Unusable> {
         let base = base(&settings.url)?;
         let host = match (base.host_str(), base.port()) {
             (Some(host), Some(port)) => format!("{host}:{port}"),
@@ -187,7 +187,7 @@ impl Sender {
             Err(error) => Outcome::of(error),
         };
         (self.observer)(&Observation {
-            operation: request.operation,
+            operation: request.operation.name,
             outcome,
             took: began.elapsed(),
             throttled,
@@ -217,9 +217,7 @@ impl Sender {
         if let Some(body) = &request.body {
             builder = builder.json(body);
         }
-        let built = builder
-            .build()
-            .map_err(|_| Error::Token("it holds characters that no header can carry".into()))?;
+        let built = builder.build().map_err(|_| Error::Token)?;
         Ok(RequestBuilder::from_parts(client, built))
     }
 
@@ -256,7 +254,7 @@ impl Sender {
         }
         if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
             // Jira says no such thing: it was not asked.
-            return Err(Error::proxy_refused(&self.host, self.proxy.as_deref()));
+            return Err(transport::proxy_refused(&self.host, self.proxy.as_deref()));
         }
         if status.is_redirection() {
             return Err(Error::Redirected { host, status: status.as_u16(), target: self.target(&headers) });
@@ -294,17 +292,16 @@ impl Sender {
     }
 
     /// The host that a redirect leads to.
-    fn target(&self, headers: &HeaderMap) -> String {
+    fn target(&self, headers: &HeaderMap) -> Option<String> {
         let location = text(headers, LOCATION.as_str()).and_then(|location| self.base.join(location).ok());
-        location.map_or_else(
-            || "an address that cannot be read".to_owned(),
-            |url| format!("{}://{}", url.scheme(), url.authority().rsplit('@').next().unwrap_or_default()),
-        )
+        location.map(|url| {
+            format!("{}://{}", url.scheme(), url.authority().rsplit('@').next().unwrap_or_default())
+        })
     }
 
     fn transport(&self, error: reqwest::Error) -> Error {
         let tls = self.base.scheme() == "https";
-        Error::transport(&self.host, self.proxy.as_deref(), tls, error)
+        transport::failed(&self.host, self.proxy.as_deref(), tls, error)
     }
 }
 
@@ -318,8 +315,8 @@ fn demanded(headers: &HeaderMap, now: Millis) -> Option<Duration> {
 }
 
 /// jira.url as the root of all addresses: its path is kept, for `/jira` and `/ex/jira/<cloud id>`.
-fn base(url: &str) -> Result<Url, Error> {
-    let wrong = |why: &str| Error::Settings(format!("jira.url {why}"));
+fn base(url: &str) -> Result<Url, Unusable> {
+    let wrong = |why: &str| Unusable::Address(format!("jira.url {why}"));
     let mut base = Url::parse(url.trim()).map_err(|error| wrong(&format!("is no address: {error}")))?;
     if !matches!(base.scheme(), "https" | "http") || base.host_str().is_none_or(str::is_empty) {
         return Err(wrong("must begin with https:// and a host"));

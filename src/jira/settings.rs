@@ -65,3 +65,20 @@ impl Kind {
         }
     }
 }
+
+/// What of the settings cannot be used.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Unusable {
+    /// The address, or that of a proxy: what the key or variable is, and what is wrong with it.
+    #[error("{0}")]
+    Address(String),
+    /// The file of authorities.
+    #[error("jira.ca_file: {0}")]
+    Authorities(String),
+    /// Neither the system nor a file names an authority, and Jira speaks TLS.
+    #[error(
+        "jira.ca_file: no certificate authority is known here: install the system's (Debian: ca-certificates), or put \
+         the PEM file of the one that signed Jira's certificate into jira.ca_file"
+    )]
+    NoAuthority,
+}

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::Method;
 use tokio::time::Instant;
 
 use super::{
     Account, Jira, Kind,
-    error::{By, Error, Thing},
-    request::Request,
+    error::{Candidate, Error, Thing},
+    request::{Operation, Request},
     web_address, wire,
 };
 use crate::{millis::Millis, policy::Status, text};
@@ -119,7 +118,7 @@ impl Jira {
             None => (Kind::DataCenter, Kind::Cloud),
         };
         let ask =
-            |kind| self.sender.call(Request::new("server_info", Method::GET, kind, &["serverInfo"]).public());
+            |kind| self.sender.call(Request::get(Operation::SERVER_INFO, kind, &["serverInfo"]).public());
         let answer = match ask(first).await {
             Err(Error::Refused { status: 404, .. }) => ask(other).await?,
             answer => answer?,
@@ -171,9 +170,9 @@ impl Jira {
     /// Any; [`Error::NotFound`] if there is no such project or type, or if the name is that of several types.
     pub async fn workflow(&self, project: &str, issue_type: &str) -> Result<Workflow, Error> {
         let kind = self.kind().await?;
-        let request = Request::new("statuses", Method::GET, kind, &["project", project, "statuses"]);
+        let request = Request::get(Operation::STATUSES, kind, &["project", project, "statuses"]);
         let answer = match self.sender.call(request).await {
-            Err(Error::Refused { status: 404, by: By::Jira, .. }) => {
+            Err(error) if error.is_missing() => {
                 let what = format!(
                     "project {project:?} to this account: is the key spelled with the right case, and may the \
                      account browse the project?"
@@ -196,7 +195,7 @@ impl Jira {
     pub async fn permissions(&self, project: &str) -> Result<Permissions, Error> {
         let kind = self.kind().await?;
         let mut request =
-            Request::new("permissions", Method::GET, kind, &["mypermissions"]).query("projectKey", project);
+            Request::get(Operation::PERMISSIONS, kind, &["mypermissions"]).query("projectKey", project);
         if kind == Kind::Cloud {
             request = request.query("permissions", NEEDED.join(","));
         }
@@ -215,7 +214,7 @@ impl Jira {
         let path = ["issue", "createmeta", project, "issuetypes", issue_type_id];
         let (mut fields, mut start) = (vec![], 0);
         loop {
-            let request = Request::new("create_fields", Method::GET, kind, &path)
+            let request = Request::get(Operation::CREATE_FIELDS, kind, &path)
                 .query("startAt", start.to_string())
                 .query("maxResults", "200");
             let page: wire::CreateFields = self.sender.call(request).await?.read()?;
@@ -272,16 +271,17 @@ pub(super) fn pick(types: Vec<wire::IssueType>, project: &str, wanted: &str) -> 
             elsewhere,
         });
     }
-    let (what, mut candidates): (_, Vec<String>) = if meant.is_empty() {
-        let named = types.iter().map(|found| format!("{} ({})", name(found), found.named.id));
-        (format!("issue type {wanted:?} in project {project}"), named.collect())
+    let candidate =
+        |found: &wire::IssueType| Candidate { name: name(found), id: Some(found.named.id.clone()) };
+    let (what, mut candidates): (_, Vec<Candidate>) = if meant.is_empty() {
+        (format!("issue type {wanted:?} in project {project}"), types.iter().map(candidate).collect())
     } else {
         let same = meant.iter().filter_map(|at| types.get(*at));
         (
             format!("single issue type {wanted:?} in project {project}, put an id there instead"),
-            same.map(|found| format!("{} ({})", name(found), found.named.id)).collect(),
+            same.map(candidate).collect(),
         )
     };
-    candidates.sort();
+    candidates.sort_by_cached_key(Candidate::to_string);
     Err(Error::NotFound { thing: Thing::IssueType, what, candidates })
 }

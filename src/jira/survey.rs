@@ -3,9 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use reqwest::Method;
-
-use super::{Field, Jira, Kind, cloud, data_center, error::Error, request::Request, wire};
+use super::{
+    Field, Jira, Kind, cloud, data_center,
+    error::Error,
+    request::{Operation, Request},
+    wire,
+};
 use crate::{policy::Status, text};
 
 /// So many issues are looked through for one in each status.
@@ -49,7 +52,7 @@ impl Jira {
     /// Any.
     pub async fn about(&self, project: &str) -> Result<About, Error> {
         let kind = self.kind().await?;
-        let request = Request::new("project", Method::GET, kind, &["project", project]);
+        let request = Request::get(Operation::PROJECT, kind, &["project", project]);
         let told: wire::AboutProject = self.sender.call(request).await?.read()?;
         let team_managed = told.style.as_deref() == Some("next-gen") || told.simplified == Some(true);
         Ok(About { team_managed, archived: told.archived == Some(true) })
@@ -66,12 +69,12 @@ impl Jira {
         };
         let kind = self.kind().await?;
         if kind == Kind::DataCenter {
-            let request = Request::new("projects", Method::GET, kind, &["project"]);
+            let request = Request::get(Operation::PROJECTS, kind, &["project"]);
             return Ok(keys(self.sender.call(request).await?.read()?));
         }
         for like in [Some(like), None] {
-            let mut request = Request::new("projects", Method::GET, kind, &["project", "search"])
-                .query("maxResults", "100");
+            let mut request =
+                Request::get(Operation::PROJECTS, kind, &["project", "search"]).query("maxResults", "100");
             if let Some(like) = like {
                 request = request.query("query", like);
             }
@@ -93,7 +96,7 @@ impl Jira {
         let path = ["issue", "createmeta", project, "issuetypes"];
         let mut types = vec![];
         for _ in 0..MOST_PAGES {
-            let request = Request::new("create_types", Method::GET, kind, &path)
+            let request = Request::get(Operation::CREATE_TYPES, kind, &path)
                 .query("startAt", types.len().to_string())
                 .query("maxResults", "200");
             let page: wire::CreateTypes = self.sender.call(request).await?.read()?;
@@ -120,9 +123,9 @@ impl Jira {
         }
         let jql = format!("project = \"{project}\" AND issuetype = {issue_type_id} ORDER BY created DESC");
         let request = match kind {
-            Kind::Cloud => Request::new("search", Method::GET, kind, &["search", "jql"]),
+            Kind::Cloud => Request::get(Operation::SEARCH, kind, &["search", "jql"]),
             Kind::DataCenter => {
-                Request::new("search", Method::GET, kind, &["search"]).query("validateQuery", "false")
+                Request::get(Operation::SEARCH, kind, &["search"]).query("validateQuery", "false")
             }
         };
         let request = request.query("jql", jql).query("fields", "status").query("maxResults", SAMPLES);
@@ -170,7 +173,7 @@ impl Jira {
     /// Any.
     pub async fn ways(&self, ticket_id: &str) -> Result<Vec<Way>, Error> {
         let kind = self.kind().await?;
-        let request = Request::new("transitions", Method::GET, kind, &["issue", ticket_id, "transitions"])
+        let request = Request::get(Operation::TRANSITIONS, kind, &["issue", ticket_id, "transitions"])
             .query("expand", "transitions.fields");
         let found: wire::Transitions = self.sender.call(request).await?.read()?;
         let open = |transition: &wire::Transition| transition.is_available != Some(false);
@@ -190,7 +193,7 @@ impl Jira {
     /// Any.
     pub async fn locale(&self) -> Result<Option<String>, Error> {
         let kind = self.kind().await?;
-        let request = Request::new("myself", Method::GET, kind, &["myself"]);
+        let request = Request::get(Operation::MYSELF, kind, &["myself"]);
         let told: wire::Locale = self.sender.call(request).await?.read()?;
         Ok(told.locale.map(|locale| text::line(&locale)))
     }

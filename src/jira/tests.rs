@@ -406,11 +406,11 @@ async fn a_cut_answer_may_have_happened_and_a_refused_connection_did_not() {
         socket.write_all(head.as_bytes()).await.unwrap();
     });
     let error = create(&jira).await.unwrap_err();
-    assert!(matches!(error, Error::NoAnswer { .. }), "{error}");
+    assert!(matches!(error, Error::NoAnswer { cause: Cause::Ended, .. }), "{error}");
     assert_eq!(error.happened(), Happened::Maybe);
     server.await.unwrap();
     let error = create(&jira).await.unwrap_err();
-    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    assert!(matches!(error, Error::NoAnswer { cause: Cause::Refused, .. }), "{error}");
     assert_eq!(error.happened(), Happened::No);
     assert!(!format!("{error} {error:?} {jira:?}").contains("s3cret"), "{error:?}");
     assert_eq!(*site.observed.lock().unwrap(), ["create no_answer", "create unreachable"]);

@@ -39,7 +39,9 @@ pub(super) async fn perform(context: &Context, lookups: &Lookups, row: &Row) -> 
     let update = Update { context, lookups, row, opened, route };
     let (lease, term) = (context.lease.clone(), context.lease.term());
     match jira::only_while(move || lease.holds(term), update.tell()).await {
-        Err(Failure::Jira(error)) if gone(&error) => Ok(update.not_found(Some(error.to_string())).await),
+        Err(Failure::Jira(error)) if error.is_missing() => {
+            Ok(update.not_found(Some(error.to_string())).await)
+        }
         done => done,
     }
 }
@@ -250,7 +252,9 @@ impl Update<'_> {
         let why = match self.context.jira.link(&from.id, &to.id).await {
             Ok(Linked::Linked) => return Ok(Effect::Done),
             Ok(Linked::Impossible { why }) => why,
-            Err(error) if gone(&error) && self.context.jira.whereabouts(to).await? != Whereabouts::There => {
+            Err(error)
+                if error.is_missing() && self.context.jira.whereabouts(to).await? != Whereabouts::There =>
+            {
                 format!("Jira does not show {}", to.key)
             }
             Err(error) => return Err(error.into()),
@@ -303,11 +307,6 @@ impl Kind {
 
 /// Why a ticket is not told.
 const NOT_SHOWN: &str = "Jira did not show the ticket, and shows it again";
-
-/// Jira's API itself did not find something.
-fn gone(error: &jira::Error) -> bool {
-    matches!(error, jira::Error::Refused { status: 404, by: jira::By::Jira, .. })
-}
 
 fn fields(target: &Target) -> Map<String, Value> {
     let fields = target

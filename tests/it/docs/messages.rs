@@ -1,16 +1,12 @@
 //! docs/messages.md lists what the program says: every line of the log, to the letter, and the other way round; and every
 //! reason, error and comment.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, fs, path::{Path, PathBuf}};
 
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// Where words for people stand, beside the log.
-const SOURCES: [&str; 41] = [
+const SOURCES: [&str; 42] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "flagger.rs",
@@ -32,7 +28,9 @@ const SOURCES: [&str; 41] = [
     "jira/people.rs",
     "jira/prove.rs",
     "jira/send.rs",
+    "jira/settings.rs",
     "jira/setup.rs",
+    "jira/transport.rs",
     "main.rs",
     "pem.rs",
     "policy/judge.rs",

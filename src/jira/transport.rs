@@ -1,0 +1,70 @@
+//! That no answer came, as an error that says why.
+
+use std::error::Error as _;
+
+use super::{
+    cause::{Cause, Tls},
+    error::{Error, Happened},
+    words,
+};
+
+/// From a failure of reqwest: only one to connect proves that nothing was sent. `proxy` is what it went through, and
+/// `tls` whether it was to speak TLS.
+pub(super) fn failed(host: &str, proxy: Option<&str>, tls: bool, error: reqwest::Error) -> Error {
+    let connect = error.is_connect();
+    let found = Cause::of(&error);
+    let cause = if error.is_timeout() {
+        Cause::Slow
+    } else if tls && connect && found == Cause::Ended {
+        Cause::Tls(Tls::Ended)
+    } else {
+        found
+    };
+    let why = match &cause {
+        Cause::ProxyAsksWho => return proxy_refused(host, proxy),
+        Cause::Slow if connect => "no connection within half of jira.timeout".to_owned(),
+        Cause::Slow => "it took longer than jira.timeout".to_owned(),
+        Cause::Tls(Tls::Other) => chain(error),
+        Cause::Tls(fault) => fault.to_string(),
+        Cause::NoSuchName
+        | Cause::Refused
+        | Cause::NoRoute
+        | Cause::Ended
+        | Cause::ProxyRefuses
+        | Cause::Other => chain(error),
+    };
+    let why = match proxy {
+        None => why,
+        Some(proxy) if cause == Cause::ProxyRefuses => {
+            format!("{proxy} does not connect the bridge to it")
+        }
+        Some(proxy) => format!("through {proxy}: {why}"),
+    };
+    let happened = if connect { Happened::No } else { Happened::Maybe };
+    Error::NoAnswer { host: host.to_owned(), why, cause, happened }
+}
+
+/// The proxy answered 407, so nothing came to Jira.
+pub(super) fn proxy_refused(host: &str, proxy: Option<&str>) -> Error {
+    let proxy = proxy.unwrap_or("a proxy");
+    let why = format!(
+        "{proxy} does not know the bridge (407): give it a user and a password, as http://USER:PASSWORD@HOST:PORT"
+    );
+    Error::NoAnswer { host: host.to_owned(), why, cause: Cause::ProxyAsksWho, happened: Happened::No }
+}
+
+/// The causes of an error, on one line, without the address, whose query may say too much.
+pub(super) fn chain(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut words = vec![];
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        words.push(next.to_string());
+        cause = next.source();
+    }
+    if words.is_empty() {
+        words.push(error.to_string());
+    }
+    words.dedup();
+    words::cut(&words::line(&words.join(": ")), 300)
+}
