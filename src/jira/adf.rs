@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::web::web_address;
 use crate::{
     text,
     ticket::{Block, Doc, Span},
@@ -47,7 +48,7 @@ fn span(span: &Span) -> Option<Value> {
         Span::Text(text) => node(&text::line(text), &[]),
         Span::Strong(text) => node(&text::line(text), &[json!({"type": "strong"})]),
         Span::Link { text, url } => {
-            let marks: Vec<Value> = super::web_address(url)
+            let marks: Vec<Value> = web_address(url)
                 .map(|url| json!({"type": "link", "attrs": {"href": url.as_str()}}))
                 .into_iter()
                 .collect();

@@ -5,13 +5,14 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderMap},
 };
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::{
     credentials::Signature,
     denial::{Denial, Symptom, is_of_scope},
     error::{By, Error, Flaw, NOT_JSON},
     request::Operation,
-    wire, words,
+    wire,
 };
 use crate::{millis::Millis, text};
 
@@ -42,6 +43,11 @@ impl Answer {
         }
         serde_json::from_slice(&self.body)
             .map_err(|error| self.unreadable(&text::truncate(&text::line(&error.to_string()), 200)))
+    }
+
+    /// A part of the body as `T`.
+    pub(super) fn part<T: DeserializeOwned>(&self, part: Value) -> Result<T, Error> {
+        serde_json::from_value(part).map_err(|error| self.unreadable(&text::line(&error.to_string())))
     }
 
     /// The effect took place: Jira says so with this very status. Something on the way may say 200 to anything.

@@ -1,185 +1,213 @@
-//! What the requests go out with: whom it trusts, and the proxy on the way.
+//! The client: which Jira this is, who the bridge is there, and how they get on.
 
-use std::{
-    net::IpAddr,
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+use std::{fmt, sync::OnceLock, time::Duration};
+
+use reqwest::Url;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{
+    account::Account,
+    cloud, data_center,
+    denial::Denied,
+    error::{Error, Happened},
+    observe::Observer,
+    request::{Operation, Request},
+    send::Sender,
+    settings::{Kind, Settings, Unusable},
+    web::web_address,
+    wire,
 };
+use crate::{clock::Clock, millis::Millis, ticket::Doc};
 
-use hyper_util::client::proxy::matcher::Matcher;
-use reqwest::{Certificate, Client, ClientBuilder, Url};
-
-use super::{cause::Names, settings::Unusable, transport::chain};
-use crate::{
-    pem::{self, Bundle},
-    server_url,
-    watched::Watched,
-};
-
-/// An idle connection is closed before Jira closes it: a request that meets the closing may have happened or not.
-const IDLE: Duration = Duration::from_secs(10);
-
-/// The client; a new one, with new connections, when the file of authorities changes.
-pub(super) type Clients = Watched<Trusting, Unusable>;
-
-/// A client, and what is to be said of authorities that it could not be given.
-#[derive(Clone, Debug)]
-pub(super) struct Trusting {
-    pub(super) client: Client,
-    pub(super) left_out: Vec<String>,
+/// A place under the rate limit. It is waited for before the sending of a create is recorded, so that the create then
+/// waits for nothing: nobody searches for a ticket longer after it was sent than was recorded.
+#[derive(Debug)]
+#[must_use]
+pub struct Slot {
+    /// How long that took.
+    pub(super) throttled: Duration,
+    /// What had to be asked of Jira before.
+    pub(super) ready: Result<Kind, Error>,
 }
 
-impl From<Client> for Trusting {
-    fn from(client: Client) -> Self {
-        Self { client, left_out: vec![] }
+/// How Jira and we get on, for page and metrics. Times are by our clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// When the last answer came that was proven to be for us.
+    pub last_answer: Option<Millis>,
+    /// Since when Jira does not let us in, and why.
+    pub refused: Option<(Millis, Denied)>,
+    /// Jira asked all to wait until then.
+    pub paused_until: Option<Millis>,
+}
+
+/// What Jira says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Which kind it says it is, whatever is configured.
+    pub kind: Kind,
+    /// Its version, if it tells.
+    pub version: Option<String>,
+    /// Its title, if it tells.
+    pub title: Option<String>,
+    /// Where people find it, if it tells.
+    pub base_url: Option<String>,
+    /// What time it was there when it answered, if it told.
+    pub date: Option<Millis>,
+}
+
+/// Jira. To be shared by reference.
+pub struct Jira {
+    pub(super) sender: Sender,
+    /// Where people find it, if that is elsewhere than where programs do.
+    site: OnceLock<Url>,
+}
+
+impl Jira {
+    /// A client; nothing is sent yet.
+    ///
+    /// # Errors
+    /// If the address or the certificates cannot be used.
+    pub fn new(settings: Settings, observer: Observer, clock: Clock) -> Result<Self, Unusable> {
+        Ok(Self { sender: Sender::new(settings, observer, clock)?, site: OnceLock::new() })
     }
-}
 
-/// A client for what is at `base`.
-pub(super) fn clients(base: &Url, ca_file: Option<PathBuf>, timeout: Duration) -> Result<Clients, Unusable> {
-    let (here, plain) = (is_this_machine(base), base.scheme() == "http");
-    let builder = move || {
-        let builder = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .timeout(timeout)
-            // Running out while connecting proves that nothing was sent; running out later does not.
-            .connect_timeout(timeout / 2)
-            .pool_idle_timeout(IDLE)
-            .dns_resolver(Names)
-            .user_agent(concat!("flagger-jira-bridge/", env!("CARGO_PKG_VERSION")));
-        if here { builder.no_proxy() } else { builder }
-    };
-    let read_before = AtomicBool::new(false);
-    Watched::open(ca_file.into_iter().collect(), move |files| match files {
-        [] => builder().build().map(Trusting::from).or_else(|_| {
-            // The system has no authorities. Whom there is nobody to trust for, that needs none.
-            if plain {
-                let client = builder().tls_certs_only([]).build();
-                return client.map(Trusting::from).map_err(|error| Unusable::Address(chain(error)));
+    /// The proxy that requests go through, if one does: what the environment says, without its password.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&str> {
+        self.sender.proxy.as_deref()
+    }
+
+    /// What is to be said of certificates in `jira.ca_file` that cannot be used.
+    #[must_use]
+    pub fn left_out(&self) -> Vec<String> {
+        self.sender.client.current().left_out
+    }
+
+    /// The page of an issue, for people. Behind Atlassian's gateway for scoped tokens it is known once Jira was asked.
+    #[must_use]
+    pub fn browse_url(&self, key: &str) -> String {
+        self.sender.address(self.site.get(), ["browse", key]).into()
+    }
+
+    /// Waits for a place under the rate limit. What else stands in the way of a create is told by the create.
+    pub async fn slot(&self) -> Slot {
+        let ready = match self.sender.admit().await {
+            Ok(()) => self.kind().await,
+            Err(error) => Err(error.beside(Happened::No)),
+        };
+        match self.sender.turn().await {
+            Ok(throttled) => Slot { throttled, ready },
+            Err(error) => Slot { throttled: Duration::ZERO, ready: ready.and(Err(error)) },
+        }
+    }
+
+    /// How Jira and we get on.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let (last_answer, refusal) = self.sender.credentials.health();
+        let now = self.sender.clock.now();
+        Health {
+            last_answer,
+            refused: refusal.map(|it| (it.since, it.denied)),
+            paused_until: self.sender.throttle.paused().map(|left| now + left),
+        }
+    }
+
+    /// What Jira says of itself. It tells strangers too.
+    ///
+    /// Where the kind is not known yet, a user beside the token speaks for Cloud, and a token alone for Data Center;
+    /// if the API of that kind is not there, the other's is tried.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn server(&self) -> Result<Server, Error> {
+        let (first, other) = match self.sender.kind.get() {
+            Some(Kind::Cloud) => (Kind::Cloud, Kind::DataCenter),
+            Some(Kind::DataCenter) => (Kind::DataCenter, Kind::Cloud),
+            None if self.sender.has_user() => (Kind::Cloud, Kind::DataCenter),
+            None => (Kind::DataCenter, Kind::Cloud),
+        };
+        let ask =
+            |kind| self.sender.call(Request::get(Operation::SERVER_INFO, kind, &["serverInfo"]).public());
+        let answer = match ask(first).await {
+            Err(Error::Refused { status: 404, .. }) => ask(other).await?,
+            answer => answer?,
+        };
+        let info: wire::ServerInfo = answer.read()?;
+        let deployment = info
+            .deployment_type
+            .ok_or_else(|| answer.unreadable("it does not say which kind of Jira it is"))?;
+        let told = if deployment.eq_ignore_ascii_case("cloud") { Kind::Cloud } else { Kind::DataCenter };
+        // What was configured, or told first, stays.
+        let _ = self.sender.kind.set(told);
+        if self.sender.is_gateway()
+            && let Some(site) = info.base_url.as_deref().and_then(web_address)
+        {
+            let _ = self.site.set(site);
+        }
+        let line = |text: Option<String>| text.map(|text| text::line(&text));
+        Ok(Server {
+            kind: told,
+            version: line(info.version),
+            title: line(info.server_title),
+            base_url: line(info.base_url),
+            date: answer.date,
+        })
+    }
+
+    /// Who we are; asked once.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn account(&self) -> Result<Account, Error> {
+        self.kind().await?;
+        self.sender.account().await
+    }
+
+    /// Who we are, asked anew.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn myself(&self) -> Result<Account, Error> {
+        self.kind().await?;
+        self.sender.prove(Instant::now()).await?;
+        self.sender.account().await
+    }
+
+    /// A `/myself` sent now: what Jira said before that it said to us. All who ask while one is under way share the next.
+    ///
+    /// # Errors
+    /// If that is not proven.
+    pub async fn knows_us(&self) -> Result<(), Error> {
+        self.sender.admit().await?;
+        self.sender.prove(Instant::now()).await
+    }
+
+    /// Which kind of Jira this is; asked once. Behind the gateway it is asked where people find it, too, also where the
+    /// kind is configured: links on tickets lead there. What does not answer that keeps nothing else from being done.
+    pub(super) async fn kind(&self) -> Result<Kind, Error> {
+        match self.sender.kind.get() {
+            Some(kind) if self.sender.is_gateway() && self.site.get().is_none() => {
+                Ok(self.server().await.map_or(*kind, |_| *kind))
             }
-            Err(Unusable::NoAuthority)
-        }),
-        [file, ..] => {
-            let read = trusting(builder(), file).map_err(Unusable::Authorities)?;
-            // Whoever opens it tells of the first reading.
-            if read_before.swap(true, Ordering::Relaxed) {
-                pem::tell("jira.ca_file", &read.left_out);
-            }
-            Ok(read)
-        }
-    })
-}
-
-/// A client that trusts the authorities in a file beside the public ones.
-fn trusting(builder: ClientBuilder, file: &Path) -> Result<Trusting, String> {
-    let unfit = |error| format!("{} cannot be used: {}", file.display(), chain(error));
-    let Bundle { certificates, left_out } = pem::authorities(file)?;
-    let certificates: Result<Vec<_>, _> = certificates.iter().map(|one| Certificate::from_der(one)).collect();
-    let client = builder.tls_certs_merge(certificates.map_err(unfit)?).build().map_err(unfit)?;
-    Ok(Trusting { client, left_out })
-}
-
-/// The proxy that leads to `base`, in words that hold no password.
-pub(super) fn proxy(base: &Url) -> Result<Option<String>, Unusable> {
-    if is_this_machine(base) {
-        return Ok(None);
-    }
-    let Ok(address) = base.as_str().parse() else { return Ok(None) };
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let variable = variable(base, |name| set(name).is_some());
-    // The client would pass over a proxy that it cannot read, or find another host in it than the one that was meant.
-    let past =
-        ["NO_PROXY", "no_proxy"].into_iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
-    let leads = |proxy: &str| Matcher::builder().all(proxy).no(past.as_str()).build().intercept(&address);
-    if let Some(named) = set(variable)
-        && leads("http://proxy.invalid").is_some()
-    {
-        let usable =
-            server_url::proxy(&named).and_then(|()| leads(&named).map(drop).ok_or(server_url::UNCLEAR));
-        usable.map_err(|what| Unusable::Address(format!("{variable}: {what}")))?;
-    }
-    // The same that the client asks.
-    let Some(through) = Matcher::from_system().intercept(&address) else { return Ok(None) };
-    let (scheme, host) = (through.uri().scheme_str().unwrap_or("http"), through.uri().host());
-    let port = through.uri().port_u16().map(|port| format!(":{port}")).unwrap_or_default();
-    let address = format!("{scheme}://{}{port}", host.unwrap_or_default());
-    if !matches!(scheme, "http" | "https") {
-        return Err(Unusable::Address(format!(
-            "{variable} names {address}, and only proxies of http:// can be used; put one there, or Jira's host into NO_PROXY"
-        )));
-    }
-    Ok(Some(format!("the proxy {address} ({variable})")))
-}
-
-/// Which variable of the environment names the proxy.
-fn variable(base: &Url, is_set: impl Fn(&str) -> bool) -> &'static str {
-    let of_scheme: [&'static str; 2] =
-        if base.scheme() == "https" { ["HTTPS_PROXY", "https_proxy"] } else { ["HTTP_PROXY", "http_proxy"] };
-    let [usual, _] = of_scheme;
-    of_scheme.into_iter().chain(["ALL_PROXY", "all_proxy"]).find(|name| is_set(name)).unwrap_or(usual)
-}
-
-/// Whether no proxy could reach it, wherever the environment says that one is.
-fn is_this_machine(base: &Url) -> bool {
-    let host = base.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_this_machine_needs_no_proxy() {
-        let here = |url: &str| is_this_machine(&Url::parse(url).unwrap());
-        for url in ["http://127.0.0.1:8080/jira", "http://127.1.2.3", "http://localhost", "http://[::1]:1"] {
-            assert!(here(url), "{url}");
-        }
-        for url in ["https://example.atlassian.net", "http://10.0.0.1", "http://localhost.example.com"] {
-            assert!(!here(url), "{url}");
+            Some(kind) => Ok(*kind),
+            None => self.server().await.map(|server| server.kind).map_err(|error| error.beside(Happened::No)),
         }
     }
 
-    /// What docs/jira-data-center.md says of NO_PROXY.
-    #[test]
-    fn what_no_proxy_understands() {
-        for (list, url, past) in [
-            ("example.com", "https://example.com", true),
-            ("example.com", "https://jira.example.com", true),
-            (".example.com", "https://jira.example.com", true),
-            (".example.com", "https://example.com", true),
-            ("EXAMPLE.com", "https://jira.example.COM", true),
-            ("example.com", "https://notexample.com", false),
-            ("other.org, example.com", "https://jira.example.com", true),
-            ("*", "https://jira.example.com", true),
-            ("10.1.2.3", "https://10.1.2.3:8443", true),
-            ("10.0.0.0/8", "https://10.1.2.3", true),
-            ("2001:db8::7", "https://[2001:db8::7]", true),
-            ("10.0.0.0/8", "https://jira.example.com", false),
-            // What others understand.
-            ("*.example.com", "https://jira.example.com", false),
-            ("jira.example.com:8443", "https://jira.example.com:8443", false),
-            ("other.org example.com", "https://jira.example.com", false),
-        ] {
-            let matcher = Matcher::builder().all("http://proxy.example:3128").no(list).build();
-            let through = matcher.intercept(&url.parse().unwrap());
-            assert_eq!(through.is_none(), past, "{list} {url}");
+    /// A text in the language of this kind of Jira.
+    pub(super) fn text(kind: Kind, doc: &Doc) -> Value {
+        match kind {
+            Kind::Cloud => cloud::text(doc),
+            Kind::DataCenter => data_center::text(doc),
         }
     }
+}
 
-    #[test]
-    fn the_variable_that_names_the_proxy_is_told() {
-        for (url, set, expected) in [
-            ("https://jira.example", &["HTTPS_PROXY", "https_proxy", "ALL_PROXY"][..], "HTTPS_PROXY"),
-            ("https://jira.example", &["HTTP_PROXY", "https_proxy", "ALL_PROXY"], "https_proxy"),
-            ("https://jira.example", &["HTTP_PROXY", "ALL_PROXY", "all_proxy"], "ALL_PROXY"),
-            ("http://jira.example", &["HTTPS_PROXY", "all_proxy"], "all_proxy"),
-            ("http://jira.example", &["http_proxy"], "http_proxy"),
-        ] {
-            assert_eq!(variable(&Url::parse(url).unwrap(), |name| set.contains(&name)), expected);
-        }
+impl fmt::Debug for Jira {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Jira({})", self.sender.host)
     }
 }

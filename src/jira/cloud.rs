@@ -3,9 +3,12 @@
 use serde_json::{Value, json};
 
 use super::{
-    Kind, adf,
+    adf,
+    marks::PROPERTY,
     request::{Operation, Request},
+    settings::Kind,
     shorten,
+    wire::FIELDS,
 };
 use crate::ticket::Doc;
 
@@ -18,8 +21,8 @@ pub(super) fn text(doc: &Doc) -> Value {
 pub(super) fn read_many(ids: &[&str]) -> Request {
     Request::post(Operation::LOOK, Kind::Cloud, &["issue", "bulkfetch"]).body(json!({
         "issueIdsOrKeys": ids,
-        "fields": super::issues::FIELDS,
-        "properties": [super::wire::PROPERTY],
+        "fields": FIELDS,
+        "properties": [PROPERTY],
         "expand": ["changelog"],
     }))
 }

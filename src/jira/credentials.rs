@@ -12,7 +12,7 @@ use std::{
 use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
-use super::{Account, Kind, denial::Denied};
+use super::{account::Account, denial::Denied, settings::Kind};
 use crate::millis::Millis;
 
 /// While refused, `/myself` is asked this often.

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{
-    Kind,
     request::{Operation, Request},
+    settings::Kind,
     shorten, wiki,
+    wire::FIELDS,
 };
 use crate::ticket::Doc;
 
@@ -20,7 +21,7 @@ pub(super) fn read_many(ids: &[&str]) -> Request {
         "jql": format!("id in ({})", ids.join(",")),
         "startAt": 0,
         "maxResults": 100,
-        "fields": super::issues::FIELDS,
+        "fields": FIELDS,
         "expand": ["changelog"],
         "validateQuery": false,
     }))

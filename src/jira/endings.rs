@@ -5,10 +5,13 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::{
-    Jira, Kind,
+    client::Jira,
     error::Error,
+    marks::{self, PROPERTY},
     request::{Operation, Request},
-    wire::{self, PROPERTY},
+    settings::Kind,
+    setup::BROWSE,
+    wire,
 };
 use crate::{gate::Ticket, policy::Status, text, ticket::Doc};
 
@@ -78,7 +81,7 @@ impl Jira {
         let unproven = |why| Ok(Whereabouts::Unproven { why });
         let project = &ticket.project;
         match self.permissions(project).await {
-            Ok(permissions) if permissions.get("BROWSE_PROJECTS") == Some(&true) => Ok(Whereabouts::Missing),
+            Ok(permissions) if permissions.get(BROWSE) == Some(&true) => Ok(Whereabouts::Missing),
             Ok(_) => {
                 unproven(format!("Jira does not show it, and the bridge's account may not browse {project}"))
             }
@@ -128,7 +131,7 @@ impl Jira {
                     _ if !by_us => false,
                     Some(properties) => properties
                         .iter()
-                        .any(|property| property.key == PROPERTY && wire::says(&property.value, "tag", tag)),
+                        .any(|property| property.key == PROPERTY && marks::says(&property.value, "tag", tag)),
                     None => self.comment_says(kind, &comment.id, tag).await?,
                 };
                 if tagged {
@@ -150,7 +153,7 @@ impl Jira {
             other => other?,
         };
         let property: wire::Property = answer.read()?;
-        Ok(wire::says(&property.value, "tag", tag))
+        Ok(marks::says(&property.value, "tag", tag))
     }
 
     /// Moves a ticket to a status, given by id or name, in one step. Of the `fields` those are set that the

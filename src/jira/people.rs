@@ -4,10 +4,16 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Account, Jira, Kind, error::{Candidate, Error, Thing}, request::{Operation, Request}, web_address, wire::{self, User}};
+use super::{
+    account::Account,
+    client::Jira,
+    error::{Candidate, Error, Thing},
+    request::{Operation, Request},
+    settings::Kind,
+    web::web_address,
+    wire::{self, User},
+};
 use crate::text;
-
-
 
 /// As many hits as Jira gives at once.
 const MOST: &str = "1000";
@@ -221,7 +227,7 @@ impl Jira {
             (None, _, Some(_)) => None,
         };
         let Some(id) = meant.and_then(id) else {
-            let candidate = |role: &String| Candidate { name: words::line(role), id: None };
+            let candidate = |role: &String| Candidate { name: text::line(role), id: None };
             let candidates = roles.keys().map(candidate).collect();
             let what = format!("role {name:?} in project {project}");
             return Err(Error::NotFound { thing: Thing::Role, what, candidates });

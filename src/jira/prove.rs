@@ -6,13 +6,14 @@ use reqwest::StatusCode;
 use tokio::time::Instant;
 
 use super::{
-    Account, Kind,
+    account::Account,
     answer::Answer,
     credentials::{Admission, Signature},
     denial::{Denial, Denied, Symptom},
     error::{Error, Happened},
     request::{Operation, Proof, Request},
     send::Sender,
+    settings::Kind,
     wire,
 };
 

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::Value;
 
-use super::Kind;
+use super::settings::Kind;
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,13 +13,14 @@ use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
 use super::{
-    Kind, Observation, Observer, Outcome, Settings, Unusable,
     answer::{Answer, Body, body, is_json, media, text},
-    client::{Clients, clients, proxy},
     credentials::{Admission, Credentials, signature},
     error::{Error, Flaw, Happened},
+    http_client::{Clients, clients, proxy},
+    observe::{Observation, Observer, Outcome},
     request::{Repeat, Request},
     retry::MOST_DEMANDED,
+    settings::{Kind, Settings, Unusable},
     throttle::{Throttle, Urgency},
     time, transport, wire,
 };
@@ -328,10 +329,4 @@ fn base(url: &str) -> Result<Url, Unusable> {
     base.set_query(None);
     base.set_fragment(None);
     Ok(base)
-}
-
-/// An observer that lets everything pass unseen.
-#[must_use]
-pub fn unobserved() -> Observer {
-    Arc::new(|_| {})
 }

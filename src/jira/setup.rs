@@ -2,15 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tokio::time::Instant;
+use super::{client::Jira, error::{Candidate, Error, Thing}, field::Field, request::{Operation, Request}, settings::Kind, wire};
+use crate::{gate::Browse, policy::Status, text};
 
-use super::{
-    Account, Jira, Kind,
-    error::{Candidate, Error, Thing},
-    request::{Operation, Request},
-    web_address, wire,
-};
-use crate::{millis::Millis, policy::Status, text};
 
 /// The statuses that issues of one type can have in one project.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,137 +25,27 @@ pub struct Workflow {
     pub elsewhere: Vec<(String, Status)>,
 }
 
-/// What Jira says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
-    /// Which kind it says it is, whatever is configured.
-    pub kind: Kind,
-    /// Its version, if it tells.
-    pub version: Option<String>,
-    /// Its title, if it tells.
-    pub title: Option<String>,
-    /// Where people find it, if it tells.
-    pub base_url: Option<String>,
-    /// What time it was there when it answered, if it told.
-    pub date: Option<Millis>,
-}
-
-/// A field of a screen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Field {
-    /// What requests call it.
-    pub id: String,
-    /// What people call it.
-    pub name: String,
-    /// Whether it must be set.
-    pub required: bool,
-    /// Whether Jira sets it if nobody does.
-    pub has_default: bool,
-    /// What its values are.
-    pub shape: Shape,
-    /// The values there are, if Jira lists them.
-    pub allowed: Vec<Choice>,
-}
-
-/// What the values of a field are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// A string of one line.
-    Text,
-    /// A text: a document on Cloud, a string on Data Center.
-    LongText,
-    /// A number.
-    Number,
-    /// A day, `2026-01-31`.
-    Date,
-    /// An account.
-    Person,
-    /// One of several, in a table under this name; an id is known everywhere.
-    Choice(&'static str),
-    /// A list of such.
-    List(Box<Self>),
-    /// Something else, or Jira does not say.
-    Unknown,
-}
-
-/// A value that a field may have, by what it is called.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Choice {
-    /// Its id.
-    pub id: Option<String>,
-    /// Its name.
-    pub name: Option<String>,
-    /// Its value, as options call their names.
-    pub value: Option<String>,
-}
-
 /// Which of the permissions that the bridge needs it has in a project; one that Jira does not tell of is absent.
 pub type Permissions = BTreeMap<&'static str, bool>;
 
+/// The permission to see a project's issues.
+pub(super) const BROWSE: &str = "BROWSE_PROJECTS";
+
 /// What the bridge needs in a project.
 pub const NEEDED: [&str; 6] =
-    ["BROWSE_PROJECTS", "CREATE_ISSUES", "EDIT_ISSUES", "ADD_COMMENTS", "TRANSITION_ISSUES", "LINK_ISSUES"];
+    [BROWSE, "CREATE_ISSUES", "EDIT_ISSUES", "ADD_COMMENTS", "TRANSITION_ISSUES", "LINK_ISSUES"];
 
 impl Jira {
-    /// What Jira says of itself. It tells strangers too.
-    ///
-    /// Where the kind is not known yet, a user beside the token speaks for Cloud, and a token alone for Data Center;
-    /// if the API of that kind is not there, the other's is tried.
+    /// Whether our account may browse a project. No: also where Jira does not show it.
     ///
     /// # Errors
     /// Any.
-    pub async fn server(&self) -> Result<Server, Error> {
-        let (first, other) = match self.sender.kind.get() {
-            Some(Kind::Cloud) => (Kind::Cloud, Kind::DataCenter),
-            Some(Kind::DataCenter) => (Kind::DataCenter, Kind::Cloud),
-            None if self.sender.has_user() => (Kind::Cloud, Kind::DataCenter),
-            None => (Kind::DataCenter, Kind::Cloud),
-        };
-        let ask =
-            |kind| self.sender.call(Request::get(Operation::SERVER_INFO, kind, &["serverInfo"]).public());
-        let answer = match ask(first).await {
-            Err(Error::Refused { status: 404, .. }) => ask(other).await?,
-            answer => answer?,
-        };
-        let info: wire::ServerInfo = answer.read()?;
-        let deployment = info
-            .deployment_type
-            .ok_or_else(|| answer.unreadable("it does not say which kind of Jira it is"))?;
-        let told = if deployment.eq_ignore_ascii_case("cloud") { Kind::Cloud } else { Kind::DataCenter };
-        // What was configured, or told first, stays.
-        let _ = self.sender.kind.set(told);
-        if self.sender.is_gateway()
-            && let Some(site) = info.base_url.as_deref().and_then(web_address)
-        {
-            let _ = self.site.set(site);
+    pub async fn browses(&self, project: &str) -> Result<Browse, Error> {
+        match self.permissions(project).await {
+            Ok(has) if has.get(BROWSE) == Some(&true) => Ok(Browse::Proven),
+            Err(error) if !error.is_missing() => Err(error),
+            Ok(_) | Err(_) => Ok(Browse::Unproven),
         }
-        let line = |text: Option<String>| text.map(|text| text::line(&text));
-        Ok(Server {
-            kind: told,
-            version: line(info.version),
-            title: line(info.server_title),
-            base_url: line(info.base_url),
-            date: answer.date,
-        })
-    }
-
-    /// Who we are; asked once.
-    ///
-    /// # Errors
-    /// Any.
-    pub async fn account(&self) -> Result<Account, Error> {
-        self.kind().await?;
-        self.sender.account().await
-    }
-
-    /// Who we are, asked anew.
-    ///
-    /// # Errors
-    /// Any.
-    pub async fn myself(&self) -> Result<Account, Error> {
-        self.kind().await?;
-        self.sender.prove(Instant::now()).await?;
-        self.sender.account().await
     }
 
     /// The statuses of an issue type, given by id or name, in a project.

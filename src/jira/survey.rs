@@ -4,9 +4,12 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Field, Jira, Kind, cloud, data_center,
+    client::Jira,
+    cloud, data_center,
     error::Error,
+    field::Field,
     request::{Operation, Request},
+    settings::Kind,
     wire,
 };
 use crate::{policy::Status, text};

@@ -7,7 +7,12 @@ mod setup;
 mod tickets;
 mod times;
 
-use std::{num::NonZeroU32, sync::Mutex};
+use std::{
+    fmt,
+    num::NonZeroU32,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -16,7 +21,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -24,9 +29,12 @@ use tokio::{
 
 use super::*;
 use crate::{
-    gate::{Browse, Sighting, Ticket},
+    clock::Clock,
+    gate::{Browse, GateId, Sighting, Ticket},
+    millis::Millis,
     policy::Status,
     secret::Secret,
+    ticket::Doc,
 };
 
 /// A request as it arrived.

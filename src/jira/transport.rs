@@ -5,7 +5,6 @@ use std::error::Error as _;
 use super::{
     cause::{Cause, Tls},
     error::{Error, Happened},
-    words,
 };
 
 /// From a failure of reqwest: only one to connect proves that nothing was sent. `proxy` is what it went through, and
@@ -66,5 +65,5 @@ pub(super) fn chain(error: reqwest::Error) -> String {
         words.push(error.to_string());
     }
     words.dedup();
-    words::cut(&words::line(&words.join(": ")), 300)
+    text::truncate(&text::line(&words.join(": ")), 300)
 }

@@ -5,10 +5,9 @@
 
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 
-use crate::{
-    text,
-    ticket::{Block, Doc, Span},
-};
+use super::web::web_address;
+use crate::{text, ticket::{Block, Doc, Span}};
+
 
 /// What would be markup in an address.
 const MARKUP: &AsciiSet = &AsciiSet::EMPTY
@@ -82,7 +81,7 @@ fn strong(text: &str) -> Option<String> {
 
 /// None if the address may not be a link.
 fn link(text: &str, url: &str) -> Option<String> {
-    let url = super::web_address(url)?;
+    let url = web_address(url)?;
     let address = utf8_percent_encode(url.as_str(), MARKUP);
     let text = if text.trim().is_empty() { url.as_str() } else { text };
     Some(format!("[{}|{address}]", escape(text)))

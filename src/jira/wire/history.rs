@@ -4,9 +4,10 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Kind, User, id_of, nobody, plain, time};
+use super::basics::{User, id_of, nobody, plain};
 use crate::{
     gate::{Cause, Invalidation, Move},
+    jira::{settings::Kind, time},
     millis::Millis,
     policy::Status,
     text,

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Named, plain};
+use super::basics::{Named, plain};
 use crate::{
-    jira::{Choice, Field, Shape},
+    jira::field::{Choice, Field, Shape},
     text,
 };
 
@@ -150,22 +150,6 @@ impl CreateTypes {
     pub(in crate::jira) fn all(self) -> Vec<Named> {
         self.types.or(self.values).unwrap_or_default()
     }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(in crate::jira) struct LinkTypes {
-    #[serde(rename = "issueLinkTypes")]
-    pub(in crate::jira) types: Option<Vec<LinkType>>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(in crate::jira) struct LinkType {
-    pub(in crate::jira) name: String,
-    #[serde(default)]
-    pub(in crate::jira) inward: String,
-    #[serde(default)]
-    pub(in crate::jira) outward: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Changelog, history::place};
+use super::history::{Changelog, place};
 use crate::jira::{
-    Kind,
+    settings::Kind,
     span::{Place, Span},
 };
 

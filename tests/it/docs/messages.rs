@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs, path::{Path, PathBuf}};
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// Where words for people stand, beside the log.
-const SOURCES: [&str; 42] = [
+const SOURCES: [&str; 43] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
     "flagger.rs",
@@ -23,6 +23,7 @@ const SOURCES: [&str; 42] = [
     "http/refused/hint.rs",
     "http/status.rs",
     "jira/cause.rs",
+    "jira/client.rs",
     "jira/denial.rs",
     "jira/error.rs",
     "jira/people.rs",

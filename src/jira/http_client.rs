@@ -1,0 +1,185 @@
+//! What the requests go out with: whom it trusts, and the proxy on the way.
+
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use hyper_util::client::proxy::matcher::Matcher;
+use reqwest::{Certificate, Client, ClientBuilder, Url};
+
+use super::{cause::Names, settings::Unusable, transport::chain};
+use crate::{
+    pem::{self, Bundle},
+    server_url,
+    watched::Watched,
+};
+
+/// An idle connection is closed before Jira closes it: a request that meets the closing may have happened or not.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// The client; a new one, with new connections, when the file of authorities changes.
+pub(super) type Clients = Watched<Trusting, Unusable>;
+
+/// A client, and what is to be said of authorities that it could not be given.
+#[derive(Clone, Debug)]
+pub(super) struct Trusting {
+    pub(super) client: Client,
+    pub(super) left_out: Vec<String>,
+}
+
+impl From<Client> for Trusting {
+    fn from(client: Client) -> Self {
+        Self { client, left_out: vec![] }
+    }
+}
+
+/// A client for what is at `base`.
+pub(super) fn clients(base: &Url, ca_file: Option<PathBuf>, timeout: Duration) -> Result<Clients, Unusable> {
+    let (here, plain) = (is_this_machine(base), base.scheme() == "http");
+    let builder = move || {
+        let builder = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .timeout(timeout)
+            // Running out while connecting proves that nothing was sent; running out later does not.
+            .connect_timeout(timeout / 2)
+            .pool_idle_timeout(IDLE)
+            .dns_resolver(Names)
+            .user_agent(concat!("flagger-jira-bridge/", env!("CARGO_PKG_VERSION")));
+        if here { builder.no_proxy() } else { builder }
+    };
+    let read_before = AtomicBool::new(false);
+    Watched::open(ca_file.into_iter().collect(), move |files| match files {
+        [] => builder().build().map(Trusting::from).or_else(|_| {
+            // The system has no authorities. Whom there is nobody to trust for, that needs none.
+            if plain {
+                let client = builder().tls_certs_only([]).build();
+                return client.map(Trusting::from).map_err(|error| Unusable::Address(chain(error)));
+            }
+            Err(Unusable::NoAuthority)
+        }),
+        [file, ..] => {
+            let read = trusting(builder(), file).map_err(Unusable::Authorities)?;
+            // Whoever opens it tells of the first reading.
+            if read_before.swap(true, Ordering::Relaxed) {
+                pem::tell("jira.ca_file", &read.left_out);
+            }
+            Ok(read)
+        }
+    })
+}
+
+/// A client that trusts the authorities in a file beside the public ones.
+fn trusting(builder: ClientBuilder, file: &Path) -> Result<Trusting, String> {
+    let unfit = |error| format!("{} cannot be used: {}", file.display(), chain(error));
+    let Bundle { certificates, left_out } = pem::authorities(file)?;
+    let certificates: Result<Vec<_>, _> = certificates.iter().map(|one| Certificate::from_der(one)).collect();
+    let client = builder.tls_certs_merge(certificates.map_err(unfit)?).build().map_err(unfit)?;
+    Ok(Trusting { client, left_out })
+}
+
+/// The proxy that leads to `base`, in words that hold no password.
+pub(super) fn proxy(base: &Url) -> Result<Option<String>, Unusable> {
+    if is_this_machine(base) {
+        return Ok(None);
+    }
+    let Ok(address) = base.as_str().parse() else { return Ok(None) };
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let variable = variable(base, |name| set(name).is_some());
+    // The client would pass over a proxy that it cannot read, or find another host in it than the one that was meant.
+    let past =
+        ["NO_PROXY", "no_proxy"].into_iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
+    let leads = |proxy: &str| Matcher::builder().all(proxy).no(past.as_str()).build().intercept(&address);
+    if let Some(named) = set(variable)
+        && leads("http://proxy.invalid").is_some()
+    {
+        let usable =
+            server_url::proxy(&named).and_then(|()| leads(&named).map(drop).ok_or(server_url::UNCLEAR));
+        usable.map_err(|what| Unusable::Address(format!("{variable}: {what}")))?;
+    }
+    // The same that the client asks.
+    let Some(through) = Matcher::from_system().intercept(&address) else { return Ok(None) };
+    let (scheme, host) = (through.uri().scheme_str().unwrap_or("http"), through.uri().host());
+    let port = through.uri().port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+    let address = format!("{scheme}://{}{port}", host.unwrap_or_default());
+    if !matches!(scheme, "http" | "https") {
+        return Err(Unusable::Address(format!(
+            "{variable} names {address}, and only proxies of http:// can be used; put one there, or Jira's host into NO_PROXY"
+        )));
+    }
+    Ok(Some(format!("the proxy {address} ({variable})")))
+}
+
+/// Which variable of the environment names the proxy.
+fn variable(base: &Url, is_set: impl Fn(&str) -> bool) -> &'static str {
+    let of_scheme: [&'static str; 2] =
+        if base.scheme() == "https" { ["HTTPS_PROXY", "https_proxy"] } else { ["HTTP_PROXY", "http_proxy"] };
+    let [usual, _] = of_scheme;
+    of_scheme.into_iter().chain(["ALL_PROXY", "all_proxy"]).find(|name| is_set(name)).unwrap_or(usual)
+}
+
+/// Whether no proxy could reach it, wherever the environment says that one is.
+fn is_this_machine(base: &Url) -> bool {
+    let host = base.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_needs_no_proxy() {
+        let here = |url: &str| is_this_machine(&Url::parse(url).unwrap());
+        for url in ["http://127.0.0.1:8080/jira", "http://127.1.2.3", "http://localhost", "http://[::1]:1"] {
+            assert!(here(url), "{url}");
+        }
+        for url in ["https://example.atlassian.net", "http://10.0.0.1", "http://localhost.example.com"] {
+            assert!(!here(url), "{url}");
+        }
+    }
+
+    /// What docs/jira-data-center.md says of NO_PROXY.
+    #[test]
+    fn what_no_proxy_understands() {
+        for (list, url, past) in [
+            ("example.com", "https://example.com", true),
+            ("example.com", "https://jira.example.com", true),
+            (".example.com", "https://jira.example.com", true),
+            (".example.com", "https://example.com", true),
+            ("EXAMPLE.com", "https://jira.example.COM", true),
+            ("example.com", "https://notexample.com", false),
+            ("other.org, example.com", "https://jira.example.com", true),
+            ("*", "https://jira.example.com", true),
+            ("10.1.2.3", "https://10.1.2.3:8443", true),
+            ("10.0.0.0/8", "https://10.1.2.3", true),
+            ("2001:db8::7", "https://[2001:db8::7]", true),
+            ("10.0.0.0/8", "https://jira.example.com", false),
+            // What others understand.
+            ("*.example.com", "https://jira.example.com", false),
+            ("jira.example.com:8443", "https://jira.example.com:8443", false),
+            ("other.org example.com", "https://jira.example.com", false),
+        ] {
+            let matcher = Matcher::builder().all("http://proxy.example:3128").no(list).build();
+            let through = matcher.intercept(&url.parse().unwrap());
+            assert_eq!(through.is_none(), past, "{list} {url}");
+        }
+    }
+
+    #[test]
+    fn the_variable_that_names_the_proxy_is_told() {
+        for (url, set, expected) in [
+            ("https://jira.example", &["HTTPS_PROXY", "https_proxy", "ALL_PROXY"][..], "HTTPS_PROXY"),
+            ("https://jira.example", &["HTTP_PROXY", "https_proxy", "ALL_PROXY"], "https_proxy"),
+            ("https://jira.example", &["HTTP_PROXY", "ALL_PROXY", "all_proxy"], "ALL_PROXY"),
+            ("http://jira.example", &["HTTPS_PROXY", "all_proxy"], "all_proxy"),
+            ("http://jira.example", &["http_proxy"], "http_proxy"),
+        ] {
+            assert_eq!(variable(&Url::parse(url).unwrap(), |name| set.contains(&name)), expected);
+        }
+    }
+}

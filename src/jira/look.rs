@@ -1,0 +1,239 @@
+//! Looking at tickets: many at once, one with its whole changelog, and whose ticket it is.
+
+use std::collections::HashMap;
+
+use super::{
+    answer::Answer,
+    client::Jira,
+    cloud, data_center,
+    error::Error,
+    marks::PROPERTY,
+    reading::{Before, Page, Reading},
+    request::{Operation, Request},
+    settings::Kind,
+    wire::{self, FIELDS},
+};
+use crate::{
+    gate::{Browse, GateId, Sighting},
+    millis::Millis,
+};
+
+/// So many entries of a changelog are asked for at once: Jira gives no more.
+const LONGEST_PAGE: usize = 100;
+
+/// Whose ticket an issue says that it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Marks {
+    /// That of these gates.
+    Of(Vec<GateId>),
+    /// Asked for by its id alone, Jira showed no such issue, and knew us afterwards.
+    Missing,
+}
+
+impl Jira {
+    /// Looks at up to 100 tickets at once (more are left out), in one request. An id that is absent from the result was not
+    /// seen, or cannot be understood, which proves nothing.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn look(&self, ids: &[String]) -> Result<HashMap<String, Reading>, Error> {
+        // Only numbers: they become a query on Data Center.
+        let numeric = |id: &&str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+        let asked: Vec<&str> = ids.iter().map(String::as_str).filter(numeric).take(100).collect();
+        if asked.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let kind = self.kind().await?;
+        let request = match kind {
+            Kind::Cloud => cloud::read_many(&asked),
+            Kind::DataCenter => data_center::read_many(&asked),
+        };
+        let answer = self.sender.call(request).await?;
+        let issues: wire::Issues = answer.read()?;
+        let mut seen = HashMap::new();
+        for issue in issues.issues.ok_or_else(|| answer.unreadable("it has no issues"))? {
+            let length = issue.to_string().len();
+            let reading = answer.part(issue).and_then(|issue: wire::Issue| {
+                let id = issue.id.clone();
+                Ok((id, Reading { length, ..self.reading((kind, wire::Read::Together), &answer, issue)? }))
+            });
+            // One bad issue shall not hide the others; asked for alone, it says what is wrong with it.
+            if let Ok((id, reading)) = reading
+                && asked.contains(&id.as_str())
+            {
+                seen.insert(id, reading);
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Whether what is read of many tickets at once comes from an index, which may be behind them. As long as nobody knows which
+    /// kind of Jira this is, it may be so: what was nudged just before the bridge began anew is read from the issue itself, too.
+    pub fn reads_an_index(&self) -> bool {
+        self.sender.kind.get() != Some(&Kind::Cloud)
+    }
+
+    /// Looks at one ticket with its whole changelog, as [`Jira::look_since`] does.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn look_closely(&self, id: &str) -> Result<Sighting, Error> {
+        self.look_since(id, Millis(i64::MIN)).await
+    }
+
+    /// Looks at one ticket, with all that its changelog holds of the time since then, by Jira's clock. Missing only if Jira's API itself said
+    /// 404, and a `/myself` that was sent after that worked.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn look_since(&self, id: &str, since: Millis) -> Result<Sighting, Error> {
+        match self.look_alone(id).await? {
+            Some(mut reading) => {
+                while !reading.goes_back_to(since) {
+                    reading.add(self.look_back(id, reading.before()).await?);
+                }
+                Ok(reading.sighting)
+            }
+            None => {
+                self.knows_us().await?;
+                Ok(Sighting::Missing { browse: Browse::Unproven })
+            }
+        }
+    }
+
+    /// Looks at one ticket, past every index. None if Jira's API itself said 404; what that means is to be proven. Where the
+    /// newest part of its changelog makes an answer too long, it is read without.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn look_alone(&self, id: &str) -> Result<Option<Reading>, Error> {
+        let kind = self.kind().await?;
+        let plain = Request::get(Operation::ISSUE, kind, &["issue", id])
+            .query("fields", FIELDS.join(","))
+            .query("properties", PROPERTY);
+        let answer = match self.sender.call(plain.query("expand", "changelog")).await {
+            Err(Error::Unreadable { .. }) if kind == Kind::Cloud => {
+                let bare = Request::get(Operation::ISSUE, kind, &["issue", id])
+                    .query("fields", FIELDS.join(","))
+                    .query("properties", PROPERTY);
+                self.sender.call(bare).await
+            }
+            answer => answer,
+        };
+        let answer = match answer {
+            Err(error) if error.is_missing() => return Ok(None),
+            other => other?,
+        };
+        // By way of a value: a key may come twice.
+        let issue = answer.part(answer.read()?)?;
+        is_about(&answer, &issue, id)?;
+        self.reading((kind, wire::Read::Alone), &answer, issue).map(Some)
+    }
+
+    /// The gates whose ticket an issue says that it is, past every index and whatever its history. Missing as in
+    /// [`Jira::look_since`].
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn marks(&self, id: &str) -> Result<Marks, Error> {
+        let kind = self.kind().await?;
+        let request = Request::get(Operation::ISSUE, kind, &["issue", id])
+            .query("fields", "labels")
+            .query("properties", PROPERTY);
+        let answer = match self.sender.call(request).await {
+            Err(error) if error.is_missing() => {
+                self.knows_us().await?;
+                return Ok(Marks::Missing);
+            }
+            other => other?,
+        };
+        // By way of a value: a key may come twice.
+        let issue = answer.part(answer.read()?)?;
+        is_about(&answer, &issue, id)?;
+        issue.marks(kind, wire::Read::Alone).map(Marks::Of).map_err(|what| answer.unreadable(what))
+    }
+
+    /// What an issue in an answer shows. An answer without `Date` counts as given now by our clock, the only case in
+    /// which the two clocks meet.
+    fn reading(
+        &self,
+        (kind, read): (Kind, wire::Read),
+        answer: &Answer,
+        mut issue: wire::Issue,
+    ) -> Result<Reading, Error> {
+        let answered: Millis = answer.date.unwrap_or_else(|| self.sender.clock.now());
+        issue.check().map_err(|what| answer.unreadable(what))?;
+        let trail = match (issue.trail(kind), kind) {
+            (Some(trail), _) if trail.is_whole => trail,
+            (trail, Kind::Cloud) => trail.unwrap_or_default(),
+            (_, Kind::DataCenter) => return Err(answer.unreadable("an issue without its whole changelog")),
+        };
+        let wire::Trail { histories, is_whole, total, places, span } = trail;
+        let sighting =
+            issue.sighting(&histories, answered, kind, read).map_err(|what| answer.unreadable(what))?;
+        Ok(Reading { sighting, newest: histories.len(), is_whole, total, places, span, length: 0 })
+    }
+
+    /// The part of a changelog before those of its entries that are known: so many older ones at most, or all if there are
+    /// fewer. Only Cloud leaves entries out.
+    ///
+    /// # Errors
+    /// Any.
+    pub async fn look_back(&self, id: &str, before: Before) -> Result<Page, Error> {
+        let (end, whole) = match before {
+            Before::Entry { entry, of } => (entry, of),
+            Before::End => {
+                let answer = self.sender.call(cloud::changelog(id, 0, 1)).await?;
+                let page: wire::Changelog = answer.read()?;
+                let total = page.total;
+                let total =
+                    total.ok_or_else(|| answer.unreadable("a changelog that does not say how long it is"))?;
+                (total, total)
+            }
+        };
+        let mut most = LONGEST_PAGE;
+        loop {
+            let start = end.saturating_sub(most);
+            let read = self.sender.call(cloud::changelog(id, start, end - start)).await;
+            let answer = match read {
+                // Perhaps it is too long: those who write whole books into a description make many changes, too.
+                Err(Error::Unreadable { .. }) if most > 1 => {
+                    most /= 10;
+                    continue;
+                }
+                answer => answer?,
+            };
+            let page: wire::Changelog = answer.read()?;
+            // What is missing would be between the entries that are known, or after them.
+            let is_longer = page.total.is_some_and(|total| total > whole);
+            let (is_other, is_last) = (page.start_at.is_some_and(|at| at != start), page.is_last);
+            let entries = page.entries().ok_or_else(|| answer.unreadable("a changelog without entries"))?;
+            // A page that is shorter than was asked for is not the last, and says so.
+            let goes_on = end == whole && entries.len() == end - start && is_last == Some(false);
+            if is_longer || goes_on {
+                return Err(answer.unreadable("a changelog that is longer than was said"));
+            }
+            if is_other || entries.len() > end - start {
+                return Err(answer.unreadable("another part of the changelog than was asked for"));
+            }
+            if entries.is_empty() && start < end {
+                return Err(answer.unreadable("a changelog that breaks off"));
+            }
+            if entries.len() < end - start {
+                // Shorter pages than were asked for: the newer ones first.
+                most = entries.len();
+                continue;
+            }
+            let span = wire::span(entries.iter());
+            let wire::History { moves, invalidations } = wire::History::read(&entries, Kind::Cloud);
+            return Ok(Page { moves, invalidations, span, start, end });
+        }
+    }
+}
+
+fn is_about(answer: &Answer, issue: &wire::Issue, id: &str) -> Result<(), Error> {
+    if issue.id == id {
+        return Ok(());
+    }
+    Err(answer.unreadable(&format!("it is about {}, not {id}", text::line(&issue.id))))
+}

@@ -1,0 +1,41 @@
+//! PURE: what the bridge leaves on its tickets and comments, to know them again.
+
+use serde_json::Value;
+
+/// The label of every ticket that the bridge opened.
+pub const LABEL: &str = "flagger-gate";
+
+/// The label of a ticket whose rollout is over.
+pub const ENDED: &str = "flagger-ended";
+
+/// The key of the properties that we leave on issues and comments.
+pub(super) const PROPERTY: &str = "flagger-jira-bridge";
+
+/// Whether a property of ours says `name`: `word`.
+pub(super) fn says(value: &Value, name: &str, word: &str) -> bool {
+    said(value, name).is_some_and(|said| said == word)
+}
+
+/// What a property of ours says of `name`. Data Center may hand the value back as text.
+pub(super) fn said(value: &Value, name: &str) -> Option<String> {
+    let held = |value: &Value| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    match value {
+        Value::String(text) => serde_json::from_str::<Value>(text).ok().as_ref().and_then(held),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => held(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_property_may_come_back_as_text() {
+        assert!(says(&json!({"gate": "ab"}), "gate", "ab"));
+        assert!(says(&json!(r#"{"gate":"ab"}"#), "gate", "ab"));
+        assert!(!says(&json!({"gate": "cd"}), "gate", "ab"));
+        assert!(!says(&json!("ab"), "gate", "ab"));
+    }
+}

@@ -1,0 +1,51 @@
+//! PURE: what Jira says when it does not do something.
+
+use serde_json::Value;
+
+use crate::jira::{error::By};
+
+/// What an answer of 4xx or 5xx says, on one line, and whether it has the form of Jira's API: a list of `errorMessages`,
+/// or `errors` by field, each of which is a text. What other programs call `errors` looks otherwise.
+pub(in crate::jira) fn complaint(body: &[u8]) -> Option<(String, By)> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let messages = body.get("errorMessages").and_then(Value::as_array);
+    let errors = body.get("errors").and_then(Value::as_object);
+    let mut said: Vec<String> =
+        messages.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    said.extend(errors.into_iter().flatten().map(|(field, message)| {
+        let message = message.as_str().map_or_else(|| message.to_string(), str::to_owned);
+        format!("{field}: {message}")
+    }));
+    let listed = messages.map(|messages| messages.iter().all(Value::is_string));
+    // Beside the list, Jira may leave it empty.
+    let by_field = errors.map(|errors| errors.values().all(Value::is_string));
+    let by = match (listed, by_field, body.get("errorMessages"), body.get("errors")) {
+        (Some(true), Some(true), ..) | (Some(true), None, _, None) | (None, Some(true), None, _) => By::Jira,
+        _ => By::Somebody,
+    };
+    if said.is_empty() {
+        let other =
+            ["message", "detail", "title", "error"].iter().filter_map(|name| body.get(name)?.as_str());
+        said.extend(other.take(1).map(str::to_owned));
+    }
+    Some((text::truncate(&text::line(&said.join("; ")), 300), by))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn complaints_are_joined_cleaned_and_cut() {
+        let body =
+            json!({"errorMessages": ["No\nway"], "errors": {"priority": "not on the screen"}}).to_string();
+        let expected = ("No way; priority: not on the screen".to_owned(), By::Jira);
+        assert_eq!(complaint(body.as_bytes()), Some(expected));
+        let long = json!({"errorMessages": ["x".repeat(1000)]}).to_string();
+        assert_eq!(complaint(long.as_bytes()).unwrap().0.chars().count(), 300);
+        assert_eq!(complaint(br#"{"message":"off"}"#), Some(("off".into(), By::Somebody)));
+        assert_eq!(complaint(b"<html>"), None);
+    }
+}

@@ -1,0 +1,322 @@
+//! PURE: an issue, and what it shows.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{
+    basics::{Named, User, id},
+    history::{Changelog, History},
+    trail::Trail,
+};
+use crate::{
+    gate::{GateId, Home, Sighting},
+    jira::{
+        marks::{self, ENDED, PROPERTY},
+        settings::Kind,
+    },
+    millis::Millis,
+};
+
+/// What is read of an issue: Jira sends no other fields.
+pub(in crate::jira) const FIELDS: [&str; 4] = ["status", "project", "issuetype", "labels"];
+
+#[derive(Debug, Deserialize)]
+struct Project {
+    key: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(in crate::jira) struct Fields {
+    pub(in crate::jira) status: Option<Named>,
+    project: Option<Project>,
+    issuetype: Option<Named>,
+    /// Empty if it has none. That they are not told says nothing of them.
+    labels: Option<Vec<String>>,
+    pub(in crate::jira) creator: Option<User>,
+}
+
+impl Fields {
+    /// Where the issue is, if the answer says so.
+    pub(in crate::jira) fn home(self) -> Option<Home> {
+        Some(Home { project: self.project?.key, issue_type: self.issuetype?.id })
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::jira) struct Issue {
+    #[serde(deserialize_with = "id")]
+    pub(in crate::jira) id: String,
+    #[serde(default)]
+    pub(in crate::jira) key: String,
+    #[serde(default)]
+    pub(in crate::jira) fields: Option<Fields>,
+    pub(in crate::jira) changelog: Option<Changelog>,
+    /// Empty if it has none of those that were asked for.
+    pub(in crate::jira) properties: Option<Map<String, Value>>,
+}
+
+/// How an issue was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::jira) enum Read {
+    /// With others. A search of Data Center cannot bring properties.
+    Together,
+    /// In an answer of its own.
+    Alone,
+}
+
+/// The answer of a search and of Cloud's bulk read.
+#[derive(Debug, Deserialize)]
+pub(in crate::jira) struct Issues {
+    pub(in crate::jira) issues: Option<Vec<Value>>,
+}
+
+impl Issue {
+    /// What the answer holds of the changelog; none if it holds none.
+    pub(in crate::jira) fn trail(&mut self, kind: Kind) -> Option<Trail> {
+        Trail::of(self.changelog.take()?, kind)
+    }
+
+    /// Whether all that a sighting needs is there, beside the changelog.
+    ///
+    /// # Errors
+    /// What is missing, in words.
+    pub(in crate::jira) fn check(&self) -> Result<(), &'static str> {
+        let fields = self.fields.as_ref().ok_or("an issue without fields")?;
+        fields.status.as_ref().ok_or("an issue without its status")?;
+        fields.project.as_ref().ok_or("an issue without its project")?;
+        fields.issuetype.as_ref().ok_or("an issue without its type")?;
+        fields.labels.as_ref().ok_or("an issue without its labels")?;
+        if self.key.is_empty() { Err("an issue without its key") } else { Ok(()) }
+    }
+
+    /// The gates whose ticket it says that it is. On Cloud its property tells. A search of Data Center cannot bring that, so there its
+    /// labels do; read alone, both must.
+    ///
+    /// # Errors
+    /// What is missing, in words: labels and properties that are not told say nothing.
+    pub(in crate::jira) fn marks(&self, kind: Kind, read: Read) -> Result<Vec<GateId>, &'static str> {
+        let labels = self.fields.as_ref().and_then(|fields| fields.labels.as_ref());
+        let labels = labels.ok_or("an issue without its labels")?.iter();
+        let labels = labels.filter_map(|label| GateId::of_label(label));
+        let property =
+            self.properties.as_ref().map(|all| all.get(PROPERTY).and_then(|mark| marks::said(mark, "gate")));
+        match (kind, read, property) {
+            (Kind::Cloud, Read::Alone | Read::Together, Some(property)) => {
+                Ok(property.map(GateId).into_iter().collect())
+            }
+            (Kind::DataCenter, Read::Together, None) => Ok(labels.collect()),
+            (Kind::DataCenter, Read::Alone | Read::Together, Some(property)) => {
+                Ok(labels.filter(|GateId(label)| property.as_ref() == Some(label)).collect())
+            }
+            (Kind::Cloud, Read::Alone | Read::Together, None) | (Kind::DataCenter, Read::Alone, None) => {
+                Err("an issue without its properties")
+            }
+        }
+    }
+
+    /// What the issue shows.
+    ///
+    /// `answered` is the time of the answer by Jira's clock. A move cannot be later than that: where it seems to be
+    /// (`Date` has whole seconds), the answer counts as given at the time of the newest move, so that no age is
+    /// ever negative.
+    ///
+    /// # Errors
+    /// What is missing, in words.
+    pub(in crate::jira) fn sighting(
+        self,
+        histories: &[Value],
+        answered: Millis,
+        kind: Kind,
+        read: Read,
+    ) -> Result<Sighting, &'static str> {
+        let marks = self.marks(kind, read);
+        let fields = self.fields.ok_or("an issue without fields")?;
+        let status = fields.status.ok_or("an issue without its status")?.status();
+        let project = fields.project.ok_or("an issue without its project")?.key;
+        let issue_type = fields.issuetype.ok_or("an issue without its type")?.id;
+        let labels = fields.labels.ok_or("an issue without its labels")?;
+        let ended = labels.iter().any(|label| label == ENDED);
+        let marks = marks?;
+        let History { moves, invalidations } = History::read(histories, kind);
+        let answered = moves.iter().map(|entry| entry.at).fold(answered, Millis::max);
+        Ok(Sighting::Issue {
+            key: self.key,
+            project,
+            issue_type,
+            status,
+            ended,
+            marks,
+            moves,
+            invalidations,
+            answered,
+        })
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::jira) struct Created {
+    #[serde(deserialize_with = "id")]
+    pub(in crate::jira) id: String,
+    pub(in crate::jira) key: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::gate::{Person, Status};
+
+    fn issue(changelog: Value) -> Issue {
+        serde_json::from_value(json!({
+            "id": 10042, "key": "OPS-7", "self": "https://elsewhere", "changelog": changelog,
+            "fields": {
+                "status": {"id": "10007", "name": "Approved", "statusCategory": {"id": 3}},
+                "project": {"id": "10000", "key": "OPS"},
+                "issuetype": {"id": 10004, "name": "Change"},
+                "labels": [],
+            },
+            "properties": {},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn only_our_own_label_says_that_it_is_over() {
+        for (labels, over) in [
+            (json!(["flagger-gate", "flagger-ended"]), Ok(true)),
+            (json!(["flagger-gate", "flagger-ended-not", "Flagger-Ended"]), Ok(false)),
+            (json!([]), Ok(false)),
+            // Who took them away may have taken that one, too.
+            (json!(null), Err("an issue without its labels")),
+        ] {
+            let mut issue = issue(json!({"histories": []}));
+            issue.fields.as_mut().unwrap().labels = serde_json::from_value(labels.clone()).unwrap();
+            assert_eq!(issue.check().err(), over.err(), "{labels}");
+            let ended =
+                issue.sighting(&[], Millis(5), Kind::Cloud, Read::Alone).map(|sighting| match sighting {
+                    Sighting::Issue { ended, .. } => ended,
+                    Sighting::Missing { .. } => panic!("an issue"),
+                });
+            assert_eq!(ended, over, "{labels}");
+        }
+    }
+
+    fn entry(id: i64, item: Value) -> Value {
+        let author = json!({"accountId": "5b10", "displayName": "Mia", "accountType": "atlassian"});
+        json!({"id": id, "author": author, "created": "2026-09-27T10:03:11.123+0200", "items": [item]})
+    }
+
+    fn status(from: &str, to: &str) -> Value {
+        json!({"field": "status", "fieldtype": "jira", "from": from, "fromString": "A", "to": to, "toString": "B"})
+    }
+
+    #[test]
+    fn a_sighting_has_all_moves_and_never_an_answer_before_one() {
+        let mut issue = issue(json!({"total": 2, "histories": [
+            entry(10124, status("1", "10007")),
+            entry(10123, json!({"field": "Status", "fieldId": "customfield_1", "from": "x", "to": "y"})),
+        ]}));
+        let Trail { histories, is_whole: true, total: Some(2), .. } = issue.trail(Kind::Cloud).unwrap()
+        else {
+            panic!("all of it");
+        };
+        let Sighting::Issue { issue_type, moves, answered, .. } =
+            issue.sighting(&histories, Millis(5), Kind::Cloud, Read::Alone).unwrap()
+        else {
+            panic!("an issue");
+        };
+        assert_eq!(issue_type, "10004");
+        assert_eq!(answered, Millis(1_790_496_191_123));
+        let by = Person { id: "5b10".into(), name: "Mia".into(), app: false };
+        let to = Status { id: "10007".into(), name: "B".into() };
+        let (changelog_id, from) = ("10124".to_owned(), "1".to_owned());
+        assert_eq!(moves, [crate::gate::Move { changelog_id, by, at: answered, from, to }]);
+    }
+
+    fn marks(
+        labels: &Value,
+        properties: &Value,
+        kind: Kind,
+        read: Read,
+    ) -> Result<Vec<String>, &'static str> {
+        let mut issue = issue(json!(null));
+        issue.fields.as_mut().unwrap().labels = serde_json::from_value(labels.clone()).unwrap();
+        issue.properties = serde_json::from_value(properties.clone()).unwrap();
+        Ok(issue.marks(kind, read)?.into_iter().map(|GateId(id)| id).collect())
+    }
+
+    #[test]
+    fn an_issue_says_whose_it_is() {
+        let ours = json!({ PROPERTY: {"gate": "ab"} });
+        for (labels, properties, cloud, data_center) in [
+            (json!(["flagger-gate", "fjb-ab"]), json!(ours), &["ab"][..], &["ab"][..]),
+            (json!(["fjb-cd"]), json!(ours), &["ab"], &[]),
+            (json!(["fjb-ab"]), json!({}), &[], &[]),
+            (json!([]), json!(ours), &["ab"], &[]),
+            (json!([]), json!({ PROPERTY: "{\"gate\":\"ab\"}" }), &["ab"], &[]),
+            (json!(["fjb-ab"]), json!({ PROPERTY: 7 }), &[], &[]),
+            (json!(["fjb-ab"]), json!({ PROPERTY: {"gate": "cd"} }), &["cd"], &[]),
+        ] {
+            for (kind, expected) in [(Kind::Cloud, cloud), (Kind::DataCenter, data_center)] {
+                for read in [Read::Alone, Read::Together] {
+                    assert_eq!(
+                        marks(&labels, &properties, kind, read).unwrap(),
+                        expected,
+                        "{kind:?} {labels}"
+                    );
+                }
+            }
+        }
+        // Where the properties are not told at all, only a search of Data Center, which cannot bring them, leaves it to the labels.
+        let labels = json!(["fjb-ab", "fjb-cd"]);
+        for (kind, read, expected) in [
+            (Kind::Cloud, Read::Alone, None),
+            (Kind::Cloud, Read::Together, None),
+            (Kind::DataCenter, Read::Alone, None),
+            (Kind::DataCenter, Read::Together, Some(vec!["ab".to_owned(), "cd".to_owned()])),
+        ] {
+            assert_eq!(marks(&labels, &json!(null), kind, read).ok(), expected, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_changelog_that_is_cut_or_absent_is_not_whole() {
+        for changelog in [json!(null), json!({"histories": null})] {
+            assert!(issue(changelog).trail(Kind::Cloud).is_none());
+        }
+        let full: Vec<Value> = (0..40).rev().map(|n| entry(n, status("1", "2"))).collect();
+        let oldest_first: Vec<Value> = full.iter().rev().cloned().collect();
+        let fewer = &full[1..];
+        for (changelog, cloud, data_center) in [
+            (json!({"total": 3, "histories": []}), (0, false, Some(3)), (0, false, Some(3))),
+            (json!({"histories": full}), (40, false, None), (40, false, None)),
+            (json!({"total": 99, "histories": full}), (40, false, Some(99)), (40, false, Some(99))),
+            // Which part of it that is cannot be told.
+            (json!({"total": 99, "histories": oldest_first}), (0, false, Some(99)), (0, false, Some(99))),
+            // Cloud may have left out others, whatever it says.
+            (json!({"total": 40, "histories": oldest_first}), (0, false, None), (40, true, Some(40))),
+            (json!({"total": 40, "histories": full}), (40, false, None), (40, true, Some(40))),
+            (json!({"total": 0, "histories": full}), (40, false, None), (40, true, Some(0))),
+            (json!({"total": 39, "histories": fewer}), (39, true, Some(39)), (39, true, Some(39))),
+            (json!({"histories": fewer}), (39, true, Some(39)), (39, true, Some(39))),
+            (json!({"histories": []}), (0, true, Some(0)), (0, true, Some(0))),
+        ] {
+            for (kind, expected) in [(Kind::Cloud, cloud), (Kind::DataCenter, data_center)] {
+                let trail = issue(changelog.clone()).trail(kind).unwrap();
+                assert_eq!((trail.histories.len(), trail.is_whole, trail.total), expected, "{kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_decides_may_not_be_missing() {
+        let mut bare = issue(json!({"histories": []}));
+        bare.fields = Some(Fields::default());
+        assert_eq!(bare.check().unwrap_err(), "an issue without its status");
+        assert_eq!(
+            bare.sighting(&[], Millis(0), Kind::Cloud, Read::Alone).unwrap_err(),
+            "an issue without its status"
+        );
+    }
+}
