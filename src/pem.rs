@@ -38,7 +38,9 @@ pub fn tell(key: &'static str, left_out: &[String]) {
 /// # Errors
 /// If it cannot be read, or holds none that can be used.
 pub fn authorities(file: &Path) -> Result<Bundle, String> {
-    bundle(file, |certificate| RootCertStore::empty().add(certificate.clone()).is_ok())
+    let usable =
+        |certificate: &CertificateDer<'static>| RootCertStore::empty().add(certificate.clone()).is_ok();
+    read(file, usable).map(|(found, _)| found)
 }
 
 /// A server's own certificate and those that lead from it to an authority.
@@ -46,12 +48,10 @@ pub fn authorities(file: &Path) -> Result<Bundle, String> {
 /// # Errors
 /// If it cannot be read, or the first one, which is the server's own, cannot be used.
 pub fn chain(file: &Path) -> Result<Bundle, String> {
-    let found = bundle(file, |certificate| ParsedCertificate::try_from(certificate).is_ok())?;
-    match found.left_out.first() {
-        Some(first) if first.starts_with("the 1st ") => {
-            Err(format!("{first}, and it is to be the server's own"))
-        }
-        Some(_) | None => Ok(found),
+    let (found, first) = read(file, |certificate| ParsedCertificate::try_from(certificate).is_ok())?;
+    match first {
+        Some(what) => Err(format!("{what}, and it is to be the server's own")),
+        None => Ok(found),
     }
 }
 
@@ -89,10 +89,14 @@ pub fn key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
     })
 }
 
-fn bundle(file: &Path, is_usable: impl Fn(&CertificateDer<'static>) -> bool) -> Result<Bundle, String> {
+/// The certificates of a file, and what is to be said of its first one if that is left out.
+fn read(
+    file: &Path,
+    is_usable: impl Fn(&CertificateDer<'static>) -> bool,
+) -> Result<(Bundle, Option<String>), String> {
     let text = text(file)?;
     let shown = file.display();
-    let (mut certificates, mut left_out) = (vec![], vec![]);
+    let (mut certificates, mut left_out, mut first) = (vec![], vec![], None);
     let known = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
     let found = sections(&text).into_iter().filter(|section| known.contains(&section.label.as_str()));
     for (nth, section) in found.enumerate() {
@@ -106,10 +110,14 @@ fn bundle(file: &Path, is_usable: impl Fn(&CertificateDer<'static>) -> bool) -> 
             }
             Ok(_) => "cannot be understood",
         };
-        left_out.push(format!("the {} certificate in {shown} {why}", ordinal(nth + 1)));
+        let what = format!("the {} certificate in {shown} {why}", ordinal(nth + 1));
+        if nth == 0 {
+            first = Some(what.clone());
+        }
+        left_out.push(what);
     }
     match (certificates.is_empty(), left_out.as_slice()) {
-        (false, _) => Ok(Bundle { certificates, left_out }),
+        (false, _) => Ok((Bundle { certificates, left_out }, first)),
         (true, []) if is_der(file) => {
             Err(format!("{shown} is in DER; write it in PEM: openssl x509 -inform der -in FILE -out NEW"))
         }

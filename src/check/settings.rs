@@ -88,12 +88,7 @@ fn tls(config: &Config) -> Vec<Finding> {
             };
             return std::iter::once(ok).chain(tls.left_out().into_iter().map(warn)).collect();
         }
-        // It begins with the key.
-        Err(error) => {
-            let error = format!("{error:#}");
-            let (key, what) = error.split_once(": ").unwrap_or(("server.tls", &error));
-            Finding::fail(key, what)
-        }
+        Err(unfit) => Finding::fail(unfit.key, unfit.what),
     };
     vec![finding]
 }

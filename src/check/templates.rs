@@ -37,8 +37,7 @@ fn render(route: &Route, config: &Config) -> Vec<Finding> {
                 shown.get_or_insert(draft.summary);
             }
             Err(error) => {
-                let why = error.what.split(" (in <").next().unwrap_or_default();
-                let what = format!("cannot be rendered for every question: {why}; mend the template");
+                let what = format!("cannot be rendered for every question: {}; mend the template", error.why);
                 let finding = Finding::fail(error.key, what);
                 if !findings.contains(&finding) {
                     findings.push(finding);

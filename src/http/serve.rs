@@ -30,8 +30,12 @@ use tokio_rustls::rustls;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::connections::{Connections, Taken};
-pub use self::{connections::Connection, tls::Tls};
 use super::app::{App, watched};
+
+pub use self::{
+    connections::Connection,
+    tls::{Tls, Unfit},
+};
 
 /// How soon it is tried again to accept, when that failed.
 const AGAIN: Duration = Duration::from_millis(100);

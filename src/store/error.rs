@@ -74,7 +74,7 @@ fn what_to_do(error: &sqlx::Error) -> Option<&'static str> {
     let code = said.code()?;
     match code.as_ref() {
         "28P01" => return Some("is the password in store.url right, and percent-encoded?"),
-        // So says a pooler, not PostgreSQL.
+        // So says a pooler, not PostgreSQL, and of everything: only its words tell more.
         "08P01" if said.message().contains("startup parameter") => {
             return Some("put extra_float_digits into ignore_startup_parameters of pgbouncer");
         }

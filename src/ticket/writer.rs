@@ -6,6 +6,8 @@ use minijinja::{Environment, UndefinedBehavior, Value, value::ValueKind};
 
 use crate::{policy::Entry, rollout::Subject, text::one_line};
 
+
+
 /// The longest value that is put into a template, in characters.
 pub(super) const LONGEST_VALUE: usize = 500;
 
@@ -16,6 +18,8 @@ pub struct Unrenderable {
     pub key: String,
     /// What the template engine says.
     pub what: String,
+    /// The same without the place in the template.
+    pub why: String,
 }
 
 /// Renders the templates of one ticket.
@@ -52,6 +56,7 @@ impl Writer {
         self.environment.render_str(template, &self.values).map_err(|error| Unrenderable {
             key: key.to_owned(),
             what: one_line(&error.to_string(), LONGEST_VALUE),
+            why: one_line(&why(&error), LONGEST_VALUE),
         })
     }
 
@@ -78,6 +83,13 @@ impl Writer {
             }
             _ => Ok(value.clone()),
         }
+    }
+}
+
+fn why(error: &minijinja::Error) -> String {
+    match error.detail() {
+        None => error.kind().to_string(),
+        Some(detail) => format!("{}: {detail}", error.kind()),
     }
 }
 

@@ -8,7 +8,6 @@ use std::{
     },
 };
 
-use anyhow::{Context as _, anyhow};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use tokio_rustls::{
     TlsAcceptor,
@@ -24,7 +23,17 @@ use crate::{
 /// A certificate and its key. While the files cannot be used, for instance because only one of them was replaced yet,
 /// what they held before is shown.
 #[derive(Debug)]
-pub struct Tls(Watched<Acceptor, anyhow::Error>);
+pub struct Tls(Watched<Acceptor, Unfit>);
+
+/// What of the files cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{key}: {what}")]
+pub struct Unfit {
+    /// The key of the configuration to edit.
+    pub key: &'static str,
+    /// What is wrong, and what to put there.
+    pub what: String,
+}
 
 #[derive(Clone)]
 struct Acceptor {
@@ -36,8 +45,8 @@ impl Tls {
     /// Reads both files.
     ///
     /// # Errors
-    /// If one cannot be read, or they do not belong together; it begins with the key.
-    pub fn load(files: config::Tls) -> anyhow::Result<Self> {
+    /// If one cannot be read, or they do not belong together.
+    pub fn load(files: config::Tls) -> Result<Self, Unfit> {
         let paths = vec![files.cert_file.clone(), files.key_file.clone()];
         let read_before = AtomicBool::new(false);
         let read = move |_: &[PathBuf]| {
@@ -63,30 +72,29 @@ impl Tls {
     }
 }
 
-fn acceptor(files: &config::Tls) -> anyhow::Result<Acceptor> {
+fn acceptor(files: &config::Tls) -> Result<Acceptor, Unfit> {
+    let unfit_at = |key| move |what| Unfit { key, what };
     let Bundle { certificates, left_out } =
-        pem::chain(&files.cert_file).map_err(|why| anyhow!(why)).context("server.tls.cert_file")?;
-    let key = pem::key(&files.key_file).map_err(|why| anyhow!(why)).context("server.tls.key_file")?;
+        pem::chain(&files.cert_file).map_err(unfit_at("server.tls.cert_file"))?;
+    let key = pem::key(&files.key_file).map_err(unfit_at("server.tls.key_file"))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(certificates, key)
-        .map_err(|error| unfit(files, &error))
-        .context("server.tls")?;
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, key))
+        .map_err(|error| unfit_at("server.tls")(unfit(files, &error)))?;
     // Go's client speaks HTTP/2 wherever it is offered.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Acceptor { tls: TlsAcceptor::from(Arc::new(config)), left_out })
 }
 
-fn unfit(files: &config::Tls, error: &rustls::Error) -> anyhow::Error {
+fn unfit(files: &config::Tls, error: &rustls::Error) -> String {
     let [cert, key] = [&files.cert_file, &files.key_file].map(|file| file.display());
     if matches!(error, rustls::Error::InconsistentKeys(_)) {
-        return anyhow!(
+        return format!(
             "the certificate in {cert} and the key in {key} do not belong together; put the key there that the certificate was made with, or its own \
              certificate first"
         );
     }
-    anyhow!("the certificate in {cert} and the key in {key} cannot be used: {error}")
+    format!("the certificate in {cert} and the key in {key} cannot be used: {error}")
 }
 
 /// Tells a caller who begins to speak HTTP where TLS is spoken; whether it did. Without this it would get a few bytes
