@@ -5,12 +5,31 @@ mod settings;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
-use tokio::{net::TcpListener, select, task::JoinSet, time::{Instant, sleep}};
+use tokio::{
+    net::TcpListener,
+    select,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
-use crate::{clock::Clock, config::{self, Config}, gatekeeper::{Gatekeeper, Links, Timing}, http::{self, Shared, refused::Refused, serve::{Limits, Observer, Tls, open_files, serve_observed, unobserved}, status::JiraHealth}, jira::{self, Jira}, metrics::{Listener, Metrics, status_class}, millis::lasted, pem, store::{self, LEASE, Lead, Leader, Store, Volumes}, worker::{Pace, Worker}};
-
-
+use crate::{
+    clock::Clock,
+    config::{self, Config},
+    gatekeeper::{Gatekeeper, Links, Timing},
+    http::{
+        self, Shared,
+        refused::Refused,
+        serve::{Limits, Observer, Tls, open_files, serve_observed, unobserved},
+        status::JiraHealth,
+    },
+    jira::{self, Jira},
+    metrics::{Listener, Metrics, status_class},
+    millis::lasted,
+    pem,
+    store::{self, LEASE, Lead, Leader, Store, Volumes},
+    worker::{Pace, Worker},
+};
 
 /// How often a database that cannot be opened is tried again.
 const STORE_AGAIN: Duration = Duration::from_secs(2);

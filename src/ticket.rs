@@ -16,8 +16,6 @@ use minijinja::Value;
 use self::writer::Writer;
 use crate::{policy::Route, rollout::Subject, text::one_line};
 
-
-
 pub use self::{
     comment::comment,
     doc::{Block, Doc, Span},

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Finding, connection::Connected, did_you_mean};
+use super::{connection::Connected, finding::Finding, suggest::did_you_mean};
 use crate::{
     jira::{Account, Error, Jira, Kind, Thing},
     policy::{Entry, Policy, Route, quoted},

@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use super::{
-    Finding, Level,
-    address::{is_cloud, is_gateway, is_open, meant},
+    address::{is_open, meant},
+    diagnosis::{trouble, unusable},
+    finding::{Finding, Level},
 };
 use crate::{
     clock::Clock,
-    jira::{
-        Account, Cause, Denial, Denied, Error, Flaw, Jira, Kind, Server, Settings, Symptom, Tls, UNREADABLE,
-        Unusable, unobserved,
-    },
+    jira::{Account, Jira, Kind, Server, Settings, unobserved},
     millis::{Millis, lasted},
 };
 
@@ -108,185 +106,6 @@ fn right_kind(configured: Option<Kind>, told: Kind) -> Finding {
                 "jira.kind",
                 format!("Jira says that it is {is}, not {not}; put {word:?} or \"auto\" there"),
             )
-        }
-    }
-}
-
-/// No client can be made.
-fn unusable(error: &Unusable) -> Finding {
-    match error {
-        Unusable::Address(what) => Finding::fail("jira.url", what),
-        Unusable::Authorities(why) => Finding::fail(
-            "jira.ca_file",
-            format!("{why}; put the file of the authority that signed Jira's certificate there"),
-        ),
-        Unusable::NoAuthority => Finding::fail(
-            "jira.ca_file",
-            "no certificate authority is known here: install the system's (Debian: ca-certificates), or put the PEM file \
-             of the one that signed Jira's certificate there",
-        ),
-    }
-}
-
-/// A failure to reach Jira or to be let in, with the key to edit. `proxy` is what Jira is asked through.
-fn trouble(error: &Error, config: &Settings, kind: Option<Kind>, proxy: Option<&str>) -> Finding {
-    match error {
-        Error::Unauthorized { host, denied, .. } => refused(host, denied, config, kind),
-        Error::Token => Finding::fail("jira.token", error.to_string()),
-        Error::NoAnswer { host, cause, .. } => unreachable(host, cause, proxy, error),
-        Error::Unreadable { host, flaw: Flaw::NotJson, .. } => Finding::fail(
-            "jira.url",
-            format!(
-                "{host} answers with a page, not with Jira's API; put the address of Jira itself there, with its context path \
-                 (such as /jira) if it has one, past any log-in page"
-            ),
-        ),
-        Error::Refused { host, .. } if kind.is_some() => Finding::fail(
-            "jira.url",
-            format!(
-                "{error}; {host} does answer serverInfo, so have what lets only a part of /rest/api pass let all of it pass"
-            ),
-        ),
-        Error::Refused { status: 404, host, .. } => Finding::fail(
-            "jira.url",
-            format!(
-                "no Jira answers at {host} (404); put the address of Jira itself there, with its context path (such as \
-                 /jira) if it has one"
-            ),
-        ),
-        Error::Unreadable { flaw: Flaw::Other, .. } => Finding::fail(
-            "jira.url",
-            format!(
-                "{error}; put the address of Jira itself there, with its context path (such as /jira) if it has one"
-            ),
-        ),
-        Error::Throttled { .. } | Error::Broken { .. } => {
-            Finding::fail("jira.url", format!("{error}; check again later"))
-        }
-        Error::Redirected { host, target, .. } => {
-            let what = if target.as_ref().is_none_or(|target| target.contains(host.as_str())) {
-                "is that a log-in page? Have single sign-on let /rest/ pass with a token, or put the address there that \
-                 answers itself"
-            } else {
-                "put that address there if it is Jira's; if it is a log-in page, have single sign-on let /rest/ pass \
-                 with a token"
-            };
-            let target = target.as_deref().unwrap_or(UNREADABLE);
-            Finding::fail("jira.url", format!("Jira at {host} redirects to {target}; {what}"))
-        }
-        Error::Refused { .. } | Error::NotFound { .. } | Error::NotSent { .. } => {
-            Finding::fail("jira.url", error.to_string())
-        }
-        Error::Beside { source, .. } => trouble(source, config, kind, proxy),
-    }
-}
-
-/// No connection: what the system says of it is for programmers.
-fn unreachable(host: &str, cause: &Cause, proxy: Option<&str>, error: &Error) -> Finding {
-    let fail = |what: String| Finding::fail("jira.url", what);
-    match (cause, proxy) {
-        (Cause::Tls(Tls::UnknownIssuer), Some(proxy)) => Finding::fail(
-            "jira.ca_file",
-            format!(
-                "{host} is asked through {proxy}, and the certificate that it shows is signed by an authority that is not \
-                 known here; put the PEM file of that authority there: the proxy's own, if the proxy looks into TLS"
-            ),
-        ),
-        (Cause::Tls(Tls::UnknownIssuer), None) => {
-            Finding::fail("jira.ca_file", format!("Jira at {host}: {}", Tls::UnknownIssuer))
-        }
-        (Cause::Tls(Tls::Other), _) => {
-            fail(format!("{error}; put an address there that speaks TLS 1.2 or 1.3"))
-        }
-        (Cause::Tls(fault), _) => fail(format!("Jira at {host}: {fault}")),
-        (_, Some(_)) => fail(format!("{error}; NO_PROXY names the hosts that are asked without a proxy")),
-        (Cause::NoSuchName, None) => fail(format!(
-            "nobody knows a host {host}; put the name there that people have in their browser, or set HTTPS_PROXY"
-        )),
-        (Cause::Refused, None) => fail(format!(
-            "nobody listens at {host}; put an address there that can be reached from here, or set HTTPS_PROXY"
-        )),
-        (
-            Cause::NoRoute
-            | Cause::Slow
-            | Cause::Ended
-            | Cause::ProxyAsksWho
-            | Cause::ProxyRefuses
-            | Cause::Other,
-            None,
-        ) => fail(format!("{error}; put an address there that can be reached from here, or set HTTPS_PROXY")),
-    }
-}
-
-/// Jira does not let us in.
-fn refused(host: &str, denied: &Denied, config: &Settings, kind: Option<Kind>) -> Finding {
-    let Denied { denial, symptom } = denied;
-    // What a check asks first needs no words.
-    let why = match symptom {
-        Symptom::Stranger { asked: None } => "it answered as to an anonymous visitor".to_owned(),
-        Symptom::Refused { asked: None, status, said } => format!("it answered {status}{said}"),
-        Symptom::Captcha | Symptom::Stranger { .. } | Symptom::Refused { .. } | Symptom::Nobody => {
-            symptom.to_string()
-        }
-    };
-    match denial {
-        Denial::Captcha => Finding::fail(
-            "jira.user",
-            format!(
-                "Jira at {host} has locked the account after failed log-ins: log in once with a browser as that account and \
-                 solve the CAPTCHA, then put the right token into jira.token"
-            ),
-        ),
-        Denial::Passwords => {
-            let kind = if config.kind == Some(Kind::Cloud) { "\"auto\" into jira.kind and " } else { "" };
-            Finding::fail(
-                "jira.user",
-                format!(
-                    "Jira at {host} takes no passwords ({why}); leave jira.user out, and put {kind}a personal access token \
-                     into jira.token"
-                ),
-            )
-        }
-        Denial::Address | Denial::Suspended | Denial::License | Denial::Browser | Denial::OnTheWay => {
-            let (says, advice) = (denial.says(), denial.advice());
-            Finding::fail("jira.url", format!("Jira at {host} {says} ({why}); {advice}"))
-        }
-        Denial::Credentials | Denial::App => {
-            // Only Cloud takes a token without a user for one of its apps'.
-            let is_cloud = is_cloud(&config.url) || *denial == Denial::App;
-            let kind = kind.or_else(|| is_cloud.then_some(Kind::Cloud));
-            let key = match (&config.user, kind) {
-                (None, Some(Kind::Cloud)) => "jira.user",
-                (Some(_), _) | (None, Some(Kind::DataCenter) | None) => "jira.token",
-            };
-            let hint = unknown(config, kind);
-            Finding::fail(key, format!("Jira at {host} does not let the bridge in ({why}): {hint}"))
-        }
-    }
-}
-
-/// What may be wrong with credentials that Jira does not accept.
-fn unknown(config: &Settings, kind: Option<Kind>) -> &'static str {
-    match (config.user.is_some(), kind) {
-        (true, Some(Kind::Cloud)) if is_gateway(&config.url) => {
-            "put a new token there, for it is wrong or expired, or jira.user is not the e-mail of its account; one without \
-             scopes needs jira.url = \"https://SITE.atlassian.net\""
-        }
-        (true, Some(Kind::Cloud)) => {
-            "put a new token there, for it is wrong or expired, or jira.user is not the e-mail of its account; one with \
-             scopes needs jira.url = \"https://api.atlassian.com/ex/jira/CLOUD-ID\" (see /_edge/tenant_info of the site)"
-        }
-        (true, Some(Kind::DataCenter) | None) => {
-            "put a new token there, for it is wrong or expired, or not jira.user's; with a personal access token, leave \
-             jira.user out"
-        }
-        (false, Some(Kind::Cloud)) => "put the e-mail of the account that jira.token belongs to there",
-        (false, Some(Kind::DataCenter)) => {
-            "put a new token there, for it is wrong or expired; without jira.user it must be a personal access token"
-        }
-        (false, None) => {
-            "put a new token there, for it is wrong or expired; or jira.user is missing, which Cloud needs and a personal \
-             access token of Data Center does not"
         }
     }
 }

@@ -3,7 +3,7 @@
 use minijinja::Value;
 use serde_json::Value as Json;
 
-use super::{Finding, did_you_mean};
+use super::{finding::Finding, suggest::did_you_mean};
 use crate::{
     jira::{Choice, Field, Kind, Shape},
     policy::Route,
@@ -106,7 +106,8 @@ pub(super) fn example(field: &Field, shape: &Shape, kind: Kind) -> String {
             });
             format!("{{ {by} = {:?} }}", first.unwrap_or("…"))
         }
-        (Shape::List(item), _) => format!("[{}]", example(field, item, kind).replace("a string", "\"…\"")),
+        (Shape::List(item), _) if **item == Shape::Text => "[\"…\"]".to_owned(),
+        (Shape::List(item), _) => format!("[{}]", example(field, item, kind)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 
 use tokio::{net::TcpListener, time::timeout};
 
-use super::Finding;
+use super::finding::Finding;
 use crate::config;
 
 /// How long a bridge that runs may take to say that it does.

@@ -2,7 +2,7 @@
 
 use globset::GlobMatcher;
 
-use super::Finding;
+use super::finding::Finding;
 use crate::{
     config::Config,
     gate::Stage,

@@ -1,9 +1,10 @@
 //! Whether the create screen has what the bridge sets, and asks for nothing else.
 
 use super::{
-    Finding, did_you_mean,
     fields::{example, values},
-    tickets::Place,
+    finding::Finding,
+    project::Place,
+    suggest::did_you_mean,
 };
 use crate::{
     jira::{Field, Kind},

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use secrecy::ExposeSecret as _;
 
-use super::Finding;
+use super::finding::Finding;
 use crate::{
     config::{Cluster, Config},
     http::serve::Tls,

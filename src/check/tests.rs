@@ -8,7 +8,7 @@ use fake_jira::{FakeJira, Fault, Field, Flavour, Operation, Setup, Shape, Times}
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::*;
+use super::{suggest::did_you_mean, *};
 use crate::{
     config,
     http::serve::{Limits, Tls, serve},

@@ -2,9 +2,12 @@
 
 use std::{fmt, time::Duration};
 
-use super::{cause::Cause, denial::{Denial, Denied, is_of_scope}, request::Operation};
+use super::{
+    cause::Cause,
+    denial::{Denial, Denied, is_of_scope},
+    request::Operation,
+};
 use crate::text;
-
 
 /// Why Jira did not do what was asked. Each reads as one line, and never holds a token or a query.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -219,6 +222,13 @@ impl Error {
     #[must_use]
     pub const fn is_missing(&self) -> bool {
         matches!(self, Self::Refused { status: 404, by: By::Jira, .. })
+    }
+
+    /// What was looked for by name and is not there, and what there is instead.
+    #[must_use]
+    pub fn not_found(&self) -> Option<(Thing, &[Candidate])> {
+        let Self::NotFound { thing, candidates, .. } = self else { return None };
+        Some((*thing, candidates))
     }
 
     /// Whether Jira's words are about what the token may do.

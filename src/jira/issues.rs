@@ -2,9 +2,20 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{client::{Jira, Slot}, cloud, data_center, error::Error, marks::{self, LABEL, PROPERTY}, request::{Operation, Request}, settings::Kind, wire};
-use crate::{gate::{GateId, Home, Ticket}, text, ticket::Doc};
-
+use super::{
+    client::{Jira, Slot},
+    cloud, data_center,
+    error::Error,
+    marks::{self, LABEL, PROPERTY},
+    request::{Operation, Request},
+    settings::Kind,
+    wire,
+};
+use crate::{
+    gate::{GateId, Home, Ticket},
+    text,
+    ticket::Doc,
+};
 
 /// The longest summary is 255 characters; older versions say "less than 255".
 const LONGEST_SUMMARY: usize = 254;

@@ -2,9 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{client::Jira, error::{Candidate, Error, Thing}, field::Field, request::{Operation, Request}, settings::Kind, wire};
+use super::{
+    client::Jira,
+    error::{Candidate, Error, Thing},
+    field::Field,
+    request::{Operation, Request},
+    settings::Kind,
+    wire,
+};
 use crate::{gate::Browse, policy::Status, text};
-
 
 /// The statuses that issues of one type can have in one project.
 #[derive(Clone, Debug, PartialEq, Eq)]

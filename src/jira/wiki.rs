@@ -6,8 +6,10 @@
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 use super::web::web_address;
-use crate::{text, ticket::{Block, Doc, Span}};
-
+use crate::{
+    text,
+    ticket::{Block, Doc, Span},
+};
 
 /// What would be markup in an address.
 const MARKUP: &AsciiSet = &AsciiSet::EMPTY

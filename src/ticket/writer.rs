@@ -6,8 +6,6 @@ use minijinja::{Environment, UndefinedBehavior, Value, value::ValueKind};
 
 use crate::{policy::Entry, rollout::Subject, text::one_line};
 
-
-
 /// The longest value that is put into a template, in characters.
 pub(super) const LONGEST_VALUE: usize = 500;
 

@@ -1,7 +1,11 @@
 //! docs/messages.md lists what the program says: every line of the log, to the letter, and the other way round; and every
 //! reason, error and comment.
 
-use std::{collections::BTreeSet, fs, path::{Path, PathBuf}};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 const LIST: &str = include_str!("../../../docs/messages.md");
 

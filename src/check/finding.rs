@@ -1,0 +1,113 @@
+//! What was found: a line each, with the key to edit.
+
+use std::fmt;
+
+use crate::{
+    jira::{By, Error},
+    ticket::one_line,
+};
+
+/// The longest line of a finding, in characters. Jira's own words in it are cut before.
+const LONGEST: usize = 2_000;
+/// What a token with scopes needs.
+const SCOPES: &str = "; give the token the scopes read:jira-work, write:jira-work and read:jira-user";
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// It works, but somebody should know.
+    Warn,
+    /// It will not work.
+    Fail,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail => "FAIL",
+        })
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub level: Level,
+    /// The key of the configuration to edit.
+    pub key: String,
+    /// What was found, and what to put there; one line.
+    pub what: String,
+    /// Jira as a whole is the matter, so that the like of it will be found again and again.
+    pub(super) halts: bool,
+}
+
+impl Finding {
+    fn new(level: Level, key: impl Into<String>, what: impl AsRef<str>) -> Self {
+        // Jira ends its own words with a full stop.
+        let what = one_line(&what.as_ref().replace(".; ", "; "), LONGEST);
+        Self { level, key: key.into(), what, halts: false }
+    }
+
+    pub(super) fn ok(key: impl Into<String>, what: impl AsRef<str>) -> Self {
+        Self::new(Level::Ok, key, what)
+    }
+
+    pub(super) fn warn(key: impl Into<String>, what: impl AsRef<str>) -> Self {
+        Self::new(Level::Warn, key, what)
+    }
+
+    pub(super) fn fail(key: impl Into<String>, what: impl AsRef<str>) -> Self {
+        Self::new(Level::Fail, key, what)
+    }
+
+    /// A request that failed: at `key` if it is about what was asked, in other words if not.
+    pub(super) fn failed(key: impl Into<String>, error: &Error, otherwise: impl FnOnce() -> String) -> Self {
+        let scope = if error.is_of_scope() { SCOPES } else { "" };
+        match error {
+            Error::Throttled { .. } | Error::Broken { .. } => {
+                Self { halts: true, ..Self::fail("jira.url", format!("{error}; check again later")) }
+            }
+            Error::NoAnswer { .. } | Error::Unauthorized { .. } => {
+                Self { halts: true, ..Self::fail("jira.url", format!("{error}; check again")) }
+            }
+            // No path of Jira's API is missing.
+            Error::Refused { by: By::Somebody, status: 404 | 405 | 410, .. } => {
+                Self { halts: true, ..Self::fail("jira.url", format!("{error}; check again")) }
+            }
+            Error::Token
+            | Error::NotSent { .. }
+            | Error::Refused { .. }
+            | Error::NotFound { .. }
+            | Error::Redirected { .. }
+            | Error::Unreadable { .. } => Self::fail(key, format!("{}{scope}", otherwise())),
+            Error::Beside { source, .. } => Self::failed(key, source, otherwise),
+        }
+    }
+}
+
+/// All that was found. Displays as one line each, in columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report(pub Vec<Finding>);
+
+impl Report {
+    /// Whether something will not work.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.0.iter().any(|finding| finding.level == Level::Fail)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widest = self.0.iter().map(|finding| finding.key.chars().count()).max().unwrap_or_default();
+        for Finding { level, key, what, halts: _ } in &self.0 {
+            writeln!(f, "{level:<4}  {key:<widest$}  {what}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,166 @@
+//! PURE: whether tickets get where the bridge is to move them.
+
+use super::{
+    finding::Finding,
+    project::{Place, targets},
+    statuses::unresolved,
+};
+use crate::{
+    jira::Way,
+    policy::{self, Meaning, Route, Statuses, Target},
+};
+
+/// Where the bridge moves tickets.
+pub(super) fn transitions(place: &Place, route: &Route) -> Vec<Finding> {
+    let settings = &route.ticket;
+    let statuses = Statuses::resolve(&settings.approved, &settings.rejected, &place.workflow.statuses)
+        .unwrap_or_default();
+    let configured = targets(route).into_iter().filter_map(|(name, target)| Some((name, target?)));
+    configured
+        .map(|(name, target)| {
+            let key = route.key_of(&format!("transitions.{name}"));
+            match policy::resolve(&target.to, &place.workflow.statuses) {
+                Ok(id) => reached(place, &statuses, (name, target), &id, key),
+                Err(problem) => Finding::fail(key, unresolved(&problem, place)),
+            }
+        })
+        .collect()
+}
+
+/// Whether tickets get there, as far as tickets that are there show it.
+fn reached(
+    place: &Place,
+    statuses: &Statuses,
+    (name, target): (&str, &Target),
+    id: &str,
+    key: String,
+) -> Finding {
+    let to = &target.to;
+    if statuses.meaning(id) == Meaning::Approved {
+        let what = format!(
+            "{to:?} is an approved status: the bridge approves nothing, and people would take the ticket for approved; put \
+             another status there"
+        );
+        return Finding::fail(key, what);
+    }
+    let begins = |meaning: Meaning| match name {
+        "opened" | "bypassed" => meaning == Meaning::Waiting,
+        "succeeded" => meaning == Meaning::Approved,
+        _ => meaning != Meaning::Rejected,
+    };
+    // A ticket that is finished already, undecided, is where none begins.
+    let finished = |status: &str| {
+        statuses.meaning(status) == Meaning::Waiting
+            && place.workflow.categories.get(status).is_some_and(|category| category == "done")
+    };
+    let seen = place.samples.iter().filter(|(sample, _)| {
+        let status = &sample.status.id;
+        status != id && begins(statuses.meaning(status)) && !finished(status)
+    });
+    let (mut from, mut blocked) = (vec![], vec![]);
+    for (sample, ways) in seen {
+        let at = format!("{:?} ({})", sample.status.name, sample.key);
+        match way(ways, id, target) {
+            None => from.push(at),
+            Some(why) => blocked.push((at, why)),
+        }
+    }
+    match (from.as_slice(), blocked.as_slice()) {
+        ([], []) => {
+            Finding::ok(key, format!("{to:?} exists; whether a ticket can get there shows only on a ticket"))
+        }
+        (_, []) => Finding::ok(key, format!("{to:?} can be reached from {}", from.join(", "))),
+        ([], [(at, why), ..]) => Finding::fail(key, format!("{to:?} cannot be reached from {at}: {why}")),
+        (_, [(at, why), ..]) => Finding::warn(
+            key,
+            format!("{to:?} can be reached from {}, but not from {at}: {why}", from.join(", ")),
+        ),
+    }
+}
+
+/// Why no way leads there, or none that asks for nothing that is not configured.
+fn way(ways: &[Way], id: &str, target: &Target) -> Option<String> {
+    let there: Vec<&Way> = ways.iter().filter(|way| way.to.id == id).collect();
+    if there.is_empty() {
+        let mut reachable: Vec<String> = ways.iter().map(|way| format!("{:?}", way.to.name)).collect();
+        reachable.sort();
+        reachable.dedup();
+        return Some(format!(
+            "from there lead ways to {}; put one of these there, or have a transition added",
+            reachable.join(", ")
+        ));
+    }
+    let missing = |way: &&Way| -> Vec<String> {
+        let needed = way
+            .fields
+            .iter()
+            .filter(|field| field.required && !field.has_default && !target.fields.contains_key(&field.id));
+        needed.map(|field| field.id.clone()).collect()
+    };
+    let missing = there.iter().map(missing).min_by_key(Vec::len).filter(|missing| !missing.is_empty())?;
+    let fields: Vec<String> = missing.iter().map(|id| format!("{id} = …")).collect();
+    Some(format!(
+        "the way asks for {}; put {{ to = {:?}, fields = {{ {} }} }} there",
+        missing.join(", "),
+        target.to,
+        fields.join(", ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+    use crate::{
+        gate::Status,
+        jira::{Kind, Sample, Workflow},
+    };
+
+    fn status(id: &str, name: &str) -> Status {
+        Status { id: id.into(), name: name.into() }
+    }
+
+    /// What is said of `opened = "In Review"` where tickets stand in these statuses and can go nowhere but to `Open`.
+    fn opened(stand: &[(&str, &str)]) -> String {
+        let sample = |(id, name): &(&str, &str)| {
+            let sample = Sample { id: (*id).into(), key: format!("OPS-{id}"), status: status(id, name) };
+            (sample, vec![Way { to: status("1", "Open"), fields: vec![] }])
+        };
+        let place = Place {
+            project: "OPS".into(),
+            issue_type: "Task".into(),
+            kind: Kind::Cloud,
+            team_managed: false,
+            language: None,
+            workflow: Workflow {
+                issue_type_id: "10".into(),
+                issue_type_name: "Task".into(),
+                statuses: vec![],
+                categories: [("1", "new"), ("9", "done")].map(|(id, it)| (id.into(), it.into())).into(),
+                subtask: false,
+                other_types: vec![],
+                elsewhere: vec![],
+            },
+            fields: None,
+            seen: vec![],
+            samples: stand.iter().map(sample).collect(),
+        };
+        let statuses = Statuses {
+            approved: BTreeSet::from(["3".into()]),
+            rejected: BTreeSet::new(),
+            ..Statuses::default()
+        };
+        let target = Target { to: "In Review".into(), fields: BTreeMap::new() };
+        format!("{:?}", reached(&place, &statuses, ("opened", &target), "2", "opened".into()))
+    }
+
+    /// Cancelled is neither approved nor rejected, and yet no new ticket is there.
+    #[test]
+    fn a_finished_ticket_is_where_none_begins() {
+        let only_finished = opened(&[("9", "Cancelled")]);
+        assert!(only_finished.contains("shows only on a ticket"), "{only_finished}");
+        let both = opened(&[("9", "Cancelled"), ("1", "Open")]);
+        assert!(both.contains("cannot be reached from") && both.contains("OPS-1"), "{both}");
+    }
+}
