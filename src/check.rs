@@ -29,7 +29,6 @@ use crate::{
     clock::Clock,
     config::Config,
     store::{self, Volumes},
-    text::one_line,
 };
 
 /// Looks at everything. Jira is asked, never told: all requests are reads. Nor is anything stored.

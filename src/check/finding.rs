@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     jira::{By, Error},
-    ticket::one_line,
+    text::one_line,
 };
 
 /// The longest line of a finding, in characters. Jira's own words in it are cut before.

@@ -113,8 +113,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        gate::Status,
         jira::{Kind, Sample, Workflow},
+        policy::Status,
     };
 
     fn status(id: &str, name: &str) -> Status {

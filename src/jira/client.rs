@@ -18,7 +18,7 @@ use super::{
     web::web_address,
     wire,
 };
-use crate::{clock::Clock, millis::Millis, ticket::Doc};
+use crate::{clock::Clock, millis::Millis, text, ticket::Doc};
 
 /// A place under the rate limit. It is waited for before the sending of a create is recorded, so that the create then
 /// waits for nothing: nobody searches for a ticket longer after it was sent than was recorded.

@@ -7,7 +7,6 @@ use super::{
     denial::{Denial, Denied, is_of_scope},
     request::Operation,
 };
-use crate::text;
 
 /// Why Jira did not do what was asked. Each reads as one line, and never holds a token or a query.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     gate::{Browse, GateId, Sighting},
     millis::Millis,
+    text,
 };
 
 /// So many entries of a changelog are asked for at once: Jira gives no more.

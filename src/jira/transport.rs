@@ -6,6 +6,7 @@ use super::{
     cause::{Cause, Tls},
     error::{Error, Happened},
 };
+use crate::text;
 
 /// From a failure of reqwest: only one to connect proves that nothing was sent. `proxy` is what it went through, and
 /// `tls` whether it was to speak TLS.

@@ -4,8 +4,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::{
-    gate::{Person, Status},
     jira::{account::Account, settings::Kind},
+    policy::{Person, Status},
+    text,
 };
 
 /// An id, written as a string or as a number. It is shown to people as it is, so it holds nothing that steers a line.
@@ -116,7 +117,7 @@ mod tests {
     fn an_id_is_one_line() {
         let named = |id: &str| serde_json::from_value::<Named>(json!({"id": id, "name": "Approved"}));
         assert!(named("10007").is_ok());
-        for id in ["3\n", "\u{1b}[31m", "3\u{2028}", "3\u{202e}"] {
+        for id in ["3\n", "\u{1b}[31m", "3\u{2028}", "3\u{202e}", "3\u{200b}"] {
             assert!(named(id).is_err(), "{id:?}");
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::jira::error::By;
+use crate::{jira::error::By, text};
 
 /// What an answer of 4xx or 5xx says, on one line, and whether it has the form of Jira's API: a list of `errorMessages`,
 /// or `errors` by field, each of which is a text. What other programs call `errors` looks otherwise.

@@ -165,7 +165,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::gate::{Person, Status};
+    use crate::policy::{Person, Status};
 
     fn issue(changelog: Value) -> Issue {
         serde_json::from_value(json!({

@@ -10,9 +10,10 @@ use std::{
 const LIST: &str = include_str!("../../../docs/messages.md");
 
 /// Where words for people stand, beside the log.
-const SOURCES: [&str; 43] = [
+const SOURCES: [&str; 45] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
+    "cli/gates/table.rs",
     "flagger.rs",
     "gate/read.rs",
     "gate/see.rs",
