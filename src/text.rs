@@ -1,6 +1,6 @@
-//! PURE: text from outside, made harmless: it steers no terminal, begins no line of its own, and reads as it is written.
+//! PURE: text from outside, made harmless: without what controls a terminal, breaks a line, or changes how other characters read.
 //!
-//! Whatever comes from outside passes [`line`] or [`sanitize`] before it is stored, sent to Jira, logged or shown.
+//! All text from outside passes [`line`] or [`sanitize`] before it is stored, sent to Jira, logged or shown.
 
 use std::fmt;
 
@@ -10,8 +10,8 @@ pub const CUT: &str = "… (cut)";
 /// How many characters [`Shown`] shows.
 const SHOWN: usize = 60;
 
-/// The text with its lines and tabs. Whatever ends a line becomes `\n`, other control characters become spaces, and
-/// what cannot be seen is left out.
+/// The text with its lines and tabs. Every kind of line end becomes `\n`, other control characters become spaces, and
+/// invisible characters are removed.
 #[must_use]
 pub fn sanitize(text: &str) -> String {
     if text.bytes().all(|byte| is_printable(byte) || matches!(byte, b'\n' | b'\t')) {
@@ -20,8 +20,7 @@ pub fn sanitize(text: &str) -> String {
     replaced(text, '\n', '\t')
 }
 
-/// The text on one line. Whatever ends a line and other control characters become spaces, and what cannot be seen is left
-/// out.
+/// The text on a single line. Line ends and other control characters become spaces, and invisible characters are removed.
 #[must_use]
 pub fn line(text: &str) -> String {
     if text.bytes().all(is_printable) {
@@ -30,7 +29,7 @@ pub fn line(text: &str) -> String {
     replaced(text, ' ', ' ')
 }
 
-/// The text on one line of at most `longest` characters, trimmed; `…` follows if there was more.
+/// The text on a single trimmed line of at most `longest` characters, followed by `…` if it was longer.
 #[must_use]
 pub fn one_line(text: &str, longest: usize) -> String {
     let line = line(text);
@@ -38,14 +37,14 @@ pub fn one_line(text: &str, longest: usize) -> String {
     beginning(line, longest).map_or_else(|| line.to_owned(), |kept| format!("{kept}…"))
 }
 
-/// The first `longest` characters, if there are more. A joiner at their end has nothing left to join, and goes.
+/// The first `longest` characters, if the text is longer. A joiner at their end has nothing left to join and is dropped.
 #[must_use]
 pub fn beginning(text: &str, longest: usize) -> Option<&str> {
     let (end, _) = text.char_indices().nth(longest)?;
     Some(text[..end].trim_end_matches(['\u{200c}', '\u{200d}']))
 }
 
-/// At most `longest` characters of the text, [`CUT`] included if there were more.
+/// At most `longest` characters of the text, including [`CUT`] if it was longer.
 #[must_use]
 pub fn truncate(text: &str, longest: usize) -> String {
     if beginning(text, longest).is_none() {
@@ -55,11 +54,11 @@ pub fn truncate(text: &str, longest: usize) -> String {
     format!("{}{CUT}", kept.trim_end())
 }
 
-/// The same JSON, in which what a terminal would obey, or not show, is escaped.
+/// The same JSON, with every character escaped that a terminal would act on or not display.
 #[must_use]
 pub fn escape_json(json: &str) -> String {
-    // Those of ASCII but DEL are escaped in all JSON, or stand between its values.
-    let is_odd = |c: char| c > '~' && kind(c) != Kind::Seen;
+    // JSON always escapes those of ASCII but DEL, or has them between its values.
+    let is_odd = |c: char| c > '~' && kind(c) != Kind::Visible;
     if !json.contains(is_odd) {
         return json.to_owned();
     }
@@ -74,7 +73,7 @@ pub fn escape_json(json: &str) -> String {
     escaped
 }
 
-/// Something from outside, quoted, escaped and cut after 60 characters, so that an error stays one short line.
+/// Text from outside, quoted, escaped and cut after 60 characters, so that an error stays one short line.
 #[derive(Debug)]
 pub struct Shown<'a>(pub &'a str);
 
@@ -87,20 +86,22 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// What a reader, or a terminal, makes of a character.
+/// What a reader or a terminal takes a character for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Seen,
-    /// Some reader takes it for the end of a line.
+    Visible,
+    /// The end of a line to at least some readers.
     LineEnd,
     Control,
-    /// It is not seen, but others are read differently because of it: marks of direction, soft hyphens, spaces of no width, tags.
-    Unseen,
+    /// Not displayed, but it changes how others are read: direction marks, soft hyphens, zero-width spaces, tags.
+    Invisible,
 }
 
-/// Joiners count as seen, for some scripts and emoji are made with them.
+/// Joiners count as visible: some scripts and emoji need them.
 fn kind(c: char) -> Kind {
     match c {
+        // Most are.
+        ' '..='~' => Kind::Visible,
         '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => Kind::LineEnd,
         '\u{ad}'
         | '\u{61c}'
@@ -111,9 +112,9 @@ fn kind(c: char) -> Kind {
         | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}'
         | '\u{feff}'
-        | '\u{e0000}'..='\u{e007f}' => Kind::Unseen,
+        | '\u{e0000}'..='\u{e007f}' => Kind::Invisible,
         c if c.is_control() => Kind::Control,
-        _ => Kind::Seen,
+        _ => Kind::Visible,
     }
 }
 
@@ -122,17 +123,17 @@ const fn is_printable(byte: u8) -> bool {
 }
 
 fn replaced(text: &str, line_end: char, tab: char) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
+    let (mut out, mut before) = (String::with_capacity(text.len()), ' ');
+    for c in text.chars() {
         match kind(c) {
-            Kind::Seen => out.push(c),
-            // Of the two that end a line together, the second does.
-            Kind::LineEnd if c == '\r' && chars.peek() == Some(&'\n') => {}
+            Kind::Visible => out.push(c),
+            // Of the two that end a line together, the first did.
+            Kind::LineEnd if (before, c) == ('\r', '\n') => {}
             Kind::LineEnd => out.push(line_end),
             Kind::Control => out.push(if c == '\t' { tab } else { ' ' }),
-            Kind::Unseen => {}
+            Kind::Invisible => {}
         }
+        before = c;
     }
     out
 }
@@ -143,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    /// Each between two letters: what it is called, the character, and what stands there on one line, and among several.
+    /// Each is put between two letters: its name, itself, and what is left of it on one line and among several lines.
     const AWKWARD: &[(&str, &str, &str, &str)] = &[
         ("NUL", "\0", " ", " "),
         ("BEL", "\u{7}", " ", " "),
@@ -196,9 +197,9 @@ mod tests {
             let json = serde_json::to_string(&within(text)).unwrap();
             let escaped = escape_json(&json);
             assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), within(text), "{name}");
-            assert!(!escaped.contains(|c| kind(c) != Kind::Seen), "{name}: {escaped}");
+            assert!(!escaped.contains(|c| kind(c) != Kind::Visible), "{name}: {escaped}");
             let shown = Shown(text).to_string();
-            assert!(!shown.contains(|c| kind(c) != Kind::Seen), "{name}: {shown}");
+            assert!(!shown.contains(|c| kind(c) != Kind::Visible), "{name}: {shown}");
         }
         assert_eq!(
             escape_json("[\"a\u{9b}2J\u{7f}\u{e0041}\",\n 1]"),
@@ -206,7 +207,7 @@ mod tests {
         );
     }
 
-    /// Half a character cannot come in: JSON that holds one is refused where it is read.
+    /// JSON with half a character is refused where it is read.
     #[test]
     fn no_half_of_a_surrogate_pair_comes_out_of_json() {
         for json in [r#""\ud83d""#, r#""\udc69""#, r#""\ud83dx""#, r#""\udc69\ud83d""#] {
@@ -235,8 +236,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_left_that_is_not_seen(text in any::<String>(), longest in 0..40_usize) {
-            let is_odd = |c: char| kind(c) != Kind::Seen;
+        fn nothing_invisible_is_left(text in any::<String>(), longest in 0..40_usize) {
+            let is_odd = |c: char| kind(c) != Kind::Visible;
             prop_assert!(!line(&text).contains(is_odd));
             prop_assert!(!sanitize(&text).replace(['\n', '\t'], "").contains(is_odd));
             prop_assert_eq!(line(&line(&text)), line(&text));

@@ -143,7 +143,7 @@ impl Statuses {
     }
 }
 
-/// Whether nobody sees a difference between two names of a status but, at most, that of case, which Jira sees none in either.
+/// Whether two names of a status look the same, without regard to case, as Jira compares them.
 fn alike(one: &str, other: &str) -> bool {
     text::line(one).to_lowercase() == text::line(other).to_lowercase()
 }

@@ -1,4 +1,4 @@
-//! The store itself: connections, and what is remembered beside them.
+//! The store itself: its connections, and what it keeps in memory.
 
 use std::{
     sync::{

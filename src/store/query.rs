@@ -1,4 +1,4 @@
-//! Statements. Each is in a transaction, has no name on the server, and is not waited for for ever.
+//! Statements. Each runs in a transaction, has no name on the server, and has a deadline.
 
 use futures_util::TryStreamExt as _;
 use sqlx::{
@@ -19,7 +19,7 @@ pub(super) async fn begin(pool: &AnyPool, begin: &'static str) -> Result<Transac
     in_time(pool.begin_with(begin)).await
 }
 
-/// Commits. After an error nobody knows whether it did.
+/// Commits. After an error it is not known whether it did.
 pub(super) async fn commit(transaction: Transaction) -> Result<(), Error> {
     in_time(transaction.commit()).await
 }
@@ -67,7 +67,7 @@ impl Statement {
         in_time(self.0.try_map(read).fetch_all(sql)).await
     }
 
-    /// Gives its rows to `take`, one after the other: all at once they may be many.
+    /// Passes its rows to `take` one by one: there may be many.
     pub(super) async fn each<T: Readable>(
         self,
         sql: &mut AnyConnection,
@@ -90,8 +90,8 @@ fn read<T: Readable>(row: AnyRow) -> Result<T, sqlx::Error> {
     T::from_row(&row)
 }
 
-/// What names a row, which is its last column, and what the columns before hold, if that can be read: SQLite keeps a value of
-/// any type in any column.
+/// A row's key, which is its last column, and what the columns before it hold, if they can be read: SQLite keeps a value of any
+/// type in any column.
 pub(super) struct Keyed<K, T>(pub(super) K, pub(super) Result<T, sqlx::Error>);
 
 impl<'r, K: Decode<'r, Any> + Type<Any>, T: FromRow<'r, AnyRow>> FromRow<'r, AnyRow> for Keyed<K, T> {

@@ -1,4 +1,4 @@
-//! What a row holds, as a value of ours: keys, and JSON.
+//! What the columns of a row hold: keys, and values as JSON.
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -22,7 +22,7 @@ pub(super) fn canary_id(key: &str) -> Option<CanaryId> {
     Some(CanaryId { cluster: parts.next()?, namespace: parts.next()?, name: parts.next()? })
 }
 
-/// As [`canary_id`], for a row that is about a canary.
+/// The canary that a row belongs to, by its row id.
 ///
 /// # Errors
 /// [`Error::Corrupt`].
@@ -30,7 +30,7 @@ pub(super) fn owner(key: &str) -> Result<CanaryId, Error> {
     canary_id(key).ok_or_else(|| corrupt(key, "its id has not three parts"))
 }
 
-/// A value of a row of this canary, to be stored.
+/// A value as it is stored in a row of this canary.
 ///
 /// # Errors
 /// [`Error::Corrupt`].
@@ -62,7 +62,7 @@ pub(super) fn canary(id: &str, format: i64, state: &str) -> Result<Canary, Error
     Ok(canary)
 }
 
-/// A row whose columns cannot be read.
+/// The error for a row whose columns cannot be read.
 pub(super) fn unreadable(what: impl Into<String>, error: &sqlx::Error) -> Error {
     Error::Corrupt { canary: what.into(), why: one_line(error) }
 }
