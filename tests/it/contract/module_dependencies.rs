@@ -36,7 +36,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("http", &["clock", "config", "flagger", "gate", "gatekeeper", "metrics", "millis", "pem", "rollout", "secret", "text", "view", "watched"]),
     ("jira", &["clock", "gate", "millis", "pem", "policy", "secret", "server_url", "text", "ticket", "watched"]),
     ("worker", &["clock", "gate", "gatekeeper", "jira", "map", "metrics", "millis", "policy", "rollout", "store", "ticket"]),
-    ("check", &["clock", "config", "gate", "http", "jira", "millis", "policy", "rollout", "secret", "serve", "store", "text", "ticket"]),
+    ("check", &["clock", "config", "gate", "http", "jira", "millis", "policy", "rollout", "secret", "store", "text", "ticket"]),
     ("cli", &["clock", "config", "jira", "millis", "server_url", "store", "text"]),
     ("serve", &["clock", "config", "gatekeeper", "http", "jira", "metrics", "millis", "pem", "store", "worker"]),
     ("demo", &["cli", "clock", "config", "gate", "jira", "millis", "serve", "text", "view"]),
@@ -106,6 +106,9 @@ fn named(code: &str) -> Vec<Vec<String>> {
     let (mut found, mut rest) = (Vec::new(), String::new());
     let mut lines = code.lines();
     while let Some(line) = lines.next() {
+        // Who may see an item is no use of where those are.
+        let seen_in = line.trim_start().strip_prefix("pub(in ").and_then(|rest| rest.split_once(')'));
+        let line = seen_in.map_or(line, |(_, item)| item);
         let is_use = |(before, _): &(&str, &str)| {
             let before = before.trim();
             before.is_empty() || before == "pub" || before.starts_with("pub(") && !before.contains(' ')
