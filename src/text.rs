@@ -58,7 +58,7 @@ pub fn truncate(text: &str, longest: usize) -> String {
 #[must_use]
 pub fn escape_json(json: &str) -> String {
     // JSON always escapes those of ASCII but DEL, or has them between its values.
-    let is_odd = |c: char| c > '~' && kind(c) != Kind::Visible;
+    let is_odd = |c: char| c > '~' && class(c) != CharClass::Visible;
     if !json.contains(is_odd) {
         return json.to_owned();
     }
@@ -88,7 +88,7 @@ impl fmt::Display for Shown<'_> {
 
 /// What a reader or a terminal takes a character for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum CharClass {
     Visible,
     /// The end of a line to at least some readers.
     LineEnd,
@@ -98,11 +98,11 @@ enum Kind {
 }
 
 /// Joiners count as visible: some scripts and emoji need them.
-fn kind(c: char) -> Kind {
+fn class(c: char) -> CharClass {
     match c {
         // Most are.
-        ' '..='~' => Kind::Visible,
-        '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => Kind::LineEnd,
+        ' '..='~' => CharClass::Visible,
+        '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => CharClass::LineEnd,
         '\u{ad}'
         | '\u{61c}'
         | '\u{180e}'
@@ -112,9 +112,9 @@ fn kind(c: char) -> Kind {
         | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}'
         | '\u{feff}'
-        | '\u{e0000}'..='\u{e007f}' => Kind::Invisible,
-        c if c.is_control() => Kind::Control,
-        _ => Kind::Visible,
+        | '\u{e0000}'..='\u{e007f}' => CharClass::Invisible,
+        c if c.is_control() => CharClass::Control,
+        _ => CharClass::Visible,
     }
 }
 
@@ -125,13 +125,13 @@ const fn is_printable(byte: u8) -> bool {
 fn replaced(text: &str, line_end: char, tab: char) -> String {
     let (mut out, mut before) = (String::with_capacity(text.len()), ' ');
     for c in text.chars() {
-        match kind(c) {
-            Kind::Visible => out.push(c),
+        match class(c) {
+            CharClass::Visible => out.push(c),
             // Of the two that end a line together, the first did.
-            Kind::LineEnd if (before, c) == ('\r', '\n') => {}
-            Kind::LineEnd => out.push(line_end),
-            Kind::Control => out.push(if c == '\t' { tab } else { ' ' }),
-            Kind::Invisible => {}
+            CharClass::LineEnd if (before, c) == ('\r', '\n') => {}
+            CharClass::LineEnd => out.push(line_end),
+            CharClass::Control => out.push(if c == '\t' { tab } else { ' ' }),
+            CharClass::Invisible => {}
         }
         before = c;
     }
@@ -197,9 +197,9 @@ mod tests {
             let json = serde_json::to_string(&within(text)).unwrap();
             let escaped = escape_json(&json);
             assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), within(text), "{name}");
-            assert!(!escaped.contains(|c| kind(c) != Kind::Visible), "{name}: {escaped}");
+            assert!(!escaped.contains(|c| class(c) != CharClass::Visible), "{name}: {escaped}");
             let shown = Shown(text).to_string();
-            assert!(!shown.contains(|c| kind(c) != Kind::Visible), "{name}: {shown}");
+            assert!(!shown.contains(|c| class(c) != CharClass::Visible), "{name}: {shown}");
         }
         assert_eq!(
             escape_json("[\"a\u{9b}2J\u{7f}\u{e0041}\",\n 1]"),
@@ -237,7 +237,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_invisible_is_left(text in any::<String>(), longest in 0..40_usize) {
-            let is_odd = |c: char| kind(c) != Kind::Visible;
+            let is_odd = |c: char| class(c) != CharClass::Visible;
             prop_assert!(!line(&text).contains(is_odd));
             prop_assert!(!sanitize(&text).replace(['\n', '\t'], "").contains(is_odd));
             prop_assert_eq!(line(&line(&text)), line(&text));
