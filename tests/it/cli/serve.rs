@@ -88,7 +88,7 @@ async fn a_busy_port_ends_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_and_started_again() {
     for flavour in [Flavour::Cloud, Flavour::DataCenter] {
-        let (jira, _home, config) = jira_and_config(flavour, "").await;
+        let (jira, home, config) = jira_and_config(flavour, "").await;
         let mut serving = Serving::start(&config);
         serving.has_logged("Jira accepts the bridge as \"Flagger Bridge\"");
         let webhook = format!("{}/jira/webhook", serving.addresses[1]);
@@ -119,6 +119,10 @@ async fn killed_and_started_again() {
 
         let log = serving.ends();
         assert!(log.contains("stopped"), "{log}");
+        for file in std::fs::read_dir(home.0.path()).unwrap() {
+            let name = file.unwrap().file_name().into_string().unwrap();
+            assert!(["bridge.db", "config.toml"].contains(&name.as_str()), "{name} is left over");
+        }
         assert!(!log.contains("already exists"), "what the database remarks is no news:\n{log}");
         for secret in ["jira-token", "some-webhook-secret"] {
             assert!(!log.contains(secret), "{log}");

@@ -112,6 +112,31 @@ async fn an_authority_beside_the_public_ones() {
     }
 }
 
+/// Where the system knows none, that is said; without TLS none is needed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_authority_at_all() {
+    let (_jira, _home, config, host) = at("URL", "").await;
+    let front = Front::start("jira", host.clone()).await;
+    moves(&config, "URL", &format!("https://localhost:{}", front.port), "");
+    let knows_none = |program: &mut Command| {
+        program.env("SSL_CERT_FILE", "/nowhere").env("SSL_CERT_DIR", "/nowhere");
+    };
+    let out = checks(&config, knows_none);
+    assert!(
+        out.contains("FAIL  jira.ca_file ") && out.contains("no certificate authority is known here"),
+        "{out}"
+    );
+    let mut serve = program();
+    knows_none(serve.args(["serve", "-c"]).arg(&config));
+    let Output { status, stderr, .. } = serve.output().unwrap();
+    let errors = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(1), "{errors}");
+    assert!(errors.contains("no certificate authority is known here"), "{errors}");
+
+    moves(&config, &format!("https://localhost:{}", front.port), &format!("http://{host}"), "");
+    assert!(checks(&config, knows_none).contains("ok    jira.url "));
+}
+
 /// Jira at `https://jira.example`, a name that only the proxy knows.
 async fn behind_a_proxy(password: Option<&'static str>) -> (FakeJira, Home, PathBuf, Proxy) {
     let ca_file = format!("ca_file = {:?}\n", fixture("ca.crt.pem"));
