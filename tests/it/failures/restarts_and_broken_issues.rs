@@ -248,9 +248,9 @@ async fn a_conflict_that_stays() {
             tries.extend((0..creates).map(|_| second));
             world.later(MINUTE / 60);
         }
-        // Each wait is twice the one before, spread by up to a fifth.
+        // Each wait is twice the one before, spread by up to a fifth; of the first ones full seconds may be as many.
         assert!((5..=6).contains(&tries.len()), "{tries:?}");
-        assert!(tries.windows(3).all(|three| three[2] - three[1] > three[1] - three[0]), "{tries:?}");
+        assert!(tries.windows(3).all(|three| three[2] - three[1] >= three[1] - three[0]), "{tries:?}");
         world.jira.clear_faults();
         world.later(2 * MINUTE);
         world.works().await;
