@@ -24,14 +24,6 @@ use crate::{
 impl Canary {
     /// What `event` does to this canary.
     pub fn apply(&self, event: &Event<'_>, now: Millis, rules: &Rules) -> Change {
-        if self.is_repeated(event, now, rules) {
-            debug_assert_eq!(self.apply_in_full(event, now, rules), Change::Unchanged);
-            return Change::Unchanged;
-        }
-        self.apply_in_full(event, now, rules)
-    }
-
-    pub(super) fn apply_in_full(&self, event: &Event<'_>, now: Millis, rules: &Rules) -> Change {
         let mut step = Step::new(self, now);
         match event {
             Event::Asked { gate, message, metadata, deny, denials, fresh, silent_for, pace } => {

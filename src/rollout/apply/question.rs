@@ -5,15 +5,14 @@ use std::{collections::BTreeMap, time::Duration};
 use super::step::{Step, tell};
 use crate::{
     gate::{Gate, GateId, GateName, Pace, Said, Stage, Standing, Used, Verdict},
-    millis::Millis,
     policy::DENIES_OTHERS,
     rollout::{
         canary::{Canary, Rollout},
         change::Fact,
         command::{Command, Note},
         course::Course,
-        edge::{self, Edge, Heard},
-        event::{Event, Rules},
+        edge::Heard,
+        event::Rules,
         known::Called,
         limits::HOUR,
         message::{Message, Phase},
@@ -33,41 +32,6 @@ pub(super) struct Asked<'a> {
 }
 
 impl Canary {
-    /// Whether this is a question that was answered alike before, as nearly all are: it changes nothing, which is told
-    /// without a copy of the canary. False proves nothing.
-    pub(super) fn is_repeated(&self, event: &Event<'_>, now: Millis, rules: &Rules) -> bool {
-        let Event::Asked { gate: name, message, silent_for, pace, deny, denials, .. } = event else {
-            return false;
-        };
-        let (Some(rollout), Some(gate)) = (&self.rollout, self.gate(name)) else { return false };
-        if self.misses_checksum(message) || (message.checksum.is_some() && !self.sends_checksums) {
-            return false;
-        }
-        let heard = self.heard_at(name, *pace, rules);
-        let is_untyped = matches!(heard, Heard::ConfirmRollout { .. }) && message.phase == Phase::Progressing;
-        if is_untyped && !rollout.looks_untyped {
-            return false;
-        }
-        let stays = match edge::between(rollout, heard, message, *silent_for) {
-            Edge::Stays => true,
-            Edge::Moves(course) => course == rollout.course,
-            Edge::Ignored | Edge::Ends(_) => false,
-        };
-        let is_news = *silent_for > rules.idle_after.min(rules.abandon_after)
-            || (rollout.label.is_none() && message.label.is_some())
-            || gate.is_spent()
-            || denials.iter().any(|entry| is_denial(rollout, entry))
-            || deny.iter().any(|entry| is_own_denial(rollout, gate, entry, denials));
-        let verdict = gate.verdict(now, rules.trust);
-        let alike = if verdict.is_open() {
-            let admits = matches!(rollout.course, Course::Asked(_) | Course::Waiting(_));
-            gate.used.is_some() && gate.was_open(*pace) && !admits
-        } else {
-            verdict != Verdict::Expired && !gate.was_open(*pace)
-        };
-        stays && !is_news && alike
-    }
-
     /// What a question at a gate is to the rollout.
     fn heard_at(&self, name: &GateName, pace: Pace, rules: &Rules) -> Heard {
         match name.stage {
