@@ -214,7 +214,7 @@ impl Error {
     /// Whether it may be about the one thing that was asked for, and not about Jira as a whole.
     #[must_use]
     pub fn is_of_one(&self) -> bool {
-        self.meaning().2 == Scope::One
+        self.meaning().2 == Concerns::One
     }
 
     /// Whether Jira's API itself did not find something.
@@ -237,10 +237,10 @@ impl Error {
     }
 
     /// Everything that is asked of an error wherever it came from.
-    fn meaning(&self) -> (Retry, Happened, Scope) {
+    fn meaning(&self) -> (Retry, Happened, Concerns) {
+        use Concerns::{All, One};
         use Happened::{Maybe, No};
         use Retry::{Backoff, Never, Now};
-        use Scope::{All, One};
         let after = |wait: Option<Duration>| wait.map_or(Backoff, Retry::NotBefore);
         match self {
             Self::Token | Self::NotSent { .. } => (Backoff, No, All),
@@ -276,7 +276,7 @@ impl Error {
 
 /// What an error speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scope {
+enum Concerns {
     /// Perhaps only of what was asked for.
     One,
     /// Of Jira as a whole.
