@@ -11,8 +11,8 @@ use anyhow::Context as _;
 use criterion::Criterion;
 use flagger_jira_bridge::{
     config, flagger,
-    gate::{GateId, GateName, Move, Pace, Sighting, Stage, Ticket, Trust},
-    http::proof::is_signed,
+    gate::{GateId, GateName, Move, Pace, IssueSnapshot, Stage, Ticket, Trust},
+    http::credentials::is_signed,
     millis::Millis,
     policy::{Author, Fingerprint, Person, Policy, Status, Statuses},
     rollout::{Budget, Canary, CanaryId, Change, Denials, Event, Room, Rules, Subject},
@@ -106,7 +106,7 @@ fn canaries(question: &Question) -> anyhow::Result<(Canary, Canary)> {
     let by = Person { id: "5b1".into(), name: "Mia".into(), app: false };
     let entry =
         Move { changelog_id: "101".into(), by, at: NOW, from: "1".into(), to: status("3", "Approved") };
-    let sighting = Sighting::Issue {
+    let sighting = IssueSnapshot::Issue {
         key: "OPS-7".into(),
         project: "OPS".into(),
         issue_type: "10004".into(),

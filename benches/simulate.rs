@@ -314,8 +314,8 @@ impl World {
                 canary.gate(&gate()).is_none_or(|gate| {
                     matches!(
                         &gate.standing,
-                        flagger_jira_bridge::gate::Standing::Watched {
-                            view: flagger_jira_bridge::gate::View::Approved { .. },
+                        flagger_jira_bridge::gate::GateState::Watched {
+                            view: flagger_jira_bridge::gate::TicketState::Approved { .. },
                             ..
                         }
                     )

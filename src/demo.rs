@@ -5,7 +5,7 @@
 
 mod commentary;
 pub mod fake_flagger;
-mod own;
+mod sample_config;
 mod rehearsal;
 mod stories;
 mod world;
@@ -22,7 +22,7 @@ pub use self::rehearsal::jira_only;
 use self::{
     commentary::{Commentary, Links, WATCHES_EVERY, print},
     fake_flagger::FakeFlagger,
-    own::Own,
+    sample_config::Own,
     world::World,
 };
 use crate::clock::Clock;

@@ -1,6 +1,6 @@
 //! PURE: one gate of a rollout: where its ticket stands, and the verdict that follows.
 //!
-//! Nothing here waits, reads a clock or talks to anybody. What Jira showed comes in as a [`Sighting`], the time
+//! Nothing here waits, reads a clock or talks to anybody. What Jira showed comes in as a [`IssueSnapshot`], the time
 //! as `now`; what goes out is a [`Verdict`], computed when Flagger asks and never stored.
 
 mod history;
@@ -19,8 +19,8 @@ pub use self::{
     history::{Cause, Invalidation, Move, decisive, undone},
     name::{GateId, GateName, Stage},
     pace::Pace,
-    sighting::{Browse, Sighting},
-    state::{Gate, Said, Standing, Used},
-    ticket::{Decision, Doubt, Home, Ticket, View},
+    sighting::{Browse, IssueSnapshot},
+    state::{Gate, LastAnswer, GateState, Used},
+    ticket::{Decision, InvalidReason, Home, Ticket, TicketState},
     verdict::{Trust, Verdict},
 };

@@ -4,12 +4,12 @@
 
 mod app;
 pub mod body;
-pub mod door;
+pub mod admission;
 pub mod flagger;
 mod health;
 pub mod jira;
 mod plain;
-pub mod proof;
+pub mod credentials;
 pub mod refused;
 pub mod serve;
 mod shared;

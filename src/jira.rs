@@ -13,7 +13,7 @@ mod cloud;
 mod credentials;
 mod data_center;
 mod denial;
-mod endings;
+mod updates;
 mod error;
 mod field;
 mod http_client;
@@ -22,7 +22,7 @@ mod look;
 mod marks;
 mod observe;
 mod people;
-mod prove;
+mod authenticate;
 mod reading;
 mod request;
 pub mod retry;
@@ -31,7 +31,7 @@ mod settings;
 mod setup;
 mod shorten;
 mod span;
-mod survey;
+mod discovery;
 mod throttle;
 mod time;
 mod transport;
@@ -44,7 +44,7 @@ pub use self::{
     cause::{Cause, Tls},
     client::{Health, Jira, Server, Slot},
     denial::{Denial, Denied, Symptom},
-    endings::{Linked, Transitioned, Whereabouts, is_status},
+    updates::{Linked, Transitioned, Whereabouts, is_status},
     error::{By, Candidate, Error, Flaw, Happened, Retry, Thing, UNREADABLE},
     field::{Choice, Field, Shape},
     issues::{Created, Draft},
@@ -54,11 +54,11 @@ pub use self::{
     people::{Group, People, Role},
     reading::{Before, Page, Reading, add},
     request::Operation,
-    send::{one_at_a_time, only_while, urgently},
+    send::{one_at_a_time, fenced, urgently},
     settings::{Kind, Settings, Unusable},
     setup::{NEEDED, Permissions, Workflow},
     span::Span,
-    survey::{About, Sample, Way},
+    discovery::{About, Sample, Way},
 };
 
 #[cfg(test)]

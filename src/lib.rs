@@ -36,7 +36,7 @@
 //! A question of Flagger's comes in at [`http::flagger`], becomes a [`gatekeeper::Question`] and goes to
 //! [`gatekeeper::Gatekeeper::ask`], which answers from memory or after one transaction, with a [`gate::Verdict`]. If a ticket
 //! is needed, that transaction also holds a row for [`worker::Worker`], which opens it through [`jira::Jira`]. What a person
-//! does with the ticket comes back through [`worker`] as a [`gate::Sighting`], and the next question is answered by it.
+//! does with the ticket comes back through [`worker`] as a [`gate::IssueSnapshot`], and the next question is answered by it.
 
 pub mod check;
 pub mod cli;
@@ -68,5 +68,5 @@ pub mod store;
 pub mod text;
 pub mod ticket;
 pub mod view;
-pub mod watched;
+pub mod reload;
 pub mod worker;

@@ -10,7 +10,7 @@ use anstream::{AutoStream, ColorChoice};
 use clap::Parser as _;
 use flagger_jira_bridge::{
     check::check,
-    cli::{self, Cli, Command, Demo, Gates, LogFormat, Paper},
+    cli::{self, Cli, Command, Demo, Gates, LogFormat, OutputStyle},
     clock::Clock,
     config::{self, Config},
     demo,
@@ -77,7 +77,7 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Gates(wanted) => {
-            let text = cli::gates(wanted, &Paper::stdout(), Clock::System.now()).await?;
+            let text = cli::gates(wanted, &OutputStyle::stdout(), Clock::System.now()).await?;
             // Whoever reads may have seen enough.
             drop(writeln!(std::io::stdout(), "{text}"));
             Ok(ExitCode::SUCCESS)

@@ -8,7 +8,7 @@ mod canary;
 mod change;
 mod command;
 mod course;
-mod edge;
+mod transitions;
 mod event;
 mod known;
 mod limits;
@@ -19,9 +19,9 @@ mod tests;
 
 pub use self::{
     canary::{Canary, Denials, MOST_DENIALS, Rollout},
-    change::{Change, Fact},
-    command::{Command, Note},
-    course::{Base, Beginning, Course, End, Fate, Leg, Run},
+    change::{Change, AuditEvent},
+    command::{Command, Notice},
+    course::{Base, Beginning, Progress, End, TicketOutcome, FurthestPhase, Run},
     event::{Event, Rules},
     known::{Called, Left, Newer},
     limits::{Budget, Refusal, Room},

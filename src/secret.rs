@@ -10,7 +10,7 @@ use std::{
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::watched::Watched;
+use crate::reload::Watched;
 
 /// A file of secrets is not longer than this, in bytes.
 const LONGEST: u64 = 64 * 1024;

@@ -257,7 +257,7 @@ impl Bridge {
         // Before the first question: silence while nobody served does not count. On SQLite nobody else can be at work
         // on this file, so whoever held the lease is gone.
         let alone = gatekeeper.store().is_sqlite();
-        if worker.keep(alone).await? == Lead::Follows {
+        if worker.keep(alone).await? == Lead::Standby {
             tracing::info!(
                 "another replica talks to Jira; this one answers Flagger, and takes over if it has to"
             );

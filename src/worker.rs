@@ -175,13 +175,13 @@ impl Worker {
     pub async fn keep(&self, at_once: bool) -> Result<Lead, store::Error> {
         let Context { gatekeeper, clock, metrics, pace, lease, .. } = &*self.context;
         let (now, store) = (clock.now(), gatekeeper.store());
-        store.follow().await?;
+        store.catch_up().await?;
         store.followed(now);
         let lead = lease.take(store, at_once).await?;
         if lead == Lead::TookOver {
             tracing::info!("this process talks to Jira from now on");
         }
-        if lead == Lead::Follows {
+        if lead == Lead::Standby {
             gatekeeper.unread().forget();
         }
         let write_back = WRITE_BACK.min(gatekeeper.timing().idle_after / 4);
@@ -203,10 +203,10 @@ impl Worker {
             store.write_back().await?;
         }
         self.compare_clocks();
-        if lead != Lead::Follows && writes {
+        if lead != Lead::Standby && writes {
             gatekeeper.pass_time(now).await?;
         }
-        if lead != Lead::Follows && hourly {
+        if lead != Lead::Standby && hourly {
             store.unpark(now).await?;
             if let Some(keep_for) = pace.keep_for {
                 store.prune_audit(now - keep_for).await?;

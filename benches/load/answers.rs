@@ -91,8 +91,8 @@ fn in_turn(
     let time = Duration::from_secs(options.seconds);
     let mut rounds: Vec<Vec<Round>> = sides.iter().map(|_| Vec::new()).collect();
     for first in 0..options.rounds {
-        for turn in 0..sides.len() {
-            let side = (first + turn) % sides.len();
+        for tx in 0..sides.len() {
+            let side = (first + tx) % sides.len();
             rounds[side].push(sides[side].measured(|questions| run(questions, time))?);
         }
     }

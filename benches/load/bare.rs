@@ -88,8 +88,8 @@ async fn answer(request: Request<Incoming>, turns: u64) -> Result<Response<Full<
 /// Work that nothing can be left out of, and that is no longer for being interrupted.
 fn waste(turns: u64) {
     let mut state = turns;
-    for turn in 0..turns {
-        state = std::hint::black_box(state.rotate_left(5) ^ turn);
+    for tx in 0..turns {
+        state = std::hint::black_box(state.rotate_left(5) ^ tx);
     }
 }
 

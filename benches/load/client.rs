@@ -131,8 +131,8 @@ impl Questions {
             let questions = self.clone();
             thread::spawn(move || {
                 let (mut delays, mut answer) = (Vec::with_capacity(each as usize), Vec::new());
-                for turn in 0..each {
-                    let number = turn * clients as u32 + client;
+                for tx in 0..each {
+                    let number = tx * clients as u32 + client;
                     let due = begin + between * number;
                     thread::sleep(due.saturating_duration_since(now()));
                     questions.ask(u64::from(number), &mut answer)?;

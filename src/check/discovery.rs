@@ -10,7 +10,7 @@ use super::{
     suggest::did_you_mean,
 };
 use crate::{
-    gate::Sighting,
+    gate::IssueSnapshot,
     jira::{Error, Field, Jira, Sample, Thing, Way, Workflow},
     policy::{Policy, Route},
 };
@@ -165,8 +165,8 @@ async fn samples(
     let (mut seen, mut missing, mut problems) = (vec![], vec![], vec![]);
     for sample in found {
         match jira.look_closely(&sample.id).await {
-            Ok(Sighting::Issue { .. }) => seen.push(sample),
-            Ok(Sighting::Missing { .. }) => missing.push(sample),
+            Ok(IssueSnapshot::Issue { .. }) => seen.push(sample),
+            Ok(IssueSnapshot::Missing { .. }) => missing.push(sample),
             Err(error) => {
                 let what = || {
                     format!(

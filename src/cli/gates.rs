@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use self::api::{Asker, Gate};
 pub use self::watch::watch;
-use super::{args::Gates, terminal::Paper};
+use super::{args::Gates, terminal::OutputStyle};
 use crate::{millis::Millis, text::escape_json};
 
 /// Asks the bridge, and returns what to print: a table, or its answer as it is. `now` is for telling how long a gate has
@@ -18,7 +18,7 @@ use crate::{millis::Millis, text::escape_json};
 ///
 /// # Errors
 /// If it cannot be reached or answers something else; one line.
-pub async fn gates(wanted: &Gates, paper: &Paper, now: Millis) -> anyhow::Result<String> {
+pub async fn gates(wanted: &Gates, paper: &OutputStyle, now: Millis) -> anyhow::Result<String> {
     let asker = Asker::new(&wanted.admin)?;
     let (gates, body) = asker.gates().await?;
     if wanted.json {
@@ -76,7 +76,7 @@ mod tests {
     ]"#;
 
     async fn shown(wanted: &Gates) -> String {
-        gates(wanted, &Paper::default(), NOW).await.unwrap()
+        gates(wanted, &OutputStyle::default(), NOW).await.unwrap()
     }
 
     #[tokio::test]
@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(shown(&Gates { json: true, ..wanted.clone() }).await, "[]");
         let ui = shown(&Gates { canary: Some("ui".into()), ..wanted.clone() }).await;
         assert!(!ui.contains("10.0.0.7") && ui.contains("10.0.0.8"), "{ui}");
-        let narrow = Paper { columns: Some(30), ..Paper::default() };
+        let narrow = OutputStyle { columns: Some(30), ..OutputStyle::default() };
         insta::assert_snapshot!(gates(&wanted, &narrow, NOW).await.unwrap(), @r"
         No gate is waiting.
 
@@ -186,7 +186,7 @@ mod tests {
         for columns in [None, Some(20), Some(100), Some(250)] {
             for links in [Links::None, Links::Shown, Links::Behind] {
                 for colour in [false, true] {
-                    let paper = Paper { columns, links, colour, ..Paper::default() };
+                    let paper = OutputStyle { columns, links, colour, ..OutputStyle::default() };
                     let wanted = Gates::of("http://x");
                     for line in table::lines(std::slice::from_ref(&gate), &wanted, &paper, NOW) {
                         let text = line.replace("\u{1b}[1m", "").replace("\u{1b}[2m", "");
@@ -203,7 +203,7 @@ mod tests {
     #[tokio::test]
     async fn errors_are_one_line_that_says_what_to_do() {
         let error = async |wanted: &Gates| {
-            let told = format!("{:#}", gates(wanted, &Paper::default(), NOW).await.unwrap_err());
+            let told = format!("{:#}", gates(wanted, &OutputStyle::default(), NOW).await.unwrap_err());
             assert!(!told.contains(char::is_control), "{told:?}");
             told.replace(wanted.admin.trim_end_matches('/'), "ADMIN")
         };

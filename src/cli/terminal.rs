@@ -11,7 +11,7 @@ use rustix::{
 
 /// What is written on. The default is a file or a pipe: lines as long as they are, and nothing but words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Paper {
+pub struct OutputStyle {
     /// The columns of a terminal, if they are known.
     pub columns: Option<usize>,
     /// Its rows, if they are known.
@@ -36,7 +36,7 @@ pub enum Links {
     Behind,
 }
 
-impl Paper {
+impl OutputStyle {
     /// Standard output, as it is now.
     #[must_use]
     pub fn stdout() -> Self {

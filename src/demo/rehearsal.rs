@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     commentary::{Commentary, Links, WATCHES_EVERY, print},
-    own::{self, Own},
+    sample_config::{self, Own},
 };
 use crate::{clock::Clock, jira::Kind};
 
@@ -76,7 +76,7 @@ async fn start(kind: Kind, port: u16) -> anyhow::Result<(FakeJira, Own)> {
         );
     }
     let url = jira.start_on(listener)?;
-    let addresses = own::usual();
+    let addresses = sample_config::usual();
     jira.webhook(&format!("http://{}/jira/webhook", addresses[1]), Some(WEBHOOK_SECRET), None);
     let own = Own {
         url,

@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{self, Gates, Paper},
+    cli::{self, Gates, OutputStyle},
     clock::Clock,
     config,
     serve::{Bridge, Listeners},
@@ -128,7 +128,7 @@ impl World {
     /// What `gates --json` shows.
     pub(super) async fn gates(&self) -> anyhow::Result<Vec<GateView>> {
         let wanted = Gates { json: true, ..Gates::of(&self.admin) };
-        let text = cli::gates(&wanted, &Paper::default(), Clock::System.now()).await?;
+        let text = cli::gates(&wanted, &OutputStyle::default(), Clock::System.now()).await?;
         Ok(serde_json::from_str(&text)?)
     }
 }

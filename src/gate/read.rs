@@ -2,7 +2,7 @@
 
 use super::{
     history::{Cause, Invalidation, Move, decisive, undone},
-    ticket::{Decision, Doubt, View},
+    ticket::{Decision, InvalidReason, TicketState},
 };
 use crate::{
     millis::Millis,
@@ -25,17 +25,17 @@ pub(super) fn read(
     statuses: &Statuses,
     author: &Author,
     on_our_clock: impl Fn(&Move) -> Millis,
-) -> View {
+) -> TicketState {
     let status = status.clone();
     let meaning = statuses.meaning(&status.id);
     if meaning == Meaning::Waiting && statuses.late.contains(&status.id) {
-        return View::Gone { doubt: Doubt::Renamed { status } };
+        return TicketState::Gone { doubt: InvalidReason::Renamed { status } };
     }
     if meaning == Meaning::Waiting {
-        return View::Waiting { status: Some(status) };
+        return TicketState::Waiting { status: Some(status) };
     }
     let Some(entry) = decisive(&status, moves, statuses) else {
-        return View::Gone { doubt: Doubt::NoChangelogEntry { status } };
+        return TicketState::Gone { doubt: InvalidReason::NoChangelogEntry { status } };
     };
     let undone = match (undone(entry, moves, invalidations), &statuses.workflow) {
         (Some(cause), _) => Some(Undone::By(cause)),
@@ -49,38 +49,38 @@ pub(super) fn read(
                 Author::NotJudged => Author::Unknown { why: NOT_JUDGED.into() },
                 Author::Accepted | Author::NotAccepted { .. } | Author::Unknown { .. } => author.clone(),
             };
-            View::Rejected { status, decision, author }
+            TicketState::Rejected { status, decision, author }
         }
         (Meaning::Rejected, _, Some(Undone::Untold)) => {
-            View::Rejected { status, decision, author: Author::Unknown { why: UNTOLD.into() } }
+            TicketState::Rejected { status, decision, author: Author::Unknown { why: UNTOLD.into() } }
         }
         // A no stays a no, but it is not known by whose rules it was said.
         (Meaning::Rejected, _, Some(cause @ (Undone::By(_) | Undone::Mapped))) => {
-            View::Rejected { status, decision, author: Author::NotAccepted { why: rejected_before(cause) } }
+            TicketState::Rejected { status, decision, author: Author::NotAccepted { why: rejected_before(cause) } }
         }
         (Meaning::Approved | Meaning::Waiting, _, Some(Undone::Untold)) => {
-            View::Unjudged { status, decision, why: UNTOLD.into() }
+            TicketState::Unjudged { status, decision, why: UNTOLD.into() }
         }
         (Meaning::Approved | Meaning::Waiting, _, Some(Undone::By(Cause::Unreadable))) => {
-            View::Gone { doubt: Doubt::NoChangelogEntry { status } }
+            TicketState::Gone { doubt: InvalidReason::NoChangelogEntry { status } }
         }
         (Meaning::Approved | Meaning::Waiting, _, Some(Undone::By(Cause::Relocated))) => {
             let entry = decision.entry.changelog_id;
-            View::Gone { doubt: Doubt::Relocated { status, entry } }
+            TicketState::Gone { doubt: InvalidReason::Relocated { status, entry } }
         }
         (Meaning::Approved | Meaning::Waiting, _, Some(Undone::Mapped)) => {
             let entry = decision.entry.changelog_id;
-            View::Gone { doubt: Doubt::Mapped { status, entry } }
+            TicketState::Gone { doubt: InvalidReason::Mapped { status, entry } }
         }
-        (Meaning::Approved | Meaning::Waiting, Author::Accepted, None) => View::Approved { status, decision },
+        (Meaning::Approved | Meaning::Waiting, Author::Accepted, None) => TicketState::Approved { status, decision },
         (Meaning::Approved | Meaning::Waiting, Author::NotAccepted { why }, None) => {
-            View::NotAllowed { status, decision, why: why.clone() }
+            TicketState::NotAllowed { status, decision, why: why.clone() }
         }
         (Meaning::Approved | Meaning::Waiting, Author::Unknown { why }, None) => {
-            View::Unjudged { status, decision, why: why.clone() }
+            TicketState::Unjudged { status, decision, why: why.clone() }
         }
         (Meaning::Approved | Meaning::Waiting, Author::NotJudged, None) => {
-            View::Unjudged { status, decision, why: NOT_JUDGED.into() }
+            TicketState::Unjudged { status, decision, why: NOT_JUDGED.into() }
         }
     }
 }

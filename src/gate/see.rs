@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::{
     history::{Move, decisive, is_newest, was_moved_since},
     read::read,
-    sighting::{Browse, Sighting},
-    state::{Gate, Standing},
-    ticket::{Decision, Doubt, Ticket, View},
+    sighting::{Browse, IssueSnapshot},
+    state::{Gate, GateState},
+    ticket::{Decision, InvalidReason, Ticket, TicketState},
     verdict::Trust,
 };
 use crate::{
@@ -30,30 +30,30 @@ impl Gate {
     #[must_use]
     pub fn see(
         &self,
-        sighting: &Sighting,
+        sighting: &IssueSnapshot,
         statuses: &Statuses,
         author: &Author,
         now: Millis,
         arrived: Millis,
         Trust { trust_for, judged_by, .. }: Trust,
     ) -> Option<Self> {
-        let Standing::Watched { ticket, seen, view } = &self.standing else { return None };
+        let GateState::Watched { ticket, seen, view } = &self.standing else { return None };
         if sighting.is_older_than(&self.id, self.newest_move) {
             return None;
         }
         let newest_move = sighting.newest_move(&self.id).max(self.newest_move);
         let (key, new) = match sighting {
             // What a person rejected stays rejected, whether it can be seen or not.
-            Sighting::Missing { .. } if matches!(view, View::Rejected { .. }) => return None,
-            Sighting::Missing { browse } => {
+            IssueSnapshot::Missing { .. } if matches!(view, TicketState::Rejected { .. }) => return None,
+            IssueSnapshot::Missing { browse } => {
                 let lately = now.apart(*seen) <= trust_for;
-                (&ticket.key, View::Gone { doubt: missing(view, lately, *browse, now, trust_for) })
+                (&ticket.key, TicketState::Gone { doubt: missing(view, lately, *browse, now, trust_for) })
             }
             // The key of somebody else's issue is not this ticket's.
-            Sighting::Issue { status, marks, moves, .. } if !marks.contains(&self.id) => {
+            IssueSnapshot::Issue { status, marks, moves, .. } if !marks.contains(&self.id) => {
                 (&ticket.key, self.unmarked(view, decisive(status, moves, statuses)))
             }
-            Sighting::Issue {
+            IssueSnapshot::Issue {
                 key,
                 project,
                 issue_type,
@@ -71,23 +71,23 @@ impl Gate {
                         read(status, history, statuses, author, |entry| arrived - answered.since(entry.at));
                     self.by_their_names(read, statuses)
                 } else {
-                    View::Gone { doubt: Doubt::MovedElsewhere { project: project.clone() } }
+                    TicketState::Gone { doubt: InvalidReason::MovedElsewhere { project: project.clone() } }
                 };
                 let was_taken_back = |decision: &Decision| {
                     let workflow = statuses.workflow.as_ref()?;
                     Some(was_moved_since(&decision.entry, moves, invalidations, workflow))
                 };
                 let view = match (&shown, view) {
-                    (_, View::Rejected { decision, .. })
+                    (_, TicketState::Rejected { decision, .. })
                         if let Some(stays) = view.stays_rejected(&shown, || was_taken_back(decision)) =>
                     {
                         stays
                     }
-                    (View::Rejected { .. }, _) => shown,
-                    (_, View::Rejected { status: known, .. }) if *ended && known.id == status.id => {
+                    (TicketState::Rejected { .. }, _) => shown,
+                    (_, TicketState::Rejected { status: known, .. }) if *ended && known.id == status.id => {
                         view.clone()
                     }
-                    _ if *ended => View::Gone { doubt: Doubt::LabelledEnded { status: status.clone() } },
+                    _ if *ended => TicketState::Gone { doubt: InvalidReason::LabelledEnded { status: status.clone() } },
                     _ => shown,
                 };
                 (key, view)
@@ -102,68 +102,68 @@ impl Gate {
         let new = if new.same(view) && !new.is_older(view) { view.clone() } else { new.no_younger(view) };
         let holds_on = matches!(
             view,
-            View::Approved { .. } | View::Gone { doubt: Doubt::Missing { confirmed: false, .. } }
+            TicketState::Approved { .. } | TicketState::Gone { doubt: InvalidReason::Missing { confirmed: false, .. } }
         );
-        let is_judged_anew = self.judged_by != Some(judged_by) && matches!(new, View::Approved { .. });
+        let is_judged_anew = self.judged_by != Some(judged_by) && matches!(new, TicketState::Approved { .. });
         let is_renewed = is_judged_anew || holds_on && (now.apart(*seen) >= trust_for / 6 || now < *seen);
         let is_moved = newest_move != self.newest_move;
         if new == *view && *key == ticket.key && !is_renewed && !is_moved && pinned == self.statuses {
             return None;
         }
         let ticket = Ticket { key: key.clone(), ..ticket.clone() };
-        let standing = Standing::Watched { ticket, seen: now, view: new };
+        let standing = GateState::Watched { ticket, seen: now, view: new };
         Some(Self { standing, statuses: pinned, judged_by: Some(judged_by), newest_move, ..self.clone() })
     }
 
     /// What it means that the issue does not say that it is this gate's. Whoever takes the mark away erases no rejection that
     /// was read before, if it is still the one that `decided`.
-    fn unmarked(&self, view: &View, decided: Option<&Move>) -> View {
+    fn unmarked(&self, view: &TicketState, decided: Option<&Move>) -> TicketState {
         match view {
-            View::Rejected { decision, .. } if decided == Some(&decision.entry) => view.clone(),
-            View::Rejected { .. }
-            | View::Waiting { .. }
-            | View::Approved { .. }
-            | View::NotAllowed { .. }
-            | View::Unjudged { .. }
-            | View::Gone { .. } => View::Gone { doubt: Doubt::Unmarked { gate: self.id.clone() } },
+            TicketState::Rejected { decision, .. } if decided == Some(&decision.entry) => view.clone(),
+            TicketState::Rejected { .. }
+            | TicketState::Waiting { .. }
+            | TicketState::Approved { .. }
+            | TicketState::NotAllowed { .. }
+            | TicketState::Unjudged { .. }
+            | TicketState::Gone { .. } => TicketState::Gone { doubt: InvalidReason::Unmarked { gate: self.id.clone() } },
         }
     }
 
     /// The view, where the statuses that decide may have got their names after the ticket was opened. Where it is not known
     /// what they were called then, the history has to call the status as it is called now.
-    fn by_their_names(&self, view: View, statuses: &Statuses) -> View {
+    fn by_their_names(&self, view: TicketState, statuses: &Statuses) -> TicketState {
         let is_known = |entry: &Move| match &self.statuses {
             Some(then) => then.rejected.contains(&entry.to.id),
             None => !statuses.renames(&entry.to),
         };
         match view {
-            View::Approved { status, decision }
-            | View::NotAllowed { status, decision, .. }
-            | View::Unjudged { status, decision, .. }
+            TicketState::Approved { status, decision }
+            | TicketState::NotAllowed { status, decision, .. }
+            | TicketState::Unjudged { status, decision, .. }
                 if self.statuses.is_none() && statuses.renames(&decision.entry.to) =>
             {
-                View::Gone { doubt: Doubt::Renamed { status } }
+                TicketState::Gone { doubt: InvalidReason::Renamed { status } }
             }
             // A no stays a no, but nobody may have meant it.
-            View::Rejected {
+            TicketState::Rejected {
                 status,
                 decision,
                 author: Author::Accepted | Author::NotJudged | Author::Unknown { .. },
             } if !is_known(&decision.entry) => {
                 let why = "the status did not mean rejected when this ticket was opened".into();
-                View::Rejected { status, decision, author: Author::NotAccepted { why } }
+                TicketState::Rejected { status, decision, author: Author::NotAccepted { why } }
             }
-            View::Approved { .. }
-            | View::Rejected { .. }
-            | View::NotAllowed { .. }
-            | View::Unjudged { .. }
-            | View::Waiting { .. }
-            | View::Gone { .. } => view,
+            TicketState::Approved { .. }
+            | TicketState::Rejected { .. }
+            | TicketState::NotAllowed { .. }
+            | TicketState::Unjudged { .. }
+            | TicketState::Waiting { .. }
+            | TicketState::Gone { .. } => view,
         }
     }
 }
 
-impl View {
+impl TicketState {
     /// What this rejection is where the ticket shows something else by now, unless it was taken back. A transition alone does that,
     /// of a ticket that is where it belongs: no label, no field, and no answer that lacks the rejection. None: it shows one, or
     /// this one was taken back. `taken_back` tells whether somebody did, if that is known.
@@ -171,7 +171,7 @@ impl View {
         let Self::Rejected { status, decision, .. } = self else { return None };
         let is_taken_back = match shown {
             Self::Rejected { .. } => return None,
-            Self::Gone { doubt: Doubt::MovedElsewhere { .. } } => Some(false),
+            Self::Gone { doubt: InvalidReason::MovedElsewhere { .. } } => Some(false),
             Self::Waiting { .. }
             | Self::Approved { .. }
             | Self::NotAllowed { .. }
@@ -186,7 +186,7 @@ impl View {
                 | Self::Approved { .. }
                 | Self::NotAllowed { .. }
                 | Self::Unjudged { .. }
-                | Self::Gone { doubt: Doubt::Relocated { .. } | Doubt::Mapped { .. } },
+                | Self::Gone { doubt: InvalidReason::Relocated { .. } | InvalidReason::Mapped { .. } },
                 Some(false),
             ) => {
                 let (status, decision) = (status.clone(), decision.clone());
@@ -198,17 +198,17 @@ impl View {
 
     /// Whether this is a rejection that was read and judged, and stays what it was although the ticket shows `new` instead:
     /// until somebody moves it.
-    fn outlasts(&self, new: &Self, sighting: &Sighting) -> bool {
+    fn outlasts(&self, new: &Self, sighting: &IssueSnapshot) -> bool {
         match (sighting, self, new) {
             (
-                Sighting::Issue { status, moves, .. },
+                IssueSnapshot::Issue { status, moves, .. },
                 Self::Rejected { status: known, decision, .. },
                 Self::Gone { .. } | Self::Rejected { author: Author::NotAccepted { .. }, .. },
             ) => {
                 is_newest(&decision.entry, moves)
                     && self.is_no_less_than(new)
                     && (status.id == known.id
-                        || matches!(new, Self::Gone { doubt: Doubt::NoChangelogEntry { .. } }))
+                        || matches!(new, Self::Gone { doubt: InvalidReason::NoChangelogEntry { .. } }))
             }
             _ => false,
         }
@@ -273,40 +273,40 @@ impl View {
 
 /// What is kept of the statuses with a ticket that shows this: what was renamed is not among those that bore their names when
 /// it was opened.
-fn pinned_by(sighting: &Sighting, new: &View, statuses: &Statuses) -> Option<Statuses> {
+fn pinned_by(sighting: &IssueSnapshot, new: &TicketState, statuses: &Statuses) -> Option<Statuses> {
     let is_told = match new {
-        View::Waiting { .. } | View::Approved { .. } | View::NotAllowed { .. } | View::Unjudged { .. } => {
+        TicketState::Waiting { .. } | TicketState::Approved { .. } | TicketState::NotAllowed { .. } | TicketState::Unjudged { .. } => {
             true
         }
-        View::Rejected { decision, .. } => !statuses.renames(&decision.entry.to),
-        View::Gone { .. } => false,
+        TicketState::Rejected { decision, .. } => !statuses.renames(&decision.entry.to),
+        TicketState::Gone { .. } => false,
     };
-    let is_live = matches!(sighting, Sighting::Issue { ended: false, .. });
+    let is_live = matches!(sighting, IssueSnapshot::Issue { ended: false, .. });
     (is_live && is_told && !statuses.approved.is_empty()).then(|| statuses.pinned())
 }
 
 /// What it means that Jira does not show the issue, after what was seen before, perhaps `lately`. Jira says the same of an
 /// issue that was deleted and of one that our account may not see. So it is given up only when Jira has said so, to
 /// an account that may browse the project, again and again for as long as an approval is trusted.
-fn missing(before: &View, lately: bool, browse: Browse, now: Millis, trust_for: Duration) -> Doubt {
+fn missing(before: &TicketState, lately: bool, browse: Browse, now: Millis, trust_for: Duration) -> InvalidReason {
     let before = match before {
-        View::Gone { doubt: Doubt::Missing { confirmed: true, since: since @ Some(_) } } => {
-            return Doubt::Missing { confirmed: true, since: *since };
+        TicketState::Gone { doubt: InvalidReason::Missing { confirmed: true, since: since @ Some(_) } } => {
+            return InvalidReason::Missing { confirmed: true, since: *since };
         }
-        View::Gone { doubt: Doubt::Missing { confirmed: false, since } } if lately => *since,
-        View::Gone { .. }
-        | View::Waiting { .. }
-        | View::Approved { .. }
-        | View::Rejected { .. }
-        | View::NotAllowed { .. }
-        | View::Unjudged { .. } => None,
+        TicketState::Gone { doubt: InvalidReason::Missing { confirmed: false, since } } if lately => *since,
+        TicketState::Gone { .. }
+        | TicketState::Waiting { .. }
+        | TicketState::Approved { .. }
+        | TicketState::Rejected { .. }
+        | TicketState::NotAllowed { .. }
+        | TicketState::Unjudged { .. } => None,
     };
     let since = match browse {
         Browse::Proven => Some(before.unwrap_or(now)),
         Browse::Unproven => None,
     };
     let confirmed = since.is_some_and(|since| now.since(since) >= trust_for);
-    Doubt::Missing { confirmed, since }
+    InvalidReason::Missing { confirmed, since }
 }
 
 /// Whether both judgements come to the same: why one is not known changes from look to look.

@@ -8,7 +8,7 @@ use crate::{millis::Millis, policy::Status};
 
 /// What Jira showed of a ticket, in an answer that was proven to be authenticated.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Sighting {
+pub enum IssueSnapshot {
     /// The issue is there.
     Issue {
         /// Its key today.
@@ -37,7 +37,7 @@ pub enum Sighting {
     },
 }
 
-impl Sighting {
+impl IssueSnapshot {
     /// When the ticket of this gate was last moved, by Jira's clock, as far as this shows.
     #[must_use]
     pub fn newest_move(&self, gate: &GateId) -> Option<Millis> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     name::{GateId, GateName},
     pace::Pace,
-    ticket::{Decision, Doubt, Ticket, View},
+    ticket::{Decision, InvalidReason, Ticket, TicketState},
 };
 use crate::{
     millis::Millis,
@@ -17,7 +17,7 @@ use crate::{
 /// How far a gate has come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub enum GateState {
     /// Its ticket is being opened.
     Opening,
     /// Its ticket cannot be opened.
@@ -32,7 +32,7 @@ pub enum Standing {
         /// When the answer came, by our clock.
         seen: Millis,
         /// What it showed.
-        view: View,
+        view: TicketState,
     },
 }
 
@@ -48,7 +48,7 @@ pub struct Used {
 /// What Flagger was told last at a gate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Said {
+pub enum LastAnswer {
     /// That is not stored: the row was written by a version that did not keep it there.
     #[default]
     Unknown,
@@ -68,12 +68,12 @@ pub struct Gate {
     /// When Flagger first asked.
     pub asked: Millis,
     /// How far it is.
-    pub standing: Standing,
+    pub standing: GateState,
     /// Whether its approval has let Flagger pass already.
     pub used: Option<Used>,
     /// What Flagger was told last. Stored with what changed it, so that each turn of the answer is on record once.
     #[serde(default)]
-    pub said: Said,
+    pub said: LastAnswer,
     /// Who may not approve it: `approval.deny`, as rendered when Flagger first asked, and what was added to it since.
     #[serde(default)]
     pub deny: Vec<String>,
@@ -96,7 +96,7 @@ impl Gate {
     /// A gate that Flagger asked about just now.
     #[must_use]
     pub fn new(id: GateId, name: GateName, deny: Vec<String>, now: Millis) -> Self {
-        let (standing, said) = (Standing::Opening, Said::Closed);
+        let (standing, said) = (GateState::Opening, LastAnswer::Closed);
         Self {
             id,
             name,
@@ -131,22 +131,22 @@ impl Gate {
 
     /// It is to be found out again whether whoever decided counts. True if that is news.
     pub fn doubt_author(&mut self, why: &str) -> bool {
-        let Standing::Watched { view, .. } = &mut self.standing else { return false };
+        let GateState::Watched { view, .. } = &mut self.standing else { return false };
         match view {
-            View::Approved { status, decision } => {
+            TicketState::Approved { status, decision } => {
                 let (status, decision) = (status.clone(), decision.clone());
-                *view = View::Unjudged { status, decision, why: why.to_owned() };
+                *view = TicketState::Unjudged { status, decision, why: why.to_owned() };
                 true
             }
-            View::Rejected { author: author @ Author::Accepted, .. } => {
+            TicketState::Rejected { author: author @ Author::Accepted, .. } => {
                 *author = Author::Unknown { why: why.to_owned() };
                 true
             }
-            View::Rejected { .. }
-            | View::Waiting { .. }
-            | View::NotAllowed { .. }
-            | View::Unjudged { .. }
-            | View::Gone { .. } => false,
+            TicketState::Rejected { .. }
+            | TicketState::Waiting { .. }
+            | TicketState::NotAllowed { .. }
+            | TicketState::Unjudged { .. }
+            | TicketState::Gone { .. } => false,
         }
     }
 
@@ -154,9 +154,9 @@ impl Gate {
     #[must_use]
     pub const fn was_open(&self, pace: Pace) -> bool {
         match self.said {
-            Said::Open => true,
-            Said::Closed => false,
-            Said::Unknown => self.used.is_some() && pace.was_open(),
+            LastAnswer::Open => true,
+            LastAnswer::Closed => false,
+            LastAnswer::Unknown => self.used.is_some() && pace.was_open(),
         }
     }
 
@@ -164,8 +164,8 @@ impl Gate {
     #[must_use]
     pub fn ticket(&self) -> Option<&Ticket> {
         match &self.standing {
-            Standing::Opening | Standing::Stuck { .. } => None,
-            Standing::Watched { ticket, .. } => Some(ticket),
+            GateState::Opening | GateState::Stuck { .. } => None,
+            GateState::Watched { ticket, .. } => Some(ticket),
         }
     }
 
@@ -173,8 +173,8 @@ impl Gate {
     #[must_use]
     pub const fn seen_at(&self) -> Option<Millis> {
         match &self.standing {
-            Standing::Opening | Standing::Stuck { .. } => None,
-            Standing::Watched { seen, .. } => Some(*seen),
+            GateState::Opening | GateState::Stuck { .. } => None,
+            GateState::Watched { seen, .. } => Some(*seen),
         }
     }
 
@@ -182,18 +182,18 @@ impl Gate {
     #[must_use]
     pub const fn is_spent(&self) -> bool {
         match &self.standing {
-            Standing::Watched { view: View::Gone { doubt }, .. } => match doubt {
-                Doubt::LabelledEnded { .. } | Doubt::Missing { confirmed: true, since: Some(_) } => true,
+            GateState::Watched { view: TicketState::Gone { doubt }, .. } => match doubt {
+                InvalidReason::LabelledEnded { .. } | InvalidReason::Missing { confirmed: true, since: Some(_) } => true,
                 // A missing one without a time was given up by a version that asked only twice.
-                Doubt::MovedElsewhere { .. }
-                | Doubt::NoChangelogEntry { .. }
-                | Doubt::Relocated { .. }
-                | Doubt::Mapped { .. }
-                | Doubt::Renamed { .. }
-                | Doubt::Unmarked { .. }
-                | Doubt::Missing { .. } => false,
+                InvalidReason::MovedElsewhere { .. }
+                | InvalidReason::NoChangelogEntry { .. }
+                | InvalidReason::Relocated { .. }
+                | InvalidReason::Mapped { .. }
+                | InvalidReason::Renamed { .. }
+                | InvalidReason::Unmarked { .. }
+                | InvalidReason::Missing { .. } => false,
             },
-            Standing::Watched { .. } | Standing::Opening | Standing::Stuck { .. } => false,
+            GateState::Watched { .. } | GateState::Opening | GateState::Stuck { .. } => false,
         }
     }
 
@@ -201,16 +201,16 @@ impl Gate {
     #[must_use]
     pub const fn is_open_ticket(&self) -> bool {
         match &self.standing {
-            Standing::Watched { view: View::Gone { doubt }, .. } => match doubt {
-                Doubt::LabelledEnded { .. } | Doubt::Missing { .. } => false,
-                Doubt::MovedElsewhere { .. }
-                | Doubt::NoChangelogEntry { .. }
-                | Doubt::Relocated { .. }
-                | Doubt::Mapped { .. }
-                | Doubt::Renamed { .. }
-                | Doubt::Unmarked { .. } => true,
+            GateState::Watched { view: TicketState::Gone { doubt }, .. } => match doubt {
+                InvalidReason::LabelledEnded { .. } | InvalidReason::Missing { .. } => false,
+                InvalidReason::MovedElsewhere { .. }
+                | InvalidReason::NoChangelogEntry { .. }
+                | InvalidReason::Relocated { .. }
+                | InvalidReason::Mapped { .. }
+                | InvalidReason::Renamed { .. }
+                | InvalidReason::Unmarked { .. } => true,
             },
-            Standing::Watched { .. } | Standing::Opening | Standing::Stuck { .. } => true,
+            GateState::Watched { .. } | GateState::Opening | GateState::Stuck { .. } => true,
         }
     }
 
@@ -219,24 +219,24 @@ impl Gate {
     pub const fn is_labelled(&self) -> bool {
         matches!(
             &self.standing,
-            Standing::Watched { view: View::Gone { doubt: Doubt::LabelledEnded { .. } }, .. }
+            GateState::Watched { view: TicketState::Gone { doubt: InvalidReason::LabelledEnded { .. } }, .. }
         )
     }
 
     /// Whether the issue with its ticket's number does not say that it is this gate's.
     #[must_use]
     pub const fn is_unmarked(&self) -> bool {
-        matches!(&self.standing, Standing::Watched { view: View::Gone { doubt: Doubt::Unmarked { .. } }, .. })
+        matches!(&self.standing, GateState::Watched { view: TicketState::Gone { doubt: InvalidReason::Unmarked { .. } }, .. })
     }
 
     /// The approval that was seen, if one was. Whether it opens the gate is for [`Gate::verdict`] to say.
     #[must_use]
     pub const fn approval(&self) -> Option<(&Ticket, &Decision)> {
         match &self.standing {
-            Standing::Watched { ticket, view: View::Approved { decision, .. }, .. } => {
+            GateState::Watched { ticket, view: TicketState::Approved { decision, .. }, .. } => {
                 Some((ticket, decision))
             }
-            Standing::Watched { .. } | Standing::Opening | Standing::Stuck { .. } => None,
+            GateState::Watched { .. } | GateState::Opening | GateState::Stuck { .. } => None,
         }
     }
 
@@ -244,10 +244,10 @@ impl Gate {
     #[must_use]
     pub fn rejection(&self) -> Option<(&Ticket, &Decision)> {
         match &self.standing {
-            Standing::Watched { ticket, view: View::Rejected { decision, .. }, .. } => {
+            GateState::Watched { ticket, view: TicketState::Rejected { decision, .. }, .. } => {
                 Some((ticket, decision))
             }
-            Standing::Watched { .. } | Standing::Opening | Standing::Stuck { .. } => None,
+            GateState::Watched { .. } | GateState::Opening | GateState::Stuck { .. } => None,
         }
     }
 
@@ -255,12 +255,12 @@ impl Gate {
     #[must_use]
     pub fn rollback(&self) -> Option<(&Ticket, &Decision)> {
         match &self.standing {
-            Standing::Watched {
+            GateState::Watched {
                 ticket,
-                view: View::Rejected { decision, author: Author::Accepted, .. },
+                view: TicketState::Rejected { decision, author: Author::Accepted, .. },
                 ..
             } => Some((ticket, decision)),
-            Standing::Watched { .. } | Standing::Opening | Standing::Stuck { .. } => None,
+            GateState::Watched { .. } | GateState::Opening | GateState::Stuck { .. } => None,
         }
     }
 }

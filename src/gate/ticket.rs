@@ -42,7 +42,7 @@ pub struct Decision {
 /// Where the ticket stood when it was last seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum View {
+pub enum TicketState {
     /// In a status that is neither approved nor rejected.
     Waiting {
         /// That status; none if it was opened and not looked at yet.
@@ -85,11 +85,11 @@ pub enum View {
     /// It cannot be said that a person decided about this rollout on this ticket.
     Gone {
         /// Why not.
-        doubt: Doubt,
+        doubt: InvalidReason,
     },
 }
 
-impl View {
+impl TicketState {
     /// Where the ticket stood, if that is known.
     #[must_use]
     pub const fn status(&self) -> Option<&Status> {
@@ -101,14 +101,14 @@ impl View {
             | Self::Unjudged { status, .. } => Some(status),
             Self::Gone {
                 doubt:
-                    Doubt::LabelledEnded { status }
-                    | Doubt::NoChangelogEntry { status }
-                    | Doubt::Relocated { status, .. }
-                    | Doubt::Mapped { status, .. }
-                    | Doubt::Renamed { status },
+                    InvalidReason::LabelledEnded { status }
+                    | InvalidReason::NoChangelogEntry { status }
+                    | InvalidReason::Relocated { status, .. }
+                    | InvalidReason::Mapped { status, .. }
+                    | InvalidReason::Renamed { status },
             } => Some(status),
             Self::Gone {
-                doubt: Doubt::MovedElsewhere { .. } | Doubt::Unmarked { .. } | Doubt::Missing { .. },
+                doubt: InvalidReason::MovedElsewhere { .. } | InvalidReason::Unmarked { .. } | InvalidReason::Missing { .. },
             } => None,
         }
     }
@@ -147,7 +147,7 @@ impl View {
 /// Why a ticket proves nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Doubt {
+pub enum InvalidReason {
     /// It carries the label of tickets whose rollout is over. So it did end, and a database that says otherwise is an old
     /// backup; or somebody else put the label there, which closes the gate as well.
     LabelledEnded {

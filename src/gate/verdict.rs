@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::{
-    state::{Gate, Standing},
-    ticket::{Decision, View},
+    state::{Gate, GateState},
+    ticket::{Decision, TicketState},
 };
 use crate::{millis::Millis, policy::Fingerprint};
 
@@ -100,28 +100,28 @@ impl Gate {
     /// Whether Flagger may pass, and why (not).
     pub fn verdict(&self, now: Millis, trust: Trust) -> Verdict {
         let (seen, view) = match &self.standing {
-            Standing::Opening => return Verdict::Opening,
-            Standing::Stuck { .. } => return Verdict::Stuck,
-            Standing::Watched { seen, view, .. } => (*seen, view),
+            GateState::Opening => return Verdict::Opening,
+            GateState::Stuck { .. } => return Verdict::Stuck,
+            GateState::Watched { seen, view, .. } => (*seen, view),
         };
         match view {
-            View::Waiting { .. } => Verdict::Waiting,
-            View::Rejected { .. } => Verdict::Rejected,
-            View::NotAllowed { .. } => Verdict::NotAllowed,
-            View::Unjudged { .. } => Verdict::Stuck,
-            View::Gone { .. } => Verdict::Gone,
+            TicketState::Waiting { .. } => Verdict::Waiting,
+            TicketState::Rejected { .. } => Verdict::Rejected,
+            TicketState::NotAllowed { .. } => Verdict::NotAllowed,
+            TicketState::Unjudged { .. } => Verdict::Stuck,
+            TicketState::Gone { .. } => Verdict::Gone,
             // An earlier version judged it, which did not ask what the statuses were called.
-            View::Approved { .. } if self.statuses.is_none() => Verdict::Stale,
+            TicketState::Approved { .. } if self.statuses.is_none() => Verdict::Stale,
             // It is to be judged again.
-            View::Approved { .. } if self.judged_by != Some(trust.judged_by) => Verdict::Stuck,
+            TicketState::Approved { .. } if self.judged_by != Some(trust.judged_by) => Verdict::Stuck,
             // Also where it seems to be seen in the future: a clock that was set back makes nothing hold longer.
-            View::Approved { .. } if now.apart(seen) > trust.trust_for => Verdict::Stale,
-            View::Approved { decision, .. }
+            TicketState::Approved { .. } if now.apart(seen) > trust.trust_for => Verdict::Stale,
+            TicketState::Approved { decision, .. }
                 if self.used.is_none() && age(decision, seen, now) > trust.valid_for =>
             {
                 Verdict::Expired
             }
-            View::Approved { .. } => Verdict::Approved,
+            TicketState::Approved { .. } => Verdict::Approved,
         }
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::unread::Trouble;
 use crate::{
-    gate::{Decision, Doubt, Gate, GateName, Stage, Standing, Trust, Verdict, View},
+    gate::{Decision, InvalidReason, Gate, GateName, Stage, GateState, Trust, Verdict, TicketState},
     millis::{Millis, written},
-    rollout::{Canary, CanaryId, Course, Refusal, Rollout},
+    rollout::{Canary, CanaryId, Progress, Refusal, Rollout},
     store,
     view::{GateView, RolloutView, TicketView, Time},
 };
@@ -118,7 +118,7 @@ impl Links {
     }
 
     fn ticket(&self, gate: &Gate) -> Option<TicketView> {
-        let Standing::Watched { ticket, view, .. } = &gate.standing else { return None };
+        let GateState::Watched { ticket, view, .. } = &gate.standing else { return None };
         Some(self.shown(&ticket.key, view.status().map(|status| status.name.clone())))
     }
 
@@ -207,10 +207,10 @@ fn blank(id: &CanaryId, stage: &str, rollout: Option<&Rollout>) -> GateView {
 
 pub(super) fn rollout_view(rollout: &Rollout) -> RolloutView {
     let course = match &rollout.course {
-        Course::Asked(_) => "asked",
-        Course::Waiting(_) => "waiting",
-        Course::Admitted(_) => "admitted",
-        Course::Running(_) | Course::Failing(_) => "running",
+        Progress::Asked(_) => "asked",
+        Progress::Waiting(_) => "waiting",
+        Progress::Admitted(_) => "admitted",
+        Progress::Running(_) | Progress::Failing(_) => "running",
     };
     RolloutView {
         began_at: Time(rollout.began),
@@ -231,21 +231,21 @@ fn line(verdict: &str, view: &GateView) -> String {
 /// Why a gate stands so.
 fn words(gate: &Gate, verdict: Verdict, trust: Trust) -> String {
     let (seen, view) = match &gate.standing {
-        Standing::Opening => return "opening: the ticket is being opened".into(),
-        Standing::Stuck { why } => {
+        GateState::Opening => return "opening: the ticket is being opened".into(),
+        GateState::Stuck { why } => {
             return format!("stuck: the ticket could not be opened, which is tried again: {why}");
         }
-        Standing::Watched { seen, view, .. } => (*seen, view),
+        GateState::Watched { seen, view, .. } => (*seen, view),
     };
     match view {
-        View::Waiting { .. } => "waiting for a decision".into(),
-        View::Rejected { decision, .. } => decided("rejected", decision),
-        View::NotAllowed { decision, why, .. } => {
+        TicketState::Waiting { .. } => "waiting for a decision".into(),
+        TicketState::Rejected { decision, .. } => decided("rejected", decision),
+        TicketState::NotAllowed { decision, why, .. } => {
             format!("not_allowed: {}, which does not count: {why}", decided("approved", decision))
         }
-        View::Unjudged { decision, why, .. } => unjudged(decision, why),
-        View::Gone { doubt } => doubtful(doubt),
-        View::Approved { decision, .. } => match verdict {
+        TicketState::Unjudged { decision, why, .. } => unjudged(decision, why),
+        TicketState::Gone { doubt } => doubtful(doubt),
+        TicketState::Approved { decision, .. } => match verdict {
             Verdict::Approved => decided("approved", decision),
             Verdict::Stuck if gate.judged_by.is_some() => unjudged(decision, OTHER_SETTINGS),
             Verdict::Stuck => unjudged(decision, EARLIER_VERSION),
@@ -282,62 +282,62 @@ fn doubted(verdict: Verdict, Trouble { since, why }: &Trouble) -> String {
     }
 }
 
-fn doubtful(doubt: &Doubt) -> String {
+fn doubtful(doubt: &InvalidReason) -> String {
     match doubt {
-        Doubt::LabelledEnded { .. } => {
+        InvalidReason::LabelledEnded { .. } => {
             "gone: the ticket is labelled flagger-ended, so its rollout is over and it opens nothing; the next question opens a new one"
                 .into()
         }
-        Doubt::MovedElsewhere { project } => {
+        InvalidReason::MovedElsewhere { project } => {
             format!(
                 "gone: the ticket is not of the project and issue type it was opened in (it is in {project} now); move it back"
             )
         }
-        Doubt::NoChangelogEntry { status } => {
+        InvalidReason::NoChangelogEntry { status } => {
             format!(
                 "gone: the ticket stands in \"{}\", but its history does not show who moved it there; move it out and back, or delete it, and after a while the bridge opens another",
                 status.name
             )
         }
-        Doubt::Relocated { status, .. } => {
+        InvalidReason::Relocated { status, .. } => {
             format!(
                 "gone: the ticket was moved between projects, issue types or workflows when it came to \"{}\" or since, so that is no approval; move it out and back, or delete it, and after a while the bridge opens another",
                 status.name
             )
         }
-        Doubt::Mapped { status, .. } => {
+        InvalidReason::Mapped { status, .. } => {
             format!(
                 "gone: the ticket came to \"{}\" out of a status that is not in its workflow, so Jira may have put it there when somebody took that status out, and that is no approval; move it out and back, or delete it, and after a while the bridge opens another",
                 status.name
             )
         }
-        Doubt::Renamed { status } => {
+        InvalidReason::Renamed { status } => {
             format!(
                 "gone: the ticket stands in \"{}\", which did not mean approved when this ticket was opened, or does not any more; move it to a status that did and does, or delete it, and after a while the bridge opens another",
                 status.name
             )
         }
-        Doubt::Unmarked { gate } => {
+        InvalidReason::Unmarked { gate } => {
             format!(
                 "gone: the issue with the ticket's number is not the one that was opened for this gate, for it lacks the label {}, or on Cloud the property that says so; if somebody took that away, put it back; in another Jira, or one from a backup, the next rollout opens a ticket of its own",
                 gate.label()
             )
         }
-        Doubt::Missing { confirmed: true, since: Some(since) } => {
+        InvalidReason::Missing { confirmed: true, since: Some(since) } => {
             format!(
                 "gone: Jira has not shown the ticket since {}, although the bridge's account may browse its project, so it counts as \
                  deleted; the next question opens a new one",
                 clock_time(*since)
             )
         }
-        Doubt::Missing { since: Some(since), .. } => {
+        InvalidReason::Missing { since: Some(since), .. } => {
             format!(
                 "gone: Jira has not shown the ticket since {}: it was deleted, or the bridge's account may not see it; seen again, \
                  it stands as it did",
                 clock_time(*since)
             )
         }
-        Doubt::Missing { since: None, .. } => {
+        InvalidReason::Missing { since: None, .. } => {
             "gone: Jira does not show the ticket, and the bridge's account may not browse its project: give it the permission Browse \
              Projects; then the ticket stands as it did"
                 .into()
@@ -375,10 +375,10 @@ mod tests {
         let by = Person { id: "mia".into(), name: "Mia".into(), app: false };
         let entry =
             Move { changelog_id: "7".into(), by, at: Millis(0), from: "1".into(), to: status.clone() };
-        let view = View::Approved { status, decision: Decision { entry, since: Millis(0) } };
+        let view = TicketState::Approved { status, decision: Decision { entry, since: Millis(0) } };
         let ticket = Ticket { id, key, project, issue_type };
         Gate {
-            standing: Standing::Watched { ticket, seen: Millis(0), view },
+            standing: GateState::Watched { ticket, seen: Millis(0), view },
             statuses: Some(Statuses::default()),
             judged_by,
             ..Gate::new(GateId("g".into()), name, vec![], Millis(0))

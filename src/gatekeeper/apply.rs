@@ -6,8 +6,8 @@ use super::{audit, base::Gatekeeper, record};
 use crate::{
     gate::GateName,
     millis::Millis,
-    rollout::{Canary, CanaryId, Change, Command, Event, Fact},
-    store::{self, Turn},
+    rollout::{Canary, CanaryId, Change, Command, Event, AuditEvent},
+    store::{self, WriteTx},
 };
 
 /// What an event did to a canary, in a turn that is not committed yet.
@@ -17,7 +17,7 @@ pub struct Applied {
     /// The canary as it is now.
     pub canary: Canary,
     /// What is to be recorded once the turn is committed.
-    pub facts: Vec<Fact>,
+    pub facts: Vec<AuditEvent>,
 }
 
 impl Gatekeeper {
@@ -27,12 +27,12 @@ impl Gatekeeper {
     /// If the database fails.
     pub async fn note(
         &self,
-        turn: &mut Turn,
+        tx: &mut WriteTx,
         canary: Canary,
-        fact: Fact,
+        fact: AuditEvent,
         now: Millis,
     ) -> Result<Applied, store::Error> {
-        turn.audit(&[self.entry(&fact, &canary, &canary, now)]).await?;
+        tx.audit(&[self.entry(&fact, &canary, &canary, now)]).await?;
         Ok(Applied { canary, facts: vec![fact] })
     }
 
@@ -42,25 +42,25 @@ impl Gatekeeper {
     /// If the database fails, or the canary's row cannot be read.
     pub async fn apply(
         &self,
-        turn: &mut Turn,
+        tx: &mut WriteTx,
         id: &CanaryId,
         event: &Event<'_>,
         now: Millis,
     ) -> Result<Applied, store::Error> {
-        let was = turn.canary(id).await?;
+        let was = tx.canary(id).await?;
         match self.would(&was, event, now) {
             Change::Unchanged => Ok(Applied { canary: was, facts: Vec::new() }),
             Change::To { canary, mut commands, facts } => {
                 commands.retain(|command| self.is_wanted(&canary.id, command));
-                turn.save(&canary, &commands, now).await?;
+                tx.save(&canary, &commands, now).await?;
                 let entries: Vec<_> = facts.iter().map(|fact| self.entry(fact, &was, &canary, now)).collect();
-                turn.audit(&entries).await?;
+                tx.audit(&entries).await?;
                 Ok(Applied { canary, facts })
             }
         }
     }
 
-    fn entry(&self, fact: &Fact, was: &Canary, is: &Canary, now: Millis) -> store::audit::Entry {
+    fn entry(&self, fact: &AuditEvent, was: &Canary, is: &Canary, now: Millis) -> store::audit::Entry {
         let route = |gate: &GateName| self.route(&is.id, gate);
         let stands = |gate: &GateName| self.answer(is, gate, self.trust(&is.id, gate), now).gate;
         audit::entry(fact, was, is, route, stands, now)
@@ -116,7 +116,7 @@ impl Gatekeeper {
         heard: Option<Millis>,
         now: Millis,
         event: impl Fn(&Canary, Duration) -> Event<'a> + Send + Sync,
-    ) -> Result<(Arc<Canary>, Vec<Fact>), store::Error> {
+    ) -> Result<(Arc<Canary>, Vec<AuditEvent>), store::Error> {
         self.store.follow_by(now).await?;
         let (known, is_readable) = match self.store.canary(id) {
             Some(known) => (self.unsaved.as_read(known), true),
@@ -137,21 +137,21 @@ impl Gatekeeper {
         heard: Option<Millis>,
         now: Millis,
         event: impl Fn(&Canary, Duration) -> Event<'a> + Send + Sync,
-    ) -> Result<(Arc<Canary>, Vec<Fact>), store::Error> {
-        let mut turn = self.store.turn().await?;
+    ) -> Result<(Arc<Canary>, Vec<AuditEvent>), store::Error> {
+        let mut tx = self.store.begin_write().await?;
         // The limits count the gates of all replicas, as of this turn.
-        turn.follow().await?;
+        tx.catch_up().await?;
         // Another replica may have heard of it more recently.
-        let last_heard = turn.last_heard(id).await?.max(heard);
+        let last_heard = tx.last_heard(id).await?.max(heard);
         let silent_for = silent_for(last_heard, now);
-        let stored = turn.canary(id).await?;
+        let stored = tx.canary(id).await?;
         // What could not be stored before is now, before anything else can rest on what was stored.
         let (mut read, unsaved) = (Vec::new(), self.unsaved.readings(&stored));
         for reading in &unsaved {
-            read.push(self.apply(&mut turn, id, &reading.event(), reading.at).await?);
+            read.push(self.apply(&mut tx, id, &reading.event(), reading.at).await?);
         }
         let known = read.last().map_or(&stored, |applied| &applied.canary);
-        let applied = self.apply(&mut turn, id, &event(known, silent_for), now).await?;
+        let applied = self.apply(&mut tx, id, &event(known, silent_for), now).await?;
         if stored == Canary::new(id.clone())
             && applied.canary.rollout.as_ref().is_some_and(|it| it.gates.is_empty())
         {
@@ -160,8 +160,8 @@ impl Gatekeeper {
         }
         if !read.is_empty() || !applied.facts.is_empty() || applied.canary != stored {
             // What is written anyway keeps when the canary was heard of: a crash must not make it forget its silence.
-            turn.hear(id, now).await?;
-            turn.end().await?;
+            tx.hear(id, now).await?;
+            tx.end().await?;
         }
         for (applied, reading) in read.iter().zip(&unsaved) {
             self.was_stored(&reading.gate);

@@ -4,10 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::answer::rollout_view;
 use crate::{
-    gate::{Decision, Doubt, Gate, GateName, Standing, Ticket, View},
+    gate::{Decision, InvalidReason, Gate, GateName, GateState, Ticket, TicketState},
     millis::{self, Millis},
     policy::Route,
-    rollout::{Canary, Fact},
+    rollout::{Canary, AuditEvent},
     store::audit::Entry,
     view::{GateView, Time},
 };
@@ -20,7 +20,7 @@ pub(super) const UNASKED: &str = "unasked";
 /// The entry for a fact. `was` and `is` are the canary before and after the change it came of; `route` gives the
 /// settings of a gate, `stands` how it stands after the change, in the words of an answer.
 pub(super) fn entry<'a>(
-    fact: &Fact,
+    fact: &AuditEvent,
     was: &Canary,
     is: &Canary,
     route: impl Fn(&GateName) -> &'a Route,
@@ -29,66 +29,66 @@ pub(super) fn entry<'a>(
 ) -> Entry {
     let deny = |gate: &GateName| is.gate(gate).map_or_else(Vec::new, |gate| is.ruled_out(gate));
     let (kind, mut detail) = match fact {
-        Fact::Began => ("rollout_began", Map::new()),
-        Fact::GateAsked { gate } => ("gate_asked", at(gate)),
-        Fact::TicketOpened { gate, ticket } => ("ticket_opened", on(gate, ticket)),
-        Fact::TicketStuck { gate, why } => ("ticket_stuck", with(at(gate), "why", json!(why))),
-        Fact::TicketSeen { gate, ticket, view } => {
+        AuditEvent::Began => ("rollout_began", Map::new()),
+        AuditEvent::GateAsked { gate } => ("gate_asked", at(gate)),
+        AuditEvent::TicketOpened { gate, ticket } => ("ticket_opened", on(gate, ticket)),
+        AuditEvent::TicketStuck { gate, why } => ("ticket_stuck", with(at(gate), "why", json!(why))),
+        AuditEvent::TicketSeen { gate, ticket, view } => {
             ("ticket_seen", seen(on(gate, ticket), view, route(gate), &deny(gate)))
         }
-        Fact::Passed { gate, ticket, decision } => {
+        AuditEvent::Passed { gate, ticket, decision } => {
             (PASSED, decided(on(gate, ticket), decision, route(gate), &deny(gate)))
         }
-        Fact::Ended { how, gates } => {
+        AuditEvent::Ended { how, gates } => {
             let gates = gates.iter().map(gate_at_the_end).collect();
             let how = with(Map::new(), "how", json!(how.as_str()));
             ("rollout_ended", with(how, "gates", Value::Array(gates)))
         }
-        Fact::Turned { gate } => {
+        AuditEvent::Turned { gate } => {
             let GateView { state, reason, .. } = stands(gate);
             let turned = with(at(gate), "state", json!(state.as_str()));
             ("verdict_changed", with(turned, "reason", json!(reason)))
         }
-        Fact::Expired { gate, ticket, decision } => {
+        AuditEvent::Expired { gate, ticket, decision } => {
             ("expired", decided(on(gate, ticket), decision, route(gate), &deny(gate)))
         }
-        Fact::RolledBack { gate, ticket, decision } => {
+        AuditEvent::RolledBack { gate, ticket, decision } => {
             ("rolled_back", decided(on(gate, ticket), decision, route(gate), &deny(gate)))
         }
-        Fact::Refused { gate, refusal } => ("refused", with(at(gate), "limit", json!(refusal.key()))),
-        Fact::LateMove { gate, ticket } => ("late_move", on(gate, ticket)),
-        Fact::Bypassed { gate, ticket, how } => {
+        AuditEvent::Refused { gate, refusal } => ("refused", with(at(gate), "limit", json!(refusal.key()))),
+        AuditEvent::LateMove { gate, ticket } => ("late_move", on(gate, ticket)),
+        AuditEvent::Bypassed { gate, ticket, how } => {
             let bypassed = with(at(gate), "ticket", ticket.as_ref().map_or(Value::Null, ticket_json));
             ("bypassed", with(bypassed, "how", json!(how.as_str())))
         }
-        Fact::OtherRevision { gate, ticket, asked, started } => {
+        AuditEvent::OtherRevision { gate, ticket, asked, started } => {
             let other = with(at(gate), "ticket", ticket.as_ref().map_or(Value::Null, ticket_json));
             let other = with(other, "asked", json!(asked.0));
             ("other_revision", with(other, "started", json!(started.0)))
         }
-        Fact::Unasked { revision, gates } => {
+        AuditEvent::Unasked { revision, gates } => {
             let gates: Vec<_> = gates.iter().map(|gate| gate.0.as_str()).collect();
             let unasked = with(Map::new(), "revision", json!(revision.0));
             ("unasked", with(unasked, "approved_before", json!(gates)))
         }
-        Fact::LooksUntyped { gate } => ("looks_untyped", at(gate)),
+        AuditEvent::LooksUntyped { gate } => ("looks_untyped", at(gate)),
     };
     // One change may end a rollout and begin the next: all but the end is about the one that lives then.
     let rollout = match fact {
-        Fact::Ended { .. } | Fact::Bypassed { .. } => was.rollout.as_ref(),
-        Fact::Began
-        | Fact::GateAsked { .. }
-        | Fact::TicketOpened { .. }
-        | Fact::TicketStuck { .. }
-        | Fact::TicketSeen { .. }
-        | Fact::Passed { .. }
-        | Fact::Turned { .. }
-        | Fact::Expired { .. }
-        | Fact::RolledBack { .. }
-        | Fact::Refused { .. } => is.rollout.as_ref(),
-        Fact::OtherRevision { .. } | Fact::LooksUntyped { .. } => is.rollout.as_ref(),
+        AuditEvent::Ended { .. } | AuditEvent::Bypassed { .. } => was.rollout.as_ref(),
+        AuditEvent::Began
+        | AuditEvent::GateAsked { .. }
+        | AuditEvent::TicketOpened { .. }
+        | AuditEvent::TicketStuck { .. }
+        | AuditEvent::TicketSeen { .. }
+        | AuditEvent::Passed { .. }
+        | AuditEvent::Turned { .. }
+        | AuditEvent::Expired { .. }
+        | AuditEvent::RolledBack { .. }
+        | AuditEvent::Refused { .. } => is.rollout.as_ref(),
+        AuditEvent::OtherRevision { .. } | AuditEvent::LooksUntyped { .. } => is.rollout.as_ref(),
         // Whatever lives now is another rollout.
-        Fact::LateMove { .. } | Fact::Unasked { .. } => None,
+        AuditEvent::LateMove { .. } | AuditEvent::Unasked { .. } => None,
     };
     if let Some(rollout) = rollout {
         let view = rollout_view(rollout);
@@ -123,48 +123,48 @@ fn ticket_json(Ticket { id, key, project: _, issue_type: _ }: &Ticket) -> Value 
     json!({ "id": id, "key": key })
 }
 
-fn seen(detail: Detail, view: &View, route: &Route, deny: &[String]) -> Detail {
+fn seen(detail: Detail, view: &TicketState, route: &Route, deny: &[String]) -> Detail {
     let detail = with(detail, "shows", json!(word(view)));
     match view {
-        View::Waiting { status } => with(detail, "status", json!(status)),
-        View::Approved { decision, .. } => decided(detail, decision, route, deny),
-        View::Rejected { decision, author, .. } => {
+        TicketState::Waiting { status } => with(detail, "status", json!(status)),
+        TicketState::Approved { decision, .. } => decided(detail, decision, route, deny),
+        TicketState::Rejected { decision, author, .. } => {
             decided(with(detail, "author", json!(author)), decision, route, deny)
         }
-        View::NotAllowed { decision, why, .. } | View::Unjudged { decision, why, .. } => {
+        TicketState::NotAllowed { decision, why, .. } | TicketState::Unjudged { decision, why, .. } => {
             decided(with(detail, "why", json!(why)), decision, route, deny)
         }
-        View::Gone {
+        TicketState::Gone {
             doubt:
-                Doubt::LabelledEnded { status } | Doubt::NoChangelogEntry { status } | Doubt::Renamed { status },
+                InvalidReason::LabelledEnded { status } | InvalidReason::NoChangelogEntry { status } | InvalidReason::Renamed { status },
         } => with(detail, "status", json!(status)),
-        View::Gone { doubt: Doubt::Relocated { status, entry } | Doubt::Mapped { status, entry } } => {
+        TicketState::Gone { doubt: InvalidReason::Relocated { status, entry } | InvalidReason::Mapped { status, entry } } => {
             with(with(detail, "status", json!(status)), "changelog_id", json!(entry))
         }
-        View::Gone { doubt: Doubt::Unmarked { .. } } => detail,
-        View::Gone { doubt: Doubt::MovedElsewhere { project } } => with(detail, "project", json!(project)),
-        View::Gone { doubt: Doubt::Missing { confirmed, since } } => {
+        TicketState::Gone { doubt: InvalidReason::Unmarked { .. } } => detail,
+        TicketState::Gone { doubt: InvalidReason::MovedElsewhere { project } } => with(detail, "project", json!(project)),
+        TicketState::Gone { doubt: InvalidReason::Missing { confirmed, since } } => {
             let since = since.map(Time);
             with(with(detail, "confirmed", json!(confirmed)), "since", json!(since))
         }
     }
 }
 
-const fn word(view: &View) -> &'static str {
+const fn word(view: &TicketState) -> &'static str {
     match view {
-        View::Waiting { .. } => "waiting",
-        View::Approved { .. } => "approved",
-        View::Rejected { .. } => "rejected",
-        View::NotAllowed { .. } => "not_allowed",
-        View::Unjudged { .. } => "unjudged",
-        View::Gone { doubt: Doubt::LabelledEnded { .. } } => "labelled_ended",
-        View::Gone { doubt: Doubt::NoChangelogEntry { .. } } => "no_changelog_entry",
-        View::Gone { doubt: Doubt::MovedElsewhere { .. } } => "moved_elsewhere",
-        View::Gone { doubt: Doubt::Relocated { .. } } => "relocated",
-        View::Gone { doubt: Doubt::Mapped { .. } } => "mapped",
-        View::Gone { doubt: Doubt::Renamed { .. } } => "renamed",
-        View::Gone { doubt: Doubt::Unmarked { .. } } => "unmarked",
-        View::Gone { doubt: Doubt::Missing { .. } } => "missing",
+        TicketState::Waiting { .. } => "waiting",
+        TicketState::Approved { .. } => "approved",
+        TicketState::Rejected { .. } => "rejected",
+        TicketState::NotAllowed { .. } => "not_allowed",
+        TicketState::Unjudged { .. } => "unjudged",
+        TicketState::Gone { doubt: InvalidReason::LabelledEnded { .. } } => "labelled_ended",
+        TicketState::Gone { doubt: InvalidReason::NoChangelogEntry { .. } } => "no_changelog_entry",
+        TicketState::Gone { doubt: InvalidReason::MovedElsewhere { .. } } => "moved_elsewhere",
+        TicketState::Gone { doubt: InvalidReason::Relocated { .. } } => "relocated",
+        TicketState::Gone { doubt: InvalidReason::Mapped { .. } } => "mapped",
+        TicketState::Gone { doubt: InvalidReason::Renamed { .. } } => "renamed",
+        TicketState::Gone { doubt: InvalidReason::Unmarked { .. } } => "unmarked",
+        TicketState::Gone { doubt: InvalidReason::Missing { .. } } => "missing",
     }
 }
 
@@ -196,9 +196,9 @@ fn decided(
 fn gate_at_the_end(gate: &Gate) -> Value {
     let detail = with(at(&gate.name), "used_at", json!(gate.used.map(|used| Time(used.at))));
     let (ticket, shows) = match &gate.standing {
-        Standing::Opening => (Value::Null, "opening"),
-        Standing::Stuck { .. } => (Value::Null, "stuck"),
-        Standing::Watched { ticket, view, .. } => (ticket_json(ticket), word(view)),
+        GateState::Opening => (Value::Null, "opening"),
+        GateState::Stuck { .. } => (Value::Null, "stuck"),
+        GateState::Watched { ticket, view, .. } => (ticket_json(ticket), word(view)),
     };
     Value::Object(with(with(detail, "ticket", ticket), "shows", json!(shows)))
 }

@@ -21,7 +21,7 @@ impl Gatekeeper {
     pub async fn nudge(&self, ticket: &str, now: Millis) -> Result<Nudged, store::Error> {
         if self.store.gate_of(ticket).is_none() && !self.store.is_dead(ticket).await? {
             // Another replica may have opened it a moment ago.
-            self.store.follow().await?;
+            self.store.catch_up().await?;
             if self.store.gate_of(ticket).is_none() {
                 return Ok(Nudged::Unknown);
             }
@@ -43,11 +43,11 @@ impl Gatekeeper {
 
     async fn store_nudges(&self, tickets: &[String], have_to: bool, now: Millis) -> Result<(), store::Error> {
         let stored = async {
-            let mut turn = self.store.turn().await?;
+            let mut tx = self.store.begin_write().await?;
             for ticket in tickets {
-                turn.nudge(ticket, now).await?;
+                tx.nudge(ticket, now).await?;
             }
-            turn.end().await
+            tx.end().await
         };
         stored.await.inspect_err(|_| self.nudges.failed(tickets, have_to))?;
         self.work.send_replace(());

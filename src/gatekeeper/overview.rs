@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     gate::GateId,
-    rollout::{Command, Note},
+    rollout::{Command, Notice},
     store::{self, Parked, audit},
     view::{ParkedView, PassedView, Time, UnaskedView},
 };
@@ -101,7 +101,7 @@ impl Links {
 pub const fn doing(command: &Command) -> &'static str {
     match command {
         Command::Open { .. } => "open the ticket",
-        Command::Comment { note: Note::Ended { .. }, .. } => "tell the ticket how its rollout ended",
+        Command::Comment { note: Notice::Ended { .. }, .. } => "tell the ticket how its rollout ended",
         Command::Comment { .. } => "write a comment",
         Command::Label { .. } => "label the ticket flagger-ended",
         Command::Move { .. } => "move the ticket",

@@ -7,7 +7,7 @@ use super::{
     unsaved::{Kept, Reading},
 };
 use crate::{
-    gate::{GateId, Sighting, Standing, View},
+    gate::{GateId, IssueSnapshot, GateState, TicketState},
     rollout::{Canary, CanaryId, Change},
 };
 
@@ -23,12 +23,12 @@ impl Gatekeeper {
         let Change::To { canary: is, .. } = self.would(&canary, &reading.event(), reading.at) else { return };
         let Some(gate) = is.gate_by_id(&reading.gate) else { return };
         let (shows, opens) = match &gate.standing {
-            Standing::Watched { ticket, seen, view: View::Approved { status, decision } } => {
+            GateState::Watched { ticket, seen, view: TicketState::Approved { status, decision } } => {
                 let (status, decision) = (status.clone(), decision.clone());
-                let view = View::Unjudged { status, decision, why: NOT_STORED.into() };
-                (Standing::Watched { ticket: ticket.clone(), seen: *seen, view }, true)
+                let view = TicketState::Unjudged { status, decision, why: NOT_STORED.into() };
+                (GateState::Watched { ticket: ticket.clone(), seen: *seen, view }, true)
             }
-            Standing::Watched { .. } | Standing::Opening | Standing::Stuck { .. } => {
+            GateState::Watched { .. } | GateState::Opening | GateState::Stuck { .. } => {
                 (gate.standing.clone(), false)
             }
         };
@@ -36,7 +36,7 @@ impl Gatekeeper {
     }
 
     /// Whether more of a gate's ticket was seen before, stored or not, than this shows.
-    pub fn knows_newer(&self, canary: &Canary, gate: &GateId, sighting: &Sighting) -> bool {
+    pub fn knows_newer(&self, canary: &Canary, gate: &GateId, sighting: &IssueSnapshot) -> bool {
         let unsaved = self.unsaved.newest_move(gate);
         let Some(gate) = canary.gate_by_id(gate) else { return false };
         sighting.is_older_than(&gate.id, gate.newest_move.max(unsaved))

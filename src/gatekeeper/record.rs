@@ -2,17 +2,17 @@
 
 use super::answer::Answer;
 use crate::{
-    gate::{Doubt, View},
+    gate::{InvalidReason, TicketState},
     metrics::Metrics,
     millis::Millis,
-    rollout::{CanaryId, End, Fact},
+    rollout::{CanaryId, End, AuditEvent},
 };
 
 /// A question was answered: told only when the verdict changed, which is among the facts then.
-pub(super) fn answered(id: &CanaryId, answer: &Answer, facts: &[Fact]) {
+pub(super) fn answered(id: &CanaryId, answer: &Answer, facts: &[AuditEvent]) {
     let stage = &answer.gate.stage;
     let gate = answer.gate.gate.as_deref();
-    if !facts.iter().any(|fact| matches!(fact, Fact::Turned { .. } | Fact::Passed { .. })) {
+    if !facts.iter().any(|fact| matches!(fact, AuditEvent::Turned { .. } | AuditEvent::Passed { .. })) {
         tracing::debug!(canary = %id, stage, gate, answer = answer.line, "asked again");
     } else if answer.open {
         tracing::info!(canary = %id, stage, gate, answer = answer.line, "the gate opened");
@@ -22,75 +22,75 @@ pub(super) fn answered(id: &CanaryId, answer: &Answer, facts: &[Fact]) {
 }
 
 /// Something was committed.
-pub(super) fn fact(id: &CanaryId, fact: &Fact, metrics: &Metrics, now: Millis) {
+pub(super) fn fact(id: &CanaryId, fact: &AuditEvent, metrics: &Metrics, now: Millis) {
     match fact {
-        Fact::Began => tracing::info!(canary = %id, "a rollout began"),
-        Fact::GateAsked { gate } => {
+        AuditEvent::Began => tracing::info!(canary = %id, "a rollout began"),
+        AuditEvent::GateAsked { gate } => {
             tracing::info!(canary = %id, %gate, "Flagger asks for the first time; a ticket is being opened");
         }
-        Fact::TicketOpened { gate, ticket } => {
+        AuditEvent::TicketOpened { gate, ticket } => {
             tracing::info!(canary = %id, %gate, ticket = ticket.key, "opened the ticket");
         }
-        Fact::TicketStuck { gate, why } => {
+        AuditEvent::TicketStuck { gate, why } => {
             tracing::warn!(canary = %id, %gate, why, "could not open the ticket; it is tried again");
         }
-        Fact::TicketSeen { gate, ticket, view } => {
+        AuditEvent::TicketSeen { gate, ticket, view } => {
             let ticket = ticket.key.as_str();
             match view {
-                View::Waiting { status } => {
+                TicketState::Waiting { status } => {
                     let status = status.as_ref().map(|status| status.name.as_str());
                     tracing::info!(canary = %id, %gate, ticket, status, "the ticket waits for a decision");
                 }
-                View::Approved { decision, .. } => {
+                TicketState::Approved { decision, .. } => {
                     let (by, entry) = (&decision.entry.by.name, &decision.entry.changelog_id);
                     tracing::info!(canary = %id, %gate, ticket, by, entry, "the ticket was approved");
                 }
-                View::Rejected { decision, .. } => {
+                TicketState::Rejected { decision, .. } => {
                     let (by, entry) = (&decision.entry.by.name, &decision.entry.changelog_id);
                     tracing::info!(canary = %id, %gate, ticket, by, entry, "the ticket was rejected");
                 }
-                View::NotAllowed { decision, why, .. } => {
+                TicketState::NotAllowed { decision, why, .. } => {
                     let by = &decision.entry.by.name;
                     tracing::warn!(canary = %id, %gate, ticket, by, why, "an approval does not count, and the ticket is told why; the gate stays closed");
                 }
-                View::Unjudged { decision, why, .. } => {
+                TicketState::Unjudged { decision, why, .. } => {
                     let by = &decision.entry.by.name;
                     tracing::warn!(canary = %id, %gate, ticket, by, why, "whether an approval counts cannot be told yet; the gate stays closed, and it is tried again");
                 }
-                View::Gone { doubt } => {
+                TicketState::Gone { doubt } => {
                     let doubt = match doubt {
-                        Doubt::LabelledEnded { .. } => "labelled flagger-ended",
-                        Doubt::MovedElsewhere { .. } => "moved elsewhere",
-                        Doubt::NoChangelogEntry { .. } => "no changelog entry",
-                        Doubt::Relocated { .. } => "moved between projects, types or workflows",
-                        Doubt::Mapped { .. } => "out of a status that is not in its workflow",
-                        Doubt::Renamed { .. } => "status renamed",
-                        Doubt::Unmarked { .. } => "not the gate's own issue",
-                        Doubt::Missing { .. } => "missing",
+                        InvalidReason::LabelledEnded { .. } => "labelled flagger-ended",
+                        InvalidReason::MovedElsewhere { .. } => "moved elsewhere",
+                        InvalidReason::NoChangelogEntry { .. } => "no changelog entry",
+                        InvalidReason::Relocated { .. } => "moved between projects, types or workflows",
+                        InvalidReason::Mapped { .. } => "out of a status that is not in its workflow",
+                        InvalidReason::Renamed { .. } => "status renamed",
+                        InvalidReason::Unmarked { .. } => "not the gate's own issue",
+                        InvalidReason::Missing { .. } => "missing",
                     };
                     tracing::warn!(canary = %id, %gate, ticket, doubt, "the ticket proves nothing any more, and its gate is closed");
                 }
             }
         }
-        Fact::Passed { gate, ticket, decision } => {
+        AuditEvent::Passed { gate, ticket, decision } => {
             let by = &decision.entry.by.name;
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval is used for the first time");
             metrics.approval_to_open(now.since(decision.since));
         }
         // Told with the answer.
-        Fact::Turned { .. } | Fact::Refused { .. } => {}
-        Fact::Expired { gate, ticket, decision } => {
+        AuditEvent::Turned { .. } | AuditEvent::Refused { .. } => {}
+        AuditEvent::Expired { gate, ticket, decision } => {
             let by = &decision.entry.by.name;
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval is too old to be used; the ticket is told how to renew it");
         }
-        Fact::RolledBack { gate, ticket, decision } => {
+        AuditEvent::RolledBack { gate, ticket, decision } => {
             let by = &decision.entry.by.name;
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "Flagger is told to roll back");
         }
-        Fact::LateMove { gate, ticket } => {
+        AuditEvent::LateMove { gate, ticket } => {
             tracing::info!(canary = %id, %gate, ticket = ticket.key, "a dead ticket was moved; that opens nothing, and it is told so");
         }
-        Fact::Bypassed { gate, ticket, how } => {
+        AuditEvent::Bypassed { gate, ticket, how } => {
             let ticket = ticket.as_ref().map(|ticket| ticket.key.as_str());
             if *how == End::Recreated {
                 tracing::warn!(canary = %id, %gate, ticket, "the Canary was created anew: what was waiting runs now WITHOUT this approval");
@@ -98,20 +98,20 @@ pub(super) fn fact(id: &CanaryId, fact: &Fact, metrics: &Metrics, now: Millis) {
                 tracing::warn!(canary = %id, %gate, ticket, "the rollout succeeded WITHOUT this approval; find out how it came past the gate");
             }
         }
-        Fact::OtherRevision { gate, ticket, asked, started } => {
+        AuditEvent::OtherRevision { gate, ticket, asked, started } => {
             let ticket = ticket.as_ref().map(|ticket| ticket.key.as_str());
             let (asked, started) = (asked.0.as_str(), started.0.as_str());
             tracing::warn!(canary = %id, %gate, ticket, asked, started, "another revision started than Flagger named when it asked, and the ticket is told so");
         }
-        Fact::Unasked { revision, .. } => {
+        AuditEvent::Unasked { revision, .. } => {
             let revision = revision.0.as_str();
             tracing::warn!(canary = %id, revision, "a revision shipped that nobody was asked about: it was pushed while an approved one ran");
             metrics.unasked();
         }
-        Fact::LooksUntyped { gate } => {
+        AuditEvent::LooksUntyped { gate } => {
             tracing::warn!(canary = %id, %gate, "confirm-rollout is asked at each check, as by a hook without a type, to which a 403 is a failed check; set type: confirm-rollout");
         }
-        Fact::Ended { how, gates } => {
+        AuditEvent::Ended { how, gates } => {
             tracing::info!(canary = %id, how = how.as_str(), gates = gates.len(), "the rollout ended");
             metrics.rollout_ended(how.as_str());
         }

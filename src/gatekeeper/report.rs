@@ -21,7 +21,7 @@ impl Gatekeeper {
         now: Millis,
     ) -> Result<(), store::Error> {
         // Reports are few, and nobody repeats one that was not understood: memory must be as new as the store.
-        self.store.follow().await?;
+        self.store.catch_up().await?;
         if self.store.canary(id).is_none() && self.store.unreadable_why(id).is_none() {
             return Ok(());
         }

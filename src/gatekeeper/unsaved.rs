@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    gate::{GateId, Sighting, Standing},
+    gate::{GateId, IssueSnapshot, GateState},
     millis::Millis,
     policy::{Author, Statuses},
     rollout::{Canary, CanaryId, Denials, Event},
@@ -19,7 +19,7 @@ pub struct Reading {
     /// The gate whose ticket it is.
     pub gate: GateId,
     /// What Jira showed.
-    pub sighting: Sighting,
+    pub sighting: IssueSnapshot,
     /// What statuses mean there.
     pub statuses: Statuses,
     /// Whether the move counts that decided; of no matter if none did.
@@ -50,9 +50,9 @@ pub(super) struct Kept {
     pub(super) canary: CanaryId,
     pub(super) reading: Arc<Reading>,
     /// How the gate stood when this was read, as far as stored. Where it stands otherwise by now, something newer was stored.
-    pub(super) over: Standing,
+    pub(super) over: GateState,
     /// How it stands by this.
-    pub(super) shows: Standing,
+    pub(super) shows: GateState,
 }
 
 impl Unsaved {

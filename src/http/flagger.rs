@@ -18,10 +18,10 @@ use crate::{
     gatekeeper::{Answer, Question},
     http::{
         body::{Sender, Unread, glimpse, whole},
-        door::{self, Admission, Named, NotAllowed, Unproven},
+        admission::{self, Admission, Named, NotAllowed, Unproven},
         health::health,
         plain::{NOSNIFF, NOT_OPEN, does_not_take, line, nothing_at, unproven},
-        proof::{Shows, shown},
+        credentials::{Shows, shown},
         refused::{METHOD, Proof, Refusal, SLUGLESS, near, of_parameter, of_path, slug},
         shared::{Shared, connection},
     },
@@ -341,10 +341,10 @@ impl Why {
 fn from_header<'a>(
     config: &'a config::Flagger,
     headers: &HeaderMap,
-) -> Result<Option<door::Holder<'a>>, Unproven> {
+) -> Result<Option<admission::Holder<'a>>, Unproven> {
     match shown(headers) {
-        _ if !door::needs_token(config) => Ok(Some(door::Holder::Anybody)),
-        Shows::Token(token) => door::holder(config, Some(&token)).map(Some),
+        _ if !admission::needs_token(config) => Ok(Some(admission::Holder::Anybody)),
+        Shows::Token(token) => admission::holder(config, Some(&token)).map(Some),
         Shows::Garbled => Err(Unproven::WrongToken),
         Shows::Nothing => Ok(None),
     }
@@ -378,8 +378,8 @@ async fn hear(gates: &Gates, request: Request) -> Result<Heard, Box<Unheard>> {
     };
     let proof = known(&proven);
     let sender = match &proven {
-        Some(door::Holder::Anybody) | None => Sender::Stranger(bodies),
-        Some(door::Holder::Member | door::Holder::Cluster(_) | door::Holder::Scoped(_)) => {
+        Some(admission::Holder::Anybody) | None => Sender::Stranger(bodies),
+        Some(admission::Holder::Member | admission::Holder::Cluster(_) | admission::Holder::Scoped(_)) => {
             if let Some(connection) = connection(&parts.extensions) {
                 connection.prove();
             }
@@ -396,12 +396,12 @@ async fn hear(gates: &Gates, request: Request) -> Result<Heard, Box<Unheard>> {
     let canary = || Some(format!("{}/{}", payload.namespace, payload.name));
     let holder = match proven {
         Some(holder) => holder,
-        None => door::holder(config, payload.token.as_ref())
+        None => admission::holder(config, payload.token.as_ref())
             .map_err(|why| unheard(Why::Unproven(why), Proof::None, canary()))?,
     };
     let metadata = payload.metadata.get("cluster").map(String::as_str);
     let named = Named { query: parameters.cluster.as_deref(), metadata };
-    let cluster = match door::admit(config, &holder, named, &payload.namespace) {
+    let cluster = match admission::admit(config, &holder, named, &payload.namespace) {
         Admission::Admitted(cluster) => cluster.to_owned(),
         Admission::Unproven(why) => return Err(unheard(Why::Unproven(why), Proof::Given, canary())),
         Admission::NotAllowed(why) => return Err(unheard(Why::NotAllowed(why), Proof::Given, canary())),

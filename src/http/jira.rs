@@ -16,7 +16,7 @@ use crate::{
     http::{
         body::{Sender, Unread, whole},
         plain::{NOT_OPEN, does_not_take, line, nothing_at, unproven},
-        proof::{Shows, is_one_of, is_signed, shown},
+        credentials::{Shows, is_one_of, is_signed, shown},
         refused::{METHOD, Proof as ProofOf, Refusal, SIGNATURE},
         shared::{Shared, connection},
     },

@@ -97,7 +97,7 @@ impl Jira {
             Ok(()) => self.kind().await,
             Err(error) => Err(error.beside(Happened::No)),
         };
-        match self.sender.turn().await {
+        match self.sender.acquire().await {
             Ok(throttled) => Slot { throttled, ready },
             Err(error) => Slot { throttled: Duration::ZERO, ready: ready.and(Err(error)) },
         }
@@ -172,7 +172,7 @@ impl Jira {
     /// Any.
     pub async fn myself(&self) -> Result<Account, Error> {
         self.kind().await?;
-        self.sender.prove(Instant::now()).await?;
+        self.sender.authenticate(Instant::now()).await?;
         self.sender.account().await
     }
 
@@ -182,7 +182,7 @@ impl Jira {
     /// If that is not proven.
     pub async fn knows_us(&self) -> Result<(), Error> {
         self.sender.admit().await?;
-        self.sender.prove(Instant::now()).await
+        self.sender.authenticate(Instant::now()).await
     }
 
     /// Which kind of Jira this is; asked once. Behind the gateway it is asked where people find it, too, also where the

@@ -14,7 +14,7 @@ use super::{cause::Names, settings::Unusable, transport::chain};
 use crate::{
     pem::{self, Bundle},
     server_url,
-    watched::Watched,
+    reload::Watched,
 };
 
 /// An idle connection is closed before Jira closes it: a request that meets the closing may have happened or not.

@@ -14,7 +14,7 @@ use super::{
     wire::{self, FIELDS},
 };
 use crate::{
-    gate::{Browse, GateId, Sighting},
+    gate::{Browse, GateId, IssueSnapshot},
     millis::Millis,
     text,
 };
@@ -78,7 +78,7 @@ impl Jira {
     ///
     /// # Errors
     /// Any.
-    pub async fn look_closely(&self, id: &str) -> Result<Sighting, Error> {
+    pub async fn look_closely(&self, id: &str) -> Result<IssueSnapshot, Error> {
         self.look_since(id, Millis(i64::MIN)).await
     }
 
@@ -87,7 +87,7 @@ impl Jira {
     ///
     /// # Errors
     /// Any.
-    pub async fn look_since(&self, id: &str, since: Millis) -> Result<Sighting, Error> {
+    pub async fn look_since(&self, id: &str, since: Millis) -> Result<IssueSnapshot, Error> {
         match self.look_alone(id).await? {
             Some(mut reading) => {
                 while !reading.goes_back_to(since) {
@@ -97,7 +97,7 @@ impl Jira {
             }
             None => {
                 self.knows_us().await?;
-                Ok(Sighting::Missing { browse: Browse::Unproven })
+                Ok(IssueSnapshot::Missing { browse: Browse::Unproven })
             }
         }
     }

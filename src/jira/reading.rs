@@ -2,7 +2,7 @@
 
 use super::span::{Place, Span};
 use crate::{
-    gate::{Invalidation, Move, Sighting},
+    gate::{Invalidation, Move, IssueSnapshot},
     millis::Millis,
 };
 
@@ -10,7 +10,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reading {
     /// What it shows. All moves are among the newest entries of the changelog; there may be older ones.
-    pub sighting: Sighting,
+    pub sighting: IssueSnapshot,
     /// How many of the newest entries of its changelog were read.
     pub newest: usize,
     /// Whether those are all.
@@ -57,7 +57,7 @@ pub struct Page {
 impl Reading {
     /// Adds the part of the changelog right before what was read.
     pub fn add(&mut self, page: Page) {
-        let Sighting::Issue { moves, invalidations, .. } = &mut self.sighting else { return };
+        let IssueSnapshot::Issue { moves, invalidations, .. } = &mut self.sighting else { return };
         // Where the length was not known, the page is the end of the changelog, and has the newest entries again.
         let newer = if self.newest == 0 || self.total.is_none() { None } else { Some(self.span) };
         self.span = match newer {

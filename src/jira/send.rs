@@ -27,7 +27,7 @@ use super::{
 use crate::{clock::Clock, millis::Millis, secret::Secret};
 
 tokio::task_local! {
-    /// Whether what must not be done twice may still be sent; see [`only_while`].
+    /// Whether what must not be done twice may still be sent; see [`fenced`].
     static PERMIT: Permit;
     /// That what is sent is urgent; see [`urgently`].
     static URGENT: ();
@@ -40,7 +40,7 @@ type Permit = Arc<dyn Fn() -> bool + Send + Sync>;
 /// Does `work`, of which no request that is not idempotent goes out unless `permit` says so in that moment. Between a
 /// permit and its use a process may stand still for as long as its machine likes, and somebody else may do the work
 /// meanwhile; what is sent cannot be called back.
-pub async fn only_while<T>(
+pub async fn fenced<T>(
     permit: impl Fn() -> bool + Send + Sync + 'static,
     work: impl Future<Output = T>,
 ) -> T {
@@ -124,7 +124,7 @@ impl Sender {
     /// Any; 4xx is one too. [`Error::Throttled`] while all are to wait: that is left to whoever has other things to do.
     pub(super) async fn call(&self, request: Request) -> Result<Answer, Error> {
         self.admit().await.map_err(|error| error.beside(Happened::No))?;
-        let throttled = self.turn().await?;
+        let throttled = self.acquire().await?;
         if let Admission::Denied(denied) | Admission::ProbeFirst(denied) =
             self.credentials.admission(Instant::now())
         {
@@ -154,14 +154,14 @@ impl Sender {
     ///
     /// # Errors
     /// [`Error::Throttled`] while all are to wait.
-    pub(super) async fn turn(&self) -> Result<Duration, Error> {
+    pub(super) async fn acquire(&self) -> Result<Duration, Error> {
         let urgency = URGENT.try_with(|()| Urgency::Urgent).unwrap_or(Urgency::Ordinary);
         let queue = QUEUE.try_with(Arc::clone).ok();
         let _first_come = match &queue {
             Some(queue) => Some(queue.lock().await),
             None => None,
         };
-        self.throttle.turn(urgency).await.map_err(|left| self.paused(left))
+        self.throttle.acquire(urgency).await.map_err(|left| self.paused(left))
     }
 
     fn paused(&self, left: Duration) -> Error {

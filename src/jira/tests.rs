@@ -30,7 +30,7 @@ use tokio::{
 use super::*;
 use crate::{
     clock::Clock,
-    gate::{Browse, GateId, Sighting, Ticket},
+    gate::{Browse, GateId, IssueSnapshot, Ticket},
     millis::Millis,
     policy::Status,
     secret::Secret,
@@ -163,7 +163,7 @@ async fn the_kind_is_asked_once_and_decides_the_paths() {
     .await;
     let jira = site.jira_with(Settings { user: None, ..settings(&format!("{}/jira/", site.url), None) });
     for _ in 0..2 {
-        let Sighting::Issue { status, .. } = jira.look_closely("10042").await.unwrap() else {
+        let IssueSnapshot::Issue { status, .. } = jira.look_closely("10042").await.unwrap() else {
             panic!("missing")
         };
         assert_eq!(status, Status { id: "1".into(), name: "To Do".into() });
@@ -286,8 +286,8 @@ async fn missing_is_believed_only_from_jira_and_only_when_it_knows_us() {
     })
     .await;
     let jira = known.jira(Some(Kind::Cloud));
-    assert_eq!(jira.look_closely("1").await.unwrap(), Sighting::Missing { browse: Browse::Unproven });
-    assert_eq!(jira.look_closely("1").await.unwrap(), Sighting::Missing { browse: Browse::Unproven });
+    assert_eq!(jira.look_closely("1").await.unwrap(), IssueSnapshot::Missing { browse: Browse::Unproven });
+    assert_eq!(jira.look_closely("1").await.unwrap(), IssueSnapshot::Missing { browse: Browse::Unproven });
     let myself_lines = known.lines().iter().filter(|line| line.ends_with("/myself")).count();
     assert_eq!(myself_lines, 4, "no /myself proves what was said to a stranger after it");
     let error = jira.look_closely("2").await.unwrap_err();

@@ -95,7 +95,7 @@ impl Throttle {
     ///
     /// # Errors
     /// What is left of a pause: that may be long, and is not waited for here.
-    pub(super) async fn turn(&self, urgency: Urgency) -> Result<Duration, Duration> {
+    pub(super) async fn acquire(&self, urgency: Urgency) -> Result<Duration, Duration> {
         let asked = Instant::now();
         match urgency {
             Urgency::Urgent => {
@@ -199,11 +199,11 @@ mod tests {
         for (urgency, burst) in [(Urgent, 10), (Ordinary, 8)] {
             let (throttle, start) = (throttle(5, 10), Instant::now());
             for _ in 0..burst {
-                assert_eq!(throttle.turn(urgency).await, Ok(Duration::ZERO));
+                assert_eq!(throttle.acquire(urgency).await, Ok(Duration::ZERO));
             }
             assert_eq!(start.elapsed(), Duration::ZERO);
             for _ in 0..10 {
-                throttle.turn(urgency).await.unwrap();
+                throttle.acquire(urgency).await.unwrap();
             }
             let took = start.elapsed();
             assert!(
@@ -218,7 +218,7 @@ mod tests {
         let (throttle, passed) = (Arc::clone(throttle), Arc::new(AtomicU32::new(0)));
         let counted = Arc::clone(&passed);
         tokio::spawn(async move {
-            while throttle.turn(urgency).await.is_ok() {
+            while throttle.acquire(urgency).await.is_ok() {
                 counted.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -232,7 +232,7 @@ mod tests {
         let others = asks(&throttle, Ordinary);
         for _ in 0..60 {
             sleep(Duration::from_millis(500)).await;
-            let waited = throttle.turn(Urgent).await.unwrap();
+            let waited = throttle.acquire(Urgent).await.unwrap();
             assert!(waited < Duration::from_millis(2), "{waited:?}");
         }
         // Of 10 and 5 a second for 30 s, but 60 that were urgent, and what is kept.
@@ -256,7 +256,7 @@ mod tests {
     async fn one_a_second_is_enough_for_both() {
         let (throttle, start) = (throttle(1, 1), Instant::now());
         for urgency in [Ordinary, Ordinary, Urgent, Ordinary] {
-            throttle.turn(urgency).await.unwrap();
+            throttle.acquire(urgency).await.unwrap();
         }
         let took = start.elapsed();
         assert!((Duration::from_secs(3)..Duration::from_millis(3_600)).contains(&took), "{took:?}");
@@ -268,12 +268,12 @@ mod tests {
     async fn those_who_wait_keep_their_order() {
         for urgency in BOTH {
             let (throttle, start) = (Arc::new(throttle(1, 1)), Instant::now());
-            throttle.turn(urgency).await.unwrap();
+            throttle.acquire(urgency).await.unwrap();
             let waiting: Vec<_> = (0..3)
                 .map(|_| {
                     let throttle = Arc::clone(&throttle);
                     tokio::spawn(async move {
-                        throttle.turn(urgency).await.unwrap();
+                        throttle.acquire(urgency).await.unwrap();
                         start.elapsed()
                     })
                 })
@@ -291,10 +291,10 @@ mod tests {
     async fn a_pause_turns_away_those_who_wait_already_and_those_who_come() {
         for urgency in BOTH {
             let throttle = Arc::new(throttle(1, 1));
-            throttle.turn(urgency).await.unwrap();
+            throttle.acquire(urgency).await.unwrap();
             let waiting = tokio::spawn({
                 let throttle = Arc::clone(&throttle);
-                async move { throttle.turn(urgency).await }
+                async move { throttle.acquire(urgency).await }
             });
             sleep(Duration::from_millis(500)).await;
             assert_eq!(throttle.pause(Duration::from_secs(30)), Duration::from_secs(30));
@@ -302,9 +302,9 @@ mod tests {
             assert_eq!(throttle.pause(Duration::from_secs(40)), Duration::from_secs(10));
             assert!(waiting.await.unwrap().unwrap_err() > Duration::from_secs(39));
             sleep(Duration::from_secs(39)).await;
-            assert!(throttle.turn(urgency).await.is_err());
+            assert!(throttle.acquire(urgency).await.is_err());
             sleep(Duration::from_secs(1)).await;
-            assert_eq!(throttle.turn(urgency).await, Ok(Duration::ZERO));
+            assert_eq!(throttle.acquire(urgency).await, Ok(Duration::ZERO));
             assert_eq!(
                 (throttle.paused(), throttle.pause(Duration::from_secs(1))),
                 (None, Duration::from_secs(1))
@@ -322,9 +322,9 @@ mod tests {
             // Those that were under way with it hear the same.
             sleep(left / 2).await;
             assert_eq!(throttle.pause_a_little(), (left / 2, Duration::ZERO));
-            assert!(throttle.turn(Urgent).await.is_err());
+            assert!(throttle.acquire(Urgent).await.is_err());
             sleep(left / 2).await;
-            throttle.turn(Urgent).await.unwrap();
+            throttle.acquire(Urgent).await.unwrap();
             pauses.push(left.as_secs());
         }
         assert_eq!(pauses, [2, 4, 8, 16, 30, 30]);
@@ -336,9 +336,9 @@ mod tests {
     async fn one_that_gives_up_waiting_costs_no_turn() {
         for urgency in BOTH {
             let (throttle, start) = (throttle(1, 1), Instant::now());
-            throttle.turn(urgency).await.unwrap();
-            assert!(tokio::time::timeout(Duration::from_millis(10), throttle.turn(urgency)).await.is_err());
-            throttle.turn(urgency).await.unwrap();
+            throttle.acquire(urgency).await.unwrap();
+            assert!(tokio::time::timeout(Duration::from_millis(10), throttle.acquire(urgency)).await.is_err());
+            throttle.acquire(urgency).await.unwrap();
             assert!(start.elapsed() <= Duration::from_millis(1010), "{urgency:?}: {:?}", start.elapsed());
         }
     }
@@ -349,7 +349,7 @@ mod tests {
         for (burst, least) in [(2, 1), (100, 10), (1_000, 10)] {
             let throttle = Arc::new(throttle(5, burst));
             for _ in 0..burst {
-                throttle.turn(Urgent).await.unwrap();
+                throttle.acquire(Urgent).await.unwrap();
             }
             let [_, others] = BOTH.map(|urgency| asks(&throttle, urgency));
             sleep(Duration::from_secs(30)).await;

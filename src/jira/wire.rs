@@ -5,7 +5,7 @@
 
 mod basics;
 mod complaint;
-mod endings;
+mod updates;
 mod history;
 mod issue;
 mod setup;
@@ -14,7 +14,7 @@ mod trail;
 pub(super) use self::{
     basics::User,
     complaint::complaint,
-    endings::{Comments, LinkType, LinkTypes, Property, Transition, Transitions},
+    updates::{Comments, LinkType, LinkTypes, Property, Transition, Transitions},
     history::{Changelog, History},
     issue::{Created, FIELDS, Issue, Issues, Read},
     setup::{

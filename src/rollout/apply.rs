@@ -12,7 +12,7 @@ use self::{question::Asked, step::Step};
 use super::{
     canary::Canary,
     change::Change,
-    edge::Heard,
+    transitions::Heard,
     event::{Event, Rules},
     message::Report,
 };

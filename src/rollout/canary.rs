@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    course::{Base, Beginning, Course},
+    course::{Base, Beginning, Progress},
     known::{Called, Left, Newer},
     message::{CanaryId, Label, Message, Revision},
 };
@@ -50,7 +50,7 @@ pub struct Rollout {
     /// What people call its revision, once a message said so.
     pub label: Option<Label>,
     /// How far it is.
-    pub course: Course,
+    pub course: Progress,
     /// The gates that were asked about, in that order.
     pub gates: Vec<Gate>,
     /// Whether Flagger has asked whether to roll back: without that hook a rejection rolls nothing back.
@@ -99,11 +99,11 @@ impl Rollout {
     #[must_use]
     pub const fn revision(&self) -> Option<&Revision> {
         match &self.course {
-            Course::Asked(base) | Course::Waiting(base) | Course::Admitted(base) => match base {
+            Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => match base {
                 Base::Outgoing(_) => None,
                 Base::AfterFailure(revision) | Base::Incoming(revision) => revision.as_ref(),
             },
-            Course::Running(run) | Course::Failing(run) => run.revision.as_ref(),
+            Progress::Running(run) | Progress::Failing(run) => run.revision.as_ref(),
         }
     }
 
@@ -111,8 +111,8 @@ impl Rollout {
     #[must_use]
     pub fn replaces(&self) -> Option<&Revision> {
         let base = match &self.course {
-            Course::Asked(base) | Course::Waiting(base) | Course::Admitted(base) => base,
-            Course::Running(run) | Course::Failing(run) => run.base.as_ref()?,
+            Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => base,
+            Progress::Running(run) | Progress::Failing(run) => run.base.as_ref()?,
         };
         match (base, self.beginning) {
             (Base::Outgoing(revision), Beginning::Heard) => revision.as_ref(),
@@ -124,8 +124,8 @@ impl Rollout {
     #[must_use]
     pub fn checksum(&self) -> Option<&Revision> {
         match &self.course {
-            Course::Asked(base) | Course::Waiting(base) | Course::Admitted(base) => base.revision(),
-            Course::Running(run) | Course::Failing(run) => {
+            Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => base.revision(),
+            Progress::Running(run) | Progress::Failing(run) => {
                 run.revision.as_ref().or(run.base.as_ref().and_then(Base::revision))
             }
         }
@@ -218,7 +218,7 @@ impl Canary {
     /// Whether a question at this gate is about a rollout before the one that waits to be confirmed.
     #[must_use]
     pub fn is_late(&self, name: &GateName) -> bool {
-        let waits = |rollout: &Rollout| matches!(rollout.course, Course::Asked(_) | Course::Waiting(_));
+        let waits = |rollout: &Rollout| matches!(rollout.course, Progress::Asked(_) | Progress::Waiting(_));
         name.stage != Stage::ConfirmRollout && self.rollout.as_ref().is_some_and(waits)
     }
 
@@ -234,8 +234,8 @@ impl Canary {
     pub fn rolls_back(&self) -> Option<&Gate> {
         let rollout = self.rollout.as_ref()?;
         match rollout.course {
-            Course::Asked(_) | Course::Waiting(_) | Course::Admitted(_) => None,
-            Course::Running(_) | Course::Failing(_) => {
+            Progress::Asked(_) | Progress::Waiting(_) | Progress::Admitted(_) => None,
+            Progress::Running(_) | Progress::Failing(_) => {
                 rollout.gates.iter().find(|gate| gate.rollback().is_some())
             }
         }

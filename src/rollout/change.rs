@@ -1,11 +1,11 @@
 //! PURE: what comes of an event: what a canary becomes, what is to be done, and what is put on record.
 
 use super::{canary::Canary, command::Command, course::End, limits::Refusal, message::Revision};
-use crate::gate::{Decision, Gate, GateId, GateName, Ticket, View};
+use crate::gate::{Decision, Gate, GateId, GateName, Ticket, TicketState};
 
 /// Something worth a line in the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fact {
+pub enum AuditEvent {
     /// A rollout began.
     Began,
     /// Flagger asked at a gate for the first time.
@@ -34,7 +34,7 @@ pub enum Fact {
         /// The ticket.
         ticket: Ticket,
         /// What it shows.
-        view: View,
+        view: TicketState,
     },
     /// An approval let Flagger pass for the first time.
     Passed {
@@ -136,6 +136,6 @@ pub enum Change {
         /// What is to be done in Jira.
         commands: Vec<Command>,
         /// What is to be recorded.
-        facts: Vec<Fact>,
+        facts: Vec<AuditEvent>,
     },
 }

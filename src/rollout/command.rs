@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    course::Fate,
+    course::TicketOutcome,
     message::{Label, Revision},
     subject::Subject,
 };
@@ -43,7 +43,7 @@ pub enum Command {
         /// Which gate.
         gate: GateId,
         /// What to say.
-        note: Note,
+        note: Notice,
     },
     /// Mark the ticket of a gate as dead.
     Label {
@@ -86,11 +86,11 @@ impl Command {
 /// What a ticket is told in a comment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Note {
+pub enum Notice {
     /// How its rollout ended, and that it opens nothing any more.
     Ended {
         /// How.
-        fate: Fate,
+        fate: TicketOutcome,
         /// At which gate.
         name: GateName,
     },
@@ -209,7 +209,7 @@ const fn is_false(value: &bool) -> bool {
     !*value
 }
 
-impl Note {
+impl Notice {
     /// What makes it one comment however often it is written: unique within its ticket.
     #[must_use]
     pub fn tag(&self) -> String {

@@ -8,7 +8,7 @@ use crate::policy::Milestone;
 /// How far a rollout is, as far as its messages show.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Course {
+pub enum Progress {
     /// confirm-rollout was asked.
     Asked(Base),
     /// … and asked again in phase `Waiting`.
@@ -53,13 +53,13 @@ pub struct Run {
     /// The revision; none if Flagger sends no checksums.
     pub revision: Option<Revision>,
     /// How far the phases heard went.
-    pub leg: Leg,
+    pub leg: FurthestPhase,
 }
 
 /// How far the phases of a running rollout went. Within one rollout they never go back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Leg {
+pub enum FurthestPhase {
     /// `WaitingPromotion` was not heard.
     Progressing,
     /// `WaitingPromotion` was heard.
@@ -111,7 +111,7 @@ impl End {
 /// What the end of a rollout means for one of its tickets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fate {
+pub enum TicketOutcome {
     /// The rollout ended like this.
     Ended(End),
     /// The rollout succeeded although this gate was never opened.
@@ -122,14 +122,14 @@ pub enum Fate {
     Recreated,
 }
 
-impl From<Fate> for Milestone {
-    fn from(fate: Fate) -> Self {
+impl From<TicketOutcome> for Milestone {
+    fn from(fate: TicketOutcome) -> Self {
         match fate {
-            Fate::Ended(End::Succeeded) => Self::Succeeded,
-            Fate::Ended(End::Failed) => Self::Failed,
-            Fate::Ended(End::Superseded | End::Recreated) | Fate::Overtaken => Self::Superseded,
-            Fate::Ended(End::Abandoned) => Self::Abandoned,
-            Fate::Bypassed | Fate::Recreated => Self::Bypassed,
+            TicketOutcome::Ended(End::Succeeded) => Self::Succeeded,
+            TicketOutcome::Ended(End::Failed) => Self::Failed,
+            TicketOutcome::Ended(End::Superseded | End::Recreated) | TicketOutcome::Overtaken => Self::Superseded,
+            TicketOutcome::Ended(End::Abandoned) => Self::Abandoned,
+            TicketOutcome::Bypassed | TicketOutcome::Recreated => Self::Bypassed,
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
     message::{Message, Report},
 };
 use crate::{
-    gate::{GateId, GateName, Pace, Sighting, Ticket, Trust},
+    gate::{GateId, GateName, Pace, IssueSnapshot, Ticket, Trust},
     millis::Millis,
     policy::{Author, Statuses},
 };
@@ -87,7 +87,7 @@ pub enum Event<'a> {
         /// Which gate.
         gate: &'a GateId,
         /// What Jira showed.
-        sighting: &'a Sighting,
+        sighting: &'a IssueSnapshot,
         /// What statuses mean there.
         statuses: &'a Statuses,
         /// Whether the move counts that decided; of no matter if none did.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    course::{Base, Beginning, Course},
+    course::{Base, Beginning, Progress},
     message::{CanaryId, Message, Phase, Revision},
 };
 use crate::gate::{GateName, Stage};
@@ -55,10 +55,10 @@ impl Subject {
     }
 
     /// Puts what the rollout knows of the checksum of confirm-rollout in place of what this question alone says.
-    pub fn know(&mut self, course: &Course, beginning: Beginning) {
+    pub fn know(&mut self, course: &Progress, beginning: Beginning) {
         let base = match course {
-            Course::Asked(base) | Course::Waiting(base) | Course::Admitted(base) => base,
-            Course::Running(_) | Course::Failing(_) => return,
+            Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => base,
+            Progress::Running(_) | Progress::Failing(_) => return,
         };
         let checksum = base.revision().map(|Revision(checksum)| checksum.clone());
         (self.base, self.revision, self.unclear) = match (base, beginning) {

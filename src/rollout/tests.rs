@@ -8,7 +8,7 @@ use std::{
 use super::*;
 use crate::{
     gate::{
-        Doubt, Gate, GateId, GateName, Move, Pace, Sighting, Stage, Standing, Ticket, Trust, Verdict, View,
+        InvalidReason, Gate, GateId, GateName, Move, Pace, IssueSnapshot, Stage, GateState, Ticket, Trust, Verdict, TicketState,
     },
     millis::Millis,
     policy::{Author, Fingerprint, Person, Status, Statuses},
@@ -92,7 +92,7 @@ impl World {
             Change::To { canary, commands, facts } => {
                 self.canary = canary;
                 for fact in facts {
-                    if let Fact::Ended { how, gates } = fact {
+                    if let AuditEvent::Ended { how, gates } = fact {
                         self.ended.push((how, gates));
                     }
                 }
@@ -161,7 +161,7 @@ impl World {
     }
 
     fn sees_labelled(&mut self, gate: &GateId, at: &str, project: &str, ended: bool) {
-        let sighting = Sighting::Issue {
+        let sighting = IssueSnapshot::Issue {
             key: gate.0.clone(),
             project: project.into(),
             issue_type: "10004".into(),
@@ -246,9 +246,9 @@ fn a_ticket_labelled_as_ended_proves_nothing() {
             world.sees_labelled(&old, after, project, true);
             let gate = world.canary.gate(&name).unwrap();
             assert_eq!(gate.verdict(world.now, RULES.trust), Verdict::Gone, "{case}");
-            let Standing::Watched { view, .. } = &gate.standing else { panic!("{case}") };
-            let doubt = Doubt::LabelledEnded { status: status(after) };
-            assert_eq!(*view, View::Gone { doubt }, "{case}");
+            let GateState::Watched { view, .. } = &gate.standing else { panic!("{case}") };
+            let doubt = InvalidReason::LabelledEnded { status: status(after) };
+            assert_eq!(*view, TicketState::Gone { doubt }, "{case}");
             assert!(!world.rolls_back(&question), "{case}");
 
             let (open, new) = world.asks(&name, &question);
@@ -280,10 +280,10 @@ fn a_rejection_outlives_labels_and_projects() {
         world.moves.insert(gate.clone(), Vec::new());
         world.decides(&gate, "Rejected");
         if !known {
-            world.canary.rollout.as_mut().unwrap().gates[0].standing = Standing::Watched {
+            world.canary.rollout.as_mut().unwrap().gates[0].standing = GateState::Watched {
                 ticket: ticket(&gate.0),
                 seen: world.now,
-                view: View::Waiting { status: None },
+                view: TicketState::Waiting { status: None },
             };
         }
         world.sees_labelled(&gate, "Rejected", project, ended);

@@ -5,7 +5,7 @@
 
 use sqlx::AssertSqlSafe;
 
-use super::{error::Error, handle::Store, query::query, rows::key, turn::Turn};
+use super::{error::Error, handle::Store, query::query, rows::key, write_tx::WriteTx};
 use crate::{millis::Millis, rollout::CanaryId};
 
 mod record;
@@ -35,7 +35,7 @@ pub struct Entry {
     pub detail: serde_json::Map<String, serde_json::Value>,
 }
 
-impl Turn {
+impl WriteTx {
     /// Puts entries on record, in this order.
     ///
     /// # Errors
@@ -130,7 +130,7 @@ impl Store {
         query(AssertSqlSafe(sql)).bind(LOOKED_BACK).bind(kind).bind(i64::from(most)).all(&mut reading).await
     }
 
-    /// Drops what is on record from before `before`; see [`Turn::prune_audit`]. Costs no turn if there is nothing.
+    /// Drops what is on record from before `before`; see [`WriteTx::prune_audit`]. Costs no turn if there is nothing.
     ///
     /// # Errors
     /// If the database fails.
@@ -142,9 +142,9 @@ impl Store {
         if oldest.is_none_or(|(at,)| at >= before.0) {
             return Ok(0);
         }
-        let mut turn = self.turn().await?;
-        let pruned = turn.prune_audit(before).await?;
-        turn.end().await?;
+        let mut tx = self.begin_write().await?;
+        let pruned = tx.prune_audit(before).await?;
+        tx.end().await?;
         Ok(pruned)
     }
 }

@@ -11,7 +11,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, FromRow, Row as _, any::AnyRow};
 use super::{
     error::Error,
     handle::Store,
-    memory::OpenGates,
+    cache::OpenGates,
     query::query,
     rows::{self, canary_id, key},
 };
@@ -91,7 +91,7 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails. A row that cannot be read is logged and left out: it closes its own canary only.
-    pub async fn follow(&self) -> Result<usize, Error> {
+    pub async fn catch_up(&self) -> Result<usize, Error> {
         let mut reading = self.begin().await?;
         let changed = self.learn(&mut reading).await?;
         for (id, _) in self.unreadable() {
@@ -112,7 +112,7 @@ impl Store {
         let followed = Millis(self.0.followed_at.load(Ordering::SeqCst));
         if now.apart(followed) >= FOLLOWED_WITHIN {
             // In a box, or each question would carry the room for it.
-            Box::pin(self.follow()).await?;
+            Box::pin(self.catch_up()).await?;
             self.followed(now);
         }
         Ok(())
@@ -132,14 +132,14 @@ impl Store {
                 && seq > newest
             {
                 // A turn may have saved several, and only now all of the one before are known.
-                self.memory_mut().follow(newest);
+                self.memory_mut().catch_up(newest);
                 newest = seq;
             }
             self.take_in(row);
             changed += 1;
         };
         committed.each(sql, take).await?;
-        self.memory_mut().follow(newest);
+        self.memory_mut().catch_up(newest);
         Ok(changed)
     }
 
@@ -193,17 +193,17 @@ mod tests {
             name: name.into(),
         });
         for canary in [&first, &second] {
-            let mut turn = other.turn().await.unwrap();
-            turn.save(&Canary::new(canary.clone()), &[], Millis(1)).await.unwrap();
-            turn.end().await.unwrap();
+            let mut tx = other.begin_write().await.unwrap();
+            tx.save(&Canary::new(canary.clone()), &[], Millis(1)).await.unwrap();
+            tx.end().await.unwrap();
         }
         let sql = AssertSqlSafe(format!("{CANARIES} WHERE id = $1"));
         let row = query(sql).bind(key(&second)).one(&mut store.begin().await.unwrap()).await.unwrap();
         store.take_in(row);
         assert!(store.canary(&first).is_none() && store.canary(&second).is_some());
-        assert_eq!(store.follow().await.unwrap(), 2);
+        assert_eq!(store.catch_up().await.unwrap(), 2);
         assert!(store.canary(&first).is_some() && store.canary(&second).is_some());
-        assert_eq!(store.follow().await.unwrap(), 0);
+        assert_eq!(store.catch_up().await.unwrap(), 0);
         store.close().await;
         other.close().await;
     }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     error::Error,
-    place::{self, Mode},
+    location::{self, Mode},
 };
 use crate::database_url;
 
@@ -82,7 +82,7 @@ pub(super) async fn connect(url: &str, mode: Mode, only_read: &OnlyRead) -> Resu
     let only_read = only_read.clone();
     let pool = AnyPoolOptions::new()
         .max_connections(if sqlite { 1 } else { 8 })
-        .acquire_timeout(place::LETS_IN_WITHIN)
+        .acquire_timeout(location::LETS_IN_WITHIN)
         // The pool's own test waits for ever; so does the one it makes of a connection that comes back, which a file
         // answers always.
         .test_before_acquire(false)

@@ -15,8 +15,8 @@ use super::{
     activity::{Activity, Away},
     connection::{Connected, OnlyRead, connect, migrate},
     error::{ANSWERS_WITHIN, Error},
-    memory::Memory,
-    place::{self, Mode},
+    cache::Memory,
+    location::{self, Mode},
     query::{self, Transaction},
     volume::Volumes,
 };
@@ -84,17 +84,17 @@ impl Store {
         let url = url.expose_secret();
         let failed = async |error| {
             if let Error::Database(error) = error {
-                place::unopened(url, Mode::Works, &error).await
+                location::unopened(url, Mode::Works, &error).await
             } else {
                 error
             }
         };
-        place::look(url, Mode::Works, volumes)?;
-        place::keep_private(url)?;
+        location::look(url, Mode::Works, volumes)?;
+        location::keep_private(url)?;
         let only_read = OnlyRead::default();
         let Connected { pool, begin, sqlite } = match connect(url, Mode::Works, &only_read).await {
             Ok(connected) => connected,
-            Err(error) => return Err(place::unopened(url, Mode::Works, &error).await),
+            Err(error) => return Err(location::unopened(url, Mode::Works, &error).await),
         };
         if let Err(error) = migrate(&pool, begin, sqlite).await {
             return Err(failed(error).await);
@@ -110,12 +110,12 @@ impl Store {
             followed_at: AtomicI64::new(0),
         }));
         // A database that can only be read is as good as none.
-        match store.turn().await {
-            Ok(turn) => drop(turn),
+        match store.begin_write().await {
+            Ok(tx) => drop(tx),
             Err(error) => return Err(failed(error).await),
         }
         store.load_heard(Away::All(Duration::ZERO)).await?;
-        store.follow().await?;
+        store.catch_up().await?;
         Ok(store)
     }
 

@@ -9,7 +9,7 @@ use super::{
     error::Error,
     handle::{Leader, Store},
     query::query,
-    turn::Turn,
+    write_tx::WriteTx,
 };
 use crate::millis::Millis;
 
@@ -26,7 +26,7 @@ pub enum Lead {
     /// It holds the lease from now on; whoever held it before is gone.
     TookOver,
     /// Another replica holds it.
-    Follows,
+    Standby,
 }
 
 impl Store {
@@ -47,12 +47,12 @@ impl Store {
         }
         if holder != replica && until > now && !at_once {
             // It lives, and nobody need write to find that out.
-            return Ok(Lead::Follows);
+            return Ok(Lead::Standby);
         }
-        let mut turn = self.turn().await?;
-        let lead = turn.lead(replica, now, at_once).await?;
-        turn.end().await?;
-        if lead != Lead::Follows {
+        let mut tx = self.begin_write().await?;
+        let lead = tx.lead(replica, now, at_once).await?;
+        tx.end().await?;
+        if lead != Lead::Standby {
             self.others().leader = Some(Leader::This { renewed: now });
         }
         if lead == Lead::TookOver || lead == Lead::Again {
@@ -67,13 +67,13 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn resign(&self, replica: &str, now: Millis) -> Result<(), Error> {
-        let mut turn = self.turn().await?;
+        let mut tx = self.begin_write().await?;
         query("UPDATE lease SET until = 0, renewed_at = $1 WHERE holder = $2")
             .bind(now.0)
             .bind(replica)
-            .execute(turn.sql())
+            .execute(tx.sql())
             .await?;
-        turn.end().await
+        tx.end().await
     }
 
     /// Who works; none before that was looked at.
@@ -93,7 +93,7 @@ impl Store {
     }
 }
 
-impl Turn {
+impl WriteTx {
     /// See [`Store::lead`].
     ///
     /// # Errors
@@ -102,7 +102,7 @@ impl Turn {
         let (holder, until, renewed) = lease(self.sql()).await?;
         let alive = until > now;
         if holder != replica && alive && !at_once {
-            return Ok(Lead::Follows);
+            return Ok(Lead::Standby);
         }
         query("UPDATE lease SET holder = $1, until = $2, renewed_at = $3 WHERE only_row = 1")
             .bind(replica)

@@ -1,6 +1,6 @@
 //! Tickets that somebody asks to look at: stored until they were looked at.
 
-use super::{error::Error, handle::Store, query::query, turn::Turn};
+use super::{error::Error, handle::Store, query::query, write_tx::WriteTx};
 use crate::millis::Millis;
 
 /// Somebody asks for a ticket to be looked at.
@@ -24,7 +24,7 @@ impl Store {
     }
 }
 
-impl Turn {
+impl WriteTx {
     /// Asks to look at a ticket soon. Asked for again before that, it stays one look.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ impl Turn {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn followed(&mut self, nudge: &Nudge) -> Result<(), Error> {
+    pub async fn ack_nudge(&mut self, nudge: &Nudge) -> Result<(), Error> {
         query("DELETE FROM nudge WHERE ticket = $1 AND seq = $2")
             .bind(nudge.ticket.as_str())
             .bind(nudge.seq)
@@ -69,16 +69,16 @@ mod tests {
         let database = Database::fresh(directory.path()).await;
         let store = Store::open(&database.url.clone().into()).await.unwrap();
         let nudge = async |at| {
-            let mut turn = store.turn().await.unwrap();
-            turn.nudge("10042", Millis(at)).await.unwrap();
-            turn.end().await.unwrap();
+            let mut tx = store.begin_write().await.unwrap();
+            tx.nudge("10042", Millis(at)).await.unwrap();
+            tx.end().await.unwrap();
         };
         let follow = async |nudges: &[Nudge]| {
-            let mut turn = store.turn().await.unwrap();
+            let mut tx = store.begin_write().await.unwrap();
             for nudge in nudges {
-                turn.followed(nudge).await.unwrap();
+                tx.ack_nudge(nudge).await.unwrap();
             }
-            turn.end().await.unwrap();
+            tx.end().await.unwrap();
         };
         for second in [1_000_000, 1_000_500, 998_000] {
             nudge(1_000_000).await;

@@ -9,12 +9,12 @@ use super::{
     handle::Store,
     query::{Keyed, query},
     rows::{from_json, key, owner, to_json, unreadable},
-    turn::Turn,
+    write_tx::WriteTx,
 };
 use crate::{
     gate::{GateId, Ticket},
     millis::Millis,
-    rollout::{CanaryId, Command, Note},
+    rollout::{CanaryId, Command, Notice},
     text::one_line,
 };
 
@@ -95,7 +95,7 @@ const GATHERED: Duration = Duration::from_secs(60);
 /// How long a new command waits before it is due.
 const fn patience(command: &Command) -> Duration {
     match command {
-        Command::Comment { note: Note::Progress { .. }, .. } => GATHERED,
+        Command::Comment { note: Notice::Progress { .. }, .. } => GATHERED,
         Command::Open { .. }
         | Command::Recount { .. }
         | Command::Comment { .. }
@@ -109,7 +109,7 @@ const fn patience(command: &Command) -> Duration {
 const fn kind(command: &Command) -> &'static str {
     match command {
         Command::Open { .. } => "open",
-        Command::Comment { note: Note::Progress { .. }, .. } => "progress",
+        Command::Comment { note: Notice::Progress { .. }, .. } => "progress",
         // It looks, now and then, and no other waits for it.
         Command::Recount { .. } => "recount",
         Command::Comment { .. } | Command::Label { .. } | Command::Move { .. } | Command::Link { .. } => {
@@ -185,16 +185,16 @@ impl Store {
         if self.backlog().await?.parked == 0 {
             return Ok(());
         }
-        let mut turn = self.turn().await?;
+        let mut tx = self.begin_write().await?;
         query("UPDATE outbox SET parked_at = NULL, due_at = $1 WHERE parked_at IS NOT NULL")
             .bind(now.0)
-            .execute(turn.sql())
+            .execute(tx.sql())
             .await?;
-        turn.end().await
+        tx.end().await
     }
 }
 
-impl Turn {
+impl WriteTx {
     /// Stores a command to be performed.
     ///
     /// # Errors
@@ -213,7 +213,7 @@ impl Turn {
         .bind((now + patience(command)).0)
         .execute(self.sql())
         .await?;
-        if matches!(command, Command::Comment { note: Note::Ended { .. }, .. }) {
+        if matches!(command, Command::Comment { note: Notice::Ended { .. }, .. }) {
             // What Flagger reported before the end is told before it.
             query("UPDATE outbox SET due_at = $1 WHERE gate = $2 AND kind = 'progress'")
                 .bind(now.0)
@@ -250,7 +250,7 @@ impl Turn {
     /// # Errors
     /// If the database fails or a row cannot be read.
     pub async fn gather(&mut self, row: &Row) -> Result<Row, Error> {
-        let Command::Comment { gate, note: Note::Progress { lines } } = &row.command else {
+        let Command::Comment { gate, note: Notice::Progress { lines } } = &row.command else {
             return Ok(row.clone());
         };
         if row.attempts > 0 {
@@ -264,12 +264,12 @@ impl Turn {
         for later in later {
             // One that cannot be read is parked when its own turn comes.
             let Ok(later) = self::row(later) else { continue };
-            if let Command::Comment { note: Note::Progress { lines: more }, .. } = later.command {
+            if let Command::Comment { note: Notice::Progress { lines: more }, .. } = later.command {
                 lines.extend(more);
                 query("DELETE FROM outbox WHERE id = $1").bind(later.id).execute(self.sql()).await?;
             }
         }
-        let command = Command::Comment { gate: gate.clone(), note: Note::Progress { lines } };
+        let command = Command::Comment { gate: gate.clone(), note: Notice::Progress { lines } };
         self.reword(row, &command).await?;
         Ok(Row { command, ..row.clone() })
     }

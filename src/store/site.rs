@@ -1,6 +1,6 @@
 //! The Jira that the stored tickets are of.
 
-use super::{error::Error, handle::Store, query::query, turn::Turn};
+use super::{error::Error, handle::Store, query::query, write_tx::WriteTx};
 
 impl Store {
     /// The address of the Jira that the tickets are of, once one said it.
@@ -15,7 +15,7 @@ impl Store {
     }
 }
 
-impl Turn {
+impl WriteTx {
     /// From now on tickets are of the Jira with this address.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Error, Store, audit,
-    memory::Memory,
+    cache::Memory,
     rows::{self, FORMAT},
 };
 use crate::{

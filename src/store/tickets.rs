@@ -8,7 +8,7 @@ use super::{
     nudges::Nudge,
     query::{Keyed, query},
     rows::{from_json, key, owner, to_json, unreadable},
-    turn::Turn,
+    write_tx::WriteTx,
 };
 use crate::{
     gate::{GateId, GateName, Ticket},
@@ -112,7 +112,7 @@ impl Store {
     }
 }
 
-impl Turn {
+impl WriteTx {
     /// Keeps a ticket that was just opened.
     ///
     /// # Errors

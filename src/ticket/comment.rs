@@ -7,7 +7,7 @@ use super::{
 use crate::{
     gate::Stage,
     policy::{Milestone, Route},
-    rollout::{End, Fate, Note},
+    rollout::{End, TicketOutcome, Notice},
     text::one_line,
 };
 
@@ -18,153 +18,153 @@ const LONGEST_REASON: usize = 500;
 
 /// The comment that says this.
 #[must_use]
-pub fn comment(note: &Note, route: &Route) -> Doc {
+pub fn comment(note: &Notice, route: &Route) -> Doc {
     let approved = any_of(&route.ticket.approved);
     let words = match note {
-        Note::Ended { fate, name } => ended(*fate, name.stage),
-        Note::Progress { lines } => return progress(lines),
-        Note::RejectedAtStart { .. } => format!(
+        Notice::Ended { fate, name } => ended(*fate, name.stage),
+        Notice::Progress { lines } => return progress(lines),
+        Notice::RejectedAtStart { .. } => format!(
             "This rejection keeps the rollout from starting; nothing has begun that could be rolled back. Flagger \
              keeps asking. To let it start after all, move this ticket to {approved}. To drop the change, leave the \
              ticket here and have the team deploy what should run instead: Flagger starts whatever is deployed once \
              this ticket is approved."
         ),
-        Note::RejectedByNobody { why, for_good: true, .. } => format!(
+        Notice::RejectedByNobody { why, for_good: true, .. } => format!(
             "This rejection keeps the gate closed, but it rolls nothing back, because nobody's does here: {}.",
             one_line(why, LONGEST_REASON)
         ),
-        Note::RejectedByNobody { why, .. } => format!(
+        Notice::RejectedByNobody { why, .. } => format!(
             "This rejection keeps the gate closed, but it rolls nothing back, because it does not count as one: {}. To roll \
              back, somebody who may approve here has to reject it.",
             one_line(why, LONGEST_REASON)
         ),
-        Note::RejectedWithoutRollback { .. } => format!(
+        Notice::RejectedWithoutRollback { .. } => format!(
             "This rejection keeps the gate closed. Flagger has not asked whether to roll back. If it asks, and somebody \
              rejected this who may approve, it is told to. If this canary has no rollback hook, the new version stays \
              where it is, and the rollout waits until the team deploys another version or this ticket is moved to \
              {approved}."
         ),
-        Note::NotAllowed { why, for_good: true, .. } => format!(
+        Notice::NotAllowed { why, for_good: true, .. } => format!(
             "This approval does not count, and nobody's does here: {}. The gate stays closed, wherever this ticket is moved.",
             one_line(why, LONGEST_REASON)
         ),
-        Note::NotAllowed { why, .. } => format!(
+        Notice::NotAllowed { why, .. } => format!(
             "This approval does not count: {}. The gate stays closed. To open it, somebody who may approve has to move \
              this ticket out of {approved} and back.",
             one_line(why, LONGEST_LINE)
         ),
-        Note::Relocated { .. } => format!(
+        Notice::Relocated { .. } => format!(
             "This approval does not count: with it or since, the ticket was moved between projects, issue types or \
              workflows, and only a transition of its own workflow approves. The gate stays closed. To open it, somebody who \
              may approve has to move this ticket out of {approved} and back. If it cannot be moved out, delete it: after a \
              while the bridge opens another one."
         ),
-        Note::Mapped { .. } => format!(
+        Notice::Mapped { .. } => format!(
             "This approval does not count: the ticket came to {approved} out of a status that is not in its workflow, so Jira \
              may have put it there when somebody took that status out, and only a transition approves. The gate stays \
              closed. To open it, somebody who may approve has to move this ticket out of {approved} and back. If it cannot \
              be moved out, delete it: after a while the bridge opens another one."
         ),
-        Note::Renamed { .. } => {
+        Notice::Renamed { .. } => {
             "This ticket stands in a status that did not mean approved when it was opened, or does not any more, so nothing \
              is approved. The gate stays closed. Move the ticket to a status that did and does, or delete it: after a \
              while the bridge opens another one."
                 .to_owned()
         }
-        Note::Expired { valid_for, .. } => format!(
+        Notice::Expired { valid_for, .. } => format!(
             "This approval is not used any more: it is more than {} old, and Flagger asks only now. The gate stays \
              closed. To renew the approval, move this ticket out of {approved} and back.",
             span(u128::from(*valid_for))
         ),
-        Note::LabelledEnded => {
+        Notice::LabelledEnded => {
             "This ticket opens nothing any more, because it is labelled flagger-ended, as those are whose rollout is over. \
              Flagger still asks, so the bridge opens another one, to which this one is then linked; decide there."
                 .to_owned()
         }
-        Note::Replaced { by } => format!(
+        Notice::Replaced { by } => format!(
             "This ticket opens nothing any more. Jira did not show it to the bridge for a while, as if it were deleted, so the \
              gate has another one: {by}. Decide there."
         ),
-        Note::Duplicate { of: Some(key) } => format!(
+        Notice::Duplicate { of: Some(key) } => format!(
             "This ticket is a duplicate of {key}, and opens nothing; decide there. Jira did not answer when the bridge \
              opened the one, so it opened the other."
         ),
-        Note::Duplicate { of: None } => {
+        Notice::Duplicate { of: None } => {
             "This ticket opens nothing: Jira showed it only after the rollout it was opened for was over.".to_owned()
         }
-        Note::Late { live: Some(key) } => {
+        Notice::Late { live: Some(key) } => {
             format!("This ticket opens nothing any more. The rollout that waits now has {key}; decide there.")
         }
-        Note::Late { live: None } => {
+        Notice::Late { live: None } => {
             "This ticket opens nothing any more. No rollout of this canary waits for a ticket now; the next one opens \
              its own."
                 .to_owned()
         }
-        Note::NotLinked { to, why } => format!(
+        Notice::NotLinked { to, why } => format!(
             "The ticket that took the place of this one is {to}. The bridge could not link the two: {}.",
             one_line(why, LONGEST_REASON)
         ),
-        Note::OtherRevision { asked, started } => format!(
+        Notice::OtherRevision { asked, started } => format!(
             "Flagger named revision {} when it asked for this ticket, and started {}: that one was pushed while this \
              ticket waited.",
             one_line(&asked.0, LONGEST_LINE),
             one_line(&started.0, LONGEST_LINE)
         ),
-        Note::OtherLabel { label, before } => format!(
+        Notice::OtherLabel { label, before } => format!(
             "The team calls what started {}. It called the same checksum {} before.",
             one_line(&label.0, LONGEST_LINE),
             one_line(&before.0, LONGEST_LINE)
         ),
-        Note::Unasked { revision } => format!(
+        Notice::Unasked { revision } => format!(
             "The newer revision {}, which Flagger started under this approval without a question, has shipped. Nobody \
              approved it. To be asked about such a revision, add a confirm-promotion hook to the canary.",
             one_line(&revision.0, LONGEST_LINE)
         ),
-        Note::NotMoved { milestone, why } => not_moved(*milestone, &one_line(why, LONGEST_REASON)),
+        Notice::NotMoved { milestone, why } => not_moved(*milestone, &one_line(why, LONGEST_REASON)),
     };
     Doc(vec![Block::Paragraph(vec![Span::Text(words)])])
 }
 
 /// Each ending has a word of its own, which no other ending uses: `succeeded`, `failed`, `superseded`, `abandoned`,
 /// `WITHOUT this approval`.
-fn ended(fate: Fate, stage: Stage) -> String {
+fn ended(fate: TicketOutcome, stage: Stage) -> String {
     let (how, then) = match fate {
-        Fate::Ended(End::Succeeded) => {
+        TicketOutcome::Ended(End::Succeeded) => {
             ("The rollout succeeded: the new version runs.".to_owned(), "The next rollout opens its own.")
         }
-        Fate::Ended(End::Failed) => (
+        TicketOutcome::Ended(End::Failed) => (
             "The rollout failed: Flagger keeps the version before, or went back to it. Its events on the canary say why.".to_owned(),
             "Another try opens its own.",
         ),
-        Fate::Ended(End::Superseded) => (
+        TicketOutcome::Ended(End::Superseded) => (
             "The rollout was superseded: another one of this canary took its place.".to_owned(),
             "What was decided here is not carried over: if the other one asks, it opens a ticket of its own, to which \
              this one is then linked.",
         ),
-        Fate::Ended(End::Abandoned) => (
+        TicketOutcome::Ended(End::Abandoned) => (
             "The rollout was abandoned: Flagger stopped asking long ago, as it does when a canary is deleted.".to_owned(),
             "If Flagger asks again, that opens a new one.",
         ),
-        Fate::Ended(End::Recreated) => (
+        TicketOutcome::Ended(End::Recreated) => (
             "The rollout was superseded: its Canary was deleted and recreated, which starts what is deployed without a \
              question."
                 .to_owned(),
             "The next rollout opens its own.",
         ),
-        Fate::Overtaken => (
+        TicketOutcome::Overtaken => (
             "The rollout was superseded: a newer revision was pushed while it ran, and started under this approval: \
              Flagger asks nobody at confirm-rollout then."
                 .to_owned(),
             "If the canary has a hook that asks later, the newer revision gets a ticket of its own there, to which this \
              one is then linked.",
         ),
-        Fate::Recreated => (
+        TicketOutcome::Recreated => (
             "The rollout was superseded, for its Canary was deleted and recreated: what was waiting runs now without \
              this approval, unless the primary was kept or something else was deployed meanwhile."
                 .to_owned(),
             "Ask the team how that came about. The next rollout opens its own.",
         ),
-        Fate::Bypassed => (
+        TicketOutcome::Bypassed => (
             format!(
                 "The rollout shipped WITHOUT this approval: Flagger reports that the new version runs, and {stage} was \
                  never opened for it."

@@ -12,7 +12,7 @@ use crate::{
     gatekeeper::{Gatekeeper, clock_time},
     jira::{self, Jira, Retry},
     metrics::Metrics,
-    store::{self, Settled, Store, Turn},
+    store::{self, Settled, Store, WriteTx},
 };
 
 /// How often the loops look for work that was not announced.
@@ -111,8 +111,8 @@ impl Context {
     }
 
     /// A turn in which this replica works; `None` if another does.
-    pub(super) async fn working_turn(&self) -> Result<Option<Turn>, store::Error> {
-        self.lease.turn(self.store()).await
+    pub(super) async fn begin_if_leading(&self) -> Result<Option<WriteTx>, store::Error> {
+        self.lease.begin_write(self.store()).await
     }
 
     /// An error in words, with the time until which nothing is sent, if Jira named one.

@@ -16,10 +16,10 @@ use super::{
     read_health::Why,
 };
 use crate::{
-    gate::{Gate, GateId, Move, Sighting},
+    gate::{Gate, GateId, Move, IssueSnapshot},
     jira,
     millis::Millis,
-    rollout::{Canary, Command, Fact, Note},
+    rollout::{Canary, Command, AuditEvent, Notice},
     store::{self, Nudge, Opened},
 };
 
@@ -142,9 +142,9 @@ impl LateMoves {
                     Ok(opened) => dead.push(opened),
                     Err(error) => {
                         tracing::error!("{error}; this dead ticket is not read any more");
-                        let mut turn = store.turn().await?;
-                        turn.read_again(&gate, None).await?;
-                        turn.end().await?;
+                        let mut tx = store.begin_write().await?;
+                        tx.read_again(&gate, None).await?;
+                        tx.end().await?;
                     }
                 }
             }
@@ -184,14 +184,14 @@ impl LateMoves {
                 Err(error) => return Ok(Err(error)),
             }
         }
-        let mut turn = self.context.store().turn().await?;
+        let mut tx = self.context.store().begin_write().await?;
         for dead in dead {
             let age = dead.ended_at.map_or(Duration::MAX, |ended| now.since(ended));
             let next = (age < WATCHED).then(|| now + self.context.slow_cycle().max(age / SELDOMER));
-            turn.read_again(&dead.gate, next).await?;
+            tx.read_again(&dead.gate, next).await?;
         }
         // Until it is answered it is read again.
-        turn.end().await?;
+        tx.end().await?;
         for dead in moved {
             self.answer_move(dead, None, true, now).await?;
         }
@@ -206,12 +206,12 @@ impl LateMoves {
         moved: bool,
         now: Millis,
     ) -> Result<(), store::Error> {
-        let mut turn = self.context.store().turn().await?;
+        let mut tx = self.context.store().begin_write().await?;
         if let Some(nudge) = nudge {
-            turn.followed(nudge).await?;
+            tx.ack_nudge(nudge).await?;
         }
-        let applied = if moved && turn.answer_late_move(&dead.gate).await? {
-            let canary = match turn.canary(&dead.canary).await {
+        let applied = if moved && tx.answer_late_move(&dead.gate).await? {
+            let canary = match tx.canary(&dead.canary).await {
                 Ok(canary) => canary,
                 // Which ticket is the live one cannot be told, but that this one is dead can.
                 Err(store::Error::Corrupt { .. }) => Canary::new(dead.canary.clone()),
@@ -220,14 +220,14 @@ impl LateMoves {
             let live = canary.rollout.as_ref().and_then(|rollout| {
                 rollout.gates.iter().rev().find_map(Gate::ticket).map(|ticket| ticket.key.clone())
             });
-            let command = Command::Comment { gate: dead.gate.clone(), note: Note::Late { live } };
-            turn.enqueue(&dead.canary, &command, now).await?;
-            let fact = Fact::LateMove { gate: dead.name.clone(), ticket: dead.ticket.clone() };
-            Some(self.context.gatekeeper.note(&mut turn, canary, fact, now).await?)
+            let command = Command::Comment { gate: dead.gate.clone(), note: Notice::Late { live } };
+            tx.enqueue(&dead.canary, &command, now).await?;
+            let fact = AuditEvent::LateMove { gate: dead.name.clone(), ticket: dead.ticket.clone() };
+            Some(self.context.gatekeeper.note(&mut tx, canary, fact, now).await?)
         } else {
             None
         };
-        turn.end().await?;
+        tx.end().await?;
         if let Some(applied) = applied {
             self.context.gatekeeper.record(&applied, now);
         }
@@ -265,8 +265,8 @@ impl LateMoves {
 }
 
 /// Whether anyone but the bridge has moved the ticket since then. Both times are Jira's.
-fn is_late(dead: &Opened, seen: &Sighting, own: &str) -> bool {
-    let Sighting::Issue { marks, moves, .. } = seen else { return false };
+fn is_late(dead: &Opened, seen: &IssueSnapshot, own: &str) -> bool {
+    let IssueSnapshot::Issue { marks, moves, .. } = seen else { return false };
     if !dead.is_marked_by(marks) {
         // Another issue has its number by now.
         return false;

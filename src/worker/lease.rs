@@ -8,7 +8,7 @@ use std::{
 use super::lock::lock;
 use crate::{
     clock::{Clock, Stopwatch},
-    store::{self, LEASE, Lead, Store, Turn},
+    store::{self, LEASE, Lead, Store, WriteTx},
 };
 
 /// For how long it is believed, without asking the database again, that the lease is ours: it is renewed before less than
@@ -51,16 +51,16 @@ impl Lease {
     }
 
     /// A turn in which this replica works; `None` if another does, or did meanwhile: then the next tick tells.
-    pub(super) async fn turn(&self, store: &Store) -> Result<Option<Turn>, store::Error> {
+    pub(super) async fn begin_write(&self, store: &Store) -> Result<Option<WriteTx>, store::Error> {
         let (now, asked) = (self.clock.now(), self.clock.stopwatch());
-        let mut turn = store.turn().await?;
-        let lead = turn.lead(&self.replica, now, false).await?;
+        let mut tx = store.begin_write().await?;
+        let lead = tx.lead(&self.replica, now, false).await?;
         Ok(match lead {
             Lead::Holds | Lead::Again => {
                 self.learn(lead, asked);
-                Some(turn)
+                Some(tx)
             }
-            Lead::TookOver | Lead::Follows => None,
+            Lead::TookOver | Lead::Standby => None,
         })
     }
 
@@ -72,7 +72,7 @@ impl Lease {
     /// The database said so; it was asked when `asked` was started.
     fn learn(&self, lead: Lead, asked: Stopwatch) {
         let mut held = lock(&self.held);
-        held.leads = lead != Lead::Follows;
+        held.leads = lead != Lead::Standby;
         held.term += u64::from(lead == Lead::TookOver);
         if held.leads {
             held.confirmed = asked;

@@ -34,8 +34,8 @@ use crate::{
     gatekeeper::{Applied, doing},
     jira::{self, Retry},
     millis::Millis,
-    rollout::{Command, Event, Fact, Note},
-    store::{self, Row, Settled, Turn},
+    rollout::{Command, Event, AuditEvent, Notice},
+    store::{self, Row, Settled, WriteTx},
 };
 
 mod create;
@@ -213,9 +213,9 @@ impl Outbox {
     async fn put_aside(&self, row: i64, error: &store::Error) -> Result<(), store::Error> {
         let why = error.to_string();
         let _writing = self.writing.lock().await;
-        let mut turn = self.context.store().turn().await?;
-        turn.park(row, &why, self.context.clock.now()).await?;
-        turn.end().await?;
+        let mut tx = self.context.store().begin_write().await?;
+        tx.park(row, &why, self.context.clock.now()).await?;
+        tx.end().await?;
         if self.is_news(row, &why) {
             tracing::error!(row, "{why}; the command is parked, and the row must be mended or deleted");
         }
@@ -255,10 +255,10 @@ impl Outbox {
     /// Takes the command, with one attempt more, if this replica still works and it still waits.
     async fn claim(&self, id: i64) -> Result<Row, Failure> {
         let _writing = self.writing.lock().await;
-        let mut turn = self.context.working_turn().await?.ok_or(Failure::Left(Outcome::Standby))?;
-        let row = turn.claim(id, None).await?.ok_or(Failure::Left(Outcome::Did))?;
-        let row = turn.gather(&row).await?;
-        turn.end().await?;
+        let mut tx = self.context.begin_if_leading().await?.ok_or(Failure::Left(Outcome::Standby))?;
+        let row = tx.claim(id, None).await?.ok_or(Failure::Left(Outcome::Did))?;
+        let row = tx.gather(&row).await?;
+        tx.end().await?;
         Ok(row)
     }
 
@@ -266,16 +266,16 @@ impl Outbox {
     async fn settle(&self, row: &Row, effect: Effect) -> Result<Outcome, store::Error> {
         let (now, how) = (self.context.clock.now(), self.becomes(row, &effect));
         let writing = self.writing.lock().await;
-        let mut turn = self.context.store().turn().await?;
-        let ticket = keep_found(&mut turn, row, &effect, now).await?;
+        let mut tx = self.context.store().begin_write().await?;
+        let ticket = keep_found(&mut tx, row, &effect, now).await?;
         let opened = ticket.is_some();
-        if !turn.settle(row, &how, now).await? && !opened {
+        if !tx.settle(row, &how, now).await? && !opened {
             // Another replica has taken it over: that one says what became of it.
             return Ok(Outcome::Did);
         }
-        let applied = self.tell_gate(&mut turn, row, &how, ticket, now).await?;
-        self.follow_up(&mut turn, row, effect, &how, now).await?;
-        turn.end().await?;
+        let applied = self.tell_gate(&mut tx, row, &how, ticket, now).await?;
+        self.follow_up(&mut tx, row, effect, &how, now).await?;
+        tx.end().await?;
         drop(writing);
         if let Some(applied) = applied {
             if opened && let Some(canary) = self.context.store().canary(&row.canary) {
@@ -324,7 +324,7 @@ impl Outbox {
     /// Applies to the gate what became of opening its ticket; `ticket` is the one that it has now.
     async fn tell_gate(
         &self,
-        turn: &mut Turn,
+        tx: &mut WriteTx,
         row: &Row,
         how: &Settled,
         ticket: Option<Ticket>,
@@ -343,7 +343,7 @@ impl Outbox {
                 Event::NotOpened { gate, why: why.clone() }
             }
         };
-        let applied = match gatekeeper.apply(turn, &row.canary, &event, now).await {
+        let applied = match gatekeeper.apply(tx, &row.canary, &event, now).await {
             Ok(applied) => applied,
             Err(error @ store::Error::Corrupt { .. }) => {
                 // The command is done all the same, and its ticket is kept.
@@ -354,14 +354,14 @@ impl Outbox {
         };
         let Some(ticket) = ticket.filter(|_| applied.facts.is_empty()) else { return Ok(Some(applied)) };
         // Its rollout is over: the ticket is told so, and is on record all the same.
-        let fact = Fact::TicketOpened { gate: subject.gate.clone(), ticket };
-        gatekeeper.note(turn, applied.canary, fact, now).await.map(Some)
+        let fact = AuditEvent::TicketOpened { gate: subject.gate.clone(), ticket };
+        gatekeeper.note(tx, applied.canary, fact, now).await.map(Some)
     }
 
     /// Stores what a command leaves to be done.
     async fn follow_up(
         &self,
-        turn: &mut Turn,
+        tx: &mut WriteTx,
         row: &Row,
         effect: Effect,
         how: &Settled,
@@ -374,25 +374,25 @@ impl Outbox {
                     && let Some(since) = row.sent =>
             {
                 // Jira may show later what is not needed any more.
-                turn.enqueue(&row.canary, &duplicates::again(gate, subject, since), now).await?;
+                tx.enqueue(&row.canary, &duplicates::again(gate, subject, since), now).await?;
             }
-            (Command::Comment { note: Note::Progress { .. }, .. }, Settled::Done) => {
-                turn.put_off_progress(gate, now).await?;
+            (Command::Comment { note: Notice::Progress { .. }, .. }, Settled::Done) => {
+                tx.put_off_progress(gate, now).await?;
             }
             _ => {}
         }
         match effect {
             Effect::Buried(at) => {
-                turn.bury(gate, at, now + self.context.slow_cycle()).await?;
-                turn.missing(gate, None).await?;
+                tx.bury(gate, at, now + self.context.slow_cycle()).await?;
+                tx.missing(gate, None).await?;
             }
-            Effect::Missing { since, .. } => turn.missing(gate, Some(since)).await?,
+            Effect::Missing { since, .. } => tx.missing(gate, Some(since)).await?,
             Effect::Instead(note) => {
-                turn.enqueue(&row.canary, &Command::Comment { gate: gate.clone(), note }, now).await?;
-                turn.missing(gate, None).await?;
+                tx.enqueue(&row.canary, &Command::Comment { gate: gate.clone(), note }, now).await?;
+                tx.missing(gate, None).await?;
             }
             // It was seen: what was missing before is not any more.
-            Effect::Done | Effect::Stuck { .. } if !is_opening(row) => turn.missing(gate, None).await?,
+            Effect::Done | Effect::Stuck { .. } if !is_opening(row) => tx.missing(gate, None).await?,
             Effect::Done
             | Effect::Opened { .. }
             | Effect::Counted { .. }
@@ -456,7 +456,7 @@ impl Outbox {
 
 /// Keeps the tickets that were found or opened, and returns the one that counts, if there is one now.
 async fn keep_found(
-    turn: &mut Turn,
+    tx: &mut WriteTx,
     row: &Row,
     effect: &Effect,
     now: Millis,
@@ -464,12 +464,12 @@ async fn keep_found(
     let canary = &row.canary;
     match (&row.command, effect) {
         (Command::Open { gate, subject, .. }, Effect::Opened { ticket, others }) => {
-            turn.keep_ticket(&duplicates::opened(canary, gate, &subject.gate, ticket)).await?;
-            duplicates::close(turn, canary, (gate, &subject.gate), Some(ticket), others, now).await?;
+            tx.keep_ticket(&duplicates::opened(canary, gate, &subject.gate, ticket)).await?;
+            duplicates::close(tx, canary, (gate, &subject.gate), Some(ticket), others, now).await?;
             Ok(Some(ticket.clone()))
         }
         (Command::Recount { gate, name, .. }, Effect::Counted { counts, found, .. }) => {
-            duplicates::close(turn, canary, (gate, name), counts.as_ref(), found, now).await?;
+            duplicates::close(tx, canary, (gate, name), counts.as_ref(), found, now).await?;
             Ok(None)
         }
         _ => Ok(None),

@@ -187,9 +187,9 @@ impl Poll {
             .collect();
         let mut applied = Vec::new();
         if !news.is_empty() || !followed.is_empty() {
-            let turn = self.context.working_turn().await?;
+            let tx = self.context.begin_if_leading().await?;
             // Another replica has seen more lately than this.
-            let Some(mut turn) = turn.filter(|_| self.context.lease.term() == begun.term) else {
+            let Some(mut tx) = tx.filter(|_| self.context.lease.term() == begun.term) else {
                 return Ok(None);
             };
             for seen in &news {
@@ -197,7 +197,7 @@ impl Poll {
                 if self.yields(begun, seen.gate()) {
                     continue;
                 }
-                match gatekeeper.apply(&mut turn, &seen.canary, &seen.reading.event(), now).await {
+                match gatekeeper.apply(&mut tx, &seen.canary, &seen.reading.event(), now).await {
                     Ok(done) => applied.push(done),
                     // The store has said so, and its gates are closed.
                     Err(store::Error::Corrupt { .. }) => {}
@@ -205,9 +205,9 @@ impl Poll {
                 }
             }
             for nudge in followed {
-                turn.followed(nudge).await?;
+                tx.ack_nudge(nudge).await?;
             }
-            turn.end().await?;
+            tx.end().await?;
         }
         for applied in &applied {
             gatekeeper.record(applied, now);

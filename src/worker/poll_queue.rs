@@ -15,7 +15,7 @@ use tokio::task::yield_now;
 
 use super::{context::Context, lock::lock, read_health::ReadHealth};
 use crate::{
-    gate::{Gate, GateId, Standing, Ticket, View},
+    gate::{Gate, GateId, GateState, Ticket, TicketState},
     map::Map,
     millis::Millis,
     rollout::{Canary, CanaryId},
@@ -199,7 +199,7 @@ impl PollQueue {
             .iter()
             .flat_map(live_gates)
             .filter(|(canary, gate)| {
-                matches!(gate.standing, Standing::Watched { view: View::Waiting { .. }, .. })
+                matches!(gate.standing, GateState::Watched { view: TicketState::Waiting { .. }, .. })
                     && self.is_asked_about(&canary.id, gate, now)
             })
             // One that cannot be read must not keep the others from being read.

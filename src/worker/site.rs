@@ -42,9 +42,9 @@ pub(super) async fn recognise(context: &Context) -> Result<Outcome, store::Error
     if before.as_ref() == Some(&now) {
         return Ok(Outcome::Did);
     }
-    let Some(mut turn) = context.working_turn().await? else { return Ok(Outcome::Standby) };
-    turn.set_site(&now).await?;
-    turn.end().await?;
+    let Some(mut tx) = context.begin_if_leading().await? else { return Ok(Outcome::Standby) };
+    tx.set_site(&now).await?;
+    tx.end().await?;
     if let Some(before) = before {
         tracing::warn!(
             before,

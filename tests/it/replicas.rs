@@ -149,12 +149,12 @@ impl Two {
         let first = Replica::start(&config, &clock).await;
         let second = Replica::start(&config, &clock).await;
         let two = Self { jira, clock, first, second, database, _directory: directory };
-        if two.second.keeps().await == Lead::Follows {
+        if two.second.keeps().await == Lead::Standby {
             assert!(has_replicas(), "on SQLite a process that starts works at once");
             two.clock.advance(LEASE);
             assert_eq!(two.second.keeps().await, Lead::TookOver);
         }
-        assert_eq!(two.first.keeps().await, Lead::Follows, "one works");
+        assert_eq!(two.first.keeps().await, Lead::Standby, "one works");
         two
     }
 
@@ -356,7 +356,7 @@ async fn who_talks_to_jira() {
     two.second.works().await;
     assert_eq!(two.second.says_of_jira().await, "last answered 0 s ago");
     two.clock.advance(Duration::from_secs(3));
-    assert_eq!(two.first.keeps().await, Lead::Follows);
+    assert_eq!(two.first.keeps().await, Lead::Standby);
     let other = "another replica talks to Jira; it last renewed its lease 3 s ago";
     assert_eq!(two.first.says_of_jira().await, other);
     two.clock.advance(MINUTE);
@@ -364,7 +364,7 @@ async fn who_talks_to_jira() {
     assert_eq!(two.first.says_of_jira().await, gone);
     assert_eq!(two.first.keeps().await, Lead::TookOver);
     assert!(!two.first.says_of_jira().await.contains("replica"));
-    assert_eq!(two.second.keeps().await, Lead::Follows);
+    assert_eq!(two.second.keeps().await, Lead::Standby);
     assert_eq!(
         two.second.says_of_jira().await,
         "another replica talks to Jira; it last renewed its lease 0 s ago"
@@ -477,7 +477,7 @@ async fn a_minute_without_postgresql() {
     }
     way.send_replace(Way::Open);
     let leads = [two.first.keeps().await, two.second.keeps().await];
-    assert_eq!(leads.iter().filter(|lead| **lead != Lead::Follows).count(), 1, "{leads:?}");
+    assert_eq!(leads.iter().filter(|lead| **lead != Lead::Standby).count(), 1, "{leads:?}");
     for replica in [&two.first, &two.second] {
         let (status, words) = replica.asks("cart", "new").await;
         assert_eq!(status, 200, "{words}");

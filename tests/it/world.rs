@@ -233,7 +233,7 @@ impl World {
         let mut leads = false;
         for process in self.workers() {
             let lead = process.does(async |worker: Arc<Worker>| worker.keep(false).await.unwrap()).await?;
-            leads |= lead != Lead::Follows;
+            leads |= lead != Lead::Standby;
         }
         Some(leads)
     }
@@ -250,14 +250,14 @@ impl World {
     pub(crate) fn workers(&self) -> Vec<Arc<Process>> {
         let mut workers = self.processes();
         if self.has_replicas() {
-            let turn = self.turn() % workers.len();
-            workers.rotate_left(turn);
+            let tx = self.begin_write() % workers.len();
+            workers.rotate_left(tx);
             return workers;
         }
         workers.split_off(workers.len() - 1)
     }
 
-    fn turn(&self) -> usize {
+    fn begin_write(&self) -> usize {
         self.chosen.fetch_add(1, SeqCst)
     }
 
@@ -489,7 +489,7 @@ impl World {
                 self.ticks().await;
             }
             let processes = self.processes();
-            let asked = if self.has_replicas() { self.turn() % 2 } else { processes.len() - 1 };
+            let asked = if self.has_replicas() { self.begin_write() % 2 } else { processes.len() - 1 };
             if let Some(answer) = self.tries(&processes[asked], &request).await {
                 self.is_proven(&request, &answer);
                 return answer;

@@ -6,7 +6,7 @@ use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use super::super::terminal::{Links, Paper};
+use super::super::terminal::{Links, OutputStyle};
 
 /// What stands between two columns.
 const GAP: usize = 2;
@@ -30,7 +30,7 @@ pub(super) struct Row {
 }
 
 /// The lines for these gates. A reason is broken at blanks; a ticket's key and its address never are.
-pub(super) fn lines(rows: &[Row], paper: &Paper) -> Vec<String> {
+pub(super) fn lines(rows: &[Row], paper: &OutputStyle) -> Vec<String> {
     let columns = paper.columns.unwrap_or(usize::MAX);
     let widest = |nth: usize| rows.iter().map(|row| row.cells[nth].width()).max().unwrap_or(0);
     let widths: [usize; 5] = array::from_fn(|nth| widest(nth).max(HEADER[nth].width()));
@@ -75,7 +75,7 @@ fn beside(cells: &[String; 5], widths: [usize; 5], mut text: Vec<String>) -> Vec
 }
 
 /// One below the other: state and time together, then what it is about.
-fn stacked(row: &Row, paper: &Paper) -> Vec<String> {
+fn stacked(row: &Row, paper: &OutputStyle) -> Vec<String> {
     let [state, stage, canary, ticket, since] = cells(row, paper);
     let mut lines = vec![format!("{state}  {since}")];
     lines.extend([stage, canary, ticket].map(|cell| format!("{MARGIN}{cell}")));
@@ -85,7 +85,7 @@ fn stacked(row: &Row, paper: &Paper) -> Vec<String> {
 }
 
 /// The cells as they are written on this paper.
-fn cells(row: &Row, paper: &Paper) -> [String; 5] {
+fn cells(row: &Row, paper: &OutputStyle) -> [String; 5] {
     let [state, stage, canary, ticket, since] = row.cells.clone();
     let ticket = match &row.url {
         Some(url) if is_behind(url, paper) => format!("\x1b]8;;{url}\x1b\\{ticket}\x1b]8;;\x1b\\"),
@@ -95,17 +95,17 @@ fn cells(row: &Row, paper: &Paper) -> [String; 5] {
 }
 
 /// The address on a line of its own, where it is to be read.
-fn address(row: &Row, paper: &Paper) -> Option<String> {
+fn address(row: &Row, paper: &OutputStyle) -> Option<String> {
     let url = row.url.as_ref().filter(|url| paper.links != Links::None && !is_behind(url, paper))?;
     Some(format!("{MARGIN}{}", paper.paint(DIM, url)))
 }
 
-fn is_behind(url: &str, paper: &Paper) -> bool {
+fn is_behind(url: &str, paper: &OutputStyle) -> bool {
     paper.links == Links::Behind && is_safe(url)
 }
 
 /// The text on lines of its own, each set in by `margin`.
-pub(super) fn broken(paper: &Paper, margin: &str, text: &str) -> impl Iterator<Item = String> {
+pub(super) fn broken(paper: &OutputStyle, margin: &str, text: &str) -> impl Iterator<Item = String> {
     let room = paper.columns.map_or(usize::MAX, |columns| columns.saturating_sub(margin.len()));
     wrapped(text, room).into_iter().map(move |line| format!("{margin}{line}"))
 }
@@ -116,7 +116,7 @@ fn width(line: &str) -> usize {
 }
 
 /// How many rows of the terminal it takes.
-pub(super) fn rows_of(line: &str, paper: &Paper) -> usize {
+pub(super) fn rows_of(line: &str, paper: &OutputStyle) -> usize {
     paper.columns.map_or(1, |columns| width(line).div_ceil(columns).max(1))
 }
 
@@ -193,17 +193,17 @@ mod tests {
         ]
     }
 
-    fn shown(paper: &Paper) -> String {
+    fn shown(paper: &OutputStyle) -> String {
         lines(&three(), paper).into_iter().map(|line| line + "\n").collect()
     }
 
-    fn terminal(columns: usize) -> Paper {
-        Paper { columns: Some(columns), links: Links::Shown, ..Paper::default() }
+    fn terminal(columns: usize) -> OutputStyle {
+        OutputStyle { columns: Some(columns), links: Links::Shown, ..OutputStyle::default() }
     }
 
     #[test]
     fn a_file_gets_columns() {
-        insta::assert_snapshot!(shown(&Paper::default()), @r#"
+        insta::assert_snapshot!(shown(&OutputStyle::default()), @r#"
         STATE     STAGE                   CANARY            TICKET  SINCE  REASON
         waiting   confirm-promotion (qa)  default/shop/web  OPS-12  12m5s  waiting for a decision
         rejected  confirm-promotion (qa)  eu/pay/api        決済-7  12m5s  in "却下されました": rejected by 田中 花子, who wants a smaller change first
@@ -268,8 +268,8 @@ mod tests {
 
     #[test]
     fn colours_and_links_are_escapes_around_the_same_words() {
-        let plain = Paper { links: Links::None, ..terminal(110) };
-        let coloured = shown(&Paper { colour: true, links: Links::Behind, ..plain });
+        let plain = OutputStyle { links: Links::None, ..terminal(110) };
+        let coloured = shown(&OutputStyle { colour: true, links: Links::Behind, ..plain });
         let link = "\x1b]8;;https://jira.example.com/browse/OPS-12\x1b\\OPS-12\x1b]8;;\x1b\\  12m5s";
         assert!(coloured.contains(link), "{coloured:?}");
         for state in ["\x1b[33mwaiting\x1b[0m", "\x1b[31mrejected\x1b[0m", "\x1b[1mREASON\x1b[0m"] {
@@ -282,7 +282,7 @@ mod tests {
         });
     }
 
-    fn plain_parts(paper: &Paper) -> (String, String) {
+    fn plain_parts(paper: &OutputStyle) -> (String, String) {
         let all = shown(paper);
         let at = all.find("stuck").unwrap();
         (all[..at].to_owned(), all[at..].to_owned())
@@ -297,7 +297,7 @@ mod tests {
             key in "[A-Z]{2,9}-[0-9]{1,6}",
             reason in "[a-z界é ]{0,120}",
         ) {
-            let paper = Paper { colour: true, ..terminal(columns) };
+            let paper = OutputStyle { colour: true, ..terminal(columns) };
             let row = row("waiting", &canary, &key, &reason);
             let (url, cells) = (row.url.clone().unwrap(), row.cells.clone());
             let lines: Vec<_> = lines(&[row], &paper).iter().map(|line| strip_str(line).to_string()).collect();

@@ -4,7 +4,7 @@
 use anstyle::Style;
 
 use super::{
-    super::{args::Gates, terminal::Paper},
+    super::{args::Gates, terminal::OutputStyle},
     api::Refused,
     layout::broken,
     table::{LONGEST, ago},
@@ -15,7 +15,7 @@ use crate::{millis::Millis, text::one_line};
 const SHOWN: usize = 5;
 
 /// A heading and a few lines, or nothing. The newest come first, as the bridge tells them.
-pub(super) fn lines(refused: &[Refused], wanted: &Gates, paper: &Paper, now: Millis) -> Vec<String> {
+pub(super) fn lines(refused: &[Refused], wanted: &Gates, paper: &OutputStyle, now: Millis) -> Vec<String> {
     let refused: Vec<&Refused> = refused.iter().filter(|it| is_wanted(it, wanted)).collect();
     if refused.is_empty() {
         return Vec::new();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    super::{args::Gates, terminal::Paper},
+    super::{args::Gates, terminal::OutputStyle},
     api::Gate,
     layout::{self, Row},
 };
@@ -13,7 +13,7 @@ use crate::{millis::Millis, text::one_line};
 pub(super) const LONGEST: usize = 2_000;
 
 /// A line of headings and one or more for each gate, or one line if there is none.
-pub(super) fn lines(gates: &[Gate], wanted: &Gates, paper: &Paper, now: Millis) -> Vec<String> {
+pub(super) fn lines(gates: &[Gate], wanted: &Gates, paper: &OutputStyle, now: Millis) -> Vec<String> {
     let shown = gates.iter().filter(|gate| wanted.wants(&gate.namespace, &gate.canary));
     let rows: Vec<Row> = shown.map(|gate| row(gate, now)).collect();
     if rows.is_empty() {

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     super::{
         args::Gates,
-        terminal::{Paper, nobody_reads},
+        terminal::{OutputStyle, nobody_reads},
     },
     api::{Asker, Gate},
     layout::rows_of,
@@ -46,7 +46,7 @@ pub async fn watch(
             () = stop.cancelled() => return Ok(()),
             answer = asker.gates() => answer.map(|(gates, _)| gates).map_err(|error| format!("{error:#}")),
         };
-        let text = watch.next(answer, &Paper::stdout(), clock.now());
+        let text = watch.next(answer, &OutputStyle::stdout(), clock.now());
         let mut out = stdout();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
@@ -79,7 +79,7 @@ struct Watch<'a> {
 
 impl Watch<'_> {
     /// What is to be written now that the bridge answered this.
-    fn next(&mut self, answer: Result<Vec<Gate>, String>, paper: &Paper, now: Millis) -> String {
+    fn next(&mut self, answer: Result<Vec<Gate>, String>, paper: &OutputStyle, now: Millis) -> String {
         let Self { wanted, every, .. } = *self;
         let (lines, seen) = match answer {
             Ok(mut gates) => {
@@ -104,7 +104,7 @@ impl Watch<'_> {
     }
 
     /// The whole screen, with as much as it has room for.
-    fn drawn(&self, lines: Vec<String>, first: bool, paper: &Paper, now: Millis) -> String {
+    fn drawn(&self, lines: Vec<String>, first: bool, paper: &OutputStyle, now: Millis) -> String {
         let head = format!("{}  {}, every {} s; Ctrl-C ends it", time(now), self.admin, self.every.as_secs());
         let mut all = vec![paper.paint(Style::new().dimmed(), &head), String::new()];
         all.extend(lines);
@@ -157,7 +157,7 @@ mod tests {
         let wanted = Gates::of("http://x");
         let mut watch = Watch { wanted: &wanted, admin: "http://x", every: EVERY, seen: None };
         let mut next =
-            |after: u64, answer| watch.next(answer, &Paper::default(), NOW + Duration::from_secs(after));
+            |after: u64, answer| watch.next(answer, &OutputStyle::default(), NOW + Duration::from_secs(after));
         let told = [
             next(0, Err("nobody answers".into())),
             next(2, Err("something else".into())),
@@ -194,7 +194,7 @@ mod tests {
     fn what_is_not_wanted_does_not_change() {
         let wanted = Gates { canary: Some("web".into()), ..Gates::of("http://x") };
         let mut watch = Watch { wanted: &wanted, admin: "http://x", every: EVERY, seen: None };
-        let mut next = |names: &[&str]| watch.next(Ok(gates(names)), &Paper::default(), NOW);
+        let mut next = |names: &[&str]| watch.next(Ok(gates(names)), &OutputStyle::default(), NOW);
         assert!(next(&["web", "api"]).contains("web"));
         assert_eq!(next(&["web"]), "");
         assert_eq!(next(&["web", "ui"]), "");
@@ -205,7 +205,7 @@ mod tests {
     fn a_terminal_is_written_over_and_holds_what_it_can() {
         let wanted = Gates::of("http://x");
         let mut watch = Watch { wanted: &wanted, admin: "http://x", every: EVERY, seen: None };
-        let paper = Paper { columns: Some(90), rows: Some(6), redraws: true, ..Paper::default() };
+        let paper = OutputStyle { columns: Some(90), rows: Some(6), redraws: true, ..OutputStyle::default() };
         let mut next =
             |answer| watch.next(answer, &paper, NOW).replace('\u{1b}', "ESC").replace("\r\n", "\n");
         insta::assert_snapshot!(next(Ok(gates(&["web", "api"]))), @"

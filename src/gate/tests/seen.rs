@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    gate::{Browse, Gate, GateId, GateName, Move, Sighting, Stage, Standing, Ticket, Trust, View},
+    gate::{Browse, Gate, GateId, GateName, Move, IssueSnapshot, Stage, GateState, Ticket, Trust, TicketState},
     millis::Millis,
     policy::{Author, Fingerprint, Person, Status, Statuses},
 };
@@ -19,12 +19,12 @@ fn after(said: &str) -> Gate {
     let ticket = Ticket { id, key, project, issue_type };
     let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
     let mut gate = Gate::new(GateId("g".into()), name, vec![], minute(0));
-    let view = View::Waiting { status: None };
-    gate.standing = Standing::Watched { ticket, seen: minute(0), view };
+    let view = TicketState::Waiting { status: None };
+    gate.standing = GateState::Watched { ticket, seen: minute(0), view };
     for word in said.split(", ") {
         let (at, what) = word.split_once(' ').unwrap();
         let browse = if what == "404" { Browse::Proven } else { Browse::Unproven };
-        let (at, sighting) = (minute(at.parse().unwrap()), Sighting::Missing { browse });
+        let (at, sighting) = (minute(at.parse().unwrap()), IssueSnapshot::Missing { browse });
         let (statuses, author) = (Statuses::default(), Author::Accepted);
         if let Some(next) = gate.see(&sighting, &statuses, &author, at, at, TRUST) {
             gate = next;
@@ -44,7 +44,7 @@ fn judged(to: &str, author: &Author) -> Gate {
     let by = Person { id: "mia".into(), name: "Mia".into(), app: false };
     let (status, at) = (Status { id: to.into(), name: to.into() }, Millis(1_790_000_000_000));
     let entry = Move { changelog_id: "1".into(), by, at, from: "new".into(), to: status.clone() };
-    let sighting = Sighting::Issue {
+    let sighting = IssueSnapshot::Issue {
         key: "OPS-1".into(),
         project: "OPS".into(),
         issue_type: "10004".into(),

@@ -17,7 +17,7 @@ use tokio_rustls::{
 use crate::{
     config,
     pem::{self, Bundle},
-    watched::Watched,
+    reload::Watched,
 };
 
 /// A certificate and its key. While the files cannot be used, for instance because only one of them was replaced yet,

@@ -216,7 +216,7 @@ async fn a_comment_is_written_once() {
     .await;
     let jira = site.jira(Some(Kind::DataCenter));
     let text = Doc(vec![crate::ticket::Block::Paragraph(vec![crate::ticket::Span::Text("{done}".into())])]);
-    let error = only_while(|| false, jira.comment("7", "end", &text)).await.unwrap_err();
+    let error = fenced(|| false, jira.comment("7", "end", &text)).await.unwrap_err();
     assert!(matches!(error, Error::NotSent { .. }), "{error}");
     assert_eq!(written.lock().unwrap().len(), 0, "the permit was over when it was found that there is none");
     jira.comment("7", "end", &text).await.unwrap();

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    gate::{Gate, GateName, Stage, Standing, Ticket, Trust, View, decisive},
+    gate::{Gate, GateName, Stage, GateState, Ticket, Trust, TicketState, decisive},
     jira::{time, wire},
     millis::Millis,
     mutation::{changed, changes, garbled},
@@ -74,7 +74,7 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
     }
     let Some(trail) = issue.trail(kind).filter(|trail| trail.is_whole) else { return false };
     let Ok(sighting) = issue.sighting(&trail.histories, NOW, kind, wire::Read::Alone) else { return false };
-    let Sighting::Issue { status, moves, .. } = &sighting else { return false };
+    let IssueSnapshot::Issue { status, moves, .. } = &sighting else { return false };
     let author = match decisive(status, moves, &statuses()) {
         Some(entry) if entry.by.id == "mia" && !entry.by.app => Author::Accepted,
         Some(_) | None => Author::NotAccepted { why: "not Mia".into() },
@@ -84,7 +84,7 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
     gate.statuses = Some(statuses());
     let ticket =
         Ticket { id: "10042".into(), key: "OPS-7".into(), project: "OPS".into(), issue_type: "10004".into() };
-    gate.standing = Standing::Watched { ticket, seen: NOW, view: View::Waiting { status: None } };
+    gate.standing = GateState::Watched { ticket, seen: NOW, view: TicketState::Waiting { status: None } };
     let day = Duration::from_secs(86_400);
     let trust = Trust { trust_for: day, valid_for: day, judged_by: Fingerprint(1) };
     let Some(gate) = gate.see(&sighting, &statuses(), &author, NOW, NOW, trust) else { return false };

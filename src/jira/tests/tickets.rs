@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     gate::{GateName, Stage},
     policy::{Author, Milestone, Route, denies_for_good},
-    rollout::{CanaryId, End, Fate, Label, Message, Note, Phase, Revision, Subject},
+    rollout::{CanaryId, End, TicketOutcome, Label, Message, Notice, Phase, Revision, Subject},
     ticket::{self, Draft as Words},
 };
 
@@ -362,33 +362,33 @@ fn at_a_gate_without_checksums() {
     ");
 }
 
-fn said(note: &Note) -> String {
+fn said(note: &Notice) -> String {
     let [cloud, data_center] = both(&ticket::comment(note, &route("")));
     // Where nothing needs to be escaped, once is enough.
     if cloud == data_center { cloud } else { format!("{cloud}\n=== Data Center\n{data_center}") }
 }
 
-const FATES: [(Fate, &str); 5] = [
-    (Fate::Ended(End::Succeeded), "succeeded"),
-    (Fate::Ended(End::Failed), "failed"),
-    (Fate::Ended(End::Superseded), "superseded"),
-    (Fate::Ended(End::Abandoned), "abandoned"),
-    (Fate::Bypassed, "WITHOUT this approval"),
+const FATES: [(TicketOutcome, &str); 5] = [
+    (TicketOutcome::Ended(End::Succeeded), "succeeded"),
+    (TicketOutcome::Ended(End::Failed), "failed"),
+    (TicketOutcome::Ended(End::Superseded), "superseded"),
+    (TicketOutcome::Ended(End::Abandoned), "abandoned"),
+    (TicketOutcome::Bypassed, "WITHOUT this approval"),
 ];
 
 #[test]
-fn endings() {
+fn updates() {
     let name = |stage| GateName { stage, approver: Some("qa".into()) };
     for (fate, own) in FATES {
         for stage in Stage::ALL {
-            for text in both(&ticket::comment(&Note::Ended { fate, name: name(stage) }, &route(""))) {
+            for text in both(&ticket::comment(&Notice::Ended { fate, name: name(stage) }, &route(""))) {
                 let words = FATES.map(|(_, word)| word).into_iter().filter(|word| text.contains(word));
                 assert_eq!(words.collect::<Vec<_>>(), [own], "{text}");
                 assert_eq!(text.matches("This ticket opens nothing any more").count(), 1, "{text}");
             }
         }
     }
-    let all = FATES.map(|(fate, _)| said(&Note::Ended { fate, name: name(Stage::ConfirmPromotion) }));
+    let all = FATES.map(|(fate, _)| said(&Notice::Ended { fate, name: name(Stage::ConfirmPromotion) }));
     insta::assert_snapshot!(all.join("\n\n"), @r"
     The rollout succeeded: the new version runs. This ticket opens nothing any more. The next rollout opens its own.
 
@@ -411,21 +411,21 @@ fn notes() {
         let Author::NotAccepted { why } = denies_for_good("approval.deny", &deny) else { panic!() };
         why
     };
-    let not_moved = |milestone| Note::NotMoved { milestone, why: "no transition leads to \"Done\"".into() };
+    let not_moved = |milestone| Notice::NotMoved { milestone, why: "no transition leads to \"Done\"".into() };
     let notes = [
-        Note::Progress { lines: vec!["Halt advancement 91.00% < 99%".into(), "Advance weight 20".into()] },
-        Note::RejectedAtStart { entry: entry() },
-        Note::RejectedWithoutRollback { entry: entry() },
-        Note::NotAllowed { entry: entry(), why: why(), for_good: false },
-        Note::NotAllowed { entry: entry(), why: empty(), for_good: true },
-        Note::RejectedByNobody { entry: entry(), why: why(), for_good: false },
-        Note::RejectedByNobody { entry: entry(), why: empty(), for_good: true },
-        Note::Expired { entry: entry(), valid_for: 259_200_000 },
-        Note::LabelledEnded,
-        Note::Duplicate { of: Some("OPS-7".into()) },
-        Note::Duplicate { of: None },
-        Note::Late { live: Some("OPS-7".into()) },
-        Note::Late { live: None },
+        Notice::Progress { lines: vec!["Halt advancement 91.00% < 99%".into(), "Advance weight 20".into()] },
+        Notice::RejectedAtStart { entry: entry() },
+        Notice::RejectedWithoutRollback { entry: entry() },
+        Notice::NotAllowed { entry: entry(), why: why(), for_good: false },
+        Notice::NotAllowed { entry: entry(), why: empty(), for_good: true },
+        Notice::RejectedByNobody { entry: entry(), why: why(), for_good: false },
+        Notice::RejectedByNobody { entry: entry(), why: empty(), for_good: true },
+        Notice::Expired { entry: entry(), valid_for: 259_200_000 },
+        Notice::LabelledEnded,
+        Notice::Duplicate { of: Some("OPS-7".into()) },
+        Notice::Duplicate { of: None },
+        Notice::Late { live: Some("OPS-7".into()) },
+        Notice::Late { live: None },
         not_moved(Milestone::Opened),
         not_moved(Milestone::Failed),
     ];
@@ -483,12 +483,12 @@ fn what_flagger_did_without_a_question() {
     let revision = |checksum: &str| Revision(checksum.into());
     let label = |label: &str| Label(label.into());
     let notes = [
-        Note::Ended { fate: Fate::Overtaken, name: name() },
-        Note::Ended { fate: Fate::Recreated, name: name() },
-        Note::Ended { fate: Fate::Ended(End::Recreated), name: name() },
-        Note::OtherRevision { asked: revision("5c4f9d7b6d"), started: revision("7f8d6c5b94") },
-        Note::OtherLabel { label: label("v2"), before: label("v1") },
-        Note::Unasked { revision: revision("7f8d6c5b94") },
+        Notice::Ended { fate: TicketOutcome::Overtaken, name: name() },
+        Notice::Ended { fate: TicketOutcome::Recreated, name: name() },
+        Notice::Ended { fate: TicketOutcome::Ended(End::Recreated), name: name() },
+        Notice::OtherRevision { asked: revision("5c4f9d7b6d"), started: revision("7f8d6c5b94") },
+        Notice::OtherLabel { label: label("v2"), before: label("v1") },
+        Notice::Unasked { revision: revision("7f8d6c5b94") },
     ];
     insta::assert_snapshot!(notes.iter().map(said).collect::<Vec<_>>().join("\n\n"), @"
     The rollout was superseded: a newer revision was pushed while it ran, and started under this approval: Flagger asks nobody at confirm-rollout then. This ticket opens nothing any more. If the canary has a hook that asks later, the newer revision gets a ticket of its own there, to which this one is then linked.

@@ -9,7 +9,7 @@ use super::{
     trail::Trail,
 };
 use crate::{
-    gate::{GateId, Home, Sighting},
+    gate::{GateId, Home, IssueSnapshot},
     jira::{
         marks::{self, ENDED, PROPERTY},
         settings::Kind,
@@ -128,7 +128,7 @@ impl Issue {
         answered: Millis,
         kind: Kind,
         read: Read,
-    ) -> Result<Sighting, &'static str> {
+    ) -> Result<IssueSnapshot, &'static str> {
         let marks = self.marks(kind, read);
         let fields = self.fields.ok_or("an issue without fields")?;
         let status = fields.status.ok_or("an issue without its status")?.status();
@@ -139,7 +139,7 @@ impl Issue {
         let marks = marks?;
         let History { moves, invalidations } = History::read(histories, kind);
         let answered = moves.iter().map(|entry| entry.at).fold(answered, Millis::max);
-        Ok(Sighting::Issue {
+        Ok(IssueSnapshot::Issue {
             key: self.key,
             project,
             issue_type,
@@ -195,8 +195,8 @@ mod tests {
             assert_eq!(issue.check().err(), over.err(), "{labels}");
             let ended =
                 issue.sighting(&[], Millis(5), Kind::Cloud, Read::Alone).map(|sighting| match sighting {
-                    Sighting::Issue { ended, .. } => ended,
-                    Sighting::Missing { .. } => panic!("an issue"),
+                    IssueSnapshot::Issue { ended, .. } => ended,
+                    IssueSnapshot::Missing { .. } => panic!("an issue"),
                 });
             assert_eq!(ended, over, "{labels}");
         }
@@ -221,7 +221,7 @@ mod tests {
         else {
             panic!("all of it");
         };
-        let Sighting::Issue { issue_type, moves, answered, .. } =
+        let IssueSnapshot::Issue { issue_type, moves, answered, .. } =
             issue.sighting(&histories, Millis(5), Kind::Cloud, Read::Alone).unwrap()
         else {
             panic!("an issue");

@@ -4,9 +4,9 @@ use super::step::Step;
 use crate::{
     gate::Gate,
     rollout::{
-        change::Fact,
-        command::{Command, Note},
-        course::{End, Fate},
+        change::AuditEvent,
+        command::{Command, Notice},
+        course::{End, TicketOutcome},
         known::Left,
     },
 };
@@ -14,31 +14,31 @@ use crate::{
 impl Step {
     /// Ends the rollout: its gates end with it, and their tickets are told how.
     pub(super) fn end(&mut self, how: End) {
-        self.end_as(how, Fate::Ended(how));
+        self.end_as(how, TicketOutcome::Ended(how));
     }
 
     /// The same; `used` is what becomes of the gates that were opened.
-    pub(super) fn end_as(&mut self, how: End, used: Fate) {
+    pub(super) fn end_as(&mut self, how: End, used: TicketOutcome) {
         let Some(rollout) = self.canary.rollout.take() else { return };
         // A rollout without a ticket of its own is nobody's successor.
         self.canary.superseded.retain(|_| how == End::Superseded);
         for gate in &rollout.gates {
             let fate = match (how, gate.used) {
-                (End::Succeeded, None) => Fate::Bypassed,
-                (End::Recreated, None) => Fate::Recreated,
-                (End::Failed | End::Superseded | End::Abandoned, None) => Fate::Ended(how),
+                (End::Succeeded, None) => TicketOutcome::Bypassed,
+                (End::Recreated, None) => TicketOutcome::Recreated,
+                (End::Failed | End::Superseded | End::Abandoned, None) => TicketOutcome::Ended(how),
                 (_, Some(_)) => used,
             };
-            if let Fate::Bypassed | Fate::Recreated = fate {
+            if let TicketOutcome::Bypassed | TicketOutcome::Recreated = fate {
                 let (gate, ticket) = (gate.name.clone(), gate.ticket().cloned());
-                self.facts.push(Fact::Bypassed { gate, ticket, how });
+                self.facts.push(AuditEvent::Bypassed { gate, ticket, how });
             }
             if gate.is_unmarked() {
                 // What has its number may be somebody else's, who is told nothing.
                 continue;
             }
             let (id, name) = (gate.id.clone(), gate.name.clone());
-            self.commands.push(Command::Comment { gate: id.clone(), note: Note::Ended { fate, name } });
+            self.commands.push(Command::Comment { gate: id.clone(), note: Notice::Ended { fate, name } });
             self.commands.push(Command::Label { gate: id.clone() });
             // What a person rejected stays where that person put it.
             if gate.rejection().is_none() {
@@ -50,7 +50,7 @@ impl Step {
             }
         }
         for gate in rollout.replaced.iter().filter(|gate| !gate.is_unmarked()) {
-            self.buries(gate, Note::Ended { fate: Fate::Ended(how), name: gate.name.clone() }, how);
+            self.buries(gate, Notice::Ended { fate: TicketOutcome::Ended(how), name: gate.name.clone() }, how);
             if how == End::Superseded {
                 self.canary.superseded.push(gate.id.clone());
             }
@@ -62,17 +62,17 @@ impl Step {
         }
         if !rollout.gates.is_empty() {
             let gates = rollout.gates.into_iter().chain(rollout.replaced).collect();
-            self.facts.push(Fact::Ended { how, gates });
+            self.facts.push(AuditEvent::Ended { how, gates });
         }
     }
 
     /// Tells a ticket that is not the one of its gate any more, and moves it, as one whose rollout ended like that. One that
     /// nobody was let pass by did not succeed.
-    pub(super) fn buries(&mut self, gate: &Gate, note: Note, how: End) {
+    pub(super) fn buries(&mut self, gate: &Gate, note: Notice, how: End) {
         self.commands.push(Command::Comment { gate: gate.id.clone(), note });
         self.commands.push(Command::Label { gate: gate.id.clone() });
         if gate.rejection().is_none() && (how != End::Succeeded || gate.used.is_some()) {
-            let (name, milestone) = (gate.name.clone(), Fate::Ended(how).into());
+            let (name, milestone) = (gate.name.clone(), TicketOutcome::Ended(how).into());
             self.commands.push(Command::Move { gate: gate.id.clone(), name, milestone });
         }
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::step::Step;
 use crate::rollout::{
     canary::Rollout,
-    change::Fact,
-    command::{Command, Note},
-    course::{Beginning, Course, End},
-    edge::{self, Edge, Heard},
+    change::AuditEvent,
+    command::{Command, Notice},
+    course::{Beginning, Progress, End},
+    transitions::{self, Edge, Heard},
     event::Rules,
     message::{Message, Phase},
 };
@@ -30,7 +30,7 @@ impl Step {
         let before = self.canary.rollout.as_ref().map(|rollout| rollout.course.clone());
         self.unasked(heard, message);
         if let Some(rollout) = &mut self.canary.rollout {
-            match edge::between(rollout, heard, message, silent_for) {
+            match transitions::between(rollout, heard, message, silent_for) {
                 Edge::Stays => {
                     if rollout.label.is_none() {
                         rollout.label.clone_from(&message.label);
@@ -49,7 +49,7 @@ impl Step {
                 Edge::Ends(how) => self.ends(how, heard, message),
             }
         }
-        let Some(course) = edge::begins(heard, message) else { return false };
+        let Some(course) = transitions::begins(heard, message) else { return false };
         self.canary.rollout = Some(Rollout {
             began: self.now,
             label: message.label.clone(),
@@ -85,7 +85,7 @@ impl Step {
         if !gate.told.contains(&tag) {
             let (gate_name, ticket, decision) = (gate.name.clone(), ticket.clone(), decision.clone());
             gate.told.push(tag);
-            self.facts.push(Fact::RolledBack { gate: gate_name, ticket, decision });
+            self.facts.push(AuditEvent::RolledBack { gate: gate_name, ticket, decision });
         }
     }
 
@@ -93,21 +93,21 @@ impl Step {
     pub(super) fn silence(&mut self, silent_for: Duration, rules: &Rules) {
         let Some(rollout) = &self.canary.rollout else { return };
         match rollout.course {
-            Course::Failing(_) if silent_for > rules.idle_after => self.end(End::Failed),
-            Course::Failing(_)
-            | Course::Asked(_)
-            | Course::Waiting(_)
-            | Course::Admitted(_)
-            | Course::Running(_)
+            Progress::Failing(_) if silent_for > rules.idle_after => self.end(End::Failed),
+            Progress::Failing(_)
+            | Progress::Asked(_)
+            | Progress::Waiting(_)
+            | Progress::Admitted(_)
+            | Progress::Running(_)
                 if silent_for > rules.abandon_after =>
             {
                 self.end(End::Abandoned);
             }
-            Course::Failing(_)
-            | Course::Asked(_)
-            | Course::Waiting(_)
-            | Course::Admitted(_)
-            | Course::Running(_) => {}
+            Progress::Failing(_)
+            | Progress::Asked(_)
+            | Progress::Waiting(_)
+            | Progress::Admitted(_)
+            | Progress::Running(_) => {}
         }
     }
 
@@ -119,7 +119,7 @@ impl Step {
             return;
         }
         rollout.reports.push(words.to_owned());
-        let note = Note::Progress { lines: vec![words.to_owned()] };
+        let note = Notice::Progress { lines: vec![words.to_owned()] };
         self.commands.push(Command::Comment { gate: gate.id.clone(), note });
     }
 }

@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::step::{Step, tell};
 use crate::{
-    gate::{Gate, GateId, GateName, Pace, Said, Stage, Standing, Used, Verdict},
+    gate::{Gate, GateId, GateName, Pace, LastAnswer, Stage, GateState, Used, Verdict},
     policy::DENIES_OTHERS,
     rollout::{
         canary::{Canary, Rollout},
-        change::Fact,
-        command::{Command, Note},
-        course::Course,
-        edge::Heard,
+        change::AuditEvent,
+        command::{Command, Notice},
+        course::Progress,
+        transitions::Heard,
         event::Rules,
         known::Called,
         limits::HOUR,
@@ -87,10 +87,10 @@ impl Step {
         }
         for gate in rollout.gates.iter_mut().filter(|gate| doubted.contains(&gate.id)) {
             if gate.doubt_author(DENIES_OTHERS)
-                && let Standing::Watched { ticket, view, .. } = &gate.standing
+                && let GateState::Watched { ticket, view, .. } = &gate.standing
             {
                 let (ticket, view) = (ticket.clone(), view.clone());
-                self.facts.push(Fact::TicketSeen { gate: gate.name.clone(), ticket, view });
+                self.facts.push(AuditEvent::TicketSeen { gate: gate.name.clone(), ticket, view });
             }
         }
     }
@@ -104,11 +104,11 @@ impl Step {
         if open == was_open {
             return;
         }
-        gate.said = if open { Said::Open } else { Said::Closed };
+        gate.said = if open { LastAnswer::Open } else { LastAnswer::Closed };
         // The first use of an approval is on record as that, with what it rests on.
-        let first = |fact: &Fact| matches!(fact, Fact::Passed { gate, .. } if gate == asked.name);
+        let first = |fact: &AuditEvent| matches!(fact, AuditEvent::Passed { gate, .. } if gate == asked.name);
         if !self.facts.iter().any(first) {
-            self.facts.push(Fact::Turned { gate: asked.name.clone() });
+            self.facts.push(AuditEvent::Turned { gate: asked.name.clone() });
         }
     }
 
@@ -125,20 +125,20 @@ impl Step {
         if let Some(refusal) = refusal {
             if self.canary.refused.is_none_or(|at| self.now.since(at) >= HOUR) {
                 self.canary.refused = Some(self.now);
-                self.facts.push(Fact::Refused { gate: asked.name.clone(), refusal });
+                self.facts.push(AuditEvent::Refused { gate: asked.name.clone(), refusal });
             }
             return false;
         }
         if rollout.gates.is_empty() {
-            self.facts.push(Fact::Began);
+            self.facts.push(AuditEvent::Began);
         }
         let mut gate = Gate::new(asked.fresh.clone(), asked.name.clone(), asked.deny.to_vec(), self.now);
         if let Some(at) = known {
             // Flagger knows of no other gate: where it was told to go on, it is told otherwise now.
             let spent = rollout.gates.remove(at);
-            gate.said = if spent.was_open(asked.pace) { Said::Open } else { Said::Closed };
+            gate.said = if spent.was_open(asked.pace) { LastAnswer::Open } else { LastAnswer::Closed };
             if spent.is_labelled() {
-                self.commands.push(Command::Comment { gate: spent.id.clone(), note: Note::LabelledEnded });
+                self.commands.push(Command::Comment { gate: spent.id.clone(), note: Notice::LabelledEnded });
                 self.canary.superseded.push(spent.id.clone());
             }
             // Somebody may have said no to it since it was read.
@@ -158,7 +158,7 @@ impl Step {
             subject.called_before = other.map(|known| known.label.0);
         }
         self.commands.push(Command::Open { gate: asked.fresh.clone(), subject, sent_to: Vec::new() });
-        self.facts.push(Fact::GateAsked { gate: asked.name.clone() });
+        self.facts.push(AuditEvent::GateAsked { gate: asked.name.clone() });
         let now = self.now;
         self.canary.budget.retain(|at| now.since(*at) < HOUR);
         if counts {
@@ -177,16 +177,16 @@ impl Step {
             let entry = decision.entry.changelog_id.clone();
             if !gate.told.iter().any(|told| *told == format!("expired-{entry}")) {
                 let (gate, ticket, decision) = (gate.name.clone(), ticket.clone(), decision.clone());
-                self.facts.push(Fact::Expired { gate, ticket, decision });
+                self.facts.push(AuditEvent::Expired { gate, ticket, decision });
             }
             let valid_for = u64::try_from(rules.trust.valid_for.as_millis()).unwrap_or(u64::MAX);
-            return tell(&mut self.commands, gate, Note::Expired { entry, valid_for });
+            return tell(&mut self.commands, gate, Notice::Expired { entry, valid_for });
         }
         if !verdict.is_open() {
             return;
         }
         if gate.used.is_none() {
-            self.facts.push(Fact::Passed {
+            self.facts.push(AuditEvent::Passed {
                 gate: gate.name.clone(),
                 ticket: ticket.clone(),
                 decision: decision.clone(),
@@ -194,7 +194,7 @@ impl Step {
             gate.used = Some(Used { at: self.now, longest_gap: asked.pace.longest_gap(self.now) });
         }
         rollout.course = match (rollout.course.clone(), asked.name.stage) {
-            (Course::Asked(base) | Course::Waiting(base), Stage::ConfirmRollout) => Course::Admitted(base),
+            (Progress::Asked(base) | Progress::Waiting(base), Stage::ConfirmRollout) => Progress::Admitted(base),
             (course, _) => course,
         };
     }
@@ -208,7 +208,7 @@ impl Step {
             && is_known;
         if untyped && !rollout.looks_untyped {
             rollout.looks_untyped = true;
-            self.facts.push(Fact::LooksUntyped { gate: asked.name.clone() });
+            self.facts.push(AuditEvent::LooksUntyped { gate: asked.name.clone() });
         }
     }
 }

@@ -3,11 +3,11 @@
 
 use super::step::{Step, tell};
 use crate::{
-    gate::{Doubt, Gate, Standing, View},
+    gate::{InvalidReason, Gate, GateState, TicketState},
     policy::DENIES_OTHERS,
     rollout::{
-        change::Fact,
-        command::{Command, Note},
+        change::AuditEvent,
+        command::{Command, Notice},
         course::End,
     },
 };
@@ -52,9 +52,9 @@ impl Step {
     /// told so.
     pub(super) fn seen_again(&mut self, at: usize, older: Gate) {
         let Some(rollout) = &mut self.canary.rollout else { return };
-        let Standing::Watched { ticket, view, .. } = &older.standing else { return };
+        let GateState::Watched { ticket, view, .. } = &older.standing else { return };
         // What has its number may be somebody else's: that is not its ticket seen again.
-        if matches!(view, View::Gone { doubt: Doubt::Missing { .. } | Doubt::Unmarked { .. } }) {
+        if matches!(view, TicketState::Gone { doubt: InvalidReason::Missing { .. } | InvalidReason::Unmarked { .. } }) {
             // That it was labelled is not forgotten.
             if !rollout.replaced[at].is_labelled() {
                 rollout.replaced[at] = older;
@@ -64,7 +64,7 @@ impl Step {
         if rollout.replaced[at].is_labelled() && older.rejection().is_none() {
             return self.moved_though_labelled(at, older);
         }
-        let fact = Fact::TicketSeen { gate: older.name.clone(), ticket: ticket.clone(), view: view.clone() };
+        let fact = AuditEvent::TicketSeen { gate: older.name.clone(), ticket: ticket.clone(), view: view.clone() };
         self.facts.push(fact);
         let key = ticket.key.clone();
         rollout.replaced.remove(at);
@@ -84,7 +84,7 @@ impl Step {
         // The last one is told what Flagger reports.
         rollout.gates.push(live);
         let Some(dead) = dead.filter(|dead| !dead.is_unmarked()) else { return };
-        self.buries(&dead, Note::Replaced { by }, End::Superseded);
+        self.buries(&dead, Notice::Replaced { by }, End::Superseded);
         self.commands.push(Command::Link { gate: dead.id, successor });
     }
 
@@ -92,21 +92,21 @@ impl Step {
     /// is told so, once.
     fn moved_though_labelled(&mut self, at: usize, older: Gate) {
         let Some(rollout) = &mut self.canary.rollout else { return };
-        let Standing::Watched { ticket, seen, view } = older.standing else { return };
+        let GateState::Watched { ticket, seen, view } = older.standing else { return };
         let known = &mut rollout.replaced[at];
-        let Standing::Watched { view: before, .. } = &known.standing else { return };
+        let GateState::Watched { view: before, .. } = &known.standing else { return };
         let Some(status) = view.status().cloned() else { return };
         let is_moved = before.status().is_some_and(|before| before.id != status.id);
         if !is_moved && known.newest_move == older.newest_move {
             return;
         }
-        let view = View::Gone { doubt: Doubt::LabelledEnded { status } };
-        known.standing = Standing::Watched { ticket: ticket.clone(), seen, view };
+        let view = TicketState::Gone { doubt: InvalidReason::LabelledEnded { status } };
+        known.standing = GateState::Watched { ticket: ticket.clone(), seen, view };
         known.newest_move = older.newest_move;
         if is_moved {
             let live = rollout.gates.iter().rev().find_map(Gate::ticket).map(|ticket| ticket.key.clone());
-            tell(&mut self.commands, known, Note::Late { live });
-            self.facts.push(Fact::LateMove { gate: older.name, ticket });
+            tell(&mut self.commands, known, Notice::Late { live });
+            self.facts.push(AuditEvent::LateMove { gate: older.name, ticket });
         }
     }
 }

@@ -5,8 +5,8 @@ use crate::{
     millis::Millis,
     rollout::{
         canary::Canary,
-        change::Fact,
-        command::{Command, Note},
+        change::AuditEvent,
+        command::{Command, Notice},
     },
 };
 
@@ -14,7 +14,7 @@ use crate::{
 pub(super) struct Step {
     pub(super) canary: Canary,
     pub(super) commands: Vec<Command>,
-    pub(super) facts: Vec<Fact>,
+    pub(super) facts: Vec<AuditEvent>,
     pub(super) now: Millis,
 }
 
@@ -30,7 +30,7 @@ impl Step {
 }
 
 /// Tells the ticket of a gate something, once.
-pub(super) fn tell(commands: &mut Vec<Command>, gate: &mut Gate, note: Note) {
+pub(super) fn tell(commands: &mut Vec<Command>, gate: &mut Gate, note: Notice) {
     let tag = note.tag();
     if !gate.told.contains(&tag) {
         gate.told.push(tag);

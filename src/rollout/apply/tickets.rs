@@ -2,12 +2,12 @@
 
 use super::step::{Step, tell};
 use crate::{
-    gate::{Doubt, Gate, GateId, Standing, Ticket, View},
+    gate::{InvalidReason, Gate, GateId, GateState, Ticket, TicketState},
     policy::{Author, Milestone, Statuses},
     rollout::{
-        change::Fact,
-        command::{Command, Note},
-        course::Course,
+        change::AuditEvent,
+        command::{Command, Notice},
+        course::Progress,
     },
 };
 
@@ -19,7 +19,7 @@ impl Step {
             return;
         }
         gate.standing =
-            Standing::Watched { ticket: ticket.clone(), seen: now, view: View::Waiting { status: None } };
+            GateState::Watched { ticket: ticket.clone(), seen: now, view: TicketState::Waiting { status: None } };
         gate.statuses = statuses.map(Statuses::pinned);
         let name = gate.name.clone();
         let (gate, milestone) = (id.clone(), Milestone::Opened);
@@ -27,17 +27,17 @@ impl Step {
         for gate in std::mem::take(&mut self.canary.superseded) {
             self.commands.push(Command::Link { gate, successor: id.clone() });
         }
-        self.facts.push(Fact::TicketOpened { gate: name, ticket: ticket.clone() });
+        self.facts.push(AuditEvent::TicketOpened { gate: name, ticket: ticket.clone() });
     }
 
     pub(super) fn not_opened(&mut self, id: &GateId, why: &str) {
         let Some(gate) = self.gate(id) else { return };
-        let stuck = Standing::Stuck { why: why.to_owned() };
+        let stuck = GateState::Stuck { why: why.to_owned() };
         if gate.ticket().is_some() || gate.standing == stuck {
             return;
         }
         gate.standing = stuck;
-        let fact = Fact::TicketStuck { gate: gate.name.clone(), why: why.to_owned() };
+        let fact = AuditEvent::TicketStuck { gate: gate.name.clone(), why: why.to_owned() };
         self.facts.push(fact);
     }
 
@@ -51,11 +51,11 @@ impl Step {
             return;
         }
         let (rollback_asked, denies_all) = (rollout.rollback_asked, rollout.denies_all());
-        let has_begun = !matches!(rollout.course, Course::Asked(_) | Course::Waiting(_));
+        let has_begun = !matches!(rollout.course, Progress::Asked(_) | Progress::Waiting(_));
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.id == *id) else { return };
         let Some(after) = look(gate) else { return };
         let before = std::mem::replace(gate, after);
-        let (Standing::Watched { view: was, .. }, Standing::Watched { ticket, view, .. }) =
+        let (GateState::Watched { view: was, .. }, GateState::Watched { ticket, view, .. }) =
             (&before.standing, &gate.standing)
         else {
             return;
@@ -63,29 +63,29 @@ impl Step {
         if was == view {
             return;
         }
-        let fact = Fact::TicketSeen { gate: gate.name.clone(), ticket: ticket.clone(), view: view.clone() };
+        let fact = AuditEvent::TicketSeen { gate: gate.name.clone(), ticket: ticket.clone(), view: view.clone() };
         self.facts.push(fact);
         let for_good = denies_all || gate.denies_for_good();
-        if let View::NotAllowed { decision, why, .. } = view {
+        if let TicketState::NotAllowed { decision, why, .. } = view {
             let (entry, why) = (decision.entry.changelog_id.clone(), why.clone());
-            tell(&mut self.commands, gate, Note::NotAllowed { entry, why, for_good });
-        } else if let View::Gone { doubt: Doubt::Relocated { entry, .. } } = view {
+            tell(&mut self.commands, gate, Notice::NotAllowed { entry, why, for_good });
+        } else if let TicketState::Gone { doubt: InvalidReason::Relocated { entry, .. } } = view {
             let entry = entry.clone();
-            tell(&mut self.commands, gate, Note::Relocated { entry });
-        } else if let View::Gone { doubt: Doubt::Mapped { entry, .. } } = view {
+            tell(&mut self.commands, gate, Notice::Relocated { entry });
+        } else if let TicketState::Gone { doubt: InvalidReason::Mapped { entry, .. } } = view {
             let entry = entry.clone();
-            tell(&mut self.commands, gate, Note::Mapped { entry });
-        } else if let View::Gone { doubt: Doubt::Renamed { status } } = view {
+            tell(&mut self.commands, gate, Notice::Mapped { entry });
+        } else if let TicketState::Gone { doubt: InvalidReason::Renamed { status } } = view {
             let status = status.id.clone();
-            tell(&mut self.commands, gate, Note::Renamed { status });
-        } else if let View::Rejected { decision, author, .. } = view {
+            tell(&mut self.commands, gate, Notice::Renamed { status });
+        } else if let TicketState::Rejected { decision, author, .. } = view {
             let (entry, author) = (decision.entry.changelog_id.clone(), author.clone());
             if !has_begun {
-                tell(&mut self.commands, gate, Note::RejectedAtStart { entry });
+                tell(&mut self.commands, gate, Notice::RejectedAtStart { entry });
             } else if let Author::NotAccepted { why } = author {
-                tell(&mut self.commands, gate, Note::RejectedByNobody { entry, why, for_good });
+                tell(&mut self.commands, gate, Notice::RejectedByNobody { entry, why, for_good });
             } else if !rollback_asked {
-                tell(&mut self.commands, gate, Note::RejectedWithoutRollback { entry });
+                tell(&mut self.commands, gate, Notice::RejectedWithoutRollback { entry });
             }
         }
     }

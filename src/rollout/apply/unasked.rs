@@ -5,10 +5,10 @@ use crate::{
     gate::{GateId, Stage},
     rollout::{
         canary::Rollout,
-        change::Fact,
-        command::{Command, Note},
-        course::{Base, Course, End, Fate},
-        edge::Heard,
+        change::AuditEvent,
+        command::{Command, Notice},
+        course::{Base, Progress, End, TicketOutcome},
+        transitions::Heard,
         known::{Called, Newer},
         message::{Message, Phase, Revision},
     },
@@ -17,11 +17,11 @@ use crate::{
 impl Step {
     /// The revision has started. If it is not the one that was asked about, or the team called it otherwise before, the
     /// tickets of confirm-rollout are told.
-    pub(super) fn starts(&mut self, before: Option<&Course>) {
+    pub(super) fn starts(&mut self, before: Option<&Progress>) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let (
-            Some(Course::Asked(base) | Course::Waiting(base) | Course::Admitted(base)),
-            Course::Running(run),
+            Some(Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base)),
+            Progress::Running(run),
         ) = (before, &rollout.course)
         else {
             return;
@@ -37,9 +37,9 @@ impl Step {
                 tell(
                     &mut self.commands,
                     gate,
-                    Note::OtherRevision { asked: asked.clone(), started: started.clone() },
+                    Notice::OtherRevision { asked: asked.clone(), started: started.clone() },
                 );
-                self.facts.push(Fact::OtherRevision { gate: name, ticket, asked, started });
+                self.facts.push(AuditEvent::OtherRevision { gate: name, ticket, asked, started });
             }
         } else if let (Some(Called { revision, label: before }), Some(label)) =
             (&self.canary.called, &rollout.label)
@@ -47,7 +47,7 @@ impl Step {
             && before != label
         {
             for gate in gates {
-                let note = Note::OtherLabel { label: label.clone(), before: before.clone() };
+                let note = Notice::OtherLabel { label: label.clone(), before: before.clone() };
                 tell(&mut self.commands, gate, note);
             }
         }
@@ -59,7 +59,7 @@ impl Step {
         let newer = self.canary.rollout.as_ref().and_then(|rollout| newer(rollout, heard, message));
         match newer {
             Some(newer) if how == End::Superseded => {
-                self.end_as(how, Fate::Overtaken);
+                self.end_as(how, TicketOutcome::Overtaken);
                 self.canary.unasked = Some(newer);
                 self.unasked(heard, message);
             }
@@ -81,10 +81,10 @@ impl Step {
         };
         if shipped && let Some(Newer { revision, gates }) = self.canary.unasked.take() {
             for gate in &gates {
-                let note = Note::Unasked { revision: revision.clone() };
+                let note = Notice::Unasked { revision: revision.clone() };
                 self.commands.push(Command::Comment { gate: gate.clone(), note });
             }
-            self.facts.push(Fact::Unasked { revision, gates });
+            self.facts.push(AuditEvent::Unasked { revision, gates });
         } else if over {
             self.canary.unasked = None;
         } else if matches!(heard, Heard::Event | Heard::Rollback)
@@ -102,7 +102,7 @@ impl Step {
 /// this one.
 fn newer(rollout: &Rollout, heard: Heard, message: &Message) -> Option<Newer> {
     let named = message.checksum.clone()?;
-    let Course::Running(run) = &rollout.course else { return None };
+    let Progress::Running(run) = &rollout.course else { return None };
     let is_known = |revision: Option<&Revision>| revision == Some(&named);
     if run.revision.is_none()
         || is_known(run.revision.as_ref())

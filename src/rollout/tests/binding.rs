@@ -1,7 +1,7 @@
 //! What binds an approval: whom questions ruled out, and what statuses meant when the ticket was opened.
 
 use super::*;
-use crate::gate::{Cause, Invalidation, Standing, View};
+use crate::gate::{Cause, Invalidation, GateState, TicketState};
 
 const STAGE: GateName = GateName { stage: Stage::ConfirmPromotion, approver: None };
 
@@ -23,7 +23,7 @@ fn named(approved: &str, rejected: &str) -> Statuses {
 }
 
 /// What is done to a sighting.
-type Odd = fn(&mut Sighting);
+type Odd = fn(&mut IssueSnapshot);
 
 /// A canary with one gate, which only one person moves.
 struct One {
@@ -84,7 +84,7 @@ impl One {
 
     /// A look that was judged while these were ruled out. `today` are the statuses that bear the configured names.
     fn sees_as_of(&mut self, denials: &Denials, today: Statuses) {
-        let mut sighting = Sighting::Issue {
+        let mut sighting = IssueSnapshot::Issue {
             key: "OPS-7".into(),
             project: "OPS".into(),
             issue_type: "10004".into(),
@@ -114,16 +114,16 @@ impl One {
 
     /// What its ticket is known to say.
     fn says(&self) -> &'static str {
-        let Standing::Watched { view, .. } = &self.gate().standing else { panic!("it has a ticket") };
+        let GateState::Watched { view, .. } = &self.gate().standing else { panic!("it has a ticket") };
         match view {
-            View::Waiting { .. } => "waiting",
-            View::Approved { .. } => "approved",
-            View::Rejected { author: Author::Accepted, .. } => "rejected",
-            View::Rejected { .. } => "rejected by nobody",
-            View::NotAllowed { .. } => "not allowed",
-            View::Unjudged { .. } => "unjudged",
-            View::Gone { doubt: Doubt::Renamed { .. } } => "renamed",
-            View::Gone { .. } => "gone",
+            TicketState::Waiting { .. } => "waiting",
+            TicketState::Approved { .. } => "approved",
+            TicketState::Rejected { author: Author::Accepted, .. } => "rejected",
+            TicketState::Rejected { .. } => "rejected by nobody",
+            TicketState::NotAllowed { .. } => "not allowed",
+            TicketState::Unjudged { .. } => "unjudged",
+            TicketState::Gone { doubt: InvalidReason::Renamed { .. } } => "renamed",
+            TicketState::Gone { .. } => "gone",
         }
     }
 }
@@ -297,23 +297,23 @@ fn what_an_earlier_version_judged_opens_after_the_next_look() {
 fn a_rejection_is_erased_by_nothing_but_a_move() {
     let ways: [(&str, Odd); 6] = [
         ("labelled", |sighting| {
-            if let Sighting::Issue { ended, .. } = sighting {
+            if let IssueSnapshot::Issue { ended, .. } = sighting {
                 *ended = true;
             }
         }),
         ("without its mark", |sighting| {
-            if let Sighting::Issue { marks, .. } = sighting {
+            if let IssueSnapshot::Issue { marks, .. } = sighting {
                 marks.clear();
             }
         }),
         ("both", |sighting| {
-            if let Sighting::Issue { marks, ended, .. } = sighting {
+            if let IssueSnapshot::Issue { marks, ended, .. } = sighting {
                 marks.clear();
                 *ended = true;
             }
         }),
         ("elsewhere", |sighting| {
-            if let Sighting::Issue { project, .. } = sighting {
+            if let IssueSnapshot::Issue { project, .. } = sighting {
                 *project = "PAY".into();
             }
         }),
@@ -345,8 +345,8 @@ fn a_rejection_is_erased_by_nothing_but_a_move() {
     }
 }
 
-fn relocates(sighting: &mut Sighting, cause: Cause) {
-    let Sighting::Issue { invalidations, answered, .. } = sighting else { return };
+fn relocates(sighting: &mut IssueSnapshot, cause: Cause) {
+    let IssueSnapshot::Issue { invalidations, answered, .. } = sighting else { return };
     let (changelog_id, by) = ("9".into(), "bob".into());
     invalidations.push(Invalidation { changelog_id, by, at: Some(*answered), cause });
 }

@@ -58,16 +58,16 @@ fn shown(world: &World) -> String {
         Base::Incoming(checksum) => format!("{}^", revision(checksum.as_ref())),
     };
     let run = |run: &Run| match run.leg {
-        Leg::Progressing => revision(run.revision.as_ref()),
-        Leg::WaitingPromotion => format!("{}+", revision(run.revision.as_ref())),
+        FurthestPhase::Progressing => revision(run.revision.as_ref()),
+        FurthestPhase::WaitingPromotion => format!("{}+", revision(run.revision.as_ref())),
     };
     let course = match world.canary.rollout.as_ref().map(|rollout| &rollout.course) {
         None => "none".to_owned(),
-        Some(Course::Asked(at)) => format!("asked {}", base(at)),
-        Some(Course::Waiting(at)) => format!("waiting {}", base(at)),
-        Some(Course::Admitted(at)) => format!("admitted {}", base(at)),
-        Some(Course::Running(at)) => format!("running {}", run(at)),
-        Some(Course::Failing(at)) => format!("failing {}", run(at)),
+        Some(Progress::Asked(at)) => format!("asked {}", base(at)),
+        Some(Progress::Waiting(at)) => format!("waiting {}", base(at)),
+        Some(Progress::Admitted(at)) => format!("admitted {}", base(at)),
+        Some(Progress::Running(at)) => format!("running {}", run(at)),
+        Some(Progress::Failing(at)) => format!("failing {}", run(at)),
     };
     let mut parts: Vec<String> = world.ended.iter().map(|(how, _)| how.as_str().to_owned()).collect();
     parts.push(course);

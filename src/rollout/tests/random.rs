@@ -132,7 +132,7 @@ impl Witness {
         let Change::To { canary, commands, facts } = change else { return Vec::new() };
         self.canary = canary;
         for fact in facts {
-            let Fact::Ended { gates, .. } = fact else { continue };
+            let AuditEvent::Ended { gates, .. } = fact else { continue };
             for gate in gates {
                 self.issues
                     .iter_mut()
@@ -327,14 +327,14 @@ impl Witness {
             moves.reverse();
         }
         let sighting = if how % 16 == 3 {
-            Sighting::Missing { browse: Browse::Proven }
+            IssueSnapshot::Missing { browse: Browse::Proven }
         } else {
             let (project, issue_type) = (project.into(), issue_type.into());
             let marks = vec![issue.gate.clone()];
             let invalidations = Vec::new();
-            Sighting::Issue { key, project, issue_type, status, ended, marks, moves, invalidations, answered }
+            IssueSnapshot::Issue { key, project, issue_type, status, ended, marks, moves, invalidations, answered }
         };
-        let missing = matches!(sighting, Sighting::Missing { .. });
+        let missing = matches!(sighting, IssueSnapshot::Missing { .. });
         let gate = issue.gate.clone();
         let rejected = self.canary.gate_by_id(&gate).is_some_and(|gate| gate.rejection().is_some());
         let statuses = Self::statuses();

@@ -9,7 +9,7 @@ use crate::{
     store::{
         connection::{Connected, OnlyRead, connect},
         error::Error,
-        place::{self, Mode},
+        location::{self, Mode},
         query::{self, Keyed, Transaction, query},
         volume::Volumes,
     },
@@ -114,10 +114,10 @@ impl Record {
     /// reached, or the file is not there; [`Error::Database`] if it fails then.
     pub async fn open(url: &SecretString) -> Result<Self, Error> {
         let url = url.expose_secret();
-        place::look(url, Mode::Reads, Volumes::Any)?;
+        location::look(url, Mode::Reads, Volumes::Any)?;
         let Connected { pool, begin, .. } = match connect(url, Mode::Reads, &OnlyRead::default()).await {
             Ok(connected) => connected,
-            Err(error) => return Err(place::unopened(url, Mode::Reads, &error).await),
+            Err(error) => return Err(location::unopened(url, Mode::Reads, &error).await),
         };
         let record = Self { pool, begin };
         match Chain::read(&mut *record.begin().await?).await {

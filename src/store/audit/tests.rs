@@ -18,10 +18,10 @@ async fn store(rows: i64) -> ((TempDir, Database), SecretString, Store) {
 }
 
 async fn write(store: &Store, rows: std::ops::RangeInclusive<i64>) {
-    let mut turn = store.turn().await.unwrap();
+    let mut tx = store.begin_write().await.unwrap();
     let entries: Vec<Entry> = rows.map(entry).collect();
-    turn.audit(&entries).await.unwrap();
-    turn.end().await.unwrap();
+    tx.audit(&entries).await.unwrap();
+    tx.end().await.unwrap();
 }
 
 fn entry(number: i64) -> Entry {
@@ -103,9 +103,9 @@ async fn the_hash_is_the_one_that_is_described() {
 #[tokio::test]
 async fn a_turn_that_is_not_ended_leaves_no_row() {
     let (_home, url, store) = store(2).await;
-    let mut turn = store.turn().await.unwrap();
-    turn.audit(&[entry(3), entry(4)]).await.unwrap();
-    drop(turn);
+    let mut tx = store.begin_write().await.unwrap();
+    tx.audit(&[entry(3), entry(4)]).await.unwrap();
+    drop(tx);
     write(&store, 3..=3).await;
     let verified = verify(&url).await;
     assert_eq!((verified.rows, verified.problems), (3, Vec::new()));
@@ -269,9 +269,9 @@ async fn pruning_goes_on_the_next_time() {
 async fn without_the_note_nothing_is_written() {
     let (_home, _url, store) = store(1).await;
     edit(&store, "DELETE FROM audit_chain").await;
-    let mut turn = store.turn().await.unwrap();
-    assert!(matches!(turn.audit(&[entry(2)]).await, Err(Error::NoChain)));
-    turn.audit(&[]).await.unwrap();
+    let mut tx = store.begin_write().await.unwrap();
+    assert!(matches!(tx.audit(&[entry(2)]).await, Err(Error::NoChain)));
+    tx.audit(&[]).await.unwrap();
 }
 
 /// Reading neither creates a file nor writes to one. SQLite only, for PostgreSQL has no file to make.

@@ -13,16 +13,16 @@ async fn any_words_can_say_why() {
     let database = Database::fresh(directory.path()).await;
     let store = Store::open(&database.url.clone().into()).await.unwrap();
     let canary = CanaryId { cluster: "default".into(), namespace: "shop".into(), name: "cart".into() };
-    let mut turn = store.turn().await.unwrap();
-    turn.enqueue(&canary, &Command::Label { gate: GateId("g".into()) }, Millis(1)).await.unwrap();
-    turn.end().await.unwrap();
+    let mut tx = store.begin_write().await.unwrap();
+    tx.enqueue(&canary, &Command::Label { gate: GateId("g".into()) }, Millis(1)).await.unwrap();
+    tx.end().await.unwrap();
     let (at, sent, why) = (Millis(2), None, "no \0 status".to_owned());
     let again = Settled::Again { at, why: why.clone(), sent: Some(Millis(1)) };
     for how in [again, Settled::Parked { why, sent }] {
         let row = next(&store, 2).await.unwrap();
-        let mut turn = store.turn().await.unwrap();
-        turn.settle(&row, &how, Millis(2)).await.unwrap();
-        turn.end().await.unwrap();
+        let mut tx = store.begin_write().await.unwrap();
+        tx.settle(&row, &how, Millis(2)).await.unwrap();
+        tx.end().await.unwrap();
         let why: String =
             sqlx::query_scalar("SELECT why FROM outbox").fetch_one(&store.0.pool).await.unwrap();
         assert_eq!(why, "no   status");

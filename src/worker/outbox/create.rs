@@ -17,7 +17,7 @@ use crate::{
     jira::{self, Happened, retry},
     millis::Millis,
     rollout::{Canary, Command, Subject},
-    store::{self, Row, Turn},
+    store::{self, Row, WriteTx},
     ticket,
     worker::{
         context::{Context, Outcome},
@@ -67,7 +67,7 @@ impl Create<'_> {
         let store = self.context.store();
         let waits = || store.canary(&row.canary).is_some_and(|canary| waits(&canary, gate));
         if !waits() {
-            store.follow().await?;
+            store.catch_up().await?;
         }
         Ok(waits())
     }
@@ -124,30 +124,30 @@ impl Create<'_> {
         // The place under the rate limit comes first: what is stored must be the time of sending, not of queueing.
         let slot = jira.slot().await;
         let writing = self.writing.lock().await;
-        let turn = self.context.working_turn().await?;
+        let tx = self.context.begin_if_leading().await?;
         let (now, recorded) = (clock.now(), clock.stopwatch());
-        let mut turn = turn.ok_or(Failure::Left(Outcome::Standby))?;
-        let canary = match turn.canary(&row.canary).await {
+        let mut tx = tx.ok_or(Failure::Left(Outcome::Standby))?;
+        let canary = match tx.canary(&row.canary).await {
             Ok(canary) => canary,
             Err(error @ store::Error::Corrupt { .. }) => return Ok(self.put_off(row, error.to_string())),
             Err(error) => return Err(error.into()),
         };
         if !waits(&canary, &draft.gate) {
             // The rollout ended while the request waited; the next step finds that out, if memory does.
-            drop(turn);
-            self.context.store().follow().await?;
+            drop(tx);
+            self.context.store().catch_up().await?;
             return Err(Failure::Left(Outcome::Did));
         }
-        let claimed = turn.claim(row.id, Some(now)).await?;
+        let claimed = tx.claim(row.id, Some(now)).await?;
         // If it was sent meanwhile the next step searches first.
         let claimed = claimed.filter(|claimed| claimed.sent == row.sent);
         *row = claimed.ok_or(Failure::Left(Outcome::Did))?;
-        address(&mut turn, row.clone(), home.clone(), now).await?;
-        turn.end().await?;
+        address(&mut tx, row.clone(), home.clone(), now).await?;
+        tx.end().await?;
         drop(writing);
         let (lease, term) = (lease.clone(), lease.term());
         let permit = move || lease.holds(term) && recorded.elapsed() < SENT_WITHIN;
-        match jira::only_while(permit, jira.create(slot, &draft)).await {
+        match jira::fenced(permit, jira.create(slot, &draft)).await {
             Ok(created) => {
                 let ticket = ticket(home, created.id, created.key);
                 Ok(Effect::Opened { ticket, others: vec![] })
@@ -174,15 +174,15 @@ impl Create<'_> {
 
 /// Stores where the ticket is about to be opened; and if it may have been opened already, that it is to be looked for a
 /// second one afterwards.
-async fn address(turn: &mut Turn, mut row: Row, home: Home, now: Millis) -> Result<(), store::Error> {
+async fn address(tx: &mut WriteTx, mut row: Row, home: Home, now: Millis) -> Result<(), store::Error> {
     let Command::Open { gate, subject, sent_to } = &mut row.command else { return Ok(()) };
     let later = duplicates::again(gate, subject, now);
     if !sent_to.contains(&home) {
         sent_to.push(home);
     }
-    turn.reword(&row, &row.command).await?;
+    tx.reword(&row, &row.command).await?;
     if row.sent.is_some() {
-        turn.enqueue(&row.canary, &later, now).await?;
+        tx.enqueue(&row.canary, &later, now).await?;
     }
     Ok(())
 }

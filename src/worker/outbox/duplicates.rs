@@ -6,8 +6,8 @@ use crate::{
     gate::{GateId, GateName, Ticket},
     millis::Millis,
     policy::Milestone,
-    rollout::{CanaryId, Command, Note, Subject},
-    store::{self, Opened, Turn},
+    rollout::{CanaryId, Command, Notice, Subject},
+    store::{self, Opened, WriteTx},
     worker::context::Context,
 };
 
@@ -43,7 +43,7 @@ pub(super) async fn newly_found(context: &Context, gate: &GateId) -> Result<Vec<
 /// Closes tickets that were found for a gate, beside the one that counts, if there is one. From then on they are dead
 /// tickets like any other.
 pub(super) async fn close(
-    turn: &mut Turn,
+    tx: &mut WriteTx,
     canary: &CanaryId,
     (gate, name): (&GateId, &GateName),
     counts: Option<&Ticket>,
@@ -53,7 +53,7 @@ pub(super) async fn close(
     for found in found {
         // Of no gate: nothing that is done to it ever reaches a verdict.
         let duplicate = GateId(format!("{gate}-{}", found.id));
-        turn.keep_ticket(&opened(canary, &duplicate, name, found)).await?;
+        tx.keep_ticket(&opened(canary, &duplicate, name, found)).await?;
         let of = counts.map(|ticket| ticket.key.clone());
         tracing::warn!(
             %canary,
@@ -63,11 +63,11 @@ pub(super) async fn close(
             "a ticket was opened twice; the duplicate opens nothing, and is told so"
         );
         for command in [
-            Command::Comment { gate: duplicate.clone(), note: Note::Duplicate { of } },
+            Command::Comment { gate: duplicate.clone(), note: Notice::Duplicate { of } },
             Command::Label { gate: duplicate.clone() },
             Command::Move { gate: duplicate, name: name.clone(), milestone: Milestone::Superseded },
         ] {
-            turn.enqueue(canary, &command, now).await?;
+            tx.enqueue(canary, &command, now).await?;
         }
     }
     Ok(())

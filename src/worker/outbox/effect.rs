@@ -1,6 +1,6 @@
 //! What performing a command comes to.
 
-use crate::{gate::Ticket, jira, millis::Millis, rollout::Note, store, worker::context::Outcome};
+use crate::{gate::Ticket, jira, millis::Millis, rollout::Notice, store, worker::context::Outcome};
 
 /// What performing a command came to.
 #[must_use]
@@ -26,7 +26,7 @@ pub(super) enum Effect {
     /// The ticket was told that it opens nothing any more, at this time by Jira's clock.
     Buried(Millis),
     /// It could not be done; instead this is said.
-    Instead(Note),
+    Instead(Notice),
     /// Jira did not do it.
     Failed {
         /// Why not.

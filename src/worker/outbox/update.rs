@@ -5,12 +5,12 @@ use serde_json::{Map, Value};
 
 use super::effect::{Effect, Failure};
 use crate::{
-    gate::{GateId, Move, Sighting},
+    gate::{GateId, Move, IssueSnapshot},
     gatekeeper::doing,
     jira::{self, Linked, Marks, Transitioned, Whereabouts, retry},
     millis::Millis,
     policy::{Meaning, Milestone, Route, Status, Target},
-    rollout::{Command, Note},
+    rollout::{Command, Notice},
     store::{Opened, Row},
     ticket,
     worker::{
@@ -38,7 +38,7 @@ pub(super) async fn perform(context: &Context, lookups: &Lookups, row: &Row) -> 
     let route = context.gatekeeper.route(&opened.canary, &opened.name);
     let update = Update { context, lookups, row, opened, route };
     let (lease, term) = (context.lease.clone(), context.lease.term());
-    match jira::only_while(move || lease.holds(term), update.tell()).await {
+    match jira::fenced(move || lease.holds(term), update.tell()).await {
         Err(Failure::Jira(error)) if error.is_missing() => {
             Ok(update.not_found(Some(error.to_string())).await)
         }
@@ -121,17 +121,17 @@ impl Update<'_> {
         })
     }
 
-    async fn comment(&self, note: &Note) -> Result<Effect, Failure> {
+    async fn comment(&self, note: &Notice) -> Result<Effect, Failure> {
         let id = &self.opened.ticket.id;
         let kind = Kind::of(note);
         let effect = if kind == Kind::Last {
             // What moves it after this moment moves a dead ticket. None of the moves that it shows now did.
             match self.context.jira.look_since(id, Millis(i64::MAX)).await? {
-                Sighting::Missing { .. } => return Ok(self.not_found(None).await),
-                Sighting::Issue { marks, .. } if self.is_alien(self.opened, &marks) => {
+                IssueSnapshot::Missing { .. } => return Ok(self.not_found(None).await),
+                IssueSnapshot::Issue { marks, .. } if self.is_alien(self.opened, &marks) => {
                     return Ok(Effect::Done);
                 }
-                Sighting::Issue { answered, .. } => Effect::Buried(answered),
+                IssueSnapshot::Issue { answered, .. } => Effect::Buried(answered),
             }
         } else {
             if let Some(effect) = self.is_spared().await? {
@@ -161,9 +161,9 @@ impl Update<'_> {
         let Some(target) = self.route.ticket.transitions.target(milestone) else { return Ok(Effect::Done) };
         // What people did with it decides whether the bridge moves it.
         let (status, moves) = match self.context.jira.look_closely(id).await? {
-            Sighting::Missing { .. } => return Ok(self.not_found(None).await),
-            Sighting::Issue { marks, .. } if self.is_alien(opened, &marks) => return Ok(Effect::Done),
-            Sighting::Issue { status, moves, .. } => (status, moves),
+            IssueSnapshot::Missing { .. } => return Ok(self.not_found(None).await),
+            IssueSnapshot::Issue { marks, .. } if self.is_alien(opened, &marks) => return Ok(Effect::Done),
+            IssueSnapshot::Issue { status, moves, .. } => (status, moves),
         };
         let left_alone = match milestone {
             Milestone::Opened => !moves.is_empty() || self.is_over(),
@@ -216,7 +216,7 @@ impl Update<'_> {
             why,
             "could not move the ticket, and tells it so; see ticket.transitions"
         );
-        Ok(Effect::Instead(Note::NotMoved { milestone, why }))
+        Ok(Effect::Instead(Notice::NotMoved { milestone, why }))
     }
 
     /// Whether the rollout is over: then it is too late for the bridge to move its ticket to where it begins.
@@ -266,7 +266,7 @@ impl Update<'_> {
             why,
             "could not link the ticket to the one that took its place, and tells it so"
         );
-        Ok(Effect::Instead(Note::NotLinked { to: to.key.clone(), why }))
+        Ok(Effect::Instead(Notice::NotLinked { to: to.key.clone(), why }))
     }
 }
 
@@ -282,25 +282,25 @@ enum Kind {
 }
 
 impl Kind {
-    const fn of(note: &Note) -> Self {
+    const fn of(note: &Notice) -> Self {
         match note {
-            Note::Progress { .. } => Self::Repeated,
-            Note::Ended { .. } | Note::Replaced { .. } | Note::Duplicate { .. } => Self::Last,
-            Note::LabelledEnded
-            | Note::RejectedAtStart { .. }
-            | Note::RejectedWithoutRollback { .. }
-            | Note::RejectedByNobody { .. }
-            | Note::NotAllowed { .. }
-            | Note::Relocated { .. }
-            | Note::Mapped { .. }
-            | Note::Renamed { .. }
-            | Note::Expired { .. }
-            | Note::Late { .. }
-            | Note::NotLinked { .. }
-            | Note::OtherRevision { .. }
-            | Note::OtherLabel { .. }
-            | Note::Unasked { .. }
-            | Note::NotMoved { .. } => Self::Once,
+            Notice::Progress { .. } => Self::Repeated,
+            Notice::Ended { .. } | Notice::Replaced { .. } | Notice::Duplicate { .. } => Self::Last,
+            Notice::LabelledEnded
+            | Notice::RejectedAtStart { .. }
+            | Notice::RejectedWithoutRollback { .. }
+            | Notice::RejectedByNobody { .. }
+            | Notice::NotAllowed { .. }
+            | Notice::Relocated { .. }
+            | Notice::Mapped { .. }
+            | Notice::Renamed { .. }
+            | Notice::Expired { .. }
+            | Notice::Late { .. }
+            | Notice::NotLinked { .. }
+            | Notice::OtherRevision { .. }
+            | Notice::OtherLabel { .. }
+            | Notice::Unasked { .. }
+            | Notice::NotMoved { .. } => Self::Once,
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet, VecDeque, hash_map::Entry};
 
 use crate::{
-    gate::{Browse, GateId, Sighting, decisive},
+    gate::{Browse, GateId, IssueSnapshot, decisive},
     jira::{self, Reading},
     millis::Millis,
     policy::{Meaning, Status, Statuses},
@@ -248,7 +248,7 @@ impl Round<'_> {
                     Err(error) => return Err(error),
                 },
             };
-            let sighting = Sighting::Missing { browse };
+            let sighting = IssueSnapshot::Missing { browse };
             self.found.readings.insert(
                 due.ticket.id.clone(),
                 Reading {
@@ -310,7 +310,7 @@ impl Round<'_> {
 /// one of nearly the same moment, so all of those must have been read, and be in order. `known` is the newest move that was
 /// ever seen: what does not go back to it may be older than that.
 fn suffices(reading: &Reading, statuses: &Statuses, gate: &GateId, known: Option<Millis>) -> bool {
-    let Sighting::Issue { status, moves, .. } = &reading.sighting else { return true };
+    let IssueSnapshot::Issue { status, moves, .. } = &reading.sighting else { return true };
     let is_known = known
         .is_none_or(|known| reading.sighting.newest_move(gate) >= Some(known) || reading.goes_back_to(known));
     let is_explained = is_waiting(status, statuses)

@@ -1,7 +1,7 @@
 //! What was seen of a ticket. Where two of Jira's answers may disagree, the more direct one is asked for.
 
 use crate::{
-    gate::{Gate, GateId, Standing, View},
+    gate::{Gate, GateId, GateState, TicketState},
     gatekeeper::Reading,
     policy::Author,
     rollout::{CanaryId, Change},
@@ -62,34 +62,34 @@ impl Seen {
         let Some(gate) = canary.gate_by_id(self.gate()) else { return Recheck::None };
         let trust = context.gatekeeper.trust(&self.canary, &gate.name);
         let after = gate.see(sighting, statuses, author, *now, *arrived, trust);
-        let Some(Gate { standing: Standing::Watched { view, .. }, .. }) = &after else {
+        let Some(Gate { standing: GateState::Watched { view, .. }, .. }) = &after else {
             return Recheck::None;
         };
-        let Standing::Watched { view: before, .. } = &gate.standing else { return Recheck::None };
+        let GateState::Watched { view: before, .. } = &gate.standing else { return Recheck::None };
         let reads_an_index = context.jira.reads_an_index();
         match view {
             // Nothing but a no counts of a ticket that was labelled as dead, and that was replaced.
-            View::Waiting { .. }
-            | View::Approved { .. }
-            | View::NotAllowed { .. }
-            | View::Unjudged { .. }
-            | View::Gone { .. }
+            TicketState::Waiting { .. }
+            | TicketState::Approved { .. }
+            | TicketState::NotAllowed { .. }
+            | TicketState::Unjudged { .. }
+            | TicketState::Gone { .. }
                 if gate.is_labelled() && canary.is_replaced(&gate.id) =>
             {
                 Recheck::None
             }
             // Where many are read, an index may not know what the issue itself lacks.
-            View::Waiting { .. }
-            | View::Approved { .. }
-            | View::Rejected { .. }
-            | View::NotAllowed { .. }
-            | View::Unjudged { .. }
+            TicketState::Waiting { .. }
+            | TicketState::Approved { .. }
+            | TicketState::Rejected { .. }
+            | TicketState::NotAllowed { .. }
+            | TicketState::Unjudged { .. }
                 if gate.is_unmarked() =>
             {
                 Recheck::Gone
             }
-            View::Gone { .. } if before != view => Recheck::Gone,
-            View::Approved { .. } if reads_an_index => {
+            TicketState::Gone { .. } if before != view => Recheck::Gone,
+            TicketState::Approved { .. } if reads_an_index => {
                 let is_judged = gate.judged_by == Some(trust.judged_by);
                 // Half of the time for which an approval is trusted.
                 let lately = |at| now.apart(at) < context.gatekeeper.timing().trust_for / 2;
@@ -100,22 +100,22 @@ impl Seen {
                 }
             }
             // Where it stands first is no news that a lagging index could get wrong.
-            View::Waiting { .. } if matches!(before, View::Waiting { status: None }) => Recheck::None,
-            View::Waiting { .. }
-            | View::Approved { .. }
-            | View::Rejected { .. }
-            | View::NotAllowed { .. }
-            | View::Unjudged { .. }
+            TicketState::Waiting { .. } if matches!(before, TicketState::Waiting { status: None }) => Recheck::None,
+            TicketState::Waiting { .. }
+            | TicketState::Approved { .. }
+            | TicketState::Rejected { .. }
+            | TicketState::NotAllowed { .. }
+            | TicketState::Unjudged { .. }
                 if before != view && reads_an_index =>
             {
                 Recheck::Index
             }
-            View::Waiting { .. }
-            | View::Approved { .. }
-            | View::Rejected { .. }
-            | View::NotAllowed { .. }
-            | View::Unjudged { .. }
-            | View::Gone { .. } => Recheck::None,
+            TicketState::Waiting { .. }
+            | TicketState::Approved { .. }
+            | TicketState::Rejected { .. }
+            | TicketState::NotAllowed { .. }
+            | TicketState::Unjudged { .. }
+            | TicketState::Gone { .. } => Recheck::None,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{
     seen::{Recheck, Seen},
 };
 use crate::{
-    gate::{self, Gate, GateId, Move, Sighting},
+    gate::{self, Gate, GateId, Move, IssueSnapshot},
     gatekeeper::Reading,
     jira,
     millis::Millis,
@@ -104,9 +104,9 @@ impl<'a> Round<'a> {
         if lease.holds(self.begun.term) {
             return true;
         }
-        match self.context.working_turn().await {
-            Ok(Some(turn)) => {
-                turn.end().await.ok();
+        match self.context.begin_if_leading().await {
+            Ok(Some(tx)) => {
+                tx.end().await.ok();
                 lease.term() == self.begun.term
             }
             Ok(None) => false,
@@ -178,10 +178,10 @@ impl<'a> Round<'a> {
     async fn statuses(
         &mut self,
         Watched { due, gate, route }: Watched<'_>,
-        sighting: &Sighting,
+        sighting: &IssueSnapshot,
         moved: Option<(&Move, Duration)>,
     ) -> Result<Statuses, Unclear> {
-        let Sighting::Issue { status, .. } = sighting else { return Ok(Statuses::default()) };
+        let IssueSnapshot::Issue { status, .. } = sighting else { return Ok(Statuses::default()) };
         match statuses::of(&mut self.lookups, route, &due.ticket, status, moved).await {
             Ok(today) => Ok(gate.statuses(today)),
             Err(why) => closing(gate, sighting, &why).ok_or(why),
@@ -192,11 +192,11 @@ impl<'a> Round<'a> {
     async fn as_of_the_move(
         &mut self,
         watched: Watched<'_>,
-        sighting: &Sighting,
+        sighting: &IssueSnapshot,
         statuses: Statuses,
         arrived: Millis,
     ) -> Result<Statuses, Unclear> {
-        let Sighting::Issue { status, moves, answered, .. } = sighting else { return Ok(statuses) };
+        let IssueSnapshot::Issue { status, moves, answered, .. } = sighting else { return Ok(statuses) };
         let Some(entry) = gate::decisive(status, moves, &statuses) else { return Ok(statuses) };
         let ago = self.context.clock.now().since(arrived - answered.since(entry.at));
         self.statuses(watched, sighting, Some((entry, ago))).await
@@ -226,10 +226,10 @@ impl<'a> Round<'a> {
         &mut self,
         Watched { due, route, .. }: Watched<'_>,
         denials: &Denials,
-        sighting: &Sighting,
+        sighting: &IssueSnapshot,
         statuses: &Statuses,
     ) -> Author {
-        let Sighting::Issue { status, moves, .. } = sighting else { return Author::NotJudged };
+        let IssueSnapshot::Issue { status, moves, .. } = sighting else { return Author::NotJudged };
         match gate::decisive(status, moves, statuses) {
             Some(_) if denials.all => denies_all(MOST_DENIALS),
             Some(entry) => {
@@ -243,8 +243,8 @@ impl<'a> Round<'a> {
 
 /// What statuses mean where it cannot be told which bear the configured names today. A no to the ticket as it was opened is one,
 /// what is approved no more is not, and what carries the label of dead tickets opens nothing.
-fn closing(gate: &Gate, sighting: &Sighting, why: &Unclear) -> Option<Statuses> {
-    let Sighting::Issue { status, ended, .. } = sighting else { return None };
+fn closing(gate: &Gate, sighting: &IssueSnapshot, why: &Unclear) -> Option<Statuses> {
+    let IssueSnapshot::Issue { status, ended, .. } = sighting else { return None };
     let then = gate.statuses.as_ref();
     let workflow = match why {
         Unclear::Config { workflow, .. } => Some(workflow.clone()),

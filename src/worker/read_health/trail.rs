@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    gate::{GateId, Invalidation, Move, Sighting},
+    gate::{GateId, Invalidation, Move, IssueSnapshot},
     jira::{self, Reading, Span},
 };
 
@@ -57,7 +57,7 @@ impl Trails {
         if known.start >= start || known.end < start || known.end > total {
             return;
         }
-        let Sighting::Issue { moves, invalidations, .. } = &mut reading.sighting else { return };
+        let IssueSnapshot::Issue { moves, invalidations, .. } = &mut reading.sighting else { return };
         jira::add(moves, known.moves.clone());
         jira::add(invalidations, known.invalidations.clone());
         reading.span = match (known.span, reading.span) {
@@ -73,7 +73,7 @@ impl Trails {
 
     /// Keeps what was read of a changelog.
     pub(super) fn knows(&mut self, gate: &GateId, reading: &Reading) {
-        let Sighting::Issue { moves, invalidations, .. } = &reading.sighting else { return };
+        let IssueSnapshot::Issue { moves, invalidations, .. } = &reading.sighting else { return };
         let Some(end) = reading.total else { return };
         let (moves, invalidations, span) = (moves.clone(), invalidations.clone(), reading.span);
         let start = end.saturating_sub(reading.newest);

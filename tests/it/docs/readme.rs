@@ -10,7 +10,7 @@ use std::{
 use fake_jira::{FakeJira, Flavour, Setup};
 use flagger_jira_bridge::{
     check::check,
-    cli::{self, Gates, Paper},
+    cli::{self, Gates, OutputStyle},
     clock::Clock,
     config::{self, Config, EXAMPLE},
     gate::Verdict,
@@ -270,7 +270,7 @@ async fn answers_are_quoted_right() {
     world.later(Duration::from_secs(725));
     lines += &ask().await;
     let wanted = Gates::of(&format!("http://{}", world.address(2)));
-    let table = cli::gates(&wanted, &Paper::default(), world.clock.now()).await.unwrap();
+    let table = cli::gates(&wanted, &OutputStyle::default(), world.clock.now()).await.unwrap();
     world.decides(&world.newest(), "Approved").await;
     lines += &ask().await;
     let quoted = blocks("text");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::world::{World, question};
 
 // Not those that count requests.
-crate::world::crash::told_again!(an_index_that_stands_still);
+crate::world::crash::crash_tests!(an_index_that_stands_still);
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

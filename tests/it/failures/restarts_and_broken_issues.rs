@@ -7,7 +7,7 @@ use fake_jira::{Fault, MIA, Operation, Times, Workflow};
 use crate::world::{World, question};
 
 // Not those that count how soon a request is made, or choose whom they ask.
-crate::world::crash::told_again!(
+crate::world::crash::crash_tests!(
     silence_survives_a_crash,
     an_outage_of_the_bridge_counts_for_nothing,
     a_withdrawal_makes_nobody_more_patient,

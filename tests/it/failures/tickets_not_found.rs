@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::world::{World, question};
 
 // Not those that count minutes.
-crate::world::crash::told_again!(
+crate::world::crash::crash_tests!(
     the_account_may_not_browse_for_hours,
     two_glimpses_are_no_long_look,
     a_ticket_that_was_given_up_is_seen_again,

@@ -30,7 +30,7 @@ async fn five_start_at_once_on_an_empty_database() {
     }
     while let Some(opened) = opening.join_next().await {
         let store = opened.unwrap().unwrap();
-        store.turn().await.unwrap().end().await.unwrap();
+        store.begin_write().await.unwrap().end().await.unwrap();
         store.close().await;
     }
     let mut connection = AnyConnection::connect(&database.url).await.unwrap();

@@ -281,7 +281,7 @@ async fn a_worker_that_stops_keeps_its_lease_until_it_is_done() {
     while two.number("SELECT until FROM lease").await != renewed && !running.is_finished() {}
     two.clock.advance(LEASE * 9 / 10);
     assert!(!running.is_finished());
-    assert_eq!(two.first.keeps().await, Lead::Follows);
+    assert_eq!(two.first.keeps().await, Lead::Standby);
     running.await.unwrap();
     assert_eq!(two.first.keeps().await, Lead::TookOver, "it is given back at once");
     assert_eq!((two.jira.issues().len(), two.number("SELECT COUNT(*) FROM outbox").await), (1, 0));

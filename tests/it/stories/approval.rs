@@ -7,7 +7,7 @@ use fake_jira::{Fault, Flavour, MIA, Operation, Times};
 use crate::world::{World, question};
 
 // Not those that count requests, or how soon one is made.
-crate::world::crash::told_again!(
+crate::world::crash::crash_tests!(
     one_question_one_ticket,
     approved_withdrawn_rejected,
     a_rejected_ticket_moved_back_waits_again,

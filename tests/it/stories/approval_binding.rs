@@ -15,7 +15,7 @@ use tracing::{Level, instrument::WithSubscriber as _};
 
 use crate::world::{Answer, World, log::Log, question};
 
-crate::world::crash::told_again!(
+crate::world::crash::crash_tests!(
     an_approval_given_elsewhere,
     a_status_that_was_mapped,
     a_status_that_was_taken_out_of_the_workflow,

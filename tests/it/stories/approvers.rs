@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::world::{Answer, World, question};
 
 // Not those in which the next question must not come before its time, or that count minutes.
-crate::world::crash::told_again!(
+crate::world::crash::crash_tests!(
     anybody_but_a_machine,
     only_who_is_listed,
     groups_and_roles,

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::world::{World, database::Database, program::run};
 
-crate::world::crash::told_again!(
+crate::world::crash::crash_tests!(
     every_turn_of_a_verdict_is_on_record,
     a_turn_survives_a_crash,
     a_ticket_that_is_deleted_closes_an_open_gate,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::world::{Answer, World, crash::Plan, log::Log, question};
 
-crate::world::crash::told_again!(
+crate::world::crash::crash_tests!(
     a_newer_revision_ships_under_an_older_approval,
     what_started_is_not_what_was_asked_about,
     a_success_that_only_the_next_question_tells,

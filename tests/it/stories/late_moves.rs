@@ -6,7 +6,7 @@ use fake_jira::{Fault, MIA, Operation, Times};
 
 use crate::world::{World, question};
 
-crate::world::crash::told_again!(a_late_move_without_a_webhook);
+crate::world::crash::crash_tests!(a_late_move_without_a_webhook);
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);

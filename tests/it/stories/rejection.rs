@@ -7,7 +7,7 @@ use flagger_jira_bridge::worker::Worker;
 
 use crate::world::{World, crash::Plan, looked};
 
-crate::world::crash::told_again!(
+crate::world::crash::crash_tests!(
     a_label_erases_no_rejection,
     a_label_before_a_rejection,
     a_move_elsewhere_erases_no_rejection,

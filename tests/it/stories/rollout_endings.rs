@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::world::{World, question};
 
 // Not those that count refusals, which are remembered by one process, or in which Flagger asks no more at the gate.
-crate::world::crash::told_again!(
+crate::world::crash::crash_tests!(
     succeeded,
     failed,
     superseded,

@@ -149,7 +149,7 @@ pub(crate) fn with_two_replicas(story: fn()) {
 
 /// Tells these tests of a file again: cut at each step, and by two replicas. What is counted there must not depend on
 /// how often a process began anew.
-macro_rules! told_again {
+macro_rules! crash_tests {
     ($($story:ident),* $(,)?) => {
         mod cut_at_each_step {
             $(#[test] fn $story() { crate::world::crash::cut_at_each_step(stringify!($story), super::$story); })*
@@ -159,4 +159,4 @@ macro_rules! told_again {
         }
     };
 }
-pub(crate) use told_again;
+pub(crate) use crash_tests;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    jira::{endings, marks, people, setup},
+    jira::{updates, marks, people, setup},
     mutation::Change,
 };
 
@@ -75,8 +75,8 @@ fn transitions(change: &[Change]) {
     }
     let configured = json!({"resolution": {"name": "Done"}, "priority": {"name": "High"}});
     let configured = configured.as_object().unwrap();
-    if let endings::Choice::Go { id, fields, .. } =
-        endings::choose(read.transitions.unwrap_or_default(), "approved", configured)
+    if let updates::Choice::Go { id, fields, .. } =
+        updates::choose(read.transitions.unwrap_or_default(), "approved", configured)
     {
         let leads_there = |it: &&Value| {
             word(&it["id"]) == Some(id.clone())

@@ -7,7 +7,7 @@ use std::{
 };
 
 use flagger_jira_bridge::{
-    gate::{GateId, GateName, Move, Pace, Sighting, Ticket, Trust},
+    gate::{GateId, GateName, Move, Pace, IssueSnapshot, Ticket, Trust},
     millis::Millis,
     policy::{Author, Fingerprint, Person, Status, Statuses},
     rollout::{Budget, Canary, CanaryId, Change, Command, Denials, Event, Message, Report, Room, Rules},
@@ -51,7 +51,7 @@ impl Place {
 }
 
 /// A ticket that the bridge opened.
-pub(super) struct Paper {
+pub(super) struct OutputStyle {
     pub(super) name: GateName,
     /// The attempt that was asked about when it was opened: known to the model, never to the bridge.
     pub(super) attempt: u64,
@@ -79,7 +79,7 @@ struct Beside {
 
 pub(super) struct Bridge {
     pub(super) canary: Canary,
-    pub(super) tickets: Vec<Paper>,
+    pub(super) tickets: Vec<OutputStyle>,
     memory: Beside,
     written: Beside,
     statuses: Statuses,
@@ -177,7 +177,7 @@ impl Bridge {
                 project: "OPS".into(),
                 issue_type: "10004".into(),
             };
-            self.tickets.push(Paper { name: name.clone(), attempt, place: Place::ToDo, moves: Vec::new() });
+            self.tickets.push(OutputStyle { name: name.clone(), attempt, place: Place::ToDo, moves: Vec::new() });
             let _: Vec<Command> = self.apply(&Event::Opened { gate: &gate, ticket, statuses: None }, now);
             self.looks(self.tickets.len() - 1, now);
         }
@@ -223,7 +223,7 @@ impl Bridge {
             return;
         }
         let paper = &self.tickets[ticket];
-        let sighting = Sighting::Issue {
+        let sighting = IssueSnapshot::Issue {
             key: format!("OPS-{gate}"),
             project: "OPS".into(),
             issue_type: "10004".into(),

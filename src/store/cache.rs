@@ -99,7 +99,7 @@ impl Memory {
         self.followed
     }
 
-    pub(super) fn follow(&mut self, seq: i64) {
+    pub(super) fn catch_up(&mut self, seq: i64) {
         self.followed = self.followed.max(seq);
     }
 

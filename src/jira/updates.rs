@@ -77,7 +77,7 @@ impl Jira {
             Err(error) if !error.is_missing() => return Err(error),
             Err(_) => {}
         }
-        self.sender.prove(Instant::now()).await?;
+        self.sender.authenticate(Instant::now()).await?;
         let unproven = |why| Ok(Whereabouts::Unproven { why });
         let project = &ticket.project;
         match self.permissions(project).await {

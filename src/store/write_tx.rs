@@ -13,8 +13,8 @@ use crate::{
     rollout::{Canary, CanaryId, Command},
 };
 
-/// A writing transaction. Dropped without [`Turn::end`], it changes nothing.
-pub struct Turn {
+/// A writing transaction. Dropped without [`WriteTx::end`], it changes nothing.
+pub struct WriteTx {
     store: Store,
     transaction: Transaction,
     seq: i64,
@@ -28,26 +28,26 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails, or others hold it for too long.
-    pub async fn turn(&self) -> Result<Turn, Error> {
-        match self.try_turn().await {
+    pub async fn begin_write(&self) -> Result<WriteTx, Error> {
+        match self.try_begin_write().await {
             Err(error) if only_reads(&error) => {
                 // By now another connection may do better.
                 self.0.only_read.found();
-                self.try_turn().await
+                self.try_begin_write().await
             }
             begun => begun,
         }
     }
 
-    async fn try_turn(&self) -> Result<Turn, Error> {
+    async fn try_begin_write(&self) -> Result<WriteTx, Error> {
         let mut transaction = self.begin().await?;
         let next = "UPDATE turn SET seq = seq + 1 WHERE only_row = 1 RETURNING seq";
         let (seq,) = query(next).one(&mut transaction).await?;
-        Ok(Turn { store: self.clone(), transaction, seq, saved: Vec::new(), commands: 0 })
+        Ok(WriteTx { store: self.clone(), transaction, seq, saved: Vec::new(), commands: 0 })
     }
 }
 
-impl Turn {
+impl WriteTx {
     pub(super) const fn seq(&self) -> i64 {
         self.seq
     }
@@ -66,7 +66,7 @@ impl Turn {
     ///
     /// # Errors
     /// As [`Store::follow`].
-    pub async fn follow(&mut self) -> Result<(), Error> {
+    pub async fn catch_up(&mut self) -> Result<(), Error> {
         let store = self.store.clone();
         store.learn(self.sql()).await.map(drop)
     }

@@ -11,7 +11,7 @@ use super::{
     handle::Store,
     query::query,
     rows::key,
-    turn::Turn,
+    write_tx::WriteTx,
 };
 use crate::{
     gate::{GateId, Pace},
@@ -61,11 +61,11 @@ impl Store {
         let changed = self.activity().not_written();
         for some in changed.chunks(WRITTEN_AT_ONCE) {
             let some = self.activity().of_live_gates(some, |id| self.canary(id));
-            let mut turn = self.turn().await?;
+            let mut tx = self.begin_write().await?;
             for few in some.chunks(IN_ONE_STATEMENT) {
-                turn.write_heard(few).await?;
+                tx.write_heard(few).await?;
             }
-            turn.end().await?;
+            tx.end().await?;
             let mut activity = self.activity();
             some.iter().for_each(|(canary, was)| activity.written(canary, was));
         }
@@ -90,7 +90,7 @@ impl Store {
     }
 }
 
-impl Turn {
+impl WriteTx {
     /// When the canary was last heard of by any replica, as far as written back.
     pub(crate) async fn last_heard(&mut self, canary: &CanaryId) -> Result<Option<Millis>, Error> {
         let at: Option<(i64,)> =

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{
     canary::Rollout,
-    course::{Base, Course, End, Leg, Run},
+    course::{Base, Progress, End, FurthestPhase, Run},
     message::{Message, Phase, Revision},
 };
 
@@ -40,7 +40,7 @@ pub(super) enum Edge {
     /// It belongs to the rollout and changes nothing of its course.
     Stays,
     /// It belongs to the rollout and moves it on.
-    Moves(Course),
+    Moves(Progress),
     /// It is stale, late, or says nothing.
     Ignored,
     /// The rollout is over. The message is then read as if there had been none.
@@ -48,14 +48,14 @@ pub(super) enum Edge {
 }
 
 /// The course of the rollout that this message begins, where none lives.
-pub(super) fn begins(heard: Heard, message: &Message) -> Option<Course> {
+pub(super) fn begins(heard: Heard, message: &Message) -> Option<Progress> {
     match heard {
         Heard::ConfirmRollout { .. } => {
             let base = base(message);
-            Some(if message.phase == Phase::Waiting { Course::Waiting(base) } else { Course::Asked(base) })
+            Some(if message.phase == Phase::Waiting { Progress::Waiting(base) } else { Progress::Asked(base) })
         }
         Heard::OtherGate { .. } | Heard::Rollback => {
-            Some(Course::Running(run(None, message.checksum.clone(), message.phase)))
+            Some(Progress::Running(run(None, message.checksum.clone(), message.phase)))
         }
         Heard::PostRollout | Heard::Event => None,
     }
@@ -78,27 +78,27 @@ pub(super) fn between(rollout: &Rollout, heard: Heard, message: &Message, silent
         Heard::OtherGate { patience } => {
             let patience_is_over = patience.is_some_and(|patience| silent_for > patience);
             match &rollout.course {
-                Course::Running(_) if patience_is_over => Edge::Ends(End::Superseded),
+                Progress::Running(_) if patience_is_over => Edge::Ends(End::Superseded),
                 // A gate question after the report of a failure is about the next attempt.
-                Course::Failing(_) => Edge::Ends(End::Failed),
-                Course::Asked(_) | Course::Waiting(_) | Course::Admitted(_) | Course::Running(_) => {
+                Progress::Failing(_) => Edge::Ends(End::Failed),
+                Progress::Asked(_) | Progress::Waiting(_) | Progress::Admitted(_) | Progress::Running(_) => {
                     question(&rollout.course, message)
                 }
             }
         }
         Heard::Rollback => match &rollout.course {
             // Within one attempt the phase never goes back from WaitingPromotion.
-            Course::Running(Run { leg: Leg::WaitingPromotion, .. })
-            | Course::Failing(Run { leg: Leg::WaitingPromotion, .. })
+            Progress::Running(Run { leg: FurthestPhase::WaitingPromotion, .. })
+            | Progress::Failing(Run { leg: FurthestPhase::WaitingPromotion, .. })
                 if message.phase == Phase::Progressing =>
             {
                 Edge::Ends(over(&rollout.course))
             }
-            Course::Asked(_)
-            | Course::Waiting(_)
-            | Course::Admitted(_)
-            | Course::Running(_)
-            | Course::Failing(_) => question(&rollout.course, message),
+            Progress::Asked(_)
+            | Progress::Waiting(_)
+            | Progress::Admitted(_)
+            | Progress::Running(_)
+            | Progress::Failing(_) => question(&rollout.course, message),
         },
         Heard::PostRollout => match message.phase {
             Phase::Succeeded => post_rollout(&rollout.course, message, End::Succeeded),
@@ -145,7 +145,7 @@ fn base(message: &Message) -> Base {
     }
 }
 
-fn confirm_rollout(course: &Course, message: &Message, used: bool) -> Edge {
+fn confirm_rollout(course: &Progress, message: &Message, used: bool) -> Edge {
     let names_the_new = message.phase == Phase::Progressing;
     let waits = message.phase == Phase::Waiting;
     let again = |base: &Base| match base {
@@ -155,30 +155,30 @@ fn confirm_rollout(course: &Course, message: &Message, used: bool) -> Edge {
     // Both forms in turn are two rollouts: what one names the other does not.
     let fits = |base: &Base| !names_the_new || matches!(base, Base::Incoming(_));
     let after = match course {
-        Course::Asked(base) if fits(base) && same(base.revision(), message) => {
+        Progress::Asked(base) if fits(base) && same(base.revision(), message) => {
             let base = learnt(base, message);
-            if waits { Course::Waiting(base) } else { Course::Asked(base) }
+            if waits { Progress::Waiting(base) } else { Progress::Asked(base) }
         }
-        Course::Waiting(base) if again(base) && same(base.revision(), message) => {
-            Course::Waiting(learnt(base, message))
+        Progress::Waiting(base) if again(base) && same(base.revision(), message) => {
+            Progress::Waiting(learnt(base, message))
         }
-        Course::Admitted(base) if again(base) && same(base.revision(), message) => {
-            Course::Admitted(learnt(base, message))
+        Progress::Admitted(base) if again(base) && same(base.revision(), message) => {
+            Progress::Admitted(learnt(base, message))
         }
         // Its end was not heard, and whoever waits now would replace it.
-        Course::Running(run) if message.phase == Phase::Succeeded && is(run.revision.as_ref(), message) => {
+        Progress::Running(run) if message.phase == Phase::Succeeded && is(run.revision.as_ref(), message) => {
             return Edge::Ends(End::Succeeded);
         }
         // A hook without a type is called while the revision runs. Where the gate was opened already this may as well be
         // another try, whose beginning names the revision, too.
-        Course::Running(run) if names_the_new && !used && is(run.revision.as_ref(), message) => {
+        Progress::Running(run) if names_the_new && !used && is(run.revision.as_ref(), message) => {
             return goes_on(course, message);
         }
-        Course::Asked(_)
-        | Course::Waiting(_)
-        | Course::Admitted(_)
-        | Course::Running(_)
-        | Course::Failing(_) => return Edge::Ends(over(course)),
+        Progress::Asked(_)
+        | Progress::Waiting(_)
+        | Progress::Admitted(_)
+        | Progress::Running(_)
+        | Progress::Failing(_) => return Edge::Ends(over(course)),
     };
     if after == *course { Edge::Stays } else { Edge::Moves(after) }
 }
@@ -194,47 +194,47 @@ fn learnt(base: &Base, message: &Message) -> Base {
 }
 
 /// A question that carries the checksum of the revision itself.
-fn question(course: &Course, message: &Message) -> Edge {
+fn question(course: &Progress, message: &Message) -> Edge {
     match course {
         // Asked before the rollout that is being confirmed now: too late to matter.
-        Course::Asked(Base::Outgoing(base)) | Course::Waiting(Base::Outgoing(base))
+        Progress::Asked(Base::Outgoing(base)) | Progress::Waiting(Base::Outgoing(base))
             if is(base.as_ref(), message) =>
         {
             Edge::Ignored
         }
-        Course::Asked(Base::Incoming(named)) | Course::Waiting(Base::Incoming(named))
+        Progress::Asked(Base::Incoming(named)) | Progress::Waiting(Base::Incoming(named))
             if !same(named.as_ref(), message) =>
         {
             Edge::Ignored
         }
         // What was let start is the revision that was named.
-        Course::Admitted(Base::Incoming(named)) if !same(named.as_ref(), message) => Edge::Ends(over(course)),
-        Course::Asked(base) | Course::Waiting(base) | Course::Admitted(base) => {
-            Edge::Moves(Course::Running(run(Some(base.clone()), message.checksum.clone(), message.phase)))
+        Progress::Admitted(Base::Incoming(named)) if !same(named.as_ref(), message) => Edge::Ends(over(course)),
+        Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => {
+            Edge::Moves(Progress::Running(run(Some(base.clone()), message.checksum.clone(), message.phase)))
         }
-        Course::Running(run) | Course::Failing(run) if !same(run.revision.as_ref(), message) => {
+        Progress::Running(run) | Progress::Failing(run) if !same(run.revision.as_ref(), message) => {
             Edge::Ends(over(course))
         }
-        Course::Running(_) | Course::Failing(_) => goes_on(course, message),
+        Progress::Running(_) | Progress::Failing(_) => goes_on(course, message),
     }
 }
 
-fn post_rollout(course: &Course, message: &Message, how: End) -> Edge {
+fn post_rollout(course: &Progress, message: &Message, how: End) -> Edge {
     match course {
         // Flagger gives up while it waits, for instance on a primary that died.
-        Course::Asked(base) | Course::Waiting(base)
+        Progress::Asked(base) | Progress::Waiting(base)
             if how == End::Failed && same(base.revision(), message) =>
         {
             Edge::Ends(End::Failed)
         }
-        Course::Asked(_) | Course::Waiting(_) => Edge::Ignored,
-        Course::Admitted(Base::Incoming(named)) if !same(named.as_ref(), message) => {
+        Progress::Asked(_) | Progress::Waiting(_) => Edge::Ignored,
+        Progress::Admitted(Base::Incoming(named)) if !same(named.as_ref(), message) => {
             Edge::Ends(End::Superseded)
         }
-        Course::Admitted(_) => Edge::Ends(how),
-        Course::Failing(_) => Edge::Ends(End::Failed),
-        Course::Running(run) if same(run.revision.as_ref(), message) => Edge::Ends(how),
-        Course::Running(_) => Edge::Ends(End::Superseded),
+        Progress::Admitted(_) => Edge::Ends(how),
+        Progress::Failing(_) => Edge::Ends(End::Failed),
+        Progress::Running(run) if same(run.revision.as_ref(), message) => Edge::Ends(how),
+        Progress::Running(_) => Edge::Ends(End::Superseded),
     }
 }
 
@@ -255,10 +255,10 @@ fn event(rollout: &Rollout, message: &Message) -> Edge {
 
 /// Nothing leads back to `Initialized` but a Canary that is created anew. Only what Flagger says before and while it asks for
 /// the first time has that phase too, with the checksum that the question has.
-fn event_of_a_new_canary(course: &Course, message: &Message) -> Edge {
+fn event_of_a_new_canary(course: &Progress, message: &Message) -> Edge {
     let base = match course {
-        Course::Asked(base) | Course::Waiting(base) | Course::Admitted(base) => Some(base),
-        Course::Running(run) | Course::Failing(run) => run.base.as_ref(),
+        Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => Some(base),
+        Progress::Running(run) | Progress::Failing(run) => run.base.as_ref(),
     };
     match base {
         Some(Base::Outgoing(base) | Base::AfterFailure(base)) if same(base.as_ref(), message) => {
@@ -267,8 +267,8 @@ fn event_of_a_new_canary(course: &Course, message: &Message) -> Edge {
         Some(Base::Outgoing(_) | Base::AfterFailure(_)) => Edge::Ends(End::Recreated),
         // With which checksum the first question's words came is not known.
         Some(Base::Incoming(_)) | None => match course {
-            Course::Running(_) | Course::Failing(_) => Edge::Ends(End::Recreated),
-            Course::Asked(_) | Course::Waiting(_) | Course::Admitted(_) => Edge::Ignored,
+            Progress::Running(_) | Progress::Failing(_) => Edge::Ends(End::Recreated),
+            Progress::Asked(_) | Progress::Waiting(_) | Progress::Admitted(_) => Edge::Ignored,
         },
     }
 }
@@ -276,37 +276,37 @@ fn event_of_a_new_canary(course: &Course, message: &Message) -> Edge {
 fn event_of_the_end(rollout: &Rollout, message: &Message, how: End) -> Edge {
     match &rollout.course {
         // The phase of the rollout before: confirm-rollout's own "Halt" event carries it.
-        Course::Asked(_) | Course::Waiting(_) => Edge::Ignored,
-        Course::Admitted(Base::Outgoing(base)) if is(base.as_ref(), message) => Edge::Ignored,
-        Course::Admitted(Base::Incoming(named)) if !same(named.as_ref(), message) => Edge::Ignored,
-        Course::Admitted(_) => Edge::Ends(how),
-        Course::Running(run) if same(run.revision.as_ref(), message) => {
+        Progress::Asked(_) | Progress::Waiting(_) => Edge::Ignored,
+        Progress::Admitted(Base::Outgoing(base)) if is(base.as_ref(), message) => Edge::Ignored,
+        Progress::Admitted(Base::Incoming(named)) if !same(named.as_ref(), message) => Edge::Ignored,
+        Progress::Admitted(_) => Edge::Ends(how),
+        Progress::Running(run) if same(run.revision.as_ref(), message) => {
             // The rollback itself comes after this event, and may be asked for again.
             let rejected = rollout.gates.iter().any(|gate| gate.rejection().is_some());
             if how == End::Failed && rejected {
-                Edge::Moves(Course::Failing(run.clone()))
+                Edge::Moves(Progress::Failing(run.clone()))
             } else {
                 Edge::Ends(how)
             }
         }
-        Course::Failing(run) if how == End::Failed && same(run.revision.as_ref(), message) => Edge::Stays,
-        Course::Running(_) | Course::Failing(_) => Edge::Ends(over(&rollout.course)),
+        Progress::Failing(run) if how == End::Failed && same(run.revision.as_ref(), message) => Edge::Stays,
+        Progress::Running(_) | Progress::Failing(_) => Edge::Ends(over(&rollout.course)),
     }
 }
 
-fn event_on_the_way(course: &Course, message: &Message) -> Edge {
+fn event_on_the_way(course: &Progress, message: &Message) -> Edge {
     let base = match course {
-        Course::Asked(base) | Course::Waiting(base) | Course::Admitted(base) => Some(base),
-        Course::Running(run) | Course::Failing(run) => run.base.as_ref(),
+        Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => Some(base),
+        Progress::Running(run) | Progress::Failing(run) => run.base.as_ref(),
     };
-    if let Course::Asked(Base::Incoming(named))
-    | Course::Waiting(Base::Incoming(named))
-    | Course::Admitted(Base::Incoming(named)) = course
+    if let Progress::Asked(Base::Incoming(named))
+    | Progress::Waiting(Base::Incoming(named))
+    | Progress::Admitted(Base::Incoming(named)) = course
     {
         // The words around the question still carry the old one, and tell nothing before it is answered open.
-        let starts = matches!(course, Course::Admitted(_)) && is(named.as_ref(), message);
+        let starts = matches!(course, Progress::Admitted(_)) && is(named.as_ref(), message);
         return if starts {
-            Edge::Moves(Course::Running(run(base.cloned(), named.clone(), message.phase)))
+            Edge::Moves(Progress::Running(run(base.cloned(), named.clone(), message.phase)))
         } else {
             Edge::Ignored
         };
@@ -314,34 +314,34 @@ fn event_on_the_way(course: &Course, message: &Message) -> Edge {
     if is(base.and_then(Base::revision), message) {
         // "New revision detected!" still carries the old checksum.
         return match course {
-            Course::Running(run) | Course::Failing(run) if is(run.revision.as_ref(), message) => {
+            Progress::Running(run) | Progress::Failing(run) if is(run.revision.as_ref(), message) => {
                 goes_on(course, message)
             }
-            Course::Asked(_)
-            | Course::Waiting(_)
-            | Course::Admitted(_)
-            | Course::Running(_)
-            | Course::Failing(_) => Edge::Ignored,
+            Progress::Asked(_)
+            | Progress::Waiting(_)
+            | Progress::Admitted(_)
+            | Progress::Running(_)
+            | Progress::Failing(_) => Edge::Ignored,
         };
     }
     match course {
-        Course::Asked(base) | Course::Waiting(base) | Course::Admitted(base) => {
-            Edge::Moves(Course::Running(run(Some(base.clone()), message.checksum.clone(), message.phase)))
+        Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => {
+            Edge::Moves(Progress::Running(run(Some(base.clone()), message.checksum.clone(), message.phase)))
         }
-        Course::Running(run) | Course::Failing(run) if !same(run.revision.as_ref(), message) => {
+        Progress::Running(run) | Progress::Failing(run) if !same(run.revision.as_ref(), message) => {
             Edge::Ends(over(course))
         }
-        Course::Running(_) | Course::Failing(_) => goes_on(course, message),
+        Progress::Running(_) | Progress::Failing(_) => goes_on(course, message),
     }
 }
 
 /// The rollout under way stays itself; the message may tell its revision, or that it waits for promotion.
-fn goes_on(course: &Course, message: &Message) -> Edge {
+fn goes_on(course: &Progress, message: &Message) -> Edge {
     let further = |known: &Run| Run {
         base: known.base.clone(),
         revision: known.revision.clone().or_else(|| message.checksum.clone()),
         leg: match message.phase {
-            Phase::WaitingPromotion => Leg::WaitingPromotion,
+            Phase::WaitingPromotion => FurthestPhase::WaitingPromotion,
             Phase::Initializing
             | Phase::Initialized
             | Phase::Waiting
@@ -354,23 +354,23 @@ fn goes_on(course: &Course, message: &Message) -> Edge {
         },
     };
     let after = match course {
-        Course::Running(run) => Course::Running(further(run)),
-        Course::Failing(run) => Course::Failing(further(run)),
-        Course::Asked(_) | Course::Waiting(_) | Course::Admitted(_) => return Edge::Stays,
+        Progress::Running(run) => Progress::Running(further(run)),
+        Progress::Failing(run) => Progress::Failing(further(run)),
+        Progress::Asked(_) | Progress::Waiting(_) | Progress::Admitted(_) => return Edge::Stays,
     };
     if after == *course { Edge::Stays } else { Edge::Moves(after) }
 }
 
 fn run(base: Option<Base>, revision: Option<Revision>, phase: Phase) -> Run {
-    let leg = if phase == Phase::WaitingPromotion { Leg::WaitingPromotion } else { Leg::Progressing };
+    let leg = if phase == Phase::WaitingPromotion { FurthestPhase::WaitingPromotion } else { FurthestPhase::Progressing };
     Run { base, revision, leg }
 }
 
 /// How a rollout is over that another one, or its silence, takes the place of: a failure that was reported stays one.
-const fn over(course: &Course) -> End {
+const fn over(course: &Progress) -> End {
     match course {
-        Course::Asked(_) | Course::Waiting(_) | Course::Admitted(_) | Course::Running(_) => End::Superseded,
-        Course::Failing(_) => End::Failed,
+        Progress::Asked(_) | Progress::Waiting(_) | Progress::Admitted(_) | Progress::Running(_) => End::Superseded,
+        Progress::Failing(_) => End::Failed,
     }
 }
 

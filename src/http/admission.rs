@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use crate::{
     config::{Flagger, ScopedToken},
     flagger::{BadPayload, label},
-    http::{proof::is_one_of, refused::TOKEN},
+    http::{credentials::is_one_of, refused::TOKEN},
     secret::Secret,
     text::Shown,
 };

@@ -30,7 +30,7 @@ impl Sender {
     ///
     /// # Errors
     /// Any of a request; [`Error::Unauthorized`] also makes all other calls wait for a probe that works.
-    pub(super) async fn prove(&self, began: Instant) -> Result<(), Error> {
+    pub(super) async fn authenticate(&self, began: Instant) -> Result<(), Error> {
         let _one_at_a_time = self.credentials.probing.lock().await;
         if self.credentials.sent_since(began) {
             return Ok(());
@@ -46,7 +46,7 @@ impl Sender {
         match self.credentials.admission(Instant::now()) {
             Admission::Granted => Ok(()),
             Admission::Denied(why) => Err(self.unauthorized(why, Happened::No)),
-            Admission::ProbeFirst(_) => self.prove(Instant::now()).await,
+            Admission::ProbeFirst(_) => self.authenticate(Instant::now()).await,
         }
     }
 
@@ -54,7 +54,7 @@ impl Sender {
     async fn probe(&self) -> Result<(), Error> {
         let kind = self.kind.get().copied().unwrap_or(Kind::DataCenter);
         let request = Request::get(Operation::MYSELF, kind, &["myself"]);
-        let throttled = self.turn().await?;
+        let throttled = self.acquire().await?;
         let sent = Instant::now();
         self.credentials.probed(sent);
         let answer = self.exchange(&request, throttled).await?;
@@ -83,7 +83,7 @@ impl Sender {
     /// Our own account; asked for once.
     pub(super) async fn account(&self) -> Result<Account, Error> {
         if self.credentials.account().is_none() {
-            self.prove(Instant::now()).await?;
+            self.authenticate(Instant::now()).await?;
         }
         self.credentials.account().ok_or_else(|| self.unauthorized(wrong(Symptom::Nobody), Happened::No))
     }
@@ -102,7 +102,7 @@ impl Sender {
             (Signature::Captcha, _) => return Err(refuse(CAPTCHA)),
             (_, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
                 // Perhaps only this was not allowed: then /myself works.
-                match self.prove(began).await {
+                match self.authenticate(began).await {
                     Ok(()) => return Err(answer.refused()),
                     Err(error @ Error::Unauthorized { .. }) => return Err(error.beside(happened)),
                     Err(_) => {
@@ -135,9 +135,9 @@ impl Sender {
     ) -> Result<(), Error> {
         let named = self.credentials.are_named();
         if named || status.is_client_error() {
-            self.prove(Instant::now()).await.map_err(|error| error.beside(happened))?;
+            self.authenticate(Instant::now()).await.map_err(|error| error.beside(happened))?;
         } else if !self.credentials.proves(began, Instant::now()) {
-            self.prove(began).await.map_err(|error| error.beside(happened))?;
+            self.authenticate(began).await.map_err(|error| error.beside(happened))?;
         }
         if self.credentials.are_named() { Err(answer.not_for_us()) } else { Ok(()) }
     }
