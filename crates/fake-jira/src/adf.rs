@@ -1,4 +1,4 @@
-//! Jira's rich text: whether a document is valid, and its words.
+//! Atlassian Document Format (ADF): validation, and conversion to text.
 
 use serde_json::{Map, Value};
 
@@ -24,8 +24,8 @@ const IN_CELL: &[&str] =
 const MARKS: &[&str] =
     &["strong", "em", "code", "link", "strike", "subsup", "textColor", "underline", "backgroundColor"];
 
-/// What may stand in a node, and whether something must; none: an unknown node.
-fn children(kind: &str) -> Option<(&'static [&'static str], bool)> {
+/// The types of nodes that a node can contain, and whether it must have content; `None` for an unknown node.
+fn allowed_content(kind: &str) -> Option<(&'static [&'static str], bool)> {
     Some(match kind {
         "doc" => (BLOCKS, false),
         "paragraph" | "heading" => (INLINE, false),
@@ -45,7 +45,7 @@ fn children(kind: &str) -> Option<(&'static [&'static str], bool)> {
 }
 
 /// # Errors
-/// What is wrong with the document, and where.
+/// Describes the first error in the document and its position.
 pub(super) fn check(document: &Value) -> Result<(), String> {
     let doc = document.as_object().ok_or("not an object")?;
     if let Some(key) = doc.keys().find(|k| !matches!(k.as_str(), "type" | "version" | "content")) {
@@ -60,36 +60,37 @@ pub(super) fn check(document: &Value) -> Result<(), String> {
     if !doc.get("content").is_some_and(Value::is_array) {
         return Err("the document has no content".into());
     }
-    inside(doc, "doc", "doc")
+    check_content(doc, "doc", "doc")
 }
 
-fn inside(node: &Map<String, Value>, kind: &str, path: &str) -> Result<(), String> {
-    let (allowed, needed) = children(kind).ok_or_else(|| format!("unknown node {kind:?} at {path}"))?;
+fn check_content(node: &Map<String, Value>, kind: &str, path: &str) -> Result<(), String> {
+    let (allowed, required) =
+        allowed_content(kind).ok_or_else(|| format!("unknown node {kind:?} at {path}"))?;
     let content = match node.get("content") {
         None => &[][..],
-        Some(content) => content.as_array().ok_or_else(|| format!("content of {path} is no array"))?,
+        Some(content) => content.as_array().ok_or_else(|| format!("content of {path} is not an array"))?,
     };
-    if needed && content.is_empty() {
+    if required && content.is_empty() {
         return Err(format!("{path} is empty"));
     }
     for (index, child) in content.iter().enumerate() {
-        let child = child.as_object().ok_or_else(|| format!("{path}[{index}] is no node"))?;
+        let child = child.as_object().ok_or_else(|| format!("{path}[{index}] is not a node"))?;
         let name = child
             .get("type")
             .and_then(Value::as_str)
             .ok_or_else(|| format!("{path}[{index}] has no type"))?;
         let path = format!("{path}/{name}[{index}]");
         if !allowed.contains(&name) {
-            return Err(format!("{name} may not stand in {kind}, at {path}"));
+            return Err(format!("{name} is not allowed in {kind}, at {path}"));
         }
-        own(child, name, kind, &path)?;
-        inside(child, name, &path)?;
+        check_node(child, name, kind, &path)?;
+        check_content(child, name, &path)?;
     }
     Ok(())
 }
 
-/// A node's own keys, attributes and marks.
-fn own(node: &Map<String, Value>, kind: &str, parent: &str, path: &str) -> Result<(), String> {
+/// Checks the keys, attributes and marks of a node.
+fn check_node(node: &Map<String, Value>, kind: &str, parent: &str, path: &str) -> Result<(), String> {
     let known = |k: &str| {
         matches!(k, "type" | "attrs" | "content") || (kind == "text" && matches!(k, "text" | "marks"))
     };
@@ -97,7 +98,7 @@ fn own(node: &Map<String, Value>, kind: &str, parent: &str, path: &str) -> Resul
         return Err(format!("unknown key {key:?} at {path}"));
     }
     let attribute = |name: &str| node.get("attrs").and_then(|a| a.get(name));
-    let fine = match kind {
+    let valid = match kind {
         "text" => node.get("text").and_then(Value::as_str).is_some_and(|t| !t.is_empty()),
         "heading" => attribute("level").and_then(Value::as_i64).is_some_and(|l| (1..=6).contains(&l)),
         "panel" => attribute("panelType")
@@ -107,27 +108,27 @@ fn own(node: &Map<String, Value>, kind: &str, parent: &str, path: &str) -> Resul
         "mention" => attribute("id").is_some_and(Value::is_string),
         _ => true,
     };
-    if !fine {
-        return Err(format!("{kind} at {path} is not as it must be"));
+    if !valid {
+        return Err(format!("invalid {kind} at {path}"));
     }
     let Some(marks) = node.get("marks") else { return Ok(()) };
-    let marks = marks.as_array().ok_or_else(|| format!("marks of {path} are no array"))?;
+    let marks = marks.as_array().ok_or_else(|| format!("marks of {path} are not an array"))?;
     if parent == "codeBlock" && !marks.is_empty() {
-        return Err(format!("marks in a code block, at {path}"));
+        return Err(format!("marks are not allowed in a code block, at {path}"));
     }
     marks.iter().try_for_each(|mark| check_mark(mark, marks.len(), path))
 }
 
-fn check_mark(mark: &Value, together: usize, path: &str) -> Result<(), String> {
+fn check_mark(mark: &Value, mark_count: usize, path: &str) -> Result<(), String> {
     let name = mark.get("type").and_then(Value::as_str).unwrap_or_default();
     if !MARKS.contains(&name) {
         return Err(format!("unknown mark {name:?} at {path}"));
     }
     if name == "link" && !mark.get("attrs").and_then(|a| a.get("href")).is_some_and(is_url) {
-        return Err(format!("a link without a proper address at {path}"));
+        return Err(format!("link without a valid URL at {path}"));
     }
-    if name == "code" && together > 2 {
-        return Err(format!("code goes with a link only, at {path}"));
+    if name == "code" && mark_count > 2 {
+        return Err(format!("the mark code can only be combined with link, at {path}"));
     }
     Ok(())
 }
@@ -138,18 +139,18 @@ fn is_url(value: &Value) -> bool {
         && !url.contains(char::is_whitespace)
 }
 
-/// The words of a document, without markup; a string is returned as it is.
+/// The text of a document, without markup. A string is returned unchanged.
 #[must_use]
 pub fn text(body: &Value) -> String {
     if let Some(text) = body.as_str() {
         return text.to_owned();
     }
     let mut out = String::new();
-    words(body, &mut out);
+    append_text(body, &mut out);
     out.trim_end().to_owned()
 }
 
-fn words(node: &Value, out: &mut String) {
+fn append_text(node: &Value, out: &mut String) {
     let kind = node.get("type").and_then(Value::as_str).unwrap_or_default();
     match kind {
         "text" => out.push_str(node.get("text").and_then(Value::as_str).unwrap_or_default()),
@@ -162,7 +163,7 @@ fn words(node: &Value, out: &mut String) {
         _ => {}
     }
     for child in node.get("content").and_then(Value::as_array).into_iter().flatten() {
-        words(child, out);
+        append_text(child, out);
     }
     let ends_line = matches!(kind, "paragraph" | "heading" | "codeBlock" | "rule" | "blockCard" | "tableRow");
     if ends_line && !out.ends_with('\n') {

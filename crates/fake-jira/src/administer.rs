@@ -1,4 +1,5 @@
-//! What happens to issues past their workflow: migrations, moves that map the status, restored backups, odd histories.
+//! How administrators change issues outside their workflow: migrations, moves that map the status, restored backups,
+//! unusual histories.
 
 use std::collections::BTreeMap;
 
@@ -10,168 +11,171 @@ use super::{
     state::{Issue, State},
 };
 
-/// The issues of some moment.
+/// A backup of all issues and links.
 pub struct Backup {
     issues: BTreeMap<u64, Issue>,
     links: Vec<Link>,
 }
 
 impl FakeJira {
-    /// Gives an issue type of a project another workflow, and every issue of it the status that the mapping names for the one
-    /// it stands in (ids or English names), each in one entry of its history.
+    /// Sets another workflow for an issue type of a project, and maps the status of each issue of this type.
+    /// `mapping` has pairs of an old and a new status (ids or English names). Each issue gets one changelog entry.
     ///
     /// # Errors
-    /// If there is no such account or status.
+    /// If the issue type, the account or a status does not exist.
     pub fn migrate_workflow(
         &self,
         project: &str,
         issue_type: &str,
         workflow: Workflow,
         mapping: &[(&str, &str)],
-        who: &str,
+        account: &str,
     ) -> Result<(), String> {
         let before: Vec<(String, Option<String>)> = {
             let state = self.lock();
             let kind = state.project(project).and_then(|p| p.types.iter().find(|t| t.name == issue_type));
-            let kind = kind.ok_or("no such type")?.id.clone();
-            let of = state.issues.values().filter(|i| i.project == project && i.kind == kind);
-            of.map(|i| (i.id.to_string(), state.status_of(i).map(|s| s.name.clone()))).collect()
+            let kind = kind.ok_or("no such issue type")?.id.clone();
+            let issues = state.issues.values().filter(|i| i.project == project && i.type_id == kind);
+            issues.map(|i| (i.id.to_string(), state.status_of(i).map(|s| s.name.clone()))).collect()
         };
         self.set_workflow(project, issue_type, workflow.clone());
-        for (id, stood) in before {
-            self.with_issue(&id, who, |state, issue, who| {
+        for (id, old_status) in before {
+            self.with_issue(&id, account, |state, issue, account| {
                 let target = mapping.iter().find(|(from, _)| {
-                    *from == issue.status || stood.as_deref().is_some_and(|s| s.eq_ignore_ascii_case(from))
+                    *from == issue.status
+                        || old_status.as_deref().is_some_and(|s| s.eq_ignore_ascii_case(from))
                 });
-                let mut changes = vec![moved("Workflow", "classic", "new")];
+                let mut changes = vec![field_change("Workflow", "classic", "new")];
                 if let Some((_, to)) = target {
                     let to = workflow.status(to).ok_or("no such status")?.clone();
-                    let change = state.move_to(issue.id, &to);
-                    changes.extend(change.map(|change| Change { from_string: stood.clone(), ..change }));
+                    let change = state.set_status(issue.id, &to);
+                    changes.extend(change.map(|change| Change { from_string: old_status.clone(), ..change }));
                 }
-                state.record(issue.id, who, changes);
+                state.record_changes(issue.id, account, changes);
                 Ok(())
             })?;
         }
         Ok(())
     }
 
-    /// Takes a status (by id or English name) out of the workflow of an issue type, and puts the issues that stand in it into
-    /// another one. The histories of those tell of the status alone.
+    /// Removes a status (by id or English name) from the workflow of an issue type, and moves the issues that have it
+    /// to another one. The changelog entries have the status change only.
     ///
     /// # Errors
-    /// If there is no such type, account or status.
+    /// If the issue type, the account or a status does not exist.
     pub fn remove_status(
         &self,
         project: &str,
         issue_type: &str,
-        (gone, into): (&str, &str),
-        who: &str,
+        (removed, replacement): (&str, &str),
+        account: &str,
     ) -> Result<(), String> {
-        let (kind, gone, into) = {
+        let (kind, removed, replacement) = {
             let state = self.lock();
             let kind = state.project(project).and_then(|p| p.types.iter().find(|t| t.name == issue_type));
-            let kind = kind.ok_or("no such type")?;
+            let kind = kind.ok_or("no such issue type")?;
             let status = |name| kind.workflow.status(name).cloned().ok_or("no such status");
-            (kind.clone(), status(gone)?, status(into)?)
+            (kind.clone(), status(removed)?, status(replacement)?)
         };
         let mut workflow = kind.workflow;
-        workflow.statuses.retain(|status| status.id != gone.id);
-        workflow.transitions.retain(|transition| transition.to != gone.id);
-        let stood: Vec<String> = {
+        workflow.statuses.retain(|status| status.id != removed.id);
+        workflow.transitions.retain(|transition| transition.to != removed.id);
+        let affected: Vec<String> = {
             let state = self.lock();
-            let of = state.issues.values().filter(|i| i.project == project && i.kind == kind.id);
-            of.filter(|i| i.status == gone.id).map(|i| i.id.to_string()).collect()
+            let issues = state.issues.values().filter(|i| i.project == project && i.type_id == kind.id);
+            issues.filter(|i| i.status == removed.id).map(|i| i.id.to_string()).collect()
         };
         self.set_workflow(project, issue_type, workflow);
-        for id in stood {
-            self.with_issue(&id, who, |state, issue, who| {
-                let change = state.move_to(issue.id, &into);
-                let change = change.map(|change| Change { from_string: Some(gone.name.clone()), ..change });
-                state.record(issue.id, who, change.into_iter().collect());
+        for id in affected {
+            self.with_issue(&id, account, |state, issue, account| {
+                let change = state.set_status(issue.id, &replacement);
+                let change =
+                    change.map(|change| Change { from_string: Some(removed.name.clone()), ..change });
+                state.record_changes(issue.id, account, change.into_iter().collect());
                 Ok(())
             })?;
         }
         Ok(())
     }
 
-    /// The Move wizard: to another project, or the same one with another type, and to the status that is chosen
-    /// there, all in one entry of the history. Returns the key.
+    /// Jira's Move wizard: sets the project, the issue type and the status in one changelog entry. Returns the key.
     ///
     /// # Errors
-    /// If there is no such issue, account, project, type or status.
+    /// If the issue, account, project, type or status does not exist.
     pub fn move_with_wizard(
         &self,
         id_or_key: &str,
         project: &str,
         issue_type: &str,
         status: &str,
-        who: &str,
+        account: &str,
     ) -> Result<String, String> {
-        self.with_issue(id_or_key, who, |state, issue, who| {
+        self.with_issue(id_or_key, account, |state, issue, account| {
             let target = state.project(project).ok_or("no such project")?;
-            let kind = target.types.iter().find(|t| t.name == issue_type).ok_or("no such type")?.clone();
+            let kind =
+                target.types.iter().find(|t| t.name == issue_type).ok_or("no such issue type")?.clone();
             let status = kind.workflow.status(status).ok_or("no such status")?.clone();
             let (from, to) = (state.project(&issue.project).map(|p| p.id.clone()), target.id.clone());
             let mut changes = Vec::new();
-            let key = if issue.project == project { issue.key.clone() } else { state.issue_key(project) };
+            let key =
+                if issue.project == project { issue.key.clone() } else { state.next_issue_key(project) };
             if issue.project != project {
-                changes.push(moved("project", &from.unwrap_or_default(), &to));
-                changes.push(moved("Key", &issue.key, &key));
+                changes.push(field_change("project", &from.unwrap_or_default(), &to));
+                changes.push(field_change("Key", &issue.key, &key));
             }
-            if issue.kind != kind.id {
-                changes.push(moved("issuetype", &issue.kind, &kind.id));
+            if issue.type_id != kind.id {
+                changes.push(field_change("issuetype", &issue.type_id, &kind.id));
             }
-            let stood = state.status_of(issue).map(|s| s.name.clone());
+            let old_status = state.status_of(issue).map(|s| s.name.clone());
             if let Some(issue) = state.issues.get_mut(&issue.id) {
                 let old = std::mem::replace(&mut issue.key, key.clone());
                 issue.old_keys.push(old);
                 project.clone_into(&mut issue.project);
-                issue.kind.clone_from(&kind.id);
+                issue.type_id.clone_from(&kind.id);
             }
-            let change = state.move_to(issue.id, &status);
-            changes.extend(change.map(|change| Change { from_string: stood, ..change }));
-            state.record(issue.id, who, changes);
+            let change = state.set_status(issue.id, &status);
+            changes.extend(change.map(|change| Change { from_string: old_status, ..change }));
+            state.record_changes(issue.id, account, changes);
             Ok(key)
         })
     }
 
-    /// A transition to a status, by id or English name, that sets other fields beside it: each an id of a field of Jira's
-    /// own and its value before and after.
+    /// A transition to a status (by id or English name) that sets other fields too: each is the id of a built-in
+    /// field, its value before and its value after.
     ///
     /// # Errors
-    /// If there is no such issue, account or status.
+    /// If the issue, account or status does not exist.
     pub fn move_issue_with(
         &self,
         id_or_key: &str,
         status: &str,
         fields: &[(&str, &str, &str)],
-        who: &str,
+        account: &str,
     ) -> Result<(), String> {
-        self.with_issue(id_or_key, who, |state, issue, who| {
+        self.with_issue(id_or_key, account, |state, issue, account| {
             let status = state.workflow_of(issue).and_then(|w| w.status(status)).cloned();
             let status = status.ok_or("no such status in the workflow")?;
             let mut changes: Vec<Change> =
-                fields.iter().map(|(field, from, to)| moved(field, from, to)).collect();
-            changes.extend(state.move_to(issue.id, &status));
-            state.record(issue.id, who, changes);
+                fields.iter().map(|(field, from, to)| field_change(field, from, to)).collect();
+            changes.extend(state.set_status(issue.id, &status));
+            state.record_changes(issue.id, account, changes);
             Ok(())
         })
     }
 
-    /// Changes a custom field (by id and name) from one value to another, each an id and what people see.
+    /// Changes a custom field (its id and name). Each value is an id and a text.
     ///
     /// # Errors
-    /// If there is no such issue or account.
+    /// If the issue or account does not exist.
     pub fn change_custom_field(
         &self,
         id_or_key: &str,
         (id, name): (&str, &str),
         from: (&str, &str),
         to: (&str, &str),
-        who: &str,
+        account: &str,
     ) -> Result<(), String> {
-        self.with_issue(id_or_key, who, |state, issue, who| {
+        self.with_issue(id_or_key, account, |state, issue, account| {
             let change = Change {
                 field: name.into(),
                 custom: Some(id.into()),
@@ -180,19 +184,19 @@ impl FakeJira {
                 to: Some(to.0.into()),
                 to_string: Some(to.1.into()),
             };
-            state.record(issue.id, who, vec![change]);
+            state.record_changes(issue.id, account, vec![change]);
             Ok(())
         })
     }
 
-    /// Adds an entry to the history of an issue that has these items, to the letter. Nothing else happens.
+    /// Adds a changelog entry with these items, unchanged, to an issue. Changes nothing else and sends no webhook.
     ///
     /// # Errors
-    /// If there is no such issue or account.
-    pub fn add_raw_history(&self, id_or_key: &str, items: Vec<Value>, who: &str) -> Result<(), String> {
-        self.with_issue(id_or_key, who, |state, issue, who| {
-            let (id, created) = (state.id(), state.time.now());
-            let author = who.map(str::to_owned);
+    /// If the issue or account does not exist.
+    pub fn add_raw_history(&self, id_or_key: &str, items: Vec<Value>, account: &str) -> Result<(), String> {
+        self.with_issue(id_or_key, account, |state, issue, account| {
+            let (id, created) = (state.new_id(), state.time.now());
+            let author = account.map(str::to_owned);
             if let Some(issue) = state.issues.get_mut(&issue.id) {
                 issue.histories.push(History { id, author, created, raw_items: items, items: Vec::new() });
             }
@@ -200,10 +204,10 @@ impl FakeJira {
         })
     }
 
-    /// Takes a property away, as every account that may edit the issue can.
+    /// Removes an issue property, as every account with the permission to edit the issue can.
     ///
     /// # Errors
-    /// If there is no such issue.
+    /// If the issue does not exist.
     pub fn remove_property(&self, id_or_key: &str, key: &str) -> Result<(), String> {
         self.with_issue(id_or_key, "", |state, issue, _| {
             if let Some(issue) = state.issues.get_mut(&issue.id) {
@@ -213,46 +217,46 @@ impl FakeJira {
         })
     }
 
-    /// A backup from before the first issue is restored: all issues are gone, and the next ones get their numbers again.
+    /// Restores a backup from before the first issue: deletes all issues, and new issues reuse their ids and keys.
     pub fn restore_empty_backup(&self) {
         let mut state = self.lock();
         let State { issues, links, projects, next_issue, first_issue, .. } = &mut *state;
         issues.clear();
         links.clear();
-        projects.iter_mut().for_each(|p| p.issued = 0);
+        projects.iter_mut().for_each(|p| p.last_issue_number = 0);
         *next_issue = *first_issue;
     }
 
-    /// All issues as they are now, to be restored later.
+    /// A backup of the current issues and links.
     #[must_use]
     pub fn backup(&self) -> Backup {
         let state = self.lock();
         Backup { issues: state.issues.clone(), links: state.links.clone() }
     }
 
-    /// All issues are again as they were when this backup was made.
+    /// Restores a backup.
     pub fn restore(&self, Backup { issues, links }: Backup) {
         let mut state = self.lock();
         (state.issues, state.links) = (issues, links);
     }
 
-    /// From now on it says that this is its base URL.
+    /// Sets the base URL that `serverInfo` reports.
     pub fn set_public_base(&self, base: &str) {
-        self.lock().public_base = Some(base.to_owned());
+        self.lock().public_base_url = Some(base.to_owned());
     }
 
-    /// From now on something on the way does this to each issue that is read.
+    /// Sets how a proxy changes each issue in an answer; `None`: not at all.
     pub fn tamper_with_issues(&self, tamper: Option<fn(&mut Value)>) {
         self.lock().tamper = tamper;
     }
 
-    /// Takes a group away.
+    /// Removes a group.
     pub fn remove_group(&self, name: &str) {
         self.lock().groups.retain(|g| g.name != name);
     }
 }
 
-fn moved(field: &str, from: &str, to: &str) -> Change {
+fn field_change(field: &str, from: &str, to: &str) -> Change {
     let [from, to] = [from, to].map(|value| Some(value.to_owned()));
     let (from_string, to_string) = (from.clone(), to.clone());
     Change { field: field.into(), custom: None, from, from_string, to, to_string }

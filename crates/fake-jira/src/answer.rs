@@ -1,19 +1,19 @@
-//! What goes back to the caller.
+//! Answers to requests, and Jira's error bodies.
 
 use serde_json::{Map, Value, json};
 
-/// A handler's answer; the error side is an answer too, given early.
-pub(super) type Reply = Result<Answer, Answer>;
+/// The result of a handler. Both sides are answers; the error side lets handlers return early with `?`.
+pub(super) type HandlerResult = Result<Answer, Answer>;
 
 #[derive(Debug)]
 pub(super) enum Content {
     Empty,
     Json(Value),
-    /// A media type and a text.
+    /// The media type and the text.
     Text(&'static str, String),
-    /// JSON of 1 GiB.
+    /// See [`super::Fault::Flood`].
     Flood,
-    /// JSON that comes a blank at a time and never ends.
+    /// See [`super::Fault::Trickle`].
     Trickle,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) content: Content,
-    /// Why the caller should not have sent this at all.
+    /// The caller's mistake, if every Jira would reject this request.
     pub(super) complaint: Option<String>,
 }
 
@@ -47,74 +47,78 @@ impl Answer {
         Self::new(status, Content::Text(media, text.into()))
     }
 
-    /// Jira's usual error body with messages only.
-    pub(super) fn refused(status: u16, message: impl Into<String>) -> Self {
-        Self::ok_errors(status, vec![message.into()], Map::new())
+    /// Jira's error body with one message.
+    pub(super) fn error(status: u16, message: impl Into<String>) -> Self {
+        Self::error_body(status, vec![message.into()], Map::new())
     }
 
-    /// Jira's usual error body about one field.
-    pub(super) fn field(status: u16, field: &str, message: impl Into<String>) -> Self {
+    /// Jira's error body about one field.
+    pub(super) fn field_error(status: u16, field: &str, message: impl Into<String>) -> Self {
         let mut errors = Map::new();
         errors.insert(field.to_owned(), Value::String(message.into()));
-        Self::ok_errors(status, Vec::new(), errors)
+        Self::error_body(status, Vec::new(), errors)
     }
 
-    pub(super) fn ok_errors(status: u16, messages: Vec<String>, errors: Map<String, Value>) -> Self {
+    pub(super) fn error_body(status: u16, messages: Vec<String>, errors: Map<String, Value>) -> Self {
         Self::new(status, Content::Json(json!({ "errorMessages": messages, "errors": errors })))
     }
 
-    /// The answer about an issue that is missing or hidden: one cannot tell which.
-    pub(super) fn no_issue() -> Self {
-        Self::refused(404, "Issue does not exist or you do not have permission to see it.")
+    /// The answer about a missing or hidden issue; Jira does not reveal which.
+    pub(super) fn issue_not_found() -> Self {
+        Self::error(404, "Issue does not exist or you do not have permission to see it.")
     }
 
-    /// Remembered as a fault of the caller.
-    pub(super) fn blame(mut self, complaint: impl Into<String>) -> Self {
+    /// Records that the request was a mistake of the caller.
+    pub(super) fn with_complaint(mut self, complaint: impl Into<String>) -> Self {
         self.complaint = Some(complaint.into());
         self
     }
 
-    /// A 400 that is the caller's fault, with the same words for both.
-    pub(super) fn wrong(message: impl Into<String>) -> Self {
+    /// A 400 for a mistake of the caller; the message is the complaint too.
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
         let message = message.into();
-        Self::refused(400, message.clone()).blame(message)
+        Self::error(400, message.clone()).with_complaint(message)
     }
 
-    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(super) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 }
 
-/// What is wrong with the fields of a request: all of it, as Jira reports it.
+/// All errors in the fields of a request. Jira reports them together.
 #[derive(Default)]
-pub(super) struct Problems {
+pub(super) struct FieldErrors {
     pub(super) messages: Vec<String>,
     pub(super) fields: Map<String, Value>,
-    /// The part that is the caller's own fault.
-    pub(super) blame: Vec<String>,
+    /// The mistakes of the caller among them.
+    pub(super) complaints: Vec<String>,
 }
 
-impl Problems {
-    /// Refused because of how this Jira is set up.
-    pub(super) fn refuse(&mut self, field: &str, message: impl Into<String>) {
+impl FieldErrors {
+    /// Rejects a field because of this Jira's configuration.
+    pub(super) fn reject(&mut self, field: &str, message: impl Into<String>) {
         self.fields.insert(field.to_owned(), Value::String(message.into()));
     }
 
-    /// Refused because no Jira would take it.
-    pub(super) fn wrong(&mut self, field: &str, message: impl Into<String>) {
+    /// Rejects a field that every Jira would reject.
+    pub(super) fn reject_invalid(&mut self, field: &str, message: impl Into<String>) {
         let message = message.into();
-        self.blame.push(format!("{field}: {message}"));
-        self.refuse(field, message);
+        self.complaints.push(format!("{field}: {message}"));
+        self.reject(field, message);
     }
 
     /// # Errors
-    /// The 400 with everything that was found.
-    pub(super) fn settle(self) -> Result<(), Answer> {
+    /// Returns a 400 with all errors.
+    pub(super) fn into_result(self) -> Result<(), Answer> {
         if self.messages.is_empty() && self.fields.is_empty() {
             return Ok(());
         }
-        let answer = Answer::ok_errors(400, self.messages, self.fields);
-        Err(if self.blame.is_empty() { answer } else { answer.blame(self.blame.join("; ")) })
+        let answer = Answer::error_body(400, self.messages, self.fields);
+        Err(if self.complaints.is_empty() {
+            answer
+        } else {
+            answer.with_complaint(self.complaints.join("; "))
+        })
     }
 }

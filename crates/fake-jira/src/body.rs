@@ -1,4 +1,4 @@
-//! Bodies that go wrong: cut off, endless, or too slow.
+//! Faulty response bodies: truncated, huge, or endless and slow.
 
 use std::{
     pin::Pin,
@@ -15,29 +15,29 @@ use tokio::time::{Sleep, sleep};
 
 use super::fake::FakeJira;
 
-/// The same answer, ending in the middle of its body.
-pub(super) async fn cut(response: Response<Body>) -> Response<Body> {
+/// Truncates the body in the middle, so that the connection ends early.
+pub(super) async fn truncate(response: Response<Body>) -> Response<Body> {
     let (mut head, body) = response.into_parts();
-    let whole = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
-    // Without a body there is nothing to cut: promise one that never comes.
-    let length = whole.len().max(2);
+    let full_body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    // An empty body cannot be truncated: announce two bytes and send none.
+    let length = full_body.len().max(2);
     head.headers.insert("content-length", length.into());
     if head.status == 204 {
         head.status = axum::http::StatusCode::OK;
     }
     Response::from_parts(
         head,
-        Body::new(Half { bytes: Some(whole.slice(..whole.len() / 2)), flushed: false }),
+        Body::new(TruncatedBody { bytes: Some(full_body.slice(..full_body.len() / 2)), flushed: false }),
     )
 }
 
-/// A body that breaks off.
-struct Half {
+/// Sends these bytes and then fails.
+struct TruncatedBody {
     bytes: Option<Bytes>,
     flushed: bool,
 }
 
-impl HttpBody for Half {
+impl HttpBody for TruncatedBody {
     type Data = Bytes;
     type Error = std::io::Error;
 
@@ -49,18 +49,18 @@ impl HttpBody for Half {
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
         if !self.flushed {
-            // Gives the server a turn to send what it has.
+            // Yields once, so that the server sends the bytes before the error.
             self.flushed = true;
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        Poll::Ready(Some(Err(std::io::Error::other("cut on purpose"))))
+        Poll::Ready(Some(Err(std::io::Error::other("body truncated on purpose"))))
     }
 }
 
-/// The beginning of a text in JSON, 1 GiB long, made while it is sent.
+/// 1 GiB of opening brackets, generated while it is sent. Counts the bytes.
 pub(super) struct Flood {
-    left: u64,
+    remaining: u64,
     jira: FakeJira,
 }
 
@@ -70,7 +70,7 @@ impl Flood {
     const CHUNK: [u8; 1 << 16] = [b'['; 1 << 16];
 
     pub(super) const fn new(jira: FakeJira) -> Self {
-        Self { left: Self::LENGTH, jira }
+        Self { remaining: Self::LENGTH, jira }
     }
 }
 
@@ -82,17 +82,17 @@ impl HttpBody for Flood {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        let length = self.left.min(Self::CHUNK.len() as u64);
+        let length = self.remaining.min(Self::CHUNK.len() as u64);
         if length == 0 {
             return Poll::Ready(None);
         }
-        self.left -= length;
-        self.jira.lock().flooded += length;
+        self.remaining -= length;
+        self.jira.lock().flooded_bytes += length;
         Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&Self::CHUNK)))))
     }
 }
 
-/// A blank each tenth of a second, without end.
+/// A blank every 100 ms, without end.
 #[derive(Default)]
 pub(super) struct Trickle {
     next: Option<Pin<Box<Sleep>>>,

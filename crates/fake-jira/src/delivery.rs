@@ -1,17 +1,17 @@
-//! Posts to webhooks: where to, still to be made, and made.
+//! Webhooks, and their pending and completed deliveries.
 
-/// Where to post, and how to prove that it is Jira.
-pub(super) struct Hook {
+/// A webhook: its URL and its credentials.
+pub(super) struct Webhook {
     pub(super) url: String,
-    /// Signs the body.
+    /// The secret that signs the body.
     pub(super) secret: Option<String>,
-    /// Sent as a bearer token, as Automation rules do.
+    /// The bearer token, which Automation rules send.
     pub(super) bearer: Option<String>,
     pub(super) client: reqwest::Client,
 }
 
-/// A post that is still to be made.
-pub(super) struct Outgoing {
+/// A delivery that was not sent yet.
+pub(super) struct PendingDelivery {
     pub(super) client: reqwest::Client,
     pub(super) url: String,
     pub(super) headers: Vec<(&'static str, String)>,
@@ -21,19 +21,19 @@ pub(super) struct Outgoing {
     pub(super) body: String,
 }
 
-/// A post to a webhook that was made.
+/// A delivery to a webhook that completed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// The address.
+    /// The URL.
     pub url: String,
     /// The event, such as `jira:issue_updated`.
     pub event: String,
-    /// `X-Atlassian-Webhook-Identifier`; the same for every attempt.
+    /// The value of `X-Atlassian-Webhook-Identifier`; every attempt has the same.
     pub identifier: String,
-    /// How many attempts came before.
+    /// The number of earlier attempts.
     pub retry: u32,
-    /// The status that was answered; none if there was no answer.
+    /// The HTTP status of the answer; `None` if there was no answer.
     pub status: Option<u16>,
-    /// The body that was posted.
+    /// The body that was sent.
     pub body: String,
 }

@@ -1,9 +1,9 @@
-//! People, groups and roles.
+//! Users, groups and project roles.
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    answer::{Answer, Reply},
+    answer::{Answer, HandlerResult},
     auth,
     call::Call,
     model::{Flavour, Person},
@@ -11,54 +11,54 @@ use super::{
     state::{Group, State},
 };
 
-fn known(call: &Call) -> Result<(), Answer> {
-    if call.who.is_some() { Ok(()) } else { Err(auth::unauthorized()) }
+fn require_account(call: &Call) -> Result<(), Answer> {
+    if call.account.is_some() { Ok(()) } else { Err(auth::unauthorized()) }
 }
 
-/// What shows one account or group is closed to accounts without the global permission.
-fn may_see_people(state: &State, call: &Call) -> Result<(), Answer> {
-    known(call)?;
-    if state.blind_to_people {
-        return Err(Answer::refused(403, "You do not have permission to browse users and groups."));
+/// The reads of one user or group require the global permission "Browse users and groups".
+fn check_can_browse_users(state: &State, call: &Call) -> Result<(), Answer> {
+    require_account(call)?;
+    if state.cannot_browse_users {
+        return Err(Answer::error(403, "You do not have permission to browse users and groups."));
     }
     Ok(())
 }
 
 /// `GET user`
-pub(super) fn user(state: &State, call: &Call) -> Reply {
-    may_see_people(state, call)?;
+pub(super) fn user(state: &State, call: &Call) -> HandlerResult {
+    check_can_browse_users(state, call)?;
     let found = match state.flavour {
         Flavour::Cloud => {
             let id = call.query("accountId");
-            let id = id.ok_or_else(|| Answer::wrong("The accountId query parameter is required."))?;
+            let id = id.ok_or_else(|| Answer::invalid("The accountId query parameter is required."))?;
             state.people.iter().find(|p| p.account_id == id)
         }
         Flavour::DataCenter => {
             let name = call.query("username");
             let name = name.ok_or_else(|| {
-                Answer::wrong("Either the 'username' or the 'key' query parameters need to be provided")
+                Answer::invalid("Either the 'username' or the 'key' query parameters need to be provided")
             })?;
             state.people.iter().find(|p| p.name == name)
         }
     };
-    let found = found.ok_or_else(|| Answer::refused(404, "The user does not exist."))?;
+    let found = found.ok_or_else(|| Answer::error(404, "The user does not exist."))?;
     let mut value = render::user(state, found);
     if state.flavour == Flavour::DataCenter {
         let items = groups_of(state, found);
-        let shown =
+        let expanded =
             if call.query_list("expand").iter().any(|e| e == "groups") { items.clone() } else { vec![] };
-        value["groups"] = json!({ "size": items.len(), "items": shown });
+        value["groups"] = json!({ "size": items.len(), "items": expanded });
     }
     Ok(Answer::ok(value))
 }
 
 /// `GET user/groups`
-pub(super) fn user_groups(state: &State, call: &Call) -> Reply {
-    may_see_people(state, call)?;
+pub(super) fn user_groups(state: &State, call: &Call) -> HandlerResult {
+    check_can_browse_users(state, call)?;
     let id = call.query("accountId");
-    let id = id.ok_or_else(|| Answer::wrong("The accountId query parameter is required."))?;
+    let id = id.ok_or_else(|| Answer::invalid("The accountId query parameter is required."))?;
     let found = state.people.iter().find(|p| p.account_id == id);
-    let found = found.ok_or_else(|| Answer::refused(404, "The user does not exist."))?;
+    let found = found.ok_or_else(|| Answer::error(404, "The user does not exist."))?;
     Ok(Answer::ok(Value::Array(groups_of(state, found))))
 }
 
@@ -67,12 +67,12 @@ fn groups_of(state: &State, person: &Person) -> Vec<Value> {
     groups.map(|g| group_json(state, g)).collect()
 }
 
-/// `GET user/search`: by the beginning of a name or e-mail address; `query` on Cloud, `username` on Data Center. On Cloud
-/// also by the whole `accountId`.
-/// Without the global permission the list is empty, which is no error.
-pub(super) fn search(state: &State, call: &Call) -> Reply {
-    known(call)?;
-    if state.blind_to_people {
+/// `GET user/search`: by the beginning of a name or e-mail address; the parameter is `query` on Cloud, `username` on
+/// Data Center. Cloud also searches by the complete `accountId`.
+/// Without the global permission the list is empty; Jira sends no error.
+pub(super) fn search(state: &State, call: &Call) -> HandlerResult {
+    require_account(call)?;
+    if state.cannot_browse_users {
         return Ok(Answer::ok(json!([])));
     }
     if let (Flavour::Cloud, Some(id)) = (state.flavour, call.query("accountId")) {
@@ -83,22 +83,22 @@ pub(super) fn search(state: &State, call: &Call) -> Reply {
         Flavour::Cloud => "query",
         Flavour::DataCenter => "username",
     };
-    let wanted = call.query(parameter).filter(|q| !q.is_empty());
-    let wanted =
-        wanted.ok_or_else(|| Answer::wrong(format!("The {parameter} query parameter was not provided.")))?;
-    let wanted = wanted.to_lowercase();
-    let fits = |p: &&Person| {
-        let name = state.flavour == Flavour::DataCenter && p.name.to_lowercase().starts_with(&wanted);
-        let words = p.display.to_lowercase();
+    let query = call.query(parameter).filter(|q| !q.is_empty());
+    let query =
+        query.ok_or_else(|| Answer::invalid(format!("The {parameter} query parameter was not provided.")))?;
+    let query = query.to_lowercase();
+    let matches = |p: &&Person| {
+        let name = state.flavour == Flavour::DataCenter && p.name.to_lowercase().starts_with(&query);
+        let display = p.display.to_lowercase();
         p.active
             && (name
-                || p.email.to_lowercase().starts_with(&wanted)
-                || words.starts_with(&wanted)
-                || words.split(' ').any(|w| w.starts_with(&wanted)))
+                || p.email.to_lowercase().starts_with(&query)
+                || display.starts_with(&query)
+                || display.split(' ').any(|w| w.starts_with(&query)))
     };
     let start = call.number("startAt", 0)?;
-    let most = call.number("maxResults", 50)?.min(1000);
-    let found = state.people.iter().filter(fits).skip(start).take(most);
+    let limit = call.number("maxResults", 50)?.min(1000);
+    let found = state.people.iter().filter(matches).skip(start).take(limit);
     Ok(Answer::ok(Value::Array(found.map(|p| render::user(state, p)).collect())))
 }
 
@@ -110,35 +110,35 @@ fn group_json(state: &State, group: &Group) -> Value {
 }
 
 /// `GET group/member`
-pub(super) fn members(state: &State, call: &Call) -> Reply {
-    may_see_people(state, call)?;
+pub(super) fn members(state: &State, call: &Call) -> HandlerResult {
+    check_can_browse_users(state, call)?;
     let (name, id) = (call.query("groupname"), call.query("groupId"));
     if name.is_none() && id.is_none() {
-        return Err(Answer::wrong("'groupname' or 'groupId' is required."));
+        return Err(Answer::invalid("'groupname' or 'groupId' is required."));
     }
     let group = state.groups.iter().find(|g| Some(g.name.as_str()) == name || Some(g.id.as_str()) == id);
     let group = group.ok_or_else(|| {
-        Answer::refused(404, format!("The group named '{}' does not exist.", name.or(id).unwrap_or_default()))
+        Answer::error(404, format!("The group named '{}' does not exist.", name.or(id).unwrap_or_default()))
     })?;
     let start = call.number("startAt", 0)?;
-    let most = call.number("maxResults", 50)?.min(50).min(state.page_size);
+    let limit = call.number("maxResults", 50)?.min(50).min(state.page_size);
     let inactive = call.query("includeInactiveUsers") == Some("true");
     let all: Vec<&Person> =
         group.members.iter().filter_map(|m| state.person(m)).filter(|p| inactive || p.active).collect();
-    let values: Vec<Value> = all.iter().skip(start).take(most).map(|p| render::user(state, p)).collect();
+    let values: Vec<Value> = all.iter().skip(start).take(limit).map(|p| render::user(state, p)).collect();
     let last = start + values.len() >= all.len();
     Ok(Answer::ok(json!({
-        "self": format!("{}/group/member?groupname={}", render::api(state), group.name),
-        "startAt": start, "maxResults": most, "total": all.len(), "isLast": last, "values": values,
+        "self": format!("{}/group/member?groupname={}", render::api_url(state), group.name),
+        "startAt": start, "maxResults": limit, "total": all.len(), "isLast": last, "values": values,
     })))
 }
 
-/// `GET groups/picker`: by a part of the name. Without the global permission there are none, which is no error.
-pub(super) fn pick_groups(state: &State, call: &Call) -> Reply {
-    known(call)?;
-    let wanted = call.query("query").unwrap_or_default().to_lowercase();
-    let hidden = state.blind_to_people;
-    let found = state.groups.iter().filter(|g| !hidden && g.name.to_lowercase().contains(&wanted));
+/// `GET groups/picker`: by a part of the name. Without the global permission the list is empty; Jira sends no error.
+pub(super) fn search_groups(state: &State, call: &Call) -> HandlerResult {
+    require_account(call)?;
+    let query = call.query("query").unwrap_or_default().to_lowercase();
+    let hidden = state.cannot_browse_users;
+    let found = state.groups.iter().filter(|g| !hidden && g.name.to_lowercase().contains(&query));
     let groups: Vec<Value> = found.map(|g| group_json(state, g)).collect();
     let total = groups.len();
     Ok(Answer::ok(
@@ -146,36 +146,46 @@ pub(super) fn pick_groups(state: &State, call: &Call) -> Reply {
     ))
 }
 
-fn browsable<'a>(state: &'a State, call: &Call, key: &str) -> Result<&'a super::state::Project, Answer> {
-    let project = state.project(key).filter(|p| state.may(call.who, &p.key, "BROWSE_PROJECTS"));
-    project.ok_or_else(|| Answer::refused(404, format!("No project could be found with key '{key}'.")))
+fn visible_project<'a>(
+    state: &'a State,
+    call: &Call,
+    key: &str,
+) -> Result<&'a super::state::Project, Answer> {
+    let project =
+        state.project(key).filter(|p| state.has_permission(call.account, &p.key, "BROWSE_PROJECTS"));
+    project.ok_or_else(|| Answer::error(404, format!("No project could be found with key '{key}'.")))
 }
 
-/// Roles are shown to those who administer the project; to others it is not there.
-fn administered<'a>(state: &'a State, call: &Call, key: &str) -> Result<&'a super::state::Project, Answer> {
-    let project = browsable(state, call, key)?;
-    let may = state.may(call.who, &project.key, "ADMINISTER_PROJECTS");
-    may.then_some(project)
-        .ok_or_else(|| Answer::refused(404, format!("No project could be found with key '{key}'.")))
+/// The project, if the caller administers it; others get the 404 of a project that does not exist.
+fn administered_project<'a>(
+    state: &'a State,
+    call: &Call,
+    key: &str,
+) -> Result<&'a super::state::Project, Answer> {
+    let project = visible_project(state, call, key)?;
+    let may_administer = state.has_permission(call.account, &project.key, "ADMINISTER_PROJECTS");
+    may_administer
+        .then_some(project)
+        .ok_or_else(|| Answer::error(404, format!("No project could be found with key '{key}'.")))
 }
 
-/// `GET project/{key}/role`: names and addresses.
-pub(super) fn roles(state: &State, call: &Call, key: &str) -> Reply {
-    known(call)?;
-    let project = administered(state, call, key)?;
-    let at = format!("{}/project/{}/role", render::api(state), project.id);
+/// `GET project/{key}/role`: the URL of each role by its name.
+pub(super) fn roles(state: &State, call: &Call, key: &str) -> HandlerResult {
+    require_account(call)?;
+    let project = administered_project(state, call, key)?;
+    let url = format!("{}/project/{}/role", render::api_url(state), project.id);
     let roles: Map<String, Value> =
-        project.roles.iter().map(|r| (r.name.clone(), json!(format!("{at}/{}", r.id)))).collect();
+        project.roles.iter().map(|r| (r.name.clone(), json!(format!("{url}/{}", r.id)))).collect();
     Ok(Answer::ok(Value::Object(roles)))
 }
 
 /// `GET project/{key}/role/{id}`
-pub(super) fn role(state: &State, call: &Call, key: &str, id: &str) -> Reply {
-    known(call)?;
-    let project = administered(state, call, key)?;
+pub(super) fn role(state: &State, call: &Call, key: &str, id: &str) -> HandlerResult {
+    require_account(call)?;
+    let project = administered_project(state, call, key)?;
     let role = project.roles.iter().find(|r| r.id.to_string() == id);
     let role =
-        role.ok_or_else(|| Answer::refused(404, format!("Can not retrieve a role actor for role {id}.")))?;
+        role.ok_or_else(|| Answer::error(404, format!("Can not retrieve a role actor for role {id}.")))?;
     let people = role.people.iter().filter_map(|p| state.person(p)).map(|p| match state.flavour {
         Flavour::Cloud => json!({
             "id": 10_240, "displayName": p.display, "type": "atlassian-user-role-actor",
@@ -195,8 +205,8 @@ pub(super) fn role(state: &State, call: &Call, key: &str, id: &str) -> Reply {
         actor
     });
     let actors: Vec<Value> = people.chain(groups).collect();
-    let at = format!("{}/project/{}/role/{}", render::api(state), project.id, role.id);
+    let url = format!("{}/project/{}/role/{}", render::api_url(state), project.id, role.id);
     Ok(Answer::ok(
-        json!({ "self": at, "id": role.id, "name": role.name, "description": "", "actors": actors }),
+        json!({ "self": url, "id": role.id, "name": role.name, "description": "", "actors": actors }),
     ))
 }

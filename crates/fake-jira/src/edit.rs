@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     adf,
-    answer::{Answer, Problems, Reply},
+    answer::{Answer, FieldErrors, HandlerResult},
     call::Call,
     check, issues,
     model::{Change, Field, Flavour, Shape},
@@ -12,70 +12,71 @@ use super::{
 };
 
 /// `PUT issue/{id}`
-pub(super) fn edit(state: &mut State, call: &Call, id_or_key: &str) -> Reply {
+pub(super) fn edit(state: &mut State, call: &Call, id_or_key: &str) -> HandlerResult {
     let body = call.object()?;
-    check::known_keys(body, &["fields", "update", "properties", "historyMetadata", "transition"])?;
+    check::reject_unknown_keys(body, &["fields", "update", "properties", "historyMetadata", "transition"])?;
     if call.query("notifyUsers") == Some("false") {
-        let said = "To discard the user notification either admin or project admin permissions are required.";
-        return Err(Answer::refused(403, said).blame("notifyUsers=false"));
+        let message =
+            "To discard the user notification either admin or project admin permissions are required.";
+        return Err(Answer::error(403, message).with_complaint("notifyUsers=false"));
     }
-    let issue = state.visible(call.who, id_or_key).ok_or_else(Answer::no_issue)?.clone();
-    if !state.may(call.who, &issue.project, "EDIT_ISSUES") {
-        return Err(Answer::refused(403, "You do not have permission to edit issues in this project."));
+    let issue = state.visible_issue(call.account, id_or_key).ok_or_else(Answer::issue_not_found)?.clone();
+    if !state.has_permission(call.account, &issue.project, "EDIT_ISSUES") {
+        return Err(Answer::error(403, "You do not have permission to edit issues in this project."));
     }
-    let properties = check::properties(body.get("properties"))?;
+    let properties = check::parse_properties(body.get("properties"))?;
     let fields = body.get("fields").and_then(Value::as_object).cloned().unwrap_or_default();
     let update = body.get("update").and_then(Value::as_object).cloned().unwrap_or_default();
     if let Some(both) = update.keys().find(|k| fields.contains_key(*k)) {
-        return Err(Answer::wrong(format!("Field '{both}' cannot be in both fields and update.")));
+        return Err(Answer::invalid(format!("Field '{both}' cannot be in both fields and update.")));
     }
-    let screen = screen(state, &issue);
+    let screen = editable_fields(state, &issue);
     check_fields(state, &screen, &fields)?;
     let mut labels = issue.labels.clone();
     if fields.contains_key("labels") {
-        labels = issues::labels(fields.get("labels"));
+        labels = issues::unique_labels(fields.get("labels"));
     }
     for (field, operations) in &update {
         if field != "labels" {
-            return Err(Answer::wrong(format!("update.{field}: not served by this Jira.")));
+            return Err(Answer::invalid(format!("update.{field}: not served by this Jira.")));
         }
-        apply(&mut labels, operations)?;
+        apply_label_operations(&mut labels, operations)?;
     }
     let mut changes = change_fields(state, issue.id, &screen, &fields);
     changes.extend(state.set_labels(issue.id, labels));
     if let Some(issue) = state.issues.get_mut(&issue.id) {
         issue.properties.extend(properties);
     }
-    state.record(issue.id, call.who, changes);
+    state.record_changes(issue.id, call.account, changes);
     Ok(Answer::empty(204))
 }
 
-/// What can be edited. Cloud does not look at screens here.
-fn screen(state: &State, issue: &Issue) -> Vec<Field> {
+/// The fields that can be edited. On Cloud labels and description need not be on the screen.
+fn editable_fields(state: &State, issue: &Issue) -> Vec<Field> {
     let mut screen =
-        state.issue_type(&issue.project, &issue.kind).map_or_else(Vec::new, |t| t.screen.clone());
+        state.issue_type(&issue.project, &issue.type_id).map_or_else(Vec::new, |t| t.screen.clone());
     if state.flavour == Flavour::Cloud {
-        let always = [
+        let always_editable = [
             Field::optional("labels", "Labels", Shape::Labels),
             Field::optional("description", "Description", Shape::Paragraph),
         ];
-        screen.extend(always);
+        screen.extend(always_editable);
     }
     screen
 }
 
 fn check_fields(state: &State, screen: &[Field], fields: &Map<String, Value>) -> Result<(), Answer> {
-    let mut problems = Problems::default();
+    let mut errors = FieldErrors::default();
     for (name, value) in fields {
         match screen.iter().find(|f| f.id == *name) {
-            Some(field) => check::value(state, field, value, &mut problems),
-            None => check::off_screen(&mut problems, name),
+            Some(field) => check::check_value(state, field, value, &mut errors),
+            None => check::reject_off_screen(&mut errors, name),
         }
     }
-    problems.settle()
+    errors.into_result()
 }
 
-/// Sets fields other than labels; returns what changed.
+/// Sets all fields except labels and returns the changes.
 pub(super) fn change_fields(
     state: &mut State,
     id: u64,
@@ -98,7 +99,7 @@ pub(super) fn change_fields(
         let before = std::mem::replace(&mut issue.description, description.clone());
         changed("description", adf::text(&before), adf::text(description));
     }
-    for (name, value) in issues::others(screen, fields) {
+    for (name, value) in issues::other_fields(screen, fields) {
         let before = issue.fields.insert(name.clone(), value.clone()).unwrap_or_default();
         changed(&name, before.to_string(), value.to_string());
     }
@@ -106,33 +107,35 @@ pub(super) fn change_fields(
 }
 
 /// Applies `add`, `remove` and `set` to labels.
-fn apply(labels: &mut Vec<String>, operations: &Value) -> Result<(), Answer> {
-    let wrong = |why: String| Answer::field(400, "labels", why.clone()).blame(format!("labels: {why}"));
-    let operations = operations.as_array().ok_or_else(|| wrong("must be an array of operations".into()))?;
+fn apply_label_operations(labels: &mut Vec<String>, operations: &Value) -> Result<(), Answer> {
+    let invalid = |message: String| {
+        Answer::field_error(400, "labels", message.clone()).with_complaint(format!("labels: {message}"))
+    };
+    let operations = operations.as_array().ok_or_else(|| invalid("must be an array of operations".into()))?;
     for operation in operations {
         let Some((verb, value)) =
             operation.as_object().filter(|o| o.len() == 1).and_then(|o| o.iter().next())
         else {
-            return Err(wrong("an operation has exactly one verb".into()));
+            return Err(invalid("an operation has exactly one verb".into()));
         };
         match verb.as_str() {
             "add" => {
-                let label = check::check_label(value).map_err(wrong)?;
+                let label = check::check_label(value).map_err(invalid)?;
                 if !labels.iter().any(|l| l == label) {
                     labels.push(label.to_owned());
                 }
             }
             "remove" => {
-                let label = check::check_label(value).map_err(wrong)?;
+                let label = check::check_label(value).map_err(invalid)?;
                 labels.retain(|l| l != label);
             }
             "set" => {
                 for label in value.as_array().into_iter().flatten() {
-                    check::check_label(label).map_err(wrong)?;
+                    check::check_label(label).map_err(invalid)?;
                 }
-                *labels = issues::labels(Some(value));
+                *labels = issues::unique_labels(Some(value));
             }
-            _ => return Err(wrong(format!("unknown verb {verb:?}"))),
+            _ => return Err(invalid(format!("unknown verb {verb:?}"))),
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! A Jira in memory, and what tests see of it.
+//! The fake Jira, and what tests can read from it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +9,7 @@ use super::{
     state::State,
 };
 
-/// A Jira in memory. Clones are the same Jira.
+/// A fake Jira in memory. Clones share their state.
 #[derive(Clone)]
 pub struct FakeJira(Arc<Mutex<State>>);
 
@@ -20,55 +20,56 @@ impl FakeJira {
         Self(Arc::new(Mutex::new(State::new(setup))))
     }
 
-    /// Every issue that exists, the oldest first.
+    /// All issues, oldest first.
     #[must_use]
     pub fn issues(&self) -> Vec<IssueView> {
         let state = self.lock();
         state.issues.keys().filter_map(|id| state.view(*id)).collect()
     }
 
-    /// One issue by id, key or a key it had before it was moved.
+    /// An issue by its id, its key, or a key that it had before a move.
     #[must_use]
     pub fn issue(&self, id_or_key: &str) -> Option<IssueView> {
         let state = self.lock();
-        state.find(id_or_key).and_then(|id| state.view(id))
+        state.find_issue(id_or_key).and_then(|id| state.view(id))
     }
 
-    /// Every request to the REST API since the last [`FakeJira::clear_requests`], in order. The page is not recorded.
+    /// Every request to the REST API since the last [`FakeJira::clear_requests`], in order. Requests to the pages are
+    /// not recorded.
     #[must_use]
     pub fn requests(&self) -> Vec<Recorded> {
         self.lock().requests.clone()
     }
 
-    /// Forgets the requests so far.
+    /// Discards the recorded requests.
     pub fn clear_requests(&self) {
         self.lock().requests.clear();
     }
 
-    /// What the caller did that no caller of Jira's REST API should: unknown fields, invalid documents, wrong media
-    /// types, unbounded searches, paths that do not exist. Refusals for other reasons (a field that is not on the
-    /// screen, a transition that is not available, an issue that is gone) are not in here.
+    /// The mistakes of the caller, which every Jira would reject: unknown fields, invalid documents, wrong media types,
+    /// unbounded searches, unknown paths. Requests that are rejected because of this Jira's configuration or state (a
+    /// field that is not on the screen, a transition that is not available, a deleted issue) are not included.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
         self.lock().complaints.clone()
     }
 
-    /// What was posted to the webhooks, in the order the answers came.
+    /// The deliveries to the webhooks, in the order in which they completed.
     #[must_use]
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.lock().deliveries.clone()
     }
 
-    /// How many bytes of [`super::Fault::Flood`] callers have taken, with what was still on its way.
+    /// How many bytes of [`super::Fault::Flood`] were sent, including buffered bytes that the caller has not read.
     #[must_use]
     pub fn flooded(&self) -> u64 {
-        self.lock().flooded
+        self.lock().flooded_bytes
     }
 
-    /// Whether the request that came last will not be answered for long.
+    /// Whether the answer to the last request is delayed by a fault.
     #[must_use]
     pub fn is_silent(&self) -> bool {
-        self.lock().silent
+        self.lock().answer_delayed
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {

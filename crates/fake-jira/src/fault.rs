@@ -1,78 +1,79 @@
-//! What can go wrong between a caller and Jira, on request.
+//! Faults that tests can inject into requests.
 
 use std::time::Duration;
 
 use super::operation::Operation;
 
-/// Something that goes wrong with a request.
+/// A fault in a request. Where the description says "rejected" or "not processed", Jira changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Jira does it, and the connection ends without an answer.
+    /// Jira processes the request, and the connection ends without an answer.
     LostAnswer,
-    /// The connection ends without an answer, and nothing was done.
+    /// Not processed: the connection ends without an answer.
     Dropped,
-    /// Jira does it, and the connection ends in the middle of the body.
+    /// Jira processes the request, and the connection ends in the middle of the body.
     Cut,
-    /// Jira does it, but something on the way answers with this status and an HTML page.
+    /// Jira processes the request, but a gateway answers with this status and an HTML page.
     ActedBut(u16),
-    /// Jira does it and answers this much later.
+    /// Jira processes the request and answers after this delay.
     Slow(Duration),
-    /// Jira does it and answers once [`super::FakeJira::release`] is called.
+    /// Jira processes the request and answers when the test calls [`super::FakeJira::release`].
     Held,
-    /// Nothing is done; this is answered.
+    /// Not processed: Jira answers with this status and body.
     Status {
         /// The HTTP status.
         code: u16,
         /// The header `Retry-After`.
         retry_after: Option<String>,
-        /// The body; JSON if it looks like it.
+        /// The body; its media type is JSON if it starts with `{` or `[`.
         body: String,
     },
-    /// Nothing is done; 429.
+    /// Not processed: 429.
     TooMany {
         /// The header `Retry-After`; Jira does not always send it.
         retry_after: Option<String>,
     },
-    /// A login page as 200, as single sign-on proxies send it.
+    /// Not processed: 200 with a login page, as single sign-on proxies send it.
     Html,
-    /// The credentials count as failed and the request runs as anonymous, with `X-Seraph-LoginReason: AUTHENTICATED_FAILED`.
+    /// Authentication fails, and the request runs as anonymous. The answer has
+    /// `X-Seraph-LoginReason: AUTHENTICATED_FAILED`.
     Anonymous,
-    /// The credentials count as failed and the request runs as anonymous, and no header says so.
+    /// Authentication fails, and the request runs as anonymous. No header of the answer shows it.
     Stranger,
-    /// 401.
+    /// Rejected: 401.
     Unauthorized,
-    /// 403: a person must solve a CAPTCHA first; the credentials were not checked.
+    /// Rejected: 403. Jira does not check the credentials until a person has solved a CAPTCHA.
     Captcha,
-    /// 200 without a body, and `X-Seraph-LoginReason: AUTHENTICATED_FAILED`.
+    /// Not processed: 200 without a body, and `X-Seraph-LoginReason: AUTHENTICATED_FAILED`.
     Empty,
-    /// 200 with JSON of another shape than expected; nothing is done.
+    /// Not processed: 200 with JSON of an unexpected shape.
     WrongJson,
-    /// 200 with the beginning of a JSON text and a right `Content-Length`; nothing is done.
+    /// Not processed: 200 with incomplete JSON and a correct `Content-Length`.
     BrokenJson,
-    /// 200 with arrays in arrays, a hundred thousand deep; nothing is done.
+    /// Not processed: 200 with JSON arrays nested a hundred thousand deep.
     DeepJson,
-    /// 200 with a body of 1 GiB, and a `Content-Length` that says so; nothing is done.
+    /// Not processed: 200 with a body of 1 GiB and the matching `Content-Length`.
     Flood,
-    /// 200 at once, and then a blank now and then, without end; nothing is done.
+    /// Not processed: 200 at once, then a blank every 100 ms, without end.
     Trickle,
-    /// 403 to all that is more than reading, with credentials that are right: Jira takes the caller for a browser.
+    /// Rejected, except for GET: 403. The credentials are correct, but Jira takes the caller for a browser.
     Xsrf,
-    /// 302 to a login page.
+    /// Not processed: 302 to a login page.
     Redirect,
-    /// Nothing is done; something on the way, or Jira's own edge, answers this: no header says who asked.
+    /// Not processed: a proxy, or Jira's own edge, sends this answer, which has no header that names the account.
     Says {
         /// The HTTP status.
         code: u16,
         /// The media type of the body.
         media: &'static str,
-        /// Further headers.
+        /// More headers.
         headers: Vec<(&'static str, String)>,
         /// The body.
         body: String,
     },
 }
 
-/// How often a fault happens.
+/// For how many requests a fault happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Times {
     /// The next request only.
@@ -83,34 +84,34 @@ pub enum Times {
     Always,
 }
 
-pub(super) struct Planned {
-    on: Operation,
+pub(super) struct PlannedFault {
+    operation: Operation,
     fault: Fault,
-    /// How often it still happens; none: always.
-    left: Option<u32>,
+    /// For how many more requests it happens; `None` for all.
+    remaining: Option<u32>,
 }
 
-impl Planned {
-    pub(super) fn new(on: Operation, fault: Fault, times: Times) -> Self {
-        let left = match times {
+impl PlannedFault {
+    pub(super) fn new(operation: Operation, fault: Fault, times: Times) -> Self {
+        let remaining = match times {
             Times::Once => Some(1),
             Times::Next(n) => Some(n),
             Times::Always => None,
         };
-        Self { on, fault, left }
+        Self { operation, fault, remaining }
     }
 
-    pub(super) fn holds(&self) -> bool {
+    pub(super) fn is_held(&self) -> bool {
         self.fault == Fault::Held
     }
 }
 
-/// The fault for this operation, if one is planned; the one planned first comes first.
-pub(super) fn take(planned: &mut Vec<Planned>, operation: Operation) -> Option<Fault> {
-    planned.retain(|p| p.left != Some(0));
-    let next = planned.iter_mut().find(|p| p.on == Operation::Any || p.on == operation)?;
-    if let Some(left) = &mut next.left {
-        *left -= 1;
+/// Takes the next fault for this operation: the one that was added first.
+pub(super) fn next(planned: &mut Vec<PlannedFault>, operation: Operation) -> Option<Fault> {
+    planned.retain(|p| p.remaining != Some(0));
+    let next = planned.iter_mut().find(|p| p.operation == Operation::Any || p.operation == operation)?;
+    if let Some(remaining) = &mut next.remaining {
+        *remaining -= 1;
     }
     Some(next.fault.clone())
 }

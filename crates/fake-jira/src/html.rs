@@ -1,14 +1,14 @@
-//! A document as the page shows it.
+//! Renders a description or a comment as HTML.
 
 use serde_json::Value;
 
-/// HTML for the body of a description or a comment; nothing for null. Wiki markup is shown as it was written.
+/// HTML of a description or a comment; empty for null. Wiki markup is shown as text.
 pub(super) fn html(body: &Value) -> String {
     let mut out = String::new();
     match body {
         Value::Null => {}
         Value::String(markup) => {
-            wrapped("div class=\"text\"", "div", &mut out, |out| escape(markup, out));
+            element("div class=\"text\"", "div", &mut out, |out| escape(markup, out));
         }
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => node(body, &mut out),
     }
@@ -17,7 +17,7 @@ pub(super) fn html(body: &Value) -> String {
 
 fn node(value: &Value, out: &mut String) {
     let tag = match value.get("type").and_then(Value::as_str).unwrap_or_default() {
-        "text" => return words(value, out),
+        "text" => return text_node(value, out),
         "hardBreak" => return out.push_str("<br>"),
         "rule" => return out.push_str("<hr>"),
         "paragraph" => "p",
@@ -29,19 +29,19 @@ fn node(value: &Value, out: &mut String) {
         "blockquote" => "blockquote",
         _ => "div",
     };
-    wrapped(tag, tag, out, |out| {
+    element(tag, tag, out, |out| {
         for child in value.get("content").and_then(Value::as_array).into_iter().flatten() {
             node(child, out);
         }
     });
 }
 
-fn words(value: &Value, out: &mut String) {
+fn text_node(value: &Value, out: &mut String) {
     let marks = value.get("marks").and_then(Value::as_array);
     let mark = |kind: &str| marks.into_iter().flatten().find(|mark| mark["type"] == kind);
     let text = value.get("text").and_then(Value::as_str).unwrap_or_default();
     let href = mark("link").and_then(|link| link["attrs"]["href"].as_str());
-    // Like Jira: other schemes are not followed.
+    // Like Jira: links with other schemes are not rendered.
     let href = href.filter(|href| href.starts_with("https://") || href.starts_with("http://"));
     let strong = mark("strong").is_some();
     if let Some(href) = href {
@@ -50,7 +50,7 @@ fn words(value: &Value, out: &mut String) {
         out.push_str("\">");
     }
     if strong {
-        wrapped("b", "b", out, |out| escape(text, out));
+        element("b", "b", out, |out| escape(text, out));
     } else {
         escape(text, out);
     }
@@ -59,7 +59,7 @@ fn words(value: &Value, out: &mut String) {
     }
 }
 
-fn wrapped(open: &str, close: &str, out: &mut String, inner: impl FnOnce(&mut String)) {
+fn element(open: &str, close: &str, out: &mut String, inner: impl FnOnce(&mut String)) {
     out.push('<');
     out.push_str(open);
     out.push('>');
@@ -70,8 +70,8 @@ fn wrapped(open: &str, close: &str, out: &mut String, inner: impl FnOnce(&mut St
 }
 
 fn escape(text: &str, out: &mut String) {
-    for letter in text.chars() {
-        match letter {
+    for c in text.chars() {
+        match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_shown_and_never_obeyed() {
+    fn text_is_escaped_and_only_http_links_are_kept() {
         let link = |text: &str, href: &str| json!({"type": "text", "text": text, "marks": [{"type": "link", "attrs": {"href": href}}]});
         let document = json!({"type": "doc", "version": 1, "content": [
             {"type": "heading", "attrs": {"level": 3}, "content": [{"type": "text", "text": "What"}]},

@@ -1,5 +1,5 @@
-//! The part of JQL that this Jira understands: restrictions joined by AND, then ORDER BY. It refuses everything else,
-//! so that a caller cannot rely on what is not there.
+//! The part of JQL that this Jira supports: restrictions joined by AND, then ORDER BY. It rejects everything else, so
+//! that a caller cannot rely on JQL that is not simulated.
 
 use super::{
     model::Flavour,
@@ -19,7 +19,7 @@ impl Token {
     }
 }
 
-/// One restriction: a field, and the values it may or may not have.
+/// A restriction: a field and the values that it must have, or must not have if negated.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Clause {
     field: String,
@@ -27,18 +27,18 @@ pub(super) struct Clause {
     values: Vec<String>,
 }
 
-/// A query.
+/// A parsed query.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Query {
     clauses: Vec<Clause>,
-    /// Newest first, for `ORDER BY created DESC`, `id DESC` or `key DESC`.
+    /// `ORDER BY created DESC`, `id DESC` or `key DESC`: newest first.
     pub(super) descending: bool,
 }
 
 /// # Errors
-/// Jira's words about a query it does not understand.
+/// Jira's message about a query that it cannot parse.
 pub(super) fn parse(jql: &str) -> Result<Query, String> {
-    let tokens = tokens(jql)?;
+    let tokens = tokenize(jql)?;
     let order = tokens.windows(2).position(|w| matches!(w, [a, b] if a.is("order") && b.is("by")));
     let (restrictions, order) = match order {
         Some(at) => (tokens.get(..at).unwrap_or_default(), tokens.get(at + 2..)),
@@ -68,16 +68,16 @@ pub(super) fn parse(jql: &str) -> Result<Query, String> {
 }
 
 fn direction(order: &[Token]) -> Result<bool, String> {
-    let bad = || "Error in the JQL Query: the ORDER BY clause is not understood.".to_owned();
-    let [Token::Word(field), rest @ ..] = order else { return Err(bad()) };
+    let invalid = || "Error in the JQL Query: the ORDER BY clause is not understood.".to_owned();
+    let [Token::Word(field), rest @ ..] = order else { return Err(invalid()) };
     if !["id", "key", "issuekey", "created"].contains(&field.to_ascii_lowercase().as_str()) {
-        return Err(bad());
+        return Err(invalid());
     }
     match rest {
         [] => Ok(false),
         [word] if word.is("asc") => Ok(false),
         [word] if word.is("desc") => Ok(true),
-        _ => Err(bad()),
+        _ => Err(invalid()),
     }
 }
 
@@ -101,25 +101,25 @@ fn clause(tokens: &[Token]) -> Result<(Clause, &[Token]), String> {
         [not, word, rest @ ..] if not.is("not") && word.is("in") => (true, true, rest),
         _ => return Err(format!("Error in the JQL Query: Expecting an operator after '{field}'.")),
     };
-    let (values, rest) = if list { list_of(rest)? } else { one(rest)? };
+    let (values, rest) = if list { value_list(rest)? } else { value(rest)? };
     Ok((Clause { field, negated, values }, rest))
 }
 
-fn one(tokens: &[Token]) -> Result<(Vec<String>, &[Token]), String> {
+fn value(tokens: &[Token]) -> Result<(Vec<String>, &[Token]), String> {
     match tokens {
         [Token::Word(value) | Token::Quoted(value), rest @ ..] => Ok((vec![value.clone()], rest)),
         _ => Err("Error in the JQL Query: Expecting a value.".into()),
     }
 }
 
-fn list_of(tokens: &[Token]) -> Result<(Vec<String>, &[Token]), String> {
+fn value_list(tokens: &[Token]) -> Result<(Vec<String>, &[Token]), String> {
     let [Token::Symbol("("), rest @ ..] = tokens else {
         return Err("Error in the JQL Query: Expecting '('.".into());
     };
     let mut rest = rest;
     let mut values = Vec::new();
     loop {
-        let (mut value, tail) = one(rest)?;
+        let (mut value, tail) = value(rest)?;
         values.append(&mut value);
         match tail {
             [Token::Symbol(","), tail @ ..] => rest = tail,
@@ -129,21 +129,21 @@ fn list_of(tokens: &[Token]) -> Result<(Vec<String>, &[Token]), String> {
     }
 }
 
-fn tokens(jql: &str) -> Result<Vec<Token>, String> {
+fn tokenize(jql: &str) -> Result<Vec<Token>, String> {
     let mut tokens = Vec::new();
-    let mut letters = jql.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
+    let mut chars = jql.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
             ' ' | '\t' | '\n' => {}
             '(' => tokens.push(Token::Symbol("(")),
             ')' => tokens.push(Token::Symbol(")")),
             ',' => tokens.push(Token::Symbol(",")),
             '=' => tokens.push(Token::Symbol("=")),
-            '!' if letters.next_if_eq(&'=').is_some() => tokens.push(Token::Symbol("!=")),
-            '"' | '\'' => tokens.push(Token::Quoted(quoted(&mut letters, letter)?)),
+            '!' if chars.next_if_eq(&'=').is_some() => tokens.push(Token::Symbol("!=")),
+            '"' | '\'' => tokens.push(Token::Quoted(quoted_text(&mut chars, c)?)),
             c if c.is_alphanumeric() || c == '_' || c == '-' => {
                 let mut word = String::from(c);
-                while let Some(c) = letters.next_if(|c| c.is_alphanumeric() || matches!(c, '_' | '-')) {
+                while let Some(c) = chars.next_if(|c| c.is_alphanumeric() || matches!(c, '_' | '-')) {
                     word.push(c);
                 }
                 tokens.push(Token::Word(word));
@@ -154,12 +154,12 @@ fn tokens(jql: &str) -> Result<Vec<Token>, String> {
     Ok(tokens)
 }
 
-fn quoted(letters: &mut impl Iterator<Item = char>, quote: char) -> Result<String, String> {
+fn quoted_text(chars: &mut impl Iterator<Item = char>, quote: char) -> Result<String, String> {
     let mut text = String::new();
-    let open = || "Error in the JQL Query: The quoted string has not been completed.".to_owned();
+    let unterminated = || "Error in the JQL Query: The quoted string has not been completed.".to_owned();
     loop {
-        match letters.next().ok_or_else(open)? {
-            '\\' => match letters.next().ok_or_else(open)? {
+        match chars.next().ok_or_else(unterminated)? {
+            '\\' => match chars.next().ok_or_else(unterminated)? {
                 escaped @ ('"' | '\'' | '\\') => text.push(escaped),
                 other => {
                     return Err(format!(
@@ -167,31 +167,39 @@ fn quoted(letters: &mut impl Iterator<Item = char>, quote: char) -> Result<Strin
                     ));
                 }
             },
-            letter if letter == quote => return Ok(text),
-            letter => text.push(letter),
+            c if c == quote => return Ok(text),
+            c => text.push(c),
         }
     }
 }
 
 impl Query {
-    /// The values that do not exist: unknown projects always, unknown issues if `issues`.
+    /// Rejects values that do not exist: unknown projects always, unknown issues if `issues`.
     ///
     /// # Errors
-    /// Jira's words about the first of them.
-    pub(super) fn check(&self, state: &State, who: Option<&str>, issues: bool) -> Result<(), String> {
+    /// Jira's message about the first unknown value.
+    pub(super) fn check_values(
+        &self,
+        state: &State,
+        account: Option<&str>,
+        issues: bool,
+    ) -> Result<(), String> {
         for clause in &self.clauses {
             for value in &clause.values {
                 let field = clause.field.as_str();
                 match field {
                     "project" => {
-                        let project = state.project_loosely(value);
-                        if !project.is_some_and(|p| state.may(who, &p.key, "BROWSE_PROJECTS")) {
+                        let project = state.project_by_key_or_id(value);
+                        if !project.is_some_and(|p| state.has_permission(account, &p.key, "BROWSE_PROJECTS"))
+                        {
                             return Err(format!(
                                 "The value '{value}' does not exist for the field 'project'."
                             ));
                         }
                     }
-                    "id" | "key" | "issue" | "issuekey" if issues && state.visible(who, value).is_none() => {
+                    "id" | "key" | "issue" | "issuekey"
+                        if issues && state.visible_issue(account, value).is_none() =>
+                    {
                         return Err(match value.parse::<u64>() {
                             Ok(_) => {
                                 format!("A value with ID '{value}' does not exist for the field '{field}'.")
@@ -210,29 +218,29 @@ impl Query {
 
     pub(super) fn matches(&self, state: &State, issue: &Issue) -> bool {
         self.clauses.iter().all(|clause| {
-            let holds = clause.values.iter().any(|value| holds(state, issue, &clause.field, value));
-            holds != clause.negated
+            let matches = clause.values.iter().any(|value| value_matches(state, issue, &clause.field, value));
+            matches != clause.negated
         })
     }
 }
 
-fn holds(state: &State, issue: &Issue, field: &str, value: &str) -> bool {
+fn value_matches(state: &State, issue: &Issue, field: &str, value: &str) -> bool {
     match field {
-        "project" => state.project_loosely(value).is_some_and(|p| p.key == issue.project),
-        // Labels are compared without regard to case.
+        "project" => state.project_by_key_or_id(value).is_some_and(|p| p.key == issue.project),
+        // Jira ignores the case of labels.
         "labels" => issue.labels.iter().any(|l| l.eq_ignore_ascii_case(value)),
         "issuetype" | "type" => state
-            .issue_type(&issue.project, &issue.kind)
+            .issue_type(&issue.project, &issue.type_id)
             .is_some_and(|t| t.id == value || t.name.eq_ignore_ascii_case(value)),
         "status" => {
             state.status_of(issue).is_some_and(|s| s.id == value || s.name.eq_ignore_ascii_case(value))
         }
-        _ => state.find(value) == Some(issue.id),
+        _ => state.find_issue(value) == Some(issue.id),
     }
 }
 
-/// Whether unknown issues make the query fail: on Data Center, unless the caller said otherwise.
-pub(super) fn strict(flavour: Flavour, validate: bool) -> bool {
+/// Whether unknown issues make the query fail: on Data Center, unless the caller sent `validateQuery: false`.
+pub(super) fn rejects_unknown_issues(flavour: Flavour, validate: bool) -> bool {
     match flavour {
         Flavour::Cloud => false,
         Flavour::DataCenter => validate,

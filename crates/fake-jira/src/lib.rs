@@ -1,8 +1,9 @@
-//! A Jira in memory, Cloud or Data Center: it keeps issues, answers Jira's REST API over HTTP, posts Jira's webhooks,
-//! shows a page to click in, and checks what it is sent as strictly as Jira does.
+//! A fake Jira, Cloud or Data Center, that keeps its state in memory: it stores issues, serves Jira's REST API over
+//! HTTP, sends Jira's webhooks, serves pages on which a user moves issues, and validates requests as strictly as Jira
+//! does.
 //!
-//! It is written from Jira's side alone and shares nothing with the bridge's client, so that a mistake there cannot be
-//! repeated here.
+//! It follows Jira's documentation only and shares no code with the bridge's client, so that a mistake in that client
+//! cannot be repeated here.
 
 mod adf;
 mod administer;
@@ -19,7 +20,7 @@ mod directory;
 mod edit;
 mod fake;
 mod fault;
-mod faults;
+mod fault_answers;
 mod html;
 mod issues;
 mod jql;

@@ -1,8 +1,8 @@
-//! What links are called.
+//! The link types.
 
 use super::state::State;
 
-/// Name, inward and outward words of every link type.
+/// The id, name, inward description and outward description of every link type.
 const TYPES: &[(&str, &str, &str, &str)] = &[
     ("10000", "Blocks", "is blocked by", "blocks"),
     ("10001", "Cloners", "is cloned by", "clones"),
@@ -10,23 +10,29 @@ const TYPES: &[(&str, &str, &str, &str)] = &[
     ("10003", "Relates", "relates to", "relates to"),
 ];
 
-/// Id, name, inward and outward words.
-pub(super) type LinkType = (String, String, &'static str, &'static str);
+pub(super) struct LinkType {
+    pub(super) id: &'static str,
+    pub(super) name: String,
+    pub(super) inward: &'static str,
+    pub(super) outward: &'static str,
+}
 
-/// The types that this Jira has: "Relates" may be renamed, or deleted.
-pub(super) fn all(state: &State) -> Vec<LinkType> {
-    let called = |name: &str| match (name, &state.relates) {
-        ("Relates", called) => called.clone(),
+/// The link types of this Jira. "Relates" may be renamed or deleted.
+pub(super) fn all_types(state: &State) -> Vec<LinkType> {
+    let current_name = |name: &str| match (name, &state.relates_name) {
+        ("Relates", current) => current.clone(),
         (name, _) => Some(name.to_owned()),
     };
     TYPES
         .iter()
-        .filter_map(|(id, name, inward, outward)| Some(((*id).to_owned(), called(name)?, *inward, *outward)))
+        .filter_map(|(id, name, inward, outward)| {
+            Some(LinkType { id, name: current_name(name)?, inward, outward })
+        })
         .collect()
 }
 
-/// What a link of this type says, read from the issue on its inward side or from the other.
-pub(super) fn words(name: &str, from_inward: bool) -> &'static str {
-    let found = TYPES.iter().find(|kind| kind.1 == name);
-    found.map_or("relates to", |kind| if from_inward { kind.3 } else { kind.2 })
+/// The description of a link, read from the issue on its inward side or from the one on its outward side.
+pub(super) fn description(name: &str, from_inward: bool) -> &'static str {
+    let found = TYPES.iter().find(|(_, type_name, ..)| *type_name == name);
+    found.map_or("relates to", |(_, _, inward, outward)| if from_inward { outward } else { inward })
 }

@@ -3,68 +3,68 @@
 use serde_json::{Value, json};
 
 use super::{
-    answer::{Answer, Reply},
+    answer::{Answer, HandlerResult},
     call::Call,
     check,
-    link_types::all,
+    link_types::all_types,
     model::{Change, Link},
     render::link_type,
     state::State,
 };
 
-/// `GET issueLinkType`: a 404 where linking is turned off.
-pub(super) fn types(state: &State) -> Reply {
-    if !state.linking {
-        return Err(off());
+/// `GET issueLinkType`: 404 if issue linking is disabled.
+pub(super) fn types(state: &State) -> HandlerResult {
+    if !state.linking_enabled {
+        return Err(linking_disabled());
     }
-    let types: Vec<Value> = all(state).iter().map(|it| link_type(state, it)).collect();
+    let types: Vec<Value> = all_types(state).iter().map(|it| link_type(state, it)).collect();
     Ok(Answer::ok(json!({ "issueLinkTypes": types })))
 }
 
-fn off() -> Answer {
-    Answer::refused(404, "Issue linking is currently disabled.")
+fn linking_disabled() -> Answer {
+    Answer::error(404, "Issue linking is currently disabled.")
 }
 
-/// `POST issueLink`: the same link twice is one link. What may not be seen is a 404 here.
-pub(super) fn link(state: &mut State, call: &Call) -> Reply {
+/// `POST issueLink`: creating an existing link again does nothing. Issues that the caller cannot see or link are a 404.
+pub(super) fn link(state: &mut State, call: &Call) -> HandlerResult {
     let body = call.object()?;
-    check::known_keys(body, &["type", "inwardIssue", "outwardIssue", "comment"])?;
+    check::reject_unknown_keys(body, &["type", "inwardIssue", "outwardIssue", "comment"])?;
     let side = |name: &str| {
         let given = body.get(name).and_then(Value::as_object);
-        let given = given.ok_or_else(|| Answer::wrong(format!("{name}: is required.")))?;
-        check::known_keys(given, &["id", "key"])?;
-        let named = given.get("id").or_else(|| given.get("key")).and_then(Value::as_str);
-        named.ok_or_else(|| Answer::wrong(format!("{name}: an id or a key is required.")))
+        let given = given.ok_or_else(|| Answer::invalid(format!("{name}: is required.")))?;
+        check::reject_unknown_keys(given, &["id", "key"])?;
+        let id_or_key = given.get("id").or_else(|| given.get("key")).and_then(Value::as_str);
+        id_or_key.ok_or_else(|| Answer::invalid(format!("{name}: an id or a key is required.")))
     };
     let (inward, outward) = (side("inwardIssue")?, side("outwardIssue")?);
     let kind = body.get("type").and_then(|t| t.get("name").or_else(|| t.get("id"))).and_then(Value::as_str);
-    let kind = kind.ok_or_else(|| Answer::wrong("type: a name or an id is required."))?;
-    if !state.linking {
-        return Err(off());
+    let kind = kind.ok_or_else(|| Answer::invalid("type: a name or an id is required."))?;
+    if !state.linking_enabled {
+        return Err(linking_disabled());
     }
-    let found = all(state).into_iter().find(|t| t.1 == kind || t.0 == kind);
+    let found = all_types(state).into_iter().find(|t| t.name == kind || t.id == kind);
     let kind =
-        found.ok_or_else(|| Answer::refused(404, format!("No issue link type with name '{kind}' found.")))?;
+        found.ok_or_else(|| Answer::error(404, format!("No issue link type with name '{kind}' found.")))?;
     let mut ids = Vec::new();
-    for named in [inward, outward] {
-        let issue = state.visible(call.who, named).ok_or_else(Answer::no_issue)?;
-        if !state.may(call.who, &issue.project, "LINK_ISSUES") {
-            return Err(Answer::refused(404, "No Link Issue Permission for issue."));
+    for id_or_key in [inward, outward] {
+        let issue = state.visible_issue(call.account, id_or_key).ok_or_else(Answer::issue_not_found)?;
+        if !state.has_permission(call.account, &issue.project, "LINK_ISSUES") {
+            return Err(Answer::error(404, "No Link Issue Permission for issue."));
         }
         ids.push((issue.id, issue.key.clone()));
     }
     if let [(inward, inward_key), (outward, outward_key)] = ids.as_slice() {
-        let new = Link { kind: kind.1.clone(), inward: inward.to_string(), outward: outward.to_string() };
+        let new = Link { kind: kind.name.clone(), inward: inward.to_string(), outward: outward.to_string() };
         if !state.links.contains(&new) {
             state.links.push(new);
-            state.record(*inward, call.who, vec![change(kind.3, outward_key)]);
-            state.record(*outward, call.who, vec![change(kind.2, inward_key)]);
+            state.record_changes(*inward, call.account, vec![link_change(kind.outward, outward_key)]);
+            state.record_changes(*outward, call.account, vec![link_change(kind.inward, inward_key)]);
         }
     }
     Ok(Answer::empty(201))
 }
 
-fn change(words: &str, other: &str) -> Change {
-    let to_string = Some(format!("This issue {words} {other}"));
+fn link_change(description: &str, other: &str) -> Change {
+    let to_string = Some(format!("This issue {description} {other}"));
     Change { field: "Link".into(), to: Some(other.to_owned()), to_string, ..Change::default() }
 }

@@ -1,9 +1,9 @@
-//! What a caller can learn about the site, its own account, and projects.
+//! Reads of the site, the caller's account, permissions, and projects.
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    answer::{Answer, Reply},
+    answer::{Answer, HandlerResult},
     auth,
     call::Call,
     model::{Field, Flavour, Shape},
@@ -12,7 +12,7 @@ use super::{
     time,
 };
 
-/// The permissions this Jira knows.
+/// The permissions that this Jira has.
 pub(super) const PERMISSIONS: &[&str] = &[
     "BROWSE_PROJECTS",
     "CREATE_ISSUES",
@@ -32,15 +32,15 @@ pub(super) fn server_info(state: &State) -> Answer {
         Flavour::DataCenter => ("10.3.24", [10, 3, 24], "DataCenter"),
     };
     Answer::ok(json!({
-        "baseUrl": state.public_base.as_ref().unwrap_or(&state.base), "version": version, "versionNumbers": numbers, "deploymentType": kind,
+        "baseUrl": state.public_base_url.as_ref().unwrap_or(&state.base_url), "version": version, "versionNumbers": numbers, "deploymentType": kind,
         "buildNumber": 100_284, "buildDate": "2026-09-01T00:00:00.000+0200",
-        "serverTime": time::json(state.time.now()), "scmInfo": "0000000", "serverTitle": "Jira",
+        "serverTime": time::format_json(state.time.now()), "scmInfo": "0000000", "serverTitle": "Jira",
     }))
 }
 
-/// `GET myself`: the one read that is closed to anonymous callers, hence the proof of credentials.
-pub(super) fn myself(state: &State, call: &Call) -> Reply {
-    let person = call.who.and_then(|w| state.person(w)).ok_or_else(auth::unauthorized)?;
+/// `GET myself`: requires authentication, so callers use it to check their credentials.
+pub(super) fn myself(state: &State, call: &Call) -> HandlerResult {
+    let person = call.account.and_then(|w| state.person(w)).ok_or_else(auth::unauthorized)?;
     let mut me = render::user(state, person);
     me["emailAddress"] = json!(person.email);
     me["locale"] = json!(if state.translated { "de_DE" } else { "en_US" });
@@ -48,58 +48,60 @@ pub(super) fn myself(state: &State, call: &Call) -> Reply {
 }
 
 /// `GET mypermissions`
-pub(super) fn my_permissions(state: &State, call: &Call) -> Reply {
-    let wanted: Vec<String> = match state.flavour {
+pub(super) fn my_permissions(state: &State, call: &Call) -> HandlerResult {
+    let requested: Vec<String> = match state.flavour {
         Flavour::Cloud => {
-            let wanted = call.query_list("permissions");
-            if wanted.is_empty() {
-                return Err(Answer::wrong("The 'permissions' query parameter is required."));
+            let requested = call.query_list("permissions");
+            if requested.is_empty() {
+                return Err(Answer::invalid("The 'permissions' query parameter is required."));
             }
-            wanted
+            requested
         }
-        Flavour::DataCenter if call.who.is_none() => return Err(auth::unauthorized()),
+        Flavour::DataCenter if call.account.is_none() => return Err(auth::unauthorized()),
         Flavour::DataCenter => PERMISSIONS.iter().map(|p| (*p).to_owned()).collect(),
     };
-    if let Some(unknown) = wanted.iter().find(|p| !PERMISSIONS.contains(&p.as_str())) {
-        return Err(Answer::wrong(format!("Unrecognized permission '{unknown}'.")));
+    if let Some(unknown) = requested.iter().find(|p| !PERMISSIONS.contains(&p.as_str())) {
+        return Err(Answer::invalid(format!("Unrecognized permission '{unknown}'.")));
     }
     let by_issue = call.query("issueKey").or_else(|| call.query("issueId"));
-    let named = match by_issue {
-        Some(issue) => Some(state.visible(call.who, issue).ok_or_else(Answer::no_issue)?.project.clone()),
+    let project = match by_issue {
+        Some(issue) => Some(
+            state.visible_issue(call.account, issue).ok_or_else(Answer::issue_not_found)?.project.clone(),
+        ),
         None => call.query("projectKey").or_else(|| call.query("projectId")).map(str::to_owned),
     };
-    if let Some(named) = &named
-        && state.project_loosely(named).is_none()
+    if let Some(project) = &project
+        && state.project_by_key_or_id(project).is_none()
     {
-        return Err(Answer::refused(404, format!("No project could be found with key '{named}'.")));
+        return Err(Answer::error(404, format!("No project could be found with key '{project}'.")));
     }
     let mut permissions = Map::new();
-    for (index, key) in wanted.iter().enumerate() {
-        let have = match named.as_deref().and_then(|n| state.project_loosely(n)) {
-            Some(project) => state.may(call.who, &project.key, key),
-            None => state.projects.iter().any(|p| state.may(call.who, &p.key, key)),
+    for (index, key) in requested.iter().enumerate() {
+        let granted = match project.as_deref().and_then(|n| state.project_by_key_or_id(n)) {
+            Some(project) => state.has_permission(call.account, &project.key, key),
+            None => state.projects.iter().any(|p| state.has_permission(call.account, &p.key, key)),
         };
         permissions.insert(
             key.clone(),
             json!({
                 "id": (10 + index).to_string(), "key": key, "name": key, "type": "PROJECT", "description": "",
-                "havePermission": have,
+                "havePermission": granted,
             }),
         );
     }
     Ok(Answer::ok(json!({ "permissions": permissions })))
 }
 
-/// The project, if the caller may see it. The key's case matters where Jira says so.
-fn seen<'a>(state: &'a State, call: &Call, key: &str, exact: bool) -> Result<&'a Project, Answer> {
-    let found = state.project_loosely(key).filter(|p| !exact || p.key == key || p.id == key);
-    let found = found.filter(|p| state.may(call.who, &p.key, "BROWSE_PROJECTS"));
-    found.ok_or_else(|| Answer::refused(404, format!("No project could be found with key '{key}'.")))
+/// The project, if the caller can see it. With `exact` the case of the key matters.
+fn visible_project<'a>(state: &'a State, call: &Call, key: &str, exact: bool) -> Result<&'a Project, Answer> {
+    let found = state.project_by_key_or_id(key).filter(|p| !exact || p.key == key || p.id == key);
+    let found = found.filter(|p| state.has_permission(call.account, &p.key, "BROWSE_PROJECTS"));
+    found.ok_or_else(|| Answer::error(404, format!("No project could be found with key '{key}'.")))
 }
 
 /// `GET project/{key}`
-pub(super) fn project(state: &State, call: &Call, key: &str) -> Reply {
-    let project = seen(state, call, key, true)?;
+pub(super) fn project(state: &State, call: &Call, key: &str) -> HandlerResult {
+    let project = visible_project(state, call, key, true)?;
     let types: Vec<Value> =
         project.types.iter().map(|t| render::issue_type(state, t, call.english)).collect();
     let mut value = render::project(state, &project.key);
@@ -112,26 +114,25 @@ pub(super) fn project(state: &State, call: &Call, key: &str) -> Reply {
     Ok(Answer::ok(value))
 }
 
-/// Cloud `GET project/search`, Data Center `GET project`: the projects that the caller may see. Archived ones are left
-/// out.
-pub(super) fn projects(state: &State, call: &Call) -> Reply {
-    let wanted = call.query("query").unwrap_or_default().to_lowercase();
-    let fits = |p: &&Project| {
+/// Cloud `GET project/search`, Data Center `GET project`: the projects that the caller can see, without archived ones.
+pub(super) fn projects(state: &State, call: &Call) -> HandlerResult {
+    let query = call.query("query").unwrap_or_default().to_lowercase();
+    let matches = |p: &&Project| {
         !p.archived
-            && state.may(call.who, &p.key, "BROWSE_PROJECTS")
-            && (p.key.to_lowercase().contains(&wanted) || p.name.to_lowercase().contains(&wanted))
+            && state.has_permission(call.account, &p.key, "BROWSE_PROJECTS")
+            && (p.key.to_lowercase().contains(&query) || p.name.to_lowercase().contains(&query))
     };
     let all: Vec<Value> =
-        state.projects.iter().filter(fits).map(|p| render::project(state, &p.key)).collect();
+        state.projects.iter().filter(matches).map(|p| render::project(state, &p.key)).collect();
     match state.flavour {
         Flavour::Cloud => {
             let start = call.number("startAt", 0)?;
-            let most = call.number("maxResults", 50)?.min(100).min(state.page_size);
+            let limit = call.number("maxResults", 50)?.min(100).min(state.page_size);
             let total = all.len();
-            let shown: Vec<Value> = all.into_iter().skip(start).take(most).collect();
-            let last = start + shown.len() >= total;
+            let page: Vec<Value> = all.into_iter().skip(start).take(limit).collect();
+            let last = start + page.len() >= total;
             Ok(Answer::ok(
-                json!({ "startAt": start, "maxResults": most, "total": total, "isLast": last, "values": shown }),
+                json!({ "startAt": start, "maxResults": limit, "total": total, "isLast": last, "values": page }),
             ))
         }
         Flavour::DataCenter => Ok(Answer::ok(Value::Array(all))),
@@ -139,8 +140,8 @@ pub(super) fn projects(state: &State, call: &Call) -> Reply {
 }
 
 /// `GET project/{key}/statuses`: an array with an entry for each issue type.
-pub(super) fn project_statuses(state: &State, call: &Call, key: &str) -> Reply {
-    let project = seen(state, call, key, true)?;
+pub(super) fn project_statuses(state: &State, call: &Call, key: &str) -> HandlerResult {
+    let project = visible_project(state, call, key, true)?;
     let types = project.types.iter().map(|t| {
         let mut value = render::issue_type(state, t, call.english);
         let statuses = t.workflow.statuses.iter().map(|s| render::status(state, s, call.english));
@@ -150,47 +151,51 @@ pub(super) fn project_statuses(state: &State, call: &Call, key: &str) -> Reply {
     Ok(Answer::ok(Value::Array(types.collect())))
 }
 
-/// A page of create metadata: Cloud names the list, Data Center calls it `values`.
-fn page(state: &State, call: &Call, name: &str, all: Vec<Value>) -> Reply {
+/// A page of create metadata: the list is called `name` on Cloud, `values` on Data Center.
+fn create_meta_page(state: &State, call: &Call, name: &str, all: Vec<Value>) -> HandlerResult {
     let start = call.number("startAt", 0)?;
-    let most = call.number("maxResults", 50)?.min(200).min(state.page_size);
+    let limit = call.number("maxResults", 50)?.min(200).min(state.page_size);
     let total = all.len();
-    let shown: Vec<Value> = all.into_iter().skip(start).take(most).collect();
-    let last = start + shown.len() >= total;
-    let mut answer = json!({ "startAt": start, "maxResults": most, "total": total });
+    let page: Vec<Value> = all.into_iter().skip(start).take(limit).collect();
+    let last = start + page.len() >= total;
+    let mut answer = json!({ "startAt": start, "maxResults": limit, "total": total });
     match state.flavour {
-        Flavour::Cloud => answer[name] = Value::Array(shown),
+        Flavour::Cloud => answer[name] = Value::Array(page),
         Flavour::DataCenter => {
-            answer["values"] = Value::Array(shown);
+            answer["values"] = Value::Array(page);
             answer["isLast"] = json!(last);
         }
     }
     Ok(Answer::ok(answer))
 }
 
-/// `GET issue/createmeta/{project}/issuetypes`: empty without permission to create.
-pub(super) fn create_types(state: &State, call: &Call, key: &str) -> Reply {
-    let project = seen(state, call, key, false)?;
-    let may = state.may(call.who, &project.key, "CREATE_ISSUES");
+/// `GET issue/createmeta/{project}/issuetypes`: empty without the permission to create issues.
+pub(super) fn create_types(state: &State, call: &Call, key: &str) -> HandlerResult {
+    let project = visible_project(state, call, key, false)?;
+    let may_create = state.has_permission(call.account, &project.key, "CREATE_ISSUES");
     let types = project
         .types
         .iter()
-        .filter(|t| may && t.creatable)
+        .filter(|t| may_create && t.creatable)
         .map(|t| render::issue_type(state, t, call.english));
-    page(state, call, "issueTypes", types.collect())
+    create_meta_page(state, call, "issueTypes", types.collect())
 }
 
 /// `GET issue/createmeta/{project}/issuetypes/{id}`: the fields of the create screen.
-pub(super) fn create_fields(state: &State, call: &Call, key: &str, id: &str) -> Reply {
-    let project = seen(state, call, key, false)?;
+pub(super) fn create_fields(state: &State, call: &Call, key: &str, id: &str) -> HandlerResult {
+    let project = visible_project(state, call, key, false)?;
     let kind = project.types.iter().find(|t| t.id == id);
-    let kind =
-        kind.ok_or_else(|| Answer::refused(404, format!("Issue type with id {id} does not exist.")))?;
-    let may = state.may(call.who, &project.key, "CREATE_ISSUES");
-    page(state, call, "fields", kind.screen.iter().filter(|_| may && kind.creatable).map(field).collect())
+    let kind = kind.ok_or_else(|| Answer::error(404, format!("Issue type with id {id} does not exist.")))?;
+    let may_create = state.has_permission(call.account, &project.key, "CREATE_ISSUES");
+    create_meta_page(
+        state,
+        call,
+        "fields",
+        kind.screen.iter().filter(|_| may_create && kind.creatable).map(field).collect(),
+    )
 }
 
-/// A field of a screen as metadata shows it.
+/// The metadata of a field on a screen.
 pub(super) fn field(field: &Field) -> Value {
     let (kind, allowed) = match &field.shape {
         Shape::Text | Shape::Paragraph => ("string", None),
@@ -199,10 +204,10 @@ pub(super) fn field(field: &Field) -> Value {
         Shape::User => ("user", None),
         Shape::Project => ("project", None),
         Shape::IssueType => ("issuetype", None),
-        Shape::Select(names) => (field.own_kind().unwrap_or("option"), Some(names)),
+        Shape::Select(names) => (field.built_in_option_type().unwrap_or("option"), Some(names)),
     };
     let mut schema = json!({ "type": kind });
-    // Which texts may be long shows in the type of the custom field alone.
+    // Only the type of a custom field distinguishes long from short texts.
     match field.shape {
         Shape::Paragraph => {
             schema["custom"] = json!("com.atlassian.jira.plugin.system.customfieldtypes:textarea")
@@ -233,8 +238,8 @@ pub(super) fn field(field: &Field) -> Value {
     });
     if let Some(names) = allowed {
         let options = names.iter().enumerate();
-        // Only options have a value.
-        let options = options.map(|(i, n)| match field.own_kind() {
+        // The options of built-in fields have no `value`.
+        let options = options.map(|(i, n)| match field.built_in_option_type() {
             Some(_) => json!({ "id": (i + 1).to_string(), "name": n }),
             None => json!({ "id": (i + 1).to_string(), "name": n, "value": n }),
         });

@@ -1,4 +1,4 @@
-//! What a Jira is made of, as its administrators and the tests see it.
+//! Jira's objects, as its administrators and the tests see them.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use super::time::{EpochMillis, TimeSource};
 pub const MIA: &str = "5b10ac8d82e05b22cc7d4e01";
 /// Account id of `bob`, "Bob Builder": a developer.
 pub const BOB: &str = "5b10ac8d82e05b22cc7d4e02";
-/// Account id of `flagger-bridge`, the account whose token the bridge has.
+/// Account id of `flagger-bridge`, the account that the bridge authenticates as.
 pub const BRIDGE: &str = "5b10ac8d82e05b22cc7d4e99";
-/// Account id of `automation`, the app that rules run as.
+/// Account id of `automation`, the app that Automation rules run as.
 pub const AUTOMATION: &str = "557058:f58131cb-b67d-43c7-b30d-6b58d40bd077";
 
-/// Which Jira it is.
+/// The kind of Jira.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavour {
     /// REST v3, ADF, account ids.
@@ -24,20 +24,20 @@ pub enum Flavour {
     DataCenter,
 }
 
-/// What a [`super::FakeJira`] starts with.
+/// The settings of a [`super::FakeJira`].
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// Which Jira it is.
+    /// Cloud or Data Center.
     pub flavour: Flavour,
-    /// Its time of day.
+    /// The clock.
     pub time: TimeSource,
-    /// Cloud: the e-mail address of the account the token belongs to. Not used on Data Center.
+    /// Cloud: the e-mail address of the account that owns the token. Not used on Data Center.
     pub user: String,
     /// Cloud: the API token. Data Center: the personal access token.
     pub token: String,
-    /// Data Center: the password of `flagger-bridge` for Basic authentication; without one Basic is switched off.
+    /// Data Center: the password of `flagger-bridge` for Basic authentication; `None` disables Basic authentication.
     pub password: Option<String>,
-    /// The path Jira is served under: empty, or like `/jira`.
+    /// The context path: empty, or a path such as `/jira`.
     pub context: String,
     /// The id of the first issue.
     pub first_issue: u64,
@@ -59,7 +59,7 @@ impl Setup {
     }
 }
 
-/// Whether an account is a person.
+/// The `accountType` of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountKind {
     /// A person (`atlassian`).
@@ -68,30 +68,30 @@ pub enum AccountKind {
     App,
     /// A customer of a service desk (`customer`).
     Customer,
-    /// Cloud does not know (`unknown`).
+    /// `unknown`.
     Unknown,
-    /// Cloud says `null`.
+    /// `accountType` is `null`.
     Null,
-    /// Cloud says nothing of it.
+    /// `accountType` is missing.
     Omitted,
 }
 
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
-    /// Cloud's account id; on Data Center known to tests only.
+    /// The account id. Data Center does not show it; tests use it there too.
     pub account_id: String,
-    /// Data Center's user name; on Cloud known to tests only.
+    /// The user name. Cloud does not show it; tests use it there too.
     pub name: String,
-    /// What people see.
+    /// The display name.
     pub display: String,
     /// The e-mail address.
     pub email: String,
-    /// Person or app.
+    /// The kind of account.
     pub kind: AccountKind,
-    /// Whether the account is still in use.
+    /// Whether the account is active.
     pub active: bool,
-    /// Whether others are shown the e-mail address. On Cloud people choose, and most do not; Data Center shows all.
+    /// Whether Cloud shows the e-mail address to other users, which few users allow. Data Center always shows it.
     pub shows_email: bool,
 }
 
@@ -111,14 +111,14 @@ impl Person {
     }
 }
 
-/// The category of a status, by which boards are coloured.
+/// The category of a status, which sets its colour on boards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Category {
     /// "To Do", grey.
     New,
     /// "In Progress", yellow.
     Indeterminate,
-    /// "Done", green. Covers rejected and cancelled too.
+    /// "Done", green. Rejected and cancelled are in this category too.
     Done,
 }
 
@@ -129,7 +129,7 @@ pub struct Status {
     pub id: String,
     /// The English name.
     pub name: String,
-    /// The name in the other language of [`super::FakeJira::set_translated`].
+    /// The German name, see [`super::FakeJira::set_translated`].
     pub translated: String,
     /// The category.
     pub category: Category,
@@ -143,30 +143,31 @@ impl Status {
     }
 }
 
-/// A way from one status to another.
+/// A transition of a workflow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transition {
     /// The id, a number in a string.
     pub id: String,
-    /// What the button says.
+    /// The label of its button.
     pub name: String,
-    /// Ids of the statuses it leads from; empty: from every status but its target (Jira's global transition).
+    /// Ids of the statuses it leads from; empty for a global transition, which leads from every status except its
+    /// target.
     pub from: Vec<String>,
     /// Id of the status it leads to.
     pub to: String,
-    /// The fields on its screen; empty: it has no screen.
+    /// The fields on its screen; empty if it has no screen.
     pub fields: Vec<Field>,
 }
 
 impl Transition {
-    /// A transition from every status, without a screen.
+    /// A global transition without a screen.
     #[must_use]
     pub fn global(id: &str, name: &str, to: &str) -> Self {
         Self { id: id.into(), name: name.into(), from: Vec::new(), to: to.into(), fields: Vec::new() }
     }
 }
 
-/// The statuses and transitions of one issue type in one project. The first status is the one new issues get.
+/// The statuses and transitions of one issue type in one project. New issues get the first status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Workflow {
     /// The statuses.
@@ -176,7 +177,8 @@ pub struct Workflow {
 }
 
 impl Workflow {
-    /// To Do, In Review, Approved, Rejected, Done and Cancelled, each reachable from every other.
+    /// A workflow with the statuses To Do, In Review, Approved, Rejected, Done and Cancelled, and a global transition
+    /// to each.
     #[must_use]
     pub fn change() -> Self {
         let mut statuses = Vec::new();
@@ -195,24 +197,24 @@ impl Workflow {
         Self { statuses, transitions }
     }
 
-    /// The status of an id, or of an English name whatever its case.
+    /// The status with this id, or with this English name, ignoring case.
     #[must_use]
     pub fn status(&self, id_or_name: &str) -> Option<&Status> {
         self.statuses.iter().find(|s| s.id == id_or_name || s.name.eq_ignore_ascii_case(id_or_name))
     }
 }
 
-/// What a field's value must look like.
+/// The type of a field's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// One line, a string.
+    /// A string of one line.
     Text,
     /// Rich text: ADF on Cloud, wiki markup on Data Center.
     Paragraph,
     /// An array of strings without spaces.
     Labels,
-    /// `{"name": …}`, `{"value": …}` or `{"id": …}` of one of these names; ids count from 1. Priority and resolution, which are
-    /// Jira's own, have no value.
+    /// One of these names: `{"name": …}`, `{"value": …}` or `{"id": …}`; ids count from 1. The built-in fields
+    /// priority and resolution do not accept `value`.
     Select(Vec<String>),
     /// A number.
     Number,
@@ -229,20 +231,20 @@ pub enum Shape {
 pub struct Field {
     /// The id, such as `summary` or `customfield_10010`.
     pub id: String,
-    /// What people see.
+    /// The name that Jira shows.
     pub name: String,
     /// Whether it must have a value.
     pub required: bool,
-    /// Whether Jira fills it in when it is left out.
+    /// Whether Jira sets a default if the field is missing.
     pub has_default: bool,
-    /// What its value looks like.
+    /// The type of its value.
     pub shape: Shape,
 }
 
 impl Field {
-    /// The kind of those fields of Jira's own that offer a choice.
-    pub(super) fn own_kind(&self) -> Option<&'static str> {
-        ["priority", "resolution"].into_iter().find(|own| *own == self.id)
+    /// The schema type of a built-in field with options; `None` for other fields.
+    pub(super) fn built_in_option_type(&self) -> Option<&'static str> {
+        ["priority", "resolution"].into_iter().find(|id| *id == self.id)
     }
 
     /// An optional field.
@@ -257,7 +259,7 @@ impl Field {
         Self { required: true, ..Self::optional(id, name, shape) }
     }
 
-    /// The create screen projects start with: summary, description, labels and the fields Jira always has there.
+    /// The create screen of a new project: summary, description, labels and the fields that Jira always has there.
     #[must_use]
     pub fn create_screen() -> Vec<Self> {
         vec![
@@ -274,32 +276,32 @@ impl Field {
 /// One changed field of a changelog entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// The field as the changelog names it, such as `status`, `labels` or `Key`.
+    /// The field's name in the changelog, such as `status`, `labels` or `Key`.
     pub field: String,
-    /// The id of a custom field, of which `field` is the name; none: one of Jira's own.
+    /// The id of a custom field, then `field` is its name; `None` for a built-in field.
     pub custom: Option<String>,
-    /// The value before, as an id.
+    /// The id of the value before.
     pub from: Option<String>,
-    /// The value before, as people see it.
+    /// The text of the value before.
     pub from_string: Option<String>,
-    /// The value after, as an id.
+    /// The id of the value after.
     pub to: Option<String>,
-    /// The value after, as people see it.
+    /// The text of the value after.
     pub to_string: Option<String>,
 }
 
 /// An entry of an issue's changelog.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
-    /// The id, rising through the whole Jira.
+    /// The id, which increases across all issues.
     pub id: u64,
-    /// The account id of who did it; none if Jira does not know any more.
+    /// The account id of the author; `None` if Jira no longer knows the author.
     pub author: Option<String>,
-    /// When.
+    /// When the change was made.
     pub created: EpochMillis,
-    /// What changed.
+    /// The changed fields.
     pub items: Vec<Change>,
-    /// Further items, shown to the letter.
+    /// Further items, rendered unchanged.
     pub raw_items: Vec<Value>,
 }
 
@@ -308,18 +310,18 @@ pub struct History {
 pub struct Comment {
     /// The id.
     pub id: u64,
-    /// The account id of who wrote it.
+    /// The account id of the author.
     pub author: String,
     /// ADF on Cloud, a string of wiki markup on Data Center.
     pub body: Value,
-    /// Its properties.
+    /// The comment properties.
     pub properties: BTreeMap<String, Value>,
-    /// When.
+    /// When it was written.
     pub created: EpochMillis,
 }
 
 impl Comment {
-    /// The words of it, without markup on Cloud.
+    /// The body as text: on Cloud without markup, on Data Center the wiki markup.
     #[must_use]
     pub fn text(&self) -> String {
         super::adf::text(&self.body)
@@ -337,12 +339,12 @@ pub struct Link {
     pub outward: String,
 }
 
-/// An issue as a test looks at it.
+/// An issue as tests read it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IssueView {
     /// The id, a number in a string.
     pub id: String,
-    /// The key it has now.
+    /// The current key.
     pub key: String,
     /// The key of its project.
     pub project: String,
@@ -356,20 +358,20 @@ pub struct IssueView {
     pub summary: String,
     /// ADF on Cloud, a string on Data Center, null if there is none.
     pub description: Value,
-    /// The labels, in the order they were given.
+    /// The labels, in the order in which they were set.
     pub labels: Vec<String>,
-    /// Every other field that was set.
+    /// All other fields that were set.
     pub fields: Map<String, Value>,
     /// The issue properties.
     pub properties: BTreeMap<String, Value>,
-    /// The comments, the oldest first.
+    /// The comments, oldest first.
     pub comments: Vec<Comment>,
-    /// The links it is on either side of.
+    /// The links from and to this issue.
     pub links: Vec<Link>,
-    /// The account id of who created it.
+    /// The account id of the creator.
     pub creator: String,
     /// When it was created.
     pub created: EpochMillis,
-    /// The changelog, the oldest entry first.
+    /// The changelog, oldest entry first.
     pub changelog: Vec<History>,
 }

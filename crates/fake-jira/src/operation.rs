@@ -1,11 +1,11 @@
-//! Jira's operations.
+//! The operations of Jira's REST API.
 
 /// An operation of Jira's REST API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
-    /// Every one; for faults.
+    /// All operations; for faults only.
     Any,
-    /// A path or method Jira does not have.
+    /// A path or method that Jira does not have.
     Unknown,
     /// `GET serverInfo`
     ServerInfo,

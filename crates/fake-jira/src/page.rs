@@ -1,4 +1,4 @@
-//! The pages on which a change manager sees the issues and clicks. They work without JavaScript.
+//! The pages on which a change manager views and moves issues. They work without JavaScript.
 
 use minijinja::{Environment, context, value::Serde};
 use serde_json::{Value, json};
@@ -16,10 +16,9 @@ use super::{
 
 const HTML: &str = "text/html;charset=UTF-8";
 const TEMPLATE: &str = include_str!("page.html");
-/// So many issues are listed.
-const MOST: usize = 100;
-/// Nothing comes from elsewhere, and nothing in a ticket is ever run.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; \
+const MAX_LISTED: usize = 100;
+/// Blocks all other origins and all inline scripts.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; \
                       form-action 'self'; frame-ancestors 'none'";
 
 /// Answers a request outside `/rest/`.
@@ -33,60 +32,63 @@ pub(super) fn answer(fake: FakeJira, call: &Call) -> Answer {
         }
         ("GET", ["browse", key]) => {
             let state = fake.lock();
-            match state.find(&decode(key)).and_then(|id| state.issues.get(&id)) {
-                Some(issue) => page(&state, 200, context! { issue => Serde(whole(&state, issue)) }),
-                None => missing(&state, "There is no such ticket"),
+            match state.find_issue(&decode(key)).and_then(|id| state.issues.get(&id)) {
+                Some(issue) => page(&state, 200, context! { issue => Serde(issue_details(&state, issue)) }),
+                None => not_found(&state, "Ticket not found"),
             }
         }
         ("POST", ["click", key, transition]) => click(&fake, &decode(key), transition),
-        _ => missing(&fake.lock(), "There is no such page"),
+        _ => not_found(&fake.lock(), "Page not found"),
     }
 }
 
-/// Moves an issue as mia, and shows it.
+/// Moves an issue as mia and redirects to it.
 fn click(fake: &FakeJira, key: &str, transition: &str) -> Answer {
     let mut state = fake.lock();
-    let Some(issue) = state.find(key).and_then(|id| state.issues.get(&id)).cloned() else {
-        return missing(&state, "There is no such ticket");
+    let Some(issue) = state.find_issue(key).and_then(|id| state.issues.get(&id)).cloned() else {
+        return not_found(&state, "Ticket not found");
     };
     let found = transitions::available(&state, &issue).into_iter().find(|t| t.id == transition);
     let status = found.and_then(|t| state.workflow_of(&issue).and_then(|w| w.status(&t.to)).cloned());
     if let Some(status) = status {
-        let change = state.move_to(issue.id, &status);
-        state.record(issue.id, Some(MIA), change.into_iter().collect());
+        let change = state.set_status(issue.id, &status);
+        state.record_changes(issue.id, Some(MIA), change.into_iter().collect());
     }
-    let to = format!("{}/browse/{}", state.context, issue.key);
-    Answer::empty(303).with("Location", to)
+    let to = format!("{}/browse/{}", state.context_path, issue.key);
+    Answer::empty(303).with_header("Location", to)
 }
 
-fn missing(state: &State, words: &str) -> Answer {
-    page(state, 404, context! { missing => words })
+fn not_found(state: &State, message: &str) -> Answer {
+    page(state, 404, context! { missing => message })
 }
 
 fn list(state: &State) -> Answer {
-    let issues: Vec<Value> = state.issues.values().rev().take(MOST).map(|it| brief(state, it)).collect();
+    let issues: Vec<Value> =
+        state.issues.values().rev().take(MAX_LISTED).map(|it| issue_row(state, it)).collect();
     let older = state.issues.len() - issues.len();
     page(state, 200, context! { issues => Serde(&issues), older })
 }
 
-fn page(state: &State, status: u16, shown: minijinja::Value) -> Answer {
+fn page(state: &State, status: u16, content: minijinja::Value) -> Answer {
     let mut templates = Environment::new();
-    // The name ends in .html, so that everything put in is escaped.
+    // minijinja escapes values because the name ends in .html.
     let page =
         templates.add_template("page.html", TEMPLATE).and_then(|()| templates.get_template("page.html"));
-    let around = context! { root => state.context.clone(), you => name(state, MIA), ..shown };
-    match page.and_then(|page| page.render(around)) {
-        Ok(page) => Answer::text(status, HTML, page).with("Content-Security-Policy", POLICY),
+    let context = context! { root => state.context_path.clone(), you => display_name(state, MIA), ..content };
+    match page.and_then(|page| page.render(context)) {
+        Ok(page) => {
+            Answer::text(status, HTML, page).with_header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        }
         Err(error) => Answer::text(500, "text/plain;charset=UTF-8", error.to_string()),
     }
 }
 
-fn name(state: &State, who: &str) -> String {
-    state.person(who).map_or_else(|| "Somebody".to_owned(), |person| person.display.clone())
+fn display_name(state: &State, account: &str) -> String {
+    state.person(account).map_or_else(|| "Unknown user".to_owned(), |person| person.display.clone())
 }
 
-/// An issue in the list.
-fn brief(state: &State, issue: &Issue) -> Value {
+/// An issue in the list of issues.
+fn issue_row(state: &State, issue: &Issue) -> Value {
     let to = |id: &str| state.workflow_of(issue).and_then(|w| w.status(id)).map(|s| s.name.clone());
     let buttons: Vec<Value> = transitions::available(state, issue)
         .iter()
@@ -95,64 +97,64 @@ fn brief(state: &State, issue: &Issue) -> Value {
     json!({
         "key": issue.key, "summary": issue.summary, "color": color(state, issue),
         "status": state.status_of(issue).map_or("", |s| s.name.as_str()),
-        "kind": state.issue_type(&issue.project, &issue.kind).map_or("", |t| t.name.as_str()),
-        "created": time::page(issue.created), "buttons": buttons,
+        "kind": state.issue_type(&issue.project, &issue.type_id).map_or("", |t| t.name.as_str()),
+        "created": time::format_page(issue.created), "buttons": buttons,
     })
 }
 
-/// An issue with all there is to it.
-fn whole(state: &State, issue: &Issue) -> Value {
+/// An issue with everything that its page shows.
+fn issue_details(state: &State, issue: &Issue) -> Value {
     let comments: Vec<Value> = issue
         .comments
         .iter()
-        .map(|c| json!({ "who": name(state, &c.author), "when": time::page(c.created), "body": html(&c.body) }))
+        .map(|c| json!({ "author": display_name(state, &c.author), "when": time::format_page(c.created), "body": html(&c.body) }))
         .collect();
     let mut history = Vec::new();
     for entry in issue.histories.iter().rev() {
         for item in &entry.items {
             history.push(json!({
-                "who": entry.author.as_deref().map_or_else(|| "Somebody".to_owned(), |who| name(state, who)),
-                "when": time::page(entry.created), "field": item.field,
+                "author": entry.author.as_deref().map_or_else(|| "Unknown user".to_owned(), |account| display_name(state, account)),
+                "when": time::format_page(entry.created), "field": item.field,
                 "from": item.from_string, "to": item.to_string,
             }));
         }
     }
-    let mut whole = brief(state, issue);
-    whole["labels"] = json!(issue.labels);
-    whole["creator"] = json!(name(state, &issue.creator));
-    whole["project"] =
+    let mut details = issue_row(state, issue);
+    details["labels"] = json!(issue.labels);
+    details["creator"] = json!(display_name(state, &issue.creator));
+    details["project"] =
         json!(state.project(&issue.project).map(|project| format!("{} ({})", project.name, project.key)));
-    whole["updated"] = json!(time::page(issue.updated));
-    whole["description"] = json!(html(&issue.description));
-    whole["comments"] = Value::Array(comments);
-    whole["history"] = Value::Array(history);
-    whole["links"] = Value::Array(linked(state, issue));
-    whole
+    details["updated"] = json!(time::format_page(issue.updated));
+    details["description"] = json!(html(&issue.description));
+    details["comments"] = Value::Array(comments);
+    details["history"] = Value::Array(history);
+    details["links"] = Value::Array(linked_issues(state, issue));
+    details
 }
 
-/// What an issue is linked to.
-fn linked(state: &State, issue: &Issue) -> Vec<Value> {
-    let own = issue.id.to_string();
+/// The links of an issue.
+fn linked_issues(state: &State, issue: &Issue) -> Vec<Value> {
+    let id = issue.id.to_string();
     let mut linked = Vec::new();
     for link in &state.links {
-        let (words, other) = if link.inward == own {
-            (link_types::words(&link.kind, true), &link.outward)
-        } else if link.outward == own {
-            (link_types::words(&link.kind, false), &link.inward)
+        let (description, other) = if link.inward == id {
+            (link_types::description(&link.kind, true), &link.outward)
+        } else if link.outward == id {
+            (link_types::description(&link.kind, false), &link.inward)
         } else {
             continue;
         };
-        let Some(other) = state.find(other).and_then(|id| state.issues.get(&id)) else { continue };
+        let Some(other) = state.find_issue(other).and_then(|id| state.issues.get(&id)) else { continue };
         linked.push(json!({
-            "words": words, "name": format!("{} {}", other.key, other.summary),
-            "href": format!("{}/browse/{}", state.context, other.key),
+            "description": description, "name": format!("{} {}", other.key, other.summary),
+            "href": format!("{}/browse/{}", state.context_path, other.key),
             "status": state.status_of(other).map(|s| s.name.clone()), "color": color(state, other),
         }));
     }
     linked
 }
 
-/// The class of a status's colour.
+/// The CSS class for the colour of the issue's status.
 fn color(state: &State, issue: &Issue) -> &'static str {
     match state.status_of(issue).map(|status| status.category) {
         None | Some(Category::New) => "new",

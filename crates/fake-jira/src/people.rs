@@ -1,4 +1,4 @@
-//! What people and apps do to issues, past the REST API.
+//! How people and apps change issues without the REST API.
 
 use serde_json::{Value, json};
 
@@ -10,35 +10,35 @@ use super::{
 };
 
 impl FakeJira {
-    /// Puts an issue of a type (by English name) in a project, in a status by id or English name, as if it was
-    /// created by hand. Returns its key.
+    /// Adds an issue of a type (by English name), in a status (by id or English name), as if a person had created it.
+    /// Returns its key.
     ///
     /// # Errors
-    /// If there is no such project, type, status or account.
+    /// If the project, type, status or account does not exist.
     pub fn add_issue(
         &self,
         project: &str,
         issue_type: &str,
         status: &str,
-        who: &str,
+        account: &str,
     ) -> Result<String, String> {
         let mut state = self.lock();
-        let creator = state.person(who).ok_or("no such account")?.account_id.clone();
+        let creator = state.person(account).ok_or("no such account")?.account_id.clone();
         let types = &state.project(project).ok_or("no such project")?.types;
         let kind = types.iter().find(|t| t.name == issue_type).ok_or("no such issue type")?;
         let (kind, status) =
             (kind.id.clone(), kind.workflow.status(status).ok_or("no such status")?.id.clone());
         let (id, now) = (state.next_issue, state.time.now());
         state.next_issue += 1;
-        let key = state.issue_key(project);
-        state.insert(Issue {
+        let key = state.next_issue_key(project);
+        state.insert_issue(Issue {
             id,
             key: key.clone(),
             old_keys: Vec::new(),
             project: project.to_owned(),
-            kind,
+            type_id: kind,
             status,
-            summary: "Made by hand".to_owned(),
+            summary: "Created by hand".to_owned(),
             description: Value::Null,
             labels: Vec::new(),
             fields: serde_json::Map::new(),
@@ -49,39 +49,39 @@ impl FakeJira {
             updated: now,
             histories: Vec::new(),
             hidden: false,
-            spoilt: false,
+            broken: false,
         });
         Ok(key)
     }
 
-    /// Moves an issue to a status, by id or English name, whatever the transitions allow. `who` is an account id, user
-    /// name or e-mail address; empty: Jira does not know any more who it was.
+    /// Moves an issue to a status (by id or English name), even if no transition leads there. `account` is an account
+    /// id, user name or e-mail address; empty: Jira no longer knows the author.
     ///
     /// # Errors
-    /// If there is no such issue, account or status.
-    pub fn move_issue(&self, id_or_key: &str, status: &str, who: &str) -> Result<(), String> {
-        self.with_issue(id_or_key, who, |state, issue, who| {
+    /// If the issue, account or status does not exist.
+    pub fn move_issue(&self, id_or_key: &str, status: &str, account: &str) -> Result<(), String> {
+        self.with_issue(id_or_key, account, |state, issue, account| {
             let status = state.workflow_of(issue).and_then(|w| w.status(status)).cloned();
             let status = status.ok_or("no such status in the workflow")?;
-            let change = state.move_to(issue.id, &status);
-            state.record(issue.id, who, change.into_iter().collect());
+            let change = state.set_status(issue.id, &status);
+            state.record_changes(issue.id, account, change.into_iter().collect());
             Ok(())
         })
     }
 
-    /// Comments on an issue.
+    /// Adds a comment to an issue.
     ///
     /// # Errors
-    /// If there is no such issue or account.
-    pub fn comment(&self, id_or_key: &str, text: &str, who: &str) -> Result<(), String> {
-        self.with_issue(id_or_key, who, |state, issue, who| {
+    /// If the issue or account does not exist.
+    pub fn comment(&self, id_or_key: &str, text: &str, account: &str) -> Result<(), String> {
+        self.with_issue(id_or_key, account, |state, issue, account| {
             let body = match state.flavour {
                 Flavour::Cloud => json!({ "type": "doc", "version": 1, "content": [
                     { "type": "paragraph", "content": [{ "type": "text", "text": text }] },
                 ] }),
                 Flavour::DataCenter => json!(text),
             };
-            comments::put(state, issue.id, who.unwrap_or_default(), body, Vec::new());
+            comments::put(state, issue.id, account.unwrap_or_default(), body, Vec::new());
             Ok(())
         })
     }
@@ -89,37 +89,37 @@ impl FakeJira {
     /// Adds and removes labels.
     ///
     /// # Errors
-    /// If there is no such issue or account.
+    /// If the issue or account does not exist.
     pub fn edit_labels(
         &self,
         id_or_key: &str,
         add: &[&str],
         remove: &[&str],
-        who: &str,
+        account: &str,
     ) -> Result<(), String> {
-        self.with_issue(id_or_key, who, |state, issue, who| {
+        self.with_issue(id_or_key, account, |state, issue, account| {
             let mut labels = issue.labels.clone();
             labels.retain(|l| !remove.contains(&l.as_str()));
             labels.extend(
                 add.iter().filter(|l| !issue.labels.iter().any(|x| x == **l)).map(|l| (*l).to_owned()),
             );
             let change = state.set_labels(issue.id, labels);
-            state.record(issue.id, who, change.into_iter().collect());
+            state.record_changes(issue.id, account, change.into_iter().collect());
             Ok(())
         })
     }
 
-    /// Clones an issue as people do: with its text, labels and fields, without its properties, comments and history.
-    /// Returns the key of the clone.
+    /// Clones an issue as Jira's clone action does: with its text, labels and fields, without its properties,
+    /// comments and changelog. Returns the key of the clone.
     ///
     /// # Errors
-    /// If there is no such issue or account.
-    pub fn clone_issue(&self, id_or_key: &str, who: &str) -> Result<String, String> {
-        self.with_issue(id_or_key, who, |state, issue, who| {
+    /// If the issue or account does not exist.
+    pub fn clone_issue(&self, id_or_key: &str, account: &str) -> Result<String, String> {
+        self.with_issue(id_or_key, account, |state, issue, account| {
             let now = state.time.now();
             let id = state.next_issue;
             state.next_issue += 1;
-            let key = state.issue_key(&issue.project);
+            let key = state.next_issue_key(&issue.project);
             let status = state.workflow_of(issue).and_then(|w| w.statuses.first()).map(|s| s.id.clone());
             let clone = Issue {
                 id,
@@ -129,15 +129,15 @@ impl FakeJira {
                 status: status.unwrap_or_default(),
                 properties: Default::default(),
                 comments: Vec::new(),
-                creator: who.unwrap_or_default().to_owned(),
+                creator: account.unwrap_or_default().to_owned(),
                 created: now,
                 updated: now,
                 histories: Vec::new(),
                 hidden: false,
-                spoilt: false,
+                broken: false,
                 ..issue.clone()
             };
-            state.insert(clone);
+            state.insert_issue(clone);
             let link = Link { kind: "Cloners".into(), inward: id.to_string(), outward: issue.id.to_string() };
             state.links.push(link);
             Ok(key)
@@ -147,10 +147,10 @@ impl FakeJira {
     /// Deletes an issue.
     ///
     /// # Errors
-    /// If there is no such issue or account.
-    pub fn delete_issue(&self, id_or_key: &str, who: &str) -> Result<(), String> {
-        self.with_issue(id_or_key, who, |state, issue, who| {
-            state.remove(issue.id, who);
+    /// If the issue or account does not exist.
+    pub fn delete_issue(&self, id_or_key: &str, account: &str) -> Result<(), String> {
+        self.with_issue(id_or_key, account, |state, issue, account| {
+            state.remove_issue(issue.id, account);
             Ok(())
         })
     }
@@ -158,13 +158,16 @@ impl FakeJira {
     /// Moves an issue to another project: it keeps its id and gets a new key. Returns the key.
     ///
     /// # Errors
-    /// If there is no such issue, account or project.
-    pub fn move_to_project(&self, id_or_key: &str, project: &str, who: &str) -> Result<String, String> {
-        self.with_issue(id_or_key, who, |state, issue, who| {
+    /// If the issue, account or project does not exist.
+    pub fn move_to_project(&self, id_or_key: &str, project: &str, account: &str) -> Result<String, String> {
+        self.with_issue(id_or_key, account, |state, issue, account| {
             let target = state.project(project).ok_or("no such project")?;
-            let own_type = target.types.iter().find(|t| t.id == issue.kind);
-            let kind =
-                own_type.or_else(|| target.types.first()).ok_or("the project has no issue types")?.id.clone();
+            let same_type = target.types.iter().find(|t| t.id == issue.type_id);
+            let kind = same_type
+                .or_else(|| target.types.first())
+                .ok_or("the project has no issue types")?
+                .id
+                .clone();
             let (from, to) = (state.project(&issue.project).map(|p| (p.id.clone(), p.name.clone())), target);
             let moved = Change {
                 field: "project".into(),
@@ -174,7 +177,7 @@ impl FakeJira {
                 to: Some(to.id.clone()),
                 to_string: Some(to.name.clone()),
             };
-            let key = state.issue_key(project);
+            let key = state.next_issue_key(project);
             let renamed = Change {
                 field: "Key".into(),
                 from_string: Some(issue.key.clone()),
@@ -185,47 +188,47 @@ impl FakeJira {
                 let old = std::mem::replace(&mut issue.key, key.clone());
                 issue.old_keys.push(old);
                 project.clone_into(&mut issue.project);
-                issue.kind = kind;
+                issue.type_id = kind;
             }
             let mut changes = vec![moved, renamed];
-            changes.extend(fit_status(state, issue));
-            state.record(issue.id, who, changes);
+            changes.extend(status_for_workflow(state, issue));
+            state.record_changes(issue.id, account, changes);
             Ok(key)
         })
     }
 
-    /// Gives an issue another type, by id or English name.
+    /// Changes the type of an issue (by id or English name).
     ///
     /// # Errors
-    /// If there is no such issue, account or type.
-    pub fn change_type(&self, id_or_key: &str, kind: &str, who: &str) -> Result<(), String> {
-        self.with_issue(id_or_key, who, |state, issue, who| {
+    /// If the issue, account or type does not exist.
+    pub fn change_type(&self, id_or_key: &str, kind: &str, account: &str) -> Result<(), String> {
+        self.with_issue(id_or_key, account, |state, issue, account| {
             let project = state.project(&issue.project).ok_or("no such project")?;
             let to =
                 project.types.iter().find(|t| t.name == kind || t.id == kind).ok_or("no such issue type")?;
             let change = Change {
                 field: "issuetype".into(),
                 custom: None,
-                from: Some(issue.kind.clone()),
-                from_string: state.issue_type(&issue.project, &issue.kind).map(|t| t.name.clone()),
+                from: Some(issue.type_id.clone()),
+                from_string: state.issue_type(&issue.project, &issue.type_id).map(|t| t.name.clone()),
                 to: Some(to.id.clone()),
                 to_string: Some(to.name.clone()),
             };
             let to = to.id.clone();
             if let Some(issue) = state.issues.get_mut(&issue.id) {
-                issue.kind = to;
+                issue.type_id = to;
             }
             let mut changes = vec![change];
-            changes.extend(fit_status(state, issue));
-            state.record(issue.id, who, changes);
+            changes.extend(status_for_workflow(state, issue));
+            state.record_changes(issue.id, account, changes);
             Ok(())
         })
     }
 
-    /// Sets an issue property, as every account that may edit the issue can.
+    /// Sets an issue property, as every account with the permission to edit the issue can.
     ///
     /// # Errors
-    /// If there is no such issue.
+    /// If the issue does not exist.
     pub fn set_property(&self, id_or_key: &str, key: &str, value: Value) -> Result<(), String> {
         self.with_issue(id_or_key, "", |state, issue, _| {
             if let Some(issue) = state.issues.get_mut(&issue.id) {
@@ -238,7 +241,7 @@ impl FakeJira {
     /// Hides an issue from the bridge's account, or shows it again, as issue security does.
     ///
     /// # Errors
-    /// If there is no such issue.
+    /// If the issue does not exist.
     pub fn hide_issue(&self, id_or_key: &str, hidden: bool) -> Result<(), String> {
         self.with_issue(id_or_key, "", |state, issue, _| {
             if let Some(issue) = state.issues.get_mut(&issue.id) {
@@ -248,31 +251,33 @@ impl FakeJira {
         })
     }
 
-    /// Makes Jira break on an issue, or not any more: 500 to every read whose answer would show it, be it of many issues.
+    /// Sets whether Jira answers 500 to every read whose answer would contain this issue, including reads of many
+    /// issues.
     ///
     /// # Errors
-    /// If there is no such issue.
-    pub fn spoil_issue(&self, id_or_key: &str, spoilt: bool) -> Result<(), String> {
+    /// If the issue does not exist.
+    pub fn spoil_issue(&self, id_or_key: &str, broken: bool) -> Result<(), String> {
         self.with_issue(id_or_key, "", |state, issue, _| {
             if let Some(issue) = state.issues.get_mut(&issue.id) {
-                issue.spoilt = spoilt;
+                issue.broken = broken;
             }
             Ok(())
         })
     }
 
-    /// Edits the description of an issue again and again, each time by a text of this length in ASCII, without telling the webhooks.
+    /// Adds this many edits of the description to the changelog, each with an ASCII text of this length. Sends no
+    /// webhooks.
     ///
     /// # Errors
-    /// If there is no such issue or account.
+    /// If the issue or account does not exist.
     pub fn rewrite_issue(
         &self,
         id_or_key: &str,
         times: usize,
         length: usize,
-        who: &str,
+        account: &str,
     ) -> Result<(), String> {
-        self.with_issue(id_or_key, who, |state, issue, who| {
+        self.with_issue(id_or_key, account, |state, issue, account| {
             let texts = ["a".repeat(length), "b".repeat(length)];
             for edit in 0..times {
                 let (from_string, to_string) =
@@ -280,8 +285,8 @@ impl FakeJira {
                 let change =
                     Change { field: "description".into(), from_string, to_string, ..Change::default() };
                 let entry = History {
-                    id: state.id(),
-                    author: who.map(str::to_owned),
+                    id: state.new_id(),
+                    author: account.map(str::to_owned),
                     created: state.time.now(),
                     items: vec![change],
                     raw_items: Vec::new(),
@@ -297,26 +302,28 @@ impl FakeJira {
     pub(super) fn with_issue<T>(
         &self,
         id_or_key: &str,
-        who: &str,
+        account: &str,
         change: impl FnOnce(&mut State, &Issue, Option<&str>) -> Result<T, String>,
     ) -> Result<T, String> {
-        let done = {
+        let result = {
             let mut state = self.lock();
-            let issue = state.find(id_or_key).and_then(|id| state.issues.get(&id)).cloned();
+            let issue = state.find_issue(id_or_key).and_then(|id| state.issues.get(&id)).cloned();
             let issue = issue.ok_or_else(|| format!("no issue {id_or_key}"))?;
-            let who = match who {
+            let account = match account {
                 "" => None,
-                who => Some(state.person(who).ok_or_else(|| format!("no account {who}"))?.account_id.clone()),
+                account => Some(
+                    state.person(account).ok_or_else(|| format!("no account {account}"))?.account_id.clone(),
+                ),
             };
-            change(&mut state, &issue, who.as_deref())
+            change(&mut state, &issue, account.as_deref())
         };
         self.deliver();
-        done
+        result
     }
 }
 
-/// The change that Jira asks for if the workflow has no such status: the first one of the new workflow.
-fn fit_status(state: &mut State, before: &Issue) -> Option<Change> {
+/// Moves the issue to the first status of its new workflow if that workflow does not have the issue's status.
+fn status_for_workflow(state: &mut State, before: &Issue) -> Option<Change> {
     let issue = state.issues.get(&before.id)?;
     let workflow = state.workflow_of(issue)?;
     if workflow.statuses.iter().any(|s| s.id == issue.status) {
@@ -324,5 +331,5 @@ fn fit_status(state: &mut State, before: &Issue) -> Option<Change> {
     }
     let first = workflow.statuses.first()?.clone();
     let from_string = state.status_of(before).map(|s| s.name.clone());
-    state.move_to(before.id, &first).map(|change| Change { from_string, ..change })
+    state.set_status(before.id, &first).map(|change| Change { from_string, ..change })
 }

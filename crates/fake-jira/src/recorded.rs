@@ -1,39 +1,39 @@
-//! What is remembered of a request.
+//! Recorded requests.
 
 use serde_json::Value;
 
 use super::{operation::Operation, time::EpochMillis};
 
-/// Whether the credentials of a request were right.
+/// Whether Jira accepted the credentials of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credentials {
-    /// None were sent.
+    /// The request had no credentials.
     None,
-    /// Jira took them.
+    /// Jira accepted them.
     Right,
-    /// Jira did not take them.
+    /// Jira rejected them.
     Wrong,
 }
 
-/// A request to the REST API, and what became of it.
+/// A request to the REST API, and the status of its answer.
 #[derive(Clone, Debug)]
 pub struct Recorded {
-    /// Which operation it was.
+    /// The operation.
     pub operation: Operation,
     /// The HTTP method.
     pub method: String,
-    /// The path without the context path, as it was sent.
+    /// The path as it was sent, without the context path.
     pub path: String,
     /// The query parameters, decoded.
     pub query: Vec<(String, String)>,
-    /// The headers with names in lower case, without `authorization`.
+    /// The headers, with names in lower case, without `authorization` and `cookie`.
     pub headers: Vec<(String, String)>,
-    /// Whether the credentials were right.
+    /// Whether Jira accepted the credentials.
     pub credentials: Credentials,
     /// The body, if it was JSON.
     pub body: Option<Value>,
-    /// The status that was answered; none if the connection ended without an answer.
+    /// The HTTP status of the answer; `None` if the connection ended without an answer.
     pub status: Option<u16>,
-    /// When it was done, in this Jira's time.
+    /// When it was processed, by this Jira's clock.
     pub at: EpochMillis,
 }

@@ -1,26 +1,26 @@
-//! Jira's JSON.
+//! Renders Jira's JSON.
 
 use serde_json::{Map, Value, json};
 
 use super::{
     adf,
-    link_types::{LinkType, all},
+    link_types::{LinkType, all_types},
     model::{AccountKind, Category, Change, Comment, Flavour, History, Person, Status},
     state::{Issue, IssueType, State},
     time,
 };
 
-/// The address of the REST API.
-pub(super) fn api(state: &State) -> String {
+/// The base URL of the REST API.
+pub(super) fn api_url(state: &State) -> String {
     let version = match state.flavour {
         Flavour::Cloud => "3",
         Flavour::DataCenter => "2",
     };
-    format!("{}/rest/api/{version}", state.base)
+    format!("{}/rest/api/{version}", state.base_url)
 }
 
 pub(super) fn user(state: &State, person: &Person) -> Value {
-    let api = api(state);
+    let api = api_url(state);
     match state.flavour {
         Flavour::Cloud => {
             let mut user = json!({
@@ -58,9 +58,9 @@ pub(super) fn user(state: &State, person: &Person) -> Value {
     }
 }
 
-/// A user by account id; null if there is none.
-pub(super) fn user_of(state: &State, who: Option<&str>) -> Value {
-    who.and_then(|w| state.person(w)).map_or(Value::Null, |person| user(state, person))
+/// A user by account id; null if the user does not exist.
+pub(super) fn user_or_null(state: &State, account: Option<&str>) -> Value {
+    account.and_then(|w| state.person(w)).map_or(Value::Null, |person| user(state, person))
 }
 
 pub(super) fn status(state: &State, status: &Status, english: bool) -> Value {
@@ -73,11 +73,11 @@ pub(super) fn status(state: &State, status: &Status, english: bool) -> Value {
         (Category::Done, false) => (3, "done", "Done", "green"),
         (Category::Done, true) => (3, "done", "Fertig", "green"),
     };
-    let api = api(state);
+    let api = api_url(state);
     json!({
         "self": format!("{api}/status/{}", status.id),
         "description": "",
-        "iconUrl": format!("{}/images/icons/statuses/generic.png", state.base),
+        "iconUrl": format!("{}/images/icons/statuses/generic.png", state.base_url),
         "id": status.id,
         "name": if translated { &status.translated } else { &status.name },
         "statusCategory": {
@@ -89,7 +89,7 @@ pub(super) fn status(state: &State, status: &Status, english: bool) -> Value {
 pub(super) fn issue_type(state: &State, kind: &IssueType, english: bool) -> Value {
     let name = if state.translated && !english { &kind.translated } else { &kind.name };
     json!({
-        "self": format!("{}/issuetype/{}", api(state), kind.id),
+        "self": format!("{}/issuetype/{}", api_url(state), kind.id),
         "id": kind.id, "name": name, "description": "", "subtask": kind.subtask,
     })
 }
@@ -97,7 +97,7 @@ pub(super) fn issue_type(state: &State, kind: &IssueType, english: bool) -> Valu
 pub(super) fn project(state: &State, key: &str) -> Value {
     state.project(key).map_or(Value::Null, |p| {
         json!({
-            "self": format!("{}/project/{}", api(state), p.id),
+            "self": format!("{}/project/{}", api_url(state), p.id),
             "id": p.id, "key": p.key, "name": p.name, "projectTypeKey": "software",
         })
     })
@@ -110,7 +110,7 @@ pub(super) fn change(flavour: Flavour, change: &Change) -> Value {
         "from": change.from, "fromString": change.from_string,
         "to": change.to, "toString": change.to_string,
     });
-    // Data Center's changelog does not have it.
+    // Data Center's changelog has no `fieldId`.
     if flavour == Flavour::Cloud && !matches!(change.field.as_str(), "Key" | "Link" | "Workflow") {
         item["fieldId"] = json!(change.custom.as_ref().unwrap_or(&change.field));
     }
@@ -121,21 +121,21 @@ pub(super) fn history(state: &State, entry: &History) -> Value {
     let items = entry.items.iter().map(|c| change(state.flavour, c));
     let items: Vec<Value> = items.chain(entry.raw_items.iter().cloned()).collect();
     let mut value =
-        json!({ "id": entry.id.to_string(), "created": time::json(entry.created), "items": items });
+        json!({ "id": entry.id.to_string(), "created": time::format_json(entry.created), "items": items });
     if entry.author.is_some() {
-        value["author"] = user_of(state, entry.author.as_deref());
+        value["author"] = user_or_null(state, entry.author.as_deref());
     }
     value
 }
 
 pub(super) fn comment(state: &State, issue: &Issue, comment: &Comment, properties: bool) -> Value {
-    let author = user_of(state, Some(&comment.author));
+    let author = user_or_null(state, Some(&comment.author));
     let mut value = json!({
-        "self": format!("{}/issue/{}/comment/{}", api(state), issue.id, comment.id),
+        "self": format!("{}/issue/{}/comment/{}", api_url(state), issue.id, comment.id),
         "id": comment.id.to_string(),
         "author": author, "updateAuthor": author,
         "body": comment.body,
-        "created": time::json(comment.created), "updated": time::json(comment.created),
+        "created": time::format_json(comment.created), "updated": time::format_json(comment.created),
     });
     if properties {
         let list: Vec<Value> =
@@ -145,10 +145,10 @@ pub(super) fn comment(state: &State, issue: &Issue, comment: &Comment, propertie
     value
 }
 
-/// A comment as webhooks show it: without rich text.
-pub(super) fn plain_comment(state: &State, issue: &Issue, given: &Comment) -> Value {
-    let mut value = comment(state, issue, given, false);
-    value["body"] = json!(adf::text(&given.body));
+/// A comment in a webhook: its body is plain text.
+pub(super) fn plain_comment(state: &State, issue: &Issue, source: &Comment) -> Value {
+    let mut value = comment(state, issue, source, false);
+    value["body"] = json!(adf::text(&source.body));
     value
 }
 
@@ -165,13 +165,15 @@ fn fields(state: &State, issue: &Issue, english: bool) -> Map<String, Value> {
     set("project", project(state, &issue.project));
     set(
         "issuetype",
-        state.issue_type(&issue.project, &issue.kind).map_or(Value::Null, |t| issue_type(state, t, english)),
+        state
+            .issue_type(&issue.project, &issue.type_id)
+            .map_or(Value::Null, |t| issue_type(state, t, english)),
     );
     set("status", state.status_of(issue).map_or(Value::Null, |s| status(state, s, english)));
-    set("creator", user_of(state, Some(&issue.creator)));
-    set("created", json!(time::json(issue.created)));
-    set("updated", json!(time::json(issue.updated)));
-    set("statuscategorychangedate", json!(time::json(moved.map_or(issue.created, |h| h.created))));
+    set("creator", user_or_null(state, Some(&issue.creator)));
+    set("created", json!(time::format_json(issue.created)));
+    set("updated", json!(time::format_json(issue.updated)));
+    set("statuscategorychangedate", json!(time::format_json(moved.map_or(issue.created, |h| h.created))));
     set("issuelinks", links(state, issue, english));
     let comments: Vec<Value> = issue.comments.iter().map(|c| comment(state, issue, c, false)).collect();
     set(
@@ -179,45 +181,48 @@ fn fields(state: &State, issue: &Issue, english: bool) -> Map<String, Value> {
         json!({ "comments": comments, "maxResults": comments.len(), "total": comments.len(), "startAt": 0 }),
     );
     if !issue.fields.contains_key("reporter") {
-        set("reporter", user_of(state, Some(&issue.creator)));
+        set("reporter", user_or_null(state, Some(&issue.creator)));
     }
     fields
 }
 
-/// What of an issue is wanted.
-pub(super) struct Wanted {
+/// Which parts of an issue a read returns.
+pub(super) struct ReadOptions {
     /// Field names, `*all`, `*navigable`, `-name`.
     pub(super) fields: Vec<String>,
     /// Issue property keys.
     pub(super) properties: Vec<String>,
-    /// How many entries of the changelog, the newest first on Cloud; none: no changelog.
+    /// The maximum number of changelog entries on Cloud; `None`: no changelog.
     pub(super) changelog: Option<usize>,
     pub(super) english: bool,
 }
 
-pub(super) fn issue(state: &State, issue: &Issue, wanted: &Wanted) -> Value {
+pub(super) fn issue(state: &State, issue: &Issue, options: &ReadOptions) -> Value {
     let mut value = json!({
         "expand": "operations,versionedRepresentations,editmeta,changelog,renderedFields",
         "id": issue.id.to_string(),
         "key": issue.key,
-        "self": format!("{}/issue/{}", api(state), issue.id),
+        "self": format!("{}/issue/{}", api_url(state), issue.id),
     });
-    let all = fields(state, issue, wanted.english);
-    let whole = wanted.fields.iter().any(|f| f == "*all");
-    let most =
-        wanted.fields.iter().any(|f| f == "*navigable") || wanted.fields.iter().all(|f| f.starts_with('-'));
-    let asked = |name: &str| {
-        let dropped = wanted.fields.iter().any(|f| f.strip_prefix('-') == Some(name));
-        !dropped && (whole || (most && name != "comment") || wanted.fields.iter().any(|f| f == name))
+    let all = fields(state, issue, options.english);
+    let all_fields = options.fields.iter().any(|f| f == "*all");
+    let navigable =
+        options.fields.iter().any(|f| f == "*navigable") || options.fields.iter().all(|f| f.starts_with('-'));
+    let included = |name: &str| {
+        let excluded = options.fields.iter().any(|f| f.strip_prefix('-') == Some(name));
+        !excluded
+            && (all_fields || (navigable && name != "comment") || options.fields.iter().any(|f| f == name))
     };
-    value["fields"] = Value::Object(all.into_iter().filter(|(name, _)| asked(name)).collect());
-    if !wanted.properties.is_empty() {
-        let found =
-            issue.properties.iter().filter(|(k, _)| wanted.properties.iter().any(|p| p == *k || p == "*all"));
+    value["fields"] = Value::Object(all.into_iter().filter(|(name, _)| included(name)).collect());
+    if !options.properties.is_empty() {
+        let found = issue
+            .properties
+            .iter()
+            .filter(|(k, _)| options.properties.iter().any(|p| p == *k || p == "*all"));
         value["properties"] = Value::Object(found.map(|(k, v)| (k.clone(), v.clone())).collect());
     }
-    if let Some(most) = wanted.changelog {
-        value["changelog"] = changelog(state, issue, most);
+    if let Some(limit) = options.changelog {
+        value["changelog"] = changelog(state, issue, limit);
     }
     if let Some(tamper) = state.tamper {
         tamper(&mut value);
@@ -225,17 +230,17 @@ pub(super) fn issue(state: &State, issue: &Issue, wanted: &Wanted) -> Value {
     value
 }
 
-/// The changelog inside an issue: cut off and the newest first on Cloud; whole and the oldest first on Data Center.
-fn changelog(state: &State, issue: &Issue, most: usize) -> Value {
+/// The changelog inside an issue: on Cloud limited and newest first, on Data Center complete and oldest first.
+fn changelog(state: &State, issue: &Issue, limit: usize) -> Value {
     let all = issue.histories.iter().map(|h| history(state, h));
-    let shown: Vec<Value> = match state.flavour {
-        Flavour::Cloud => all.rev().take(most).collect(),
+    let entries: Vec<Value> = match state.flavour {
+        Flavour::Cloud => all.rev().take(limit).collect(),
         Flavour::DataCenter => all.collect(),
     };
-    json!({ "startAt": 0, "maxResults": shown.len(), "total": issue.histories.len(), "histories": shown })
+    json!({ "startAt": 0, "maxResults": entries.len(), "total": issue.histories.len(), "histories": entries })
 }
 
-/// An issue as webhooks show it: by REST v2, with plain text, and in English.
+/// An issue in a webhook: as REST v2 renders it, with plain text, in English.
 pub(super) fn webhook_issue(state: &State, issue: &Issue) -> Value {
     let mut fields = fields(state, issue, true);
     fields.insert("description".into(), json!(adf::text(&issue.description)));
@@ -243,36 +248,38 @@ pub(super) fn webhook_issue(state: &State, issue: &Issue) -> Value {
     fields.remove("issuelinks");
     json!({
         "id": issue.id.to_string(), "key": issue.key, "fields": fields,
-        "self": format!("{}/rest/api/2/issue/{}", state.base, issue.id),
+        "self": format!("{}/rest/api/2/issue/{}", state.base_url, issue.id),
     })
 }
 
-pub(super) fn link_type(state: &State, (id, name, inward, outward): &LinkType) -> Value {
-    let at = format!("{}/issueLinkType/{id}", api(state));
-    json!({ "id": id, "name": name, "inward": inward, "outward": outward, "self": at })
+pub(super) fn link_type(state: &State, link_type: &LinkType) -> Value {
+    let url = format!("{}/issueLinkType/{}", api_url(state), link_type.id);
+    json!({
+        "id": link_type.id, "name": link_type.name, "inward": link_type.inward, "outward": link_type.outward, "self": url,
+    })
 }
 
 /// The field `issuelinks`.
 fn links(state: &State, issue: &Issue, english: bool) -> Value {
-    let own = issue.id.to_string();
-    let mut shown = Vec::new();
+    let id = issue.id.to_string();
+    let mut entries = Vec::new();
     for (index, link) in state.links.iter().enumerate() {
-        let (side, other) = if link.inward == own {
+        let (side, other) = if link.inward == id {
             ("outwardIssue", &link.outward)
-        } else if link.outward == own {
+        } else if link.outward == id {
             ("inwardIssue", &link.inward)
         } else {
             continue;
         };
-        let Some(other) = state.find(other).and_then(|id| state.issues.get(&id)) else { continue };
+        let Some(other) = state.find_issue(other).and_then(|id| state.issues.get(&id)) else { continue };
         let status = state.status_of(other).map_or(Value::Null, |s| status(state, s, english));
-        let types = all(state);
-        let kind = types.iter().find(|t| t.1 == link.kind).map_or(Value::Null, |t| link_type(state, t));
-        shown.push(json!({
+        let types = all_types(state);
+        let kind = types.iter().find(|t| t.name == link.kind).map_or(Value::Null, |t| link_type(state, t));
+        entries.push(json!({
             "id": (10_000 + index).to_string(), "type": kind,
             side: { "id": other.id.to_string(), "key": other.key,
                     "fields": { "summary": other.summary, "status": status } },
         }));
     }
-    Value::Array(shown)
+    Value::Array(entries)
 }

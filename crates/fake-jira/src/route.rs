@@ -1,7 +1,7 @@
-//! Which operation a request is, and who answers it.
+//! Maps a request to its operation, and an operation to its handler.
 
 use super::{
-    answer::{Answer, Reply},
+    answer::{Answer, HandlerResult},
     call::{Call, decode},
     changelog, comments, directory, edit, issues, links, meta,
     model::Flavour,
@@ -11,31 +11,31 @@ use super::{
     transitions,
 };
 
-/// The operation and what its path names; `path` is without the context.
+/// The operation and the parameters in its path. `path` has no context path.
 pub(super) fn operation(flavour: Flavour, method: &str, path: &str) -> (Operation, Vec<String>) {
     let version = match flavour {
         Flavour::Cloud => "3",
         Flavour::DataCenter => "2",
     };
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    let ["rest", "api", given, rest @ ..] = segments.as_slice() else {
+    let ["rest", "api", requested, rest @ ..] = segments.as_slice() else {
         return (Operation::Unknown, Vec::new());
     };
-    // Both kinds have these two under 2, for callers that do not know the kind yet.
-    let either = *given == "2" && matches!(rest, ["serverInfo" | "myself"]);
-    if *given != version && !either {
+    // Cloud and Data Center both serve these two under version 2, for callers that do not know the kind of Jira yet.
+    let in_both_versions = *requested == "2" && matches!(rest, ["serverInfo" | "myself"]);
+    if *requested != version && !in_both_versions {
         return (Operation::Unknown, Vec::new());
     }
-    let found = cloud_only(flavour, method, rest)
-        .or_else(|| about_issues(method, rest))
-        .or_else(|| about_the_rest(flavour, method, rest));
-    let (operation, named) = found.unwrap_or((Operation::Unknown, Vec::new()));
-    (operation, named.into_iter().map(decode).collect())
+    let found = cloud_operation(flavour, method, rest)
+        .or_else(|| issue_operation(method, rest))
+        .or_else(|| other_operation(flavour, method, rest));
+    let (operation, path_params) = found.unwrap_or((Operation::Unknown, Vec::new()));
+    (operation, path_params.into_iter().map(decode).collect())
 }
 
-type Found<'a> = Option<(Operation, Vec<&'a str>)>;
+type Match<'a> = Option<(Operation, Vec<&'a str>)>;
 
-fn cloud_only<'a>(flavour: Flavour, method: &str, rest: &[&'a str]) -> Found<'a> {
+fn cloud_operation<'a>(flavour: Flavour, method: &str, rest: &[&'a str]) -> Match<'a> {
     if flavour == Flavour::DataCenter {
         return None;
     }
@@ -50,7 +50,7 @@ fn cloud_only<'a>(flavour: Flavour, method: &str, rest: &[&'a str]) -> Found<'a>
     Some((operation, Vec::new()))
 }
 
-fn about_issues<'a>(method: &str, rest: &[&'a str]) -> Found<'a> {
+fn issue_operation<'a>(method: &str, rest: &[&'a str]) -> Match<'a> {
     use Operation as O;
     Some(match (method, rest) {
         ("GET", ["issue", "createmeta", project, "issuetypes"]) => (O::CreateMetaTypes, vec![project]),
@@ -71,7 +71,7 @@ fn about_issues<'a>(method: &str, rest: &[&'a str]) -> Found<'a> {
     })
 }
 
-fn about_the_rest<'a>(flavour: Flavour, method: &str, rest: &[&'a str]) -> Found<'a> {
+fn other_operation<'a>(flavour: Flavour, method: &str, rest: &[&'a str]) -> Match<'a> {
     use Operation as O;
     Some(match (method, rest) {
         ("POST" | "GET", ["search"]) if flavour == Flavour::DataCenter => (O::Search, vec![]),
@@ -91,13 +91,18 @@ fn about_the_rest<'a>(flavour: Flavour, method: &str, rest: &[&'a str]) -> Found
     })
 }
 
-/// Does it.
-pub(super) fn perform(state: &mut State, call: &Call, operation: Operation, named: &[String]) -> Reply {
+/// Calls the handler of the operation.
+pub(super) fn run(
+    state: &mut State,
+    call: &Call,
+    operation: Operation,
+    path_params: &[String],
+) -> HandlerResult {
     use Operation as O;
-    let first = named.first().map_or("", String::as_str);
-    let second = named.get(1).map_or("", String::as_str);
+    let first = path_params.first().map_or("", String::as_str);
+    let second = path_params.get(1).map_or("", String::as_str);
     match operation {
-        O::Any | O::Unknown => Err(unknown(call)),
+        O::Any | O::Unknown => Err(unknown_operation(call)),
         O::ServerInfo => Ok(meta::server_info(state)),
         O::Myself => meta::myself(state, call),
         O::MyPermissions => meta::my_permissions(state, call),
@@ -123,18 +128,18 @@ pub(super) fn perform(state: &mut State, call: &Call, operation: Operation, name
         O::UserSearch => directory::search(state, call),
         O::UserGroups => directory::user_groups(state, call),
         O::GroupMembers => directory::members(state, call),
-        O::GroupPicker => directory::pick_groups(state, call),
+        O::GroupPicker => directory::search_groups(state, call),
         O::ProjectRoles => directory::roles(state, call, first),
         O::ProjectRole => directory::role(state, call, first, second),
     }
 }
 
-fn unknown(call: &Call) -> Answer {
+fn unknown_operation(call: &Call) -> Answer {
     let body = serde_json::json!({
         "type": "about:blank", "title": "Not Found", "status": 404, "instance": call.path,
         "detail": format!("No endpoint {} {}.", call.method, call.path),
     });
     let answer = Answer::text(404, "application/problem+json;charset=UTF-8", body.to_string());
-    // A caller that does not know the kind of Jira yet has to try.
-    if call.path.ends_with("/serverInfo") { answer } else { answer.blame("no such operation") }
+    // A caller that does not know the kind of Jira yet must try both versions.
+    if call.path.ends_with("/serverInfo") { answer } else { answer.with_complaint("no such operation") }
 }

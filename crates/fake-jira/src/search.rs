@@ -1,21 +1,21 @@
-//! Search: by pages with tokens on Cloud, by offsets on Data Center, and behind reality on both.
+//! Search. Cloud pages with tokens, Data Center with offsets. The index of both can lag behind the issues.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    answer::{Answer, Reply},
+    answer::{Answer, HandlerResult},
     call::Call,
     check, jql,
     model::Flavour,
-    render::{self, Wanted},
+    render::{self, ReadOptions},
     state::{Issue, State},
     time::since,
 };
 
 /// `GET` and `POST search/jql` on Cloud, `GET` and `POST search` on Data Center.
-pub(super) fn search(state: &mut State, call: &Call) -> Reply {
+pub(super) fn search(state: &mut State, call: &Call) -> HandlerResult {
     let body = if call.method == "GET" { from_query(state.flavour, call)? } else { call.object()?.clone() };
     match state.flavour {
         Flavour::Cloud => cloud(state, call, &body),
@@ -23,7 +23,7 @@ pub(super) fn search(state: &mut State, call: &Call) -> Reply {
     }
 }
 
-/// The query parameters as the body of the same search.
+/// Converts the query parameters to the body of the same search.
 fn from_query(flavour: Flavour, call: &Call) -> Result<Map<String, Value>, Answer> {
     let mut body = Map::new();
     for (name, value) in &call.query {
@@ -42,13 +42,13 @@ fn from_query(flavour: Flavour, call: &Call) -> Result<Map<String, Value>, Answe
     Ok(body)
 }
 
-/// The ids that the index knows and the query matches, in order.
-fn find(state: &State, call: &Call, query: &jql::Query, reconciled: &[u64]) -> Vec<u64> {
+/// The ids of the indexed issues that match the query, in order.
+fn find_ids(state: &State, call: &Call, query: &jql::Query, reconciled: &[u64]) -> Vec<u64> {
     let now = state.time.now();
-    let mut ids: Vec<u64> = indexed(state)
+    let mut ids: Vec<u64> = search_index(state)
         .values()
         .filter(|i| since(now, i.created) >= state.index_lag || reconciled.contains(&i.id))
-        .filter(|i| state.sees(call.who, i) && query.matches(state, i))
+        .filter(|i| state.can_see(call.account, i) && query.matches(state, i))
         .map(|i| i.id)
         .collect();
     if query.descending {
@@ -57,21 +57,21 @@ fn find(state: &State, call: &Call, query: &jql::Query, reconciled: &[u64]) -> V
     ids
 }
 
-/// What the index knows.
-fn indexed(state: &State) -> &BTreeMap<u64, Issue> {
-    state.index.as_ref().unwrap_or(&state.issues)
+/// The issues in the search index.
+fn search_index(state: &State) -> &BTreeMap<u64, Issue> {
+    state.frozen_index.as_ref().unwrap_or(&state.issues)
 }
 
-fn text<'a>(body: &'a Map<String, Value>, key: &str) -> Result<Option<&'a str>, Answer> {
+fn optional_string<'a>(body: &'a Map<String, Value>, key: &str) -> Result<Option<&'a str>, Answer> {
     match body.get(key).filter(|v| !v.is_null()) {
         None => Ok(None),
         Some(value) => {
-            value.as_str().map(Some).ok_or_else(|| Answer::wrong(format!("{key}: must be a string.")))
+            value.as_str().map(Some).ok_or_else(|| Answer::invalid(format!("{key}: must be a string.")))
         }
     }
 }
 
-fn cloud(state: &mut State, call: &Call, body: &Map<String, Value>) -> Reply {
+fn cloud(state: &mut State, call: &Call, body: &Map<String, Value>) -> HandlerResult {
     let known = [
         "jql",
         "nextPageToken",
@@ -82,86 +82,88 @@ fn cloud(state: &mut State, call: &Call, body: &Map<String, Value>) -> Reply {
         "fieldsByKeys",
         "reconcileIssues",
     ];
-    check::known_keys(body, &known)?;
-    let jql = text(body, "jql")?.unwrap_or_default();
-    let query = jql::parse(jql).map_err(Answer::wrong)?;
-    if call.who.is_some() {
+    check::reject_unknown_keys(body, &known)?;
+    let jql = optional_string(body, "jql")?.unwrap_or_default();
+    let query = jql::parse(jql).map_err(Answer::invalid)?;
+    if call.account.is_some() {
         query
-            .check(state, call.who, jql::strict(Flavour::Cloud, true))
-            .map_err(|why| Answer::refused(400, why))?;
+            .check_values(state, call.account, jql::rejects_unknown_issues(Flavour::Cloud, true))
+            .map_err(|message| Answer::error(400, message))?;
     }
     let reconciled = reconciled(body)?;
     let fields = check::strings(body, "fields")?.unwrap_or_else(|| vec!["id".into()]);
     let properties = check::strings(body, "properties")?.unwrap_or_default();
     if properties.len() > 5 {
-        return Err(Answer::wrong("properties: at most 5 keys."));
+        return Err(Answer::invalid("properties: at most 5 keys."));
     }
-    let start = match text(body, "nextPageToken")? {
+    let start = match optional_string(body, "nextPageToken")? {
         None => 0,
-        Some(token) => match state.pages.get(token) {
-            Some((of, start)) if of == jql => *start,
-            _ => return Err(Answer::wrong("The nextPageToken is not valid for this query.")),
+        Some(token) => match state.page_tokens.get(token) {
+            Some((token_jql, start)) if token_jql == jql => *start,
+            _ => return Err(Answer::invalid("The nextPageToken is not valid for this query.")),
         },
     };
-    let changelog =
-        text(body, "expand")?.is_some_and(|e| e.split(',').any(|e| e.trim() == "changelog")).then_some(40);
+    let changelog = optional_string(body, "expand")?
+        .is_some_and(|e| e.split(',').any(|e| e.trim() == "changelog"))
+        .then_some(40);
     let only_id = fields == ["id"];
-    let most =
+    let limit =
         check::number(body, "maxResults", 50)?.min(if only_id { 5000 } else { 100 }).min(state.page_size);
-    let found = find(state, call, &query, &reconciled);
-    let wanted = Wanted { fields, properties, changelog, english: call.english };
-    let page = found.iter().skip(start).take(most.max(1)).filter_map(|id| state.issues.get(id));
+    let found = find_ids(state, call, &query, &reconciled);
+    let options = ReadOptions { fields, properties, changelog, english: call.english };
+    let page = found.iter().skip(start).take(limit.max(1)).filter_map(|id| state.issues.get(id));
     let issues: Vec<Value> = page
-        .map(|i| if only_id { json!({ "id": i.id.to_string() }) } else { render::issue(state, i, &wanted) })
+        .map(|i| if only_id { json!({ "id": i.id.to_string() }) } else { render::issue(state, i, &options) })
         .collect();
     let next = start + issues.len();
     let mut answer = json!({ "issues": issues, "isLast": next >= found.len() });
     if next < found.len() {
         let token = format!("{:032x}", rand::random::<u128>());
-        state.pages.insert(token.clone(), (jql.to_owned(), next));
+        state.page_tokens.insert(token.clone(), (jql.to_owned(), next));
         answer["nextPageToken"] = json!(token);
     }
     Ok(Answer::ok(answer))
 }
 
-/// The ids the caller knows to exist: numbers, at most 50.
+/// `reconcileIssues`: at most 50 ids of issues that the search includes regardless of the index lag.
 fn reconciled(body: &Map<String, Value>) -> Result<Vec<u64>, Answer> {
     let Some(given) = body.get("reconcileIssues") else { return Ok(Vec::new()) };
-    let wrong = || Answer::wrong("reconcileIssues: must be an array of at most 50 numbers.");
-    let list = given.as_array().filter(|l| l.len() <= 50).ok_or_else(wrong)?;
-    list.iter().map(|v| v.as_u64().ok_or_else(wrong)).collect()
+    let invalid = || Answer::invalid("reconcileIssues: must be an array of at most 50 numbers.");
+    let list = given.as_array().filter(|l| l.len() <= 50).ok_or_else(invalid)?;
+    list.iter().map(|v| v.as_u64().ok_or_else(invalid)).collect()
 }
 
-fn data_center(state: &State, call: &Call, body: &Map<String, Value>) -> Reply {
-    check::known_keys(body, &["jql", "startAt", "maxResults", "fields", "expand", "validateQuery"])?;
-    let query = jql::parse(text(body, "jql")?.unwrap_or_default()).map_err(Answer::wrong)?;
+fn data_center(state: &State, call: &Call, body: &Map<String, Value>) -> HandlerResult {
+    check::reject_unknown_keys(body, &["jql", "startAt", "maxResults", "fields", "expand", "validateQuery"])?;
+    let query = jql::parse(optional_string(body, "jql")?.unwrap_or_default()).map_err(Answer::invalid)?;
     let validate = match body.get("validateQuery") {
         None => true,
-        Some(value) => value.as_bool().ok_or_else(|| Answer::wrong("validateQuery: must be a boolean."))?,
+        Some(value) => value.as_bool().ok_or_else(|| Answer::invalid("validateQuery: must be a boolean."))?,
     };
     let expand = check::strings(body, "expand")?.unwrap_or_default();
     let fields = check::strings(body, "fields")?.unwrap_or_else(|| vec!["*navigable".into()]);
     let mut warnings = Vec::new();
-    if call.who.is_some()
-        && let Err(why) = query.check(state, call.who, jql::strict(Flavour::DataCenter, true))
+    if call.account.is_some()
+        && let Err(message) =
+            query.check_values(state, call.account, jql::rejects_unknown_issues(Flavour::DataCenter, true))
     {
         if validate {
-            return Err(Answer::refused(400, why));
+            return Err(Answer::error(400, message));
         }
-        warnings.push(why);
+        warnings.push(message);
     }
     let start = check::number(body, "startAt", 0)?;
-    let most = check::number(body, "maxResults", 50)?.min(1000).min(state.page_size);
+    let limit = check::number(body, "maxResults", 50)?.min(1000).min(state.page_size);
     let changelog = expand.iter().any(|e| e == "changelog").then_some(usize::MAX);
-    let wanted = Wanted { fields, properties: Vec::new(), changelog, english: call.english };
-    let found = find(state, call, &query, &[]);
+    let options = ReadOptions { fields, properties: Vec::new(), changelog, english: call.english };
+    let found = find_ids(state, call, &query, &[]);
     let page: Vec<&Issue> =
-        found.iter().skip(start).take(most).filter_map(|id| indexed(state).get(id)).collect();
-    if page.iter().any(|issue| issue.spoilt) {
-        return Err(Answer::refused(500, "Internal server error"));
+        found.iter().skip(start).take(limit).filter_map(|id| search_index(state).get(id)).collect();
+    if page.iter().any(|issue| issue.broken) {
+        return Err(Answer::error(500, "Internal server error"));
     }
-    let issues: Vec<Value> = page.into_iter().map(|i| render::issue(state, i, &wanted)).collect();
-    let mut answer = json!({ "startAt": start, "maxResults": most, "total": found.len(), "issues": issues });
+    let issues: Vec<Value> = page.into_iter().map(|i| render::issue(state, i, &options)).collect();
+    let mut answer = json!({ "startAt": start, "maxResults": limit, "total": found.len(), "issues": issues });
     if !warnings.is_empty() {
         answer["warningMessages"] = json!(warnings);
     }

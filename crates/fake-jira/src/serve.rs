@@ -1,4 +1,4 @@
-//! The HTTP side: reading requests, deciding who asks, faults, recording, and writing answers.
+//! The HTTP server: reads requests, authenticates the caller, applies faults, records requests, and writes answers.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::{
     call::{Call, english},
     fake::FakeJira,
     fault::{self, Fault},
-    faults,
+    fault_answers,
     model::{BRIDGE, Flavour},
     operation::Operation,
     page,
@@ -27,28 +27,28 @@ use super::{
     time,
 };
 
-/// The connection is to end without an answer.
+/// Makes hyper close the connection without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection was dropped on purpose")]
 struct Dropped;
 
-/// The headers that say whom a request ran as.
-const NAMING: [&str; 3] = ["X-AAccountId", "X-AUSERNAME", "X-Seraph-LoginReason"];
+/// The headers that show which account a request ran as.
+const ACCOUNT_HEADERS: [&str; 3] = ["X-AAccountId", "X-AUSERNAME", "X-Seraph-LoginReason"];
 
-/// What happens once the request was acted on.
-enum Then {
-    Answer(Answer),
-    Drop,
-    Cut(Answer),
-    Wait(Duration, Answer),
-    Hold(watch::Receiver<()>, Answer),
+/// How to answer a request once it was processed.
+enum Outcome {
+    Respond(Answer),
+    Disconnect,
+    Truncate(Answer),
+    Delay(Duration, Answer),
+    HoldBack(watch::Receiver<()>, Answer),
 }
 
 impl FakeJira {
-    /// Listens on a free port of 127.0.0.1 and serves until the runtime ends. Returns the base URL, with the context path.
+    /// Serves on a free port of 127.0.0.1 until the runtime ends. Returns the base URL, with the context path.
     ///
     /// # Errors
-    /// If no port can be had.
+    /// If it cannot bind a port.
     pub async fn start(&self) -> std::io::Result<String> {
         self.start_on(TcpListener::bind("127.0.0.1:0").await?)
     }
@@ -60,8 +60,8 @@ impl FakeJira {
     pub fn start_on(&self, listener: TcpListener) -> std::io::Result<String> {
         let base = {
             let mut state = self.lock();
-            state.base = format!("http://{}{}", listener.local_addr()?, state.context);
-            state.base.clone()
+            state.base_url = format!("http://{}{}", listener.local_addr()?, state.context_path);
+            state.base_url.clone()
         };
         tokio::spawn(self.clone().accept(listener));
         Ok(base)
@@ -76,7 +76,7 @@ impl FakeJira {
             let fake = self.clone();
             tokio::spawn(async move {
                 let service = service_fn(move |request| fake.clone().handle(request));
-                // A caller that goes away is no concern of Jira's.
+                // The caller may disconnect at any time.
                 http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
             });
         }
@@ -87,7 +87,7 @@ impl FakeJira {
         let Ok(raw) = axum::body::to_bytes(Body::new(body), 10 << 20).await else {
             return Ok(self.respond(Answer::empty(413)));
         };
-        let context = self.lock().context.clone();
+        let context = self.lock().context_path.clone();
         let Some(path) = head.uri.path().strip_prefix(context.as_str()).map(str::to_owned) else {
             return Ok(self.respond(Answer::empty(404)));
         };
@@ -99,29 +99,29 @@ impl FakeJira {
             english: english(&head.headers),
             headers: head.headers,
             json: serde_json::from_slice(&raw).ok(),
-            who: None,
+            account: None,
         };
         if !call.path.starts_with("/rest/") {
             let answer = page::answer(self.clone(), &call);
             self.deliver();
             return Ok(self.respond(answer));
         }
-        let then = act(&mut self.lock(), &mut call);
+        let outcome = process(&mut self.lock(), &mut call);
         self.deliver();
-        match then {
-            Then::Answer(answer) => Ok(self.respond(answer)),
-            Then::Drop => Err(Dropped),
-            Then::Wait(time, answer) => {
+        match outcome {
+            Outcome::Respond(answer) => Ok(self.respond(answer)),
+            Outcome::Disconnect => Err(Dropped),
+            Outcome::Delay(time, answer) => {
                 tokio::time::sleep(time).await;
                 Ok(self.respond(answer))
             }
-            Then::Hold(mut released, answer) => {
-                // The sender lives as long as this Jira.
+            Outcome::HoldBack(mut released, answer) => {
+                // Never fails: the sender lives as long as this Jira.
                 released.changed().await.ok();
-                self.lock().held -= 1;
+                self.lock().held_answers -= 1;
                 Ok(self.respond(answer))
             }
-            Then::Cut(answer) => Ok(body::cut(self.respond(answer)).await),
+            Outcome::Truncate(answer) => Ok(body::truncate(self.respond(answer)).await),
         }
     }
 
@@ -152,122 +152,134 @@ impl FakeJira {
     }
 }
 
-fn act(state: &mut State, call: &mut Call) -> Then {
-    let (operation, named) = route::operation(state.flavour, &call.method, &call.path);
-    let fault = fault::take(&mut state.faults, operation)
-        // Jira does not check what only reads.
+fn process(state: &mut State, call: &mut Call) -> Outcome {
+    let (operation, path_params) = route::operation(state.flavour, &call.method, &call.path);
+    let fault = fault::next(&mut state.faults, operation)
+        // Jira has no XSRF check for GET.
         .filter(|fault| *fault != Fault::Xsrf || call.method != "GET");
     let (caller, credentials) = auth::caller(state, call.header("authorization"));
-    let instead = fault.as_ref().and_then(faults::instead);
-    let acted = !matches!(fault, Some(Fault::Dropped)) && instead.is_none();
-    let mut answer = match instead {
-        // These come from Jira itself: they prove who asked, and nothing else.
+    let canned = fault.as_ref().and_then(fault_answers::canned);
+    let processed = !matches!(fault, Some(Fault::Dropped)) && canned.is_none();
+    let mut answer = match canned {
+        // Jira itself sends these answers, so they name the account.
         Some(answer)
-            if fault.as_ref().is_some_and(faults::is_signed) && credentials == Credentials::Right =>
+            if fault.as_ref().is_some_and(fault_answers::names_account)
+                && credentials == Credentials::Right =>
         {
-            identify(state.flavour, Some(BRIDGE), answer)
+            with_account_headers(state.flavour, Some(BRIDGE), answer)
         }
         Some(answer) => answer,
-        None if !acted => Answer::empty(500),
+        None if !processed => Answer::empty(500),
         None => {
             let caller = match fault {
                 Some(Fault::Anonymous) => Caller::Anonymous { failed: true },
                 Some(Fault::Stranger) => Caller::Anonymous { failed: false },
                 _ => caller,
             };
-            ask(state, call, operation, &named, caller)
+            run_as(state, call, operation, &path_params, caller)
         }
     };
     if state.account_headers_hidden || matches!(fault, Some(Fault::Stranger)) {
-        answer.headers.retain(|(name, _)| !NAMING.contains(name));
+        answer.headers.retain(|(name, _)| !ACCOUNT_HEADERS.contains(name));
     }
     if let Some(complaint) = answer.complaint.take() {
         state.complaints.push(format!("{} {}: {complaint}", call.method, call.path));
     }
     if let Some(Fault::ActedBut(status)) = fault {
-        answer = faults::gateway(status);
+        answer = fault_answers::gateway_error(status);
     }
-    state.silent = matches!(fault, Some(Fault::Slow(_) | Fault::Held | Fault::Trickle));
+    state.answer_delayed = matches!(fault, Some(Fault::Slow(_) | Fault::Held | Fault::Trickle));
     let lost = matches!(fault, Some(Fault::LostAnswer | Fault::Dropped));
     state.requests.push(Recorded {
         operation,
         method: call.method.clone(),
         path: call.path.clone(),
         query: call.query.clone(),
-        headers: headers(&call.headers),
+        headers: recorded_headers(&call.headers),
         credentials,
         body: call.json.clone(),
         status: (!lost).then_some(answer.status),
         at: state.time.now(),
     });
     match fault {
-        Some(Fault::LostAnswer | Fault::Dropped) => Then::Drop,
-        Some(Fault::Cut) => Then::Cut(answer),
-        Some(Fault::Slow(time)) => Then::Wait(time, answer),
+        Some(Fault::LostAnswer | Fault::Dropped) => Outcome::Disconnect,
+        Some(Fault::Cut) => Outcome::Truncate(answer),
+        Some(Fault::Slow(time)) => Outcome::Delay(time, answer),
         Some(Fault::Held) => {
-            state.held += 1;
-            Then::Hold(state.released.subscribe(), answer)
+            state.held_answers += 1;
+            Outcome::HoldBack(state.released.subscribe(), answer)
         }
-        _ => Then::Answer(answer),
+        _ => Outcome::Respond(answer),
     }
 }
 
-/// Runs the operation as the caller.
-fn ask(state: &mut State, call: &mut Call, operation: Operation, named: &[String], caller: Caller) -> Answer {
+/// Authorizes the caller and runs the operation.
+fn run_as(
+    state: &mut State,
+    call: &mut Call,
+    operation: Operation,
+    path_params: &[String],
+    caller: Caller,
+) -> Answer {
     let failed = match caller {
-        Caller::Refused(answer) => return answer,
-        Caller::Known(who) => {
-            call.who = Some(who);
+        Caller::Rejected(answer) => return answer,
+        Caller::Account(account) => {
+            call.account = Some(account);
             false
         }
         Caller::Anonymous { failed } => failed,
     };
-    let answer = match protocol(call, operation) {
+    let answer = match check_protocol(call, operation) {
         Err(answer) => answer,
-        Ok(()) => route::perform(state, call, operation, named).unwrap_or_else(|early| early),
+        Ok(()) => route::run(state, call, operation, path_params).unwrap_or_else(|error| error),
     };
-    let answer = if failed { answer.with("X-Seraph-LoginReason", "AUTHENTICATED_FAILED") } else { answer };
-    identify(state.flavour, call.who, answer)
+    let answer =
+        if failed { answer.with_header("X-Seraph-LoginReason", "AUTHENTICATED_FAILED") } else { answer };
+    with_account_headers(state.flavour, call.account, answer)
 }
 
-/// Says in the headers whom a request ran as.
-fn identify(flavour: Flavour, who: Option<&str>, answer: Answer) -> Answer {
-    match (flavour, who) {
-        (Flavour::Cloud, Some(who)) => answer.with("X-AAccountId", who),
+/// Adds the headers that show which account the request ran as.
+fn with_account_headers(flavour: Flavour, account: Option<&str>, answer: Answer) -> Answer {
+    match (flavour, account) {
+        (Flavour::Cloud, Some(account)) => answer.with_header("X-AAccountId", account),
         (Flavour::Cloud, None) => answer,
         (Flavour::DataCenter, Some(_)) => answer
-            .with("X-AUSERNAME", "flagger-bridge")
-            .with("X-Seraph-LoginReason", "OK")
-            .with("X-RateLimit-Limit", "50")
-            .with("X-RateLimit-Remaining", "49")
-            .with("Retry-After", "0"),
-        (Flavour::DataCenter, None) => answer.with("X-AUSERNAME", "anonymous"),
+            .with_header("X-AUSERNAME", "flagger-bridge")
+            .with_header("X-Seraph-LoginReason", "OK")
+            .with_header("X-RateLimit-Limit", "50")
+            .with_header("X-RateLimit-Remaining", "49")
+            .with_header("Retry-After", "0"),
+        (Flavour::DataCenter, None) => answer.with_header("X-AUSERNAME", "anonymous"),
     }
 }
 
-/// What Jira insists on before it looks at the request.
-fn protocol(call: &Call, operation: Operation) -> Result<(), Answer> {
+/// The checks of method, headers and body that Jira makes before it runs the operation.
+fn check_protocol(call: &Call, operation: Operation) -> Result<(), Answer> {
     if operation == Operation::Unknown || call.method == "GET" {
         return Ok(());
     }
     let agent = call.header("user-agent").unwrap_or_default();
     if ["Mozilla/", "Opera/"].iter().any(|browser| agent.contains(browser)) {
-        return Err(faults::xsrf().blame("a browser's User-Agent"));
+        return Err(fault_answers::xsrf_failure().with_complaint("the User-Agent is a browser's"));
     }
     let media = call.header("content-type").unwrap_or_default().to_ascii_lowercase();
     if media.split(';').next().map(str::trim) != Some("application/json") {
-        return Err(Answer::empty(415).blame(format!("Content-Type is {media:?}, not application/json")));
+        return Err(
+            Answer::empty(415).with_complaint(format!("Content-Type is {media:?}, not application/json"))
+        );
     }
     if call.json.is_none() {
-        return Err(Answer::wrong("There was an error parsing JSON. Check that your request body is valid."));
+        return Err(Answer::invalid(
+            "There was an error parsing JSON. Check that your request body is valid.",
+        ));
     }
     Ok(())
 }
 
-fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
-    let shown =
+fn recorded_headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    let recorded =
         headers.iter().filter(|(name, _)| name.as_str() != "authorization" && name.as_str() != "cookie");
-    shown
+    recorded
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         .collect()
 }

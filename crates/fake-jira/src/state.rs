@@ -1,4 +1,4 @@
-//! Everything the Jira in memory knows, and the few ways in which an issue changes.
+//! The state of the fake Jira, and the functions that change an issue.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use super::{
-    delivery::{Delivery, Hook, Outgoing},
-    fault::Planned,
+    delivery::{Delivery, PendingDelivery, Webhook},
+    fault::PlannedFault,
     model::{
         AUTOMATION, AccountKind, BOB, BRIDGE, Change, Comment, Field, Flavour, History, IssueView, Link, MIA,
         Person, Setup, Status, Workflow,
@@ -39,9 +39,9 @@ pub(super) struct IssueType {
     pub(super) translated: String,
     pub(super) workflow: Workflow,
     pub(super) screen: Vec<Field>,
-    /// Its issues need a parent.
+    /// A sub-task type: its issues need a parent.
     pub(super) subtask: bool,
-    /// Issues of it can be created in this project.
+    /// Whether issues of this type can be created in the project.
     pub(super) creatable: bool,
 }
 
@@ -51,12 +51,13 @@ pub(super) struct Project {
     pub(super) name: String,
     pub(super) types: Vec<IssueType>,
     pub(super) roles: Vec<Role>,
-    pub(super) issued: u64,
-    /// Permissions that the token's account does not have here.
+    /// The number in the newest issue key.
+    pub(super) last_issue_number: u64,
+    /// Permissions that the bridge's account does not have in this project.
     pub(super) revoked: HashSet<String>,
-    /// Cloud: the team looks after it by itself (`next-gen`).
+    /// Cloud: a team-managed project (`next-gen`).
     pub(super) team_managed: bool,
-    /// Nothing can be changed in it any more.
+    /// Whether the project is archived. Lists of projects omit it.
     pub(super) archived: bool,
 }
 
@@ -66,7 +67,8 @@ pub(super) struct Issue {
     pub(super) key: String,
     pub(super) old_keys: Vec<String>,
     pub(super) project: String,
-    pub(super) kind: String,
+    /// Id of its issue type.
+    pub(super) type_id: String,
     pub(super) status: String,
     pub(super) summary: String,
     pub(super) description: Value,
@@ -78,10 +80,10 @@ pub(super) struct Issue {
     pub(super) created: EpochMillis,
     pub(super) updated: EpochMillis,
     pub(super) histories: Vec<History>,
-    /// Hidden from the token's account, as by issue security.
+    /// Hidden from the bridge's account, as issue security does.
     pub(super) hidden: bool,
-    /// Jira breaks on it: 500 to every request that would show it.
-    pub(super) spoilt: bool,
+    /// Jira answers 500 to every request whose answer would contain this issue.
+    pub(super) broken: bool,
 }
 
 pub(super) struct State {
@@ -90,12 +92,12 @@ pub(super) struct State {
     pub(super) user: String,
     pub(super) token: String,
     pub(super) password: Option<String>,
-    pub(super) context: String,
-    /// Address people and REST see, with the context path, without a slash at the end.
-    pub(super) base: String,
-    /// What it says that its base URL is, if that is another.
-    pub(super) public_base: Option<String>,
-    /// What something on the way does to each issue that is read.
+    pub(super) context_path: String,
+    /// The base URL, with the context path, without a trailing slash.
+    pub(super) base_url: String,
+    /// The base URL that `serverInfo` reports, if it differs from `base_url`.
+    pub(super) public_base_url: Option<String>,
+    /// How a proxy changes each issue in an answer.
     pub(super) tamper: Option<fn(&mut Value)>,
     pub(super) first_issue: u64,
     pub(super) people: Vec<Person>,
@@ -103,39 +105,39 @@ pub(super) struct State {
     pub(super) projects: Vec<Project>,
     pub(super) issues: BTreeMap<u64, Issue>,
     pub(super) links: Vec<Link>,
-    /// Issues can be linked.
-    pub(super) linking: bool,
-    /// What the link type "Relates" is called; none: it was deleted.
-    pub(super) relates: Option<String>,
+    /// Whether issue linking is enabled.
+    pub(super) linking_enabled: bool,
+    /// The name of the link type "Relates"; `None` if it was deleted.
+    pub(super) relates_name: Option<String>,
     pub(super) next_issue: u64,
-    pub(super) next_id: u64,
+    pub(super) last_id: u64,
     pub(super) requests: Vec<Recorded>,
     pub(super) complaints: Vec<String>,
-    /// How much of a flood was taken.
-    pub(super) flooded: u64,
-    /// The answer to the last request takes its time.
-    pub(super) silent: bool,
-    /// How many answers are held back.
-    pub(super) held: usize,
-    /// Changes when they are let go.
+    /// How many bytes of [`super::Fault::Flood`] were sent.
+    pub(super) flooded_bytes: u64,
+    /// A fault delays the answer to the last request.
+    pub(super) answer_delayed: bool,
+    /// How many answers [`super::Fault::Held`] holds back.
+    pub(super) held_answers: usize,
+    /// Notifies the tasks that hold answers back to send them.
     pub(super) released: watch::Sender<()>,
-    pub(super) faults: Vec<Planned>,
-    pub(super) hooks: Vec<Hook>,
-    pub(super) outgoing: Vec<Outgoing>,
+    pub(super) faults: Vec<PlannedFault>,
+    pub(super) webhooks: Vec<Webhook>,
+    pub(super) pending_deliveries: Vec<PendingDelivery>,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) index_lag: Duration,
-    /// The issues as search knows them, while its index stands still.
-    pub(super) index: Option<BTreeMap<u64, Issue>>,
-    /// Something on the way takes out the headers that name the account.
+    /// The issues in the search index while the index is frozen.
+    pub(super) frozen_index: Option<BTreeMap<u64, Issue>>,
+    /// A proxy removes the headers that name the account.
     pub(super) account_headers_hidden: bool,
-    /// EpochMilliseconds that the `Date` header is ahead of the time.
+    /// How many milliseconds the `Date` header is ahead of the time.
     pub(super) date_skew: i64,
     pub(super) page_size: usize,
     pub(super) translated: bool,
-    /// The token's account has no global permission "Browse users and groups".
-    pub(super) blind_to_people: bool,
-    /// Search pages that were promised: token to JQL and offset.
-    pub(super) pages: HashMap<String, (String, usize)>,
+    /// The bridge's account lacks the global permission "Browse users and groups".
+    pub(super) cannot_browse_users: bool,
+    /// The `nextPageToken`s that were issued, each with its JQL and offset.
+    pub(super) page_tokens: HashMap<String, (String, usize)>,
 }
 
 impl State {
@@ -156,11 +158,11 @@ impl State {
             user: setup.user,
             token: setup.token,
             password: setup.password,
-            base: format!("http://127.0.0.1{}", setup.context),
-            public_base: None,
+            base_url: format!("http://127.0.0.1{}", setup.context),
+            public_base_url: None,
             tamper: None,
             first_issue: setup.first_issue,
-            context: setup.context,
+            context_path: setup.context,
             people,
             groups: vec![Group {
                 name: "jira-users".into(),
@@ -170,42 +172,42 @@ impl State {
             projects: vec![project("10000", "OPS", "Operations"), project("10001", "PAY", "Payments")],
             issues: BTreeMap::new(),
             links: Vec::new(),
-            linking: true,
-            relates: Some("Relates".into()),
+            linking_enabled: true,
+            relates_name: Some("Relates".into()),
             next_issue: setup.first_issue,
-            next_id: 10_100,
+            last_id: 10_100,
             requests: Vec::new(),
             complaints: Vec::new(),
-            flooded: 0,
-            silent: false,
-            held: 0,
+            flooded_bytes: 0,
+            answer_delayed: false,
+            held_answers: 0,
             released: watch::Sender::new(()),
             faults: Vec::new(),
-            hooks: Vec::new(),
-            outgoing: Vec::new(),
+            webhooks: Vec::new(),
+            pending_deliveries: Vec::new(),
             deliveries: Vec::new(),
             index_lag: Duration::ZERO,
-            index: None,
+            frozen_index: None,
             account_headers_hidden: false,
             date_skew: 0,
             page_size: 1000,
             translated: false,
-            blind_to_people: false,
-            pages: HashMap::new(),
+            cannot_browse_users: false,
+            page_tokens: HashMap::new(),
         }
     }
 
-    pub(super) fn id(&mut self) -> u64 {
-        self.next_id += 1;
-        self.next_id
+    pub(super) fn new_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
     }
 
     pub(super) fn project(&self, key: &str) -> Option<&Project> {
         self.projects.iter().find(|p| p.key == key)
     }
 
-    /// By key, whatever its case, or by id.
-    pub(super) fn project_loosely(&self, key_or_id: &str) -> Option<&Project> {
+    /// By key, ignoring case, or by id.
+    pub(super) fn project_by_key_or_id(&self, key_or_id: &str) -> Option<&Project> {
         self.projects.iter().find(|p| p.key.eq_ignore_ascii_case(key_or_id) || p.id == key_or_id)
     }
 
@@ -214,7 +216,7 @@ impl State {
     }
 
     pub(super) fn workflow_of(&self, issue: &Issue) -> Option<&Workflow> {
-        Some(&self.issue_type(&issue.project, &issue.kind)?.workflow)
+        Some(&self.issue_type(&issue.project, &issue.type_id)?.workflow)
     }
 
     pub(super) fn status_of(&self, issue: &Issue) -> Option<&Status> {
@@ -222,12 +224,14 @@ impl State {
     }
 
     /// By account id, user name or e-mail address.
-    pub(super) fn person(&self, who: &str) -> Option<&Person> {
-        self.people.iter().find(|p| p.account_id == who || p.name == who || p.email.eq_ignore_ascii_case(who))
+    pub(super) fn person(&self, account: &str) -> Option<&Person> {
+        self.people
+            .iter()
+            .find(|p| p.account_id == account || p.name == account || p.email.eq_ignore_ascii_case(account))
     }
 
-    /// By id or key, or by a key from before a move.
-    pub(super) fn find(&self, id_or_key: &str) -> Option<u64> {
+    /// By id, by key, or by a key that the issue had before a move.
+    pub(super) fn find_issue(&self, id_or_key: &str) -> Option<u64> {
         if let Ok(id) = id_or_key.parse::<u64>() {
             return self.issues.contains_key(&id).then_some(id);
         }
@@ -237,57 +241,59 @@ impl State {
         now.or_else(before).map(|i| i.id)
     }
 
-    /// Whether the account may do this in the project. Without logging in nothing is allowed.
-    pub(super) fn may(&self, who: Option<&str>, project: &str, permission: &str) -> bool {
+    /// Whether the account has the permission in the project. Anonymous callers have none.
+    pub(super) fn has_permission(&self, account: Option<&str>, project: &str, permission: &str) -> bool {
         let Some(project) = self.project(project) else { return false };
-        who.is_some_and(|who| who != BRIDGE || !project.revoked.contains(permission))
+        account.is_some_and(|account| account != BRIDGE || !project.revoked.contains(permission))
     }
 
-    pub(super) fn sees(&self, who: Option<&str>, issue: &Issue) -> bool {
-        self.may(who, &issue.project, "BROWSE_PROJECTS") && !(issue.hidden && who.is_none_or(|w| w == BRIDGE))
+    pub(super) fn can_see(&self, account: Option<&str>, issue: &Issue) -> bool {
+        self.has_permission(account, &issue.project, "BROWSE_PROJECTS")
+            && !(issue.hidden && account.is_none_or(|w| w == BRIDGE))
     }
 
-    /// The issue, if there is one that this account may see.
-    pub(super) fn visible(&self, who: Option<&str>, id_or_key: &str) -> Option<&Issue> {
-        let issue = self.issues.get(&self.find(id_or_key)?)?;
-        self.sees(who, issue).then_some(issue)
+    /// The issue, if it exists and the account can see it.
+    pub(super) fn visible_issue(&self, account: Option<&str>, id_or_key: &str) -> Option<&Issue> {
+        let issue = self.issues.get(&self.find_issue(id_or_key)?)?;
+        self.can_see(account, issue).then_some(issue)
     }
 
-    /// The next key of a project.
-    pub(super) fn issue_key(&mut self, project: &str) -> String {
+    /// Takes the next issue key of a project.
+    pub(super) fn next_issue_key(&mut self, project: &str) -> String {
         let number = self.projects.iter_mut().find(|p| p.key == project).map_or(1, |p| {
-            p.issued += 1;
-            p.issued
+            p.last_issue_number += 1;
+            p.last_issue_number
         });
         format!("{project}-{number}")
     }
 
-    /// Puts a new issue in and tells the webhooks.
-    pub(super) fn insert(&mut self, issue: Issue) -> u64 {
+    /// Adds an issue and queues the webhook event.
+    pub(super) fn insert_issue(&mut self, issue: Issue) -> u64 {
         let id = issue.id;
         let creator = issue.creator.clone();
         self.issues.insert(id, issue);
-        self.announce("jira:issue_created", id, Some(&creator), None);
+        self.queue_event("jira:issue_created", id, Some(&creator), None);
         id
     }
 
-    /// Writes a changelog entry for changes that were made, and tells the webhooks. No changes, no entry.
-    pub(super) fn record(&mut self, id: u64, author: Option<&str>, items: Vec<Change>) {
+    /// Writes one changelog entry for the changes and queues the webhook event. Does nothing if there are no changes.
+    pub(super) fn record_changes(&mut self, id: u64, author: Option<&str>, items: Vec<Change>) {
         if items.is_empty() {
             return;
         }
         let now = self.time.now();
         let author_id = author.map(str::to_owned);
-        let entry = History { id: self.id(), author: author_id, created: now, items, raw_items: Vec::new() };
+        let entry =
+            History { id: self.new_id(), author: author_id, created: now, items, raw_items: Vec::new() };
         if let Some(issue) = self.issues.get_mut(&id) {
             issue.updated = now;
             issue.histories.push(entry.clone());
         }
-        self.announce("jira:issue_updated", id, author, Some(&entry));
+        self.queue_event("jira:issue_updated", id, author, Some(&entry));
     }
 
-    /// The change of moving to a status; none if the issue stands there already.
-    pub(super) fn move_to(&mut self, id: u64, status: &Status) -> Option<Change> {
+    /// Sets the status. Returns the change, or `None` if the issue already has this status.
+    pub(super) fn set_status(&mut self, id: u64, status: &Status) -> Option<Change> {
         let before = self.issues.get(&id).and_then(|i| self.status_of(i)).cloned();
         let issue = self.issues.get_mut(&id)?;
         let from = std::mem::replace(&mut issue.status, status.id.clone());
@@ -301,7 +307,7 @@ impl State {
         })
     }
 
-    /// Sets the labels; the change of it, if it is one.
+    /// Sets the labels. Returns the change, or `None` if the labels were the same.
     pub(super) fn set_labels(&mut self, id: u64, labels: Vec<String>) -> Option<Change> {
         let issue = self.issues.get_mut(&id)?;
         let before = std::mem::replace(&mut issue.labels, labels);
@@ -315,23 +321,23 @@ impl State {
         })
     }
 
-    /// Takes an issue out and tells the webhooks.
-    pub(super) fn remove(&mut self, id: u64, who: Option<&str>) {
-        self.announce("jira:issue_deleted", id, who, None);
+    /// Deletes an issue with its links and queues the webhook event.
+    pub(super) fn remove_issue(&mut self, id: u64, account: Option<&str>) {
+        self.queue_event("jira:issue_deleted", id, account, None);
         self.issues.remove(&id);
-        let gone = id.to_string();
-        self.links.retain(|l| l.inward != gone && l.outward != gone);
+        let removed = id.to_string();
+        self.links.retain(|l| l.inward != removed && l.outward != removed);
     }
 
     pub(super) fn view(&self, id: u64) -> Option<IssueView> {
         let issue = self.issues.get(&id)?;
         let status = self.status_of(issue);
-        let own = id.to_string();
+        let id_string = id.to_string();
         Some(IssueView {
             key: issue.key.clone(),
             project: issue.project.clone(),
             issue_type: self
-                .issue_type(&issue.project, &issue.kind)
+                .issue_type(&issue.project, &issue.type_id)
                 .map_or_else(String::new, |t| t.name.clone()),
             status: status.map_or_else(String::new, |s| s.name.clone()),
             status_id: issue.status.clone(),
@@ -341,11 +347,16 @@ impl State {
             fields: issue.fields.clone(),
             properties: issue.properties.clone(),
             comments: issue.comments.clone(),
-            links: self.links.iter().filter(|l| l.inward == own || l.outward == own).cloned().collect(),
+            links: self
+                .links
+                .iter()
+                .filter(|l| l.inward == id_string || l.outward == id_string)
+                .cloned()
+                .collect(),
             creator: issue.creator.clone(),
             created: issue.created,
             changelog: issue.histories.clone(),
-            id: own,
+            id: id_string,
         })
     }
 }
@@ -374,7 +385,7 @@ fn project(id: &str, key: &str, name: &str) -> Project {
                 groups: vec!["jira-users".into()],
             },
         ],
-        issued: 0,
+        last_issue_number: 0,
         revoked: HashSet::new(),
         team_managed: false,
         archived: false,

@@ -1,7 +1,7 @@
-//! The fake itself is tested over HTTP, as its callers use it.
+//! Tests of the fake Jira over HTTP, as its callers use it.
 
 mod data_center;
-mod faulty;
+mod faults;
 mod issues;
 mod reading;
 mod webhooks;
@@ -22,28 +22,28 @@ use super::{EpochMillis, FakeJira, Flavour, Setup, TimeSource};
 /// 2026-09-21T13:33:20Z
 pub(super) const START: EpochMillis = 1_790_000_000_000;
 
-/// A running fake, and a caller of it.
+/// A running fake Jira and an HTTP client for it.
 pub(super) struct Site {
     pub(super) jira: FakeJira,
     pub(super) base: String,
-    /// The time of the fake.
+    /// The time of the fake Jira's clock.
     pub(super) now: Arc<AtomicI64>,
     client: reqwest::Client,
-    /// The header `Authorization`; empty: none.
+    /// The header `Authorization`; empty: not sent.
     pub(super) authorization: String,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
-pub(super) struct Got {
+pub(super) struct Received {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) text: String,
-    /// Null if it is no JSON.
+    /// Null if the text is not JSON.
     pub(super) body: Value,
 }
 
-impl Got {
+impl Received {
     pub(super) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
@@ -52,14 +52,14 @@ impl Got {
 impl Site {
     pub(super) async fn cloud() -> Self {
         // bridge@example.com:jira-token
-        Self::of(Flavour::Cloud, "Basic YnJpZGdlQGV4YW1wbGUuY29tOmppcmEtdG9rZW4=").await
+        Self::start(Flavour::Cloud, "Basic YnJpZGdlQGV4YW1wbGUuY29tOmppcmEtdG9rZW4=").await
     }
 
     pub(super) async fn data_center() -> Self {
-        Self::of(Flavour::DataCenter, "Bearer jira-token").await
+        Self::start(Flavour::DataCenter, "Bearer jira-token").await
     }
 
-    async fn of(flavour: Flavour, authorization: &str) -> Self {
+    async fn start(flavour: Flavour, authorization: &str) -> Self {
         let now = Arc::new(AtomicI64::new(START));
         let time = TimeSource::new({
             let now = now.clone();
@@ -76,8 +76,8 @@ impl Site {
         Self { jira, base, now, client, authorization: authorization.into() }
     }
 
-    /// Moves the time forward.
-    pub(super) fn passes(&self, by: Duration) {
+    /// Moves the clock forward.
+    pub(super) fn advance(&self, by: Duration) {
         self.now.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
@@ -89,29 +89,32 @@ impl Site {
         }
     }
 
-    /// Without the body.
+    /// Sends the request and does not read the body of the response.
     #[expect(clippy::disallowed_methods, reason = "this is a test of the server, not of the bridge's client")]
-    pub(super) async fn begin(&self, request: reqwest::RequestBuilder) -> reqwest::Result<reqwest::Response> {
+    pub(super) async fn send_unread(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> reqwest::Result<reqwest::Response> {
         request.send().await
     }
 
-    pub(super) async fn send(&self, request: reqwest::RequestBuilder) -> reqwest::Result<Got> {
-        let answer = self.begin(request).await?;
+    pub(super) async fn send(&self, request: reqwest::RequestBuilder) -> reqwest::Result<Received> {
+        let answer = self.send_unread(request).await?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let text = answer.text().await?;
         let body = serde_json::from_str(&text).unwrap_or_default();
-        Ok(Got { status, headers, text, body })
+        Ok(Received { status, headers, text, body })
     }
 
-    pub(super) async fn get(&self, path: &str) -> Got {
+    pub(super) async fn get(&self, path: &str) -> Received {
         self.send(self.request("GET", path)).await.unwrap()
     }
 
-    pub(super) async fn post(&self, path: &str, body: Value) -> Got {
+    pub(super) async fn post(&self, path: &str, body: Value) -> Received {
         self.send(self.request("POST", path).json(&body)).await.unwrap()
     }
 
-    pub(super) async fn put(&self, path: &str, body: Value) -> Got {
+    pub(super) async fn put(&self, path: &str, body: Value) -> Received {
         self.send(self.request("PUT", path).json(&body)).await.unwrap()
     }
 

@@ -1,9 +1,9 @@
-//! Moving issues through their workflow.
+//! Transitions of issues.
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    answer::{Answer, Problems, Reply},
+    answer::{Answer, FieldErrors, HandlerResult},
     call::Call,
     check, comments, edit,
     model::{Flavour, Transition},
@@ -11,27 +11,27 @@ use super::{
     state::{Issue, State},
 };
 
-/// The transitions that are there for an issue as it stands.
+/// The transitions that lead from the issue's current status.
 pub(super) fn available(state: &State, issue: &Issue) -> Vec<Transition> {
     let Some(workflow) = state.workflow_of(issue) else { return Vec::new() };
-    let fits = |t: &&Transition| {
+    let is_available = |t: &&Transition| {
         if t.from.is_empty() { t.to != issue.status } else { t.from.contains(&issue.status) }
     };
-    workflow.transitions.iter().filter(fits).cloned().collect()
+    workflow.transitions.iter().filter(is_available).cloned().collect()
 }
 
-/// `GET issue/{id}/transitions`: without permission there are none, which is no error.
-pub(super) fn list(state: &State, call: &Call, id_or_key: &str) -> Reply {
-    let issue = state.visible(call.who, id_or_key).ok_or_else(Answer::no_issue)?;
-    if !state.may(call.who, &issue.project, "TRANSITION_ISSUES") {
+/// `GET issue/{id}/transitions`: an empty list, not an error, without the permission.
+pub(super) fn list(state: &State, call: &Call, id_or_key: &str) -> HandlerResult {
+    let issue = state.visible_issue(call.account, id_or_key).ok_or_else(Answer::issue_not_found)?;
+    if !state.has_permission(call.account, &issue.project, "TRANSITION_ISSUES") {
         return Ok(Answer::ok(json!({ "expand": "transitions", "transitions": [] })));
     }
-    let wanted = call.query("transitionId");
+    let id = call.query("transitionId");
     let with_fields = call.query_list("expand").iter().any(|e| e == "transitions.fields");
     let workflow = state.workflow_of(issue);
-    let shown: Vec<Value> = available(state, issue)
+    let transitions: Vec<Value> = available(state, issue)
         .iter()
-        .filter(|t| wanted.is_none_or(|w| w == t.id))
+        .filter(|t| id.is_none_or(|w| w == t.id))
         .map(|t| {
             let to = workflow.and_then(|w| w.status(&t.to));
             let mut value = json!({
@@ -47,61 +47,61 @@ pub(super) fn list(state: &State, call: &Call, id_or_key: &str) -> Reply {
             value
         })
         .collect();
-    Ok(Answer::ok(json!({ "expand": "transitions", "transitions": shown })))
+    Ok(Answer::ok(json!({ "expand": "transitions", "transitions": transitions })))
 }
 
 /// `POST issue/{id}/transitions`
-pub(super) fn perform(state: &mut State, call: &Call, id_or_key: &str) -> Reply {
+pub(super) fn perform(state: &mut State, call: &Call, id_or_key: &str) -> HandlerResult {
     let body = call.object()?;
-    check::known_keys(body, &["transition", "fields", "update", "properties", "historyMetadata"])?;
-    let issue = state.visible(call.who, id_or_key).ok_or_else(Answer::no_issue)?.clone();
+    check::reject_unknown_keys(body, &["transition", "fields", "update", "properties", "historyMetadata"])?;
+    let issue = state.visible_issue(call.account, id_or_key).ok_or_else(Answer::issue_not_found)?.clone();
     let id = body.get("transition").and_then(|t| t.get("id")).and_then(Value::as_str);
-    let id = id.ok_or_else(|| Answer::wrong("Missing 'transition' identifier"))?;
-    let transition = choose(state, call, &issue, id)?;
+    let id = id.ok_or_else(|| Answer::invalid("Missing 'transition' identifier"))?;
+    let transition = find_available(state, call, &issue, id)?;
     let fields = body.get("fields").and_then(Value::as_object).cloned().unwrap_or_default();
     check_screen(state, &transition, &fields)?;
-    let comment = comment(state, call, &issue, body.get("update"))?;
+    let comment = comment_body(state, call, &issue, body.get("update"))?;
     let status = state.workflow_of(&issue).and_then(|w| w.status(&transition.to)).cloned();
-    let status = status.ok_or_else(|| Answer::refused(400, "The workflow has no such status."))?;
+    let status = status.ok_or_else(|| Answer::error(400, "The workflow has no such status."))?;
     let mut changes = edit::change_fields(state, issue.id, &transition.fields, &fields);
-    changes.extend(state.move_to(issue.id, &status));
-    state.record(issue.id, call.who, changes);
+    changes.extend(state.set_status(issue.id, &status));
+    state.record_changes(issue.id, call.account, changes);
     if let Some(body) = comment {
-        comments::put(state, issue.id, call.who.unwrap_or_default(), body, Vec::new());
+        comments::put(state, issue.id, call.account.unwrap_or_default(), body, Vec::new());
     }
     Ok(Answer::empty(204))
 }
 
-fn choose(state: &State, call: &Call, issue: &Issue, id: &str) -> Result<Transition, Answer> {
+fn find_available(state: &State, call: &Call, issue: &Issue, id: &str) -> Result<Transition, Answer> {
     let invalid = format!("Transition id '{id}' is not valid for this issue.");
-    if !state.may(call.who, &issue.project, "TRANSITION_ISSUES") {
-        return Err(Answer::refused(400, invalid));
+    if !state.has_permission(call.account, &issue.project, "TRANSITION_ISSUES") {
+        return Err(Answer::error(400, invalid));
     }
     let known = state.workflow_of(issue).is_some_and(|w| w.transitions.iter().any(|t| t.id == id));
     if !known && state.flavour == Flavour::DataCenter {
-        return Err(Answer::refused(500, "Internal server error"));
+        return Err(Answer::error(500, "Internal server error"));
     }
-    available(state, issue).into_iter().find(|t| t.id == id).ok_or_else(|| Answer::refused(400, invalid))
+    available(state, issue).into_iter().find(|t| t.id == id).ok_or_else(|| Answer::error(400, invalid))
 }
 
 fn check_screen(state: &State, transition: &Transition, fields: &Map<String, Value>) -> Result<(), Answer> {
-    let mut problems = Problems::default();
+    let mut errors = FieldErrors::default();
     for (name, value) in fields {
         match transition.fields.iter().find(|f| f.id == *name) {
-            Some(field) => check::value(state, field, value, &mut problems),
-            None => check::off_screen(&mut problems, name),
+            Some(field) => check::check_value(state, field, value, &mut errors),
+            None => check::reject_off_screen(&mut errors, name),
         }
     }
     for field in
         transition.fields.iter().filter(|f| f.required && !f.has_default && !fields.contains_key(&f.id))
     {
-        problems.refuse(&field.id, format!("{} is required.", field.name));
+        errors.reject(&field.id, format!("{} is required.", field.name));
     }
-    problems.settle()
+    errors.into_result()
 }
 
 /// The comment of `"update": {"comment": [{"add": {"body": …}}]}`.
-fn comment(
+fn comment_body(
     state: &State,
     call: &Call,
     issue: &Issue,
@@ -109,11 +109,11 @@ fn comment(
 ) -> Result<Option<Value>, Answer> {
     let Some(update) = update.and_then(Value::as_object).filter(|u| !u.is_empty()) else { return Ok(None) };
     if let Some(other) = update.keys().find(|k| *k != "comment") {
-        return Err(Answer::wrong(format!("update.{other}: not served by this Jira.")));
+        return Err(Answer::invalid(format!("update.{other}: not served by this Jira.")));
     }
     let body =
         update.get("comment").and_then(|c| c.get(0)).and_then(|c| c.get("add")).and_then(|a| a.get("body"));
-    let body = body.ok_or_else(|| Answer::wrong("update.comment: must add a body."))?;
+    let body = body.ok_or_else(|| Answer::invalid("update.comment: must add a body."))?;
     comments::check_body(state, call, issue, body)?;
     Ok(Some(body.clone()))
 }

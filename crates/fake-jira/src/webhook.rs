@@ -1,18 +1,18 @@
-//! What Jira posts when an issue changes.
+//! The webhooks that Jira sends when an issue changes.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::{
-    delivery::{Delivery, Outgoing},
+    delivery::{Delivery, PendingDelivery},
     fake::FakeJira,
     model::{Flavour, History},
     render,
     state::State,
 };
 
-/// The value of `X-Hub-Signature`: HMAC-SHA256 over the raw body.
+/// The value of `X-Hub-Signature`: HMAC-SHA256 of the raw body.
 #[must_use]
 pub fn signature(secret: &str, body: &[u8]) -> String {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return String::new() };
@@ -21,14 +21,20 @@ pub fn signature(secret: &str, body: &[u8]) -> String {
 }
 
 impl State {
-    /// Queues the post of an event to every webhook.
-    pub(super) fn announce(&mut self, event: &str, id: u64, who: Option<&str>, entry: Option<&History>) {
-        if self.hooks.is_empty() {
+    /// Queues an event for every webhook.
+    pub(super) fn queue_event(
+        &mut self,
+        event: &str,
+        id: u64,
+        account: Option<&str>,
+        entry: Option<&History>,
+    ) {
+        if self.webhooks.is_empty() {
             return;
         }
-        let Some(body) = self.payload(event, id, who, entry) else { return };
+        let Some(body) = self.payload(event, id, account, entry) else { return };
         let body = body.to_string();
-        for hook in &self.hooks {
+        for webhook in &self.webhooks {
             let identifier = format!("{:032x}", rand::random::<u128>());
             let mut headers = vec![
                 ("Content-Type", "application/json; charset=utf-8".to_owned()),
@@ -36,15 +42,15 @@ impl State {
                 ("X-Atlassian-Webhook-Identifier", identifier.clone()),
                 ("X-Atlassian-Webhook-Flow", "Primary".to_owned()),
             ];
-            if let Some(secret) = &hook.secret {
+            if let Some(secret) = &webhook.secret {
                 headers.push(("X-Hub-Signature", signature(secret, body.as_bytes())));
             }
-            if let Some(bearer) = &hook.bearer {
+            if let Some(bearer) = &webhook.bearer {
                 headers.push(("Authorization", format!("Bearer {bearer}")));
             }
-            self.outgoing.push(Outgoing {
-                client: hook.client.clone(),
-                url: hook.url.clone(),
+            self.pending_deliveries.push(PendingDelivery {
+                client: webhook.client.clone(),
+                url: webhook.url.clone(),
                 headers,
                 event: event.to_owned(),
                 identifier,
@@ -54,7 +60,7 @@ impl State {
         }
     }
 
-    fn payload(&self, event: &str, id: u64, who: Option<&str>, entry: Option<&History>) -> Option<Value> {
+    fn payload(&self, event: &str, id: u64, account: Option<&str>, entry: Option<&History>) -> Option<Value> {
         let issue = self.issues.get(&id)?;
         let kind = match event {
             "jira:issue_created" => "issue_created",
@@ -68,12 +74,12 @@ impl State {
             "issue_event_type_name": kind,
             "issue": render::webhook_issue(self, issue),
         });
-        if let Some(person) = who.and_then(|w| self.person(w)) {
+        if let Some(person) = account.and_then(|w| self.person(w)) {
             payload["user"] = render::user(self, person);
         }
         if let Some(entry) = entry {
             let items: Vec<Value> = entry.items.iter().map(|c| render::change(self.flavour, c)).collect();
-            // A number in Jira's own example, a string elsewhere.
+            // Jira's own example has a number, other payloads have a string.
             let id = match self.flavour {
                 Flavour::Cloud => json!(entry.id.to_string()),
                 Flavour::DataCenter => json!(entry.id),
@@ -90,23 +96,25 @@ impl State {
 }
 
 impl FakeJira {
-    /// Posts what is queued, each post in a task of its own, as Jira promises no order.
+    /// Sends the queued deliveries, each in its own task, because Jira does not guarantee their order.
     pub(super) fn deliver(&self) {
-        let outgoing = std::mem::take(&mut self.lock().outgoing);
+        let pending_deliveries = std::mem::take(&mut self.lock().pending_deliveries);
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        for post in outgoing {
-            runtime.spawn(self.clone().post(post));
+        for delivery in pending_deliveries {
+            runtime.spawn(self.clone().post(delivery));
         }
     }
 
-    /// Posts again what was answered with 408, 409, 425, 429, 5xx or not at all, as Jira does minutes later. Returns how many.
+    /// Retries the deliveries that got 408, 409, 425, 429, 5xx or no answer, as Jira does minutes later. Returns how
+    /// many.
     pub fn redeliver(&self) -> usize {
         let mut state = self.lock();
-        let again = |d: &Delivery| d.status.is_none_or(|s| matches!(s, 408 | 409 | 425 | 429) || s >= 500);
-        let failed: Vec<Delivery> = state.deliveries.iter().filter(|d| again(d)).cloned().collect();
-        state.deliveries.retain(|d| !again(d));
+        let is_retryable =
+            |d: &Delivery| d.status.is_none_or(|s| matches!(s, 408 | 409 | 425 | 429) || s >= 500);
+        let failed: Vec<Delivery> = state.deliveries.iter().filter(|d| is_retryable(d)).cloned().collect();
+        state.deliveries.retain(|d| !is_retryable(d));
         for delivery in &failed {
-            let Some(hook) = state.hooks.iter().find(|h| h.url == delivery.url) else { continue };
+            let Some(webhook) = state.webhooks.iter().find(|h| h.url == delivery.url) else { continue };
             let mut headers = vec![
                 ("Content-Type", "application/json; charset=utf-8".to_owned()),
                 ("User-Agent", "Atlassian Webhook HTTP Client".to_owned()),
@@ -114,11 +122,11 @@ impl FakeJira {
                 ("X-Atlassian-Webhook-Retry", (delivery.retry + 1).to_string()),
             ];
             headers.extend(
-                hook.secret.iter().map(|s| ("X-Hub-Signature", signature(s, delivery.body.as_bytes()))),
+                webhook.secret.iter().map(|s| ("X-Hub-Signature", signature(s, delivery.body.as_bytes()))),
             );
-            headers.extend(hook.bearer.iter().map(|b| ("Authorization", format!("Bearer {b}"))));
-            let post = Outgoing {
-                client: hook.client.clone(),
+            headers.extend(webhook.bearer.iter().map(|b| ("Authorization", format!("Bearer {b}"))));
+            let post = PendingDelivery {
+                client: webhook.client.clone(),
                 url: delivery.url.clone(),
                 headers,
                 event: delivery.event.clone(),
@@ -126,7 +134,7 @@ impl FakeJira {
                 retry: delivery.retry + 1,
                 body: delivery.body.clone(),
             };
-            state.outgoing.push(post);
+            state.pending_deliveries.push(post);
         }
         drop(state);
         self.deliver();
@@ -137,7 +145,7 @@ impl FakeJira {
         clippy::disallowed_methods,
         reason = "this is Jira calling the bridge, not the bridge calling Jira"
     )]
-    async fn post(self, post: Outgoing) {
+    async fn post(self, post: PendingDelivery) {
         let mut request = post.client.post(&post.url).body(post.body.clone());
         for (name, value) in post.headers {
             request = request.header(name, value);

@@ -1,4 +1,4 @@
-//! What Data Center does otherwise.
+//! How Data Center differs from Cloud.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::{START, Site, fields};
 use crate::{FakeJira, Flavour, Setup, TimeSource};
 
 #[tokio::test]
-async fn only_the_right_token_gets_in() {
+async fn only_the_valid_token_is_accepted() {
     let mut site = Site::data_center().await;
     let me = site.get("/rest/api/2/myself").await;
     assert_eq!(
@@ -18,13 +18,13 @@ async fn only_the_right_token_gets_in() {
     assert_eq!((got.status, got.header("x-ausername")), (401, "anonymous"));
     // flagger-bridge:jira-token
     site.authorization = "Basic ZmxhZ2dlci1icmlkZ2U6amlyYS10b2tlbg==".into();
-    assert_eq!(site.get("/rest/api/2/myself").await.status, 403, "Basic is off");
+    assert_eq!(site.get("/rest/api/2/myself").await.status, 403, "Basic authentication is disabled");
     site.authorization = String::new();
     assert_eq!(site.get("/rest/api/2/mypermissions").await.status, 401);
 }
 
 #[tokio::test]
-async fn basic_authentication_can_be_on() {
+async fn basic_authentication_can_be_enabled() {
     let mut site = Site::data_center().await;
     let setup = Setup {
         password: Some("secret".into()),
@@ -37,7 +37,7 @@ async fn basic_authentication_can_be_on() {
     assert_eq!(site.get("/rest/api/2/myself").await.status, 200);
     // flagger-bridge:jira-token
     site.authorization = "Basic ZmxhZ2dlci1icmlkZ2U6amlyYS10b2tlbg==".into();
-    assert_eq!(site.get("/rest/api/2/myself").await.status, 401, "a token is no password");
+    assert_eq!(site.get("/rest/api/2/myself").await.status, 401, "a token is not valid as a password");
 }
 
 #[tokio::test]
@@ -51,11 +51,15 @@ async fn text_is_wiki_markup() {
     let got = site.post("/rest/api/2/issue", json!({ "fields": fields })).await;
     assert_eq!((got.status, site.jira.complaints().len()), (400, 1));
     let edit = json!({ "fields": { "priority": { "name": "High" } } });
-    assert_eq!(site.put("/rest/api/2/issue/OPS-1", edit).await.status, 400, "edits look at screens here");
+    assert_eq!(
+        site.put("/rest/api/2/issue/OPS-1", edit).await.status,
+        400,
+        "an edit must use fields of the screen"
+    );
 }
 
 #[tokio::test]
-async fn one_dead_issue_breaks_a_search_that_is_validated() {
+async fn an_unknown_issue_fails_a_validated_search() {
     let site = Site::data_center().await;
     let id = site.create("fjb-1").await;
     let jql = format!("id in ({id}, 99999)");
@@ -68,7 +72,7 @@ async fn one_dead_issue_breaks_a_search_that_is_validated() {
     let got = site.post("/rest/api/2/search", body).await;
     assert_eq!((got.status, &got.body["total"], &got.body["issues"][0]["id"]), (200, &json!(1), &json!(id)));
     let histories = &got.body["issues"][0]["changelog"]["histories"];
-    assert_eq!(histories[0]["items"][0]["toString"], "Approved", "the oldest first");
+    assert_eq!(histories[0]["items"][0]["toString"], "Approved", "oldest first");
     assert_eq!(histories[0]["items"][0].get("fieldId"), None);
     assert_eq!(histories[0]["author"]["name"], "mia");
     assert_eq!(
@@ -93,7 +97,7 @@ async fn a_wrong_transition_id_is_an_internal_error() {
 }
 
 #[tokio::test]
-async fn it_can_live_under_a_context_path() {
+async fn it_serves_under_a_context_path() {
     let mut site = Site::data_center().await;
     let setup =
         Setup { context: "/jira".into(), ..Setup::new(Flavour::DataCenter, TimeSource::new(|| START)) };

@@ -28,7 +28,7 @@ async fn a_created_issue_has_everything_that_was_sent() {
 }
 
 #[tokio::test]
-async fn what_no_jira_takes_is_refused_and_remembered() {
+async fn invalid_fields_are_rejected_and_recorded_as_complaints() {
     let site = Site::cloud().await;
     let long = "x".repeat(256);
     let cases: Vec<(&str, Value)> = vec![
@@ -60,13 +60,13 @@ async fn what_no_jira_takes_is_refused_and_remembered() {
 }
 
 #[tokio::test]
-async fn the_create_screen_decides() {
+async fn only_fields_of_the_create_screen_are_accepted() {
     let site = Site::cloud().await;
     let mut with_priority = fields("x");
     with_priority["priority"] = json!({ "name": "High" });
     let got = site.post("/rest/api/3/issue", json!({ "fields": with_priority })).await;
-    let said = "Field 'priority' cannot be set. It is not on the appropriate screen, or unknown.";
-    assert_eq!((got.status, &got.body["errors"]["priority"]), (400, &json!(said)));
+    let message = "Field 'priority' cannot be set. It is not on the appropriate screen, or unknown.";
+    assert_eq!((got.status, &got.body["errors"]["priority"]), (400, &json!(message)));
     let names = vec!["Low".to_owned(), "High".to_owned()];
     site.jira.add_create_field(
         "OPS",
@@ -94,11 +94,15 @@ async fn the_create_screen_decides() {
     wrong["project"] = json!({ "key": "NOPE" });
     let got = site.post("/rest/api/3/issue", json!({ "fields": wrong })).await;
     assert_eq!(got.body["errors"]["project"], "valid project is required");
-    assert_eq!(site.jira.complaints(), Vec::<String>::new(), "the set-up is to blame, not the caller");
+    assert_eq!(
+        site.jira.complaints(),
+        Vec::<String>::new(),
+        "these are errors of the configuration, not mistakes of the caller"
+    );
 }
 
 #[tokio::test]
-async fn editing_labels_leaves_an_entry_only_if_something_changed() {
+async fn editing_labels_adds_a_changelog_entry_only_for_a_change() {
     let site = Site::cloud().await;
     let id = site.create("fjb-1").await;
     let path = format!("/rest/api/3/issue/{id}");
@@ -114,13 +118,13 @@ async fn editing_labels_leaves_an_entry_only_if_something_changed() {
 }
 
 #[tokio::test]
-async fn transitions_are_taken_by_id_when_they_are_there() {
+async fn an_available_transition_is_done_by_its_id() {
     let site = Site::cloud().await;
     let id = site.create("fjb-1").await;
     let path = format!("/rest/api/3/issue/{id}/transitions");
     let list = site.get(&path).await;
     let offered = list.body["transitions"].as_array().unwrap().clone();
-    assert_eq!(offered.len(), 5, "all but the one to where it stands");
+    assert_eq!(offered.len(), 5, "all except the one to the current status");
     let approve = offered.iter().find(|t| t["to"]["id"] == "10007").unwrap();
     assert_eq!((&approve["id"], &approve["name"]), (&json!("31"), &json!("Approve")));
     assert_eq!(site.post(&path, json!({ "transition": { "id": "31" } })).await.status, 204);
@@ -133,7 +137,7 @@ async fn transitions_are_taken_by_id_when_they_are_there() {
 }
 
 #[tokio::test]
-async fn a_transition_asks_for_the_fields_of_its_screen() {
+async fn a_transition_requires_the_fields_of_its_screen() {
     let site = Site::cloud().await;
     let resolution = Field::required("resolution", "Resolution", Shape::Select(vec!["Done".into()]));
     let done = Transition { fields: vec![resolution], ..Transition::global("51", "Finish", "3") };
@@ -161,7 +165,7 @@ async fn a_transition_asks_for_the_fields_of_its_screen() {
 }
 
 #[tokio::test]
-async fn comments_carry_properties() {
+async fn comments_have_properties() {
     let site = Site::cloud().await;
     let id = site.create("fjb-1").await;
     let path = format!("/rest/api/3/issue/{id}/comment");
@@ -180,7 +184,7 @@ async fn comments_carry_properties() {
 }
 
 #[tokio::test]
-async fn links_are_made_once() {
+async fn a_link_is_created_once() {
     let site = Site::cloud().await;
     let (one, two) = (site.create("a").await, site.create("b").await);
     let body =

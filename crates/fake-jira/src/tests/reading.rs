@@ -1,4 +1,4 @@
-//! Credentials, bulk reads, search, changelogs and set-up reads on Cloud.
+//! Credentials, bulk reads, search, changelogs and reads of the configuration on Cloud.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::Site;
 use crate::{Credentials, MIA};
 
 #[tokio::test]
-async fn a_failed_pair_runs_as_anonymous() {
+async fn wrong_credentials_run_as_anonymous() {
     let mut site = Site::cloud().await;
     let id = site.create("fjb-1").await;
     let good = site.get("/rest/api/3/myself").await;
@@ -41,7 +41,7 @@ async fn the_user_is_compared_without_case() {
 }
 
 #[tokio::test]
-async fn bulk_reads_leave_out_what_is_not_there() {
+async fn bulk_reads_omit_missing_and_hidden_issues() {
     let site = Site::cloud().await;
     let (one, two) = (site.create("a").await, site.create("b").await);
     site.jira.hide_issue(&two, true).unwrap();
@@ -57,7 +57,7 @@ async fn bulk_reads_leave_out_what_is_not_there() {
 }
 
 #[tokio::test]
-async fn search_understands_what_the_bridge_would_ask() {
+async fn search_supports_the_queries_of_the_bridge() {
     let site = Site::cloud().await;
     let (one, two) = (site.create("fjb-1").await, site.create("fjb-2").await);
     let search = async |jql: &str| {
@@ -79,11 +79,11 @@ async fn search_understands_what_the_bridge_would_ask() {
     }
     assert_eq!(site.jira.complaints().len(), 7);
     assert_eq!(search("project = NOPE").await.0, 400);
-    assert_eq!(site.jira.complaints().len(), 7, "a project may just be gone");
+    assert_eq!(site.jira.complaints().len(), 7, "an unknown project is not a mistake of the caller");
 }
 
 #[tokio::test]
-async fn search_comes_by_pages_and_without_a_total() {
+async fn search_is_paged_and_has_no_total() {
     let site = Site::cloud().await;
     for label in ["a", "b", "c"] {
         site.create(label).await;
@@ -105,7 +105,7 @@ async fn search_comes_by_pages_and_without_a_total() {
 }
 
 #[tokio::test]
-async fn search_lags_and_reads_do_not() {
+async fn search_lags_but_reads_do_not() {
     let site = Site::cloud().await;
     site.jira.set_index_lag(Duration::from_secs(60));
     let id = site.create("fjb-1").await;
@@ -119,17 +119,17 @@ async fn search_lags_and_reads_do_not() {
     assert_eq!(bulk.body["issues"].as_array().unwrap().len(), 1);
     let known = json!({ "jql": "labels = fjb-1", "reconcileIssues": [10042] });
     assert_eq!(site.post("/rest/api/3/search/jql", known).await.body["issues"].as_array().unwrap().len(), 1);
-    site.passes(Duration::from_secs(60));
+    site.advance(Duration::from_secs(60));
     assert_eq!(found().await, 1);
 }
 
 #[tokio::test]
-async fn changelogs_have_their_orders() {
+async fn each_changelog_has_its_order() {
     let site = Site::cloud().await;
     let id = site.create("fjb-1").await;
-    for (status, who) in [("Approved", "mia"), ("Rejected", "bob"), ("To Do", "")] {
-        site.passes(Duration::from_secs(1));
-        site.jira.move_issue(&id, status, who).unwrap();
+    for (status, account) in [("Approved", "mia"), ("Rejected", "bob"), ("To Do", "")] {
+        site.advance(Duration::from_secs(1));
+        site.jira.move_issue(&id, status, account).unwrap();
     }
     let to = |list: &Value| -> Vec<String> {
         list.as_array()
@@ -149,14 +149,14 @@ async fn changelogs_have_their_orders() {
     assert_eq!((&first["items"][0]["from"], &first["items"][0]["to"]), (&json!("10001"), &json!("10007")));
     let whole = site.get(&format!("/rest/api/3/issue/{id}?expand=changelog&fields=status")).await.body;
     assert_eq!(to(&whole["changelog"]["histories"]), ["To Do", "Rejected", "Approved"]);
-    assert_eq!(whole["changelog"]["histories"][0].get("author"), None, "nobody knows who that was");
+    assert_eq!(whole["changelog"]["histories"][0].get("author"), None, "Jira does not know the author");
     let body = json!({ "issueIdsOrKeys": [id], "expand": ["changelog"], "fields": ["status"] });
     let bulk = site.post("/rest/api/3/issue/bulkfetch", body).await.body;
     assert_eq!(to(&bulk["issues"][0]["changelog"]["histories"]), ["To Do", "Rejected", "Approved"]);
 }
 
 #[tokio::test]
-async fn a_bulk_read_has_forty_entries_at_most() {
+async fn a_bulk_read_has_at_most_forty_changelog_entries() {
     let site = Site::cloud().await;
     let id = site.create("fjb-1").await;
     for n in 0..50 {
@@ -184,7 +184,7 @@ async fn names_follow_the_language_of_the_account() {
 }
 
 #[tokio::test]
-async fn people_groups_and_roles_can_be_looked_up() {
+async fn users_groups_and_roles_can_be_read() {
     let site = Site::cloud().await;
     site.jira.add_group("cab", &["mia", "bob"]);
     site.jira.add_to_role("OPS", "Approvers", &["mia"], &["cab"]);

@@ -1,4 +1,4 @@
-//! What is posted when an issue changes.
+//! The webhooks that Jira sends when an issue changes.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,49 +10,49 @@ use super::Site;
 use crate::{BOB, signature};
 
 #[test]
-fn the_published_vector_comes_out() {
+fn the_signature_matches_the_published_test_vector() {
     assert_eq!(
         signature("It's a Secret to Everybody", b"Hello World!"),
         "sha256=a4771c39fbe90f317c7824e83ddef3caae9cb3d976c214ace1f2937e133263c9"
     );
 }
 
-type Posts = Arc<(Mutex<Vec<(HeaderMap, Bytes)>>, Notify)>;
+type Requests = Arc<(Mutex<Vec<(HeaderMap, Bytes)>>, Notify)>;
 
-/// Somewhere to post to; the first post is refused with 503.
-async fn receiver() -> (String, Posts) {
-    let posts = Posts::default();
-    let take = async |State(posts): State<Posts>, headers: HeaderMap, body: Bytes| {
-        let mut list = posts.0.lock().unwrap();
+/// Starts a webhook receiver. It answers 503 to the first request.
+async fn receiver() -> (String, Requests) {
+    let requests = Requests::default();
+    let handler = async |State(requests): State<Requests>, headers: HeaderMap, body: Bytes| {
+        let mut list = requests.0.lock().unwrap();
         list.push((headers, body));
-        posts.1.notify_one();
+        requests.1.notify_one();
         axum::http::StatusCode::from_u16(if list.len() == 1 { 503 } else { 200 }).unwrap()
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
-    let router = Router::new().route("/hook", post(take)).with_state(posts.clone());
+    let router = Router::new().route("/hook", post(handler)).with_state(requests.clone());
     tokio::spawn(async { axum::serve(listener, router).await });
-    (url, posts)
+    (url, requests)
 }
 
-async fn wait_for(posts: &Posts, count: usize) -> Vec<(HeaderMap, Bytes)> {
+async fn wait_for(requests: &Requests, count: usize) -> Vec<(HeaderMap, Bytes)> {
     loop {
-        let list = posts.0.lock().unwrap().clone();
+        let list = requests.0.lock().unwrap().clone();
         if list.len() >= count {
             return list;
         }
-        posts.1.notified().await;
+        requests.1.notified().await;
     }
 }
 
 #[tokio::test]
-async fn every_change_is_posted_and_signed() {
+async fn every_change_is_sent_and_signed() {
     let site = Site::cloud().await;
     let id = site.create("fjb-1").await;
-    let (url, posts) = receiver().await;
+    let (url, requests) = receiver().await;
     site.jira.webhook(&url, Some("webhook-secret"), Some("bearer-secret"));
     site.jira.move_issue(&id, "Approved", "bob").unwrap();
-    let (headers, body) = wait_for(&posts, 1).await.remove(0);
+    let (headers, body) = wait_for(&requests, 1).await.remove(0);
     assert_eq!(headers["x-hub-signature"], signature("webhook-secret", &body));
     assert_eq!(headers["authorization"], "Bearer bearer-secret");
     assert_eq!(headers["user-agent"], "Atlassian Webhook HTTP Client");
@@ -67,11 +67,11 @@ async fn every_change_is_posted_and_signed() {
     }
     assert_eq!(site.jira.deliveries()[0].status, Some(503));
     assert_eq!(site.jira.redeliver(), 1);
-    let (again, same) = wait_for(&posts, 2).await.remove(1);
+    let (again, same) = wait_for(&requests, 2).await.remove(1);
     assert_eq!(again["x-atlassian-webhook-identifier"], headers["x-atlassian-webhook-identifier"]);
     assert_eq!((&again["x-atlassian-webhook-retry"], same), (&"1".parse().unwrap(), body));
     site.jira.delete_issue(&id, "mia").unwrap();
-    let payload: Value = serde_json::from_slice(&wait_for(&posts, 3).await[2].1).unwrap();
+    let payload: Value = serde_json::from_slice(&wait_for(&requests, 3).await[2].1).unwrap();
     assert_eq!(
         (&payload["webhookEvent"], &payload["issue"]["id"]),
         (&"jira:issue_deleted".into(), &id.into())

@@ -1,4 +1,4 @@
-//! What is answered where something goes wrong.
+//! The answers of faults.
 
 use super::{
     answer::{Answer, Content},
@@ -6,11 +6,11 @@ use super::{
     fault::Fault,
 };
 
-const PAGE: &str = "<!doctype html><title>Log in</title><form><input name=\"os_username\"></form>";
+const LOGIN_PAGE: &str = "<!doctype html><title>Log in</title><form><input name=\"os_username\"></form>";
 const HTML: &str = "text/html;charset=UTF-8";
 
-/// The answer of a fault that keeps Jira from doing anything; none if Jira still acts.
-pub(super) fn instead(fault: &Fault) -> Option<Answer> {
+/// The answer of a fault that replaces the processing of a request; `None` for faults with their own handling.
+pub(super) fn canned(fault: &Fault) -> Option<Answer> {
     let answer = match fault {
         Fault::LostAnswer
         | Fault::Cut
@@ -24,18 +24,23 @@ pub(super) fn instead(fault: &Fault) -> Option<Answer> {
         }
         Fault::Status { code, retry_after, body } => {
             let media = if body.starts_with(['{', '[']) { "application/json;charset=UTF-8" } else { HTML };
-            retry(Answer::text(*code, media, body.clone()), retry_after.as_ref())
+            with_retry_after(Answer::text(*code, media, body.clone()), retry_after.as_ref())
         }
         Fault::TooMany { retry_after } => {
             let answer = Answer::text(429, "text/plain", "Rate limit exceeded");
-            retry(answer, retry_after.as_ref()).with("X-RateLimit-Remaining", "0")
+            with_retry_after(answer, retry_after.as_ref()).with_header("X-RateLimit-Remaining", "0")
         }
-        Fault::Html => Answer::text(200, HTML, PAGE),
+        Fault::Html => Answer::text(200, HTML, LOGIN_PAGE),
         Fault::Unauthorized => unauthorized(),
-        Fault::Captcha => Answer::text(403, HTML, PAGE)
-            .with("X-Authentication-Denied-Reason", "CAPTCHA_CHALLENGE; login-url=http://127.0.0.1/login.jsp")
-            .with("X-Seraph-LoginReason", "AUTHENTICATION_DENIED"),
-        Fault::Empty => Answer::new(200, Content::Empty).with("X-Seraph-LoginReason", "AUTHENTICATED_FAILED"),
+        Fault::Captcha => Answer::text(403, HTML, LOGIN_PAGE)
+            .with_header(
+                "X-Authentication-Denied-Reason",
+                "CAPTCHA_CHALLENGE; login-url=http://127.0.0.1/login.jsp",
+            )
+            .with_header("X-Seraph-LoginReason", "AUTHENTICATION_DENIED"),
+        Fault::Empty => {
+            Answer::new(200, Content::Empty).with_header("X-Seraph-LoginReason", "AUTHENTICATED_FAILED")
+        }
         Fault::WrongJson => Answer::ok(serde_json::json!({ "unexpected": [1, 2, 3] })),
         Fault::BrokenJson => {
             Answer::text(200, "application/json;charset=UTF-8", "{\"id\":\"10042\",\"key\":")
@@ -47,18 +52,18 @@ pub(super) fn instead(fault: &Fault) -> Option<Answer> {
         }
         Fault::Flood => Answer::new(200, Content::Flood),
         Fault::Trickle => Answer::new(200, Content::Trickle),
-        Fault::Xsrf => xsrf(),
-        Fault::Redirect => Answer::empty(302).with("Location", "/login.jsp"),
+        Fault::Xsrf => xsrf_failure(),
+        Fault::Redirect => Answer::empty(302).with_header("Location", "/login.jsp"),
         Fault::Says { code, media, headers, body } => {
             let answer = Answer::text(*code, media, body.clone());
-            headers.iter().fold(answer, |answer, (name, value)| answer.with(name, value.clone()))
+            headers.iter().fold(answer, |answer, (name, value)| answer.with_header(name, value.clone()))
         }
     };
     Some(answer)
 }
 
-/// Whether the answer comes from Jira itself, which proves who asked, and nothing else.
-pub(super) fn is_signed(fault: &Fault) -> bool {
+/// Whether Jira itself sends the answer and its headers name the account.
+pub(super) fn names_account(fault: &Fault) -> bool {
     match fault {
         Fault::WrongJson
         | Fault::BrokenJson
@@ -66,7 +71,7 @@ pub(super) fn is_signed(fault: &Fault) -> bool {
         | Fault::Flood
         | Fault::Trickle
         | Fault::Xsrf => true,
-        // What has the form of Jira's own refusals.
+        // An error in Jira's own format.
         Fault::Status { code, body, .. } => *code < 500 && body.contains("\"errorMessages\""),
         Fault::LostAnswer
         | Fault::Dropped
@@ -86,19 +91,19 @@ pub(super) fn is_signed(fault: &Fault) -> bool {
     }
 }
 
-/// The answer to what looks like a browser's.
-pub(super) fn xsrf() -> Answer {
+/// The answer to a request that looks like a browser's.
+pub(super) fn xsrf_failure() -> Answer {
     Answer::text(403, "text/plain;charset=UTF-8", "XSRF check failed")
 }
 
-/// The answer of something on the way that gave up on Jira, although Jira did it.
-pub(super) fn gateway(status: u16) -> Answer {
+/// The answer of a gateway that did not get Jira's answer.
+pub(super) fn gateway_error(status: u16) -> Answer {
     Answer::text(status, HTML, "<html><body><h1>Gateway error</h1></body></html>")
 }
 
-fn retry(answer: Answer, after: Option<&String>) -> Answer {
-    match after {
-        Some(after) => answer.with("Retry-After", after.clone()),
+fn with_retry_after(answer: Answer, retry_after: Option<&String>) -> Answer {
+    match retry_after {
+        Some(retry_after) => answer.with_header("Retry-After", retry_after.clone()),
         None => answer,
     }
 }

@@ -1,4 +1,4 @@
-//! Faults, protocol checks, the clock in the headers, and the page.
+//! Faults, protocol checks, the `Date` header, and the pages.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{Site, fields};
 use crate::{BRIDGE, Fault, MIA, Operation, Times};
 
 #[tokio::test]
-async fn a_lost_answer_was_acted_on() {
+async fn faults_decide_whether_a_request_is_processed() {
     let site = Site::cloud().await;
     let body = json!({ "fields": fields("fjb-1") });
     for (fault, issues) in [(Fault::LostAnswer, 1), (Fault::Dropped, 1), (Fault::Cut, 2)] {
@@ -42,7 +42,7 @@ async fn faults_happen_as_often_as_planned() {
 }
 
 #[tokio::test]
-async fn answers_can_be_of_many_wrong_kinds() {
+async fn faults_replace_the_answer() {
     let site = Site::cloud().await;
     let id = site.create("fjb-1").await;
     let path = format!("/rest/api/3/issue/{id}");
@@ -65,7 +65,7 @@ async fn answers_can_be_of_many_wrong_kinds() {
 }
 
 #[tokio::test]
-async fn the_protocol_is_insisted_on() {
+async fn invalid_requests_are_rejected() {
     let site = Site::cloud().await;
     let body = json!({ "fields": fields("x") });
     let browser =
@@ -85,7 +85,7 @@ async fn the_protocol_is_insisted_on() {
 }
 
 #[tokio::test]
-async fn the_date_comes_from_its_clock() {
+async fn the_date_header_comes_from_the_clock() {
     let site = Site::cloud().await;
     assert_eq!(site.get("/rest/api/3/serverInfo").await.header("date"), "Mon, 21 Sep 2026 14:13:20 GMT");
     site.jira.set_date_skew(-60_000);
@@ -111,21 +111,21 @@ async fn the_page_shows_issues_and_moves_them() {
     assert_eq!((issue.status.as_str(), issue.changelog[0].author.as_deref()), ("Approved", Some(MIA)));
     let page = site.get("/browse/OPS-1").await;
     assert!(page.header("content-security-policy").starts_with("default-src 'none';"));
-    for words in [
+    for text in [
         "simulated Jira",
         "You are <strong>Mia Change",
         "Operations (OPS)",
         "changed status",
         "To Do → Approved",
     ] {
-        assert!(page.text.contains(words), "{words}: {}", page.text);
+        assert!(page.text.contains(text), "{text}: {}", page.text);
     }
     assert_eq!(site.get("/browse/OPS-9").await.status, 404);
-    assert!(site.jira.requests().is_empty(), "the page is not recorded");
+    assert!(site.jira.requests().is_empty(), "requests to the pages are not recorded");
 }
 
 #[tokio::test]
-async fn answers_can_be_too_deep_too_long_and_too_slow() {
+async fn answers_can_be_deep_huge_and_slow() {
     let site = Site::cloud().await;
     let id = site.create("fjb-1").await;
     let path = format!("/rest/api/3/issue/{id}");
@@ -136,16 +136,16 @@ async fn answers_can_be_too_deep_too_long_and_too_slow() {
     site.jira.fault(Operation::Any, Fault::Xsrf, Times::Next(2));
     let refused = site.post("/rest/api/3/issue", json!({ "fields": fields("fjb-2") })).await;
     assert_eq!((refused.status, refused.text.as_str()), (403, "XSRF check failed"));
-    assert_eq!(site.get(&path).await.status, 200, "what only reads is not checked");
-    assert_eq!(site.jira.complaints(), Vec::<String>::new(), "the caller is not to blame");
+    assert_eq!(site.get(&path).await.status, 200, "GET has no XSRF check");
+    assert_eq!(site.jira.complaints(), Vec::<String>::new(), "a fault is not a mistake of the caller");
 
     for fault in [Fault::Flood, Fault::Trickle] {
         site.jira.fault(Operation::GetIssue, fault, Times::Once);
-        let mut response = site.begin(site.request("GET", &path)).await.unwrap();
+        let mut response = site.send_unread(site.request("GET", &path)).await.unwrap();
         assert_eq!(response.status(), 200);
         let first = response.chunk().await.unwrap().unwrap();
         assert!(first.iter().all(|byte| b" [".contains(byte)), "{first:?}");
     }
-    // It goes away when the caller does, with what was on its way.
+    // The flood stops when the caller disconnects; buffered bytes count too.
     assert!((1..64 << 20).contains(&site.jira.flooded()), "{}", site.jira.flooded());
 }
