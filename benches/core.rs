@@ -11,11 +11,11 @@ use anyhow::Context as _;
 use criterion::Criterion;
 use flagger_jira_bridge::{
     config, flagger,
-    gate::{GateId, GateName, Move, Pace, IssueSnapshot, Stage, Ticket, Trust},
+    gate::{GateId, GateName, IssueSnapshot, Move, Pace, Stage, Ticket, Validity},
     http::credentials::is_signed,
     millis::Millis,
     policy::{Author, Fingerprint, Person, Policy, Status, Statuses},
-    rollout::{Budget, Canary, CanaryId, Change, Denials, Event, Room, Rules, Subject},
+    rollout::{Budget, Canary, CanaryId, Change, Denials, Event, Headroom, Rules, Subject},
     ticket,
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -25,14 +25,14 @@ use sha2::Sha256;
 /// 2026-09-21T14:13:20Z
 const NOW: Millis = Millis(1_790_000_000_000);
 const RULES: Rules = Rules {
-    trust: Trust {
+    trust: Validity {
         trust_for: Duration::from_secs(600),
         valid_for: Duration::from_secs(72 * 3600),
         judged_by: Fingerprint(1),
     },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 24 * 3600),
-    budget: Budget { per_hour: 12, room: Room::Left },
+    budget: Budget { per_hour: 12, room: Headroom::Available },
 };
 const SECRET: &str = "a secret of thirty-two characters";
 
@@ -106,7 +106,7 @@ fn canaries(question: &Question) -> anyhow::Result<(Canary, Canary)> {
     let by = Person { id: "5b1".into(), name: "Mia".into(), app: false };
     let entry =
         Move { changelog_id: "101".into(), by, at: NOW, from: "1".into(), to: status("3", "Approved") };
-    let sighting = IssueSnapshot::Issue {
+    let snapshot = IssueSnapshot::Issue {
         key: "OPS-7".into(),
         project: "OPS".into(),
         issue_type: "10004".into(),
@@ -127,7 +127,7 @@ fn canaries(question: &Question) -> anyhow::Result<(Canary, Canary)> {
     let denials = Denials::default();
     let seen = Event::Seen {
         gate: &fresh,
-        sighting: &sighting,
+        sighting: &snapshot,
         statuses: &statuses,
         author: &author,
         denials: &denials,

@@ -28,14 +28,14 @@ use flagger_jira_bridge::{
     clock::Clock,
     config::{self, Config},
     gate::{GateName, Stage},
-    gatekeeper::{Gatekeeper, Links, Question},
+    gatekeeper::{AnswerLinks, Gatekeeper, Question},
     jira::{self, Jira},
     metrics::Metrics,
     millis::Millis,
     rollout::{CanaryId, Message, Phase, Report, Revision},
     serve,
     store::Store,
-    worker::{Outcome, Pace, Worker},
+    worker::{CycleOutcome, Worker, WorkerSettings},
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tempfile::TempDir;
@@ -226,14 +226,14 @@ impl World {
                 news |= self.happen(what, canary, now).await?;
             }
             if tick.is_multiple_of(5) {
-                let _ = self.worker.keep(false).await?;
+                let _ = self.worker.keep_lease(false).await?;
             }
             if news || tick.is_multiple_of(10) {
-                while !matches!(self.worker.work_once().await?, Outcome::Idle | Outcome::Standby) {}
+                while !matches!(self.worker.work_once().await?, CycleOutcome::Idle | CycleOutcome::Standby) {}
             }
-            while matches!(self.worker.read_nudged().await?, Outcome::Looked { .. }) {}
-            while matches!(self.worker.answer_late_moves().await?, Outcome::Did) {}
-            while matches!(self.worker.poll().await?, Outcome::Looked { .. }) {}
+            while matches!(self.worker.read_nudged().await?, CycleOutcome::Read { .. }) {}
+            while matches!(self.worker.answer_late_moves().await?, CycleOutcome::Done) {}
+            while matches!(self.worker.poll().await?, CycleOutcome::Read { .. }) {}
             self.see_what_opened();
             if tick.is_multiple_of(60) {
                 self.jira.clear_requests();
@@ -313,9 +313,9 @@ impl World {
             let open = store.canary(&canary(*number)).is_none_or(|canary| {
                 canary.gate(&gate()).is_none_or(|gate| {
                     matches!(
-                        &gate.standing,
+                        &gate.state,
                         flagger_jira_bridge::gate::GateState::Watched {
-                            view: flagger_jira_bridge::gate::TicketState::Approved { .. },
+                            ticket_state: flagger_jira_bridge::gate::TicketState::Approved { .. },
                             ..
                         }
                     )
@@ -369,18 +369,21 @@ async fn bridge(
         clock.clone(),
     )
     .context("no client")?;
-    let links = Links { browse: Arc::new(str::to_owned), status_page: None };
+    let links = AnswerLinks { browse: Arc::new(str::to_owned), status_page: None };
     let metrics = Arc::new(Metrics::new());
     let store = Store::open(&store.url).await?;
     let gatekeeper = Arc::new(Gatekeeper::new(store, policy, timing, links, Arc::clone(&metrics)));
-    let pace = Pace {
+    let pace = WorkerSettings {
         poll_every: settings.poll_every,
         index_lag: settings.index_lag,
         keep_for: None,
-        side_by_side: Pace::side_by_side(settings.client.requests_per_second, settings.client.burst),
+        side_by_side: WorkerSettings::side_by_side(
+            settings.client.requests_per_second,
+            settings.client.burst,
+        ),
     };
     let worker = Worker::new(Arc::clone(&gatekeeper), Arc::new(jira), clock.clone(), metrics, pace);
-    let _ = worker.keep(true).await?;
+    let _ = worker.keep_lease(true).await?;
     Ok((gatekeeper, worker))
 }
 

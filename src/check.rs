@@ -28,7 +28,7 @@ pub use self::finding::{Finding, Level, Report};
 use crate::{
     clock::Clock,
     config::Config,
-    store::{self, Volumes},
+    store::{self, AllowedVolumes},
 };
 
 /// Looks at everything. Jira is asked, never told: all requests are reads. Nor is anything stored.
@@ -53,13 +53,13 @@ pub async fn check(config: &Config, clock: Clock) -> Report {
     }
     // Jira being in the way is told once.
     let mut halted = false;
-    findings.retain(|finding| !(finding.halts && std::mem::replace(&mut halted, true)));
+    findings.retain(|finding| !(finding.stops_bridge && std::mem::replace(&mut halted, true)));
     findings.extend(templates::templates(config));
     findings.extend(routes::routes(config));
     findings.extend(routes::patterns(config));
     findings.extend(settings::settings(config));
     findings.extend(ports::ports(&config.server).await);
-    let volumes = Volumes::allowing(config.store.allow_network_volume);
+    let volumes = AllowedVolumes::allowing(config.store.allow_network_volume);
     findings.push(match store::probe(&config.store.url, volumes).await {
         Ok(what) => Finding::ok("store.url", what),
         Err(error) => {

@@ -10,5 +10,5 @@ pub use self::{
     args::{Audit, AuditFormat, Cli, Command, Demo, Gates, LogFormat},
     audit::audit,
     gates::{gates, watch},
-    terminal::{Links, OutputStyle},
+    terminal::{LinkStyle, OutputStyle},
 };

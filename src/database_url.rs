@@ -18,7 +18,7 @@ pub struct Postgres {
 
 /// Why an address is refused. Nothing of the address is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum UrlProblem {
     /// It does not come apart in one way only.
     #[error(
         "cannot be read as postgres://user:password@host:port/database; percent-encode the password \
@@ -111,17 +111,17 @@ const SSL_MODES: [&str; 6] = ["allow", "disable", "prefer", "require", "verify-c
 ///
 /// # Errors
 /// If it could be read in another way than it was meant.
-pub fn postgres(text: &str) -> Result<Postgres, Problem> {
-    let (_, rest) = text.split_once("://").ok_or(Problem::Unclear)?;
+pub fn postgres(text: &str) -> Result<Postgres, UrlProblem> {
+    let (_, rest) = text.split_once("://").ok_or(UrlProblem::Unclear)?;
     // Some of these the parser would leave out without a word.
     if rest.contains(|c: char| c.is_control() || c == '#') || decode(rest).is_none() {
-        return Err(Problem::Unclear);
+        return Err(UrlProblem::Unclear);
     }
     let (authority, after) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let (path, query) = after.split_once('?').unwrap_or((after, ""));
     // An @ that comes so late stands behind a password that ended too early.
     if path.contains('@') || (query.contains('@') && !authority.is_empty()) {
-        return Err(Problem::Unclear);
+        return Err(UrlProblem::Unclear);
     }
     if let Some((_, server)) = authority.rsplit_once('@').filter(|(_, server)| !server.contains(',')) {
         let (host, port) = match server.rsplit_once(':') {
@@ -129,10 +129,10 @@ pub fn postgres(text: &str) -> Result<Postgres, Problem> {
             Some(_) | None => (server, None),
         };
         if host.starts_with('[') != host.ends_with(']') || !host.starts_with('[') && host.contains(':') {
-            return Err(Problem::Brackets);
+            return Err(UrlProblem::Brackets);
         }
         if port.is_some_and(|port| !port.is_empty() && !port.parse::<u16>().is_ok_and(|port| port > 0)) {
-            return Err(Problem::Port);
+            return Err(UrlProblem::Port);
         }
     }
     // A host may be left out, as in postgres://user:password@/database?host=/run/postgresql.
@@ -140,14 +140,14 @@ pub fn postgres(text: &str) -> Result<Postgres, Problem> {
         true => Cow::Owned(format!("postgres://{authority}localhost{after}")),
         false => Cow::Borrowed(text),
     };
-    let mut url = Url::parse(&whole).map_err(|_| Problem::Unclear)?;
+    let mut url = Url::parse(&whole).map_err(|_| UrlProblem::Unclear)?;
     let host = url.host_str().unwrap_or_default();
     let ip6 = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::to_owned);
     match decode(host) {
-        Some(host) if host.contains(',') => return Err(Problem::Hosts),
-        Some(host) if ip6.is_none() && !is_host(&host) => return Err(Problem::Unclear),
+        Some(host) if host.contains(',') => return Err(UrlProblem::Hosts),
+        Some(host) if ip6.is_none() && !is_host(&host) => return Err(UrlProblem::Unclear),
         Some(_) => {}
-        None => return Err(Problem::Unclear),
+        None => return Err(UrlProblem::Unclear),
     }
     let (mut parameters, mut unused) = (Vec::new(), Vec::new());
     for (key, value) in url.query_pairs() {
@@ -157,7 +157,7 @@ pub fn postgres(text: &str) -> Result<Postgres, Problem> {
             check(&key, &value)?;
             parameters.push((key.into_owned(), value.into_owned()));
         } else {
-            return Err(Problem::Parameter);
+            return Err(UrlProblem::Parameter);
         }
     }
     if let Some(ip6) = ip6
@@ -173,10 +173,10 @@ pub fn postgres(text: &str) -> Result<Postgres, Problem> {
     Ok(Postgres { url: url.into(), unused })
 }
 
-fn check(key: &str, value: &str) -> Result<(), Problem> {
-    let wrong = |name, wanted| Err(Problem::Value { name, wanted });
+fn check(key: &str, value: &str) -> Result<(), UrlProblem> {
+    let wrong = |name, wanted| Err(UrlProblem::Value { name, wanted });
     match key {
-        "host" if value.contains(',') => Err(Problem::Hosts),
+        "host" if value.contains(',') => Err(UrlProblem::Hosts),
         "hostaddr" if value.parse::<IpAddr>().is_err() => wrong("hostaddr", "an IP address"),
         "port" if value.parse::<u16>().is_err() => wrong("port", "a number from 1 to 65535"),
         "sslmode" | "ssl-mode" if !SSL_MODES.contains(&value.to_ascii_lowercase().as_str()) => {

@@ -5,8 +5,8 @@
 
 mod commentary;
 pub mod fake_flagger;
-mod sample_config;
 mod rehearsal;
+mod sample_config;
 mod stories;
 mod world;
 
@@ -22,7 +22,7 @@ pub use self::rehearsal::jira_only;
 use self::{
     commentary::{Commentary, Links, WATCHES_EVERY, print},
     fake_flagger::FakeFlagger,
-    sample_config::Own,
+    sample_config::SampleConfig,
     world::World,
 };
 use crate::clock::Clock;
@@ -114,7 +114,7 @@ Try this:
     );
     text.lines().for_each(print);
     print("");
-    let own = Own::beside(world).introduction();
+    let own = SampleConfig::beside(world).introduction();
     print("Or let a bridge of your own work with this Jira.");
     own.lines().for_each(print);
     print("");

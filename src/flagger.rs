@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use self::sent::{Keys, Sent};
 use crate::{
     rollout::{Label, Message, Phase, Revision},
-    text::{self, Shown},
+    text::{self, Quoted},
 };
 
 /// What Flagger said of one canary, with names that are known to be names.
@@ -62,7 +62,7 @@ pub enum BadPayload {
         wanted: &'static str,
     },
     /// A name that Kubernetes would not accept.
-    #[error("{what} {} is not a Kubernetes name (lower-case letters, digits and '-')", Shown(.found))]
+    #[error("{what} {} is not a Kubernetes name (lower-case letters, digits and '-')", Quoted(.found))]
     Name {
         /// What it names.
         what: &'static str,
@@ -70,7 +70,7 @@ pub enum BadPayload {
         found: String,
     },
     /// Flagger's are 9 or 10 digits.
-    #[error("checksum {} is not one (at most {CHECKSUM} printable ASCII characters, no spaces)", Shown(.0))]
+    #[error("checksum {} is not one (at most {CHECKSUM} printable ASCII characters, no spaces)", Quoted(.0))]
     Checksum(String),
 }
 
@@ -180,7 +180,7 @@ fn metadata(keys: &Keys<'_>) -> Result<Metadata, BadPayload> {
     let mut is_event = false;
     for (key, value) in &sent.0 {
         let Sent::Text(value) = value else {
-            return Err(BadPayload::Kind { key: format!("metadata {}", Shown(key)), wanted: "a string" });
+            return Err(BadPayload::Kind { key: format!("metadata {}", Quoted(key)), wanted: "a string" });
         };
         match &**key {
             "token" => {
@@ -223,7 +223,7 @@ fn is_checksum(checksum: &str) -> bool {
 
 /// The first `most` characters, in one line; none if it would be empty.
 fn short_line(words: &str, most: usize) -> Option<String> {
-    let line = text::line(words);
+    let line = text::single_line(words);
     let line = line.trim();
     let kept = text::beginning(line, most).unwrap_or(line).trim_end();
     (!kept.is_empty()).then(|| kept.to_owned())

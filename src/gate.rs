@@ -16,11 +16,11 @@ mod ticket;
 mod verdict;
 
 pub use self::{
-    history::{Cause, Invalidation, Move, decisive, undone},
+    history::{Invalidation, InvalidationCause, Move, decisive, why_not_counted},
     name::{GateId, GateName, Stage},
     pace::Pace,
     sighting::{Browse, IssueSnapshot},
-    state::{Gate, LastAnswer, GateState, Used},
-    ticket::{Decision, InvalidReason, Home, Ticket, TicketState},
-    verdict::{Trust, Verdict},
+    state::{Gate, GateState, LastAnswer, Used},
+    ticket::{Decision, Home, InvalidReason, Ticket, TicketState},
+    verdict::{Validity, Verdict},
 };

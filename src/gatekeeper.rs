@@ -20,13 +20,13 @@ mod unread;
 mod unsaved;
 
 pub use self::{
-    answer::{Answer, Links, clock_time},
+    answer::{Answer, AnswerLinks, clock_time},
     apply::Applied,
     ask::Question,
     base::{Gatekeeper, Timing},
-    list::{Listed, counts},
-    nudges::Nudged,
-    overview::{Overview, doing},
-    unread::Unread,
-    unsaved::Reading,
+    list::{ListedGate, counts},
+    nudges::NudgeOutcome,
+    overview::{Overview, describe_command},
+    unread::UnreadTickets,
+    unsaved::TicketReading,
 };

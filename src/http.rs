@@ -2,14 +2,14 @@
 //!
 //! A handler reads the request, finds out whether the caller may ask, and leaves everything else to the gatekeeper.
 
+pub mod admission;
 mod app;
 pub mod body;
-pub mod admission;
+pub mod credentials;
 pub mod flagger;
 mod health;
 pub mod jira;
 mod plain;
-pub mod credentials;
 pub mod refused;
 pub mod serve;
 mod shared;

@@ -7,13 +7,14 @@
 mod account;
 mod adf;
 mod answer;
+mod authenticate;
 mod cause;
 mod client;
 mod cloud;
 mod credentials;
 mod data_center;
 mod denial;
-mod updates;
+mod discovery;
 mod error;
 mod field;
 mod http_client;
@@ -22,7 +23,6 @@ mod look;
 mod marks;
 mod observe;
 mod people;
-mod authenticate;
 mod reading;
 mod request;
 pub mod retry;
@@ -31,34 +31,34 @@ mod settings;
 mod setup;
 mod shorten;
 mod span;
-mod discovery;
 mod throttle;
 mod time;
 mod transport;
+mod updates;
 mod web;
 mod wiki;
 mod wire;
 
 pub use self::{
     account::Account,
-    cause::{Cause, Tls},
-    client::{Health, Jira, Server, Slot},
+    cause::{Cause, TlsCause},
+    client::{CreatePermit, Jira, JiraHealth, ServerInfo},
     denial::{Denial, Denied, Symptom},
-    updates::{Linked, Transitioned, Whereabouts, is_status},
-    error::{By, Candidate, Error, Flaw, Happened, Retry, Thing, UNREADABLE},
+    discovery::{AvailableTransition, ProjectInfo, Sample},
+    error::{Error, Lookup, Origin, Retry, SideEffect, Suggestion, UNREADABLE, UnreadableReason},
     field::{Choice, Field, Shape},
     issues::{Created, Draft},
     look::Marks,
     marks::{ENDED, LABEL},
-    observe::{Observation, Observer, Outcome, unobserved},
+    observe::{Observation, Observer, RequestOutcome, unobserved},
     people::{Group, People, Role},
-    reading::{Before, Page, Reading, add},
+    reading::{ChangelogPage, PageBefore, Reading, add},
     request::Operation,
-    send::{one_at_a_time, fenced, urgently},
-    settings::{Kind, Settings, Unusable},
+    send::{fenced, one_at_a_time, urgently},
+    settings::{Kind, Settings, UnusableSettings},
     setup::{NEEDED, Permissions, Workflow},
-    span::Span,
-    discovery::{About, Sample, Way},
+    span::EntrySpan,
+    updates::{LinkOutcome, TicketPresence, TransitionOutcome, is_status},
 };
 
 #[cfg(test)]

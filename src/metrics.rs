@@ -10,7 +10,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-pub use self::refused::{Listener, Reason};
+pub use self::refused::{ListenerLabel, RefusalReason};
 use crate::{
     gate::{Stage, Verdict},
     millis::Millis,
@@ -37,7 +37,7 @@ pub struct Metrics {
 
 /// The label `verdict`: what Flagger was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum AnswerLabel {
     /// 200
     Open,
     /// 403
@@ -55,7 +55,7 @@ pub enum Source {
 
 /// The label `outcome`: what became of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum WebhookOutcome {
     /// A question was answered, open or closed; a report or a nudge was stored.
     Accepted,
     /// It is about nothing that concerns the bridge: a report of another namespace, an issue that is no gate's.
@@ -68,7 +68,7 @@ pub enum Outcome {
     Failed,
 }
 
-impl Told {
+impl AnswerLabel {
     const ALL: [Self; 2] = [Self::Open, Self::Closed];
 
     const fn as_str(self) -> &'static str {
@@ -90,7 +90,7 @@ impl Source {
     }
 }
 
-impl Outcome {
+impl WebhookOutcome {
     const ALL: [Self; 5] = [Self::Accepted, Self::Ignored, Self::Refused, Self::Invalid, Self::Failed];
 
     const fn as_str(self) -> &'static str {
@@ -228,13 +228,13 @@ impl Metrics {
     }
 
     fn start_at_zero(&self) {
-        for told in Told::ALL {
+        for told in AnswerLabel::ALL {
             for stage in Stage::ALL.map(Stage::as_str).into_iter().chain([ROLLBACK]) {
                 self.verdicts.get_or_create(&VerdictLabels { stage, verdict: told.as_str() }).inc_by(0);
             }
         }
         for source in Source::ALL {
-            for outcome in Outcome::ALL {
+            for outcome in WebhookOutcome::ALL {
                 self.webhooks
                     .get_or_create(&WebhookLabels { source: source.as_str(), outcome: outcome.as_str() })
                     .inc_by(0);
@@ -246,8 +246,8 @@ impl Metrics {
         for how in ENDS {
             self.rollouts_ended.get_or_create(&HowLabel { how }).inc_by(0);
         }
-        for listener in Listener::ALL.map(Listener::as_str) {
-            for reason in Reason::ALL.map(Reason::as_str) {
+        for listener in ListenerLabel::ALL.map(ListenerLabel::as_str) {
+            for reason in RefusalReason::ALL.map(RefusalReason::as_str) {
                 self.calls_refused.get_or_create(&RefusedLabels { listener, reason }).inc_by(0);
             }
         }
@@ -257,13 +257,13 @@ impl Metrics {
     }
 
     /// A gate question was answered. `stage` is `None` for the question whether to roll back.
-    pub fn verdict(&self, stage: Option<Stage>, told: Told) {
+    pub fn verdict(&self, stage: Option<Stage>, told: AnswerLabel) {
         let stage = stage.map_or(ROLLBACK, Stage::as_str);
         self.verdicts.get_or_create(&VerdictLabels { stage, verdict: told.as_str() }).inc();
     }
 
     /// Somebody called.
-    pub fn webhook(&self, source: Source, outcome: Outcome) {
+    pub fn webhook(&self, source: Source, outcome: WebhookOutcome) {
         self.webhooks
             .get_or_create(&WebhookLabels { source: source.as_str(), outcome: outcome.as_str() })
             .inc();
@@ -313,7 +313,7 @@ impl Metrics {
     }
 
     /// A call was turned away.
-    pub fn call_refused(&self, listener: Listener, reason: Reason) {
+    pub fn call_refused(&self, listener: ListenerLabel, reason: RefusalReason) {
         let (listener, reason) = (listener.as_str(), reason.as_str());
         self.calls_refused.get_or_create(&RefusedLabels { listener, reason }).inc();
     }
@@ -379,9 +379,9 @@ mod tests {
     #[test]
     fn each_method_moves_its_own_series() {
         let metrics = Metrics::new();
-        metrics.verdict(Some(Stage::ConfirmPromotion), Told::Open);
-        metrics.verdict(None, Told::Closed);
-        metrics.webhook(Source::Jira, Outcome::Ignored);
+        metrics.verdict(Some(Stage::ConfirmPromotion), AnswerLabel::Open);
+        metrics.verdict(None, AnswerLabel::Closed);
+        metrics.webhook(Source::Jira, WebhookOutcome::Ignored);
         metrics.jira_request("create", status_class(Some(201)), Duration::from_millis(1500));
         metrics.jira_throttled(Duration::from_millis(250));
         metrics.set_outbox("parked", 2);
@@ -389,7 +389,7 @@ mod tests {
         metrics.set_gates(Verdict::NotAllowed, 3);
         metrics.rollout_ended("superseded");
         metrics.ticket_refused("open_tickets");
-        metrics.call_refused(Listener::Gate, Reason::Path);
+        metrics.call_refused(ListenerLabel::Gate, RefusalReason::Path);
         metrics.poll_succeeded(Millis(1_790_000_000_500));
         metrics.approval_to_open(Duration::from_secs(20));
         insta::assert_snapshot!(shown(&metrics), @r#"

@@ -15,20 +15,20 @@ pub struct Bundle {
     /// Those that can be used; never none.
     pub certificates: Vec<CertificateDer<'static>>,
     /// What is to be said of each of the others.
-    pub left_out: Vec<String>,
+    pub skipped: Vec<String>,
 }
 
 /// A section of a file.
-struct Section {
+struct PemSection {
     label: String,
     body: String,
     /// Its last line is there.
-    whole: bool,
+    is_complete: bool,
 }
 
 /// Says in the log which certificates are left out.
-pub fn tell(key: &'static str, left_out: &[String]) {
-    for what in left_out {
+pub fn log_skipped(key: &'static str, skipped: &[String]) {
+    for what in skipped {
         tracing::warn!("{key}: {what}; the others in the file are used");
     }
 }
@@ -69,7 +69,7 @@ pub fn key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
             continue;
         }
         match PrivateKeyDer::from_pem_slice(section.pem(&section.label).as_bytes()) {
-            Ok(key) if section.whole => return Ok(key),
+            Ok(key) if section.is_complete => return Ok(key),
             Ok(_) | Err(_) => broken = true,
         }
     }
@@ -96,13 +96,13 @@ fn read(
 ) -> Result<(Bundle, Option<String>), String> {
     let text = text(file)?;
     let shown = file.display();
-    let (mut certificates, mut left_out, mut first) = (vec![], vec![], None);
+    let (mut certificates, mut skipped, mut first) = (vec![], vec![], None);
     let known = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
     let found = sections(&text).into_iter().filter(|section| known.contains(&section.label.as_str()));
     for (nth, section) in found.enumerate() {
         let why = match CertificateDer::from_pem_slice(section.pem("CERTIFICATE").as_bytes()) {
             _ if section.label.starts_with("TRUSTED") => "is in OpenSSL's own form (TRUSTED CERTIFICATE)",
-            _ if !section.whole => "is not whole: its last line is missing",
+            _ if !section.is_complete => "is not whole: its last line is missing",
             Err(_) => "is not whole, or no PEM",
             Ok(certificate) if is_usable(&certificate) => {
                 certificates.push(certificate);
@@ -114,10 +114,10 @@ fn read(
         if nth == 0 {
             first = Some(what.clone());
         }
-        left_out.push(what);
+        skipped.push(what);
     }
-    match (certificates.is_empty(), left_out.as_slice()) {
-        (false, _) => Ok((Bundle { certificates, left_out }, first)),
+    match (certificates.is_empty(), skipped.as_slice()) {
+        (false, _) => Ok((Bundle { certificates, skipped }, first)),
         (true, []) if is_der(file) => {
             Err(format!("{shown} is in DER; write it in PEM: openssl x509 -inform der -in FILE -out NEW"))
         }
@@ -150,17 +150,17 @@ fn text(file: &Path) -> Result<String, String> {
 }
 
 /// What stands between a line that begins a section and one that ends it; words elsewhere are not for programs.
-fn sections(text: &str) -> Vec<Section> {
-    let mut sections: Vec<Section> = vec![];
-    let mut open: Option<Section> = None;
+fn sections(text: &str) -> Vec<PemSection> {
+    let mut sections: Vec<PemSection> = vec![];
+    let mut open: Option<PemSection> = None;
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let label = |mark: &str| line.strip_prefix(mark).and_then(|rest| rest.strip_suffix("-----"));
         if let Some(label) = label("-----BEGIN ") {
             sections.extend(open.take());
-            open = Some(Section { label: label.to_owned(), body: String::new(), whole: false });
+            open = Some(PemSection { label: label.to_owned(), body: String::new(), is_complete: false });
         } else if let Some(label) = label("-----END ") {
             if let Some(mut section) = open.take() {
-                section.whole = section.label == label;
+                section.is_complete = section.label == label;
                 sections.push(section);
             }
         } else if let Some(section) = &mut open {
@@ -172,7 +172,7 @@ fn sections(text: &str) -> Vec<Section> {
     sections
 }
 
-impl Section {
+impl PemSection {
     fn pem(&self, label: &str) -> String {
         format!("-----BEGIN {label}-----\n{}-----END {label}-----\n", self.body)
     }
@@ -229,9 +229,9 @@ mod tests {
         ] {
             let file = written(&bytes);
             for found in [authorities(file.path()), chain(file.path())] {
-                let Bundle { certificates, left_out } = found.unwrap();
+                let Bundle { certificates, skipped } = found.unwrap();
                 assert_eq!(
-                    (certificates.len(), left_out.len()),
+                    (certificates.len(), skipped.len()),
                     (2, 0),
                     "{}",
                     String::from_utf8_lossy(&bytes)
@@ -259,8 +259,8 @@ mod tests {
             let file = written(format!("{own}{ca}{bad}{key}{ca}").as_bytes());
             let named = format!("the 3rd certificate in {} {why}", file.path().display());
             for found in [authorities(file.path()), chain(file.path())] {
-                let Bundle { certificates, left_out } = found.unwrap();
-                assert_eq!((certificates.len(), left_out), (3, vec![named.clone()]));
+                let Bundle { certificates, skipped } = found.unwrap();
+                assert_eq!((certificates.len(), skipped), (3, vec![named.clone()]));
             }
             let first = written(format!("{bad}{ca}").as_bytes());
             assert_eq!(authorities(first.path()).unwrap().certificates.len(), 1);

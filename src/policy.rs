@@ -10,7 +10,9 @@ mod judge;
 mod statuses;
 
 pub use self::{
-    judge::{Author, DENIES_OTHERS, Entry, Names, Person, denies_all, denies_for_good, judge, quoted},
+    judge::{
+        Author, DENIES_OTHERS, EntryMatch, Person, PersonEntry, denies_all, denies_for_good, judge, quoted,
+    },
     statuses::{Meaning, Status, Statuses, Unresolved, resolve},
 };
 

@@ -14,37 +14,37 @@ use tokio::time::Instant;
 /// How soon files that cannot be used are tried again without a change: what was wrong need not be in them.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How often the log says that they cannot be used.
-const TOLD_AGAIN: Duration = Duration::from_secs(3600);
+const LOGGED_AGAIN: Duration = Duration::from_secs(3600);
 
 /// What some files hold, now or the last time that they could be used.
-pub struct Watched<T, E> {
+pub struct Reloaded<T, E> {
     files: Vec<PathBuf>,
     read: Read<T, E>,
-    held: Mutex<Held<T>>,
+    held: Mutex<Loaded<T>>,
 }
 
 type Read<T, E> = Box<dyn Fn(&[PathBuf]) -> Result<T, E> + Send + Sync>;
 
-struct Held<T> {
+struct Loaded<T> {
     value: T,
     /// Of the files it was read from, or of those that could not be used last.
     stamps: Vec<Stamp>,
     /// That they cannot be used, since some time.
-    trouble: Option<Trouble>,
+    trouble: Option<LoadFailure>,
 }
 
-struct Trouble {
+struct LoadFailure {
     /// When they were tried last.
-    tried: Instant,
+    tried_at: Instant,
     /// What the log said of it, and when.
-    told: (String, Instant),
+    logged_at: (String, Instant),
 }
 
 /// By which a file that changed differs, or a link that leads to another one: device, inode, size, and the times at
 /// which content and inode changed. None if there is no such file.
 type Stamp = Option<[i128; 5]>;
 
-impl<T: Clone, E: Display> Watched<T, E> {
+impl<T: Clone, E: Display> Reloaded<T, E> {
     /// Reads the files; with none, once and for all.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ impl<T: Clone, E: Display> Watched<T, E> {
     ) -> Result<Self, E> {
         let stamps = stamps(&files);
         let value = read(&files)?;
-        let held = Mutex::new(Held { value, stamps, trouble: None });
+        let held = Mutex::new(Loaded { value, stamps, trouble: None });
         Ok(Self { files, read: Box::new(read), held })
     }
 
@@ -65,35 +65,35 @@ impl<T: Clone, E: Display> Watched<T, E> {
         // Before they are read: what changes meanwhile is noticed the next time.
         let now = stamps(&self.files);
         let same = held.stamps == now;
-        if same && held.trouble.as_ref().is_none_or(|trouble| trouble.tried.elapsed() < AGAIN) {
+        if same && held.trouble.as_ref().is_none_or(|trouble| trouble.tried_at.elapsed() < AGAIN) {
             return held.value.clone();
         }
         match (self.read)(&self.files) {
             Ok(value) => {
                 tracing::info!("{} changed and is in use now", self.names());
-                *held = Held { value, stamps: now, trouble: None };
+                *held = Loaded { value, stamps: now, trouble: None };
             }
             Err(error) => {
                 let (error, tried) = (format!("{error:#}"), Instant::now());
-                let told = held.trouble.take().map(|trouble| trouble.told);
-                let told = told.filter(|(words, at)| *words == error && at.elapsed() < TOLD_AGAIN);
+                let told = held.trouble.take().map(|trouble| trouble.logged_at);
+                let told = told.filter(|(words, at)| *words == error && at.elapsed() < LOGGED_AGAIN);
                 let told = told.unwrap_or_else(|| {
                     tracing::error!("{error}; what {} held before stays in use", self.names());
                     (error, tried)
                 });
                 held.stamps = now;
-                held.trouble = Some(Trouble { tried, told });
+                held.trouble = Some(LoadFailure { tried_at: tried, logged_at: told });
             }
         }
         held.value.clone()
     }
 
-    fn held(&self) -> MutexGuard<'_, Held<T>> {
+    fn held(&self) -> MutexGuard<'_, Loaded<T>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T, E> Watched<T, E> {
+impl<T, E> Reloaded<T, E> {
     fn names(&self) -> String {
         let names: Vec<_> = self.files.iter().map(|file| file.display().to_string()).collect();
         names.join(" with ")
@@ -101,7 +101,7 @@ impl<T, E> Watched<T, E> {
 }
 
 /// Names the files and nothing of what is in them.
-impl<T, E> fmt::Debug for Watched<T, E> {
+impl<T, E> fmt::Debug for Reloaded<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Watched").field(&self.files).finish()
     }
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     /// A file that is read as text, and how often it was read.
-    fn text(file: &Path) -> (Watched<String, io::Error>, Arc<AtomicUsize>) {
+    fn text(file: &Path) -> (Reloaded<String, io::Error>, Arc<AtomicUsize>) {
         let reads = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&reads);
         let read = move |files: &[PathBuf]| {
@@ -144,7 +144,7 @@ mod tests {
             let text = std::fs::read_to_string(&files[0])?;
             if text.is_empty() { Err(io::Error::other("it is empty")) } else { Ok(text) }
         };
-        (Watched::open(vec![file.to_owned()], read).unwrap(), reads)
+        (Reloaded::open(vec![file.to_owned()], read).unwrap(), reads)
     }
 
     #[test]
@@ -196,7 +196,7 @@ mod tests {
         std::fs::write(&file, "new").unwrap();
         assert_eq!(watched.current(), "new");
         assert!(
-            Watched::open(vec![directory.path().join("none")], |files| {
+            Reloaded::open(vec![directory.path().join("none")], |files| {
                 std::fs::read_to_string(&files[0])
             })
             .is_err()

@@ -8,7 +8,6 @@ mod canary;
 mod change;
 mod command;
 mod course;
-mod transitions;
 mod event;
 mod known;
 mod limits;
@@ -16,15 +15,16 @@ mod message;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod transitions;
 
 pub use self::{
     canary::{Canary, Denials, MOST_DENIALS, Rollout},
-    change::{Change, AuditEvent},
+    change::{AuditEvent, Change},
     command::{Command, Notice},
-    course::{Base, Beginning, Progress, End, TicketOutcome, FurthestPhase, Run},
+    course::{Base, End, FurthestPhase, Progress, Run, TicketOutcome, WaitStart},
     event::{Event, Rules},
-    known::{Called, Left, Newer},
-    limits::{Budget, Refusal, Room},
+    known::{RevisionLabel, SupersededRevision, UnaskedRevision},
+    limits::{Budget, Headroom, TicketLimit},
     message::{CanaryId, Label, Message, Phase, Report, Revision},
     subject::Subject,
 };

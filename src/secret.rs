@@ -10,7 +10,7 @@ use std::{
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::reload::Watched;
+use crate::reload::Reloaded;
 
 /// A file of secrets is not longer than this, in bytes.
 const LONGEST: u64 = 64 * 1024;
@@ -21,7 +21,7 @@ pub struct Secret(Arc<Source>);
 
 enum Source {
     Value(SecretString),
-    File { path: PathBuf, lines: Watched<Vec<SecretString>, Error> },
+    File { path: PathBuf, lines: Reloaded<Vec<SecretString>, Error> },
 }
 
 /// Why a secret cannot be had. Never says what is in the file.
@@ -64,7 +64,7 @@ impl Secret {
     /// If the file cannot be read now, or holds no line.
     pub fn file(path: &Path) -> Result<Self, Error> {
         let owned = path.to_owned();
-        let lines = Watched::open(vec![owned.clone()], move |_| read(&owned))?;
+        let lines = Reloaded::open(vec![owned.clone()], move |_| read(&owned))?;
         Ok(Self(Arc::new(Source::File { path: path.to_owned(), lines })))
     }
 

@@ -16,19 +16,19 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     config::{self, Config},
-    gatekeeper::{Gatekeeper, Links, Timing},
+    gatekeeper::{AnswerLinks, Gatekeeper, Timing},
     http::{
         self, Shared,
-        refused::Refused,
-        serve::{Limits, Observer, Tls, open_files, serve_observed, unobserved},
+        refused::RefusedCalls,
+        serve::{Observer, ServeLimits, Tls, open_files, serve_observed, unobserved},
         status::JiraHealth,
     },
     jira::{self, Jira},
-    metrics::{Listener, Metrics, status_class},
+    metrics::{ListenerLabel, Metrics, status_class},
     millis::lasted,
     pem,
-    store::{self, LEASE, Lead, Leader, Store, Volumes},
-    worker::{Pace, Worker},
+    store::{self, AllowedVolumes, LEASE, LastLeader, Lead, Store},
+    worker::{Worker, WorkerSettings},
 };
 
 /// How often a database that cannot be opened is tried again.
@@ -100,7 +100,7 @@ impl Bridge {
             gatekeeper: Arc::default(),
             clock: clock.clone(),
             metrics,
-            refused: Arc::new(Refused::hiding(config.callers_secrets())),
+            refused: Arc::new(RefusedCalls::hiding(config.callers_secrets())),
             bodies: Arc::default(),
         };
         Ok(Self { config, clock, jira, shared })
@@ -156,9 +156,9 @@ impl Bridge {
             Some(files) => Some(Arc::new(Tls::load(files.clone())?)),
         };
         if let Some(tls) = &tls {
-            pem::tell("server.tls.cert_file", &tls.left_out());
+            pem::log_skipped("server.tls.cert_file", &tls.skipped_certificates());
         }
-        pem::tell("jira.ca_file", &self.jira.left_out());
+        pem::log_skipped("jira.ca_file", &self.jira.skipped_certificates());
         let jira = Arc::clone(&self.jira);
         let (clock, opened) = (self.clock.clone(), Arc::clone(&self.shared.gatekeeper));
         let ask_jira = Arc::new(move || {
@@ -169,10 +169,10 @@ impl Bridge {
         let gate = http::flagger::gate_router(shared(), self.config.flagger.clone());
         let webhook = http::jira::webhook_router(shared(), self.config.jira.webhook_secret.clone());
         let admin = http::status::admin_router(shared(), ask_jira);
-        let limits = Limits::promised(self.config.server.shutdown_grace).within(open_files());
+        let limits = ServeLimits::promised(self.config.server.shutdown_grace).within(open_files());
         for (name, listener, app, tls, observer) in [
-            ("gate", listeners.gate, gate, tls.clone(), self.observer(Listener::Gate)),
-            ("webhook", listeners.webhook, webhook, tls, self.observer(Listener::Webhook)),
+            ("gate", listeners.gate, gate, tls.clone(), self.observer(ListenerLabel::Gate)),
+            ("webhook", listeners.webhook, webhook, tls, self.observer(ListenerLabel::Webhook)),
             ("admin", listeners.admin, admin, None, unobserved()),
         ] {
             let address = listener.local_addr()?;
@@ -187,9 +187,9 @@ impl Bridge {
     }
 
     /// Tells of connections that never came to a request.
-    fn observer(&self, listener: Listener) -> Observer {
+    fn observer(&self, listener: ListenerLabel) -> Observer {
         let shared = self.shared.clone();
-        Arc::new(move |source, broken| shared.tell_broken(listener, source, broken))
+        Arc::new(move |source, broken| shared.report_refused(listener, source, broken))
     }
 
     /// Opens the store, and from then on answers questions. Waits for a database that cannot be reached.
@@ -204,7 +204,7 @@ impl Bridge {
             let opened = select! {
                 biased;
                 () = stop.cancelled() => return Ok(None),
-                opened = Store::open_on(url, Volumes::allowing(*allow_network_volume)) => opened,
+                opened = Store::open_on(url, AllowedVolumes::allowing(*allow_network_volume)) => opened,
             };
             let begun = match opened {
                 Ok(store) => self.begin(store).await,
@@ -239,25 +239,25 @@ impl Bridge {
         let Config { jira, policy, server, store: kept, .. } = &self.config;
         let timing = timing(&self.config);
         let issues = Arc::clone(&self.jira);
-        let links = Links {
+        let links = AnswerLinks {
             browse: Arc::new(move |key| issues.browse_url(key)),
             status_page: server.public_url.clone(),
         };
         let metrics = Arc::clone(&self.shared.metrics);
         let gatekeeper =
             Arc::new(Gatekeeper::new(store, policy.clone(), timing, links, Arc::clone(&metrics)));
-        let pace = Pace {
+        let pace = WorkerSettings {
             poll_every: jira.poll_every,
             index_lag: jira.index_lag,
             keep_for: kept.keep_for,
-            side_by_side: Pace::side_by_side(jira.client.requests_per_second, jira.client.burst),
+            side_by_side: WorkerSettings::side_by_side(jira.client.requests_per_second, jira.client.burst),
         };
         let worker =
             Worker::new(Arc::clone(&gatekeeper), Arc::clone(&self.jira), self.clock.clone(), metrics, pace);
         // Before the first question: silence while nobody served does not count. On SQLite nobody else can be at work
         // on this file, so whoever held the lease is gone.
         let alone = gatekeeper.store().is_sqlite();
-        if worker.keep(alone).await? == Lead::Standby {
+        if worker.keep_lease(alone).await? == Lead::Standby {
             tracing::info!(
                 "another replica talks to Jira; this one answers Flagger, and takes over if it has to"
             );
@@ -295,8 +295,8 @@ async fn greet(jira: Arc<Jira>, stop: CancellationToken) {
 fn counted(metrics: Arc<Metrics>) -> jira::Observer {
     Arc::new(move |seen| {
         let status = match seen.outcome {
-            jira::Outcome::Answered(status) => Some(status),
-            jira::Outcome::Unreachable | jira::Outcome::NoAnswer => None,
+            jira::RequestOutcome::Answered(status) => Some(status),
+            jira::RequestOutcome::Unreachable | jira::RequestOutcome::NoAnswer => None,
         };
         metrics.jira_request(seen.operation, status_class(status), seen.took);
         metrics.jira_throttled(seen.throttled);
@@ -304,10 +304,10 @@ fn counted(metrics: Arc<Metrics>) -> jira::Observer {
 }
 
 /// How Jira and the bridge get on. Only the replica that works knows; the others know when that was last at work.
-fn health(health: &jira::Health, leader: Option<Leader>, clock: &Clock) -> JiraHealth {
+fn health(health: &jira::JiraHealth, leader: Option<LastLeader>, clock: &Clock) -> JiraHealth {
     let now = clock.now();
     let ago = |at| format!("{} ago", lasted(now.since(at)));
-    if let Some(Leader::Other { renewed }) = leader {
+    if let Some(LastLeader::Other { renewed }) = leader {
         let (trouble, renewed) = (now.since(renewed) > LEASE, ago(renewed));
         let words = if trouble {
             format!(
@@ -320,15 +320,15 @@ fn health(health: &jira::Health, leader: Option<Leader>, clock: &Clock) -> JiraH
         return JiraHealth { trouble, words, one_by_one: None };
     }
     let (trouble, words) = match health {
-        jira::Health { refused: Some((since, denied)), .. } => {
-            let (says, advice) = (denied.denial.says(), denied.denial.advice());
+        jira::JiraHealth { refused: Some((since, denied)), .. } => {
+            let (says, advice) = (denied.denial.describe(), denied.denial.advice());
             (true, format!("{says} ({}): {}; {advice}", ago(*since), denied.symptom))
         }
-        jira::Health { paused_until: Some(until), .. } => {
+        jira::JiraHealth { paused_until: Some(until), .. } => {
             (true, format!("asked to wait; the next request goes out in {} s", until.since(now).as_secs()))
         }
-        jira::Health { last_answer: Some(at), .. } => (false, format!("last answered {}", ago(*at))),
-        jira::Health { .. } => (false, "has not answered yet".into()),
+        jira::JiraHealth { last_answer: Some(at), .. } => (false, format!("last answered {}", ago(*at))),
+        jira::JiraHealth { .. } => (false, "has not answered yet".into()),
     };
     JiraHealth { trouble, words, one_by_one: None }
 }

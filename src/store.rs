@@ -5,6 +5,7 @@
 
 mod activity;
 pub mod audit;
+mod cache;
 mod canaries;
 mod connection;
 mod error;
@@ -12,27 +13,26 @@ mod files;
 mod handle;
 mod last_heard;
 mod lease;
-mod cache;
+mod location;
 mod nudges;
 mod outbox;
-mod location;
 mod query;
 mod rows;
 mod site;
 #[cfg(test)]
 mod tests;
 mod tickets;
-mod write_tx;
 mod volume;
+mod write_tx;
 
-pub use activity::Away;
-pub use error::Error;
-pub use handle::{Leader, Store};
-pub use lease::{LEASE, Lead};
+pub use activity::Downtime;
 pub use cache::OpenGates;
-pub use nudges::Nudge;
-pub use outbox::{Backlog, Parked, Row, Settled};
+pub use error::Error;
+pub use handle::{LastLeader, Store};
+pub use lease::{LEASE, Lead};
 pub use location::{describe, probe};
-pub use tickets::Opened;
+pub use nudges::Nudge;
+pub use outbox::{AttemptOutcome, Backlog, OutboxRow, Parked};
+pub use tickets::TicketRecord;
+pub use volume::AllowedVolumes;
 pub use write_tx::WriteTx;
-pub use volume::Volumes;

@@ -22,7 +22,7 @@ pub fn sanitize(text: &str) -> String {
 
 /// The text on a single line. Line ends and other control characters become spaces, and invisible characters are removed.
 #[must_use]
-pub fn line(text: &str) -> String {
+pub fn single_line(text: &str) -> String {
     if text.bytes().all(is_printable) {
         return text.to_owned();
     }
@@ -32,7 +32,7 @@ pub fn line(text: &str) -> String {
 /// The text on a single trimmed line of at most `longest` characters, followed by `…` if it was longer.
 #[must_use]
 pub fn one_line(text: &str, longest: usize) -> String {
-    let line = line(text);
+    let line = single_line(text);
     let line = line.trim();
     beginning(line, longest).map_or_else(|| line.to_owned(), |kept| format!("{kept}…"))
 }
@@ -75,9 +75,9 @@ pub fn escape_json(json: &str) -> String {
 
 /// Text from outside, quoted, escaped and cut after 60 characters, so that an error stays one short line.
 #[derive(Debug)]
-pub struct Shown<'a>(pub &'a str);
+pub struct Quoted<'a>(pub &'a str);
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match beginning(self.0, SHOWN) {
             None => write!(f, "{:?}", self.0),
@@ -190,7 +190,7 @@ mod tests {
     fn awkward_characters() {
         for (name, text, on_one, among_several) in AWKWARD {
             let within = |text: &str| format!("a{text}b");
-            assert_eq!(line(&within(text)), within(on_one), "{name}");
+            assert_eq!(single_line(&within(text)), within(on_one), "{name}");
             assert_eq!(sanitize(&within(text)), within(among_several), "{name}");
             assert_eq!(one_line(&format!(" {}\n", within(text)), 99), within(on_one), "{name}");
             // JSON keeps what it says, and says it without such a character.
@@ -198,7 +198,7 @@ mod tests {
             let escaped = escape_json(&json);
             assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), within(text), "{name}");
             assert!(!escaped.contains(|c| class(c) != CharClass::Visible), "{name}: {escaped}");
-            let shown = Shown(text).to_string();
+            let shown = Quoted(text).to_string();
             assert!(!shown.contains(|c| class(c) != CharClass::Visible), "{name}: {shown}");
         }
         assert_eq!(
@@ -230,19 +230,19 @@ mod tests {
         assert_eq!(truncate("äöü", 3), "äöü");
         assert_eq!(truncate("ääääääääääää", 10), "äää… (cut)");
         assert_eq!(truncate("ää äääääääää", 10), "ää… (cut)");
-        assert_eq!(Shown("\u{200b}a\n").to_string(), r#""\u{200b}a\n""#);
-        assert_eq!(Shown(&"é".repeat(61)).to_string(), format!("\"{}\"…", "é".repeat(60)));
+        assert_eq!(Quoted("\u{200b}a\n").to_string(), r#""\u{200b}a\n""#);
+        assert_eq!(Quoted(&"é".repeat(61)).to_string(), format!("\"{}\"…", "é".repeat(60)));
     }
 
     proptest! {
         #[test]
         fn nothing_invisible_is_left(text in any::<String>(), longest in 0..40_usize) {
             let is_odd = |c: char| class(c) != CharClass::Visible;
-            prop_assert!(!line(&text).contains(is_odd));
+            prop_assert!(!single_line(&text).contains(is_odd));
             prop_assert!(!sanitize(&text).replace(['\n', '\t'], "").contains(is_odd));
-            prop_assert_eq!(line(&line(&text)), line(&text));
+            prop_assert_eq!(single_line(&single_line(&text)), single_line(&text));
             prop_assert_eq!(sanitize(&sanitize(&text)), sanitize(&text));
-            prop_assert_eq!(line(&text), sanitize(&text).replace(['\n', '\t'], " "));
+            prop_assert_eq!(single_line(&text), sanitize(&text).replace(['\n', '\t'], " "));
             prop_assert!(one_line(&text, longest).chars().count() <= longest + 1);
             prop_assert!(truncate(&text, longest + 20).chars().count() <= longest + 20);
         }

@@ -8,9 +8,9 @@ use crate::{gate::Verdict, millis::Millis};
 
 /// A point in time, shown as RFC 3339 in UTC to the millisecond: made only where it is written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Time(pub Millis);
+pub struct Rfc3339(pub Millis);
 
-impl fmt::Display for Time {
+impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(Millis(at)) = self;
         match jiff::Timestamp::from_millisecond(*at) {
@@ -20,13 +20,13 @@ impl fmt::Display for Time {
     }
 }
 
-impl Serialize for Time {
+impl Serialize for Rfc3339 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Time {
+impl<'de> Deserialize<'de> for Rfc3339 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let time: jiff::Timestamp = text.parse().map_err(D::Error::custom)?;
@@ -54,7 +54,7 @@ pub struct GateView {
     /// Its ticket, once there is one.
     pub ticket: Option<TicketView>,
     /// When Flagger first asked; none for a question that belongs to no gate.
-    pub asked_at: Option<Time>,
+    pub asked_at: Option<Rfc3339>,
     /// The rollout it belongs to, if there is one.
     pub rollout: Option<RolloutView>,
 }
@@ -74,7 +74,7 @@ pub struct TicketView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RolloutView {
     /// When it was first heard of.
-    pub began_at: Time,
+    pub began_at: Rfc3339,
     /// The revision that is being replaced, as far as known.
     pub base: Option<String>,
     /// The revision that is being rolled out, as far as known.
@@ -95,7 +95,7 @@ pub struct ParkedView {
     /// The ticket it is about, once there is one.
     pub ticket: Option<TicketView>,
     /// Since when it waits.
-    pub since: Time,
+    pub since: Rfc3339,
     /// What is in the way.
     pub why: String,
 }
@@ -112,7 +112,7 @@ pub struct PassedView {
     /// Who approved.
     pub by: String,
     /// When Flagger first passed.
-    pub at: Time,
+    pub at: Rfc3339,
 }
 
 /// A revision that shipped and nobody was asked about, as the page shows it.
@@ -125,5 +125,5 @@ pub struct UnaskedView {
     /// The ticket of the approval it started under.
     pub ticket: Option<TicketView>,
     /// When its success was heard.
-    pub at: Time,
+    pub at: Rfc3339,
 }

@@ -21,7 +21,7 @@ use crate::{
     jira::Jira,
     metrics::Metrics,
     millis::Millis,
-    store::{self, Away, Lead},
+    store::{self, Downtime, Lead},
 };
 
 mod context;
@@ -39,7 +39,7 @@ mod site;
 mod statuses;
 
 use context::{Context, TICK};
-pub use context::{Outcome, Pace};
+pub use context::{CycleOutcome, WorkerSettings};
 use late_moves::LateMoves;
 use lease::Lease;
 use lock::lock;
@@ -81,10 +81,10 @@ impl Worker {
         jira: Arc<Jira>,
         clock: Clock,
         metrics: Arc<Metrics>,
-        pace: Pace,
+        settings: WorkerSettings,
     ) -> Self {
         let (lease, trouble) = (Lease::new(clock.clone()), Mutex::default());
-        let context = Arc::new(Context { gatekeeper, jira, clock, metrics, pace, lease, trouble });
+        let context = Arc::new(Context { gatekeeper, jira, clock, metrics, settings, lease, trouble });
         let lookups = Arc::new(Lookups::new(Arc::clone(&context)));
         let queue = Arc::new(PollQueue::new(Arc::clone(&context)));
         let outbox = Outbox::new(Arc::clone(&context), Arc::clone(&lookups), Arc::clone(&queue));
@@ -97,7 +97,7 @@ impl Worker {
     ///
     /// # Errors
     /// If the database fails. What was done in Jira meanwhile is found again.
-    pub async fn work_once(&self) -> Result<Outcome, store::Error> {
+    pub async fn work_once(&self) -> Result<CycleOutcome, store::Error> {
         self.outbox.work_once().await
     }
 
@@ -105,7 +105,7 @@ impl Worker {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn read_nudged(&self) -> Result<Outcome, store::Error> {
+    pub async fn read_nudged(&self) -> Result<CycleOutcome, store::Error> {
         self.poll.read_nudged().await
     }
 
@@ -113,7 +113,7 @@ impl Worker {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn poll(&self) -> Result<Outcome, store::Error> {
+    pub async fn poll(&self) -> Result<CycleOutcome, store::Error> {
         self.poll.read_due().await
     }
 
@@ -121,7 +121,7 @@ impl Worker {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn answer_late_moves(&self) -> Result<Outcome, store::Error> {
+    pub async fn answer_late_moves(&self) -> Result<CycleOutcome, store::Error> {
         self.late_moves.answer().await
     }
 
@@ -129,7 +129,7 @@ impl Worker {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn recognise_site(&self) -> Result<Outcome, store::Error> {
+    pub async fn recognise_site(&self) -> Result<CycleOutcome, store::Error> {
         site::recognise(&self.context).await
     }
 
@@ -172,17 +172,17 @@ impl Worker {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn keep(&self, at_once: bool) -> Result<Lead, store::Error> {
-        let Context { gatekeeper, clock, metrics, pace, lease, .. } = &*self.context;
+    pub async fn keep_lease(&self, at_once: bool) -> Result<Lead, store::Error> {
+        let Context { gatekeeper, clock, metrics, settings, lease, .. } = &*self.context;
         let (now, store) = (clock.now(), gatekeeper.store());
         store.catch_up().await?;
-        store.followed(now);
+        store.caught_up(now);
         let lead = lease.take(store, at_once).await?;
         if lead == Lead::TookOver {
             tracing::info!("this process talks to Jira from now on");
         }
         if lead == Lead::Standby {
-            gatekeeper.unread().forget();
+            gatekeeper.unread_tickets().forget();
         }
         let write_back = WRITE_BACK.min(gatekeeper.timing().idle_after / 4);
         let (writes, hourly) = {
@@ -199,16 +199,16 @@ impl Worker {
         };
         if writes {
             // What the others heard comes first: a pause that they heard the end of is none.
-            store.load_heard(Away::Nobody).await?;
+            store.load_heard(Downtime::None).await?;
             store.write_back().await?;
         }
         self.compare_clocks();
         if lead != Lead::Standby && writes {
-            gatekeeper.pass_time(now).await?;
+            gatekeeper.time_passed(now).await?;
         }
         if lead != Lead::Standby && hourly {
             store.unpark(now).await?;
-            if let Some(keep_for) = pace.keep_for {
+            if let Some(keep_for) = settings.keep_for {
                 store.prune_audit(now - keep_for).await?;
             }
             lock(&self.housekeeping).hourly = now;
@@ -244,11 +244,11 @@ impl Worker {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            match self.keep(false).await {
-                Ok(_) => self.context.is_well(),
+            match self.keep_lease(false).await {
+                Ok(_) => self.context.log_recovery(),
                 Err(error) => {
-                    self.context.lease.doubt();
-                    self.context.complain(&error);
+                    self.context.lease.invalidate();
+                    self.context.log_trouble(&error);
                 }
             }
         }
@@ -257,20 +257,20 @@ impl Worker {
     /// Takes steps while there is something to do; then waits for news, or a tick.
     async fn looping<F>(&self, stop: &CancellationToken, step: impl Fn() -> F)
     where
-        F: Future<Output = Result<Outcome, store::Error>>,
+        F: Future<Output = Result<CycleOutcome, store::Error>>,
     {
         let mut news = self.context.gatekeeper.work();
         while !stop.is_cancelled() {
             news.mark_unchanged();
             match step().await {
-                Ok(Outcome::Did | Outcome::Looked { .. }) => continue,
-                Ok(Outcome::Parked { why } | Outcome::Postponed { why }) => {
+                Ok(CycleOutcome::Done | CycleOutcome::Read { .. }) => continue,
+                Ok(CycleOutcome::Parked { why } | CycleOutcome::Postponed { why }) => {
                     tracing::debug!(why, "that did not work");
                     continue;
                 }
-                Ok(Outcome::Idle | Outcome::Standby) => {}
+                Ok(CycleOutcome::Idle | CycleOutcome::Standby) => {}
                 Err(error) => {
-                    self.context.complain(&error);
+                    self.context.log_trouble(&error);
                     // News would come again and again while the database is down.
                     select! {
                         () = stop.cancelled() => return,

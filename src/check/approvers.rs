@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{connection::Connected, finding::Finding, suggest::did_you_mean};
 use crate::{
-    jira::{Account, Error, Jira, Kind, Thing},
-    policy::{Entry, Policy, Route, quoted},
+    jira::{Account, Error, Jira, Kind, Lookup},
+    policy::{PersonEntry, Policy, Route, quoted},
 };
 
 /// What may be the matter when Jira shows nobody, or does not let us look.
@@ -15,15 +15,15 @@ const ADMINISTER: &str = "the bridge's account needs the permission \"Administer
 
 /// Each entry is looked up once; a role once in each project.
 pub(super) async fn approvers(connected: &Connected, policy: &Policy) -> Vec<Finding> {
-    let mut findings = anybody(connected.kind, policy);
+    let mut findings = everyone(connected.kind, policy);
     let (mut told, mut groups) = (BTreeSet::new(), None);
     for (key, entry, route) in entries(policy) {
-        let project = match Entry::read(entry) {
-            Entry::Role(_) => route.ticket.project.as_str(),
-            Entry::Nothing | Entry::Account(_) | Entry::Group(_) => "",
+        let project = match PersonEntry::read(entry) {
+            PersonEntry::Role(_) => route.ticket.project.as_str(),
+            PersonEntry::Nothing | PersonEntry::Account(_) | PersonEntry::Group(_) => "",
         };
         if told.insert((entry, project, key.ends_with("deny"))) {
-            if matches!(Entry::read(entry), Entry::Group(_)) {
+            if matches!(PersonEntry::read(entry), PersonEntry::Group(_)) {
                 groups.get_or_insert_with(|| key.clone());
             }
             findings.push(look_up(connected, key, entry, &route.ticket.project).await);
@@ -37,7 +37,7 @@ pub(super) async fn approvers(connected: &Connected, policy: &Policy) -> Vec<Fin
 
 /// Where nobody is listed: then Jira's workflow alone says who may approve. Where the base lists nobody either, a route has
 /// it from there.
-fn anybody(kind: Kind, policy: &Policy) -> Vec<Finding> {
+fn everyone(kind: Kind, policy: &Policy) -> Vec<Finding> {
     let tell = |route: &Route| {
         let key = route.approval_key("approvers");
         match kind {
@@ -61,7 +61,7 @@ fn anybody(kind: Kind, policy: &Policy) -> Vec<Finding> {
 
 /// Whether it can be read who is in a group: the bridge asks for the groups of whoever approved.
 async fn members(connected: &Connected, key: String) -> Option<Finding> {
-    let error = connected.jira.groups(&connected.us.id).await.err()?;
+    let error = connected.jira.groups(&connected.account.id).await.err()?;
     let what = || format!("it cannot be read which groups a person is in: {error}; {BROWSE}");
     Some(Finding::failed(key, &error, what))
 }
@@ -88,11 +88,11 @@ async fn look_up(connected: &Connected, key: String, entry: &str, project: &str)
             format!("{is} is filled in for each question; where it comes out empty, the gate stays closed");
         return Finding::ok(key, what);
     }
-    let (found, hint) = match Entry::read(entry) {
-        Entry::Nothing => return Finding::fail(key, format!("{is} names nobody; take it out")),
-        Entry::Account(words) => (account(connected, &key, words, project).await, BROWSE),
-        Entry::Group(name) => (group(jira, &key, name).await, BROWSE),
-        Entry::Role(name) => (role(jira, &key, name, project).await, ADMINISTER),
+    let (found, hint) = match PersonEntry::read(entry) {
+        PersonEntry::Nothing => return Finding::fail(key, format!("{is} names nobody; take it out")),
+        PersonEntry::Account(words) => (account(connected, &key, words, project).await, BROWSE),
+        PersonEntry::Group(name) => (group(jira, &key, name).await, BROWSE),
+        PersonEntry::Role(name) => (role(jira, &key, name, project).await, ADMINISTER),
     };
     found.unwrap_or_else(|error| {
         Finding::failed(key, &error, || format!("{is} cannot be looked up: {error}; {hint}"))
@@ -106,8 +106,8 @@ async fn account(connected: &Connected, key: &str, words: &str, project: &str) -
         let each = accounts.iter().map(|account| format!("{} ({})", account.name, account.id));
         each.collect::<Vec<_>>().join(" or ")
     };
-    Ok(match (people.named.as_slice(), people.perhaps.as_slice()) {
-        ([one], _) if one.id == connected.us.id && key.ends_with("approvers") => Finding::warn(
+    Ok(match (people.named.as_slice(), people.more_may_match.as_slice()) {
+        ([one], _) if one.id == connected.account.id && key.ends_with("approvers") => Finding::warn(
             key,
             format!(
                 "{is} is the bridge's own account, so whoever has its token can approve; take it out, or give the bridge \
@@ -133,7 +133,7 @@ async fn account(connected: &Connected, key: &str, words: &str, project: &str) -
             Finding::fail(key, format!("Jira knows no account {is}; {put}"))
         }
         ([], _) => {
-            let ids = each(&people.perhaps);
+            let ids = each(&people.more_may_match);
             Finding::fail(
                 key,
                 format!("Jira does not show whose e-mail {is} is; put the account id there: {ids}?"),
@@ -175,7 +175,7 @@ async fn role(jira: &Jira, key: &str, name: &str, project: &str) -> Result<Findi
             Ok(Finding::warn(key, format!("nobody has the role {is} in {project}")))
         }
         Ok(_) => Ok(Finding::ok(key, format!("the role {is} is there in {project}"))),
-        Err(Error::NotFound { thing: Thing::Role, candidates, .. }) => {
+        Err(Error::NotFound { thing: Lookup::Role, candidates, .. }) => {
             let names: Vec<&str> = candidates.iter().map(|it| it.name.as_str()).collect();
             let (there_is, hint) = (names.join(", "), did_you_mean(name, names.iter().copied()));
             Ok(Finding::fail(key, format!("{project} has no role {is}; there is: {there_is}{hint}")))

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    jira::{Account, Jira, Kind, Server, Settings, unobserved},
+    jira::{Account, Jira, Kind, ServerInfo, Settings, unobserved},
     millis::{Millis, lasted},
 };
 
@@ -21,7 +21,7 @@ pub(super) struct Connected {
     pub(super) jira: Jira,
     pub(super) kind: Kind,
     /// Our own account.
-    pub(super) us: Account,
+    pub(super) account: Account,
 }
 
 /// A client that works, if all is well. It goes by the kind that Jira says it is, whatever is configured, so that a
@@ -36,11 +36,11 @@ pub(super) async fn connect(config: &Settings, clock: Clock) -> (Vec<Finding>, O
         Ok(jira) => jira,
         Err(error) => return (vec![unusable(&error)], None),
     };
-    let left_out = jira.left_out().into_iter().map(|what| {
+    let skipped = jira.skipped_certificates().into_iter().map(|what| {
         let what = format!("{what}, and the others in the file are used; replace it or take it out");
         Finding::warn("jira.ca_file", what)
     });
-    let mut findings: Vec<_> = left_out.collect();
+    let mut findings: Vec<_> = skipped.collect();
     let server = match jira.server().await {
         Ok(server) => server,
         Err(error) => {
@@ -59,7 +59,7 @@ pub(super) async fn connect(config: &Settings, clock: Clock) -> (Vec<Finding>, O
         Ok(us) => {
             let what = format!("Jira takes the bridge for {:?} ({})", us.name, us.id);
             findings.push(Finding::ok("jira.token", what));
-            (findings, Some(Connected { jira, kind, us }))
+            (findings, Some(Connected { jira, kind, account: us }))
         }
         Err(error) => {
             let found = trouble(&error, config, Some(kind), jira.proxy());
@@ -85,7 +85,7 @@ fn clocks(theirs: Millis, ours: Millis) -> Option<Finding> {
     })
 }
 
-fn reached(server: &Server, config: &Settings) -> Finding {
+fn reached(server: &ServerInfo, config: &Settings) -> Finding {
     let title = server.title.as_ref().map_or(String::new(), |title| format!(" {title:?}"));
     let version = match (server.kind, &server.version) {
         // Cloud's says nothing.

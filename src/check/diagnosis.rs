@@ -4,17 +4,20 @@ use super::{
     address::{is_cloud, is_gateway},
     finding::Finding,
 };
-use crate::jira::{Cause, Denial, Denied, Error, Flaw, Kind, Settings, Symptom, Tls, UNREADABLE, Unusable};
+use crate::jira::{
+    Cause, Denial, Denied, Error, Kind, Settings, Symptom, TlsCause, UNREADABLE, UnreadableReason,
+    UnusableSettings,
+};
 
 /// No client can be made.
-pub(super) fn unusable(error: &Unusable) -> Finding {
+pub(super) fn unusable(error: &UnusableSettings) -> Finding {
     match error {
-        Unusable::Address(what) => Finding::fail("jira.url", what),
-        Unusable::Authorities(why) => Finding::fail(
+        UnusableSettings::Address(what) => Finding::fail("jira.url", what),
+        UnusableSettings::Authorities(why) => Finding::fail(
             "jira.ca_file",
             format!("{why}; put the file of the authority that signed Jira's certificate there"),
         ),
-        Unusable::NoAuthority => Finding::fail(
+        UnusableSettings::NoAuthority => Finding::fail(
             "jira.ca_file",
             "no certificate authority is known here: install the system's (Debian: ca-certificates), or put the PEM file \
              of the one that signed Jira's certificate there",
@@ -28,7 +31,7 @@ pub(super) fn trouble(error: &Error, config: &Settings, kind: Option<Kind>, prox
         Error::Unauthorized { host, denied, .. } => refused(host, denied, config, kind),
         Error::Token => Finding::fail("jira.token", error.to_string()),
         Error::NoAnswer { host, cause, .. } => unreachable(host, cause, proxy, error),
-        Error::Unreadable { host, flaw: Flaw::NotJson, .. } => Finding::fail(
+        Error::Unreadable { host, flaw: UnreadableReason::NotJson, .. } => Finding::fail(
             "jira.url",
             format!(
                 "{host} answers with a page, not with Jira's API; put the address of Jira itself there, with its context path \
@@ -48,7 +51,7 @@ pub(super) fn trouble(error: &Error, config: &Settings, kind: Option<Kind>, prox
                  /jira) if it has one"
             ),
         ),
-        Error::Unreadable { flaw: Flaw::Other, .. } => Finding::fail(
+        Error::Unreadable { flaw: UnreadableReason::Other, .. } => Finding::fail(
             "jira.url",
             format!(
                 "{error}; put the address of Jira itself there, with its context path (such as /jira) if it has one"
@@ -71,7 +74,7 @@ pub(super) fn trouble(error: &Error, config: &Settings, kind: Option<Kind>, prox
         Error::Refused { .. } | Error::NotFound { .. } | Error::NotSent { .. } => {
             Finding::fail("jira.url", error.to_string())
         }
-        Error::Beside { source, .. } => trouble(source, config, kind, proxy),
+        Error::Prerequisite { source, .. } => trouble(source, config, kind, proxy),
     }
 }
 
@@ -79,17 +82,17 @@ pub(super) fn trouble(error: &Error, config: &Settings, kind: Option<Kind>, prox
 fn unreachable(host: &str, cause: &Cause, proxy: Option<&str>, error: &Error) -> Finding {
     let fail = |what: String| Finding::fail("jira.url", what);
     match (cause, proxy) {
-        (Cause::Tls(Tls::UnknownIssuer), Some(proxy)) => Finding::fail(
+        (Cause::Tls(TlsCause::UnknownIssuer), Some(proxy)) => Finding::fail(
             "jira.ca_file",
             format!(
                 "{host} is asked through {proxy}, and the certificate that it shows is signed by an authority that is not \
                  known here; put the PEM file of that authority there: the proxy's own, if the proxy looks into TLS"
             ),
         ),
-        (Cause::Tls(Tls::UnknownIssuer), None) => {
-            Finding::fail("jira.ca_file", format!("Jira at {host}: {}", Tls::UnknownIssuer))
+        (Cause::Tls(TlsCause::UnknownIssuer), None) => {
+            Finding::fail("jira.ca_file", format!("Jira at {host}: {}", TlsCause::UnknownIssuer))
         }
-        (Cause::Tls(Tls::Other), _) => {
+        (Cause::Tls(TlsCause::Other), _) => {
             fail(format!("{error}; put an address there that speaks TLS 1.2 or 1.3"))
         }
         (Cause::Tls(fault), _) => fail(format!("Jira at {host}: {fault}")),
@@ -117,9 +120,9 @@ fn refused(host: &str, denied: &Denied, config: &Settings, kind: Option<Kind>) -
     let Denied { denial, symptom } = denied;
     // What a check asks first needs no words.
     let why = match symptom {
-        Symptom::Stranger { asked: None } => "it answered as to an anonymous visitor".to_owned(),
+        Symptom::OtherAccount { asked: None } => "it answered as to an anonymous visitor".to_owned(),
         Symptom::Refused { asked: None, status, said } => format!("it answered {status}{said}"),
-        Symptom::Captcha | Symptom::Stranger { .. } | Symptom::Refused { .. } | Symptom::Nobody => {
+        Symptom::Captcha | Symptom::OtherAccount { .. } | Symptom::Refused { .. } | Symptom::Anonymous => {
             symptom.to_string()
         }
     };
@@ -141,8 +144,8 @@ fn refused(host: &str, denied: &Denied, config: &Settings, kind: Option<Kind>) -
                 ),
             )
         }
-        Denial::Address | Denial::Suspended | Denial::License | Denial::Browser | Denial::OnTheWay => {
-            let (says, advice) = (denial.says(), denial.advice());
+        Denial::Address | Denial::Suspended | Denial::License | Denial::Browser | Denial::Intermediary => {
+            let (says, advice) = (denial.describe(), denial.advice());
             Finding::fail("jira.url", format!("Jira at {host} {says} ({why}); {advice}"))
         }
         Denial::Credentials | Denial::App => {

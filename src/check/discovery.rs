@@ -6,12 +6,12 @@ use super::{
     connection::Connected,
     finding::Finding,
     permissions::permissions,
-    project::{Place, in_english},
+    project::{TicketProject, in_english},
     suggest::did_you_mean,
 };
 use crate::{
     gate::IssueSnapshot,
-    jira::{Error, Field, Jira, Sample, Thing, Way, Workflow},
+    jira::{AvailableTransition, Error, Field, Jira, Lookup, Sample, Workflow},
     policy::{Policy, Route},
 };
 
@@ -19,7 +19,7 @@ use crate::{
 const MOST_SAMPLES: usize = 6;
 
 /// The places of all routes, as far as they are there.
-pub(super) async fn places(connected: &Connected, policy: &Policy) -> (Vec<Place>, Vec<Finding>) {
+pub(super) async fn places(connected: &Connected, policy: &Policy) -> (Vec<TicketProject>, Vec<Finding>) {
     let (jira, kind) = (&connected.jira, connected.kind);
     let (mut places, mut findings) = (vec![], vec![]);
     let (mut tried, mut projects) = (BTreeSet::new(), BTreeMap::new());
@@ -31,11 +31,11 @@ pub(super) async fn places(connected: &Connected, policy: &Policy) -> (Vec<Place
         }
         let found = jira.workflow(project, issue_type).await;
         let project_is_there = match &found {
-            Err(error) => matches!(error, Error::NotFound { thing: Thing::IssueType, .. }),
+            Err(error) => matches!(error, Error::NotFound { thing: Lookup::IssueType, .. }),
             Ok(_) => true,
         };
         if project_is_there && !projects.contains_key(project) {
-            let about = jira.about(project).await.ok();
+            let about = jira.project_info(project).await.ok();
             findings.extend(permissions(jira, policy, route, about).await);
             projects.insert(project, about);
         }
@@ -48,7 +48,7 @@ pub(super) async fn places(connected: &Connected, policy: &Policy) -> (Vec<Place
                 findings.extend(problems);
                 let team_managed = projects.get(project).copied().flatten().is_some_and(|it| it.team_managed);
                 let (project, issue_type, language) = (project.clone(), issue_type.clone(), language.clone());
-                places.push(Place {
+                places.push(TicketProject {
                     project,
                     issue_type,
                     kind,
@@ -69,8 +69,8 @@ pub(super) async fn places(connected: &Connected, policy: &Policy) -> (Vec<Place
 async fn not_found(jira: &Jira, error: &Error, route: &Route, language: Option<&str>) -> [Finding; 2] {
     let section = if route.key == "ticket" { "ticket".to_owned() } else { format!("{}.ticket", route.key) };
     let (project, issue_type) = (&route.ticket.project, &route.ticket.issue_type);
-    let (found, left_out) = match error.not_found() {
-        Some((Thing::IssueType, candidates)) => {
+    let (found, skipped) = match error.not_found() {
+        Some((Lookup::IssueType, candidates)) => {
             let names = candidates.iter().map(|it| it.name.as_str());
             let (hint, language) = (did_you_mean(issue_type, names), in_english(language));
             (
@@ -78,7 +78,7 @@ async fn not_found(jira: &Jira, error: &Error, route: &Route, language: Option<&
                 "fields, statuses and transitions were not checked: there has to be an issue type first",
             )
         }
-        Some((Thing::Project | Thing::Role, _)) => {
+        Some((Lookup::Project | Lookup::Role, _)) => {
             let keys = jira.projects(project).await.unwrap_or_default();
             let hint = did_you_mean(project, keys.iter().map(String::as_str));
             let what = format!(
@@ -96,7 +96,7 @@ async fn not_found(jira: &Jira, error: &Error, route: &Route, language: Option<&
             "issue type, permissions, fields, statuses and transitions were not checked: Jira has to answer first",
         ),
     };
-    [found, Finding::warn(section, left_out)]
+    [found, Finding::warn(section, skipped)]
 }
 
 /// Whether tickets of the type can be created, and the create screen if it could be had.
@@ -152,7 +152,7 @@ async fn samples(
     jira: &Jira,
     route: &Route,
     workflow: &Workflow,
-) -> (Vec<Sample>, Vec<(Sample, Vec<Way>)>, Vec<Finding>) {
+) -> (Vec<Sample>, Vec<(Sample, Vec<AvailableTransition>)>, Vec<Finding>) {
     let mut found = match jira.samples(&route.ticket.project, &workflow.issue_type_id).await {
         Ok(found) => found,
         Err(error) => {
@@ -164,7 +164,7 @@ async fn samples(
     found.truncate(MOST_SAMPLES);
     let (mut seen, mut missing, mut problems) = (vec![], vec![], vec![]);
     for sample in found {
-        match jira.look_closely(&sample.id).await {
+        match jira.read_from_index(&sample.id).await {
             Ok(IssueSnapshot::Issue { .. }) => seen.push(sample),
             Ok(IssueSnapshot::Missing { .. }) => missing.push(sample),
             Err(error) => {
@@ -182,7 +182,7 @@ async fn samples(
     problems.extend(hidden(route, &missing, seen.is_empty()));
     let mut samples = vec![];
     for sample in &seen {
-        match jira.ways(&sample.id).await {
+        match jira.available_transitions(&sample.id).await {
             Ok(ways) if ways.is_empty() => {}
             Ok(ways) => samples.push((sample.clone(), ways)),
             Err(error) => {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    jira::{By, Error},
+    jira::{Error, Origin},
     text::one_line,
 };
 
@@ -43,14 +43,14 @@ pub struct Finding {
     /// What was found, and what to put there; one line.
     pub what: String,
     /// Jira as a whole is the matter, so that the like of it will be found again and again.
-    pub(super) halts: bool,
+    pub(super) stops_bridge: bool,
 }
 
 impl Finding {
     fn new(level: Level, key: impl Into<String>, what: impl AsRef<str>) -> Self {
         // Jira ends its own words with a full stop.
         let what = one_line(&what.as_ref().replace(".; ", "; "), LONGEST);
-        Self { level, key: key.into(), what, halts: false }
+        Self { level, key: key.into(), what, stops_bridge: false }
     }
 
     pub(super) fn ok(key: impl Into<String>, what: impl AsRef<str>) -> Self {
@@ -70,14 +70,14 @@ impl Finding {
         let scope = if error.is_of_scope() { SCOPES } else { "" };
         match error {
             Error::Throttled { .. } | Error::Broken { .. } => {
-                Self { halts: true, ..Self::fail("jira.url", format!("{error}; check again later")) }
+                Self { stops_bridge: true, ..Self::fail("jira.url", format!("{error}; check again later")) }
             }
             Error::NoAnswer { .. } | Error::Unauthorized { .. } => {
-                Self { halts: true, ..Self::fail("jira.url", format!("{error}; check again")) }
+                Self { stops_bridge: true, ..Self::fail("jira.url", format!("{error}; check again")) }
             }
             // No path of Jira's API is missing.
-            Error::Refused { by: By::Somebody, status: 404 | 405 | 410, .. } => {
-                Self { halts: true, ..Self::fail("jira.url", format!("{error}; check again")) }
+            Error::Refused { by: Origin::Intermediary, status: 404 | 405 | 410, .. } => {
+                Self { stops_bridge: true, ..Self::fail("jira.url", format!("{error}; check again")) }
             }
             Error::Token
             | Error::NotSent { .. }
@@ -85,7 +85,7 @@ impl Finding {
             | Error::NotFound { .. }
             | Error::Redirected { .. }
             | Error::Unreadable { .. } => Self::fail(key, format!("{}{scope}", otherwise())),
-            Error::Beside { source, .. } => Self::failed(key, source, otherwise),
+            Error::Prerequisite { source, .. } => Self::failed(key, source, otherwise),
         }
     }
 }
@@ -105,7 +105,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let widest = self.0.iter().map(|finding| finding.key.chars().count()).max().unwrap_or_default();
-        for Finding { level, key, what, halts: _ } in &self.0 {
+        for Finding { level, key, what, stops_bridge: _ } in &self.0 {
             writeln!(f, "{level:<4}  {key:<widest$}  {what}")?;
         }
         Ok(())

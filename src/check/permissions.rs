@@ -2,7 +2,7 @@
 
 use super::{finding::Finding, project::targets};
 use crate::{
-    jira::{About, Jira, NEEDED, Permissions},
+    jira::{Jira, NEEDED, Permissions, ProjectInfo},
     policy::{Policy, Route},
 };
 
@@ -11,7 +11,7 @@ pub(super) async fn permissions(
     jira: &Jira,
     policy: &Policy,
     route: &Route,
-    about: Option<About>,
+    about: Option<ProjectInfo>,
 ) -> Vec<Finding> {
     let (project, key) = (&route.ticket.project, route.key_of("project"));
     if about.is_some_and(|about| about.archived) {

@@ -1,12 +1,12 @@
 //! PURE: one project and issue type, as Jira has it, and where the bridge moves its tickets.
 
 use crate::{
-    jira::{Field, Kind, Sample, Way, Workflow},
+    jira::{AvailableTransition, Field, Kind, Sample, Workflow},
     policy::{Route, Target},
 };
 
 /// One project and issue type, as Jira has it.
-pub(super) struct Place {
+pub(super) struct TicketProject {
     /// The project's key.
     pub(super) project: String,
     /// As the configuration has it.
@@ -24,10 +24,10 @@ pub(super) struct Place {
     /// Issues that are there already.
     pub(super) seen: Vec<Sample>,
     /// Those of them that can go somewhere, with the ways they can go.
-    pub(super) samples: Vec<(Sample, Vec<Way>)>,
+    pub(super) samples: Vec<(Sample, Vec<AvailableTransition>)>,
 }
 
-impl Place {
+impl TicketProject {
     pub(super) fn is_of(&self, route: &Route) -> bool {
         self.project == route.ticket.project && self.issue_type == route.ticket.issue_type
     }

@@ -3,7 +3,7 @@
 use super::{
     fields::{example, values},
     finding::Finding,
-    project::Place,
+    project::TicketProject,
     suggest::did_you_mean,
 };
 use crate::{
@@ -16,7 +16,7 @@ const SET: [&str; 6] = ["project", "issuetype", "summary", "description", "label
 /// Those of them that the bridge writes itself: nobody can put them into `ticket.fields`.
 const OWN: [&str; 5] = ["project", "issuetype", "summary", "description", "labels"];
 
-pub(super) fn screen(place: &Place, route: &Route) -> Vec<Finding> {
+pub(super) fn screen(place: &TicketProject, route: &Route) -> Vec<Finding> {
     let Some(fields) = &place.fields else { return vec![] };
     let at = format!("the create screen of {} in {}", place.workflow.issue_type_name, place.project);
     let mut findings = own(fields, route, &at);

@@ -86,7 +86,7 @@ fn tls(config: &Config) -> Vec<Finding> {
                 let what = format!("{what}, so it is not shown to callers; replace it or take it out");
                 Finding::warn("server.tls.cert_file", what)
             };
-            return std::iter::once(ok).chain(tls.left_out().into_iter().map(warn)).collect();
+            return std::iter::once(ok).chain(tls.skipped_certificates().into_iter().map(warn)).collect();
         }
         Err(unfit) => Finding::fail(unfit.key, unfit.what),
     };

@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use super::{
     finding::Finding,
-    project::{Place, in_english, targets},
+    project::{TicketProject, in_english, targets},
     suggest::did_you_mean,
 };
 use crate::{
-    jira::{Kind, Way, is_status},
+    jira::{AvailableTransition, Kind, is_status},
     policy::{Meaning, Route, Status, Statuses, Unresolved},
 };
 
 /// The statuses that decide.
-pub(super) fn statuses(place: &Place, route: &Route) -> Vec<Finding> {
+pub(super) fn statuses(place: &TicketProject, route: &Route) -> Vec<Finding> {
     let settings = &route.ticket;
     let key = |which: &str| route.key_of(&format!("statuses.{which}"));
     match Statuses::resolve(&settings.approved, &settings.rejected, &place.workflow.statuses) {
@@ -44,7 +44,7 @@ pub(super) fn statuses(place: &Place, route: &Route) -> Vec<Finding> {
 }
 
 /// Whether the status is neither another type's nor only misspelled, so that somebody has to add it.
-fn is_new(problem: &Unresolved, place: &Place) -> bool {
+fn is_new(problem: &Unresolved, place: &TicketProject) -> bool {
     match problem {
         Unresolved::Unknown { name, .. } => {
             let workflow = &place.workflow;
@@ -56,7 +56,7 @@ fn is_new(problem: &Unresolved, place: &Place) -> bool {
 }
 
 /// The statuses with these ids, by name.
-fn named(ids: &BTreeSet<String>, place: &Place) -> String {
+fn named(ids: &BTreeSet<String>, place: &TicketProject) -> String {
     let known = place.workflow.statuses.iter().filter(|status| ids.contains(&status.id));
     let mut names: Vec<_> = known.map(|status| format!("{:?} ({})", status.name, status.id)).collect();
     names.dedup();
@@ -64,7 +64,7 @@ fn named(ids: &BTreeSet<String>, place: &Place) -> String {
 }
 
 /// What is said of a status that does not tell which one is meant.
-pub(super) fn unresolved(problem: &Unresolved, place: &Place) -> String {
+pub(super) fn unresolved(problem: &Unresolved, place: &TicketProject) -> String {
     let workflow = &place.workflow;
     match problem {
         Unresolved::Unknown { name, there_is } => {
@@ -98,7 +98,7 @@ pub(super) fn unresolved(problem: &Unresolved, place: &Place) -> String {
 }
 
 /// What to click to have one more status. Menus are renamed now and then, so both names are given where there are two.
-fn how_to_add(place: &Place) -> String {
+fn how_to_add(place: &TicketProject) -> String {
     let (project, kind) = (&place.project, &place.workflow.issue_type_name);
     match (place.kind, place.team_managed) {
         (Kind::Cloud, true) => format!(
@@ -117,7 +117,7 @@ fn how_to_add(place: &Place) -> String {
 }
 
 /// That no status is left to wait in.
-fn decided(place: &Place, statuses: &Statuses) -> Option<String> {
+fn decided(place: &TicketProject, statuses: &Statuses) -> Option<String> {
     let waits = |status: &Status| statuses.meaning(&status.id) == Meaning::Waiting;
     (!place.workflow.statuses.iter().any(waits)).then(|| {
         format!(
@@ -128,14 +128,14 @@ fn decided(place: &Place, statuses: &Statuses) -> Option<String> {
 }
 
 /// The statuses into which a ticket is moved on once it is approved, which closes its gate again.
-fn follow(place: &Place, route: &Route, statuses: &Statuses) -> Option<String> {
+fn follow(place: &TicketProject, route: &Route, statuses: &Statuses) -> Option<String> {
     let workflow = &place.workflow;
     let category = |status: &Status| workflow.categories.get(&status.id).map(String::as_str);
     let approved = workflow.statuses.iter().find(|status| {
         statuses.meaning(&status.id) == Meaning::Approved
             && category(status).is_some_and(|category| category != "done")
     })?;
-    let ways: Vec<&Way> = place
+    let ways: Vec<&AvailableTransition> = place
         .samples
         .iter()
         .filter(|(sample, _)| sample.status.id == approved.id)

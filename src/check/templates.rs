@@ -30,7 +30,7 @@ fn render(route: &Route, config: &Config) -> Vec<Finding> {
     let mut findings: Vec<Finding> = vec![];
     let mut shown = None;
     let mut empty = false;
-    for subject in subjects(&config.flagger.cluster) {
+    for subject in sample_subjects(&config.flagger.cluster) {
         match draft(&subject, route, config.server.public_url.as_deref()) {
             Ok(draft) => {
                 empty |= draft.summary.trim().is_empty();
@@ -59,7 +59,7 @@ fn render(route: &Route, config: &Config) -> Vec<Finding> {
 }
 
 /// A question of each stage: with all that Flagger can send, and with as little as it must.
-fn subjects(cluster: &str) -> Vec<Subject> {
+fn sample_subjects(cluster: &str) -> Vec<Subject> {
     let stages = [Stage::ConfirmPromotion, Stage::ConfirmRollout, Stage::ConfirmTrafficIncrease, Stage::Gate];
     let some = |all: bool, text: &str| all.then(|| text.to_owned());
     let subject = |stage, all| Subject {
@@ -70,7 +70,7 @@ fn subjects(cluster: &str) -> Vec<Subject> {
         revision: some(all, "7f8d6c5b94"),
         label: some(all, "v1.2.3"),
         metadata: BTreeMap::new(),
-        unclear: None,
+        unclear_checksum: None,
         called_before: None,
     };
     stages.into_iter().flat_map(|stage| [true, false].map(|all| subject(stage, all))).collect()

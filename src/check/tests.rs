@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{suggest::did_you_mean, *};
 use crate::{
     config,
-    http::serve::{Limits, Tls, serve},
+    http::serve::{ServeLimits, Tls, serve},
     millis::Millis,
 };
 
@@ -212,7 +212,7 @@ async fn a_certificate_that_nobody_knows() {
     let files = config::Tls { cert_file: file("old.crt.pem").into(), key_file: file("old.key.pem").into() };
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = port.local_addr().unwrap();
-    let (tls, limits) = (Tls::load(files).unwrap(), Limits::promised(Duration::ZERO));
+    let (tls, limits) = (Tls::load(files).unwrap(), ServeLimits::promised(Duration::ZERO));
     tokio::spawn(serve(port, axum::Router::new(), Some(Arc::new(tls)), limits, CancellationToken::new()));
     let url = format!("https://localhost:{}", address.port());
     let output = async |env: &[(&str, &str)]| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    connection::Connected, discovery::places, finding::Finding, project::Place, screen::screen,
+    connection::Connected, discovery::places, finding::Finding, project::TicketProject, screen::screen,
     statuses::statuses, transitions::transitions,
 };
 use crate::{
@@ -22,7 +22,7 @@ pub(super) async fn tickets(connected: &Connected, policy: &Policy) -> Vec<Findi
         let Some(place) = places.iter().find(|place| place.is_of(route)) else { continue };
         let settings = &route.ticket;
         for (topic, about) in [
-            (screen as fn(&Place, &Route) -> Vec<Finding>, format!("{:?}", settings.fields.keys())),
+            (screen as fn(&TicketProject, &Route) -> Vec<Finding>, format!("{:?}", settings.fields.keys())),
             (statuses, format!("{:?} {:?}", settings.approved, settings.rejected)),
             (transitions, format!("{:?}", settings.transitions)),
         ] {
@@ -35,7 +35,7 @@ pub(super) async fn tickets(connected: &Connected, policy: &Policy) -> Vec<Findi
 }
 
 /// Whether tickets can be read in the very ways in which `serve` reads them.
-async fn reads(connected: &Connected, places: &[Place]) -> Option<Finding> {
+async fn reads(connected: &Connected, places: &[TicketProject]) -> Option<Finding> {
     let samples: Vec<&Sample> = places.iter().flat_map(|place| &place.seen).collect();
     let ids: Vec<&str> = samples.iter().map(|sample| sample.id.as_str()).take(A_REQUEST).collect();
     let how = match connected.kind {

@@ -2,16 +2,16 @@
 
 use super::{
     finding::Finding,
-    project::{Place, targets},
+    project::{TicketProject, targets},
     statuses::unresolved,
 };
 use crate::{
-    jira::Way,
+    jira::AvailableTransition,
     policy::{self, Meaning, Route, Statuses, Target},
 };
 
 /// Where the bridge moves tickets.
-pub(super) fn transitions(place: &Place, route: &Route) -> Vec<Finding> {
+pub(super) fn transitions(place: &TicketProject, route: &Route) -> Vec<Finding> {
     let settings = &route.ticket;
     let statuses = Statuses::resolve(&settings.approved, &settings.rejected, &place.workflow.statuses)
         .unwrap_or_default();
@@ -29,7 +29,7 @@ pub(super) fn transitions(place: &Place, route: &Route) -> Vec<Finding> {
 
 /// Whether tickets get there, as far as tickets that are there show it.
 fn reached(
-    place: &Place,
+    place: &TicketProject,
     statuses: &Statuses,
     (name, target): (&str, &Target),
     id: &str,
@@ -79,8 +79,8 @@ fn reached(
 }
 
 /// Why no way leads there, or none that asks for nothing that is not configured.
-fn way(ways: &[Way], id: &str, target: &Target) -> Option<String> {
-    let there: Vec<&Way> = ways.iter().filter(|way| way.to.id == id).collect();
+fn way(ways: &[AvailableTransition], id: &str, target: &Target) -> Option<String> {
+    let there: Vec<&AvailableTransition> = ways.iter().filter(|way| way.to.id == id).collect();
     if there.is_empty() {
         let mut reachable: Vec<String> = ways.iter().map(|way| format!("{:?}", way.to.name)).collect();
         reachable.sort();
@@ -90,7 +90,7 @@ fn way(ways: &[Way], id: &str, target: &Target) -> Option<String> {
             reachable.join(", ")
         ));
     }
-    let missing = |way: &&Way| -> Vec<String> {
+    let missing = |way: &&AvailableTransition| -> Vec<String> {
         let needed = way
             .fields
             .iter()
@@ -125,9 +125,9 @@ mod tests {
     fn opened(stand: &[(&str, &str)]) -> String {
         let sample = |(id, name): &(&str, &str)| {
             let sample = Sample { id: (*id).into(), key: format!("OPS-{id}"), status: status(id, name) };
-            (sample, vec![Way { to: status("1", "Open"), fields: vec![] }])
+            (sample, vec![AvailableTransition { to: status("1", "Open"), fields: vec![] }])
         };
-        let place = Place {
+        let place = TicketProject {
             project: "OPS".into(),
             issue_type: "Task".into(),
             kind: Kind::Cloud,

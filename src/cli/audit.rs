@@ -11,7 +11,7 @@ use crate::{
     millis::Millis,
     store::{
         self,
-        audit::{Record, Row, Verified},
+        audit::{AuditLog, AuditRow, Verified},
     },
     text::escape_json,
 };
@@ -30,7 +30,7 @@ pub async fn audit(
     now: Millis,
     out: &mut impl Write,
 ) -> anyhow::Result<bool> {
-    let record = Record::open(url).await.map_err(unread)?;
+    let record = AuditLog::open(url).await.map_err(unread)?;
     let (well, written) = if *verify {
         let verified = record.verify().await.map_err(unread)?;
         (verified.problems.is_empty(), report(&verified, out).map_err(Into::into))
@@ -50,7 +50,7 @@ fn unread(error: store::Error) -> anyhow::Error {
 }
 
 async fn export(
-    record: &Record,
+    record: &AuditLog,
     from: Option<Millis>,
     format: AuditFormat,
     out: &mut impl Write,
@@ -89,7 +89,7 @@ fn report(Verified { rows, newest, problems }: &Verified, out: &mut impl Write) 
     out.flush()
 }
 
-fn jsonl(row: &Row) -> String {
+fn jsonl(row: &AuditRow) -> String {
     #[derive(Serialize)]
     struct Line<'a> {
         id: i64,
@@ -112,7 +112,7 @@ fn jsonl(row: &Row) -> String {
 }
 
 /// As RFC 4180 has it.
-fn csv(row: &Row) -> String {
+fn csv(row: &AuditRow) -> String {
     let [cluster, namespace, canary] = row.names();
     let (id, at) = (row.id.to_string(), time(row.at));
     let cells =
@@ -136,9 +136,9 @@ fn time(at: Millis) -> String {
 mod tests {
     use super::*;
 
-    fn row(canary: &str, detail: &str) -> Row {
+    fn row(canary: &str, detail: &str) -> AuditRow {
         let text = str::to_owned;
-        Row {
+        AuditRow {
             id: 7,
             at: Millis(1_790_000_000_000),
             canary: text(canary),

@@ -8,7 +8,7 @@ mod watch;
 
 use serde_json::Value;
 
-use self::api::{Asker, Gate};
+use self::api::{AdminClient, Gate};
 pub use self::watch::watch;
 use super::{args::Gates, terminal::OutputStyle};
 use crate::{millis::Millis, text::escape_json};
@@ -19,7 +19,7 @@ use crate::{millis::Millis, text::escape_json};
 /// # Errors
 /// If it cannot be reached or answers something else; one line.
 pub async fn gates(wanted: &Gates, paper: &OutputStyle, now: Millis) -> anyhow::Result<String> {
-    let asker = Asker::new(&wanted.admin)?;
+    let asker = AdminClient::new(&wanted.admin)?;
     let (gates, body) = asker.gates().await?;
     if wanted.json {
         return json(&gates, &body, wanted);
@@ -43,7 +43,7 @@ fn json(gates: &[Gate], body: &str, wanted: &Gates) -> anyhow::Result<String> {
 mod tests {
     use axum::{Router, http::StatusCode, routing::get};
 
-    use super::{super::terminal::Links, api::Ticket, *};
+    use super::{super::terminal::LinkStyle, api::Ticket, *};
 
     const NOW: Millis = Millis(1_800_000_000_000);
 
@@ -184,7 +184,7 @@ mod tests {
             asked_at: None,
         };
         for columns in [None, Some(20), Some(100), Some(250)] {
-            for links in [Links::None, Links::Shown, Links::Behind] {
+            for links in [LinkStyle::None, LinkStyle::Shown, LinkStyle::Behind] {
                 for colour in [false, true] {
                     let paper = OutputStyle { columns, links, colour, ..OutputStyle::default() };
                     let wanted = Gates::of("http://x");

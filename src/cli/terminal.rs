@@ -19,14 +19,14 @@ pub struct OutputStyle {
     /// Whether it shows colours, or is said to: `NO_COLOR`, `CLICOLOR` and `CLICOLOR_FORCE` are heard.
     pub colour: bool,
     /// How an address is written.
-    pub links: Links,
+    pub links: LinkStyle,
     /// Whether what was written can be written over.
     pub redraws: bool,
 }
 
 /// How an address is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Links {
+pub enum LinkStyle {
     /// Not at all: programs take the JSON.
     #[default]
     None,
@@ -47,7 +47,7 @@ impl OutputStyle {
         }
         let (columns, rows) = size(&out);
         let variable = |name: &str| std::env::var(name).ok();
-        let links = if colour && follows_links(variable) { Links::Behind } else { Links::Shown };
+        let links = if colour && follows_links(variable) { LinkStyle::Behind } else { LinkStyle::Shown };
         Self { columns, rows, colour, links, redraws: variable("TERM").is_none_or(|term| term != "dumb") }
     }
 
@@ -77,7 +77,7 @@ fn follows_links(variable: impl Fn(&str) -> Option<String>) -> bool {
 }
 
 /// Whether the other end of a pipe is closed, which a program that has nothing to write would never hear of.
-pub(super) fn nobody_reads() -> bool {
+pub(super) fn reader_is_gone() -> bool {
     let out = stdout();
     let mut polled = [PollFd::new(&out, PollFlags::empty())];
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{
     problems::Sink,
-    variables::{PREFIX, key_of, meant},
+    variables::{PREFIX, key_of, similar},
 };
 
 /// The example file: every key, and every default.
@@ -51,7 +51,7 @@ fn layered(
         .add_source(File::from_str(text, FileFormat::Toml));
     let mut env: Vec<(String, String)> = env.into_iter().collect();
     for (variable, _) in &env {
-        if let Some(meant) = meant(variable) {
+        if let Some(meant) = similar(variable) {
             sink.push(variable, format!("sets nothing; did you mean {meant}?"));
         }
     }
@@ -77,7 +77,7 @@ fn layered(
 }
 
 /// What a variable's text is read as.
-enum Wanted {
+enum ValueKind {
     Text,
     Number,
     Flag,
@@ -92,59 +92,59 @@ enum Wanted {
 }
 
 /// The default of a key tells what its value looks like; the few without a default are named here.
-fn wanted(key: &str, defaults: &toml::Value) -> Wanted {
+fn wanted(key: &str, defaults: &toml::Value) -> ValueKind {
     match key {
-        "server.tls" => return Wanted::Table,
-        "flagger.clusters" | "routes" => return Wanted::Tables,
-        _ if key.starts_with("ticket.fields.") => return Wanted::Field,
-        _ if key.starts_with("ticket.transitions.") => return Wanted::Target,
+        "server.tls" => return ValueKind::Table,
+        "flagger.clusters" | "routes" => return ValueKind::Tables,
+        _ if key.starts_with("ticket.fields.") => return ValueKind::Field,
+        _ if key.starts_with("ticket.transitions.") => return ValueKind::Target,
         _ => {}
     }
     match key.split('.').try_fold(defaults, |at, part| at.get(part)) {
-        Some(toml::Value::Integer(_)) => Wanted::Number,
-        Some(toml::Value::Boolean(_)) => Wanted::Flag,
-        Some(toml::Value::Array(_)) => Wanted::List,
-        Some(toml::Value::Table(_)) => Wanted::Table,
+        Some(toml::Value::Integer(_)) => ValueKind::Number,
+        Some(toml::Value::Boolean(_)) => ValueKind::Flag,
+        Some(toml::Value::Array(_)) => ValueKind::List,
+        Some(toml::Value::Table(_)) => ValueKind::Table,
         Some(toml::Value::String(_) | toml::Value::Float(_) | toml::Value::Datetime(_)) | None => {
-            Wanted::Text
+            ValueKind::Text
         }
     }
 }
 
 /// Reads a variable's text. Errors do not repeat it.
-fn read(text: &str, wanted: Wanted) -> Result<config::Value, String> {
+fn read(text: &str, wanted: ValueKind) -> Result<config::Value, String> {
     let toml = || {
         let value = text.trim().parse::<toml::Value>().ok();
         value.and_then(|value| config::Value::deserialize(value).ok())
     };
     match wanted {
-        Wanted::Text => Ok(text.into()),
-        Wanted::Number => text
+        ValueKind::Text => Ok(text.into()),
+        ValueKind::Number => text
             .trim()
             .parse::<i64>()
             .map(Into::into)
             .map_err(|_| "must be a whole number, at least 1".to_owned()),
-        Wanted::Flag => {
+        ValueKind::Flag => {
             text.trim().parse::<bool>().map(Into::into).map_err(|_| "must be true or false".to_owned())
         }
-        Wanted::List if text.trim_start().starts_with('[') => {
+        ValueKind::List if text.trim_start().starts_with('[') => {
             toml().ok_or_else(|| "is no TOML list; write for example [\"a\", \"b\"], or a,b".to_owned())
         }
-        Wanted::List => {
+        ValueKind::List => {
             let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
             Ok(entries.map(str::to_owned).collect::<Vec<_>>().into())
         }
-        Wanted::Table => toml()
+        ValueKind::Table => toml()
             .filter(|value| matches!(value.kind, config::ValueKind::Table(_)))
             .ok_or_else(|| "is no TOML table; write for example { name = \"value\" }".to_owned()),
-        Wanted::Tables => toml()
+        ValueKind::Tables => toml()
             .filter(|value| matches!(value.kind, config::ValueKind::Array(_)))
             .ok_or_else(|| "is no TOML list of tables; write for example [{ name = \"value\" }]".to_owned()),
         // A template begins with {{ and is no TOML; it stays a string.
-        Wanted::Field if text.trim_start().starts_with(['{', '[']) => {
+        ValueKind::Field if text.trim_start().starts_with(['{', '[']) => {
             Ok(toml().unwrap_or_else(|| text.into()))
         }
-        Wanted::Target if text.trim_start().starts_with('{') => read(text, Wanted::Table),
-        Wanted::Field | Wanted::Target => Ok(text.into()),
+        ValueKind::Target if text.trim_start().starts_with('{') => read(text, ValueKind::Table),
+        ValueKind::Field | ValueKind::Target => Ok(text.into()),
     }
 }

@@ -56,7 +56,7 @@ pub(super) fn policy(root: &Section<'_>) -> Option<Policy> {
             let s = s.section(name)?;
             let own = ticket_part(&s);
             let statuses = own.approved.is_some() || own.rejected.is_some();
-            let whole = own.over(&ticket);
+            let whole = own.or(&ticket);
             if statuses {
                 distinct(&s, &whole);
             }
@@ -91,7 +91,7 @@ fn route(key: &str, ticket: TicketPart, approval: ApprovalPart) -> Option<Route>
 
 impl TicketPart {
     /// Itself where it says something, `base` elsewhere; fields and transitions one by one.
-    fn over(self, base: &Self) -> Self {
+    fn or(self, base: &Self) -> Self {
         let (base, mut fields) = (base.clone(), base.fields.clone());
         fields.extend(self.fields);
         let (own, under) = (self.transitions, base.transitions);

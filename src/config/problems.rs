@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::BTreeMap, fmt};
 
 use super::variables::{variable_for, with_two};
-use crate::text::line;
+use crate::text::single_line;
 
 /// One thing to put right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl fmt::Display for Problems {
             if nth > 0 {
                 f.write_str("\n")?;
             }
-            write!(f, "{}: {}", line(key), line(what))?;
+            write!(f, "{}: {}", single_line(key), single_line(what))?;
         }
         Ok(())
     }
@@ -58,7 +58,7 @@ impl Sink {
     }
 
     /// Adds the problem that `key` and `other` say the same thing, and where each of them stands.
-    pub(super) fn twice(&self, key: &str, other: &str) {
+    pub(super) fn set_twice(&self, key: &str, other: &str) {
         let variables = self.variables.borrow();
         let place = |key: &str| match variables.iter().find(|(k, _)| within(key, k)) {
             Some((_, variable)) => format!("as {variable} in the environment"),

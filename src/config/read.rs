@@ -83,7 +83,7 @@ impl<'a> Section<'a> {
         value
     }
 
-    fn wrong<T>(&self, name: &str, wanted: &str, value: &Value) -> Option<T> {
+    fn wrong_value<T>(&self, name: &str, wanted: &str, value: &Value) -> Option<T> {
         self.problem(name, format!("must be {wanted}, not {}", kind(value)));
         None
     }
@@ -91,7 +91,7 @@ impl<'a> Section<'a> {
     /// Any string.
     pub(super) fn string(&self, name: &str) -> Option<&'a str> {
         let value = self.required(name)?;
-        value.as_str().or_else(|| self.wrong(name, "a string", value))
+        value.as_str().or_else(|| self.wrong_value(name, "a string", value))
     }
 
     /// A string that says something, without the blanks around it.
@@ -116,7 +116,9 @@ impl<'a> Section<'a> {
             );
             return None;
         }
-        let Value::String(text) = value else { return self.wrong(name, "a duration such as \"20s\"", value) };
+        let Value::String(text) = value else {
+            return self.wrong_value(name, "a duration such as \"20s\"", value);
+        };
         duration::parse(text).map_err(|what| self.problem(name, format!("{text:?} {what}"))).ok()
     }
 
@@ -145,13 +147,13 @@ impl<'a> Section<'a> {
     /// Yes or no.
     pub(super) fn flag(&self, name: &str) -> Option<bool> {
         let value = self.required(name)?;
-        value.as_bool().or_else(|| self.wrong(name, "true or false", value))
+        value.as_bool().or_else(|| self.wrong_value(name, "true or false", value))
     }
 
     /// A number of at least 1.
     pub(super) fn number(&self, name: &str) -> Option<NonZeroU32> {
         let value = self.required(name)?;
-        let Value::Number(number) = value else { return self.wrong(name, "a whole number", value) };
+        let Value::Number(number) = value else { return self.wrong_value(name, "a whole number", value) };
         let fits = number.as_u64().and_then(|n| u32::try_from(n).ok()).and_then(NonZeroU32::new);
         if fits.is_none() {
             let what = format!("must be a whole number from 1 to {}, not {number}", u32::MAX);
@@ -172,10 +174,10 @@ impl<'a> Section<'a> {
         check: impl Fn(&str) -> Result<(), String>,
     ) -> Option<Vec<String>> {
         let value = self.required(name)?;
-        let Value::Array(list) = value else { return self.wrong(name, "a list of strings", value) };
+        let Value::Array(list) = value else { return self.wrong_value(name, "a list of strings", value) };
         let read = |(nth, value): (usize, &Value)| {
             let at = format!("{name}[{nth}]");
-            let Value::String(text) = value else { return self.wrong(&at, "a string", value) };
+            let Value::String(text) = value else { return self.wrong_value(&at, "a string", value) };
             let right = match text.trim() {
                 "" => Err("is empty; leave it out".to_owned()),
                 text => check(text),
@@ -225,13 +227,13 @@ impl<'a> Section<'a> {
             (None, None) => None,
             (Some(_), Some(_)) => {
                 let (by_value, by_file) = (self.key(name), self.key(&file));
-                self.sink.twice(&by_value, &by_file);
+                self.sink.set_twice(&by_value, &by_file);
                 None
             }
             (Some(Value::String(value)), None) => {
                 Secret::value(value).map_err(|_| self.problem(name, "is empty")).ok()
             }
-            (Some(other), None) => self.wrong(name, "a string", other),
+            (Some(other), None) => self.wrong_value(name, "a string", other),
             (None, Some(_)) => {
                 let path = PathBuf::from(self.text(&file)?);
                 let what = match Secret::file(&path) {
@@ -257,7 +259,7 @@ impl<'a> Section<'a> {
     }
 
     fn table(&self, name: &str, value: &'a Value) -> Option<Self> {
-        let Value::Object(table) = value else { return self.wrong(name, "a table", value) };
+        let Value::Object(table) = value else { return self.wrong_value(name, "a table", value) };
         Some(Self::new(self.key(name), table, self.sink))
     }
 

@@ -115,7 +115,7 @@ pub(super) fn flagger(s: &Section<'_>) -> Option<Flagger> {
         }
         clusters.push(Cluster { name, token: own });
     }
-    let known = Known { cluster: cluster.as_deref(), token: token.as_ref(), clusters: &clusters };
+    let known = FlaggerSection { cluster: cluster.as_deref(), token: token.as_ref(), clusters: &clusters };
     let tokens = scoped_tokens(s, &known);
     let namespace_globs = match &namespaces {
         Some(_) => s.texts_that("namespaces", |_| Ok(())),
@@ -133,14 +133,14 @@ pub(super) fn flagger(s: &Section<'_>) -> Option<Flagger> {
 }
 
 /// What the rest of `[flagger]` says, as far as it was read.
-struct Known<'a> {
+struct FlaggerSection<'a> {
     cluster: Option<&'a str>,
     token: Option<&'a Secret>,
     clusters: &'a [Cluster],
 }
 
 /// `[[flagger.tokens]]`. Each is of one scope: a token that is also another's would be good for what neither says.
-fn scoped_tokens(s: &Section<'_>, known: &Known<'_>) -> Vec<ScopedToken> {
+fn scoped_tokens(s: &Section<'_>, known: &FlaggerSection<'_>) -> Vec<ScopedToken> {
     let mut tokens: Vec<ScopedToken> = Vec::new();
     for one in s.sections("tokens") {
         let token = one.secret("token");

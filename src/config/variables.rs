@@ -28,7 +28,7 @@ pub(super) fn variable_for(key: &str) -> String {
 /// The variable that is meant by one with a single underscore after BRIDGE or, too, between its parts. Others that begin
 /// with `BRIDGE_` are somebody else's: the program's own `BRIDGE_CONFIG`, or those that Kubernetes makes for a service
 /// called `bridge-jira`.
-pub(super) fn meant(variable: &str) -> Option<String> {
+pub(super) fn similar(variable: &str) -> Option<String> {
     let rest = variable.strip_prefix("BRIDGE_").filter(|rest| !rest.starts_with('_'))?;
     let section = SECTIONS.iter().find(|section| {
         rest.strip_prefix(**section).is_some_and(|below| below.len() > 1 && below.starts_with('_'))

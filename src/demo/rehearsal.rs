@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     commentary::{Commentary, Links, WATCHES_EVERY, print},
-    sample_config::{self, Own},
+    sample_config::{self, SampleConfig},
 };
 use crate::{clock::Clock, jira::Kind};
 
@@ -49,7 +49,7 @@ pub async fn jira_only(kind: Kind, port: u16, stop: CancellationToken) -> anyhow
 }
 
 /// Serves Jira, and tells what a bridge needs for it.
-async fn start(kind: Kind, port: u16) -> anyhow::Result<(FakeJira, Own)> {
+async fn start(kind: Kind, port: u16) -> anyhow::Result<(FakeJira, SampleConfig)> {
     let listener = TcpListener::bind(("127.0.0.1", port))
         .await
         .with_context(|| format!("cannot listen on 127.0.0.1:{port}; take another --port"))?;
@@ -78,7 +78,7 @@ async fn start(kind: Kind, port: u16) -> anyhow::Result<(FakeJira, Own)> {
     let url = jira.start_on(listener)?;
     let addresses = sample_config::usual();
     jira.webhook(&format!("http://{}/jira/webhook", addresses[1]), Some(WEBHOOK_SECRET), None);
-    let own = Own {
+    let own = SampleConfig {
         url,
         user,
         token: TOKEN.to_owned(),
@@ -89,7 +89,7 @@ async fn start(kind: Kind, port: u16) -> anyhow::Result<(FakeJira, Own)> {
     Ok((jira, own))
 }
 
-fn introduction(kind: Kind, own: &Own) -> String {
+fn introduction(kind: Kind, own: &SampleConfig) -> String {
     let name = kind.name();
     let (url, rest) = (&own.url, own.introduction());
     format!(

@@ -8,7 +8,7 @@ use super::world::World;
 const PORTS: [u16; 3] = [18_080, 18_081, 19_090];
 
 /// What differs from the defaults.
-pub(super) struct Own {
+pub(super) struct SampleConfig {
     /// Of the embedded Jira.
     pub(super) url: String,
     /// None with a personal access token.
@@ -22,7 +22,7 @@ pub(super) struct Own {
     pub(super) addresses: [String; 3],
 }
 
-impl Own {
+impl SampleConfig {
     /// A bridge beside that of the demo. Its database goes when the demo goes, as the tickets do.
     pub(super) fn beside(world: &World) -> Self {
         Self {
@@ -115,7 +115,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_printed_works() {
         let mut world = World::start().await.unwrap();
-        let text = Own::beside(&world).introduction();
+        let text = SampleConfig::beside(&world).introduction();
         let from = text.find("[server]").unwrap();
         let to = text.find("\nand then").unwrap();
         let path = world.home().join("yours.toml");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use self::story::{PROMOTION, ROLLOUT, STAGES, Story, TRAFFIC, Went, Wrong};
+use self::story::{Mismatch, PROMOTION, ROLLOUT, STAGES, Story, StoryResult, TRAFFIC};
 use super::{commentary::Commentary, fake_flagger::Phase, world::World};
 use crate::gate::Verdict;
 
@@ -15,7 +15,7 @@ const IN_ALL: Duration = Duration::from_secs(25);
 
 /// The stories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tale {
+enum StoryName {
     Approve,
     Reject,
     Withdraw,
@@ -24,7 +24,7 @@ enum Tale {
     Restart,
 }
 
-impl Tale {
+impl StoryName {
     const ALL: [Self; 6] =
         [Self::Approve, Self::Reject, Self::Withdraw, Self::Retry, Self::NewRevision, Self::Restart];
 
@@ -51,7 +51,7 @@ impl Tale {
         }
     }
 
-    async fn play(self, story: &mut Story<'_>) -> Went {
+    async fn play(self, story: &mut Story<'_>) -> StoryResult {
         match self {
             Self::Approve => approve(story).await,
             Self::Reject => reject(story).await,
@@ -67,10 +67,10 @@ impl Tale {
 pub(super) async fn play(world: &mut World, commentary: &mut Commentary) -> bool {
     let mut right = 0;
     let all = async {
-        for tale in Tale::ALL {
-            commentary.head(&format!("\n{}", tale.heading()));
-            let went = match Story::begin(world, commentary, tale.canary()).await {
-                Ok(mut story) => tale.play(&mut story).await,
+        for name in StoryName::ALL {
+            commentary.head(&format!("\n{}", name.heading()));
+            let went = match Story::begin(world, commentary, name.canary()).await {
+                Ok(mut story) => name.play(&mut story).await,
                 Err(wrong) => Err(wrong),
             };
             match went {
@@ -78,7 +78,7 @@ pub(super) async fn play(world: &mut World, commentary: &mut Commentary) -> bool
                     right += 1;
                     commentary.head("ok");
                 }
-                Err(Wrong { expected, saw }) => {
+                Err(Mismatch { expected, saw }) => {
                     commentary.head(&format!("WRONG: expected {expected}, saw {saw}"));
                 }
             }
@@ -88,11 +88,11 @@ pub(super) async fn play(world: &mut World, commentary: &mut Commentary) -> bool
     if !in_time {
         commentary.head(&format!("WRONG: expected all of it within {} s", IN_ALL.as_secs()));
     }
-    commentary.head(&format!("\n{right} of {} stories went right", Tale::ALL.len()));
-    right == Tale::ALL.len()
+    commentary.head(&format!("\n{right} of {} stories went right", StoryName::ALL.len()));
+    right == StoryName::ALL.len()
 }
 
-async fn approve(story: &mut Story<'_>) -> Went {
+async fn approve(story: &mut Story<'_>) -> StoryResult {
     story.push("v2");
     let mut tickets = Vec::new();
     for stage in STAGES {
@@ -104,7 +104,7 @@ async fn approve(story: &mut Story<'_>) -> Went {
     story.expect(first != second && second != third && first != third, "a ticket for each gate", &tickets)
 }
 
-async fn reject(story: &mut Story<'_>) -> Went {
+async fn reject(story: &mut Story<'_>) -> StoryResult {
     story.push("v2");
     story.passes(ROLLOUT).await?;
     story.passes(TRAFFIC).await?;
@@ -123,7 +123,7 @@ async fn reject(story: &mut Story<'_>) -> Went {
     story.expect_tickets(4)
 }
 
-async fn withdraw(story: &mut Story<'_>) -> Went {
+async fn withdraw(story: &mut Story<'_>) -> StoryResult {
     story.push("v2");
     let ticket = story.waits(ROLLOUT).await?;
     story.moves(&ticket, "Approved")?;
@@ -136,7 +136,7 @@ async fn withdraw(story: &mut Story<'_>) -> Went {
     story.expect_tickets(1)
 }
 
-async fn retry(story: &mut Story<'_>) -> Went {
+async fn retry(story: &mut Story<'_>) -> StoryResult {
     story.push("v2");
     let old = story.passes(ROLLOUT).await?;
     let rejected = story.waits(TRAFFIC).await?;
@@ -145,8 +145,8 @@ async fn retry(story: &mut Story<'_>) -> Went {
     story.push("v2");
     let new = story.waits(ROLLOUT).await?;
     story.expect(new != old, "a new ticket for confirm-rollout", &new)?;
-    let standing = story.status(&old);
-    story.expect(standing == "Approved", "the old ticket still to be approved", &standing)?;
+    let state = story.status(&old);
+    story.expect(state == "Approved", "the old ticket still to be approved", &state)?;
     story.closed(ROLLOUT).await?;
     story.moves(&new, "Approved")?;
     story.look_until_open(ROLLOUT).await?;
@@ -155,7 +155,7 @@ async fn retry(story: &mut Story<'_>) -> Went {
     story.expect_tickets(4)
 }
 
-async fn new_revision(story: &mut Story<'_>) -> Went {
+async fn new_revision(story: &mut Story<'_>) -> StoryResult {
     story.push("v2");
     story.passes(ROLLOUT).await?;
     let increase = story.passes(TRAFFIC).await?;
@@ -173,7 +173,7 @@ async fn new_revision(story: &mut Story<'_>) -> Went {
     story.expect_tickets(5)
 }
 
-async fn restart(story: &mut Story<'_>) -> Went {
+async fn restart(story: &mut Story<'_>) -> StoryResult {
     story.push("v2");
     story.passes(ROLLOUT).await?;
     let increase = story.waits(TRAFFIC).await?;

@@ -39,12 +39,12 @@ pub struct Invalidation {
     /// When, by Jira's clock, if that can be read.
     pub at: Option<Millis>,
     /// Why.
-    pub cause: Cause,
+    pub cause: InvalidationCause,
 }
 
 /// Why a history entry undoes decisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cause {
+pub enum InvalidationCause {
     /// It changes the issue's project, key, issue type or workflow: the status is what somebody, or Jira, mapped it to.
     Relocated,
     /// It cannot be read, and may be a change of the status or of the above.
@@ -53,11 +53,11 @@ pub enum Cause {
 
 /// By what the entries of a history are put in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum By {
+pub(super) enum ChangelogOrder {
     /// When they were made.
-    Time,
+    ByTime,
     /// Their ids.
-    Id,
+    ById,
 }
 
 /// The orders in which these moves may have been made, each from the first to the last.
@@ -65,12 +65,14 @@ pub(super) enum By {
 /// Neither order of the entries is sure: Jira's clock may be set back, and the nodes of a Data Center take their ids
 /// in blocks. So an order counts in which each move begins where the one before it ended. Where neither is such an order,
 /// for instance because a workflow was replaced without an entry, both may be.
-pub(super) fn orders(moves: &[Move]) -> Vec<(By, Vec<&Move>)> {
+pub(super) fn orders(moves: &[Move]) -> Vec<(ChangelogOrder, Vec<&Move>)> {
     let (mut by_time, mut by_id): (Vec<&Move>, Vec<&Move>) = (moves.iter().collect(), moves.iter().collect());
     by_time.sort_by_key(|entry| (entry.at, number(&entry.changelog_id)));
     by_id.sort_by_key(|entry| (number(&entry.changelog_id), entry.at));
-    let orders = vec![(By::Time, by_time), (By::Id, by_id)];
-    let followed = |(_, order): &(By, Vec<&Move>)| order.windows(2).all(|pair| pair[0].to.id == pair[1].from);
+    let orders = vec![(ChangelogOrder::ByTime, by_time), (ChangelogOrder::ById, by_id)];
+    let followed = |(_, order): &(ChangelogOrder, Vec<&Move>)| {
+        order.windows(2).all(|pair| pair[0].to.id == pair[1].from)
+    };
     let any_followed = orders.iter().any(followed);
     orders.into_iter().filter(|order| followed(order) || !any_followed).collect()
 }
@@ -120,7 +122,11 @@ pub(super) fn is_newest(entry: &Move, moves: &[Move]) -> bool {
 /// Why this move proves nothing, if it does not: it is no transition itself, or something undid it. `moves` are all there
 /// are, and tell by what they may be ordered.
 #[must_use]
-pub fn undone(entry: &Move, moves: &[Move], invalidations: &[Invalidation]) -> Option<Cause> {
+pub fn why_not_counted(
+    entry: &Move,
+    moves: &[Move],
+    invalidations: &[Invalidation],
+) -> Option<InvalidationCause> {
     if invalidations.is_empty() {
         return None;
     }
@@ -157,12 +163,12 @@ pub(super) fn was_moved_since(
 
 impl Invalidation {
     /// Whether it follows that move in this order.
-    fn follows(&self, entry: &Move, by: By) -> bool {
+    fn follows(&self, entry: &Move, by: ChangelogOrder) -> bool {
         let ids = (number(&self.changelog_id), number(&entry.changelog_id));
         let Some(at) = self.at else { return ids.0 >= ids.1 };
         match by {
-            By::Time => (at, ids.0) >= (entry.at, ids.1),
-            By::Id => (ids.0, at) >= (ids.1, entry.at),
+            ChangelogOrder::ByTime => (at, ids.0) >= (entry.at, ids.1),
+            ChangelogOrder::ById => (ids.0, at) >= (ids.1, entry.at),
         }
     }
 
@@ -170,14 +176,16 @@ impl Invalidation {
     /// whose this is, it may be.
     fn is_one_act_with(&self, entry: &Move) -> bool {
         let is_near = self.at.is_some_and(|at| at.apart(entry.at) <= ONE_ACT);
-        self.cause == Cause::Relocated && is_near && (self.by == entry.by.id || self.by.is_empty())
+        self.cause == InvalidationCause::Relocated
+            && is_near
+            && (self.by == entry.by.id || self.by.is_empty())
     }
 }
 
 impl Move {
     /// From when on a history has to be known to tell whether this is a transition.
     #[must_use]
-    pub fn told_since(&self) -> Millis {
+    pub fn first_answered_since(&self) -> Millis {
         Millis(self.at.0.saturating_sub(i64::try_from(ONE_ACT.as_millis()).unwrap_or(i64::MAX)))
     }
 }

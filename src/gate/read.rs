@@ -1,7 +1,7 @@
 //! PURE: what a status means together with the history that must explain it.
 
 use super::{
-    history::{Cause, Invalidation, Move, decisive, undone},
+    history::{Invalidation, InvalidationCause, Move, decisive, why_not_counted},
     ticket::{Decision, InvalidReason, TicketState},
 };
 use crate::{
@@ -14,7 +14,7 @@ const NOT_JUDGED: &str =
     "the ticket was moved after it was looked up whose decision counts; that is looked up again";
 
 /// Why a move settles nothing yet.
-const UNTOLD: &str = "Jira did not say which statuses the workflow has, so it is asked again";
+const WORKFLOW_UNKNOWN: &str = "Jira did not say which statuses the workflow has, so it is asked again";
 
 /// Reads a status together with the changelog that must explain it, and the judgement of whoever decided.
 ///
@@ -29,21 +29,22 @@ pub(super) fn read(
     let status = status.clone();
     let meaning = statuses.meaning(&status.id);
     if meaning == Meaning::Waiting && statuses.late.contains(&status.id) {
-        return TicketState::Gone { doubt: InvalidReason::Renamed { status } };
+        return TicketState::Invalid { doubt: InvalidReason::Renamed { status } };
     }
     if meaning == Meaning::Waiting {
         return TicketState::Waiting { status: Some(status) };
     }
-    let Some(entry) = decisive(&status, moves, statuses) else {
-        return TicketState::Gone { doubt: InvalidReason::NoChangelogEntry { status } };
+    let Some(changelog_entry) = decisive(&status, moves, statuses) else {
+        return TicketState::Invalid { doubt: InvalidReason::NoChangelogEntry { status } };
     };
-    let undone = match (undone(entry, moves, invalidations), &statuses.workflow) {
-        (Some(cause), _) => Some(Undone::By(cause)),
-        (None, Some(workflow)) => (!workflow.contains(&entry.from)).then_some(Undone::Mapped),
-        (None, None) => Some(Undone::Untold),
+    let why_not_counted = match (why_not_counted(changelog_entry, moves, invalidations), &statuses.workflow) {
+        (Some(cause), _) => Some(NotCounted::Invalidated(cause)),
+        (None, Some(workflow)) => (!workflow.contains(&changelog_entry.from)).then_some(NotCounted::Mapped),
+        (None, None) => Some(NotCounted::WorkflowUnknown),
     };
-    let decision = Decision { entry: entry.clone(), since: on_our_clock(entry) };
-    match (meaning, author, undone) {
+    let decision =
+        Decision { changelog_entry: changelog_entry.clone(), since: on_our_clock(changelog_entry) };
+    match (meaning, author, why_not_counted) {
         (Meaning::Rejected, author, None) => {
             let author = match author {
                 Author::NotJudged => Author::Unknown { why: NOT_JUDGED.into() },
@@ -51,59 +52,75 @@ pub(super) fn read(
             };
             TicketState::Rejected { status, decision, author }
         }
-        (Meaning::Rejected, _, Some(Undone::Untold)) => {
-            TicketState::Rejected { status, decision, author: Author::Unknown { why: UNTOLD.into() } }
-        }
+        (Meaning::Rejected, _, Some(NotCounted::WorkflowUnknown)) => TicketState::Rejected {
+            status,
+            decision,
+            author: Author::Unknown { why: WORKFLOW_UNKNOWN.into() },
+        },
         // A no stays a no, but it is not known by whose rules it was said.
-        (Meaning::Rejected, _, Some(cause @ (Undone::By(_) | Undone::Mapped))) => {
-            TicketState::Rejected { status, decision, author: Author::NotAccepted { why: rejected_before(cause) } }
+        (Meaning::Rejected, _, Some(cause @ (NotCounted::Invalidated(_) | NotCounted::Mapped))) => {
+            TicketState::Rejected {
+                status,
+                decision,
+                author: Author::NotAccepted { why: rejected_before(cause) },
+            }
         }
-        (Meaning::Approved | Meaning::Waiting, _, Some(Undone::Untold)) => {
-            TicketState::Unjudged { status, decision, why: UNTOLD.into() }
+        (Meaning::Approved | Meaning::Waiting, _, Some(NotCounted::WorkflowUnknown)) => {
+            TicketState::NotJudged { status, decision, why: WORKFLOW_UNKNOWN.into() }
         }
-        (Meaning::Approved | Meaning::Waiting, _, Some(Undone::By(Cause::Unreadable))) => {
-            TicketState::Gone { doubt: InvalidReason::NoChangelogEntry { status } }
+        (
+            Meaning::Approved | Meaning::Waiting,
+            _,
+            Some(NotCounted::Invalidated(InvalidationCause::Unreadable)),
+        ) => TicketState::Invalid { doubt: InvalidReason::NoChangelogEntry { status } },
+        (
+            Meaning::Approved | Meaning::Waiting,
+            _,
+            Some(NotCounted::Invalidated(InvalidationCause::Relocated)),
+        ) => {
+            let changelog_entry = decision.changelog_entry.changelog_id;
+            TicketState::Invalid { doubt: InvalidReason::Relocated { status, entry: changelog_entry } }
         }
-        (Meaning::Approved | Meaning::Waiting, _, Some(Undone::By(Cause::Relocated))) => {
-            let entry = decision.entry.changelog_id;
-            TicketState::Gone { doubt: InvalidReason::Relocated { status, entry } }
+        (Meaning::Approved | Meaning::Waiting, _, Some(NotCounted::Mapped)) => {
+            let changelog_entry = decision.changelog_entry.changelog_id;
+            TicketState::Invalid { doubt: InvalidReason::Mapped { status, entry: changelog_entry } }
         }
-        (Meaning::Approved | Meaning::Waiting, _, Some(Undone::Mapped)) => {
-            let entry = decision.entry.changelog_id;
-            TicketState::Gone { doubt: InvalidReason::Mapped { status, entry } }
+        (Meaning::Approved | Meaning::Waiting, Author::Accepted, None) => {
+            TicketState::Approved { status, decision }
         }
-        (Meaning::Approved | Meaning::Waiting, Author::Accepted, None) => TicketState::Approved { status, decision },
         (Meaning::Approved | Meaning::Waiting, Author::NotAccepted { why }, None) => {
             TicketState::NotAllowed { status, decision, why: why.clone() }
         }
         (Meaning::Approved | Meaning::Waiting, Author::Unknown { why }, None) => {
-            TicketState::Unjudged { status, decision, why: why.clone() }
+            TicketState::NotJudged { status, decision, why: why.clone() }
         }
         (Meaning::Approved | Meaning::Waiting, Author::NotJudged, None) => {
-            TicketState::Unjudged { status, decision, why: NOT_JUDGED.into() }
+            TicketState::NotJudged { status, decision, why: NOT_JUDGED.into() }
         }
     }
 }
 
 /// Why a move proves nothing.
 #[derive(Clone, Copy)]
-enum Undone {
+enum NotCounted {
     /// An entry of the history.
-    By(Cause),
+    Invalidated(InvalidationCause),
     /// The status that it left is none of the workflow: Jira mapped it when that was taken out.
     Mapped,
     /// Jira did not say which statuses the workflow has.
-    Untold,
+    WorkflowUnknown,
 }
 
 /// Why a rejection that was undone rolls nothing back.
-fn rejected_before(cause: Undone) -> String {
+fn rejected_before(cause: NotCounted) -> String {
     match cause {
-        Undone::By(Cause::Relocated) => {
+        NotCounted::Invalidated(InvalidationCause::Relocated) => {
             "the ticket was moved between projects, issue types or workflows with it or since".into()
         }
-        Undone::By(Cause::Unreadable) => "the ticket's history cannot be read from there on".into(),
-        Undone::Mapped => "the ticket came there out of a status that is not in its workflow".into(),
-        Undone::Untold => UNTOLD.into(),
+        NotCounted::Invalidated(InvalidationCause::Unreadable) => {
+            "the ticket's history cannot be read from there on".into()
+        }
+        NotCounted::Mapped => "the ticket came there out of a status that is not in its workflow".into(),
+        NotCounted::WorkflowUnknown => WORKFLOW_UNKNOWN.into(),
     }
 }

@@ -8,7 +8,7 @@ use super::{
     sighting::{Browse, IssueSnapshot},
     state::{Gate, GateState},
     ticket::{Decision, InvalidReason, Ticket, TicketState},
-    verdict::Trust,
+    verdict::Validity,
 };
 use crate::{
     millis::Millis,
@@ -30,28 +30,33 @@ impl Gate {
     #[must_use]
     pub fn see(
         &self,
-        sighting: &IssueSnapshot,
+        snapshot: &IssueSnapshot,
         statuses: &Statuses,
         author: &Author,
         now: Millis,
         arrived: Millis,
-        Trust { trust_for, judged_by, .. }: Trust,
+        Validity { trust_for, judged_by, .. }: Validity,
     ) -> Option<Self> {
-        let GateState::Watched { ticket, seen, view } = &self.standing else { return None };
-        if sighting.is_older_than(&self.id, self.newest_move) {
+        let GateState::Watched { ticket, seen, ticket_state } = &self.state else { return None };
+        if snapshot.is_older_than(&self.id, self.newest_move) {
             return None;
         }
-        let newest_move = sighting.newest_move(&self.id).max(self.newest_move);
-        let (key, new) = match sighting {
+        let newest_move = snapshot.newest_move(&self.id).max(self.newest_move);
+        let (key, new) = match snapshot {
             // What a person rejected stays rejected, whether it can be seen or not.
-            IssueSnapshot::Missing { .. } if matches!(view, TicketState::Rejected { .. }) => return None,
+            IssueSnapshot::Missing { .. } if matches!(ticket_state, TicketState::Rejected { .. }) => {
+                return None;
+            }
             IssueSnapshot::Missing { browse } => {
                 let lately = now.apart(*seen) <= trust_for;
-                (&ticket.key, TicketState::Gone { doubt: missing(view, lately, *browse, now, trust_for) })
+                (
+                    &ticket.key,
+                    TicketState::Invalid { doubt: missing(ticket_state, lately, *browse, now, trust_for) },
+                )
             }
             // The key of somebody else's issue is not this ticket's.
             IssueSnapshot::Issue { status, marks, moves, .. } if !marks.contains(&self.id) => {
-                (&ticket.key, self.unmarked(view, decisive(status, moves, statuses)))
+                (&ticket.key, self.without_mark(ticket_state, decisive(status, moves, statuses)))
             }
             IssueSnapshot::Issue {
                 key,
@@ -71,94 +76,106 @@ impl Gate {
                         read(status, history, statuses, author, |entry| arrived - answered.since(entry.at));
                     self.by_their_names(read, statuses)
                 } else {
-                    TicketState::Gone { doubt: InvalidReason::MovedElsewhere { project: project.clone() } }
+                    TicketState::Invalid { doubt: InvalidReason::MovedElsewhere { project: project.clone() } }
                 };
                 let was_taken_back = |decision: &Decision| {
                     let workflow = statuses.workflow.as_ref()?;
-                    Some(was_moved_since(&decision.entry, moves, invalidations, workflow))
+                    Some(was_moved_since(&decision.changelog_entry, moves, invalidations, workflow))
                 };
-                let view = match (&shown, view) {
+                let ticket_state = match (&shown, ticket_state) {
                     (_, TicketState::Rejected { decision, .. })
-                        if let Some(stays) = view.stays_rejected(&shown, || was_taken_back(decision)) =>
+                        if let Some(stays) =
+                            ticket_state.stays_rejected(&shown, || was_taken_back(decision)) =>
                     {
                         stays
                     }
                     (TicketState::Rejected { .. }, _) => shown,
                     (_, TicketState::Rejected { status: known, .. }) if *ended && known.id == status.id => {
-                        view.clone()
+                        ticket_state.clone()
                     }
-                    _ if *ended => TicketState::Gone { doubt: InvalidReason::LabelledEnded { status: status.clone() } },
+                    _ if *ended => TicketState::Invalid {
+                        doubt: InvalidReason::LabelledEnded { status: status.clone() },
+                    },
                     _ => shown,
                 };
-                (key, view)
+                (key, ticket_state)
             }
         };
-        let new = if view.outlasts(&new, sighting) { view.clone() } else { new };
-        let pinned = self.statuses.clone().or_else(|| pinned_by(sighting, &new, statuses));
-        if new.is_unjudged() && new.entry() == view.entry() && !view.is_unjudged() {
+        let new = if ticket_state.stays_despite(&new, snapshot) { ticket_state.clone() } else { new };
+        let pinned = self.statuses.clone().or_else(|| pinned_by(snapshot, &new, statuses));
+        if new.is_not_judged() && new.entry() == ticket_state.entry() && !ticket_state.is_not_judged() {
             // Nobody could be asked just now; what was found out before holds for as long as it is trusted.
             return None;
         }
-        let new = if new.same(view) && !new.is_older(view) { view.clone() } else { new.no_younger(view) };
+        let new = if new.means_the_same(ticket_state) && !new.is_older(ticket_state) {
+            ticket_state.clone()
+        } else {
+            new.no_younger(ticket_state)
+        };
         let holds_on = matches!(
-            view,
-            TicketState::Approved { .. } | TicketState::Gone { doubt: InvalidReason::Missing { confirmed: false, .. } }
+            ticket_state,
+            TicketState::Approved { .. }
+                | TicketState::Invalid { doubt: InvalidReason::Missing { confirmed: false, .. } }
         );
         let is_judged_anew = self.judged_by != Some(judged_by) && matches!(new, TicketState::Approved { .. });
         let is_renewed = is_judged_anew || holds_on && (now.apart(*seen) >= trust_for / 6 || now < *seen);
         let is_moved = newest_move != self.newest_move;
-        if new == *view && *key == ticket.key && !is_renewed && !is_moved && pinned == self.statuses {
+        if new == *ticket_state && *key == ticket.key && !is_renewed && !is_moved && pinned == self.statuses {
             return None;
         }
         let ticket = Ticket { key: key.clone(), ..ticket.clone() };
-        let standing = GateState::Watched { ticket, seen: now, view: new };
-        Some(Self { standing, statuses: pinned, judged_by: Some(judged_by), newest_move, ..self.clone() })
+        let state = GateState::Watched { ticket, seen: now, ticket_state: new };
+        Some(Self { state, statuses: pinned, judged_by: Some(judged_by), newest_move, ..self.clone() })
     }
 
     /// What it means that the issue does not say that it is this gate's. Whoever takes the mark away erases no rejection that
     /// was read before, if it is still the one that `decided`.
-    fn unmarked(&self, view: &TicketState, decided: Option<&Move>) -> TicketState {
-        match view {
-            TicketState::Rejected { decision, .. } if decided == Some(&decision.entry) => view.clone(),
+    fn without_mark(&self, ticket_state: &TicketState, decided: Option<&Move>) -> TicketState {
+        match ticket_state {
+            TicketState::Rejected { decision, .. } if decided == Some(&decision.changelog_entry) => {
+                ticket_state.clone()
+            }
             TicketState::Rejected { .. }
             | TicketState::Waiting { .. }
             | TicketState::Approved { .. }
             | TicketState::NotAllowed { .. }
-            | TicketState::Unjudged { .. }
-            | TicketState::Gone { .. } => TicketState::Gone { doubt: InvalidReason::Unmarked { gate: self.id.clone() } },
+            | TicketState::NotJudged { .. }
+            | TicketState::Invalid { .. } => {
+                TicketState::Invalid { doubt: InvalidReason::Unmarked { gate: self.id.clone() } }
+            }
         }
     }
 
     /// The view, where the statuses that decide may have got their names after the ticket was opened. Where it is not known
     /// what they were called then, the history has to call the status as it is called now.
-    fn by_their_names(&self, view: TicketState, statuses: &Statuses) -> TicketState {
+    fn by_their_names(&self, ticket_state: TicketState, statuses: &Statuses) -> TicketState {
         let is_known = |entry: &Move| match &self.statuses {
             Some(then) => then.rejected.contains(&entry.to.id),
             None => !statuses.renames(&entry.to),
         };
-        match view {
+        match ticket_state {
             TicketState::Approved { status, decision }
             | TicketState::NotAllowed { status, decision, .. }
-            | TicketState::Unjudged { status, decision, .. }
-                if self.statuses.is_none() && statuses.renames(&decision.entry.to) =>
+            | TicketState::NotJudged { status, decision, .. }
+                if self.statuses.is_none() && statuses.renames(&decision.changelog_entry.to) =>
             {
-                TicketState::Gone { doubt: InvalidReason::Renamed { status } }
+                TicketState::Invalid { doubt: InvalidReason::Renamed { status } }
             }
             // A no stays a no, but nobody may have meant it.
             TicketState::Rejected {
                 status,
                 decision,
                 author: Author::Accepted | Author::NotJudged | Author::Unknown { .. },
-            } if !is_known(&decision.entry) => {
+            } if !is_known(&decision.changelog_entry) => {
                 let why = "the status did not mean rejected when this ticket was opened".into();
                 TicketState::Rejected { status, decision, author: Author::NotAccepted { why } }
             }
             TicketState::Approved { .. }
             | TicketState::Rejected { .. }
             | TicketState::NotAllowed { .. }
-            | TicketState::Unjudged { .. }
+            | TicketState::NotJudged { .. }
             | TicketState::Waiting { .. }
-            | TicketState::Gone { .. } => view,
+            | TicketState::Invalid { .. } => ticket_state,
         }
     }
 }
@@ -171,12 +188,12 @@ impl TicketState {
         let Self::Rejected { status, decision, .. } = self else { return None };
         let is_taken_back = match shown {
             Self::Rejected { .. } => return None,
-            Self::Gone { doubt: InvalidReason::MovedElsewhere { .. } } => Some(false),
+            Self::Invalid { doubt: InvalidReason::MovedElsewhere { .. } } => Some(false),
             Self::Waiting { .. }
             | Self::Approved { .. }
             | Self::NotAllowed { .. }
-            | Self::Unjudged { .. }
-            | Self::Gone { .. } => taken_back(),
+            | Self::NotJudged { .. }
+            | Self::Invalid { .. } => taken_back(),
         };
         match (shown, is_taken_back) {
             (_, Some(true)) => None,
@@ -185,30 +202,30 @@ impl TicketState {
                 Self::Waiting { .. }
                 | Self::Approved { .. }
                 | Self::NotAllowed { .. }
-                | Self::Unjudged { .. }
-                | Self::Gone { doubt: InvalidReason::Relocated { .. } | InvalidReason::Mapped { .. } },
+                | Self::NotJudged { .. }
+                | Self::Invalid { doubt: InvalidReason::Relocated { .. } | InvalidReason::Mapped { .. } },
                 Some(false),
             ) => {
                 let (status, decision) = (status.clone(), decision.clone());
                 Some(Self::Rejected { status, decision, author: Author::NotAccepted { why: LEFT.into() } })
             }
-            (Self::Gone { .. } | Self::Rejected { .. }, Some(false)) | (_, None) => Some(self.clone()),
+            (Self::Invalid { .. } | Self::Rejected { .. }, Some(false)) | (_, None) => Some(self.clone()),
         }
     }
 
     /// Whether this is a rejection that was read and judged, and stays what it was although the ticket shows `new` instead:
     /// until somebody moves it.
-    fn outlasts(&self, new: &Self, sighting: &IssueSnapshot) -> bool {
-        match (sighting, self, new) {
+    fn stays_despite(&self, new: &Self, snapshot: &IssueSnapshot) -> bool {
+        match (snapshot, self, new) {
             (
                 IssueSnapshot::Issue { status, moves, .. },
                 Self::Rejected { status: known, decision, .. },
-                Self::Gone { .. } | Self::Rejected { author: Author::NotAccepted { .. }, .. },
+                Self::Invalid { .. } | Self::Rejected { author: Author::NotAccepted { .. }, .. },
             ) => {
-                is_newest(&decision.entry, moves)
+                is_newest(&decision.changelog_entry, moves)
                     && self.is_no_less_than(new)
                     && (status.id == known.id
-                        || matches!(new, Self::Gone { doubt: InvalidReason::NoChangelogEntry { .. } }))
+                        || matches!(new, Self::Invalid { doubt: InvalidReason::NoChangelogEntry { .. } }))
             }
             _ => false,
         }
@@ -216,33 +233,34 @@ impl TicketState {
 
     /// Whether this rejection says no less than the other view: it was judged to roll back, or the other is none.
     const fn is_no_less_than(&self, other: &Self) -> bool {
-        matches!(self, Self::Rejected { author: Author::Accepted, .. }) || matches!(other, Self::Gone { .. })
+        matches!(self, Self::Rejected { author: Author::Accepted, .. })
+            || matches!(other, Self::Invalid { .. })
     }
 
     /// Whether both say the same of the ticket. A decision is known by its changelog entry: its place on our clock
     /// is estimated at each sighting, and the first estimate stays.
-    fn same(&self, other: &Self) -> bool {
+    fn means_the_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Approved { status: here, decision: a }, Self::Approved { status: there, decision: b })
             | (
-                Self::Unjudged { status: here, decision: a, .. },
-                Self::Unjudged { status: there, decision: b, .. },
-            ) => here == there && a.entry == b.entry,
+                Self::NotJudged { status: here, decision: a, .. },
+                Self::NotJudged { status: there, decision: b, .. },
+            ) => here == there && a.changelog_entry == b.changelog_entry,
             (
                 Self::Rejected { status: here, decision: a, author: judged },
                 Self::Rejected { status: there, decision: b, author: before },
-            ) => here == there && a.entry == b.entry && alike(judged, before),
+            ) => here == there && a.changelog_entry == b.changelog_entry && same_decision(judged, before),
             (
                 Self::NotAllowed { status: here, decision: a, why },
                 Self::NotAllowed { status: there, decision: b, why: before },
-            ) => here == there && a.entry == b.entry && why == before,
+            ) => here == there && a.changelog_entry == b.changelog_entry && why == before,
             (
                 Self::Waiting { .. }
                 | Self::Approved { .. }
                 | Self::Rejected { .. }
                 | Self::NotAllowed { .. }
-                | Self::Unjudged { .. }
-                | Self::Gone { .. },
+                | Self::NotJudged { .. }
+                | Self::Invalid { .. },
                 _,
             ) => self == other,
         }
@@ -250,7 +268,7 @@ impl TicketState {
 
     /// Whether the decision, which is also the other's, is older by this estimate: our clock was set back since.
     fn is_older(&self, other: &Self) -> bool {
-        let since = |view: &Self| view.decision().map(|decision| decision.since);
+        let since = |ticket_state: &Self| ticket_state.decision().map(|decision| decision.since);
         since(self)
             .zip(since(other))
             .is_some_and(|(here, there)| there.since(here) > ESTIMATES_AGREE && self.entry() == other.entry())
@@ -258,14 +276,14 @@ impl TicketState {
 
     /// The same, with the decision as old as either estimate says.
     fn no_younger(mut self, other: &Self) -> Self {
-        let before = other.decision().filter(|decision| Some(&decision.entry) == self.entry());
+        let before = other.decision().filter(|decision| Some(&decision.changelog_entry) == self.entry());
         let Some(before) = before.map(|decision| decision.since) else { return self };
         match &mut self {
             Self::Approved { decision, .. }
             | Self::Rejected { decision, .. }
             | Self::NotAllowed { decision, .. }
-            | Self::Unjudged { decision, .. } => decision.since = decision.since.min(before),
-            Self::Waiting { .. } | Self::Gone { .. } => {}
+            | Self::NotJudged { decision, .. } => decision.since = decision.since.min(before),
+            Self::Waiting { .. } | Self::Invalid { .. } => {}
         }
         self
     }
@@ -273,33 +291,44 @@ impl TicketState {
 
 /// What is kept of the statuses with a ticket that shows this: what was renamed is not among those that bore their names when
 /// it was opened.
-fn pinned_by(sighting: &IssueSnapshot, new: &TicketState, statuses: &Statuses) -> Option<Statuses> {
+fn pinned_by(snapshot: &IssueSnapshot, new: &TicketState, statuses: &Statuses) -> Option<Statuses> {
     let is_told = match new {
-        TicketState::Waiting { .. } | TicketState::Approved { .. } | TicketState::NotAllowed { .. } | TicketState::Unjudged { .. } => {
-            true
-        }
-        TicketState::Rejected { decision, .. } => !statuses.renames(&decision.entry.to),
-        TicketState::Gone { .. } => false,
+        TicketState::Waiting { .. }
+        | TicketState::Approved { .. }
+        | TicketState::NotAllowed { .. }
+        | TicketState::NotJudged { .. } => true,
+        TicketState::Rejected { decision, .. } => !statuses.renames(&decision.changelog_entry.to),
+        TicketState::Invalid { .. } => false,
     };
-    let is_live = matches!(sighting, IssueSnapshot::Issue { ended: false, .. });
+    let is_live = matches!(snapshot, IssueSnapshot::Issue { ended: false, .. });
     (is_live && is_told && !statuses.approved.is_empty()).then(|| statuses.pinned())
 }
 
 /// What it means that Jira does not show the issue, after what was seen before, perhaps `lately`. Jira says the same of an
 /// issue that was deleted and of one that our account may not see. So it is given up only when Jira has said so, to
 /// an account that may browse the project, again and again for as long as an approval is trusted.
-fn missing(before: &TicketState, lately: bool, browse: Browse, now: Millis, trust_for: Duration) -> InvalidReason {
+fn missing(
+    before: &TicketState,
+    lately: bool,
+    browse: Browse,
+    now: Millis,
+    trust_for: Duration,
+) -> InvalidReason {
     let before = match before {
-        TicketState::Gone { doubt: InvalidReason::Missing { confirmed: true, since: since @ Some(_) } } => {
+        TicketState::Invalid {
+            doubt: InvalidReason::Missing { confirmed: true, since: since @ Some(_) },
+        } => {
             return InvalidReason::Missing { confirmed: true, since: *since };
         }
-        TicketState::Gone { doubt: InvalidReason::Missing { confirmed: false, since } } if lately => *since,
-        TicketState::Gone { .. }
+        TicketState::Invalid { doubt: InvalidReason::Missing { confirmed: false, since } } if lately => {
+            *since
+        }
+        TicketState::Invalid { .. }
         | TicketState::Waiting { .. }
         | TicketState::Approved { .. }
         | TicketState::Rejected { .. }
         | TicketState::NotAllowed { .. }
-        | TicketState::Unjudged { .. } => None,
+        | TicketState::NotJudged { .. } => None,
     };
     let since = match browse {
         Browse::Proven => Some(before.unwrap_or(now)),
@@ -310,7 +339,7 @@ fn missing(before: &TicketState, lately: bool, browse: Browse, now: Millis, trus
 }
 
 /// Whether both judgements come to the same: why one is not known changes from look to look.
-fn alike(a: &Author, b: &Author) -> bool {
+fn same_decision(a: &Author, b: &Author) -> bool {
     match (a, b) {
         (Author::Unknown { .. }, Author::Unknown { .. }) => true,
         (Author::Accepted | Author::NotAccepted { .. } | Author::NotJudged | Author::Unknown { .. }, _) => {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     millis::Millis,
-    policy::{Author, Entry, Fingerprint, Statuses},
+    policy::{Author, Fingerprint, PersonEntry, Statuses},
 };
 
 /// How far a gate has come.
@@ -32,7 +32,8 @@ pub enum GateState {
         /// When the answer came, by our clock.
         seen: Millis,
         /// What it showed.
-        view: TicketState,
+        #[serde(rename = "view")]
+        ticket_state: TicketState,
     },
 }
 
@@ -66,14 +67,16 @@ pub struct Gate {
     /// Which gate of the rollout.
     pub name: GateName,
     /// When Flagger first asked.
-    pub asked: Millis,
+    #[serde(rename = "asked")]
+    pub asked_at: Millis,
     /// How far it is.
-    pub standing: GateState,
+    #[serde(rename = "standing")]
+    pub state: GateState,
     /// Whether its approval has let Flagger pass already.
     pub used: Option<Used>,
     /// What Flagger was told last. Stored with what changed it, so that each turn of the answer is on record once.
-    #[serde(default)]
-    pub said: LastAnswer,
+    #[serde(rename = "said", default)]
+    pub last_answer: LastAnswer,
     /// Who may not approve it: `approval.deny`, as rendered when Flagger first asked, and what was added to it since.
     #[serde(default)]
     pub deny: Vec<String>,
@@ -96,14 +99,14 @@ impl Gate {
     /// A gate that Flagger asked about just now.
     #[must_use]
     pub fn new(id: GateId, name: GateName, deny: Vec<String>, now: Millis) -> Self {
-        let (standing, said) = (GateState::Opening, LastAnswer::Closed);
+        let (state, last_answer) = (GateState::Opening, LastAnswer::Closed);
         Self {
             id,
             name,
-            asked: now,
-            standing,
+            asked_at: now,
+            state,
             used: None,
-            said,
+            last_answer,
             deny,
             statuses: None,
             judged_by: None,
@@ -115,7 +118,7 @@ impl Gate {
     /// Whether an entry of its `approval.deny` came out empty, so that nobody may approve it any more.
     #[must_use]
     pub fn denies_for_good(&self) -> bool {
-        self.deny.iter().any(|entry| Entry::read(entry) == Entry::Nothing)
+        self.deny.iter().any(|entry| PersonEntry::read(entry) == PersonEntry::Nothing)
     }
 
     /// What statuses mean for its ticket, where `today` are those that bear the configured names now. Approved are those that
@@ -130,12 +133,12 @@ impl Gate {
     }
 
     /// It is to be found out again whether whoever decided counts. True if that is news.
-    pub fn doubt_author(&mut self, why: &str) -> bool {
-        let GateState::Watched { view, .. } = &mut self.standing else { return false };
-        match view {
+    pub fn reopen_judgment(&mut self, why: &str) -> bool {
+        let GateState::Watched { ticket_state, .. } = &mut self.state else { return false };
+        match ticket_state {
             TicketState::Approved { status, decision } => {
                 let (status, decision) = (status.clone(), decision.clone());
-                *view = TicketState::Unjudged { status, decision, why: why.to_owned() };
+                *ticket_state = TicketState::NotJudged { status, decision, why: why.to_owned() };
                 true
             }
             TicketState::Rejected { author: author @ Author::Accepted, .. } => {
@@ -145,15 +148,15 @@ impl Gate {
             TicketState::Rejected { .. }
             | TicketState::Waiting { .. }
             | TicketState::NotAllowed { .. }
-            | TicketState::Unjudged { .. }
-            | TicketState::Gone { .. } => false,
+            | TicketState::NotJudged { .. }
+            | TicketState::Invalid { .. } => false,
         }
     }
 
     /// Whether Flagger was told last that it may go on. `pace` tells where the gate itself does not.
     #[must_use]
     pub const fn was_open(&self, pace: Pace) -> bool {
-        match self.said {
+        match self.last_answer {
             LastAnswer::Open => true,
             LastAnswer::Closed => false,
             LastAnswer::Unknown => self.used.is_some() && pace.was_open(),
@@ -163,7 +166,7 @@ impl Gate {
     /// The ticket, once there is one.
     #[must_use]
     pub fn ticket(&self) -> Option<&Ticket> {
-        match &self.standing {
+        match &self.state {
             GateState::Opening | GateState::Stuck { .. } => None,
             GateState::Watched { ticket, .. } => Some(ticket),
         }
@@ -172,7 +175,7 @@ impl Gate {
     /// When what is known of its ticket was last seen, by our clock.
     #[must_use]
     pub const fn seen_at(&self) -> Option<Millis> {
-        match &self.standing {
+        match &self.state {
             GateState::Opening | GateState::Stuck { .. } => None,
             GateState::Watched { seen, .. } => Some(*seen),
         }
@@ -181,9 +184,10 @@ impl Gate {
     /// Whether its ticket will prove nothing any more, so that the next question opens another.
     #[must_use]
     pub const fn is_spent(&self) -> bool {
-        match &self.standing {
-            GateState::Watched { view: TicketState::Gone { doubt }, .. } => match doubt {
-                InvalidReason::LabelledEnded { .. } | InvalidReason::Missing { confirmed: true, since: Some(_) } => true,
+        match &self.state {
+            GateState::Watched { ticket_state: TicketState::Invalid { doubt }, .. } => match doubt {
+                InvalidReason::LabelledEnded { .. }
+                | InvalidReason::Missing { confirmed: true, since: Some(_) } => true,
                 // A missing one without a time was given up by a version that asked only twice.
                 InvalidReason::MovedElsewhere { .. }
                 | InvalidReason::NoChangelogEntry { .. }
@@ -200,8 +204,8 @@ impl Gate {
     /// Whether it counts to the limits of open tickets: while it may have a ticket in which somebody can decide.
     #[must_use]
     pub const fn is_open_ticket(&self) -> bool {
-        match &self.standing {
-            GateState::Watched { view: TicketState::Gone { doubt }, .. } => match doubt {
+        match &self.state {
+            GateState::Watched { ticket_state: TicketState::Invalid { doubt }, .. } => match doubt {
                 InvalidReason::LabelledEnded { .. } | InvalidReason::Missing { .. } => false,
                 InvalidReason::MovedElsewhere { .. }
                 | InvalidReason::NoChangelogEntry { .. }
@@ -218,22 +222,31 @@ impl Gate {
     #[must_use]
     pub const fn is_labelled(&self) -> bool {
         matches!(
-            &self.standing,
-            GateState::Watched { view: TicketState::Gone { doubt: InvalidReason::LabelledEnded { .. } }, .. }
+            &self.state,
+            GateState::Watched {
+                ticket_state: TicketState::Invalid { doubt: InvalidReason::LabelledEnded { .. } },
+                ..
+            }
         )
     }
 
     /// Whether the issue with its ticket's number does not say that it is this gate's.
     #[must_use]
     pub const fn is_unmarked(&self) -> bool {
-        matches!(&self.standing, GateState::Watched { view: TicketState::Gone { doubt: InvalidReason::Unmarked { .. } }, .. })
+        matches!(
+            &self.state,
+            GateState::Watched {
+                ticket_state: TicketState::Invalid { doubt: InvalidReason::Unmarked { .. } },
+                ..
+            }
+        )
     }
 
     /// The approval that was seen, if one was. Whether it opens the gate is for [`Gate::verdict`] to say.
     #[must_use]
     pub const fn approval(&self) -> Option<(&Ticket, &Decision)> {
-        match &self.standing {
-            GateState::Watched { ticket, view: TicketState::Approved { decision, .. }, .. } => {
+        match &self.state {
+            GateState::Watched { ticket, ticket_state: TicketState::Approved { decision, .. }, .. } => {
                 Some((ticket, decision))
             }
             GateState::Watched { .. } | GateState::Opening | GateState::Stuck { .. } => None,
@@ -243,8 +256,8 @@ impl Gate {
     /// The rejection that stands, if one does.
     #[must_use]
     pub fn rejection(&self) -> Option<(&Ticket, &Decision)> {
-        match &self.standing {
-            GateState::Watched { ticket, view: TicketState::Rejected { decision, .. }, .. } => {
+        match &self.state {
+            GateState::Watched { ticket, ticket_state: TicketState::Rejected { decision, .. }, .. } => {
                 Some((ticket, decision))
             }
             GateState::Watched { .. } | GateState::Opening | GateState::Stuck { .. } => None,
@@ -254,10 +267,10 @@ impl Gate {
     /// The rejection that stands and rolls back.
     #[must_use]
     pub fn rollback(&self) -> Option<(&Ticket, &Decision)> {
-        match &self.standing {
+        match &self.state {
             GateState::Watched {
                 ticket,
-                view: TicketState::Rejected { decision, author: Author::Accepted, .. },
+                ticket_state: TicketState::Rejected { decision, author: Author::Accepted, .. },
                 ..
             } => Some((ticket, decision)),
             GateState::Watched { .. } | GateState::Opening | GateState::Stuck { .. } => None,

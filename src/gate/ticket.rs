@@ -34,7 +34,8 @@ pub struct Home {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// The move into the status.
-    pub entry: Move,
+    #[serde(rename = "entry")]
+    pub changelog_entry: Move,
     /// When that was on our clock: the time of the answer less the decision's age by Jira's clock.
     pub since: Millis,
 }
@@ -74,7 +75,8 @@ pub enum TicketState {
         why: String,
     },
     /// Approved, and it cannot be told whether that person's move counts.
-    Unjudged {
+    #[serde(rename = "unjudged")]
+    NotJudged {
         /// As above.
         status: Status,
         /// By whom and when.
@@ -83,7 +85,8 @@ pub enum TicketState {
         why: String,
     },
     /// It cannot be said that a person decided about this rollout on this ticket.
-    Gone {
+    #[serde(rename = "gone")]
+    Invalid {
         /// Why not.
         doubt: InvalidReason,
     },
@@ -98,8 +101,8 @@ impl TicketState {
             Self::Approved { status, .. }
             | Self::Rejected { status, .. }
             | Self::NotAllowed { status, .. }
-            | Self::Unjudged { status, .. } => Some(status),
-            Self::Gone {
+            | Self::NotJudged { status, .. } => Some(status),
+            Self::Invalid {
                 doubt:
                     InvalidReason::LabelledEnded { status }
                     | InvalidReason::NoChangelogEntry { status }
@@ -107,8 +110,11 @@ impl TicketState {
                     | InvalidReason::Mapped { status, .. }
                     | InvalidReason::Renamed { status },
             } => Some(status),
-            Self::Gone {
-                doubt: InvalidReason::MovedElsewhere { .. } | InvalidReason::Unmarked { .. } | InvalidReason::Missing { .. },
+            Self::Invalid {
+                doubt:
+                    InvalidReason::MovedElsewhere { .. }
+                    | InvalidReason::Unmarked { .. }
+                    | InvalidReason::Missing { .. },
             } => None,
         }
     }
@@ -120,26 +126,26 @@ impl TicketState {
             Self::Approved { decision, .. }
             | Self::Rejected { decision, .. }
             | Self::NotAllowed { decision, .. }
-            | Self::Unjudged { decision, .. } => Some(decision),
-            Self::Waiting { .. } | Self::Gone { .. } => None,
+            | Self::NotJudged { decision, .. } => Some(decision),
+            Self::Waiting { .. } | Self::Invalid { .. } => None,
         }
     }
 
     /// The changelog entry that decided, if one did.
     pub(super) fn entry(&self) -> Option<&Move> {
-        self.decision().map(|decision| &decision.entry)
+        self.decision().map(|decision| &decision.changelog_entry)
     }
 
     /// Whether it waits for a judgement of whoever decided.
-    pub(super) fn is_unjudged(&self) -> bool {
+    pub(super) fn is_not_judged(&self) -> bool {
         match self {
-            Self::Unjudged { .. }
+            Self::NotJudged { .. }
             | Self::Rejected { author: Author::NotJudged | Author::Unknown { .. }, .. } => true,
             Self::Approved { .. }
             | Self::Rejected { .. }
             | Self::NotAllowed { .. }
             | Self::Waiting { .. }
-            | Self::Gone { .. } => false,
+            | Self::Invalid { .. } => false,
         }
     }
 }

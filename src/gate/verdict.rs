@@ -12,7 +12,7 @@ use crate::{millis::Millis, policy::Fingerprint};
 
 /// How long what was seen may be relied on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trust {
+pub struct Validity {
     /// An answer of Jira proves an approval for this long.
     pub trust_for: Duration,
     /// An approval that was not used for this long is not used any more.
@@ -98,18 +98,18 @@ impl<'de> Deserialize<'de> for Verdict {
 
 impl Gate {
     /// Whether Flagger may pass, and why (not).
-    pub fn verdict(&self, now: Millis, trust: Trust) -> Verdict {
-        let (seen, view) = match &self.standing {
+    pub fn verdict(&self, now: Millis, trust: Validity) -> Verdict {
+        let (seen, ticket_state) = match &self.state {
             GateState::Opening => return Verdict::Opening,
             GateState::Stuck { .. } => return Verdict::Stuck,
-            GateState::Watched { seen, view, .. } => (*seen, view),
+            GateState::Watched { seen, ticket_state, .. } => (*seen, ticket_state),
         };
-        match view {
+        match ticket_state {
             TicketState::Waiting { .. } => Verdict::Waiting,
             TicketState::Rejected { .. } => Verdict::Rejected,
             TicketState::NotAllowed { .. } => Verdict::NotAllowed,
-            TicketState::Unjudged { .. } => Verdict::Stuck,
-            TicketState::Gone { .. } => Verdict::Gone,
+            TicketState::NotJudged { .. } => Verdict::Stuck,
+            TicketState::Invalid { .. } => Verdict::Gone,
             // An earlier version judged it, which did not ask what the statuses were called.
             TicketState::Approved { .. } if self.statuses.is_none() => Verdict::Stale,
             // It is to be judged again.

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::unread::Trouble;
+use super::unread::UnreadSince;
 use crate::{
-    gate::{Decision, InvalidReason, Gate, GateName, Stage, GateState, Trust, Verdict, TicketState},
+    gate::{Decision, Gate, GateName, GateState, InvalidReason, Stage, TicketState, Validity, Verdict},
     millis::{Millis, written},
-    rollout::{Canary, CanaryId, Progress, Refusal, Rollout},
+    rollout::{Canary, CanaryId, Progress, Rollout, TicketLimit},
     store,
-    view::{GateView, RolloutView, TicketView, Time},
+    view::{GateView, Rfc3339, RolloutView, TicketView},
 };
 
 /// The word for the question that belongs to no stage.
@@ -40,21 +40,21 @@ pub struct Answer {
 
 /// Where people read.
 #[derive(Clone)]
-pub struct Links {
+pub struct AnswerLinks {
     /// The page of the issue with this key.
     pub browse: Arc<dyn Fn(&str) -> String + Send + Sync>,
     /// The bridge's own page, if people can reach it.
     pub status_page: Option<String>,
 }
 
-impl Links {
+impl AnswerLinks {
     /// The answer at a gate, as things stand. `unread` says why its ticket could not be read lately, if it could not.
     pub(super) fn answer(
         &self,
         canary: &Canary,
         name: &GateName,
-        trust: Trust,
-        unread: Option<&Trouble>,
+        trust: Validity,
+        unread: Option<&UnreadSince>,
         now: Millis,
     ) -> Answer {
         let gate = canary.gate(name);
@@ -62,7 +62,7 @@ impl Links {
             None => (Verdict::Stale, UNKNOWN.to_owned()),
             Some(gate) => {
                 let verdict = gate.verdict(now, trust);
-                (verdict, words(gate, verdict, trust))
+                (verdict, reason(gate, verdict, trust))
             }
         };
         if name.stage == Stage::ConfirmRollout
@@ -71,18 +71,18 @@ impl Links {
             reason.push_str(UNTYPED);
         }
         if let Some(unread) = unread {
-            reason.push_str(&doubted(verdict, unread));
+            reason.push_str(&while_unreadable(verdict, unread));
         }
-        let view = GateView {
+        let ticket_state = GateView {
             gate: name.approver.clone(),
             state: verdict,
             reason,
             ticket: gate.and_then(|gate| self.ticket(gate)),
-            asked_at: gate.map(|gate| Time(gate.asked)),
+            asked_at: gate.map(|gate| Rfc3339(gate.asked_at)),
             ..blank(&canary.id, name.stage.as_str(), canary.rollout.as_ref())
         };
         let open = verdict.is_open();
-        Answer { open, line: line(if open { "open" } else { "closed" }, &view), gate: view }
+        Answer { open, line: line(if open { "open" } else { "closed" }, &ticket_state), gate: ticket_state }
     }
 
     /// The answer to the question whether to roll back.
@@ -90,54 +90,55 @@ impl Links {
         let blank = blank(&canary.id, ROLLBACK, canary.rollout.as_ref());
         let rejected = canary.rolls_back().and_then(|gate| gate.rollback().map(|no| (gate, no)));
         let Some((gate, (_, decision))) = rejected else {
-            let view = match canary.idle_rejection().and_then(|gate| gate.rejection().map(|no| (gate, no))) {
-                None => GateView { reason: "nothing about this rollout was rejected".into(), ..blank },
-                Some((gate, (_, decision))) => GateView {
-                    state: Verdict::Rejected,
-                    reason: format!(
-                        "{} was {}, which closes the gate but rolls nothing back",
-                        gate.name.stage,
-                        decided("rejected", decision)
-                    ),
-                    ticket: self.ticket(gate),
-                    asked_at: Some(Time(gate.asked)),
-                    ..blank
-                },
-            };
-            return Answer { open: false, line: line("do not roll back", &view), gate: view };
+            let ticket_state =
+                match canary.idle_rejection().and_then(|gate| gate.rejection().map(|no| (gate, no))) {
+                    None => GateView { reason: "nothing about this rollout was rejected".into(), ..blank },
+                    Some((gate, (_, decision))) => GateView {
+                        state: Verdict::Rejected,
+                        reason: format!(
+                            "{} was {}, which closes the gate but rolls nothing back",
+                            gate.name.stage,
+                            decision_words("rejected", decision)
+                        ),
+                        ticket: self.ticket(gate),
+                        asked_at: Some(Rfc3339(gate.asked_at)),
+                        ..blank
+                    },
+                };
+            return Answer { open: false, line: line("do not roll back", &ticket_state), gate: ticket_state };
         };
-        let view = GateView {
+        let ticket_state = GateView {
             gate: gate.name.approver.clone(),
             state: Verdict::Rejected,
-            reason: format!("{} was {}", gate.name.stage, decided("rejected", decision)),
+            reason: format!("{} was {}", gate.name.stage, decision_words("rejected", decision)),
             ticket: self.ticket(gate),
-            asked_at: Some(Time(gate.asked)),
+            asked_at: Some(Rfc3339(gate.asked_at)),
             ..blank
         };
-        Answer { open: true, line: line("roll back", &view), gate: view }
+        Answer { open: true, line: line("roll back", &ticket_state), gate: ticket_state }
     }
 
     fn ticket(&self, gate: &Gate) -> Option<TicketView> {
-        let GateState::Watched { ticket, view, .. } = &gate.standing else { return None };
-        Some(self.shown(&ticket.key, view.status().map(|status| status.name.clone())))
+        let GateState::Watched { ticket, ticket_state, .. } = &gate.state else { return None };
+        Some(self.ticket_view(&ticket.key, ticket_state.status().map(|status| status.name.clone())))
     }
 
     /// A ticket, for people.
-    pub(super) fn shown(&self, key: &str, status: Option<String>) -> TicketView {
+    pub(super) fn ticket_view(&self, key: &str, status: Option<String>) -> TicketView {
         TicketView { key: key.to_owned(), url: (self.browse)(key), status }
     }
 }
 
 /// The answer when the store failed: nothing can be proven.
 pub(super) fn failed(id: &CanaryId, stage: &str, gate: Option<&str>, error: &store::Error) -> Answer {
-    let view = GateView {
+    let ticket_state = GateView {
         gate: gate.map(str::to_owned),
         state: Verdict::Stuck,
         reason: format!("stuck: {error}"),
         ..blank(id, stage, None)
     };
     let word = if stage == ROLLBACK { "do not roll back" } else { "closed" };
-    Answer { open: false, line: line(word, &view), gate: view }
+    Answer { open: false, line: line(word, &ticket_state), gate: ticket_state }
 }
 
 /// What is shown of a canary whose row cannot be read: all its gates in one line, as which they are is not known.
@@ -150,36 +151,38 @@ pub(super) fn unreadable(id: &CanaryId, why: &str) -> GateView {
 pub(super) fn refused(
     id: &CanaryId,
     gate: &GateName,
-    refusal: Refusal,
+    refusal: TicketLimit,
     limit: usize,
     takes_turns: bool,
 ) -> Answer {
     let mut reason = match refusal {
-        Refusal::PerCanary => format!(
+        TicketLimit::PerCanary => format!(
             "{limit} rollouts of this canary opened tickets within an hour, which is all that \
              limits.tickets_per_canary_per_hour allows"
         ),
-        Refusal::PerNamespace => format!(
+        TicketLimit::PerNamespace => format!(
             "{limit} tickets of namespace {} are open, which is all that limits.open_tickets_per_namespace allows",
             id.namespace
         ),
-        Refusal::Overall => format!("{limit} tickets are open, which is all that limits.open_tickets allows"),
+        TicketLimit::Overall => {
+            format!("{limit} tickets are open, which is all that limits.open_tickets allows")
+        }
     };
-    if takes_turns && refusal == Refusal::PerCanary {
+    if takes_turns && refusal == TicketLimit::PerCanary {
         reason.push_str("; the same revisions come by turns: do two clusters use one name?");
     }
-    let view = GateView {
+    let ticket_state = GateView {
         gate: gate.approver.clone(),
         state: Verdict::Stuck,
         reason: format!("stuck: no ticket is opened: {reason}"),
         ..blank(id, gate.stage.as_str(), None)
     };
-    Answer { open: false, line: line("closed", &view), gate: view }
+    Answer { open: false, line: line("closed", &ticket_state), gate: ticket_state }
 }
 
 /// The answer to a question without a checksum about a canary that sends them.
-pub(super) fn without_checksum(id: &CanaryId, gate: &GateName) -> Answer {
-    let view = GateView {
+pub(super) fn missing_checksum(id: &CanaryId, gate: &GateName) -> Answer {
+    let ticket_state = GateView {
         gate: gate.approver.clone(),
         state: Verdict::Stuck,
         reason: "stuck: this question brings no checksum, though others about this canary did; without one it cannot be told \
@@ -187,7 +190,7 @@ pub(super) fn without_checksum(id: &CanaryId, gate: &GateName) -> Answer {
             .into(),
         ..blank(id, gate.stage.as_str(), None)
     };
-    Answer { open: false, line: line("closed", &view), gate: view }
+    Answer { open: false, line: line("closed", &ticket_state), gate: ticket_state }
 }
 
 fn blank(id: &CanaryId, stage: &str, rollout: Option<&Rollout>) -> GateView {
@@ -206,52 +209,54 @@ fn blank(id: &CanaryId, stage: &str, rollout: Option<&Rollout>) -> GateView {
 }
 
 pub(super) fn rollout_view(rollout: &Rollout) -> RolloutView {
-    let course = match &rollout.course {
+    let progress = match &rollout.progress {
         Progress::Asked(_) => "asked",
         Progress::Waiting(_) => "waiting",
         Progress::Admitted(_) => "admitted",
         Progress::Running(_) | Progress::Failing(_) => "running",
     };
     RolloutView {
-        began_at: Time(rollout.began),
+        began_at: Rfc3339(rollout.began_at),
         base: rollout.replaces().map(|revision| revision.0.clone()),
         revision: rollout.revision().map(|revision| revision.0.clone()),
         label: rollout.label.as_ref().map(|label| label.0.clone()),
-        course: course.into(),
+        course: progress.into(),
     }
 }
 
-fn line(verdict: &str, view: &GateView) -> String {
-    let reason = &view.reason;
-    let Some(TicketView { key, url, status }) = &view.ticket else { return format!("{verdict}: {reason}") };
+fn line(verdict: &str, ticket_state: &GateView) -> String {
+    let reason = &ticket_state.reason;
+    let Some(TicketView { key, url, status }) = &ticket_state.ticket else {
+        return format!("{verdict}: {reason}");
+    };
     let status = status.as_deref().unwrap_or("status not read yet");
     format!("{verdict}: {key} ({status}), {url}, {reason}")
 }
 
 /// Why a gate stands so.
-fn words(gate: &Gate, verdict: Verdict, trust: Trust) -> String {
-    let (seen, view) = match &gate.standing {
+fn reason(gate: &Gate, verdict: Verdict, trust: Validity) -> String {
+    let (seen, ticket_state) = match &gate.state {
         GateState::Opening => return "opening: the ticket is being opened".into(),
         GateState::Stuck { why } => {
             return format!("stuck: the ticket could not be opened, which is tried again: {why}");
         }
-        GateState::Watched { seen, view, .. } => (*seen, view),
+        GateState::Watched { seen, ticket_state, .. } => (*seen, ticket_state),
     };
-    match view {
+    match ticket_state {
         TicketState::Waiting { .. } => "waiting for a decision".into(),
-        TicketState::Rejected { decision, .. } => decided("rejected", decision),
+        TicketState::Rejected { decision, .. } => decision_words("rejected", decision),
         TicketState::NotAllowed { decision, why, .. } => {
-            format!("not_allowed: {}, which does not count: {why}", decided("approved", decision))
+            format!("not_allowed: {}, which does not count: {why}", decision_words("approved", decision))
         }
-        TicketState::Unjudged { decision, why, .. } => unjudged(decision, why),
-        TicketState::Gone { doubt } => doubtful(doubt),
+        TicketState::NotJudged { decision, why, .. } => not_judged_words(decision, why),
+        TicketState::Invalid { doubt } => invalid_words(doubt),
         TicketState::Approved { decision, .. } => match verdict {
-            Verdict::Approved => decided("approved", decision),
-            Verdict::Stuck if gate.judged_by.is_some() => unjudged(decision, OTHER_SETTINGS),
-            Verdict::Stuck => unjudged(decision, EARLIER_VERSION),
+            Verdict::Approved => decision_words("approved", decision),
+            Verdict::Stuck if gate.judged_by.is_some() => not_judged_words(decision, OTHER_SETTINGS),
+            Verdict::Stuck => not_judged_words(decision, EARLIER_VERSION),
             Verdict::Expired => format!(
                 "expired: {}, not used within {}; move the ticket back and approve it again",
-                decided("approved", decision),
+                decision_words("approved", decision),
                 written(trust.valid_for)
             ),
             Verdict::Stale => format!(
@@ -266,12 +271,12 @@ fn words(gate: &Gate, verdict: Verdict, trust: Trust) -> String {
     }
 }
 
-fn unjudged(decision: &Decision, why: &str) -> String {
-    format!("stuck: {}; whether that counts cannot be told yet: {why}", decided("approved", decision))
+fn not_judged_words(decision: &Decision, why: &str) -> String {
+    format!("stuck: {}; whether that counts cannot be told yet: {why}", decision_words("approved", decision))
 }
 
 /// What is added to a reason while the ticket, which may stand elsewhere by now, cannot be read.
-fn doubted(verdict: Verdict, Trouble { since, why }: &Trouble) -> String {
+fn while_unreadable(verdict: Verdict, UnreadSince { since, why }: &UnreadSince) -> String {
     match verdict {
         Verdict::Stale => format!(": {why}"),
         Verdict::Waiting | Verdict::Rejected | Verdict::NotAllowed | Verdict::Expired | Verdict::Gone => {
@@ -282,7 +287,7 @@ fn doubted(verdict: Verdict, Trouble { since, why }: &Trouble) -> String {
     }
 }
 
-fn doubtful(doubt: &InvalidReason) -> String {
+fn invalid_words(doubt: &InvalidReason) -> String {
     match doubt {
         InvalidReason::LabelledEnded { .. } => {
             "gone: the ticket is labelled flagger-ended, so its rollout is over and it opens nothing; the next question opens a new one"
@@ -345,8 +350,8 @@ fn doubtful(doubt: &InvalidReason) -> String {
     }
 }
 
-fn decided(what: &str, decision: &Decision) -> String {
-    format!("{what} by {} at {}", decision.entry.by.name, clock_time(decision.entry.at))
+fn decision_words(what: &str, decision: &Decision) -> String {
+    format!("{what} by {} at {}", decision.changelog_entry.by.name, clock_time(decision.changelog_entry.at))
 }
 
 /// RFC 3339 in UTC, to the second: for sentences.
@@ -364,8 +369,8 @@ mod tests {
         policy::{Fingerprint, Person, Status, Statuses},
     };
 
-    const TRUST: Trust =
-        Trust { trust_for: Duration::MAX, valid_for: Duration::MAX, judged_by: Fingerprint(1) };
+    const TRUST: Validity =
+        Validity { trust_for: Duration::MAX, valid_for: Duration::MAX, judged_by: Fingerprint(1) };
 
     /// Approved at the beginning of time.
     fn approved(judged_by: Option<Fingerprint>) -> Gate {
@@ -375,10 +380,11 @@ mod tests {
         let by = Person { id: "mia".into(), name: "Mia".into(), app: false };
         let entry =
             Move { changelog_id: "7".into(), by, at: Millis(0), from: "1".into(), to: status.clone() };
-        let view = TicketState::Approved { status, decision: Decision { entry, since: Millis(0) } };
+        let ticket_state =
+            TicketState::Approved { status, decision: Decision { changelog_entry: entry, since: Millis(0) } };
         let ticket = Ticket { id, key, project, issue_type };
         Gate {
-            standing: GateState::Watched { ticket, seen: Millis(0), view },
+            state: GateState::Watched { ticket, seen: Millis(0), ticket_state },
             statuses: Some(Statuses::default()),
             judged_by,
             ..Gate::new(GateId("g".into()), name, vec![], Millis(0))
@@ -388,12 +394,12 @@ mod tests {
     /// Whose judgement it was that does not count today is told apart: that of other settings, or of a version that noted none.
     #[test]
     fn an_approval_that_was_not_judged_by_these_settings_says_so() {
-        let said = |judged_by| {
+        let last_answer = |judged_by| {
             let gate = approved(judged_by);
-            words(&gate, gate.verdict(Millis(1), TRUST), TRUST)
+            reason(&gate, gate.verdict(Millis(1), TRUST), TRUST)
         };
         let approval = "approved by Mia at 1970-01-01T00:00:00Z";
-        assert_eq!(said(Some(TRUST.judged_by)), approval);
+        assert_eq!(last_answer(Some(TRUST.judged_by)), approval);
         for (judged_by, why) in [
             (Some(Fingerprint(2)), "it was judged by other settings than this replica's"),
             (None, "an earlier version of the bridge judged it"),
@@ -402,7 +408,7 @@ mod tests {
                 "stuck: {approval}; whether that counts cannot be told yet: {why}; it is judged again as soon as Jira shows \
                  the ticket"
             );
-            assert_eq!(said(judged_by), expected);
+            assert_eq!(last_answer(judged_by), expected);
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{audit, base::Gatekeeper, record};
 use crate::{
     gate::GateName,
     millis::Millis,
-    rollout::{Canary, CanaryId, Change, Command, Event, AuditEvent},
+    rollout::{AuditEvent, Canary, CanaryId, Change, Command, Event},
     store::{self, WriteTx},
 };
 
@@ -17,7 +17,7 @@ pub struct Applied {
     /// The canary as it is now.
     pub canary: Canary,
     /// What is to be recorded once the turn is committed.
-    pub facts: Vec<AuditEvent>,
+    pub audit_events: Vec<AuditEvent>,
 }
 
 impl Gatekeeper {
@@ -25,15 +25,15 @@ impl Gatekeeper {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn note(
+    pub async fn record_only(
         &self,
         tx: &mut WriteTx,
         canary: Canary,
-        fact: AuditEvent,
+        audit_event: AuditEvent,
         now: Millis,
     ) -> Result<Applied, store::Error> {
-        tx.audit(&[self.entry(&fact, &canary, &canary, now)]).await?;
-        Ok(Applied { canary, facts: vec![fact] })
+        tx.audit(&[self.entry(&audit_event, &canary, &canary, now)]).await?;
+        Ok(Applied { canary, audit_events: vec![audit_event] })
     }
 
     /// Loads, applies, saves and puts on record, in a turn that the caller ends; then it hands the facts to [`Gatekeeper::record`].
@@ -48,26 +48,35 @@ impl Gatekeeper {
         now: Millis,
     ) -> Result<Applied, store::Error> {
         let was = tx.canary(id).await?;
-        match self.would(&was, event, now) {
-            Change::Unchanged => Ok(Applied { canary: was, facts: Vec::new() }),
-            Change::To { canary, mut commands, facts } => {
+        match self.preview(&was, event, now) {
+            Change::Unchanged => Ok(Applied { canary: was, audit_events: Vec::new() }),
+            Change::To { canary, mut commands, audit_events } => {
                 commands.retain(|command| self.is_wanted(&canary.id, command));
                 tx.save(&canary, &commands, now).await?;
-                let entries: Vec<_> = facts.iter().map(|fact| self.entry(fact, &was, &canary, now)).collect();
+                let entries: Vec<_> = audit_events
+                    .iter()
+                    .map(|audit_event| self.entry(audit_event, &was, &canary, now))
+                    .collect();
                 tx.audit(&entries).await?;
-                Ok(Applied { canary, facts })
+                Ok(Applied { canary, audit_events })
             }
         }
     }
 
-    fn entry(&self, fact: &AuditEvent, was: &Canary, is: &Canary, now: Millis) -> store::audit::Entry {
+    fn entry(
+        &self,
+        audit_event: &AuditEvent,
+        was: &Canary,
+        is: &Canary,
+        now: Millis,
+    ) -> store::audit::AuditEntry {
         let route = |gate: &GateName| self.route(&is.id, gate);
         let stands = |gate: &GateName| self.answer(is, gate, self.trust(&is.id, gate), now).gate;
-        audit::entry(fact, was, is, route, stands, now)
+        audit::entry(audit_event, was, is, route, stands, now)
     }
 
     /// What an event would do to a canary.
-    pub fn would(&self, canary: &Canary, event: &Event<'_>, now: Millis) -> Change {
+    pub fn preview(&self, canary: &Canary, event: &Event<'_>, now: Millis) -> Change {
         let rules = match event {
             Event::Asked { gate, .. } => self.rules(&canary.id, gate),
             Event::Seen { gate, .. } => match canary.gate_by_id(gate) {
@@ -91,7 +100,7 @@ impl Gatekeeper {
                 self.route(id, name).ticket.transitions.target(*milestone).is_some()
             }
             Command::Open { .. }
-            | Command::Recount { .. }
+            | Command::FindDuplicates { .. }
             | Command::Comment { .. }
             | Command::Label { .. }
             | Command::Link { .. } => true,
@@ -99,39 +108,39 @@ impl Gatekeeper {
     }
 
     /// Logs and counts what was committed, and wakes the worker.
-    pub fn record(&self, applied: &Applied, now: Millis) {
-        for fact in &applied.facts {
-            record::fact(&applied.canary.id, fact, &self.metrics, now);
+    pub fn announce(&self, applied: &Applied, now: Millis) {
+        for audit_event in &applied.audit_events {
+            record::log_event(&applied.canary.id, audit_event, &self.metrics, now);
         }
-        if !applied.facts.is_empty() {
+        if !applied.audit_events.is_empty() {
             self.work.send_replace(());
         }
     }
 
     /// Applies a message of Flagger: from memory if it changes nothing, else in a turn, where it is decided again by
     /// what is stored. Returns what the canary is then, and what was put on record.
-    pub(super) async fn hear<'a>(
+    pub(super) async fn apply_message<'a>(
         &self,
         id: &CanaryId,
         heard: Option<Millis>,
         now: Millis,
         event: impl Fn(&Canary, Duration) -> Event<'a> + Send + Sync,
     ) -> Result<(Arc<Canary>, Vec<AuditEvent>), store::Error> {
-        self.store.follow_by(now).await?;
+        self.store.catch_up_by(now).await?;
         let (known, is_readable) = match self.store.canary(id) {
-            Some(known) => (self.unsaved.as_read(known), true),
+            Some(known) => (self.unsaved_readings.as_read(known), true),
             // Where the row cannot be read, memory knows nothing; the turn says why.
             None => (Arc::new(Canary::new(id.clone())), self.store.unreadable_why(id).is_none()),
         };
-        let change = self.would(&known, &event(&known, silent_for(heard, now)), now);
+        let change = self.preview(&known, &event(&known, silent_for(heard, now)), now);
         if matches!(change, Change::Unchanged) && is_readable {
             return Ok((known, Vec::new()));
         }
         // In a box, or each repeated question would carry the room for it.
-        Box::pin(self.hear_in_turn(id, heard, now, event)).await
+        Box::pin(self.apply_in_transaction(id, heard, now, event)).await
     }
 
-    async fn hear_in_turn<'a>(
+    async fn apply_in_transaction<'a>(
         &self,
         id: &CanaryId,
         heard: Option<Millis>,
@@ -146,7 +155,7 @@ impl Gatekeeper {
         let silent_for = silent_for(last_heard, now);
         let stored = tx.canary(id).await?;
         // What could not be stored before is now, before anything else can rest on what was stored.
-        let (mut read, unsaved) = (Vec::new(), self.unsaved.readings(&stored));
+        let (mut read, unsaved) = (Vec::new(), self.unsaved_readings.readings(&stored));
         for reading in &unsaved {
             read.push(self.apply(&mut tx, id, &reading.event(), reading.at).await?);
         }
@@ -158,17 +167,17 @@ impl Gatekeeper {
             // Beyond the limits no row is kept of a canary that nobody knew.
             return Ok((Arc::new(stored), Vec::new()));
         }
-        if !read.is_empty() || !applied.facts.is_empty() || applied.canary != stored {
+        if !read.is_empty() || !applied.audit_events.is_empty() || applied.canary != stored {
             // What is written anyway keeps when the canary was heard of: a crash must not make it forget its silence.
             tx.hear(id, now).await?;
             tx.end().await?;
         }
         for (applied, reading) in read.iter().zip(&unsaved) {
-            self.was_stored(&reading.gate);
-            self.record(applied, now);
+            self.reading_stored(&reading.gate);
+            self.announce(applied, now);
         }
-        self.record(&applied, now);
-        Ok((Arc::new(applied.canary), applied.facts))
+        self.announce(&applied, now);
+        Ok((Arc::new(applied.canary), applied.audit_events))
     }
 }
 

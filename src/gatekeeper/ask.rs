@@ -10,13 +10,13 @@ use super::{
     apply::silent_for,
     base::Gatekeeper,
     record,
-    refused::News,
+    refused::Novelty,
 };
 use crate::{
     gate::{GateId, GateName, Pace},
     millis::Millis,
     policy::Approval,
-    rollout::{Canary, CanaryId, Change, Event, Message, Refusal, Subject},
+    rollout::{Canary, CanaryId, Change, Event, Message, Subject, TicketLimit},
     store, ticket,
 };
 
@@ -65,21 +65,21 @@ impl Gatekeeper {
             silent_for,
             pace: canary.gate(gate).map_or_else(Pace::default, |known| self.store.pace(id, &known.id)),
         };
-        match in_time(self.hear(id, heard, now, event)).await {
+        match in_time(self.apply_message(id, heard, now, event)).await {
             Ok((canary, _)) if canary.misses_checksum(message) => {
-                self.listen(id, now);
-                self.without_checksum(id, gate, now)
+                self.touch(id, now);
+                self.missing_checksum(id, gate, now)
             }
-            Ok((canary, facts)) => {
+            Ok((canary, audit_events)) => {
                 let answer = self.answer(&canary, gate, trust, now);
                 match canary.gate(gate) {
                     Some(known) => {
-                        self.store.answered(id, &known.id, answer.open, now);
-                        record::answered(id, &answer, &facts);
+                        self.store.question_answered(id, &known.id, answer.open, now);
+                        record::log_answer(id, &answer, &audit_events);
                     }
-                    None if canary.is_late(gate) => self.listen(id, now),
+                    None if canary.is_late(gate) => self.touch(id, now),
                     None => {
-                        self.listen(id, now);
+                        self.touch(id, now);
                         // As of now: the turn may have taken the last room.
                         if let Some(refusal) = canary.refusal(gate, now, &self.rules(id, gate).budget) {
                             return self.refused(&canary, gate, refusal, now);
@@ -89,10 +89,10 @@ impl Gatekeeper {
                 answer
             }
             Err(error) => {
-                self.listen_in_vain(id, heard, now);
+                self.touch_not_stored(id, heard, now);
                 tracing::error!(canary = %id, %gate, "{error}; the question is answered closed");
                 if let Some(canary) =
-                    self.decided_in_memory(id, |known| event(known, silent_for(heard, now)), now)
+                    self.decided_from_cache(id, |known| event(known, silent_for(heard, now)), now)
                 {
                     let answer = self.answer(&canary, gate, trust, now);
                     // A gate that would begin now was not stored.
@@ -112,14 +112,14 @@ impl Gatekeeper {
     pub async fn ask_rollback(&self, id: &CanaryId, message: &Message, now: Millis) -> Answer {
         let heard = self.store.last_heard(id);
         let event = |_: &Canary, silent_for| Event::RollbackAsked { message, silent_for };
-        match in_time(self.hear(id, heard, now, event)).await {
+        match in_time(self.apply_message(id, heard, now, event)).await {
             Ok((canary, _)) => {
-                self.listen(id, now);
+                self.touch(id, now);
                 self.links.answer_rollback(&canary)
             }
             Err(error) => {
-                self.listen_in_vain(id, heard, now);
-                let known = self.decided_in_memory(id, |known| event(known, silent_for(heard, now)), now);
+                self.touch_not_stored(id, heard, now);
+                let known = self.decided_from_cache(id, |known| event(known, silent_for(heard, now)), now);
                 if let Some(canary) = known.filter(|canary| canary.rolls_back().is_some()) {
                     tracing::error!(canary = %id, "{error}; Flagger is told to roll back all the same, for its ticket was rejected");
                     return self.links.answer_rollback(&canary);
@@ -132,49 +132,49 @@ impl Gatekeeper {
 
     /// What a canary would be after this, where it could not be stored and what was read of its tickets could not either:
     /// that closes, and a rejection rolls back, all the same.
-    fn decided_in_memory<'a>(
+    fn decided_from_cache<'a>(
         &self,
         id: &CanaryId,
         event: impl FnOnce(&Canary) -> Event<'a>,
         now: Millis,
     ) -> Option<Canary> {
         let stored = self.store.canary(id)?;
-        if self.unsaved.readings(&stored).is_empty() {
+        if self.unsaved_readings.readings(&stored).is_empty() {
             return None;
         }
-        let known = self.unsaved.as_read(stored);
-        match self.would(&known, &event(&known), now) {
+        let known = self.unsaved_readings.as_read(stored);
+        match self.preview(&known, &event(&known), now) {
             Change::Unchanged => Some((*known).clone()),
             Change::To { canary, .. } => Some(canary),
         }
     }
 
     /// The canary is heard of now, if it is known: of another no trace is kept.
-    fn listen(&self, id: &CanaryId, now: Millis) {
+    fn touch(&self, id: &CanaryId, now: Millis) {
         if self.store.canary(id).is_some() {
-            self.store.hear(id, now);
+            self.store.message_received(id, now);
         }
     }
 
     /// A message came that could not be stored. Flagger was not silent all the same; but a silence that was long enough
     /// to mean something is not broken by what left no trace.
-    pub(super) fn listen_in_vain(&self, id: &CanaryId, heard: Option<Millis>, now: Millis) {
+    pub(super) fn touch_not_stored(&self, id: &CanaryId, heard: Option<Millis>, now: Millis) {
         if silent_for(heard, now) < self.timing.idle_after.min(self.timing.abandon_after) {
-            self.listen(id, now);
+            self.touch(id, now);
         }
     }
 
     /// The answer where a limit keeps the ticket from being opened.
-    fn refused(&self, canary: &Canary, gate: &GateName, refusal: Refusal, now: Millis) -> Answer {
+    fn refused(&self, canary: &Canary, gate: &GateName, refusal: TicketLimit, now: Millis) -> Answer {
         let id = &canary.id;
         self.metrics.ticket_refused(refusal.key());
         let limit = match refusal {
-            Refusal::PerCanary => self.timing.tickets_per_canary_per_hour,
-            Refusal::PerNamespace => self.timing.open_tickets_per_namespace,
-            Refusal::Overall => self.timing.open_tickets,
+            TicketLimit::PerCanary => self.timing.tickets_per_canary_per_hour,
+            TicketLimit::PerNamespace => self.timing.open_tickets_per_namespace,
+            TicketLimit::Overall => self.timing.open_tickets,
         };
-        let answer = answer::refused(id, gate, refusal, limit, canary.takes_turns(now));
-        if self.refused.note(id, gate, &answer.gate, now, self.timing.idle_after) == News::Fresh {
+        let answer = answer::refused(id, gate, refusal, limit, canary.alternates(now));
+        if self.refused_gates.refuse(id, gate, &answer.gate, now, self.timing.idle_after) == Novelty::Fresh {
             let reason = &answer.gate.reason;
             tracing::warn!(canary = %id, %gate, reason, "a limit keeps the gate closed");
         }
@@ -182,9 +182,9 @@ impl Gatekeeper {
     }
 
     /// The answer to a question without a checksum about a canary that sends them.
-    fn without_checksum(&self, id: &CanaryId, gate: &GateName, now: Millis) -> Answer {
-        let answer = answer::without_checksum(id, gate);
-        if self.refused.note(id, gate, &answer.gate, now, self.timing.idle_after) == News::Fresh {
+    fn missing_checksum(&self, id: &CanaryId, gate: &GateName, now: Millis) -> Answer {
+        let answer = answer::missing_checksum(id, gate);
+        if self.refused_gates.refuse(id, gate, &answer.gate, now, self.timing.idle_after) == Novelty::Fresh {
             tracing::warn!(canary = %id, %gate, "a question without a checksum is answered closed, for this canary sends them; who asks?");
         }
         answer

@@ -4,12 +4,12 @@ use serde_json::{Map, Value, json};
 
 use super::answer::rollout_view;
 use crate::{
-    gate::{Decision, InvalidReason, Gate, GateName, GateState, Ticket, TicketState},
+    gate::{Decision, Gate, GateName, GateState, InvalidReason, Ticket, TicketState},
     millis::{self, Millis},
     policy::Route,
-    rollout::{Canary, AuditEvent},
-    store::audit::Entry,
-    view::{GateView, Time},
+    rollout::{AuditEvent, Canary},
+    store::audit::AuditEntry,
+    view::{GateView, Rfc3339},
 };
 
 /// The kind of the row that says that an approval let Flagger pass for the first time.
@@ -20,40 +20,40 @@ pub(super) const UNASKED: &str = "unasked";
 /// The entry for a fact. `was` and `is` are the canary before and after the change it came of; `route` gives the
 /// settings of a gate, `stands` how it stands after the change, in the words of an answer.
 pub(super) fn entry<'a>(
-    fact: &AuditEvent,
+    audit_event: &AuditEvent,
     was: &Canary,
     is: &Canary,
     route: impl Fn(&GateName) -> &'a Route,
     stands: impl Fn(&GateName) -> GateView,
     now: Millis,
-) -> Entry {
+) -> AuditEntry {
     let deny = |gate: &GateName| is.gate(gate).map_or_else(Vec::new, |gate| is.ruled_out(gate));
-    let (kind, mut detail) = match fact {
+    let (kind, mut detail) = match audit_event {
         AuditEvent::Began => ("rollout_began", Map::new()),
         AuditEvent::GateAsked { gate } => ("gate_asked", at(gate)),
         AuditEvent::TicketOpened { gate, ticket } => ("ticket_opened", on(gate, ticket)),
         AuditEvent::TicketStuck { gate, why } => ("ticket_stuck", with(at(gate), "why", json!(why))),
-        AuditEvent::TicketSeen { gate, ticket, view } => {
-            ("ticket_seen", seen(on(gate, ticket), view, route(gate), &deny(gate)))
+        AuditEvent::TicketSeen { gate, ticket, ticket_state } => {
+            ("ticket_seen", ticket_seen(on(gate, ticket), ticket_state, route(gate), &deny(gate)))
         }
         AuditEvent::Passed { gate, ticket, decision } => {
-            (PASSED, decided(on(gate, ticket), decision, route(gate), &deny(gate)))
+            (PASSED, decision_json(on(gate, ticket), decision, route(gate), &deny(gate)))
         }
         AuditEvent::Ended { how, gates } => {
             let gates = gates.iter().map(gate_at_the_end).collect();
             let how = with(Map::new(), "how", json!(how.as_str()));
             ("rollout_ended", with(how, "gates", Value::Array(gates)))
         }
-        AuditEvent::Turned { gate } => {
+        AuditEvent::AnswerChanged { gate } => {
             let GateView { state, reason, .. } = stands(gate);
             let turned = with(at(gate), "state", json!(state.as_str()));
             ("verdict_changed", with(turned, "reason", json!(reason)))
         }
         AuditEvent::Expired { gate, ticket, decision } => {
-            ("expired", decided(on(gate, ticket), decision, route(gate), &deny(gate)))
+            ("expired", decision_json(on(gate, ticket), decision, route(gate), &deny(gate)))
         }
         AuditEvent::RolledBack { gate, ticket, decision } => {
-            ("rolled_back", decided(on(gate, ticket), decision, route(gate), &deny(gate)))
+            ("rolled_back", decision_json(on(gate, ticket), decision, route(gate), &deny(gate)))
         }
         AuditEvent::Refused { gate, refusal } => ("refused", with(at(gate), "limit", json!(refusal.key()))),
         AuditEvent::LateMove { gate, ticket } => ("late_move", on(gate, ticket)),
@@ -74,7 +74,7 @@ pub(super) fn entry<'a>(
         AuditEvent::LooksUntyped { gate } => ("looks_untyped", at(gate)),
     };
     // One change may end a rollout and begin the next: all but the end is about the one that lives then.
-    let rollout = match fact {
+    let rollout = match audit_event {
         AuditEvent::Ended { .. } | AuditEvent::Bypassed { .. } => was.rollout.as_ref(),
         AuditEvent::Began
         | AuditEvent::GateAsked { .. }
@@ -82,7 +82,7 @@ pub(super) fn entry<'a>(
         | AuditEvent::TicketStuck { .. }
         | AuditEvent::TicketSeen { .. }
         | AuditEvent::Passed { .. }
-        | AuditEvent::Turned { .. }
+        | AuditEvent::AnswerChanged { .. }
         | AuditEvent::Expired { .. }
         | AuditEvent::RolledBack { .. }
         | AuditEvent::Refused { .. } => is.rollout.as_ref(),
@@ -91,16 +91,16 @@ pub(super) fn entry<'a>(
         AuditEvent::LateMove { .. } | AuditEvent::Unasked { .. } => None,
     };
     if let Some(rollout) = rollout {
-        let view = rollout_view(rollout);
+        let ticket_state = rollout_view(rollout);
         let about = json!({
-            "began_at": view.began_at,
-            "base": view.base,
-            "revision": view.revision,
-            "label": view.label,
+            "began_at": ticket_state.began_at,
+            "base": ticket_state.base,
+            "revision": ticket_state.revision,
+            "label": ticket_state.label,
         });
         detail.insert("rollout".into(), about);
     }
-    Entry { at: now, canary: is.id.clone(), kind, detail }
+    AuditEntry { at: now, canary: is.id.clone(), kind, detail }
 }
 
 type Detail = Map<String, Value>;
@@ -123,61 +123,65 @@ fn ticket_json(Ticket { id, key, project: _, issue_type: _ }: &Ticket) -> Value 
     json!({ "id": id, "key": key })
 }
 
-fn seen(detail: Detail, view: &TicketState, route: &Route, deny: &[String]) -> Detail {
-    let detail = with(detail, "shows", json!(word(view)));
-    match view {
+fn ticket_seen(detail: Detail, ticket_state: &TicketState, route: &Route, deny: &[String]) -> Detail {
+    let detail = with(detail, "shows", json!(verdict_word(ticket_state)));
+    match ticket_state {
         TicketState::Waiting { status } => with(detail, "status", json!(status)),
-        TicketState::Approved { decision, .. } => decided(detail, decision, route, deny),
+        TicketState::Approved { decision, .. } => decision_json(detail, decision, route, deny),
         TicketState::Rejected { decision, author, .. } => {
-            decided(with(detail, "author", json!(author)), decision, route, deny)
+            decision_json(with(detail, "author", json!(author)), decision, route, deny)
         }
-        TicketState::NotAllowed { decision, why, .. } | TicketState::Unjudged { decision, why, .. } => {
-            decided(with(detail, "why", json!(why)), decision, route, deny)
+        TicketState::NotAllowed { decision, why, .. } | TicketState::NotJudged { decision, why, .. } => {
+            decision_json(with(detail, "why", json!(why)), decision, route, deny)
         }
-        TicketState::Gone {
+        TicketState::Invalid {
             doubt:
-                InvalidReason::LabelledEnded { status } | InvalidReason::NoChangelogEntry { status } | InvalidReason::Renamed { status },
+                InvalidReason::LabelledEnded { status }
+                | InvalidReason::NoChangelogEntry { status }
+                | InvalidReason::Renamed { status },
         } => with(detail, "status", json!(status)),
-        TicketState::Gone { doubt: InvalidReason::Relocated { status, entry } | InvalidReason::Mapped { status, entry } } => {
-            with(with(detail, "status", json!(status)), "changelog_id", json!(entry))
+        TicketState::Invalid {
+            doubt: InvalidReason::Relocated { status, entry } | InvalidReason::Mapped { status, entry },
+        } => with(with(detail, "status", json!(status)), "changelog_id", json!(entry)),
+        TicketState::Invalid { doubt: InvalidReason::Unmarked { .. } } => detail,
+        TicketState::Invalid { doubt: InvalidReason::MovedElsewhere { project } } => {
+            with(detail, "project", json!(project))
         }
-        TicketState::Gone { doubt: InvalidReason::Unmarked { .. } } => detail,
-        TicketState::Gone { doubt: InvalidReason::MovedElsewhere { project } } => with(detail, "project", json!(project)),
-        TicketState::Gone { doubt: InvalidReason::Missing { confirmed, since } } => {
-            let since = since.map(Time);
+        TicketState::Invalid { doubt: InvalidReason::Missing { confirmed, since } } => {
+            let since = since.map(Rfc3339);
             with(with(detail, "confirmed", json!(confirmed)), "since", json!(since))
         }
     }
 }
 
-const fn word(view: &TicketState) -> &'static str {
-    match view {
+const fn verdict_word(ticket_state: &TicketState) -> &'static str {
+    match ticket_state {
         TicketState::Waiting { .. } => "waiting",
         TicketState::Approved { .. } => "approved",
         TicketState::Rejected { .. } => "rejected",
         TicketState::NotAllowed { .. } => "not_allowed",
-        TicketState::Unjudged { .. } => "unjudged",
-        TicketState::Gone { doubt: InvalidReason::LabelledEnded { .. } } => "labelled_ended",
-        TicketState::Gone { doubt: InvalidReason::NoChangelogEntry { .. } } => "no_changelog_entry",
-        TicketState::Gone { doubt: InvalidReason::MovedElsewhere { .. } } => "moved_elsewhere",
-        TicketState::Gone { doubt: InvalidReason::Relocated { .. } } => "relocated",
-        TicketState::Gone { doubt: InvalidReason::Mapped { .. } } => "mapped",
-        TicketState::Gone { doubt: InvalidReason::Renamed { .. } } => "renamed",
-        TicketState::Gone { doubt: InvalidReason::Unmarked { .. } } => "unmarked",
-        TicketState::Gone { doubt: InvalidReason::Missing { .. } } => "missing",
+        TicketState::NotJudged { .. } => "unjudged",
+        TicketState::Invalid { doubt: InvalidReason::LabelledEnded { .. } } => "labelled_ended",
+        TicketState::Invalid { doubt: InvalidReason::NoChangelogEntry { .. } } => "no_changelog_entry",
+        TicketState::Invalid { doubt: InvalidReason::MovedElsewhere { .. } } => "moved_elsewhere",
+        TicketState::Invalid { doubt: InvalidReason::Relocated { .. } } => "relocated",
+        TicketState::Invalid { doubt: InvalidReason::Mapped { .. } } => "mapped",
+        TicketState::Invalid { doubt: InvalidReason::Renamed { .. } } => "renamed",
+        TicketState::Invalid { doubt: InvalidReason::Unmarked { .. } } => "unmarked",
+        TicketState::Invalid { doubt: InvalidReason::Missing { .. } } => "missing",
     }
 }
 
 /// A decision, and the policy it was read by.
-fn decided(
+fn decision_json(
     detail: Detail,
-    Decision { entry, since: _ }: &Decision,
+    Decision { changelog_entry: entry, since: _ }: &Decision,
     route: &Route,
     deny: &[String],
 ) -> Detail {
     let decision = json!({
         "changelog_id": entry.changelog_id,
-        "at": Time(entry.at),
+        "at": Rfc3339(entry.at),
         "by": { "id": entry.by.id, "name": entry.by.name, "app": entry.by.app },
         "from": entry.from,
         "status": { "id": entry.to.id, "name": entry.to.name },
@@ -194,11 +198,11 @@ fn decided(
 }
 
 fn gate_at_the_end(gate: &Gate) -> Value {
-    let detail = with(at(&gate.name), "used_at", json!(gate.used.map(|used| Time(used.at))));
-    let (ticket, shows) = match &gate.standing {
+    let detail = with(at(&gate.name), "used_at", json!(gate.used.map(|used| Rfc3339(used.at))));
+    let (ticket, shows) = match &gate.state {
         GateState::Opening => (Value::Null, "opening"),
         GateState::Stuck { .. } => (Value::Null, "stuck"),
-        GateState::Watched { ticket, view, .. } => (ticket_json(ticket), word(view)),
+        GateState::Watched { ticket, ticket_state, .. } => (ticket_json(ticket), verdict_word(ticket_state)),
     };
     Value::Object(with(with(detail, "ticket", ticket), "shows", json!(shows)))
 }

@@ -5,18 +5,18 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 use super::{
-    answer::{Answer, Links},
+    answer::{Answer, AnswerLinks},
     recent_nudges::RecentNudges,
-    refused::Refused,
-    unread::Unread,
-    unsaved::Unsaved,
+    refused::RefusedGates,
+    unread::UnreadTickets,
+    unsaved::UnsavedReadings,
 };
 use crate::{
-    gate::{GateName, Trust},
+    gate::{GateName, Validity},
     metrics::Metrics,
     millis::Millis,
     policy::{Policy, Route},
-    rollout::{Budget, Canary, CanaryId, Room, Rules},
+    rollout::{Budget, Canary, CanaryId, Headroom, Rules},
     store::Store,
 };
 
@@ -42,20 +42,26 @@ pub struct Gatekeeper {
     pub(super) store: Store,
     pub(super) policy: Policy,
     pub(super) timing: Timing,
-    pub(super) links: Links,
+    pub(super) links: AnswerLinks,
     pub(super) metrics: Arc<Metrics>,
     pub(super) work: watch::Sender<()>,
     /// What limits refused lately, for the page.
-    pub(super) refused: Refused,
-    pub(super) nudges: RecentNudges,
-    pub(super) unread: Unread,
-    pub(super) unsaved: Unsaved,
+    pub(super) refused_gates: RefusedGates,
+    pub(super) recent_nudges: RecentNudges,
+    pub(super) unread_tickets: UnreadTickets,
+    pub(super) unsaved_readings: UnsavedReadings,
 }
 
 impl Gatekeeper {
     /// A gatekeeper over this store.
     #[must_use]
-    pub fn new(store: Store, policy: Policy, timing: Timing, links: Links, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        store: Store,
+        policy: Policy,
+        timing: Timing,
+        links: AnswerLinks,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             store,
             policy,
@@ -63,10 +69,10 @@ impl Gatekeeper {
             links,
             metrics,
             work: watch::Sender::new(()),
-            refused: Refused::default(),
-            nudges: RecentNudges::default(),
-            unread: Unread::default(),
-            unsaved: Unsaved::default(),
+            refused_gates: RefusedGates::default(),
+            recent_nudges: RecentNudges::default(),
+            unread_tickets: UnreadTickets::default(),
+            unsaved_readings: UnsavedReadings::default(),
         }
     }
 
@@ -78,7 +84,7 @@ impl Gatekeeper {
 
     /// Where people read.
     #[must_use]
-    pub const fn links(&self) -> &Links {
+    pub const fn links(&self) -> &AnswerLinks {
         &self.links
     }
 
@@ -90,8 +96,8 @@ impl Gatekeeper {
 
     /// Which tickets could not be read lately.
     #[must_use]
-    pub const fn unread(&self) -> &Unread {
-        &self.unread
+    pub const fn unread_tickets(&self) -> &UnreadTickets {
+        &self.unread_tickets
     }
 
     /// Changes when there may be something to do in Jira.
@@ -107,10 +113,10 @@ impl Gatekeeper {
     }
 
     /// How long an approval of this gate holds.
-    pub fn trust(&self, canary: &CanaryId, gate: &GateName) -> Trust {
+    pub fn trust(&self, canary: &CanaryId, gate: &GateName) -> Validity {
         let Route { approval, fingerprint, .. } = self.route(canary, gate);
         let (valid_for, judged_by) = (approval.valid_for, *fingerprint);
-        Trust { trust_for: self.timing.trust_for, valid_for, judged_by }
+        Validity { trust_for: self.timing.trust_for, valid_for, judged_by }
     }
 
     pub(super) fn rules(&self, canary: &CanaryId, gate: &GateName) -> Rules {
@@ -119,10 +125,10 @@ impl Gatekeeper {
 
     pub(super) fn rules_of_no_gate(&self, canary: &CanaryId) -> Rules {
         let (trust_for, judged_by) = (self.timing.trust_for, self.policy.base.fingerprint);
-        self.rules_with(canary, Trust { trust_for, valid_for: Duration::MAX, judged_by })
+        self.rules_with(canary, Validity { trust_for, valid_for: Duration::MAX, judged_by })
     }
 
-    fn rules_with(&self, canary: &CanaryId, trust: Trust) -> Rules {
+    fn rules_with(&self, canary: &CanaryId, trust: Validity) -> Rules {
         let Timing {
             trust_for: _,
             idle_after,
@@ -133,18 +139,18 @@ impl Gatekeeper {
         } = self.timing;
         let open = self.store.open_gates(canary);
         let room = if open.of_namespace >= open_tickets_per_namespace {
-            Room::NamespaceFull
+            Headroom::NamespaceFull
         } else if open.in_all >= open_tickets {
-            Room::None
+            Headroom::None
         } else {
-            Room::Left
+            Headroom::Available
         };
         let budget = Budget { per_hour: tickets_per_canary_per_hour, room };
         Rules { trust, idle_after, abandon_after, budget }
     }
 
-    pub(super) fn answer(&self, canary: &Canary, gate: &GateName, trust: Trust, now: Millis) -> Answer {
-        let unread = canary.gate(gate).and_then(|gate| self.unread.trouble(&gate.id));
+    pub(super) fn answer(&self, canary: &Canary, gate: &GateName, trust: Validity, now: Millis) -> Answer {
+        let unread = canary.gate(gate).and_then(|gate| self.unread_tickets.unread_since(&gate.id));
         self.links.answer(canary, gate, trust, unread.as_ref(), now)
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 
 /// A line of the list of all gates.
 #[derive(Clone, Debug)]
-pub enum Listed {
+pub enum ListedGate {
     /// A live gate.
     Live {
         /// Its canary, as of when the list was made.
@@ -27,15 +27,15 @@ pub enum Listed {
         verdict: Verdict,
     },
     /// A question that no ticket was opened for, or a canary that cannot be read.
-    Told(GateView),
+    Remembered(GateView),
 }
 
-impl Listed {
+impl ListedGate {
     /// How it stands.
     pub const fn verdict(&self) -> Verdict {
         match self {
             Self::Live { verdict, .. } => *verdict,
-            Self::Told(view) => view.state,
+            Self::Remembered(ticket_state) => ticket_state.state,
         }
     }
 
@@ -44,7 +44,7 @@ impl Listed {
     pub const fn is_watched(&self) -> bool {
         match self {
             Self::Live { watched, .. } => *watched,
-            Self::Told(_) => false,
+            Self::Remembered(_) => false,
         }
     }
 
@@ -52,13 +52,13 @@ impl Listed {
     fn place(&self) -> (Option<Millis>, &str) {
         match self {
             Self::Live { canary, asked, .. } => (Some(*asked), &canary.id.name),
-            Self::Told(view) => (None, &view.canary),
+            Self::Remembered(ticket_state) => (None, &ticket_state.canary),
         }
     }
 }
 
 /// How many of them have each verdict.
-pub fn counts(list: &[Listed]) -> [(Verdict, u64); Verdict::ALL.len()] {
+pub fn counts(list: &[ListedGate]) -> [(Verdict, u64); Verdict::ALL.len()] {
     Verdict::ALL
         .map(|verdict| (verdict, list.iter().filter(|listed| listed.verdict() == verdict).count() as u64))
 }
@@ -66,15 +66,15 @@ pub fn counts(list: &[Listed]) -> [(Verdict, u64); Verdict::ALL.len()] {
 impl Gatekeeper {
     /// All gates: what belongs to none, then those that wait longest.
     #[must_use]
-    pub fn list(&self, now: Millis) -> Vec<Listed> {
+    pub fn list(&self, now: Millis) -> Vec<ListedGate> {
         let mut list = Vec::new();
         for canary in self.store.live() {
-            let canary = self.unsaved.as_read(canary);
+            let canary = self.unsaved_readings.as_read(canary);
             for gate in canary.rollout.iter().flat_map(|rollout| &rollout.gates) {
-                list.push(Listed::Live {
+                list.push(ListedGate::Live {
                     canary: Arc::clone(&canary),
                     name: gate.name.clone(),
-                    asked: gate.asked,
+                    asked: gate.asked_at,
                     watched: gate.ticket().is_some(),
                     verdict: gate.verdict(now, self.trust(&canary.id, &gate.name)),
                 });
@@ -83,20 +83,20 @@ impl Gatekeeper {
         let has_ticket = |id: &CanaryId, name: &GateName| {
             self.store.canary(id).is_some_and(|canary| canary.gate(name).is_some())
         };
-        let refused = self.refused.lately(now, self.timing.idle_after, has_ticket);
-        list.extend(refused.into_iter().map(Listed::Told));
+        let refused = self.refused_gates.recent(now, self.timing.idle_after, has_ticket);
+        list.extend(refused.into_iter().map(ListedGate::Remembered));
         let unreadable = self.store.unreadable();
-        list.extend(unreadable.iter().map(|(id, why)| Listed::Told(answer::unreadable(id, why))));
+        list.extend(unreadable.iter().map(|(id, why)| ListedGate::Remembered(answer::unreadable(id, why))));
         list.sort_by(|a, b| a.place().cmp(&b.place()));
         list
     }
 
     /// What is shown of one of the list.
     #[must_use]
-    pub fn shown(&self, listed: &Listed, now: Millis) -> GateView {
+    pub fn gate_view(&self, listed: &ListedGate, now: Millis) -> GateView {
         match listed {
-            Listed::Told(view) => view.clone(),
-            Listed::Live { canary, name, .. } => {
+            ListedGate::Remembered(ticket_state) => ticket_state.clone(),
+            ListedGate::Live { canary, name, .. } => {
                 self.answer(canary, name, self.trust(&canary.id, name), now).gate
             }
         }
@@ -105,6 +105,6 @@ impl Gatekeeper {
     /// All gates as they are shown, in the same order.
     #[must_use]
     pub fn gates(&self, now: Millis) -> Vec<GateView> {
-        self.list(now).iter().map(|listed| self.shown(listed, now)).collect()
+        self.list(now).iter().map(|listed| self.gate_view(listed, now)).collect()
     }
 }

@@ -5,7 +5,7 @@ use crate::{millis::Millis, store};
 
 /// What became of a nudge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nudged {
+pub enum NudgeOutcome {
     /// The ticket will be looked at now.
     Stored,
     /// No live gate has this ticket.
@@ -18,18 +18,18 @@ impl Gatekeeper {
     ///
     /// # Errors
     /// If it could not be stored.
-    pub async fn nudge(&self, ticket: &str, now: Millis) -> Result<Nudged, store::Error> {
-        if self.store.gate_of(ticket).is_none() && !self.store.is_dead(ticket).await? {
+    pub async fn nudge(&self, ticket: &str, now: Millis) -> Result<NudgeOutcome, store::Error> {
+        if self.store.gate_of(ticket).is_none() && !self.store.is_ended(ticket).await? {
             // Another replica may have opened it a moment ago.
             self.store.catch_up().await?;
             if self.store.gate_of(ticket).is_none() {
-                return Ok(Nudged::Unknown);
+                return Ok(NudgeOutcome::Unknown);
             }
         }
-        if self.nudges.came(ticket, now) {
+        if self.recent_nudges.received(ticket, now) {
             self.store_nudges(&[ticket.to_owned()], false, now).await?;
         }
-        Ok(Nudged::Stored)
+        Ok(NudgeOutcome::Stored)
     }
 
     /// Stores the nudges that came too soon after another about the same ticket, once their second is over.
@@ -37,7 +37,7 @@ impl Gatekeeper {
     /// # Errors
     /// If they could not be stored; they are at the next call.
     pub async fn store_late_nudges(&self, now: Millis) -> Result<(), store::Error> {
-        let late = self.nudges.due(now);
+        let late = self.recent_nudges.due(now);
         if late.is_empty() { Ok(()) } else { self.store_nudges(&late, true, now).await }
     }
 
@@ -49,7 +49,7 @@ impl Gatekeeper {
             }
             tx.end().await
         };
-        stored.await.inspect_err(|_| self.nudges.failed(tickets, have_to))?;
+        stored.await.inspect_err(|_| self.recent_nudges.not_stored(tickets, have_to))?;
         self.work.send_replace(());
         Ok(())
     }

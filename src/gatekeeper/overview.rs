@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    answer::Links,
+    answer::AnswerLinks,
     audit::{PASSED, UNASKED},
     base::Gatekeeper,
 };
@@ -11,7 +11,7 @@ use crate::{
     gate::GateId,
     rollout::{Command, Notice},
     store::{self, Parked, audit},
-    view::{ParkedView, PassedView, Time, UnaskedView},
+    view::{ParkedView, PassedView, Rfc3339, UnaskedView},
 };
 
 /// At most so much is shown of each.
@@ -46,15 +46,15 @@ impl Gatekeeper {
             unasked.push(self.unasked_view(&row).await?);
         }
         Ok(Overview {
-            parked: parked.iter().map(|it| self.links.parked(it)).collect(),
+            parked: parked.iter().map(|it| self.links.parked_views(it)).collect(),
             parked_in_all: backlog.parked,
             pending: backlog.pending,
-            passed: passed.iter().map(|row| self.links.passed(row)).collect(),
+            passed: passed.iter().map(|row| self.links.passed_views(row)).collect(),
             unasked,
         })
     }
 
-    async fn unasked_view(&self, row: &audit::Row) -> Result<UnaskedView, store::Error> {
+    async fn unasked_view(&self, row: &audit::AuditRow) -> Result<UnaskedView, store::Error> {
         let detail: Value = serde_json::from_str(&row.detail).unwrap_or_default();
         let gate = detail.pointer("/approved_before/0").and_then(Value::as_str);
         let ticket = match gate {
@@ -65,47 +65,51 @@ impl Gatekeeper {
         Ok(UnaskedView {
             canary: row.canary.clone(),
             revision: detail["revision"].as_str().unwrap_or_default().to_owned(),
-            ticket: ticket.map(|opened| self.links.shown(&opened.ticket.key, None)),
-            at: Time(row.at),
+            ticket: ticket.map(|opened| self.links.ticket_view(&opened.ticket.key, None)),
+            at: Rfc3339(row.at),
         })
     }
 }
 
-impl Links {
-    fn parked(&self, parked: &Parked) -> ParkedView {
+impl AnswerLinks {
+    fn parked_views(&self, parked: &Parked) -> ParkedView {
         ParkedView {
             canary: parked.canary.clone(),
-            what: parked.command.as_ref().map_or("a command that this version cannot read", doing).to_owned(),
-            ticket: parked.ticket.as_ref().map(|ticket| self.shown(&ticket.key, None)),
-            since: Time(parked.at),
+            what: parked
+                .command
+                .as_ref()
+                .map_or("a command that this version cannot read", describe_command)
+                .to_owned(),
+            ticket: parked.ticket.as_ref().map(|ticket| self.ticket_view(&ticket.key, None)),
+            since: Rfc3339(parked.at),
             why: parked.why.clone(),
         }
     }
 
-    fn passed(&self, row: &audit::Row) -> PassedView {
+    fn passed_views(&self, row: &audit::AuditRow) -> PassedView {
         let detail: Value = serde_json::from_str(&row.detail).unwrap_or_default();
         let word = |path: &str| detail.pointer(path).and_then(Value::as_str);
         let stage = word("/stage").unwrap_or_default();
         PassedView {
             canary: row.canary.clone(),
             gate: word("/gate").map_or_else(|| stage.to_owned(), |name| format!("{stage} ({name})")),
-            ticket: word("/ticket/key").map(|key| self.shown(key, None)),
+            ticket: word("/ticket/key").map(|key| self.ticket_view(key, None)),
             by: word("/decision/by/name").unwrap_or_default().to_owned(),
-            at: Time(row.at),
+            at: Rfc3339(row.at),
         }
     }
 }
 
 /// A command in a few words.
 #[must_use]
-pub const fn doing(command: &Command) -> &'static str {
+pub const fn describe_command(command: &Command) -> &'static str {
     match command {
         Command::Open { .. } => "open the ticket",
-        Command::Comment { note: Notice::Ended { .. }, .. } => "tell the ticket how its rollout ended",
+        Command::Comment { notice: Notice::Ended { .. }, .. } => "tell the ticket how its rollout ended",
         Command::Comment { .. } => "write a comment",
         Command::Label { .. } => "label the ticket flagger-ended",
         Command::Move { .. } => "move the ticket",
         Command::Link { .. } => "link the ticket to its successor",
-        Command::Recount { .. } => "look for a second ticket of the same gate",
+        Command::FindDuplicates { .. } => "look for a second ticket of the same gate",
     }
 }

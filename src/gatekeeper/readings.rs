@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::{
     base::Gatekeeper,
-    unsaved::{Kept, Reading},
+    unsaved::{TicketReading, UnsavedReading},
 };
 use crate::{
-    gate::{GateId, IssueSnapshot, GateState, TicketState},
+    gate::{GateId, GateState, IssueSnapshot, TicketState},
     rollout::{Canary, CanaryId, Change},
 };
 
@@ -16,34 +16,39 @@ const NOT_STORED: &str = "it could not be stored so far, nor what was decided be
 
 impl Gatekeeper {
     /// A ticket was read, which is about to be stored. What closes its gate holds from now on.
-    pub fn was_read(&self, id: &CanaryId, reading: Reading) {
+    pub fn apply_reading(&self, id: &CanaryId, reading: TicketReading) {
         let Some(canary) = self.store.canary(id) else { return };
         let Some(gate) = canary.gate_by_id(&reading.gate) else { return };
-        let over = gate.standing.clone();
-        let Change::To { canary: is, .. } = self.would(&canary, &reading.event(), reading.at) else { return };
+        let over = gate.state.clone();
+        let Change::To { canary: is, .. } = self.preview(&canary, &reading.event(), reading.at) else {
+            return;
+        };
         let Some(gate) = is.gate_by_id(&reading.gate) else { return };
-        let (shows, opens) = match &gate.standing {
-            GateState::Watched { ticket, seen, view: TicketState::Approved { status, decision } } => {
+        let (shows, opens) = match &gate.state {
+            GateState::Watched { ticket, seen, ticket_state: TicketState::Approved { status, decision } } => {
                 let (status, decision) = (status.clone(), decision.clone());
-                let view = TicketState::Unjudged { status, decision, why: NOT_STORED.into() };
-                (GateState::Watched { ticket: ticket.clone(), seen: *seen, view }, true)
+                let ticket_state = TicketState::NotJudged { status, decision, why: NOT_STORED.into() };
+                (GateState::Watched { ticket: ticket.clone(), seen: *seen, ticket_state }, true)
             }
             GateState::Watched { .. } | GateState::Opening | GateState::Stuck { .. } => {
-                (gate.standing.clone(), false)
+                (gate.state.clone(), false)
             }
         };
-        self.unsaved.keep(Kept { canary: id.clone(), reading: Arc::new(reading), over, shows }, opens);
+        self.unsaved_readings.insert(
+            UnsavedReading { canary: id.clone(), reading: Arc::new(reading), supersedes: over, shows },
+            opens,
+        );
     }
 
     /// Whether more of a gate's ticket was seen before, stored or not, than this shows.
-    pub fn knows_newer(&self, canary: &Canary, gate: &GateId, sighting: &IssueSnapshot) -> bool {
-        let unsaved = self.unsaved.newest_move(gate);
+    pub fn knows_newer(&self, canary: &Canary, gate: &GateId, snapshot: &IssueSnapshot) -> bool {
+        let unsaved = self.unsaved_readings.newest_move(gate);
         let Some(gate) = canary.gate_by_id(gate) else { return false };
-        sighting.is_older_than(&gate.id, gate.newest_move.max(unsaved))
+        snapshot.is_older_than(&gate.id, gate.newest_move.max(unsaved))
     }
 
     /// What was read of the ticket of this gate is stored, or is no news.
-    pub fn was_stored(&self, gate: &GateId) {
-        self.unsaved.forget(gate);
+    pub fn reading_stored(&self, gate: &GateId) {
+        self.unsaved_readings.remove(gate);
     }
 }

@@ -15,9 +15,9 @@ const NEVER: Millis = Millis(i64::MIN);
 
 /// The tickets about which a nudge came within the last second. May be lost: whoever starts looks at every ticket.
 #[derive(Default)]
-pub(super) struct RecentNudges(Mutex<HashMap<String, Lately>>);
+pub(super) struct RecentNudges(Mutex<HashMap<String, NudgeTimes>>);
 
-struct Lately {
+struct NudgeTimes {
     /// When the last one was stored.
     stored: Millis,
     /// Whether another came since, which is to be stored when its second is over: the look for the first may have been
@@ -27,7 +27,7 @@ struct Lately {
 
 impl RecentNudges {
     /// A nudge came. Returns whether it is to be stored now; else it is among those of [`RecentNudges::due`] later.
-    pub(super) fn came(&self, ticket: &str, now: Millis) -> bool {
+    pub(super) fn received(&self, ticket: &str, now: Millis) -> bool {
         let mut lately = self.lock();
         match lately.get_mut(ticket) {
             // A clock that was set back must not make it wait for longer.
@@ -36,7 +36,7 @@ impl RecentNudges {
                 false
             }
             Some(_) | None => {
-                lately.insert(ticket.to_owned(), Lately { stored: now, again: false });
+                lately.insert(ticket.to_owned(), NudgeTimes { stored: now, again: false });
                 true
             }
         }
@@ -50,7 +50,7 @@ impl RecentNudges {
                 return true;
             }
             if known.again {
-                *known = Lately { stored: now, again: false };
+                *known = NudgeTimes { stored: now, again: false };
                 due.push(ticket.clone());
                 return true;
             }
@@ -60,16 +60,16 @@ impl RecentNudges {
     }
 
     /// They could not be stored. Those that have to be are so at the next chance.
-    pub(super) fn failed(&self, tickets: &[String], have_to: bool) {
+    pub(super) fn not_stored(&self, tickets: &[String], have_to: bool) {
         let mut lately = self.lock();
         for ticket in tickets {
             if let Some(known) = lately.get_mut(ticket) {
-                *known = Lately { stored: NEVER, again: known.again || have_to };
+                *known = NudgeTimes { stored: NEVER, again: known.again || have_to };
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Lately>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, NudgeTimes>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -82,11 +82,11 @@ mod tests {
     fn the_first_is_stored_and_one_for_all_that_follow_within_its_second() {
         let nudges = RecentNudges::default();
         let at = |millis: i64| Millis(1_790_000_000_000 + millis);
-        assert!(nudges.came("1", at(0)) && nudges.came("2", at(0)));
-        assert!((0..1_000).all(|millis| !nudges.came("1", at(millis))));
+        assert!(nudges.received("1", at(0)) && nudges.received("2", at(0)));
+        assert!((0..1_000).all(|millis| !nudges.received("1", at(millis))));
         assert_eq!(nudges.due(at(999)), Vec::<String>::new());
         assert_eq!(nudges.due(at(1_000)), ["1"]);
-        assert!(!nudges.came("1", at(1_500)) && nudges.came("2", at(1_500)));
+        assert!(!nudges.received("1", at(1_500)) && nudges.received("2", at(1_500)));
         assert_eq!(nudges.due(at(2_000)), ["1"]);
         assert_eq!(nudges.due(at(9_000)), Vec::<String>::new());
         assert!(nudges.lock().is_empty());
@@ -95,19 +95,19 @@ mod tests {
     #[test]
     fn what_could_not_be_stored_is_not_forgotten() {
         let nudges = RecentNudges::default();
-        assert!(nudges.came("1", Millis(0)));
-        nudges.failed(&["1".into()], false);
-        assert!(nudges.came("1", Millis(1)), "whoever was told so comes again");
-        assert!(!nudges.came("1", Millis(2)));
-        nudges.failed(&["1".into()], false);
+        assert!(nudges.received("1", Millis(0)));
+        nudges.not_stored(&["1".into()], false);
+        assert!(nudges.received("1", Millis(1)), "whoever was told so comes again");
+        assert!(!nudges.received("1", Millis(2)));
+        nudges.not_stored(&["1".into()], false);
         assert_eq!(nudges.due(Millis(3)), ["1"], "somebody was told that it is accepted");
-        nudges.failed(&["1".into()], true);
+        nudges.not_stored(&["1".into()], true);
         assert_eq!(nudges.due(Millis(4)), ["1"]);
     }
 
     #[test]
     fn a_clock_set_back_holds_up_nothing() {
         let nudges = RecentNudges::default();
-        assert!(nudges.came("1", Millis(10_000)) && nudges.came("1", Millis(5_000)));
+        assert!(nudges.received("1", Millis(10_000)) && nudges.received("1", Millis(5_000)));
     }
 }

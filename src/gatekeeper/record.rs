@@ -5,14 +5,16 @@ use crate::{
     gate::{InvalidReason, TicketState},
     metrics::Metrics,
     millis::Millis,
-    rollout::{CanaryId, End, AuditEvent},
+    rollout::{AuditEvent, CanaryId, End},
 };
 
 /// A question was answered: told only when the verdict changed, which is among the facts then.
-pub(super) fn answered(id: &CanaryId, answer: &Answer, facts: &[AuditEvent]) {
+pub(super) fn log_answer(id: &CanaryId, answer: &Answer, audit_events: &[AuditEvent]) {
     let stage = &answer.gate.stage;
     let gate = answer.gate.gate.as_deref();
-    if !facts.iter().any(|fact| matches!(fact, AuditEvent::Turned { .. } | AuditEvent::Passed { .. })) {
+    if !audit_events.iter().any(|audit_event| {
+        matches!(audit_event, AuditEvent::AnswerChanged { .. } | AuditEvent::Passed { .. })
+    }) {
         tracing::debug!(canary = %id, stage, gate, answer = answer.line, "asked again");
     } else if answer.open {
         tracing::info!(canary = %id, stage, gate, answer = answer.line, "the gate opened");
@@ -22,8 +24,8 @@ pub(super) fn answered(id: &CanaryId, answer: &Answer, facts: &[AuditEvent]) {
 }
 
 /// Something was committed.
-pub(super) fn fact(id: &CanaryId, fact: &AuditEvent, metrics: &Metrics, now: Millis) {
-    match fact {
+pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metrics, now: Millis) {
+    match audit_event {
         AuditEvent::Began => tracing::info!(canary = %id, "a rollout began"),
         AuditEvent::GateAsked { gate } => {
             tracing::info!(canary = %id, %gate, "Flagger asks for the first time; a ticket is being opened");
@@ -34,30 +36,32 @@ pub(super) fn fact(id: &CanaryId, fact: &AuditEvent, metrics: &Metrics, now: Mil
         AuditEvent::TicketStuck { gate, why } => {
             tracing::warn!(canary = %id, %gate, why, "could not open the ticket; it is tried again");
         }
-        AuditEvent::TicketSeen { gate, ticket, view } => {
+        AuditEvent::TicketSeen { gate, ticket, ticket_state } => {
             let ticket = ticket.key.as_str();
-            match view {
+            match ticket_state {
                 TicketState::Waiting { status } => {
                     let status = status.as_ref().map(|status| status.name.as_str());
                     tracing::info!(canary = %id, %gate, ticket, status, "the ticket waits for a decision");
                 }
                 TicketState::Approved { decision, .. } => {
-                    let (by, entry) = (&decision.entry.by.name, &decision.entry.changelog_id);
+                    let (by, entry) =
+                        (&decision.changelog_entry.by.name, &decision.changelog_entry.changelog_id);
                     tracing::info!(canary = %id, %gate, ticket, by, entry, "the ticket was approved");
                 }
                 TicketState::Rejected { decision, .. } => {
-                    let (by, entry) = (&decision.entry.by.name, &decision.entry.changelog_id);
+                    let (by, entry) =
+                        (&decision.changelog_entry.by.name, &decision.changelog_entry.changelog_id);
                     tracing::info!(canary = %id, %gate, ticket, by, entry, "the ticket was rejected");
                 }
                 TicketState::NotAllowed { decision, why, .. } => {
-                    let by = &decision.entry.by.name;
+                    let by = &decision.changelog_entry.by.name;
                     tracing::warn!(canary = %id, %gate, ticket, by, why, "an approval does not count, and the ticket is told why; the gate stays closed");
                 }
-                TicketState::Unjudged { decision, why, .. } => {
-                    let by = &decision.entry.by.name;
+                TicketState::NotJudged { decision, why, .. } => {
+                    let by = &decision.changelog_entry.by.name;
                     tracing::warn!(canary = %id, %gate, ticket, by, why, "whether an approval counts cannot be told yet; the gate stays closed, and it is tried again");
                 }
-                TicketState::Gone { doubt } => {
+                TicketState::Invalid { doubt } => {
                     let doubt = match doubt {
                         InvalidReason::LabelledEnded { .. } => "labelled flagger-ended",
                         InvalidReason::MovedElsewhere { .. } => "moved elsewhere",
@@ -73,18 +77,18 @@ pub(super) fn fact(id: &CanaryId, fact: &AuditEvent, metrics: &Metrics, now: Mil
             }
         }
         AuditEvent::Passed { gate, ticket, decision } => {
-            let by = &decision.entry.by.name;
+            let by = &decision.changelog_entry.by.name;
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval is used for the first time");
             metrics.approval_to_open(now.since(decision.since));
         }
         // Told with the answer.
-        AuditEvent::Turned { .. } | AuditEvent::Refused { .. } => {}
+        AuditEvent::AnswerChanged { .. } | AuditEvent::Refused { .. } => {}
         AuditEvent::Expired { gate, ticket, decision } => {
-            let by = &decision.entry.by.name;
+            let by = &decision.changelog_entry.by.name;
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval is too old to be used; the ticket is told how to renew it");
         }
         AuditEvent::RolledBack { gate, ticket, decision } => {
-            let by = &decision.entry.by.name;
+            let by = &decision.changelog_entry.by.name;
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "Flagger is told to roll back");
         }
         AuditEvent::LateMove { gate, ticket } => {

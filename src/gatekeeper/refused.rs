@@ -13,42 +13,42 @@ const MOST: usize = 100;
 
 /// Gates that a limit keeps from having a ticket, for as long as Flagger asks about them.
 #[derive(Default)]
-pub(super) struct Refused(Mutex<Gates>);
+pub(super) struct RefusedGates(Mutex<Gates>);
 
 type Gates = BTreeMap<(CanaryId, GateName), (Millis, GateView)>;
 
 /// Whether a refusal was told already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum Novelty {
     /// It is the first of its gate for a while.
     Fresh,
     /// It was told, or there are too many to tell.
     Stale,
 }
 
-impl Refused {
+impl RefusedGates {
     /// A gate was refused. Those that nobody asked about for `idle_after` make room.
-    pub(super) fn note(
+    pub(super) fn refuse(
         &self,
         id: &CanaryId,
         name: &GateName,
-        view: &GateView,
+        ticket_state: &GateView,
         now: Millis,
         idle_after: Duration,
-    ) -> News {
+    ) -> Novelty {
         let mut gates = self.gates();
         gates.retain(|_, (at, _)| now.since(*at) < idle_after);
         let gate = (id.clone(), name.clone());
         let known = gates.contains_key(&gate);
         if !known && gates.len() >= MOST {
-            return News::Stale;
+            return Novelty::Stale;
         }
-        gates.insert(gate, (now, view.clone()));
-        if known { News::Stale } else { News::Fresh }
+        gates.insert(gate, (now, ticket_state.clone()));
+        if known { Novelty::Stale } else { Novelty::Fresh }
     }
 
     /// Those that were asked about within `idle_after` and have no ticket since.
-    pub(super) fn lately(
+    pub(super) fn recent(
         &self,
         now: Millis,
         idle_after: Duration,
@@ -56,7 +56,7 @@ impl Refused {
     ) -> Vec<GateView> {
         let mut gates = self.gates();
         gates.retain(|(id, name), (at, _)| now.since(*at) < idle_after && !has_ticket(id, name));
-        gates.values().map(|(_, view)| view.clone()).collect()
+        gates.values().map(|(_, ticket_state)| ticket_state.clone()).collect()
     }
 
     fn gates(&self) -> MutexGuard<'_, Gates> {
@@ -67,29 +67,29 @@ impl Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{gate::Stage, gatekeeper::answer, rollout::Refusal};
+    use crate::{gate::Stage, gatekeeper::answer, rollout::TicketLimit};
 
     const IDLE: Duration = Duration::from_secs(600);
 
-    fn refuse(refused: &Refused, canary: usize, now: Millis) -> News {
+    fn refuse(refused: &RefusedGates, canary: usize, now: Millis) -> Novelty {
         let id = CanaryId { cluster: "c".into(), namespace: "n".into(), name: format!("made-up-{canary}") };
         let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
-        let view = answer::refused(&id, &name, Refusal::Overall, 5, false).gate;
-        refused.note(&id, &name, &view, now, IDLE)
+        let ticket_state = answer::refused(&id, &name, TicketLimit::Overall, 5, false).gate;
+        refused.refuse(&id, &name, &ticket_state, now, IDLE)
     }
 
     #[test]
     fn each_is_told_once_and_a_flood_is_not_told() {
-        let refused = Refused::default();
+        let refused = RefusedGates::default();
         let news = |canary, now| refuse(&refused, canary, now);
-        assert!((0..MOST).all(|canary| news(canary, Millis(0)) == News::Fresh));
-        assert!((0..MOST).all(|canary| news(canary, Millis(1)) == News::Stale));
-        assert!((MOST..10 * MOST).all(|canary| news(canary, Millis(2)) == News::Stale));
-        assert_eq!(refused.lately(Millis(3), IDLE, |_, _| false).len(), MOST);
+        assert!((0..MOST).all(|canary| news(canary, Millis(0)) == Novelty::Fresh));
+        assert!((0..MOST).all(|canary| news(canary, Millis(1)) == Novelty::Stale));
+        assert!((MOST..10 * MOST).all(|canary| news(canary, Millis(2)) == Novelty::Stale));
+        assert_eq!(refused.recent(Millis(3), IDLE, |_, _| false).len(), MOST);
         // Nobody looked at the page meanwhile; the old ones make room all the same.
         let later = Millis(2) + IDLE;
-        assert_eq!(news(7 * MOST, later), News::Fresh);
-        assert_eq!(refused.lately(later, IDLE, |_, _| false).len(), 1);
-        assert_eq!(refused.lately(later, IDLE, |_, _| true).len(), 0);
+        assert_eq!(news(7 * MOST, later), Novelty::Fresh);
+        assert_eq!(refused.recent(later, IDLE, |_, _| false).len(), 1);
+        assert_eq!(refused.recent(later, IDLE, |_, _| true).len(), 0);
     }
 }

@@ -27,10 +27,10 @@ impl Gatekeeper {
         }
         let heard = self.store.last_heard(id);
         let event = |_: &Canary, silent_for| Event::Reported { report, message, words, silent_for };
-        match self.hear(id, heard, now, event).await {
-            Ok(_) => self.store.hear(id, now),
+        match self.apply_message(id, heard, now, event).await {
+            Ok(_) => self.store.message_received(id, now),
             Err(error) => {
-                self.listen_in_vain(id, heard, now);
+                self.touch_not_stored(id, heard, now);
                 return Err(error);
             }
         }
@@ -41,11 +41,11 @@ impl Gatekeeper {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn pass_time(&self, now: Millis) -> Result<(), store::Error> {
+    pub async fn time_passed(&self, now: Millis) -> Result<(), store::Error> {
         let event = |_: &Canary, silent_for| Event::TimePassed { silent_for };
         for canary in self.store.live() {
             let heard = self.store.last_heard(&canary.id);
-            match self.hear(&canary.id, heard, now, event).await {
+            match self.apply_message(&canary.id, heard, now, event).await {
                 // The store has said what cannot be read; its gates are closed.
                 Ok(_) | Err(store::Error::Corrupt { .. }) => {}
                 Err(error) => return Err(error),

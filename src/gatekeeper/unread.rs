@@ -10,25 +10,25 @@ use crate::{gate::GateId, millis::Millis};
 
 /// What is known of it.
 #[derive(Default)]
-pub struct Unread(Mutex<State>);
+pub struct UnreadTickets(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    all: Option<Trouble>,
-    one_by_one: Option<Trouble>,
-    some: HashMap<GateId, Trouble>,
+    all: Option<UnreadSince>,
+    one_by_one: Option<UnreadSince>,
+    some: HashMap<GateId, UnreadSince>,
 }
 
 /// Since when a ticket cannot be read, and why.
 #[derive(Clone)]
-pub(super) struct Trouble {
+pub(super) struct UnreadSince {
     /// When that was found out first.
     pub(super) since: Millis,
     /// In plain words.
     pub(super) why: String,
 }
 
-impl Unread {
+impl UnreadTickets {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -37,7 +37,7 @@ impl Unread {
     pub fn none(&self, why: &str, now: Millis) {
         let all = &mut self.state().all;
         let since = all.as_ref().map_or(now, |trouble| trouble.since);
-        *all = Some(Trouble { since, why: why.to_owned() });
+        *all = Some(UnreadSince { since, why: why.to_owned() });
     }
 
     /// The tickets of these gates were read, except those with a reason why they could not be.
@@ -49,7 +49,7 @@ impl Unread {
                 None => drop(state.some.remove(gate)),
                 Some(why) => {
                     let since = state.some.get(gate).map_or(now, |trouble| trouble.since);
-                    state.some.insert(gate.clone(), Trouble { since, why });
+                    state.some.insert(gate.clone(), UnreadSince { since, why });
                 }
             }
         }
@@ -57,7 +57,7 @@ impl Unread {
 
     /// Requests for several tickets are refused, so each is read with one of its own.
     pub fn one_by_one(&self, why: &str, now: Millis) {
-        self.state().one_by_one.get_or_insert_with(|| Trouble { since: now, why: why.to_owned() });
+        self.state().one_by_one.get_or_insert_with(|| UnreadSince { since: now, why: why.to_owned() });
     }
 
     /// Several tickets can be read in one request.
@@ -78,7 +78,7 @@ impl Unread {
     }
 
     /// Forgets all gates but those that live; where none does, no ticket is read, and nothing is known of reading.
-    pub fn keep(&self, live: &HashSet<&GateId>) {
+    pub fn retain(&self, live: &HashSet<&GateId>) {
         let mut state = self.state();
         state.some.retain(|gate, _| live.contains(gate));
         if live.is_empty() {
@@ -97,7 +97,7 @@ impl Unread {
     }
 
     /// What keeps the ticket of this gate from being read.
-    pub(super) fn trouble(&self, gate: &GateId) -> Option<Trouble> {
+    pub(super) fn unread_since(&self, gate: &GateId) -> Option<UnreadSince> {
         let state = self.state();
         state.some.get(gate).or(state.all.as_ref()).cloned()
     }
@@ -107,8 +107,8 @@ impl Unread {
 mod tests {
     use super::*;
 
-    fn troubled(gate: &GateId) -> Unread {
-        let unread = Unread::default();
+    fn troubled(gate: &GateId) -> UnreadTickets {
+        let unread = UnreadTickets::default();
         unread.read([(gate, Some("it is gone".to_owned()))], Millis(1));
         unread.none("nobody answers", Millis(2));
         unread
@@ -118,11 +118,11 @@ mod tests {
     fn without_a_live_gate_nothing_is_in_the_way() {
         let gate = GateId("one".into());
         let unread = troubled(&gate);
-        unread.keep(&HashSet::from([&gate]));
+        unread.retain(&HashSet::from([&gate]));
         assert!(unread.all().is_some() && unread.has(&gate));
-        unread.keep(&HashSet::from([&GateId("other".into())]));
+        unread.retain(&HashSet::from([&GateId("other".into())]));
         assert!(unread.all().is_some() && !unread.has(&gate));
-        unread.keep(&HashSet::new());
+        unread.retain(&HashSet::new());
         assert_eq!(unread.all(), None);
     }
 
@@ -131,6 +131,6 @@ mod tests {
         let gate = GateId("one".into());
         let unread = troubled(&gate);
         unread.forget();
-        assert!(unread.all().is_none() && unread.trouble(&gate).is_none());
+        assert!(unread.all().is_none() && unread.unread_since(&gate).is_none());
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    gate::{GateId, IssueSnapshot, GateState},
+    gate::{GateId, GateState, IssueSnapshot},
     millis::Millis,
     policy::{Author, Statuses},
     rollout::{Canary, CanaryId, Denials, Event},
@@ -15,11 +15,11 @@ use crate::{
 
 /// What was read of a ticket.
 #[derive(Clone, Debug)]
-pub struct Reading {
+pub struct TicketReading {
     /// The gate whose ticket it is.
     pub gate: GateId,
     /// What Jira showed.
-    pub sighting: IssueSnapshot,
+    pub snapshot: IssueSnapshot,
     /// What statuses mean there.
     pub statuses: Statuses,
     /// Whether the move counts that decided; of no matter if none did.
@@ -32,48 +32,48 @@ pub struct Reading {
     pub arrived: Millis,
 }
 
-impl Reading {
+impl TicketReading {
     /// The same as an event.
     #[must_use]
     pub const fn event(&self) -> Event<'_> {
-        let Self { gate, sighting, statuses, author, denials, at: _, arrived } = self;
-        Event::Seen { gate, sighting, statuses, author, denials, arrived: *arrived }
+        let Self { gate, snapshot, statuses, author, denials, at: _, arrived } = self;
+        Event::Seen { gate, sighting: snapshot, statuses, author, denials, arrived: *arrived }
     }
 }
 
 #[derive(Default)]
-pub(super) struct Unsaved(Mutex<HashMap<GateId, Kept>>);
+pub(super) struct UnsavedReadings(Mutex<HashMap<GateId, UnsavedReading>>);
 
 /// A reading that is not stored.
 #[derive(Clone)]
-pub(super) struct Kept {
+pub(super) struct UnsavedReading {
     pub(super) canary: CanaryId,
-    pub(super) reading: Arc<Reading>,
+    pub(super) reading: Arc<TicketReading>,
     /// How the gate stood when this was read, as far as stored. Where it stands otherwise by now, something newer was stored.
-    pub(super) over: GateState,
+    pub(super) supersedes: GateState,
     /// How it stands by this.
     pub(super) shows: GateState,
 }
 
-impl Unsaved {
-    fn all(&self) -> MutexGuard<'_, HashMap<GateId, Kept>> {
+impl UnsavedReadings {
+    fn all(&self) -> MutexGuard<'_, HashMap<GateId, UnsavedReading>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn of(&self, canary: &Canary) -> Vec<Kept> {
+    fn of(&self, canary: &Canary) -> Vec<UnsavedReading> {
         let all = self.all();
         if all.is_empty() {
             return Vec::new();
         }
-        let stands = |kept: &&Kept| {
+        let stands = |kept: &&UnsavedReading| {
             kept.canary == canary.id
-                && canary.gate_by_id(&kept.reading.gate).is_some_and(|gate| gate.standing == kept.over)
+                && canary.gate_by_id(&kept.reading.gate).is_some_and(|gate| gate.state == kept.supersedes)
         };
         all.values().filter(stands).cloned().collect()
     }
 
     /// Keeps what was read. What `opens` a gate is stored first, and kept only to take back what closed it.
-    pub(super) fn keep(&self, kept: Kept, opens: bool) {
+    pub(super) fn insert(&self, kept: UnsavedReading, opens: bool) {
         let mut all = self.all();
         if !opens || all.contains_key(&kept.reading.gate) {
             all.insert(kept.reading.gate.clone(), kept);
@@ -82,11 +82,11 @@ impl Unsaved {
 
     /// When the ticket of this gate was last moved, by Jira's clock, as far as what is not stored shows.
     pub(super) fn newest_move(&self, gate: &GateId) -> Option<Millis> {
-        self.all().get(gate)?.reading.sighting.newest_move(gate)
+        self.all().get(gate)?.reading.snapshot.newest_move(gate)
     }
 
     /// What was read of the ticket of this gate is stored, or is no news.
-    pub(super) fn forget(&self, gate: &GateId) {
+    pub(super) fn remove(&self, gate: &GateId) {
         self.all().remove(gate);
     }
 
@@ -99,14 +99,14 @@ impl Unsaved {
         let mut canary = (*canary).clone();
         for gate in canary.rollout.iter_mut().flat_map(|rollout| &mut rollout.gates) {
             if let Some(kept) = kept.iter().find(|kept| kept.reading.gate == gate.id) {
-                gate.standing = kept.shows.clone();
+                gate.state = kept.shows.clone();
             }
         }
         Arc::new(canary)
     }
 
     /// What was read of the tickets of this canary, stored so, and is not stored yet.
-    pub(super) fn readings(&self, canary: &Canary) -> Vec<Arc<Reading>> {
+    pub(super) fn readings(&self, canary: &Canary) -> Vec<Arc<TicketReading>> {
         self.of(canary).into_iter().map(|kept| kept.reading).collect()
     }
 }

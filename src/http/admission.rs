@@ -7,12 +7,12 @@ use crate::{
     flagger::{BadPayload, label},
     http::{credentials::is_one_of, refused::TOKEN},
     secret::Secret,
-    text::Shown,
+    text::Quoted,
 };
 
 /// What a caller's token proves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Holder<'a> {
+pub enum TokenHolder<'a> {
     /// Nothing, and nothing is needed.
     Anybody,
     /// That it is let in, but not where it is.
@@ -49,7 +49,7 @@ impl Scope<'_> {
 
 /// Where a caller says it is.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Named<'a> {
+pub struct ClaimedCluster<'a> {
     /// `?cluster=`
     pub query: Option<&'a str>,
     /// `metadata.cluster`
@@ -63,16 +63,16 @@ pub enum Admission<'a> {
     /// It may, as this cluster.
     Admitted(&'a str),
     /// 401: it did not prove what it must.
-    Unproven(Unproven),
+    Unauthenticated(Unauthenticated),
     /// 403 for a question; a report is dropped.
     NotAllowed(NotAllowed),
     /// 400: it calls its cluster by what cannot be a name.
-    Bad(BadPayload),
+    BadPayload(BadPayload),
 }
 
 /// What a caller failed to prove, in one line without any token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unproven {
+pub enum Unauthenticated {
     /// It brought no token.
     #[error("a token is needed: http://any:TOKEN@host/…, a Bearer header, or metadata.token")]
     NoToken,
@@ -80,10 +80,10 @@ pub enum Unproven {
     #[error("the token is not valid")]
     WrongToken,
     /// Its token is not that of the cluster it names.
-    #[error("cluster {} has a token of its own, and this is not it", Shown(.0))]
+    #[error("cluster {} has a token of its own, and this is not it", Quoted(.0))]
     OtherToken(String),
     /// Its token is that of several: the files came to hold the same one since the start.
-    #[error("the token is that of {} and also of {}, so it proves neither; each needs its own", Shown(.0), Shown(.1))]
+    #[error("the token is that of {} and also of {}, so it proves neither; each needs its own", Quoted(.0), Quoted(.1))]
     Ambiguous(String, String),
 }
 
@@ -91,20 +91,20 @@ pub enum Unproven {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAllowed {
     /// There is no such cluster in the configuration.
-    #[error("cluster {} is not one of flagger.cluster and [[flagger.clusters]]", Shown(.0))]
+    #[error("cluster {} is not one of flagger.cluster and [[flagger.clusters]]", Quoted(.0))]
     UnknownCluster(String),
     /// It proved to be another cluster than the one it names.
-    #[error("the token is not that of cluster {}", Shown(.0))]
+    #[error("the token is not that of cluster {}", Quoted(.0))]
     OtherCluster(String),
     /// Its namespace is not among those that may.
-    #[error("namespace {} is not allowed by flagger.namespaces", Shown(.0))]
+    #[error("namespace {} is not allowed by flagger.namespaces", Quoted(.0))]
     Namespace(String),
     /// Its token is one of `[[flagger.tokens]]`, under this key, and good for other namespaces only.
-    #[error("the token is not good for namespace {}, see {}.namespaces", Shown(.0), .1)]
+    #[error("the token is not good for namespace {}, see {}.namespaces", Quoted(.0), .1)]
     TokenNamespace(String, String),
 }
 
-impl Unproven {
+impl Unauthenticated {
     /// What to change.
     #[must_use]
     pub const fn hint(&self) -> &'static str {
@@ -126,7 +126,7 @@ impl NotAllowed {
             Self::UnknownCluster(name) => format!(
                 "put {0} into flagger.cluster or name it in [[flagger.clusters]], or take metadata.cluster and ?cluster= out of \
                  the hook",
-                Shown(name)
+                Quoted(name)
             ),
             Self::OtherCluster(_) => {
                 "take metadata.cluster and ?cluster= out of the hook: its token says which cluster it is"
@@ -146,25 +146,29 @@ impl NotAllowed {
 ///
 /// # Errors
 /// If a token is needed and this is none that is valid, or that of several.
-pub fn holder<'a>(config: &'a Flagger, token: Option<&SecretString>) -> Result<Holder<'a>, Unproven> {
+pub fn holder<'a>(
+    config: &'a Flagger,
+    token: Option<&SecretString>,
+) -> Result<TokenHolder<'a>, Unauthenticated> {
     if !needs_token(config) {
-        return Ok(Holder::Anybody);
+        return Ok(TokenHolder::Anybody);
     }
-    let token = token.ok_or(Unproven::NoToken)?;
+    let token = token.ok_or(Unauthenticated::NoToken)?;
     let knows = |secret: Option<&Secret>| secret.is_some_and(|secret| is_one_of(token, &secret.lines()));
     let clusters = config.clusters.iter().filter(|cluster| knows(cluster.token.as_ref()));
-    let mut holders: Vec<Holder<'a>> = clusters.map(|cluster| Holder::Cluster(&cluster.name)).collect();
+    let mut holders: Vec<TokenHolder<'a>> =
+        clusters.map(|cluster| TokenHolder::Cluster(&cluster.name)).collect();
     let scopes = config.tokens.iter().enumerate().map(|(nth, token)| Scope { nth, token });
-    holders.extend(scopes.filter(|scope| knows(Some(&scope.token.token))).map(Holder::Scoped));
-    holders.extend(knows(config.token.as_ref()).then_some(Holder::Member));
+    holders.extend(scopes.filter(|scope| knows(Some(&scope.token.token))).map(TokenHolder::Scoped));
+    holders.extend(knows(config.token.as_ref()).then_some(TokenHolder::Member));
     match holders.as_slice() {
-        [] => Err(Unproven::WrongToken),
+        [] => Err(Unauthenticated::WrongToken),
         [holder] => Ok(holder.clone()),
-        [one, other, ..] => Err(Unproven::Ambiguous(one.owner(), other.owner())),
+        [one, other, ..] => Err(Unauthenticated::Ambiguous(one.owner(), other.owner())),
     }
 }
 
-impl Holder<'_> {
+impl TokenHolder<'_> {
     /// Whose token it is, in a word.
     fn owner(&self) -> String {
         match self {
@@ -187,33 +191,35 @@ pub fn needs_token(config: &Flagger) -> bool {
 /// Decides from which cluster the caller asks, and whether it may for this namespace.
 pub fn admit<'a>(
     config: &'a Flagger,
-    holder: &Holder<'a>,
-    named: Named<'_>,
+    holder: &TokenHolder<'a>,
+    named: ClaimedCluster<'_>,
     namespace: &str,
 ) -> Admission<'a> {
     let cluster = match cluster(config, holder, named) {
         Admission::Admitted(cluster) => cluster,
-        refused @ (Admission::Unproven(_) | Admission::NotAllowed(_) | Admission::Bad(_)) => return refused,
+        refused @ (Admission::Unauthenticated(_) | Admission::NotAllowed(_) | Admission::BadPayload(_)) => {
+            return refused;
+        }
     };
     if !config.namespaces.is_match(namespace) {
         return Admission::NotAllowed(NotAllowed::Namespace(namespace.to_owned()));
     }
     match holder {
-        Holder::Scoped(scope) if !scope.token.namespaces.is_match(namespace) => {
+        TokenHolder::Scoped(scope) if !scope.token.namespaces.is_match(namespace) => {
             Admission::NotAllowed(NotAllowed::TokenNamespace(namespace.to_owned(), scope.key()))
         }
-        Holder::Scoped(_) | Holder::Anybody | Holder::Member | Holder::Cluster(_) => {
+        TokenHolder::Scoped(_) | TokenHolder::Anybody | TokenHolder::Member | TokenHolder::Cluster(_) => {
             Admission::Admitted(cluster)
         }
     }
 }
 
-fn cluster<'a>(config: &'a Flagger, holder: &Holder<'a>, named: Named<'_>) -> Admission<'a> {
+fn cluster<'a>(config: &'a Flagger, holder: &TokenHolder<'a>, named: ClaimedCluster<'_>) -> Admission<'a> {
     let metadata = named.metadata.filter(|name| !name.is_empty());
     let proven = match holder {
-        Holder::Cluster(proven) => Some(*proven),
-        Holder::Scoped(scope) => scope.token.cluster.as_deref(),
-        Holder::Anybody | Holder::Member => None,
+        TokenHolder::Cluster(proven) => Some(*proven),
+        TokenHolder::Scoped(scope) => scope.token.cluster.as_deref(),
+        TokenHolder::Anybody | TokenHolder::Member => None,
     };
     if let Some(proven) = proven {
         let other = [named.query, metadata].into_iter().flatten().find(|name| *name != proven);
@@ -224,11 +230,11 @@ fn cluster<'a>(config: &'a Flagger, holder: &Holder<'a>, named: Named<'_>) -> Ad
     }
     let name = named.query.or(metadata).unwrap_or(&config.cluster);
     if let Err(bad) = label("cluster", name) {
-        return Admission::Bad(bad);
+        return Admission::BadPayload(bad);
     }
     match config.clusters.iter().find(|cluster| cluster.name == name) {
         Some(cluster) if cluster.token.is_some() => {
-            Admission::Unproven(Unproven::OtherToken(name.to_owned()))
+            Admission::Unauthenticated(Unauthenticated::OtherToken(name.to_owned()))
         }
         Some(cluster) => Admission::Admitted(&cluster.name),
         None if name == config.cluster => Admission::Admitted(&config.cluster),
@@ -260,20 +266,20 @@ mod tests {
 
     /// Who is let in as what, in a word or two.
     fn at(config: &Flagger, token: &str, query: &str, metadata: &str) -> String {
-        about(config, token, Named { query: Some(query), metadata: Some(metadata) }, "team-a")
+        about(config, token, ClaimedCluster { query: Some(query), metadata: Some(metadata) }, "team-a")
     }
 
     /// The same, about a namespace. What is empty was not sent.
-    fn about(config: &Flagger, token: &str, named: Named<'_>, namespace: &str) -> String {
+    fn about(config: &Flagger, token: &str, named: ClaimedCluster<'_>, namespace: &str) -> String {
         let token =
             Some(token).filter(|token| !token.is_empty()).map(|token| SecretString::from(token.to_owned()));
-        let named = Named { query: named.query.filter(|name| !name.is_empty()), ..named };
+        let named = ClaimedCluster { query: named.query.filter(|name| !name.is_empty()), ..named };
         match holder(config, token.as_ref()).map(|holder| admit(config, &holder, named, namespace)) {
             Err(why) => format!("401 {why}"),
             Ok(Admission::Admitted(cluster)) => cluster.to_owned(),
-            Ok(Admission::Unproven(why)) => format!("401 {why}"),
+            Ok(Admission::Unauthenticated(why)) => format!("401 {why}"),
             Ok(Admission::NotAllowed(why)) => format!("403 {why}"),
-            Ok(Admission::Bad(why)) => format!("400 {why}"),
+            Ok(Admission::BadPayload(why)) => format!("400 {why}"),
         }
     }
 
@@ -349,7 +355,7 @@ mod tests {
     #[test]
     fn only_some_namespaces_may_ask() {
         let config = config(None, &[]);
-        let ask = |namespace| admit(&config, &Holder::Anybody, Named::default(), namespace);
+        let ask = |namespace| admit(&config, &TokenHolder::Anybody, ClaimedCluster::default(), namespace);
         assert_eq!(ask("team-a"), Admission::Admitted("default"));
         assert_eq!(ask("kube-system"), Admission::NotAllowed(NotAllowed::Namespace("kube-system".into())));
     }
@@ -416,7 +422,8 @@ mod tests {
             ("general", "", "team-c", "default"),
             ("of-", "", "team-a", "401 the token is not valid"),
         ] {
-            let answer = about(&config, token, Named { query: Some(query), metadata: None }, namespace);
+            let answer =
+                about(&config, token, ClaimedCluster { query: Some(query), metadata: None }, namespace);
             assert!(answer.starts_with(expected), "{token} {query} {namespace}: {answer}");
         }
         config.token = None;
@@ -424,7 +431,10 @@ mod tests {
         assert!(needs_token(&config), "then every caller needs one");
         config.tokens.push(scoped("of-a", &["*"], None));
         let twice = holder(&config, Some(&SecretString::from("of-a".to_owned())));
-        assert_eq!(twice, Err(Unproven::Ambiguous("flagger.tokens[0]".into(), "flagger.tokens[3]".into())));
+        assert_eq!(
+            twice,
+            Err(Unauthenticated::Ambiguous("flagger.tokens[0]".into(), "flagger.tokens[3]".into()))
+        );
     }
 
     /// At the start that is a mistake in the configuration; a file may come to hold it later.

@@ -10,16 +10,16 @@ use axum::{Router, extract::Request, http::StatusCode, response::Response};
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 
-use crate::http::plain::line;
+use crate::http::plain::text_line;
 
 /// A listener's router, as hyper calls it.
 pub(super) type App = TowerToHyperService<Router>;
 
 /// Logs each request without its query, headers and body, any of which may hold a token. Turns a bug that panicked
 /// into an answer, too: closed for whoever asks at a gate, 500 for anybody else.
-pub(super) async fn watched(app: &App, request: Request) -> Response {
+pub(super) async fn observed(app: &App, request: Request) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
-    let response = caught(app.call(request)).await;
+    let response = catch_panics(app.call(request)).await;
     let path = uri.path();
     if response.is_none() {
         tracing::error!(%method, ?path, "a request met a bug, described above this line, and was not answered open; report it");
@@ -27,16 +27,16 @@ pub(super) async fn watched(app: &App, request: Request) -> Response {
     let response = match response {
         Some(Ok(response)) => response,
         None if path.starts_with("/gate/") || path.starts_with("/rollback/") => {
-            line(StatusCode::FORBIDDEN, "closed: internal error, see the bridge's log")
+            text_line(StatusCode::FORBIDDEN, "closed: internal error, see the bridge's log")
         }
-        None => line(StatusCode::INTERNAL_SERVER_ERROR, "internal error, see the bridge's log"),
+        None => text_line(StatusCode::INTERNAL_SERVER_ERROR, "internal error, see the bridge's log"),
     };
     tracing::debug!(%method, ?path, status = response.status().as_u16(), "request");
     response
 }
 
 /// What comes of a future; nothing if it panics.
-async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
+async fn catch_panics<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     std::future::poll_fn(|context| {
         // It is dropped without being polled again, so nobody sees what the panic left half done.
@@ -51,7 +51,7 @@ async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
 /// What a router answers, for tests: status, headers, body.
 #[cfg(test)]
 pub(super) async fn answer(app: Router, request: Request) -> (u16, axum::http::HeaderMap, String) {
-    let (parts, body) = watched(&App::new(app), request).await.into_parts();
+    let (parts, body) = observed(&App::new(app), request).await.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     (parts.status.as_u16(), parts.headers, String::from_utf8(body.to_vec()).unwrap())
 }
@@ -64,13 +64,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_caught_and_nothing_else_is() {
-        assert_eq!(caught(async { 7 }).await, Some(7));
-        assert_eq!(caught(async { panic!("a bug") }).await, None::<()>);
+        assert_eq!(catch_panics(async { 7 }).await, Some(7));
+        assert_eq!(catch_panics(async { panic!("a bug") }).await, None::<()>);
         let later = async {
             tokio::task::yield_now().await;
             panic!("a later bug")
         };
-        assert_eq!(caught(later).await, None::<()>);
+        assert_eq!(catch_panics(later).await, None::<()>);
     }
 
     #[tokio::test]

@@ -21,7 +21,7 @@ const SHARED: usize = 8 * 1024 * 1024;
 /// them anyway.
 const FREE: usize = 8 * 1024;
 /// How long a body that is not needed any more is waited for, to learn which canary it is about.
-const GLIMPSE: Duration = Duration::from_millis(250);
+const PEEK: Duration = Duration::from_millis(250);
 
 /// The bytes that strangers' bodies hold, over all listeners.
 #[derive(Debug, Default)]
@@ -41,24 +41,24 @@ impl Bodies {
     }
 
     /// One more body.
-    fn begin(self: &Arc<Self>) -> Held {
+    fn begin(self: &Arc<Self>) -> HeldMemory {
         let (mut state, cut) = (self.state(), CancellationToken::new());
         let id = state.next;
         state.next += 1;
         state.bodies.insert(id, (0, cut.clone()));
-        Held { bodies: Arc::clone(self), id, cut }
+        HeldMemory { bodies: Arc::clone(self), id, cut }
     }
 }
 
 /// What one body holds. It is given back when this is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct HeldMemory {
     bodies: Arc<Bodies>,
     id: u64,
     cut: CancellationToken,
 }
 
-impl Held {
+impl HeldMemory {
     /// Holds so many bytes more. Where there is no room, the bodies that have been coming longest are cut. False if this one
     /// was.
     fn grow(&self, by: usize) -> bool {
@@ -76,7 +76,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldMemory {
     fn drop(&mut self) {
         let mut state = self.bodies.state();
         if let Some((bytes, _)) = state.bodies.remove(&self.id) {
@@ -87,7 +87,7 @@ impl Drop for Held {
 
 /// Why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unread {
+pub(super) enum BodyError {
     /// It is longer than it may be.
     TooLarge,
     /// The caller did not send all of it.
@@ -96,7 +96,7 @@ pub(super) enum Unread {
     NoRoom,
 }
 
-impl Unread {
+impl BodyError {
     pub(super) const fn status(self) -> StatusCode {
         match self {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -105,7 +105,7 @@ impl Unread {
         }
     }
 
-    pub(super) const fn words(self) -> &'static str {
+    pub(super) const fn message(self) -> &'static str {
         match self {
             Self::TooLarge => "the body is too large",
             Self::BrokeOff => "the body broke off",
@@ -118,7 +118,7 @@ impl Unread {
 #[derive(Clone, Copy)]
 pub(super) enum Sender<'a> {
     /// Somebody who has proven who it is.
-    Proven,
+    Authenticated,
     /// Somebody who has not, and these are the bytes that all such may hold.
     Stranger(&'a Arc<Bodies>),
 }
@@ -131,14 +131,14 @@ pub(super) async fn whole(
     mut body: Body,
     limit: usize,
     sender: Sender<'_>,
-) -> Result<(Bytes, Option<Held>), Unread> {
+) -> Result<(Bytes, Option<HeldMemory>), BodyError> {
     let declared = body.size_hint();
     if usize::try_from(declared.lower()).is_ok_and(|least| least > limit) {
-        return Err(Unread::TooLarge);
+        return Err(BodyError::TooLarge);
     }
     let Some(first) = next(&mut body, None).await? else { return Ok((Bytes::new(), None)) };
     if first.len() > limit {
-        return Err(Unread::TooLarge);
+        return Err(BodyError::TooLarge);
     }
     if body.is_end_stream() {
         return Ok((first, None));
@@ -153,21 +153,21 @@ async fn rest(
     first: Bytes,
     limit: usize,
     sender: Sender<'_>,
-) -> Result<(Bytes, Option<Held>), Unread> {
+) -> Result<(Bytes, Option<HeldMemory>), BodyError> {
     let mut all = Vec::with_capacity(FREE.max(first.len()).min(limit));
     all.extend_from_slice(&first);
     drop(first);
-    let mut held: Option<Held> = None;
+    let mut held: Option<HeldMemory> = None;
     while let Some(more) = next(&mut body, held.as_ref()).await? {
         if all.len() + more.len() > limit {
-            return Err(Unread::TooLarge);
+            return Err(BodyError::TooLarge);
         }
         if let Sender::Stranger(bodies) = sender
             && all.len() + more.len() > FREE
         {
             let by = if held.is_some() { more.len() } else { all.len() + more.len() };
             if !held.get_or_insert_with(|| bodies.begin()).grow(by) {
-                return Err(Unread::NoRoom);
+                return Err(BodyError::NoRoom);
             }
         }
         all.extend_from_slice(&more);
@@ -176,19 +176,19 @@ async fn rest(
 }
 
 /// The next bytes; none at the end.
-async fn next(body: &mut Body, held: Option<&Held>) -> Result<Option<Bytes>, Unread> {
+async fn next(body: &mut Body, held: Option<&HeldMemory>) -> Result<Option<Bytes>, BodyError> {
     loop {
         let frame = match held {
             None => body.frame().await,
             Some(held) => select! {
                 biased;
-                () = held.cut.cancelled() => return Err(Unread::NoRoom),
+                () = held.cut.cancelled() => return Err(BodyError::NoRoom),
                 frame = body.frame() => frame,
             },
         };
         match frame {
             None => return Ok(None),
-            Some(Err(_)) => return Err(Unread::BrokeOff),
+            Some(Err(_)) => return Err(BodyError::BrokeOff),
             Some(Ok(frame)) => {
                 // Trailers say nothing.
                 if let Ok(bytes) = frame.into_data() {
@@ -201,13 +201,13 @@ async fn next(body: &mut Body, held: Option<&Held>) -> Result<Option<Bytes>, Unr
 
 /// What has come of a body by now or comes in a moment, if that is all of it. It is no longer needed but to learn from it
 /// whose message is turned away.
-pub(super) async fn glimpse(body: Body, limit: usize, bodies: &Arc<Bodies>) -> Option<Bytes> {
+pub(super) async fn peek(body: Body, limit: usize, bodies: &Arc<Bodies>) -> Option<Bytes> {
     let size = body.size_hint().exact().and_then(|size| usize::try_from(size).ok())?;
     if size == 0 || size > limit {
         return None;
     }
     let read = whole(body, limit, Sender::Stranger(bodies));
-    timeout(GLIMPSE, read).await.ok()?.ok().map(|(bytes, _)| bytes)
+    timeout(PEEK, read).await.ok()?.ok().map(|(bytes, _)| bytes)
 }
 
 #[cfg(test)]
@@ -247,7 +247,7 @@ mod tests {
         };
         for sizes in [&[][..], &[5], &[5, 0, 7], &[FREE, 1], &[20_000, 20_000]] {
             let sent: usize = sizes.iter().sum();
-            for sender in [Sender::Proven, Sender::Stranger(&bodies)] {
+            for sender in [Sender::Authenticated, Sender::Stranger(&bodies)] {
                 let (bytes, kept) = whole(chunks(sizes), 50_000, sender).await.unwrap();
                 assert_eq!(bytes.len(), sent);
                 let counts = matches!(sender, Sender::Stranger(_)) && sent > FREE;
@@ -256,11 +256,11 @@ mod tests {
             assert_eq!(held(&bodies), 0);
         }
         let large = whole(chunks(&[20_000, 20_000, 20_000]), 50_000, Sender::Stranger(&bodies)).await;
-        assert_eq!(large.unwrap_err(), Unread::TooLarge);
+        assert_eq!(large.unwrap_err(), BodyError::TooLarge);
         assert_eq!(held(&bodies), 0);
         assert_eq!(
-            whole(Body::from("x".repeat(11)), 10, Sender::Proven).await.unwrap_err(),
-            Unread::TooLarge
+            whole(Body::from("x".repeat(11)), 10, Sender::Authenticated).await.unwrap_err(),
+            BodyError::TooLarge
         );
     }
 }

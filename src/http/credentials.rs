@@ -8,43 +8,43 @@ use sha2::Sha256;
 
 /// The token a caller shows in the `Authorization` header.
 #[derive(Debug)]
-pub enum Shows {
+pub enum PresentedToken {
     /// None there: the header is missing, of another scheme, or its token is empty.
-    Nothing,
+    None,
     /// This one.
     Token(SecretString),
     /// Something that cannot be read.
-    Garbled,
+    Malformed,
 }
 
 /// Reads `Authorization`: the password of Basic, whatever the user is called, or the token of Bearer. Flagger sends
 /// the first for `http://any:TOKEN@host/…`.
 #[must_use]
-pub fn shown(headers: &HeaderMap) -> Shows {
-    let Some(value) = headers.get(header::AUTHORIZATION) else { return Shows::Nothing };
-    let Ok(value) = value.to_str() else { return Shows::Garbled };
+pub fn presented(headers: &HeaderMap) -> PresentedToken {
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return PresentedToken::None };
+    let Ok(value) = value.to_str() else { return PresentedToken::Malformed };
     let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
     let token = if scheme.eq_ignore_ascii_case("bearer") {
         rest.trim().to_owned()
     } else if scheme.eq_ignore_ascii_case("basic") {
         match BASE64.decode(rest.trim()).ok().and_then(|pair| String::from_utf8(pair).ok()) {
-            None => return Shows::Garbled,
+            None => return PresentedToken::Malformed,
             Some(pair) => pair.split_once(':').map(|(_, password)| password.to_owned()).unwrap_or_default(),
         }
     } else {
-        return Shows::Nothing;
+        return PresentedToken::None;
     };
-    if token.is_empty() { Shows::Nothing } else { Shows::Token(SecretString::from(token)) }
+    if token.is_empty() { PresentedToken::None } else { PresentedToken::Token(SecretString::from(token)) }
 }
 
 /// Whether `token` is one of `valid`. How long it takes does not depend on where they differ, nor on which it is.
 #[must_use]
 pub fn is_one_of(token: &SecretString, valid: &[SecretString]) -> bool {
-    valid.iter().fold(false, |found, valid| found | same(token, valid))
+    valid.iter().fold(false, |found, valid| found | constant_time_eq(token, valid))
 }
 
 /// Compares by digests: both are then of one length, and `hmac` compares them in constant time.
-fn same(a: &SecretString, b: &SecretString) -> bool {
+fn constant_time_eq(a: &SecretString, b: &SecretString) -> bool {
     let digest = |secret: &SecretString| {
         Hmac::<Sha256>::new_from_slice(b"compare").ok().map(|mac| mac.chain_update(secret.expose_secret()))
     };
@@ -126,10 +126,10 @@ mod tests {
     fn the_header_is_read() {
         let read = |value: &str| {
             let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
-            match shown(&HeaderMap::from_iter([(header::AUTHORIZATION, value)])) {
-                Shows::Nothing => "nothing".to_owned(),
-                Shows::Garbled => "garbled".to_owned(),
-                Shows::Token(token) => format!("token {}", token.expose_secret()),
+            match presented(&HeaderMap::from_iter([(header::AUTHORIZATION, value)])) {
+                PresentedToken::None => "nothing".to_owned(),
+                PresentedToken::Malformed => "garbled".to_owned(),
+                PresentedToken::Token(token) => format!("token {}", token.expose_secret()),
             }
         };
         for (value, expected) in [
@@ -152,6 +152,6 @@ mod tests {
         ] {
             assert_eq!(read(value), expected, "{value}");
         }
-        assert!(matches!(shown(&HeaderMap::new()), Shows::Nothing));
+        assert!(matches!(presented(&HeaderMap::new()), PresentedToken::None));
     }
 }

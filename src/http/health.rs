@@ -3,19 +3,19 @@
 use axum::{Router, extract::State, http::StatusCode, response::Response, routing::get};
 
 use crate::http::{
-    plain::{NOT_OPEN, line},
+    plain::{NOT_OPEN, text_line},
     shared::Shared,
 };
 
 /// `/healthz` and `/readyz`, which two listeners have.
 pub(super) fn health(shared: Shared) -> Router {
-    let alive = async || line(StatusCode::OK, "ok");
+    let alive = async || text_line(StatusCode::OK, "ok");
     Router::new().route("/healthz", get(alive)).route("/readyz", get(ready)).with_state(shared)
 }
 
 async fn ready(State(shared): State<Shared>) -> Response {
     match shared.gatekeeper() {
-        Some(_) => line(StatusCode::OK, "ready"),
-        None => line(StatusCode::SERVICE_UNAVAILABLE, NOT_OPEN),
+        Some(_) => text_line(StatusCode::OK, "ready"),
+        None => text_line(StatusCode::SERVICE_UNAVAILABLE, NOT_OPEN),
     }
 }

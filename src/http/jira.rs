@@ -12,15 +12,15 @@ use axum::{
 use serde_json::Value;
 
 use crate::{
-    gatekeeper::Nudged,
+    gatekeeper::NudgeOutcome,
     http::{
-        body::{Sender, Unread, whole},
-        plain::{NOT_OPEN, does_not_take, line, nothing_at, unproven},
-        credentials::{Shows, is_one_of, is_signed, shown},
-        refused::{METHOD, Proof as ProofOf, Refusal, SIGNATURE},
+        body::{BodyError, Sender, whole},
+        credentials::{PresentedToken, is_one_of, is_signed, presented},
+        plain::{NOT_OPEN, does_not_take, nothing_at, text_line, unauthenticated},
+        refused::{Authentication as ProofOf, METHOD, RefusedCall, SIGNATURE},
         shared::{Shared, connection},
     },
-    metrics::{Listener, Outcome, Reason, Source},
+    metrics::{ListenerLabel, RefusalReason, Source, WebhookOutcome},
     secret::Secret,
 };
 
@@ -43,28 +43,38 @@ pub fn webhook_router(shared: Shared, secret: Option<Secret>) -> Router {
     let probe = async || StatusCode::OK;
     let router =
         Router::new().route(PATH, post(webhook)).route("/", get(probe)).route("/healthz", get(probe));
-    let stray = async |State(webhook): State<Webhook>, request: Request| webhook.stray(&request, Stray::Path);
-    let method =
-        async |State(webhook): State<Webhook>, request: Request| webhook.stray(&request, Stray::Method);
+    let stray = async |State(webhook): State<Webhook>, request: Request| {
+        webhook.misdirected(&request, Misdirected::Path)
+    };
+    let method = async |State(webhook): State<Webhook>, request: Request| {
+        webhook.misdirected(&request, Misdirected::Method)
+    };
     router.fallback(stray).method_not_allowed_fallback(method).with_state(Webhook { shared, secret })
 }
 
 /// A request that is no webhook.
 #[derive(Clone, Copy, Debug)]
-enum Stray {
+enum Misdirected {
     Path,
     Method,
 }
 
 async fn webhook(State(webhook): State<Webhook>, request: Request) -> Response {
     let source = connection(request.extensions()).map(|connection| connection.source());
-    let (outcome, response) = match webhook.hear(request).await {
+    let (outcome, response) = match webhook.accept(request).await {
         Ok(heard) => heard,
-        Err(unheard) => {
-            let Unheard { proof, reason, why, hint, response } = *unheard;
+        Err(rejected) => {
+            let RejectedDelivery { authentication, reason, message: why, hint, response } = *rejected;
             let (path, hint) = (PATH.to_owned(), hint.to_owned());
-            webhook.refuse(proof, source, path, reason, why.to_owned(), hint);
-            (if reason == Reason::Token { Outcome::Refused } else { Outcome::Invalid }, response)
+            webhook.refuse(authentication, source, path, reason, why.to_owned(), hint);
+            (
+                if reason == RefusalReason::Token {
+                    WebhookOutcome::Refused
+                } else {
+                    WebhookOutcome::Invalid
+                },
+                response,
+            )
         }
     };
     webhook.shared.metrics.webhook(Source::Jira, outcome);
@@ -72,72 +82,92 @@ async fn webhook(State(webhook): State<Webhook>, request: Request) -> Response {
 }
 
 /// A webhook that is not listened to.
-struct Unheard {
-    proof: ProofOf,
-    reason: Reason,
-    why: &'static str,
+struct RejectedDelivery {
+    authentication: ProofOf,
+    reason: RefusalReason,
+    message: &'static str,
     /// What to change.
     hint: &'static str,
     response: Response,
 }
 
-impl Unheard {
-    fn unproven(why: &'static str) -> Box<Self> {
+impl RejectedDelivery {
+    fn unauthenticated(why: &'static str) -> Box<Self> {
         let hint = if why == OFF {
             "set jira.webhook_secret_file, or take the webhook out of Jira"
         } else {
             SIGNATURE
         };
-        Box::new(Self { proof: ProofOf::None, reason: Reason::Token, why, hint, response: unproven(why) })
+        Box::new(Self {
+            authentication: ProofOf::Unauthenticated,
+            reason: RefusalReason::Token,
+            message: why,
+            hint,
+            response: unauthenticated(why),
+        })
     }
 
-    fn unread(proof: ProofOf, unread: Unread) -> Box<Self> {
+    fn body_error(authentication: ProofOf, unread: BodyError) -> Box<Self> {
         let (reason, hint) = match unread {
-            Unread::TooLarge => (
-                Reason::TooLarge,
+            BodyError::TooLarge => (
+                RefusalReason::TooLarge,
                 "let Jira exclude the body, or the rule send issueId alone: no more of it is read",
             ),
-            Unread::BrokeOff => (Reason::Body, "see whether a proxy in front cuts bodies off"),
-            Unread::NoRoom => {
-                (Reason::Crowded, "Jira sends it again; see who else sends large bodies to this port")
+            BodyError::BrokeOff => (RefusalReason::Body, "see whether a proxy in front cuts bodies off"),
+            BodyError::NoRoom => {
+                (RefusalReason::Crowded, "Jira sends it again; see who else sends large bodies to this port")
             }
         };
-        let why = unread.words();
-        Box::new(Self { proof, reason, why, hint, response: line(unread.status(), why) })
+        let why = unread.message();
+        Box::new(Self {
+            authentication,
+            reason,
+            message: why,
+            hint,
+            response: text_line(unread.status(), why),
+        })
     }
 
     fn not_json() -> Box<Self> {
         let why = "the body is not JSON";
         let hint = "let Jira, or the rule, send JSON: {\"issueId\": \"{{issue.id}}\"} is enough";
-        let response = line(StatusCode::BAD_REQUEST, why);
-        Box::new(Self { proof: ProofOf::Given, reason: Reason::Body, why, hint, response })
+        let response = text_line(StatusCode::BAD_REQUEST, why);
+        Box::new(Self {
+            authentication: ProofOf::Authenticated,
+            reason: RefusalReason::Body,
+            message: why,
+            hint,
+            response,
+        })
     }
 }
 
 impl Webhook {
-    async fn hear(&self, request: Request) -> Result<(Outcome, Response), Box<Unheard>> {
+    async fn accept(&self, request: Request) -> Result<(WebhookOutcome, Response), Box<RejectedDelivery>> {
         let (parts, body) = request.into_parts();
-        let proof = self.proof(&parts.headers).map_err(Unheard::unproven)?;
-        let (known, sender) = match &proof {
-            Proof::Token => (ProofOf::Given, Sender::Proven),
-            Proof::Signature { .. } => (ProofOf::None, Sender::Stranger(&self.shared.bodies)),
+        let authentication = self.proof(&parts.headers).map_err(RejectedDelivery::unauthenticated)?;
+        let (known, sender) = match &authentication {
+            DeliveryProof::Token => (ProofOf::Authenticated, Sender::Authenticated),
+            DeliveryProof::Signature { .. } => {
+                (ProofOf::Unauthenticated, Sender::Stranger(&self.shared.bodies))
+            }
         };
-        if let (Proof::Token, Some(connection)) = (&proof, connection(&parts.extensions)) {
-            connection.prove();
+        if let (DeliveryProof::Token, Some(connection)) = (&authentication, connection(&parts.extensions)) {
+            connection.mark_authenticated();
         }
         let (body, held) =
-            whole(body, BODY, sender).await.map_err(|unread| Unheard::unread(known, unread))?;
-        if let Proof::Signature { signature, secrets } = proof
+            whole(body, BODY, sender).await.map_err(|unread| RejectedDelivery::body_error(known, unread))?;
+        if let DeliveryProof::Signature { signature, secrets } = authentication
             && !is_signed(&body, &signature, &secrets)
         {
-            return Err(Unheard::unproven("the signature is not right"));
+            return Err(RejectedDelivery::unauthenticated("the signature is not right"));
         }
         drop(held);
         let ticket = ticket(&body);
         // The database may keep us waiting.
         drop(body);
         match ticket {
-            Err(NotJson) => Err(Unheard::not_json()),
+            Err(NotJson) => Err(RejectedDelivery::not_json()),
             Ok(None) => Ok(ignored()),
             Ok(Some(ticket)) => Ok(self.nudge(&ticket).await),
         }
@@ -145,36 +175,48 @@ impl Webhook {
 
     fn refuse(
         &self,
-        proof: ProofOf,
+        authentication: ProofOf,
         source: Option<IpAddr>,
         path: String,
-        reason: Reason,
+        reason: RefusalReason,
         why: String,
         hint: String,
     ) {
-        let listener = Listener::Webhook;
-        self.shared.refuse(Refusal { listener, proof, source, path, canary: None, reason, why, hint });
+        let listener = ListenerLabel::Webhook;
+        self.shared.refuse(RefusedCall {
+            listener,
+            authentication,
+            source,
+            path,
+            canary: None,
+            reason,
+            message: why,
+            hint,
+        });
     }
 
     /// Answers a request that is no webhook, and tells of it.
-    fn stray(&self, request: &Request, stray: Stray) -> Response {
+    fn misdirected(&self, request: &Request, stray: Misdirected) -> Response {
         let path = request.uri().path();
         let (status, reason, words, hint) = match stray {
-            Stray::Path => {
+            Misdirected::Path => {
                 let hint = "Jira's webhook is at /jira/webhook; there is nothing else at this port";
-                (StatusCode::NOT_FOUND, Reason::Path, nothing_at(path), hint)
+                (StatusCode::NOT_FOUND, RefusalReason::Path, nothing_at(path), hint)
             }
-            Stray::Method => {
-                (StatusCode::METHOD_NOT_ALLOWED, Reason::Method, does_not_take(request.method()), METHOD)
-            }
+            Misdirected::Method => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                RefusalReason::Method,
+                does_not_take(request.method()),
+                METHOD,
+            ),
         };
-        let response = line(status, &words);
+        let response = text_line(status, &words);
         let source = connection(request.extensions()).map(|connection| connection.source());
-        self.refuse(ProofOf::None, source, path.to_owned(), reason, words, hint.to_owned());
+        self.refuse(ProofOf::Unauthenticated, source, path.to_owned(), reason, words, hint.to_owned());
         response
     }
 
-    async fn nudge(&self, ticket: &str) -> (Outcome, Response) {
+    async fn nudge(&self, ticket: &str) -> (WebhookOutcome, Response) {
         let nudged = match self.shared.gatekeeper() {
             None => Err(NOT_OPEN.to_owned()),
             Some(gatekeeper) => {
@@ -182,46 +224,50 @@ impl Webhook {
             }
         };
         match nudged {
-            Ok(Nudged::Stored) => (Outcome::Accepted, line(StatusCode::OK, "accepted")),
-            Ok(Nudged::Unknown) => ignored(),
+            Ok(NudgeOutcome::Stored) => (WebhookOutcome::Accepted, text_line(StatusCode::OK, "accepted")),
+            Ok(NudgeOutcome::Unknown) => ignored(),
             // Jira delivers again after a 503.
-            Err(why) => {
-                (Outcome::Failed, line(StatusCode::SERVICE_UNAVAILABLE, &format!("not stored: {why}")))
-            }
+            Err(why) => (
+                WebhookOutcome::Failed,
+                text_line(StatusCode::SERVICE_UNAVAILABLE, &format!("not stored: {why}")),
+            ),
         }
     }
 
     /// What the headers prove, by the secrets that are valid now.
-    fn proof(&self, headers: &HeaderMap) -> Result<Proof, &'static str> {
+    fn proof(&self, headers: &HeaderMap) -> Result<DeliveryProof, &'static str> {
         let secret = self.secret.as_ref().ok_or(OFF)?;
-        prove(headers, secret.lines())
+        authenticate(headers, secret.lines())
     }
 }
 
 /// What the headers prove by themselves, or what the body must prove. A signature that is there counts: a token
 /// beside it does not help a wrong one.
-fn prove(headers: &HeaderMap, secrets: Vec<secrecy::SecretString>) -> Result<Proof, &'static str> {
+fn authenticate(
+    headers: &HeaderMap,
+    secrets: Vec<secrecy::SecretString>,
+) -> Result<DeliveryProof, &'static str> {
     if let Some(signature) = headers.get("x-hub-signature") {
         let signature = signature.to_str().map_err(|_| "the signature is not right")?.to_owned();
-        return Ok(Proof::Signature { signature, secrets });
+        return Ok(DeliveryProof::Signature { signature, secrets });
     }
-    match shown(headers) {
-        Shows::Token(token) if is_one_of(&token, &secrets) => Ok(Proof::Token),
-        Shows::Token(_) | Shows::Garbled => Err("the token is not valid"),
-        Shows::Nothing => Err("neither X-Hub-Signature nor a Bearer token is there"),
+    match presented(headers) {
+        PresentedToken::Token(token) if is_one_of(&token, &secrets) => Ok(DeliveryProof::Token),
+        PresentedToken::Token(_) | PresentedToken::Malformed => Err("the token is not valid"),
+        PresentedToken::None => Err("neither X-Hub-Signature nor a Bearer token is there"),
     }
 }
 
 /// How a caller shows that it knows the secret.
-enum Proof {
+enum DeliveryProof {
     /// It sent it. Automation rules, and Data Center before 10.
     Token,
     /// It says that it signed the body with it, which must be checked yet.
     Signature { signature: String, secrets: Vec<secrecy::SecretString> },
 }
 
-fn ignored() -> (Outcome, Response) {
-    (Outcome::Ignored, line(StatusCode::OK, "ignored"))
+fn ignored() -> (WebhookOutcome, Response) {
+    (WebhookOutcome::Ignored, text_line(StatusCode::OK, "ignored"))
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -460,9 +506,9 @@ mod tests {
             if sends && let Ok(value) = format!("Bearer {token}").parse() {
                 headers.insert("authorization", value);
             }
-            let heard = match prove(&headers, valid) {
-                Ok(Proof::Token) => true,
-                Ok(Proof::Signature { signature, secrets }) => is_signed(&body, &signature, &secrets),
+            let heard = match authenticate(&headers, valid) {
+                Ok(DeliveryProof::Token) => true,
+                Ok(DeliveryProof::Signature { signature, secrets }) => is_signed(&body, &signature, &secrets),
                 Err(_) => false,
             };
             let knows = |word: &str| secrets.iter().any(|secret| secret == word);

@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use crate::text::{self, Shown};
+use crate::text::{self, Quoted};
 
 /// What is said while the database cannot be reached yet.
 pub(super) const NOT_OPEN: &str = "the store is not open yet";
@@ -14,26 +14,26 @@ pub(super) const NOSNIFF: (HeaderName, HeaderValue) =
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 
 pub(super) fn nothing_at(path: &str) -> String {
-    format!("there is nothing at {}", Shown(path))
+    format!("there is nothing at {}", Quoted(path))
 }
 
 /// The router adds `Allow` to this.
 pub(super) fn does_not_take(method: &Method) -> String {
-    format!("this path does not take {}", Shown(method.as_str()))
+    format!("this path does not take {}", Quoted(method.as_str()))
 }
 
 /// One line of plain text, whatever comes from outside in it.
-pub(super) fn line(status: StatusCode, words: &str) -> Response {
+pub(super) fn text_line(status: StatusCode, words: &str) -> Response {
     let mut text = String::with_capacity(words.len() + 1);
-    text.push_str(&text::line(words));
+    text.push_str(&text::single_line(words));
     text.push('\n');
     let text_plain = HeaderValue::from_static("text/plain; charset=utf-8");
     (status, [(header::CONTENT_TYPE, text_plain), NOSNIFF], text).into_response()
 }
 
 /// 401, with the header that goes with it.
-pub(super) fn unproven(words: &str) -> Response {
-    let mut response = line(StatusCode::UNAUTHORIZED, words);
+pub(super) fn unauthenticated(words: &str) -> Response {
+    let mut response = text_line(StatusCode::UNAUTHORIZED, words);
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
 }

@@ -18,11 +18,11 @@ pub(crate) use self::hint::{
     METHOD, SIGNATURE, SLUGLESS, TOKEN, at_connection, near, of_parameter, of_path, slug,
 };
 use crate::{
-    metrics::{Listener, Metrics, Reason},
+    metrics::{ListenerLabel, Metrics, RefusalReason},
     millis::Millis,
     secret::Secret,
     text,
-    view::Time,
+    view::Rfc3339,
 };
 
 /// So many rows are kept of each listener's callers who have proven nothing, and of those who have. Whoever sends much that is
@@ -42,20 +42,20 @@ const PATH: usize = 100;
 
 /// Whether the caller proved who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Proof {
+pub enum Authentication {
     /// It did, or nobody needs to.
-    Given,
+    Authenticated,
     /// It did not.
-    None,
+    Unauthenticated,
 }
 
 /// A call that was turned away.
 #[derive(Clone, Debug)]
-pub struct Refusal {
+pub struct RefusedCall {
     /// Where.
-    pub listener: Listener,
+    pub listener: ListenerLabel,
     /// Whether the caller proved who it is.
-    pub proof: Proof,
+    pub authentication: Authentication,
     /// The caller's address, if known.
     pub source: Option<IpAddr>,
     /// The path, without its query; words from outside. Empty if no request came.
@@ -63,9 +63,9 @@ pub struct Refusal {
     /// The canary it is about, if known: namespace and name.
     pub canary: Option<String>,
     /// Why, of a closed set.
-    pub reason: Reason,
+    pub reason: RefusalReason,
     /// Why, in words.
-    pub why: String,
+    pub message: String,
     /// What to change.
     pub hint: String,
 }
@@ -74,7 +74,7 @@ pub struct Refusal {
 #[derive(Clone, Debug, Serialize)]
 pub struct RefusedView {
     /// At which listener.
-    pub listener: Listener,
+    pub listener: ListenerLabel,
     /// The caller's address.
     pub source: String,
     /// The path; empty if no request came.
@@ -82,47 +82,47 @@ pub struct RefusedView {
     /// The canary, if known: namespace and name.
     pub canary: Option<String>,
     /// Of which kind the reason is, as the metric has it.
-    pub kind: Reason,
+    pub kind: RefusalReason,
     /// Why.
     pub reason: String,
     /// What to change.
     pub hint: String,
     /// When it was turned away first.
-    pub first: Time,
+    pub first: Rfc3339,
     /// When it was turned away last.
-    pub last: Time,
+    pub last: Rfc3339,
     /// How often.
     pub count: u64,
 }
 
 /// What was turned away lately. Kept in memory alone, and bounded.
 #[derive(Default)]
-pub struct Refused {
-    groups: Mutex<BTreeMap<(Listener, Proof), Group>>,
+pub struct RefusedCalls {
+    groups: Mutex<BTreeMap<(ListenerLabel, Authentication), RefusalGroup>>,
     /// Nothing of these is shown, also where somebody wrote one into a path.
     secrets: Vec<Secret>,
 }
 
 #[derive(Default)]
-struct Group {
-    rows: BTreeMap<Key, Row>,
+struct RefusalGroup {
+    rows: BTreeMap<RefusalKey, RefusalRow>,
     /// What found no room.
-    others: Option<Row>,
+    others: Option<RefusalRow>,
     /// Lines logged since then.
     lines: (Millis, u32),
 }
 
 /// What makes calls one row.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
+struct RefusalKey {
     source: Option<IpAddr>,
     canary: Option<String>,
-    reason: Reason,
+    reason: RefusalReason,
     why: String,
     path: String,
 }
 
-impl Key {
+impl RefusalKey {
     /// Whether both are told in one line of the log.
     fn is_told_with(&self, other: &Self) -> bool {
         let said = |key: &Self| (key.source, key.reason);
@@ -130,7 +130,7 @@ impl Key {
     }
 }
 
-struct Row {
+struct RefusalRow {
     hint: String,
     first: Millis,
     last: Millis,
@@ -139,22 +139,22 @@ struct Row {
 
 /// Whether a refusal is to be logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum News {
+enum LogDecision {
     /// It is the first of its kind.
-    Fresh,
+    Log,
     /// It was told.
-    Told,
+    AlreadyLogged,
     /// There are too many to tell, which is to be told.
     TooMany,
 }
 
-impl fmt::Debug for Refused {
+impl fmt::Debug for RefusedCalls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refused").finish_non_exhaustive()
     }
 }
 
-impl Refused {
+impl RefusedCalls {
     /// Nothing yet. None of these secrets is ever shown.
     #[must_use]
     pub fn hiding(secrets: Vec<Secret>) -> Self {
@@ -162,26 +162,27 @@ impl Refused {
     }
 
     /// A call was turned away: counts it, and logs it if it is news.
-    pub fn tell(&self, refusal: Refusal, metrics: &Metrics, now: Millis) {
+    pub fn refuse(&self, refusal: RefusedCall, metrics: &Metrics, now: Millis) {
         metrics.call_refused(refusal.listener, refusal.reason);
-        let Refusal { listener, proof, source, path, canary, reason, why, hint } = refusal;
-        let path = text::line(&path).chars().take(PATH).collect();
+        let RefusedCall { listener, authentication, source, path, canary, reason, message: why, hint } =
+            refusal;
+        let path = text::single_line(&path).chars().take(PATH).collect();
         let [path, why] = [path, why].map(|words| self.without_secrets(words));
-        let key = Key { source, canary, reason, why, path };
-        let news = self.note((listener, proof), &key, &hint, now);
-        if news == News::TooMany {
+        let key = RefusalKey { source, canary, reason, why, path };
+        let news = self.count((listener, authentication), &key, &hint, now);
+        if news == LogDecision::TooMany {
             tracing::warn!(
                 listener = listener.as_str(),
                 "more callers are refused than the log lists; see /api/refused, and calls_refused_total"
             );
         }
-        if news != News::Fresh {
+        if news != LogDecision::Log {
             return;
         }
-        let Key { canary, why, path, .. } = key;
-        let (source, canary) = (shown(source), canary.unwrap_or_else(|| "not known".to_owned()));
+        let RefusalKey { canary, why, path, .. } = key;
+        let (source, canary) = (source_text(source), canary.unwrap_or_else(|| "not known".to_owned()));
         match listener {
-            Listener::Gate => tracing::warn!(
+            ListenerLabel::Gate => tracing::warn!(
                 source,
                 canary,
                 path,
@@ -189,7 +190,7 @@ impl Refused {
                 hint,
                 "refused somebody at the gate listener; the hint says what to change"
             ),
-            Listener::Webhook => tracing::warn!(
+            ListenerLabel::Webhook => tracing::warn!(
                 source,
                 path,
                 why,
@@ -199,50 +200,56 @@ impl Refused {
         }
     }
 
-    fn note(&self, group: (Listener, Proof), key: &Key, hint: &str, now: Millis) -> News {
+    fn count(
+        &self,
+        group: (ListenerLabel, Authentication),
+        key: &RefusalKey,
+        hint: &str,
+        now: Millis,
+    ) -> LogDecision {
         let mut groups = self.groups();
         let group = groups.entry(group).or_default();
         if let Some(row) = group.rows.get_mut(key) {
             row.last = row.last.max(now);
             row.count += 1;
-            return News::Told;
+            return LogDecision::AlreadyLogged;
         }
         let told = group.rows.keys().any(|other| other.is_told_with(key));
         if !group.has_room(key, now) {
-            let new = || Row { hint: String::new(), first: now, last: now, count: 0 };
+            let new = || RefusalRow { hint: String::new(), first: now, last: now, count: 0 };
             let others = group.others.get_or_insert_with(new);
             others.last = now;
             others.count += 1;
-            return group.says(now, false);
+            return group.log_decision(now, false);
         }
-        group.rows.insert(key.clone(), Row { hint: hint.to_owned(), first: now, last: now, count: 1 });
-        if told { News::Told } else { group.says(now, true) }
+        group.rows.insert(key.clone(), RefusalRow { hint: hint.to_owned(), first: now, last: now, count: 1 });
+        if told { LogDecision::AlreadyLogged } else { group.log_decision(now, true) }
     }
 
     /// What was turned away, the newest first.
     #[must_use]
-    pub fn lately(&self, now: Millis) -> Vec<RefusedView> {
+    pub fn recent(&self, now: Millis) -> Vec<RefusedView> {
         let mut groups = self.groups();
         let mut views = Vec::new();
         for ((listener, _), group) in groups.iter_mut() {
             group.forgets(now);
-            let view = |key: &Key, row: &Row| RefusedView {
+            let view = |key: &RefusalKey, row: &RefusalRow| RefusedView {
                 listener: *listener,
-                source: shown(key.source),
+                source: source_text(key.source),
                 path: key.path.clone(),
                 canary: key.canary.clone(),
                 kind: key.reason,
                 reason: key.why.clone(),
                 hint: row.hint.clone(),
-                first: Time(row.first),
-                last: Time(row.last),
+                first: Rfc3339(row.first),
+                last: Rfc3339(row.last),
                 count: row.count,
             };
             views.extend(group.rows.iter().map(|(key, row)| view(key, row)));
-            let many = Key {
+            let many = RefusalKey {
                 source: None,
                 canary: None,
-                reason: Reason::Crowded,
+                reason: RefusalReason::Crowded,
                 why: "more calls were refused than are listed".to_owned(),
                 path: String::new(),
             };
@@ -260,21 +267,22 @@ impl Refused {
         })
     }
 
-    fn groups(&self) -> MutexGuard<'_, BTreeMap<(Listener, Proof), Group>> {
+    fn groups(&self) -> MutexGuard<'_, BTreeMap<(ListenerLabel, Authentication), RefusalGroup>> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Group {
+impl RefusalGroup {
     fn forgets(&mut self, now: Millis) {
         self.rows.retain(|_, row| now.since(row.last) < FORGOTTEN_AFTER);
         self.others.take_if(|row| now.since(row.last) >= FORGOTTEN_AFTER);
     }
 
     /// Whether there is room for one more row; makes some where that harms little.
-    fn has_room(&mut self, key: &Key, now: Millis) -> bool {
-        let of_one =
-            |rows: &BTreeMap<Key, Row>| rows.keys().filter(|other| other.source == key.source).count();
+    fn has_room(&mut self, key: &RefusalKey, now: Millis) -> bool {
+        let of_one = |rows: &BTreeMap<RefusalKey, RefusalRow>| {
+            rows.keys().filter(|other| other.source == key.source).count()
+        };
         if self.rows.len() < MOST && of_one(&self.rows) < MOST_OF_ONE {
             return true;
         }
@@ -291,25 +299,25 @@ impl Group {
     }
 
     /// Whether one more line may be logged now.
-    fn says(&mut self, now: Millis, is_row: bool) -> News {
+    fn log_decision(&mut self, now: Millis, is_row: bool) -> LogDecision {
         let (since, lines) = &mut self.lines;
         if *lines == 0 || now.since(*since) >= LINES_WITHIN {
             (*since, *lines) = (now, 0);
         }
         *lines = lines.saturating_add(1);
         match *lines {
-            ..=LINES if is_row => News::Fresh,
+            ..=LINES if is_row => LogDecision::Log,
             ..=LINES => {
                 *lines = LINES + 1;
-                News::TooMany
+                LogDecision::TooMany
             }
-            lines if lines == LINES + 1 => News::TooMany,
-            _ => News::Told,
+            lines if lines == LINES + 1 => LogDecision::TooMany,
+            _ => LogDecision::AlreadyLogged,
         }
     }
 }
 
-fn shown(source: Option<IpAddr>) -> String {
+fn source_text(source: Option<IpAddr>) -> String {
     source.map_or_else(|| "not known".to_owned(), |source| source.to_string())
 }
 
@@ -319,60 +327,60 @@ mod tests {
 
     const NOW: Millis = Millis(1_790_000_000_000);
 
-    fn refusal(source: u8, path: &str, why: &str) -> Refusal {
-        Refusal {
-            listener: Listener::Gate,
-            proof: Proof::None,
+    fn refusal(source: u8, path: &str, why: &str) -> RefusedCall {
+        RefusedCall {
+            listener: ListenerLabel::Gate,
+            authentication: Authentication::Unauthenticated,
             source: Some(IpAddr::from([10, 0, 0, source])),
             path: path.to_owned(),
             canary: None,
-            reason: Reason::Token,
-            why: why.to_owned(),
+            reason: RefusalReason::Token,
+            message: why.to_owned(),
             hint: "bring it".to_owned(),
         }
     }
 
     #[test]
     fn a_call_is_a_row_and_repeated_ones_are_counted() {
-        let (refused, metrics) = (Refused::default(), Metrics::new());
+        let (refused, metrics) = (RefusedCalls::default(), Metrics::new());
         for after in 0..5 {
-            refused.tell(refusal(1, "/event", "no token"), &metrics, Millis(NOW.0 + after));
+            refused.refuse(refusal(1, "/event", "no token"), &metrics, Millis(NOW.0 + after));
         }
-        refused.tell(refusal(2, "/event", "no token"), &metrics, Millis(NOW.0 + 9));
-        let rows = serde_json::to_string(&refused.lately(Millis(NOW.0 + 10))).unwrap();
+        refused.refuse(refusal(2, "/event", "no token"), &metrics, Millis(NOW.0 + 9));
+        let rows = serde_json::to_string(&refused.recent(Millis(NOW.0 + 10))).unwrap();
         insta::assert_snapshot!(rows.replace("},", "},\n"), @r#"
         [{"listener":"gate","source":"10.0.0.2","path":"/event","canary":null,"kind":"token","reason":"no token","hint":"bring it","first":"2026-09-21T14:13:20.009Z","last":"2026-09-21T14:13:20.009Z","count":1},
         {"listener":"gate","source":"10.0.0.1","path":"/event","canary":null,"kind":"token","reason":"no token","hint":"bring it","first":"2026-09-21T14:13:20.000Z","last":"2026-09-21T14:13:20.004Z","count":5}]
         "#);
-        assert_eq!(refused.lately(NOW + FORGOTTEN_AFTER + Duration::from_secs(1)).len(), 0);
+        assert_eq!(refused.recent(NOW + FORGOTTEN_AFTER + Duration::from_secs(1)).len(), 0);
     }
 
     #[test]
     fn nothing_of_a_secret_is_shown() {
-        let refused = Refused::hiding(vec![Secret::value("hush-hush").unwrap()]);
-        refused.tell(
+        let refused = RefusedCalls::hiding(vec![Secret::value("hush-hush").unwrap()]);
+        refused.refuse(
             refusal(1, "/hush-hush/\u{1b}[2Jevent", "nothing at \"/hush-hush\""),
             &Metrics::new(),
             NOW,
         );
-        let row = &refused.lately(NOW)[0];
+        let row = &refused.recent(NOW)[0];
         assert_eq!((row.path.as_str(), row.reason.as_str()), ("/…/ [2Jevent", "nothing at \"/…\""));
     }
 
     /// A bad neighbour with many addresses and made-up paths: memory is bounded, and what was there stays.
     #[test]
     fn a_flood_fills_no_memory_and_hides_nobody() {
-        let (refused, metrics) = (Refused::default(), Metrics::new());
-        refused.tell(refusal(255, "/event", "no token"), &metrics, NOW);
+        let (refused, metrics) = (RefusedCalls::default(), Metrics::new());
+        refused.refuse(refusal(255, "/event", "no token"), &metrics, NOW);
         for number in 0..100_000_u32 {
             let now = Millis(NOW.0 + i64::from(number) * 10);
             let source = u8::try_from(number % 200).unwrap();
-            refused.tell(refusal(source, &format!("/{number}"), "no token"), &metrics, now);
+            refused.refuse(refusal(source, &format!("/{number}"), "no token"), &metrics, now);
             if number % 1_000 == 0 {
-                refused.tell(refusal(255, "/event", "no token"), &metrics, now);
+                refused.refuse(refusal(255, "/event", "no token"), &metrics, now);
             }
         }
-        let rows = refused.lately(Millis(NOW.0 + 1_000_000));
+        let rows = refused.recent(Millis(NOW.0 + 1_000_000));
         assert_eq!(rows.len(), MOST + 1, "and one that says that there were more");
         let known = rows.iter().find(|row| row.source == "10.0.0.255").unwrap();
         assert_eq!(known.count, 101);
@@ -382,22 +390,22 @@ mod tests {
 
     #[test]
     fn one_address_takes_half_of_the_rows_at_most() {
-        let (refused, metrics) = (Refused::default(), Metrics::new());
+        let (refused, metrics) = (RefusedCalls::default(), Metrics::new());
         for number in 0..1_000 {
-            refused.tell(refusal(1, &format!("/{number}"), "no token"), &metrics, NOW);
+            refused.refuse(refusal(1, &format!("/{number}"), "no token"), &metrics, NOW);
         }
-        refused.tell(refusal(2, "/event", "no token"), &metrics, NOW);
-        let rows = refused.lately(NOW);
+        refused.refuse(refusal(2, "/event", "no token"), &metrics, NOW);
+        let rows = refused.recent(NOW);
         assert_eq!(rows.iter().filter(|row| row.source == "10.0.0.1").count(), MOST_OF_ONE);
         assert!(rows.iter().any(|row| row.source == "10.0.0.2"));
     }
 
     #[test]
     fn the_log_is_not_flooded() {
-        let mut group = Group::default();
-        let said: Vec<News> = (0..100).map(|_| group.says(NOW, true)).collect();
-        assert_eq!(said.iter().filter(|news| **news == News::Fresh).count(), LINES as usize);
-        assert_eq!(said.iter().filter(|news| **news == News::TooMany).count(), 1);
-        assert_eq!(group.says(NOW + LINES_WITHIN, true), News::Fresh);
+        let mut group = RefusalGroup::default();
+        let said: Vec<LogDecision> = (0..100).map(|_| group.log_decision(NOW, true)).collect();
+        assert_eq!(said.iter().filter(|news| **news == LogDecision::Log).count(), LINES as usize);
+        assert_eq!(said.iter().filter(|news| **news == LogDecision::TooMany).count(), 1);
+        assert_eq!(group.log_decision(NOW + LINES_WITHIN, true), LogDecision::Log);
     }
 }

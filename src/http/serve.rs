@@ -29,12 +29,12 @@ use tokio::{
 use tokio_rustls::rustls;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::connections::{Connections, Taken};
-use super::app::{App, watched};
+use self::connections::{ConnectionGuard, Connections};
+use super::app::{App, observed};
 
 pub use self::{
     connections::Connection,
-    tls::{Tls, Unfit},
+    tls::{Tls, TlsProblem},
 };
 
 /// How soon it is tried again to accept, when that failed.
@@ -64,7 +64,7 @@ pub fn open_files() -> usize {
 
 /// What one listener allows.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct ServeLimits {
     /// Connections at a time. When all places are taken, the oldest of those make room that only wait for a caller who
     /// proved nothing; further connections wait to be accepted.
     pub connections: usize,
@@ -80,7 +80,7 @@ pub struct Limits {
     pub grace: Duration,
 }
 
-impl Limits {
+impl ServeLimits {
     /// What is promised to users; `grace` is `server.shutdown_grace`.
     #[must_use]
     pub const fn promised(grace: Duration) -> Self {
@@ -108,7 +108,7 @@ pub struct Caller(pub Arc<Connection>);
 
 /// Why a connection never came to a request.
 #[derive(Debug)]
-pub enum Broken {
+pub enum ConnectionRefused {
     /// The handshake failed.
     Handshake(rustls::Error),
     /// HTTP where TLS is spoken.
@@ -126,7 +126,7 @@ pub enum Broken {
 }
 
 /// Is told of connections that never came to a request, and where they came from.
-pub type Observer = Arc<dyn Fn(IpAddr, &Broken) + Send + Sync>;
+pub type Observer = Arc<dyn Fn(IpAddr, &ConnectionRefused) + Send + Sync>;
 
 /// Nobody wants to know.
 #[must_use]
@@ -140,7 +140,7 @@ pub async fn serve(
     listener: TcpListener,
     app: Router,
     tls: Option<Arc<Tls>>,
-    limits: Limits,
+    limits: ServeLimits,
     stop: CancellationToken,
 ) {
     serve_observed(listener, app, tls, limits, unobserved(), stop).await;
@@ -151,7 +151,7 @@ pub async fn serve_observed(
     listener: TcpListener,
     app: Router,
     tls: Option<Arc<Tls>>,
-    limits: Limits,
+    limits: ServeLimits,
     observer: Observer,
     stop: CancellationToken,
 ) {
@@ -161,7 +161,14 @@ pub async fn serve_observed(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.headers).max_buf_size(HEAD).keep_alive(false);
     let mut tasks = Tasks {
-        one: Arc::new(One { http, app: App::new(app), tls, limits, observer, stop: stop.clone() }),
+        template: Arc::new(ConnectionTask {
+            http,
+            app: App::new(app),
+            tls,
+            limits,
+            observer,
+            stop: stop.clone(),
+        }),
         slots: Arc::new(Semaphore::new(limits.connections)),
         connections: Connections::new(limits.connections),
         tasks: TaskTracker::new(),
@@ -183,12 +190,12 @@ pub async fn serve_observed(
         };
         select! {
             biased;
-            slot = tasks.slot() => tasks.begin(slot, stream, source),
+            slot = tasks.permit() => tasks.begin(slot, stream, source),
             () = stop.cancelled() => accepted = Some((stream, source)),
         }
     }
     let finish = async {
-        if let Err(error) = tasks.take_in(accepted, listener).await {
+        if let Err(error) = tasks.accept(accepted, listener).await {
             tracing::warn!(%error, "cannot accept who has connected already");
         }
         tasks.tasks.close();
@@ -219,18 +226,18 @@ fn in_one_packet(listener: &TcpListener) {
 
 /// The connections in hand.
 struct Tasks {
-    one: Arc<One>,
+    template: Arc<ConnectionTask>,
     slots: Arc<Semaphore>,
     connections: Connections,
     tasks: TaskTracker,
 }
 
 /// A place among the connections that one listener has at a time.
-type Slot = Result<OwnedSemaphorePermit, AcquireError>;
+type ConnectionPermit = Result<OwnedSemaphorePermit, AcquireError>;
 
 impl Tasks {
     /// Waits for a slot. While all are taken, those who only keep one waiting lose it.
-    async fn slot(&self) -> Slot {
+    async fn permit(&self) -> ConnectionPermit {
         loop {
             if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
                 return Ok(slot);
@@ -245,15 +252,15 @@ impl Tasks {
     fn make_room(&self) {
         if let Some((source, cut)) = self.connections.make_room() {
             tracing::debug!(%source, cut, "slow connections make room");
-            (self.one.observer)(source, &Broken::Crowded);
+            (self.template.observer)(source, &ConnectionRefused::Crowded);
         }
     }
 
-    fn begin(&mut self, slot: Slot, stream: TcpStream, source: SocketAddr) {
-        let (one, connection) = (Arc::clone(&self.one), self.connections.take(source.ip()));
+    fn begin(&mut self, slot: ConnectionPermit, stream: TcpStream, source: SocketAddr) {
+        let (one, connection) = (Arc::clone(&self.template), self.connections.register(source.ip()));
         self.tasks.spawn(async move {
             let _slot = slot;
-            let connection = Taken(connection);
+            let connection = ConnectionGuard(connection);
             select! {
                 biased;
                 () = one.connection(stream, &connection.0) => {}
@@ -263,19 +270,19 @@ impl Tasks {
     }
 
     /// Takes whoever the system has let connect; dropping the listener would reset them, and their requests with them.
-    async fn take_in(
+    async fn accept(
         &mut self,
         accepted: Option<(TcpStream, SocketAddr)>,
         listener: TcpListener,
     ) -> std::io::Result<()> {
         if let Some((stream, source)) = accepted {
-            let slot = self.slot().await;
+            let slot = self.permit().await;
             self.begin(slot, stream, source);
         }
         // Tokio would say that nobody is there until it has looked again.
         let listener = listener.into_std()?;
         loop {
-            let slot = self.slot().await;
+            let slot = self.permit().await;
             match listener.accept() {
                 Ok((stream, source)) => {
                     stream.set_nonblocking(true)?;
@@ -289,35 +296,35 @@ impl Tasks {
 }
 
 /// What it takes to serve a connection.
-struct One {
+struct ConnectionTask {
     http: http1::Builder,
     app: App,
     tls: Option<Arc<Tls>>,
-    limits: Limits,
+    limits: ServeLimits,
     observer: Observer,
     stop: CancellationToken,
 }
 
-impl One {
+impl ConnectionTask {
     async fn connection(&self, stream: TcpStream, connection: &Arc<Connection>) {
         match timeout(self.limits.whole, self.secured(stream, connection)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::debug!(error = format!("{error:#}"), "a connection failed");
-                if let Some(broken) = broken(error) {
+                if let Some(broken) = refused(error) {
                     (self.observer)(connection.source(), &broken);
                 }
             }
             Err(_) => {
                 tracing::debug!("a connection took too long");
                 if !connection.is_ended() {
-                    (self.observer)(connection.source(), &Broken::Slow);
+                    (self.observer)(connection.source(), &ConnectionRefused::Slow);
                 }
             }
         }
     }
 
-    async fn secured(&self, stream: TcpStream, connection: &Arc<Connection>) -> Result<(), Failed> {
+    async fn secured(&self, stream: TcpStream, connection: &Arc<Connection>) -> Result<(), ConnectionError> {
         match &self.tls {
             None => self.request(stream, connection).await,
             // In a box, or plain connections would carry the room for it.
@@ -330,19 +337,19 @@ impl One {
         tls: &Tls,
         mut stream: TcpStream,
         connection: &Arc<Connection>,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), ConnectionError> {
         // Without it an answer may wait until what TLS itself has sent is acknowledged; if it fails it just does. A plain
         // answer never waits: it goes with the end of the connection.
         let _ = stream.set_nodelay(true);
         let handshake = async {
-            if tls::tells_plain(&mut stream).await? {
-                (self.observer)(connection.source(), &Broken::PlainHttp);
+            if tls::answer_plain_http(&mut stream).await? {
+                (self.observer)(connection.source(), &ConnectionRefused::PlainHttp);
                 self.linger(&mut stream).await;
                 return Ok(None);
             }
             tls.acceptor().accept(stream).await.map(Some)
         };
-        match timeout(self.limits.headers, handshake).await.map_err(|_| Failed::NoHandshake)?? {
+        match timeout(self.limits.headers, handshake).await.map_err(|_| ConnectionError::NoHandshake)?? {
             Some(stream) => self.request(stream, connection).await,
             None => Ok(()),
         }
@@ -352,12 +359,12 @@ impl One {
         &self,
         mut io: impl AsyncRead + AsyncWrite + Unpin,
         connection: &Arc<Connection>,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), ConnectionError> {
         let served = {
             let service = service_fn(async |request: Request<Incoming>| {
-                let mut request = request.map(|body| Body::new(connection.notes(body)));
+                let mut request = request.map(|body| Body::new(connection.track_body(body)));
                 request.extensions_mut().insert(Caller(Arc::clone(connection)));
-                let response = watched(&self.app, request).await;
+                let response = observed(&self.app, request).await;
                 connection.answer();
                 Ok::<_, Infallible>(response)
             });
@@ -395,7 +402,7 @@ impl One {
 
 /// Why a connection failed.
 #[derive(Debug, thiserror::Error)]
-enum Failed {
+enum ConnectionError {
     #[error(transparent)]
     Io(#[from] std::io::Error),
     #[error(transparent)]
@@ -405,23 +412,23 @@ enum Failed {
 }
 
 /// What is worth telling of a failure. Connections that just end are not: load balancers probe ports like that.
-fn broken(failed: Failed) -> Option<Broken> {
+fn refused(failed: ConnectionError) -> Option<ConnectionRefused> {
     match failed {
-        Failed::NoHandshake => Some(Broken::Slow),
-        Failed::Http(error) if error.is_parse_too_large() => Some(Broken::HeadTooLarge),
+        ConnectionError::NoHandshake => Some(ConnectionRefused::Slow),
+        ConnectionError::Http(error) if error.is_parse_too_large() => Some(ConnectionRefused::HeadTooLarge),
         // Hyper does not tell these apart from others otherwise. It looks at the version once it has read a method and a path.
-        Failed::Http(error)
+        ConnectionError::Http(error)
             if error.is_parse()
                 && ["invalid HTTP version parsed", "invalid URI"].contains(&error.to_string().as_str()) =>
         {
-            Some(Broken::FirstLine)
+            Some(ConnectionRefused::FirstLine)
         }
-        Failed::Http(error) if error.is_parse() => Some(Broken::NotHttp),
-        Failed::Http(error) if error.is_timeout() => Some(Broken::Slow),
-        Failed::Http(_) => None,
-        Failed::Io(error) => {
+        ConnectionError::Http(error) if error.is_parse() => Some(ConnectionRefused::NotHttp),
+        ConnectionError::Http(error) if error.is_timeout() => Some(ConnectionRefused::Slow),
+        ConnectionError::Http(_) => None,
+        ConnectionError::Io(error) => {
             let error = error.into_inner()?.downcast::<rustls::Error>().ok()?;
-            Some(Broken::Handshake(*error))
+            Some(ConnectionRefused::Handshake(*error))
         }
     }
 }

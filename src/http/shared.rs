@@ -12,10 +12,10 @@ use crate::{
     gatekeeper::Gatekeeper,
     http::{
         body::Bodies,
-        refused::{Proof, Refusal, Refused, at_connection},
-        serve::{Broken, Caller, Connection},
+        refused::{Authentication, RefusedCall, RefusedCalls, at_connection},
+        serve::{Caller, Connection, ConnectionRefused},
     },
-    metrics::{Listener, Metrics},
+    metrics::{ListenerLabel, Metrics},
 };
 
 /// What all listeners need.
@@ -28,7 +28,7 @@ pub struct Shared {
     /// Where to count.
     pub metrics: Arc<Metrics>,
     /// What is turned away.
-    pub refused: Arc<Refused>,
+    pub refused: Arc<RefusedCalls>,
     /// What the bodies of strangers hold.
     pub bodies: Arc<Bodies>,
 }
@@ -40,22 +40,22 @@ impl Shared {
     }
 
     /// A connection never came to a request.
-    pub fn tell_broken(&self, listener: Listener, source: IpAddr, broken: &Broken) {
+    pub fn report_refused(&self, listener: ListenerLabel, source: IpAddr, broken: &ConnectionRefused) {
         let (reason, why, hint) = at_connection(broken);
-        self.refuse(Refusal {
+        self.refuse(RefusedCall {
             listener,
-            proof: Proof::None,
+            authentication: Authentication::Unauthenticated,
             source: Some(source),
             path: String::new(),
             canary: None,
             reason,
-            why,
+            message: why,
             hint: hint.to_owned(),
         });
     }
 
-    pub(super) fn refuse(&self, refusal: Refusal) {
-        self.refused.tell(refusal, &self.metrics, self.clock.now());
+    pub(super) fn refuse(&self, refusal: RefusedCall) {
+        self.refused.refuse(refusal, &self.metrics, self.clock.now());
     }
 }
 

@@ -5,17 +5,17 @@ mod page;
 use std::{sync::Arc, time::Duration};
 
 pub use self::page::JiraHealth;
-use self::page::{Gates, Known, OneByOne, Wanted, render};
+use self::page::{Gates, OneByOne, PageInput, PageQuery, render};
 use crate::{
-    gatekeeper::{Gatekeeper, Listed, clock_time, counts},
+    gatekeeper::{Gatekeeper, ListedGate, clock_time, counts},
     http::{
         health::health,
-        plain::{NOSNIFF, NOT_OPEN, does_not_take, line, nothing_at},
+        plain::{NOSNIFF, NOT_OPEN, does_not_take, nothing_at, text_line},
         shared::Shared,
     },
     metrics::CONTENT_TYPE,
     millis::{Millis, lasted},
-    view::Time,
+    view::Rfc3339,
 };
 use axum::{
     Json, Router,
@@ -60,12 +60,12 @@ async fn gates(State(admin): State<Admin>) -> Response {
     let now = admin.shared.clock.now();
     match admin.shared.gatekeeper() {
         Some(gatekeeper) => ([NOSNIFF, NO_STORE], Json(gatekeeper.gates(now))).into_response(),
-        None => line(StatusCode::SERVICE_UNAVAILABLE, NOT_OPEN),
+        None => text_line(StatusCode::SERVICE_UNAVAILABLE, NOT_OPEN),
     }
 }
 
 async fn refused(State(admin): State<Admin>) -> Response {
-    let refused = admin.shared.refused.lately(admin.shared.clock.now());
+    let refused = admin.shared.refused.recent(admin.shared.clock.now());
     ([NOSNIFF, NO_STORE], Json(refused)).into_response()
 }
 
@@ -79,8 +79,8 @@ async fn how_jira_is_as_json(State(admin): State<Admin>) -> Response {
 async fn metrics(State(admin): State<Admin>) -> Response {
     let metrics = &admin.shared.metrics;
     if let Some(gatekeeper) = admin.shared.gatekeeper() {
-        for (state, standing) in counts(&gatekeeper.list(admin.shared.clock.now())) {
-            metrics.set_gates(state, standing);
+        for (state, count) in counts(&gatekeeper.list(admin.shared.clock.now())) {
+            metrics.set_gates(state, count);
         }
     }
     match metrics.encode() {
@@ -88,11 +88,11 @@ async fn metrics(State(admin): State<Admin>) -> Response {
             let kind = (header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
             ([kind, NOSNIFF], text).into_response()
         }
-        Err(_) => line(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written"),
+        Err(_) => text_line(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written"),
     }
 }
 
-async fn page(wanted: Result<Query<Wanted>, QueryRejection>, State(admin): State<Admin>) -> Response {
+async fn page(wanted: Result<Query<PageQuery>, QueryRejection>, State(admin): State<Admin>) -> Response {
     let now = admin.shared.clock.now();
     let gatekeeper = admin.shared.gatekeeper();
     let overview = match gatekeeper {
@@ -104,10 +104,10 @@ async fn page(wanted: Result<Query<Wanted>, QueryRejection>, State(admin): State
         None => None,
     };
     let list = gatekeeper.map(|gatekeeper| gatekeeper.list(now)).unwrap_or_default();
-    let known = Known {
+    let known = PageInput {
         gates: gatekeeper.map(|gatekeeper| Gates {
             list: &list,
-            shown: Box::new(move |listed| gatekeeper.shown(listed, now)),
+            shown: Box::new(move |listed| gatekeeper.gate_view(listed, now)),
             tickets: gatekeeper.store().all_open_gates(),
             full_namespaces: gatekeeper
                 .store()
@@ -115,7 +115,7 @@ async fn page(wanted: Result<Query<Wanted>, QueryRejection>, State(admin): State
             timing: gatekeeper.timing(),
         }),
         overview,
-        refused: admin.shared.refused.lately(now),
+        refused: admin.shared.refused.recent(now),
         jira: how_jira_is((admin.jira)(), gatekeeper, &list, now),
     };
     match render(&known, &wanted.map(|Query(wanted)| wanted).unwrap_or_default(), now) {
@@ -125,7 +125,7 @@ async fn page(wanted: Result<Query<Wanted>, QueryRejection>, State(admin): State
         }
         Err(error) => {
             tracing::error!(%error, "the status page cannot be rendered, which is a bug; the command gates tells the same");
-            line(StatusCode::INTERNAL_SERVER_ERROR, "the page cannot be rendered, see the bridge's log")
+            text_line(StatusCode::INTERNAL_SERVER_ERROR, "the page cannot be rendered, see the bridge's log")
         }
     }
 }
@@ -134,12 +134,13 @@ async fn page(wanted: Result<Query<Wanted>, QueryRejection>, State(admin): State
 fn how_jira_is(
     known: JiraHealth,
     gatekeeper: Option<&Gatekeeper>,
-    list: &[Listed],
+    list: &[ListedGate],
     now: Millis,
 ) -> JiraHealth {
-    let unread = gatekeeper.filter(|_| list.iter().any(Listed::is_watched)).map(Gatekeeper::unread);
+    let unread =
+        gatekeeper.filter(|_| list.iter().any(ListedGate::is_watched)).map(Gatekeeper::unread_tickets);
     let Some(unread) = unread else { return known };
-    let one_by_one = unread.why_one_by_one().map(|(since, why)| OneByOne { since: Time(since), why });
+    let one_by_one = unread.why_one_by_one().map(|(since, why)| OneByOne { since: Rfc3339(since), why });
     let known = JiraHealth { one_by_one, ..known };
     match unread.all() {
         Some((since, why)) if !known.trouble => {
@@ -172,8 +173,9 @@ const POLICY: (HeaderName, HeaderValue) = (
 
 /// Gives the listener words for unknown paths and methods.
 fn finish(router: Router) -> Router {
-    let unknown_path = async |uri: Uri| line(StatusCode::NOT_FOUND, &nothing_at(uri.path()));
-    let wrong_method = async |method: Method| line(StatusCode::METHOD_NOT_ALLOWED, &does_not_take(&method));
+    let unknown_path = async |uri: Uri| text_line(StatusCode::NOT_FOUND, &nothing_at(uri.path()));
+    let wrong_method =
+        async |method: Method| text_line(StatusCode::METHOD_NOT_ALLOWED, &does_not_take(&method));
     router.fallback(unknown_path).method_not_allowed_fallback(wrong_method)
 }
 

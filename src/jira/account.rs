@@ -13,7 +13,7 @@ pub struct Account {
 
 impl Account {
     /// Whether both are the same account.
-    pub(super) fn is(&self, other: &Self) -> bool {
+    pub(super) fn is_same(&self, other: &Self) -> bool {
         match (&self.key, &other.key) {
             (Some(ours), Some(theirs)) => ours == theirs,
             (Some(_), None) | (None, Some(_)) | (None, None) => self.id == other.id,

@@ -20,7 +20,7 @@ pub(super) fn render(doc: &Doc) -> Value {
 fn block(block: &Block) -> Option<Value> {
     match block {
         Block::Heading(text) => {
-            let content = node(&text::line(text), &[])?;
+            let content = node(&text::single_line(text), &[])?;
             Some(json!({"type": "heading", "attrs": {"level": 3}, "content": [content]}))
         }
         Block::Paragraph(spans) => paragraph(spans),
@@ -45,14 +45,14 @@ fn paragraph(spans: &[Span]) -> Option<Value> {
 
 fn span(span: &Span) -> Option<Value> {
     match span {
-        Span::Text(text) => node(&text::line(text), &[]),
-        Span::Strong(text) => node(&text::line(text), &[json!({"type": "strong"})]),
+        Span::Text(text) => node(&text::single_line(text), &[]),
+        Span::Strong(text) => node(&text::single_line(text), &[json!({"type": "strong"})]),
         Span::Link { text, url } => {
             let marks: Vec<Value> = web_address(url)
                 .map(|url| json!({"type": "link", "attrs": {"href": url.as_str()}}))
                 .into_iter()
                 .collect();
-            node(&text::line(text), &marks)
+            node(&text::single_line(text), &marks)
         }
         Span::Break => Some(json!({"type": "hardBreak"})),
     }
@@ -130,7 +130,7 @@ mod tests {
     fn what_is_too_long_is_cut() {
         let bullets = (0..2000).map(|n| vec![Span::Text(format!("entry {n} \"quoted\""))]).collect();
         let doc = Doc(vec![Block::Bullets(bullets), Block::Heading("end".into())]);
-        let cut = super::super::shorten::fitting(&doc, render, |json| json.to_string().chars().count());
+        let cut = super::super::shorten::fit_to_limit(&doc, render, |json| json.to_string().chars().count());
         let text = cut.to_string();
         assert!((20_000..=32_000).contains(&text.chars().count()), "{}", text.chars().count());
         assert!(text.contains("… (cut)") && !text.contains("end"));

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{
     credentials::Signature,
     denial::{Denial, Symptom, is_of_scope},
-    error::{By, Error, Flaw, NOT_JSON},
+    error::{Error, NOT_JSON, Origin, UnreadableReason},
     request::Operation,
     wire,
 };
@@ -42,12 +42,12 @@ impl Answer {
             return Err(self.not_json());
         }
         serde_json::from_slice(&self.body)
-            .map_err(|error| self.unreadable(&text::truncate(&text::line(&error.to_string()), 200)))
+            .map_err(|error| self.unreadable(&text::truncate(&text::single_line(&error.to_string()), 200)))
     }
 
     /// A part of the body as `T`.
     pub(super) fn part<T: DeserializeOwned>(&self, part: Value) -> Result<T, Error> {
-        serde_json::from_value(part).map_err(|error| self.unreadable(&text::line(&error.to_string())))
+        serde_json::from_value(part).map_err(|error| self.unreadable(&text::single_line(&error.to_string())))
     }
 
     /// The effect took place: Jira says so with this very status. Something on the way may say 200 to anything.
@@ -60,15 +60,15 @@ impl Answer {
 
     /// An error that says what is wrong with this answer.
     pub(super) fn unreadable(&self, what: &str) -> Error {
-        self.flawed(what, Flaw::Other)
+        self.flawed(what, UnreadableReason::Other)
     }
 
     /// The error that an answer is which should be JSON.
     pub(super) fn not_json(&self) -> Error {
-        self.flawed(NOT_JSON, Flaw::NotJson)
+        self.flawed(NOT_JSON, UnreadableReason::NotJson)
     }
 
-    fn flawed(&self, what: &str, flaw: Flaw) -> Error {
+    fn flawed(&self, what: &str, flaw: UnreadableReason) -> Error {
         let what = format!("{what} (in answer to {})", self.operation.doing);
         Error::Unreadable { host: self.host.clone(), what, flaw }
     }
@@ -82,13 +82,13 @@ impl Answer {
         let complaint = if self.json { wire::complaint(&self.body) } else { self.plain_complaint() };
         let messages = complaint.map(|(messages, _)| messages).unwrap_or_default();
         let (host, operation, status) = (self.host.clone(), self.operation, self.status.as_u16());
-        Error::Refused { host, operation, status, messages, by: By::Somebody }
+        Error::Refused { host, operation, status, messages, by: Origin::Intermediary }
     }
 
     /// The error that an answer of 4xx is.
     pub(super) fn refused(&self) -> Error {
         let complaint = if self.json { wire::complaint(&self.body) } else { self.plain_complaint() };
-        let (messages, form) = complaint.unwrap_or((String::new(), By::Somebody));
+        let (messages, form) = complaint.unwrap_or((String::new(), Origin::Intermediary));
         // Without its own form Jira says that a path is not there, which is what it says of all paths while it starts;
         // of anything else, such as `XSRF check failed`, its header tells who said it.
         let is_of_path =
@@ -96,7 +96,7 @@ impl Answer {
         // Atlassian's gateway, to a token that lacks one.
         let lacks_scope = self.status == StatusCode::UNAUTHORIZED && is_of_scope(&messages);
         let signed = self.signature == Signature::Ours && !is_of_path;
-        let by = if signed || lacks_scope { By::Jira } else { form };
+        let by = if signed || lacks_scope { Origin::Jira } else { form };
         let (host, operation, status) = (self.host.clone(), self.operation, self.status.as_u16());
         Error::Refused { host, operation, status, messages, by }
     }
@@ -117,9 +117,9 @@ impl Answer {
     pub(super) fn denial(&self) -> Denial {
         let said = self.said();
         let jiras = self.json || self.signature != Signature::None;
-        match Denial::told(&said) {
+        match Denial::from_message(&said) {
             Some(denial) => denial,
-            None if self.status == StatusCode::FORBIDDEN && !jiras => Denial::OnTheWay,
+            None if self.status == StatusCode::FORBIDDEN && !jiras => Denial::Intermediary,
             None => Denial::Credentials,
         }
     }
@@ -134,10 +134,10 @@ impl Answer {
     }
 
     /// Words that are no JSON, such as `XSRF check failed`; anybody on the way may have said them.
-    fn plain_complaint(&self) -> Option<(String, By)> {
+    fn plain_complaint(&self) -> Option<(String, Origin)> {
         let text = String::from_utf8_lossy(&self.body);
-        let said = text::truncate(text::line(&text).trim(), LONGEST_COMPLAINT);
-        (self.plain && !said.is_empty()).then_some((said, By::Somebody))
+        let said = text::truncate(text::single_line(&text).trim(), LONGEST_COMPLAINT);
+        (self.plain && !said.is_empty()).then_some((said, Origin::Intermediary))
     }
 }
 

@@ -10,8 +10,8 @@ use super::{
     answer::Answer,
     credentials::{Admission, Signature},
     denial::{Denial, Denied, Symptom},
-    error::{Error, Happened},
-    request::{Operation, Proof, Request},
+    error::{Error, SideEffect},
+    request::{Operation, Request, SignInProof},
     send::Sender,
     settings::Kind,
     wire,
@@ -21,7 +21,7 @@ use super::{
 const CAPTCHA: Denied = Denied { denial: Denial::Captcha, symptom: Symptom::Captcha };
 
 /// The password or token is not right.
-const fn wrong(symptom: Symptom) -> Denied {
+const fn wrong_credentials(symptom: Symptom) -> Denied {
     Denied { denial: Denial::Credentials, symptom }
 }
 
@@ -36,7 +36,7 @@ impl Sender {
             return Ok(());
         }
         if let Admission::Denied(why) = self.credentials.admission(Instant::now()) {
-            return Err(self.unauthorized(why, Happened::No));
+            return Err(self.unauthorized(why, SideEffect::None));
         }
         self.probe().await
     }
@@ -45,7 +45,7 @@ impl Sender {
     pub(super) async fn admit(&self) -> Result<(), Error> {
         match self.credentials.admission(Instant::now()) {
             Admission::Granted => Ok(()),
-            Admission::Denied(why) => Err(self.unauthorized(why, Happened::No)),
+            Admission::Denied(why) => Err(self.unauthorized(why, SideEffect::None)),
             Admission::ProbeFirst(_) => self.authenticate(Instant::now()).await,
         }
     }
@@ -60,11 +60,11 @@ impl Sender {
         let answer = self.exchange(&request, throttled).await?;
         let refuse = |denied: Denied| {
             self.credentials.refuse(&denied, answer.signature, Instant::now(), self.clock.now());
-            Err(self.unauthorized(denied, Happened::No))
+            Err(self.unauthorized(denied, SideEffect::None))
         };
         match (answer.signature, answer.status) {
             (Signature::Captcha, _) => refuse(CAPTCHA),
-            (Signature::Anonymous, _) => refuse(wrong(Symptom::Stranger { asked: None })),
+            (Signature::Anonymous, _) => refuse(wrong_credentials(Symptom::OtherAccount { asked: None })),
             (_, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
                 refuse(Denied { denial: answer.denial(), symptom: answer.symptom(None) })
             }
@@ -85,18 +85,20 @@ impl Sender {
         if self.credentials.account().is_none() {
             self.authenticate(Instant::now()).await?;
         }
-        self.credentials.account().ok_or_else(|| self.unauthorized(wrong(Symptom::Nobody), Happened::No))
+        self.credentials
+            .account()
+            .ok_or_else(|| self.unauthorized(wrong_credentials(Symptom::Anonymous), SideEffect::None))
     }
 
     /// Sends, and lets only an answer pass that was given to us.
-    pub(super) async fn judged(&self, request: &Request, throttled: Duration) -> Result<Answer, Error> {
+    pub(super) async fn judge_answer(&self, request: &Request, throttled: Duration) -> Result<Answer, Error> {
         let began = Instant::now();
         let answer = self.exchange(request, throttled).await?;
         // What was said to a stranger with 2xx may have been done by a stranger.
-        let happened = if answer.status.is_success() { Happened::Maybe } else { Happened::No };
+        let side_effect = if answer.status.is_success() { SideEffect::Unknown } else { SideEffect::None };
         let refuse = |denied: Denied| {
             self.credentials.refuse(&denied, answer.signature, Instant::now(), self.clock.now());
-            self.unauthorized(denied, happened)
+            self.unauthorized(denied, side_effect)
         };
         match (answer.signature, answer.status) {
             (Signature::Captcha, _) => return Err(refuse(CAPTCHA)),
@@ -104,21 +106,23 @@ impl Sender {
                 // Perhaps only this was not allowed: then /myself works.
                 match self.authenticate(began).await {
                     Ok(()) => return Err(answer.refused()),
-                    Err(error @ Error::Unauthorized { .. }) => return Err(error.beside(happened)),
+                    Err(error @ Error::Unauthorized { .. }) => return Err(error.as_prerequisite(side_effect)),
                     Err(_) => {
                         let symptom = answer.symptom(Some(answer.operation));
                         return Err(refuse(Denied { denial: answer.denial(), symptom }));
                     }
                 }
             }
-            _ if request.proof == Proof::Needless => {}
+            _ if request.proof == SignInProof::Optional => {}
             (Signature::Anonymous, _) => {
-                return Err(refuse(wrong(Symptom::Stranger { asked: Some(answer.operation) })));
+                return Err(refuse(wrong_credentials(Symptom::OtherAccount {
+                    asked: Some(answer.operation),
+                })));
             }
             (Signature::Ours, _) => self.credentials.named(),
-            (Signature::None, status) => self.unsigned(&answer, status, began, happened).await?,
+            (Signature::None, status) => self.unsigned(&answer, status, began, side_effect).await?,
         }
-        if request.proof == Proof::Needed {
+        if request.proof == SignInProof::Required {
             self.credentials.answered(self.clock.now());
         }
         if answer.status.is_success() { Ok(answer) } else { Err(answer.refused()) }
@@ -131,18 +135,18 @@ impl Sender {
         answer: &Answer,
         status: StatusCode,
         began: Instant,
-        happened: Happened,
+        side_effect: SideEffect,
     ) -> Result<(), Error> {
         let named = self.credentials.are_named();
         if named || status.is_client_error() {
-            self.authenticate(Instant::now()).await.map_err(|error| error.beside(happened))?;
+            self.authenticate(Instant::now()).await.map_err(|error| error.as_prerequisite(side_effect))?;
         } else if !self.credentials.proves(began, Instant::now()) {
-            self.authenticate(began).await.map_err(|error| error.beside(happened))?;
+            self.authenticate(began).await.map_err(|error| error.as_prerequisite(side_effect))?;
         }
         if self.credentials.are_named() { Err(answer.not_for_us()) } else { Ok(()) }
     }
 
-    pub(super) fn unauthorized(&self, denied: Denied, happened: Happened) -> Error {
-        Error::Unauthorized { host: self.host.clone(), denied, happened }
+    pub(super) fn unauthorized(&self, denied: Denied, side_effect: SideEffect) -> Error {
+        Error::Unauthorized { host: self.host.clone(), denied, happened: side_effect }
     }
 }

@@ -21,7 +21,7 @@ pub enum Cause {
     /// The connection was ended.
     Ended,
     /// TLS, and what about it.
-    Tls(Tls),
+    Tls(TlsCause),
     /// The proxy wants to know who asks.
     ProxyAsksWho,
     /// The proxy does not connect the bridge to Jira.
@@ -32,7 +32,7 @@ pub enum Cause {
 
 /// What is wrong with the other side's TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tls {
+pub enum TlsCause {
     /// Its certificate is signed by an authority that is not known here.
     UnknownIssuer,
     /// Its certificate has expired.
@@ -79,9 +79,9 @@ struct NoSuchName {
 
 /// Looks up names as the system does, with an error that can be told from others.
 #[derive(Debug)]
-pub(super) struct Names;
+pub(super) struct SystemResolver;
 
-impl reqwest::dns::Resolve for Names {
+impl reqwest::dns::Resolve for SystemResolver {
     fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
         Box::pin(async move {
             let host = name.as_str().to_owned();
@@ -101,7 +101,7 @@ impl Cause {
         let mut next: Option<&(dyn StdError + 'static)> = error.source();
         while let Some(error) = next {
             if let Some(error) = error.downcast_ref::<rustls::Error>() {
-                return Self::Tls(Tls::of(error));
+                return Self::Tls(TlsCause::of(error));
             }
             if error.is::<NoSuchName>() {
                 return Self::NoSuchName;
@@ -145,7 +145,7 @@ impl Cause {
     }
 }
 
-impl Tls {
+impl TlsCause {
     fn of(error: &rustls::Error) -> Self {
         #[expect(clippy::wildcard_enum_match_arm, reason = "of many errors some say what to do")]
         match error {
@@ -207,11 +207,11 @@ impl Tls {
 /// `DnsName("jira.example")` as people write it.
 fn plain(name: &str) -> String {
     let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(name);
-    text::truncate(&text::line(inner.trim_matches('"')), 80)
+    text::truncate(&text::single_line(inner.trim_matches('"')), 80)
 }
 
 /// What it is and what to do about it, as the end of a sentence about Jira's server.
-impl fmt::Display for Tls {
+impl fmt::Display for TlsCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::UnknownIssuer => {

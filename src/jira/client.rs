@@ -10,11 +10,11 @@ use super::{
     account::Account,
     cloud, data_center,
     denial::Denied,
-    error::{Error, Happened},
+    error::{Error, SideEffect},
     observe::Observer,
     request::{Operation, Request},
     send::Sender,
-    settings::{Kind, Settings, Unusable},
+    settings::{Kind, Settings, UnusableSettings},
     web::web_address,
     wire,
 };
@@ -24,7 +24,7 @@ use crate::{clock::Clock, millis::Millis, text, ticket::Doc};
 /// waits for nothing: nobody searches for a ticket longer after it was sent than was recorded.
 #[derive(Debug)]
 #[must_use]
-pub struct Slot {
+pub struct CreatePermit {
     /// How long that took.
     pub(super) throttled: Duration,
     /// What had to be asked of Jira before.
@@ -33,7 +33,7 @@ pub struct Slot {
 
 /// How Jira and we get on, for page and metrics. Times are by our clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Health {
+pub struct JiraHealth {
     /// When the last answer came that was proven to be for us.
     pub last_answer: Option<Millis>,
     /// Since when Jira does not let us in, and why.
@@ -44,7 +44,7 @@ pub struct Health {
 
 /// What Jira says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
+pub struct ServerInfo {
     /// Which kind it says it is, whatever is configured.
     pub kind: Kind,
     /// Its version, if it tells.
@@ -69,7 +69,7 @@ impl Jira {
     ///
     /// # Errors
     /// If the address or the certificates cannot be used.
-    pub fn new(settings: Settings, observer: Observer, clock: Clock) -> Result<Self, Unusable> {
+    pub fn new(settings: Settings, observer: Observer, clock: Clock) -> Result<Self, UnusableSettings> {
         Ok(Self { sender: Sender::new(settings, observer, clock)?, site: OnceLock::new() })
     }
 
@@ -81,8 +81,8 @@ impl Jira {
 
     /// What is to be said of certificates in `jira.ca_file` that cannot be used.
     #[must_use]
-    pub fn left_out(&self) -> Vec<String> {
-        self.sender.client.current().left_out
+    pub fn skipped_certificates(&self) -> Vec<String> {
+        self.sender.client.current().skipped
     }
 
     /// The page of an issue, for people. Behind Atlassian's gateway for scoped tokens it is known once Jira was asked.
@@ -92,23 +92,23 @@ impl Jira {
     }
 
     /// Waits for a place under the rate limit. What else stands in the way of a create is told by the create.
-    pub async fn slot(&self) -> Slot {
+    pub async fn create_permit(&self) -> CreatePermit {
         let ready = match self.sender.admit().await {
             Ok(()) => self.kind().await,
-            Err(error) => Err(error.beside(Happened::No)),
+            Err(error) => Err(error.as_prerequisite(SideEffect::None)),
         };
         match self.sender.acquire().await {
-            Ok(throttled) => Slot { throttled, ready },
-            Err(error) => Slot { throttled: Duration::ZERO, ready: ready.and(Err(error)) },
+            Ok(throttled) => CreatePermit { throttled, ready },
+            Err(error) => CreatePermit { throttled: Duration::ZERO, ready: ready.and(Err(error)) },
         }
     }
 
     /// How Jira and we get on.
     #[must_use]
-    pub fn health(&self) -> Health {
+    pub fn health(&self) -> JiraHealth {
         let (last_answer, refusal) = self.sender.credentials.health();
         let now = self.sender.clock.now();
-        Health {
+        JiraHealth {
             last_answer,
             refused: refusal.map(|it| (it.since, it.denied)),
             paused_until: self.sender.throttle.paused().map(|left| now + left),
@@ -122,15 +122,16 @@ impl Jira {
     ///
     /// # Errors
     /// Any.
-    pub async fn server(&self) -> Result<Server, Error> {
+    pub async fn server(&self) -> Result<ServerInfo, Error> {
         let (first, other) = match self.sender.kind.get() {
             Some(Kind::Cloud) => (Kind::Cloud, Kind::DataCenter),
             Some(Kind::DataCenter) => (Kind::DataCenter, Kind::Cloud),
             None if self.sender.has_user() => (Kind::Cloud, Kind::DataCenter),
             None => (Kind::DataCenter, Kind::Cloud),
         };
-        let ask =
-            |kind| self.sender.call(Request::get(Operation::SERVER_INFO, kind, &["serverInfo"]).public());
+        let ask = |kind| {
+            self.sender.call(Request::get(Operation::SERVER_INFO, kind, &["serverInfo"]).without_proof())
+        };
         let answer = match ask(first).await {
             Err(Error::Refused { status: 404, .. }) => ask(other).await?,
             answer => answer?,
@@ -147,8 +148,8 @@ impl Jira {
         {
             let _ = self.site.set(site);
         }
-        let line = |text: Option<String>| text.map(|text| text::line(&text));
-        Ok(Server {
+        let line = |text: Option<String>| text.map(|text| text::single_line(&text));
+        Ok(ServerInfo {
             kind: told,
             version: line(info.version),
             title: line(info.server_title),
@@ -180,7 +181,7 @@ impl Jira {
     ///
     /// # Errors
     /// If that is not proven.
-    pub async fn knows_us(&self) -> Result<(), Error> {
+    pub async fn is_authenticated(&self) -> Result<(), Error> {
         self.sender.admit().await?;
         self.sender.authenticate(Instant::now()).await
     }
@@ -193,7 +194,11 @@ impl Jira {
                 Ok(self.server().await.map_or(*kind, |_| *kind))
             }
             Some(kind) => Ok(*kind),
-            None => self.server().await.map(|server| server.kind).map_err(|error| error.beside(Happened::No)),
+            None => self
+                .server()
+                .await
+                .map(|server| server.kind)
+                .map_err(|error| error.as_prerequisite(SideEffect::None)),
         }
     }
 

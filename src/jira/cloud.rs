@@ -14,7 +14,7 @@ use crate::ticket::Doc;
 
 /// A text of an issue or comment.
 pub(super) fn text(doc: &Doc) -> Value {
-    shorten::fitting(doc, adf::render, |json| json.to_string().encode_utf16().count())
+    shorten::fit_to_limit(doc, adf::render, |json| json.to_string().encode_utf16().count())
 }
 
 /// Reads up to 100 issues by id, past the search's index, which lags.

@@ -191,7 +191,7 @@ mod tests {
     use super::*;
     use crate::jira::denial::{Denial, Symptom};
 
-    const WRONG: Denied = Denied { denial: Denial::Credentials, symptom: Symptom::Nobody };
+    const WRONG: Denied = Denied { denial: Denial::Credentials, symptom: Symptom::Anonymous };
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()

@@ -25,7 +25,7 @@ pub enum Denial {
     /// It takes the bridge for a browser.
     Browser,
     /// A page, of which nobody knows who wrote it.
-    OnTheWay,
+    Intermediary,
 }
 
 /// That the bridge is not let in.
@@ -43,7 +43,7 @@ pub enum Symptom {
     /// A CAPTCHA is demanded.
     Captcha,
     /// An answer as to an anonymous visitor.
-    Stranger {
+    OtherAccount {
         /// To what; None: to the question who the bridge is.
         asked: Option<Operation>,
     },
@@ -57,17 +57,17 @@ pub enum Symptom {
         said: String,
     },
     /// An answer to the question who the bridge is, with no account in it.
-    Nobody,
+    Anonymous,
 }
 
 impl fmt::Display for Symptom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Captcha => f.write_str("it demands a CAPTCHA"),
-            Self::Stranger { asked: None } => {
+            Self::OtherAccount { asked: None } => {
                 f.write_str("asked who the bridge is, it answered as to an anonymous visitor")
             }
-            Self::Stranger { asked: Some(asked) } => {
+            Self::OtherAccount { asked: Some(asked) } => {
                 write!(f, "{} was answered as to an anonymous visitor", asked.doing)
             }
             Self::Refused { asked: None, status, said } => {
@@ -76,7 +76,7 @@ impl fmt::Display for Symptom {
             Self::Refused { asked: Some(asked), status, said } => {
                 write!(f, "it answered {status} to {}{said}", asked.doing)
             }
-            Self::Nobody => f.write_str("it does not say who we are"),
+            Self::Anonymous => f.write_str("it does not say who we are"),
         }
     }
 }
@@ -88,7 +88,7 @@ pub(super) fn is_of_scope(words: &str) -> bool {
 
 impl Denial {
     /// What the words of a 403 tell, if they tell something. Jira is asked to answer in English.
-    pub(super) fn told(words: &str) -> Option<Self> {
+    pub(super) fn from_message(words: &str) -> Option<Self> {
         let words = words.to_lowercase();
         let says = |any: &[&str]| any.iter().any(|one| words.contains(one));
         Some(match () {
@@ -124,7 +124,7 @@ impl Denial {
 
     /// How it is told, after the name of the Jira.
     #[must_use]
-    pub const fn says(self) -> &'static str {
+    pub const fn describe(self) -> &'static str {
         match self {
             Self::Credentials | Self::App => "does not accept the credentials",
             Self::Captcha => "has locked the account",
@@ -133,7 +133,7 @@ impl Denial {
             Self::Suspended => "is suspended",
             Self::License => "has no valid licence",
             Self::Browser => "takes the bridge for a browser",
-            Self::OnTheWay => "does not let the bridge in, or something on the way does not",
+            Self::Intermediary => "does not let the bridge in, or something on the way does not",
         }
     }
 
@@ -159,7 +159,7 @@ impl Denial {
                 "have whatever is between the bridge and Jira leave the headers User-Agent, Origin and Referer as the \
                  bridge sends them; the token is not the matter"
             }
-            Self::OnTheWay => {
+            Self::Intermediary => {
                 "a proxy or firewall may be in the way; have it let the bridge's requests to Jira pass"
             }
         }
@@ -191,14 +191,16 @@ mod tests {
             ("You do not have permission to create issues in this project.", None),
             ("", None),
         ] {
-            assert_eq!(Denial::told(words), denial, "{words}");
+            assert_eq!(Denial::from_message(words), denial, "{words}");
         }
     }
 
     #[test]
     fn only_where_the_token_may_be_wrong_it_is_to_be_renewed() {
-        use Denial::{Address, App, Browser, Captcha, Credentials, License, OnTheWay, Passwords, Suspended};
-        for denial in [Address, App, Browser, Captcha, License, OnTheWay, Passwords, Suspended] {
+        use Denial::{
+            Address, App, Browser, Captcha, Credentials, Intermediary, License, Passwords, Suspended,
+        };
+        for denial in [Address, App, Browser, Captcha, License, Intermediary, Passwords, Suspended] {
             assert!(!denial.advice().contains("renew jira.token"), "{denial:?}");
         }
         assert!(Credentials.advice().contains("renew jira.token"));

@@ -21,7 +21,7 @@ const MOST_PAGES: usize = 10;
 
 /// What Jira says of a project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct About {
+pub struct ProjectInfo {
     /// Its team looks after types, fields and workflows by itself; only Cloud has such projects.
     pub team_managed: bool,
     /// Nothing can be changed in it.
@@ -41,7 +41,7 @@ pub struct Sample {
 
 /// A transition that an issue can take now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Way {
+pub struct AvailableTransition {
     /// Where it leads.
     pub to: Status,
     /// What is on its screen; none if it has none, or Jira does not say.
@@ -53,12 +53,12 @@ impl Jira {
     ///
     /// # Errors
     /// Any.
-    pub async fn about(&self, project: &str) -> Result<About, Error> {
+    pub async fn project_info(&self, project: &str) -> Result<ProjectInfo, Error> {
         let kind = self.kind().await?;
         let request = Request::get(Operation::PROJECT, kind, &["project", project]);
-        let told: wire::AboutProject = self.sender.call(request).await?.read()?;
+        let told: wire::WireProjectInfo = self.sender.call(request).await?.read()?;
         let team_managed = told.style.as_deref() == Some("next-gen") || told.simplified == Some(true);
-        Ok(About { team_managed, archived: told.archived == Some(true) })
+        Ok(ProjectInfo { team_managed, archived: told.archived == Some(true) })
     }
 
     /// The keys of projects that the account may see: on Cloud those like these words or, if there is none, the first
@@ -68,7 +68,7 @@ impl Jira {
     /// Any.
     pub async fn projects(&self, like: &str) -> Result<Vec<String>, Error> {
         let keys = |found: Vec<wire::ProjectKey>| {
-            found.into_iter().map(|project| text::line(&project.key)).collect::<Vec<_>>()
+            found.into_iter().map(|project| text::single_line(&project.key)).collect::<Vec<_>>()
         };
         let kind = self.kind().await?;
         if kind == Kind::DataCenter {
@@ -106,7 +106,7 @@ impl Jira {
             let total = page.total;
             let found = page.all();
             let empty = found.is_empty();
-            types.extend(found.into_iter().map(|named| (named.id, text::line(&named.name))));
+            types.extend(found.into_iter().map(|named| (named.id, text::single_line(&named.name))));
             if empty || total.is_none_or(|total| types.len() >= total) {
                 break;
             }
@@ -137,7 +137,7 @@ impl Jira {
         let sample = |issue: serde_json::Value| {
             let issue: wire::Issue = serde_json::from_value(issue).ok()?;
             let status = issue.fields?.status?.status();
-            let key = text::line(&issue.key);
+            let key = text::single_line(&issue.key);
             seen.insert(status.id.clone()).then_some(Sample { id: issue.id, key, status })
         };
         Ok(found.issues.unwrap_or_default().into_iter().filter_map(sample).collect())
@@ -174,7 +174,7 @@ impl Jira {
     ///
     /// # Errors
     /// Any.
-    pub async fn ways(&self, ticket_id: &str) -> Result<Vec<Way>, Error> {
+    pub async fn available_transitions(&self, ticket_id: &str) -> Result<Vec<AvailableTransition>, Error> {
         let kind = self.kind().await?;
         let request = Request::get(Operation::TRANSITIONS, kind, &["issue", ticket_id, "transitions"])
             .query("expand", "transitions.fields");
@@ -185,7 +185,7 @@ impl Jira {
             let mut fields: Vec<Field> =
                 screen.into_iter().filter_map(|(id, meta)| meta.field(Some(id))).collect();
             fields.sort_by(|one, other| one.id.cmp(&other.id));
-            Way { to: transition.to.status(), fields }
+            AvailableTransition { to: transition.to.status(), fields }
         };
         Ok(found.transitions.unwrap_or_default().into_iter().filter(open).map(way).collect())
     }
@@ -198,6 +198,6 @@ impl Jira {
         let kind = self.kind().await?;
         let request = Request::get(Operation::MYSELF, kind, &["myself"]);
         let told: wire::Locale = self.sender.call(request).await?.read()?;
-        Ok(told.locale.map(|locale| text::line(&locale)))
+        Ok(told.locale.map(|locale| text::single_line(&locale)))
     }
 }

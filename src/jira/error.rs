@@ -32,7 +32,7 @@ pub enum Error {
         /// What is the matter.
         cause: Cause,
         /// Whether the request may have worked all the same.
-        happened: Happened,
+        happened: SideEffect,
     },
     /// An answer of 500 or above.
     #[error("Jira at {host} answered {status}{}", colon(.messages))]
@@ -56,14 +56,14 @@ pub enum Error {
     },
     /// The answer was given to nobody, or to somebody who is not let in; or nothing was asked because the last
     /// answers were like that.
-    #[error("Jira at {host} {}: {}; {}", .denied.denial.says(), .denied.symptom, .denied.denial.advice())]
+    #[error("Jira at {host} {}: {}; {}", .denied.denial.describe(), .denied.symptom, .denied.denial.advice())]
     Unauthorized {
         /// Host and port.
         host: String,
         /// What is the matter.
         denied: Denied,
         /// Whether the request may have worked all the same.
-        happened: Happened,
+        happened: SideEffect,
     },
     /// 4xx, with credentials that are proven. Only what Jira itself said is its no.
     #[error("{}", refused(.host, *.operation, *.status, .messages, *.by))]
@@ -77,17 +77,17 @@ pub enum Error {
         /// Jira's own words, on one line; empty if it gave none.
         messages: String,
         /// Who said it.
-        by: By,
+        by: Origin,
     },
     /// Something of the configuration that Jira does not show.
     #[error("Jira shows no {what}{}", there_is(.candidates))]
     NotFound {
         /// What it would be.
-        thing: Thing,
+        thing: Lookup,
         /// Which one, and what might be the matter.
         what: String,
         /// What there is instead.
-        candidates: Vec<Candidate>,
+        candidates: Vec<Suggestion>,
     },
     /// A redirect, which is never followed: the credentials are for one host.
     #[error("Jira at {host} redirects to {}: put the address that answers itself into jira.url", .target.as_deref().unwrap_or(UNREADABLE))]
@@ -107,15 +107,15 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
         /// Of which kind that is.
-        flaw: Flaw,
+        flaw: UnreadableReason,
     },
     /// A request that had to be made before or after this one failed: which kind of Jira, who are we.
     #[error("{source}")]
-    Beside {
+    Prerequisite {
         /// That failure.
         source: Box<Self>,
         /// Whether the request asked for may have worked all the same.
-        happened: Happened,
+        side_effect: SideEffect,
     },
 }
 
@@ -135,16 +135,16 @@ pub enum Retry {
 /// Whether a request that failed may have done its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Happened {
+pub enum SideEffect {
     /// It did not.
-    No,
+    None,
     /// Nobody knows.
-    Maybe,
+    Unknown,
 }
 
 /// What is looked for by the name that the configuration gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Thing {
+pub enum Lookup {
     /// A project.
     Project,
     /// An issue type of a project.
@@ -155,14 +155,14 @@ pub enum Thing {
 
 /// What there is under another name than the one that was looked for. Displays with its id, if it has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate {
+pub struct Suggestion {
     /// What people call it.
     pub name: String,
     /// Its id, where that may stand in the configuration, too.
     pub id: Option<String>,
 }
 
-impl fmt::Display for Candidate {
+impl fmt::Display for Suggestion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.id {
             None => f.write_str(&self.name),
@@ -182,7 +182,7 @@ pub const UNREADABLE: &str = "an address that cannot be read";
 
 /// Why an answer cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flaw {
+pub enum UnreadableReason {
     /// It is no JSON at all: a page, as far as can be seen.
     NotJson,
     /// It is not what Jira's API describes.
@@ -191,11 +191,11 @@ pub enum Flaw {
 
 /// Who refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub enum Origin {
     /// Jira's API: the answer has its form.
     Jira,
     /// Somebody on the way, as far as can be seen.
-    Somebody,
+    Intermediary,
 }
 
 impl Error {
@@ -207,25 +207,25 @@ impl Error {
 
     /// Whether the request may have worked all the same. Only a request that was not sent, and an answer of 4xx that
     /// Jira itself gave, mean that it did not: something on the way may also replace what Jira said.
-    pub fn happened(&self) -> Happened {
+    pub fn side_effect(&self) -> SideEffect {
         self.meaning().1
     }
 
     /// Whether it may be about the one thing that was asked for, and not about Jira as a whole.
     #[must_use]
-    pub fn is_of_one(&self) -> bool {
-        self.meaning().2 == Concerns::One
+    pub fn is_about_object(&self) -> bool {
+        self.meaning().2 == ErrorScope::Object
     }
 
     /// Whether Jira's API itself did not find something.
     #[must_use]
     pub const fn is_missing(&self) -> bool {
-        matches!(self, Self::Refused { status: 404, by: By::Jira, .. })
+        matches!(self, Self::Refused { status: 404, by: Origin::Jira, .. })
     }
 
     /// What was looked for by name and is not there, and what there is instead.
     #[must_use]
-    pub fn not_found(&self) -> Option<(Thing, &[Candidate])> {
+    pub fn not_found(&self) -> Option<(Lookup, &[Suggestion])> {
         let Self::NotFound { thing, candidates, .. } = self else { return None };
         Some((*thing, candidates))
     }
@@ -237,70 +237,69 @@ impl Error {
     }
 
     /// Everything that is asked of an error wherever it came from.
-    fn meaning(&self) -> (Retry, Happened, Concerns) {
-        use Concerns::{All, One};
-        use Happened::{Maybe, No};
+    fn meaning(&self) -> (Retry, SideEffect, ErrorScope) {
+        use ErrorScope::{Jira, Object};
         use Retry::{Backoff, Never, Now};
+        use SideEffect::{None, Unknown};
         let after = |wait: Option<Duration>| wait.map_or(Backoff, Retry::NotBefore);
         match self {
-            Self::Token | Self::NotSent { .. } => (Backoff, No, All),
-            Self::NoAnswer { happened, .. } | Self::Unauthorized { happened, .. } => {
-                (Backoff, *happened, All)
-            }
-            Self::Throttled { retry_after, .. } => (after(*retry_after), No, All),
-            Self::Broken { retry_after, .. } => (after(*retry_after), Maybe, One),
-            Self::Redirected { .. } => (Backoff, Maybe, All),
-            Self::Unreadable { .. } => (Backoff, Maybe, One),
-            Self::NotFound { .. } => (Never, No, One),
+            Self::Token | Self::NotSent { .. } => (Backoff, None, Jira),
+            Self::NoAnswer { happened: side_effect, .. }
+            | Self::Unauthorized { happened: side_effect, .. } => (Backoff, *side_effect, Jira),
+            Self::Throttled { retry_after, .. } => (after(*retry_after), None, Jira),
+            Self::Broken { retry_after, .. } => (after(*retry_after), Unknown, Object),
+            Self::Redirected { .. } => (Backoff, Unknown, Jira),
+            Self::Unreadable { .. } => (Backoff, Unknown, Object),
+            Self::NotFound { .. } => (Never, None, Object),
             // Nobody does what was asked and says 401.
-            Self::Refused { status: 401, by: By::Somebody, .. } => (Backoff, No, One),
-            Self::Refused { by: By::Somebody, .. } => (Backoff, Maybe, One),
+            Self::Refused { status: 401, by: Origin::Intermediary, .. } => (Backoff, None, Object),
+            Self::Refused { by: Origin::Intermediary, .. } => (Backoff, Unknown, Object),
             // 408 and 425 speak of this request's timing, not of its content; and 408 is also what a proxy says that lost
             // patience with Jira.
-            Self::Refused { status: 408, by: By::Jira, .. } => (Backoff, Maybe, One),
-            Self::Refused { status: 425, by: By::Jira, .. } => (Backoff, No, One),
-            Self::Refused { status: 409, by: By::Jira, .. } => (Now, No, One),
-            Self::Refused { by: By::Jira, .. } => (Never, No, One),
-            Self::Beside { source, happened } => (source.retry(), *happened, All),
+            Self::Refused { status: 408, by: Origin::Jira, .. } => (Backoff, Unknown, Object),
+            Self::Refused { status: 425, by: Origin::Jira, .. } => (Backoff, None, Object),
+            Self::Refused { status: 409, by: Origin::Jira, .. } => (Now, None, Object),
+            Self::Refused { by: Origin::Jira, .. } => (Never, None, Object),
+            Self::Prerequisite { source, side_effect } => (source.retry(), *side_effect, Jira),
         }
     }
 
     /// This error as that of a request beside the one asked for, which itself may have `happened` or not.
-    pub(super) fn beside(self, happened: Happened) -> Self {
+    pub(super) fn as_prerequisite(self, side_effect: SideEffect) -> Self {
         if let Self::Unauthorized { host, denied, .. } = self {
-            return Self::Unauthorized { host, denied, happened };
+            return Self::Unauthorized { host, denied, happened: side_effect };
         }
-        Self::Beside { source: Box::new(self), happened }
+        Self::Prerequisite { source: Box::new(self), side_effect }
     }
 }
 
 /// What an error speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Concerns {
+enum ErrorScope {
     /// Perhaps only of what was asked for.
-    One,
+    Object,
     /// Of Jira as a whole.
-    All,
+    Jira,
 }
 
 /// From which side of the sending.
-fn no_answer(host: &str, why: &str, happened: Happened) -> String {
-    match happened {
-        Happened::No => format!("cannot reach Jira at {host}: {why}"),
-        Happened::Maybe => format!("no answer from Jira at {host}: {why}"),
+fn no_answer(host: &str, why: &str, side_effect: SideEffect) -> String {
+    match side_effect {
+        SideEffect::None => format!("cannot reach Jira at {host}: {why}"),
+        SideEffect::Unknown => format!("no answer from Jira at {host}: {why}"),
     }
 }
 
 /// What was refused, and by whom.
-fn refused(host: &str, operation: Operation, status: u16, messages: &str, by: By) -> String {
+fn refused(host: &str, operation: Operation, status: u16, messages: &str, by: Origin) -> String {
     let said = format!("answered {status} to {}{}", operation.doing, colon(messages));
     match by {
-        By::Jira => {
-            let told = Denial::told(messages).filter(|_| status == 403);
+        Origin::Jira => {
+            let told = Denial::from_message(messages).filter(|_| status == 403);
             let advice = told.map_or(String::new(), |denial| format!("; {}", denial.advice()));
             format!("Jira at {host} {said}{advice}")
         }
-        By::Somebody => {
+        Origin::Intermediary => {
             format!("{host} {said}; Jira does not answer like this, so a proxy or firewall may be in the way")
         }
     }
@@ -310,8 +309,8 @@ fn colon(messages: &str) -> String {
     if messages.is_empty() { String::new() } else { format!(": {messages}") }
 }
 
-fn there_is(candidates: &[Candidate]) -> String {
-    let names: Vec<String> = candidates.iter().map(Candidate::to_string).collect();
+fn there_is(candidates: &[Suggestion]) -> String {
+    let names: Vec<String> = candidates.iter().map(Suggestion::to_string).collect();
     if names.is_empty() { String::new() } else { format!("; there is: {}", names.join(", ")) }
 }
 
@@ -320,10 +319,10 @@ mod tests {
     use super::*;
 
     fn refused(status: u16) -> Error {
-        refused_by(status, By::Jira)
+        refused_by(status, Origin::Jira)
     }
 
-    fn refused_by(status: u16, by: By) -> Error {
+    fn refused_by(status: u16, by: Origin) -> Error {
         let (host, messages) = ("jira:443".to_owned(), "no".to_owned());
         Error::Refused { host, operation: Operation::CREATE, status, messages, by }
     }
@@ -338,66 +337,78 @@ mod tests {
             messages: String::new(),
             retry_after,
         };
-        let no_answer =
-            |cause, happened| Error::NoAnswer { host: host(), why: "cut".into(), cause, happened };
+        let no_answer = |cause, side_effect| Error::NoAnswer {
+            host: host(),
+            why: "cut".into(),
+            cause,
+            happened: side_effect,
+        };
         let table = [
-            (refused(400), Retry::Never, Happened::No),
-            (refused(403), Retry::Never, Happened::No),
-            (refused(404), Retry::Never, Happened::No),
-            (refused(408), Retry::Backoff, Happened::Maybe),
-            (refused(409), Retry::Now, Happened::No),
-            (refused(413), Retry::Never, Happened::No),
-            (refused(422), Retry::Never, Happened::No),
-            (refused(425), Retry::Backoff, Happened::No),
-            (refused_by(401, By::Somebody), Retry::Backoff, Happened::No),
-            (refused_by(403, By::Somebody), Retry::Backoff, Happened::Maybe),
-            (refused_by(404, By::Somebody), Retry::Backoff, Happened::Maybe),
-            (refused_by(405, By::Somebody), Retry::Backoff, Happened::Maybe),
-            (refused_by(409, By::Somebody), Retry::Backoff, Happened::Maybe),
-            (refused_by(410, By::Somebody), Retry::Backoff, Happened::Maybe),
-            (Error::Throttled { host: host(), retry_after: None }, Retry::Backoff, Happened::No),
+            (refused(400), Retry::Never, SideEffect::None),
+            (refused(403), Retry::Never, SideEffect::None),
+            (refused(404), Retry::Never, SideEffect::None),
+            (refused(408), Retry::Backoff, SideEffect::Unknown),
+            (refused(409), Retry::Now, SideEffect::None),
+            (refused(413), Retry::Never, SideEffect::None),
+            (refused(422), Retry::Never, SideEffect::None),
+            (refused(425), Retry::Backoff, SideEffect::None),
+            (refused_by(401, Origin::Intermediary), Retry::Backoff, SideEffect::None),
+            (refused_by(403, Origin::Intermediary), Retry::Backoff, SideEffect::Unknown),
+            (refused_by(404, Origin::Intermediary), Retry::Backoff, SideEffect::Unknown),
+            (refused_by(405, Origin::Intermediary), Retry::Backoff, SideEffect::Unknown),
+            (refused_by(409, Origin::Intermediary), Retry::Backoff, SideEffect::Unknown),
+            (refused_by(410, Origin::Intermediary), Retry::Backoff, SideEffect::Unknown),
+            (Error::Throttled { host: host(), retry_after: None }, Retry::Backoff, SideEffect::None),
             (
                 Error::Throttled { host: host(), retry_after: wait },
                 Retry::NotBefore(Duration::from_secs(9)),
-                Happened::No,
+                SideEffect::None,
             ),
-            (broken(500, None), Retry::Backoff, Happened::Maybe),
-            (broken(503, wait), Retry::NotBefore(Duration::from_secs(9)), Happened::Maybe),
-            (no_answer(Cause::Refused, Happened::No), Retry::Backoff, Happened::No),
-            (Error::NotSent { host: host() }, Retry::Backoff, Happened::No),
-            (no_answer(Cause::Ended, Happened::Maybe), Retry::Backoff, Happened::Maybe),
+            (broken(500, None), Retry::Backoff, SideEffect::Unknown),
+            (broken(503, wait), Retry::NotBefore(Duration::from_secs(9)), SideEffect::Unknown),
+            (no_answer(Cause::Refused, SideEffect::None), Retry::Backoff, SideEffect::None),
+            (Error::NotSent { host: host() }, Retry::Backoff, SideEffect::None),
+            (no_answer(Cause::Ended, SideEffect::Unknown), Retry::Backoff, SideEffect::Unknown),
             (
-                Error::Unreadable { host: host(), what: "HTML".into(), flaw: Flaw::NotJson },
+                Error::Unreadable { host: host(), what: "HTML".into(), flaw: UnreadableReason::NotJson },
                 Retry::Backoff,
-                Happened::Maybe,
+                SideEffect::Unknown,
             ),
-            (Error::Redirected { host: host(), status: 302, target: None }, Retry::Backoff, Happened::Maybe),
-            (Error::Token, Retry::Backoff, Happened::No),
             (
-                Error::NotFound { thing: Thing::Project, what: "x".into(), candidates: vec![] },
-                Retry::Never,
-                Happened::No,
+                Error::Redirected { host: host(), status: 302, target: None },
+                Retry::Backoff,
+                SideEffect::Unknown,
             ),
-            (no_answer(Cause::Ended, Happened::Maybe).beside(Happened::No), Retry::Backoff, Happened::No),
+            (Error::Token, Retry::Backoff, SideEffect::None),
+            (
+                Error::NotFound { thing: Lookup::Project, what: "x".into(), candidates: vec![] },
+                Retry::Never,
+                SideEffect::None,
+            ),
+            (
+                no_answer(Cause::Ended, SideEffect::Unknown).as_prerequisite(SideEffect::None),
+                Retry::Backoff,
+                SideEffect::None,
+            ),
         ];
-        for (error, retry, happened) in table {
-            assert_eq!((error.retry(), error.happened()), (retry, happened), "{error}");
+        for (error, retry, side_effect) in table {
+            assert_eq!((error.retry(), error.side_effect()), (retry, side_effect), "{error}");
         }
     }
 
     #[test]
     fn errors_are_one_plain_line() {
         insta::assert_snapshot!(refused(400), @"Jira at jira:443 answered 400 to creating a ticket: no");
-        insta::assert_snapshot!(refused_by(404, By::Somebody), @"jira:443 answered 404 to creating a ticket: no; Jira does not answer like this, so a proxy or firewall may be in the way");
+        insta::assert_snapshot!(refused_by(404, Origin::Intermediary), @"jira:443 answered 404 to creating a ticket: no; Jira does not answer like this, so a proxy or firewall may be in the way");
         let throttled =
             Error::Throttled { host: "jira:443".into(), retry_after: Some(Duration::from_millis(1500)) };
         insta::assert_snapshot!(throttled, @"Jira at jira:443 asks to wait 2 s");
         let missing = Error::NotFound {
-            thing: Thing::IssueType,
+            thing: Lookup::IssueType,
             what: "issue type \"Chnage\" in project OPS".into(),
             candidates: vec![
-                Candidate { name: "Bug".into(), id: Some("10001".into()) },
-                Candidate { name: "Change".into(), id: None },
+                Suggestion { name: "Bug".into(), id: Some("10001".into()) },
+                Suggestion { name: "Change".into(), id: None },
             ],
         };
         insta::assert_snapshot!(missing, @r#"Jira shows no issue type "Chnage" in project OPS; there is: Bug (10001), Change"#);

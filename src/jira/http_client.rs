@@ -10,34 +10,38 @@ use std::{
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Certificate, Client, ClientBuilder, Url};
 
-use super::{cause::Names, settings::Unusable, transport::chain};
+use super::{cause::SystemResolver, settings::UnusableSettings, transport::chain};
 use crate::{
     pem::{self, Bundle},
+    reload::Reloaded,
     server_url,
-    reload::Watched,
 };
 
 /// An idle connection is closed before Jira closes it: a request that meets the closing may have happened or not.
 const IDLE: Duration = Duration::from_secs(10);
 
 /// The client; a new one, with new connections, when the file of authorities changes.
-pub(super) type Clients = Watched<Trusting, Unusable>;
+pub(super) type Clients = Reloaded<ClientWithRoots, UnusableSettings>;
 
 /// A client, and what is to be said of authorities that it could not be given.
 #[derive(Clone, Debug)]
-pub(super) struct Trusting {
+pub(super) struct ClientWithRoots {
     pub(super) client: Client,
-    pub(super) left_out: Vec<String>,
+    pub(super) skipped: Vec<String>,
 }
 
-impl From<Client> for Trusting {
+impl From<Client> for ClientWithRoots {
     fn from(client: Client) -> Self {
-        Self { client, left_out: vec![] }
+        Self { client, skipped: vec![] }
     }
 }
 
 /// A client for what is at `base`.
-pub(super) fn clients(base: &Url, ca_file: Option<PathBuf>, timeout: Duration) -> Result<Clients, Unusable> {
+pub(super) fn clients(
+    base: &Url,
+    ca_file: Option<PathBuf>,
+    timeout: Duration,
+) -> Result<Clients, UnusableSettings> {
     let (here, plain) = (is_this_machine(base), base.scheme() == "http");
     let builder = move || {
         let builder = Client::builder()
@@ -48,25 +52,27 @@ pub(super) fn clients(base: &Url, ca_file: Option<PathBuf>, timeout: Duration) -
             // Running out while connecting proves that nothing was sent; running out later does not.
             .connect_timeout(timeout / 2)
             .pool_idle_timeout(IDLE)
-            .dns_resolver(Names)
+            .dns_resolver(SystemResolver)
             .user_agent(concat!("flagger-jira-bridge/", env!("CARGO_PKG_VERSION")));
         if here { builder.no_proxy() } else { builder }
     };
     let read_before = AtomicBool::new(false);
-    Watched::open(ca_file.into_iter().collect(), move |files| match files {
-        [] => builder().build().map(Trusting::from).or_else(|_| {
+    Reloaded::open(ca_file.into_iter().collect(), move |files| match files {
+        [] => builder().build().map(ClientWithRoots::from).or_else(|_| {
             // The system has no authorities. Whom there is nobody to trust for, that needs none.
             if plain {
                 let client = builder().tls_certs_only([]).build();
-                return client.map(Trusting::from).map_err(|error| Unusable::Address(chain(error)));
+                return client
+                    .map(ClientWithRoots::from)
+                    .map_err(|error| UnusableSettings::Address(chain(error)));
             }
-            Err(Unusable::NoAuthority)
+            Err(UnusableSettings::NoAuthority)
         }),
         [file, ..] => {
-            let read = trusting(builder(), file).map_err(Unusable::Authorities)?;
+            let read = client_with_roots(builder(), file).map_err(UnusableSettings::Authorities)?;
             // Whoever opens it tells of the first reading.
             if read_before.swap(true, Ordering::Relaxed) {
-                pem::tell("jira.ca_file", &read.left_out);
+                pem::log_skipped("jira.ca_file", &read.skipped);
             }
             Ok(read)
         }
@@ -74,16 +80,16 @@ pub(super) fn clients(base: &Url, ca_file: Option<PathBuf>, timeout: Duration) -
 }
 
 /// A client that trusts the authorities in a file beside the public ones.
-fn trusting(builder: ClientBuilder, file: &Path) -> Result<Trusting, String> {
+fn client_with_roots(builder: ClientBuilder, file: &Path) -> Result<ClientWithRoots, String> {
     let unfit = |error| format!("{} cannot be used: {}", file.display(), chain(error));
-    let Bundle { certificates, left_out } = pem::authorities(file)?;
+    let Bundle { certificates, skipped } = pem::authorities(file)?;
     let certificates: Result<Vec<_>, _> = certificates.iter().map(|one| Certificate::from_der(one)).collect();
     let client = builder.tls_certs_merge(certificates.map_err(unfit)?).build().map_err(unfit)?;
-    Ok(Trusting { client, left_out })
+    Ok(ClientWithRoots { client, skipped })
 }
 
 /// The proxy that leads to `base`, in words that hold no password.
-pub(super) fn proxy(base: &Url) -> Result<Option<String>, Unusable> {
+pub(super) fn proxy(base: &Url) -> Result<Option<String>, UnusableSettings> {
     if is_this_machine(base) {
         return Ok(None);
     }
@@ -99,7 +105,7 @@ pub(super) fn proxy(base: &Url) -> Result<Option<String>, Unusable> {
     {
         let usable =
             server_url::proxy(&named).and_then(|()| leads(&named).map(drop).ok_or(server_url::UNCLEAR));
-        usable.map_err(|what| Unusable::Address(format!("{variable}: {what}")))?;
+        usable.map_err(|what| UnusableSettings::Address(format!("{variable}: {what}")))?;
     }
     // The same that the client asks.
     let Some(through) = Matcher::from_system().intercept(&address) else { return Ok(None) };
@@ -107,7 +113,7 @@ pub(super) fn proxy(base: &Url) -> Result<Option<String>, Unusable> {
     let port = through.uri().port_u16().map(|port| format!(":{port}")).unwrap_or_default();
     let address = format!("{scheme}://{}{port}", host.unwrap_or_default());
     if !matches!(scheme, "http" | "https") {
-        return Err(Unusable::Address(format!(
+        return Err(UnusableSettings::Address(format!(
             "{variable} names {address}, and only proxies of http:// can be used; put one there, or Jira's host into NO_PROXY"
         )));
     }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    client::{Jira, Slot},
+    client::{CreatePermit, Jira},
     cloud, data_center,
     error::Error,
     marks::{self, LABEL, PROPERTY},
@@ -54,9 +54,10 @@ impl Jira {
     ///
     /// # Errors
     /// Any; unless [`Error::happened`] says no, the ticket may be there.
-    pub async fn create(&self, slot: Slot, draft: &Draft) -> Result<Created, Error> {
+    pub async fn create(&self, slot: CreatePermit, draft: &Draft) -> Result<Created, Error> {
         let kind = slot.ready?;
-        let request = Request::post(Operation::CREATE, kind, &["issue"]).body(body(draft, kind)).doubles();
+        let request =
+            Request::post(Operation::CREATE, kind, &["issue"]).body(body(draft, kind)).non_idempotent();
         let answer = self.sender.call_now(slot.throttled, request).await?;
         let created: wire::Created = answer.read()?;
         Ok(Created { id: created.id, key: created.key })
@@ -101,8 +102,8 @@ impl Jira {
         let creator = fields.creator.take().and_then(wire::User::account);
         let marked = issue.properties.as_ref().and_then(|properties| properties.get(PROPERTY));
         let ours = self.sender.account().await?;
-        if !creator.is_some_and(|creator| creator.is(&ours))
-            || !marked.is_some_and(|mark| marks::says(mark, "gate", &gate.0))
+        if !creator.is_some_and(|creator| creator.is_same(&ours))
+            || !marked.is_some_and(|mark| marks::has_mark(mark, "gate", &gate.0))
         {
             return Ok(None);
         }
@@ -142,7 +143,7 @@ fn summary(text: &str) -> String {
         length += c.len_utf16();
         length <= LONGEST_SUMMARY
     };
-    text::line(text).trim().chars().take_while(fits).collect()
+    text::single_line(text).trim().chars().take_while(fits).collect()
 }
 
 #[cfg(test)]

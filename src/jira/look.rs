@@ -8,7 +8,7 @@ use super::{
     cloud, data_center,
     error::Error,
     marks::PROPERTY,
-    reading::{Before, Page, Reading},
+    reading::{ChangelogPage, PageBefore, Reading},
     request::{Operation, Request},
     settings::Kind,
     wire::{self, FIELDS},
@@ -37,7 +37,7 @@ impl Jira {
     ///
     /// # Errors
     /// Any.
-    pub async fn look(&self, ids: &[String]) -> Result<HashMap<String, Reading>, Error> {
+    pub async fn read_many(&self, ids: &[String]) -> Result<HashMap<String, Reading>, Error> {
         // Only numbers: they become a query on Data Center.
         let numeric = |id: &&str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
         let asked: Vec<&str> = ids.iter().map(String::as_str).filter(numeric).take(100).collect();
@@ -56,7 +56,10 @@ impl Jira {
             let length = issue.to_string().len();
             let reading = answer.part(issue).and_then(|issue: wire::Issue| {
                 let id = issue.id.clone();
-                Ok((id, Reading { length, ..self.reading((kind, wire::Read::Together), &answer, issue)? }))
+                Ok((
+                    id,
+                    Reading { length, ..self.reading((kind, wire::ReadMode::Together), &answer, issue)? },
+                ))
             });
             // One bad issue shall not hide the others; asked for alone, it says what is wrong with it.
             if let Ok((id, reading)) = reading
@@ -78,8 +81,8 @@ impl Jira {
     ///
     /// # Errors
     /// Any.
-    pub async fn look_closely(&self, id: &str) -> Result<IssueSnapshot, Error> {
-        self.look_since(id, Millis(i64::MIN)).await
+    pub async fn read_from_index(&self, id: &str) -> Result<IssueSnapshot, Error> {
+        self.read_since(id, Millis(i64::MIN)).await
     }
 
     /// Looks at one ticket, with all that its changelog holds of the time since then, by Jira's clock. Missing only if Jira's API itself said
@@ -87,16 +90,16 @@ impl Jira {
     ///
     /// # Errors
     /// Any.
-    pub async fn look_since(&self, id: &str, since: Millis) -> Result<IssueSnapshot, Error> {
-        match self.look_alone(id).await? {
+    pub async fn read_since(&self, id: &str, since: Millis) -> Result<IssueSnapshot, Error> {
+        match self.read_alone(id).await? {
             Some(mut reading) => {
                 while !reading.goes_back_to(since) {
-                    reading.add(self.look_back(id, reading.before()).await?);
+                    reading.add(self.read_before(id, reading.before()).await?);
                 }
-                Ok(reading.sighting)
+                Ok(reading.snapshot)
             }
             None => {
-                self.knows_us().await?;
+                self.is_authenticated().await?;
                 Ok(IssueSnapshot::Missing { browse: Browse::Unproven })
             }
         }
@@ -107,7 +110,7 @@ impl Jira {
     ///
     /// # Errors
     /// Any.
-    pub async fn look_alone(&self, id: &str) -> Result<Option<Reading>, Error> {
+    pub async fn read_alone(&self, id: &str) -> Result<Option<Reading>, Error> {
         let kind = self.kind().await?;
         let plain = Request::get(Operation::ISSUE, kind, &["issue", id])
             .query("fields", FIELDS.join(","))
@@ -128,7 +131,7 @@ impl Jira {
         // By way of a value: a key may come twice.
         let issue = answer.part(answer.read()?)?;
         is_about(&answer, &issue, id)?;
-        self.reading((kind, wire::Read::Alone), &answer, issue).map(Some)
+        self.reading((kind, wire::ReadMode::Alone), &answer, issue).map(Some)
     }
 
     /// The gates whose ticket an issue says that it is, past every index and whatever its history. Missing as in
@@ -143,7 +146,7 @@ impl Jira {
             .query("properties", PROPERTY);
         let answer = match self.sender.call(request).await {
             Err(error) if error.is_missing() => {
-                self.knows_us().await?;
+                self.is_authenticated().await?;
                 return Ok(Marks::Missing);
             }
             other => other?,
@@ -151,14 +154,14 @@ impl Jira {
         // By way of a value: a key may come twice.
         let issue = answer.part(answer.read()?)?;
         is_about(&answer, &issue, id)?;
-        issue.marks(kind, wire::Read::Alone).map(Marks::Of).map_err(|what| answer.unreadable(what))
+        issue.marks(kind, wire::ReadMode::Alone).map(Marks::Of).map_err(|what| answer.unreadable(what))
     }
 
     /// What an issue in an answer shows. An answer without `Date` counts as given now by our clock, the only case in
     /// which the two clocks meet.
     fn reading(
         &self,
-        (kind, read): (Kind, wire::Read),
+        (kind, read): (Kind, wire::ReadMode),
         answer: &Answer,
         mut issue: wire::Issue,
     ) -> Result<Reading, Error> {
@@ -170,9 +173,9 @@ impl Jira {
             (_, Kind::DataCenter) => return Err(answer.unreadable("an issue without its whole changelog")),
         };
         let wire::Trail { histories, is_whole, total, places, span } = trail;
-        let sighting =
+        let snapshot =
             issue.sighting(&histories, answered, kind, read).map_err(|what| answer.unreadable(what))?;
-        Ok(Reading { sighting, newest: histories.len(), is_whole, total, places, span, length: 0 })
+        Ok(Reading { snapshot, newest: histories.len(), is_whole, total, places, span, length: 0 })
     }
 
     /// The part of a changelog before those of its entries that are known: so many older ones at most, or all if there are
@@ -180,10 +183,10 @@ impl Jira {
     ///
     /// # Errors
     /// Any.
-    pub async fn look_back(&self, id: &str, before: Before) -> Result<Page, Error> {
+    pub async fn read_before(&self, id: &str, before: PageBefore) -> Result<ChangelogPage, Error> {
         let (end, whole) = match before {
-            Before::Entry { entry, of } => (entry, of),
-            Before::End => {
+            PageBefore::Entry { entry, of } => (entry, of),
+            PageBefore::End => {
                 let answer = self.sender.call(cloud::changelog(id, 0, 1)).await?;
                 let page: wire::Changelog = answer.read()?;
                 let total = page.total;
@@ -227,7 +230,7 @@ impl Jira {
             }
             let span = wire::span(entries.iter());
             let wire::History { moves, invalidations } = wire::History::read(&entries, Kind::Cloud);
-            return Ok(Page { moves, invalidations, span, start, end });
+            return Ok(ChangelogPage { moves, invalidations, span, start, end });
         }
     }
 }
@@ -236,5 +239,5 @@ fn is_about(answer: &Answer, issue: &wire::Issue, id: &str) -> Result<(), Error>
     if issue.id == id {
         return Ok(());
     }
-    Err(answer.unreadable(&format!("it is about {}, not {id}", text::line(&issue.id))))
+    Err(answer.unreadable(&format!("it is about {}, not {id}", text::single_line(&issue.id))))
 }

@@ -12,12 +12,12 @@ pub const ENDED: &str = "flagger-ended";
 pub(super) const PROPERTY: &str = "flagger-jira-bridge";
 
 /// Whether a property of ours says `name`: `word`.
-pub(super) fn says(value: &Value, name: &str, word: &str) -> bool {
-    said(value, name).is_some_and(|said| said == word)
+pub(super) fn has_mark(value: &Value, name: &str, word: &str) -> bool {
+    marked_gates(value, name).is_some_and(|said| said == word)
 }
 
 /// What a property of ours says of `name`. Data Center may hand the value back as text.
-pub(super) fn said(value: &Value, name: &str) -> Option<String> {
+pub(super) fn marked_gates(value: &Value, name: &str) -> Option<String> {
     let held = |value: &Value| value.get(name).and_then(Value::as_str).map(str::to_owned);
     match value {
         Value::String(text) => serde_json::from_str::<Value>(text).ok().as_ref().and_then(held),
@@ -33,9 +33,9 @@ mod tests {
 
     #[test]
     fn a_property_may_come_back_as_text() {
-        assert!(says(&json!({"gate": "ab"}), "gate", "ab"));
-        assert!(says(&json!(r#"{"gate":"ab"}"#), "gate", "ab"));
-        assert!(!says(&json!({"gate": "cd"}), "gate", "ab"));
-        assert!(!says(&json!("ab"), "gate", "ab"));
+        assert!(has_mark(&json!({"gate": "ab"}), "gate", "ab"));
+        assert!(has_mark(&json!(r#"{"gate":"ab"}"#), "gate", "ab"));
+        assert!(!has_mark(&json!({"gate": "cd"}), "gate", "ab"));
+        assert!(!has_mark(&json!("ab"), "gate", "ab"));
     }
 }

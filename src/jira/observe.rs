@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::error::{Error, Happened};
+use super::error::{Error, SideEffect};
 
 /// One request, for the metrics.
 #[derive(Clone, Debug)]
@@ -10,7 +10,7 @@ pub struct Observation {
     /// What it was for: one of a closed set of words.
     pub operation: &'static str,
     /// How it went.
-    pub outcome: Outcome,
+    pub outcome: RequestOutcome,
     /// From sending to the last byte.
     pub took: Duration,
     /// How long it had waited for its turn, and for how long Jira then made all wait.
@@ -19,7 +19,7 @@ pub struct Observation {
 
 /// How a request went. Displays as a metric's label: the status, or a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RequestOutcome {
     /// With this HTTP status.
     Answered(u16),
     /// It was never sent.
@@ -28,23 +28,23 @@ pub enum Outcome {
     NoAnswer,
 }
 
-impl Outcome {
+impl RequestOutcome {
     pub(super) fn of(error: &Error) -> Self {
         match error {
             Error::Broken { status, .. } | Error::Refused { status, .. } => Self::Answered(*status),
             Error::Throttled { .. } => Self::Answered(429),
             Error::Redirected { status, .. } => Self::Answered(*status),
             Error::Token | Error::NotSent { .. } | Error::NotFound { .. } => Self::Unreachable,
-            Error::NoAnswer { happened: Happened::No, .. } => Self::Unreachable,
-            Error::NoAnswer { happened: Happened::Maybe, .. }
+            Error::NoAnswer { happened: SideEffect::None, .. } => Self::Unreachable,
+            Error::NoAnswer { happened: SideEffect::Unknown, .. }
             | Error::Unauthorized { .. }
             | Error::Unreadable { .. }
-            | Error::Beside { .. } => Self::NoAnswer,
+            | Error::Prerequisite { .. } => Self::NoAnswer,
         }
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for RequestOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Answered(status) => status.fmt(f),

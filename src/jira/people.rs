@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{
     account::Account,
     client::Jira,
-    error::{Candidate, Error, Thing},
+    error::{Error, Lookup, Suggestion},
     request::{Operation, Request},
     settings::Kind,
     web::web_address,
@@ -25,7 +25,7 @@ pub struct People {
     pub named: Vec<Account>,
     /// Accounts that Jira found by an e-mail without showing theirs. It may be theirs, or part of a full name, which
     /// people choose themselves.
-    pub perhaps: Vec<Account>,
+    pub more_may_match: Vec<Account>,
 }
 
 /// A group of accounts.
@@ -50,7 +50,7 @@ pub struct Role {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Hit {
+pub(super) struct UserHit {
     email_address: Option<String>,
     #[serde(flatten)]
     user: User,
@@ -70,7 +70,7 @@ impl WireGroup {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Picked {
+pub(super) struct GroupPickerAnswer {
     total: Option<usize>,
     groups: Option<Vec<WireGroup>>,
 }
@@ -118,7 +118,7 @@ impl Jira {
             };
             let request = Request::get(Operation::PEOPLE, kind, &["user", "search"]);
             let request = request.query(name, words).query("maxResults", MOST);
-            return Ok(called(self.sender.call(request).await?.read()?, words));
+            return Ok(groups_named(self.sender.call(request).await?.read()?, words));
         }
         let name = match kind {
             Kind::Cloud => "accountId",
@@ -129,11 +129,11 @@ impl Jira {
             Err(error) if error.is_missing() => Ok(People::default()),
             answer => {
                 let answer = answer?;
-                let hit: Hit = answer.read()?;
+                let hit: UserHit = answer.read()?;
                 if !hit.user.is_named() {
                     return Err(answer.unreadable("an account without its id"));
                 }
-                Ok(called(vec![hit], words))
+                Ok(groups_named(vec![hit], words))
             }
         }
     }
@@ -146,7 +146,7 @@ impl Jira {
         let kind = self.kind().await?;
         let request = Request::get(Operation::GROUPS_CALLED, kind, &["groups", "picker"]);
         let answer = self.sender.call(request.query("query", words).query("maxResults", MOST)).await?;
-        let found: Picked = answer.read()?;
+        let found: GroupPickerAnswer = answer.read()?;
         let groups = found.groups.ok_or_else(|| answer.unreadable("no groups"))?;
         let all = found.total.is_none_or(|total| total <= groups.len());
         Ok((groups.into_iter().filter_map(WireGroup::group).collect(), all))
@@ -227,10 +227,10 @@ impl Jira {
             (None, _, Some(_)) => None,
         };
         let Some(id) = meant.and_then(id) else {
-            let candidate = |role: &String| Candidate { name: text::line(role), id: None };
+            let candidate = |role: &String| Suggestion { name: text::single_line(role), id: None };
             let candidates = roles.keys().map(candidate).collect();
             let what = format!("role {name:?} in project {project}");
-            return Err(Error::NotFound { thing: Thing::Role, what, candidates });
+            return Err(Error::NotFound { thing: Lookup::Role, what, candidates });
         };
         let request = Request::get(Operation::ROLE, kind, &["project", project, "role", &id]);
         let answer = self.sender.call(request).await?;
@@ -239,10 +239,10 @@ impl Jira {
     }
 }
 
-pub(super) fn called(hits: Vec<Hit>, words: &str) -> People {
+pub(super) fn groups_named(hits: Vec<UserHit>, words: &str) -> People {
     let wanted = words.trim().to_lowercase();
     let (mut by_email, mut by_id, mut perhaps) = (vec![], vec![], vec![]);
-    for Hit { email_address, user } in hits {
+    for UserHit { email_address, user } in hits {
         let Some(account) = user.account() else { continue };
         // Data Center may mask it: "mia at example dot com".
         let email = email_address.map(|email| email.to_lowercase()).filter(|email| email.contains('@'));
@@ -257,10 +257,10 @@ pub(super) fn called(hits: Vec<Hit>, words: &str) -> People {
     // A user name that somebody chose may be the e-mail of somebody else, whom Jira does not show.
     if by_email.is_empty() && !perhaps.is_empty() {
         perhaps.extend(by_id);
-        return People { named: vec![], perhaps };
+        return People { named: vec![], more_may_match: perhaps };
     }
     by_email.extend(by_id);
-    People { named: by_email, perhaps }
+    People { named: by_email, more_may_match: perhaps }
 }
 
 pub(super) fn role(actors: Vec<Actor>) -> Role {
@@ -291,9 +291,9 @@ mod tests {
     #[test]
     fn people_are_found_by_exact_words() {
         let called = |hits: serde_json::Value, words: &str| {
-            let found = super::called(serde_json::from_value(hits).unwrap(), words);
+            let found = super::groups_named(serde_json::from_value(hits).unwrap(), words);
             let ids = |found: Vec<Account>| found.into_iter().map(|account| account.id).collect::<Vec<_>>();
-            (ids(found.named), ids(found.perhaps))
+            (ids(found.named), ids(found.more_may_match))
         };
         let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
         let mia = json!({"accountId": "5b1", "displayName": "Mia", "emailAddress": "mia@x.example"});

@@ -1,8 +1,8 @@
 //! PURE: what is read of a ticket, and how parts of its changelog become a whole.
 
-use super::span::{Place, Span};
+use super::span::{EntryPosition, EntrySpan};
 use crate::{
-    gate::{Invalidation, Move, IssueSnapshot},
+    gate::{Invalidation, IssueSnapshot, Move},
     millis::Millis,
 };
 
@@ -10,7 +10,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reading {
     /// What it shows. All moves are among the newest entries of the changelog; there may be older ones.
-    pub sighting: IssueSnapshot,
+    pub snapshot: IssueSnapshot,
     /// How many of the newest entries of its changelog were read.
     pub newest: usize,
     /// Whether those are all.
@@ -18,16 +18,16 @@ pub struct Reading {
     /// How many there are in all, if that is known.
     pub total: Option<usize>,
     /// Where that was not told: the place of each that was read, the newest first.
-    pub places: Vec<Place>,
+    pub places: Vec<EntryPosition>,
     /// From when to when they are, if they are in order.
-    pub span: Option<Span>,
+    pub span: Option<EntrySpan>,
     /// How long it is in the answer, where that is for many.
     pub length: usize,
 }
 
 /// Where in a changelog to go on, towards its beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Before {
+pub enum PageBefore {
     /// At its end.
     End,
     /// Before an entry.
@@ -41,13 +41,13 @@ pub enum Before {
 
 /// Part of a changelog.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Page {
+pub struct ChangelogPage {
     /// The changes of the status in it.
     pub moves: Vec<Move>,
     /// What in it undoes those before.
     pub invalidations: Vec<Invalidation>,
     /// From when to when its entries are, if they are in order.
-    pub span: Option<Span>,
+    pub span: Option<EntrySpan>,
     /// The number of its oldest entry.
     pub start: usize,
     /// The number of the entry after its newest one.
@@ -56,8 +56,8 @@ pub struct Page {
 
 impl Reading {
     /// Adds the part of the changelog right before what was read.
-    pub fn add(&mut self, page: Page) {
-        let IssueSnapshot::Issue { moves, invalidations, .. } = &mut self.sighting else { return };
+    pub fn add(&mut self, page: ChangelogPage) {
+        let IssueSnapshot::Issue { moves, invalidations, .. } = &mut self.snapshot else { return };
         // Where the length was not known, the page is the end of the changelog, and has the newest entries again.
         let newer = if self.newest == 0 || self.total.is_none() { None } else { Some(self.span) };
         self.span = match newer {
@@ -80,9 +80,9 @@ impl Reading {
 
     /// What follows what was read towards the beginning.
     #[must_use]
-    pub fn before(&self) -> Before {
-        let before = |total: usize| Before::Entry { entry: total.saturating_sub(self.newest), of: total };
-        self.total.map_or(Before::End, before)
+    pub fn before(&self) -> PageBefore {
+        let before = |total: usize| PageBefore::Entry { entry: total.saturating_sub(self.newest), of: total };
+        self.total.map_or(PageBefore::End, before)
     }
 }
 

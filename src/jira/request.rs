@@ -54,26 +54,26 @@ pub(super) struct Request {
     pub(super) path: Vec<String>,
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) body: Option<Value>,
-    pub(super) repeat: Repeat,
-    pub(super) proof: Proof,
+    pub(super) idempotency: Idempotency,
+    pub(super) proof: SignInProof,
 }
 
 /// Whether doing it twice does it twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Repeat {
+pub(super) enum Idempotency {
     /// No.
-    Harmless,
+    Idempotent,
     /// Yes.
-    Doubles,
+    NonIdempotent,
 }
 
 /// Whether the answer must prove that it was given to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Proof {
+pub(super) enum SignInProof {
     /// It must.
-    Needed,
+    Required,
     /// Everybody gets the same.
-    Needless,
+    Optional,
 }
 
 impl Request {
@@ -96,8 +96,8 @@ impl Request {
     fn new(operation: Operation, method: Method, kind: Kind, path: &[&str]) -> Self {
         let mut segments = vec!["rest".to_owned(), "api".to_owned(), kind.api().to_owned()];
         segments.extend(path.iter().map(|segment| (*segment).to_owned()));
-        let (query, body, repeat, proof) = (vec![], None, Repeat::Harmless, Proof::Needed);
-        Self { operation, method, path: segments, query, body, repeat, proof }
+        let (query, body, repeat, proof) = (vec![], None, Idempotency::Idempotent, SignInProof::Required);
+        Self { operation, method, path: segments, query, body, idempotency: repeat, proof }
     }
 
     /// With one more parameter.
@@ -113,12 +113,12 @@ impl Request {
     }
 
     /// Not idempotent: it shows as the `step` events `sending` and `answered`.
-    pub(super) fn doubles(self) -> Self {
-        Self { repeat: Repeat::Doubles, ..self }
+    pub(super) fn non_idempotent(self) -> Self {
+        Self { idempotency: Idempotency::NonIdempotent, ..self }
     }
 
     /// Worth as much when a stranger gets the same answer.
-    pub(super) fn public(self) -> Self {
-        Self { proof: Proof::Needless, ..self }
+    pub(super) fn without_proof(self) -> Self {
+        Self { proof: SignInProof::Optional, ..self }
     }
 }

@@ -15,12 +15,12 @@ use tokio::time::Instant;
 use super::{
     answer::{Answer, Body, body, is_json, media, text},
     credentials::{Admission, Credentials, signature},
-    error::{Error, Flaw, Happened},
+    error::{Error, SideEffect, UnreadableReason},
     http_client::{Clients, clients, proxy},
-    observe::{Observation, Observer, Outcome},
-    request::{Repeat, Request},
+    observe::{Observation, Observer, RequestOutcome},
+    request::{Idempotency, Request},
     retry::MOST_DEMANDED,
-    settings::{Kind, Settings, Unusable},
+    settings::{Kind, Settings, UnusableSettings},
     throttle::{Throttle, Urgency},
     time, transport, wire,
 };
@@ -76,7 +76,11 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn new(settings: Settings, observer: Observer, clock: Clock) -> Result<Self, Unusable> {
+    pub(super) fn new(
+        settings: Settings,
+        observer: Observer,
+        clock: Clock,
+    ) -> Result<Self, UnusableSettings> {
         let base = base(&settings.url)?;
         let host = match (base.host_str(), base.port()) {
             (Some(host), Some(port)) => format!("{host}:{port}"),
@@ -123,15 +127,15 @@ impl Sender {
     /// # Errors
     /// Any; 4xx is one too. [`Error::Throttled`] while all are to wait: that is left to whoever has other things to do.
     pub(super) async fn call(&self, request: Request) -> Result<Answer, Error> {
-        self.admit().await.map_err(|error| error.beside(Happened::No))?;
+        self.admit().await.map_err(|error| error.as_prerequisite(SideEffect::None))?;
         let throttled = self.acquire().await?;
         if let Admission::Denied(denied) | Admission::ProbeFirst(denied) =
             self.credentials.admission(Instant::now())
         {
             // It came while this one waited.
-            return Err(self.unauthorized(denied, Happened::No));
+            return Err(self.unauthorized(denied, SideEffect::None));
         }
-        self.judged(&request, throttled).await
+        self.judge_answer(&request, throttled).await
     }
 
     /// Sends now or not at all: all that can be waited for was waited for, `throttled` of it for the turn.
@@ -142,12 +146,12 @@ impl Sender {
         if let Admission::Denied(denied) | Admission::ProbeFirst(denied) =
             self.credentials.admission(Instant::now())
         {
-            return Err(self.unauthorized(denied, Happened::No));
+            return Err(self.unauthorized(denied, SideEffect::None));
         }
         if let Some(left) = self.throttle.paused() {
             return Err(self.paused(left));
         }
-        self.judged(&request, throttled).await
+        self.judge_answer(&request, throttled).await
     }
 
     /// Waits for a place under the rate limit; returns how long that took.
@@ -172,7 +176,7 @@ impl Sender {
     pub(super) async fn exchange(&self, request: &Request, mut throttled: Duration) -> Result<Answer, Error> {
         let ready = self.ready(request)?;
         let began = Instant::now();
-        if request.repeat == Repeat::Doubles {
+        if request.idempotency == Idempotency::NonIdempotent {
             if !PERMIT.try_with(|permit| permit()).unwrap_or(true) {
                 return Err(Error::NotSent { host: self.host.clone() });
             }
@@ -184,8 +188,8 @@ impl Sender {
             Err(error) => Err(self.transport(error)),
         };
         let outcome = match &result {
-            Ok(answer) => Outcome::Answered(answer.status.as_u16()),
-            Err(error) => Outcome::of(error),
+            Ok(answer) => RequestOutcome::Answered(answer.status.as_u16()),
+            Err(error) => RequestOutcome::of(error),
         };
         (self.observer)(&Observation {
             operation: request.operation.name,
@@ -193,7 +197,8 @@ impl Sender {
             took: began.elapsed(),
             throttled,
         });
-        if request.repeat == Repeat::Doubles && matches!(outcome, Outcome::Answered(_)) {
+        if request.idempotency == Idempotency::NonIdempotent && matches!(outcome, RequestOutcome::Answered(_))
+        {
             tracing::trace!(target: "step", "answered");
         }
         result
@@ -276,13 +281,13 @@ impl Sender {
             Err(Body::Cut(error)) => return Err(self.transport(error)),
             Err(Body::TooLong) => {
                 let what = "it is longer than 4 MiB".into();
-                return Err(Error::Unreadable { host, what, flaw: Flaw::Other });
+                return Err(Error::Unreadable { host, what, flaw: UnreadableReason::Other });
             }
         };
         let signature = signature(self.kind.get().copied(), &headers);
         let answer =
             Answer { host, operation: request.operation, status, signature, json, plain, body, date };
-        self.throttle.went_well();
+        self.throttle.succeeded();
         if status.is_informational() {
             return Err(answer.unreadable(&format!("status {}", status.as_u16())));
         }
@@ -316,8 +321,8 @@ fn demanded(headers: &HeaderMap, now: Millis) -> Option<Duration> {
 }
 
 /// jira.url as the root of all addresses: its path is kept, for `/jira` and `/ex/jira/<cloud id>`.
-fn base(url: &str) -> Result<Url, Unusable> {
-    let wrong = |why: &str| Unusable::Address(format!("jira.url {why}"));
+fn base(url: &str) -> Result<Url, UnusableSettings> {
+    let wrong = |why: &str| UnusableSettings::Address(format!("jira.url {why}"));
     let mut base = Url::parse(url.trim()).map_err(|error| wrong(&format!("is no address: {error}")))?;
     if !matches!(base.scheme(), "https" | "http") || base.host_str().is_none_or(str::is_empty) {
         return Err(wrong("must begin with https:// and a host"));

@@ -68,7 +68,7 @@ impl Kind {
 
 /// What of the settings cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum Unusable {
+pub enum UnusableSettings {
     /// The address, or that of a proxy: what the key or variable is, and what is wrong with it.
     #[error("{0}")]
     Address(String),

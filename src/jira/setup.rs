@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     client::Jira,
-    error::{Candidate, Error, Thing},
+    error::{Error, Lookup, Suggestion},
     field::Field,
     request::{Operation, Request},
     settings::Kind,
@@ -67,7 +67,7 @@ impl Jira {
                     "project {project:?} to this account: is the key spelled with the right case, and may the \
                      account browse the project?"
                 );
-                return Err(Error::NotFound { thing: Thing::Project, what, candidates: vec![] });
+                return Err(Error::NotFound { thing: Lookup::Project, what, candidates: vec![] });
             }
             other => other?,
         };
@@ -123,7 +123,7 @@ impl Jira {
 /// The one type that is meant.
 pub(super) fn pick(types: Vec<wire::IssueType>, project: &str, wanted: &str) -> Result<Workflow, Error> {
     let wanted = wanted.trim();
-    let name = |found: &wire::IssueType| text::line(&found.named.name);
+    let name = |found: &wire::IssueType| text::single_line(&found.named.name);
     let by = |is: &dyn Fn(&wire::IssueType) -> bool| -> Vec<usize> {
         (0..types.len()).filter(|at| types.get(*at).is_some_and(is)).collect()
     };
@@ -152,7 +152,7 @@ pub(super) fn pick(types: Vec<wire::IssueType>, project: &str, wanted: &str) -> 
             statuses.push(stand.named.status());
         }
         return Ok(Workflow {
-            issue_type_name: text::line(&found.named.name),
+            issue_type_name: text::single_line(&found.named.name),
             issue_type_id: found.named.id,
             statuses,
             categories,
@@ -162,8 +162,8 @@ pub(super) fn pick(types: Vec<wire::IssueType>, project: &str, wanted: &str) -> 
         });
     }
     let candidate =
-        |found: &wire::IssueType| Candidate { name: name(found), id: Some(found.named.id.clone()) };
-    let (what, mut candidates): (_, Vec<Candidate>) = if meant.is_empty() {
+        |found: &wire::IssueType| Suggestion { name: name(found), id: Some(found.named.id.clone()) };
+    let (what, mut candidates): (_, Vec<Suggestion>) = if meant.is_empty() {
         (format!("issue type {wanted:?} in project {project}"), types.iter().map(candidate).collect())
     } else {
         let same = meant.iter().filter_map(|at| types.get(*at));
@@ -172,6 +172,6 @@ pub(super) fn pick(types: Vec<wire::IssueType>, project: &str, wanted: &str) -> 
             same.map(candidate).collect(),
         )
     };
-    candidates.sort_by_cached_key(Candidate::to_string);
-    Err(Error::NotFound { thing: Thing::IssueType, what, candidates })
+    candidates.sort_by_cached_key(Suggestion::to_string);
+    Err(Error::NotFound { thing: Lookup::IssueType, what, candidates })
 }

@@ -11,18 +11,18 @@ const LONGEST: usize = 32_000;
 /// Renders the document, cut so that what `length` says of the result is at most 32,000.
 ///
 /// Nobody says how Jira counts ADF, so it is its JSON that is measured.
-pub(super) fn fitting<T>(doc: &Doc, render: fn(&Doc) -> T, length: fn(&T) -> usize) -> T {
+pub(super) fn fit_to_limit<T>(doc: &Doc, render: fn(&Doc) -> T, length: fn(&T) -> usize) -> T {
     let mut rendered = render(doc);
     let mut budget = LONGEST;
     while length(&rendered) > LONGEST && budget > 0 {
         budget = (budget * LONGEST / length(&rendered)).min(budget - budget / 20 - 1);
-        rendered = render(&cut(doc, budget));
+        rendered = render(&truncate_doc(doc, budget));
     }
     rendered
 }
 
 /// The first `budget` characters, and a mark that says that there was more.
-fn cut(doc: &Doc, mut budget: usize) -> Doc {
+fn truncate_doc(doc: &Doc, mut budget: usize) -> Doc {
     let mut kept = vec![];
     for block in &doc.0 {
         // What a block costs beside its words, so that many empty ones end too.

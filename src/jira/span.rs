@@ -3,18 +3,18 @@
 use crate::millis::Millis;
 
 /// When an entry was made, and its id.
-pub(super) type Place = (Millis, u64);
+pub(super) type EntryPosition = (Millis, u64);
 
 /// From the oldest to the newest of some entries that follow one another by their times and by their ids alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    oldest: Place,
-    newest: Place,
+pub struct EntrySpan {
+    oldest: EntryPosition,
+    newest: EntryPosition,
 }
 
-impl Span {
+impl EntrySpan {
     /// Of entries, the oldest first. None: there are none, or they are in no such order, or one of them does not say.
-    pub(super) fn of(mut places: impl Iterator<Item = Option<Place>>) -> Option<Self> {
+    pub(super) fn of(mut places: impl Iterator<Item = Option<EntryPosition>>) -> Option<Self> {
         let first = places.next()??;
         places.try_fold(Self { oldest: first, newest: first }, |span, place| {
             let place = place?;
@@ -38,7 +38,7 @@ impl Span {
 
     /// The place of the newest of them.
     #[must_use]
-    pub const fn newest(self) -> Place {
+    pub const fn newest(self) -> EntryPosition {
         self.newest
     }
 
@@ -53,8 +53,8 @@ impl Span {
 mod tests {
     use super::*;
 
-    fn span(places: &[(i64, u64)]) -> Option<Span> {
-        Span::of(places.iter().map(|(at, id)| Some((Millis(*at), *id))))
+    fn span(places: &[(i64, u64)]) -> Option<EntrySpan> {
+        EntrySpan::of(places.iter().map(|(at, id)| Some((Millis(*at), *id))))
     }
 
     #[test]
@@ -69,7 +69,7 @@ mod tests {
         ] {
             assert_eq!(span(places).is_some(), ordered, "{places:?}");
         }
-        assert_eq!(Span::of([Some((Millis(1), 1)), None].into_iter()), None);
+        assert_eq!(EntrySpan::of([Some((Millis(1), 1)), None].into_iter()), None);
     }
 
     #[test]

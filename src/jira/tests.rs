@@ -148,7 +148,7 @@ fn draft() -> Draft {
 }
 
 async fn create(jira: &Jira) -> Result<Created, Error> {
-    let slot = jira.slot().await;
+    let slot = jira.create_permit().await;
     jira.create(slot, &draft()).await
 }
 
@@ -163,7 +163,7 @@ async fn the_kind_is_asked_once_and_decides_the_paths() {
     .await;
     let jira = site.jira_with(Settings { user: None, ..settings(&format!("{}/jira/", site.url), None) });
     for _ in 0..2 {
-        let IssueSnapshot::Issue { status, .. } = jira.look_closely("10042").await.unwrap() else {
+        let IssueSnapshot::Issue { status, .. } = jira.read_from_index("10042").await.unwrap() else {
             panic!("missing")
         };
         assert_eq!(status, Status { id: "1".into(), name: "To Do".into() });
@@ -220,8 +220,8 @@ async fn answers_that_are_not_jiras_are_refused_in_plain_words() {
     let jira = site.jira(Some(Kind::Cloud));
     let mut errors = vec![];
     for id in ["1", "2", "3", "4", "5", "6"] {
-        let error = jira.look_closely(id).await.unwrap_err();
-        assert_eq!((error.retry(), error.happened()), (Retry::Backoff, Happened::Maybe), "{error}");
+        let error = jira.read_from_index(id).await.unwrap_err();
+        assert_eq!((error.retry(), error.side_effect()), (Retry::Backoff, SideEffect::Unknown), "{error}");
         errors.push(error.to_string().replace(&site.url["http://".len()..], "HOST"));
     }
     insta::assert_snapshot!(errors.join("\n"), @"
@@ -244,19 +244,19 @@ async fn an_anonymous_answer_stops_everything_but_myself() {
     })
     .await;
     let jira = site.jira(Some(Kind::Cloud));
-    let error = jira.look(&["10042".into()]).await.unwrap_err();
+    let error = jira.read_many(&["10042".into()]).await.unwrap_err();
     assert!(matches!(error, Error::Unauthorized { .. }), "{error}");
     assert_eq!(jira.health().refused.unwrap().0, Millis(1_800_000_000_000));
     for _ in 0..5 {
         let error = create(&jira).await.unwrap_err();
         assert!(matches!(error, Error::Unauthorized { .. }), "{error}");
-        assert_eq!(error.happened(), Happened::No);
+        assert_eq!(error.side_effect(), SideEffect::None);
     }
     assert_eq!(site.lines(), ["POST /rest/api/3/issue/bulkfetch", "GET /rest/api/3/myself"]);
     assert_eq!(jira.health().last_answer, None);
 
     let error = create(&site.jira(Some(Kind::Cloud))).await.unwrap_err();
-    assert_eq!(error.happened(), Happened::Maybe, "a stranger may have opened it: {error}");
+    assert_eq!(error.side_effect(), SideEffect::Unknown, "a stranger may have opened it: {error}");
 }
 
 #[tokio::test]
@@ -269,11 +269,11 @@ async fn a_refusal_that_is_only_about_one_thing_stays_one() {
     .await;
     let jira = site.jira(Some(Kind::Cloud));
     let error = jira.link("1", "2").await.unwrap_err();
-    assert_eq!((error.retry(), error.happened()), (Retry::Never, Happened::No));
+    assert_eq!((error.retry(), error.side_effect()), (Retry::Never, SideEffect::None));
     let words = error.to_string();
     assert!(words.ends_with("answered 401 to linking two tickets: No links for you"), "{words}");
     assert_eq!(jira.health().refused, None);
-    assert!(jira.look_closely("10042").await.is_ok());
+    assert!(jira.read_from_index("10042").await.is_ok());
     assert_eq!(site.lines().len(), 3);
 }
 
@@ -286,19 +286,19 @@ async fn missing_is_believed_only_from_jira_and_only_when_it_knows_us() {
     })
     .await;
     let jira = known.jira(Some(Kind::Cloud));
-    assert_eq!(jira.look_closely("1").await.unwrap(), IssueSnapshot::Missing { browse: Browse::Unproven });
-    assert_eq!(jira.look_closely("1").await.unwrap(), IssueSnapshot::Missing { browse: Browse::Unproven });
+    assert_eq!(jira.read_from_index("1").await.unwrap(), IssueSnapshot::Missing { browse: Browse::Unproven });
+    assert_eq!(jira.read_from_index("1").await.unwrap(), IssueSnapshot::Missing { browse: Browse::Unproven });
     let myself_lines = known.lines().iter().filter(|line| line.ends_with("/myself")).count();
     assert_eq!(myself_lines, 4, "no /myself proves what was said to a stranger after it");
-    let error = jira.look_closely("2").await.unwrap_err();
-    assert!(matches!(error, Error::Refused { status: 404, by: By::Somebody, .. }), "{error}");
+    let error = jira.read_from_index("2").await.unwrap_err();
+    assert!(matches!(error, Error::Refused { status: 404, by: Origin::Intermediary, .. }), "{error}");
 
     let stranger = Site::new(|line| match line {
         "GET /rest/api/3/myself" => bare(401, &json!({})),
         _ => bare(404, &no_such_issue()),
     })
     .await;
-    let error = stranger.jira(Some(Kind::Cloud)).look_closely("1").await.unwrap_err();
+    let error = stranger.jira(Some(Kind::Cloud)).read_from_index("1").await.unwrap_err();
     assert!(matches!(error, Error::Unauthorized { .. }), "{error}");
 }
 
@@ -317,27 +317,30 @@ async fn retry_after_pauses_all_and_its_absence_pauses_all_a_little() {
     .await;
     let jira = site.jira(Some(Kind::Cloud));
     for (id, seconds) in [("1", 2), ("3", 4)] {
-        let error = jira.look_closely(id).await.unwrap_err();
+        let error = jira.read_from_index(id).await.unwrap_err();
         assert_eq!(error.retry(), Retry::NotBefore(Duration::from_secs(seconds)), "{error}");
         assert!(jira.health().paused_until.is_some());
-        let error = jira.look_closely(id).await.unwrap_err();
+        let error = jira.read_from_index(id).await.unwrap_err();
         assert!(matches!(error, Error::Throttled { .. }), "{error}");
         tokio::time::pause();
         tokio::time::advance(Duration::from_secs(seconds)).await;
         tokio::time::resume();
         assert_eq!(jira.health().paused_until, None);
     }
-    let slot = jira.slot().await;
-    let error = jira.look_closely("2").await.unwrap_err();
-    assert_eq!((error.retry(), error.happened()), (Retry::NotBefore(Duration::from_secs(30)), Happened::No));
+    let slot = jira.create_permit().await;
+    let error = jira.read_from_index("2").await.unwrap_err();
+    assert_eq!(
+        (error.retry(), error.side_effect()),
+        (Retry::NotBefore(Duration::from_secs(30)), SideEffect::None)
+    );
     let until = jira.health().paused_until.unwrap();
     assert!(until > Millis(1_800_000_025_000) && until <= Millis(1_800_000_030_000), "{until:?}");
-    for slot in [slot, jira.slot().await] {
+    for slot in [slot, jira.create_permit().await] {
         let error = jira.create(slot, &draft()).await.unwrap_err();
         assert!(matches!(error, Error::Throttled { retry_after: Some(_), .. }), "{error}");
-        assert_eq!(error.happened(), Happened::No);
+        assert_eq!(error.side_effect(), SideEffect::None);
     }
-    let error = jira.look_closely("1").await.unwrap_err();
+    let error = jira.read_from_index("1").await.unwrap_err();
     assert!(matches!(error, Error::Throttled { retry_after: Some(_), .. }), "{error}");
     assert_eq!(site.lines().len(), 3);
     assert_eq!(*site.observed.lock().unwrap(), ["issue 429"; 3]);
@@ -377,7 +380,7 @@ async fn nothing_is_decided_by_what_jira_did_not_say() {
                 jira.workflow("OPS", "Change").await.map(drop),
                 jira.people("5b10").await.map(drop),
                 jira.role("OPS", "Approvers").await.map(drop),
-                jira.look_closely("1").await.map(drop),
+                jira.read_from_index("1").await.map(drop),
                 jira.find(&GateId("ab".into())).await.map(drop),
                 create(&jira).await.map(drop),
                 jira.comment("1", "tag", &Doc(vec![])).await,
@@ -394,7 +397,11 @@ async fn nothing_is_decided_by_what_jira_did_not_say() {
                 assert_eq!(error.retry(), Retry::Backoff, "{nth}: {error}");
                 assert!(!matches!(error, Error::NotFound { .. }), "{nth}: {error}");
             }
-            assert_eq!(create(&jira).await.unwrap_err().happened(), Happened::Maybe, "{status} {body}");
+            assert_eq!(
+                create(&jira).await.unwrap_err().side_effect(),
+                SideEffect::Unknown,
+                "{status} {body}"
+            );
         }
     }
 }
@@ -415,11 +422,11 @@ async fn a_cut_answer_may_have_happened_and_a_refused_connection_did_not() {
     });
     let error = create(&jira).await.unwrap_err();
     assert!(matches!(error, Error::NoAnswer { cause: Cause::Ended, .. }), "{error}");
-    assert_eq!(error.happened(), Happened::Maybe);
+    assert_eq!(error.side_effect(), SideEffect::Unknown);
     server.await.unwrap();
     let error = create(&jira).await.unwrap_err();
     assert!(matches!(error, Error::NoAnswer { cause: Cause::Refused, .. }), "{error}");
-    assert_eq!(error.happened(), Happened::No);
+    assert_eq!(error.side_effect(), SideEffect::None);
     assert!(!format!("{error} {error:?} {jira:?}").contains("s3cret"), "{error:?}");
     assert_eq!(*site.observed.lock().unwrap(), ["create no_answer", "create unreachable"]);
 }
@@ -502,9 +509,9 @@ async fn an_answer_that_does_not_say_for_whom_it_is_needs_a_fresh_probe() {
     })
     .await;
     let jira = site.jira(Some(Kind::Cloud));
-    let error = jira.look_closely("7").await.unwrap_err();
-    assert!(matches!(error, Error::Beside { .. }), "{error}");
+    let error = jira.read_from_index("7").await.unwrap_err();
+    assert!(matches!(error, Error::Prerequisite { .. }), "{error}");
     let error = create(&jira).await.unwrap_err();
-    assert_eq!((error.retry(), error.happened()), (Retry::Backoff, Happened::Maybe));
+    assert_eq!((error.retry(), error.side_effect()), (Retry::Backoff, SideEffect::Unknown));
     assert_eq!(jira.health().refused, None, "an outage is no refusal");
 }

@@ -44,7 +44,7 @@ pub(super) struct Throttle {
     /// What is not urgent queues here first, in a bucket that is smaller by what is kept.
     ordinary: Queue,
     /// What was taken of what is kept, and is to be left there by what is not urgent.
-    owed: AtomicU32,
+    cost_owed: AtomicU32,
     /// No more than this is, or much that is urgent would let nothing else pass.
     most_owed: u32,
     paused: Mutex<Paused>,
@@ -85,7 +85,7 @@ impl Throttle {
         Self {
             all: queue(burst),
             ordinary: queue(ordinary),
-            owed: AtomicU32::new(0),
+            cost_owed: AtomicU32::new(0),
             most_owed: kept.min(per_second.get()),
             paused: Mutex::default(),
         }
@@ -105,12 +105,12 @@ impl Throttle {
                 let nobody_waits = self.ordinary.first.try_lock();
                 if nobody_waits.is_err() || self.ordinary.bucket.check().is_err() {
                     let more = |owed| (owed < self.most_owed).then_some(owed + 1);
-                    let _ = self.owed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+                    let _ = self.cost_owed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
                 }
             }
             Urgency::Ordinary => {
                 let _first_come = self.ordinary.first.lock().await;
-                for _ in 0..=self.owed.swap(0, Ordering::Relaxed) {
+                for _ in 0..=self.cost_owed.swap(0, Ordering::Relaxed) {
                     self.room_in(&self.ordinary.bucket).await?;
                 }
                 let _first_come = self.all.first.lock().await;
@@ -152,7 +152,7 @@ impl Throttle {
     }
 
     /// Jira does what it is asked, so the next pause of unknown length is short again.
-    pub(super) fn went_well(&self) {
+    pub(super) fn succeeded(&self) {
         self.state().hints = 0;
     }
 
@@ -328,7 +328,7 @@ mod tests {
             pauses.push(left.as_secs());
         }
         assert_eq!(pauses, [2, 4, 8, 16, 30, 30]);
-        throttle.went_well();
+        throttle.succeeded();
         assert_eq!(throttle.pause_a_little().0, SHORTEST_PAUSE);
     }
 
@@ -337,7 +337,9 @@ mod tests {
         for urgency in BOTH {
             let (throttle, start) = (throttle(1, 1), Instant::now());
             throttle.acquire(urgency).await.unwrap();
-            assert!(tokio::time::timeout(Duration::from_millis(10), throttle.acquire(urgency)).await.is_err());
+            assert!(
+                tokio::time::timeout(Duration::from_millis(10), throttle.acquire(urgency)).await.is_err()
+            );
             throttle.acquire(urgency).await.unwrap();
             assert!(start.elapsed() <= Duration::from_millis(1010), "{urgency:?}: {:?}", start.elapsed());
         }

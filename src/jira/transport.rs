@@ -3,8 +3,8 @@
 use std::error::Error as _;
 
 use super::{
-    cause::{Cause, Tls},
-    error::{Error, Happened},
+    cause::{Cause, TlsCause},
+    error::{Error, SideEffect},
 };
 use crate::text;
 
@@ -16,7 +16,7 @@ pub(super) fn failed(host: &str, proxy: Option<&str>, tls: bool, error: reqwest:
     let cause = if error.is_timeout() {
         Cause::Slow
     } else if tls && connect && found == Cause::Ended {
-        Cause::Tls(Tls::Ended)
+        Cause::Tls(TlsCause::Ended)
     } else {
         found
     };
@@ -24,7 +24,7 @@ pub(super) fn failed(host: &str, proxy: Option<&str>, tls: bool, error: reqwest:
         Cause::ProxyAsksWho => return proxy_refused(host, proxy),
         Cause::Slow if connect => "no connection within half of jira.timeout".to_owned(),
         Cause::Slow => "it took longer than jira.timeout".to_owned(),
-        Cause::Tls(Tls::Other) => chain(error),
+        Cause::Tls(TlsCause::Other) => chain(error),
         Cause::Tls(fault) => fault.to_string(),
         Cause::NoSuchName
         | Cause::Refused
@@ -40,8 +40,8 @@ pub(super) fn failed(host: &str, proxy: Option<&str>, tls: bool, error: reqwest:
         }
         Some(proxy) => format!("through {proxy}: {why}"),
     };
-    let happened = if connect { Happened::No } else { Happened::Maybe };
-    Error::NoAnswer { host: host.to_owned(), why, cause, happened }
+    let side_effect = if connect { SideEffect::None } else { SideEffect::Unknown };
+    Error::NoAnswer { host: host.to_owned(), why, cause, happened: side_effect }
 }
 
 /// The proxy answered 407, so nothing came to Jira.
@@ -50,7 +50,7 @@ pub(super) fn proxy_refused(host: &str, proxy: Option<&str>) -> Error {
     let why = format!(
         "{proxy} does not know the bridge (407): give it a user and a password, as http://USER:PASSWORD@HOST:PORT"
     );
-    Error::NoAnswer { host: host.to_owned(), why, cause: Cause::ProxyAsksWho, happened: Happened::No }
+    Error::NoAnswer { host: host.to_owned(), why, cause: Cause::ProxyAsksWho, happened: SideEffect::None }
 }
 
 /// The causes of an error, on one line, without the address, whose query may say too much.
@@ -66,5 +66,5 @@ pub(super) fn chain(error: reqwest::Error) -> String {
         words.push(error.to_string());
     }
     words.dedup();
-    text::truncate(&text::line(&words.join(": ")), 300)
+    text::truncate(&text::single_line(&words.join(": ")), 300)
 }

@@ -17,7 +17,7 @@ use crate::{gate::Ticket, policy::Status, text, ticket::Doc};
 
 /// How a transition went.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Transitioned {
+pub enum TransitionOutcome {
     /// The ticket stood there already.
     AlreadyThere,
     /// It was moved.
@@ -39,7 +39,7 @@ pub enum Transitioned {
 
 /// How linking two tickets went.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Linked {
+pub enum LinkOutcome {
     /// They are linked.
     Linked,
     /// Jira has no links, or none that says that two tickets belong together.
@@ -51,9 +51,9 @@ pub enum Linked {
 
 /// What is known of a ticket that a request did not find.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whereabouts {
+pub enum TicketPresence {
     /// It is there: what was not found is something else.
-    There,
+    Found,
     /// Jira does not show it, to an account that is proven since and may browse its project.
     Missing,
     /// Jira does not show it, and that proves nothing.
@@ -69,19 +69,19 @@ impl Jira {
     ///
     /// # Errors
     /// Any.
-    pub async fn whereabouts(&self, ticket: &Ticket) -> Result<Whereabouts, Error> {
+    pub async fn ticket_presence(&self, ticket: &Ticket) -> Result<TicketPresence, Error> {
         let kind = self.kind().await?;
         let request = Request::get(Operation::ISSUE, kind, &["issue", &ticket.id]).query("fields", "status");
         match self.sender.call(request).await {
-            Ok(_) => return Ok(Whereabouts::There),
+            Ok(_) => return Ok(TicketPresence::Found),
             Err(error) if !error.is_missing() => return Err(error),
             Err(_) => {}
         }
         self.sender.authenticate(Instant::now()).await?;
-        let unproven = |why| Ok(Whereabouts::Unproven { why });
+        let unproven = |why| Ok(TicketPresence::Unproven { why });
         let project = &ticket.project;
         match self.permissions(project).await {
-            Ok(permissions) if permissions.get(BROWSE) == Some(&true) => Ok(Whereabouts::Missing),
+            Ok(permissions) if permissions.get(BROWSE) == Some(&true) => Ok(TicketPresence::Missing),
             Ok(_) => {
                 unproven(format!("Jira does not show it, and the bridge's account may not browse {project}"))
             }
@@ -106,7 +106,7 @@ impl Jira {
             "properties": [{"key": PROPERTY, "value": {"tag": tag}}],
         });
         let request = Request::post(Operation::COMMENT, kind, &["issue", ticket_id, "comment"]);
-        let answer = self.sender.call(request.body(body).doubles()).await?;
+        let answer = self.sender.call(request.body(body).non_idempotent()).await?;
         answer.done(StatusCode::CREATED)
     }
 
@@ -126,12 +126,12 @@ impl Jira {
             let end = comments.is_empty() || page.total.is_none_or(|total| start >= total);
             for comment in comments {
                 let by_us =
-                    comment.author.and_then(wire::User::account).is_some_and(|author| author.is(&ours));
+                    comment.author.and_then(wire::User::account).is_some_and(|author| author.is_same(&ours));
                 let tagged = match comment.properties {
                     _ if !by_us => false,
-                    Some(properties) => properties
-                        .iter()
-                        .any(|property| property.key == PROPERTY && marks::says(&property.value, "tag", tag)),
+                    Some(properties) => properties.iter().any(|property| {
+                        property.key == PROPERTY && marks::has_mark(&property.value, "tag", tag)
+                    }),
                     None => self.comment_says(kind, &comment.id, tag).await?,
                 };
                 if tagged {
@@ -153,7 +153,7 @@ impl Jira {
             other => other?,
         };
         let property: wire::Property = answer.read()?;
-        Ok(marks::says(&property.value, "tag", tag))
+        Ok(marks::has_mark(&property.value, "tag", tag))
     }
 
     /// Moves a ticket to a status, given by id or name, in one step. Of the `fields` those are set that the
@@ -166,7 +166,7 @@ impl Jira {
         ticket_id: &str,
         to: &str,
         fields: &Map<String, Value>,
-    ) -> Result<Transitioned, Error> {
+    ) -> Result<TransitionOutcome, Error> {
         let kind = self.kind().await?;
         let request = Request::get(Operation::ISSUE, kind, &["issue", ticket_id]).query("fields", "status");
         let answer = self.sender.call(request).await?;
@@ -174,7 +174,7 @@ impl Jira {
         let status = issue.fields.and_then(|fields| fields.status);
         let status = status.ok_or_else(|| answer.unreadable("an issue without its status"))?.status();
         if is_status(&status, to) {
-            return Ok(Transitioned::AlreadyThere);
+            return Ok(TransitionOutcome::AlreadyThere);
         }
         let path = ["issue", ticket_id, "transitions"];
         let request = Request::get(Operation::TRANSITIONS, kind, &path).query("expand", "transitions.fields");
@@ -182,15 +182,15 @@ impl Jira {
         let found: wire::Transitions = answer.read()?;
         let found = found.transitions.ok_or_else(|| answer.unreadable("it has no transitions"))?;
         match choose(found, to, fields) {
-            Choice::None(how) => Ok(how),
-            Choice::Go { id, fields, left_out } => {
+            TransitionChoice::None(how) => Ok(how),
+            TransitionChoice::Go { id, fields, skipped_fields: skipped } => {
                 let mut body = json!({"transition": {"id": id}});
                 if !fields.is_empty() {
                     body["fields"] = Value::Object(fields);
                 }
-                let request = Request::post(Operation::TRANSITION, kind, &path).body(body).doubles();
+                let request = Request::post(Operation::TRANSITION, kind, &path).body(body).non_idempotent();
                 self.sender.call(request).await?.done(StatusCode::NO_CONTENT)?;
-                Ok(Transitioned::Moved { left_out })
+                Ok(TransitionOutcome::Moved { left_out: skipped })
             }
         }
     }
@@ -210,13 +210,13 @@ impl Jira {
     ///
     /// # Errors
     /// Any; after one that may have happened, call again. 404 also means that the account may not link them.
-    pub async fn link(&self, from_id: &str, to_id: &str) -> Result<Linked, Error> {
+    pub async fn link(&self, from_id: &str, to_id: &str) -> Result<LinkOutcome, Error> {
         let not_found = match self.link_as(RELATES, from_id, to_id).await {
             Err(error) if error.is_missing() => error,
-            linked => return linked.map(|()| Linked::Linked),
+            linked => return linked.map(|()| LinkOutcome::Linked),
         };
         // Perhaps it is the kind of link that Jira does not have, or calls otherwise.
-        let impossible = |why: String| Ok(Linked::Impossible { why });
+        let impossible = |why: String| Ok(LinkOutcome::Impossible { why });
         let request = Request::get(Operation::LINK_TYPES, self.kind().await?, &["issueLinkType"]);
         let answer = match self.sender.call(request).await {
             Err(error) if error.is_missing() => {
@@ -228,9 +228,9 @@ impl Jira {
         let types = types.types.ok_or_else(|| answer.unreadable("it has no link types"))?;
         match related(&types) {
             Some(name) if name == RELATES => Err(not_found),
-            Some(name) => self.link_as(name, from_id, to_id).await.map(|()| Linked::Linked),
+            Some(name) => self.link_as(name, from_id, to_id).await.map(|()| LinkOutcome::Linked),
             None => {
-                let names: Vec<String> = types.iter().map(|it| text::line(&it.name)).collect();
+                let names: Vec<String> = types.iter().map(|it| text::single_line(&it.name)).collect();
                 impossible(format!("Jira has no link type \"{RELATES}\"; there is: {}", names.join(", ")))
             }
         }
@@ -238,7 +238,7 @@ impl Jira {
 
     async fn link_as(&self, name: &str, from_id: &str, to_id: &str) -> Result<(), Error> {
         let kind = self.kind().await?;
-        let request = Request::post(Operation::LINK, kind, &["issueLink"]).doubles().body(json!({
+        let request = Request::post(Operation::LINK, kind, &["issueLink"]).non_idempotent().body(json!({
             "type": {"name": name},
             "inwardIssue": {"id": from_id},
             "outwardIssue": {"id": to_id},
@@ -266,16 +266,20 @@ fn related(types: &[wire::LinkType]) -> Option<&str> {
 /// Whether this is the status that was given by id or name. Ids are compared as they are, names without regard to case.
 #[must_use]
 pub fn is_status(status: &Status, wanted: &str) -> bool {
-    status.id == wanted || status.name.to_lowercase() == text::line(wanted.trim()).to_lowercase()
+    status.id == wanted || status.name.to_lowercase() == text::single_line(wanted.trim()).to_lowercase()
 }
 
-pub(super) enum Choice {
-    Go { id: String, fields: Map<String, Value>, left_out: Vec<String> },
-    None(Transitioned),
+pub(super) enum TransitionChoice {
+    Go { id: String, fields: Map<String, Value>, skipped_fields: Vec<String> },
+    None(TransitionOutcome),
 }
 
 /// The transition to take: one that leads to the status, and needs nothing that is not configured.
-pub(super) fn choose(transitions: Vec<wire::Transition>, to: &str, fields: &Map<String, Value>) -> Choice {
+pub(super) fn choose(
+    transitions: Vec<wire::Transition>,
+    to: &str,
+    fields: &Map<String, Value>,
+) -> TransitionChoice {
     let (mut reachable, mut blocked) = (vec![], None);
     for transition in transitions {
         if transition.is_available == Some(false) {
@@ -287,7 +291,11 @@ pub(super) fn choose(transitions: Vec<wire::Transition>, to: &str, fields: &Map<
             continue;
         }
         let Some(screen) = transition.fields else {
-            return Choice::Go { id: transition.id, fields: fields.clone(), left_out: vec![] };
+            return TransitionChoice::Go {
+                id: transition.id,
+                fields: fields.clone(),
+                skipped_fields: vec![],
+            };
         };
         let (known, unknown): (Map<_, _>, Map<_, _>) =
             fields.clone().into_iter().partition(|(id, _)| screen.contains_key(id));
@@ -299,14 +307,14 @@ pub(super) fn choose(transitions: Vec<wire::Transition>, to: &str, fields: &Map<
             .collect();
         missing.sort();
         if missing.is_empty() {
-            let left_out = unknown.into_iter().map(|(id, _)| id).collect();
-            return Choice::Go { id: transition.id, fields: known, left_out };
+            let skipped = unknown.into_iter().map(|(id, _)| id).collect();
+            return TransitionChoice::Go { id: transition.id, fields: known, skipped_fields: skipped };
         }
-        blocked = blocked.or(Some(Transitioned::NeedsFields { missing }));
+        blocked = blocked.or(Some(TransitionOutcome::NeedsFields { missing }));
     }
     reachable.sort();
     reachable.dedup();
-    Choice::None(blocked.unwrap_or(Transitioned::NoPath { reachable }))
+    TransitionChoice::None(blocked.unwrap_or(TransitionOutcome::NoPath { reachable }))
 }
 
 #[cfg(test)]
@@ -332,11 +340,12 @@ mod tests {
     fn a_transition_is_chosen_by_where_it_leads() {
         let fields = json!({"resolution": {"name": "Done"}, "priority": 1});
         for to in ["6", "done", " Done "] {
-            let Choice::Go { id, fields, left_out } = choose(one_way(), to, fields.as_object().unwrap())
+            let TransitionChoice::Go { id, fields, skipped_fields: skipped } =
+                choose(one_way(), to, fields.as_object().unwrap())
             else {
                 panic!("{to}");
             };
-            assert_eq!((id.as_str(), left_out), ("21", vec!["priority".to_owned()]));
+            assert_eq!((id.as_str(), skipped), ("21", vec!["priority".to_owned()]));
             assert_eq!(Value::Object(fields), json!({"resolution": {"name": "Done"}}));
         }
     }
@@ -365,11 +374,11 @@ mod tests {
     #[test]
     fn no_way_says_what_there_is_and_what_is_missing() {
         let none = |to| match choose(one_way(), to, &Map::new()) {
-            Choice::None(how) => how,
-            Choice::Go { id, .. } => panic!("{id}"),
+            TransitionChoice::None(how) => how,
+            TransitionChoice::Go { id, .. } => panic!("{id}"),
         };
-        assert_eq!(none("Done"), Transitioned::NeedsFields { missing: vec!["resolution".into()] });
+        assert_eq!(none("Done"), TransitionOutcome::NeedsFields { missing: vec!["resolution".into()] });
         let reachable = vec!["Done".to_owned(), "Review".to_owned()];
-        assert_eq!(none("Cancelled"), Transitioned::NoPath { reachable });
+        assert_eq!(none("Cancelled"), TransitionOutcome::NoPath { reachable });
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn render(doc: &Doc) -> String {
 
 fn block(block: &Block) -> Option<String> {
     match block {
-        Block::Heading(text) => Some(escape(&text::line(text)))
+        Block::Heading(text) => Some(escape(&text::single_line(text)))
             .filter(|text| !text.trim().is_empty())
             .map(|text| format!("h3. {text}")),
         Block::Paragraph(spans) => paragraph(spans),
@@ -42,7 +42,7 @@ fn block(block: &Block) -> Option<String> {
             (!entries.is_empty()).then(|| entries.join("\n"))
         }
         Block::Verbatim(text) => {
-            let text = sealed(&text::sanitize(text));
+            let text = escape_markup(&text::sanitize(text));
             (!text.is_empty()).then(|| format!("{{noformat}}\n{text}\n{{noformat}}"))
         }
     }
@@ -54,8 +54,8 @@ fn paragraph(spans: &[Span]) -> Option<String> {
     for span in spans {
         let marked = match span {
             Span::Text(_) => None,
-            Span::Strong(text) => strong(&text::line(text)),
-            Span::Link { text, url } => link(&text::line(text), url),
+            Span::Strong(text) => strong(&text::single_line(text)),
+            Span::Link { text, url } => link(&text::single_line(text), url),
             // A new line of markup would be a place for lists and headings; two backslashes are not.
             Span::Break => Some("\\\\ ".to_owned()),
         };
@@ -65,7 +65,7 @@ fn paragraph(spans: &[Span]) -> Option<String> {
                 out.push_str(&marked);
             }
             (None, Span::Text(text) | Span::Strong(text) | Span::Link { text, .. }) => {
-                plain.push_str(&text::line(text));
+                plain.push_str(&text::single_line(text));
             }
             (None, Span::Break) => {}
         }
@@ -90,7 +90,7 @@ fn link(text: &str, url: &str) -> Option<String> {
 }
 
 /// Text between `{noformat}` marks, without any such mark of its own: a space of no width breaks it.
-fn sealed(text: &str) -> String {
+fn escape_markup(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let mut out = String::with_capacity(text.len());
     for (at, c) in text.char_indices() {
@@ -103,7 +103,7 @@ fn sealed(text: &str) -> String {
 }
 
 /// What is markup wherever it stands.
-fn always(c: char) -> bool {
+fn always_escaped(c: char) -> bool {
     matches!(c, '{' | '}' | '[' | ']' | '(' | ')' | '|' | '!' | '*' | '_' | '#' | '@' | '~' | '^' | '+' | '?')
 }
 
@@ -120,11 +120,11 @@ pub(super) fn escape(text: &str) -> String {
             '&' => out.push_str("&amp;"),
             '-' if wordy(before) && wordy(after) => out.push('-'),
             // h1. and bq. begin a block at the start of a line.
-            '.' if !heads(&chars[..at]) => out.push('.'),
+            '.' if !line_start_markup(&chars[..at]) => out.push('.'),
             // http:// and mailto: become links, :D a face; a time of day and a port stay as they are.
             ':' if after.is_none_or(|c| c.is_whitespace() || c.is_ascii_digit()) => out.push(':'),
             '-' | '.' | ':' => out.extend(['\\', c]),
-            c if always(c) => out.extend(['\\', c]),
+            c if always_escaped(c) => out.extend(['\\', c]),
             c => out.push(c),
         }
     }
@@ -132,7 +132,7 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// Whether a full stop after this would begin a heading or a quotation.
-fn heads(before: &[char]) -> bool {
+fn line_start_markup(before: &[char]) -> bool {
     let word: Vec<char> = before.iter().copied().skip_while(|c| c.is_whitespace()).collect();
     matches!(word.as_slice(), ['h' | 'H', '0'..='9'] | ['b' | 'B', 'q' | 'Q'])
 }
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn what_is_too_long_is_cut_after_escaping() {
         let doc = Doc(vec![Block::Paragraph(vec![text(&"[".repeat(40_000))]), Block::Heading("end".into())]);
-        let cut = super::super::shorten::fitting(&doc, render, |text| text.chars().count());
+        let cut = super::super::shorten::fit_to_limit(&doc, render, |text| text.chars().count());
         assert!((25_000..=32_000).contains(&cut.chars().count()), "{}", cut.chars().count());
         assert!(cut.ends_with("\n\n… \\(cut\\)") && !cut.contains("end"));
     }
@@ -213,7 +213,7 @@ mod tests {
         #[test]
         fn nothing_special_is_left(words in "([hb][1q]\\. )?([\\PC]|[-{}\\[\\]|!*_#@~^+?&\\\\:./h1 ]){0,40}") {
             let rest = unescaped(&escape(&words));
-            prop_assert!(!rest.contains(always), "{rest}");
+            prop_assert!(!rest.contains(always_escaped), "{rest}");
             prop_assert!(!rest.contains(['&', '\\']), "{rest}");
             prop_assert!(!rest.contains("://") && !rest.contains("--") && !rest.starts_with('-'), "{rest}");
             prop_assert!(!rest.trim_start().starts_with("h1.") && !rest.trim_start().starts_with("bq."), "{rest}");

@@ -5,21 +5,21 @@
 
 mod basics;
 mod complaint;
-mod updates;
 mod history;
 mod issue;
 mod setup;
 mod trail;
+mod updates;
 
 pub(super) use self::{
     basics::User,
     complaint::complaint,
-    updates::{Comments, LinkType, LinkTypes, Property, Transition, Transitions},
     history::{Changelog, History},
-    issue::{Created, FIELDS, Issue, Issues, Read},
+    issue::{Created, FIELDS, Issue, Issues, ReadMode},
     setup::{
-        AboutProject, CreateFields, CreateTypes, IssueType, Locale, Permissions, ProjectKey, Projects,
-        ServerInfo,
+        CreateFields, CreateTypes, IssueType, Locale, Permissions, ProjectKey, Projects, ServerInfo,
+        WireProjectInfo,
     },
     trail::{Trail, span},
+    updates::{Comments, LinkType, LinkTypes, Property, Transition, Transitions},
 };

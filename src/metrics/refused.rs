@@ -5,14 +5,14 @@ use serde::Serialize;
 /// A listener that faces callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Listener {
+pub enum ListenerLabel {
     /// Flagger's.
     Gate,
     /// Jira's.
     Webhook,
 }
 
-impl Listener {
+impl ListenerLabel {
     /// All of them.
     pub const ALL: [Self; 2] = [Self::Gate, Self::Webhook];
 
@@ -29,7 +29,7 @@ impl Listener {
 /// Why a call was turned away: the label `reason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reason {
+pub enum RefusalReason {
     /// No token, or a wrong one; at the webhook, no signature, or a wrong one.
     Token,
     /// A cluster that is not in the configuration, or another than the token's.
@@ -60,7 +60,7 @@ pub enum Reason {
     Crowded,
 }
 
-impl Reason {
+impl RefusalReason {
     /// All of them.
     pub const ALL: [Self; 14] = [
         Self::Token,

@@ -42,7 +42,7 @@ pub enum Author {
 
 /// Whether one entry of `approvers` or `deny` names the person.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Names {
+pub enum EntryMatch {
     /// It does.
     Yes,
     /// It does not.
@@ -53,7 +53,7 @@ pub enum Names {
 
 /// What an entry of `approvers` or `deny` says, without spaces around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry<'a> {
+pub enum PersonEntry<'a> {
     /// Nothing at all, such as a template of which Flagger sent no part.
     Nothing,
     /// An account: by id, e-mail or user name.
@@ -64,7 +64,7 @@ pub enum Entry<'a> {
     Role(&'a str),
 }
 
-impl<'a> Entry<'a> {
+impl<'a> PersonEntry<'a> {
     /// Reads an entry.
     #[must_use]
     pub fn read(text: &'a str) -> Self {
@@ -90,18 +90,18 @@ impl<'a> Entry<'a> {
 pub fn judge(
     person: &Person,
     own_account: bool,
-    approvers: &[(String, Names)],
-    deny: &[(String, Names)],
+    approvers: &[(String, EntryMatch)],
+    deny: &[(String, EntryMatch)],
 ) -> Author {
     let who = &person.name;
     let not = |why: String| Author::NotAccepted { why };
-    if deny.iter().any(|(entry, _)| Entry::read(entry) == Entry::Nothing) {
+    if deny.iter().any(|(entry, _)| PersonEntry::read(entry) == PersonEntry::Nothing) {
         return denies_for_good("approval.deny", &[]);
     }
     if person.id.is_empty() {
         return not("Jira does not say who it was".into());
     }
-    if let Some((entry, _)) = deny.iter().find(|(_, names)| *names == Names::Yes) {
+    if let Some((entry, _)) = deny.iter().find(|(_, names)| *names == EntryMatch::Yes) {
         return not(format!("{who} is ruled out by {} in approval.deny", quoted(entry)));
     }
     if let Some(why) = unknown(deny) {
@@ -109,9 +109,9 @@ pub fn judge(
     }
     if own_account || person.app {
         // A group or a role may hold them without anybody having meant that.
-        let listed = approvers
-            .iter()
-            .any(|(entry, names)| *names == Names::Yes && matches!(Entry::read(entry), Entry::Account(_)));
+        let listed = approvers.iter().any(|(entry, names)| {
+            *names == EntryMatch::Yes && matches!(PersonEntry::read(entry), PersonEntry::Account(_))
+        });
         let what =
             if own_account { "the bridge's own account" } else { "an app, or no person as far as Jira says" };
         return if listed {
@@ -123,7 +123,7 @@ pub fn judge(
     if approvers.is_empty() {
         return Author::Accepted;
     }
-    if approvers.iter().any(|(_, names)| *names == Names::Yes) {
+    if approvers.iter().any(|(_, names)| *names == EntryMatch::Yes) {
         return Author::Accepted;
     }
     match unknown(approvers) {
@@ -167,10 +167,10 @@ pub fn denies_all(most: usize) -> Author {
     }
 }
 
-fn unknown(entries: &[(String, Names)]) -> Option<&str> {
+fn unknown(entries: &[(String, EntryMatch)]) -> Option<&str> {
     entries.iter().find_map(|(_, names)| match names {
-        Names::Unknown(why) => Some(why.as_str()),
-        Names::Yes | Names::No => None,
+        EntryMatch::Unknown(why) => Some(why.as_str()),
+        EntryMatch::Yes | EntryMatch::No => None,
     })
 }
 
@@ -197,33 +197,33 @@ mod tests {
         Person { id: "557:1".into(), name: "Automation".into(), app: true }
     }
 
-    fn list(entries: &[(&str, Names)]) -> Vec<(String, Names)> {
+    fn list(entries: &[(&str, EntryMatch)]) -> Vec<(String, EntryMatch)> {
         entries.iter().map(|(entry, names)| ((*entry).to_owned(), names.clone())).collect()
     }
 
     #[test]
     fn entries_are_read() {
         for (text, entry) in [
-            (" mia ", Entry::Account("mia")),
-            ("557058:f5-d0", Entry::Account("557058:f5-d0")),
-            ("group: change board ", Entry::Group("change board")),
-            ("role:Approvers", Entry::Role("Approvers")),
-            ("", Entry::Nothing),
-            (" \t", Entry::Nothing),
-            ("group: ", Entry::Nothing),
-            ("role:", Entry::Nothing),
+            (" mia ", PersonEntry::Account("mia")),
+            ("557058:f5-d0", PersonEntry::Account("557058:f5-d0")),
+            ("group: change board ", PersonEntry::Group("change board")),
+            ("role:Approvers", PersonEntry::Role("Approvers")),
+            ("", PersonEntry::Nothing),
+            (" \t", PersonEntry::Nothing),
+            ("group: ", PersonEntry::Nothing),
+            ("role:", PersonEntry::Nothing),
         ] {
-            assert_eq!(Entry::read(text), entry, "{text:?}");
+            assert_eq!(PersonEntry::read(text), entry, "{text:?}");
         }
     }
 
     /// Person, own account, approvers, deny.
-    type Case<'a> = (Person, bool, &'a [(&'a str, Names)], &'a [(&'a str, Names)]);
+    type Case<'a> = (Person, bool, &'a [(&'a str, EntryMatch)], &'a [(&'a str, EntryMatch)]);
 
     #[test]
     fn every_rule_in_its_order() {
-        use Names::{No, Yes};
-        let down = || Names::Unknown("Jira is down".into());
+        use EntryMatch::{No, Yes};
+        let down = || EntryMatch::Unknown("Jira is down".into());
         let nobody = Person { id: String::new(), name: "somebody".into(), app: true };
         let (none, cab) = (&[][..], "group:cab");
         let words = |(person, own, approvers, deny): &Case<'_>| match judge(
@@ -309,11 +309,11 @@ mod tests {
         assert_eq!(quoted(&"ä".repeat(101)), format!("\"{}…\"", "ä".repeat(100)));
     }
 
-    fn names() -> impl Strategy<Value = Names> {
-        prop_oneof![Just(Names::Yes), Just(Names::No), Just(Names::Unknown("why".into()))]
+    fn names() -> impl Strategy<Value = EntryMatch> {
+        prop_oneof![Just(EntryMatch::Yes), Just(EntryMatch::No), Just(EntryMatch::Unknown("why".into()))]
     }
 
-    fn entries() -> impl Strategy<Value = Vec<(String, Names)>> {
+    fn entries() -> impl Strategy<Value = Vec<(String, EntryMatch)>> {
         proptest::collection::vec(("(|mia|bob|group:|group:cab|role:x)", names()), 0..4)
     }
 
@@ -325,33 +325,33 @@ mod tests {
             let person = Person { app, ..mia() };
             let judged = judge(&person, own, &approvers, &deny);
             if judged == Author::Accepted {
-                let rules_out = |(entry, names): &(String, Names)| {
-                    *names != Names::No || Entry::read(entry) == Entry::Nothing
+                let rules_out = |(entry, names): &(String, EntryMatch)| {
+                    *names != EntryMatch::No || PersonEntry::read(entry) == PersonEntry::Nothing
                 };
                 prop_assert!(!deny.iter().any(rules_out));
-                let yes = |(_, names): &&(String, Names)| *names == Names::Yes;
-                let account = |(entry, _): &(String, Names)| matches!(Entry::read(entry), Entry::Account(_));
+                let yes = |(_, names): &&(String, EntryMatch)| *names == EntryMatch::Yes;
+                let account = |(entry, _): &(String, EntryMatch)| matches!(PersonEntry::read(entry), PersonEntry::Account(_));
                 let machine = app || own;
                 prop_assert!(approvers.iter().filter(yes).any(|entry| !machine || account(entry))
                     || approvers.is_empty() && !machine);
             }
             // Who is listed and not ruled out is accepted, whatever else cannot be told of the approvers.
-            if deny.is_empty() && !app && !own && approvers.iter().any(|(_, names)| *names == Names::Yes) {
+            if deny.is_empty() && !app && !own && approvers.iter().any(|(_, names)| *names == EntryMatch::Yes) {
                 prop_assert_eq!(&judged, &Author::Accepted);
             }
             // A person is refused only by what is known.
             if matches!(judged, Author::NotAccepted { .. }) && !app && !own {
                 let ruled_out = deny.iter().any(|(entry, names)| {
-                    *names == Names::Yes || Entry::read(entry) == Entry::Nothing
+                    *names == EntryMatch::Yes || PersonEntry::read(entry) == PersonEntry::Nothing
                 });
-                let known = approvers.iter().all(|(_, names)| *names == Names::No);
+                let known = approvers.iter().all(|(_, names)| *names == EntryMatch::No);
                 prop_assert!(ruled_out || known && !approvers.is_empty());
             }
         }
 
         #[test]
         fn the_order_of_entries_changes_nothing(approvers in entries(), deny in entries()) {
-            let turned = |list: &[(String, Names)]| list.iter().rev().cloned().collect::<Vec<_>>();
+            let turned = |list: &[(String, EntryMatch)]| list.iter().rev().cloned().collect::<Vec<_>>();
             let one = judge(&mia(), false, &approvers, &deny);
             let other = judge(&mia(), false, &turned(&approvers), &turned(&deny));
             prop_assert_eq!(std::mem::discriminant(&one), std::mem::discriminant(&other));

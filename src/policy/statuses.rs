@@ -145,7 +145,7 @@ impl Statuses {
 
 /// Whether two names of a status look the same, without regard to case, as Jira compares them.
 fn alike(one: &str, other: &str) -> bool {
-    text::line(one).to_lowercase() == text::line(other).to_lowercase()
+    text::single_line(one).to_lowercase() == text::single_line(other).to_lowercase()
 }
 
 /// The id of the one status with this id or name. Names are compared without regard to case, as Jira does.

@@ -8,13 +8,13 @@ mod step;
 mod tickets;
 mod unasked;
 
-use self::{question::Asked, step::Step};
+use self::{question::QuestionAt, step::Step};
 use super::{
     canary::Canary,
     change::Change,
-    transitions::Heard,
     event::{Event, Rules},
     message::Report,
+    transitions::Signal,
 };
 use crate::{
     millis::Millis,
@@ -27,36 +27,36 @@ impl Canary {
         let mut step = Step::new(self, now);
         match event {
             Event::Asked { gate, message, metadata, deny, denials, fresh, silent_for, pace } => {
-                let asked = Asked { name: gate, message, metadata, deny, denials, fresh, pace: *pace };
-                step.asked(&asked, *silent_for, rules);
+                let asked = QuestionAt { name: gate, message, metadata, deny, denials, fresh, pace: *pace };
+                step.question(&asked, *silent_for, rules);
             }
             Event::RollbackAsked { message, silent_for } => {
-                if step.heard(Heard::Rollback, message, *silent_for, rules) {
+                if step.report(Signal::Rollback, message, *silent_for, rules) {
                     step.rollback_asked();
                 }
             }
             Event::Reported { report, message, words, silent_for } => {
-                let heard = match report {
-                    Report::PostRollout => Heard::PostRollout,
-                    Report::Event => Heard::Event,
+                let signal = match report {
+                    Report::PostRollout => Signal::PostRollout,
+                    Report::Event => Signal::Event,
                 };
-                step.heard(heard, message, *silent_for, rules);
+                step.report(signal, message, *silent_for, rules);
                 step.progress(*words);
             }
             Event::Opened { gate, ticket, statuses } => step.opened(gate, ticket, statuses.as_ref()),
             Event::NotOpened { gate, why } => step.not_opened(gate, why),
-            Event::Seen { gate, sighting, statuses, author, denials, arrived } => {
+            Event::Seen { gate, sighting: snapshot, statuses, author, denials, arrived } => {
                 // A question may have ruled somebody out while Jira was asked.
                 let is_judged = self.gate_by_id(gate).is_some_and(|gate| self.denials(gate) == **denials);
                 let doubted = Author::Unknown { why: DENIES_OTHERS.into() };
                 let author = if is_judged || **author != Author::Accepted { *author } else { &doubted };
-                step.seen(gate, |gate| gate.see(sighting, statuses, author, now, *arrived, rules.trust));
+                step.seen(gate, |gate| gate.see(snapshot, statuses, author, now, *arrived, rules.trust));
             }
             Event::TimePassed { silent_for } => step.silence(*silent_for, rules),
         }
-        if step.canary == *self && step.commands.is_empty() && step.facts.is_empty() {
+        if step.canary == *self && step.commands.is_empty() && step.audit_events.is_empty() {
             return Change::Unchanged;
         }
-        Change::To { canary: step.canary, commands: step.commands, facts: step.facts }
+        Change::To { canary: step.canary, commands: step.commands, audit_events: step.audit_events }
     }
 }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    course::{Base, Beginning, Progress},
-    known::{Called, Left, Newer},
+    course::{Base, Progress, WaitStart},
+    known::{RevisionLabel, SupersededRevision, UnaskedRevision},
     message::{CanaryId, Label, Message, Revision},
 };
 use crate::{
@@ -23,34 +23,36 @@ pub struct Canary {
     #[serde(default)]
     pub superseded: Vec<GateId>,
     /// When rollouts opened tickets during the last hour: what the budget counts.
-    #[serde(default)]
-    pub budget: Vec<Millis>,
+    #[serde(rename = "budget", default)]
+    pub tickets_opened: Vec<Millis>,
     /// When a limit last kept a ticket from being opened, as far as recorded.
-    #[serde(default)]
-    pub refused: Option<Millis>,
+    #[serde(rename = "refused", default)]
+    pub ticket_refused_at: Option<Millis>,
     /// Whether any message ever brought a checksum: one without proves nothing from then on.
     #[serde(default, skip_serializing_if = "is_default")]
     pub sends_checksums: bool,
     /// A revision that started without a question, and has not ended yet as far as heard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unasked: Option<Newer>,
+    pub unasked: Option<UnaskedRevision>,
     /// What the team called the revision that a ticket was last opened for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub called: Option<Called>,
+    #[serde(rename = "called", default, skip_serializing_if = "Option::is_none")]
+    pub last_label: Option<RevisionLabel>,
     /// What was superseded during the last hour.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left: Vec<Left>,
+    #[serde(rename = "left", default, skip_serializing_if = "Vec::is_empty")]
+    pub superseded_revisions: Vec<SupersededRevision>,
 }
 
 /// One attempt to ship one revision of one canary.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollout {
     /// When it was first heard of.
-    pub began: Millis,
+    #[serde(rename = "began")]
+    pub began_at: Millis,
     /// What people call its revision, once a message said so.
     pub label: Option<Label>,
     /// How far it is.
-    pub course: Progress,
+    #[serde(rename = "course")]
+    pub progress: Progress,
     /// The gates that were asked about, in that order.
     pub gates: Vec<Gate>,
     /// Whether Flagger has asked whether to roll back: without that hook a rejection rolls nothing back.
@@ -64,8 +66,8 @@ pub struct Rollout {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<String>,
     /// Whether the beginning of its wait was heard.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub beginning: Beginning,
+    #[serde(rename = "beginning", default, skip_serializing_if = "is_default")]
+    pub wait_start: WaitStart,
     /// confirm-rollout was asked in phase `Progressing` more than once, as a hook without a type is.
     #[serde(default, skip_serializing_if = "is_default")]
     pub looks_untyped: bool,
@@ -98,7 +100,7 @@ impl Rollout {
     /// The revision that is being rolled out, if a message has named it.
     #[must_use]
     pub const fn revision(&self) -> Option<&Revision> {
-        match &self.course {
+        match &self.progress {
             Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => match base {
                 Base::Outgoing(_) => None,
                 Base::AfterFailure(revision) | Base::Incoming(revision) => revision.as_ref(),
@@ -110,20 +112,20 @@ impl Rollout {
     /// The revision that is being replaced, where it is known that a checksum means that.
     #[must_use]
     pub fn replaces(&self) -> Option<&Revision> {
-        let base = match &self.course {
+        let base = match &self.progress {
             Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => base,
             Progress::Running(run) | Progress::Failing(run) => run.base.as_ref()?,
         };
-        match (base, self.beginning) {
-            (Base::Outgoing(revision), Beginning::Heard) => revision.as_ref(),
-            (Base::Outgoing(_), Beginning::Missed) | (Base::AfterFailure(_) | Base::Incoming(_), _) => None,
+        match (base, self.wait_start) {
+            (Base::Outgoing(revision), WaitStart::Observed) => revision.as_ref(),
+            (Base::Outgoing(_), WaitStart::Missed) | (Base::AfterFailure(_) | Base::Incoming(_), _) => None,
         }
     }
 
     /// The checksum it is known by: that of its revision, or else of the one before.
     #[must_use]
     pub fn checksum(&self) -> Option<&Revision> {
-        match &self.course {
+        match &self.progress {
             Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => base.revision(),
             Progress::Running(run) | Progress::Failing(run) => {
                 run.revision.as_ref().or(run.base.as_ref().and_then(Base::revision))
@@ -155,12 +157,12 @@ impl Canary {
             id,
             rollout: None,
             superseded: Vec::new(),
-            budget: Vec::new(),
-            refused: None,
+            tickets_opened: Vec::new(),
+            ticket_refused_at: None,
             sends_checksums: false,
             unasked: None,
-            called: None,
-            left: Vec::new(),
+            last_label: None,
+            superseded_revisions: Vec::new(),
         }
     }
 
@@ -168,8 +170,8 @@ impl Canary {
     /// gate is large.
     pub fn shrink(&mut self) {
         self.superseded.shrink_to_fit();
-        self.budget.shrink_to_fit();
-        self.left.shrink_to_fit();
+        self.tickets_opened.shrink_to_fit();
+        self.superseded_revisions.shrink_to_fit();
         if let Some(rollout) = &mut self.rollout {
             rollout.gates.shrink_to_fit();
             rollout.reports.shrink_to_fit();
@@ -218,7 +220,7 @@ impl Canary {
     /// Whether a question at this gate is about a rollout before the one that waits to be confirmed.
     #[must_use]
     pub fn is_late(&self, name: &GateName) -> bool {
-        let waits = |rollout: &Rollout| matches!(rollout.course, Progress::Asked(_) | Progress::Waiting(_));
+        let waits = |rollout: &Rollout| matches!(rollout.progress, Progress::Asked(_) | Progress::Waiting(_));
         name.stage != Stage::ConfirmRollout && self.rollout.as_ref().is_some_and(waits)
     }
 
@@ -233,7 +235,7 @@ impl Canary {
     #[must_use]
     pub fn rolls_back(&self) -> Option<&Gate> {
         let rollout = self.rollout.as_ref()?;
-        match rollout.course {
+        match rollout.progress {
             Progress::Asked(_) | Progress::Waiting(_) | Progress::Admitted(_) => None,
             Progress::Running(_) | Progress::Failing(_) => {
                 rollout.gates.iter().find(|gate| gate.rollback().is_some())
@@ -243,8 +245,8 @@ impl Canary {
 
     /// Whether revisions of this canary take turns, as those of two clusters under one name do.
     #[must_use]
-    pub fn takes_turns(&self, now: Millis) -> bool {
-        Left::take_turns(&self.left, now)
+    pub fn alternates(&self, now: Millis) -> bool {
+        SupersededRevision::take_turns(&self.superseded_revisions, now)
     }
 
     /// Whether this question cannot be told from one about another revision: it brings no checksum, and others did.

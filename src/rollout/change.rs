@@ -1,6 +1,6 @@
 //! PURE: what comes of an event: what a canary becomes, what is to be done, and what is put on record.
 
-use super::{canary::Canary, command::Command, course::End, limits::Refusal, message::Revision};
+use super::{canary::Canary, command::Command, course::End, limits::TicketLimit, message::Revision};
 use crate::gate::{Decision, Gate, GateId, GateName, Ticket, TicketState};
 
 /// Something worth a line in the record.
@@ -34,7 +34,7 @@ pub enum AuditEvent {
         /// The ticket.
         ticket: Ticket,
         /// What it shows.
-        view: TicketState,
+        ticket_state: TicketState,
     },
     /// An approval let Flagger pass for the first time.
     Passed {
@@ -53,7 +53,7 @@ pub enum AuditEvent {
         gates: Vec<Gate>,
     },
     /// The answer at a gate turned from closed to open or back, other than by the first use of an approval.
-    Turned {
+    AnswerChanged {
         /// At which gate.
         gate: GateName,
     },
@@ -80,7 +80,7 @@ pub enum AuditEvent {
         /// For which gate.
         gate: GateName,
         /// Which limit.
-        refusal: Refusal,
+        refusal: TicketLimit,
     },
     /// Somebody moved a ticket after its rollout had ended.
     LateMove {
@@ -136,6 +136,6 @@ pub enum Change {
         /// What is to be done in Jira.
         commands: Vec<Command>,
         /// What is to be recorded.
-        facts: Vec<AuditEvent>,
+        audit_events: Vec<AuditEvent>,
     },
 }

@@ -30,7 +30,8 @@ pub enum Command {
     },
     /// Look whether the ticket of a gate was opened twice: Jira was asked to open it again after an answer that never
     /// came, and shows late what it opened.
-    Recount {
+    #[serde(rename = "recount")]
+    FindDuplicates {
         /// Which gate.
         gate: GateId,
         /// By its name its settings are found.
@@ -43,7 +44,8 @@ pub enum Command {
         /// Which gate.
         gate: GateId,
         /// What to say.
-        note: Notice,
+        #[serde(rename = "note")]
+        notice: Notice,
     },
     /// Mark the ticket of a gate as dead.
     Label {
@@ -74,7 +76,7 @@ impl Command {
     pub const fn gate(&self) -> &GateId {
         match self {
             Self::Open { gate, .. }
-            | Self::Recount { gate, .. }
+            | Self::FindDuplicates { gate, .. }
             | Self::Comment { gate, .. }
             | Self::Label { gate }
             | Self::Move { gate, .. }
@@ -105,7 +107,8 @@ pub enum Notice {
         entry: String,
     },
     /// It was rejected by somebody whose move does not count: that closes the gate, and rolls nothing back.
-    RejectedByNobody {
+    #[serde(rename = "rejected_by_nobody")]
+    RejectionNotCounted {
         /// The changelog entry of the rejection.
         entry: String,
         /// Why it does not count.
@@ -219,7 +222,7 @@ impl Notice {
             Self::Progress { .. } => "progress".into(),
             Self::RejectedAtStart { entry }
             | Self::RejectedWithoutRollback { entry }
-            | Self::RejectedByNobody { entry, .. } => {
+            | Self::RejectionNotCounted { entry, .. } => {
                 format!("rejected-{entry}")
             }
             Self::NotAllowed { entry, .. } => format!("not-allowed-{entry}"),

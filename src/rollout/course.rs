@@ -53,7 +53,8 @@ pub struct Run {
     /// The revision; none if Flagger sends no checksums.
     pub revision: Option<Revision>,
     /// How far the phases heard went.
-    pub leg: FurthestPhase,
+    #[serde(rename = "leg")]
+    pub furthest_phase: FurthestPhase,
 }
 
 /// How far the phases of a running rollout went. Within one rollout they never go back.
@@ -70,10 +71,11 @@ pub enum FurthestPhase {
 /// failure, though their checksum means another revision then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Beginning {
+pub enum WaitStart {
     /// It was, or there is no such wait.
     #[default]
-    Heard,
+    #[serde(rename = "heard")]
+    Observed,
     /// The first that was heard said `Waiting`: which revision its checksum means is not known.
     Missed,
 }
@@ -117,17 +119,20 @@ pub enum TicketOutcome {
     /// The rollout succeeded although this gate was never opened.
     Bypassed,
     /// A newer revision was pushed while the rollout ran, and Flagger started that one without a question.
-    Overtaken,
+    #[serde(rename = "overtaken")]
+    Replaced,
     /// The Canary was created anew although this gate was never opened: what waited runs now.
     Recreated,
 }
 
 impl From<TicketOutcome> for Milestone {
-    fn from(fate: TicketOutcome) -> Self {
-        match fate {
+    fn from(outcome: TicketOutcome) -> Self {
+        match outcome {
             TicketOutcome::Ended(End::Succeeded) => Self::Succeeded,
             TicketOutcome::Ended(End::Failed) => Self::Failed,
-            TicketOutcome::Ended(End::Superseded | End::Recreated) | TicketOutcome::Overtaken => Self::Superseded,
+            TicketOutcome::Ended(End::Superseded | End::Recreated) | TicketOutcome::Replaced => {
+                Self::Superseded
+            }
             TicketOutcome::Ended(End::Abandoned) => Self::Abandoned,
             TicketOutcome::Bypassed | TicketOutcome::Recreated => Self::Bypassed,
         }

@@ -8,7 +8,7 @@ use super::{
     message::{Message, Report},
 };
 use crate::{
-    gate::{GateId, GateName, Pace, IssueSnapshot, Ticket, Trust},
+    gate::{GateId, GateName, IssueSnapshot, Pace, Ticket, Validity},
     millis::Millis,
     policy::{Author, Statuses},
 };
@@ -17,7 +17,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// How long an approval proves something.
-    pub trust: Trust,
+    pub trust: Validity,
     /// After this much silence an opened gate is not believed to be of the same rollout.
     pub idle_after: Duration,
     /// After this much silence a rollout has ended.

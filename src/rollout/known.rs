@@ -14,7 +14,7 @@ const MOST: usize = 24;
 
 /// A revision that started in place of another without a question: Flagger asks at confirm-rollout only before the first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Newer {
+pub struct UnaskedRevision {
     /// Which.
     pub revision: Revision,
     /// The gates that were opened for the one before.
@@ -23,7 +23,7 @@ pub struct Newer {
 
 /// What the team called a revision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Called {
+pub struct RevisionLabel {
     /// Which.
     pub revision: Revision,
     /// How.
@@ -32,7 +32,7 @@ pub struct Called {
 
 /// A revision that was superseded before it ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Left {
+pub struct SupersededRevision {
     /// Its checksum, or that of the one it was to replace.
     pub checksum: Revision,
     /// When.
@@ -41,7 +41,7 @@ pub struct Left {
     pub again: bool,
 }
 
-impl Left {
+impl SupersededRevision {
     /// Notes one more, and forgets what is long past.
     pub(super) fn note(all: &mut Vec<Self>, checksum: &Revision, now: Millis) {
         all.retain(|left| now.since(left.at) < HOUR);

@@ -17,14 +17,14 @@ pub struct Budget {
     /// Rollouts of one canary that may open tickets within an hour.
     pub per_hour: usize,
     /// Whether there is room for one more live ticket.
-    pub room: Room,
+    pub room: Headroom,
 }
 
 /// Whether there is room for one more live ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
+pub enum Headroom {
     /// There is.
-    Left,
+    Available,
     /// As many of this namespace live as `limits.open_tickets_per_namespace` allows.
     NamespaceFull,
     /// As many live as `limits.open_tickets` allows.
@@ -33,7 +33,7 @@ pub enum Room {
 
 /// Which limit keeps a ticket from being opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum TicketLimit {
     /// `limits.tickets_per_canary_per_hour`
     PerCanary,
     /// `limits.open_tickets_per_namespace`
@@ -42,7 +42,7 @@ pub enum Refusal {
     Overall,
 }
 
-impl Refusal {
+impl TicketLimit {
     /// The key of the limit.
     #[must_use]
     pub const fn key(self) -> &'static str {
@@ -57,19 +57,19 @@ impl Refusal {
 impl Canary {
     /// Which limit keeps a ticket from being opened now, if one does.
     #[must_use]
-    pub fn refusal(&self, name: &GateName, now: Millis, budget: &Budget) -> Option<Refusal> {
-        let lately = self.budget.iter().filter(|at| now.since(**at) < HOUR).count();
+    pub fn refusal(&self, name: &GateName, now: Millis, budget: &Budget) -> Option<TicketLimit> {
+        let lately = self.tickets_opened.iter().filter(|at| now.since(**at) < HOUR).count();
         match budget.room {
-            _ if self.counts(name) && lately >= budget.per_hour => Some(Refusal::PerCanary),
-            Room::NamespaceFull => Some(Refusal::PerNamespace),
-            Room::None => Some(Refusal::Overall),
-            Room::Left => None,
+            _ if self.uses_budget(name) && lately >= budget.per_hour => Some(TicketLimit::PerCanary),
+            Headroom::NamespaceFull => Some(TicketLimit::PerNamespace),
+            Headroom::None => Some(TicketLimit::Overall),
+            Headroom::Available => None,
         }
     }
 
     /// Whether a ticket for this gate is one more for the budget: the first ones of a rollout count once, and each that
     /// takes the place of another counts.
-    pub(super) fn counts(&self, name: &GateName) -> bool {
+    pub(super) fn uses_budget(&self, name: &GateName) -> bool {
         let gates = self.rollout.as_ref().map_or(0, |rollout| rollout.gates.len());
         gates.is_multiple_of(GATES_AT_ONCE) || self.gate(name).is_some()
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    course::{Base, Beginning, Progress},
+    course::{Base, Progress, WaitStart},
     message::{CanaryId, Message, Phase, Revision},
 };
 use crate::gate::{GateName, Stage};
@@ -28,8 +28,8 @@ pub struct Subject {
     /// The hook's own metadata.
     pub metadata: BTreeMap<String, String>,
     /// The checksum that Flagger sent, where it is not known whether it is that of the revision before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unclear: Option<String>,
+    #[serde(rename = "unclear", default, skip_serializing_if = "Option::is_none")]
+    pub unclear_checksum: Option<String>,
     /// What the team called the same checksum before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub called_before: Option<String>,
@@ -51,19 +51,29 @@ impl Subject {
         let (base, revision) = if outgoing { (checksum, None) } else { (None, checksum) };
         let label = message.label.as_ref().map(|label| label.0.clone());
         let phase = message.phase.as_str().into();
-        Self { canary, gate, phase, base, revision, label, metadata, unclear: None, called_before: None }
+        Self {
+            canary,
+            gate,
+            phase,
+            base,
+            revision,
+            label,
+            metadata,
+            unclear_checksum: None,
+            called_before: None,
+        }
     }
 
     /// Puts what the rollout knows of the checksum of confirm-rollout in place of what this question alone says.
-    pub fn know(&mut self, course: &Progress, beginning: Beginning) {
-        let base = match course {
+    pub fn know(&mut self, progress: &Progress, beginning: WaitStart) {
+        let base = match progress {
             Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => base,
             Progress::Running(_) | Progress::Failing(_) => return,
         };
         let checksum = base.revision().map(|Revision(checksum)| checksum.clone());
-        (self.base, self.revision, self.unclear) = match (base, beginning) {
-            (Base::Outgoing(_), Beginning::Heard) => (checksum, None, None),
-            (Base::Outgoing(_), Beginning::Missed) => (None, None, checksum),
+        (self.base, self.revision, self.unclear_checksum) = match (base, beginning) {
+            (Base::Outgoing(_), WaitStart::Observed) => (checksum, None, None),
+            (Base::Outgoing(_), WaitStart::Missed) => (None, None, checksum),
             (Base::AfterFailure(_) | Base::Incoming(_), _) => (None, checksum, None),
         };
     }

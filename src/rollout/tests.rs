@@ -8,7 +8,8 @@ use std::{
 use super::*;
 use crate::{
     gate::{
-        InvalidReason, Gate, GateId, GateName, Move, Pace, IssueSnapshot, Stage, GateState, Ticket, Trust, Verdict, TicketState,
+        Gate, GateId, GateName, GateState, InvalidReason, IssueSnapshot, Move, Pace, Stage, Ticket,
+        TicketState, Validity, Verdict,
     },
     millis::Millis,
     policy::{Author, Fingerprint, Person, Status, Statuses},
@@ -20,14 +21,14 @@ mod random;
 mod traces;
 
 const RULES: Rules = Rules {
-    trust: Trust {
+    trust: Validity {
         trust_for: Duration::from_secs(600),
         valid_for: Duration::from_secs(72 * 3600),
         judged_by: Fingerprint(1),
     },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 24 * 3600),
-    budget: Budget { per_hour: 1_000, room: Room::Left },
+    budget: Budget { per_hour: 1_000, room: Headroom::Available },
 };
 
 fn id() -> CanaryId {
@@ -66,7 +67,7 @@ fn ticket(key: &str) -> Ticket {
 struct World {
     canary: Canary,
     now: Millis,
-    heard: Millis,
+    signal: Millis,
     paces: BTreeMap<GateId, Pace>,
     moves: BTreeMap<GateId, Vec<Move>>,
     gates: usize,
@@ -78,7 +79,7 @@ impl World {
         Self {
             canary: Canary::new(id()),
             now: Millis(0),
-            heard: Millis(0),
+            signal: Millis(0),
             paces: BTreeMap::new(),
             moves: BTreeMap::new(),
             gates: 0,
@@ -89,10 +90,10 @@ impl World {
     fn apply(&mut self, event: &Event<'_>) -> Vec<Command> {
         match self.canary.apply(event, self.now, &RULES) {
             Change::Unchanged => Vec::new(),
-            Change::To { canary, commands, facts } => {
+            Change::To { canary, commands, audit_events } => {
                 self.canary = canary;
-                for fact in facts {
-                    if let AuditEvent::Ended { how, gates } = fact {
+                for audit_event in audit_events {
+                    if let AuditEvent::Ended { how, gates } = audit_event {
                         self.ended.push((how, gates));
                     }
                 }
@@ -102,8 +103,8 @@ impl World {
     }
 
     fn silent_for(&mut self) -> Duration {
-        let silent_for = self.now.since(self.heard);
-        self.heard = self.now;
+        let silent_for = self.now.since(self.signal);
+        self.signal = self.now;
         silent_for
     }
 
@@ -161,7 +162,7 @@ impl World {
     }
 
     fn sees_labelled(&mut self, gate: &GateId, at: &str, project: &str, ended: bool) {
-        let sighting = IssueSnapshot::Issue {
+        let snapshot = IssueSnapshot::Issue {
             key: gate.0.clone(),
             project: project.into(),
             issue_type: "10004".into(),
@@ -175,7 +176,7 @@ impl World {
         let arrived = self.now;
         self.apply(&Event::Seen {
             gate,
-            sighting: &sighting,
+            sighting: &snapshot,
             statuses: &statuses(),
             author: &Author::Accepted,
             denials: &Denials::default(),
@@ -246,9 +247,9 @@ fn a_ticket_labelled_as_ended_proves_nothing() {
             world.sees_labelled(&old, after, project, true);
             let gate = world.canary.gate(&name).unwrap();
             assert_eq!(gate.verdict(world.now, RULES.trust), Verdict::Gone, "{case}");
-            let GateState::Watched { view, .. } = &gate.standing else { panic!("{case}") };
+            let GateState::Watched { ticket_state, .. } = &gate.state else { panic!("{case}") };
             let doubt = InvalidReason::LabelledEnded { status: status(after) };
-            assert_eq!(*view, TicketState::Gone { doubt }, "{case}");
+            assert_eq!(*ticket_state, TicketState::Invalid { doubt }, "{case}");
             assert!(!world.rolls_back(&question), "{case}");
 
             let (open, new) = world.asks(&name, &question);
@@ -280,10 +281,10 @@ fn a_rejection_outlives_labels_and_projects() {
         world.moves.insert(gate.clone(), Vec::new());
         world.decides(&gate, "Rejected");
         if !known {
-            world.canary.rollout.as_mut().unwrap().gates[0].standing = GateState::Watched {
+            world.canary.rollout.as_mut().unwrap().gates[0].state = GateState::Watched {
                 ticket: ticket(&gate.0),
                 seen: world.now,
-                view: TicketState::Waiting { status: None },
+                ticket_state: TicketState::Waiting { status: None },
             };
         }
         world.sees_labelled(&gate, "Rejected", project, ended);
@@ -341,7 +342,7 @@ fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
     let gate = world.asks(&name, &question).1.unwrap();
     world.decides(&gate, "Approved");
     world.sees_labelled(&gate, "Approved", "OPS", true);
-    let rules = Rules { budget: Budget { per_hour: 1, room: Room::Left }, ..RULES };
+    let rules = Rules { budget: Budget { per_hour: 1, room: Headroom::Available }, ..RULES };
     let (fresh, silent_for, pace) = (GateId("fresh".into()), Duration::ZERO, Pace::default());
     let event = Event::Asked {
         gate: &name,

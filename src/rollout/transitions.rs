@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use super::{
     canary::Rollout,
-    course::{Base, Progress, End, FurthestPhase, Run},
+    course::{Base, End, FurthestPhase, Progress, Run},
     message::{Message, Phase, Revision},
 };
 
 /// Which message it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(super) enum Signal {
     /// A question at confirm-rollout.
     ConfirmRollout {
         /// Whether this very gate was answered open before.
@@ -36,7 +36,7 @@ pub(super) enum Heard {
 
 /// What a message does to the rollout that lives.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Edge {
+pub(super) enum Transition {
     /// It belongs to the rollout and changes nothing of its course.
     Stays,
     /// It belongs to the rollout and moves it on.
@@ -48,61 +48,70 @@ pub(super) enum Edge {
 }
 
 /// The course of the rollout that this message begins, where none lives.
-pub(super) fn begins(heard: Heard, message: &Message) -> Option<Progress> {
-    match heard {
-        Heard::ConfirmRollout { .. } => {
+pub(super) fn begins(signal: Signal, message: &Message) -> Option<Progress> {
+    match signal {
+        Signal::ConfirmRollout { .. } => {
             let base = base(message);
-            Some(if message.phase == Phase::Waiting { Progress::Waiting(base) } else { Progress::Asked(base) })
+            Some(if message.phase == Phase::Waiting {
+                Progress::Waiting(base)
+            } else {
+                Progress::Asked(base)
+            })
         }
-        Heard::OtherGate { .. } | Heard::Rollback => {
-            Some(Progress::Running(run(None, message.checksum.clone(), message.phase)))
+        Signal::OtherGate { .. } | Signal::Rollback => {
+            Some(Progress::Running(new_run(None, message.checksum.clone(), message.phase)))
         }
-        Heard::PostRollout | Heard::Event => None,
+        Signal::PostRollout | Signal::Event => None,
     }
 }
 
 /// What this message does to `rollout`.
-pub(super) fn between(rollout: &Rollout, heard: Heard, message: &Message, silent_for: Duration) -> Edge {
+pub(super) fn between(
+    rollout: &Rollout,
+    signal: Signal,
+    message: &Message,
+    silent_for: Duration,
+) -> Transition {
     let label_changed =
         matches!((&rollout.label, &message.label), (Some(known), Some(named)) if known != named);
     if label_changed {
-        return Edge::Ends(over(&rollout.course));
+        return Transition::Ends(end_of(&rollout.progress));
     }
     // Which revision the gates were opened for nobody said; so whoever names one now may mean another.
     let is_named_late = message.checksum.is_some() && rollout.is_blind();
-    match heard {
-        Heard::ConfirmRollout { .. } | Heard::OtherGate { .. } | Heard::Rollback if is_named_late => {
-            Edge::Ends(over(&rollout.course))
+    match signal {
+        Signal::ConfirmRollout { .. } | Signal::OtherGate { .. } | Signal::Rollback if is_named_late => {
+            Transition::Ends(end_of(&rollout.progress))
         }
-        Heard::ConfirmRollout { used } => confirm_rollout(&rollout.course, message, used),
-        Heard::OtherGate { patience } => {
+        Signal::ConfirmRollout { used } => confirm_rollout(&rollout.progress, message, used),
+        Signal::OtherGate { patience } => {
             let patience_is_over = patience.is_some_and(|patience| silent_for > patience);
-            match &rollout.course {
-                Progress::Running(_) if patience_is_over => Edge::Ends(End::Superseded),
+            match &rollout.progress {
+                Progress::Running(_) if patience_is_over => Transition::Ends(End::Superseded),
                 // A gate question after the report of a failure is about the next attempt.
-                Progress::Failing(_) => Edge::Ends(End::Failed),
+                Progress::Failing(_) => Transition::Ends(End::Failed),
                 Progress::Asked(_) | Progress::Waiting(_) | Progress::Admitted(_) | Progress::Running(_) => {
-                    question(&rollout.course, message)
+                    question(&rollout.progress, message)
                 }
             }
         }
-        Heard::Rollback => match &rollout.course {
+        Signal::Rollback => match &rollout.progress {
             // Within one attempt the phase never goes back from WaitingPromotion.
-            Progress::Running(Run { leg: FurthestPhase::WaitingPromotion, .. })
-            | Progress::Failing(Run { leg: FurthestPhase::WaitingPromotion, .. })
+            Progress::Running(Run { furthest_phase: FurthestPhase::WaitingPromotion, .. })
+            | Progress::Failing(Run { furthest_phase: FurthestPhase::WaitingPromotion, .. })
                 if message.phase == Phase::Progressing =>
             {
-                Edge::Ends(over(&rollout.course))
+                Transition::Ends(end_of(&rollout.progress))
             }
             Progress::Asked(_)
             | Progress::Waiting(_)
             | Progress::Admitted(_)
             | Progress::Running(_)
-            | Progress::Failing(_) => question(&rollout.course, message),
+            | Progress::Failing(_) => question(&rollout.progress, message),
         },
-        Heard::PostRollout => match message.phase {
-            Phase::Succeeded => post_rollout(&rollout.course, message, End::Succeeded),
-            Phase::Failed => post_rollout(&rollout.course, message, End::Failed),
+        Signal::PostRollout => match message.phase {
+            Phase::Succeeded => post_rollout(&rollout.progress, message, End::Succeeded),
+            Phase::Failed => post_rollout(&rollout.progress, message, End::Failed),
             Phase::Initializing
             | Phase::Initialized
             | Phase::Waiting
@@ -110,10 +119,12 @@ pub(super) fn between(rollout: &Rollout, heard: Heard, message: &Message, silent
             | Phase::WaitingPromotion
             | Phase::Promoting
             | Phase::Finalising
-            | Phase::Other => Edge::Ignored,
+            | Phase::Other => Transition::Ignored,
         },
-        Heard::Event if is_named_late && is_on_the_way(message.phase) => Edge::Ends(over(&rollout.course)),
-        Heard::Event => event(rollout, message),
+        Signal::Event if is_named_late && is_on_the_way(message.phase) => {
+            Transition::Ends(end_of(&rollout.progress))
+        }
+        Signal::Event => event(rollout, message),
     }
 }
 
@@ -145,7 +156,7 @@ fn base(message: &Message) -> Base {
     }
 }
 
-fn confirm_rollout(course: &Progress, message: &Message, used: bool) -> Edge {
+fn confirm_rollout(progress: &Progress, message: &Message, used: bool) -> Transition {
     let names_the_new = message.phase == Phase::Progressing;
     let waits = message.phase == Phase::Waiting;
     let again = |base: &Base| match base {
@@ -154,37 +165,39 @@ fn confirm_rollout(course: &Progress, message: &Message, used: bool) -> Edge {
     };
     // Both forms in turn are two rollouts: what one names the other does not.
     let fits = |base: &Base| !names_the_new || matches!(base, Base::Incoming(_));
-    let after = match course {
-        Progress::Asked(base) if fits(base) && same(base.revision(), message) => {
-            let base = learnt(base, message);
+    let after = match progress {
+        Progress::Asked(base) if fits(base) && may_be(base.revision(), message) => {
+            let base = with_revision(base, message);
             if waits { Progress::Waiting(base) } else { Progress::Asked(base) }
         }
-        Progress::Waiting(base) if again(base) && same(base.revision(), message) => {
-            Progress::Waiting(learnt(base, message))
+        Progress::Waiting(base) if again(base) && may_be(base.revision(), message) => {
+            Progress::Waiting(with_revision(base, message))
         }
-        Progress::Admitted(base) if again(base) && same(base.revision(), message) => {
-            Progress::Admitted(learnt(base, message))
+        Progress::Admitted(base) if again(base) && may_be(base.revision(), message) => {
+            Progress::Admitted(with_revision(base, message))
         }
         // Its end was not heard, and whoever waits now would replace it.
-        Progress::Running(run) if message.phase == Phase::Succeeded && is(run.revision.as_ref(), message) => {
-            return Edge::Ends(End::Succeeded);
+        Progress::Running(run)
+            if message.phase == Phase::Succeeded && is_certainly(run.revision.as_ref(), message) =>
+        {
+            return Transition::Ends(End::Succeeded);
         }
         // A hook without a type is called while the revision runs. Where the gate was opened already this may as well be
         // another try, whose beginning names the revision, too.
-        Progress::Running(run) if names_the_new && !used && is(run.revision.as_ref(), message) => {
-            return goes_on(course, message);
+        Progress::Running(run) if names_the_new && !used && is_certainly(run.revision.as_ref(), message) => {
+            return continue_rollout(progress, message);
         }
         Progress::Asked(_)
         | Progress::Waiting(_)
         | Progress::Admitted(_)
         | Progress::Running(_)
-        | Progress::Failing(_) => return Edge::Ends(over(course)),
+        | Progress::Failing(_) => return Transition::Ends(end_of(progress)),
     };
-    if after == *course { Edge::Stays } else { Edge::Moves(after) }
+    if after == *progress { Transition::Stays } else { Transition::Moves(after) }
 }
 
 /// The base with the checksum of this message, if none came before: from then on another one is another rollout's.
-fn learnt(base: &Base, message: &Message) -> Base {
+fn with_revision(base: &Base, message: &Message) -> Base {
     let revision = base.revision().or(message.checksum.as_ref()).cloned();
     match base {
         Base::Outgoing(_) => Base::Outgoing(revision),
@@ -194,153 +207,161 @@ fn learnt(base: &Base, message: &Message) -> Base {
 }
 
 /// A question that carries the checksum of the revision itself.
-fn question(course: &Progress, message: &Message) -> Edge {
-    match course {
+fn question(progress: &Progress, message: &Message) -> Transition {
+    match progress {
         // Asked before the rollout that is being confirmed now: too late to matter.
         Progress::Asked(Base::Outgoing(base)) | Progress::Waiting(Base::Outgoing(base))
-            if is(base.as_ref(), message) =>
+            if is_certainly(base.as_ref(), message) =>
         {
-            Edge::Ignored
+            Transition::Ignored
         }
         Progress::Asked(Base::Incoming(named)) | Progress::Waiting(Base::Incoming(named))
-            if !same(named.as_ref(), message) =>
+            if !may_be(named.as_ref(), message) =>
         {
-            Edge::Ignored
+            Transition::Ignored
         }
         // What was let start is the revision that was named.
-        Progress::Admitted(Base::Incoming(named)) if !same(named.as_ref(), message) => Edge::Ends(over(course)),
-        Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => {
-            Edge::Moves(Progress::Running(run(Some(base.clone()), message.checksum.clone(), message.phase)))
+        Progress::Admitted(Base::Incoming(named)) if !may_be(named.as_ref(), message) => {
+            Transition::Ends(end_of(progress))
         }
-        Progress::Running(run) | Progress::Failing(run) if !same(run.revision.as_ref(), message) => {
-            Edge::Ends(over(course))
+        Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => Transition::Moves(
+            Progress::Running(new_run(Some(base.clone()), message.checksum.clone(), message.phase)),
+        ),
+        Progress::Running(run) | Progress::Failing(run) if !may_be(run.revision.as_ref(), message) => {
+            Transition::Ends(end_of(progress))
         }
-        Progress::Running(_) | Progress::Failing(_) => goes_on(course, message),
+        Progress::Running(_) | Progress::Failing(_) => continue_rollout(progress, message),
     }
 }
 
-fn post_rollout(course: &Progress, message: &Message, how: End) -> Edge {
-    match course {
+fn post_rollout(progress: &Progress, message: &Message, how: End) -> Transition {
+    match progress {
         // Flagger gives up while it waits, for instance on a primary that died.
         Progress::Asked(base) | Progress::Waiting(base)
-            if how == End::Failed && same(base.revision(), message) =>
+            if how == End::Failed && may_be(base.revision(), message) =>
         {
-            Edge::Ends(End::Failed)
+            Transition::Ends(End::Failed)
         }
-        Progress::Asked(_) | Progress::Waiting(_) => Edge::Ignored,
-        Progress::Admitted(Base::Incoming(named)) if !same(named.as_ref(), message) => {
-            Edge::Ends(End::Superseded)
+        Progress::Asked(_) | Progress::Waiting(_) => Transition::Ignored,
+        Progress::Admitted(Base::Incoming(named)) if !may_be(named.as_ref(), message) => {
+            Transition::Ends(End::Superseded)
         }
-        Progress::Admitted(_) => Edge::Ends(how),
-        Progress::Failing(_) => Edge::Ends(End::Failed),
-        Progress::Running(run) if same(run.revision.as_ref(), message) => Edge::Ends(how),
-        Progress::Running(_) => Edge::Ends(End::Superseded),
+        Progress::Admitted(_) => Transition::Ends(how),
+        Progress::Failing(_) => Transition::Ends(End::Failed),
+        Progress::Running(run) if may_be(run.revision.as_ref(), message) => Transition::Ends(how),
+        Progress::Running(_) => Transition::Ends(End::Superseded),
     }
 }
 
-fn event(rollout: &Rollout, message: &Message) -> Edge {
+fn event(rollout: &Rollout, message: &Message) -> Transition {
     match message.phase {
         Phase::Succeeded => event_of_the_end(rollout, message, End::Succeeded),
         Phase::Failed => event_of_the_end(rollout, message, End::Failed),
         Phase::Progressing | Phase::WaitingPromotion | Phase::Promoting | Phase::Finalising => {
-            event_on_the_way(&rollout.course, message)
+            event_on_the_way(&rollout.progress, message)
         }
         // A Canary that is set up was deleted and created anew: whatever it did is over. The questions of the next rollout
         // would look the same as those of this one.
-        Phase::Initializing => Edge::Ends(End::Recreated),
-        Phase::Initialized => event_of_a_new_canary(&rollout.course, message),
-        Phase::Waiting | Phase::Other => Edge::Ignored,
+        Phase::Initializing => Transition::Ends(End::Recreated),
+        Phase::Initialized => event_of_a_new_canary(&rollout.progress, message),
+        Phase::Waiting | Phase::Other => Transition::Ignored,
     }
 }
 
 /// Nothing leads back to `Initialized` but a Canary that is created anew. Only what Flagger says before and while it asks for
 /// the first time has that phase too, with the checksum that the question has.
-fn event_of_a_new_canary(course: &Progress, message: &Message) -> Edge {
-    let base = match course {
+fn event_of_a_new_canary(progress: &Progress, message: &Message) -> Transition {
+    let base = match progress {
         Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => Some(base),
         Progress::Running(run) | Progress::Failing(run) => run.base.as_ref(),
     };
     match base {
-        Some(Base::Outgoing(base) | Base::AfterFailure(base)) if same(base.as_ref(), message) => {
-            Edge::Ignored
+        Some(Base::Outgoing(base) | Base::AfterFailure(base)) if may_be(base.as_ref(), message) => {
+            Transition::Ignored
         }
-        Some(Base::Outgoing(_) | Base::AfterFailure(_)) => Edge::Ends(End::Recreated),
+        Some(Base::Outgoing(_) | Base::AfterFailure(_)) => Transition::Ends(End::Recreated),
         // With which checksum the first question's words came is not known.
-        Some(Base::Incoming(_)) | None => match course {
-            Progress::Running(_) | Progress::Failing(_) => Edge::Ends(End::Recreated),
-            Progress::Asked(_) | Progress::Waiting(_) | Progress::Admitted(_) => Edge::Ignored,
+        Some(Base::Incoming(_)) | None => match progress {
+            Progress::Running(_) | Progress::Failing(_) => Transition::Ends(End::Recreated),
+            Progress::Asked(_) | Progress::Waiting(_) | Progress::Admitted(_) => Transition::Ignored,
         },
     }
 }
 
-fn event_of_the_end(rollout: &Rollout, message: &Message, how: End) -> Edge {
-    match &rollout.course {
+fn event_of_the_end(rollout: &Rollout, message: &Message, how: End) -> Transition {
+    match &rollout.progress {
         // The phase of the rollout before: confirm-rollout's own "Halt" event carries it.
-        Progress::Asked(_) | Progress::Waiting(_) => Edge::Ignored,
-        Progress::Admitted(Base::Outgoing(base)) if is(base.as_ref(), message) => Edge::Ignored,
-        Progress::Admitted(Base::Incoming(named)) if !same(named.as_ref(), message) => Edge::Ignored,
-        Progress::Admitted(_) => Edge::Ends(how),
-        Progress::Running(run) if same(run.revision.as_ref(), message) => {
+        Progress::Asked(_) | Progress::Waiting(_) => Transition::Ignored,
+        Progress::Admitted(Base::Outgoing(base)) if is_certainly(base.as_ref(), message) => {
+            Transition::Ignored
+        }
+        Progress::Admitted(Base::Incoming(named)) if !may_be(named.as_ref(), message) => Transition::Ignored,
+        Progress::Admitted(_) => Transition::Ends(how),
+        Progress::Running(run) if may_be(run.revision.as_ref(), message) => {
             // The rollback itself comes after this event, and may be asked for again.
             let rejected = rollout.gates.iter().any(|gate| gate.rejection().is_some());
             if how == End::Failed && rejected {
-                Edge::Moves(Progress::Failing(run.clone()))
+                Transition::Moves(Progress::Failing(run.clone()))
             } else {
-                Edge::Ends(how)
+                Transition::Ends(how)
             }
         }
-        Progress::Failing(run) if how == End::Failed && same(run.revision.as_ref(), message) => Edge::Stays,
-        Progress::Running(_) | Progress::Failing(_) => Edge::Ends(over(&rollout.course)),
+        Progress::Failing(run) if how == End::Failed && may_be(run.revision.as_ref(), message) => {
+            Transition::Stays
+        }
+        Progress::Running(_) | Progress::Failing(_) => Transition::Ends(end_of(&rollout.progress)),
     }
 }
 
-fn event_on_the_way(course: &Progress, message: &Message) -> Edge {
-    let base = match course {
+fn event_on_the_way(progress: &Progress, message: &Message) -> Transition {
+    let base = match progress {
         Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => Some(base),
         Progress::Running(run) | Progress::Failing(run) => run.base.as_ref(),
     };
     if let Progress::Asked(Base::Incoming(named))
     | Progress::Waiting(Base::Incoming(named))
-    | Progress::Admitted(Base::Incoming(named)) = course
+    | Progress::Admitted(Base::Incoming(named)) = progress
     {
         // The words around the question still carry the old one, and tell nothing before it is answered open.
-        let starts = matches!(course, Progress::Admitted(_)) && is(named.as_ref(), message);
+        let starts = matches!(progress, Progress::Admitted(_)) && is_certainly(named.as_ref(), message);
         return if starts {
-            Edge::Moves(Progress::Running(run(base.cloned(), named.clone(), message.phase)))
+            Transition::Moves(Progress::Running(new_run(base.cloned(), named.clone(), message.phase)))
         } else {
-            Edge::Ignored
+            Transition::Ignored
         };
     }
-    if is(base.and_then(Base::revision), message) {
+    if is_certainly(base.and_then(Base::revision), message) {
         // "New revision detected!" still carries the old checksum.
-        return match course {
-            Progress::Running(run) | Progress::Failing(run) if is(run.revision.as_ref(), message) => {
-                goes_on(course, message)
+        return match progress {
+            Progress::Running(run) | Progress::Failing(run)
+                if is_certainly(run.revision.as_ref(), message) =>
+            {
+                continue_rollout(progress, message)
             }
             Progress::Asked(_)
             | Progress::Waiting(_)
             | Progress::Admitted(_)
             | Progress::Running(_)
-            | Progress::Failing(_) => Edge::Ignored,
+            | Progress::Failing(_) => Transition::Ignored,
         };
     }
-    match course {
-        Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => {
-            Edge::Moves(Progress::Running(run(Some(base.clone()), message.checksum.clone(), message.phase)))
+    match progress {
+        Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => Transition::Moves(
+            Progress::Running(new_run(Some(base.clone()), message.checksum.clone(), message.phase)),
+        ),
+        Progress::Running(run) | Progress::Failing(run) if !may_be(run.revision.as_ref(), message) => {
+            Transition::Ends(end_of(progress))
         }
-        Progress::Running(run) | Progress::Failing(run) if !same(run.revision.as_ref(), message) => {
-            Edge::Ends(over(course))
-        }
-        Progress::Running(_) | Progress::Failing(_) => goes_on(course, message),
+        Progress::Running(_) | Progress::Failing(_) => continue_rollout(progress, message),
     }
 }
 
 /// The rollout under way stays itself; the message may tell its revision, or that it waits for promotion.
-fn goes_on(course: &Progress, message: &Message) -> Edge {
+fn continue_rollout(progress: &Progress, message: &Message) -> Transition {
     let further = |known: &Run| Run {
         base: known.base.clone(),
         revision: known.revision.clone().or_else(|| message.checksum.clone()),
-        leg: match message.phase {
+        furthest_phase: match message.phase {
             Phase::WaitingPromotion => FurthestPhase::WaitingPromotion,
             Phase::Initializing
             | Phase::Initialized
@@ -350,32 +371,38 @@ fn goes_on(course: &Progress, message: &Message) -> Edge {
             | Phase::Finalising
             | Phase::Succeeded
             | Phase::Failed
-            | Phase::Other => known.leg,
+            | Phase::Other => known.furthest_phase,
         },
     };
-    let after = match course {
+    let after = match progress {
         Progress::Running(run) => Progress::Running(further(run)),
         Progress::Failing(run) => Progress::Failing(further(run)),
-        Progress::Asked(_) | Progress::Waiting(_) | Progress::Admitted(_) => return Edge::Stays,
+        Progress::Asked(_) | Progress::Waiting(_) | Progress::Admitted(_) => return Transition::Stays,
     };
-    if after == *course { Edge::Stays } else { Edge::Moves(after) }
+    if after == *progress { Transition::Stays } else { Transition::Moves(after) }
 }
 
-fn run(base: Option<Base>, revision: Option<Revision>, phase: Phase) -> Run {
-    let leg = if phase == Phase::WaitingPromotion { FurthestPhase::WaitingPromotion } else { FurthestPhase::Progressing };
-    Run { base, revision, leg }
+fn new_run(base: Option<Base>, revision: Option<Revision>, phase: Phase) -> Run {
+    let furthest_phase = if phase == Phase::WaitingPromotion {
+        FurthestPhase::WaitingPromotion
+    } else {
+        FurthestPhase::Progressing
+    };
+    Run { base, revision, furthest_phase }
 }
 
 /// How a rollout is over that another one, or its silence, takes the place of: a failure that was reported stays one.
-const fn over(course: &Progress) -> End {
-    match course {
-        Progress::Asked(_) | Progress::Waiting(_) | Progress::Admitted(_) | Progress::Running(_) => End::Superseded,
+const fn end_of(progress: &Progress) -> End {
+    match progress {
+        Progress::Asked(_) | Progress::Waiting(_) | Progress::Admitted(_) | Progress::Running(_) => {
+            End::Superseded
+        }
         Progress::Failing(_) => End::Failed,
     }
 }
 
 /// Whether the message may be about this revision: without a checksum on either side nothing speaks against it.
-fn same(known: Option<&Revision>, message: &Message) -> bool {
+fn may_be(known: Option<&Revision>, message: &Message) -> bool {
     match (known, &message.checksum) {
         (Some(known), Some(named)) => known == named,
         (None, _) | (_, None) => true,
@@ -383,6 +410,6 @@ fn same(known: Option<&Revision>, message: &Message) -> bool {
 }
 
 /// Whether the message is certainly about this revision.
-fn is(known: Option<&Revision>, message: &Message) -> bool {
+fn is_certainly(known: Option<&Revision>, message: &Message) -> bool {
     known.is_some() && known == message.checksum.as_ref()
 }

@@ -14,15 +14,15 @@ use crate::{
 
 /// By canary.
 #[derive(Default)]
-pub(super) struct Activity(Map<CanaryId, Heard>);
+pub(super) struct Activity(Map<CanaryId, CanaryActivity>);
 
 /// What is known of when Flagger spoke of a canary.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Heard {
+pub(super) struct CanaryActivity {
     /// The last message of any kind.
     pub(super) at: Option<Millis>,
     /// How often Flagger asks at each gate.
-    gates: Map<GateId, Asked>,
+    gates: Map<GateId, GateActivity>,
     written: bool,
     /// Where its row stands among the others, as far as known. Neighbours share a page of the database, and are written
     /// together.
@@ -30,16 +30,16 @@ pub(super) struct Heard {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Asked {
+struct GateActivity {
     pace: Pace,
     at: Millis,
 }
 
 /// Whether somebody could hear Flagger all the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Away {
+pub enum Downtime {
     /// Somebody could.
-    Nobody,
+    None,
     /// For so long no replica was at work, perhaps.
     All(Duration),
 }
@@ -60,18 +60,18 @@ impl Activity {
         self.asked(canary, gate).map(|asked| asked.at)
     }
 
-    fn asked(&self, canary: &CanaryId, gate: &GateId) -> Option<&Asked> {
+    fn asked(&self, canary: &CanaryId, gate: &GateId) -> Option<&GateActivity> {
         self.0.get(canary)?.gates.get(gate)
     }
 
     /// A message came.
-    pub(super) fn hear(&mut self, canary: &CanaryId, now: Millis) {
-        self.hear_and(canary, now, |_| {});
+    pub(super) fn message_received(&mut self, canary: &CanaryId, now: Millis) {
+        self.touch(canary, now, |_| {});
     }
 
     /// A question at a gate came, and was answered.
-    pub(super) fn answered(&mut self, canary: &CanaryId, gate: &GateId, open: bool, now: Millis) {
-        self.hear_and(canary, now, |heard| {
+    pub(super) fn question_answered(&mut self, canary: &CanaryId, gate: &GateId, open: bool, now: Millis) {
+        self.touch(canary, now, |heard| {
             known_or_new(&mut heard.gates, gate, |asked| {
                 asked.pace.answered(open, now);
                 asked.at = now;
@@ -79,7 +79,7 @@ impl Activity {
         });
     }
 
-    fn hear_and(&mut self, canary: &CanaryId, now: Millis, also: impl FnOnce(&mut Heard)) {
+    fn touch(&mut self, canary: &CanaryId, now: Millis, also: impl FnOnce(&mut CanaryActivity)) {
         known_or_new(&mut self.0, canary, |heard| {
             heard.at = heard.at.max(Some(now));
             heard.written = false;
@@ -99,7 +99,7 @@ impl Activity {
         &mut self,
         some: &[CanaryId],
         known: impl Fn(&CanaryId) -> Option<Arc<Canary>>,
-    ) -> Vec<(CanaryId, Heard)> {
+    ) -> Vec<(CanaryId, CanaryActivity)> {
         let known = some.iter().filter_map(|id| {
             let (canary, heard) = (known(id), self.0.get_mut(id)?);
             heard.gates.retain(|gate, _| canary.as_ref().is_some_and(|it| it.gate_by_id(gate).is_some()));
@@ -109,7 +109,7 @@ impl Activity {
     }
 
     /// This was written of a canary, of which more may have been heard meanwhile.
-    pub(super) fn written(&mut self, canary: &CanaryId, was: &Heard) {
+    pub(super) fn written(&mut self, canary: &CanaryId, was: &CanaryActivity) {
         if let Some(heard) = self.0.get_mut(canary)
             && heard == was
         {
@@ -118,32 +118,37 @@ impl Activity {
     }
 
     /// Takes in a row of what was heard, the `place`th; what is known already and later stays.
-    pub(super) fn take_in(&mut self, id: &str, at: Millis, paces: &str, away: Away, place: usize) {
+    pub(super) fn take_in(&mut self, id: &str, at: Millis, paces: &str, away: Downtime, place: usize) {
         let Some(canary) = canary_id(id) else { return };
         let missed = match away {
-            Away::Nobody => None,
-            Away::All(missed) => Some(missed),
+            Downtime::None => None,
+            Downtime::All(missed) => Some(missed),
         };
-        let heard = self.0.entry(canary).or_insert_with(|| Heard { written: true, ..Heard::default() });
+        let heard = self
+            .0
+            .entry(canary)
+            .or_insert_with(|| CanaryActivity { written: true, ..CanaryActivity::default() });
         heard.place = place;
         heard.at = heard.at.max(Some(at));
         // A pace that cannot be read is only a pace that is not known.
-        for (gate, mut asked) in serde_json::from_str::<Vec<(GateId, Asked)>>(paces).unwrap_or_default() {
+        for (gate, mut asked) in
+            serde_json::from_str::<Vec<(GateId, GateActivity)>>(paces).unwrap_or_default()
+        {
             asked.pace.resumed(at);
             let known = heard.gates.entry(gate).or_insert(asked);
             if known.at < asked.at || missed.is_some() && known.at == asked.at {
                 // Whoever asked shortly before everybody was away is taken to ask still.
                 let at = (asked.at + missed.unwrap_or_default()).min(at);
-                *known = Asked { at: asked.at.max(at), ..asked };
+                *known = GateActivity { at: asked.at.max(at), ..asked };
             }
         }
     }
 }
 
-impl Heard {
+impl CanaryActivity {
     /// How often Flagger asks at each gate, as it is stored.
     pub(super) fn paces(&self) -> String {
-        let gates: Vec<(&GateId, &Asked)> = self.gates.iter().collect();
+        let gates: Vec<(&GateId, &GateActivity)> = self.gates.iter().collect();
         serde_json::to_string(&gates).unwrap_or_else(|_| "[]".into())
     }
 }

@@ -13,9 +13,9 @@ mod record;
 mod tests;
 mod verify;
 
-use record::{COLUMNS, Chain};
-pub use record::{Pages, Record, Row};
-pub use verify::{Problem, Verified};
+pub use record::{AuditLog, AuditPages, AuditRow};
+use record::{COLUMNS, ChainEnds};
+pub use verify::{ChainProblem, Verified};
 
 /// At most so many rows are pruned in one turn, for which others wait; the rest goes the next time.
 const PRUNED_AT_ONCE: i64 = 10_000;
@@ -24,7 +24,7 @@ const LOOKED_BACK: i64 = 2_000;
 
 /// Something that is to be on record.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct AuditEntry {
     /// When it happened.
     pub at: Millis,
     /// To which canary.
@@ -40,16 +40,17 @@ impl WriteTx {
     ///
     /// # Errors
     /// If the database fails, or the row that says where the record ends is gone.
-    pub async fn audit(&mut self, entries: &[Entry]) -> Result<(), Error> {
+    pub async fn audit(&mut self, entries: &[AuditEntry]) -> Result<(), Error> {
         if entries.is_empty() {
             return Ok(());
         }
-        let Chain { mut newest, mut hash, .. } = Chain::read(self.sql()).await?.ok_or(Error::NoChain)?;
+        let ChainEnds { mut newest, mut hash, .. } =
+            ChainEnds::read(self.sql()).await?.ok_or(Error::NoChain)?;
         for entry in entries {
             newest += 1;
             let detail = serde_json::Value::Object(entry.detail.clone()).to_string();
             let (canary, kind) = (key(&entry.canary), entry.kind.to_owned());
-            let mut row = Row {
+            let mut row = AuditRow {
                 id: newest,
                 at: entry.at,
                 canary,
@@ -87,7 +88,8 @@ impl WriteTx {
     /// # Errors
     /// If the database fails, or the row that says where the record begins is gone.
     pub async fn prune_audit(&mut self, before: Millis) -> Result<u64, Error> {
-        let Chain { first, newest, hash, .. } = Chain::read(self.sql()).await?.ok_or(Error::NoChain)?;
+        let ChainEnds { first, newest, hash, .. } =
+            ChainEnds::read(self.sql()).await?.ok_or(Error::NoChain)?;
         let (young,): (Option<i64>,) =
             query("SELECT MIN(id) FROM audit WHERE at >= $1").bind(before.0).one(self.sql()).await?;
         let keep = young.unwrap_or(newest + 1).min(first.saturating_add(PRUNED_AT_ONCE));
@@ -120,8 +122,8 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn lately(&self, kind: &'static str, most: u32) -> Result<Vec<Row>, Error> {
-        let mut reading = self.begin().await?;
+    pub async fn lately(&self, kind: &'static str, most: u32) -> Result<Vec<AuditRow>, Error> {
+        let mut reading = self.begin_read().await?;
         let sql = format!(
             "SELECT {COLUMNS} FROM audit
              WHERE id > (SELECT newest FROM audit_chain WHERE only_row = 1) - $1 AND kind = $2
@@ -135,7 +137,7 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn prune_audit(&self, before: Millis) -> Result<u64, Error> {
-        let mut reading = self.begin().await?;
+        let mut reading = self.begin_read().await?;
         let oldest: Option<(i64,)> =
             query("SELECT at FROM audit ORDER BY id LIMIT 1").optional(&mut reading).await?;
         drop(reading);

@@ -21,11 +21,11 @@ pub struct OpenGates {
 }
 
 /// The canaries as last committed, each with the turn it was committed in.
-pub(super) struct Memory {
+pub(super) struct Cache {
     canaries: Map<CanaryId, (i64, Arc<Canary>)>,
     /// Watched tickets by Jira's issue id.
     tickets: Map<String, (CanaryId, GateId)>,
-    followed: i64,
+    caught_up: i64,
     /// How many live gates count to the limits.
     open_gates: usize,
     /// Of them, how many are of each namespace: by cluster, then by namespace. None is zero.
@@ -34,16 +34,16 @@ pub(super) struct Memory {
     unreadable: BTreeMap<CanaryId, String>,
 }
 
-impl Default for Memory {
+impl Default for Cache {
     fn default() -> Self {
         // A row with any number counts as not read yet.
         let followed = i64::MIN;
         let (canaries, tickets, by_namespace, unreadable) = Default::default();
-        Self { canaries, tickets, followed, open_gates: 0, by_namespace, unreadable }
+        Self { canaries, tickets, caught_up: followed, open_gates: 0, by_namespace, unreadable }
     }
 }
 
-impl Memory {
+impl Cache {
     pub(super) fn canary(&self, id: &CanaryId) -> Option<Arc<Canary>> {
         self.canaries.get(id).map(|(_, canary)| Arc::clone(canary))
     }
@@ -95,12 +95,12 @@ impl Memory {
     }
 
     /// The turn up to which everything was read.
-    pub(super) const fn followed(&self) -> i64 {
-        self.followed
+    pub(super) const fn caught_up(&self) -> i64 {
+        self.caught_up
     }
 
     pub(super) fn catch_up(&mut self, seq: i64) {
-        self.followed = self.followed.max(seq);
+        self.caught_up = self.caught_up.max(seq);
     }
 
     pub(super) fn unreadable(&self) -> Vec<(CanaryId, String)> {
@@ -112,7 +112,7 @@ impl Memory {
     }
 
     /// Forgets a canary whose row cannot be read: whoever asks is answered from the row. Returns whether that is news.
-    pub(super) fn cannot_read(&mut self, id: CanaryId, why: String) -> bool {
+    pub(super) fn mark_unreadable(&mut self, id: CanaryId, why: String) -> bool {
         let known = self.unreadable.get(&id) == Some(&why);
         self.forget(&id);
         self.unreadable.insert(id, why);

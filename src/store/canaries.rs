@@ -9,9 +9,9 @@ use std::{
 use sqlx::{AnyConnection, AssertSqlSafe, FromRow, Row as _, any::AnyRow};
 
 use super::{
+    cache::OpenGates,
     error::Error,
     handle::Store,
-    cache::OpenGates,
     query::query,
     rows::{self, canary_id, key},
 };
@@ -23,7 +23,7 @@ use crate::{
 
 /// A replica that has not followed the others for this long does so before it answers: it is promised that a change made
 /// by one shows on all within two seconds.
-const FOLLOWED_WITHIN: Duration = Duration::from_secs(2);
+const CATCH_UP_WITHIN: Duration = Duration::from_secs(2);
 
 const CANARIES: &str = "SELECT format, state, seq, id FROM canary";
 
@@ -41,49 +41,49 @@ impl Store {
     /// What is known of a canary: as of this replica's last turn, and at most a second behind the others'.
     #[must_use]
     pub fn canary(&self, id: &CanaryId) -> Option<Arc<Canary>> {
-        self.memory().canary(id)
+        self.cache().canary(id)
     }
 
     /// All canaries in which a rollout lives.
     #[must_use]
     pub fn live(&self) -> Vec<Arc<Canary>> {
-        self.memory().live()
+        self.cache().live()
     }
 
     /// How many live gates count to the limits: in all, and of the canary's namespace.
     #[must_use]
     pub fn open_gates(&self, canary: &CanaryId) -> OpenGates {
-        self.memory().open_gates(canary)
+        self.cache().open_gates(canary)
     }
 
     /// How many live gates count to the limits, in all.
     #[must_use]
     pub fn all_open_gates(&self) -> usize {
-        self.memory().all_open_gates()
+        self.cache().all_open_gates()
     }
 
     /// The namespaces of which at least so many gates count to the limits, each with its cluster and how many those are.
     #[must_use]
     pub fn namespaces_with(&self, least: usize) -> Vec<(String, usize)> {
-        self.memory().namespaces_with(least)
+        self.cache().namespaces_with(least)
     }
 
     /// The live gate whose ticket has this issue id.
     #[must_use]
     pub fn gate_of(&self, ticket: &str) -> Option<(CanaryId, GateId)> {
-        self.memory().gate_of(ticket)
+        self.cache().gate_of(ticket)
     }
 
     /// What is stored about these canaries cannot be read, and why: their gates are closed.
     #[must_use]
     pub fn unreadable(&self) -> Vec<(CanaryId, String)> {
-        self.memory().unreadable()
+        self.cache().unreadable()
     }
 
     /// Why the row of this canary cannot be read, if it cannot.
     #[must_use]
     pub fn unreadable_why(&self, id: &CanaryId) -> Option<String> {
-        self.memory().unreadable_why(id)
+        self.cache().unreadable_why(id)
     }
 
     /// Reads what was committed since the last time, by whomever, and what could not be read until now. Returns how
@@ -92,13 +92,13 @@ impl Store {
     /// # Errors
     /// If the database fails. A row that cannot be read is logged and left out: it closes its own canary only.
     pub async fn catch_up(&self) -> Result<usize, Error> {
-        let mut reading = self.begin().await?;
-        let changed = self.learn(&mut reading).await?;
+        let mut reading = self.begin_read().await?;
+        let changed = self.read_commits(&mut reading).await?;
         for (id, _) in self.unreadable() {
             let sql = AssertSqlSafe(format!("{CANARIES} WHERE id = $1"));
             match query(sql).bind(key(&id)).optional(&mut reading).await? {
                 Some(row) => self.take_in(row),
-                None => self.memory_mut().forget(&id),
+                None => self.cache_mut().forget(&id),
             }
         }
         Ok(changed)
@@ -108,38 +108,38 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::follow`].
-    pub async fn follow_by(&self, now: Millis) -> Result<(), Error> {
-        let followed = Millis(self.0.followed_at.load(Ordering::SeqCst));
-        if now.apart(followed) >= FOLLOWED_WITHIN {
+    pub async fn catch_up_by(&self, now: Millis) -> Result<(), Error> {
+        let followed = Millis(self.0.caught_up_at.load(Ordering::SeqCst));
+        if now.apart(followed) >= CATCH_UP_WITHIN {
             // In a box, or each question would carry the room for it.
             Box::pin(self.catch_up()).await?;
-            self.followed(now);
+            self.caught_up(now);
         }
         Ok(())
     }
 
     /// Everything that was committed before `now` is known.
-    pub(crate) fn followed(&self, now: Millis) {
-        self.0.followed_at.store(now.0, Ordering::SeqCst);
+    pub(crate) fn caught_up(&self, now: Millis) {
+        self.0.caught_up_at.store(now.0, Ordering::SeqCst);
     }
 
     /// Takes in what was committed since the last time. Returns how many rows there were.
-    pub(super) async fn learn(&self, sql: &mut AnyConnection) -> Result<usize, Error> {
-        let (mut newest, mut changed) = (self.memory().followed(), 0);
+    pub(super) async fn read_commits(&self, sql: &mut AnyConnection) -> Result<usize, Error> {
+        let (mut newest, mut changed) = (self.cache().caught_up(), 0);
         let committed = query(AssertSqlSafe(format!("{CANARIES} WHERE seq > $1 ORDER BY seq"))).bind(newest);
         let take = |row: Committed| {
             if let Committed(_, Ok((.., seq))) = row
                 && seq > newest
             {
                 // A turn may have saved several, and only now all of the one before are known.
-                self.memory_mut().catch_up(newest);
+                self.cache_mut().catch_up(newest);
                 newest = seq;
             }
             self.take_in(row);
             changed += 1;
         };
         committed.each(sql, take).await?;
-        self.memory_mut().catch_up(newest);
+        self.cache_mut().catch_up(newest);
         Ok(changed)
     }
 
@@ -150,15 +150,15 @@ impl Store {
             Err(error) => Err(rows::unreadable(id.as_str(), &error)),
         };
         match read {
-            Ok((canary, seq)) => self.memory_mut().remember(canary, seq),
-            Err(error) => self.cannot_read(&id, &error),
+            Ok((canary, seq)) => self.cache_mut().remember(canary, seq),
+            Err(error) => self.mark_unreadable(&id, &error),
         }
     }
 
     /// The row of this canary cannot be read: it is forgotten, so that nothing is open that the row does not prove.
-    pub(super) fn cannot_read(&self, id: &str, error: &Error) {
+    pub(super) fn mark_unreadable(&self, id: &str, error: &Error) {
         let news = match canary_id(id) {
-            Some(canary) => self.memory_mut().cannot_read(canary, error.to_string()),
+            Some(canary) => self.cache_mut().mark_unreadable(canary, error.to_string()),
             None => true,
         };
         if news {
@@ -168,7 +168,7 @@ impl Store {
 
     /// Remembers what a turn committed.
     pub(super) fn remember(&self, canaries: Vec<Canary>, seq: i64) {
-        let mut memory = self.memory_mut();
+        let mut memory = self.cache_mut();
         for canary in canaries {
             memory.remember(canary, seq);
         }
@@ -198,7 +198,7 @@ mod tests {
             tx.end().await.unwrap();
         }
         let sql = AssertSqlSafe(format!("{CANARIES} WHERE id = $1"));
-        let row = query(sql).bind(key(&second)).one(&mut store.begin().await.unwrap()).await.unwrap();
+        let row = query(sql).bind(key(&second)).one(&mut store.begin_read().await.unwrap()).await.unwrap();
         store.take_in(row);
         assert!(store.canary(&first).is_none() && store.canary(&second).is_some());
         assert_eq!(store.catch_up().await.unwrap(), 2);

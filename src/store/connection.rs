@@ -25,9 +25,9 @@ const SHOWS_WITHIN: Duration = Duration::from_secs(1);
 /// When it was last found that a connection could only read. It stays so although the file or the server can be written
 /// again, so all from before then are replaced.
 #[derive(Clone, Default)]
-pub(super) struct OnlyRead(Arc<Mutex<Option<Instant>>>);
+pub(super) struct ReadOnlySince(Arc<Mutex<Option<Instant>>>);
 
-impl OnlyRead {
+impl ReadOnlySince {
     pub(super) fn found(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
@@ -40,11 +40,11 @@ impl OnlyRead {
 }
 
 /// Connections to a database.
-pub(super) struct Connected {
+pub(super) struct Connections {
     pub(super) pool: AnyPool,
     /// How a transaction begins, with the limits that hold in it. What PostgreSQL was told for a whole session would be
     /// lost in a pooler such as pgbouncer, or found there by somebody else.
-    pub(super) begin: &'static str,
+    pub(super) begin_write: &'static str,
     pub(super) sqlite: bool,
 }
 
@@ -54,7 +54,11 @@ const WORKING: &str = "BEGIN; SET LOCAL lock_timeout = '3s'; SET LOCAL statement
 const READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '5s'";
 
 /// Connects.
-pub(super) async fn connect(url: &str, mode: Mode, only_read: &OnlyRead) -> Result<Connected, sqlx::Error> {
+pub(super) async fn connect(
+    url: &str,
+    mode: Mode,
+    only_read: &ReadOnlySince,
+) -> Result<Connections, sqlx::Error> {
     sqlx::any::install_default_drivers();
     let sqlite = url.starts_with("sqlite:");
     let (setup, begin) = match (mode, sqlite) {
@@ -100,7 +104,7 @@ pub(super) async fn connect(url: &str, mode: Mode, only_read: &OnlyRead) -> Resu
         })
         .connect_with(options)
         .await?;
-    Ok(Connected { pool, begin, sqlite })
+    Ok(Connections { pool, begin_write: begin, sqlite })
 }
 
 /// Whether a connection still answers and is at rest. If not it is thrown away, and the pool opens another.

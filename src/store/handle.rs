@@ -12,13 +12,13 @@ use sqlx::AnyPool;
 use tokio::time::timeout;
 
 use super::{
-    activity::{Activity, Away},
-    connection::{Connected, OnlyRead, connect, migrate},
+    activity::{Activity, Downtime},
+    cache::Cache,
+    connection::{Connections, ReadOnlySince, connect, migrate},
     error::{ANSWERS_WITHIN, Error},
-    cache::Memory,
     location::{self, Mode},
     query::{self, Transaction},
-    volume::Volumes,
+    volume::AllowedVolumes,
 };
 use crate::millis::Millis;
 
@@ -31,17 +31,17 @@ pub(super) struct Inner {
     /// How a transaction begins.
     begin: &'static str,
     sqlite: bool,
-    pub(super) only_read: OnlyRead,
-    memory: RwLock<Memory>,
+    pub(super) read_only: ReadOnlySince,
+    cache: RwLock<Cache>,
     activity: Mutex<Activity>,
-    others: Mutex<Others>,
+    replicas: Mutex<Replicas>,
     /// When this replica last followed the others, in milliseconds.
-    pub(super) followed_at: AtomicI64,
+    pub(super) caught_up_at: AtomicI64,
 }
 
 /// Who works, as the lease said when it was last looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leader {
+pub enum LastLeader {
     /// This replica.
     This {
         /// When it last renewed its lease.
@@ -56,8 +56,8 @@ pub enum Leader {
 
 /// What the database said last of the times at which replicas did something.
 #[derive(Default)]
-pub(super) struct Others {
-    pub(super) leader: Option<Leader>,
+pub(super) struct Replicas {
+    pub(super) leader: Option<LastLeader>,
     /// The newest message that any of them heard.
     pub(super) heard: Millis,
 }
@@ -68,7 +68,7 @@ impl Store {
     /// # Errors
     /// As [`Store::open_on`].
     pub async fn open(url: &SecretString) -> Result<Self, Error> {
-        Self::open_on(url, Volumes::Any).await
+        Self::open_on(url, AllowedVolumes::Any).await
     }
 
     /// Connects, brings the schema up to date, and reads everything into memory. A file of SQLite is the user's own
@@ -80,7 +80,7 @@ impl Store {
     /// # Errors
     /// [`Error::Newer`] if the schema is newer than this version's; [`Error::Unopened`] or [`Error::Database`] if the
     /// database cannot be reached or used. Trying again later may help with these, but not with the first.
-    pub async fn open_on(url: &SecretString, volumes: Volumes) -> Result<Self, Error> {
+    pub async fn open_on(url: &SecretString, volumes: AllowedVolumes) -> Result<Self, Error> {
         let url = url.expose_secret();
         let failed = async |error| {
             if let Error::Database(error) = error {
@@ -91,11 +91,12 @@ impl Store {
         };
         location::look(url, Mode::Works, volumes)?;
         location::keep_private(url)?;
-        let only_read = OnlyRead::default();
-        let Connected { pool, begin, sqlite } = match connect(url, Mode::Works, &only_read).await {
-            Ok(connected) => connected,
-            Err(error) => return Err(location::unopened(url, Mode::Works, &error).await),
-        };
+        let only_read = ReadOnlySince::default();
+        let Connections { pool, begin_write: begin, sqlite } =
+            match connect(url, Mode::Works, &only_read).await {
+                Ok(connected) => connected,
+                Err(error) => return Err(location::unopened(url, Mode::Works, &error).await),
+            };
         if let Err(error) = migrate(&pool, begin, sqlite).await {
             return Err(failed(error).await);
         }
@@ -103,18 +104,18 @@ impl Store {
             pool,
             begin,
             sqlite,
-            only_read,
-            memory: RwLock::default(),
+            read_only: only_read,
+            cache: RwLock::default(),
             activity: Mutex::default(),
-            others: Mutex::default(),
-            followed_at: AtomicI64::new(0),
+            replicas: Mutex::default(),
+            caught_up_at: AtomicI64::new(0),
         }));
         // A database that can only be read is as good as none.
         match store.begin_write().await {
             Ok(tx) => drop(tx),
             Err(error) => return Err(failed(error).await),
         }
-        store.load_heard(Away::All(Duration::ZERO)).await?;
+        store.load_heard(Downtime::All(Duration::ZERO)).await?;
         store.catch_up().await?;
         Ok(store)
     }
@@ -126,7 +127,7 @@ impl Store {
     }
 
     /// A transaction. One that only read is dropped.
-    pub(super) async fn begin(&self) -> Result<Transaction, Error> {
+    pub(super) async fn begin_read(&self) -> Result<Transaction, Error> {
         query::begin(&self.0.pool, self.0.begin).await
     }
 
@@ -138,19 +139,19 @@ impl Store {
         }
     }
 
-    pub(super) fn memory(&self) -> RwLockReadGuard<'_, Memory> {
-        self.0.memory.read().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn cache(&self) -> RwLockReadGuard<'_, Cache> {
+        self.0.cache.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn memory_mut(&self) -> RwLockWriteGuard<'_, Memory> {
-        self.0.memory.write().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn cache_mut(&self) -> RwLockWriteGuard<'_, Cache> {
+        self.0.cache.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn activity(&self) -> MutexGuard<'_, Activity> {
         self.0.activity.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn others(&self) -> MutexGuard<'_, Others> {
-        self.0.others.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn replicas(&self) -> MutexGuard<'_, Replicas> {
+        self.0.replicas.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::AssertSqlSafe;
 
 use super::{
-    activity::{Away, Heard},
+    activity::{CanaryActivity, Downtime},
     error::Error,
     handle::Store,
     query::query,
@@ -44,13 +44,13 @@ impl Store {
     }
 
     /// A message came.
-    pub fn hear(&self, canary: &CanaryId, now: Millis) {
-        self.activity().hear(canary, now);
+    pub fn message_received(&self, canary: &CanaryId, now: Millis) {
+        self.activity().message_received(canary, now);
     }
 
     /// A question at a gate came, and was answered.
-    pub fn answered(&self, canary: &CanaryId, gate: &GateId, open: bool, now: Millis) {
-        self.activity().answered(canary, gate, open, now);
+    pub fn question_answered(&self, canary: &CanaryId, gate: &GateId, open: bool, now: Millis) {
+        self.activity().question_answered(canary, gate, open, now);
     }
 
     /// Writes back what changed since the last time. Whoever else wants to write waits for a few hundred canaries at most.
@@ -76,8 +76,8 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn load_heard(&self, away: Away) -> Result<(), Error> {
-        let mut reading = self.begin().await?;
+    pub async fn load_heard(&self, away: Downtime) -> Result<(), Error> {
+        let mut reading = self.begin_read().await?;
         let rows: Vec<(String, i64, String)> =
             query("SELECT canary, at, paces FROM heard").all(&mut reading).await?;
         let mut newest = Millis(0);
@@ -85,7 +85,7 @@ impl Store {
             newest = newest.max(Millis(at));
             self.activity().take_in(&id, Millis(at), &paces, away, place + 1);
         }
-        self.others().heard = newest;
+        self.replicas().heard = newest;
         Ok(())
     }
 }
@@ -112,7 +112,7 @@ impl WriteTx {
     }
 
     /// Each canary is there once: a statement may change a row but once.
-    async fn write_heard(&mut self, some: &[(CanaryId, Heard)]) -> Result<(), Error> {
+    async fn write_heard(&mut self, some: &[(CanaryId, CanaryActivity)]) -> Result<(), Error> {
         let rows: Vec<_> = some
             .iter()
             .filter_map(|(canary, heard)| Some((key(canary), heard.at?.0, heard.paces())))
@@ -173,18 +173,18 @@ mod tests {
         };
         let many = 1_234;
         for n in 0..many {
-            store.hear(&canary(n), Millis(1_000 + n));
+            store.message_received(&canary(n), Millis(1_000 + n));
         }
         assert_eq!(store.write_back().await.unwrap(), 1_234);
         assert_eq!(store.write_back().await.unwrap(), 0);
         for n in 0..many {
-            other.hear(&canary(n), Millis(1_500));
+            other.message_received(&canary(n), Millis(1_500));
         }
         assert_eq!(other.write_back().await.unwrap(), 1_234);
         store.close().await;
         other.close().await;
         let read = Store::open(&url).await.unwrap();
-        read.load_heard(Away::Nobody).await.unwrap();
+        read.load_heard(Downtime::None).await.unwrap();
         for n in 0..many {
             assert_eq!(read.last_heard(&canary(n)), Some(Millis((1_000 + n).max(1_500))), "canary {n}");
         }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use sqlx::AnyConnection;
 
 use super::{
-    activity::Away,
+    activity::Downtime,
     error::Error,
-    handle::{Leader, Store},
+    handle::{LastLeader, Store},
     query::query,
     write_tx::WriteTx,
 };
@@ -36,11 +36,14 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn lead(&self, replica: &str, now: Millis, at_once: bool) -> Result<Lead, Error> {
-        let mut reading = self.begin().await?;
+        let mut reading = self.begin_read().await?;
         let (holder, until, renewed) = lease(&mut reading).await?;
         drop(reading);
-        self.others().leader =
-            Some(if holder == replica { Leader::This { renewed } } else { Leader::Other { renewed } });
+        self.replicas().leader = Some(if holder == replica {
+            LastLeader::This { renewed }
+        } else {
+            LastLeader::Other { renewed }
+        });
         if holder == replica && until.since(now) > LEASE * 2 / 3 {
             // Renewed lately enough: a quiet bridge writes little.
             return Ok(Lead::Holds);
@@ -53,11 +56,11 @@ impl Store {
         let lead = tx.lead(replica, now, at_once).await?;
         tx.end().await?;
         if lead != Lead::Standby {
-            self.others().leader = Some(Leader::This { renewed: now });
+            self.replicas().leader = Some(LastLeader::This { renewed: now });
         }
         if lead == Lead::TookOver || lead == Lead::Again {
             let away = if renewed.0 > 0 { now.since(renewed) } else { Duration::ZERO };
-            self.load_heard(Away::All(away)).await?;
+            self.load_heard(Downtime::All(away)).await?;
         }
         Ok(lead)
     }
@@ -78,16 +81,16 @@ impl Store {
 
     /// Who works; none before that was looked at.
     #[must_use]
-    pub fn leader(&self) -> Option<Leader> {
-        self.others().leader
+    pub fn leader(&self) -> Option<LastLeader> {
+        self.replicas().leader
     }
 
     /// The newest time that any replica put down of what it did, as far as read: not later than now, unless clocks differ.
     #[must_use]
     pub fn newest_time(&self) -> Millis {
-        let others = self.others();
+        let others = self.replicas();
         match others.leader {
-            Some(Leader::This { renewed } | Leader::Other { renewed }) => renewed.max(others.heard),
+            Some(LastLeader::This { renewed } | LastLeader::Other { renewed }) => renewed.max(others.heard),
             None => others.heard,
         }
     }

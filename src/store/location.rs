@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use super::{
     error::{Error, one_line},
     files,
-    volume::{self, Volumes},
+    volume::{self, AllowedVolumes},
 };
 use crate::database_url;
 
@@ -40,14 +40,14 @@ pub(super) enum Mode {
 }
 
 /// Where a database is. Displays without user and password.
-enum Place {
+enum Location {
     File(PathBuf),
     /// SQLite without a file.
     Memory,
     Server(Box<PgConnectOptions>, Vec<&'static str>),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),
@@ -65,7 +65,7 @@ impl fmt::Display for Place {
     }
 }
 
-impl Place {
+impl Location {
     fn of(url: &str) -> Result<Self, Error> {
         let unopened = |why| Error::Unopened { place: "the database".to_owned(), why };
         let unusable = |error: sqlx::Error| unopened(one_line(&error));
@@ -86,15 +86,15 @@ impl Place {
 /// What database is at this address, in words without user and password. It is not looked at.
 #[must_use]
 pub fn describe(url: &SecretString) -> String {
-    let place = match Place::of(url.expose_secret()) {
+    let place = match Location::of(url.expose_secret()) {
         Ok(place) => place,
         Err(error) => return error.to_string(),
     };
     match &place {
-        Place::File(_) => format!("SQLite in {place}"),
-        Place::Memory => place.to_string(),
-        Place::Server(_, unused) if unused.is_empty() => format!("PostgreSQL at {place}"),
-        Place::Server(_, unused) => format!("PostgreSQL at {place} (without {})", unused.join(", ")),
+        Location::File(_) => format!("SQLite in {place}"),
+        Location::Memory => place.to_string(),
+        Location::Server(_, unused) if unused.is_empty() => format!("PostgreSQL at {place}"),
+        Location::Server(_, unused) => format!("PostgreSQL at {place} (without {})", unused.join(", ")),
     }
 }
 
@@ -102,12 +102,12 @@ pub fn describe(url: &SecretString) -> String {
 ///
 /// # Errors
 /// [`Error::Unopened`], which names the place and the cause, but no password.
-pub async fn probe(url: &SecretString, volumes: Volumes) -> Result<String, Error> {
-    let place = Place::of(url.expose_secret())?;
+pub async fn probe(url: &SecretString, volumes: AllowedVolumes) -> Result<String, Error> {
+    let place = Location::of(url.expose_secret())?;
     let unopened = |why| Err(Error::Unopened { place: place.to_string(), why });
     match &place {
-        Place::Memory => Ok(format!("{place}, so all is forgotten when the bridge stops")),
-        Place::File(path) => match (obstacle(path, volumes), path.exists()) {
+        Location::Memory => Ok(format!("{place}, so all is forgotten when the bridge stops")),
+        Location::File(path) => match (obstacle(path, volumes), path.exists()) {
             (Some(why), _) => unopened(why),
             (None, true) => Ok(format!("{place} is there and can be written")),
             // Whoever gives another mode does not want it made.
@@ -116,7 +116,7 @@ pub async fn probe(url: &SecretString, volumes: Volumes) -> Result<String, Error
             }
             (None, false) => Ok(format!("{place} is not there yet and can be created")),
         },
-        Place::Server(options, _) => match timeout(LETS_IN_WITHIN, options.connect()).await {
+        Location::Server(options, _) => match timeout(LETS_IN_WITHIN, options.connect()).await {
             Err(_) => unopened(silence(None)),
             Ok(Err(error)) => unopened(one_line(&error)),
             Ok(Ok(mut connection)) => {
@@ -136,15 +136,15 @@ pub async fn probe(url: &SecretString, volumes: Volumes) -> Result<String, Error
 
 /// The failure to open, with the place and the likely cause.
 pub(super) async fn unopened(url: &str, mode: Mode, error: &sqlx::Error) -> Error {
-    let place = match Place::of(url) {
+    let place = match Location::of(url) {
         Ok(place) => place,
         Err(unusable) => return unusable,
     };
     let known = match (&place, error) {
         // What the volume is was looked at before.
-        (Place::File(path), _) => obstacle_to(mode, path, Volumes::Any),
-        (Place::Server(options, _), sqlx::Error::PoolTimedOut) => Some(silence(last(options).await)),
-        (Place::Memory | Place::Server(..), _) => None,
+        (Location::File(path), _) => obstacle_to(mode, path, AllowedVolumes::Any),
+        (Location::Server(options, _), sqlx::Error::PoolTimedOut) => Some(silence(last(options).await)),
+        (Location::Memory | Location::Server(..), _) => None,
     };
     Error::Unopened { place: place.to_string(), why: known.unwrap_or_else(|| one_line(error)) }
 }
@@ -154,11 +154,11 @@ pub(super) async fn unopened(url: &str, mode: Mode, error: &sqlx::Error) -> Erro
 ///
 /// # Errors
 /// [`Error::Unopened`].
-pub(super) fn look(url: &str, mode: Mode, volumes: Volumes) -> Result<(), Error> {
-    let place = Place::of(url)?;
+pub(super) fn look(url: &str, mode: Mode, volumes: AllowedVolumes) -> Result<(), Error> {
+    let place = Location::of(url)?;
     let why = match &place {
-        Place::File(path) => obstacle_to(mode, path, volumes),
-        Place::Memory | Place::Server(..) => None,
+        Location::File(path) => obstacle_to(mode, path, volumes),
+        Location::Memory | Location::Server(..) => None,
     };
     why.map_or(Ok(()), |why| Err(Error::Unopened { place: place.to_string(), why }))
 }
@@ -173,8 +173,8 @@ fn is_created(url: &str) -> bool {
 /// # Errors
 /// [`Error::Unopened`].
 pub(super) fn keep_private(url: &str) -> Result<(), Error> {
-    let place = Place::of(url)?;
-    let Place::File(path) = &place else { return Ok(()) };
+    let place = Location::of(url)?;
+    let Location::File(path) = &place else { return Ok(()) };
     files::keep_private(path, is_created(url))
         .map_err(|error| Error::Unopened { place: place.to_string(), why: words(&error) })
 }
@@ -195,7 +195,7 @@ async fn last(options: &PgConnectOptions) -> Option<String> {
     }
 }
 
-fn obstacle_to(mode: Mode, path: &Path, volumes: Volumes) -> Option<String> {
+fn obstacle_to(mode: Mode, path: &Path, volumes: AllowedVolumes) -> Option<String> {
     match mode {
         Mode::Works => obstacle(path, volumes),
         Mode::Reads => match File::open(path) {
@@ -209,7 +209,7 @@ fn obstacle_to(mode: Mode, path: &Path, volumes: Volumes) -> Option<String> {
 
 /// Why SQLite cannot work on this file, if a look at the file system tells. SQLite needs the directory, too: its log
 /// stands beside the file.
-fn obstacle(path: &Path, volumes: Volumes) -> Option<String> {
+fn obstacle(path: &Path, volumes: AllowedVolumes) -> Option<String> {
     let directory = match path.parent() {
         None => return Some(DIRECTORY.to_owned()),
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
@@ -275,11 +275,11 @@ fn words(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Store, audit::Record};
+    use crate::store::{Store, audit::AuditLog};
 
     async fn both(url: &str) -> [Result<String, String>; 2] {
         let url = SecretString::from(url.to_owned());
-        let probed = probe(&url, Volumes::Any).await.map_err(|error| error.to_string());
+        let probed = probe(&url, AllowedVolumes::Any).await.map_err(|error| error.to_string());
         let opened = Store::open(&url).await.map(|_| String::new()).map_err(|error| error.to_string());
         [probed, opened]
     }
@@ -298,11 +298,11 @@ mod tests {
             ("letter", "it is no SQLite database"),
         ] {
             let said =
-                Record::open(&SecretString::from(format!("sqlite://{}", at(name)))).await.err().unwrap();
+                AuditLog::open(&SecretString::from(format!("sqlite://{}", at(name)))).await.err().unwrap();
             assert_eq!(said.to_string(), format!("cannot open {}: {why}", at(name)));
         }
         let url = "postgres://bridge:swordfish@127.0.0.1:1/gates";
-        let said = Record::open(&SecretString::from(url)).await.err().unwrap().to_string();
+        let said = AuditLog::open(&SecretString::from(url)).await.err().unwrap().to_string();
         assert!(said.starts_with("cannot open 127.0.0.1:1/gates: ") && !said.contains("swordfish"), "{said}");
         assert_eq!(home.path().read_dir().unwrap().count(), 2, "nothing was created");
     }
@@ -327,23 +327,23 @@ mod tests {
         }
         let url = SecretString::from(format!("sqlite://{}", at("bridge.db")));
         let new = format!("{} is not there yet and can be created", at("bridge.db"));
-        assert_eq!(probe(&url, Volumes::Any).await.unwrap(), new);
+        assert_eq!(probe(&url, AllowedVolumes::Any).await.unwrap(), new);
         for mode in ["ro", "rw"] {
             let url = SecretString::from(format!("sqlite://{}?mode={mode}", at("bridge.db")));
-            let said = probe(&url, Volumes::Any).await.unwrap_err().to_string();
+            let said = probe(&url, AllowedVolumes::Any).await.unwrap_err().to_string();
             let why = "there is no such file, and its mode does not let the bridge create one";
             assert_eq!(said, format!("cannot open {}: {why}", at("bridge.db")));
         }
         assert_eq!(home.path().read_dir().unwrap().count(), 2, "nothing was created");
         Store::open(&url).await.unwrap().close().await;
         let there = format!("{} is there and can be written", at("bridge.db"));
-        assert_eq!(probe(&url, Volumes::Any).await.unwrap(), there);
+        assert_eq!(probe(&url, AllowedVolumes::Any).await.unwrap(), there);
     }
 
     #[tokio::test]
     async fn a_server_is_named_without_its_password() {
         let url = "postgres://bridge:swordfish@127.0.0.1:1/gates";
-        let said = probe(&SecretString::from(url), Volumes::Any).await.unwrap_err().to_string();
+        let said = probe(&SecretString::from(url), AllowedVolumes::Any).await.unwrap_err().to_string();
         assert!(said.starts_with("cannot open 127.0.0.1:1/gates: "), "{said}");
         let waited = unopened(url, Mode::Works, &sqlx::Error::PoolTimedOut).await.to_string();
         assert!(
@@ -357,7 +357,8 @@ mod tests {
             assert!(said.as_ref().unwrap_err().contains("Connection refused"), "{said:?}");
         }
         let unusable =
-            probe(&SecretString::from("postgres://bridge:swordfish@host:port/gates"), Volumes::Any).await;
+            probe(&SecretString::from("postgres://bridge:swordfish@host:port/gates"), AllowedVolumes::Any)
+                .await;
         let unusable = unusable.unwrap_err().to_string();
         assert!(!format!("{said}{waited}{unusable}").contains("swordfish"), "{unusable}");
     }

@@ -23,7 +23,7 @@ mod tests;
 
 /// A command that waits to be performed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct OutboxRow {
     /// Its number.
     pub id: i64,
     /// The canary it came from.
@@ -40,11 +40,11 @@ pub struct Row {
 
 /// What becomes of a command after an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Settled {
+pub enum AttemptOutcome {
     /// It is done, or there is nothing to do any more.
     Done,
     /// Try again then.
-    Again {
+    Retry {
         /// When.
         at: Millis,
         /// Why it did not work.
@@ -95,9 +95,9 @@ const GATHERED: Duration = Duration::from_secs(60);
 /// How long a new command waits before it is due.
 const fn patience(command: &Command) -> Duration {
     match command {
-        Command::Comment { note: Notice::Progress { .. }, .. } => GATHERED,
+        Command::Comment { notice: Notice::Progress { .. }, .. } => GATHERED,
         Command::Open { .. }
-        | Command::Recount { .. }
+        | Command::FindDuplicates { .. }
         | Command::Comment { .. }
         | Command::Label { .. }
         | Command::Move { .. }
@@ -109,9 +109,9 @@ const fn patience(command: &Command) -> Duration {
 const fn kind(command: &Command) -> &'static str {
     match command {
         Command::Open { .. } => "open",
-        Command::Comment { note: Notice::Progress { .. }, .. } => "progress",
+        Command::Comment { notice: Notice::Progress { .. }, .. } => "progress",
         // It looks, now and then, and no other waits for it.
-        Command::Recount { .. } => "recount",
+        Command::FindDuplicates { .. } => "recount",
         Command::Comment { .. } | Command::Label { .. } | Command::Move { .. } | Command::Link { .. } => {
             "tell"
         }
@@ -132,14 +132,14 @@ impl Store {
         now: Millis,
         held: &HashSet<GateId>,
         most: usize,
-    ) -> Result<Vec<(i64, Result<Row, Error>)>, Error> {
+    ) -> Result<Vec<(i64, Result<OutboxRow, Error>)>, Error> {
         let sql = AssertSqlSafe(due(opening, held.len()));
         let mut asked = query(sql).bind(now.0).bind(i64::try_from(most).unwrap_or(i64::MAX));
         for gate in held {
             asked = asked.bind(gate.0.as_str());
         }
-        let mut reading = self.begin().await?;
-        let found: Vec<Stored> = asked.all(&mut reading).await?;
+        let mut reading = self.begin_read().await?;
+        let found: Vec<StoredCommand> = asked.all(&mut reading).await?;
         Ok(found.into_iter().map(|stored| (stored.0, row(stored))).collect())
     }
 
@@ -148,7 +148,7 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn backlog(&self) -> Result<Backlog, Error> {
-        let mut reading = self.begin().await?;
+        let mut reading = self.begin_read().await?;
         let (all, parked, oldest): (i64, i64, Option<i64>) = query(
             // Rows are numbered in the order in which they were stored.
             "SELECT (SELECT COUNT(*) FROM outbox),
@@ -166,7 +166,7 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn parked(&self, most: u32) -> Result<Vec<Parked>, Error> {
-        let mut reading = self.begin().await?;
+        let mut reading = self.begin_read().await?;
         query(
             "SELECT outbox.canary, outbox.command, ticket.ticket, outbox.parked_at, outbox.why
              FROM outbox LEFT JOIN ticket ON ticket.gate = outbox.gate
@@ -213,7 +213,7 @@ impl WriteTx {
         .bind((now + patience(command)).0)
         .execute(self.sql())
         .await?;
-        if matches!(command, Command::Comment { note: Notice::Ended { .. }, .. }) {
+        if matches!(command, Command::Comment { notice: Notice::Ended { .. }, .. }) {
             // What Flagger reported before the end is told before it.
             query("UPDATE outbox SET due_at = $1 WHERE gate = $2 AND kind = 'progress'")
                 .bind(now.0)
@@ -229,7 +229,7 @@ impl WriteTx {
     ///
     /// # Errors
     /// If the database fails or the row cannot be read.
-    pub async fn claim(&mut self, id: i64, sending: Option<Millis>) -> Result<Option<Row>, Error> {
+    pub async fn claim(&mut self, id: i64, sending: Option<Millis>) -> Result<Option<OutboxRow>, Error> {
         let sql = AssertSqlSafe(format!("{ROWS} WHERE id = $1"));
         let stored = query(sql).bind(id).optional(self.sql()).await?;
         let Some(mut row) = stored.map(row).transpose()? else { return Ok(None) };
@@ -249,8 +249,8 @@ impl WriteTx {
     ///
     /// # Errors
     /// If the database fails or a row cannot be read.
-    pub async fn gather(&mut self, row: &Row) -> Result<Row, Error> {
-        let Command::Comment { gate, note: Notice::Progress { lines } } = &row.command else {
+    pub async fn gather(&mut self, row: &OutboxRow) -> Result<OutboxRow, Error> {
+        let Command::Comment { gate, notice: Notice::Progress { lines } } = &row.command else {
             return Ok(row.clone());
         };
         if row.attempts > 0 {
@@ -259,26 +259,26 @@ impl WriteTx {
         let sql = AssertSqlSafe(format!(
             "{ROWS} WHERE gate = $1 AND id > $2 AND attempts = 0 AND kind = 'progress' AND parked_at IS NULL ORDER BY id"
         ));
-        let later: Vec<Stored> = query(sql).bind(gate.0.as_str()).bind(row.id).all(self.sql()).await?;
+        let later: Vec<StoredCommand> = query(sql).bind(gate.0.as_str()).bind(row.id).all(self.sql()).await?;
         let mut lines = lines.clone();
         for later in later {
             // One that cannot be read is parked when its own turn comes.
             let Ok(later) = self::row(later) else { continue };
-            if let Command::Comment { note: Notice::Progress { lines: more }, .. } = later.command {
+            if let Command::Comment { notice: Notice::Progress { lines: more }, .. } = later.command {
                 lines.extend(more);
                 query("DELETE FROM outbox WHERE id = $1").bind(later.id).execute(self.sql()).await?;
             }
         }
-        let command = Command::Comment { gate: gate.clone(), note: Notice::Progress { lines } };
+        let command = Command::Comment { gate: gate.clone(), notice: Notice::Progress { lines } };
         self.reword(row, &command).await?;
-        Ok(Row { command, ..row.clone() })
+        Ok(OutboxRow { command, ..row.clone() })
     }
 
     /// Stores more of what a command says.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn reword(&mut self, row: &Row, command: &Command) -> Result<(), Error> {
+    pub async fn reword(&mut self, row: &OutboxRow, command: &Command) -> Result<(), Error> {
         query("UPDATE outbox SET command = $1 WHERE id = $2")
             .bind(to_json(command, &row.canary)?)
             .bind(row.id)
@@ -322,9 +322,14 @@ impl WriteTx {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn settle(&mut self, row: &Row, how: &Settled, now: Millis) -> Result<bool, Error> {
+    pub async fn settle(
+        &mut self,
+        row: &OutboxRow,
+        how: &AttemptOutcome,
+        now: Millis,
+    ) -> Result<bool, Error> {
         let (due, parked, why, sent) = match how {
-            Settled::Done => {
+            AttemptOutcome::Done => {
                 let done = query("DELETE FROM outbox WHERE id = $1 AND attempts = $2")
                     .bind(row.id)
                     .bind(i64::from(row.counted))
@@ -332,8 +337,8 @@ impl WriteTx {
                     .await?;
                 return Ok(done == 1);
             }
-            Settled::Again { at, why, sent } => (at.0, None, why, sent),
-            Settled::Parked { why, sent } => (now.0, Some(now.0), why, sent),
+            AttemptOutcome::Retry { at, why, sent } => (at.0, None, why, sent),
+            AttemptOutcome::Parked { why, sent } => (now.0, Some(now.0), why, sent),
         };
         let noted = query(
             "UPDATE outbox SET due_at = $1, parked_at = $2, why = $3, sent_at = $4, attempts = $5
@@ -376,13 +381,13 @@ fn due(opening: bool, held: usize) -> String {
 /// After so many attempts a command is not tried again soon: half a minute has gone.
 const SOON: u32 = 5;
 
-type Stored = Keyed<i64, (String, String, i64, Option<i64>)>;
+type StoredCommand = Keyed<i64, (String, String, i64, Option<i64>)>;
 
-fn row(Keyed(id, row): Stored) -> Result<Row, Error> {
+fn row(Keyed(id, row): StoredCommand) -> Result<OutboxRow, Error> {
     let (canary, command, attempts, sent) =
         row.map_err(|error| unreadable(format!("row {id} of the outbox"), &error))?;
     let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
-    Ok(Row {
+    Ok(OutboxRow {
         id,
         canary: owner(&canary)?,
         command: from_json(&command, &canary)?,

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::{
     Error, Store, audit,
-    cache::Memory,
+    cache::Cache,
     rows::{self, FORMAT},
 };
 use crate::{
-    gate::Trust,
+    gate::Validity,
     millis::Millis,
     mutation::{changed, changes, garbled},
     policy::Fingerprint,
@@ -19,7 +19,7 @@ use crate::{
 };
 
 const NOW: Millis = Millis(1_790_000_000_000);
-const TRUST: Trust = Trust {
+const TRUST: Validity = Validity {
     trust_for: Duration::from_secs(600),
     valid_for: Duration::from_secs(72 * 3600),
     judged_by: Fingerprint(1),
@@ -30,8 +30,8 @@ fn row() -> Value {
     let entry = json!({"changelog_id": "7", "by": {"id": "mia", "name": "Mia", "app": false}, "at": NOW.0 - 60_000,
         "from": "1", "to": {"id": "3", "name": "Approved"}});
     let decision = json!({"entry": entry, "since": NOW.0 - 60_000});
-    let gate = |id: &str, stage: &str, standing: Value| {
-        json!({"id": id, "name": {"stage": stage, "approver": "qa"}, "asked": NOW.0 - 90_000, "standing": standing,
+    let gate = |id: &str, stage: &str, state: Value| {
+        json!({"id": id, "name": {"stage": stage, "approver": "qa"}, "asked": NOW.0 - 90_000, "standing": state,
                "used": {"at": NOW.0, "longest_gap": {"secs": 60, "nanos": 0}}, "said": "open", "deny": ["max"],
                "statuses": {"approved": ["3"], "rejected": ["4"]}, "judged_by": 1, "told": ["ended"]})
     };
@@ -92,12 +92,12 @@ fn what_is_remembered_takes_no_more_room_than_it_needs() {
     let canary = rows::canary("default/shop/cart", FORMAT, &row().to_string()).unwrap();
     let room = |canary: &Canary| {
         let gates = &canary.rollout.as_ref().unwrap().gates;
-        (gates.len(), gates.capacity(), canary.budget.len(), canary.budget.capacity())
+        (gates.len(), gates.capacity(), canary.tickets_opened.len(), canary.tickets_opened.capacity())
     };
     // A copy has no room to spare, so what was read is what is remembered here.
     assert_eq!(room(&canary), (3, 4, 1, 4));
     let expected = canary.clone();
-    let mut memory = Memory::default();
+    let mut memory = Cache::default();
     memory.remember(canary, 1);
     let remembered = memory.canary(&expected.id).unwrap();
     assert_eq!(*remembered, expected);
@@ -170,7 +170,7 @@ proptest! {
         id in 0..3_i64, at: i64, canary in "[ab/]{0,3}", kind in "[ab]{0,3}", detail in "[ab{}]{0,3}", other in "[ab/{}]{0,3}",
         field in 0..4_usize,
     ) {
-        let row = audit::Row { id, at: Millis(at), canary, kind, detail, prior: String::new(), hash: String::new() };
+        let row = audit::AuditRow { id, at: Millis(at), canary, kind, detail, prior: String::new(), hash: String::new() };
         let mut after = row.clone();
         match field {
             0 => after.canary = other,
@@ -179,7 +179,7 @@ proptest! {
             _ => after.prior = other,
         }
         prop_assert_eq!(row.computed_hash() == after.computed_hash(), row == after);
-        let moved = audit::Row { canary: row.kind.clone(), kind: row.canary.clone(), ..row.clone() };
+        let moved = audit::AuditRow { canary: row.kind.clone(), kind: row.canary.clone(), ..row.clone() };
         prop_assert_eq!(row.computed_hash() == moved.computed_hash(), row == moved);
     }
 }

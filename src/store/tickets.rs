@@ -18,7 +18,7 @@ use crate::{
 
 /// A ticket and the gate it was opened for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Opened {
+pub struct TicketRecord {
     /// The gate. A duplicate, which opens no gate, is kept under an id of its own.
     pub gate: GateId,
     /// Its canary.
@@ -33,7 +33,7 @@ pub struct Opened {
     pub missing_since: Option<Millis>,
 }
 
-impl Opened {
+impl TicketRecord {
     /// Whether an issue that says that it is the ticket of these gates is this one. A duplicate says so of the gate that it was
     /// opened for, after which its own id is called.
     #[must_use]
@@ -53,9 +53,9 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails or the row cannot be read.
-    pub async fn ticket(&self, gate: &GateId) -> Result<Option<Opened>, Error> {
+    pub async fn ticket(&self, gate: &GateId) -> Result<Option<TicketRecord>, Error> {
         let sql = AssertSqlSafe(format!("SELECT {COLUMNS}, gate FROM ticket WHERE gate = $1"));
-        let mut reading = self.begin().await?;
+        let mut reading = self.begin_read().await?;
         let row = query(sql).bind(gate.0.as_str()).optional(&mut reading).await?;
         row.map(opened).transpose()
     }
@@ -65,7 +65,7 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn keeps(&self, id: &str) -> Result<bool, Error> {
-        let mut reading = self.begin().await?;
+        let mut reading = self.begin_read().await?;
         let (kept,): (i64,) =
             query("SELECT COUNT(*) FROM ticket WHERE id = $1").bind(id).one(&mut reading).await?;
         Ok(kept > 0)
@@ -75,10 +75,10 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails. A ticket whose row cannot be read is an error of its own.
-    pub async fn dead_nudges(&self) -> Result<Vec<(Nudge, Result<Opened, Error>)>, Error> {
-        let mut reading = self.begin().await?;
-        let dead = query(AssertSqlSafe(dead_nudges())).all(&mut reading).await?;
-        Ok(dead.into_iter().map(|Nudged(nudge, row)| (nudge, opened(row))).collect())
+    pub async fn ended_nudges(&self) -> Result<Vec<(Nudge, Result<TicketRecord, Error>)>, Error> {
+        let mut reading = self.begin_read().await?;
+        let ended = query(AssertSqlSafe(dead_nudges())).all(&mut reading).await?;
+        Ok(ended.into_iter().map(|NudgedTicket(nudge, row)| (nudge, opened(row))).collect())
     }
 
     /// Dead tickets that are to be read although nobody asks for that, at most `most`, those first that wait longest; each
@@ -86,29 +86,29 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails. A ticket whose row cannot be read is an error of its own.
-    pub async fn dead_to_read(
+    pub async fn ended_to_read(
         &self,
         now: Millis,
         most: usize,
-    ) -> Result<Vec<(GateId, Result<Opened, Error>)>, Error> {
+    ) -> Result<Vec<(GateId, Result<TicketRecord, Error>)>, Error> {
         let sql = AssertSqlSafe(format!(
             "SELECT {COLUMNS}, gate FROM ticket WHERE read_at IS NOT NULL AND read_at <= $1 ORDER BY read_at LIMIT $2"
         ));
-        let mut reading = self.begin().await?;
-        let dead: Vec<Stored> =
+        let mut reading = self.begin_read().await?;
+        let ended: Vec<StoredTicket> =
             query(sql).bind(now.0).bind(i64::try_from(most).unwrap_or(i64::MAX)).all(&mut reading).await?;
-        Ok(dead.into_iter().map(|row| (GateId(row.0.clone()), opened(row))).collect())
+        Ok(ended.into_iter().map(|row| (GateId(row.0.clone()), opened(row))).collect())
     }
 
     /// Whether this issue id is that of a dead ticket whose next move will be answered.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn is_dead(&self, id: &str) -> Result<bool, Error> {
-        let mut reading = self.begin().await?;
+    pub async fn is_ended(&self, id: &str) -> Result<bool, Error> {
+        let mut reading = self.begin_read().await?;
         let sql = "SELECT COUNT(*) FROM ticket WHERE id = $1 AND answered = 0 AND ended_at IS NOT NULL";
-        let (dead,): (i64,) = query(sql).bind(id).one(&mut reading).await?;
-        Ok(dead > 0)
+        let (ended,): (i64,) = query(sql).bind(id).one(&mut reading).await?;
+        Ok(ended > 0)
     }
 }
 
@@ -117,7 +117,7 @@ impl WriteTx {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn keep_ticket(&mut self, opened: &Opened) -> Result<(), Error> {
+    pub async fn keep_ticket(&mut self, opened: &TicketRecord) -> Result<(), Error> {
         query(
             "INSERT INTO ticket (gate, canary, name, id, ticket, answered) VALUES ($1, $2, $3, $4, $5, 0)
              ON CONFLICT (gate) DO NOTHING",
@@ -136,7 +136,7 @@ impl WriteTx {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn bury(&mut self, gate: &GateId, at: Millis, read_at: Millis) -> Result<(), Error> {
+    pub async fn mark_ended(&mut self, gate: &GateId, at: Millis, read_at: Millis) -> Result<(), Error> {
         query("UPDATE ticket SET ended_at = $1, read_at = $2 WHERE gate = $3 AND ended_at IS NULL")
             .bind(at.0)
             .bind(read_at.0)
@@ -193,21 +193,21 @@ fn dead_nudges() -> String {
     )
 }
 
-type Stored = Keyed<String, (String, String, String, Option<i64>, Option<i64>)>;
+type StoredTicket = Keyed<String, (String, String, String, Option<i64>, Option<i64>)>;
 
 /// A nudge and the ticket that it is about.
-struct Nudged(Nudge, Stored);
+struct NudgedTicket(Nudge, StoredTicket);
 
-impl FromRow<'_, AnyRow> for Nudged {
+impl FromRow<'_, AnyRow> for NudgedTicket {
     fn from_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
         Ok(Self(Nudge { ticket: row.try_get(5)?, seq: row.try_get(6)? }, FromRow::from_row(row)?))
     }
 }
 
-fn opened(Keyed(gate, row): Stored) -> Result<Opened, Error> {
+fn opened(Keyed(gate, row): StoredTicket) -> Result<TicketRecord, Error> {
     let (canary, name, ticket, ended_at, missing_since) =
         row.map_err(|error| unreadable(format!("the ticket of gate {gate}"), &error))?;
-    Ok(Opened {
+    Ok(TicketRecord {
         gate: GateId(gate),
         canary: owner(&canary)?,
         name: from_json(&name, &canary)?,
@@ -228,7 +228,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::fresh(directory.path()).await;
         let store = Store::open(&database.url.clone().into()).await.unwrap();
-        assert_eq!(store.dead_nudges().await.unwrap().len(), 0);
+        assert_eq!(store.ended_nudges().await.unwrap().len(), 0);
         if store.is_sqlite() {
             let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", dead_nudges()));
             let plan: Vec<String> = sqlx::query(sql)

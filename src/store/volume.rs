@@ -4,14 +4,14 @@ use std::path::Path;
 
 /// Which volumes will do for SQLite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Volumes {
+pub enum AllowedVolumes {
     /// Those of this machine. On a network's, locks keep nobody out, and shared memory is not shared.
     Local,
     /// Any: whoever runs the bridge answers for it.
     Any,
 }
 
-impl Volumes {
+impl AllowedVolumes {
     /// By the setting `store.allow_network_volume`.
     #[must_use]
     pub const fn allowing(network: bool) -> Self {
@@ -52,10 +52,10 @@ fn network(kind: i128) -> Option<&'static str> {
 }
 
 /// Why SQLite may not have its file in this directory.
-pub(super) fn obstacle(directory: &Path, volumes: Volumes) -> Option<String> {
+pub(super) fn obstacle(directory: &Path, volumes: AllowedVolumes) -> Option<String> {
     match volumes {
-        Volumes::Any => None,
-        Volumes::Local => {
+        AllowedVolumes::Any => None,
+        AllowedVolumes::Local => {
             // Where that cannot be had, SQLite's own words come soon enough.
             let found = rustix::fs::statfs(directory).ok()?;
             network(found.f_type.into()).map(words)
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_directory_that_cannot_be_asked_is_no_obstacle() {
-        assert_eq!(obstacle(Path::new("/nowhere/at/all"), Volumes::Local), None);
-        assert_eq!(obstacle(Path::new("/proc"), Volumes::Local), None);
+        assert_eq!(obstacle(Path::new("/nowhere/at/all"), AllowedVolumes::Local), None);
+        assert_eq!(obstacle(Path::new("/proc"), AllowedVolumes::Local), None);
     }
 }

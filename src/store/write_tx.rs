@@ -32,7 +32,7 @@ impl Store {
         match self.try_begin_write().await {
             Err(error) if only_reads(&error) => {
                 // By now another connection may do better.
-                self.0.only_read.found();
+                self.0.read_only.found();
                 self.try_begin_write().await
             }
             begun => begun,
@@ -40,7 +40,7 @@ impl Store {
     }
 
     async fn try_begin_write(&self) -> Result<WriteTx, Error> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.begin_read().await?;
         let next = "UPDATE turn SET seq = seq + 1 WHERE only_row = 1 RETURNING seq";
         let (seq,) = query(next).one(&mut transaction).await?;
         Ok(WriteTx { store: self.clone(), transaction, seq, saved: Vec::new(), commands: 0 })
@@ -68,7 +68,7 @@ impl WriteTx {
     /// As [`Store::follow`].
     pub async fn catch_up(&mut self) -> Result<(), Error> {
         let store = self.store.clone();
-        store.learn(self.sql()).await.map(drop)
+        store.read_commits(self.sql()).await.map(drop)
     }
 
     /// The canary as it is in this turn; a new one if it is not known.
@@ -87,7 +87,7 @@ impl WriteTx {
             Err(error) => Err(rows::unreadable(key.as_str(), &error)),
         };
         if let Err(error) = &read {
-            self.store.cannot_read(&key, error);
+            self.store.mark_unreadable(&key, error);
         }
         read
     }

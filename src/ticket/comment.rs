@@ -7,7 +7,7 @@ use super::{
 use crate::{
     gate::Stage,
     policy::{Milestone, Route},
-    rollout::{End, TicketOutcome, Notice},
+    rollout::{End, Notice, TicketOutcome},
     text::one_line,
 };
 
@@ -18,10 +18,10 @@ const LONGEST_REASON: usize = 500;
 
 /// The comment that says this.
 #[must_use]
-pub fn comment(note: &Notice, route: &Route) -> Doc {
+pub fn comment(notice: &Notice, route: &Route) -> Doc {
     let approved = any_of(&route.ticket.approved);
-    let words = match note {
-        Notice::Ended { fate, name } => ended(*fate, name.stage),
+    let words = match notice {
+        Notice::Ended { fate: outcome, name } => ended(*outcome, name.stage),
         Notice::Progress { lines } => return progress(lines),
         Notice::RejectedAtStart { .. } => format!(
             "This rejection keeps the rollout from starting; nothing has begun that could be rolled back. Flagger \
@@ -29,11 +29,11 @@ pub fn comment(note: &Notice, route: &Route) -> Doc {
              ticket here and have the team deploy what should run instead: Flagger starts whatever is deployed once \
              this ticket is approved."
         ),
-        Notice::RejectedByNobody { why, for_good: true, .. } => format!(
+        Notice::RejectionNotCounted { why, for_good: true, .. } => format!(
             "This rejection keeps the gate closed, but it rolls nothing back, because nobody's does here: {}.",
             one_line(why, LONGEST_REASON)
         ),
-        Notice::RejectedByNobody { why, .. } => format!(
+        Notice::RejectionNotCounted { why, .. } => format!(
             "This rejection keeps the gate closed, but it rolls nothing back, because it does not count as one: {}. To roll \
              back, somebody who may approve here has to reject it.",
             one_line(why, LONGEST_REASON)
@@ -127,8 +127,8 @@ pub fn comment(note: &Notice, route: &Route) -> Doc {
 
 /// Each ending has a word of its own, which no other ending uses: `succeeded`, `failed`, `superseded`, `abandoned`,
 /// `WITHOUT this approval`.
-fn ended(fate: TicketOutcome, stage: Stage) -> String {
-    let (how, then) = match fate {
+fn ended(outcome: TicketOutcome, stage: Stage) -> String {
+    let (how, then) = match outcome {
         TicketOutcome::Ended(End::Succeeded) => {
             ("The rollout succeeded: the new version runs.".to_owned(), "The next rollout opens its own.")
         }
@@ -151,7 +151,7 @@ fn ended(fate: TicketOutcome, stage: Stage) -> String {
                 .to_owned(),
             "The next rollout opens its own.",
         ),
-        TicketOutcome::Overtaken => (
+        TicketOutcome::Replaced => (
             "The rollout was superseded: a newer revision was pushed while it ran, and started under this approval: \
              Flagger asks nobody at confirm-rollout then."
                 .to_owned(),

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     gate::{GateName, Stage},
-    policy::{Approval, Entry, Route, TicketSettings, quoted},
+    policy::{Approval, PersonEntry, Route, TicketSettings, quoted},
     rollout::Subject,
     text::{CUT, beginning, one_line},
 };
@@ -37,7 +37,7 @@ pub(super) fn what(subject: &Subject) -> Vec<Block> {
         let before = one_line(before, LONGEST_VALUE);
         line("Called before", &format!("{before}. Flagger sends the same checksum for both"))
     }));
-    lines.extend(match (&subject.revision, subject.base.as_ref().or(subject.unclear.as_ref())) {
+    lines.extend(match (&subject.revision, subject.base.as_ref().or(subject.unclear_checksum.as_ref())) {
         (Some(revision), _) => Some(named("Revision", revision)),
         (None, Some(_)) => Some(line("Revision", "Flagger names it once the rollout has started")),
         (None, None) => Some(line(
@@ -46,7 +46,7 @@ pub(super) fn what(subject: &Subject) -> Vec<Block> {
         )),
     });
     lines.extend(subject.base.as_deref().map(|base| named("Replaces revision", base)));
-    lines.extend(subject.unclear.as_deref().map(|checksum| {
+    lines.extend(subject.unclear_checksum.as_deref().map(|checksum| {
         let checksum = one_line(checksum, LONGEST_VALUE);
         let which = "The first question of this wait was not heard, so it is not known whether that is the revision \
                      before or, after a failed rollout, the new one";
@@ -101,7 +101,7 @@ pub(super) fn decision(gate: &GateName, settings: &TicketSettings) -> Vec<Block>
 pub(super) fn approvers(subject: &Subject, route: &Route) -> Vec<Block> {
     let Approval { valid_for, approvers, deny } = &route.approval;
     let deny = denied(subject, deny);
-    let nobody = deny.iter().any(|entry| Entry::read(entry) == Entry::Nothing);
+    let nobody = deny.iter().any(|entry| PersonEntry::read(entry) == PersonEntry::Nothing);
     let mut lines = Vec::new();
     if nobody {
         lines.push(line(
@@ -150,11 +150,11 @@ pub(super) fn approvers(subject: &Subject, route: &Route) -> Vec<Block> {
 
 /// Entries of a list for people to read.
 fn list(entries: &[String]) -> String {
-    let named = entries.iter().take(MOST_NAMED).map(|entry| match Entry::read(entry) {
-        Entry::Nothing => "nobody".to_owned(),
-        Entry::Account(account) => quoted(account),
-        Entry::Group(group) => format!("members of group {}", quoted(group)),
-        Entry::Role(role) => format!("whoever has role {} in this project", quoted(role)),
+    let named = entries.iter().take(MOST_NAMED).map(|entry| match PersonEntry::read(entry) {
+        PersonEntry::Nothing => "nobody".to_owned(),
+        PersonEntry::Account(account) => quoted(account),
+        PersonEntry::Group(group) => format!("members of group {}", quoted(group)),
+        PersonEntry::Role(role) => format!("whoever has role {} in this project", quoted(role)),
     });
     let named = any_of(&named.collect::<Vec<_>>());
     match entries.len().saturating_sub(MOST_NAMED) {

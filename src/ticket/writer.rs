@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use minijinja::{Environment, UndefinedBehavior, Value, value::ValueKind};
 
-use crate::{policy::Entry, rollout::Subject, text::one_line};
+use crate::{policy::PersonEntry, rollout::Subject, text::one_line};
 
 /// The longest value that is put into a template, in characters.
 pub(super) const LONGEST_VALUE: usize = 500;
@@ -98,10 +98,10 @@ pub fn denied(subject: &Subject, deny: &[String]) -> Vec<String> {
     let writer = Writer::new(subject);
     let render = |entry: &String| {
         let rendered = one_line(&writer.text("deny", entry).unwrap_or_default(), LONGEST_VALUE);
-        let kind = |text: &str| match Entry::read(text) {
-            Entry::Nothing | Entry::Account(_) => "",
-            Entry::Group(_) => "group",
-            Entry::Role(_) => "role",
+        let kind = |text: &str| match PersonEntry::read(text) {
+            PersonEntry::Nothing | PersonEntry::Account(_) => "",
+            PersonEntry::Group(_) => "group",
+            PersonEntry::Role(_) => "role",
         };
         if kind(&rendered) == kind(entry) { rendered } else { String::new() }
     };

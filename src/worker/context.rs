@@ -12,7 +12,7 @@ use crate::{
     gatekeeper::{Gatekeeper, clock_time},
     jira::{self, Jira, Retry},
     metrics::Metrics,
-    store::{self, Settled, Store, WriteTx},
+    store::{self, AttemptOutcome, Store, WriteTx},
 };
 
 /// How often the loops look for work that was not announced.
@@ -26,7 +26,7 @@ const MOST_SIDE_BY_SIDE: usize = 32;
 
 /// The settings of the worker.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct WorkerSettings {
     /// How often tickets that Flagger asks about are read.
     pub poll_every: Duration,
     /// For how long Jira's search may miss a new issue.
@@ -37,7 +37,7 @@ pub struct Pace {
     pub side_by_side: usize,
 }
 
-impl Pace {
+impl WorkerSettings {
     /// How many commands are to be performed side by side: as many as are sent within `ANSWERED_WITHIN`, for Jira may
     /// take that long for each.
     #[must_use]
@@ -51,13 +51,13 @@ impl Pace {
 /// What a step did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Outcome {
+pub enum CycleOutcome {
     /// There was nothing to do.
     Idle,
     /// Another replica works.
     Standby,
     /// A command was performed, or there was nothing to do for it any more.
-    Did,
+    Done,
     /// It did not work and is tried again.
     Postponed {
         /// Why.
@@ -69,7 +69,7 @@ pub enum Outcome {
         why: String,
     },
     /// Tickets were looked at.
-    Looked {
+    Read {
         /// How many.
         tickets: usize,
         /// How many of them had changed.
@@ -77,13 +77,13 @@ pub enum Outcome {
     },
 }
 
-impl Outcome {
+impl CycleOutcome {
     /// What it is called that a command was settled so.
-    pub(super) fn of(how: &Settled) -> Self {
+    pub(super) fn of(how: &AttemptOutcome) -> Self {
         match how {
-            Settled::Done => Self::Did,
-            Settled::Again { why, .. } => Self::Postponed { why: why.clone() },
-            Settled::Parked { why, .. } => Self::Parked { why: why.clone() },
+            AttemptOutcome::Done => Self::Done,
+            AttemptOutcome::Retry { why, .. } => Self::Postponed { why: why.clone() },
+            AttemptOutcome::Parked { why, .. } => Self::Parked { why: why.clone() },
         }
     }
 }
@@ -94,7 +94,7 @@ pub(super) struct Context {
     pub(super) jira: Arc<Jira>,
     pub(super) clock: Clock,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) pace: Pace,
+    pub(super) settings: WorkerSettings,
     pub(super) lease: Lease,
     /// What is wrong with the database, as the log was told.
     pub(super) trouble: Mutex<Option<String>>,
@@ -126,7 +126,7 @@ impl Context {
     }
 
     /// Says what is wrong with the database, once until it is well again.
-    pub(super) fn complain(&self, error: &store::Error) {
+    pub(super) fn log_trouble(&self, error: &store::Error) {
         let words = error.to_string();
         let told = lock(&self.trouble).replace(words.clone());
         if told.as_ref() != Some(&words) {
@@ -135,7 +135,7 @@ impl Context {
     }
 
     /// The database is well.
-    pub(super) fn is_well(&self) {
+    pub(super) fn log_recovery(&self) {
         *lock(&self.trouble) = None;
     }
 }

@@ -19,22 +19,22 @@ impl Failures {
         self.count > 0
     }
 
-    pub(super) fn rests(self, now: Millis) -> bool {
+    pub(super) fn is_backing_off(self, now: Millis) -> bool {
         now < self.until
     }
 
     /// It failed, and rests for `longest` at most, unless Jira demands more. Returns whether it worked before.
-    pub(super) fn fails(&mut self, error: &jira::Error, now: Millis, longest: Duration) -> bool {
-        self.fails_until(now + wait(error, self.count, longest))
+    pub(super) fn record(&mut self, error: &jira::Error, now: Millis, longest: Duration) -> bool {
+        self.record_until(now + delay(error, self.count, longest))
     }
 
     /// It failed, and is tried again with the next cycle the first time, then after twice as long each time.
-    pub(super) fn fails_in(&mut self, cycle: Duration, now: Millis, longest: Duration) {
+    pub(super) fn record_with_delay(&mut self, cycle: Duration, now: Millis, longest: Duration) {
         let wait = cycle.saturating_mul((1_u32 << self.count.min(16)) - 1).min(longest);
-        self.fails_until(now + wait);
+        self.record_until(now + wait);
     }
 
-    fn fails_until(&mut self, until: Millis) -> bool {
+    fn record_until(&mut self, until: Millis) -> bool {
         let worked = !self.has_failed();
         *self = Self { count: self.count.saturating_add(1), until };
         worked
@@ -42,7 +42,7 @@ impl Failures {
 }
 
 /// How long to wait after this error, before which as many came in a row: `longest` at most, unless Jira demands more.
-pub(super) fn wait(error: &jira::Error, failures: u32, longest: Duration) -> Duration {
+pub(super) fn delay(error: &jira::Error, failures: u32, longest: Duration) -> Duration {
     let spread = rand::random::<f64>();
     match error.retry() {
         Retry::NotBefore(wait) => retry::delay(0, Some(wait), spread),

@@ -5,7 +5,7 @@
 use super::{context::Context, lookups::RoundLookups};
 use crate::{
     jira::{self, Account, Group, People},
-    policy::{self, Author, Entry, Names, Person, Route, quoted},
+    policy::{self, Author, EntryMatch, Person, PersonEntry, Route, quoted},
 };
 
 /// Which list an entry stands in. What proves nothing counts against the person, so it is not the same for both.
@@ -16,7 +16,7 @@ enum List {
 }
 
 /// A person of whom it is asked whether an entry names them.
-struct Inquiry<'a, 'b> {
+struct PersonMatch<'a, 'b> {
     context: &'a Context,
     lookups: &'a mut RoundLookups<'b>,
     person: &'a Person,
@@ -36,34 +36,34 @@ pub(super) async fn judge(
     project: &str,
     person: &Person,
 ) -> Author {
-    if deny.iter().any(|entry| Entry::read(entry) == Entry::Nothing) {
+    if deny.iter().any(|entry| PersonEntry::read(entry) == PersonEntry::Nothing) {
         return policy::denies_for_good(&route.approval_key("deny"), &route.approval.deny);
     }
     let (list, key) = (List::Deny, route.approval_key("deny"));
-    let mut inquiry = Inquiry { context, lookups, person, project, list, key };
+    let mut inquiry = PersonMatch { context, lookups, person, project, list, key };
     let deny = inquiry.ask(deny).await;
-    if person.id.is_empty() || deny.iter().any(|(_, names)| *names != Names::No) {
+    if person.id.is_empty() || deny.iter().any(|(_, names)| *names != EntryMatch::No) {
         // Who else is listed changes nothing.
         return policy::judge(person, false, &[], &deny);
     }
-    let mut inquiry = Inquiry { list: List::Approvers, key: route.approval_key("approvers"), ..inquiry };
+    let mut inquiry = PersonMatch { list: List::Approvers, key: route.approval_key("approvers"), ..inquiry };
     let approvers = inquiry.ask(&route.approval.approvers).await;
     match context.jira.account().await {
-        Ok(own) => policy::judge(person, same(&own.id, &person.id), &approvers, &deny),
+        Ok(own) => policy::judge(person, same_id_or_name(&own.id, &person.id), &approvers, &deny),
         Err(error) => Author::Unknown { why: format!("it cannot be told who the bridge is: {error}") },
     }
 }
 
-impl Inquiry<'_, '_> {
+impl PersonMatch<'_, '_> {
     /// Each entry with whether it names the person. After one that does, no further ones are asked about.
-    async fn ask(&mut self, entries: &[String]) -> Vec<(String, Names)> {
+    async fn ask(&mut self, entries: &[String]) -> Vec<(String, EntryMatch)> {
         let mut asked = Vec::new();
         for entry in entries {
-            let names = match self.names(entry).await {
+            let names = match self.matches_entry(entry).await {
                 Ok(names) => names,
-                Err(error) => Names::Unknown(self.context.explain(&error)),
+                Err(error) => EntryMatch::Unknown(self.context.explain(&error)),
             };
-            let found = names == Names::Yes;
+            let found = names == EntryMatch::Yes;
             asked.push((entry.clone(), names));
             if found {
                 break;
@@ -72,42 +72,47 @@ impl Inquiry<'_, '_> {
         asked
     }
 
-    async fn names(&mut self, entry: &str) -> Result<Names, jira::Error> {
-        match Entry::read(entry) {
-            Entry::Nothing => Ok(Names::No),
-            _ if self.person.id.is_empty() => Ok(Names::No),
-            Entry::Account(words) => self.is_called(words).await,
-            Entry::Group(name) => {
+    async fn matches_entry(&mut self, entry: &str) -> Result<EntryMatch, jira::Error> {
+        match PersonEntry::read(entry) {
+            PersonEntry::Nothing => Ok(EntryMatch::No),
+            _ if self.person.id.is_empty() => Ok(EntryMatch::No),
+            PersonEntry::Account(words) => self.is_called(words).await,
+            PersonEntry::Group(name) => {
                 let groups = self.lookups.groups(&self.person.id).await?;
-                if groups.iter().any(|group| same(&group.name, name)) {
-                    return Ok(Names::Yes);
+                if groups.iter().any(|group| same_id_or_name(&group.name, name)) {
+                    return Ok(EntryMatch::Yes);
                 }
                 if self.lookups.has_group(name).await? {
-                    return Ok(Names::No);
+                    return Ok(EntryMatch::No);
                 }
                 let key = &self.key;
-                Ok(Names::Unknown(format!("{key}: Jira shows no group {}; correct it there", quoted(name))))
+                Ok(EntryMatch::Unknown(format!(
+                    "{key}: Jira shows no group {}; correct it there",
+                    quoted(name)
+                )))
             }
-            Entry::Role(name) => self.has_role(name).await,
+            PersonEntry::Role(name) => self.has_role(name).await,
         }
     }
 
     /// Whether these words are the person's own: an account id or user name without asking, an e-mail by asking.
-    async fn is_called(&mut self, words: &str) -> Result<Names, jira::Error> {
+    async fn is_called(&mut self, words: &str) -> Result<EntryMatch, jira::Error> {
         // A user name may be another person's e-mail: then Jira tells both, and neither is meant.
         if !words.contains('@') {
             match self.list {
-                _ if same(words, &self.person.id) => return Ok(Names::Yes),
-                List::Approvers => return Ok(Names::No),
+                _ if same_id_or_name(words, &self.person.id) => return Ok(EntryMatch::Yes),
+                List::Approvers => return Ok(EntryMatch::No),
                 // Not this person. It may be no account at all: a full name, for one, would rule out no person.
                 List::Deny => {}
             }
         }
-        let People { named, perhaps } = self.lookups.people(words).await?;
-        let has = |accounts: &[Account]| accounts.iter().any(|account| same(&account.id, &self.person.id));
+        let People { named, more_may_match: perhaps } = self.lookups.people(words).await?;
+        let has = |accounts: &[Account]| {
+            accounts.iter().any(|account| same_id_or_name(&account.id, &self.person.id))
+        };
         let Person { id, name, .. } = self.person;
         let unclear = |what: String| {
-            Ok(Names::Unknown(format!("{}: {what}; put account ids or user names there", self.key)))
+            Ok(EntryMatch::Unknown(format!("{}: {what}; put account ids or user names there", self.key)))
         };
         let hidden = |name: &str, id: &str| {
             unclear(format!("Jira does not show whether {} is the e-mail of {name} ({id})", quoted(words)))
@@ -119,7 +124,7 @@ impl Inquiry<'_, '_> {
             }
             ([_], _) => Ok(yes(has(&named))),
             ([_, _, ..], _) if has(&named) => unclear(format!("{} names several accounts", quoted(words))),
-            ([_, _, ..], _) => Ok(Names::No),
+            ([_, _, ..], _) => Ok(EntryMatch::No),
             ([], []) => unclear(format!("Jira shows nobody whom {} names", quoted(words))),
             ([], _) if has(&perhaps) => hidden(name, id),
             // They may be called like that, and no e-mail be that: then it proves nothing.
@@ -127,44 +132,44 @@ impl Inquiry<'_, '_> {
                 unclear(format!("Jira shows nobody whom {} names", quoted(words)))
             }
             // Jira looked through the e-mails that it does not show, and this person's was none of those.
-            ([], _) => Ok(Names::No),
+            ([], _) => Ok(EntryMatch::No),
         }
     }
 
     /// Whether the person has a role in the ticket's project, or is in a group that has it.
-    async fn has_role(&mut self, name: &str) -> Result<Names, jira::Error> {
+    async fn has_role(&mut self, name: &str) -> Result<EntryMatch, jira::Error> {
         let role = match self.lookups.role(self.project, name).await {
             Err(error @ jira::Error::NotFound { .. }) => {
-                return Ok(Names::Unknown(format!("{}: {error}", self.key)));
+                return Ok(EntryMatch::Unknown(format!("{}: {error}", self.key)));
             }
             role => role?,
         };
-        if role.people.iter().any(|id| same(id, &self.person.id)) {
-            return Ok(Names::Yes);
+        if role.people.iter().any(|id| same_id_or_name(id, &self.person.id)) {
+            return Ok(EntryMatch::Yes);
         }
         if !role.groups.is_empty() {
             let groups = self.lookups.groups(&self.person.id).await?;
             if groups.iter().any(|group| role.groups.iter().any(|other| same_group(group, other))) {
-                return Ok(Names::Yes);
+                return Ok(EntryMatch::Yes);
             }
         }
         if role.others && matches!(self.list, List::Deny) {
             let (key, name) = (&self.key, quoted(name));
-            return Ok(Names::Unknown(format!(
+            return Ok(EntryMatch::Unknown(format!(
                 "{key}: Jira does not say of everybody who has the role {name} who that is"
             )));
         }
-        Ok(Names::No)
+        Ok(EntryMatch::No)
     }
 }
 
-const fn yes(yes: bool) -> Names {
-    if yes { Names::Yes } else { Names::No }
+const fn yes(yes: bool) -> EntryMatch {
+    if yes { EntryMatch::Yes } else { EntryMatch::No }
 }
 
 /// Whether both are the same id or name. Data Center does not tell user names apart by case, and Cloud's account ids
 /// have none.
-fn same(one: &str, other: &str) -> bool {
+fn same_id_or_name(one: &str, other: &str) -> bool {
     one.to_lowercase() == other.to_lowercase()
 }
 
@@ -177,7 +182,7 @@ fn found_by_name(accounts: &[Account], words: &str) -> bool {
 fn same_group(one: &Group, other: &Group) -> bool {
     match (&one.id, &other.id) {
         (Some(one), Some(other)) => one == other,
-        (Some(_), None) | (None, Some(_)) | (None, None) => same(&one.name, &other.name),
+        (Some(_), None) | (None, Some(_)) | (None, None) => same_id_or_name(&one.name, &other.name),
     }
 }
 

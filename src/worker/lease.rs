@@ -21,10 +21,10 @@ pub(super) struct Lease {
     /// The name that this process has in the database.
     replica: Arc<str>,
     clock: Clock,
-    held: Arc<Mutex<Held>>,
+    held: Arc<Mutex<LeaseState>>,
 }
 
-struct Held {
+struct LeaseState {
     leads: bool,
     /// How often the lease was taken from another. What began in an earlier term may have been done by that one.
     term: u64,
@@ -38,7 +38,7 @@ pub(super) struct Term(u64);
 impl Lease {
     pub(super) fn new(clock: Clock) -> Self {
         let replica = format!("{:032x}", rand::random::<u128>()).into();
-        let held = Held { leads: false, term: 0, confirmed: clock.stopwatch() };
+        let held = LeaseState { leads: false, term: 0, confirmed: clock.stopwatch() };
         Self { replica, clock, held: Arc::new(Mutex::new(held)) }
     }
 
@@ -46,7 +46,7 @@ impl Lease {
     pub(super) async fn take(&self, store: &Store, at_once: bool) -> Result<Lead, store::Error> {
         let (now, asked) = (self.clock.now(), self.clock.stopwatch());
         let lead = store.lead(&self.replica, now, at_once).await?;
-        self.learn(lead, asked);
+        self.update(lead, asked);
         Ok(lead)
     }
 
@@ -57,7 +57,7 @@ impl Lease {
         let lead = tx.lead(&self.replica, now, false).await?;
         Ok(match lead {
             Lead::Holds | Lead::Again => {
-                self.learn(lead, asked);
+                self.update(lead, asked);
                 Some(tx)
             }
             Lead::TookOver | Lead::Standby => None,
@@ -70,7 +70,7 @@ impl Lease {
     }
 
     /// The database said so; it was asked when `asked` was started.
-    fn learn(&self, lead: Lead, asked: Stopwatch) {
+    fn update(&self, lead: Lead, asked: Stopwatch) {
         let mut held = lock(&self.held);
         held.leads = lead != Lead::Standby;
         held.term += u64::from(lead == Lead::TookOver);
@@ -80,7 +80,7 @@ impl Lease {
     }
 
     /// The database did not answer.
-    pub(super) fn doubt(&self) {
+    pub(super) fn invalidate(&self) {
         lock(&self.held).leads = false;
     }
 

@@ -36,38 +36,38 @@ type InProject = (String, String);
 /// The room of look-ups. All that it knows may be lost.
 pub(super) struct Lookups {
     context: Arc<Context>,
-    known: Mutex<Known>,
+    cached: Mutex<CachedLookups>,
     /// Workflows, which all tickets that are to be opened in a project need.
     opening: SingleFlight<InProject>,
 }
 
 /// What Jira said lately.
 #[derive(Default)]
-struct Known {
+struct CachedLookups {
     /// By the id of the issue type.
-    workflows: Cache<InProject, Workflow>,
+    workflows: TtlMap<InProject, Workflow>,
     /// The ids of issue types by what they were asked for by: an id or a name.
-    issue_types: Cache<InProject, String>,
-    people: Cache<String, People>,
+    issue_types: TtlMap<InProject, String>,
+    people: TtlMap<String, People>,
     /// By the id of the account.
-    groups: Cache<String, Vec<Group>>,
+    groups: TtlMap<String, Vec<Group>>,
     /// Whether there is a group of this name.
-    has_group: Cache<String, bool>,
-    roles: Cache<InProject, Role>,
+    has_group: TtlMap<String, bool>,
+    roles: TtlMap<InProject, Role>,
 }
 
 /// Answers by what was asked, each with when it was asked.
-struct Cache<K, V>(HashMap<K, (Millis, V)>);
+struct TtlMap<K, V>(HashMap<K, (Millis, V)>);
 
 /// The look-ups of one round: what failed once is not asked again in it.
 pub(super) struct RoundLookups<'a> {
     lookups: &'a Lookups,
-    failed: Failed,
+    failed: FailedLookups,
 }
 
 /// The look-ups of one round that failed. They would for the next ticket too, and may take as long as `jira.timeout` each time.
 #[derive(Default)]
-struct Failed {
+struct FailedLookups {
     errors: HashMap<String, jira::Error>,
     /// How many of them say that Jira does not answer at all.
     silent: usize,
@@ -75,12 +75,12 @@ struct Failed {
 
 impl Lookups {
     pub(super) fn new(context: Arc<Context>) -> Self {
-        Self { context, known: Mutex::default(), opening: SingleFlight::default() }
+        Self { context, cached: Mutex::default(), opening: SingleFlight::default() }
     }
 
     /// The look-ups of a round that begins.
     pub(super) fn round(&self) -> RoundLookups<'_> {
-        RoundLookups { lookups: self, failed: Failed::default() }
+        RoundLookups { lookups: self, failed: FailedLookups::default() }
     }
 
     /// The workflow of an issue type in a project, if Jira said so within `believed`, as which type is meant.
@@ -90,7 +90,7 @@ impl Lookups {
         issue_type: &str,
         believed: Duration,
     ) -> Option<Workflow> {
-        let (now, known) = (self.context.clock.now(), lock(&self.known));
+        let (now, known) = (self.context.clock.now(), lock(&self.cached));
         let id = known.issue_types.get(&in_project(project, issue_type), |_| believed, now)?;
         known.workflows.get(&in_project(project, &id), |_| believed, now)
     }
@@ -107,7 +107,7 @@ impl Lookups {
             return Ok(workflow);
         }
         let workflow = self.context.jira.workflow(project, issue_type).await?;
-        let (mut known, id) = (lock(&self.known), &workflow.issue_type_id);
+        let (mut known, id) = (lock(&self.cached), &workflow.issue_type_id);
         // How long each is believed depends on what it is needed for. An id is always its own.
         for asked in [issue_type, id] {
             known.issue_types.keep(in_project(project, asked), id, |_| Duration::MAX, now);
@@ -174,30 +174,30 @@ impl RoundLookups<'_> {
     /// What is known; or what Jira says, unless it did not in this round.
     async fn ask<K: Eq + Hash, V: Clone>(
         &mut self,
-        cache: impl Fn(&mut Known) -> &mut Cache<K, V>,
+        cache: impl Fn(&mut CachedLookups) -> &mut TtlMap<K, V>,
         what: String,
         key: K,
         believed: impl Fn(&V) -> Duration,
         asking: impl Future<Output = Result<V, jira::Error>>,
     ) -> Result<V, jira::Error> {
         let now = self.lookups.context.clock.now();
-        let known = cache(&mut lock(&self.lookups.known)).get(&key, &believed, now);
+        let known = cache(&mut lock(&self.lookups.cached)).get(&key, &believed, now);
         if let Some(known) = known {
             return Ok(known);
         }
         let found = self.failed.or(what, asking).await?;
-        cache(&mut lock(&self.lookups.known)).keep(key, &found, believed, now);
+        cache(&mut lock(&self.lookups.cached)).keep(key, &found, believed, now);
         Ok(found)
     }
 }
 
-impl<K, V> Default for Cache<K, V> {
+impl<K, V> Default for TtlMap<K, V> {
     fn default() -> Self {
         Self(HashMap::new())
     }
 }
 
-impl<K: Eq + Hash, V: Clone> Cache<K, V> {
+impl<K: Eq + Hash, V: Clone> TtlMap<K, V> {
     /// What was said, if that is still believed.
     fn get(&self, key: &K, believed: impl Fn(&V) -> Duration, now: Millis) -> Option<V> {
         let (asked, value) = self.0.get(key)?;
@@ -211,7 +211,7 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
     }
 }
 
-impl Failed {
+impl FailedLookups {
     /// Asks, unless that was asked in vain in this round.
     async fn or<T>(
         &mut self,
@@ -223,14 +223,14 @@ impl Failed {
         }
         let found = asking.await;
         if let Err(error) = &found {
-            self.silent += usize::from(!error.is_of_one());
+            self.silent += usize::from(!error.is_about_object());
             self.errors.insert(what, error.clone());
         }
         found
     }
 
     fn error(&self, what: &str) -> Option<&jira::Error> {
-        let any = || self.errors.values().find(|error| !error.is_of_one());
+        let any = || self.errors.values().find(|error| !error.is_about_object());
         self.errors.get(what).or_else(|| any().filter(|_| self.silent >= MOST_SILENT))
     }
 }

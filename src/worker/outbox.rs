@@ -22,8 +22,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    context::{Context, Outcome, TICK},
-    failures::wait,
+    context::{Context, CycleOutcome, TICK},
+    failures::delay,
     lock::lock,
     lookups::Lookups,
     poll_queue::PollQueue,
@@ -31,11 +31,11 @@ use super::{
 };
 use crate::{
     gate::{GateId, Ticket},
-    gatekeeper::{Applied, doing},
+    gatekeeper::{Applied, describe_command},
     jira::{self, Retry},
     millis::Millis,
-    rollout::{Command, Event, AuditEvent, Notice},
-    store::{self, Row, Settled, WriteTx},
+    rollout::{AuditEvent, Command, Event, Notice},
+    store::{self, AttemptOutcome, OutboxRow, WriteTx},
 };
 
 mod create;
@@ -44,10 +44,10 @@ mod effect;
 mod update;
 
 use create::Create;
-use effect::{Effect, Failure};
+use effect::{CommandResult, Failure};
 
 /// Of so many places one is not for opening tickets: however many are to be opened, others are told meanwhile.
-const TOLD_MEANWHILE: usize = 4;
+const PROGRESS_MEANWHILE: usize = 4;
 /// How soon a command is tried again that waits for credentials; the client asks Jira no more often by itself.
 const CREDENTIALS: Duration = Duration::from_secs(15);
 
@@ -66,10 +66,10 @@ pub(super) struct Outbox {
 
 /// Commands that are being performed: their gates, and whether it is a ticket that is opened.
 #[derive(Clone, Default)]
-struct InHand(HashMap<GateId, bool>);
+struct InFlight(HashMap<GateId, bool>);
 
-impl InHand {
-    fn take(&mut self, row: &Row) {
+impl InFlight {
+    fn take(&mut self, row: &OutboxRow) {
         self.0.insert(row.command.gate().clone(), is_opening(row));
     }
 
@@ -78,10 +78,10 @@ impl InHand {
     }
 }
 
-const fn is_opening(row: &Row) -> bool {
+const fn is_opening(row: &OutboxRow) -> bool {
     match row.command {
         Command::Open { .. } => true,
-        Command::Recount { .. }
+        Command::FindDuplicates { .. }
         | Command::Comment { .. }
         | Command::Label { .. }
         | Command::Move { .. }
@@ -92,9 +92,9 @@ const fn is_opening(row: &Row) -> bool {
 /// Something that is over.
 enum Step {
     /// Commands that are due were looked for.
-    Taken(Result<Vec<Row>, store::Error>),
+    Taken(Result<Vec<OutboxRow>, store::Error>),
     /// A command of this gate was performed.
-    Performed(GateId, Result<Outcome, store::Error>),
+    Performed(GateId, Result<CycleOutcome, store::Error>),
 }
 
 type Steps<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Step> + Send + 'a>>>;
@@ -106,30 +106,30 @@ impl Outbox {
     }
 
     /// Performs the command that is due longest.
-    pub(super) async fn work_once(&self) -> Result<Outcome, store::Error> {
+    pub(super) async fn work_once(&self) -> Result<CycleOutcome, store::Error> {
         if !self.context.lease.leads() {
-            return Ok(Outcome::Standby);
+            return Ok(CycleOutcome::Standby);
         }
-        match self.pick(&InHand::default(), 1).await?.pop() {
+        match self.pick(&InFlight::default(), 1).await?.pop() {
             Some(row) => self.carry_out(row).await,
-            None => Ok(Outcome::Idle),
+            None => Ok(CycleOutcome::Idle),
         }
     }
 
     /// Performs what is due, side by side, until `stop`; what is in hand then is finished.
     pub(super) async fn run(&self, stop: &CancellationToken) {
         let mut news = self.context.gatekeeper.work();
-        let (mut in_hand, mut steps) = (InHand::default(), Steps::new());
+        let (mut in_hand, mut steps) = (InFlight::default(), Steps::new());
         // Whether something may be due, whether it is being looked for, and before when it is not.
         let (mut due, mut taking, mut tick) = (true, false, Instant::now());
         loop {
-            let places = self.context.pace.side_by_side.saturating_sub(in_hand.0.len());
+            let places = self.context.settings.side_by_side.saturating_sub(in_hand.0.len());
             if due && !taking && places > 0 && !stop.is_cancelled() {
                 (due, taking) = (false, self.context.lease.leads());
                 tick = Instant::now() + TICK;
                 news.mark_unchanged();
                 if taking {
-                    let (held, most) = (in_hand.clone(), self.context.pace.side_by_side);
+                    let (held, most) = (in_hand.clone(), self.context.settings.side_by_side);
                     // Never awaited here: one that is in hand may hold the database's only connection.
                     steps.push(Box::pin(async move { Step::Taken(self.pick(&held, most).await) }));
                 }
@@ -153,13 +153,13 @@ impl Outbox {
                     Step::Performed(gate, outcome) => {
                         in_hand.0.remove(&gate);
                         match self.unless_failed(outcome) {
-                            Some(Outcome::Parked { why } | Outcome::Postponed { why }) => {
+                            Some(CycleOutcome::Parked { why } | CycleOutcome::Postponed { why }) => {
                                 tracing::debug!(why, "that did not work");
                                 due = true;
                             }
-                            Some(Outcome::Did | Outcome::Looked { .. }) => due = true,
+                            Some(CycleOutcome::Done | CycleOutcome::Read { .. }) => due = true,
                             // The next tick finds out.
-                            Some(Outcome::Idle | Outcome::Standby) | None => {}
+                            Some(CycleOutcome::Idle | CycleOutcome::Standby) | None => {}
                         }
                     }
                 },
@@ -172,14 +172,14 @@ impl Outbox {
     }
 
     fn unless_failed<T>(&self, result: Result<T, store::Error>) -> Option<T> {
-        result.inspect_err(|error| self.context.complain(error)).ok()
+        result.inspect_err(|error| self.context.log_trouble(error)).ok()
     }
 
     /// Commands that are due, for the places that are left: each of another gate, and of none that is in hand. Tickets to
     /// be opened come first, but do not take every place.
-    async fn pick(&self, in_hand: &InHand, places: usize) -> Result<Vec<Row>, store::Error> {
+    async fn pick(&self, in_hand: &InFlight, places: usize) -> Result<Vec<OutboxRow>, store::Error> {
         let mut held: HashSet<GateId> = in_hand.0.keys().cloned().collect();
-        let most_opening = (places - places / TOLD_MEANWHILE).saturating_sub(in_hand.opening());
+        let most_opening = (places - places / PROGRESS_MEANWHILE).saturating_sub(in_hand.opening());
         let mut taken = Vec::new();
         for (opening, most) in [(true, most_opening), (false, places)] {
             let mut whole = false;
@@ -199,7 +199,7 @@ impl Outbox {
                         }
                         // Others may stand behind it.
                         Err(error) => {
-                            self.put_aside(row, &error).await?;
+                            self.set_aside(row, &error).await?;
                             whole = false;
                         }
                     }
@@ -210,40 +210,40 @@ impl Outbox {
     }
 
     /// Parks a command that cannot be read, so that it holds up no other.
-    async fn put_aside(&self, row: i64, error: &store::Error) -> Result<(), store::Error> {
+    async fn set_aside(&self, row: i64, error: &store::Error) -> Result<(), store::Error> {
         let why = error.to_string();
         let _writing = self.writing.lock().await;
         let mut tx = self.context.store().begin_write().await?;
         tx.park(row, &why, self.context.clock.now()).await?;
         tx.end().await?;
-        if self.is_news(row, &why) {
+        if self.newly_parked(row, &why) {
             tracing::error!(row, "{why}; the command is parked, and the row must be mended or deleted");
         }
         Ok(())
     }
 
     /// Performs a command, and settles it.
-    async fn carry_out(&self, mut row: Row) -> Result<Outcome, store::Error> {
+    async fn carry_out(&self, mut row: OutboxRow) -> Result<CycleOutcome, store::Error> {
         let queueing = Arc::clone(&self.queueing);
         let effect = match jira::one_at_a_time(queueing, self.perform(&mut row)).await {
             Ok(effect) => effect,
-            Err(Failure::Left(outcome)) => return Ok(outcome),
+            Err(Failure::Aborted(outcome)) => return Ok(outcome),
             Err(Failure::Store(error)) => return Err(error),
-            Err(Failure::Jira(error)) => Effect::Failed { error, sent: row.sent },
-            Err(Failure::Stuck(why)) => Effect::Stuck { why },
+            Err(Failure::Jira(error)) => CommandResult::Failed { error, sent: row.sent },
+            Err(Failure::Stuck(why)) => CommandResult::Stuck { why },
         };
         self.settle(&row, effect).await
     }
 
     /// Performs a command. What is settled then is `row` as it was claimed.
-    async fn perform(&self, row: &mut Row) -> Result<Effect, Failure> {
+    async fn perform(&self, row: &mut OutboxRow) -> Result<CommandResult, Failure> {
         let (context, lookups) = (&*self.context, &*self.lookups);
         if let Command::Open { .. } = row.command {
             return Create { context, lookups, writing: &self.writing }.perform(row).await;
         }
         *row = self.claim(row.id).await?;
         match &row.command {
-            Command::Recount { gate, since, .. } => duplicates::count(context, gate, *since).await,
+            Command::FindDuplicates { gate, since, .. } => duplicates::find(context, gate, *since).await,
             Command::Open { .. }
             | Command::Comment { .. }
             | Command::Label { .. }
@@ -253,70 +253,70 @@ impl Outbox {
     }
 
     /// Takes the command, with one attempt more, if this replica still works and it still waits.
-    async fn claim(&self, id: i64) -> Result<Row, Failure> {
+    async fn claim(&self, id: i64) -> Result<OutboxRow, Failure> {
         let _writing = self.writing.lock().await;
-        let mut tx = self.context.begin_if_leading().await?.ok_or(Failure::Left(Outcome::Standby))?;
-        let row = tx.claim(id, None).await?.ok_or(Failure::Left(Outcome::Did))?;
+        let mut tx = self.context.begin_if_leading().await?.ok_or(Failure::Aborted(CycleOutcome::Standby))?;
+        let row = tx.claim(id, None).await?.ok_or(Failure::Aborted(CycleOutcome::Done))?;
         let row = tx.gather(&row).await?;
         tx.end().await?;
         Ok(row)
     }
 
     /// Notes what became of a command, and what that means for its gate, in one turn.
-    async fn settle(&self, row: &Row, effect: Effect) -> Result<Outcome, store::Error> {
-        let (now, how) = (self.context.clock.now(), self.becomes(row, &effect));
+    async fn settle(&self, row: &OutboxRow, effect: CommandResult) -> Result<CycleOutcome, store::Error> {
+        let (now, how) = (self.context.clock.now(), self.retry_policy(row, &effect));
         let writing = self.writing.lock().await;
         let mut tx = self.context.store().begin_write().await?;
         let ticket = keep_found(&mut tx, row, &effect, now).await?;
         let opened = ticket.is_some();
         if !tx.settle(row, &how, now).await? && !opened {
             // Another replica has taken it over: that one says what became of it.
-            return Ok(Outcome::Did);
+            return Ok(CycleOutcome::Done);
         }
         let applied = self.tell_gate(&mut tx, row, &how, ticket, now).await?;
-        self.follow_up(&mut tx, row, effect, &how, now).await?;
+        self.enqueue_follow_up(&mut tx, row, effect, &how, now).await?;
         tx.end().await?;
         drop(writing);
         if let Some(applied) = applied {
             if opened && let Some(canary) = self.context.store().canary(&row.canary) {
                 self.queue.opened(canary, row.command.gate().clone());
             }
-            self.context.gatekeeper.record(&applied, now);
+            self.context.gatekeeper.announce(&applied, now);
         }
         self.say_if_parked(row, &how).await?;
-        Ok(Outcome::of(&how))
+        Ok(CycleOutcome::of(&how))
     }
 
     /// What becomes of a command after an attempt.
-    fn becomes(&self, row: &Row, effect: &Effect) -> Settled {
+    fn retry_policy(&self, row: &OutboxRow, effect: &CommandResult) -> AttemptOutcome {
         let sent = row.sent;
         match effect {
-            Effect::Done
-            | Effect::Opened { .. }
-            | Effect::Counted { again: None, .. }
-            | Effect::Buried(_)
-            | Effect::Instead(_)
-            | Effect::Gone => Settled::Done,
-            Effect::Counted { again: Some((at, why)), .. } | Effect::Later { at, why } => {
-                Settled::Again { at: *at, why: why.clone(), sent }
+            CommandResult::Done
+            | CommandResult::Opened { .. }
+            | CommandResult::Labelled { again: None, .. }
+            | CommandResult::Ended(_)
+            | CommandResult::CommentInstead(_)
+            | CommandResult::Gone => AttemptOutcome::Done,
+            CommandResult::Labelled { again: Some((at, why)), .. } | CommandResult::Later { at, why } => {
+                AttemptOutcome::Retry { at: *at, why: why.clone(), sent }
             }
-            Effect::Missing { at, .. } => {
+            CommandResult::Missing { at, .. } => {
                 let why =
                     "Jira does not show the ticket; if that stays so for jira.trust_for, it was deleted"
                         .into();
-                Settled::Again { at: *at, why, sent }
+                AttemptOutcome::Retry { at: *at, why, sent }
             }
-            Effect::Stuck { why } => Settled::Parked { why: why.clone(), sent },
-            Effect::Failed { error, sent } => {
+            CommandResult::Stuck { why } => AttemptOutcome::Parked { why: why.clone(), sent },
+            CommandResult::Failed { error, sent } => {
                 let why = self.context.explain(error);
                 let wait = match error.retry() {
-                    Retry::Never => return Settled::Parked { why, sent: *sent },
+                    Retry::Never => return AttemptOutcome::Parked { why, sent: *sent },
                     Retry::Backoff if matches!(error, jira::Error::Unauthorized { .. }) => CREDENTIALS,
                     Retry::Now | Retry::NotBefore(_) | Retry::Backoff => {
-                        wait(error, row.attempts, Duration::MAX)
+                        delay(error, row.attempts, Duration::MAX)
                     }
                 };
-                Settled::Again { at: self.context.clock.now() + wait, why, sent: *sent }
+                AttemptOutcome::Retry { at: self.context.clock.now() + wait, why, sent: *sent }
             }
         }
     }
@@ -325,21 +325,21 @@ impl Outbox {
     async fn tell_gate(
         &self,
         tx: &mut WriteTx,
-        row: &Row,
-        how: &Settled,
+        row: &OutboxRow,
+        how: &AttemptOutcome,
         ticket: Option<Ticket>,
         now: Millis,
     ) -> Result<Option<Applied>, store::Error> {
         let gatekeeper = &self.context.gatekeeper;
         let Command::Open { gate, subject, .. } = &row.command else { return Ok(None) };
         let event = match (how, ticket.clone()) {
-            (Settled::Done, None) => return Ok(None),
-            (Settled::Done, Some(ticket)) => {
+            (AttemptOutcome::Done, None) => return Ok(None),
+            (AttemptOutcome::Done, Some(ticket)) => {
                 let route = gatekeeper.route(&row.canary, &subject.gate);
                 let statuses = known_statuses(&self.lookups, route, &ticket);
                 Event::Opened { gate, ticket, statuses }
             }
-            (Settled::Again { why, .. } | Settled::Parked { why, .. }, _) => {
+            (AttemptOutcome::Retry { why, .. } | AttemptOutcome::Parked { why, .. }, _) => {
                 Event::NotOpened { gate, why: why.clone() }
             }
         };
@@ -352,68 +352,72 @@ impl Outbox {
             }
             Err(error) => return Err(error),
         };
-        let Some(ticket) = ticket.filter(|_| applied.facts.is_empty()) else { return Ok(Some(applied)) };
+        let Some(ticket) = ticket.filter(|_| applied.audit_events.is_empty()) else {
+            return Ok(Some(applied));
+        };
         // Its rollout is over: the ticket is told so, and is on record all the same.
-        let fact = AuditEvent::TicketOpened { gate: subject.gate.clone(), ticket };
-        gatekeeper.note(tx, applied.canary, fact, now).await.map(Some)
+        let audit_event = AuditEvent::TicketOpened { gate: subject.gate.clone(), ticket };
+        gatekeeper.record_only(tx, applied.canary, audit_event, now).await.map(Some)
     }
 
     /// Stores what a command leaves to be done.
-    async fn follow_up(
+    async fn enqueue_follow_up(
         &self,
         tx: &mut WriteTx,
-        row: &Row,
-        effect: Effect,
-        how: &Settled,
+        row: &OutboxRow,
+        effect: CommandResult,
+        how: &AttemptOutcome,
         now: Millis,
     ) -> Result<(), store::Error> {
         let gate = row.command.gate();
         match (&row.command, how) {
-            (Command::Open { gate, subject, .. }, Settled::Done)
-                if matches!(effect, Effect::Done)
+            (Command::Open { gate, subject, .. }, AttemptOutcome::Done)
+                if matches!(effect, CommandResult::Done)
                     && let Some(since) = row.sent =>
             {
                 // Jira may show later what is not needed any more.
-                tx.enqueue(&row.canary, &duplicates::again(gate, subject, since), now).await?;
+                tx.enqueue(&row.canary, &duplicates::look_again_later(gate, subject, since), now).await?;
             }
-            (Command::Comment { note: Notice::Progress { .. }, .. }, Settled::Done) => {
+            (Command::Comment { notice: Notice::Progress { .. }, .. }, AttemptOutcome::Done) => {
                 tx.put_off_progress(gate, now).await?;
             }
             _ => {}
         }
         match effect {
-            Effect::Buried(at) => {
-                tx.bury(gate, at, now + self.context.slow_cycle()).await?;
+            CommandResult::Ended(at) => {
+                tx.mark_ended(gate, at, now + self.context.slow_cycle()).await?;
                 tx.missing(gate, None).await?;
             }
-            Effect::Missing { since, .. } => tx.missing(gate, Some(since)).await?,
-            Effect::Instead(note) => {
-                tx.enqueue(&row.canary, &Command::Comment { gate: gate.clone(), note }, now).await?;
+            CommandResult::Missing { since, .. } => tx.missing(gate, Some(since)).await?,
+            CommandResult::CommentInstead(notice) => {
+                tx.enqueue(&row.canary, &Command::Comment { gate: gate.clone(), notice }, now).await?;
                 tx.missing(gate, None).await?;
             }
             // It was seen: what was missing before is not any more.
-            Effect::Done | Effect::Stuck { .. } if !is_opening(row) => tx.missing(gate, None).await?,
-            Effect::Done
-            | Effect::Opened { .. }
-            | Effect::Counted { .. }
-            | Effect::Failed { .. }
-            | Effect::Later { .. }
-            | Effect::Stuck { .. }
-            | Effect::Gone => {}
+            CommandResult::Done | CommandResult::Stuck { .. } if !is_opening(row) => {
+                tx.missing(gate, None).await?
+            }
+            CommandResult::Done
+            | CommandResult::Opened { .. }
+            | CommandResult::Labelled { .. }
+            | CommandResult::Failed { .. }
+            | CommandResult::Later { .. }
+            | CommandResult::Stuck { .. }
+            | CommandResult::Gone => {}
         }
         Ok(())
     }
 
     /// A command is parked: the log says so once for each reason, and not each time that it is tried again.
     /// Where the ticket of a gate that lives cannot be opened, that is on record and was told already.
-    async fn say_if_parked(&self, row: &Row, how: &Settled) -> Result<(), store::Error> {
-        let Settled::Parked { why, .. } = how else {
-            if *how == Settled::Done {
+    async fn say_if_parked(&self, row: &OutboxRow, how: &AttemptOutcome) -> Result<(), store::Error> {
+        let AttemptOutcome::Parked { why, .. } = how else {
+            if *how == AttemptOutcome::Done {
                 self.forget(row.id);
             }
             return Ok(());
         };
-        if !self.is_news(row.id, why) {
+        if !self.newly_parked(row.id, why) {
             return Ok(());
         }
         let canary = self.context.store().canary(&row.canary);
@@ -422,7 +426,7 @@ impl Outbox {
                 return Ok(());
             }
             Command::Open { subject, .. } => (Some(subject.gate.clone()), None),
-            Command::Recount { name, .. } => (Some(name.clone()), None),
+            Command::FindDuplicates { name, .. } => (Some(name.clone()), None),
             Command::Comment { gate, .. }
             | Command::Label { gate }
             | Command::Move { gate, .. }
@@ -437,7 +441,7 @@ impl Outbox {
             canary = %row.canary,
             gate,
             ticket,
-            what = doing(&row.command),
+            what = describe_command(&row.command),
             why,
             "Jira does not do this; mend what is in the way: it is tried again each hour and when the bridge starts"
         );
@@ -445,7 +449,7 @@ impl Outbox {
     }
 
     /// Whether the log was not told yet that this command is parked for this reason; from now on it was.
-    fn is_news(&self, row: i64, why: &str) -> bool {
+    fn newly_parked(&self, row: i64, why: &str) -> bool {
         lock(&self.parked).insert(row, why.to_owned()).as_deref() != Some(why)
     }
 
@@ -457,18 +461,18 @@ impl Outbox {
 /// Keeps the tickets that were found or opened, and returns the one that counts, if there is one now.
 async fn keep_found(
     tx: &mut WriteTx,
-    row: &Row,
-    effect: &Effect,
+    row: &OutboxRow,
+    effect: &CommandResult,
     now: Millis,
 ) -> Result<Option<Ticket>, store::Error> {
     let canary = &row.canary;
     match (&row.command, effect) {
-        (Command::Open { gate, subject, .. }, Effect::Opened { ticket, others }) => {
+        (Command::Open { gate, subject, .. }, CommandResult::Opened { ticket, others }) => {
             tx.keep_ticket(&duplicates::opened(canary, gate, &subject.gate, ticket)).await?;
             duplicates::close(tx, canary, (gate, &subject.gate), Some(ticket), others, now).await?;
             Ok(Some(ticket.clone()))
         }
-        (Command::Recount { gate, name, .. }, Effect::Counted { counts, found, .. }) => {
+        (Command::FindDuplicates { gate, name, .. }, CommandResult::Labelled { counts, found, .. }) => {
             duplicates::close(tx, canary, (gate, name), counts.as_ref(), found, now).await?;
             Ok(None)
         }

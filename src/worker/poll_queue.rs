@@ -34,7 +34,7 @@ const SCAN_EVERY: Duration = Duration::from_secs(1);
 const AT_A_TIME: usize = 250;
 
 /// A ticket to be read.
-pub(super) struct Due {
+pub(super) struct DueTicket {
     pub(super) canary: Arc<Canary>,
     pub(super) gate: GateId,
     pub(super) ticket: Ticket,
@@ -49,7 +49,7 @@ pub(super) struct PollQueue {
 #[derive(Default)]
 struct State {
     /// When what was seen of each live ticket was last stored; without that it is due.
-    looked: Map<GateId, Millis>,
+    last_read: Map<GateId, Millis>,
     /// When each ticket was last read for a nudge.
     nudged: HashMap<String, Millis>,
     /// Of which the ticket is being read for a nudge.
@@ -57,7 +57,7 @@ struct State {
     /// Which a reading for a nudge has shown since the round at hand began.
     overtaken: HashSet<GateId>,
     /// Of which a round has yielded: they come before all others.
-    again: Map<GateId, Arc<Canary>>,
+    superseded: Map<GateId, Arc<Canary>>,
     queue: VecDeque<Queued>,
     /// Which are to be read alone, once all in the queue were read.
     alone: VecDeque<(Arc<Canary>, GateId)>,
@@ -83,7 +83,7 @@ struct Cycle<'a> {
 
 impl State {
     fn looked_at(&self, gate: &GateId) -> Option<Millis> {
-        self.looked.get(gate).copied()
+        self.last_read.get(gate).copied()
     }
 }
 
@@ -98,33 +98,33 @@ impl PollQueue {
     }
 
     /// What was seen of the ticket of this gate is stored.
-    pub(super) fn looked(&self, gate: &GateId, at: Millis) {
-        lock(&self.state).looked.insert(gate.clone(), at);
+    pub(super) fn was_read(&self, gate: &GateId, at: Millis) {
+        lock(&self.state).last_read.insert(gate.clone(), at);
     }
 
     /// Whether what a round shows of this ticket does not count, for it was read for a nudge as well, and which reading is
     /// newer cannot be told.
-    pub(super) fn yields(&self, gate: &GateId) -> bool {
+    pub(super) fn is_superseded(&self, gate: &GateId) -> bool {
         let state = lock(&self.state);
         state.overtaken.contains(gate) || state.nudging.contains(gate)
     }
 
     /// A ticket is to be read alone, once all others were read.
-    pub(super) fn alone(&self, due: &Due, now: Millis) {
+    pub(super) fn alone(&self, due: &DueTicket, now: Millis) {
         let state = &mut *lock(&self.state);
-        state.looked.insert(due.gate.clone(), now);
+        state.last_read.insert(due.gate.clone(), now);
         if !state.alone.iter().any(|(_, gate)| *gate == due.gate) {
             state.alone.push_back((Arc::clone(&due.canary), due.gate.clone()));
         }
     }
 
     /// A round has yielded.
-    pub(super) fn again(&self, due: &Due) {
-        lock(&self.state).again.insert(due.gate.clone(), Arc::clone(&due.canary));
+    pub(super) fn read_again_soon(&self, due: &DueTicket) {
+        lock(&self.state).superseded.insert(due.gate.clone(), Arc::clone(&due.canary));
     }
 
     /// A reading for a nudge showed this ticket. Rounds yield to it, whatever comes of a later one.
-    pub(super) fn nudge_saw(&self, gate: &GateId) {
+    pub(super) fn nudge_read(&self, gate: &GateId) {
         lock(&self.state).overtaken.insert(gate.clone());
     }
 
@@ -138,11 +138,11 @@ impl PollQueue {
         let mut state = lock(&self.state);
         state.queue.clear();
         state.alone.clear();
-        state.again.clear();
+        state.superseded.clear();
     }
 
     /// At most a hundred of the nudged tickets. Until [`Self::nudges_done`] no round takes them.
-    pub(super) fn nudged(&self, nudges: &[Nudge], now: Millis) -> Vec<Due> {
+    pub(super) fn nudged(&self, nudges: &[Nudge], now: Millis) -> Vec<DueTicket> {
         let mut state = lock(&self.state);
         state.nudged.retain(|_, at| now.apart(*at) < NUDGED_EVERY);
         let mut due = Vec::new();
@@ -165,7 +165,7 @@ impl PollQueue {
     }
 
     /// At most a hundred tickets that are due.
-    pub(super) async fn due(&self, health: &ReadHealth, now: Millis) -> Vec<Due> {
+    pub(super) async fn due(&self, health: &ReadHealth, now: Millis) -> Vec<DueTicket> {
         let mut due = Vec::new();
         lock(&self.state).overtaken.clear();
         self.take(&mut due);
@@ -178,7 +178,7 @@ impl PollQueue {
     }
 
     /// A few of those that are to be read alone.
-    pub(super) fn due_alone(&self) -> Vec<Due> {
+    pub(super) fn due_alone(&self) -> Vec<DueTicket> {
         let mut state = lock(&self.state);
         state.overtaken.clear();
         let some = state.alone.len().min(MOST_ALONE);
@@ -186,7 +186,7 @@ impl PollQueue {
     }
 
     /// Now and then a ticket that waits, where only an index says so: that may be behind for long.
-    pub(super) fn due_directly(&self, health: &ReadHealth, now: Millis) -> Option<Due> {
+    pub(super) fn due_directly(&self, health: &ReadHealth, now: Millis) -> Option<DueTicket> {
         if !self.context.jira.reads_an_index() {
             return None;
         }
@@ -199,12 +199,12 @@ impl PollQueue {
             .iter()
             .flat_map(live_gates)
             .filter(|(canary, gate)| {
-                matches!(gate.standing, GateState::Watched { view: TicketState::Waiting { .. }, .. })
+                matches!(gate.state, GateState::Watched { ticket_state: TicketState::Waiting { .. }, .. })
                     && self.is_asked_about(&canary.id, gate, now)
             })
             // One that cannot be read must not keep the others from being read.
             .filter(|(_, gate)| !health.is_tried(&gate.id, now))
-            .map(|(canary, gate)| (health.read_directly(&gate.id).unwrap_or(gate.asked), canary, gate))
+            .map(|(canary, gate)| (health.read_directly(&gate.id).unwrap_or(gate.asked_at), canary, gate))
             .min_by_key(|(read, _, _)| *read)?;
         if now.since(read) < self.context.slow_cycle() {
             return None;
@@ -214,9 +214,9 @@ impl PollQueue {
     }
 
     /// Takes from the queue until there are a hundred.
-    fn take(&self, due: &mut Vec<Due>) {
+    fn take(&self, due: &mut Vec<DueTicket>) {
         let state = &mut *lock(&self.state);
-        let State { again, nudging, .. } = state;
+        let State { superseded: again, nudging, .. } = state;
         again.retain(|gate, canary| {
             let waits = due.len() == MOST || nudging.contains(gate);
             if !waits {
@@ -244,7 +244,7 @@ impl PollQueue {
     /// Goes through all live tickets, and puts those into the queue that are due, those first that wait longest.
     async fn scan(&self, health: &ReadHealth, now: Millis) {
         lock(&self.state).scanned = Some(now);
-        let (poll_every, slowly) = (self.context.pace.poll_every, self.context.slow_cycle());
+        let (poll_every, slowly) = (self.context.settings.poll_every, self.context.slow_cycle());
         let canaries = self.context.store().live();
         let (mut live, mut quick, mut slow) = (HashSet::default(), Cycle::default(), Cycle::default());
         let mut lost = Vec::new();
@@ -287,24 +287,24 @@ impl PollQueue {
         });
         let mut state = lock(&self.state);
         state.queue.extend(queued);
-        state.looked.retain(|gate, _| live.contains(gate));
+        state.last_read.retain(|gate, _| live.contains(gate));
         drop(state);
-        health.keep(&live, now);
-        self.context.gatekeeper.unread().keep(&live);
+        health.retain(&live, now);
+        self.context.gatekeeper.unread_tickets().retain(&live);
     }
 
     /// Whether Flagger has asked at this gate lately: then it is read soon again, else now and then.
     fn is_asked_about(&self, canary: &CanaryId, gate: &Gate, now: Millis) -> bool {
         // What another replica is asked is known here only some time later.
-        let asked = self.context.store().asked_at(canary, &gate.id).max(Some(gate.asked));
+        let asked = self.context.store().asked_at(canary, &gate.id).max(Some(gate.asked_at));
         asked.is_some_and(|at| now.since(at) < self.context.gatekeeper.timing().trust_for)
     }
 
     /// A live gate with its ticket.
-    fn watched(&self, canary: &CanaryId, gate: &GateId) -> Option<Due> {
+    fn watched(&self, canary: &CanaryId, gate: &GateId) -> Option<DueTicket> {
         let canary = self.context.store().canary(canary)?;
         let ticket = canary.gate_by_id(gate)?.ticket()?.clone();
-        Some(Due { canary, gate: gate.clone(), ticket })
+        Some(DueTicket { canary, gate: gate.clone(), ticket })
     }
 }
 

@@ -24,11 +24,11 @@ const TRIED_ONCE_IN: u32 = 4;
 
 /// Why tickets are read. One round of each kind may be under way at a time.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
+pub(super) enum ReadTrigger {
     /// They were moved, as a webhook says.
-    Nudged,
+    Nudge,
     /// They are due.
-    Polled,
+    Poll,
 }
 
 /// What reading tickets has taught so far.
@@ -66,10 +66,10 @@ impl State {
         self.nudges.has_failed() || self.polls.has_failed()
     }
 
-    const fn rounds(&mut self, why: Why) -> &mut Failures {
+    const fn rounds(&mut self, why: ReadTrigger) -> &mut Failures {
         match why {
-            Why::Nudged => &mut self.nudges,
-            Why::Polled => &mut self.polls,
+            ReadTrigger::Nudge => &mut self.nudges,
+            ReadTrigger::Poll => &mut self.polls,
         }
     }
 }
@@ -81,31 +81,33 @@ impl ReadHealth {
 
     /// Whether nothing is read now. Where one kind of round failed the other makes no haste. But tickets that were moved, and
     /// cannot be read, keep no others from being polled; and where polling fails, that is tried first.
-    pub(super) fn rests(&self, why: Why, now: Millis) -> bool {
+    pub(super) fn is_paused(&self, why: ReadTrigger, now: Millis) -> bool {
         let State { polls, nudges, nudges_fail_alone, .. } = &*lock(&self.state);
         let at = match why {
-            Why::Polled if *nudges_fail_alone => polls.until,
+            ReadTrigger::Poll if *nudges_fail_alone => polls.until,
             // Unless nothing is there to be polled.
-            Why::Nudged if polls.has_failed() => nudges.until.max(polls.until + self.context.pace.poll_every),
-            Why::Polled | Why::Nudged => nudges.until.max(polls.until),
+            ReadTrigger::Nudge if polls.has_failed() => {
+                nudges.until.max(polls.until + self.context.settings.poll_every)
+            }
+            ReadTrigger::Poll | ReadTrigger::Nudge => nudges.until.max(polls.until),
         };
         now < at
     }
 
     /// A round failed. Returns whether Jira worked before.
-    pub(super) fn failed(&self, why: Why, error: &jira::Error, now: Millis) -> bool {
+    pub(super) fn failed(&self, why: ReadTrigger, error: &jira::Error, now: Millis) -> bool {
         let mut state = lock(&self.state);
         let worked = !state.is_away();
-        state.rounds(why).fails(error, now, self.context.pace.poll_every);
-        if why == Why::Nudged {
-            state.nudges_fail_alone = error.is_of_one();
+        state.rounds(why).record(error, now, self.context.settings.poll_every);
+        if why == ReadTrigger::Nudge {
+            state.nudges_fail_alone = error.is_about_object();
         }
         worked
     }
 
     /// A round worked; or none of its tickets could be read, and `vain` tells how often that was so. Returns whether Jira
     /// was away before and is not any more.
-    pub(super) fn worked(&self, why: Why, vain: Option<Failures>) -> bool {
+    pub(super) fn worked(&self, why: ReadTrigger, vain: Option<Failures>) -> bool {
         let mut state = lock(&self.state);
         let was_away = state.is_away();
         *state.rounds(why) = vain.unwrap_or_default();
@@ -127,13 +129,15 @@ impl ReadHealth {
     /// Whether a ticket has to be read alone now.
     pub(super) fn is_alone(&self, gate: &GateId, now: Millis) -> bool {
         let state = lock(&self.state);
-        state.together.rests(now) || state.apart.get(gate).is_some_and(|until| now < *until)
+        state.together.is_backing_off(now) || state.apart.get(gate).is_some_and(|until| now < *until)
     }
 
     /// Whether it was tried alone in vain a short time ago.
     pub(super) fn is_tried(&self, gate: &GateId, now: Millis) -> bool {
         let state = lock(&self.state);
-        [&state.failing, &state.older].iter().any(|all| all.get(gate).is_some_and(|tried| tried.rests(now)))
+        [&state.failing, &state.older]
+            .iter()
+            .any(|all| all.get(gate).is_some_and(|tried| tried.is_backing_off(now)))
     }
 
     /// When it was last read past every index.
@@ -142,7 +146,7 @@ impl ReadHealth {
     }
 
     /// Whether its changelog was longer when it was read past every index.
-    pub(super) fn was_longer(&self, gate: &GateId, reading: &Reading) -> bool {
+    pub(super) fn shows_fewer_entries(&self, gate: &GateId, reading: &Reading) -> bool {
         let known = lock(&self.state).direct.get(gate).and_then(|(known, _)| *known);
         reading.total.zip(known).is_some_and(|(length, known)| length < known)
     }
@@ -158,22 +162,22 @@ impl ReadHealth {
 
     /// It could not be read alone. Returns what becomes of rounds of tickets that were moved, if that is so for all of one.
     pub(super) fn failed_alone(&self, gate: &GateId, error: &jira::Error) -> Failures {
-        let Context { pace, clock, .. } = &*self.context;
+        let Context { settings, clock, .. } = &*self.context;
         let (state, now) = (&mut *lock(&self.state), clock.now());
         let failing = state.failing.entry(gate.clone()).or_default();
-        failing.fails_in(pace.poll_every, now, self.context.slow_cycle());
+        failing.record_with_delay(settings.poll_every, now, self.context.slow_cycle());
         let mut vain = state.nudges;
-        vain.fails(error, now, pace.poll_every);
+        vain.record(error, now, settings.poll_every);
         vain
     }
 
     /// A ticket that was read alone shows less than was seen before. It will until it is moved, so it is asked for ever more
     /// seldom: after Jira was restored that may be true of all tickets, each of which costs a request.
-    pub(super) fn shows_less(&self, gate: &GateId) {
-        let Context { pace, clock, .. } = &*self.context;
+    pub(super) fn back_off_incomplete(&self, gate: &GateId) {
+        let Context { settings, clock, .. } = &*self.context;
         let (state, now) = (&mut *lock(&self.state), clock.now());
         let older = state.older.entry(gate.clone()).or_default();
-        older.fails_in(pace.poll_every, now, self.context.slow_cycle());
+        older.record_with_delay(settings.poll_every, now, self.context.slow_cycle());
     }
 
     /// It shows what is known of it, or more.
@@ -194,7 +198,7 @@ impl ReadHealth {
 
     /// A request for many failed as it would for any. Returns whether that is news.
     pub(super) fn failed_together(&self, error: &jira::Error, now: Millis) -> bool {
-        lock(&self.state).together.fails(error, now, self.context.gatekeeper.timing().trust_for)
+        lock(&self.state).together.record(error, now, self.context.gatekeeper.timing().trust_for)
     }
 
     /// A request for many worked. Returns whether that is news.
@@ -226,16 +230,16 @@ impl ReadHealth {
 
     /// Forgets what is known of a changelog.
     pub(super) fn forget_trail(&self, gate: &GateId) {
-        lock(&self.state).trails.forget(gate);
+        lock(&self.state).trails.remove(gate);
     }
 
     /// Forgets all tickets but those of live gates.
-    pub(super) fn keep(&self, live: &HashSet<&GateId>, now: Millis) {
+    pub(super) fn retain(&self, live: &HashSet<&GateId>, now: Millis) {
         let mut state = lock(&self.state);
         state.apart.retain(|gate, until| live.contains(gate) && now < *until);
         state.failing.retain(|gate, _| live.contains(gate));
         state.older.retain(|gate, _| live.contains(gate));
-        state.trails.keep(live);
+        state.trails.retain(live);
         state.direct.retain(|gate, _| live.contains(gate));
     }
 }

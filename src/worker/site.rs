@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::context::{Context, Outcome};
+use super::context::{Context, CycleOutcome};
 use crate::store;
 
 /// How soon Jira is asked again if it did not say.
@@ -14,7 +14,7 @@ const ASKED_AGAIN: Duration = Duration::from_secs(60);
 /// Asks until it is known, once.
 pub(super) async fn recognising(context: &Context, stop: &CancellationToken) {
     let asking = async {
-        while !matches!(recognise(context).await, Ok(Outcome::Did)) {
+        while !matches!(recognise(context).await, Ok(CycleOutcome::Done)) {
             sleep(ASKED_AGAIN).await;
         }
     };
@@ -26,23 +26,23 @@ pub(super) async fn recognising(context: &Context, stop: &CancellationToken) {
 
 /// Compares the Jira that answers with the one that the stored tickets are of, says if that is another, and keeps which it
 /// is. No gate opens or closes by this: each ticket has to prove itself.
-pub(super) async fn recognise(context: &Context) -> Result<Outcome, store::Error> {
+pub(super) async fn recognise(context: &Context) -> Result<CycleOutcome, store::Error> {
     if !context.lease.leads() {
-        return Ok(Outcome::Standby);
+        return Ok(CycleOutcome::Standby);
     }
     let server = match context.jira.server().await {
         Ok(server) => server,
         // What needs Jira says so.
-        Err(error) => return Ok(Outcome::Postponed { why: context.explain(&error) }),
+        Err(error) => return Ok(CycleOutcome::Postponed { why: context.explain(&error) }),
     };
     let Some(now) = server.base_url.map(|url| url.trim().trim_end_matches('/').to_lowercase()) else {
-        return Ok(Outcome::Did);
+        return Ok(CycleOutcome::Done);
     };
     let before = context.store().site().await?;
     if before.as_ref() == Some(&now) {
-        return Ok(Outcome::Did);
+        return Ok(CycleOutcome::Done);
     }
-    let Some(mut tx) = context.begin_if_leading().await? else { return Ok(Outcome::Standby) };
+    let Some(mut tx) = context.begin_if_leading().await? else { return Ok(CycleOutcome::Standby) };
     tx.set_site(&now).await?;
     tx.end().await?;
     if let Some(before) = before {
@@ -53,5 +53,5 @@ pub(super) async fn recognise(context: &Context) -> Result<Outcome, store::Error
              stay closed, and the next rollouts open tickets of their own"
         );
     }
-    Ok(Outcome::Did)
+    Ok(CycleOutcome::Done)
 }

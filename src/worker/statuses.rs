@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Why the statuses of a ticket cannot be told.
-pub(super) enum Unclear {
+pub(super) enum UnclearStatuses {
     /// Jira did not say.
     Jira(jira::Error),
     /// The configuration does not fit the workflow.
@@ -22,7 +22,7 @@ pub(super) enum Unclear {
     },
 }
 
-impl From<jira::Error> for Unclear {
+impl From<jira::Error> for UnclearStatuses {
     fn from(error: jira::Error) -> Self {
         Self::Jira(error)
     }
@@ -38,7 +38,7 @@ pub(super) async fn of(
     ticket: &Ticket,
     seen: &Status,
     moved: Option<(&Move, Duration)>,
-) -> Result<Statuses, Unclear> {
+) -> Result<Statuses, UnclearStatuses> {
     let (project, issue_type) = (ticket.project.as_str(), ticket.issue_type.as_str());
     let believed = moved.map_or(WORKFLOW, |(_, ago)| WORKFLOW.min(ago));
     let mut workflow = lookups.workflow(project, issue_type, believed).await?;
@@ -48,7 +48,7 @@ pub(super) async fn of(
     }
     resolve(route, &workflow).map_err(|why| {
         let workflow = workflow.statuses.into_iter().map(|status| status.id).collect();
-        Unclear::Config { why, workflow }
+        UnclearStatuses::Config { why, workflow }
     })
 }
 

@@ -17,7 +17,7 @@ use flagger_jira_bridge::{
     millis::Millis,
     serve::{Bridge, Listeners},
     store::{LEASE, Lead},
-    worker::{Outcome, Worker},
+    worker::{CycleOutcome, Worker},
 };
 use serde_json::Value;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
@@ -100,7 +100,10 @@ impl Replica {
         for _ in 0..100 {
             let did = self.worker.work_once().await.unwrap();
             let looked = looked(&self.worker).await.unwrap();
-            if matches!((did, looked), (Outcome::Idle | Outcome::Standby, Outcome::Idle | Outcome::Standby)) {
+            if matches!(
+                (did, looked),
+                (CycleOutcome::Idle | CycleOutcome::Standby, CycleOutcome::Idle | CycleOutcome::Standby)
+            ) {
                 return;
             }
         }
@@ -108,7 +111,7 @@ impl Replica {
     }
 
     async fn keeps(&self) -> Lead {
-        self.worker.keep(false).await.unwrap()
+        self.worker.keep_lease(false).await.unwrap()
     }
 }
 
@@ -232,7 +235,7 @@ async fn both_are_asked_at_once() {
 
     let (a, b) = (Arc::clone(&two.first.worker), Arc::clone(&two.second.worker));
     for worker in [&a, &b, &b] {
-        let _ = worker.keep(false).await.unwrap();
+        let _ = worker.keep_lease(false).await.unwrap();
     }
     tokio::join!(two.first.works(), two.second.works());
     assert_eq!(two.jira.issues().len(), CANARIES, "one ticket for each gate");
@@ -470,9 +473,9 @@ async fn a_minute_without_postgresql() {
             }
             let report = about("cart", "Failed", "new");
             assert_eq!(replica.posts("/post-rollout", &report).await.0, 503);
-            assert!(replica.worker.keep(false).await.is_err());
+            assert!(replica.worker.keep_lease(false).await.is_err());
             let looked = looked(&replica.worker).await;
-            assert!(matches!(looked, Ok(Outcome::Standby) | Err(_)), "{looked:?}");
+            assert!(matches!(looked, Ok(CycleOutcome::Standby) | Err(_)), "{looked:?}");
         }
     }
     way.send_replace(Way::Open);

@@ -25,7 +25,7 @@ use flagger_jira_bridge::{
     config,
     millis::Millis,
     store::{self, LEASE, Lead},
-    worker::{Outcome, Worker},
+    worker::{CycleOutcome, Worker},
 };
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
@@ -48,13 +48,13 @@ const SEARCHES: u32 = 10;
 const SEARCHED_EVERY: Duration = Duration::from_secs(15);
 
 /// Looks at the tickets that were moved; if there are none, answers the dead, and looks at those whose turn it is.
-pub(crate) async fn looked(worker: &Worker) -> Result<Outcome, store::Error> {
+pub(crate) async fn looked(worker: &Worker) -> Result<CycleOutcome, store::Error> {
     let nudged = worker.read_nudged().await?;
-    if nudged != Outcome::Idle {
+    if nudged != CycleOutcome::Idle {
         return Ok(nudged);
     }
     let answered = worker.answer_late_moves().await?;
-    if answered == Outcome::Idle { worker.poll().await } else { Ok(answered) }
+    if answered == CycleOutcome::Idle { worker.poll().await } else { Ok(answered) }
 }
 
 /// An answer to an HTTP request.
@@ -232,7 +232,8 @@ impl World {
     async fn keeps(&self) -> Option<bool> {
         let mut leads = false;
         for process in self.workers() {
-            let lead = process.does(async |worker: Arc<Worker>| worker.keep(false).await.unwrap()).await?;
+            let lead =
+                process.does(async |worker: Arc<Worker>| worker.keep_lease(false).await.unwrap()).await?;
             leads |= lead != Lead::Standby;
         }
         Some(leads)
@@ -359,10 +360,10 @@ impl World {
                     (worker.work_once().await.unwrap(), looked(&worker).await.unwrap())
                 });
                 match did.await {
-                    Some((Outcome::Idle, Outcome::Idle)) => idle = true,
-                    Some((Outcome::Standby, Outcome::Standby)) => {}
+                    Some((CycleOutcome::Idle, CycleOutcome::Idle)) => idle = true,
+                    Some((CycleOutcome::Standby, CycleOutcome::Standby)) => {}
                     Some((_, looked)) => {
-                        looks += usize::from(matches!(looked, Outcome::Looked { .. }));
+                        looks += usize::from(matches!(looked, CycleOutcome::Read { .. }));
                         idle = false;
                         break;
                     }

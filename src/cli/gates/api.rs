@@ -51,7 +51,7 @@ fn timestamp<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<jiff::T
 }
 
 /// Asks one bridge.
-pub(super) struct Asker {
+pub(super) struct AdminClient {
     /// Scheme, host and port: what is shown of it.
     pub(super) admin: String,
     /// What the paths of the API follow.
@@ -59,7 +59,7 @@ pub(super) struct Asker {
     client: reqwest::Client,
 }
 
-impl Asker {
+impl AdminClient {
     /// What is not understood is not shown: there may be a password in it.
     pub(super) fn new(admin: &str) -> anyhow::Result<Self> {
         if !server_url::is_clear(admin) {

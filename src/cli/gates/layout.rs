@@ -6,7 +6,7 @@ use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use super::super::terminal::{Links, OutputStyle};
+use super::super::terminal::{LinkStyle, OutputStyle};
 
 /// What stands between two columns.
 const GAP: usize = 2;
@@ -21,7 +21,7 @@ const DIM: Style = Style::new().dimmed();
 
 /// A gate in words that are safe to show.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(super) struct TableRow {
     /// State, stage, canary, ticket, since when.
     pub(super) cells: [String; 5],
     pub(super) reason: String,
@@ -30,7 +30,7 @@ pub(super) struct Row {
 }
 
 /// The lines for these gates. A reason is broken at blanks; a ticket's key and its address never are.
-pub(super) fn lines(rows: &[Row], paper: &OutputStyle) -> Vec<String> {
+pub(super) fn lines(rows: &[TableRow], paper: &OutputStyle) -> Vec<String> {
     let columns = paper.columns.unwrap_or(usize::MAX);
     let widest = |nth: usize| rows.iter().map(|row| row.cells[nth].width()).max().unwrap_or(0);
     let widths: [usize; 5] = array::from_fn(|nth| widest(nth).max(HEADER[nth].width()));
@@ -75,7 +75,7 @@ fn beside(cells: &[String; 5], widths: [usize; 5], mut text: Vec<String>) -> Vec
 }
 
 /// One below the other: state and time together, then what it is about.
-fn stacked(row: &Row, paper: &OutputStyle) -> Vec<String> {
+fn stacked(row: &TableRow, paper: &OutputStyle) -> Vec<String> {
     let [state, stage, canary, ticket, since] = cells(row, paper);
     let mut lines = vec![format!("{state}  {since}")];
     lines.extend([stage, canary, ticket].map(|cell| format!("{MARGIN}{cell}")));
@@ -85,7 +85,7 @@ fn stacked(row: &Row, paper: &OutputStyle) -> Vec<String> {
 }
 
 /// The cells as they are written on this paper.
-fn cells(row: &Row, paper: &OutputStyle) -> [String; 5] {
+fn cells(row: &TableRow, paper: &OutputStyle) -> [String; 5] {
     let [state, stage, canary, ticket, since] = row.cells.clone();
     let ticket = match &row.url {
         Some(url) if is_behind(url, paper) => format!("\x1b]8;;{url}\x1b\\{ticket}\x1b]8;;\x1b\\"),
@@ -95,13 +95,13 @@ fn cells(row: &Row, paper: &OutputStyle) -> [String; 5] {
 }
 
 /// The address on a line of its own, where it is to be read.
-fn address(row: &Row, paper: &OutputStyle) -> Option<String> {
-    let url = row.url.as_ref().filter(|url| paper.links != Links::None && !is_behind(url, paper))?;
+fn address(row: &TableRow, paper: &OutputStyle) -> Option<String> {
+    let url = row.url.as_ref().filter(|url| paper.links != LinkStyle::None && !is_behind(url, paper))?;
     Some(format!("{MARGIN}{}", paper.paint(DIM, url)))
 }
 
 fn is_behind(url: &str, paper: &OutputStyle) -> bool {
-    paper.links == Links::Behind && is_safe(url)
+    paper.links == LinkStyle::Behind && is_safe(url)
 }
 
 /// The text on lines of its own, each set in by `margin`.
@@ -174,13 +174,13 @@ mod tests {
 
     use super::*;
 
-    fn row(state: &str, canary: &str, key: &str, reason: &str) -> Row {
+    fn row(state: &str, canary: &str, key: &str, reason: &str) -> TableRow {
         let cells = [state, "confirm-promotion (qa)", canary, key, "12m5s"].map(str::to_owned);
         let url = (key != "-").then(|| format!("https://jira.example.com/browse/{key}"));
-        Row { cells, reason: reason.to_owned(), url }
+        TableRow { cells, reason: reason.to_owned(), url }
     }
 
-    fn three() -> [Row; 3] {
+    fn three() -> [TableRow; 3] {
         [
             row("waiting", "default/shop/web", "OPS-12", "waiting for a decision"),
             row(
@@ -198,7 +198,7 @@ mod tests {
     }
 
     fn terminal(columns: usize) -> OutputStyle {
-        OutputStyle { columns: Some(columns), links: Links::Shown, ..OutputStyle::default() }
+        OutputStyle { columns: Some(columns), links: LinkStyle::Shown, ..OutputStyle::default() }
     }
 
     #[test]
@@ -268,8 +268,8 @@ mod tests {
 
     #[test]
     fn colours_and_links_are_escapes_around_the_same_words() {
-        let plain = OutputStyle { links: Links::None, ..terminal(110) };
-        let coloured = shown(&OutputStyle { colour: true, links: Links::Behind, ..plain });
+        let plain = OutputStyle { links: LinkStyle::None, ..terminal(110) };
+        let coloured = shown(&OutputStyle { colour: true, links: LinkStyle::Behind, ..plain });
         let link = "\x1b]8;;https://jira.example.com/browse/OPS-12\x1b\\OPS-12\x1b]8;;\x1b\\  12m5s";
         assert!(coloured.contains(link), "{coloured:?}");
         for state in ["\x1b[33mwaiting\x1b[0m", "\x1b[31mrejected\x1b[0m", "\x1b[1mREASON\x1b[0m"] {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     super::{args::Gates, terminal::OutputStyle},
     api::Gate,
-    layout::{self, Row},
+    layout::{self, TableRow},
 };
 use crate::{millis::Millis, text::one_line};
 
@@ -15,7 +15,7 @@ pub(super) const LONGEST: usize = 2_000;
 /// A line of headings and one or more for each gate, or one line if there is none.
 pub(super) fn lines(gates: &[Gate], wanted: &Gates, paper: &OutputStyle, now: Millis) -> Vec<String> {
     let shown = gates.iter().filter(|gate| wanted.wants(&gate.namespace, &gate.canary));
-    let rows: Vec<Row> = shown.map(|gate| row(gate, now)).collect();
+    let rows: Vec<TableRow> = shown.map(|gate| row(gate, now)).collect();
     if rows.is_empty() {
         return vec![none(gates.len(), wanted)];
     }
@@ -37,7 +37,7 @@ fn none(others: usize, wanted: &Gates) -> String {
     }
 }
 
-fn row(gate: &Gate, now: Millis) -> Row {
+fn row(gate: &Gate, now: Millis) -> TableRow {
     let stage = match gate.gate.as_deref() {
         None | Some("") => gate.stage.clone(),
         Some(name) => format!("{} ({name})", gate.stage),
@@ -47,7 +47,7 @@ fn row(gate: &Gate, now: Millis) -> Row {
     let nothing = || "-".to_owned();
     let key = gate.ticket.as_ref().map_or_else(nothing, |ticket| ticket.key.clone());
     let cells = [gate.state.clone(), stage, canary, key, since.map_or_else(nothing, ago)];
-    Row {
+    TableRow {
         cells: cells.map(|cell| one_line(&cell, LONGEST)),
         reason: one_line(&gate.reason, LONGEST),
         url: gate.ticket.as_ref().map(|ticket| one_line(&ticket.url, LONGEST)),

@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     super::{
         args::Gates,
-        terminal::{OutputStyle, nobody_reads},
+        terminal::{OutputStyle, reader_is_gone},
     },
-    api::{Asker, Gate},
+    api::{AdminClient, Gate},
     layout::rows_of,
     table,
 };
@@ -39,7 +39,7 @@ pub async fn watch(
     clock: &Clock,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let asker = Asker::new(&wanted.admin)?;
+    let asker = AdminClient::new(&wanted.admin)?;
     let mut watch = Watch { wanted, admin: &asker.admin, every, seen: None };
     loop {
         let answer = select! {
@@ -56,7 +56,7 @@ pub async fn watch(
             () = stop.cancelled() => return Ok(()),
             () = sleep(every) => {}
         }
-        if nobody_reads() {
+        if reader_is_gone() {
             return Ok(());
         }
     }
@@ -64,9 +64,9 @@ pub async fn watch(
 
 /// What was shown last.
 #[derive(Debug, PartialEq)]
-enum Seen {
+enum LastSeen {
     Gates(Vec<Gate>),
-    Away { since: Millis },
+    Unreachable { since: Millis },
 }
 
 struct Watch<'a> {
@@ -74,7 +74,7 @@ struct Watch<'a> {
     /// What is shown of where the bridge is asked.
     admin: &'a str,
     every: Duration,
-    seen: Option<Seen>,
+    seen: Option<LastSeen>,
 }
 
 impl Watch<'_> {
@@ -85,21 +85,21 @@ impl Watch<'_> {
             Ok(mut gates) => {
                 let lines = table::lines(&gates, wanted, paper, now);
                 gates.retain(|gate| wanted.wants(&gate.namespace, &gate.canary));
-                (lines, Seen::Gates(gates))
+                (lines, LastSeen::Gates(gates))
             }
             Err(why) => {
-                let since = if let Some(Seen::Away { since }) = self.seen { since } else { now };
+                let since = if let Some(LastSeen::Unreachable { since }) = self.seen { since } else { now };
                 let again = format!("since {}; asked again every {} s", time(since), every.as_secs());
-                (vec![format!("{why} ({again})")], Seen::Away { since })
+                (vec![format!("{why} ({again})")], LastSeen::Unreachable { since })
             }
         };
         let before = self.seen.replace(seen);
         match &self.seen {
             _ if paper.redraws => self.drawn(lines, before.is_none(), paper, now),
             same if *same == before => String::new(),
-            Some(Seen::Gates(_)) => format!("{}\n{}\n\n", time(now), lines.join("\n")),
+            Some(LastSeen::Gates(_)) => format!("{}\n{}\n\n", time(now), lines.join("\n")),
             // That line says since when.
-            Some(Seen::Away { .. }) | None => format!("{}\n", lines.join("\n")),
+            Some(LastSeen::Unreachable { .. }) | None => format!("{}\n", lines.join("\n")),
         }
     }
 
@@ -156,8 +156,9 @@ mod tests {
     fn a_pipe_gets_what_changed() {
         let wanted = Gates::of("http://x");
         let mut watch = Watch { wanted: &wanted, admin: "http://x", every: EVERY, seen: None };
-        let mut next =
-            |after: u64, answer| watch.next(answer, &OutputStyle::default(), NOW + Duration::from_secs(after));
+        let mut next = |after: u64, answer| {
+            watch.next(answer, &OutputStyle::default(), NOW + Duration::from_secs(after))
+        };
         let told = [
             next(0, Err("nobody answers".into())),
             next(2, Err("something else".into())),

@@ -14,7 +14,7 @@ type Said = (String, String, usize, String);
 /// What a trace holds of the first `attempts` rollouts.
 struct Trace {
     /// When Flagger looked, and what was pushed, in order.
-    course: Vec<Did>,
+    progress: Vec<Did>,
     said: Vec<Said>,
     answers: VecDeque<u16>,
 }
@@ -26,7 +26,7 @@ enum Did {
 
 fn trace(file: &str, attempts: i64) -> Trace {
     let path = format!("{}/fixtures/flagger/traces/{file}", env!("CARGO_MANIFEST_DIR"));
-    let mut trace = Trace { course: Vec::new(), said: Vec::new(), answers: VecDeque::new() };
+    let mut trace = Trace { progress: Vec::new(), said: Vec::new(), answers: VecDeque::new() };
     let mut roles = Vec::new();
     for line in std::fs::read_to_string(path).unwrap().lines() {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -35,8 +35,8 @@ fn trace(file: &str, attempts: i64) -> Trace {
             trace.answers.extend(line["answer"].as_u64().map(|status| u16::try_from(status).unwrap()));
         }
         match line["do"].as_str() {
-            Some("tick") => trace.course.push(Did::Tick),
-            Some("ship") => trace.course.push(Did::Push(line["revision"].as_str().unwrap().to_owned())),
+            Some("tick") => trace.progress.push(Did::Tick),
+            Some("ship") => trace.progress.push(Did::Push(line["revision"].as_str().unwrap().to_owned())),
             Some("end") if line["attempt"].as_i64() == Some(attempts) => break,
             _ => {}
         }
@@ -103,7 +103,7 @@ async fn plays(file: &str, attempts: i64) {
     let trace = trace(file, attempts);
     let (url, script) = bridge(trace.answers).await;
     let mut flagger = FakeFlagger::new(&url, "default", "podinfo").unwrap();
-    for did in trace.course {
+    for did in trace.progress {
         match did {
             Did::Push(revision) => flagger.push(&revision),
             Did::Tick => drop(flagger.tick(Millis(1_795_411_221_791)).await),

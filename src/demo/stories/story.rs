@@ -29,16 +29,16 @@ const LOOKS_EVERY: Duration = Duration::from_millis(100);
 const NAMESPACE: &str = "shop";
 
 /// How a story went.
-pub(super) type Went<T = ()> = Result<T, Wrong>;
+pub(super) type StoryResult<T = ()> = Result<T, Mismatch>;
 
 /// What went wrong.
 #[derive(Debug)]
-pub(super) struct Wrong {
+pub(super) struct Mismatch {
     pub expected: String,
     pub saw: String,
 }
 
-impl Wrong {
+impl Mismatch {
     fn new(expected: impl Into<String>, saw: impl Into<String>) -> Self {
         Self { expected: expected.into(), saw: saw.into() }
     }
@@ -60,9 +60,9 @@ impl<'a> Story<'a> {
         world: &'a mut World,
         commentary: &'a mut Commentary,
         canary: &'static str,
-    ) -> Went<Self> {
+    ) -> StoryResult<Self> {
         let flagger = FakeFlagger::new(&world.gate, NAMESPACE, canary)
-            .map_err(|error| Wrong::new("a client for Flagger", error.to_string()))?;
+            .map_err(|error| Mismatch::new("a client for Flagger", error.to_string()))?;
         let mut story = Self { world, commentary, flagger, canary, opened: HashSet::new() };
         story.look_until(Phase::Initialized).await?;
         Ok(story)
@@ -94,7 +94,7 @@ impl<'a> Story<'a> {
     }
 
     /// Flagger looks, again and again, until a look is as wanted.
-    async fn look_for(&mut self, what: &str, wanted: impl Fn(&Tick) -> bool) -> Went<Tick> {
+    async fn look_for(&mut self, what: &str, wanted: impl Fn(&Tick) -> bool) -> StoryResult<Tick> {
         let until = Instant::now() + PATIENCE;
         loop {
             let tick = self.look().await;
@@ -104,27 +104,27 @@ impl<'a> Story<'a> {
             if Instant::now() > until {
                 let last = tick.calls.iter().rfind(|call| call.question().is_some());
                 let last = last.map_or_else(String::new, |call| format!(" and {:?}", call.answered));
-                return Err(Wrong::new(what, format!("phase {}{last}", tick.phase.as_str())));
+                return Err(Mismatch::new(what, format!("phase {}{last}", tick.phase.as_str())));
             }
             sleep(LOOKS_EVERY).await;
         }
     }
 
     /// Flagger looks until the canary is in this phase.
-    pub(super) async fn look_until(&mut self, phase: Phase) -> Went {
+    pub(super) async fn look_until(&mut self, phase: Phase) -> StoryResult {
         let what = format!("{} to become {}", self.flagger.canary(), phase.as_str());
         self.look_for(&what, |tick| tick.phase == phase).await.map(drop)
     }
 
     /// Flagger looks until this question is answered open.
-    pub(super) async fn look_until_open(&mut self, hook: &str) -> Went {
+    pub(super) async fn look_until_open(&mut self, hook: &str) -> StoryResult {
         let what = format!("{hook} to be answered 200");
         let open = |call: &Call| call.question() == Some(hook) && call.answered.is_open();
         self.look_for(&what, |tick| tick.calls.iter().any(open)).await.map(drop)
     }
 
     /// Flagger looks until it asks this, and must be refused. Returns the ticket, once there is one.
-    pub(super) async fn waits(&mut self, stage: &str) -> Went<String> {
+    pub(super) async fn waits(&mut self, stage: &str) -> StoryResult<String> {
         let asks = |call: &Call| call.question() == Some(stage);
         let what = format!("{stage} to be asked");
         let tick = self.look_for(&what, |tick| tick.calls.iter().any(asks)).await?;
@@ -141,13 +141,13 @@ impl<'a> Story<'a> {
     }
 
     /// Flagger looks once more, asks this, and must be refused.
-    pub(super) async fn closed(&mut self, stage: &str) -> Went {
+    pub(super) async fn closed(&mut self, stage: &str) -> StoryResult {
         let tick = self.look().await;
         refused(&tick, stage)
     }
 
     /// The whole way through a gate: refused, a ticket, an approval, open. Returns the ticket.
-    pub(super) async fn passes(&mut self, stage: &str) -> Went<String> {
+    pub(super) async fn passes(&mut self, stage: &str) -> StoryResult<String> {
         let ticket = self.waits(stage).await?;
         self.moves(&ticket, "Approved")?;
         self.look_until_open(stage).await?;
@@ -155,14 +155,14 @@ impl<'a> Story<'a> {
     }
 
     /// Mia moves a ticket.
-    pub(super) fn moves(&mut self, ticket: &str, status: &str) -> Went {
+    pub(super) fn moves(&mut self, ticket: &str, status: &str) -> StoryResult {
         let moved = self.world.jira.move_issue(ticket, status, MIA);
         self.commentary.jira(&self.world.jira);
-        moved.map_err(|error| Wrong::new(format!("{ticket} to be moved to {status}"), error))
+        moved.map_err(|error| Mismatch::new(format!("{ticket} to be moved to {status}"), error))
     }
 
     /// The bridge notices how a ticket stands, while nobody asks.
-    pub(super) async fn noticed(&mut self, ticket: &str, verdict: Verdict) -> Went {
+    pub(super) async fn noticed(&mut self, ticket: &str, verdict: Verdict) -> StoryResult {
         let stands = |gates: &[GateView]| {
             let gate = gates.iter().find(|g| g.ticket.as_ref().is_some_and(|t| t.key == ticket))?;
             (gate.state == verdict).then_some(())
@@ -179,14 +179,14 @@ impl<'a> Story<'a> {
     }
 
     /// The gates of this canary, as the bridge shows them.
-    pub(super) async fn gates(&self) -> Went<Vec<GateView>> {
+    pub(super) async fn gates(&self) -> StoryResult<Vec<GateView>> {
         let gates = self.world.gates().await;
-        let mut gates = gates.map_err(|error| Wrong::new("an answer of /api/gates", error.to_string()))?;
+        let mut gates = gates.map_err(|error| Mismatch::new("an answer of /api/gates", error.to_string()))?;
         gates.retain(|gate| gate.canary == self.canary);
         Ok(gates)
     }
 
-    async fn until<T>(&mut self, what: &str, wanted: impl Fn(&[GateView]) -> Option<T>) -> Went<T> {
+    async fn until<T>(&mut self, what: &str, wanted: impl Fn(&[GateView]) -> Option<T>) -> StoryResult<T> {
         let until = Instant::now() + PATIENCE;
         loop {
             let gates = self.gates().await?;
@@ -198,28 +198,28 @@ impl<'a> Story<'a> {
                     let state = gate.state.as_str();
                     format!("{} {state} ({})", gate.stage, gate.reason)
                 });
-                return Err(Wrong::new(what, shown.collect::<Vec<_>>().join("; ")));
+                return Err(Mismatch::new(what, shown.collect::<Vec<_>>().join("; ")));
             }
             sleep(LOOK_AGAIN).await;
         }
     }
 
     /// The bridge is stopped.
-    pub(super) async fn stops(&mut self) -> Went {
+    pub(super) async fn stops(&mut self) -> StoryResult {
         let stopped = self.world.stop().await;
         self.commentary.say("The bridge is stopped");
-        stopped.map_err(|error| Wrong::new("the bridge to stop", error.to_string()))
+        stopped.map_err(|error| Mismatch::new("the bridge to stop", error.to_string()))
     }
 
     /// The bridge is started again.
-    pub(super) async fn comes_back(&mut self) -> Went {
+    pub(super) async fn comes_back(&mut self) -> StoryResult {
         let back = self.world.restart().await;
         self.commentary.say("The bridge is back");
-        back.map_err(|error| Wrong::new("the bridge to come back", error.to_string()))
+        back.map_err(|error| Mismatch::new("the bridge to come back", error.to_string()))
     }
 
     /// Jira has so many tickets for this canary, and no more.
-    pub(super) fn expect_tickets(&self, number: usize) -> Went {
+    pub(super) fn expect_tickets(&self, number: usize) -> StoryResult {
         let name = format!("{NAMESPACE}/{} ", self.canary);
         let issues = self.world.jira.issues();
         let keys: Vec<_> =
@@ -229,16 +229,16 @@ impl<'a> Story<'a> {
 
     /// Fails the story unless it is so.
     #[expect(clippy::unused_self, reason = "it reads as what the story does")]
-    pub(super) fn expect(&self, so: bool, expected: &str, saw: impl Debug) -> Went {
-        if so { Ok(()) } else { Err(Wrong::new(expected, format!("{saw:?}"))) }
+    pub(super) fn expect(&self, so: bool, expected: &str, saw: impl Debug) -> StoryResult {
+        if so { Ok(()) } else { Err(Mismatch::new(expected, format!("{saw:?}"))) }
     }
 }
 
 /// The question was asked, and its answer was a no.
-fn refused(tick: &Tick, stage: &str) -> Went {
+fn refused(tick: &Tick, stage: &str) -> StoryResult {
     match tick.calls.iter().find(|call| call.question() == Some(stage)) {
         Some(call) if !call.answered.is_open() => Ok(()),
-        Some(call) => Err(Wrong::new(format!("{stage} to be closed"), format!("{:?}", call.answered))),
-        None => Err(Wrong::new(format!("{stage} to be asked"), format!("phase {}", tick.phase.as_str()))),
+        Some(call) => Err(Mismatch::new(format!("{stage} to be closed"), format!("{:?}", call.answered))),
+        None => Err(Mismatch::new(format!("{stage} to be asked"), format!("phase {}", tick.phase.as_str()))),
     }
 }

@@ -1,7 +1,7 @@
 //! Histories: which move decided, and what undoes one.
 
 use crate::{
-    gate::{Cause, Invalidation, Move, decisive, undone},
+    gate::{Invalidation, InvalidationCause, Move, decisive, why_not_counted},
     millis::Millis,
     policy::{Person, Status, Statuses},
 };
@@ -16,7 +16,7 @@ fn entry(id: &str, at: i64, from: &str, to: &str) -> Move {
     }
 }
 
-fn other(id: &str, at: Option<i64>, by: &str, cause: Cause) -> Invalidation {
+fn other(id: &str, at: Option<i64>, by: &str, cause: InvalidationCause) -> Invalidation {
     Invalidation { changelog_id: id.into(), by: by.into(), at: at.map(Millis), cause }
 }
 
@@ -37,7 +37,7 @@ fn decided(at: &str, moves: &str) -> Option<String> {
 
 #[test]
 fn what_is_part_of_a_move_or_may_follow_it_undoes_it() {
-    use Cause::{Relocated, Unreadable};
+    use InvalidationCause::{Relocated, Unreadable};
     let moves = [entry("5", 50, "new", "yes")];
     for (invalidation, expected) in [
         // The same entry, whoever and whenever.
@@ -64,7 +64,7 @@ fn what_is_part_of_a_move_or_may_follow_it_undoes_it() {
         (other("", None, "", Unreadable), Some(Unreadable)),
         (other("x", Some(40), "", Unreadable), Some(Unreadable)),
     ] {
-        let found = undone(&moves[0], &moves, std::slice::from_ref(&invalidation));
+        let found = why_not_counted(&moves[0], &moves, std::slice::from_ref(&invalidation));
         assert_eq!(found, expected, "{invalidation:?}");
     }
 }
@@ -73,10 +73,10 @@ fn what_is_part_of_a_move_or_may_follow_it_undoes_it() {
 fn an_order_that_cannot_be_does_not_count() {
     // The clock was set back after the first two: only the ids tell, and by them the relocation came before.
     let moves = [entry("1", 90, "new", "yes"), entry("2", 91, "yes", "new"), entry("4", 30, "new", "yes")];
-    let before = other("3", Some(95), "bob", Cause::Relocated);
-    assert_eq!(undone(&moves[2], &moves, &[before]), None);
-    let after = other("5", Some(20), "bob", Cause::Relocated);
-    assert_eq!(undone(&moves[2], &moves, &[after]), Some(Cause::Relocated));
+    let before = other("3", Some(95), "bob", InvalidationCause::Relocated);
+    assert_eq!(why_not_counted(&moves[2], &moves, &[before]), None);
+    let after = other("5", Some(20), "bob", InvalidationCause::Relocated);
+    assert_eq!(why_not_counted(&moves[2], &moves, &[after]), Some(InvalidationCause::Relocated));
 }
 
 #[test]

@@ -3,30 +3,32 @@
 use std::time::Duration;
 
 use crate::{
-    gate::{Browse, Gate, GateId, GateName, Move, IssueSnapshot, Stage, GateState, Ticket, Trust, TicketState},
+    gate::{
+        Browse, Gate, GateId, GateName, GateState, IssueSnapshot, Move, Stage, Ticket, TicketState, Validity,
+    },
     millis::Millis,
     policy::{Author, Fingerprint, Person, Status, Statuses},
 };
 
-const TRUST: Trust =
-    Trust { trust_for: Duration::from_mins(10), valid_for: Duration::MAX, judged_by: Fingerprint(0) };
+const TRUST: Validity =
+    Validity { trust_for: Duration::from_mins(10), valid_for: Duration::MAX, judged_by: Fingerprint(0) };
 
 /// A gate that stands approved at minute 0, after what Jira said at these minutes: `404`, or `shut` where the account may
 /// not browse the project either.
-fn after(said: &str) -> Gate {
+fn after(last_answer: &str) -> Gate {
     let minute = |minutes: i64| Millis(1_790_000_000_000 + minutes * 60_000);
     let (id, key, project, issue_type) = ("1".into(), "OPS-1".into(), "OPS".into(), "10004".into());
     let ticket = Ticket { id, key, project, issue_type };
     let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
     let mut gate = Gate::new(GateId("g".into()), name, vec![], minute(0));
-    let view = TicketState::Waiting { status: None };
-    gate.standing = GateState::Watched { ticket, seen: minute(0), view };
-    for word in said.split(", ") {
+    let ticket_state = TicketState::Waiting { status: None };
+    gate.state = GateState::Watched { ticket, seen: minute(0), ticket_state };
+    for word in last_answer.split(", ") {
         let (at, what) = word.split_once(' ').unwrap();
         let browse = if what == "404" { Browse::Proven } else { Browse::Unproven };
-        let (at, sighting) = (minute(at.parse().unwrap()), IssueSnapshot::Missing { browse });
+        let (at, snapshot) = (minute(at.parse().unwrap()), IssueSnapshot::Missing { browse });
         let (statuses, author) = (Statuses::default(), Author::Accepted);
-        if let Some(next) = gate.see(&sighting, &statuses, &author, at, at, TRUST) {
+        if let Some(next) = gate.see(&snapshot, &statuses, &author, at, at, TRUST) {
             gate = next;
         }
     }
@@ -44,7 +46,7 @@ fn judged(to: &str, author: &Author) -> Gate {
     let by = Person { id: "mia".into(), name: "Mia".into(), app: false };
     let (status, at) = (Status { id: to.into(), name: to.into() }, Millis(1_790_000_000_000));
     let entry = Move { changelog_id: "1".into(), by, at, from: "new".into(), to: status.clone() };
-    let sighting = IssueSnapshot::Issue {
+    let snapshot = IssueSnapshot::Issue {
         key: "OPS-1".into(),
         project: "OPS".into(),
         issue_type: "10004".into(),
@@ -55,7 +57,7 @@ fn judged(to: &str, author: &Author) -> Gate {
         invalidations: vec![],
         answered: at,
     };
-    gate.see(&sighting, &statuses, author, at, at, TRUST).unwrap()
+    gate.see(&snapshot, &statuses, author, at, at, TRUST).unwrap()
 }
 
 #[test]
@@ -80,7 +82,7 @@ fn a_move_that_nobody_judged_decides_nothing() {
 
 #[test]
 fn a_ticket_is_given_up_only_after_long_and_constant_denial() {
-    for (said, spent) in [
+    for (last_answer, spent) in [
         ("1 404", false),
         ("1 404, 2 404", false),
         ("1 404, 6 404, 10 404", false),
@@ -96,6 +98,6 @@ fn a_ticket_is_given_up_only_after_long_and_constant_denial() {
         // A clock that was set back does not count.
         ("11 404, 1 404, 12 404", false),
     ] {
-        assert_eq!(after(said).is_spent(), spent, "{said}");
+        assert_eq!(after(last_answer).is_spent(), spent, "{last_answer}");
     }
 }

@@ -267,9 +267,9 @@ fn the_load_testers_path_goes_by_the_phase() {
         (Phase::Finalising, Stage::Gate),
         (Phase::Other, Stage::Gate),
     ] {
-        assert_eq!(Asks::LoadTester.stage(phase), Some(stage), "{phase:?}");
+        assert_eq!(QuestionPath::LoadTester.stage(phase), Some(stage), "{phase:?}");
     }
-    assert_eq!(Asks::Rollback.stage(Phase::Progressing), None);
+    assert_eq!(QuestionPath::Rollback.stage(Phase::Progressing), None);
 }
 
 #[tokio::test]
@@ -291,12 +291,12 @@ async fn an_answer_is_a_line_or_an_object() {
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         String::from_utf8(body.to_vec()).unwrap()
     };
-    assert_eq!(told(&answer, false).status(), 403);
-    assert_eq!(text(told(&answer, false)).await, "closed:  [31mOPS-1 is waiting\n");
-    let object = told(&answer, true);
+    assert_eq!(answer_response(&answer, false).status(), 403);
+    assert_eq!(text(answer_response(&answer, false)).await, "closed:  [31mOPS-1 is waiting\n");
+    let object = answer_response(&answer, true);
     assert_eq!(object.headers()["content-type"], "application/json");
     insta::assert_snapshot!(text(object).await, @r#"{"open":false,"cluster":"default","namespace":"test","canary":"podinfo","stage":"confirm-rollout","gate":null,"state":"waiting","reason":"nobody has decided yet","ticket":null,"asked_at":null,"rollout":null}"#);
-    assert_eq!(told(&Answer { open: true, ..answer }, true).status(), 200);
+    assert_eq!(answer_response(&Answer { open: true, ..answer }, true).status(), 200);
 }
 
 #[test]
@@ -325,7 +325,7 @@ proptest! {
                     prop_assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
                 }
             }
-            Err(Why::Query(why, hint)) => {
+            Err(Rejection::Query(why, hint)) => {
                 prop_assert!(!why.chars().chain(hint.chars()).any(char::is_control), "{why:?} {hint:?}");
             }
             Err(other) => prop_assert!(false, "{other:?}"),

@@ -2,7 +2,7 @@
 
 use tokio_rustls::rustls::{AlertDescription, Error};
 
-use crate::{http::serve::Broken, metrics::Reason};
+use crate::{http::serve::ConnectionRefused, metrics::RefusalReason};
 
 /// The paths of Flagger's hooks.
 const HOOKS: [&str; 8] = [
@@ -80,37 +80,39 @@ pub(crate) fn slug(name: &str) -> Option<String> {
 }
 
 /// Why a connection never came to a request, and what to do about it.
-pub(crate) fn at_connection(broken: &Broken) -> (Reason, String, &'static str) {
+pub(crate) fn at_connection(broken: &ConnectionRefused) -> (RefusalReason, String, &'static str) {
     let told = |reason, why: &str, hint| (reason, why.to_owned(), hint);
     match broken {
-        Broken::Handshake(error) => {
-            (Reason::Handshake, format!("the TLS handshake failed: {error}"), of_handshake(error))
+        ConnectionRefused::Handshake(error) => {
+            (RefusalReason::Handshake, format!("the TLS handshake failed: {error}"), of_handshake(error))
         }
-        Broken::PlainHttp => {
-            told(Reason::Protocol, "the caller speaks HTTP without TLS", "write https:// instead of http://")
-        }
-        Broken::NotHttp => told(
-            Reason::Protocol,
+        ConnectionRefused::PlainHttp => told(
+            RefusalReason::Protocol,
+            "the caller speaks HTTP without TLS",
+            "write https:// instead of http://",
+        ),
+        ConnectionRefused::NotHttp => told(
+            RefusalReason::Protocol,
             "the caller does not speak HTTP",
             "if it speaks TLS, write http:// instead of https://, or set server.tls",
         ),
-        Broken::FirstLine => told(
-            Reason::Protocol,
+        ConnectionRefused::FirstLine => told(
+            RefusalReason::Protocol,
             "the first line of the request cannot be read (is there a space in the hook's URL?)",
             "write ?gate=qa-team into the hook's URL",
         ),
-        Broken::HeadTooLarge => told(
-            Reason::TooLarge,
+        ConnectionRefused::HeadTooLarge => told(
+            RefusalReason::TooLarge,
             "the head of the request is longer than 16 KiB",
             "leave headers out; a proxy in front may add them",
         ),
-        Broken::Slow => told(
-            Reason::Slow,
+        ConnectionRefused::Slow => told(
+            RefusalReason::Slow,
             "the request did not come whole in time",
             "see whether something between the caller and the bridge holds it up",
         ),
-        Broken::Crowded => told(
-            Reason::Crowded,
+        ConnectionRefused::Crowded => told(
+            RefusalReason::Crowded,
             "connections that sent nothing for long made room for others",
             "see who opens so many connections from that address",
         ),

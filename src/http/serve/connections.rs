@@ -30,11 +30,11 @@ pub struct Connection {
     /// Whether all of the request was read.
     ended: AtomicBool,
     /// Whether the caller proved who it is.
-    proven: AtomicBool,
+    authenticated: AtomicBool,
     /// Whether the request was answered.
     answered: AtomicBool,
     /// Whether the connection is over.
-    over: AtomicBool,
+    ended_notify: AtomicBool,
     cut: AtomicBool,
     waker: AtomicWaker,
 }
@@ -45,9 +45,9 @@ impl Connection {
             source,
             began: Instant::now(),
             ended: AtomicBool::new(false),
-            proven: AtomicBool::new(false),
+            authenticated: AtomicBool::new(false),
             answered: AtomicBool::new(false),
-            over: AtomicBool::new(false),
+            ended_notify: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         }
@@ -60,8 +60,8 @@ impl Connection {
     }
 
     /// The caller proved who it is: it keeps its place, however slow it is.
-    pub fn prove(&self) {
-        self.proven.store(true, Relaxed);
+    pub fn mark_authenticated(&self) {
+        self.authenticated.store(true, Relaxed);
     }
 
     pub(super) fn is_ended(&self) -> bool {
@@ -75,8 +75,8 @@ impl Connection {
 
     /// Whether the connection only waits for its caller, which proved nothing, or has its answer.
     fn waits(&self) -> bool {
-        let works = self.is_ended() || self.proven.load(Relaxed);
-        (!works || self.answered.load(Relaxed)) && !self.over.load(Relaxed) && !self.cut.load(Relaxed)
+        let works = self.is_ended() || self.authenticated.load(Relaxed);
+        (!works || self.answered.load(Relaxed)) && !self.ended_notify.load(Relaxed) && !self.cut.load(Relaxed)
     }
 
     fn cut(&self) {
@@ -94,38 +94,38 @@ impl Connection {
     }
 
     /// The same body, whose end is noted here.
-    pub(super) fn notes(self: &Arc<Self>, body: Incoming) -> Noted {
-        let noted = Noted { body, connection: Arc::clone(self) };
-        noted.note(noted.body.is_end_stream());
+    pub(super) fn track_body(self: &Arc<Self>, body: Incoming) -> TrackedBody {
+        let noted = TrackedBody { body, connection: Arc::clone(self) };
+        noted.mark_answered(noted.body.is_end_stream());
         noted
     }
 }
 
 /// Notes the end of a connection, however that ends.
-pub(super) struct Taken(pub(super) Arc<Connection>);
+pub(super) struct ConnectionGuard(pub(super) Arc<Connection>);
 
-impl Drop for Taken {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.0.over.store(true, Relaxed);
+        self.0.ended_notify.store(true, Relaxed);
     }
 }
 
 /// A body that notes its end.
 #[derive(Debug)]
-pub(super) struct Noted {
+pub(super) struct TrackedBody {
     body: Incoming,
     connection: Arc<Connection>,
 }
 
-impl Noted {
-    fn note(&self, ended: bool) {
+impl TrackedBody {
+    fn mark_answered(&self, ended: bool) {
         if ended {
             self.connection.ended.store(true, Relaxed);
         }
     }
 }
 
-impl Body for Noted {
+impl Body for TrackedBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -134,7 +134,7 @@ impl Body for Noted {
         context: &mut std::task::Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = std::task::ready!(std::pin::Pin::new(&mut self.body).poll_frame(context));
-        self.note(frame.is_none() || self.body.is_end_stream());
+        self.mark_answered(frame.is_none() || self.body.is_end_stream());
         Poll::Ready(frame)
     }
 
@@ -160,8 +160,8 @@ impl Connections {
     }
 
     /// Takes in one more.
-    pub(super) fn take(&mut self, source: IpAddr) -> Arc<Connection> {
-        let over = |connection: &Arc<Connection>| connection.over.load(Relaxed);
+    pub(super) fn register(&mut self, source: IpAddr) -> Arc<Connection> {
+        let over = |connection: &Arc<Connection>| connection.ended_notify.load(Relaxed);
         while self.all.front().is_some_and(over) {
             self.all.pop_front();
         }
@@ -219,19 +219,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_holds_most_places_makes_room_and_nobody_who_works() {
         let mut connections = Connections::new(100);
-        let flagger: Vec<_> = (0..3).map(|_| connections.take(from(1))).collect();
-        let slow: Vec<_> = (0..40).map(|_| connections.take(from(2))).collect();
+        let flagger: Vec<_> = (0..3).map(|_| connections.register(from(1))).collect();
+        let slow: Vec<_> = (0..40).map(|_| connections.register(from(2))).collect();
         assert!(makes_room(&connections).is_empty(), "all have come just now");
         tokio::time::advance(PATIENCE).await;
-        let late = connections.take(from(3));
-        slow[0].prove();
+        let late = connections.register(from(3));
+        slow[0].mark_authenticated();
         slow[1].ended.store(true, Relaxed);
         assert_eq!(makes_room(&connections), [from(2); CUT_AT_ONCE]);
         assert!(!slow[0].cut.load(Relaxed) && !slow[1].cut.load(Relaxed) && slow[2].cut.load(Relaxed));
         assert_eq!(makes_room(&connections).len() + makes_room(&connections).len(), 38 - CUT_AT_ONCE);
         // Only Flagger's own are left that wait, and one that has its answer.
         flagger[0].ended.store(true, Relaxed);
-        flagger[1].prove();
+        flagger[1].mark_authenticated();
         slow[1].answer();
         assert_eq!(makes_room(&connections).len(), 1);
         assert_eq!(makes_room(&connections).len(), 1);
@@ -242,18 +242,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn connections_that_are_over_are_forgotten() {
         let mut connections = Connections::new(4);
-        let kept = connections.take(from(1));
+        let kept = connections.register(from(1));
         for _ in 0..1_000 {
-            drop(Taken(connections.take(from(2))));
+            drop(ConnectionGuard(connections.register(from(2))));
         }
         assert!(connections.all.len() <= 8, "{}", connections.all.len());
-        assert!(!kept.over.load(Relaxed));
+        assert!(!kept.ended_notify.load(Relaxed));
     }
 
     #[tokio::test]
     async fn a_connection_learns_that_it_is_cut() {
         let mut connections = Connections::new(4);
-        let connection = connections.take(from(1));
+        let connection = connections.register(from(1));
         let waits = tokio::spawn({
             let connection = Arc::clone(&connection);
             async move { connection.is_cut().await }

@@ -27,8 +27,8 @@ const FOREVER: Duration = Duration::from_secs(60);
 const BRIEFLY: Duration = Duration::from_millis(20);
 
 /// Small enough to wait for, large enough not to hit by accident.
-fn limits() -> Limits {
-    Limits {
+fn limits() -> ServeLimits {
+    ServeLimits {
         connections: 8,
         headers: Duration::from_millis(300),
         whole: Duration::from_millis(900),
@@ -44,7 +44,7 @@ struct Running {
     task: JoinHandle<()>,
 }
 
-async fn running(app: Router, tls: Option<Arc<Tls>>, limits: Limits) -> Running {
+async fn running(app: Router, tls: Option<Arc<Tls>>, limits: ServeLimits) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (at, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
     let task = tokio::spawn(serve(listener, app, tls, limits, stop.clone()));
@@ -117,7 +117,7 @@ async fn an_answer_comes_with_the_end_of_its_connection() {
 
 #[tokio::test]
 async fn half_open_connections_are_closed_and_make_room() {
-    let limits = Limits { connections: 2, whole: FOREVER, ..limits() };
+    let limits = ServeLimits { connections: 2, whole: FOREVER, ..limits() };
     let server = running(app(), None, limits).await;
     let mut silent = server.connect().await;
     let mut begun = server.connect().await;
@@ -135,7 +135,7 @@ async fn half_open_connections_are_closed_and_make_room() {
 
 #[tokio::test]
 async fn a_body_that_never_comes_is_not_waited_for() {
-    let server = running(app(), None, Limits { connections: 1, ..limits() }).await;
+    let server = running(app(), None, ServeLimits { connections: 1, ..limits() }).await;
     let mut stuck = server.connect().await;
     stuck.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhi").await.unwrap();
     assert!(said(&mut server.connect().await, REQUEST).await.ends_with("2 bytes"));
@@ -145,7 +145,7 @@ async fn a_body_that_never_comes_is_not_waited_for() {
 
 #[tokio::test]
 async fn trickling_headers_do_not_keep_a_connection() {
-    let server = running(app(), None, Limits { whole: FOREVER, ..limits() }).await;
+    let server = running(app(), None, ServeLimits { whole: FOREVER, ..limits() }).await;
     let (mut read, mut write) = server.connect().await.into_split();
     let trickle = tokio::spawn(async move {
         // The caller's own pace: slow enough that the number of headers is not what it is refused for.
@@ -165,7 +165,7 @@ async fn trickling_headers_do_not_keep_a_connection() {
 
 #[tokio::test]
 async fn who_stays_after_the_answer_is_left() {
-    let limits = Limits { connections: 1, whole: PATIENCE, headers: PATIENCE, ..limits() };
+    let limits = ServeLimits { connections: 1, whole: PATIENCE, headers: PATIENCE, ..limits() };
     let server = running(app(), None, limits).await;
     let mut idle = vec![];
     for _ in 0..3 {
@@ -178,7 +178,7 @@ async fn who_stays_after_the_answer_is_left() {
 
 #[tokio::test]
 async fn a_refused_body_does_not_cost_the_answer() {
-    let server = running(app(), None, Limits { whole: PATIENCE, ..limits() }).await;
+    let server = running(app(), None, ServeLimits { whole: PATIENCE, ..limits() }).await;
     let size = 2 * 1024 * 1024;
     for _ in 0..5 {
         let mut io = server.connect().await;
@@ -202,7 +202,7 @@ async fn all(io: &mut (impl AsyncRead + Unpin)) -> usize {
 
 #[tokio::test]
 async fn an_answer_is_not_cut_however_the_request_ends() {
-    let server = running(app(), None, Limits { whole: FOREVER, linger: PATIENCE, ..limits() }).await;
+    let server = running(app(), None, ServeLimits { whole: FOREVER, linger: PATIENCE, ..limits() }).await;
     let large = "GET /large HTTP/1.1\r\nHost: x\r\n\r\n";
     let mut io = server.connect().await;
     io.write_all(large.as_bytes()).await.unwrap();
@@ -248,7 +248,7 @@ fn slow() -> (Router, Arc<Notify>, Arc<Notify>) {
 #[tokio::test]
 async fn requests_in_hand_are_finished() {
     let (app, asked, go) = slow();
-    let server = running(app, None, Limits { whole: PATIENCE, ..limits() }).await;
+    let server = running(app, None, ServeLimits { whole: PATIENCE, ..limits() }).await;
     let mut io = server.connect().await;
     io.write_all(REQUEST.as_bytes()).await.unwrap();
     timeout(PATIENCE, asked.notified()).await.unwrap();
@@ -264,7 +264,7 @@ async fn requests_in_hand_are_finished() {
 #[tokio::test]
 async fn but_not_for_longer_than_the_grace() {
     let (app, asked, _) = slow();
-    let limits = Limits { whole: FOREVER, grace: Duration::from_millis(100), ..limits() };
+    let limits = ServeLimits { whole: FOREVER, grace: Duration::from_millis(100), ..limits() };
     let server = running(app, None, limits).await;
     let mut io = server.connect().await;
     io.write_all(REQUEST.as_bytes()).await.unwrap();
@@ -288,7 +288,8 @@ fn waiting(at: SocketAddr, callers: usize) -> Vec<std::net::TcpStream> {
 #[tokio::test]
 async fn who_has_connected_before_the_stop_is_answered() {
     for connections in [1, 2, 64] {
-        let limits = Limits { connections, begin: PATIENCE, whole: PATIENCE, linger: BRIEFLY, ..limits() };
+        let limits =
+            ServeLimits { connections, begin: PATIENCE, whole: PATIENCE, linger: BRIEFLY, ..limits() };
         let server = running(app(), None, limits).await;
         let (at, callers) = (server.at, waiting(server.at, 10));
         server.stop.cancel();
@@ -304,7 +305,7 @@ async fn who_has_connected_before_the_stop_is_answered() {
 /// Accepted, but its request not read: the stop comes in between.
 #[tokio::test]
 async fn a_request_that_was_not_read_before_the_stop_is_answered() {
-    let limits = Limits { begin: PATIENCE, whole: PATIENCE, linger: BRIEFLY, ..limits() };
+    let limits = ServeLimits { begin: PATIENCE, whole: PATIENCE, linger: BRIEFLY, ..limits() };
     for _ in 0..20 {
         let server = running(app(), None, limits).await;
         let mut io = server.connect().await;
@@ -317,7 +318,7 @@ async fn a_request_that_was_not_read_before_the_stop_is_answered() {
 
 #[tokio::test]
 async fn who_says_nothing_does_not_hold_up_the_stop() {
-    let limits = Limits { headers: FOREVER, whole: FOREVER, grace: FOREVER, ..limits() };
+    let limits = ServeLimits { headers: FOREVER, whole: FOREVER, grace: FOREVER, ..limits() };
     let server = running(app(), None, limits).await;
     let mut silent = server.connect().await;
     let _backlog = waiting(server.at, 1);
@@ -329,7 +330,8 @@ async fn who_says_nothing_does_not_hold_up_the_stop() {
 #[tokio::test]
 async fn nor_does_who_finds_no_place() {
     let (app, asked, _) = slow();
-    let limits = Limits { connections: 1, whole: FOREVER, grace: Duration::from_millis(100), ..limits() };
+    let limits =
+        ServeLimits { connections: 1, whole: FOREVER, grace: Duration::from_millis(100), ..limits() };
     let server = running(app, None, limits).await;
     let mut io = server.connect().await;
     io.write_all(REQUEST.as_bytes()).await.unwrap();

@@ -17,18 +17,18 @@ use tokio_rustls::{
 use crate::{
     config,
     pem::{self, Bundle},
-    reload::Watched,
+    reload::Reloaded,
 };
 
 /// A certificate and its key. While the files cannot be used, for instance because only one of them was replaced yet,
 /// what they held before is shown.
 #[derive(Debug)]
-pub struct Tls(Watched<Acceptor, Unfit>);
+pub struct Tls(Reloaded<Acceptor, TlsProblem>);
 
 /// What of the files cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{key}: {what}")]
-pub struct Unfit {
+pub struct TlsProblem {
     /// The key of the configuration to edit.
     pub key: &'static str,
     /// What is wrong, and what to put there.
@@ -38,7 +38,7 @@ pub struct Unfit {
 #[derive(Clone)]
 struct Acceptor {
     tls: TlsAcceptor,
-    left_out: Vec<String>,
+    skipped: Vec<String>,
 }
 
 impl Tls {
@@ -46,24 +46,24 @@ impl Tls {
     ///
     /// # Errors
     /// If one cannot be read, or they do not belong together.
-    pub fn load(files: config::Tls) -> Result<Self, Unfit> {
+    pub fn load(files: config::Tls) -> Result<Self, TlsProblem> {
         let paths = vec![files.cert_file.clone(), files.key_file.clone()];
         let read_before = AtomicBool::new(false);
         let read = move |_: &[PathBuf]| {
             let read = acceptor(&files)?;
             // Whoever opens it tells of the first reading.
             if read_before.swap(true, Ordering::Relaxed) {
-                pem::tell("server.tls.cert_file", &read.left_out);
+                pem::log_skipped("server.tls.cert_file", &read.skipped);
             }
             Ok(read)
         };
-        Watched::open(paths, read).map(Self)
+        Reloaded::open(paths, read).map(Self)
     }
 
     /// What is to be said of certificates that cannot be used and are not shown.
     #[must_use]
-    pub fn left_out(&self) -> Vec<String> {
-        self.0.current().left_out
+    pub fn skipped_certificates(&self) -> Vec<String> {
+        self.0.current().skipped
     }
 
     /// What accepts connections now.
@@ -72,21 +72,21 @@ impl Tls {
     }
 }
 
-fn acceptor(files: &config::Tls) -> Result<Acceptor, Unfit> {
-    let unfit_at = |key| move |what| Unfit { key, what };
-    let Bundle { certificates, left_out } =
+fn acceptor(files: &config::Tls) -> Result<Acceptor, TlsProblem> {
+    let unfit_at = |key| move |what| TlsProblem { key, what };
+    let Bundle { certificates, skipped } =
         pem::chain(&files.cert_file).map_err(unfit_at("server.tls.cert_file"))?;
     let key = pem::key(&files.key_file).map_err(unfit_at("server.tls.key_file"))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, key))
-        .map_err(|error| unfit_at("server.tls")(unfit(files, &error)))?;
+        .map_err(|error| unfit_at("server.tls")(problem(files, &error)))?;
     // Go's client speaks HTTP/2 wherever it is offered.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Acceptor { tls: TlsAcceptor::from(Arc::new(config)), left_out })
+    Ok(Acceptor { tls: TlsAcceptor::from(Arc::new(config)), skipped })
 }
 
-fn unfit(files: &config::Tls, error: &rustls::Error) -> String {
+fn problem(files: &config::Tls, error: &rustls::Error) -> String {
     let [cert, key] = [&files.cert_file, &files.key_file].map(|file| file.display());
     if matches!(error, rustls::Error::InconsistentKeys(_)) {
         return format!(
@@ -99,7 +99,7 @@ fn unfit(files: &config::Tls, error: &rustls::Error) -> String {
 
 /// Tells a caller who begins to speak HTTP where TLS is spoken; whether it did. Without this it would get a few bytes
 /// that nobody can read.
-pub(super) async fn tells_plain(stream: &mut TcpStream) -> std::io::Result<bool> {
+pub(super) async fn answer_plain_http(stream: &mut TcpStream) -> std::io::Result<bool> {
     let mut first = [0];
     // Every method begins with a letter, and a handshake with the byte 22.
     if stream.peek(&mut first).await? == 0 || !first[0].is_ascii_alphabetic() {

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     gate::Verdict,
-    gatekeeper::{Listed, Overview, Timing, clock_time, counts},
+    gatekeeper::{ListedGate, Overview, Timing, clock_time, counts},
     http::refused::RefusedView,
     millis::{Millis, lasted, written},
-    view::{GateView, ParkedView, PassedView, Time, UnaskedView},
+    view::{GateView, ParkedView, PassedView, Rfc3339, UnaskedView},
 };
 
 /// So many gates are on one page.
@@ -34,7 +34,7 @@ pub struct JiraHealth {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OneByOne {
     /// Since when.
-    pub since: Time,
+    pub since: Rfc3339,
     /// What Jira, or something on the way, says.
     pub why: String,
 }
@@ -42,7 +42,7 @@ pub struct OneByOne {
 /// What the reader wants to see; words from outside. What is not understood is left out.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
-pub(super) struct Wanted {
+pub(super) struct PageQuery {
     /// Only gates that stand so.
     state: String,
     /// Only gates in whose canary, stage, ticket, revision or reason this occurs.
@@ -54,7 +54,7 @@ pub(super) struct Wanted {
 }
 
 /// What the bridge knows at one moment.
-pub(super) struct Known<'a> {
+pub(super) struct PageInput<'a> {
     /// None while the store is not open.
     pub(super) gates: Option<Gates<'a>>,
     /// The rest; none while the store is not open. A line if the database did not answer.
@@ -67,9 +67,9 @@ pub(super) struct Known<'a> {
 /// The gates, and what holds for all of them.
 pub(super) struct Gates<'a> {
     /// Those that wait longest first.
-    pub(super) list: &'a [Listed],
+    pub(super) list: &'a [ListedGate],
     /// What is shown of one.
-    pub(super) shown: Box<dyn Fn(&Listed) -> GateView + Send + Sync + 'a>,
+    pub(super) shown: Box<dyn Fn(&ListedGate) -> GateView + Send + Sync + 'a>,
     /// How many tickets live, as `limits.open_tickets` counts them: a gate has its place from when its ticket is to be
     /// opened.
     pub(super) tickets: usize,
@@ -86,7 +86,7 @@ struct Page<'a> {
     one_by_one: Option<String>,
     at: String,
     version: &'static str,
-    wanted: &'a Wanted,
+    wanted: &'a PageQuery,
     refreshes: bool,
     /// None while the store is not open.
     table: Option<Table>,
@@ -99,13 +99,13 @@ struct Page<'a> {
     refused: Vec<Aged<'a, RefusedView>>,
     refused_in_all: usize,
     unasked: Vec<Aged<'a, UnaskedView>>,
-    limits: Option<Limits<'a>>,
+    limits: Option<LimitsView<'a>>,
 }
 
 /// The gates of one page.
 #[derive(Serialize)]
 struct Table {
-    rows: Vec<Row>,
+    rows: Vec<GateRow>,
     /// How many gates there are, and how many of them are asked for.
     in_all: usize,
     found: usize,
@@ -129,7 +129,7 @@ struct Count {
 
 /// A gate in the table.
 #[derive(Serialize)]
-struct Row {
+struct GateRow {
     #[serde(flatten)]
     gate: GateView,
     /// The state as people read it.
@@ -147,7 +147,7 @@ struct Aged<'a, T> {
 }
 
 #[derive(Serialize)]
-struct Limits<'a> {
+struct LimitsView<'a> {
     tickets: usize,
     /// No further ticket may be opened.
     full: bool,
@@ -160,7 +160,11 @@ struct Limits<'a> {
 }
 
 /// The page, as HTML.
-pub(super) fn render(known: &Known<'_>, wanted: &Wanted, now: Millis) -> Result<String, minijinja::Error> {
+pub(super) fn render(
+    known: &PageInput<'_>,
+    wanted: &PageQuery,
+    now: Millis,
+) -> Result<String, minijinja::Error> {
     let (overview, trouble) = match &known.overview {
         Some(Ok(overview)) => (Some(overview), None),
         Some(Err(why)) => (None, Some(why.as_str())),
@@ -201,7 +205,7 @@ pub(super) fn render(known: &Known<'_>, wanted: &Wanted, now: Millis) -> Result<
             .flat_map(|it| &it.unasked)
             .map(|what| Aged { what, age: age(what.at, now) })
             .collect(),
-        limits: known.gates.as_ref().map(|Gates { tickets, full_namespaces, timing, .. }| Limits {
+        limits: known.gates.as_ref().map(|Gates { tickets, full_namespaces, timing, .. }| LimitsView {
             tickets: *tickets,
             full: *tickets >= timing.open_tickets,
             open_tickets: timing.open_tickets,
@@ -228,13 +232,14 @@ static TEMPLATES: LazyLock<Result<Environment<'static>, minijinja::Error>> = Laz
     Ok(pages)
 });
 
-fn table(gates: &Gates<'_>, wanted: &Wanted, now: Millis) -> Table {
+fn table(gates: &Gates<'_>, wanted: &PageQuery, now: Millis) -> Table {
     let sought = wanted.q.trim().to_lowercase();
-    let of_state = |listed: &&Listed| wanted.state.is_empty() || listed.verdict().as_str() == wanted.state;
+    let of_state =
+        |listed: &&ListedGate| wanted.state.is_empty() || listed.verdict().as_str() == wanted.state;
     let chosen = gates.list.iter().filter(of_state);
-    let found: Vec<&Listed> = match sought.as_str() {
+    let found: Vec<&ListedGate> = match sought.as_str() {
         "" => chosen.collect(),
-        _ => chosen.filter(|listed| speaks_of(&(gates.shown)(listed), &sought)).collect(),
+        _ => chosen.filter(|listed| matches(&(gates.shown)(listed), &sought)).collect(),
     };
     // Whoever looks wants to know what waits; what is open comes last.
     let (open, closed): (Vec<_>, Vec<_>) =
@@ -243,13 +248,13 @@ fn table(gates: &Gates<'_>, wanted: &Wanted, now: Millis) -> Table {
     let approved = counts.iter().find(|(state, _)| *state == Verdict::Approved).map_or(0, |(_, many)| *many);
     let pages = found.len().div_ceil(ROWS).max(1);
     let page = wanted.page.parse().unwrap_or(1).clamp(1, pages);
-    let row = |listed: &Listed| {
+    let row = |listed: &ListedGate| {
         let gate = (gates.shown)(listed);
-        Row { words: words(gate.state), age: gate.asked_at.map(|at| age(at, now)), gate }
+        GateRow { words: state_word(gate.state), age: gate.asked_at.map(|at| age(at, now)), gate }
     };
     let count = |(state, many): (Verdict, u64)| Count {
         state: state.as_str(),
-        words: words(state),
+        words: state_word(state),
         many,
         meaning: meaning(state),
     };
@@ -269,7 +274,7 @@ fn table(gates: &Gates<'_>, wanted: &Wanted, now: Millis) -> Table {
 }
 
 /// Whether this occurs in the gate's canary, stage, ticket, revision or reason.
-fn speaks_of(gate: &GateView, sought: &str) -> bool {
+fn matches(gate: &GateView, sought: &str) -> bool {
     let rollout = gate.rollout.as_ref();
     let canary = format!("{}/{}/{}", gate.cluster, gate.namespace, gate.canary);
     let words = [
@@ -284,7 +289,7 @@ fn speaks_of(gate: &GateView, sought: &str) -> bool {
     words.into_iter().flatten().any(|word| word.to_lowercase().contains(sought))
 }
 
-fn words(state: Verdict) -> String {
+fn state_word(state: Verdict) -> String {
     state.as_str().replace('_', " ")
 }
 
@@ -320,7 +325,7 @@ fn one_by_one(OneByOne { since, why }: &OneByOne, now: Millis) -> String {
 }
 
 /// How long ago that was.
-fn age(Time(since): Time, now: Millis) -> String {
+fn age(Rfc3339(since): Rfc3339, now: Millis) -> String {
     lasted(now.since(since))
 }
 

@@ -76,14 +76,14 @@ async fn a_changelog_that_breaks_off_proves_nothing() {
     ] {
         let page = json!({"total": total, "values": values});
         let site = Site::new(move |_| ours(200, &page)).await;
-        let page = site.jira(Some(Kind::Cloud)).look_back("10042", Before::End).await;
+        let page = site.jira(Some(Kind::Cloud)).read_before("10042", PageBefore::End).await;
         assert_eq!(page.as_ref().ok().map(|page| (page.start, page.end)), expected, "{page:?}");
     }
     // What goes on after its end, or is longer than was said, lacks entries between those that are known.
-    let before = |entry, of| Before::Entry { entry, of };
+    let before = |entry, of| PageBefore::Entry { entry, of };
     for (total, is_last, before, expected) in [
-        (json!(2), json!(true), Before::End, Some((1, 2))),
-        (json!(2), json!(false), Before::End, None),
+        (json!(2), json!(true), PageBefore::End, Some((1, 2))),
+        (json!(2), json!(false), PageBefore::End, None),
         (json!(null), json!(true), before(1, 1), Some((0, 1))),
         (json!(null), json!(false), before(1, 1), None),
         (json!(2), json!(false), before(1, 2), Some((0, 1))),
@@ -93,7 +93,7 @@ async fn a_changelog_that_breaks_off_proves_nothing() {
     ] {
         let page = json!({"total": total, "isLast": is_last, "values": [entry]});
         let site = Site::new(move |_| ours(200, &page)).await;
-        let page = site.jira(Some(Kind::Cloud)).look_back("10042", before).await;
+        let page = site.jira(Some(Kind::Cloud)).read_before("10042", before).await;
         assert_eq!(page.as_ref().ok().map(|page| (page.start, page.end)), expected, "{page:?}");
     }
 }
@@ -117,9 +117,9 @@ async fn pages_that_are_shorter_than_asked_for_are_read_from_the_end() {
     })
     .await;
     let jira = site.jira(Some(Kind::Cloud));
-    let page = jira.look_back("10042", Before::End).await.unwrap();
+    let page = jira.read_before("10042", PageBefore::End).await.unwrap();
     assert_eq!((page.start, page.end, page.moves.len()), (10, 60, 50));
-    let page = jira.look_back("10042", Before::Entry { entry: 10, of: 60 }).await.unwrap();
+    let page = jira.read_before("10042", PageBefore::Entry { entry: 10, of: 60 }).await.unwrap();
     assert_eq!((page.start, page.end, page.moves.len()), (0, 10, 10));
 }
 
@@ -139,8 +139,10 @@ async fn another_part_of_a_changelog_proves_nothing() {
         let values: Vec<_> = (0..entries).map(entry).collect();
         let page = json!({"startAt": start, "total": 190, "values": values});
         let site = Site::new(move |_| ours(200, &page)).await;
-        let page =
-            site.jira(Some(Kind::Cloud)).look_back("10042", Before::Entry { entry: 150, of: 190 }).await;
+        let page = site
+            .jira(Some(Kind::Cloud))
+            .read_before("10042", PageBefore::Entry { entry: 150, of: 190 })
+            .await;
         assert_eq!(page.as_ref().ok().map(|page| (page.start, page.end)), expected, "{page:?}");
     }
 }
@@ -174,7 +176,7 @@ async fn a_long_changelog_is_read_from_its_end() {
     })
     .await;
     let jira = site.jira(Some(Kind::Cloud));
-    let seen = jira.look(&["10042".into(), "7".into(), "x".into()]).await.unwrap();
+    let seen = jira.read_many(&["10042".into(), "7".into(), "x".into()]).await.unwrap();
     assert_eq!(seen.len(), 1, "the broken one is left out");
     let reading = &seen["10042"];
     assert_eq!((reading.newest, reading.is_whole, reading.total), (1, false, Some(260)));
@@ -184,7 +186,7 @@ async fn a_long_changelog_is_read_from_its_end() {
         json!({"issueIdsOrKeys": ["10042", "7"], "fields": ["status", "project", "issuetype", "labels"],
             "properties": ["flagger-jira-bridge"], "expand": ["changelog"]})
     );
-    let page = jira.look_back("10042", Before::Entry { entry: 259, of: 260 }).await.unwrap();
+    let page = jira.read_before("10042", PageBefore::Entry { entry: 259, of: 260 }).await.unwrap();
     assert_eq!((page.start, page.end, page.moves.len()), (249, 259, 10));
     let ids: Vec<&str> = page.moves.iter().map(|entry| entry.changelog_id.as_str()).collect();
     assert_eq!((ids[0], ids[9]), ("249", "258"));
@@ -265,10 +267,10 @@ async fn a_transition_goes_where_it_is_told_once() {
     .await;
     let jira = site.jira(Some(Kind::Cloud));
     let moved = jira.transition("7", "Done", &Map::new()).await.unwrap();
-    assert_eq!(moved, Transitioned::Moved { left_out: vec![] });
-    assert_eq!(jira.transition("7", "to do", &Map::new()).await.unwrap(), Transitioned::AlreadyThere);
+    assert_eq!(moved, TransitionOutcome::Moved { left_out: vec![] });
+    assert_eq!(jira.transition("7", "to do", &Map::new()).await.unwrap(), TransitionOutcome::AlreadyThere);
     let nowhere = jira.transition("7", "Gone", &Map::new()).await.unwrap();
-    assert_eq!(nowhere, Transitioned::NoPath { reachable: vec!["Done".into()] });
+    assert_eq!(nowhere, TransitionOutcome::NoPath { reachable: vec!["Done".into()] });
     let posted: Vec<_> =
         site.seen.lock().unwrap().iter().filter(|seen| seen.line.starts_with("POST")).cloned().collect();
     assert_eq!(posted.len(), 1);

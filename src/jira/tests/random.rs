@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    gate::{Gate, GateName, Stage, GateState, Ticket, Trust, TicketState, decisive},
+    gate::{Gate, GateName, GateState, Stage, Ticket, TicketState, Validity, decisive},
     jira::{time, wire},
     millis::Millis,
     mutation::{changed, changes, garbled},
@@ -73,8 +73,10 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
         return false;
     }
     let Some(trail) = issue.trail(kind).filter(|trail| trail.is_whole) else { return false };
-    let Ok(sighting) = issue.sighting(&trail.histories, NOW, kind, wire::Read::Alone) else { return false };
-    let IssueSnapshot::Issue { status, moves, .. } = &sighting else { return false };
+    let Ok(snapshot) = issue.sighting(&trail.histories, NOW, kind, wire::ReadMode::Alone) else {
+        return false;
+    };
+    let IssueSnapshot::Issue { status, moves, .. } = &snapshot else { return false };
     let author = match decisive(status, moves, &statuses()) {
         Some(entry) if entry.by.id == "mia" && !entry.by.app => Author::Accepted,
         Some(_) | None => Author::NotAccepted { why: "not Mia".into() },
@@ -84,10 +86,11 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
     gate.statuses = Some(statuses());
     let ticket =
         Ticket { id: "10042".into(), key: "OPS-7".into(), project: "OPS".into(), issue_type: "10004".into() };
-    gate.standing = GateState::Watched { ticket, seen: NOW, view: TicketState::Waiting { status: None } };
+    gate.state =
+        GateState::Watched { ticket, seen: NOW, ticket_state: TicketState::Waiting { status: None } };
     let day = Duration::from_secs(86_400);
-    let trust = Trust { trust_for: day, valid_for: day, judged_by: Fingerprint(1) };
-    let Some(gate) = gate.see(&sighting, &statuses(), &author, NOW, NOW, trust) else { return false };
+    let trust = Validity { trust_for: day, valid_for: day, judged_by: Fingerprint(1) };
+    let Some(gate) = gate.see(&snapshot, &statuses(), &author, NOW, NOW, trust) else { return false };
     gate.verdict(NOW, trust).is_open()
 }
 

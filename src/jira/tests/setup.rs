@@ -48,9 +48,9 @@ async fn a_workflow_is_found_by_the_name_or_id_of_its_type() {
         fake.set_translated(true);
         assert_eq!(jira.workflow("OPS", "Change").await.unwrap(), found);
         for (project, issue_type, expected) in [
-            ("NOPE", "Change", Thing::Project),
-            ("ops", "Change", Thing::Project),
-            ("OPS", "Bug", Thing::IssueType),
+            ("NOPE", "Change", Lookup::Project),
+            ("ops", "Change", Lookup::Project),
+            ("OPS", "Bug", Lookup::IssueType),
         ] {
             let error = jira.workflow(project, issue_type).await.unwrap_err();
             assert!(matches!(error, Error::NotFound { thing, .. } if thing == expected), "{error}");
@@ -125,7 +125,10 @@ async fn people_are_found_by_what_is_theirs_alone() {
     );
     // Jira finds her, but does not show her address: she may just call herself so.
     let found = cloud.people("mia@example.com").await.unwrap();
-    assert!(matches!((&found.named[..], &found.perhaps[..]), ([], [mia]) if mia.id == MIA), "{found:?}");
+    assert!(
+        matches!((&found.named[..], &found.more_may_match[..]), ([], [mia]) if mia.id == MIA),
+        "{found:?}"
+    );
     for nobody in ["nobody@example.com", "Mia Change"] {
         assert_eq!(cloud.people(nobody).await.unwrap(), People::default(), "{nobody}");
     }
@@ -168,7 +171,7 @@ async fn a_role_has_people_and_groups() {
         let role = jira.role("OPS", " approvers").await.unwrap();
         assert_eq!((role.people.as_slice(), names(&role.groups)), (&[mia.to_owned()][..], vec!["cab"]));
         let error = jira.role("OPS", "Aprovers").await.unwrap_err();
-        let Error::NotFound { thing: Thing::Role, candidates, .. } = &error else { panic!("{error}") };
+        let Error::NotFound { thing: Lookup::Role, candidates, .. } = &error else { panic!("{error}") };
         assert!(candidates.iter().any(|one| one.name == "Approvers"), "{error}");
         assert_eq!(fake.complaints(), [""; 0]);
     }

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     gate::{GateName, Stage},
     policy::{Author, Milestone, Route, denies_for_good},
-    rollout::{CanaryId, End, TicketOutcome, Label, Message, Notice, Phase, Revision, Subject},
+    rollout::{CanaryId, End, Label, Message, Notice, Phase, Revision, Subject, TicketOutcome},
     ticket::{self, Draft as Words},
 };
 
@@ -379,16 +379,19 @@ const FATES: [(TicketOutcome, &str); 5] = [
 #[test]
 fn updates() {
     let name = |stage| GateName { stage, approver: Some("qa".into()) };
-    for (fate, own) in FATES {
+    for (outcome, own) in FATES {
         for stage in Stage::ALL {
-            for text in both(&ticket::comment(&Notice::Ended { fate, name: name(stage) }, &route(""))) {
+            for text in
+                both(&ticket::comment(&Notice::Ended { fate: outcome, name: name(stage) }, &route("")))
+            {
                 let words = FATES.map(|(_, word)| word).into_iter().filter(|word| text.contains(word));
                 assert_eq!(words.collect::<Vec<_>>(), [own], "{text}");
                 assert_eq!(text.matches("This ticket opens nothing any more").count(), 1, "{text}");
             }
         }
     }
-    let all = FATES.map(|(fate, _)| said(&Notice::Ended { fate, name: name(Stage::ConfirmPromotion) }));
+    let all =
+        FATES.map(|(outcome, _)| said(&Notice::Ended { fate: outcome, name: name(Stage::ConfirmPromotion) }));
     insta::assert_snapshot!(all.join("\n\n"), @r"
     The rollout succeeded: the new version runs. This ticket opens nothing any more. The next rollout opens its own.
 
@@ -418,8 +421,8 @@ fn notes() {
         Notice::RejectedWithoutRollback { entry: entry() },
         Notice::NotAllowed { entry: entry(), why: why(), for_good: false },
         Notice::NotAllowed { entry: entry(), why: empty(), for_good: true },
-        Notice::RejectedByNobody { entry: entry(), why: why(), for_good: false },
-        Notice::RejectedByNobody { entry: entry(), why: empty(), for_good: true },
+        Notice::RejectionNotCounted { entry: entry(), why: why(), for_good: false },
+        Notice::RejectionNotCounted { entry: entry(), why: empty(), for_good: true },
         Notice::Expired { entry: entry(), valid_for: 259_200_000 },
         Notice::LabelledEnded,
         Notice::Duplicate { of: Some("OPS-7".into()) },
@@ -483,7 +486,7 @@ fn what_flagger_did_without_a_question() {
     let revision = |checksum: &str| Revision(checksum.into());
     let label = |label: &str| Label(label.into());
     let notes = [
-        Notice::Ended { fate: TicketOutcome::Overtaken, name: name() },
+        Notice::Ended { fate: TicketOutcome::Replaced, name: name() },
         Notice::Ended { fate: TicketOutcome::Recreated, name: name() },
         Notice::Ended { fate: TicketOutcome::Ended(End::Recreated), name: name() },
         Notice::OtherRevision { asked: revision("5c4f9d7b6d"), started: revision("7f8d6c5b94") },

@@ -24,7 +24,7 @@ pub(super) fn id<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error>
 
 pub(super) fn id_of(value: &Value) -> Option<String> {
     match value {
-        Value::String(id) => (text::line(id) == *id).then(|| id.clone()),
+        Value::String(id) => (text::single_line(id) == *id).then(|| id.clone()),
         Value::Number(id) => Some(id.to_string()),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
@@ -73,7 +73,7 @@ impl User {
             (Kind::DataCenter, Some(account_type)) => account_type != "atlassian",
         };
         match self.account() {
-            Some(account) => Person { id: account.id, name: text::line(&account.name), app },
+            Some(account) => Person { id: account.id, name: text::single_line(&account.name), app },
             None => nobody(),
         }
     }
@@ -94,7 +94,7 @@ pub(in crate::jira) struct Named {
 
 impl Named {
     pub(in crate::jira) fn status(self) -> Status {
-        Status { id: self.id, name: text::line(&self.name) }
+        Status { id: self.id, name: text::single_line(&self.name) }
     }
 }
 

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::{jira::error::By, text};
+use crate::{jira::error::Origin, text};
 
 /// What an answer of 4xx or 5xx says, on one line, and whether it has the form of Jira's API: a list of `errorMessages`,
 /// or `errors` by field, each of which is a text. What other programs call `errors` looks otherwise.
-pub(in crate::jira) fn complaint(body: &[u8]) -> Option<(String, By)> {
+pub(in crate::jira) fn complaint(body: &[u8]) -> Option<(String, Origin)> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let messages = body.get("errorMessages").and_then(Value::as_array);
     let errors = body.get("errors").and_then(Value::as_object);
@@ -20,15 +20,17 @@ pub(in crate::jira) fn complaint(body: &[u8]) -> Option<(String, By)> {
     // Beside the list, Jira may leave it empty.
     let by_field = errors.map(|errors| errors.values().all(Value::is_string));
     let by = match (listed, by_field, body.get("errorMessages"), body.get("errors")) {
-        (Some(true), Some(true), ..) | (Some(true), None, _, None) | (None, Some(true), None, _) => By::Jira,
-        _ => By::Somebody,
+        (Some(true), Some(true), ..) | (Some(true), None, _, None) | (None, Some(true), None, _) => {
+            Origin::Jira
+        }
+        _ => Origin::Intermediary,
     };
     if said.is_empty() {
         let other =
             ["message", "detail", "title", "error"].iter().filter_map(|name| body.get(name)?.as_str());
         said.extend(other.take(1).map(str::to_owned));
     }
-    Some((text::truncate(&text::line(&said.join("; ")), 300), by))
+    Some((text::truncate(&text::single_line(&said.join("; ")), 300), by))
 }
 
 #[cfg(test)]
@@ -41,11 +43,11 @@ mod tests {
     fn complaints_are_joined_cleaned_and_cut() {
         let body =
             json!({"errorMessages": ["No\nway"], "errors": {"priority": "not on the screen"}}).to_string();
-        let expected = ("No way; priority: not on the screen".to_owned(), By::Jira);
+        let expected = ("No way; priority: not on the screen".to_owned(), Origin::Jira);
         assert_eq!(complaint(body.as_bytes()), Some(expected));
         let long = json!({"errorMessages": ["x".repeat(1000)]}).to_string();
         assert_eq!(complaint(long.as_bytes()).unwrap().0.chars().count(), 300);
-        assert_eq!(complaint(br#"{"message":"off"}"#), Some(("off".into(), By::Somebody)));
+        assert_eq!(complaint(br#"{"message":"off"}"#), Some(("off".into(), Origin::Intermediary)));
         assert_eq!(complaint(b"<html>"), None);
     }
 }

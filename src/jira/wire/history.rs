@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::basics::{User, id_of, nobody, plain};
 use crate::{
-    gate::{Cause, Invalidation, Move},
+    gate::{Invalidation, InvalidationCause, Move},
     jira::{settings::Kind, time},
     millis::Millis,
     policy::Status,
@@ -77,17 +77,18 @@ impl History {
         let at = entry.get("created").and_then(when);
         let changelog_id = entry.get("id").and_then(id_of);
         let items = entry.get("items").and_then(Value::as_array);
-        let mut causes: Vec<Cause> = items.is_none().then_some(Cause::Unreadable).into_iter().collect();
+        let mut causes: Vec<InvalidationCause> =
+            items.is_none().then_some(InvalidationCause::Unreadable).into_iter().collect();
         for item in items.into_iter().flatten() {
             match field(item, kind) {
                 Field::Other => {}
-                Field::Place => causes.push(Cause::Relocated),
-                Field::Unreadable => causes.push(Cause::Unreadable),
+                Field::Place => causes.push(InvalidationCause::Relocated),
+                Field::Unreadable => causes.push(InvalidationCause::Unreadable),
                 Field::Status => match (change(item), at, &changelog_id) {
                     (Some((from, to)), Some(at), Some(id)) => {
                         self.moves.push(Move { changelog_id: id.clone(), by: by.clone(), at, from, to });
                     }
-                    (Some(_) | None, _, _) => causes.push(Cause::Unreadable),
+                    (Some(_) | None, _, _) => causes.push(InvalidationCause::Unreadable),
                 },
             }
         }
@@ -140,7 +141,7 @@ fn field(item: &Value, kind: Kind) -> Field {
 /// From where to where an item of the status led, if it tells both.
 fn change(item: &Value) -> Option<(String, Status)> {
     let (from, to) = (item.get("from").and_then(plain)?, item.get("to").and_then(plain)?);
-    let name = item.get("toString").and_then(Value::as_str).map(text::line).unwrap_or_default();
+    let name = item.get("toString").and_then(Value::as_str).map(text::single_line).unwrap_or_default();
     Some((from, Status { id: to, name }))
 }
 
@@ -183,8 +184,8 @@ mod tests {
         match (moves.as_slice(), invalidations.as_slice()) {
             ([], []) => "other",
             ([_], []) => "status",
-            ([], [Invalidation { cause: Cause::Relocated, .. }]) => "place",
-            ([], [Invalidation { cause: Cause::Unreadable, .. }]) => "unreadable",
+            ([], [Invalidation { cause: InvalidationCause::Relocated, .. }]) => "place",
+            ([], [Invalidation { cause: InvalidationCause::Unreadable, .. }]) => "unreadable",
             _ => panic!("{moves:?} {invalidations:?}"),
         }
     }

@@ -57,7 +57,7 @@ pub(in crate::jira) struct Issue {
 
 /// How an issue was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::jira) enum Read {
+pub(in crate::jira) enum ReadMode {
     /// With others. A search of Data Center cannot bring properties.
     Together,
     /// In an answer of its own.
@@ -94,23 +94,24 @@ impl Issue {
     ///
     /// # Errors
     /// What is missing, in words: labels and properties that are not told say nothing.
-    pub(in crate::jira) fn marks(&self, kind: Kind, read: Read) -> Result<Vec<GateId>, &'static str> {
+    pub(in crate::jira) fn marks(&self, kind: Kind, read: ReadMode) -> Result<Vec<GateId>, &'static str> {
         let labels = self.fields.as_ref().and_then(|fields| fields.labels.as_ref());
         let labels = labels.ok_or("an issue without its labels")?.iter();
         let labels = labels.filter_map(|label| GateId::of_label(label));
-        let property =
-            self.properties.as_ref().map(|all| all.get(PROPERTY).and_then(|mark| marks::said(mark, "gate")));
+        let property = self
+            .properties
+            .as_ref()
+            .map(|all| all.get(PROPERTY).and_then(|mark| marks::marked_gates(mark, "gate")));
         match (kind, read, property) {
-            (Kind::Cloud, Read::Alone | Read::Together, Some(property)) => {
+            (Kind::Cloud, ReadMode::Alone | ReadMode::Together, Some(property)) => {
                 Ok(property.map(GateId).into_iter().collect())
             }
-            (Kind::DataCenter, Read::Together, None) => Ok(labels.collect()),
-            (Kind::DataCenter, Read::Alone | Read::Together, Some(property)) => {
+            (Kind::DataCenter, ReadMode::Together, None) => Ok(labels.collect()),
+            (Kind::DataCenter, ReadMode::Alone | ReadMode::Together, Some(property)) => {
                 Ok(labels.filter(|GateId(label)| property.as_ref() == Some(label)).collect())
             }
-            (Kind::Cloud, Read::Alone | Read::Together, None) | (Kind::DataCenter, Read::Alone, None) => {
-                Err("an issue without its properties")
-            }
+            (Kind::Cloud, ReadMode::Alone | ReadMode::Together, None)
+            | (Kind::DataCenter, ReadMode::Alone, None) => Err("an issue without its properties"),
         }
     }
 
@@ -127,7 +128,7 @@ impl Issue {
         histories: &[Value],
         answered: Millis,
         kind: Kind,
-        read: Read,
+        read: ReadMode,
     ) -> Result<IssueSnapshot, &'static str> {
         let marks = self.marks(kind, read);
         let fields = self.fields.ok_or("an issue without fields")?;
@@ -194,7 +195,7 @@ mod tests {
             issue.fields.as_mut().unwrap().labels = serde_json::from_value(labels.clone()).unwrap();
             assert_eq!(issue.check().err(), over.err(), "{labels}");
             let ended =
-                issue.sighting(&[], Millis(5), Kind::Cloud, Read::Alone).map(|sighting| match sighting {
+                issue.sighting(&[], Millis(5), Kind::Cloud, ReadMode::Alone).map(|snapshot| match snapshot {
                     IssueSnapshot::Issue { ended, .. } => ended,
                     IssueSnapshot::Missing { .. } => panic!("an issue"),
                 });
@@ -222,7 +223,7 @@ mod tests {
             panic!("all of it");
         };
         let IssueSnapshot::Issue { issue_type, moves, answered, .. } =
-            issue.sighting(&histories, Millis(5), Kind::Cloud, Read::Alone).unwrap()
+            issue.sighting(&histories, Millis(5), Kind::Cloud, ReadMode::Alone).unwrap()
         else {
             panic!("an issue");
         };
@@ -238,7 +239,7 @@ mod tests {
         labels: &Value,
         properties: &Value,
         kind: Kind,
-        read: Read,
+        read: ReadMode,
     ) -> Result<Vec<String>, &'static str> {
         let mut issue = issue(json!(null));
         issue.fields.as_mut().unwrap().labels = serde_json::from_value(labels.clone()).unwrap();
@@ -259,7 +260,7 @@ mod tests {
             (json!(["fjb-ab"]), json!({ PROPERTY: {"gate": "cd"} }), &["cd"], &[]),
         ] {
             for (kind, expected) in [(Kind::Cloud, cloud), (Kind::DataCenter, data_center)] {
-                for read in [Read::Alone, Read::Together] {
+                for read in [ReadMode::Alone, ReadMode::Together] {
                     assert_eq!(
                         marks(&labels, &properties, kind, read).unwrap(),
                         expected,
@@ -271,10 +272,10 @@ mod tests {
         // Where the properties are not told at all, only a search of Data Center, which cannot bring them, leaves it to the labels.
         let labels = json!(["fjb-ab", "fjb-cd"]);
         for (kind, read, expected) in [
-            (Kind::Cloud, Read::Alone, None),
-            (Kind::Cloud, Read::Together, None),
-            (Kind::DataCenter, Read::Alone, None),
-            (Kind::DataCenter, Read::Together, Some(vec!["ab".to_owned(), "cd".to_owned()])),
+            (Kind::Cloud, ReadMode::Alone, None),
+            (Kind::Cloud, ReadMode::Together, None),
+            (Kind::DataCenter, ReadMode::Alone, None),
+            (Kind::DataCenter, ReadMode::Together, Some(vec!["ab".to_owned(), "cd".to_owned()])),
         ] {
             assert_eq!(marks(&labels, &json!(null), kind, read).ok(), expected, "{kind:?}");
         }
@@ -315,7 +316,7 @@ mod tests {
         bare.fields = Some(Fields::default());
         assert_eq!(bare.check().unwrap_err(), "an issue without its status");
         assert_eq!(
-            bare.sighting(&[], Millis(0), Kind::Cloud, Read::Alone).unwrap_err(),
+            bare.sighting(&[], Millis(0), Kind::Cloud, ReadMode::Alone).unwrap_err(),
             "an issue without its status"
         );
     }

@@ -56,7 +56,7 @@ fn shape_of(kind: &str) -> Shape {
 }
 
 fn choice(value: &Value) -> Choice {
-    let text = |name: &str| value.get(name).and_then(plain).map(|text| text::line(&text));
+    let text = |name: &str| value.get(name).and_then(plain).map(|text| text::single_line(&text));
     Choice { id: text("id"), name: text("name"), value: text("value") }
 }
 
@@ -64,7 +64,7 @@ impl FieldMeta {
     /// The field; `id` where the answer has it only as the key of a map.
     pub(in crate::jira) fn field(self, id: Option<String>) -> Option<Field> {
         let id = id.or(self.field_id).or(self.key)?;
-        let name = text::line(self.name.as_deref().unwrap_or(&id));
+        let name = text::single_line(self.name.as_deref().unwrap_or(&id));
         let shape = self.schema.as_ref().map_or(Shape::Unknown, shape);
         let allowed = self.allowed_values.as_ref().and_then(Value::as_array);
         let allowed = allowed.into_iter().flatten().map(choice).collect();
@@ -91,7 +91,7 @@ impl CreateFields {
 pub(in crate::jira) struct IssueType {
     #[serde(flatten)]
     pub(in crate::jira) named: Named,
-    pub(in crate::jira) statuses: Option<Vec<Stand>>,
+    pub(in crate::jira) statuses: Option<Vec<WorkflowStatus>>,
     subtask: Option<Value>,
 }
 
@@ -105,13 +105,13 @@ impl IssueType {
 /// A status of a workflow.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::jira) struct Stand {
+pub(in crate::jira) struct WorkflowStatus {
     #[serde(flatten)]
     pub(in crate::jira) named: Named,
     status_category: Option<Value>,
 }
 
-impl Stand {
+impl WorkflowStatus {
     /// The key of its category, if Jira tells.
     pub(in crate::jira) fn category(&self) -> Option<String> {
         Some(self.status_category.as_ref()?.get("key")?.as_str()?.to_owned())
@@ -120,7 +120,7 @@ impl Stand {
 
 /// What Jira says of a project, as far as it says so.
 #[derive(Debug, Deserialize)]
-pub(in crate::jira) struct AboutProject {
+pub(in crate::jira) struct WireProjectInfo {
     pub(in crate::jira) style: Option<String>,
     pub(in crate::jira) simplified: Option<bool>,
     pub(in crate::jira) archived: Option<bool>,

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::history::{Changelog, place};
 use crate::jira::{
     settings::Kind,
-    span::{Place, Span},
+    span::{EntryPosition, EntrySpan},
 };
 
 /// Cloud puts at most this many entries into an issue, and does not always say how many there are.
@@ -21,9 +21,9 @@ pub(in crate::jira) struct Trail {
     /// How many there are in all, if that is known.
     pub(in crate::jira) total: Option<usize>,
     /// Where that is not known: the place of each, if they are in order, as they are here.
-    pub(in crate::jira) places: Vec<Place>,
+    pub(in crate::jira) places: Vec<EntryPosition>,
     /// From when to when they are, if they are in order.
-    pub(in crate::jira) span: Option<Span>,
+    pub(in crate::jira) span: Option<EntrySpan>,
 }
 
 impl Trail {
@@ -52,6 +52,6 @@ impl Trail {
 }
 
 /// From when to when entries are, the oldest first, if they are in order.
-pub(in crate::jira) fn span<'a>(entries: impl Iterator<Item = &'a Value>) -> Option<Span> {
-    Span::of(entries.map(place))
+pub(in crate::jira) fn span<'a>(entries: impl Iterator<Item = &'a Value>) -> Option<EntrySpan> {
+    EntrySpan::of(entries.map(place))
 }

@@ -7,7 +7,7 @@ use crate::{
         change::AuditEvent,
         command::{Command, Notice},
         course::{End, TicketOutcome},
-        known::Left,
+        known::SupersededRevision,
     },
 };
 
@@ -23,26 +23,27 @@ impl Step {
         // A rollout without a ticket of its own is nobody's successor.
         self.canary.superseded.retain(|_| how == End::Superseded);
         for gate in &rollout.gates {
-            let fate = match (how, gate.used) {
+            let outcome = match (how, gate.used) {
                 (End::Succeeded, None) => TicketOutcome::Bypassed,
                 (End::Recreated, None) => TicketOutcome::Recreated,
                 (End::Failed | End::Superseded | End::Abandoned, None) => TicketOutcome::Ended(how),
                 (_, Some(_)) => used,
             };
-            if let TicketOutcome::Bypassed | TicketOutcome::Recreated = fate {
+            if let TicketOutcome::Bypassed | TicketOutcome::Recreated = outcome {
                 let (gate, ticket) = (gate.name.clone(), gate.ticket().cloned());
-                self.facts.push(AuditEvent::Bypassed { gate, ticket, how });
+                self.audit_events.push(AuditEvent::Bypassed { gate, ticket, how });
             }
             if gate.is_unmarked() {
                 // What has its number may be somebody else's, who is told nothing.
                 continue;
             }
             let (id, name) = (gate.id.clone(), gate.name.clone());
-            self.commands.push(Command::Comment { gate: id.clone(), note: Notice::Ended { fate, name } });
+            self.commands
+                .push(Command::Comment { gate: id.clone(), notice: Notice::Ended { fate: outcome, name } });
             self.commands.push(Command::Label { gate: id.clone() });
             // What a person rejected stays where that person put it.
             if gate.rejection().is_none() {
-                let (gate, name, milestone) = (id.clone(), gate.name.clone(), fate.into());
+                let (gate, name, milestone) = (id.clone(), gate.name.clone(), outcome.into());
                 self.commands.push(Command::Move { gate, name, milestone });
             }
             if how == End::Superseded {
@@ -50,7 +51,11 @@ impl Step {
             }
         }
         for gate in rollout.replaced.iter().filter(|gate| !gate.is_unmarked()) {
-            self.buries(gate, Notice::Ended { fate: TicketOutcome::Ended(how), name: gate.name.clone() }, how);
+            self.retire_ticket(
+                gate,
+                Notice::Ended { fate: TicketOutcome::Ended(how), name: gate.name.clone() },
+                how,
+            );
             if how == End::Superseded {
                 self.canary.superseded.push(gate.id.clone());
             }
@@ -58,18 +63,18 @@ impl Step {
         if let (End::Superseded, Some(checksum)) = (how, rollout.checksum())
             && !rollout.gates.is_empty()
         {
-            Left::note(&mut self.canary.left, checksum, self.now);
+            SupersededRevision::note(&mut self.canary.superseded_revisions, checksum, self.now);
         }
         if !rollout.gates.is_empty() {
             let gates = rollout.gates.into_iter().chain(rollout.replaced).collect();
-            self.facts.push(AuditEvent::Ended { how, gates });
+            self.audit_events.push(AuditEvent::Ended { how, gates });
         }
     }
 
     /// Tells a ticket that is not the one of its gate any more, and moves it, as one whose rollout ended like that. One that
     /// nobody was let pass by did not succeed.
-    pub(super) fn buries(&mut self, gate: &Gate, note: Notice, how: End) {
-        self.commands.push(Command::Comment { gate: gate.id.clone(), note });
+    pub(super) fn retire_ticket(&mut self, gate: &Gate, notice: Notice, how: End) {
+        self.commands.push(Command::Comment { gate: gate.id.clone(), notice });
         self.commands.push(Command::Label { gate: gate.id.clone() });
         if gate.rejection().is_none() && (how != End::Succeeded || gate.used.is_some()) {
             let (name, milestone) = (gate.name.clone(), TicketOutcome::Ended(how).into());

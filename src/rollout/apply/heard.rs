@@ -7,10 +7,10 @@ use crate::rollout::{
     canary::Rollout,
     change::AuditEvent,
     command::{Command, Notice},
-    course::{Beginning, Progress, End},
-    transitions::{self, Edge, Heard},
+    course::{End, Progress, WaitStart},
     event::Rules,
     message::{Message, Phase},
+    transitions::{self, Signal, Transition},
 };
 
 /// More different messages of one rollout are not told.
@@ -18,56 +18,56 @@ const MOST_REPORTS: usize = 100;
 
 impl Step {
     /// Moves the rollout by a message. Returns whether the message is about the rollout that lives now.
-    pub(super) fn heard(
+    pub(super) fn report(
         &mut self,
-        heard: Heard,
+        signal: Signal,
         message: &Message,
         silent_for: Duration,
         rules: &Rules,
     ) -> bool {
         self.silence(silent_for, rules);
         self.canary.sends_checksums |= message.checksum.is_some();
-        let before = self.canary.rollout.as_ref().map(|rollout| rollout.course.clone());
-        self.unasked(heard, message);
+        let before = self.canary.rollout.as_ref().map(|rollout| rollout.progress.clone());
+        self.unasked(signal, message);
         if let Some(rollout) = &mut self.canary.rollout {
-            match transitions::between(rollout, heard, message, silent_for) {
-                Edge::Stays => {
+            match transitions::between(rollout, signal, message, silent_for) {
+                Transition::Stays => {
                     if rollout.label.is_none() {
                         rollout.label.clone_from(&message.label);
                     }
                     return true;
                 }
-                Edge::Moves(course) => {
-                    rollout.course = course;
+                Transition::Moves(progress) => {
+                    rollout.progress = progress;
                     if rollout.label.is_none() {
                         rollout.label.clone_from(&message.label);
                     }
                     self.starts(before.as_ref());
                     return true;
                 }
-                Edge::Ignored => return false,
-                Edge::Ends(how) => self.ends(how, heard, message),
+                Transition::Ignored => return false,
+                Transition::Ends(how) => self.ends(how, signal, message),
             }
         }
-        let Some(course) = transitions::begins(heard, message) else { return false };
+        let Some(progress) = transitions::begins(signal, message) else { return false };
         self.canary.rollout = Some(Rollout {
-            began: self.now,
+            began_at: self.now,
             label: message.label.clone(),
-            course,
+            progress,
             gates: Vec::new(),
             rollback_asked: false,
             reports: Vec::new(),
             denied: Vec::new(),
-            beginning: match (heard, message.phase) {
-                (Heard::ConfirmRollout { .. }, Phase::Waiting) => Beginning::Missed,
+            wait_start: match (signal, message.phase) {
+                (Signal::ConfirmRollout { .. }, Phase::Waiting) => WaitStart::Missed,
                 (
-                    Heard::ConfirmRollout { .. }
-                    | Heard::OtherGate { .. }
-                    | Heard::Rollback
-                    | Heard::PostRollout
-                    | Heard::Event,
+                    Signal::ConfirmRollout { .. }
+                    | Signal::OtherGate { .. }
+                    | Signal::Rollback
+                    | Signal::PostRollout
+                    | Signal::Event,
                     _,
-                ) => Beginning::Heard,
+                ) => WaitStart::Observed,
             },
             looks_untyped: false,
             replaced: Vec::new(),
@@ -81,18 +81,18 @@ impl Step {
         rollout.rollback_asked = true;
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.rollback().is_some()) else { return };
         let Some((ticket, decision)) = gate.rollback() else { return };
-        let tag = format!("rolled-back-{}", decision.entry.changelog_id);
+        let tag = format!("rolled-back-{}", decision.changelog_entry.changelog_id);
         if !gate.told.contains(&tag) {
             let (gate_name, ticket, decision) = (gate.name.clone(), ticket.clone(), decision.clone());
             gate.told.push(tag);
-            self.facts.push(AuditEvent::RolledBack { gate: gate_name, ticket, decision });
+            self.audit_events.push(AuditEvent::RolledBack { gate: gate_name, ticket, decision });
         }
     }
 
     /// Ends a rollout of which nothing was heard for too long.
     pub(super) fn silence(&mut self, silent_for: Duration, rules: &Rules) {
         let Some(rollout) = &self.canary.rollout else { return };
-        match rollout.course {
+        match rollout.progress {
             Progress::Failing(_) if silent_for > rules.idle_after => self.end(End::Failed),
             Progress::Failing(_)
             | Progress::Asked(_)
@@ -115,11 +115,11 @@ impl Step {
     pub(super) fn progress(&mut self, words: Option<&str>) {
         let (Some(words), Some(rollout)) = (words, &mut self.canary.rollout) else { return };
         let Some(gate) = rollout.gates.last() else { return };
-        if rollout.reports.len() >= MOST_REPORTS || rollout.reports.iter().any(|told| told == words) {
+        if rollout.reports.len() >= MOST_REPORTS || rollout.reports.iter().any(|answered| answered == words) {
             return;
         }
         rollout.reports.push(words.to_owned());
-        let note = Notice::Progress { lines: vec![words.to_owned()] };
-        self.commands.push(Command::Comment { gate: gate.id.clone(), note });
+        let notice = Notice::Progress { lines: vec![words.to_owned()] };
+        self.commands.push(Command::Comment { gate: gate.id.clone(), notice });
     }
 }

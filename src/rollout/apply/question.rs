@@ -2,26 +2,26 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::step::{Step, tell};
+use super::step::{Step, notify_once};
 use crate::{
-    gate::{Gate, GateId, GateName, Pace, LastAnswer, Stage, GateState, Used, Verdict},
+    gate::{Gate, GateId, GateName, GateState, LastAnswer, Pace, Stage, Used, Verdict},
     policy::DENIES_OTHERS,
     rollout::{
         canary::{Canary, Rollout},
         change::AuditEvent,
         command::{Command, Notice},
         course::Progress,
-        transitions::Heard,
         event::Rules,
-        known::Called,
+        known::RevisionLabel,
         limits::HOUR,
         message::{Message, Phase},
         subject::Subject,
+        transitions::Signal,
     },
 };
 
 /// What comes with a question at a gate.
-pub(super) struct Asked<'a> {
+pub(super) struct QuestionAt<'a> {
     pub(super) name: &'a GateName,
     pub(super) message: &'a Message,
     pub(super) metadata: &'a BTreeMap<String, String>,
@@ -33,31 +33,31 @@ pub(super) struct Asked<'a> {
 
 impl Canary {
     /// What a question at a gate is to the rollout.
-    fn heard_at(&self, name: &GateName, pace: Pace, rules: &Rules) -> Heard {
+    fn signal(&self, name: &GateName, pace: Pace, rules: &Rules) -> Signal {
         match name.stage {
             Stage::ConfirmRollout => {
-                Heard::ConfirmRollout { used: self.gate(name).is_some_and(|gate| gate.used.is_some()) }
+                Signal::ConfirmRollout { used: self.gate(name).is_some_and(|gate| gate.used.is_some()) }
             }
             Stage::ConfirmTrafficIncrease | Stage::ConfirmPromotion | Stage::Gate => {
                 let patience = self.gate(name).and_then(|gate| gate.used).map(|used| {
                     let longest = used.longest_gap.max(pace.longest_gap_before());
                     rules.idle_after.max(longest.saturating_mul(3))
                 });
-                Heard::OtherGate { patience }
+                Signal::OtherGate { patience }
             }
         }
     }
 }
 
 impl Step {
-    pub(super) fn asked(&mut self, asked: &Asked<'_>, silent_for: Duration, rules: &Rules) {
+    pub(super) fn question(&mut self, asked: &QuestionAt<'_>, silent_for: Duration, rules: &Rules) {
         if self.canary.misses_checksum(asked.message) {
             return self.silence(silent_for, rules);
         }
-        let heard = self.canary.heard_at(asked.name, asked.pace, rules);
-        self.looks_untyped(asked);
-        if self.heard(heard, asked.message, silent_for, rules) {
-            self.rule_out(asked);
+        let signal = self.canary.signal(asked.name, asked.pace, rules);
+        self.note_untyped_hook(asked);
+        if self.report(signal, asked.message, silent_for, rules) {
+            self.add_denials(asked);
             if self.ensure_gate(asked, rules) {
                 self.pass(asked, rules);
             }
@@ -66,7 +66,7 @@ impl Step {
     }
 
     /// Whom this question rules out stays ruled out, and what they decided is judged again before it counts.
-    fn rule_out(&mut self, asked: &Asked<'_>) {
+    fn add_denials(&mut self, asked: &QuestionAt<'_>) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let mut doubted = Vec::new();
         for entry in asked.denials {
@@ -86,17 +86,21 @@ impl Step {
             }
         }
         for gate in rollout.gates.iter_mut().filter(|gate| doubted.contains(&gate.id)) {
-            if gate.doubt_author(DENIES_OTHERS)
-                && let GateState::Watched { ticket, view, .. } = &gate.standing
+            if gate.reopen_judgment(DENIES_OTHERS)
+                && let GateState::Watched { ticket, ticket_state, .. } = &gate.state
             {
-                let (ticket, view) = (ticket.clone(), view.clone());
-                self.facts.push(AuditEvent::TicketSeen { gate: gate.name.clone(), ticket, view });
+                let (ticket, ticket_state) = (ticket.clone(), ticket_state.clone());
+                self.audit_events.push(AuditEvent::TicketSeen {
+                    gate: gate.name.clone(),
+                    ticket,
+                    ticket_state,
+                });
             }
         }
     }
 
     /// Notes what Flagger is told, if that is not what it was told last.
-    fn answers(&mut self, asked: &Asked<'_>, rules: &Rules) {
+    fn answers(&mut self, asked: &QuestionAt<'_>, rules: &Rules) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
         let open = gate.verdict(self.now, rules.trust).is_open();
@@ -104,41 +108,42 @@ impl Step {
         if open == was_open {
             return;
         }
-        gate.said = if open { LastAnswer::Open } else { LastAnswer::Closed };
+        gate.last_answer = if open { LastAnswer::Open } else { LastAnswer::Closed };
         // The first use of an approval is on record as that, with what it rests on.
-        let first = |fact: &AuditEvent| matches!(fact, AuditEvent::Passed { gate, .. } if gate == asked.name);
-        if !self.facts.iter().any(first) {
-            self.facts.push(AuditEvent::Turned { gate: asked.name.clone() });
+        let first = |audit_event: &AuditEvent| matches!(audit_event, AuditEvent::Passed { gate, .. } if gate == asked.name);
+        if !self.audit_events.iter().any(first) {
+            self.audit_events.push(AuditEvent::AnswerChanged { gate: asked.name.clone() });
         }
     }
 
     /// A gate that is asked about has a ticket, or one is being opened, if the budget allows. One whose ticket is
     /// certainly gone, or labelled as one whose rollout is over, begins anew, under a new id.
-    fn ensure_gate(&mut self, asked: &Asked<'_>, rules: &Rules) -> bool {
+    fn ensure_gate(&mut self, asked: &QuestionAt<'_>, rules: &Rules) -> bool {
         let refusal = self.canary.refusal(asked.name, self.now, &rules.budget);
-        let counts = self.canary.counts(asked.name);
+        let counts = self.canary.uses_budget(asked.name);
         let Some(rollout) = &mut self.canary.rollout else { return false };
         let known = rollout.gates.iter().position(|gate| gate.name == *asked.name);
         if known.is_some_and(|at| !rollout.gates[at].is_spent()) {
             return true;
         }
         if let Some(refusal) = refusal {
-            if self.canary.refused.is_none_or(|at| self.now.since(at) >= HOUR) {
-                self.canary.refused = Some(self.now);
-                self.facts.push(AuditEvent::Refused { gate: asked.name.clone(), refusal });
+            if self.canary.ticket_refused_at.is_none_or(|at| self.now.since(at) >= HOUR) {
+                self.canary.ticket_refused_at = Some(self.now);
+                self.audit_events.push(AuditEvent::Refused { gate: asked.name.clone(), refusal });
             }
             return false;
         }
         if rollout.gates.is_empty() {
-            self.facts.push(AuditEvent::Began);
+            self.audit_events.push(AuditEvent::Began);
         }
         let mut gate = Gate::new(asked.fresh.clone(), asked.name.clone(), asked.deny.to_vec(), self.now);
         if let Some(at) = known {
             // Flagger knows of no other gate: where it was told to go on, it is told otherwise now.
             let spent = rollout.gates.remove(at);
-            gate.said = if spent.was_open(asked.pace) { LastAnswer::Open } else { LastAnswer::Closed };
+            gate.last_answer = if spent.was_open(asked.pace) { LastAnswer::Open } else { LastAnswer::Closed };
             if spent.is_labelled() {
-                self.commands.push(Command::Comment { gate: spent.id.clone(), note: Notice::LabelledEnded });
+                self.commands
+                    .push(Command::Comment { gate: spent.id.clone(), notice: Notice::LabelledEnded });
                 self.canary.superseded.push(spent.id.clone());
             }
             // Somebody may have said no to it since it was read.
@@ -149,58 +154,62 @@ impl Step {
         let mut subject =
             Subject::new(self.canary.id.clone(), asked.name.clone(), asked.message, asked.metadata.clone());
         if asked.name.stage == Stage::ConfirmRollout {
-            subject.know(&rollout.course, rollout.beginning);
+            subject.know(&rollout.progress, rollout.wait_start);
         }
         if let (Some(revision), Some(label)) = (revision, asked.message.label.clone()) {
-            let known =
-                self.canary.called.replace(Called { revision: revision.clone(), label: label.clone() });
+            let known = self
+                .canary
+                .last_label
+                .replace(RevisionLabel { revision: revision.clone(), label: label.clone() });
             let other = known.filter(|known| known.revision == revision && known.label != label);
             subject.called_before = other.map(|known| known.label.0);
         }
         self.commands.push(Command::Open { gate: asked.fresh.clone(), subject, sent_to: Vec::new() });
-        self.facts.push(AuditEvent::GateAsked { gate: asked.name.clone() });
+        self.audit_events.push(AuditEvent::GateAsked { gate: asked.name.clone() });
         let now = self.now;
-        self.canary.budget.retain(|at| now.since(*at) < HOUR);
+        self.canary.tickets_opened.retain(|at| now.since(*at) < HOUR);
         if counts {
-            self.canary.budget.push(now);
+            self.canary.tickets_opened.push(now);
         }
         true
     }
 
     /// Notes the first time an approval lets Flagger pass.
-    fn pass(&mut self, asked: &Asked<'_>, rules: &Rules) {
+    fn pass(&mut self, asked: &QuestionAt<'_>, rules: &Rules) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
         let verdict = gate.verdict(self.now, rules.trust);
         let Some((ticket, decision)) = gate.approval() else { return };
         if verdict == Verdict::Expired {
-            let entry = decision.entry.changelog_id.clone();
-            if !gate.told.iter().any(|told| *told == format!("expired-{entry}")) {
+            let entry = decision.changelog_entry.changelog_id.clone();
+            if !gate.told.iter().any(|answered| *answered == format!("expired-{entry}")) {
                 let (gate, ticket, decision) = (gate.name.clone(), ticket.clone(), decision.clone());
-                self.facts.push(AuditEvent::Expired { gate, ticket, decision });
+                self.audit_events.push(AuditEvent::Expired { gate, ticket, decision });
             }
             let valid_for = u64::try_from(rules.trust.valid_for.as_millis()).unwrap_or(u64::MAX);
-            return tell(&mut self.commands, gate, Notice::Expired { entry, valid_for });
+            return notify_once(&mut self.commands, gate, Notice::Expired { entry, valid_for });
         }
         if !verdict.is_open() {
             return;
         }
         if gate.used.is_none() {
-            self.facts.push(AuditEvent::Passed {
+            self.audit_events.push(AuditEvent::Passed {
                 gate: gate.name.clone(),
                 ticket: ticket.clone(),
                 decision: decision.clone(),
             });
             gate.used = Some(Used { at: self.now, longest_gap: asked.pace.longest_gap(self.now) });
         }
-        rollout.course = match (rollout.course.clone(), asked.name.stage) {
-            (Progress::Asked(base) | Progress::Waiting(base), Stage::ConfirmRollout) => Progress::Admitted(base),
-            (course, _) => course,
+        rollout.progress = match (rollout.progress.clone(), asked.name.stage) {
+            (Progress::Asked(base) | Progress::Waiting(base), Stage::ConfirmRollout) => {
+                Progress::Admitted(base)
+            }
+            (progress, _) => progress,
         };
     }
 
     /// Flagger as it is asks at confirm-rollout in no phase `Progressing`; a hook without a type is called in that.
-    fn looks_untyped(&mut self, asked: &Asked<'_>) {
+    fn note_untyped_hook(&mut self, asked: &QuestionAt<'_>) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let is_known = rollout.gates.iter().any(|gate| gate.name == *asked.name);
         let untyped = asked.name.stage == Stage::ConfirmRollout
@@ -208,7 +217,7 @@ impl Step {
             && is_known;
         if untyped && !rollout.looks_untyped {
             rollout.looks_untyped = true;
-            self.facts.push(AuditEvent::LooksUntyped { gate: asked.name.clone() });
+            self.audit_events.push(AuditEvent::LooksUntyped { gate: asked.name.clone() });
         }
     }
 }

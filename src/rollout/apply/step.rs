@@ -14,14 +14,14 @@ use crate::{
 pub(super) struct Step {
     pub(super) canary: Canary,
     pub(super) commands: Vec<Command>,
-    pub(super) facts: Vec<AuditEvent>,
+    pub(super) audit_events: Vec<AuditEvent>,
     pub(super) now: Millis,
 }
 
 impl Step {
     /// Nothing changed yet.
     pub(super) fn new(canary: &Canary, now: Millis) -> Self {
-        Self { canary: canary.clone(), commands: Vec::new(), facts: Vec::new(), now }
+        Self { canary: canary.clone(), commands: Vec::new(), audit_events: Vec::new(), now }
     }
 
     pub(super) fn gate(&mut self, id: &GateId) -> Option<&mut Gate> {
@@ -30,10 +30,10 @@ impl Step {
 }
 
 /// Tells the ticket of a gate something, once.
-pub(super) fn tell(commands: &mut Vec<Command>, gate: &mut Gate, note: Notice) {
-    let tag = note.tag();
+pub(super) fn notify_once(commands: &mut Vec<Command>, gate: &mut Gate, notice: Notice) {
+    let tag = notice.tag();
     if !gate.told.contains(&tag) {
         gate.told.push(tag);
-        commands.push(Command::Comment { gate: gate.id.clone(), note });
+        commands.push(Command::Comment { gate: gate.id.clone(), notice });
     }
 }

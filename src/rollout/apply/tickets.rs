@@ -1,8 +1,8 @@
 //! PURE: what becomes of a gate whose ticket was opened, or looked at.
 
-use super::step::{Step, tell};
+use super::step::{Step, notify_once};
 use crate::{
-    gate::{InvalidReason, Gate, GateId, GateState, Ticket, TicketState},
+    gate::{Gate, GateId, GateState, InvalidReason, Ticket, TicketState},
     policy::{Author, Milestone, Statuses},
     rollout::{
         change::AuditEvent,
@@ -18,8 +18,11 @@ impl Step {
         if gate.ticket().is_some() {
             return;
         }
-        gate.standing =
-            GateState::Watched { ticket: ticket.clone(), seen: now, view: TicketState::Waiting { status: None } };
+        gate.state = GateState::Watched {
+            ticket: ticket.clone(),
+            seen: now,
+            ticket_state: TicketState::Waiting { status: None },
+        };
         gate.statuses = statuses.map(Statuses::pinned);
         let name = gate.name.clone();
         let (gate, milestone) = (id.clone(), Milestone::Opened);
@@ -27,18 +30,18 @@ impl Step {
         for gate in std::mem::take(&mut self.canary.superseded) {
             self.commands.push(Command::Link { gate, successor: id.clone() });
         }
-        self.facts.push(AuditEvent::TicketOpened { gate: name, ticket: ticket.clone() });
+        self.audit_events.push(AuditEvent::TicketOpened { gate: name, ticket: ticket.clone() });
     }
 
     pub(super) fn not_opened(&mut self, id: &GateId, why: &str) {
         let Some(gate) = self.gate(id) else { return };
         let stuck = GateState::Stuck { why: why.to_owned() };
-        if gate.ticket().is_some() || gate.standing == stuck {
+        if gate.ticket().is_some() || gate.state == stuck {
             return;
         }
-        gate.standing = stuck;
-        let fact = AuditEvent::TicketStuck { gate: gate.name.clone(), why: why.to_owned() };
-        self.facts.push(fact);
+        gate.state = stuck;
+        let audit_event = AuditEvent::TicketStuck { gate: gate.name.clone(), why: why.to_owned() };
+        self.audit_events.push(audit_event);
     }
 
     /// The ticket of a gate was looked at; `look` tells what the gate becomes by that, if it is news.
@@ -46,46 +49,50 @@ impl Step {
         let Some(rollout) = &mut self.canary.rollout else { return };
         if let Some(at) = rollout.replaced.iter().position(|gate| gate.id == *id) {
             if let Some(after) = look(&rollout.replaced[at]) {
-                self.seen_again(at, after);
+                self.reappeared(at, after);
             }
             return;
         }
         let (rollback_asked, denies_all) = (rollout.rollback_asked, rollout.denies_all());
-        let has_begun = !matches!(rollout.course, Progress::Asked(_) | Progress::Waiting(_));
+        let has_begun = !matches!(rollout.progress, Progress::Asked(_) | Progress::Waiting(_));
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.id == *id) else { return };
         let Some(after) = look(gate) else { return };
         let before = std::mem::replace(gate, after);
-        let (GateState::Watched { view: was, .. }, GateState::Watched { ticket, view, .. }) =
-            (&before.standing, &gate.standing)
+        let (GateState::Watched { ticket_state: was, .. }, GateState::Watched { ticket, ticket_state, .. }) =
+            (&before.state, &gate.state)
         else {
             return;
         };
-        if was == view {
+        if was == ticket_state {
             return;
         }
-        let fact = AuditEvent::TicketSeen { gate: gate.name.clone(), ticket: ticket.clone(), view: view.clone() };
-        self.facts.push(fact);
+        let audit_event = AuditEvent::TicketSeen {
+            gate: gate.name.clone(),
+            ticket: ticket.clone(),
+            ticket_state: ticket_state.clone(),
+        };
+        self.audit_events.push(audit_event);
         let for_good = denies_all || gate.denies_for_good();
-        if let TicketState::NotAllowed { decision, why, .. } = view {
-            let (entry, why) = (decision.entry.changelog_id.clone(), why.clone());
-            tell(&mut self.commands, gate, Notice::NotAllowed { entry, why, for_good });
-        } else if let TicketState::Gone { doubt: InvalidReason::Relocated { entry, .. } } = view {
+        if let TicketState::NotAllowed { decision, why, .. } = ticket_state {
+            let (entry, why) = (decision.changelog_entry.changelog_id.clone(), why.clone());
+            notify_once(&mut self.commands, gate, Notice::NotAllowed { entry, why, for_good });
+        } else if let TicketState::Invalid { doubt: InvalidReason::Relocated { entry, .. } } = ticket_state {
             let entry = entry.clone();
-            tell(&mut self.commands, gate, Notice::Relocated { entry });
-        } else if let TicketState::Gone { doubt: InvalidReason::Mapped { entry, .. } } = view {
+            notify_once(&mut self.commands, gate, Notice::Relocated { entry });
+        } else if let TicketState::Invalid { doubt: InvalidReason::Mapped { entry, .. } } = ticket_state {
             let entry = entry.clone();
-            tell(&mut self.commands, gate, Notice::Mapped { entry });
-        } else if let TicketState::Gone { doubt: InvalidReason::Renamed { status } } = view {
+            notify_once(&mut self.commands, gate, Notice::Mapped { entry });
+        } else if let TicketState::Invalid { doubt: InvalidReason::Renamed { status } } = ticket_state {
             let status = status.id.clone();
-            tell(&mut self.commands, gate, Notice::Renamed { status });
-        } else if let TicketState::Rejected { decision, author, .. } = view {
-            let (entry, author) = (decision.entry.changelog_id.clone(), author.clone());
+            notify_once(&mut self.commands, gate, Notice::Renamed { status });
+        } else if let TicketState::Rejected { decision, author, .. } = ticket_state {
+            let (entry, author) = (decision.changelog_entry.changelog_id.clone(), author.clone());
             if !has_begun {
-                tell(&mut self.commands, gate, Notice::RejectedAtStart { entry });
+                notify_once(&mut self.commands, gate, Notice::RejectedAtStart { entry });
             } else if let Author::NotAccepted { why } = author {
-                tell(&mut self.commands, gate, Notice::RejectedByNobody { entry, why, for_good });
+                notify_once(&mut self.commands, gate, Notice::RejectionNotCounted { entry, why, for_good });
             } else if !rollback_asked {
-                tell(&mut self.commands, gate, Notice::RejectedWithoutRollback { entry });
+                notify_once(&mut self.commands, gate, Notice::RejectedWithoutRollback { entry });
             }
         }
     }

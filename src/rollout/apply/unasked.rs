@@ -1,16 +1,16 @@
 //! PURE: what starts although nobody was asked about it.
 
-use super::step::{Step, tell};
+use super::step::{Step, notify_once};
 use crate::{
     gate::{GateId, Stage},
     rollout::{
         canary::Rollout,
         change::AuditEvent,
         command::{Command, Notice},
-        course::{Base, Progress, End, TicketOutcome},
-        transitions::Heard,
-        known::{Called, Newer},
+        course::{Base, End, Progress, TicketOutcome},
+        known::{RevisionLabel, UnaskedRevision},
         message::{Message, Phase, Revision},
+        transitions::Signal,
     },
 };
 
@@ -22,7 +22,7 @@ impl Step {
         let (
             Some(Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base)),
             Progress::Running(run),
-        ) = (before, &rollout.course)
+        ) = (before, &rollout.progress)
         else {
             return;
         };
@@ -34,60 +34,60 @@ impl Step {
             for gate in gates {
                 let (asked, started) = (asked.clone(), started.clone());
                 let (name, ticket) = (gate.name.clone(), gate.ticket().cloned());
-                tell(
+                notify_once(
                     &mut self.commands,
                     gate,
                     Notice::OtherRevision { asked: asked.clone(), started: started.clone() },
                 );
-                self.facts.push(AuditEvent::OtherRevision { gate: name, ticket, asked, started });
+                self.audit_events.push(AuditEvent::OtherRevision { gate: name, ticket, asked, started });
             }
-        } else if let (Some(Called { revision, label: before }), Some(label)) =
-            (&self.canary.called, &rollout.label)
+        } else if let (Some(RevisionLabel { revision, label: before }), Some(label)) =
+            (&self.canary.last_label, &rollout.label)
             && *revision == started
             && before != label
         {
             for gate in gates {
-                let note = Notice::OtherLabel { label: label.clone(), before: before.clone() };
-                tell(&mut self.commands, gate, note);
+                let notice = Notice::OtherLabel { label: label.clone(), before: before.clone() };
+                notify_once(&mut self.commands, gate, notice);
             }
         }
     }
 
     /// Ends the rollout by a message. Where that names another revision, which nobody was asked about, it is remembered
     /// until it ends, too.
-    pub(super) fn ends(&mut self, how: End, heard: Heard, message: &Message) {
-        let newer = self.canary.rollout.as_ref().and_then(|rollout| newer(rollout, heard, message));
+    pub(super) fn ends(&mut self, how: End, signal: Signal, message: &Message) {
+        let newer = self.canary.rollout.as_ref().and_then(|rollout| newer(rollout, signal, message));
         match newer {
             Some(newer) if how == End::Superseded => {
-                self.end_as(how, TicketOutcome::Overtaken);
+                self.end_as(how, TicketOutcome::Replaced);
                 self.canary.unasked = Some(newer);
-                self.unasked(heard, message);
+                self.unasked(signal, message);
             }
             Some(_) | None => self.end(how),
         }
     }
 
     /// A message may tell what became of a revision that nobody was asked about.
-    pub(super) fn unasked(&mut self, heard: Heard, message: &Message) {
-        let Some(Newer { revision, .. }) = &self.canary.unasked else { return };
+    pub(super) fn unasked(&mut self, signal: Signal, message: &Message) {
+        let Some(UnaskedRevision { revision, .. }) = &self.canary.unasked else { return };
         let is_it = message.checksum.as_ref() == Some(revision);
-        let (shipped, over) = match (heard, message.phase) {
-            (Heard::ConfirmRollout { .. }, Phase::Succeeded) => (is_it, true),
-            (Heard::ConfirmRollout { .. } | Heard::OtherGate { .. }, _) => (false, true),
-            (Heard::PostRollout | Heard::Event, Phase::Succeeded) => (is_it, is_it),
-            (Heard::PostRollout | Heard::Event, Phase::Failed) => (false, is_it),
-            (Heard::Event, Phase::Initializing) => (false, true),
-            (Heard::PostRollout | Heard::Event | Heard::Rollback, _) => (false, false),
+        let (shipped, over) = match (signal, message.phase) {
+            (Signal::ConfirmRollout { .. }, Phase::Succeeded) => (is_it, true),
+            (Signal::ConfirmRollout { .. } | Signal::OtherGate { .. }, _) => (false, true),
+            (Signal::PostRollout | Signal::Event, Phase::Succeeded) => (is_it, is_it),
+            (Signal::PostRollout | Signal::Event, Phase::Failed) => (false, is_it),
+            (Signal::Event, Phase::Initializing) => (false, true),
+            (Signal::PostRollout | Signal::Event | Signal::Rollback, _) => (false, false),
         };
-        if shipped && let Some(Newer { revision, gates }) = self.canary.unasked.take() {
+        if shipped && let Some(UnaskedRevision { revision, gates }) = self.canary.unasked.take() {
             for gate in &gates {
-                let note = Notice::Unasked { revision: revision.clone() };
-                self.commands.push(Command::Comment { gate: gate.clone(), note });
+                let notice = Notice::Unasked { revision: revision.clone() };
+                self.commands.push(Command::Comment { gate: gate.clone(), notice });
             }
-            self.facts.push(AuditEvent::Unasked { revision, gates });
+            self.audit_events.push(AuditEvent::Unasked { revision, gates });
         } else if over {
             self.canary.unasked = None;
-        } else if matches!(heard, Heard::Event | Heard::Rollback)
+        } else if matches!(signal, Signal::Event | Signal::Rollback)
             && let (Some(named), Some(newer)) = (&message.checksum, &mut self.canary.unasked)
             && self.canary.rollout.as_ref().is_none_or(|rollout| rollout.gates.is_empty())
             && message.phase == Phase::Progressing
@@ -100,9 +100,9 @@ impl Step {
 
 /// The revision that a message names in place of the one that runs, if that one was let start and nobody was asked about
 /// this one.
-fn newer(rollout: &Rollout, heard: Heard, message: &Message) -> Option<Newer> {
+fn newer(rollout: &Rollout, signal: Signal, message: &Message) -> Option<UnaskedRevision> {
     let named = message.checksum.clone()?;
-    let Progress::Running(run) = &rollout.course else { return None };
+    let Progress::Running(run) = &rollout.progress else { return None };
     let is_known = |revision: Option<&Revision>| revision == Some(&named);
     if run.revision.is_none()
         || is_known(run.revision.as_ref())
@@ -110,13 +110,13 @@ fn newer(rollout: &Rollout, heard: Heard, message: &Message) -> Option<Newer> {
     {
         return None;
     }
-    let started = match heard {
-        Heard::Rollback => true,
-        Heard::Event => message.phase != Phase::Failed,
-        Heard::PostRollout => message.phase == Phase::Succeeded,
-        Heard::ConfirmRollout { .. } | Heard::OtherGate { .. } => false,
+    let started = match signal {
+        Signal::Rollback => true,
+        Signal::Event => message.phase != Phase::Failed,
+        Signal::PostRollout => message.phase == Phase::Succeeded,
+        Signal::ConfirmRollout { .. } | Signal::OtherGate { .. } => false,
     };
     let gates: Vec<GateId> =
         rollout.gates.iter().filter(|gate| gate.used.is_some()).map(|gate| gate.id.clone()).collect();
-    (started && !gates.is_empty()).then_some(Newer { revision: named, gates })
+    (started && !gates.is_empty()).then_some(UnaskedRevision { revision: named, gates })
 }

@@ -1,7 +1,7 @@
 //! What binds an approval: whom questions ruled out, and what statuses meant when the ticket was opened.
 
 use super::*;
-use crate::gate::{Cause, Invalidation, GateState, TicketState};
+use crate::gate::{GateState, Invalidation, InvalidationCause, TicketState};
 
 const STAGE: GateName = GateName { stage: Stage::ConfirmPromotion, approver: None };
 
@@ -84,7 +84,7 @@ impl One {
 
     /// A look that was judged while these were ruled out. `today` are the statuses that bear the configured names.
     fn sees_as_of(&mut self, denials: &Denials, today: Statuses) {
-        let mut sighting = IssueSnapshot::Issue {
+        let mut snapshot = IssueSnapshot::Issue {
             key: "OPS-7".into(),
             project: "OPS".into(),
             issue_type: "10004".into(),
@@ -95,11 +95,11 @@ impl One {
             invalidations: vec![],
             answered: self.now,
         };
-        (self.odd)(&mut sighting);
+        (self.odd)(&mut snapshot);
         let (gate, statuses) = (self.gate().id.clone(), self.gate().statuses(today));
         self.apply(&Event::Seen {
             gate: &gate,
-            sighting: &sighting,
+            sighting: &snapshot,
             statuses: &statuses,
             author: &Author::Accepted,
             denials,
@@ -114,16 +114,16 @@ impl One {
 
     /// What its ticket is known to say.
     fn says(&self) -> &'static str {
-        let GateState::Watched { view, .. } = &self.gate().standing else { panic!("it has a ticket") };
-        match view {
+        let GateState::Watched { ticket_state, .. } = &self.gate().state else { panic!("it has a ticket") };
+        match ticket_state {
             TicketState::Waiting { .. } => "waiting",
             TicketState::Approved { .. } => "approved",
             TicketState::Rejected { author: Author::Accepted, .. } => "rejected",
             TicketState::Rejected { .. } => "rejected by nobody",
             TicketState::NotAllowed { .. } => "not allowed",
-            TicketState::Unjudged { .. } => "unjudged",
-            TicketState::Gone { doubt: InvalidReason::Renamed { .. } } => "renamed",
-            TicketState::Gone { .. } => "gone",
+            TicketState::NotJudged { .. } => "unjudged",
+            TicketState::Invalid { doubt: InvalidReason::Renamed { .. } } => "renamed",
+            TicketState::Invalid { .. } => "gone",
         }
     }
 }
@@ -296,29 +296,29 @@ fn what_an_earlier_version_judged_opens_after_the_next_look() {
 #[test]
 fn a_rejection_is_erased_by_nothing_but_a_move() {
     let ways: [(&str, Odd); 6] = [
-        ("labelled", |sighting| {
-            if let IssueSnapshot::Issue { ended, .. } = sighting {
+        ("labelled", |snapshot| {
+            if let IssueSnapshot::Issue { ended, .. } = snapshot {
                 *ended = true;
             }
         }),
-        ("without its mark", |sighting| {
-            if let IssueSnapshot::Issue { marks, .. } = sighting {
+        ("without its mark", |snapshot| {
+            if let IssueSnapshot::Issue { marks, .. } = snapshot {
                 marks.clear();
             }
         }),
-        ("both", |sighting| {
-            if let IssueSnapshot::Issue { marks, ended, .. } = sighting {
+        ("both", |snapshot| {
+            if let IssueSnapshot::Issue { marks, ended, .. } = snapshot {
                 marks.clear();
                 *ended = true;
             }
         }),
-        ("elsewhere", |sighting| {
-            if let IssueSnapshot::Issue { project, .. } = sighting {
+        ("elsewhere", |snapshot| {
+            if let IssueSnapshot::Issue { project, .. } = snapshot {
                 *project = "PAY".into();
             }
         }),
-        ("moved there and back", |sighting| relocates(sighting, Cause::Relocated)),
-        ("unreadable", |sighting| relocates(sighting, Cause::Unreadable)),
+        ("moved there and back", |snapshot| relocates(snapshot, InvalidationCause::Relocated)),
+        ("unreadable", |snapshot| relocates(snapshot, InvalidationCause::Unreadable)),
     ];
     for (way, odd) in ways {
         let mut one = One::opened(Some(statuses()), &[]);
@@ -345,8 +345,8 @@ fn a_rejection_is_erased_by_nothing_but_a_move() {
     }
 }
 
-fn relocates(sighting: &mut IssueSnapshot, cause: Cause) {
-    let IssueSnapshot::Issue { invalidations, answered, .. } = sighting else { return };
+fn relocates(snapshot: &mut IssueSnapshot, cause: InvalidationCause) {
+    let IssueSnapshot::Issue { invalidations, answered, .. } = snapshot else { return };
     let (changelog_id, by) = ("9".into(), "bob".into());
     invalidations.push(Invalidation { changelog_id, by, at: Some(*answered), cause });
 }

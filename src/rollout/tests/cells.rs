@@ -57,11 +57,11 @@ fn shown(world: &World) -> String {
         Base::AfterFailure(checksum) => format!("{}!", revision(checksum.as_ref())),
         Base::Incoming(checksum) => format!("{}^", revision(checksum.as_ref())),
     };
-    let run = |run: &Run| match run.leg {
+    let run = |run: &Run| match run.furthest_phase {
         FurthestPhase::Progressing => revision(run.revision.as_ref()),
         FurthestPhase::WaitingPromotion => format!("{}+", revision(run.revision.as_ref())),
     };
-    let course = match world.canary.rollout.as_ref().map(|rollout| &rollout.course) {
+    let progress = match world.canary.rollout.as_ref().map(|rollout| &rollout.progress) {
         None => "none".to_owned(),
         Some(Progress::Asked(at)) => format!("asked {}", base(at)),
         Some(Progress::Waiting(at)) => format!("waiting {}", base(at)),
@@ -70,7 +70,7 @@ fn shown(world: &World) -> String {
         Some(Progress::Failing(at)) => format!("failing {}", run(at)),
     };
     let mut parts: Vec<String> = world.ended.iter().map(|(how, _)| how.as_str().to_owned()).collect();
-    parts.push(course);
+    parts.push(progress);
     parts.join(", ")
 }
 
@@ -78,15 +78,15 @@ fn shown(world: &World) -> String {
 fn send(world: &mut World, words: &str) {
     let mut parts = words.split(' ');
     let (what, word, checksum) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
-    let said = message(Phase::named(word), checksum.trim_matches('-'));
+    let last_answer = message(Phase::named(word), checksum.trim_matches('-'));
     match what {
         "rollback" => {
-            world.rolls_back(&said);
+            world.rolls_back(&last_answer);
         }
-        "post-rollout" => world.reports(Report::PostRollout, &said),
-        "event" => world.reports(Report::Event, &said),
+        "post-rollout" => world.reports(Report::PostRollout, &last_answer),
+        "event" => world.reports(Report::Event, &last_answer),
         gate => {
-            world.asks(&GateName { stage: stage(gate), approver: None }, &said);
+            world.asks(&GateName { stage: stage(gate), approver: None }, &last_answer);
         }
     }
 }

@@ -101,7 +101,7 @@ impl Issue {
 struct Witness {
     canary: Canary,
     now: Millis,
-    heard: Millis,
+    signal: Millis,
     paces: BTreeMap<GateId, Pace>,
     issues: Vec<Issue>,
     /// Jira's clock runs ahead of ours by so much.
@@ -129,10 +129,10 @@ impl Witness {
 
     fn apply(&mut self, event: &Event<'_>) -> Vec<Command> {
         let change = self.canary.apply(event, self.now, &RULES);
-        let Change::To { canary, commands, facts } = change else { return Vec::new() };
+        let Change::To { canary, commands, audit_events } = change else { return Vec::new() };
         self.canary = canary;
-        for fact in facts {
-            let AuditEvent::Ended { gates, .. } = fact else { continue };
+        for audit_event in audit_events {
+            let AuditEvent::Ended { gates, .. } = audit_event else { continue };
             for gate in gates {
                 self.issues
                     .iter_mut()
@@ -144,8 +144,8 @@ impl Witness {
     }
 
     fn silent_for(&mut self) -> Duration {
-        let silent_for = self.now.since(self.heard);
-        self.heard = self.now;
+        let silent_for = self.now.since(self.signal);
+        self.signal = self.now;
         silent_for
     }
 
@@ -322,25 +322,35 @@ impl Witness {
             Some(_) => Author::Unknown { why: "cannot be told".into() },
         };
         let key = issue.gate.0.clone();
-        let told = moves.clone();
+        let shown = moves.clone();
         if how & 64 != 0 {
             moves.reverse();
         }
-        let sighting = if how % 16 == 3 {
+        let snapshot = if how % 16 == 3 {
             IssueSnapshot::Missing { browse: Browse::Proven }
         } else {
             let (project, issue_type) = (project.into(), issue_type.into());
             let marks = vec![issue.gate.clone()];
             let invalidations = Vec::new();
-            IssueSnapshot::Issue { key, project, issue_type, status, ended, marks, moves, invalidations, answered }
+            IssueSnapshot::Issue {
+                key,
+                project,
+                issue_type,
+                status,
+                ended,
+                marks,
+                moves,
+                invalidations,
+                answered,
+            }
         };
-        let missing = matches!(sighting, IssueSnapshot::Missing { .. });
+        let missing = matches!(snapshot, IssueSnapshot::Missing { .. });
         let gate = issue.gate.clone();
         let rejected = self.canary.gate_by_id(&gate).is_some_and(|gate| gate.rejection().is_some());
         let statuses = Self::statuses();
         let event = Event::Seen {
             gate: &gate,
-            sighting: &sighting,
+            sighting: &snapshot,
             statuses: &statuses,
             author: &author,
             denials: &Denials::default(),
@@ -348,8 +358,8 @@ impl Witness {
         };
         self.apply(&event);
         let issue = self.issues.iter_mut().find(|issue| issue.gate == gate).unwrap();
-        let contradicts = told.last().map_or("1", |last| &last.to.id) != issue.at;
-        let newest = told.iter().map(|entry| entry.at).max();
+        let contradicts = shown.last().map_or("1", |last| &last.to.id) != issue.at;
+        let newest = shown.iter().map(|entry| entry.at).max();
         if !missing {
             if newest < issue.newest && !contradicts {
                 // An older answer than one before says nothing.
@@ -364,7 +374,7 @@ impl Witness {
         }
         // A no that was read stays, whether the ticket can be seen or not, and where the history does not end with the status.
         if !(rejected && (missing || contradicts)) {
-            issue.seen = Some((now, told, whole && !missing));
+            issue.seen = Some((now, shown, whole && !missing));
         }
     }
 
@@ -408,7 +418,7 @@ fn witness(now: i64, ahead: i64, timed: bool) -> Witness {
     Witness {
         canary: Canary::new(id()),
         now: Millis(now),
-        heard: Millis(now),
+        signal: Millis(now),
         paces: BTreeMap::new(),
         issues: Vec::new(),
         ahead,

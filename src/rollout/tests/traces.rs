@@ -81,7 +81,7 @@ fn replay(path: &std::path::Path) -> Vec<String> {
         wrong.push(format!("{} tickets for {} gates", distinct.len(), tickets.len()));
     }
     for ((attempt, stage, _), gate) in &tickets {
-        let told: Vec<End> = world
+        let answered: Vec<End> = world
             .ended
             .iter()
             .filter(|(_, gates)| gates.iter().any(|ended| ended.id == *gate))
@@ -89,16 +89,16 @@ fn replay(path: &std::path::Path) -> Vec<String> {
             .collect();
         let lives = world.canary.gate_by_id(gate).is_some();
         let right = match reported.get(attempt) {
-            Some(how) => told == [*how],
+            Some(how) => answered == [*how],
             // Its success was not reported; the next question may tell it.
             None => {
                 let unreported = [End::Superseded, End::Recreated, End::Succeeded];
-                unreported.iter().any(|end| told == [*end]) || (told.is_empty() && lives)
+                unreported.iter().any(|end| answered == [*end]) || (answered.is_empty() && lives)
             }
         };
         if !right {
             wrong.push(format!(
-                "attempt {attempt} {stage}: told {told:?}, lives {lives}, but {:?}",
+                "attempt {attempt} {stage}: told {answered:?}, lives {lives}, but {:?}",
                 reported.get(attempt)
             ));
         }

@@ -7,11 +7,11 @@ use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, FromRow, Row as _, any::AnyRow
 use crate::{
     millis::Millis,
     store::{
-        connection::{Connected, OnlyRead, connect},
+        connection::{Connections, ReadOnlySince, connect},
         error::Error,
         location::{self, Mode},
         query::{self, Keyed, Transaction, query},
-        volume::Volumes,
+        volume::AllowedVolumes,
     },
 };
 
@@ -23,7 +23,7 @@ pub(super) const COLUMNS: &str = "at, canary, kind, detail, prior, hash, id";
 
 /// A row of the record, as it is stored: whether it is as it was written, only [`Record::verify`] knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct AuditRow {
     /// Its number.
     pub id: i64,
     /// When it happened.
@@ -42,7 +42,7 @@ pub struct Row {
 
 /// Where the record begins and ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Chain {
+pub(super) struct ChainEnds {
     /// The first row that is kept; none is if it is after the newest.
     pub(super) first: i64,
     /// The hash of the row before that.
@@ -53,7 +53,7 @@ pub(super) struct Chain {
     pub(super) hash: String,
 }
 
-impl Row {
+impl AuditRow {
     /// SHA-256, in hexadecimal, over prior, id, at, canary, kind and detail: each as UTF-8, numbers in decimal, after
     /// its length in bytes as eight bytes, the highest first.
     pub(in crate::store) fn computed_hash(&self) -> String {
@@ -77,7 +77,7 @@ impl Row {
     }
 }
 
-impl FromRow<'_, AnyRow> for Row {
+impl FromRow<'_, AnyRow> for AuditRow {
     fn from_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
             at: Millis(row.try_get(0)?),
@@ -91,7 +91,7 @@ impl FromRow<'_, AnyRow> for Row {
     }
 }
 
-impl Chain {
+impl ChainEnds {
     /// As it is noted beside the rows; none if that note is gone.
     pub(super) async fn read(sql: &mut AnyConnection) -> Result<Option<Self>, Error> {
         let noted = query("SELECT first, prior, newest, hash FROM audit_chain WHERE only_row = 1");
@@ -101,12 +101,12 @@ impl Chain {
 }
 
 /// The record of a database, to read: beside a bridge that is at work on it, or without one.
-pub struct Record {
+pub struct AuditLog {
     pub(super) pool: AnyPool,
     pub(super) begin: &'static str,
 }
 
-impl Record {
+impl AuditLog {
     /// Connects. It creates and changes nothing.
     ///
     /// # Errors
@@ -114,13 +114,14 @@ impl Record {
     /// reached, or the file is not there; [`Error::Database`] if it fails then.
     pub async fn open(url: &SecretString) -> Result<Self, Error> {
         let url = url.expose_secret();
-        location::look(url, Mode::Reads, Volumes::Any)?;
-        let Connected { pool, begin, .. } = match connect(url, Mode::Reads, &OnlyRead::default()).await {
-            Ok(connected) => connected,
-            Err(error) => return Err(location::unopened(url, Mode::Reads, &error).await),
-        };
+        location::look(url, Mode::Reads, AllowedVolumes::Any)?;
+        let Connections { pool, begin_write: begin, .. } =
+            match connect(url, Mode::Reads, &ReadOnlySince::default()).await {
+                Ok(connected) => connected,
+                Err(error) => return Err(location::unopened(url, Mode::Reads, &error).await),
+            };
         let record = Self { pool, begin };
-        match Chain::read(&mut *record.begin().await?).await {
+        match ChainEnds::read(&mut *record.begin().await?).await {
             Err(Error::Database(error)) if is_missing(&error) => Err(Error::NoRecord),
             Err(error) => Err(error),
             Ok(_) => Ok(record),
@@ -135,9 +136,9 @@ impl Record {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn since(&self, from: Option<Millis>) -> Result<Pages, Error> {
+    pub async fn since(&self, from: Option<Millis>) -> Result<AuditPages, Error> {
         let transaction = self.begin().await?;
-        Ok(Pages { transaction, after: i64::MIN, from: from.map_or(i64::MIN, |from| from.0) })
+        Ok(AuditPages { transaction, after: i64::MIN, from: from.map_or(i64::MIN, |from| from.0) })
     }
 }
 
@@ -150,26 +151,26 @@ fn is_missing(error: &sqlx::Error) -> bool {
 }
 
 /// The rows of the record as they were when the reading began, a page at a time.
-pub struct Pages {
+pub struct AuditPages {
     transaction: Transaction,
     after: i64,
     from: i64,
 }
 
-impl Pages {
+impl AuditPages {
     /// The next rows; none at the end.
     ///
     /// # Errors
     /// If the database fails, or a row cannot be read.
-    pub async fn next(&mut self) -> Result<Vec<Row>, Error> {
+    pub async fn next(&mut self) -> Result<Vec<AuditRow>, Error> {
         let rows = self.read().await?.into_iter();
         rows.map(|Keyed(id, row)| row.map_err(|_| Error::UnreadableRecord(id))).collect()
     }
 
     /// The next rows, each with its number, also where a column is not what it was made as.
-    pub(super) async fn read(&mut self) -> Result<Vec<Keyed<i64, Row>>, Error> {
+    pub(super) async fn read(&mut self) -> Result<Vec<Keyed<i64, AuditRow>>, Error> {
         let sql = format!("SELECT {COLUMNS} FROM audit WHERE id > $1 AND at >= $2 ORDER BY id LIMIT $3");
-        let rows: Vec<Keyed<i64, Row>> = query(AssertSqlSafe(sql))
+        let rows: Vec<Keyed<i64, AuditRow>> = query(AssertSqlSafe(sql))
             .bind(self.after)
             .bind(self.from)
             .bind(PAGE)
@@ -179,7 +180,7 @@ impl Pages {
         Ok(rows)
     }
 
-    pub(super) async fn chain(&mut self) -> Result<Option<Chain>, Error> {
-        Chain::read(&mut self.transaction).await
+    pub(super) async fn chain(&mut self) -> Result<Option<ChainEnds>, Error> {
+        ChainEnds::read(&mut self.transaction).await
     }
 }

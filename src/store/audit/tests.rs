@@ -19,15 +19,15 @@ async fn store(rows: i64) -> ((TempDir, Database), SecretString, Store) {
 
 async fn write(store: &Store, rows: std::ops::RangeInclusive<i64>) {
     let mut tx = store.begin_write().await.unwrap();
-    let entries: Vec<Entry> = rows.map(entry).collect();
+    let entries: Vec<AuditEntry> = rows.map(entry).collect();
     tx.audit(&entries).await.unwrap();
     tx.end().await.unwrap();
 }
 
-fn entry(number: i64) -> Entry {
+fn entry(number: i64) -> AuditEntry {
     let canary = CanaryId { cluster: "default".into(), namespace: "shop".into(), name: "cart".into() };
     let detail = json!({ "n": number }).as_object().unwrap().clone();
-    Entry { at: Millis(number * 1_000), canary, kind: "passed", detail }
+    AuditEntry { at: Millis(number * 1_000), canary, kind: "passed", detail }
 }
 
 async fn edit(store: &Store, sql: &'static str) {
@@ -47,11 +47,11 @@ fn unreadable(store: &Store) -> &'static str {
 }
 
 async fn verify(url: &SecretString) -> Verified {
-    Record::open(url).await.unwrap().verify().await.unwrap()
+    AuditLog::open(url).await.unwrap().verify().await.unwrap()
 }
 
 async fn ids(url: &SecretString, from: Option<Millis>) -> Vec<i64> {
-    let mut pages = Record::open(url).await.unwrap().since(from).await.unwrap();
+    let mut pages = AuditLog::open(url).await.unwrap().since(from).await.unwrap();
     let mut ids = Vec::new();
     loop {
         let rows = pages.next().await.unwrap();
@@ -76,7 +76,7 @@ async fn rows_are_read_as_they_were_written() {
     assert_eq!(ids(&url, Some(Millis(2_499_000))).await, [2_499, 2_500]);
     assert_eq!(ids(&url, Some(Millis(2_500_001))).await, Vec::<i64>::new());
 
-    let mut pages = Record::open(&url).await.unwrap().since(None).await.unwrap();
+    let mut pages = AuditLog::open(&url).await.unwrap().since(None).await.unwrap();
     let rows = pages.next().await.unwrap();
     let row = &rows[1];
     assert_eq!(
@@ -113,7 +113,9 @@ async fn a_turn_that_is_not_ended_leaves_no_row() {
 
 #[tokio::test]
 async fn whatever_is_done_to_the_rows_is_found() {
-    use Problem::{Changed, CutAtNewEnd, CutAtOldEnd, DoesNotFollow, Inserted, Missing, NoEnds, Replaced};
+    use ChainProblem::{
+        Changed, CutAtNewEnd, CutAtOldEnd, DoesNotFollow, Inserted, Missing, NoEnds, Replaced,
+    };
     const COPY: &str =
         "INSERT INTO audit SELECT 11, at, canary, kind, detail, hash, hash FROM audit WHERE id = 10";
     const SWAP: &str = "UPDATE audit SET id = -1 WHERE id = 4; UPDATE audit SET id = 4 WHERE id = 5;
@@ -122,7 +124,7 @@ async fn whatever_is_done_to_the_rows_is_found() {
         "UPDATE audit SET id = id + 1000 WHERE id > 8; UPDATE audit SET id = id - 999 WHERE id > 1000;
         INSERT INTO audit SELECT 9, at, canary, kind, detail, hash, 'x' FROM audit WHERE id = 8;
         UPDATE audit_chain SET newest = 11";
-    let cases: Vec<(&str, &str, Vec<Problem>)> = vec![
+    let cases: Vec<(&str, &str, Vec<ChainProblem>)> = vec![
         ("at", "UPDATE audit SET at = at + 1 WHERE id = 3", vec![Changed { id: 3 }]),
         ("canary", "UPDATE audit SET canary = 'a/b/c' WHERE id = 3", vec![Changed { id: 3 }]),
         ("kind", "UPDATE audit SET kind = 'passe' WHERE id = 1", vec![Changed { id: 1 }]),
@@ -170,9 +172,10 @@ async fn whatever_is_done_to_the_rows_is_found() {
 /// A row that is replaced by one with a right hash of its own is found at the next one.
 #[tokio::test]
 async fn a_row_written_anew_is_found() {
-    for (id, problem) in [(5, Problem::DoesNotFollow { id: 6 }), (10, Problem::Replaced { id: 10 })] {
+    for (id, problem) in [(5, ChainProblem::DoesNotFollow { id: 6 }), (10, ChainProblem::Replaced { id: 10 })]
+    {
         let (_home, url, store) = store(10).await;
-        let mut pages = Record::open(&url).await.unwrap().since(Some(Millis(id * 1_000))).await.unwrap();
+        let mut pages = AuditLog::open(&url).await.unwrap().since(Some(Millis(id * 1_000))).await.unwrap();
         let mut row = pages.next().await.unwrap().remove(0);
         drop(pages);
         row.detail = r#"{"n":"forged"}"#.into();
@@ -193,14 +196,14 @@ async fn not_every_problem_is_listed() {
     edit(&store, "UPDATE audit SET kind = 'other'").await;
     let verified = verify(&url).await;
     assert_eq!((verified.rows, verified.problems.len()), (300, 100));
-    assert_eq!(verified.problems[0], Problem::Changed { id: 1 });
+    assert_eq!(verified.problems[0], ChainProblem::Changed { id: 1 });
 }
 
 #[tokio::test]
 async fn a_row_that_cannot_be_read_is_named() {
     let (_home, url, store) = store(3).await;
     edit(&store, unreadable(&store)).await;
-    let mut pages = Record::open(&url).await.unwrap().since(None).await.unwrap();
+    let mut pages = AuditLog::open(&url).await.unwrap().since(None).await.unwrap();
     assert!(matches!(pages.next().await.unwrap_err(), Error::UnreadableRecord(3)));
 }
 
@@ -226,7 +229,7 @@ async fn pruning_leaves_a_whole_chain() {
     assert_eq!(ids(&url, None).await, [11, 12]);
     assert_eq!(verify(&url).await.problems, []);
     edit(&store, "DELETE FROM audit WHERE id = 11").await;
-    assert_eq!(verify(&url).await.problems, [Problem::CutAtOldEnd { from: 11, to: 11 }]);
+    assert_eq!(verify(&url).await.problems, [ChainProblem::CutAtOldEnd { from: 11, to: 11 }]);
 }
 
 /// A clock that jumps puts rows out of order: what is young keeps all that follows it.
@@ -289,7 +292,7 @@ async fn reading_changes_nothing() {
     let path = directory.path().join("missing.db");
     for options in ["", "?mode=rwc", "?cache=private&mode=rwc"] {
         let url = SecretString::from(format!("sqlite://{}{options}", path.display()));
-        let Err(error) = Record::open(&url).await else { panic!("there is no file") };
+        let Err(error) = AuditLog::open(&url).await else { panic!("there is no file") };
         assert!(matches!(error, Error::Unopened { .. }), "{error}");
         assert_eq!(error.to_string().lines().count(), 1);
     }
@@ -297,7 +300,7 @@ async fn reading_changes_nothing() {
 
     std::fs::write(&path, "").unwrap();
     let url = SecretString::from(format!("sqlite://{}", path.display()));
-    assert!(matches!(Record::open(&url).await, Err(Error::NoRecord)), "another database");
+    assert!(matches!(AuditLog::open(&url).await, Err(Error::NoRecord)), "another database");
 
     let url = SecretString::from(format!("sqlite://{}", directory.path().join("bridge.db").display()));
     let store = Store::open(&url).await.unwrap();
@@ -315,7 +318,7 @@ async fn reading_changes_nothing() {
 #[tokio::test]
 async fn whoever_reads_cannot_write() {
     let (_home, url, _store) = store(2).await;
-    let record = Record::open(&url).await.unwrap();
+    let record = AuditLog::open(&url).await.unwrap();
     for sql in ["DELETE FROM audit", "UPDATE audit_chain SET newest = 1"] {
         let mut transaction = record.pool.begin_with(record.begin).await.unwrap();
         assert!(sqlx::query(sql).execute(&mut *transaction).await.is_err(), "{sql}");

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::record::{Chain, Record, Row};
+use super::record::{AuditLog, AuditRow, ChainEnds};
 use crate::store::{error::Error, query::Keyed};
 
 /// More problems than this are not listed.
@@ -16,12 +16,12 @@ pub struct Verified {
     /// The newest id and its hash, as noted beside the rows: worth keeping elsewhere. None if that note is gone.
     pub newest: Option<(i64, String)>,
     /// What is wrong, by id, and at most 100 of it; none means that all is as it was written.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<ChainProblem>,
 }
 
 /// Something is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Problem {
+pub enum ChainProblem {
     /// The note that says where the record begins and ends is gone.
     NoEnds,
     /// A row is not what its hash was made of.
@@ -67,7 +67,7 @@ pub enum Problem {
     },
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ChainProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows = |from: &i64, to: &i64| match from == to {
             true => format!("row {from} is"),
@@ -97,7 +97,7 @@ impl fmt::Display for Problem {
     }
 }
 
-impl Record {
+impl AuditLog {
     /// Reads all rows and checks that they are the ones that were written, in that order.
     ///
     /// # Errors
@@ -105,7 +105,7 @@ impl Record {
     pub async fn verify(&self) -> Result<Verified, Error> {
         let mut pages = self.since(None).await?;
         let chain = pages.chain().await?;
-        let mut walk = Walk { chain: chain.as_ref(), before: None, rows: 0, problems: Vec::new() };
+        let mut walk = ChainWalk { chain: chain.as_ref(), before: None, rows: 0, problems: Vec::new() };
         loop {
             let page = pages.read().await?;
             if page.is_empty() {
@@ -116,27 +116,27 @@ impl Record {
             }
         }
         walk.end();
-        let Walk { rows, problems, .. } = walk;
+        let ChainWalk { rows, problems, .. } = walk;
         Ok(Verified { rows, newest: chain.map(|chain| (chain.newest, chain.hash)), problems })
     }
 }
 
 /// A walk along the rows, by id.
-struct Walk<'a> {
-    chain: Option<&'a Chain>,
+struct ChainWalk<'a> {
+    chain: Option<&'a ChainEnds>,
     /// The row before: its id, and its hash if it can be read.
     before: Option<(i64, Option<String>)>,
     rows: u64,
-    problems: Vec<Problem>,
+    problems: Vec<ChainProblem>,
 }
 
-impl Walk<'_> {
+impl ChainWalk<'_> {
     /// A row, or the id of one that cannot be read.
-    fn step(&mut self, row: Result<&Row, i64>) {
+    fn step(&mut self, row: Result<&AuditRow, i64>) {
         self.rows += 1;
         let id = row.map_or_else(|id| id, |row| row.id);
         if self.chain.is_some_and(|chain| id < chain.first || id > chain.newest) {
-            self.found(Problem::Inserted { id });
+            self.found(ChainProblem::Inserted { id });
             return;
         }
         let before = match self.before.take() {
@@ -149,9 +149,9 @@ impl Walk<'_> {
             Some((before, _)) if before + 1 < id => {
                 let (from, to) = (before + 1, id - 1);
                 self.found(if at_old_end {
-                    Problem::CutAtOldEnd { from, to }
+                    ChainProblem::CutAtOldEnd { from, to }
                 } else {
-                    Problem::Missing { from, to }
+                    ChainProblem::Missing { from, to }
                 });
                 true
             }
@@ -159,9 +159,9 @@ impl Walk<'_> {
             Some((_, None)) | None => true,
         };
         if row.is_ok_and(|row| row.computed_hash() != row.hash) || row.is_err() {
-            self.found(Problem::Changed { id });
+            self.found(ChainProblem::Changed { id });
         } else if !follows {
-            self.found(Problem::DoesNotFollow { id });
+            self.found(ChainProblem::DoesNotFollow { id });
         }
         self.before = Some((id, row.ok().map(|row| row.hash.clone())));
     }
@@ -169,22 +169,22 @@ impl Walk<'_> {
     /// There are no further rows.
     fn end(&mut self) {
         let Some(chain) = self.chain else {
-            self.problems.insert(0, Problem::NoEnds);
+            self.problems.insert(0, ChainProblem::NoEnds);
             return;
         };
         match self.before.take() {
             None if chain.first <= chain.newest => {
-                self.found(Problem::CutAtNewEnd { from: chain.first, to: chain.newest });
+                self.found(ChainProblem::CutAtNewEnd { from: chain.first, to: chain.newest });
             }
             Some((last, _)) if last < chain.newest => {
-                self.found(Problem::CutAtNewEnd { from: last + 1, to: chain.newest });
+                self.found(ChainProblem::CutAtNewEnd { from: last + 1, to: chain.newest });
             }
-            Some((id, Some(hash))) if hash != chain.hash => self.found(Problem::Replaced { id }),
+            Some((id, Some(hash))) if hash != chain.hash => self.found(ChainProblem::Replaced { id }),
             None | Some(_) => {}
         }
     }
 
-    fn found(&mut self, problem: Problem) {
+    fn found(&mut self, problem: ChainProblem) {
         if self.problems.len() < MOST {
             self.problems.push(problem);
         }

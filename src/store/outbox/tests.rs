@@ -1,7 +1,7 @@
 use super::*;
 use crate::{database::Database, gate::GateId};
 
-async fn next(store: &Store, now: i64) -> Option<Row> {
+async fn next(store: &Store, now: i64) -> Option<OutboxRow> {
     let due = store.due(false, Millis(now), &HashSet::new(), 1).await.unwrap();
     due.into_iter().next().map(|(_, row)| row.unwrap())
 }
@@ -17,8 +17,8 @@ async fn any_words_can_say_why() {
     tx.enqueue(&canary, &Command::Label { gate: GateId("g".into()) }, Millis(1)).await.unwrap();
     tx.end().await.unwrap();
     let (at, sent, why) = (Millis(2), None, "no \0 status".to_owned());
-    let again = Settled::Again { at, why: why.clone(), sent: Some(Millis(1)) };
-    for how in [again, Settled::Parked { why, sent }] {
+    let again = AttemptOutcome::Retry { at, why: why.clone(), sent: Some(Millis(1)) };
+    for how in [again, AttemptOutcome::Parked { why, sent }] {
         let row = next(&store, 2).await.unwrap();
         let mut tx = store.begin_write().await.unwrap();
         tx.settle(&row, &how, Millis(2)).await.unwrap();

@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use crate::{jira, worker::lock::lock};
 
 /// When a look-up last failed, and how.
-type Failed = Option<(Instant, jira::Error)>;
+type LastFailure = Option<(Instant, jira::Error)>;
 
 /// Look-ups of one kind, by what is looked up.
-pub(super) struct SingleFlight<K>(Mutex<HashMap<K, Arc<tokio::sync::Mutex<Failed>>>>);
+pub(super) struct SingleFlight<K>(Mutex<HashMap<K, Arc<tokio::sync::Mutex<LastFailure>>>>);
 
 impl<K> Default for SingleFlight<K> {
     fn default() -> Self {

@@ -10,17 +10,17 @@ use tokio::sync::Mutex;
 
 use super::{
     duplicates,
-    effect::{Effect, Failure},
+    effect::{CommandResult, Failure},
 };
 use crate::{
     gate::{GateId, Home, Ticket},
-    jira::{self, Happened, retry},
+    jira::{self, SideEffect, retry},
     millis::Millis,
     rollout::{Canary, Command, Subject},
-    store::{self, Row, WriteTx},
+    store::{self, OutboxRow, WriteTx},
     ticket,
     worker::{
-        context::{Context, Outcome},
+        context::{Context, CycleOutcome},
         lookups::Lookups,
         statuses::resolve,
     },
@@ -41,20 +41,22 @@ pub(super) struct Create<'a> {
 
 impl Create<'_> {
     /// Opens a ticket, or finds the one that was opened before. What is settled then is `row` as it was claimed here.
-    pub(super) async fn perform(&self, row: &mut Row) -> Result<Effect, Failure> {
-        let Command::Open { gate, subject, sent_to } = row.command.clone() else { return Ok(Effect::Done) };
+    pub(super) async fn perform(&self, row: &mut OutboxRow) -> Result<CommandResult, Failure> {
+        let Command::Open { gate, subject, sent_to } = row.command.clone() else {
+            return Ok(CommandResult::Done);
+        };
         let waits = self.waits_for_ticket(row, &gate).await?;
         if let Some(why) = self.context.store().unreadable_why(&row.canary) {
             return Ok(self.put_off(row, why));
         }
         if !waits && row.sent.is_none() {
             // The rollout ended before its ticket was opened: now it is not needed.
-            return Ok(Effect::Done);
+            return Ok(CommandResult::Done);
         }
         if let Some(sent) = row.sent {
             match self.search(&gate, &sent_to, sent).await? {
                 Some(effect) => return Ok(effect),
-                None if !waits => return Ok(Effect::Done),
+                None if !waits => return Ok(CommandResult::Done),
                 None => {}
             }
         }
@@ -63,7 +65,7 @@ impl Create<'_> {
     }
 
     /// Whether the gate lives and has no ticket. The row may be newer than memory, which then has to catch up first.
-    async fn waits_for_ticket(&self, row: &Row, gate: &GateId) -> Result<bool, store::Error> {
+    async fn waits_for_ticket(&self, row: &OutboxRow, gate: &GateId) -> Result<bool, store::Error> {
         let store = self.context.store();
         let waits = || store.canary(&row.canary).is_some_and(|canary| waits(&canary, gate));
         if !waits() {
@@ -98,7 +100,12 @@ impl Create<'_> {
     }
 
     /// What an earlier attempt came to, if the search tells: it created a ticket that is certainly ours, or may still have.
-    async fn search(&self, gate: &GateId, sent_to: &[Home], sent: Millis) -> Result<Option<Effect>, Failure> {
+    async fn search(
+        &self,
+        gate: &GateId,
+        sent_to: &[Home],
+        sent: Millis,
+    ) -> Result<Option<CommandResult>, Failure> {
         let asked = self.context.clock.now();
         let mut others = duplicates::newly_found(self.context, gate).await?;
         if !others.is_empty() {
@@ -107,26 +114,26 @@ impl Create<'_> {
             // Elsewhere than where it was sent to, a person has moved it already.
             let home = sent_to.iter().find(|home| **home == found).or(sent_to.last());
             let ticket = ticket(home.unwrap_or(&found).clone(), id, key);
-            return Ok(Some(Effect::Opened { ticket, others }));
+            return Ok(Some(CommandResult::Opened { ticket, others }));
         }
-        if asked.since(sent) <= self.context.pace.index_lag + SENT_WITHIN {
+        if asked.since(sent) <= self.context.settings.index_lag + SENT_WITHIN {
             let why = "Jira did not answer when the ticket was opened; it is searched for".into();
-            let at = self.context.clock.now() + SEARCH_EVERY.min(self.context.pace.index_lag);
-            return Ok(Some(Effect::Later { at, why }));
+            let at = self.context.clock.now() + SEARCH_EVERY.min(self.context.settings.index_lag);
+            return Ok(Some(CommandResult::Later { at, why }));
         }
         Ok(None)
     }
 
     /// Sends it. The time of sending is stored first, and the row that tells of it is what is settled then.
-    async fn create(&self, row: &mut Row, draft: jira::Draft) -> Result<Effect, Failure> {
+    async fn create(&self, row: &mut OutboxRow, draft: jira::Draft) -> Result<CommandResult, Failure> {
         let Context { jira, clock, lease, .. } = self.context;
         let home = Home { project: draft.project.clone(), issue_type: draft.issue_type.clone() };
         // The place under the rate limit comes first: what is stored must be the time of sending, not of queueing.
-        let slot = jira.slot().await;
+        let slot = jira.create_permit().await;
         let writing = self.writing.lock().await;
         let tx = self.context.begin_if_leading().await?;
         let (now, recorded) = (clock.now(), clock.stopwatch());
-        let mut tx = tx.ok_or(Failure::Left(Outcome::Standby))?;
+        let mut tx = tx.ok_or(Failure::Aborted(CycleOutcome::Standby))?;
         let canary = match tx.canary(&row.canary).await {
             Ok(canary) => canary,
             Err(error @ store::Error::Corrupt { .. }) => return Ok(self.put_off(row, error.to_string())),
@@ -136,12 +143,12 @@ impl Create<'_> {
             // The rollout ended while the request waited; the next step finds that out, if memory does.
             drop(tx);
             self.context.store().catch_up().await?;
-            return Err(Failure::Left(Outcome::Did));
+            return Err(Failure::Aborted(CycleOutcome::Done));
         }
         let claimed = tx.claim(row.id, Some(now)).await?;
         // If it was sent meanwhile the next step searches first.
         let claimed = claimed.filter(|claimed| claimed.sent == row.sent);
-        *row = claimed.ok_or(Failure::Left(Outcome::Did))?;
+        *row = claimed.ok_or(Failure::Aborted(CycleOutcome::Done))?;
         address(&mut tx, row.clone(), home.clone(), now).await?;
         tx.end().await?;
         drop(writing);
@@ -150,33 +157,33 @@ impl Create<'_> {
         match jira::fenced(permit, jira.create(slot, &draft)).await {
             Ok(created) => {
                 let ticket = ticket(home, created.id, created.key);
-                Ok(Effect::Opened { ticket, others: vec![] })
+                Ok(CommandResult::Opened { ticket, others: vec![] })
             }
-            Err(error) => match error.happened() {
-                Happened::Maybe => {
+            Err(error) => match error.side_effect() {
+                SideEffect::Unknown => {
                     // Next it is searched for, and soon: how often an earlier sending was is no reason to wait.
                     row.attempts = 0;
-                    Ok(Effect::Failed { error, sent: Some(now) })
+                    Ok(CommandResult::Failed { error, sent: Some(now) })
                 }
                 // This sending came to nothing, but an earlier one may still have.
-                Happened::No => Err(error.into()),
+                SideEffect::None => Err(error.into()),
             },
         }
     }
 
     /// Whether the gate lives cannot be told, as its canary's row cannot be read: nothing is opened, and nothing is
     /// dropped, until the row is mended.
-    fn put_off(&self, row: &Row, why: String) -> Effect {
+    fn put_off(&self, row: &OutboxRow, why: String) -> CommandResult {
         let at = self.context.clock.now() + retry::delay(row.attempts, None, rand::random::<f64>());
-        Effect::Later { at, why }
+        CommandResult::Later { at, why }
     }
 }
 
 /// Stores where the ticket is about to be opened; and if it may have been opened already, that it is to be looked for a
 /// second one afterwards.
-async fn address(tx: &mut WriteTx, mut row: Row, home: Home, now: Millis) -> Result<(), store::Error> {
+async fn address(tx: &mut WriteTx, mut row: OutboxRow, home: Home, now: Millis) -> Result<(), store::Error> {
     let Command::Open { gate, subject, sent_to } = &mut row.command else { return Ok(()) };
-    let later = duplicates::again(gate, subject, now);
+    let later = duplicates::look_again_later(gate, subject, now);
     if !sent_to.contains(&home) {
         sent_to.push(home);
     }

@@ -1,13 +1,13 @@
 //! Tickets that were opened twice: Jira did what it was asked, said nothing, and showed it only after the search had
 //! been given up. One counts; every other of ours is closed and told.
 
-use super::effect::{Effect, Failure};
+use super::effect::{CommandResult, Failure};
 use crate::{
     gate::{GateId, GateName, Ticket},
     millis::Millis,
     policy::Milestone,
     rollout::{CanaryId, Command, Notice, Subject},
-    store::{self, Opened, WriteTx},
+    store::{self, TicketRecord, WriteTx},
     worker::context::Context,
 };
 
@@ -15,17 +15,17 @@ use crate::{
 const LOOKED_FOR: u32 = 8;
 
 /// Looks whether the gate has more tickets than the one that counts.
-pub(super) async fn count(context: &Context, gate: &GateId, since: Millis) -> Result<Effect, Failure> {
+pub(super) async fn find(context: &Context, gate: &GateId, since: Millis) -> Result<CommandResult, Failure> {
     let now = context.clock.now();
     let found = newly_found(context, gate).await?;
     let counts = context.store().ticket(gate).await.map_err(Failure::of_row)?.map(|opened| opened.ticket);
-    let (waited, lag) = (now.since(since), context.pace.index_lag);
+    let (waited, lag) = (now.since(since), context.settings.index_lag);
     let longest = lag.saturating_mul(LOOKED_FOR);
     let again = (waited < longest).then(|| {
         let why = "Jira was asked twice to open this ticket; a second one is looked for".into();
         (since + waited.saturating_mul(2).clamp(lag, longest), why)
     });
-    Ok(Effect::Counted { counts, found, again })
+    Ok(CommandResult::Labelled { counts, found, again })
 }
 
 /// The tickets of ours that Jira shows for a gate and that were not known before. Who may edit a ticket can mark
@@ -63,7 +63,7 @@ pub(super) async fn close(
             "a ticket was opened twice; the duplicate opens nothing, and is told so"
         );
         for command in [
-            Command::Comment { gate: duplicate.clone(), note: Notice::Duplicate { of } },
+            Command::Comment { gate: duplicate.clone(), notice: Notice::Duplicate { of } },
             Command::Label { gate: duplicate.clone() },
             Command::Move { gate: duplicate, name: name.clone(), milestone: Milestone::Superseded },
         ] {
@@ -74,12 +74,12 @@ pub(super) async fn close(
 }
 
 /// A ticket of this gate, as it is kept from when it was opened.
-pub(super) fn opened(canary: &CanaryId, gate: &GateId, name: &GateName, ticket: &Ticket) -> Opened {
+pub(super) fn opened(canary: &CanaryId, gate: &GateId, name: &GateName, ticket: &Ticket) -> TicketRecord {
     let (canary, gate, name, ticket) = (canary.clone(), gate.clone(), name.clone(), ticket.clone());
-    Opened { gate, canary, name, ticket, ended_at: None, missing_since: None }
+    TicketRecord { gate, canary, name, ticket, ended_at: None, missing_since: None }
 }
 
 /// Looks later whether the ticket was opened twice.
-pub(super) fn again(gate: &GateId, subject: &Subject, since: Millis) -> Command {
-    Command::Recount { gate: gate.clone(), name: subject.gate.clone(), since }
+pub(super) fn look_again_later(gate: &GateId, subject: &Subject, since: Millis) -> Command {
+    Command::FindDuplicates { gate: gate.clone(), name: subject.gate.clone(), since }
 }

@@ -1,10 +1,10 @@
 //! What performing a command comes to.
 
-use crate::{gate::Ticket, jira, millis::Millis, rollout::Notice, store, worker::context::Outcome};
+use crate::{gate::Ticket, jira, millis::Millis, rollout::Notice, store, worker::context::CycleOutcome};
 
 /// What performing a command came to.
 #[must_use]
-pub(super) enum Effect {
+pub(super) enum CommandResult {
     /// It is done, or there is nothing to do any more.
     Done,
     /// The gate has this ticket from now on.
@@ -15,7 +15,7 @@ pub(super) enum Effect {
         others: Vec<Ticket>,
     },
     /// It was looked whether a ticket was opened twice.
-    Counted {
+    Labelled {
         /// The ticket that counts, if there is one.
         counts: Option<Ticket>,
         /// Those that do not.
@@ -24,9 +24,9 @@ pub(super) enum Effect {
         again: Option<(Millis, String)>,
     },
     /// The ticket was told that it opens nothing any more, at this time by Jira's clock.
-    Buried(Millis),
+    Ended(Millis),
     /// It could not be done; instead this is said.
-    Instead(Notice),
+    CommentInstead(Notice),
     /// Jira did not do it.
     Failed {
         /// Why not.
@@ -60,7 +60,7 @@ pub(super) enum Effect {
 /// Why performing a command came to nothing.
 pub(super) enum Failure {
     /// It is another replica's, or was done meanwhile: there is nothing to settle.
-    Left(Outcome),
+    Aborted(CycleOutcome),
     /// The database failed, so nothing can be settled. What was done in Jira meanwhile is found again.
     Store(store::Error),
     /// Jira did not do it, and what was sent before is all that it may have done.

@@ -3,15 +3,15 @@
 
 use serde_json::{Map, Value};
 
-use super::effect::{Effect, Failure};
+use super::effect::{CommandResult, Failure};
 use crate::{
-    gate::{GateId, Move, IssueSnapshot},
-    gatekeeper::doing,
-    jira::{self, Linked, Marks, Transitioned, Whereabouts, retry},
+    gate::{GateId, IssueSnapshot, Move},
+    gatekeeper::describe_command,
+    jira::{self, LinkOutcome, Marks, TicketPresence, TransitionOutcome, retry},
     millis::Millis,
     policy::{Meaning, Milestone, Route, Status, Target},
     rollout::{Command, Notice},
-    store::{Opened, Row},
+    store::{OutboxRow, TicketRecord},
     ticket,
     worker::{
         context::Context,
@@ -24,21 +24,25 @@ use crate::{
 struct Update<'a> {
     context: &'a Context,
     lookups: &'a Lookups,
-    row: &'a Row,
-    opened: &'a Opened,
+    row: &'a OutboxRow,
+    opened: &'a TicketRecord,
     /// The settings of its gate.
     route: &'a Route,
 }
 
 /// Performs a command about a ticket that is there.
-pub(super) async fn perform(context: &Context, lookups: &Lookups, row: &Row) -> Result<Effect, Failure> {
+pub(super) async fn perform(
+    context: &Context,
+    lookups: &Lookups,
+    row: &OutboxRow,
+) -> Result<CommandResult, Failure> {
     let opened = context.store().ticket(row.command.gate()).await.map_err(Failure::of_row)?;
     // One that was never opened is told nothing.
-    let Some(opened) = &opened else { return Ok(Effect::Done) };
+    let Some(opened) = &opened else { return Ok(CommandResult::Done) };
     let route = context.gatekeeper.route(&opened.canary, &opened.name);
     let update = Update { context, lookups, row, opened, route };
     let (lease, term) = (context.lease.clone(), context.lease.term());
-    match jira::fenced(move || lease.holds(term), update.tell()).await {
+    match jira::fenced(move || lease.holds(term), update.update_ticket()).await {
         Err(Failure::Jira(error)) if error.is_missing() => {
             Ok(update.not_found(Some(error.to_string())).await)
         }
@@ -50,63 +54,63 @@ impl Update<'_> {
     /// Something was not found. If it is the ticket, that ends what it was to be told once it is proven over `jira.trust_for`:
     /// an account that loses sight of issues for a while must not lose what they are to be told. If it is anything else,
     /// an operator has to mend that.
-    async fn not_found(&self, why: Option<String>) -> Effect {
+    async fn not_found(&self, why: Option<String>) -> CommandResult {
         let later =
             || self.context.clock.now() + retry::delay(self.row.attempts, None, rand::random::<f64>());
         let (now, opened) = (self.context.clock.now(), self.opened);
         let trust_for = self.context.gatekeeper.timing().trust_for;
-        match self.context.jira.whereabouts(&opened.ticket).await {
-            Ok(Whereabouts::There) => match why {
-                Some(why) => Effect::Stuck { why },
+        match self.context.jira.ticket_presence(&opened.ticket).await {
+            Ok(TicketPresence::Found) => match why {
+                Some(why) => CommandResult::Stuck { why },
                 // It is seen again.
-                None => Effect::Later { at: later(), why: NOT_SHOWN.into() },
+                None => CommandResult::Later { at: later(), why: NOT_SHOWN.into() },
             },
-            Ok(Whereabouts::Unproven { why }) => Effect::Stuck { why },
-            Ok(Whereabouts::Missing) => {
+            Ok(TicketPresence::Unproven { why }) => CommandResult::Stuck { why },
+            Ok(TicketPresence::Missing) => {
                 let since = opened.missing_since.filter(|since| *since <= now).unwrap_or(now);
                 if now.since(since) < trust_for {
-                    return Effect::Missing { since, at: later().min(since + trust_for) };
+                    return CommandResult::Missing { since, at: later().min(since + trust_for) };
                 }
                 tracing::warn!(
                     canary = %opened.canary,
                     gate = %opened.name,
                     ticket = opened.ticket.key,
-                    what = doing(&self.row.command),
+                    what = describe_command(&self.row.command),
                     "Jira has not shown the ticket for jira.trust_for, so it was deleted; this is not done any more"
                 );
-                Effect::Gone
+                CommandResult::Gone
             }
-            Err(error) => Effect::Failed { error, sent: None },
+            Err(error) => CommandResult::Failed { error, sent: None },
         }
     }
 
     /// Does in Jira what is to be done about this ticket.
-    async fn tell(&self) -> Result<Effect, Failure> {
+    async fn update_ticket(&self) -> Result<CommandResult, Failure> {
         match &self.row.command {
-            Command::Comment { note, .. } => self.comment(note).await,
+            Command::Comment { notice, .. } => self.comment(notice).await,
             Command::Label { .. } => self.label().await,
             Command::Move { milestone, .. } => self.move_ticket(*milestone).await,
             Command::Link { successor, .. } => {
                 match self.context.store().ticket(successor).await.map_err(Failure::of_row)? {
-                    None => Ok(Effect::Done),
+                    None => Ok(CommandResult::Done),
                     Some(successor) => self.link(&successor).await,
                 }
             }
             // These are performed elsewhere.
-            Command::Open { .. } | Command::Recount { .. } => Ok(Effect::Done),
+            Command::Open { .. } | Command::FindDuplicates { .. } => Ok(CommandResult::Done),
         }
     }
 
     /// Whether nothing may be done to a ticket, because its number is another issue's by now, on another site or in a Jira that
     /// was restored.
-    fn is_alien(&self, opened: &Opened, marks: &[GateId]) -> bool {
+    fn is_of_another_site(&self, opened: &TicketRecord, marks: &[GateId]) -> bool {
         let is_ours = opened.is_marked_by(marks);
         if !is_ours {
             tracing::warn!(
                 canary = %opened.canary,
                 gate = %opened.name,
                 ticket = opened.ticket.key,
-                what = doing(&self.row.command),
+                what = describe_command(&self.row.command),
                 "the issue does not say that it is this gate's ticket, so it is left alone"
             );
         }
@@ -114,55 +118,59 @@ impl Update<'_> {
     }
 
     /// What it comes to instead, where nothing may be done to the ticket, of which nothing else has to be known.
-    async fn is_spared(&self) -> Result<Option<Effect>, Failure> {
+    async fn is_not_worth_telling(&self) -> Result<Option<CommandResult>, Failure> {
         Ok(match self.context.jira.marks(&self.opened.ticket.id).await? {
             Marks::Missing => Some(self.not_found(None).await),
-            Marks::Of(marks) => self.is_alien(self.opened, &marks).then_some(Effect::Done),
+            Marks::Of(marks) => self.is_of_another_site(self.opened, &marks).then_some(CommandResult::Done),
         })
     }
 
-    async fn comment(&self, note: &Notice) -> Result<Effect, Failure> {
+    async fn comment(&self, notice: &Notice) -> Result<CommandResult, Failure> {
         let id = &self.opened.ticket.id;
-        let kind = Kind::of(note);
-        let effect = if kind == Kind::Last {
+        let kind = CommentRepeat::of(notice);
+        let effect = if kind == CommentRepeat::Last {
             // What moves it after this moment moves a dead ticket. None of the moves that it shows now did.
-            match self.context.jira.look_since(id, Millis(i64::MAX)).await? {
+            match self.context.jira.read_since(id, Millis(i64::MAX)).await? {
                 IssueSnapshot::Missing { .. } => return Ok(self.not_found(None).await),
-                IssueSnapshot::Issue { marks, .. } if self.is_alien(self.opened, &marks) => {
-                    return Ok(Effect::Done);
+                IssueSnapshot::Issue { marks, .. } if self.is_of_another_site(self.opened, &marks) => {
+                    return Ok(CommandResult::Done);
                 }
-                IssueSnapshot::Issue { answered, .. } => Effect::Buried(answered),
+                IssueSnapshot::Issue { answered, .. } => CommandResult::Ended(answered),
             }
         } else {
-            if let Some(effect) = self.is_spared().await? {
+            if let Some(effect) = self.is_not_worth_telling().await? {
                 return Ok(effect);
             }
-            Effect::Done
+            CommandResult::Done
         };
         let tag = match kind {
-            Kind::Repeated => format!("{}-{}", note.tag(), self.row.id),
-            Kind::Once | Kind::Last => note.tag(),
+            CommentRepeat::Repeated => format!("{}-{}", notice.tag(), self.row.id),
+            CommentRepeat::Once | CommentRepeat::Last => notice.tag(),
         };
-        self.context.jira.comment(id, &tag, &ticket::comment(note, self.route)).await?;
+        self.context.jira.comment(id, &tag, &ticket::comment(notice, self.route)).await?;
         Ok(effect)
     }
 
-    async fn label(&self) -> Result<Effect, Failure> {
-        if let Some(effect) = self.is_spared().await? {
+    async fn label(&self) -> Result<CommandResult, Failure> {
+        if let Some(effect) = self.is_not_worth_telling().await? {
             return Ok(effect);
         }
         self.context.jira.label(&self.opened.ticket.id, jira::ENDED).await?;
-        Ok(Effect::Done)
+        Ok(CommandResult::Done)
     }
 
-    async fn move_ticket(&self, milestone: Milestone) -> Result<Effect, Failure> {
+    async fn move_ticket(&self, milestone: Milestone) -> Result<CommandResult, Failure> {
         let (opened, id) = (self.opened, &self.opened.ticket.id);
         // Where the bridge moves this ticket then, if anywhere.
-        let Some(target) = self.route.ticket.transitions.target(milestone) else { return Ok(Effect::Done) };
+        let Some(target) = self.route.ticket.transitions.target(milestone) else {
+            return Ok(CommandResult::Done);
+        };
         // What people did with it decides whether the bridge moves it.
-        let (status, moves) = match self.context.jira.look_closely(id).await? {
+        let (status, moves) = match self.context.jira.read_from_index(id).await? {
             IssueSnapshot::Missing { .. } => return Ok(self.not_found(None).await),
-            IssueSnapshot::Issue { marks, .. } if self.is_alien(opened, &marks) => return Ok(Effect::Done),
+            IssueSnapshot::Issue { marks, .. } if self.is_of_another_site(opened, &marks) => {
+                return Ok(CommandResult::Done);
+            }
             IssueSnapshot::Issue { status, moves, .. } => (status, moves),
         };
         let left_alone = match milestone {
@@ -174,13 +182,13 @@ impl Update<'_> {
             | Milestone::Bypassed => self.is_to_stay(&status, &moves, &target.to).await?,
         };
         if left_alone {
-            return Ok(Effect::Done);
+            return Ok(CommandResult::Done);
         }
         let why = match self.context.jira.transition(id, &target.to, &fields(target)).await? {
-            Transitioned::AlreadyThere => return Ok(Effect::Done),
-            Transitioned::Moved { left_out } => {
-                if !left_out.is_empty() {
-                    let (ticket, fields) = (opened.ticket.key.as_str(), left_out.join(", "));
+            TransitionOutcome::AlreadyThere => return Ok(CommandResult::Done),
+            TransitionOutcome::Moved { left_out: skipped } => {
+                if !skipped.is_empty() {
+                    let (ticket, fields) = (opened.ticket.key.as_str(), skipped.join(", "));
                     tracing::warn!(
                         canary = %opened.canary,
                         ticket,
@@ -188,18 +196,18 @@ impl Update<'_> {
                         "moved the ticket without fields that the transition does not have; see ticket.transitions"
                     );
                 }
-                return Ok(Effect::Done);
+                return Ok(CommandResult::Done);
             }
-            Transitioned::NoPath { reachable } if reachable.is_empty() => {
+            TransitionOutcome::NoPath { reachable } if reachable.is_empty() => {
                 format!(
                     "no transition leads to \"{}\" from where it stands, or the bridge may not move it",
                     target.to
                 )
             }
-            Transitioned::NoPath { reachable } => {
+            TransitionOutcome::NoPath { reachable } => {
                 format!("no transition leads to \"{}\", only to {}", target.to, reachable.join(", "))
             }
-            Transitioned::NeedsFields { missing } => {
+            TransitionOutcome::NeedsFields { missing } => {
                 let key = self.route.key_of(&format!("transitions.{}", milestone.key()));
                 format!(
                     "the way to \"{}\" demands {}, which {key} does not set",
@@ -216,7 +224,7 @@ impl Update<'_> {
             why,
             "could not move the ticket, and tells it so; see ticket.transitions"
         );
-        Ok(Effect::Instead(Notice::NotMoved { milestone, why }))
+        Ok(CommandResult::CommentInstead(Notice::NotMoved { milestone, why }))
     }
 
     /// Whether the rollout is over: then it is too late for the bridge to move its ticket to where it begins.
@@ -238,22 +246,23 @@ impl Update<'_> {
         Ok(resolve(self.route, &workflow).map_or(true, |it| it.meaning(&status.id) == Meaning::Rejected))
     }
 
-    async fn link(&self, successor: &Opened) -> Result<Effect, Failure> {
+    async fn link(&self, successor: &TicketRecord) -> Result<CommandResult, Failure> {
         let (from, to) = (&self.opened.ticket, &successor.ticket);
-        if let Some(effect) = self.is_spared().await? {
+        if let Some(effect) = self.is_not_worth_telling().await? {
             return Ok(effect);
         }
         // Whether the successor is missing the link finds, too.
         if let Marks::Of(marks) = self.context.jira.marks(&to.id).await?
-            && self.is_alien(successor, &marks)
+            && self.is_of_another_site(successor, &marks)
         {
-            return Ok(Effect::Done);
+            return Ok(CommandResult::Done);
         }
         let why = match self.context.jira.link(&from.id, &to.id).await {
-            Ok(Linked::Linked) => return Ok(Effect::Done),
-            Ok(Linked::Impossible { why }) => why,
+            Ok(LinkOutcome::Linked) => return Ok(CommandResult::Done),
+            Ok(LinkOutcome::Impossible { why }) => why,
             Err(error)
-                if error.is_missing() && self.context.jira.whereabouts(to).await? != Whereabouts::There =>
+                if error.is_missing()
+                    && self.context.jira.ticket_presence(to).await? != TicketPresence::Found =>
             {
                 format!("Jira does not show {}", to.key)
             }
@@ -266,13 +275,13 @@ impl Update<'_> {
             why,
             "could not link the ticket to the one that took its place, and tells it so"
         );
-        Ok(Effect::Instead(Notice::NotLinked { to: to.key.clone(), why }))
+        Ok(CommandResult::CommentInstead(Notice::NotLinked { to: to.key.clone(), why }))
     }
 }
 
 /// When a ticket is told something.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum CommentRepeat {
     /// Once. The ticket is watched like a live one for as long as its rollout lives.
     Once,
     /// More than once; its row makes it one comment.
@@ -281,15 +290,15 @@ enum Kind {
     Last,
 }
 
-impl Kind {
-    const fn of(note: &Notice) -> Self {
-        match note {
+impl CommentRepeat {
+    const fn of(notice: &Notice) -> Self {
+        match notice {
             Notice::Progress { .. } => Self::Repeated,
             Notice::Ended { .. } | Notice::Replaced { .. } | Notice::Duplicate { .. } => Self::Last,
             Notice::LabelledEnded
             | Notice::RejectedAtStart { .. }
             | Notice::RejectedWithoutRollback { .. }
-            | Notice::RejectedByNobody { .. }
+            | Notice::RejectionNotCounted { .. }
             | Notice::NotAllowed { .. }
             | Notice::Relocated { .. }
             | Notice::Mapped { .. }

@@ -16,8 +16,8 @@ use crate::{
         failures::Failures,
         lease::Term,
         lookups::RoundLookups,
-        poll_queue::{Due, MOST_ALONE},
-        read_health::{ReadHealth, Why},
+        poll_queue::{DueTicket, MOST_ALONE},
+        read_health::{ReadHealth, ReadTrigger},
     },
 };
 
@@ -30,7 +30,7 @@ const TRIED_ALONE: usize = 2;
 
 /// How tickets are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
+pub(super) enum ReadMode {
     /// Many in one request.
     Together,
     /// Each in a request of its own, past every index.
@@ -39,8 +39,8 @@ pub(super) enum How {
 
 /// The beginning of a round.
 #[derive(Clone, Copy)]
-pub(super) struct Begun {
-    pub(super) why: Why,
+pub(super) struct RoundStart {
+    pub(super) why: ReadTrigger,
     pub(super) at: Millis,
     pub(super) term: Term,
 }
@@ -50,28 +50,28 @@ pub(super) struct Round<'a> {
     pub(super) context: &'a Context,
     pub(super) health: &'a ReadHealth,
     pub(super) lookups: RoundLookups<'a>,
-    pub(super) due: &'a [Due],
-    pub(super) begun: Begun,
-    pub(super) found: Found,
+    pub(super) due: &'a [DueTicket],
+    pub(super) started: RoundStart,
+    pub(super) found: RoundFindings,
 }
 
 /// What a round has found out so far.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct RoundFindings {
     /// By the id of the issue.
     pub(super) readings: HashMap<String, Reading>,
     /// Why tickets could not be read or understood, by the id of the issue.
     pub(super) unread: HashMap<String, String>,
     /// Those that are read alone, but not in this round.
-    pub(super) later: Vec<GateId>,
+    pub(super) deferred: Vec<GateId>,
     /// Those that were not tried, because they failed a short time ago.
-    pub(super) resting: HashSet<GateId>,
+    pub(super) backing_off: HashSet<GateId>,
     /// Those that were read past every index.
     pub(super) directly: HashSet<String>,
     /// Those that were answered alone, but not so that they can be understood.
-    pub(super) odd: HashSet<String>,
+    pub(super) unexpected: HashSet<String>,
     /// How often in a row reading failed for what was asked, if it did now.
-    pub(super) vain: Option<Failures>,
+    pub(super) fruitless: Option<Failures>,
     /// How many were read alone.
     alone: usize,
     /// How many further pages were read.
@@ -80,7 +80,7 @@ pub(super) struct Found {
 
 impl Round<'_> {
     /// Reads these tickets together. Those that are absent from the readings were not seen.
-    pub(super) async fn read_together(&mut self, due: &[&Due]) -> Result<(), jira::Error> {
+    pub(super) async fn read_together(&mut self, due: &[&DueTicket]) -> Result<(), jira::Error> {
         let read = self.read_in_parts(due).await?;
         let is_current = |id: &str, reading: &Reading| {
             due.iter().any(|due| due.ticket.id == id && !self.is_overtaken(due, reading))
@@ -89,19 +89,19 @@ impl Round<'_> {
         Ok(())
     }
 
-    async fn read_in_parts(&self, due: &[&Due]) -> Result<HashMap<String, Reading>, jira::Error> {
+    async fn read_in_parts(&self, due: &[&DueTicket]) -> Result<HashMap<String, Reading>, jira::Error> {
         let ids: Vec<String> = due.iter().map(|due| due.ticket.id.clone()).collect();
         let mut read = HashMap::new();
         let (mut parts, mut failed, mut worked, mut is_jira_well) = (VecDeque::from([ids]), 0, 0, false);
         let mut halved = Vec::new();
         while let Some(part) = parts.pop_front() {
-            let error = match self.context.jira.look(&part).await {
+            let error = match self.context.jira.read_many(&part).await {
                 Ok(readings) => {
                     worked += 1;
                     read.extend(readings);
                     continue;
                 }
-                Err(error) if error.is_of_one() => error,
+                Err(error) if error.is_about_object() => error,
                 // What was read is not lost by what was not; that is asked for alone.
                 Err(error) if read.is_empty() => return Err(error),
                 Err(_) => break,
@@ -131,7 +131,7 @@ impl Round<'_> {
             tracing::info!("Jira lets the bridge read several tickets in one request again");
         }
         if worked > 0 {
-            self.context.gatekeeper.unread().together();
+            self.context.gatekeeper.unread_tickets().together();
         }
         Ok(read)
     }
@@ -140,7 +140,7 @@ impl Round<'_> {
     async fn answers_alone(&self, part: &[String], read: &mut HashMap<String, Reading>) -> bool {
         let from = rand::random_range(0..part.len().max(1));
         for id in part.iter().cycle().skip(from).take(TRIED_ALONE.min(part.len())) {
-            match self.context.jira.look_alone(id).await {
+            match self.context.jira.read_alone(id).await {
                 Ok(Some(reading)) => {
                     read.insert(id.clone(), reading);
                     return true;
@@ -153,8 +153,8 @@ impl Round<'_> {
     }
 
     fn reads_none_together(&self, error: &jira::Error) {
-        let is_news = self.health.failed_together(error, self.begun.at);
-        self.context.gatekeeper.unread().one_by_one(&self.context.explain(error), self.begun.at);
+        let is_news = self.health.failed_together(error, self.started.at);
+        self.context.gatekeeper.unread_tickets().one_by_one(&self.context.explain(error), self.started.at);
         if is_news {
             tracing::warn!(
                 "{error}; that is so only for several tickets in one request, so they are read one by one, which takes longer"
@@ -166,14 +166,15 @@ impl Round<'_> {
     /// in vain each time.
     fn sets_longest_apart(
         &self,
-        due: &[&Due],
+        due: &[&DueTicket],
         halved: &[(Vec<String>, jira::Error)],
         read: &HashMap<String, Reading>,
     ) {
         // The smallest parts come last.
         for (part, error) in halved.iter().rev() {
-            let is_apart =
-                |due: &&Due| part.contains(&due.ticket.id) && self.health.is_alone(&due.gate, self.begun.at);
+            let is_apart = |due: &&DueTicket| {
+                part.contains(&due.ticket.id) && self.health.is_alone(&due.gate, self.started.at)
+            };
             if due.iter().any(is_apart) || !part.iter().all(|id| read.contains_key(id)) {
                 continue;
             }
@@ -182,27 +183,27 @@ impl Round<'_> {
         }
     }
 
-    fn sets_apart(&self, due: &[&Due], id: &str, error: &jira::Error) {
+    fn sets_apart(&self, due: &[&DueTicket], id: &str, error: &jira::Error) {
         let Some(due) = due.iter().find(|due| due.ticket.id == *id) else { return };
-        if self.health.set_apart(&due.gate, self.begun.at) {
+        if self.health.set_apart(&due.gate, self.started.at) {
             let (canary, ticket) = (&due.canary.id, due.ticket.key.as_str());
             tracing::warn!(%canary, ticket, "{error}; the ticket makes reading several in one request fail, so it is read alone");
         }
     }
 
     /// Reads tickets alone, as many as one round may; the others come later.
-    pub(super) async fn read_alone(&mut self, due: &[&Due]) -> Result<(), jira::Error> {
+    pub(super) async fn read_alone(&mut self, due: &[&DueTicket]) -> Result<(), jira::Error> {
         let mut missing = Vec::new();
         for &due in due {
             if self.found.alone == MOST_ALONE {
-                self.found.later.push(due.gate.clone());
+                self.found.deferred.push(due.gate.clone());
                 continue;
             }
             self.found.alone += 1;
             let id = &due.ticket.id;
-            match self.context.jira.look_alone(id).await {
+            match self.context.jira.read_alone(id).await {
                 Ok(reading) => {
-                    self.health.answered_alone(&due.gate, reading.as_ref(), self.begun.at);
+                    self.health.answered_alone(&due.gate, reading.as_ref(), self.started.at);
                     self.found.directly.insert(id.clone());
                     match reading {
                         Some(reading) => drop(self.found.readings.insert(id.clone(), reading)),
@@ -210,9 +211,9 @@ impl Round<'_> {
                     }
                 }
                 // One issue that cannot be read must not hide the others.
-                Err(error) if error.is_of_one() => {
+                Err(error) if error.is_about_object() => {
                     if matches!(error, jira::Error::Unreadable { .. }) {
-                        self.found.odd.insert(id.clone());
+                        self.found.unexpected.insert(id.clone());
                     }
                     self.cannot_read(due, &error);
                 }
@@ -222,37 +223,37 @@ impl Round<'_> {
         self.prove_missing(&missing).await
     }
 
-    fn cannot_read(&mut self, due: &Due, error: &jira::Error) {
-        if !self.context.gatekeeper.unread().has(&due.gate) {
+    fn cannot_read(&mut self, due: &DueTicket, error: &jira::Error) {
+        if !self.context.gatekeeper.unread_tickets().has(&due.gate) {
             let (canary, ticket) = (&due.canary.id, due.ticket.key.as_str());
             tracing::warn!(%canary, ticket, "{error}; the ticket stays as last seen, until jira.trust_for is over");
         }
-        self.found.vain = Some(self.health.failed_alone(&due.gate, error));
+        self.found.fruitless = Some(self.health.failed_alone(&due.gate, error));
         self.found.unread.insert(due.ticket.id.clone(), self.context.explain(error));
     }
 
     /// What it means that Jira knows no such issues. It says so to strangers too, and to an account that may not see them: what
     /// cannot be proven is no news.
-    async fn prove_missing(&mut self, missing: &[&Due]) -> Result<(), jira::Error> {
+    async fn prove_missing(&mut self, missing: &[&DueTicket]) -> Result<(), jira::Error> {
         if missing.is_empty() {
             return Ok(());
         }
-        self.context.jira.knows_us().await?;
+        self.context.jira.is_authenticated().await?;
         let mut projects: HashMap<&str, Browse> = HashMap::new();
         for due in missing {
             let browse = match projects.entry(due.ticket.project.as_str()) {
                 Entry::Occupied(known) => *known.get(),
                 Entry::Vacant(unknown) => match self.context.jira.browses(unknown.key()).await {
                     Ok(browse) => *unknown.insert(browse),
-                    Err(error) if error.is_of_one() => *unknown.insert(Browse::Unproven),
+                    Err(error) if error.is_about_object() => *unknown.insert(Browse::Unproven),
                     Err(error) => return Err(error),
                 },
             };
-            let sighting = IssueSnapshot::Missing { browse };
+            let snapshot = IssueSnapshot::Missing { browse };
             self.found.readings.insert(
                 due.ticket.id.clone(),
                 Reading {
-                    sighting,
+                    snapshot,
                     newest: 0,
                     is_whole: true,
                     total: None,
@@ -268,7 +269,7 @@ impl Round<'_> {
     /// Reads a changelog as far back as it takes to tell who decided. Returns whether that is known; what was read is not lost.
     pub(super) async fn read_back(
         &mut self,
-        due: &Due,
+        due: &DueTicket,
         reading: &mut Reading,
         statuses: &Statuses,
     ) -> Result<bool, jira::Error> {
@@ -276,13 +277,13 @@ impl Round<'_> {
         let known = due.canary.gate_by_id(&due.gate).and_then(|gate| gate.newest_move);
         while !suffices(reading, statuses, &due.gate, known) {
             if self.found.pages == MOST_PAGES {
-                self.found.later.push(due.gate.clone());
+                self.found.deferred.push(due.gate.clone());
                 return Ok(false);
             }
             self.found.pages += 1;
-            let page = match self.context.jira.look_back(&due.ticket.id, reading.before()).await {
+            let page = match self.context.jira.read_before(&due.ticket.id, reading.before()).await {
                 Ok(page) => page,
-                Err(error) if error.is_of_one() => {
+                Err(error) if error.is_about_object() => {
                     if matches!(error, jira::Error::Unreadable { .. }) {
                         // Perhaps it does not fit what is known, and that is what is wrong.
                         self.health.forget_trail(&due.gate);
@@ -300,9 +301,9 @@ impl Round<'_> {
     }
 
     /// Whether a reading is older than what was seen before, or than one that was made past every index.
-    fn is_overtaken(&self, due: &Due, reading: &Reading) -> bool {
-        let knows_newer = || self.context.gatekeeper.knows_newer(&due.canary, &due.gate, &reading.sighting);
-        self.health.was_longer(&due.gate, reading) || (reading.is_whole && knows_newer())
+    fn is_overtaken(&self, due: &DueTicket, reading: &Reading) -> bool {
+        let knows_newer = || self.context.gatekeeper.knows_newer(&due.canary, &due.gate, &reading.snapshot);
+        self.health.shows_fewer_entries(&due.gate, reading) || (reading.is_whole && knows_newer())
     }
 }
 
@@ -310,11 +311,12 @@ impl Round<'_> {
 /// one of nearly the same moment, so all of those must have been read, and be in order. `known` is the newest move that was
 /// ever seen: what does not go back to it may be older than that.
 fn suffices(reading: &Reading, statuses: &Statuses, gate: &GateId, known: Option<Millis>) -> bool {
-    let IssueSnapshot::Issue { status, moves, .. } = &reading.sighting else { return true };
+    let IssueSnapshot::Issue { status, moves, .. } = &reading.snapshot else { return true };
     let is_known = known
-        .is_none_or(|known| reading.sighting.newest_move(gate) >= Some(known) || reading.goes_back_to(known));
+        .is_none_or(|known| reading.snapshot.newest_move(gate) >= Some(known) || reading.goes_back_to(known));
     let is_explained = is_waiting(status, statuses)
-        || decisive(status, moves, statuses).is_some_and(|entry| reading.goes_back_to(entry.told_since()));
+        || decisive(status, moves, statuses)
+            .is_some_and(|entry| reading.goes_back_to(entry.first_answered_since()));
     reading.is_whole || (is_known && is_explained)
 }
 

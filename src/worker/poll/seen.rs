@@ -2,21 +2,21 @@
 
 use crate::{
     gate::{Gate, GateId, GateState, TicketState},
-    gatekeeper::Reading,
+    gatekeeper::TicketReading,
     policy::Author,
     rollout::{CanaryId, Change},
-    worker::{context::Context, poll_queue::Due, read_health::ReadHealth},
+    worker::{context::Context, poll_queue::DueTicket, read_health::ReadHealth},
 };
 
 /// A ticket that was read, and what that means.
-pub(super) struct Seen {
+pub(super) struct SeenTicket {
     pub(super) canary: CanaryId,
-    pub(super) reading: Reading,
+    pub(super) reading: TicketReading,
 }
 
 /// Why what was read of many tickets is not enough to say so of one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Recheck {
+pub(super) enum RecheckReason {
     /// It is.
     None,
     /// It would give up the gate, or take back an issue that was not the gate's.
@@ -30,12 +30,12 @@ pub(super) enum Recheck {
     Renews,
 }
 
-impl Seen {
+impl SeenTicket {
     pub(super) const fn gate(&self) -> &GateId {
         &self.reading.gate
     }
 
-    pub(super) fn is_of(&self, due: &Due) -> bool {
+    pub(super) fn is_of(&self, due: &DueTicket) -> bool {
         self.reading.gate == due.gate
     }
 
@@ -50,72 +50,77 @@ impl Seen {
     pub(super) fn is_news(&self, context: &Context) -> bool {
         let Some(canary) = context.store().canary(&self.canary) else { return false };
         !matches!(
-            context.gatekeeper.would(&canary, &self.reading.event(), self.reading.at),
+            context.gatekeeper.preview(&canary, &self.reading.event(), self.reading.at),
             Change::Unchanged
         )
     }
 
     /// Why what many tickets' request showed of this one is not enough.
-    pub(super) fn recheck(&self, context: &Context, health: &ReadHealth) -> Recheck {
-        let Reading { sighting, statuses, author, at: now, arrived, .. } = &self.reading;
-        let Some(canary) = context.store().canary(&self.canary) else { return Recheck::None };
-        let Some(gate) = canary.gate_by_id(self.gate()) else { return Recheck::None };
+    pub(super) fn recheck(&self, context: &Context, health: &ReadHealth) -> RecheckReason {
+        let TicketReading { snapshot, statuses, author, at: now, arrived, .. } = &self.reading;
+        let Some(canary) = context.store().canary(&self.canary) else { return RecheckReason::None };
+        let Some(gate) = canary.gate_by_id(self.gate()) else { return RecheckReason::None };
         let trust = context.gatekeeper.trust(&self.canary, &gate.name);
-        let after = gate.see(sighting, statuses, author, *now, *arrived, trust);
-        let Some(Gate { standing: GateState::Watched { view, .. }, .. }) = &after else {
-            return Recheck::None;
+        let after = gate.see(snapshot, statuses, author, *now, *arrived, trust);
+        let Some(Gate { state: GateState::Watched { ticket_state, .. }, .. }) = &after else {
+            return RecheckReason::None;
         };
-        let GateState::Watched { view: before, .. } = &gate.standing else { return Recheck::None };
+        let GateState::Watched { ticket_state: before, .. } = &gate.state else { return RecheckReason::None };
         let reads_an_index = context.jira.reads_an_index();
-        match view {
+        match ticket_state {
             // Nothing but a no counts of a ticket that was labelled as dead, and that was replaced.
             TicketState::Waiting { .. }
             | TicketState::Approved { .. }
             | TicketState::NotAllowed { .. }
-            | TicketState::Unjudged { .. }
-            | TicketState::Gone { .. }
+            | TicketState::NotJudged { .. }
+            | TicketState::Invalid { .. }
                 if gate.is_labelled() && canary.is_replaced(&gate.id) =>
             {
-                Recheck::None
+                RecheckReason::None
             }
             // Where many are read, an index may not know what the issue itself lacks.
             TicketState::Waiting { .. }
             | TicketState::Approved { .. }
             | TicketState::Rejected { .. }
             | TicketState::NotAllowed { .. }
-            | TicketState::Unjudged { .. }
+            | TicketState::NotJudged { .. }
                 if gate.is_unmarked() =>
             {
-                Recheck::Gone
+                RecheckReason::Gone
             }
-            TicketState::Gone { .. } if before != view => Recheck::Gone,
+            TicketState::Invalid { .. } if before != ticket_state => RecheckReason::Gone,
             TicketState::Approved { .. } if reads_an_index => {
                 let is_judged = gate.judged_by == Some(trust.judged_by);
                 // Half of the time for which an approval is trusted.
                 let lately = |at| now.apart(at) < context.gatekeeper.timing().trust_for / 2;
-                if before == view && is_judged && health.read_directly(self.gate()).is_some_and(lately) {
-                    Recheck::Renews
+                if before == ticket_state
+                    && is_judged
+                    && health.read_directly(self.gate()).is_some_and(lately)
+                {
+                    RecheckReason::Renews
                 } else {
-                    Recheck::Opens
+                    RecheckReason::Opens
                 }
             }
             // Where it stands first is no news that a lagging index could get wrong.
-            TicketState::Waiting { .. } if matches!(before, TicketState::Waiting { status: None }) => Recheck::None,
-            TicketState::Waiting { .. }
-            | TicketState::Approved { .. }
-            | TicketState::Rejected { .. }
-            | TicketState::NotAllowed { .. }
-            | TicketState::Unjudged { .. }
-                if before != view && reads_an_index =>
-            {
-                Recheck::Index
+            TicketState::Waiting { .. } if matches!(before, TicketState::Waiting { status: None }) => {
+                RecheckReason::None
             }
             TicketState::Waiting { .. }
             | TicketState::Approved { .. }
             | TicketState::Rejected { .. }
             | TicketState::NotAllowed { .. }
-            | TicketState::Unjudged { .. }
-            | TicketState::Gone { .. } => Recheck::None,
+            | TicketState::NotJudged { .. }
+                if before != ticket_state && reads_an_index =>
+            {
+                RecheckReason::Index
+            }
+            TicketState::Waiting { .. }
+            | TicketState::Approved { .. }
+            | TicketState::Rejected { .. }
+            | TicketState::NotAllowed { .. }
+            | TicketState::NotJudged { .. }
+            | TicketState::Invalid { .. } => RecheckReason::None,
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    gate::{GateId, Invalidation, Move, IssueSnapshot},
-    jira::{self, Reading, Span},
+    gate::{GateId, Invalidation, IssueSnapshot, Move},
+    jira::{self, EntrySpan, Reading},
 };
 
 /// What is known of the changelogs of tickets. All of it may be lost.
@@ -20,7 +20,7 @@ struct Trail {
     moves: Vec<Move>,
     invalidations: Vec<Invalidation>,
     /// From when to when its entries are, if they are in order.
-    span: Option<Span>,
+    span: Option<EntrySpan>,
 }
 
 impl Trail {
@@ -35,12 +35,12 @@ impl Trail {
 
 impl Trails {
     /// Forgets all but those that live.
-    pub(super) fn keep(&mut self, live: &HashSet<&GateId>) {
+    pub(super) fn retain(&mut self, live: &HashSet<&GateId>) {
         self.0.retain(|gate, _| live.contains(gate));
     }
 
     /// Forgets what is known of one.
-    pub(super) fn forget(&mut self, gate: &GateId) {
+    pub(super) fn remove(&mut self, gate: &GateId) {
         self.0.remove(gate);
     }
 
@@ -57,7 +57,7 @@ impl Trails {
         if known.start >= start || known.end < start || known.end > total {
             return;
         }
-        let IssueSnapshot::Issue { moves, invalidations, .. } = &mut reading.sighting else { return };
+        let IssueSnapshot::Issue { moves, invalidations, .. } = &mut reading.snapshot else { return };
         jira::add(moves, known.moves.clone());
         jira::add(invalidations, known.invalidations.clone());
         reading.span = match (known.span, reading.span) {
@@ -73,7 +73,7 @@ impl Trails {
 
     /// Keeps what was read of a changelog.
     pub(super) fn knows(&mut self, gate: &GateId, reading: &Reading) {
-        let IssueSnapshot::Issue { moves, invalidations, .. } = &reading.sighting else { return };
+        let IssueSnapshot::Issue { moves, invalidations, .. } = &reading.snapshot else { return };
         let Some(end) = reading.total else { return };
         let (moves, invalidations, span) = (moves.clone(), invalidations.clone(), reading.span);
         let start = end.saturating_sub(reading.newest);

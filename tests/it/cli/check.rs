@@ -15,7 +15,7 @@ use fake_jira::{
 use flagger_jira_bridge::{
     clock::Clock,
     config,
-    http::serve::{Limits, Tls, serve},
+    http::serve::{ServeLimits, Tls, serve},
 };
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -129,7 +129,7 @@ async fn unknown_certificate() -> String {
     let files = config::Tls { cert_file: file("old.crt.pem").into(), key_file: file("old.key.pem").into() };
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = port.local_addr().unwrap();
-    let (tls, limits) = (Tls::load(files).unwrap(), Limits::promised(Duration::ZERO));
+    let (tls, limits) = (Tls::load(files).unwrap(), ServeLimits::promised(Duration::ZERO));
     tokio::spawn(serve(port, axum::Router::new(), Some(Arc::new(tls)), limits, CancellationToken::new()));
     format!("https://localhost:{}", address.port())
 }

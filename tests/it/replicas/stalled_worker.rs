@@ -8,7 +8,7 @@ use std::{
 use fake_jira::{Fault, MIA, Operation, Times};
 use flagger_jira_bridge::{
     store::{LEASE, Lead},
-    worker::{Outcome, Worker},
+    worker::{CycleOutcome, Worker},
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -74,7 +74,7 @@ static MORE_THAN_ONE: LazyLock<[Dispatch; 2]> = LazyLock::new(|| {
 /// A worker's step that stands still in the middle.
 struct Paused {
     go_on: mpsc::Sender<()>,
-    step: tokio::task::JoinHandle<Outcome>,
+    step: tokio::task::JoinHandle<CycleOutcome>,
 }
 
 impl Paused {
@@ -86,7 +86,7 @@ impl Paused {
     /// The worker takes this step, and is stopped where it says `at`.
     async fn within<F>(replica: &Replica, at: &'static str, step: impl FnOnce(Arc<Worker>) -> F) -> Self
     where
-        F: Future<Output = Outcome> + Send + 'static,
+        F: Future<Output = CycleOutcome> + Send + 'static,
     {
         LazyLock::force(&MORE_THAN_ONE);
         let (reached, has_reached) = mpsc::channel();
@@ -101,7 +101,7 @@ impl Paused {
         Self { go_on, step }
     }
 
-    async fn goes_on(self) -> Outcome {
+    async fn goes_on(self) -> CycleOutcome {
         self.go_on.send(()).unwrap();
         self.step.await.unwrap()
     }
@@ -141,7 +141,7 @@ async fn a_worker_that_stands_still_before_a_create() {
             two.clock.advance(LEASE);
             assert_eq!(two.second.keeps().await, Lead::TookOver);
         }
-        assert_eq!(paused.goes_on().await, Outcome::Did);
+        assert_eq!(paused.goes_on().await, CycleOutcome::Done);
         assert_eq!(two.jira.issues().len(), 1, "it is not sent any more");
         for replica in [&two.first, &two.second] {
             let _ = replica.keeps().await;
@@ -167,10 +167,10 @@ async fn an_old_attempt_has_no_say_about_a_newer_one() {
     let _ = two.first.keeps().await;
     let sending = Paused::at(&two.first, "sending").await;
     let sent = two.number("SELECT sent_at FROM outbox").await;
-    assert_eq!(paused.goes_on().await, Outcome::Did);
+    assert_eq!(paused.goes_on().await, CycleOutcome::Done);
     assert_eq!(two.number("SELECT sent_at FROM outbox").await, sent, "it is known when it was sent last");
     assert_eq!(two.number("SELECT attempts FROM outbox").await, 2);
-    assert_eq!(sending.goes_on().await, Outcome::Did);
+    assert_eq!(sending.goes_on().await, CycleOutcome::Done);
     assert_eq!(two.jira.issues().len(), 1);
 }
 
@@ -222,8 +222,8 @@ async fn a_round_that_stands_still_before_its_commit() {
     while two.number(waits).await == 0 {
         assert!(began.elapsed() < PATIENCE, "it does not come to its turn");
     }
-    assert_eq!(round.goes_on().await, Outcome::Looked { tickets: 1, changed: 1 });
-    assert_eq!(nudged.await.unwrap(), Outcome::Looked { tickets: 1, changed: 1 });
+    assert_eq!(round.goes_on().await, CycleOutcome::Read { tickets: 1, changed: 1 });
+    assert_eq!(nudged.await.unwrap(), CycleOutcome::Read { tickets: 1, changed: 1 });
     let (status, words) = two.second.asks("cart", "new").await;
     assert_eq!(status, 403, "{words}");
 }
@@ -249,8 +249,8 @@ async fn a_look_that_stands_still() {
         tokio::task::yield_now().await;
     }
     two.first_takes_over().await;
-    assert_eq!(look.await.unwrap(), Outcome::Standby);
-    assert_eq!(two.second.worker.poll().await.unwrap(), Outcome::Standby);
+    assert_eq!(look.await.unwrap(), CycleOutcome::Standby);
+    assert_eq!(two.second.worker.poll().await.unwrap(), CycleOutcome::Standby);
     let reads = two.jira.requests().into_iter().filter(|it| it.operation != Operation::ProjectStatuses);
     assert_eq!(reads.count(), 1);
     two.first.asks("cart", "new").await;

@@ -8,7 +8,7 @@ use fake_jira::{
 };
 use flagger_jira_bridge::{
     clock::Clock,
-    worker::{Outcome, Worker},
+    worker::{CycleOutcome, Worker},
 };
 use serde_json::{Value, json};
 use tracing::{Level, instrument::WithSubscriber as _};
@@ -827,7 +827,7 @@ async fn another_site_is_told_once() {
         let compare = async || {
             let dispatch = log.dispatch(Level::INFO);
             let step = async |worker: Arc<Worker>| {
-                assert_eq!(worker.recognise_site().await.unwrap(), Outcome::Did);
+                assert_eq!(worker.recognise_site().await.unwrap(), CycleOutcome::Done);
             };
             let process = world.workers().remove(0);
             process.does(move |worker| step(worker).with_subscriber(dispatch)).await.unwrap();

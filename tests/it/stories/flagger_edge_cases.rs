@@ -246,30 +246,30 @@ async fn a_canary_created_anew_while_it_waits() {
 /// Approved, used or not: a Canary that is set up anew has no rollout that an approval could be for.
 #[tokio::test]
 async fn a_canary_created_anew_kills_its_approvals() {
-    for course in ["waiting", "admitted", "running"] {
+    for progress in ["waiting", "admitted", "running"] {
         for words in ["all the metrics providers are available!", "Initialization done! cart.shop"] {
             for world in World::both("").await {
                 world.asks("confirm-rollout", "Succeeded", "v1").await;
                 world.works().await;
                 let key = world.newest();
                 world.decides(&key, "Approved").await;
-                if course != "waiting" {
+                if progress != "waiting" {
                     assert_eq!(world.asks("confirm-rollout", "Waiting", "v1").await.status, 200);
                 }
-                if course == "running" {
+                if progress == "running" {
                     assert_eq!(world.asks("rollback", "Progressing", "v2").await.status, 403);
                 }
                 let phase = if words.starts_with("all") { "Initializing" } else { "Initialized" };
                 // Where the process is killed, what was asked last is asked again, and may be let pass.
                 let waits = world.gates().await[0]["rollout"]["course"] == "asked";
-                assert!(waits == (course == "waiting") || Plan::current().is_some(), "{course}");
+                assert!(waits == (progress == "waiting") || Plan::current().is_some(), "{progress}");
                 world.event(phase, "v2", words).await;
                 let gates = world.gates().await;
-                assert_eq!(gates.as_array().unwrap().len(), 0, "{course}, {words}: {gates}");
-                assert_eq!(world.asks("confirm-rollout", "Waiting", "v1").await.status, 403, "{course}");
+                assert_eq!(gates.as_array().unwrap().len(), 0, "{progress}, {words}: {gates}");
+                assert_eq!(world.asks("confirm-rollout", "Waiting", "v1").await.status, 403, "{progress}");
                 world.works().await;
-                assert!(world.told(&key).contains("recreated"), "{course}: {}", world.told(&key));
-                assert_eq!(world.on_record("bypassed").await, i64::from(waits), "{course}, {words}");
+                assert!(world.told(&key).contains("recreated"), "{progress}: {}", world.told(&key));
+                assert_eq!(world.on_record("bypassed").await, i64::from(waits), "{progress}, {words}");
                 world.finish().await;
             }
         }

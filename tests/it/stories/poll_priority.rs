@@ -3,7 +3,7 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use fake_jira::{Fault, MIA, Operation, Times};
-use flagger_jira_bridge::worker::{Outcome, Worker};
+use flagger_jira_bridge::worker::{CycleOutcome, Worker};
 
 use crate::world::{World, process::Process};
 
@@ -26,16 +26,16 @@ async fn a_decision_overtakes_a_slow_round() {
             let meanwhile = async {
                 world.jira.move_issue(&key, decides, MIA).unwrap();
                 let nudged = is_nudged(&world, &process, &key).await;
-                assert_eq!(nudged, Outcome::Looked { tickets: 1, changed: usize::from(opens) });
+                assert_eq!(nudged, CycleOutcome::Read { tickets: 1, changed: usize::from(opens) });
                 assert_eq!(asks(&world).await, status);
             };
             let round = slow_round(&world, &process, meanwhile).await;
-            assert_eq!(round, Outcome::Looked { tickets: 1, changed: 0 });
+            assert_eq!(round, CycleOutcome::Read { tickets: 1, changed: 0 });
             assert_eq!(asks(&world).await, status, "what the round saw is not so any more");
             // Which of the two readings was the newer cannot be told, so there is a third.
             world.later(Duration::from_secs(1));
-            assert_eq!(polls(&process).await, Outcome::Looked { tickets: 1, changed: 0 });
-            assert_eq!(polls(&process).await, Outcome::Idle);
+            assert_eq!(polls(&process).await, CycleOutcome::Read { tickets: 1, changed: 0 });
+            assert_eq!(polls(&process).await, CycleOutcome::Idle);
             world.finish().await;
         }
     }
@@ -60,7 +60,7 @@ async fn answers() {
     tokio::time::resume();
 }
 
-async fn polls(process: &Process) -> Outcome {
+async fn polls(process: &Process) -> CycleOutcome {
     process.does(async |worker: Arc<Worker>| worker.poll().await.unwrap()).await.unwrap()
 }
 
@@ -78,7 +78,7 @@ async fn is_due(world: &World) -> String {
 }
 
 /// A webhook says that the ticket was moved, and it is read for that.
-async fn is_nudged(world: &World, process: &Process, key: &str) -> Outcome {
+async fn is_nudged(world: &World, process: &Process, key: &str) -> CycleOutcome {
     assert_eq!(world.nudges(key).await.status, 200);
     process.does(async |worker: Arc<Worker>| worker.read_nudged().await.unwrap()).await.unwrap()
 }
@@ -88,12 +88,12 @@ async fn is_nudged_in_vain(world: &World, process: &Process, key: &str) {
     world.jira.hide_issue(key, true).unwrap();
     let broken = Fault::Status { code: 500, retry_after: None, body: String::new() };
     world.jira.fault(Operation::GetIssue, broken, Times::Once);
-    assert_eq!(is_nudged(world, process, key).await, Outcome::Looked { tickets: 0, changed: 0 });
+    assert_eq!(is_nudged(world, process, key).await, CycleOutcome::Read { tickets: 0, changed: 0 });
     world.jira.hide_issue(key, false).unwrap();
 }
 
 /// What a round does for which Jira reads the tickets, and answers only when `meanwhile` is over.
-async fn slow_round(world: &World, process: &Process, meanwhile: impl Future<Output = ()>) -> Outcome {
+async fn slow_round(world: &World, process: &Process, meanwhile: impl Future<Output = ()>) -> CycleOutcome {
     let reads = if world.is_cloud() { Operation::BulkFetch } else { Operation::Search };
     let asked = is_slow_to_answer(world, reads);
     let mut round = pin!(polls(process));
@@ -123,10 +123,10 @@ async fn a_round_leaves_alone_what_is_read_for_a_nudge() {
         }
         tokio::select! {
             seen = &mut nudged => panic!("Jira has answered: {seen:?}"),
-            polled = polls(&process) => assert_eq!(polled, Outcome::Idle),
+            polled = polls(&process) => assert_eq!(polled, CycleOutcome::Idle),
         }
         answers().await;
-        assert_eq!(nudged.await.unwrap(), Outcome::Looked { tickets: 1, changed: 1 });
+        assert_eq!(nudged.await.unwrap(), CycleOutcome::Read { tickets: 1, changed: 1 });
         assert_eq!(asks(&world).await, 200);
         world.finish().await;
     }
@@ -145,7 +145,7 @@ async fn a_nudge_in_vain_puts_nothing_off() {
             let [process] = world.workers().try_into().ok().unwrap();
             world.later(2 * MINUTE);
             asks(&world).await;
-            assert_eq!(polls(&process).await, Outcome::Idle);
+            assert_eq!(polls(&process).await, CycleOutcome::Idle);
             world.jira.move_issue(&key, "Approved", MIA).unwrap();
             world.jira.hide_issue(&key, hidden).unwrap();
             let issue = if hidden { Operation::GetIssue } else { Operation::User };
@@ -154,12 +154,12 @@ async fn a_nudge_in_vain_puts_nothing_off() {
                 world.jira.fault(operation, broken, Times::Always);
             }
             let nudged = is_nudged(&world, &process, &key).await;
-            assert_eq!(nudged, Outcome::Looked { tickets: seen, changed: seen });
+            assert_eq!(nudged, CycleOutcome::Read { tickets: seen, changed: seen });
             assert_eq!(asks(&world).await, 403);
             world.jira.clear_faults();
             world.jira.hide_issue(&key, false).unwrap();
             world.later(MINUTE);
-            assert_eq!(polls(&process).await, Outcome::Looked { tickets: 1, changed: 1 });
+            assert_eq!(polls(&process).await, CycleOutcome::Read { tickets: 1, changed: 1 });
             assert_eq!(asks(&world).await, 200);
             world.finish().await;
         }
@@ -177,12 +177,12 @@ async fn a_nudge_in_vain_does_not_undo_the_one_before() {
         let meanwhile = async {
             world.jira.move_issue(&key, "To Do", MIA).unwrap();
             let nudged = is_nudged(&world, &process, &key).await;
-            assert_eq!(nudged, Outcome::Looked { tickets: 1, changed: 0 });
+            assert_eq!(nudged, CycleOutcome::Read { tickets: 1, changed: 0 });
             world.later(Duration::from_secs(2));
             is_nudged_in_vain(&world, &process, &key).await;
         };
         let round = slow_round(&world, &process, meanwhile).await;
-        assert_eq!(round, Outcome::Looked { tickets: 1, changed: 0 });
+        assert_eq!(round, CycleOutcome::Read { tickets: 1, changed: 0 });
         assert_eq!(asks(&world).await, 403);
         world.finish().await;
     }
@@ -196,7 +196,7 @@ async fn a_round_does_not_yield_to_a_nudge_in_vain() {
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
         let [process] = world.workers().try_into().ok().unwrap();
         let round = slow_round(&world, &process, is_nudged_in_vain(&world, &process, &key)).await;
-        assert_eq!(round, Outcome::Looked { tickets: 1, changed: 1 });
+        assert_eq!(round, CycleOutcome::Read { tickets: 1, changed: 1 });
         assert_eq!(asks(&world).await, 200);
         world.finish().await;
     }
@@ -234,7 +234,7 @@ async fn the_dead_wait_without_haste() {
             world.jira.clear_requests();
             for _ in 0..5 {
                 let (nudged, _) = process.does(steps).await.unwrap();
-                assert_eq!(nudged, Outcome::Idle);
+                assert_eq!(nudged, CycleOutcome::Idle);
             }
             let requests = world.jira.requests().into_iter().filter(|it| it.operation == Operation::GetIssue);
             let mut asked: Vec<_> = requests.map(|it| it.path).collect();
@@ -251,7 +251,7 @@ async fn the_dead_wait_without_haste() {
         );
         assert_eq!(tries().await, Vec::<String>::new(), "and without haste");
         world.later(HOUR);
-        let _ = process.does(async |worker: Arc<Worker>| worker.keep(false).await.unwrap()).await;
+        let _ = process.does(async |worker: Arc<Worker>| worker.keep_lease(false).await.unwrap()).await;
         assert_eq!(tries().await, first);
         world.jira.clear_faults();
         world.later(HOUR);

@@ -44,7 +44,7 @@ annotations:
 {{- if .Values.service.gatePort }}{{ .Values.service.gatePort }}{{ else if .Values.secrets.tls.name }}443{{ else }}80{{ end }}
 {{- end }}
 
-{{- /* Where Flagger finds the gate, without a port where it is the scheme's own. */}}
+{{- /* The URL of the gate for Flagger, without the port if it is the scheme's default. */}}
 {{- define "bridge.gateUrl" -}}
 {{- $port := include "bridge.gatePort" . }}
 {{- $scheme := ternary "https" "http" (ne .Values.secrets.tls.name "") }}
@@ -52,7 +52,7 @@ annotations:
 {{- printf "%s://%s.%s" $scheme (include "bridge.fullname" .) .Release.Namespace }}{{ if ne $port $own }}:{{ $port }}{{ end }}
 {{- end }}
 
-{{- /* Numbers of values are no whole numbers, and would be written as 5.0: makes them whole, in the dict that is given. */}}
+{{- /* Helm reads numbers as floats and would write 5.0: converts them to integers, in the given dict. */}}
 {{- define "bridge.wholeNumbers" -}}
 {{- $here := . }}
 {{- range $key, $value := . }}
@@ -72,7 +72,7 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{- /* config.toml: the values, and what the chart knows better. */}}
+{{- /* config.toml: the values, and the keys that the chart sets itself. */}}
 {{- define "bridge.config" -}}
 {{- $listen := .Values.listenAddress }}
 {{- $server := dict "gate_listen" (printf "%s:8080" $listen) "webhook_listen" (printf "%s:8081" $listen) }}
@@ -133,7 +133,7 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{- /* What no default can be given for, and what does not go together. */}}
+{{- /* Refuses missing required values and combinations that do not work. */}}
 {{- define "bridge.validate" -}}
 {{- $_ := required "image.repository is missing: where you pushed the image that the Dockerfile builds" .Values.image.repository }}
 {{- $_ := required "config.jira.url is missing: for example https://example.atlassian.net" (dig "jira" "url" "" .Values.config) }}

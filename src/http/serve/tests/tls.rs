@@ -53,7 +53,7 @@ async fn a_certificate_is_replaced_while_serving() {
     assert!(Tls::load(files.clone()).is_err());
     place(&files, "old", 1_000);
     let tls = Arc::new(Tls::load(files.clone()).unwrap());
-    let generous = Limits { headers: PATIENCE, whole: PATIENCE, ..limits() };
+    let generous = ServeLimits { headers: PATIENCE, whole: PATIENCE, ..limits() };
     let server = running(app(), Some(tls), generous).await;
     assert!(securely(&server, "old").await.unwrap().ends_with("2 bytes"));
     assert!(securely(&server, "new").await.is_err());
@@ -75,7 +75,7 @@ async fn a_certificate_is_replaced_while_serving() {
 #[tokio::test]
 async fn a_handshake_that_never_comes_is_not_waited_for() {
     let files = config::Tls { cert_file: fixture("old.crt.pem"), key_file: fixture("old.key.pem") };
-    let limits = Limits { whole: FOREVER, ..limits() };
+    let limits = ServeLimits { whole: FOREVER, ..limits() };
     let server = running(app(), Some(Arc::new(Tls::load(files).unwrap())), limits).await;
     let mut silent = server.connect().await;
     // A handshake of 512 bytes begins, of which no more comes.

@@ -4,7 +4,7 @@ use super::*;
 use crate::view::{RolloutView, TicketView};
 
 const NOW: Millis = Millis(1_790_000_000_000);
-const TWO_HOURS_AGO: Time = Time(Millis(1_790_000_000_000 - 2 * 3_600_000));
+const TWO_HOURS_AGO: Rfc3339 = Rfc3339(Millis(1_790_000_000_000 - 2 * 3_600_000));
 
 /// A gate all of whose words are hostile.
 fn hostile() -> GateView {
@@ -49,7 +49,11 @@ fn plain() -> GateView {
 }
 
 /// The page with these gates, and what the reader wants to see.
-fn shows(gates: Option<&[GateView]>, overview: Option<Result<Overview, String>>, wanted: &Wanted) -> String {
+fn shows(
+    gates: Option<&[GateView]>,
+    overview: Option<Result<Overview, String>>,
+    wanted: &PageQuery,
+) -> String {
     let timing = Timing {
         trust_for: std::time::Duration::from_secs(600),
         idle_after: std::time::Duration::from_secs(600),
@@ -59,10 +63,10 @@ fn shows(gates: Option<&[GateView]>, overview: Option<Result<Overview, String>>,
         open_tickets_per_namespace: 100,
     };
     let jira = JiraHealth { trouble: false, words: "last answered 3 s ago".into(), one_by_one: None };
-    let list: Vec<Listed> = gates.into_iter().flatten().cloned().map(Listed::Told).collect();
-    let shown = |listed: &Listed| match listed {
-        Listed::Told(view) => view.clone(),
-        Listed::Live { .. } => unreachable!("none is in the list"),
+    let list: Vec<ListedGate> = gates.into_iter().flatten().cloned().map(ListedGate::Remembered).collect();
+    let shown = |listed: &ListedGate| match listed {
+        ListedGate::Remembered(view) => view.clone(),
+        ListedGate::Live { .. } => unreachable!("none is in the list"),
     };
     let tickets = gates.into_iter().flatten().filter(|gate| gate.rollout.is_some()).count();
     let gates = gates.map(|_| Gates {
@@ -72,7 +76,7 @@ fn shows(gates: Option<&[GateView]>, overview: Option<Result<Overview, String>>,
         full_namespaces: vec![],
         timing,
     });
-    render(&Known { gates, overview, refused: vec![], jira }, wanted, NOW).unwrap()
+    render(&PageInput { gates, overview, refused: vec![], jira }, wanted, NOW).unwrap()
 }
 
 fn nothing_else() -> Option<Result<Overview, String>> {
@@ -80,7 +84,7 @@ fn nothing_else() -> Option<Result<Overview, String>> {
 }
 
 fn page(gates: &[GateView]) -> String {
-    shows(Some(gates), nothing_else(), &Wanted::default())
+    shows(Some(gates), nothing_else(), &PageQuery::default())
 }
 
 /// The rows of the table of gates.
@@ -142,12 +146,12 @@ fn states_are_counted_and_chosen() {
         html.contains("all 3</a>") && html.contains("opening 2</a>") && html.contains("not allowed 1</a>"),
         "{html}"
     );
-    let wanted = Wanted { state: "opening".into(), ..Wanted::default() };
+    let wanted = PageQuery { state: "opening".into(), ..PageQuery::default() };
     let html = shows(Some(&gates), nothing_else(), &wanted);
     assert!(html.contains("2 gates") && !rows(&html).contains("not allowed</span>"), "{html}");
-    let wanted = Wanted { q: " PODINFO ".into(), ..Wanted::default() };
+    let wanted = PageQuery { q: " PODINFO ".into(), ..PageQuery::default() };
     assert!(shows(Some(&gates), nothing_else(), &wanted).contains("2 gates"));
-    let wanted = Wanted { q: "\"><b>".into(), refresh: "off".into(), ..Wanted::default() };
+    let wanted = PageQuery { q: "\"><b>".into(), refresh: "off".into(), ..PageQuery::default() };
     let html = shows(Some(&gates), nothing_else(), &wanted);
     assert!(html.contains("No gate matches.") && html.contains("value=\"&quot;&gt;&lt;b&gt;\""), "{html}");
     assert!(!html.contains("http-equiv=\"refresh\""), "{html}");
@@ -158,8 +162,9 @@ fn states_are_counted_and_chosen() {
 fn many_gates_are_many_pages() {
     let gates: Vec<GateView> =
         (0..10_000).map(|nth| GateView { canary: format!("canary-{nth:05}"), ..plain() }).collect();
-    let shown =
-        |page: &str| shows(Some(&gates), nothing_else(), &Wanted { page: page.into(), ..Wanted::default() });
+    let shown = |page: &str| {
+        shows(Some(&gates), nothing_else(), &PageQuery { page: page.into(), ..PageQuery::default() })
+    };
     let first = shown("");
     assert!(
         first.contains("canary-00000") && first.contains("canary-00199") && !first.contains("canary-00200")
@@ -192,10 +197,10 @@ fn what_is_parked_and_what_opened_last() {
             gate: "confirm-promotion (qa)".into(),
             ticket: ticket("OPS-2"),
             by: "Mia <Change>".into(),
-            at: Time(Millis(NOW.0 - 60_000)),
+            at: Rfc3339(Millis(NOW.0 - 60_000)),
         }],
     };
-    let html = shows(Some(&[]), Some(Ok(overview)), &Wanted::default());
+    let html = shows(Some(&[]), Some(Ok(overview)), &PageQuery::default());
     for words in [
         "2 queued",
         "<a href=\"#parked\">30 things</a>",
@@ -210,7 +215,7 @@ fn what_is_parked_and_what_opened_last() {
         assert!(html.contains(words), "{words}: {html}");
     }
     let html =
-        shows(Some(&[plain()]), Some(Err("the database failed: disk full".into())), &Wanted::default());
+        shows(Some(&[plain()]), Some(Err("the database failed: disk full".into())), &PageQuery::default());
     assert!(html.contains("<strong>Trouble:</strong> the database failed: disk full. What is"), "{html}");
     assert!(html.contains("class=\"trouble\"") && html.contains("podinfo"), "{html}");
 }

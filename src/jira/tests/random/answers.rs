@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    jira::{updates, marks, people, setup},
+    jira::{marks, people, setup, updates},
     mutation::Change,
 };
 
@@ -75,7 +75,7 @@ fn transitions(change: &[Change]) {
     }
     let configured = json!({"resolution": {"name": "Done"}, "priority": {"name": "High"}});
     let configured = configured.as_object().unwrap();
-    if let updates::Choice::Go { id, fields, .. } =
+    if let updates::TransitionChoice::Go { id, fields, .. } =
         updates::choose(read.transitions.unwrap_or_default(), "approved", configured)
     {
         let leads_there = |it: &&Value| {
@@ -97,7 +97,7 @@ fn people_called(change: &[Change]) {
     if lists(&found) != 1 {
         return;
     }
-    for account in people::called(hits, "mia@x.example").named {
+    for account in people::groups_named(hits, "mia@x.example").named {
         let names = |it: &&Value| {
             let id = it["accountId"].as_str().or(it["name"].as_str());
             id == Some(&account.id)
@@ -138,7 +138,7 @@ fn comments(change: &[Change]) {
     let text = comments.to_string();
     let Ok(read) = serde_json::from_value::<wire::Comments>(comments) else { return };
     for property in read.comments.into_iter().flatten().flat_map(|it| it.properties).flatten() {
-        assert!(!marks::says(&property.value, "tag", "ended") || text.contains("ended"));
+        assert!(!marks::has_mark(&property.value, "tag", "ended") || text.contains("ended"));
     }
 }
 
@@ -183,5 +183,5 @@ fn the_rest(change: &[Change]) {
     let groups = json!({"groups": {"size": 1, "items": [{"name": "cab", "groupId": "g1"}]}});
     let _ = serde_json::from_value::<people::Member>(changed(groups, change));
     let picked = json!({"total": 1, "groups": [{"name": "cab", "groupId": "g1"}]});
-    let _ = serde_json::from_value::<people::Picked>(changed(picked, change));
+    let _ = serde_json::from_value::<people::GroupPickerAnswer>(changed(picked, change));
 }

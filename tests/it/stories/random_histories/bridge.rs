@@ -7,22 +7,22 @@ use std::{
 };
 
 use flagger_jira_bridge::{
-    gate::{GateId, GateName, Move, Pace, IssueSnapshot, Ticket, Trust},
+    gate::{GateId, GateName, IssueSnapshot, Move, Pace, Ticket, Validity},
     millis::Millis,
     policy::{Author, Fingerprint, Person, Status, Statuses},
-    rollout::{Budget, Canary, CanaryId, Change, Command, Denials, Event, Message, Report, Room, Rules},
+    rollout::{Budget, Canary, CanaryId, Change, Command, Denials, Event, Headroom, Message, Report, Rules},
 };
 
 /// The defaults. Only an approval is valid for longer: how it expires is not what histories are about.
 pub(super) const RULES: Rules = Rules {
-    trust: Trust {
+    trust: Validity {
         trust_for: Duration::from_secs(600),
         valid_for: Duration::from_secs(365 * 86_400),
         judged_by: Fingerprint(1),
     },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 86_400),
-    budget: Budget { per_hour: 1_000, room: Room::Left },
+    budget: Budget { per_hour: 1_000, room: Headroom::Available },
 };
 
 /// The store writes back what was heard, and when, once in so many milliseconds.
@@ -162,7 +162,7 @@ impl Bridge {
         let opens = |command: Command| match command {
             Command::Open { gate, .. } => Some(gate),
             // What tickets are told opens nothing.
-            Command::Recount { .. }
+            Command::FindDuplicates { .. }
             | Command::Comment { .. }
             | Command::Label { .. }
             | Command::Move { .. }
@@ -177,7 +177,12 @@ impl Bridge {
                 project: "OPS".into(),
                 issue_type: "10004".into(),
             };
-            self.tickets.push(OutputStyle { name: name.clone(), attempt, place: Place::ToDo, moves: Vec::new() });
+            self.tickets.push(OutputStyle {
+                name: name.clone(),
+                attempt,
+                place: Place::ToDo,
+                moves: Vec::new(),
+            });
             let _: Vec<Command> = self.apply(&Event::Opened { gate: &gate, ticket, statuses: None }, now);
             self.looks(self.tickets.len() - 1, now);
         }
@@ -223,7 +228,7 @@ impl Bridge {
             return;
         }
         let paper = &self.tickets[ticket];
-        let sighting = IssueSnapshot::Issue {
+        let snapshot = IssueSnapshot::Issue {
             key: format!("OPS-{gate}"),
             project: "OPS".into(),
             issue_type: "10004".into(),
@@ -238,7 +243,7 @@ impl Bridge {
         self.apply(
             &Event::Seen {
                 gate: &gate,
-                sighting: &sighting,
+                sighting: &snapshot,
                 statuses: &statuses,
                 author: &Author::Accepted,
                 denials: &Denials::default(),
