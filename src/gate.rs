@@ -8,7 +8,7 @@ mod name;
 mod pace;
 mod read;
 mod see;
-mod sighting;
+mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -19,7 +19,7 @@ pub use self::{
     history::{Invalidation, InvalidationCause, Move, decisive, why_not_counted},
     name::{GateId, GateName, Stage},
     pace::Pace,
-    sighting::{Browse, IssueSnapshot},
+    snapshot::{Browse, IssueSnapshot},
     state::{Gate, GateState, LastAnswer, Used},
     ticket::{Decision, Home, InvalidReason, Ticket, TicketState},
     verdict::{Validity, Verdict},

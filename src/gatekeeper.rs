@@ -7,26 +7,26 @@ mod answer;
 mod apply;
 mod ask;
 mod audit;
-mod base;
+mod handle;
 mod list;
+mod logging;
 mod nudges;
 mod overview;
 mod readings;
 mod recent_nudges;
-mod record;
-mod refused;
+mod refused_gates;
 mod report;
-mod unread;
-mod unsaved;
+mod unread_tickets;
+mod unsaved_readings;
 
 pub use self::{
     answer::{Answer, AnswerLinks, clock_time},
     apply::Applied,
     ask::Question,
-    base::{Gatekeeper, Timing},
+    handle::{Gatekeeper, Timing},
     list::{ListedGate, counts},
     nudges::NudgeOutcome,
     overview::{Overview, describe_command},
-    unread::UnreadTickets,
-    unsaved::TicketReading,
+    unread_tickets::UnreadTickets,
+    unsaved_readings::TicketReading,
 };

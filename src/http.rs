@@ -10,7 +10,7 @@ pub mod flagger;
 mod health;
 pub mod jira;
 mod plain;
-pub mod refused;
+pub mod refused_calls;
 pub mod serve;
 mod shared;
 pub mod status;

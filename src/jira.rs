@@ -19,21 +19,21 @@ mod error;
 mod field;
 mod http_client;
 mod issues;
-mod look;
 mod marks;
 mod observe;
 mod people;
+mod read;
 mod reading;
 mod request;
 pub mod retry;
 mod send;
 mod settings;
 mod setup;
-mod shorten;
 mod span;
 mod throttle;
 mod time;
 mod transport;
+mod truncate;
 mod updates;
 mod web;
 mod wiki;
@@ -48,10 +48,10 @@ pub use self::{
     error::{Error, Lookup, Origin, Retry, SideEffect, Suggestion, UNREADABLE, UnreadableReason},
     field::{Choice, Field, Shape},
     issues::{Created, Draft},
-    look::Marks,
     marks::{ENDED, LABEL},
     observe::{Observation, Observer, RequestOutcome, unobserved},
     people::{Group, People, Role},
+    read::Marks,
     reading::{ChangelogPage, PageBefore, Reading, add},
     request::Operation,
     send::{fenced, one_at_a_time, urgently},

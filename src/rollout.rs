@@ -7,11 +7,11 @@ mod apply;
 mod canary;
 mod change;
 mod command;
-mod course;
 mod event;
-mod known;
 mod limits;
 mod message;
+mod progress;
+mod revisions;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -21,10 +21,10 @@ pub use self::{
     canary::{Canary, Denials, MOST_DENIALS, Rollout},
     change::{AuditEvent, Change},
     command::{Command, Notice},
-    course::{Base, End, FurthestPhase, Progress, Run, TicketOutcome, WaitStart},
     event::{Event, Rules},
-    known::{RevisionLabel, SupersededRevision, UnaskedRevision},
     limits::{Budget, Headroom, TicketLimit},
     message::{CanaryId, Label, Message, Phase, Report, Revision},
+    progress::{Base, End, FurthestPhase, Progress, Run, TicketOutcome, WaitStart},
+    revisions::{RevisionLabel, SupersededRevision, UnaskedRevision},
     subject::Subject,
 };

@@ -19,7 +19,7 @@ use crate::{
     gatekeeper::{AnswerLinks, Gatekeeper, Timing},
     http::{
         self, Shared,
-        refused::RefusedCalls,
+        refused_calls::RefusedCalls,
         serve::{Observer, ServeLimits, Tls, open_files, serve_observed, unobserved},
         status::JiraHealth,
     },

@@ -6,7 +6,7 @@
 mod comment;
 mod doc;
 mod sections;
-mod words;
+mod spans;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -46,7 +46,7 @@ pub fn draft(subject: &Subject, route: &Route, status_page: Option<&str>) -> Res
     let settings = &route.ticket;
     let summary = writer.text(&route.key_of("summary"), &settings.summary)?;
     let words = writer.text(&route.key_of("description"), &settings.description)?;
-    let mut description = words::blocks(&words);
+    let mut description = spans::blocks(&words);
     description.extend(sections::what(subject));
     description.extend(sections::decision(&subject.gate, settings));
     description.extend(sections::approvers(subject, route));

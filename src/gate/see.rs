@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     history::{Move, decisive, is_newest, was_moved_since},
     read::read,
-    sighting::{Browse, IssueSnapshot},
+    snapshot::{Browse, IssueSnapshot},
     state::{Gate, GateState},
     ticket::{Decision, InvalidReason, Ticket, TicketState},
     verdict::Validity,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::unread::UnreadSince;
+use super::unread_tickets::UnreadSince;
 use crate::{
     gate::{Decision, Gate, GateName, GateState, InvalidReason, Stage, TicketState, Validity, Verdict},
     millis::{Millis, written},

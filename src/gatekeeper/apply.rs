@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{audit, base::Gatekeeper, record};
+use super::{audit, handle::Gatekeeper, logging};
 use crate::{
     gate::GateName,
     millis::Millis,
@@ -110,7 +110,7 @@ impl Gatekeeper {
     /// Logs and counts what was committed, and wakes the worker.
     pub fn announce(&self, applied: &Applied, now: Millis) {
         for audit_event in &applied.audit_events {
-            record::log_event(&applied.canary.id, audit_event, &self.metrics, now);
+            logging::log_event(&applied.canary.id, audit_event, &self.metrics, now);
         }
         if !applied.audit_events.is_empty() {
             self.work.send_replace(());

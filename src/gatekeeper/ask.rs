@@ -8,9 +8,9 @@ use tokio::time::timeout;
 use super::{
     answer::{self, Answer},
     apply::silent_for,
-    base::Gatekeeper,
-    record,
-    refused::Novelty,
+    handle::Gatekeeper,
+    logging,
+    refused_gates::Novelty,
 };
 use crate::{
     gate::{GateId, GateName, Pace},
@@ -75,7 +75,7 @@ impl Gatekeeper {
                 match canary.gate(gate) {
                     Some(known) => {
                         self.store.question_answered(id, &known.id, answer.open, now);
-                        record::log_answer(id, &answer, &audit_events);
+                        logging::log_answer(id, &answer, &audit_events);
                     }
                     None if canary.is_late(gate) => self.touch(id, now),
                     None => {

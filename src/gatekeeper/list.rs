@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{answer, base::Gatekeeper};
+use super::{answer, handle::Gatekeeper};
 use crate::{
     gate::{GateName, Verdict},
     millis::Millis,

@@ -1,6 +1,6 @@
 //! Nudges: somebody wants a ticket to be looked at.
 
-use super::base::Gatekeeper;
+use super::handle::Gatekeeper;
 use crate::{millis::Millis, store};
 
 /// What became of a nudge.

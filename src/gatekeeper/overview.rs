@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     answer::AnswerLinks,
     audit::{PASSED, UNASKED},
-    base::Gatekeeper,
+    handle::Gatekeeper,
 };
 use crate::{
     gate::GateId,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    base::Gatekeeper,
-    unsaved::{TicketReading, UnsavedReading},
+    handle::Gatekeeper,
+    unsaved_readings::{TicketReading, UnsavedReading},
 };
 use crate::{
     gate::{GateId, GateState, IssueSnapshot, TicketState},

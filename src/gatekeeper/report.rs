@@ -1,6 +1,6 @@
 //! What is heard and not answered: reports of Flagger, and its silence.
 
-use super::base::Gatekeeper;
+use super::handle::Gatekeeper;
 use crate::{
     millis::Millis,
     rollout::{Canary, CanaryId, Event, Message, Report},

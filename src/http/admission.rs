@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use crate::{
     config::{Flagger, ScopedToken},
     flagger::{BadPayload, label},
-    http::{credentials::is_one_of, refused::TOKEN},
+    http::{credentials::is_one_of, refused_calls::TOKEN},
     secret::Secret,
     text::Quoted,
 };

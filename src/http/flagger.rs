@@ -22,7 +22,7 @@ use crate::{
         credentials::{PresentedToken, presented},
         health::health,
         plain::{NOSNIFF, NOT_OPEN, does_not_take, nothing_at, text_line, unauthenticated},
-        refused::{Authentication, METHOD, RefusedCall, SLUGLESS, near, of_parameter, of_path, slug},
+        refused_calls::{Authentication, METHOD, RefusedCall, SLUGLESS, near, of_parameter, of_path, slug},
         shared::{Shared, connection},
     },
     metrics::{AnswerLabel, ListenerLabel, RefusalReason, Source, WebhookOutcome},

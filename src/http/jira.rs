@@ -17,7 +17,7 @@ use crate::{
         body::{BodyError, Sender, whole},
         credentials::{PresentedToken, is_one_of, is_signed, presented},
         plain::{NOT_OPEN, does_not_take, nothing_at, text_line, unauthenticated},
-        refused::{Authentication as ProofOf, METHOD, RefusedCall, SIGNATURE},
+        refused_calls::{Authentication as ProofOf, METHOD, RefusedCall, SIGNATURE},
         shared::{Shared, connection},
     },
     metrics::{ListenerLabel, RefusalReason, Source, WebhookOutcome},

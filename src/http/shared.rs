@@ -12,7 +12,7 @@ use crate::{
     gatekeeper::Gatekeeper,
     http::{
         body::Bodies,
-        refused::{Authentication, RefusedCall, RefusedCalls, at_connection},
+        refused_calls::{Authentication, RefusedCall, RefusedCalls, at_connection},
         serve::{Caller, Connection, ConnectionRefused},
     },
     metrics::{ListenerLabel, Metrics},

@@ -130,7 +130,7 @@ mod tests {
     fn what_is_too_long_is_cut() {
         let bullets = (0..2000).map(|n| vec![Span::Text(format!("entry {n} \"quoted\""))]).collect();
         let doc = Doc(vec![Block::Bullets(bullets), Block::Heading("end".into())]);
-        let cut = super::super::shorten::fit_to_limit(&doc, render, |json| json.to_string().chars().count());
+        let cut = super::super::truncate::fit_to_limit(&doc, render, |json| json.to_string().chars().count());
         let text = cut.to_string();
         assert!((20_000..=32_000).contains(&text.chars().count()), "{}", text.chars().count());
         assert!(text.contains("… (cut)") && !text.contains("end"));

@@ -7,14 +7,14 @@ use super::{
     marks::PROPERTY,
     request::{Operation, Request},
     settings::Kind,
-    shorten,
+    truncate,
     wire::FIELDS,
 };
 use crate::ticket::Doc;
 
 /// A text of an issue or comment.
 pub(super) fn text(doc: &Doc) -> Value {
-    shorten::fit_to_limit(doc, adf::render, |json| json.to_string().encode_utf16().count())
+    truncate::fit_to_limit(doc, adf::render, |json| json.to_string().encode_utf16().count())
 }
 
 /// Reads up to 100 issues by id, past the search's index, which lags.

@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 use super::{
     request::{Operation, Request},
     settings::Kind,
-    shorten, wiki,
+    truncate, wiki,
     wire::FIELDS,
 };
 use crate::ticket::Doc;
 
 /// A text of an issue or comment.
 pub(super) fn text(doc: &Doc) -> Value {
-    Value::String(shorten::fit_to_limit(doc, wiki::render, |text| text.encode_utf16().count()))
+    Value::String(truncate::fit_to_limit(doc, wiki::render, |text| text.encode_utf16().count()))
 }
 
 /// Reads up to 100 issues by id. Without `validateQuery: false` one deleted issue fails the whole search.

@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn what_is_too_long_is_cut_after_escaping() {
         let doc = Doc(vec![Block::Paragraph(vec![text(&"[".repeat(40_000))]), Block::Heading("end".into())]);
-        let cut = super::super::shorten::fit_to_limit(&doc, render, |text| text.chars().count());
+        let cut = super::super::truncate::fit_to_limit(&doc, render, |text| text.chars().count());
         assert!((25_000..=32_000).contains(&cut.chars().count()), "{}", cut.chars().count());
         assert!(cut.ends_with("\n\n… \\(cut\\)") && !cut.contains("end"));
     }

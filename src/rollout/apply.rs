@@ -1,9 +1,9 @@
 //! PURE: what an event does to a canary.
 
 mod end;
-mod heard;
 mod question;
 mod replaced;
+mod report;
 mod step;
 mod tickets;
 mod unasked;

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    course::{Base, Progress, WaitStart},
-    known::{RevisionLabel, SupersededRevision, UnaskedRevision},
     message::{CanaryId, Label, Message, Revision},
+    progress::{Base, Progress, WaitStart},
+    revisions::{RevisionLabel, SupersededRevision, UnaskedRevision},
 };
 use crate::{
     gate::{Gate, GateId, GateName, Stage},

@@ -1,6 +1,6 @@
 //! PURE: what comes of an event: what a canary becomes, what is to be done, and what is put on record.
 
-use super::{canary::Canary, command::Command, course::End, limits::TicketLimit, message::Revision};
+use super::{canary::Canary, command::Command, limits::TicketLimit, message::Revision, progress::End};
 use crate::gate::{Decision, Gate, GateId, GateName, Ticket, TicketState};
 
 /// Something worth a line in the record.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    course::TicketOutcome,
     message::{Label, Revision},
+    progress::TicketOutcome,
     subject::Subject,
 };
 use crate::{

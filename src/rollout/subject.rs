@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    course::{Base, Progress, WaitStart},
     message::{CanaryId, Message, Phase, Revision},
+    progress::{Base, Progress, WaitStart},
 };
 use crate::gate::{GateName, Stage};
 

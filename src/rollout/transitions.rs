@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::{
     canary::Rollout,
-    course::{Base, End, FurthestPhase, Progress, Run},
     message::{Message, Phase, Revision},
+    progress::{Base, End, FurthestPhase, Progress, Run},
 };
 
 /// Which message it is.

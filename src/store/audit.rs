@@ -8,13 +8,13 @@ use sqlx::AssertSqlSafe;
 use super::{error::Error, handle::Store, query::query, rows::key, write_tx::WriteTx};
 use crate::{millis::Millis, rollout::CanaryId};
 
-mod record;
+mod log;
 #[cfg(test)]
 mod tests;
 mod verify;
 
-pub use record::{AuditLog, AuditPages, AuditRow};
-use record::{COLUMNS, ChainEnds};
+pub use log::{AuditLog, AuditPages, AuditRow};
+use log::{COLUMNS, ChainEnds};
 pub use verify::{ChainProblem, Verified};
 
 /// At most so many rows are pruned in one turn, for which others wait; the rest goes the next time.

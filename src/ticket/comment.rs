@@ -2,7 +2,7 @@
 
 use super::{
     doc::{Block, Doc, Span},
-    words::{any_of, span},
+    spans::{any_of, span},
 };
 use crate::{
     gate::Stage,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     doc::{Block, Span},
-    words::{any_of, set_in, span},
+    spans::{any_of, set_in, span},
     writer::{LONGEST_VALUE, denied},
 };
 use crate::{

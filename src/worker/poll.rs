@@ -16,9 +16,9 @@ use crate::{
     store::{self, Nudge, TicketRecord},
 };
 
+mod interpret;
 mod round;
 mod seen;
-mod understand;
 
 use round::{ReadMode, Round, RoundFindings, RoundStart};
 use seen::SeenTicket;

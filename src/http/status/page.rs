@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     gate::Verdict,
     gatekeeper::{ListedGate, Overview, Timing, clock_time, counts},
-    http::refused::RefusedView,
+    http::refused_calls::RefusedView,
     millis::{Millis, lasted, written},
     view::{GateView, ParkedView, PassedView, Rfc3339, UnaskedView},
 };

@@ -6,8 +6,8 @@ use crate::{
     rollout::{
         change::AuditEvent,
         command::{Command, Notice},
-        course::{End, TicketOutcome},
-        known::SupersededRevision,
+        progress::{End, TicketOutcome},
+        revisions::SupersededRevision,
     },
 };
 

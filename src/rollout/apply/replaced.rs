@@ -8,7 +8,7 @@ use crate::{
     rollout::{
         change::AuditEvent,
         command::{Command, Notice},
-        course::End,
+        progress::End,
     },
 };
 

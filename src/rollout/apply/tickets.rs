@@ -7,7 +7,7 @@ use crate::{
     rollout::{
         change::AuditEvent,
         command::{Command, Notice},
-        course::Progress,
+        progress::Progress,
     },
 };
 

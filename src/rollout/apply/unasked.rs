@@ -7,9 +7,9 @@ use crate::{
         canary::Rollout,
         change::AuditEvent,
         command::{Command, Notice},
-        course::{Base, End, Progress, TicketOutcome},
-        known::{RevisionLabel, UnaskedRevision},
         message::{Message, Phase, Revision},
+        progress::{Base, End, Progress, TicketOutcome},
+        revisions::{RevisionLabel, UnaskedRevision},
         transitions::Signal,
     },
 };

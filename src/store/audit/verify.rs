@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::record::{AuditLog, AuditRow, ChainEnds};
+use super::log::{AuditLog, AuditRow, ChainEnds};
 use crate::store::{error::Error, query::Keyed};
 
 /// More problems than this are not listed.

@@ -7,9 +7,9 @@ use tokio::sync::watch;
 use super::{
     answer::{Answer, AnswerLinks},
     recent_nudges::RecentNudges,
-    refused::RefusedGates,
-    unread::UnreadTickets,
-    unsaved::UnsavedReadings,
+    refused_gates::RefusedGates,
+    unread_tickets::UnreadTickets,
+    unsaved_readings::UnsavedReadings,
 };
 use crate::{
     gate::{GateName, Validity},

@@ -7,9 +7,9 @@ use crate::rollout::{
     canary::Rollout,
     change::AuditEvent,
     command::{Command, Notice},
-    course::{End, Progress, WaitStart},
     event::Rules,
     message::{Message, Phase},
+    progress::{End, Progress, WaitStart},
     transitions::{self, Signal, Transition},
 };
 
