@@ -33,9 +33,8 @@ use flagger_jira_bridge::{
     metrics::Metrics,
     millis::Millis,
     rollout::{CanaryId, Message, Phase, Report, Revision},
-    serve,
     store::Store,
-    worker::{CycleOutcome, Worker, WorkerSettings},
+    worker::{CycleOutcome, Worker},
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tempfile::TempDir;
@@ -355,8 +354,6 @@ async fn bridge(
     clock: &Clock,
     counted: Arc<Counted>,
 ) -> anyhow::Result<(Arc<Gatekeeper>, Worker)> {
-    let timing = serve::timing(&config);
-    let Config { jira: settings, policy, store, .. } = config;
     let observer: jira::Observer = Arc::new(move |seen| {
         counted.all.fetch_add(1, Ordering::Relaxed);
         if seen.operation == "look" {
@@ -364,25 +361,16 @@ async fn bridge(
         }
     });
     let jira = Jira::new(
-        jira::Settings { kind: Some(jira::Kind::Cloud), ..settings.client.clone() },
+        jira::Settings { kind: Some(jira::Kind::Cloud), ..config.jira.client.clone() },
         observer,
         clock.clone(),
     )
     .context("no client")?;
     let links = AnswerLinks { browse: Arc::new(str::to_owned), status_page: None };
     let metrics = Arc::new(Metrics::new());
-    let store = Store::open(&store.url).await?;
-    let gatekeeper = Arc::new(Gatekeeper::new(store, policy, timing, links, Arc::clone(&metrics)));
-    let pace = WorkerSettings {
-        poll_every: settings.poll_every,
-        index_lag: settings.index_lag,
-        keep_for: None,
-        side_by_side: WorkerSettings::side_by_side(
-            settings.client.requests_per_second,
-            settings.client.burst,
-        ),
-    };
-    let worker = Worker::new(Arc::clone(&gatekeeper), Arc::new(jira), clock.clone(), metrics, pace);
+    let store = Store::open(&config.store.url).await?;
+    let gatekeeper = Arc::new(Gatekeeper::new(store, Arc::new(config), links, Arc::clone(&metrics)));
+    let worker = Worker::new(Arc::clone(&gatekeeper), Arc::new(jira), clock.clone(), metrics);
     let _ = worker.keep_lease(true).await?;
     Ok((gatekeeper, worker))
 }

@@ -23,7 +23,7 @@ pub use self::{
     answer::{Answer, AnswerLinks, clock_time},
     apply::Applied,
     ask::Question,
-    handle::{Gatekeeper, Timing},
+    handle::Gatekeeper,
     list::{ListedGate, counts},
     nudges::NudgeOutcome,
     overview::{Overview, describe_command},

@@ -1,6 +1,6 @@
 //! The three listeners: Flagger's questions, Jira's webhook, and the status page.
 //!
-//! A handler reads the request, finds out whether the caller may ask, and leaves everything else to the gatekeeper.
+//! A handler reads the request, checks whether the caller is allowed, and leaves the rest to the gatekeeper.
 
 pub mod admission;
 mod app;

@@ -1,8 +1,8 @@
-//! Jira, as the bridge needs it: open a ticket, find it, look at it, and tell it how things ended.
+//! The Jira client: opens tickets, finds them, reads them and updates them.
 //!
-//! Every method is one operation, and nothing is retried inside: an [`Error`] says whether to try again and whether
-//! the request may have worked. All requests share one budget and one pause, and an answer counts only when it
-//! proves that it was given to our account.
+//! Every method is one operation without retries: an [`Error`] says whether to retry and whether the request may have
+//! taken effect. All requests share one rate limit and one pause. An answer counts only if it is proven to be for the
+//! bridge's account.
 
 mod account;
 mod adf;

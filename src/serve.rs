@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     config::{self, Config},
-    gatekeeper::{AnswerLinks, Gatekeeper, Timing},
+    gatekeeper::{AnswerLinks, Gatekeeper},
     http::{
         self, Shared,
         refused_calls::RefusedCalls,
@@ -28,26 +28,13 @@ use crate::{
     millis::lasted,
     pem,
     store::{self, AllowedVolumes, LEASE, LastLeader, Lead, Store},
-    worker::{Worker, WorkerSettings},
+    worker::Worker,
 };
 
 /// How often a database that cannot be opened is tried again.
 const STORE_AGAIN: Duration = Duration::from_secs(2);
 /// How often the log says that it still cannot.
 const STORE_TOLD_AGAIN: Duration = Duration::from_secs(60);
-
-/// What a configuration says about all gates.
-#[must_use]
-pub const fn timing(Config { jira, rollout, limits, .. }: &Config) -> Timing {
-    Timing {
-        trust_for: jira.trust_for,
-        idle_after: rollout.idle_after,
-        abandon_after: rollout.abandon_after,
-        tickets_per_canary_per_hour: limits.tickets_per_canary_per_hour.get() as usize,
-        open_tickets: limits.open_tickets.get() as usize,
-        open_tickets_per_namespace: limits.open_tickets_per_namespace.get() as usize,
-    }
-}
 
 /// The three sockets.
 #[derive(Debug)]
@@ -81,7 +68,7 @@ impl Listeners {
 
 /// The parts that stand before the store is open.
 pub struct Bridge {
-    config: Config,
+    config: Arc<Config>,
     clock: Clock,
     jira: Arc<Jira>,
     shared: Shared,
@@ -103,7 +90,7 @@ impl Bridge {
             refused: Arc::new(RefusedCalls::hiding(config.callers_secrets())),
             bodies: Arc::default(),
         };
-        Ok(Self { config, clock, jira, shared })
+        Ok(Self { config: Arc::new(config), clock, jira, shared })
     }
 
     /// Serves and works until `stop`; then finishes what is in hand.
@@ -236,24 +223,16 @@ impl Bridge {
 
     /// What works on the store that is open now. From here on there may be a lease, which is to be given back.
     async fn begin(&self, store: Store) -> Result<(Arc<Gatekeeper>, Worker), store::Error> {
-        let Config { jira, policy, server, store: kept, .. } = &self.config;
-        let timing = timing(&self.config);
         let issues = Arc::clone(&self.jira);
         let links = AnswerLinks {
             browse: Arc::new(move |key| issues.browse_url(key)),
-            status_page: server.public_url.clone(),
+            status_page: self.config.server.public_url.clone(),
         };
         let metrics = Arc::clone(&self.shared.metrics);
         let gatekeeper =
-            Arc::new(Gatekeeper::new(store, policy.clone(), timing, links, Arc::clone(&metrics)));
-        let pace = WorkerSettings {
-            poll_every: jira.poll_every,
-            index_lag: jira.index_lag,
-            keep_for: kept.keep_for,
-            side_by_side: WorkerSettings::side_by_side(jira.client.requests_per_second, jira.client.burst),
-        };
+            Arc::new(Gatekeeper::new(store, Arc::clone(&self.config), links, Arc::clone(&metrics)));
         let worker =
-            Worker::new(Arc::clone(&gatekeeper), Arc::clone(&self.jira), self.clock.clone(), metrics, pace);
+            Worker::new(Arc::clone(&gatekeeper), Arc::clone(&self.jira), self.clock.clone(), metrics);
         // Before the first question: silence while nobody served does not count. On SQLite nobody else can be at work
         // on this file, so whoever held the lease is gone.
         let alone = gatekeeper.store().is_sqlite();

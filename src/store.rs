@@ -1,6 +1,6 @@
-//! The database. Writers take turns; whoever reads follows the turns.
+//! The database. Write transactions run one at a time and are numbered; each replica catches up with the newer ones.
 //!
-//! One SQL text serves SQLite and PostgreSQL. A canary is one row, also held in memory, so that a repeated question
+//! One SQL text serves SQLite and PostgreSQL. A canary is one row, also cached in memory, so that a repeated question
 //! costs no database call.
 
 mod activity;

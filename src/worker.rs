@@ -38,8 +38,8 @@ mod read_health;
 mod site;
 mod statuses;
 
-use context::{Context, TICK};
-pub use context::{CycleOutcome, WorkerSettings};
+use context::{Context, TICK, side_by_side};
+pub use context::CycleOutcome;
 use late_moves::LateMoves;
 use lease::Lease;
 use lock::lock;
@@ -81,10 +81,10 @@ impl Worker {
         jira: Arc<Jira>,
         clock: Clock,
         metrics: Arc<Metrics>,
-        settings: WorkerSettings,
     ) -> Self {
+        let side_by_side = side_by_side(&gatekeeper.config().jira.client);
         let (lease, trouble) = (Lease::new(clock.clone()), Mutex::default());
-        let context = Arc::new(Context { gatekeeper, jira, clock, metrics, settings, lease, trouble });
+        let context = Arc::new(Context { gatekeeper, jira, clock, metrics, side_by_side, lease, trouble });
         let lookups = Arc::new(Lookups::new(Arc::clone(&context)));
         let queue = Arc::new(PollQueue::new(Arc::clone(&context)));
         let outbox = Outbox::new(Arc::clone(&context), Arc::clone(&lookups), Arc::clone(&queue));
@@ -173,7 +173,7 @@ impl Worker {
     /// # Errors
     /// If the database fails.
     pub async fn keep_lease(&self, at_once: bool) -> Result<Lead, store::Error> {
-        let Context { gatekeeper, clock, metrics, settings, lease, .. } = &*self.context;
+        let Context { gatekeeper, clock, metrics, lease, .. } = &*self.context;
         let (now, store) = (clock.now(), gatekeeper.store());
         store.catch_up().await?;
         store.caught_up(now);
@@ -184,7 +184,7 @@ impl Worker {
         if lead == Lead::Standby {
             gatekeeper.unread_tickets().forget();
         }
-        let write_back = WRITE_BACK.min(gatekeeper.timing().idle_after / 4);
+        let write_back = WRITE_BACK.min(gatekeeper.config().rollout.idle_after / 4);
         let (writes, hourly) = {
             let mut last = lock(&self.housekeeping);
             let anew = lead == Lead::TookOver || lead == Lead::Again;
@@ -208,7 +208,7 @@ impl Worker {
         }
         if lead != Lead::Standby && hourly {
             store.unpark(now).await?;
-            if let Some(keep_for) = settings.keep_for {
+            if let Some(keep_for) = gatekeeper.config().store.keep_for {
                 store.prune_audit(now - keep_for).await?;
             }
             lock(&self.housekeeping).hourly = now;

@@ -43,12 +43,12 @@ fn everyone(kind: Kind, policy: &Policy) -> Vec<Finding> {
         match kind {
             Kind::Cloud => Finding::ok(
                 key,
-                "nobody is listed, so each person whom Jira lets approve a ticket may approve",
+                "no approvers are listed, so any person whom Jira lets approve a ticket may approve",
             ),
             Kind::DataCenter => Finding::warn(
                 key,
-                "nobody is listed, so whoever can move a ticket may approve, automations too: Data Center does not \
-                 tell them from people; list who may",
+                "no approvers are listed, so any account that can move a ticket may approve, automations too: Data Center \
+                 does not distinguish them from people; list the approvers",
             ),
         }
     };
@@ -62,7 +62,7 @@ fn everyone(kind: Kind, policy: &Policy) -> Vec<Finding> {
 /// Whether it can be read who is in a group: the bridge asks for the groups of whoever approved.
 async fn members(connected: &Connected, key: String) -> Option<Finding> {
     let error = connected.jira.groups(&connected.account.id).await.err()?;
-    let what = || format!("it cannot be read which groups a person is in: {error}; {BROWSE}");
+    let what = || format!("the groups of a person cannot be read: {error}; {BROWSE}");
     Some(Finding::failed(key, &error, what))
 }
 
@@ -89,7 +89,7 @@ async fn look_up(connected: &Connected, key: String, entry: &str, project: &str)
         return Finding::ok(key, what);
     }
     let (found, hint) = match PersonEntry::read(entry) {
-        PersonEntry::Nothing => return Finding::fail(key, format!("{is} names nobody; take it out")),
+        PersonEntry::Nothing => return Finding::fail(key, format!("{is} names no person or group; take it out")),
         PersonEntry::Account(words) => (account(connected, &key, words, project).await, BROWSE),
         PersonEntry::Group(name) => (group(jira, &key, name).await, BROWSE),
         PersonEntry::Role(name) => (role(jira, &key, name, project).await, ADMINISTER),
@@ -110,7 +110,7 @@ async fn account(connected: &Connected, key: &str, words: &str, project: &str) -
         ([one], _) if one.id == connected.account.id && key.ends_with("approvers") => Finding::warn(
             key,
             format!(
-                "{is} is the bridge's own account, so whoever has its token can approve; take it out, or give the bridge \
+                "{is} is the bridge's own account, so anyone with its token can approve; take it out, or give the bridge \
                  an account of its own"
             ),
         ),
@@ -122,7 +122,7 @@ async fn account(connected: &Connected, key: &str, words: &str, project: &str) -
         ([], []) if words.contains('@') => Finding::fail(
             key,
             format!(
-                "Jira shows nobody with the e-mail {is}; put the id of an account there. To see any e-mail, {BROWSE}"
+                "Jira shows no account with the e-mail {is}; put an account id there. To see any e-mail, {BROWSE}"
             ),
         ),
         ([], []) => {
@@ -136,7 +136,7 @@ async fn account(connected: &Connected, key: &str, words: &str, project: &str) -
             let ids = each(&people.more_may_match);
             Finding::fail(
                 key,
-                format!("Jira does not show whose e-mail {is} is; put the account id there: {ids}?"),
+                format!("Jira does not show which account has the e-mail {is}; put the account id there: {ids}?"),
             )
         }
     })
@@ -172,7 +172,7 @@ async fn role(jira: &Jira, key: &str, name: &str, project: &str) -> Result<Findi
     let is = quoted(name);
     match jira.role(project, name).await {
         Ok(role) if role.people.is_empty() && role.groups.is_empty() => {
-            Ok(Finding::warn(key, format!("nobody has the role {is} in {project}")))
+            Ok(Finding::warn(key, format!("the role {is} has no members in {project}")))
         }
         Ok(_) => Ok(Finding::ok(key, format!("the role {is} is there in {project}"))),
         Err(Error::NotFound { thing: Lookup::Role, candidates, .. }) => {

@@ -57,7 +57,7 @@ pub(super) async fn connect(config: &Settings, clock: Clock) -> (Vec<Finding>, O
     }
     match jira.myself().await {
         Ok(us) => {
-            let what = format!("Jira takes the bridge for {:?} ({})", us.name, us.id);
+            let what = format!("Jira knows the bridge as {:?} ({})", us.name, us.id);
             findings.push(Finding::ok("jira.token", what));
             (findings, Some(Connected { jira, kind, account: us }))
         }

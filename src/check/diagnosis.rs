@@ -41,7 +41,7 @@ pub(super) fn trouble(error: &Error, config: &Settings, kind: Option<Kind>, prox
         Error::Refused { host, .. } if kind.is_some() => Finding::fail(
             "jira.url",
             format!(
-                "{error}; {host} does answer serverInfo, so have what lets only a part of /rest/api pass let all of it pass"
+                "{error}; {host} does answer serverInfo, so have the proxy or firewall let all of /rest/api pass, not only a part"
             ),
         ),
         Error::Refused { status: 404, host, .. } => Finding::fail(
@@ -86,7 +86,7 @@ fn unreachable(host: &str, cause: &Cause, proxy: Option<&str>, error: &Error) ->
             "jira.ca_file",
             format!(
                 "{host} is asked through {proxy}, and the certificate that it shows is signed by an authority that is not \
-                 known here; put the PEM file of that authority there: the proxy's own, if the proxy looks into TLS"
+                 known here; put the PEM file of that authority there: the proxy's own, if the proxy inspects TLS"
             ),
         ),
         (Cause::Tls(TlsCause::UnknownIssuer), None) => {
@@ -98,10 +98,11 @@ fn unreachable(host: &str, cause: &Cause, proxy: Option<&str>, error: &Error) ->
         (Cause::Tls(fault), _) => fail(format!("Jira at {host}: {fault}")),
         (_, Some(_)) => fail(format!("{error}; NO_PROXY names the hosts that are asked without a proxy")),
         (Cause::NoSuchName, None) => fail(format!(
-            "nobody knows a host {host}; put the name there that people have in their browser, or set HTTPS_PROXY"
+            "the host name {host} cannot be resolved; put the name there that people have in their browser, or set \
+             HTTPS_PROXY"
         )),
         (Cause::Refused, None) => fail(format!(
-            "nobody listens at {host}; put an address there that can be reached from here, or set HTTPS_PROXY"
+            "nothing listens at {host}; put an address there that can be reached from here, or set HTTPS_PROXY"
         )),
         (
             Cause::NoRoute
@@ -120,7 +121,7 @@ fn refused(host: &str, denied: &Denied, config: &Settings, kind: Option<Kind>) -
     let Denied { denial, symptom } = denied;
     // What a check asks first needs no words.
     let why = match symptom {
-        Symptom::OtherAccount { asked: None } => "it answered as to an anonymous visitor".to_owned(),
+        Symptom::OtherAccount { asked: None } => "it answered as if the bridge were not logged in".to_owned(),
         Symptom::Refused { asked: None, status, said } => format!("it answered {status}{said}"),
         Symptom::Captcha | Symptom::OtherAccount { .. } | Symptom::Refused { .. } | Symptom::Anonymous => {
             symptom.to_string()

@@ -186,7 +186,7 @@ async fn samples(
             Ok(ways) if ways.is_empty() => {}
             Ok(ways) => samples.push((sample.clone(), ways)),
             Err(error) => {
-                let what = || format!("it cannot be read where {} can be moved: {error}", sample.key);
+                let what = || format!("the transitions of {} cannot be read: {error}", sample.key);
                 problems.push(Finding::failed(route.key_of("transitions"), &error, what));
                 break;
             }
@@ -200,7 +200,7 @@ fn hidden(route: &Route, missing: &[Sample], all: bool) -> Option<Finding> {
     let keys: Vec<&str> = missing.iter().map(|sample| sample.key.as_str()).collect();
     let first = keys.first()?;
     let what = format!(
-        "the search shows {}, and asked for {first} itself Jira says that it is not there: its index is old, or the account \
+        "the search shows {}, but Jira says that {first} does not exist: the index is outdated, or the account \
          may not see it; no decision on such a ticket can be read, so have the account see every issue of the project (issue \
          security included), or the index rebuilt",
         keys.join(", ")

@@ -56,10 +56,8 @@ fn wrong(field: &Field, shape: &Shape, value: &Json, kind: Kind) -> Option<Strin
     };
     (!fits).then(|| {
         let (value, example) = (one_line(&value.to_string(), LONGEST), example(field, shape, kind));
-        format!(
-            "{value} is nothing that {:?} takes, and Jira would refuse the ticket; put {example} there",
-            field.name
-        )
+        let name = &field.name;
+        format!("{name:?} does not accept {value}, so Jira would refuse the ticket; put {example} there")
     })
 }
 

@@ -60,7 +60,7 @@ fn missing(told: &Permissions, project: &str, moves: bool, key: &str, how: &str)
             Some(true) => None,
             None => Some(Finding::warn(
                 key,
-                format!("Jira does not tell whether the account has the permission {is:?} in {project}"),
+                format!("Jira does not say whether the account has the permission {is:?} in {project}"),
             )),
             Some(false) if name == "TRANSITION_ISSUES" && !moves => Some(Finding::warn(
                 key,

@@ -16,7 +16,7 @@ use crate::{
 /// Shorter secrets can be guessed.
 const SHORTEST_SECRET: usize = 16;
 /// Tickets that one request reads.
-const A_REQUEST: u32 = 100;
+const A_REQUEST: usize = 100;
 
 pub(super) fn settings(config: &Config) -> Vec<Finding> {
     let mut findings = vec![budget(config)];
@@ -40,8 +40,8 @@ pub(super) fn settings(config: &Config) -> Vec<Finding> {
 /// Every live ticket is read once in a third of `trust_for`, with half of the requests there are: the other half is
 /// for everything else.
 fn budget(config: &Config) -> Finding {
-    let (jira, tickets) = (&config.jira, config.limits.open_tickets.get());
-    let requests = u128::from(tickets.div_ceil(A_REQUEST));
+    let (jira, tickets) = (&config.jira, config.limits.open_tickets);
+    let requests = tickets.div_ceil(A_REQUEST) as u128;
     let trust = jira.trust_for.as_millis().max(1);
     let rate = u128::from(jira.client.requests_per_second.get());
     let needed = (6_000 * requests).div_ceil(trust);
@@ -121,8 +121,8 @@ fn flagger(config: &Config) -> Vec<Finding> {
         }
         None => Finding::warn(
             "flagger.token",
-            "is missing, so whoever reaches server.gate_listen may ask and have tickets opened; put one there, or let \
-             only Flagger in",
+            "is missing, so any client that reaches server.gate_listen may ask and have tickets opened; put one there, or \
+             let only Flagger reach it",
         ),
     }];
     for (nth, cluster) in config.flagger.clusters.iter().enumerate() {
@@ -133,11 +133,11 @@ fn flagger(config: &Config) -> Vec<Finding> {
             (None, None) if some_prove => Some(Finding::fail(
                 key,
                 format!(
-                    "is missing, so nobody may ask as {name:?}: others have a token; put one there, or set flagger.token"
+                    "is missing, so no caller may ask as {name:?}: others have a token; put one there, or set flagger.token"
                 ),
             )),
             (None, _) => {
-                let what = format!("is missing, so whoever may ask may say that it is {name:?}");
+                let what = format!("is missing, so any caller that may ask can claim to be {name:?}");
                 Some(Finding::warn(key, what))
             }
         });

@@ -37,7 +37,7 @@ fn render(route: &Route, config: &Config) -> Vec<Finding> {
                 shown.get_or_insert(draft.summary);
             }
             Err(error) => {
-                let what = format!("cannot be rendered for every question: {}; mend the template", error.why);
+                let what = format!("cannot be rendered for every question: {}; fix the template", error.why);
                 let finding = Finding::fail(error.key, what);
                 if !findings.contains(&finding) {
                     findings.push(finding);

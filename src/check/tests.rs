@@ -107,7 +107,7 @@ approval = { valid_for = "90m" }
     insta::assert_snapshot!(output, @r#"
     ok    jira.url                                 reached Jira Data Center "Jira", version 10.3.24, at http://HOST
     ok    jira.kind                                it is "data-center"
-    ok    jira.token                               Jira takes the bridge for "Flagger Bridge" (flagger-bridge)
+    ok    jira.token                               Jira knows the bridge as "Flagger Bridge" (flagger-bridge)
     ok    ticket.project                           OPS is there, and the account has every permission it needs in it
     ok    ticket.issue_type                        "Change" (10004) in OPS
     ok    routes[0].ticket.project                 PAY is there, and the account has every permission it needs in it
@@ -115,14 +115,14 @@ approval = { valid_for = "90m" }
     ok    ticket.fields                            the create screen of Change in OPS has all that is configured, and requires nothing else
     ok    ticket.statuses.approved                 "Approved" (10007)
     ok    ticket.statuses.rejected                 "Rejected" (10008)
-    ok    ticket.transitions.succeeded             "done" exists; whether a ticket can get there shows only on a ticket
-    ok    ticket.transitions.superseded            "Cancelled" exists; whether a ticket can get there shows only on a ticket
+    ok    ticket.transitions.succeeded             "done" exists; no existing ticket shows whether it can be reached
+    ok    ticket.transitions.superseded            "Cancelled" exists; no existing ticket shows whether it can be reached
     ok    routes[0].ticket.fields                  the create screen of Task in PAY has all that is configured, and requires nothing else
     ok    routes[0].ticket.statuses.approved       "Approved" (10007)
     ok    routes[0].ticket.statuses.rejected       "Rejected" (10008)
-    ok    routes[0].ticket.transitions.succeeded   "done" exists; whether a ticket can get there shows only on a ticket
-    ok    routes[0].ticket.transitions.superseded  "Cancelled" exists; whether a ticket can get there shows only on a ticket
-    warn  approval.approvers                       nobody is listed, so whoever can move a ticket may approve, automations too: Data Center does not tell them from people; list who may
+    ok    routes[0].ticket.transitions.succeeded   "done" exists; no existing ticket shows whether it can be reached
+    ok    routes[0].ticket.transitions.superseded  "Cancelled" exists; no existing ticket shows whether it can be reached
+    warn  approval.approvers                       no approvers are listed, so any account that can move a ticket may approve, automations too: Data Center does not distinguish them from people; list the approvers
     ok    ticket.summary                           a ticket would be called "Approve confirm-promotion of test/podinfo on default"
     ok    routes[0].ticket.summary                 a ticket would be called "Approve confirm-promotion of test/podinfo on default"
     ok    jira.requests_per_second                 5 are enough to read limits.open_tickets = 500 tickets every 200s (a third of jira.trust_for)
@@ -143,7 +143,7 @@ async fn a_wrong_token_is_one_line_and_the_rest_is_left_out() {
     insta::assert_snapshot!(fails(&cloud, &[]).await, @r#"
     ok    jira.url                  reached Jira Cloud "Jira" at http://HOST
     ok    jira.kind                 auto found "cloud"
-    FAIL  jira.token                Jira at HOST does not let the bridge in (it answered as to an anonymous visitor): put a new token there, for it is wrong or expired, or jira.user is not the e-mail of its account; one with scopes needs jira.url = "https://api.atlassian.com/ex/jira/CLOUD-ID" (see /_edge/tenant_info of the site)
+    FAIL  jira.token                Jira at HOST does not let the bridge in (it answered as if the bridge were not logged in): put a new token there, for it is wrong or expired, or jira.user is not the e-mail of its account; one with scopes needs jira.url = "https://api.atlassian.com/ex/jira/CLOUD-ID" (see /_edge/tenant_info of the site)
     warn  ticket                    projects, issue types, permissions, fields, statuses and transitions were not checked: Jira has to let the bridge in first
     ok    ticket.summary            a ticket would be called "Approve confirm-promotion of test/podinfo on default"
     ok    jira.requests_per_second  5 are enough to read limits.open_tickets = 500 tickets every 200s (a third of jira.trust_for)
@@ -259,12 +259,12 @@ approval = { approvers = [], deny = ["{{ metadata.author }}"] }
     let fake = FakeJira::new(Setup { token: "short".into(), ..Setup::new(Flavour::Cloud, clock()) });
     let (output, failed) = run(&fake, text, &[]).await;
     insta::assert_snapshot!(bad(&output), @r#"
-    FAIL  approval.approvers            Jira does not show whose e-mail "mia@example.com" is; put the account id there: Mia Change (5b10ac8d82e05b22cc7d4e01)?
-    FAIL  ticket.description            cannot be rendered for every question: invalid operation: unable to calculate 1 // 0; mend the template
+    FAIL  approval.approvers            Jira does not show which account has the e-mail "mia@example.com"; put the account id there: Mia Change (5b10ac8d82e05b22cc7d4e01)?
+    FAIL  ticket.description            cannot be rendered for every question: invalid operation: unable to calculate 1 // 0; fix the template
     FAIL  jira.requests_per_second      1 are too few: 50 requests read limits.open_tickets = 5000 tickets, every 20s (a third of jira.trust_for), and may use half of them; put 5 there, or jira.trust_for = "300s"
     warn  server.public_url             is empty, so tickets do not link to the status page; put the address there at which people reach it
-    warn  flagger.token                 is missing, so whoever reaches server.gate_listen may ask and have tickets opened; put one there, or let only Flagger in
-    warn  flagger.clusters[0].token     is missing, so whoever may ask may say that it is "prod"
+    warn  flagger.token                 is missing, so any client that reaches server.gate_listen may ask and have tickets opened; put one there, or let only Flagger reach it
+    warn  flagger.clusters[0].token     is missing, so any caller that may ask can claim to be "prod"
     warn  jira.token                    has fewer than 16 characters; put a longer one there
     warn  jira.webhook_secret           has fewer than 16 characters; put a longer one there
     "#);

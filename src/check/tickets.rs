@@ -46,8 +46,8 @@ async fn reads(connected: &Connected, places: &[TicketProject]) -> Option<Findin
         // Other requests are answered, so this is about these alone.
         Err(error @ (Error::Refused { .. } | Error::Broken { .. } | Error::Unreadable { .. })) => {
             let what = format!(
-                "tickets cannot be read as serve reads them, a hundred at a time: {error}; have what is between the bridge \
-                 and Jira let {how} pass"
+                "tickets cannot be read as serve reads them, a hundred at a time: {error}; have the proxy or firewall between \
+                 the bridge and Jira let {how} pass"
             );
             Some(Finding::fail("jira.url", what))
         }

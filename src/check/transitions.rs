@@ -67,7 +67,7 @@ fn reached(
     }
     match (from.as_slice(), blocked.as_slice()) {
         ([], []) => {
-            Finding::ok(key, format!("{to:?} exists; whether a ticket can get there shows only on a ticket"))
+            Finding::ok(key, format!("{to:?} exists; no existing ticket shows whether it can be reached"))
         }
         (_, []) => Finding::ok(key, format!("{to:?} can be reached from {}", from.join(", "))),
         ([], [(at, why), ..]) => Finding::fail(key, format!("{to:?} cannot be reached from {at}: {why}")),
@@ -86,7 +86,7 @@ fn way(ways: &[AvailableTransition], id: &str, target: &Target) -> Option<String
         reachable.sort();
         reachable.dedup();
         return Some(format!(
-            "from there lead ways to {}; put one of these there, or have a transition added",
+            "its transitions lead to {}; put one of these there, or have a transition added",
             reachable.join(", ")
         ));
     }
@@ -100,7 +100,7 @@ fn way(ways: &[AvailableTransition], id: &str, target: &Target) -> Option<String
     let missing = there.iter().map(missing).min_by_key(Vec::len).filter(|missing| !missing.is_empty())?;
     let fields: Vec<String> = missing.iter().map(|id| format!("{id} = …")).collect();
     Some(format!(
-        "the way asks for {}; put {{ to = {:?}, fields = {{ {} }} }} there",
+        "the transition asks for {}; put {{ to = {:?}, fields = {{ {} }} }} there",
         missing.join(", "),
         target.to,
         fields.join(", ")
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn a_finished_ticket_is_where_none_begins() {
         let only_finished = opened(&[("9", "Cancelled")]);
-        assert!(only_finished.contains("shows only on a ticket"), "{only_finished}");
+        assert!(only_finished.contains("no existing ticket shows"), "{only_finished}");
         let both = opened(&[("9", "Cancelled"), ("1", "Open")]);
         assert!(both.contains("cannot be reached from") && both.contains("OPS-1"), "{both}");
     }

@@ -45,19 +45,19 @@ const EVERYWHERE: &str = "Options of every command";
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// Run the bridge until it is told to stop
+    /// Run the bridge until it is stopped
     ///
     /// It listens for Flagger (server.gate_listen), for Jira's webhook (server.webhook_listen) and for people
     /// (server.admin_listen), and starts without Jira or database: gates stay closed until both are there.
-    /// SIGTERM or SIGINT ends it once what is in hand is finished.
+    /// SIGTERM or SIGINT ends it once the work in progress is finished.
     ///
-    /// Exit code: 0 if it was told to stop, 1 if something died or a port is taken, 2 if the configuration is wrong.
+    /// Exit code: 0 if it was stopped by a signal, 1 if a task died or a port is taken, 2 if the configuration is wrong.
     #[command(verbatim_doc_comment)]
     Serve,
     /// Prove the configuration against the real Jira, changing nothing
     ///
     /// Each line is ok, warn or FAIL, names the key to edit, and says what to put there. A line that begins with FAIL
-    /// has to be mended before serve can open a ticket or a gate.
+    /// has to be fixed before serve can open a ticket or a gate.
     ///
     /// Exit code: 0 if nothing failed, 1 if something did, 2 if the configuration cannot be read.
     #[command(verbatim_doc_comment)]
@@ -72,7 +72,7 @@ pub enum Command {
     Demo(Demo),
     /// Show what waits, for which ticket, since when, and why
     ///
-    /// Below the gates it lists hooks that were turned away lately, and what to change (not with --json or --watch).
+    /// Below the gates it lists recently refused hooks, and what to change (not with --json or --watch).
     ///
     /// Asks the running bridge, and needs no configuration. On a terminal it is coloured (unless NO_COLOR is set) and
     /// shows where each ticket can be read.
@@ -80,7 +80,7 @@ pub enum Command {
     /// Exit code: 0 if the bridge answered, 1 if it cannot be asked.
     #[command(verbatim_doc_comment)]
     Gates(Gates),
-    /// Print the record of what was decided, by whom, on which evidence; or check that nobody changed it
+    /// Print the record of what was decided, by whom, on which evidence; or check that it was not changed
     ///
     /// Reads the database that store.url names, whether or not a bridge runs.
     ///
@@ -92,7 +92,7 @@ pub enum Command {
 /// What is played.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct Demo {
-    /// Play every story without anybody clicking, and exit: 0 if all went right, 1 otherwise
+    /// Play every story without user input, and exit: 0 if all went right, 1 otherwise
     #[arg(long)]
     pub auto: bool,
     /// Play only Jira, for check and serve in a second terminal; prints a config.toml that stays right
@@ -142,7 +142,7 @@ pub struct Gates {
     /// Only those of canaries with this name
     #[arg(long, value_name = "NAME")]
     pub canary: Option<String>,
-    /// Where the bridge is asked: its server.admin_listen
+    /// The address of the bridge: its server.admin_listen
     #[arg(
         long,
         value_name = "URL",

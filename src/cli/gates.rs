@@ -225,13 +225,13 @@ mod tests {
             told += "\n";
         }
         insta::assert_snapshot!(told, @r#"
-        nobody answers at ADMIN; is the bridge running? --admin says where to ask
+        cannot connect to ADMIN; is the bridge running? --admin sets the address
         ADMIN answers 404 Not Found; is it the bridge's server.admin_listen?
-        the bridge at ADMIN cannot tell yet: the store is not open yet; its log says more
+        the bridge at ADMIN is not ready: the store is not open yet; its log says more
         ADMIN answers, but not as a bridge does; is it the bridge's server.admin_listen?
         ADMIN answers, but not as a bridge does; is it the bridge's server.admin_listen?
-        ADMIN tells of gates otherwise than flagger-jira-bridge VERSION understands (invalid type: integer `7`, expected a string); ask it with the program of its own version
-        ADMIN tells of gates otherwise than flagger-jira-bridge VERSION understands (failed to parse four digit integer as year: invalid digit, expected 0-9 but got \x1B); ask it with the program of its own version
+        ADMIN answers in a format that flagger-jira-bridge VERSION cannot read (invalid type: integer `7`, expected a string); use the version that the bridge runs
+        ADMIN answers in a format that flagger-jira-bridge VERSION cannot read (failed to parse four digit integer as year: invalid digit, expected 0-9 but got \x1B); use the version that the bridge runs
         --admin has no scheme; put http:// in front
         --admin is no URL: invalid IPv6 address
         "#);

@@ -217,7 +217,7 @@ fn namespaces(s: &Section<'_>) -> Option<GlobSet> {
     let read = |glob: &str| Glob::new(glob).map_err(|error| format!("{glob:?} is no glob: {}", error.kind()));
     let globs = s.texts_that("namespaces", |glob| read(glob).map(drop))?;
     if globs.is_empty() {
-        s.problem("namespaces", "is empty, so nobody could ask; [\"*\"] is all");
+        s.problem("namespaces", "is empty, so every question would be rejected; [\"*\"] allows all");
         return None;
     }
     let mut set = GlobSetBuilder::new();
@@ -303,9 +303,10 @@ pub(super) fn rollout(s: &Section<'_>) -> Option<Rollout> {
 }
 
 pub(super) fn limits(s: &Section<'_>) -> Option<Limits> {
-    let tickets_per_canary_per_hour = s.number("tickets_per_canary_per_hour");
-    let open_tickets = s.number("open_tickets");
-    let open_tickets_per_namespace = s.number("open_tickets_per_namespace");
+    let count = |name| s.number(name).map(|count| count.get() as usize);
+    let tickets_per_canary_per_hour = count("tickets_per_canary_per_hour");
+    let open_tickets = count("open_tickets");
+    let open_tickets_per_namespace = count("open_tickets_per_namespace");
     s.done();
     Some(Limits {
         tickets_per_canary_per_hour: tickets_per_canary_per_hour?,

@@ -1,6 +1,6 @@
 //! What each key means once it is read and found right.
 
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use globset::GlobSet;
 use secrecy::SecretString;
@@ -153,9 +153,9 @@ pub struct Rollout {
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Rollouts of one canary that open tickets within an hour.
-    pub tickets_per_canary_per_hour: NonZeroU32,
+    pub tickets_per_canary_per_hour: usize,
     /// Live tickets in all.
-    pub open_tickets: NonZeroU32,
+    pub open_tickets: usize,
     /// Of them, live tickets of one namespace.
-    pub open_tickets_per_namespace: NonZeroU32,
+    pub open_tickets_per_namespace: usize,
 }

@@ -71,8 +71,8 @@ fn the_example_holds_the_promised_defaults() {
 
     assert_eq!((config.rollout.idle_after, config.rollout.abandon_after), (s(600), s(7 * 86_400)));
     let limits = config.limits;
-    assert_eq!((limits.tickets_per_canary_per_hour.get(), limits.open_tickets.get()), (12, 500));
-    assert_eq!(limits.open_tickets_per_namespace.get(), 100);
+    assert_eq!((limits.tickets_per_canary_per_hour, limits.open_tickets), (12, 500));
+    assert_eq!(limits.open_tickets_per_namespace, 100);
 
     assert!(config.policy.routes.is_empty());
     let Route { key, ticket, approval, fingerprint: _ } = config.policy.base;

@@ -159,7 +159,7 @@ impl Gatekeeper {
     /// A message came that could not be stored. Flagger was not silent all the same; but a silence that was long enough
     /// to mean something is not broken by what left no trace.
     pub(super) fn touch_not_stored(&self, id: &CanaryId, heard: Option<Millis>, now: Millis) {
-        if silent_for(heard, now) < self.timing.idle_after.min(self.timing.abandon_after) {
+        if silent_for(heard, now) < self.config.rollout.idle_after.min(self.config.rollout.abandon_after) {
             self.touch(id, now);
         }
     }
@@ -169,12 +169,12 @@ impl Gatekeeper {
         let id = &canary.id;
         self.metrics.ticket_refused(refusal.key());
         let limit = match refusal {
-            TicketLimit::PerCanary => self.timing.tickets_per_canary_per_hour,
-            TicketLimit::PerNamespace => self.timing.open_tickets_per_namespace,
-            TicketLimit::Overall => self.timing.open_tickets,
+            TicketLimit::PerCanary => self.config.limits.tickets_per_canary_per_hour,
+            TicketLimit::PerNamespace => self.config.limits.open_tickets_per_namespace,
+            TicketLimit::Overall => self.config.limits.open_tickets,
         };
         let answer = answer::refused(id, gate, refusal, limit, canary.alternates(now));
-        if self.refused_gates.refuse(id, gate, &answer.gate, now, self.timing.idle_after) == Novelty::Fresh {
+        if self.refused_gates.refuse(id, gate, &answer.gate, now, self.config.rollout.idle_after) == Novelty::Fresh {
             let reason = &answer.gate.reason;
             tracing::warn!(canary = %id, %gate, reason, "a limit keeps the gate closed");
         }
@@ -184,7 +184,7 @@ impl Gatekeeper {
     /// The answer to a question without a checksum about a canary that sends them.
     fn missing_checksum(&self, id: &CanaryId, gate: &GateName, now: Millis) -> Answer {
         let answer = answer::missing_checksum(id, gate);
-        if self.refused_gates.refuse(id, gate, &answer.gate, now, self.timing.idle_after) == Novelty::Fresh {
+        if self.refused_gates.refuse(id, gate, &answer.gate, now, self.config.rollout.idle_after) == Novelty::Fresh {
             tracing::warn!(canary = %id, %gate, "a question without a checksum is answered closed, for this canary sends them; who asks?");
         }
         answer

@@ -12,36 +12,19 @@ use super::{
     unsaved_readings::UnsavedReadings,
 };
 use crate::{
+    config::{Config, Limits, Rollout},
     gate::{GateName, Validity},
     metrics::Metrics,
     millis::Millis,
-    policy::{Policy, Route},
+    policy::Route,
     rollout::{Budget, Canary, CanaryId, Headroom, Rules},
     store::Store,
 };
 
-/// The settings that hold for all gates.
-#[derive(Clone, Copy, Debug)]
-pub struct Timing {
-    /// For how long an answer of Jira proves an approval.
-    pub trust_for: Duration,
-    /// After this much silence an opened gate is not believed to be of the same rollout.
-    pub idle_after: Duration,
-    /// After this much silence a rollout has ended.
-    pub abandon_after: Duration,
-    /// Rollouts of one canary that open tickets within an hour.
-    pub tickets_per_canary_per_hour: usize,
-    /// Live tickets in all.
-    pub open_tickets: usize,
-    /// Of them, live tickets of one namespace.
-    pub open_tickets_per_namespace: usize,
-}
-
 /// Applies what is heard, and answers.
 pub struct Gatekeeper {
     pub(super) store: Store,
-    pub(super) policy: Policy,
-    pub(super) timing: Timing,
+    pub(super) config: Arc<Config>,
     pub(super) links: AnswerLinks,
     pub(super) metrics: Arc<Metrics>,
     pub(super) work: watch::Sender<()>,
@@ -57,15 +40,13 @@ impl Gatekeeper {
     #[must_use]
     pub fn new(
         store: Store,
-        policy: Policy,
-        timing: Timing,
+        config: Arc<Config>,
         links: AnswerLinks,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             store,
-            policy,
-            timing,
+            config,
             links,
             metrics,
             work: watch::Sender::new(()),
@@ -88,10 +69,10 @@ impl Gatekeeper {
         &self.links
     }
 
-    /// The settings that hold for all gates.
+    /// The configuration.
     #[must_use]
-    pub const fn timing(&self) -> Timing {
-        self.timing
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Which tickets could not be read lately.
@@ -109,14 +90,14 @@ impl Gatekeeper {
     #[must_use]
     pub fn route(&self, canary: &CanaryId, gate: &GateName) -> &Route {
         let CanaryId { cluster, namespace, name } = canary;
-        self.policy.route(cluster, namespace, name, gate.stage.as_str(), gate.approver.as_deref())
+        self.config.policy.route(cluster, namespace, name, gate.stage.as_str(), gate.approver.as_deref())
     }
 
     /// How long an approval of this gate holds.
     pub fn trust(&self, canary: &CanaryId, gate: &GateName) -> Validity {
         let Route { approval, fingerprint, .. } = self.route(canary, gate);
         let (valid_for, judged_by) = (approval.valid_for, *fingerprint);
-        Validity { trust_for: self.timing.trust_for, valid_for, judged_by }
+        Validity { trust_for: self.config.jira.trust_for, valid_for, judged_by }
     }
 
     pub(super) fn rules(&self, canary: &CanaryId, gate: &GateName) -> Rules {
@@ -124,19 +105,13 @@ impl Gatekeeper {
     }
 
     pub(super) fn rules_of_no_gate(&self, canary: &CanaryId) -> Rules {
-        let (trust_for, judged_by) = (self.timing.trust_for, self.policy.base.fingerprint);
+        let (trust_for, judged_by) = (self.config.jira.trust_for, self.config.policy.base.fingerprint);
         self.rules_with(canary, Validity { trust_for, valid_for: Duration::MAX, judged_by })
     }
 
     fn rules_with(&self, canary: &CanaryId, trust: Validity) -> Rules {
-        let Timing {
-            trust_for: _,
-            idle_after,
-            abandon_after,
-            tickets_per_canary_per_hour,
-            open_tickets,
-            open_tickets_per_namespace,
-        } = self.timing;
+        let Rollout { idle_after, abandon_after } = self.config.rollout;
+        let Limits { tickets_per_canary_per_hour, open_tickets, open_tickets_per_namespace } = self.config.limits;
         let open = self.store.open_gates(canary);
         let room = if open.of_namespace >= open_tickets_per_namespace {
             Headroom::NamespaceFull

@@ -83,7 +83,7 @@ impl Gatekeeper {
         let has_ticket = |id: &CanaryId, name: &GateName| {
             self.store.canary(id).is_some_and(|canary| canary.gate(name).is_some())
         };
-        let refused = self.refused_gates.recent(now, self.timing.idle_after, has_ticket);
+        let refused = self.refused_gates.recent(now, self.config.rollout.idle_after, has_ticket);
         list.extend(refused.into_iter().map(ListedGate::Remembered));
         let unreadable = self.store.unreadable();
         list.extend(unreadable.iter().map(|(id, why)| ListedGate::Remembered(answer::unreadable(id, why))));

@@ -1,4 +1,4 @@
-//! The door on the gate listener: who asks, from which cluster, and whether they may.
+//! Authorization on the gate listener: which token the caller has, which cluster it belongs to, and whether it may ask.
 
 use secrecy::SecretString;
 
@@ -10,28 +10,28 @@ use crate::{
     text::Quoted,
 };
 
-/// What a caller's token proves.
+/// What a caller's token allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenHolder<'a> {
-    /// Nothing, and nothing is needed.
+    /// No token is configured, so the caller needs none.
     Anybody,
-    /// That it is let in, but not where it is.
+    /// `flagger.token`: the caller may ask, but its cluster is not proven.
     Member,
-    /// That it is this cluster.
+    /// The token of this cluster.
     Cluster(&'a str),
-    /// That it is let in for some namespaces.
+    /// A token for some namespaces only.
     Scoped(Scope<'a>),
 }
 
 /// One of `[[flagger.tokens]]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope<'a> {
-    /// Where it stands in the list.
+    /// The index in the list.
     nth: usize,
     token: &'a ScopedToken,
 }
 
-/// They are told apart by their place.
+/// Two scopes are equal if they have the same index.
 impl PartialEq for Scope<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.nth == other.nth
@@ -41,13 +41,13 @@ impl PartialEq for Scope<'_> {
 impl Eq for Scope<'_> {}
 
 impl Scope<'_> {
-    /// Its key.
+    /// Its key in the configuration.
     fn key(&self) -> String {
         format!("flagger.tokens[{}]", self.nth)
     }
 }
 
-/// Where a caller says it is.
+/// The cluster that a caller names.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClaimedCluster<'a> {
     /// `?cluster=`
@@ -62,27 +62,27 @@ pub struct ClaimedCluster<'a> {
 pub enum Admission<'a> {
     /// It may, as this cluster.
     Admitted(&'a str),
-    /// 401: it did not prove what it must.
+    /// 401: the token does not prove the cluster.
     Unauthenticated(Unauthenticated),
     /// 403 for a question; a report is dropped.
     NotAllowed(NotAllowed),
-    /// 400: it calls its cluster by what cannot be a name.
+    /// 400: the cluster's name is not a valid name.
     BadPayload(BadPayload),
 }
 
-/// What a caller failed to prove, in one line without any token.
+/// Why authentication failed, in one line without any token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unauthenticated {
-    /// It brought no token.
+    /// The caller sent no token.
     #[error("a token is needed: http://any:TOKEN@host/…, a Bearer header, or metadata.token")]
     NoToken,
-    /// Its token is nobody's.
+    /// The token is not configured anywhere.
     #[error("the token is not valid")]
     WrongToken,
-    /// Its token is not that of the cluster it names.
+    /// The named cluster has its own token, and this is another one.
     #[error("cluster {} has a token of its own, and this is not it", Quoted(.0))]
     OtherToken(String),
-    /// Its token is that of several: the files came to hold the same one since the start.
+    /// The token is configured more than once: token files were changed to the same token after the start.
     #[error("the token is that of {} and also of {}, so it proves neither; each needs its own", Quoted(.0), Quoted(.1))]
     Ambiguous(String, String),
 }
@@ -93,13 +93,13 @@ pub enum NotAllowed {
     /// There is no such cluster in the configuration.
     #[error("cluster {} is not one of flagger.cluster and [[flagger.clusters]]", Quoted(.0))]
     UnknownCluster(String),
-    /// It proved to be another cluster than the one it names.
+    /// The token belongs to another cluster than the caller names.
     #[error("the token is not that of cluster {}", Quoted(.0))]
     OtherCluster(String),
-    /// Its namespace is not among those that may.
+    /// `flagger.namespaces` does not allow the namespace.
     #[error("namespace {} is not allowed by flagger.namespaces", Quoted(.0))]
     Namespace(String),
-    /// Its token is one of `[[flagger.tokens]]`, under this key, and good for other namespaces only.
+    /// The token at this key of `[[flagger.tokens]]` does not allow the namespace.
     #[error("the token is not good for namespace {}, see {}.namespaces", Quoted(.0), .1)]
     TokenNamespace(String, String),
 }
@@ -142,10 +142,11 @@ impl NotAllowed {
     }
 }
 
-/// Finds whose token this is. Every valid one is looked at, whichever fits, and files that changed are read again.
+/// Finds the configured token that this one equals. Compares all of them even after a match, and reads changed files
+/// again.
 ///
 /// # Errors
-/// If a token is needed and this is none that is valid, or that of several.
+/// If a token is needed and this one is missing, not valid, or configured more than once.
 pub fn holder<'a>(
     config: &'a Flagger,
     token: Option<&SecretString>,
@@ -169,7 +170,7 @@ pub fn holder<'a>(
 }
 
 impl TokenHolder<'_> {
-    /// Whose token it is, in a word.
+    /// The key or cluster that the token belongs to.
     fn owner(&self) -> String {
         match self {
             Self::Anybody => "anybody".to_owned(),
@@ -180,7 +181,7 @@ impl TokenHolder<'_> {
     }
 }
 
-/// Whether anybody has a token: then all need one.
+/// Whether callers need a token: all do as soon as one is configured.
 #[must_use]
 pub fn needs_token(config: &Flagger) -> bool {
     config.token.is_some()
@@ -188,7 +189,7 @@ pub fn needs_token(config: &Flagger) -> bool {
         || config.clusters.iter().any(|cluster| cluster.token.is_some())
 }
 
-/// Decides from which cluster the caller asks, and whether it may for this namespace.
+/// Determines the caller's cluster, and whether the caller may ask for this namespace.
 pub fn admit<'a>(
     config: &'a Flagger,
     holder: &TokenHolder<'a>,
@@ -264,12 +265,12 @@ mod tests {
         }
     }
 
-    /// Who is let in as what, in a word or two.
+    /// The cluster a caller is admitted as, or the error.
     fn at(config: &Flagger, token: &str, query: &str, metadata: &str) -> String {
         about(config, token, ClaimedCluster { query: Some(query), metadata: Some(metadata) }, "team-a")
     }
 
-    /// The same, about a namespace. What is empty was not sent.
+    /// Like `at`, for a namespace. An empty value means that it was not sent.
     fn about(config: &Flagger, token: &str, named: ClaimedCluster<'_>, namespace: &str) -> String {
         let token =
             Some(token).filter(|token| !token.is_empty()).map(|token| SecretString::from(token.to_owned()));
@@ -376,7 +377,7 @@ mod tests {
         assert_eq!(at(&config, "old", "", ""), "401 the token is not valid");
     }
 
-    /// A token that is good for some namespaces, and for one cluster if it says so.
+    /// A token for some namespaces, and optionally for one cluster.
     fn scoped(token: &str, namespaces: &[&str], cluster: Option<&str>) -> ScopedToken {
         let mut globs = GlobSet::builder();
         for glob in namespaces {
@@ -437,7 +438,7 @@ mod tests {
         );
     }
 
-    /// At the start that is a mistake in the configuration; a file may come to hold it later.
+    /// The bridge does not start with such a configuration, but a token file may change later.
     #[test]
     fn a_token_of_two_proves_neither() {
         let two = config(None, &[("eu", Some("same")), ("us", Some("same")), ("asia", Some("own"))]);

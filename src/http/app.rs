@@ -1,4 +1,4 @@
-//! A listener's router, as it is called: each request is logged, and a bug in its handler is answered.
+//! Calls a listener's router: logs each request, and answers it even if its handler panics.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -12,17 +12,17 @@ use hyper_util::service::TowerToHyperService;
 
 use crate::http::plain::text_line;
 
-/// A listener's router, as hyper calls it.
+/// A listener's router as a hyper service.
 pub(super) type App = TowerToHyperService<Router>;
 
-/// Logs each request without its query, headers and body, any of which may hold a token. Turns a bug that panicked
-/// into an answer, too: closed for whoever asks at a gate, 500 for anybody else.
+/// Logs each request without its query, headers and body, any of which may hold a token. If the handler panics, answers
+/// a gate question with 403 and every other request with 500.
 pub(super) async fn observed(app: &App, request: Request) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let response = catch_panics(app.call(request)).await;
     let path = uri.path();
     if response.is_none() {
-        tracing::error!(%method, ?path, "a request met a bug, described above this line, and was not answered open; report it");
+        tracing::error!(%method, ?path, "a handler panicked, and its request was refused; report it with the panic that is logged above this line");
     }
     let response = match response {
         Some(Ok(response)) => response,
@@ -35,11 +35,11 @@ pub(super) async fn observed(app: &App, request: Request) -> Response {
     response
 }
 
-/// What comes of a future; nothing if it panics.
+/// The output of a future; `None` if it panics.
 async fn catch_panics<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     std::future::poll_fn(|context| {
-        // It is dropped without being polled again, so nobody sees what the panic left half done.
+        // After a panic the future is dropped and never polled again, so no code sees its inconsistent state.
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
             Ok(poll) => poll.map(Some),
             Err(_) => Poll::Ready(None),
@@ -48,7 +48,7 @@ async fn catch_panics<T>(future: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-/// What a router answers, for tests: status, headers, body.
+/// A router's answer, for tests: status, headers, body.
 #[cfg(test)]
 pub(super) async fn answer(app: Router, request: Request) -> (u16, axum::http::HeaderMap, String) {
     let (parts, body) = observed(&App::new(app), request).await.into_parts();

@@ -1,4 +1,4 @@
-//! Bodies of callers that have proven nothing yet: all of them together hold only so many bytes.
+//! Reads request bodies. The bodies of all unauthenticated callers share one memory limit.
 
 use std::{
     collections::BTreeMap,
@@ -15,15 +15,14 @@ use hyper::body::Body as _;
 use tokio::{select, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-/// What all bodies of strangers together may hold, in bytes.
+/// The most memory that all bodies of unauthenticated callers may use together, in bytes.
 const SHARED: usize = 8 * 1024 * 1024;
-/// So many bytes a body may hold without being counted: as many as come in one packet or a few. Each connection has room for
-/// them anyway.
+/// A body of up to this many bytes is not counted: it arrives in a few packets, which each connection buffers anyway.
 const FREE: usize = 8 * 1024;
-/// How long a body that is not needed any more is waited for, to learn which canary it is about.
+/// How long to wait for the body of a request that is refused anyway, to log which canary it is about.
 const PEEK: Duration = Duration::from_millis(250);
 
-/// The bytes that strangers' bodies hold, over all listeners.
+/// The bytes that the bodies of unauthenticated callers use, on all listeners.
 #[derive(Debug, Default)]
 pub struct Bodies(Mutex<State>);
 
@@ -40,7 +39,7 @@ impl Bodies {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One more body.
+    /// Registers one more body.
     fn begin(self: &Arc<Self>) -> HeldMemory {
         let (mut state, cut) = (self.state(), CancellationToken::new());
         let id = state.next;
@@ -50,7 +49,7 @@ impl Bodies {
     }
 }
 
-/// What one body holds. It is given back when this is dropped.
+/// The bytes that one body uses. Dropping it releases them.
 #[derive(Debug)]
 pub(super) struct HeldMemory {
     bodies: Arc<Bodies>,
@@ -59,8 +58,7 @@ pub(super) struct HeldMemory {
 }
 
 impl HeldMemory {
-    /// Holds so many bytes more. Where there is no room, the bodies that have been coming longest are cut. False if this one
-    /// was.
+    /// Reserves `by` more bytes. Beyond the limit, cancels the oldest bodies. Returns false if that includes this one.
     fn grow(&self, by: usize) -> bool {
         let mut state = self.bodies.state();
         let Some((mine, _)) = state.bodies.get_mut(&self.id) else { return false };
@@ -88,11 +86,11 @@ impl Drop for HeldMemory {
 /// Why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyError {
-    /// It is longer than it may be.
+    /// It is longer than allowed.
     TooLarge,
     /// The caller did not send all of it.
     BrokeOff,
-    /// Strangers send too much at a time.
+    /// Unauthenticated callers send too much at the same time.
     NoRoom,
 }
 
@@ -109,7 +107,7 @@ impl BodyError {
         match self {
             Self::TooLarge => "the body is too large",
             Self::BrokeOff => "the body broke off",
-            Self::NoRoom => "too many large bodies come at a time; send it again",
+            Self::NoRoom => "too many large bodies arrive at the same time; send it again",
         }
     }
 }
@@ -117,16 +115,16 @@ impl BodyError {
 /// Who sends a body.
 #[derive(Clone, Copy)]
 pub(super) enum Sender<'a> {
-    /// Somebody who has proven who it is.
+    /// A caller that has authenticated.
     Authenticated,
-    /// Somebody who has not, and these are the bytes that all such may hold.
+    /// A caller that has not; its body counts against this shared limit.
     Stranger(&'a Arc<Bodies>),
 }
 
-/// All of a body, and what it holds of the strangers' bytes: to be dropped when its sender is known.
+/// Reads a whole body. The caller drops the returned [`HeldMemory`] once it has authenticated the sender.
 ///
 /// # Errors
-/// If it is longer than `limit` bytes, breaks off, or strangers hold too much.
+/// If the body is longer than `limit` bytes or incomplete, or if unauthenticated callers use too much memory.
 pub(super) async fn whole(
     mut body: Body,
     limit: usize,
@@ -143,11 +141,12 @@ pub(super) async fn whole(
     if body.is_end_stream() {
         return Ok((first, None));
     }
-    // In a box, or each question would carry the room for it.
+    // Boxed to keep the common future small.
     Box::pin(rest(body, first, limit, sender)).await
 }
 
-/// The rest of a body of which not all came at once. It is copied: a few bytes would keep all of the buffer that they came in.
+/// Reads the rest of a body that did not arrive at once. Copies it, because a small slice would keep its whole read
+/// buffer alive.
 async fn rest(
     mut body: Body,
     first: Bytes,
@@ -175,7 +174,7 @@ async fn rest(
     Ok((all.into(), held))
 }
 
-/// The next bytes; none at the end.
+/// The next bytes; `None` at the end.
 async fn next(body: &mut Body, held: Option<&HeldMemory>) -> Result<Option<Bytes>, BodyError> {
     loop {
         let frame = match held {
@@ -190,7 +189,7 @@ async fn next(body: &mut Body, held: Option<&HeldMemory>) -> Result<Option<Bytes
             None => return Ok(None),
             Some(Err(_)) => return Err(BodyError::BrokeOff),
             Some(Ok(frame)) => {
-                // Trailers say nothing.
+                // Trailers are ignored.
                 if let Ok(bytes) = frame.into_data() {
                     return Ok(Some(bytes));
                 }
@@ -199,8 +198,7 @@ async fn next(body: &mut Body, held: Option<&HeldMemory>) -> Result<Option<Bytes
     }
 }
 
-/// What has come of a body by now or comes in a moment, if that is all of it. It is no longer needed but to learn from it
-/// whose message is turned away.
+/// The body of a request that is refused anyway, if all of it arrives in time: the log names the canary in it.
 pub(super) async fn peek(body: Body, limit: usize, bodies: &Arc<Bodies>) -> Option<Bytes> {
     let size = body.size_hint().exact().and_then(|size| usize::try_from(size).ok())?;
     if size == 0 || size > limit {
@@ -223,11 +221,11 @@ mod tests {
         let bodies = Arc::<Bodies>::default();
         let [old, young] = [bodies.begin(), bodies.begin()];
         assert!(old.grow(SHARED / 2) && young.grow(SHARED / 2));
-        assert!(young.grow(1), "the young one goes on");
+        assert!(young.grow(1), "the younger body continues");
         assert!(old.cut.is_cancelled() && !young.cut.is_cancelled());
         assert!(!old.grow(1));
         assert_eq!(held(&bodies), SHARED / 2 + 1);
-        assert!(!young.grow(SHARED), "more than there is");
+        assert!(!young.grow(SHARED), "more than the limit");
         assert_eq!(held(&bodies), 0);
         drop((old, young));
         assert_eq!(held(&bodies), 0);

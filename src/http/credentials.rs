@@ -1,4 +1,4 @@
-//! Whether a caller knows a secret: tokens, signatures, and the headers they come in.
+//! Checks a caller's token or signature, and reads the headers that hold them.
 
 use axum::http::{HeaderMap, header};
 use base64::{Engine as _, engine::general_purpose::STANDARD_PAD_INDIFFERENT as BASE64};
@@ -6,19 +6,19 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 
-/// The token a caller shows in the `Authorization` header.
+/// The token in a caller's `Authorization` header.
 #[derive(Debug)]
 pub enum PresentedToken {
-    /// None there: the header is missing, of another scheme, or its token is empty.
+    /// No token: the header is missing or has another scheme, or its token is empty.
     None,
-    /// This one.
+    /// A token.
     Token(SecretString),
-    /// Something that cannot be read.
+    /// A header that cannot be parsed.
     Malformed,
 }
 
-/// Reads `Authorization`: the password of Basic, whatever the user is called, or the token of Bearer. Flagger sends
-/// the first for `http://any:TOKEN@host/…`.
+/// Reads `Authorization`: the password of Basic with any user name, or the token of Bearer. Flagger sends Basic for
+/// `http://any:TOKEN@host/…`.
 #[must_use]
 pub fn presented(headers: &HeaderMap) -> PresentedToken {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return PresentedToken::None };
@@ -37,13 +37,14 @@ pub fn presented(headers: &HeaderMap) -> PresentedToken {
     if token.is_empty() { PresentedToken::None } else { PresentedToken::Token(SecretString::from(token)) }
 }
 
-/// Whether `token` is one of `valid`. How long it takes does not depend on where they differ, nor on which it is.
+/// Whether `token` is one of `valid`, in constant time: the time depends neither on which one matches nor on where they
+/// differ.
 #[must_use]
 pub fn is_one_of(token: &SecretString, valid: &[SecretString]) -> bool {
     valid.iter().fold(false, |found, valid| found | constant_time_eq(token, valid))
 }
 
-/// Compares by digests: both are then of one length, and `hmac` compares them in constant time.
+/// Compares digests, which have the same length, so that `hmac` compares them in constant time.
 fn constant_time_eq(a: &SecretString, b: &SecretString) -> bool {
     let digest = |secret: &SecretString| {
         Hmac::<Sha256>::new_from_slice(b"compare").ok().map(|mac| mac.chain_update(secret.expose_secret()))
@@ -52,8 +53,8 @@ fn constant_time_eq(a: &SecretString, b: &SecretString) -> bool {
     a.verify(&b.finalize().into_bytes()).is_ok()
 }
 
-/// Whether `signature`, as in `X-Hub-Signature`, is that of `body` with one of `secrets`. Only `sha256=<hex>` is
-/// believed: the header names its method, and an older one must not be a way around.
+/// Whether `signature`, as in `X-Hub-Signature`, signs `body` with one of `secrets`. Only `sha256=<hex>` counts: the
+/// caller chooses the method that the header names, and must not be able to choose a weaker one.
 #[must_use]
 pub fn is_signed(body: &[u8], signature: &str, secrets: &[SecretString]) -> bool {
     let mut claimed = [0; 32];
@@ -104,7 +105,7 @@ mod tests {
             format!("sha256={}é", &hex[..62]),
             format!("sha256={}+9", &hex[..62]),
             format!("sha256={}", "0".repeat(64)),
-            // sha1 of the same body and key, as older senders wrote it.
+            // SHA-1 of the same body and key, as older senders sign.
             "sha1=9a2f2a6d8ddc1f4d1f7f3e2d9be1c8f6a0b9c1d2".to_owned(),
         ] {
             assert!(!is_signed(b"Hello World!", &odd, &key), "{odd}");

@@ -1,4 +1,4 @@
-//! Flagger's questions and reports.
+//! The gate listener: Flagger's questions and reports.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -39,14 +39,14 @@ struct GateApi {
     config: Arc<config::Flagger>,
 }
 
-/// What a path asks about.
+/// The question that a path stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum QuestionPath {
-    /// May it go on?
+    /// May the rollout continue at this stage?
     Stage(Stage),
     /// The load tester's path, which all confirm hooks share.
     LoadTester,
-    /// Must it go back?
+    /// Must the rollout roll back?
     Rollback,
 }
 
@@ -87,12 +87,12 @@ pub fn gate_router(shared: Shared, config: config::Flagger) -> Router {
         .with_state(gates)
 }
 
-/// What the load tester would have obeyed.
+/// Refuses the load tester's commands that open or close a gate.
 async fn only_by_flagger(State(gates): State<GateApi>, request: Request) -> Response {
     gates.misdirected(request, Misdirected::ByHand).await
 }
 
-/// A request that is no message at all.
+/// Why a request is not a message of Flagger.
 #[derive(Clone, Copy, Debug)]
 enum Misdirected {
     Path,
@@ -134,7 +134,7 @@ impl QuestionPath {
             Self::Stage(stage) => Some(stage),
             Self::Rollback => None,
             Self::LoadTester => Some(match phase {
-                // Only confirm-rollout is asked in these.
+                // In these phases Flagger asks only confirm-rollout.
                 Phase::Initialized | Phase::Waiting | Phase::Succeeded | Phase::Failed => {
                     Stage::ConfirmRollout
                 }
@@ -179,7 +179,7 @@ impl GateApi {
         self.shared.metrics.webhook(Source::Flagger, outcome);
     }
 
-    /// Answers a message that is not listened to, and tells of it.
+    /// Answers a rejected message, counts it and logs it.
     fn reject(&self, rejected: RejectedCall, kind: CallKind) -> Response {
         let RejectedCall { why: rejection, authentication, source, path, canary } = rejected;
         let (reason, words, hint) = (rejection.reason(), rejection.to_string(), rejection.hint());
@@ -191,7 +191,7 @@ impl GateApi {
                 (WebhookOutcome::Ignored, text_line(StatusCode::OK, &format!("dropped: {words}")))
             }
             (Rejection::Unauthenticated(_), _) => (WebhookOutcome::Refused, unauthenticated(&words)),
-            // A gate question is answered closed and with nothing else.
+            // A gate question is always answered closed, never with a 5xx.
             (Rejection::BodyError(BodyError::NoRoom), CallKind::Question) => {
                 (WebhookOutcome::Failed, text_line(StatusCode::FORBIDDEN, &format!("closed: {words}")))
             }
@@ -220,7 +220,7 @@ impl GateApi {
         response
     }
 
-    /// Answers a request that is no message, and tells of it.
+    /// Answers a request that is not a message, counts it and logs it.
     async fn misdirected(&self, request: Request, stray: Misdirected) -> Response {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
@@ -260,32 +260,32 @@ impl GateApi {
     }
 }
 
-/// What a message is.
+/// The kind of a message.
 #[derive(Clone, Copy, Debug)]
 enum CallKind {
     Question,
     Report,
 }
 
-/// A message of Flagger, from somebody who may send it.
+/// A message from an authorized caller.
 struct AcceptedCall {
     canary: CanaryId,
     approver: Option<String>,
     payload: Payload,
 }
 
-/// A message that is not listened to.
+/// A message that is rejected.
 #[derive(Debug)]
 struct RejectedCall {
     why: Rejection,
     authentication: Authentication,
     source: Option<IpAddr>,
     path: String,
-    /// Namespace and name, if known.
+    /// `namespace/name`, if known.
     canary: Option<String>,
 }
 
-/// Why a message is not listened to.
+/// Why a message is rejected.
 #[derive(Debug, thiserror::Error)]
 enum Rejection {
     /// 401.
@@ -294,19 +294,19 @@ enum Rejection {
     /// 403 for a question; a report is dropped.
     #[error(transparent)]
     NotAllowed(NotAllowed),
-    /// 400: the query, and what to write there.
+    /// 400: what is wrong with the query, and what to write there.
     #[error("{0}")]
     Query(String, String),
-    /// 415
+    /// 415.
     #[error("the content type is not application/json")]
     ContentType,
     /// The body could not be read.
     #[error("{}", .0.message())]
     BodyError(BodyError),
-    /// 400: the body is no message.
+    /// 400: the body is not a message of Flagger.
     #[error(transparent)]
     BadPayload(BadPayload),
-    /// 400: the cluster is called by what cannot be a name.
+    /// 400: the cluster's name is not a valid name.
     #[error(transparent)]
     Cluster(BadPayload),
 }
@@ -337,7 +337,7 @@ impl Rejection {
             Self::ContentType => "let the hook send application/json, as Flagger does".to_owned(),
             Self::BodyError(BodyError::TooLarge) => "let the hook send less metadata".to_owned(),
             Self::BodyError(BodyError::NoRoom) => {
-                "let the hook send less metadata, or the token in its url: then it is not held up by strangers".to_owned()
+                "let the hook send less metadata, or the token in its url: then unauthenticated callers do not hold it up".to_owned()
             }
             Self::BodyError(BodyError::BrokeOff) => "see whether the network between the two is sound".to_owned(),
             Self::BadPayload(BadPayload::Name { what, .. }) => {
@@ -354,7 +354,7 @@ impl Rejection {
     }
 }
 
-/// What a header proves; none if it must be in the body.
+/// What the header proves. `None` if there is no token in it: then the token must be in the body.
 fn from_header<'a>(
     config: &'a config::Flagger,
     headers: &HeaderMap,
@@ -367,8 +367,8 @@ fn from_header<'a>(
     }
 }
 
-/// Reads a message and lets it in, or says why not. A wrong token in a header is refused before the body is read; a
-/// body is read for a token only if no header brought one.
+/// Reads and authorizes a message. A wrong token in a header is rejected before the body is read. The body is searched
+/// for a token only if the header has none.
 async fn accept(gates: &GateApi, request: Request) -> Result<AcceptedCall, Box<RejectedCall>> {
     let (parts, body) = request.into_parts();
     let (config, bodies) = (&*gates.config, &gates.shared.bodies);
@@ -390,7 +390,7 @@ async fn accept(gates: &GateApi, request: Request) -> Result<AcceptedCall, Box<R
     let (proven, parameters) = match early {
         Ok(early) => early,
         Err((why, authentication)) => {
-            // In a box, or each question would carry the room for it.
+            // Boxed to keep the common future small.
             let body = Box::pin(peek(body, BODY, bodies)).await;
             return Err(rejected(why, authentication, body.and_then(|body| named(&body))));
         }
@@ -450,15 +450,15 @@ async fn accept(gates: &GateApi, request: Request) -> Result<AcceptedCall, Box<R
     Ok(AcceptedCall { canary, approver: parameters.gate, payload })
 }
 
-/// What the query says.
+/// The parameters of the query.
 #[derive(Default)]
 struct Parameters {
     gate: Option<String>,
     cluster: Option<String>,
 }
 
-/// Reads the query. One with a parameter of another name is refused: if that was to be `gate`, the hook would be taken for that
-/// of the gate without a name, and another approval than the one it waits for would open it.
+/// Reads the query. Rejects any other parameter: if it is a misspelled `gate`, ignoring it would ask at the gate
+/// without a name, which another approval opens.
 fn parameters(uri: &Uri) -> Result<Parameters, Rejection> {
     if uri.query().is_none() {
         return Ok(Parameters::default());
@@ -510,7 +510,7 @@ fn media_type(value: &str) -> &str {
     value.split_once(';').map_or(value, |(kind, _)| kind).trim()
 }
 
-/// An answer as an object: what the API shows of the gate, and whether it is open.
+/// The JSON answer: whether the gate is open, and the gate as the API shows it.
 #[derive(Serialize)]
 struct AnswerView<'a> {
     open: bool,

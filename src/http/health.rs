@@ -1,4 +1,4 @@
-//! Whether the bridge lives, and is ready.
+//! Liveness and readiness.
 
 use axum::{Router, extract::State, http::StatusCode, response::Response, routing::get};
 
@@ -7,7 +7,7 @@ use crate::http::{
     shared::Shared,
 };
 
-/// `/healthz` and `/readyz`, which two listeners have.
+/// `/healthz` and `/readyz`, served by two listeners.
 pub(super) fn health(shared: Shared) -> Router {
     let alive = async || text_line(StatusCode::OK, "ok");
     Router::new().route("/healthz", get(alive)).route("/readyz", get(ready)).with_state(shared)

@@ -1,4 +1,4 @@
-//! Jira's webhook: a nudge to look at a ticket. What it claims of the ticket is not even read.
+//! Jira's webhook: a nudge to read a ticket from Jira. Only the issue's number is taken from it, nothing else.
 
 use std::net::IpAddr;
 
@@ -25,7 +25,7 @@ use crate::{
 };
 
 const PATH: &str = "/jira/webhook";
-/// Why nobody is let in without a secret.
+/// The refusal while no secret is configured.
 const OFF: &str = "the webhook is off: jira.webhook_secret is not set";
 /// The largest body Jira may send.
 const BODY: usize = 1024 * 1024;
@@ -36,10 +36,10 @@ struct Webhook {
     secret: Option<Secret>,
 }
 
-/// Everything on the webhook listener, which may face the internet. Without a secret the webhook is off: an empty key
-/// would be anybody's.
+/// Everything on the webhook listener, which may face the internet. Without a secret the webhook is off, because every
+/// caller could sign with an empty key.
 pub fn webhook_router(shared: Shared, secret: Option<Secret>) -> Router {
-    // What load balancers probe. It tells nothing, for the port may face the internet.
+    // For the probes of load balancers. The body is empty, because the port may face the internet.
     let probe = async || StatusCode::OK;
     let router =
         Router::new().route(PATH, post(webhook)).route("/", get(probe)).route("/healthz", get(probe));
@@ -52,7 +52,7 @@ pub fn webhook_router(shared: Shared, secret: Option<Secret>) -> Router {
     router.fallback(stray).method_not_allowed_fallback(method).with_state(Webhook { shared, secret })
 }
 
-/// A request that is no webhook.
+/// Why a request is not a webhook.
 #[derive(Clone, Copy, Debug)]
 enum Misdirected {
     Path,
@@ -81,7 +81,7 @@ async fn webhook(State(webhook): State<Webhook>, request: Request) -> Response {
     response
 }
 
-/// A webhook that is not listened to.
+/// A webhook that is rejected.
 struct RejectedDelivery {
     authentication: ProofOf,
     reason: RefusalReason,
@@ -164,7 +164,7 @@ impl Webhook {
         }
         drop(held);
         let ticket = ticket(&body);
-        // The database may keep us waiting.
+        // Frees the memory: the database may take a while.
         drop(body);
         match ticket {
             Err(NotJson) => Err(RejectedDelivery::not_json()),
@@ -195,7 +195,7 @@ impl Webhook {
         });
     }
 
-    /// Answers a request that is no webhook, and tells of it.
+    /// Answers a request that is not a webhook, counts it and logs it.
     fn misdirected(&self, request: &Request, stray: Misdirected) -> Response {
         let path = request.uri().path();
         let (status, reason, words, hint) = match stray {
@@ -226,7 +226,7 @@ impl Webhook {
         match nudged {
             Ok(NudgeOutcome::Stored) => (WebhookOutcome::Accepted, text_line(StatusCode::OK, "accepted")),
             Ok(NudgeOutcome::Unknown) => ignored(),
-            // Jira delivers again after a 503.
+            // Jira retries after a 503.
             Err(why) => (
                 WebhookOutcome::Failed,
                 text_line(StatusCode::SERVICE_UNAVAILABLE, &format!("not stored: {why}")),
@@ -234,15 +234,15 @@ impl Webhook {
         }
     }
 
-    /// What the headers prove, by the secrets that are valid now.
+    /// What the headers prove, checked with the current secrets.
     fn proof(&self, headers: &HeaderMap) -> Result<DeliveryProof, &'static str> {
         let secret = self.secret.as_ref().ok_or(OFF)?;
         authenticate(headers, secret.lines())
     }
 }
 
-/// What the headers prove by themselves, or what the body must prove. A signature that is there counts: a token
-/// beside it does not help a wrong one.
+/// What the headers prove, or the signature that must still be checked against the body. If there is a signature, only
+/// it counts: a valid token does not make up for a wrong signature.
 fn authenticate(
     headers: &HeaderMap,
     secrets: Vec<secrecy::SecretString>,
@@ -258,11 +258,11 @@ fn authenticate(
     }
 }
 
-/// How a caller shows that it knows the secret.
+/// How a caller proves that it knows the secret.
 enum DeliveryProof {
-    /// It sent it. Automation rules, and Data Center before 10.
+    /// It sent the secret: Automation rules, and Data Center before 10.
     Token,
-    /// It says that it signed the body with it, which must be checked yet.
+    /// It sent a signature of the body, which is not checked yet.
     Signature { signature: String, secrets: Vec<secrecy::SecretString> },
 }
 
@@ -273,8 +273,8 @@ fn ignored() -> (WebhookOutcome, Response) {
 #[derive(Debug, PartialEq, Eq)]
 struct NotJson;
 
-/// Jira's number of the issue a webhook is about. `issue.id` in Jira's own format; `issueId`, or an issue at the top
-/// level, in what Automation rules send, where the number may be a JSON number.
+/// The id of the issue that a webhook is about: `issue.id` in Jira's own format. Automation rules send `issueId`, or
+/// the issue at the top level, and the id may be a JSON number.
 fn ticket(body: &[u8]) -> Result<Option<String>, NotJson> {
     let json: Value = serde_json::from_slice(body).map_err(|_| NotJson)?;
     let places = [json.get("issue").and_then(|issue| issue.get("id")), json.get("issueId"), json.get("id")];
@@ -380,8 +380,8 @@ mod tests {
         write("new\n");
         assert_eq!(statuses().await, [401, 401, 200, 200, 401, 401]);
         write(" \n");
-        assert_eq!(statuses().await, [401, 401, 200, 200, 401, 401], "an empty file lets nobody in, or out");
-        assert!(Secret::file(file.path()).is_err(), "nor is it taken at the start");
+        assert_eq!(statuses().await, [401, 401, 200, 200, 401, 401], "an empty file leaves the previous secret in use");
+        assert!(Secret::file(file.path()).is_err(), "and is rejected at the start");
         write("old");
         assert_eq!(statuses().await, [200, 200, 401, 401, 401, 401]);
     }
@@ -475,8 +475,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is in the headers and the body: it is heard only if somebody signed these bytes with the secret,
-        /// or sent it.
+        /// A webhook is accepted only if the caller signed these bytes with the secret, or sent the secret, whatever
+        /// the headers and the body hold.
         #[test]
         fn only_who_knows_the_secret_is_heard(
             bytes in changes(0..4), secrets in proptest::collection::vec("[a-z]{1,3}", 1..3), key in "[a-z]{0,3}",
@@ -516,7 +516,7 @@ mod tests {
             prop_assert_eq!(heard, expected);
         }
 
-        /// A nudge names nothing but a number, and one that the body holds.
+        /// A nudge holds only a number, and the body contains it.
         #[test]
         fn an_issue_is_a_number_that_is_there(
             change in changes(0..5), bytes in prop_oneof![3 => Just(vec![]), 1 => changes(1..5)], automation: bool,

@@ -1,4 +1,4 @@
-//! Answers of one line, which several listeners give.
+//! One-line answers that several listeners share.
 
 use axum::{
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
@@ -7,7 +7,7 @@ use axum::{
 
 use crate::text::{self, Quoted};
 
-/// What is said while the database cannot be reached yet.
+/// The answer until the database is open.
 pub(super) const NOT_OPEN: &str = "the store is not open yet";
 
 pub(super) const NOSNIFF: (HeaderName, HeaderValue) =
@@ -17,12 +17,12 @@ pub(super) fn nothing_at(path: &str) -> String {
     format!("there is nothing at {}", Quoted(path))
 }
 
-/// The router adds `Allow` to this.
+/// The text of a 405. The router adds the header `Allow`.
 pub(super) fn does_not_take(method: &Method) -> String {
     format!("this path does not take {}", Quoted(method.as_str()))
 }
 
-/// One line of plain text, whatever comes from outside in it.
+/// An answer of one line of plain text, even if `words` holds line breaks or control characters.
 pub(super) fn text_line(status: StatusCode, words: &str) -> Response {
     let mut text = String::with_capacity(words.len() + 1);
     text.push_str(&text::single_line(words));
@@ -31,7 +31,7 @@ pub(super) fn text_line(status: StatusCode, words: &str) -> Response {
     (status, [(header::CONTENT_TYPE, text_plain), NOSNIFF], text).into_response()
 }
 
-/// 401, with the header that goes with it.
+/// 401, with the `WWW-Authenticate` header.
 pub(super) fn unauthenticated(words: &str) -> Response {
     let mut response = text_line(StatusCode::UNAUTHORIZED, words);
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

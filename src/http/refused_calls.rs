@@ -1,5 +1,5 @@
-//! Calls that were turned away. Flagger shows our answers to nobody, so each is told here: once in the log, then counted; on
-//! the page, in the API and as a metric.
+//! Refused calls. Flagger does not show the bridge's answers, so each refusal is logged once and then counted, and
+//! shown on the page, in the API and as a metric.
 
 mod hint;
 
@@ -25,94 +25,94 @@ use crate::{
     view::Rfc3339,
 };
 
-/// So many rows are kept of each listener's callers who have proven nothing, and of those who have. Whoever sends much that is
-/// made up pushes out none of the others'.
+/// The most rows that are kept for each listener's authenticated callers, and for its unauthenticated ones. So a flood
+/// of invented calls does not push out the rows of authenticated callers.
 const MOST: usize = 100;
-/// Of them, so many may come from one address.
+/// How many of these rows one address may have.
 const MOST_OF_ONE: usize = MOST / 2;
-/// A row that was not seen for so long makes room, and is told anew should it come back.
+/// A row is dropped if its call did not come again for this long. If it comes back, it is logged again.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3600);
-/// When all places are taken, what came only once makes room after this.
+/// When all rows are taken, a call that came only once is dropped after this.
 const ONCE_AFTER: Duration = Duration::from_secs(60);
-/// So many lines are logged of each of these groups within [`LINES_WITHIN`].
+/// The most lines logged for each group within [`LINES_WITHIN`].
 const LINES: u32 = 30;
 const LINES_WITHIN: Duration = Duration::from_secs(600);
-/// So much of a path is kept, in characters.
+/// The longest part of a path that is kept, in characters.
 const PATH: usize = 100;
 
-/// Whether the caller proved who it is.
+/// Whether the caller has authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Authentication {
-    /// It did, or nobody needs to.
+    /// It has, or no token is configured.
     Authenticated,
-    /// It did not.
+    /// It has not.
     Unauthenticated,
 }
 
-/// A call that was turned away.
+/// A call that was refused.
 #[derive(Clone, Debug)]
 pub struct RefusedCall {
-    /// Where.
+    /// The listener that refused it.
     pub listener: ListenerLabel,
-    /// Whether the caller proved who it is.
+    /// Whether the caller has authenticated.
     pub authentication: Authentication,
     /// The caller's address, if known.
     pub source: Option<IpAddr>,
-    /// The path, without its query; words from outside. Empty if no request came.
+    /// The path without its query, as the caller sent it. Empty if no request arrived.
     pub path: String,
-    /// The canary it is about, if known: namespace and name.
+    /// The canary it is about, if known: `namespace/name`.
     pub canary: Option<String>,
-    /// Why, of a closed set.
+    /// The kind of reason, a label of the metric.
     pub reason: RefusalReason,
-    /// Why, in words.
+    /// The reason as text.
     pub message: String,
     /// What to change.
     pub hint: String,
 }
 
-/// What was turned away, as the API shows it.
+/// A row of refused calls, as the API shows it.
 #[derive(Clone, Debug, Serialize)]
 pub struct RefusedView {
-    /// At which listener.
+    /// The listener that refused them.
     pub listener: ListenerLabel,
     /// The caller's address.
     pub source: String,
-    /// The path; empty if no request came.
+    /// The path; empty if no request arrived.
     pub path: String,
-    /// The canary, if known: namespace and name.
+    /// The canary, if known: `namespace/name`.
     pub canary: Option<String>,
-    /// Of which kind the reason is, as the metric has it.
+    /// The kind of reason, a label of the metric.
     pub kind: RefusalReason,
-    /// Why.
+    /// The reason as text.
     pub reason: String,
     /// What to change.
     pub hint: String,
-    /// When it was turned away first.
+    /// When the first was refused.
     pub first: Rfc3339,
-    /// When it was turned away last.
+    /// When the last was refused.
     pub last: Rfc3339,
-    /// How often.
+    /// How many were refused.
     pub count: u64,
 }
 
-/// What was turned away lately. Kept in memory alone, and bounded.
+/// Recently refused calls. Kept only in memory, and bounded.
 #[derive(Default)]
 pub struct RefusedCalls {
     groups: Mutex<BTreeMap<(ListenerLabel, Authentication), RefusalGroup>>,
-    /// Nothing of these is shown, also where somebody wrote one into a path.
+    /// Secrets, which are masked wherever they appear, for instance in a path.
     secrets: Vec<Secret>,
 }
 
 #[derive(Default)]
 struct RefusalGroup {
     rows: BTreeMap<RefusalKey, RefusalRow>,
-    /// What found no room.
+    /// Calls for which no row was free.
     others: Option<RefusalRow>,
-    /// Lines logged since then.
+    /// The start of the current log window, and the number of lines in it.
     lines: (Millis, u32),
 }
 
-/// What makes calls one row.
+/// Calls with equal keys share a row.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct RefusalKey {
     source: Option<IpAddr>,
@@ -123,7 +123,7 @@ struct RefusalKey {
 }
 
 impl RefusalKey {
-    /// Whether both are told in one line of the log.
+    /// Whether both are logged as one line.
     fn is_told_with(&self, other: &Self) -> bool {
         let said = |key: &Self| (key.source, key.reason);
         said(self) == said(other) && self.canary == other.canary && self.why == other.why
@@ -142,9 +142,9 @@ struct RefusalRow {
 enum LogDecision {
     /// It is the first of its kind.
     Log,
-    /// It was told.
+    /// It was already logged.
     AlreadyLogged,
-    /// There are too many to tell, which is to be told.
+    /// There are too many: log only that.
     TooMany,
 }
 
@@ -155,13 +155,13 @@ impl fmt::Debug for RefusedCalls {
 }
 
 impl RefusedCalls {
-    /// Nothing yet. None of these secrets is ever shown.
+    /// An empty list that masks these secrets.
     #[must_use]
     pub fn hiding(secrets: Vec<Secret>) -> Self {
         Self { groups: Mutex::default(), secrets }
     }
 
-    /// A call was turned away: counts it, and logs it if it is news.
+    /// Counts a refused call, and logs it if it is new.
     pub fn refuse(&self, refusal: RefusedCall, metrics: &Metrics, now: Millis) {
         metrics.call_refused(refusal.listener, refusal.reason);
         let RefusedCall { listener, authentication, source, path, canary, reason, message: why, hint } =
@@ -188,14 +188,14 @@ impl RefusedCalls {
                 path,
                 why,
                 hint,
-                "refused somebody at the gate listener; the hint says what to change"
+                "refused a call at the gate listener; the hint says what to change"
             ),
             ListenerLabel::Webhook => tracing::warn!(
                 source,
                 path,
                 why,
                 hint,
-                "refused somebody at the webhook listener; the hint says what to change"
+                "refused a call at the webhook listener; the hint says what to change"
             ),
         }
     }
@@ -226,7 +226,7 @@ impl RefusedCalls {
         if told { LogDecision::AlreadyLogged } else { group.log_decision(now, true) }
     }
 
-    /// What was turned away, the newest first.
+    /// The refused calls, newest first.
     #[must_use]
     pub fn recent(&self, now: Millis) -> Vec<RefusedView> {
         let mut groups = self.groups();
@@ -278,7 +278,7 @@ impl RefusalGroup {
         self.others.take_if(|row| now.since(row.last) >= FORGOTTEN_AFTER);
     }
 
-    /// Whether there is room for one more row; makes some where that harms little.
+    /// Whether one more row fits. If not, drops an old row of a call that came only once.
     fn has_room(&mut self, key: &RefusalKey, now: Millis) -> bool {
         let of_one = |rows: &BTreeMap<RefusalKey, RefusalRow>| {
             rows.keys().filter(|other| other.source == key.source).count()
@@ -298,7 +298,7 @@ impl RefusalGroup {
         oldest.is_some_and(|oldest| self.rows.remove(&oldest).is_some())
     }
 
-    /// Whether one more line may be logged now.
+    /// Decides whether to log one more line now.
     fn log_decision(&mut self, now: Millis, is_row: bool) -> LogDecision {
         let (since, lines) = &mut self.lines;
         if *lines == 0 || now.since(*since) >= LINES_WITHIN {
@@ -367,7 +367,7 @@ mod tests {
         assert_eq!((row.path.as_str(), row.reason.as_str()), ("/…/ [2Jevent", "nothing at \"/…\""));
     }
 
-    /// A bad neighbour with many addresses and made-up paths: memory is bounded, and what was there stays.
+    /// A flood of calls from many addresses with invented paths: memory is bounded, and earlier rows stay.
     #[test]
     fn a_flood_fills_no_memory_and_hides_nobody() {
         let (refused, metrics) = (RefusedCalls::default(), Metrics::new());
@@ -381,11 +381,11 @@ mod tests {
             }
         }
         let rows = refused.recent(Millis(NOW.0 + 1_000_000));
-        assert_eq!(rows.len(), MOST + 1, "and one that says that there were more");
+        assert_eq!(rows.len(), MOST + 1, "and one row that says that there were more");
         let known = rows.iter().find(|row| row.source == "10.0.0.255").unwrap();
         assert_eq!(known.count, 101);
         let all: u64 = rows.iter().map(|row| row.count).sum();
-        assert!(all > 50_000, "{all}: what found no room is counted");
+        assert!(all > 50_000, "{all}: calls without a row are counted");
     }
 
     #[test]

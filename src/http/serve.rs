@@ -1,6 +1,5 @@
-//! The accept loop of all listeners. Each request is logged, and a bug in its handler is answered. One request per
-//! connection, and no connection for long: Flagger opens a new one for each call and leaves it idle, and half-open ones
-//! must not use up what there is.
+//! The accept loop of all listeners. Serves one request per connection, and closes each connection soon: Flagger opens
+//! a new connection for each call and leaves it idle, and half-open connections must not use up the connection limit.
 
 mod connections;
 mod tls;
@@ -37,51 +36,51 @@ pub use self::{
     tls::{Tls, TlsProblem},
 };
 
-/// How soon it is tried again to accept, when that failed.
+/// The delay before the next attempt after `accept` failed.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// How soon it is looked again for a connection that may make room.
+/// How often to look for a connection to evict while the limit is reached.
 const ROOM_AGAIN: Duration = Duration::from_millis(50);
-/// The longest head of a request, in bytes; hyper answers 431 beyond.
+/// The longest head of a request, in bytes; hyper answers a longer one with 431.
 const HEAD: usize = 16 * 1024;
 
-/// Files that this process needs beside its callers' connections.
+/// File descriptors that this process needs besides its connections.
 const OTHER_FILES: usize = 160;
 const LISTENERS: usize = 3;
-/// So many connections a listener has at least.
+/// The minimum connection limit of a listener.
 const LEAST: usize = 32;
 
-/// How many files this process may have open: as many as the system lets it.
+/// Raises the limit of open files to the highest that the system allows, and returns it.
 #[must_use]
 pub fn open_files() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let was = getrlimit(Resource::Nofile);
-    // Where it may not be raised, it stays.
+    // If it cannot be raised, the current limit applies.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: was.maximum, maximum: was.maximum });
     let is = getrlimit(Resource::Nofile).current;
     is.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX)
 }
 
-/// What one listener allows.
+/// The limits and timeouts of a listener.
 #[derive(Clone, Copy, Debug)]
 pub struct ServeLimits {
-    /// Connections at a time. When all places are taken, the oldest of those make room that only wait for a caller who
-    /// proved nothing; further connections wait to be accepted.
+    /// Concurrent connections. At the limit, the oldest ones that only wait for an unauthenticated caller are closed,
+    /// and new ones wait to be accepted.
     pub connections: usize,
-    /// For the request's headers, and before them for the TLS handshake.
+    /// Timeout for the request's headers, and before them for the TLS handshake.
     pub headers: Duration,
-    /// For a connection in all.
+    /// Timeout for the whole connection.
     pub whole: Duration,
-    /// For the caller to close its side, if it was answered before all of its request was read.
+    /// How long the caller has to close its side after an answer that was sent before the whole request was read.
     pub linger: Duration,
-    /// For a caller to begin its request once the listener is told to stop.
+    /// How long a caller has to begin its request after the listener was asked to stop.
     pub begin: Duration,
-    /// For requests in hand once the listener is told to stop.
+    /// How long running requests may take after the listener was asked to stop.
     pub grace: Duration,
 }
 
 impl ServeLimits {
-    /// What is promised to users; `grace` is `server.shutdown_grace`.
+    /// The documented limits. `grace` is `server.shutdown_grace`.
     #[must_use]
     pub const fn promised(grace: Duration) -> Self {
         Self {
@@ -94,7 +93,8 @@ impl ServeLimits {
         }
     }
 
-    /// The same, if this process may have so many files open: no listener uses up what the others need, or the database.
+    /// Lowers the connection limit to fit `open_files`, so that one listener leaves enough for the others and the
+    /// database.
     #[must_use]
     pub fn within(self, open_files: usize) -> Self {
         let most = (open_files.saturating_sub(OTHER_FILES) / LISTENERS).max(LEAST);
@@ -102,40 +102,40 @@ impl ServeLimits {
     }
 }
 
-/// Where a connection comes from, for the handler of its request.
+/// The connection of a request, for its handler.
 #[derive(Clone, Debug)]
 pub struct Caller(pub Arc<Connection>);
 
-/// Why a connection never came to a request.
+/// Why a connection ended before it sent a request.
 #[derive(Debug)]
 pub enum ConnectionRefused {
     /// The handshake failed.
     Handshake(rustls::Error),
-    /// HTTP where TLS is spoken.
+    /// HTTP on a port that expects TLS.
     PlainHttp,
-    /// Something else than HTTP.
+    /// Another protocol than HTTP.
     NotHttp,
-    /// HTTP whose first line is not one, though it begins with a method and a path.
+    /// HTTP with a malformed request line, although it begins with a method and a path.
     FirstLine,
     /// The head of the request is too long.
     HeadTooLarge,
-    /// It did not come whole in time.
+    /// The request did not arrive completely in time.
     Slow,
-    /// It was slow while all places were taken.
+    /// It was slow while the connection limit was reached.
     Crowded,
 }
 
-/// Is told of connections that never came to a request, and where they came from.
+/// Called for each connection that ended before it sent a request, with the caller's address.
 pub type Observer = Arc<dyn Fn(IpAddr, &ConnectionRefused) + Send + Sync>;
 
-/// Nobody wants to know.
+/// An observer that ignores everything.
 #[must_use]
 pub fn unobserved() -> Observer {
     Arc::new(|_, _| {})
 }
 
-/// Serves `app` until `stop`; then takes what has connected by then and nothing more, and lets the requests in hand
-/// finish within the grace.
+/// Serves `app` until `stop`. Then accepts the connections that are already established, and lets running requests
+/// finish within the grace period.
 pub async fn serve(
     listener: TcpListener,
     app: Router,
@@ -146,7 +146,7 @@ pub async fn serve(
     serve_observed(listener, app, tls, limits, unobserved(), stop).await;
 }
 
-/// The same, and tells of connections that never came to a request.
+/// Like [`serve`], and reports connections that ended before they sent a request.
 pub async fn serve_observed(
     listener: TcpListener,
     app: Router,
@@ -180,7 +180,7 @@ pub async fn serve_observed(
             came = listener.accept() => match came {
                 Ok(came) => came,
                 Err(error) => {
-                    // Too many open files, most likely: connections in hand must end first.
+                    // Most likely too many open files: some connections must end first.
                     tracing::warn!(%error, "cannot accept a connection, and tries again; are too many files open?");
                     tasks.make_room();
                     sleep(AGAIN).await;
@@ -196,7 +196,7 @@ pub async fn serve_observed(
     }
     let finish = async {
         if let Err(error) = tasks.accept(accepted, listener).await {
-            tracing::warn!(%error, "cannot accept who has connected already");
+            tracing::warn!(%error, "cannot accept the connections that still wait in the backlog");
         }
         tasks.tasks.close();
         tasks.tasks.wait().await;
@@ -212,19 +212,19 @@ pub async fn serve_observed(
     }
 }
 
-/// Has the last piece of each answer wait for the end of its connection, which follows at once, so that both take one packet
-/// and the caller wakes once. The connections inherit it. With TLS it would hold up the handshake; a `100 Continue`, which
-/// neither Flagger nor Jira asks for, comes a fifth of a second later.
+/// Sets `TCP_CORK`, which connections inherit: the end of an answer and the end of its connection share one packet, so
+/// the caller wakes once. Not for TLS, where it would delay the handshake. It delays a `100 Continue` by a fifth of a
+/// second, but neither Flagger nor Jira asks for one.
 fn in_one_packet(listener: &TcpListener) {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::net::sockopt::set_tcp_cork(listener, true) {
-        tracing::debug!(%error, "answers take a packet more");
+        tracing::debug!(%error, "cannot set TCP_CORK: each answer takes one more packet");
     }
     #[cfg(not(target_os = "linux"))]
     let _ = listener;
 }
 
-/// The connections in hand.
+/// The open connections.
 struct Tasks {
     template: Arc<ConnectionTask>,
     slots: Arc<Semaphore>,
@@ -232,11 +232,11 @@ struct Tasks {
     tasks: TaskTracker,
 }
 
-/// A place among the connections that one listener has at a time.
+/// A slot of the connection limit.
 type ConnectionPermit = Result<OwnedSemaphorePermit, AcquireError>;
 
 impl Tasks {
-    /// Waits for a slot. While all are taken, those who only keep one waiting lose it.
+    /// Waits for a slot. While none is free, closes connections that only wait for their caller.
     async fn permit(&self) -> ConnectionPermit {
         loop {
             if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
@@ -251,7 +251,7 @@ impl Tasks {
 
     fn make_room(&self) {
         if let Some((source, cut)) = self.connections.make_room() {
-            tracing::debug!(%source, cut, "slow connections make room");
+            tracing::debug!(%source, cut, "closed slow connections to free their slots");
             (self.template.observer)(source, &ConnectionRefused::Crowded);
         }
     }
@@ -269,7 +269,8 @@ impl Tasks {
         });
     }
 
-    /// Takes whoever the system has let connect; dropping the listener would reset them, and their requests with them.
+    /// Accepts the connections that the kernel has already established. Dropping the listener would reset them and lose
+    /// their requests.
     async fn accept(
         &mut self,
         accepted: Option<(TcpStream, SocketAddr)>,
@@ -279,7 +280,7 @@ impl Tasks {
             let slot = self.permit().await;
             self.begin(slot, stream, source);
         }
-        // Tokio would say that nobody is there until it has looked again.
+        // Tokio's listener may report `WouldBlock` until the reactor has polled again.
         let listener = listener.into_std()?;
         loop {
             let slot = self.permit().await;
@@ -295,7 +296,7 @@ impl Tasks {
     }
 }
 
-/// What it takes to serve a connection.
+/// All that is needed to serve a connection.
 struct ConnectionTask {
     http: http1::Builder,
     app: App,
@@ -327,7 +328,7 @@ impl ConnectionTask {
     async fn secured(&self, stream: TcpStream, connection: &Arc<Connection>) -> Result<(), ConnectionError> {
         match &self.tls {
             None => self.request(stream, connection).await,
-            // In a box, or plain connections would carry the room for it.
+            // Boxed to keep the future of plain connections small.
             Some(tls) => Box::pin(self.secured_by(tls, stream, connection)).await,
         }
     }
@@ -338,8 +339,8 @@ impl ConnectionTask {
         mut stream: TcpStream,
         connection: &Arc<Connection>,
     ) -> Result<(), ConnectionError> {
-        // Without it an answer may wait until what TLS itself has sent is acknowledged; if it fails it just does. A plain
-        // answer never waits: it goes with the end of the connection.
+        // Without TCP_NODELAY an answer may wait for the acknowledgement of TLS's own records. A failure costs only
+        // that delay. A plain answer never waits, see `in_one_packet`.
         let _ = stream.set_nodelay(true);
         let handshake = async {
             if tls::answer_plain_http(&mut stream).await? {
@@ -371,19 +372,19 @@ impl ConnectionTask {
             let mut served = std::pin::pin!(self.http.serve_connection(TokioIo::new(&mut io), service));
             let silent = async {
                 self.stop.cancelled().await;
-                // What was sent may not have been read yet.
+                // The caller may have sent bytes that are not read yet.
                 sleep(self.limits.begin).await;
             };
             select! {
                 done = served.as_mut() => done,
                 () = silent => {
-                    // Closes a connection on which nothing came, and no other.
+                    // Closes the connection only if no byte arrived on it.
                     served.as_mut().graceful_shutdown();
                     served.await
                 }
             }
         };
-        // What cannot be read was answered, too.
+        // Hyper also answers a request that it cannot parse.
         let is_answered = served.as_ref().is_ok() || served.as_ref().is_err_and(hyper::Error::is_parse);
         if is_answered && (!connection.is_ended() || has_more(&mut io).await) {
             self.linger(&mut io).await;
@@ -391,8 +392,8 @@ impl ConnectionTask {
         Ok(served?)
     }
 
-    /// Reads and forgets what the caller still sends, until it closes. A socket that is closed with bytes unread is
-    /// reset, and the reset may overtake the answer: a 413 would never be seen.
+    /// Reads and discards what the caller still sends, until it closes. Closing a socket with unread bytes resets it,
+    /// and the reset may overtake the answer: the caller would never see a 413.
     async fn linger(&self, io: &mut (impl AsyncRead + Unpin)) {
         let mut rest = vec![0; 8 * 1024];
         let closed = async { while io.read(&mut rest).await.is_ok_and(|read| read > 0) {} };
@@ -411,12 +412,12 @@ enum ConnectionError {
     NoHandshake,
 }
 
-/// What is worth telling of a failure. Connections that just end are not: load balancers probe ports like that.
+/// The failures to report. A connection that just ends is not one: load balancers probe ports like that.
 fn refused(failed: ConnectionError) -> Option<ConnectionRefused> {
     match failed {
         ConnectionError::NoHandshake => Some(ConnectionRefused::Slow),
         ConnectionError::Http(error) if error.is_parse_too_large() => Some(ConnectionRefused::HeadTooLarge),
-        // Hyper does not tell these apart from others otherwise. It looks at the version once it has read a method and a path.
+        // Only hyper's message distinguishes these. It checks the version after it has read a method and a path.
         ConnectionError::Http(error)
             if error.is_parse()
                 && ["invalid HTTP version parsed", "invalid URI"].contains(&error.to_string().as_str()) =>
@@ -433,7 +434,7 @@ fn refused(failed: ConnectionError) -> Option<ConnectionRefused> {
     }
 }
 
-/// Whether something came that was not read. After most requests that were read to their end, nothing does.
+/// Whether unread bytes have arrived. After most requests that were read to their end, there are none.
 async fn has_more(io: &mut (impl AsyncRead + Unpin)) -> bool {
     let mut byte = [0];
     let mut read = ReadBuf::new(&mut byte);

@@ -1,4 +1,4 @@
-//! What all listeners need.
+//! State that all listeners share.
 
 use std::{
     net::IpAddr,
@@ -18,18 +18,18 @@ use crate::{
     metrics::{ListenerLabel, Metrics},
 };
 
-/// What all listeners need.
+/// State that all listeners share.
 #[derive(Clone)]
 pub struct Shared {
     /// Empty until the store is open: until then every gate is closed, and nothing can be reported.
     pub gatekeeper: Arc<OnceLock<Arc<Gatekeeper>>>,
-    /// The time of day.
+    /// The wall clock.
     pub clock: Clock,
-    /// Where to count.
+    /// The counters.
     pub metrics: Arc<Metrics>,
-    /// What is turned away.
+    /// The calls that were refused.
     pub refused: Arc<RefusedCalls>,
-    /// What the bodies of strangers hold.
+    /// The memory that bodies of unauthenticated callers use.
     pub bodies: Arc<Bodies>,
 }
 
@@ -39,7 +39,7 @@ impl Shared {
         self.gatekeeper.get().map(Arc::as_ref)
     }
 
-    /// A connection never came to a request.
+    /// Counts and logs a connection that ended before it sent a request.
     pub fn report_refused(&self, listener: ListenerLabel, source: IpAddr, broken: &ConnectionRefused) {
         let (reason, why, hint) = at_connection(broken);
         self.refuse(RefusedCall {
@@ -59,12 +59,12 @@ impl Shared {
     }
 }
 
-/// Where a request comes from, if a listener brought it.
+/// The connection of a request; `None` in tests without a listener.
 pub(super) fn connection(extensions: &Extensions) -> Option<&Arc<Connection>> {
     extensions.get::<Caller>().map(|Caller(connection)| connection)
 }
 
-/// What a listener needs before the store is open, for tests.
+/// The state before the store is open, for tests.
 #[cfg(test)]
 pub(super) fn not_open_yet() -> Shared {
     let clock = Clock::manual(crate::millis::Millis(1_790_000_000_000));

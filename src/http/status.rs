@@ -26,10 +26,10 @@ use axum::{
 };
 use tokio::time::timeout;
 
-/// How the bridge and Jira get on; asked anew for each page.
+/// Returns the health of the connection to Jira; called for each page.
 pub type AskJira = Arc<dyn Fn() -> JiraHealth + Send + Sync>;
 
-/// So long the page waits for the database.
+/// How long the page waits for the database.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
@@ -96,7 +96,7 @@ async fn page(wanted: Result<Query<PageQuery>, QueryRejection>, State(admin): St
     let now = admin.shared.clock.now();
     let gatekeeper = admin.shared.gatekeeper();
     let overview = match gatekeeper {
-        // The gates are told from memory, also while the database hangs.
+        // The list of gates comes from memory, so it is shown even while the database hangs.
         Some(gatekeeper) => Some(match timeout(PATIENCE, gatekeeper.overview()).await {
             Ok(overview) => overview.map_err(|error| error.to_string()),
             Err(_) => Err(format!("it did not answer within {} s", PATIENCE.as_secs())),
@@ -111,8 +111,9 @@ async fn page(wanted: Result<Query<PageQuery>, QueryRejection>, State(admin): St
             tickets: gatekeeper.store().all_open_gates(),
             full_namespaces: gatekeeper
                 .store()
-                .namespaces_with(gatekeeper.timing().open_tickets_per_namespace),
-            timing: gatekeeper.timing(),
+                .namespaces_with(gatekeeper.config().limits.open_tickets_per_namespace),
+            limits: gatekeeper.config().limits,
+            trust_for: gatekeeper.config().jira.trust_for,
         }),
         overview,
         refused: admin.shared.refused.recent(now),
@@ -124,13 +125,13 @@ async fn page(wanted: Result<Query<PageQuery>, QueryRejection>, State(admin): St
             ([kind, NOSNIFF, NO_STORE, NO_REFERRER, POLICY], html).into_response()
         }
         Err(error) => {
-            tracing::error!(%error, "the status page cannot be rendered, which is a bug; the command gates tells the same");
+            tracing::error!(%error, "the status page cannot be rendered, which is a bug; the command gates shows the same");
             text_line(StatusCode::INTERNAL_SERVER_ERROR, "the page cannot be rendered, see the bridge's log")
         }
     }
 }
 
-/// How Jira is: as the client knows it; and where that knows of no trouble, as those do who read the tickets.
+/// The health of the connection to Jira as the client reports it, and if that is good, whether tickets can be read.
 fn how_jira_is(
     known: JiraHealth,
     gatekeeper: Option<&Gatekeeper>,
@@ -152,7 +153,7 @@ fn how_jira_is(
     }
 }
 
-/// What lies beside the page.
+/// A file that the page loads.
 fn asset(kind: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static(kind)), NOSNIFF, NO_STORE, POLICY], text)
         .into_response()
@@ -161,8 +162,8 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 const NO_STORE: (HeaderName, HeaderValue) = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 const NO_REFERRER: (HeaderName, HeaderValue) =
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-/// The page's style and script lie beside it, and that script fetches nothing but the page. There is nothing else, its form
-/// leads back to it, and nobody may frame it.
+/// The page loads its own style sheet and script, and the script fetches only the page. Everything else is forbidden:
+/// its form leads back to the page, and no site may frame it.
 const POLICY: (HeaderName, HeaderValue) = (
     header::CONTENT_SECURITY_POLICY,
     HeaderValue::from_static(
@@ -171,7 +172,7 @@ const POLICY: (HeaderName, HeaderValue) = (
     ),
 );
 
-/// Gives the listener words for unknown paths and methods.
+/// Adds the answers to unknown paths and methods.
 fn finish(router: Router) -> Router {
     let unknown_path = async |uri: Uri| text_line(StatusCode::NOT_FOUND, &nothing_at(uri.path()));
     let wrong_method =
@@ -208,7 +209,8 @@ mod tests {
         assert_eq!(get_page("/gate/confirm-rollout").await.0, 404);
     }
 
-    /// All that the page asks for is there, of the right kind, and nothing stands in the page that its policy forbids.
+    /// Every file that the page loads is served with the right type, and the page holds nothing that its policy
+    /// forbids.
     #[tokio::test]
     async fn what_the_page_needs_lies_beside_it() {
         let (_, _, html) = get_page("/").await;

@@ -72,7 +72,7 @@ impl Sender {
             (Signature::Ours | Signature::None, _) => {
                 let user: wire::User = answer.read()?;
                 let account =
-                    user.account().ok_or_else(|| answer.unreadable("it does not say who we are"))?;
+                    user.account().ok_or_else(|| answer.unreadable("it does not name the bridge's account"))?;
                 self.credentials.accept(account, answer.signature, sent, Instant::now());
                 self.credentials.answered(self.clock.now());
                 Ok(())

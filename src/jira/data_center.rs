@@ -10,7 +10,7 @@ use super::{
 };
 use crate::ticket::Doc;
 
-/// A text of an issue or comment.
+/// The text of an issue or comment, in wiki markup.
 pub(super) fn text(doc: &Doc) -> Value {
     Value::String(truncate::fit_to_limit(doc, wiki::render, |text| text.encode_utf16().count()))
 }
@@ -27,7 +27,7 @@ pub(super) fn read_many(ids: &[&str]) -> Request {
     }))
 }
 
-/// Searches.
+/// Searches by JQL; of each issue the answer holds only the id, the key and the creator.
 pub(super) fn search(jql: &str) -> Request {
     Request::post(Operation::SEARCH, Kind::DataCenter, &["search"]).body(json!({
         "jql": jql,

@@ -1,62 +1,62 @@
-//! PURE: why Jira does not let the bridge in, in Jira's own words. Not every 403 is about the token, and who renews it
-//! then does so in vain.
+//! PURE: why Jira denies the bridge access, in Jira's own words. Not every 403 is about the token; then a new token
+//! does not help.
 
 use std::fmt;
 
 use super::request::Operation;
 
-/// Why the bridge is not let in.
+/// Why Jira denies the bridge access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denial {
-    /// User or token are not right, as far as is told.
+    /// The user or the token is wrong, as far as Jira says.
     Credentials,
     /// The account is locked until a person has solved a CAPTCHA.
     Captcha,
-    /// The way to log in with a password is closed.
+    /// Logging in with a password is disabled.
     Passwords,
-    /// A token without a user is taken for one of an app.
+    /// Jira takes a token without a user for an app's token.
     App,
-    /// The address that the bridge comes from is not allowed.
+    /// The bridge's IP address is not allowed.
     Address,
     /// The site is suspended or deactivated.
     Suspended,
-    /// The licence is over.
+    /// The license has expired.
     License,
-    /// It takes the bridge for a browser.
+    /// Jira takes the bridge for a browser.
     Browser,
-    /// A page, of which nobody knows who wrote it.
+    /// An answer of unknown origin, perhaps from a proxy.
     Intermediary,
 }
 
-/// That the bridge is not let in.
+/// Jira denied the bridge access.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
-    /// What is the matter.
+    /// The reason.
     pub denial: Denial,
-    /// How it showed.
+    /// How the bridge noticed.
     pub symptom: Symptom,
 }
 
-/// How it showed that the bridge is not let in.
+/// How the bridge noticed that it is denied access.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Symptom {
-    /// A CAPTCHA is demanded.
+    /// Jira demands a CAPTCHA.
     Captcha,
-    /// An answer as to an anonymous visitor.
+    /// Jira answered as if the bridge were not logged in.
     OtherAccount {
-        /// To what; None: to the question who the bridge is.
+        /// The request; None: `/myself`.
         asked: Option<Operation>,
     },
-    /// A status that refuses.
+    /// Jira refused a request.
     Refused {
-        /// What; None: the question who the bridge is.
+        /// The request; None: `/myself`.
         asked: Option<Operation>,
         /// 401 or 403.
         status: u16,
-        /// Jira's own words after a colon, if it told why.
+        /// A colon and Jira's own words; empty if Jira gave no reason.
         said: String,
     },
-    /// An answer to the question who the bridge is, with no account in it.
+    /// The answer to `/myself` names no account.
     Anonymous,
 }
 
@@ -65,10 +65,10 @@ impl fmt::Display for Symptom {
         match self {
             Self::Captcha => f.write_str("it demands a CAPTCHA"),
             Self::OtherAccount { asked: None } => {
-                f.write_str("asked who the bridge is, it answered as to an anonymous visitor")
+                f.write_str("asked who the bridge is, it answered as if the bridge were not logged in")
             }
             Self::OtherAccount { asked: Some(asked) } => {
-                write!(f, "{} was answered as to an anonymous visitor", asked.doing)
+                write!(f, "{} was answered as if the bridge were not logged in", asked.doing)
             }
             Self::Refused { asked: None, status, said } => {
                 write!(f, "asked who the bridge is, it answered {status}{said}")
@@ -76,18 +76,18 @@ impl fmt::Display for Symptom {
             Self::Refused { asked: Some(asked), status, said } => {
                 write!(f, "it answered {status} to {}{said}", asked.doing)
             }
-            Self::Anonymous => f.write_str("it does not say who we are"),
+            Self::Anonymous => f.write_str("it does not name the bridge's account"),
         }
     }
 }
 
-/// Whether it says that the token lacks a scope. Atlassian's gateway has no other sign of that than its words.
+/// Whether the words say that the token lacks a scope. Atlassian's gateway gives no other sign of that.
 pub(super) fn is_of_scope(words: &str) -> bool {
     words.contains("scope")
 }
 
 impl Denial {
-    /// What the words of a 403 tell, if they tell something. Jira is asked to answer in English.
+    /// The reason that the words of a 403 give, if any. The bridge asks Jira to answer in English.
     pub(super) fn from_message(words: &str) -> Option<Self> {
         let words = words.to_lowercase();
         let says = |any: &[&str]| any.iter().any(|one| words.contains(one));
@@ -122,7 +122,7 @@ impl Denial {
         })
     }
 
-    /// How it is told, after the name of the Jira.
+    /// The reason as the end of a sentence that begins with "Jira at HOST".
     #[must_use]
     pub const fn describe(self) -> &'static str {
         match self {
@@ -152,12 +152,12 @@ impl Denial {
             }
             Self::Suspended => {
                 "have the organisation's administrator reactivate the site at admin.atlassian.com; the token is not the \
-                 matter"
+                 problem"
             }
-            Self::License => "have Jira's administrator renew the licence; the token is not the matter",
+            Self::License => "have Jira's administrator renew the licence; the token is not the problem",
             Self::Browser => {
                 "have whatever is between the bridge and Jira leave the headers User-Agent, Origin and Referer as the \
-                 bridge sends them; the token is not the matter"
+                 bridge sends them; the token is not the problem"
             }
             Self::Intermediary => {
                 "a proxy or firewall may be in the way; have it let the bridge's requests to Jira pass"
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn only_where_the_token_may_be_wrong_it_is_to_be_renewed() {
+    fn only_wrong_credentials_advise_to_renew_the_token() {
         use Denial::{
             Address, App, Browser, Captcha, Credentials, Intermediary, License, Passwords, Suspended,
         };

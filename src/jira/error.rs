@@ -16,7 +16,7 @@ pub enum Error {
     Token,
     /// The permit to send was over before it was this request's turn. Nothing was sent.
     #[error(
-        "it was not sent to Jira at {host}: the bridge stood still for so long that another replica may do it"
+        "not sent to Jira at {host}: this replica stalled for so long that another replica may have taken over"
     )]
     NotSent {
         /// Host and port.

@@ -3,17 +3,17 @@
 /// A field of a screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// What requests call it.
+    /// Its name in requests.
     pub id: String,
-    /// What people call it.
+    /// Its name on the screen.
     pub name: String,
     /// Whether it must be set.
     pub required: bool,
-    /// Whether Jira sets it if nobody does.
+    /// Whether Jira sets a default value.
     pub has_default: bool,
     /// What its values are.
     pub shape: Shape,
-    /// The values there are, if Jira lists them.
+    /// The allowed values, if Jira lists them.
     pub allowed: Vec<Choice>,
 }
 
@@ -22,7 +22,7 @@ pub struct Field {
 pub enum Shape {
     /// A string of one line.
     Text,
-    /// A text: a document on Cloud, a string on Data Center.
+    /// A text of several lines: a document on Cloud, a string on Data Center.
     LongText,
     /// A number.
     Number,
@@ -30,21 +30,21 @@ pub enum Shape {
     Date,
     /// An account.
     Person,
-    /// One of several, in a table under this name; an id is known everywhere.
+    /// One of several values, written as an object with this key; the key `id` works for all of them.
     Choice(&'static str),
-    /// A list of such.
+    /// A list of values of this shape.
     List(Box<Self>),
     /// Something else, or Jira does not say.
     Unknown,
 }
 
-/// A value that a field may have, by what it is called.
+/// A value that a field may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
     /// Its id.
     pub id: Option<String>,
     /// Its name.
     pub name: Option<String>,
-    /// Its value, as options call their names.
+    /// Its `value`: the name of a select field's option.
     pub value: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What the requests go out with: whom it trusts, and the proxy on the way.
+//! The HTTP client: which certificate authorities it trusts, and which proxy it uses.
 
 use std::{
     net::IpAddr,
@@ -17,13 +17,14 @@ use crate::{
     server_url,
 };
 
-/// An idle connection is closed before Jira closes it: a request that meets the closing may have happened or not.
+/// Idle connections are closed before Jira closes them: if Jira closes one while a request is sent on it, Jira may or
+/// may not have carried out the request.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// The client; a new one, with new connections, when the file of authorities changes.
+/// The client; when the file of authorities changes, a new one with new connections.
 pub(super) type Clients = Reloaded<ClientWithRoots, UnusableSettings>;
 
-/// A client, and what is to be said of authorities that it could not be given.
+/// A client, and messages about the certificates in the file that it cannot use.
 #[derive(Clone, Debug)]
 pub(super) struct ClientWithRoots {
     pub(super) client: Client,
@@ -36,7 +37,7 @@ impl From<Client> for ClientWithRoots {
     }
 }
 
-/// A client for what is at `base`.
+/// A client for the Jira at `base`.
 pub(super) fn clients(
     base: &Url,
     ca_file: Option<PathBuf>,
@@ -49,7 +50,7 @@ pub(super) fn clients(
             .retry(reqwest::retry::never())
             .referer(false)
             .timeout(timeout)
-            // Running out while connecting proves that nothing was sent; running out later does not.
+            // A timeout while connecting proves that nothing was sent; a later timeout does not.
             .connect_timeout(timeout / 2)
             .pool_idle_timeout(IDLE)
             .dns_resolver(SystemResolver)
@@ -59,7 +60,7 @@ pub(super) fn clients(
     let read_before = AtomicBool::new(false);
     Reloaded::open(ca_file.into_iter().collect(), move |files| match files {
         [] => builder().build().map(ClientWithRoots::from).or_else(|_| {
-            // The system has no authorities. Whom there is nobody to trust for, that needs none.
+            // The system has no certificate authorities; plain HTTP needs none.
             if plain {
                 let client = builder().tls_certs_only([]).build();
                 return client
@@ -70,7 +71,7 @@ pub(super) fn clients(
         }),
         [file, ..] => {
             let read = client_with_roots(builder(), file).map_err(UnusableSettings::Authorities)?;
-            // Whoever opens it tells of the first reading.
+            // The first reading is reported through `Jira::skipped_certificates`.
             if read_before.swap(true, Ordering::Relaxed) {
                 pem::log_skipped("jira.ca_file", &read.skipped);
             }
@@ -79,7 +80,7 @@ pub(super) fn clients(
     })
 }
 
-/// A client that trusts the authorities in a file beside the public ones.
+/// A client that trusts the authorities in a file, in addition to the public ones.
 fn client_with_roots(builder: ClientBuilder, file: &Path) -> Result<ClientWithRoots, String> {
     let unfit = |error| format!("{} cannot be used: {}", file.display(), chain(error));
     let Bundle { certificates, skipped } = pem::authorities(file)?;
@@ -88,7 +89,7 @@ fn client_with_roots(builder: ClientBuilder, file: &Path) -> Result<ClientWithRo
     Ok(ClientWithRoots { client, skipped })
 }
 
-/// The proxy that leads to `base`, in words that hold no password.
+/// The proxy for requests to `base`, described without its password.
 pub(super) fn proxy(base: &Url) -> Result<Option<String>, UnusableSettings> {
     if is_this_machine(base) {
         return Ok(None);
@@ -96,7 +97,7 @@ pub(super) fn proxy(base: &Url) -> Result<Option<String>, UnusableSettings> {
     let Ok(address) = base.as_str().parse() else { return Ok(None) };
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let variable = variable(base, |name| set(name).is_some());
-    // The client would pass over a proxy that it cannot read, or find another host in it than the one that was meant.
+    // The client would ignore a proxy that it cannot parse, or take another host from it than the intended one.
     let past =
         ["NO_PROXY", "no_proxy"].into_iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
     let leads = |proxy: &str| Matcher::builder().all(proxy).no(past.as_str()).build().intercept(&address);
@@ -107,20 +108,20 @@ pub(super) fn proxy(base: &Url) -> Result<Option<String>, UnusableSettings> {
             server_url::proxy(&named).and_then(|()| leads(&named).map(drop).ok_or(server_url::UNCLEAR));
         usable.map_err(|what| UnusableSettings::Address(format!("{variable}: {what}")))?;
     }
-    // The same that the client asks.
+    // The client uses the same matcher.
     let Some(through) = Matcher::from_system().intercept(&address) else { return Ok(None) };
     let (scheme, host) = (through.uri().scheme_str().unwrap_or("http"), through.uri().host());
     let port = through.uri().port_u16().map(|port| format!(":{port}")).unwrap_or_default();
     let address = format!("{scheme}://{}{port}", host.unwrap_or_default());
     if !matches!(scheme, "http" | "https") {
         return Err(UnusableSettings::Address(format!(
-            "{variable} names {address}, and only proxies of http:// can be used; put one there, or Jira's host into NO_PROXY"
+            "{variable} names {address}, and only an HTTP proxy can be used; put one there, or Jira's host into NO_PROXY"
         )));
     }
     Ok(Some(format!("the proxy {address} ({variable})")))
 }
 
-/// Which variable of the environment names the proxy.
+/// The environment variable that names the proxy.
 fn variable(base: &Url, is_set: impl Fn(&str) -> bool) -> &'static str {
     let of_scheme: [&'static str; 2] =
         if base.scheme() == "https" { ["HTTPS_PROXY", "https_proxy"] } else { ["HTTP_PROXY", "http_proxy"] };
@@ -128,7 +129,7 @@ fn variable(base: &Url, is_set: impl Fn(&str) -> bool) -> &'static str {
     of_scheme.into_iter().chain(["ALL_PROXY", "all_proxy"]).find(|name| is_set(name)).unwrap_or(usual)
 }
 
-/// Whether no proxy could reach it, wherever the environment says that one is.
+/// Whether `base` is on this machine, which no proxy could reach.
 fn is_this_machine(base: &Url) -> bool {
     let host = base.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
@@ -149,7 +150,7 @@ mod tests {
         }
     }
 
-    /// What docs/jira-data-center.md says of NO_PROXY.
+    /// What docs/jira-data-center.md says about NO_PROXY.
     #[test]
     fn what_no_proxy_understands() {
         for (list, url, past) in [
@@ -165,7 +166,7 @@ mod tests {
             ("10.0.0.0/8", "https://10.1.2.3", true),
             ("2001:db8::7", "https://[2001:db8::7]", true),
             ("10.0.0.0/8", "https://jira.example.com", false),
-            // What others understand.
+            // Forms that only other programs understand.
             ("*.example.com", "https://jira.example.com", false),
             ("jira.example.com:8443", "https://jira.example.com:8443", false),
             ("other.org example.com", "https://jira.example.com", false),
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_variable_that_names_the_proxy_is_told() {
+    fn the_variable_that_names_the_proxy_is_reported() {
         for (url, set, expected) in [
             ("https://jira.example", &["HTTPS_PROXY", "https_proxy", "ALL_PROXY"][..], "HTTPS_PROXY"),
             ("https://jira.example", &["HTTP_PROXY", "https_proxy", "ALL_PROXY"], "https_proxy"),

@@ -1,4 +1,4 @@
-//! Looking at tickets: many at once, one with its whole changelog, and whose ticket it is.
+//! Reading tickets: many in one request, one with its whole changelog, and the gates that an issue names.
 
 use std::collections::HashMap;
 
@@ -19,26 +19,26 @@ use crate::{
     text,
 };
 
-/// So many entries of a changelog are asked for at once: Jira gives no more.
+/// How many changelog entries are requested at once: Jira returns no more.
 const LONGEST_PAGE: usize = 100;
 
-/// Whose ticket an issue says that it is.
+/// The gates that an issue names as its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Marks {
-    /// That of these gates.
+    /// It names these gates.
     Of(Vec<GateId>),
-    /// Asked for by its id alone, Jira showed no such issue, and knew us afterwards.
+    /// Jira answered 404 to a request for this issue, and a later `/myself` proved the bridge's account.
     Missing,
 }
 
 impl Jira {
-    /// Looks at up to 100 tickets at once (more are left out), in one request. An id that is absent from the result was not
-    /// seen, or cannot be understood, which proves nothing.
+    /// Reads up to 100 tickets in one request; further ids are ignored. An id that is missing from the result proves
+    /// nothing: Jira did not return the issue, or it could not be parsed.
     ///
     /// # Errors
     /// Any.
     pub async fn read_many(&self, ids: &[String]) -> Result<HashMap<String, Reading>, Error> {
-        // Only numbers: they become a query on Data Center.
+        // Only numbers, because on Data Center they become part of a query.
         let numeric = |id: &&str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
         let asked: Vec<&str> = ids.iter().map(String::as_str).filter(numeric).take(100).collect();
         if asked.is_empty() {
@@ -61,7 +61,7 @@ impl Jira {
                     Reading { length, ..self.reading((kind, wire::ReadMode::Together), &answer, issue)? },
                 ))
             });
-            // One bad issue shall not hide the others; asked for alone, it says what is wrong with it.
+            // One bad issue must not hide the others; when it is read alone, the error says what is wrong with it.
             if let Ok((id, reading)) = reading
                 && asked.contains(&id.as_str())
             {
@@ -71,13 +71,13 @@ impl Jira {
         Ok(seen)
     }
 
-    /// Whether what is read of many tickets at once comes from an index, which may be behind them. As long as nobody knows which
-    /// kind of Jira this is, it may be so: what was nudged just before the bridge began anew is read from the issue itself, too.
+    /// Whether [`Jira::read_many`] reads from a search index, which may lag behind. Also true while the kind of Jira is
+    /// unknown, so that a ticket that a webhook named just before a restart is read directly, too.
     pub fn reads_an_index(&self) -> bool {
         self.sender.kind.get() != Some(&Kind::Cloud)
     }
 
-    /// Looks at one ticket with its whole changelog, as [`Jira::look_since`] does.
+    /// Reads one ticket with its whole changelog, as [`Jira::read_since`] does.
     ///
     /// # Errors
     /// Any.
@@ -85,8 +85,8 @@ impl Jira {
         self.read_since(id, Millis(i64::MIN)).await
     }
 
-    /// Looks at one ticket, with all that its changelog holds of the time since then, by Jira's clock. Missing only if Jira's API itself said
-    /// 404, and a `/myself` that was sent after that worked.
+    /// Reads one ticket with all changelog entries since `since`, by Jira's clock. Missing only if Jira's API itself
+    /// answered 404 and a `/myself` that was sent afterward succeeded.
     ///
     /// # Errors
     /// Any.
@@ -105,8 +105,9 @@ impl Jira {
         }
     }
 
-    /// Looks at one ticket, past every index. None if Jira's API itself said 404; what that means is to be proven. Where the
-    /// newest part of its changelog makes an answer too long, it is read without.
+    /// Reads one ticket directly, not from an index. None if Jira's API itself answered 404; the caller has to prove
+    /// what that means. If the newest part of the changelog makes Cloud's answer too long, the ticket is read without a
+    /// changelog.
     ///
     /// # Errors
     /// Any.
@@ -128,14 +129,13 @@ impl Jira {
             Err(error) if error.is_missing() => return Ok(None),
             other => other?,
         };
-        // By way of a value: a key may come twice.
+        // Parsed as a `Value` first, because a key may occur twice.
         let issue = answer.part(answer.read()?)?;
         is_about(&answer, &issue, id)?;
         self.reading((kind, wire::ReadMode::Alone), &answer, issue).map(Some)
     }
 
-    /// The gates whose ticket an issue says that it is, past every index and whatever its history. Missing as in
-    /// [`Jira::look_since`].
+    /// The gates that an issue names, read directly and without its history. Missing as in [`Jira::read_since`].
     ///
     /// # Errors
     /// Any.
@@ -151,14 +151,14 @@ impl Jira {
             }
             other => other?,
         };
-        // By way of a value: a key may come twice.
+        // Parsed as a `Value` first, because a key may occur twice.
         let issue = answer.part(answer.read()?)?;
         is_about(&answer, &issue, id)?;
         issue.marks(kind, wire::ReadMode::Alone).map(Marks::Of).map_err(|what| answer.unreadable(what))
     }
 
-    /// What an issue in an answer shows. An answer without `Date` counts as given now by our clock, the only case in
-    /// which the two clocks meet.
+    /// The reading of an issue in an answer. An answer without `Date` counts as given now by the bridge's clock, the
+    /// only case that mixes the two clocks.
     fn reading(
         &self,
         (kind, read): (Kind, wire::ReadMode),
@@ -178,8 +178,8 @@ impl Jira {
         Ok(Reading { snapshot, newest: histories.len(), is_whole, total, places, span, length: 0 })
     }
 
-    /// The part of a changelog before those of its entries that are known: so many older ones at most, or all if there are
-    /// fewer. Only Cloud leaves entries out.
+    /// The part of a changelog directly before the entries that were read: at most 100 entries. Only Cloud leaves
+    /// entries out.
     ///
     /// # Errors
     /// Any.
@@ -200,7 +200,7 @@ impl Jira {
             let start = end.saturating_sub(most);
             let read = self.sender.call(cloud::changelog(id, start, end - start)).await;
             let answer = match read {
-                // Perhaps it is too long: those who write whole books into a description make many changes, too.
+                // Perhaps the answer is too long, because its entries hold long descriptions.
                 Err(Error::Unreadable { .. }) if most > 1 => {
                     most /= 10;
                     continue;
@@ -208,23 +208,23 @@ impl Jira {
                 answer => answer?,
             };
             let page: wire::Changelog = answer.read()?;
-            // What is missing would be between the entries that are known, or after them.
+            // Then entries would be missing between the known ones or after them.
             let is_longer = page.total.is_some_and(|total| total > whole);
             let (is_other, is_last) = (page.start_at.is_some_and(|at| at != start), page.is_last);
             let entries = page.entries().ok_or_else(|| answer.unreadable("a changelog without entries"))?;
-            // A page that is shorter than was asked for is not the last, and says so.
+            // A page that is shorter than requested is not the last, and says so.
             let goes_on = end == whole && entries.len() == end - start && is_last == Some(false);
             if is_longer || goes_on {
-                return Err(answer.unreadable("a changelog that is longer than was said"));
+                return Err(answer.unreadable("a changelog that is longer than its total"));
             }
             if is_other || entries.len() > end - start {
-                return Err(answer.unreadable("another part of the changelog than was asked for"));
+                return Err(answer.unreadable("another part of the changelog than the requested one"));
             }
             if entries.is_empty() && start < end {
                 return Err(answer.unreadable("a changelog that breaks off"));
             }
             if entries.len() < end - start {
-                // Shorter pages than were asked for: the newer ones first.
+                // Jira's pages are shorter than requested: read the newest entries first.
                 most = entries.len();
                 continue;
             }

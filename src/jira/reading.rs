@@ -1,4 +1,4 @@
-//! PURE: what is read of a ticket, and how parts of its changelog become a whole.
+//! PURE: a reading of a ticket, and how parts of its changelog are joined.
 
 use super::span::{EntryPosition, EntrySpan};
 use crate::{
@@ -9,32 +9,32 @@ use crate::{
 /// What an answer shows of a ticket.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reading {
-    /// What it shows. All moves are among the newest entries of the changelog; there may be older ones.
+    /// The ticket's state. Its moves are those of the newest changelog entries; older entries may have more.
     pub snapshot: IssueSnapshot,
     /// How many of the newest entries of its changelog were read.
     pub newest: usize,
-    /// Whether those are all.
+    /// Whether those are all entries.
     pub is_whole: bool,
-    /// How many there are in all, if that is known.
+    /// How many entries the changelog has, if known.
     pub total: Option<usize>,
-    /// Where that was not told: the place of each that was read, the newest first.
+    /// If `total` is unknown: the position of each entry that was read, newest first.
     pub places: Vec<EntryPosition>,
-    /// From when to when they are, if they are in order.
+    /// From the oldest to the newest entry that was read, if they are in order.
     pub span: Option<EntrySpan>,
-    /// How long it is in the answer, where that is for many.
+    /// The length of the issue's JSON in bytes, if it was read together with others; else 0.
     pub length: usize,
 }
 
-/// Where in a changelog to go on, towards its beginning.
+/// Where to continue reading a changelog, toward its beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageBefore {
-    /// At its end.
+    /// At the end of the changelog.
     End,
     /// Before an entry.
     Entry {
-        /// Its number; the oldest one is 0.
+        /// The entry's number; the oldest is 0.
         entry: usize,
-        /// How many there are in all.
+        /// How many entries the changelog has.
         of: usize,
     },
 }
@@ -42,11 +42,11 @@ pub enum PageBefore {
 /// Part of a changelog.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChangelogPage {
-    /// The changes of the status in it.
+    /// The status changes in it.
     pub moves: Vec<Move>,
-    /// What in it undoes those before.
+    /// What in it voids earlier moves.
     pub invalidations: Vec<Invalidation>,
-    /// From when to when its entries are, if they are in order.
+    /// From its oldest to its newest entry, if they are in order.
     pub span: Option<EntrySpan>,
     /// The number of its oldest entry.
     pub start: usize,
@@ -55,10 +55,10 @@ pub struct ChangelogPage {
 }
 
 impl Reading {
-    /// Adds the part of the changelog right before what was read.
+    /// Adds the part of the changelog directly before the part that was read.
     pub fn add(&mut self, page: ChangelogPage) {
         let IssueSnapshot::Issue { moves, invalidations, .. } = &mut self.snapshot else { return };
-        // Where the length was not known, the page is the end of the changelog, and has the newest entries again.
+        // If the length was unknown, the page is the end of the changelog and repeats the newest entries.
         let newer = if self.newest == 0 || self.total.is_none() { None } else { Some(self.span) };
         self.span = match newer {
             None => page.span,
@@ -72,13 +72,13 @@ impl Reading {
         self.is_whole = page.start == 0;
     }
 
-    /// Whether nothing is missing of the changelog since then, by Jira's clock.
+    /// Whether every changelog entry since then, by Jira's clock, was read.
     #[must_use]
     pub fn goes_back_to(&self, since: Millis) -> bool {
         self.is_whole || self.span.is_some_and(|span| span.is_from_before(since))
     }
 
-    /// What follows what was read towards the beginning.
+    /// Where the next older part of the changelog ends.
     #[must_use]
     pub fn before(&self) -> PageBefore {
         let before = |total: usize| PageBefore::Entry { entry: total.saturating_sub(self.newest), of: total };
@@ -86,7 +86,7 @@ impl Reading {
     }
 }
 
-/// Adds what is not there yet.
+/// Adds the items that `to` does not hold yet.
 pub fn add<T: PartialEq>(to: &mut Vec<T>, more: Vec<T>) {
     for one in more {
         if !to.contains(&one) {

@@ -30,14 +30,14 @@ impl Operation {
     pub(super) const LINK: Self = Self::new("link", "linking two tickets");
     pub(super) const LINK_TYPES: Self = Self::new("link_types", "reading which links there are");
     pub(super) const LOOK: Self = Self::new("look", "reading the tickets that wait");
-    pub(super) const MYSELF: Self = Self::new("myself", "the question who the bridge is");
+    pub(super) const MYSELF: Self = Self::new("myself", "reading the bridge's own account");
     pub(super) const PEOPLE: Self = Self::new("people", "looking for a person");
     pub(super) const PERMISSIONS: Self = Self::new("permissions", "reading the bridge's permissions");
     pub(super) const PROJECT: Self = Self::new("project", "reading the project");
     pub(super) const PROJECTS: Self = Self::new("projects", "looking for projects");
     pub(super) const ROLE: Self = Self::new("role", "reading a project role");
     pub(super) const SEARCH: Self = Self::new("search", "looking for a ticket");
-    pub(super) const SERVER_INFO: Self = Self::new("server_info", "the question which Jira it is");
+    pub(super) const SERVER_INFO: Self = Self::new("server_info", "reading Jira's server info");
     pub(super) const STATUSES: Self = Self::new("statuses", "reading the project's statuses");
     pub(super) const TRANSITION: Self = Self::new("transition", "moving a ticket");
     pub(super) const TRANSITIONS: Self = Self::new("transitions", "reading where a ticket can be moved");

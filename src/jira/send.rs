@@ -323,7 +323,7 @@ fn demanded(headers: &HeaderMap, now: Millis) -> Option<Duration> {
 /// jira.url as the root of all addresses: its path is kept, for `/jira` and `/ex/jira/<cloud id>`.
 fn base(url: &str) -> Result<Url, UnusableSettings> {
     let wrong = |why: &str| UnusableSettings::Address(format!("jira.url {why}"));
-    let mut base = Url::parse(url.trim()).map_err(|error| wrong(&format!("is no address: {error}")))?;
+    let mut base = Url::parse(url.trim()).map_err(|error| wrong(&format!("is not a URL: {error}")))?;
     if !matches!(base.scheme(), "https" | "http") || base.host_str().is_none_or(str::is_empty) {
         return Err(wrong("must begin with https:// and a host"));
     }

@@ -446,7 +446,7 @@ fn settings_that_cannot_work_are_refused_at_once() {
         words.push(Jira::new(settings, unobserved(), Clock::System).unwrap_err().to_string());
     }
     insta::assert_snapshot!(words.join("\n"), @"
-    jira.url is no address: relative URL without a base
+    jira.url is not a URL: relative URL without a base
     jira.url must begin with https:// and a host
     jira.url must not hold credentials: use jira.user and jira.token_file
     jira.ca_file: Cargo.toml holds no certificate in PEM

@@ -1,4 +1,4 @@
-//! When each canary was last heard of, as this replica knows it.
+//! When Flagger last sent a message about each canary, as far as this replica knows.
 
 use std::{hash::Hash, sync::Arc, time::Duration};
 
@@ -12,19 +12,20 @@ use crate::{
     rollout::{Canary, CanaryId},
 };
 
-/// By canary.
+/// The activity of all canaries.
 #[derive(Default)]
 pub(super) struct Activity(Map<CanaryId, CanaryActivity>);
 
-/// What is known of when Flagger spoke of a canary.
+/// When Flagger sent messages about a canary.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct CanaryActivity {
-    /// The last message of any kind.
+    /// When the last message of any kind was received.
     pub(super) at: Option<Millis>,
     /// How often Flagger asks at each gate.
     gates: Map<GateId, GateActivity>,
+    /// Whether the database has this state.
     written: bool,
-    /// Where its row stands among the others, as far as known. Neighbours share a page of the database, and are written
+    /// The position of its row in the table, if known. Adjacent rows share a page of the database, so they are written
     /// together.
     place: usize,
 }
@@ -35,17 +36,17 @@ struct GateActivity {
     at: Millis,
 }
 
-/// Whether somebody could hear Flagger all the time.
+/// Whether at least one replica served Flagger all the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Downtime {
-    /// Somebody could.
+    /// At least one did.
     None,
-    /// For so long no replica was at work, perhaps.
+    /// Possibly no replica served for this long.
     All(Duration),
 }
 
 impl Activity {
-    /// When this canary was last heard of, in a message of any kind.
+    /// When the last message of any kind about this canary was received.
     pub(super) fn last_heard(&self, canary: &CanaryId) -> Option<Millis> {
         self.0.get(canary)?.at
     }
@@ -64,12 +65,12 @@ impl Activity {
         self.0.get(canary)?.gates.get(gate)
     }
 
-    /// A message came.
+    /// Records that a message was received.
     pub(super) fn message_received(&mut self, canary: &CanaryId, now: Millis) {
         self.touch(canary, now, |_| {});
     }
 
-    /// A question at a gate came, and was answered.
+    /// Records that a question at a gate was answered.
     pub(super) fn question_answered(&mut self, canary: &CanaryId, gate: &GateId, open: bool, now: Millis) {
         self.touch(canary, now, |heard| {
             known_or_new(&mut heard.gates, gate, |asked| {
@@ -87,14 +88,14 @@ impl Activity {
         });
     }
 
-    /// Of whom something was heard since it was written, in the order of their rows.
+    /// The canaries that changed since they were written, in the order of their rows.
     pub(super) fn not_written(&self) -> Vec<CanaryId> {
         let mut changed: Vec<_> = self.0.iter().filter(|(_, heard)| !heard.written).collect();
         changed.sort_unstable_by_key(|(_, heard)| heard.place);
         changed.into_iter().map(|(id, _)| id.clone()).collect()
     }
 
-    /// What was heard of these, of whose gates those go that do not live.
+    /// The activity of these canaries. Gates that are no longer live are removed from it.
     pub(super) fn of_live_gates(
         &mut self,
         some: &[CanaryId],
@@ -108,7 +109,7 @@ impl Activity {
         known.collect()
     }
 
-    /// This was written of a canary, of which more may have been heard meanwhile.
+    /// Marks a canary as written, unless it has changed since `was`, the state that was written.
     pub(super) fn written(&mut self, canary: &CanaryId, was: &CanaryActivity) {
         if let Some(heard) = self.0.get_mut(canary)
             && heard == was
@@ -117,7 +118,7 @@ impl Activity {
         }
     }
 
-    /// Takes in a row of what was heard, the `place`th; what is known already and later stays.
+    /// Merges a row of the table, the `place`th; later times in memory stay.
     pub(super) fn take_in(&mut self, id: &str, at: Millis, paces: &str, away: Downtime, place: usize) {
         let Some(canary) = canary_id(id) else { return };
         let missed = match away {
@@ -130,14 +131,14 @@ impl Activity {
             .or_insert_with(|| CanaryActivity { written: true, ..CanaryActivity::default() });
         heard.place = place;
         heard.at = heard.at.max(Some(at));
-        // A pace that cannot be read is only a pace that is not known.
+        // Paces that cannot be read count as unknown.
         for (gate, mut asked) in
             serde_json::from_str::<Vec<(GateId, GateActivity)>>(paces).unwrap_or_default()
         {
             asked.pace.resumed(at);
             let known = heard.gates.entry(gate).or_insert(asked);
             if known.at < asked.at || missed.is_some() && known.at == asked.at {
-                // Whoever asked shortly before everybody was away is taken to ask still.
+                // If Flagger asked shortly before the downtime, assume that it went on asking.
                 let at = (asked.at + missed.unwrap_or_default()).min(at);
                 *known = GateActivity { at: asked.at.max(at), ..asked };
             }
@@ -146,14 +147,14 @@ impl Activity {
 }
 
 impl CanaryActivity {
-    /// How often Flagger asks at each gate, as it is stored.
+    /// How often Flagger asks at each gate, as stored.
     pub(super) fn paces(&self) -> String {
         let gates: Vec<(&GateId, &GateActivity)> = self.gates.iter().collect();
         serde_json::to_string(&gates).unwrap_or_else(|_| "[]".into())
     }
 }
 
-/// Changes what a map has for a key, which is copied only if it is new.
+/// Changes the value for a key, which is cloned only if it is new.
 fn known_or_new<K: Clone + Eq + Hash, V: Default>(map: &mut Map<K, V>, key: &K, change: impl FnOnce(&mut V)) {
     match map.get_mut(key) {
         Some(known) => change(known),

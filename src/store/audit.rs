@@ -1,7 +1,7 @@
-//! The record of what was decided: rows that only grow, each with the hash of the row before it.
+//! The audit record of all decisions: append-only rows, each with the hash of the row before it.
 //!
-//! A row that is changed, missing, inserted or moved is found by [`Record::verify`]. Whoever can write to the database
-//! can also write a new chain with new hashes: only a hash that was noted elsewhere proves that nobody did.
+//! [`AuditLog::verify`] finds rows that were changed, removed, inserted or moved. An attacker with write access to the
+//! database can also write a new chain with new hashes: only a hash stored elsewhere rules that out.
 
 use sqlx::AssertSqlSafe;
 
@@ -17,29 +17,29 @@ pub use log::{AuditLog, AuditPages, AuditRow};
 use log::{COLUMNS, ChainEnds};
 pub use verify::{ChainProblem, Verified};
 
-/// At most so many rows are pruned in one turn, for which others wait; the rest goes the next time.
+/// At most so many rows are pruned in one transaction, because other writers wait for it; the next one continues.
 const PRUNED_AT_ONCE: i64 = 10_000;
-/// So far back the newest rows of a kind are looked for: looking must not become slow as the record grows.
+/// So many of the newest rows are searched for those of a kind: the search must not become slow as the record grows.
 const LOOKED_BACK: i64 = 2_000;
 
-/// Something that is to be on record.
+/// An entry to append to the audit record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditEntry {
     /// When it happened.
     pub at: Millis,
-    /// To which canary.
+    /// The canary it concerns.
     pub canary: CanaryId,
-    /// What it is: `ticket_opened`.
+    /// What happened, such as `ticket_opened`.
     pub kind: &'static str,
-    /// The evidence; no secret.
+    /// The evidence. It contains no secret.
     pub detail: serde_json::Map<String, serde_json::Value>,
 }
 
 impl WriteTx {
-    /// Puts entries on record, in this order.
+    /// Appends entries to the audit record, in this order.
     ///
     /// # Errors
-    /// If the database fails, or the row that says where the record ends is gone.
+    /// If the database fails, or the row of `audit_chain` is missing.
     pub async fn audit(&mut self, entries: &[AuditEntry]) -> Result<(), Error> {
         if entries.is_empty() {
             return Ok(());
@@ -82,11 +82,11 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Drops rows of before `before` from the old end, up to the first that is not, and not too many at once. Returns
-    /// how many.
+    /// Deletes rows from the old end, up to the first that is not older than `before`, in limited batches. Returns how
+    /// many.
     ///
     /// # Errors
-    /// If the database fails, or the row that says where the record begins is gone.
+    /// If the database fails, or the row of `audit_chain` is missing.
     pub async fn prune_audit(&mut self, before: Millis) -> Result<u64, Error> {
         let ChainEnds { first, newest, hash, .. } =
             ChainEnds::read(self.sql()).await?.ok_or(Error::NoChain)?;
@@ -96,7 +96,7 @@ impl WriteTx {
         if keep <= first {
             return Ok(0);
         }
-        // What is missing or inserted there is for `verify` to find: pruning would hide it.
+        // Pruning would hide missing or inserted rows from `verify`.
         let (rows,): (i64,) =
             query("SELECT COUNT(*) FROM audit WHERE id < $1").bind(keep).one(self.sql()).await?;
         let next: Option<(String,)> =
@@ -104,7 +104,7 @@ impl WriteTx {
         let prior = if keep > newest { Some(hash) } else { next.map(|(prior,)| prior) };
         let (Some(prior), true) = (prior, rows == keep - first) else {
             tracing::error!(
-                "the audit record is not as it was written, and nothing of it is dropped; run flagger-jira-bridge audit --verify"
+                "the audit record was changed, so no rows of it are pruned; run flagger-jira-bridge audit --verify"
             );
             return Ok(0);
         };
@@ -118,7 +118,7 @@ impl WriteTx {
 }
 
 impl Store {
-    /// The newest rows of a kind, newest first, as far as they are among the newest of all.
+    /// At most `most` rows of a kind, newest first, from among the newest rows of the record.
     ///
     /// # Errors
     /// If the database fails.
@@ -132,7 +132,7 @@ impl Store {
         query(AssertSqlSafe(sql)).bind(LOOKED_BACK).bind(kind).bind(i64::from(most)).all(&mut reading).await
     }
 
-    /// Drops what is on record from before `before`; see [`WriteTx::prune_audit`]. Costs no turn if there is nothing.
+    /// Prunes the record, as [`WriteTx::prune_audit`]. Begins no write transaction if there is nothing to prune.
     ///
     /// # Errors
     /// If the database fails.

@@ -1,4 +1,4 @@
-//! What is remembered of the canaries, so that questions need no database.
+//! The canaries in memory, so that questions need no database.
 
 use std::{
     collections::{BTreeMap, hash_map::Entry},
@@ -11,24 +11,24 @@ use crate::{
     rollout::{Canary, CanaryId, Rollout},
 };
 
-/// How many live gates count to the limits.
+/// How many live gates count towards the limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenGates {
-    /// In all.
+    /// In all clusters and namespaces.
     pub in_all: usize,
-    /// Of one namespace of one cluster.
+    /// In one namespace of one cluster.
     pub of_namespace: usize,
 }
 
-/// The canaries as last committed, each with the turn it was committed in.
+/// The canaries as last committed, each with the number of the transaction that wrote it.
 pub(super) struct Cache {
     canaries: Map<CanaryId, (i64, Arc<Canary>)>,
-    /// Watched tickets by Jira's issue id.
+    /// The gates of watched tickets, by Jira's issue id.
     tickets: Map<String, (CanaryId, GateId)>,
     caught_up: i64,
-    /// How many live gates count to the limits.
+    /// How many live gates count towards the limits.
     open_gates: usize,
-    /// Of them, how many are of each namespace: by cluster, then by namespace. None is zero.
+    /// `open_gates` by cluster, then by namespace, without zeros.
     by_namespace: Map<String, Map<String, usize>>,
     /// Canaries whose row cannot be read, and why.
     unreadable: BTreeMap<CanaryId, String>,
@@ -36,7 +36,7 @@ pub(super) struct Cache {
 
 impl Default for Cache {
     fn default() -> Self {
-        // A row with any number counts as not read yet.
+        // Below every sequence number: no row has been read.
         let followed = i64::MIN;
         let (canaries, tickets, by_namespace, unreadable) = Default::default();
         Self { canaries, tickets, caught_up: followed, open_gates: 0, by_namespace, unreadable }
@@ -80,7 +80,7 @@ impl Cache {
         found
     }
 
-    /// The gates of this canary that counted as `was` count as `is` from now on.
+    /// Changes the number of this canary's gates from `was` to `is` in the totals.
     fn recount(&mut self, id: &CanaryId, was: usize, is: usize) {
         if was == is {
             return;
@@ -94,7 +94,7 @@ impl Cache {
         }
     }
 
-    /// The turn up to which everything was read.
+    /// The number of the transaction up to which everything has been read.
     pub(super) const fn caught_up(&self) -> i64 {
         self.caught_up
     }
@@ -111,7 +111,7 @@ impl Cache {
         self.unreadable.get(id).cloned()
     }
 
-    /// Forgets a canary whose row cannot be read: whoever asks is answered from the row. Returns whether that is news.
+    /// Drops a canary whose row cannot be read, so that questions read the row. Returns whether the reason is new.
     pub(super) fn mark_unreadable(&mut self, id: CanaryId, why: String) -> bool {
         let known = self.unreadable.get(&id) == Some(&why);
         self.forget(&id);
@@ -119,7 +119,7 @@ impl Cache {
         !known
     }
 
-    /// Forgets a canary.
+    /// Removes a canary.
     pub(super) fn forget(&mut self, id: &CanaryId) {
         self.unreadable.remove(id);
         if let Some((_, canary)) = self.canaries.remove(id) {
@@ -130,7 +130,7 @@ impl Cache {
         }
     }
 
-    /// Remembers a canary as committed in turn `seq`, unless something newer is known.
+    /// Caches a canary as committed by transaction `seq`, unless a newer version is cached.
     pub(super) fn remember(&mut self, mut canary: Canary, seq: i64) {
         canary.shrink();
         self.unreadable.remove(&canary.id);
@@ -157,7 +157,7 @@ impl Cache {
     }
 }
 
-/// How many gates of a canary count to the limits.
+/// How many gates of a canary count towards the limits.
 fn gates(canary: &Canary) -> usize {
     let gates = canary.rollout.iter().flat_map(|rollout| &rollout.gates);
     gates.filter(|gate| gate.is_open_ticket()).count()

@@ -1,5 +1,5 @@
-//! The canaries as last committed, held in memory: fed by a turn's own end and, for what other replicas or cancelled
-//! requests committed, by [`Store::follow`].
+//! The canaries as last committed, cached in memory. A write transaction updates the cache when it commits;
+//! [`Store::catch_up`] adds what other replicas or cancelled requests committed.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -21,18 +21,18 @@ use crate::{
     rollout::{Canary, CanaryId},
 };
 
-/// A replica that has not followed the others for this long does so before it answers: it is promised that a change made
-/// by one shows on all within two seconds.
+/// A replica that has not caught up for this long does so before it answers: the bridge promises that a change made on
+/// one replica shows on all within two seconds.
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(2);
 
 const CANARIES: &str = "SELECT format, state, seq, id FROM canary";
 
-/// A row of a canary: its id and, if that can be read, its format, its state, and the turn it was committed in.
+/// A row of a canary: its id and, if readable, its format, its state, and the number of the transaction that wrote it.
 struct Committed(String, Result<(i64, String, i64), sqlx::Error>);
 
 impl FromRow<'_, AnyRow> for Committed {
     fn from_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
-        // An id that is no text is nobody's.
+        // An id that is not text belongs to no canary.
         Ok(Self(row.try_get(3).unwrap_or_default(), FromRow::from_row(row)))
     }
 }
@@ -44,25 +44,26 @@ impl Store {
         self.cache().canary(id)
     }
 
-    /// All canaries in which a rollout lives.
+    /// All canaries with a live rollout.
     #[must_use]
     pub fn live(&self) -> Vec<Arc<Canary>> {
         self.cache().live()
     }
 
-    /// How many live gates count to the limits: in all, and of the canary's namespace.
+    /// How many live gates count towards the limits: in total, and in the canary's namespace.
     #[must_use]
     pub fn open_gates(&self, canary: &CanaryId) -> OpenGates {
         self.cache().open_gates(canary)
     }
 
-    /// How many live gates count to the limits, in all.
+    /// How many live gates count towards the limits, in total.
     #[must_use]
     pub fn all_open_gates(&self) -> usize {
         self.cache().all_open_gates()
     }
 
-    /// The namespaces of which at least so many gates count to the limits, each with its cluster and how many those are.
+    /// The namespaces, as `cluster/namespace`, in which at least `least` gates count towards the limits; each with that
+    /// number.
     #[must_use]
     pub fn namespaces_with(&self, least: usize) -> Vec<(String, usize)> {
         self.cache().namespaces_with(least)
@@ -74,7 +75,7 @@ impl Store {
         self.cache().gate_of(ticket)
     }
 
-    /// What is stored about these canaries cannot be read, and why: their gates are closed.
+    /// The canaries whose rows cannot be read, and why. Their gates are closed.
     #[must_use]
     pub fn unreadable(&self) -> Vec<(CanaryId, String)> {
         self.cache().unreadable()
@@ -86,11 +87,11 @@ impl Store {
         self.cache().unreadable_why(id)
     }
 
-    /// Reads what was committed since the last time, by whomever, and what could not be read until now. Returns how
-    /// many canaries changed.
+    /// Reads what any replica committed since the last call, and retries rows that could not be read. Returns how many
+    /// canaries changed.
     ///
     /// # Errors
-    /// If the database fails. A row that cannot be read is logged and left out: it closes its own canary only.
+    /// If the database fails. A row that cannot be read is logged and skipped: it closes only its own canary's gates.
     pub async fn catch_up(&self) -> Result<usize, Error> {
         let mut reading = self.begin_read().await?;
         let changed = self.read_commits(&mut reading).await?;
@@ -104,26 +105,26 @@ impl Store {
         Ok(changed)
     }
 
-    /// Follows, unless this was done a moment before `now`: a process that stood still knows nothing of what came since.
+    /// Catches up, unless that was done shortly before `now`: a process that was paused missed later commits.
     ///
     /// # Errors
-    /// As [`Store::follow`].
+    /// As [`Store::catch_up`].
     pub async fn catch_up_by(&self, now: Millis) -> Result<(), Error> {
         let followed = Millis(self.0.caught_up_at.load(Ordering::SeqCst));
         if now.apart(followed) >= CATCH_UP_WITHIN {
-            // In a box, or each question would carry the room for it.
+            // Boxed to keep the future of each question small.
             Box::pin(self.catch_up()).await?;
             self.caught_up(now);
         }
         Ok(())
     }
 
-    /// Everything that was committed before `now` is known.
+    /// Records that everything committed before `now` has been read.
     pub(crate) fn caught_up(&self, now: Millis) {
         self.0.caught_up_at.store(now.0, Ordering::SeqCst);
     }
 
-    /// Takes in what was committed since the last time. Returns how many rows there were.
+    /// Reads the rows that were committed since the last call into the cache. Returns how many there were.
     pub(super) async fn read_commits(&self, sql: &mut AnyConnection) -> Result<usize, Error> {
         let (mut newest, mut changed) = (self.cache().caught_up(), 0);
         let committed = query(AssertSqlSafe(format!("{CANARIES} WHERE seq > $1 ORDER BY seq"))).bind(newest);
@@ -131,7 +132,7 @@ impl Store {
             if let Committed(_, Ok((.., seq))) = row
                 && seq > newest
             {
-                // A turn may have saved several, and only now all of the one before are known.
+                // A transaction may have saved several rows; only now have all of the previous one been read.
                 self.cache_mut().catch_up(newest);
                 newest = seq;
             }
@@ -143,7 +144,7 @@ impl Store {
         Ok(changed)
     }
 
-    /// Remembers a canary's row, or that it cannot be read.
+    /// Caches a canary's row, or that it cannot be read.
     fn take_in(&self, Committed(id, row): Committed) {
         let read = match row {
             Ok((format, state, seq)) => rows::canary(&id, format, &state).map(|canary| (canary, seq)),
@@ -155,7 +156,7 @@ impl Store {
         }
     }
 
-    /// The row of this canary cannot be read: it is forgotten, so that nothing is open that the row does not prove.
+    /// Drops a canary whose row cannot be read from the cache, so that no gate is open without proof in the row.
     pub(super) fn mark_unreadable(&self, id: &str, error: &Error) {
         let news = match canary_id(id) {
             Some(canary) => self.cache_mut().mark_unreadable(canary, error.to_string()),
@@ -166,7 +167,7 @@ impl Store {
         }
     }
 
-    /// Remembers what a turn committed.
+    /// Caches what a transaction committed.
     pub(super) fn remember(&self, canaries: Vec<Canary>, seq: i64) {
         let mut memory = self.cache_mut();
         for canary in canaries {
@@ -180,9 +181,9 @@ mod tests {
     use super::*;
     use crate::database::Database;
 
-    /// A row that is read alone, as one that could not be read before, says nothing of those committed before it.
+    /// Reading a single row, as a retry of an unreadable one does, must not mark earlier commits as read.
     #[tokio::test]
-    async fn one_row_does_not_stand_for_those_before_it() {
+    async fn reading_one_row_does_not_skip_earlier_ones() {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::fresh(directory.path()).await;
         let url = database.url.clone().into();

@@ -1,4 +1,4 @@
-//! Connections to the database: how they are made, kept and thrown away.
+//! Connections to the database: how they are opened, tested and discarded.
 
 use std::{
     str::FromStr as _,
@@ -19,11 +19,11 @@ use super::{
 };
 use crate::database_url;
 
-/// How long a connection may take to show that it is still there, before and after somebody has it.
+/// How long a connection may take to answer a ping, before and after each use.
 const SHOWS_WITHIN: Duration = Duration::from_secs(1);
 
-/// When it was last found that a connection could only read. It stays so although the file or the server can be written
-/// again, so all from before then are replaced.
+/// When a connection was last found to be read-only. It stays read-only even when the file or the server becomes
+/// writable again, so all connections from before then are replaced.
 #[derive(Clone, Default)]
 pub(super) struct ReadOnlySince(Arc<Mutex<Option<Instant>>>);
 
@@ -32,7 +32,7 @@ impl ReadOnlySince {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Whether a connection of this age is from before then.
+    /// Whether a connection of this age was opened before then.
     fn concerns(&self, age: Duration) -> bool {
         let found = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         found.is_some_and(|at| at.elapsed() <= age)
@@ -42,18 +42,18 @@ impl ReadOnlySince {
 /// Connections to a database.
 pub(super) struct Connections {
     pub(super) pool: AnyPool,
-    /// How a transaction begins, with the limits that hold in it. What PostgreSQL was told for a whole session would be
-    /// lost in a pooler such as pgbouncer, or found there by somebody else.
+    /// The statements that begin a transaction and set its limits. With a pooler such as pgbouncer, session settings
+    /// would be lost, or would affect other clients.
     pub(super) begin_write: &'static str,
     pub(super) sqlite: bool,
 }
 
 const WORKING: &str = "BEGIN; SET LOCAL lock_timeout = '3s'; SET LOCAL statement_timeout = '3500ms'; \
                        SET LOCAL idle_in_transaction_session_timeout = '10s'; SET LOCAL client_min_messages = warning";
-/// No limit on idling: whoever reads the output may take his time. All that is read is as it was at one moment.
+/// No limit on idling: the reader of the output may be slow. All statements read the same snapshot.
 const READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '5s'";
 
-/// Connects.
+/// Opens a connection pool.
 pub(super) async fn connect(
     url: &str,
     mode: Mode,
@@ -87,8 +87,8 @@ pub(super) async fn connect(
     let pool = AnyPoolOptions::new()
         .max_connections(if sqlite { 1 } else { 8 })
         .acquire_timeout(location::LETS_IN_WITHIN)
-        // The pool's own test waits for ever; so does the one it makes of a connection that comes back, which a file
-        // answers always.
+        // The pool's own tests have no timeout, neither before use nor after release. A SQLite file always answers, so
+        // it is not pinged after release.
         .test_before_acquire(false)
         .before_acquire(move |connection, about| {
             let stale = only_read.concerns(about.age);
@@ -107,10 +107,10 @@ pub(super) async fn connect(
     Ok(Connections { pool, begin_write: begin, sqlite })
 }
 
-/// Whether a connection still answers and is at rest. If not it is thrown away, and the pool opens another.
+/// Whether a connection still answers and is not in a transaction. Otherwise the pool discards it and opens another.
 ///
-/// A COMMIT that failed, on a full disk for instance, may leave a transaction behind in which all later ones would
-/// only be savepoints: they would seem to commit, and nothing would ever be stored.
+/// A COMMIT that failed, for example on a full disk, may leave its transaction open. All later transactions would be
+/// savepoints in it: they would seem to commit, but nothing would be stored.
 async fn shows_up(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
     timeout(SHOWS_WITHIN, connection.ping()).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
     if connection.is_in_transaction() {
@@ -119,7 +119,7 @@ async fn shows_up(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
     Ok(true)
 }
 
-/// The address of a SQLite database with this mode instead of any other.
+/// The address of a SQLite database with its mode replaced.
 fn with_mode(url: &str, mode: &str) -> String {
     let (file, options) = url.split_once('?').unwrap_or((url, ""));
     let others = options.split('&').filter(|option| !option.is_empty() && !option.starts_with("mode="));
@@ -139,7 +139,7 @@ pub(super) async fn migrate(pool: &AnyPool, begin: &'static str, sqlite: bool) -
         migration(4, "site", include_str!("0004_site.sql")),
         migration(7, "dead", include_str!("0007_dead.sql")),
     ];
-    // SQLite has no lock for migrations: the loser of a race finds that one done when it looks again, and may lose the next.
+    // SQLite has no lock for migrations: a process that loses the race for one retries, and may lose the next one, too.
     let mut races = if sqlite { migrations.len() } else { 0 };
     let mut migrations = Migrator::with_migrations(migrations);
     loop {
@@ -152,15 +152,15 @@ pub(super) async fn migrate(pool: &AnyPool, begin: &'static str, sqlite: bool) -
             Ok(()) => return Ok(()),
             Err(MigrateError::VersionMissing(version)) => return Err(Error::Newer(version)),
             Err(_) if races > 0 => races -= 1,
-            // It says of itself what helps.
+            // `Error::Database` adds a hint of its own.
             Err(MigrateError::Execute(error)) => return Err(Error::Database(error)),
             Err(error) => return Err(Error::Database(sqlx::Error::Migrate(Box::new(error)))),
         }
     }
 }
 
-/// All or nothing, and nobody else meanwhile. The lock that the crate takes is a session's, and so are the statements that
-/// it prepares: in a pooler, both would be left to whoever comes next.
+/// Runs all migrations in one transaction, under a lock of that transaction. The crate's own lock belongs to the session,
+/// and so do the statements that it prepares: with a pooler, the next client would inherit both.
 async fn migrate_in_one(
     pool: &AnyPool,
     begin: &'static str,
@@ -168,7 +168,7 @@ async fn migrate_in_one(
 ) -> Result<(), MigrateError> {
     let mut transaction = pool.begin_with(begin).await?;
     transaction.execute("SELECT pg_advisory_xact_lock(7063214089); DEALLOCATE ALL").await?;
-    // `run` is the same, but of a transaction the compiler does not see that it may be sent.
+    // `run` does the same, but with a transaction the compiler cannot prove its future `Send`.
     migrations.run_direct(None, &mut *transaction, false).await?;
     transaction.execute("DEALLOCATE ALL").await?;
     transaction.commit().await?;

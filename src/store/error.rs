@@ -1,20 +1,20 @@
-//! Why the database could not do it, in words that say what to do.
+//! Errors of the database, with hints on what to do.
 
 use std::time::Duration;
 
 use crate::text;
 
-/// How long the database may take to answer. More than its own limits, so that its own words come first; Flagger waits
-/// ten seconds for us.
+/// How long the database may take to answer. Longer than the database's own limits, so that its own error comes first;
+/// Flagger waits ten seconds for an answer.
 pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(4);
 
-/// Why the database could not do it.
+/// Why a database operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The database failed, or cannot be reached.
     #[error("the database failed: {}", one_line(.0))]
     Database(#[from] sqlx::Error),
-    /// Others have held the database for longer than whoever asks can wait.
+    /// Other processes have held the lock for longer than the caller can wait.
     #[error("the database is busy: nothing could be stored in time; ask again")]
     Busy,
     /// The database cannot be opened.
@@ -25,34 +25,34 @@ pub enum Error {
         /// The likely cause.
         why: String,
     },
-    /// The database did not answer: it hangs, or nobody tells that it is gone.
-    #[error("the database did not answer within {} s; is it running, and to be reached from here?", ANSWERS_WITHIN.as_secs())]
+    /// The database did not answer: it hangs, or the connection was lost without an error.
+    #[error("the database did not answer within {} s; is it running, and can it be reached from here?", ANSWERS_WITHIN.as_secs())]
     Silent,
-    /// What is stored about a canary cannot be read.
+    /// The row of a canary cannot be read.
     #[error("what is stored about {} cannot be read: {}", text::one_line(.canary, 300), text::one_line(.why, 300))]
     Corrupt {
         /// The row's id.
         canary: String,
-        /// What is wrong with it.
+        /// What is wrong with the row.
         why: String,
     },
-    /// A row of the audit record holds something that was never written there.
+    /// A row of the audit record cannot be read: it was changed.
     #[error("row {0} of the audit record cannot be read; verify the record")]
     UnreadableRecord(i64),
-    /// The row that says where the audit record begins and ends is gone.
+    /// The row of `audit_chain`, with the ends of the audit record, is missing.
     #[error("the audit record was tampered with: the row of audit_chain is gone; restore it from a backup")]
     NoChain,
     /// There is no audit record yet.
     #[error("there is no audit record here: no bridge of this version has been at work on this database")]
     NoRecord,
-    /// A newer version has been here.
+    /// A newer version has migrated the schema.
     #[error(
         "the database was made by a newer version (its schema is {0}); start that version, or restore a backup"
     )]
     Newer(i64),
 }
 
-/// Database drivers write messages of several lines, and leave it to the reader what to do.
+/// The error as one line, with a hint. Drivers' messages may have several lines and no hint.
 pub(super) fn one_line(error: &sqlx::Error) -> String {
     let words = text::one_line(&error.to_string(), 300);
     match what_to_do(error) {
@@ -61,12 +61,12 @@ pub(super) fn one_line(error: &sqlx::Error) -> String {
     }
 }
 
-/// What helps where the error alone does not say it. SQLite's codes are numbers of which the lower eight bits name the
-/// kind; those of PostgreSQL have five characters.
+/// A hint for errors that do not say what to do. SQLite's codes are numbers; their lower eight bits are the kind of error.
+/// PostgreSQL's codes have five characters.
 fn what_to_do(error: &sqlx::Error) -> Option<&'static str> {
     const FREE_SPACE: &str = "free space where the database is";
     const WRITABLE: &str = "let the bridge write the file, those beside it (-wal, -shm) and its directory";
-    const HELD: &str = "somebody else holds it for too long";
+    const HELD: &str = "another process holds a lock on it for too long";
     if matches!(error, sqlx::Error::PoolTimedOut) {
         return Some("it cannot be reached, is too busy, or its disk is full");
     }
@@ -74,7 +74,7 @@ fn what_to_do(error: &sqlx::Error) -> Option<&'static str> {
     let code = said.code()?;
     match code.as_ref() {
         "28P01" => return Some("is the password in store.url right, and percent-encoded?"),
-        // So says a pooler, not PostgreSQL, and of everything: only its words tell more.
+        // The code of all of a pooler's errors: only the message distinguishes them.
         "08P01" if said.message().contains("startup parameter") => {
             return Some("put extra_float_digits into ignore_startup_parameters of pgbouncer");
         }
@@ -82,7 +82,7 @@ fn what_to_do(error: &sqlx::Error) -> Option<&'static str> {
             return Some("set pool_mode = transaction or session in pgbouncer, or go straight to PostgreSQL");
         }
         "53100" => return Some(FREE_SPACE),
-        "25006" => return Some("this server only reads; does the address lead to a standby?"),
+        "25006" => return Some("this server is read-only; does the address lead to a standby?"),
         "55P03" | "57014" => return Some(HELD),
         _ if code.len() == 5 => return None,
         _ => {}
@@ -96,7 +96,7 @@ fn what_to_do(error: &sqlx::Error) -> Option<&'static str> {
     }
 }
 
-/// Whether it was refused because one may only read there.
+/// Whether the database rejected a write because the file or the server is read-only.
 pub(super) fn only_reads(error: &Error) -> bool {
     let Error::Database(error) = error else { return false };
     let code = error.as_database_error().and_then(|error| error.code());

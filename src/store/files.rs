@@ -1,4 +1,4 @@
-//! The files of SQLite are for the bridge's user alone: who decided what, and for which rollout, is nobody else's business.
+//! Keeps the SQLite files private to the bridge's user: they hold who decided what, and for which rollout.
 
 use std::{
     fs::{File, OpenOptions, Permissions},
@@ -7,10 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What the owner may do, and nobody else.
+/// Read and write for the owner, nothing for other users.
 const PRIVATE: u32 = 0o600;
 
-/// The files beside a database.
+/// The files that SQLite creates beside a database.
 pub(super) fn beside(path: &Path) -> [PathBuf; 3] {
     ["-wal", "-shm", "-journal"].map(|suffix| {
         let mut name = path.as_os_str().to_owned();
@@ -19,13 +19,13 @@ pub(super) fn beside(path: &Path) -> [PathBuf; 3] {
     })
 }
 
-/// Makes the database, where `create` says so, and takes from others what they may do with it. SQLite gives the files
-/// beside it the permissions that it has itself.
+/// Creates the database if `create` is set, and removes the permissions of other users. SQLite gives the files beside it
+/// the permissions of the database.
 ///
 /// # Errors
 /// If it cannot be created or opened.
 pub(super) fn keep_private(path: &Path, create: bool) -> io::Result<()> {
-    // Whatever else may be set, others would come in between making it and asking.
+    // Created with its final mode: otherwise other users could open it before its mode is changed.
     let opened =
         OpenOptions::new().read(true).write(true).create(create).truncate(false).mode(PRIVATE).open(path);
     match opened {

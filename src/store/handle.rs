@@ -1,4 +1,4 @@
-//! The store itself: its connections, and what it keeps in memory.
+//! The store: its connections and its caches.
 
 use std::{
     sync::{
@@ -22,24 +22,24 @@ use super::{
 };
 use crate::millis::Millis;
 
-/// The database and what is remembered of it. Cheap to clone.
+/// The database and its caches. Cheap to clone.
 #[derive(Clone)]
 pub struct Store(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
     pub(super) pool: AnyPool,
-    /// How a transaction begins.
+    /// The statements that begin a transaction.
     begin: &'static str,
     sqlite: bool,
     pub(super) read_only: ReadOnlySince,
     cache: RwLock<Cache>,
     activity: Mutex<Activity>,
     replicas: Mutex<Replicas>,
-    /// When this replica last followed the others, in milliseconds.
+    /// When this replica last caught up with the others, in milliseconds.
     pub(super) caught_up_at: AtomicI64,
 }
 
-/// Who works, as the lease said when it was last looked at.
+/// Which replica held the lease when it was last read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LastLeader {
     /// This replica.
@@ -54,11 +54,11 @@ pub enum LastLeader {
     },
 }
 
-/// What the database said last of the times at which replicas did something.
+/// What this replica last read about the activity of all replicas.
 #[derive(Default)]
 pub(super) struct Replicas {
     pub(super) leader: Option<LastLeader>,
-    /// The newest message that any of them heard.
+    /// The time of the newest message that any replica received.
     pub(super) heard: Millis,
 }
 
@@ -71,15 +71,14 @@ impl Store {
         Self::open_on(url, AllowedVolumes::Any).await
     }
 
-    /// Connects, brings the schema up to date, and reads everything into memory. A file of SQLite is the user's own
-    /// from then on.
+    /// Connects, migrates the schema, and reads everything into memory. Makes a SQLite file private to its owner.
     ///
-    /// A process that works on a SQLite file opens it once: what POSIX locks on a file a process has, it loses with the
-    /// first handle that it closes.
+    /// A process must open a SQLite file only once: when it closes any handle of a file, it loses all its POSIX locks on
+    /// that file.
     ///
     /// # Errors
     /// [`Error::Newer`] if the schema is newer than this version's; [`Error::Unopened`] or [`Error::Database`] if the
-    /// database cannot be reached or used. Trying again later may help with these, but not with the first.
+    /// database cannot be reached or used. A retry may help with the latter two, but not with the first.
     pub async fn open_on(url: &SecretString, volumes: AllowedVolumes) -> Result<Self, Error> {
         let url = url.expose_secret();
         let failed = async |error| {
@@ -110,7 +109,7 @@ impl Store {
             replicas: Mutex::default(),
             caught_up_at: AtomicI64::new(0),
         }));
-        // A database that can only be read is as good as none.
+        // A read-only database is of no use.
         match store.begin_write().await {
             Ok(tx) => drop(tx),
             Err(error) => return Err(failed(error).await),
@@ -120,22 +119,22 @@ impl Store {
         Ok(store)
     }
 
-    /// Whether it is SQLite, which one process has for itself.
+    /// Whether the database is SQLite, which only one process uses.
     #[must_use]
     pub fn is_sqlite(&self) -> bool {
         self.0.sqlite
     }
 
-    /// A transaction. One that only read is dropped.
+    /// Begins a transaction for reading. The caller drops it without a commit.
     pub(super) async fn begin_read(&self) -> Result<Transaction, Error> {
         query::begin(&self.0.pool, self.0.begin).await
     }
 
     /// Closes all connections.
     pub async fn close(&self) {
-        // A connection that hangs is not waited for.
+        // A connection may hang.
         if timeout(ANSWERS_WITHIN, self.0.pool.close()).await.is_err() {
-            tracing::warn!("the database does not let go; its connections are cut");
+            tracing::warn!("closing the connections to the database timed out; they are cut");
         }
     }
 

@@ -1,5 +1,5 @@
-//! When each canary was last heard of, as it is stored: written back in batches, because every question changes it and a
-//! repeated question must not cost a write.
+//! When each canary's last message was received, as stored. It is written in batches, because every question changes it
+//! and a repeated question must not cost a write.
 
 use std::time::Duration;
 
@@ -19,13 +19,13 @@ use crate::{
     rollout::CanaryId,
 };
 
-/// So many canaries are written back in one turn.
+/// At most so many canaries are written in one transaction.
 const WRITTEN_AT_ONCE: usize = 500;
-/// So many of them in one statement, with three parameters each: far below what any database allows.
+/// At most so many canaries are written in one statement, with three parameters each: far below the databases' limits.
 const IN_ONE_STATEMENT: usize = 100;
 
 impl Store {
-    /// When this canary was last heard of, in a message of any kind.
+    /// When the last message of any kind about this canary was received.
     #[must_use]
     pub fn last_heard(&self, canary: &CanaryId) -> Option<Millis> {
         self.activity().last_heard(canary)
@@ -43,20 +43,21 @@ impl Store {
         self.activity().asked_at(canary, gate)
     }
 
-    /// A message came.
+    /// Records that a message was received.
     pub fn message_received(&self, canary: &CanaryId, now: Millis) {
         self.activity().message_received(canary, now);
     }
 
-    /// A question at a gate came, and was answered.
+    /// Records that a question at a gate was answered.
     pub fn question_answered(&self, canary: &CanaryId, gate: &GateId, open: bool, now: Millis) {
         self.activity().question_answered(canary, gate, open, now);
     }
 
-    /// Writes back what changed since the last time. Whoever else wants to write waits for a few hundred canaries at most.
+    /// Writes what changed since the last call, in batches, so that other writers wait for a few hundred canaries at most.
+    /// Returns how many canaries changed.
     ///
     /// # Errors
-    /// If the database fails; nothing is lost then, the next call writes it.
+    /// If the database fails. Nothing is lost: the next call writes the rest.
     pub async fn write_back(&self) -> Result<usize, Error> {
         let changed = self.activity().not_written();
         for some in changed.chunks(WRITTEN_AT_ONCE) {
@@ -72,7 +73,7 @@ impl Store {
         Ok(changed.len())
     }
 
-    /// Reads what any replica wrote back; what is known already and later stays.
+    /// Reads what any replica has written, and keeps what is newer in memory.
     ///
     /// # Errors
     /// If the database fails.
@@ -91,14 +92,14 @@ impl Store {
 }
 
 impl WriteTx {
-    /// When the canary was last heard of by any replica, as far as written back.
+    /// When any replica received the canary's last message, as far as written.
     pub(crate) async fn last_heard(&mut self, canary: &CanaryId) -> Result<Option<Millis>, Error> {
         let at: Option<(i64,)> =
             query("SELECT at FROM heard WHERE canary = $1").bind(key(canary)).optional(self.sql()).await?;
         Ok(at.map(|(at,)| Millis(at)))
     }
 
-    /// The canary is heard of now.
+    /// Stores that a message about the canary is received now.
     pub(crate) async fn hear(&mut self, canary: &CanaryId, now: Millis) -> Result<(), Error> {
         query(
             "INSERT INTO heard (canary, at, paces) VALUES ($1, $2, '[]')
@@ -111,7 +112,7 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Each canary is there once: a statement may change a row but once.
+    /// Writes some canaries, each listed once: a statement may change a row only once.
     async fn write_heard(&mut self, some: &[(CanaryId, CanaryActivity)]) -> Result<(), Error> {
         let rows: Vec<_> = some
             .iter()
@@ -129,7 +130,7 @@ impl WriteTx {
                  paces = excluded.paces",
             places.join(", ")
         );
-        // Nothing but numbers of parameters was put in.
+        // Safe: only numbers of parameters were formatted into it.
         let mut query = query(AssertSqlSafe(sql));
         for (canary, at, paces) in rows {
             query = query.bind(canary).bind(at).bind(paces);
@@ -138,8 +139,8 @@ impl WriteTx {
         Ok(())
     }
 
-    /// No replica served for `away`: that silence does not count. What was heard since is heard now and no later:
-    /// else the silence after it would not count either.
+    /// No replica served for `away`: shifts all stored times by it, so that this silence does not count. No time becomes
+    /// later than now: otherwise later silence would not count either.
     pub(super) async fn forgive_silence(&mut self, away: Duration, now: Millis) -> Result<(), Error> {
         let away = crate::millis::whole(away);
         query("UPDATE heard SET at = CASE WHEN at + $1 > $2 THEN $3 ELSE at + $4 END WHERE at < $5")
@@ -159,7 +160,7 @@ mod tests {
     use super::*;
     use crate::database::Database;
 
-    /// More than one turn and than one statement, the last of which is not full; what is later stays.
+    /// Needs several transactions and statements, the last of which is not full. The later time of each canary stays.
     #[tokio::test]
     async fn many_canaries_are_written_back() {
         let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The lease: of several replicas one works.
+//! The lease: one of several replicas is the leader, which runs the worker.
 
 use std::time::Duration;
 
@@ -13,25 +13,25 @@ use super::{
 };
 use crate::millis::Millis;
 
-/// How long a worker's lease holds without being renewed.
+/// How long a lease is valid without renewal.
 pub const LEASE: Duration = Duration::from_secs(10);
 
-/// Whether this replica works.
+/// Whether this replica is the leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lead {
     /// It holds the lease, as before.
     Holds,
-    /// It holds the lease again, which had ended; nobody else held it meanwhile.
+    /// It holds the lease again, which had expired; no other replica held it meanwhile.
     Again,
-    /// It holds the lease from now on; whoever held it before is gone.
+    /// It holds the lease from now on; another replica held it before.
     TookOver,
     /// Another replica holds it.
     Standby,
 }
 
 impl Store {
-    /// Takes or renews the worker's lease for `replica`. With `at_once`, which only a process that has the database
-    /// for itself may say, it is taken from whoever holds it.
+    /// Acquires or renews the lease for `replica`. With `at_once`, it is taken even from a replica that holds it; only a
+    /// process that has the database to itself may set that.
     ///
     /// # Errors
     /// If the database fails.
@@ -45,11 +45,11 @@ impl Store {
             LastLeader::Other { renewed }
         });
         if holder == replica && until.since(now) > LEASE * 2 / 3 {
-            // Renewed lately enough: a quiet bridge writes little.
+            // Renewed recently enough: an idle bridge writes little.
             return Ok(Lead::Holds);
         }
         if holder != replica && until > now && !at_once {
-            // It lives, and nobody need write to find that out.
+            // The leader is alive: no write is needed to find that out.
             return Ok(Lead::Standby);
         }
         let mut tx = self.begin_write().await?;
@@ -65,7 +65,7 @@ impl Store {
         Ok(lead)
     }
 
-    /// Gives the lease back, so that another replica need not wait for its end.
+    /// Releases the lease, so that another replica need not wait until it expires.
     ///
     /// # Errors
     /// If the database fails.
@@ -79,13 +79,14 @@ impl Store {
         tx.end().await
     }
 
-    /// Who works; none before that was looked at.
+    /// Which replica is the leader; `None` before the lease was first read.
     #[must_use]
     pub fn leader(&self) -> Option<LastLeader> {
         self.replicas().leader
     }
 
-    /// The newest time that any replica put down of what it did, as far as read: not later than now, unless clocks differ.
+    /// The newest time that any replica stored, as far as this one has read it. It is not later than now, unless clocks
+    /// differ.
     #[must_use]
     pub fn newest_time(&self) -> Millis {
         let others = self.replicas();
@@ -123,7 +124,7 @@ impl WriteTx {
     }
 }
 
-/// Who holds the lease, until when, and when it was last renewed.
+/// The holder of the lease, its expiry, and the time of its last renewal.
 async fn lease(sql: &mut AnyConnection) -> Result<(String, Millis, Millis), Error> {
     let (holder, until, renewed) =
         query("SELECT holder, until, renewed_at FROM lease WHERE only_row = 1").one(sql).await?;

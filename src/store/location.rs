@@ -23,23 +23,23 @@ use super::{
 };
 use crate::database_url;
 
-/// How long a database may take to let somebody in.
+/// How long a database may take to accept a connection.
 pub(super) const LETS_IN_WITHIN: Duration = Duration::from_secs(3);
-/// What every SQLite file begins with, once something is stored in it.
+/// The first bytes of every SQLite file that is not empty.
 const SQLITE: &[u8] = b"SQLite format 3\0";
 const DIRECTORY: &str = "it is a directory";
-const NO_SQLITE: &str = "it is no SQLite database";
+const NO_SQLITE: &str = "it is not a SQLite database";
 
-/// What a connection is for.
+/// What connections are for.
 #[derive(Clone, Copy)]
 pub(super) enum Mode {
-    /// All a bridge does. Creates the file of SQLite.
+    /// Everything that a bridge does. Creates the SQLite file.
     Works,
-    /// Reading beside a bridge.
+    /// Reading only, also while a bridge uses the database.
     Reads,
 }
 
-/// Where a database is. Displays without user and password.
+/// Where a database is. `Display` omits user and password.
 enum Location {
     File(PathBuf),
     /// SQLite without a file.
@@ -83,7 +83,7 @@ impl Location {
     }
 }
 
-/// What database is at this address, in words without user and password. It is not looked at.
+/// Describes the database at this address, without user and password. It does not open it.
 #[must_use]
 pub fn describe(url: &SecretString) -> String {
     let place = match Location::of(url.expose_secret()) {
@@ -98,10 +98,10 @@ pub fn describe(url: &SecretString) -> String {
     }
 }
 
-/// Whether the database at this address can be opened, and what is there, in words. Nothing is created or changed.
+/// Checks whether the database at this address can be opened, and describes it. Creates and changes nothing.
 ///
 /// # Errors
-/// [`Error::Unopened`], which names the place and the cause, but no password.
+/// [`Error::Unopened`], with the place and the cause, but without the password.
 pub async fn probe(url: &SecretString, volumes: AllowedVolumes) -> Result<String, Error> {
     let place = Location::of(url.expose_secret())?;
     let unopened = |why| Err(Error::Unopened { place: place.to_string(), why });
@@ -110,7 +110,7 @@ pub async fn probe(url: &SecretString, volumes: AllowedVolumes) -> Result<String
         Location::File(path) => match (obstacle(path, volumes), path.exists()) {
             (Some(why), _) => unopened(why),
             (None, true) => Ok(format!("{place} is there and can be written")),
-            // Whoever gives another mode does not want it made.
+            // With a mode other than rwc, the bridge must not create the file.
             (None, false) if !is_created(url.expose_secret()) => {
                 unopened("there is no such file, and its mode does not let the bridge create one".to_owned())
             }
@@ -120,13 +120,13 @@ pub async fn probe(url: &SecretString, volumes: AllowedVolumes) -> Result<String
             Err(_) => unopened(silence(None)),
             Ok(Err(error)) => unopened(one_line(&error)),
             Ok(Ok(mut connection)) => {
-                // A pooler lets us in that may let us do nothing.
+                // A pooler may accept the connection and still reject every transaction.
                 match timeout(LETS_IN_WITHIN, connection.execute("BEGIN")).await {
                     Err(_) => return unopened(silence(None)),
                     Ok(Err(error)) => return unopened(one_line(&error)),
                     Ok(Ok(_)) => {}
                 }
-                // How it lets us out says nothing.
+                // An error on closing does not matter.
                 drop(connection.close().await);
                 Ok(format!("PostgreSQL at {place} lets the bridge in"))
             }
@@ -134,14 +134,14 @@ pub async fn probe(url: &SecretString, volumes: AllowedVolumes) -> Result<String
     }
 }
 
-/// The failure to open, with the place and the likely cause.
+/// The error for a database that could not be opened, with the place and the likely cause.
 pub(super) async fn unopened(url: &str, mode: Mode, error: &sqlx::Error) -> Error {
     let place = match Location::of(url) {
         Ok(place) => place,
         Err(unusable) => return unusable,
     };
     let known = match (&place, error) {
-        // What the volume is was looked at before.
+        // `look` checked the volume before.
         (Location::File(path), _) => obstacle_to(mode, path, AllowedVolumes::Any),
         (Location::Server(options, _), sqlx::Error::PoolTimedOut) => Some(silence(last(options).await)),
         (Location::Memory | Location::Server(..), _) => None,
@@ -149,8 +149,8 @@ pub(super) async fn unopened(url: &str, mode: Mode, error: &sqlx::Error) -> Erro
     Error::Unopened { place: place.to_string(), why: known.unwrap_or_else(|| one_line(error)) }
 }
 
-/// Looks before SQLite does. It would open a file that cannot be written all the same, to read it, and make a log beside it
-/// that cannot be written either, also when the file can be again.
+/// Checks the file before SQLite opens it. SQLite would open a read-only file for reading and create a log (`-wal`)
+/// beside it with the same permissions, which stays read-only when the file becomes writable again.
 ///
 /// # Errors
 /// [`Error::Unopened`].
@@ -163,12 +163,12 @@ pub(super) fn look(url: &str, mode: Mode, volumes: AllowedVolumes) -> Result<(),
     why.map_or(Ok(()), |why| Err(Error::Unopened { place: place.to_string(), why }))
 }
 
-/// Whether the file of SQLite is made where there is none.
+/// Whether a missing SQLite file is created.
 fn is_created(url: &str) -> bool {
     !url.contains("mode=") || url.contains("mode=rwc")
 }
 
-/// Makes the file of SQLite, or takes it from the eyes of others.
+/// Creates the SQLite file, or makes an existing one private to its owner.
 ///
 /// # Errors
 /// [`Error::Unopened`].
@@ -182,12 +182,12 @@ pub(super) fn keep_private(url: &str) -> Result<(), Error> {
 fn silence(last: Option<String>) -> String {
     let last = last.map(|last| format!(" (last: {last})")).unwrap_or_default();
     format!(
-        "it lets nobody in within {} s{last}; is it running, and to be reached from here?",
+        "it accepted no connection within {} s{last}; is it running, and can it be reached from here?",
         LETS_IN_WITHIN.as_secs()
     )
 }
 
-/// Why a server lets nobody in just now. A pool tries again until its time is over, and keeps the reason to itself.
+/// Why a server accepts no connection at the moment. A pool retries until its timeout, and does not report the reason.
 async fn last(options: &PgConnectOptions) -> Option<String> {
     match timeout(LETS_IN_WITHIN, options.connect()).await {
         Ok(Err(error)) => Some(one_line(&error)),
@@ -207,8 +207,8 @@ fn obstacle_to(mode: Mode, path: &Path, volumes: AllowedVolumes) -> Option<Strin
     }
 }
 
-/// Why SQLite cannot work on this file, if a look at the file system tells. SQLite needs the directory, too: its log
-/// stands beside the file.
+/// Why SQLite cannot use this file, as far as the file system shows. SQLite must write to the directory, too: its log
+/// is beside the file.
 fn obstacle(path: &Path, volumes: AllowedVolumes) -> Option<String> {
     let directory = match path.parent() {
         None => return Some(DIRECTORY.to_owned()),
@@ -248,13 +248,13 @@ fn obstacle(path: &Path, volumes: AllowedVolumes) -> Option<String> {
             Ok(_) | Err(_) => {}
         }
     }
-    // A file without a name, or one that is gone at once.
+    // The file has no name, or is deleted at once.
     tempfile::tempfile_in(directory)
         .err()
         .map(|error| format!("no file can be created in its directory: {}", words(&error)))
 }
 
-/// An empty file is one, too.
+/// Whether the file is a SQLite database. An empty file is one.
 fn is_sqlite(file: File) -> bool {
     let mut first = Vec::new();
     let read = file.take(SQLITE.len() as u64).read_to_end(&mut first);
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_record_that_cannot_be_read_says_why() {
+    async fn the_error_for_an_unreadable_record_says_why() {
         let home = tempfile::tempdir().unwrap();
         let at = |name: &str| home.path().join(name).display().to_string();
         fs::write(at("letter"), "Dear reader, this is no database").unwrap();
@@ -295,7 +295,7 @@ mod tests {
             ("bridge.db", "there is no such file"),
             ("letter/bridge.db", "it cannot be read: Not a directory (os error 20)"),
             ("folder", "it is a directory"),
-            ("letter", "it is no SQLite database"),
+            ("letter", "it is not a SQLite database"),
         ] {
             let said =
                 AuditLog::open(&SecretString::from(format!("sqlite://{}", at(name)))).await.err().unwrap();
@@ -307,9 +307,9 @@ mod tests {
         assert_eq!(home.path().read_dir().unwrap().count(), 2, "nothing was created");
     }
 
-    /// `check` and `serve` say the same, and looking leaves nothing behind.
+    /// `check` and `serve` report the same error, and checking creates no file.
     #[tokio::test]
-    async fn what_cannot_be_opened_says_why() {
+    async fn the_error_for_a_database_that_cannot_be_opened_says_why() {
         let home = tempfile::tempdir().unwrap();
         let at = |name: &str| home.path().join(name).display().to_string();
         fs::write(at("letter"), "Dear reader, this is no database").unwrap();
@@ -318,7 +318,7 @@ mod tests {
             ("none/bridge.db", "its directory does not exist"),
             ("letter/bridge.db", "its directory is a file"),
             ("folder", "it is a directory"),
-            ("letter", "it is no SQLite database"),
+            ("letter", "it is not a SQLite database"),
         ] {
             let expected = format!("cannot open {}: {why}", at(name));
             for said in both(&format!("sqlite://{}", at(name))).await {
@@ -348,8 +348,8 @@ mod tests {
         let waited = unopened(url, Mode::Works, &sqlx::Error::PoolTimedOut).await.to_string();
         assert!(
             waited.starts_with(
-                "cannot open 127.0.0.1:1/gates: it lets nobody in within 3 s (last: error communicating with database: \
-                 Connection refused (os error 111)); is it running"
+                "cannot open 127.0.0.1:1/gates: it accepted no connection within 3 s (last: error communicating with \
+                 database: Connection refused (os error 111)); is it running"
             ),
             "{waited}"
         );

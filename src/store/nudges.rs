@@ -1,19 +1,19 @@
-//! Tickets that somebody asks to look at: stored until they were looked at.
+//! Nudges: requests to read a ticket soon, stored until the worker has read it.
 
 use super::{error::Error, handle::Store, query::query, write_tx::WriteTx};
 use crate::millis::Millis;
 
-/// Somebody asks for a ticket to be looked at.
+/// A request to read a ticket soon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nudge {
     /// The ticket, by Jira's issue id.
     pub ticket: String,
-    /// The turn it was stored in: whichever replica was asked, one that takes the place of another has a later one.
+    /// The number of the transaction that stored it: a later nudge of the same ticket has a higher one, on any replica.
     pub seq: i64,
 }
 
 impl Store {
-    /// The nudges that are to be followed, longest ago first.
+    /// All stored nudges, oldest first.
     ///
     /// # Errors
     /// If the database fails.
@@ -25,7 +25,7 @@ impl Store {
 }
 
 impl WriteTx {
-    /// Asks to look at a ticket soon. Asked for again before that, it stays one look.
+    /// Stores a nudge. A ticket has at most one: a second nudge replaces the first.
     ///
     /// # Errors
     /// If the database fails.
@@ -43,7 +43,7 @@ impl WriteTx {
         Ok(())
     }
 
-    /// A nudge was followed. If the ticket was nudged again since, that stays.
+    /// Deletes a nudge whose ticket was read, unless a later nudge has replaced it.
     ///
     /// # Errors
     /// If the database fails.
@@ -62,9 +62,9 @@ mod tests {
     use super::*;
     use crate::database::Database;
 
-    /// Two replicas are told of the same ticket, the second while the worker reads it for the first, and their clocks differ.
+    /// Two replicas receive a nudge of the same ticket, the second while the worker reads it, and their clocks differ.
     #[tokio::test]
-    async fn a_nudge_by_a_clock_that_is_behind_is_followed_as_well() {
+    async fn a_nudge_by_a_slow_clock_is_not_lost() {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::fresh(directory.path()).await;
         let store = Store::open(&database.url.clone().into()).await.unwrap();

@@ -1,4 +1,4 @@
-//! What is to be done in Jira: stored before it is done, and until it is.
+//! The outbox: commands to Jira, stored before they are performed and until they are done.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -26,70 +26,70 @@ mod tests;
 pub struct OutboxRow {
     /// Its number.
     pub id: i64,
-    /// The canary it came from.
+    /// The canary it belongs to.
     pub canary: CanaryId,
     /// What to do.
     pub command: Command,
-    /// How often that was tried.
+    /// How many attempts there were before this one.
     pub attempts: u32,
-    /// When a request that is not idempotent was last sent for it, if its outcome is not known.
+    /// When a non-idempotent request was last sent for it, if the outcome is unknown.
     pub sent: Option<Millis>,
-    /// The attempts as they stand in the database now; whoever takes the command after this changes them.
+    /// The number of attempts in the database. A worker that claims the command later changes it.
     pub counted: u32,
 }
 
-/// What becomes of a command after an attempt.
+/// The outcome of an attempt to perform a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AttemptOutcome {
-    /// It is done, or there is nothing to do any more.
+    /// It is done, or there is nothing left to do.
     Done,
-    /// Try again then.
+    /// It failed and is retried.
     Retry {
-        /// When.
+        /// When to retry.
         at: Millis,
-        /// Why it did not work.
+        /// Why the attempt failed.
         why: String,
-        /// Whether the request may have done its work all the same.
+        /// When the request was sent, if Jira may have carried it out nevertheless.
         sent: Option<Millis>,
     },
-    /// Trying again does not help; it waits for somebody to mend the cause.
+    /// A retry does not help until the cause is fixed.
     Parked {
         /// The cause.
         why: String,
-        /// As above.
+        /// As in `Retry`.
         sent: Option<Millis>,
     },
 }
 
-/// How much waits to be done.
+/// The size of the outbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// Commands that are due or will be.
+    /// Commands that are due now or later.
     pub pending: u64,
     /// Commands that are parked.
     pub parked: u64,
-    /// When the oldest of all was stored.
+    /// When the oldest command was stored.
     pub oldest: Option<Millis>,
 }
 
 /// A command that is parked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parked {
-    /// The id of the canary it came from.
+    /// The id of the canary it belongs to.
     pub canary: String,
-    /// What to do; none if it cannot be read.
+    /// What to do; `None` if it cannot be read.
     pub command: Option<Command>,
     /// The ticket it is about, once there is one.
     pub ticket: Option<Ticket>,
-    /// Since when.
+    /// When it was parked.
     pub at: Millis,
-    /// What is in the way.
+    /// The cause.
     pub why: String,
 }
 
-/// At most so many characters say why a command was not performed.
+/// At most so many characters of the cause are stored.
 const WHY: usize = 1_000;
-/// How long what Flagger reports is gathered before it becomes one comment.
+/// How long Flagger's reports are collected into one comment.
 const GATHERED: Duration = Duration::from_secs(60);
 
 /// How long a new command waits before it is due.
@@ -105,12 +105,12 @@ const fn patience(command: &Command) -> Duration {
     }
 }
 
-/// The word for a command in its row.
+/// The column `kind` of a command.
 const fn kind(command: &Command) -> &'static str {
     match command {
         Command::Open { .. } => "open",
         Command::Comment { notice: Notice::Progress { .. }, .. } => "progress",
-        // It looks, now and then, and no other waits for it.
+        // A kind of its own: no other command waits for it.
         Command::FindDuplicates { .. } => "recount",
         Command::Comment { .. } | Command::Label { .. } | Command::Move { .. } | Command::Link { .. } => {
             "tell"
@@ -121,8 +121,8 @@ const fn kind(command: &Command) -> &'static str {
 const ROWS: &str = "SELECT canary, command, attempts, sent_at, id FROM outbox";
 
 impl Store {
-    /// Of the commands that are due, tickets to be opened or all others, those that wait longest: at most `most`, each the
-    /// first of its gate, and of none of the gates `held`. Each comes with its number; one may be there that cannot be read.
+    /// The commands that are due, longest first: only those that open tickets if `opening`, otherwise only the others. At
+    /// most `most`, the first of each gate, without the gates `held`. Each comes with its number, also if it cannot be read.
     ///
     /// # Errors
     /// If the database fails.
@@ -143,14 +143,14 @@ impl Store {
         Ok(found.into_iter().map(|stored| (stored.0, row(stored))).collect())
     }
 
-    /// How much waits.
+    /// How many commands wait.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn backlog(&self) -> Result<Backlog, Error> {
         let mut reading = self.begin_read().await?;
         let (all, parked, oldest): (i64, i64, Option<i64>) = query(
-            // Rows are numbered in the order in which they were stored.
+            // Ids ascend in the order in which rows were stored.
             "SELECT (SELECT COUNT(*) FROM outbox),
                     (SELECT COUNT(*) FROM outbox WHERE parked_at IS NOT NULL),
                     (SELECT created_at FROM outbox ORDER BY id LIMIT 1)",
@@ -161,7 +161,7 @@ impl Store {
         Ok(Backlog { pending: all.saturating_sub(parked), parked, oldest: oldest.map(Millis) })
     }
 
-    /// What is parked, longest first, but not more than `most`.
+    /// At most `most` parked commands, the longest parked first.
     ///
     /// # Errors
     /// If the database fails.
@@ -177,7 +177,7 @@ impl Store {
         .await
     }
 
-    /// Makes everything that is parked due again.
+    /// Makes all parked commands due.
     ///
     /// # Errors
     /// If the database fails.
@@ -214,7 +214,7 @@ impl WriteTx {
         .execute(self.sql())
         .await?;
         if matches!(command, Command::Comment { notice: Notice::Ended { .. }, .. }) {
-            // What Flagger reported before the end is told before it.
+            // What Flagger reported before the end is written to the ticket before the end.
             query("UPDATE outbox SET due_at = $1 WHERE gate = $2 AND kind = 'progress'")
                 .bind(now.0)
                 .bind(command.gate().0.as_str())
@@ -224,8 +224,8 @@ impl WriteTx {
         Ok(())
     }
 
-    /// The command, if it still waits, with one attempt more. `sending` says that a request that is not idempotent is
-    /// about to be sent: from here on nobody knows whether it did its work. The row still tells of the sending before.
+    /// Claims the command for one more attempt, if it still waits. `sending` is the time if a non-idempotent request is
+    /// about to be sent: from then on its outcome is unknown. The returned row still has the time of the previous one.
     ///
     /// # Errors
     /// If the database fails or the row cannot be read.
@@ -244,8 +244,8 @@ impl WriteTx {
         Ok(Some(row))
     }
 
-    /// Gathers what else Flagger reported to the same gate into this row, so that one comment tells it all. Done only
-    /// before the first attempt: what was maybe written already must stay what it is.
+    /// Merges Flagger's later reports for the same gate into this row, so that they become one comment. Only before the
+    /// first attempt: a comment that may already be in Jira must not change.
     ///
     /// # Errors
     /// If the database fails or a row cannot be read.
@@ -262,7 +262,7 @@ impl WriteTx {
         let later: Vec<StoredCommand> = query(sql).bind(gate.0.as_str()).bind(row.id).all(self.sql()).await?;
         let mut lines = lines.clone();
         for later in later {
-            // One that cannot be read is parked when its own turn comes.
+            // A row that cannot be read is parked when it is due itself.
             let Ok(later) = self::row(later) else { continue };
             if let Command::Comment { notice: Notice::Progress { lines: more }, .. } = later.command {
                 lines.extend(more);
@@ -274,7 +274,7 @@ impl WriteTx {
         Ok(OutboxRow { command, ..row.clone() })
     }
 
-    /// Stores more of what a command says.
+    /// Replaces the stored command.
     ///
     /// # Errors
     /// If the database fails.
@@ -287,8 +287,8 @@ impl WriteTx {
         Ok(())
     }
 
-    /// What Flagger reported further to a gate waits for the next comment, which comes no sooner than this. What is due
-    /// already is left: the end of the rollout made it so, and comes after it.
+    /// Delays Flagger's further reports for a gate, so that they wait for the next comment. Those that are already due
+    /// stay due: the end of the rollout made them so, and its comment must come after them.
     ///
     /// # Errors
     /// If the database fails.
@@ -303,7 +303,7 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Puts a command aside that cannot be read.
+    /// Parks a command that cannot be read.
     ///
     /// # Errors
     /// If the database fails.
@@ -317,8 +317,8 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Notes what became of a command after one attempt more than `row` tells of. Returns false, and notes nothing, if
-    /// somebody else has taken it since: a process that stood still for longer than its lease has no say any more.
+    /// Stores the outcome of the attempt that `row` was claimed for. Returns false, and stores nothing, if another worker
+    /// has claimed the command since: a process that was paused for longer than its lease must not settle it.
     ///
     /// # Errors
     /// If the database fails.
@@ -357,8 +357,8 @@ impl WriteTx {
     }
 }
 
-/// One kind after the other, so that each follows an index: thousands may wait. One that is tried again soon is waited
-/// for by those of its gate that come after it; one that still does not work then is not.
+/// One query for each kind, so that each uses an index: thousands of rows may wait. Later commands of a gate wait for one
+/// that is retried soon, but not for one that failed more than `SOON` times.
 fn due(opening: bool, held: usize) -> String {
     let kinds = if opening { "kind = 'open'" } else { "kind <> 'open'" };
     let others = if held == 0 {
@@ -378,7 +378,7 @@ fn due(opening: bool, held: usize) -> String {
     )
 }
 
-/// After so many attempts a command is not tried again soon: half a minute has gone.
+/// After so many attempts, about half a minute after the first, a command is no longer retried soon.
 const SOON: u32 = 5;
 
 type StoredCommand = Keyed<i64, (String, String, i64, Option<i64>)>;
@@ -398,7 +398,7 @@ fn row(Keyed(id, row): StoredCommand) -> Result<OutboxRow, Error> {
 }
 
 impl FromRow<'_, AnyRow> for Parked {
-    /// What cannot be read is left out: SQLite keeps a value of any type in any column.
+    /// Columns that cannot be read stay empty: SQLite stores a value of any type in any column.
     fn from_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
         let ticket: Option<String> = row.try_get(2)?;
         Ok(Self {

@@ -1,4 +1,4 @@
-//! Statements. Each runs in a transaction, has no name on the server, and has a deadline.
+//! Statements. Each runs in a transaction, is not prepared under a name, and has a deadline.
 
 use futures_util::TryStreamExt as _;
 use sqlx::{
@@ -10,30 +10,30 @@ use tokio::time::timeout;
 
 use super::error::{ANSWERS_WITHIN, Error};
 
-/// A transaction. Dropped, it changes nothing.
+/// A transaction. Dropped, it is rolled back.
 pub(super) type Transaction = sqlx::Transaction<'static, Any>;
 
-/// Begins a transaction. Every statement is in one: a pooler between us and PostgreSQL may give each transaction another
-/// session, and its limits hold for it alone.
+/// Begins a transaction. Every statement runs in one: a pooler may give each transaction another session, so limits are
+/// set for each transaction.
 pub(super) async fn begin(pool: &AnyPool, begin: &'static str) -> Result<Transaction, Error> {
     in_time(pool.begin_with(begin)).await
 }
 
-/// Commits. After an error it is not known whether it did.
+/// Commits. After an error it is unknown whether the transaction committed.
 pub(super) async fn commit(transaction: Transaction) -> Result<(), Error> {
     in_time(transaction.commit()).await
 }
 
-/// What the database answers, or [`Error::Silent`]. A server that vanished behind a broken network says nothing at all, and
-/// its own limits do not help. Whether a write was done is not known then, and [`Store::follow`] finds out.
+/// The database's answer, or [`Error::Silent`] after a timeout. The server's own limits do not help if the network to it
+/// is broken. It is then unknown whether a write was done; [`Store::catch_up`] finds out.
 ///
-/// [`Store::follow`]: super::Store::follow
+/// [`Store::catch_up`]: super::Store::catch_up
 async fn in_time<T>(answer: impl Future<Output = Result<T, sqlx::Error>> + Send) -> Result<T, Error> {
     timeout(ANSWERS_WITHIN, answer).await.map_err(|_| Error::Silent)?.map_err(Error::Database)
 }
 
-/// A statement. PostgreSQL forgets its plan at once: one that has a name is known to a session, and who comes through a
-/// pooler has another session in each transaction.
+/// A statement without a name. A named prepared statement belongs to a session, and with a pooler each transaction may
+/// run in another session.
 pub(super) fn query(sql: impl SqlSafeStr) -> Statement {
     Statement(sqlx::query(sql).persistent(false))
 }
@@ -42,32 +42,32 @@ pub(super) fn query(sql: impl SqlSafeStr) -> Statement {
 pub(super) struct Statement(Query<'static, Any, AnyArguments>);
 
 impl Statement {
-    /// The value of the next parameter.
+    /// Binds the next parameter.
     pub(super) fn bind<'t>(self, value: impl Encode<'t, Any> + Type<Any>) -> Self {
         Self(self.0.bind(value))
     }
 
-    /// Returns how many rows it changed.
+    /// Executes it. Returns how many rows it changed.
     pub(super) async fn execute(self, sql: &mut AnyConnection) -> Result<u64, Error> {
         Ok(in_time(self.0.execute(sql)).await?.rows_affected())
     }
 
-    /// Its only row.
+    /// Returns its only row.
     pub(super) async fn one<T: Readable>(self, sql: &mut AnyConnection) -> Result<T, Error> {
         in_time(self.0.try_map(read).fetch_one(sql)).await
     }
 
-    /// Its row, if there is one.
+    /// Returns its row, if there is one.
     pub(super) async fn optional<T: Readable>(self, sql: &mut AnyConnection) -> Result<Option<T>, Error> {
         in_time(self.0.try_map(read).fetch_optional(sql)).await
     }
 
-    /// Its rows.
+    /// Returns its rows.
     pub(super) async fn all<T: Readable>(self, sql: &mut AnyConnection) -> Result<Vec<T>, Error> {
         in_time(self.0.try_map(read).fetch_all(sql)).await
     }
 
-    /// Passes its rows to `take` one by one: there may be many.
+    /// Passes its rows to `take` one by one, because there may be many.
     pub(super) async fn each<T: Readable>(
         self,
         sql: &mut AnyConnection,
@@ -81,7 +81,7 @@ impl Statement {
     }
 }
 
-/// What a row can be read as.
+/// A type that a row can be converted into.
 pub(super) trait Readable: for<'r> FromRow<'r, AnyRow> + Send + Unpin + 'static {}
 
 impl<T: for<'r> FromRow<'r, AnyRow> + Send + Unpin + 'static> Readable for T {}
@@ -90,7 +90,7 @@ fn read<T: Readable>(row: AnyRow) -> Result<T, sqlx::Error> {
     T::from_row(&row)
 }
 
-/// A row's key, which is its last column, and what the columns before it hold, if they can be read: SQLite keeps a value of any
+/// A row's key, which is its last column, and the columns before it, if they can be read: SQLite stores a value of any
 /// type in any column.
 pub(super) struct Keyed<K, T>(pub(super) K, pub(super) Result<T, sqlx::Error>);
 

@@ -1,14 +1,14 @@
-//! What the columns of a row hold: keys, and values as JSON.
+//! The contents of columns: keys, and values as JSON.
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::error::{Error, one_line};
 use crate::rollout::{Canary, CanaryId};
 
-/// The format of a canary's serialised state that this version writes; it reads all up to it.
+/// The format of a canary's serialised state that this version writes. It reads this and all older formats.
 ///
-/// 2: what binds an approval, such as the statuses of its ticket and whom questions ruled out. A version that does not know
-/// it would write the row back without.
+/// Format 2 adds restrictions of an approval, such as the statuses of its ticket and the people whom questions denied. An
+/// older version would write the row back without them.
 pub(super) const FORMAT: i64 = 2;
 
 /// A canary's row id. None of the three names contains a slash.
@@ -30,7 +30,7 @@ pub(super) fn owner(key: &str) -> Result<CanaryId, Error> {
     canary_id(key).ok_or_else(|| corrupt(key, "its id has not three parts"))
 }
 
-/// A value as it is stored in a row of this canary.
+/// Serializes a value for a row of this canary.
 ///
 /// # Errors
 /// [`Error::Corrupt`].
@@ -38,7 +38,7 @@ pub(super) fn to_json(value: &impl Serialize, canary: &CanaryId) -> Result<Strin
     serde_json::to_string(value).map_err(|error| corrupt(&key(canary), &error.to_string()))
 }
 
-/// A value of a row of the canary with this row id.
+/// Deserializes a value from a row of the canary with this row id.
 ///
 /// # Errors
 /// [`Error::Corrupt`].
@@ -46,7 +46,7 @@ pub(super) fn from_json<T: DeserializeOwned>(json: &str, canary: &str) -> Result
     serde_json::from_str(json).map_err(|error| corrupt(canary, &error.to_string()))
 }
 
-/// The canary of this row.
+/// Deserializes the canary of this row.
 ///
 /// # Errors
 /// [`Error::Corrupt`].
@@ -55,7 +55,7 @@ pub(super) fn canary(id: &str, format: i64, state: &str) -> Result<Canary, Error
         return Err(corrupt(id, &format!("it is in format {format}, this version reads up to {FORMAT}")));
     }
     let canary: Canary = from_json(state, id)?;
-    // Else one row could open another canary's gates.
+    // Otherwise one row could open another canary's gates.
     if key(&canary.id) != id {
         return Err(corrupt(id, &format!("it is about {}", canary.id)));
     }

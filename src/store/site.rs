@@ -1,9 +1,9 @@
-//! The Jira that the stored tickets are of.
+//! The address of the Jira that has the stored tickets.
 
 use super::{error::Error, handle::Store, query::query, write_tx::WriteTx};
 
 impl Store {
-    /// The address of the Jira that the tickets are of, once one said it.
+    /// The address of the Jira that has the stored tickets, if known.
     ///
     /// # Errors
     /// If the database fails.
@@ -16,7 +16,7 @@ impl Store {
 }
 
 impl WriteTx {
-    /// From now on tickets are of the Jira with this address.
+    /// Stores the address of the Jira that has the tickets.
     ///
     /// # Errors
     /// If the database fails.

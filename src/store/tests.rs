@@ -1,4 +1,4 @@
-//! What is stored, changed behind the bridge's back: it is read or refused, and opens nothing that it does not say.
+//! Stored rows that were changed from outside: the bridge reads or rejects them, and they open only what they state.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ fn row() -> Value {
     })
 }
 
-/// Whether the JSON of a gate says that it is approved, lately enough, and not too long before.
+/// Whether the JSON of a gate states an approval that was read recently enough and is not too old.
 fn says_open(gate: &Value) -> bool {
     let watched = &gate["standing"]["watched"];
     let approved = &watched["view"]["approved"];
@@ -68,9 +68,9 @@ fn says_open(gate: &Value) -> bool {
         && (!gate["used"].is_null() || age(&approved["decision"]["since"]) <= 72 * 3_600_000)
 }
 
-/// What SQLite sorts or takes back needs no file: a root that cannot be written has no room for one.
+/// SQLite's sorting and rollback need no temporary file: on a read-only root file system it could not create one.
 #[tokio::test]
-async fn sqlite_keeps_what_is_temporary_in_memory() {
+async fn sqlite_keeps_temporary_data_in_memory() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", directory.path().join("bridge.db").display());
     let store = Store::open(&url.into()).await.unwrap();
@@ -79,7 +79,7 @@ async fn sqlite_keeps_what_is_temporary_in_memory() {
 }
 
 #[test]
-fn the_row_that_is_changed_here_is_right() {
+fn the_unchanged_row_is_valid() {
     let canary = rows::canary("default/shop/cart", FORMAT, &row().to_string()).unwrap();
     assert_eq!(serde_json::to_value(&canary).unwrap(), row());
     let gates = canary.rollout.unwrap().gates;
@@ -88,13 +88,13 @@ fn the_row_that_is_changed_here_is_right() {
 }
 
 #[test]
-fn what_is_remembered_takes_no_more_room_than_it_needs() {
+fn a_cached_canary_has_no_spare_capacity() {
     let canary = rows::canary("default/shop/cart", FORMAT, &row().to_string()).unwrap();
     let room = |canary: &Canary| {
         let gates = &canary.rollout.as_ref().unwrap().gates;
         (gates.len(), gates.capacity(), canary.tickets_opened.len(), canary.tickets_opened.capacity())
     };
-    // A copy has no room to spare, so what was read is what is remembered here.
+    // A clone has no spare capacity, so the canary that was read is cached, not a clone of it.
     assert_eq!(room(&canary), (3, 4, 1, 4));
     let expected = canary.clone();
     let mut memory = Cache::default();
@@ -111,7 +111,7 @@ fn a_newer_format_is_refused() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_on_one_line() {
+fn the_error_for_an_unreadable_row_is_one_line() {
     let odd = row().to_string().replace("confirm-promotion", "\\n\\u001b[31m\\u2028");
     let error = rows::canary("default/shop/cart", FORMAT, &odd).unwrap_err().to_string();
     assert!(error.contains("unknown variant") && !error.contains(['\n', '\u{1b}', '\u{2028}']), "{error:?}");
@@ -119,7 +119,7 @@ fn what_cannot_be_read_is_told_on_one_line() {
 
 proptest! {
     #[test]
-    fn a_changed_row_opens_nothing_that_it_does_not_say(
+    fn a_changed_row_opens_only_what_it_states(
         change in changes(0..6), bytes in prop_oneof![4 => Just(vec![]), 1 => changes(1..4)],
     ) {
         let text = garbled(&changed(row(), &change).to_string(), &bytes);
@@ -131,7 +131,7 @@ proptest! {
                 let said: Value = serde_json::from_str(&text).unwrap();
                 for (nth, gate) in canary.rollout.iter().flat_map(|rollout| &rollout.gates).enumerate() {
                     let open = gate.verdict(NOW, TRUST).is_open();
-                    // A list may stand for a struct there; the witness does not read those.
+                    // serde accepts a list in place of a struct; `says_open` does not read those.
                     let said = &said["rollout"]["gates"][nth];
                     prop_assert!(!open || says_open(said) || text.contains("[["), "{}", text);
                 }
@@ -141,7 +141,7 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_command_is_itself_or_refused(which in 0..6_usize, change in changes(0..4)) {
+    fn a_changed_command_round_trips_or_is_rejected(which in 0..6_usize, change in changes(0..4)) {
         let name = json!({"stage": "confirm-promotion", "approver": null});
         let subject = json!({"canary": {"cluster": "default", "namespace": "shop", "name": "cart"}, "gate": name,
             "phase": "Waiting", "base": "1", "revision": null, "label": "v2", "metadata": {"x": "y"}});
@@ -164,9 +164,9 @@ proptest! {
         }
     }
 
-    /// Whatever is changed in a row of the record shows in its hash, and no two fields run into each other.
+    /// Every change of an audit row changes its hash, also one that moves text from one field to the next.
     #[test]
-    fn every_change_of_the_record_shows(
+    fn every_change_of_an_audit_row_changes_its_hash(
         id in 0..3_i64, at: i64, canary in "[ab/]{0,3}", kind in "[ab]{0,3}", detail in "[ab{}]{0,3}", other in "[ab/{}]{0,3}",
         field in 0..4_usize,
     ) {

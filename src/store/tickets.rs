@@ -1,4 +1,4 @@
-//! Every ticket that was ever opened: so that what happens to it after its rollout is over still finds it.
+//! Every ticket that was ever opened, so that the bridge can react to moves after its rollout ended.
 
 use sqlx::{AssertSqlSafe, FromRow, Row as _, any::AnyRow};
 
@@ -19,23 +19,23 @@ use crate::{
 /// A ticket and the gate it was opened for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TicketRecord {
-    /// The gate. A duplicate, which opens no gate, is kept under an id of its own.
+    /// The gate. A duplicate, which opens no gate, is stored under an id of its own.
     pub gate: GateId,
     /// Its canary.
     pub canary: CanaryId,
-    /// Which gate of the rollout it was.
+    /// The gate's name.
     pub name: GateName,
     /// The ticket, as it was opened.
     pub ticket: Ticket,
-    /// When it was told that its rollout is over, by Jira's clock.
+    /// When its rollout's end was written to it, by Jira's clock.
     pub ended_at: Option<Millis>,
-    /// Since when, by our clock, Jira does not show it, although credentials are proven.
+    /// Since when, by the bridge's clock, Jira has not shown it, although the credentials work.
     pub missing_since: Option<Millis>,
 }
 
 impl TicketRecord {
-    /// Whether an issue that says that it is the ticket of these gates is this one. A duplicate says so of the gate that it was
-    /// opened for, after which its own id is called.
+    /// Whether an issue with the marks of these gates can be this ticket. A duplicate has the mark of the gate that it was
+    /// opened for, and its own id begins with that gate's id.
     #[must_use]
     pub fn is_marked_by(&self, marks: &[GateId]) -> bool {
         marks.iter().any(|GateId(mark)| {
@@ -45,11 +45,11 @@ impl TicketRecord {
     }
 }
 
-/// Of a ticket, but its gate, which comes last.
+/// The columns of a ticket without its gate, which comes last.
 const COLUMNS: &str = "canary, name, ticket.ticket, ended_at, missing_since";
 
 impl Store {
-    /// The ticket of a gate, dead or alive.
+    /// The ticket of a gate, whether or not its rollout has ended.
     ///
     /// # Errors
     /// If the database fails or the row cannot be read.
@@ -60,7 +60,7 @@ impl Store {
         row.map(opened).transpose()
     }
 
-    /// Whether this issue id is that of a ticket that is kept, whichever gate it is of.
+    /// Whether a ticket with this issue id is stored.
     ///
     /// # Errors
     /// If the database fails.
@@ -71,21 +71,20 @@ impl Store {
         Ok(kept > 0)
     }
 
-    /// The nudges about dead tickets of which no later move was answered yet, longest ago first, each with its ticket.
+    /// The nudges of ended tickets whose late move the bridge has not answered yet, oldest first, each with its ticket.
     ///
     /// # Errors
-    /// If the database fails. A ticket whose row cannot be read is an error of its own.
+    /// If the database fails. A ticket row that cannot be read is an `Err` in the list.
     pub async fn ended_nudges(&self) -> Result<Vec<(Nudge, Result<TicketRecord, Error>)>, Error> {
         let mut reading = self.begin_read().await?;
         let ended = query(AssertSqlSafe(dead_nudges())).all(&mut reading).await?;
         Ok(ended.into_iter().map(|NudgedTicket(nudge, row)| (nudge, opened(row))).collect())
     }
 
-    /// Dead tickets that are to be read although nobody asks for that, at most `most`, those first that wait longest; each
-    /// with its gate.
+    /// At most `most` ended tickets that are due to be read without a nudge, the longest due first, each with its gate.
     ///
     /// # Errors
-    /// If the database fails. A ticket whose row cannot be read is an error of its own.
+    /// If the database fails. A ticket row that cannot be read is an `Err` in the list.
     pub async fn ended_to_read(
         &self,
         now: Millis,
@@ -100,7 +99,7 @@ impl Store {
         Ok(ended.into_iter().map(|row| (GateId(row.0.clone()), opened(row))).collect())
     }
 
-    /// Whether this issue id is that of a dead ticket whose next move will be answered.
+    /// Whether this is the issue id of an ended ticket whose next move the bridge will answer.
     ///
     /// # Errors
     /// If the database fails.
@@ -113,7 +112,7 @@ impl Store {
 }
 
 impl WriteTx {
-    /// Keeps a ticket that was just opened.
+    /// Stores a ticket that was just opened.
     ///
     /// # Errors
     /// If the database fails.
@@ -132,7 +131,8 @@ impl WriteTx {
         Ok(())
     }
 
-    /// The ticket was told that its rollout is over, at this time by Jira's clock. It is read again at `read_at`.
+    /// Stores that the end of the rollout was written to the ticket, at this time by Jira's clock. The worker reads it
+    /// again at `read_at`.
     ///
     /// # Errors
     /// If the database fails.
@@ -146,7 +146,7 @@ impl WriteTx {
         Ok(())
     }
 
-    /// When a dead ticket is read the next time although nobody asks for that; none: not any more.
+    /// Sets when the worker reads an ended ticket next without a nudge; `None` for never.
     ///
     /// # Errors
     /// If the database fails.
@@ -159,7 +159,7 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Since when Jira does not show the ticket; none: it does.
+    /// Sets since when Jira has not shown the ticket; `None` if it does.
     ///
     /// # Errors
     /// If the database fails.
@@ -172,7 +172,7 @@ impl WriteTx {
         Ok(())
     }
 
-    /// A later move of a dead ticket is being answered. Returns whether it is the first.
+    /// Marks a late move of an ended ticket as answered. Returns whether it is the first.
     ///
     /// # Errors
     /// If the database fails.
@@ -185,7 +185,7 @@ impl WriteTx {
     }
 }
 
-/// SQLite joins in this order: nudges are few, and tickets are kept for ever.
+/// With CROSS JOIN, SQLite joins in this order: there are few nudges, and tickets are never deleted.
 fn dead_nudges() -> String {
     format!(
         "SELECT {COLUMNS}, nudge.ticket, nudge.seq, gate FROM nudge CROSS JOIN ticket
@@ -222,9 +222,9 @@ mod tests {
     use super::*;
     use crate::database::Database;
 
-    /// It is looked for at each step of the worker, and a bridge that is old has many tickets.
+    /// The worker runs this query at each step, and an old database has many tickets.
     #[tokio::test]
-    async fn nobody_goes_through_all_tickets_to_find_the_dead() {
+    async fn ended_nudges_are_found_without_a_scan_of_all_tickets() {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::fresh(directory.path()).await;
         let store = Store::open(&database.url.clone().into()).await.unwrap();

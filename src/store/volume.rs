@@ -1,13 +1,13 @@
-//! What kind of volume a file of SQLite is on.
+//! The kind of volume that a SQLite file is on.
 
 use std::path::Path;
 
-/// Which volumes will do for SQLite.
+/// Which volumes SQLite may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AllowedVolumes {
-    /// Those of this machine. On a network's, locks keep nobody out, and shared memory is not shared.
+    /// Local ones. On network volumes file locks may not exclude other machines, and shared memory is not shared.
     Local,
-    /// Any: whoever runs the bridge answers for it.
+    /// Any: the operator takes the risk.
     Any,
 }
 
@@ -19,8 +19,8 @@ impl AllowedVolumes {
     }
 }
 
-/// What Linux calls file systems in `statfs`, of those that reach over a network or may do so. A FUSE may be
-/// anything: a bucket, another machine, a host's folder.
+/// The numbers in `statfs` of Linux's file systems that are on a network or may be. FUSE may be anything: a bucket,
+/// another machine, a folder of the host.
 const NETWORK: [(u32, &str); 21] = [
     (0x0000_6969, "NFS"),
     (0x0000_517B, "SMB"),
@@ -45,18 +45,18 @@ const NETWORK: [(u32, &str); 21] = [
     (0x7C7C_6673, "prl_fs"),
 ];
 
-/// The network file system that this number stands for. It may be wider than it is, and then have its sign in front.
+/// The network file system with this number. Its type differs between platforms, so it may be sign-extended.
 fn network(kind: i128) -> Option<&'static str> {
     let kind = u32::try_from(kind & 0xFFFF_FFFF).ok()?;
     NETWORK.iter().find_map(|(known, name)| (*known == kind).then_some(*name))
 }
 
-/// Why SQLite may not have its file in this directory.
+/// Why SQLite may not use this directory.
 pub(super) fn obstacle(directory: &Path, volumes: AllowedVolumes) -> Option<String> {
     match volumes {
         AllowedVolumes::Any => None,
         AllowedVolumes::Local => {
-            // Where that cannot be had, SQLite's own words come soon enough.
+            // If statfs fails, SQLite's own error follows soon.
             let found = rustix::fs::statfs(directory).ok()?;
             network(found.f_type.into()).map(words)
         }
@@ -79,14 +79,14 @@ mod tests {
         for (kind, name) in [
             (0x6969, Some("NFS")),
             (0xFF53_4D42, Some("SMB (CIFS)")),
-            // The same on a machine of 32 bits.
+            // The same on a 32-bit machine.
             (i128::from(0xFF53_4D42_u32.cast_signed()), Some("SMB (CIFS)")),
             (0xFE53_4D42, Some("SMB")),
             (0x517B, Some("SMB")),
             (0x6573_5546, Some("FUSE")),
             (0x0102_1997, Some("9p")),
             (0x00C3_6400, Some("CephFS")),
-            // ext4, XFS, Btrfs, ZFS, tmpfs, overlayfs, F2FS, and what nobody knows
+            // ext4, XFS, Btrfs, ZFS, tmpfs, overlayfs, F2FS, and unknown numbers
             (0xEF53, None),
             (0x5846_5342, None),
             (0x9123_683E, None),
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_cannot_be_asked_is_no_obstacle() {
+    fn a_directory_without_statfs_is_no_obstacle() {
         assert_eq!(obstacle(Path::new("/nowhere/at/all"), AllowedVolumes::Local), None);
         assert_eq!(obstacle(Path::new("/proc"), AllowedVolumes::Local), None);
     }

@@ -1,4 +1,4 @@
-//! A writing transaction. Holding one means: nobody else writes.
+//! Write transactions. Only one is open at a time.
 
 use sqlx::AnyConnection;
 
@@ -13,7 +13,7 @@ use crate::{
     rollout::{Canary, CanaryId, Command},
 };
 
-/// A writing transaction. Dropped without [`WriteTx::end`], it changes nothing.
+/// A write transaction. Dropped without [`WriteTx::end`], it is rolled back.
 pub struct WriteTx {
     store: Store,
     transaction: Transaction,
@@ -23,15 +23,15 @@ pub struct WriteTx {
 }
 
 impl Store {
-    /// Begins a writing transaction. On SQLite this takes the write lock, on PostgreSQL a row lock; on both,
-    /// transactions commit in the order of their numbers.
+    /// Begins a write transaction. On SQLite this takes the write lock, on PostgreSQL a row lock; on both,
+    /// transactions commit in the order of their sequence numbers.
     ///
     /// # Errors
-    /// If the database fails, or others hold it for too long.
+    /// If the database fails, or other processes hold the lock for too long.
     pub async fn begin_write(&self) -> Result<WriteTx, Error> {
         match self.try_begin_write().await {
             Err(error) if only_reads(&error) => {
-                // By now another connection may do better.
+                // A new connection may be able to write.
                 self.0.read_only.found();
                 self.try_begin_write().await
             }
@@ -56,22 +56,22 @@ impl WriteTx {
         &mut self.transaction
     }
 
-    /// A number for a command: unique, and in the order in which they are stored.
+    /// The number of the next command: unique, and ascending in the order in which commands are stored.
     pub(super) const fn next_command(&mut self) -> i64 {
         self.commands += 1;
         self.seq * 1000 + self.commands - 1
     }
 
-    /// Reads what others committed before this turn, so that memory is as new as the turn itself.
+    /// Reads what was committed before this transaction, so that the cache is as new as the transaction.
     ///
     /// # Errors
-    /// As [`Store::follow`].
+    /// As [`Store::catch_up`].
     pub async fn catch_up(&mut self) -> Result<(), Error> {
         let store = self.store.clone();
         store.read_commits(self.sql()).await.map(drop)
     }
 
-    /// The canary as it is in this turn; a new one if it is not known.
+    /// The canary as this transaction sees it; a new one if it is not stored.
     ///
     /// # Errors
     /// If the database fails or the row cannot be read.
@@ -92,7 +92,7 @@ impl WriteTx {
         read
     }
 
-    /// Saves the canary, and the commands that are due.
+    /// Saves the canary, and adds the commands to the outbox.
     ///
     /// # Errors
     /// If the database fails.
@@ -117,10 +117,10 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Commits. What was saved is in memory before this returns.
+    /// Commits. The saved canaries are in the cache before this returns.
     ///
     /// # Errors
-    /// If the database fails; whether it committed is not known then, and [`Store::follow`] finds out.
+    /// If the database fails. It is then unknown whether it committed; [`Store::catch_up`] finds out.
     pub async fn end(self) -> Result<(), Error> {
         tracing::trace!(target: "step", seq = self.seq, "committing");
         query::commit(self.transaction).await?;

@@ -9,6 +9,7 @@ use std::{
 use super::{lease::Lease, lock::lock};
 use crate::{
     clock::Clock,
+    config::Config,
     gatekeeper::{Gatekeeper, clock_time},
     jira::{self, Jira, Retry},
     metrics::Metrics,
@@ -23,30 +24,6 @@ const ANSWERED_WITHIN: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);
 const LEAST_SIDE_BY_SIDE: usize = 4;
 /// And no more than these, however large.
 const MOST_SIDE_BY_SIDE: usize = 32;
-
-/// The settings of the worker.
-#[derive(Clone, Copy, Debug)]
-pub struct WorkerSettings {
-    /// How often tickets that Flagger asks about are read.
-    pub poll_every: Duration,
-    /// For how long Jira's search may miss a new issue.
-    pub index_lag: Duration,
-    /// How long the audit record is kept; `None` is for ever.
-    pub keep_for: Option<Duration>,
-    /// How many commands are performed at the same time, at most.
-    pub side_by_side: usize,
-}
-
-impl WorkerSettings {
-    /// How many commands are to be performed side by side: as many as are sent within `ANSWERED_WITHIN`, for Jira may
-    /// take that long for each.
-    #[must_use]
-    pub fn side_by_side(requests_per_second: NonZeroU32, burst: NonZeroU32) -> usize {
-        let sent = requests_per_second.saturating_mul(ANSWERED_WITHIN).max(burst).get();
-        usize::try_from(sent)
-            .map_or(MOST_SIDE_BY_SIDE, |sent| sent.clamp(LEAST_SIDE_BY_SIDE, MOST_SIDE_BY_SIDE))
-    }
-}
 
 /// What a step did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,20 +71,32 @@ pub(super) struct Context {
     pub(super) jira: Arc<Jira>,
     pub(super) clock: Clock,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) settings: WorkerSettings,
+    /// How many commands are performed at the same time, at most.
+    pub(super) side_by_side: usize,
     pub(super) lease: Lease,
     /// What is wrong with the database, as the log was told.
     pub(super) trouble: Mutex<Option<String>>,
 }
 
+/// How many commands are performed at the same time: as many as the bridge may send within `ANSWERED_WITHIN`, because
+/// Jira may take that long for each.
+pub(super) fn side_by_side(jira::Settings { requests_per_second, burst, .. }: &jira::Settings) -> usize {
+    let sent = requests_per_second.saturating_mul(ANSWERED_WITHIN).max(*burst).get();
+    usize::try_from(sent).map_or(MOST_SIDE_BY_SIDE, |sent| sent.clamp(LEAST_SIDE_BY_SIDE, MOST_SIDE_BY_SIDE))
+}
+
 impl Context {
+    pub(super) fn config(&self) -> &Config {
+        self.gatekeeper.config()
+    }
+
     pub(super) fn store(&self) -> &Store {
         self.gatekeeper.store()
     }
 
     /// How often tickets are read that Flagger does not ask about, and those that died lately.
     pub(super) fn slow_cycle(&self) -> Duration {
-        self.gatekeeper.timing().trust_for / 3
+        self.config().jira.trust_for / 3
     }
 
     /// A turn in which this replica works; `None` if another does.

@@ -123,13 +123,13 @@ impl Outbox {
         // Whether something may be due, whether it is being looked for, and before when it is not.
         let (mut due, mut taking, mut tick) = (true, false, Instant::now());
         loop {
-            let places = self.context.settings.side_by_side.saturating_sub(in_hand.0.len());
+            let places = self.context.side_by_side.saturating_sub(in_hand.0.len());
             if due && !taking && places > 0 && !stop.is_cancelled() {
                 (due, taking) = (false, self.context.lease.leads());
                 tick = Instant::now() + TICK;
                 news.mark_unchanged();
                 if taking {
-                    let (held, most) = (in_hand.clone(), self.context.settings.side_by_side);
+                    let (held, most) = (in_hand.clone(), self.context.side_by_side);
                     // Never awaited here: one that is in hand may hold the database's only connection.
                     steps.push(Box::pin(async move { Step::Taken(self.pick(&held, most).await) }));
                 }

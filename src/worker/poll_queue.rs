@@ -190,7 +190,7 @@ impl PollQueue {
         if !self.context.jira.reads_an_index() {
             return None;
         }
-        let trust_for = self.context.gatekeeper.timing().trust_for;
+        let trust_for = self.context.config().jira.trust_for;
         if lock(&self.state).glanced.is_some_and(|at| now.apart(at) < trust_for / 10) {
             return None;
         }
@@ -244,7 +244,7 @@ impl PollQueue {
     /// Goes through all live tickets, and puts those into the queue that are due, those first that wait longest.
     async fn scan(&self, health: &ReadHealth, now: Millis) {
         lock(&self.state).scanned = Some(now);
-        let (poll_every, slowly) = (self.context.settings.poll_every, self.context.slow_cycle());
+        let (poll_every, slowly) = (self.context.config().jira.poll_every, self.context.slow_cycle());
         let canaries = self.context.store().live();
         let (mut live, mut quick, mut slow) = (HashSet::default(), Cycle::default(), Cycle::default());
         let mut lost = Vec::new();
@@ -297,7 +297,7 @@ impl PollQueue {
     fn is_asked_about(&self, canary: &CanaryId, gate: &Gate, now: Millis) -> bool {
         // What another replica is asked is known here only some time later.
         let asked = self.context.store().asked_at(canary, &gate.id).max(Some(gate.asked_at));
-        asked.is_some_and(|at| now.since(at) < self.context.gatekeeper.timing().trust_for)
+        asked.is_some_and(|at| now.since(at) < self.context.config().jira.trust_for)
     }
 
     /// A live gate with its ticket.

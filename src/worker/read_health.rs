@@ -87,7 +87,7 @@ impl ReadHealth {
             ReadTrigger::Poll if *nudges_fail_alone => polls.until,
             // Unless nothing is there to be polled.
             ReadTrigger::Nudge if polls.has_failed() => {
-                nudges.until.max(polls.until + self.context.settings.poll_every)
+                nudges.until.max(polls.until + self.context.config().jira.poll_every)
             }
             ReadTrigger::Poll | ReadTrigger::Nudge => nudges.until.max(polls.until),
         };
@@ -98,7 +98,7 @@ impl ReadHealth {
     pub(super) fn failed(&self, why: ReadTrigger, error: &jira::Error, now: Millis) -> bool {
         let mut state = lock(&self.state);
         let worked = !state.is_away();
-        state.rounds(why).record(error, now, self.context.settings.poll_every);
+        state.rounds(why).record(error, now, self.context.config().jira.poll_every);
         if why == ReadTrigger::Nudge {
             state.nudges_fail_alone = error.is_about_object();
         }
@@ -162,22 +162,22 @@ impl ReadHealth {
 
     /// It could not be read alone. Returns what becomes of rounds of tickets that were moved, if that is so for all of one.
     pub(super) fn failed_alone(&self, gate: &GateId, error: &jira::Error) -> Failures {
-        let Context { settings, clock, .. } = &*self.context;
-        let (state, now) = (&mut *lock(&self.state), clock.now());
+        let poll_every = self.context.config().jira.poll_every;
+        let (state, now) = (&mut *lock(&self.state), self.context.clock.now());
         let failing = state.failing.entry(gate.clone()).or_default();
-        failing.record_with_delay(settings.poll_every, now, self.context.slow_cycle());
+        failing.record_with_delay(poll_every, now, self.context.slow_cycle());
         let mut vain = state.nudges;
-        vain.record(error, now, settings.poll_every);
+        vain.record(error, now, poll_every);
         vain
     }
 
     /// A ticket that was read alone shows less than was seen before. It will until it is moved, so it is asked for ever more
     /// seldom: after Jira was restored that may be true of all tickets, each of which costs a request.
     pub(super) fn back_off_incomplete(&self, gate: &GateId) {
-        let Context { settings, clock, .. } = &*self.context;
-        let (state, now) = (&mut *lock(&self.state), clock.now());
+        let poll_every = self.context.config().jira.poll_every;
+        let (state, now) = (&mut *lock(&self.state), self.context.clock.now());
         let older = state.older.entry(gate.clone()).or_default();
-        older.record_with_delay(settings.poll_every, now, self.context.slow_cycle());
+        older.record_with_delay(poll_every, now, self.context.slow_cycle());
     }
 
     /// It shows what is known of it, or more.
@@ -198,7 +198,7 @@ impl ReadHealth {
 
     /// A request for many failed as it would for any. Returns whether that is news.
     pub(super) fn failed_together(&self, error: &jira::Error, now: Millis) -> bool {
-        lock(&self.state).together.record(error, now, self.context.gatekeeper.timing().trust_for)
+        lock(&self.state).together.record(error, now, self.context.config().jira.trust_for)
     }
 
     /// A request for many worked. Returns whether that is news.

@@ -58,8 +58,8 @@ async fn approvers_are_looked_up() {
     insta::assert_snapshot!(outputs.join("\n"), @r#"
     FAIL  approval.approvers                  Jira knows no account "mia"; put an account id, an e-mail, a user name, group:NAME or role:NAME there
     ok    approval.approvers                  "5b10ac8d82e05b22cc7d4e01" is Mia Change (5b10ac8d82e05b22cc7d4e01)
-    FAIL  approval.approvers                  Jira does not show whose e-mail "mia@example.com" is; put the account id there: Mia Change (5b10ac8d82e05b22cc7d4e01)?
-    FAIL  approval.approvers                  Jira shows nobody with the e-mail "left@example.com"; put the id of an account there. To see any e-mail, the bridge's account needs the global permission "Browse users and groups"
+    FAIL  approval.approvers                  Jira does not show which account has the e-mail "mia@example.com"; put the account id there: Mia Change (5b10ac8d82e05b22cc7d4e01)?
+    FAIL  approval.approvers                  Jira shows no account with the e-mail "left@example.com"; put an account id there. To see any e-mail, the bridge's account needs the global permission "Browse users and groups"
     ok    approval.approvers                  the role "Board" is there in OPS
     ok    approval.approvers                  the group "CAB" is there
     FAIL  approval.approvers                  Jira shows no group "ca"; spell it as Jira does; did you mean "cab"?
@@ -70,13 +70,13 @@ async fn approvers_are_looked_up() {
     FAIL  routes[1].approval.approvers        PAY has no role "Board"; there is: Administrators, Developers
     ok    routes[1].approval.deny             the role "Administrators" is there in PAY
     FAIL  routes[2].approval.approvers        OPS has no role "Bord"; there is: Administrators, Board, Developers, Empty; did you mean "Board"?
-    warn  routes[2].approval.approvers        nobody has the role "Empty" in OPS
+    warn  routes[2].approval.approvers        the role "Empty" has no members in OPS
     FAIL  routes[2].approval.approvers        Jira knows no account "bob"; put an account id, an e-mail, a user name, group:NAME or role:NAME there
 
     ok    approval.approvers                  "mia" is Mia Change (mia)
     FAIL  approval.approvers                  Jira knows no account "5b10ac8d82e05b22cc7d4e01"; put an account id, an e-mail, a user name, group:NAME or role:NAME there
     ok    approval.approvers                  "mia@example.com" is Mia Change (mia)
-    FAIL  approval.approvers                  Jira shows nobody with the e-mail "left@example.com"; put the id of an account there. To see any e-mail, the bridge's account needs the global permission "Browse users and groups"
+    FAIL  approval.approvers                  Jira shows no account with the e-mail "left@example.com"; put an account id there. To see any e-mail, the bridge's account needs the global permission "Browse users and groups"
     ok    approval.approvers                  the role "Board" is there in OPS
     ok    approval.approvers                  the group "CAB" is there
     FAIL  approval.approvers                  Jira shows no group "ca"; spell it as Jira does; did you mean "cab"?
@@ -87,7 +87,7 @@ async fn approvers_are_looked_up() {
     FAIL  routes[1].approval.approvers        PAY has no role "Board"; there is: Administrators, Developers
     ok    routes[1].approval.deny             the role "Administrators" is there in PAY
     FAIL  routes[2].approval.approvers        OPS has no role "Bord"; there is: Administrators, Board, Developers, Empty; did you mean "Board"?
-    warn  routes[2].approval.approvers        nobody has the role "Empty" in OPS
+    warn  routes[2].approval.approvers        the role "Empty" has no members in OPS
     ok    routes[2].approval.approvers        "bob" is Bob Builder (bob)
     "#);
 }

@@ -94,8 +94,8 @@ impl AdminClient {
         let gates = gates.collect::<Result<Vec<Gate>, _>>().map_err(|error| {
             let (what, version) = (one_line(&error.to_string(), 200), env!("CARGO_PKG_VERSION"));
             anyhow!(
-                "{admin} tells of gates otherwise than flagger-jira-bridge {version} understands ({what}); \
-                 ask it with the program of its own version"
+                "{admin} answers in a format that flagger-jira-bridge {version} cannot read ({what}); use the version that \
+                 the bridge runs"
             )
         });
         Ok((gates?, body))
@@ -114,7 +114,7 @@ impl AdminClient {
         let answer = match client.execute(request).await {
             Ok(answer) => answer,
             Err(error) if error.is_connect() => {
-                bail!("nobody answers at {admin}; is the bridge running? --admin says where to ask")
+                bail!("cannot connect to {admin}; is the bridge running? --admin sets the address")
             }
             Err(error) if error.is_timeout() => bail!("{admin} does not answer"),
             Err(error) => {
@@ -125,7 +125,7 @@ impl AdminClient {
         let body = answer.text().await.map_err(reqwest::Error::without_url);
         if status == reqwest::StatusCode::SERVICE_UNAVAILABLE {
             let why = one_line(&body.unwrap_or_default(), 200);
-            bail!("the bridge at {admin} cannot tell yet: {why}; its log says more");
+            bail!("the bridge at {admin} is not ready: {why}; its log says more");
         }
         if !status.is_success() {
             bail!("{admin} answers {status}; is it the bridge's server.admin_listen?");

@@ -160,16 +160,16 @@ mod tests {
             watch.next(answer, &OutputStyle::default(), NOW + Duration::from_secs(after))
         };
         let told = [
-            next(0, Err("nobody answers".into())),
+            next(0, Err("cannot connect".into())),
             next(2, Err("something else".into())),
             next(4, Ok(gates(&["web"]))),
             next(6, Ok(gates(&["web"]))),
             next(8, Ok(vec![])),
-            next(10, Err("nobody answers".into())),
+            next(10, Err("cannot connect".into())),
             next(12, Ok(vec![])),
         ];
         insta::assert_snapshot!(told.map(|text| format!("{text}--\n")).concat(), @"
-        nobody answers (since 2026-09-21T14:13:20Z; asked again every 2 s)
+        cannot connect (since 2026-09-21T14:13:20Z; asked again every 2 s)
         --
         --
         2026-09-21T14:13:24Z
@@ -182,7 +182,7 @@ mod tests {
         No gate is waiting.
 
         --
-        nobody answers (since 2026-09-21T14:13:30Z; asked again every 2 s)
+        cannot connect (since 2026-09-21T14:13:30Z; asked again every 2 s)
         --
         2026-09-21T14:13:32Z
         No gate is waiting.
@@ -225,10 +225,10 @@ mod tests {
         … there is no room for the rest; try --namespaceESC[K
         ESC[J
         ");
-        insta::assert_snapshot!(next(Err("nobody answers".into())), @"
+        insta::assert_snapshot!(next(Err("cannot connect".into())), @"
         ESC[H2026-09-21T14:13:20Z  http://x, every 2 s; Ctrl-C ends itESC[K
         ESC[K
-        nobody answers (since 2026-09-21T14:13:20Z; asked again every 2 s)ESC[K
+        cannot connect (since 2026-09-21T14:13:20Z; asked again every 2 s)ESC[K
         ESC[J
         ");
     }

@@ -86,7 +86,7 @@ async fn bad_input_is_named_in_one_line() {
     }
 }
 
-/// A key that is passed over would leave the hook at the gate without a name, which another approval opens.
+/// If a misspelled parameter were ignored, the hook would ask at the gate without a name, which another approval opens.
 #[tokio::test]
 async fn a_parameter_that_no_hook_has_is_refused() {
     let not_one = |key: &str, near: &str| format!("?{key}= is not a parameter of this hook{near}\n");
@@ -106,7 +106,7 @@ async fn a_parameter_that_no_hook_has_is_refused() {
         ] {
             assert_eq!(body(&format!("{path}?{query}"), QUESTION).await, (400, expected), "{path}?{query}");
         }
-        assert_ne!(body(&format!("{path}?&"), QUESTION).await.0, 400, "{path}: nothing is asked there");
+        assert_ne!(body(&format!("{path}?&"), QUESTION).await.0, 400, "{path}: the query is empty");
     }
 }
 
@@ -198,7 +198,7 @@ async fn a_token_may_come_three_ways() {
     assert_eq!(asked(Some("s3cret"), report).await.0, 401);
 }
 
-/// A body that nobody may touch.
+/// A body that must not be read.
 struct Unreadable;
 
 impl hyper::body::Body for Unreadable {
@@ -209,7 +209,7 @@ impl hyper::body::Body for Unreadable {
         self: std::pin::Pin<&mut Self>,
         _: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Result<hyper::body::Frame<Self::Data>, Self::Error>>> {
-        panic!("somebody read it")
+        panic!("the body was read")
     }
 }
 
@@ -281,7 +281,7 @@ async fn an_answer_is_a_line_or_an_object() {
         stage: "confirm-rollout".into(),
         gate: None,
         state: crate::gate::Verdict::Waiting,
-        reason: "nobody has decided yet".into(),
+        reason: "waiting: no decision yet".into(),
         ticket: None,
         asked_at: None,
         rollout: None,
@@ -295,7 +295,7 @@ async fn an_answer_is_a_line_or_an_object() {
     assert_eq!(text(answer_response(&answer, false)).await, "closed:  [31mOPS-1 is waiting\n");
     let object = answer_response(&answer, true);
     assert_eq!(object.headers()["content-type"], "application/json");
-    insta::assert_snapshot!(text(object).await, @r#"{"open":false,"cluster":"default","namespace":"test","canary":"podinfo","stage":"confirm-rollout","gate":null,"state":"waiting","reason":"nobody has decided yet","ticket":null,"asked_at":null,"rollout":null}"#);
+    insta::assert_snapshot!(text(object).await, @r#"{"open":false,"cluster":"default","namespace":"test","canary":"podinfo","stage":"confirm-rollout","gate":null,"state":"waiting","reason":"waiting: no decision yet","ticket":null,"asked_at":null,"rollout":null}"#);
     assert_eq!(answer_response(&Answer { open: true, ..answer }, true).status(), 200);
 }
 
@@ -309,7 +309,7 @@ fn json_is_sent_to_who_asks_for_it() {
 }
 
 proptest! {
-    /// Whatever the query holds: what is read of it are names, and the only ones of their kind.
+    /// From any query, `parameters` reads at most one valid name for each parameter, or rejects the query.
     #[test]
     fn a_query_names_a_gate_and_a_cluster_or_is_refused(
         query in proptest::collection::vec("(gate|cluster|x|GATE|%67ate)?[=&;]?([a-z%0-9.+-]|%[0-9A-F]{2}|\\PC){0,8}", 0..4),
@@ -319,7 +319,7 @@ proptest! {
             Ok(read) => {
                 let given = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).count();
                 let kept = [&read.gate, &read.cluster].into_iter().flatten().count();
-                prop_assert_eq!(given, kept, "none is passed over");
+                prop_assert_eq!(given, kept, "no parameter is ignored");
                 for name in [&read.gate, &read.cluster].into_iter().flatten() {
                     prop_assert!(name.len() <= 63 && !name.is_empty());
                     prop_assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));

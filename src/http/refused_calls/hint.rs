@@ -1,10 +1,10 @@
-//! PURE: what to change, for whoever reads that a call was turned away.
+//! PURE: hints that say what to change after a call was refused.
 
 use tokio_rustls::rustls::{AlertDescription, Error};
 
 use crate::{http::serve::ConnectionRefused, metrics::RefusalReason};
 
-/// The paths of Flagger's hooks.
+/// The paths for Flagger's hooks.
 const HOOKS: [&str; 8] = [
     "/gate/confirm-rollout",
     "/gate/confirm-traffic-increase",
@@ -15,7 +15,7 @@ const HOOKS: [&str; 8] = [
     "/event",
     "/post-rollout",
 ];
-/// Words of hooks that have no path here.
+/// Hints for paths that exist elsewhere or not at all.
 const OTHERS: [(&str, &str); 4] = [
     ("/pre-rollout", "that is no hook of the bridge: pre-rollout and rollout run tests"),
     ("/rollout", "that is no hook of the bridge: pre-rollout and rollout run tests"),
@@ -25,23 +25,23 @@ const OTHERS: [(&str, &str); 4] = [
 
 pub(crate) const TOKEN: &str = "give the hook the token: http://any:TOKEN@host/… or metadata.token; it is flagger.token, or the one of \
      its cluster or team";
-pub(crate) const SIGNATURE: &str = "give Jira's webhook the secret of jira.webhook_secret; on a port that faces the internet \
-     others try, too";
+pub(crate) const SIGNATURE: &str = "give Jira's webhook the secret of jira.webhook_secret; a port that faces the \
+     internet gets calls from strangers, too";
 pub(crate) const METHOD: &str = "Flagger and Jira send POST";
 pub(crate) const SLUGLESS: &str = "use lower-case letters, digits and '-'";
 
-/// The known path that somebody probably meant.
+/// The known path that the caller probably meant.
 pub(crate) fn near(path: &str) -> Option<&'static str> {
     let path: String = path.chars().take(100).collect::<String>().to_lowercase();
     let path = path.trim_end_matches('/');
     let distance = |known: &&&str| strsim::osa_distance(path, known);
     let last = |path: &str| path.rsplit('/').next().map(str::to_owned);
     let nearest = HOOKS.iter().min_by_key(distance).filter(|known| distance(known) * 3 < known.len());
-    // Without what stands before it, or with something else.
+    // The right last part after a missing or different prefix.
     nearest.or_else(|| HOOKS.iter().find(|known| last(known) == last(path))).copied()
 }
 
-/// What to do about a path at which there is nothing.
+/// What to do about an unknown path.
 pub(crate) fn of_path(path: &str) -> String {
     if let Some((_, hint)) = OTHERS.iter().find(|(known, _)| path.trim_end_matches('/') == *known) {
         return (*hint).to_owned();
@@ -52,8 +52,8 @@ pub(crate) fn of_path(path: &str) -> String {
     }
 }
 
-/// What is said of a parameter that no hook has, and what to do about it. What stands in place of one is shown only where it
-/// reads like a name: it may be anything, also a token.
+/// The message about an unknown query parameter, and what to do about it. The message repeats the parameter only if it
+/// looks like a name: it could be anything, even a token.
 pub(crate) fn of_parameter(key: &str) -> (String, String) {
     let is_name = key.len() <= 20 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     if key.is_empty() || !is_name {
@@ -61,7 +61,7 @@ pub(crate) fn of_parameter(key: &str) -> (String, String) {
         return (words, "take it out of the hook's url, which may have ?gate= and ?cluster=".to_owned());
     }
     let words = format!("?{key}= is not a parameter of this hook");
-    // As with the keys of the configuration: two slips at most, and not in half of the word.
+    // As with the keys of the configuration: at most two typos, and in less than half of the word.
     let slips = |known: &str| strsim::osa_distance(&key.to_lowercase(), known);
     match ["gate", "cluster"].into_iter().find(|known| slips(known) <= 2 && slips(known) * 2 < known.len()) {
         Some(near) => {
@@ -71,7 +71,7 @@ pub(crate) fn of_parameter(key: &str) -> (String, String) {
     }
 }
 
-/// A name that may stand where this one may not; none if nothing of it can.
+/// A valid name that resembles this one; `None` if no character of it is usable.
 pub(crate) fn slug(name: &str) -> Option<String> {
     let name = name.chars().take(63).collect::<String>().to_lowercase();
     let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
@@ -79,7 +79,7 @@ pub(crate) fn slug(name: &str) -> Option<String> {
     Some(parts.join("-")).filter(|name| !name.is_empty())
 }
 
-/// Why a connection never came to a request, and what to do about it.
+/// Why a connection ended before it sent a request, and what to do about it.
 pub(crate) fn at_connection(broken: &ConnectionRefused) -> (RefusalReason, String, &'static str) {
     let told = |reason, why: &str, hint| (reason, why.to_owned(), hint);
     match broken {
@@ -108,7 +108,7 @@ pub(crate) fn at_connection(broken: &ConnectionRefused) -> (RefusalReason, Strin
         ),
         ConnectionRefused::Slow => told(
             RefusalReason::Slow,
-            "the request did not come whole in time",
+            "the request did not arrive completely in time",
             "see whether something between the caller and the bridge holds it up",
         ),
         ConnectionRefused::Crowded => told(
@@ -128,11 +128,11 @@ fn of_handshake(error: &Error) -> &'static str {
     } else if matches!(error, Error::AlertReceived(AlertDescription::CertificateExpired)) {
         "the certificate of server.tls has expired: renew it"
     } else if matches!(error, Error::AlertReceived(_)) {
-        "the caller does not take the certificate of server.tls: is it for the host name in the hook's url?"
+        "the caller does not accept the certificate of server.tls: is it for the host name in the hook's url?"
     } else if matches!(error, Error::PeerIncompatible(_)) {
         "the caller is too old: it must speak TLS 1.2 or 1.3"
     } else {
-        "see what calls this port: it speaks TLS otherwise than it should"
+        "see what calls this port: it does not speak TLS correctly"
     }
 }
 

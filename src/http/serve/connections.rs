@@ -1,4 +1,4 @@
-//! Connections in hand, and which of them make room when all places are taken.
+//! The open connections, and which of them to close when the connection limit is reached.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -17,23 +17,23 @@ use futures_util::task::AtomicWaker;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Instant;
 
-/// A connection that has waited less than this for its caller is not cut: what Flagger sends comes at once.
+/// A connection younger than this is not closed: what Flagger sends arrives at once.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// So many connections are cut at a time: each costs a look at all of them.
+/// How many connections are closed at once, because choosing them scans all connections.
 const CUT_AT_ONCE: usize = 16;
 
-/// One connection, as its handler and whoever looks for room see it.
+/// The state of a connection, shared by its handler and the accept loop.
 #[derive(Debug)]
 pub struct Connection {
     source: IpAddr,
     began: Instant,
     /// Whether all of the request was read.
     ended: AtomicBool,
-    /// Whether the caller proved who it is.
+    /// Whether the caller has authenticated.
     authenticated: AtomicBool,
     /// Whether the request was answered.
     answered: AtomicBool,
-    /// Whether the connection is over.
+    /// Whether the connection has ended.
     ended_notify: AtomicBool,
     cut: AtomicBool,
     waker: AtomicWaker,
@@ -53,13 +53,13 @@ impl Connection {
         }
     }
 
-    /// Where the caller is.
+    /// The caller's address.
     #[must_use]
     pub const fn source(&self) -> IpAddr {
         self.source
     }
 
-    /// The caller proved who it is: it keeps its place, however slow it is.
+    /// Marks the caller as authenticated: it keeps its connection, however slow it is.
     pub fn mark_authenticated(&self) {
         self.authenticated.store(true, Relaxed);
     }
@@ -68,12 +68,12 @@ impl Connection {
         self.ended.load(Relaxed)
     }
 
-    /// The request was answered. What is left is the caller's to close.
+    /// Marks the request as answered. From now on the connection only waits for the caller to close it.
     pub(super) fn answer(&self) {
         self.answered.store(true, Relaxed);
     }
 
-    /// Whether the connection only waits for its caller, which proved nothing, or has its answer.
+    /// Whether the connection may be closed: it is answered, or it only waits for an unauthenticated caller.
     fn waits(&self) -> bool {
         let works = self.is_ended() || self.authenticated.load(Relaxed);
         (!works || self.answered.load(Relaxed)) && !self.ended_notify.load(Relaxed) && !self.cut.load(Relaxed)
@@ -84,7 +84,7 @@ impl Connection {
         self.waker.wake();
     }
 
-    /// Waits until the connection is to make room.
+    /// Waits until the connection is to be closed.
     pub(super) async fn is_cut(&self) {
         poll_fn(|context| {
             self.waker.register(context.waker());
@@ -93,7 +93,7 @@ impl Connection {
         .await;
     }
 
-    /// The same body, whose end is noted here.
+    /// Wraps a body so that the connection records when it was read to its end.
     pub(super) fn track_body(self: &Arc<Self>, body: Incoming) -> TrackedBody {
         let noted = TrackedBody { body, connection: Arc::clone(self) };
         noted.mark_answered(noted.body.is_end_stream());
@@ -101,7 +101,7 @@ impl Connection {
     }
 }
 
-/// Notes the end of a connection, however that ends.
+/// Records the end of a connection when it is dropped.
 pub(super) struct ConnectionGuard(pub(super) Arc<Connection>);
 
 impl Drop for ConnectionGuard {
@@ -110,7 +110,7 @@ impl Drop for ConnectionGuard {
     }
 }
 
-/// A body that notes its end.
+/// A body that records when it was read to its end.
 #[derive(Debug)]
 pub(super) struct TrackedBody {
     body: Incoming,
@@ -147,19 +147,19 @@ impl Body for TrackedBody {
     }
 }
 
-/// The connections of a listener, oldest first. Only its accept loop has them, so that no connection waits for a lock.
+/// The connections of a listener, oldest first. Only its accept loop uses this list, so it needs no lock.
 pub(super) struct Connections {
     all: VecDeque<Arc<Connection>>,
     most: usize,
 }
 
 impl Connections {
-    /// For so many connections at a time.
+    /// For at most `most` concurrent connections.
     pub(super) const fn new(most: usize) -> Self {
         Self { all: VecDeque::new(), most }
     }
 
-    /// Takes in one more.
+    /// Adds a connection.
     pub(super) fn register(&mut self, source: IpAddr) -> Arc<Connection> {
         let over = |connection: &Arc<Connection>| connection.ended_notify.load(Relaxed);
         while self.all.front().is_some_and(over) {
@@ -173,8 +173,8 @@ impl Connections {
         connection
     }
 
-    /// Cuts the oldest connections that only wait for a caller who proved nothing: of the address that has most of them, so
-    /// that one caller cannot hold all places. How many, and where they come from.
+    /// Closes the oldest connections that may be closed, of the address that has most of them, so that one caller
+    /// cannot hold all slots. Returns the address and how many.
     pub(super) fn make_room(&self) -> Option<(IpAddr, usize)> {
         let now = Instant::now();
         let waiting = || {
@@ -190,7 +190,7 @@ impl Connections {
         Some((source, cut.map(|connection| connection.cut()).count()))
     }
 
-    /// Cuts every connection.
+    /// Closes every connection.
     pub(super) fn cut_all(&self) {
         self.all.iter().for_each(|connection| connection.cut());
     }
@@ -204,7 +204,7 @@ mod tests {
         IpAddr::from([10, 0, 0, last])
     }
 
-    /// Who makes room, by address.
+    /// Closes connections to free slots, and returns their addresses.
     fn makes_room(connections: &Connections) -> Vec<IpAddr> {
         let before: Vec<bool> =
             connections.all.iter().map(|connection| connection.cut.load(Relaxed)).collect();
@@ -221,7 +221,7 @@ mod tests {
         let mut connections = Connections::new(100);
         let flagger: Vec<_> = (0..3).map(|_| connections.register(from(1))).collect();
         let slow: Vec<_> = (0..40).map(|_| connections.register(from(2))).collect();
-        assert!(makes_room(&connections).is_empty(), "all have come just now");
+        assert!(makes_room(&connections).is_empty(), "all connections are new");
         tokio::time::advance(PATIENCE).await;
         let late = connections.register(from(3));
         slow[0].mark_authenticated();
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(makes_room(&connections), [from(2); CUT_AT_ONCE]);
         assert!(!slow[0].cut.load(Relaxed) && !slow[1].cut.load(Relaxed) && slow[2].cut.load(Relaxed));
         assert_eq!(makes_room(&connections).len() + makes_room(&connections).len(), 38 - CUT_AT_ONCE);
-        // Only Flagger's own are left that wait, and one that has its answer.
+        // The only ones left to close are one of Flagger's that waits, and one that is answered.
         flagger[0].ended.store(true, Relaxed);
         flagger[1].mark_authenticated();
         slow[1].answer();

@@ -14,19 +14,19 @@ use super::*;
 
 mod tls;
 
-/// Long enough for any of this on a busy machine.
+/// Long enough for every step here, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// More than the sockets hold.
+/// More than the socket buffers hold.
 const LARGE: usize = 16 * 1024 * 1024;
 
 /// Longer than any test waits.
 const FOREVER: Duration = Duration::from_secs(60);
 
-/// For whoever has nothing more to say.
+/// For callers that send nothing more.
 const BRIEFLY: Duration = Duration::from_millis(20);
 
-/// Small enough to wait for, large enough not to hit by accident.
+/// Short enough to wait for, long enough not to be reached by accident.
 fn limits() -> ServeLimits {
     ServeLimits {
         connections: 8,
@@ -72,10 +72,10 @@ fn app() -> Router {
 
 const REQUEST: &str = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi";
 
-/// All that comes until the other side closes, or resets.
+/// Everything that arrives until the other side closes or resets the connection.
 async fn rest(io: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = vec![];
-    let _ = timeout(PATIENCE, io.read_to_end(&mut bytes)).await.expect("it stays open");
+    let _ = timeout(PATIENCE, io.read_to_end(&mut bytes)).await.expect("the connection is still open");
     String::from_utf8(bytes).unwrap()
 }
 
@@ -94,7 +94,7 @@ async fn a_connection_carries_one_request() {
     server.stops().await;
 }
 
-/// Whoever has read the answer need not wait for the end of the connection: both came at once.
+/// After reading the answer the caller need not wait for the end of the connection: both arrive together.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn an_answer_comes_with_the_end_of_its_connection() {
@@ -122,7 +122,7 @@ async fn half_open_connections_are_closed_and_make_room() {
     let mut silent = server.connect().await;
     let mut begun = server.connect().await;
     begun.write_all(b"P").await.unwrap();
-    // There is no slot for this one until one of those is gone.
+    // No slot is free for this one until one of those connections is closed.
     let began = Instant::now();
     let answer = said(&mut server.connect().await, REQUEST).await;
     assert!(answer.ends_with("2 bytes"), "{answer}");
@@ -148,7 +148,7 @@ async fn trickling_headers_do_not_keep_a_connection() {
     let server = running(app(), None, ServeLimits { whole: FOREVER, ..limits() }).await;
     let (mut read, mut write) = server.connect().await.into_split();
     let trickle = tokio::spawn(async move {
-        // The caller's own pace: slow enough that the number of headers is not what it is refused for.
+        // Slow enough that the request is not refused for the number of its headers.
         let mut pace = tokio::time::interval(Duration::from_millis(20));
         let mut words = "POST / HTTP/1.1\r\n";
         while write.write_all(words.as_bytes()).await.is_ok() {
@@ -189,11 +189,11 @@ async fn a_refused_body_does_not_cost_the_answer() {
     server.stops().await;
 }
 
-/// The bytes that come until the other side closes; it must not reset.
+/// The number of bytes that arrive until the other side closes; it must not reset the connection.
 async fn all(io: &mut (impl AsyncRead + Unpin)) -> usize {
     let (mut count, mut some) = (0, vec![0; 1_024]);
     loop {
-        match timeout(PATIENCE, io.read(&mut some)).await.expect("it stays open").expect("it was reset") {
+        match timeout(PATIENCE, io.read(&mut some)).await.expect("it is still open").expect("it was reset") {
             0 => return count,
             read => count += read,
         }
@@ -207,7 +207,7 @@ async fn an_answer_is_not_cut_however_the_request_ends() {
     let mut io = server.connect().await;
     io.write_all(large.as_bytes()).await.unwrap();
     assert!(all(&mut io).await > LARGE);
-    // Much more comes than the request is long.
+    // The caller sends much more than the request.
     let (mut read, mut write) = server.connect().await.into_split();
     let writes = tokio::spawn(async move {
         write.write_all(format!("{large}{}", "y".repeat(LARGE)).as_bytes()).await.unwrap();
@@ -233,7 +233,7 @@ async fn a_panic_is_answered_and_ends_one_connection() {
     server.stops().await;
 }
 
-/// An app that tells when it is asked, and answers when it is let.
+/// An app with two notifications: it sends the first when a request arrives, and answers after the second.
 fn slow() -> (Router, Arc<Notify>, Arc<Notify>) {
     let (asked, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (tell, wait) = (Arc::clone(&asked), Arc::clone(&go));
@@ -273,7 +273,7 @@ async fn but_not_for_longer_than_the_grace() {
     assert_eq!(rest(&mut io).await, "");
 }
 
-/// Callers that have connected and asked before anything here has run: the system alone knows of them.
+/// Callers that have connected and sent a request before the listener has run: only the kernel knows of them.
 fn waiting(at: SocketAddr, callers: usize) -> Vec<std::net::TcpStream> {
     let asks = |_| {
         let mut io = std::net::TcpStream::connect(at).unwrap();
@@ -284,7 +284,7 @@ fn waiting(at: SocketAddr, callers: usize) -> Vec<std::net::TcpStream> {
     (0..callers).map(asks).collect()
 }
 
-/// On one thread nothing of the bridge runs between the connecting and the stop.
+/// The test has one thread, so the listener does not run between the connects and the stop.
 #[tokio::test]
 async fn who_has_connected_before_the_stop_is_answered() {
     for connections in [1, 2, 64] {
@@ -298,11 +298,11 @@ async fn who_has_connected_before_the_stop_is_answered() {
             assert!(answer.ends_with("2 bytes"), "{connections} at a time: {answer:?}");
         }
         server.stops().await;
-        assert!(TcpStream::connect(at).await.is_err(), "nobody else is let in");
+        assert!(TcpStream::connect(at).await.is_err(), "no further connection is accepted");
     }
 }
 
-/// Accepted, but its request not read: the stop comes in between.
+/// The stop comes after the connection was accepted and before its request was read.
 #[tokio::test]
 async fn a_request_that_was_not_read_before_the_stop_is_answered() {
     let limits = ServeLimits { begin: PATIENCE, whole: PATIENCE, linger: BRIEFLY, ..limits() };
@@ -326,7 +326,7 @@ async fn who_says_nothing_does_not_hold_up_the_stop() {
     assert_eq!(rest(&mut silent).await, "");
 }
 
-/// Whoever has connected waits for a place no longer than the grace.
+/// A caller that has connected waits for a slot no longer than the grace period.
 #[tokio::test]
 async fn nor_does_who_finds_no_place() {
     let (app, asked, _) = slow();

@@ -1,4 +1,4 @@
-//! TLS on a listener: a certificate and its key, and a word for callers who do not speak it.
+//! TLS on a listener: loads the certificate and its key, and answers callers that speak plain HTTP.
 
 use std::{
     path::PathBuf,
@@ -20,12 +20,12 @@ use crate::{
     reload::Reloaded,
 };
 
-/// A certificate and its key. While the files cannot be used, for instance because only one of them was replaced yet,
-/// what they held before is shown.
+/// A certificate and its key. While the files cannot be used, for instance because only one of them has been replaced,
+/// the listener keeps the previous certificate.
 #[derive(Debug)]
 pub struct Tls(Reloaded<Acceptor, TlsProblem>);
 
-/// What of the files cannot be used.
+/// Why the files cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{key}: {what}")]
 pub struct TlsProblem {
@@ -51,7 +51,7 @@ impl Tls {
         let read_before = AtomicBool::new(false);
         let read = move |_: &[PathBuf]| {
             let read = acceptor(&files)?;
-            // Whoever opens it tells of the first reading.
+            // At the first read the caller of `load` logs these.
             if read_before.swap(true, Ordering::Relaxed) {
                 pem::log_skipped("server.tls.cert_file", &read.skipped);
             }
@@ -60,13 +60,13 @@ impl Tls {
         Reloaded::open(paths, read).map(Self)
     }
 
-    /// What is to be said of certificates that cannot be used and are not shown.
+    /// One line for each certificate in the file that cannot be used and is left out.
     #[must_use]
     pub fn skipped_certificates(&self) -> Vec<String> {
         self.0.current().skipped
     }
 
-    /// What accepts connections now.
+    /// The acceptor with the current certificate.
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         self.0.current().tls
     }
@@ -81,7 +81,7 @@ fn acceptor(files: &config::Tls) -> Result<Acceptor, TlsProblem> {
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, key))
         .map_err(|error| unfit_at("server.tls")(problem(files, &error)))?;
-    // Go's client speaks HTTP/2 wherever it is offered.
+    // Go's client would choose HTTP/2 if it were offered.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Acceptor { tls: TlsAcceptor::from(Arc::new(config)), skipped })
 }
@@ -97,11 +97,11 @@ fn problem(files: &config::Tls, error: &rustls::Error) -> String {
     format!("the certificate in {cert} and the key in {key} cannot be used: {error}")
 }
 
-/// Tells a caller who begins to speak HTTP where TLS is spoken; whether it did. Without this it would get a few bytes
-/// that nobody can read.
+/// Answers a caller that sends plain HTTP to a TLS port, and returns whether it did. Otherwise the caller would get a
+/// TLS alert, which it cannot read.
 pub(super) async fn answer_plain_http(stream: &mut TcpStream) -> std::io::Result<bool> {
     let mut first = [0];
-    // Every method begins with a letter, and a handshake with the byte 22.
+    // An HTTP method begins with a letter, a TLS handshake with the byte 22.
     if stream.peek(&mut first).await? == 0 || !first[0].is_ascii_alphabetic() {
         return Ok(false);
     }

@@ -1,6 +1,6 @@
-//! The status page, rendered anew for each request. A style sheet and a script lie beside it; it works without the script.
+//! The status page, rendered for each request. It loads a style sheet and a script, and works without the script.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use jiff::Timestamp;
 use minijinja::{Environment, value::Serde};
@@ -8,77 +8,79 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     gate::Verdict,
-    gatekeeper::{ListedGate, Overview, Timing, clock_time, counts},
+    config,
+    gatekeeper::{ListedGate, Overview, clock_time, counts},
     http::refused_calls::RefusedView,
     millis::{Millis, lasted, written},
     view::{GateView, ParkedView, PassedView, Rfc3339, UnaskedView},
 };
 
-/// So many gates are on one page.
+/// How many gates one page shows.
 const ROWS: usize = 200;
-/// So many refused calls are on the page; the API has all.
+/// How many refused calls the page shows; the API returns all.
 const REFUSED: usize = 50;
 
-/// How the bridge and Jira get on.
+/// The health of the connection to Jira.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct JiraHealth {
-    /// Whether gates stay closed because of it.
+    /// Whether gates stay closed because of a problem with Jira.
     pub trouble: bool,
-    /// In one line.
+    /// The state in one line.
     pub words: String,
-    /// Tickets are read one by one, which takes longer.
+    /// Set while tickets are read one by one, which takes longer.
     pub one_by_one: Option<OneByOne>,
 }
 
-/// Requests for several tickets are refused.
+/// Since when and why tickets are read one by one: requests for several tickets are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OneByOne {
     /// Since when.
     pub since: Rfc3339,
-    /// What Jira, or something on the way, says.
+    /// The error of Jira, or of a proxy in between.
     pub why: String,
 }
 
-/// What the reader wants to see; words from outside. What is not understood is left out.
+/// The query of the page, untrusted. A value that is not valid is ignored.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct PageQuery {
-    /// Only gates that stand so.
+    /// Only gates in this state.
     state: String,
-    /// Only gates in whose canary, stage, ticket, revision or reason this occurs.
+    /// Only gates with this text in their canary, stage, ticket, revision or reason.
     q: String,
-    /// Which page, from 1 on.
+    /// The page number, from 1.
     page: String,
-    /// `off`: the page stays as it is.
+    /// `off`: the page does not refresh itself.
     refresh: String,
 }
 
-/// What the bridge knows at one moment.
+/// The state that the page shows.
 pub(super) struct PageInput<'a> {
-    /// None while the store is not open.
+    /// `None` while the store is not open.
     pub(super) gates: Option<Gates<'a>>,
-    /// The rest; none while the store is not open. A line if the database did not answer.
+    /// What is read from the database. `None` while the store is not open; an error line if the database did not
+    /// answer.
     pub(super) overview: Option<Result<Overview, String>>,
-    /// Calls that were turned away, the newest first.
+    /// The refused calls, newest first.
     pub(super) refused: Vec<RefusedView>,
     pub(super) jira: JiraHealth,
 }
 
-/// The gates, and what holds for all of them.
+/// The gates, and the limits for all of them.
 pub(super) struct Gates<'a> {
-    /// Those that wait longest first.
+    /// The longest waiting first.
     pub(super) list: &'a [ListedGate],
-    /// What is shown of one.
+    /// Returns what the page shows of a gate.
     pub(super) shown: Box<dyn Fn(&ListedGate) -> GateView + Send + Sync + 'a>,
-    /// How many tickets live, as `limits.open_tickets` counts them: a gate has its place from when its ticket is to be
-    /// opened.
+    /// How many tickets are open, as `limits.open_tickets` counts them: from the moment when a ticket is to be opened.
     pub(super) tickets: usize,
-    /// The namespaces that get no further ticket, each with how many of its tickets live.
+    /// The namespaces that get no further ticket, each with the number of its open tickets.
     pub(super) full_namespaces: Vec<(String, usize)>,
-    pub(super) timing: Timing,
+    pub(super) limits: config::Limits,
+    pub(super) trust_for: Duration,
 }
 
-/// What the page shows.
+/// The input of the template.
 #[derive(Serialize)]
 struct Page<'a> {
     jira: &'a JiraHealth,
@@ -88,9 +90,9 @@ struct Page<'a> {
     version: &'static str,
     wanted: &'a PageQuery,
     refreshes: bool,
-    /// None while the store is not open.
+    /// `None` while the store is not open.
     table: Option<Table>,
-    /// What the database did not tell, and why.
+    /// Why the database could not be read.
     trouble: Option<&'a str>,
     parked: Vec<Aged<'a, ParkedView>>,
     parked_in_all: u64,
@@ -106,14 +108,14 @@ struct Page<'a> {
 #[derive(Serialize)]
 struct Table {
     rows: Vec<GateRow>,
-    /// How many gates there are, and how many of them are asked for.
+    /// How many gates there are, and how many of them match the query.
     in_all: usize,
     found: usize,
-    /// How many of all do not let Flagger pass.
+    /// How many of all gates are closed.
     closed: u64,
-    /// How many stand in each state that any stands in.
+    /// The number of gates in each state that occurs.
     counts: Vec<Count>,
-    /// From 1 on.
+    /// From 1.
     page: usize,
     pages: usize,
 }
@@ -123,7 +125,7 @@ struct Count {
     state: &'static str,
     words: String,
     many: u64,
-    /// What it means, and what to do about it.
+    /// What the state means, and what to do about it.
     meaning: &'static str,
 }
 
@@ -132,13 +134,13 @@ struct Count {
 struct GateRow {
     #[serde(flatten)]
     gate: GateView,
-    /// The state as people read it.
+    /// The state in words.
     words: String,
-    /// How long Flagger has been asking.
+    /// The time since Flagger first asked.
     age: Option<String>,
 }
 
-/// Something that happened, and how long ago that is.
+/// An entry, and its age.
 #[derive(Serialize)]
 struct Aged<'a, T> {
     #[serde(flatten)]
@@ -205,14 +207,14 @@ pub(super) fn render(
             .flat_map(|it| &it.unasked)
             .map(|what| Aged { what, age: age(what.at, now) })
             .collect(),
-        limits: known.gates.as_ref().map(|Gates { tickets, full_namespaces, timing, .. }| LimitsView {
+        limits: known.gates.as_ref().map(|Gates { tickets, full_namespaces, limits, trust_for, .. }| LimitsView {
             tickets: *tickets,
-            full: *tickets >= timing.open_tickets,
-            open_tickets: timing.open_tickets,
-            per_namespace: timing.open_tickets_per_namespace,
+            full: *tickets >= limits.open_tickets,
+            open_tickets: limits.open_tickets,
+            per_namespace: limits.open_tickets_per_namespace,
             full_namespaces: full_namespaces.iter().map(|(namespace, _)| namespace.as_str()).collect(),
-            per_hour: timing.tickets_per_canary_per_hour,
-            trust_for: written(timing.trust_for),
+            per_hour: limits.tickets_per_canary_per_hour,
+            trust_for: written(*trust_for),
         }),
     };
     TEMPLATES
@@ -222,7 +224,7 @@ pub(super) fn render(
         .render(Serde(page))
 }
 
-/// Its ending turns escaping on.
+/// The extension `.html` turns escaping on.
 const NAME: &str = "page.html";
 
 /// Parsed once.
@@ -241,7 +243,7 @@ fn table(gates: &Gates<'_>, wanted: &PageQuery, now: Millis) -> Table {
         "" => chosen.collect(),
         _ => chosen.filter(|listed| matches(&(gates.shown)(listed), &sought)).collect(),
     };
-    // Whoever looks wants to know what waits; what is open comes last.
+    // Open gates come last, because readers look for what waits.
     let (open, closed): (Vec<_>, Vec<_>) =
         found.iter().partition(|listed| listed.verdict() == Verdict::Approved);
     let counts = counts(gates.list);
@@ -273,7 +275,7 @@ fn table(gates: &Gates<'_>, wanted: &PageQuery, now: Millis) -> Table {
     }
 }
 
-/// Whether this occurs in the gate's canary, stage, ticket, revision or reason.
+/// Whether the gate's canary, stage, ticket, revision or reason contains `sought`.
 fn matches(gate: &GateView, sought: &str) -> bool {
     let rollout = gate.rollout.as_ref();
     let canary = format!("{}/{}/{}", gate.cluster, gate.namespace, gate.canary);
@@ -296,16 +298,16 @@ fn state_word(state: Verdict) -> String {
 /// What a state means, and what to do about it.
 const fn meaning(state: Verdict) -> &'static str {
     match state {
-        Verdict::Opening => "Flagger asked just now, and the ticket is on its way. Nothing is to be done.",
+        Verdict::Opening => "Flagger asked just now, and the ticket is on its way. There is nothing to do.",
         Verdict::Stuck => {
-            "No ticket can be opened, or nobody can tell whether the approval counts. The reason says why; \
-             flagger-jira-bridge check tells what to mend. It is tried again by itself."
+            "No ticket can be opened, or the bridge cannot tell whether the approval counts. The reason says why; \
+             flagger-jira-bridge check shows what to fix. The bridge retries by itself."
         }
-        Verdict::Waiting => "Nobody has decided. Find the change manager, who moves the ticket.",
+        Verdict::Waiting => "The ticket is not decided yet. Find the change manager, who moves the ticket.",
         Verdict::Approved => "The gate is open. Flagger goes on when it asks next.",
-        Verdict::Rejected => "Somebody said no. Mend it and ship again, or have the ticket moved back.",
+        Verdict::Rejected => "The ticket was rejected. Fix the cause and ship again, or have the ticket moved back.",
         Verdict::NotAllowed => {
-            "Somebody approved who may not. Have somebody approve who may, unless the reason says that nobody can."
+            "The user who approved may not approve this. Have an allowed user approve, unless the reason says that there is none."
         }
         Verdict::Expired => {
             "Approved, but Flagger did not use it in time. Move the ticket back and approve it again."
@@ -324,7 +326,7 @@ fn one_by_one(OneByOne { since, why }: &OneByOne, now: Millis) -> String {
     format!("Tickets have been read one by one since {at} ({ago}), so decisions may be noticed later: {why}")
 }
 
-/// How long ago that was.
+/// The time since then, in words.
 fn age(Rfc3339(since): Rfc3339, now: Millis) -> String {
     lasted(now.since(since))
 }

@@ -81,7 +81,7 @@ impl User {
 
 /// The author of a change that names none: a deleted user, or Jira itself. No person approved there.
 pub(super) fn nobody() -> Person {
-    Person { id: String::new(), name: "somebody Jira does not name".into(), app: true }
+    Person { id: String::new(), name: "an account that Jira does not name".into(), app: true }
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,4 +1,4 @@
-//! The rows of the record, and how they are read.
+//! The rows of the audit record, and how they are read.
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
@@ -15,24 +15,24 @@ use crate::{
     },
 };
 
-/// So many rows are held in memory at a time.
+/// At most so many rows are in memory at a time.
 const PAGE: i64 = 1_000;
 
-/// The columns of a row, its number last.
+/// The columns of a row, the id last, as [`Keyed`] needs it.
 pub(super) const COLUMNS: &str = "at, canary, kind, detail, prior, hash, id";
 
-/// A row of the record, as it is stored: whether it is as it was written, only [`Record::verify`] knows.
+/// A row of the audit record, as stored. Only [`AuditLog::verify`] shows whether it is what was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditRow {
-    /// Its number.
+    /// Its number, without gaps.
     pub id: i64,
     /// When it happened.
     pub at: Millis,
     /// The canary: `cluster/namespace/name`.
     pub canary: String,
-    /// What it is.
+    /// What happened, such as `ticket_opened`.
     pub kind: String,
-    /// A JSON object.
+    /// The evidence, a JSON object.
     pub detail: String,
     /// The hash of the row before it.
     pub prior: String,
@@ -40,16 +40,16 @@ pub struct AuditRow {
     pub hash: String,
 }
 
-/// Where the record begins and ends.
+/// Where the audit record begins and ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ChainEnds {
-    /// The first row that is kept; none is if it is after the newest.
+    /// The id of the first row; `newest + 1` if all rows were pruned.
     pub(super) first: i64,
-    /// The hash of the row before that.
+    /// The hash of the row before the first.
     pub(super) prior: String,
-    /// The newest row, 0 before the first.
+    /// The id of the newest row, 0 if none was written yet.
     pub(super) newest: i64,
-    /// Its hash.
+    /// The hash of the newest row.
     pub(super) hash: String,
 }
 
@@ -92,7 +92,7 @@ impl FromRow<'_, AnyRow> for AuditRow {
 }
 
 impl ChainEnds {
-    /// As it is noted beside the rows; none if that note is gone.
+    /// Reads the row of `audit_chain`; `None` if it is missing.
     pub(super) async fn read(sql: &mut AnyConnection) -> Result<Option<Self>, Error> {
         let noted = query("SELECT first, prior, newest, hash FROM audit_chain WHERE only_row = 1");
         let noted = noted.optional(sql).await?;
@@ -100,18 +100,18 @@ impl ChainEnds {
     }
 }
 
-/// The record of a database, to read: beside a bridge that is at work on it, or without one.
+/// The audit record of a database, for reading, also while a bridge uses the database.
 pub struct AuditLog {
     pub(super) pool: AnyPool,
     pub(super) begin: &'static str,
 }
 
 impl AuditLog {
-    /// Connects. It creates and changes nothing.
+    /// Connects, and creates and changes nothing.
     ///
     /// # Errors
-    /// [`Error::NoRecord`] if no bridge that keeps a record was at work on it yet; [`Error::Unopened`] if it cannot be
-    /// reached, or the file is not there; [`Error::Database`] if it fails then.
+    /// [`Error::NoRecord`] if no bridge with an audit record has used this database yet; [`Error::Unopened`] if the
+    /// database cannot be reached or the file does not exist; [`Error::Database`] if it fails afterwards.
     pub async fn open(url: &SecretString) -> Result<Self, Error> {
         let url = url.expose_secret();
         location::look(url, Mode::Reads, AllowedVolumes::Any)?;
@@ -132,7 +132,7 @@ impl AuditLog {
         query::begin(&self.pool, self.begin).await
     }
 
-    /// The rows from a time on, oldest first.
+    /// The rows from a time on, or all, oldest first.
     ///
     /// # Errors
     /// If the database fails.
@@ -142,15 +142,15 @@ impl AuditLog {
     }
 }
 
-/// Whether a table is not there.
+/// Whether the table does not exist.
 fn is_missing(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| {
-        // PostgreSQL has a code for it; SQLite, only words.
+        // PostgreSQL has an error code for it; SQLite only a message.
         error.code().is_some_and(|code| code == "42P01") || error.message().starts_with("no such table")
     })
 }
 
-/// The rows of the record as they were when the reading began, a page at a time.
+/// The rows of the audit record as of one moment, a page at a time.
 pub struct AuditPages {
     transaction: Transaction,
     after: i64,
@@ -158,7 +158,7 @@ pub struct AuditPages {
 }
 
 impl AuditPages {
-    /// The next rows; none at the end.
+    /// The next page of rows; empty at the end.
     ///
     /// # Errors
     /// If the database fails, or a row cannot be read.
@@ -167,7 +167,7 @@ impl AuditPages {
         rows.map(|Keyed(id, row)| row.map_err(|_| Error::UnreadableRecord(id))).collect()
     }
 
-    /// The next rows, each with its number, also where a column is not what it was made as.
+    /// The next page of rows, each with its id, also if one of its columns cannot be read.
     pub(super) async fn read(&mut self) -> Result<Vec<Keyed<i64, AuditRow>>, Error> {
         let sql = format!("SELECT {COLUMNS} FROM audit WHERE id > $1 AND at >= $2 ORDER BY id LIMIT $3");
         let rows: Vec<Keyed<i64, AuditRow>> = query(AssertSqlSafe(sql))

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::database::Database;
 
-/// A database with the record of `rows` rows, row 1 at 1 s, row 2 at 2 s, …; its address, and the store on it.
+/// A database whose audit record has `rows` rows, row 1 at 1 s, row 2 at 2 s, …; its address, and its store.
 async fn store(rows: i64) -> ((TempDir, Database), SecretString, Store) {
     let directory = tempfile::tempdir().unwrap();
     let database = Database::fresh(directory.path()).await;
@@ -36,8 +36,8 @@ async fn edit(store: &Store, sql: &'static str) {
     }
 }
 
-/// What makes a column of row 3 something that was never written there. SQLite takes a text for a number; PostgreSQL
-/// must be told to take anything else.
+/// SQL that gives a column of row 3 an unreadable value. SQLite stores text in a column of numbers; PostgreSQL needs a
+/// schema change first.
 fn unreadable(store: &Store) -> &'static str {
     if store.is_sqlite() {
         "UPDATE audit SET at = 'x' WHERE id = 3"
@@ -91,17 +91,17 @@ async fn rows_are_read_as_they_were_written() {
     assert_eq!(verified.newest.unwrap().0, 2_500);
 }
 
-/// As `python3 -c 'import hashlib as h; f=["","1","1000","default/shop/cart","passed","{\"n\":1}"];
-/// print(h.sha256(b"".join(len(x).to_bytes(8,"big")+x.encode() for x in f)).hexdigest())'` says.
+/// The hash is the output of `python3 -c 'import hashlib as h; f=["","1","1000","default/shop/cart","passed","{\"n\":1}"];
+/// print(h.sha256(b"".join(len(x).to_bytes(8,"big")+x.encode() for x in f)).hexdigest())'`.
 #[tokio::test]
-async fn the_hash_is_the_one_that_is_described() {
+async fn the_hash_matches_its_documentation() {
     let (_home, url, _store) = store(1).await;
     let (_, hash) = verify(&url).await.newest.unwrap();
     assert_eq!(hash, "9f99602a7d9e04c8e374db63a71a3ecf867b1c6ad7709fad8649f21d0c6757d2");
 }
 
 #[tokio::test]
-async fn a_turn_that_is_not_ended_leaves_no_row() {
+async fn a_transaction_that_is_not_committed_leaves_no_row() {
     let (_home, url, store) = store(2).await;
     let mut tx = store.begin_write().await.unwrap();
     tx.audit(&[entry(3), entry(4)]).await.unwrap();
@@ -112,7 +112,7 @@ async fn a_turn_that_is_not_ended_leaves_no_row() {
 }
 
 #[tokio::test]
-async fn whatever_is_done_to_the_rows_is_found() {
+async fn every_manipulation_is_found() {
     use ChainProblem::{
         Changed, CutAtNewEnd, CutAtOldEnd, DoesNotFollow, Inserted, Missing, NoEnds, Replaced,
     };
@@ -169,9 +169,9 @@ async fn whatever_is_done_to_the_rows_is_found() {
     }
 }
 
-/// A row that is replaced by one with a right hash of its own is found at the next one.
+/// A row that is replaced by one with a correct hash is found at the next row, or at the end.
 #[tokio::test]
-async fn a_row_written_anew_is_found() {
+async fn a_rewritten_row_is_found() {
     for (id, problem) in [(5, ChainProblem::DoesNotFollow { id: 6 }), (10, ChainProblem::Replaced { id: 10 })]
     {
         let (_home, url, store) = store(10).await;
@@ -191,7 +191,7 @@ async fn a_row_written_anew_is_found() {
 }
 
 #[tokio::test]
-async fn not_every_problem_is_listed() {
+async fn at_most_100_problems_are_listed() {
     let (_home, url, store) = store(300).await;
     edit(&store, "UPDATE audit SET kind = 'other'").await;
     let verified = verify(&url).await;
@@ -214,7 +214,7 @@ async fn pruning_leaves_a_whole_chain() {
         async || sqlx::query_scalar::<_, i64>("SELECT seq FROM turn").fetch_one(&store.0.pool).await.unwrap();
     let before = turns().await;
     assert_eq!(store.prune_audit(Millis(1_000)).await.unwrap(), 0);
-    assert_eq!(turns().await, before, "nothing to prune costs no turn");
+    assert_eq!(turns().await, before, "a write transaction, though there was nothing to prune");
 
     assert_eq!(store.prune_audit(Millis(4_000)).await.unwrap(), 3);
     assert_eq!(ids(&url, None).await, (4..=10).collect::<Vec<i64>>());
@@ -232,7 +232,7 @@ async fn pruning_leaves_a_whole_chain() {
     assert_eq!(verify(&url).await.problems, [ChainProblem::CutAtOldEnd { from: 11, to: 11 }]);
 }
 
-/// A clock that jumps puts rows out of order: what is young keeps all that follows it.
+/// A clock that jumps puts rows out of order of time: pruning stops at a young row, whatever follows it.
 #[tokio::test]
 async fn pruning_stops_at_the_first_young_row() {
     let (_home, url, store) = store(3).await;
@@ -258,7 +258,7 @@ async fn pruning_hides_nothing() {
 }
 
 #[tokio::test]
-async fn pruning_goes_on_the_next_time() {
+async fn pruning_continues_the_next_time() {
     let (_home, url, store) = store(PRUNED_AT_ONCE + 5).await;
     let old = Millis(i64::MAX);
     assert_eq!(store.prune_audit(old).await.unwrap(), 10_000);
@@ -269,7 +269,7 @@ async fn pruning_goes_on_the_next_time() {
 }
 
 #[tokio::test]
-async fn without_the_note_nothing_is_written() {
+async fn without_the_ends_nothing_is_written() {
     let (_home, _url, store) = store(1).await;
     edit(&store, "DELETE FROM audit_chain").await;
     let mut tx = store.begin_write().await.unwrap();
@@ -277,7 +277,7 @@ async fn without_the_note_nothing_is_written() {
     tx.audit(&[]).await.unwrap();
 }
 
-/// Reading neither creates a file nor writes to one. SQLite only, for PostgreSQL has no file to make.
+/// Reading neither creates a file nor writes to one. SQLite only: PostgreSQL has no file that could be created.
 #[tokio::test]
 async fn reading_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
@@ -316,7 +316,7 @@ async fn reading_changes_nothing() {
 }
 
 #[tokio::test]
-async fn whoever_reads_cannot_write() {
+async fn the_audit_log_cannot_write() {
     let (_home, url, _store) = store(2).await;
     let record = AuditLog::open(&url).await.unwrap();
     for sql in ["DELETE FROM audit", "UPDATE audit_chain SET newest = 1"] {

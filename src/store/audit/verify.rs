@@ -1,35 +1,35 @@
-//! Whether the record is as it was written.
+//! Verification of the audit record.
 
 use std::fmt;
 
 use super::log::{AuditLog, AuditRow, ChainEnds};
 use crate::store::{error::Error, query::Keyed};
 
-/// More problems than this are not listed.
+/// At most so many problems are listed.
 const MOST: usize = 100;
 
-/// What the record looks like.
+/// The result of a verification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     /// How many rows there are.
     pub rows: u64,
-    /// The newest id and its hash, as noted beside the rows: worth keeping elsewhere. None if that note is gone.
+    /// The newest id and its hash, from `audit_chain`: worth keeping elsewhere. `None` if that row is missing.
     pub newest: Option<(i64, String)>,
-    /// What is wrong, by id, and at most 100 of it; none means that all is as it was written.
+    /// At most 100 problems, by id. If empty, the record is as it was written.
     pub problems: Vec<ChainProblem>,
 }
 
-/// Something is not as it was written.
+/// A way in which the record differs from what was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChainProblem {
-    /// The note that says where the record begins and ends is gone.
+    /// The row of `audit_chain`, with the ends of the record, is missing.
     NoEnds,
-    /// A row is not what its hash was made of.
+    /// A row does not match its own hash.
     Changed {
-        /// Which.
+        /// The row.
         id: i64,
     },
-    /// A row does not follow the one before it: one of the two was put there later.
+    /// A row does not have the hash of the row before it: one of the two was inserted, moved or rewritten.
     DoesNotFollow {
         /// The later one.
         id: i64,
@@ -55,14 +55,14 @@ pub enum ChainProblem {
         /// The last of them.
         to: i64,
     },
-    /// A row has a number that was pruned, or not yet given.
+    /// A row's id was pruned, or is newer than the newest.
     Inserted {
-        /// Which.
+        /// The row.
         id: i64,
     },
-    /// The newest row is another than the one that was written.
+    /// The newest row is not the one that was written.
     Replaced {
-        /// Which.
+        /// The row.
         id: i64,
     },
 }
@@ -90,7 +90,7 @@ impl fmt::Display for ChainProblem {
             }
             Self::CutAtNewEnd { from, to } => write!(f, "{} missing at the new end", rows(from, to)),
             Self::Inserted { id } => {
-                write!(f, "row {id} was inserted: the record does not reach there")
+                write!(f, "row {id} was inserted: its number is outside the record")
             }
             Self::Replaced { id } => write!(f, "row {id}, the newest, is not the one that was written"),
         }
@@ -98,7 +98,7 @@ impl fmt::Display for ChainProblem {
 }
 
 impl AuditLog {
-    /// Reads all rows and checks that they are the ones that were written, in that order.
+    /// Reads all rows and checks that they are the rows that were written, in the same order.
     ///
     /// # Errors
     /// If the database fails.
@@ -121,17 +121,17 @@ impl AuditLog {
     }
 }
 
-/// A walk along the rows, by id.
+/// The state of a verification between two rows.
 struct ChainWalk<'a> {
     chain: Option<&'a ChainEnds>,
-    /// The row before: its id, and its hash if it can be read.
+    /// The previous row: its id, and its hash if the row can be read.
     before: Option<(i64, Option<String>)>,
     rows: u64,
     problems: Vec<ChainProblem>,
 }
 
 impl ChainWalk<'_> {
-    /// A row, or the id of one that cannot be read.
+    /// Checks a row, or the id of one that cannot be read.
     fn step(&mut self, row: Result<&AuditRow, i64>) {
         self.rows += 1;
         let id = row.map_or_else(|id| id, |row| row.id);
@@ -166,7 +166,7 @@ impl ChainWalk<'_> {
         self.before = Some((id, row.ok().map(|row| row.hash.clone())));
     }
 
-    /// There are no further rows.
+    /// Checks the end, after the last row.
     fn end(&mut self) {
         let Some(chain) = self.chain else {
             self.problems.insert(0, ChainProblem::NoEnds);

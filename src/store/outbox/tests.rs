@@ -6,9 +6,9 @@ async fn next(store: &Store, now: i64) -> Option<OutboxRow> {
     due.into_iter().next().map(|(_, row)| row.unwrap())
 }
 
-/// PostgreSQL takes no NUL in a text: words from outside must not keep a command from being settled.
+/// PostgreSQL accepts no NUL in a text: an error message from outside must not keep a command from being settled.
 #[tokio::test]
-async fn any_words_can_say_why() {
+async fn any_text_can_be_stored_as_the_cause() {
     let directory = tempfile::tempdir().unwrap();
     let database = Database::fresh(directory.path()).await;
     let store = Store::open(&database.url.clone().into()).await.unwrap();
@@ -33,7 +33,7 @@ async fn any_words_can_say_why() {
     assert_eq!(next(&store, 3).await.unwrap().sent, None);
 }
 
-/// A row that was stored before rows said where a ticket was sent to.
+/// A row that was stored before rows had `sent_to`.
 #[test]
 fn older_rows_can_be_read() {
     let stored = r#"{"open":{"gate":"4f1c","subject":{
@@ -44,5 +44,5 @@ fn older_rows_can_be_read() {
     let Command::Open { sent_to, .. } = &command else { panic!("{command:?}") };
     assert!(sent_to.is_empty());
     let same: serde_json::Value = serde_json::from_str(stored).unwrap();
-    assert_eq!(serde_json::to_value(&command).unwrap(), same, "and an older version reads a new one");
+    assert_eq!(serde_json::to_value(&command).unwrap(), same, "an older version could not read a new row");
 }

@@ -116,9 +116,9 @@ impl Create<'_> {
             let ticket = ticket(home.unwrap_or(&found).clone(), id, key);
             return Ok(Some(CommandResult::Opened { ticket, others }));
         }
-        if asked.since(sent) <= self.context.settings.index_lag + SENT_WITHIN {
+        if asked.since(sent) <= self.context.config().jira.index_lag + SENT_WITHIN {
             let why = "Jira did not answer when the ticket was opened; it is searched for".into();
-            let at = self.context.clock.now() + SEARCH_EVERY.min(self.context.settings.index_lag);
+            let at = self.context.clock.now() + SEARCH_EVERY.min(self.context.config().jira.index_lag);
             return Ok(Some(CommandResult::Later { at, why }));
         }
         Ok(None)

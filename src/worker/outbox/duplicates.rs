@@ -19,7 +19,7 @@ pub(super) async fn find(context: &Context, gate: &GateId, since: Millis) -> Res
     let now = context.clock.now();
     let found = newly_found(context, gate).await?;
     let counts = context.store().ticket(gate).await.map_err(Failure::of_row)?.map(|opened| opened.ticket);
-    let (waited, lag) = (now.since(since), context.settings.index_lag);
+    let (waited, lag) = (now.since(since), context.config().jira.index_lag);
     let longest = lag.saturating_mul(LOOKED_FOR);
     let again = (waited < longest).then(|| {
         let why = "Jira was asked twice to open this ticket; a second one is looked for".into();

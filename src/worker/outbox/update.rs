@@ -58,7 +58,7 @@ impl Update<'_> {
         let later =
             || self.context.clock.now() + retry::delay(self.row.attempts, None, rand::random::<f64>());
         let (now, opened) = (self.context.clock.now(), self.opened);
-        let trust_for = self.context.gatekeeper.timing().trust_for;
+        let trust_for = self.context.config().jira.trust_for;
         match self.context.jira.ticket_presence(&opened.ticket).await {
             Ok(TicketPresence::Found) => match why {
                 Some(why) => CommandResult::Stuck { why },

@@ -92,7 +92,7 @@ impl SeenTicket {
             TicketState::Approved { .. } if reads_an_index => {
                 let is_judged = gate.judged_by == Some(trust.judged_by);
                 // Half of the time for which an approval is trusted.
-                let lately = |at| now.apart(at) < context.gatekeeper.timing().trust_for / 2;
+                let lately = |at| now.apart(at) < context.config().jira.trust_for / 2;
                 if before == ticket_state
                     && is_judged
                     && health.read_directly(self.gate()).is_some_and(lately)

@@ -250,7 +250,7 @@ fn the_configuration_is_taken_and_fits() {
 fn values_become_settings() {
     each(|it| {
         let config = it.config();
-        let limit = config.limits.open_tickets.get();
+        let limit = config.limits.open_tickets;
         match it.name.as_str() {
             "helm-everything" => {
                 assert_eq!(

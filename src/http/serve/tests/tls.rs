@@ -1,4 +1,4 @@
-//! Connections over TLS, and certificates that are replaced.
+//! Connections over TLS, and replaced certificates.
 
 use std::{path::Path, time::SystemTime};
 
@@ -18,7 +18,7 @@ fn fixture(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tls").join(name)
 }
 
-/// Puts a certificate in place, with a time that is another than before.
+/// Installs a certificate and its key with this modification time.
 fn place(files: &config::Tls, which: &str, at: u64) {
     for (file, kind) in [(&files.cert_file, "crt"), (&files.key_file, "key")] {
         std::fs::copy(fixture(&format!("{which}.{kind}.pem")), file).unwrap();
@@ -31,7 +31,7 @@ fn touch(file: &Path, at: u64) {
     std::fs::File::options().write(true).open(file).unwrap().set_modified(time).unwrap();
 }
 
-/// Asks over TLS, trusting only this certificate.
+/// Sends a request over TLS, trusting only this certificate.
 async fn securely(server: &Running, trusted: &str) -> std::io::Result<String> {
     let mut roots = RootCertStore::empty();
     let file = fixture(&format!("{trusted}.crt.pem"));
@@ -58,7 +58,7 @@ async fn a_certificate_is_replaced_while_serving() {
     assert!(securely(&server, "old").await.unwrap().ends_with("2 bytes"));
     assert!(securely(&server, "new").await.is_err());
 
-    // Half replaced: the key is not that of the certificate.
+    // Half replaced: the key does not belong to the certificate.
     std::fs::copy(fixture("new.crt.pem"), &files.cert_file).unwrap();
     touch(&files.cert_file, 2_000);
     assert!(securely(&server, "old").await.unwrap().ends_with("2 bytes"));
@@ -78,7 +78,7 @@ async fn a_handshake_that_never_comes_is_not_waited_for() {
     let limits = ServeLimits { whole: FOREVER, ..limits() };
     let server = running(app(), Some(Arc::new(Tls::load(files).unwrap())), limits).await;
     let mut silent = server.connect().await;
-    // A handshake of 512 bytes begins, of which no more comes.
+    // The beginning of a handshake of 512 bytes, and then no more.
     let mut begun = server.connect().await;
     begun.write_all(&[22, 3, 1, 2, 0, 1]).await.unwrap();
     assert_eq!(rest(&mut silent).await, "");

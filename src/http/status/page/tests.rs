@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use super::*;
 use crate::view::{RolloutView, TicketView};
@@ -6,7 +6,7 @@ use crate::view::{RolloutView, TicketView};
 const NOW: Millis = Millis(1_790_000_000_000);
 const TWO_HOURS_AGO: Rfc3339 = Rfc3339(Millis(1_790_000_000_000 - 2 * 3_600_000));
 
-/// A gate all of whose words are hostile.
+/// A gate with hostile text in every field.
 fn hostile() -> GateView {
     let evil = |what: &str| format!("{what}\"'><script>alert(1)</script>{{{{ 7*7 }}}}");
     GateView {
@@ -48,20 +48,14 @@ fn plain() -> GateView {
     }
 }
 
-/// The page with these gates, and what the reader wants to see.
+/// The page with these gates and this query.
 fn shows(
     gates: Option<&[GateView]>,
     overview: Option<Result<Overview, String>>,
     wanted: &PageQuery,
 ) -> String {
-    let timing = Timing {
-        trust_for: std::time::Duration::from_secs(600),
-        idle_after: std::time::Duration::from_secs(600),
-        abandon_after: std::time::Duration::from_secs(600),
-        tickets_per_canary_per_hour: 12,
-        open_tickets: 500,
-        open_tickets_per_namespace: 100,
-    };
+    let limits =
+        config::Limits { tickets_per_canary_per_hour: 12, open_tickets: 500, open_tickets_per_namespace: 100 };
     let jira = JiraHealth { trouble: false, words: "last answered 3 s ago".into(), one_by_one: None };
     let list: Vec<ListedGate> = gates.into_iter().flatten().cloned().map(ListedGate::Remembered).collect();
     let shown = |listed: &ListedGate| match listed {
@@ -74,7 +68,8 @@ fn shows(
         shown: Box::new(shown),
         tickets,
         full_namespaces: vec![],
-        timing,
+        limits,
+        trust_for: Duration::from_secs(600),
     });
     render(&PageInput { gates, overview, refused: vec![], jira }, wanted, NOW).unwrap()
 }
@@ -115,7 +110,7 @@ fn hostile_words_stay_words() {
     <td role="cell" class="wide" data-is="Reason"><div>opening: the ticket is being opened</div></td>
     </tr>
     "#);
-    // The page's own lies beside it.
+    // The page loads its own script; none is inline.
     assert!(html.matches("<script").count() == 1 && !html.contains("49"));
 }
 
@@ -203,7 +198,7 @@ fn what_is_parked_and_what_opened_last() {
     let html = shows(Some(&[]), Some(Ok(overview)), &PageQuery::default());
     for words in [
         "2 queued",
-        "<a href=\"#parked\">30 things</a>",
+        "<a href=\"#parked\">30 commands</a>",
         "the 1 oldest of 30",
         "move the ticket",
         "OPS-1</a>",
@@ -222,7 +217,7 @@ fn what_is_parked_and_what_opened_last() {
 
 #[test]
 fn a_limit_that_is_reached_is_told() {
-    // Its ticket is on its way, and has its place already.
+    // Its ticket is not open yet, but already counts.
     let gate = GateView { rollout: hostile().rollout, ..plain() };
     let full = "<strong>Trouble:</strong> 500 of at most 500 tickets open, so";
     assert!(page(&vec![gate.clone(); 500]).contains(full));
@@ -232,7 +227,7 @@ fn a_limit_that_is_reached_is_told() {
     assert!(html.contains("499 of at most 500 tickets open;") && !html.contains("Trouble"), "{html}");
 }
 
-/// Each state that any gate stands in is explained once.
+/// Each state that occurs is explained once.
 #[test]
 fn states_are_explained() {
     let html = page(&[plain(), plain()]);
@@ -242,7 +237,7 @@ fn states_are_explained() {
     assert!(html.contains("<title>(2) Flagger gates</title>"));
 }
 
-/// The colours of a style sheet for readers who like it light, and for those who like it dark.
+/// The colours of the style sheet's light and dark scheme.
 fn colours(css: &str) -> [HashMap<&str, [f64; 3]>; 2] {
     let mut blocks = css.split(":root {").skip(1).map(|block| block.split('}').next().unwrap());
     [(); 2].map(|()| {
@@ -261,7 +256,7 @@ fn colours(css: &str) -> [HashMap<&str, [f64; 3]>; 2] {
     })
 }
 
-/// As WCAG 2 counts it.
+/// The contrast ratio of WCAG 2.
 fn contrast(one: [f64; 3], other: [f64; 3]) -> f64 {
     let linear = |part: f64| if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) };
     let light = |[red, green, blue]: [f64; 3]| {
