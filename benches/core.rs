@@ -1,8 +1,9 @@
-//! What the pure core costs: a message applied to a canary, a verdict, and what is read, written and checked on the way.
+//! The cost of the pure core: applying a message to a canary, computing a verdict, and parsing, serializing and
+//! verifying what they need.
 //!
 //! ```sh
 //! cargo bench --bench core
-//! cargo bench --bench core -- apply      # only what is called like this
+//! cargo bench --bench core -- apply      # only the benchmarks with this name
 //! ```
 
 use std::{collections::BTreeMap, hint::black_box, time::Duration};
@@ -59,7 +60,7 @@ fn id() -> CanaryId {
     CanaryId { cluster: "prod".into(), namespace: "shop".into(), name: "podinfo".into() }
 }
 
-/// The question, and everything that comes with it.
+/// A parsed question.
 struct Question {
     message: flagger_jira_bridge::rollout::Message,
     metadata: BTreeMap<String, String>,
@@ -95,7 +96,7 @@ fn changed(canary: &Canary, event: &Event<'_>) -> anyhow::Result<Canary> {
     }
 }
 
-/// A canary whose gate waits for its ticket, and the same once that is approved.
+/// A canary whose gate waits for an approval, and the same canary after the approval.
 fn canaries(question: &Question) -> anyhow::Result<(Canary, Canary)> {
     let fresh = GateId("4f1c".into());
     let ticket =

@@ -1,9 +1,9 @@
-//! Days of rollouts in minutes: the real gatekeeper, worker and client before a fake Jira, on a clock that is moved.
+//! Simulates days of rollouts in minutes: the real gatekeeper, worker and client with a fake Jira, on a manual clock.
 //!
-//! Each canary rolls out now and then; at its gate Flagger asks every minute, and a person decides after a while. What is
-//! counted: how many requests an hour Jira gets, against one GET a ticket every `poll_every`, as a bridge without bulk
-//! reads would send; and how long after the approval the gate is open, with Jira's webhook, without it, and with a third
-//! of its deliveries lost.
+//! Each canary rolls out from time to time; at its gate Flagger asks every minute, and a person decides after a while.
+//! The simulation counts how many requests per hour Jira receives, compared with one GET per ticket every `poll_every`,
+//! which a bridge without bulk reads would send; and it measures how long after the approval the gate opens: with
+//! Jira's webhook, without it, and with a third of its deliveries lost.
 //!
 //! ```sh
 //! cargo bench --bench simulate
@@ -46,7 +46,7 @@ const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
 /// Half of all decisions take less than this.
 const DECIDED_WITHIN: f64 = 10.0 * 60.0;
-/// A fifth of all rollouts are decided this many times later or sooner, at least.
+/// A fifth of all decisions take at least this factor longer, another fifth at least this factor shorter.
 const SPREAD: f64 = 3.0;
 
 /// Simulates days of rollouts
@@ -59,7 +59,7 @@ struct Options {
     /// How many days
     #[arg(long, default_value_t = 2)]
     days: i64,
-    /// What becomes of Jira's deliveries, one simulation after the other
+    /// Which of Jira's deliveries arrive, one simulation after the other
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Webhook::ALL)]
     webhook: Vec<Webhook>,
     /// How often each canary rolls out in a day
@@ -73,10 +73,10 @@ struct Options {
     bench: bool,
 }
 
-/// What becomes of Jira's deliveries.
+/// Which of Jira's deliveries arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Webhook {
-    /// All come
+    /// All arrive
     Works,
     /// There is no webhook
     None,
@@ -117,10 +117,10 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What happens at some time, to a canary by its number.
+/// An event of a canary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
-    /// A revision is pushed; Flagger asks soon.
+    /// A revision is pushed; Flagger asks at once.
     Ships,
     /// Flagger asks.
     Asks,
@@ -140,9 +140,9 @@ struct World {
     until: Millis,
     between: f64,
     happens: BinaryHeap<Reverse<(Millis, What, u32)>>,
-    /// The revision each canary is at.
+    /// The current revision of each canary.
     revisions: Vec<u64>,
-    /// Approved, and not seen open yet.
+    /// When canaries were approved whose gates are not open yet.
     decided: HashMap<u32, Millis>,
     counted: Arc<Counted>,
     tally: Tally,
@@ -159,7 +159,7 @@ struct Counted {
 #[derive(Default)]
 struct Tally {
     rollouts: u64,
-    /// Tickets times seconds.
+    /// The sum of the waiting tickets of every second.
     waiting: u64,
     most: usize,
     delays: Vec<Duration>,
@@ -212,7 +212,7 @@ impl World {
         })
     }
 
-    /// Everything, second by second.
+    /// Runs the simulation second by second, and returns its row of the table.
     async fn run(mut self) -> anyhow::Result<String> {
         let mut tick: u64 = 0;
         while self.clock.now() < self.until {
@@ -246,7 +246,7 @@ impl World {
         Ok(self.row(tick))
     }
 
-    /// Whether that is news for the worker.
+    /// Processes an event. Returns whether the worker may have new commands.
     async fn happen(&mut self, what: What, number: u32, now: Millis) -> anyhow::Result<bool> {
         let revision = &mut self.revisions[number as usize];
         match what {
@@ -254,7 +254,7 @@ impl World {
                 *revision += 1;
                 self.tally.rollouts += 1;
                 self.happens.push(Reverse((now, What::Asks, number)));
-                // The middle of the logarithms is drawn from, so some decide at once and some late.
+                // The logarithm is uniformly distributed, so some decisions are quick and some late.
                 let spread = self.chance.random_range(-1.0..1.0_f64) * SPREAD.ln() * 1.7;
                 let decides = now + Duration::from_secs_f64(DECIDED_WITHIN * spread.exp());
                 self.happens.push(Reverse((decides, What::Decides, number)));

@@ -1,12 +1,12 @@
-//! What callers cost who prove nothing: hundreds of connections of each kind to the real program, its memory, and whether
-//! Flagger is answered meanwhile.
+//! The cost of unauthenticated callers: hundreds of connections of each kind to the real program, its memory, and
+//! whether Flagger still gets answers.
 //!
 //! ```sh
 //! cargo build --release && cargo run --release --example strangers
 //! cargo run --release --example strangers -- --connections 1000 --program target/release/flagger-jira-bridge
 //! ```
 //!
-//! It ends with 1 if Flagger or a probe is not answered, or the program needs more than 128 MiB. Linux only.
+//! The exit code is 1 if Flagger or a probe gets no answer, or if the program needs more than 128 MiB. Linux only.
 
 use std::{
     io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
@@ -20,15 +20,15 @@ use anyhow::{Context as _, bail};
 use clap::Parser;
 use tokio::time::Instant;
 
-/// What the program may need, in MiB.
+/// How much memory the program may use, in MiB.
 const MOST: u64 = 128;
 const TOKEN: &str = "what-flagger-brings-0123456789";
-/// For one answer.
+/// The timeout of one answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long callers keep at it.
+/// How long the callers go on.
 const HELD: Duration = Duration::from_secs(4);
 
-/// Measures what strangers cost
+/// Measures the cost of unauthenticated callers
 #[derive(Debug, Parser)]
 struct Options {
     /// How many connections of each kind
@@ -39,7 +39,7 @@ struct Options {
     program: PathBuf,
 }
 
-/// What a caller sends, and goes on sending: `lead`, then as much filling.
+/// What a caller sends: `lead`, then `filling` bytes.
 struct Kind {
     name: &'static str,
     /// Which listener: 0 is Flagger's, 1 is Jira's.
@@ -71,7 +71,7 @@ fn kinds() -> Vec<Kind> {
 /// The program. Killed when dropped.
 struct Bridge {
     child: Child,
-    /// Flagger's, Jira's and people's listener.
+    /// The listeners for Flagger, for Jira and for people.
     listeners: Vec<SocketAddr>,
     _home: tempfile::TempDir,
 }
@@ -104,7 +104,7 @@ impl Bridge {
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot start {}; build it first", options.program.display()))?;
-        let log = child.stderr.take().context("it has no log")?;
+        let log = child.stderr.take().context("the program has no log")?;
         let mut lines = BufReader::new(log).lines();
         let mut listeners = Vec::new();
         for line in lines.by_ref() {
@@ -116,7 +116,7 @@ impl Bridge {
                 break;
             }
         }
-        // Nobody reads it, but somebody must take it.
+        // The log must be drained, or the program would block.
         std::thread::spawn(move || lines.for_each(drop));
         Ok(Self { child, listeners, _home: home })
     }
@@ -130,7 +130,7 @@ impl Bridge {
         Ok(kib / 1024)
     }
 
-    /// How long a request takes, and the status it is answered.
+    /// Sends a request. Returns the status of the answer, and how long it took.
     fn asks(&self, listener: usize, request: &str) -> anyhow::Result<(u16, Duration)> {
         let began = Instant::now();
         let mut io = TcpStream::connect_timeout(&self.listeners[listener], PATIENCE)?;
@@ -138,11 +138,11 @@ impl Bridge {
         io.write_all(request.as_bytes())?;
         let mut answer = String::new();
         io.read_to_string(&mut answer)?;
-        let status = answer.get(9..12).context("that is no answer")?.parse()?;
+        let status = answer.get(9..12).context("the answer is not HTTP")?.parse()?;
         Ok((status, began.elapsed()))
     }
 
-    /// The slowest of Flagger's questions and the probes, asked for as long as callers keep at it.
+    /// Sends Flagger's question and the probes while the callers go on. Returns how long the slowest answer took.
     fn is_answered(&self, callers: &mut Vec<Caller>) -> anyhow::Result<Duration> {
         let body = r#"{"name":"cart","namespace":"shop","phase":"Progressing","checksum":"1"}"#;
         let question = format!(
@@ -168,7 +168,7 @@ impl Bridge {
     }
 }
 
-/// One connection.
+/// A caller's connection.
 struct Caller {
     io: TcpStream,
     left: Vec<u8>,
@@ -184,7 +184,7 @@ impl Caller {
         Ok(Self { io, left, sent: 0 })
     }
 
-    /// Sends what the other side takes. False if it is gone.
+    /// Sends as much as the program accepts. Returns false if the connection is closed.
     fn goes_on(&mut self) -> bool {
         while self.sent < self.left.len() {
             match self.io.write(&self.left[self.sent..]) {
@@ -197,7 +197,7 @@ impl Caller {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "that is what it is for")]
+#[expect(clippy::print_stdout, reason = "it prints a table")]
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     let mut too_much = false;

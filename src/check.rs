@@ -1,7 +1,7 @@
 //! `check`: proves a configuration against the real Jira, and changes nothing there.
 //!
-//! Each topic is a function that looks at one thing and returns what it found. Where a topic needs what an earlier one
-//! could not have (no connection, no credentials, no project), one line says that it was left out.
+//! Each topic is a function that checks one thing and returns its findings. If an earlier topic failed (no connection,
+//! no credentials, no project), one line says that the topics that depend on it were skipped.
 
 mod address;
 mod approvers;
@@ -31,7 +31,7 @@ use crate::{
     store::{self, AllowedVolumes},
 };
 
-/// Looks at everything. Jira is asked, never told: all requests are reads. Nor is anything stored.
+/// Runs all checks. It only reads from Jira, and stores nothing.
 pub async fn check(config: &Config, clock: Clock) -> Report {
     let (mut findings, jira) = connection::connect(&config.jira.client, clock).await;
     match jira {
@@ -51,7 +51,7 @@ pub async fn check(config: &Config, clock: Clock) -> Report {
             }
         }
     }
-    // Jira being in the way is told once.
+    // A failure of Jira as a whole is reported once.
     let mut halted = false;
     findings.retain(|finding| !(finding.stops_bridge && std::mem::replace(&mut halted, true)));
     findings.extend(templates::templates(config));

@@ -1,5 +1,4 @@
-//! The command line: what can be asked of the program; `gates`, which asks a running bridge; and `audit`, which reads
-//! its database.
+//! The command line: its arguments; `gates`, which asks a running bridge; and `audit`, which reads its database.
 
 mod args;
 mod audit;

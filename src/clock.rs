@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::millis::{Millis, whole};
 
-/// Where `now` comes from: the system, or a test's own hand.
+/// Where `now` comes from: the system, or a clock that a test moves.
 #[derive(Clone, Debug)]
 pub enum Clock {
     /// The system's time of day.
@@ -32,7 +32,7 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Millis {
         match self {
-            #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
+            #[expect(clippy::disallowed_methods, reason = "the only place that may")]
             Self::System => {
                 let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
                 Millis(whole(since))
@@ -41,13 +41,13 @@ impl Clock {
         }
     }
 
-    /// Measures from now on.
+    /// Starts a stopwatch.
     #[must_use]
     pub fn stopwatch(&self) -> Stopwatch {
         Stopwatch { clock: self.clone(), began: self.now(), instant: Instant::now() }
     }
 
-    /// Moves a manual clock forward; the system's cannot be moved.
+    /// Moves a manual clock forward; does nothing to the system's.
     pub fn advance(&self, by: Duration) {
         match self {
             Self::System => {}
@@ -58,7 +58,7 @@ impl Clock {
     }
 }
 
-/// Measures for how long something holds that must not hold longer than it should.
+/// Measures elapsed time, for limits that setting the clock back must not extend.
 #[derive(Clone, Debug)]
 pub struct Stopwatch {
     clock: Clock,
@@ -67,8 +67,8 @@ pub struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// How long ago it was started. The time of day may be set back, and the other clock stands still while a machine
-    /// sleeps: what more has passed by counts.
+    /// The time since it was started: the longer of two measurements, because the time of day may be set back, and the
+    /// monotonic clock stands still while a machine sleeps.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         let by_day = self.clock.now().since(self.began);

@@ -1,4 +1,4 @@
-//! The configuration: reading it, and finding all that is wrong with it.
+//! Reads the configuration and finds all problems in it.
 
 mod duration;
 mod layers;
@@ -25,7 +25,7 @@ pub use self::{
 /// `BRIDGE__`. Relative paths in it start at the working directory.
 ///
 /// # Errors
-/// Everything that is wrong with it, not only the first.
+/// All problems in it, not only the first.
 pub fn load(path: &Path, env: impl IntoIterator<Item = (String, String)>) -> Result<Config, Problems> {
     let sink = problems::Sink::default();
     let config = layers::merge(path, env, &sink)
@@ -35,7 +35,7 @@ pub fn load(path: &Path, env: impl IntoIterator<Item = (String, String)>) -> Res
         Some(config) if problems.0.is_empty() => Ok(config),
         Some(_) => Err(problems),
         None => {
-            // Whoever finds nothing says why. Should that be forgotten one day, say at least this.
+            // A getter that returns `None` reports why. If one ever forgets to, report at least this.
             if problems.0.is_empty() {
                 let what = "the configuration is not complete".to_owned();
                 problems.0.push(Problem { key: path.display().to_string(), what });

@@ -1,25 +1,25 @@
-//! The address of a PostgreSQL as people write it: read strictly, and made into what the driver takes.
+//! Addresses of PostgreSQL servers as people write them: parsed strictly, and converted to what the driver accepts.
 //!
-//! An address is a secret as long as it is not understood. A password with a `/` in it, for instance, is host, port and
-//! database to a lenient reader, which would then print them.
+//! An address is a secret until it has been parsed. A lenient parser takes a password with a `/`, for example, for
+//! host, port and database, and errors would then show parts of it.
 
 use std::{borrow::Cow, net::IpAddr};
 
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
-/// An address that was understood.
+/// A parsed address.
 pub struct Postgres {
-    /// The same database, in the form that the driver takes. It holds the password.
+    /// The address in the form that the driver accepts. It contains the password.
     pub url: String,
-    /// Parameters of libpq that the driver does not take.
+    /// Parameters of libpq that the driver does not support; they have no effect.
     pub unused: Vec<&'static str>,
 }
 
-/// Why an address is refused. Nothing of the address is in it.
+/// Why an address is rejected. It contains no part of the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlProblem {
-    /// It does not come apart in one way only.
+    /// It is ambiguous or not an address.
     #[error(
         "cannot be read as postgres://user:password@host:port/database; percent-encode the password \
          (% is %25, / is %2F, ? is %3F, # is %23, @ is %40, : is %3A)"
@@ -31,7 +31,7 @@ pub enum UrlProblem {
          percent-encode the password (@ is %40, : is %3A)"
     )]
     Brackets,
-    /// What stands behind the host is no port.
+    /// The text after the host is not a port.
     #[error(
         "cannot be read as postgres://user:password@host:port/database; write a number from 1 to 65535 for the port, and \
          percent-encode the password (@ is %40, : is %3A)"
@@ -40,23 +40,23 @@ pub enum UrlProblem {
     /// Several servers.
     #[error("names several hosts; the bridge takes one")]
     Hosts,
-    /// A parameter that libpq does not know either.
+    /// A parameter that neither the driver nor libpq knows.
     #[error(
         "has a parameter after the ? that PostgreSQL does not know; if the ? belongs to the password, percent-encode \
          the password (? is %3F)"
     )]
     Parameter,
-    /// A known parameter with a value that it cannot have.
+    /// A known parameter with an invalid value.
     #[error("has a wrong value for {name}; write {wanted}")]
     Value {
         /// The parameter.
         name: &'static str,
-        /// What it may be.
+        /// The valid values.
         wanted: &'static str,
     },
 }
 
-/// What libpq takes and the driver does not.
+/// Parameters that libpq supports and the driver does not.
 const UNUSED: [&str; 23] = [
     "channel_binding",
     "client_encoding",
@@ -83,7 +83,7 @@ const UNUSED: [&str; 23] = [
     "tcp_user_timeout",
 ];
 
-/// What the driver takes, and how it may be spelt.
+/// Parameters that the driver supports, in all spellings.
 const USED: [&str; 18] = [
     "application_name",
     "dbname",
@@ -107,19 +107,19 @@ const USED: [&str; 18] = [
 
 const SSL_MODES: [&str; 6] = ["allow", "disable", "prefer", "require", "verify-ca", "verify-full"];
 
-/// Reads an address.
+/// Parses an address.
 ///
 /// # Errors
-/// If it could be read in another way than it was meant.
+/// If it is ambiguous, or if a parameter is unknown or invalid.
 pub fn postgres(text: &str) -> Result<Postgres, UrlProblem> {
     let (_, rest) = text.split_once("://").ok_or(UrlProblem::Unclear)?;
-    // Some of these the parser would leave out without a word.
+    // `Url` would silently drop some of these characters.
     if rest.contains(|c: char| c.is_control() || c == '#') || decode(rest).is_none() {
         return Err(UrlProblem::Unclear);
     }
     let (authority, after) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let (path, query) = after.split_once('?').unwrap_or((after, ""));
-    // An @ that comes so late stands behind a password that ended too early.
+    // An @ this late means that a character of the password ended the authority too early.
     if path.contains('@') || (query.contains('@') && !authority.is_empty()) {
         return Err(UrlProblem::Unclear);
     }
@@ -135,7 +135,7 @@ pub fn postgres(text: &str) -> Result<Postgres, UrlProblem> {
             return Err(UrlProblem::Port);
         }
     }
-    // A host may be left out, as in postgres://user:password@/database?host=/run/postgresql.
+    // The host may be missing, as in postgres://user:password@/database?host=/run/postgresql.
     let whole = match authority.ends_with('@') {
         true => Cow::Owned(format!("postgres://{authority}localhost{after}")),
         false => Cow::Borrowed(text),
@@ -163,7 +163,7 @@ pub fn postgres(text: &str) -> Result<Postgres, UrlProblem> {
     if let Some(ip6) = ip6
         && !parameters.iter().any(|(key, _)| key == "host" || key == "hostaddr")
     {
-        // The driver would look for a host that is called so, brackets and all.
+        // The driver would resolve a host name that includes the brackets.
         parameters.push(("host".to_owned(), ip6));
     }
     url.set_query(None);
@@ -189,12 +189,12 @@ fn check(key: &str, value: &str) -> Result<(), UrlProblem> {
     }
 }
 
-/// A name, an IPv4 address, a directory of sockets, or nothing.
+/// Whether it is a name, an IPv4 address, a directory of sockets, or empty.
 fn is_host(host: &str) -> bool {
     host.starts_with('/') || host.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_'))
 }
 
-/// The text that percent-encoding stands for, or `None` if that is no text or no encoding.
+/// The percent-decoded text, or `None` if the encoding or the decoded text is invalid.
 fn decode(text: &str) -> Option<Cow<'_, str>> {
     let hex = |at: usize| text.as_bytes().get(at).is_some_and(u8::is_ascii_hexdigit);
     if text.match_indices('%').any(|(at, _)| !hex(at + 1) || !hex(at + 2)) {
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn brackets_and_ports_have_advice_of_their_own() {
+    fn missing_brackets_and_wrong_ports_have_their_own_hints() {
         for (server, advice) in [
             ("::1:1", "write an IPv6 address in brackets ([::1]:5432)"),
             ("::1", "write an IPv6 address in brackets ([::1]:5432)"),
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_clear_means_what_it_meant() {
+    fn an_unambiguous_address_keeps_its_meaning() {
         for (url, user, host, port, database) in [
             ("postgres://bridge:a:b@db/gates", "bridge", "db", 5432, Some("gates")),
             ("postgres://bridge:p@ss@db/gates", "bridge", "db", 5432, Some("gates")),

@@ -1,7 +1,7 @@
-//! `demo`: the whole thing on loopback. An embedded Jira, a simulated Flagger, and the bridge between them.
+//! `demo`: an embedded Jira, a simulated Flagger, and the bridge between them, all on loopback.
 //!
-//! The bridge is the real one, with a configuration file and a database of its own in a temporary directory. Its
-//! surroundings, the package [`fake_jira`] and [`fake_flagger`], serve the tests too.
+//! The bridge is the real one, with its own configuration file and database in a temporary directory. The tests use the
+//! package [`fake_jira`] and [`fake_flagger`], too.
 
 mod commentary;
 pub mod fake_flagger;
@@ -27,24 +27,25 @@ use self::{
 };
 use crate::clock::Clock;
 
-/// How often the simulated Flagger looks. A real one does so every half a minute, or every few.
+/// The interval at which the simulated Flagger checks its canary. A real one does so every half a minute or every few
+/// minutes.
 const LOOKS_EVERY: Duration = Duration::from_secs(3);
 
-/// So many looks after a rollout ended the next revision is pushed.
+/// How many intervals after the end of a rollout the next revision is pushed.
 const RESTS: u32 = 3;
 
-/// The bridge's clock, for a Jira that tells the same time.
+/// Lets the embedded Jira use the bridge's clock.
 impl From<Clock> for fake_jira::TimeSource {
     fn from(clock: Clock) -> Self {
         Self::new(move || clock.now().0)
     }
 }
 
-/// Plays until `stop`, or with `auto` until every story is played. Commentary goes to standard output. Returns whether all
-/// went right.
+/// Runs until `stop`, or with `auto` until every story is played. The commentary goes to standard output. Returns
+/// whether all stories succeeded.
 ///
 /// # Errors
-/// If the demo cannot be set up, or the bridge dies.
+/// If the demo cannot be set up, or the bridge stops by itself.
 pub async fn run(auto: bool, stop: CancellationToken) -> anyhow::Result<bool> {
     let mut world = World::start().await?;
     let links = if auto { Links::Hide } else { Links::Show };
@@ -79,7 +80,7 @@ async fn play(auto: bool, world: &mut World, commentary: &mut Commentary) -> any
                         revision += 1;
                         rested = 0;
                         let name = format!("v{revision}");
-                        commentary.say(&format!("Somebody pushes {name} of {}", flagger.canary()));
+                        commentary.say(&format!("A developer pushes {name} of {}", flagger.canary()));
                         flagger.push(&name);
                     }
                 }
@@ -100,7 +101,7 @@ whether it may go on, and answers from what you do with that ticket.
 
   Jira, to click in   {jira}
   the bridge's page   {admin}
-  where Flagger asks  {gate}/gate/confirm-promotion, and the like
+  where Flagger asks  {gate}/gate/confirm-promotion and the other hooks
   Ctrl-C              ends it; nothing is left behind
 
 Try this:

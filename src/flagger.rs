@@ -1,8 +1,8 @@
-//! Flagger's JSON: the only module that knows how it is spelled.
+//! Flagger's JSON. No other module knows its form.
 //!
 //! Questions and reports have the same body: `name`, `namespace`, `phase`, `checksum`, and the hook's own `metadata`.
-//! The event hook adds `eventMessage`, `eventType` and `timestamp` to that metadata. Nothing in the body says which hook
-//! it comes from; the path does.
+//! The event hook adds `eventMessage`, `eventType` and `timestamp` to that metadata. Only the path says which hook a
+//! message comes from.
 
 mod sent;
 
@@ -16,18 +16,18 @@ use crate::{
     text::{self, Quoted},
 };
 
-/// What Flagger said of one canary, with names that are known to be names.
+/// A message of Flagger about one canary, with validated names.
 #[derive(Debug)]
 pub struct Payload {
     /// The canary's name, a DNS subdomain.
     pub name: String,
     /// Its namespace, a DNS label.
     pub namespace: String,
-    /// How far the rollout is.
+    /// Its phase, checksum and label.
     pub message: Message,
-    /// The hook's own metadata: words from outside, without the token and without what the event hook adds.
+    /// The hook's own metadata, sanitized, without the token and the keys that the event hook adds.
     pub metadata: BTreeMap<String, String>,
-    /// `eventMessage`, in one line: what happened, as Flagger puts it.
+    /// `eventMessage`, in one line: Flagger's description of what happened.
     pub note: Option<String>,
     /// `metadata.token`, if one was sent.
     pub token: Option<SecretString>,
@@ -36,10 +36,10 @@ pub struct Payload {
 /// What is wrong with a payload, in one line. Shows at most 60 characters of it, escaped, and never the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadPayload {
-    /// There is nothing to read.
+    /// The body is empty.
     #[error("the body is empty")]
     Empty,
-    /// It cannot be read at all.
+    /// The body is not JSON.
     #[error("the body is not JSON (line {line}, column {column})")]
     NotJson {
         /// Counted from 1.
@@ -47,18 +47,18 @@ pub enum BadPayload {
         /// Counted from 1; 0 at the start of a line.
         column: usize,
     },
-    /// It is JSON, but of another kind.
+    /// The body is JSON, but not an object.
     #[error("the body is not a JSON object")]
     NotAnObject,
-    /// A key that must be there is not.
+    /// A required key is missing.
     #[error("{0} is missing")]
     Missing(&'static str),
-    /// A value is of another kind.
+    /// A value has the wrong type.
     #[error("{key} is not {wanted}")]
     Kind {
-        /// Which, shown as it is in the error.
+        /// The key, as the error shows it.
         key: String,
-        /// What it should be, with its article.
+        /// The expected type, with its article.
         wanted: &'static str,
     },
     /// A name that Kubernetes would not accept.
@@ -69,14 +69,14 @@ pub enum BadPayload {
         /// What was sent.
         found: String,
     },
-    /// Flagger's are 9 or 10 digits.
-    #[error("checksum {} is not one (at most {CHECKSUM} printable ASCII characters, no spaces)", Quoted(.0))]
+    /// The checksum is too long or has other characters. Flagger's have 9 or 10 digits.
+    #[error("checksum {} is not valid (at most {CHECKSUM} printable ASCII characters, no spaces)", Quoted(.0))]
     Checksum(String),
 }
 
-/// How Flagger's words begin when a Canary has been set up.
+/// The beginning of Flagger's event message when a Canary has been set up.
 const SET_UP: &str = "Initialization done!";
-/// The longest checksum that is believed.
+/// The longest accepted checksum.
 const CHECKSUM: usize = 64;
 /// The longest label that is kept, in characters.
 const LABEL: usize = 200;
@@ -85,10 +85,10 @@ const NOTE: usize = 500;
 
 /// Reads a question or a report.
 ///
-/// Unknown keys are ignored, and so is a phase that is not known, for Flagger has more of them than matter here.
+/// Ignores unknown keys, and reads an unknown phase as [`Phase::Other`]: Flagger has phases that do not matter here.
 ///
 /// # Errors
-/// If it is not JSON, a name is not one that Kubernetes would accept, or a value is of another kind than Flagger sends.
+/// If it is not JSON, Kubernetes would not accept a name, or a value is not what Flagger sends.
 pub fn parse(body: &[u8]) -> Result<Payload, BadPayload> {
     if body.is_empty() {
         return Err(BadPayload::Empty);
@@ -108,7 +108,7 @@ pub fn parse(body: &[u8]) -> Result<Payload, BadPayload> {
     }
     let Metadata { kept, revision, note, token } = metadata(&keys)?;
     let phase = text(&keys, "phase")?.map_or(Phase::Other, Phase::named);
-    // The last words of a Canary that is being set up already carry the phase after it.
+    // The last event while a Canary is set up already has the next phase.
     let sets_up = note.as_deref().is_some_and(|words| words.starts_with(SET_UP));
     Ok(Payload {
         name: name.to_owned(),
@@ -124,7 +124,7 @@ pub fn parse(body: &[u8]) -> Result<Payload, BadPayload> {
     })
 }
 
-/// Which canary a message is about that is turned away: namespace and name, if both can be read and are names.
+/// `namespace/name` of a rejected message, if both can be read and are valid.
 #[must_use]
 pub fn named(body: &[u8]) -> Option<String> {
     let Ok(Sent::Object(keys)) = serde_json::from_slice(body) else { return None };
@@ -133,10 +133,10 @@ pub fn named(body: &[u8]) -> Option<String> {
         .then(|| format!("{namespace}/{name}"))
 }
 
-/// Accepts a DNS label, as namespaces and our own names for gates and clusters are: at most 63 characters.
+/// Accepts a DNS label of at most 63 characters: a namespace, or the bridge's name for a gate or cluster.
 ///
 /// # Errors
-/// If it is none; `what` says in the error what it should have named.
+/// If `found` is not a DNS label. `what` says in the error what `found` names.
 pub fn label(what: &'static str, found: &str) -> Result<(), BadPayload> {
     if found.len() <= 63 && is_label(found) {
         Ok(())
@@ -145,7 +145,7 @@ pub fn label(what: &'static str, found: &str) -> Result<(), BadPayload> {
     }
 }
 
-/// The text of a key; `None` where it is missing or null, as Flagger's client leaves out what is empty.
+/// The text of a key; `None` if it is missing or null, because Flagger leaves out empty values.
 fn text<'a>(keys: &'a Keys<'_>, key: &'static str) -> Result<Option<&'a str>, BadPayload> {
     match keys.get(key) {
         None | Some(Sent::Null) => Ok(None),
@@ -156,12 +156,12 @@ fn text<'a>(keys: &'a Keys<'_>, key: &'static str) -> Result<Option<&'a str>, Ba
     }
 }
 
-/// What the metadata says.
+/// The parsed metadata.
 #[derive(Default)]
 struct Metadata {
-    /// The hook's own words.
+    /// The hook's own keys and values.
     kept: BTreeMap<String, String>,
-    /// `revision`, which is one of them, in one line.
+    /// `revision`, in one line; `kept` holds it, too.
     revision: Option<String>,
     /// `eventMessage`, in one line.
     note: Option<String>,
@@ -198,7 +198,7 @@ fn metadata(keys: &Keys<'_>) -> Result<Metadata, BadPayload> {
             "revision" => metadata.revision = short_line(value, LABEL),
             _ => {}
         }
-        // PostgreSQL takes no NUL.
+        // PostgreSQL rejects NUL.
         metadata.kept.insert(text::sanitize(key), text::sanitize(value));
     }
     if is_event {
@@ -207,7 +207,7 @@ fn metadata(keys: &Keys<'_>) -> Result<Metadata, BadPayload> {
     Ok(metadata)
 }
 
-/// RFC 1123, as Kubernetes has it for the names of most resources: labels with dots between them, 253 characters.
+/// An RFC 1123 subdomain, as Kubernetes requires for most names: labels separated by dots, at most 253 characters.
 fn is_subdomain(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_label)
 }

@@ -1,7 +1,7 @@
-//! PURE: one gate of a rollout: where its ticket stands, and the verdict that follows.
+//! PURE: one gate of a rollout: the state of its ticket, and the verdict.
 //!
-//! Nothing here waits, reads a clock or talks to anybody. What Jira showed comes in as a [`IssueSnapshot`], the time
-//! as `now`; what goes out is a [`Verdict`], computed when Flagger asks and never stored.
+//! No async, no clock, no I/O. Input is an [`IssueSnapshot`] of what Jira showed, and the time as `now`; output is a
+//! [`Verdict`], computed when Flagger asks and never stored.
 
 mod history;
 mod name;

@@ -1,7 +1,7 @@
-//! The one way in: questions, reports, nudges and sightings are applied to the canary they are about, and saved.
+//! The only entry point: applies questions, reports, nudges and snapshots to their canary, and saves it.
 //!
 //! [`Gatekeeper::apply`] is the only place that loads, applies and saves. A question that changes nothing is answered
-//! from memory; one that does costs one local transaction. No question ever waits for Jira.
+//! from memory; one that changes something costs one local transaction. No question ever waits for Jira.
 
 mod answer;
 mod apply;

@@ -1,4 +1,4 @@
-//! The program: reads its command line, starts the log, does what it was told, and says by its exit code how it went.
+//! The program: parses the command line, starts the log, runs the command, and sets the exit code.
 
 use std::{
     io::{BufWriter, Write as _},
@@ -20,12 +20,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-/// An answer takes and gives back a hundred small pieces of memory: here that is quicker than in the C library, and
-/// without huge pages (`no_thp`) takes no more room.
+/// An answer needs about a hundred small allocations: mimalloc makes them faster than the C library, and without huge
+/// pages (`no_thp`) it needs no more memory.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The configuration is wrong.
+/// The exit code if the configuration is wrong.
 const BAD_CONFIG: u8 = 2;
 
 fn main() -> ExitCode {
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     let done = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Into::into).and_then(
         |runtime| {
             let done = runtime.block_on(run(&cli));
-            // A look-up of a name that hangs is not waited for.
+            // Does not wait for a DNS lookup that hangs.
             runtime.shutdown_background();
             done
         },
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
 async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
         Command::Serve => {
-            // First of all: a container's first process does not even notice a signal that nobody waits for.
+            // First of all: the first process of a container ignores a signal that has no handler.
             let stop = stop_on_signal()?;
             match load(cli) {
                 Ok(config) => serve(config, stop).await.map(|()| ExitCode::SUCCESS),
@@ -58,7 +58,7 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Check => match load(cli) {
             Ok(config) => {
                 let report = check(&config, Clock::System).await;
-                // Whoever reads may have seen enough.
+                // The reader may have closed the pipe.
                 drop(write!(std::io::stdout(), "{report}"));
                 Ok(if report.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
             }
@@ -78,7 +78,7 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Gates(wanted) => {
             let text = cli::gates(wanted, &OutputStyle::stdout(), Clock::System.now()).await?;
-            // Whoever reads may have seen enough.
+            // The reader may have closed the pipe.
             drop(writeln!(std::io::stdout(), "{text}"));
             Ok(ExitCode::SUCCESS)
         }
@@ -98,7 +98,7 @@ async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     Bridge::new(config, Clock::System)?.run(listeners, stop).await
 }
 
-/// What is cancelled at the first SIGTERM or SIGINT. At the second the program ends.
+/// A token that the first SIGTERM or SIGINT cancels. The second one exits the program.
 fn stop_on_signal() -> anyhow::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let stopping = stop.clone();
@@ -109,19 +109,19 @@ fn stop_on_signal() -> anyhow::Result<CancellationToken> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("told to stop; finishing what is in hand");
+        tracing::info!("stopping; finishing the requests in progress");
         stopping.cancel();
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        complain("told to stop again; leaving at once");
+        complain("second stop signal; exiting at once");
         std::process::exit(1);
     });
     Ok(stop)
 }
 
-/// The configuration, or the exit code once everything that is wrong with it has been told.
+/// The configuration; or, after all its problems were printed, the exit code.
 fn load(cli: &Cli) -> Result<Config, ExitCode> {
     let env = std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()));
@@ -132,14 +132,14 @@ fn load(cli: &Cli) -> Result<Config, ExitCode> {
     })
 }
 
-/// For the one who started the program, with or without a log.
+/// Prints to standard error, whether or not there is a log.
 fn complain(text: &str) {
     drop(writeln!(std::io::stderr(), "{text}"));
 }
 
 fn log_to_stderr(cli: &Cli) {
     let level = match cli.command {
-        // What they print says what happens.
+        // The output of these commands already says what happens.
         Command::Demo(_) | Command::Gates(_) => LevelFilter::WARN,
         Command::Serve | Command::Check | Command::Audit(_) => LevelFilter::INFO,
     };

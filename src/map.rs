@@ -1,6 +1,6 @@
-//! Maps that are asked for each question.
+//! The map type for look-ups on every question.
 
 use std::collections::HashMap;
 
-/// A map whose keys are hashed more quickly than the standard library does. Whoever chooses the keys holds a token.
+/// A map with a faster hash than the standard library's. Only callers with a valid token choose its keys.
 pub(crate) type Map<K, V> = HashMap<K, V, foldhash::quality::RandomState>;

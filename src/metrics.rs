@@ -1,4 +1,4 @@
-//! What the bridge counts, for Prometheus. Labels are closed sets: never a canary, a ticket or a person.
+//! The metrics, for Prometheus. Labels have a fixed set of values: never a canary, a ticket or a person.
 
 mod refused;
 
@@ -35,7 +35,7 @@ pub struct Metrics {
     approval_to_open: Histogram,
 }
 
-/// The label `verdict`: what Flagger was told.
+/// The label `verdict`: the answer to Flagger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnswerLabel {
     /// 200
@@ -44,27 +44,27 @@ pub enum AnswerLabel {
     Closed,
 }
 
-/// The label `source`: who called.
+/// The label `source`: the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A question or a report.
+    /// Flagger, with a question or a report.
     Flagger,
-    /// A webhook of Jira.
+    /// Jira, with a webhook.
     Jira,
 }
 
-/// The label `outcome`: what became of a call.
+/// The label `outcome`: the result of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WebhookOutcome {
-    /// A question was answered, open or closed; a report or a nudge was stored.
+    /// A question was answered, open or closed; or a report or a nudge was stored.
     Accepted,
-    /// It is about nothing that concerns the bridge: a report of another namespace, an issue that is no gate's.
+    /// It does not concern the bridge: a report of another namespace, or an issue that belongs to no gate.
     Ignored,
-    /// The caller proved nothing, or may not.
+    /// The caller is not authenticated or not authorized.
     Refused,
-    /// It could not be read.
+    /// The bridge could not read it.
     Invalid,
-    /// It could not be stored.
+    /// The bridge could not store it.
     Failed,
 }
 
@@ -104,11 +104,11 @@ impl WebhookOutcome {
     }
 }
 
-/// What `stage` says of a rollback question, which belongs to no stage.
+/// The value of `stage` for a rollback question, which belongs to no stage.
 const ROLLBACK: &str = "rollback";
-/// The values of `how` that are there from the start.
+/// The values of `how` that exist from the start.
 const ENDS: [&str; 5] = ["succeeded", "failed", "superseded", "abandoned", "recreated"];
-/// The values of `reason` that are there from the start: the keys of `[limits]`.
+/// The values of `reason` that exist from the start: the keys of `[limits]`.
 const BUDGETS: [&str; 3] = ["tickets_per_canary_per_hour", "open_tickets_per_namespace", "open_tickets"];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -162,8 +162,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// All metrics, at zero. Series whose labels are known beforehand exist from the start, so that a rate over them
-    /// sees the first event.
+    /// All metrics, at zero. Series with known labels exist from the start, so that `rate` sees their first event.
     #[must_use]
     pub fn new() -> Self {
         let mut new = Self {
@@ -190,13 +189,13 @@ impl Metrics {
     }
 
     fn register(&mut self) {
-        // The encoder appends `_total` to counters, and a full stop to each text. The build is a gauge that is always 1: the
-        // older text format, in which some still read this, knows no other type for it.
+        // The encoder appends `_total` to counters, and a period to each help text. The build is a constant gauge: the
+        // older text format, which some scrapers still use, has no info type.
         let build = Family::<BuildLabels, Gauge>::default();
         build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION") }).set(1);
         let all = &mut self.registry;
         all.register("gate_verdicts", "Gate questions answered", self.verdicts.clone());
-        all.register("webhooks", "Calls of Flagger and Jira, and what became of them", self.webhooks.clone());
+        all.register("webhooks", "Calls of Flagger and Jira, by outcome", self.webhooks.clone());
         all.register("jira_request_seconds", "Requests to Jira", self.jira_requests.clone());
         all.register(
             "jira_throttled_seconds",
@@ -209,11 +208,11 @@ impl Metrics {
             "Age of the oldest command that is not done",
             self.outbox_oldest.clone(),
         );
-        all.register("gates", "Live gates, by how they stand", self.gates.clone());
+        all.register("gates", "Live gates, by state", self.gates.clone());
         all.register("rollouts_ended", "Rollouts that ended, by how", self.rollouts_ended.clone());
-        all.register("unasked", "Revisions that shipped and nobody was asked about", self.unasked.clone());
+        all.register("unasked", "Revisions that shipped without a question", self.unasked.clone());
         all.register("tickets_refused", "Tickets not opened, by the limit hit", self.tickets_refused.clone());
-        all.register("calls_refused", "Calls that were turned away, by why", self.calls_refused.clone());
+        all.register("calls_refused", "Refused calls, by reason", self.calls_refused.clone());
         all.register(
             "poll_last_success_timestamp_seconds",
             "When tickets were last read from Jira, in seconds since 1970",
@@ -256,75 +255,74 @@ impl Metrics {
         }
     }
 
-    /// A gate question was answered. `stage` is `None` for the question whether to roll back.
+    /// Counts an answer to a gate question. `stage` is `None` for the rollback question.
     pub fn verdict(&self, stage: Option<Stage>, told: AnswerLabel) {
         let stage = stage.map_or(ROLLBACK, Stage::as_str);
         self.verdicts.get_or_create(&VerdictLabels { stage, verdict: told.as_str() }).inc();
     }
 
-    /// Somebody called.
+    /// Counts a call of Flagger or Jira.
     pub fn webhook(&self, source: Source, outcome: WebhookOutcome) {
         self.webhooks
             .get_or_create(&WebhookLabels { source: source.as_str(), outcome: outcome.as_str() })
             .inc();
     }
 
-    /// A request to Jira is over. `operation` names the kind of request, from a closed set; `status` is that of
-    /// [`status_class`].
+    /// Observes a finished request to Jira. `operation` is from a fixed set; `status` is from [`status_class`].
     pub fn jira_request(&self, operation: &'static str, status: &'static str, took: Duration) {
         self.jira_requests.get_or_create(&RequestLabels { operation, status }).observe(took.as_secs_f64());
     }
 
-    /// A request to Jira was held back for this long.
+    /// Adds the time that the rate limit delayed a request to Jira.
     pub fn jira_throttled(&self, waited: Duration) {
         self.jira_throttled.inc_by(waited.as_secs_f64());
     }
 
-    /// How many rows of the outbox are in this state, a closed set.
+    /// Sets how many rows of the outbox are in this state, which is from a fixed set.
     pub fn set_outbox(&self, state: &'static str, rows: u64) {
         self.outbox_rows.get_or_create(&StateLabel { state }).set(i64::try_from(rows).unwrap_or(i64::MAX));
     }
 
-    /// The age of the oldest row that is not done; zero if all are.
+    /// Sets the age of the oldest row that is not done; zero if all are.
     pub fn outbox_oldest(&self, age: Duration) {
         self.outbox_oldest.set(age.as_secs_f64());
     }
 
-    /// How many live gates have this verdict.
+    /// Sets how many live gates have this verdict.
     pub fn set_gates(&self, verdict: Verdict, gates: u64) {
         self.gates
             .get_or_create(&StateLabel { state: verdict.as_str() })
             .set(i64::try_from(gates).unwrap_or(i64::MAX));
     }
 
-    /// A rollout ended. `how` is from a closed set.
+    /// Counts a rollout that ended. `how` is from a fixed set.
     pub fn rollout_ended(&self, how: &'static str) {
         self.rollouts_ended.get_or_create(&HowLabel { how }).inc();
     }
 
-    /// A revision shipped that nobody was asked about.
+    /// Counts a revision that shipped although Flagger asked no question about it.
     pub fn unasked(&self) {
         self.unasked.inc();
     }
 
-    /// A ticket was not opened because of this key of `[limits]`.
+    /// Counts a ticket that was not opened because of this key of `[limits]`.
     pub fn ticket_refused(&self, reason: &'static str) {
         self.tickets_refused.get_or_create(&ReasonLabel { reason }).inc();
     }
 
-    /// A call was turned away.
+    /// Counts a refused call.
     pub fn call_refused(&self, listener: ListenerLabel, reason: RefusalReason) {
         let (listener, reason) = (listener.as_str(), reason.as_str());
         self.calls_refused.get_or_create(&RefusedLabels { listener, reason }).inc();
     }
 
-    /// Tickets were read from Jira just now.
+    /// Sets the time at which tickets were last read from Jira.
     #[expect(clippy::cast_precision_loss, reason = "exact until the year 287396")]
     pub fn poll_succeeded(&self, now: Millis) {
         self.poll_succeeded.set(now.0 as f64 / 1_000.0);
     }
 
-    /// An approval opened its gate for the first time, this long after it was given.
+    /// Observes the time from an approval until it first opened its gate.
     pub fn approval_to_open(&self, took: Duration) {
         self.approval_to_open.observe(took.as_secs_f64());
     }
@@ -340,11 +338,11 @@ impl Metrics {
     }
 }
 
-/// What [`Metrics::encode`] is to be served as.
+/// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The label `status` of a request to Jira: the class of the answer, `429` by itself because it is the one to act on,
-/// and `error` if no answer came.
+/// The label `status` of a request to Jira: the class of the answer, `429` by itself because operators must act on it,
+/// and `error` if there was no answer.
 #[must_use]
 pub const fn status_class(answer: Option<u16>) -> &'static str {
     match answer {
@@ -366,7 +364,7 @@ fn request_times() -> Histogram {
 mod tests {
     use super::*;
 
-    /// The lines that are not zero and not a bucket, without their prefix.
+    /// The lines that are neither zero nor a bucket, without their prefix.
     fn shown(metrics: &Metrics) -> String {
         let text = metrics.encode().unwrap();
         let lines = text.lines().filter(|line| !line.starts_with('#') && !line.ends_with(" 0"));
@@ -377,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn each_method_moves_its_own_series() {
+    fn each_method_changes_its_own_series() {
         let metrics = Metrics::new();
         metrics.verdict(Some(Stage::ConfirmPromotion), AnswerLabel::Open);
         metrics.verdict(None, AnswerLabel::Closed);
@@ -412,9 +410,9 @@ mod tests {
         "#);
     }
 
-    /// The two that are missing have labels only others know; they appear with their first value.
+    /// The two missing metrics have labels that other modules define; they appear with their first value.
     #[test]
-    fn the_promised_names_are_there_from_the_start() {
+    fn the_documented_names_exist_from_the_start() {
         let text = Metrics::new().encode().unwrap();
         let described: Vec<_> =
             text.lines().filter_map(|line| line.strip_prefix("# TYPE flagger_jira_bridge_")).collect();
@@ -438,7 +436,7 @@ mod tests {
         }
         assert!(text.contains("flagger_jira_bridge_rollouts_ended_total{how=\"abandoned\"} 0"));
         assert!(!text.contains("_total_total"));
-        // Those types both text formats have.
+        // The types that both text formats have.
         for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
             assert!(["counter", "gauge", "histogram"].iter().any(|it| line.ends_with(it)), "{line}");
         }

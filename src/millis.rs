@@ -1,4 +1,4 @@
-//! A point in time, as the pure modules and the store see it.
+//! A point in time, as the pure modules and the store use it.
 
 use std::{
     ops::{Add, Sub},
@@ -18,7 +18,7 @@ impl Millis {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// How far apart the two are, whichever comes first. For what must not last longer because a clock was set back.
+    /// The time between the two, whichever comes first. For limits that setting the clock back must not extend.
     #[must_use]
     pub fn apart(self, other: Self) -> Duration {
         self.since(other).max(other.since(self))

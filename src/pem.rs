@@ -1,5 +1,5 @@
-//! Certificates and keys in PEM, as people have them: with a byte order mark or in UTF-16, with Windows' ends of lines,
-//! with words around, in a bundle of which one cannot be used. Nothing of what is in a file is ever repeated.
+//! Certificates and keys in PEM as users have them: with a byte order mark or in UTF-16, with Windows line ends, with
+//! text around them, or in a bundle with unusable certificates. Errors never contain a file's contents.
 
 use std::path::Path;
 
@@ -12,9 +12,9 @@ use tokio_rustls::rustls::{
 /// The certificates of a file.
 #[derive(Debug)]
 pub struct Bundle {
-    /// Those that can be used; never none.
+    /// The usable certificates; never empty.
     pub certificates: Vec<CertificateDer<'static>>,
-    /// What is to be said of each of the others.
+    /// Why each of the others cannot be used.
     pub skipped: Vec<String>,
 }
 
@@ -22,35 +22,35 @@ pub struct Bundle {
 struct PemSection {
     label: String,
     body: String,
-    /// Its last line is there.
+    /// Whether it has its END line.
     is_complete: bool,
 }
 
-/// Says in the log which certificates are left out.
+/// Logs a warning for each skipped certificate.
 pub fn log_skipped(key: &'static str, skipped: &[String]) {
     for what in skipped {
         tracing::warn!("{key}: {what}; the others in the file are used");
     }
 }
 
-/// The authorities in a file.
+/// The certificate authorities in a file.
 ///
 /// # Errors
-/// If it cannot be read, or holds none that can be used.
+/// If the file cannot be read, or has no usable certificate.
 pub fn authorities(file: &Path) -> Result<Bundle, String> {
     let usable =
         |certificate: &CertificateDer<'static>| RootCertStore::empty().add(certificate.clone()).is_ok();
     read(file, usable).map(|(found, _)| found)
 }
 
-/// A server's own certificate and those that lead from it to an authority.
+/// A server's certificate chain, its own certificate first.
 ///
 /// # Errors
-/// If it cannot be read, or the first one, which is the server's own, cannot be used.
+/// If the file cannot be read, or the first certificate cannot be used.
 pub fn chain(file: &Path) -> Result<Bundle, String> {
     let (found, first) = read(file, |certificate| ParsedCertificate::try_from(certificate).is_ok())?;
     match first {
-        Some(what) => Err(format!("{what}, and it is to be the server's own")),
+        Some(what) => Err(format!("{what}, but the first certificate must be the server's own")),
         None => Ok(found),
     }
 }
@@ -58,7 +58,7 @@ pub fn chain(file: &Path) -> Result<Bundle, String> {
 /// The private key in a file.
 ///
 /// # Errors
-/// If it cannot be read, or holds none without a passphrase.
+/// If the file cannot be read, or has no private key without a passphrase.
 pub fn key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let text = text(file)?;
     let keys = sections(&text).into_iter().filter(|section| section.label.ends_with("PRIVATE KEY"));
@@ -89,7 +89,7 @@ pub fn key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
     })
 }
 
-/// The certificates of a file, and what is to be said of its first one if that is left out.
+/// The certificates of a file, and why the first one cannot be used, if it cannot.
 fn read(
     file: &Path,
     is_usable: impl Fn(&CertificateDer<'static>) -> bool,
@@ -129,12 +129,12 @@ fn read(
     }
 }
 
-/// Whether a file begins as certificates and keys in DER do: with a sequence whose length takes one or two bytes more.
+/// Whether a file begins as certificates and keys in DER do: with a sequence that has one or two extra length bytes.
 fn is_der(file: &Path) -> bool {
     std::fs::read(file).is_ok_and(|bytes| matches!(bytes.as_slice(), [0x30, 0x81 | 0x82, ..]))
 }
 
-/// The file as text with plain ends of lines.
+/// The file as text, with `\n` as line ends.
 fn text(file: &Path) -> Result<String, String> {
     let bytes = std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     let utf16 = |bytes: &[u8], number: fn([u8; 2]) -> u16| {
@@ -149,7 +149,7 @@ fn text(file: &Path) -> Result<String, String> {
     Ok(text.trim_start_matches('\u{FEFF}').replace('\r', "\n"))
 }
 
-/// What stands between a line that begins a section and one that ends it; words elsewhere are not for programs.
+/// The sections between BEGIN and END lines. Other text is ignored.
 fn sections(text: &str) -> Vec<PemSection> {
     let mut sections: Vec<PemSection> = vec![];
     let mut open: Option<PemSection> = None;
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn however_it_was_saved() {
+    fn every_encoding_and_line_end_is_read() {
         let [ca, own, key] = ["ca.crt.pem", "jira.crt.pem", "jira.key.pem"].map(fixture);
         let plain = format!("{own}{ca}{key}");
         let bags = format!(
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_cannot_be_used_is_named_by_its_place() {
+    fn an_unusable_certificate_is_named_by_its_position() {
         let [ca, own, key] = ["ca.crt.pem", "jira.crt.pem", "jira.key.pem"].map(fixture);
         let cut = |text: &str| text.lines().take(4).map(|line| format!("{line}\n")).collect::<String>();
         let section =
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there() {
+    fn a_missing_certificate_or_key_is_an_error() {
         let [own, key] = ["jira.crt.pem", "jira.key.pem"].map(fixture);
         let shown = |file: &tempfile::NamedTempFile, error: String| {
             error.replace(&file.path().display().to_string(), "FILE")
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_counted_as_people_do() {
+    fn ordinals_have_the_right_ending() {
         let words: Vec<String> = [1, 2, 3, 4, 11, 12, 13, 21, 112, 123].map(ordinal).into();
         assert_eq!(words, ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "112th", "123rd"]);
     }

@@ -19,7 +19,7 @@ pub use self::{
 /// The settings of all gates: `[ticket]` and `[approval]`, and what `[[routes]]` overrides for some.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Where nothing matches.
+    /// For gates that no route matches.
     pub base: Route,
     /// In the order of the file; the first match wins. Each is complete: the base with its overrides.
     pub routes: Vec<(Match, Route)>,
@@ -43,13 +43,13 @@ pub struct Match {
 /// The settings of one gate.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// Where it stands in the configuration, for messages: `ticket` or `routes[2]` (counted from 0).
+    /// Its key in the configuration, for messages: `ticket` or `routes[2]` (counted from 0).
     pub key: String,
-    /// How its ticket looks.
+    /// The settings of its ticket.
     pub ticket: TicketSettings,
     /// Who may approve it, and for how long.
     pub approval: Approval,
-    /// Of the settings by which its approvals are judged.
+    /// The fingerprint of the settings that its approvals are judged by.
     pub fingerprint: Fingerprint,
 }
 
@@ -64,7 +64,7 @@ pub struct TicketSettings {
     pub summary: String,
     /// A template.
     pub description: String,
-    /// Labels beside the bridge's own.
+    /// Labels besides the bridge's own.
     pub labels: Vec<String>,
     /// Further fields by id; every string in them is a template.
     pub fields: BTreeMap<String, Value>,
@@ -72,7 +72,7 @@ pub struct TicketSettings {
     pub approved: Vec<String>,
     /// Names or ids of statuses that mean no.
     pub rejected: Vec<String>,
-    /// Where tickets are moved by the bridge.
+    /// Where the bridge moves tickets.
     pub transitions: Transitions,
 }
 
@@ -80,15 +80,15 @@ pub struct TicketSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Milestone {
-    /// It was opened.
+    /// The ticket was opened.
     Opened,
     /// The rollout succeeded.
     Succeeded,
-    /// It failed.
+    /// The rollout failed.
     Failed,
-    /// Another took its place.
+    /// Another rollout took its place.
     Superseded,
-    /// Nobody asked for a long time.
+    /// Flagger has not asked for a long time.
     Abandoned,
     /// The rollout succeeded without this approval.
     Bypassed,
@@ -120,14 +120,14 @@ pub struct Transitions {
     pub failed: Option<Target>,
     /// Another rollout took its place.
     pub superseded: Option<Target>,
-    /// Nobody has asked for a long time.
+    /// Flagger has not asked for a long time.
     pub abandoned: Option<Target>,
     /// The rollout succeeded without this approval.
     pub bypassed: Option<Target>,
 }
 
 impl Transitions {
-    /// Where to move a ticket then, if anywhere.
+    /// Where to move a ticket at this milestone, if anywhere.
     #[must_use]
     pub const fn target(&self, milestone: Milestone) -> Option<&Target> {
         match milestone {
@@ -153,21 +153,20 @@ pub struct Target {
 /// `[approval]`
 #[derive(Clone, Debug)]
 pub struct Approval {
-    /// From the approval to its first use.
+    /// The longest time from an approval to its first use.
     pub valid_for: Duration,
-    /// Account ids, e-mails, user names, `group:NAME`, `role:NAME`; empty: any person Jira lets.
+    /// Account ids, e-mails, user names, `group:NAME`, `role:NAME`; empty: any person whom Jira lets move the ticket.
     pub approvers: Vec<String>,
-    /// Never these; templates.
+    /// Who may never approve; templates.
     pub deny: Vec<String>,
 }
 
-/// Tells apart the settings by which approvals are judged: who may approve, who may not, and which statuses decide. Any
-/// change of those makes another one; what it is made from cannot be told from it.
+/// Identifies the settings that approvals are judged by: who may approve, who may not, and which statuses decide. Any
+/// change of those changes it. The settings cannot be derived from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint(pub u64);
 
 impl Fingerprint {
-    /// That of these settings.
     fn of(ticket: &TicketSettings, approval: &Approval) -> Self {
         let mut hash = Sha256::new();
         for list in [&approval.approvers, &approval.deny, &ticket.approved, &ticket.rejected] {

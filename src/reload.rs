@@ -1,5 +1,5 @@
-//! Files that are read again when they change. While they cannot be used, what they held before stays in use, and the
-//! log says so, and again each hour.
+//! Files that are read again when they change. While they cannot be used, their previous contents stay in use, and an
+//! error is logged at once and every hour.
 
 use std::{
     fmt::{self, Display},
@@ -11,12 +11,12 @@ use std::{
 
 use tokio::time::Instant;
 
-/// How soon files that cannot be used are tried again without a change: what was wrong need not be in them.
+/// How soon files that cannot be used are read again without a change: the cause may be outside them.
 const AGAIN: Duration = Duration::from_secs(1);
-/// How often the log says that they cannot be used.
+/// How often the same error is logged.
 const LOGGED_AGAIN: Duration = Duration::from_secs(3600);
 
-/// What some files hold, now or the last time that they could be used.
+/// A value that is read from some files. While they cannot be used, it is the last one that could be read.
 pub struct Reloaded<T, E> {
     files: Vec<PathBuf>,
     read: Read<T, E>,
@@ -27,25 +27,25 @@ type Read<T, E> = Box<dyn Fn(&[PathBuf]) -> Result<T, E> + Send + Sync>;
 
 struct Loaded<T> {
     value: T,
-    /// Of the files it was read from, or of those that could not be used last.
+    /// The stamps of the files when they were last read, with or without success.
     stamps: Vec<Stamp>,
-    /// That they cannot be used, since some time.
+    /// Why the files cannot be used at the moment, if they cannot.
     trouble: Option<LoadFailure>,
 }
 
 struct LoadFailure {
-    /// When they were tried last.
+    /// When they were last read.
     tried_at: Instant,
-    /// What the log said of it, and when.
+    /// The error that was last logged, and when.
     logged_at: (String, Instant),
 }
 
-/// By which a file that changed differs, or a link that leads to another one: device, inode, size, and the times at
-/// which content and inode changed. None if there is no such file.
+/// What differs if a file was changed or replaced, or a link points to another file: device, inode, size, and the times
+/// at which content and inode changed. `None` if the file does not exist.
 type Stamp = Option<[i128; 5]>;
 
 impl<T: Clone, E: Display> Reloaded<T, E> {
-    /// Reads the files; with none, once and for all.
+    /// Reads the files. Without files, the value never changes.
     ///
     /// # Errors
     /// If they cannot be used now.
@@ -59,10 +59,10 @@ impl<T: Clone, E: Display> Reloaded<T, E> {
         Ok(Self { files, read: Box::new(read), held })
     }
 
-    /// What they hold.
+    /// The current value. Reads the files again if they have changed.
     pub fn current(&self) -> T {
         let mut held = self.held();
-        // Before they are read: what changes meanwhile is noticed the next time.
+        // Taken before reading, so that a change during the read is noticed the next time.
         let now = stamps(&self.files);
         let same = held.stamps == now;
         if same && held.trouble.as_ref().is_none_or(|trouble| trouble.tried_at.elapsed() < AGAIN) {
@@ -100,10 +100,10 @@ impl<T, E> Reloaded<T, E> {
     }
 }
 
-/// Names the files and nothing of what is in them.
+/// Shows the names of the files, not their contents.
 impl<T, E> fmt::Debug for Reloaded<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Watched").field(&self.files).finish()
+        f.debug_tuple("Reloaded").field(&self.files).finish()
     }
 }
 
@@ -163,10 +163,10 @@ mod tests {
         assert_eq!(reads.load(SeqCst), 2);
     }
 
-    /// A file of the same size and age takes its place, as `cp -p` and `mv` leave it, and images whose files all have
-    /// one age.
+    /// The new file has the same size and modification time, as after `cp -p` and `mv`, or in an image in which all
+    /// files have the same time.
     #[test]
-    fn a_file_that_looks_the_same_is_another_one() {
+    fn a_replaced_file_of_the_same_size_and_time_is_noticed() {
         let directory = tempfile::tempdir().unwrap();
         let [file, other] = ["file", "other"].map(|name| directory.path().join(name));
         std::fs::write(&file, "old").unwrap();
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_cannot_be_used_is_tried_again_until_it_can() {
+    async fn a_file_that_cannot_be_used_is_retried() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("file");
         std::fs::write(&file, "old").unwrap();

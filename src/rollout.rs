@@ -1,7 +1,7 @@
 //! PURE: where a rollout begins and ends, and what each message means for it.
 //!
-//! [`Canary::apply`] is the whole story: an [`Event`] and the time go in, a [`Change`] comes out. The table that says
-//! which message begins, moves or ends a rollout is in `edge`; what else an event does is in `apply`.
+//! [`Canary::apply`] is the entry point: an [`Event`] and the time go in, a [`Change`] comes out. The table of which
+//! message begins, moves or ends a rollout is in `transitions`; everything else an event does is in `apply`.
 
 mod apply;
 mod canary;

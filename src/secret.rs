@@ -1,4 +1,4 @@
-//! Secrets: given once, by value or by file, and read again when the file changes.
+//! Secrets: given by value or in a file, which is read again when it changes.
 
 use std::{
     fmt,
@@ -12,10 +12,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::reload::Reloaded;
 
-/// A file of secrets is not longer than this, in bytes.
+/// The maximum size of a file with secrets, in bytes.
 const LONGEST: u64 = 64 * 1024;
 
-/// A secret that may have several valid values, one a line, so that it can be rotated.
+/// A secret that may have several valid values, one per line, so that it can be rotated.
 #[derive(Clone)]
 pub struct Secret(Arc<Source>);
 
@@ -24,7 +24,7 @@ enum Source {
     File { path: PathBuf, lines: Reloaded<Vec<SecretString>, Error> },
 }
 
-/// Why a secret cannot be had. Never says what is in the file.
+/// Why a secret cannot be used. It never contains the file's contents.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be read.
@@ -32,22 +32,22 @@ pub enum Error {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// There is nothing in it.
+    /// The secret or the file is empty.
     #[error("{0} is empty")]
     Empty(String),
-    /// It is not text.
+    /// The file is not text.
     #[error("{0} is not UTF-8 text")]
     NotText(String),
-    /// It is so long that it is another file.
+    /// The file is so long that it cannot be the right one.
     #[error("{0} is longer than 64 KiB")]
     TooLong(String),
 }
 
 impl Secret {
-    /// A secret written down where it is used.
+    /// A secret given by value.
     ///
     /// # Errors
     /// If it is blank.
@@ -58,18 +58,18 @@ impl Secret {
         Ok(Self(Arc::new(Source::Value(SecretString::from(value.trim().to_owned())))))
     }
 
-    /// A secret in a file, one valid value a line.
+    /// A secret in a file, one valid value per line.
     ///
     /// # Errors
-    /// If the file cannot be read now, or holds no line.
+    /// If the file cannot be read now, or has no value.
     pub fn file(path: &Path) -> Result<Self, Error> {
         let owned = path.to_owned();
         let lines = Reloaded::open(vec![owned.clone()], move |_| read(&owned))?;
         Ok(Self(Arc::new(Source::File { path: path.to_owned(), lines })))
     }
 
-    /// All values that are valid now, the newest first; never none. A file is read again when it changed. While it
-    /// cannot be read or is empty, which may be one moment of its being replaced, the values from before stay valid.
+    /// All values that are valid now, newest first; never empty. A file is read again when it changes. While it cannot
+    /// be read or is empty, perhaps because it is being replaced, the previous values stay valid.
     #[must_use]
     pub fn lines(&self) -> Vec<SecretString> {
         match &*self.0 {
@@ -78,22 +78,22 @@ impl Secret {
         }
     }
 
-    /// Whether each value can stand in an address as it is, `http://any:VALUE@host`: that takes letters, digits and a few
-    /// signs. As a header any other value still works.
+    /// Whether each value can be put into an address unencoded, `http://any:VALUE@host`: only letters, digits and a few
+    /// other characters can. In a header, any value works.
     #[must_use]
     pub fn fits_url(&self) -> bool {
         let fits = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:".contains(c);
         self.lines().iter().all(|line| line.expose_secret().chars().all(fits))
     }
 
-    /// The newest value: what we present ourselves with.
+    /// The newest value: the one that the bridge sends.
     #[must_use]
     pub fn first(&self) -> SecretString {
         self.lines().into_iter().next().unwrap_or_default()
     }
 }
 
-/// The lines of a file, without blanks around them, empty ones, and the mark that some editors put in front.
+/// The trimmed lines of a file, without empty ones and without a byte order mark.
 fn read(path: &Path) -> Result<Vec<SecretString>, Error> {
     let shown = || path.display().to_string();
     let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_however_an_editor_left_it() {
+    fn a_file_is_read_whatever_its_line_ends_and_blanks() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("secret");
         for (bytes, expected) in [
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn only_some_characters_stand_in_an_address() {
+    fn only_some_characters_fit_into_an_address() {
         for fits in ["0a1b2c3d4e5f6789", "A-Z._~", "a!b$c&d'e(f)g*h+i,j;k=l", "a:b"] {
             assert!(Secret::value(fits).unwrap().fits_url(), "{fits}");
             let url = reqwest::Url::parse(&format!("http://any:{fits}@bridge.example/gate")).unwrap();
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_is_refused_at_the_start_and_passed_over_later() {
+    fn an_invalid_file_is_an_error_at_the_start_and_ignored_later() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("secret");
         std::fs::write(&file, "new\nold").unwrap();

@@ -1,4 +1,4 @@
-//! `serve`: puts the parts together, and takes them apart again.
+//! `serve`: starts the parts of the bridge, and stops them.
 
 mod settings;
 
@@ -31,19 +31,19 @@ use crate::{
     worker::Worker,
 };
 
-/// How often a database that cannot be opened is tried again.
+/// How long to wait before the next attempt to open the database.
 const STORE_AGAIN: Duration = Duration::from_secs(2);
-/// How often the log says that it still cannot.
+/// How often the log repeats that the database cannot be opened.
 const STORE_TOLD_AGAIN: Duration = Duration::from_secs(60);
 
-/// The three sockets.
+/// The three listening sockets.
 #[derive(Debug)]
 pub struct Listeners {
-    /// Flagger's.
+    /// For Flagger.
     pub gate: TcpListener,
-    /// Jira's.
+    /// For Jira's webhooks.
     pub webhook: TcpListener,
-    /// People's.
+    /// For the status page, the API, metrics and probes.
     pub admin: TcpListener,
 }
 
@@ -51,7 +51,7 @@ impl Listeners {
     /// Binds all three.
     ///
     /// # Errors
-    /// If one cannot be bound; the key and the address are named.
+    /// If one cannot be bound; the error names the key and the address.
     pub async fn bind(server: &config::Server) -> anyhow::Result<Self> {
         let bind = async |key: &'static str, address| {
             TcpListener::bind(address)
@@ -66,7 +66,7 @@ impl Listeners {
     }
 }
 
-/// The parts that stand before the store is open.
+/// The parts that exist before the store is open.
 pub struct Bridge {
     config: Arc<Config>,
     clock: Clock,
@@ -75,7 +75,7 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// Puts the parts together. Nothing is sent, opened or listened to yet.
+    /// Creates the parts. Sends nothing, and opens nothing yet.
     ///
     /// # Errors
     /// If the address of Jira or a certificate cannot be used.
@@ -93,10 +93,10 @@ impl Bridge {
         Ok(Self { config: Arc::new(config), clock, jira, shared })
     }
 
-    /// Serves and works until `stop`; then finishes what is in hand.
+    /// Serves and works until `stop`, then finishes the requests in progress.
     ///
     /// # Errors
-    /// If a part dies, or the database was made by a newer version.
+    /// If a task fails, or a newer version made the database.
     pub async fn run(self, listeners: Listeners, stop: CancellationToken) -> anyhow::Result<()> {
         let bridge = Arc::new(self);
         settings::tell(&bridge.config);
@@ -118,9 +118,9 @@ impl Bridge {
             }
         }
         if let Some(gatekeeper) = bridge.shared.gatekeeper.get() {
-            // Only now is nobody left who could hear something.
+            // Only now there is no task left that could receive a message.
             if let Err(error) = gatekeeper.store().write_back().await {
-                tracing::warn!("{error}; when Flagger was last heard is not stored for the last minute");
+                tracing::warn!("{error}; the times of Flagger's messages of the last minute are not stored");
             }
             gatekeeper.store().close().await;
         }
@@ -173,21 +173,22 @@ impl Bridge {
         Ok(())
     }
 
-    /// Tells of connections that never came to a request.
+    /// Reports connections on which no request arrived.
     fn observer(&self, listener: ListenerLabel) -> Observer {
         let shared = self.shared.clone();
         Arc::new(move |source, broken| shared.report_refused(listener, source, broken))
     }
 
-    /// Opens the store, and from then on answers questions. Waits for a database that cannot be reached.
+    /// Opens the store, and answers questions from then on. Retries while the database cannot be reached. Returns
+    /// `None` if `stop` is cancelled first.
     ///
     /// # Errors
-    /// If the database was made by a newer version. `None` if it was told to stop before.
+    /// If a newer version made the database.
     pub async fn open(&self, stop: &CancellationToken) -> Result<Option<Worker>, store::Error> {
         let config::Store { url, allow_network_volume, .. } = &self.config.store;
         let mut told: Option<(String, Instant)> = None;
         let (gatekeeper, worker) = loop {
-            // A database may take long to let somebody in, and nothing is in hand yet.
+            // Connecting may take long, and there is no request to finish yet.
             let opened = select! {
                 biased;
                 () = stop.cancelled() => return Ok(None),
@@ -216,12 +217,13 @@ impl Bridge {
                 () = sleep(STORE_AGAIN) => {}
             }
         };
-        // It is set once: only this function does, and the bridge is opened once.
+        // Only this function sets it, and the bridge is opened once.
         drop(self.shared.gatekeeper.set(gatekeeper));
         Ok(Some(worker))
     }
 
-    /// What works on the store that is open now. From here on there may be a lease, which is to be given back.
+    /// Creates the gatekeeper and the worker for the open store. From here on this process may hold the lease, and
+    /// has to release it.
     async fn begin(&self, store: Store) -> Result<(Arc<Gatekeeper>, Worker), store::Error> {
         let issues = Arc::clone(&self.jira);
         let links = AnswerLinks {
@@ -233,8 +235,8 @@ impl Bridge {
             Arc::new(Gatekeeper::new(store, Arc::clone(&self.config), links, Arc::clone(&metrics)));
         let worker =
             Worker::new(Arc::clone(&gatekeeper), Arc::clone(&self.jira), self.clock.clone(), metrics);
-        // Before the first question: silence while nobody served does not count. On SQLite nobody else can be at work
-        // on this file, so whoever held the lease is gone.
+        // Before the first question: silence while no replica was running does not count. No other process can use
+        // this SQLite file, so the previous holder of the lease is gone.
         let alone = gatekeeper.store().is_sqlite();
         if worker.keep_lease(alone).await? == Lead::Standby {
             tracing::info!(
@@ -253,10 +255,10 @@ impl Bridge {
     }
 }
 
-/// Says once in the log whether Jira lets the bridge in. Nothing waits for it.
+/// Logs once whether Jira accepts the bridge's credentials. Nothing waits for it.
 async fn greet(jira: Arc<Jira>, stop: CancellationToken) {
     if let Some(proxy) = jira.proxy() {
-        tracing::info!("Jira is asked through {proxy}");
+        tracing::info!("requests to Jira go through {proxy}");
     }
     let answer = select! {
         () = stop.cancelled() => return,
@@ -265,12 +267,12 @@ async fn greet(jira: Arc<Jira>, stop: CancellationToken) {
     match answer {
         Ok(account) => tracing::info!("Jira accepts the bridge as {:?}", account.name),
         Err(error) => tracing::warn!(
-            "{error}; it is asked again as soon as there is something to do; the command check says more"
+            "{error}; the bridge asks again as soon as there is something to do; run the command check for details"
         ),
     }
 }
 
-/// Counts each request to Jira.
+/// Counts each request to Jira in the metrics.
 fn counted(metrics: Arc<Metrics>) -> jira::Observer {
     Arc::new(move |seen| {
         let status = match seen.outcome {
@@ -282,7 +284,8 @@ fn counted(metrics: Arc<Metrics>) -> jira::Observer {
     })
 }
 
-/// How Jira and the bridge get on. Only the replica that works knows; the others know when that was last at work.
+/// The health of the connection to Jira. Only the leader knows it; a standby only knows when the leader last renewed
+/// its lease.
 fn health(health: &jira::JiraHealth, leader: Option<LastLeader>, clock: &Clock) -> JiraHealth {
     let now = clock.now();
     let ago = |at| format!("{} ago", lasted(now.since(at)));

@@ -1,16 +1,17 @@
-//! PURE: the address of a server as people write it, with a password in it or not.
+//! PURE: addresses of servers as people write them, with or without a password.
 //!
-//! A password that holds a `/`, `#`, `?` or `\` ends the host too early: of `http://user:1234/word@host` a lenient reader makes the
-//! host `user`, the port 1234 and a path, and shows all of that. An `@` that comes so late tells.
+//! A `/`, `#`, `?` or `\` in a password ends the host too early: a lenient parser reads `http://user:1234/word@host` as
+//! host `user`, port 1234 and a path, and errors would show all of that. A late `@` reveals this mistake.
 
-/// What is said of an address that is not clear; it begins with what it is the address of. Nothing of the address is in it.
+/// The error for an ambiguous address. The caller puts the name of the setting before it. It contains no part of the
+/// address.
 pub const UNCLEAR: &str = "cannot be read as http://user:password@host:port; percent-encode the password (/ is %2F, # is %23, \
      ? is %3F, @ is %40)";
 
-/// What is said of a proxy that is a single word.
-const WORD: &str = "is a single word, which may be a host or a slip; write http://host:port";
+/// The error for a proxy that is a single word.
+const WORD: &str = "is a single word, which may be a host or a mistake; write http://host:port";
 
-/// User and password, host and port: what stands between the scheme and whatever follows.
+/// Splits an address after its authority (user, password, host and port), without the scheme.
 fn authority(url: &str) -> (&str, &str) {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.split_at(rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len()))
@@ -25,11 +26,11 @@ pub fn is_clear(url: &str) -> bool {
         && !url.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
-/// Whether it is clear, and has a host, and a port where a port stands. A host alone is one that looks like it: with a dot in it, or
-/// `localhost`, or an address.
+/// Checks that the address of a proxy is unambiguous, and that its host and port are valid. Without scheme and port,
+/// the host must have a dot or be `localhost` or an IP address.
 ///
 /// # Errors
-/// What is said of it instead; nothing of the address is in it.
+/// An error that contains no part of the address.
 pub fn proxy(url: &str) -> Result<(), &'static str> {
     let host_port = authority(url).0.rsplit('@').next().unwrap_or_default();
     let (host, port) = match host_port.rsplit_once(':') {
@@ -53,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_behind_the_authority_holds_no_password() {
+    fn a_password_that_ends_the_authority_too_early_is_detected() {
         for url in [
             "http://host",
             "host:80",

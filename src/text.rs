@@ -1,13 +1,14 @@
-//! PURE: text from outside, made harmless: without what controls a terminal, breaks a line, or changes how other characters read.
+//! PURE: external text, made harmless: without characters that control a terminal, break a line, or change how others
+//! read.
 //!
-//! All text from outside passes [`line`] or [`sanitize`] before it is stored, sent to Jira, logged or shown.
+//! All external text passes [`single_line`] or [`sanitize`] before it is stored, sent to Jira, logged or shown.
 
 use std::fmt;
 
-/// The mark of a text that was longer.
+/// Ends a text that was cut.
 pub const CUT: &str = "… (cut)";
 
-/// How many characters [`Shown`] shows.
+/// How many characters [`Quoted`] shows.
 const SHOWN: usize = 60;
 
 /// The text with its lines and tabs. Every kind of line end becomes `\n`, other control characters become spaces, and
@@ -20,7 +21,8 @@ pub fn sanitize(text: &str) -> String {
     replaced(text, '\n', '\t')
 }
 
-/// The text on a single line. Line ends and other control characters become spaces, and invisible characters are removed.
+/// The text on a single line. Line ends and other control characters become spaces, and invisible characters are
+/// removed.
 #[must_use]
 pub fn single_line(text: &str) -> String {
     if text.bytes().all(is_printable) {
@@ -37,7 +39,8 @@ pub fn one_line(text: &str, longest: usize) -> String {
     beginning(line, longest).map_or_else(|| line.to_owned(), |kept| format!("{kept}…"))
 }
 
-/// The first `longest` characters, if the text is longer. A joiner at their end has nothing left to join and is dropped.
+/// The first `longest` characters, if the text is longer. A joiner at their end has nothing left to join and is
+/// dropped.
 #[must_use]
 pub fn beginning(text: &str, longest: usize) -> Option<&str> {
     let (end, _) = text.char_indices().nth(longest)?;
@@ -57,7 +60,7 @@ pub fn truncate(text: &str, longest: usize) -> String {
 /// The same JSON, with every character escaped that a terminal would act on or not display.
 #[must_use]
 pub fn escape_json(json: &str) -> String {
-    // JSON always escapes those of ASCII but DEL, or has them between its values.
+    // ASCII below DEL needs no check: JSON escapes its control characters, or has them as whitespace between values.
     let is_odd = |c: char| c > '~' && class(c) != CharClass::Visible;
     if !json.contains(is_odd) {
         return json.to_owned();
@@ -73,7 +76,7 @@ pub fn escape_json(json: &str) -> String {
     escaped
 }
 
-/// Text from outside, quoted, escaped and cut after 60 characters, so that an error stays one short line.
+/// External text, quoted, escaped and cut after 60 characters, so that an error stays one short line.
 #[derive(Debug)]
 pub struct Quoted<'a>(pub &'a str);
 
@@ -86,7 +89,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// What a reader or a terminal takes a character for.
+/// How a reader or a terminal treats a character.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CharClass {
     Visible,
@@ -100,7 +103,7 @@ enum CharClass {
 /// Joiners count as visible: some scripts and emoji need them.
 fn class(c: char) -> CharClass {
     match c {
-        // Most are.
+        // The most frequent case first.
         ' '..='~' => CharClass::Visible,
         '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => CharClass::LineEnd,
         '\u{ad}'
@@ -127,7 +130,7 @@ fn replaced(text: &str, line_end: char, tab: char) -> String {
     for c in text.chars() {
         match class(c) {
             CharClass::Visible => out.push(c),
-            // Of the two that end a line together, the first did.
+            // The second half of `\r\n`: the first half ended the line.
             CharClass::LineEnd if (before, c) == ('\r', '\n') => {}
             CharClass::LineEnd => out.push(line_end),
             CharClass::Control => out.push(if c == '\t' { tab } else { ' ' }),
@@ -144,7 +147,8 @@ mod tests {
 
     use super::*;
 
-    /// Each is put between two letters: its name, itself, and what is left of it on one line and among several lines.
+    /// A name, a text, and what is left of the text in `single_line` and in `sanitize`. The test puts each text between
+    /// two letters.
     const AWKWARD: &[(&str, &str, &str, &str)] = &[
         ("NUL", "\0", " ", " "),
         ("BEL", "\u{7}", " ", " "),
@@ -193,7 +197,7 @@ mod tests {
             assert_eq!(single_line(&within(text)), within(on_one), "{name}");
             assert_eq!(sanitize(&within(text)), within(among_several), "{name}");
             assert_eq!(one_line(&format!(" {}\n", within(text)), 99), within(on_one), "{name}");
-            // JSON keeps what it says, and says it without such a character.
+            // Escaping keeps the value, and leaves no such character.
             let json = serde_json::to_string(&within(text)).unwrap();
             let escaped = escape_json(&json);
             assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), within(text), "{name}");
@@ -207,7 +211,7 @@ mod tests {
         );
     }
 
-    /// JSON with half a character is refused where it is read.
+    /// `serde_json` rejects half a surrogate pair.
     #[test]
     fn no_half_of_a_surrogate_pair_comes_out_of_json() {
         for json in [r#""\ud83d""#, r#""\udc69""#, r#""\ud83dx""#, r#""\udc69\ud83d""#] {

@@ -1,7 +1,7 @@
-//! PURE: every word a ticket says.
+//! PURE: the texts of tickets and comments.
 //!
-//! What comes from outside (names, checksums, metadata) is only ever a *value*: never template source, never markup.
-//! In templates a value is one line of limited length, so that it cannot pretend to be a paragraph of the ticket.
+//! External text (names, checksums, metadata) is only ever a *value*: never template source, never markup. In templates
+//! a value is one line of limited length, so that it cannot look like a paragraph of the ticket.
 
 mod comment;
 mod doc;
@@ -37,7 +37,7 @@ pub struct Draft {
     pub fields: BTreeMap<String, Value>,
 }
 
-/// Writes a new ticket. `status_page` is where people reach the bridge's page, if they do.
+/// Writes a new ticket. `status_page` is the URL of the bridge's status page, if there is one.
 ///
 /// # Errors
 /// If a template cannot be rendered; the key of the first such template is named.
@@ -51,7 +51,7 @@ pub fn draft(subject: &Subject, route: &Route, status_page: Option<&str>) -> Res
     description.extend(sections::decision(&subject.gate, settings));
     description.extend(sections::approvers(subject, route));
     description.extend(status_page.map(sections::status_page));
-    // Last, so that what does not fit is missing here and nowhere else.
+    // Last, so that only metadata is cut if the text is too long.
     description.extend(sections::metadata(&subject.metadata));
     let fields = settings
         .fields

@@ -1,4 +1,4 @@
-//! PURE: what is shown of a gate: one shape for the API, the page, and Flagger's answer as JSON.
+//! PURE: a gate as it is shown: the same form for the API, the page, and Flagger's answer as JSON.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::{gate::Verdict, millis::Millis};
 
-/// A point in time, shown as RFC 3339 in UTC to the millisecond: made only where it is written down.
+/// A point in time that is written as RFC 3339 in UTC, to the millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rfc3339(pub Millis);
 
@@ -43,13 +43,13 @@ pub struct GateView {
     pub namespace: String,
     /// The canary's name.
     pub canary: String,
-    /// The stage, as Flagger spells it; `rollback` where the question was about that.
+    /// The stage, as Flagger spells it, or `rollback`.
     pub stage: String,
     /// The gate's own name, if it has one.
     pub gate: Option<String>,
-    /// How it stands.
+    /// The verdict.
     pub state: Verdict,
-    /// Why, in one line.
+    /// The reason, in one line.
     pub reason: String,
     /// Its ticket, once there is one.
     pub ticket: Option<TicketView>,
@@ -64,28 +64,28 @@ pub struct GateView {
 pub struct TicketView {
     /// Its key.
     pub key: String,
-    /// Where to read it.
+    /// Its URL in Jira.
     pub url: String,
-    /// The name of the status it stands in; none if it was not seen in any.
+    /// The name of its last known status; none if no status is known.
     pub status: Option<String>,
 }
 
 /// A rollout, for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RolloutView {
-    /// When it was first heard of.
+    /// When the bridge received its first message.
     pub began_at: Rfc3339,
     /// The revision that is being replaced, as far as known.
     pub base: Option<String>,
     /// The revision that is being rolled out, as far as known.
     pub revision: Option<String>,
-    /// What the team calls it.
+    /// The team's name for the revision.
     pub label: Option<String>,
     /// `asked`, `waiting`, `admitted` or `running`.
     pub course: String,
 }
 
-/// Something that is to be done in Jira and waits for somebody to mend what is in the way, as the page shows it.
+/// A Jira command that Jira refused, and that waits until the cause is fixed, as the page shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ParkedView {
     /// The canary: `cluster/namespace/name`.
@@ -96,7 +96,7 @@ pub struct ParkedView {
     pub ticket: Option<TicketView>,
     /// Since when it waits.
     pub since: Rfc3339,
-    /// What is in the way.
+    /// Why Jira refused it.
     pub why: String,
 }
 
@@ -115,7 +115,7 @@ pub struct PassedView {
     pub at: Rfc3339,
 }
 
-/// A revision that shipped and nobody was asked about, as the page shows it.
+/// A revision that shipped without a question, as the page shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UnaskedView {
     /// The canary: `cluster/namespace/name`.
@@ -124,6 +124,6 @@ pub struct UnaskedView {
     pub revision: String,
     /// The ticket of the approval it started under.
     pub ticket: Option<TicketView>,
-    /// When its success was heard.
+    /// When Flagger reported its success.
     pub at: Rfc3339,
 }

@@ -1,8 +1,9 @@
-//! What the bridge does in Jira: open tickets, tell them things, and read them.
+//! What the bridge does in Jira: it opens tickets, comments on them, and reads them.
 //!
-//! Four rooms do it, each with its own state: the outbox performs commands, polling reads tickets, late moves are answered,
-//! and look-ups serve them all. Each step is a function that returns, so that a test can take it alone; [`Worker::run`]
-//! only loops and stops. One replica works at a time: the holder of the lease.
+//! It has four parts, each with its own state: `outbox` performs commands, `poll` reads tickets, `late_moves` answers
+//! moves of ended tickets, and `lookups` serves the other three. Each step is a function that returns, so that a test
+//! can run it alone; [`Worker::run`] only loops and stops. One replica works at a time: the leader, which holds the
+//! lease.
 
 use std::{
     sync::{Arc, Mutex},
@@ -48,11 +49,11 @@ use outbox::Outbox;
 use poll::Poll;
 use poll_queue::PollQueue;
 
-/// How often what was heard is written back, and silence is looked for.
+/// How often the times of Flagger's messages are written to the database, and silent rollouts are looked for.
 const WRITE_BACK: Duration = Duration::from_secs(60);
-/// By how much the clocks of replicas may differ: no more than a change may take to show on all.
+/// How far the clocks of replicas may differ: no more than the time that a change may take to reach all replicas.
 const CLOCKS_AGREE: Duration = Duration::from_secs(2);
-/// How often parked commands are tried again, and what is too old to be kept is dropped.
+/// How often parked commands are retried, and audit rows older than `store.keep_for` are deleted.
 const HOURLY: Duration = Duration::from_secs(3600);
 
 /// Performs commands and reads tickets.
@@ -64,17 +65,17 @@ pub struct Worker {
     housekeeping: Mutex<Housekeeping>,
 }
 
-/// What is done by the clock. All of it may be lost.
+/// When periodic work was last done. Losing it is harmless.
 #[derive(Default)]
 struct Housekeeping {
-    /// Whether the clocks of the replicas differ, as the log was told.
+    /// Whether the clocks differed at the last comparison; then the log already says so.
     clocks_differ: bool,
     written_back: Millis,
     hourly: Millis,
 }
 
 impl Worker {
-    /// A worker that has not begun.
+    /// A worker that has not started.
     #[must_use]
     pub fn new(
         gatekeeper: Arc<Gatekeeper>,
@@ -93,15 +94,15 @@ impl Worker {
         Self { context, outbox, poll, late_moves, housekeeping: Mutex::default() }
     }
 
-    /// Performs the command that is due longest.
+    /// Performs the command that has been due longest.
     ///
     /// # Errors
-    /// If the database fails. What was done in Jira meanwhile is found again.
+    /// If the database fails. A retry finds what was already done in Jira.
     pub async fn work_once(&self) -> Result<CycleOutcome, store::Error> {
         self.outbox.work_once().await
     }
 
-    /// Reads the tickets that were moved, as their webhooks say, ahead of all else that waits for Jira.
+    /// Reads the tickets that webhooks reported as moved, ahead of all other requests to Jira.
     ///
     /// # Errors
     /// If the database fails.
@@ -109,7 +110,7 @@ impl Worker {
         self.poll.read_nudged().await
     }
 
-    /// Reads the tickets that are due: those Flagger asks about, and now and then all others.
+    /// Reads the tickets that are due: often those that Flagger asks about, and occasionally all others.
     ///
     /// # Errors
     /// If the database fails.
@@ -117,7 +118,7 @@ impl Worker {
         self.poll.read_due().await
     }
 
-    /// Tells a few of the tickets that were moved although their rollout is over that they open nothing.
+    /// Comments on a few of the tickets that were moved after their rollout had ended: the move opens nothing.
     ///
     /// # Errors
     /// If the database fails.
@@ -125,7 +126,7 @@ impl Worker {
         self.late_moves.answer().await
     }
 
-    /// Finds out which Jira answers, and says if it is another than before.
+    /// Finds out which Jira answers, and logs it if it is not the same one as before.
     ///
     /// # Errors
     /// If the database fails.
@@ -133,8 +134,8 @@ impl Worker {
         site::recognise(&self.context).await
     }
 
-    /// Works until `stop`, then finishes what is in hand, if that takes no longer than `grace`. Whatever is cut off
-    /// then is a row, and goes on at the next start.
+    /// Works until `stop`, then finishes the requests in progress, for at most `grace`. What is cut off is stored,
+    /// and continues at the next start.
     pub async fn run(&self, stop: CancellationToken, grace: Duration) {
         let stepping = async {
             tokio::join!(
@@ -148,7 +149,7 @@ impl Worker {
         let working = async {
             select! {
                 _ = stepping => {}
-                // Also while it finishes what is in hand, or another replica would begin the same.
+                // Also while the last requests finish; otherwise another replica would start the same work.
                 () = self.keeping() => {}
             }
         };
@@ -160,7 +161,7 @@ impl Worker {
             () = working => {}
             () = too_long => tracing::warn!("a request to Jira was cut off; it goes on at the next start"),
         }
-        // Another replica need not wait for the end of the lease.
+        // Otherwise another replica would have to wait until the lease expires.
         if let Err(error) = self.context.lease.resign(self.context.store()).await {
             tracing::warn!(
                 "{error}; the lease is not given back, and another replica works once it has ended"
@@ -168,7 +169,7 @@ impl Worker {
         }
     }
 
-    /// Catches up with the other replicas, renews the lease, and does what is due by the clock.
+    /// Catches up with the other replicas, renews the lease, and does the periodic work that is due.
     ///
     /// # Errors
     /// If the database fails.
@@ -188,17 +189,17 @@ impl Worker {
         let (writes, hourly) = {
             let mut last = lock(&self.housekeeping);
             let anew = lead == Lead::TookOver || lead == Lead::Again;
-            // A replica that takes over looks for silence at once: it may have begun long before.
+            // A new leader looks for silent rollouts at once: the silence may have begun long before.
             let writes = anew || now.since(last.written_back) >= write_back;
             let hourly = anew || now.since(last.hourly) >= HOURLY;
             if anew {
-                // Whatever fails below is due at the next tick, too.
+                // If anything below fails, it is due again at the next tick.
                 last.hourly = Millis(0);
             }
             (writes, hourly)
         };
         if writes {
-            // What the others heard comes first: a pause that they heard the end of is none.
+            // The message times of the other replicas come first: a message that one of them received ends a silence.
             store.load_heard(Downtime::None).await?;
             store.write_back().await?;
         }
@@ -223,9 +224,9 @@ impl Worker {
         Ok(lead)
     }
 
-    /// Says that clocks differ, once until they agree again.
+    /// Logs once that the clocks differ, until they agree again.
     fn compare_clocks(&self) {
-        // Read after what is compared with it: that may have been written meanwhile, and a database may take its time.
+        // The clock is read last: `newest` may have been written a moment ago, by a database that answers slowly.
         let newest = self.context.store().newest_time();
         let ahead = newest.since(self.context.clock.now());
         let differ = ahead > CLOCKS_AGREE;
@@ -254,7 +255,7 @@ impl Worker {
         }
     }
 
-    /// Takes steps while there is something to do; then waits for news, or a tick.
+    /// Runs steps while there is work; then waits for a notification, or a tick.
     async fn looping<F>(&self, stop: &CancellationToken, step: impl Fn() -> F)
     where
         F: Future<Output = Result<CycleOutcome, store::Error>>,
@@ -265,13 +266,13 @@ impl Worker {
             match step().await {
                 Ok(CycleOutcome::Done | CycleOutcome::Read { .. }) => continue,
                 Ok(CycleOutcome::Parked { why } | CycleOutcome::Postponed { why }) => {
-                    tracing::debug!(why, "that did not work");
+                    tracing::debug!(why, "this attempt failed");
                     continue;
                 }
                 Ok(CycleOutcome::Idle | CycleOutcome::Standby) => {}
                 Err(error) => {
                     self.context.log_trouble(&error);
-                    // News would come again and again while the database is down.
+                    // Notifications would make this a busy loop while the database is down.
                     select! {
                         () = stop.cancelled() => return,
                         () = sleep(TICK) => continue,
@@ -281,7 +282,7 @@ impl Worker {
             let tick = Instant::now() + TICK;
             select! {
                 () = stop.cancelled() => return,
-                // The sender lives as long as the gatekeeper, which we hold.
+                // The sender lives as long as the gatekeeper, which `self` holds.
                 _ = news.changed() => {}
                 () = sleep_until(tick) => {}
             }

@@ -1,4 +1,4 @@
-//! Answers a second, delays, and what an answer costs; nginx, hyper and the bridge in turn.
+//! Answers per second, delays, and the cost of an answer: nginx, hyper and the bridge, one at a time.
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
     world::{Budget, World},
 };
 
-/// One of those that are compared.
+/// One of the compared servers.
 struct Side {
     name: &'static str,
     processes: Vec<u32>,
@@ -57,13 +57,13 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
     let mut sides = Vec::new();
     match &nginx {
         Some(nginx) => sides.push(side("nginx", nginx.address, nginx.processes.clone())),
-        None => say("nginx is not here, so hyper stands in its place below: install nginx-light"),
+        None => say("nginx is not installed, so hyper takes its place below: install nginx-light"),
     }
     sides.push(side("hyper", bare.address, vec![bare.id()]));
     sides.extend(beside.iter().map(|it| side("beside", it.bridge.gate, vec![it.bridge.id()])));
     sides.push(side("bridge", world.bridge.gate, vec![world.bridge.id()]));
     let rate = flat_out(options, report, &sides)? / 2.0;
-    // How much of the delay is only the price of the CPU.
+    // Shows how much of the delay is due to the CPU time alone.
     let costly = Bare::start(excess(options, &sides, rate)?)?;
     sides.push(side("hyper, as costly", costly.address, vec![costly.id()]));
     steadily(options, report, &sides, rate)?;
@@ -73,7 +73,7 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
     Ok(())
 }
 
-/// As in production, but for the tickets that are opened by now, and with all of them in memory.
+/// A bridge with the default rate limit, all of its tickets open, and all of its canaries in memory.
 async fn ready(options: &Options, program: &Path) -> anyhow::Result<World> {
     let mut world = World::with_gates(options, program, options.gates).await?;
     world.restart(Budget::Usual).await?;
@@ -82,7 +82,7 @@ async fn ready(options: &Options, program: &Path) -> anyhow::Result<World> {
     Ok(world)
 }
 
-/// Each side some times, and each time another one first: none always comes after the same.
+/// Runs several rounds. Each begins with another side, so that no side always runs after the same one.
 fn in_turn(
     options: &Options,
     sides: &[Side],
@@ -99,7 +99,7 @@ fn in_turn(
     Ok(rounds)
 }
 
-/// By how much more CPU the bridge answers than hyper at this rate.
+/// How much more CPU time than hyper the bridge needs for one answer at this rate.
 fn excess(options: &Options, sides: &[Side], rate: f64) -> anyhow::Result<Duration> {
     let cpu = |name| -> anyhow::Result<f64> {
         let side = sides.iter().find(|side| side.name == name).context("no such side")?;
@@ -114,7 +114,7 @@ fn excess(options: &Options, sides: &[Side], rate: f64) -> anyhow::Result<Durati
     Ok(Duration::from_secs_f64((cpu("bridge")? - cpu("hyper")?).max(0.0) / 1e6))
 }
 
-/// The medians of some rounds. Returns the answers a second of the first.
+/// Reports the median round of each side. Returns the first side's answers per second.
 fn flat_out(options: &Options, report: &mut Report, sides: &[Side]) -> anyhow::Result<f64> {
     let mut table = report.table(
         "Answers a second, one connection a question",
@@ -184,7 +184,7 @@ fn median(mut rounds: Vec<Round>) -> Round {
     rounds.swap_remove(middle)
 }
 
-/// The round with the middle delay, and what the delays of all were.
+/// The round with the median delay, and the range of all rounds' delays.
 fn by_delay(mut rounds: Vec<Round>) -> (Round, String) {
     let delay = |round: &Round| round.asked.delay(0.99);
     rounds.sort_by_key(delay);

@@ -1,4 +1,4 @@
-//! From an approval in Jira to the open gate.
+//! The time from an approval in Jira to the open gate.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use crate::{
     world::{Budget, World, canary, question},
 };
 
-/// Approvals, one after the other.
+/// The number of approvals, one after the other.
 const SINGLE: usize = 200;
-/// Approvals at once.
+/// The number of simultaneous approvals.
 const BURST: usize = 1_000;
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -25,13 +25,13 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
     tokio::task::spawn_blocking(move || questions.each_once(8)).await??;
     world.with_webhook();
     let keys = keys(&world);
-    // The first look at all of them is over.
+    // By then the bridge has read all tickets once.
     sleep(Duration::from_secs((options.gates as u64).div_ceil(500)) + Duration::from_secs(5)).await;
     single(&world, &keys, report).await?;
     burst(&world, &keys, report).await
 }
 
-/// The tickets' keys by the canaries' numbers.
+/// The tickets' keys, indexed by the canaries' numbers.
 fn keys(world: &World) -> Vec<String> {
     let mut keys = Vec::new();
     for issue in world.jira.issues() {
@@ -64,7 +64,7 @@ async fn single(world: &World, keys: &[String], report: &mut Report) -> anyhow::
             sleep(Duration::from_millis(1)).await;
         }
         delays.push(now() - begin);
-        // Two a second, beside the polls.
+        // Two per second, in addition to the polls.
         sleep(Duration::from_millis(500)).await;
     }
     delays.sort_unstable();
@@ -96,7 +96,7 @@ async fn burst(world: &World, keys: &[String], report: &mut Report) -> anyhow::R
         world.jira.move_issue(key, "Approved", MIA).map_err(anyhow::Error::msg)?;
     }
     let moved = now() - begin;
-    // To ask each gate would be to measure a thousand first uses, which are stored one after the other.
+    // Asking each gate would measure a thousand first uses, which are stored one after the other.
     let (mut first, mut half) = (None, None);
     loop {
         let open = world.metric("gates{state=\"approved\"}")? - SINGLE as f64;

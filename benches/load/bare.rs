@@ -1,6 +1,6 @@
-//! hyper that answers 403 and decides nothing, with the bridge's time limits: what is left of the bridge if nothing is to
-//! be decided. Told to, it wastes CPU before each answer, evenly and without a lock, an allocation or a miss of the cache: how
-//! much of a delay is only the price of so much CPU. It is this program again, in a process of its own.
+//! A hyper server with the bridge's timeouts that always answers 403: the bridge without its decisions. It can burn CPU
+//! time before each answer, evenly and without locks, allocations or cache misses, to show how much of a delay is due
+//! to CPU time alone. It is this program again, in its own process.
 
 use std::{
     convert::Infallible,
@@ -22,14 +22,14 @@ use tokio::{
 
 use crate::client::now;
 
-/// A running one. Killed when dropped.
+/// A running server. Killed when dropped.
 pub(crate) struct Bare {
     pub(crate) address: SocketAddr,
     child: Child,
 }
 
 impl Bare {
-    /// Starts one that wastes so much CPU on each answer.
+    /// Starts a server that burns this much CPU time before each answer.
     pub(crate) fn start(waste: Duration) -> anyhow::Result<Self> {
         let child = Command::new(std::env::current_exe()?)
             .arg(format!("--bare={}", waste.as_nanos()))
@@ -37,8 +37,8 @@ impl Bare {
             .spawn()?;
         let mut bare = Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), child };
         let mut line = String::new();
-        BufReader::new(bare.child.stdout.take().context("it says nothing")?).read_line(&mut line)?;
-        bare.address = line.trim().parse().context("it does not listen")?;
+        BufReader::new(bare.child.stdout.take().context("the server has no output")?).read_line(&mut line)?;
+        bare.address = line.trim().parse().context("the server does not listen")?;
         Ok(bare)
     }
 
@@ -54,13 +54,13 @@ impl Drop for Bare {
     }
 }
 
-/// Serves for ever.
-#[expect(clippy::print_stdout, reason = "that is how the other process learns the address")]
+/// Serves forever.
+#[expect(clippy::print_stdout, reason = "the parent process reads the address from it")]
 pub(crate) async fn serve(waste: Duration) -> anyhow::Result<()> {
     let turns = turns_in(waste);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
-    // Not in the main task, which is nobody's to steal.
+    // Not in the main task, which no worker thread can steal.
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await?;
@@ -85,7 +85,7 @@ async fn answer(request: Request<Incoming>, turns: u64) -> Result<Response<Full<
     Ok(response)
 }
 
-/// Work that nothing can be left out of, and that is no longer for being interrupted.
+/// Burns CPU time. The compiler cannot remove the work, and preemption does not add to it.
 fn waste(turns: u64) {
     let mut state = turns;
     for tx in 0..turns {
@@ -93,7 +93,7 @@ fn waste(turns: u64) {
     }
 }
 
-/// How many turns of [`waste`] take so long here: by the best of some attempts.
+/// How many iterations of [`waste`] take this long on this machine, by the fastest of several attempts.
 fn turns_in(time: Duration) -> u64 {
     const TURNS: u32 = 1_000_000;
     let attempts = (0..20).map(|_| {

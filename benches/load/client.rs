@@ -1,7 +1,7 @@
-//! Flagger, many times over: one connection a question, closed once it was answered.
+//! Many Flaggers: each question has its own connection, which is closed after the answer.
 //!
-//! Blocking sockets in threads: nothing is cheaper for a client of short connections, and a thread wakes more exactly
-//! than a runtime's timer.
+//! Blocking sockets in threads are the cheapest client for short connections, and a thread wakes more precisely than an
+//! async runtime's timer.
 
 use std::{
     io::{Read as _, Write as _},
@@ -16,7 +16,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-/// Questions to ask, in turn, and where.
+/// Questions to ask, one after the other, and the address of the server.
 #[derive(Clone)]
 pub(crate) struct Questions {
     pub(crate) address: SocketAddr,
@@ -25,13 +25,13 @@ pub(crate) struct Questions {
     pub(crate) expects: &'static str,
 }
 
-/// What came of it.
+/// The result of a run.
 pub(crate) struct Asked {
-    /// How many were answered.
+    /// How many questions were answered.
     pub(crate) answers: u64,
-    /// In how long a time.
+    /// How long the run took.
     pub(crate) took: Duration,
-    /// From when each was to be sent until it was answered and closed, sorted; only at a steady rate.
+    /// From when each question was due until its connection was closed, sorted; only for a steady rate.
     pub(crate) delays: Vec<Duration>,
 }
 
@@ -40,7 +40,7 @@ impl Asked {
         self.answers as f64 / self.took.as_secs_f64()
     }
 
-    /// The delay that this part of all do not exceed.
+    /// The quantile `part` of the delays.
     pub(crate) fn delay(&self, part: f64) -> Duration {
         let last = self.delays.len().saturating_sub(1);
         let at = ((self.delays.len() as f64 * part).ceil() as usize).saturating_sub(1).min(last);
@@ -48,13 +48,13 @@ impl Asked {
     }
 }
 
-/// The wall clock of measurements.
-#[expect(clippy::disallowed_methods, reason = "real time is what is measured")]
+/// The clock for measurements.
+#[expect(clippy::disallowed_methods, reason = "it measures real time")]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Asks one question; the whole answer.
+/// Sends one question and reads the whole answer.
 pub(crate) fn ask(address: SocketAddr, text: &[u8], answer: &mut Vec<u8>) -> anyhow::Result<()> {
     answer.clear();
     let mut stream = TcpStream::connect(address).context("cannot connect")?;
@@ -74,7 +74,7 @@ impl Questions {
         Ok(())
     }
 
-    /// As many as can be had for so long, by so many clients that each wait for their answer.
+    /// Asks as fast as possible for this time, with this many clients, each of which waits for its answer.
     pub(crate) fn flat_out(&self, clients: usize, time: Duration) -> anyhow::Result<Asked> {
         let begin = now();
         let number = Arc::new(AtomicU64::new(0));
@@ -97,7 +97,7 @@ impl Questions {
         Ok(Asked { answers, took: now() - begin, delays: Vec::new() })
     }
 
-    /// Each question once, by so many clients.
+    /// Asks each question once, with this many clients.
     pub(crate) fn each_once(&self, clients: usize) -> anyhow::Result<Asked> {
         let begin = now();
         let (number, all) = (Arc::new(AtomicU64::new(0)), self.texts.len() as u64);
@@ -121,8 +121,8 @@ impl Questions {
         Ok(Asked { answers: all, took: now() - begin, delays: Vec::new() })
     }
 
-    /// So many a second for so long, whether they are answered in time or not: a delay counts from when its question was
-    /// to be sent, so that a server which stalls is not spared the questions that were due meanwhile.
+    /// Asks at this rate for this time, whether or not the answers are in time. A delay counts from when its question
+    /// was due, so that the delays include the questions that were due while the server stalled.
     pub(crate) fn steadily(&self, rate: f64, clients: usize, time: Duration) -> anyhow::Result<Asked> {
         let begin = now() + Duration::from_millis(50);
         let between = Duration::from_secs_f64(1.0 / rate);
@@ -153,5 +153,5 @@ impl Questions {
 }
 
 fn joined<T>(ended: thread::Result<T>) -> anyhow::Result<T> {
-    ended.map_err(|_| anyhow::anyhow!("a client died"))
+    ended.map_err(|_| anyhow::anyhow!("a client panicked"))
 }

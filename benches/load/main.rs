@@ -1,9 +1,9 @@
-//! The load harness: how quickly, how cheaply and with how many gates the real program answers.
+//! The load harness: how fast the real program answers, at what cost, and with how many gates.
 //!
-//! It starts a fake Jira and the bridge, has thousands of gates opened as Flagger would, and then measures side by side
-//! in one run: answers a second, one connection a question as Flagger asks, against nginx and hyper that only say 403;
-//! the delay at a steady rate, counted from when a question was to be sent; CPU, memory and disk writes from `/proc`; what a page
-//! and a poll cycle cost with ever more gates; and how soon an approval opens its gate.
+//! It starts a fake Jira and the bridge, asks at thousands of gates as Flagger would, and then measures in one run:
+//! answers per second, one connection per question as Flagger does, compared with nginx and hyper that always answer
+//! 403; the delay at a steady rate, counted from when a question was due; CPU, memory and disk writes from `/proc`; the
+//! cost of a page and a poll cycle for growing numbers of gates; and how soon an approval opens its gate.
 //!
 //! ```sh
 //! cargo bench --bench load                     # everything, about ten minutes
@@ -38,40 +38,40 @@ use self::report::Report;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "load")]
 pub(crate) struct Options {
-    /// How many gates live while answers are counted
+    /// How many gates are live while answers are counted
     #[arg(long, default_value_t = 10_000)]
     gates: usize,
     /// How long each measurement of answers takes, in seconds
     #[arg(long, default_value_t = 3)]
     seconds: u64,
-    /// How often nginx, hyper and the bridge are measured in turn
+    /// How often nginx, hyper and the bridge are measured
     #[arg(long, default_value_t = 7)]
     rounds: usize,
-    /// How many connections at a time at most
+    /// How many connections at most at a time
     #[arg(long, default_value_t = 48)]
     clients: usize,
-    /// How many gates live while costs are taken, one after the other
+    /// For how many gates costs are measured, one number after the other
     #[arg(long, value_delimiter = ',', default_values_t = [100, 1_000, 10_000])]
     sizes: Vec<usize>,
     /// The program to measure
     #[arg(long, default_value = world::PROGRAM, hide_default_value = true)]
     program: PathBuf,
-    /// Another build of it, whose answers are measured beside, to compare
+    /// Another build to measure for comparison
     #[arg(long)]
     beside: Option<PathBuf>,
-    /// A server of PostgreSQL, to be used in place of SQLite
+    /// A PostgreSQL server to use instead of SQLite
     #[arg(long)]
     postgres: Option<String>,
     /// Only these parts
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
-    /// Where the figures go as JSON
+    /// The file for the figures as JSON
     #[arg(long, default_value = "target/load.json")]
     json: PathBuf,
     /// Given by cargo bench
     #[arg(long, hide = true)]
     bench: bool,
-    /// To be the server that decides nothing, and wastes so many nanoseconds on each answer
+    /// Runs the server that decides nothing, and burns so many nanoseconds before each answer
     #[arg(long, hide = true)]
     bare: Option<u64>,
 }
@@ -80,7 +80,7 @@ pub(crate) struct Options {
 enum Part {
     /// Answers a second, delays and CPU, beside nginx
     Answers,
-    /// What it costs to have ever more gates
+    /// The cost of more gates
     Sizes,
     /// From an approval to the open gate
     Approvals,

@@ -1,4 +1,4 @@
-//! nginx that answers 403 and nothing else: the floor of what a socket costs.
+//! An nginx that always answers 403: the minimum cost of a connection.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::client;
 
-/// A running nginx. Ended when dropped.
+/// A running nginx. Stopped when dropped.
 pub(crate) struct Nginx {
     pub(crate) address: SocketAddr,
     /// All its processes.
@@ -23,7 +23,7 @@ pub(crate) struct Nginx {
 }
 
 impl Nginx {
-    /// Starts it; `None` if there is none on this machine.
+    /// Starts nginx; `None` if it is not installed.
     pub(crate) fn start() -> anyhow::Result<Option<Self>> {
         let Some(program) =
             ["/usr/sbin/nginx", "/usr/bin/nginx"].into_iter().find(|path| fs::exists(path).unwrap_or(false))
@@ -70,7 +70,7 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // SIGKILL would leave the workers behind.
+        // SIGKILL would leave the workers running.
         drop(Command::new("kill").arg(self.master.id().to_string()).status());
         drop(self.master.wait());
     }

@@ -1,20 +1,20 @@
-//! What the kernel knows of a process.
+//! Resource usage of processes, from `/proc`.
 
 use std::{fs, time::Duration};
 
 use anyhow::Context as _;
 
-/// What a process, or several, have used up so far.
+/// The resources that processes have used so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Used {
-    /// In user mode and for it in the kernel.
+    /// User and system time.
     pub(crate) cpu: Duration,
-    /// Bytes that went to the disk, or will.
+    /// Bytes written to the disk, or still to be written.
     pub(crate) written: u64,
 }
 
 impl Used {
-    /// By these processes, since they began.
+    /// The resources that these processes have used since they started.
     pub(crate) fn by(processes: &[u32]) -> anyhow::Result<Self> {
         let mut used = Self::default();
         for id in processes {
@@ -24,21 +24,21 @@ impl Used {
         Ok(used)
     }
 
-    /// Since then.
+    /// The difference to an earlier state.
     pub(crate) fn since(self, before: Self) -> Self {
         Self { cpu: self.cpu.saturating_sub(before.cpu), written: self.written - before.written }
     }
 }
 
-/// Resident memory, in bytes: now, and the most there was.
+/// Resident memory in bytes: the current and the peak value.
 pub(crate) fn resident(process: u32) -> anyhow::Result<(u64, u64)> {
     let status = read(process, "status")?;
     let bytes = |name| field(&status, name).map(|kib| kib * 1024).context("no such field in /proc/…/status");
     Ok((bytes("VmRSS:")?, bytes("VmHWM:")?))
 }
 
-/// The time of all threads, to the nanosecond: the clock ticks of `stat` are too coarse for what takes milliseconds.
-/// Threads of a pool stay; one that ended takes its time along.
+/// The CPU time of all threads in nanoseconds: the clock ticks of `stat` are too coarse for milliseconds. The time of
+/// threads that have ended is lost, but pool threads do not end.
 fn cpu(process: u32) -> anyhow::Result<Duration> {
     let mut nanos = 0;
     for thread in fs::read_dir(format!("/proc/{process}/task"))? {

@@ -1,15 +1,15 @@
-//! Tables for people, and the same figures as JSON.
+//! Tables on stdout, and the same figures as JSON.
 
 use std::{io::Write as _, path::Path};
 
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 
-/// What was measured so far.
+/// All tables so far.
 #[derive(Default)]
 pub(crate) struct Report(Map<String, Value>);
 
-/// A table that is printed as it grows.
+/// A table that is printed row by row.
 pub(crate) struct Table<'a> {
     report: &'a mut Report,
     name: &'static str,
@@ -52,8 +52,8 @@ impl Drop for Table<'_> {
     }
 }
 
-/// Says something to whoever waits.
+/// Prints a line to stdout.
 pub(crate) fn say(words: &str) {
-    // Whoever reads may have seen enough.
+    // The reader may have closed the pipe.
     drop(writeln!(std::io::stdout(), "{words}"));
 }

@@ -1,4 +1,4 @@
-//! What it costs to have ever more gates.
+//! The cost of growing numbers of gates.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::{
     world::{Budget, World},
 };
 
-/// `jira.poll_every`, as it is without a setting.
+/// The default of `jira.poll_every`.
 const CYCLE: Duration = Duration::from_secs(20);
-/// Cycles that are watched.
+/// How many cycles are measured.
 const CYCLES: u32 = 2;
-/// Pages that are taken for a mean.
+/// How many requests the mean cost of a page is taken from.
 const PAGES: u32 = 5;
 
 pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
@@ -45,13 +45,13 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
         let opened = now() - begin;
         let ready = world.restart(Budget::Usual).await?;
         let id = [world.bridge.id()];
-        // All are asked about, so that all are polled in the quick cycle.
+        // Asks at all gates, so that the bridge polls all of them in the short cycle.
         let questions = world.questions(0, *gates);
         tokio::task::spawn_blocking(move || questions.each_once(8)).await??;
         let page = cost(&world, "/")?;
         let metrics = cost(&world, "/metrics")?;
         let api = cost(&world, "/api/gates")?;
-        // The first look reads all of them, as far as the budget lets it.
+        // At first the bridge reads all tickets, as fast as its rate limit allows.
         let first = Duration::from_secs((*gates as u64).div_ceil(500));
         sleep(first + CYCLE).await;
         world.jira.clear_requests();
@@ -79,7 +79,7 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
     Ok(())
 }
 
-/// The CPU for one answer of the admin listener.
+/// The CPU time of one answer of the admin listener.
 fn cost(world: &World, path: &str) -> anyhow::Result<Duration> {
     let id = [world.bridge.id()];
     let before = Used::by(&id)?;

@@ -1,4 +1,4 @@
-//! A fake Jira, the real program before it, and as many gates as are wanted.
+//! A fake Jira, the real program, and any number of gates.
 
 use std::{
     fs::{self, File},
@@ -24,26 +24,26 @@ use crate::{
 
 const FLAGGER_TOKEN: &str = "a-token-that-only-flagger-knows";
 const WEBHOOK_SECRET: &str = "a-secret-that-only-jira-knows";
-/// As cargo built it for this.
+/// The program that cargo built for this benchmark.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_flagger-jira-bridge");
 
-/// How often Jira may be asked.
+/// The rate limit of requests to Jira.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Budget {
-    /// As it is without a setting.
+    /// The default.
     Usual,
-    /// As often as the machine can: to have thousands of tickets opened soon.
+    /// No limit, to open thousands of tickets quickly.
     None,
 }
 
-/// What is measured.
+/// The measured bridge with its Jira and database.
 pub(crate) struct World {
     pub(crate) jira: FakeJira,
     pub(crate) bridge: Bridge,
     program: PathBuf,
     database: Database,
     home: TempDir,
-    /// How many first questions a second were answered.
+    /// How many first questions were answered per second.
     pub(crate) first: f64,
     jira_url: String,
     user: String,
@@ -59,7 +59,7 @@ pub(crate) struct Bridge {
 }
 
 impl World {
-    /// With so many gates, each of a canary of its own, whose tickets all wait.
+    /// Starts a world with this many gates, each of its own canary and with a ticket that waits for a decision.
     pub(crate) async fn with_gates(options: &Options, program: &Path, gates: usize) -> anyhow::Result<Self> {
         let home = tempfile::tempdir_in(
             std::env::var_os("LOAD_DIR").map_or_else(std::env::temp_dir, PathBuf::from),
@@ -81,19 +81,19 @@ impl World {
         Ok(world)
     }
 
-    /// Asks at these gates for the first time, and waits until their tickets are open.
+    /// Asks at these gates for the first time, and waits until all their tickets have been opened.
     pub(crate) async fn open(&self, from: usize, to: usize) -> anyhow::Result<Asked> {
         let questions = self.questions(from, to);
         let asking = tokio::task::spawn_blocking(move || questions.each_once(16));
         let asked = asking.await??;
         loop {
-            // What was asked is not looked at, and would fill the memory.
+            // The recorded requests are not used, and would fill the memory.
             self.jira.clear_requests();
             if self.metric("gates{state=\"waiting\"}")? >= to as f64 {
                 self.jira.clear_requests();
                 return Ok(asked);
             }
-            // To ask costs more with more gates.
+            // Reading the metric costs more with more gates.
             sleep(Duration::from_millis(200 + to as u64 / 20)).await;
         }
     }
@@ -104,7 +104,7 @@ impl World {
         Questions { address: self.bridge.gate, texts: Arc::new(texts), expects: "HTTP/1.1 403 " }
     }
 
-    /// Waits until the bridge says that it is ready.
+    /// Waits until the bridge is ready. Returns how long that took.
     pub(crate) async fn ready(&self) -> anyhow::Result<Duration> {
         let (begin, mut answer) = (now(), Vec::new());
         loop {
@@ -117,7 +117,8 @@ impl World {
         }
     }
 
-    /// Kills the program with SIGKILL and starts it again on the same file; how long it took until it was ready.
+    /// Kills the program with SIGKILL and starts it again on the same database. Returns how long it took to become
+    /// ready.
     pub(crate) async fn restart(&mut self, budget: Budget) -> anyhow::Result<Duration> {
         self.bridge.kill();
         let text = settings(&self.database.url, &self.jira_url, &self.user, &self.token, budget);
@@ -128,7 +129,7 @@ impl World {
         Ok(now() - begin)
     }
 
-    /// Jira posts its webhooks from now on.
+    /// Makes Jira send webhooks from now on.
     pub(crate) fn with_webhook(&self) {
         self.jira.webhook(
             &format!("http://{}/jira/webhook", self.bridge.webhook),
@@ -137,7 +138,7 @@ impl World {
         );
     }
 
-    /// What the admin listener answers.
+    /// The body of the admin listener's answer.
     pub(crate) fn admin(&self, path: &str) -> anyhow::Result<String> {
         let mut answer = Vec::new();
         ask(
@@ -151,7 +152,7 @@ impl World {
         Ok(body.to_owned())
     }
 
-    /// A figure of the bridge.
+    /// A metric of the bridge, by its name without the prefix.
     pub(crate) fn metric(&self, name: &str) -> anyhow::Result<f64> {
         let text = self.admin("/metrics")?;
         let line =
@@ -171,17 +172,17 @@ impl Bridge {
         let config = home.join("bridge.toml");
         let mut child =
             command.args(["serve", "-c"]).arg(config).stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-        let mut lines = BufReader::new(child.stderr.take().context("it has no log")?).lines();
+        let mut lines = BufReader::new(child.stderr.take().context("the bridge has no log")?).lines();
         let mut log = File::options().create(true).append(true).open(home.join("log"))?;
         let mut addresses = Vec::new();
         while addresses.len() < 3 {
-            let Some(line) = lines.next().transpose()? else { bail!("the bridge ended as it started") };
+            let Some(line) = lines.next().transpose()? else { bail!("the bridge exited at its start") };
             if let Some(rest) = line.split_once("address=").filter(|_| line.contains("listening for")) {
                 addresses.push(rest.1.split(' ').next().unwrap_or_default().parse()?);
             }
             writeln!(log, "{line}")?;
         }
-        // Whoever runs it keeps its log, too.
+        // The rest of the log must be read, too, or the bridge would block.
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 drop(writeln!(log, "{line}"));
@@ -207,12 +208,12 @@ impl Drop for Bridge {
     }
 }
 
-/// The issue of a canary is found by its summary.
+/// Namespace and name of a canary. Its ticket is found by its summary, which contains the name.
 pub(crate) fn canary(number: usize) -> (String, String) {
     (format!("team-{}", number % 97), format!("app-{number}"))
 }
 
-/// As Flagger sends it.
+/// A question as Flagger sends it.
 pub(crate) fn question(number: usize) -> Vec<u8> {
     let (namespace, name) = canary(number);
     let body = format!(

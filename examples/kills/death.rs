@@ -1,4 +1,4 @@
-//! When a process is killed, and what else goes wrong meanwhile.
+//! The killer: when it kills a process, and which faults it injects meanwhile.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,13 +8,13 @@ use tokio::time::{Instant, sleep};
 
 use crate::{process::Replica, tally::Part, world::World};
 
-/// How long Jira keeps an answer to itself, so that the one who waits for it can die meanwhile.
+/// How long Jira delays an answer, so that the bridge can be killed while it waits.
 const HELD: Duration = Duration::from_millis(500);
-/// How close to a request something still belongs to it.
+/// How soon after a request a kill still counts as near it.
 const NEAR: Duration = Duration::from_millis(10);
-/// The most that Jira's search lags. The bridge is told to expect three seconds.
+/// The maximum lag of Jira's search, in milliseconds. The bridge's `index_lag` is three seconds.
 const LAGS: u64 = 1_500;
-/// The requests that are worth dying in; those that are worth it more often stand here more often.
+/// The requests during which to kill. Each is chosen as often as it is listed.
 const DEADLY: [Operation; 16] = [
     Operation::CreateIssue,
     Operation::CreateIssue,
@@ -34,32 +34,32 @@ const DEADLY: [Operation; 16] = [
     Operation::BulkFetch,
 ];
 
-/// What is waited for before somebody dies.
+/// The moment at which to kill.
 #[derive(Clone, Copy, Debug)]
 enum Moment {
-    /// So long after the start.
+    /// This long after a bridge started.
     Starting(Duration),
-    /// So long after it was ready.
+    /// This long after a bridge became ready.
     Ready(Duration),
-    /// So long after a connection of Flagger.
+    /// This long after a connection of Flagger.
     Question(Duration),
-    /// Jira has done it, and the answer is still under way.
+    /// Jira has carried out the request, but not answered yet.
     Acted(Operation),
-    /// The request broke off, and Jira has done nothing.
+    /// The connection was closed, and Jira has done nothing.
     Broke(Operation),
-    /// So long after Jira answered.
+    /// This long after Jira answered.
     Answered(Operation, Duration),
-    /// Whenever.
+    /// After this time, whatever happens.
     Whenever(Duration),
 }
 
-/// Death, in one world.
+/// The killer of one world.
 pub(crate) struct Death<'a> {
     world: &'a World,
     choices: StdRng,
-    /// What Jira was last asked, and when.
+    /// The last request to Jira, and when it was seen.
     asked: Option<(Operation, Instant)>,
-    /// How long a bridge may need until it works: on PostgreSQL the lease of the dead comes to its end first.
+    /// How long a bridge may need to start working: on PostgreSQL the lease of the killed one must expire first.
     patience: Duration,
 }
 
@@ -69,7 +69,7 @@ impl<'a> Death<'a> {
         Self { world, choices: world.choices(u32::MAX), asked: None, patience: Duration::from_secs(seconds) }
     }
 
-    /// Kills and starts, until enough were killed. Leaves all alive, and Jira well.
+    /// Kills and restarts replicas until enough were killed. At the end all are running, and Jira has no faults.
     pub(crate) async fn reap(mut self, replicas: &mut [Replica]) -> anyhow::Result<()> {
         for replica in &mut *replicas {
             self.start(replica)?;
@@ -122,7 +122,7 @@ impl<'a> Death<'a> {
         Ok(())
     }
 
-    /// How long nobody serves.
+    /// How long the killed replicas stay down.
     fn away(&mut self) -> Duration {
         let most = if self.choices.random_bool(0.7) { 20 } else { 1_500 };
         self.up_to(most)
@@ -135,7 +135,7 @@ impl<'a> Death<'a> {
     fn choose(&mut self) -> Moment {
         let operation = self.choices.random_range(0..DEADLY.len());
         let operation = match (DEADLY[operation], self.world.run.options.kind.flavour()) {
-            // What Cloud does not have.
+            // Only Cloud has bulk fetch.
             (Operation::BulkFetch, Flavour::DataCenter) => Operation::Search,
             (operation, Flavour::Cloud | Flavour::DataCenter) => operation,
         };
@@ -153,7 +153,7 @@ impl<'a> Death<'a> {
         }
     }
 
-    /// What Jira does wrong until the next death.
+    /// Injects faults into Jira until the next kill.
     fn trouble(&mut self, moment: Moment) {
         let jira = &self.world.jira;
         jira.set_index_lag(Duration::from_millis(self.choices.random_range(0..=LAGS)));
@@ -183,12 +183,12 @@ impl<'a> Death<'a> {
             }
         }
         if self.choices.random_bool(0.2) {
-            // Minutes later, in Jira's time.
+            // Jira would redeliver minutes later.
             self.world.jira.redeliver();
         }
     }
 
-    /// Waits for the moment, but not for ever. Returns whether it came.
+    /// Waits for the moment, up to a timeout. Returns whether it came.
     async fn wait(&mut self, moment: Moment, youngest: &Replica) -> bool {
         let (began, questions) = (Instant::now(), self.world.gate.arrived());
         while began.elapsed() < self.patience {
@@ -214,7 +214,7 @@ impl<'a> Death<'a> {
         false
     }
 
-    /// What Jira was asked since the last time.
+    /// The requests to Jira since the last call.
     fn drain(&mut self) -> Vec<Operation> {
         let requests = self.world.jira.requests();
         if requests.is_empty() {
@@ -234,7 +234,7 @@ impl<'a> Death<'a> {
         operations
     }
 
-    /// What is going on, as far as it can be seen from outside.
+    /// What the bridge is doing, as far as that can be observed from outside.
     fn going_on(&self, moment: Moment, hit: bool, victim: &Replica) -> String {
         if !victim.door.seen().ready {
             return "while it started".to_owned();

@@ -1,4 +1,4 @@
-//! What must be true of the tickets when all is over.
+//! What must be true of the tickets at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,12 +10,12 @@ use crate::{
     world::World,
 };
 
-/// The words of an ending; each comment about an ending has one of them.
+/// Each comment about the end of a rollout contains one of these words.
 const WORDS: [&str; 5] = ["succeeded", "failed", "superseded", "abandoned", "WITHOUT this approval"];
 /// The property that a comment of the bridge carries.
 const PROPERTY: &str = "flagger-jira-bridge";
 
-/// Judges what can be judged while it goes on.
+/// Judges what can be judged while the stories are running.
 pub(crate) fn judge_so_far(world: &World) -> BTreeMap<String, IssueView> {
     for complaint in world.jira.complaints() {
         world.violation(&format!("Jira complains: {complaint}"));
@@ -34,18 +34,18 @@ pub(crate) fn judge_so_far(world: &World) -> BTreeMap<String, IssueView> {
     tickets
 }
 
-/// Judges every ticket there is.
+/// Judges all tickets at the end.
 pub(crate) fn judge(world: &World, stories: &[Story]) {
     let tickets = judge_so_far(world);
     for story in stories {
-        // A story that broke off said why.
+        // A story that gave up has reported a violation.
         if story.attempts.last().is_some_and(|attempt| matches!(attempt.ended, Ended::Reported { .. })) {
             told_how_it_ended(world, story, &tickets);
         }
     }
 }
 
-/// By the gate's own label. The search lags less than the bridge was told to expect, so there is no excuse.
+/// Each gate, by its label, has one ticket. The search lags less than `index_lag`, so there must be no duplicates.
 fn one_for_each_gate(world: &World, tickets: &BTreeMap<String, IssueView>) {
     let mut gates: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for ticket in tickets.values() {
@@ -89,7 +89,7 @@ fn nothing_twice(world: &World, ticket: &IssueView) {
     }
 }
 
-/// Every move, for whoever looks into it.
+/// Every move of a ticket, for the text of a violation.
 fn moves_of(ticket: &IssueView) -> String {
     let moves = ticket.changelog.iter().flat_map(|entry| {
         let who = if entry.author.as_deref() == Some(BRIDGE) { "bridge" } else { "person" };
@@ -125,18 +125,18 @@ fn told_how_it_ended(world: &World, story: &Story, tickets: &BTreeMap<String, Is
         let words: Vec<&str> =
             WORDS.into_iter().filter(|word| said.iter().any(|said| said.contains(word))).collect();
         let ([_], [word]) = (said.as_slice(), words.as_slice()) else {
-            story.violation(&format!("{} was told {} times how it ended: {said:?}", ticket.key, said.len()));
+            story.violation(&format!("{} has {} comments about its end: {said:?}", ticket.key, said.len()));
             continue;
         };
         if !ticket.labels.iter().any(|label| label == "flagger-ended") {
-            story.violation(&format!("{} has not the label of the ended", ticket.key));
+            story.violation(&format!("{} does not have the label flagger-ended", ticket.key));
         }
         if let Some((number, gate)) = find(story, stage, &ticket.key) {
-            world.run.tally.count(Part::Tickets, format!("told: {word}"));
+            world.run.tally.count(Part::Tickets, format!("end: {word}"));
             judge_gate(story, number, gate, ticket, word);
         } else {
-            // Its rollout was over before any answer named it.
-            world.run.tally.count(Part::Tickets, format!("told: {word}; no answer named it"));
+            // Its rollout ended before any answer named it.
+            world.run.tally.count(Part::Tickets, format!("end: {word}; no answer named it"));
         }
     }
     for (stage, number) in stages {
@@ -156,7 +156,7 @@ fn judge_gate(story: &Story, number: usize, gate: &Gate, ticket: &IssueView, wor
     let allowed = endings(&story.attempts, number);
     if !allowed.contains(&word) {
         let (key, ended) = (&ticket.key, story.attempts[number].ended);
-        story.violation(&format!("{key} was told {word}, not {allowed:?}; its rollout: {ended:?}"));
+        story.violation(&format!("{key} has the end {word}, not {allowed:?}; its rollout: {ended:?}"));
     }
     let expected = match gate.hand {
         Hand::Rejected(_) => "Rejected",
@@ -164,18 +164,18 @@ fn judge_gate(story: &Story, number: usize, gate: &Gate, ticket: &IssueView, wor
         Hand::Nothing | Hand::Approved(_) | Hand::Withdrawn { .. } => "Cancelled",
     };
     if !gate.moved_late && ticket.status != expected {
-        story.violation(&format!("{} stands in {}, not in {expected} ({word})", ticket.key, ticket.status));
+        story.violation(&format!("{} is in {}, not in {expected} ({word})", ticket.key, ticket.status));
     }
 }
 
-/// What the tickets of an attempt may have been told. A report that was not answered may have been stored or not; without
-/// it the rollout ends when the next begins.
+/// The ends that the tickets of an attempt may have. A report without an answer may or may not have been stored; if it
+/// was not, the rollout ends when the next one begins.
 fn endings(attempts: &[Attempt], number: usize) -> Vec<&'static str> {
     let Some(attempt) = attempts.get(number) else { return Vec::new() };
     match attempt.ended {
         Ended::Reported { word, stored: true } => vec![word],
         Ended::Reported { word, stored: false } => vec![word, "superseded"],
-        // What the bridge knows of it may have become part of the next.
+        // To the bridge, this attempt and the next may be one rollout.
         Ended::Restarted if attempt.may_live_on() => {
             [vec!["superseded"], endings(attempts, number + 1)].concat()
         }

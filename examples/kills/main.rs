@@ -1,14 +1,14 @@
-//! Kills the real program with SIGKILL at random moments, again and again, while whole stories are played against it, and
-//! says what it saw. Around each bridge there is a fake Jira, which loses answers and lags, and simulated Flaggers; the
-//! time is real.
+//! Kills the real program with SIGKILL at random moments, again and again, while whole rollouts are played against it,
+//! and reports what it saw. Each world has a fake Jira, which loses answers and lags, and simulated Flaggers. It runs in
+//! real time.
 //!
 //! ```sh
 //! cargo build && cargo run --example kills -- --kills 1000
 //! ```
 //!
-//! What must never be: a gate that opens without a standing approval of its own ticket, given in this rollout; two
-//! tickets for a gate; an approval, or a report that was answered 200, that comes to nothing; a comment, label, link or
-//! transition made twice; an answer 5xx to a question; a row left over; a broken record. Any of them ends it with 1.
+//! Violations are: a gate that opens without a valid approval of its own ticket, given in this rollout; two tickets for
+//! a gate; an approval, or a report that was answered 200, without effect; a comment, label, link or transition made
+//! twice; a 5xx answer to a question; a row left in the outbox; a broken audit record. The exit code is then 1.
 
 mod death;
 mod judge;
@@ -41,11 +41,11 @@ use self::{
     world::World,
 };
 
-/// Kills the real program at random moments and looks for what must never be.
+/// Kills the real program at random moments and looks for violations.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "kills")]
 struct Options {
-    /// How often a process is killed, in all worlds together
+    /// How many times a process is killed, in all worlds together
     #[arg(long, default_value_t = 100)]
     kills: u32,
     /// How many worlds at once, each with its own Jira and its own database
@@ -57,13 +57,13 @@ struct Options {
     /// How many bridges share a database; two need --postgres
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3))]
     replicas: u32,
-    /// A server on which databases may be made; without it each world has a file of SQLite
+    /// A PostgreSQL server on which databases may be created; without it each world has a SQLite file
     #[arg(long, value_name = "URL")]
     postgres: Option<String>,
-    /// Which Jira
+    /// The kind of Jira
     #[arg(long, default_value = "cloud")]
     kind: Kind,
-    /// Makes the same choices again; when they fall is up to the machine
+    /// Makes the same choices again, although not at exactly the same times
     #[arg(long)]
     seed: Option<u64>,
 }
@@ -131,7 +131,7 @@ async fn run(options: Options) -> anyhow::Result<bool> {
     }
     anyhow::ensure!(
         !well || run.tally.total(Part::Killed) == u64::from(run.options.kills),
-        "not as many were killed as were to be"
+        "fewer processes were killed than requested"
     );
     Ok(well)
 }
@@ -146,7 +146,7 @@ fn introduction(run: &Run) -> String {
     )
 }
 
-/// For whoever watches; that may be nobody any more.
+/// Prints a line to stdout, which may be closed.
 fn say(text: &str) {
     drop(writeln!(std::io::stdout(), "{text}"));
 }

@@ -1,4 +1,4 @@
-//! The real program: started, killed with SIGKILL, and asked to check its record.
+//! The real program: starting it, killing it with SIGKILL, and running `audit --verify`.
 
 use std::{
     fs::File,
@@ -13,12 +13,12 @@ use anyhow::{Context as _, bail};
 
 const NAME: &str = "flagger-jira-bridge";
 
-/// The program, as cargo built it.
+/// The program that cargo built.
 #[derive(Clone)]
 pub(crate) struct Program(PathBuf);
 
 impl Program {
-    /// It lies one directory above this one. Cargo does not build it for an example.
+    /// Finds it one directory above this example. Cargo does not build it for an example.
     pub(crate) fn find() -> anyhow::Result<Self> {
         let here = std::env::current_exe()?;
         let path = here.parent().and_then(Path::parent).map(|folder| folder.join(NAME));
@@ -30,7 +30,7 @@ impl Program {
         &self.0
     }
 
-    /// What somebody set for a bridge of theirs is not meant for this one.
+    /// A command for the program, without the bridge settings in the developer's environment.
     fn command(&self) -> Command {
         let mut command = Command::new(&self.0);
         for (name, _) in std::env::vars_os() {
@@ -41,7 +41,7 @@ impl Program {
         command
     }
 
-    /// Runs `audit --verify`. What it said, as an error if something is wrong.
+    /// Runs `audit --verify`. Returns its output, as an error if it failed.
     pub(crate) fn verify(&self, config: &Path) -> anyhow::Result<String> {
         let output = self.command().args(["audit", "--verify", "-c"]).arg(config).output()?;
         let said =
@@ -53,7 +53,7 @@ impl Program {
     }
 }
 
-/// Where the process of now listens, and how far it is.
+/// What the log of the current process has shown: where it listens, and whether it is ready.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) gate: Option<SocketAddr>,
@@ -62,7 +62,7 @@ pub(crate) struct Seen {
     pub(crate) panicked: Option<String>,
 }
 
-/// What is known of a replica's process, shared with those who talk to it.
+/// What is known about a replica's current process, shared with the relays.
 #[derive(Default)]
 pub(crate) struct Door(Mutex<Seen>);
 
@@ -91,7 +91,7 @@ impl Door {
     }
 }
 
-/// One place where a bridge runs: its file, and its process of now.
+/// A replica: its configuration, and its current process.
 pub(crate) struct Replica {
     program: Program,
     config: PathBuf,
@@ -122,11 +122,11 @@ impl Replica {
             command.spawn().with_context(|| format!("cannot start {}", self.program.0.display()))?;
         let mut log = File::options().create(true).append(true).open(&self.log)?;
         writeln!(log, "-- started as {}", child.id())?;
-        let (door, errors) = (Arc::clone(&self.door), child.stderr.take().context("it has no log")?);
+        let (door, errors) = (Arc::clone(&self.door), child.stderr.take().context("the bridge has no log")?);
         let reader = std::thread::spawn(move || {
             for line in BufReader::new(errors).lines().map_while(Result::ok) {
                 door.note(&line);
-                // The log is for whoever looks into a violation.
+                // The log helps to investigate a violation.
                 drop(writeln!(log, "{line}"));
             }
         });
@@ -134,13 +134,13 @@ impl Replica {
         Ok(())
     }
 
-    /// SIGKILL. Returns how the process had ended if it was gone before.
+    /// Sends SIGKILL. Returns the process's exit status if it had ended before.
     pub(crate) fn kill(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         let Some(Running { mut child, reader }) = self.child.take() else { return Ok(None) };
         let before = child.try_wait()?;
         child.kill()?;
         child.wait()?;
-        // Nothing is read from the dead any more once its successor begins.
+        // The reader must finish before the next process starts.
         drop(reader.join());
         let mut seen = self.door.lock();
         *seen = Seen { panicked: seen.panicked.take(), ..Seen::default() };

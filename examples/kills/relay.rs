@@ -1,5 +1,5 @@
-//! What stands before the replicas, as a Service of Kubernetes does: an address that stays, and passes each connection on
-//! to whoever is up. If nobody is, the connection ends.
+//! A relay in front of the replicas, like a Service of Kubernetes: a fixed address that forwards each connection to a
+//! running replica. If none is running, the connection is closed.
 
 use std::{
     net::SocketAddr,
@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::process::{Door, Seen};
 
-/// Which listener of a replica is meant.
+/// Selects a listener of a replica.
 pub(crate) type Which = fn(&Seen) -> Option<SocketAddr>;
 
 /// The address and its traffic.
@@ -32,7 +32,7 @@ struct Traffic {
 }
 
 impl Relay {
-    /// Passes on until the runtime ends.
+    /// Starts a relay, which runs until the runtime ends.
     pub(crate) async fn start(doors: Vec<Arc<Door>>, which: Which) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let (address, traffic) = (listener.local_addr()?, Arc::new(Traffic::default()));
@@ -51,12 +51,12 @@ impl Relay {
         Ok(Self { address, traffic })
     }
 
-    /// How many connections there were.
+    /// How many connections have been accepted.
     pub(crate) fn arrived(&self) -> usize {
         self.traffic.arrived.load(Ordering::SeqCst)
     }
 
-    /// Whether somebody waits for an answer.
+    /// Whether a caller waits for an answer.
     pub(crate) fn is_busy(&self) -> bool {
         self.traffic.inside.load(Ordering::SeqCst) > 0
     }
@@ -66,7 +66,7 @@ async fn pass(mut stream: TcpStream, doors: &[Arc<Door>], which: Which, turn: us
     for nth in 0..doors.len() {
         let Some(address) = which(&doors[(turn + nth) % doors.len()].seen()) else { continue };
         let Ok(mut there) = TcpStream::connect(address).await else { continue };
-        // Whichever side breaks off, the other notices.
+        // If one side closes the connection, so does the other.
         drop(copy_bidirectional(&mut stream, &mut there).await);
         return;
     }

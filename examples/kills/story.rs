@@ -1,4 +1,4 @@
-//! What happens to a canary: revisions are pushed, Flagger asks, people decide in Jira. Every answer is judged at once.
+//! The story of a canary: revisions are pushed, Flagger asks, people decide in Jira. Every answer is judged at once.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -16,14 +16,14 @@ use crate::{judge, tally::Part, world::World};
 const ROLLOUT: &str = "confirm-rollout";
 const TRAFFIC: &str = "confirm-traffic-increase";
 const PROMOTION: &str = "confirm-promotion";
-/// How long a rollout may stand still: bridges that die again and again come to nothing for a while.
+/// How long a rollout may make no progress: bridges that are killed again and again may need long.
 const PATIENCE: Duration = Duration::from_secs(240);
-/// How long an answer to a look that was under way may still say what was the case before.
+/// How long after a move a reading of the ticket that was under way may still show the status before.
 const STILL_UNDER_WAY: Duration = Duration::from_secs(2);
-/// When every replica knows what one of them knows.
+/// How long it may take until every replica knows what one of them knows.
 const SPREADS_WITHIN: Duration = Duration::from_secs(3);
 
-/// One attempt to ship a revision, as the driver knows it; Flagger never tells.
+/// One attempt to ship a revision, as the story knows it: Flagger's messages do not identify attempts.
 pub(crate) struct Attempt {
     pub(crate) began: Millis,
     /// By stage.
@@ -32,8 +32,8 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    /// Whether a newer revision took its place before the bridge certainly heard of the revision itself: it names no
-    /// ticket of a later gate before that. To such a bridge both are one rollout.
+    /// Whether a newer revision may have replaced this one before the bridge received its checksum: no gate after
+    /// confirm-rollout had a ticket. To such a bridge both are one rollout.
     pub(crate) fn may_live_on(&self) -> bool {
         self.ended == Ended::Restarted && self.gates.keys().all(|stage| stage == ROLLOUT)
     }
@@ -42,13 +42,13 @@ impl Attempt {
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// It goes on.
+    /// It has not ended.
     Not,
-    /// A newer revision took its place, without a question.
+    /// A newer revision replaced it, without a question.
     Restarted,
     /// Flagger reported it.
     Reported {
-        /// The word the tickets are to be told.
+        /// The word that the comments on its tickets must contain.
         word: &'static str,
         /// Whether a report was answered 200.
         stored: bool,
@@ -57,11 +57,11 @@ pub(crate) enum Ended {
 
 /// A gate of an attempt.
 pub(crate) struct Gate {
-    /// The ticket that answers named.
+    /// The ticket that answers name.
     pub(crate) key: String,
     pub(crate) hand: Hand,
     opened: bool,
-    /// Moved by a person after the attempt was over.
+    /// Whether a person moved the ticket after the attempt had ended.
     pub(crate) moved_late: bool,
 }
 
@@ -73,17 +73,17 @@ pub(crate) enum Hand {
     Rejected(Instant),
     Withdrawn {
         at: Instant,
-        /// When the bridge first showed that it knows.
+        /// When an answer of the bridge first showed that it knows.
         known: Option<Instant>,
     },
 }
 
-/// What people want of an attempt.
+/// What people plan for an attempt.
 #[derive(Clone, Copy, Debug, Default)]
 struct Plan {
     reject: Option<&'static str>,
     withdraw: Option<&'static str>,
-    /// Push a newer revision while this is asked.
+    /// Push a newer revision while Flagger asks at this stage.
     restart: Option<&'static str>,
 }
 
@@ -106,7 +106,7 @@ impl Story {
         Ok(Self { world, flagger, canary, attempts: Vec::new(), choices, revision: 1, moved: Instant::now() })
     }
 
-    /// Rolls out until nobody dies any more, and then once more, all the way.
+    /// Rolls out until no process is killed any more, and then once more, to the end.
     pub(crate) async fn play(mut self) -> anyhow::Result<Self> {
         while self.flagger.phase() != Phase::Initialized {
             drop(self.look().await);
@@ -132,7 +132,7 @@ impl Story {
         }
     }
 
-    /// One rollout, or several if newer revisions take its place. Returns whether it came to an end.
+    /// Plays one rollout, or several if newer revisions replace it. Returns whether the last one ended.
     async fn roll_out(&mut self, mut plan: Plan) -> bool {
         // After a failure the same revision may be tried again.
         let again = self.flagger.phase() == Phase::Failed && self.choices.random_bool(0.5);
@@ -150,7 +150,7 @@ impl Story {
                 | Phase::Promoting
                 | Phase::Finalising => None,
             };
-            // Before Flagger has begun it still says how the rollout before ended.
+            // Until Flagger begins, its phase is still the end of the previous rollout.
             if let Some(word) = word.filter(|_| reports_an_end(&tick)) {
                 self.end(word, &tick);
                 return true;
@@ -159,7 +159,7 @@ impl Story {
             if self.moved.elapsed() > PATIENCE {
                 let (phase, canary) = (tick.phase.as_str(), &self.canary);
                 let last = tick.calls.iter().rfind(|call| call.question().is_some());
-                let words = format!("{canary} stands still in {phase}: {last:?}, {}", self.standing());
+                let words = format!("{canary} makes no progress in {phase}: {last:?}, {}", self.standing());
                 self.world.violation(&words);
                 return false;
             }
@@ -192,9 +192,9 @@ impl Story {
         }
     }
 
-    /// Flagger looks, and its calls are judged.
+    /// Lets Flagger run once, and judges its calls.
     async fn look(&mut self) -> Tick {
-        // With several replicas a change may take two seconds until all know of it; no Flagger asks sooner.
+        // With several replicas, a change may take two seconds to reach all of them; Flagger must not ask sooner.
         let millis = if self.world.run.options.replicas > 1 { 2_300..2_600 } else { 30..250 };
         let wait = Duration::from_millis(self.choices.random_range(millis));
         sleep(wait).await;
@@ -209,7 +209,7 @@ impl Story {
         tick
     }
 
-    /// How many gates of this attempt were opened.
+    /// How many gates of this attempt have opened.
     fn weight(&self) -> usize {
         self.attempts.last().map_or(0, |attempt| attempt.gates.values().filter(|gate| gate.opened).count())
     }
@@ -245,7 +245,7 @@ impl Story {
                 .any(|gate| matches!(gate.hand, Hand::Rejected(_)) && line.contains(&gate.key))
         };
         if !self.attempts.last().is_some_and(rejected) {
-            self.violation(&format!("rolls back what nobody rejected: {line}"));
+            self.violation(&format!("a rollback without a rejection: {line}"));
         }
     }
 
@@ -282,7 +282,7 @@ impl Story {
         }
     }
 
-    /// The gate whose ticket an answer names. It must be of this rollout, and the same each time.
+    /// The gate of the ticket that an answer names. The ticket must belong to this rollout, and must not change.
     fn named(&mut self, stage: &str, line: &str) -> Option<&mut Gate> {
         let key = key(line)?;
         let issue = self.world.jira.issue(key);
@@ -290,7 +290,7 @@ impl Story {
         let summary = format!("Approve {stage} of shop/{} on default", self.canary);
         let known = attempt.gates.get(stage).map(|gate| gate.key.clone());
         let wrong = match &issue {
-            None => Some("a ticket that is not there"),
+            None => Some("a ticket that does not exist"),
             Some(issue) if issue.summary != summary => Some("the ticket of another gate"),
             Some(issue) if Millis(issue.created) < attempt.began => Some("the ticket of an earlier rollout"),
             Some(_) if known.as_deref().is_some_and(|known| known != key) => {
@@ -309,7 +309,7 @@ impl Story {
         Some(self.attempts.last_mut()?.gates.entry(stage.to_owned()).or_insert_with(gate))
     }
 
-    /// People do what they want, some time after Flagger asked.
+    /// People carry out their plan, some time after Flagger asked.
     fn act(&mut self, tick: &Tick, plan: &mut Plan) {
         if self.choices.random_bool(0.03) {
             self.move_a_dead_ticket();
@@ -341,7 +341,7 @@ impl Story {
                 plan.withdraw = None;
                 self.decide(stage, "To Do", Hand::Withdrawn { at: Instant::now(), known: None });
             }
-            // Nothing has begun that could be rolled back: they think again.
+            // A rejection at confirm-rollout ends nothing: they change their minds.
             Hand::Rejected(at) if stage == ROLLOUT && at.elapsed() > STILL_UNDER_WAY => {
                 self.decide(stage, "Approved", approves);
             }
@@ -362,7 +362,7 @@ impl Story {
         self.moved = Instant::now();
     }
 
-    /// Somebody does not see that a rollout is over.
+    /// A person moves a ticket although its rollout has ended.
     fn move_a_dead_ticket(&mut self) {
         let status = if self.choices.random_bool(0.7) { "Approved" } else { "Rejected" };
         let over = self.attempts.len().saturating_sub(1);
@@ -390,7 +390,7 @@ impl Story {
     }
 }
 
-/// Whether a call tells that a rollout is over.
+/// Whether a call reports the end of a rollout.
 fn is_an_end(call: &Call) -> bool {
     call.question().is_none() && matches!(call.phase, Phase::Succeeded | Phase::Failed)
 }

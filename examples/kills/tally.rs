@@ -1,4 +1,4 @@
-//! What was seen: counts for the table, and violations.
+//! Results: counts for the table, and violations.
 
 use std::{
     collections::BTreeMap,
@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-/// Shared by all worlds.
+/// The results of all worlds.
 #[derive(Default)]
 pub(crate) struct Tally(Mutex<Inner>);
 
@@ -21,23 +21,23 @@ struct Inner {
 /// The parts of the table, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
-    /// Kills, by what was going on.
+    /// Kills, by what the bridge was doing.
     Killed,
-    /// Processes that were started, and how far they came.
+    /// Processes that were started.
     Started,
     /// Rollouts, by how they ended.
     Rollouts,
-    /// Questions, by what came back.
+    /// Questions, by answer.
     Questions,
-    /// Reports, by what came back.
+    /// Reports, by answer.
     Reports,
-    /// What people did to tickets.
+    /// Moves of tickets by people, by status.
     People,
-    /// Tickets, and what they were told.
+    /// Tickets, by the end that was written to them.
     Tickets,
-    /// What Jira did wrong.
+    /// Requests that Jira answered with an error or not at all.
     Faults,
-    /// The record.
+    /// Rows of the audit record.
     Record,
 }
 
@@ -51,7 +51,7 @@ impl Part {
         (Self::People, "moves by people"),
         (Self::Tickets, "tickets"),
         (Self::Faults, "requests that Jira answered badly"),
-        (Self::Record, "rows on record"),
+        (Self::Record, "rows of the audit record"),
     ];
 }
 
@@ -68,13 +68,13 @@ impl Tally {
         *self.lock().counts.entry((part, what.into())).or_default() += number;
     }
 
-    /// An approval opened its gate after so long.
+    /// Records the time from an approval until its gate opened.
     pub(crate) fn opened_after(&self, time: Duration) {
         let mut inner = self.lock();
         inner.longest = inner.longest.max(time);
     }
 
-    /// Something that must never be. It is told once, however often it is seen.
+    /// Records and prints a violation, once even if it is seen several times.
     pub(crate) fn violation(&self, what: String) {
         let mut inner = self.lock();
         if !inner.violations.contains(&what) {
@@ -83,7 +83,7 @@ impl Tally {
         }
     }
 
-    /// How many there were so far.
+    /// How many violations there were so far.
     pub(crate) fn violations(&self) -> usize {
         self.lock().violations.len()
     }

@@ -1,4 +1,4 @@
-//! A world: a Jira, a database, the bridges on it, the canaries before it, and death.
+//! A world: a Jira, a database, the bridges on it, the canaries that ask them, and the killer.
 
 use std::{
     fs,
@@ -25,11 +25,11 @@ use crate::{
     Run, database::Database, death::Death, judge, process::Replica, relay::Relay, story::Story, tally::Part,
 };
 
-/// How long it may take until all is done that was to be done in Jira. What failed often waits long.
+/// How long it may take until the outbox is empty. Commands that failed often wait long.
 const SETTLES_WITHIN: Duration = Duration::from_secs(180);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-/// What does not die.
+/// The parts of a world that are never killed.
 pub(crate) struct World {
     pub(crate) run: Arc<Run>,
     pub(crate) number: u32,
@@ -42,7 +42,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Everything, from the first start to the last look.
+    /// Plays a world, from the first start to the last check.
     pub(crate) async fn play(run: Arc<Run>, number: u32) -> anyhow::Result<()> {
         let (world, mut replicas) = Self::start(run, number).await?;
         let mut stories = JoinSet::new();
@@ -50,7 +50,7 @@ impl World {
             stories.spawn(Story::new(Arc::clone(&world), canary)?.play());
         }
         Death::new(&world).reap(&mut replicas).await?;
-        // From now on nobody dies: every story comes to an end, and everything is done that is to be done.
+        // From now on no process is killed: every story finishes, and the outbox empties.
         world.quiet.store(true, Ordering::SeqCst);
         let mut told = Vec::new();
         while let Some(story) = stories.join_next().await {
@@ -89,7 +89,7 @@ impl World {
         let doors = || replicas.iter().map(|replica| Arc::clone(&replica.door)).collect();
         let gate = Relay::start(doors(), |seen| seen.gate).await?;
         let webhook = Relay::start(doors(), |seen| seen.webhook).await?;
-        // Without Jira's webhook tickets are only polled: every second world does without.
+        // Every second world has no webhook, so that tickets are only polled.
         if number.is_multiple_of(2) {
             jira.webhook(&format!("http://{}/jira/webhook", webhook.address), Some(&secret), None);
         }
@@ -102,7 +102,7 @@ impl World {
         self.home.path().join(format!("bridge-{replica}.toml"))
     }
 
-    /// Whether nobody dies any more.
+    /// Whether no process is killed any more.
     pub(crate) fn is_quiet(&self) -> bool {
         self.quiet.load(Ordering::SeqCst)
     }
@@ -117,7 +117,7 @@ impl World {
         self.run.tally.violation(format!("world {} ({}): {what}", self.number, self.home.path().display()));
     }
 
-    /// Waits until nothing is left to be done in Jira.
+    /// Waits until the outbox is empty.
     async fn settle(&self) -> anyhow::Result<()> {
         let until = Instant::now() + SETTLES_WITHIN;
         loop {
@@ -150,7 +150,7 @@ impl World {
         self.run.tally.add(Part::Record, "verified", rows.unwrap_or_default());
     }
 
-    /// Where something went wrong the logs stay for whoever looks into it.
+    /// After a violation, keeps the files of this world for the developer.
     fn end(&self) {
         if self.run.tally.violations() > 0 {
             let kept =
@@ -171,7 +171,7 @@ impl World {
     }
 }
 
-/// As fast as it can be, so that many stories fit between many deaths. The search's real lag stays below `index_lag`.
+/// As fast as possible, so that many rollouts fit between many kills. The search's real lag stays below `index_lag`.
 fn settings(database: &str, url: &str, user: &str, token: &str, secret: &str) -> String {
     format!(
         r#"

@@ -1,6 +1,6 @@
-//! PURE: whether jira.url is the address of a page or of the API, copied as it stood in a browser or a guide.
+//! PURE: whether jira.url is the address of a page or of the API, copied from a browser or a guide.
 
-/// What begins the path of a page or of the API, and never is a context path.
+/// Path segments of pages and of the API that are never part of a context path.
 const PAGES: [&str; 7] = ["browse", "rest", "projects", "secure", "login.jsp", "servicedesk", "plugins"];
 
 /// Whether only Atlassian's own Jira can be at this address.
@@ -13,7 +13,7 @@ pub(super) fn is_gateway(url: &str) -> bool {
     host(url) == "api.atlassian.com"
 }
 
-/// A site of Cloud, at the root of which Jira is.
+/// A Cloud site, where Jira is at the root.
 fn is_site(url: &str) -> bool {
     host(url).ends_with(".atlassian.net")
 }
@@ -22,13 +22,13 @@ fn host(url: &str) -> &str {
     url.split("://").nth(1).and_then(|rest| rest.split(['/', ':']).next()).unwrap_or_default()
 }
 
-/// Whether the token would cross a network in clear.
+/// Whether the token would cross a network unencrypted.
 pub(super) fn is_open(url: &str) -> bool {
     let host = host(url);
     url.starts_with("http://") && host != "localhost" && !host.starts_with("127.") && !host.starts_with('[')
 }
 
-/// The address that was meant, if this is the one of a page or of the API.
+/// Jira's base URL, if `url` is the address of a page or of the API.
 pub(super) fn meant(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     let (host, path) = rest.split_once('/')?;

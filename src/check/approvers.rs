@@ -1,4 +1,4 @@
-//! Whether the entries of `approvers` and `deny` name somebody, in each route that has lists of its own.
+//! Whether the entries of `approvers` and `deny` name existing accounts, groups and roles, in each route.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +8,12 @@ use crate::{
     policy::{PersonEntry, Policy, Route, quoted},
 };
 
-/// What may be the matter when Jira shows nobody, or does not let us look.
+/// A possible cause if Jira shows no account or group, or refuses the lookup.
 const BROWSE: &str = "the bridge's account needs the global permission \"Browse users and groups\"";
-/// Jira shows roles to those who administer the project only.
+/// Jira shows roles only to project administrators.
 const ADMINISTER: &str = "the bridge's account needs the permission \"Administer projects\" there";
 
-/// Each entry is looked up once; a role once in each project.
+/// Looks up each entry once; a role once in each project.
 pub(super) async fn approvers(connected: &Connected, policy: &Policy) -> Vec<Finding> {
     let mut findings = everyone(connected.kind, policy);
     let (mut told, mut groups) = (BTreeSet::new(), None);
@@ -35,8 +35,8 @@ pub(super) async fn approvers(connected: &Connected, policy: &Policy) -> Vec<Fin
     findings
 }
 
-/// Where nobody is listed: then Jira's workflow alone says who may approve. Where the base lists nobody either, a route has
-/// it from there.
+/// Reports empty lists of approvers: then Jira's workflow alone decides who may approve. If the base list is empty, its
+/// finding covers the routes, too.
 fn everyone(kind: Kind, policy: &Policy) -> Vec<Finding> {
     let tell = |route: &Route| {
         let key = route.approval_key("approvers");
@@ -59,7 +59,7 @@ fn everyone(kind: Kind, policy: &Policy) -> Vec<Finding> {
     policy.all().filter(|route| nobody(route)).map(tell).collect()
 }
 
-/// Whether it can be read who is in a group: the bridge asks for the groups of whoever approved.
+/// Whether the groups of an account can be read: the bridge reads the groups of each approver.
 async fn members(connected: &Connected, key: String) -> Option<Finding> {
     let error = connected.jira.groups(&connected.account.id).await.err()?;
     let what = || format!("the groups of a person cannot be read: {error}; {BROWSE}");
@@ -89,7 +89,9 @@ async fn look_up(connected: &Connected, key: String, entry: &str, project: &str)
         return Finding::ok(key, what);
     }
     let (found, hint) = match PersonEntry::read(entry) {
-        PersonEntry::Nothing => return Finding::fail(key, format!("{is} names no person or group; take it out")),
+        PersonEntry::Nothing => {
+            return Finding::fail(key, format!("{is} names no person or group; take it out"));
+        }
         PersonEntry::Account(words) => (account(connected, &key, words, project).await, BROWSE),
         PersonEntry::Group(name) => (group(jira, &key, name).await, BROWSE),
         PersonEntry::Role(name) => (role(jira, &key, name, project).await, ADMINISTER),
@@ -136,13 +138,15 @@ async fn account(connected: &Connected, key: &str, words: &str, project: &str) -
             let ids = each(&people.more_may_match);
             Finding::fail(
                 key,
-                format!("Jira does not show which account has the e-mail {is}; put the account id there: {ids}?"),
+                format!(
+                    "Jira does not show which account has the e-mail {is}; put the account id there: {ids}?"
+                ),
             )
         }
     })
 }
 
-/// The entry that was meant, if a group or a role is called like this.
+/// The entry that was probably meant, if a group or a role has this name.
 async fn instead(jira: &Jira, words: &str, project: &str) -> Option<String> {
     let same = |name: &str| name.to_lowercase() == words.to_lowercase();
     if let Ok((groups, _)) = jira.groups_called(words).await

@@ -1,4 +1,4 @@
-//! Whether Jira is there, which kind it is, and whether it knows us.
+//! Whether Jira answers, which kind it is, and whether it accepts the bridge's credentials.
 
 use std::time::Duration;
 
@@ -13,19 +13,19 @@ use crate::{
     millis::{Millis, lasted},
 };
 
-/// From this difference on, in milliseconds, the two clocks are told to disagree.
+/// A clock difference of at least this many milliseconds is reported.
 const OFF: i64 = 60_000;
 
-/// A Jira that lets us in.
+/// A Jira that accepts the bridge's credentials.
 pub(super) struct Connected {
     pub(super) jira: Jira,
     pub(super) kind: Kind,
-    /// Our own account.
+    /// The bridge's own account.
     pub(super) account: Account,
 }
 
-/// A client that works, if all is well. It goes by the kind that Jira says it is, whatever is configured, so that a
-/// wrong `jira.kind` is one finding and not many.
+/// Connects to Jira. The client uses the kind that Jira reports, not the configured one, so that a wrong `jira.kind` is
+/// one finding and not many.
 pub(super) async fn connect(config: &Settings, clock: Clock) -> (Vec<Finding>, Option<Connected>) {
     if let Some(meant) = meant(&config.url) {
         let what = format!("{} is the address of a page or of the API; put {meant:?} there", config.url);
@@ -63,7 +63,7 @@ pub(super) async fn connect(config: &Settings, clock: Clock) -> (Vec<Finding>, O
         }
         Err(error) => {
             let found = trouble(&error, config, Some(kind), jira.proxy());
-            // One and the same key is not both.
+            // A key that failed is not also reported as ok.
             findings.retain(|finding| finding.level != Level::Ok || finding.key != found.key);
             findings.push(found);
             (findings, None)
@@ -71,7 +71,7 @@ pub(super) async fn connect(config: &Settings, clock: Clock) -> (Vec<Finding>, O
     }
 }
 
-/// That this machine's clock is off, or Jira's.
+/// A finding if the clocks of this machine and of Jira differ.
 fn clocks(theirs: Millis, ours: Millis) -> Option<Finding> {
     let off = ours.0.saturating_sub(theirs.0);
     let how = if off > 0 { "ahead of" } else { "behind" };
@@ -88,7 +88,7 @@ fn clocks(theirs: Millis, ours: Millis) -> Option<Finding> {
 fn reached(server: &ServerInfo, config: &Settings) -> Finding {
     let title = server.title.as_ref().map_or(String::new(), |title| format!(" {title:?}"));
     let version = match (server.kind, &server.version) {
-        // Cloud's says nothing.
+        // Cloud's version number says nothing.
         (Kind::DataCenter, Some(version)) => format!(", version {version},"),
         (Kind::Cloud, _) | (Kind::DataCenter, None) => String::new(),
     };

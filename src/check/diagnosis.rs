@@ -1,4 +1,4 @@
-//! PURE: why Jira cannot be reached, or does not let the bridge in: which key to edit, and what to put there.
+//! PURE: why Jira cannot be reached, or rejects the bridge: which key to edit, and what to put there.
 
 use super::{
     address::{is_cloud, is_gateway},
@@ -9,7 +9,7 @@ use crate::jira::{
     UnusableSettings,
 };
 
-/// No client can be made.
+/// The client cannot be created from these settings.
 pub(super) fn unusable(error: &UnusableSettings) -> Finding {
     match error {
         UnusableSettings::Address(what) => Finding::fail("jira.url", what),
@@ -25,7 +25,7 @@ pub(super) fn unusable(error: &UnusableSettings) -> Finding {
     }
 }
 
-/// A failure to reach Jira or to be let in, with the key to edit. `proxy` is what Jira is asked through.
+/// A failure to reach Jira or to authenticate, with the key to edit. `proxy` is the proxy for requests to Jira.
 pub(super) fn trouble(error: &Error, config: &Settings, kind: Option<Kind>, proxy: Option<&str>) -> Finding {
     match error {
         Error::Unauthorized { host, denied, .. } => refused(host, denied, config, kind),
@@ -78,7 +78,7 @@ pub(super) fn trouble(error: &Error, config: &Settings, kind: Option<Kind>, prox
     }
 }
 
-/// No connection: what the system says of it is for programmers.
+/// No connection. The finding gives advice, because the operating system's error text helps only programmers.
 fn unreachable(host: &str, cause: &Cause, proxy: Option<&str>, error: &Error) -> Finding {
     let fail = |what: String| Finding::fail("jira.url", what);
     match (cause, proxy) {
@@ -116,10 +116,10 @@ fn unreachable(host: &str, cause: &Cause, proxy: Option<&str>, error: &Error) ->
     }
 }
 
-/// Jira does not let us in.
+/// Jira rejects the bridge.
 fn refused(host: &str, denied: &Denied, config: &Settings, kind: Option<Kind>) -> Finding {
     let Denied { denial, symptom } = denied;
-    // What a check asks first needs no words.
+    // `asked` is `None` for the first request, which the text does not name.
     let why = match symptom {
         Symptom::OtherAccount { asked: None } => "it answered as if the bridge were not logged in".to_owned(),
         Symptom::Refused { asked: None, status, said } => format!("it answered {status}{said}"),
@@ -150,7 +150,7 @@ fn refused(host: &str, denied: &Denied, config: &Settings, kind: Option<Kind>) -
             Finding::fail("jira.url", format!("Jira at {host} {says} ({why}); {advice}"))
         }
         Denial::Credentials | Denial::App => {
-            // Only Cloud takes a token without a user for one of its apps'.
+            // Only Cloud mistakes a token without a user for an app's token.
             let is_cloud = is_cloud(&config.url) || *denial == Denial::App;
             let kind = kind.or_else(|| is_cloud.then_some(Kind::Cloud));
             let key = match (&config.user, kind) {
@@ -163,7 +163,7 @@ fn refused(host: &str, denied: &Denied, config: &Settings, kind: Option<Kind>) -
     }
 }
 
-/// What may be wrong with credentials that Jira does not accept.
+/// Advice for credentials that Jira does not accept.
 fn unknown(config: &Settings, kind: Option<Kind>) -> &'static str {
     match (config.user.is_some(), kind) {
         (true, Some(Kind::Cloud)) if is_gateway(&config.url) => {

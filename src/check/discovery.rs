@@ -1,4 +1,4 @@
-//! What the project and issue type of each route have, as far as Jira shows it.
+//! Reads the project and issue type of each route from Jira.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,10 +15,10 @@ use crate::{
     policy::{Policy, Route},
 };
 
-/// Of so many tickets it is asked where they can be moved.
+/// At most this many existing tickets are read for each project and issue type.
 const MOST_SAMPLES: usize = 6;
 
-/// The places of all routes, as far as they are there.
+/// The project and issue type of each route, if Jira shows them.
 pub(super) async fn places(connected: &Connected, policy: &Policy) -> (Vec<TicketProject>, Vec<Finding>) {
     let (jira, kind) = (&connected.jira, connected.kind);
     let (mut places, mut findings) = (vec![], vec![]);
@@ -65,7 +65,7 @@ pub(super) async fn places(connected: &Connected, policy: &Policy) -> (Vec<Ticke
     (places, findings)
 }
 
-/// Why there is no workflow, and what could not be looked at therefore.
+/// Why the workflow cannot be read, and which checks are skipped because of that.
 async fn not_found(jira: &Jira, error: &Error, route: &Route, language: Option<&str>) -> [Finding; 2] {
     let section = if route.key == "ticket" { "ticket".to_owned() } else { format!("{}.ticket", route.key) };
     let (project, issue_type) = (&route.ticket.project, &route.ticket.issue_type);
@@ -99,7 +99,7 @@ async fn not_found(jira: &Jira, error: &Error, route: &Route, language: Option<&
     [found, Finding::warn(section, skipped)]
 }
 
-/// Whether tickets of the type can be created, and the create screen if it could be had.
+/// Whether tickets of the type can be created, and the create screen if it can be read.
 async fn creation(jira: &Jira, route: &Route, workflow: &Workflow) -> (Option<Vec<Field>>, Vec<Finding>) {
     let (project, key) = (&route.ticket.project, route.key_of("issue_type"));
     let (id, name) = (&workflow.issue_type_id, &workflow.issue_type_name);
@@ -129,7 +129,7 @@ async fn creation(jira: &Jira, route: &Route, workflow: &Workflow) -> (Option<Ve
     (fields, findings)
 }
 
-/// The create screen, or why it could not be had.
+/// The create screen, or why it cannot be read.
 async fn fields(jira: &Jira, route: &Route, workflow: &Workflow) -> (Option<Vec<Field>>, Option<Finding>) {
     let key = route.key_of("fields");
     match jira.create_fields(&route.ticket.project, &workflow.issue_type_id).await {
@@ -146,8 +146,8 @@ async fn fields(jira: &Jira, route: &Route, workflow: &Workflow) -> (Option<Vec<
     }
 }
 
-/// Issues that are there already, those of them that can be moved, and what cannot be read of them. That there is none
-/// leaves only things unsaid.
+/// Existing issues, those of them that can be moved, and a finding for each failed read. Without existing issues, fewer
+/// things can be checked.
 async fn samples(
     jira: &Jira,
     route: &Route,
@@ -195,7 +195,7 @@ async fn samples(
     (seen, samples, problems)
 }
 
-/// What the search shows, and the issue itself does not.
+/// A finding for issues that the search shows, but that cannot be read themselves.
 fn hidden(route: &Route, missing: &[Sample], all: bool) -> Option<Finding> {
     let keys: Vec<&str> = missing.iter().map(|sample| sample.key.as_str()).collect();
     let first = keys.first()?;

@@ -1,4 +1,4 @@
-//! PURE: whether the configured values are such as their fields take.
+//! PURE: whether Jira's fields accept the configured values.
 
 use minijinja::Value;
 use serde_json::Value as Json;
@@ -10,9 +10,9 @@ use crate::{
     text::one_line,
 };
 
-/// The longest value that is repeated, in characters.
+/// Values in a finding are cut to this many characters.
 const LONGEST: usize = 60;
-/// So many values of a field are named.
+/// At most this many allowed values are listed.
 const MOST_NAMED: usize = 10;
 
 /// A finding for each configured value that Jira would refuse.
@@ -61,7 +61,7 @@ fn wrong(field: &Field, shape: &Shape, value: &Json, kind: Kind) -> Option<Strin
     })
 }
 
-/// What is said of a choice that the field does not offer.
+/// The text for a choice that the field does not offer.
 fn absent(field: &Field, by: &str, said: &str) -> Option<String> {
     let called = |choice: &Choice| match by {
         "id" => choice.id.clone(),
@@ -109,7 +109,7 @@ pub(super) fn example(field: &Field, shape: &Shape, kind: Kind) -> String {
     }
 }
 
-/// What only a question fills in.
+/// Whether the text is filled in only when Flagger asks.
 fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%")
 }

@@ -1,4 +1,4 @@
-//! What was found: a line each, with the key to edit.
+//! Findings: one line each, with the key to edit.
 
 use std::fmt;
 
@@ -7,9 +7,9 @@ use crate::{
     text::one_line,
 };
 
-/// The longest line of a finding, in characters. Jira's own words in it are cut before.
+/// A finding has at most this many characters. Text from Jira is cut earlier.
 const LONGEST: usize = 2_000;
-/// What a token with scopes needs.
+/// Advice for a token that lacks a scope.
 const SCOPES: &str = "; give the token the scopes read:jira-work, write:jira-work and read:jira-user";
 
 /// How bad a finding is.
@@ -17,7 +17,7 @@ const SCOPES: &str = "; give the token the scopes read:jira-work, write:jira-wor
 pub enum Level {
     /// As it should be.
     Ok,
-    /// It works, but somebody should know.
+    /// It works, but needs attention.
     Warn,
     /// It will not work.
     Fail,
@@ -33,7 +33,7 @@ impl fmt::Display for Level {
     }
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// How bad it is.
@@ -42,13 +42,13 @@ pub struct Finding {
     pub key: String,
     /// What was found, and what to put there; one line.
     pub what: String,
-    /// Jira as a whole is the matter, so that the like of it will be found again and again.
+    /// The failure concerns Jira as a whole, so other checks would report it again.
     pub(super) stops_bridge: bool,
 }
 
 impl Finding {
     fn new(level: Level, key: impl Into<String>, what: impl AsRef<str>) -> Self {
-        // Jira ends its own words with a full stop.
+        // Jira's own messages end with a full stop.
         let what = one_line(&what.as_ref().replace(".; ", "; "), LONGEST);
         Self { level, key: key.into(), what, stops_bridge: false }
     }
@@ -65,7 +65,8 @@ impl Finding {
         Self::new(Level::Fail, key, what)
     }
 
-    /// A request that failed: at `key` if it is about what was asked, in other words if not.
+    /// A failed request: at `key` with the text of `otherwise` if only this request failed, at `jira.url` if Jira as a
+    /// whole did.
     pub(super) fn failed(key: impl Into<String>, error: &Error, otherwise: impl FnOnce() -> String) -> Self {
         let scope = if error.is_of_scope() { SCOPES } else { "" };
         match error {
@@ -75,7 +76,7 @@ impl Finding {
             Error::NoAnswer { .. } | Error::Unauthorized { .. } => {
                 Self { stops_bridge: true, ..Self::fail("jira.url", format!("{error}; check again")) }
             }
-            // No path of Jira's API is missing.
+            // Jira's API has all these paths, so the intermediary is wrong.
             Error::Refused { by: Origin::Intermediary, status: 404 | 405 | 410, .. } => {
                 Self { stops_bridge: true, ..Self::fail("jira.url", format!("{error}; check again")) }
             }
@@ -90,12 +91,12 @@ impl Finding {
     }
 }
 
-/// All that was found. Displays as one line each, in columns.
+/// All findings. Displays as one line each, in columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report(pub Vec<Finding>);
 
 impl Report {
-    /// Whether something will not work.
+    /// Whether at least one check failed.
     #[must_use]
     pub fn failed(&self) -> bool {
         self.0.iter().any(|finding| finding.level == Level::Fail)

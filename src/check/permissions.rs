@@ -39,7 +39,7 @@ pub(super) async fn permissions(
     }
 }
 
-/// What people call a permission.
+/// The name of a permission in Jira's user interface.
 fn called(name: &str) -> &str {
     match name {
         "BROWSE_PROJECTS" => "Browse Projects",

@@ -1,4 +1,4 @@
-//! Whether `serve` could listen where it is told to. Each port is taken for a moment and given back.
+//! Whether `serve` could listen on its configured addresses. Each port is bound for a moment and released.
 
 use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 
@@ -7,24 +7,24 @@ use tokio::{net::TcpListener, time::timeout};
 use super::finding::Finding;
 use crate::config;
 
-/// How long a bridge that runs may take to say that it does.
+/// How long a running bridge may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// So much of an answer is read at most.
+/// At most this many bytes of an answer are read.
 const LONGEST: usize = 1 << 20;
 
-/// A listener: its key, where it is, and how a bridge is known there. Only what probes ask is asked: anything else a bridge that
-/// runs would show as a call that it refused.
+/// A listener, and how to recognize a running bridge there. `check` sends only requests that probes send, too: a
+/// running bridge would show any other request as a refused call.
 struct Listener {
     key: &'static str,
     address: SocketAddr,
-    /// The way of asking that is tried first.
+    /// The schemes, in the order in which they are tried.
     schemes: [&'static str; 2],
     path: &'static str,
     is_a_bridges: fn(&str) -> bool,
 }
 
 pub(super) async fn ports(server: &config::Server) -> Vec<Finding> {
-    // A bridge that speaks TLS takes plain HTTP for a mistake, and the other way round.
+    // A bridge with TLS rejects plain HTTP, and the other way round.
     let schemes = if server.tls.is_some() { ["https", "http"] } else { ["http", "https"] };
     let listeners = [
         Listener {
@@ -89,8 +89,8 @@ fn cannot(address: SocketAddr, error: &std::io::Error) -> String {
 }
 
 impl Listener {
-    /// Whether a bridge answers there. It may have been started before `server.tls` was changed, so that both ways are
-    /// tried; and its certificate need not prove anything, for no secret is sent.
+    /// Whether a bridge answers there. It may have been started before `server.tls` was changed, so both schemes are
+    /// tried. Its certificate is not verified, because no secret is sent.
     async fn knows_a_bridge(&self) -> bool {
         for scheme in self.schemes {
             if timeout(PATIENCE, self.answers(scheme)).await.is_ok_and(|answers| answers.unwrap_or(false)) {
@@ -107,7 +107,7 @@ impl Listener {
         let mut answer = client.get(format!("{scheme}://{}{}", self.address, self.path)).send().await?;
         let is_well = answer.status() == reqwest::StatusCode::OK;
         let mut text = Vec::new();
-        // Whoever it is may have no end.
+        // Another program's answer may never end.
         while text.len() < LONGEST
             && let Some(more) = answer.chunk().await?
         {

@@ -1,29 +1,29 @@
-//! PURE: one project and issue type, as Jira has it, and where the bridge moves its tickets.
+//! PURE: one project and issue type, as Jira reports them, and where the bridge moves its tickets.
 
 use crate::{
     jira::{AvailableTransition, Field, Kind, Sample, Workflow},
     policy::{Route, Target},
 };
 
-/// One project and issue type, as Jira has it.
+/// One project and issue type, as Jira reports them.
 pub(super) struct TicketProject {
     /// The project's key.
     pub(super) project: String,
-    /// As the configuration has it.
+    /// The issue type, as the configuration names it.
     pub(super) issue_type: String,
-    /// Which kind of Jira it is in.
+    /// The kind of Jira.
     pub(super) kind: Kind,
-    /// Whether its team looks after it by itself.
+    /// Whether the project is team-managed.
     pub(super) team_managed: bool,
-    /// The language of our account, where it is not English.
+    /// The language of the bridge's account, if it is not English.
     pub(super) language: Option<String>,
     /// The statuses of its issues.
     pub(super) workflow: Workflow,
-    /// The fields of its create screen; none if they could not be had.
+    /// The fields of its create screen; `None` if they could not be read.
     pub(super) fields: Option<Vec<Field>>,
-    /// Issues that are there already.
+    /// Existing issues.
     pub(super) seen: Vec<Sample>,
-    /// Those of them that can go somewhere, with the ways they can go.
+    /// Those of them that can be moved, with their available transitions.
     pub(super) samples: Vec<(Sample, Vec<AvailableTransition>)>,
 }
 
@@ -33,7 +33,7 @@ impl TicketProject {
     }
 }
 
-/// Where the account's language is another than that in which names are looked for.
+/// A hint for accounts with another language than English, in which the bridge looks for names.
 pub(super) fn in_english(language: Option<&str>) -> String {
     language.map_or(String::new(), |language| {
         format!(

@@ -1,4 +1,4 @@
-//! PURE: whether each route can match at all, and each pattern a name.
+//! PURE: whether each route can match a question, and each pattern a name.
 
 use globset::GlobMatcher;
 
@@ -27,7 +27,7 @@ pub(super) fn routes(config: &Config) -> Vec<Finding> {
     routes.iter().enumerate().filter_map(dead).collect()
 }
 
-/// A finding for each pattern that no name in Kubernetes, and none of a gate, can match.
+/// A finding for each pattern that cannot match the name of a Kubernetes object or of a gate.
 pub(super) fn patterns(config: &Config) -> Vec<Finding> {
     let listed = config.flagger.namespace_globs.iter().enumerate();
     let listed =
@@ -43,7 +43,7 @@ pub(super) fn patterns(config: &Config) -> Vec<Finding> {
     let listed = listed.map(|(key, what, glob, also)| (key, what, glob.to_owned(), also));
     let all = listed.chain(config.policy.routes.iter().flat_map(of_route));
     let judged = |(key, what, glob, also): (String, &str, String, &str)| {
-        // The gate of a hook without a name has an empty one.
+        // A hook without a gate name has an empty one.
         let is_possible = is_possible(&glob, also) && (what == "gate" || !glob.is_empty());
         (!is_possible).then(|| {
             let dots = if also.is_empty() { "" } else { ", dots" };
@@ -56,7 +56,8 @@ pub(super) fn patterns(config: &Config) -> Vec<Finding> {
     all.filter_map(judged).collect()
 }
 
-/// Whether what stands in a glob literally can stand in a name. What is in brackets or braces, or behind a backslash, may be.
+/// Whether the literal characters of a glob can be in a name. Characters in brackets or braces are not checked, nor is
+/// a glob with a backslash.
 fn is_possible(glob: &str, also: &str) -> bool {
     if glob.contains('\\') {
         return true;
@@ -76,7 +77,7 @@ fn is_possible(glob: &str, also: &str) -> bool {
     })
 }
 
-/// Whether whatever matches `own` matches `other`, as far as globs tell without being solved.
+/// Whether everything that matches `own` also matches `other`, as far as a simple comparison of the globs shows.
 fn covers(other: &Match, own: &Match) -> bool {
     let stages = Stage::ALL.iter().map(|stage| stage.as_str());
     stages.filter(|stage| own.stage.is_match(stage)).all(|stage| other.stage.is_match(stage))
@@ -100,7 +101,7 @@ fn is_plain(glob: &str) -> bool {
     !glob.contains(['*', '?', '[', '{', '\\'])
 }
 
-/// Which part of it nobody who may ask can have.
+/// The part of a match that no caller can match, and why.
 fn unreachable(own: &Match, config: &Config) -> Option<(&'static str, String)> {
     let flagger = &config.flagger;
     let clusters: Vec<&str> = std::iter::once(flagger.cluster.as_str())

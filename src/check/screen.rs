@@ -1,4 +1,4 @@
-//! Whether the create screen has what the bridge sets, and asks for nothing else.
+//! Whether the create screen has all fields that the bridge sets, and requires no others.
 
 use super::{
     fields::{example, values},
@@ -11,9 +11,9 @@ use crate::{
     policy::Route,
 };
 
-/// What the bridge itself sets, or Jira by itself: nobody has to configure these.
+/// Fields that the bridge or Jira fills in: they need no configuration.
 const SET: [&str; 6] = ["project", "issuetype", "summary", "description", "labels", "reporter"];
-/// Those of them that the bridge writes itself: nobody can put them into `ticket.fields`.
+/// Those of them that the bridge fills in: they cannot be in `ticket.fields`.
 const OWN: [&str; 5] = ["project", "issuetype", "summary", "description", "labels"];
 
 pub(super) fn screen(place: &TicketProject, route: &Route) -> Vec<Finding> {
@@ -34,7 +34,7 @@ fn has(fields: &[Field], id: &str) -> bool {
     fields.iter().any(|field| field.id == id)
 }
 
-/// The fields that the bridge cannot do without.
+/// A finding for each missing field that the bridge cannot do without.
 fn own(fields: &[Field], route: &Route, at: &str) -> Vec<Finding> {
     let needs = [
         ("summary", "tickets cannot be named"),
@@ -50,7 +50,7 @@ fn own(fields: &[Field], route: &Route, at: &str) -> Vec<Finding> {
         .collect()
 }
 
-/// What Jira demands and nobody gives.
+/// A finding for each field that Jira requires and the configuration does not set.
 fn required(fields: &[Field], route: &Route, at: &str, kind: Kind) -> Vec<Finding> {
     let demanded = fields.iter().filter(|field| {
         field.required
@@ -67,7 +67,7 @@ fn required(fields: &[Field], route: &Route, at: &str, kind: Kind) -> Vec<Findin
         .collect()
 }
 
-/// What is configured and Jira would refuse.
+/// A finding for each configured field that is not on the screen.
 fn absent(fields: &[Field], route: &Route, at: &str) -> Vec<Finding> {
     let unknown = route.ticket.fields.keys().filter(|id| !has(fields, id));
     let free: Vec<&Field> = fields.iter().filter(|field| !OWN.contains(&field.id.as_str())).collect();

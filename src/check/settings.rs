@@ -1,4 +1,4 @@
-//! What the configuration alone shows: secrets, links, the budget, and for how long approvals hold.
+//! Checks that need only the configuration: secrets, links, the request budget, and how long approvals are valid.
 
 use std::collections::BTreeSet;
 
@@ -37,8 +37,8 @@ pub(super) fn settings(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Every live ticket is read once in a third of `trust_for`, with half of the requests there are: the other half is
-/// for everything else.
+/// Whether the bridge can read every live ticket once in a third of `trust_for` with half of its requests: the other
+/// half is for everything else.
 fn budget(config: &Config) -> Finding {
     let (jira, tickets) = (&config.jira, config.limits.open_tickets);
     let requests = tickets.div_ceil(A_REQUEST) as u128;
@@ -64,7 +64,7 @@ fn budget(config: &Config) -> Finding {
     )
 }
 
-/// A share that is all there is keeps no namespace from using up the tickets of the others.
+/// A share as large as the whole limit lets one namespace use up the tickets of all others.
 fn share(config: &Config) -> Option<Finding> {
     let (all, share) = (config.limits.open_tickets, config.limits.open_tickets_per_namespace);
     (share >= all).then(|| {
@@ -76,7 +76,7 @@ fn share(config: &Config) -> Option<Finding> {
     })
 }
 
-/// The certificate and the key can be used, which `serve` finds out when it starts.
+/// Whether the certificate and the key can be used, as `serve` checks when it starts.
 fn tls(config: &Config) -> Vec<Finding> {
     let Some(files) = &config.server.tls else { return vec![] };
     let finding = match Tls::load(files.clone()) {
@@ -145,7 +145,7 @@ fn flagger(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Every secret is long enough. None is shown.
+/// Whether every secret is long enough, and Flagger's tokens can be part of a URL. No secret is shown.
 fn secrets(config: &Config) -> Vec<Finding> {
     let jiras = [
         ("jira.token".to_owned(), Some(&config.jira.client.token)),
@@ -155,7 +155,7 @@ fn secrets(config: &Config) -> Vec<Finding> {
     let judged = |(key, secret): (String, &Secret)| -> Vec<Finding> {
         let of_flagger = key.starts_with("flagger.");
         let unfit = (of_flagger && !secret.fits_url()).then(|| {
-            let what = "holds characters that cannot stand in a URL (such as / # ? % @), so it works as a header and in \
+            let what = "holds characters that cannot be in a URL (such as / # ? % @), so it works as a header and in \
                         metadata.token, but not as http://any:TOKEN@host; put letters and digits there";
             Finding::warn(&key, what)
         });
@@ -170,7 +170,7 @@ fn weak(key: String, secret: &Secret) -> Option<Finding> {
     secret.lines().iter().any(short).then(|| Finding::warn(key, what))
 }
 
-/// Who is listed as an approver and ruled out at once.
+/// Entries that are both in `approvers` and in `deny`.
 fn contradictions(config: &Config) -> Vec<Finding> {
     let mut told = BTreeSet::new();
     let mut findings = vec![];
@@ -188,7 +188,7 @@ fn contradictions(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// For how long an approval may wait for its use.
+/// How long an approval is valid before its first use.
 fn approval(config: &Config) -> Finding {
     let valid_for = written(config.policy.base.approval.valid_for);
     Finding::ok("approval.valid_for", format!("an approval that is not used within {valid_for} is void"))

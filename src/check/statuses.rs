@@ -1,4 +1,4 @@
-//! PURE: whether the statuses that decide are there, and leave room to wait in.
+//! PURE: whether the approved and rejected statuses exist, and leave a status to wait in.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::{
     policy::{Meaning, Route, Status, Statuses, Unresolved},
 };
 
-/// The statuses that decide.
+/// Checks the approved and rejected statuses.
 pub(super) fn statuses(place: &TicketProject, route: &Route) -> Vec<Finding> {
     let settings = &route.ticket;
     let key = |which: &str| route.key_of(&format!("statuses.{which}"));
@@ -43,7 +43,7 @@ pub(super) fn statuses(place: &TicketProject, route: &Route) -> Vec<Finding> {
     }
 }
 
-/// Whether the status is neither another type's nor only misspelled, so that somebody has to add it.
+/// Whether the status is neither another issue type's nor misspelled, so that it must be added in Jira.
 fn is_new(problem: &Unresolved, place: &TicketProject) -> bool {
     match problem {
         Unresolved::Unknown { name, .. } => {
@@ -63,7 +63,7 @@ fn named(ids: &BTreeSet<String>, place: &TicketProject) -> String {
     names.join(", ")
 }
 
-/// What is said of a status that does not tell which one is meant.
+/// The text for a configured status that cannot be resolved.
 pub(super) fn unresolved(problem: &Unresolved, place: &TicketProject) -> String {
     let workflow = &place.workflow;
     match problem {
@@ -97,7 +97,7 @@ pub(super) fn unresolved(problem: &Unresolved, place: &TicketProject) -> String 
     }
 }
 
-/// What to click to have one more status. Menus are renamed now and then, so both names are given where there are two.
+/// Where to click in Jira to add a status. Jira renamed some menus, so the text gives both names.
 fn how_to_add(place: &TicketProject) -> String {
     let (project, kind) = (&place.project, &place.workflow.issue_type_name);
     match (place.kind, place.team_managed) {
@@ -116,7 +116,7 @@ fn how_to_add(place: &TicketProject) -> String {
     }
 }
 
-/// That no status is left to wait in.
+/// The text if no status is left to wait in.
 fn decided(place: &TicketProject, statuses: &Statuses) -> Option<String> {
     let waits = |status: &Status| statuses.meaning(&status.id) == Meaning::Waiting;
     (!place.workflow.statuses.iter().any(waits)).then(|| {
@@ -127,7 +127,7 @@ fn decided(place: &TicketProject, statuses: &Statuses) -> Option<String> {
     })
 }
 
-/// The statuses into which a ticket is moved on once it is approved, which closes its gate again.
+/// The text if tickets are moved on after the approval, into statuses that close the gate again.
 fn follow(place: &TicketProject, route: &Route, statuses: &Statuses) -> Option<String> {
     let workflow = &place.workflow;
     let category = |status: &Status| workflow.categories.get(&status.id).map(String::as_str);

@@ -1,13 +1,13 @@
-//! PURE: what may have been meant by a name that there is not.
+//! PURE: suggests an existing name for an unknown one.
 
-/// From this likeness on, of at most 1, a name may be meant by another.
+/// Names of at least this similarity, from 0 to 1, are suggested.
 const LIKE: f64 = 0.8;
 
-/// The end of a sentence that names what may have been meant instead.
+/// The end of a sentence that suggests the most similar name; empty if no name is similar.
 pub(super) fn did_you_mean<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let wrong = wrong.trim().to_lowercase();
     let like = |name: &str| {
-        // Two letters in the wrong order count for much in a short name.
+        // Two swapped letters lower the similarity of a short name too much.
         let slip = if wrong.len() > 2 && strsim::osa_distance(&wrong, name) == 1 { LIKE } else { 0.0 };
         strsim::jaro_winkler(&wrong, name).max(slip)
     };

@@ -1,4 +1,4 @@
-//! Whether the templates make a ticket, tried with a made-up question of each stage.
+//! Whether the templates can be rendered, tried with sample questions of each stage.
 
 use std::collections::BTreeMap;
 
@@ -58,7 +58,7 @@ fn render(route: &Route, config: &Config) -> Vec<Finding> {
     }
 }
 
-/// A question of each stage: with all that Flagger can send, and with as little as it must.
+/// Two questions of each stage: one with everything that Flagger can send, one with the minimum.
 fn sample_subjects(cluster: &str) -> Vec<Subject> {
     let stages = [Stage::ConfirmPromotion, Stage::ConfirmRollout, Stage::ConfirmTrafficIncrease, Stage::Gate];
     let some = |all: bool, text: &str| all.then(|| text.to_owned());

@@ -1,4 +1,4 @@
-//! The whole output, for a Jira that fits and for each way in which it does not.
+//! The whole output, for a suitable Jira and for several mistakes.
 
 mod approvers;
 
@@ -49,13 +49,13 @@ fn load(url: &str, text: &str, given: &[(&str, &str)]) -> Config {
     config::load(file.path(), env.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap()
 }
 
-/// What is printed, with `HOST` for the address, and whether it failed. Nothing may have been changed, and no request
-/// may have been wrong.
+/// The output, with `HOST` for the address, and whether it failed. Asserts that nothing was changed and that every
+/// request was valid.
 async fn run(fake: &FakeJira, text: &str, env: &[(&str, &str)]) -> (String, bool) {
     let url = fake.start().await.unwrap();
     let report = check(&load(&url, text, env), clock()).await;
     for request in fake.requests() {
-        // These only read.
+        // These POST requests only read.
         let reads = [Operation::BulkFetch, Operation::Search];
         let reads = request.method == "GET" || reads.contains(&request.operation);
         assert!(reads, "{} {}", request.method, request.path);
@@ -225,7 +225,7 @@ async fn a_certificate_that_nobody_knows() {
     assert!(known.starts_with("FAIL  jira.url ") && known.contains("404"), "{known}");
     let none = output(&[("BRIDGE__JIRA__CA_FILE", &file("old.key.pem"))]).await;
     assert!(none.contains("old.key.pem holds no certificate in PEM; put "), "{none}");
-    // Whatever the file is called.
+    // The name of the file makes no difference.
     let folder = tempfile::tempdir().unwrap();
     let called = folder.path().join("put it into jira.ca_file");
     std::fs::copy(file("old.key.pem"), &called).unwrap();

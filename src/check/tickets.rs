@@ -1,4 +1,4 @@
-//! Whether tickets can be opened, decided and moved as configured: the base settings and each route.
+//! Whether tickets can be opened, decided and moved as configured, for the base settings and each route.
 
 use std::collections::BTreeSet;
 
@@ -11,9 +11,10 @@ use crate::{
     policy::{Policy, Route},
 };
 
-/// So many tickets are read at once.
+/// Tickets that one request reads.
 const A_REQUEST: usize = 100;
-/// Each project, issue type and setting is looked at once, at the first route that has it.
+
+/// Checks each project, issue type and setting once, at the first route that has it.
 pub(super) async fn tickets(connected: &Connected, policy: &Policy) -> Vec<Finding> {
     let (places, mut findings) = places(connected, policy).await;
     findings.extend(reads(connected, &places).await);
@@ -34,7 +35,7 @@ pub(super) async fn tickets(connected: &Connected, policy: &Policy) -> Vec<Findi
     findings
 }
 
-/// Whether tickets can be read in the very ways in which `serve` reads them.
+/// Whether tickets can be read with the same requests that `serve` sends.
 async fn reads(connected: &Connected, places: &[TicketProject]) -> Option<Finding> {
     let samples: Vec<&Sample> = places.iter().flat_map(|place| &place.seen).collect();
     let ids: Vec<&str> = samples.iter().map(|sample| sample.id.as_str()).take(A_REQUEST).collect();
@@ -43,7 +44,7 @@ async fn reads(connected: &Connected, places: &[TicketProject]) -> Option<Findin
         Kind::DataCenter => "POST /rest/api/2/search",
     };
     match connected.jira.try_reads(&ids).await {
-        // Other requests are answered, so this is about these alone.
+        // Jira answers other requests, so only these requests fail.
         Err(error @ (Error::Refused { .. } | Error::Broken { .. } | Error::Unreadable { .. })) => {
             let what = format!(
                 "tickets cannot be read as serve reads them, a hundred at a time: {error}; have the proxy or firewall between \

@@ -1,4 +1,4 @@
-//! PURE: whether tickets get where the bridge is to move them.
+//! PURE: whether tickets can reach the statuses into which the bridge moves them.
 
 use super::{
     finding::Finding,
@@ -10,7 +10,7 @@ use crate::{
     policy::{self, Meaning, Route, Statuses, Target},
 };
 
-/// Where the bridge moves tickets.
+/// Checks each configured transition.
 pub(super) fn transitions(place: &TicketProject, route: &Route) -> Vec<Finding> {
     let settings = &route.ticket;
     let statuses = Statuses::resolve(&settings.approved, &settings.rejected, &place.workflow.statuses)
@@ -27,7 +27,7 @@ pub(super) fn transitions(place: &TicketProject, route: &Route) -> Vec<Finding> 
         .collect()
 }
 
-/// Whether tickets get there, as far as tickets that are there show it.
+/// Whether tickets can reach the status, as far as existing tickets show it.
 fn reached(
     place: &TicketProject,
     statuses: &Statuses,
@@ -48,7 +48,7 @@ fn reached(
         "succeeded" => meaning == Meaning::Approved,
         _ => meaning != Meaning::Rejected,
     };
-    // A ticket that is finished already, undecided, is where none begins.
+    // No ticket starts in a finished status that is neither approved nor rejected.
     let finished = |status: &str| {
         statuses.meaning(status) == Meaning::Waiting
             && place.workflow.categories.get(status).is_some_and(|category| category == "done")
@@ -78,7 +78,7 @@ fn reached(
     }
 }
 
-/// Why no way leads there, or none that asks for nothing that is not configured.
+/// Why no transition can be used: none leads to the status, or each requires a field that is not configured.
 fn way(ways: &[AvailableTransition], id: &str, target: &Target) -> Option<String> {
     let there: Vec<&AvailableTransition> = ways.iter().filter(|way| way.to.id == id).collect();
     if there.is_empty() {
@@ -121,7 +121,7 @@ mod tests {
         Status { id: id.into(), name: name.into() }
     }
 
-    /// What is said of `opened = "In Review"` where tickets stand in these statuses and can go nowhere but to `Open`.
+    /// The finding for `opened = "In Review"` if tickets are in these statuses and can be moved only to `Open`.
     fn opened(stand: &[(&str, &str)]) -> String {
         let sample = |(id, name): &(&str, &str)| {
             let sample = Sample { id: (*id).into(), key: format!("OPS-{id}"), status: status(id, name) };
@@ -155,7 +155,7 @@ mod tests {
         format!("{:?}", reached(&place, &statuses, ("opened", &target), "2", "opened".into()))
     }
 
-    /// Cancelled is neither approved nor rejected, and yet no new ticket is there.
+    /// Cancelled is neither approved nor rejected, but no ticket starts there.
     #[test]
     fn a_finished_ticket_is_where_none_begins() {
         let only_finished = opened(&[("9", "Cancelled")]);

@@ -1,4 +1,4 @@
-//! What the program can be asked for: its commands and their options.
+//! The commands of the program and their options.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -39,7 +39,7 @@ pub struct Cli {
     pub log_format: LogFormat,
 }
 
-/// The heading of what every command takes.
+/// The heading of the options that every command takes.
 const EVERYWHERE: &str = "Options of every command";
 
 /// What to do.
@@ -51,7 +51,7 @@ pub enum Command {
     /// (server.admin_listen), and starts without Jira or database: gates stay closed until both are there.
     /// SIGTERM or SIGINT ends it once the work in progress is finished.
     ///
-    /// Exit code: 0 if it was stopped by a signal, 1 if a task died or a port is taken, 2 if the configuration is wrong.
+    /// Exit code: 0 if a signal stopped it, 1 if a task died or a port is taken, 2 if the configuration is wrong.
     #[command(verbatim_doc_comment)]
     Serve,
     /// Prove the configuration against the real Jira, changing nothing
@@ -89,7 +89,7 @@ pub enum Command {
     Audit(Audit),
 }
 
-/// What is played.
+/// The options of `demo`.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct Demo {
     /// Play every story without user input, and exit: 0 if all went right, 1 otherwise
@@ -120,7 +120,7 @@ impl ValueEnum for Kind {
     }
 }
 
-/// Which gates are wanted, of which bridge, and how.
+/// The options of `gates`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub struct Gates {
     /// Print what the bridge answers: one JSON array
@@ -154,20 +154,20 @@ pub struct Gates {
 }
 
 impl Gates {
-    /// All gates of the bridge whose admin listener is there, once, for people.
+    /// Prints all gates of the bridge at this admin address once, as a table.
     #[must_use]
     pub fn of(admin: &str) -> Self {
         Self { admin: admin.to_owned(), ..Self::default() }
     }
 
-    /// Whether gates of this canary are wanted.
+    /// Whether the options select the gates of this canary.
     pub(super) fn wants(&self, namespace: &str, canary: &str) -> bool {
         let is = |wanted: &Option<String>, name: &str| wanted.as_deref().is_none_or(|wanted| wanted == name);
         is(&self.namespace, namespace) && is(&self.canary, canary)
     }
 }
 
-/// What is wanted of the record.
+/// The options of `audit`.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct Audit {
     /// Only what is not older than this: a whole number with s, m, h or d, such as 30d

@@ -1,4 +1,4 @@
-//! `audit`: prints what is on record, or checks it. It reads the database, so no bridge need run.
+//! `audit`: prints or verifies the audit record. It reads the database, so no bridge needs to run.
 
 use std::io::{self, Write};
 
@@ -19,8 +19,8 @@ use crate::{
 /// The columns of the CSV.
 const HEADER: [&str; 8] = ["id", "at", "cluster", "namespace", "canary", "kind", "detail", "hash"];
 
-/// Writes to `out` what is on record in the database at `url`, or what is wrong with it. Returns whether all is well.
-/// `now` is what `--since` counts from. That nobody reads to the end is no error.
+/// Writes the audit record in the database at `url` to `out`, or what is wrong with it. Returns whether all is well.
+/// `--since` counts back from `now`. It is not an error if the reader of `out` stops early.
 ///
 /// # Errors
 /// If the database cannot be read, or holds no record; one line.
@@ -44,7 +44,7 @@ pub async fn audit(
     }
 }
 
-/// The error says all itself; with its sources it would say it again and again.
+/// Drops the sources of the error, because its own text includes theirs.
 fn unread(error: store::Error) -> anyhow::Error {
     anyhow!("store.url: {error}")
 }
@@ -102,16 +102,16 @@ fn jsonl(row: &AuditRow) -> String {
         hash: &'a str,
     }
     let [cluster, namespace, canary] = row.names();
-    // What is no JSON was not written by a bridge; it is shown all the same.
+    // No bridge wrote a detail that is not JSON; it is shown all the same.
     let detail =
         serde_json::from_str(&row.detail).unwrap_or_else(|_| serde_json::Value::String(row.detail.clone()));
     let (at, kind, hash) = (&time(row.at), row.kind.as_str(), row.hash.as_str());
     let line = Line { id: row.id, at, cluster, namespace, canary, kind, detail, hash };
-    // Strings and numbers always become JSON.
+    // Strings and numbers can always be written as JSON.
     serde_json::to_string(&line).map_or_else(|_| String::new(), |line| escape_json(&line) + "\n")
 }
 
-/// As RFC 4180 has it.
+/// A row in the format of RFC 4180.
 fn csv(row: &AuditRow) -> String {
     let [cluster, namespace, canary] = row.names();
     let (id, at) = (row.id.to_string(), time(row.at));
@@ -159,7 +159,7 @@ mod tests {
         let tampered = jsonl(&row("cart", "no { JSON\n"));
         assert!(tampered.contains(r#""canary":"cart""#) && tampered.contains(r#""detail":"no { JSON\n""#));
         assert_eq!(tampered.lines().count(), 1);
-        // An earlier version let more through than this one does.
+        // An earlier version stored characters that this one would not.
         let odd = row("default/shop/cart", "{\"by\":\"M\u{200b}ia\u{9b}2J\"}");
         assert!(jsonl(&odd).contains(r#"{"by":"M\u200bia\u009b2J"}"#), "{}", jsonl(&odd));
         assert!(csv(&odd).contains(r#""{""by"":""M\u200bia\u009b2J""}""#), "{}", csv(&odd));

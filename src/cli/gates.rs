@@ -1,4 +1,4 @@
-//! `gates`: asks a running bridge what waits, and prints it for people, or as it is for programs.
+//! `gates`: asks a running bridge for its gates, and prints a table for people or the JSON for programs.
 
 mod api;
 mod layout;
@@ -13,11 +13,11 @@ pub use self::watch::watch;
 use super::{args::Gates, terminal::OutputStyle};
 use crate::{millis::Millis, text::escape_json};
 
-/// Asks the bridge, and returns what to print: a table, or its answer as it is. `now` is for telling how long a gate has
-/// been waiting. What comes from outside is only words in it: it cannot steer a terminal.
+/// Asks the bridge, and returns the text to print: a table, or the bridge's JSON. `now` is needed to show how long a
+/// gate has been waiting. Text from outside cannot control the terminal.
 ///
 /// # Errors
-/// If it cannot be reached or answers something else; one line.
+/// If the bridge cannot be reached, or another program answers; one line.
 pub async fn gates(wanted: &Gates, paper: &OutputStyle, now: Millis) -> anyhow::Result<String> {
     let asker = AdminClient::new(&wanted.admin)?;
     let (gates, body) = asker.gates().await?;
@@ -29,7 +29,7 @@ pub async fn gates(wanted: &Gates, paper: &OutputStyle, now: Millis) -> anyhow::
     Ok(lines.join("\n"))
 }
 
-/// What the bridge answered, without the gates that are not wanted.
+/// The bridge's answer, with only the selected gates.
 fn json(gates: &[Gate], body: &str, wanted: &Gates) -> anyhow::Result<String> {
     if wanted.namespace.is_none() && wanted.canary.is_none() {
         return Ok(escape_json(body));
@@ -103,7 +103,7 @@ mod tests {
          "first": "2027-01-15T07:40:00Z", "last": "2027-01-15T07:40:00Z", "count": 1}
     ]"#;
 
-    /// What was turned away stands below the gates, for people alone.
+    /// Refused hooks are listed below the gates in the table, but not in the JSON.
     #[tokio::test]
     async fn refused_hooks_stand_below() {
         let wanted = bridge_that_refused("[]", REFUSED.to_owned()).await;

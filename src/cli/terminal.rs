@@ -1,4 +1,4 @@
-//! What standard output is: how wide, whether in colour, and whether anybody still reads it.
+//! The properties of standard output: its size, its colours, and whether its reader is still there.
 
 use std::io::{IsTerminal as _, Stdout, stdout};
 
@@ -9,30 +9,30 @@ use rustix::{
     termios::tcgetwinsize,
 };
 
-/// What is written on. The default is a file or a pipe: lines as long as they are, and nothing but words.
+/// How output is formatted. The default is for a file or a pipe: lines of any length, without escape sequences.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutputStyle {
     /// The columns of a terminal, if they are known.
     pub columns: Option<usize>,
     /// Its rows, if they are known.
     pub rows: Option<usize>,
-    /// Whether it shows colours, or is said to: `NO_COLOR`, `CLICOLOR` and `CLICOLOR_FORCE` are heard.
+    /// Whether colours are used; `NO_COLOR`, `CLICOLOR` and `CLICOLOR_FORCE` can decide it.
     pub colour: bool,
     /// How an address is written.
     pub links: LinkStyle,
-    /// Whether what was written can be written over.
+    /// Whether earlier output can be overwritten.
     pub redraws: bool,
 }
 
 /// How an address is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LinkStyle {
-    /// Not at all: programs take the JSON.
+    /// Not at all: programs read the JSON.
     #[default]
     None,
     /// In full.
     Shown,
-    /// Behind the word it belongs to.
+    /// As a link behind the word that it belongs to.
     Behind,
 }
 
@@ -57,14 +57,14 @@ impl OutputStyle {
     }
 }
 
-/// Columns and rows. Some terminals do not know them, and say 0.
+/// Columns and rows. Some terminals do not know them, and report 0.
 fn size(out: &Stdout) -> (Option<usize>, Option<usize>) {
     let known = |cells: u16| (cells > 0).then_some(usize::from(cells));
     tcgetwinsize(out).map_or((None, None), |size| (known(size.ws_col), known(size.ws_row)))
 }
 
-/// Whether the terminal is one of those that are known to let people follow a link behind a word. Others may show the word
-/// and lose the link. What stands between (`screen`, `tmux`) may lose it, too.
+/// Whether the terminal is known to support links behind words. Others may show the word and lose the link, and so may
+/// `screen` and `tmux`.
 fn follows_links(variable: impl Fn(&str) -> Option<String>) -> bool {
     let is = |name: &str, known: &[&str]| variable(name).is_some_and(|it| known.contains(&it.as_str()));
     if variable("TERM").is_some_and(|term| term.starts_with("screen") || term.starts_with("tmux")) {
@@ -76,7 +76,7 @@ fn follows_links(variable: impl Fn(&str) -> Option<String>) -> bool {
         || ["KONSOLE_VERSION", "WT_SESSION"].iter().any(|name| variable(name).is_some())
 }
 
-/// Whether the other end of a pipe is closed, which a program that has nothing to write would never hear of.
+/// Whether the other end of a pipe is closed. A program that writes nothing would not notice it otherwise.
 pub(super) fn reader_is_gone() -> bool {
     let out = stdout();
     let mut polled = [PollFd::new(&out, PollFlags::empty())];

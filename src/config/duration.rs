@@ -1,8 +1,8 @@
-//! Durations as they are written in the configuration: a whole number and a unit.
+//! Durations as the configuration writes them: a whole number and a unit.
 
 use std::time::Duration;
 
-/// Longer than anything means anything; keeps every sum of times far from overflow.
+/// Longer than any useful duration, and so short that no sum of times overflows.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Reads `20s`: a whole number and `ms`, `s`, `m`, `h` or `d`, above zero and at most 100 years.
@@ -24,7 +24,7 @@ pub fn parse(text: &str) -> Result<Duration, &'static str> {
     if number.is_empty() {
         return Err(SHAPE);
     }
-    // What is left can only fail by being too large.
+    // The digits can fail to parse only if the number is too large.
     let duration = number
         .parse::<u64>()
         .ok()

@@ -30,7 +30,7 @@ pub(super) fn merge(
             return None;
         }
     };
-    // The crate's own message would show the broken line, which may hold a secret.
+    // The message of the `config` crate would show the broken line, which may hold a secret.
     if let Err(error) = text.parse::<toml::Table>() {
         let line = error.span().map(|span| text.get(..span.start).unwrap_or(&text).matches('\n').count() + 1);
         let at = line.map_or(String::new(), |line| format!("line {line}: "));
@@ -55,7 +55,7 @@ fn layered(
             sink.push(variable, format!("sets nothing; did you mean {meant}?"));
         }
     }
-    // Sorted, so that BRIDGE__TICKET__FIELDS comes before what is set inside of it.
+    // Sorted, so that BRIDGE__TICKET__FIELDS comes before the variables for its entries.
     env.retain(|(name, _)| name.starts_with(PREFIX));
     env.sort();
     for (variable, value) in env {
@@ -76,7 +76,7 @@ fn layered(
     layers.build()?.try_deserialize()
 }
 
-/// What a variable's text is read as.
+/// How a variable's text is read.
 enum ValueKind {
     Text,
     Number,
@@ -91,7 +91,7 @@ enum ValueKind {
     Target,
 }
 
-/// The default of a key tells what its value looks like; the few without a default are named here.
+/// The kind of a key's value, taken from its default. The few keys without a default are listed here.
 fn wanted(key: &str, defaults: &toml::Value) -> ValueKind {
     match key {
         "server.tls" => return ValueKind::Table,
@@ -111,7 +111,7 @@ fn wanted(key: &str, defaults: &toml::Value) -> ValueKind {
     }
 }
 
-/// Reads a variable's text. Errors do not repeat it.
+/// Reads a variable's text. Errors do not quote it, because it may be a secret.
 fn read(text: &str, wanted: ValueKind) -> Result<config::Value, String> {
     let toml = || {
         let value = text.trim().parse::<toml::Value>().ok();
@@ -140,7 +140,7 @@ fn read(text: &str, wanted: ValueKind) -> Result<config::Value, String> {
         ValueKind::Tables => toml()
             .filter(|value| matches!(value.kind, config::ValueKind::Array(_)))
             .ok_or_else(|| "is no TOML list of tables; write for example [{ name = \"value\" }]".to_owned()),
-        // A template begins with {{ and is no TOML; it stays a string.
+        // A template begins with {{ and is not TOML; it stays a string.
         ValueKind::Field if text.trim_start().starts_with(['{', '[']) => {
             Ok(toml().unwrap_or_else(|| text.into()))
         }

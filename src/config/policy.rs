@@ -1,4 +1,4 @@
-//! `[ticket]`, `[approval]` and `[[routes]]`: one set of settings for all gates, and complete sets for some.
+//! `[ticket]`, `[approval]` and `[[routes]]`: the base settings, and the complete settings of each route.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
     policy::{Approval, Match, Policy, Route, Target, TicketSettings, Transitions},
 };
 
-/// What is given of `[ticket]`: everything by `[ticket]` itself, anything by a route.
+/// The given keys of `[ticket]`: all of them in `[ticket]` itself, any of them in a route.
 #[derive(Clone, Default)]
 struct TicketPart {
     project: Option<String>,
@@ -29,7 +29,7 @@ struct TicketPart {
     transitions: Transitions,
 }
 
-/// What is given of `[approval]`.
+/// The given keys of `[approval]`.
 #[derive(Clone, Default)]
 struct ApprovalPart {
     valid_for: Option<Duration>,
@@ -37,7 +37,7 @@ struct ApprovalPart {
     deny: Option<Vec<String>>,
 }
 
-/// Reads the three sections out of the whole tree.
+/// Reads the three sections from the whole tree.
 pub(super) fn policy(root: &Section<'_>) -> Option<Policy> {
     let ticket = root.section("ticket").map(|s| {
         let part = ticket_part(&s);
@@ -90,7 +90,7 @@ fn route(key: &str, ticket: TicketPart, approval: ApprovalPart) -> Option<Route>
 }
 
 impl TicketPart {
-    /// Itself where it says something, `base` elsewhere; fields and transitions one by one.
+    /// Takes each key that is not given from `base`; fields and transitions one by one.
     fn or(self, base: &Self) -> Self {
         let (base, mut fields) = (base.clone(), base.fields.clone());
         fields.extend(self.fields);
@@ -144,9 +144,7 @@ fn ticket_part(s: &Section<'_>) -> TicketPart {
         _ if label.contains(char::is_whitespace) => {
             Err(format!("{label:?} has a space in it, which Jira refuses"))
         }
-        "flagger-ended" => {
-            Err(format!("{label:?} marks tickets whose rollout is over, and no such ticket opens a gate"))
-        }
+        "flagger-ended" => Err(format!("{label:?} marks tickets of ended rollouts, which open no gate")),
         _ => Ok(()),
     };
     let labels = s.optional("labels", |s, name| s.texts_that(name, label));
@@ -172,7 +170,7 @@ fn template_at(s: &Section<'_>, name: &str, source: &str) {
     }
 }
 
-/// Notes a status that means both yes and no.
+/// Reports each status that is both approved and rejected.
 fn distinct(s: &Section<'_>, part: &TicketPart) {
     let same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
     for no in part.rejected.iter().flatten() {
@@ -198,7 +196,7 @@ fn fields(s: &Section<'_>) -> BTreeMap<String, minijinja::Value> {
     s.entries().map(read).collect()
 }
 
-/// Shows every string in a value, with its key.
+/// Calls `each` with the key of every string in a value, and the string.
 fn strings(key: &str, value: &Value, each: &mut impl FnMut(&str, &str)) {
     match value {
         Value::String(text) => each(key, text),
@@ -230,7 +228,7 @@ fn transitions(s: &Section<'_>) -> Transitions {
     transitions
 }
 
-/// A status, or a table that names one and the fields the transition's screen asks for.
+/// A status, or a table with a status and the fields that the transition's screen requires.
 fn target(s: &Section<'_>, name: &str) -> Option<Target> {
     let value = s.value(name)?;
     if value.is_string() {
@@ -264,7 +262,7 @@ fn approval_part(s: &Section<'_>) -> ApprovalPart {
     ApprovalPart { valid_for, approvers, deny }
 }
 
-/// That a group or role is named.
+/// Checks that `group:` and `role:` have a name after them.
 fn named(entry: &str) -> Result<(), String> {
     match entry.split_once(':').map(|(what, name)| (what, name.trim())) {
         Some((what @ ("group" | "role"), "")) => Err(format!("\"{what}:\" needs a name after it")),
@@ -285,7 +283,7 @@ fn gates(s: &Section<'_>) -> Option<Match> {
     Some(Match { cluster: cluster?, namespace: namespace?, canary: canary?, stage: stage?, gate: gate? })
 }
 
-/// A glob; left out, it matches everything.
+/// A glob; if it is left out, one that matches everything.
 fn glob(s: &Section<'_>, name: &str) -> Option<GlobMatcher> {
     let pattern = if s.value(name).is_none() { "*" } else { s.string(name)? };
     match Glob::new(pattern) {

@@ -1,21 +1,21 @@
-//! What is wrong with a configuration: all of it, by key.
+//! All problems of a configuration, by key.
 
 use std::{cell::RefCell, collections::BTreeMap, fmt};
 
 use super::variables::{variable_for, with_two};
 use crate::text::single_line;
 
-/// One thing to put right.
+/// One problem to fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The key, as `jira.poll_every` or `routes[0].ticket.project`; the file or the environment variable where no
-    /// key can be named.
+    /// The key, such as `jira.poll_every` or `routes[0].ticket.project`; the file or the environment variable if no key
+    /// can be named.
     pub key: String,
     /// What is wrong there and what to write instead, on one line. Never a secret.
     pub what: String,
 }
 
-/// Everything that is wrong with a configuration, one line each, in the order of the example file.
+/// All problems of a configuration, one line each, in the order of the example file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
 
@@ -47,7 +47,7 @@ impl Sink {
         self.variables.borrow_mut().insert(key.to_owned(), variable.to_owned());
     }
 
-    /// Adds a problem at `key`, and names the environment variable if that is where the value came from.
+    /// Adds a problem at `key`, and names the environment variable if the value came from one.
     pub(super) fn push(&self, key: &str, what: impl Into<String>) {
         let mut what = what.into();
         if let Some(variable) = self.variables.borrow().iter().find_map(|(k, v)| within(key, k).then_some(v))
@@ -57,7 +57,7 @@ impl Sink {
         self.problems.borrow_mut().push(Problem { key: key.to_owned(), what });
     }
 
-    /// Adds the problem that `key` and `other` say the same thing, and where each of them stands.
+    /// Adds the problem that `key` and `other` set the same value, and where each of them is.
     pub(super) fn set_twice(&self, key: &str, other: &str) {
         let variables = self.variables.borrow();
         let place = |key: &str| match variables.iter().find(|(k, _)| within(key, k)) {
@@ -68,7 +68,7 @@ impl Sink {
         self.problems.borrow_mut().push(Problem { key: key.to_owned(), what });
     }
 
-    /// Adds the problem that nothing is known under `key`, at each environment variable that sets it, else at the key.
+    /// Adds the problem that `key` is unknown: at each environment variable that sets it, otherwise at the key.
     pub(super) fn unknown(&self, key: &str, near: Option<&str>) {
         let variables = self.variables.borrow();
         let by: Vec<&String> =
@@ -86,13 +86,13 @@ impl Sink {
         }
     }
 
-    /// All that was found.
+    /// All collected problems.
     pub(super) fn into_problems(self) -> Problems {
         Problems(self.problems.into_inner())
     }
 }
 
-/// Whether `key` is `outer` or stands below it.
+/// Whether `key` is `outer` or is below it.
 fn within(key: &str, outer: &str) -> bool {
     key.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }

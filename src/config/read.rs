@@ -1,5 +1,5 @@
-//! Reads one table of the merged tree. Every getter returns `None` only after it has noted why, so that a caller
-//! can go on and find the other problems too.
+//! Reads one table of the merged tree. Every getter reports the problem before it returns `None`, so that its caller
+//! can continue and find the other problems, too.
 
 use std::{
     cell::RefCell,
@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use super::{duration, problems::Sink};
 use crate::secret::{self, Secret};
 
-/// What others call some keys, and what they are called here.
+/// Names that other programs use for some keys, and the keys of the bridge.
 const ALSO_CALLED: [(&str, &str); 6] = [
     ("username", "user"),
     ("email", "user"),
@@ -27,7 +27,7 @@ const ALSO_CALLED: [(&str, &str); 6] = [
     ("issuetype", "issue_type"),
 ];
 
-/// A table with the key it stands at. Keys that were asked for are the known ones; [`Section::done`] names the others.
+/// A table and its key. The keys that were read are known; [`Section::done`] reports all others.
 pub(super) struct Section<'a> {
     key: String,
     table: &'a Map<String, Value>,
@@ -41,7 +41,7 @@ impl<'a> Section<'a> {
         Self { key, table, sink, known: RefCell::default() }
     }
 
-    /// Where this table stands.
+    /// The key of this table.
     pub(super) fn at(&self) -> &str {
         &self.key
     }
@@ -51,19 +51,19 @@ impl<'a> Section<'a> {
         if self.key.is_empty() { name.to_owned() } else { format!("{}.{name}", self.key) }
     }
 
-    /// Notes a problem at an entry.
+    /// Reports a problem at an entry.
     pub(super) fn problem(&self, name: &str, what: impl Into<String>) {
         self.sink.push(&self.key(name), what);
     }
 
-    /// All entries, for tables whose keys are not ours.
+    /// All entries, for tables with keys that Jira defines.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'a String, &'a Value)> {
         self.table.iter().inspect(|(name, _)| {
             self.known.borrow_mut().insert((*name).clone());
         })
     }
 
-    /// An entry as it is, if it is there.
+    /// An entry of any type, if it exists.
     pub(super) fn value(&self, name: &str) -> Option<&'a Value> {
         self.known.borrow_mut().insert(name.to_owned());
         self.table.get(name)
@@ -94,7 +94,7 @@ impl<'a> Section<'a> {
         value.as_str().or_else(|| self.wrong_value(name, "a string", value))
     }
 
-    /// A string that says something, without the blanks around it.
+    /// A string that is not blank, trimmed.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         let text = self.string(name)?.trim();
         if text.is_empty() {
@@ -122,8 +122,11 @@ impl<'a> Section<'a> {
         duration::parse(text).map_err(|what| self.problem(name, format!("{text:?} {what}"))).ok()
     }
 
-    /// A duration, or `"forever"`, which is `None` inside.
-    #[expect(clippy::option_option, reason = "the outer one is of every getter: whether the value was right")]
+    /// A duration, or `"forever"`, for which the inner option is `None`.
+    #[expect(
+        clippy::option_option,
+        reason = "as in every getter, the outer one says whether the value was valid"
+    )]
     pub(super) fn duration_or_forever(&self, name: &str) -> Option<Option<Duration>> {
         let Some(text) = self.required(name)?.as_str() else { return self.duration(name).map(Some) };
         if text == "forever" {
@@ -136,7 +139,7 @@ impl<'a> Section<'a> {
     /// An address to listen on.
     pub(super) fn address(&self, name: &str) -> Option<SocketAddr> {
         let text = self.string(name)?;
-        // What asks for no password is not to be seen from outside by accident.
+        // The admin listener requires no password, so the suggestion must not expose it by accident.
         let host = if name == "admin_listen" { "127.0.0.1" } else { "0.0.0.0" };
         let port = text.rsplit(':').next().and_then(|port| port.trim().parse::<u16>().ok());
         let port = port.unwrap_or(if name == "admin_listen" { 9090 } else { 8080 });
@@ -162,12 +165,12 @@ impl<'a> Section<'a> {
         fits
     }
 
-    /// A list of strings that say something.
+    /// A list of strings that are not blank.
     pub(super) fn texts(&self, name: &str) -> Option<Vec<String>> {
         self.texts_that(name, |_| Ok(()))
     }
 
-    /// A list of strings that say something, and pass a check that tells what is wrong with one.
+    /// A list of strings that are not blank and pass `check`, whose error says what is wrong with one.
     pub(super) fn texts_that(
         &self,
         name: &str,
@@ -185,20 +188,20 @@ impl<'a> Section<'a> {
             right.map_err(|what| self.problem(&at, what)).ok()?;
             Some(text.trim().to_owned())
         };
-        // All entries first: a list with one wrong entry has every wrong entry noted.
+        // Reads all entries before it fails, so that every wrong entry is reported.
         list.iter().enumerate().map(read).collect::<Vec<_>>().into_iter().collect()
     }
 
-    /// The address of a site, without a slash at its end. The text is not repeated, it may hold a password.
+    /// The address of a site, without a slash at its end. Errors do not quote it, because it may hold a password.
     pub(super) fn site(&self, name: &str) -> Option<String> {
         let text = self.string(name)?.trim();
         let what = match Url::parse(text) {
-            // Also where it comes late: a password may hold what ends a host.
+            // Anywhere in the text, because a password may hold characters that end a host.
             _ if text.contains('@') && name == "url" => {
                 "must not hold a user or password; put them into jira.user and jira.token"
             }
             _ if text.contains('@') => "must not hold a user or password",
-            // With a port, the name before it reads like a scheme.
+            // In `host:port`, the host would parse as a scheme.
             Err(_) | Ok(_) if !text.is_empty() && !text.contains("://") => {
                 "has no scheme; put https:// in front"
             }
@@ -263,7 +266,7 @@ impl<'a> Section<'a> {
         Some(Self::new(self.key(name), table, self.sink))
     }
 
-    /// A list of tables, none if it is left out.
+    /// A list of tables, empty if it is left out.
     pub(super) fn sections(&self, name: &str) -> Vec<Self> {
         let list = match self.value(name) {
             None => return Vec::new(),
@@ -277,13 +280,13 @@ impl<'a> Section<'a> {
         list.iter().enumerate().filter_map(read).collect()
     }
 
-    /// Notes the keys that nobody asked for.
+    /// Reports the keys that were not read, as unknown.
     pub(super) fn done(&self) {
         let known = self.known.borrow();
         for name in self.table.keys().filter(|name| !known.contains(*name)) {
             let distance = |other: &str| strsim::osa_distance(&name.to_lowercase(), other);
             let near = known.iter().map(|other| (distance(other), other)).min();
-            // Two slips at most, and not in a word of three letters.
+            // At most two typing mistakes, and in fewer than half of the letters.
             let near = near.filter(|(slips, other)| *slips <= 2 && *slips * 2 < other.len());
             let near = near.map(|(_, other)| other.clone()).or_else(|| {
                 let also = ALSO_CALLED.iter().find(|(also, _)| *also == name.to_lowercase());
@@ -294,7 +297,7 @@ impl<'a> Section<'a> {
     }
 }
 
-/// What a value is, in words; never its content.
+/// The type of a value, in words; never its content.
 pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
@@ -306,9 +309,10 @@ pub(super) fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// Why a file cannot be read. A name that does not look like a path may be the secret itself, which is to be at this key.
+/// Why a file cannot be read. `secret` is the key for a secret's value: a name that does not look like a path may be
+/// the secret itself, and is not quoted.
 fn unreadable(path: &Path, error: &std::io::Error, secret: Option<&str>) -> String {
-    // A slash alone proves nothing, for base 64 has slashes: the directory has to be there.
+    // A slash alone proves nothing, because Base64 has slashes: the directory must exist.
     let is_in_a_directory =
         path.parent().is_some_and(|parent| !parent.as_os_str().is_empty() && parent.is_dir());
     let is_path = path.is_absolute() || path.to_string_lossy().starts_with('.') || is_in_a_directory;

@@ -1,4 +1,4 @@
-//! The sections that say where the bridge listens, stores and looks: everything but tickets and approvals.
+//! All sections except those for tickets and approvals.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -20,7 +20,7 @@ pub(super) fn server(s: &Section<'_>) -> Option<Server> {
     let [gate_listen, webhook_listen, admin_listen] = listeners.map(|name| s.address(name));
     let addresses = [gate_listen, webhook_listen, admin_listen];
     for (nth, name) in listeners.iter().enumerate().skip(1) {
-        // Port 0 is any free one.
+        // Port 0 is any free port.
         let twin =
             (0..nth).find(|n| addresses[*n].is_some_and(|a| a.port() != 0 && addresses[nth] == Some(a)));
         if let Some(twin) = twin {
@@ -56,7 +56,8 @@ pub(super) fn server(s: &Section<'_>) -> Option<Server> {
     })
 }
 
-/// Whether one of the two is every address of this machine, so that the other one is taken. All of IPv6 is all of IPv4, too.
+/// Whether both have the same port and one of them is the wildcard address, which also takes the other. The wildcard of
+/// IPv6 includes IPv4.
 fn exclude(one: SocketAddr, other: SocketAddr) -> bool {
     let covers =
         |all: SocketAddr, one: SocketAddr| all.ip().is_unspecified() && (all.is_ipv6() || one.is_ipv4());
@@ -66,7 +67,7 @@ fn exclude(one: SocketAddr, other: SocketAddr) -> bool {
 pub(super) fn store(s: &Section<'_>) -> Option<Store> {
     let url = s.string("url").map(str::trim).and_then(|url| {
         let known = ["sqlite://", "postgres://", "postgresql://"];
-        // The text is not repeated, it may hold a password.
+        // The error does not quote the text, because it may hold a password.
         let what =
             if !known.iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty())) {
                 let scheme = url.split_once("://").map(|(scheme, _)| format!("{}://", scheme.to_lowercase()));
@@ -132,14 +133,15 @@ pub(super) fn flagger(s: &Section<'_>) -> Option<Flagger> {
     })
 }
 
-/// What the rest of `[flagger]` says, as far as it was read.
+/// The other keys of `[flagger]`, as far as they were valid.
 struct FlaggerSection<'a> {
     cluster: Option<&'a str>,
     token: Option<&'a Secret>,
     clusters: &'a [Cluster],
 }
 
-/// `[[flagger.tokens]]`. Each is of one scope: a token that is also another's would be good for what neither says.
+/// `[[flagger.tokens]]`. Each token has one scope: if two entries shared a token, it would be valid for combinations
+/// that neither entry allows.
 fn scoped_tokens(s: &Section<'_>, known: &FlaggerSection<'_>) -> Vec<ScopedToken> {
     let mut tokens: Vec<ScopedToken> = Vec::new();
     for one in s.sections("tokens") {
@@ -190,7 +192,7 @@ fn scoped_tokens(s: &Section<'_>, known: &FlaggerSection<'_>) -> Vec<ScopedToken
     tokens
 }
 
-/// A DNS label: what Flagger's names are made of.
+/// A cluster's name, which must be a DNS label.
 fn cluster_name(s: &Section<'_>, name: &str) -> Option<String> {
     let text = s.text(name)?;
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
@@ -206,7 +208,7 @@ fn cluster_name(s: &Section<'_>, name: &str) -> Option<String> {
     Some(text)
 }
 
-/// Whether a value of one is a value of the other, which then would prove nothing.
+/// Whether the two secrets have a value in common. Such a value would not prove which of the two callers sent it.
 fn share(one: Option<&Secret>, other: Option<&Secret>) -> bool {
     let lines = |secret: Option<&Secret>| secret.map(Secret::lines).unwrap_or_default();
     let others = lines(other);

@@ -1,4 +1,4 @@
-//! What each key means once it is read and found right.
+//! The validated configuration.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -27,7 +27,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// All that callers may bring to prove who they are.
+    /// All secrets with which callers authenticate.
     #[must_use]
     pub fn callers_secrets(&self) -> Vec<Secret> {
         let flagger = &self.flagger;
@@ -49,7 +49,7 @@ pub struct Server {
     pub admin_listen: SocketAddr,
     /// Where people reach the status page, without a slash at its end; linked from tickets.
     pub public_url: Option<String>,
-    /// How long requests in hand may take once the bridge is told to stop.
+    /// How long requests in progress may take after the bridge receives the signal to stop.
     pub shutdown_grace: Duration,
     /// Certificate and key of the gate and webhook listeners.
     pub tls: Option<Tls>,
@@ -67,33 +67,33 @@ pub struct Tls {
 /// `[store]`
 #[derive(Clone, Debug)]
 pub struct Store {
-    /// `sqlite://…` or `postgres://…`, which holds a password.
+    /// `sqlite://…` or `postgres://…`; may hold a password.
     pub url: SecretString,
-    /// How long the audit record is kept; `None` is for ever.
+    /// How long the audit record is kept; `None` means forever.
     pub keep_for: Option<Duration>,
-    /// Whether a file of SQLite may be on a volume of a network.
+    /// Whether an SQLite file may be on a network volume.
     pub allow_network_volume: bool,
 }
 
-/// `[flagger]`: whose questions are heard.
+/// `[flagger]`: which callers may ask.
 #[derive(Clone, Debug)]
 pub struct Flagger {
-    /// The cluster a question is from when it names none.
+    /// The cluster of a question that names none.
     pub cluster: String,
     /// The namespaces that may ask.
     pub namespaces: GlobSet,
-    /// As they are listed.
+    /// The globs of `namespaces`, as configured.
     pub namespace_globs: Vec<String>,
-    /// What Flagger must bring, if anything; it proves no particular cluster.
+    /// The token that Flagger must send, if any; it does not prove a particular cluster.
     pub token: Option<Secret>,
-    /// `[[flagger.tokens]]`: further tokens, each good for some namespaces only.
+    /// `[[flagger.tokens]]`: further tokens, each valid for some namespaces only.
     pub tokens: Vec<ScopedToken>,
-    /// `[[flagger.clusters]]`: further names, each with a token that proves it, if given.
+    /// `[[flagger.clusters]]`: further clusters, each with an optional token that proves it.
     pub clusters: Vec<Cluster>,
 }
 
 impl Flagger {
-    /// Every token that Flagger may bring, with its key.
+    /// Every token that Flagger may send, with its key.
     pub fn all_tokens(&self) -> impl Iterator<Item = (String, &Secret)> {
         let general = self.token.as_ref().map(|token| ("flagger.token".to_owned(), token));
         let scoped = self.tokens.iter().enumerate();
@@ -108,11 +108,11 @@ impl Flagger {
 /// One of `[[flagger.tokens]]`.
 #[derive(Clone, Debug)]
 pub struct ScopedToken {
-    /// What Flagger must bring.
+    /// The token that Flagger must send.
     pub token: Secret,
-    /// The namespaces that it is good for.
+    /// The namespaces for which it is valid.
     pub namespaces: GlobSet,
-    /// The only cluster that it is good for, and that it proves. None: it is good for each that has no token of its own.
+    /// The only cluster for which it is valid, and which it proves. `None`: each cluster without a token of its own.
     pub cluster: Option<String>,
 }
 
@@ -128,34 +128,34 @@ pub struct Cluster {
 /// `[jira]`: how to reach Jira, and how often.
 #[derive(Clone, Debug)]
 pub struct Jira {
-    /// What its client goes by.
+    /// The settings of the client.
     pub client: jira::Settings,
-    /// What Jira's webhook is signed with; none means that the webhook is off.
+    /// The secret with which Jira signs its webhooks; `None` means that the webhook is off.
     pub webhook_secret: Option<Secret>,
     /// How often tickets that Flagger asks about are read.
     pub poll_every: Duration,
-    /// For how long an answer proves an approval.
+    /// How long an answer of Jira proves an approval.
     pub trust_for: Duration,
-    /// For how long Jira's search may miss a new issue.
+    /// How long Jira's search may miss a new issue.
     pub index_lag: Duration,
 }
 
 /// `[rollout]`
 #[derive(Clone, Copy, Debug)]
 pub struct Rollout {
-    /// After this much silence an opened gate is not believed to be of the same rollout.
+    /// After this much silence, a question to an open gate no longer belongs to the same rollout.
     pub idle_after: Duration,
-    /// After this much silence a rollout has ended.
+    /// After this much silence, a rollout has ended.
     pub abandon_after: Duration,
 }
 
 /// `[limits]`
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Rollouts of one canary that open tickets within an hour.
+    /// How many rollouts of one canary may open tickets within an hour.
     pub tickets_per_canary_per_hour: usize,
-    /// Live tickets in all.
+    /// How many tickets may be live.
     pub open_tickets: usize,
-    /// Of them, live tickets of one namespace.
+    /// How many of them may belong to one namespace.
     pub open_tickets_per_namespace: usize,
 }

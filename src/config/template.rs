@@ -4,10 +4,10 @@ use minijinja::{Environment, ErrorKind};
 
 use crate::ticket::TEMPLATE_NAMES;
 
-/// Finds a syntax error, or a variable, filter, test or function that there is none of.
+/// Finds a syntax error, or an unknown variable, filter, test or function.
 ///
 /// # Errors
-/// What is wrong, in words for the one who wrote the template.
+/// What is wrong, in words for the author of the template.
 pub(super) fn check(source: &str) -> Result<(), String> {
     let env = Environment::new();
     let template = env.template_from_str(source).map_err(|error| {
@@ -39,7 +39,7 @@ pub(super) fn check(source: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Something a template does to a value, by name.
+/// An operation of a template on a value, by name.
 #[derive(Debug, PartialEq, Eq)]
 enum Operation {
     /// `value|name`, `{% filter name %}`
@@ -48,8 +48,8 @@ enum Operation {
     Test(String),
 }
 
-/// The filters and tests of a template that parses. The engine looks for them only when it comes past them, which may
-/// be in a branch that the first ticket does not take.
+/// The filters and tests of a template that parses. The engine looks them up only when it evaluates them, perhaps in a
+/// branch that the first ticket does not take.
 fn operations(source: &str) -> Vec<Operation> {
     let mut found = Vec::new();
     let mut rest = source;
@@ -62,7 +62,7 @@ fn operations(source: &str) -> Vec<Operation> {
         let (words, after) = words(after, if open == "{{" { "}}" } else { "%}" });
         rest = after;
         if open == "{%" && words.first() == Some(&"raw") {
-            // Up to the tag that ends it; that tag is read as any other.
+            // Continue at the tag that ends it, which is read like any other.
             rest = rest.find("endraw").map_or("", |end| &rest[end..]);
         }
         for (nth, word) in words.iter().enumerate() {
@@ -82,7 +82,7 @@ fn operations(source: &str) -> Vec<Operation> {
     found
 }
 
-/// The words and bars of a tag, without the strings in it, and what follows its end.
+/// The words and `|` of a tag, without its string literals, and the text after the tag.
 fn words<'a>(mut text: &'a str, end: &str) -> (Vec<&'a str>, &'a str) {
     let mut words = Vec::new();
     while let Some(first) = text.chars().next() {

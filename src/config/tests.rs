@@ -1,4 +1,4 @@
-//! The promises of the example file and of the messages people get for a wrong one.
+//! The defaults of the example file, and the messages for a wrong configuration.
 
 mod random;
 
@@ -125,7 +125,7 @@ fn every_line_of_the_example_may_be_uncommented() {
     let found = commented_out();
     assert_eq!(found.len(), 18, "{found:#?}");
     for text in found {
-        // The files it names are not here; any that can be read does.
+        // The files that it names do not exist here; one that can be read replaces them.
         let here = format!("\"{}\"", file.display());
         let text: String = text
             .split_inclusive('"')
@@ -249,7 +249,7 @@ fn every_problem_is_told_at_once() {
     ticket.description: is no template: unexpected end of input, expected end of block
     ticket.labels[0]: "two words" has a space in it, which Jira refuses
     ticket.labels[1]: is empty; leave it out
-    ticket.labels[2]: "flagger-ended" marks tickets whose rollout is over, and no such ticket opens a gate
+    ticket.labels[2]: "flagger-ended" marks tickets of ended rollouts, which open no gate
     ticket.fields.customfield_1[0].value: the template knows no filter "shout"
     ticket.fields.summary: is set by the bridge; there is a key of its own for it in [ticket]
     ticket.transitions.opened: must be a status, or { to = "STATUS", fields = { … } }, not a number
@@ -301,7 +301,7 @@ fn sections_of_the_wrong_shape() {
     ");
 }
 
-/// Both places are named, wherever they are.
+/// The message names both places, in the file or in the environment.
 #[test]
 fn a_secret_that_is_given_twice() {
     let token = ("token", "BRIDGE__JIRA__TOKEN", "one");
@@ -475,7 +475,7 @@ fn the_default_description_reads_well_at_every_stage() {
     insta::assert_snapshot!(render("gate"), @"Flagger is about to go on with the rollout of web in namespace shop on cluster default. It waits for this ticket.");
 }
 
-/// Who listens at all addresses leaves none of them on that port to another.
+/// A listener on the wildcard address takes its port on all addresses.
 #[test]
 fn listeners_that_take_each_others_address() {
     for (gate, webhook, right) in [
@@ -533,7 +533,7 @@ fn sites_and_stores() {
 }
 
 proptest! {
-    /// Wherever a secret is given, and whatever else is wrong, it is never shown.
+    /// A secret is never shown, wherever it is given and whatever else is wrong.
     #[test]
     fn secrets_are_never_shown(
         secret in "[A-Za-z0-9+=]{16,24}",
@@ -567,7 +567,7 @@ proptest! {
     }
 }
 
-/// What people are likely to write first, and what they are told.
+/// Likely first mistakes, and the messages for them.
 #[test]
 fn likely_slips_are_told_what_to_write() {
     let text = r#"
@@ -586,7 +586,7 @@ fn likely_slips_are_told_what_to_write() {
         ("BRIDGE__JIRA_TOKEN", "swordfish"),
         ("BRIDGE_CONFIG", "config.toml"),
         ("BRIDGE_LOG_FORMAT", "json"),
-        ("BRIDGE_SERVER", "somebody else's"),
+        ("BRIDGE_SERVER", "another program's"),
         ("BRIDGE_JIRA_SERVICE_HOST", "10.0.0.1"),
         ("BRIDGE_JIRA_PORT_8080_TCP", "tcp://10.0.0.1:8080"),
     ]);
@@ -602,7 +602,7 @@ fn likely_slips_are_told_what_to_write() {
     "#);
 }
 
-/// What counts from the working directory says which one that is. A name that may be a secret is not repeated.
+/// The message for a relative path names the working directory. A name that may be a secret is not quoted.
 #[test]
 fn a_file_that_is_not_there_says_where_it_was_looked_for() {
     let here = std::env::current_dir().unwrap().display().to_string();
@@ -620,7 +620,7 @@ fn a_file_that_is_not_there_says_where_it_was_looked_for() {
             "{words}"
         );
     }
-    // Base 64 has slashes, too.
+    // Base64 has slashes, too.
     for hidden in ["sword/fish", "swordfish", &"swordfish".repeat(40)] {
         let words = said(hidden);
         let why = if hidden.len() > 255 {
@@ -632,7 +632,7 @@ fn a_file_that_is_not_there_says_where_it_was_looked_for() {
             "; if the value is the secret itself, put it into jira.token (set by BRIDGE__JIRA__TOKEN_FILE)";
         assert_eq!(words, format!("jira.token_file: {why}{advice}"));
     }
-    // These hold no secret that people would write there.
+    // These keys name no secrets, which people might give instead of a file's name.
     let files =
         read("server.tls = { cert_file = \"crt\", key_file = \"key\" }\njira.ca_file = \"ca\"\n", &REQUIRED);
     let files = files.unwrap_err().to_string();

@@ -1,13 +1,13 @@
 //! Environment variables, and the keys that they set.
 
-/// What each begins with.
+/// The prefix of each variable.
 pub(super) const PREFIX: &str = "BRIDGE__";
 
 /// The tables at the top, as variables name them.
 const SECTIONS: [&str; 8] = ["SERVER", "STORE", "FLAGGER", "JIRA", "ROLLOUT", "LIMITS", "TICKET", "APPROVAL"];
 
-/// The key that a variable sets. Variables are written in capitals; a name in `ticket.fields` that has small letters
-/// (`BRIDGE__TICKET__FIELDS__fixVersions`) is left as it is, since Jira minds the case.
+/// The key that a variable sets. Variables are written in capitals; a name in `ticket.fields` with lower-case letters
+/// (`BRIDGE__TICKET__FIELDS__fixVersions`) is kept unchanged, because Jira's field ids are case-sensitive.
 pub(super) fn key_of(variable: &str) -> String {
     let below = variable.strip_prefix(PREFIX).unwrap_or(variable);
     let parts = below.split("__").enumerate().map(|(depth, part)| {
@@ -25,9 +25,9 @@ pub(super) fn variable_for(key: &str) -> String {
     format!("{PREFIX}{}", key.replace('.', "__").to_uppercase())
 }
 
-/// The variable that is meant by one with a single underscore after BRIDGE or, too, between its parts. Others that begin
-/// with `BRIDGE_` are somebody else's: the program's own `BRIDGE_CONFIG`, or those that Kubernetes makes for a service
-/// called `bridge-jira`.
+/// The variable that was probably meant by one with a single underscore after BRIDGE, and perhaps between its parts.
+/// Other variables with `BRIDGE_` set no key: the program's own `BRIDGE_CONFIG`, or those that Kubernetes sets for a
+/// service called `bridge-jira`.
 pub(super) fn similar(variable: &str) -> Option<String> {
     let rest = variable.strip_prefix("BRIDGE_").filter(|rest| !rest.starts_with('_'))?;
     let section = SECTIONS.iter().find(|section| {
@@ -38,7 +38,7 @@ pub(super) fn similar(variable: &str) -> Option<String> {
     (!kubernetes).then(|| format!("{PREFIX}{section}__{below}"))
 }
 
-/// The variable that is meant by one with a single underscore behind its section.
+/// The variable that was probably meant by one with a single underscore after its section.
 pub(super) fn with_two(variable: &str) -> Option<String> {
     let rest = variable.strip_prefix(PREFIX)?;
     SECTIONS.iter().find_map(|section| {

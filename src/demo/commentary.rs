@@ -1,4 +1,4 @@
-//! What is said of it all: a line for each thing that matters, and none for what was just said.
+//! The commentary of the demo: a line for each event that matters, without repetition.
 
 use std::{collections::HashMap, io::Write as _, time::Duration};
 
@@ -8,28 +8,28 @@ use tokio::time::Instant;
 use super::fake_flagger::{Answered, Call, FakeFlagger, Phase, Tick};
 use crate::text::one_line;
 
-/// How often people's doings in Jira are looked for, to tell of them.
+/// The interval at which Jira is checked for changes to report.
 pub(super) const WATCHES_EVERY: Duration = Duration::from_millis(250);
 /// The longest quotation from a comment, in characters.
 const QUOTED: usize = 110;
 
-/// Whether there is somebody who could follow the links.
+/// Whether to print links: only if a user can follow them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Links {
     Show,
     Hide,
 }
 
-/// Tells what happens.
+/// Prints what happens.
 pub(super) struct Commentary {
     began: Instant,
     links: Links,
     out: Box<dyn FnMut(&str) + Send>,
-    /// What was last said of each question, by canary and hook.
+    /// The last line printed for each question, by canary and hook.
     asked: HashMap<String, String>,
-    /// Where each canary was.
+    /// The last phase and weight of each canary.
     canaries: HashMap<String, (Phase, u8)>,
-    /// How many changes and comments of each issue were told, by id.
+    /// How many changes and comments of each issue were printed, by id.
     issues: HashMap<String, (usize, usize)>,
 }
 
@@ -45,18 +45,18 @@ impl Commentary {
         }
     }
 
-    /// A line with the time since the beginning, in minutes and seconds.
+    /// Prints a line with the time since the start, in minutes and seconds.
     pub(super) fn say(&mut self, line: &str) {
         let seconds = self.began.elapsed().as_secs();
         (self.out)(&format!("{:02}:{:02}  {line}", seconds / 60, seconds % 60));
     }
 
-    /// A line of its own.
+    /// Prints a line without the time.
     pub(super) fn head(&mut self, line: &str) {
         (self.out)(line);
     }
 
-    /// What Flagger asked and did.
+    /// Prints what Flagger asked and did.
     pub(super) fn flagger(&mut self, flagger: &FakeFlagger, tick: &Tick) {
         let what = format!("{} {}", flagger.canary(), flagger.revision());
         for call in &tick.calls {
@@ -80,15 +80,15 @@ impl Commentary {
             Answered::Not { why } => format!("no answer, which is a no: {why}"),
         };
         match call.question() {
-            // Asked each time, and nearly always answered like this.
+            // Flagger asks this at each check, and nearly always gets this answer.
             Some("rollback") if !call.answered.is_open() => None,
             Some(hook) => Some(format!("Flagger asks {hook} for {what} → {answer}")),
             None if call.answered.is_open() => None,
-            None => Some(format!("Flagger tells {} of {what} → {answer}", call.path)),
+            None => Some(format!("Flagger sends {} for {what} → {answer}", call.path)),
         }
     }
 
-    /// An answer's line, without its link if nobody could follow it.
+    /// An answer's line, without its link if links are hidden.
     fn shortened(&self, line: &str) -> String {
         match self.links {
             Links::Show => line.to_owned(),
@@ -98,7 +98,7 @@ impl Commentary {
         }
     }
 
-    /// What people and the bridge did in Jira since this was last asked.
+    /// Prints what people and the bridge did in Jira since the last call.
     pub(super) fn jira(&mut self, jira: &FakeJira) {
         for issue in jira.issues() {
             let told = self.issues.insert(issue.id.clone(), (issue.changelog.len(), issue.comments.len()));
@@ -112,7 +112,7 @@ impl Commentary {
             }
             let (changes, comments) = told.unwrap_or_default();
             if moved(&issue, changes) {
-                // What is answered next is news, even if it is what was answered before the move.
+                // Print the next answer even if it equals the one before the move.
                 let about = format!(" {} ", issue.key);
                 self.asked.retain(|_, line| !line.contains(&about));
             }
@@ -123,7 +123,7 @@ impl Commentary {
     }
 }
 
-/// What became of the canary, if it is worth a line.
+/// What happened to the canary, if it deserves a line.
 fn news(before: Option<Phase>, tick: &Tick) -> Option<String> {
     let text = match tick.phase {
         Phase::Progressing if tick.weight > 0 => format!("gets {} % of the traffic", tick.weight),
@@ -134,7 +134,7 @@ fn news(before: Option<Phase>, tick: &Tick) -> Option<String> {
         Phase::Promoting => "is being promoted".into(),
         Phase::Succeeded => "is the primary now: the rollout succeeded".into(),
         Phase::Failed => "is rolled back: the rollout failed".into(),
-        // What was asked says more.
+        // The line about the question says more.
         Phase::Initializing
         | Phase::Initialized
         | Phase::Waiting
@@ -144,12 +144,12 @@ fn news(before: Option<Phase>, tick: &Tick) -> Option<String> {
     Some(text)
 }
 
-/// Whether the status changed after so many changes.
+/// Whether the status changed after the first `changes` changes.
 fn moved(issue: &IssueView, changes: usize) -> bool {
     issue.changelog.iter().skip(changes).any(|entry| entry.items.iter().any(|item| item.field == "status"))
 }
 
-/// The moves and comments of an issue after so many of each.
+/// The moves and comments of an issue after the first `changes` and `comments`.
 fn done(issue: &IssueView, changes: usize, comments: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for entry in issue.changelog.iter().skip(changes) {
@@ -175,11 +175,11 @@ fn named(account: Option<&str>) -> &str {
     match account {
         Some(MIA) => "Mia",
         Some(BRIDGE) => "the bridge",
-        Some(_) | None => "somebody",
+        Some(_) | None => "a Jira user",
     }
 }
 
-/// Whoever reads may have seen enough.
+/// Prints a line. Ignores errors, because the reader may have closed the pipe.
 pub(super) fn print(line: &str) {
     drop(writeln!(std::io::stdout(), "{line}"));
 }
@@ -240,7 +240,7 @@ mod tests {
         );
     }
 
-    /// After a move in Jira, the answer that follows is told, also if it says what was said before the move.
+    /// After a move in Jira the next answer is printed, even if it equals the one before the move.
     #[tokio::test]
     async fn after_a_move_the_answer_is_told_again() {
         let mut world = World::start().await.unwrap();
@@ -265,7 +265,7 @@ mod tests {
         look(&mut commentary).await;
         assert_eq!(told("(To Do)"), 1);
         let [ticket] = world.jira.issues().try_into().unwrap();
-        // It may have been closed before its status was read, too.
+        // The gate may also have been answered closed before the ticket's status was read.
         let closed = || told(&format!("closed: {} (", ticket.key));
         let before = closed();
         for status in ["Approved", "To Do"] {

@@ -1,7 +1,7 @@
-//! A Flagger that looks at one canary: it asks and tells what Flagger 1.44.0 was recorded to ask and tell, call by call
-//! and in the same order (`fixtures/flagger/traces`). It runs nothing and routes no traffic.
+//! A simulated Flagger for one canary. It sends the same calls in the same order as Flagger 1.44.0 did in the
+//! recordings (`fixtures/flagger/traces`). It runs no workload and routes no traffic.
 //!
-//! The canary has weights of 20, 40 and 60, metrics that always pass, and the six hooks that can concern the bridge:
+//! The canary has weights of 20, 40 and 60, metrics that always pass, and the six hooks that can call the bridge:
 //! confirm-rollout, confirm-traffic-increase, confirm-promotion, rollback, event and post-rollout.
 
 mod call;
@@ -27,31 +27,31 @@ const STEP: u8 = 20;
 /// The weight at which the canary waits for its promotion, in percent.
 const FULL: u8 = 60;
 
-/// What happened when Flagger looked at the canary.
+/// What happened in one check of the canary.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Tick {
-    /// What was asked and told, with the answers, in order.
+    /// The calls with their answers, in order.
     pub calls: Vec<Call>,
-    /// Where the canary is afterwards.
+    /// The canary's phase afterwards.
     pub phase: Phase,
     /// How much traffic the new revision has afterwards, in percent.
     pub weight: u8,
 }
 
-/// Flagger, as far as one canary is concerned. It has no clock: whoever holds it says when it looks.
+/// A simulated Flagger for one canary. It has no clock: its owner calls [`Self::tick`] for each check.
 pub struct FakeFlagger {
     client: Client,
-    /// Base URL of the gates and of the reports.
+    /// The base URL of the bridge's gate listener.
     bridge: String,
     namespace: String,
     name: String,
     phase: Phase,
     weight: u8,
     primary_exists: bool,
-    /// What Flagger took over last; none before the primary is set up.
+    /// The revision that Flagger applied last; `None` before the primary is set up.
     applied: Option<Revision>,
-    /// What somebody pushed since.
+    /// The revision pushed since then.
     pushed: Option<Revision>,
     calls: Vec<Call>,
 }
@@ -60,7 +60,7 @@ impl FakeFlagger {
     /// A new canary of the revision `v1`. `bridge` is the base URL of the bridge's gate listener.
     ///
     /// # Errors
-    /// If there can be no HTTP client.
+    /// If the HTTP client cannot be built.
     pub fn new(bridge: &str, namespace: &str, name: &str) -> reqwest::Result<Self> {
         Ok(Self {
             client: client()?,
@@ -76,13 +76,13 @@ impl FakeFlagger {
         })
     }
 
-    /// Somebody pushes a revision. Flagger notices when it next looks, if it then looks for one. Pushing a name again
-    /// after it failed stands for touching the spec of the Canary: the checksum stays, and it is tried again.
+    /// Pushes a revision. Flagger notices it at its next check in a phase in which it looks for one. Pushing the same
+    /// name again after a failure stands for an edit of the Canary's spec: the checksum stays, and Flagger retries.
     pub fn push(&mut self, revision: &str) {
         self.pushed = Some(Revision::new(revision));
     }
 
-    /// Where the canary is.
+    /// The canary's phase.
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.phase
@@ -94,15 +94,15 @@ impl FakeFlagger {
         format!("{}/{}", self.namespace, self.name)
     }
 
-    /// What people call the revision that is being rolled out, or was last.
+    /// The name of the revision that is being rolled out, or was last.
     #[must_use]
     pub fn revision(&self) -> &str {
-        // While Flagger waits to begin, it is the pushed one that the people at the gate decide about.
+        // While Flagger waits to begin, the gate is about the pushed revision.
         let begun = self.applied.as_ref().filter(|_| !self.phase.rests() && self.phase != Phase::Waiting);
         begun.or(self.pushed.as_ref()).or(self.applied.as_ref()).map_or("", |revision| &revision.name)
     }
 
-    /// Flagger looks at the canary, once. `now` is only told in events.
+    /// Checks the canary once. `now` is only sent in events.
     pub async fn tick(&mut self, now: Millis) -> Tick {
         match self.phase {
             Phase::Initializing => self.initialize(now).await,
@@ -135,7 +135,7 @@ impl FakeFlagger {
         self.normal(now, &format!("Initialization done! {}", self.dotted())).await;
     }
 
-    /// Asks whether the pushed revision may begin. It names the revision before it, save after a failure.
+    /// Asks whether the pushed revision may begin. The question names the previous revision, except after a failure.
     async fn begin(&mut self, now: Millis) {
         if self.phase == Phase::Failed {
             self.take_over();
@@ -155,7 +155,7 @@ impl FakeFlagger {
         self.take_over();
     }
 
-    /// A newer revision takes the place of the one under way, without a question.
+    /// A newer revision replaces the running one, without a question.
     async fn restart(&mut self, now: Millis) {
         self.normal(now, &format!("New revision detected! Restarting analysis for {}", self.dotted())).await;
         self.phase = Phase::Progressing;
@@ -199,7 +199,7 @@ impl FakeFlagger {
     }
 
     async fn promote(&mut self, now: Millis) {
-        // The phase of this question is Progressing, also while the canary is in WaitingPromotion.
+        // Flagger sends Progressing as the phase of this question, even while the canary is in WaitingPromotion.
         if !self.ask("confirm-promotion", Phase::Progressing).await {
             if self.phase != Phase::WaitingPromotion {
                 let text = format!(
@@ -225,7 +225,8 @@ impl FakeFlagger {
         self.normal(now, &format!("Promotion completed! Scaling down {}", self.dotted())).await;
     }
 
-    /// The failure is told before it is done, and the last event says where the canary was, not where it is.
+    /// Flagger reports the failure before the rollback is done, and the last event names the old phase, not the new
+    /// one.
     async fn roll_back(&mut self, now: Millis) {
         let before = self.phase;
         self.warning(now, "Rollback check rollback passed").await;
@@ -245,7 +246,7 @@ impl FakeFlagger {
         }
     }
 
-    /// As Flagger's events name a canary.
+    /// `name.namespace`, as in Flagger's events.
     fn dotted(&self) -> String {
         format!("{}.{}", self.name, self.namespace)
     }
@@ -262,7 +263,7 @@ impl FakeFlagger {
         let _ = self.send(path.to_owned(), self.phase, metadata).await;
     }
 
-    /// Whether the answer lets it go on.
+    /// Asks a question, and returns whether the answer lets Flagger continue.
     async fn ask(&mut self, hook: &str, phase: Phase) -> bool {
         self.send(format!("/gate/{hook}"), phase, None).await
     }

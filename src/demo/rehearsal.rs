@@ -1,5 +1,5 @@
-//! `demo --jira-only`: the embedded Jira alone, for a bridge that people run themselves. What they need to know of it is the
-//! same each time it is started, so that a configuration once written goes on working.
+//! `demo --jira-only`: only the embedded Jira, for a bridge that users run themselves. Its address and credentials are
+//! the same at each start, so that a configuration keeps working.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use super::{
 };
 use crate::{clock::Clock, jira::Kind};
 
-/// They guard nothing: this Jira listens on loopback, and all is gone when it ends.
+/// These secrets protect nothing: this Jira listens on loopback and forgets everything when it ends.
 const TOKEN: &str = "rehearsal-token-worth-nothing";
 const WEBHOOK_SECRET: &str = "rehearsal-webhook-secret-worth-nothing";
-/// Beside the configuration, one for each kind, and never the database of a bridge that works.
+/// The database file, next to the configuration. One for each kind, and never that of a real bridge.
 const fn database(kind: Kind) -> &'static str {
     match kind {
         Kind::Cloud => "rehearsal-cloud.db",
@@ -29,7 +29,7 @@ const fn database(kind: Kind) -> &'static str {
     }
 }
 
-/// Plays Jira until `stop`. The address, a configuration for it, and what is done there go to standard output.
+/// Runs Jira until `stop`. Prints its address, a configuration for it, and what happens in it.
 ///
 /// # Errors
 /// If the port is taken.
@@ -48,7 +48,7 @@ pub async fn jira_only(kind: Kind, port: u16, stop: CancellationToken) -> anyhow
     }
 }
 
-/// Serves Jira, and tells what a bridge needs for it.
+/// Starts Jira, and returns a configuration for it.
 async fn start(kind: Kind, port: u16) -> anyhow::Result<(FakeJira, SampleConfig)> {
     let listener = TcpListener::bind(("127.0.0.1", port))
         .await
@@ -58,7 +58,7 @@ async fn start(kind: Kind, port: u16) -> anyhow::Result<(FakeJira, SampleConfig)
         Kind::DataCenter => Flavour::DataCenter,
     };
     let setup = Setup::new(flavour, Clock::System);
-    // A database may remember the issues of a Jira that ended: no other issue shall have their ids.
+    // A database may remember issues of an earlier run, so their ids must not be used again.
     let first_issue =
         Duration::from_millis(u64::try_from(Clock::System.now().0).unwrap_or_default()).as_secs();
     let user = match kind {
@@ -66,7 +66,7 @@ async fn start(kind: Kind, port: u16) -> anyhow::Result<(FakeJira, SampleConfig)
         Kind::DataCenter => None,
     };
     let jira = FakeJira::new(Setup { token: TOKEN.to_owned(), first_issue, ..setup });
-    // As in most projects: what the guides show can be tried.
+    // Most projects have this field, and the guides use it.
     for project in ["OPS", "PAY"] {
         let levels = ["Highest", "High", "Medium", "Low", "Lowest"].map(str::to_owned).to_vec();
         jira.add_create_field(
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
     use crate::{check::check, config::load};
 
-    /// As it is printed it loads, for both kinds, and `check` finds nothing that fails.
+    /// For both kinds the printed configuration loads, and `check` finds no failure.
     #[tokio::test]
     async fn what_is_printed_works() {
         for kind in [Kind::Cloud, Kind::DataCenter] {

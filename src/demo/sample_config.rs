@@ -1,29 +1,29 @@
-//! A configuration with which people let a bridge of their own work with the embedded Jira.
+//! A configuration for users who connect their own bridge to the embedded Jira.
 
 use std::net::TcpListener;
 
 use super::world::World;
 
-/// Ports that are seldom taken, beside the usual ones: for Flagger, for Jira's webhook, for people.
+/// Ports that are seldom in use: for Flagger, for Jira's webhook, for people.
 const PORTS: [u16; 3] = [18_080, 18_081, 19_090];
 
-/// What differs from the defaults.
+/// The settings that differ from the defaults.
 pub(super) struct SampleConfig {
-    /// Of the embedded Jira.
+    /// The URL of the embedded Jira.
     pub(super) url: String,
-    /// None with a personal access token.
+    /// `None` with a personal access token.
     pub(super) user: Option<String>,
     pub(super) token: String,
-    /// None if that Jira posts to no webhook of theirs.
+    /// `None` if that Jira does not post to the user's bridge.
     pub(super) webhook_secret: Option<String>,
-    /// `store.url`
+    /// `store.url`.
     pub(super) database: String,
-    /// For Flagger, for Jira's webhook, for people.
+    /// The listeners for Flagger, for Jira's webhook, and for people.
     pub(super) addresses: [String; 3],
 }
 
 impl SampleConfig {
-    /// A bridge beside that of the demo. Its database goes when the demo goes, as the tickets do.
+    /// For a second bridge, next to that of the demo. Its database is removed when the demo ends, as are the tickets.
     pub(super) fn beside(world: &World) -> Self {
         Self {
             url: world.jira.base_url(),
@@ -35,7 +35,7 @@ impl SampleConfig {
         }
     }
 
-    /// What to say of it: the file, and how to use it.
+    /// The text to print: the file, and how to use it.
     pub(super) fn introduction(&self) -> String {
         let (file, [gate, _, admin]) = (self.config(), &self.addresses);
         format!(
@@ -51,7 +51,7 @@ and then, in a second terminal, while this runs:
     -d '{{\"name\":\"hello\",\"namespace\":\"test\",\"phase\":\"Progressing\",\"checksum\":\"abc\"}}'
 
 The last asks as Flagger does, from a third. The answer is 403 until you approve the ticket in Jira, and then 200.
-Your bridge's status page is at http://{admin}; in a terminal the same is told by
+Your bridge's status page is at http://{admin}; in a terminal, this shows the same:
 
   flagger-jira-bridge gates --admin http://{admin}
 "
@@ -90,14 +90,14 @@ project = "OPS"
     }
 }
 
-/// Always the same addresses on loopback.
+/// Fixed addresses on loopback.
 pub(super) fn usual() -> [String; 3] {
     PORTS.map(|port| format!("127.0.0.1:{port}"))
 }
 
-/// Addresses on loopback that are free now; the usual ones if possible, so that they are the same next time.
+/// Free addresses on loopback; the fixed ones if possible, so that they are the same next time.
 fn free() -> [String; 3] {
-    // All are held until all are found: no two are the same.
+    // Each listener stays open until all are found, so no two addresses are the same.
     let held = PORTS.map(|port| {
         let free = TcpListener::bind(("127.0.0.1", port)).or_else(|_| TcpListener::bind("127.0.0.1:0"));
         let address = free.as_ref().ok().and_then(|free| free.local_addr().ok());
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
     use crate::{check::check, clock::Clock, config::load};
 
-    /// As it is printed it loads, and `check` finds nothing that fails.
+    /// The printed configuration loads, and `check` finds no failure.
     #[tokio::test]
     async fn what_is_printed_works() {
         let mut world = World::start().await.unwrap();

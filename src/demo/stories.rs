@@ -1,4 +1,4 @@
-//! What `demo --auto` plays. Each story has a canary of its own, and says what went wrong if something did.
+//! The stories of `demo --auto`. Each has its own canary, and reports what went wrong.
 
 mod story;
 
@@ -10,7 +10,7 @@ use self::story::{Mismatch, PROMOTION, ROLLOUT, STAGES, Story, StoryResult, TRAF
 use super::{commentary::Commentary, fake_flagger::Phase, world::World};
 use crate::gate::Verdict;
 
-/// How long all of it may take. `--auto` promises 30 s; starting and stopping are in there too.
+/// The time limit for all stories. `--auto` promises 30 s, which include start and stop.
 const IN_ALL: Duration = Duration::from_secs(25);
 
 /// The stories.
@@ -47,7 +47,7 @@ impl StoryName {
             Self::Withdraw => "withdraw: an approval taken back before Flagger asks opens nothing",
             Self::Retry => "retry: the same revision again needs new approvals",
             Self::NewRevision => "new revision: an approval of v2 opens nothing for v3",
-            Self::Restart => "restart: the bridge goes away and comes back, and asks nobody twice",
+            Self::Restart => "restart: the bridge stops and starts again, and opens no ticket twice",
         }
     }
 
@@ -63,7 +63,7 @@ impl StoryName {
     }
 }
 
-/// Plays all stories, one after the other. Returns whether each went right.
+/// Plays all stories, one after the other. Returns whether all succeeded.
 pub(super) async fn play(world: &mut World, commentary: &mut Commentary) -> bool {
     let mut right = 0;
     let all = async {

@@ -1,4 +1,4 @@
-//! The embedded Jira and the bridge, with all they need.
+//! The embedded Jira and the bridge, with their files and addresses.
 
 use std::{
     fs,
@@ -25,12 +25,12 @@ use crate::{
     view::GateView,
 };
 
-/// How long the bridge may take to be ready.
+/// How long the bridge may take to become ready.
 const READY_WITHIN: Duration = Duration::from_secs(10);
-/// How often something that is waited for is looked at.
+/// The interval at which a condition is checked while waiting for it.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Everything but Flagger. When it is dropped, its directory is removed.
+/// Everything except Flagger. Dropping it removes its directory.
 pub(super) struct World {
     /// The embedded Jira.
     pub jira: FakeJira,
@@ -38,7 +38,7 @@ pub(super) struct World {
     pub gate: String,
     /// Base URL for people.
     pub admin: String,
-    /// The bridge's account in Jira, and its token: made for this demo, and worth nothing elsewhere.
+    /// The bridge's account in Jira, and its token, made for this demo only.
     pub user: String,
     pub token: String,
     config: PathBuf,
@@ -76,18 +76,18 @@ impl World {
         Ok(world)
     }
 
-    /// The directory of the demo, gone when it ends.
+    /// The directory of the demo, removed when it ends.
     pub(super) fn home(&self) -> &Path {
         self.home.path()
     }
 
-    /// Starts the bridge again, at the same addresses and with the same database.
+    /// Restarts the bridge with the same addresses and database.
     pub(super) async fn restart(&mut self) -> anyhow::Result<()> {
         self.run(None).await
     }
 
     async fn run(&mut self, listeners: Option<Listeners>) -> anyhow::Result<()> {
-        // The environment is somebody else's: a setting for a real bridge must not lead the demo to a real Jira.
+        // Ignores the environment: settings for a real bridge must not make the demo use a real Jira.
         let config = config::load(&self.config, []).map_err(|problems| anyhow!("{problems}"))?;
         let listeners = match listeners {
             Some(listeners) => listeners,
@@ -113,7 +113,7 @@ impl World {
         task.await?
     }
 
-    /// Why the bridge stopped by itself. Until then it does not return.
+    /// Waits until the bridge stops by itself, and returns why.
     pub(super) async fn died(&mut self) -> anyhow::Error {
         let Some(running) = &mut self.bridge else { return std::future::pending().await };
         let ended = (&mut running.task).await;
@@ -125,7 +125,7 @@ impl World {
         }
     }
 
-    /// What `gates --json` shows.
+    /// The output of `gates --json`.
     pub(super) async fn gates(&self) -> anyhow::Result<Vec<GateView>> {
         let wanted = Gates { json: true, ..Gates::of(&self.admin) };
         let text = cli::gates(&wanted, &OutputStyle::default(), Clock::System.now()).await?;
@@ -150,7 +150,7 @@ impl Addresses {
         })
     }
 
-    /// A configuration file, small but for the pace: people who watch have no minutes.
+    /// A small configuration file, with short intervals for people who watch.
     fn config(&self, database: &str, url: &str, user: &str, token: &str, secret: &str) -> String {
         let Self { gate, webhook, admin } = self;
         let database = toml::Value::from(database);
@@ -165,7 +165,7 @@ shutdown_grace = "1s"
 
 [store]
 url = {database}
-# It lasts as long as the demo, wherever temporary files are.
+# The database lasts as long as the demo, so it may be on a network volume.
 allow_network_volume = true
 
 [flagger]

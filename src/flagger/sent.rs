@@ -1,4 +1,4 @@
-//! JSON as Flagger sends it: texts, and objects of them. A text is copied only if it is kept, or written with escapes.
+//! JSON as Flagger sends it: strings, and objects of strings. A string is copied only if it is kept or has escapes.
 
 use std::{borrow::Cow, fmt};
 
@@ -7,16 +7,16 @@ use serde::{
     de::{MapAccess, SeqAccess, Visitor},
 };
 
-/// A value, of which only texts and objects matter.
+/// A JSON value. Only strings and objects matter.
 #[derive(Debug)]
 pub(super) enum Sent<'a> {
     /// `null`, which counts as missing.
     Null,
-    /// A text.
+    /// A string.
     Text(Cow<'a, str>),
     /// An object.
     Object(Keys<'a>),
-    /// Of another kind.
+    /// Any other type.
     Other,
 }
 
@@ -25,7 +25,7 @@ pub(super) enum Sent<'a> {
 pub(super) struct Keys<'a>(pub(super) Vec<(Cow<'a, str>, Sent<'a>)>);
 
 impl<'a> Keys<'a> {
-    /// The value of a key; of the last one, if there are several.
+    /// The value of a key; the last one if there are several.
     pub(super) fn get(&self, key: &str) -> Option<&Sent<'a>> {
         self.0.iter().rev().find(|(known, _)| known == key).map(|(_, value)| value)
     }
@@ -57,7 +57,7 @@ impl<'de> Visitor<'de> for Any {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut keys = Vec::new();
         while let Some((key, value)) = map.next_entry()? {
-            // In JSON it is always a text.
+            // A JSON key is always a string.
             if let Sent::Text(key) = key {
                 keys.push((key, value));
             }

@@ -96,7 +96,7 @@ fn the_last_of_several_values_counts_and_escapes_are_read() {
     let read = parse(body.as_bytes()).unwrap();
     assert_eq!((read.name.as_str(), read.metadata["x"].as_str()), ("b", "\"2\""));
     assert_eq!(read.metadata["y"], "é");
-    // In the metadata each must be a text: Flagger sends no key twice, and whoever does is not helped.
+    // In the metadata every value must be a string, also of a repeated key, which Flagger never sends.
     assert_eq!(bad(&with(r#""metadata":{"x":1,"x":"1"}"#)), "metadata \"x\" is not a string");
 }
 
@@ -152,7 +152,7 @@ fn each_complaint_is_one_clear_line() {
     name is not a string
     namespace "Bad Name" is not a Kubernetes name (lower-case letters, digits and '-')
     name "a\n\u{1b}ZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZ"… is not a Kubernetes name (lower-case letters, digits and '-')
-    checksum "1 2" is not one (at most 64 printable ASCII characters, no spaces)
+    checksum "1 2" is not valid (at most 64 printable ASCII characters, no spaces)
     checksum is not a string
     phase is not a string
     metadata is not an object
@@ -177,7 +177,7 @@ fn deep_json_is_an_error() {
 }
 
 proptest! {
-    /// Near to what Flagger sends: what is let in is what was sent, and clean.
+    /// Messages close to Flagger's: an accepted one is read as it was sent, and sanitized.
     #[test]
     fn a_changed_message_is_read_right_or_refused(change in crate::mutation::changes(0..6)) {
         let sent = serde_json::json!({

@@ -1,5 +1,5 @@
-//! PURE: the history of an issue: who moved it, which move decided, and what undoes one: an entry that changes where the issue
-//! belongs, or that cannot be read.
+//! PURE: the history of an issue: which move decided, and which entries invalidate a move: one that changes project,
+//! key, issue type or workflow, or one that cannot be read.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -10,8 +10,8 @@ use crate::{
     policy::{Meaning, Person, Status, Statuses},
 };
 
-/// What Jira writes down in several entries of a history is one deed where they are no further apart than this. Nobody moves
-/// a ticket to where it belongs and goes through its workflow in less.
+/// Entries by one person within this time count as one action that Jira recorded in several entries. A person needs
+/// longer to relocate a ticket and then move it through its workflow.
 const ONE_ACT: Duration = Duration::from_secs(5);
 
 /// One change of an issue's status, as its changelog has it.
@@ -19,52 +19,52 @@ const ONE_ACT: Duration = Duration::from_secs(5);
 pub struct Move {
     /// The id of the changelog entry: a number in both kinds of Jira, rising with time on each of its nodes.
     pub changelog_id: String,
-    /// Who.
+    /// Who made it.
     pub by: Person,
     /// When, by Jira's clock.
     pub at: Millis,
     /// The id of the status it left.
     pub from: String,
-    /// The status it came to.
+    /// The new status.
     pub to: Status,
 }
 
-/// A history entry after which an earlier change of status proves nothing any more, nor one that it is itself.
+/// A history entry that invalidates earlier changes of the status, and one that it makes itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalidation {
-    /// The id of the history entry; empty if it has none that can be read.
+    /// The id of the history entry; empty if it cannot be read.
     pub changelog_id: String,
-    /// Who made it, by the id of the account; empty if Jira does not say.
+    /// The account id of its author; empty if Jira does not say.
     pub by: String,
     /// When, by Jira's clock, if that can be read.
     pub at: Option<Millis>,
-    /// Why.
+    /// Why it invalidates.
     pub cause: InvalidationCause,
 }
 
-/// Why a history entry undoes decisions.
+/// Why a history entry invalidates decisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum InvalidationCause {
-    /// It changes the issue's project, key, issue type or workflow: the status is what somebody, or Jira, mapped it to.
+    /// It changes the issue's project, key, issue type or workflow: a wizard or a migration chose the status.
     Relocated,
-    /// It cannot be read, and may be a change of the status or of the above.
+    /// It cannot be read, and may change the status or relocate the issue.
     Unreadable,
 }
 
-/// By what the entries of a history are put in order.
+/// How the entries of a history are ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChangelogOrder {
-    /// When they were made.
+    /// By the time they were made.
     ByTime,
-    /// Their ids.
+    /// By their ids.
     ById,
 }
 
 /// The orders in which these moves may have been made, each from the first to the last.
 ///
-/// Neither order of the entries is sure: Jira's clock may be set back, and the nodes of a Data Center take their ids
-/// in blocks. So an order counts in which each move begins where the one before it ended. Where neither is such an order,
-/// for instance because a workflow was replaced without an entry, both may be.
+/// Neither order of the entries is certain: Jira's clock may be set back, and the nodes of a Data Center take their ids
+/// in blocks. So an order counts if each move begins where the previous one ended. If neither order does, for instance
+/// because a workflow was replaced without an entry, both count.
 pub(super) fn orders(moves: &[Move]) -> Vec<(ChangelogOrder, Vec<&Move>)> {
     let (mut by_time, mut by_id): (Vec<&Move>, Vec<&Move>) = (moves.iter().collect(), moves.iter().collect());
     by_time.sort_by_key(|entry| (entry.at, number(&entry.changelog_id)));
@@ -77,9 +77,9 @@ pub(super) fn orders(moves: &[Move]) -> Vec<(ChangelogOrder, Vec<&Move>)> {
     orders.into_iter().filter(|order| followed(order) || !any_followed).collect()
 }
 
-/// The move that decided, if the ticket stands where one does and its changelog tells how it came there.
+/// The move that decided, if the ticket is in a deciding status and its changelog explains how it got there.
 ///
-/// Where the moves may have been made in more orders than one, those must name the same.
+/// If several orders of the moves are possible, all must name the same move.
 #[must_use]
 pub fn decisive<'a>(status: &Status, moves: &'a [Move], statuses: &Statuses) -> Option<&'a Move> {
     let meaning = statuses.meaning(&status.id);
@@ -107,7 +107,7 @@ fn last_into<'a>(
             decisive = Some(entry);
         }
     }
-    // A changelog that ends elsewhere than the issue stands is not the whole story.
+    // A changelog that does not end with the issue's status is incomplete.
     decisive.filter(|_| order.last().is_some_and(|last| last.to.id == status.id))
 }
 
@@ -119,8 +119,8 @@ pub(super) fn is_newest(entry: &Move, moves: &[Move]) -> bool {
     moves.iter().any(is_it) && moves.iter().map(place).all(|other| other.0 <= at && other.1 <= id)
 }
 
-/// Why this move proves nothing, if it does not: it is no transition itself, or something undid it. `moves` are all there
-/// are, and tell by what they may be ordered.
+/// Why this move proves nothing, if so: it is not a transition itself, or an entry invalidated it. `moves` are all
+/// moves of the issue; they determine the possible orders.
 #[must_use]
 pub fn why_not_counted(
     entry: &Move,
@@ -139,7 +139,7 @@ pub fn why_not_counted(
     invalidations.iter().filter(undoes).map(|other| other.cause).min()
 }
 
-/// Whether somebody moved the ticket by a transition of its workflow after this entry, by any order in which that may have been.
+/// Whether the ticket was moved by a transition of its workflow after this entry, in any possible order.
 pub(super) fn was_moved_since(
     entry: &Move,
     moves: &[Move],
@@ -162,7 +162,7 @@ pub(super) fn was_moved_since(
 }
 
 impl Invalidation {
-    /// Whether it follows that move in this order.
+    /// Whether it comes after that move in this order.
     fn follows(&self, entry: &Move, by: ChangelogOrder) -> bool {
         let ids = (number(&self.changelog_id), number(&entry.changelog_id));
         let Some(at) = self.at else { return ids.0 >= ids.1 };
@@ -172,8 +172,8 @@ impl Invalidation {
         }
     }
 
-    /// Whether both are parts of one deed that Jira wrote down in several entries, whichever comes first. Where it does not say
-    /// whose this is, it may be.
+    /// Whether both are parts of one action that Jira recorded in several entries, in any order. An unknown author may
+    /// be the same person.
     fn is_one_act_with(&self, entry: &Move) -> bool {
         let is_near = self.at.is_some_and(|at| at.apart(entry.at) <= ONE_ACT);
         self.cause == InvalidationCause::Relocated
@@ -183,14 +183,14 @@ impl Invalidation {
 }
 
 impl Move {
-    /// From when on a history has to be known to tell whether this is a transition.
+    /// From this time on the history must be known to decide whether this is a transition.
     #[must_use]
     pub fn first_answered_since(&self) -> Millis {
         Millis(self.at.0.saturating_sub(i64::try_from(ONE_ACT.as_millis()).unwrap_or(i64::MAX)))
     }
 }
 
-/// The number that an id is; one that is none comes after all others.
+/// The id as a number; an id that is not a number sorts last.
 fn number(id: &str) -> u64 {
     id.parse().unwrap_or(u64::MAX)
 }

@@ -1,14 +1,14 @@
-//! PURE: what a gate is called: its stage, and the id that its ticket bears.
+//! PURE: the names of a gate: its stage, and the id that its ticket carries.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What the label of a gate's ticket begins with.
+/// The prefix of the label on a gate's ticket.
 const LABEL: &str = "fjb-";
 
-/// A gate's name in the store and in Jira: 128 random bits in hexadecimal, never derived from anything, so that a
-/// restored database cannot take an old ticket for its own.
+/// A gate's id in the store and in Jira: 128 random bits in hexadecimal, never derived from anything, so that no old
+/// ticket matches after a database was restored.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct GateId(pub String);
 
@@ -19,7 +19,7 @@ impl GateId {
         format!("{LABEL}{self}")
     }
 
-    /// The gate whose ticket carries this label, if it is such a label.
+    /// The gate that this label belongs to, if it is such a label.
     #[must_use]
     pub fn of_label(label: &str) -> Option<Self> {
         label.strip_prefix(LABEL).map(|id| Self(id.to_owned()))
@@ -42,7 +42,7 @@ pub enum Stage {
     ConfirmTrafficIncrease,
     /// Before the new revision replaces the old one.
     ConfirmPromotion,
-    /// The load tester's `/gate/check`, asked while a rollout runs: it does not say which hook it is.
+    /// The load tester's `/gate/check`, which Flagger calls during a rollout without saying which hook it is.
     Gate,
 }
 
@@ -51,7 +51,7 @@ impl Stage {
     pub const ALL: [Self; 4] =
         [Self::ConfirmRollout, Self::ConfirmTrafficIncrease, Self::ConfirmPromotion, Self::Gate];
 
-    /// Flagger's word for it, as in the hook's type and in our paths.
+    /// Flagger's name for it, as in the hook's type and in the bridge's paths.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -69,7 +69,7 @@ impl fmt::Display for Stage {
     }
 }
 
-/// Which gate of a rollout: the stage, and the name that tells several approvers of one stage apart (`?gate=qa`).
+/// Which gate of a rollout: the stage, and the name that distinguishes several approvers of one stage (`?gate=qa`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct GateName {
     /// The stage Flagger asks at.

@@ -9,16 +9,15 @@ use crate::{
     policy::{Author, Meaning, Status, Statuses},
 };
 
-/// Why a decision settles nothing that was seen only after it had been asked who decided.
-const NOT_JUDGED: &str =
-    "the ticket was moved after it was looked up whose decision counts; that is looked up again";
+/// Why a decision does not count yet that was made after the bridge checked the approver.
+const NOT_JUDGED: &str = "the ticket was moved after the bridge checked who decided; the bridge checks again";
 
-/// Why a move settles nothing yet.
-const WORKFLOW_UNKNOWN: &str = "Jira did not say which statuses the workflow has, so it is asked again";
+/// Why a move does not count yet.
+const WORKFLOW_UNKNOWN: &str = "Jira did not say which statuses the workflow has, so the bridge asks again";
 
-/// Reads a status together with the changelog that must explain it, and the judgement of whoever decided.
+/// Reads a status together with the changelog that must explain it, and the judgment of the deciding author.
 ///
-/// `on_our_clock` tells when an entry was made, by our clock.
+/// `on_our_clock` returns the time of an entry by the bridge's clock.
 pub(super) fn read(
     status: &Status,
     (moves, invalidations): (&[Move], &[Invalidation]),
@@ -57,7 +56,7 @@ pub(super) fn read(
             decision,
             author: Author::Unknown { why: WORKFLOW_UNKNOWN.into() },
         },
-        // A no stays a no, but it is not known by whose rules it was said.
+        // A rejection keeps the gate closed; one that does not count rolls nothing back.
         (Meaning::Rejected, _, Some(cause @ (NotCounted::Invalidated(_) | NotCounted::Mapped))) => {
             TicketState::Rejected {
                 status,
@@ -103,15 +102,15 @@ pub(super) fn read(
 /// Why a move proves nothing.
 #[derive(Clone, Copy)]
 enum NotCounted {
-    /// An entry of the history.
+    /// A history entry invalidated it.
     Invalidated(InvalidationCause),
-    /// The status that it left is none of the workflow: Jira mapped it when that was taken out.
+    /// The status that it left is not in the workflow: Jira mapped the ticket when that status was removed.
     Mapped,
     /// Jira did not say which statuses the workflow has.
     WorkflowUnknown,
 }
 
-/// Why a rejection that was undone rolls nothing back.
+/// Why a rejection that does not count rolls nothing back.
 fn rejected_before(cause: NotCounted) -> String {
     match cause {
         NotCounted::Invalidated(InvalidationCause::Relocated) => {
@@ -120,7 +119,7 @@ fn rejected_before(cause: NotCounted) -> String {
         NotCounted::Invalidated(InvalidationCause::Unreadable) => {
             "the ticket's history cannot be read from there on".into()
         }
-        NotCounted::Mapped => "the ticket came there out of a status that is not in its workflow".into(),
+        NotCounted::Mapped => "the ticket came from a status that is not in its workflow".into(),
         NotCounted::WorkflowUnknown => WORKFLOW_UNKNOWN.into(),
     }
 }

@@ -1,4 +1,4 @@
-//! PURE: what a sighting of its ticket makes of a gate.
+//! PURE: how a snapshot of its ticket changes a gate.
 
 use std::time::Duration;
 
@@ -15,18 +15,20 @@ use crate::{
     policy::{Author, Statuses},
 };
 
-/// By how much two estimates of the age of a decision may differ: answers tell their time in whole seconds, and take a while.
+/// By how much two estimates of the age of a decision may differ: Jira gives the time of an answer in whole seconds,
+/// and an answer takes a while.
 const ESTIMATES_AGREE: Duration = Duration::from_secs(2);
 
-/// Why a rejection rolls nothing back any more.
-const LEFT: &str = "the ticket left that status otherwise than by a transition of its workflow";
+/// Why a rejection no longer rolls back.
+const LEFT: &str = "the ticket left that status, but not by a transition of its workflow";
 
 impl Gate {
-    /// What the gate becomes by this sighting of its ticket; `None` if it is no news. `now` is when Jira was asked, `arrived`
+    /// The gate after this snapshot of its ticket; `None` if nothing changed. `now` is when Jira was asked, `arrived`
     /// when it answered.
     ///
-    /// The time of an unchanged sighting is news only of an approval, which is trusted for so long, and only when the
-    /// stored one is getting old: within a sixth of `trust_for`. A poll of every ticket does not write every ticket.
+    /// The time of an unchanged snapshot is stored only for an approval or a missing ticket, which depend on it, and
+    /// only once the stored time is older than a sixth of `trust_for`. So a poll of every ticket does not write every
+    /// ticket.
     #[must_use]
     pub fn see(
         &self,
@@ -43,7 +45,7 @@ impl Gate {
         }
         let newest_move = snapshot.newest_move(&self.id).max(self.newest_move);
         let (key, new) = match snapshot {
-            // What a person rejected stays rejected, whether it can be seen or not.
+            // A rejection stays, whether or not Jira shows the ticket.
             IssueSnapshot::Missing { .. } if matches!(ticket_state, TicketState::Rejected { .. }) => {
                 return None;
             }
@@ -54,7 +56,7 @@ impl Gate {
                     TicketState::Invalid { doubt: missing(ticket_state, lately, *browse, now, trust_for) },
                 )
             }
-            // The key of somebody else's issue is not this ticket's.
+            // Without the mark it may be another gate's issue, so its key is not stored.
             IssueSnapshot::Issue { status, marks, moves, .. } if !marks.contains(&self.id) => {
                 (&ticket.key, self.without_mark(ticket_state, decisive(status, moves, statuses)))
             }
@@ -104,7 +106,7 @@ impl Gate {
         let new = if ticket_state.stays_despite(&new, snapshot) { ticket_state.clone() } else { new };
         let pinned = self.statuses.clone().or_else(|| pinned_by(snapshot, &new, statuses));
         if new.is_not_judged() && new.entry() == ticket_state.entry() && !ticket_state.is_not_judged() {
-            // Nobody could be asked just now; what was found out before holds for as long as it is trusted.
+            // The author could not be judged now; the earlier judgment holds for `trust_for`.
             return None;
         }
         let new = if new.means_the_same(ticket_state) && !new.is_older(ticket_state) {
@@ -128,8 +130,8 @@ impl Gate {
         Some(Self { state, statuses: pinned, judged_by: Some(judged_by), newest_move, ..self.clone() })
     }
 
-    /// What it means that the issue does not say that it is this gate's. Whoever takes the mark away erases no rejection that
-    /// was read before, if it is still the one that `decided`.
+    /// The state if the issue does not carry this gate's mark. Removing the mark does not erase a rejection that was
+    /// read before, if that is still the move that `decided`.
     fn without_mark(&self, ticket_state: &TicketState, decided: Option<&Move>) -> TicketState {
         match ticket_state {
             TicketState::Rejected { decision, .. } if decided == Some(&decision.changelog_entry) => {
@@ -146,8 +148,8 @@ impl Gate {
         }
     }
 
-    /// The view, where the statuses that decide may have got their names after the ticket was opened. Where it is not known
-    /// what they were called then, the history has to call the status as it is called now.
+    /// Corrects the state if a deciding status may have got its name after the ticket was opened. If its name at that
+    /// time is not known, the history must show the name that it has now.
     fn by_their_names(&self, ticket_state: TicketState, statuses: &Statuses) -> TicketState {
         let is_known = |entry: &Move| match &self.statuses {
             Some(then) => then.rejected.contains(&entry.to.id),
@@ -161,7 +163,7 @@ impl Gate {
             {
                 TicketState::Invalid { doubt: InvalidReason::Renamed { status } }
             }
-            // A no stays a no, but nobody may have meant it.
+            // A rejection keeps the gate closed, but may not have been meant as one, so it does not roll back.
             TicketState::Rejected {
                 status,
                 decision,
@@ -181,9 +183,9 @@ impl Gate {
 }
 
 impl TicketState {
-    /// What this rejection is where the ticket shows something else by now, unless it was taken back. A transition alone does that,
-    /// of a ticket that is where it belongs: no label, no field, and no answer that lacks the rejection. None: it shows one, or
-    /// this one was taken back. `taken_back` tells whether somebody did, if that is known.
+    /// What becomes of this rejection if the ticket shows something else now. `None` if it shows a rejection, or if
+    /// this one was taken back: only a transition in the ticket's own project and issue type does that, not a label, a
+    /// field, or an answer without the rejection. `taken_back` returns whether that happened, if known.
     fn stays_rejected(&self, shown: &Self, taken_back: impl Fn() -> Option<bool>) -> Option<Self> {
         let Self::Rejected { status, decision, .. } = self else { return None };
         let is_taken_back = match shown {
@@ -197,7 +199,8 @@ impl TicketState {
         };
         match (shown, is_taken_back) {
             (_, Some(true)) => None,
-            // A wizard or Jira mapped the status. But the ticket does not stand rejected, so nothing is rolled back.
+            // A wizard or Jira mapped the status. The ticket is not in a rejected status now, so nothing is rolled
+            // back.
             (
                 Self::Waiting { .. }
                 | Self::Approved { .. }
@@ -213,8 +216,7 @@ impl TicketState {
         }
     }
 
-    /// Whether this is a rejection that was read and judged, and stays what it was although the ticket shows `new` instead:
-    /// until somebody moves it.
+    /// Whether this is a judged rejection that stays although the ticket shows `new` now, until the ticket is moved.
     fn stays_despite(&self, new: &Self, snapshot: &IssueSnapshot) -> bool {
         match (snapshot, self, new) {
             (
@@ -231,14 +233,14 @@ impl TicketState {
         }
     }
 
-    /// Whether this rejection says no less than the other view: it was judged to roll back, or the other is none.
+    /// Whether this rejection is at least as strong as the other state: it rolls back, or the other is not a rejection.
     const fn is_no_less_than(&self, other: &Self) -> bool {
         matches!(self, Self::Rejected { author: Author::Accepted, .. })
             || matches!(other, Self::Invalid { .. })
     }
 
-    /// Whether both say the same of the ticket. A decision is known by its changelog entry: its place on our clock
-    /// is estimated at each sighting, and the first estimate stays.
+    /// Whether both mean the same. A decision is identified by its changelog entry: its time by the bridge's clock is
+    /// estimated for each snapshot, and the first estimate stays.
     fn means_the_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Approved { status: here, decision: a }, Self::Approved { status: there, decision: b })
@@ -266,7 +268,7 @@ impl TicketState {
         }
     }
 
-    /// Whether the decision, which is also the other's, is older by this estimate: our clock was set back since.
+    /// Whether both have the same decision, and it is older by this estimate because the bridge's clock was set back.
     fn is_older(&self, other: &Self) -> bool {
         let since = |ticket_state: &Self| ticket_state.decision().map(|decision| decision.since);
         since(self)
@@ -274,7 +276,7 @@ impl TicketState {
             .is_some_and(|(here, there)| there.since(here) > ESTIMATES_AGREE && self.entry() == other.entry())
     }
 
-    /// The same, with the decision as old as either estimate says.
+    /// The same, with the older of both estimates of the decision's time.
     fn no_younger(mut self, other: &Self) -> Self {
         let before = other.decision().filter(|decision| Some(&decision.changelog_entry) == self.entry());
         let Some(before) = before.map(|decision| decision.since) else { return self };
@@ -289,8 +291,8 @@ impl TicketState {
     }
 }
 
-/// What is kept of the statuses with a ticket that shows this: what was renamed is not among those that bore their names when
-/// it was opened.
+/// The statuses to store with a ticket in this state, if they are certain: not if a deciding status may have been
+/// renamed since the ticket was opened.
 fn pinned_by(snapshot: &IssueSnapshot, new: &TicketState, statuses: &Statuses) -> Option<Statuses> {
     let is_told = match new {
         TicketState::Waiting { .. }
@@ -304,9 +306,9 @@ fn pinned_by(snapshot: &IssueSnapshot, new: &TicketState, statuses: &Statuses) -
     (is_live && is_told && !statuses.approved.is_empty()).then(|| statuses.pinned())
 }
 
-/// What it means that Jira does not show the issue, after what was seen before, perhaps `lately`. Jira says the same of an
-/// issue that was deleted and of one that our account may not see. So it is given up only when Jira has said so, to
-/// an account that may browse the project, again and again for as long as an approval is trusted.
+/// The reason if Jira does not show the issue. `lately` says that the last reading is not older than `trust_for`. Jira
+/// gives the same answer for an issue that was deleted and for one that the bridge's account may not see. So the ticket
+/// counts as deleted only after Jira did not show it for `trust_for`, to an account that may browse the project.
 fn missing(
     before: &TicketState,
     lately: bool,
@@ -338,7 +340,7 @@ fn missing(
     InvalidReason::Missing { confirmed, since }
 }
 
-/// Whether both judgements come to the same: why one is not known changes from look to look.
+/// Whether both judgments have the same result. The reason of an unknown one changes from reading to reading.
 fn same_decision(a: &Author, b: &Author) -> bool {
     match (a, b) {
         (Author::Unknown { .. }, Author::Unknown { .. }) => true,

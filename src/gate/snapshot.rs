@@ -9,7 +9,7 @@ use crate::{millis::Millis, policy::Status};
 /// What Jira showed of a ticket, in an answer that was proven to be authenticated.
 #[derive(Clone, Debug, PartialEq)]
 pub enum IssueSnapshot {
-    /// The issue is there.
+    /// Jira shows the issue.
     Issue {
         /// Its key today.
         key: String,
@@ -17,22 +17,22 @@ pub enum IssueSnapshot {
         project: String,
         /// The id of its issue type today.
         issue_type: String,
-        /// Where it stands.
+        /// Its status.
         status: Status,
         /// Whether it carries the label that tickets get when their rollout ends.
         ended: bool,
-        /// The gates whose ticket it says that it is.
+        /// The gates that it names as its own.
         marks: Vec<GateId>,
         /// All changes of its status, in any order.
         moves: Vec<Move>,
-        /// What undoes those before it.
+        /// Entries that invalidate earlier moves.
         invalidations: Vec<Invalidation>,
         /// When Jira answered, by Jira's clock.
         answered: Millis,
     },
-    /// Asked for by its id alone, Jira showed no such issue, and knew us afterwards.
+    /// Asked for it by its id alone, Jira showed no such issue, and then accepted the bridge's credentials.
     Missing {
-        /// Whether our account could see it, if it is there.
+        /// Whether the bridge's account could see it, if it exists.
         browse: Browse,
     },
 }
@@ -45,14 +45,14 @@ impl IssueSnapshot {
             Self::Issue { marks, moves, .. } if marks.contains(gate) => {
                 moves.iter().map(|entry| entry.at).max()
             }
-            // The moves of somebody else's issue say nothing about this one.
+            // The moves of another gate's issue say nothing about this one.
             Self::Issue { .. } | Self::Missing { .. } => None,
         }
     }
 
-    /// Whether the ticket of this gate was moved at `known`, and this is how it was before. A history only grows: what ends
-    /// sooner was said sooner, and kept on the way or in an index; or Jira was restored, and then only what happens since counts.
-    /// Where the status is not the one with which the history ends that proves nothing, now or then.
+    /// Whether this shows the ticket of this gate as it was before its move at `known`. A history only grows: one that
+    /// ends earlier comes from a proxy or an index that is behind, or Jira was restored, and then only later moves
+    /// count. A snapshot with a status that does not end its history proves nothing, and is not called older.
     #[must_use]
     pub fn is_older_than(&self, gate: &GateId, known: Option<Millis>) -> bool {
         match self {
@@ -67,11 +67,11 @@ impl IssueSnapshot {
     }
 }
 
-/// Whether our account may browse the project that an issue is in.
+/// Whether the bridge's account may browse the project of an issue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Browse {
     /// Jira says so.
     Proven,
-    /// It may not, or that was not asked.
+    /// It may not, or the bridge did not ask.
     Unproven,
 }

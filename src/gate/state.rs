@@ -1,4 +1,4 @@
-//! PURE: one stage of one rollout, as it is stored.
+//! PURE: a gate, as it is stored.
 
 use std::time::Duration;
 
@@ -22,14 +22,14 @@ pub enum GateState {
     Opening,
     /// Its ticket cannot be opened.
     Stuck {
-        /// What Jira or the configuration objects to.
+        /// The error of Jira or the configuration.
         why: String,
     },
     /// Its ticket is open, and was last seen like this.
     Watched {
         /// The ticket.
         ticket: Ticket,
-        /// When the answer came, by our clock.
+        /// When Jira was asked for it, by the bridge's clock.
         seen: Millis,
         /// What it showed.
         #[serde(rename = "view")]
@@ -42,18 +42,18 @@ pub enum GateState {
 pub struct Used {
     /// When.
     pub at: Millis,
-    /// The longest pause between two questions while the gate was closed: how patient Flagger is here.
+    /// The longest pause between two questions while the gate was closed.
     pub longest_gap: Duration,
 }
 
-/// What Flagger was told last at a gate.
+/// The last answer to Flagger at a gate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LastAnswer {
-    /// That is not stored: the row was written by a version that did not keep it there.
+    /// Not stored: an earlier version wrote the row.
     #[default]
     Unknown,
-    /// 403, or nothing yet.
+    /// 403, or no answer yet.
     Closed,
     /// 200.
     Open,
@@ -72,25 +72,27 @@ pub struct Gate {
     /// How far it is.
     #[serde(rename = "standing")]
     pub state: GateState,
-    /// Whether its approval has let Flagger pass already.
+    /// The first time its approval let Flagger pass.
     pub used: Option<Used>,
-    /// What Flagger was told last. Stored with what changed it, so that each turn of the answer is on record once.
+    /// The last answer to Flagger. Stored together with what changed it, so that the audit log has each change of the
+    /// answer once.
     #[serde(rename = "said", default)]
     pub last_answer: LastAnswer,
-    /// Who may not approve it: `approval.deny`, as rendered when Flagger first asked, and what was added to it since.
+    /// Who may not approve it: `approval.deny`, as rendered when Flagger first asked, and entries that later questions
+    /// added.
     #[serde(default)]
     pub deny: Vec<String>,
-    /// The statuses that bore the configured names when its ticket was opened. None if that is not known: it was opened by
-    /// an earlier version, or has no ticket yet.
+    /// The statuses that had the configured names when its ticket was opened. None if that is not known: the ticket was
+    /// opened by an earlier version, or does not exist yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statuses: Option<Statuses>,
     /// The settings by which its approval was judged when it was last seen. None: by an earlier version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged_by: Option<Fingerprint>,
-    /// When its ticket was last moved as far as was ever seen, by Jira's clock: what shows less is older.
+    /// The newest move ever seen of its ticket, by Jira's clock: a snapshot without it is outdated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest_move: Option<Millis>,
-    /// The tags of what its ticket was told, or is about to be, so that it is told once.
+    /// The tags of the notices that were written to its ticket or are queued, so that each is written once.
     #[serde(default)]
     pub told: Vec<String>,
 }
@@ -115,14 +117,14 @@ impl Gate {
         }
     }
 
-    /// Whether an entry of its `approval.deny` came out empty, so that nobody may approve it any more.
+    /// Whether an entry of its `approval.deny` came out empty, so that no approval counts any more.
     #[must_use]
     pub fn denies_for_good(&self) -> bool {
         self.deny.iter().any(|entry| PersonEntry::read(entry) == PersonEntry::Nothing)
     }
 
-    /// What statuses mean for its ticket, where `today` are those that bear the configured names now. Approved are those that
-    /// did so when it was opened and do so today; rejected is what is so at either time.
+    /// What statuses mean for its ticket. `today` are those that have the configured names now. A status means approved
+    /// if it did so when the ticket was opened and does so today, and rejected if it did so at either time.
     #[must_use]
     pub fn statuses(&self, today: Statuses) -> Statuses {
         let Some(then) = &self.statuses else { return today };
@@ -132,7 +134,7 @@ impl Gate {
         Statuses { approved, rejected, late, names: today.names, workflow: today.workflow }
     }
 
-    /// It is to be found out again whether whoever decided counts. True if that is news.
+    /// Marks the decision to be judged again. Returns whether that changed anything.
     pub fn reopen_judgment(&mut self, why: &str) -> bool {
         let GateState::Watched { ticket_state, .. } = &mut self.state else { return false };
         match ticket_state {
@@ -153,7 +155,7 @@ impl Gate {
         }
     }
 
-    /// Whether Flagger was told last that it may go on. `pace` tells where the gate itself does not.
+    /// Whether the last answer to Flagger was open. `pace` decides if the gate does not store it.
     #[must_use]
     pub const fn was_open(&self, pace: Pace) -> bool {
         match self.last_answer {
@@ -172,7 +174,7 @@ impl Gate {
         }
     }
 
-    /// When what is known of its ticket was last seen, by our clock.
+    /// When its ticket was last read, by the bridge's clock.
     #[must_use]
     pub const fn seen_at(&self) -> Option<Millis> {
         match &self.state {
@@ -181,14 +183,14 @@ impl Gate {
         }
     }
 
-    /// Whether its ticket will prove nothing any more, so that the next question opens another.
+    /// Whether its ticket can prove nothing any more, so that the next question opens another.
     #[must_use]
     pub const fn is_spent(&self) -> bool {
         match &self.state {
             GateState::Watched { ticket_state: TicketState::Invalid { doubt }, .. } => match doubt {
                 InvalidReason::LabelledEnded { .. }
                 | InvalidReason::Missing { confirmed: true, since: Some(_) } => true,
-                // A missing one without a time was given up by a version that asked only twice.
+                // A missing ticket without a time was given up by a version that asked Jira only twice.
                 InvalidReason::MovedElsewhere { .. }
                 | InvalidReason::NoChangelogEntry { .. }
                 | InvalidReason::Relocated { .. }
@@ -201,7 +203,7 @@ impl Gate {
         }
     }
 
-    /// Whether it counts to the limits of open tickets: while it may have a ticket in which somebody can decide.
+    /// Whether it counts toward the limits of open tickets: while it may have a ticket that can still be decided.
     #[must_use]
     pub const fn is_open_ticket(&self) -> bool {
         match &self.state {
@@ -218,7 +220,7 @@ impl Gate {
         }
     }
 
-    /// Whether its ticket carried the label of those whose rollout is over when it was last seen.
+    /// Whether its ticket had the label `flagger-ended` when it was last read.
     #[must_use]
     pub const fn is_labelled(&self) -> bool {
         matches!(
@@ -230,7 +232,7 @@ impl Gate {
         )
     }
 
-    /// Whether the issue with its ticket's number does not say that it is this gate's.
+    /// Whether the issue with its ticket's id does not carry this gate's mark.
     #[must_use]
     pub const fn is_unmarked(&self) -> bool {
         matches!(
@@ -242,7 +244,7 @@ impl Gate {
         )
     }
 
-    /// The approval that was seen, if one was. Whether it opens the gate is for [`Gate::verdict`] to say.
+    /// The approval that was last read, if any. [`Gate::verdict`] decides whether it opens the gate.
     #[must_use]
     pub const fn approval(&self) -> Option<(&Ticket, &Decision)> {
         match &self.state {
@@ -253,7 +255,7 @@ impl Gate {
         }
     }
 
-    /// The rejection that stands, if one does.
+    /// The rejection in force, if any.
     #[must_use]
     pub fn rejection(&self) -> Option<(&Ticket, &Decision)> {
         match &self.state {
@@ -264,7 +266,7 @@ impl Gate {
         }
     }
 
-    /// The rejection that stands and rolls back.
+    /// The rejection in force, if it rolls back.
     #[must_use]
     pub fn rollback(&self) -> Option<(&Ticket, &Decision)> {
         match &self.state {

@@ -11,9 +11,9 @@ use crate::{
 /// The Jira issue of a gate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticket {
-    /// Jira's number; it survives a move to another project.
+    /// Jira's id of the issue; it survives a move to another project.
     pub id: String,
-    /// What people read; it does not.
+    /// The issue key; it does not survive such a move.
     pub key: String,
     /// The key of the project it was opened in.
     pub project: String,
@@ -21,7 +21,7 @@ pub struct Ticket {
     pub issue_type: String,
 }
 
-/// Where a ticket is, as Jira names it.
+/// The project and issue type of a ticket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Home {
     /// The key of the project.
@@ -30,61 +30,61 @@ pub struct Home {
     pub issue_type: String,
 }
 
-/// What a person did to a ticket, with the entry that proves it.
+/// A person's move of a ticket into a deciding status, with the entry that proves it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// The move into the status.
     #[serde(rename = "entry")]
     pub changelog_entry: Move,
-    /// When that was on our clock: the time of the answer less the decision's age by Jira's clock.
+    /// When that was, by the bridge's clock: the time of the answer less the decision's age by Jira's clock.
     pub since: Millis,
 }
 
-/// Where the ticket stood when it was last seen.
+/// The state of a ticket when it was last read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TicketState {
     /// In a status that is neither approved nor rejected.
     Waiting {
-        /// That status; none if it was opened and not looked at yet.
+        /// That status; none if the ticket was not read since it was opened.
         status: Option<Status>,
     },
     /// Moved into an approved status, and not out of them since.
     Approved {
-        /// Where it stands: the status it was moved to, or another that means the same.
+        /// Its status: the one it was moved to, or another that means the same.
         status: Status,
         /// By whom and when.
         decision: Decision,
     },
-    /// Moved into a rejected status, and not out of them since. That closes the gate whoever did it.
+    /// Moved into a rejected status, and not out of them since. A move by any Jira user closes the gate.
     Rejected {
-        /// As above.
+        /// Its status.
         status: Status,
         /// By whom and when.
         decision: Decision,
-        /// Whether it also rolls back: that takes somebody whose move counts.
+        /// Whether its author's move counts: only then it also rolls back.
         author: Author,
     },
-    /// Approved by somebody whose move does not count.
+    /// Approved, but the author's move does not count.
     NotAllowed {
-        /// As above.
+        /// Its status.
         status: Status,
         /// By whom and when.
         decision: Decision,
         /// Why it does not count.
         why: String,
     },
-    /// Approved, and it cannot be told whether that person's move counts.
+    /// Approved, but it is not known whether the author's move counts.
     #[serde(rename = "unjudged")]
     NotJudged {
-        /// As above.
+        /// Its status.
         status: Status,
         /// By whom and when.
         decision: Decision,
         /// Why not.
         why: String,
     },
-    /// It cannot be said that a person decided about this rollout on this ticket.
+    /// The ticket proves no decision of a person about this rollout.
     #[serde(rename = "gone")]
     Invalid {
         /// Why not.
@@ -93,7 +93,7 @@ pub enum TicketState {
 }
 
 impl TicketState {
-    /// Where the ticket stood, if that is known.
+    /// The status of the ticket, if known.
     #[must_use]
     pub const fn status(&self) -> Option<&Status> {
         match self {
@@ -136,7 +136,7 @@ impl TicketState {
         self.decision().map(|decision| &decision.changelog_entry)
     }
 
-    /// Whether it waits for a judgement of whoever decided.
+    /// Whether the author of its decision still has to be judged.
     pub(super) fn is_not_judged(&self) -> bool {
         match self {
             Self::NotJudged { .. }
@@ -154,10 +154,10 @@ impl TicketState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InvalidReason {
-    /// It carries the label of tickets whose rollout is over. So it did end, and a database that says otherwise is an old
-    /// backup; or somebody else put the label there, which closes the gate as well.
+    /// It has the label `flagger-ended`. So its rollout ended, and a database that says otherwise is an old backup; or
+    /// a Jira user set the label, which closes the gate as well.
     LabelledEnded {
-        /// Where it stands.
+        /// Its status.
         status: Status,
     },
     /// It is in another project, or of another issue type, than it was opened in.
@@ -165,45 +165,45 @@ pub enum InvalidReason {
         /// The project's key today.
         project: String,
     },
-    /// It stands in an approved or rejected status, but its changelog does not show how it came there.
+    /// Its status means approved or rejected, but its changelog does not show how it got there.
     NoChangelogEntry {
         /// That status.
         status: Status,
     },
-    /// It was approved, and that was no transition of its own workflow, or it went through a change of project, issue type or
-    /// workflow since.
+    /// It was approved, but not by a transition of its own workflow, or its project, issue type or workflow changed
+    /// since.
     Relocated {
-        /// Where it stands.
+        /// Its status.
         status: Status,
         /// The changelog entry that brought it there.
         entry: String,
     },
-    /// It came to an approved status out of one that is not in its workflow today: somebody took that status out, and Jira put
-    /// the tickets in it into another.
+    /// It came to an approved status from one that is not in its workflow today: that status was removed, and Jira
+    /// mapped its tickets to another.
     Mapped {
-        /// Where it stands.
+        /// Its status.
         status: Status,
         /// The changelog entry that brought it there.
         entry: String,
     },
-    /// It stands in a status that means approved today and did not when the ticket was opened, or the other way round.
+    /// Its status means approved today and did not when the ticket was opened, or the other way round.
     Renamed {
         /// That status.
         status: Status,
     },
-    /// The issue does not say that it is this gate's: on another site, or from a backup, it is somebody else's; or somebody
-    /// took its mark away.
+    /// The issue does not carry this gate's mark: in another Jira, or one restored from a backup, it is another issue;
+    /// or a Jira user removed the mark.
     Unmarked {
         /// The gate that it should name.
         gate: GateId,
     },
     /// Jira does not show it: it was deleted, or the bridge's account may not see it.
     Missing {
-        /// Whether it is given up: Jira did not show it for as long as an approval is trusted, although the account may
-        /// browse the project. Then the gate may have a new ticket.
+        /// Whether it counts as deleted: Jira did not show it for `trust_for`, although the account may browse the
+        /// project. Then the gate may get a new ticket.
         confirmed: bool,
-        /// Since when Jira has said so each time, to an account that may browse the project. None: it was not asked
-        /// yet, or may not.
+        /// Since when Jira has not shown it, to an account that may browse the project. None: the account may not, or
+        /// the bridge has not asked yet.
         #[serde(default)]
         since: Option<Millis>,
     },

@@ -1,4 +1,4 @@
-//! PURE: may Flagger pass? Computed when it asks, from where the gate stands and the time.
+//! PURE: whether Flagger may pass, computed for each question from the gate's state and the time.
 
 use std::time::Duration;
 
@@ -10,32 +10,32 @@ use super::{
 };
 use crate::{millis::Millis, policy::Fingerprint};
 
-/// How long what was seen may be relied on.
+/// How long a reading and an approval are valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
     /// An answer of Jira proves an approval for this long.
     pub trust_for: Duration,
-    /// An approval that was not used for this long is not used any more.
+    /// An approval that was not used for this long is not valid any more.
     pub valid_for: Duration,
     /// The settings by which approvals are judged today.
     pub judged_by: Fingerprint,
 }
 
-/// The answer to Flagger, and why, in a word. What it rests on is in the gate. Computed when asked; never stored.
+/// The answer to Flagger, and the reason, in a word. Computed for each question; never stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Verdict {
     /// The ticket is being opened.
     Opening,
-    /// The ticket cannot be opened, or it cannot be told yet whether its approval counts.
+    /// The ticket cannot be opened, or it is not known yet whether its approval counts.
     Stuck,
-    /// Nobody has decided yet.
+    /// There is no decision yet.
     Waiting,
     /// Open: go on.
     Approved,
-    /// Somebody said no.
+    /// The ticket was rejected.
     Rejected,
-    /// Somebody approved who may not.
+    /// The ticket was approved, but the author may not approve.
     NotAllowed,
     /// The approval is too old to be used for the first time.
     Expired,
@@ -46,7 +46,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// All there are.
+    /// All verdicts.
     pub const ALL: [Self; 9] = [
         Self::Opening,
         Self::Stuck,
@@ -65,7 +65,7 @@ impl Verdict {
         matches!(self, Self::Approved)
     }
 
-    /// The word for it, wherever it is shown, counted or recorded. The words are a promise to users.
+    /// Its name wherever it is shown, counted or recorded. The names are a contract with users.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -110,11 +110,11 @@ impl Gate {
             TicketState::NotAllowed { .. } => Verdict::NotAllowed,
             TicketState::NotJudged { .. } => Verdict::Stuck,
             TicketState::Invalid { .. } => Verdict::Gone,
-            // An earlier version judged it, which did not ask what the statuses were called.
+            // Judged by an earlier version, which did not check the names of the statuses.
             TicketState::Approved { .. } if self.statuses.is_none() => Verdict::Stale,
-            // It is to be judged again.
+            // Judged by other settings, so it must be judged again.
             TicketState::Approved { .. } if self.judged_by != Some(trust.judged_by) => Verdict::Stuck,
-            // Also where it seems to be seen in the future: a clock that was set back makes nothing hold longer.
+            // Also if `seen` is in the future: setting the clock back must not extend an approval.
             TicketState::Approved { .. } if now.apart(seen) > trust.trust_for => Verdict::Stale,
             TicketState::Approved { decision, .. }
                 if self.used.is_none() && age(decision, seen, now) > trust.valid_for =>
@@ -126,7 +126,7 @@ impl Gate {
     }
 }
 
-/// How old a decision is that was last seen at `seen`. After a clock was set back, older rather than younger than it is.
+/// The age of a decision that was last seen at `seen`: too old rather than too young after the clock was set back.
 fn age(decision: &Decision, seen: Millis, now: Millis) -> Duration {
     if now < seen { seen.since(decision.since) + now.apart(seen) } else { now.since(decision.since) }
 }

@@ -1,4 +1,4 @@
-//! The words of an answer, and the object that says the same.
+//! The text of an answer, and the same as an object.
 
 use std::sync::Arc;
 
@@ -11,26 +11,26 @@ use crate::{
     view::{GateView, Rfc3339, RolloutView, TicketView},
 };
 
-/// The word for the question that belongs to no stage.
+/// What a rollback question has in place of a stage.
 pub(super) const ROLLBACK: &str = "rollback";
 
-/// What is added to a reason where a hook looks as if it had no type.
+/// Added to a reason if the hook seems to have no type.
 const UNTYPED: &str = "; it is asked while the new version runs, as by a hook without a type, to which a 403 is a failed check: set \
                        type: confirm-rollout";
 
-/// Why a question is not answered at any gate.
+/// The reason if a question belongs to no gate of the current rollout.
 const UNKNOWN: &str =
     "stale: this question names the revision that is being replaced; it belongs to no rollout that waits";
-/// Why an approval is judged again.
+/// Why an approval is judged again that was judged by other settings.
 const OTHER_SETTINGS: &str = "it was judged by other settings than this replica's; it is judged again as soon as Jira shows the ticket";
-/// Why one is that was judged before it was noted by which settings.
+/// Why an approval is judged again that was stored without the settings by which it was judged.
 const EARLIER_VERSION: &str =
     "an earlier version of the bridge judged it; it is judged again as soon as Jira shows the ticket";
 
-/// The answer to a question, in the shapes people and programs read.
+/// The answer to a question, as text and as an object.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// 200 or 403.
+    /// Whether the status is 200; otherwise it is 403.
     pub open: bool,
     /// One line: verdict, ticket, status, link, reason.
     pub line: String,
@@ -38,17 +38,17 @@ pub struct Answer {
     pub gate: GateView,
 }
 
-/// Where people read.
+/// The links in answers.
 #[derive(Clone)]
 pub struct AnswerLinks {
-    /// The page of the issue with this key.
+    /// The address of the issue with this key.
     pub browse: Arc<dyn Fn(&str) -> String + Send + Sync>,
-    /// The bridge's own page, if people can reach it.
+    /// The address of the status page, if people can reach it.
     pub status_page: Option<String>,
 }
 
 impl AnswerLinks {
-    /// The answer at a gate, as things stand. `unread` says why its ticket could not be read lately, if it could not.
+    /// The current answer at a gate. `unread` says since when and why its ticket cannot be read, if that is so.
     pub(super) fn answer(
         &self,
         canary: &Canary,
@@ -85,7 +85,7 @@ impl AnswerLinks {
         Answer { open, line: line(if open { "open" } else { "closed" }, &ticket_state), gate: ticket_state }
     }
 
-    /// The answer to the question whether to roll back.
+    /// The answer to a rollback question.
     pub(super) fn answer_rollback(&self, canary: &Canary) -> Answer {
         let blank = blank(&canary.id, ROLLBACK, canary.rollout.as_ref());
         let rejected = canary.rolls_back().and_then(|gate| gate.rollback().map(|no| (gate, no)));
@@ -123,7 +123,7 @@ impl AnswerLinks {
         Some(self.ticket_view(&ticket.key, ticket_state.status().map(|status| status.name.clone())))
     }
 
-    /// A ticket, for people.
+    /// What is shown of a ticket.
     pub(super) fn ticket_view(&self, key: &str, status: Option<String>) -> TicketView {
         TicketView { key: key.to_owned(), url: (self.browse)(key), status }
     }
@@ -141,7 +141,8 @@ pub(super) fn failed(id: &CanaryId, stage: &str, gate: Option<&str>, error: &sto
     Answer { open: false, line: line(word, &ticket_state), gate: ticket_state }
 }
 
-/// What is shown of a canary whose row cannot be read: all its gates in one line, as which they are is not known.
+/// What is shown for a canary if its row cannot be read: one line for all its gates, because it is unknown which
+/// gates it has.
 pub(super) fn unreadable(id: &CanaryId, why: &str) -> GateView {
     let reason = format!("stuck: {why}; every gate of it is closed until its row is mended or deleted");
     GateView { state: Verdict::Stuck, reason, ..blank(id, "any", None) }
@@ -169,7 +170,7 @@ pub(super) fn refused(
         }
     };
     if takes_turns && refusal == TicketLimit::PerCanary {
-        reason.push_str("; the same revisions come by turns: do two clusters use one name?");
+        reason.push_str("; the same revisions alternate: do two clusters use one name?");
     }
     let ticket_state = GateView {
         gate: gate.approver.clone(),
@@ -185,8 +186,8 @@ pub(super) fn missing_checksum(id: &CanaryId, gate: &GateName) -> Answer {
     let ticket_state = GateView {
         gate: gate.approver.clone(),
         state: Verdict::Stuck,
-        reason: "stuck: this question brings no checksum, though others about this canary did; without one it cannot be told \
-                 which revision it is about"
+        reason: "stuck: this question brings no checksum, though others about this canary did; without one the bridge cannot \
+                 know which revision it is about"
             .into(),
         ..blank(id, gate.stage.as_str(), None)
     };
@@ -233,7 +234,7 @@ fn line(verdict: &str, ticket_state: &GateView) -> String {
     format!("{verdict}: {key} ({status}), {url}, {reason}")
 }
 
-/// Why a gate stands so.
+/// Why a gate has this verdict.
 fn reason(gate: &Gate, verdict: Verdict, trust: Validity) -> String {
     let (seen, ticket_state) = match &gate.state {
         GateState::Opening => return "opening: the ticket is being opened".into(),
@@ -263,7 +264,7 @@ fn reason(gate: &Gate, verdict: Verdict, trust: Validity) -> String {
                 "stale: approved, but Jira last confirmed that at {}, which is too long ago",
                 clock_time(seen)
             ),
-            // None of them is about an approval.
+            // An approved ticket has none of these verdicts.
             Verdict::Opening | Verdict::Waiting | Verdict::Rejected | Verdict::NotAllowed | Verdict::Gone => {
                 verdict.as_str().into()
             }
@@ -272,17 +273,17 @@ fn reason(gate: &Gate, verdict: Verdict, trust: Validity) -> String {
 }
 
 fn not_judged_words(decision: &Decision, why: &str) -> String {
-    format!("stuck: {}; whether that counts cannot be told yet: {why}", decision_words("approved", decision))
+    format!("stuck: {}; it is not known yet whether that counts: {why}", decision_words("approved", decision))
 }
 
-/// What is added to a reason while the ticket, which may stand elsewhere by now, cannot be read.
+/// Added to a reason while the ticket cannot be read; its status may have changed since.
 fn while_unreadable(verdict: Verdict, UnreadSince { since, why }: &UnreadSince) -> String {
     match verdict {
         Verdict::Stale => format!(": {why}"),
         Verdict::Waiting | Verdict::Rejected | Verdict::NotAllowed | Verdict::Expired | Verdict::Gone => {
             format!("; Jira has not confirmed that since {}: {why}", clock_time(*since))
         }
-        // They have no ticket, or say already what the matter is.
+        // These have no ticket, or their reason already names the problem.
         Verdict::Opening | Verdict::Stuck | Verdict::Approved => String::new(),
     }
 }
@@ -312,19 +313,19 @@ fn invalid_words(doubt: &InvalidReason) -> String {
         }
         InvalidReason::Mapped { status, .. } => {
             format!(
-                "gone: the ticket came to \"{}\" out of a status that is not in its workflow, so Jira may have put it there when somebody took that status out, and that is no approval; move it out and back, or delete it, and after a while the bridge opens another",
+                "gone: the ticket came to \"{}\" out of a status that is not in its workflow, so Jira may have put it there when that status was removed from the workflow, and that is no approval; move it out and back, or delete it, and after a while the bridge opens another",
                 status.name
             )
         }
         InvalidReason::Renamed { status } => {
             format!(
-                "gone: the ticket stands in \"{}\", which did not mean approved when this ticket was opened, or does not any more; move it to a status that did and does, or delete it, and after a while the bridge opens another",
+                "gone: the ticket stands in \"{}\", which did not mean approved when this ticket was opened, or does not any more; move it to a status that meant approved then and still does, or delete it, and after a while the bridge opens another",
                 status.name
             )
         }
         InvalidReason::Unmarked { gate } => {
             format!(
-                "gone: the issue with the ticket's number is not the one that was opened for this gate, for it lacks the label {}, or on Cloud the property that says so; if somebody took that away, put it back; in another Jira, or one from a backup, the next rollout opens a ticket of its own",
+                "gone: the issue with the ticket's number is not the one that was opened for this gate, for it lacks the label {}, or on Cloud the property that says so; if that was removed, put it back; in another Jira, or one from a backup, the next rollout opens a ticket of its own",
                 gate.label()
             )
         }
@@ -337,14 +338,14 @@ fn invalid_words(doubt: &InvalidReason) -> String {
         }
         InvalidReason::Missing { since: Some(since), .. } => {
             format!(
-                "gone: Jira has not shown the ticket since {}: it was deleted, or the bridge's account may not see it; seen again, \
-                 it stands as it did",
+                "gone: Jira has not shown the ticket since {}: it was deleted, or the bridge's account may not see it; if Jira \
+                 shows it again, it counts as before",
                 clock_time(*since)
             )
         }
         InvalidReason::Missing { since: None, .. } => {
             "gone: Jira does not show the ticket, and the bridge's account may not browse its project: give it the permission Browse \
-             Projects; then the ticket stands as it did"
+             Projects; then the ticket counts as before"
                 .into()
         }
     }
@@ -372,7 +373,7 @@ mod tests {
     const TRUST: Validity =
         Validity { trust_for: Duration::MAX, valid_for: Duration::MAX, judged_by: Fingerprint(1) };
 
-    /// Approved at the beginning of time.
+    /// A gate that was approved at time 0.
     fn approved(judged_by: Option<Fingerprint>) -> Gate {
         let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
         let (id, key, project, issue_type) = ("1".into(), "OPS-1".into(), "OPS".into(), "10004".into());
@@ -391,7 +392,8 @@ mod tests {
         }
     }
 
-    /// Whose judgement it was that does not count today is told apart: that of other settings, or of a version that noted none.
+    /// The reason distinguishes two approvals that do not count today: one judged by other settings, and one of a
+    /// version that did not store its settings.
     #[test]
     fn an_approval_that_was_not_judged_by_these_settings_says_so() {
         let last_answer = |judged_by| {
@@ -405,7 +407,7 @@ mod tests {
             (None, "an earlier version of the bridge judged it"),
         ] {
             let expected = format!(
-                "stuck: {approval}; whether that counts cannot be told yet: {why}; it is judged again as soon as Jira shows \
+                "stuck: {approval}; it is not known yet whether that counts: {why}; it is judged again as soon as Jira shows \
                  the ticket"
             );
             assert_eq!(last_answer(judged_by), expected);

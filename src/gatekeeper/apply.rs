@@ -1,4 +1,4 @@
-//! Applying what happened to the canary it is about: from memory if it changes nothing, else in a turn.
+//! Applies an event to its canary: from memory if it changes nothing, otherwise in a transaction.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,18 +10,18 @@ use crate::{
     store::{self, WriteTx},
 };
 
-/// What an event did to a canary, in a turn that is not committed yet.
+/// What an event did to a canary, in a transaction that is not committed yet.
 #[derive(Debug)]
 #[must_use]
 pub struct Applied {
-    /// The canary as it is now.
+    /// The canary after the event.
     pub canary: Canary,
-    /// What is to be recorded once the turn is committed.
+    /// The events to announce once the transaction is committed.
     pub audit_events: Vec<AuditEvent>,
 }
 
 impl Gatekeeper {
-    /// Puts on record what changes nothing about the canary itself.
+    /// Records an event that does not change the canary itself.
     ///
     /// # Errors
     /// If the database fails.
@@ -36,7 +36,8 @@ impl Gatekeeper {
         Ok(Applied { canary, audit_events: vec![audit_event] })
     }
 
-    /// Loads, applies, saves and puts on record, in a turn that the caller ends; then it hands the facts to [`Gatekeeper::record`].
+    /// Loads the canary, applies the event, saves and records the result, in a transaction that the caller commits.
+    /// After that the caller has to call [`Gatekeeper::announce`].
     ///
     /// # Errors
     /// If the database fails, or the canary's row cannot be read.
@@ -83,7 +84,7 @@ impl Gatekeeper {
                 Some(gate) => self.rules(&canary.id, &gate.name),
                 None => return Change::Unchanged,
             },
-            // They open no gate: how long an approval is valid does not matter to them.
+            // These open no gate, so the validity of approvals does not matter.
             Event::RollbackAsked { .. }
             | Event::Reported { .. }
             | Event::Opened { .. }
@@ -93,7 +94,7 @@ impl Gatekeeper {
         canary.apply(event, now, &rules)
     }
 
-    /// Whether the configuration asks for this at all.
+    /// Whether the configuration asks for this command.
     fn is_wanted(&self, id: &CanaryId, command: &Command) -> bool {
         match command {
             Command::Move { name, milestone, .. } => {
@@ -117,8 +118,8 @@ impl Gatekeeper {
         }
     }
 
-    /// Applies a message of Flagger: from memory if it changes nothing, else in a turn, where it is decided again by
-    /// what is stored. Returns what the canary is then, and what was put on record.
+    /// Applies a message of Flagger: from memory if it changes nothing, otherwise in a transaction, which decides
+    /// again by the stored state. Returns the canary after that, and what was recorded.
     pub(super) async fn apply_message<'a>(
         &self,
         id: &CanaryId,
@@ -129,14 +130,14 @@ impl Gatekeeper {
         self.store.catch_up_by(now).await?;
         let (known, is_readable) = match self.store.canary(id) {
             Some(known) => (self.unsaved_readings.as_read(known), true),
-            // Where the row cannot be read, memory knows nothing; the turn says why.
+            // If the row cannot be read, the cache has nothing; the transaction returns the reason.
             None => (Arc::new(Canary::new(id.clone())), self.store.unreadable_why(id).is_none()),
         };
         let change = self.preview(&known, &event(&known, silent_for(heard, now)), now);
         if matches!(change, Change::Unchanged) && is_readable {
             return Ok((known, Vec::new()));
         }
-        // In a box, or each repeated question would carry the room for it.
+        // Boxed to keep the future of a repeated question small.
         Box::pin(self.apply_in_transaction(id, heard, now, event)).await
     }
 
@@ -148,13 +149,13 @@ impl Gatekeeper {
         event: impl Fn(&Canary, Duration) -> Event<'a> + Send + Sync,
     ) -> Result<(Arc<Canary>, Vec<AuditEvent>), store::Error> {
         let mut tx = self.store.begin_write().await?;
-        // The limits count the gates of all replicas, as of this turn.
+        // The limits count the gates of all replicas, as of this transaction.
         tx.catch_up().await?;
-        // Another replica may have heard of it more recently.
+        // Another replica may have received a message about it more recently.
         let last_heard = tx.last_heard(id).await?.max(heard);
         let silent_for = silent_for(last_heard, now);
         let stored = tx.canary(id).await?;
-        // What could not be stored before is now, before anything else can rest on what was stored.
+        // First stores earlier readings that could not be stored, because the event is decided on top of them.
         let (mut read, unsaved) = (Vec::new(), self.unsaved_readings.readings(&stored));
         for reading in &unsaved {
             read.push(self.apply(&mut tx, id, &reading.event(), reading.at).await?);
@@ -164,11 +165,12 @@ impl Gatekeeper {
         if stored == Canary::new(id.clone())
             && applied.canary.rollout.as_ref().is_some_and(|it| it.gates.is_empty())
         {
-            // Beyond the limits no row is kept of a canary that nobody knew.
+            // Beyond the limits, no row is stored for an unknown canary.
             return Ok((Arc::new(stored), Vec::new()));
         }
         if !read.is_empty() || !applied.audit_events.is_empty() || applied.canary != stored {
-            // What is written anyway keeps when the canary was heard of: a crash must not make it forget its silence.
+            // Stores the time of the message in the same write: after a crash Flagger must not seem to have been
+            // silent.
             tx.hear(id, now).await?;
             tx.end().await?;
         }
@@ -181,7 +183,7 @@ impl Gatekeeper {
     }
 }
 
-/// How long nothing was heard before `now`.
+/// How long before `now` the last message was received.
 pub(super) fn silent_for(heard: Option<Millis>, now: Millis) -> Duration {
     heard.map_or(Duration::ZERO, |at| now.since(at))
 }

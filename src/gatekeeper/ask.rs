@@ -1,4 +1,4 @@
-//! Questions: each is answered, whatever happens.
+//! Flagger's questions: each is answered, whatever happens.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,24 +20,24 @@ use crate::{
     store, ticket,
 };
 
-/// For how long a question waits for the database. Flagger gives up after 10 s, and two such waits may follow each other.
+/// How long a question waits for the database. Flagger gives up after 10 s, and there may be two such waits in a row.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(4);
 
-/// Flagger asks whether it may go on.
+/// A question of Flagger whether it may go on.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// About which canary.
+    /// The canary it is about.
     pub canary: CanaryId,
-    /// At which gate.
+    /// The gate it is about.
     pub gate: GateName,
-    /// What it says of the rollout.
+    /// What it says about the rollout.
     pub message: Message,
-    /// The hook's own metadata, without any token: words from outside.
+    /// The hook's own metadata, without any token. Untrusted input.
     pub metadata: BTreeMap<String, String>,
 }
 
 impl Gatekeeper {
-    /// Answers a gate question. Never fails: trouble is a closed answer that says so.
+    /// Answers a gate question. Never fails: an error becomes a closed answer that names it.
     pub async fn ask(&self, question: &Question, now: Millis) -> Answer {
         let Question { canary: id, gate, message, metadata } = question;
         let heard = self.store.last_heard(id);
@@ -80,7 +80,7 @@ impl Gatekeeper {
                     None if canary.is_late(gate) => self.touch(id, now),
                     None => {
                         self.touch(id, now);
-                        // As of now: the turn may have taken the last room.
+                        // Checked by the current limits: the transaction may have used up the last free ticket.
                         if let Some(refusal) = canary.refusal(gate, now, &self.rules(id, gate).budget) {
                             return self.refused(&canary, gate, refusal, now);
                         }
@@ -95,7 +95,7 @@ impl Gatekeeper {
                     self.decided_from_cache(id, |known| event(known, silent_for(heard, now)), now)
                 {
                     let answer = self.answer(&canary, gate, trust, now);
-                    // A gate that would begin now was not stored.
+                    // A gate that this question would have created was not stored.
                     let is_known = canary.gate(gate).is_some_and(|gate| {
                         self.store.canary(id).is_some_and(|stored| stored.gate_by_id(&gate.id).is_some())
                     });
@@ -108,7 +108,7 @@ impl Gatekeeper {
         }
     }
 
-    /// Answers whether to roll back. It opens no ticket. Never fails.
+    /// Answers a rollback question. Opens no ticket. Never fails.
     pub async fn ask_rollback(&self, id: &CanaryId, message: &Message, now: Millis) -> Answer {
         let heard = self.store.last_heard(id);
         let event = |_: &Canary, silent_for| Event::RollbackAsked { message, silent_for };
@@ -121,17 +121,17 @@ impl Gatekeeper {
                 self.touch_not_stored(id, heard, now);
                 let known = self.decided_from_cache(id, |known| event(known, silent_for(heard, now)), now);
                 if let Some(canary) = known.filter(|canary| canary.rolls_back().is_some()) {
-                    tracing::error!(canary = %id, "{error}; Flagger is told to roll back all the same, for its ticket was rejected");
+                    tracing::error!(canary = %id, "{error}; the rollback question is answered with 200 all the same, because a ticket was rejected");
                     return self.links.answer_rollback(&canary);
                 }
-                tracing::error!(canary = %id, "{error}; Flagger is told not to roll back");
+                tracing::error!(canary = %id, "{error}; the rollback question is answered with 403");
                 answer::failed(id, answer::ROLLBACK, None, &error)
             }
         }
     }
 
-    /// What a canary would be after this, where it could not be stored and what was read of its tickets could not either:
-    /// that closes, and a rejection rolls back, all the same.
+    /// The canary after this event, if neither the event nor earlier readings of its tickets could be stored: those
+    /// readings still close gates, and a rejection among them still rolls back. `None` if there are no such readings.
     fn decided_from_cache<'a>(
         &self,
         id: &CanaryId,
@@ -149,22 +149,22 @@ impl Gatekeeper {
         }
     }
 
-    /// The canary is heard of now, if it is known: of another no trace is kept.
+    /// Records that Flagger sent a message about this canary, if it is known. An unknown one leaves no trace.
     fn touch(&self, id: &CanaryId, now: Millis) {
         if self.store.canary(id).is_some() {
             self.store.message_received(id, now);
         }
     }
 
-    /// A message came that could not be stored. Flagger was not silent all the same; but a silence that was long enough
-    /// to mean something is not broken by what left no trace.
+    /// Records a message that could not be stored: Flagger was not silent. But such a message does not end a silence
+    /// that was already long enough to have consequences.
     pub(super) fn touch_not_stored(&self, id: &CanaryId, heard: Option<Millis>, now: Millis) {
         if silent_for(heard, now) < self.config.rollout.idle_after.min(self.config.rollout.abandon_after) {
             self.touch(id, now);
         }
     }
 
-    /// The answer where a limit keeps the ticket from being opened.
+    /// The answer if a limit keeps the ticket from being opened.
     fn refused(&self, canary: &Canary, gate: &GateName, refusal: TicketLimit, now: Millis) -> Answer {
         let id = &canary.id;
         self.metrics.ticket_refused(refusal.key());
@@ -185,13 +185,13 @@ impl Gatekeeper {
     fn missing_checksum(&self, id: &CanaryId, gate: &GateName, now: Millis) -> Answer {
         let answer = answer::missing_checksum(id, gate);
         if self.refused_gates.refuse(id, gate, &answer.gate, now, self.config.rollout.idle_after) == Novelty::Fresh {
-            tracing::warn!(canary = %id, %gate, "a question without a checksum is answered closed, for this canary sends them; who asks?");
+            tracing::warn!(canary = %id, %gate, "a question without a checksum is answered closed, because other questions about this canary have one; find out which caller sends it");
         }
         answer
     }
 }
 
-/// What is answered to Flagger is answered before Flagger gives up, whoever else holds the database.
+/// Limits the wait, so that Flagger gets an answer before it gives up, even if the database is busy.
 async fn in_time<T>(work: impl Future<Output = Result<T, store::Error>>) -> Result<T, store::Error> {
     timeout(ANSWERED_WITHIN, work).await.unwrap_or(Err(store::Error::Busy))
 }

@@ -1,4 +1,4 @@
-//! What goes on record: everything that decided something, with its evidence.
+//! The entries of the audit record: everything that decided something, with its evidence.
 
 use serde_json::{Map, Value, json};
 
@@ -12,13 +12,13 @@ use crate::{
     view::{GateView, Rfc3339},
 };
 
-/// The kind of the row that says that an approval let Flagger pass for the first time.
+/// The `kind` of a row for an approval that let Flagger pass for the first time.
 pub(super) const PASSED: &str = "passed";
-/// The kind of the row that says that a revision shipped which nobody was asked about.
+/// The `kind` of a row for a revision that shipped without a question.
 pub(super) const UNASKED: &str = "unasked";
 
-/// The entry for a fact. `was` and `is` are the canary before and after the change it came of; `route` gives the
-/// settings of a gate, `stands` how it stands after the change, in the words of an answer.
+/// The entry for an event. `was` and `is` are the canary before and after the change; `route` returns the settings of
+/// a gate, and `stands` its answer after the change.
 pub(super) fn entry<'a>(
     audit_event: &AuditEvent,
     was: &Canary,
@@ -73,7 +73,7 @@ pub(super) fn entry<'a>(
         }
         AuditEvent::LooksUntyped { gate } => ("looks_untyped", at(gate)),
     };
-    // One change may end a rollout and begin the next: all but the end is about the one that lives then.
+    // One change may end a rollout and begin the next: all events except the end are about the new one.
     let rollout = match audit_event {
         AuditEvent::Ended { .. } | AuditEvent::Bypassed { .. } => was.rollout.as_ref(),
         AuditEvent::Began
@@ -87,7 +87,7 @@ pub(super) fn entry<'a>(
         | AuditEvent::RolledBack { .. }
         | AuditEvent::Refused { .. } => is.rollout.as_ref(),
         AuditEvent::OtherRevision { .. } | AuditEvent::LooksUntyped { .. } => is.rollout.as_ref(),
-        // Whatever lives now is another rollout.
+        // The current rollout is another one.
         AuditEvent::LateMove { .. } | AuditEvent::Unasked { .. } => None,
     };
     if let Some(rollout) = rollout {
@@ -172,7 +172,7 @@ const fn verdict_word(ticket_state: &TicketState) -> &'static str {
     }
 }
 
-/// A decision, and the policy it was read by.
+/// A decision, and the policy that was in force.
 fn decision_json(
     detail: Detail,
     Decision { changelog_entry: entry, since: _ }: &Decision,

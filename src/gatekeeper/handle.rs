@@ -1,4 +1,4 @@
-//! What a gatekeeper holds, and the settings of each gate.
+//! The state of the gatekeeper, and the settings of each gate.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,14 +21,14 @@ use crate::{
     store::Store,
 };
 
-/// Applies what is heard, and answers.
+/// Applies messages and readings, and answers questions.
 pub struct Gatekeeper {
     pub(super) store: Store,
     pub(super) config: Arc<Config>,
     pub(super) links: AnswerLinks,
     pub(super) metrics: Arc<Metrics>,
     pub(super) work: watch::Sender<()>,
-    /// What limits refused lately, for the page.
+    /// Gates that a limit refused recently, for the page.
     pub(super) refused_gates: RefusedGates,
     pub(super) recent_nudges: RecentNudges,
     pub(super) unread_tickets: UnreadTickets,
@@ -63,7 +63,7 @@ impl Gatekeeper {
         &self.store
     }
 
-    /// Where people read.
+    /// The links in answers.
     #[must_use]
     pub const fn links(&self) -> &AnswerLinks {
         &self.links
@@ -75,13 +75,13 @@ impl Gatekeeper {
         &self.config
     }
 
-    /// Which tickets could not be read lately.
+    /// The tickets that could not be read recently.
     #[must_use]
     pub const fn unread_tickets(&self) -> &UnreadTickets {
         &self.unread_tickets
     }
 
-    /// Changes when there may be something to do in Jira.
+    /// Changes when there may be work to do in Jira.
     pub fn work(&self) -> watch::Receiver<()> {
         self.work.subscribe()
     }
@@ -93,7 +93,7 @@ impl Gatekeeper {
         self.config.policy.route(cluster, namespace, name, gate.stage.as_str(), gate.approver.as_deref())
     }
 
-    /// How long an approval of this gate holds.
+    /// How long an approval of this gate is valid, and by which settings it must have been judged.
     pub fn trust(&self, canary: &CanaryId, gate: &GateName) -> Validity {
         let Route { approval, fingerprint, .. } = self.route(canary, gate);
         let (valid_for, judged_by) = (approval.valid_for, *fingerprint);

@@ -1,4 +1,4 @@
-//! All gates at a glance. The words of a gate are made only for whoever reads them: there may be thousands.
+//! The list of all gates. The text of a gate is made only when it is shown: there may be thousands.
 
 use std::sync::Arc;
 
@@ -15,23 +15,23 @@ use crate::{
 pub enum ListedGate {
     /// A live gate.
     Live {
-        /// Its canary, as of when the list was made.
+        /// Its canary when the list was made.
         canary: Arc<Canary>,
-        /// Which of its gates.
+        /// The name of the gate.
         name: GateName,
         /// When Flagger first asked.
         asked: Millis,
-        /// Whether there is a ticket that is looked at.
+        /// Whether there is a ticket that the bridge reads.
         watched: bool,
-        /// How it stands.
+        /// The verdict of the gate.
         verdict: Verdict,
     },
-    /// A question that no ticket was opened for, or a canary that cannot be read.
+    /// A gate without a ticket because of a limit, or a canary that cannot be read.
     Remembered(GateView),
 }
 
 impl ListedGate {
-    /// How it stands.
+    /// The verdict of the gate.
     pub const fn verdict(&self) -> Verdict {
         match self {
             Self::Live { verdict, .. } => *verdict,
@@ -39,7 +39,7 @@ impl ListedGate {
         }
     }
 
-    /// Whether there is a ticket that is looked at.
+    /// Whether there is a ticket that the bridge reads.
     #[must_use]
     pub const fn is_watched(&self) -> bool {
         match self {
@@ -48,7 +48,7 @@ impl ListedGate {
         }
     }
 
-    /// What a list is sorted by: when Flagger first asked, and the canary's name.
+    /// The sort key: when Flagger first asked, then the name of the canary.
     fn place(&self) -> (Option<Millis>, &str) {
         match self {
             Self::Live { canary, asked, .. } => (Some(*asked), &canary.id.name),
@@ -57,14 +57,14 @@ impl ListedGate {
     }
 }
 
-/// How many of them have each verdict.
+/// How many gates have each verdict.
 pub fn counts(list: &[ListedGate]) -> [(Verdict, u64); Verdict::ALL.len()] {
     Verdict::ALL
         .map(|verdict| (verdict, list.iter().filter(|listed| listed.verdict() == verdict).count() as u64))
 }
 
 impl Gatekeeper {
-    /// All gates: what belongs to none, then those that wait longest.
+    /// All gates: refused and unreadable ones first, then those that wait longest.
     #[must_use]
     pub fn list(&self, now: Millis) -> Vec<ListedGate> {
         let mut list = Vec::new();
@@ -91,7 +91,7 @@ impl Gatekeeper {
         list
     }
 
-    /// What is shown of one of the list.
+    /// What is shown for a gate of the list.
     #[must_use]
     pub fn gate_view(&self, listed: &ListedGate, now: Millis) -> GateView {
         match listed {

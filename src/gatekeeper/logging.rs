@@ -1,4 +1,4 @@
-//! One line in the log, and one count, for everything that decided something.
+//! Logs and counts everything that decided something.
 
 use super::answer::Answer;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     rollout::{AuditEvent, CanaryId, End},
 };
 
-/// A question was answered: told only when the verdict changed, which is among the facts then.
+/// Logs the answer to a question. Above debug level only if the verdict changed, which is an audit event then.
 pub(super) fn log_answer(id: &CanaryId, answer: &Answer, audit_events: &[AuditEvent]) {
     let stage = &answer.gate.stage;
     let gate = answer.gate.gate.as_deref();
@@ -23,7 +23,7 @@ pub(super) fn log_answer(id: &CanaryId, answer: &Answer, audit_events: &[AuditEv
     }
 }
 
-/// Something was committed.
+/// Logs and counts an event that was committed.
 pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metrics, now: Millis) {
     match audit_event {
         AuditEvent::Began => tracing::info!(canary = %id, "a rollout began"),
@@ -55,11 +55,11 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
                 }
                 TicketState::NotAllowed { decision, why, .. } => {
                     let by = &decision.changelog_entry.by.name;
-                    tracing::warn!(canary = %id, %gate, ticket, by, why, "an approval does not count, and the ticket is told why; the gate stays closed");
+                    tracing::warn!(canary = %id, %gate, ticket, by, why, "an approval does not count; a comment on the ticket says why, and the gate stays closed");
                 }
                 TicketState::NotJudged { decision, why, .. } => {
                     let by = &decision.changelog_entry.by.name;
-                    tracing::warn!(canary = %id, %gate, ticket, by, why, "whether an approval counts cannot be told yet; the gate stays closed, and it is tried again");
+                    tracing::warn!(canary = %id, %gate, ticket, by, why, "it is not known yet whether an approval counts; the gate stays closed, and it is tried again");
                 }
                 TicketState::Invalid { doubt } => {
                     let doubt = match doubt {
@@ -81,23 +81,23 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
             tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval is used for the first time");
             metrics.approval_to_open(now.since(decision.since));
         }
-        // Told with the answer.
+        // Logged with the answer.
         AuditEvent::AnswerChanged { .. } | AuditEvent::Refused { .. } => {}
         AuditEvent::Expired { gate, ticket, decision } => {
             let by = &decision.changelog_entry.by.name;
-            tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval is too old to be used; the ticket is told how to renew it");
+            tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the approval is too old to be used; a comment on the ticket says how to renew it");
         }
         AuditEvent::RolledBack { gate, ticket, decision } => {
             let by = &decision.changelog_entry.by.name;
-            tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "Flagger is told to roll back");
+            tracing::info!(canary = %id, %gate, ticket = ticket.key, by, "the rollback question is answered with 200");
         }
         AuditEvent::LateMove { gate, ticket } => {
-            tracing::info!(canary = %id, %gate, ticket = ticket.key, "a dead ticket was moved; that opens nothing, and it is told so");
+            tracing::info!(canary = %id, %gate, ticket = ticket.key, "the ticket of an ended rollout was moved; that opens nothing, and a comment says so");
         }
         AuditEvent::Bypassed { gate, ticket, how } => {
             let ticket = ticket.as_ref().map(|ticket| ticket.key.as_str());
             if *how == End::Recreated {
-                tracing::warn!(canary = %id, %gate, ticket, "the Canary was created anew: what was waiting runs now WITHOUT this approval");
+                tracing::warn!(canary = %id, %gate, ticket, "the Canary was created again: the waiting revision runs now WITHOUT this approval");
             } else {
                 tracing::warn!(canary = %id, %gate, ticket, "the rollout succeeded WITHOUT this approval; find out how it came past the gate");
             }
@@ -105,11 +105,11 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
         AuditEvent::OtherRevision { gate, ticket, asked, started } => {
             let ticket = ticket.as_ref().map(|ticket| ticket.key.as_str());
             let (asked, started) = (asked.0.as_str(), started.0.as_str());
-            tracing::warn!(canary = %id, %gate, ticket, asked, started, "another revision started than Flagger named when it asked, and the ticket is told so");
+            tracing::warn!(canary = %id, %gate, ticket, asked, started, "another revision started than Flagger named when it asked; a comment on the ticket says so");
         }
         AuditEvent::Unasked { revision, .. } => {
             let revision = revision.0.as_str();
-            tracing::warn!(canary = %id, revision, "a revision shipped that nobody was asked about: it was pushed while an approved one ran");
+            tracing::warn!(canary = %id, revision, "a revision shipped without a question: it was pushed while an approved one ran");
             metrics.unasked();
         }
         AuditEvent::LooksUntyped { gate } => {

@@ -1,26 +1,26 @@
-//! Nudges: somebody wants a ticket to be looked at.
+//! Nudges: requests to read a ticket now.
 
 use super::handle::Gatekeeper;
 use crate::{millis::Millis, store};
 
-/// What became of a nudge.
+/// The result of a nudge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NudgeOutcome {
-    /// The ticket will be looked at now.
+    /// The ticket will be read now.
     Stored,
-    /// No live gate has this ticket.
+    /// No live gate has this ticket, nor is a late move of it to be answered.
     Unknown,
 }
 
 impl Gatekeeper {
-    /// Asks for a ticket to be looked at, by Jira's numeric issue id. A nudge is stored, or, within a second after
-    /// another about the same ticket, waits for the end of that second.
+    /// Asks for a ticket to be read, by Jira's numeric issue id. The nudge is stored at once, or, if there was
+    /// another about the same ticket less than a second ago, at the end of that second.
     ///
     /// # Errors
     /// If it could not be stored.
     pub async fn nudge(&self, ticket: &str, now: Millis) -> Result<NudgeOutcome, store::Error> {
         if self.store.gate_of(ticket).is_none() && !self.store.is_ended(ticket).await? {
-            // Another replica may have opened it a moment ago.
+            // Another replica may have opened the ticket a moment ago.
             self.store.catch_up().await?;
             if self.store.gate_of(ticket).is_none() {
                 return Ok(NudgeOutcome::Unknown);
@@ -35,7 +35,7 @@ impl Gatekeeper {
     /// Stores the nudges that came too soon after another about the same ticket, once their second is over.
     ///
     /// # Errors
-    /// If they could not be stored; they are at the next call.
+    /// If they could not be stored; the next call tries again.
     pub async fn store_late_nudges(&self, now: Millis) -> Result<(), store::Error> {
         let late = self.recent_nudges.due(now);
         if late.is_empty() { Ok(()) } else { self.store_nudges(&late, true, now).await }

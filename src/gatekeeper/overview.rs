@@ -1,4 +1,4 @@
-//! What the page shows beside the gates: what is parked, and what opened last.
+//! What the page shows beside the gates: parked commands, and what opened last.
 
 use serde_json::Value;
 
@@ -14,21 +14,21 @@ use crate::{
     view::{ParkedView, PassedView, Rfc3339, UnaskedView},
 };
 
-/// At most so much is shown of each.
+/// The most entries that are shown of each kind.
 const MOST: u32 = 20;
 
 /// What the page shows beside the gates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overview {
-    /// What waits for somebody to mend what is in the way, longest first, and not all of it if it is much.
+    /// Commands that wait until an operator fixes the cause, longest first, up to a limit.
     pub parked: Vec<ParkedView>,
-    /// How much is parked in all.
+    /// How many commands are parked in all.
     pub parked_in_all: u64,
-    /// How much is to be done in Jira besides.
+    /// How many other commands are to be performed.
     pub pending: u64,
     /// The approvals that let Flagger pass last, newest first.
     pub passed: Vec<PassedView>,
-    /// Revisions that shipped lately and nobody was asked about, newest first.
+    /// Revisions that shipped recently without a question, newest first.
     pub unasked: Vec<UnaskedView>,
 }
 
@@ -58,7 +58,7 @@ impl Gatekeeper {
         let detail: Value = serde_json::from_str(&row.detail).unwrap_or_default();
         let gate = detail.pointer("/approved_before/0").and_then(Value::as_str);
         let ticket = match gate {
-            // A row that cannot be read is told where its ticket is needed.
+            // If the row cannot be read, the code that needs the ticket reports that.
             Some(gate) => self.store.ticket(&GateId(gate.to_owned())).await.ok().flatten(),
             None => None,
         };
@@ -105,7 +105,7 @@ impl AnswerLinks {
 pub const fn describe_command(command: &Command) -> &'static str {
     match command {
         Command::Open { .. } => "open the ticket",
-        Command::Comment { notice: Notice::Ended { .. }, .. } => "tell the ticket how its rollout ended",
+        Command::Comment { notice: Notice::Ended { .. }, .. } => "comment how the rollout ended",
         Command::Comment { .. } => "write a comment",
         Command::Label { .. } => "label the ticket flagger-ended",
         Command::Move { .. } => "move the ticket",

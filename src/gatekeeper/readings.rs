@@ -1,4 +1,4 @@
-//! What was read of tickets: what closes a gate does so at once, stored or not.
+//! Readings of tickets: one that closes a gate takes effect at once, stored or not.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use crate::{
     rollout::{Canary, CanaryId, Change},
 };
 
-/// Why an approval opens nothing that was read after a decision which could not be stored.
+/// Why an approval opens nothing if it was read after a decision that could not be stored.
 const NOT_STORED: &str = "it could not be stored so far, nor what was decided before it";
 
 impl Gatekeeper {
-    /// A ticket was read, which is about to be stored. What closes its gate holds from now on.
+    /// Applies a reading that is about to be stored. If it closes the gate, that holds from now on.
     pub fn apply_reading(&self, id: &CanaryId, reading: TicketReading) {
         let Some(canary) = self.store.canary(id) else { return };
         let Some(gate) = canary.gate_by_id(&reading.gate) else { return };
@@ -40,14 +40,14 @@ impl Gatekeeper {
         );
     }
 
-    /// Whether more of a gate's ticket was seen before, stored or not, than this shows.
+    /// Whether an earlier reading of a gate's ticket, stored or not, shows more than this one.
     pub fn knows_newer(&self, canary: &Canary, gate: &GateId, snapshot: &IssueSnapshot) -> bool {
         let unsaved = self.unsaved_readings.newest_move(gate);
         let Some(gate) = canary.gate_by_id(gate) else { return false };
         snapshot.is_older_than(&gate.id, gate.newest_move.max(unsaved))
     }
 
-    /// What was read of the ticket of this gate is stored, or is no news.
+    /// The reading of this gate's ticket is stored, or changes nothing.
     pub fn reading_stored(&self, gate: &GateId) {
         self.unsaved_readings.remove(gate);
     }

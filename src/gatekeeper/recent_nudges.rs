@@ -1,4 +1,4 @@
-//! RecentNudges: somebody wants a ticket to be looked at. A flood of them about one ticket costs one write a second.
+//! Recent nudges, so that a flood of them about one ticket costs one write a second.
 
 use std::{
     collections::HashMap,
@@ -8,29 +8,30 @@ use std::{
 
 use crate::millis::Millis;
 
-/// RecentNudges about one ticket are stored no more often than this.
+/// Nudges about one ticket are stored no more often than this.
 const EVERY: Duration = Duration::from_secs(1);
-/// When a nudge was stored that was not: long ago.
+/// The time of storing if that failed: long ago, so that the next nudge is stored at once.
 const NEVER: Millis = Millis(i64::MIN);
 
-/// The tickets about which a nudge came within the last second. May be lost: whoever starts looks at every ticket.
+/// The tickets that were nudged within the last second. Losing this is harmless: a bridge that starts reads every
+/// ticket.
 #[derive(Default)]
 pub(super) struct RecentNudges(Mutex<HashMap<String, NudgeTimes>>);
 
 struct NudgeTimes {
-    /// When the last one was stored.
+    /// When the last nudge was stored.
     stored: Millis,
-    /// Whether another came since, which is to be stored when its second is over: the look for the first may have been
-    /// before what it tells of.
+    /// Whether another nudge came since, to be stored at the end of the second: the reading for the first nudge may
+    /// have come before the change that the other reports.
     again: bool,
 }
 
 impl RecentNudges {
-    /// A nudge came. Returns whether it is to be stored now; else it is among those of [`RecentNudges::due`] later.
+    /// Records a nudge. Returns whether to store it now; otherwise [`RecentNudges::due`] returns it later.
     pub(super) fn received(&self, ticket: &str, now: Millis) -> bool {
         let mut lately = self.lock();
         match lately.get_mut(ticket) {
-            // A clock that was set back must not make it wait for longer.
+            // A clock that was set back must not delay it further.
             Some(known) if (known.stored..known.stored + EVERY).contains(&now) => {
                 known.again = true;
                 false
@@ -42,7 +43,7 @@ impl RecentNudges {
         }
     }
 
-    /// The nudges to be stored now that their second is over. Forgets those after which no other came.
+    /// The nudges to store now that their second is over. Forgets tickets without another nudge.
     pub(super) fn due(&self, now: Millis) -> Vec<String> {
         let mut due = Vec::new();
         self.lock().retain(|ticket, known| {
@@ -59,7 +60,8 @@ impl RecentNudges {
         due
     }
 
-    /// They could not be stored. Those that have to be are so at the next chance.
+    /// Records that these could not be stored. With `have_to` the next [`RecentNudges::due`] returns them again;
+    /// otherwise their sender got an error, and sends again.
     pub(super) fn not_stored(&self, tickets: &[String], have_to: bool) {
         let mut lately = self.lock();
         for ticket in tickets {
@@ -97,16 +99,16 @@ mod tests {
         let nudges = RecentNudges::default();
         assert!(nudges.received("1", Millis(0)));
         nudges.not_stored(&["1".into()], false);
-        assert!(nudges.received("1", Millis(1)), "whoever was told so comes again");
+        assert!(nudges.received("1", Millis(1)), "its sender got an error, and sends again");
         assert!(!nudges.received("1", Millis(2)));
         nudges.not_stored(&["1".into()], false);
-        assert_eq!(nudges.due(Millis(3)), ["1"], "somebody was told that it is accepted");
+        assert_eq!(nudges.due(Millis(3)), ["1"], "its sender was answered that it is accepted");
         nudges.not_stored(&["1".into()], true);
         assert_eq!(nudges.due(Millis(4)), ["1"]);
     }
 
     #[test]
-    fn a_clock_set_back_holds_up_nothing() {
+    fn a_clock_set_back_delays_no_nudge() {
         let nudges = RecentNudges::default();
         assert!(nudges.received("1", Millis(10_000)) && nudges.received("1", Millis(5_000)));
     }

@@ -1,4 +1,4 @@
-//! What limits refused lately: kept in memory only, for the page, and so that the log says each once.
+//! Gates that a limit refused recently. Kept in memory only, for the page, and so that the log lists each one once.
 
 use std::{
     collections::BTreeMap,
@@ -8,26 +8,26 @@ use std::{
 
 use crate::{gate::GateName, millis::Millis, rollout::CanaryId, view::GateView};
 
-/// Gates that are remembered at most. What comes beyond them is counted, but neither shown nor logged.
+/// The most gates that are remembered. Further ones are counted, but neither shown nor logged.
 const MOST: usize = 100;
 
-/// Gates that a limit keeps from having a ticket, for as long as Flagger asks about them.
+/// Gates that a limit keeps from having a ticket, for as long as Flagger asks at them.
 #[derive(Default)]
 pub(super) struct RefusedGates(Mutex<Gates>);
 
 type Gates = BTreeMap<(CanaryId, GateName), (Millis, GateView)>;
 
-/// Whether a refusal was told already.
+/// Whether a refusal was logged already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Novelty {
     /// It is the first of its gate for a while.
     Fresh,
-    /// It was told, or there are too many to tell.
+    /// It was logged, or there are too many to log.
     Stale,
 }
 
 impl RefusedGates {
-    /// A gate was refused. Those that nobody asked about for `idle_after` make room.
+    /// Records that a gate was refused. Forgets gates at which Flagger did not ask for `idle_after`.
     pub(super) fn refuse(
         &self,
         id: &CanaryId,
@@ -47,7 +47,7 @@ impl RefusedGates {
         if known { Novelty::Stale } else { Novelty::Fresh }
     }
 
-    /// Those that were asked about within `idle_after` and have no ticket since.
+    /// The gates at which Flagger asked within `idle_after`, and which have no ticket since.
     pub(super) fn recent(
         &self,
         now: Millis,
@@ -79,14 +79,14 @@ mod tests {
     }
 
     #[test]
-    fn each_is_told_once_and_a_flood_is_not_told() {
+    fn each_is_logged_once_and_a_flood_is_not_logged() {
         let refused = RefusedGates::default();
         let news = |canary, now| refuse(&refused, canary, now);
         assert!((0..MOST).all(|canary| news(canary, Millis(0)) == Novelty::Fresh));
         assert!((0..MOST).all(|canary| news(canary, Millis(1)) == Novelty::Stale));
         assert!((MOST..10 * MOST).all(|canary| news(canary, Millis(2)) == Novelty::Stale));
         assert_eq!(refused.recent(Millis(3), IDLE, |_, _| false).len(), MOST);
-        // Nobody looked at the page meanwhile; the old ones make room all the same.
+        // The page was not loaded meanwhile; the old gates make room all the same.
         let later = Millis(2) + IDLE;
         assert_eq!(news(7 * MOST, later), Novelty::Fresh);
         assert_eq!(refused.recent(later, IDLE, |_, _| false).len(), 1);

@@ -1,4 +1,4 @@
-//! What is heard and not answered: reports of Flagger, and its silence.
+//! What needs no answer: Flagger's reports, and its silence.
 
 use super::handle::Gatekeeper;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 };
 
 impl Gatekeeper {
-    /// Takes note of a report. One about a canary that nobody asked about leaves no trace.
+    /// Applies a report. One about an unknown canary leaves no trace.
     ///
     /// # Errors
     /// If it could not be stored.
@@ -20,7 +20,7 @@ impl Gatekeeper {
         words: Option<&str>,
         now: Millis,
     ) -> Result<(), store::Error> {
-        // Reports are few, and nobody repeats one that was not understood: memory must be as new as the store.
+        // Reports are rare, and Flagger does not repeat one that had no effect: the cache must be up to date.
         self.store.catch_up().await?;
         if self.store.canary(id).is_none() && self.store.unreadable_why(id).is_none() {
             return Ok(());
@@ -37,7 +37,7 @@ impl Gatekeeper {
         Ok(())
     }
 
-    /// Ends rollouts of which nothing was heard for too long.
+    /// Ends rollouts about which Flagger sent nothing for too long.
     ///
     /// # Errors
     /// If the database fails.
@@ -46,7 +46,7 @@ impl Gatekeeper {
         for canary in self.store.live() {
             let heard = self.store.last_heard(&canary.id);
             match self.apply_message(&canary.id, heard, now, event).await {
-                // The store has said what cannot be read; its gates are closed.
+                // The store has logged that; the canary's gates are closed.
                 Ok(_) | Err(store::Error::Corrupt { .. }) => {}
                 Err(error) => return Err(error),
             }

@@ -1,5 +1,5 @@
-//! Which tickets could not be read lately, and why: for those who ask why a gate is closed. Kept in memory alone, by
-//! the replica that works.
+//! Tickets that could not be read recently, and why: part of the reason why a gate is closed. Kept in memory only, by
+//! the leader.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -8,7 +8,7 @@ use std::{
 
 use crate::{gate::GateId, millis::Millis};
 
-/// What is known of it.
+/// The tickets that could not be read.
 #[derive(Default)]
 pub struct UnreadTickets(Mutex<State>);
 
@@ -22,9 +22,9 @@ struct State {
 /// Since when a ticket cannot be read, and why.
 #[derive(Clone)]
 pub(super) struct UnreadSince {
-    /// When that was found out first.
+    /// When that was first noticed.
     pub(super) since: Millis,
-    /// In plain words.
+    /// The reason, for people.
     pub(super) why: String,
 }
 
@@ -33,14 +33,14 @@ impl UnreadTickets {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// No ticket could be read.
+    /// Records that no ticket could be read.
     pub fn none(&self, why: &str, now: Millis) {
         let all = &mut self.state().all;
         let since = all.as_ref().map_or(now, |trouble| trouble.since);
         *all = Some(UnreadSince { since, why: why.to_owned() });
     }
 
-    /// The tickets of these gates were read, except those with a reason why they could not be.
+    /// Records that the tickets of these gates were read, except those with a reason why not.
     pub fn read<'a>(&self, gates: impl IntoIterator<Item = (&'a GateId, Option<String>)>, now: Millis) {
         let mut state = self.state();
         state.all = None;
@@ -55,12 +55,12 @@ impl UnreadTickets {
         }
     }
 
-    /// Requests for several tickets are refused, so each is read with one of its own.
+    /// Records that requests for several tickets are refused, so that each ticket is read alone.
     pub fn one_by_one(&self, why: &str, now: Millis) {
         self.state().one_by_one.get_or_insert_with(|| UnreadSince { since: now, why: why.to_owned() });
     }
 
-    /// Several tickets can be read in one request.
+    /// Records that several tickets can be read in one request.
     pub fn together(&self) {
         self.state().one_by_one = None;
     }
@@ -77,7 +77,7 @@ impl UnreadTickets {
         self.state().all.as_ref().map(|trouble| (trouble.since, trouble.why.clone()))
     }
 
-    /// Forgets all gates but those that live; where none does, no ticket is read, and nothing is known of reading.
+    /// Forgets all gates except live ones. Without live gates no ticket is read, so nothing is known about reading.
     pub fn retain(&self, live: &HashSet<&GateId>) {
         let mut state = self.state();
         state.some.retain(|gate, _| live.contains(gate));
@@ -96,7 +96,7 @@ impl UnreadTickets {
         self.state().some.contains_key(gate)
     }
 
-    /// What keeps the ticket of this gate from being read.
+    /// Since when the ticket of this gate cannot be read, and why.
     pub(super) fn unread_since(&self, gate: &GateId) -> Option<UnreadSince> {
         let state = self.state();
         state.some.get(gate).or(state.all.as_ref()).cloned()
@@ -110,12 +110,12 @@ mod tests {
     fn troubled(gate: &GateId) -> UnreadTickets {
         let unread = UnreadTickets::default();
         unread.read([(gate, Some("it is gone".to_owned()))], Millis(1));
-        unread.none("nobody answers", Millis(2));
+        unread.none("Jira does not answer", Millis(2));
         unread
     }
 
     #[test]
-    fn without_a_live_gate_nothing_is_in_the_way() {
+    fn without_a_live_gate_no_trouble_is_reported() {
         let gate = GateId("one".into());
         let unread = troubled(&gate);
         unread.retain(&HashSet::from([&gate]));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_reads_no_more_knows_nothing() {
+    fn a_standby_forgets_everything() {
         let gate = GateId("one".into());
         let unread = troubled(&gate);
         unread.forget();

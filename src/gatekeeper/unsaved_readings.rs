@@ -1,5 +1,5 @@
-//! What was read of tickets and is not stored yet: it closes their gates all the same. Kept in memory alone, by the replica that
-//! reads tickets, until it is stored or something newer was.
+//! Readings of tickets that are not stored yet: they close gates all the same. Kept in memory only, by the leader,
+//! until they or newer ones are stored.
 
 use std::{
     collections::HashMap,
@@ -13,22 +13,22 @@ use crate::{
     rollout::{Canary, CanaryId, Denials, Event},
 };
 
-/// What was read of a ticket.
+/// A reading of a ticket.
 #[derive(Clone, Debug)]
 pub struct TicketReading {
-    /// The gate whose ticket it is.
+    /// The gate that the ticket belongs to.
     pub gate: GateId,
     /// What Jira showed.
     pub snapshot: IssueSnapshot,
-    /// What statuses mean there.
+    /// What the statuses mean in the ticket's workflow.
     pub statuses: Statuses,
-    /// Whether the move counts that decided; of no matter if none did.
+    /// Whether the move counts that decided; without meaning if none did.
     pub author: Author,
     /// Who was ruled out when that was judged.
     pub denials: Denials,
-    /// When Jira was asked, by our clock.
+    /// When Jira was asked, by the bridge's clock.
     pub at: Millis,
-    /// When it answered, by our clock.
+    /// When Jira answered, by the bridge's clock.
     pub arrived: Millis,
 }
 
@@ -49,9 +49,9 @@ pub(super) struct UnsavedReadings(Mutex<HashMap<GateId, UnsavedReading>>);
 pub(super) struct UnsavedReading {
     pub(super) canary: CanaryId,
     pub(super) reading: Arc<TicketReading>,
-    /// How the gate stood when this was read, as far as stored. Where it stands otherwise by now, something newer was stored.
+    /// The stored state of the gate when this was read. If the stored state differs now, something newer was stored.
     pub(super) supersedes: GateState,
-    /// How it stands by this.
+    /// The state of the gate by this reading.
     pub(super) shows: GateState,
 }
 
@@ -72,7 +72,7 @@ impl UnsavedReadings {
         all.values().filter(stands).cloned().collect()
     }
 
-    /// Keeps what was read. What `opens` a gate is stored first, and kept only to take back what closed it.
+    /// Keeps a reading. One that `opens` a gate is stored first, and kept only to replace one that closed it.
     pub(super) fn insert(&self, kept: UnsavedReading, opens: bool) {
         let mut all = self.all();
         if !opens || all.contains_key(&kept.reading.gate) {
@@ -80,17 +80,17 @@ impl UnsavedReadings {
         }
     }
 
-    /// When the ticket of this gate was last moved, by Jira's clock, as far as what is not stored shows.
+    /// When the ticket of this gate was last moved, by Jira's clock, according to its unsaved reading.
     pub(super) fn newest_move(&self, gate: &GateId) -> Option<Millis> {
         self.all().get(gate)?.reading.snapshot.newest_move(gate)
     }
 
-    /// What was read of the ticket of this gate is stored, or is no news.
+    /// The reading of this gate's ticket is stored, or changes nothing.
     pub(super) fn remove(&self, gate: &GateId) {
         self.all().remove(gate);
     }
 
-    /// The canary with what was read of its tickets and is not stored yet.
+    /// The canary with its unsaved readings applied.
     pub(super) fn as_read(&self, canary: Arc<Canary>) -> Arc<Canary> {
         let kept = self.of(&canary);
         if kept.is_empty() {
@@ -105,7 +105,7 @@ impl UnsavedReadings {
         Arc::new(canary)
     }
 
-    /// What was read of the tickets of this canary, stored so, and is not stored yet.
+    /// The unsaved readings of this canary's tickets, if its state is the one in which they were read.
     pub(super) fn readings(&self, canary: &Canary) -> Vec<Arc<TicketReading>> {
         self.of(canary).into_iter().map(|kept| kept.reading).collect()
     }

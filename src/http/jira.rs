@@ -380,7 +380,7 @@ mod tests {
         write("new\n");
         assert_eq!(statuses().await, [401, 401, 200, 200, 401, 401]);
         write(" \n");
-        assert_eq!(statuses().await, [401, 401, 200, 200, 401, 401], "an empty file leaves the previous secret in use");
+        assert_eq!(statuses().await, [401, 401, 200, 200, 401, 401], "an empty file keeps the old secret");
         assert!(Secret::file(file.path()).is_err(), "and is rejected at the start");
         write("old");
         assert_eq!(statuses().await, [200, 200, 401, 401, 401, 401]);

@@ -7,7 +7,7 @@ pub struct Account {
     pub id: String,
     /// Data Center's key, which stays when the name changes.
     pub key: Option<String>,
-    /// What people call it.
+    /// Its display name.
     pub name: String,
 }
 

@@ -1,4 +1,4 @@
-//! PURE: a [`Doc`] as Cloud wants it: Atlassian Document Format.
+//! PURE: renders a [`Doc`] for Cloud: Atlassian Document Format (ADF).
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::{
     ticket::{Block, Doc, Span},
 };
 
-/// The document. What is empty is left out: Jira refuses empty text nodes and lists.
+/// Renders the document without empty parts: Jira refuses empty text nodes and lists.
 pub(super) fn render(doc: &Doc) -> Value {
     let mut content: Vec<Value> = doc.0.iter().filter_map(block).collect();
     if content.is_empty() {
@@ -156,7 +156,7 @@ mod tests {
         ]
     }
 
-    /// Every node: texts are not empty and hold no control characters, lists are not empty.
+    /// Checks every node: texts are not empty and hold no control characters, lists are not empty.
     fn check(node: &Value) {
         let content = node["content"].as_array();
         match node["type"].as_str().unwrap() {

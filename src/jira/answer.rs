@@ -1,4 +1,4 @@
-//! An answer of Jira, and how it is read.
+//! An answer from Jira, and how it is read.
 
 use reqwest::{
     Response, StatusCode,
@@ -19,10 +19,10 @@ use crate::{millis::Millis, text};
 /// The longest answer that is read, after decompression: 4 MiB.
 const LONGEST_ANSWER: usize = 4 << 20;
 
-/// So much of a refusal in plain text is shown, in characters.
+/// How much of a plain-text refusal is shown, in characters.
 const LONGEST_COMPLAINT: usize = 200;
 
-/// An answer of 2xx or 4xx.
+/// An answer with status 2xx or 4xx.
 pub(super) struct Answer {
     pub(super) host: String,
     pub(super) operation: Operation,
@@ -50,7 +50,8 @@ impl Answer {
         serde_json::from_value(part).map_err(|error| self.unreadable(&text::single_line(&error.to_string())))
     }
 
-    /// The effect took place: Jira says so with this very status. Something on the way may say 200 to anything.
+    /// Checks that the effect took place: Jira then answers with exactly this status. A proxy may answer 200 to
+    /// anything.
     pub(super) fn done(&self, status: StatusCode) -> Result<(), Error> {
         if self.status == status {
             return Ok(());
@@ -63,7 +64,7 @@ impl Answer {
         self.flawed(what, UnreadableReason::Other)
     }
 
-    /// The error that an answer is which should be JSON.
+    /// The error for an answer that should be JSON and is not.
     pub(super) fn not_json(&self) -> Error {
         self.flawed(NOT_JSON, UnreadableReason::NotJson)
     }
@@ -73,8 +74,8 @@ impl Answer {
         Error::Unreadable { host: self.host.clone(), what, flaw }
     }
 
-    /// The error that an answer is which does not name our account, although others do: something on the way gave it, or Jira
-    /// gave it to a stranger. Of a refusal only the status is told, as that of somebody on the way.
+    /// The error for an answer that does not name the bridge's account, although Jira's other answers do: an
+    /// intermediary gave it, or Jira gave it to an anonymous caller. A refusal counts as one by an intermediary.
     pub(super) fn not_for_us(&self) -> Error {
         if !self.status.is_client_error() {
             return self.unreadable("it does not name the bridge's account, as Jira's other answers do");
@@ -85,15 +86,16 @@ impl Answer {
         Error::Refused { host, operation, status, messages, by: Origin::Intermediary }
     }
 
-    /// The error that an answer of 4xx is.
+    /// The error for an answer of 4xx.
     pub(super) fn refused(&self) -> Error {
         let complaint = if self.json { wire::complaint(&self.body) } else { self.plain_complaint() };
         let (messages, form) = complaint.unwrap_or((String::new(), Origin::Intermediary));
-        // Without its own form Jira says that a path is not there, which is what it says of all paths while it starts;
-        // of anything else, such as `XSRF check failed`, its header tells who said it.
+        // Jira reports a missing path in another form than its API's, and reports every path as missing while it
+        // starts. For other statuses in another form, such as `XSRF check failed`, the header proves that the answer is
+        // Jira's.
         let is_of_path =
             matches!(self.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE);
-        // Atlassian's gateway, to a token that lacks one.
+        // Atlassian's gateway gives this answer to a token that lacks a scope.
         let lacks_scope = self.status == StatusCode::UNAUTHORIZED && is_of_scope(&messages);
         let signed = self.signature == Signature::Ours && !is_of_path;
         let by = if signed || lacks_scope { Origin::Jira } else { form };
@@ -103,8 +105,8 @@ impl Answer {
 }
 
 impl Answer {
-    /// This 401 or 403 to what was `asked` as a symptom that the bridge is not let in. With a 403 Jira tells why; its 401 always
-    /// says the same.
+    /// This 401 or 403 to the request `asked`, as a symptom that Jira denies the bridge access. A 403 gives Jira's
+    /// reason; its 401 always says the same.
     pub(super) fn symptom(&self, asked: Option<Operation>) -> Symptom {
         let said = match self.said() {
             words if words.is_empty() => String::new(),
@@ -113,7 +115,8 @@ impl Answer {
         Symptom::Refused { asked, status: self.status.as_u16(), said }
     }
 
-    /// Why the bridge is not let in, as far as a 401 or 403 tells. Without a word of Jira's a 403 may be anybody's.
+    /// Why Jira denies the bridge access, as far as a 401 or 403 says. A 403 without any sign of Jira may come from an
+    /// intermediary.
     pub(super) fn denial(&self) -> Denial {
         let said = self.said();
         let jiras = self.json || self.signature != Signature::None;
@@ -133,7 +136,7 @@ impl Answer {
         said.map(|(words, _)| words).unwrap_or_default()
     }
 
-    /// Words that are no JSON, such as `XSRF check failed`; anybody on the way may have said them.
+    /// A plain-text message, such as `XSRF check failed`; an intermediary may have written it.
     fn plain_complaint(&self) -> Option<(String, Origin)> {
         let text = String::from_utf8_lossy(&self.body);
         let said = text::truncate(text::single_line(&text).trim(), LONGEST_COMPLAINT);
@@ -141,7 +144,7 @@ impl Answer {
     }
 }
 
-/// Why a body could not be had.
+/// Why a body could not be read.
 pub(super) enum Body {
     /// Longer than 4 MiB.
     TooLong,
@@ -166,7 +169,7 @@ pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// The media type that an answer says it has, without parameters, in lower case.
+/// The media type of an answer, without parameters, in lower case.
 pub(super) fn media(headers: &HeaderMap) -> String {
     let media = text(headers, CONTENT_TYPE.as_str()).unwrap_or_default();
     media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()

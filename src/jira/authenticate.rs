@@ -1,4 +1,4 @@
-//! Proving that Jira takes us for who we are: nothing passes that was said to somebody else.
+//! Proves that Jira accepts the bridge's credentials: only answers for the bridge's account pass.
 
 use std::time::Duration;
 
@@ -17,19 +17,19 @@ use super::{
     wire,
 };
 
-/// Nobody is let in before a person has done this.
+/// Jira denies access until a person has solved a CAPTCHA.
 const CAPTCHA: Denied = Denied { denial: Denial::Captcha, symptom: Symptom::Captcha };
 
-/// The password or token is not right.
+/// The password or token is wrong.
 const fn wrong_credentials(symptom: Symptom) -> Denied {
     Denied { denial: Denial::Credentials, symptom }
 }
 
 impl Sender {
-    /// Our account, from a `/myself` sent at `began` or later.
+    /// Proves the bridge's account by a `/myself` that was sent at `began` or later.
     ///
     /// # Errors
-    /// Any of a request; [`Error::Unauthorized`] also makes all other calls wait for a probe that works.
+    /// Any of a request. After [`Error::Unauthorized`] all other calls wait for a successful `/myself`.
     pub(super) async fn authenticate(&self, began: Instant) -> Result<(), Error> {
         let _one_at_a_time = self.credentials.probing.lock().await;
         if self.credentials.sent_since(began) {
@@ -41,7 +41,7 @@ impl Sender {
         self.probe().await
     }
 
-    /// Lets nothing pass while Jira does not accept us, except, from time to time, a `/myself` of our own.
+    /// Fails while Jira refuses the bridge's credentials; from time to time sends a `/myself` first.
     pub(super) async fn admit(&self) -> Result<(), Error> {
         match self.credentials.admission(Instant::now()) {
             Admission::Granted => Ok(()),
@@ -50,7 +50,7 @@ impl Sender {
         }
     }
 
-    /// Asks Jira who we are. The caller holds the lock.
+    /// Sends a `/myself`. The caller holds the lock.
     async fn probe(&self) -> Result<(), Error> {
         let kind = self.kind.get().copied().unwrap_or(Kind::DataCenter);
         let request = Request::get(Operation::MYSELF, kind, &["myself"]);
@@ -71,8 +71,9 @@ impl Sender {
             (_, status) if !status.is_success() => Err(answer.refused()),
             (Signature::Ours | Signature::None, _) => {
                 let user: wire::User = answer.read()?;
-                let account =
-                    user.account().ok_or_else(|| answer.unreadable("it does not name the bridge's account"))?;
+                let account = user
+                    .account()
+                    .ok_or_else(|| answer.unreadable("it does not name the bridge's account"))?;
                 self.credentials.accept(account, answer.signature, sent, Instant::now());
                 self.credentials.answered(self.clock.now());
                 Ok(())
@@ -80,7 +81,7 @@ impl Sender {
         }
     }
 
-    /// Our own account; asked for once.
+    /// The bridge's account; requested once.
     pub(super) async fn account(&self) -> Result<Account, Error> {
         if self.credentials.account().is_none() {
             self.authenticate(Instant::now()).await?;
@@ -90,11 +91,11 @@ impl Sender {
             .ok_or_else(|| self.unauthorized(wrong_credentials(Symptom::Anonymous), SideEffect::None))
     }
 
-    /// Sends, and lets only an answer pass that was given to us.
+    /// Sends a request, and returns its answer only if it was for the bridge's account.
     pub(super) async fn judge_answer(&self, request: &Request, throttled: Duration) -> Result<Answer, Error> {
         let began = Instant::now();
         let answer = self.exchange(request, throttled).await?;
-        // What was said to a stranger with 2xx may have been done by a stranger.
+        // After a 2xx for an anonymous caller, Jira may have carried out the request anonymously.
         let side_effect = if answer.status.is_success() { SideEffect::Unknown } else { SideEffect::None };
         let refuse = |denied: Denied| {
             self.credentials.refuse(&denied, answer.signature, Instant::now(), self.clock.now());
@@ -103,7 +104,7 @@ impl Sender {
         match (answer.signature, answer.status) {
             (Signature::Captcha, _) => return Err(refuse(CAPTCHA)),
             (_, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                // Perhaps only this was not allowed: then /myself works.
+                // Perhaps only this request is not allowed: then `/myself` succeeds.
                 match self.authenticate(began).await {
                     Ok(()) => return Err(answer.refused()),
                     Err(error @ Error::Unauthorized { .. }) => return Err(error.as_prerequisite(side_effect)),
@@ -128,8 +129,9 @@ impl Sender {
         if answer.status.is_success() { Ok(answer) } else { Err(answer.refused()) }
     }
 
-    /// An answer that does not say for whom it is. Where others name our account it was not given to it. Elsewhere a `/myself`
-    /// from around the same time proves it; a refusal, which strangers get as well, only one that was sent after it.
+    /// Judges an answer that does not say which account it is for. If Jira's other answers name the bridge's account,
+    /// it was not for the bridge. Else a `/myself` from around the same time proves it; a refusal, which anonymous
+    /// callers get, too, is proven only by a `/myself` sent after it.
     async fn unsigned(
         &self,
         answer: &Answer,

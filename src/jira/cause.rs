@@ -1,5 +1,5 @@
-//! Why there is no connection, told by the types of the errors of the crates below. None of their words is read, but those
-//! of a proxy's refusal, which has no type that can be seen from here.
+//! Why a connection failed, by the types of the errors of the crates below. Error texts are not parsed, except that of
+//! a proxy's refusal, which has a private type.
 
 use std::{error::Error as StdError, fmt, io};
 
@@ -7,33 +7,33 @@ use tokio_rustls::rustls::{self, AlertDescription, CertificateError, PeerIncompa
 
 use crate::text;
 
-/// Why there is no connection.
+/// Why a connection failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The name of the host is not known.
+    /// The host name could not be resolved.
     NoSuchName,
-    /// Nothing listens there.
+    /// The connection was refused: nothing listens on the port.
     Refused,
-    /// No way leads there.
+    /// There is no route to the host.
     NoRoute,
-    /// It took too long.
+    /// A timeout.
     Slow,
-    /// The connection was ended.
+    /// The connection was closed.
     Ended,
-    /// TLS, and what about it.
+    /// TLS failed.
     Tls(TlsCause),
-    /// The proxy wants to know who asks.
+    /// The proxy demands authentication.
     ProxyAsksWho,
-    /// The proxy does not connect the bridge to Jira.
+    /// The proxy refuses to connect the bridge to Jira.
     ProxyRefuses,
     /// Something else.
     Other,
 }
 
-/// What is wrong with the other side's TLS.
+/// What is wrong with the server's TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TlsCause {
-    /// Its certificate is signed by an authority that is not known here.
+    /// Its certificate is signed by an authority that the bridge does not know.
     UnknownIssuer,
     /// Its certificate has expired.
     Expired,
@@ -43,9 +43,9 @@ pub enum TlsCause {
     OtherName(Vec<String>),
     /// Its certificate is for no name: it has no `subjectAltName`.
     NoName,
-    /// Its certificate is one of an authority.
+    /// Its certificate is that of a certificate authority.
     OfAuthority,
-    /// Its certificate is for another purpose than a server's.
+    /// Its certificate is not meant for servers.
     OtherPurpose,
     /// Its certificate is signed in a way that is not trusted.
     BadSignature,
@@ -57,19 +57,19 @@ pub enum TlsCause {
     NotSpoken,
     /// It speaks only older versions of TLS.
     TooOld,
-    /// It has no cipher in common with us.
+    /// It has no cipher in common with the bridge.
     NoCipher,
-    /// It wants a certificate from the bridge.
+    /// It demands a client certificate from the bridge.
     WantsCertificate,
-    /// It does not know the name that it was asked for.
+    /// It does not serve the host name that the bridge asked for.
     NameNotServed,
-    /// It ends the connection while TLS begins.
+    /// It closes the connection during the TLS handshake.
     Ended,
     /// Something else.
     Other,
 }
 
-/// A name that no address was found for.
+/// A host name that could not be resolved.
 #[derive(Debug, thiserror::Error)]
 #[error("no address is known for {host}: {source}")]
 struct NoSuchName {
@@ -77,7 +77,7 @@ struct NoSuchName {
     source: io::Error,
 }
 
-/// Looks up names as the system does, with an error that can be told from others.
+/// Resolves names as the system does, with an error type that [`Cause::of`] recognizes.
 #[derive(Debug)]
 pub(super) struct SystemResolver;
 
@@ -95,7 +95,7 @@ impl reqwest::dns::Resolve for SystemResolver {
 }
 
 impl Cause {
-    /// Of a failed request.
+    /// The cause of a failed request.
     pub(super) fn of(error: &reqwest::Error) -> Self {
         let mut found = Self::Other;
         let mut next: Option<&(dyn StdError + 'static)> = error.source();
@@ -109,7 +109,7 @@ impl Cause {
             next = error.source();
             if let Some(io) = error.downcast_ref::<io::Error>() {
                 found = Self::of_io(io).unwrap_or(found);
-                // What it was made of, which its own source passes over.
+                // The error that it wraps, which its `source()` skips.
                 next = io.get_ref().map(|inner| inner as &(dyn StdError + 'static)).or(next);
             } else if found == Self::Other {
                 found = Self::of_tunnel(&error.to_string()).unwrap_or(found);
@@ -119,7 +119,7 @@ impl Cause {
     }
 
     fn of_io(error: &io::Error) -> Option<Self> {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "of many kinds some say what to do")]
+        #[expect(clippy::wildcard_enum_match_arm, reason = "only some kinds are a cause of their own")]
         match error.kind() {
             io::ErrorKind::ConnectionRefused => Some(Self::Refused),
             io::ErrorKind::HostUnreachable
@@ -135,7 +135,7 @@ impl Cause {
         }
     }
 
-    /// The answer of a proxy to CONNECT: hyper-util keeps its type to itself.
+    /// The cause in a proxy's answer to CONNECT, by its text: hyper-util's error type is private.
     fn of_tunnel(words: &str) -> Option<Self> {
         match words.strip_prefix("tunnel error: ")? {
             "proxy authorization required" => Some(Self::ProxyAsksWho),
@@ -147,7 +147,7 @@ impl Cause {
 
 impl TlsCause {
     fn of(error: &rustls::Error) -> Self {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "of many errors some say what to do")]
+        #[expect(clippy::wildcard_enum_match_arm, reason = "only some errors are a cause of their own")]
         match error {
             rustls::Error::InvalidCertificate(error) => Self::of_certificate(error),
             rustls::Error::InvalidMessage(_) => Self::NotSpoken,
@@ -174,7 +174,7 @@ impl TlsCause {
     }
 
     fn of_certificate(error: &CertificateError) -> Self {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "more may be told apart by later versions")]
+        #[expect(clippy::wildcard_enum_match_arm, reason = "later versions may add variants")]
         match error {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
@@ -196,7 +196,7 @@ impl TlsCause {
             CertificateError::Other(other) => match other.0.downcast_ref::<webpki::Error>() {
                 Some(webpki::Error::CaUsedAsEndEntity) => Self::OfAuthority,
                 Some(_) => Self::Unusable,
-                // The system's verifier has a type of its own for this alone, and keeps it to itself.
+                // The system's verifier uses a private type, and only for this.
                 None => Self::OtherPurpose,
             },
             _ => Self::Unusable,
@@ -204,13 +204,13 @@ impl TlsCause {
     }
 }
 
-/// `DnsName("jira.example")` as people write it.
+/// `jira.example` from `DnsName("jira.example")`.
 fn plain(name: &str) -> String {
     let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(name);
     text::truncate(&text::single_line(inner.trim_matches('"')), 80)
 }
 
-/// What it is and what to do about it, as the end of a sentence about Jira's server.
+/// What is wrong and what to do about it, as the end of a sentence about Jira's server.
 impl fmt::Display for TlsCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,4 +1,4 @@
-//! The client: which Jira this is, who the bridge is there, and how they get on.
+//! The client: the kind of Jira, the bridge's account in it, and connection health.
 
 use std::{fmt, sync::OnceLock, time::Duration};
 
@@ -20,47 +20,47 @@ use super::{
 };
 use crate::{clock::Clock, millis::Millis, text, ticket::Doc};
 
-/// A place under the rate limit. It is waited for before the sending of a create is recorded, so that the create then
-/// waits for nothing: nobody searches for a ticket longer after it was sent than was recorded.
+/// A permit under the rate limit. The bridge waits for it before it stores the time of sending, so that the create is
+/// then sent at once: the search for a ticket without an answer counts from the stored time.
 #[derive(Debug)]
 #[must_use]
 pub struct CreatePermit {
-    /// How long that took.
+    /// How long the wait took.
     pub(super) throttled: Duration,
-    /// What had to be asked of Jira before.
+    /// The kind of Jira, or why nothing can be sent.
     pub(super) ready: Result<Kind, Error>,
 }
 
-/// How Jira and we get on, for page and metrics. Times are by our clock.
+/// Connection health, for page and metrics. Times are by the bridge's clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JiraHealth {
-    /// When the last answer came that was proven to be for us.
+    /// When the last answer arrived that was proven to be for the bridge's account.
     pub last_answer: Option<Millis>,
-    /// Since when Jira does not let us in, and why.
+    /// Since when Jira denies the bridge access, and why.
     pub refused: Option<(Millis, Denied)>,
-    /// Jira asked all to wait until then.
+    /// Jira asked to wait; until then no request is sent.
     pub paused_until: Option<Millis>,
 }
 
-/// What Jira says of itself.
+/// Jira's server info.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerInfo {
-    /// Which kind it says it is, whatever is configured.
+    /// The kind that Jira reports, which may differ from the configured one.
     pub kind: Kind,
-    /// Its version, if it tells.
+    /// Its version, if reported.
     pub version: Option<String>,
-    /// Its title, if it tells.
+    /// Its title, if reported.
     pub title: Option<String>,
-    /// Where people find it, if it tells.
+    /// Its URL for browsers, if reported.
     pub base_url: Option<String>,
-    /// What time it was there when it answered, if it told.
+    /// The time of the answer by Jira's clock, if reported.
     pub date: Option<Millis>,
 }
 
-/// Jira. To be shared by reference.
+/// A client of one Jira, to be shared by reference.
 pub struct Jira {
     pub(super) sender: Sender,
-    /// Where people find it, if that is elsewhere than where programs do.
+    /// The URL for browsers, if it differs from `jira.url`.
     site: OnceLock<Url>,
 }
 
@@ -73,25 +73,26 @@ impl Jira {
         Ok(Self { sender: Sender::new(settings, observer, clock)?, site: OnceLock::new() })
     }
 
-    /// The proxy that requests go through, if one does: what the environment says, without its password.
+    /// The proxy from the environment that requests go through, if any, without its password.
     #[must_use]
     pub fn proxy(&self) -> Option<&str> {
         self.sender.proxy.as_deref()
     }
 
-    /// What is to be said of certificates in `jira.ca_file` that cannot be used.
+    /// Messages about certificates in `jira.ca_file` that cannot be used.
     #[must_use]
     pub fn skipped_certificates(&self) -> Vec<String> {
         self.sender.client.current().skipped
     }
 
-    /// The page of an issue, for people. Behind Atlassian's gateway for scoped tokens it is known once Jira was asked.
+    /// The URL of an issue's page. Behind Atlassian's gateway for scoped tokens it is right only once Jira has reported
+    /// its URL for browsers.
     #[must_use]
     pub fn browse_url(&self, key: &str) -> String {
         self.sender.address(self.site.get(), ["browse", key]).into()
     }
 
-    /// Waits for a place under the rate limit. What else stands in the way of a create is told by the create.
+    /// Waits for a permit under the rate limit. Other obstacles to the create are returned by [`Jira::create`].
     pub async fn create_permit(&self) -> CreatePermit {
         let ready = match self.sender.admit().await {
             Ok(()) => self.kind().await,
@@ -103,7 +104,7 @@ impl Jira {
         }
     }
 
-    /// How Jira and we get on.
+    /// Connection health.
     #[must_use]
     pub fn health(&self) -> JiraHealth {
         let (last_answer, refusal) = self.sender.credentials.health();
@@ -115,10 +116,10 @@ impl Jira {
         }
     }
 
-    /// What Jira says of itself. It tells strangers too.
+    /// Jira's server info, which Jira also sends to anonymous callers.
     ///
-    /// Where the kind is not known yet, a user beside the token speaks for Cloud, and a token alone for Data Center;
-    /// if the API of that kind is not there, the other's is tried.
+    /// If the kind is unknown, tries the API of Cloud first if a user is configured, else that of Data Center. If the
+    /// first API answers 404, tries the other one.
     ///
     /// # Errors
     /// Any.
@@ -141,7 +142,7 @@ impl Jira {
             .deployment_type
             .ok_or_else(|| answer.unreadable("it does not say which kind of Jira it is"))?;
         let told = if deployment.eq_ignore_ascii_case("cloud") { Kind::Cloud } else { Kind::DataCenter };
-        // What was configured, or told first, stays.
+        // A configured kind stays, and so does the first one reported.
         let _ = self.sender.kind.set(told);
         if self.sender.is_gateway()
             && let Some(site) = info.base_url.as_deref().and_then(web_address)
@@ -158,7 +159,7 @@ impl Jira {
         })
     }
 
-    /// Who we are; asked once.
+    /// The bridge's account; requested once.
     ///
     /// # Errors
     /// Any.
@@ -167,7 +168,7 @@ impl Jira {
         self.sender.account().await
     }
 
-    /// Who we are, asked anew.
+    /// The bridge's account, requested anew.
     ///
     /// # Errors
     /// Any.
@@ -177,7 +178,8 @@ impl Jira {
         self.sender.account().await
     }
 
-    /// A `/myself` sent now: what Jira said before that it said to us. All who ask while one is under way share the next.
+    /// Sends a `/myself`, which proves that the answers before it were for the bridge's account. Callers that arrive
+    /// while one is under way share the next one.
     ///
     /// # Errors
     /// If that is not proven.
@@ -186,8 +188,8 @@ impl Jira {
         self.sender.authenticate(Instant::now()).await
     }
 
-    /// Which kind of Jira this is; asked once. Behind the gateway it is asked where people find it, too, also where the
-    /// kind is configured: links on tickets lead there. What does not answer that keeps nothing else from being done.
+    /// The kind of Jira; requested once. Behind the gateway the URL for browsers is requested, too, even if the kind is
+    /// configured: links in tickets use it. If only the URL cannot be read, this still succeeds.
     pub(super) async fn kind(&self) -> Result<Kind, Error> {
         match self.sender.kind.get() {
             Some(kind) if self.sender.is_gateway() && self.site.get().is_none() => {
@@ -202,7 +204,7 @@ impl Jira {
         }
     }
 
-    /// A text in the language of this kind of Jira.
+    /// A text in the format of this kind of Jira.
     pub(super) fn text(kind: Kind, doc: &Doc) -> Value {
         match kind {
             Kind::Cloud => cloud::text(doc),

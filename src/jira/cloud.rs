@@ -1,4 +1,4 @@
-//! What only Jira Cloud has: REST v3, texts in ADF, reading by ids in bulk, changelogs in pages.
+//! What only Jira Cloud has: REST v3, texts in ADF, bulk reads by id, changelogs in pages.
 
 use serde_json::{Value, json};
 
@@ -12,12 +12,12 @@ use super::{
 };
 use crate::ticket::Doc;
 
-/// A text of an issue or comment.
+/// The text of an issue or comment, in ADF.
 pub(super) fn text(doc: &Doc) -> Value {
     truncate::fit_to_limit(doc, adf::render, |json| json.to_string().encode_utf16().count())
 }
 
-/// Reads up to 100 issues by id, past the search's index, which lags.
+/// Reads up to 100 issues by id, not from the search index, which lags.
 pub(super) fn read_many(ids: &[&str]) -> Request {
     Request::post(Operation::LOOK, Kind::Cloud, &["issue", "bulkfetch"]).body(json!({
         "issueIdsOrKeys": ids,
@@ -27,7 +27,7 @@ pub(super) fn read_many(ids: &[&str]) -> Request {
     }))
 }
 
-/// Searches; the answer names ids only. `/search` is gone from Cloud.
+/// Searches by JQL; the answer holds only ids. Cloud has removed `/search`.
 pub(super) fn search(jql: &str) -> Request {
     Request::post(Operation::SEARCH, Kind::Cloud, &["search", "jql"])
         .body(json!({"jql": jql, "fields": ["id"], "maxResults": 50}))

@@ -1,8 +1,9 @@
-//! Whether Jira takes us for who we say we are.
+//! Whether Jira accepts the bridge's credentials.
 //!
-//! Jira answers a wrong password like a stranger's visit: 200 and nothing in it, or 404. So an answer counts only
-//! when it proves that it was given to our account, by a header of its own or by a fresh `/myself`. And while it
-//! does not, nothing but `/myself` is sent, seldom: each failed attempt brings the account nearer to a CAPTCHA.
+//! Jira treats a request with a wrong password as anonymous: it answers 200 without data, or 404. So an answer counts
+//! only if a header or a fresh `/myself` proves that it was for the bridge's account. While Jira refuses the
+//! credentials, the bridge sends only `/myself`, and rarely: each failed attempt brings the account nearer to a
+//! CAPTCHA.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -15,28 +16,28 @@ use tokio::time::Instant;
 use super::{account::Account, denial::Denied, settings::Kind};
 use crate::millis::Millis;
 
-/// While refused, `/myself` is asked this often.
+/// How often `/myself` is sent while Jira refuses the credentials.
 const PROBE_EVERY: Duration = Duration::from_secs(15);
-/// After Jira demanded a CAPTCHA: it does not even look at the password then.
+/// How long to wait after Jira demanded a CAPTCHA: until it is solved, Jira does not check the password.
 const PROBE_AFTER_CAPTCHA: Duration = Duration::from_mins(5);
-/// A `/myself` proves the answers around it for this long.
+/// How long a `/myself` proves the answers after it.
 const FRESH: Duration = Duration::from_secs(30);
 
-/// For whom an answer says it is.
+/// Which account an answer is for, by its headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signature {
-    /// For an account that logged in.
+    /// An account that logged in.
     Ours,
-    /// For nobody: the log-in failed, or there was none.
+    /// An anonymous caller: the log-in failed, or there was none.
     Anonymous,
-    /// The log-in was not even tried: a person has to solve a CAPTCHA first.
+    /// Jira did not try the log-in: a person has to solve a CAPTCHA first.
     Captcha,
-    /// It does not say.
+    /// The headers do not say.
     None,
 }
 
-/// Reads who an answer was for. Cloud names the account in `X-AAccountId`, Data Center in `X-AUSERNAME`; both tell
-/// of failed log-ins in `X-Seraph-LoginReason`.
+/// Reads which account an answer is for. Cloud names it in `X-AAccountId`, Data Center in `X-AUSERNAME`; both report
+/// failed log-ins in `X-Seraph-LoginReason`.
 pub(super) fn signature(kind: Option<Kind>, headers: &HeaderMap) -> Signature {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let reason: Vec<_> =
@@ -60,31 +61,31 @@ pub(super) fn signature(kind: Option<Kind>, headers: &HeaderMap) -> Signature {
     }
 }
 
-/// What is known of our credentials.
+/// What is known about the bridge's credentials.
 #[derive(Default)]
 pub(super) struct Credentials {
     state: Mutex<State>,
-    /// Held while `/myself` is under way, so that many waiting calls cost one.
+    /// Held while `/myself` is under way, so that many waiting calls send only one.
     pub(super) probing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
 struct State {
     account: Option<Account>,
-    /// When the last `/myself` that worked was sent, and when it was answered.
+    /// When the last successful `/myself` was sent, and when Jira answered it.
     proven: Option<(Instant, Instant)>,
     probed: Option<Instant>,
     refusal: Option<Refusal>,
     answered: Option<Millis>,
-    /// Whether answers name our account: then one that does not was not given to it.
+    /// Whether answers name the bridge's account: then an answer that does not was not for it.
     named: bool,
 }
 
-/// Jira has not let us in for some time.
+/// Jira refuses the bridge's credentials.
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
     pub(super) denied: Denied,
-    /// Since when, by our clock.
+    /// Since when, by the bridge's clock.
     pub(super) since: Millis,
     next_probe: Instant,
 }
@@ -94,9 +95,9 @@ pub(super) struct Refusal {
 pub(super) enum Admission {
     /// It may.
     Granted,
-    /// Only after a `/myself` that worked; this is why.
+    /// Only after a successful `/myself`, for this reason.
     ProbeFirst(Denied),
-    /// Not now; this is why.
+    /// Not now, for this reason.
     Denied(Denied),
 }
 
@@ -120,28 +121,29 @@ impl Credentials {
             || self.state().proven.is_some_and(|(_, answered)| now.duration_since(answered) < FRESH)
     }
 
-    /// Whether a `/myself` that was sent at `began` or later worked.
+    /// Whether a `/myself` that was sent at `began` or later succeeded.
     pub(super) fn sent_since(&self, began: Instant) -> bool {
         self.state().proven.is_some_and(|(sent, _)| sent >= began)
     }
 
-    /// An answer named our account.
+    /// Records that an answer named the bridge's account.
     pub(super) fn named(&self) {
         self.state().named = true;
     }
 
-    /// Whether Jira's answers name our account, as far as any was seen.
+    /// Whether Jira's answers name the bridge's account, as far as the bridge has seen.
     pub(super) fn are_named(&self) -> bool {
         self.state().named
     }
 
-    /// Our own account, once `/myself` told it.
+    /// The bridge's account, once a `/myself` has returned it.
     pub(super) fn account(&self) -> Option<Account> {
         self.state().account.clone()
     }
 
-    /// A `/myself` sent at `sent` told who we are: all is well. Its signature tells whether answers name the account; a proxy
-    /// that begins to take the name out of all answers must not end everything.
+    /// Records that a `/myself` sent at `sent` returned the account, which ends a refusal. Its signature shows whether
+    /// answers name the account, so that the bridge goes on working if a proxy begins to remove the name from all
+    /// answers.
     pub(super) fn accept(&self, account: Account, signature: Signature, sent: Instant, now: Instant) {
         let mut state = self.state();
         state.named = signature == Signature::Ours;
@@ -150,7 +152,7 @@ impl Credentials {
         state.refusal = None;
     }
 
-    /// A `/myself` is sent now.
+    /// Records that a `/myself` is sent now.
     pub(super) fn probed(&self, now: Instant) {
         let mut state = self.state();
         state.probed = Some(now);
@@ -159,7 +161,7 @@ impl Credentials {
         }
     }
 
-    /// Jira showed that it does not accept us.
+    /// Records that Jira refused the credentials.
     pub(super) fn refuse(&self, denied: &Denied, signature: Signature, now: Instant, clock: Millis) {
         let mut state = self.state();
         let next = match signature {
@@ -174,12 +176,12 @@ impl Credentials {
         state.refusal = Some(Refusal { denied: denied.clone(), since, next_probe: next });
     }
 
-    /// An answer was proven to be for us.
+    /// Records that an answer was proven to be for the bridge's account.
     pub(super) fn answered(&self, clock: Millis) {
         self.state().answered = Some(clock);
     }
 
-    /// When the last proven answer came, and the refusal that stands.
+    /// When the last proven answer arrived, and the current refusal, if there is one.
     pub(super) fn health(&self) -> (Option<Millis>, Option<Refusal>) {
         let state = self.state();
         (state.answered, state.refusal.clone())
@@ -198,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_says_for_whom_it_is() {
+    fn an_answer_shows_which_account_it_is_for() {
         let cloud = |pairs: &[(&'static str, &str)]| signature(Some(Kind::Cloud), &headers(pairs));
         let own = |pairs: &[(&'static str, &str)]| signature(Some(Kind::DataCenter), &headers(pairs));
         assert_eq!(cloud(&[("x-aaccountid", "5b10")]), Signature::Ours);
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn probes_are_seldom_and_more_so_after_a_captcha() {
+    async fn probes_are_rare_and_rarer_after_a_captcha() {
         let credentials = Credentials::default();
         let start = Instant::now();
         credentials.refuse(&WRONG, Signature::None, start, Millis(1));
@@ -252,7 +254,7 @@ mod tests {
         credentials.named();
         assert!(credentials.are_named());
         credentials.accept(us(), Signature::None, now, now);
-        assert!(!credentials.are_named(), "something takes the names out by now");
+        assert!(!credentials.are_named(), "a proxy now removes the names");
         credentials.accept(us(), Signature::Ours, now, now);
         assert!(credentials.are_named());
     }

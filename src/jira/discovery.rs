@@ -1,5 +1,5 @@
-//! What only a check of the configuration asks: what there is instead of what was not found, and how far a ticket gets.
-//! All of it only reads.
+//! Requests that only a check of the configuration sends: what exists instead of what was not found, and which
+//! transitions a ticket has. All of them only read.
 
 use std::collections::BTreeSet;
 
@@ -14,42 +14,42 @@ use super::{
 };
 use crate::{policy::Status, text};
 
-/// So many issues are looked through for one in each status.
+/// How many issues are searched for one in each status.
 const SAMPLES: &str = "50";
-/// So many pages of a list are read.
+/// How many pages of a list are read at most.
 const MOST_PAGES: usize = 10;
 
-/// What Jira says of a project.
+/// What Jira says about a project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProjectInfo {
-    /// Its team looks after types, fields and workflows by itself; only Cloud has such projects.
+    /// Its team manages types, fields and workflows; only Cloud has such projects.
     pub team_managed: bool,
     /// Nothing can be changed in it.
     pub archived: bool,
 }
 
-/// An issue as an example of how its workflow goes on.
+/// An example issue, to read which transitions lead on from its status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// Jira's number.
+    /// Jira's numeric id.
     pub id: String,
-    /// What people read.
+    /// Its key, such as `OPS-7`.
     pub key: String,
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
 }
 
 /// A transition that an issue can take now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AvailableTransition {
-    /// Where it leads.
+    /// The status that it leads to.
     pub to: Status,
-    /// What is on its screen; none if it has none, or Jira does not say.
+    /// The fields on its screen; empty if it has no screen, or if Jira does not say.
     pub fields: Vec<Field>,
 }
 
 impl Jira {
-    /// What Jira says of a project.
+    /// What Jira says about a project.
     ///
     /// # Errors
     /// Any.
@@ -61,7 +61,7 @@ impl Jira {
         Ok(ProjectInfo { team_managed, archived: told.archived == Some(true) })
     }
 
-    /// The keys of projects that the account may see: on Cloud those like these words or, if there is none, the first
+    /// The keys of projects that the account may see: on Cloud those that match `like` or, if none does, the first
     /// hundred.
     ///
     /// # Errors
@@ -114,7 +114,7 @@ impl Jira {
         Ok(types)
     }
 
-    /// The newest issue in each status, among the newest of a type in a project.
+    /// The newest issue in each status, among the newest issues of a type in a project.
     ///
     /// # Errors
     /// Any.
@@ -143,8 +143,8 @@ impl Jira {
         Ok(found.issues.unwrap_or_default().into_iter().filter_map(sample).collect())
     }
 
-    /// Reads issues in the very ways in which those that wait are read: many together, and on Cloud a changelog by itself.
-    /// Returns the ids of those it was shown.
+    /// Reads issues with the requests that read open tickets: many in one request, and on Cloud a changelog by itself.
+    /// Returns the ids of the issues that Jira returned.
     ///
     /// # Errors
     /// Any.
@@ -152,7 +152,7 @@ impl Jira {
         let kind = self.kind().await?;
         let numeric = |id: &&str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
         let ids: Vec<&str> = ids.iter().copied().filter(numeric).collect();
-        // Where there is none, one that need not be there: only that the request is answered matters.
+        // Without ids, one that need not exist: it matters only that Jira answers the request.
         let asked = if ids.is_empty() { &["1"][..] } else { &ids };
         let request = match kind {
             Kind::Cloud => cloud::read_many(asked),
@@ -170,7 +170,7 @@ impl Jira {
         Ok(found.into_iter().filter_map(id).collect())
     }
 
-    /// Where an issue can be moved now; empty also if the account may not move issues.
+    /// The transitions that an issue can take now; empty also if the account may not move issues.
     ///
     /// # Errors
     /// Any.
@@ -190,7 +190,7 @@ impl Jira {
         Ok(found.transitions.unwrap_or_default().into_iter().filter(open).map(way).collect())
     }
 
-    /// The language of our account, such as `de_DE`, if Jira tells.
+    /// The language of the bridge's account, such as `de_DE`, if Jira reports it.
     ///
     /// # Errors
     /// Any.

@@ -1,4 +1,4 @@
-//! What can go wrong with Jira: each error knows whether to try again, and whether the request may have worked.
+//! What can go wrong with Jira: each error says whether to retry, and whether the request may have taken effect.
 
 use std::{fmt, time::Duration};
 
@@ -8,13 +8,13 @@ use super::{
     request::Operation,
 };
 
-/// Why Jira did not do what was asked. Each reads as one line, and never holds a token or a query.
+/// Why a request failed. Each error displays as one line, and never holds a token or a query.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The token cannot be sent as a header.
     #[error("cannot use Jira's token: {NO_HEADER}")]
     Token,
-    /// The permit to send was over before it was this request's turn. Nothing was sent.
+    /// The permit to send had expired when this request was about to be sent. Nothing was sent.
     #[error(
         "not sent to Jira at {host}: this replica stalled for so long that another replica may have taken over"
     )]
@@ -22,16 +22,16 @@ pub enum Error {
         /// Host and port.
         host: String,
     },
-    /// No whole answer came: no connection, and then nothing was sent; silence, a cut connection, a timeout.
+    /// No complete answer: no connection, so that nothing was sent; or no reply, a cut connection, a timeout.
     #[error("{}", no_answer(.host, .why, *.happened))]
     NoAnswer {
         /// Host and port.
         host: String,
-        /// What the system said, or what it means.
+        /// The system's error, or what it means.
         why: String,
-        /// What is the matter.
+        /// The cause.
         cause: Cause,
-        /// Whether the request may have worked all the same.
+        /// Whether the request may still have taken effect.
         happened: SideEffect,
     },
     /// An answer of 500 or above.
@@ -41,9 +41,9 @@ pub enum Error {
         host: String,
         /// The HTTP status.
         status: u16,
-        /// What Jira said about it.
+        /// Jira's own words.
         messages: String,
-        /// From `Retry-After`, at most an hour; everybody waits for it.
+        /// From `Retry-After`, at most an hour; all requests wait for it.
         retry_after: Option<Duration>,
     },
     /// 429, or a pause after one.
@@ -51,98 +51,100 @@ pub enum Error {
     Throttled {
         /// Host and port.
         host: String,
-        /// At most an hour, for which everybody waits. None: only this request should, and Jira did not say how long.
+        /// At most an hour, for which all requests wait. None: only this request has to wait, and Jira did not say how
+        /// long.
         retry_after: Option<Duration>,
     },
-    /// The answer was given to nobody, or to somebody who is not let in; or nothing was asked because the last
+    /// Jira answered as if the bridge were not logged in, or denied it access; or nothing was sent because the last
     /// answers were like that.
     #[error("Jira at {host} {}: {}; {}", .denied.denial.describe(), .denied.symptom, .denied.denial.advice())]
     Unauthorized {
         /// Host and port.
         host: String,
-        /// What is the matter.
+        /// Why, and how the bridge noticed.
         denied: Denied,
-        /// Whether the request may have worked all the same.
+        /// Whether the request may still have taken effect.
         happened: SideEffect,
     },
-    /// 4xx, with credentials that are proven. Only what Jira itself said is its no.
+    /// 4xx, with proven credentials. It is Jira's own refusal only if `by` says so.
     #[error("{}", refused(.host, *.operation, *.status, .messages, *.by))]
     Refused {
         /// Host and port.
         host: String,
-        /// What was asked.
+        /// What the request was for.
         operation: Operation,
         /// The HTTP status.
         status: u16,
         /// Jira's own words, on one line; empty if it gave none.
         messages: String,
-        /// Who said it.
+        /// Who refused.
         by: Origin,
     },
-    /// Something of the configuration that Jira does not show.
+    /// Jira does not show something that the configuration names.
     #[error("Jira shows no {what}{}", there_is(.candidates))]
     NotFound {
-        /// What it would be.
+        /// What kind of thing it is.
         thing: Lookup,
-        /// Which one, and what might be the matter.
+        /// Which one, and perhaps why.
         what: String,
-        /// What there is instead.
+        /// What exists instead.
         candidates: Vec<Suggestion>,
     },
-    /// A redirect, which is never followed: the credentials are for one host.
+    /// A redirect. The bridge follows none: the credentials are for one host.
     #[error("Jira at {host} redirects to {}: put the address that answers itself into jira.url", .target.as_deref().unwrap_or(UNREADABLE))]
     Redirected {
         /// Host and port.
         host: String,
         /// The HTTP status.
         status: u16,
-        /// The host it names, if that can be read.
+        /// The host that it leads to, if that can be read.
         target: Option<String>,
     },
-    /// An answer that is not what Jira's API describes: no JSON, too long, fields missing.
+    /// An answer that is not what Jira's API describes: not JSON, too long, fields missing.
     #[error("Jira's answer at {host} cannot be read: {what}")]
     Unreadable {
         /// Host and port.
         host: String,
         /// What is wrong with it.
         what: String,
-        /// Of which kind that is.
+        /// Which kind of flaw that is.
         flaw: UnreadableReason,
     },
-    /// A request that had to be made before or after this one failed: which kind of Jira, who are we.
+    /// Another request that had to be made before or after this one failed: for the kind of Jira, or for the bridge's
+    /// account.
     #[error("{source}")]
     Prerequisite {
-        /// That failure.
+        /// The error of that request.
         source: Box<Self>,
-        /// Whether the request asked for may have worked all the same.
+        /// Whether the original request may still have taken effect.
         side_effect: SideEffect,
     },
 }
 
-/// When to try again.
+/// When to retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// At once: somebody else was quicker.
+    /// At once: another change to the same object came first.
     Now,
-    /// Jira named the time.
+    /// After the wait that Jira named.
     NotBefore(Duration),
     /// After the next step of [`super::retry::delay`].
     Backoff,
-    /// Not before somebody changed something.
+    /// Not until something was changed in Jira or the configuration.
     Never,
 }
 
-/// Whether a request that failed may have done its work.
+/// Whether a failed request may have taken effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum SideEffect {
     /// It did not.
     None,
-    /// Nobody knows.
+    /// It is unknown.
     Unknown,
 }
 
-/// What is looked for by the name that the configuration gives it.
+/// What the bridge looks up by a name from the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup {
     /// A project.
@@ -153,12 +155,12 @@ pub enum Lookup {
     Role,
 }
 
-/// What there is under another name than the one that was looked for. Displays with its id, if it has one.
+/// Something that exists under another name than the wanted one. Displays with its id, if it has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suggestion {
-    /// What people call it.
+    /// Its name in Jira.
     pub name: String,
-    /// Its id, where that may stand in the configuration, too.
+    /// Its id, if the configuration may hold the id instead of the name.
     pub id: Option<String>,
 }
 
@@ -171,19 +173,19 @@ impl fmt::Display for Suggestion {
     }
 }
 
-/// What an answer that is a page is said to be.
+/// The error text for an answer that is a page.
 pub(super) const NOT_JSON: &str = "it is not JSON; is a log-in page in the way?";
 
 /// What is wrong with a token.
 const NO_HEADER: &str = "it holds characters that no header can carry";
 
-/// Where a redirect leads that does not say so.
+/// In place of the target of a redirect that has no readable one.
 pub const UNREADABLE: &str = "an address that cannot be read";
 
 /// Why an answer cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnreadableReason {
-    /// It is no JSON at all: a page, as far as can be seen.
+    /// It is not JSON: probably a page.
     NotJson,
     /// It is not what Jira's API describes.
     Other,
@@ -194,49 +196,49 @@ pub enum UnreadableReason {
 pub enum Origin {
     /// Jira's API: the answer has its form.
     Jira,
-    /// Somebody on the way, as far as can be seen.
+    /// Probably a proxy or firewall.
     Intermediary,
 }
 
 impl Error {
-    /// When to try again.
+    /// When to retry.
     #[must_use]
     pub fn retry(&self) -> Retry {
         self.meaning().0
     }
 
-    /// Whether the request may have worked all the same. Only a request that was not sent, and an answer of 4xx that
-    /// Jira itself gave, mean that it did not: something on the way may also replace what Jira said.
+    /// Whether the request may still have taken effect. It has not if it was not sent, or if Jira itself answered 4xx;
+    /// a proxy may also replace Jira's answer.
     pub fn side_effect(&self) -> SideEffect {
         self.meaning().1
     }
 
-    /// Whether it may be about the one thing that was asked for, and not about Jira as a whole.
+    /// Whether the error may concern only the requested object, and not Jira as a whole.
     #[must_use]
     pub fn is_about_object(&self) -> bool {
         self.meaning().2 == ErrorScope::Object
     }
 
-    /// Whether Jira's API itself did not find something.
+    /// Whether Jira's API itself answered 404.
     #[must_use]
     pub const fn is_missing(&self) -> bool {
         matches!(self, Self::Refused { status: 404, by: Origin::Jira, .. })
     }
 
-    /// What was looked for by name and is not there, and what there is instead.
+    /// What was looked up by name and not found, and what exists instead.
     #[must_use]
     pub fn not_found(&self) -> Option<(Lookup, &[Suggestion])> {
         let Self::NotFound { thing, candidates, .. } = self else { return None };
         Some((*thing, candidates))
     }
 
-    /// Whether Jira's words are about what the token may do.
+    /// Whether Jira's words are about the token's scopes.
     #[must_use]
     pub fn is_of_scope(&self) -> bool {
         matches!(self, Self::Refused { messages, .. } if is_of_scope(messages))
     }
 
-    /// Everything that is asked of an error wherever it came from.
+    /// When to retry, whether the request may have taken effect, and what the error concerns.
     fn meaning(&self) -> (Retry, SideEffect, ErrorScope) {
         use ErrorScope::{Jira, Object};
         use Retry::{Backoff, Never, Now};
@@ -251,11 +253,11 @@ impl Error {
             Self::Redirected { .. } => (Backoff, Unknown, Jira),
             Self::Unreadable { .. } => (Backoff, Unknown, Object),
             Self::NotFound { .. } => (Never, None, Object),
-            // Nobody does what was asked and says 401.
+            // No program carries out a request and then answers 401.
             Self::Refused { status: 401, by: Origin::Intermediary, .. } => (Backoff, None, Object),
             Self::Refused { by: Origin::Intermediary, .. } => (Backoff, Unknown, Object),
-            // 408 and 425 speak of this request's timing, not of its content; and 408 is also what a proxy says that lost
-            // patience with Jira.
+            // 408 and 425 are about this request's timing, not its content. A proxy that times out waiting for Jira may
+            // also answer 408.
             Self::Refused { status: 408, by: Origin::Jira, .. } => (Backoff, Unknown, Object),
             Self::Refused { status: 425, by: Origin::Jira, .. } => (Backoff, None, Object),
             Self::Refused { status: 409, by: Origin::Jira, .. } => (Now, None, Object),
@@ -264,7 +266,7 @@ impl Error {
         }
     }
 
-    /// This error as that of a request beside the one asked for, which itself may have `happened` or not.
+    /// This error as that of a request before or after the original one, which has this side effect.
     pub(super) fn as_prerequisite(self, side_effect: SideEffect) -> Self {
         if let Self::Unauthorized { host, denied, .. } = self {
             return Self::Unauthorized { host, denied, happened: side_effect };
@@ -273,16 +275,16 @@ impl Error {
     }
 }
 
-/// What an error speaks of.
+/// What an error concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ErrorScope {
-    /// Perhaps only of what was asked for.
+    /// Perhaps only the requested object.
     Object,
-    /// Of Jira as a whole.
+    /// Jira as a whole.
     Jira,
 }
 
-/// From which side of the sending.
+/// The message, which depends on whether the request was sent.
 fn no_answer(host: &str, why: &str, side_effect: SideEffect) -> String {
     match side_effect {
         SideEffect::None => format!("cannot reach Jira at {host}: {why}"),
@@ -290,7 +292,7 @@ fn no_answer(host: &str, why: &str, side_effect: SideEffect) -> String {
     }
 }
 
-/// What was refused, and by whom.
+/// The message: what was refused, and who refused it.
 fn refused(host: &str, operation: Operation, status: u16, messages: &str, by: Origin) -> String {
     let said = format!("answered {status} to {}{}", operation.doing, colon(messages));
     match by {
@@ -328,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn each_status_knows_whether_to_try_again_and_whether_it_happened() {
+    fn each_status_says_whether_to_retry_and_whether_it_took_effect() {
         let host = || "jira:443".to_owned();
         let wait = Some(Duration::from_secs(9));
         let broken = |status, retry_after| Error::Broken {

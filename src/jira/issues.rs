@@ -1,4 +1,4 @@
-//! Opening tickets, and finding them again.
+//! Opens tickets, and finds them again.
 
 use serde_json::{Map, Value, json};
 
@@ -17,43 +17,44 @@ use crate::{
     ticket::Doc,
 };
 
-/// The longest summary is 255 characters; older versions say "less than 255".
+/// Jira allows 255 characters in a summary; older versions say "less than 255".
 const LONGEST_SUMMARY: usize = 254;
 
 /// A ticket to be opened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draft {
-    /// The gate it is for: a label and a property tell so.
+    /// Its gate, which a label and a property name.
     pub gate: GateId,
     /// The project's key.
     pub project: String,
     /// The id of the issue type.
     pub issue_type: String,
-    /// One line; what is too long for Jira is cut.
+    /// One line; truncated if it is too long for Jira.
     pub summary: String,
-    /// What people read.
+    /// The text that people read.
     pub description: Doc,
-    /// Labels beside our own two.
+    /// Labels in addition to the bridge's own two.
     pub labels: Vec<String>,
-    /// Any other fields, in Jira's JSON. They cannot replace project, type, summary or description; labels are added.
+    /// Further fields, in Jira's JSON. They cannot replace project, type, summary or description; their labels are
+    /// added.
     pub fields: Map<String, Value>,
 }
 
 /// A ticket that was just opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Created {
-    /// Jira's number.
+    /// Jira's numeric id.
     pub id: String,
-    /// What people read.
+    /// Its key, such as `OPS-7`.
     pub key: String,
 }
 
 impl Jira {
-    /// Opens a ticket. The sending is to be recorded between [`Jira::slot`] and this, which sends at once or not at
-    /// all.
+    /// Opens a ticket: sends at once or not at all. The caller has to store the time of sending between
+    /// [`Jira::create_permit`] and this call.
     ///
     /// # Errors
-    /// Any; unless [`Error::happened`] says no, the ticket may be there.
+    /// Any; the ticket may exist unless [`Error::side_effect`] is `SideEffect::None`.
     pub async fn create(&self, slot: CreatePermit, draft: &Draft) -> Result<Created, Error> {
         let kind = slot.ready?;
         let request =
@@ -63,9 +64,10 @@ impl Jira {
         Ok(Created { id: created.id, key: created.key })
     }
 
-    /// The tickets of this gate that are certainly ours, the oldest first, with where they are now: they may have been
-    /// moved already. People clone issues with their labels; ours is what our own account created and whose property
-    /// is the gate's id. The search's index lags behind; an empty answer does not mean that there is none.
+    /// The bridge's tickets for this gate, the oldest first, each with its current project and issue type, which may
+    /// have changed. People clone issues with their labels, so a ticket counts only if the bridge's account created it
+    /// and its property holds the gate's id. The search index lags behind; an empty result does not prove that there is
+    /// no ticket.
     ///
     /// # Errors
     /// Any.
@@ -87,8 +89,8 @@ impl Jira {
         Ok(found)
     }
 
-    /// Reads a hit past the index, which may show labels sooner than properties. None: it is not proven to be ours, or
-    /// not there any more.
+    /// Reads a hit directly, because the index may show labels sooner than properties. None: it is not proven to be the
+    /// bridge's, or it no longer exists.
     async fn inspect(&self, kind: Kind, id: &str, gate: &GateId) -> Result<Option<Ticket>, Error> {
         let request = Request::get(Operation::ISSUE, kind, &["issue", id])
             .query("fields", "creator,project,issuetype")
@@ -113,7 +115,7 @@ impl Jira {
     }
 }
 
-/// The body of a create: the configured fields, and over them what is ours to say.
+/// The body of a create: the configured fields, then the bridge's own, which replace them.
 fn body(draft: &Draft, kind: Kind) -> Value {
     let mut fields = draft.fields.clone();
     let mut labels = vec![LABEL.to_owned(), draft.gate.label()];
@@ -136,7 +138,7 @@ fn body(draft: &Draft, kind: Kind) -> Value {
     json!({"fields": fields, "properties": [{"key": PROPERTY, "value": {"gate": draft.gate}}]})
 }
 
-/// One line of at most 254 characters, counted as Java does: those beyond the basic plane are two.
+/// One line of at most 254 characters, counted as Java does: a character beyond the basic plane counts as two.
 fn summary(text: &str) -> String {
     let mut length = 0;
     let fits = |c: &char| {

@@ -1,22 +1,22 @@
-//! PURE: what the bridge leaves on its tickets and comments, to know them again.
+//! PURE: the labels and properties by which the bridge recognizes its tickets and comments.
 
 use serde_json::Value;
 
 /// The label of every ticket that the bridge opened.
 pub const LABEL: &str = "flagger-gate";
 
-/// The label of a ticket whose rollout is over.
+/// The label of a ticket after its rollout has ended.
 pub const ENDED: &str = "flagger-ended";
 
-/// The key of the properties that we leave on issues and comments.
+/// The key of the properties that the bridge sets on issues and comments.
 pub(super) const PROPERTY: &str = "flagger-jira-bridge";
 
-/// Whether a property of ours says `name`: `word`.
+/// Whether a property of the bridge has the value `word` under `name`.
 pub(super) fn has_mark(value: &Value, name: &str, word: &str) -> bool {
     marked_gates(value, name).is_some_and(|said| said == word)
 }
 
-/// What a property of ours says of `name`. Data Center may hand the value back as text.
+/// The value under `name` in a property of the bridge. Data Center may return the property as text.
 pub(super) fn marked_gates(value: &Value, name: &str) -> Option<String> {
     let held = |value: &Value| value.get(name).and_then(Value::as_str).map(str::to_owned);
     match value {

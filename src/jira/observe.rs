@@ -1,4 +1,4 @@
-//! What is told of each request, for the metrics.
+//! What the metrics record of each request.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -7,24 +7,24 @@ use super::error::{Error, SideEffect};
 /// One request, for the metrics.
 #[derive(Clone, Debug)]
 pub struct Observation {
-    /// What it was for: one of a closed set of words.
+    /// The operation: one of a fixed set of names.
     pub operation: &'static str,
-    /// How it went.
+    /// Its outcome.
     pub outcome: RequestOutcome,
     /// From sending to the last byte.
     pub took: Duration,
-    /// How long it had waited for its turn, and for how long Jira then made all wait.
+    /// How long it waited for the rate limit, plus the pause that its answer added for all requests.
     pub throttled: Duration,
 }
 
-/// How a request went. Displays as a metric's label: the status, or a word.
+/// The outcome of a request. Displays as a metric's label: the status, or a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestOutcome {
-    /// With this HTTP status.
+    /// Jira answered with this HTTP status.
     Answered(u16),
     /// It was never sent.
     Unreachable,
-    /// It was sent, and no whole answer came that could be read.
+    /// It was sent, and no complete and readable answer arrived.
     NoAnswer,
 }
 
@@ -54,10 +54,10 @@ impl fmt::Display for RequestOutcome {
     }
 }
 
-/// Told of each request.
+/// Called after each request.
 pub type Observer = Arc<dyn Fn(&Observation) + Send + Sync>;
 
-/// An observer that lets everything pass unseen.
+/// An observer that does nothing.
 #[must_use]
 pub fn unobserved() -> Observer {
     Arc::new(|_| {})

@@ -1,4 +1,4 @@
-//! Who is who: what an approval policy may ask of Jira. A look-up that fails says nothing, neither yes nor no.
+//! Looks up the people, groups and roles that an approval policy names. A failed lookup means neither yes nor no.
 
 use std::collections::BTreeMap;
 
@@ -15,16 +15,16 @@ use super::{
 };
 use crate::text;
 
-/// As many hits as Jira gives at once.
+/// The most hits that Jira returns at once.
 const MOST: &str = "1000";
 
-/// Whom words name.
+/// The accounts that an entry of the policy may name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct People {
-    /// The accounts that have exactly this id, user name or e-mail. Several mean that it does not tell them apart.
+    /// The accounts that have exactly this id, user name or e-mail. If there are several, the entry is ambiguous.
     pub named: Vec<Account>,
-    /// Accounts that Jira found by an e-mail without showing theirs. It may be theirs, or part of a full name, which
-    /// people choose themselves.
+    /// Accounts that Jira found by an e-mail without showing their own. The e-mail may be theirs, or part of a full
+    /// name, which people choose themselves.
     pub more_may_match: Vec<Account>,
 }
 
@@ -33,7 +33,7 @@ pub struct People {
 pub struct Group {
     /// Cloud's id, which stays when the name changes.
     pub id: Option<String>,
-    /// What people call it, as Jira has it: names that only look alike are not the same. Clean it before it is shown.
+    /// Its name, exactly as in Jira: names that only look alike are different. Sanitize it before it is shown.
     pub name: String,
 }
 
@@ -42,9 +42,9 @@ pub struct Group {
 pub struct Role {
     /// The ids of accounts: `accountId` on Cloud, `name` on Data Center.
     pub people: Vec<String>,
-    /// Groups whose members all have it.
+    /// Groups; all their members have the role.
     pub groups: Vec<Group>,
-    /// Whether somebody else has it, of whom Jira does not say who that is.
+    /// Whether Jira returned further holders of the role that it does not name.
     pub others: bool,
 }
 
@@ -102,10 +102,10 @@ pub(super) struct Actors {
 }
 
 impl Jira {
-    /// Whom this account id, e-mail or user name names. By e-mail only accounts that are still active.
+    /// The accounts with this account id, e-mail or user name. By e-mail it finds only active accounts.
     ///
-    /// Full names do not count, since people choose their own. That nobody is found by an e-mail proves nothing on
-    /// Cloud: an account that may not browse users is told the same.
+    /// Full names do not count, because people choose their own. If an e-mail finds no account, that proves nothing on
+    /// Cloud: Jira returns the same if the bridge's account may not browse users.
     ///
     /// # Errors
     /// Any.
@@ -138,7 +138,7 @@ impl Jira {
         }
     }
 
-    /// The groups whose names contain this, and whether these are all of them.
+    /// The groups with these words in their name, and whether these are all such groups.
     ///
     /// # Errors
     /// Any.
@@ -152,7 +152,7 @@ impl Jira {
         Ok((groups.into_iter().filter_map(WireGroup::group).collect(), all))
     }
 
-    /// Whether there is a group of this name, as far as our account is shown.
+    /// Whether there is a group of this name that Jira shows to the bridge's account.
     ///
     /// # Errors
     /// Any.
@@ -165,7 +165,7 @@ impl Jira {
         if all {
             return Ok(false);
         }
-        // Too many names contain this one for all to be shown.
+        // Too many groups have this name in theirs for Jira to return all.
         let kind = self.kind().await?;
         let request = Request::get(Operation::GROUPS_CALLED, kind, &["group", "member"]);
         match self.sender.call(request.query("groupname", name.trim()).query("maxResults", "1")).await {
@@ -202,7 +202,7 @@ impl Jira {
         Ok(found.into_iter().filter_map(WireGroup::group).collect())
     }
 
-    /// Who has a role, given by name, in a project.
+    /// The people and groups that have a role, given by name, in a project.
     ///
     /// # Errors
     /// Any; [`Error::NotFound`] if the project has no such role.
@@ -214,7 +214,7 @@ impl Jira {
         if !roles.values().all(|address| web_address(address).is_some()) {
             return Err(answer.unreadable("roles without their addresses"));
         }
-        // The answer has addresses, which are not followed; their last part is the id.
+        // The answer holds URLs, which the bridge does not follow; their last segment is the id.
         let id = |(_, address): (&String, &String)| {
             let id = address.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
             (!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())).then(|| id.to_owned())
@@ -254,7 +254,7 @@ pub(super) fn groups_named(hits: Vec<UserHit>, words: &str) -> People {
             perhaps.push(account);
         }
     }
-    // A user name that somebody chose may be the e-mail of somebody else, whom Jira does not show.
+    // A user may have chosen another user's e-mail as user name, and Jira may not show that other user's e-mail.
     if by_email.is_empty() && !perhaps.is_empty() {
         perhaps.extend(by_id);
         return People { named: vec![], more_may_match: perhaps };
@@ -301,12 +301,13 @@ mod tests {
         for (hits, words, named, perhaps) in [
             (json!([mia, max]), "MIA@x.example", &["5b1"][..], &["5b2"][..]),
             (json!([mia]), "5b1", &["5b1"], &[]),
-            // A name that somebody chose, or an e-mail that Jira does not show.
+            // A full name that looks like the e-mail, or an e-mail that Jira does not show.
             (json!([max]), "mia@x.example", &[], &["5b2"]),
             (json!([{"accountId": "5b3", "emailAddress": ""}]), "mia@x.example", &[], &["5b3"]),
             (json!([mia]), "mia@x.ex", &[], &[]),
             (json!([mia]), "Mia", &[], &[]),
-            // A user name that looks like an e-mail: alone, beside the one whose it is, beside one that is not shown.
+            // A user name that looks like an e-mail: alone, next to the account that has the e-mail, next to one
+            // without a visible e-mail.
             (json!([{"name": "a@x"}]), "a@x", &["a@x"], &[]),
             (json!([{"name": "a@x"}, {"name": "a", "emailAddress": "a@x"}]), "a@x", &["a", "a@x"], &[]),
             (json!([{"name": "a@x"}, {"name": "a"}]), "a@x", &[], &["a", "a@x"]),

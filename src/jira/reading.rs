@@ -6,7 +6,7 @@ use crate::{
     millis::Millis,
 };
 
-/// What an answer shows of a ticket.
+/// What an answer says about a ticket.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reading {
     /// The ticket's state. Its moves are those of the newest changelog entries; older entries may have more.

@@ -1,4 +1,4 @@
-//! A request to Jira, and what is known of it before it is sent.
+//! A request to Jira, before it is sent.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -8,13 +8,13 @@ use super::settings::Kind;
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// For metrics.
+    /// Its label in metrics.
     pub name: &'static str,
-    /// For people, as what is being done.
+    /// What the request does, for messages; it follows "answered 404 to".
     pub doing: &'static str,
 }
 
-/// All that there are.
+/// All operations.
 impl Operation {
     pub(super) const CHANGELOG: Self = Self::new("changelog", "reading a ticket's history");
     pub(super) const COMMENT: Self = Self::new("comment", "writing a comment");
@@ -58,7 +58,7 @@ pub(super) struct Request {
     pub(super) proof: SignInProof,
 }
 
-/// Whether doing it twice does it twice.
+/// Whether sending the request twice has its effect twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Idempotency {
     /// No.
@@ -67,27 +67,27 @@ pub(super) enum Idempotency {
     NonIdempotent,
 }
 
-/// Whether the answer must prove that it was given to us.
+/// Whether the answer must be proven to be for the bridge's account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SignInProof {
     /// It must.
     Required,
-    /// Everybody gets the same.
+    /// Every caller gets the same answer.
     Optional,
 }
 
 impl Request {
-    /// Reads something.
+    /// A request that reads.
     pub(super) fn get(operation: Operation, kind: Kind, path: &[&str]) -> Self {
         Self::new(operation, Method::GET, kind, path)
     }
 
-    /// Makes something, or asks in many words.
+    /// A request that creates something, or a query in a body.
     pub(super) fn post(operation: Operation, kind: Kind, path: &[&str]) -> Self {
         Self::new(operation, Method::POST, kind, path)
     }
 
-    /// Changes something.
+    /// A request that changes something.
     pub(super) fn put(operation: Operation, kind: Kind, path: &[&str]) -> Self {
         Self::new(operation, Method::PUT, kind, path)
     }
@@ -112,12 +112,12 @@ impl Request {
         self
     }
 
-    /// Not idempotent: it shows as the `step` events `sending` and `answered`.
+    /// Not idempotent: it emits the `step` events `sending` and `answered`.
     pub(super) fn non_idempotent(self) -> Self {
         Self { idempotency: Idempotency::NonIdempotent, ..self }
     }
 
-    /// Worth as much when a stranger gets the same answer.
+    /// Needs no proof, because an anonymous caller gets the same answer.
     pub(super) fn without_proof(self) -> Self {
         Self { proof: SignInProof::Optional, ..self }
     }

@@ -1,4 +1,4 @@
-//! How long to wait before trying again. The only file that knows the `backoff` crate.
+//! How long to wait before a retry. The only file that uses the `backoff` crate.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use backoff::backoff::Backoff as _;
 
 /// The first step.
 const FIRST: Duration = Duration::from_secs(1);
-/// No step is longer.
+/// The longest step.
 const LONGEST: Duration = Duration::from_mins(5);
-/// The most that one `Retry-After` is obeyed for.
+/// The longest `Retry-After` that the bridge obeys.
 pub(super) const MOST_DEMANDED: Duration = Duration::from_hours(1);
 
 /// How long to wait after attempt `attempt` (the first is 0) failed: one second, doubled each time, at most five
-/// minutes, and at least what Jira demanded; spread by up to a fifth, never shortened. `unit` is a random number
-/// between 0 and 1.
+/// minutes, and at least what Jira demanded. Jitter adds up to a fifth, and never shortens the wait. `unit` is a random
+/// number between 0 and 1.
 #[must_use]
 pub fn delay(attempt: u32, retry_after: Option<Duration>, unit: f64) -> Duration {
     let mut steps = backoff::ExponentialBackoff {

@@ -1,4 +1,4 @@
-//! The only way to Jira: takes a turn, sends, and reads.
+//! The only place that sends requests to Jira: waits for the rate limit, sends, and reads the answer.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -27,19 +27,19 @@ use super::{
 use crate::{clock::Clock, millis::Millis, secret::Secret};
 
 tokio::task_local! {
-    /// Whether what must not be done twice may still be sent; see [`fenced`].
+    /// Whether a request that is not idempotent may still be sent; see [`fenced`].
     static PERMIT: Permit;
-    /// That what is sent is urgent; see [`urgently`].
+    /// Set while requests are urgent; see [`urgently`].
     static URGENT: ();
-    /// The queue in which those wait who are one to all others; see [`one_at_a_time`].
+    /// The queue of requests that wait for the throttle one at a time; see [`one_at_a_time`].
     static QUEUE: Arc<tokio::sync::Mutex<()>>;
 }
 
 type Permit = Arc<dyn Fn() -> bool + Send + Sync>;
 
-/// Does `work`, of which no request that is not idempotent goes out unless `permit` says so in that moment. Between a
-/// permit and its use a process may stand still for as long as its machine likes, and somebody else may do the work
-/// meanwhile; what is sent cannot be called back.
+/// Does `work`. Each request in it that is not idempotent is sent only if `permit` allows it at that moment: before it
+/// is sent, the process may have been paused for any time, and another replica may have taken over the work. A request
+/// that was sent cannot be recalled.
 pub async fn fenced<T>(
     permit: impl Fn() -> bool + Send + Sync + 'static,
     work: impl Future<Output = T>,
@@ -47,21 +47,21 @@ pub async fn fenced<T>(
     PERMIT.scope(Arc::new(permit), work).await
 }
 
-/// Does `work`, whose requests need not wait for any that are not urgent.
+/// Does `work`; its requests do not wait for requests that are not urgent.
 pub async fn urgently<T>(work: impl Future<Output = T>) -> T {
     URGENT.scope((), work).await
 }
 
-/// Does `work`, whose requests wait in `queue` for their turn: whatever is done so with the same queue is one of those who
-/// wait for the throttle, however much it is.
+/// Does `work`; its requests wait in `queue`, so that only one request of each queue waits for the throttle, however
+/// much work shares the queue.
 pub async fn one_at_a_time<T>(queue: Arc<tokio::sync::Mutex<()>>, work: impl Future<Output = T>) -> T {
     QUEUE.scope(queue, work).await
 }
 
-/// What every request shares.
+/// What all requests share.
 pub(super) struct Sender {
     pub(super) client: Clients,
-    /// What stands on the way, in words.
+    /// The proxy that requests go through, described without its password.
     pub(super) proxy: Option<String>,
     base: Url,
     /// Host and port, for errors.
@@ -103,17 +103,18 @@ impl Sender {
         })
     }
 
-    /// Whether this is Atlassian's gateway for scoped tokens, or something that leads there, which has no pages for people.
+    /// Whether `jira.url` is Atlassian's gateway for scoped tokens, or something that leads there. It has no pages for
+    /// browsers.
     pub(super) fn is_gateway(&self) -> bool {
         self.base.host_str() == Some("api.atlassian.com") || self.base.path().starts_with("/ex/jira/")
     }
 
-    /// Whether a user stands beside the token.
+    /// Whether a user is configured.
     pub(super) const fn has_user(&self) -> bool {
         self.user.is_some()
     }
 
-    /// The address of something below `site`, or else below jira.url.
+    /// The URL of `path` below `site`, or else below `jira.url`.
     pub(super) fn address<'a>(&self, site: Option<&Url>, path: impl IntoIterator<Item = &'a str>) -> Url {
         let mut url = site.unwrap_or(&self.base).clone();
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -122,26 +123,26 @@ impl Sender {
         url
     }
 
-    /// Sends when it is its turn.
+    /// Sends a request when the rate limit allows it.
     ///
     /// # Errors
-    /// Any; 4xx is one too. [`Error::Throttled`] while all are to wait: that is left to whoever has other things to do.
+    /// Any, also for 4xx. [`Error::Throttled`] during a pause for all requests: the caller may have other things to do.
     pub(super) async fn call(&self, request: Request) -> Result<Answer, Error> {
         self.admit().await.map_err(|error| error.as_prerequisite(SideEffect::None))?;
         let throttled = self.acquire().await?;
         if let Admission::Denied(denied) | Admission::ProbeFirst(denied) =
             self.credentials.admission(Instant::now())
         {
-            // It came while this one waited.
+            // Jira refused the credentials while this request waited.
             return Err(self.unauthorized(denied, SideEffect::None));
         }
         self.judge_answer(&request, throttled).await
     }
 
-    /// Sends now or not at all: all that can be waited for was waited for, `throttled` of it for the turn.
+    /// Sends now or not at all: the caller has waited for everything before, `throttled` of it for the rate limit.
     ///
     /// # Errors
-    /// As [`Sender::call`]; [`Error::Throttled`] if a pause began since.
+    /// As [`Sender::call`]; [`Error::Throttled`] if a pause has begun meanwhile.
     pub(super) async fn call_now(&self, throttled: Duration, request: Request) -> Result<Answer, Error> {
         if let Admission::Denied(denied) | Admission::ProbeFirst(denied) =
             self.credentials.admission(Instant::now())
@@ -154,10 +155,10 @@ impl Sender {
         self.judge_answer(&request, throttled).await
     }
 
-    /// Waits for a place under the rate limit; returns how long that took.
+    /// Waits for a permit under the rate limit; returns how long that took.
     ///
     /// # Errors
-    /// [`Error::Throttled`] while all are to wait.
+    /// [`Error::Throttled`] during a pause for all requests.
     pub(super) async fn acquire(&self) -> Result<Duration, Error> {
         let urgency = URGENT.try_with(|()| Urgency::Urgent).unwrap_or(Urgency::Ordinary);
         let queue = QUEUE.try_with(Arc::clone).ok();
@@ -172,7 +173,7 @@ impl Sender {
         Error::Throttled { host: self.host.clone(), retry_after: Some(left) }
     }
 
-    /// One request on the wire, and its answer if it is one of 2xx or 4xx.
+    /// Sends one request, and returns its answer if its status is 2xx or 4xx.
     pub(super) async fn exchange(&self, request: &Request, mut throttled: Duration) -> Result<Answer, Error> {
         let ready = self.ready(request)?;
         let began = Instant::now();
@@ -182,7 +183,7 @@ impl Sender {
             }
             tracing::trace!(target: "step", "sending");
         }
-        #[expect(clippy::disallowed_methods, reason = "this is the place that everything goes through")]
+        #[expect(clippy::disallowed_methods, reason = "every request is sent here")]
         let result = match ready.send().await {
             Ok(response) => self.receive(request, response, &mut throttled).await,
             Err(error) => Err(self.transport(error)),
@@ -227,7 +228,7 @@ impl Sender {
         Ok(RequestBuilder::from_parts(client, built))
     }
 
-    /// Reads an answer, and starts the pause that it may ask for, which counts to `throttled`.
+    /// Reads an answer. If it asks for a pause, starts it and adds it to `throttled`.
     async fn receive(
         &self,
         request: &Request,
@@ -239,12 +240,12 @@ impl Sender {
         let date = text(&headers, DATE.as_str()).and_then(time::http);
         let now = date.unwrap_or_else(|| self.clock.now());
         let said = |name: &str| text(&headers, name);
-        // Data Center says 0 while there is nothing to wait for.
+        // Data Center sends 0 if there is no need to wait.
         let retry_after = said(RETRY_AFTER.as_str()).and_then(|value| time::retry_after(value, now));
         let retry_after = retry_after.map(|wait| wait.min(MOST_DEMANDED));
         if status == StatusCode::TOO_MANY_REQUESTS {
             let wait = retry_after.or_else(|| demanded(&headers, now));
-            // Too much was written to this issue: others may go on.
+            // Too many writes to this one issue: other requests may continue.
             if said("ratelimit-reason") == Some("jira-per-issue-on-write") && request.method != Method::GET {
                 return Err(Error::Throttled { host, retry_after: wait });
             }
@@ -259,7 +260,7 @@ impl Sender {
             *throttled += self.throttle.pause(wait);
         }
         if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
-            // Jira says no such thing: it was not asked.
+            // Only a proxy answers 407, so the request did not reach Jira.
             return Err(transport::proxy_refused(&self.host, self.proxy.as_deref()));
         }
         if status.is_redirection() {
@@ -276,7 +277,7 @@ impl Sender {
         }
         let (body, json) = match read {
             Ok(body) => (body, json),
-            // A refusal needs no text: its status says that nothing was done.
+            // A refusal needs no body: its status says that nothing was done.
             Err(_) if status.is_client_error() => (vec![], false),
             Err(Body::Cut(error)) => return Err(self.transport(error)),
             Err(Body::TooLong) => {
@@ -311,7 +312,7 @@ impl Sender {
     }
 }
 
-/// For how long a 429 without a usable `Retry-After` asks to wait.
+/// How long to wait after a 429 without a usable `Retry-After`.
 fn demanded(headers: &HeaderMap, now: Millis) -> Option<Duration> {
     let said = |name: &str| text(headers, name);
     let reset =
@@ -320,14 +321,14 @@ fn demanded(headers: &HeaderMap, now: Millis) -> Option<Duration> {
     reset().or_else(policies).map(|wait| wait.min(MOST_DEMANDED))
 }
 
-/// jira.url as the root of all addresses: its path is kept, for `/jira` and `/ex/jira/<cloud id>`.
+/// `jira.url` as the base of all URLs: its path is kept, for `/jira` and `/ex/jira/<cloud id>`.
 fn base(url: &str) -> Result<Url, UnusableSettings> {
     let wrong = |why: &str| UnusableSettings::Address(format!("jira.url {why}"));
     let mut base = Url::parse(url.trim()).map_err(|error| wrong(&format!("is not a URL: {error}")))?;
     if !matches!(base.scheme(), "https" | "http") || base.host_str().is_none_or(str::is_empty) {
         return Err(wrong("must begin with https:// and a host"));
     }
-    // Also where it comes late: a password may hold what ends a host.
+    // Anywhere in the URL: a password may hold a character that ends the host.
     if url.contains('@') {
         return Err(wrong("must not hold credentials: use jira.user and jira.token_file"));
     }

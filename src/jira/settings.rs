@@ -1,45 +1,45 @@
-//! PURE: where Jira is and how to behave there, as the configuration says.
+//! PURE: the client's settings from the configuration.
 
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use crate::secret::Secret;
 
-/// Where Jira is, and how to behave there.
+/// Jira's URL, the credentials, and the limits of the client.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `https://example.atlassian.net`, `https://jira.example.com/jira`, or, for a scoped token of Cloud,
     /// `https://api.atlassian.com/ex/jira/<cloud id>`.
     pub url: String,
-    /// Which kind of Jira it is; None: ask it, once.
+    /// The kind of Jira; None: the bridge asks Jira once.
     pub kind: Option<Kind>,
-    /// With a user the token is sent as a password (Cloud), without one as a bearer token (Data Center).
+    /// With a user, the token is sent as its password (Cloud); without, as a bearer token (Data Center).
     pub user: Option<String>,
     /// Read again for each request.
     pub token: Secret,
     /// More certificate authorities to trust, in PEM. Read again when it changes.
     pub ca_file: Option<PathBuf>,
-    /// The lasting rate of all requests together.
+    /// The sustained rate of all requests together.
     pub requests_per_second: NonZeroU32,
-    /// How many may go at once.
+    /// How many requests may be sent at once.
     pub burst: NonZeroU32,
-    /// For one request, from connecting to the last byte of the answer.
+    /// The timeout of one request, from connecting to the last byte of the answer.
     pub timeout: Duration,
 }
 
 /// The two kinds of Jira. They differ in paths, texts and names of accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Atlassian's own: REST v3, ADF, account ids.
+    /// Hosted by Atlassian: REST v3, ADF, account ids.
     Cloud,
-    /// The customer's own: REST v2, wiki markup, user names.
+    /// Hosted by the customer: REST v2, wiki markup, user names.
     DataCenter,
 }
 
 impl Kind {
-    /// Both.
+    /// Both kinds.
     pub const ALL: [Self; 2] = [Self::Cloud, Self::DataCenter];
 
-    /// As the configuration and the command line write it.
+    /// Its name in the configuration and on the command line.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -48,7 +48,7 @@ impl Kind {
         }
     }
 
-    /// As people call it.
+    /// Its name for people.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -66,16 +66,16 @@ impl Kind {
     }
 }
 
-/// What of the settings cannot be used.
+/// The setting that cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum UnusableSettings {
-    /// The address, or that of a proxy: what the key or variable is, and what is wrong with it.
+    /// Jira's URL or a proxy's: the key or variable, and what is wrong with it.
     #[error("{0}")]
     Address(String),
     /// The file of authorities.
     #[error("jira.ca_file: {0}")]
     Authorities(String),
-    /// Neither the system nor a file names an authority, and Jira speaks TLS.
+    /// Jira uses TLS, and neither the system nor a file names a certificate authority.
     #[error(
         "jira.ca_file: no certificate authority is known here: install the system's (Debian: ca-certificates), or put \
          the PEM file of the one that signed Jira's certificate into jira.ca_file"

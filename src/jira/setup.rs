@@ -1,4 +1,4 @@
-//! What is asked of Jira to know whether the configuration fits it.
+//! Requests that show whether the configuration fits Jira.
 
 use std::collections::BTreeMap;
 
@@ -21,28 +21,28 @@ pub struct Workflow {
     pub issue_type_name: String,
     /// All statuses of its workflow.
     pub statuses: Vec<Status>,
-    /// The categories of those that Jira tells one of (`new`, `indeterminate`, `done`), by id.
+    /// The categories that Jira reports for them (`new`, `indeterminate`, `done`), by status id.
     pub categories: BTreeMap<String, String>,
     /// Whether its issues need a parent.
     pub subtask: bool,
     /// The names of the project's other types.
     pub other_types: Vec<String>,
-    /// The statuses of those, each with the name of the type.
+    /// The statuses of the other types, each with the name of its type.
     pub elsewhere: Vec<(String, Status)>,
 }
 
-/// Which of the permissions that the bridge needs it has in a project; one that Jira does not tell of is absent.
+/// Which of [`NEEDED`] the bridge has in a project; a permission that Jira does not report is absent.
 pub type Permissions = BTreeMap<&'static str, bool>;
 
 /// The permission to see a project's issues.
 pub(super) const BROWSE: &str = "BROWSE_PROJECTS";
 
-/// What the bridge needs in a project.
+/// The permissions that the bridge needs in a project.
 pub const NEEDED: [&str; 6] =
     [BROWSE, "CREATE_ISSUES", "EDIT_ISSUES", "ADD_COMMENTS", "TRANSITION_ISSUES", "LINK_ISSUES"];
 
 impl Jira {
-    /// Whether our account may browse a project. No: also where Jira does not show it.
+    /// Whether the bridge's account may browse a project. Unproven also if Jira does not show the project.
     ///
     /// # Errors
     /// Any.
@@ -57,7 +57,7 @@ impl Jira {
     /// The statuses of an issue type, given by id or name, in a project.
     ///
     /// # Errors
-    /// Any; [`Error::NotFound`] if there is no such project or type, or if the name is that of several types.
+    /// Any; [`Error::NotFound`] if there is no such project or type, or if several types have the name.
     pub async fn workflow(&self, project: &str, issue_type: &str) -> Result<Workflow, Error> {
         let kind = self.kind().await?;
         let request = Request::get(Operation::STATUSES, kind, &["project", project, "statuses"]);
@@ -78,7 +78,7 @@ impl Jira {
         pick(types, project, issue_type)
     }
 
-    /// Which permissions we have in a project.
+    /// The bridge's permissions in a project.
     ///
     /// # Errors
     /// Any.
@@ -95,7 +95,7 @@ impl Jira {
         Ok(NEEDED.iter().filter_map(|name| Some((*name, told.get(*name)?.have_permission))).collect())
     }
 
-    /// The fields of the create screen of an issue type, given by id. None if we may not create issues there.
+    /// The fields of the create screen of an issue type, given by id. Empty if the account may not create issues there.
     ///
     /// # Errors
     /// Any.
@@ -120,7 +120,7 @@ impl Jira {
     }
 }
 
-/// The one type that is meant.
+/// The one issue type with this id or name, and its workflow.
 pub(super) fn pick(types: Vec<wire::IssueType>, project: &str, wanted: &str) -> Result<Workflow, Error> {
     let wanted = wanted.trim();
     let name = |found: &wire::IssueType| text::single_line(&found.named.name);

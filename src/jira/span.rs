@@ -1,11 +1,11 @@
-//! PURE: from when to when entries of a changelog are.
+//! PURE: the span of a part of a changelog, from its oldest to its newest entry.
 
 use crate::millis::Millis;
 
 /// When an entry was made, and its id.
 pub(super) type EntryPosition = (Millis, u64);
 
-/// From the oldest to the newest of some entries that follow one another by their times and by their ids alike.
+/// The oldest and the newest of some entries that are in order by time and by id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntrySpan {
     oldest: EntryPosition,
@@ -13,7 +13,8 @@ pub struct EntrySpan {
 }
 
 impl EntrySpan {
-    /// Of entries, the oldest first. None: there are none, or they are in no such order, or one of them does not say.
+    /// The span of entries, given the oldest first. None if there are none, if they are not in order, or if one has no
+    /// position.
     pub(super) fn of(mut places: impl Iterator<Item = Option<EntryPosition>>) -> Option<Self> {
         let first = places.next()??;
         places.try_fold(Self { oldest: first, newest: first }, |span, place| {
@@ -22,27 +23,27 @@ impl EntrySpan {
         })
     }
 
-    /// Together with the entries right after these, if the order goes on.
+    /// The span joined with that of the entries directly after it, if the order continues.
     #[must_use]
     pub fn and(self, newer: Self) -> Option<Self> {
         let goes_on = self.newest.0 <= newer.oldest.0 && self.newest.1 < newer.oldest.1;
         goes_on.then_some(Self { oldest: self.oldest, newest: newer.newest })
     }
 
-    /// Together with entries of which some are among these.
+    /// The span joined with an overlapping newer one.
     #[must_use]
     pub fn up_to(self, newer: Self) -> Option<Self> {
         let goes_on = self.oldest <= newer.oldest && self.newest <= newer.newest;
         goes_on.then_some(Self { oldest: self.oldest, newest: newer.newest })
     }
 
-    /// The place of the newest of them.
+    /// The position of the newest entry.
     #[must_use]
     pub const fn newest(self) -> EntryPosition {
         self.newest
     }
 
-    /// Whether they go back to before this moment, so that none of it is missing.
+    /// Whether the span begins before this moment, so that no entry of the moment is missing.
     #[must_use]
     pub fn is_from_before(self, at: Millis) -> bool {
         self.oldest.0 < at

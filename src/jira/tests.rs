@@ -1,4 +1,4 @@
-//! The client against a Jira of one function: what is sent, and what is made of each kind of answer.
+//! The client against a Jira that is one function: the requests it sends, and its result for each kind of answer.
 
 mod hostile;
 mod issues;
@@ -116,12 +116,12 @@ fn with(mut headers: Vec<(&'static str, String)>, status: u16, body: &Value) -> 
     (status, headers, body.to_string())
 }
 
-/// An answer of Cloud to our account.
+/// An answer of Cloud for the bridge's account.
 fn ours(status: u16, body: &Value) -> Reply {
     with(vec![("x-aaccountid", "5b10".into())], status, body)
 }
 
-/// An answer that does not say for whom it is.
+/// An answer that does not say which account it is for.
 fn bare(status: u16, body: &Value) -> Reply {
     with(vec![], status, body)
 }
@@ -153,7 +153,7 @@ async fn create(jira: &Jira) -> Result<Created, Error> {
 }
 
 #[tokio::test]
-async fn the_kind_is_asked_once_and_decides_the_paths() {
+async fn the_kind_is_requested_once_and_decides_the_paths() {
     let site = Site::new(|line| match line {
         "GET /jira/rest/api/2/serverInfo" => {
             bare(200, &json!({"deploymentType": "Server", "version": "10.3", "baseUrl": "http://x"}))
@@ -235,7 +235,7 @@ async fn answers_that_are_not_jiras_are_refused_in_plain_words() {
 }
 
 #[tokio::test]
-async fn an_anonymous_answer_stops_everything_but_myself() {
+async fn after_an_anonymous_answer_only_myself_is_sent() {
     let failed = || vec![("x-seraph-loginreason", "AUTHENTICATED_FAILED".to_owned())];
     let site = Site::new(move |line| match line {
         "GET /rest/api/3/myself" => with(failed(), 401, &json!({})),
@@ -256,11 +256,11 @@ async fn an_anonymous_answer_stops_everything_but_myself() {
     assert_eq!(jira.health().last_answer, None);
 
     let error = create(&site.jira(Some(Kind::Cloud))).await.unwrap_err();
-    assert_eq!(error.side_effect(), SideEffect::Unknown, "a stranger may have opened it: {error}");
+    assert_eq!(error.side_effect(), SideEffect::Unknown, "Jira may have opened it anyway: {error}");
 }
 
 #[tokio::test]
-async fn a_refusal_that_is_only_about_one_thing_stays_one() {
+async fn a_refusal_of_one_request_is_not_a_denial_of_access() {
     let site = Site::new(|line| match line {
         "GET /rest/api/3/myself" => ours(200, &myself()),
         "POST /rest/api/3/issueLink" => bare(401, &json!({"errorMessages": ["No links for you"]})),
@@ -278,7 +278,7 @@ async fn a_refusal_that_is_only_about_one_thing_stays_one() {
 }
 
 #[tokio::test]
-async fn missing_is_believed_only_from_jira_and_only_when_it_knows_us() {
+async fn missing_counts_only_from_jira_and_with_proven_credentials() {
     let known = Site::new(|line| match line {
         "GET /rest/api/3/myself" => bare(200, &myself()),
         line if line.contains("issue/2?") => (404, vec![("x-aaccountid", "5b10".into())], "not found".into()),
@@ -289,7 +289,7 @@ async fn missing_is_believed_only_from_jira_and_only_when_it_knows_us() {
     assert_eq!(jira.read_from_index("1").await.unwrap(), IssueSnapshot::Missing { browse: Browse::Unproven });
     assert_eq!(jira.read_from_index("1").await.unwrap(), IssueSnapshot::Missing { browse: Browse::Unproven });
     let myself_lines = known.lines().iter().filter(|line| line.ends_with("/myself")).count();
-    assert_eq!(myself_lines, 4, "no /myself proves what was said to a stranger after it");
+    assert_eq!(myself_lines, 4, "a /myself does not prove a later 404");
     let error = jira.read_from_index("2").await.unwrap_err();
     assert!(matches!(error, Error::Refused { status: 404, by: Origin::Intermediary, .. }), "{error}");
 
@@ -346,9 +346,9 @@ async fn retry_after_pauses_all_and_its_absence_pauses_all_a_little() {
     assert_eq!(*site.observed.lock().unwrap(), ["issue 429"; 3]);
 }
 
-/// What is in no form of Jira's says nothing about what was asked for.
+/// An answer that does not have the form of Jira's API proves nothing.
 #[tokio::test]
-async fn nothing_is_decided_by_what_jira_did_not_say() {
+async fn an_answer_that_is_not_jiras_decides_nothing() {
     for (status, media, body) in [
         (404, "text/html", "<html>"),
         (404, "application/json", r#"{"message":"no route"}"#),
@@ -362,7 +362,7 @@ async fn nothing_is_decided_by_what_jira_did_not_say() {
         (200, "application/json", r#"{"status":"maintenance"}"#),
         (200, "text/html", "<html>"),
     ] {
-        // Whether or not it carries Jira's own header.
+        // With and without Jira's header that names the account.
         for signed in [false, true] {
             let site = Site::new(move |line| {
                 if line.contains("myself") {
@@ -389,7 +389,7 @@ async fn nothing_is_decided_by_what_jira_did_not_say() {
                 jira.transition("1", "Done", &Map::new()).await.map(drop),
             ];
             for (nth, done) in errors.into_iter().enumerate() {
-                // An empty object is how Jira says that a project has no roles.
+                // An empty object is Jira's answer for a project without roles.
                 if nth == 2 && body == "{}" {
                     continue;
                 }
@@ -407,7 +407,7 @@ async fn nothing_is_decided_by_what_jira_did_not_say() {
 }
 
 #[tokio::test]
-async fn a_cut_answer_may_have_happened_and_a_refused_connection_did_not() {
+async fn a_cut_answer_may_have_side_effects_and_a_refused_connection_has_none() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let site = Site { url: format!("http://{address}"), seen: Arc::default(), observed: Arc::default() };
@@ -454,7 +454,7 @@ fn settings_that_cannot_work_are_refused_at_once() {
     ");
 }
 
-/// Writes down the `step` events of one thread.
+/// Records the `step` events of one thread.
 struct Steps(Arc<Mutex<Vec<String>>>);
 
 impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Steps {
@@ -474,12 +474,12 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Steps {
 }
 
 #[tokio::test]
-async fn only_what_doubles_shows_as_steps() {
+async fn only_non_idempotent_requests_emit_steps() {
     use tracing_subscriber::layer::SubscriberExt as _;
     let steps = Arc::new(Mutex::new(vec![]));
     let _guard =
         tracing::subscriber::set_default(tracing_subscriber::registry().with(Steps(Arc::clone(&steps))));
-    // Another test may have met these events first, on a thread without a subscriber: then nobody would hear of them.
+    // Another test may have emitted these events first, on a thread without a subscriber: tracing would then skip them.
     let before = Site::new(|_| ours(201, &json!({"id": "7", "key": "OPS-7"}))).await;
     create(&before.jira(Some(Kind::Cloud))).await.unwrap();
     tracing::callsite::rebuild_interest_cache();
@@ -501,7 +501,7 @@ async fn only_what_doubles_shows_as_steps() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_say_for_whom_it_is_needs_a_fresh_probe() {
+async fn an_unsigned_answer_needs_a_fresh_probe() {
     let site = Site::new(|line| match line {
         "GET /rest/api/3/myself" => bare(503, &json!({})),
         "POST /rest/api/3/issue" => bare(201, &json!({"id": "7", "key": "OPS-7"})),
@@ -513,5 +513,5 @@ async fn an_answer_that_does_not_say_for_whom_it_is_needs_a_fresh_probe() {
     assert!(matches!(error, Error::Prerequisite { .. }), "{error}");
     let error = create(&jira).await.unwrap_err();
     assert_eq!((error.retry(), error.side_effect()), (Retry::Backoff, SideEffect::Unknown));
-    assert_eq!(jira.health().refused, None, "an outage is no refusal");
+    assert_eq!(jira.health().refused, None, "an outage is not a refusal");
 }

@@ -1,4 +1,4 @@
-//! Every request to Jira takes its turn here.
+//! The rate limit for all requests to Jira.
 
 use std::{
     num::NonZeroU32,
@@ -31,49 +31,49 @@ impl Clock for TokioClock {
 
 type Bucket = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<std::time::Instant>>;
 
-/// Requests in the order they asked, each as soon as there is room in the bucket.
+/// Lets requests pass in the order they arrived, each as soon as the bucket allows it.
 struct Queue {
     bucket: Bucket,
     first: tokio::sync::Mutex<()>,
 }
 
-/// One budget for all requests, and one pause for all. A fifth of what may go at once is kept for what is urgent:
-/// whoever approves a ticket does not wait until thousands of others were read or opened.
+/// One rate limit and one pause for all requests. A fifth of the burst is reserved for urgent requests, so that an
+/// approval takes effect without waiting until thousands of other tickets were read or opened.
 pub(super) struct Throttle {
     all: Queue,
-    /// What is not urgent queues here first, in a bucket that is smaller by what is kept.
+    /// Ordinary requests queue here first, in a bucket that is smaller by the reserve.
     ordinary: Queue,
-    /// What was taken of what is kept, and is to be left there by what is not urgent.
+    /// How many requests urgent ones took from the reserve; ordinary requests have to leave as many unused.
     cost_owed: AtomicU32,
-    /// No more than this is, or much that is urgent would let nothing else pass.
+    /// The most that may be owed, or many urgent requests would block all ordinary ones.
     most_owed: u32,
     paused: Mutex<Paused>,
 }
 
-/// That nobody sends anything.
+/// A pause in which no request is sent.
 #[derive(Default)]
 struct Paused {
     until: Option<Instant>,
-    /// How often Jira has asked to wait without saying how long, and has done nothing else since.
+    /// How often Jira has asked to wait without saying how long, since its last other answer.
     hints: u32,
 }
 
-/// The first pause where Jira does not say how long it is to be; each further one is twice as long.
+/// The first pause if Jira does not say how long; each further one is twice as long.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(2);
-/// But no longer than this.
+/// The longest pause if Jira does not say how long.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Whether a request has to keep behind others.
+/// Whether a request may use the reserve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Urgency {
-    /// It leaves to others what is kept for them.
+    /// It may not.
     Ordinary,
-    /// It may use that.
+    /// It may.
     Urgent,
 }
 
 impl Throttle {
-    /// `burst` at once, and `per_second` from then on.
+    /// Allows `burst` requests at once, and `per_second` from then on.
     pub(super) fn new(per_second: NonZeroU32, burst: NonZeroU32) -> Self {
         let quota = Quota::per_second(per_second);
         let queue = |burst| Queue {
@@ -91,17 +91,18 @@ impl Throttle {
         }
     }
 
-    /// Waits for a turn; returns how long that took. One that gives up waiting takes no turn of the budget.
+    /// Waits for a permit; returns how long that took. A request that gives up waiting uses no permit.
     ///
     /// # Errors
-    /// What is left of a pause: that may be long, and is not waited for here.
+    /// The rest of a pause, which may be long, so this does not wait for it.
     pub(super) async fn acquire(&self, urgency: Urgency) -> Result<Duration, Duration> {
         let asked = Instant::now();
         match urgency {
             Urgency::Urgent => {
                 let _first_come = self.all.first.lock().await;
                 self.room_in(&self.all.bucket).await?;
-                // Of whoever waits there already nothing is taken.
+                // Takes a permit from the ordinary bucket, too; if ordinary requests already wait for it, the permit is
+                // owed.
                 let nobody_waits = self.ordinary.first.try_lock();
                 if nobody_waits.is_err() || self.ordinary.bucket.check().is_err() {
                     let more = |owed| (owed < self.most_owed).then_some(owed + 1);
@@ -132,15 +133,15 @@ impl Throttle {
         }
     }
 
-    /// Jira said how long to wait: nobody sends before then. The pause that ends later wins. Returns by how much that
-    /// makes the silence longer.
+    /// Jira said how long to wait: no request is sent before then. The pause that ends later wins. Returns by how much
+    /// the pause becomes longer.
     pub(super) fn pause(&self, wait: Duration) -> Duration {
         self.state().extend(wait)
     }
 
-    /// Jira asked to wait and did not say how long: nobody sends for a little, and longer each time that comes again. Many
-    /// that were under way together and hear it are one time. Returns what is left of the pause, and by how much it
-    /// makes the silence longer.
+    /// Jira asked to wait and did not say how long: no request is sent for a short time, which doubles each time.
+    /// Answers to requests that were under way together count once. Returns the rest of the pause, and by how much the
+    /// pause becomes longer.
     pub(super) fn pause_a_little(&self) -> (Duration, Duration) {
         let mut state = self.state();
         if let Some(left) = state.left() {
@@ -151,12 +152,12 @@ impl Throttle {
         (wait, state.extend(wait))
     }
 
-    /// Jira does what it is asked, so the next pause of unknown length is short again.
+    /// Jira answered without asking to wait, so the next pause of unknown length is short again.
     pub(super) fn succeeded(&self) {
         self.state().hints = 0;
     }
 
-    /// How much of the pause is left, if there is one.
+    /// The rest of the pause, if there is one.
     pub(super) fn paused(&self) -> Option<Duration> {
         self.state().left()
     }
@@ -195,7 +196,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_goes_at_once_and_the_rest_at_the_rate() {
-        // Of 10 at once, what is not urgent gets 8.
+        // Of a burst of 10, ordinary requests get 8.
         for (urgency, burst) in [(Urgent, 10), (Ordinary, 8)] {
             let (throttle, start) = (throttle(5, 10), Instant::now());
             for _ in 0..burst {
@@ -213,7 +214,7 @@ mod tests {
         }
     }
 
-    /// Asks without end, and counts.
+    /// Acquires permits without end, and counts them.
     fn asks(throttle: &Arc<Throttle>, urgency: Urgency) -> Arc<AtomicU32> {
         let (throttle, passed) = (Arc::clone(throttle), Arc::new(AtomicU32::new(0)));
         let counted = Arc::clone(&passed);
@@ -225,9 +226,10 @@ mod tests {
         passed
     }
 
-    /// However many others wait, two a second that are urgent go at once, and all others get what is left.
+    /// However many ordinary requests wait, two urgent ones per second pass at once, and the ordinary ones get the
+    /// rest.
     #[tokio::test(start_paused = true)]
-    async fn what_is_urgent_waits_for_nobody_else() {
+    async fn urgent_requests_do_not_wait_for_ordinary_ones() {
         let throttle = Arc::new(throttle(5, 10));
         let others = asks(&throttle, Ordinary);
         for _ in 0..60 {
@@ -235,14 +237,14 @@ mod tests {
             let waited = throttle.acquire(Urgent).await.unwrap();
             assert!(waited < Duration::from_millis(2), "{waited:?}");
         }
-        // Of 10 and 5 a second for 30 s, but 60 that were urgent, and what is kept.
+        // A burst of 10 and 5 per second for 30 s, minus the 60 urgent ones and the reserve.
         let others = others.load(Ordering::Relaxed);
         assert!((95..=98).contains(&others), "{others}");
     }
 
-    /// Both together get no more than the budget, and what is urgent does not keep everybody else away.
+    /// Both together stay within the rate limit, and urgent requests do not block all others.
     #[tokio::test(start_paused = true)]
-    async fn what_is_urgent_is_within_the_budget_and_leaves_some() {
+    async fn urgent_requests_stay_within_the_limit_and_leave_some() {
         let throttle = Arc::new(throttle(5, 10));
         let [urgent, others] = BOTH.map(|urgency| asks(&throttle, urgency));
         sleep(Duration::from_secs(100)).await;
@@ -251,9 +253,9 @@ mod tests {
         assert!(others > 100, "{urgent} and {others}");
     }
 
-    /// The least budget there is still lets everybody pass.
+    /// The smallest rate limit still lets both kinds pass.
     #[tokio::test(start_paused = true)]
-    async fn one_a_second_is_enough_for_both() {
+    async fn one_per_second_is_enough_for_both() {
         let (throttle, start) = (throttle(1, 1), Instant::now());
         for urgency in [Ordinary, Ordinary, Urgent, Ordinary] {
             throttle.acquire(urgency).await.unwrap();
@@ -265,7 +267,7 @@ mod tests {
     const BOTH: [Urgency; 2] = [Urgent, Ordinary];
 
     #[tokio::test(start_paused = true)]
-    async fn those_who_wait_keep_their_order() {
+    async fn waiting_requests_keep_their_order() {
         for urgency in BOTH {
             let (throttle, start) = (Arc::new(throttle(1, 1)), Instant::now());
             throttle.acquire(urgency).await.unwrap();
@@ -288,7 +290,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pause_turns_away_those_who_wait_already_and_those_who_come() {
+    async fn a_pause_fails_waiting_and_new_requests() {
         for urgency in BOTH {
             let throttle = Arc::new(throttle(1, 1));
             throttle.acquire(urgency).await.unwrap();
@@ -313,13 +315,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pause_of_unknown_length_grows_until_all_is_well() {
+    async fn a_pause_of_unknown_length_grows_until_jira_answers() {
         let throttle = throttle(5, 10);
         let mut pauses = vec![];
         for _ in 0..6 {
             let (left, longer) = throttle.pause_a_little();
             assert_eq!(left, longer);
-            // Those that were under way with it hear the same.
+            // Requests that were under way together get the same answer.
             sleep(left / 2).await;
             assert_eq!(throttle.pause_a_little(), (left / 2, Duration::ZERO));
             assert!(throttle.acquire(Urgent).await.is_err());
@@ -333,7 +335,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_gives_up_waiting_costs_no_turn() {
+    async fn a_request_that_gives_up_waiting_uses_no_permit() {
         for urgency in BOTH {
             let (throttle, start) = (throttle(1, 1), Instant::now());
             throttle.acquire(urgency).await.unwrap();
@@ -345,7 +347,7 @@ mod tests {
         }
     }
 
-    /// However much may go at once: what is owed to what was urgent holds up others for a second at most.
+    /// Whatever the burst, what is owed for urgent requests delays others by one second at most.
     #[tokio::test(start_paused = true)]
     async fn a_large_burst_is_no_large_debt() {
         for (burst, least) in [(2, 1), (100, 10), (1_000, 10)] {

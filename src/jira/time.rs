@@ -1,4 +1,4 @@
-//! PURE: the ways in which Jira and HTTP write a time.
+//! PURE: the formats in which Jira and HTTP write a time.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use jiff::{Timestamp, Zoned, fmt::strtime};
 
 use crate::millis::Millis;
 
-/// Jira's `2026-09-27T10:03:11.123+0200` (the offset has no colon, and is the site's), and RFC 3339.
+/// Jira's `2026-09-27T10:03:11.123+0200` (in the site's time zone, and without a colon in the offset), and RFC 3339.
 pub(super) fn jira(text: &str) -> Option<Millis> {
     let text = text.trim();
     let parsed = text.parse::<Timestamp>().ok().or_else(|| {
@@ -15,8 +15,8 @@ pub(super) fn jira(text: &str) -> Option<Millis> {
     parsed.map(|at| Millis(at.as_millisecond()))
 }
 
-/// An HTTP date, as in `Date` and `Retry-After`: `Sun, 06 Nov 1994 08:49:37 GMT`, or one of the two older forms that are
-/// to be read, too.
+/// An HTTP date, as in `Date` and `Retry-After`: `Sun, 06 Nov 1994 08:49:37 GMT`, or one of the two obsolete formats
+/// that HTTP requires to be accepted.
 pub(super) fn http(text: &str) -> Option<Millis> {
     let text = text.trim();
     let parsed = jiff::fmt::rfc2822::parse(text).ok().map(|at: Zoned| at.timestamp().as_millisecond());
@@ -27,8 +27,8 @@ pub(super) fn http(text: &str) -> Option<Millis> {
     parsed.or_else(older).map(Millis)
 }
 
-/// What `Retry-After` asks for: seconds, also with a fraction, or a time compared with the `now` of the same answer.
-/// Nothing where it is no time, or one before now.
+/// The wait that `Retry-After` asks for: seconds, possibly with a fraction, or a time, compared with the `now` of the
+/// same answer. None if it is malformed, or not after `now`.
 pub(super) fn retry_after(text: &str, now: Millis) -> Option<Duration> {
     let text = text.trim();
     seconds(text)
@@ -36,8 +36,8 @@ pub(super) fn retry_after(text: &str, now: Millis) -> Option<Duration> {
         .filter(|wait| !wait.is_zero())
 }
 
-/// What `X-RateLimit-Reset` asks for: a time as Jira writes it, or, as proxies write it, seconds since 1970 or from now
-/// on.
+/// The wait that `X-RateLimit-Reset` asks for: a time as Jira writes it, or, as proxies write it, seconds since 1970 or
+/// from now.
 pub(super) fn reset(text: &str, now: Millis) -> Option<Duration> {
     let text = text.trim();
     match seconds(text) {
@@ -49,7 +49,8 @@ pub(super) fn reset(text: &str, now: Millis) -> Option<Duration> {
     }
 }
 
-/// What the structured `RateLimit` asks for: of each policy that has nothing left (`r=0`) the seconds (`t`) until it has.
+/// The wait that the structured `RateLimit` asks for: the longest `t` (in seconds) of the policies that have nothing
+/// left (`r=0`).
 pub(super) fn policies(text: &str) -> Option<Duration> {
     let of_one = |policy: &str| {
         let parameter = |name: &str| {
@@ -62,7 +63,7 @@ pub(super) fn policies(text: &str) -> Option<Duration> {
     text.split(',').filter_map(of_one).max().filter(|wait| !wait.is_zero())
 }
 
-/// Seconds without a sign. More than fits is as good as for ever.
+/// Seconds without a sign. A number that does not fit becomes the largest one.
 fn seconds(text: &str) -> Option<Duration> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -74,7 +75,7 @@ fn seconds(text: &str) -> Option<Duration> {
     Some(whole.saturating_add(Duration::from_secs_f64(part)))
 }
 
-/// As many seconds as this since 1970 are a time, and fewer are a while.
+/// From this number of seconds on, a number means a time since 1970; a smaller one means a duration.
 const EPOCH: Duration = Duration::from_secs(1_000_000_000);
 
 #[cfg(test)]

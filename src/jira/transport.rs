@@ -1,4 +1,4 @@
-//! That no answer came, as an error that says why.
+//! Turns a failed request into an error that says why there was no answer.
 
 use std::error::Error as _;
 
@@ -8,8 +8,8 @@ use super::{
 };
 use crate::text;
 
-/// From a failure of reqwest: only one to connect proves that nothing was sent. `proxy` is what it went through, and
-/// `tls` whether it was to speak TLS.
+/// The error for a failure of reqwest: only a failure to connect proves that nothing was sent. `proxy` describes the
+/// proxy of the request, and `tls` says whether it used TLS.
 pub(super) fn failed(host: &str, proxy: Option<&str>, tls: bool, error: reqwest::Error) -> Error {
     let connect = error.is_connect();
     let found = Cause::of(&error);
@@ -44,7 +44,7 @@ pub(super) fn failed(host: &str, proxy: Option<&str>, tls: bool, error: reqwest:
     Error::NoAnswer { host: host.to_owned(), why, cause, happened: side_effect }
 }
 
-/// The proxy answered 407, so nothing came to Jira.
+/// The error for a proxy's 407: the request did not reach Jira.
 pub(super) fn proxy_refused(host: &str, proxy: Option<&str>) -> Error {
     let proxy = proxy.unwrap_or("a proxy");
     let why = format!(
@@ -53,7 +53,7 @@ pub(super) fn proxy_refused(host: &str, proxy: Option<&str>) -> Error {
     Error::NoAnswer { host: host.to_owned(), why, cause: Cause::ProxyAsksWho, happened: SideEffect::None }
 }
 
-/// The causes of an error, on one line, without the address, whose query may say too much.
+/// The causes of an error, on one line, without the URL, because its query may hold private data.
 pub(super) fn chain(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut words = vec![];

@@ -1,16 +1,16 @@
-//! PURE: a [`Doc`] that fits: Jira refuses a text of more than 32,767 characters.
+//! PURE: truncates a [`Doc`]: Jira refuses a text of more than 32,767 characters.
 
 use crate::{
     text::{CUT, beginning},
     ticket::{Block, Doc, Span},
 };
 
-/// How long a text may be once it is rendered, in characters as Java counts them (UTF-16).
+/// The longest rendered text, in characters as Java counts them (UTF-16).
 const LONGEST: usize = 32_000;
 
-/// Renders the document, cut so that what `length` says of the result is at most 32,000.
+/// Renders the document, truncated so that `length` of the result is at most 32,000.
 ///
-/// Nobody says how Jira counts ADF, so it is its JSON that is measured.
+/// Atlassian does not document how Jira counts ADF, so the length of its JSON is what counts here.
 pub(super) fn fit_to_limit<T>(doc: &Doc, render: fn(&Doc) -> T, length: fn(&T) -> usize) -> T {
     let mut rendered = render(doc);
     let mut budget = LONGEST;
@@ -21,11 +21,11 @@ pub(super) fn fit_to_limit<T>(doc: &Doc, render: fn(&Doc) -> T, length: fn(&T) -
     rendered
 }
 
-/// The first `budget` characters, and a mark that says that there was more.
+/// The first `budget` characters, and a mark that the text was truncated.
 fn truncate_doc(doc: &Doc, mut budget: usize) -> Doc {
     let mut kept = vec![];
     for block in &doc.0 {
-        // What a block costs beside its words, so that many empty ones end too.
+        // What a block costs besides its words, so that many empty blocks end, too.
         budget = budget.saturating_sub(8);
         if budget == 0 {
             break;

@@ -1,4 +1,4 @@
-//! What a ticket is told: comments, transitions, labels, links.
+//! Updates of a ticket: comments, transitions, labels, links.
 
 use reqwest::StatusCode;
 use serde_json::{Map, Value, json};
@@ -15,48 +15,48 @@ use super::{
 };
 use crate::{gate::Ticket, policy::Status, text, ticket::Doc};
 
-/// How a transition went.
+/// The outcome of a transition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TransitionOutcome {
-    /// The ticket stood there already.
+    /// The ticket already had the status.
     AlreadyThere,
     /// It was moved.
     Moved {
-        /// The configured fields that this transition's screen does not have, and that were therefore not set.
+        /// The configured fields that were not set, because this transition's screen does not have them.
         left_out: Vec<String>,
     },
-    /// No transition leads there from where it stands.
+    /// No transition leads there from the current status.
     NoPath {
-        /// The names of the statuses that can be reached; none also if we may not move issues.
+        /// The names of the statuses that can be reached; empty also if the account may not move issues.
         reachable: Vec<String>,
     },
-    /// The way there demands fields that are not configured.
+    /// The transition requires fields that are not configured.
     NeedsFields {
         /// Their ids.
         missing: Vec<String>,
     },
 }
 
-/// How linking two tickets went.
+/// The outcome of linking two tickets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkOutcome {
     /// They are linked.
     Linked,
-    /// Jira has no links, or none that says that two tickets belong together.
+    /// Links are turned off in Jira, or it has no link type for related issues.
     Impossible {
         /// What is missing.
         why: String,
     },
 }
 
-/// What is known of a ticket that a request did not find.
+/// What is known about a ticket after a request answered 404.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TicketPresence {
-    /// It is there: what was not found is something else.
+    /// The ticket exists: the request did not find something else.
     Found,
-    /// Jira does not show it, to an account that is proven since and may browse its project.
+    /// Jira does not show it, although the account was proven afterward and may browse the project.
     Missing,
-    /// Jira does not show it, and that proves nothing.
+    /// Jira does not show it, which proves nothing.
     Unproven {
         /// Why not.
         why: String,
@@ -64,8 +64,8 @@ pub enum TicketPresence {
 }
 
 impl Jira {
-    /// Whether a ticket is there. A 404 also means that it is only not visible: it counts if a request sent after it proves
-    /// our account, and the account may browse the project.
+    /// Whether a ticket exists. A 404 may also mean that it is not visible: it counts only if a request sent after it
+    /// proves the bridge's account, and that account may browse the project.
     ///
     /// # Errors
     /// Any.
@@ -92,10 +92,10 @@ impl Jira {
         }
     }
 
-    /// Comments, once for each `tag`: comments of ours carry it as a property.
+    /// Adds a comment, once for each `tag`: the bridge's comments carry it as a property.
     ///
     /// # Errors
-    /// Any; after one that may have happened, call again.
+    /// Any; after one with an unknown side effect, call again.
     pub async fn comment(&self, ticket_id: &str, tag: &str, text: &Doc) -> Result<(), Error> {
         let kind = self.kind().await?;
         if self.commented(kind, ticket_id, tag).await? {
@@ -110,7 +110,7 @@ impl Jira {
         answer.done(StatusCode::CREATED)
     }
 
-    /// Whether a comment of ours carries the tag.
+    /// Whether a comment by the bridge carries the tag.
     async fn commented(&self, kind: Kind, ticket_id: &str, tag: &str) -> Result<bool, Error> {
         let ours = self.sender.account().await?;
         let mut start = 0;
@@ -144,8 +144,8 @@ impl Jira {
         }
     }
 
-    /// Asks for the property of a comment alone, where the list does not show properties: neither OpenAPI file
-    /// promises that it does.
+    /// Reads the property of one comment, if the list does not include properties: neither OpenAPI file promises that
+    /// it does.
     async fn comment_says(&self, kind: Kind, comment: &str, tag: &str) -> Result<bool, Error> {
         let path = ["comment", comment, "properties", PROPERTY];
         let answer = match self.sender.call(Request::get(Operation::COMMENTS, kind, &path)).await {
@@ -156,11 +156,11 @@ impl Jira {
         Ok(marks::has_mark(&property.value, "tag", tag))
     }
 
-    /// Moves a ticket to a status, given by id or name, in one step. Of the `fields` those are set that the
-    /// transition's screen has.
+    /// Moves a ticket to a status, given by id or name, in one step. Sets those of the `fields` that the transition's
+    /// screen has.
     ///
     /// # Errors
-    /// Any; after one that may have happened, call again.
+    /// Any; after one with an unknown side effect, call again.
     pub async fn transition(
         &self,
         ticket_id: &str,
@@ -195,10 +195,10 @@ impl Jira {
         }
     }
 
-    /// Adds a label; one that is there already stays.
+    /// Adds a label, if the ticket does not have it.
     ///
     /// # Errors
-    /// Any; after one that may have happened, call again.
+    /// Any; after one with an unknown side effect, call again.
     pub async fn label(&self, ticket_id: &str, label: &str) -> Result<(), Error> {
         let kind = self.kind().await?;
         let request = Request::put(Operation::LABEL, kind, &["issue", ticket_id])
@@ -209,13 +209,13 @@ impl Jira {
     /// Links two tickets as related. Jira makes no second link of the same kind between them.
     ///
     /// # Errors
-    /// Any; after one that may have happened, call again. 404 also means that the account may not link them.
+    /// Any; after one with an unknown side effect, call again. 404 also means that the account may not link them.
     pub async fn link(&self, from_id: &str, to_id: &str) -> Result<LinkOutcome, Error> {
         let not_found = match self.link_as(RELATES, from_id, to_id).await {
             Err(error) if error.is_missing() => error,
             linked => return linked.map(|()| LinkOutcome::Linked),
         };
-        // Perhaps it is the kind of link that Jira does not have, or calls otherwise.
+        // Perhaps Jira does not have this link type, or has it under another name.
         let impossible = |why: String| Ok(LinkOutcome::Impossible { why });
         let request = Request::get(Operation::LINK_TYPES, self.kind().await?, &["issueLinkType"]);
         let answer = match self.sender.call(request).await {
@@ -247,10 +247,11 @@ impl Jira {
     }
 }
 
-/// What Jira calls the link between two issues that have to do with each other, unless somebody renamed it.
+/// The name of Jira's link type for related issues, unless an administrator renamed it.
 const RELATES: &str = "Relates";
 
-/// The type of link that says so: by its name, by its words, or because it is the only one that says the same both ways.
+/// The link type for related issues: by its name, by its words, or because it is the only one with the same words both
+/// ways.
 fn related(types: &[wire::LinkType]) -> Option<&str> {
     let same = |one: &str, other: &str| one.trim().eq_ignore_ascii_case(other);
     let both_ways = |it: &&wire::LinkType| !it.inward.is_empty() && same(&it.inward, &it.outward);
@@ -263,7 +264,7 @@ fn related(types: &[wire::LinkType]) -> Option<&str> {
     found.or_else(only).map(|it| it.name.as_str())
 }
 
-/// Whether this is the status that was given by id or name. Ids are compared as they are, names without regard to case.
+/// Whether this is the status `wanted`, given by id or name. Ids are compared exactly, names without regard to case.
 #[must_use]
 pub fn is_status(status: &Status, wanted: &str) -> bool {
     status.id == wanted || status.name.to_lowercase() == text::single_line(wanted.trim()).to_lowercase()
@@ -274,7 +275,7 @@ pub(super) enum TransitionChoice {
     None(TransitionOutcome),
 }
 
-/// The transition to take: one that leads to the status, and needs nothing that is not configured.
+/// The transition to take: one that leads to the status and requires only configured fields.
 pub(super) fn choose(
     transitions: Vec<wire::Transition>,
     to: &str,
@@ -372,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn no_way_says_what_there_is_and_what_is_missing() {
+    fn without_a_transition_the_outcome_says_why() {
         let none = |to| match choose(one_way(), to, &Map::new()) {
             TransitionChoice::None(how) => how,
             TransitionChoice::Go { id, .. } => panic!("{id}"),

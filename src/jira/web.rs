@@ -1,8 +1,8 @@
-//! PURE: addresses that Jira or a team names.
+//! PURE: URLs from Jira or a team.
 
 use reqwest::Url;
 
-/// An address that may be made a link: of the web, and nothing else.
+/// The URL, if it may become a link: only `http` and `https`.
 pub(super) fn web_address(url: &str) -> Option<Url> {
     Url::parse(url.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
 }

@@ -1,6 +1,6 @@
-//! PURE: a [`Doc`] as Data Center wants it: wiki markup, in which no word from outside is markup.
+//! PURE: renders a [`Doc`] for Data Center: wiki markup, in which no text from outside is markup.
 //!
-//! A backslash before punctuation makes it plain; a backslash itself and an ampersand are written as entities,
+//! A backslash escapes punctuation; a backslash itself and an ampersand are written as entities,
 //! because two backslashes are a line break and `&#123;` is a brace.
 
 use percent_encoding::{AsciiSet, utf8_percent_encode};
@@ -11,7 +11,7 @@ use crate::{
     ticket::{Block, Doc, Span},
 };
 
-/// What would be markup in an address.
+/// Characters that would be markup in a URL.
 const MARKUP: &AsciiSet = &AsciiSet::EMPTY
     .add(b'[')
     .add(b']')
@@ -25,7 +25,7 @@ const MARKUP: &AsciiSet = &AsciiSet::EMPTY
     .add(b'*')
     .add(b'@');
 
-/// The markup.
+/// Renders the document.
 pub(super) fn render(doc: &Doc) -> String {
     doc.0.iter().filter_map(block).collect::<Vec<_>>().join("\n\n")
 }
@@ -48,7 +48,7 @@ fn block(block: &Block) -> Option<String> {
     }
 }
 
-/// Neighbouring words are escaped together: markup may begin in one and end in the next.
+/// Adjacent plain texts are escaped together: markup may begin in one and end in the next.
 fn paragraph(spans: &[Span]) -> Option<String> {
     let (mut out, mut plain) = (String::new(), String::new());
     for span in spans {
@@ -56,7 +56,7 @@ fn paragraph(spans: &[Span]) -> Option<String> {
             Span::Text(_) => None,
             Span::Strong(text) => strong(&text::single_line(text)),
             Span::Link { text, url } => link(&text::single_line(text), url),
-            // A new line of markup would be a place for lists and headings; two backslashes are not.
+            // A new line in the markup could begin a list or a heading; two backslashes cannot.
             Span::Break => Some("\\\\ ".to_owned()),
         };
         match (marked, span) {
@@ -74,14 +74,15 @@ fn paragraph(spans: &[Span]) -> Option<String> {
     (!out.trim().is_empty()).then_some(out)
 }
 
-/// In braces, because a bare star is only bold at the edge of a word. None if there is nothing to be bold.
+/// Bold text, with the star in braces, because a bare star is bold only at the edge of a word. None if the text is
+/// blank.
 fn strong(text: &str) -> Option<String> {
     let inner = text.trim();
     let (before, after) = text.split_once(inner)?;
     (!inner.is_empty()).then(|| format!("{before}{{*}}{}{{*}}{after}", escape(inner)))
 }
 
-/// None if the address may not be a link.
+/// None if the URL may not become a link.
 fn link(text: &str, url: &str) -> Option<String> {
     let url = web_address(url)?;
     let address = utf8_percent_encode(url.as_str(), MARKUP);
@@ -89,7 +90,7 @@ fn link(text: &str, url: &str) -> Option<String> {
     Some(format!("[{}|{address}]", escape(text)))
 }
 
-/// Text between `{noformat}` marks, without any such mark of its own: a space of no width breaks it.
+/// Text for a `{noformat}` block: a zero-width space breaks every `{noformat}` in it.
 fn escape_markup(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let mut out = String::with_capacity(text.len());
@@ -102,12 +103,12 @@ fn escape_markup(text: &str) -> String {
     out
 }
 
-/// What is markup wherever it stands.
+/// Characters that are markup anywhere in a text.
 fn always_escaped(c: char) -> bool {
     matches!(c, '{' | '}' | '[' | ']' | '(' | ')' | '|' | '!' | '*' | '_' | '#' | '@' | '~' | '^' | '+' | '?')
 }
 
-/// One line of words in which nothing is markup.
+/// Escapes one line of text, so that nothing in it is markup.
 pub(super) fn escape(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let near = |at: Option<usize>| at.and_then(|at| chars.get(at)).copied();
@@ -121,7 +122,7 @@ pub(super) fn escape(text: &str) -> String {
             '-' if wordy(before) && wordy(after) => out.push('-'),
             // h1. and bq. begin a block at the start of a line.
             '.' if !line_start_markup(&chars[..at]) => out.push('.'),
-            // http:// and mailto: become links, :D a face; a time of day and a port stay as they are.
+            // http:// and mailto: would become links, :D an emoticon; a time of day and a port stay as they are.
             ':' if after.is_none_or(|c| c.is_whitespace() || c.is_ascii_digit()) => out.push(':'),
             '-' | '.' | ':' => out.extend(['\\', c]),
             c if always_escaped(c) => out.extend(['\\', c]),
@@ -131,7 +132,7 @@ pub(super) fn escape(text: &str) -> String {
     out
 }
 
-/// Whether a full stop after this would begin a heading or a quotation.
+/// Whether a period after this would begin a heading or a quotation.
 fn line_start_markup(before: &[char]) -> bool {
     let word: Vec<char> = before.iter().copied().skip_while(|c| c.is_whitespace()).collect();
     matches!(word.as_slice(), ['h' | 'H', '0'..='9'] | ['b' | 'B', 'q' | 'Q'])
@@ -194,7 +195,7 @@ mod tests {
         assert!(cut.ends_with("\n\n… \\(cut\\)") && !cut.contains("end"));
     }
 
-    /// The text without what is escaped; then nothing special may be left.
+    /// The markup without its escapes; no special character may be left in it.
     fn unescaped(markup: &str) -> String {
         let plain = markup.replace("&#92;", "").replace("&amp;", "");
         let (mut rest, mut chars) = (String::new(), plain.chars());

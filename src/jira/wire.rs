@@ -1,7 +1,7 @@
-//! PURE: the shapes of Jira's JSON, as loosely as they can be read, and what they mean to us.
+//! PURE: the shapes of Jira's JSON, read as leniently as possible, and what they mean to the bridge.
 //!
 //! The OpenAPI files are wrong about many of them, so ids may be numbers, anything that can be absent may also be
-//! `null`, and keys that are not known are passed over.
+//! `null`, and unknown keys are ignored.
 
 mod basics;
 mod complaint;

@@ -1,14 +1,14 @@
-//! The labels of calls that were turned away.
+//! The labels of refused calls.
 
 use serde::Serialize;
 
-/// A listener that faces callers.
+/// The label `listener`: where the call arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ListenerLabel {
-    /// Flagger's.
+    /// Flagger's listener.
     Gate,
-    /// Jira's.
+    /// Jira's listener.
     Webhook,
 }
 
@@ -16,7 +16,7 @@ impl ListenerLabel {
     /// All of them.
     pub const ALL: [Self; 2] = [Self::Gate, Self::Webhook];
 
-    /// The label `listener`.
+    /// The label's value.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -26,37 +26,37 @@ impl ListenerLabel {
     }
 }
 
-/// Why a call was turned away: the label `reason`.
+/// The label `reason`: why a call was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalReason {
     /// No token, or a wrong one; at the webhook, no signature, or a wrong one.
     Token,
-    /// A cluster that is not in the configuration, or another than the token's.
+    /// A cluster that is not in the configuration, or not the token's.
     Cluster,
-    /// A namespace that may not ask, or not with this token.
+    /// A namespace that is not allowed, or not with this token.
     Namespace,
-    /// There is nothing at that path.
+    /// There is no such path.
     Path,
-    /// The path takes no such method.
+    /// The path does not support the method.
     Method,
-    /// The content type is another one.
+    /// The content type is wrong.
     ContentType,
-    /// `?gate=` or `?cluster=` holds what cannot be a name, or is there twice.
+    /// `?gate=` or `?cluster=` is not a valid name, or occurs twice.
     Query,
     /// The body is not what Flagger or Jira sends.
     Body,
     /// The head or the body is too large.
     TooLarge,
-    /// Gates are not opened by hand.
+    /// A person called, not Flagger: gates are not opened by hand.
     ByHand,
     /// The TLS handshake failed.
     Handshake,
-    /// The caller does not speak HTTP, or speaks it where TLS is spoken.
+    /// The caller does not speak HTTP, or speaks plain HTTP to a TLS listener.
     Protocol,
-    /// The request did not come in time.
+    /// The request did not arrive in time.
     Slow,
-    /// It was slow or large while there was no room.
+    /// The request was slow or large while connections or memory were exhausted.
     Crowded,
 }
 
@@ -79,7 +79,7 @@ impl RefusalReason {
         Self::Crowded,
     ];
 
-    /// The label.
+    /// The label's value.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

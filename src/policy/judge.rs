@@ -1,26 +1,26 @@
-//! PURE: whether somebody's move of a ticket counts, by what `[approval]` says and what is known of the person.
+//! PURE: whether a person's move of a ticket counts, by `[approval]` and what is known of the person.
 
 use serde::{Deserialize, Serialize};
 
 use crate::text::beginning;
 
-/// The longest part of an entry that is repeated to people, in characters.
+/// The longest part of an entry that a message quotes, in characters.
 const LONGEST_ENTRY: usize = 100;
-/// Of how many entries it is said that one of them came out empty.
+/// How many entries a message names, if one of them came out empty.
 const MOST_ENTRIES: usize = 2;
 
-/// Somebody who moved a ticket.
+/// A Jira user who moved a ticket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
     /// `accountId` on Cloud, `name` on Data Center.
     pub id: String,
-    /// The name people know them by, as of then.
+    /// The display name at that time.
     pub name: String,
-    /// Whether it is an app, an automation, or any other account of which Jira does not say that it is a person's.
+    /// Whether it is an app, an automation, or another account that Jira does not mark as a person's.
     pub app: bool,
 }
 
-/// What is known of whether somebody's move counts.
+/// Whether a person's move counts, as far as known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Author {
@@ -31,9 +31,9 @@ pub enum Author {
         /// One line for ticket and page.
         why: String,
     },
-    /// There was nobody to be judged: no move decided.
+    /// No move decided, so there is no author to judge.
     NotJudged,
-    /// Jira could not be asked, or its answer settles nothing. The gate stays closed, but nobody was refused.
+    /// Jira could not be asked, or its answer is not conclusive. The gate stays closed, but the author is not refused.
     Unknown {
         /// One line for ticket and page.
         why: String,
@@ -47,14 +47,14 @@ pub enum EntryMatch {
     Yes,
     /// It does not.
     No,
-    /// That cannot be told, and why; where the configuration is to blame, with the key to edit.
+    /// That is not known, and why; if the configuration is the cause, with the key to edit.
     Unknown(String),
 }
 
 /// What an entry of `approvers` or `deny` says, without spaces around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PersonEntry<'a> {
-    /// Nothing at all, such as a template of which Flagger sent no part.
+    /// Empty, such as a template with no value from Flagger.
     Nothing,
     /// An account: by id, e-mail or user name.
     Account(&'a str),
@@ -81,11 +81,11 @@ impl<'a> PersonEntry<'a> {
     }
 }
 
-/// Whether the person's move counts. Each entry comes as it was rendered, with whether it names the person;
-/// `own_account` says that the person is the bridge itself.
+/// Whether the person's move counts. Each entry is given as rendered, with whether it names the person; `own_account`
+/// says that the person is the bridge itself.
 ///
-/// `deny` wins over `approvers`. The bridge's own account and apps count only if an entry of `approvers` names them
-/// themselves, not a group or a role they are in.
+/// `deny` wins over `approvers`. The bridge's own account and apps count only if an entry of `approvers` names the
+/// account itself, not a group or a role.
 #[must_use]
 pub fn judge(
     person: &Person,
@@ -108,12 +108,15 @@ pub fn judge(
         return Author::Unknown { why: format!("it cannot be told whether {who} is ruled out: {why}") };
     }
     if own_account || person.app {
-        // A group or a role may hold them without anybody having meant that.
+        // A group or a role may include such an account by accident.
         let listed = approvers.iter().any(|(entry, names)| {
             *names == EntryMatch::Yes && matches!(PersonEntry::read(entry), PersonEntry::Account(_))
         });
-        let what =
-            if own_account { "the bridge's own account" } else { "an app, or no person as far as Jira says" };
+        let what = if own_account {
+            "the bridge's own account"
+        } else {
+            "an app, or not a person according to Jira"
+        };
         return if listed {
             Author::Accepted
         } else {
@@ -134,11 +137,11 @@ pub fn judge(
     }
 }
 
-/// Why it is to be found out again whether somebody's move counts.
-pub const DENIES_OTHERS: &str = "approval.deny rules out others by now, so it is found out again";
+/// Why a decision is judged again.
+pub const DENIES_OTHERS: &str = "approval.deny rules out other people now, so the decision is judged again";
 
-/// Nobody's move counts at this gate: one of these entries of `deny`, whose key this is, came out empty at a question. Which one
-/// cannot be told of several that are templates.
+/// No move counts at this gate: one of the entries of `deny`, the setting `key`, came out empty for a question. If
+/// several entries are templates, it is not known which one.
 #[must_use]
 pub fn denies_for_good(key: &str, deny: &[String]) -> Author {
     let is_template = |entry: &&String| entry.contains("{{") || entry.contains("{%");
@@ -150,19 +153,19 @@ pub fn denies_for_good(key: &str, deny: &[String]) -> Author {
     let which = if templates.is_empty() { String::new() } else { format!(" ({})", templates.join(" or ")) };
     Author::NotAccepted {
         why: format!(
-            "an entry of {key} came out empty at a question of this rollout{which}, so this gate opens no more in this rollout; \
+            "an entry of {key} came out empty at a question of this rollout{which}, so this gate stays closed for this rollout; \
              correct the metadata that its hook sends, and roll out again"
         ),
     }
 }
 
-/// Nobody's move counts: the questions of a rollout ruled out more than `most` accounts.
+/// No move counts: the questions of a rollout ruled out more than `most` accounts.
 #[must_use]
 pub fn denies_all(most: usize) -> Author {
     Author::NotAccepted {
         why: format!(
-            "the questions of this rollout ruled out more than {most} different accounts by approval.deny, so this gate opens no more \
-             in this rollout; find out who sends another name with each question, and roll out again"
+            "the questions of this rollout ruled out more than {most} different accounts by approval.deny, so this gate stays closed \
+             for this rollout; find out what sends another name with each question, and roll out again"
         ),
     }
 }
@@ -174,7 +177,7 @@ fn unknown(entries: &[(String, EntryMatch)]) -> Option<&str> {
     })
 }
 
-/// An entry for people to read, on one line: it may hold words from outside.
+/// An entry as a message quotes it, on one line: it may contain external text.
 #[must_use]
 pub fn quoted(entry: &str) -> String {
     match beginning(entry, LONGEST_ENTRY) {
@@ -258,7 +261,7 @@ mod tests {
         let told: Vec<String> = cases.iter().map(words).collect();
         insta::assert_snapshot!(told.join("\n"), @r#"
         accepted
-        not accepted: Automation is an app, or no person as far as Jira says, which counts only if approval.approvers lists it
+        not accepted: Automation is an app, or not a person according to Jira, which counts only if approval.approvers lists it
         not accepted: Mia Change is the bridge's own account, which counts only if approval.approvers lists it
         not accepted: Jira does not say who it was
         accepted
@@ -271,8 +274,8 @@ mod tests {
         not accepted: Mia Change is ruled out by "mia" in approval.deny
         unknown: it cannot be told whether Mia Change is ruled out: Jira is down
         not accepted: Mia Change is ruled out by "mia" in approval.deny
-        not accepted: an entry of approval.deny came out empty at a question of this rollout, so this gate opens no more in this rollout; correct the metadata that its hook sends, and roll out again
-        not accepted: an entry of approval.deny came out empty at a question of this rollout, so this gate opens no more in this rollout; correct the metadata that its hook sends, and roll out again
+        not accepted: an entry of approval.deny came out empty at a question of this rollout, so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again
+        not accepted: an entry of approval.deny came out empty at a question of this rollout, so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again
         "#);
     }
 
@@ -283,7 +286,7 @@ mod tests {
             let Author::NotAccepted { why } = denies_for_good("routes[0].approval.deny", &deny) else {
                 panic!()
             };
-            let (start, _) = why.split_once(", so this gate opens no more").unwrap();
+            let (start, _) = why.split_once(", so this gate stays closed").unwrap();
             start.strip_prefix("an entry of routes[0].approval.deny came out empty at ").unwrap().to_owned()
         };
         let (author, pusher) = ("{{ metadata.author }}", "role:{% if metadata.x %}y{% endif %}");
@@ -319,7 +322,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nobody_is_accepted_past_a_rule(
+        fn no_move_is_accepted_against_a_rule(
             app: bool, own: bool, approvers in entries(), deny in entries(),
         ) {
             let person = Person { app, ..mia() };
@@ -335,11 +338,11 @@ mod tests {
                 prop_assert!(approvers.iter().filter(yes).any(|entry| !machine || account(entry))
                     || approvers.is_empty() && !machine);
             }
-            // Who is listed and not ruled out is accepted, whatever else cannot be told of the approvers.
+            // A listed person who is not ruled out is accepted, whatever is unknown about the other approvers.
             if deny.is_empty() && !app && !own && approvers.iter().any(|(_, names)| *names == EntryMatch::Yes) {
                 prop_assert_eq!(&judged, &Author::Accepted);
             }
-            // A person is refused only by what is known.
+            // A person is refused only for a known reason.
             if matches!(judged, Author::NotAccepted { .. }) && !app && !own {
                 let ruled_out = deny.iter().any(|(entry, names)| {
                     *names == EntryMatch::Yes || PersonEntry::read(entry) == PersonEntry::Nothing

@@ -1,4 +1,4 @@
-//! PURE: which statuses of a workflow mean what.
+//! PURE: what the statuses of a workflow mean.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,9 +12,9 @@ use crate::text;
 /// A status of a Jira workflow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// What is compared: names are translated and repeated.
+    /// The id, which is compared: names are translated, and may occur twice.
     pub id: String,
-    /// What is shown.
+    /// The name, which is shown.
     pub name: String,
 }
 
@@ -25,7 +25,7 @@ pub enum Meaning {
     Waiting,
     /// The gate may open.
     Approved,
-    /// Somebody said no.
+    /// The gate stays closed.
     Rejected,
 }
 
@@ -36,19 +36,19 @@ pub struct Statuses {
     pub approved: BTreeSet<String>,
     /// Ids that mean no.
     pub rejected: BTreeSet<String>,
-    /// Ids that meant yes only when the ticket that this is about was opened, or mean it only now: they decide nothing.
+    /// Ids that meant yes only when the ticket was opened, or mean it only now: they decide nothing.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub late: BTreeSet<String>,
-    /// What those that decide are called today, by id. It is not kept.
+    /// The names of the deciding statuses today, by id. Not stored.
     #[serde(skip)]
     pub names: BTreeMap<String, String>,
-    /// The ids of all statuses of the workflow as it is today; none if Jira did not say. It is not kept.
+    /// The ids of all statuses of the workflow as it is today; none if Jira did not say. Not stored.
     #[serde(skip)]
     pub workflow: Option<BTreeSet<String>>,
 }
 
 impl Statuses {
-    /// What the status with this id means. One that is in both sets means no.
+    /// What the status with this id means. An id in both sets means no.
     #[must_use]
     pub fn meaning(&self, id: &str) -> Meaning {
         if self.rejected.contains(id) {
@@ -60,20 +60,20 @@ impl Statuses {
         }
     }
 
-    /// What is kept of them with a ticket.
+    /// What is stored of them with a ticket.
     #[must_use]
     pub fn pinned(&self) -> Self {
         Self { names: BTreeMap::new(), late: BTreeSet::new(), workflow: None, ..self.clone() }
     }
 
-    /// Whether this status, as a history tells of it, is called something else today; also where that is not known.
+    /// Whether this status from a history has another name today, or today's name is not known.
     #[must_use]
     pub fn renames(&self, status: &Status) -> bool {
         self.names.get(&status.id).is_none_or(|name| !alike(name, &status.name))
     }
 }
 
-/// A status of the configuration that is not one status of the workflow.
+/// A configured status that does not match exactly one status of the workflow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unresolved {
     /// No status of the workflow has this name or id.
@@ -83,11 +83,11 @@ pub enum Unresolved {
         /// What the workflow has.
         there_is: Vec<String>,
     },
-    /// Several have this name: only an id tells them apart.
+    /// Several have this name: only an id distinguishes them.
     Ambiguous {
         /// What the configuration says.
         name: String,
-        /// The ids of those.
+        /// Their ids.
         ids: Vec<String>,
     },
     /// It would mean yes and no.
@@ -112,10 +112,10 @@ impl fmt::Display for Unresolved {
 }
 
 impl Statuses {
-    /// Finds the statuses of the configuration, by id or by name, among those of a workflow.
+    /// Finds the configured statuses among those of a workflow, by id or by name.
     ///
     /// # Errors
-    /// One for each that is not exactly one status, with the key it stands at (`approved` or `rejected`).
+    /// One for each that does not match exactly one status, with its key (`approved` or `rejected`).
     pub fn resolve(
         approved: &[String],
         rejected: &[String],
@@ -151,7 +151,7 @@ fn alike(one: &str, other: &str) -> bool {
 /// The id of the one status with this id or name. Names are compared without regard to case, as Jira does.
 ///
 /// # Errors
-/// If none or several are meant.
+/// If no status or several statuses match.
 pub fn resolve(name: &str, workflow: &[Status]) -> Result<String, Unresolved> {
     if workflow.iter().any(|status| status.id == name) {
         return Ok(name.to_owned());

@@ -46,7 +46,7 @@ impl Canary {
             Event::Opened { gate, ticket, statuses } => step.opened(gate, ticket, statuses.as_ref()),
             Event::NotOpened { gate, why } => step.not_opened(gate, why),
             Event::Seen { gate, sighting: snapshot, statuses, author, denials, arrived } => {
-                // A question may have ruled somebody out while Jira was asked.
+                // A question may have ruled out the author while Jira was asked.
                 let is_judged = self.gate_by_id(gate).is_some_and(|gate| self.denials(gate) == **denials);
                 let doubted = Author::Unknown { why: DENIES_OTHERS.into() };
                 let author = if is_judged || **author != Author::Accepted { *author } else { &doubted };

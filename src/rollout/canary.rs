@@ -17,27 +17,27 @@ use crate::{
 pub struct Canary {
     /// Which canary.
     pub id: CanaryId,
-    /// The rollout that lives.
+    /// The current rollout.
     pub rollout: Option<Rollout>,
-    /// Gates of superseded rollouts whose tickets have no link to a successor yet.
+    /// Gates of superseded rollouts, if their tickets have no link to a successor yet.
     #[serde(default)]
     pub superseded: Vec<GateId>,
     /// When rollouts opened tickets during the last hour: what the budget counts.
     #[serde(rename = "budget", default)]
     pub tickets_opened: Vec<Millis>,
-    /// When a limit last kept a ticket from being opened, as far as recorded.
+    /// When a limit last prevented a ticket, noted at most once an hour.
     #[serde(rename = "refused", default)]
     pub ticket_refused_at: Option<Millis>,
-    /// Whether any message ever brought a checksum: one without proves nothing from then on.
+    /// Whether any message ever had a checksum: from then on, one without a checksum proves nothing.
     #[serde(default, skip_serializing_if = "is_default")]
     pub sends_checksums: bool,
-    /// A revision that started without a question, and has not ended yet as far as heard.
+    /// A revision that started without a question and, as far as known, has not ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unasked: Option<UnaskedRevision>,
-    /// What the team called the revision that a ticket was last opened for.
+    /// The team's label for the revision that a ticket was last opened for.
     #[serde(rename = "called", default, skip_serializing_if = "Option::is_none")]
     pub last_label: Option<RevisionLabel>,
-    /// What was superseded during the last hour.
+    /// The revisions that were superseded during the last hour.
     #[serde(rename = "left", default, skip_serializing_if = "Vec::is_empty")]
     pub superseded_revisions: Vec<SupersededRevision>,
 }
@@ -45,10 +45,10 @@ pub struct Canary {
 /// One attempt to ship one revision of one canary.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollout {
-    /// When it was first heard of.
+    /// When its first message arrived.
     #[serde(rename = "began")]
     pub began_at: Millis,
-    /// What people call its revision, once a message said so.
+    /// The team's label for its revision, once a message had one.
     pub label: Option<Label>,
     /// How far it is.
     #[serde(rename = "course")]
@@ -61,38 +61,38 @@ pub struct Rollout {
     /// What Flagger reported, each message once.
     #[serde(default)]
     pub reports: Vec<String>,
-    /// Whom questions of this rollout ruled out by their own words, each once: at no gate of it may they approve. One more
-    /// than [`MOST_DENIALS`] stands for any number.
+    /// Accounts that questions of this rollout ruled out by their metadata, each once: they may approve none of its
+    /// gates. One more than [`MOST_DENIALS`] stands for any number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<String>,
-    /// Whether the beginning of its wait was heard.
+    /// Whether the first question of its wait was received.
     #[serde(rename = "beginning", default, skip_serializing_if = "is_default")]
     pub wait_start: WaitStart,
     /// confirm-rollout was asked in phase `Progressing` more than once, as a hook without a type is.
     #[serde(default, skip_serializing_if = "is_default")]
     pub looks_untyped: bool,
-    /// Gates that others took the place of, because Jira did not show their tickets for long. They are still watched: seen
-    /// again, such a ticket is told, or taken back.
+    /// Gates that were replaced because Jira did not show their tickets for long. These tickets are still read: if one
+    /// is seen again, the bridge comments on it, or uses it again.
     #[serde(default, skip_serializing_if = "is_default")]
     pub replaced: Vec<Gate>,
 }
 
-/// Whether a field says what it says where it is missing: then it is not written.
+/// Whether a field has its default: then it is not written.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// More different accounts are not ruled out one by one: then nobody may approve.
+/// How many different accounts a rollout rules out one by one. Beyond that, no approval counts.
 pub const MOST_DENIALS: usize = 32;
 
 impl Rollout {
-    /// Whether its questions ruled out so many that nobody may approve.
+    /// Whether its questions ruled out so many accounts that no approval counts.
     #[must_use]
     pub const fn denies_all(&self) -> bool {
         self.denied.len() > MOST_DENIALS
     }
 
-    /// The gates of which the tickets are watched: those that live, and those that others took the place of.
+    /// The gates with tickets that are read: the current ones, and the replaced ones.
     pub fn watched(&self) -> impl Iterator<Item = &Gate> {
         self.gates.iter().chain(&self.replaced)
     }
@@ -109,7 +109,7 @@ impl Rollout {
         }
     }
 
-    /// The revision that is being replaced, where it is known that a checksum means that.
+    /// The revision that is being replaced, if it is certain that the checksum means that one.
     #[must_use]
     pub fn replaces(&self) -> Option<&Revision> {
         let base = match &self.progress {
@@ -122,7 +122,7 @@ impl Rollout {
         }
     }
 
-    /// The checksum it is known by: that of its revision, or else of the one before.
+    /// The checksum that identifies it: its revision's, or else the previous revision's.
     #[must_use]
     pub fn checksum(&self) -> Option<&Revision> {
         match &self.progress {
@@ -133,24 +133,24 @@ impl Rollout {
         }
     }
 
-    /// Whether a gate was opened for it before any message of it brought a checksum.
+    /// Whether it has gates, and no message about it had a checksum.
     #[must_use]
     pub fn is_blind(&self) -> bool {
         self.checksum().is_none() && !self.gates.is_empty()
     }
 }
 
-/// Whom the questions of a rollout rule out at one of its gates.
+/// The accounts that the questions of a rollout rule out at one of its gates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Denials {
-    /// These.
+    /// The entries.
     pub entries: Vec<String>,
-    /// So many that nobody may approve.
+    /// Whether they are so many that no approval counts.
     pub all: bool,
 }
 
 impl Canary {
-    /// A canary of which nothing was heard yet.
+    /// A canary without any message yet.
     #[must_use]
     pub const fn new(id: CanaryId) -> Self {
         Self {
@@ -166,8 +166,8 @@ impl Canary {
         }
     }
 
-    /// Gives back what room its lists have beyond their items: a list that is read or grown has room for four, and a
-    /// gate is large.
+    /// Frees the unused capacity of its lists: a list that is read or grown has room for four items, and a gate is
+    /// large.
     pub fn shrink(&mut self) {
         self.superseded.shrink_to_fit();
         self.tickets_opened.shrink_to_fit();
@@ -184,25 +184,26 @@ impl Canary {
         }
     }
 
-    /// The gate of this name in the rollout that lives.
+    /// The gate of this name in the current rollout.
     #[must_use]
     pub fn gate(&self, name: &GateName) -> Option<&Gate> {
         self.rollout.as_ref()?.gates.iter().find(|gate| gate.name == *name)
     }
 
-    /// The gate with this id, if it still lives or is watched after another took its place.
+    /// The gate with this id in the current rollout, even if it was replaced.
     #[must_use]
     pub fn gate_by_id(&self, id: &GateId) -> Option<&Gate> {
         self.rollout.as_ref()?.watched().find(|gate| gate.id == *id)
     }
 
-    /// Whether another gate took the place of this one, because of its ticket.
+    /// Whether this gate was replaced because of its ticket.
     #[must_use]
     pub fn is_replaced(&self, id: &GateId) -> bool {
         self.rollout.iter().flat_map(|rollout| &rollout.replaced).any(|gate| gate.id == *id)
     }
 
-    /// Who may not approve a gate of the rollout that lives: by its own questions, and by those at other gates.
+    /// The accounts that may not approve a gate of the current rollout: by its own questions, and by those at other
+    /// gates.
     #[must_use]
     pub fn ruled_out(&self, gate: &Gate) -> Vec<String> {
         let others = self.rollout.iter().flat_map(|rollout| &rollout.denied);
@@ -210,21 +211,21 @@ impl Canary {
         gate.deny.iter().chain(others).cloned().collect()
     }
 
-    /// By what a decision on the ticket of a gate is judged now.
+    /// The denials that a decision on the ticket of a gate is judged by now.
     #[must_use]
     pub fn denials(&self, gate: &Gate) -> Denials {
         let all = self.rollout.as_ref().is_some_and(Rollout::denies_all);
         Denials { entries: self.ruled_out(gate), all }
     }
 
-    /// Whether a question at this gate is about a rollout before the one that waits to be confirmed.
+    /// Whether a question at this gate is about an earlier rollout than the one that waits for confirm-rollout.
     #[must_use]
     pub fn is_late(&self, name: &GateName) -> bool {
         let waits = |rollout: &Rollout| matches!(rollout.progress, Progress::Asked(_) | Progress::Waiting(_));
         name.stage != Stage::ConfirmRollout && self.rollout.as_ref().is_some_and(waits)
     }
 
-    /// A rejection of the revision under way that rolls nothing back, because whoever rejected does not count.
+    /// A gate with a rejection that rolls nothing back.
     #[must_use]
     pub fn idle_rejection(&self) -> Option<&Gate> {
         let rollout = self.rollout.as_ref()?;
@@ -243,13 +244,13 @@ impl Canary {
         }
     }
 
-    /// Whether revisions of this canary take turns, as those of two clusters under one name do.
+    /// Whether revisions of this canary alternate, as those of two clusters under one name do.
     #[must_use]
     pub fn alternates(&self, now: Millis) -> bool {
         SupersededRevision::take_turns(&self.superseded_revisions, now)
     }
 
-    /// Whether this question cannot be told from one about another revision: it brings no checksum, and others did.
+    /// Whether this question may be about another revision: it has no checksum, although earlier messages had one.
     #[must_use]
     pub const fn misses_checksum(&self, message: &Message) -> bool {
         self.sends_checksums && message.checksum.is_none()

@@ -1,9 +1,9 @@
-//! PURE: what comes of an event: what a canary becomes, what is to be done, and what is put on record.
+//! PURE: the result of an event: the changed canary, commands for Jira, and audit events.
 
 use super::{canary::Canary, command::Command, limits::TicketLimit, message::Revision, progress::End};
 use crate::gate::{Decision, Gate, GateId, GateName, Ticket, TicketState};
 
-/// Something worth a line in the record.
+/// An event for the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuditEvent {
     /// A rollout began.
@@ -52,7 +52,7 @@ pub enum AuditEvent {
         /// Its gates.
         gates: Vec<Gate>,
     },
-    /// The answer at a gate turned from closed to open or back, other than by the first use of an approval.
+    /// The answer at a gate changed from closed to open or back, except by the first use of an approval.
     AnswerChanged {
         /// At which gate.
         gate: GateName,
@@ -66,7 +66,7 @@ pub enum AuditEvent {
         /// The approval.
         decision: Decision,
     },
-    /// Flagger was told to roll back, for the first time after this rejection.
+    /// The answer to a rollback question was yes, for the first time after this rejection.
     RolledBack {
         /// At which gate it was rejected.
         gate: GateName,
@@ -75,44 +75,44 @@ pub enum AuditEvent {
         /// The rejection.
         decision: Decision,
     },
-    /// A limit kept a ticket from being opened: the first time within an hour.
+    /// A limit prevented a ticket: the first time within an hour.
     Refused {
         /// For which gate.
         gate: GateName,
         /// Which limit.
         refusal: TicketLimit,
     },
-    /// Somebody moved a ticket after its rollout had ended.
+    /// A ticket was moved after its rollout had ended.
     LateMove {
-        /// Of which gate it was.
+        /// The gate that it belonged to.
         gate: GateName,
         /// The ticket.
         ticket: Ticket,
     },
-    /// What started is another revision than the one that Flagger named when it asked at confirm-rollout.
+    /// Flagger started another revision than the one that it named at confirm-rollout.
     OtherRevision {
         /// At which gate.
         gate: GateName,
         /// Its ticket, if it had one.
         ticket: Option<Ticket>,
-        /// Which it named.
+        /// The named revision.
         asked: Revision,
-        /// Which started.
+        /// The started revision.
         started: Revision,
     },
-    /// A newer revision that started in place of another has shipped, and nobody was asked about it.
+    /// A newer revision that started in place of another, without a question, has shipped.
     Unasked {
-        /// Which.
+        /// The newer revision.
         revision: Revision,
-        /// The gates that were opened for the one before.
+        /// The gates that were opened for the previous one.
         gates: Vec<GateId>,
     },
-    /// confirm-rollout is asked as by a hook without a type.
+    /// The questions at confirm-rollout look like those of a hook without a type.
     LooksUntyped {
         /// At which gate.
         gate: GateName,
     },
-    /// A rollout succeeded past a gate that was never opened, or the Canary was created anew past it.
+    /// A rollout succeeded although this gate was never opened, or the Canary was created again.
     Bypassed {
         /// Which gate.
         gate: GateName,
@@ -129,9 +129,9 @@ pub enum AuditEvent {
 pub enum Change {
     /// Nothing that needs to be stored.
     Unchanged,
-    /// The canary becomes another, effects are due, and the record grows; all in one transaction.
+    /// The canary changes, commands are due, and audit events are recorded, all in one transaction.
     To {
-        /// What it becomes.
+        /// The changed canary.
         canary: Canary,
         /// What is to be done in Jira.
         commands: Vec<Command>,

@@ -1,4 +1,4 @@
-//! PURE: what is to be done in Jira, and what a ticket is told.
+//! PURE: commands for Jira, and the notices that they write to tickets.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +13,8 @@ use crate::{
     policy::Milestone,
 };
 
-/// An effect to perform in Jira, stored before it is performed. Each may be performed twice: a label, a property or
-/// Jira itself makes the second time do nothing.
+/// A command for Jira, stored before it is performed. Each may be performed twice: because of a label, a property or
+/// Jira itself, the second time changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
@@ -24,17 +24,17 @@ pub enum Command {
         gate: GateId,
         /// What it is about.
         subject: Subject,
-        /// Where it was sent to so far: what is found there is at home.
+        /// The projects and issue types it was sent to so far: a ticket found there was not moved.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         sent_to: Vec<Home>,
     },
-    /// Look whether the ticket of a gate was opened twice: Jira was asked to open it again after an answer that never
-    /// came, and shows late what it opened.
+    /// Look whether the ticket of a gate was opened twice: a request to open it got no answer, and was sent again. Jira
+    /// may show the first ticket late.
     #[serde(rename = "recount")]
     FindDuplicates {
         /// Which gate.
         gate: GateId,
-        /// By its name its settings are found.
+        /// Its name, which selects its settings.
         name: GateName,
         /// When Jira was last asked to open it.
         since: Millis,
@@ -47,7 +47,7 @@ pub enum Command {
         #[serde(rename = "note")]
         notice: Notice,
     },
-    /// Mark the ticket of a gate as dead.
+    /// Label the ticket of a gate as ended.
     Label {
         /// Which gate.
         gate: GateId,
@@ -56,7 +56,7 @@ pub enum Command {
     Move {
         /// Which gate.
         gate: GateId,
-        /// By its name its settings are found.
+        /// Its name, which selects its settings.
         name: GateName,
         /// What happened.
         milestone: Milestone,
@@ -65,13 +65,13 @@ pub enum Command {
     Link {
         /// Which gate.
         gate: GateId,
-        /// Which took its place.
+        /// The gate that took its place.
         successor: GateId,
     },
 }
 
 impl Command {
-    /// The gate whose ticket it is about.
+    /// The gate that it is about.
     #[must_use]
     pub const fn gate(&self) -> &GateId {
         match self {
@@ -85,7 +85,7 @@ impl Command {
     }
 }
 
-/// What a ticket is told in a comment.
+/// What a comment on a ticket says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Notice {
@@ -96,9 +96,9 @@ pub enum Notice {
         /// At which gate.
         name: GateName,
     },
-    /// Flagger reported something while the ticket lives: several messages make one comment.
+    /// Flagger reported something during the rollout: several messages make one comment.
     Progress {
-        /// Flagger's words; words from outside.
+        /// Flagger's messages: external text.
         lines: Vec<String>,
     },
     /// It was rejected before anything had started.
@@ -106,14 +106,14 @@ pub enum Notice {
         /// The changelog entry of the rejection.
         entry: String,
     },
-    /// It was rejected by somebody whose move does not count: that closes the gate, and rolls nothing back.
+    /// It was rejected, but the author's move does not count: that closes the gate, and rolls nothing back.
     #[serde(rename = "rejected_by_nobody")]
     RejectionNotCounted {
         /// The changelog entry of the rejection.
         entry: String,
         /// Why it does not count.
         why: String,
-        /// Whether nobody's would, in this rollout.
+        /// Whether no rejection counts in this rollout.
         #[serde(default, skip_serializing_if = "is_false")]
         for_good: bool,
     },
@@ -122,28 +122,28 @@ pub enum Notice {
         /// The changelog entry of the rejection.
         entry: String,
     },
-    /// Somebody approved it who may not.
+    /// It was approved, but the author may not approve.
     NotAllowed {
         /// The changelog entry of the approval.
         entry: String,
         /// Why not.
         why: String,
-        /// Whether nobody may, in this rollout.
+        /// Whether no approval counts in this rollout.
         #[serde(default, skip_serializing_if = "is_false")]
         for_good: bool,
     },
-    /// It was approved, and that was no transition of its own workflow, or went through a change of project, type or workflow
+    /// It was approved, but not by a transition of its own workflow, or its project, issue type or workflow changed
     /// since.
     Relocated {
         /// The changelog entry of the approval.
         entry: String,
     },
-    /// It was approved, and that was no transition of its own workflow, in which the status that it left is not.
+    /// It was approved, but not by a transition: the status that it left is not in its workflow.
     Mapped {
         /// The changelog entry of the approval.
         entry: String,
     },
-    /// It stands in a status that did not mean approved when it was opened.
+    /// Its status did not mean approved when it was opened.
     Renamed {
         /// The id of that status.
         status: String,
@@ -155,11 +155,11 @@ pub enum Notice {
         /// For how long an unused approval is valid, in ms.
         valid_for: u64,
     },
-    /// It carries the label of tickets whose rollout is over, and its gate has another.
+    /// It has the label `flagger-ended`, and its gate has another ticket.
     LabelledEnded,
-    /// Jira did not show it for so long that its gate has another.
+    /// Jira did not show it for so long that its gate has another ticket.
     Replaced {
-        /// The key of that one.
+        /// The key of the other ticket.
         by: String,
     },
     /// Jira opened it although another ticket was opened, or none was needed any more.
@@ -169,40 +169,40 @@ pub enum Notice {
     },
     /// It was moved after its rollout had ended.
     Late {
-        /// The key of the ticket the canary waits for now, if it does.
+        /// The key of the ticket that the canary waits for now, if any.
         live: Option<String>,
     },
-    /// It was to be linked to the ticket that took its place, and could not.
+    /// The bridge could not link it to the ticket that took its place.
     NotLinked {
-        /// The key of that one.
+        /// The key of the other ticket.
         to: String,
-        /// What was in the way.
+        /// Why not.
         why: String,
     },
-    /// What started is another revision than the one that Flagger named when it asked.
+    /// Flagger started another revision than the one that it named when it asked.
     OtherRevision {
-        /// Which it named.
+        /// The named revision.
         asked: Revision,
-        /// Which started.
+        /// The started revision.
         started: Revision,
     },
-    /// What started has the checksum of a revision that the team called otherwise before.
+    /// The started revision has the checksum of one that had another label before.
     OtherLabel {
-        /// How it is called now.
+        /// The label now.
         label: Label,
-        /// How it was called before.
+        /// The label before.
         before: Label,
     },
-    /// A newer revision that started under its approval has shipped, and nobody was asked about it.
+    /// A newer revision that started under its approval, without a question, has shipped.
     Unasked {
-        /// Which.
+        /// The newer revision.
         revision: Revision,
     },
-    /// The bridge was to move it, and could not.
+    /// The bridge could not move it.
     NotMoved {
         /// When it was to be moved.
         milestone: Milestone,
-        /// What was in the way.
+        /// Why not.
         why: String,
     },
 }
@@ -213,11 +213,11 @@ const fn is_false(value: &bool) -> bool {
 }
 
 impl Notice {
-    /// What makes it one comment however often it is written: unique within its ticket.
+    /// Identifies the comment within its ticket, so that it is written once even if the command is repeated.
     #[must_use]
     pub fn tag(&self) -> String {
         match self {
-            // One that was told already how its rollout ended need not be told so.
+            // A ticket that says how its rollout ended needs no second comment of these.
             Self::Ended { .. } | Self::LabelledEnded | Self::Replaced { .. } => "ended".into(),
             Self::Progress { .. } => "progress".into(),
             Self::RejectedAtStart { entry }

@@ -13,12 +13,12 @@ use crate::{
     policy::{Author, Statuses},
 };
 
-/// The settings that the course of a rollout depends on.
+/// The settings that decide how a rollout goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// How long an approval proves something.
+    /// How long a reading and an approval are valid.
     pub trust: Validity,
-    /// After this much silence an opened gate is not believed to be of the same rollout.
+    /// After this much silence, a question at an opened gate is about another rollout.
     pub idle_after: Duration,
     /// After this much silence a rollout has ended.
     pub abandon_after: Duration,
@@ -37,13 +37,13 @@ pub enum Event<'a> {
         message: &'a Message,
         /// The hook's own metadata, for the ticket if one is to be opened.
         metadata: &'a BTreeMap<String, String>,
-        /// The id of a gate that may begin now.
+        /// The id for a new gate, if one begins now.
         fresh: GateId,
-        /// How long nothing was heard of the canary before this.
+        /// The time since the last message about the canary.
         silent_for: Duration,
         /// Who may not approve: `approval.deny`, rendered.
         deny: &'a [String],
-        /// Those of them that the question's own words made: they hold for all gates of the rollout.
+        /// Those of them that come from the question's metadata: they hold for all gates of the rollout.
         denials: &'a [String],
         /// How often Flagger asked at this gate while it was closed.
         pace: Pace,
@@ -61,7 +61,7 @@ pub enum Event<'a> {
         report: Report,
         /// What it says.
         message: &'a Message,
-        /// Flagger's own words about what happened; words from outside.
+        /// Flagger's description of what happened: external text.
         words: Option<&'a str>,
         /// As above.
         silent_for: Duration,
@@ -72,17 +72,17 @@ pub enum Event<'a> {
         gate: &'a GateId,
         /// Its ticket.
         ticket: Ticket,
-        /// The statuses that bear the configured names, if that is known.
+        /// The statuses that have the configured names, if known.
         statuses: Option<Statuses>,
     },
     /// An attempt to open the ticket of a gate failed.
     NotOpened {
         /// Which gate.
         gate: &'a GateId,
-        /// What is in the way.
+        /// Why.
         why: String,
     },
-    /// The ticket of a gate was looked at.
+    /// The ticket of a gate was read.
     Seen {
         /// Which gate.
         gate: &'a GateId,
@@ -90,16 +90,16 @@ pub enum Event<'a> {
         sighting: &'a IssueSnapshot,
         /// What statuses mean there.
         statuses: &'a Statuses,
-        /// Whether the move counts that decided; of no matter if none did.
+        /// Whether the deciding move counts; ignored if no move decided.
         author: &'a Author,
-        /// Who was ruled out when that was judged.
+        /// The denials that this was judged by.
         denials: &'a Denials,
-        /// When Jira answered, by our clock; the event's own time is when it was asked.
+        /// When Jira answered, by the bridge's clock; the event's own time is when Jira was asked.
         arrived: Millis,
     },
-    /// Nothing happened for a while.
+    /// Time passed without a message.
     TimePassed {
-        /// How long nothing was heard.
+        /// The time since the last message.
         silent_for: Duration,
     },
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::canary::Canary;
 use crate::{gate::GateName, millis::Millis};
 
-/// What the budget counts by.
+/// The window that the budget counts in.
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
-/// So many gates of one rollout count once. More of them are more than people set up, and count again.
+/// This many gates of one rollout count once. A rollout with more gates than teams usually set up counts again.
 const GATES_AT_ONCE: usize = 4;
 
 /// How many tickets may be opened.
@@ -16,22 +16,22 @@ const GATES_AT_ONCE: usize = 4;
 pub struct Budget {
     /// Rollouts of one canary that may open tickets within an hour.
     pub per_hour: usize,
-    /// Whether there is room for one more live ticket.
+    /// Whether the limits allow one more open ticket.
     pub room: Headroom,
 }
 
-/// Whether there is room for one more live ticket.
+/// Whether the limits allow one more open ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Headroom {
-    /// There is.
+    /// They do.
     Available,
-    /// As many of this namespace live as `limits.open_tickets_per_namespace` allows.
+    /// The namespace has as many open tickets as `limits.open_tickets_per_namespace` allows.
     NamespaceFull,
-    /// As many live as `limits.open_tickets` allows.
+    /// There are as many open tickets as `limits.open_tickets` allows.
     None,
 }
 
-/// Which limit keeps a ticket from being opened.
+/// Which limit prevents a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TicketLimit {
     /// `limits.tickets_per_canary_per_hour`
@@ -55,7 +55,7 @@ impl TicketLimit {
 }
 
 impl Canary {
-    /// Which limit keeps a ticket from being opened now, if one does.
+    /// Which limit prevents a ticket now, if one does.
     #[must_use]
     pub fn refusal(&self, name: &GateName, now: Millis, budget: &Budget) -> Option<TicketLimit> {
         let lately = self.tickets_opened.iter().filter(|at| now.since(**at) < HOUR).count();
@@ -67,8 +67,8 @@ impl Canary {
         }
     }
 
-    /// Whether a ticket for this gate is one more for the budget: the first ones of a rollout count once, and each that
-    /// takes the place of another counts.
+    /// Whether a ticket for this gate uses the budget: the first ones of a rollout count once, and each that replaces
+    /// another counts.
     pub(super) fn uses_budget(&self, name: &GateName) -> bool {
         let gates = self.rollout.as_ref().map_or(0, |rollout| rollout.gates.len());
         gates.is_multiple_of(GATES_AT_ONCE) || self.gate(name).is_some()

@@ -1,4 +1,4 @@
-//! PURE: what a message of Flagger says: of which canary, which revision, and how far that is.
+//! PURE: what a message of Flagger says: canary, revision and phase.
 
 use std::fmt;
 
@@ -25,14 +25,14 @@ impl fmt::Display for CanaryId {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revision(pub String);
 
-/// What people call the revision: `metadata.revision`, if the team sends it.
+/// The team's name for the revision: `metadata.revision`, if the team sends it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label(pub String);
 
-/// Flagger's word for how far a canary is.
+/// Flagger's phase: how far a canary is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// The Canary is being set up: it was created, or created anew.
+    /// The Canary is being set up: it was created, or created again.
     Initializing,
     /// Nothing was rolled out yet.
     Initialized,
@@ -50,12 +50,12 @@ pub enum Phase {
     Succeeded,
     /// Rolled back, or about to be.
     Failed,
-    /// Any other word: it moves nothing.
+    /// Any other phase: it changes nothing.
     Other,
 }
 
 impl Phase {
-    /// Those that mean something.
+    /// All phases but [`Self::Other`].
     const NAMED: [Self; 9] = [
         Self::Initializing,
         Self::Initialized,
@@ -68,13 +68,13 @@ impl Phase {
         Self::Failed,
     ];
 
-    /// The phase of this name; any other word is [`Self::Other`].
+    /// The phase of this name; any other name is [`Self::Other`].
     #[must_use]
     pub fn named(word: &str) -> Self {
         Self::NAMED.into_iter().find(|phase| phase.as_str() == word).unwrap_or(Self::Other)
     }
 
-    /// Flagger's word for it.
+    /// Flagger's name for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -92,10 +92,10 @@ impl Phase {
     }
 }
 
-/// What every message of Flagger says of the rollout.
+/// What every message of Flagger says about the rollout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// The phase it names. For events it is often that of the tick before.
+    /// The phase. For events it is often the previous tick's.
     pub phase: Phase,
     /// The checksum; Flagger sends none before 1.34.
     pub checksum: Option<Revision>,

@@ -11,13 +11,13 @@ use crate::policy::Milestone;
 pub enum Progress {
     /// confirm-rollout was asked.
     Asked(Base),
-    /// … and asked again in phase `Waiting`.
+    /// confirm-rollout was asked again in phase `Waiting`.
     Waiting(Base),
     /// confirm-rollout was answered open.
     Admitted(Base),
-    /// The revision itself was heard of.
+    /// The revision itself is under way.
     Running(Run),
-    /// Flagger reported `Failed`, but has not rolled back yet. A rejection still stands, for `rollback` alone.
+    /// Flagger reported `Failed`, but has not rolled back yet. A rejection still counts, for `rollback` alone.
     Failing(Run),
 }
 
@@ -27,9 +27,9 @@ pub enum Progress {
 pub enum Base {
     /// The revision that is being replaced.
     Outgoing(Option<Revision>),
-    /// It came in phase `Failed`: after a failed rollout Flagger already sends the new revision's.
+    /// It came in phase `Failed`: after a failed rollout Flagger already sends the new revision's checksum.
     AfterFailure(Option<Revision>),
-    /// It came in phase `Progressing`: the revision that starts, and no other, once this is answered open.
+    /// It came in phase `Progressing`: exactly this revision starts when the gate opens.
     Incoming(Option<Revision>),
 }
 
@@ -45,30 +45,30 @@ impl Base {
     }
 }
 
-/// A rollout whose revision is under way.
+/// A rollout while its revision is under way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
-    /// What came with confirm-rollout, if that was heard.
+    /// The checksum of confirm-rollout, if that was received.
     pub base: Option<Base>,
     /// The revision; none if Flagger sends no checksums.
     pub revision: Option<Revision>,
-    /// How far the phases heard went.
+    /// The furthest phase received.
     #[serde(rename = "leg")]
     pub furthest_phase: FurthestPhase,
 }
 
-/// How far the phases of a running rollout went. Within one rollout they never go back.
+/// The furthest phase of a running rollout. Within one rollout phases never go back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FurthestPhase {
-    /// `WaitingPromotion` was not heard.
+    /// `WaitingPromotion` was not received.
     Progressing,
-    /// `WaitingPromotion` was heard.
+    /// `WaitingPromotion` was received.
     WaitingPromotion,
 }
 
-/// Whether the first question of a wait at confirm-rollout was heard. Later ones say the same after a success and after a
-/// failure, though their checksum means another revision then.
+/// Whether the first question of a wait at confirm-rollout was received. Later ones look the same after a success and
+/// after a failure, although their checksum means another revision then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitStart {
@@ -76,7 +76,7 @@ pub enum WaitStart {
     #[default]
     #[serde(rename = "heard")]
     Observed,
-    /// The first that was heard said `Waiting`: which revision its checksum means is not known.
+    /// The first question received said `Waiting`: it is not known which revision its checksum means.
     Missed,
 }
 
@@ -84,20 +84,20 @@ pub enum WaitStart {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
-    /// Flagger said so.
+    /// Flagger reported it.
     Succeeded,
-    /// Flagger said so.
+    /// Flagger reported it.
     Failed,
     /// Another rollout took its place.
     Superseded,
-    /// Nothing was heard of it for `abandon_after`.
+    /// There was no message for `abandon_after`.
     Abandoned,
-    /// The Canary was deleted and created anew, which starts what is deployed without a question.
+    /// The Canary was deleted and created again, which starts what is deployed without a question.
     Recreated,
 }
 
 impl End {
-    /// The word for it.
+    /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -121,7 +121,7 @@ pub enum TicketOutcome {
     /// A newer revision was pushed while the rollout ran, and Flagger started that one without a question.
     #[serde(rename = "overtaken")]
     Replaced,
-    /// The Canary was created anew although this gate was never opened: what waited runs now.
+    /// The Canary was created again although this gate was never opened: what waited runs now.
     Recreated,
 }
 

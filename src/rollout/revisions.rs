@@ -1,4 +1,4 @@
-//! PURE: what is remembered of revisions beyond the rollout that lives.
+//! PURE: what the bridge remembers of revisions beyond the current rollout.
 
 use std::time::Duration;
 
@@ -7,33 +7,34 @@ use serde::{Deserialize, Serialize};
 use super::message::{Label, Revision};
 use crate::{gate::GateId, millis::Millis};
 
-/// For how long it is remembered that a revision was superseded.
+/// How long a superseded revision is remembered.
 const HOUR: Duration = Duration::from_secs(3600);
-/// So many of them at most.
+/// How many superseded revisions are remembered.
 const MOST: usize = 24;
 
-/// A revision that started in place of another without a question: Flagger asks at confirm-rollout only before the first.
+/// A revision that started in place of another without a question: Flagger asks at confirm-rollout only before the
+/// first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnaskedRevision {
-    /// Which.
+    /// The revision.
     pub revision: Revision,
-    /// The gates that were opened for the one before.
+    /// The gates that were opened for the previous one.
     pub gates: Vec<GateId>,
 }
 
-/// What the team called a revision.
+/// The team's label for a revision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevisionLabel {
-    /// Which.
+    /// The revision.
     pub revision: Revision,
-    /// How.
+    /// The label.
     pub label: Label,
 }
 
 /// A revision that was superseded before it ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SupersededRevision {
-    /// Its checksum, or that of the one it was to replace.
+    /// Its checksum, or the checksum of the revision that it was to replace.
     pub checksum: Revision,
     /// When.
     pub at: Millis,
@@ -42,7 +43,7 @@ pub struct SupersededRevision {
 }
 
 impl SupersededRevision {
-    /// Notes one more, and forgets what is long past.
+    /// Adds one, and drops those that are too old.
     pub(super) fn note(all: &mut Vec<Self>, checksum: &Revision, now: Millis) {
         all.retain(|left| now.since(left.at) < HOUR);
         let again = all.iter().any(|left| left.checksum == *checksum);
@@ -52,7 +53,7 @@ impl SupersededRevision {
         all.push(Self { checksum: checksum.clone(), at: now, again });
     }
 
-    /// Whether revisions take turns, as those of two clusters under one name do.
+    /// Whether revisions alternate, as those of two clusters under one name do.
     pub(super) fn take_turns(all: &[Self], now: Millis) -> bool {
         all.iter().any(|left| left.again && now.since(left.at) < HOUR)
     }

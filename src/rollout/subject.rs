@@ -23,14 +23,14 @@ pub struct Subject {
     pub base: Option<String>,
     /// The revision that is being rolled out, as far as known.
     pub revision: Option<String>,
-    /// What the team calls it.
+    /// The team's label for the revision.
     pub label: Option<String>,
     /// The hook's own metadata.
     pub metadata: BTreeMap<String, String>,
-    /// The checksum that Flagger sent, where it is not known whether it is that of the revision before.
+    /// The checksum that Flagger sent, if it is not known whether it is the previous revision's.
     #[serde(rename = "unclear", default, skip_serializing_if = "Option::is_none")]
     pub unclear_checksum: Option<String>,
-    /// What the team called the same checksum before.
+    /// The team's earlier label for the same checksum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub called_before: Option<String>,
 }
@@ -64,7 +64,7 @@ impl Subject {
         }
     }
 
-    /// Puts what the rollout knows of the checksum of confirm-rollout in place of what this question alone says.
+    /// Replaces what this question alone says of the checksum by what the rollout knows. For confirm-rollout.
     pub fn know(&mut self, progress: &Progress, beginning: WaitStart) {
         let base = match progress {
             Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => base,

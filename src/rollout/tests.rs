@@ -1,4 +1,4 @@
-//! Stories of one canary, with a world that asks and decides.
+//! Stories of one canary, with simulated questions and decisions.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -63,7 +63,7 @@ fn ticket(key: &str) -> Ticket {
     Ticket { id: format!("1{key}"), key: key.into(), project: "OPS".into(), issue_type: "10004".into() }
 }
 
-/// A canary with its tickets, each moved by hand.
+/// A canary with its tickets, which the test moves.
 struct World {
     canary: Canary,
     now: Millis,
@@ -184,7 +184,7 @@ impl World {
         });
     }
 
-    /// What a poll of the live tickets would do: they still stand where they stood.
+    /// Reads all current tickets again, in the status they have.
     fn polls(&mut self) {
         let live: Vec<GateId> = self
             .canary
@@ -218,8 +218,8 @@ fn a_base_that_came_late_is_the_base() {
     assert!(world.canary.gate_by_id(&gate).is_none());
 }
 
-/// Wherever a ticket stands that is labelled as one whose rollout is over, and whatever was known of it before: it opens
-/// nothing, rolls nothing back, and the next question opens another, once.
+/// A ticket labelled `flagger-ended` opens nothing and rolls nothing back, in any status and after any earlier state.
+/// The next question opens another ticket, once.
 #[test]
 fn a_ticket_labelled_as_ended_proves_nothing() {
     let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
@@ -228,7 +228,7 @@ fn a_ticket_labelled_as_ended_proves_nothing() {
         for (after, project) in
             [("To Do", "OPS"), ("Approved", "OPS"), ("Rejected", "OPS"), ("Approved", "ELSE")]
         {
-            // What was rejected stays rejected.
+            // A rejection stays.
             if after == "Rejected" || (before, project) == ("Rejected", "ELSE") {
                 continue;
             }
@@ -295,8 +295,7 @@ fn a_rejection_outlives_labels_and_projects() {
     }
 }
 
-/// The label can close and nothing else: taken off before Flagger asks again, what the ticket shows counts as before.
-/// However far a clock is set back, an approval counts for as long as it is trusted and no longer; the next look mends it.
+/// However far the clock is set back, an approval counts for at most `trust_for`; the next reading renews it.
 #[test]
 fn a_clock_that_is_set_back_makes_nothing_hold_longer() {
     let (name, question) =
@@ -319,6 +318,7 @@ fn a_clock_that_is_set_back_makes_nothing_hold_longer() {
     assert!(world.canary.gate(&name).unwrap().verdict(world.now, RULES.trust).is_open());
 }
 
+/// The label only closes: if it is removed before Flagger asks again, the ticket counts as before.
 #[test]
 fn a_label_that_is_taken_off_in_time_changes_nothing() {
     let name = GateName { stage: Stage::ConfirmPromotion, approver: None };
@@ -333,7 +333,7 @@ fn a_label_that_is_taken_off_in_time_changes_nothing() {
     }
 }
 
-/// One whose rollout is over may hold all that limits allow: then its gate stays closed, and nothing is told.
+/// If the limits allow no other ticket, the gate of a labelled ticket stays closed, without a comment.
 #[test]
 fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
     let name = GateName { stage: Stage::ConfirmPromotion, approver: None };

@@ -1,9 +1,9 @@
-//! PURE: the table of a rollout's edges (rule R3 of the design).
+//! PURE: the table of a rollout's transitions (rule R3 of the design).
 //!
-//! A message meets a rollout and moves it on, ends it, or is ignored; where there is none, it begins one or does
-//! not. What each message really says is in Flagger's own code, not in its documentation: the phase of an event is
-//! often that of the tick before, confirm-rollout carries the *outgoing* checksum unless the rollout before it
-//! failed, and the gates after it always say `Progressing`.
+//! A message moves the rollout on, ends it, or is ignored; if there is no rollout, it begins one or does not. What each
+//! message means is taken from Flagger's own code, not from its documentation: the phase of an event is often the
+//! previous tick's, confirm-rollout carries the *outgoing* checksum unless the previous rollout failed, and the gates
+//! after it always say `Progressing`.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ use super::{
     progress::{Base, End, FurthestPhase, Progress, Run},
 };
 
-/// Which message it is.
+/// The kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signal {
     /// A question at confirm-rollout.
     ConfirmRollout {
-        /// Whether this very gate was answered open before.
+        /// Whether this gate was answered open before.
         used: bool,
     },
     /// A question at another gate.
     OtherGate {
-        /// If the gate was answered open before: after more silence than this it is not the same rollout.
+        /// If the gate was answered open before: after more silence than this, the question is about another rollout.
         patience: Option<Duration>,
     },
     /// The question whether to roll back.
@@ -34,20 +34,20 @@ pub(super) enum Signal {
     Event,
 }
 
-/// What a message does to the rollout that lives.
+/// What a message does to the current rollout.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Transition {
-    /// It belongs to the rollout and changes nothing of its course.
+    /// It belongs to the rollout and changes nothing.
     Stays,
     /// It belongs to the rollout and moves it on.
     Moves(Progress),
-    /// It is stale, late, or says nothing.
+    /// It is stale, late, or means nothing.
     Ignored,
-    /// The rollout is over. The message is then read as if there had been none.
+    /// The rollout is over. The message is then applied as if there had been no rollout.
     Ends(End),
 }
 
-/// The course of the rollout that this message begins, where none lives.
+/// The progress of the rollout that this message begins, if it begins one.
 pub(super) fn begins(signal: Signal, message: &Message) -> Option<Progress> {
     match signal {
         Signal::ConfirmRollout { .. } => {
@@ -77,7 +77,7 @@ pub(super) fn between(
     if label_changed {
         return Transition::Ends(end_of(&rollout.progress));
     }
-    // Which revision the gates were opened for nobody said; so whoever names one now may mean another.
+    // No message named the revision that the gates were opened for, so a checksum now may mean another one.
     let is_named_late = message.checksum.is_some() && rollout.is_blind();
     match signal {
         Signal::ConfirmRollout { .. } | Signal::OtherGate { .. } | Signal::Rollback if is_named_late => {
@@ -163,7 +163,7 @@ fn confirm_rollout(progress: &Progress, message: &Message, used: bool) -> Transi
         Base::Incoming(_) => waits || names_the_new,
         Base::Outgoing(_) | Base::AfterFailure(_) => waits,
     };
-    // Both forms in turn are two rollouts: what one names the other does not.
+    // The two forms name different revisions, so a change of the form means another rollout.
     let fits = |base: &Base| !names_the_new || matches!(base, Base::Incoming(_));
     let after = match progress {
         Progress::Asked(base) if fits(base) && may_be(base.revision(), message) => {
@@ -176,14 +176,14 @@ fn confirm_rollout(progress: &Progress, message: &Message, used: bool) -> Transi
         Progress::Admitted(base) if again(base) && may_be(base.revision(), message) => {
             Progress::Admitted(with_revision(base, message))
         }
-        // Its end was not heard, and whoever waits now would replace it.
+        // The report of its success was not received, and the rollout that waits now would replace it.
         Progress::Running(run)
             if message.phase == Phase::Succeeded && is_certainly(run.revision.as_ref(), message) =>
         {
             return Transition::Ends(End::Succeeded);
         }
-        // A hook without a type is called while the revision runs. Where the gate was opened already this may as well be
-        // another try, whose beginning names the revision, too.
+        // Flagger calls a hook without a type while the revision runs. If the gate was opened already, this may also be
+        // another attempt, which begins with the same checksum.
         Progress::Running(run) if names_the_new && !used && is_certainly(run.revision.as_ref(), message) => {
             return continue_rollout(progress, message);
         }
@@ -196,7 +196,8 @@ fn confirm_rollout(progress: &Progress, message: &Message, used: bool) -> Transi
     if after == *progress { Transition::Stays } else { Transition::Moves(after) }
 }
 
-/// The base with the checksum of this message, if none came before: from then on another one is another rollout's.
+/// The base, with the checksum of this message if none came before: from then on another checksum means another
+/// rollout.
 fn with_revision(base: &Base, message: &Message) -> Base {
     let revision = base.revision().or(message.checksum.as_ref()).cloned();
     match base {
@@ -209,7 +210,7 @@ fn with_revision(base: &Base, message: &Message) -> Base {
 /// A question that carries the checksum of the revision itself.
 fn question(progress: &Progress, message: &Message) -> Transition {
     match progress {
-        // Asked before the rollout that is being confirmed now: too late to matter.
+        // A late question about the rollout before the one that waits for confirm-rollout.
         Progress::Asked(Base::Outgoing(base)) | Progress::Waiting(Base::Outgoing(base))
             if is_certainly(base.as_ref(), message) =>
         {
@@ -220,7 +221,7 @@ fn question(progress: &Progress, message: &Message) -> Transition {
         {
             Transition::Ignored
         }
-        // What was let start is the revision that was named.
+        // Only the named revision was allowed to start.
         Progress::Admitted(Base::Incoming(named)) if !may_be(named.as_ref(), message) => {
             Transition::Ends(end_of(progress))
         }
@@ -236,7 +237,7 @@ fn question(progress: &Progress, message: &Message) -> Transition {
 
 fn post_rollout(progress: &Progress, message: &Message, how: End) -> Transition {
     match progress {
-        // Flagger gives up while it waits, for instance on a primary that died.
+        // Flagger can fail a rollout while it waits, for instance if the primary died.
         Progress::Asked(base) | Progress::Waiting(base)
             if how == End::Failed && may_be(base.revision(), message) =>
         {
@@ -260,16 +261,16 @@ fn event(rollout: &Rollout, message: &Message) -> Transition {
         Phase::Progressing | Phase::WaitingPromotion | Phase::Promoting | Phase::Finalising => {
             event_on_the_way(&rollout.progress, message)
         }
-        // A Canary that is set up was deleted and created anew: whatever it did is over. The questions of the next rollout
-        // would look the same as those of this one.
+        // A Canary that is set up was deleted and created again, so its rollout is over. The questions of the next
+        // rollout would look the same as those of this one.
         Phase::Initializing => Transition::Ends(End::Recreated),
         Phase::Initialized => event_of_a_new_canary(&rollout.progress, message),
         Phase::Waiting | Phase::Other => Transition::Ignored,
     }
 }
 
-/// Nothing leads back to `Initialized` but a Canary that is created anew. Only what Flagger says before and while it asks for
-/// the first time has that phase too, with the checksum that the question has.
+/// Only a Canary that is created again goes back to `Initialized`. The events before and during the first question have
+/// that phase, too, with the checksum of the question.
 fn event_of_a_new_canary(progress: &Progress, message: &Message) -> Transition {
     let base = match progress {
         Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => Some(base),
@@ -280,7 +281,7 @@ fn event_of_a_new_canary(progress: &Progress, message: &Message) -> Transition {
             Transition::Ignored
         }
         Some(Base::Outgoing(_) | Base::AfterFailure(_)) => Transition::Ends(End::Recreated),
-        // With which checksum the first question's words came is not known.
+        // The checksum of the events around the first question is not known.
         Some(Base::Incoming(_)) | None => match progress {
             Progress::Running(_) | Progress::Failing(_) => Transition::Ends(End::Recreated),
             Progress::Asked(_) | Progress::Waiting(_) | Progress::Admitted(_) => Transition::Ignored,
@@ -290,7 +291,7 @@ fn event_of_a_new_canary(progress: &Progress, message: &Message) -> Transition {
 
 fn event_of_the_end(rollout: &Rollout, message: &Message, how: End) -> Transition {
     match &rollout.progress {
-        // The phase of the rollout before: confirm-rollout's own "Halt" event carries it.
+        // The previous rollout's phase: confirm-rollout's own "Halt" event carries it.
         Progress::Asked(_) | Progress::Waiting(_) => Transition::Ignored,
         Progress::Admitted(Base::Outgoing(base)) if is_certainly(base.as_ref(), message) => {
             Transition::Ignored
@@ -298,7 +299,7 @@ fn event_of_the_end(rollout: &Rollout, message: &Message, how: End) -> Transitio
         Progress::Admitted(Base::Incoming(named)) if !may_be(named.as_ref(), message) => Transition::Ignored,
         Progress::Admitted(_) => Transition::Ends(how),
         Progress::Running(run) if may_be(run.revision.as_ref(), message) => {
-            // The rollback itself comes after this event, and may be asked for again.
+            // The rollback itself comes after this event, and Flagger may ask for it again.
             let rejected = rollout.gates.iter().any(|gate| gate.rejection().is_some());
             if how == End::Failed && rejected {
                 Transition::Moves(Progress::Failing(run.clone()))
@@ -322,7 +323,7 @@ fn event_on_the_way(progress: &Progress, message: &Message) -> Transition {
     | Progress::Waiting(Base::Incoming(named))
     | Progress::Admitted(Base::Incoming(named)) = progress
     {
-        // The words around the question still carry the old one, and tell nothing before it is answered open.
+        // The events around the question still carry the old checksum, and mean nothing before the gate opens.
         let starts = matches!(progress, Progress::Admitted(_)) && is_certainly(named.as_ref(), message);
         return if starts {
             Transition::Moves(Progress::Running(new_run(base.cloned(), named.clone(), message.phase)))
@@ -356,7 +357,7 @@ fn event_on_the_way(progress: &Progress, message: &Message) -> Transition {
     }
 }
 
-/// The rollout under way stays itself; the message may tell its revision, or that it waits for promotion.
+/// The running rollout goes on; the message may name its revision, or say that it waits for promotion.
 fn continue_rollout(progress: &Progress, message: &Message) -> Transition {
     let further = |known: &Run| Run {
         base: known.base.clone(),
@@ -391,7 +392,7 @@ fn new_run(base: Option<Base>, revision: Option<Revision>, phase: Phase) -> Run 
     Run { base, revision, furthest_phase }
 }
 
-/// How a rollout is over that another one, or its silence, takes the place of: a failure that was reported stays one.
+/// How a rollout ends when another one takes its place: a reported failure stays a failure.
 const fn end_of(progress: &Progress) -> End {
     match progress {
         Progress::Asked(_) | Progress::Waiting(_) | Progress::Admitted(_) | Progress::Running(_) => {
@@ -401,7 +402,7 @@ const fn end_of(progress: &Progress) -> End {
     }
 }
 
-/// Whether the message may be about this revision: without a checksum on either side nothing speaks against it.
+/// Whether the message may be about this revision: if either side has no checksum, it may.
 fn may_be(known: Option<&Revision>, message: &Message) -> bool {
     match (known, &message.checksum) {
         (Some(known), Some(named)) => known == named,

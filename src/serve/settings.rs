@@ -1,5 +1,5 @@
-//! What the log says at the start: which version runs, and with which of the settings that one looks for when something
-//! is wrong. A line for each; no secrets.
+//! What the log says at the start: the version, and the settings that an operator needs to diagnose a problem, one
+//! line each. No secrets.
 
 use crate::{
     config::{Config, Flagger, Jira},
@@ -8,7 +8,7 @@ use crate::{
     store,
 };
 
-/// Tells all of it.
+/// Logs the version and the settings, and warns about tokens that cannot be part of a URL.
 pub(super) fn tell(config: &Config) {
     tracing::info!("flagger-jira-bridge {} starts", env!("CARGO_PKG_VERSION"));
     for line in lines(config) {
@@ -17,7 +17,7 @@ pub(super) fn tell(config: &Config) {
     for (key, secret) in config.flagger.all_tokens() {
         if !secret.fits_url() {
             tracing::warn!(
-                "{key} holds characters that cannot stand in a URL (such as / # ? % @); as http://any:TOKEN@host it does \
+                "{key} holds characters that cannot be in a URL (such as / # ? % @); as http://any:TOKEN@host it does \
                  not work"
             );
         }
@@ -29,15 +29,15 @@ fn lines(config: &Config) -> [String; 7] {
     let kept = database.keep_for.map_or_else(|| "for ever".to_owned(), written);
     let (base, routes) = (&policy.base, policy.routes.len());
     let approvers = match base.approval.approvers.len() {
-        0 => "anybody whom Jira lets".to_owned(),
+        0 => "any person who may move the ticket in Jira".to_owned(),
         entries => format!("{entries} listed"),
     };
     [
         format!("store: {}; the record is kept {kept}", store::describe(&database.url)),
         of_jira(jira),
         match jira.webhook_secret {
-            Some(_) => "webhook: on, for jira.webhook_secret is set".to_owned(),
-            None => "webhook: off, for jira.webhook_secret is missing; tickets are only polled".to_owned(),
+            Some(_) => "webhook: on, because jira.webhook_secret is set".to_owned(),
+            None => "webhook: off, because jira.webhook_secret is missing; tickets are only polled".to_owned(),
         },
         of_flagger(flagger),
         format!(
@@ -53,7 +53,7 @@ fn lines(config: &Config) -> [String; 7] {
         ),
         match &server.public_url {
             Some(url) => format!("status page: tickets link to {url}"),
-            None => "status page: tickets do not link to it, for server.public_url is missing".to_owned(),
+            None => "status page: tickets do not link to it, because server.public_url is missing".to_owned(),
         },
     ]
 }
@@ -64,7 +64,7 @@ fn of_jira(jira: &Jira) -> String {
     let user =
         client.user.as_deref().map_or_else(|| "with a token alone".to_owned(), |user| format!("as {user}"));
     format!(
-        "Jira: {}, kind {kind}, {user}; read every {}, believed for {}, at most {} requests a second",
+        "Jira: {}, kind {kind}, {user}; read every {}, trusted for {}, at most {} requests a second",
         client.url,
         written(jira.poll_every),
         written(jira.trust_for),
@@ -79,7 +79,7 @@ fn of_flagger(flagger: &Flagger) -> String {
         + flagger.tokens.len()
         + usize::from(flagger.token.is_some());
     let who = match tokens {
-        0 => "no token is set, so whoever reaches server.gate_listen may ask".to_owned(),
+        0 => "no token is set, so every caller that reaches server.gate_listen may ask".to_owned(),
         _ => format!("tokens: {tokens}"),
     };
     format!("Flagger: clusters {}; {who}", names.join(", "))

@@ -38,7 +38,7 @@ impl FromRow<'_, AnyRow> for Committed {
 }
 
 impl Store {
-    /// What is known of a canary: as of this replica's last turn, and at most a second behind the others'.
+    /// The cached canary, with all commits of this replica and those of other replicas up to about a second ago.
     #[must_use]
     pub fn canary(&self, id: &CanaryId) -> Option<Arc<Canary>> {
         self.cache().canary(id)

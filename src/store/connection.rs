@@ -159,8 +159,8 @@ pub(super) async fn migrate(pool: &AnyPool, begin: &'static str, sqlite: bool) -
     }
 }
 
-/// Runs all migrations in one transaction, under a lock of that transaction. The crate's own lock belongs to the session,
-/// and so do the statements that it prepares: with a pooler, the next client would inherit both.
+/// Runs all migrations in one transaction, under a lock of that transaction. The crate's own lock belongs to the
+/// session, and so do the statements that it prepares: with a pooler, the next client would inherit both.
 async fn migrate_in_one(
     pool: &AnyPool,
     begin: &'static str,

@@ -61,8 +61,8 @@ pub(super) fn one_line(error: &sqlx::Error) -> String {
     }
 }
 
-/// A hint for errors that do not say what to do. SQLite's codes are numbers; their lower eight bits are the kind of error.
-/// PostgreSQL's codes have five characters.
+/// A hint for errors that do not say what to do. SQLite's codes are numbers; their lower eight bits are the kind of
+/// error. PostgreSQL's codes have five characters.
 fn what_to_do(error: &sqlx::Error) -> Option<&'static str> {
     const FREE_SPACE: &str = "free space where the database is";
     const WRITABLE: &str = "let the bridge write the file, those beside it (-wal, -shm) and its directory";

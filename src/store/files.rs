@@ -19,8 +19,8 @@ pub(super) fn beside(path: &Path) -> [PathBuf; 3] {
     })
 }
 
-/// Creates the database if `create` is set, and removes the permissions of other users. SQLite gives the files beside it
-/// the permissions of the database.
+/// Creates the database if `create` is set, and removes the permissions of other users. SQLite gives the files beside
+/// it the permissions of the database.
 ///
 /// # Errors
 /// If it cannot be created or opened.

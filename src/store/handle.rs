@@ -73,8 +73,8 @@ impl Store {
 
     /// Connects, migrates the schema, and reads everything into memory. Makes a SQLite file private to its owner.
     ///
-    /// A process must open a SQLite file only once: when it closes any handle of a file, it loses all its POSIX locks on
-    /// that file.
+    /// A process must open a SQLite file only once: when it closes any handle of a file, it loses all its POSIX locks
+    /// on that file.
     ///
     /// # Errors
     /// [`Error::Newer`] if the schema is newer than this version's; [`Error::Unopened`] or [`Error::Database`] if the

@@ -53,8 +53,8 @@ impl Store {
         self.activity().question_answered(canary, gate, open, now);
     }
 
-    /// Writes what changed since the last call, in batches, so that other writers wait for a few hundred canaries at most.
-    /// Returns how many canaries changed.
+    /// Writes what changed since the last call, in batches, so that other writers wait for a few hundred canaries at
+    /// most. Returns how many canaries changed.
     ///
     /// # Errors
     /// If the database fails. Nothing is lost: the next call writes the rest.
@@ -139,8 +139,8 @@ impl WriteTx {
         Ok(())
     }
 
-    /// No replica served for `away`: shifts all stored times by it, so that this silence does not count. No time becomes
-    /// later than now: otherwise later silence would not count either.
+    /// No replica served for `away`: shifts all stored times by it, so that this silence does not count. No time
+    /// becomes later than now: otherwise later silence would not count either.
     pub(super) async fn forgive_silence(&mut self, away: Duration, now: Millis) -> Result<(), Error> {
         let away = crate::millis::whole(away);
         query("UPDATE heard SET at = CASE WHEN at + $1 > $2 THEN $3 ELSE at + $4 END WHERE at < $5")

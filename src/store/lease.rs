@@ -23,15 +23,15 @@ pub enum Lead {
     Holds,
     /// It holds the lease again, which had expired; no other replica held it meanwhile.
     Again,
-    /// It holds the lease from now on; another replica held it before.
+    /// It has just acquired the lease from another replica, or is the first.
     TookOver,
     /// Another replica holds it.
     Standby,
 }
 
 impl Store {
-    /// Acquires or renews the lease for `replica`. With `at_once`, it is taken even from a replica that holds it; only a
-    /// process that has the database to itself may set that.
+    /// Acquires or renews the lease for `replica`. With `at_once`, it is taken even from a replica that holds it; only
+    /// a process that has the database to itself may set that.
     ///
     /// # Errors
     /// If the database fails.

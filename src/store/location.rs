@@ -128,7 +128,7 @@ pub async fn probe(url: &SecretString, volumes: AllowedVolumes) -> Result<String
                 }
                 // An error on closing does not matter.
                 drop(connection.close().await);
-                Ok(format!("PostgreSQL at {place} lets the bridge in"))
+                Ok(format!("PostgreSQL at {place} accepts the connection"))
             }
         },
     }

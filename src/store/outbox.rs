@@ -121,8 +121,9 @@ const fn kind(command: &Command) -> &'static str {
 const ROWS: &str = "SELECT canary, command, attempts, sent_at, id FROM outbox";
 
 impl Store {
-    /// The commands that are due, longest first: only those that open tickets if `opening`, otherwise only the others. At
-    /// most `most`, the first of each gate, without the gates `held`. Each comes with its number, also if it cannot be read.
+    /// The commands that are due, longest first: only those that open tickets if `opening`, otherwise only the others.
+    /// At most `most`, the first of each gate, without the gates `held`. Each comes with its number, also if it cannot
+    /// be read.
     ///
     /// # Errors
     /// If the database fails.
@@ -317,8 +318,8 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Stores the outcome of the attempt that `row` was claimed for. Returns false, and stores nothing, if another worker
-    /// has claimed the command since: a process that was paused for longer than its lease must not settle it.
+    /// Stores the outcome of the attempt that `row` was claimed for. Returns false, and stores nothing, if another
+    /// worker has claimed the command since: a process that was paused for longer than its lease must not settle it.
     ///
     /// # Errors
     /// If the database fails.
@@ -357,8 +358,8 @@ impl WriteTx {
     }
 }
 
-/// One query for each kind, so that each uses an index: thousands of rows may wait. Later commands of a gate wait for one
-/// that is retried soon, but not for one that failed more than `SOON` times.
+/// One query for each kind, so that each uses an index: thousands of rows may wait. Later commands of a gate wait for
+/// one that is retried soon, but not for one that failed more than `SOON` times.
 fn due(opening: bool, held: usize) -> String {
     let kinds = if opening { "kind = 'open'" } else { "kind <> 'open'" };
     let others = if held == 0 {

@@ -24,8 +24,8 @@ pub(super) async fn commit(transaction: Transaction) -> Result<(), Error> {
     in_time(transaction.commit()).await
 }
 
-/// The database's answer, or [`Error::Silent`] after a timeout. The server's own limits do not help if the network to it
-/// is broken. It is then unknown whether a write was done; [`Store::catch_up`] finds out.
+/// The database's answer, or [`Error::Silent`] after a timeout. The server's own limits do not help if the network to
+/// it is broken. It is then unknown whether a write was done; [`Store::catch_up`] finds out.
 ///
 /// [`Store::catch_up`]: super::Store::catch_up
 async fn in_time<T>(answer: impl Future<Output = Result<T, sqlx::Error>> + Send) -> Result<T, Error> {

@@ -7,8 +7,8 @@ use crate::rollout::{Canary, CanaryId};
 
 /// The format of a canary's serialised state that this version writes. It reads this and all older formats.
 ///
-/// Format 2 adds restrictions of an approval, such as the statuses of its ticket and the people whom questions denied. An
-/// older version would write the row back without them.
+/// Format 2 adds restrictions of an approval, such as the statuses of its ticket and the people whom questions denied.
+/// An older version would write the row back without them.
 pub(super) const FORMAT: i64 = 2;
 
 /// A canary's row id. None of the three names contains a slash.

@@ -34,8 +34,8 @@ pub struct TicketRecord {
 }
 
 impl TicketRecord {
-    /// Whether an issue with the marks of these gates can be this ticket. A duplicate has the mark of the gate that it was
-    /// opened for, and its own id begins with that gate's id.
+    /// Whether an issue with the marks of these gates can be this ticket. A duplicate has the mark of the gate that it
+    /// was opened for, and its own id begins with that gate's id.
     #[must_use]
     pub fn is_marked_by(&self, marks: &[GateId]) -> bool {
         marks.iter().any(|GateId(mark)| {

@@ -1,21 +1,21 @@
-//! JSON and text, changed at random: near enough to what is right to get past the first check.
+//! Random changes to JSON and text, so small that the result passes the first checks.
 //!
-//! How many cases a property is tried with is `PROPTEST_CASES`, 256 if it is not set.
+//! `PROPTEST_CASES` sets the number of cases for each property (256 if it is not set).
 
 use std::ops::Range;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// One change: where, which, and with what. The numbers are taken modulo what there is.
+/// One change: where, which kind, and with what. Each number is taken modulo the number of choices.
 pub(crate) type Change = (u16, u8, u8);
 
-/// A few changes; often none.
+/// A list of random changes.
 pub(crate) fn changes(how_many: Range<usize>) -> impl Strategy<Value = Vec<Change>> {
     proptest::collection::vec(any::<Change>(), how_many)
 }
 
-/// Values that stand where another is expected.
+/// Values of other kinds than expected.
 fn odd(which: u8) -> Value {
     match which % 24 {
         0 => Value::Null,
@@ -73,7 +73,7 @@ fn change(document: &mut Value, (place, how, with): Change) {
     let Some(value) = nth(document, &mut (usize::from(place) % count)) else { return };
     let pick = |length: usize| usize::from(with) % length.max(1);
     match (how % 8, value) {
-        // Something is missing, twice there, cut off, or in another order.
+        // Remove, repeat, cut off or reorder something.
         (0 | 1, Value::Object(keys)) => {
             if let Some(key) = keys.keys().nth(pick(keys.len())).cloned() {
                 keys.remove(&key);
@@ -91,7 +91,7 @@ fn change(document: &mut Value, (place, how, with): Change) {
             items.extend(again);
         }
         (3, value) => *value = json!([value.take()]),
-        // A number for a text, and the other way round.
+        // A number for a string, and the other way round.
         (4, value) => {
             *value = match value.take() {
                 Value::String(text) => text.parse::<i64>().map_or(Value::String(text), Value::from),
@@ -99,7 +99,7 @@ fn change(document: &mut Value, (place, how, with): Change) {
                 same @ (Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => same,
             }
         }
-        // What stands elsewhere in the document.
+        // A value from elsewhere in the document.
         (5, value) => *value = other,
         (_, value) => *value = odd(with),
     }
@@ -113,7 +113,7 @@ pub(crate) fn changed(mut document: Value, changes: &[Change]) -> Value {
     document
 }
 
-/// A text after these changes of its bytes: some replaced, left out or put in, the rest cut off.
+/// The bytes of a text after these changes: bytes replaced, removed or inserted, or the end cut off.
 pub(crate) fn garbled(text: &str, changes: &[Change]) -> Vec<u8> {
     let mut bytes = text.as_bytes().to_vec();
     for (place, how, with) in changes {

@@ -1,4 +1,4 @@
-//! PURE: what a ticket is told after it was opened.
+//! PURE: the comments on a ticket after it was opened.
 
 use super::{
     doc::{Block, Doc, Span},
@@ -11,12 +11,12 @@ use crate::{
     text::one_line,
 };
 
-/// The longest message of Flagger that is told, in characters.
+/// The longest message of Flagger that is quoted, in characters.
 const LONGEST_LINE: usize = 300;
-/// The longest reason why a ticket was not moved: it names statuses.
+/// The longest reason that is quoted, in characters: it may name statuses.
 const LONGEST_REASON: usize = 500;
 
-/// The comment that says this.
+/// The comment for a notice.
 #[must_use]
 pub fn comment(notice: &Notice, route: &Route) -> Doc {
     let approved = any_of(&route.ticket.approved);
@@ -30,39 +30,39 @@ pub fn comment(notice: &Notice, route: &Route) -> Doc {
              this ticket is approved."
         ),
         Notice::RejectionNotCounted { why, for_good: true, .. } => format!(
-            "This rejection keeps the gate closed, but it rolls nothing back, because nobody's does here: {}.",
+            "This rejection keeps the gate closed, but it rolls nothing back, because no rejection counts here: {}.",
             one_line(why, LONGEST_REASON)
         ),
         Notice::RejectionNotCounted { why, .. } => format!(
             "This rejection keeps the gate closed, but it rolls nothing back, because it does not count as one: {}. To roll \
-             back, somebody who may approve here has to reject it.",
+             back, an approver has to reject it.",
             one_line(why, LONGEST_REASON)
         ),
         Notice::RejectedWithoutRollback { .. } => format!(
-            "This rejection keeps the gate closed. Flagger has not asked whether to roll back. If it asks, and somebody \
-             rejected this who may approve, it is told to. If this canary has no rollback hook, the new version stays \
+            "This rejection keeps the gate closed. Flagger has not asked whether to roll back. If it asks, and an approver \
+             rejected this ticket, the bridge answers yes. If this canary has no rollback hook, the new version stays \
              where it is, and the rollout waits until the team deploys another version or this ticket is moved to \
              {approved}."
         ),
         Notice::NotAllowed { why, for_good: true, .. } => format!(
-            "This approval does not count, and nobody's does here: {}. The gate stays closed, wherever this ticket is moved.",
+            "This approval does not count, and no approval counts here: {}. The gate stays closed, wherever this ticket is moved.",
             one_line(why, LONGEST_REASON)
         ),
         Notice::NotAllowed { why, .. } => format!(
-            "This approval does not count: {}. The gate stays closed. To open it, somebody who may approve has to move \
-             this ticket out of {approved} and back.",
+            "This approval does not count: {}. The gate stays closed. To open it, an approver has to move this \
+             ticket out of {approved} and back.",
             one_line(why, LONGEST_LINE)
         ),
         Notice::Relocated { .. } => format!(
             "This approval does not count: with it or since, the ticket was moved between projects, issue types or \
-             workflows, and only a transition of its own workflow approves. The gate stays closed. To open it, somebody who \
-             may approve has to move this ticket out of {approved} and back. If it cannot be moved out, delete it: after a \
-             while the bridge opens another one."
+             workflows, and only a transition of its own workflow approves. The gate stays closed. To open it, an approver \
+             has to move this ticket out of {approved} and back. If it cannot be moved out, delete it: after a while the \
+             bridge opens another one."
         ),
         Notice::Mapped { .. } => format!(
-            "This approval does not count: the ticket came to {approved} out of a status that is not in its workflow, so Jira \
-             may have put it there when somebody took that status out, and only a transition approves. The gate stays \
-             closed. To open it, somebody who may approve has to move this ticket out of {approved} and back. If it cannot \
+            "This approval does not count: the ticket came to {approved} from a status that is not in its workflow, so Jira \
+             may have put it there when that status was removed, and only a transition approves. The gate stays \
+             closed. To open it, an approver has to move this ticket out of {approved} and back. If it cannot \
              be moved out, delete it: after a while the bridge opens another one."
         ),
         Notice::Renamed { .. } => {
@@ -77,8 +77,8 @@ pub fn comment(notice: &Notice, route: &Route) -> Doc {
             span(u128::from(*valid_for))
         ),
         Notice::LabelledEnded => {
-            "This ticket opens nothing any more, because it is labelled flagger-ended, as those are whose rollout is over. \
-             Flagger still asks, so the bridge opens another one, to which this one is then linked; decide there."
+            "This ticket opens nothing any more, because it has the label flagger-ended, which marks tickets of ended \
+             rollouts. Flagger still asks, so the bridge opens another ticket and links this one to it; decide there."
                 .to_owned()
         }
         Notice::Replaced { by } => format!(
@@ -111,7 +111,7 @@ pub fn comment(notice: &Notice, route: &Route) -> Doc {
             one_line(&started.0, LONGEST_LINE)
         ),
         Notice::OtherLabel { label, before } => format!(
-            "The team calls what started {}. It called the same checksum {} before.",
+            "The team now calls the started revision {}. It called the same checksum {} before.",
             one_line(&label.0, LONGEST_LINE),
             one_line(&before.0, LONGEST_LINE)
         ),
@@ -125,15 +125,15 @@ pub fn comment(notice: &Notice, route: &Route) -> Doc {
     Doc(vec![Block::Paragraph(vec![Span::Text(words)])])
 }
 
-/// Each ending has a word of its own, which no other ending uses: `succeeded`, `failed`, `superseded`, `abandoned`,
-/// `WITHOUT this approval`.
+/// Each outcome has a word that no other outcome uses: `succeeded`, `failed`, `superseded`, `abandoned`, `WITHOUT this
+/// approval`.
 fn ended(outcome: TicketOutcome, stage: Stage) -> String {
     let (how, then) = match outcome {
         TicketOutcome::Ended(End::Succeeded) => {
             ("The rollout succeeded: the new version runs.".to_owned(), "The next rollout opens its own.")
         }
         TicketOutcome::Ended(End::Failed) => (
-            "The rollout failed: Flagger keeps the version before, or went back to it. Its events on the canary say why.".to_owned(),
+            "The rollout failed: Flagger keeps the previous version, or went back to it. Its events on the canary say why.".to_owned(),
             "Another try opens its own.",
         ),
         TicketOutcome::Ended(End::Superseded) => (
@@ -159,7 +159,7 @@ fn ended(outcome: TicketOutcome, stage: Stage) -> String {
              one is then linked.",
         ),
         TicketOutcome::Recreated => (
-            "The rollout was superseded, for its Canary was deleted and recreated: what was waiting runs now without \
+            "The rollout was superseded, because its Canary was deleted and recreated: what was waiting runs now without \
              this approval, unless the primary was kept or something else was deployed meanwhile."
                 .to_owned(),
             "Ask the team how that came about. The next rollout opens its own.",
@@ -175,7 +175,7 @@ fn ended(outcome: TicketOutcome, stage: Stage) -> String {
     format!("{how} This ticket opens nothing any more. {then}")
 }
 
-/// Says nothing of how the rollout ended: another comment does, once.
+/// Does not say how the rollout ended: another comment does, once.
 fn not_moved(milestone: Milestone, why: &str) -> String {
     let (could_not, then) = match milestone {
         Milestone::Opened => (

@@ -1,6 +1,6 @@
 //! PURE: a text for people, before it becomes ADF or wiki markup.
 
-/// A text for people, before it becomes ADF or wiki markup. Its strings are words: nothing in them is ever markup.
+/// A text for people, before it becomes ADF or wiki markup. Its strings are plain text, never markup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Doc(pub Vec<Block>);
 
@@ -11,18 +11,18 @@ pub enum Block {
     Heading(String),
     /// A paragraph.
     Paragraph(Vec<Span>),
-    /// A bulleted list, an entry each.
+    /// A bulleted list.
     Bullets(Vec<Vec<Span>>),
-    /// Text from outside, shown to the letter, in a box of its own.
+    /// External text, shown verbatim in a separate box.
     Verbatim(String),
 }
 
-/// A run of words.
+/// A run of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Span {
-    /// Plain words.
+    /// Plain text.
     Text(String),
-    /// Words that matter.
+    /// Emphasized text.
     Strong(String),
     /// A link.
     Link {

@@ -1,4 +1,4 @@
-//! PURE: what the bridge itself says on a new ticket, below the team's own words.
+//! PURE: the sections that the bridge adds to a new ticket, below the team's own text.
 
 use std::collections::BTreeMap;
 
@@ -42,14 +42,14 @@ pub(super) fn what(subject: &Subject) -> Vec<Block> {
         (None, Some(_)) => Some(line("Revision", "Flagger names it once the rollout has started")),
         (None, None) => Some(line(
             "Revision",
-            "not sent by this Flagger, so that one rollout is told from the next less surely",
+            "not sent by this Flagger, so the bridge distinguishes rollouts less reliably",
         )),
     });
     lines.extend(subject.base.as_deref().map(|base| named("Replaces revision", base)));
     lines.extend(subject.unclear_checksum.as_deref().map(|checksum| {
         let checksum = one_line(checksum, LONGEST_VALUE);
-        let which = "The first question of this wait was not heard, so it is not known whether that is the revision \
-                     before or, after a failed rollout, the new one";
+        let which = "The bridge missed the first question of this wait, so it does not know whether that is the \
+                     previous revision or, after a failed rollout, the new one";
         line("Checksum sent", &format!("{checksum}. {which}"))
     }));
     vec![Block::Heading("What".into()), Block::Bullets(lines)]
@@ -97,7 +97,7 @@ pub(super) fn decision(gate: &GateName, settings: &TicketSettings) -> Vec<Block>
     vec![Block::Heading("What your decision does".into()), Block::Bullets(lines), Block::Paragraph(limits)]
 }
 
-/// Who may approve, and until when that is good for anything.
+/// Who may approve, and until when an approval can be used.
 pub(super) fn approvers(subject: &Subject, route: &Route) -> Vec<Block> {
     let Approval { valid_for, approvers, deny } = &route.approval;
     let deny = denied(subject, deny);
@@ -107,16 +107,16 @@ pub(super) fn approvers(subject: &Subject, route: &Route) -> Vec<Block> {
         lines.push(line(
             "Nobody",
             &format!(
-                "{} has an entry that is empty for this rollout, so that no approval counts. Tell whoever runs the \
-                 bridge.",
+                "{} has an entry that is empty for this rollout, so that no approval counts. Tell the team that runs \
+                 the bridge.",
                 route.approval_key("deny")
             ),
         ));
     } else if approvers.is_empty() {
         lines.push(line(
             "Who",
-            "whoever Jira lets move this ticket. The bridge's own account does not count, nor does what Jira marks as an \
-             app.",
+            "any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that \
+             Jira marks as an app.",
         ));
     } else {
         lines.push(line(
@@ -133,7 +133,7 @@ pub(super) fn approvers(subject: &Subject, route: &Route) -> Vec<Block> {
     if !route.ticket.rejected.is_empty() && subject.gate.stage != Stage::ConfirmRollout {
         lines.push(line(
             "A rejection",
-            "by anybody keeps the gate closed; it rolls back only if it is by somebody who may approve.",
+            "by any Jira user keeps the gate closed; it rolls back only if that user may approve.",
         ));
     }
     lines.push(line(
@@ -148,13 +148,13 @@ pub(super) fn approvers(subject: &Subject, route: &Route) -> Vec<Block> {
     vec![Block::Heading("Who may approve, and until when".into()), Block::Bullets(lines)]
 }
 
-/// Entries of a list for people to read.
+/// Entries of `approvers` or `deny`, for people to read.
 fn list(entries: &[String]) -> String {
     let named = entries.iter().take(MOST_NAMED).map(|entry| match PersonEntry::read(entry) {
         PersonEntry::Nothing => "nobody".to_owned(),
         PersonEntry::Account(account) => quoted(account),
         PersonEntry::Group(group) => format!("members of group {}", quoted(group)),
-        PersonEntry::Role(role) => format!("whoever has role {} in this project", quoted(role)),
+        PersonEntry::Role(role) => format!("users with role {} in this project", quoted(role)),
     });
     let named = any_of(&named.collect::<Vec<_>>());
     match entries.len().saturating_sub(MOST_NAMED) {
@@ -169,7 +169,7 @@ pub(super) fn status_page(url: &str) -> Block {
     Block::Paragraph(vec![link])
 }
 
-/// What the application team sent along, in a box of its own.
+/// The metadata that the application team sent, in a separate box.
 pub(super) fn metadata(metadata: &BTreeMap<String, String>) -> Vec<Block> {
     if metadata.is_empty() {
         return Vec::new();

@@ -1,14 +1,15 @@
-//! PURE: plain words as parts of a ticket.
+//! PURE: plain text as parts of a ticket.
 
 use super::doc::{Block, Span};
 use crate::text::{CUT, beginning, sanitize};
 
 /// The longest text of a description's template, in characters, so that there is room for what the bridge adds.
 const LONGEST_TEXT: usize = 8_000;
-/// The most lines of it: in ADF a line costs more than its words.
+/// The most lines of it: in ADF a line takes more space than its text.
 const MOST_LINES: usize = 150;
-/// Several lines of at most `longest` characters, each that follows set in by `margin`, so that it cannot pass for a
-/// line of its own.
+
+/// Text of at most `longest` characters. Each line after the first is indented by `margin`, so that it cannot look like
+/// a separate entry.
 pub(super) fn set_in(text: &str, margin: &str, longest: usize) -> String {
     let text = sanitize(text).replace('\t', " ");
     let text = text.trim_end();
@@ -68,9 +69,9 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Of a text within a margin only the first line begins at the edge.
+        /// Only the first line of an indented text begins at the left edge.
         #[test]
-        fn what_is_set_in_stays_there(text: String) {
+        fn every_further_line_is_indented(text: String) {
             let lines = set_in(&text, "    ", 100);
             prop_assert!(lines.split('\n').skip(1).all(|line| line.starts_with("    ")), "{lines:?}");
             prop_assert_eq!(sanitize(&lines), lines);
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_read_aloud() {
+    fn durations_are_in_words() {
         for (millis, words) in [
             (86_400_000, "1 day"),
             (259_200_000, "3 days"),

@@ -1,4 +1,4 @@
-//! PURE: templates. Only the configuration is template source; what comes from outside is only ever a value.
+//! PURE: templates. Only the configuration is template source; external text is only ever a value.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +14,9 @@ pub(super) const LONGEST_VALUE: usize = 500;
 pub struct Unrenderable {
     /// The key of the template.
     pub key: String,
-    /// What the template engine says.
+    /// The error of the template engine.
     pub what: String,
-    /// The same without the place in the template.
+    /// The same without the position in the template.
     pub why: String,
 }
 
@@ -58,7 +58,7 @@ impl Writer {
         })
     }
 
-    /// Every string in it is a template.
+    /// Renders every string in `value` as a template.
     #[expect(clippy::wildcard_enum_match_arm, reason = "not our enum, and open-ended")]
     pub(super) fn value(&self, key: &str, value: &Value) -> Result<Value, Unrenderable> {
         match value.kind() {
@@ -92,7 +92,7 @@ fn why(error: &minijinja::Error) -> String {
 }
 
 /// The entries of `approval.deny` for this question. One that cannot be rendered comes out empty, which keeps the gate
-/// closed; so does one that becomes a group or a role only by a value from outside.
+/// closed; so does one that only an external value makes a group or a role.
 #[must_use]
 pub fn denied(subject: &Subject, deny: &[String]) -> Vec<String> {
     let writer = Writer::new(subject);
@@ -137,7 +137,7 @@ mod tests {
             (&[], "{{ metadata.author }}", ""),
             (&[], "group:{{ metadata.team }}", ""),
             (&author("0"), "{{ 1 // (metadata.author|int) }}", ""),
-            // A value is a name, and nothing but a name.
+            // A value can only be an account name: not a group, a role or a template.
             (&author("group:nobody"), "{{ metadata.author }}", ""),
             (&author(" role:nobody"), "{{ metadata.author }}", ""),
             (&author("{{ canary }}"), "{{ metadata.author }}", "{{ canary }}"),

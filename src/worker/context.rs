@@ -1,4 +1,4 @@
-//! What every room of the worker works with, and what each step says that it did.
+//! What all parts of the worker use, and what each step returns.
 
 use std::{
     num::NonZeroU32,
@@ -16,13 +16,13 @@ use crate::{
     store::{self, AttemptOutcome, Store, WriteTx},
 };
 
-/// How often the loops look for work that was not announced.
+/// How often the loops look for work without a notification.
 pub(super) const TICK: Duration = Duration::from_secs(1);
-/// A Jira that takes so many seconds for a request is still asked as often as the budget allows.
+/// In seconds: even a Jira that takes this long for each request gets as many as the rate limit allows.
 const ANSWERED_WITHIN: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);
-/// So many commands are performed side by side at least: one that is stuck holds up no other, however small the budget.
+/// The least number of concurrent commands: even with a small rate limit, one slow command must not delay all others.
 const LEAST_SIDE_BY_SIDE: usize = 4;
-/// And no more than these, however large.
+/// The largest number, whatever the rate limit.
 const MOST_SIDE_BY_SIDE: usize = 32;
 
 /// What a step did.
@@ -31,21 +31,21 @@ const MOST_SIDE_BY_SIDE: usize = 32;
 pub enum CycleOutcome {
     /// There was nothing to do.
     Idle,
-    /// Another replica works.
+    /// Another replica is the leader.
     Standby,
     /// A command was performed, or there was nothing to do for it any more.
     Done,
-    /// It did not work and is tried again.
+    /// The step failed, and is retried.
     Postponed {
         /// Why.
         why: String,
     },
-    /// It did not work, and waits until the cause is mended.
+    /// The step failed, and its command waits until the cause is fixed.
     Parked {
         /// Why.
         why: String,
     },
-    /// Tickets were looked at.
+    /// Tickets were read.
     Read {
         /// How many.
         tickets: usize,
@@ -55,7 +55,7 @@ pub enum CycleOutcome {
 }
 
 impl CycleOutcome {
-    /// What it is called that a command was settled so.
+    /// The outcome of a step that settled a command in this way.
     pub(super) fn of(how: &AttemptOutcome) -> Self {
         match how {
             AttemptOutcome::Done => Self::Done,
@@ -65,21 +65,21 @@ impl CycleOutcome {
     }
 }
 
-/// The two sides between which the worker stands, its settings, and its lease.
+/// What all parts of the worker share.
 pub(super) struct Context {
     pub(super) gatekeeper: Arc<Gatekeeper>,
     pub(super) jira: Arc<Jira>,
     pub(super) clock: Clock,
     pub(super) metrics: Arc<Metrics>,
-    /// How many commands are performed at the same time, at most.
+    /// How many commands run concurrently, at most.
     pub(super) side_by_side: usize,
     pub(super) lease: Lease,
-    /// What is wrong with the database, as the log was told.
+    /// The database error that was logged last, until the database works again.
     pub(super) trouble: Mutex<Option<String>>,
 }
 
-/// How many commands are performed at the same time: as many as the bridge may send within `ANSWERED_WITHIN`, because
-/// Jira may take that long for each.
+/// How many commands run concurrently: as many as the bridge may send within `ANSWERED_WITHIN`, because Jira may take
+/// that long for each.
 pub(super) fn side_by_side(jira::Settings { requests_per_second, burst, .. }: &jira::Settings) -> usize {
     let sent = requests_per_second.saturating_mul(ANSWERED_WITHIN).max(*burst).get();
     usize::try_from(sent).map_or(MOST_SIDE_BY_SIDE, |sent| sent.clamp(LEAST_SIDE_BY_SIDE, MOST_SIDE_BY_SIDE))
@@ -94,17 +94,17 @@ impl Context {
         self.gatekeeper.store()
     }
 
-    /// How often tickets are read that Flagger does not ask about, and those that died lately.
+    /// How often tickets are read that Flagger does not ask about, or that ended recently.
     pub(super) fn slow_cycle(&self) -> Duration {
         self.config().jira.trust_for / 3
     }
 
-    /// A turn in which this replica works; `None` if another does.
+    /// A write transaction, if this replica is the leader; otherwise `None`.
     pub(super) async fn begin_if_leading(&self) -> Result<Option<WriteTx>, store::Error> {
         self.lease.begin_write(self.store()).await
     }
 
-    /// An error in words, with the time until which nothing is sent, if Jira named one.
+    /// The error as text, with the time before which nothing is sent, if Jira named one.
     pub(super) fn explain(&self, error: &jira::Error) -> String {
         match error.retry() {
             Retry::NotBefore(wait) => {
@@ -114,7 +114,7 @@ impl Context {
         }
     }
 
-    /// Says what is wrong with the database, once until it is well again.
+    /// Logs a database error, once until the database works again.
     pub(super) fn log_trouble(&self, error: &store::Error) {
         let words = error.to_string();
         let told = lock(&self.trouble).replace(words.clone());
@@ -123,7 +123,7 @@ impl Context {
         }
     }
 
-    /// The database is well.
+    /// Records that the database works.
     pub(super) fn log_recovery(&self) {
         *lock(&self.trouble) = None;
     }

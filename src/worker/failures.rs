@@ -1,4 +1,4 @@
-//! How long something that failed is left alone.
+//! How long to back off after failures.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::{
     millis::Millis,
 };
 
-/// How often something failed in a row, and until when it is not tried again.
+/// How often something failed in a row, and until when it is not retried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Failures {
     pub(super) count: u32,
@@ -23,12 +23,14 @@ impl Failures {
         now < self.until
     }
 
-    /// It failed, and rests for `longest` at most, unless Jira demands more. Returns whether it worked before.
+    /// Records a failure, and backs off for at most `longest`, unless Jira demands more. Returns whether it worked
+    /// before.
     pub(super) fn record(&mut self, error: &jira::Error, now: Millis, longest: Duration) -> bool {
         self.record_until(now + delay(error, self.count, longest))
     }
 
-    /// It failed, and is tried again with the next cycle the first time, then after twice as long each time.
+    /// Records a failure. The first retry comes with the next cycle; after that the delay doubles each time, up to
+    /// `longest`.
     pub(super) fn record_with_delay(&mut self, cycle: Duration, now: Millis, longest: Duration) {
         let wait = cycle.saturating_mul((1_u32 << self.count.min(16)) - 1).min(longest);
         self.record_until(now + wait);
@@ -41,7 +43,8 @@ impl Failures {
     }
 }
 
-/// How long to wait after this error, before which as many came in a row: `longest` at most, unless Jira demands more.
+/// How long to wait after this error and that many earlier ones in a row: at most `longest`, unless Jira demands
+/// more.
 pub(super) fn delay(error: &jira::Error, failures: u32, longest: Duration) -> Duration {
     let spread = rand::random::<f64>();
     match error.retry() {

@@ -1,6 +1,7 @@
-//! Whose move counts: asks Jira who is meant by the entries of `[approval]`, and lets the policy judge.
+//! Decides whether a person's move counts: asks Jira whom the entries of `[approval]` name, and lets the policy
+//! judge.
 //!
-//! A look-up that fails settles nothing, and is remembered for no other round: the next one tries again.
+//! A failed lookup decides nothing, and is remembered only for its round: the next round retries it.
 
 use super::{context::Context, lookups::RoundLookups};
 use crate::{
@@ -8,26 +9,27 @@ use crate::{
     policy::{self, Author, EntryMatch, Person, PersonEntry, Route, quoted},
 };
 
-/// Which list an entry stands in. What proves nothing counts against the person, so it is not the same for both.
+/// The list that contains an entry. An unproven match counts against the person, so the two lists treat it
+/// differently.
 #[derive(Clone, Copy)]
 enum List {
     Approvers,
     Deny,
 }
 
-/// A person of whom it is asked whether an entry names them.
+/// Checks whether the entries of a list name a person.
 struct PersonMatch<'a, 'b> {
     context: &'a Context,
     lookups: &'a mut RoundLookups<'b>,
     person: &'a Person,
     project: &'a str,
     list: List,
-    /// The key of the list.
+    /// The configuration key of the list.
     key: String,
 }
 
-/// Whether the move of this person counts at a gate of this route. `deny` is rendered; `project` is the ticket's,
-/// whose roles are meant.
+/// Whether the move of this person counts at a gate of this route. `deny` is rendered already; `project` is the
+/// ticket's project, in which roles are looked up.
 pub(super) async fn judge(
     context: &Context,
     lookups: &mut RoundLookups<'_>,
@@ -43,7 +45,7 @@ pub(super) async fn judge(
     let mut inquiry = PersonMatch { context, lookups, person, project, list, key };
     let deny = inquiry.ask(deny).await;
     if person.id.is_empty() || deny.iter().any(|(_, names)| *names != EntryMatch::No) {
-        // Who else is listed changes nothing.
+        // The approvers cannot change this result.
         return policy::judge(person, false, &[], &deny);
     }
     let mut inquiry = PersonMatch { list: List::Approvers, key: route.approval_key("approvers"), ..inquiry };
@@ -55,7 +57,7 @@ pub(super) async fn judge(
 }
 
 impl PersonMatch<'_, '_> {
-    /// Each entry with whether it names the person. After one that does, no further ones are asked about.
+    /// Each entry with whether it names the person, up to and including the first that does.
     async fn ask(&mut self, entries: &[String]) -> Vec<(String, EntryMatch)> {
         let mut asked = Vec::new();
         for entry in entries {
@@ -95,14 +97,17 @@ impl PersonMatch<'_, '_> {
         }
     }
 
-    /// Whether these words are the person's own: an account id or user name without asking, an e-mail by asking.
+    /// Whether these words name the person: an account id or user name is compared here, an e-mail is looked up in
+    /// Jira.
     async fn is_called(&mut self, words: &str) -> Result<EntryMatch, jira::Error> {
-        // A user name may be another person's e-mail: then Jira tells both, and neither is meant.
+        // A user name may equal another person's e-mail: then Jira returns both accounts, and neither counts as
+        // named.
         if !words.contains('@') {
             match self.list {
                 _ if same_id_or_name(words, &self.person.id) => return Ok(EntryMatch::Yes),
                 List::Approvers => return Ok(EntryMatch::No),
-                // Not this person. It may be no account at all: a full name, for one, would rule out no person.
+                // Not this person's id. It may be no account at all: a full name, for example, would rule out no
+                // person.
                 List::Deny => {}
             }
         }
@@ -118,20 +123,20 @@ impl PersonMatch<'_, '_> {
             unclear(format!("Jira does not show whether {} is the e-mail of {name} ({id})", quoted(words)))
         };
         match (named.as_slice(), perhaps.as_slice()) {
-            // Two accounts may have one address, of which one shows it: both are meant to be ruled out.
+            // Two accounts may have the same address, and only one of them shows it: the entry rules out both.
             ([_, ..], _) if matches!(self.list, List::Deny) && !has(&named) && has(&perhaps) => {
                 hidden(name, id)
             }
             ([_], _) => Ok(yes(has(&named))),
             ([_, _, ..], _) if has(&named) => unclear(format!("{} names several accounts", quoted(words))),
             ([_, _, ..], _) => Ok(EntryMatch::No),
-            ([], []) => unclear(format!("Jira shows nobody whom {} names", quoted(words))),
+            ([], []) => unclear(format!("Jira shows no account for {}", quoted(words))),
             ([], _) if has(&perhaps) => hidden(name, id),
-            // They may be called like that, and no e-mail be that: then it proves nothing.
+            // Jira may have matched only their names, and no e-mail: that proves nothing.
             ([], _) if matches!(self.list, List::Deny) && found_by_name(&perhaps, words) => {
-                unclear(format!("Jira shows nobody whom {} names", quoted(words)))
+                unclear(format!("Jira shows no account for {}", quoted(words)))
             }
-            // Jira looked through the e-mails that it does not show, and this person's was none of those.
+            // Jira also searched the e-mails that it does not show, and did not find this person.
             ([], _) => Ok(EntryMatch::No),
         }
     }
@@ -156,7 +161,7 @@ impl PersonMatch<'_, '_> {
         if role.others && matches!(self.list, List::Deny) {
             let (key, name) = (&self.key, quoted(name));
             return Ok(EntryMatch::Unknown(format!(
-                "{key}: Jira does not say of everybody who has the role {name} who that is"
+                "{key}: Jira does not show every account that has the role {name}"
             )));
         }
         Ok(EntryMatch::No)
@@ -167,13 +172,13 @@ const fn yes(yes: bool) -> EntryMatch {
     if yes { EntryMatch::Yes } else { EntryMatch::No }
 }
 
-/// Whether both are the same id or name. Data Center does not tell user names apart by case, and Cloud's account ids
-/// have none.
+/// Whether both are the same id or name. Data Center ignores the case of user names, and Cloud's account ids have
+/// none.
 fn same_id_or_name(one: &str, other: &str) -> bool {
     one.to_lowercase() == other.to_lowercase()
 }
 
-/// Whether all that these accounts have in common with the words may be their names, which people choose themselves.
+/// Whether Jira may have found all these accounts only by their names, which people choose themselves.
 fn found_by_name(accounts: &[Account], words: &str) -> bool {
     let words = words.to_lowercase();
     accounts.iter().all(|it| [&it.name, &it.id].iter().any(|name| name.to_lowercase().contains(&words)))

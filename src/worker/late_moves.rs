@@ -1,5 +1,5 @@
-//! Tickets that are moved although their rollout is over. A webhook tells of it; without one they are read now and then for
-//! some days, the older the seldomer, until one move was answered.
+//! Tickets that are moved after their rollout has ended. A webhook reports such a move; without one these tickets are
+//! read occasionally for some days, less often the older they are, until one move was answered.
 
 use std::{
     collections::HashMap,
@@ -23,20 +23,20 @@ use crate::{
     store::{self, Nudge, TicketRecord},
 };
 
-/// A dead ticket that was moved, but cannot be read, is given up after this long.
+/// How long an ended ticket that was moved, but cannot be read, is retried.
 const MOST_PATIENT: Duration = Duration::from_hours(24);
-/// Until a dead ticket that cannot be read is tried again it takes no longer than this.
+/// The longest delay before an ended ticket that cannot be read is retried.
 const LONGEST: Duration = Duration::from_mins(5);
-/// Dead tickets that are answered in one look at most.
+/// The most ended tickets that are answered in one step.
 const MOST_ENDED: usize = 10;
-/// For so long after its rollout has ended a ticket is read now and then, though no webhook says that it was moved.
+/// How long after the end of its rollout a ticket is read occasionally, without a webhook.
 const WATCHED: Duration = Duration::from_hours(7 * 24);
-/// The older a dead ticket, the seldomer it is read: each time when it is older by this part of its age.
+/// An ended ticket is read again after its age divided by this: the older it is, the less often.
 const SELDOMER: u32 = 24;
-/// So many requests, each for a hundred dead tickets, are made in one cycle at most.
+/// The most requests in one cycle, each for a hundred ended tickets.
 const MOST_REQUESTS: usize = 5;
 
-/// The room of late moves. All that it remembers may be lost.
+/// Answers late moves. Losing its state is harmless.
 pub(super) struct LateMoves {
     context: Arc<Context>,
     poll: Arc<Poll>,
@@ -45,19 +45,19 @@ pub(super) struct LateMoves {
 
 #[derive(Default)]
 struct State {
-    /// Of Jira as a whole.
+    /// Failures of Jira as a whole.
     failures: Failures,
-    /// Tickets that were moved and could not be read, by their gates.
+    /// Moved tickets that could not be read, by gate.
     unread: HashMap<GateId, UnreadEnded>,
-    /// When tickets that died lately were last read without a nudge.
+    /// When recently ended tickets were last read without a nudge.
     read: Option<Millis>,
 }
 
-/// A dead ticket that was moved and could not be read.
+/// An ended ticket that was moved and could not be read.
 #[derive(Clone, Copy, Debug)]
 struct UnreadEnded {
     failures: Failures,
-    /// Since when.
+    /// When it could not be read for the first time.
     since: Millis,
 }
 
@@ -66,9 +66,9 @@ impl LateMoves {
         Self { context, poll, state: Mutex::default() }
     }
 
-    /// Tells the tickets that were moved although their rollout is over, a few at a time, that they open nothing: those
-    /// that were nudged, and now and then all that died lately. This is a step of its own: whatever is wrong with a dead
-    /// ticket must not keep a live one waiting.
+    /// Comments, on a few tickets at a time, that a move after the end of the rollout opens nothing: first on nudged
+    /// tickets, and occasionally on all that ended recently. This is a step of its own: a problem with an ended
+    /// ticket must not delay a live one.
     pub(super) async fn answer(&self) -> Result<CycleOutcome, store::Error> {
         let now = self.context.clock.now();
         if let Some(rests) = self.poll.idle_reason(ReadTrigger::Nudge, now) {
@@ -93,7 +93,7 @@ impl LateMoves {
                 let is_news = lock(&self.state).failures.record(&error, now, Duration::MAX);
                 if is_news {
                     tracing::warn!(
-                        "{error}; dead tickets that were moved are told later that they open nothing"
+                        "{error}; the bridge comments later on tickets that were moved after their rollout had ended"
                     );
                 }
                 Ok(CycleOutcome::Idle)
@@ -101,8 +101,8 @@ impl LateMoves {
         }
     }
 
-    /// Reads tickets whose rollout is over and that are said to have moved. Fails if Jira as a whole does: one ticket that cannot
-    /// be read is tried again later, and holds up no other.
+    /// Reads ended tickets that a nudge reported as moved. Fails if Jira as a whole does: one ticket that cannot be
+    /// read is retried later, and delays no other.
     async fn read_nudged(
         &self,
         nudged: &[&(TicketRecord, Nudge)],
@@ -122,7 +122,7 @@ impl LateMoves {
                     tracing::warn!(
                         canary = %record.canary,
                         ticket = record.ticket.key,
-                        "{error}; a dead ticket was moved, and is not told that it opens nothing"
+                        "{error}; the ticket of an ended rollout was moved, and the bridge cannot comment that this opens nothing"
                     );
                     false
                 }
@@ -132,7 +132,7 @@ impl LateMoves {
         Ok(Ok(()))
     }
 
-    /// Reads tickets that died in the last days, as a webhook may be missing or off.
+    /// Reads tickets that ended in the last days, because the webhook may be missing or off.
     async fn read_lately_ended(&self, now: Millis) -> Result<Result<(), jira::Error>, store::Error> {
         if lock(&self.state).read.is_some_and(|at| now.apart(at) < self.context.slow_cycle()) {
             return Ok(Ok(()));
@@ -144,7 +144,7 @@ impl LateMoves {
                 match opened {
                     Ok(opened) => ended.push(opened),
                     Err(error) => {
-                        tracing::error!("{error}; this dead ticket is not read any more");
+                        tracing::error!("{error}; this ticket of an ended rollout is not read any more");
                         let mut tx = store.begin_write().await?;
                         tx.read_again(&gate, None).await?;
                         tx.end().await?;
@@ -162,7 +162,7 @@ impl LateMoves {
         Ok(Ok(()))
     }
 
-    /// Reads up to a hundred dead tickets with one request.
+    /// Reads up to a hundred ended tickets with one request.
     async fn read_some(
         &self,
         ended: &[TicketRecord],
@@ -185,7 +185,7 @@ impl LateMoves {
                 continue;
             };
             let is_moved = match is_late(record, &seen.snapshot, &own.id) {
-                // What was edited much since says so only further back.
+                // After many edits, only earlier entries of the changelog may show the move.
                 false if !seen.goes_back_to(ended_at) => self.was_moved_late(record).await,
                 is_moved => Ok(is_moved),
             };
@@ -202,7 +202,7 @@ impl LateMoves {
             let next = (age < WATCHED).then(|| now + self.context.slow_cycle().max(age / SELDOMER));
             tx.read_again(&record.gate, next).await?;
         }
-        // Until it is answered it is read again.
+        // If answering a move fails below, its ticket is read again.
         tx.end().await?;
         for record in moved {
             self.answer_move(record, None, true, now).await?;
@@ -210,7 +210,7 @@ impl LateMoves {
         Ok(Ok(()))
     }
 
-    /// A dead ticket was read: one that was moved is told, once, that this opens nothing any more.
+    /// An ended ticket was read. If it was moved, comments once that this opens nothing any more.
     async fn answer_move(
         &self,
         record: &TicketRecord,
@@ -225,7 +225,7 @@ impl LateMoves {
         let applied = if moved && tx.answer_late_move(&record.gate).await? {
             let canary = match tx.canary(&record.canary).await {
                 Ok(canary) => canary,
-                // Which ticket is the live one cannot be told, but that this one is dead can.
+                // The live ticket is unknown then, but it is certain that this ticket has ended.
                 Err(store::Error::Corrupt { .. }) => Canary::new(record.canary.clone()),
                 Err(error) => return Err(error),
             };
@@ -247,7 +247,7 @@ impl LateMoves {
         Ok(())
     }
 
-    /// A few of them, the first first, but none whose time to be tried again has not come.
+    /// The first few of these tickets, without those that are backing off.
     fn first<'a>(&self, nudged: &'a [(TicketRecord, Nudge)], now: Millis) -> Vec<&'a (TicketRecord, Nudge)> {
         let unread = &mut lock(&self.state).unread;
         unread.retain(|gate, _| nudged.iter().any(|(record, _)| record.gate == *gate));
@@ -255,13 +255,13 @@ impl LateMoves {
             unread.get(gate).is_some_and(|unread: &UnreadEnded| unread.failures.is_backing_off(now))
         };
         let mut first: Vec<_> = nudged.iter().filter(|(record, _)| !waits(&record.gate)).collect();
-        // Where none can be read, each is tried in turn.
+        // The fewest failures first, so that each has its chance where none can be read.
         first.sort_by_key(|(record, _)| unread.get(&record.gate).map(|unread| unread.failures));
         first.truncate(MOST_ENDED);
         first
     }
 
-    /// A ticket could not be read, once more. Returns for how long that has been so.
+    /// Records that a ticket could not be read. Returns for how long that has been so.
     fn is_unread(&self, gate: &GateId, error: &jira::Error, now: Millis) -> Duration {
         let mut state = lock(&self.state);
         let begins = UnreadEnded { failures: Failures::default(), since: now };
@@ -270,7 +270,8 @@ impl LateMoves {
         now.since(unread.since)
     }
 
-    /// Whether anyone but the bridge has moved the ticket since it was told that its rollout is over.
+    /// Whether an account other than the bridge's has moved the ticket since the bridge commented that its rollout
+    /// ended.
     async fn was_moved_late(&self, record: &TicketRecord) -> Result<bool, jira::Error> {
         let Some(ended_at) = record.ended_at else { return Ok(false) };
         let own = self.context.jira.account().await?;
@@ -278,11 +279,11 @@ impl LateMoves {
     }
 }
 
-/// Whether anyone but the bridge has moved the ticket since then. Both times are Jira's.
+/// Whether an account other than the bridge's has moved the ticket since its end. Both times are Jira's.
 fn is_late(record: &TicketRecord, seen: &IssueSnapshot, own: &str) -> bool {
     let IssueSnapshot::Issue { marks, moves, .. } = seen else { return false };
     if !record.is_marked_by(marks) {
-        // Another issue has its number by now.
+        // The number belongs to another issue now.
         return false;
     }
     let late =

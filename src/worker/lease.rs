@@ -1,4 +1,4 @@
-//! The lease as this process knows it: what it was told by the database, and how long ago.
+//! The lease as this process knows it: the database's last answer, and how long ago it came.
 
 use std::{
     sync::{Arc, Mutex},
@@ -11,14 +11,14 @@ use crate::{
     store::{self, LEASE, Lead, Store, WriteTx},
 };
 
-/// For how long it is believed, without asking the database again, that the lease is ours: it is renewed before less than
-/// this is left of it.
+/// How long this process relies on the lease without asking the database again: at each confirmation at least this
+/// much of it is left.
 const BELIEVED: Duration = Duration::from_secs(LEASE.as_secs() * 2 / 3);
 
-/// Whether this process works. Clones are the same lease.
+/// Whether this process is the leader. Clones share one state.
 #[derive(Clone)]
 pub(super) struct Lease {
-    /// The name that this process has in the database.
+    /// The name of this process in the database.
     replica: Arc<str>,
     clock: Clock,
     held: Arc<Mutex<LeaseState>>,
@@ -26,12 +26,13 @@ pub(super) struct Lease {
 
 struct LeaseState {
     leads: bool,
-    /// How often the lease was taken from another. What began in an earlier term may have been done by that one.
+    /// How often this process took the lease over. What began in an earlier term may have been done by another
+    /// replica.
     term: u64,
     confirmed: Stopwatch,
 }
 
-/// A time without interruption in which this process holds the lease.
+/// A period in which this process holds the lease without interruption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Term(u64);
 
@@ -42,7 +43,7 @@ impl Lease {
         Self { replica, clock, held: Arc::new(Mutex::new(held)) }
     }
 
-    /// Takes or renews it; `at_once` also from a process that is certainly gone.
+    /// Takes or renews the lease; with `at_once` even from a process that is certainly gone.
     pub(super) async fn take(&self, store: &Store, at_once: bool) -> Result<Lead, store::Error> {
         let (now, asked) = (self.clock.now(), self.clock.stopwatch());
         let lead = store.lead(&self.replica, now, at_once).await?;
@@ -50,7 +51,8 @@ impl Lease {
         Ok(lead)
     }
 
-    /// A turn in which this replica works; `None` if another does, or did meanwhile: then the next tick tells.
+    /// A write transaction, if this replica is the leader. `None` if another one is, or was meanwhile: the next tick
+    /// finds out.
     pub(super) async fn begin_write(&self, store: &Store) -> Result<Option<WriteTx>, store::Error> {
         let (now, asked) = (self.clock.now(), self.clock.stopwatch());
         let mut tx = store.begin_write().await?;
@@ -64,12 +66,12 @@ impl Lease {
         })
     }
 
-    /// Gives it back, so that another replica need not wait for its end.
+    /// Releases the lease, so that another replica need not wait until it expires.
     pub(super) async fn resign(&self, store: &Store) -> Result<(), store::Error> {
         store.resign(&self.replica, self.clock.now()).await
     }
 
-    /// The database said so; it was asked when `asked` was started.
+    /// Stores the database's answer; the request was sent when `asked` was started.
     fn update(&self, lead: Lead, asked: Stopwatch) {
         let mut held = lock(&self.held);
         held.leads = lead != Lead::Standby;
@@ -79,12 +81,12 @@ impl Lease {
         }
     }
 
-    /// The database did not answer.
+    /// Stops relying on the lease until the database confirms it again.
     pub(super) fn invalidate(&self) {
         lock(&self.held).leads = false;
     }
 
-    /// Whether this process worked when it last asked.
+    /// Whether this process was the leader when it last asked.
     pub(super) fn leads(&self) -> bool {
         lock(&self.held).leads
     }
@@ -93,7 +95,7 @@ impl Lease {
         Term(lock(&self.held).term)
     }
 
-    /// Whether the lease is certainly still the one of this term.
+    /// Whether this process certainly still holds the lease of this term.
     pub(super) fn holds(&self, term: Term) -> bool {
         let held = lock(&self.held);
         held.leads && held.term == term.0 && held.confirmed.elapsed() < BELIEVED

@@ -1,5 +1,5 @@
-//! What the worker asks Jira beside its tickets: workflows, people, groups and roles. What was said is believed for a while;
-//! that it could not be said, for one round.
+//! What the worker asks Jira besides tickets: workflows, people, groups and roles. Answers are cached for a while,
+//! failures for one round.
 
 use std::{
     collections::HashMap,
@@ -18,58 +18,59 @@ mod single_flight;
 
 use single_flight::SingleFlight;
 
-/// How long what Jira said of a workflow is believed.
+/// How long a cached workflow is used.
 pub(super) const WORKFLOW: Duration = Duration::from_hours(1);
-/// A status that is not in the workflow as known, or is called otherwise, makes it be read again, but not more often than this;
-/// and before a ticket is opened it is believed for no longer.
+/// A status that is not in the cached workflow, or has another name there, makes the bridge read the workflow again,
+/// but not more often than this. Before it opens a ticket, the bridge uses no older workflow.
 pub(super) const WORKFLOW_AGAIN: Duration = Duration::from_secs(60);
-/// For how long it is believed whom words name, once they name a person.
+/// How long an answer is used that names a person.
 pub(super) const NAMED: Duration = Duration::from_mins(10);
-/// For how long all else about people is believed: who was made a member, or is one no more, counts soon.
+/// How long other answers about people are used: a change of groups or roles must take effect soon.
 pub(super) const MEMBER: Duration = Duration::from_secs(60);
-/// After so many look-ups without an answer nothing more is looked up in a round.
+/// After this many lookups without an answer, a round makes no further ones.
 const MOST_SILENT: usize = 3;
 
 /// A project, and one of its issue types or roles.
 type InProject = (String, String);
 
-/// The room of look-ups. All that it knows may be lost.
+/// Looks up workflows and people, with a cache. Losing the cache is harmless.
 pub(super) struct Lookups {
     context: Arc<Context>,
     cached: Mutex<CachedLookups>,
-    /// Workflows, which all tickets that are to be opened in a project need.
+    /// Lookups of the workflows that tickets about to be opened need.
     opening: SingleFlight<InProject>,
 }
 
-/// What Jira said lately.
+/// Recent answers of Jira.
 #[derive(Default)]
 struct CachedLookups {
     /// By the id of the issue type.
     workflows: TtlMap<InProject, Workflow>,
-    /// The ids of issue types by what they were asked for by: an id or a name.
+    /// The ids of issue types, by the id or name that was looked up.
     issue_types: TtlMap<InProject, String>,
     people: TtlMap<String, People>,
-    /// By the id of the account.
+    /// By account id.
     groups: TtlMap<String, Vec<Group>>,
-    /// Whether there is a group of this name.
+    /// Whether a group with this name exists.
     has_group: TtlMap<String, bool>,
     roles: TtlMap<InProject, Role>,
 }
 
-/// Answers by what was asked, each with when it was asked.
+/// Answers by key, each with the time of its request.
 struct TtlMap<K, V>(HashMap<K, (Millis, V)>);
 
-/// The look-ups of one round: what failed once is not asked again in it.
+/// The lookups of one round: one that failed is not repeated in it.
 pub(super) struct RoundLookups<'a> {
     lookups: &'a Lookups,
     failed: FailedLookups,
 }
 
-/// The look-ups of one round that failed. They would for the next ticket too, and may take as long as `jira.timeout` each time.
+/// The failed lookups of one round. They would fail for the next ticket, too, and each may take as long as
+/// `jira.timeout`.
 #[derive(Default)]
 struct FailedLookups {
     errors: HashMap<String, jira::Error>,
-    /// How many of them say that Jira does not answer at all.
+    /// How many failed because Jira as a whole does not answer.
     silent: usize,
 }
 
@@ -78,12 +79,12 @@ impl Lookups {
         Self { context, cached: Mutex::default(), opening: SingleFlight::default() }
     }
 
-    /// The look-ups of a round that begins.
+    /// The lookups of a new round.
     pub(super) fn round(&self) -> RoundLookups<'_> {
         RoundLookups { lookups: self, failed: FailedLookups::default() }
     }
 
-    /// The workflow of an issue type in a project, if Jira said so within `believed`, as which type is meant.
+    /// The cached workflow of an issue type in a project, if it is younger than `believed`.
     pub(super) fn known_workflow(
         &self,
         project: &str,
@@ -95,7 +96,7 @@ impl Lookups {
         known.workflows.get(&in_project(project, &id), |_| believed, now)
     }
 
-    /// The same, as Jira says now if it did not within `believed`.
+    /// The same, or else Jira's answer to a new request.
     pub(super) async fn workflow(
         &self,
         project: &str,
@@ -108,7 +109,7 @@ impl Lookups {
         }
         let workflow = self.context.jira.workflow(project, issue_type).await?;
         let (mut known, id) = (lock(&self.cached), &workflow.issue_type_id);
-        // How long each is believed depends on what it is needed for. An id is always its own.
+        // Cached without a limit: each caller says how old an answer it accepts. An id also names itself.
         for asked in [issue_type, id] {
             known.issue_types.keep(in_project(project, asked), id, |_| Duration::MAX, now);
         }
@@ -116,7 +117,8 @@ impl Lookups {
         Ok(workflow)
     }
 
-    /// The same for a ticket that is to be opened. All that are to be opened at the same time ask once, also in vain.
+    /// The same for a ticket that is about to be opened. Tickets that are opened at the same time share one request,
+    /// even if it fails.
     pub(super) async fn workflow_to_open(
         &self,
         project: &str,
@@ -136,7 +138,7 @@ impl RoundLookups<'_> {
         believed: Duration,
     ) -> Result<Workflow, jira::Error> {
         let lookups = self.lookups;
-        // What is known holds, also if it could not be asked anew just now.
+        // A cached answer counts, even if a new request failed in this round.
         if let Some(known) = lookups.known_workflow(project, issue_type, believed) {
             return Ok(known);
         }
@@ -144,26 +146,26 @@ impl RoundLookups<'_> {
         self.failed.or(what, lookups.workflow(project, issue_type, believed)).await
     }
 
-    /// Whom these words name.
+    /// The people whom these words name.
     pub(super) async fn people(&mut self, words: &str) -> Result<People, jira::Error> {
         let (key, asking) = (words.to_lowercase(), self.lookups.context.jira.people(words));
         let believed = |people: &People| if people.named.is_empty() { MEMBER } else { NAMED };
         self.ask(|known| &mut known.people, format!("people {key}"), key, believed, asking).await
     }
 
-    /// The groups that the person is in.
+    /// The groups of this person.
     pub(super) async fn groups(&mut self, person_id: &str) -> Result<Vec<Group>, jira::Error> {
         let (key, asking) = (person_id.to_owned(), self.lookups.context.jira.groups(person_id));
         self.ask(|known| &mut known.groups, format!("groups {key}"), key, |_| MEMBER, asking).await
     }
 
-    /// Whether there is a group of this name.
+    /// Whether a group with this name exists.
     pub(super) async fn has_group(&mut self, name: &str) -> Result<bool, jira::Error> {
         let (key, asking) = (name.to_lowercase(), self.lookups.context.jira.has_group(name));
         self.ask(|known| &mut known.has_group, format!("group {key}"), key, |_| MEMBER, asking).await
     }
 
-    /// Who has this role in the project.
+    /// The holders of this role in the project.
     pub(super) async fn role(&mut self, project: &str, name: &str) -> Result<Role, jira::Error> {
         let (key, asking) =
             (in_project(project, &name.to_lowercase()), self.lookups.context.jira.role(project, name));
@@ -171,7 +173,7 @@ impl RoundLookups<'_> {
         self.ask(|known| &mut known.roles, what, key, |_| MEMBER, asking).await
     }
 
-    /// What is known; or what Jira says, unless it did not in this round.
+    /// The cached answer, or else Jira's, unless this lookup failed in the round.
     async fn ask<K: Eq + Hash, V: Clone>(
         &mut self,
         cache: impl Fn(&mut CachedLookups) -> &mut TtlMap<K, V>,
@@ -198,13 +200,13 @@ impl<K, V> Default for TtlMap<K, V> {
 }
 
 impl<K: Eq + Hash, V: Clone> TtlMap<K, V> {
-    /// What was said, if that is still believed.
+    /// The cached answer, if it is young enough.
     fn get(&self, key: &K, believed: impl Fn(&V) -> Duration, now: Millis) -> Option<V> {
         let (asked, value) = self.0.get(key)?;
         (now.apart(*asked) < believed(value)).then(|| value.clone())
     }
 
-    /// Keeps what was said, and forgets what is not believed any more.
+    /// Caches an answer, and drops those that are too old.
     fn keep(&mut self, key: K, value: &V, believed: impl Fn(&V) -> Duration, asked: Millis) {
         self.0.retain(|_, (at, value)| asked.apart(*at) < believed(value));
         self.0.insert(key, (asked, value.clone()));
@@ -212,7 +214,7 @@ impl<K: Eq + Hash, V: Clone> TtlMap<K, V> {
 }
 
 impl FailedLookups {
-    /// Asks, unless that was asked in vain in this round.
+    /// Asks, unless this lookup failed in the round, or too many got no answer.
     async fn or<T>(
         &mut self,
         what: String,

@@ -1,10 +1,9 @@
-//! Effects in Jira: taken when they are due, performed, and settled. All of that is here, once for all commands; what
-//! performs one says what came of it as an [`Effect`], and settles nothing itself.
+//! Performs commands in Jira: takes those that are due, performs them, and settles the results. All of that is here,
+//! once for all kinds of commands; the code that performs one returns a [`CommandResult`] and settles nothing itself.
 //!
-//! Commands of different gates are performed side by side, so that one that takes its time keeps no other waiting; those
-//! of one gate one after the other, as they were stored. Only performing takes long: to the throttle and to the database
-//! all of them together are one who waits, so that a long queue here makes no longer queue for what reads tickets
-//! or answers Flagger.
+//! Commands of different gates run concurrently, so that a slow one delays no other; those of one gate run one at a
+//! time, in stored order. Only performing takes long: at the rate limiter and at the database all commands together
+//! hold one place in the queue, so that a long outbox does not delay reading tickets or answering Flagger.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -46,25 +45,26 @@ mod update;
 use create::Create;
 use effect::{CommandResult, Failure};
 
-/// Of so many places one is not for opening tickets: however many are to be opened, others are told meanwhile.
+/// One slot in this many is never used to open tickets, so that comments get through however many tickets are to be
+/// opened.
 const PROGRESS_MEANWHILE: usize = 4;
-/// How soon a command is tried again that waits for credentials; the client asks Jira no more often by itself.
+/// The retry delay of a command that failed because of the credentials; the client itself asks Jira no more often.
 const CREDENTIALS: Duration = Duration::from_secs(15);
 
-/// The room of the outbox. What it remembers between its steps may be lost.
+/// The outbox. Losing what it remembers between its steps is harmless.
 pub(super) struct Outbox {
     context: Arc<Context>,
     lookups: Arc<Lookups>,
     queue: Arc<PollQueue>,
-    /// One turn at the database at a time.
+    /// Lets one command at a time write to the database.
     writing: Mutex<()>,
-    /// One place in the queue for Jira at a time.
+    /// Lets one command at a time wait for the rate limiter.
     queueing: Arc<Mutex<()>>,
-    /// Why commands are parked, by the numbers of their rows, as the log was told.
+    /// The logged reasons of parked commands, by outbox row id.
     parked: std::sync::Mutex<HashMap<i64, String>>,
 }
 
-/// Commands that are being performed: their gates, and whether it is a ticket that is opened.
+/// The gates of the commands in progress, each with whether the command opens a ticket.
 #[derive(Clone, Default)]
 struct InFlight(HashMap<GateId, bool>);
 
@@ -89,9 +89,9 @@ const fn is_opening(row: &OutboxRow) -> bool {
     }
 }
 
-/// Something that is over.
+/// A finished step.
 enum Step {
-    /// Commands that are due were looked for.
+    /// Due commands were loaded.
     Taken(Result<Vec<OutboxRow>, store::Error>),
     /// A command of this gate was performed.
     Performed(GateId, Result<CycleOutcome, store::Error>),
@@ -105,7 +105,7 @@ impl Outbox {
         Self { context, lookups, queue, writing, queueing, parked }
     }
 
-    /// Performs the command that is due longest.
+    /// Performs the command that has been due longest.
     pub(super) async fn work_once(&self) -> Result<CycleOutcome, store::Error> {
         if !self.context.lease.leads() {
             return Ok(CycleOutcome::Standby);
@@ -116,11 +116,11 @@ impl Outbox {
         }
     }
 
-    /// Performs what is due, side by side, until `stop`; what is in hand then is finished.
+    /// Performs due commands concurrently until `stop`, then finishes those in progress.
     pub(super) async fn run(&self, stop: &CancellationToken) {
         let mut news = self.context.gatekeeper.work();
         let (mut in_hand, mut steps) = (InFlight::default(), Steps::new());
-        // Whether something may be due, whether it is being looked for, and before when it is not.
+        // Whether commands may be due, whether they are being loaded, and when to load again at the latest.
         let (mut due, mut taking, mut tick) = (true, false, Instant::now());
         loop {
             let places = self.context.side_by_side.saturating_sub(in_hand.0.len());
@@ -130,7 +130,7 @@ impl Outbox {
                 news.mark_unchanged();
                 if taking {
                     let (held, most) = (in_hand.clone(), self.context.side_by_side);
-                    // Never awaited here: one that is in hand may hold the database's only connection.
+                    // Not awaited here: a command in progress may hold the database's only connection.
                     steps.push(Box::pin(async move { Step::Taken(self.pick(&held, most).await) }));
                 }
             }
@@ -154,16 +154,16 @@ impl Outbox {
                         in_hand.0.remove(&gate);
                         match self.unless_failed(outcome) {
                             Some(CycleOutcome::Parked { why } | CycleOutcome::Postponed { why }) => {
-                                tracing::debug!(why, "that did not work");
+                                tracing::debug!(why, "this attempt failed");
                                 due = true;
                             }
                             Some(CycleOutcome::Done | CycleOutcome::Read { .. }) => due = true,
-                            // The next tick finds out.
+                            // Left to the next tick.
                             Some(CycleOutcome::Idle | CycleOutcome::Standby) | None => {}
                         }
                     }
                 },
-                // The sender lives as long as the gatekeeper, which we hold.
+                // The sender lives as long as the gatekeeper, which `self` holds.
                 _ = news.changed(), if !due => due = true,
                 () = sleep_until(tick), if !due => due = true,
                 () = stop.cancelled(), if !stop.is_cancelled() => {}
@@ -175,8 +175,8 @@ impl Outbox {
         result.inspect_err(|error| self.context.log_trouble(error)).ok()
     }
 
-    /// Commands that are due, for the places that are left: each of another gate, and of none that is in hand. Tickets to
-    /// be opened come first, but do not take every place.
+    /// Due commands for the free slots, one for each gate, and none for a gate with a command in progress. Tickets to
+    /// be opened come first, but do not take every slot.
     async fn pick(&self, in_hand: &InFlight, places: usize) -> Result<Vec<OutboxRow>, store::Error> {
         let mut held: HashSet<GateId> = in_hand.0.keys().cloned().collect();
         let most_opening = (places - places / PROGRESS_MEANWHILE).saturating_sub(in_hand.opening());
@@ -197,7 +197,7 @@ impl Outbox {
                                 taken.push(found);
                             }
                         }
-                        // Others may stand behind it.
+                        // There may be others after it.
                         Err(error) => {
                             self.set_aside(row, &error).await?;
                             whole = false;
@@ -209,7 +209,7 @@ impl Outbox {
         Ok(taken)
     }
 
-    /// Parks a command that cannot be read, so that it holds up no other.
+    /// Parks a command that cannot be read, so that it blocks no other.
     async fn set_aside(&self, row: i64, error: &store::Error) -> Result<(), store::Error> {
         let why = error.to_string();
         let _writing = self.writing.lock().await;
@@ -235,7 +235,7 @@ impl Outbox {
         self.settle(&row, effect).await
     }
 
-    /// Performs a command. What is settled then is `row` as it was claimed.
+    /// Performs a command. Replaces `row` with its claimed version, which the caller settles.
     async fn perform(&self, row: &mut OutboxRow) -> Result<CommandResult, Failure> {
         let (context, lookups) = (&*self.context, &*self.lookups);
         if let Command::Open { .. } = row.command {
@@ -252,7 +252,7 @@ impl Outbox {
         }
     }
 
-    /// Takes the command, with one attempt more, if this replica still works and it still waits.
+    /// Claims the command and counts the attempt, if this replica is still the leader and the command still waits.
     async fn claim(&self, id: i64) -> Result<OutboxRow, Failure> {
         let _writing = self.writing.lock().await;
         let mut tx = self.context.begin_if_leading().await?.ok_or(Failure::Aborted(CycleOutcome::Standby))?;
@@ -262,7 +262,7 @@ impl Outbox {
         Ok(row)
     }
 
-    /// Notes what became of a command, and what that means for its gate, in one turn.
+    /// Stores the result of a command, and what it means for the gate, in one transaction.
     async fn settle(&self, row: &OutboxRow, effect: CommandResult) -> Result<CycleOutcome, store::Error> {
         let (now, how) = (self.context.clock.now(), self.retry_policy(row, &effect));
         let writing = self.writing.lock().await;
@@ -270,7 +270,7 @@ impl Outbox {
         let ticket = keep_found(&mut tx, row, &effect, now).await?;
         let opened = ticket.is_some();
         if !tx.settle(row, &how, now).await? && !opened {
-            // Another replica has taken it over: that one says what became of it.
+            // Another replica has taken it over, and settles it.
             return Ok(CycleOutcome::Done);
         }
         let applied = self.tell_gate(&mut tx, row, &how, ticket, now).await?;
@@ -287,7 +287,7 @@ impl Outbox {
         Ok(CycleOutcome::of(&how))
     }
 
-    /// What becomes of a command after an attempt.
+    /// What happens to a command after an attempt.
     fn retry_policy(&self, row: &OutboxRow, effect: &CommandResult) -> AttemptOutcome {
         let sent = row.sent;
         match effect {
@@ -321,7 +321,7 @@ impl Outbox {
         }
     }
 
-    /// Applies to the gate what became of opening its ticket; `ticket` is the one that it has now.
+    /// Applies the result of opening a ticket to its gate; `ticket` is the ticket that the gate has now.
     async fn tell_gate(
         &self,
         tx: &mut WriteTx,
@@ -346,7 +346,7 @@ impl Outbox {
         let applied = match gatekeeper.apply(tx, &row.canary, &event, now).await {
             Ok(applied) => applied,
             Err(error @ store::Error::Corrupt { .. }) => {
-                // The command is done all the same, and its ticket is kept.
+                // The command is settled anyway, and its ticket is stored.
                 tracing::debug!("{error}; what became of a command is not applied");
                 return Ok(None);
             }
@@ -355,12 +355,12 @@ impl Outbox {
         let Some(ticket) = ticket.filter(|_| applied.audit_events.is_empty()) else {
             return Ok(Some(applied));
         };
-        // Its rollout is over: the ticket is told so, and is on record all the same.
+        // Its rollout has ended: a comment says so, and the ticket is still recorded.
         let audit_event = AuditEvent::TicketOpened { gate: subject.gate.clone(), ticket };
         gatekeeper.record_only(tx, applied.canary, audit_event, now).await.map(Some)
     }
 
-    /// Stores what a command leaves to be done.
+    /// Stores the commands that follow from a result.
     async fn enqueue_follow_up(
         &self,
         tx: &mut WriteTx,
@@ -375,7 +375,7 @@ impl Outbox {
                 if matches!(effect, CommandResult::Done)
                     && let Some(since) = row.sent =>
             {
-                // Jira may show later what is not needed any more.
+                // Jira may still show a ticket later that is not needed any more.
                 tx.enqueue(&row.canary, &duplicates::look_again_later(gate, subject, since), now).await?;
             }
             (Command::Comment { notice: Notice::Progress { .. }, .. }, AttemptOutcome::Done) => {
@@ -393,7 +393,7 @@ impl Outbox {
                 tx.enqueue(&row.canary, &Command::Comment { gate: gate.clone(), notice }, now).await?;
                 tx.missing(gate, None).await?;
             }
-            // It was seen: what was missing before is not any more.
+            // Jira showed the ticket, so it is not missing any more.
             CommandResult::Done | CommandResult::Stuck { .. } if !is_opening(row) => {
                 tx.missing(gate, None).await?
             }
@@ -408,8 +408,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// A command is parked: the log says so once for each reason, and not each time that it is tried again.
-    /// Where the ticket of a gate that lives cannot be opened, that is on record and was told already.
+    /// Logs that a command is parked, once for each reason and not at each retry. Not if the ticket of a live gate
+    /// cannot be opened: that is recorded and logged already.
     async fn say_if_parked(&self, row: &OutboxRow, how: &AttemptOutcome) -> Result<(), store::Error> {
         let AttemptOutcome::Parked { why, .. } = how else {
             if *how == AttemptOutcome::Done {
@@ -443,12 +443,12 @@ impl Outbox {
             ticket,
             what = describe_command(&row.command),
             why,
-            "Jira does not do this; mend what is in the way: it is tried again each hour and when the bridge starts"
+            "Jira does not do this; fix the cause: the bridge retries every hour and when it starts"
         );
         Ok(())
     }
 
-    /// Whether the log was not told yet that this command is parked for this reason; from now on it was.
+    /// Whether this reason for parking the command was not logged yet. Remembers it.
     fn newly_parked(&self, row: i64, why: &str) -> bool {
         lock(&self.parked).insert(row, why.to_owned()).as_deref() != Some(why)
     }
@@ -458,7 +458,7 @@ impl Outbox {
     }
 }
 
-/// Keeps the tickets that were found or opened, and returns the one that counts, if there is one now.
+/// Stores the tickets that were found or opened, and returns the one that counts, if there is one now.
 async fn keep_found(
     tx: &mut WriteTx,
     row: &OutboxRow,

@@ -1,4 +1,4 @@
-//! Reading tickets: the one way in which a decision comes in, whether the clock or a webhook asked for it.
+//! Reading tickets: the only way in which decisions arrive, whether a timer or a webhook asked for it.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -23,7 +23,7 @@ mod seen;
 use round::{ReadMode, Round, RoundFindings, RoundStart};
 use seen::SeenTicket;
 
-/// The room of reading tickets.
+/// Reads tickets.
 pub(super) struct Poll {
     context: Arc<Context>,
     lookups: Arc<Lookups>,
@@ -37,7 +37,7 @@ impl Poll {
         Self { context, lookups, queue, health }
     }
 
-    /// Reads the tickets that were moved, as their webhooks say, ahead of all else that waits for Jira.
+    /// Reads the tickets that webhooks reported as moved, ahead of all other requests to Jira.
     pub(super) async fn read_nudged(&self) -> Result<CycleOutcome, store::Error> {
         let started = self.begin(ReadTrigger::Nudge);
         self.queue.nudges_done();
@@ -55,14 +55,14 @@ impl Poll {
             .filter(|nudge| !ended.iter().any(|(_, ended)| ended.ticket == nudge.ticket))
             .collect();
         let due = self.queue.nudged(&living, started.at);
-        // What was moved a moment ago is behind in every index.
+        // No index is up to date about a recent move.
         let how = if self.context.jira.reads_an_index() { ReadMode::Alone } else { ReadMode::Together };
         let looked = jira::urgently(self.read_and_apply(&due, how, &living, started)).await;
         self.queue.nudges_done();
         if due.is_empty() { looked.map(|_| CycleOutcome::Idle) } else { looked }
     }
 
-    /// The nudged tickets whose rollout is over and that were not answered yet.
+    /// The nudged tickets of ended rollouts that had no late move answered yet.
     pub(super) async fn ended_nudges(&self) -> Result<Vec<(TicketRecord, Nudge)>, store::Error> {
         let store = self.context.store();
         let mut ended = Vec::new();
@@ -72,17 +72,17 @@ impl Poll {
             }
             match opened {
                 Ok(opened) => ended.push((opened, nudge)),
-                // Its nudge is done with: a row that cannot be read must not keep live tickets waiting.
+                // Its nudge is acknowledged: a row that cannot be read must not delay live tickets.
                 Err(error) => tracing::error!(
                     issue = nudge.ticket,
-                    "{error}; a dead ticket was moved, and is not told that it opens nothing"
+                    "{error}; the ticket of an ended rollout was moved, and the bridge cannot comment that this opens nothing"
                 ),
             }
         }
         Ok(ended)
     }
 
-    /// Reads the tickets that are due: those Flagger asks about, and now and then all others.
+    /// Reads the tickets that are due: often those that Flagger asks about, and occasionally all others.
     pub(super) async fn read_due(&self) -> Result<CycleOutcome, store::Error> {
         let started = self.begin(ReadTrigger::Poll);
         if let Some(rests) = self.idle_reason(started.why, started.at) {
@@ -107,7 +107,7 @@ impl Poll {
         RoundStart { why, at: self.context.clock.now(), term: self.context.lease.term() }
     }
 
-    /// Why nothing is read now, if that is so.
+    /// Why nothing is read now; `None` if reading may go on.
     pub(super) fn idle_reason(&self, why: ReadTrigger, now: Millis) -> Option<CycleOutcome> {
         if !self.context.lease.leads() {
             self.queue.clear();
@@ -116,7 +116,7 @@ impl Poll {
         self.health.is_paused(why, now).then_some(CycleOutcome::Idle)
     }
 
-    /// Reads tickets, and applies what they show. One request serves a hundred.
+    /// Reads tickets, and applies the readings. One request serves a hundred tickets.
     async fn read_and_apply(
         &self,
         due: &[DueTicket],
@@ -141,7 +141,7 @@ impl Poll {
         }
         let vain = vain.filter(|_| tickets == 0 && started.why == ReadTrigger::Nudge);
         let Some(changed) = self.apply(&seen, &done, nudges, started).await? else {
-            // What it saw is another replica's business now.
+            // Another replica is the leader now; these readings do not count.
             if self.context.lease.term() == started.term {
                 self.context.lease.invalidate();
             }
@@ -170,8 +170,8 @@ impl Poll {
         CycleOutcome::Postponed { why }
     }
 
-    /// Applies what was seen of these tickets, and returns how many had changed. What is no news costs no write. `None` if
-    /// another replica reads tickets by now.
+    /// Applies the readings of these tickets, and returns how many tickets had changed. A reading without a change
+    /// costs no write. `None` if another replica is the leader now.
     async fn apply(
         &self,
         seen: &[SeenTicket],
@@ -180,11 +180,12 @@ impl Poll {
         started: RoundStart,
     ) -> Result<Option<usize>, store::Error> {
         let (now, gatekeeper, store) = (started.at, &self.context.gatekeeper, self.context.store());
-        // A reading for a nudge is compared within the turn: a round may be about to commit what it read before.
+        // A reading for a nudge is compared within the transaction: a polling round may be about to commit an older
+        // one.
         let may_be_news =
             |seen: &&SeenTicket| started.why == ReadTrigger::Nudge || seen.is_news(&self.context);
         let news: Vec<&SeenTicket> = seen.iter().filter(may_be_news).collect();
-        // What closes a gate does so now, also if it cannot be stored.
+        // A decision that closes a gate holds from now on, even if it cannot be stored.
         for seen in news.iter().filter(|seen| !self.is_superseded(started, seen.gate())) {
             gatekeeper.apply_reading(&seen.canary, seen.reading.clone());
         }
@@ -196,18 +197,18 @@ impl Poll {
         let mut applied = Vec::new();
         if !news.is_empty() || !followed.is_empty() {
             let tx = self.context.begin_if_leading().await?;
-            // Another replica has seen more lately than this.
+            // Another replica has newer readings.
             let Some(mut tx) = tx.filter(|_| self.context.lease.term() == started.term) else {
                 return Ok(None);
             };
             for seen in &news {
-                // Looked up within the turn: what began since then applies later what it sees.
+                // Checked within the transaction: a nudge that came since then applies its own reading later.
                 if self.is_superseded(started, seen.gate()) {
                     continue;
                 }
                 match gatekeeper.apply(&mut tx, &seen.canary, &seen.reading.event(), now).await {
                     Ok(done) => applied.push(done),
-                    // The store has said so, and its gates are closed.
+                    // The store has logged that, and the canary's gates are closed.
                     Err(store::Error::Corrupt { .. }) => {}
                     Err(error) => return Err(error),
                 }
@@ -226,13 +227,14 @@ impl Poll {
         Ok(Some(applied.iter().filter(|applied| !applied.audit_events.is_empty()).count()))
     }
 
-    /// These tickets are read again when they are due again.
+    /// Marks these tickets as read, until they are due again.
     fn is_over(&self, seen: &[SeenTicket], due: &[&DueTicket], started: RoundStart) {
         for due in due {
             let is_over = match started.why {
-                // Also of those that could not be understood.
+                // Also for tickets that could not be interpreted.
                 ReadTrigger::Poll => true,
-                // A nudge is spent, so what it did not show, or could not be judged, is seen no later than without it.
+                // A nudge works only once. A ticket that it did not show, or that could not be judged, must be read
+                // no later than without the nudge.
                 ReadTrigger::Nudge => seen.iter().any(|seen| seen.is_of(due) && seen.is_judged()),
             };
             if self.is_superseded(started, &due.gate) {
@@ -243,18 +245,18 @@ impl Poll {
         }
     }
 
-    /// Jira answered; where none of the tickets could be read, `vain` tells how often that was so.
+    /// Jira answered. If no ticket could be read, `vain` is how often in a row that was so.
     fn worked(&self, vain: Option<Failures>, started: RoundStart) {
         if self.health.worked(started.why, vain) {
             tracing::info!("Jira answers again");
         }
-        // What is read for nudges need not be polled; but where polling fails that is no success.
+        // Tickets that were read for nudges need no polling; but while polling fails, that is no successful poll.
         if vain.is_none() && self.health.polls_work() {
             self.context.metrics.poll_succeeded(started.at);
         }
     }
 
-    /// Whether what this round shows of a gate's ticket does not count.
+    /// Whether this round's reading of a gate's ticket must be discarded.
     fn is_superseded(&self, started: RoundStart, gate: &GateId) -> bool {
         match started.why {
             ReadTrigger::Nudge => false,

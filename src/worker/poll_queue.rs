@@ -1,9 +1,9 @@
 //! Which tickets are read next.
 //!
-//! All live tickets are gone through once a second at most, however much happens: once one of them is due, all of its pace
-//! are, so that a cycle costs a request for a hundred tickets and no more. They stand in a queue, from which each round
-//! takes a hundred. What a round took and could not read comes again with the next, so that a hundred that cannot
-//! be read do not keep the others from being read.
+//! All live tickets are scanned at most once a second, however much happens. Once one of them is due, all with the
+//! same interval are, so that a cycle costs one request for a hundred tickets and no more. They wait in a queue, from
+//! which each round takes a hundred. What a round could not read comes again with the next cycle, so that a hundred
+//! unreadable tickets do not block the others.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -24,13 +24,13 @@ use crate::{
 
 /// Jira's limit for one request.
 pub(super) const MOST: usize = 100;
-/// So many tickets are read alone in one round at most.
+/// The most tickets that are read alone in one round.
 pub(super) const MOST_ALONE: usize = 20;
-/// A ticket is not read for nudges more often than this, however many come.
+/// A ticket is read for nudges at most this often, however many nudges come.
 const NUDGED_EVERY: Duration = Duration::from_secs(1);
-/// All tickets are gone through once in this time at most.
+/// The shortest time between two scans of all live tickets.
 const SCAN_EVERY: Duration = Duration::from_secs(1);
-/// After so many canaries that were gone through, a question that wants to be answered comes first.
+/// After this many canaries the scan yields, so that waiting questions are answered.
 const AT_A_TIME: usize = 250;
 
 /// A ticket to be read.
@@ -40,7 +40,7 @@ pub(super) struct DueTicket {
     pub(super) ticket: Ticket,
 }
 
-/// When tickets were read, and which are next. All of it may be lost.
+/// When tickets were read, and which are next. Losing this is harmless.
 pub(super) struct PollQueue {
     context: Arc<Context>,
     state: Mutex<State>,
@@ -48,36 +48,36 @@ pub(super) struct PollQueue {
 
 #[derive(Default)]
 struct State {
-    /// When what was seen of each live ticket was last stored; without that it is due.
+    /// When the reading of each live ticket was last stored; a ticket without an entry is due.
     last_read: Map<GateId, Millis>,
     /// When each ticket was last read for a nudge.
     nudged: HashMap<String, Millis>,
-    /// Of which the ticket is being read for a nudge.
+    /// Gates with a ticket that is being read for a nudge.
     nudging: HashSet<GateId>,
-    /// Which a reading for a nudge has shown since the round at hand began.
+    /// Gates with a ticket that was read for a nudge since the current round began.
     overtaken: HashSet<GateId>,
-    /// Of which a round has yielded: they come before all others.
+    /// Gates with a reading that a round discarded: they come before all others.
     superseded: Map<GateId, Arc<Canary>>,
     queue: VecDeque<Queued>,
-    /// Which are to be read alone, once all in the queue were read.
+    /// Gates with a ticket to be read alone, after all in the queue.
     alone: VecDeque<(Arc<Canary>, GateId)>,
-    /// When a ticket was last read past every index only because it waits.
+    /// When a ticket was last read without an index only because it waits.
     glanced: Option<Millis>,
     scanned: Option<Millis>,
 }
 
-/// A ticket in the queue, and when it was last read as it came there: a later reading makes this one needless.
+/// A ticket in the queue, and when it was last read as of then: after a later reading it need not be read.
 struct Queued {
     canary: Arc<Canary>,
     gate: GateId,
     looked: Option<Millis>,
 }
 
-/// The tickets of one pace, each with when it was last read.
+/// The tickets with the same interval, each with when it was last read.
 #[derive(Default)]
 struct Cycle<'a> {
     tickets: Vec<(Option<Millis>, &'a Arc<Canary>, &'a GateId)>,
-    /// Whether one of them is due, and all with it.
+    /// Whether one of them is due, and so all of them.
     due: bool,
 }
 
@@ -92,24 +92,24 @@ impl PollQueue {
         Self { context, state: Mutex::default() }
     }
 
-    /// A ticket was opened, and was not read yet: it comes before those that were.
+    /// Queues a newly opened ticket ahead of all that were read before.
     pub(super) fn opened(&self, canary: Arc<Canary>, gate: GateId) {
         lock(&self.state).queue.push_front(Queued { canary, gate, looked: None });
     }
 
-    /// What was seen of the ticket of this gate is stored.
+    /// Records that a reading of this gate's ticket was stored.
     pub(super) fn was_read(&self, gate: &GateId, at: Millis) {
         lock(&self.state).last_read.insert(gate.clone(), at);
     }
 
-    /// Whether what a round shows of this ticket does not count, for it was read for a nudge as well, and which reading is
-    /// newer cannot be told.
+    /// Whether a round must discard its reading of this ticket: the ticket was also read for a nudge, and it is
+    /// unknown which reading is newer.
     pub(super) fn is_superseded(&self, gate: &GateId) -> bool {
         let state = lock(&self.state);
         state.overtaken.contains(gate) || state.nudging.contains(gate)
     }
 
-    /// A ticket is to be read alone, once all others were read.
+    /// Queues a ticket to be read alone, after all others.
     pub(super) fn alone(&self, due: &DueTicket, now: Millis) {
         let state = &mut *lock(&self.state);
         state.last_read.insert(due.gate.clone(), now);
@@ -118,22 +118,23 @@ impl PollQueue {
         }
     }
 
-    /// A round has yielded.
+    /// Queues a ticket ahead of all others, because a round discarded its reading.
     pub(super) fn read_again_soon(&self, due: &DueTicket) {
         lock(&self.state).superseded.insert(due.gate.clone(), Arc::clone(&due.canary));
     }
 
-    /// A reading for a nudge showed this ticket. Rounds yield to it, whatever comes of a later one.
+    /// Records that a ticket was read for a nudge. A round in progress discards its own reading of it, even if a
+    /// later reading for a nudge fails.
     pub(super) fn nudge_read(&self, gate: &GateId) {
         lock(&self.state).overtaken.insert(gate.clone());
     }
 
-    /// Nothing is read for nudges. No round yields to what was read in vain.
+    /// Records that no ticket is being read for a nudge. A failed reading makes no round discard its own.
     pub(super) fn nudges_done(&self) {
         lock(&self.state).nudging.clear();
     }
 
-    /// Another replica reads tickets.
+    /// Empties the queues, because another replica reads tickets now.
     pub(super) fn clear(&self) {
         let mut state = lock(&self.state);
         state.queue.clear();
@@ -141,7 +142,7 @@ impl PollQueue {
         state.superseded.clear();
     }
 
-    /// At most a hundred of the nudged tickets. Until [`Self::nudges_done`] no round takes them.
+    /// At most a hundred of the nudged tickets. Until [`Self::nudges_done`], no round takes them.
     pub(super) fn nudged(&self, nudges: &[Nudge], now: Millis) -> Vec<DueTicket> {
         let mut state = lock(&self.state);
         state.nudged.retain(|_, at| now.apart(*at) < NUDGED_EVERY);
@@ -177,7 +178,7 @@ impl PollQueue {
         due
     }
 
-    /// A few of those that are to be read alone.
+    /// A few of the tickets that are to be read alone.
     pub(super) fn due_alone(&self) -> Vec<DueTicket> {
         let mut state = lock(&self.state);
         state.overtaken.clear();
@@ -185,7 +186,7 @@ impl PollQueue {
         state.alone.drain(..some).filter_map(|(canary, gate)| self.watched(&canary.id, &gate)).collect()
     }
 
-    /// Now and then a ticket that waits, where only an index says so: that may be behind for long.
+    /// Occasionally a waiting ticket, if only an index says that it waits: the index may lag for long.
     pub(super) fn due_directly(&self, health: &ReadHealth, now: Millis) -> Option<DueTicket> {
         if !self.context.jira.reads_an_index() {
             return None;
@@ -202,7 +203,7 @@ impl PollQueue {
                 matches!(gate.state, GateState::Watched { ticket_state: TicketState::Waiting { .. }, .. })
                     && self.is_asked_about(&canary.id, gate, now)
             })
-            // One that cannot be read must not keep the others from being read.
+            // A ticket that cannot be read must not block the others.
             .filter(|(_, gate)| !health.is_tried(&gate.id, now))
             .map(|(canary, gate)| (health.read_directly(&gate.id).unwrap_or(gate.asked_at), canary, gate))
             .min_by_key(|(read, _, _)| *read)?;
@@ -213,7 +214,7 @@ impl PollQueue {
         self.watched(&canary.id, &gate.id)
     }
 
-    /// Takes from the queue until there are a hundred.
+    /// Takes tickets from the queue until there are a hundred.
     fn take(&self, due: &mut Vec<DueTicket>) {
         let state = &mut *lock(&self.state);
         let State { superseded: again, nudging, .. } = state;
@@ -228,7 +229,7 @@ impl PollQueue {
         while due.len() < MOST
             && let Some(queued) = state.queue.pop_front()
         {
-            // If that comes to nothing this one is still due, and not all others with it.
+            // If that reading fails, this ticket is still due, and not all others with it.
             if state.nudging.contains(&queued.gate) {
                 later.push(queued);
                 continue;
@@ -241,7 +242,7 @@ impl PollQueue {
         state.queue.extend(later);
     }
 
-    /// Goes through all live tickets, and puts those into the queue that are due, those first that wait longest.
+    /// Scans all live tickets, and queues those that are due, longest unread first.
     async fn scan(&self, health: &ReadHealth, now: Millis) {
         lock(&self.state).scanned = Some(now);
         let (poll_every, slowly) = (self.context.config().jira.poll_every, self.context.slow_cycle());
@@ -255,7 +256,7 @@ impl PollQueue {
                     for gate in canary.rollout.iter().flat_map(|rollout| &rollout.replaced) {
                         live.insert(&gate.id);
                         let looked = state.looked_at(&gate.id);
-                        // The longer ago it was seen, the less it is hoped for.
+                        // The longer ago it was seen, the less likely it comes back.
                         let least = if gate.is_labelled() { poll_every } else { slowly };
                         let every = least.max(gate.seen_at().map_or(least, |seen| now.since(seen) / 8));
                         if looked.is_none_or(|at| now.apart(at) >= every) {
@@ -293,9 +294,9 @@ impl PollQueue {
         self.context.gatekeeper.unread_tickets().retain(&live);
     }
 
-    /// Whether Flagger has asked at this gate lately: then it is read soon again, else now and then.
+    /// Whether Flagger asked at this gate recently: then its ticket is read often, otherwise occasionally.
     fn is_asked_about(&self, canary: &CanaryId, gate: &Gate, now: Millis) -> bool {
-        // What another replica is asked is known here only some time later.
+        // Questions that another replica received are known here with a delay.
         let asked = self.context.store().asked_at(canary, &gate.id).max(Some(gate.asked_at));
         asked.is_some_and(|at| now.since(at) < self.context.config().jira.trust_for)
     }

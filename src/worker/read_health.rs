@@ -1,5 +1,5 @@
-//! How tickets can be read: whether at all, together with others, only alone, or not for a while. All that is known of it may
-//! be lost.
+//! How tickets can be read at present: not at all, together with others, only alone, or not for a while. Losing this
+//! is harmless.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,21 +17,21 @@ mod trail;
 
 use trail::Trails;
 
-/// How long a ticket is read alone until it is tried together with others again, in ms.
+/// How long a ticket is read alone before it is tried together with others again, in ms.
 const APART_FOR: i64 = 3_600_000;
-/// While Jira does not answer, single tickets are tried once in so many times.
+/// While Jira does not answer, single tickets are tried once in this many rounds.
 const TRIED_ONCE_IN: u32 = 4;
 
-/// Why tickets are read. One round of each kind may be under way at a time.
+/// Why tickets are read. At most one round of each kind runs at a time.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReadTrigger {
-    /// They were moved, as a webhook says.
+    /// A webhook reported that they were moved.
     Nudge,
     /// They are due.
     Poll,
 }
 
-/// What reading tickets has taught so far.
+/// What earlier readings showed about reading tickets.
 pub(super) struct ReadHealth {
     context: Arc<Context>,
     state: Mutex<State>,
@@ -39,25 +39,25 @@ pub(super) struct ReadHealth {
 
 #[derive(Default)]
 struct State {
-    /// Rounds of tickets that were due.
+    /// Failures of rounds of due tickets.
     polls: Failures,
-    /// Rounds of tickets that were moved.
+    /// Failures of rounds of nudged tickets.
     nudges: Failures,
-    /// Whether these failed last in a way that may be their tickets' own.
+    /// Whether the last failure of `nudges` may concern its tickets only.
     nudges_fail_alone: bool,
-    /// Requests for many, which failed for any.
+    /// Failures of requests for many tickets that would fail for any tickets.
     together: Failures,
-    /// Those that make a request for many fail, until when they are read alone.
+    /// Tickets that make a request for many fail, each with until when it is read alone.
     apart: HashMap<GateId, Millis>,
-    /// Those that could not be read alone.
+    /// Tickets that could not be read alone.
     failing: HashMap<GateId, Failures>,
-    /// Those that showed less alone than was seen before, as in a Jira that was restored.
+    /// Tickets that showed less alone than was seen before, as in a restored Jira.
     older: HashMap<GateId, Failures>,
-    /// What was read of changelogs beyond their newest entries.
+    /// Cached parts of changelogs, beyond their newest entries.
     trails: Trails,
-    /// How long each changelog was when it was last read past every index, if that was told, and when that was.
+    /// How long each changelog was when it was last read without an index, if known, and when that was.
     direct: HashMap<GateId, (Option<usize>, Millis)>,
-    /// Routes whose statuses could not be resolved, so that the log says so once.
+    /// Routes with statuses that could not be resolved, so that the log says so once.
     bad_routes: HashSet<String>,
 }
 
@@ -79,13 +79,13 @@ impl ReadHealth {
         Self { context, state: Mutex::default() }
     }
 
-    /// Whether nothing is read now. Where one kind of round failed the other makes no haste. But tickets that were moved, and
-    /// cannot be read, keep no others from being polled; and where polling fails, that is tried first.
+    /// Whether nothing is read now. After a failure of one kind of round, the other kind backs off, too. But nudged
+    /// tickets that cannot be read do not stop polling; and while polling fails, polling is retried first.
     pub(super) fn is_paused(&self, why: ReadTrigger, now: Millis) -> bool {
         let State { polls, nudges, nudges_fail_alone, .. } = &*lock(&self.state);
         let at = match why {
             ReadTrigger::Poll if *nudges_fail_alone => polls.until,
-            // Unless nothing is there to be polled.
+            // Polling goes first. After `poll_every`, nudges go on even if there was nothing to poll.
             ReadTrigger::Nudge if polls.has_failed() => {
                 nudges.until.max(polls.until + self.context.config().jira.poll_every)
             }
@@ -94,7 +94,7 @@ impl ReadHealth {
         now < at
     }
 
-    /// A round failed. Returns whether Jira worked before.
+    /// Records that a round failed. Returns whether Jira worked before.
     pub(super) fn failed(&self, why: ReadTrigger, error: &jira::Error, now: Millis) -> bool {
         let mut state = lock(&self.state);
         let worked = !state.is_away();
@@ -105,8 +105,8 @@ impl ReadHealth {
         worked
     }
 
-    /// A round worked; or none of its tickets could be read, and `vain` tells how often that was so. Returns whether Jira
-    /// was away before and is not any more.
+    /// Records that a round worked; or, with `vain`, that none of its tickets could be read, and how often in a row.
+    /// Returns whether an outage of Jira is over.
     pub(super) fn worked(&self, why: ReadTrigger, vain: Option<Failures>) -> bool {
         let mut state = lock(&self.state);
         let was_away = state.is_away();
@@ -115,12 +115,13 @@ impl ReadHealth {
         was_away && !state.is_away()
     }
 
-    /// Whether rounds of tickets that are due work.
+    /// Whether rounds of due tickets work.
     pub(super) fn polls_work(&self) -> bool {
         !lock(&self.state).polls.has_failed()
     }
 
-    /// Whether it is worth while to ask for one ticket alone: where Jira does not answer at all that costs requests.
+    /// Whether to try a ticket alone. While Jira does not answer at all, that is done only sometimes, because it
+    /// costs requests.
     pub(super) fn tries_alone(&self) -> bool {
         let state = lock(&self.state);
         state.polls.count.max(state.nudges.count).is_multiple_of(TRIED_ONCE_IN)
@@ -132,7 +133,7 @@ impl ReadHealth {
         state.together.is_backing_off(now) || state.apart.get(gate).is_some_and(|until| now < *until)
     }
 
-    /// Whether it was tried alone in vain a short time ago.
+    /// Whether reading it alone failed a short time ago.
     pub(super) fn is_tried(&self, gate: &GateId, now: Millis) -> bool {
         let state = lock(&self.state);
         [&state.failing, &state.older]
@@ -140,18 +141,18 @@ impl ReadHealth {
             .any(|all| all.get(gate).is_some_and(|tried| tried.is_backing_off(now)))
     }
 
-    /// When it was last read past every index.
+    /// When it was last read without an index.
     pub(super) fn read_directly(&self, gate: &GateId) -> Option<Millis> {
         lock(&self.state).direct.get(gate).map(|(_, at)| *at)
     }
 
-    /// Whether its changelog was longer when it was read past every index.
+    /// Whether its changelog was longer when it was read without an index.
     pub(super) fn shows_fewer_entries(&self, gate: &GateId, reading: &Reading) -> bool {
         let known = lock(&self.state).direct.get(gate).and_then(|(known, _)| *known);
         reading.total.zip(known).is_some_and(|(length, known)| length < known)
     }
 
-    /// Jira answered what was asked about it alone: with a reading, or that it is missing.
+    /// Records Jira's answer about a single ticket: a reading, or that it is missing.
     pub(super) fn answered_alone(&self, gate: &GateId, reading: Option<&Reading>, now: Millis) {
         let mut state = lock(&self.state);
         state.failing.remove(gate);
@@ -160,7 +161,8 @@ impl ReadHealth {
         }
     }
 
-    /// It could not be read alone. Returns what becomes of rounds of tickets that were moved, if that is so for all of one.
+    /// Records that a ticket could not be read alone. Returns the failures of nudge rounds for the case that this
+    /// holds for all tickets of the round.
     pub(super) fn failed_alone(&self, gate: &GateId, error: &jira::Error) -> Failures {
         let poll_every = self.context.config().jira.poll_every;
         let (state, now) = (&mut *lock(&self.state), self.context.clock.now());
@@ -171,8 +173,9 @@ impl ReadHealth {
         vain
     }
 
-    /// A ticket that was read alone shows less than was seen before. It will until it is moved, so it is asked for ever more
-    /// seldom: after Jira was restored that may be true of all tickets, each of which costs a request.
+    /// Records that a ticket, read alone, shows less than was seen before. That lasts until it is moved, so it is
+    /// read less and less often: after Jira was restored, this may hold for all tickets, and each of them costs a
+    /// request.
     pub(super) fn back_off_incomplete(&self, gate: &GateId) {
         let poll_every = self.context.config().jira.poll_every;
         let (state, now) = (&mut *lock(&self.state), self.context.clock.now());
@@ -180,60 +183,60 @@ impl ReadHealth {
         older.record_with_delay(poll_every, now, self.context.slow_cycle());
     }
 
-    /// It shows what is known of it, or more.
+    /// Records that a ticket shows all that is known of it.
     pub(super) fn is_up_to_date(&self, gate: &GateId) {
         lock(&self.state).older.remove(gate);
     }
 
-    /// It makes requests for many fail, and is read alone for a while. Returns whether that is news.
+    /// Records that a ticket makes requests for many fail. It is read alone for a while. Returns whether that is new.
     pub(super) fn set_apart(&self, gate: &GateId, now: Millis) -> bool {
         let until = Millis(now.0.saturating_add(APART_FOR));
         lock(&self.state).apart.insert(gate.clone(), until).is_none()
     }
 
-    /// Whether requests for many failed for any, when they were last sent.
+    /// Whether requests for many tickets failed when they were last sent.
     pub(super) fn fails_together(&self) -> bool {
         lock(&self.state).together.has_failed()
     }
 
-    /// A request for many failed as it would for any. Returns whether that is news.
+    /// Records that a request for many tickets failed, as it would for any tickets. Returns whether that is new.
     pub(super) fn failed_together(&self, error: &jira::Error, now: Millis) -> bool {
         lock(&self.state).together.record(error, now, self.context.config().jira.trust_for)
     }
 
-    /// A request for many worked. Returns whether that is news.
+    /// Records that a request for many tickets worked. Returns whether that is new.
     pub(super) fn worked_together(&self) -> bool {
         std::mem::take(&mut lock(&self.state).together).has_failed()
     }
 
-    /// The statuses of this route cannot be resolved. Returns whether that is news.
+    /// Records that the statuses of this route cannot be resolved. Returns whether that is new.
     pub(super) fn is_bad(&self, route: &str) -> bool {
         lock(&self.state).bad_routes.insert(route.to_owned())
     }
 
-    /// The statuses of this route are resolved.
+    /// Records that the statuses of this route are resolved.
     pub(super) fn is_good(&self, route: &str) {
         lock(&self.state).bad_routes.remove(route);
     }
 
-    /// Adds to what an answer shows of a changelog what is known of the part before that.
+    /// Adds the cached part of a changelog to a reading.
     pub(super) fn join_trail(&self, gate: &GateId, reading: &mut Reading) {
         lock(&self.state).trails.join(gate, reading);
     }
 
-    /// The same, and keeps all of it.
+    /// The same, and caches the result.
     pub(super) fn extend_trail(&self, gate: &GateId, reading: &mut Reading) {
         let trails = &mut lock(&self.state).trails;
         trails.join(gate, reading);
         trails.knows(gate, reading);
     }
 
-    /// Forgets what is known of a changelog.
+    /// Drops the cached part of a changelog.
     pub(super) fn forget_trail(&self, gate: &GateId) {
         lock(&self.state).trails.remove(gate);
     }
 
-    /// Forgets all tickets but those of live gates.
+    /// Forgets all tickets except those of live gates.
     pub(super) fn retain(&self, live: &HashSet<&GateId>, now: Millis) {
         let mut state = lock(&self.state);
         state.apart.retain(|gate, until| live.contains(gate) && now < *until);

@@ -1,4 +1,4 @@
-//! Which Jira this is: the numbers of tickets mean something in one Jira only.
+//! Which Jira this is: a ticket's number has a meaning in one Jira only.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 use super::context::{Context, CycleOutcome};
 use crate::store;
 
-/// How soon Jira is asked again if it did not say.
+/// How long to wait before the next request, if Jira did not answer.
 const ASKED_AGAIN: Duration = Duration::from_secs(60);
 
-/// Asks until it is known, once.
+/// Retries [`recognise`] until it succeeds, once.
 pub(super) async fn recognising(context: &Context, stop: &CancellationToken) {
     let asking = async {
         while !matches!(recognise(context).await, Ok(CycleOutcome::Done)) {
@@ -24,15 +24,15 @@ pub(super) async fn recognising(context: &Context, stop: &CancellationToken) {
     }
 }
 
-/// Compares the Jira that answers with the one that the stored tickets are of, says if that is another, and keeps which it
-/// is. No gate opens or closes by this: each ticket has to prove itself.
+/// Compares the Jira that answers with the one in which the stored tickets were opened, logs a difference, and stores
+/// which one it is now. No gate opens or closes because of this: each ticket has to prove itself.
 pub(super) async fn recognise(context: &Context) -> Result<CycleOutcome, store::Error> {
     if !context.lease.leads() {
         return Ok(CycleOutcome::Standby);
     }
     let server = match context.jira.server().await {
         Ok(server) => server,
-        // What needs Jira says so.
+        // Not logged here: the requests that need Jira log the error.
         Err(error) => return Ok(CycleOutcome::Postponed { why: context.explain(&error) }),
     };
     let Some(now) = server.base_url.map(|url| url.trim().trim_end_matches('/').to_lowercase()) else {

@@ -1,4 +1,4 @@
-//! What the statuses of a ticket mean, by the workflow that Jira has for it.
+//! What the statuses of a ticket mean, according to its workflow in Jira.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -9,9 +9,9 @@ use crate::{
     policy::{Route, Status, Statuses},
 };
 
-/// Why the statuses of a ticket cannot be told.
+/// Why the meaning of a ticket's statuses is unknown.
 pub(super) enum UnclearStatuses {
-    /// Jira did not say.
+    /// The request to Jira failed.
     Jira(jira::Error),
     /// The configuration does not fit the workflow.
     Config {
@@ -28,10 +28,10 @@ impl From<jira::Error> for UnclearStatuses {
     }
 }
 
-/// What the statuses of a ticket mean. `seen` is the status it was seen in.
+/// What the statuses of a ticket mean. `seen` is the ticket's status in the reading.
 ///
-/// `moved` is the move that decided, if that is known, and how long ago it was made. What Jira said of the workflow before that
-/// does not tell whether the move was a transition of it.
+/// `moved` is the deciding move, if known, and how long ago it was made. A workflow that was read before the move
+/// does not prove that the move is one of its transitions.
 pub(super) async fn of(
     lookups: &mut RoundLookups<'_>,
     route: &Route,
@@ -52,8 +52,8 @@ pub(super) async fn of(
     })
 }
 
-/// The statuses that bear the names of a route in the workflow of a ticket's home as it was read last, if it was. The route may
-/// lead elsewhere by now.
+/// The statuses that have the route's names in the cached workflow of the ticket's own project and issue type,
+/// however old. The route may name another project now.
 pub(super) fn known_statuses(lookups: &Lookups, route: &Route, ticket: &Ticket) -> Option<Statuses> {
     let workflow = lookups.known_workflow(&ticket.project, &ticket.issue_type, Duration::MAX)?;
     resolve(route, &workflow).ok()

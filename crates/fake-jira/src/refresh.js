@@ -1,19 +1,19 @@
-// Brings a page up to date without moving the reader: focus, place and what is being typed stay as they are. Without
-// scripts the page's own refresh element does it, less gently.
+// Refreshes a page and keeps the focus, the scroll position and what is being typed. Without scripts the page's own
+// refresh element reloads the page.
 "use strict";
 (() => {
   const every = Number(document.body.dataset.refresh) * 1000;
   if (!every) return;
   const away = document.getElementById("away");
 
-  // Whoever types or marks words is not to be disturbed.
+  // Do not refresh while the reader types or selects text.
   const busy = () => {
     const field = document.activeElement;
     const typing = field && "defaultValue" in field && field.type !== "hidden" && field.value !== field.defaultValue;
     return document.hidden || typing || !getSelection().isCollapsed;
   };
 
-  // The same element after everything around it was replaced.
+  // Returns a function that finds the focused element again after the content was replaced.
   const place = () => {
     const at = document.activeElement;
     if (!at || at === document.body) return () => null;

@@ -1,4 +1,4 @@
-//! What is said of `approvers` and `deny`.
+//! The findings about `approvers` and `deny`.
 
 use fake_jira::Person;
 
@@ -10,7 +10,7 @@ fn about_people(output: &str) -> String {
     output.lines().filter(people).map(|line| format!("{line}\n")).collect()
 }
 
-/// Nothing waits for its turn.
+/// A rate limit so high that no request waits.
 const QUICK: [(&str, &str); 2] =
     [("BRIDGE__JIRA__REQUESTS_PER_SECOND", "1000"), ("BRIDGE__JIRA__BURST", "1000")];
 
@@ -40,7 +40,7 @@ async fn approvers_are_looked_up() {
         let (output, failed) = run(&fake, &text, &QUICK).await;
         assert!(failed);
         outputs.push(about_people(&output));
-        // Where nothing can be looked up, each entry says so.
+        // If nothing can be looked up, the finding of each entry says so.
         fake.fault(
             Operation::User,
             Fault::Status { code: 403, retry_after: None, body: "{}".into() },

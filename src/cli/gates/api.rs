@@ -1,4 +1,4 @@
-//! What a running bridge answers, and how it is asked.
+//! The client for the admin API of a running bridge.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::{server_url, text::one_line};
 
-/// What is shown of an entry of `/api/gates`.
+/// The shown fields of an entry of `/api/gates`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub(super) struct Gate {
     pub(super) cluster: String,
@@ -19,7 +19,7 @@ pub(super) struct Gate {
     pub(super) state: String,
     pub(super) reason: String,
     pub(super) ticket: Option<Ticket>,
-    /// None where no gate was begun.
+    /// `None` if no gate was begun.
     #[serde(deserialize_with = "timestamp")]
     pub(super) asked_at: Option<jiff::Timestamp>,
 }
@@ -30,7 +30,7 @@ pub(super) struct Ticket {
     pub(super) url: String,
 }
 
-/// What is shown of an entry of `/api/refused`.
+/// The shown fields of an entry of `/api/refused`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub(super) struct Refused {
     pub(super) source: String,
@@ -50,17 +50,17 @@ fn timestamp<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<jiff::T
     text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
 }
 
-/// Asks one bridge.
+/// The client for one bridge.
 pub(super) struct AdminClient {
-    /// Scheme, host and port: what is shown of it.
+    /// Scheme, host and port: the part of the address that is shown.
     pub(super) admin: String,
-    /// What the paths of the API follow.
+    /// The base URL of the API.
     url: String,
     client: reqwest::Client,
 }
 
 impl AdminClient {
-    /// What is not understood is not shown: there may be a password in it.
+    /// Errors do not quote an address that cannot be parsed, because it may hold a password.
     pub(super) fn new(admin: &str) -> anyhow::Result<Self> {
         if !server_url::is_clear(admin) {
             bail!("--admin: {}", server_url::UNCLEAR);
@@ -73,7 +73,7 @@ impl AdminClient {
             Ok(_) => bail!("--admin must begin with http:// or https://"),
             Err(error) => bail!("--admin is no URL: {error}"),
         };
-        // The bridge is near: no proxy, and nobody who could send us elsewhere.
+        // The bridge is nearby, so no proxy is used and no redirect followed.
         let client = reqwest::Client::builder()
             .timeout(Duration::from_secs(10))
             .no_proxy()
@@ -83,7 +83,7 @@ impl AdminClient {
         Ok(Self { admin: origin, url: admin.trim_end_matches('/').to_owned(), client })
     }
 
-    /// The gates, and the very answer.
+    /// The gates, and the body of the answer.
     pub(super) async fn gates(&self) -> anyhow::Result<(Vec<Gate>, String)> {
         let Self { admin, .. } = self;
         let body = self.ask("gates").await?;
@@ -101,7 +101,7 @@ impl AdminClient {
         Ok((gates?, body))
     }
 
-    /// What was turned away. None where that cannot be told, as by an earlier version: the gates are told all the same.
+    /// The refused hooks. Empty if the bridge, such as an earlier version, does not list them.
     pub(super) async fn refused(&self) -> Vec<Refused> {
         let Ok(body) = self.ask("refused").await else { return Vec::new() };
         serde_json::from_str(&body).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! How the gates are laid out: in columns, or, where there is no room for them, below one another. Nothing is asked here.
+//! The layout of the gates: in columns, or one cell below the other if the terminal is too narrow. No I/O.
 
 use std::{array, iter};
 
@@ -8,28 +8,28 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::super::terminal::{LinkStyle, OutputStyle};
 
-/// What stands between two columns.
+/// The number of blanks between two columns.
 const GAP: usize = 2;
-/// What a line that belongs to the one above is set in by.
+/// The indent of a line that belongs to the one above.
 const MARGIN: &str = "  ";
-/// A reason in a narrower column would be a tower of words.
+/// In a narrower column, a reason would take too many lines.
 const LEAST_REASON: usize = 24;
 const HEADER: [&str; 5] = ["STATE", "STAGE", "CANARY", "TICKET", "SINCE"];
 const REASON: &str = "REASON";
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
-/// A gate in words that are safe to show.
+/// A gate, in text that is safe to show.
 #[derive(Debug)]
 pub(super) struct TableRow {
     /// State, stage, canary, ticket, since when.
     pub(super) cells: [String; 5],
     pub(super) reason: String,
-    /// Where the ticket is read.
+    /// The address of the ticket.
     pub(super) url: Option<String>,
 }
 
-/// The lines for these gates. A reason is broken at blanks; a ticket's key and its address never are.
+/// The lines for these gates. A reason is wrapped at blanks; a ticket's key and address are never broken.
 pub(super) fn lines(rows: &[TableRow], paper: &OutputStyle) -> Vec<String> {
     let columns = paper.columns.unwrap_or(usize::MAX);
     let widest = |nth: usize| rows.iter().map(|row| row.cells[nth].width()).max().unwrap_or(0);
@@ -38,7 +38,7 @@ pub(super) fn lines(rows: &[TableRow], paper: &OutputStyle) -> Vec<String> {
     if columns < table {
         return rows.iter().flat_map(|row| stacked(row, paper)).collect();
     }
-    // What room a column of reasons has, if it has enough.
+    // The width of the column of reasons, if there is enough room for one.
     let room = columns.checked_sub(table + GAP).filter(|room| *room >= LEAST_REASON);
     let heading = room.map(|_| paper.paint(BOLD, REASON));
     let mut lines =
@@ -59,7 +59,7 @@ pub(super) fn lines(rows: &[TableRow], paper: &OutputStyle) -> Vec<String> {
     lines
 }
 
-/// Cells in their columns, and a text to the right of them.
+/// The cells in their columns, and a text to the right of them.
 fn beside(cells: &[String; 5], widths: [usize; 5], mut text: Vec<String>) -> Vec<String> {
     let padded = |(cell, column): (&String, usize)| {
         let blanks = (column + GAP).saturating_sub(width(cell));
@@ -74,7 +74,7 @@ fn beside(cells: &[String; 5], widths: [usize; 5], mut text: Vec<String>) -> Vec
     starts.zip(text).map(|(start, text)| format!("{start}{text}").trim_end_matches(' ').to_owned()).collect()
 }
 
-/// One below the other: state and time together, then what it is about.
+/// The cells one below the other, with state and time in the first line.
 fn stacked(row: &TableRow, paper: &OutputStyle) -> Vec<String> {
     let [state, stage, canary, ticket, since] = cells(row, paper);
     let mut lines = vec![format!("{state}  {since}")];
@@ -84,7 +84,7 @@ fn stacked(row: &TableRow, paper: &OutputStyle) -> Vec<String> {
     lines
 }
 
-/// The cells as they are written on this paper.
+/// The cells in this output style.
 fn cells(row: &TableRow, paper: &OutputStyle) -> [String; 5] {
     let [state, stage, canary, ticket, since] = row.cells.clone();
     let ticket = match &row.url {
@@ -94,7 +94,7 @@ fn cells(row: &TableRow, paper: &OutputStyle) -> [String; 5] {
     [paper.paint(colour(&state), &state), stage, canary, ticket, since]
 }
 
-/// The address on a line of its own, where it is to be read.
+/// The address on a line of its own, if it is shown in full.
 fn address(row: &TableRow, paper: &OutputStyle) -> Option<String> {
     let url = row.url.as_ref().filter(|url| paper.links != LinkStyle::None && !is_behind(url, paper))?;
     Some(format!("{MARGIN}{}", paper.paint(DIM, url)))
@@ -104,29 +104,29 @@ fn is_behind(url: &str, paper: &OutputStyle) -> bool {
     paper.links == LinkStyle::Behind && is_safe(url)
 }
 
-/// The text on lines of its own, each set in by `margin`.
+/// The text, wrapped into lines that are indented by `margin`.
 pub(super) fn broken(paper: &OutputStyle, margin: &str, text: &str) -> impl Iterator<Item = String> {
     let room = paper.columns.map_or(usize::MAX, |columns| columns.saturating_sub(margin.len()));
     wrapped(text, room).into_iter().map(move |line| format!("{margin}{line}"))
 }
 
-/// The columns that a line takes, if it has room.
+/// The width of a line in columns, without its escape sequences.
 fn width(line: &str) -> usize {
     strip_str(line).to_string().width()
 }
 
-/// How many rows of the terminal it takes.
+/// How many rows of the terminal a line takes.
 pub(super) fn rows_of(line: &str, paper: &OutputStyle) -> usize {
     paper.columns.map_or(1, |columns| width(line).div_ceil(columns).max(1))
 }
 
-/// Whether it can stand in an escape sequence, and leads to a page.
+/// Whether the address can be in an escape sequence, and is that of a web page.
 fn is_safe(url: &str) -> bool {
     ["https://", "http://"].iter().any(|scheme| url.starts_with(scheme))
         && url.chars().all(|c| c.is_ascii_graphic())
 }
 
-/// A state that a newer bridge may have has none.
+/// The colour of a state. An unknown state, such as one of a newer bridge, has none.
 fn colour(state: &str) -> Style {
     let colour = match state {
         "approved" => AnsiColor::Green,
@@ -139,8 +139,8 @@ fn colour(state: &str) -> Style {
     colour.on_default()
 }
 
-/// Lines of at most so many columns, broken at blanks; within a word only if it has no room on any line, and is no
-/// address.
+/// Wraps a text into lines of at most `room` columns, at blanks. A word is broken only if it fits on no line and is not
+/// an address.
 fn wrapped(text: &str, room: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut line = String::new();
@@ -276,7 +276,7 @@ mod tests {
             assert!(coloured.contains(state), "{coloured:?}");
         }
         assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), {
-            // What cannot be an address in an escape is not hidden, but read.
+            // An address that cannot be in an escape sequence is shown in full.
             let (before, after) = plain_parts(&plain);
             format!("{before}  https://jira.example.com/browse/決済-7\n{after}")
         });
@@ -289,7 +289,7 @@ mod tests {
     }
 
     proptest! {
-        /// However narrow it is: nothing is lost, no key or address is broken, and only what cannot be broken is too wide.
+        /// At any width, nothing is lost, no key or address is broken, and only text that cannot be broken is too wide.
         #[test]
         fn nothing_is_lost(
             columns in 1..200_usize,

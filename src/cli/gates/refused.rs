@@ -1,5 +1,5 @@
-//! Hooks that were turned away, below the gates: Flagger shows our answers to nobody, so who looks for a gate that is not there
-//! finds the reason here.
+//! The refused hooks, below the gates. Flagger does not show the bridge's answers, so this list shows an application
+//! team why a gate is missing.
 
 use anstyle::Style;
 
@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{millis::Millis, text::one_line};
 
-/// So many are shown; the page and the API have all.
+/// At most this many are shown; the status page and the API have all.
 const SHOWN: usize = 5;
 
-/// A heading and a few lines, or nothing. The newest come first, as the bridge tells them.
+/// A heading and a few lines, or nothing. The newest come first, as in the bridge's answer.
 pub(super) fn lines(refused: &[Refused], wanted: &Gates, paper: &OutputStyle, now: Millis) -> Vec<String> {
     let refused: Vec<&Refused> = refused.iter().filter(|it| is_wanted(it, wanted)).collect();
     if refused.is_empty() {
@@ -38,7 +38,7 @@ pub(super) fn lines(refused: &[Refused], wanted: &Gates, paper: &OutputStyle, no
     lines
 }
 
-/// Whether it is, or may be, about what is wanted. Of whom it is not known, it may be about anybody.
+/// Whether the options select the hook's canary. A hook with an unknown canary is always shown.
 fn is_wanted(refused: &Refused, wanted: &Gates) -> bool {
     let Some(canary) = &refused.canary else { return true };
     let (namespace, name) = canary.split_once('/').unwrap_or(("", canary));

@@ -1,4 +1,4 @@
-//! The gates as a table, in words that cannot steer a terminal.
+//! The gates as a table, in text that cannot control the terminal.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{millis::Millis, text::one_line};
 
-/// The longest word, reason or address that is shown, in characters: the bridge's own are much shorter.
+/// Cells, reasons and addresses are cut to this many characters; the bridge's own are much shorter.
 pub(super) const LONGEST: usize = 2_000;
 
-/// A line of headings and one or more for each gate, or one line if there is none.
+/// A line of headings and one or more lines for each gate, or a single line if no gate is selected.
 pub(super) fn lines(gates: &[Gate], wanted: &Gates, paper: &OutputStyle, now: Millis) -> Vec<String> {
     let shown = gates.iter().filter(|gate| wanted.wants(&gate.namespace, &gate.canary));
     let rows: Vec<TableRow> = shown.map(|gate| row(gate, now)).collect();

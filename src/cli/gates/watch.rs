@@ -1,4 +1,4 @@
-//! `gates --watch`: asks over and over. A terminal is redrawn; into a file or a pipe goes what changed.
+//! `gates --watch`: asks repeatedly. A terminal is redrawn; a file or a pipe gets only the changes.
 
 use std::{
     io::{ErrorKind, Write as _, stdout},
@@ -22,17 +22,18 @@ use super::{
 };
 use crate::{clock::Clock, millis::Millis};
 
-/// From the upper left corner on; at first nothing else is to be seen.
+/// Clears the screen before the first output.
 const CLEAR: &str = "\x1b[2J";
 const HOME: &str = "\x1b[H";
-/// The rest of the line, and of the screen.
+/// Clears the rest of the line.
 const REST_OF_LINE: &str = "\x1b[K";
+/// Clears the rest of the screen.
 const REST: &str = "\x1b[J";
 
-/// Shows the gates again and again, until `stop` or until nobody reads any more. A bridge that is away is waited for.
+/// Shows the gates repeatedly, until `stop` or until the reader of the output is gone. Waits for an unreachable bridge.
 ///
 /// # Errors
-/// If the address is none, or standard output cannot be written; one line.
+/// If the address is invalid, or standard output cannot be written; one line.
 pub async fn watch(
     wanted: &Gates,
     every: Duration,
@@ -71,14 +72,14 @@ enum LastSeen {
 
 struct Watch<'a> {
     wanted: &'a Gates,
-    /// What is shown of where the bridge is asked.
+    /// The bridge's address, as it is shown.
     admin: &'a str,
     every: Duration,
     seen: Option<LastSeen>,
 }
 
 impl Watch<'_> {
-    /// What is to be written now that the bridge answered this.
+    /// The text to write for this answer of the bridge.
     fn next(&mut self, answer: Result<Vec<Gate>, String>, paper: &OutputStyle, now: Millis) -> String {
         let Self { wanted, every, .. } = *self;
         let (lines, seen) = match answer {
@@ -98,17 +99,17 @@ impl Watch<'_> {
             _ if paper.redraws => self.drawn(lines, before.is_none(), paper, now),
             same if *same == before => String::new(),
             Some(LastSeen::Gates(_)) => format!("{}\n{}\n\n", time(now), lines.join("\n")),
-            // That line says since when.
+            // The line itself says since when.
             Some(LastSeen::Unreachable { .. }) | None => format!("{}\n", lines.join("\n")),
         }
     }
 
-    /// The whole screen, with as much as it has room for.
+    /// The whole screen, without the lines that do not fit.
     fn drawn(&self, lines: Vec<String>, first: bool, paper: &OutputStyle, now: Millis) -> String {
         let head = format!("{}  {}, every {} s; Ctrl-C ends it", time(now), self.admin, self.every.as_secs());
         let mut all = vec![paper.paint(Style::new().dimmed(), &head), String::new()];
         all.extend(lines);
-        // The cursor stands on the last row.
+        // The cursor needs the last row.
         let room = paper.rows.map_or(usize::MAX, |rows| rows.saturating_sub(1));
         if all.iter().map(|line| rows_of(line, paper)).sum::<usize>() > room {
             let mut used = 0;

@@ -1,11 +1,11 @@
-//! Configurations changed at random: nothing panics, every problem is one line that names its place, no secret shows.
+//! Randomly changed configurations: nothing panics, every problem is one line with its key, no secret is shown.
 
 use super::*;
 use crate::mutation::{Change, changes, garbled};
 
 const SECRET: &str = "Tr0ub4dor&3";
 
-/// The example with all that is commented out put in, a secret wherever one can be.
+/// The example with its required keys set, and a secret wherever one is possible.
 fn complete() -> String {
     let mut text = String::new();
     let mut given = Vec::new();
@@ -33,7 +33,7 @@ fn complete() -> String {
     text
 }
 
-/// Values that stand where another is expected.
+/// Values of other kinds than expected.
 const ODD: [&str; 20] = [
     "",
     "0",
@@ -57,7 +57,7 @@ const ODD: [&str; 20] = [
     "\"https://x:y@z/?q#f\"",
 ];
 
-/// Some lines left out, twice there, or with another key or value.
+/// Some lines removed, repeated, or with another key or value.
 fn edited(text: &str, edits: &[Change]) -> String {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     for (place, how, with) in edits {
@@ -139,7 +139,7 @@ proptest! {
         check(read(&edited(&complete(), &edits), &variables));
     }
 
-    /// Bytes anywhere but where the secrets are, which might land elsewhere.
+    /// Changes bytes anywhere. The secrets are taken out before, because a change could move them to another key.
     #[test]
     fn a_garbled_file_is_read_or_refused(bytes in changes(1..5)) {
         let text = garbled(&complete().replace(SECRET, "x"), &bytes);

@@ -1,4 +1,4 @@
-//! One message on the wire.
+//! One HTTP call from the simulated Flagger to the bridge.
 
 use std::time::Duration;
 
@@ -8,26 +8,26 @@ use serde::Serialize;
 use super::phase::Phase;
 use crate::millis::Millis;
 
-/// Flagger's own limit for a webhook.
+/// Flagger's own timeout for a webhook.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What was sent, and what came back.
+/// A call and its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// `/gate/…`, `/event` or `/post-rollout`.
     pub path: String,
-    /// The phase it named.
+    /// The phase in the body.
     pub phase: Phase,
-    /// The revision it named.
+    /// The checksum in the body.
     pub checksum: String,
-    /// What an event said.
+    /// The message of an event.
     pub message: Option<String>,
     /// The answer.
     pub answered: Answered,
 }
 
 impl Call {
-    /// The hook that was asked, such as `confirm-rollout`; none for a report.
+    /// The hook of a question, such as `confirm-rollout`; `None` for a report.
     #[must_use]
     pub fn question(&self) -> Option<&str> {
         self.path.strip_prefix("/gate/")
@@ -37,14 +37,14 @@ impl Call {
 /// The answer to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answered {
-    /// A status, and the first line of the body.
+    /// The bridge answered.
     With {
         /// The status.
         status: u16,
-        /// The first line of the body, which Flagger itself would not read.
+        /// The first line of the body, which Flagger itself does not read.
         line: String,
     },
-    /// There was none.
+    /// No answer.
     Not {
         /// Why.
         why: String,
@@ -52,7 +52,7 @@ pub enum Answered {
 }
 
 impl Answered {
-    /// Whether Flagger goes on: after 200, 201 and 202, and after nothing else.
+    /// Whether Flagger continues: only after 200, 201 and 202.
     #[must_use]
     pub fn is_open(&self) -> bool {
         match self {
@@ -62,7 +62,7 @@ impl Answered {
     }
 }
 
-/// The JSON, with the keys in Flagger's order.
+/// The JSON body, with the keys in Flagger's order.
 #[derive(Serialize)]
 pub(super) struct Body<'a> {
     pub name: &'a str,
@@ -73,7 +73,7 @@ pub(super) struct Body<'a> {
     pub metadata: Option<&'a Metadata>,
 }
 
-/// What an event adds.
+/// The metadata of an event.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Metadata {
@@ -88,7 +88,7 @@ impl Metadata {
     }
 }
 
-/// Flagger opens a connection for each call, and keeps to HTTP/1.1 without TLS.
+/// Like Flagger's client: a new connection for each call, HTTP/1.1, without TLS.
 pub(super) fn client() -> reqwest::Result<Client> {
     Client::builder()
         .user_agent("Go-http-client/1.1")

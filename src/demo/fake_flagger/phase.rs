@@ -1,6 +1,6 @@
 //! Flagger's phases.
 
-/// Flagger's words for where a canary is.
+/// The phase of a canary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// The primary is being set up.
@@ -15,7 +15,7 @@ pub enum Phase {
     WaitingPromotion,
     /// The new revision is being copied to the primary.
     Promoting,
-    /// The canary's own pods go away.
+    /// The canary's own pods are being scaled down.
     Finalising,
     /// The rollout is over, and the new revision is the primary.
     Succeeded,
@@ -40,7 +40,7 @@ impl Phase {
         }
     }
 
-    /// Whether no rollout is under way.
+    /// Whether no rollout is running.
     #[must_use]
     pub const fn rests(self) -> bool {
         matches!(self, Self::Initialized | Self::Succeeded | Self::Failed)

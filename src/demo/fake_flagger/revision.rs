@@ -1,9 +1,9 @@
-//! What is rolled out, and Flagger's name for it.
+//! A revision, and Flagger's checksum of it.
 
 /// A version of the workload.
 #[derive(Clone, Debug)]
 pub(super) struct Revision {
-    /// What people call it. Flagger never sends it.
+    /// The human-readable name. Flagger never sends it.
     pub name: String,
 }
 
@@ -12,8 +12,8 @@ impl Revision {
         Self { name: name.to_owned() }
     }
 
-    /// Nine or ten characters like Flagger's: a hash of 32 bits, its decimal digits spelled in Kubernetes' safe letters.
-    /// The same name has always the same one.
+    /// Nine or ten characters, like Flagger's: the decimal digits of a 32-bit hash in Kubernetes' safe alphabet. The
+    /// same name always has the same checksum.
     pub(super) fn checksum(revision: Option<&Self>) -> String {
         const SAFE: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
         let name = revision.map_or("", |revision| &revision.name);

@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use super::*;
 
-/// A call without what differs between one run and another.
+/// A call without the parts that differ between runs.
 type Said = (String, String, usize, String);
 
-/// What a trace holds of the first `attempts` rollouts.
+/// The first `attempts` rollouts of a trace.
 struct Trace {
-    /// When Flagger looked, and what was pushed, in order.
+    /// Flagger's checks and the pushes, in order.
     progress: Vec<Did>,
     said: Vec<Said>,
     answers: VecDeque<u16>,
@@ -44,7 +44,7 @@ fn trace(file: &str, attempts: i64) -> Trace {
     trace
 }
 
-/// Path, phase, which of the revisions so far, and what an event says.
+/// The path, the phase, the index of the revision in order of appearance, and the message of an event.
 fn said(path: &str, body: &Value, roles: &mut Vec<String>) -> Said {
     let checksum = body["checksum"].as_str().unwrap().to_owned();
     let role = roles.iter().position(|known| *known == checksum).unwrap_or_else(|| {
@@ -59,7 +59,7 @@ fn said(path: &str, body: &Value, roles: &mut Vec<String>) -> Said {
     (path.to_owned(), body["phase"].as_str().unwrap().to_owned(), role, event)
 }
 
-/// A bridge that answers as it was told to.
+/// A fake bridge with scripted answers.
 struct Script {
     roles: Vec<String>,
     said: Vec<Said>,
@@ -98,7 +98,8 @@ async fn bridge(answers: VecDeque<u16>) -> (String, Arc<Mutex<Script>>) {
     (url, script)
 }
 
-/// Plays the rollouts of a trace, and compares what was sent. The trace's own metadata is of its Canary, not of Flagger.
+/// Plays the rollouts of a trace, and compares the calls. Metadata of the recorded Canary is left out, because Flagger
+/// did not add it.
 async fn plays(file: &str, attempts: i64) {
     let trace = trace(file, attempts);
     let (url, script) = bridge(trace.answers).await;

@@ -1,4 +1,4 @@
-//! The verbs of a story. They wait for what can be seen, for a while, and never for time to pass.
+//! The steps of a story. Each waits for an observable condition with a timeout, never for a fixed time.
 
 use std::{collections::HashSet, fmt::Debug, time::Duration};
 
@@ -21,14 +21,14 @@ pub(super) const STAGES: [&str; 3] = [ROLLOUT, TRAFFIC, PROMOTION];
 pub(super) const ROLLOUT: &str = "confirm-rollout";
 pub(super) const TRAFFIC: &str = "confirm-traffic-increase";
 pub(super) const PROMOTION: &str = "confirm-promotion";
-/// For how long something is waited for.
+/// The timeout for each condition.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two looks of Flagger that wait for the same.
+/// The interval between two checks of Flagger while waiting.
 const LOOKS_EVERY: Duration = Duration::from_millis(100);
 /// Where the canaries are.
 const NAMESPACE: &str = "shop";
 
-/// How a story went.
+/// The result of a step or a story.
 pub(super) type StoryResult<T = ()> = Result<T, Mismatch>;
 
 /// What went wrong.
@@ -68,13 +68,13 @@ impl<'a> Story<'a> {
         Ok(story)
     }
 
-    /// Somebody pushes a revision.
+    /// A developer pushes a revision.
     pub(super) fn push(&mut self, revision: &str) {
-        self.commentary.say(&format!("Somebody pushes {revision} of {}", self.flagger.canary()));
+        self.commentary.say(&format!("A developer pushes {revision} of {}", self.flagger.canary()));
         self.flagger.push(revision);
     }
 
-    /// Where the canary is.
+    /// The canary's phase.
     pub(super) fn phase(&self) -> Phase {
         self.flagger.phase()
     }
@@ -93,7 +93,7 @@ impl<'a> Story<'a> {
         tick
     }
 
-    /// Flagger looks, again and again, until a look is as wanted.
+    /// Lets Flagger check the canary until a check satisfies `wanted`.
     async fn look_for(&mut self, what: &str, wanted: impl Fn(&Tick) -> bool) -> StoryResult<Tick> {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -110,20 +110,20 @@ impl<'a> Story<'a> {
         }
     }
 
-    /// Flagger looks until the canary is in this phase.
+    /// Lets Flagger check until the canary is in this phase.
     pub(super) async fn look_until(&mut self, phase: Phase) -> StoryResult {
         let what = format!("{} to become {}", self.flagger.canary(), phase.as_str());
         self.look_for(&what, |tick| tick.phase == phase).await.map(drop)
     }
 
-    /// Flagger looks until this question is answered open.
+    /// Lets Flagger check until this question is answered open.
     pub(super) async fn look_until_open(&mut self, hook: &str) -> StoryResult {
         let what = format!("{hook} to be answered 200");
         let open = |call: &Call| call.question() == Some(hook) && call.answered.is_open();
         self.look_for(&what, |tick| tick.calls.iter().any(open)).await.map(drop)
     }
 
-    /// Flagger looks until it asks this, and must be refused. Returns the ticket, once there is one.
+    /// Lets Flagger check until it asks this question, which must be refused. Returns the ticket once it exists.
     pub(super) async fn waits(&mut self, stage: &str) -> StoryResult<String> {
         let asks = |call: &Call| call.question() == Some(stage);
         let what = format!("{stage} to be asked");
@@ -140,13 +140,13 @@ impl<'a> Story<'a> {
         Ok(key)
     }
 
-    /// Flagger looks once more, asks this, and must be refused.
+    /// Lets Flagger check once: it must ask this question and be refused.
     pub(super) async fn closed(&mut self, stage: &str) -> StoryResult {
         let tick = self.look().await;
         refused(&tick, stage)
     }
 
-    /// The whole way through a gate: refused, a ticket, an approval, open. Returns the ticket.
+    /// Passes a gate: refused, ticket opened, approved, open. Returns the ticket.
     pub(super) async fn passes(&mut self, stage: &str) -> StoryResult<String> {
         let ticket = self.waits(stage).await?;
         self.moves(&ticket, "Approved")?;
@@ -161,7 +161,7 @@ impl<'a> Story<'a> {
         moved.map_err(|error| Mismatch::new(format!("{ticket} to be moved to {status}"), error))
     }
 
-    /// The bridge notices how a ticket stands, while nobody asks.
+    /// Waits until the bridge has noticed the state of a ticket, without a question from Flagger.
     pub(super) async fn noticed(&mut self, ticket: &str, verdict: Verdict) -> StoryResult {
         let stands = |gates: &[GateView]| {
             let gate = gates.iter().find(|g| g.ticket.as_ref().is_some_and(|t| t.key == ticket))?;
@@ -204,21 +204,21 @@ impl<'a> Story<'a> {
         }
     }
 
-    /// The bridge is stopped.
+    /// Stops the bridge.
     pub(super) async fn stops(&mut self) -> StoryResult {
         let stopped = self.world.stop().await;
         self.commentary.say("The bridge is stopped");
         stopped.map_err(|error| Mismatch::new("the bridge to stop", error.to_string()))
     }
 
-    /// The bridge is started again.
+    /// Starts the bridge again.
     pub(super) async fn comes_back(&mut self) -> StoryResult {
         let back = self.world.restart().await;
         self.commentary.say("The bridge is back");
         back.map_err(|error| Mismatch::new("the bridge to come back", error.to_string()))
     }
 
-    /// Jira has so many tickets for this canary, and no more.
+    /// Expects exactly this number of tickets for this canary in Jira.
     pub(super) fn expect_tickets(&self, number: usize) -> StoryResult {
         let name = format!("{NAMESPACE}/{} ", self.canary);
         let issues = self.world.jira.issues();
@@ -227,14 +227,14 @@ impl<'a> Story<'a> {
         self.expect(keys.len() == number, &format!("{number} tickets in all"), &keys)
     }
 
-    /// Fails the story unless it is so.
+    /// Fails the story unless `so` holds.
     #[expect(clippy::unused_self, reason = "it reads as what the story does")]
     pub(super) fn expect(&self, so: bool, expected: &str, saw: impl Debug) -> StoryResult {
         if so { Ok(()) } else { Err(Mismatch::new(expected, format!("{saw:?}"))) }
     }
 }
 
-/// The question was asked, and its answer was a no.
+/// Expects that Flagger asked the question and was refused.
 fn refused(tick: &Tick, stage: &str) -> StoryResult {
     match tick.calls.iter().find(|call| call.question() == Some(stage)) {
         Some(call) if !call.answered.is_open() => Ok(()),

@@ -1,4 +1,4 @@
-//! Histories: which move decided, and what undoes one.
+//! Histories: which move decided, and what invalidates one.
 
 use crate::{
     gate::{Invalidation, InvalidationCause, Move, decisive, why_not_counted},
@@ -20,7 +20,7 @@ fn other(id: &str, at: Option<i64>, by: &str, cause: InvalidationCause) -> Inval
     Invalidation { changelog_id: id.into(), by: by.into(), at: at.map(Millis), cause }
 }
 
-/// A changelog of `id@time from>to` entries, and the id of the one that decided where the ticket stands.
+/// The id of the move that decided the status `at`, in a changelog of `id@time from>to` entries.
 fn decided(at: &str, moves: &str) -> Option<String> {
     let read = |text: &str| {
         let (id, rest) = text.split_once('@').unwrap();
@@ -36,14 +36,14 @@ fn decided(at: &str, moves: &str) -> Option<String> {
 }
 
 #[test]
-fn what_is_part_of_a_move_or_may_follow_it_undoes_it() {
+fn an_entry_invalidates_its_own_action_and_earlier_moves() {
     use InvalidationCause::{Relocated, Unreadable};
     let moves = [entry("5", 50, "new", "yes")];
     for (invalidation, expected) in [
-        // The same entry, whoever and whenever.
+        // The same entry, by any author at any time.
         (other("5", Some(50), "mia", Relocated), Some(Relocated)),
         (other("5", None, "", Unreadable), Some(Unreadable)),
-        // After it, by one order or the other: which is right cannot be told.
+        // After it in one of the orders: which one is right is not known.
         (other("6", Some(60), "bob", Relocated), Some(Relocated)),
         (other("6", Some(40), "bob", Relocated), Some(Relocated)),
         (other("4", Some(60), "bob", Unreadable), Some(Unreadable)),
@@ -51,16 +51,16 @@ fn what_is_part_of_a_move_or_may_follow_it_undoes_it() {
         (other("4", Some(-6_000), "mia", Relocated), None),
         (other("4", Some(50), "bob", Relocated), None),
         (other("4", None, "bob", Unreadable), None),
-        // One deed in two entries.
+        // One action in two entries.
         (other("4", Some(50), "mia", Relocated), Some(Relocated)),
         (other("4", Some(40), "mia", Relocated), Some(Relocated)),
         (other("4", Some(-4_000), "mia", Relocated), Some(Relocated)),
         (other("6", Some(4_000), "mia", Relocated), Some(Relocated)),
         (other("4", Some(-4_000), "bob", Relocated), None),
-        // Perhaps that was Mia, too.
+        // The unknown author may be Mia.
         (other("4", Some(-4_000), "", Relocated), Some(Relocated)),
         (other("4", Some(50), "mia", Unreadable), None),
-        // Nobody knows when.
+        // At an unknown time.
         (other("", None, "", Unreadable), Some(Unreadable)),
         (other("x", Some(40), "", Unreadable), Some(Unreadable)),
     ] {
@@ -87,7 +87,7 @@ fn the_move_that_decided_is_the_last_by_every_order_that_can_be() {
         ("yes", "1@1 new>yes", Some("1")),
         ("no", "1@1 new>no", Some("1")),
         ("yes", "3@3 new>yes, 1@1 new>yes, 2@2 yes>new", Some("3")),
-        // It stands elsewhere than its changelog ends.
+        // Its changelog does not end with its status.
         ("yes", "1@1 new>yes, 2@2 yes>new", None),
         ("yes", "1@1 new>no", None),
         // A node of a cluster took its ids from a later block: by id, moves do not follow each other.
@@ -95,12 +95,12 @@ fn the_move_that_decided_is_the_last_by_every_order_that_can_be() {
         // The clock was set back: by time, moves do not follow each other, and the last of all is out of it.
         ("yes", "1@9 new>yes, 2@3 yes>new, 3@4 new>no", None),
         ("yes", "1@9 new>yes, 2@3 yes>new, 3@4 new>yes", Some("3")),
-        // Both could be, and do not agree on who decided.
+        // Both orders are possible, and name different moves.
         ("yes", "1@9 new>yes, 2@8 yes>new, 3@7 new>yes", None),
-        // Neither can be: a move is missing. They agree, or they do not.
+        // Neither order is possible, because a move is missing. They agree, or they do not.
         ("yes", "1@1 new>no, 2@2 new>yes", Some("2")),
         ("yes", "2@1 new>yes, 1@2 other>yes", None),
-        // Ids that are no numbers leave the time.
+        // Ids that are not numbers: only the time counts.
         ("yes", "a@1 new>yes, b@2 yes>new, c@3 new>yes", Some("c")),
         ("yes", "c@3 new>yes, b@2 yes>new, a@1 new>yes", Some("c")),
     ] {

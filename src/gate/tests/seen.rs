@@ -1,4 +1,4 @@
-//! What becomes of a gate by what is seen of its ticket.
+//! How snapshots of its ticket change a gate.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use crate::{
 const TRUST: Validity =
     Validity { trust_for: Duration::from_mins(10), valid_for: Duration::MAX, judged_by: Fingerprint(0) };
 
-/// A gate that stands approved at minute 0, after what Jira said at these minutes: `404`, or `shut` where the account may
-/// not browse the project either.
+/// A gate that waits at minute 0, after what Jira answered at these minutes: `404`, or `shut` if the account may not
+/// browse the project either.
 fn after(last_answer: &str) -> Gate {
     let minute = |minutes: i64| Millis(1_790_000_000_000 + minutes * 60_000);
     let (id, key, project, issue_type) = ("1".into(), "OPS-1".into(), "OPS".into(), "10004".into());
@@ -35,7 +35,7 @@ fn after(last_answer: &str) -> Gate {
     gate
 }
 
-/// What a ticket that was moved means, by the judgement of whoever moved it.
+/// The gate of a ticket that was moved, with this judgment of the author.
 fn judged(to: &str, author: &Author) -> Gate {
     let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
     let names = ["yes", "no"].map(|name| (name.to_owned(), name.to_owned())).into();
@@ -61,7 +61,7 @@ fn judged(to: &str, author: &Author) -> Gate {
 }
 
 #[test]
-fn a_move_that_nobody_judged_decides_nothing() {
+fn a_move_that_was_not_judged_decides_nothing() {
     let why = || String::from("?");
     for (author, opens) in [
         (Author::Accepted, true),
@@ -75,7 +75,7 @@ fn a_move_that_nobody_judged_decides_nothing() {
         let gate = judged("no", &author);
         assert!(gate.rejection().is_some(), "{author:?}");
         assert_eq!(gate.rollback().is_some(), opens, "{author:?}");
-        // An earlier version reads what is stored.
+        // An earlier version can read what is stored.
         assert!(!serde_json::to_string(&gate).unwrap().contains("not_judged"), "{author:?}");
     }
 }
@@ -88,10 +88,10 @@ fn a_ticket_is_given_up_only_after_long_and_constant_denial() {
         ("1 404, 6 404, 10 404", false),
         ("1 404, 6 404, 11 404", true),
         ("1 404, 6 404, 11 404, 12 shut", true),
-        // Nobody looked for longer than what was seen is trusted.
+        // The bridge did not look for longer than `trust_for`.
         ("1 404, 61 404", false),
         ("1 404, 61 404, 66 404, 71 404", true),
-        // An account that may not browse the project learns nothing from a 404.
+        // A 404 proves nothing to an account that may not browse the project.
         ("1 shut, 6 shut, 11 shut, 16 shut", false),
         ("1 404, 6 shut, 11 404", false),
         ("1 404, 6 shut, 11 404, 16 404, 21 404", true),

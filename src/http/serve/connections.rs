@@ -154,7 +154,7 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// For at most `most` concurrent connections.
+    /// An empty list for at most this many concurrent connections.
     pub(super) const fn new(most: usize) -> Self {
         Self { all: VecDeque::new(), most }
     }

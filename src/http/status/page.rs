@@ -305,7 +305,9 @@ const fn meaning(state: Verdict) -> &'static str {
         }
         Verdict::Waiting => "The ticket is not decided yet. Find the change manager, who moves the ticket.",
         Verdict::Approved => "The gate is open. Flagger goes on when it asks next.",
-        Verdict::Rejected => "The ticket was rejected. Fix the cause and ship again, or have the ticket moved back.",
+        Verdict::Rejected => {
+            "The ticket was rejected. Fix the cause and ship again, or have the ticket moved back."
+        }
         Verdict::NotAllowed => {
             "The user who approved may not approve this. Have an allowed user approve, unless the reason says that there is none."
         }

@@ -1,4 +1,4 @@
-//! Words from outside are data: whatever a team sends is shown, and obeyed by nobody.
+//! Text from outside is data: the ticket shows whatever a team sends, and neither the bridge nor Jira interprets it.
 
 use std::sync::LazyLock;
 
@@ -15,7 +15,7 @@ use crate::{
     ticket::{self, Block},
 };
 
-/// What somebody might try.
+/// Texts that an attacker might send.
 const TRIES: [&str; 24] = [
     "<script>alert(1)</script><b onmouseover=x>",
     r#"{"type":"doc","version":1,"content":[{"type":"mention","attrs":{"id":"1"}}]}"#,
@@ -58,7 +58,7 @@ fn unseen(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// What holds for every ticket, whatever was sent.
+/// Checks what holds for every ticket, whatever a team sends.
 fn check(subject: &Subject, route: &Route) {
     let draft = ticket::draft(subject, route, Some("https://bridge.example/")).unwrap();
     let one_line = |text: &str| {
@@ -75,7 +75,7 @@ fn check(subject: &Subject, route: &Route) {
     assert!(cloud.to_string().encode_utf16().count() <= 32_767);
     let markup = data_center.as_str().unwrap();
     assert!(markup.encode_utf16().count() <= 32_767);
-    // One box, which nothing inside can end; before it, what is escaped is no markup.
+    // One verbatim block, which no text inside can end; before it, escaped text is not markup.
     let (before, inside) = markup.split_once("\n{noformat}\n").unwrap();
     let inside = inside.to_lowercase();
     assert!(inside.ends_with("\n{noformat}") || inside.ends_with("(cut\\)"), "{inside}");
@@ -85,7 +85,7 @@ fn check(subject: &Subject, route: &Route) {
     for markup in ["{noformat", "{code", "{color", "{quote", "[~", "\n||", "\nh1.", "!http", "{{"] {
         assert!(!before.contains(markup), "{markup} in {before}");
     }
-    // Whatever is cut, it is not what the bridge says.
+    // Truncation never removes the bridge's own text.
     let [cloud, data_center] = both(&draft.description);
     for own in ["What\n", "What your decision does\n", "Who may approve", "Sent by the application team"] {
         assert!(cloud.contains(&format!("\n<h3>{own}")), "{own}: {cloud}");
@@ -93,7 +93,7 @@ fn check(subject: &Subject, route: &Route) {
     }
 }
 
-/// The parts of a description, without their words.
+/// The parts of a description, without their texts.
 fn parts(subject: &Subject) -> Vec<String> {
     let draft = ticket::draft(subject, &settings(), None).unwrap();
     let part = |block: &Block| match block {
@@ -105,7 +105,7 @@ fn parts(subject: &Subject) -> Vec<String> {
     draft.description.0.iter().map(part).collect()
 }
 
-/// The ticket has the same parts as one with plain words: nothing from outside becomes one.
+/// Checks that the ticket has the same parts as one with plain text: no text from outside becomes a part.
 fn makes_no_part(subject: &Subject) {
     let plain = Subject {
         metadata: [("x".to_owned(), "plain".to_owned())].into(),
@@ -115,7 +115,7 @@ fn makes_no_part(subject: &Subject) {
     assert_eq!(parts(subject), parts(&plain));
 }
 
-/// Whether everything that can be seen of the words is in the box.
+/// Checks that all visible words are in the verbatim block.
 fn shown(subject: &Subject, words: &str) {
     let draft = ticket::draft(subject, &settings(), None).unwrap();
     let Some(Block::Verbatim(text)) = draft.description.0.last() else { panic!("no box") };
@@ -128,7 +128,7 @@ fn shown(subject: &Subject, words: &str) {
 }
 
 #[test]
-fn tries() {
+fn hostile_texts() {
     let mut denying = settings();
     denying.approval.deny = vec!["{{ metadata.x }}".into()];
     for words in TRIES {
@@ -152,9 +152,9 @@ fn tries() {
     }
 }
 
-/// As much as the door lets in, of what costs most; and templates of the same kind.
+/// The longest texts that a request may hold, of the characters that take most space; and templates of that length.
 #[test]
-fn much() {
+fn long_texts() {
     for words in ["x", "\\", "&", "\"", "\n", "{noformat}", "\u{1f469}", "- \n\n", "\u{2028}", "{{ canary }}"]
     {
         let words = words.repeat(40 * 1024 / words.len());
@@ -163,7 +163,7 @@ fn much() {
         makes_no_part(&subject);
         let draft = ticket::draft(&subject, &settings(), None).unwrap();
         let Some(Block::Verbatim(text)) = draft.description.0.last() else { panic!("no box") };
-        assert!(text.contains("\nz: the last"), "one value does not push out the others");
+        assert!(text.contains("\nz: the last"), "a long value does not displace the others");
         let many: Vec<(String, String)> =
             (0..4_000).map(|number| (format!("k{number}"), words.chars().take(9).collect())).collect();
         let many: Vec<_> = many.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -184,7 +184,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn anything(
+    fn random_texts(
         key in "[\\PC\n{}%]{0,30}", value in any::<String>(), label in "[\\PC{}%|*!\\[\\]]{0,200}",
         pieces in proptest::collection::vec(proptest::sample::select(&TRIES[..]), 0..6),
     ) {

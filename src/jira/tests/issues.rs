@@ -1,9 +1,9 @@
-//! What is read and written of issues: what was found, changelogs, comments, workflows, transitions.
+//! Reading and writing issues: search, changelogs, comments, workflows, transitions.
 
 use super::*;
 
 #[tokio::test]
-async fn what_is_found_is_ours_by_creator_and_property() {
+async fn a_found_issue_counts_by_its_creator_and_property() {
     let site = Site::new(|line| {
         let found = |id: &str, creator: &str, gate: &str| {
             ours(
@@ -33,9 +33,9 @@ async fn what_is_found_is_ours_by_creator_and_property() {
     assert_eq!(site.seen.lock().unwrap()[0].body["jql"], "labels = \"fjb-4f1c\"");
 }
 
-/// What was left out on the way would look like an issue that is nobody's.
+/// Without labels or properties, the answer would look like an issue that belongs to no gate.
 #[tokio::test]
-async fn whose_ticket_an_issue_is() {
+async fn an_issue_names_its_gate() {
     for (labels, properties, expected) in [
         (json!(["fjb-4f1c"]), json!({"flagger-jira-bridge": {"gate": "4f1c"}}), Some(Some("4f1c"))),
         (json!(["fjb-4f1c"]), json!({"flagger-jira-bridge": {"gate": "other"}}), Some(None)),
@@ -58,10 +58,10 @@ async fn whose_ticket_an_issue_is() {
     })
     .await;
     assert_eq!(site.jira(Some(Kind::Cloud)).marks("7").await.unwrap(), Marks::Missing);
-    assert!(site.lines().last().unwrap().ends_with("/myself"), "proven since");
+    assert!(site.lines().last().unwrap().ends_with("/myself"), "a /myself was sent afterward");
 }
 
-/// What is missing may be a move out of the approved status and back, by somebody who may not.
+/// The missing entry may be a move out of the approved status and back, by a user who may not approve.
 #[tokio::test]
 async fn a_changelog_that_breaks_off_proves_nothing() {
     let entry = json!({"id": 1, "created": "2026-09-27T10:03:11.123+0200",
@@ -70,7 +70,7 @@ async fn a_changelog_that_breaks_off_proves_nothing() {
         (json!(60), json!([]), None),
         (json!(60), json!(null), None),
         (json!(null), json!([entry]), None),
-        // Pages may be shorter than was asked for.
+        // Pages may be shorter than requested.
         (json!(2), json!([entry]), Some((1, 2))),
         (json!(0), json!([]), Some((0, 0))),
     ] {
@@ -79,7 +79,7 @@ async fn a_changelog_that_breaks_off_proves_nothing() {
         let page = site.jira(Some(Kind::Cloud)).read_before("10042", PageBefore::End).await;
         assert_eq!(page.as_ref().ok().map(|page| (page.start, page.end)), expected, "{page:?}");
     }
-    // What goes on after its end, or is longer than was said, lacks entries between those that are known.
+    // A changelog that continues after its end, or is longer than its total, lacks entries between the known ones.
     let before = |entry, of| PageBefore::Entry { entry, of };
     for (total, is_last, before, expected) in [
         (json!(2), json!(true), PageBefore::End, Some((1, 2))),
@@ -98,7 +98,7 @@ async fn a_changelog_that_breaks_off_proves_nothing() {
     }
 }
 
-/// Something on the way gives fewer entries a page than Jira does, and such a page truthfully says that it is not the last.
+/// A proxy returns fewer entries per page than Jira does, and such a page rightly says that it is not the last.
 #[tokio::test]
 async fn pages_that_are_shorter_than_asked_for_are_read_from_the_end() {
     let entry = |id: usize| {
@@ -123,7 +123,7 @@ async fn pages_that_are_shorter_than_asked_for_are_read_from_the_end() {
     assert_eq!((page.start, page.end, page.moves.len()), (0, 10, 10));
 }
 
-/// Something on the way takes the query out of the address, so that the oldest entries come for those that were asked for.
+/// A proxy removes the query from the URL, so that Jira returns the oldest entries instead of the requested ones.
 #[tokio::test]
 async fn another_part_of_a_changelog_proves_nothing() {
     let entry = |id: usize| {
@@ -220,7 +220,7 @@ async fn a_comment_is_written_once() {
     let text = Doc(vec![crate::ticket::Block::Paragraph(vec![crate::ticket::Span::Text("{done}".into())])]);
     let error = fenced(|| false, jira.comment("7", "end", &text)).await.unwrap_err();
     assert!(matches!(error, Error::NotSent { .. }), "{error}");
-    assert_eq!(written.lock().unwrap().len(), 0, "the permit was over when it was found that there is none");
+    assert_eq!(written.lock().unwrap().len(), 0, "the permit had expired when the bridge wanted to write");
     jira.comment("7", "end", &text).await.unwrap();
     jira.comment("7", "end", &text).await.unwrap();
     assert_eq!(written.lock().unwrap().len(), 1);
@@ -231,7 +231,7 @@ async fn a_comment_is_written_once() {
 }
 
 #[tokio::test]
-async fn a_workflow_is_known_by_type_and_its_absence_names_the_others() {
+async fn a_workflow_is_found_by_type_or_the_error_names_the_others() {
     let site = Site::new(|line| match line {
         "GET /rest/api/3/project/OPS/statuses" => ours(200, &json!([
             {"id": "10004", "name": "Change", "statuses": [{"id": "1", "name": "To Do"}, {"id": 2, "name": "Approved"}]},
@@ -255,7 +255,7 @@ async fn a_workflow_is_known_by_type_and_its_absence_names_the_others() {
 }
 
 #[tokio::test]
-async fn a_transition_goes_where_it_is_told_once() {
+async fn a_transition_is_sent_once() {
     let site = Site::new(|line| match line {
         line if line.starts_with("POST") => (204, vec![("x-aaccountid", "5b10".into())], String::new()),
         line if line.contains("transitions") => ours(

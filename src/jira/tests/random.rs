@@ -1,5 +1,5 @@
-//! Answers of Jira, changed at random: nothing panics, and nothing opens a gate that the answer does not say. Here issues
-//! are, and a witness that reads them by other means.
+//! Randomly changed answers of Jira: nothing panics, and a gate opens only if the answer says so. This file has the
+//! issues, and a reference implementation (`witness`) that reads them in another way.
 
 mod answers;
 
@@ -65,7 +65,7 @@ fn statuses() -> Statuses {
     }
 }
 
-/// Whether a gate opens by this answer, in all the steps from bytes to verdict.
+/// Whether this answer opens a gate, with all steps from bytes to verdict.
 fn opens(cloud: bool, body: &[u8]) -> bool {
     let kind = if cloud { Kind::Cloud } else { Kind::DataCenter };
     let Ok(mut issue) = serde_json::from_slice::<wire::Issue>(body) else { return false };
@@ -99,12 +99,12 @@ fn word(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned).or_else(|| value.is_number().then(|| value.to_string()))
 }
 
-/// What an item of a history is about.
+/// What a changelog item changed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum About {
     /// Jira's own status.
     Status,
-    /// What is called so, but of another origin, or named in no form of Jira's.
+    /// Named like the status, but of another origin, or in a form that Jira does not use.
     Perhaps,
     Other,
 }
@@ -131,12 +131,12 @@ fn about(cloud: bool, item: &Value) -> About {
     }
 }
 
-/// The same read from the JSON alone, by other means. What is wrong with the approval, if something is.
+/// The reference: reads the same from the JSON alone, and returns what is wrong with the approval, if anything.
 fn witness(cloud: bool, body: &[u8]) -> Result<(), String> {
     let issue: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     let is = |path: &str, wanted: &str| {
         let found = issue.pointer(path).and_then(word);
-        // A list in place of an object is read by the order of its keys.
+        // serde reads a list in place of an object by the order of the fields.
         let list = path.rsplit_once('/').and_then(|(above, _)| issue.pointer(above)?.as_array());
         let listed = list.is_some_and(|list| list.iter().any(|one| word(one).as_deref() == Some(wanted)));
         if listed || found.as_deref() == Some(wanted) { Ok(()) } else { Err(format!("{path} is {found:?}")) }
@@ -146,10 +146,10 @@ fn witness(cloud: bool, body: &[u8]) -> Result<(), String> {
     is("/fields/project/key", "OPS")?;
     is("/fields/issuetype/id", "10004")?;
     if issue["fields"]["labels"].as_array().is_some_and(|labels| labels.contains(&json!("flagger-ended"))) {
-        return Err("its rollout is over".into());
+        return Err("its rollout has ended".into());
     }
     if !issue["fields"]["labels"].is_array() || !issue["properties"].is_object() {
-        return Err("not all of it".into());
+        return Err("labels or properties are missing".into());
     }
     let entries = issue["changelog"].get("histories").or_else(|| issue["changelog"].get("values"));
     let entries = entries.and_then(Value::as_array).ok_or("no entries")?;
@@ -178,30 +178,30 @@ fn witness(cloud: bool, body: &[u8]) -> Result<(), String> {
             moves.push(((at, id), from, to, by.to_owned(), app));
         }
     }
-    // By time and by id; where one of the two lets moves follow each other, it alone counts.
+    // Ordered by time and by id; if only one of the two orders links the moves, it alone counts.
     moves.sort_by_key(|entry| entry.0);
     let by_time = (linked(&moves), approval(&moves));
     moves.sort_by_key(|entry| (entry.0.1, entry.0.0));
     let by_id = (linked(&moves), approval(&moves));
     let (at, id) = match (by_time, by_id) {
-        ((true, told), (false, _)) | ((false, _), (true, told)) => told,
+        ((true, only), (false, _)) | ((false, _), (true, only)) => only,
         ((_, one), (_, other)) => one.and(other),
     }?;
-    // What cannot be read may have undone it, if it came later.
+    // A later entry that cannot be read may have voided the approval.
     match odd.iter().find(|odd| odd.0 > at && odd.1 > id) {
-        Some(odd) => Err(format!("half an entry: {odd:?}")),
+        Some(odd) => Err(format!("an unreadable entry: {odd:?}")),
         None => Ok(()),
     }
 }
 
-/// A move: when and which, from where, to where, by whom, and whether that is an app.
+/// A move: time and id, from, to, author, and whether the author is an app.
 type Moved = ((i64, u64), String, String, String, bool);
 
 fn linked(moves: &[Moved]) -> bool {
     (1..moves.len()).all(|at| moves[at].1 == moves[at - 1].2)
 }
 
-/// Whether Mia gave the approval that stands at the end.
+/// The approval that is in force at the end, if Mia gave it.
 fn approval(moves: &[Moved]) -> Result<(i64, u64), String> {
     for (when, from, to, by, app) in moves.iter().rev() {
         match (from.as_str(), to.as_str(), by.as_str(), *app) {
@@ -215,7 +215,7 @@ fn approval(moves: &[Moved]) -> Result<(i64, u64), String> {
 }
 
 #[test]
-fn the_answers_that_are_changed_here_open_a_gate() {
+fn the_unchanged_answers_open_a_gate() {
     for cloud in [true, false] {
         assert!(opens(cloud, approved(cloud).to_string().as_bytes()));
         assert_eq!(witness(cloud, approved(cloud).to_string().as_bytes()), Ok(()));
@@ -227,10 +227,10 @@ fn the_answers_that_are_changed_here_open_a_gate() {
     }
 }
 
-/// An entry of a history: in which minute it was made, whether one of two moves, from where, to where, and by whom.
+/// A changelog entry: its minute, 0 if it has two moves, from, to, and author.
 type Entry = (i64, u8, usize, usize, usize);
 
-/// The issue with this history, where it stands by now.
+/// An issue with this changelog and this current status.
 fn moved(entries: &[Entry], at: usize) -> Value {
     let ids = ["1", "10007", "4"];
     let people = ["mia", "max", ""];
@@ -252,9 +252,9 @@ fn moved(entries: &[Entry], at: usize) -> Value {
     issue
 }
 
-/// Whether it does is no accident: such a history opens a gate.
+/// Proves that the random histories below can open a gate.
 #[test]
-fn a_history_that_is_made_up_here_opens_a_gate() {
+fn a_generated_history_opens_a_gate() {
     let approved: [Entry; 2] = [(0, 1, 0, 2, 1), (1, 1, 2, 1, 0)];
     for (entries, opening) in [(&approved[..], true), (&approved[1..], true), (&approved[..1], false)] {
         let body = moved(entries, 1).to_string();
@@ -274,13 +274,13 @@ proptest! {
     ) {
         let body = garbled(&changed(approved(cloud), &change).to_string(), &bytes);
         if opens(cloud, &body) {
-            // In what nobody reads there may be broken text.
+            // Parts that the bridge does not read may hold invalid UTF-8.
             let body = String::from_utf8_lossy(&body);
             prop_assert_eq!(witness(cloud, body.as_bytes()), Ok(()), "{}", body);
         }
     }
 
-    /// Changelogs of any moves, in any order, of several moves at a time.
+    /// Changelogs with any moves, in any order, also several at the same time.
     #[test]
     fn a_history_opens_nothing_that_it_does_not_say(
         entries in proptest::collection::vec((0..6_i64, 0..4_u8, 0..3_usize, 0..3_usize, 0..3_usize), 0..7),

@@ -1,4 +1,4 @@
-//! What `check` and approval policies ask, against the fake Jira of either kind.
+//! The requests of `check` and of approval policies, against the fake Jira of either kind.
 
 use fake_jira::{BOB, FakeJira, Fault, Field as Shown, Flavour, MIA, Operation, Shape, Times};
 
@@ -6,7 +6,7 @@ use super::*;
 
 const BOTH: [Flavour; 2] = [Flavour::Cloud, Flavour::DataCenter];
 
-/// A fake, and a client that has to find out its kind.
+/// A fake Jira, and a client that has to ask for its kind.
 async fn pair(flavour: Flavour) -> (FakeJira, Jira) {
     let clock = Clock::manual(Millis(1_800_000_000_000));
     let fake = FakeJira::new(fake_jira::Setup::new(flavour, clock.clone()));
@@ -21,7 +21,7 @@ fn names(groups: &[Group]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn the_kind_is_found_out_by_whatever_is_asked_first() {
+async fn the_first_request_finds_out_the_kind() {
     for (flavour, kind) in BOTH.into_iter().zip([Kind::Cloud, Kind::DataCenter]) {
         let (fake, jira) = pair(flavour).await;
         assert_eq!(jira.myself().await.unwrap().name, "Flagger Bridge");
@@ -59,13 +59,13 @@ async fn a_workflow_is_found_by_the_name_or_id_of_its_type() {
 }
 
 #[tokio::test]
-async fn permissions_are_told_one_by_one() {
+async fn permissions_are_reported_one_by_one() {
     for flavour in BOTH {
         let (fake, jira) = pair(flavour).await;
         fake.revoke("OPS", &["ADD_COMMENTS", "DELETE_ISSUES"]);
-        let told = jira.permissions("OPS").await.unwrap();
-        assert_eq!(told.keys().copied().collect::<std::collections::BTreeSet<_>>(), NEEDED.into());
-        let lacking: Vec<_> = told.iter().filter(|(_, have)| !**have).map(|(name, _)| *name).collect();
+        let permissions = jira.permissions("OPS").await.unwrap();
+        assert_eq!(permissions.keys().copied().collect::<std::collections::BTreeSet<_>>(), NEEDED.into());
+        let lacking: Vec<_> = permissions.iter().filter(|(_, have)| !**have).map(|(name, _)| *name).collect();
         assert_eq!(lacking, ["ADD_COMMENTS"]);
         assert!(jira.permissions("PAY").await.unwrap().values().all(|have| *have));
         let error = jira.permissions("NOPE").await.unwrap_err();
@@ -75,7 +75,7 @@ async fn permissions_are_told_one_by_one() {
 }
 
 #[tokio::test]
-async fn permissions_of_a_stranger_are_no_answer() {
+async fn permissions_of_an_anonymous_caller_do_not_count() {
     let (fake, jira) = pair(Flavour::Cloud).await;
     fake.fault(Operation::MyPermissions, Fault::Anonymous, Times::Once);
     let error = jira.permissions("OPS").await.unwrap_err();
@@ -116,21 +116,21 @@ async fn all_pages_of_a_create_screen_are_read() {
 }
 
 #[tokio::test]
-async fn people_are_found_by_what_is_theirs_alone() {
+async fn people_are_found_only_by_unique_names() {
     let (fake, cloud) = pair(Flavour::Cloud).await;
     let found = cloud.people(MIA).await.unwrap();
     assert!(
         matches!(found.named.as_slice(), [mia] if mia.id == MIA && mia.name == "Mia Change"),
         "{found:?}"
     );
-    // Jira finds her, but does not show her address: she may just call herself so.
+    // Jira finds her but does not show her e-mail: the words may be part of the full name that she chose.
     let found = cloud.people("mia@example.com").await.unwrap();
     assert!(
         matches!((&found.named[..], &found.more_may_match[..]), ([], [mia]) if mia.id == MIA),
         "{found:?}"
     );
-    for nobody in ["nobody@example.com", "Mia Change"] {
-        assert_eq!(cloud.people(nobody).await.unwrap(), People::default(), "{nobody}");
+    for unknown in ["nobody@example.com", "Mia Change"] {
+        assert_eq!(cloud.people(unknown).await.unwrap(), People::default(), "{unknown}");
     }
     assert_eq!(fake.complaints(), [""; 0]);
     let (fake, own) = pair(Flavour::DataCenter).await;

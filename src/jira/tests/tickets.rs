@@ -10,7 +10,7 @@ use crate::{
     ticket::{self, Draft as Words},
 };
 
-/// The defaults, with further settings: lines of TOML, with full keys.
+/// The default route, with further settings as TOML lines with full keys.
 pub(super) fn route(settings: &str) -> Route {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.toml");
@@ -19,7 +19,7 @@ pub(super) fn route(settings: &str) -> Route {
     crate::config::load(&path, []).unwrap().policy.base
 }
 
-/// What Flagger asks about `shop/cart`.
+/// The subject of a question by Flagger about `shop/cart`.
 pub(super) fn asked(stage: Stage, phase: Phase, metadata: &[(&str, &str)]) -> Subject {
     let canary = CanaryId { cluster: "prod-eu".into(), namespace: "shop".into(), name: "cart".into() };
     let metadata: BTreeMap<String, String> =
@@ -29,7 +29,7 @@ pub(super) fn asked(stage: Stage, phase: Phase, metadata: &[(&str, &str)]) -> Su
     Subject::new(canary, GateName { stage, approver: None }, &message, metadata)
 }
 
-/// A text in both kinds of Jira: ADF with a mark for each kind of node, and wiki markup as it is.
+/// A text in both kinds of Jira: ADF with a mark for each kind of node, and wiki markup unchanged.
 pub(super) fn both(doc: &Doc) -> [String; 2] {
     let mut adf = String::new();
     dump(&Jira::text(Kind::Cloud, doc), &mut adf);
@@ -93,7 +93,7 @@ fn at_confirm_rollout() {
     <li><b>Any other status: </b>the rollout waits.
     This approves whatever is deployed when Flagger proceeds: a newer version that is pushed while this ticket waits starts without a question of its own.
     <h3>Who may approve, and until when
-    <li><b>Who: </b>whoever Jira lets move this ticket. The bridge's own account does not count, nor does what Jira marks as an app.
+    <li><b>Who: </b>any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
     <li><b>Until when: </b>Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
     <a https://bridge.example/>What waits now, and why</a>
     <h3>Sent by the application team, not checked
@@ -123,7 +123,7 @@ fn at_confirm_rollout() {
 
     h3. Who may approve, and until when
 
-    * {*}Who:{*} whoever Jira lets move this ticket. The bridge's own account does not count, nor does what Jira marks as an app.
+    * {*}Who:{*} any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
     * {*}Until when:{*} Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
 
     [What waits now, and why|https://bridge.example/]
@@ -157,7 +157,7 @@ fn at_confirm_rollout_after_a_failure() {
     <li><b>Any other status: </b>the rollout waits.
     This approves whatever is deployed when Flagger proceeds: a newer version that is pushed while this ticket waits starts without a question of its own.
     <h3>Who may approve, and until when
-    <li><b>Who: </b>whoever Jira lets move this ticket. The bridge's own account does not count, nor does what Jira marks as an app.
+    <li><b>Who: </b>any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
     <li><b>Until when: </b>Flagger must use an approval within 90 minutes. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
     <a https://bridge.example/>What waits now, and why</a>
 
@@ -182,7 +182,7 @@ fn at_confirm_rollout_after_a_failure() {
 
     h3. Who may approve, and until when
 
-    * {*}Who:{*} whoever Jira lets move this ticket. The bridge's own account does not count, nor does what Jira marks as an app.
+    * {*}Who:{*} any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
     * {*}Until when:{*} Flagger must use an approval within 90 minutes. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
 
     [What waits now, and why|https://bridge.example/]
@@ -211,9 +211,9 @@ fn at_confirm_traffic_increase() {
     <li><b>Any other status: </b>the rollout waits.
     This approves all steps of this rollout. After the last one Flagger promotes the new version, and asks about that only if the canary has a confirm-promotion hook.
     <h3>Who may approve, and until when
-    <li><b>Who: </b>"mia@example.com", members of group "cab" or whoever has role "Approvers" in this project. An app, an automation or the bridge's own account counts only if its account is named here.
+    <li><b>Who: </b>"mia@example.com", members of group "cab" or users with role "Approvers" in this project. An app, an automation or the bridge's own account counts only if its account is named here.
     <li><b>Never: </b>"bob@example.com" or members of group "interns".
-    <li><b>A rejection: </b>by anybody keeps the gate closed; it rolls back only if it is by somebody who may approve.
+    <li><b>A rejection: </b>by any Jira user keeps the gate closed; it rolls back only if that user may approve.
     <li><b>Until when: </b>Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
     <a https://bridge.example/>What waits now, and why</a>
     <h3>Sent by the application team, not checked
@@ -240,9 +240,9 @@ fn at_confirm_traffic_increase() {
 
     h3. Who may approve, and until when
 
-    * {*}Who:{*} "mia\@example.com", members of group "cab" or whoever has role "Approvers" in this project. An app, an automation or the bridge's own account counts only if its account is named here.
+    * {*}Who:{*} "mia\@example.com", members of group "cab" or users with role "Approvers" in this project. An app, an automation or the bridge's own account counts only if its account is named here.
     * {*}Never:{*} "bob\@example.com" or members of group "interns".
-    * {*}A rejection:{*} by anybody keeps the gate closed; it rolls back only if it is by somebody who may approve.
+    * {*}A rejection:{*} by any Jira user keeps the gate closed; it rolls back only if that user may approve.
     * {*}Until when:{*} Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
 
     [What waits now, and why|https://bridge.example/]
@@ -277,7 +277,7 @@ fn at_confirm_promotion() {
     This approves this rollout only: another one, even of the same revision, opens a ticket of its own.<br>
     This stage may have further tickets. Flagger goes on when all of them are approved.
     <h3>Who may approve, and until when
-    <li><b>Nobody: </b>approval.deny has an entry that is empty for this rollout, so that no approval counts. Tell whoever runs the bridge.
+    <li><b>Nobody: </b>approval.deny has an entry that is empty for this rollout, so that no approval counts. Tell the team that runs the bridge.
     <li><b>Until when: </b>Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Go or Done and back. Once used, it holds until this rollout ends.
     <a https://bridge.example/>What waits now, and why</a>
 
@@ -301,7 +301,7 @@ fn at_confirm_promotion() {
 
     h3. Who may approve, and until when
 
-    * {*}Nobody:{*} approval.deny has an entry that is empty for this rollout, so that no approval counts. Tell whoever runs the bridge.
+    * {*}Nobody:{*} approval.deny has an entry that is empty for this rollout, so that no approval counts. Tell the team that runs the bridge.
     * {*}Until when:{*} Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Go or Done and back. Once used, it holds until this rollout ends.
 
     [What waits now, and why|https://bridge.example/]
@@ -321,15 +321,15 @@ fn at_a_gate_without_checksums() {
     <li><b>Namespace: </b>shop
     <li><b>Cluster: </b>prod-eu
     <li><b>Stage: </b>gate
-    <li><b>Revision: </b>not sent by this Flagger, so that one rollout is told from the next less surely
+    <li><b>Revision: </b>not sent by this Flagger, so the bridge distinguishes rollouts less reliably
     <h3>What your decision does
     <li><b>Approved: </b>Flagger takes the next steps of this rollout.
     <li><b>Rejected: </b>Flagger does not go on; if the canary has a rollback hook, it rolls back.
     <li><b>Any other status: </b>the rollout waits.
     Flagger does not say here which of its questions this is: an approval answers all those of this rollout that are sent to this gate, the promotion among them.
     <h3>Who may approve, and until when
-    <li><b>Who: </b>whoever Jira lets move this ticket. The bridge's own account does not count, nor does what Jira marks as an app.
-    <li><b>A rejection: </b>by anybody keeps the gate closed; it rolls back only if it is by somebody who may approve.
+    <li><b>Who: </b>any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
+    <li><b>A rejection: </b>by any Jira user keeps the gate closed; it rolls back only if that user may approve.
     <li><b>Until when: </b>Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
     <a https://bridge.example/>What waits now, and why</a>
 
@@ -342,7 +342,7 @@ fn at_a_gate_without_checksums() {
     * {*}Namespace:{*} shop
     * {*}Cluster:{*} prod-eu
     * {*}Stage:{*} gate
-    * {*}Revision:{*} not sent by this Flagger, so that one rollout is told from the next less surely
+    * {*}Revision:{*} not sent by this Flagger, so the bridge distinguishes rollouts less reliably
 
     h3. What your decision does
 
@@ -354,8 +354,8 @@ fn at_a_gate_without_checksums() {
 
     h3. Who may approve, and until when
 
-    * {*}Who:{*} whoever Jira lets move this ticket. The bridge's own account does not count, nor does what Jira marks as an app.
-    * {*}A rejection:{*} by anybody keeps the gate closed; it rolls back only if it is by somebody who may approve.
+    * {*}Who:{*} any Jira user who can move this ticket. The bridge's own account does not count, nor does an account that Jira marks as an app.
+    * {*}A rejection:{*} by any Jira user keeps the gate closed; it rolls back only if that user may approve.
     * {*}Until when:{*} Flagger must use an approval within 3 days. After that it does not count until the ticket is moved out of Approved and back. Once used, it holds until this rollout ends.
 
     [What waits now, and why|https://bridge.example/]
@@ -364,7 +364,7 @@ fn at_a_gate_without_checksums() {
 
 fn said(note: &Notice) -> String {
     let [cloud, data_center] = both(&ticket::comment(note, &route("")));
-    // Where nothing needs to be escaped, once is enough.
+    // If nothing is escaped, both texts are the same.
     if cloud == data_center { cloud } else { format!("{cloud}\n=== Data Center\n{data_center}") }
 }
 
@@ -377,7 +377,7 @@ const FATES: [(TicketOutcome, &str); 5] = [
 ];
 
 #[test]
-fn updates() {
+fn comments_at_the_end_of_a_rollout() {
     let name = |stage| GateName { stage, approver: Some("qa".into()) };
     for (outcome, own) in FATES {
         for stage in Stage::ALL {
@@ -395,7 +395,7 @@ fn updates() {
     insta::assert_snapshot!(all.join("\n\n"), @r"
     The rollout succeeded: the new version runs. This ticket opens nothing any more. The next rollout opens its own.
 
-    The rollout failed: Flagger keeps the version before, or went back to it. Its events on the canary say why. This ticket opens nothing any more. Another try opens its own.
+    The rollout failed: Flagger keeps the previous version, or went back to it. Its events on the canary say why. This ticket opens nothing any more. Another try opens its own.
 
     The rollout was superseded: another one of this canary took its place. This ticket opens nothing any more. What was decided here is not carried over: if the other one asks, it opens a ticket of its own, to which this one is then linked.
 
@@ -406,7 +406,7 @@ fn updates() {
 }
 
 #[test]
-fn notes() {
+fn notices() {
     let entry = || "10100".to_owned();
     let why = || "Bob (it's *me*) is not among the approvers of this gate".to_owned();
     let empty = || {
@@ -444,27 +444,27 @@ fn notes() {
 
     This rejection keeps the rollout from starting; nothing has begun that could be rolled back. Flagger keeps asking. To let it start after all, move this ticket to Approved. To drop the change, leave the ticket here and have the team deploy what should run instead: Flagger starts whatever is deployed once this ticket is approved.
 
-    This rejection keeps the gate closed. Flagger has not asked whether to roll back. If it asks, and somebody rejected this who may approve, it is told to. If this canary has no rollback hook, the new version stays where it is, and the rollout waits until the team deploys another version or this ticket is moved to Approved.
+    This rejection keeps the gate closed. Flagger has not asked whether to roll back. If it asks, and an approver rejected this ticket, the bridge answers yes. If this canary has no rollback hook, the new version stays where it is, and the rollout waits until the team deploys another version or this ticket is moved to Approved.
 
-    This approval does not count: Bob (it's *me*) is not among the approvers of this gate. The gate stays closed. To open it, somebody who may approve has to move this ticket out of Approved and back.
+    This approval does not count: Bob (it's *me*) is not among the approvers of this gate. The gate stays closed. To open it, an approver has to move this ticket out of Approved and back.
     === Data Center
-    This approval does not count: Bob \(it's \*me\*\) is not among the approvers of this gate. The gate stays closed. To open it, somebody who may approve has to move this ticket out of Approved and back.
+    This approval does not count: Bob \(it's \*me\*\) is not among the approvers of this gate. The gate stays closed. To open it, an approver has to move this ticket out of Approved and back.
 
-    This approval does not count, and nobody's does here: an entry of approval.deny came out empty at a question of this rollout ("{{ metadata.author }}"), so this gate opens no more in this rollout; correct the metadata that its hook sends, and roll out again. The gate stays closed, wherever this ticket is moved.
+    This approval does not count, and no approval counts here: an entry of approval.deny came out empty at a question of this rollout ("{{ metadata.author }}"), so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again. The gate stays closed, wherever this ticket is moved.
     === Data Center
-    This approval does not count, and nobody's does here: an entry of approval.deny came out empty at a question of this rollout \("\{\{ metadata.author \}\}"\), so this gate opens no more in this rollout; correct the metadata that its hook sends, and roll out again. The gate stays closed, wherever this ticket is moved.
+    This approval does not count, and no approval counts here: an entry of approval.deny came out empty at a question of this rollout \("\{\{ metadata.author \}\}"\), so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again. The gate stays closed, wherever this ticket is moved.
 
-    This rejection keeps the gate closed, but it rolls nothing back, because it does not count as one: Bob (it's *me*) is not among the approvers of this gate. To roll back, somebody who may approve here has to reject it.
+    This rejection keeps the gate closed, but it rolls nothing back, because it does not count as one: Bob (it's *me*) is not among the approvers of this gate. To roll back, an approver has to reject it.
     === Data Center
-    This rejection keeps the gate closed, but it rolls nothing back, because it does not count as one: Bob \(it's \*me\*\) is not among the approvers of this gate. To roll back, somebody who may approve here has to reject it.
+    This rejection keeps the gate closed, but it rolls nothing back, because it does not count as one: Bob \(it's \*me\*\) is not among the approvers of this gate. To roll back, an approver has to reject it.
 
-    This rejection keeps the gate closed, but it rolls nothing back, because nobody's does here: an entry of approval.deny came out empty at a question of this rollout ("{{ metadata.author }}"), so this gate opens no more in this rollout; correct the metadata that its hook sends, and roll out again.
+    This rejection keeps the gate closed, but it rolls nothing back, because no rejection counts here: an entry of approval.deny came out empty at a question of this rollout ("{{ metadata.author }}"), so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again.
     === Data Center
-    This rejection keeps the gate closed, but it rolls nothing back, because nobody's does here: an entry of approval.deny came out empty at a question of this rollout \("\{\{ metadata.author \}\}"\), so this gate opens no more in this rollout; correct the metadata that its hook sends, and roll out again.
+    This rejection keeps the gate closed, but it rolls nothing back, because no rejection counts here: an entry of approval.deny came out empty at a question of this rollout \("\{\{ metadata.author \}\}"\), so this gate stays closed for this rollout; correct the metadata that its hook sends, and roll out again.
 
     This approval is not used any more: it is more than 3 days old, and Flagger asks only now. The gate stays closed. To renew the approval, move this ticket out of Approved and back.
 
-    This ticket opens nothing any more, because it is labelled flagger-ended, as those are whose rollout is over. Flagger still asks, so the bridge opens another one, to which this one is then linked; decide there.
+    This ticket opens nothing any more, because it has the label flagger-ended, which marks tickets of ended rollouts. Flagger still asks, so the bridge opens another ticket and links this one to it; decide there.
 
     This ticket is a duplicate of OPS-7, and opens nothing; decide there. Jira did not answer when the bridge opened the one, so it opened the other.
 
@@ -496,13 +496,13 @@ fn what_flagger_did_without_a_question() {
     insta::assert_snapshot!(notes.iter().map(said).collect::<Vec<_>>().join("\n\n"), @"
     The rollout was superseded: a newer revision was pushed while it ran, and started under this approval: Flagger asks nobody at confirm-rollout then. This ticket opens nothing any more. If the canary has a hook that asks later, the newer revision gets a ticket of its own there, to which this one is then linked.
 
-    The rollout was superseded, for its Canary was deleted and recreated: what was waiting runs now without this approval, unless the primary was kept or something else was deployed meanwhile. This ticket opens nothing any more. Ask the team how that came about. The next rollout opens its own.
+    The rollout was superseded, because its Canary was deleted and recreated: what was waiting runs now without this approval, unless the primary was kept or something else was deployed meanwhile. This ticket opens nothing any more. Ask the team how that came about. The next rollout opens its own.
 
     The rollout was superseded: its Canary was deleted and recreated, which starts what is deployed without a question. This ticket opens nothing any more. The next rollout opens its own.
 
     Flagger named revision 5c4f9d7b6d when it asked for this ticket, and started 7f8d6c5b94: that one was pushed while this ticket waited.
 
-    The team calls what started v2. It called the same checksum v1 before.
+    The team now calls the started revision v2. It called the same checksum v1 before.
 
     The newer revision 7f8d6c5b94, which Flagger started under this approval without a question, has shipped. Nobody approved it. To be asked about such a revision, add a confirm-promotion hook to the canary.
     ");

@@ -1,4 +1,4 @@
-//! Times as Jira and HTTP write them, at random.
+//! Random times as Jira and HTTP write them.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::time;
 use crate::millis::Millis;
 
 proptest! {
-    /// Times are read right, or not at all.
+    /// Times are parsed correctly or not at all.
     #[test]
     fn times(
         text in prop_oneof![
@@ -23,7 +23,7 @@ proptest! {
             prop_assert!(seconds.is_none_or(|seconds| seconds == wait));
             prop_assert!(!wait.is_zero() && !text.trim().starts_with('-'));
         }
-        // Written out by hand, in the way Jira writes it.
+        // Formatted by the test, as Jira writes it.
         let local = at + zone * 60_000;
         let (days, rest) = (local.div_euclid(86_400_000), local.rem_euclid(86_400_000));
         let (year, month, day) = civil(days);
@@ -36,7 +36,7 @@ proptest! {
     }
 }
 
-/// Year, month and day of a day counted from 1970-01-01, by counting.
+/// Year, month and day of a number of days since 1970-01-01, by counting.
 fn civil(days: i64) -> (i64, i64, i64) {
     let leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let (mut year, mut left) = (1970 + days.div_euclid(146_097) * 400, days.rem_euclid(146_097));

@@ -1,4 +1,4 @@
-//! PURE: what many answers hold: ids, names, accounts.
+//! PURE: parts of many answers: ids, names, accounts.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::{
     text,
 };
 
-/// An id, written as a string or as a number. It is shown to people as it is, so it holds nothing that steers a line.
+/// An id, written as a string or as a number. It is shown to people unchanged, so it may hold no control characters.
 pub(super) fn id<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let value = Value::deserialize(from)?;
     id_of(&value).ok_or_else(|| {
@@ -41,12 +41,12 @@ pub(in crate::jira) struct User {
 }
 
 impl User {
-    /// Whether it says who that is.
+    /// Whether it has an id.
     pub(in crate::jira) const fn is_named(&self) -> bool {
         self.account_id.is_some() || self.name.is_some()
     }
 
-    /// Who that is: by `accountId` on Cloud, by `name` on Data Center.
+    /// The account: by `accountId` on Cloud, by `name` on Data Center.
     pub(in crate::jira) fn account(self) -> Option<Account> {
         let id = self.account_id.or(self.name)?;
         Some(Account { name: self.display_name.unwrap_or_else(|| id.clone()), id, key: self.key })
@@ -64,8 +64,8 @@ impl User {
         }
     }
 
-    /// Who did something. On Cloud, which tells accounts apart by type, only `atlassian` is a person; Data Center has no types,
-    /// and no account ids.
+    /// The author of a change. On Cloud, which has account types, only `atlassian` is a person; Data Center has neither
+    /// types nor account ids.
     pub(super) fn person(self, kind: Kind) -> Person {
         let app = match (kind, self.account_type.as_deref()) {
             (Kind::Cloud, account_type) => account_type != Some("atlassian") || self.account_id.is_none(),
@@ -79,7 +79,7 @@ impl User {
     }
 }
 
-/// The author of a change that names none: a deleted user, or Jira itself. No person approved there.
+/// The author of a change that names none: a deleted user, or Jira itself. It does not count as a person who approved.
 pub(super) fn nobody() -> Person {
     Person { id: String::new(), name: "an account that Jira does not name".into(), app: true }
 }

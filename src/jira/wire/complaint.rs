@@ -1,11 +1,11 @@
-//! PURE: what Jira says when it does not do something.
+//! PURE: Jira's error messages.
 
 use serde_json::Value;
 
 use crate::{jira::error::Origin, text};
 
-/// What an answer of 4xx or 5xx says, on one line, and whether it has the form of Jira's API: a list of `errorMessages`,
-/// or `errors` by field, each of which is a text. What other programs call `errors` looks otherwise.
+/// The messages of a 4xx or 5xx answer, on one line, and whether they have the form of Jira's API: a list of
+/// `errorMessages`, or `errors` by field, all of them texts. In other programs, `errors` has another form.
 pub(in crate::jira) fn complaint(body: &[u8]) -> Option<(String, Origin)> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let messages = body.get("errorMessages").and_then(Value::as_array);
@@ -17,7 +17,7 @@ pub(in crate::jira) fn complaint(body: &[u8]) -> Option<(String, Origin)> {
         format!("{field}: {message}")
     }));
     let listed = messages.map(|messages| messages.iter().all(Value::is_string));
-    // Beside the list, Jira may leave it empty.
+    // Jira may leave it empty if it has the list.
     let by_field = errors.map(|errors| errors.values().all(Value::is_string));
     let by = match (listed, by_field, body.get("errorMessages"), body.get("errors")) {
         (Some(true), Some(true), ..) | (Some(true), None, _, None) | (None, Some(true), None, _) => {

@@ -1,5 +1,5 @@
-//! PURE: an issue's changelog. An odd entry or item spoils only itself; but it is not passed over where it may have changed
-//! the status: then what was decided before it proves nothing.
+//! PURE: an issue's changelog. A malformed entry or item affects only itself. But if it may have changed the status, it
+//! voids what was decided before it.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,7 +13,7 @@ use crate::{
     text,
 };
 
-/// The changelog in an issue, where the entries are `histories`, or a page of it alone, where they are `values`.
+/// The changelog in an issue, with the entries as `histories`, or a page of it alone, with the entries as `values`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::jira) struct Changelog {
@@ -27,7 +27,7 @@ pub(in crate::jira) struct Changelog {
 }
 
 impl Changelog {
-    /// The entries, each once, should they come under both names.
+    /// The entries, each once, even if they come under both names.
     pub(in crate::jira) fn entries(self) -> Option<Vec<Value>> {
         match (self.histories, self.values) {
             (Some(mut all), Some(more)) => {
@@ -52,11 +52,11 @@ enum Field {
     Place,
     /// Something that does not matter here.
     Other,
-    /// That cannot be read.
+    /// It cannot be read.
     Unreadable,
 }
 
-/// What a changelog tells of the status: its changes, and what undoes those before it.
+/// What a changelog says about the status: its changes, and what voids earlier changes.
 #[derive(Debug, Default)]
 pub(in crate::jira) struct History {
     pub(in crate::jira) moves: Vec<Move>,
@@ -102,8 +102,8 @@ impl History {
     }
 }
 
-/// Which field an item is about. A custom field may have any name. Cloud tells fields apart by `fieldId`, but does not send one
-/// for each; Data Center has `fieldtype` alone.
+/// The field that an item changed. A custom field may have any name. Cloud distinguishes fields by `fieldId`, but does
+/// not send one for each; Data Center has only `fieldtype`.
 fn field(item: &Value, kind: Kind) -> Field {
     let text = |name: &str| match item.get(name) {
         None | Some(Value::Null) => Ok(None),
@@ -128,7 +128,7 @@ fn field(item: &Value, kind: Kind) -> Field {
         };
     }
     if is_status(&name) {
-        // By its id it is something else that Jira has.
+        // Its id is that of another field of Jira's.
         return Field::Unreadable;
     }
     let moves = |text: &Option<String>| {
@@ -138,14 +138,14 @@ fn field(item: &Value, kind: Kind) -> Field {
     if moves(&id) || moves(&name) { Field::Place } else { Field::Other }
 }
 
-/// From where to where an item of the status led, if it tells both.
+/// The old and the new status of a status item, if it has both.
 fn change(item: &Value) -> Option<(String, Status)> {
     let (from, to) = (item.get("from").and_then(plain)?, item.get("to").and_then(plain)?);
     let name = item.get("toString").and_then(Value::as_str).map(text::single_line).unwrap_or_default();
     Some((from, Status { id: to, name }))
 }
 
-/// When an entry was made, and its id, if it tells both and the id is a number.
+/// When an entry was made, and its id, if it has both and the id is a number.
 pub(super) fn place(entry: &Value) -> Option<(Millis, u64)> {
     let id = entry.get("id").and_then(id_of)?.parse().ok()?;
     Some((entry.get("created").and_then(when)?, id))
@@ -178,7 +178,7 @@ mod tests {
         History::read(&[entry], kind)
     }
 
-    /// What an item is taken for.
+    /// How an item is classified.
     fn taken(item: Value, kind: Kind) -> &'static str {
         let History { moves, invalidations } = read(entry(json!([item])), kind);
         match (moves.as_slice(), invalidations.as_slice()) {
@@ -275,9 +275,9 @@ mod tests {
             let History { moves, invalidations } = read(entry, Kind::DataCenter);
             assert_eq!((moves.len(), invalidations.len()), (0, 1), "{name}");
         }
-        let mut nobodys = entry(json!([good]));
-        nobodys["author"] = json!(["?"]);
-        assert!(read(nobodys, Kind::DataCenter).moves[0].by.id.is_empty());
+        let mut unnamed = entry(json!([good]));
+        unnamed["author"] = json!(["?"]);
+        assert!(read(unnamed, Kind::DataCenter).moves[0].by.id.is_empty());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! PURE: an issue, and what it shows.
+//! PURE: an issue in an answer, and its snapshot.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -17,7 +17,7 @@ use crate::{
     millis::Millis,
 };
 
-/// What is read of an issue: Jira sends no other fields.
+/// The fields of an issue that the bridge requests.
 pub(in crate::jira) const FIELDS: [&str; 4] = ["status", "project", "issuetype", "labels"];
 
 #[derive(Debug, Deserialize)]
@@ -30,7 +30,7 @@ pub(in crate::jira) struct Fields {
     pub(in crate::jira) status: Option<Named>,
     project: Option<Project>,
     issuetype: Option<Named>,
-    /// Empty if it has none. That they are not told says nothing of them.
+    /// Empty if the issue has none. None proves nothing about its labels.
     labels: Option<Vec<String>>,
     pub(in crate::jira) creator: Option<User>,
 }
@@ -51,16 +51,16 @@ pub(in crate::jira) struct Issue {
     #[serde(default)]
     pub(in crate::jira) fields: Option<Fields>,
     pub(in crate::jira) changelog: Option<Changelog>,
-    /// Empty if it has none of those that were asked for.
+    /// Empty if the issue has none of the requested properties.
     pub(in crate::jira) properties: Option<Map<String, Value>>,
 }
 
 /// How an issue was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::jira) enum ReadMode {
-    /// With others. A search of Data Center cannot bring properties.
+    /// With others. A search on Data Center cannot return properties.
     Together,
-    /// In an answer of its own.
+    /// By itself.
     Alone,
 }
 
@@ -71,12 +71,12 @@ pub(in crate::jira) struct Issues {
 }
 
 impl Issue {
-    /// What the answer holds of the changelog; none if it holds none.
+    /// The part of the changelog in the answer, if there is one.
     pub(in crate::jira) fn trail(&mut self, kind: Kind) -> Option<Trail> {
         Trail::of(self.changelog.take()?, kind)
     }
 
-    /// Whether all that a sighting needs is there, beside the changelog.
+    /// Checks that the answer holds all that a snapshot needs besides the changelog.
     ///
     /// # Errors
     /// What is missing, in words.
@@ -89,11 +89,11 @@ impl Issue {
         if self.key.is_empty() { Err("an issue without its key") } else { Ok(()) }
     }
 
-    /// The gates whose ticket it says that it is. On Cloud its property tells. A search of Data Center cannot bring that, so there its
-    /// labels do; read alone, both must.
+    /// The gates that the issue names: on Cloud by its property. A search on Data Center cannot return that, so there
+    /// the labels name them; read alone, both must.
     ///
     /// # Errors
-    /// What is missing, in words: labels and properties that are not told say nothing.
+    /// What is missing, in words: labels and properties that the answer lacks prove nothing.
     pub(in crate::jira) fn marks(&self, kind: Kind, read: ReadMode) -> Result<Vec<GateId>, &'static str> {
         let labels = self.fields.as_ref().and_then(|fields| fields.labels.as_ref());
         let labels = labels.ok_or("an issue without its labels")?.iter();
@@ -115,11 +115,11 @@ impl Issue {
         }
     }
 
-    /// What the issue shows.
+    /// The snapshot of the issue.
     ///
-    /// `answered` is the time of the answer by Jira's clock. A move cannot be later than that: where it seems to be
-    /// (`Date` has whole seconds), the answer counts as given at the time of the newest move, so that no age is
-    /// ever negative.
+    /// `answered` is the time of the answer by Jira's clock. A move cannot be later than that: if it seems to be
+    /// (`Date` has whole seconds), the answer counts as given at the time of the newest move, so that no age is ever
+    /// negative.
     ///
     /// # Errors
     /// What is missing, in words.
@@ -183,12 +183,12 @@ mod tests {
     }
 
     #[test]
-    fn only_our_own_label_says_that_it_is_over() {
+    fn only_the_exact_label_marks_a_ticket_as_ended() {
         for (labels, over) in [
             (json!(["flagger-gate", "flagger-ended"]), Ok(true)),
             (json!(["flagger-gate", "flagger-ended-not", "Flagger-Ended"]), Ok(false)),
             (json!([]), Ok(false)),
-            // Who took them away may have taken that one, too.
+            // Labels that are missing from the answer may include that one.
             (json!(null), Err("an issue without its labels")),
         ] {
             let mut issue = issue(json!({"histories": []}));
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sighting_has_all_moves_and_never_an_answer_before_one() {
+    fn a_snapshot_has_all_moves_and_never_an_answer_before_one() {
         let mut issue = issue(json!({"total": 2, "histories": [
             entry(10124, status("1", "10007")),
             entry(10123, json!({"field": "Status", "fieldId": "customfield_1", "from": "x", "to": "y"})),
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn an_issue_says_whose_it_is() {
+    fn an_issue_names_its_gate() {
         let ours = json!({ PROPERTY: {"gate": "ab"} });
         for (labels, properties, cloud, data_center) in [
             (json!(["flagger-gate", "fjb-ab"]), json!(ours), &["ab"][..], &["ab"][..]),
@@ -269,7 +269,8 @@ mod tests {
                 }
             }
         }
-        // Where the properties are not told at all, only a search of Data Center, which cannot bring them, leaves it to the labels.
+        // Without properties in the answer, only a search on Data Center, which cannot return them, relies on the
+        // labels.
         let labels = json!(["fjb-ab", "fjb-cd"]);
         for (kind, read, expected) in [
             (Kind::Cloud, ReadMode::Alone, None),
@@ -293,9 +294,9 @@ mod tests {
             (json!({"total": 3, "histories": []}), (0, false, Some(3)), (0, false, Some(3))),
             (json!({"histories": full}), (40, false, None), (40, false, None)),
             (json!({"total": 99, "histories": full}), (40, false, Some(99)), (40, false, Some(99))),
-            // Which part of it that is cannot be told.
+            // It is unknown which part of the changelog this is.
             (json!({"total": 99, "histories": oldest_first}), (0, false, Some(99)), (0, false, Some(99))),
-            // Cloud may have left out others, whatever it says.
+            // Cloud may have left out others, whatever its total.
             (json!({"total": 40, "histories": oldest_first}), (0, false, None), (40, true, Some(40))),
             (json!({"total": 40, "histories": full}), (40, false, None), (40, true, Some(40))),
             (json!({"total": 0, "histories": full}), (40, false, None), (40, true, Some(0))),

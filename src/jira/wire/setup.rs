@@ -1,4 +1,4 @@
-//! PURE: what Jira says of its projects, their screens and workflows, and of what the bridge may do there.
+//! PURE: Jira's projects, their screens and workflows, and the bridge's permissions in them.
 
 use std::collections::HashMap;
 
@@ -25,7 +25,7 @@ pub(in crate::jira) struct FieldMeta {
     allowed_values: Option<Value>,
 }
 
-/// What a field's values are, by its `schema`.
+/// The shape of a field's values, by its `schema`.
 fn shape(schema: &Value) -> Shape {
     let text = |name: &str| schema.get(name).and_then(Value::as_str);
     let long = text("custom").is_some_and(|custom| custom.ends_with(":textarea"))
@@ -61,7 +61,7 @@ fn choice(value: &Value) -> Choice {
 }
 
 impl FieldMeta {
-    /// The field; `id` where the answer has it only as the key of a map.
+    /// The field; `id` is needed if the answer has the id only as the key of a map.
     pub(in crate::jira) fn field(self, id: Option<String>) -> Option<Field> {
         let id = id.or(self.field_id).or(self.key)?;
         let name = text::single_line(self.name.as_deref().unwrap_or(&id));
@@ -73,7 +73,7 @@ impl FieldMeta {
     }
 }
 
-/// A page of the fields of the create screen: `fields` on Cloud, `values` on Data Center.
+/// A page of the create screen's fields: `fields` on Cloud, `values` on Data Center.
 #[derive(Debug, Deserialize)]
 pub(in crate::jira) struct CreateFields {
     fields: Option<Vec<FieldMeta>>,
@@ -112,13 +112,13 @@ pub(in crate::jira) struct WorkflowStatus {
 }
 
 impl WorkflowStatus {
-    /// The key of its category, if Jira tells.
+    /// The key of its category, if Jira reports it.
     pub(in crate::jira) fn category(&self) -> Option<String> {
         Some(self.status_category.as_ref()?.get("key")?.as_str()?.to_owned())
     }
 }
 
-/// What Jira says of a project, as far as it says so.
+/// The properties of a project that Jira reports.
 #[derive(Debug, Deserialize)]
 pub(in crate::jira) struct WireProjectInfo {
     pub(in crate::jira) style: Option<String>,
@@ -131,7 +131,7 @@ pub(in crate::jira) struct ProjectKey {
     pub(in crate::jira) key: String,
 }
 
-/// A page of projects of Cloud.
+/// A page of projects, on Cloud.
 #[derive(Debug, Deserialize)]
 pub(in crate::jira) struct Projects {
     pub(in crate::jira) values: Option<Vec<ProjectKey>>,

@@ -1,4 +1,4 @@
-//! PURE: which part of a changelog an answer holds.
+//! PURE: the part of a changelog that an answer holds.
 
 use serde_json::Value;
 
@@ -8,36 +8,36 @@ use crate::jira::{
     span::{EntryPosition, EntrySpan},
 };
 
-/// Cloud puts at most this many entries into an issue, and does not always say how many there are.
+/// Cloud puts at most this many changelog entries into an issue, and does not always say how many exist.
 const CLOUD_ENTRIES: usize = 40;
 
-/// What an answer holds of a changelog.
+/// The part of a changelog that an answer holds.
 #[derive(Debug, Default)]
 pub(in crate::jira) struct Trail {
-    /// The entries: all, or the newest, with none left out between them.
+    /// The entries: all, or the newest without a gap.
     pub(in crate::jira) histories: Vec<Value>,
-    /// Whether there are no others.
+    /// Whether the changelog has no other entries.
     pub(in crate::jira) is_whole: bool,
-    /// How many there are in all, if that is known.
+    /// How many entries the changelog has, if known.
     pub(in crate::jira) total: Option<usize>,
-    /// Where that is not known: the place of each, if they are in order, as they are here.
+    /// If `total` is unknown: the position of each entry, if they are in order; in the order of `histories`.
     pub(in crate::jira) places: Vec<EntryPosition>,
-    /// From when to when they are, if they are in order.
+    /// From the oldest to the newest entry, if they are in order.
     pub(in crate::jira) span: Option<EntrySpan>,
 }
 
 impl Trail {
-    /// From an answer. A part of a changelog is worth something only if it is the newest part for sure: each entry is
-    /// newer than the next, by its time and by its id.
+    /// From an answer. A part of a changelog counts only if it is certainly the newest part: each entry is newer than
+    /// the next, by its time and by its id.
     ///
-    /// So many of Cloud that it leaves out the others are never all of them, whatever it says.
+    /// If Cloud returns as many entries as it ever does, they never count as all entries, whatever its total.
     pub(super) fn of(changelog: Changelog, kind: Kind) -> Option<Self> {
         let total = changelog.total;
         let histories = changelog.entries()?;
         let is_all = total.is_none_or(|total| histories.len() >= total);
         let (is_whole, total) = match (kind, total) {
             (Kind::Cloud, _) | (Kind::DataCenter, None) if histories.len() < CLOUD_ENTRIES => (is_all, total),
-            // A number that says what cannot be is none.
+            // An impossible total is ignored.
             (Kind::Cloud, _) => (false, total.filter(|_| !is_all)),
             (Kind::DataCenter, Some(_)) => (is_all, total),
             (Kind::DataCenter, None) => (false, None),
@@ -51,7 +51,7 @@ impl Trail {
     }
 }
 
-/// From when to when entries are, the oldest first, if they are in order.
+/// The span of entries, given the oldest first, if they are in order.
 pub(in crate::jira) fn span<'a>(entries: impl Iterator<Item = &'a Value>) -> Option<EntrySpan> {
     EntrySpan::of(entries.map(place))
 }

@@ -40,7 +40,7 @@ pub(in crate::jira) struct Transition {
     pub(in crate::jira) id: String,
     pub(in crate::jira) to: Named,
     pub(in crate::jira) is_available: Option<bool>,
-    /// What is on its screen, by id. Absent if Jira did not expand them.
+    /// The fields on its screen, by id. Absent if Jira did not expand them.
     pub(in crate::jira) fields: Option<HashMap<String, FieldMeta>>,
 }
 

@@ -12,15 +12,15 @@ use crate::{
 };
 
 impl Step {
-    /// Ends the rollout: its gates end with it, and their tickets are told how.
+    /// Ends the rollout and its gates, and comments on their tickets how it ended.
     pub(super) fn end(&mut self, how: End) {
         self.end_as(how, TicketOutcome::Ended(how));
     }
 
-    /// The same; `used` is what becomes of the gates that were opened.
+    /// The same; `used` is the outcome for gates that were opened.
     pub(super) fn end_as(&mut self, how: End, used: TicketOutcome) {
         let Some(rollout) = self.canary.rollout.take() else { return };
-        // A rollout without a ticket of its own is nobody's successor.
+        // Tickets that still wait for a successor get one only if the next rollout supersedes this one.
         self.canary.superseded.retain(|_| how == End::Superseded);
         for gate in &rollout.gates {
             let outcome = match (how, gate.used) {
@@ -34,14 +34,14 @@ impl Step {
                 self.audit_events.push(AuditEvent::Bypassed { gate, ticket, how });
             }
             if gate.is_unmarked() {
-                // What has its number may be somebody else's, who is told nothing.
+                // The issue with its id may belong to another team, so the bridge does not comment on it.
                 continue;
             }
             let (id, name) = (gate.id.clone(), gate.name.clone());
             self.commands
                 .push(Command::Comment { gate: id.clone(), notice: Notice::Ended { fate: outcome, name } });
             self.commands.push(Command::Label { gate: id.clone() });
-            // What a person rejected stays where that person put it.
+            // A rejected ticket stays in the status that a person chose.
             if gate.rejection().is_none() {
                 let (gate, name, milestone) = (id.clone(), gate.name.clone(), outcome.into());
                 self.commands.push(Command::Move { gate, name, milestone });
@@ -71,8 +71,8 @@ impl Step {
         }
     }
 
-    /// Tells a ticket that is not the one of its gate any more, and moves it, as one whose rollout ended like that. One that
-    /// nobody was let pass by did not succeed.
+    /// Comments on a ticket that is no longer its gate's, labels it, and moves it as one of a rollout that ended like
+    /// `how`. The ticket moves to the status for success only if its approval let Flagger pass.
     pub(super) fn retire_ticket(&mut self, gate: &Gate, notice: Notice, how: End) {
         self.commands.push(Command::Comment { gate: gate.id.clone(), notice });
         self.commands.push(Command::Label { gate: gate.id.clone() });

@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// What comes with a question at a gate.
+/// A question at a gate.
 pub(super) struct QuestionAt<'a> {
     pub(super) name: &'a GateName,
     pub(super) message: &'a Message,
@@ -32,7 +32,7 @@ pub(super) struct QuestionAt<'a> {
 }
 
 impl Canary {
-    /// What a question at a gate is to the rollout.
+    /// What a question at a gate means for the rollout.
     fn signal(&self, name: &GateName, pace: Pace, rules: &Rules) -> Signal {
         match name.stage {
             Stage::ConfirmRollout => {
@@ -65,7 +65,8 @@ impl Step {
         self.answers(asked, rules);
     }
 
-    /// Whom this question rules out stays ruled out, and what they decided is judged again before it counts.
+    /// Rules out the accounts that this question names, for the rest of the rollout. What they may have decided is
+    /// judged again before it counts.
     fn add_denials(&mut self, asked: &QuestionAt<'_>) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let mut doubted = Vec::new();
@@ -99,7 +100,7 @@ impl Step {
         }
     }
 
-    /// Notes what Flagger is told, if that is not what it was told last.
+    /// Records the answer to Flagger, if it differs from the last one.
     fn answers(&mut self, asked: &QuestionAt<'_>, rules: &Rules) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
@@ -109,15 +110,15 @@ impl Step {
             return;
         }
         gate.last_answer = if open { LastAnswer::Open } else { LastAnswer::Closed };
-        // The first use of an approval is on record as that, with what it rests on.
+        // The first use of an approval has its own audit event, with the evidence.
         let first = |audit_event: &AuditEvent| matches!(audit_event, AuditEvent::Passed { gate, .. } if gate == asked.name);
         if !self.audit_events.iter().any(first) {
             self.audit_events.push(AuditEvent::AnswerChanged { gate: asked.name.clone() });
         }
     }
 
-    /// A gate that is asked about has a ticket, or one is being opened, if the budget allows. One whose ticket is
-    /// certainly gone, or labelled as one whose rollout is over, begins anew, under a new id.
+    /// Returns whether the gate has a ticket, or one is being opened if the budget allows. If the ticket was deleted,
+    /// or is labelled `flagger-ended`, the gate starts again under a new id.
     fn ensure_gate(&mut self, asked: &QuestionAt<'_>, rules: &Rules) -> bool {
         let refusal = self.canary.refusal(asked.name, self.now, &rules.budget);
         let counts = self.canary.uses_budget(asked.name);
@@ -138,7 +139,7 @@ impl Step {
         }
         let mut gate = Gate::new(asked.fresh.clone(), asked.name.clone(), asked.deny.to_vec(), self.now);
         if let Some(at) = known {
-            // Flagger knows of no other gate: where it was told to go on, it is told otherwise now.
+            // For Flagger it is the same gate: if the last answer was open, the answer changes now.
             let spent = rollout.gates.remove(at);
             gate.last_answer = if spent.was_open(asked.pace) { LastAnswer::Open } else { LastAnswer::Closed };
             if spent.is_labelled() {
@@ -146,7 +147,7 @@ impl Step {
                     .push(Command::Comment { gate: spent.id.clone(), notice: Notice::LabelledEnded });
                 self.canary.superseded.push(spent.id.clone());
             }
-            // Somebody may have said no to it since it was read.
+            // It may have been rejected since it was last read.
             rollout.replaced.push(spent);
         }
         rollout.gates.push(gate);
@@ -174,7 +175,7 @@ impl Step {
         true
     }
 
-    /// Notes the first time an approval lets Flagger pass.
+    /// Records the first time an approval lets Flagger pass.
     fn pass(&mut self, asked: &QuestionAt<'_>, rules: &Rules) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
@@ -208,7 +209,8 @@ impl Step {
         };
     }
 
-    /// Flagger as it is asks at confirm-rollout in no phase `Progressing`; a hook without a type is called in that.
+    /// Current Flagger never asks at confirm-rollout in phase `Progressing`, but calls a hook without a type in that
+    /// phase.
     fn note_untyped_hook(&mut self, asked: &QuestionAt<'_>) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let is_known = rollout.gates.iter().any(|gate| gate.name == *asked.name);
@@ -222,14 +224,14 @@ impl Step {
     }
 }
 
-/// Whether this entry, which a question made by its own words, rules out more than is known of the rollout. What an earlier
-/// version kept with a gate alone holds for the others, too.
+/// Whether this entry, rendered from a question's metadata, is new to the rollout. An entry that an earlier version
+/// stored with one gate counts as new, and then holds for the other gates, too.
 fn is_denial(rollout: &Rollout, entry: &String) -> bool {
     !rollout.denied.contains(entry) && !rollout.denies_all()
 }
 
-/// Whether this entry of `approval.deny` was not there when the gate was asked about before. One that came out empty cannot be
-/// evaluated, and closes this gate alone: it names nobody who could be ruled out at the others.
+/// Whether this entry of `approval.deny` is new to the gate. An entry that came out empty cannot be evaluated, and
+/// closes this gate alone: it names no account to rule out at the others.
 fn is_own_denial(rollout: &Rollout, gate: &Gate, entry: &String, denials: &[String]) -> bool {
     let known = denials.contains(entry) || gate.deny.contains(entry);
     !known && !rollout.denied.contains(entry)

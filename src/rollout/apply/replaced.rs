@@ -1,5 +1,5 @@
-//! PURE: gates that others took the place of, because Jira did not show their tickets for long, or they were labelled as those
-//! whose rollout is over.
+//! PURE: gates that were replaced because Jira did not show their tickets for long, or because the tickets were
+//! labelled `flagger-ended`.
 
 use super::step::{Step, notify_once};
 use crate::{
@@ -12,11 +12,11 @@ use crate::{
     },
 };
 
-/// Which of two gates of one name lives on, when the ticket that was given up is seen again.
+/// Which of two gates of one name stays, when the ticket of the replaced one is seen again.
 enum Survivor {
-    /// The one that began since; this is the key of its ticket.
+    /// The newer one; `key` is the key of its ticket.
     Newer { newer: Gate, key: String },
-    /// The one that was given up: the other has no ticket yet, or this one was rejected, and no stays no.
+    /// The replaced one: the newer one has no ticket yet, or the older one was rejected, and a rejection stays.
     Older { newer: Option<Gate> },
 }
 
@@ -30,7 +30,7 @@ fn survivor(older: &Gate, newer: Option<Gate>) -> Survivor {
     }
 }
 
-/// The gate that was given up, with what Flagger was told and who was denied since.
+/// The replaced gate, with the last answer and the denials of the newer one.
 fn reinstated(older: Gate, newer: &Gate) -> Gate {
     let mut deny = older.deny.clone();
     for who in &newer.deny {
@@ -41,24 +41,23 @@ fn reinstated(older: Gate, newer: &Gate) -> Gate {
     let is_stricter = deny.len() > older.deny.len();
     let mut gate = Gate { deny, last_answer: newer.last_answer, ..older };
     if is_stricter {
-        // It was judged without them.
+        // It was judged without the new entries.
         gate.reopen_judgment(DENIES_OTHERS);
     }
     gate
 }
 
 impl Step {
-    /// A ticket was seen again that had been given up, so that its gate began anew. One gate has one ticket: the other one is
-    /// told so.
+    /// The ticket of a replaced gate was seen again. One gate has one ticket, so the bridge comments on the other one.
     pub(super) fn reappeared(&mut self, at: usize, older: Gate) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let GateState::Watched { ticket, ticket_state, .. } = &older.state else { return };
-        // What has its number may be somebody else's: that is not its ticket seen again.
+        // If the issue is still missing, or another issue has its id, its ticket was not seen again.
         if matches!(
             ticket_state,
             TicketState::Invalid { doubt: InvalidReason::Missing { .. } | InvalidReason::Unmarked { .. } }
         ) {
-            // That it was labelled is not forgotten.
+            // A known label is kept.
             if !rollout.replaced[at].is_labelled() {
                 rollout.replaced[at] = older;
             }
@@ -88,15 +87,15 @@ impl Step {
             }
         };
         let successor = live.id.clone();
-        // The last one is told what Flagger reports.
+        // Flagger's reports go to the last gate.
         rollout.gates.push(live);
         let Some(dead) = dead.filter(|dead| !dead.is_unmarked()) else { return };
         self.retire_ticket(&dead, Notice::Replaced { by }, End::Superseded);
         self.commands.push(Command::Link { gate: dead.id, successor });
     }
 
-    /// A ticket that was labelled as one whose rollout is over opens nothing any more, also without the label. Whoever moves it
-    /// is told so, once.
+    /// A ticket that was labelled `flagger-ended` opens nothing any more, even without the label. If it is moved, the
+    /// bridge comments once.
     fn moved_though_labelled(&mut self, at: usize, older: Gate) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let GateState::Watched { ticket, seen, ticket_state } = older.state else { return };

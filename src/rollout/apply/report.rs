@@ -13,11 +13,11 @@ use crate::rollout::{
     transitions::{self, Signal, Transition},
 };
 
-/// More different messages of one rollout are not told.
+/// How many different messages of one rollout are written to its tickets.
 const MOST_REPORTS: usize = 100;
 
 impl Step {
-    /// Moves the rollout by a message. Returns whether the message is about the rollout that lives now.
+    /// Moves the rollout by a message. Returns whether the message is about the current rollout.
     pub(super) fn report(
         &mut self,
         signal: Signal,
@@ -75,7 +75,7 @@ impl Step {
         true
     }
 
-    /// Flagger has the hook; and if it is told to roll back, that is on record once for each rejection.
+    /// Notes that Flagger has the rollback hook, and records the first rollback after each rejection.
     pub(super) fn rollback_asked(&mut self) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         rollout.rollback_asked = true;
@@ -89,7 +89,7 @@ impl Step {
         }
     }
 
-    /// Ends a rollout of which nothing was heard for too long.
+    /// Ends a rollout that had no message for too long.
     pub(super) fn silence(&mut self, silent_for: Duration, rules: &Rules) {
         let Some(rollout) = &self.canary.rollout else { return };
         match rollout.progress {
@@ -111,7 +111,7 @@ impl Step {
         }
     }
 
-    /// What Flagger reports reaches the ticket that it waits for: each message once.
+    /// Writes a message of Flagger to the ticket that it waits for, each message once.
     pub(super) fn progress(&mut self, words: Option<&str>) {
         let (Some(words), Some(rollout)) = (words, &mut self.canary.rollout) else { return };
         let Some(gate) = rollout.gates.last() else { return };

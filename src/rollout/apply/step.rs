@@ -1,4 +1,4 @@
-//! PURE: a change in the making.
+//! PURE: a change while it is built.
 
 use crate::{
     gate::{Gate, GateId},
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// A change in the making.
+/// A change while it is built.
 pub(super) struct Step {
     pub(super) canary: Canary,
     pub(super) commands: Vec<Command>,
@@ -19,7 +19,7 @@ pub(super) struct Step {
 }
 
 impl Step {
-    /// Nothing changed yet.
+    /// Starts from an unchanged canary.
     pub(super) fn new(canary: &Canary, now: Millis) -> Self {
         Self { canary: canary.clone(), commands: Vec::new(), audit_events: Vec::new(), now }
     }
@@ -29,7 +29,7 @@ impl Step {
     }
 }
 
-/// Tells the ticket of a gate something, once.
+/// Queues a comment on the ticket of a gate, once per tag.
 pub(super) fn notify_once(commands: &mut Vec<Command>, gate: &mut Gate, notice: Notice) {
     let tag = notice.tag();
     if !gate.told.contains(&tag) {

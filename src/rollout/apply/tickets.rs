@@ -1,4 +1,4 @@
-//! PURE: what becomes of a gate whose ticket was opened, or looked at.
+//! PURE: what happens to a gate when its ticket is opened or read.
 
 use super::step::{Step, notify_once};
 use crate::{
@@ -44,7 +44,7 @@ impl Step {
         self.audit_events.push(audit_event);
     }
 
-    /// The ticket of a gate was looked at; `look` tells what the gate becomes by that, if it is news.
+    /// The ticket of a gate was read. `look` returns the changed gate, if the reading changes it.
     pub(super) fn seen(&mut self, id: &GateId, look: impl FnOnce(&Gate) -> Option<Gate>) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         if let Some(at) = rollout.replaced.iter().position(|gate| gate.id == *id) {

@@ -1,4 +1,4 @@
-//! PURE: what starts although nobody was asked about it.
+//! PURE: revisions that start without a question.
 
 use super::step::{Step, notify_once};
 use crate::{
@@ -15,8 +15,8 @@ use crate::{
 };
 
 impl Step {
-    /// The revision has started. If it is not the one that was asked about, or the team called it otherwise before, the
-    /// tickets of confirm-rollout are told.
+    /// The revision has started. If it is not the one that Flagger named, or the team gave it another label before, the
+    /// bridge comments on the tickets of confirm-rollout.
     pub(super) fn starts(&mut self, before: Option<&Progress>) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let (
@@ -53,8 +53,8 @@ impl Step {
         }
     }
 
-    /// Ends the rollout by a message. Where that names another revision, which nobody was asked about, it is remembered
-    /// until it ends, too.
+    /// Ends the rollout by a message. If the message names another revision, which started without a question, that one
+    /// is remembered until it ends, too.
     pub(super) fn ends(&mut self, how: End, signal: Signal, message: &Message) {
         let newer = self.canary.rollout.as_ref().and_then(|rollout| newer(rollout, signal, message));
         match newer {
@@ -67,7 +67,8 @@ impl Step {
         }
     }
 
-    /// A message may tell what became of a revision that nobody was asked about.
+    /// Updates what is known of a revision that started without a question: it shipped, ended, or was replaced by a
+    /// newer one.
     pub(super) fn unasked(&mut self, signal: Signal, message: &Message) {
         let Some(UnaskedRevision { revision, .. }) = &self.canary.unasked else { return };
         let is_it = message.checksum.as_ref() == Some(revision);
@@ -92,14 +93,14 @@ impl Step {
             && self.canary.rollout.as_ref().is_none_or(|rollout| rollout.gates.is_empty())
             && message.phase == Phase::Progressing
         {
-            // A newer one still has taken its place.
+            // An even newer revision has taken its place.
             newer.revision = named.clone();
         }
     }
 }
 
-/// The revision that a message names in place of the one that runs, if that one was let start and nobody was asked about
-/// this one.
+/// The revision that a message names in place of the running one, if the running one was approved and this one started
+/// without a question.
 fn newer(rollout: &Rollout, signal: Signal, message: &Message) -> Option<UnaskedRevision> {
     let named = message.checksum.clone()?;
     let Progress::Running(run) = &rollout.progress else { return None };

@@ -1,4 +1,5 @@
-//! What binds an approval: whom questions ruled out, and what statuses meant when the ticket was opened.
+//! What an approval depends on: the accounts that questions ruled out, and what statuses meant when the ticket was
+//! opened.
 
 use super::*;
 use crate::gate::{GateState, Invalidation, InvalidationCause, TicketState};
@@ -22,7 +23,7 @@ fn named(approved: &str, rejected: &str) -> Statuses {
     }
 }
 
-/// What is done to a sighting.
+/// Changes a snapshot.
 type Odd = fn(&mut IssueSnapshot);
 
 /// A canary with one gate, which only one person moves.
@@ -31,12 +32,12 @@ struct One {
     now: Millis,
     moves: Vec<Move>,
     at: Status,
-    /// What else is to be seen of the ticket.
+    /// Changes each snapshot of the ticket.
     odd: Odd,
 }
 
 impl One {
-    /// A gate whose ticket was opened; what its statuses meant then, if that is known.
+    /// A gate with an opened ticket; `statuses` is what they meant then, if known.
     fn opened(statuses: Option<Statuses>, denials: &[&str]) -> Self {
         let (canary, now) = (Canary::new(id()), Millis(1_000));
         let at = Status { id: "1".into(), name: "To Do".into() };
@@ -58,7 +59,7 @@ impl One {
         }
     }
 
-    /// A question by whose own words these are ruled out. Returns whether it was answered open.
+    /// A question that rules these out by its metadata. Returns whether it was answered open.
     fn asks(&mut self, denials: &[&str]) -> bool {
         let denials: Vec<String> = denials.iter().map(|entry| (*entry).to_owned()).collect();
         self.apply(&Event::Asked {
@@ -82,7 +83,7 @@ impl One {
         self.moves.push(Move { changelog_id, by, at: self.now, from, to });
     }
 
-    /// A look that was judged while these were ruled out. `today` are the statuses that bear the configured names.
+    /// A reading that was judged by these denials. `today` are the statuses with the configured names.
     fn sees_as_of(&mut self, denials: &Denials, today: Statuses) {
         let mut snapshot = IssueSnapshot::Issue {
             key: "OPS-7".into(),
@@ -112,14 +113,14 @@ impl One {
         self.sees_as_of(&denials, today);
     }
 
-    /// What its ticket is known to say.
+    /// The state of its ticket, as a word.
     fn says(&self) -> &'static str {
         let GateState::Watched { ticket_state, .. } = &self.gate().state else { panic!("it has a ticket") };
         match ticket_state {
             TicketState::Waiting { .. } => "waiting",
             TicketState::Approved { .. } => "approved",
             TicketState::Rejected { author: Author::Accepted, .. } => "rejected",
-            TicketState::Rejected { .. } => "rejected by nobody",
+            TicketState::Rejected { .. } => "rejected, not counted",
             TicketState::NotAllowed { .. } => "not allowed",
             TicketState::NotJudged { .. } => "unjudged",
             TicketState::Invalid { doubt: InvalidReason::Renamed { .. } } => "renamed",
@@ -128,7 +129,7 @@ impl One {
     }
 }
 
-/// A look is under way while a question rules somebody out: what was judged without that does not open.
+/// A question rules out an account while a ticket is being read: a judgment without that denial does not open the gate.
 #[test]
 fn a_denial_is_not_overtaken_by_a_look_that_began_before_it() {
     let many: Vec<String> = (0..=MOST_DENIALS).map(|at| format!("user-{at}")).collect();
@@ -162,7 +163,7 @@ fn a_denial_is_not_overtaken_by_a_look_that_began_before_it() {
     assert!(one.asks(&["bob"]));
 }
 
-/// By other settings, or by a version that noted none.
+/// It was judged by other settings, or by a version that stored no fingerprint.
 #[test]
 fn an_approval_that_was_not_judged_by_these_settings_is_judged_again() {
     for judged_by in [Some(Fingerprint(2)), None] {
@@ -177,7 +178,7 @@ fn an_approval_that_was_not_judged_by_these_settings_is_judged_again() {
     }
 }
 
-/// The row of an earlier version names whom a question ruled out at that gate alone. Asked again, it holds for all.
+/// An earlier version stored a denial with one gate alone. The next question makes it valid for all gates.
 #[test]
 fn what_only_a_gate_knows_is_ruled_out_for_the_rollout() {
     let mut one = One::opened(Some(statuses()), &["bob"]);
@@ -188,7 +189,7 @@ fn what_only_a_gate_knows_is_ruled_out_for_the_rollout() {
     assert_eq!(one.canary.rollout.as_ref().unwrap().denied, ["bob"]);
 }
 
-/// An entry of a later question that cannot be evaluated closes its gate, as it does at the first.
+/// An entry of a later question that cannot be evaluated closes its gate, like one of the first question.
 #[test]
 fn a_denial_that_comes_out_empty_later_closes_the_gate() {
     let mut one = One::opened(Some(statuses()), &["bob"]);
@@ -216,7 +217,7 @@ fn a_denial_that_comes_out_empty_later_closes_the_gate() {
     assert_eq!(one.canary.denials(one.gate()).entries, ["bob", ""]);
 }
 
-/// The ids that count are those which bore the configured names when the ticket was opened, and do so today.
+/// A status counts if it had a configured name when the ticket was opened, and has one today.
 #[test]
 fn statuses_mean_what_they_meant_and_still_mean() {
     let (then, none) = (named("3=Approved", "4=Rejected"), None);
@@ -228,22 +229,22 @@ fn statuses_mean_what_they_meant_and_still_mean() {
         (Some(&then), "5=In Review", named("3=Approved, 5=Done", "4=Rejected"), "renamed"),
         (Some(&then), "4=Rejected", named("3=Approved", "4=Rejected"), "rejected"),
         (Some(&then), "4=Rejected", named("3=Approved", "5=Rejected"), "rejected"),
-        // It closes, but nobody meant it.
-        (Some(&then), "5=In Review", named("3=Approved", "4=Rejected, 5=Cancelled"), "rejected by nobody"),
-        (Some(&then), "3=Approved", named("5=Approved", "3=Rejected"), "rejected by nobody"),
-        // What they were called then is not known: the history has to tell.
+        // It closes the gate, but may not have been meant as a rejection.
+        (Some(&then), "5=In Review", named("3=Approved", "4=Rejected, 5=Cancelled"), "rejected, not counted"),
+        (Some(&then), "3=Approved", named("5=Approved", "3=Rejected"), "rejected, not counted"),
+        // The names at that time are not known, so the history must show them.
         (none, "3=Approved", named("3=approved", "4=Rejected"), "approved"),
         (none, "3=In Review", named("3=Approved", "4=Rejected"), "renamed"),
         (none, "3=In Review, 5=Approved", named("3=Done, 5=Approved", "4=Rejected"), "renamed"),
         (none, "4=Rejected", named("3=Approved", "4=Rejected"), "rejected"),
-        (none, "4=In Review", named("3=Approved", "4=Rejected"), "rejected by nobody"),
+        (none, "4=In Review", named("3=Approved", "4=Rejected"), "rejected, not counted"),
     ] {
         let mut one = One::opened(pinned.cloned(), &[]);
         for pair in moved.split(", ") {
             let (id, name) = pair.split_once('=').unwrap();
             one.moves(id, name);
         }
-        // Every look says the same.
+        // Every reading gives the same result.
         for look in 0..3 {
             one.sees(today.clone());
             assert_eq!(one.says(), expected, "look {look}: {moved}, today {today:?}");
@@ -252,7 +253,8 @@ fn statuses_mean_what_they_meant_and_still_mean() {
     }
 }
 
-/// A move out of a status that is not in the workflow is none of a person; nor is any where the workflow is not known.
+/// A move out of a status that is not in the workflow was not made by a person. If the workflow is not known, no move
+/// counts.
 #[test]
 fn a_move_out_of_a_status_that_is_not_in_the_workflow_decides_nothing() {
     for (workflow, moved, expected) in [
@@ -263,8 +265,8 @@ fn a_move_out_of_a_status_that_is_not_in_the_workflow_decides_nothing() {
         (Some(&["2", "3", "4"]), "2=In Review, 3=Approved", "approved"),
         (None, "3=Approved", "unjudged"),
         (Some(&["1", "3", "4"]), "4=Rejected", "rejected"),
-        (Some(&["3", "4"]), "4=Rejected", "rejected by nobody"),
-        (None, "4=Rejected", "rejected by nobody"),
+        (Some(&["3", "4"]), "4=Rejected", "rejected, not counted"),
+        (None, "4=Rejected", "rejected, not counted"),
         (None, "2=In Review", "waiting"),
     ] {
         let mut one = One::opened(Some(statuses()), &[]);
@@ -279,7 +281,7 @@ fn a_move_out_of_a_status_that_is_not_in_the_workflow_decides_nothing() {
     }
 }
 
-/// It did not ask what the statuses were called: the next look does.
+/// An earlier version did not check the names of the statuses: the next reading does.
 #[test]
 fn what_an_earlier_version_judged_opens_after_the_next_look() {
     let mut one = One::opened(Some(statuses()), &[]);
@@ -292,7 +294,7 @@ fn what_an_earlier_version_judged_opens_after_the_next_look() {
     assert!(one.asks(&[]));
 }
 
-/// A no that was read and judged: nothing but a later move takes it back, or its rollback.
+/// Only a later move takes back a rejection that was read and judged, or its rollback.
 #[test]
 fn a_rejection_is_erased_by_nothing_but_a_move() {
     let ways: [(&str, Odd); 6] = [
@@ -331,12 +333,12 @@ fn a_rejection_is_erased_by_nothing_but_a_move() {
             assert_eq!(one.says(), "rejected", "{way}");
             assert!(!one.asks(&[]), "{way}");
         }
-        // And a move does, where the ticket is its own and where it belongs.
+        // A move does, if the issue carries its mark and is in its own project.
         one.odd = |_| {};
         one.moves("1", "To Do");
         one.sees(statuses());
         assert_eq!(one.says(), "waiting", "{way}");
-        // Read for the first time like that, it rolls nothing back.
+        // Read for the first time in this form, a rejection rolls nothing back.
         let mut one = One::opened(Some(statuses()), &[]);
         one.odd = odd;
         one.moves("4", "Rejected");

@@ -1,8 +1,8 @@
-//! Every cell of the table of edges, written out.
+//! Every cell of the table of transitions.
 
 use super::*;
 
-/// Where a rollout stands before a message, and the messages that bring it there. `b` is the base, `r` the revision.
+/// A rollout in the state of this column, reached by messages. `b` is the base, `r` the revision.
 fn start(column: &str) -> World {
     let mut world = World::new();
     let promotion = GateName { stage: Stage::ConfirmPromotion, approver: None };
@@ -49,7 +49,7 @@ fn start(column: &str) -> World {
     world
 }
 
-/// The course, after the ends: `superseded, asked b`.
+/// The endings, and then the progress: `superseded, asked b`.
 fn shown(world: &World) -> String {
     let revision = |revision: Option<&Revision>| revision.map_or("-".into(), |revision| revision.0.clone());
     let base = |base: &Base| match base {
@@ -91,7 +91,7 @@ fn send(world: &mut World, words: &str) {
     }
 }
 
-/// A message, and for each column what it leads to. `=` stays.
+/// A message, and what it leads to in each column. `=` means no change.
 type Row = (&'static str, [&'static str; 10]);
 
 const COLUMNS: [&str; 10] = [
@@ -125,11 +125,11 @@ const TABLE: &[Row] = &[
     ("confirm-rollout Succeeded x",
         ["asked x", "superseded, asked x", "superseded, asked x", "superseded, asked x", "superseded, asked x", "superseded, asked x",
          "superseded, asked x", "superseded, asked x", "superseded, asked x", "failed, asked x"]),
-    // its own success, which was not heard
+    // its own success; the report did not arrive
     ("confirm-rollout Succeeded r",
         ["asked r", "superseded, asked r", "superseded, asked r", "superseded, asked r", "superseded, asked r", "superseded, asked r",
          "succeeded, asked r", "succeeded, asked r", "succeeded, asked r", "failed, asked r"]),
-    // as a Flagger asks that names the new revision, or a hook without a type
+    // from a Flagger that names the new revision, or from a hook without a type
     ("confirm-rollout Progressing r",
         ["asked r^", "superseded, asked r^", "superseded, asked r^", "superseded, asked r^", "superseded, asked r^", "superseded, asked r^",
          "=", "=", "=", "failed, asked r^"]),
@@ -208,7 +208,7 @@ const TABLE: &[Row] = &[
     ("event Initializing x",
         ["=", "recreated, none", "recreated, none", "recreated, none", "recreated, none", "recreated, none",
          "recreated, none", "recreated, none", "recreated, none", "recreated, none"]),
-    // without a checksum: once any came, a question without one is about nothing that is known
+    // without a checksum: once any message had one, a question without one is ignored
     ("confirm-rollout Waiting -", ["waiting -", "=", "=", "=", "=", "=", "=", "=", "=", "="]),
     ("confirm-promotion Progressing -", ["running -", "=", "=", "=", "=", "=", "=", "=", "=", "="]),
     ("post-rollout Failed -",
@@ -237,7 +237,7 @@ fn every_cell_of_the_table() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// After a failure the base already is the new revision's: the same checksum is no stale one then.
+/// After a failure the base is already the new revision's checksum, so the same checksum is not stale.
 #[test]
 fn after_a_failure_the_base_is_the_revision() {
     let mut world = start("asked b!");
@@ -254,7 +254,8 @@ fn after_a_failure_the_base_is_the_revision() {
     }
 }
 
-/// A confirm-rollout in phase Progressing names the revision that starts: what names another is not about it.
+/// A confirm-rollout in phase Progressing names the revision that starts: a message with another checksum is not about
+/// it.
 #[test]
 fn the_form_that_names_the_new_revision() {
     for (admitted, words, expected) in [
@@ -337,7 +338,7 @@ fn silence_ends_a_rollout_and_every_message_breaks_it() {
     }
 }
 
-/// An opened gate that is asked again after a long pause is about another rollout of the same revision.
+/// A question at an opened gate after a long pause is about another rollout of the same revision.
 #[test]
 fn an_opened_gate_is_not_opened_again_after_long_silence() {
     let minute = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! Random histories, message by message as bytes, against a witness of its own: no gate opens that nobody approved.
+//! Random histories, sent as bytes and checked by an independent witness: no gate opens without an approval.
 
 use proptest::{prelude::*, strategy::ValueTree as _};
 use serde_json::json;
@@ -23,10 +23,10 @@ const CHECKSUMS: [&str; 4] = ["", "100000001", "100000002", "100000003"];
 const LABELS: [&str; 3] = ["", "v1", "v2"];
 /// Status ids: two that wait, two that mean yes, one that means no.
 const STATUSES: [&str; 5] = ["1", "2", "3", "30", "4"];
-/// Mia may approve, Max may not, and of Eve it cannot be told.
+/// Mia may approve, Max may not, and for Eve it is not known.
 const PEOPLE: [&str; 3] = ["mia", "max", "eve"];
 
-/// What happens next. Numbers are taken modulo what there is.
+/// What happens next. Numbers are taken modulo the number of choices.
 #[derive(Clone, Debug)]
 enum Happens {
     Message { path: u8, phase: u8, checksum: u8, label: u8, garbled: Vec<mutation::Change> },
@@ -58,7 +58,7 @@ fn happens() -> impl Strategy<Value = Happens> {
     ]
 }
 
-/// A history: what happens at random, and now and then an approval that is looked at and asked about.
+/// A history of random steps, with an occasional approval that is read and asked about.
 fn story(most: usize) -> impl Strategy<Value = Vec<Happens>> {
     let approval = (any::<u8>(), any::<u8>(), any::<u8>()).prop_map(|(by, how, path)| {
         vec![
@@ -77,10 +77,10 @@ struct Issue {
     name: GateName,
     moves: Vec<Move>,
     at: &'static str,
-    /// The moves that the last sighting the bridge took in had shown, by when it was taken, and whether it was whole
-    /// and in its place.
+    /// The last snapshot that the bridge accepted: when it was taken, its moves, and whether it was complete and in the
+    /// right project.
     seen: Option<(Millis, Vec<Move>, bool)>,
-    /// When the newest move was made that a sighting has shown.
+    /// The time of the newest move that a snapshot has shown.
     newest: Option<Millis>,
     used: bool,
     checksums: Vec<String>,
@@ -104,9 +104,9 @@ struct Witness {
     signal: Millis,
     paces: BTreeMap<GateId, Pace>,
     issues: Vec<Issue>,
-    /// Jira's clock runs ahead of ours by so much.
+    /// How far Jira's clock is ahead of the bridge's, in ms.
     ahead: i64,
-    /// Whether the clock runs as clocks do.
+    /// Whether the clock never jumps.
     timed: bool,
     /// The checksums of all messages but questions at the first gate.
     named: BTreeSet<String>,
@@ -222,7 +222,7 @@ impl Witness {
         self.paces.entry(id.clone()).or_default().answered(open.is_some(), now);
         let issue = self.issues.iter_mut().find(|issue| issue.gate == id).unwrap();
         let checksum = message.checksum.as_ref().map(|checksum| checksum.0.clone());
-        // In phase Progressing the first gate may be asked about what runs by now, which other messages name.
+        // In phase Progressing the first gate may be asked about the running revision, which other messages name.
         let names_what_runs = name.stage == Stage::ConfirmRollout
             && message.phase == Phase::Progressing
             && !issue.checksums.is_empty();
@@ -249,7 +249,7 @@ impl Witness {
         }
         let Some(approval) = Issue::approval(moves) else { return wrong("not approved") };
         if approval.by.id != "mia" {
-            wrong("not by one who may");
+            wrong("not by an approver");
         }
         let age = |since: i64| i128::from(now.0) - i128::from(since);
         if timed && age(seen.0) > 600_000 {
@@ -261,7 +261,7 @@ impl Witness {
         issue.used = true;
     }
 
-    /// A rollback is due only while a rejection stands that somebody gave who may.
+    /// A rollback is due only while a rejection by an approver is in force.
     fn rolls_back(&self) {
         let Some(gate) = self.canary.rolls_back() else { return };
         let issue = self.issues.iter().find(|issue| issue.gate == gate.id).unwrap();
@@ -285,7 +285,7 @@ impl Witness {
     fn moved(&mut self, ticket: u8, to: u8, by: u8) {
         let (now, ahead) = (self.now, self.ahead);
         let Some(issue) = self.issue(ticket) else { return };
-        // Mostly what could open a gate.
+        // Mostly moves that could open a gate.
         let to = if to > 128 { "3" } else { STATUSES[usize::from(to) % STATUSES.len()] };
         let by = if by > 128 { "mia" } else { PEOPLE[usize::from(by) % PEOPLE.len()] };
         let from = std::mem::replace(&mut issue.at, to).to_owned();
@@ -306,7 +306,7 @@ impl Witness {
             // No label erases a rejection.
             4 => (ended, whole) = (true, issue.at == "4"),
             2 if !moves.is_empty() => {
-                // The newest entry is missing; what is left may still end where the issue stands.
+                // The newest entry is missing; the rest may still end with the issue's status.
                 moves.pop();
                 whole = moves.last().is_some_and(|last| last.to.id == issue.at);
             }
@@ -319,7 +319,7 @@ impl Witness {
         let author = match decides.as_deref() {
             None | Some("mia") => Author::Accepted,
             Some("max") => Author::NotAccepted { why: "may not".into() },
-            Some(_) => Author::Unknown { why: "cannot be told".into() },
+            Some(_) => Author::Unknown { why: "not known".into() },
         };
         let key = issue.gate.0.clone();
         let shown = moves.clone();
@@ -362,17 +362,18 @@ impl Witness {
         let newest = shown.iter().map(|entry| entry.at).max();
         if !missing {
             if newest < issue.newest && !contradicts {
-                // An older answer than one before says nothing.
+                // An older answer than an earlier one changes nothing.
                 return;
             }
             issue.newest = newest.max(issue.newest);
         }
         let is_no = |moves: &[Move]| moves.last().is_some_and(|last| last.to.id == "4");
         if how % 16 < 2 && issue.seen.as_ref().is_some_and(|(_, moves, whole)| *whole && is_no(moves)) {
-            // Nor does another project or type.
+            // Nor does another project or issue type.
             return;
         }
-        // A no that was read stays, whether the ticket can be seen or not, and where the history does not end with the status.
+        // A rejection that was read stays, even if Jira does not show the ticket or its history does not end with its
+        // status.
         if !(rejected && (missing || contradicts)) {
             issue.seen = Some((now, shown, whole && !missing));
         }
@@ -430,7 +431,7 @@ fn witness(now: i64, ahead: i64, timed: bool) -> Witness {
 
 proptest! {
     #[test]
-    fn nothing_opens_that_nobody_approved(
+    fn nothing_opens_without_an_approval(
         story in story(40), ahead in -100_000_i64..100_000,
     ) {
         let mut witness = witness(1_790_000_000_000, ahead, true);
@@ -439,7 +440,7 @@ proptest! {
         }
     }
 
-    /// The clock jumps anywhere, between the ends of what can be counted.
+    /// The clock jumps anywhere within the range of `i64`.
     #[test]
     fn no_time_is_too_odd(
         story in proptest::collection::vec(prop_oneof![
@@ -456,7 +457,7 @@ proptest! {
     }
 }
 
-/// The properties above are not about histories in which nothing opens anyway.
+/// Checks that the random histories above open gates at all.
 #[test]
 fn some_histories_open_gates() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();

@@ -1,4 +1,4 @@
-//! What Flagger was recorded to send, and what is to be answered.
+//! Recorded messages of Flagger, with the expected answers.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,13 @@ use serde_json::Value;
 
 use super::*;
 
-/// Replays a recorded trace; what is wrong is returned, line by line.
+/// Replays a recorded trace, and returns a line for each mismatch.
 fn replay(path: &std::path::Path) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap();
     let mut world = World::new();
     let mut wrong = Vec::new();
     let mut tickets: BTreeMap<(u64, Stage, Option<String>), GateId> = BTreeMap::new();
-    // What the messages themselves said of how an attempt ended.
+    // How each attempt ended, by Flagger's own messages.
     let mut reported: BTreeMap<u64, End> = BTreeMap::new();
     for (number, line) in text.lines().enumerate() {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -90,7 +90,7 @@ fn replay(path: &std::path::Path) -> Vec<String> {
         let lives = world.canary.gate_by_id(gate).is_some();
         let right = match reported.get(attempt) {
             Some(how) => answered == [*how],
-            // Its success was not reported; the next question may tell it.
+            // Its end was not reported; the next question may show a success.
             None => {
                 let unreported = [End::Superseded, End::Recreated, End::Succeeded];
                 unreported.iter().any(|end| answered == [*end]) || (answered.is_empty() && lives)
@@ -98,7 +98,7 @@ fn replay(path: &std::path::Path) -> Vec<String> {
         };
         if !right {
             wrong.push(format!(
-                "attempt {attempt} {stage}: told {answered:?}, lives {lives}, but {:?}",
+                "attempt {attempt} {stage}: ended {answered:?}, lives {lives}, reported {:?}",
                 reported.get(attempt)
             ));
         }

@@ -91,7 +91,8 @@ async fn rows_are_read_as_they_were_written() {
     assert_eq!(verified.newest.unwrap().0, 2_500);
 }
 
-/// The hash is the output of `python3 -c 'import hashlib as h; f=["","1","1000","default/shop/cart","passed","{\"n\":1}"];
+/// The hash is the output of
+/// `python3 -c 'import hashlib as h; f=["","1","1000","default/shop/cart","passed","{\"n\":1}"];
 /// print(h.sha256(b"".join(len(x).to_bytes(8,"big")+x.encode() for x in f)).hexdigest())'`.
 #[tokio::test]
 async fn the_hash_matches_its_documentation() {
@@ -147,12 +148,12 @@ async fn every_manipulation_is_found() {
         ("cut, new", "DELETE FROM audit WHERE id > 8", vec![CutAtNewEnd { from: 9, to: 10 }]),
         ("all", "DELETE FROM audit", vec![CutAtNewEnd { from: 1, to: 10 }]),
         (
-            "cut and noted",
+            "cut, ends adjusted",
             "DELETE FROM audit WHERE id > 8; UPDATE audit_chain SET newest = 8",
             vec![Replaced { id: 8 }],
         ),
         (
-            "cut and noted, old",
+            "cut, ends adjusted, old",
             "DELETE FROM audit WHERE id < 3; UPDATE audit_chain SET first = 3",
             vec![DoesNotFollow { id: 3 }],
         ),

@@ -1,4 +1,4 @@
-//! Whose move counts, with the fake Jira of either kind.
+//! Whether a person's move counts, with a fake Jira of either kind.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
 
 const BOTH: [Flavour; 2] = [Flavour::Cloud, Flavour::DataCenter];
 
-/// A worker that is never run, before a Jira with the group `cab` of Mia.
+/// A worker that never runs, and a Jira in which Mia is in the group `cab`.
 struct Site {
     jira: FakeJira,
     clock: Clock,
@@ -56,7 +56,7 @@ impl Site {
         Self { jira, clock, flavour, context, lookups, base, _home: (directory, database) }
     }
 
-    /// Somebody as the changelog names them: Mia, Bob, the bridge, or an app.
+    /// A person as the changelog names them: Mia, Bob, the bridge, or an app.
     fn person(&self, account_id: &str) -> Person {
         let (user_name, name, app) = match account_id {
             MIA => ("mia", "Mia Change", false),
@@ -78,12 +78,12 @@ impl Site {
         self.judge_by(&route, &list(deny), &self.person(account_id)).await
     }
 
-    /// Each time is a round of its own.
+    /// Each call is a round of its own.
     async fn judge_by(&self, route: &Route, deny: &[String], person: &Person) -> Author {
         judge(&self.context, &mut self.lookups.round(), route, deny, "OPS", person).await
     }
 
-    /// As `judge`, in one word or the reason.
+    /// The result of `judge` as text, with the reason.
     async fn says(&self, account_id: &str, approvers: &[&str], deny: &[&str]) -> String {
         match self.judge(account_id, approvers, deny).await {
             Author::Accepted => "accepted".into(),
@@ -93,7 +93,7 @@ impl Site {
         }
     }
 
-    /// What was asked of Jira since the last call.
+    /// The requests that Jira received since the last call.
     fn asked(&self) -> Vec<Operation> {
         let asked = self.jira.requests().iter().map(|request| request.operation).collect();
         self.jira.clear_requests();
@@ -101,7 +101,7 @@ impl Site {
         asked
     }
 
-    /// The kind of Jira and the own account are known.
+    /// Makes the bridge look up the kind of Jira and its own account.
     async fn warm(&self) {
         assert_eq!(self.judge(MIA, &[], &[]).await, Author::Accepted);
         self.asked();
@@ -125,13 +125,13 @@ async fn without_a_list_any_person_counts_and_nothing_else() {
             ),
             (
                 AUTOMATION,
-                "not accepted: Automation is an app, or no person as far as Jira says, which counts only if approval.approvers lists it",
+                "not accepted: Automation is an app, or not a person according to Jira, which counts only if approval.approvers lists it",
             ),
         ] {
             assert_eq!(site.says(who, &[], &[]).await, says);
         }
-        let nobody = Person { id: String::new(), name: "somebody".into(), app: true };
-        let judged = site.judge_by(&site.base, &[], &nobody).await;
+        let anonymous = Person { id: String::new(), name: "anonymous".into(), app: true };
+        let judged = site.judge_by(&site.base, &[], &anonymous).await;
         assert_eq!(judged, Author::NotAccepted { why: "Jira does not say who it was".into() });
         assert_eq!(site.asked(), []);
     }
@@ -157,13 +157,13 @@ async fn approvers_are_accounts_groups_and_roles() {
             let why = "not accepted: Bob Builder is not among the approvers of this gate";
             assert_eq!(site.says(BOB, &[entry], &[]).await, why, "{entry}");
         }
-        // A role of another project is none, and a full name is not a name.
+        // A role of another project does not count, and neither does a full name.
         let said = site.says(MIA, &["role:Payer"], &[]).await;
         assert!(said.starts_with("unknown: ") && said.contains("role \"Payer\" in project OPS"), "{said}");
         assert!(said.contains("approval.approvers: "), "{said}");
-        assert!(said.contains("Change Manager"), "it says what there is: {said}");
+        assert!(said.contains("Change Manager"), "it lists the roles that exist: {said}");
         assert!(site.says(MIA, &["Mia Change"], &[]).await.starts_with("not accepted"));
-        // A machine counts if it is listed itself, not because somebody put it into a group.
+        // A machine account counts if it is listed itself, not as a member of a group.
         for (who, name) in [(BRIDGE, "flagger-bridge"), (AUTOMATION, "automation")] {
             site.jira.add_group("robots", &[name]);
             site.clock.advance(MEMBER);
@@ -175,13 +175,13 @@ async fn approvers_are_accounts_groups_and_roles() {
 }
 
 #[tokio::test]
-async fn an_email_names_whom_jira_shows_it_of() {
+async fn an_email_names_the_account_that_shows_it() {
     let own = Site::start(Flavour::DataCenter).await;
     assert!(accepted(&own.says(MIA, &["MIA@example.com"], &[]).await));
     assert!(own.says(BOB, &["mia@example.com"], &[]).await.starts_with("not accepted"));
-    // Cloud hides addresses: the one who may be meant is not refused, all others are.
+    // Cloud hides addresses: whether the entry names Mia stays unknown, and Bob is refused.
     let cloud = Site::start(Flavour::Cloud).await;
-    let told = [
+    let judged = [
         cloud.says(MIA, &["mia@example.com"], &[]).await,
         cloud.says(BOB, &["mia@example.com"], &[]).await,
         cloud.says(MIA, &["left@example.com"], &[]).await,
@@ -189,10 +189,10 @@ async fn an_email_names_whom_jira_shows_it_of() {
         cloud.says(MIA, &[], &["mia@example.com"]).await,
         cloud.says(BOB, &[], &["mia@example.com"]).await,
     ];
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    insta::assert_snapshot!(judged.join("\n"), @r#"
     unknown: it cannot be told whether Mia Change is an approver: approval.approvers: Jira does not show whether "mia@example.com" is the e-mail of Mia Change (5b10ac8d82e05b22cc7d4e01); put account ids or user names there
     not accepted: Bob Builder is not among the approvers of this gate
-    unknown: it cannot be told whether Mia Change is an approver: approval.approvers: Jira shows nobody whom "left@example.com" names; put account ids or user names there
+    unknown: it cannot be told whether Mia Change is an approver: approval.approvers: Jira shows no account for "left@example.com"; put account ids or user names there
     accepted
     unknown: it cannot be told whether Mia Change is ruled out: approval.deny: Jira does not show whether "mia@example.com" is the e-mail of Mia Change (5b10ac8d82e05b22cc7d4e01); put account ids or user names there
     accepted
@@ -202,7 +202,7 @@ async fn an_email_names_whom_jira_shows_it_of() {
 }
 
 #[tokio::test]
-async fn a_user_name_that_looks_like_the_email_of_another_names_nobody() {
+async fn a_user_name_that_equals_the_email_of_another_names_neither() {
     let site = Site::start(Flavour::DataCenter).await;
     let eve = fake_jira::Person {
         email: "eve@example.com".into(),
@@ -222,7 +222,7 @@ async fn a_user_name_that_looks_like_the_email_of_another_names_nobody() {
 }
 
 #[tokio::test]
-async fn deny_wins_and_must_rule_out_somebody() {
+async fn deny_wins_and_each_entry_must_name_an_account() {
     for flavour in BOTH {
         let site = Site::start(flavour).await;
         let mia = site.person(MIA).id;
@@ -234,15 +234,15 @@ async fn deny_wins_and_must_rule_out_somebody() {
         let empty = site.says(BOB, &[], &["group:cab", ""]).await;
         assert_eq!(
             empty,
-            "not accepted: an entry of approval.deny came out empty at a question of this rollout, so this gate opens no more in \
+            "not accepted: an entry of approval.deny came out empty at a question of this rollout, so this gate stays closed for \
              this rollout; correct the metadata that its hook sends, and roll out again"
         );
-        // The name of Git's author, say, would otherwise let the author through.
+        // Otherwise a Git author's name as an entry would not rule out the author.
         let name = site.says(MIA, &[], &["Mia Change"]).await;
         assert_eq!(
             name,
-            "unknown: it cannot be told whether Mia Change is ruled out: approval.deny: Jira shows nobody whom \
-             \"Mia Change\" names; put account ids or user names there"
+            "unknown: it cannot be told whether Mia Change is ruled out: approval.deny: Jira shows no account for \
+             \"Mia Change\"; put account ids or user names there"
         );
         site.asked();
     }
@@ -295,7 +295,7 @@ async fn a_lookup_that_fails_is_unknown_until_it_works() {
             let bob = site.says(BOB, approvers, deny).await;
             assert_eq!(accepted(&bob), approvers.is_empty(), "{operation:?}: {bob}");
         }
-        // Not knowing who the bridge is settles nothing either.
+        // If the bridge's own account is unknown, the result is unknown, too.
         let site = Site::start(flavour).await;
         site.jira.fault(Operation::Any, broken, Times::Always);
         let said = site.says(MIA, &[], &[]).await;
@@ -306,7 +306,7 @@ async fn a_lookup_that_fails_is_unknown_until_it_works() {
 }
 
 #[tokio::test]
-async fn answers_are_believed_for_a_while() {
+async fn answers_are_cached_for_a_while() {
     for flavour in BOTH {
         let site = Site::start(flavour).await;
         site.jira.add_to_role("OPS", "Board", &[], &["cab"]);
@@ -317,7 +317,7 @@ async fn answers_are_believed_for_a_while() {
             assert!(accepted(&site.says(MIA, &list, &["group:other"]).await));
         }
         assert_eq!(site.asked().len(), 5, "groups, one by name, an e-mail, the roles and one of them");
-        // Who is out of the group is out of it soon.
+        // A person who was removed from the group does not count for long.
         site.jira.add_group("cab", &[BOB]);
         site.clock.advance(MEMBER - Duration::from_millis(1));
         assert!(accepted(&site.says(MIA, &list, &[]).await));
@@ -325,7 +325,7 @@ async fn answers_are_believed_for_a_while() {
         site.clock.advance(Duration::from_millis(1));
         assert!(!accepted(&site.says(MIA, &list, &[]).await));
         let asked = site.asked();
-        // Cloud tells nobody's e-mail, so that is asked again as well.
+        // Cloud shows no e-mail, so the bridge looks that one up again, too.
         assert_eq!(asked.len(), if flavour == Flavour::Cloud { 4 } else { 3 }, "{asked:?}");
         site.clock.advance(NAMED);
         assert!(!accepted(&site.says(MIA, &list, &[]).await));
@@ -334,7 +334,7 @@ async fn answers_are_believed_for_a_while() {
 }
 
 #[tokio::test]
-async fn what_no_list_needs_is_not_asked() {
+async fn nothing_is_looked_up_that_no_list_needs() {
     for flavour in BOTH {
         let site = Site::start(flavour).await;
         site.warm().await;
@@ -347,7 +347,7 @@ async fn what_no_list_needs_is_not_asked() {
 }
 
 #[test]
-fn a_name_that_somebody_chose_is_no_email() {
+fn a_name_that_a_person_chose_is_no_email() {
     let account = |id: &str, name: &str| Account { id: id.into(), name: name.into(), key: None };
     let (mia, max) = (account("5b1", "Mia Change"), account("5b2", "MIA@x.example"));
     for (accounts, by_name) in [

@@ -1,5 +1,5 @@
-//! Look-ups that several commands need at the same time: one asks Jira, and the others take what came of it, also that it
-//! failed. Otherwise each would wait for `jira.timeout` after the other.
+//! Lookups that several commands need at the same time: one command asks Jira, and the others share the result, even
+//! an error. Otherwise they would wait for `jira.timeout` one after another.
 
 use std::{
     collections::HashMap,
@@ -11,10 +11,10 @@ use tokio::time::Instant;
 
 use crate::{jira, worker::lock::lock};
 
-/// When a look-up last failed, and how.
+/// When a lookup last failed, and with which error.
 type LastFailure = Option<(Instant, jira::Error)>;
 
-/// Look-ups of one kind, by what is looked up.
+/// Lookups of one kind, by key.
 pub(super) struct SingleFlight<K>(Mutex<HashMap<K, Arc<tokio::sync::Mutex<LastFailure>>>>);
 
 impl<K> Default for SingleFlight<K> {
@@ -24,7 +24,7 @@ impl<K> Default for SingleFlight<K> {
 }
 
 impl<K: Eq + Hash> SingleFlight<K> {
-    /// Asks, unless another who asked meanwhile failed. What was found is kept by `asking` itself.
+    /// Asks, unless a concurrent call failed meanwhile. `asking` itself caches what it finds.
     pub(super) async fn join<T>(
         &self,
         what: K,

@@ -1,7 +1,7 @@
 //! Opening tickets: claim, perform, settle.
 //!
-//! A create is not idempotent, and Jira has no key to make it so. Hence the time of sending is stored before it, and
-//! whatever came of it, nothing is created again before Jira's search, which lags, has been asked for long enough
+//! Creating an issue is not idempotent, and Jira has no idempotency key. So the bridge stores the time of sending
+//! first. Whatever the result, it creates nothing again until it has searched Jira, whose index lags, for long enough
 //! after the *last* sending.
 
 use std::time::Duration;
@@ -26,21 +26,22 @@ use crate::{
     },
 };
 
-/// How often Jira's search is asked for a ticket that may have been created.
+/// How often the bridge searches for a ticket that may have been created.
 const SEARCH_EVERY: Duration = Duration::from_secs(15);
-/// A create goes out within this after its sending was recorded, or not at all.
+/// A create is sent within this time after its sending was stored, or not at all.
 const SENT_WITHIN: Duration = Duration::from_secs(5);
 
-/// What opening a ticket takes.
+/// What opening a ticket needs.
 pub(super) struct Create<'a> {
     pub(super) context: &'a Context,
     pub(super) lookups: &'a Lookups,
-    /// One turn of the outbox at a time.
+    /// Lets one command of the outbox at a time write to the database.
     pub(super) writing: &'a Mutex<()>,
 }
 
 impl Create<'_> {
-    /// Opens a ticket, or finds the one that was opened before. What is settled then is `row` as it was claimed here.
+    /// Opens a ticket, or finds the one that was opened before. Replaces `row` with its claimed version, which the
+    /// caller settles.
     pub(super) async fn perform(&self, row: &mut OutboxRow) -> Result<CommandResult, Failure> {
         let Command::Open { gate, subject, sent_to } = row.command.clone() else {
             return Ok(CommandResult::Done);
@@ -64,7 +65,8 @@ impl Create<'_> {
         self.create(row, draft).await
     }
 
-    /// Whether the gate lives and has no ticket. The row may be newer than memory, which then has to catch up first.
+    /// Whether the gate is live and has no ticket. The row may be newer than the cache, which then has to catch up
+    /// first.
     async fn waits_for_ticket(&self, row: &OutboxRow, gate: &GateId) -> Result<bool, store::Error> {
         let store = self.context.store();
         let waits = || store.canary(&row.canary).is_some_and(|canary| waits(&canary, gate));
@@ -82,9 +84,9 @@ impl Create<'_> {
             .map_err(|error| Failure::Stuck(format!("{}: {}", error.key, error.what)))?;
         let fields = serde_json::to_value(&words.fields)
             .map_err(|error| Failure::Stuck(format!("{}: {error}", route.key_of("fields"))))?;
-        // Its statuses are those that count for this ticket.
+        // The statuses of this workflow count for the ticket.
         let workflow = self.lookups.workflow_to_open(&settings.project, &settings.issue_type).await?;
-        // Known before the first decision is looked at, so that this takes one request.
+        // Looked up before the first decision is read, which then takes one request less.
         self.context.jira.account().await?;
         // A ticket that could not be approved is not opened.
         resolve(route, &workflow).map_err(Failure::Stuck)?;
@@ -99,7 +101,8 @@ impl Create<'_> {
         })
     }
 
-    /// What an earlier attempt came to, if the search tells: it created a ticket that is certainly ours, or may still have.
+    /// The result of an earlier attempt, as far as the search shows: it created a ticket that is certainly ours, or
+    /// may still have created one.
     async fn search(
         &self,
         gate: &GateId,
@@ -111,7 +114,7 @@ impl Create<'_> {
         if !others.is_empty() {
             let Ticket { id, key, project, issue_type } = others.remove(0);
             let found = Home { project, issue_type };
-            // Elsewhere than where it was sent to, a person has moved it already.
+            // If the ticket is not where it was sent to, a person has already moved it.
             let home = sent_to.iter().find(|home| **home == found).or(sent_to.last());
             let ticket = ticket(home.unwrap_or(&found).clone(), id, key);
             return Ok(Some(CommandResult::Opened { ticket, others }));
@@ -124,11 +127,11 @@ impl Create<'_> {
         Ok(None)
     }
 
-    /// Sends it. The time of sending is stored first, and the row that tells of it is what is settled then.
+    /// Sends the create. The time of sending is stored first, in `row`, which the caller settles.
     async fn create(&self, row: &mut OutboxRow, draft: jira::Draft) -> Result<CommandResult, Failure> {
         let Context { jira, clock, lease, .. } = self.context;
         let home = Home { project: draft.project.clone(), issue_type: draft.issue_type.clone() };
-        // The place under the rate limit comes first: what is stored must be the time of sending, not of queueing.
+        // The rate limiter comes first: the stored time must be that of sending, not of queueing.
         let slot = jira.create_permit().await;
         let writing = self.writing.lock().await;
         let tx = self.context.begin_if_leading().await?;
@@ -140,13 +143,13 @@ impl Create<'_> {
             Err(error) => return Err(error.into()),
         };
         if !waits(&canary, &draft.gate) {
-            // The rollout ended while the request waited; the next step finds that out, if memory does.
+            // The rollout ended while the request waited. After catching up, the next step finds that out.
             drop(tx);
             self.context.store().catch_up().await?;
             return Err(Failure::Aborted(CycleOutcome::Done));
         }
         let claimed = tx.claim(row.id, Some(now)).await?;
-        // If it was sent meanwhile the next step searches first.
+        // If it was sent meanwhile, the next step searches first.
         let claimed = claimed.filter(|claimed| claimed.sent == row.sent);
         *row = claimed.ok_or(Failure::Aborted(CycleOutcome::Done))?;
         address(&mut tx, row.clone(), home.clone(), now).await?;
@@ -161,26 +164,26 @@ impl Create<'_> {
             }
             Err(error) => match error.side_effect() {
                 SideEffect::Unknown => {
-                    // Next it is searched for, and soon: how often an earlier sending was is no reason to wait.
+                    // The next attempt searches, and soon: the number of earlier attempts is no reason to wait.
                     row.attempts = 0;
                     Ok(CommandResult::Failed { error, sent: Some(now) })
                 }
-                // This sending came to nothing, but an earlier one may still have.
+                // This request had no effect, but an earlier one may have had one.
                 SideEffect::None => Err(error.into()),
             },
         }
     }
 
-    /// Whether the gate lives cannot be told, as its canary's row cannot be read: nothing is opened, and nothing is
-    /// dropped, until the row is mended.
+    /// The row of the canary cannot be read, so it is unknown whether the gate is live: the bridge opens nothing and
+    /// drops nothing until the row is repaired.
     fn put_off(&self, row: &OutboxRow, why: String) -> CommandResult {
         let at = self.context.clock.now() + retry::delay(row.attempts, None, rand::random::<f64>());
         CommandResult::Later { at, why }
     }
 }
 
-/// Stores where the ticket is about to be opened; and if it may have been opened already, that it is to be looked for a
-/// second one afterwards.
+/// Stores where the ticket is about to be opened. If it may have been opened already, also enqueues a later search
+/// for a second one.
 async fn address(tx: &mut WriteTx, mut row: OutboxRow, home: Home, now: Millis) -> Result<(), store::Error> {
     let Command::Open { gate, subject, sent_to } = &mut row.command else { return Ok(()) };
     let later = duplicates::look_again_later(gate, subject, now);

@@ -1,5 +1,5 @@
-//! Tickets that were opened twice: Jira did what it was asked, said nothing, and showed it only after the search had
-//! been given up. One counts; every other of ours is closed and told.
+//! Tickets that were opened twice: Jira carried out a create without answering, and showed the ticket only after the
+//! bridge had stopped searching. One ticket counts; the bridge closes all others that it opened, with a comment.
 
 use super::effect::{CommandResult, Failure};
 use crate::{
@@ -11,10 +11,10 @@ use crate::{
     worker::context::Context,
 };
 
-/// For how many times `jira.index_lag` a second ticket is looked for, each time after twice the time.
+/// A second ticket is searched for during this many times `jira.index_lag`, with doubling delays.
 const LOOKED_FOR: u32 = 8;
 
-/// Looks whether the gate has more tickets than the one that counts.
+/// Searches for further tickets of the gate, beside the one that counts.
 pub(super) async fn find(context: &Context, gate: &GateId, since: Millis) -> Result<CommandResult, Failure> {
     let now = context.clock.now();
     let found = newly_found(context, gate).await?;
@@ -28,8 +28,8 @@ pub(super) async fn find(context: &Context, gate: &GateId, since: Millis) -> Res
     Ok(CommandResult::Labelled { counts, found, again })
 }
 
-/// The tickets of ours that Jira shows for a gate and that were not known before. Who may edit a ticket can mark
-/// it as that of another gate: one that is known stays what it is.
+/// The bridge's tickets that Jira shows for a gate and that are not stored yet. A Jira user who may edit a ticket can
+/// mark it as the ticket of another gate, so a stored ticket keeps its gate.
 pub(super) async fn newly_found(context: &Context, gate: &GateId) -> Result<Vec<Ticket>, Failure> {
     let mut new = vec![];
     for ticket in context.jira.find(gate).await? {
@@ -40,7 +40,7 @@ pub(super) async fn newly_found(context: &Context, gate: &GateId) -> Result<Vec<
     Ok(new)
 }
 
-/// Closes tickets that were found for a gate, beside the one that counts, if there is one. From then on they are dead
+/// Closes tickets that were found for a gate beside the one that counts, if there is one. From then on they are ended
 /// tickets like any other.
 pub(super) async fn close(
     tx: &mut WriteTx,
@@ -51,7 +51,7 @@ pub(super) async fn close(
     now: Millis,
 ) -> Result<(), store::Error> {
     for found in found {
-        // Of no gate: nothing that is done to it ever reaches a verdict.
+        // Not the id of a gate: no move of the duplicate can affect a verdict.
         let duplicate = GateId(format!("{gate}-{}", found.id));
         tx.keep_ticket(&opened(canary, &duplicate, name, found)).await?;
         let of = counts.map(|ticket| ticket.key.clone());
@@ -60,7 +60,7 @@ pub(super) async fn close(
             gate = %name,
             ticket = of,
             duplicate = found.key,
-            "a ticket was opened twice; the duplicate opens nothing, and is told so"
+            "a ticket was opened twice; the duplicate opens nothing, and a comment says so"
         );
         for command in [
             Command::Comment { gate: duplicate.clone(), notice: Notice::Duplicate { of } },
@@ -73,13 +73,13 @@ pub(super) async fn close(
     Ok(())
 }
 
-/// A ticket of this gate, as it is kept from when it was opened.
+/// The stored record of a ticket that was just opened or found.
 pub(super) fn opened(canary: &CanaryId, gate: &GateId, name: &GateName, ticket: &Ticket) -> TicketRecord {
     let (canary, gate, name, ticket) = (canary.clone(), gate.clone(), name.clone(), ticket.clone());
     TicketRecord { gate, canary, name, ticket, ended_at: None, missing_since: None }
 }
 
-/// Looks later whether the ticket was opened twice.
+/// The command that searches later for a second ticket.
 pub(super) fn look_again_later(gate: &GateId, subject: &Subject, since: Millis) -> Command {
     Command::FindDuplicates { gate: gate.clone(), name: subject.gate.clone(), since }
 }

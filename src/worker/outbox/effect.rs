@@ -1,76 +1,76 @@
-//! What performing a command comes to.
+//! The results of performing commands.
 
 use crate::{gate::Ticket, jira, millis::Millis, rollout::Notice, store, worker::context::CycleOutcome};
 
-/// What performing a command came to.
+/// The result of performing a command.
 #[must_use]
 pub(super) enum CommandResult {
-    /// It is done, or there is nothing to do any more.
+    /// The command is done, or there is nothing to do any more.
     Done,
-    /// The gate has this ticket from now on.
+    /// The gate has this ticket now.
     Opened {
         /// The ticket.
         ticket: Ticket,
-        /// What else was found for the gate, and is ours.
+        /// Other tickets of the bridge that were found for the gate.
         others: Vec<Ticket>,
     },
-    /// It was looked whether a ticket was opened twice.
+    /// A search for duplicates of a ticket is done.
     Labelled {
         /// The ticket that counts, if there is one.
         counts: Option<Ticket>,
-        /// Those that do not.
+        /// Those that do not count.
         found: Vec<Ticket>,
         /// When to look again, and why.
         again: Option<(Millis, String)>,
     },
-    /// The ticket was told that it opens nothing any more, at this time by Jira's clock.
+    /// The comment was written that the ticket opens nothing any more, at this time by Jira's clock.
     Ended(Millis),
-    /// It could not be done; instead this is said.
+    /// It could not be done; the bridge writes this comment instead.
     CommentInstead(Notice),
-    /// Jira did not do it.
+    /// The request to Jira failed.
     Failed {
-        /// Why not.
+        /// The error.
         error: jira::Error,
-        /// When it was last sent, if it may have been done all the same.
+        /// When it was last sent, if Jira may have carried it out.
         sent: Option<Millis>,
     },
-    /// It is too early for it.
+    /// It is too early for the command.
     Later {
         /// When to try again.
         at: Millis,
-        /// What is waited for.
+        /// What it waits for.
         why: String,
     },
     /// Jira does not show the ticket.
     Missing {
-        /// Since when.
+        /// When Jira did not show it for the first time.
         since: Millis,
         /// When to try again.
         at: Millis,
     },
-    /// The ticket was deleted, and cannot be told any more.
+    /// The ticket was deleted, so the command is dropped.
     Gone,
-    /// Trying again does not help.
+    /// A retry does not help.
     Stuck {
-        /// What is in the way.
+        /// The cause.
         why: String,
     },
 }
 
-/// Why performing a command came to nothing.
+/// Why a command was not performed.
 pub(super) enum Failure {
-    /// It is another replica's, or was done meanwhile: there is nothing to settle.
+    /// Another replica has the command, or it was done meanwhile: there is nothing to settle.
     Aborted(CycleOutcome),
-    /// The database failed, so nothing can be settled. What was done in Jira meanwhile is found again.
+    /// The database failed, so nothing can be settled. A retry finds what was already done in Jira.
     Store(store::Error),
-    /// Jira did not do it, and what was sent before is all that it may have done.
+    /// Jira did not carry it out; at most an earlier request had an effect.
     Jira(jira::Error),
-    /// Trying again does not help.
+    /// A retry does not help.
     Stuck(String),
 }
 
 impl Failure {
-    /// A row that is needed for it could not be read.
+    /// The failure if a row that the command needs could not be read.
     pub(super) fn of_row(error: store::Error) -> Self {
         let is_corrupt = matches!(error, store::Error::Corrupt { .. });
         if is_corrupt { Self::Stuck(error.to_string()) } else { Self::Store(error) }

@@ -1,5 +1,5 @@
-//! What a ticket is told: comments, the label of the dead, transitions, links. Each step asks Jira first whether it was
-//! done already, so that it may be done again after a crash.
+//! Changes of an existing ticket: comments, the label `flagger-ended`, transitions, links. Each step first asks Jira
+//! whether it was done already, so that it can be repeated after a crash.
 
 use serde_json::{Map, Value};
 
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// A command about a ticket that is there.
+/// A command about an existing ticket.
 struct Update<'a> {
     context: &'a Context,
     lookups: &'a Lookups,
@@ -30,14 +30,14 @@ struct Update<'a> {
     route: &'a Route,
 }
 
-/// Performs a command about a ticket that is there.
+/// Performs a command about an existing ticket.
 pub(super) async fn perform(
     context: &Context,
     lookups: &Lookups,
     row: &OutboxRow,
 ) -> Result<CommandResult, Failure> {
     let opened = context.store().ticket(row.command.gate()).await.map_err(Failure::of_row)?;
-    // One that was never opened is told nothing.
+    // The ticket was never opened: there is nothing to do.
     let Some(opened) = &opened else { return Ok(CommandResult::Done) };
     let route = context.gatekeeper.route(&opened.canary, &opened.name);
     let update = Update { context, lookups, row, opened, route };
@@ -51,9 +51,9 @@ pub(super) async fn perform(
 }
 
 impl Update<'_> {
-    /// Something was not found. If it is the ticket, that ends what it was to be told once it is proven over `jira.trust_for`:
-    /// an account that loses sight of issues for a while must not lose what they are to be told. If it is anything else,
-    /// an operator has to mend that.
+    /// Jira answered 404. If the ticket is missing, the command is dropped once that is proven over `jira.trust_for`:
+    /// if the bridge's account cannot see issues for a while, their comments must not be lost. If anything else is
+    /// missing, an operator has to fix that.
     async fn not_found(&self, why: Option<String>) -> CommandResult {
         let later =
             || self.context.clock.now() + retry::delay(self.row.attempts, None, rand::random::<f64>());
@@ -62,7 +62,7 @@ impl Update<'_> {
         match self.context.jira.ticket_presence(&opened.ticket).await {
             Ok(TicketPresence::Found) => match why {
                 Some(why) => CommandResult::Stuck { why },
-                // It is seen again.
+                // Jira shows the ticket again.
                 None => CommandResult::Later { at: later(), why: NOT_SHOWN.into() },
             },
             Ok(TicketPresence::Unproven { why }) => CommandResult::Stuck { why },
@@ -84,7 +84,7 @@ impl Update<'_> {
         }
     }
 
-    /// Does in Jira what is to be done about this ticket.
+    /// Performs the command in Jira.
     async fn update_ticket(&self) -> Result<CommandResult, Failure> {
         match &self.row.command {
             Command::Comment { notice, .. } => self.comment(notice).await,
@@ -101,8 +101,8 @@ impl Update<'_> {
         }
     }
 
-    /// Whether nothing may be done to a ticket, because its number is another issue's by now, on another site or in a Jira that
-    /// was restored.
+    /// Whether the ticket's number belongs to another issue now, on another site or in a restored Jira: then the
+    /// bridge must not change that issue.
     fn is_of_another_site(&self, opened: &TicketRecord, marks: &[GateId]) -> bool {
         let is_ours = opened.is_marked_by(marks);
         if !is_ours {
@@ -117,7 +117,7 @@ impl Update<'_> {
         !is_ours
     }
 
-    /// What it comes to instead, where nothing may be done to the ticket, of which nothing else has to be known.
+    /// The result if nothing may be done to the ticket. For commands that need to know only the ticket's marks.
     async fn is_not_worth_telling(&self) -> Result<Option<CommandResult>, Failure> {
         Ok(match self.context.jira.marks(&self.opened.ticket.id).await? {
             Marks::Missing => Some(self.not_found(None).await),
@@ -129,7 +129,7 @@ impl Update<'_> {
         let id = &self.opened.ticket.id;
         let kind = CommentRepeat::of(notice);
         let effect = if kind == CommentRepeat::Last {
-            // What moves it after this moment moves a dead ticket. None of the moves that it shows now did.
+            // A move after this moment is a late move; the moves that the ticket shows now are not.
             match self.context.jira.read_since(id, Millis(i64::MAX)).await? {
                 IssueSnapshot::Missing { .. } => return Ok(self.not_found(None).await),
                 IssueSnapshot::Issue { marks, .. } if self.is_of_another_site(self.opened, &marks) => {
@@ -161,11 +161,11 @@ impl Update<'_> {
 
     async fn move_ticket(&self, milestone: Milestone) -> Result<CommandResult, Failure> {
         let (opened, id) = (self.opened, &self.opened.ticket.id);
-        // Where the bridge moves this ticket then, if anywhere.
+        // The status for this milestone, if one is configured.
         let Some(target) = self.route.ticket.transitions.target(milestone) else {
             return Ok(CommandResult::Done);
         };
-        // What people did with it decides whether the bridge moves it.
+        // Whether the bridge moves it depends on the moves that people made.
         let (status, moves) = match self.context.jira.read_from_index(id).await? {
             IssueSnapshot::Missing { .. } => return Ok(self.not_found(None).await),
             IssueSnapshot::Issue { marks, .. } if self.is_of_another_site(opened, &marks) => {
@@ -200,7 +200,7 @@ impl Update<'_> {
             }
             TransitionOutcome::NoPath { reachable } if reachable.is_empty() => {
                 format!(
-                    "no transition leads to \"{}\" from where it stands, or the bridge may not move it",
+                    "no transition leads to \"{}\" from its current status, or the bridge may not move it",
                     target.to
                 )
             }
@@ -210,7 +210,7 @@ impl Update<'_> {
             TransitionOutcome::NeedsFields { missing } => {
                 let key = self.route.key_of(&format!("transitions.{}", milestone.key()));
                 format!(
-                    "the way to \"{}\" demands {}, which {key} does not set",
+                    "the transition to \"{}\" requires {}, which {key} does not set",
                     target.to,
                     missing.join(", ")
                 )
@@ -222,19 +222,19 @@ impl Update<'_> {
             ticket,
             milestone = milestone.key(),
             why,
-            "could not move the ticket, and tells it so; see ticket.transitions"
+            "could not move the ticket, and says so in a comment; see ticket.transitions"
         );
         Ok(CommandResult::CommentInstead(Notice::NotMoved { milestone, why }))
     }
 
-    /// Whether the rollout is over: then it is too late for the bridge to move its ticket to where it begins.
+    /// Whether the rollout has ended: then it is too late to move its ticket to its first status.
     fn is_over(&self) -> bool {
         let canary = self.context.store().canary(&self.opened.canary);
         canary.is_none_or(|canary| canary.gate_by_id(&self.opened.gate).is_none())
     }
 
-    /// Whether a person has put the ticket into a rejected status: then it stays there. And where the bridge moved it to
-    /// its last status already, without hearing so, it stays where a person put it since.
+    /// Whether the ticket must stay where it is: a person rejected it; or the bridge already moved it to its last
+    /// status without receiving Jira's answer, and a person may have moved it since.
     async fn is_to_stay(&self, status: &Status, moves: &[Move], last: &str) -> Result<bool, jira::Error> {
         let own = self.context.jira.account().await?;
         if moves.iter().any(|entry| entry.by.id == own.id && jira::is_status(&entry.to, last)) {
@@ -242,7 +242,7 @@ impl Update<'_> {
         }
         let ticket = &self.opened.ticket;
         let workflow = self.lookups.workflow(&ticket.project, &ticket.issue_type, WORKFLOW).await?;
-        // Where it cannot be told, the ticket is left where it is.
+        // If the meaning of the status is unknown, the ticket stays where it is.
         Ok(resolve(self.route, &workflow).map_or(true, |it| it.meaning(&status.id) == Meaning::Rejected))
     }
 
@@ -251,7 +251,7 @@ impl Update<'_> {
         if let Some(effect) = self.is_not_worth_telling().await? {
             return Ok(effect);
         }
-        // Whether the successor is missing the link finds, too.
+        // If the successor is missing, creating the link fails.
         if let Marks::Of(marks) = self.context.jira.marks(&to.id).await?
             && self.is_of_another_site(successor, &marks)
         {
@@ -273,20 +273,20 @@ impl Update<'_> {
             ticket = from.key,
             successor = to.key,
             why,
-            "could not link the ticket to the one that took its place, and tells it so"
+            "could not link the ticket to the one that took its place, and says so in a comment"
         );
         Ok(CommandResult::CommentInstead(Notice::NotLinked { to: to.key.clone(), why }))
     }
 }
 
-/// When a ticket is told something.
+/// How often a comment of this kind is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CommentRepeat {
-    /// Once. The ticket is watched like a live one for as long as its rollout lives.
+    /// Once. The bridge still reads the ticket as a live one until its rollout ends.
     Once,
-    /// More than once; its row makes it one comment.
+    /// More than once; the tag includes the row's id, so that each is one comment.
     Repeated,
-    /// As the last: what moves the ticket from then on moves a dead one.
+    /// As the last comment: any later move is a late move.
     Last,
 }
 
@@ -314,7 +314,7 @@ impl CommentRepeat {
     }
 }
 
-/// Why a ticket is not told.
+/// Why a command is postponed.
 const NOT_SHOWN: &str = "Jira did not show the ticket, and shows it again";
 
 fn fields(target: &Target) -> Map<String, Value> {

@@ -1,4 +1,4 @@
-//! What the tickets of a round show, and what that means.
+//! Interprets what a round read of its tickets.
 
 use std::time::Duration;
 
@@ -21,11 +21,11 @@ use crate::{
     },
 };
 
-/// Shown when an answer is older than what was already seen.
+/// The reason that is shown if an answer is older than an earlier one.
 const SHOWN_BEFORE: &str = "Jira showed more of this ticket's history before, so this answer is an old one, or Jira was restored; \
                             only a move that is newer than what was seen counts";
 
-/// A ticket that is to be understood, with the gate that it belongs to and the settings of that.
+/// A ticket to be interpreted, with its gate and the gate's settings.
 #[derive(Clone, Copy)]
 struct WatchedGate<'t> {
     due: &'t DueTicket,
@@ -34,8 +34,8 @@ struct WatchedGate<'t> {
 }
 
 impl<'a> Round<'a> {
-    /// What Jira shows of the tickets, and what that means. What is missing from the answer for many, or is older than what is
-    /// known, is asked for alone; and so is what would give up a gate, and what only an index says.
+    /// Reads the tickets and interprets them. A ticket is read alone if it is missing from the combined answer, if
+    /// that shows less than is known, if its reading would give up a gate, or if only an index shows a change.
     pub(super) async fn see(&mut self, how: ReadMode) -> Result<Vec<SeenTicket>, jira::Error> {
         let (due, now) = (self.due.iter().collect::<Vec<&DueTicket>>(), self.started.at);
         let (alone, together): (Vec<&DueTicket>, Vec<&DueTicket>) = due
@@ -66,7 +66,8 @@ impl<'a> Round<'a> {
             return Ok(seen);
         }
         if !self.still_leads().await {
-            // Another replica asks Jira by now. No gate is given up for what was not asked again, and what opens one is not stored.
+            // Another replica is the leader now. Without a second reading no gate is given up, and a reading that
+            // opens a gate is not stored.
             seen.retain(|seen| self.recheck(seen) != RecheckReason::Gone);
             return Ok(seen);
         }
@@ -79,8 +80,8 @@ impl<'a> Round<'a> {
             {
                 return false;
             }
-            // Where the issue itself cannot be read the index is what there is, but no gate is given up for it. What was
-            // answered, and does not tell what has to be known, is not proven by the index either.
+            // If the issue itself cannot be read, the index counts, but no gate is given up for it. If Jira answered,
+            // but the answer does not show what is needed, the index does not prove it either.
             let id = &due.ticket.id;
             let is_answered = found.directly.contains(id) || found.unexpected.contains(id);
             let stays = !is_answered && seen.recheck(self.context, self.health) == RecheckReason::Index;
@@ -93,7 +94,7 @@ impl<'a> Round<'a> {
         Ok(seen)
     }
 
-    /// Whether the ticket of this gate was read past every index.
+    /// Whether the ticket of this gate was read without an index.
     fn is_direct(&self, gate: &GateId) -> bool {
         self.due.iter().any(|due| due.gate == *gate && self.found.directly.contains(&due.ticket.id))
     }
@@ -102,8 +103,9 @@ impl<'a> Round<'a> {
         seen.recheck(self.context, self.health)
     }
 
-    /// Whether no other replica works, as far as known. That is asked of the database where it has not said so lately: an answer
-    /// of Jira may have taken long. A database that cannot be asked stops no reading: what closes a gate closes it in memory.
+    /// Whether this replica is still the leader, as far as known. Asks the database if its last answer is too old:
+    /// Jira may have taken long. If the database fails, the round goes on: a decision that closes a gate closes it in
+    /// memory.
     async fn still_leads(&self) -> bool {
         let lease = &self.context.lease;
         if lease.holds(self.started.term) {
@@ -119,7 +121,7 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Adds what the statuses mean. A ticket whose statuses cannot be told is left as it was last seen.
+    /// Interprets readings. A ticket whose statuses are unclear stays as last seen.
     async fn understand(
         &mut self,
         due: &[&'a DueTicket],
@@ -158,7 +160,7 @@ impl<'a> Round<'a> {
             Err(why) => return Ok(Err(why)),
         };
         self.health.is_good(&route.key);
-        // By what it means today, more of the changelog may be needed.
+        // By the statuses' meaning today, more of the changelog may be needed.
         if !self.read_back(due, &mut reading, &statuses).await? {
             return Ok(Ok(None));
         }
@@ -183,7 +185,7 @@ impl<'a> Round<'a> {
         })))
     }
 
-    /// What the statuses mean today; `moved` is the move that decided and how long ago it was made, if that is known.
+    /// What the statuses mean today; `moved` is the deciding move and how long ago it was made, if that is known.
     async fn statuses(
         &mut self,
         WatchedGate { due, gate, route }: WatchedGate<'_>,
@@ -197,7 +199,8 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// The same as of when the move was made that decided, if one did: until then the workflow may have been another.
+    /// The same, by a workflow that was read after the deciding move, if there is one: before the move the workflow
+    /// may have been another.
     async fn as_of_the_move(
         &mut self,
         watched: WatchedGate<'_>,
@@ -217,7 +220,7 @@ impl<'a> Round<'a> {
         why: UnclearStatuses,
     ) {
         let (why, is_told) = match why {
-            // Another ticket of the route may need less of Jira.
+            // Logged for each ticket: another one of the route may need less of Jira.
             UnclearStatuses::Jira(error) => {
                 (self.context.explain(&error), self.context.gatekeeper.unread_tickets().has(&due.gate))
             }
@@ -254,8 +257,9 @@ impl<'a> Round<'a> {
     }
 }
 
-/// What statuses mean where it cannot be told which bear the configured names today. A no to the ticket as it was opened is one,
-/// what is approved no more is not, and what carries the label of dead tickets opens nothing.
+/// What the statuses mean while it is unknown which of them have the configured names. A rejection by the statuses of
+/// the ticket's opening still counts; a status that was not approved then opens nothing, nor does a ticket with the
+/// label `flagger-ended`. `None` if the ticket might count as approved.
 fn closing_statuses(gate: &Gate, snapshot: &IssueSnapshot, why: &UnclearStatuses) -> Option<Statuses> {
     let IssueSnapshot::Issue { status, ended, .. } = snapshot else { return None };
     let then = gate.statuses.as_ref();

@@ -1,8 +1,8 @@
-//! One round of reading tickets: many in one request, and alone those that must be.
+//! One round of reading tickets: many in one request, and some alone.
 //!
-//! One ticket hurts only itself. A request for many that fails as a whole is halved, until it is known which tickets make
-//! it fail; those are read alone from then on. Whatever costs a request of its own waits until all that are read together
-//! were, and there is a little of it in each round.
+//! A bad ticket affects only itself. A request for many tickets that fails as a whole is halved, until the tickets
+//! that make it fail are known; those are read alone from then on. Requests for single tickets wait for the combined
+//! ones, and each round makes only a few of them.
 
 use std::collections::{HashMap, HashSet, VecDeque, hash_map::Entry};
 
@@ -21,11 +21,11 @@ use crate::{
     },
 };
 
-/// So many further pages of changelogs are read in one round at most, and they come last.
+/// The most further pages of changelogs in one round. They are read last.
 const MOST_PAGES: usize = 5;
-/// A request for many that failed so often, and in no part worked, would fail for any.
+/// A request for many tickets that failed this often, and worked for no part, would fail for any tickets.
 const FAILS_FOR_ANY: usize = 8;
-/// So many tickets are tried alone, to know whether it is their request for many that fails, or Jira.
+/// How many tickets are tried alone to find out whether the request for many fails, or Jira as a whole.
 const TRIED_ALONE: usize = 2;
 
 /// How tickets are read.
@@ -33,11 +33,11 @@ const TRIED_ALONE: usize = 2;
 pub(super) enum ReadMode {
     /// Many in one request.
     Together,
-    /// Each in a request of its own, past every index.
+    /// Each in a request of its own, without an index.
     Alone,
 }
 
-/// The beginning of a round.
+/// The start of a round.
 #[derive(Clone, Copy)]
 pub(super) struct RoundStart {
     pub(super) why: ReadTrigger,
@@ -45,7 +45,7 @@ pub(super) struct RoundStart {
     pub(super) term: Term,
 }
 
-/// Tickets that are being read.
+/// A round that reads tickets.
 pub(super) struct Round<'a> {
     pub(super) context: &'a Context,
     pub(super) health: &'a ReadHealth,
@@ -60,26 +60,26 @@ pub(super) struct Round<'a> {
 pub(super) struct RoundFindings {
     /// By the id of the issue.
     pub(super) readings: HashMap<String, Reading>,
-    /// Why tickets could not be read or understood, by the id of the issue.
+    /// Why tickets could not be read or interpreted, by the id of the issue.
     pub(super) unread: HashMap<String, String>,
-    /// Those that are read alone, but not in this round.
+    /// Gates of tickets that are read alone, but not in this round.
     pub(super) deferred: Vec<GateId>,
-    /// Those that were not tried, because they failed a short time ago.
+    /// Gates of tickets that were not tried, because they failed a short time ago.
     pub(super) backing_off: HashSet<GateId>,
-    /// Those that were read past every index.
+    /// Ids of issues that were read without an index.
     pub(super) directly: HashSet<String>,
-    /// Those that were answered alone, but not so that they can be understood.
+    /// Ids of issues that were read alone, with an answer that cannot be interpreted.
     pub(super) unexpected: HashSet<String>,
-    /// How often in a row reading failed for what was asked, if it did now.
+    /// How often in a row reading single tickets failed, if it failed in this round.
     pub(super) fruitless: Option<Failures>,
-    /// How many were read alone.
+    /// How many tickets were read alone.
     alone: usize,
     /// How many further pages were read.
     pages: usize,
 }
 
 impl Round<'_> {
-    /// Reads these tickets together. Those that are absent from the readings were not seen.
+    /// Reads these tickets together. A ticket without a reading was not seen.
     pub(super) async fn read_together(&mut self, due: &[&DueTicket]) -> Result<(), jira::Error> {
         let read = self.read_in_parts(due).await?;
         let is_current = |id: &str, reading: &Reading| {
@@ -102,7 +102,7 @@ impl Round<'_> {
                     continue;
                 }
                 Err(error) if error.is_about_object() => error,
-                // What was read is not lost by what was not; that is asked for alone.
+                // Keeps what was read; the rest is read alone.
                 Err(error) if read.is_empty() => return Err(error),
                 Err(_) => break,
             };
@@ -136,7 +136,7 @@ impl Round<'_> {
         Ok(read)
     }
 
-    /// Whether Jira answers if it is asked for one of these alone.
+    /// Whether Jira answers a request for one of these tickets.
     async fn answers_alone(&self, part: &[String], read: &mut HashMap<String, Reading>) -> bool {
         let from = rand::random_range(0..part.len().max(1));
         for id in part.iter().cycle().skip(from).take(TRIED_ALONE.min(part.len())) {
@@ -162,8 +162,8 @@ impl Round<'_> {
         }
     }
 
-    /// Of tickets that could be read in parts, but not together, the longest is read alone from now on. Else they would be read
-    /// in vain each time.
+    /// If tickets could be read in parts, but not together, the longest of them is read alone from now on. Otherwise
+    /// the request for all of them would fail each time.
     fn sets_longest_apart(
         &self,
         due: &[&DueTicket],
@@ -191,7 +191,7 @@ impl Round<'_> {
         }
     }
 
-    /// Reads tickets alone, as many as one round may; the others come later.
+    /// Reads tickets alone, as many as one round may. The others come later.
     pub(super) async fn read_alone(&mut self, due: &[&DueTicket]) -> Result<(), jira::Error> {
         let mut missing = Vec::new();
         for &due in due {
@@ -232,8 +232,8 @@ impl Round<'_> {
         self.found.unread.insert(due.ticket.id.clone(), self.context.explain(error));
     }
 
-    /// What it means that Jira knows no such issues. It says so to strangers too, and to an account that may not see them: what
-    /// cannot be proven is no news.
+    /// Interprets 404s. Jira also answers 404 to an anonymous caller, and to an account that may not see the issue:
+    /// without proof, a 404 changes nothing.
     async fn prove_missing(&mut self, missing: &[&DueTicket]) -> Result<(), jira::Error> {
         if missing.is_empty() {
             return Ok(());
@@ -266,7 +266,8 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// Reads a changelog as far back as it takes to tell who decided. Returns whether that is known; what was read is not lost.
+    /// Reads a changelog as far back as needed to know who decided. Returns whether that is known; the pages that
+    /// were read are kept.
     pub(super) async fn read_back(
         &mut self,
         due: &DueTicket,
@@ -285,7 +286,7 @@ impl Round<'_> {
                 Ok(page) => page,
                 Err(error) if error.is_about_object() => {
                     if matches!(error, jira::Error::Unreadable { .. }) {
-                        // Perhaps it does not fit what is known, and that is what is wrong.
+                        // The cached part of the changelog may be wrong.
                         self.health.forget_trail(&due.gate);
                     }
                     self.cannot_read(due, &error);
@@ -294,22 +295,22 @@ impl Round<'_> {
                 Err(error) => return Err(error),
             };
             reading.add(page);
-            // By now it may reach what is known.
+            // It may reach the cached part now.
             self.health.extend_trail(&due.gate, reading);
         }
         Ok(true)
     }
 
-    /// Whether a reading is older than what was seen before, or than one that was made past every index.
+    /// Whether a reading is older than an earlier one, or than one that was made without an index.
     fn is_overtaken(&self, due: &DueTicket, reading: &Reading) -> bool {
         let knows_newer = || self.context.gatekeeper.knows_newer(&due.canary, &due.gate, &reading.snapshot);
         self.health.shows_fewer_entries(&due.gate, reading) || (reading.is_whole && knows_newer())
     }
 }
 
-/// Whether older entries of the changelog would tell nothing more. A decision may have been undone by any entry since, or by
-/// one of nearly the same moment, so all of those must have been read, and be in order. `known` is the newest move that was
-/// ever seen: what does not go back to it may be older than that.
+/// Whether older entries of the changelog would add nothing. Any later entry, or one of nearly the same moment, may
+/// have undone a decision, so all of these must have been read, and be in order. `known` is the newest move ever
+/// seen: a reading that does not go back to it may be older than that move.
 fn suffices(reading: &Reading, statuses: &Statuses, gate: &GateId, known: Option<Millis>) -> bool {
     let IssueSnapshot::Issue { status, moves, .. } = &reading.snapshot else { return true };
     let is_known = known

@@ -1,4 +1,5 @@
-//! What was seen of a ticket. Where two of Jira's answers may disagree, the more direct one is asked for.
+//! An interpreted reading of a ticket. Where two answers of Jira may disagree, the bridge asks for the more direct
+//! one.
 
 use crate::{
     gate::{Gate, GateId, GateState, TicketState},
@@ -14,19 +15,19 @@ pub(super) struct SeenTicket {
     pub(super) reading: TicketReading,
 }
 
-/// Why what was read of many tickets is not enough to say so of one.
+/// Why a reading from a combined request is not enough.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum RecheckReason {
-    /// It is.
+    /// It is enough.
     None,
-    /// It would give up the gate, or take back an issue that was not the gate's.
+    /// It would give up the gate, or accept an issue again that was not the gate's.
     Gone,
-    /// It is news, and only an index says so.
+    /// It shows a change, and only an index shows it.
     Index,
-    /// It would open the gate, or keep it open for long, and only an index says so: that alone opens nothing.
+    /// It would open the gate, or keep it open for long, and only an index shows it: that alone opens nothing.
     Opens,
-    /// It shows again what was approved, and only an index says so. The issue itself said so lately, so it need not be asked; but
-    /// for how long that is trusted counts from then.
+    /// It shows an approval again, and only an index shows it. A recent reading of the issue itself showed it, too,
+    /// so the issue need not be read; but the time for which that is trusted starts at that reading.
     Renews,
 }
 
@@ -39,7 +40,7 @@ impl SeenTicket {
         self.reading.gate == due.gate
     }
 
-    /// Whether it could be told who decided, if a person did, and whether that counts.
+    /// Whether it is known if the deciding move counts. True if no move decided.
     pub(super) const fn is_judged(&self) -> bool {
         match self.reading.author {
             Author::Accepted | Author::NotAccepted { .. } | Author::NotJudged => true,
@@ -55,7 +56,7 @@ impl SeenTicket {
         )
     }
 
-    /// Why what many tickets' request showed of this one is not enough.
+    /// Why this reading, if it is from a combined request, is not enough.
     pub(super) fn recheck(&self, context: &Context, health: &ReadHealth) -> RecheckReason {
         let TicketReading { snapshot, statuses, author, at: now, arrived, .. } = &self.reading;
         let Some(canary) = context.store().canary(&self.canary) else { return RecheckReason::None };
@@ -68,7 +69,7 @@ impl SeenTicket {
         let GateState::Watched { ticket_state: before, .. } = &gate.state else { return RecheckReason::None };
         let reads_an_index = context.jira.reads_an_index();
         match ticket_state {
-            // Nothing but a no counts of a ticket that was labelled as dead, and that was replaced.
+            // Only a rejection counts on a ticket that was labelled `flagger-ended` and replaced.
             TicketState::Waiting { .. }
             | TicketState::Approved { .. }
             | TicketState::NotAllowed { .. }
@@ -78,7 +79,7 @@ impl SeenTicket {
             {
                 RecheckReason::None
             }
-            // Where many are read, an index may not know what the issue itself lacks.
+            // A combined answer may come from an index, which may still show the mark that the issue itself lacks.
             TicketState::Waiting { .. }
             | TicketState::Approved { .. }
             | TicketState::Rejected { .. }
@@ -102,7 +103,7 @@ impl SeenTicket {
                     RecheckReason::Opens
                 }
             }
-            // Where it stands first is no news that a lagging index could get wrong.
+            // A lagging index cannot be wrong about the first status of a ticket.
             TicketState::Waiting { .. } if matches!(before, TicketState::Waiting { status: None }) => {
                 RecheckReason::None
             }

@@ -1,4 +1,5 @@
-//! What was read of changelogs beyond the newest entries, which come with each answer: it is not read again.
+//! Cached parts of changelogs beyond the newest entries, which each answer contains: the bridge does not read these
+//! parts again.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,25 +8,25 @@ use crate::{
     jira::{self, EntrySpan, Reading},
 };
 
-/// What is known of the changelogs of tickets. All of it may be lost.
+/// The cached parts of all changelogs. Losing them is harmless.
 #[derive(Default)]
 pub(super) struct Trails(HashMap<GateId, Trail>);
 
 /// The newest part of a changelog, back to some entry.
 struct Trail {
-    /// The number of its oldest entry; the oldest of the changelog is 0.
+    /// The index of its oldest entry; the oldest of the whole changelog is 0.
     start: usize,
-    /// The number after its newest.
+    /// The index after its newest entry.
     end: usize,
     moves: Vec<Move>,
     invalidations: Vec<Invalidation>,
-    /// From when to when its entries are, if they are in order.
+    /// The range of its entries, if they are in order.
     span: Option<EntrySpan>,
 }
 
 impl Trail {
-    /// How many entries there are in all, by those of an answer that does not say so. If the newest entry that is known is among
-    /// them, those before it are all that are newer: nothing is missing between.
+    /// The length of the whole changelog, if the answer does not include it. If the answer contains the newest cached
+    /// entry, the entries before that are all the newer ones, without a gap.
     fn total(&self, reading: &Reading) -> Option<usize> {
         let newest = self.span?.newest();
         let newer = reading.places.iter().position(|place| *place == newest)?;
@@ -34,26 +35,26 @@ impl Trail {
 }
 
 impl Trails {
-    /// Forgets all but those that live.
+    /// Forgets all except live gates.
     pub(super) fn retain(&mut self, live: &HashSet<&GateId>) {
         self.0.retain(|gate, _| live.contains(gate));
     }
 
-    /// Forgets what is known of one.
+    /// Drops the cached part of one changelog.
     pub(super) fn remove(&mut self, gate: &GateId) {
         self.0.remove(gate);
     }
 
-    /// Adds to what an answer shows of a changelog what is known of the part before that.
+    /// Adds the cached part of a changelog to a reading.
     pub(super) fn join(&mut self, gate: &GateId, reading: &mut Reading) {
         let Some(known) = self.0.get(gate) else { return };
-        // What is whole needs nothing.
+        // A whole changelog needs no addition.
         if reading.total.is_none() && !reading.is_whole {
             reading.total = known.total(reading);
         }
         let Some(total) = reading.total else { return };
         let start = total.saturating_sub(reading.newest);
-        // It only ever grows: what is longer than the changelog is not of this one.
+        // A changelog only grows: a cached part that is longer belongs to another one.
         if known.start >= start || known.end < start || known.end > total {
             return;
         }
@@ -71,7 +72,7 @@ impl Trails {
         self.knows(gate, reading);
     }
 
-    /// Keeps what was read of a changelog.
+    /// Caches what was read of a changelog.
     pub(super) fn knows(&mut self, gate: &GateId, reading: &Reading) {
         let IssueSnapshot::Issue { moves, invalidations, .. } = &reading.snapshot else { return };
         let Some(end) = reading.total else { return };

@@ -1,4 +1,4 @@
-//! All that is read of Jira beside one issue, each from a right answer that was changed.
+//! All other answers of Jira, each a randomly changed valid answer.
 
 use super::*;
 use crate::{
@@ -30,7 +30,7 @@ fn status() -> Value {
     json!({"id": "3", "name": "Approved", "untranslatedName": "Approved", "statusCategory": {"id": 3}})
 }
 
-/// How many lists there are. One in place of an object is read by the order of its keys, which no witness here does.
+/// How many lists there are. serde reads a list in place of an object by the order of the fields; `witness` does not.
 fn lists(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(lists).sum::<usize>(),
@@ -162,15 +162,15 @@ fn issues(change: &[Change]) {
 }
 
 fn permissions(change: &[Change]) {
-    let told = json!({"permissions": {"CREATE_ISSUES": {"id": "11", "havePermission": true}}});
-    let told = changed(told, change);
-    let Ok(read) = serde_json::from_value::<wire::Permissions>(told.clone()) else { return };
-    if lists(&told) != 0 {
+    let answer = json!({"permissions": {"CREATE_ISSUES": {"id": "11", "havePermission": true}}});
+    let answer = changed(answer, change);
+    let Ok(read) = serde_json::from_value::<wire::Permissions>(answer.clone()) else { return };
+    if lists(&answer) != 0 {
         return;
     }
     for (name, permission) in read.permissions.unwrap_or_default() {
-        let told = &told["permissions"][name];
-        assert_eq!(permission.have_permission, told["havePermission"] == true, "{told}");
+        let answer = &answer["permissions"][name];
+        assert_eq!(permission.have_permission, answer["havePermission"] == true, "{answer}");
     }
 }
 
