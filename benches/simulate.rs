@@ -119,15 +119,15 @@ async fn main() -> anyhow::Result<()> {
 
 /// An event of a canary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum What {
+enum EventKind {
     /// A revision is pushed; Flagger asks at once.
-    Ships,
+    Push,
     /// Flagger asks.
-    Asks,
+    Question,
     /// A person approves.
-    Decides,
+    Approval,
     /// Jira's delivery arrives.
-    Delivered,
+    Delivery,
 }
 
 struct World {
@@ -136,22 +136,22 @@ struct World {
     jira: FakeJira,
     clock: Clock,
     webhook: Webhook,
-    chance: StdRng,
+    rng: StdRng,
     until: Millis,
     between: f64,
-    happens: BinaryHeap<Reverse<(Millis, What, u32)>>,
+    events: BinaryHeap<Reverse<(Millis, EventKind, u32)>>,
     /// The current revision of each canary.
     revisions: Vec<u64>,
     /// When canaries were approved whose gates are not open yet.
-    decided: HashMap<u32, Millis>,
-    counted: Arc<Counted>,
+    approved_at: HashMap<u32, Millis>,
+    counted: Arc<RequestCounts>,
     tally: Tally,
     _home: TempDir,
 }
 
 /// Requests to Jira.
 #[derive(Default)]
-struct Counted {
+struct RequestCounts {
     all: AtomicU64,
     reads: AtomicU64,
 }
@@ -184,14 +184,14 @@ impl World {
             ),
         )?;
         let config = config::load(&path, []).map_err(|problems| anyhow::anyhow!("{problems}"))?;
-        let counted = Arc::<Counted>::default();
+        let counted = Arc::<RequestCounts>::default();
         let (gatekeeper, worker) = bridge(config, &clock, Arc::clone(&counted)).await?;
         let mut chance = StdRng::seed_from_u64(options.seed);
         let between = DAY as f64 / options.rollouts;
         let happens = (0..canaries)
             .map(|canary| {
                 let first = START + Duration::from_millis((chance.random::<f64>() * between) as u64);
-                Reverse((first, What::Ships, canary))
+                Reverse((first, EventKind::Push, canary))
             })
             .collect();
         Ok(Self {
@@ -200,12 +200,12 @@ impl World {
             jira,
             clock,
             webhook,
-            chance,
+            rng: chance,
             until: Millis(START.0 + options.days * DAY),
             between,
-            happens,
+            events: happens,
             revisions: vec![0; canaries as usize],
-            decided: HashMap::new(),
+            approved_at: HashMap::new(),
             counted,
             tally: Tally::default(),
             _home: home,
@@ -218,11 +218,11 @@ impl World {
         while self.clock.now() < self.until {
             let now = self.clock.now();
             let mut news = false;
-            while let Some(Reverse((at, what, canary))) = self.happens.peek().copied()
+            while let Some(Reverse((at, what, canary))) = self.events.peek().copied()
                 && at <= now
             {
-                self.happens.pop();
-                news |= self.happen(what, canary, now).await?;
+                self.events.pop();
+                news |= self.process(what, canary, now).await?;
             }
             if tick.is_multiple_of(5) {
                 let _ = self.worker.keep_lease(false).await?;
@@ -233,7 +233,7 @@ impl World {
             while matches!(self.worker.read_nudged().await?, CycleOutcome::Read { .. }) {}
             while matches!(self.worker.answer_late_moves().await?, CycleOutcome::Done) {}
             while matches!(self.worker.poll().await?, CycleOutcome::Read { .. }) {}
-            self.see_what_opened();
+            self.record_opened();
             if tick.is_multiple_of(60) {
                 self.jira.clear_requests();
             }
@@ -247,48 +247,48 @@ impl World {
     }
 
     /// Processes an event. Returns whether the worker may have new commands.
-    async fn happen(&mut self, what: What, number: u32, now: Millis) -> anyhow::Result<bool> {
+    async fn process(&mut self, what: EventKind, number: u32, now: Millis) -> anyhow::Result<bool> {
         let revision = &mut self.revisions[number as usize];
         match what {
-            What::Ships => {
+            EventKind::Push => {
                 *revision += 1;
                 self.tally.rollouts += 1;
-                self.happens.push(Reverse((now, What::Asks, number)));
+                self.events.push(Reverse((now, EventKind::Question, number)));
                 // The logarithm is uniformly distributed, so some decisions are quick and some late.
-                let spread = self.chance.random_range(-1.0..1.0_f64) * SPREAD.ln() * 1.7;
+                let spread = self.rng.random_range(-1.0..1.0_f64) * SPREAD.ln() * 1.7;
                 let decides = now + Duration::from_secs_f64(DECIDED_WITHIN * spread.exp());
-                self.happens.push(Reverse((decides, What::Decides, number)));
-                let next = self.between * self.chance.random_range(0.5..1.5);
+                self.events.push(Reverse((decides, EventKind::Approval, number)));
+                let next = self.between * self.rng.random_range(0.5..1.5);
                 let next = (now + Duration::from_millis(next as u64)).max(decides + 5 * 60 * SECOND);
-                self.happens.push(Reverse((next, What::Ships, number)));
+                self.events.push(Reverse((next, EventKind::Push, number)));
                 Ok(false)
             }
-            What::Asks => {
+            EventKind::Question => {
                 let answer = self.gatekeeper.ask(&question(number, *revision), now).await;
                 if answer.open {
                     let message = message(*revision, Phase::Succeeded);
                     self.gatekeeper.report(&canary(number), Report::PostRollout, &message, None, now).await?;
                 } else {
-                    self.happens.push(Reverse((Millis(now.0 + MINUTE), What::Asks, number)));
+                    self.events.push(Reverse((Millis(now.0 + MINUTE), EventKind::Question, number)));
                 }
                 Ok(true)
             }
-            What::Decides => {
+            EventKind::Approval => {
                 let Some(key) = self.ticket(number).map(|(_, key)| key) else { return Ok(false) };
                 self.jira.move_issue(&key, "Approved", MIA).map_err(anyhow::Error::msg)?;
-                self.decided.insert(number, now);
+                self.approved_at.insert(number, now);
                 let arrives = match self.webhook {
                     Webhook::Works => true,
                     Webhook::None => false,
-                    Webhook::LosesAThird => self.chance.random_range(0..3) > 0,
+                    Webhook::LosesAThird => self.rng.random_range(0..3) > 0,
                 };
                 if arrives {
-                    let later = Duration::from_millis(self.chance.random_range(300..2_000));
-                    self.happens.push(Reverse((now + later, What::Delivered, number)));
+                    let later = Duration::from_millis(self.rng.random_range(300..2_000));
+                    self.events.push(Reverse((now + later, EventKind::Delivery, number)));
                 }
                 Ok(false)
             }
-            What::Delivered => {
+            EventKind::Delivery => {
                 if let Some((id, _)) = self.ticket(number) {
                     self.gatekeeper.nudge(&id, now).await.map(drop)?;
                 }
@@ -304,11 +304,11 @@ impl World {
         Some((ticket.id.clone(), ticket.key.clone()))
     }
 
-    fn see_what_opened(&mut self) {
+    fn record_opened(&mut self) {
         let now = self.clock.now();
         let store = self.gatekeeper.store();
         let tally = &mut self.tally;
-        self.decided.retain(|number, at| {
+        self.approved_at.retain(|number, at| {
             let open = store.canary(&canary(*number)).is_none_or(|canary| {
                 canary.gate(&gate()).is_none_or(|gate| {
                     matches!(
@@ -352,7 +352,7 @@ impl World {
 async fn bridge(
     config: Config,
     clock: &Clock,
-    counted: Arc<Counted>,
+    counted: Arc<RequestCounts>,
 ) -> anyhow::Result<(Arc<Gatekeeper>, Worker)> {
     let observer: jira::Observer = Arc::new(move |seen| {
         counted.all.fetch_add(1, Ordering::Relaxed);

@@ -21,12 +21,12 @@ use clap::Parser;
 use tokio::time::Instant;
 
 /// How much memory the program may use, in MiB.
-const MOST: u64 = 128;
+const MAX_MIB: u64 = 128;
 const TOKEN: &str = "what-flagger-brings-0123456789";
 /// The timeout of one answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the callers go on.
-const HELD: Duration = Duration::from_secs(4);
+const RUN_FOR: Duration = Duration::from_secs(4);
 
 /// Measures the cost of unauthenticated callers
 #[derive(Debug, Parser)]
@@ -131,10 +131,10 @@ impl Bridge {
     }
 
     /// Sends a request. Returns the status of the answer, and how long it took.
-    fn asks(&self, listener: usize, request: &str) -> anyhow::Result<(u16, Duration)> {
+    fn ask(&self, listener: usize, request: &str) -> anyhow::Result<(u16, Duration)> {
         let began = Instant::now();
-        let mut io = TcpStream::connect_timeout(&self.listeners[listener], PATIENCE)?;
-        io.set_read_timeout(Some(PATIENCE))?;
+        let mut io = TcpStream::connect_timeout(&self.listeners[listener], ANSWER_TIMEOUT)?;
+        io.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         io.write_all(request.as_bytes())?;
         let mut answer = String::new();
         io.read_to_string(&mut answer)?;
@@ -143,7 +143,7 @@ impl Bridge {
     }
 
     /// Sends Flagger's question and the probes while the callers go on. Returns how long the slowest answer took.
-    fn is_answered(&self, callers: &mut Vec<Caller>) -> anyhow::Result<Duration> {
+    fn slowest_answer(&self, callers: &mut Vec<Caller>) -> anyhow::Result<Duration> {
         let body = r#"{"name":"cart","namespace":"shop","phase":"Progressing","checksum":"1"}"#;
         let question = format!(
             "POST /gate/confirm-promotion HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer {TOKEN}\r\n\
@@ -152,12 +152,12 @@ impl Bridge {
         );
         let probe = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
         let (began, mut slowest) = (Instant::now(), Duration::ZERO);
-        while began.elapsed() < HELD {
-            callers.retain_mut(Caller::goes_on);
+        while began.elapsed() < RUN_FOR {
+            callers.retain_mut(Caller::send_more);
             for (listener, request, expected) in
                 [(0, question.as_str(), 403), (0, probe, 200), (1, probe, 200), (2, probe, 200)]
             {
-                let (status, took) = self.asks(listener, request)?;
+                let (status, took) = self.ask(listener, request)?;
                 if status != expected {
                     bail!("{status} rather than {expected}");
                 }
@@ -177,7 +177,7 @@ struct Caller {
 
 impl Caller {
     fn connect(at: SocketAddr, kind: &Kind) -> anyhow::Result<Self> {
-        let io = TcpStream::connect_timeout(&at, PATIENCE)?;
+        let io = TcpStream::connect_timeout(&at, ANSWER_TIMEOUT)?;
         io.set_nonblocking(true)?;
         let mut left = kind.lead.clone().into_bytes();
         left.resize(left.len() + kind.filling, b'x');
@@ -185,7 +185,7 @@ impl Caller {
     }
 
     /// Sends as much as the program accepts. Returns false if the connection is closed.
-    fn goes_on(&mut self) -> bool {
+    fn send_more(&mut self) -> bool {
         while self.sent < self.left.len() {
             match self.io.write(&self.left[self.sent..]) {
                 Ok(0) => return false,
@@ -216,16 +216,16 @@ fn main() -> anyhow::Result<()> {
             }
         }
         let many = callers.len();
-        let slowest = bridge.is_answered(&mut callers)?;
+        let slowest = bridge.slowest_answer(&mut callers)?;
         drop(callers);
         std::thread::sleep(Duration::from_secs(1));
         let (peak, after) = (bridge.memory("VmHWM")?, bridge.memory("VmRSS")?);
         let name = if let [kind] = some { kind.name } else { "all of these together" };
         println!("{name:<34} {many:>9} {:>9} ms {peak:>10} MiB {after:>10} MiB", slowest.as_millis());
-        too_much |= peak > MOST;
+        too_much |= peak > MAX_MIB;
     }
     if too_much {
-        bail!("that is more than {MOST} MiB");
+        bail!("that is more than {MAX_MIB} MiB");
     }
     Ok(())
 }

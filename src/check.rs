@@ -53,7 +53,7 @@ pub async fn check(config: &Config, clock: Clock) -> Report {
     }
     // A failure of Jira as a whole is reported once.
     let mut halted = false;
-    findings.retain(|finding| !(finding.stops_bridge && std::mem::replace(&mut halted, true)));
+    findings.retain(|finding| !(finding.affects_all_checks && std::mem::replace(&mut halted, true)));
     findings.extend(templates::templates(config));
     findings.extend(routes::routes(config));
     findings.extend(routes::patterns(config));

@@ -53,7 +53,7 @@ fn config(root: &read::Section<'_>) -> Option<Config> {
     let rollout = root.section("rollout").and_then(|s| sections::rollout(&s));
     let limits = root.section("limits").and_then(|s| sections::limits(&s));
     let policy = policy::policy(root);
-    root.done();
+    root.report_unknown_keys();
     Some(Config {
         server: server?,
         store: store?,

@@ -13,7 +13,7 @@ pub struct Postgres {
     /// The address in the form that the driver accepts. It contains the password.
     pub url: String,
     /// Parameters of libpq that the driver does not support; they have no effect.
-    pub unused: Vec<&'static str>,
+    pub unsupported: Vec<&'static str>,
 }
 
 /// Why an address is rejected. It contains no part of the address.
@@ -24,7 +24,7 @@ pub enum UrlProblem {
         "cannot be read as postgres://user:password@host:port/database; percent-encode the password \
          (% is %25, / is %2F, ? is %3F, # is %23, @ is %40, : is %3A)"
     )]
-    Unclear,
+    Ambiguous,
     /// An IPv6 address without its brackets.
     #[error(
         "cannot be read as postgres://user:password@host:port/database; write an IPv6 address in brackets ([::1]:5432), and \
@@ -57,7 +57,7 @@ pub enum UrlProblem {
 }
 
 /// Parameters that libpq supports and the driver does not.
-const UNUSED: [&str; 23] = [
+const UNSUPPORTED: [&str; 23] = [
     "channel_binding",
     "client_encoding",
     "connect_timeout",
@@ -84,7 +84,7 @@ const UNUSED: [&str; 23] = [
 ];
 
 /// Parameters that the driver supports, in all spellings.
-const USED: [&str; 18] = [
+const SUPPORTED: [&str; 18] = [
     "application_name",
     "dbname",
     "host",
@@ -112,16 +112,16 @@ const SSL_MODES: [&str; 6] = ["allow", "disable", "prefer", "require", "verify-c
 /// # Errors
 /// If it is ambiguous, or if a parameter is unknown or invalid.
 pub fn postgres(text: &str) -> Result<Postgres, UrlProblem> {
-    let (_, rest) = text.split_once("://").ok_or(UrlProblem::Unclear)?;
+    let (_, rest) = text.split_once("://").ok_or(UrlProblem::Ambiguous)?;
     // `Url` would silently drop some of these characters.
     if rest.contains(|c: char| c.is_control() || c == '#') || decode(rest).is_none() {
-        return Err(UrlProblem::Unclear);
+        return Err(UrlProblem::Ambiguous);
     }
     let (authority, after) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let (path, query) = after.split_once('?').unwrap_or((after, ""));
     // An @ this late means that a character of the password ended the authority too early.
     if path.contains('@') || (query.contains('@') && !authority.is_empty()) {
-        return Err(UrlProblem::Unclear);
+        return Err(UrlProblem::Ambiguous);
     }
     if let Some((_, server)) = authority.rsplit_once('@').filter(|(_, server)| !server.contains(',')) {
         let (host, port) = match server.rsplit_once(':') {
@@ -136,25 +136,25 @@ pub fn postgres(text: &str) -> Result<Postgres, UrlProblem> {
         }
     }
     // The host may be missing, as in postgres://user:password@/database?host=/run/postgresql.
-    let whole = match authority.ends_with('@') {
+    let with_host = match authority.ends_with('@') {
         true => Cow::Owned(format!("postgres://{authority}localhost{after}")),
         false => Cow::Borrowed(text),
     };
-    let mut url = Url::parse(&whole).map_err(|_| UrlProblem::Unclear)?;
+    let mut url = Url::parse(&with_host).map_err(|_| UrlProblem::Ambiguous)?;
     let host = url.host_str().unwrap_or_default();
     let ip6 = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::to_owned);
     match decode(host) {
         Some(host) if host.contains(',') => return Err(UrlProblem::Hosts),
-        Some(host) if ip6.is_none() && !is_host(&host) => return Err(UrlProblem::Unclear),
+        Some(host) if ip6.is_none() && !is_host(&host) => return Err(UrlProblem::Ambiguous),
         Some(_) => {}
-        None => return Err(UrlProblem::Unclear),
+        None => return Err(UrlProblem::Ambiguous),
     }
     let (mut parameters, mut unused) = (Vec::new(), Vec::new());
     for (key, value) in url.query_pairs() {
-        if let Some(known) = UNUSED.iter().find(|known| **known == key) {
+        if let Some(known) = UNSUPPORTED.iter().find(|known| **known == key) {
             unused.push(*known);
-        } else if USED.contains(&&*key) || key.starts_with("options[") && key.ends_with(']') {
-            check(&key, &value)?;
+        } else if SUPPORTED.contains(&&*key) || key.starts_with("options[") && key.ends_with(']') {
+            check_parameter(&key, &value)?;
             parameters.push((key.into_owned(), value.into_owned()));
         } else {
             return Err(UrlProblem::Parameter);
@@ -170,10 +170,10 @@ pub fn postgres(text: &str) -> Result<Postgres, UrlProblem> {
     if !parameters.is_empty() {
         url.query_pairs_mut().extend_pairs(parameters);
     }
-    Ok(Postgres { url: url.into(), unused })
+    Ok(Postgres { url: url.into(), unsupported: unused })
 }
 
-fn check(key: &str, value: &str) -> Result<(), UrlProblem> {
+fn check_parameter(key: &str, value: &str) -> Result<(), UrlProblem> {
     let wrong = |name, wanted| Err(UrlProblem::Value { name, wanted });
     match key {
         "host" if value.contains(',') => Err(UrlProblem::Hosts),
@@ -340,7 +340,7 @@ mod tests {
             .map_err(|p| p.to_string())
             .unwrap();
         assert_eq!(
-            (read.unused, read.url.as_str()),
+            (read.unsupported, read.url.as_str()),
             (vec!["connect_timeout"], "postgres://u:p@h/d?sslmode=require")
         );
     }

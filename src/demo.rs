@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::rehearsal::jira_only;
 use self::{
-    commentary::{Commentary, Links, WATCHES_EVERY, print},
+    commentary::{Commentary, Links, WATCH_INTERVAL, print},
     fake_flagger::FakeFlagger,
     sample_config::SampleConfig,
     world::World,
@@ -29,10 +29,10 @@ use crate::clock::Clock;
 
 /// The interval at which the simulated Flagger checks its canary. A real one does so every half a minute or every few
 /// minutes.
-const LOOKS_EVERY: Duration = Duration::from_secs(3);
+const CHECK_INTERVAL: Duration = Duration::from_secs(3);
 
 /// How many intervals after the end of a rollout the next revision is pushed.
-const RESTS: u32 = 3;
+const REST_INTERVALS: u32 = 3;
 
 /// Lets the embedded Jira use the bridge's clock.
 impl From<Clock> for fake_jira::TimeSource {
@@ -64,19 +64,19 @@ async fn play(auto: bool, world: &mut World, commentary: &mut Commentary) -> any
     }
     introduce(world);
     let mut flagger = FakeFlagger::new(&world.gate, "shop", "podinfo")?;
-    let mut looks = interval(LOOKS_EVERY);
-    let mut watches = interval(WATCHES_EVERY);
+    let mut looks = interval(CHECK_INTERVAL);
+    let mut watches = interval(WATCH_INTERVAL);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     watches.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut revision, mut rested) = (1, RESTS);
+    let (mut revision, mut rested) = (1, REST_INTERVALS);
     loop {
         select! {
-            error = world.died() => return Err(error),
+            error = world.wait_for_exit() => return Err(error),
             _ = watches.tick() => {}
             _ = looks.tick() => {
-                if flagger.phase().rests() {
+                if flagger.phase().is_idle() {
                     rested += 1;
-                    if rested > RESTS {
+                    if rested > REST_INTERVALS {
                         revision += 1;
                         rested = 0;
                         let name = format!("v{revision}");
@@ -111,7 +111,7 @@ Try this:
   - Approve a ticket and reopen it before Flagger asks again ({} s): the gate stays closed.
   - Approve a ticket of a rollout that is over: it opens nothing any more.
 ",
-        LOOKS_EVERY.as_secs()
+        CHECK_INTERVAL.as_secs()
     );
     text.lines().for_each(print);
     print("");

@@ -45,7 +45,7 @@ pub use self::{
     client::{CreatePermit, Jira, JiraHealth, ServerInfo},
     denial::{Denial, Denied, Symptom},
     discovery::{AvailableTransition, ProjectInfo, Sample},
-    error::{Error, Lookup, Origin, Retry, SideEffect, Suggestion, UNREADABLE, UnreadableReason},
+    error::{Error, Lookup, Origin, Retry, SideEffect, Suggestion, UNREADABLE_TARGET, UnreadableReason},
     field::{Choice, Field, Shape},
     issues::{Created, Draft},
     marks::{ENDED, LABEL},

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         },
     );
     done.unwrap_or_else(|error| {
-        complain(&format!("flagger-jira-bridge: {error:#}"));
+        print_error(&format!("flagger-jira-bridge: {error:#}"));
         ExitCode::FAILURE
     })
 }
@@ -69,8 +69,8 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Demo(Demo { auto, .. }) => {
-            let right = demo::run(*auto, stop_on_signal()?).await?;
-            Ok(if right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            let succeeded = demo::run(*auto, stop_on_signal()?).await?;
+            Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Gates(wanted @ Gates { watch: Some(seconds), .. }) => {
             cli::watch(wanted, Duration::from_secs(*seconds), &Clock::System, stop_on_signal()?).await?;
@@ -85,8 +85,8 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Audit(wanted) => match load(cli) {
             Ok(config) => {
                 let mut out = BufWriter::new(std::io::stdout().lock());
-                let well = cli::audit(&config.store.url, wanted, Clock::System.now(), &mut out).await?;
-                Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+                let intact = cli::audit(&config.store.url, wanted, Clock::System.now(), &mut out).await?;
+                Ok(if intact { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }
             Err(code) => Ok(code),
         },
@@ -115,7 +115,7 @@ fn stop_on_signal() -> anyhow::Result<CancellationToken> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        complain("second stop signal; exiting at once");
+        print_error("second stop signal; exiting at once");
         std::process::exit(1);
     });
     Ok(stop)
@@ -127,13 +127,13 @@ fn load(cli: &Cli) -> Result<Config, ExitCode> {
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()));
     config::load(&cli.config, env).map_err(|problems| {
         let path = cli.config.display();
-        complain(&format!("flagger-jira-bridge: the configuration {path} cannot be used\n{problems}"));
+        print_error(&format!("flagger-jira-bridge: the configuration {path} cannot be used\n{problems}"));
         ExitCode::from(BAD_CONFIG)
     })
 }
 
 /// Prints to standard error, whether or not there is a log.
-fn complain(text: &str) {
+fn print_error(text: &str) {
     drop(writeln!(std::io::stderr(), "{text}"));
 }
 

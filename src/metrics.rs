@@ -107,9 +107,9 @@ impl WebhookOutcome {
 /// The value of `stage` for a rollback question, which belongs to no stage.
 const ROLLBACK: &str = "rollback";
 /// The values of `how` that exist from the start.
-const ENDS: [&str; 5] = ["succeeded", "failed", "superseded", "abandoned", "recreated"];
+const END_LABELS: [&str; 5] = ["succeeded", "failed", "superseded", "abandoned", "recreated"];
 /// The values of `reason` that exist from the start: the keys of `[limits]`.
-const BUDGETS: [&str; 3] = ["tickets_per_canary_per_hour", "open_tickets_per_namespace", "open_tickets"];
+const LIMIT_LABELS: [&str; 3] = ["tickets_per_canary_per_hour", "open_tickets_per_namespace", "open_tickets"];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct VerdictLabels {
@@ -227,9 +227,9 @@ impl Metrics {
     }
 
     fn start_at_zero(&self) {
-        for told in AnswerLabel::ALL {
+        for answer in AnswerLabel::ALL {
             for stage in Stage::ALL.map(Stage::as_str).into_iter().chain([ROLLBACK]) {
-                self.verdicts.get_or_create(&VerdictLabels { stage, verdict: told.as_str() }).inc_by(0);
+                self.verdicts.get_or_create(&VerdictLabels { stage, verdict: answer.as_str() }).inc_by(0);
             }
         }
         for source in Source::ALL {
@@ -242,7 +242,7 @@ impl Metrics {
         for verdict in Verdict::ALL {
             self.set_gates(verdict, 0);
         }
-        for how in ENDS {
+        for how in END_LABELS {
             self.rollouts_ended.get_or_create(&HowLabel { how }).inc_by(0);
         }
         for listener in ListenerLabel::ALL.map(ListenerLabel::as_str) {
@@ -250,15 +250,15 @@ impl Metrics {
                 self.calls_refused.get_or_create(&RefusedLabels { listener, reason }).inc_by(0);
             }
         }
-        for reason in BUDGETS {
+        for reason in LIMIT_LABELS {
             self.tickets_refused.get_or_create(&ReasonLabel { reason }).inc_by(0);
         }
     }
 
     /// Counts an answer to a gate question. `stage` is `None` for the rollback question.
-    pub fn verdict(&self, stage: Option<Stage>, told: AnswerLabel) {
+    pub fn verdict(&self, stage: Option<Stage>, answer: AnswerLabel) {
         let stage = stage.map_or(ROLLBACK, Stage::as_str);
-        self.verdicts.get_or_create(&VerdictLabels { stage, verdict: told.as_str() }).inc();
+        self.verdicts.get_or_create(&VerdictLabels { stage, verdict: answer.as_str() }).inc();
     }
 
     /// Counts a call of Flagger or Jira.

@@ -47,7 +47,7 @@ pub fn authorities(file: &Path) -> Result<Bundle, String> {
 ///
 /// # Errors
 /// If the file cannot be read, or the first certificate cannot be used.
-pub fn chain(file: &Path) -> Result<Bundle, String> {
+pub fn certificate_chain(file: &Path) -> Result<Bundle, String> {
     let (found, first) = read(file, |certificate| ParsedCertificate::try_from(certificate).is_ok())?;
     match first {
         Some(what) => Err(format!("{what}, but the first certificate must be the server's own")),
@@ -59,7 +59,7 @@ pub fn chain(file: &Path) -> Result<Bundle, String> {
 ///
 /// # Errors
 /// If the file cannot be read, or has no private key without a passphrase.
-pub fn key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
+pub fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let text = text(file)?;
     let keys = sections(&text).into_iter().filter(|section| section.label.ends_with("PRIVATE KEY"));
     let (mut locked, mut broken) = (false, false);
@@ -228,7 +228,7 @@ mod tests {
             plain.trim_end().as_bytes().to_vec(),
         ] {
             let file = written(&bytes);
-            for found in [authorities(file.path()), chain(file.path())] {
+            for found in [authorities(file.path()), certificate_chain(file.path())] {
                 let Bundle { certificates, skipped } = found.unwrap();
                 assert_eq!(
                     (certificates.len(), skipped.len()),
@@ -237,7 +237,7 @@ mod tests {
                     String::from_utf8_lossy(&bytes)
                 );
             }
-            assert!(super::key(file.path()).is_ok());
+            assert!(super::private_key(file.path()).is_ok());
         }
     }
 
@@ -258,13 +258,13 @@ mod tests {
         ] {
             let file = written(format!("{own}{ca}{bad}{key}{ca}").as_bytes());
             let named = format!("the 3rd certificate in {} {why}", file.path().display());
-            for found in [authorities(file.path()), chain(file.path())] {
+            for found in [authorities(file.path()), certificate_chain(file.path())] {
                 let Bundle { certificates, skipped } = found.unwrap();
                 assert_eq!((certificates.len(), skipped), (3, vec![named.clone()]));
             }
             let first = written(format!("{bad}{ca}").as_bytes());
             assert_eq!(authorities(first.path()).unwrap().certificates.len(), 1);
-            let error = chain(first.path()).unwrap_err();
+            let error = certificate_chain(first.path()).unwrap_err();
             assert!(error.starts_with("the 1st certificate in ") && error.contains(why), "{error}");
             let alone = written(bad.as_bytes());
             let error = authorities(alone.path()).unwrap_err();
@@ -285,7 +285,7 @@ mod tests {
         }
         for text in ["", own.as_str()] {
             let file = written(text.as_bytes());
-            let error = super::key(file.path()).unwrap_err();
+            let error = super::private_key(file.path()).unwrap_err();
             let words = "FILE holds no private key in PEM; put the file of the certificate's key there";
             assert_eq!(shown(&file, error), words);
         }
@@ -294,21 +294,23 @@ mod tests {
         for text in [encrypted.as_str(), old] {
             let file = written(text.as_bytes());
             let words = "FILE holds a private key with a passphrase; write it without: openssl pkey -in FILE -out NEW";
-            assert_eq!(shown(&file, super::key(file.path()).unwrap_err()), words);
+            assert_eq!(shown(&file, super::private_key(file.path()).unwrap_err()), words);
         }
         let der = written(&CertificateDer::from_pem_slice(own.as_bytes()).unwrap());
         let words = "FILE is in DER; write it in PEM: openssl x509 -inform der -in FILE -out NEW";
-        assert_eq!(shown(&der, chain(der.path()).unwrap_err()), words);
+        assert_eq!(shown(&der, certificate_chain(der.path()).unwrap_err()), words);
         let words = "FILE is in DER; write it in PEM: openssl pkey -inform der -in FILE -out NEW";
-        assert_eq!(shown(&der, super::key(der.path()).unwrap_err()), words);
+        assert_eq!(shown(&der, super::private_key(der.path()).unwrap_err()), words);
         let file = written(key.lines().next().unwrap().as_bytes());
-        let error = super::key(file.path()).unwrap_err();
+        let error = super::private_key(file.path()).unwrap_err();
         assert_eq!(
             shown(&file, error),
             "FILE holds a private key that is not whole; put all of it there, from its first line to its last"
         );
         assert!(
-            chain(Path::new("/nowhere/none.pem")).unwrap_err().starts_with("cannot read /nowhere/none.pem: ")
+            certificate_chain(Path::new("/nowhere/none.pem"))
+                .unwrap_err()
+                .starts_with("cannot read /nowhere/none.pem: ")
         );
     }
 

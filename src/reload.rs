@@ -12,9 +12,9 @@ use std::{
 use tokio::time::Instant;
 
 /// How soon files that cannot be used are read again without a change: the cause may be outside them.
-const AGAIN: Duration = Duration::from_secs(1);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How often the same error is logged.
-const LOGGED_AGAIN: Duration = Duration::from_secs(3600);
+const LOG_AGAIN_AFTER: Duration = Duration::from_secs(3600);
 
 /// A value that is read from some files. While they cannot be used, it is the last one that could be read.
 pub struct Reloaded<T, E> {
@@ -30,7 +30,7 @@ struct Loaded<T> {
     /// The stamps of the files when they were last read, with or without success.
     stamps: Vec<Stamp>,
     /// Why the files cannot be used at the moment, if they cannot.
-    trouble: Option<LoadFailure>,
+    failure: Option<LoadFailure>,
 }
 
 struct LoadFailure {
@@ -55,7 +55,7 @@ impl<T: Clone, E: Display> Reloaded<T, E> {
     ) -> Result<Self, E> {
         let stamps = stamps(&files);
         let value = read(&files)?;
-        let held = Mutex::new(Loaded { value, stamps, trouble: None });
+        let held = Mutex::new(Loaded { value, stamps, failure: None });
         Ok(Self { files, read: Box::new(read), held })
     }
 
@@ -65,24 +65,24 @@ impl<T: Clone, E: Display> Reloaded<T, E> {
         // Taken before reading, so that a change during the read is noticed the next time.
         let now = stamps(&self.files);
         let same = held.stamps == now;
-        if same && held.trouble.as_ref().is_none_or(|trouble| trouble.tried_at.elapsed() < AGAIN) {
+        if same && held.failure.as_ref().is_none_or(|trouble| trouble.tried_at.elapsed() < RETRY_AFTER) {
             return held.value.clone();
         }
         match (self.read)(&self.files) {
             Ok(value) => {
                 tracing::info!("{} changed and is in use now", self.names());
-                *held = Loaded { value, stamps: now, trouble: None };
+                *held = Loaded { value, stamps: now, failure: None };
             }
             Err(error) => {
                 let (error, tried) = (format!("{error:#}"), Instant::now());
-                let told = held.trouble.take().map(|trouble| trouble.logged_at);
-                let told = told.filter(|(words, at)| *words == error && at.elapsed() < LOGGED_AGAIN);
-                let told = told.unwrap_or_else(|| {
+                let logged = held.failure.take().map(|trouble| trouble.logged_at);
+                let logged = logged.filter(|(words, at)| *words == error && at.elapsed() < LOG_AGAIN_AFTER);
+                let logged = logged.unwrap_or_else(|| {
                     tracing::error!("{error}; what {} held before stays in use", self.names());
                     (error, tried)
                 });
                 held.stamps = now;
-                held.trouble = Some(LoadFailure { tried_at: tried, logged_at: told });
+                held.failure = Some(LoadFailure { tried_at: tried, logged_at: logged });
             }
         }
         held.value.clone()

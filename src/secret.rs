@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::reload::Reloaded;
 
 /// The maximum size of a file with secrets, in bytes.
-const LONGEST: u64 = 64 * 1024;
+const MAX_BYTES: u64 = 64 * 1024;
 
 /// A secret that may have several valid values, one per line, so that it can be rotated.
 #[derive(Clone)]
@@ -71,7 +71,7 @@ impl Secret {
     /// All values that are valid now, newest first; never empty. A file is read again when it changes. While it cannot
     /// be read or is empty, perhaps because it is being replaced, the previous values stay valid.
     #[must_use]
-    pub fn lines(&self) -> Vec<SecretString> {
+    pub fn values(&self) -> Vec<SecretString> {
         match &*self.0 {
             Source::Value(value) => vec![value.clone()],
             Source::File { lines, .. } => lines.current(),
@@ -83,13 +83,13 @@ impl Secret {
     #[must_use]
     pub fn fits_url(&self) -> bool {
         let fits = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:".contains(c);
-        self.lines().iter().all(|line| line.expose_secret().chars().all(fits))
+        self.values().iter().all(|line| line.expose_secret().chars().all(fits))
     }
 
     /// The newest value: the one that the bridge sends.
     #[must_use]
-    pub fn first(&self) -> SecretString {
-        self.lines().into_iter().next().unwrap_or_default()
+    pub fn newest(&self) -> SecretString {
+        self.values().into_iter().next().unwrap_or_default()
     }
 }
 
@@ -98,9 +98,9 @@ fn read(path: &Path) -> Result<Vec<SecretString>, Error> {
     let shown = || path.display().to_string();
     let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
     let mut bytes = Vec::new();
-    let mut file = File::open(path).map_err(unreadable)?.take(LONGEST + 1);
+    let mut file = File::open(path).map_err(unreadable)?.take(MAX_BYTES + 1);
     let read = file.read_to_end(&mut bytes).map_err(unreadable)?;
-    if read as u64 > LONGEST {
+    if read as u64 > MAX_BYTES {
         return Err(Error::TooLong(shown()));
     }
     let text = String::from_utf8(bytes).map_err(|_| Error::NotText(shown()))?;
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     fn lines(secret: &Secret) -> Vec<String> {
-        secret.lines().iter().map(|line| line.expose_secret().to_owned()).collect()
+        secret.values().iter().map(|line| line.expose_secret().to_owned()).collect()
     }
 
     #[test]
@@ -177,7 +177,7 @@ mod tests {
         let file = directory.path().join("secret");
         std::fs::write(&file, "new\nold").unwrap();
         let secret = Secret::file(&file).unwrap();
-        assert_eq!(secret.first().expose_secret(), "new");
+        assert_eq!(secret.newest().expose_secret(), "new");
         let long = vec![b'x'; 64 * 1024 + 1];
         for (bytes, words) in [
             (&b""[..], "is empty"),

@@ -20,21 +20,21 @@ use crate::{
     http::{
         self, Shared,
         refused_calls::RefusedCalls,
-        serve::{Observer, ServeLimits, Tls, open_files, serve_observed, unobserved},
+        serve::{Observer, ServeLimits, Tls, raise_open_file_limit, serve_observed, unobserved},
         status::JiraHealth,
     },
     jira::{self, Jira},
     metrics::{ListenerLabel, Metrics, status_class},
     millis::lasted,
     pem,
-    store::{self, AllowedVolumes, LEASE, LastLeader, Lead, Store},
+    store::{self, AllowedVolumes, LEASE, LastLeader, LeaseOutcome, Store},
     worker::Worker,
 };
 
 /// How long to wait before the next attempt to open the database.
-const STORE_AGAIN: Duration = Duration::from_secs(2);
+const STORE_RETRY: Duration = Duration::from_secs(2);
 /// How often the log repeats that the database cannot be opened.
-const STORE_TOLD_AGAIN: Duration = Duration::from_secs(60);
+const STORE_LOG_EVERY: Duration = Duration::from_secs(60);
 
 /// The three listening sockets.
 #[derive(Debug)]
@@ -81,13 +81,13 @@ impl Bridge {
     /// If the address of Jira or a certificate cannot be used.
     pub fn new(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::new());
-        let observer = counted(Arc::clone(&metrics));
+        let observer = request_counter(Arc::clone(&metrics));
         let jira = Arc::new(Jira::new(config.jira.client.clone(), observer, clock.clone())?);
         let shared = Shared {
             gatekeeper: Arc::default(),
             clock: clock.clone(),
             metrics,
-            refused: Arc::new(RefusedCalls::hiding(config.callers_secrets())),
+            refused: Arc::new(RefusedCalls::masking(config.callers_secrets())),
             bodies: Arc::default(),
         };
         Ok(Self { config: Arc::new(config), clock, jira, shared })
@@ -99,10 +99,10 @@ impl Bridge {
     /// If a task fails, or a newer version made the database.
     pub async fn run(self, listeners: Listeners, stop: CancellationToken) -> anyhow::Result<()> {
         let bridge = Arc::new(self);
-        settings::tell(&bridge.config);
+        settings::log_settings(&bridge.config);
         let mut tasks = JoinSet::new();
         bridge.listen(listeners, &stop, &mut tasks)?;
-        drop(tokio::spawn(greet(Arc::clone(&bridge.jira), stop.clone())));
+        drop(tokio::spawn(log_account(Arc::clone(&bridge.jira), stop.clone())));
         let (working, until) = (Arc::clone(&bridge), stop.clone());
         tasks.spawn(async move { working.work(until).await });
         let mut died = None;
@@ -156,7 +156,7 @@ impl Bridge {
         let gate = http::flagger::gate_router(shared(), self.config.flagger.clone());
         let webhook = http::jira::webhook_router(shared(), self.config.jira.webhook_secret.clone());
         let admin = http::status::admin_router(shared(), ask_jira);
-        let limits = ServeLimits::promised(self.config.server.shutdown_grace).within(open_files());
+        let limits = ServeLimits::promised(self.config.server.shutdown_grace).within(raise_open_file_limit());
         for (name, listener, app, tls, observer) in [
             ("gate", listeners.gate, gate, tls.clone(), self.observer(ListenerLabel::Gate)),
             ("webhook", listeners.webhook, webhook, tls, self.observer(ListenerLabel::Webhook)),
@@ -186,7 +186,7 @@ impl Bridge {
     /// If a newer version made the database.
     pub async fn open(&self, stop: &CancellationToken) -> Result<Option<Worker>, store::Error> {
         let config::Store { url, allow_network_volume, .. } = &self.config.store;
-        let mut told: Option<(String, Instant)> = None;
+        let mut last_logged: Option<(String, Instant)> = None;
         let (gatekeeper, worker) = loop {
             // Connecting may take long, and there is no request to finish yet.
             let opened = select! {
@@ -195,7 +195,7 @@ impl Bridge {
                 opened = Store::open_on(url, AllowedVolumes::allowing(*allow_network_volume)) => opened,
             };
             let begun = match opened {
-                Ok(store) => self.begin(store).await,
+                Ok(store) => self.start(store).await,
                 Err(error) => Err(error),
             };
             match begun {
@@ -203,18 +203,18 @@ impl Bridge {
                 Err(error @ store::Error::Newer(_)) => return Err(error),
                 Err(error) => {
                     let error = error.to_string();
-                    let known = told
+                    let known = last_logged
                         .as_ref()
-                        .is_some_and(|(before, at)| *before == error && at.elapsed() < STORE_TOLD_AGAIN);
+                        .is_some_and(|(before, at)| *before == error && at.elapsed() < STORE_LOG_EVERY);
                     if !known {
                         tracing::error!("store.url: {error}; every gate stays closed until it can be opened");
-                        told = Some((error, Instant::now()));
+                        last_logged = Some((error, Instant::now()));
                     }
                 }
             }
             select! {
                 () = stop.cancelled() => return Ok(None),
-                () = sleep(STORE_AGAIN) => {}
+                () = sleep(STORE_RETRY) => {}
             }
         };
         // Only this function sets it, and the bridge is opened once.
@@ -224,7 +224,7 @@ impl Bridge {
 
     /// Creates the gatekeeper and the worker for the open store. From here on this process may hold the lease, and
     /// has to release it.
-    async fn begin(&self, store: Store) -> Result<(Arc<Gatekeeper>, Worker), store::Error> {
+    async fn start(&self, store: Store) -> Result<(Arc<Gatekeeper>, Worker), store::Error> {
         let issues = Arc::clone(&self.jira);
         let links = AnswerLinks {
             browse: Arc::new(move |key| issues.browse_url(key)),
@@ -238,7 +238,7 @@ impl Bridge {
         // Before the first question: silence while no replica was running does not count. No other process can use
         // this SQLite file, so the previous holder of the lease is gone.
         let alone = gatekeeper.store().is_sqlite();
-        if worker.keep_lease(alone).await? == Lead::Standby {
+        if worker.keep_lease(alone).await? == LeaseOutcome::Standby {
             tracing::info!(
                 "another replica talks to Jira; this one answers Flagger, and takes over if it has to"
             );
@@ -256,7 +256,7 @@ impl Bridge {
 }
 
 /// Logs once whether Jira accepts the bridge's credentials. Nothing waits for it.
-async fn greet(jira: Arc<Jira>, stop: CancellationToken) {
+async fn log_account(jira: Arc<Jira>, stop: CancellationToken) {
     if let Some(proxy) = jira.proxy() {
         tracing::info!("requests to Jira go through {proxy}");
     }
@@ -273,7 +273,7 @@ async fn greet(jira: Arc<Jira>, stop: CancellationToken) {
 }
 
 /// Counts each request to Jira in the metrics.
-fn counted(metrics: Arc<Metrics>) -> jira::Observer {
+fn request_counter(metrics: Arc<Metrics>) -> jira::Observer {
     Arc::new(move |seen| {
         let status = match seen.outcome {
             jira::RequestOutcome::Answered(status) => Some(status),

@@ -5,11 +5,11 @@
 
 /// The error for an ambiguous address. The caller puts the name of the setting before it. It contains no part of the
 /// address.
-pub const UNCLEAR: &str = "cannot be read as http://user:password@host:port; percent-encode the password (/ is %2F, # is %23, \
+pub const AMBIGUOUS: &str = "cannot be read as http://user:password@host:port; percent-encode the password (/ is %2F, # is %23, \
      ? is %3F, @ is %40)";
 
 /// The error for a proxy that is a single word.
-const WORD: &str = "is a single word, which may be a host or a mistake; write http://host:port";
+const SINGLE_WORD: &str = "is a single word, which may be a host or a mistake; write http://host:port";
 
 /// Splits an address after its authority (user, password, host and port), without the scheme.
 fn authority(url: &str) -> (&str, &str) {
@@ -19,7 +19,7 @@ fn authority(url: &str) -> (&str, &str) {
 
 /// Whether it is clear where user and password end.
 #[must_use]
-pub fn is_clear(url: &str) -> bool {
+pub fn is_unambiguous(url: &str) -> bool {
     let (authority, after) = authority(url);
     authority.matches('@').count() <= 1
         && !after.contains(['@', '\\'])
@@ -31,20 +31,20 @@ pub fn is_clear(url: &str) -> bool {
 ///
 /// # Errors
 /// An error that contains no part of the address.
-pub fn proxy(url: &str) -> Result<(), &'static str> {
+pub fn check_proxy(url: &str) -> Result<(), &'static str> {
     let host_port = authority(url).0.rsplit('@').next().unwrap_or_default();
     let (host, port) = match host_port.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         Some(_) | None => (host_port, None),
     };
     let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
-    if !is_clear(url) || host.is_empty() || !port.is_none_or(is_port) {
-        return Err(UNCLEAR);
+    if !is_unambiguous(url) || host.is_empty() || !port.is_none_or(is_port) {
+        return Err(AMBIGUOUS);
     }
-    let looks_like_one =
+    let looks_like_host =
         host.contains('.') || host.starts_with('[') || host.eq_ignore_ascii_case("localhost");
-    if port.is_none() && !url.contains("://") && !looks_like_one {
-        return Err(WORD);
+    if port.is_none() && !url.contains("://") && !looks_like_host {
+        return Err(SINGLE_WORD);
     }
     Ok(())
 }
@@ -63,7 +63,7 @@ mod tests {
             "http://user:1234%2Fword@host",
             "http://[::1]:80",
         ] {
-            assert!(is_clear(url), "{url}");
+            assert!(is_unambiguous(url), "{url}");
         }
         for url in [
             "http://user:1234/word@host",
@@ -77,7 +77,7 @@ mod tests {
             "http://user:wo rd@host",
             "http://user:word\n@host",
         ] {
-            assert!(!is_clear(url) && proxy(url) == Err(UNCLEAR), "{url}");
+            assert!(!is_unambiguous(url) && check_proxy(url) == Err(AMBIGUOUS), "{url}");
         }
     }
 
@@ -96,10 +96,10 @@ mod tests {
             "[fd00::1]",
             "localhost",
         ] {
-            assert_eq!(proxy(url), Ok(()), "{url}");
+            assert_eq!(check_proxy(url), Ok(()), "{url}");
         }
         for url in ["banana", "u:p@banana", "true"] {
-            assert_eq!(proxy(url), Err(WORD), "{url}");
+            assert_eq!(check_proxy(url), Err(SINGLE_WORD), "{url}");
         }
         for url in [
             "",
@@ -111,7 +111,7 @@ mod tests {
             "http://p:99999",
             "http://p:x",
         ] {
-            assert_eq!(proxy(url), Err(UNCLEAR), "{url}");
+            assert_eq!(check_proxy(url), Err(AMBIGUOUS), "{url}");
         }
     }
 }

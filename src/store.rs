@@ -29,7 +29,7 @@ pub use activity::Downtime;
 pub use cache::OpenGates;
 pub use error::Error;
 pub use handle::{LastLeader, Store};
-pub use lease::{LEASE, Lead};
+pub use lease::{LEASE, LeaseOutcome};
 pub use location::{describe, probe};
 pub use nudges::Nudge;
 pub use outbox::{AttemptOutcome, Backlog, OutboxRow, Parked};

@@ -22,7 +22,7 @@ use crate::{
     jira::Jira,
     metrics::Metrics,
     millis::Millis,
-    store::{self, Downtime, Lead},
+    store::{self, Downtime, LeaseOutcome},
 };
 
 mod context;
@@ -39,8 +39,8 @@ mod read_health;
 mod site;
 mod statuses;
 
-use context::{Context, TICK, side_by_side};
 pub use context::CycleOutcome;
+use context::{Context, TICK, max_concurrency};
 use late_moves::LateMoves;
 use lease::Lease;
 use lock::lock;
@@ -52,7 +52,7 @@ use poll_queue::PollQueue;
 /// How often the times of Flagger's messages are written to the database, and silent rollouts are looked for.
 const WRITE_BACK: Duration = Duration::from_secs(60);
 /// How far the clocks of replicas may differ: no more than the time that a change may take to reach all replicas.
-const CLOCKS_AGREE: Duration = Duration::from_secs(2);
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
 /// How often parked commands are retried, and audit rows older than `store.keep_for` are deleted.
 const HOURLY: Duration = Duration::from_secs(3600);
 
@@ -77,15 +77,18 @@ struct Housekeeping {
 impl Worker {
     /// A worker that has not started.
     #[must_use]
-    pub fn new(
-        gatekeeper: Arc<Gatekeeper>,
-        jira: Arc<Jira>,
-        clock: Clock,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let side_by_side = side_by_side(&gatekeeper.config().jira.client);
+    pub fn new(gatekeeper: Arc<Gatekeeper>, jira: Arc<Jira>, clock: Clock, metrics: Arc<Metrics>) -> Self {
+        let side_by_side = max_concurrency(&gatekeeper.config().jira.client);
         let (lease, trouble) = (Lease::new(clock.clone()), Mutex::default());
-        let context = Arc::new(Context { gatekeeper, jira, clock, metrics, side_by_side, lease, trouble });
+        let context = Arc::new(Context {
+            gatekeeper,
+            jira,
+            clock,
+            metrics,
+            max_concurrency: side_by_side,
+            lease,
+            logged_store_error: trouble,
+        });
         let lookups = Arc::new(Lookups::new(Arc::clone(&context)));
         let queue = Arc::new(PollQueue::new(Arc::clone(&context)));
         let outbox = Outbox::new(Arc::clone(&context), Arc::clone(&lookups), Arc::clone(&queue));
@@ -140,26 +143,26 @@ impl Worker {
         let stepping = async {
             tokio::join!(
                 self.outbox.run(&stop),
-                self.looping(&stop, || self.read_nudged()),
-                self.looping(&stop, || self.answer_late_moves()),
-                self.looping(&stop, || self.poll()),
-                site::recognising(&self.context, &stop),
+                self.run_loop(&stop, || self.read_nudged()),
+                self.run_loop(&stop, || self.answer_late_moves()),
+                self.run_loop(&stop, || self.poll()),
+                site::recognise_loop(&self.context, &stop),
             )
         };
         let working = async {
             select! {
                 _ = stepping => {}
                 // Also while the last requests finish; otherwise another replica would start the same work.
-                () = self.keeping() => {}
+                () = self.keep_lease_loop() => {}
             }
         };
-        let too_long = async {
+        let grace_over = async {
             stop.cancelled().await;
             sleep(grace).await;
         };
         select! {
             () = working => {}
-            () = too_long => tracing::warn!("a request to Jira was cut off; it goes on at the next start"),
+            () = grace_over => tracing::warn!("a request to Jira was cut off; it goes on at the next start"),
         }
         // Otherwise another replica would have to wait until the lease expires.
         if let Err(error) = self.context.lease.resign(self.context.store()).await {
@@ -173,22 +176,22 @@ impl Worker {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn keep_lease(&self, at_once: bool) -> Result<Lead, store::Error> {
+    pub async fn keep_lease(&self, at_once: bool) -> Result<LeaseOutcome, store::Error> {
         let Context { gatekeeper, clock, metrics, lease, .. } = &*self.context;
         let (now, store) = (clock.now(), gatekeeper.store());
         store.catch_up().await?;
         store.caught_up(now);
         let lead = lease.take(store, at_once).await?;
-        if lead == Lead::TookOver {
+        if lead == LeaseOutcome::TookOver {
             tracing::info!("this process talks to Jira from now on");
         }
-        if lead == Lead::Standby {
+        if lead == LeaseOutcome::Standby {
             gatekeeper.unread_tickets().forget();
         }
         let write_back = WRITE_BACK.min(gatekeeper.config().rollout.idle_after / 4);
         let (writes, hourly) = {
             let mut last = lock(&self.housekeeping);
-            let anew = lead == Lead::TookOver || lead == Lead::Again;
+            let anew = lead == LeaseOutcome::TookOver || lead == LeaseOutcome::Regained;
             // A new leader looks for silent rollouts at once: the silence may have begun long before.
             let writes = anew || now.since(last.written_back) >= write_back;
             let hourly = anew || now.since(last.hourly) >= HOURLY;
@@ -200,14 +203,14 @@ impl Worker {
         };
         if writes {
             // The message times of the other replicas come first: a message that one of them received ends a silence.
-            store.load_heard(Downtime::None).await?;
+            store.load_activity(Downtime::None).await?;
             store.write_back().await?;
         }
         self.compare_clocks();
-        if lead != Lead::Standby && writes {
+        if lead != LeaseOutcome::Standby && writes {
             gatekeeper.time_passed(now).await?;
         }
-        if lead != Lead::Standby && hourly {
+        if lead != LeaseOutcome::Standby && hourly {
             store.unpark(now).await?;
             if let Some(keep_for) = gatekeeper.config().store.keep_for {
                 store.prune_audit(now - keep_for).await?;
@@ -229,9 +232,9 @@ impl Worker {
         // The clock is read last: `newest` may have been written a moment ago, by a database that answers slowly.
         let newest = self.context.store().newest_time();
         let ahead = newest.since(self.context.clock.now());
-        let differ = ahead > CLOCKS_AGREE;
-        let told = std::mem::replace(&mut lock(&self.housekeeping).clocks_differ, differ);
-        if differ && !told {
+        let differ = ahead > CLOCK_TOLERANCE;
+        let was_logged = std::mem::replace(&mut lock(&self.housekeeping).clocks_differ, differ);
+        if differ && !was_logged {
             tracing::warn!(
                 "times in the database are {} s ahead of this machine's clock: let NTP set the clock of every machine that \
                  runs the bridge; a replica whose clock is ahead takes the lease of one that works",
@@ -240,23 +243,23 @@ impl Worker {
         }
     }
 
-    async fn keeping(&self) {
+    async fn keep_lease_loop(&self) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             match self.keep_lease(false).await {
-                Ok(_) => self.context.log_recovery(),
+                Ok(_) => self.context.clear_store_error(),
                 Err(error) => {
                     self.context.lease.invalidate();
-                    self.context.log_trouble(&error);
+                    self.context.log_store_error(&error);
                 }
             }
         }
     }
 
     /// Runs steps while there is work; then waits for a notification, or a tick.
-    async fn looping<F>(&self, stop: &CancellationToken, step: impl Fn() -> F)
+    async fn run_loop<F>(&self, stop: &CancellationToken, step: impl Fn() -> F)
     where
         F: Future<Output = Result<CycleOutcome, store::Error>>,
     {
@@ -271,7 +274,7 @@ impl Worker {
                 }
                 Ok(CycleOutcome::Idle | CycleOutcome::Standby) => {}
                 Err(error) => {
-                    self.context.log_trouble(&error);
+                    self.context.log_store_error(&error);
                     // Notifications would make this a busy loop while the database is down.
                     select! {
                         () = stop.cancelled() => return,

@@ -7,10 +7,10 @@ use anyhow::Context as _;
 use crate::{
     Options,
     bare::Bare,
-    client::{Asked, Questions},
+    client::{Questions, RunResult},
     nginx::Nginx,
     proc::{Used, resident},
-    report::{Report, say},
+    report::{Report, print_line},
     world::{Budget, World},
 };
 
@@ -22,15 +22,15 @@ struct Side {
 }
 
 struct Round {
-    asked: Asked,
+    asked: RunResult,
     used: Used,
 }
 
 impl Side {
-    fn measured(&self, run: impl FnOnce(&Questions) -> anyhow::Result<Asked>) -> anyhow::Result<Round> {
-        let before = Used::by(&self.processes)?;
+    fn measure(&self, run: impl FnOnce(&Questions) -> anyhow::Result<RunResult>) -> anyhow::Result<Round> {
+        let before = Used::of_processes(&self.processes)?;
         let asked = run(&self.questions)?;
-        Ok(Round { asked, used: Used::by(&self.processes)?.since(before) })
+        Ok(Round { asked, used: Used::of_processes(&self.processes)?.since(before) })
     }
 }
 
@@ -57,14 +57,14 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
     let mut sides = Vec::new();
     match &nginx {
         Some(nginx) => sides.push(side("nginx", nginx.address, nginx.processes.clone())),
-        None => say("nginx is not installed, so hyper takes its place below: install nginx-light"),
+        None => print_line("nginx is not installed, so hyper takes its place below: install nginx-light"),
     }
     sides.push(side("hyper", bare.address, vec![bare.id()]));
     sides.extend(beside.iter().map(|it| side("beside", it.bridge.gate, vec![it.bridge.id()])));
     sides.push(side("bridge", world.bridge.gate, vec![world.bridge.id()]));
     let rate = flat_out(options, report, &sides)? / 2.0;
     // Shows how much of the delay is due to the CPU time alone.
-    let costly = Bare::start(excess(options, &sides, rate)?)?;
+    let costly = Bare::start(extra_cpu(options, &sides, rate)?)?;
     sides.push(side("hyper, as costly", costly.address, vec![costly.id()]));
     steadily(options, report, &sides, rate)?;
     let (now, most) = resident(world.bridge.id())?;
@@ -78,35 +78,35 @@ async fn ready(options: &Options, program: &Path) -> anyhow::Result<World> {
     let mut world = World::with_gates(options, program, options.gates).await?;
     world.restart(Budget::Usual).await?;
     let questions = world.questions(0, options.gates);
-    tokio::task::spawn_blocking(move || questions.each_once(8)).await??;
+    tokio::task::spawn_blocking(move || questions.ask_each_once(8)).await??;
     Ok(world)
 }
 
 /// Runs several rounds. Each begins with another side, so that no side always runs after the same one.
-fn in_turn(
+fn alternate(
     options: &Options,
     sides: &[Side],
-    run: impl Fn(&Questions, Duration) -> anyhow::Result<Asked>,
+    run: impl Fn(&Questions, Duration) -> anyhow::Result<RunResult>,
 ) -> anyhow::Result<Vec<Vec<Round>>> {
     let time = Duration::from_secs(options.seconds);
     let mut rounds: Vec<Vec<Round>> = sides.iter().map(|_| Vec::new()).collect();
     for first in 0..options.rounds {
-        for tx in 0..sides.len() {
-            let side = (first + tx) % sides.len();
-            rounds[side].push(sides[side].measured(|questions| run(questions, time))?);
+        for offset in 0..sides.len() {
+            let side = (first + offset) % sides.len();
+            rounds[side].push(sides[side].measure(|questions| run(questions, time))?);
         }
     }
     Ok(rounds)
 }
 
 /// How much more CPU time than hyper the bridge needs for one answer at this rate.
-fn excess(options: &Options, sides: &[Side], rate: f64) -> anyhow::Result<Duration> {
+fn extra_cpu(options: &Options, sides: &[Side], rate: f64) -> anyhow::Result<Duration> {
     let cpu = |name| -> anyhow::Result<f64> {
         let side = sides.iter().find(|side| side.name == name).context("no such side")?;
         let time = Duration::from_secs(options.seconds);
         let mut rounds = Vec::new();
         for _ in 0..3 {
-            rounds.push(side.measured(|it| it.steadily(rate, options.clients, time))?.cpu());
+            rounds.push(side.measure(|it| it.ask_steadily(rate, options.clients, time))?.cpu());
         }
         rounds.sort_by(f64::total_cmp);
         Ok(rounds[1])
@@ -120,22 +120,22 @@ fn flat_out(options: &Options, report: &mut Report, sides: &[Side]) -> anyhow::R
         "Answers a second, one connection a question",
         &["server", "answers/s", "to nginx", "CPU µs an answer", "to nginx", "written KiB"],
     );
-    let rounds = in_turn(options, sides, |questions, time| questions.flat_out(options.clients, time))?;
+    let rounds = alternate(options, sides, |questions, time| questions.ask_flat_out(options.clients, time))?;
     let rounds: Vec<Round> = rounds.into_iter().map(median).collect();
     for (side, round) in sides.iter().zip(&rounds) {
-        let (rate, cpu) = (round.asked.a_second(), round.cpu());
+        let (rate, cpu) = (round.asked.per_second(), round.cpu());
         let ratio = |own: f64, of: fn(&Round) -> f64| rounds.first().map_or(1.0, |first| own / of(first));
         table.row(&[
             side.name.to_owned(),
             format!("{rate:.0}"),
-            format!("{:.2}", ratio(rate, |round| round.asked.a_second())),
+            format!("{:.2}", ratio(rate, |round| round.asked.per_second())),
             format!("{cpu:.1}"),
             format!("{:.2}", ratio(cpu, Round::cpu)),
             (round.used.written / 1024).to_string(),
         ]);
     }
     drop(table);
-    Ok(rounds.first().map_or(1000.0, |round| round.asked.a_second()))
+    Ok(rounds.first().map_or(1000.0, |round| round.asked.per_second()))
 }
 
 fn steadily(options: &Options, report: &mut Report, sides: &[Side], rate: f64) -> anyhow::Result<()> {
@@ -155,14 +155,15 @@ fn steadily(options: &Options, report: &mut Report, sides: &[Side], rate: f64) -
             "written KiB",
         ],
     );
-    let rounds = in_turn(options, sides, |questions, time| questions.steadily(rate, options.clients, time))?;
+    let rounds =
+        alternate(options, sides, |questions, time| questions.ask_steadily(rate, options.clients, time))?;
     let (rounds, ranges): (Vec<Round>, Vec<String>) = rounds.into_iter().map(by_delay).unzip();
     for ((side, round), range) in sides.iter().zip(&rounds).zip(ranges) {
         let micros = |part| round.asked.delay(part).as_secs_f64() * 1e6;
         let first = rounds.first().map_or(1.0, |first| first.asked.delay(0.99).as_secs_f64() * 1e6);
         table.row(&[
             side.name.to_owned(),
-            format!("{:.0}", round.asked.a_second()),
+            format!("{:.0}", round.asked.per_second()),
             format!("{:.0}", micros(0.5)),
             format!("{:.0}", micros(0.9)),
             format!("{:.0}", micros(0.99)),
@@ -179,7 +180,7 @@ fn steadily(options: &Options, report: &mut Report, sides: &[Side], rate: f64) -
 }
 
 fn median(mut rounds: Vec<Round>) -> Round {
-    rounds.sort_by(|a, b| a.asked.a_second().total_cmp(&b.asked.a_second()));
+    rounds.sort_by(|a, b| a.asked.per_second().total_cmp(&b.asked.per_second()));
     let middle = rounds.len() / 2;
     rounds.swap_remove(middle)
 }

@@ -22,7 +22,7 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
     let mut world = World::with_gates(options, &options.program, options.gates.max(SINGLE + BURST)).await?;
     world.restart(Budget::Usual).await?;
     let questions = world.questions(0, options.gates);
-    tokio::task::spawn_blocking(move || questions.each_once(8)).await??;
+    tokio::task::spawn_blocking(move || questions.ask_each_once(8)).await??;
     world.with_webhook();
     let keys = keys(&world);
     // By then the bridge has read all tickets once.

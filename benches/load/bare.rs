@@ -57,48 +57,48 @@ impl Drop for Bare {
 /// Serves forever.
 #[expect(clippy::print_stdout, reason = "the parent process reads the address from it")]
 pub(crate) async fn serve(waste: Duration) -> anyhow::Result<()> {
-    let turns = turns_in(waste);
+    let iterations = iterations_in(waste);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
     // Not in the main task, which no worker thread can steal.
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await?;
-            tokio::spawn(timeout(Duration::from_secs(15), connection(stream, turns)));
+            tokio::spawn(timeout(Duration::from_secs(15), connection(stream, iterations)));
         }
     })
     .await?
 }
 
-async fn connection(stream: TcpStream, turns: u64) {
+async fn connection(stream: TcpStream, iterations: u64) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(5)).keep_alive(false);
-    let service = service_fn(|request| answer(request, turns));
+    let service = service_fn(|request| answer(request, iterations));
     drop(http.serve_connection(TokioIo::new(stream), service).await);
 }
 
-async fn answer(request: Request<Incoming>, turns: u64) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, iterations: u64) -> Result<Response<Full<Bytes>>, Infallible> {
     drop(request.into_body().collect().await);
-    waste(turns);
+    burn(iterations);
     let mut response = Response::new(Full::from("closed: OPS-1 (To Do), waiting for a decision\n"));
     *response.status_mut() = StatusCode::FORBIDDEN;
     Ok(response)
 }
 
 /// Burns CPU time. The compiler cannot remove the work, and preemption does not add to it.
-fn waste(turns: u64) {
+fn burn(turns: u64) {
     let mut state = turns;
-    for tx in 0..turns {
-        state = std::hint::black_box(state.rotate_left(5) ^ tx);
+    for iteration in 0..turns {
+        state = std::hint::black_box(state.rotate_left(5) ^ iteration);
     }
 }
 
 /// How many iterations of [`waste`] take this long on this machine, by the fastest of several attempts.
-fn turns_in(time: Duration) -> u64 {
+fn iterations_in(time: Duration) -> u64 {
     const TURNS: u32 = 1_000_000;
     let attempts = (0..20).map(|_| {
         let begin = now();
-        waste(u64::from(TURNS));
+        burn(u64::from(TURNS));
         now() - begin
     });
     let best = attempts.min().unwrap_or_default();

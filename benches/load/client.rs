@@ -26,7 +26,7 @@ pub(crate) struct Questions {
 }
 
 /// The result of a run.
-pub(crate) struct Asked {
+pub(crate) struct RunResult {
     /// How many questions were answered.
     pub(crate) answers: u64,
     /// How long the run took.
@@ -35,8 +35,8 @@ pub(crate) struct Asked {
     pub(crate) delays: Vec<Duration>,
 }
 
-impl Asked {
-    pub(crate) fn a_second(&self) -> f64 {
+impl RunResult {
+    pub(crate) fn per_second(&self) -> f64 {
         self.answers as f64 / self.took.as_secs_f64()
     }
 
@@ -75,7 +75,7 @@ impl Questions {
     }
 
     /// Asks as fast as possible for this time, with this many clients, each of which waits for its answer.
-    pub(crate) fn flat_out(&self, clients: usize, time: Duration) -> anyhow::Result<Asked> {
+    pub(crate) fn ask_flat_out(&self, clients: usize, time: Duration) -> anyhow::Result<RunResult> {
         let begin = now();
         let number = Arc::new(AtomicU64::new(0));
         let threads = (0..clients).map(|_| {
@@ -92,13 +92,13 @@ impl Questions {
         let threads: Vec<_> = threads.collect();
         let mut answers = 0;
         for thread in threads {
-            answers += joined(thread.join())??;
+            answers += join_result(thread.join())??;
         }
-        Ok(Asked { answers, took: now() - begin, delays: Vec::new() })
+        Ok(RunResult { answers, took: now() - begin, delays: Vec::new() })
     }
 
     /// Asks each question once, with this many clients.
-    pub(crate) fn each_once(&self, clients: usize) -> anyhow::Result<Asked> {
+    pub(crate) fn ask_each_once(&self, clients: usize) -> anyhow::Result<RunResult> {
         let begin = now();
         let (number, all) = (Arc::new(AtomicU64::new(0)), self.texts.len() as u64);
         let threads = (0..clients).map(|_| {
@@ -116,14 +116,19 @@ impl Questions {
         });
         let threads: Vec<_> = threads.collect();
         for thread in threads {
-            joined(thread.join())??;
+            join_result(thread.join())??;
         }
-        Ok(Asked { answers: all, took: now() - begin, delays: Vec::new() })
+        Ok(RunResult { answers: all, took: now() - begin, delays: Vec::new() })
     }
 
     /// Asks at this rate for this time, whether or not the answers are in time. A delay counts from when its question
     /// was due, so that the delays include the questions that were due while the server stalled.
-    pub(crate) fn steadily(&self, rate: f64, clients: usize, time: Duration) -> anyhow::Result<Asked> {
+    pub(crate) fn ask_steadily(
+        &self,
+        rate: f64,
+        clients: usize,
+        time: Duration,
+    ) -> anyhow::Result<RunResult> {
         let begin = now() + Duration::from_millis(50);
         let between = Duration::from_secs_f64(1.0 / rate);
         let each = (time.as_secs_f64() * rate / clients as f64) as u32;
@@ -131,8 +136,8 @@ impl Questions {
             let questions = self.clone();
             thread::spawn(move || {
                 let (mut delays, mut answer) = (Vec::with_capacity(each as usize), Vec::new());
-                for tx in 0..each {
-                    let number = tx * clients as u32 + client;
+                for nth in 0..each {
+                    let number = nth * clients as u32 + client;
                     let due = begin + between * number;
                     thread::sleep(due.saturating_duration_since(now()));
                     questions.ask(u64::from(number), &mut answer)?;
@@ -144,14 +149,14 @@ impl Questions {
         let threads: Vec<_> = threads.collect();
         let mut delays = Vec::new();
         for thread in threads {
-            delays.extend(joined(thread.join())??);
+            delays.extend(join_result(thread.join())??);
         }
         let took = now() - begin;
         delays.sort_unstable();
-        Ok(Asked { answers: delays.len() as u64, took, delays })
+        Ok(RunResult { answers: delays.len() as u64, took, delays })
     }
 }
 
-fn joined<T>(ended: thread::Result<T>) -> anyhow::Result<T> {
+fn join_result<T>(ended: thread::Result<T>) -> anyhow::Result<T> {
     ended.map_err(|_| anyhow::anyhow!("a client panicked"))
 }

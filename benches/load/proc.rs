@@ -15,7 +15,7 @@ pub(crate) struct Used {
 
 impl Used {
     /// The resources that these processes have used since they started.
-    pub(crate) fn by(processes: &[u32]) -> anyhow::Result<Self> {
+    pub(crate) fn of_processes(processes: &[u32]) -> anyhow::Result<Self> {
         let mut used = Self::default();
         for id in processes {
             used.cpu += cpu(*id)?;

@@ -20,7 +20,7 @@ pub(crate) struct Table<'a> {
 impl Report {
     /// Begins a table.
     pub(crate) fn table(&mut self, name: &'static str, heads: &'static [&'static str]) -> Table<'_> {
-        say(&format!("\n## {name}\n\n| {} |\n|{}", heads.join(" | "), "---|".repeat(heads.len())));
+        print_line(&format!("\n## {name}\n\n| {} |\n|{}", heads.join(" | "), "---|".repeat(heads.len())));
         Table { report: self, name, heads, rows: Vec::new() }
     }
 
@@ -31,7 +31,7 @@ impl Report {
         }
         let text = serde_json::to_string_pretty(&Value::Object(self.0))?;
         std::fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
-        say(&format!("\nThe same as JSON: {}", path.display()));
+        print_line(&format!("\nThe same as JSON: {}", path.display()));
         Ok(())
     }
 }
@@ -39,7 +39,7 @@ impl Report {
 impl Table<'_> {
     /// Prints a row.
     pub(crate) fn row(&mut self, cells: &[String]) {
-        say(&format!("| {} |", cells.join(" | ")));
+        print_line(&format!("| {} |", cells.join(" | ")));
         let row: Map<String, Value> =
             self.heads.iter().zip(cells).map(|(head, cell)| ((*head).to_owned(), json!(cell))).collect();
         self.rows.push(Value::Object(row));
@@ -53,7 +53,7 @@ impl Drop for Table<'_> {
 }
 
 /// Prints a line to stdout.
-pub(crate) fn say(words: &str) {
+pub(crate) fn print_line(words: &str) {
     // The reader may have closed the pipe.
     drop(writeln!(std::io::stdout(), "{words}"));
 }

@@ -47,7 +47,7 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
         let id = [world.bridge.id()];
         // Asks at all gates, so that the bridge polls all of them in the short cycle.
         let questions = world.questions(0, *gates);
-        tokio::task::spawn_blocking(move || questions.each_once(8)).await??;
+        tokio::task::spawn_blocking(move || questions.ask_each_once(8)).await??;
         let page = cost(&world, "/")?;
         let metrics = cost(&world, "/metrics")?;
         let api = cost(&world, "/api/gates")?;
@@ -55,15 +55,15 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
         let first = Duration::from_secs((*gates as u64).div_ceil(500));
         sleep(first + CYCLE).await;
         world.jira.clear_requests();
-        let before = Used::by(&id)?;
+        let before = Used::of_processes(&id)?;
         sleep(CYCLE * CYCLES).await;
-        let used = Used::by(&id)?.since(before);
+        let used = Used::of_processes(&id)?.since(before);
         let reads = world.jira.requests().iter().filter(|it| it.operation == Operation::BulkFetch).count();
         let (resident, _) = resident(world.bridge.id())?;
         let millis = |time: Duration| format!("{:.1}", time.as_secs_f64() * 1e3);
         table.row(&[
             gates.to_string(),
-            format!("{:.0}", world.first),
+            format!("{:.0}", world.first_rate),
             format!("{:.1}", opened.as_secs_f64()),
             mib(resident),
             format!("{:.0}", ready.as_secs_f64() * 1e3),
@@ -82,9 +82,9 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
 /// The CPU time of one answer of the admin listener.
 fn cost(world: &World, path: &str) -> anyhow::Result<Duration> {
     let id = [world.bridge.id()];
-    let before = Used::by(&id)?;
+    let before = Used::of_processes(&id)?;
     for _ in 0..PAGES {
         world.admin(path)?;
     }
-    Ok(Used::by(&id)?.since(before).cpu / PAGES)
+    Ok(Used::of_processes(&id)?.since(before).cpu / PAGES)
 }

@@ -18,7 +18,7 @@ use tokio::time::sleep;
 
 use crate::{
     Options,
-    client::{Asked, Questions, ask, now},
+    client::{Questions, RunResult, ask, now},
     database::Database,
 };
 
@@ -44,7 +44,7 @@ pub(crate) struct World {
     database: Database,
     home: TempDir,
     /// How many first questions were answered per second.
-    pub(crate) first: f64,
+    pub(crate) first_rate: f64,
     jira_url: String,
     user: String,
     token: String,
@@ -75,16 +75,17 @@ impl World {
         )?;
         let program = program.to_owned();
         let bridge = Bridge::start(&program, home.path())?;
-        let mut world = Self { jira, bridge, program, database, home, first: 0.0, jira_url, user, token };
+        let mut world =
+            Self { jira, bridge, program, database, home, first_rate: 0.0, jira_url, user, token };
         world.ready().await?;
-        world.first = world.open(0, gates).await?.a_second();
+        world.first_rate = world.open(0, gates).await?.per_second();
         Ok(world)
     }
 
     /// Asks at these gates for the first time, and waits until all their tickets have been opened.
-    pub(crate) async fn open(&self, from: usize, to: usize) -> anyhow::Result<Asked> {
+    pub(crate) async fn open(&self, from: usize, to: usize) -> anyhow::Result<RunResult> {
         let questions = self.questions(from, to);
-        let asking = tokio::task::spawn_blocking(move || questions.each_once(16));
+        let asking = tokio::task::spawn_blocking(move || questions.ask_each_once(16));
         let asked = asking.await??;
         loop {
             // The recorded requests are not used, and would fill the memory.

@@ -9,13 +9,13 @@ use tokio::time::{Instant, sleep};
 use crate::{process::Replica, tally::Part, world::World};
 
 /// How long Jira delays an answer, so that the bridge can be killed while it waits.
-const HELD: Duration = Duration::from_millis(500);
+const ANSWER_DELAY: Duration = Duration::from_millis(500);
 /// How soon after a request a kill still counts as near it.
 const NEAR: Duration = Duration::from_millis(10);
 /// The maximum lag of Jira's search, in milliseconds. The bridge's `index_lag` is three seconds.
-const LAGS: u64 = 1_500;
+const MAX_INDEX_LAG_MS: u64 = 1_500;
 /// The requests during which to kill. Each is chosen as often as it is listed.
-const DEADLY: [Operation; 16] = [
+const REQUESTS: [Operation; 16] = [
     Operation::CreateIssue,
     Operation::CreateIssue,
     Operation::CreateIssue,
@@ -46,15 +46,15 @@ enum Moment {
     /// Jira has carried out the request, but not answered yet.
     Acted(Operation),
     /// The connection was closed, and Jira has done nothing.
-    Broke(Operation),
+    Dropped(Operation),
     /// This long after Jira answered.
     Answered(Operation, Duration),
     /// After this time, whatever happens.
-    Whenever(Duration),
+    After(Duration),
 }
 
 /// The killer of one world.
-pub(crate) struct Death<'a> {
+pub(crate) struct Killer<'a> {
     world: &'a World,
     choices: StdRng,
     /// The last request to Jira, and when it was seen.
@@ -63,31 +63,31 @@ pub(crate) struct Death<'a> {
     patience: Duration,
 }
 
-impl<'a> Death<'a> {
+impl<'a> Killer<'a> {
     pub(crate) fn new(world: &'a Arc<World>) -> Self {
         let seconds = if world.run.options.postgres.is_some() { 14 } else { 3 };
-        Self { world, choices: world.choices(u32::MAX), asked: None, patience: Duration::from_secs(seconds) }
+        Self { world, choices: world.rng(u32::MAX), asked: None, patience: Duration::from_secs(seconds) }
     }
 
     /// Kills and restarts replicas until enough were killed. At the end all are running, and Jira has no faults.
-    pub(crate) async fn reap(mut self, replicas: &mut [Replica]) -> anyhow::Result<()> {
+    pub(crate) async fn run(mut self, replicas: &mut [Replica]) -> anyhow::Result<()> {
         for replica in &mut *replicas {
             self.start(replica)?;
         }
         let mut youngest = 0;
         while self.world.run.tally.violations() == 0 && self.world.run.one_more() {
             let moment = self.choose();
-            self.trouble(moment);
+            self.inject_faults(moment);
             let hit = self.wait(moment, &replicas[youngest]).await;
             let victim = match moment {
                 Moment::Starting(_) | Moment::Ready(_) => youngest,
                 Moment::Question(_)
                 | Moment::Acted(_)
-                | Moment::Broke(_)
+                | Moment::Dropped(_)
                 | Moment::Answered(..)
-                | Moment::Whenever(_) => self.choices.random_range(0..replicas.len()),
+                | Moment::After(_) => self.choices.random_range(0..replicas.len()),
             };
-            let what = self.going_on(moment, hit, &replicas[victim]);
+            let what = self.describe_moment(moment, hit, &replicas[victim]);
             self.kill(&mut replicas[victim], &what)?;
             for other in replicas.iter_mut().filter(|replica| replica.runs()) {
                 if self.choices.random_bool(0.2) && self.world.run.one_more() {
@@ -95,14 +95,14 @@ impl<'a> Death<'a> {
                 }
             }
             self.world.jira.clear_faults();
-            sleep(self.away()).await;
+            sleep(self.downtime()).await;
             for replica in replicas.iter_mut().filter(|replica| !replica.runs()) {
                 self.start(replica)?;
             }
             youngest = victim;
         }
         self.world.jira.clear_faults();
-        self.drain();
+        self.take_requests();
         Ok(())
     }
 
@@ -112,7 +112,7 @@ impl<'a> Death<'a> {
     }
 
     fn kill(&self, replica: &mut Replica, what: &str) -> anyhow::Result<()> {
-        if let Some(line) = replica.door.seen().panicked {
+        if let Some(line) = replica.state.seen().panicked {
             self.world.violation(&format!("a bridge panicked: {line}"));
         }
         if let Some(how) = replica.kill()? {
@@ -123,7 +123,7 @@ impl<'a> Death<'a> {
     }
 
     /// How long the killed replicas stay down.
-    fn away(&mut self) -> Duration {
+    fn downtime(&mut self) -> Duration {
         let most = if self.choices.random_bool(0.7) { 20 } else { 1_500 };
         self.up_to(most)
     }
@@ -133,8 +133,8 @@ impl<'a> Death<'a> {
     }
 
     fn choose(&mut self) -> Moment {
-        let operation = self.choices.random_range(0..DEADLY.len());
-        let operation = match (DEADLY[operation], self.world.run.options.kind.flavour()) {
+        let operation = self.choices.random_range(0..REQUESTS.len());
+        let operation = match (REQUESTS[operation], self.world.run.options.kind.flavour()) {
             // Only Cloud has bulk fetch.
             (Operation::BulkFetch, Flavour::DataCenter) => Operation::Search,
             (operation, Flavour::Cloud | Flavour::DataCenter) => operation,
@@ -144,27 +144,27 @@ impl<'a> Death<'a> {
             10..20 => Moment::Ready(self.up_to(50)),
             20..40 => Moment::Question(self.up_to(10)),
             40..60 => Moment::Acted(operation),
-            60..66 => Moment::Broke(operation),
+            60..66 => Moment::Dropped(operation),
             66..84 => Moment::Answered(operation, self.up_to(15)),
             _ => {
                 let most = u64::try_from(self.patience.as_millis()).unwrap_or(u64::MAX);
-                Moment::Whenever(self.up_to(most))
+                Moment::After(self.up_to(most))
             }
         }
     }
 
     /// Injects faults into Jira until the next kill.
-    fn trouble(&mut self, moment: Moment) {
+    fn inject_faults(&mut self, moment: Moment) {
         let jira = &self.world.jira;
-        jira.set_index_lag(Duration::from_millis(self.choices.random_range(0..=LAGS)));
+        jira.set_index_lag(Duration::from_millis(self.choices.random_range(0..=MAX_INDEX_LAG_MS)));
         let own = match moment {
-            Moment::Acted(operation) => Some((operation, Fault::Slow(HELD))),
-            Moment::Broke(operation) => Some((operation, Fault::Dropped)),
+            Moment::Acted(operation) => Some((operation, Fault::Slow(ANSWER_DELAY))),
+            Moment::Dropped(operation) => Some((operation, Fault::Dropped)),
             Moment::Starting(_)
             | Moment::Ready(_)
             | Moment::Question(_)
             | Moment::Answered(..)
-            | Moment::Whenever(_) => None,
+            | Moment::After(_) => None,
         };
         if let Some((operation, fault)) = own {
             jira.fault(operation, fault, Times::Once);
@@ -177,7 +177,7 @@ impl<'a> Death<'a> {
                 Fault::ActedBut(504),
                 Fault::TooMany { retry_after: Some("1".into()) },
             ];
-            let operation = DEADLY[self.choices.random_range(0..DEADLY.len())];
+            let operation = REQUESTS[self.choices.random_range(0..REQUESTS.len())];
             if let Some(fault) = faults.choose(&mut self.choices) {
                 jira.fault(operation, fault.clone(), Times::Once);
             }
@@ -192,15 +192,15 @@ impl<'a> Death<'a> {
     async fn wait(&mut self, moment: Moment, youngest: &Replica) -> bool {
         let (began, questions) = (Instant::now(), self.world.gate.arrived());
         while began.elapsed() < self.patience {
-            let asked = self.drain();
+            let asked = self.take_requests();
             let then = match moment {
-                Moment::Starting(time) | Moment::Whenever(time) => {
+                Moment::Starting(time) | Moment::After(time) => {
                     sleep(time).await;
                     return true;
                 }
-                Moment::Ready(time) => youngest.door.seen().ready.then_some(time),
+                Moment::Ready(time) => youngest.state.seen().ready.then_some(time),
                 Moment::Question(time) => (self.world.gate.arrived() > questions).then_some(time),
-                Moment::Acted(operation) | Moment::Broke(operation) => {
+                Moment::Acted(operation) | Moment::Dropped(operation) => {
                     asked.contains(&operation).then_some(Duration::ZERO)
                 }
                 Moment::Answered(operation, time) => asked.contains(&operation).then_some(time),
@@ -215,7 +215,7 @@ impl<'a> Death<'a> {
     }
 
     /// The requests to Jira since the last call.
-    fn drain(&mut self) -> Vec<Operation> {
+    fn take_requests(&mut self) -> Vec<Operation> {
         let requests = self.world.jira.requests();
         if requests.is_empty() {
             return Vec::new();
@@ -235,21 +235,21 @@ impl<'a> Death<'a> {
     }
 
     /// What the bridge is doing, as far as that can be observed from outside.
-    fn going_on(&self, moment: Moment, hit: bool, victim: &Replica) -> String {
-        if !victim.door.seen().ready {
+    fn describe_moment(&self, moment: Moment, hit: bool, victim: &Replica) -> String {
+        if !victim.state.seen().ready {
             return "while it started".to_owned();
         }
         match moment {
             Moment::Acted(operation) if hit => return format!("{operation:?}: Jira acted, no answer yet"),
-            Moment::Broke(operation) if hit => return format!("{operation:?}: broke off, nothing done"),
+            Moment::Dropped(operation) if hit => return format!("{operation:?}: broke off, nothing done"),
             Moment::Answered(operation, _) if hit => return format!("{operation:?}: just answered"),
             Moment::Starting(_)
             | Moment::Ready(_)
             | Moment::Question(_)
             | Moment::Acted(_)
-            | Moment::Broke(_)
+            | Moment::Dropped(_)
             | Moment::Answered(..)
-            | Moment::Whenever(_) => {}
+            | Moment::After(_) => {}
         }
         if self.world.gate.is_busy() {
             "while Flagger waited for an answer".to_owned()

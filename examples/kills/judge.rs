@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fake_jira::{BRIDGE, Comment, IssueView};
 
 use crate::{
-    story::{Attempt, Ended, Gate, Hand, Story},
+    story::{Attempt, Ended, Gate, PersonMove, Story},
     tally::Part,
     world::World,
 };
@@ -27,9 +27,9 @@ pub(crate) fn judge_so_far(world: &World) -> BTreeMap<String, IssueView> {
         .filter(|issue| issue.labels.iter().any(|label| label == "flagger-gate"))
         .map(|issue| (issue.key.clone(), issue))
         .collect();
-    one_for_each_gate(world, &tickets);
+    judge_one_per_gate(world, &tickets);
     for ticket in tickets.values() {
-        nothing_twice(world, ticket);
+        judge_duplicates(world, ticket);
     }
     tickets
 }
@@ -40,13 +40,13 @@ pub(crate) fn judge(world: &World, stories: &[Story]) {
     for story in stories {
         // A story that gave up has reported a violation.
         if story.attempts.last().is_some_and(|attempt| matches!(attempt.ended, Ended::Reported { .. })) {
-            told_how_it_ended(world, story, &tickets);
+            judge_end(world, story, &tickets);
         }
     }
 }
 
 /// Each gate, by its label, has one ticket. The search lags less than `index_lag`, so there must be no duplicates.
-fn one_for_each_gate(world: &World, tickets: &BTreeMap<String, IssueView>) {
+fn judge_one_per_gate(world: &World, tickets: &BTreeMap<String, IssueView>) {
     let mut gates: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for ticket in tickets.values() {
         let ids: Vec<&str> = ticket.labels.iter().filter_map(|label| label.strip_prefix("fjb-")).collect();
@@ -64,7 +64,7 @@ fn one_for_each_gate(world: &World, tickets: &BTreeMap<String, IssueView>) {
     }
 }
 
-fn nothing_twice(world: &World, ticket: &IssueView) {
+fn judge_duplicates(world: &World, ticket: &IssueView) {
     let tags: Vec<String> = ticket.comments.iter().filter_map(tag).collect();
     let moves = ticket
         .changelog
@@ -107,7 +107,7 @@ fn tag(comment: &Comment) -> Option<String> {
     property.get("tag")?.as_str().map(str::to_owned)
 }
 
-fn told_how_it_ended(world: &World, story: &Story, tickets: &BTreeMap<String, IssueView>) {
+fn judge_end(world: &World, story: &Story, tickets: &BTreeMap<String, IssueView>) {
     let mut stages: BTreeMap<&str, usize> = BTreeMap::new();
     let of_canary = format!(" of shop/{} on default", story.canary);
     for ticket in tickets.values() {
@@ -158,10 +158,14 @@ fn judge_gate(story: &Story, number: usize, gate: &Gate, ticket: &IssueView, wor
         let (key, ended) = (&ticket.key, story.attempts[number].ended);
         story.violation(&format!("{key} has the end {word}, not {allowed:?}; its rollout: {ended:?}"));
     }
-    let expected = match gate.hand {
-        Hand::Rejected(_) => "Rejected",
-        Hand::Nothing | Hand::Approved(_) | Hand::Withdrawn { .. } if word == "succeeded" => "Done",
-        Hand::Nothing | Hand::Approved(_) | Hand::Withdrawn { .. } => "Cancelled",
+    let expected = match gate.last_move {
+        PersonMove::Rejected(_) => "Rejected",
+        PersonMove::Nothing | PersonMove::Approved(_) | PersonMove::Withdrawn { .. }
+            if word == "succeeded" =>
+        {
+            "Done"
+        }
+        PersonMove::Nothing | PersonMove::Approved(_) | PersonMove::Withdrawn { .. } => "Cancelled",
     };
     if !gate.moved_late && ticket.status != expected {
         story.violation(&format!("{} is in {}, not in {expected} ({word})", ticket.key, ticket.status));

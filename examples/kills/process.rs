@@ -55,7 +55,7 @@ impl Program {
 
 /// What the log of the current process has shown: where it listens, and whether it is ready.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct ProcessView {
     pub(crate) gate: Option<SocketAddr>,
     pub(crate) webhook: Option<SocketAddr>,
     pub(crate) ready: bool,
@@ -64,19 +64,19 @@ pub(crate) struct Seen {
 
 /// What is known about a replica's current process, shared with the relays.
 #[derive(Default)]
-pub(crate) struct Door(Mutex<Seen>);
+pub(crate) struct ProcessState(Mutex<ProcessView>);
 
-impl Door {
-    pub(crate) fn seen(&self) -> Seen {
+impl ProcessState {
+    pub(crate) fn seen(&self) -> ProcessView {
         self.lock().clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Seen> {
+    fn lock(&self) -> MutexGuard<'_, ProcessView> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads a line of the log.
-    fn note(&self, line: &str) {
+    fn read_log_line(&self, line: &str) {
         let address = || line.split_once("address=")?.1.split(' ').next()?.parse().ok();
         let mut seen = self.lock();
         if line.contains("listening for gate") {
@@ -96,7 +96,7 @@ pub(crate) struct Replica {
     program: Program,
     config: PathBuf,
     log: PathBuf,
-    pub(crate) door: Arc<Door>,
+    pub(crate) state: Arc<ProcessState>,
     child: Option<Running>,
 }
 
@@ -108,7 +108,7 @@ struct Running {
 impl Replica {
     pub(crate) fn new(program: Program, config: PathBuf) -> Self {
         let log = config.with_extension("log");
-        Self { program, config, log, door: Arc::default(), child: None }
+        Self { program, config, log, state: Arc::default(), child: None }
     }
 
     pub(crate) fn runs(&self) -> bool {
@@ -122,10 +122,10 @@ impl Replica {
             command.spawn().with_context(|| format!("cannot start {}", self.program.0.display()))?;
         let mut log = File::options().create(true).append(true).open(&self.log)?;
         writeln!(log, "-- started as {}", child.id())?;
-        let (door, errors) = (Arc::clone(&self.door), child.stderr.take().context("the bridge has no log")?);
+        let (door, errors) = (Arc::clone(&self.state), child.stderr.take().context("the bridge has no log")?);
         let reader = std::thread::spawn(move || {
             for line in BufReader::new(errors).lines().map_while(Result::ok) {
-                door.note(&line);
+                door.read_log_line(&line);
                 // The log helps to investigate a violation.
                 drop(writeln!(log, "{line}"));
             }
@@ -142,8 +142,8 @@ impl Replica {
         child.wait()?;
         // The reader must finish before the next process starts.
         drop(reader.join());
-        let mut seen = self.door.lock();
-        *seen = Seen { panicked: seen.panicked.take(), ..Seen::default() };
+        let mut seen = self.state.lock();
+        *seen = ProcessView { panicked: seen.panicked.take(), ..ProcessView::default() };
         Ok(before)
     }
 }

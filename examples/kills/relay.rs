@@ -14,10 +14,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::process::{Door, Seen};
+use crate::process::{ProcessState, ProcessView};
 
 /// Selects a listener of a replica.
-pub(crate) type Which = fn(&Seen) -> Option<SocketAddr>;
+pub(crate) type Which = fn(&ProcessView) -> Option<SocketAddr>;
 
 /// The address and its traffic.
 pub(crate) struct Relay {
@@ -28,23 +28,23 @@ pub(crate) struct Relay {
 #[derive(Default)]
 struct Traffic {
     arrived: AtomicUsize,
-    inside: AtomicUsize,
+    open: AtomicUsize,
 }
 
 impl Relay {
     /// Starts a relay, which runs until the runtime ends.
-    pub(crate) async fn start(doors: Vec<Arc<Door>>, which: Which) -> std::io::Result<Self> {
+    pub(crate) async fn start(states: Vec<Arc<ProcessState>>, which: Which) -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let (address, traffic) = (listener.local_addr()?, Arc::new(Traffic::default()));
-        let (doors, watched) = (Arc::new(doors), Arc::clone(&traffic));
+        let (states, watched) = (Arc::new(states), Arc::clone(&traffic));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let turn = watched.arrived.fetch_add(1, Ordering::SeqCst);
-                let (doors, watched) = (Arc::clone(&doors), Arc::clone(&watched));
+                let first = watched.arrived.fetch_add(1, Ordering::SeqCst);
+                let (states, watched) = (Arc::clone(&states), Arc::clone(&watched));
                 tokio::spawn(async move {
-                    watched.inside.fetch_add(1, Ordering::SeqCst);
-                    pass(stream, &doors, which, turn).await;
-                    watched.inside.fetch_sub(1, Ordering::SeqCst);
+                    watched.open.fetch_add(1, Ordering::SeqCst);
+                    forward(stream, &states, which, first).await;
+                    watched.open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });
@@ -58,13 +58,13 @@ impl Relay {
 
     /// Whether a caller waits for an answer.
     pub(crate) fn is_busy(&self) -> bool {
-        self.traffic.inside.load(Ordering::SeqCst) > 0
+        self.traffic.open.load(Ordering::SeqCst) > 0
     }
 }
 
-async fn pass(mut stream: TcpStream, doors: &[Arc<Door>], which: Which, turn: usize) {
-    for nth in 0..doors.len() {
-        let Some(address) = which(&doors[(turn + nth) % doors.len()].seen()) else { continue };
+async fn forward(mut stream: TcpStream, states: &[Arc<ProcessState>], which: Which, turn: usize) {
+    for nth in 0..states.len() {
+        let Some(address) = which(&states[(turn + nth) % states.len()].seen()) else { continue };
         let Ok(mut there) = TcpStream::connect(address).await else { continue };
         // If one side closes the connection, so does the other.
         drop(copy_bidirectional(&mut stream, &mut there).await);

@@ -17,9 +17,9 @@ const ROLLOUT: &str = "confirm-rollout";
 const TRAFFIC: &str = "confirm-traffic-increase";
 const PROMOTION: &str = "confirm-promotion";
 /// How long a rollout may make no progress: bridges that are killed again and again may need long.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PROGRESS_TIMEOUT: Duration = Duration::from_secs(240);
 /// How long after a move a reading of the ticket that was under way may still show the status before.
-const STILL_UNDER_WAY: Duration = Duration::from_secs(2);
+const READING_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long it may take until every replica knows what one of them knows.
 const SPREADS_WITHIN: Duration = Duration::from_secs(3);
 
@@ -59,7 +59,7 @@ pub(crate) enum Ended {
 pub(crate) struct Gate {
     /// The ticket that answers name.
     pub(crate) key: String,
-    pub(crate) hand: Hand,
+    pub(crate) last_move: PersonMove,
     opened: bool,
     /// Whether a person moved the ticket after the attempt had ended.
     pub(crate) moved_late: bool,
@@ -67,7 +67,7 @@ pub(crate) struct Gate {
 
 /// What a person did with a ticket.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Hand {
+pub(crate) enum PersonMove {
     Nothing,
     Approved(Instant),
     Rejected(Instant),
@@ -95,21 +95,29 @@ pub(crate) struct Story {
     pub(crate) attempts: Vec<Attempt>,
     choices: StdRng,
     revision: u32,
-    moved: Instant,
+    progressed_at: Instant,
 }
 
 impl Story {
     pub(crate) fn new(world: Arc<World>, number: u32) -> anyhow::Result<Self> {
         let canary = format!("cart-{number}");
         let flagger = FakeFlagger::new(&format!("http://{}", world.gate.address), "shop", &canary)?;
-        let choices = world.choices(number);
-        Ok(Self { world, flagger, canary, attempts: Vec::new(), choices, revision: 1, moved: Instant::now() })
+        let choices = world.rng(number);
+        Ok(Self {
+            world,
+            flagger,
+            canary,
+            attempts: Vec::new(),
+            choices,
+            revision: 1,
+            progressed_at: Instant::now(),
+        })
     }
 
     /// Rolls out until no process is killed any more, and then once more, to the end.
     pub(crate) async fn play(mut self) -> anyhow::Result<Self> {
         while self.flagger.phase() != Phase::Initialized {
-            drop(self.look().await);
+            drop(self.tick().await);
         }
         loop {
             let last = self.world.is_quiet();
@@ -138,7 +146,7 @@ impl Story {
         let again = self.flagger.phase() == Phase::Failed && self.choices.random_bool(0.5);
         self.push(again);
         loop {
-            let tick = self.look().await;
+            let tick = self.tick().await;
             let word = match tick.phase {
                 Phase::Succeeded => Some("succeeded"),
                 Phase::Failed => Some("failed"),
@@ -156,20 +164,20 @@ impl Story {
                 return true;
             }
             self.act(&tick, &mut plan);
-            if self.moved.elapsed() > PATIENCE {
+            if self.progressed_at.elapsed() > PROGRESS_TIMEOUT {
                 let (phase, canary) = (tick.phase.as_str(), &self.canary);
                 let last = tick.calls.iter().rfind(|call| call.question().is_some());
-                let words = format!("{canary} makes no progress in {phase}: {last:?}, {}", self.standing());
+                let words = format!("{canary} makes no progress in {phase}: {last:?}, {}", self.gates_text());
                 self.world.violation(&words);
                 return false;
             }
         }
     }
 
-    fn standing(&self) -> String {
+    fn gates_text(&self) -> String {
         let gates = self.attempts.last().map(|attempt| &attempt.gates);
         let gates = gates.into_iter().flatten().map(|(stage, gate)| {
-            format!("{stage} has {}, {:?}, opened: {}", gate.key, gate.hand, gate.opened)
+            format!("{stage} has {}, {:?}, opened: {}", gate.key, gate.last_move, gate.opened)
         });
         gates.collect::<Vec<_>>().join("; ")
     }
@@ -181,7 +189,7 @@ impl Story {
         let (began, gates) = (Clock::System.now(), BTreeMap::new());
         self.attempts.push(Attempt { began, gates, ended: Ended::Not });
         self.flagger.push(&format!("v{}", self.revision));
-        self.moved = Instant::now();
+        self.progressed_at = Instant::now();
     }
 
     fn end(&mut self, word: &'static str, tick: &Tick) {
@@ -193,28 +201,28 @@ impl Story {
     }
 
     /// Lets Flagger run once, and judges its calls.
-    async fn look(&mut self) -> Tick {
+    async fn tick(&mut self) -> Tick {
         // With several replicas, a change may take two seconds to reach all of them; Flagger must not ask sooner.
         let millis = if self.world.run.options.replicas > 1 { 2_300..2_600 } else { 30..250 };
         let wait = Duration::from_millis(self.choices.random_range(millis));
         sleep(wait).await;
-        let (phase, weight) = (self.flagger.phase(), self.weight());
+        let (phase, weight) = (self.flagger.phase(), self.opened_gates());
         let tick = self.flagger.tick(Clock::System.now()).await;
-        if (tick.phase, self.weight()) != (phase, weight) {
-            self.moved = Instant::now();
+        if (tick.phase, self.opened_gates()) != (phase, weight) {
+            self.progressed_at = Instant::now();
         }
         for call in &tick.calls {
-            self.hear(call);
+            self.judge_call(call);
         }
         tick
     }
 
     /// How many gates of this attempt have opened.
-    fn weight(&self) -> usize {
+    fn opened_gates(&self) -> usize {
         self.attempts.last().map_or(0, |attempt| attempt.gates.values().filter(|gate| gate.opened).count())
     }
 
-    fn hear(&mut self, call: &Call) {
+    fn judge_call(&mut self, call: &Call) {
         let tally = &self.world.run.tally;
         let Some(question) = call.question() else {
             match status(call) {
@@ -224,59 +232,61 @@ impl Story {
             }
             return;
         };
-        let Answered::With { status, line } = &call.answered else {
+        let Answered::Response { status, line } = &call.answered else {
             return tally.count(Part::Questions, "no answer");
         };
         match (status, question) {
-            (200, "rollback") => self.hear_rollback(line),
+            (200, "rollback") => self.judge_rollback(line),
             (403, "rollback") => tally.count(Part::Questions, "do not roll back"),
-            (200, stage) => self.hear_open(stage, line),
-            (403, stage) => self.hear_closed(stage, line),
+            (200, stage) => self.judge_open(stage, line),
+            (403, stage) => self.judge_closed(stage, line),
             _ => self.violation(&format!("an answer to a question: {call:?}")),
         }
     }
 
-    fn hear_rollback(&self, line: &str) {
+    fn judge_rollback(&self, line: &str) {
         self.world.run.tally.count(Part::Questions, "roll back");
         let rejected = |attempt: &Attempt| {
             attempt
                 .gates
                 .values()
-                .any(|gate| matches!(gate.hand, Hand::Rejected(_)) && line.contains(&gate.key))
+                .any(|gate| matches!(gate.last_move, PersonMove::Rejected(_)) && line.contains(&gate.key))
         };
         if !self.attempts.last().is_some_and(rejected) {
             self.violation(&format!("a rollback without a rejection: {line}"));
         }
     }
 
-    fn hear_open(&mut self, stage: &str, line: &str) {
+    fn judge_open(&mut self, stage: &str, line: &str) {
         self.world.run.tally.count(Part::Questions, "open");
         let Some(gate) = self.named(stage, line) else {
             return self.violation(&format!("{stage} is open without a ticket of its own: {line}"));
         };
-        let wrong = match gate.hand {
-            Hand::Nothing | Hand::Rejected(_) => true,
-            Hand::Approved(_) => false,
-            Hand::Withdrawn { known, .. } => known.is_some_and(|known| known.elapsed() > SPREADS_WITHIN),
+        let wrong = match gate.last_move {
+            PersonMove::Nothing | PersonMove::Rejected(_) => true,
+            PersonMove::Approved(_) => false,
+            PersonMove::Withdrawn { known, .. } => {
+                known.is_some_and(|known| known.elapsed() > SPREADS_WITHIN)
+            }
         };
         let first = !std::mem::replace(&mut gate.opened, true);
-        let (hand, key) = (gate.hand, gate.key.clone());
+        let (hand, key) = (gate.last_move, gate.key.clone());
         if wrong {
             return self
                 .violation(&format!("{stage} is open without an approval of {key} ({hand:?}): {line}"));
         }
-        if let Hand::Approved(at) = hand
+        if let PersonMove::Approved(at) = hand
             && first
         {
             self.world.run.tally.opened_after(at.elapsed());
         }
     }
 
-    fn hear_closed(&mut self, stage: &str, line: &str) {
+    fn judge_closed(&mut self, stage: &str, line: &str) {
         self.world.run.tally.count(Part::Questions, "closed");
         if let Some(gate) = self.named(stage, line)
-            && let Hand::Withdrawn { at, known: known @ None } = &mut gate.hand
-            && at.elapsed() > STILL_UNDER_WAY
+            && let PersonMove::Withdrawn { at, known: known @ None } = &mut gate.last_move
+            && at.elapsed() > READING_TIMEOUT
         {
             *known = Some(Instant::now());
         }
@@ -303,16 +313,17 @@ impl Story {
             return None;
         }
         if known.is_none() {
-            self.moved = Instant::now();
+            self.progressed_at = Instant::now();
         }
-        let gate = || Gate { key: key.to_owned(), hand: Hand::Nothing, opened: false, moved_late: false };
+        let gate =
+            || Gate { key: key.to_owned(), last_move: PersonMove::Nothing, opened: false, moved_late: false };
         Some(self.attempts.last_mut()?.gates.entry(stage.to_owned()).or_insert_with(gate))
     }
 
     /// People carry out their plan, some time after Flagger asked.
     fn act(&mut self, tick: &Tick, plan: &mut Plan) {
         if self.choices.random_bool(0.03) {
-            self.move_a_dead_ticket();
+            self.move_an_ended_ticket();
         }
         let asked = tick.calls.iter().filter_map(Call::question).rfind(|question| *question != "rollback");
         let Some(stage) = asked else { return };
@@ -326,44 +337,44 @@ impl Story {
             return self.push(false);
         }
         let Some(hand) =
-            self.attempts.last().and_then(|attempt| attempt.gates.get(stage)).map(|gate| gate.hand)
+            self.attempts.last().and_then(|attempt| attempt.gates.get(stage)).map(|gate| gate.last_move)
         else {
             return;
         };
-        let approves = Hand::Approved(Instant::now());
+        let approves = PersonMove::Approved(Instant::now());
         match hand {
-            Hand::Nothing if !self.choices.random_bool(0.6) => {}
-            Hand::Nothing if plan.reject == Some(stage) => {
-                self.decide(stage, "Rejected", Hand::Rejected(Instant::now()));
+            PersonMove::Nothing if !self.choices.random_bool(0.6) => {}
+            PersonMove::Nothing if plan.reject == Some(stage) => {
+                self.decide(stage, "Rejected", PersonMove::Rejected(Instant::now()));
             }
-            Hand::Nothing => self.decide(stage, "Approved", approves),
-            Hand::Approved(_) if plan.withdraw == Some(stage) && self.choices.random_bool(0.5) => {
+            PersonMove::Nothing => self.decide(stage, "Approved", approves),
+            PersonMove::Approved(_) if plan.withdraw == Some(stage) && self.choices.random_bool(0.5) => {
                 plan.withdraw = None;
-                self.decide(stage, "To Do", Hand::Withdrawn { at: Instant::now(), known: None });
+                self.decide(stage, "To Do", PersonMove::Withdrawn { at: Instant::now(), known: None });
             }
             // A rejection at confirm-rollout ends nothing: they change their minds.
-            Hand::Rejected(at) if stage == ROLLOUT && at.elapsed() > STILL_UNDER_WAY => {
+            PersonMove::Rejected(at) if stage == ROLLOUT && at.elapsed() > READING_TIMEOUT => {
                 self.decide(stage, "Approved", approves);
             }
-            Hand::Withdrawn { known: Some(known), .. } if known.elapsed() > 2 * SPREADS_WITHIN => {
+            PersonMove::Withdrawn { known: Some(known), .. } if known.elapsed() > 2 * SPREADS_WITHIN => {
                 self.decide(stage, "Approved", approves);
             }
-            Hand::Approved(_) | Hand::Rejected(_) | Hand::Withdrawn { .. } => {}
+            PersonMove::Approved(_) | PersonMove::Rejected(_) | PersonMove::Withdrawn { .. } => {}
         }
     }
 
-    fn decide(&mut self, stage: &str, status: &str, hand: Hand) {
+    fn decide(&mut self, stage: &str, status: &str, hand: PersonMove) {
         let Some(gate) = self.attempts.last_mut().and_then(|attempt| attempt.gates.get_mut(stage)) else {
             return;
         };
-        gate.hand = hand;
+        gate.last_move = hand;
         let key = gate.key.clone();
-        self.moves(&key, status);
-        self.moved = Instant::now();
+        self.move_ticket(&key, status);
+        self.progressed_at = Instant::now();
     }
 
     /// A person moves a ticket although its rollout has ended.
-    fn move_a_dead_ticket(&mut self) {
+    fn move_an_ended_ticket(&mut self) {
         let status = if self.choices.random_bool(0.7) { "Approved" } else { "Rejected" };
         let over = self.attempts.len().saturating_sub(1);
         let Some(attempt) = (over > 0).then(|| self.choices.random_range(0..over)) else { return };
@@ -374,10 +385,10 @@ impl Story {
         let Some(gate) = attempt.gates.values_mut().find(|gate| !gate.moved_late) else { return };
         gate.moved_late = true;
         let key = gate.key.clone();
-        self.moves(&key, status);
+        self.move_ticket(&key, status);
     }
 
-    fn moves(&self, key: &str, status: &str) {
+    fn move_ticket(&self, key: &str, status: &str) {
         self.world.run.tally.count(Part::People, format!("to {status}"));
         if let Err(error) = self.world.jira.move_issue(key, status, MIA) {
             self.violation(&format!("{key} cannot be moved to {status}: {error}"));
@@ -401,8 +412,8 @@ fn reports_an_end(tick: &Tick) -> bool {
 
 fn status(call: &Call) -> Option<u16> {
     match &call.answered {
-        Answered::With { status, .. } => Some(*status),
-        Answered::Not { .. } => None,
+        Answered::Response { status, .. } => Some(*status),
+        Answered::NoResponse { .. } => None,
     }
 }
 

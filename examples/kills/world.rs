@@ -22,11 +22,11 @@ use tokio::{
 };
 
 use crate::{
-    Run, database::Database, death::Death, judge, process::Replica, relay::Relay, story::Story, tally::Part,
+    Run, database::Database, death::Killer, judge, process::Replica, relay::Relay, story::Story, tally::Part,
 };
 
 /// How long it may take until the outbox is empty. Commands that failed often wait long.
-const SETTLES_WITHIN: Duration = Duration::from_secs(180);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(180);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// The parts of a world that are never killed.
@@ -49,15 +49,15 @@ impl World {
         for canary in 0..world.run.options.canaries {
             stories.spawn(Story::new(Arc::clone(&world), canary)?.play());
         }
-        Death::new(&world).reap(&mut replicas).await?;
+        Killer::new(&world).run(&mut replicas).await?;
         // From now on no process is killed: every story finishes, and the outbox empties.
         world.quiet.store(true, Ordering::SeqCst);
-        let mut told = Vec::new();
+        let mut stories_ended = Vec::new();
         while let Some(story) = stories.join_next().await {
-            told.push(story??);
+            stories_ended.push(story??);
         }
         world.settle().await?;
-        judge::judge(&world, &told);
+        judge::judge(&world, &stories_ended);
         for replica in &mut replicas {
             if let Some(how) = replica.kill()? {
                 world.violation(&format!("a bridge ended by itself: {how}"));
@@ -67,7 +67,7 @@ impl World {
             Ok(said) => world.count_record(&said),
             Err(error) => world.violation(&format!("audit --verify: {error}")),
         }
-        world.end();
+        world.keep_files();
         Ok(())
     }
 
@@ -86,9 +86,9 @@ impl World {
             fs::write(config(replica), settings(&database.url, &url, &user, &token, &secret))?;
             replicas.push(Replica::new(run.program.clone(), config(replica)));
         }
-        let doors = || replicas.iter().map(|replica| Arc::clone(&replica.door)).collect();
-        let gate = Relay::start(doors(), |seen| seen.gate).await?;
-        let webhook = Relay::start(doors(), |seen| seen.webhook).await?;
+        let states = || replicas.iter().map(|replica| Arc::clone(&replica.state)).collect();
+        let gate = Relay::start(states(), |seen| seen.gate).await?;
+        let webhook = Relay::start(states(), |seen| seen.webhook).await?;
         // Every second world has no webhook, so that tickets are only polled.
         if number.is_multiple_of(2) {
             jira.webhook(&format!("http://{}/jira/webhook", webhook.address), Some(&secret), None);
@@ -108,7 +108,7 @@ impl World {
     }
 
     /// Choices that are the same for the same seed.
-    pub(crate) fn choices(&self, whose: u32) -> StdRng {
+    pub(crate) fn rng(&self, whose: u32) -> StdRng {
         let own = (u64::from(self.number) << 32) | u64::from(whose);
         StdRng::seed_from_u64(self.run.seed.wrapping_add(own.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
     }
@@ -119,9 +119,9 @@ impl World {
 
     /// Waits until the outbox is empty.
     async fn settle(&self) -> anyhow::Result<()> {
-        let until = Instant::now() + SETTLES_WITHIN;
+        let until = Instant::now() + SETTLE_TIMEOUT;
         loop {
-            let left = self.left_over().await?;
+            let left = self.outbox_rows().await?;
             if left.is_empty() {
                 return Ok(());
             }
@@ -133,7 +133,7 @@ impl World {
         }
     }
 
-    async fn left_over(&self) -> anyhow::Result<Vec<String>> {
+    async fn outbox_rows(&self) -> anyhow::Result<Vec<String>> {
         sqlx::any::install_default_drivers();
         let mode = if self.database.url.starts_with("sqlite:") { "?mode=ro" } else { "" };
         let mut connection = AnyConnection::connect(&format!("{}{mode}", self.database.url)).await?;
@@ -151,7 +151,7 @@ impl World {
     }
 
     /// After a violation, keeps the files of this world for the developer.
-    fn end(&self) {
+    fn keep_files(&self) {
         if self.run.tally.violations() > 0 {
             let kept =
                 std::env::temp_dir().join(format!("kills-{}-world-{}", std::process::id(), self.number));

@@ -23,13 +23,13 @@ fn host(url: &str) -> &str {
 }
 
 /// Whether the token would cross a network unencrypted.
-pub(super) fn is_open(url: &str) -> bool {
+pub(super) fn is_unencrypted(url: &str) -> bool {
     let host = host(url);
     url.starts_with("http://") && host != "localhost" && !host.starts_with("127.") && !host.starts_with('[')
 }
 
 /// Jira's base URL, if `url` is the address of a page or of the API.
-pub(super) fn meant(url: &str) -> Option<String> {
+pub(super) fn base_url(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     let (host, path) = rest.split_once('/')?;
     let segments: Vec<&str> = path.split('/').collect();
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn the_address_that_was_meant() {
-        let meant = |url: &str| meant(url).unwrap_or_default();
+        let meant = |url: &str| base_url(url).unwrap_or_default();
         for (url, right) in [
             ("https://x.atlassian.net", ""),
             ("https://x.atlassian.net/browse/OPS-1", "https://x.atlassian.net"),
@@ -75,7 +75,7 @@ mod tests {
     fn only_atlassians_own_hosts_are_cloud() {
         assert!(is_cloud("https://x.atlassian.net") && is_cloud("https://api.atlassian.com/ex/jira/1"));
         assert!(!is_cloud("https://atlassian.net.example.com") && !is_cloud("https://jira.example.com"));
-        assert!(is_open("http://jira.example.com") && !is_open("https://jira.example.com"));
-        assert!(!is_open("http://127.0.0.1:1") && !is_open("http://localhost/jira"));
+        assert!(is_unencrypted("http://jira.example.com") && !is_unencrypted("https://jira.example.com"));
+        assert!(!is_unencrypted("http://127.0.0.1:1") && !is_unencrypted("http://localhost/jira"));
     }
 }

@@ -15,14 +15,14 @@ const ADMINISTER: &str = "the bridge's account needs the permission \"Administer
 
 /// Looks up each entry once; a role once in each project.
 pub(super) async fn approvers(connected: &Connected, policy: &Policy) -> Vec<Finding> {
-    let mut findings = everyone(connected.kind, policy);
-    let (mut told, mut groups) = (BTreeSet::new(), None);
+    let mut findings = missing_lists(connected.kind, policy);
+    let (mut reported, mut groups) = (BTreeSet::new(), None);
     for (key, entry, route) in entries(policy) {
         let project = match PersonEntry::read(entry) {
             PersonEntry::Role(_) => route.ticket.project.as_str(),
             PersonEntry::Nothing | PersonEntry::Account(_) | PersonEntry::Group(_) => "",
         };
-        if told.insert((entry, project, key.ends_with("deny"))) {
+        if reported.insert((entry, project, key.ends_with("deny"))) {
             if matches!(PersonEntry::read(entry), PersonEntry::Group(_)) {
                 groups.get_or_insert_with(|| key.clone());
             }
@@ -30,15 +30,15 @@ pub(super) async fn approvers(connected: &Connected, policy: &Policy) -> Vec<Fin
         }
     }
     if let Some(key) = groups {
-        findings.extend(members(connected, key).await);
+        findings.extend(readable_groups(connected, key).await);
     }
     findings
 }
 
 /// Reports empty lists of approvers: then Jira's workflow alone decides who may approve. If the base list is empty, its
 /// finding covers the routes, too.
-fn everyone(kind: Kind, policy: &Policy) -> Vec<Finding> {
-    let tell = |route: &Route| {
+fn missing_lists(kind: Kind, policy: &Policy) -> Vec<Finding> {
+    let finding = |route: &Route| {
         let key = route.approval_key("approvers");
         match kind {
             Kind::Cloud => Finding::ok(
@@ -52,15 +52,15 @@ fn everyone(kind: Kind, policy: &Policy) -> Vec<Finding> {
             ),
         }
     };
-    let nobody = |route: &Route| route.approval.approvers.is_empty();
-    if nobody(&policy.base) {
-        return vec![tell(&policy.base)];
+    let is_empty = |route: &Route| route.approval.approvers.is_empty();
+    if is_empty(&policy.base) {
+        return vec![finding(&policy.base)];
     }
-    policy.all().filter(|route| nobody(route)).map(tell).collect()
+    policy.all().filter(|route| is_empty(route)).map(finding).collect()
 }
 
 /// Whether the groups of an account can be read: the bridge reads the groups of each approver.
-async fn members(connected: &Connected, key: String) -> Option<Finding> {
+async fn readable_groups(connected: &Connected, key: String) -> Option<Finding> {
     let error = connected.jira.groups(&connected.account.id).await.err()?;
     let what = || format!("the groups of a person cannot be read: {error}; {BROWSE}");
     Some(Finding::failed(key, &error, what))
@@ -128,7 +128,7 @@ async fn account(connected: &Connected, key: &str, words: &str, project: &str) -
             ),
         ),
         ([], []) => {
-            let put = match instead(jira, words, project).await {
+            let put = match suggested_entry(jira, words, project).await {
                 Some(entry) => format!("there is a {}, put {entry:?} there", entry.replacen(':', " ", 1)),
                 None => "put an account id, an e-mail, a user name, group:NAME or role:NAME there".to_owned(),
             };
@@ -147,9 +147,9 @@ async fn account(connected: &Connected, key: &str, words: &str, project: &str) -
 }
 
 /// The entry that was probably meant, if a group or a role has this name.
-async fn instead(jira: &Jira, words: &str, project: &str) -> Option<String> {
+async fn suggested_entry(jira: &Jira, words: &str, project: &str) -> Option<String> {
     let same = |name: &str| name.to_lowercase() == words.to_lowercase();
-    if let Ok((groups, _)) = jira.groups_called(words).await
+    if let Ok((groups, _)) = jira.groups_matching(words).await
         && let Some(group) = groups.iter().find(|group| same(&group.name))
     {
         return Some(format!("group:{}", group.name));
@@ -158,7 +158,7 @@ async fn instead(jira: &Jira, words: &str, project: &str) -> Option<String> {
 }
 
 async fn group(jira: &Jira, key: &str, name: &str) -> Result<Finding, Error> {
-    let (found, all) = jira.groups_called(name).await?;
+    let (found, all) = jira.groups_matching(name).await?;
     let is = quoted(name);
     if found.iter().any(|group| group.name.to_lowercase() == name.to_lowercase()) {
         return Ok(Finding::ok(key, format!("the group {is} is there")));
@@ -179,7 +179,7 @@ async fn role(jira: &Jira, key: &str, name: &str, project: &str) -> Result<Findi
             Ok(Finding::warn(key, format!("the role {is} has no members in {project}")))
         }
         Ok(_) => Ok(Finding::ok(key, format!("the role {is} is there in {project}"))),
-        Err(Error::NotFound { thing: Lookup::Role, candidates, .. }) => {
+        Err(Error::NotFound { lookup: Lookup::Role, candidates, .. }) => {
             let names: Vec<&str> = candidates.iter().map(|it| it.name.as_str()).collect();
             let (there_is, hint) = (names.join(", "), did_you_mean(name, names.iter().copied()));
             Ok(Finding::fail(key, format!("{project} has no role {is}; there is: {there_is}{hint}")))

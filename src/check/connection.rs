@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    address::{is_open, meant},
-    diagnosis::{trouble, unusable},
+    address::{base_url, is_unencrypted},
+    diagnosis::{connection_failure, unusable_settings},
     finding::{Finding, Level},
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A clock difference of at least this many milliseconds is reported.
-const OFF: i64 = 60_000;
+const CLOCK_TOLERANCE_MS: i64 = 60_000;
 
 /// A Jira that accepts the bridge's credentials.
 pub(super) struct Connected {
@@ -27,14 +27,14 @@ pub(super) struct Connected {
 /// Connects to Jira. The client uses the kind that Jira reports, not the configured one, so that a wrong `jira.kind` is
 /// one finding and not many.
 pub(super) async fn connect(config: &Settings, clock: Clock) -> (Vec<Finding>, Option<Connected>) {
-    if let Some(meant) = meant(&config.url) {
+    if let Some(meant) = base_url(&config.url) {
         let what = format!("{} is the address of a page or of the API; put {meant:?} there", config.url);
         return (vec![Finding::fail("jira.url", what)], None);
     }
     let asking = Settings { kind: None, ..config.clone() };
     let jira = match Jira::new(asking, unobserved(), clock.clone()) {
         Ok(jira) => jira,
-        Err(error) => return (vec![unusable(&error)], None),
+        Err(error) => return (vec![unusable_settings(&error)], None),
     };
     let skipped = jira.skipped_certificates().into_iter().map(|what| {
         let what = format!("{what}, and the others in the file are used; replace it or take it out");
@@ -44,14 +44,14 @@ pub(super) async fn connect(config: &Settings, clock: Clock) -> (Vec<Finding>, O
     let server = match jira.server().await {
         Ok(server) => server,
         Err(error) => {
-            findings.push(trouble(&error, config, None, jira.proxy()));
+            findings.push(connection_failure(&error, config, None, jira.proxy()));
             return (findings, None);
         }
     };
     let kind = server.kind;
     findings.extend([reached(&server, config), right_kind(config.kind, kind)]);
     findings.extend(server.date.and_then(|theirs| clocks(theirs, clock.now())));
-    if is_open(&config.url) {
+    if is_unencrypted(&config.url) {
         let what = "begins with http://, so the token can be read on the way; put https:// there";
         findings.push(Finding::warn("jira.url", what));
     }
@@ -62,10 +62,10 @@ pub(super) async fn connect(config: &Settings, clock: Clock) -> (Vec<Finding>, O
             (findings, Some(Connected { jira, kind, account: us }))
         }
         Err(error) => {
-            let found = trouble(&error, config, Some(kind), jira.proxy());
+            let failure = connection_failure(&error, config, Some(kind), jira.proxy());
             // A key that failed is not also reported as ok.
-            findings.retain(|finding| finding.level != Level::Ok || finding.key != found.key);
-            findings.push(found);
+            findings.retain(|finding| finding.level != Level::Ok || finding.key != failure.key);
+            findings.push(failure);
             (findings, None)
         }
     }
@@ -75,7 +75,7 @@ pub(super) async fn connect(config: &Settings, clock: Clock) -> (Vec<Finding>, O
 fn clocks(theirs: Millis, ours: Millis) -> Option<Finding> {
     let off = ours.0.saturating_sub(theirs.0);
     let how = if off > 0 { "ahead of" } else { "behind" };
-    (off.abs() >= OFF).then(|| {
+    (off.abs() >= CLOCK_TOLERANCE_MS).then(|| {
         let long = lasted(Duration::from_millis(off.unsigned_abs()));
         let what = format!(
             "this machine's clock is {long} {how} Jira's, so the times on tickets and in the record will not fit \
@@ -95,13 +95,13 @@ fn reached(server: &ServerInfo, config: &Settings) -> Finding {
     Finding::ok("jira.url", format!("reached Jira {}{title}{version} at {}", server.kind.name(), config.url))
 }
 
-fn right_kind(configured: Option<Kind>, told: Kind) -> Finding {
-    let word = told.word();
+fn right_kind(configured: Option<Kind>, reported: Kind) -> Finding {
+    let word = reported.config_name();
     match configured {
         None => Finding::ok("jira.kind", format!("auto found {word:?}")),
-        Some(configured) if configured == told => Finding::ok("jira.kind", format!("it is {word:?}")),
+        Some(configured) if configured == reported => Finding::ok("jira.kind", format!("it is {word:?}")),
         Some(configured) => {
-            let (is, not) = (told.name(), configured.name());
+            let (is, not) = (reported.name(), configured.name());
             Finding::fail(
                 "jira.kind",
                 format!("Jira says that it is {is}, not {not}; put {word:?} or \"auto\" there"),

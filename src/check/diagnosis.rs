@@ -5,12 +5,12 @@ use super::{
     finding::Finding,
 };
 use crate::jira::{
-    Cause, Denial, Denied, Error, Kind, Settings, Symptom, TlsCause, UNREADABLE, UnreadableReason,
+    Cause, Denial, Denied, Error, Kind, Settings, Symptom, TlsCause, UNREADABLE_TARGET, UnreadableReason,
     UnusableSettings,
 };
 
 /// The client cannot be created from these settings.
-pub(super) fn unusable(error: &UnusableSettings) -> Finding {
+pub(super) fn unusable_settings(error: &UnusableSettings) -> Finding {
     match error {
         UnusableSettings::Address(what) => Finding::fail("jira.url", what),
         UnusableSettings::Authorities(why) => Finding::fail(
@@ -26,12 +26,17 @@ pub(super) fn unusable(error: &UnusableSettings) -> Finding {
 }
 
 /// A failure to reach Jira or to authenticate, with the key to edit. `proxy` is the proxy for requests to Jira.
-pub(super) fn trouble(error: &Error, config: &Settings, kind: Option<Kind>, proxy: Option<&str>) -> Finding {
+pub(super) fn connection_failure(
+    error: &Error,
+    config: &Settings,
+    kind: Option<Kind>,
+    proxy: Option<&str>,
+) -> Finding {
     match error {
         Error::Unauthorized { host, denied, .. } => refused(host, denied, config, kind),
         Error::Token => Finding::fail("jira.token", error.to_string()),
         Error::NoAnswer { host, cause, .. } => unreachable(host, cause, proxy, error),
-        Error::Unreadable { host, flaw: UnreadableReason::NotJson, .. } => Finding::fail(
+        Error::Unreadable { host, reason: UnreadableReason::NotJson, .. } => Finding::fail(
             "jira.url",
             format!(
                 "{host} answers with a page, not with Jira's API; put the address of Jira itself there, with its context path \
@@ -51,7 +56,7 @@ pub(super) fn trouble(error: &Error, config: &Settings, kind: Option<Kind>, prox
                  /jira) if it has one"
             ),
         ),
-        Error::Unreadable { flaw: UnreadableReason::Other, .. } => Finding::fail(
+        Error::Unreadable { reason: UnreadableReason::Other, .. } => Finding::fail(
             "jira.url",
             format!(
                 "{error}; put the address of Jira itself there, with its context path (such as /jira) if it has one"
@@ -68,13 +73,13 @@ pub(super) fn trouble(error: &Error, config: &Settings, kind: Option<Kind>, prox
                 "put that address there if it is Jira's; if it is a log-in page, have single sign-on let /rest/ pass \
                  with a token"
             };
-            let target = target.as_deref().unwrap_or(UNREADABLE);
+            let target = target.as_deref().unwrap_or(UNREADABLE_TARGET);
             Finding::fail("jira.url", format!("Jira at {host} redirects to {target}; {what}"))
         }
         Error::Refused { .. } | Error::NotFound { .. } | Error::NotSent { .. } => {
             Finding::fail("jira.url", error.to_string())
         }
-        Error::Prerequisite { source, .. } => trouble(source, config, kind, proxy),
+        Error::Prerequisite { source, .. } => connection_failure(source, config, kind, proxy),
     }
 }
 
@@ -97,7 +102,7 @@ fn unreachable(host: &str, cause: &Cause, proxy: Option<&str>, error: &Error) ->
         }
         (Cause::Tls(fault), _) => fail(format!("Jira at {host}: {fault}")),
         (_, Some(_)) => fail(format!("{error}; NO_PROXY names the hosts that are asked without a proxy")),
-        (Cause::NoSuchName, None) => fail(format!(
+        (Cause::UnresolvedName, None) => fail(format!(
             "the host name {host} cannot be resolved; put the name there that people have in their browser, or set \
              HTTPS_PROXY"
         )),
@@ -106,9 +111,9 @@ fn unreachable(host: &str, cause: &Cause, proxy: Option<&str>, error: &Error) ->
         )),
         (
             Cause::NoRoute
-            | Cause::Slow
+            | Cause::TimedOut
             | Cause::Ended
-            | Cause::ProxyAsksWho
+            | Cause::ProxyAuthRequired
             | Cause::ProxyRefuses
             | Cause::Other,
             None,
@@ -121,11 +126,14 @@ fn refused(host: &str, denied: &Denied, config: &Settings, kind: Option<Kind>) -
     let Denied { denial, symptom } = denied;
     // `asked` is `None` for the first request, which the text does not name.
     let why = match symptom {
-        Symptom::OtherAccount { asked: None } => "it answered as if the bridge were not logged in".to_owned(),
-        Symptom::Refused { asked: None, status, said } => format!("it answered {status}{said}"),
-        Symptom::Captcha | Symptom::OtherAccount { .. } | Symptom::Refused { .. } | Symptom::Anonymous => {
-            symptom.to_string()
+        Symptom::AnsweredAnonymously { asked: None } => {
+            "it answered as if the bridge were not logged in".to_owned()
         }
+        Symptom::Refused { asked: None, status, said } => format!("it answered {status}{said}"),
+        Symptom::Captcha
+        | Symptom::AnsweredAnonymously { .. }
+        | Symptom::Refused { .. }
+        | Symptom::NoAccount => symptom.to_string(),
     };
     match denial {
         Denial::Captcha => Finding::fail(
@@ -157,14 +165,14 @@ fn refused(host: &str, denied: &Denied, config: &Settings, kind: Option<Kind>) -
                 (None, Some(Kind::Cloud)) => "jira.user",
                 (Some(_), _) | (None, Some(Kind::DataCenter) | None) => "jira.token",
             };
-            let hint = unknown(config, kind);
+            let hint = credentials_advice(config, kind);
             Finding::fail(key, format!("Jira at {host} does not let the bridge in ({why}): {hint}"))
         }
     }
 }
 
 /// Advice for credentials that Jira does not accept.
-fn unknown(config: &Settings, kind: Option<Kind>) -> &'static str {
+fn credentials_advice(config: &Settings, kind: Option<Kind>) -> &'static str {
     match (config.user.is_some(), kind) {
         (true, Some(Kind::Cloud)) if is_gateway(&config.url) => {
             "put a new token there, for it is wrong or expired, or jira.user is not the e-mail of its account; one without \

@@ -6,7 +6,7 @@ use super::{
     connection::Connected,
     finding::Finding,
     permissions::permissions,
-    project::{TicketProject, in_english},
+    project::{TicketProject, language_hint},
     suggest::did_you_mean,
 };
 use crate::{
@@ -16,10 +16,13 @@ use crate::{
 };
 
 /// At most this many existing tickets are read for each project and issue type.
-const MOST_SAMPLES: usize = 6;
+const MAX_SAMPLES: usize = 6;
 
 /// The project and issue type of each route, if Jira shows them.
-pub(super) async fn places(connected: &Connected, policy: &Policy) -> (Vec<TicketProject>, Vec<Finding>) {
+pub(super) async fn ticket_projects(
+    connected: &Connected,
+    policy: &Policy,
+) -> (Vec<TicketProject>, Vec<Finding>) {
     let (jira, kind) = (&connected.jira, connected.kind);
     let (mut places, mut findings) = (vec![], vec![]);
     let (mut tried, mut projects) = (BTreeSet::new(), BTreeMap::new());
@@ -31,7 +34,7 @@ pub(super) async fn places(connected: &Connected, policy: &Policy) -> (Vec<Ticke
         }
         let found = jira.workflow(project, issue_type).await;
         let project_is_there = match &found {
-            Err(error) => matches!(error, Error::NotFound { thing: Lookup::IssueType, .. }),
+            Err(error) => matches!(error, Error::NotFound { lookup: Lookup::IssueType, .. }),
             Ok(_) => true,
         };
         if project_is_there && !projects.contains_key(project) {
@@ -56,8 +59,8 @@ pub(super) async fn places(connected: &Connected, policy: &Policy) -> (Vec<Ticke
                     language,
                     workflow,
                     fields,
-                    seen,
-                    samples,
+                    existing_issues: seen,
+                    movable_issues: samples,
                 });
             }
         }
@@ -72,7 +75,7 @@ async fn not_found(jira: &Jira, error: &Error, route: &Route, language: Option<&
     let (found, skipped) = match error.not_found() {
         Some((Lookup::IssueType, candidates)) => {
             let names = candidates.iter().map(|it| it.name.as_str());
-            let (hint, language) = (did_you_mean(issue_type, names), in_english(language));
+            let (hint, language) = (did_you_mean(issue_type, names), language_hint(language));
             (
                 Finding::fail(route.key_of("issue_type"), format!("{error}{hint}{language}")),
                 "fields, statuses and transitions were not checked: there has to be an issue type first",
@@ -110,7 +113,7 @@ async fn creation(jira: &Jira, route: &Route, workflow: &Workflow) -> (Option<Ve
         );
         return (None, vec![Finding::fail(key, what)]);
     }
-    let types = jira.creatable(project).await;
+    let types = jira.creatable_issue_types(project).await;
     if let Ok(types) = &types
         && !types.is_empty()
         && !types.iter().any(|(theirs, _)| theirs == id)
@@ -161,10 +164,10 @@ async fn samples(
             return (vec![], vec![], vec![Finding::failed(route.key_of("project"), &error, what)]);
         }
     };
-    found.truncate(MOST_SAMPLES);
+    found.truncate(MAX_SAMPLES);
     let (mut seen, mut missing, mut problems) = (vec![], vec![], vec![]);
     for sample in found {
-        match jira.read_from_index(&sample.id).await {
+        match jira.read_whole(&sample.id).await {
             Ok(IssueSnapshot::Issue { .. }) => seen.push(sample),
             Ok(IssueSnapshot::Missing { .. }) => missing.push(sample),
             Err(error) => {

@@ -11,23 +11,23 @@ use crate::{
 };
 
 /// Values in a finding are cut to this many characters.
-const LONGEST: usize = 60;
+const MAX_VALUE_CHARS: usize = 60;
 /// At most this many allowed values are listed.
-const MOST_NAMED: usize = 10;
+const MAX_LISTED: usize = 10;
 
 /// A finding for each configured value that Jira would refuse.
 pub(super) fn values(fields: &[Field], route: &Route, kind: Kind) -> Vec<Finding> {
     let wrong = |(id, value): (&String, &Value)| {
         let field = fields.iter().find(|field| field.id == *id)?;
         let value = serde_json::to_value(value).ok()?;
-        let what = wrong(field, &field.shape, &value, kind)?;
+        let what = problem(field, &field.shape, &value, kind)?;
         Some(Finding::fail(route.key_of(&format!("fields.{id}")), what))
     };
     route.ticket.fields.iter().filter_map(wrong).collect()
 }
 
 /// What is wrong with a value, and what to put there.
-fn wrong(field: &Field, shape: &Shape, value: &Json, kind: Kind) -> Option<String> {
+fn problem(field: &Field, shape: &Shape, value: &Json, kind: Kind) -> Option<String> {
     let fits = match (shape, value) {
         (Shape::Unknown, _) | (Shape::Text, Json::String(_)) | (Shape::Number, Json::Number(_)) => true,
         (Shape::LongText, Json::String(_)) => kind == Kind::DataCenter,
@@ -38,10 +38,10 @@ fn wrong(field: &Field, shape: &Shape, value: &Json, kind: Kind) -> Option<Strin
             Kind::DataCenter => table.contains_key("name") || table.contains_key("key"),
         },
         (Shape::Choice(by), Json::Object(table)) if table.contains_key(*by) || table.contains_key("id") => {
-            return table.iter().find_map(|(by, said)| absent(field, by, said.as_str()?));
+            return table.iter().find_map(|(by, said)| unknown_choice(field, by, said.as_str()?));
         }
         (Shape::List(item), Json::Array(list)) => {
-            return list.iter().find_map(|value| wrong(field, item, value, kind));
+            return list.iter().find_map(|value| problem(field, item, value, kind));
         }
         (
             Shape::Text
@@ -55,14 +55,14 @@ fn wrong(field: &Field, shape: &Shape, value: &Json, kind: Kind) -> Option<Strin
         ) => false,
     };
     (!fits).then(|| {
-        let (value, example) = (one_line(&value.to_string(), LONGEST), example(field, shape, kind));
+        let (value, example) = (one_line(&value.to_string(), MAX_VALUE_CHARS), example(field, shape, kind));
         let name = &field.name;
         format!("{name:?} does not accept {value}, so Jira would refuse the ticket; put {example} there")
     })
 }
 
 /// The text for a choice that the field does not offer.
-fn absent(field: &Field, by: &str, said: &str) -> Option<String> {
+fn unknown_choice(field: &Field, by: &str, configured: &str) -> Option<String> {
     let called = |choice: &Choice| match by {
         "id" => choice.id.clone(),
         "name" => choice.name.clone(),
@@ -70,16 +70,16 @@ fn absent(field: &Field, by: &str, said: &str) -> Option<String> {
         _ => None,
     };
     let names: Vec<String> = field.allowed.iter().filter_map(called).collect();
-    if names.is_empty() || is_template(said) || names.iter().any(|name| name == said) {
+    if names.is_empty() || is_template(configured) || names.iter().any(|name| name == configured) {
         return None;
     }
-    let hint = did_you_mean(said, names.iter().map(String::as_str));
-    Some(format!("{said:?} is no value of {:?}; there is: {}{hint}", field.name, listed(&names)))
+    let hint = did_you_mean(configured, names.iter().map(String::as_str));
+    Some(format!("{configured:?} is no value of {:?}; there is: {}{hint}", field.name, listed(&names)))
 }
 
 fn listed(names: &[String]) -> String {
-    let shown: Vec<&str> = names.iter().take(MOST_NAMED).map(String::as_str).collect();
-    let more = if names.len() > MOST_NAMED { ", …" } else { "" };
+    let shown: Vec<&str> = names.iter().take(MAX_LISTED).map(String::as_str).collect();
+    let more = if names.len() > MAX_LISTED { ", …" } else { "" };
     format!("{}{more}", shown.join(", "))
 }
 
@@ -166,7 +166,7 @@ mod tests {
             (Shape::Unknown, Kind::Cloud, json!([1]), true),
         ] {
             let field = field(shape.clone(), &["Low", "High"]);
-            assert_eq!(wrong(&field, &shape, &value, kind).is_none(), fits, "{shape:?} {value}");
+            assert_eq!(problem(&field, &shape, &value, kind).is_none(), fits, "{shape:?} {value}");
         }
     }
 }

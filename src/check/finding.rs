@@ -8,9 +8,9 @@ use crate::{
 };
 
 /// A finding has at most this many characters. Text from Jira is cut earlier.
-const LONGEST: usize = 2_000;
+const MAX_LINE_CHARS: usize = 2_000;
 /// Advice for a token that lacks a scope.
-const SCOPES: &str = "; give the token the scopes read:jira-work, write:jira-work and read:jira-user";
+const SCOPES_ADVICE: &str = "; give the token the scopes read:jira-work, write:jira-work and read:jira-user";
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,14 +43,14 @@ pub struct Finding {
     /// What was found, and what to put there; one line.
     pub what: String,
     /// The failure concerns Jira as a whole, so other checks would report it again.
-    pub(super) stops_bridge: bool,
+    pub(super) affects_all_checks: bool,
 }
 
 impl Finding {
     fn new(level: Level, key: impl Into<String>, what: impl AsRef<str>) -> Self {
         // Jira's own messages end with a full stop.
-        let what = one_line(&what.as_ref().replace(".; ", "; "), LONGEST);
-        Self { level, key: key.into(), what, stops_bridge: false }
+        let what = one_line(&what.as_ref().replace(".; ", "; "), MAX_LINE_CHARS);
+        Self { level, key: key.into(), what, affects_all_checks: false }
     }
 
     pub(super) fn ok(key: impl Into<String>, what: impl AsRef<str>) -> Self {
@@ -68,17 +68,18 @@ impl Finding {
     /// A failed request: at `key` with the text of `otherwise` if only this request failed, at `jira.url` if Jira as a
     /// whole did.
     pub(super) fn failed(key: impl Into<String>, error: &Error, otherwise: impl FnOnce() -> String) -> Self {
-        let scope = if error.is_of_scope() { SCOPES } else { "" };
+        let scope = if error.is_about_scope() { SCOPES_ADVICE } else { "" };
         match error {
-            Error::Throttled { .. } | Error::Broken { .. } => {
-                Self { stops_bridge: true, ..Self::fail("jira.url", format!("{error}; check again later")) }
-            }
+            Error::Throttled { .. } | Error::Broken { .. } => Self {
+                affects_all_checks: true,
+                ..Self::fail("jira.url", format!("{error}; check again later"))
+            },
             Error::NoAnswer { .. } | Error::Unauthorized { .. } => {
-                Self { stops_bridge: true, ..Self::fail("jira.url", format!("{error}; check again")) }
+                Self { affects_all_checks: true, ..Self::fail("jira.url", format!("{error}; check again")) }
             }
             // Jira's API has all these paths, so the intermediary is wrong.
             Error::Refused { by: Origin::Intermediary, status: 404 | 405 | 410, .. } => {
-                Self { stops_bridge: true, ..Self::fail("jira.url", format!("{error}; check again")) }
+                Self { affects_all_checks: true, ..Self::fail("jira.url", format!("{error}; check again")) }
             }
             Error::Token
             | Error::NotSent { .. }
@@ -106,7 +107,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let widest = self.0.iter().map(|finding| finding.key.chars().count()).max().unwrap_or_default();
-        for Finding { level, key, what, stops_bridge: _ } in &self.0 {
+        for Finding { level, key, what, affects_all_checks: _ } in &self.0 {
             writeln!(f, "{level:<4}  {key:<widest$}  {what}")?;
         }
         Ok(())

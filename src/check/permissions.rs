@@ -25,7 +25,7 @@ pub(super) async fn permissions(
             let what = || format!("cannot see the account's permissions: {error}");
             vec![Finding::failed(key, &error, what)]
         }
-        Ok(told) => {
+        Ok(granted) => {
             let moves = policy.all().any(|route| {
                 &route.ticket.project == project && targets(route).iter().any(|(_, to)| to.is_some())
             });
@@ -34,13 +34,13 @@ pub(super) async fn permissions(
             } else {
                 "have it granted to the account, in the project's settings under Permissions"
             };
-            missing(&told, project, moves, &key, how)
+            missing(&granted, project, moves, &key, how)
         }
     }
 }
 
 /// The name of a permission in Jira's user interface.
-fn called(name: &str) -> &str {
+fn display_name(name: &str) -> &str {
     match name {
         "BROWSE_PROJECTS" => "Browse Projects",
         "CREATE_ISSUES" => "Create Issues",
@@ -53,10 +53,10 @@ fn called(name: &str) -> &str {
 }
 
 /// A finding for each permission that is missing; `moves` if the bridge is to move tickets.
-fn missing(told: &Permissions, project: &str, moves: bool, key: &str, how: &str) -> Vec<Finding> {
+fn missing(granted: &Permissions, project: &str, moves: bool, key: &str, how: &str) -> Vec<Finding> {
     let finding = |name: &str| {
-        let is = called(name);
-        match told.get(name) {
+        let is = display_name(name);
+        match granted.get(name) {
             Some(true) => None,
             None => Some(Finding::warn(
                 key,

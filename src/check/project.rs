@@ -22,19 +22,19 @@ pub(super) struct TicketProject {
     /// The fields of its create screen; `None` if they could not be read.
     pub(super) fields: Option<Vec<Field>>,
     /// Existing issues.
-    pub(super) seen: Vec<Sample>,
+    pub(super) existing_issues: Vec<Sample>,
     /// Those of them that can be moved, with their available transitions.
-    pub(super) samples: Vec<(Sample, Vec<AvailableTransition>)>,
+    pub(super) movable_issues: Vec<(Sample, Vec<AvailableTransition>)>,
 }
 
 impl TicketProject {
-    pub(super) fn is_of(&self, route: &Route) -> bool {
+    pub(super) fn is_for(&self, route: &Route) -> bool {
         self.project == route.ticket.project && self.issue_type == route.ticket.issue_type
     }
 }
 
 /// A hint for accounts with another language than English, in which the bridge looks for names.
-pub(super) fn in_english(language: Option<&str>) -> String {
+pub(super) fn language_hint(language: Option<&str>) -> String {
     language.map_or(String::new(), |language| {
         format!(
             "; the account's language is {language}, names are looked for in English, and ids always work"

@@ -12,7 +12,7 @@ use crate::{
 /// A finding for each route that no question ever reaches.
 pub(super) fn routes(config: &Config) -> Vec<Finding> {
     let routes = &config.policy.routes;
-    let dead = |(nth, (own, route)): (usize, &(Match, Route))| {
+    let unreachable_route = |(nth, (own, route)): (usize, &(Match, Route))| {
         let earlier = routes.get(..nth).into_iter().flatten().find(|(other, _)| covers(other, own));
         if let Some((_, earlier)) = earlier {
             let what = format!(
@@ -21,10 +21,10 @@ pub(super) fn routes(config: &Config) -> Vec<Finding> {
             );
             return Some(Finding::fail(format!("{}.match", route.key), what));
         }
-        unreachable(own, config)
+        unreachable_part(own, config)
             .map(|(name, what)| Finding::fail(format!("{}.match.{name}", route.key), what))
     };
-    routes.iter().enumerate().filter_map(dead).collect()
+    routes.iter().enumerate().filter_map(unreachable_route).collect()
 }
 
 /// A finding for each pattern that cannot match the name of a Kubernetes object or of a gate.
@@ -102,7 +102,7 @@ fn is_plain(glob: &str) -> bool {
 }
 
 /// The part of a match that no caller can match, and why.
-fn unreachable(own: &Match, config: &Config) -> Option<(&'static str, String)> {
+fn unreachable_part(own: &Match, config: &Config) -> Option<(&'static str, String)> {
     let flagger = &config.flagger;
     let clusters: Vec<&str> = std::iter::once(flagger.cluster.as_str())
         .chain(flagger.clusters.iter().map(|cluster| cluster.name.as_str()))
@@ -142,18 +142,18 @@ mod tests {
     }
 
     #[test]
-    fn each_pattern_is_told_with_its_key() {
+    fn each_pattern_is_reported_with_its_key() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let text = "jira.url = \"https://x.example\"\njira.token = \"t\"\nticket.project = \"OPS\"\n\
                     flagger.namespaces = [\"*\", \"Shop!\"]\n\
                     routes = [{ match = { gate = \"QA Team\" } }, { match = { namespace = \"\", gate = \"\", canary = \"a.b\" } }]\n";
         std::fs::write(file.path(), text).unwrap();
         let config = crate::config::load(file.path(), []).unwrap();
-        let told: Vec<String> =
+        let found: Vec<String> =
             patterns(&config).iter().map(|one| format!("{} {}: {}", one.level, one.key, one.what)).collect();
         let only = "has lower-case letters, digits and '-' alone; correct it";
         assert_eq!(
-            told,
+            found,
             [
                 format!(
                     "warn flagger.namespaces[1]: \"Shop!\" can never match: the name of a namespace {only}"

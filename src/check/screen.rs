@@ -12,16 +12,16 @@ use crate::{
 };
 
 /// Fields that the bridge or Jira fills in: they need no configuration.
-const SET: [&str; 6] = ["project", "issuetype", "summary", "description", "labels", "reporter"];
+const FILLED_IN: [&str; 6] = ["project", "issuetype", "summary", "description", "labels", "reporter"];
 /// Those of them that the bridge fills in: they cannot be in `ticket.fields`.
-const OWN: [&str; 5] = ["project", "issuetype", "summary", "description", "labels"];
+const FILLED_IN_BY_BRIDGE: [&str; 5] = ["project", "issuetype", "summary", "description", "labels"];
 
 pub(super) fn screen(place: &TicketProject, route: &Route) -> Vec<Finding> {
     let Some(fields) = &place.fields else { return vec![] };
     let at = format!("the create screen of {} in {}", place.workflow.issue_type_name, place.project);
-    let mut findings = own(fields, route, &at);
-    findings.extend(required(fields, route, &at, place.kind));
-    findings.extend(absent(fields, route, &at));
+    let mut findings = missing_bridge_fields(fields, route, &at);
+    findings.extend(unset_required_fields(fields, route, &at, place.kind));
+    findings.extend(fields_not_on_screen(fields, route, &at));
     findings.extend(values(fields, route, place.kind));
     if findings.is_empty() {
         let what = format!("{at} has all that is configured, and requires nothing else");
@@ -35,7 +35,7 @@ fn has(fields: &[Field], id: &str) -> bool {
 }
 
 /// A finding for each missing field that the bridge cannot do without.
-fn own(fields: &[Field], route: &Route, at: &str) -> Vec<Finding> {
+fn missing_bridge_fields(fields: &[Field], route: &Route, at: &str) -> Vec<Finding> {
     let needs = [
         ("summary", "tickets cannot be named"),
         ("description", "tickets cannot say what they are about"),
@@ -51,11 +51,11 @@ fn own(fields: &[Field], route: &Route, at: &str) -> Vec<Finding> {
 }
 
 /// A finding for each field that Jira requires and the configuration does not set.
-fn required(fields: &[Field], route: &Route, at: &str, kind: Kind) -> Vec<Finding> {
+fn unset_required_fields(fields: &[Field], route: &Route, at: &str, kind: Kind) -> Vec<Finding> {
     let demanded = fields.iter().filter(|field| {
         field.required
             && !field.has_default
-            && !SET.contains(&field.id.as_str())
+            && !FILLED_IN.contains(&field.id.as_str())
             && !route.ticket.fields.contains_key(&field.id)
     });
     demanded
@@ -68,9 +68,10 @@ fn required(fields: &[Field], route: &Route, at: &str, kind: Kind) -> Vec<Findin
 }
 
 /// A finding for each configured field that is not on the screen.
-fn absent(fields: &[Field], route: &Route, at: &str) -> Vec<Finding> {
+fn fields_not_on_screen(fields: &[Field], route: &Route, at: &str) -> Vec<Finding> {
     let unknown = route.ticket.fields.keys().filter(|id| !has(fields, id));
-    let free: Vec<&Field> = fields.iter().filter(|field| !OWN.contains(&field.id.as_str())).collect();
+    let free: Vec<&Field> =
+        fields.iter().filter(|field| !FILLED_IN_BY_BRIDGE.contains(&field.id.as_str())).collect();
     unknown
         .map(|id| {
             let named = free.iter().find(|field| field.name.to_lowercase() == id.to_lowercase());

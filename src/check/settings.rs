@@ -16,11 +16,11 @@ use crate::{
 /// Shorter secrets can be guessed.
 const SHORTEST_SECRET: usize = 16;
 /// Tickets that one request reads.
-const A_REQUEST: usize = 100;
+const TICKETS_PER_REQUEST: usize = 100;
 
 pub(super) fn settings(config: &Config) -> Vec<Finding> {
     let mut findings = vec![budget(config)];
-    findings.extend(share(config));
+    findings.extend(namespace_share(config));
     findings.extend(tls(config));
     findings.push(approval(config));
     findings.push(webhook(config));
@@ -41,7 +41,7 @@ pub(super) fn settings(config: &Config) -> Vec<Finding> {
 /// half is for everything else.
 fn budget(config: &Config) -> Finding {
     let (jira, tickets) = (&config.jira, config.limits.open_tickets);
-    let requests = tickets.div_ceil(A_REQUEST) as u128;
+    let requests = tickets.div_ceil(TICKETS_PER_REQUEST) as u128;
     let trust = jira.trust_for.as_millis().max(1);
     let rate = u128::from(jira.client.requests_per_second.get());
     let needed = (6_000 * requests).div_ceil(trust);
@@ -65,7 +65,7 @@ fn budget(config: &Config) -> Finding {
 }
 
 /// A share as large as the whole limit lets one namespace use up the tickets of all others.
-fn share(config: &Config) -> Option<Finding> {
+fn namespace_share(config: &Config) -> Option<Finding> {
     let (all, share) = (config.limits.open_tickets, config.limits.open_tickets_per_namespace);
     (share >= all).then(|| {
         let what = format!(
@@ -111,12 +111,12 @@ fn webhook(config: &Config) -> Finding {
 }
 
 fn flagger(config: &Config) -> Vec<Finding> {
-    let proves = |cluster: &Cluster| cluster.token.is_some();
-    let some_prove = config.flagger.clusters.iter().any(proves) || !config.flagger.tokens.is_empty();
+    let has_token = |cluster: &Cluster| cluster.token.is_some();
+    let some_have_token = config.flagger.clusters.iter().any(has_token) || !config.flagger.tokens.is_empty();
     let general = &config.flagger.token;
     let mut findings = vec![match general {
         Some(_) => Finding::ok("flagger.token", "Flagger has to bring its token"),
-        None if some_prove => {
+        None if some_have_token => {
             Finding::ok("flagger.token", "is not needed: only clusters with a token of their own may ask")
         }
         None => Finding::warn(
@@ -130,7 +130,7 @@ fn flagger(config: &Config) -> Vec<Finding> {
         let name = &cluster.name;
         findings.extend(match (&cluster.token, general) {
             (Some(_), _) => None,
-            (None, None) if some_prove => Some(Finding::fail(
+            (None, None) if some_have_token => Some(Finding::fail(
                 key,
                 format!(
                     "is missing, so no caller may ask as {name:?}: others have a token; put one there, or set flagger.token"
@@ -147,11 +147,11 @@ fn flagger(config: &Config) -> Vec<Finding> {
 
 /// Whether every secret is long enough, and Flagger's tokens can be part of a URL. No secret is shown.
 fn secrets(config: &Config) -> Vec<Finding> {
-    let jiras = [
+    let jira_secrets = [
         ("jira.token".to_owned(), Some(&config.jira.client.token)),
         ("jira.webhook_secret".to_owned(), config.jira.webhook_secret.as_ref()),
     ];
-    let jiras = jiras.into_iter().filter_map(|(key, secret)| Some((key, secret?)));
+    let jiras = jira_secrets.into_iter().filter_map(|(key, secret)| Some((key, secret?)));
     let judged = |(key, secret): (String, &Secret)| -> Vec<Finding> {
         let of_flagger = key.starts_with("flagger.");
         let unfit = (of_flagger && !secret.fits_url()).then(|| {
@@ -167,17 +167,17 @@ fn secrets(config: &Config) -> Vec<Finding> {
 fn weak(key: String, secret: &Secret) -> Option<Finding> {
     let short = |line: &secrecy::SecretString| line.expose_secret().chars().count() < SHORTEST_SECRET;
     let what = format!("has fewer than {SHORTEST_SECRET} characters; put a longer one there");
-    secret.lines().iter().any(short).then(|| Finding::warn(key, what))
+    secret.values().iter().any(short).then(|| Finding::warn(key, what))
 }
 
 /// Entries that are both in `approvers` and in `deny`.
 fn contradictions(config: &Config) -> Vec<Finding> {
-    let mut told = BTreeSet::new();
+    let mut reported = BTreeSet::new();
     let mut findings = vec![];
     for route in config.policy.all() {
         let approval = &route.approval;
         for entry in approval.approvers.iter().filter(|entry| approval.deny.contains(entry)) {
-            if told.insert((entry, &approval.approvers, &approval.deny)) {
+            if reported.insert((entry, &approval.approvers, &approval.deny)) {
                 let deny = route.approval_key("deny");
                 let what =
                     format!("{} is in {deny} too, which wins; take it out of one of the two", quoted(entry));

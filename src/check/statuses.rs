@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     finding::Finding,
-    project::{TicketProject, in_english, targets},
+    project::{TicketProject, language_hint, targets},
     suggest::did_you_mean,
 };
 use crate::{
@@ -30,14 +30,18 @@ pub(super) fn statuses(place: &TicketProject, route: &Route) -> Vec<Finding> {
         Ok(statuses) => {
             let rejected = match statuses.rejected.is_empty() {
                 true => "none: a ticket can be approved, but not rejected".to_owned(),
-                false => named(&statuses.rejected, place),
+                false => names_of(&statuses.rejected, place),
             };
             let mut findings = vec![
-                Finding::ok(key("approved"), named(&statuses.approved, place)),
+                Finding::ok(key("approved"), names_of(&statuses.approved, place)),
                 Finding::ok(key("rejected"), rejected),
             ];
-            findings.extend(decided(place, &statuses).map(|what| Finding::fail(key("approved"), what)));
-            findings.extend(follow(place, route, &statuses).map(|what| Finding::warn(key("approved"), what)));
+            findings
+                .extend(no_waiting_status(place, &statuses).map(|what| Finding::fail(key("approved"), what)));
+            findings.extend(
+                statuses_after_approval(place, route, &statuses)
+                    .map(|what| Finding::warn(key("approved"), what)),
+            );
             findings
         }
     }
@@ -56,7 +60,7 @@ fn is_new(problem: &Unresolved, place: &TicketProject) -> bool {
 }
 
 /// The statuses with these ids, by name.
-fn named(ids: &BTreeSet<String>, place: &TicketProject) -> String {
+fn names_of(ids: &BTreeSet<String>, place: &TicketProject) -> String {
     let known = place.workflow.statuses.iter().filter(|status| ids.contains(&status.id));
     let mut names: Vec<_> = known.map(|status| format!("{:?} ({})", status.name, status.id)).collect();
     names.dedup();
@@ -78,7 +82,7 @@ pub(super) fn unresolved(problem: &Unresolved, place: &TicketProject) -> String 
                 );
             }
             let hint = did_you_mean(name, workflow.statuses.iter().map(|status| status.name.as_str()));
-            let language = in_english(place.language.as_deref());
+            let language = language_hint(place.language.as_deref());
             format!(
                 "{kind} in {project} has no status {name:?}; there is: {}{hint}{language}",
                 there_is.join(", ")
@@ -88,7 +92,7 @@ pub(super) fn unresolved(problem: &Unresolved, place: &TicketProject) -> String 
             let id = BTreeSet::from([name.clone()]);
             format!(
                 "{} cannot mean both approved and rejected; take it out of one of the two",
-                named(&id, place)
+                names_of(&id, place)
             )
         }
         Unresolved::Ambiguous { name, ids } => {
@@ -117,7 +121,7 @@ fn how_to_add(place: &TicketProject) -> String {
 }
 
 /// The text if no status is left to wait in.
-fn decided(place: &TicketProject, statuses: &Statuses) -> Option<String> {
+fn no_waiting_status(place: &TicketProject, statuses: &Statuses) -> Option<String> {
     let waits = |status: &Status| statuses.meaning(&status.id) == Meaning::Waiting;
     (!place.workflow.statuses.iter().any(waits)).then(|| {
         format!(
@@ -128,7 +132,7 @@ fn decided(place: &TicketProject, statuses: &Statuses) -> Option<String> {
 }
 
 /// The text if tickets are moved on after the approval, into statuses that close the gate again.
-fn follow(place: &TicketProject, route: &Route, statuses: &Statuses) -> Option<String> {
+fn statuses_after_approval(place: &TicketProject, route: &Route, statuses: &Statuses) -> Option<String> {
     let workflow = &place.workflow;
     let category = |status: &Status| workflow.categories.get(&status.id).map(String::as_str);
     let approved = workflow.statuses.iter().find(|status| {
@@ -136,7 +140,7 @@ fn follow(place: &TicketProject, route: &Route, statuses: &Statuses) -> Option<S
             && category(status).is_some_and(|category| category != "done")
     })?;
     let ways: Vec<&AvailableTransition> = place
-        .samples
+        .movable_issues
         .iter()
         .filter(|(sample, _)| sample.status.id == approved.id)
         .flat_map(|(_, ways)| ways)

@@ -74,7 +74,7 @@ async fn fails(fake: &FakeJira, env: &[(&str, &str)]) -> String {
 }
 
 /// The lines that are not ok.
-fn bad(output: &str) -> String {
+fn not_ok(output: &str) -> String {
     output.lines().filter(|line| !line.starts_with("ok")).map(|line| format!("{line}\n")).collect()
 }
 
@@ -83,7 +83,7 @@ fn data_center(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn all_is_well_with_data_center_and_routes() {
+async fn data_center_with_routes_passes() {
     let text = data_center(CLOUD)
         + r#"
 [ticket.transitions]
@@ -157,14 +157,14 @@ async fn a_wrong_token_is_one_line_and_the_rest_is_left_out() {
     let own = fake(Flavour::DataCenter);
     own.set_token("another");
     let (output, _) = run(&own, &data_center(CLOUD), &[]).await;
-    insta::assert_snapshot!(bad(&output), @r#"
+    insta::assert_snapshot!(not_ok(&output), @r#"
     FAIL  jira.token                Jira at HOST does not let the bridge in (it answered 401): put a new token there, for it is wrong or expired; or jira.user is missing, which Cloud needs and a personal access token of Data Center does not
     warn  ticket                    projects, issue types, permissions, fields, statuses and transitions were not checked: Jira has to let the bridge in first
     "#);
 }
 
 #[tokio::test]
-async fn an_account_that_is_not_let_in_is_told_how() {
+async fn rejected_credentials_get_advice() {
     for (fault, says) in [
         (Fault::Anonymous, "anonymous"),
         (Fault::Captcha, "CAPTCHA"),
@@ -178,14 +178,14 @@ async fn an_account_that_is_not_let_in_is_told_how() {
     }
     let bare = CLOUD.replace("user = \"bridge@example.com\"\n", "");
     let (output, _) = run(&fake(Flavour::Cloud), &bare, &[]).await;
-    insta::assert_snapshot!(bad(&output), @r#"
+    insta::assert_snapshot!(not_ok(&output), @r#"
     FAIL  jira.user                 Jira at HOST does not let the bridge in (it answered 403: Failed to parse Connect Session Auth Token): put the e-mail of the account that jira.token belongs to there
     warn  ticket                    projects, issue types, permissions, fields, statuses and transitions were not checked: Jira has to let the bridge in first
     "#);
 }
 
 #[tokio::test]
-async fn something_else_is_there() {
+async fn another_server_answers() {
     for (fault, says) in [
         (Fault::Redirect, "redirects"),
         (Fault::Html, "answers with a page"),
@@ -207,7 +207,7 @@ async fn something_else_is_there() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_knows() {
+async fn an_unknown_certificate_authority() {
     let file = |name: &str| format!("{}/fixtures/tls/{name}", env!("CARGO_MANIFEST_DIR"));
     let files = config::Tls { cert_file: file("old.crt.pem").into(), key_file: file("old.key.pem").into() };
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -217,7 +217,7 @@ async fn a_certificate_that_nobody_knows() {
     let url = format!("https://localhost:{}", address.port());
     let output = async |env: &[(&str, &str)]| {
         let report = check(&load(&url, CLOUD, env), clock()).await;
-        bad(&report.to_string().replace(&url[8..], "HOST"))
+        not_ok(&report.to_string().replace(&url[8..], "HOST"))
     };
     assert!(output(&[]).await.starts_with("FAIL  jira.ca_file "));
     // With the authority it gets further.
@@ -258,7 +258,7 @@ approval = { approvers = [], deny = ["{{ metadata.author }}"] }
 "#;
     let fake = FakeJira::new(Setup { token: "short".into(), ..Setup::new(Flavour::Cloud, clock()) });
     let (output, failed) = run(&fake, text, &[]).await;
-    insta::assert_snapshot!(bad(&output), @r#"
+    insta::assert_snapshot!(not_ok(&output), @r#"
     FAIL  approval.approvers            Jira does not show which account has the e-mail "mia@example.com"; put the account id there: Mia Change (5b10ac8d82e05b22cc7d4e01)?
     FAIL  ticket.description            cannot be rendered for every question: invalid operation: unable to calculate 1 // 0; fix the template
     FAIL  jira.requests_per_second      1 are too few: 50 requests read limits.open_tickets = 5000 tickets, every 20s (a third of jira.trust_for), and may use half of them; put 5 there, or jira.trust_for = "300s"

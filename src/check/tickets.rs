@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    connection::Connected, discovery::places, finding::Finding, project::TicketProject, screen::screen,
-    statuses::statuses, transitions::transitions,
+    connection::Connected, discovery::ticket_projects, finding::Finding, project::TicketProject,
+    screen::screen, statuses::statuses, transitions::transitions,
 };
 use crate::{
     jira::{Error, Kind, Sample},
@@ -12,22 +12,22 @@ use crate::{
 };
 
 /// Tickets that one request reads.
-const A_REQUEST: usize = 100;
+const TICKETS_PER_REQUEST: usize = 100;
 
 /// Checks each project, issue type and setting once, at the first route that has it.
 pub(super) async fn tickets(connected: &Connected, policy: &Policy) -> Vec<Finding> {
-    let (places, mut findings) = places(connected, policy).await;
-    findings.extend(reads(connected, &places).await);
-    let mut told = BTreeSet::new();
+    let (places, mut findings) = ticket_projects(connected, policy).await;
+    findings.extend(readability(connected, &places).await);
+    let mut checked = BTreeSet::new();
     for route in policy.all() {
-        let Some(place) = places.iter().find(|place| place.is_of(route)) else { continue };
+        let Some(place) = places.iter().find(|place| place.is_for(route)) else { continue };
         let settings = &route.ticket;
         for (topic, about) in [
             (screen as fn(&TicketProject, &Route) -> Vec<Finding>, format!("{:?}", settings.fields.keys())),
             (statuses, format!("{:?} {:?}", settings.approved, settings.rejected)),
             (transitions, format!("{:?}", settings.transitions)),
         ] {
-            if told.insert((&place.project, &place.issue_type, about)) {
+            if checked.insert((&place.project, &place.issue_type, about)) {
                 findings.extend(topic(place, route));
             }
         }
@@ -36,9 +36,9 @@ pub(super) async fn tickets(connected: &Connected, policy: &Policy) -> Vec<Findi
 }
 
 /// Whether tickets can be read with the same requests that `serve` sends.
-async fn reads(connected: &Connected, places: &[TicketProject]) -> Option<Finding> {
-    let samples: Vec<&Sample> = places.iter().flat_map(|place| &place.seen).collect();
-    let ids: Vec<&str> = samples.iter().map(|sample| sample.id.as_str()).take(A_REQUEST).collect();
+async fn readability(connected: &Connected, places: &[TicketProject]) -> Option<Finding> {
+    let samples: Vec<&Sample> = places.iter().flat_map(|place| &place.existing_issues).collect();
+    let ids: Vec<&str> = samples.iter().map(|sample| sample.id.as_str()).take(TICKETS_PER_REQUEST).collect();
     let how = match connected.kind {
         Kind::Cloud => "POST /rest/api/3/issue/bulkfetch and GET /rest/api/3/issue/…/changelog",
         Kind::DataCenter => "POST /rest/api/2/search",

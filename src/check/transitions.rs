@@ -20,7 +20,7 @@ pub(super) fn transitions(place: &TicketProject, route: &Route) -> Vec<Finding> 
         .map(|(name, target)| {
             let key = route.key_of(&format!("transitions.{name}"));
             match policy::resolve(&target.to, &place.workflow.statuses) {
-                Ok(id) => reached(place, &statuses, (name, target), &id, key),
+                Ok(id) => reachability(place, &statuses, (name, target), &id, key),
                 Err(problem) => Finding::fail(key, unresolved(&problem, place)),
             }
         })
@@ -28,7 +28,7 @@ pub(super) fn transitions(place: &TicketProject, route: &Route) -> Vec<Finding> 
 }
 
 /// Whether tickets can reach the status, as far as existing tickets show it.
-fn reached(
+fn reachability(
     place: &TicketProject,
     statuses: &Statuses,
     (name, target): (&str, &Target),
@@ -53,14 +53,14 @@ fn reached(
         statuses.meaning(status) == Meaning::Waiting
             && place.workflow.categories.get(status).is_some_and(|category| category == "done")
     };
-    let seen = place.samples.iter().filter(|(sample, _)| {
+    let seen = place.movable_issues.iter().filter(|(sample, _)| {
         let status = &sample.status.id;
         status != id && begins(statuses.meaning(status)) && !finished(status)
     });
     let (mut from, mut blocked) = (vec![], vec![]);
     for (sample, ways) in seen {
         let at = format!("{:?} ({})", sample.status.name, sample.key);
-        match way(ways, id, target) {
+        match why_blocked(ways, id, target) {
             None => from.push(at),
             Some(why) => blocked.push((at, why)),
         }
@@ -79,7 +79,7 @@ fn reached(
 }
 
 /// Why no transition can be used: none leads to the status, or each requires a field that is not configured.
-fn way(ways: &[AvailableTransition], id: &str, target: &Target) -> Option<String> {
+fn why_blocked(ways: &[AvailableTransition], id: &str, target: &Target) -> Option<String> {
     let there: Vec<&AvailableTransition> = ways.iter().filter(|way| way.to.id == id).collect();
     if there.is_empty() {
         let mut reachable: Vec<String> = ways.iter().map(|way| format!("{:?}", way.to.name)).collect();
@@ -122,7 +122,7 @@ mod tests {
     }
 
     /// The finding for `opened = "In Review"` if tickets are in these statuses and can be moved only to `Open`.
-    fn opened(stand: &[(&str, &str)]) -> String {
+    fn opened(statuses_of_tickets: &[(&str, &str)]) -> String {
         let sample = |(id, name): &(&str, &str)| {
             let sample = Sample { id: (*id).into(), key: format!("OPS-{id}"), status: status(id, name) };
             (sample, vec![AvailableTransition { to: status("1", "Open"), fields: vec![] }])
@@ -143,8 +143,8 @@ mod tests {
                 elsewhere: vec![],
             },
             fields: None,
-            seen: vec![],
-            samples: stand.iter().map(sample).collect(),
+            existing_issues: vec![],
+            movable_issues: statuses_of_tickets.iter().map(sample).collect(),
         };
         let statuses = Statuses {
             approved: BTreeSet::from(["3".into()]),
@@ -152,12 +152,12 @@ mod tests {
             ..Statuses::default()
         };
         let target = Target { to: "In Review".into(), fields: BTreeMap::new() };
-        format!("{:?}", reached(&place, &statuses, ("opened", &target), "2", "opened".into()))
+        format!("{:?}", reachability(&place, &statuses, ("opened", &target), "2", "opened".into()))
     }
 
     /// Cancelled is neither approved nor rejected, but no ticket starts there.
     #[test]
-    fn a_finished_ticket_is_where_none_begins() {
+    fn no_ticket_starts_in_a_finished_status() {
         let only_finished = opened(&[("9", "Cancelled")]);
         assert!(only_finished.contains("no existing ticket shows"), "{only_finished}");
         let both = opened(&[("9", "Cancelled"), ("1", "Open")]);

@@ -21,7 +21,7 @@ pub struct Cli {
         short,
         long,
         global = true,
-        help_heading = EVERYWHERE,
+        help_heading = GLOBAL_OPTIONS,
         value_name = "FILE",
         env = "BRIDGE_CONFIG",
         default_value = "config.toml"
@@ -31,7 +31,7 @@ pub struct Cli {
     #[arg(
         long,
         global = true,
-        help_heading = EVERYWHERE,
+        help_heading = GLOBAL_OPTIONS,
         value_name = "FORMAT",
         env = "BRIDGE_LOG_FORMAT",
         default_value = "text"
@@ -40,7 +40,7 @@ pub struct Cli {
 }
 
 /// The heading of the options that every command takes.
-const EVERYWHERE: &str = "Options of every command";
+const GLOBAL_OPTIONS: &str = "Options of every command";
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
@@ -116,7 +116,7 @@ impl ValueEnum for Kind {
             Self::Cloud => "REST v3, with an e-mail and an API token",
             Self::DataCenter => "REST v2, with a personal access token",
         };
-        Some(PossibleValue::new(self.word()).help(help))
+        Some(PossibleValue::new(self.config_name()).help(help))
     }
 }
 
@@ -161,7 +161,7 @@ impl Gates {
     }
 
     /// Whether the options select the gates of this canary.
-    pub(super) fn wants(&self, namespace: &str, canary: &str) -> bool {
+    pub(super) fn selects(&self, namespace: &str, canary: &str) -> bool {
         let is = |wanted: &Option<String>, name: &str| wanted.as_deref().is_none_or(|wanted| wanted == name);
         is(&self.namespace, namespace) && is(&self.canary, canary)
     }

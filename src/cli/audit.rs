@@ -30,9 +30,9 @@ pub async fn audit(
     now: Millis,
     out: &mut impl Write,
 ) -> anyhow::Result<bool> {
-    let record = AuditLog::open(url).await.map_err(unread)?;
+    let record = AuditLog::open(url).await.map_err(read_error)?;
     let (well, written) = if *verify {
-        let verified = record.verify().await.map_err(unread)?;
+        let verified = record.verify().await.map_err(read_error)?;
         (verified.problems.is_empty(), report(&verified, out).map_err(Into::into))
     } else {
         (true, export(&record, since.map(|since| now - since), *format, out).await)
@@ -45,7 +45,7 @@ pub async fn audit(
 }
 
 /// Drops the sources of the error, because its own text includes theirs.
-fn unread(error: store::Error) -> anyhow::Error {
+fn read_error(error: store::Error) -> anyhow::Error {
     anyhow!("store.url: {error}")
 }
 
@@ -55,12 +55,12 @@ async fn export(
     format: AuditFormat,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let mut pages = record.since(from).await.map_err(unread)?;
+    let mut pages = record.since(from).await.map_err(read_error)?;
     if format == AuditFormat::Csv {
         write!(out, "{}\r\n", HEADER.join(","))?;
     }
     loop {
-        let rows = pages.next().await.map_err(unread)?;
+        let rows = pages.next_page().await.map_err(read_error)?;
         if rows.is_empty() {
             return Ok(out.flush()?);
         }
@@ -101,7 +101,7 @@ fn jsonl(row: &AuditRow) -> String {
         detail: serde_json::Value,
         hash: &'a str,
     }
-    let [cluster, namespace, canary] = row.names();
+    let [cluster, namespace, canary] = row.canary_names();
     // No bridge wrote a detail that is not JSON; it is shown all the same.
     let detail =
         serde_json::from_str(&row.detail).unwrap_or_else(|_| serde_json::Value::String(row.detail.clone()));
@@ -113,7 +113,7 @@ fn jsonl(row: &AuditRow) -> String {
 
 /// A row in the format of RFC 4180.
 fn csv(row: &AuditRow) -> String {
-    let [cluster, namespace, canary] = row.names();
+    let [cluster, namespace, canary] = row.canary_names();
     let (id, at) = (row.id.to_string(), time(row.at));
     let cells =
         [&id, &at, cluster, namespace, canary, &row.kind, &escape_json(&row.detail), &row.hash].map(cell);

@@ -18,14 +18,14 @@ use crate::{millis::Millis, text::escape_json};
 ///
 /// # Errors
 /// If the bridge cannot be reached, or another program answers; one line.
-pub async fn gates(wanted: &Gates, paper: &OutputStyle, now: Millis) -> anyhow::Result<String> {
-    let asker = AdminClient::new(&wanted.admin)?;
-    let (gates, body) = asker.gates().await?;
+pub async fn gates(wanted: &Gates, style: &OutputStyle, now: Millis) -> anyhow::Result<String> {
+    let client = AdminClient::new(&wanted.admin)?;
+    let (gates, body) = client.gates().await?;
     if wanted.json {
         return json(&gates, &body, wanted);
     }
-    let mut lines = table::lines(&gates, wanted, paper, now);
-    lines.extend(refused::lines(&asker.refused().await, wanted, paper, now));
+    let mut lines = table::lines(&gates, wanted, style, now);
+    lines.extend(refused::lines(&client.refused().await, wanted, style, now));
     Ok(lines.join("\n"))
 }
 
@@ -35,7 +35,8 @@ fn json(gates: &[Gate], body: &str, wanted: &Gates) -> anyhow::Result<String> {
         return Ok(escape_json(body));
     }
     let objects: Vec<Value> = serde_json::from_str(body)?;
-    let kept = objects.into_iter().zip(gates).filter(|(_, gate)| wanted.wants(&gate.namespace, &gate.canary));
+    let kept =
+        objects.into_iter().zip(gates).filter(|(_, gate)| wanted.selects(&gate.namespace, &gate.canary));
     Ok(escape_json(&serde_json::to_string(&kept.map(|(object, _)| object).collect::<Vec<_>>())?))
 }
 
@@ -186,9 +187,9 @@ mod tests {
         for columns in [None, Some(20), Some(100), Some(250)] {
             for links in [LinkStyle::None, LinkStyle::Shown, LinkStyle::Behind] {
                 for colour in [false, true] {
-                    let paper = OutputStyle { columns, links, colour, ..OutputStyle::default() };
+                    let style = OutputStyle { columns, links, colour, ..OutputStyle::default() };
                     let wanted = Gates::of("http://x");
-                    for line in table::lines(std::slice::from_ref(&gate), &wanted, &paper, NOW) {
+                    for line in table::lines(std::slice::from_ref(&gate), &wanted, &style, NOW) {
                         let text = line.replace("\u{1b}[1m", "").replace("\u{1b}[2m", "");
                         let text = text.replace("\u{1b}[0m", "");
                         let unseen = ['\u{202e}', '\u{200b}', '\u{ad}', '\u{2060}'];
@@ -203,9 +204,9 @@ mod tests {
     #[tokio::test]
     async fn errors_are_one_line_that_says_what_to_do() {
         let error = async |wanted: &Gates| {
-            let told = format!("{:#}", gates(wanted, &OutputStyle::default(), NOW).await.unwrap_err());
-            assert!(!told.contains(char::is_control), "{told:?}");
-            told.replace(wanted.admin.trim_end_matches('/'), "ADMIN")
+            let text = format!("{:#}", gates(wanted, &OutputStyle::default(), NOW).await.unwrap_err());
+            assert!(!text.contains(char::is_control), "{text:?}");
+            text.replace(wanted.admin.trim_end_matches('/'), "ADMIN")
         };
         let closed = {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

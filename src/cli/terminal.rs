@@ -47,7 +47,7 @@ impl OutputStyle {
         }
         let (columns, rows) = size(&out);
         let variable = |name: &str| std::env::var(name).ok();
-        let links = if colour && follows_links(variable) { LinkStyle::Behind } else { LinkStyle::Shown };
+        let links = if colour && supports_links(variable) { LinkStyle::Behind } else { LinkStyle::Shown };
         Self { columns, rows, colour, links, redraws: variable("TERM").is_none_or(|term| term != "dumb") }
     }
 
@@ -65,7 +65,7 @@ fn size(out: &Stdout) -> (Option<usize>, Option<usize>) {
 
 /// Whether the terminal is known to support links behind words. Others may show the word and lose the link, and so may
 /// `screen` and `tmux`.
-fn follows_links(variable: impl Fn(&str) -> Option<String>) -> bool {
+fn supports_links(variable: impl Fn(&str) -> Option<String>) -> bool {
     let is = |name: &str, known: &[&str]| variable(name).is_some_and(|it| known.contains(&it.as_str()));
     if variable("TERM").is_some_and(|term| term.starts_with("screen") || term.starts_with("tmux")) {
         return false;
@@ -104,7 +104,7 @@ mod tests {
             (&[("TERM", "xterm-256color"), ("WT_SESSION", "1")], true),
         ] {
             let variable = |name: &str| environment.iter().find(|it| it.0 == name).map(|it| it.1.to_owned());
-            assert_eq!(follows_links(variable), follows, "{environment:?}");
+            assert_eq!(supports_links(variable), follows, "{environment:?}");
         }
     }
 }

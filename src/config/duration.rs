@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Longer than any useful duration, and so short that no sum of times overflows.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Reads `20s`: a whole number and `ms`, `s`, `m`, `h` or `d`, above zero and at most 100 years.
 ///
@@ -30,7 +30,7 @@ pub fn parse(text: &str) -> Result<Duration, &'static str> {
         .ok()
         .and_then(|number| number.checked_mul(millis))
         .map(Duration::from_millis)
-        .filter(|duration| *duration <= LONGEST)
+        .filter(|duration| *duration <= MAX_DURATION)
         .ok_or("is too long; at most 36500d")?;
     if duration.is_zero() {
         return Err("must be above zero");

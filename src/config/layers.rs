@@ -61,7 +61,7 @@ fn layered(
     for (variable, value) in env {
         let key = key_of(&variable);
         sink.set_by(&key, &variable);
-        let value = match read(&value, wanted(&key, &defaults)) {
+        let value = match read(&value, value_kind(&key, &defaults)) {
             Ok(value) => value,
             Err(what) => {
                 sink.push(&key, what);
@@ -92,7 +92,7 @@ enum ValueKind {
 }
 
 /// The kind of a key's value, taken from its default. The few keys without a default are listed here.
-fn wanted(key: &str, defaults: &toml::Value) -> ValueKind {
+fn value_kind(key: &str, defaults: &toml::Value) -> ValueKind {
     match key {
         "server.tls" => return ValueKind::Table,
         "flagger.clusters" | "routes" => return ValueKind::Tables,

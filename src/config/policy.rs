@@ -7,7 +7,7 @@ use minijinja::value::Serde;
 use serde_json::Value;
 
 use super::{
-    read::{Section, kind},
+    read::{Section, type_name},
     template,
 };
 use crate::{
@@ -44,7 +44,7 @@ pub(super) fn policy(root: &Section<'_>) -> Option<Policy> {
         if s.value("project").is_none() {
             s.problem("project", "is missing; give the key of the project in which tickets are opened");
         }
-        distinct(&s, &part);
+        report_overlap(&s, &part);
         part
     });
     let approval = root.section("approval").map(|s| approval_part(&s));
@@ -58,14 +58,14 @@ pub(super) fn policy(root: &Section<'_>) -> Option<Policy> {
             let statuses = own.approved.is_some() || own.rejected.is_some();
             let whole = own.or(&ticket);
             if statuses {
-                distinct(&s, &whole);
+                report_overlap(&s, &whole);
             }
             Some(whole)
         });
         let own = s.optional("approval", |s, name| s.section(name).map(|s| approval_part(&s)));
-        s.done();
+        s.report_unknown_keys();
         let part = part.unwrap_or_else(|| ticket.clone());
-        let route = route(s.at(), part, own.unwrap_or_default().over(&approval));
+        let route = route(s.at(), part, own.unwrap_or_default().or(&approval));
         routes.extend(gates.zip(route));
     }
     Some(Policy { base: route("ticket", ticket, approval)?, routes })
@@ -117,7 +117,7 @@ impl TicketPart {
 }
 
 impl ApprovalPart {
-    fn over(self, base: &Self) -> Self {
+    fn or(self, base: &Self) -> Self {
         Self {
             valid_for: self.valid_for.or(base.valid_for),
             approvers: self.approvers.or_else(|| base.approvers.clone()),
@@ -147,7 +147,7 @@ fn ticket_part(s: &Section<'_>) -> TicketPart {
         "flagger-ended" => Err(format!("{label:?} marks tickets of ended rollouts, which open no gate")),
         _ => Ok(()),
     };
-    let labels = s.optional("labels", |s, name| s.texts_that(name, label));
+    let labels = s.optional("labels", |s, name| s.checked_texts(name, label));
     let fields = s.optional("fields", Section::section).map(|s| fields(&s)).unwrap_or_default();
     let (mut approved, mut rejected) = (None, None);
     if let Some(statuses) = s.optional("statuses", Section::section) {
@@ -156,10 +156,10 @@ fn ticket_part(s: &Section<'_>) -> TicketPart {
         if approved.as_ref().is_some_and(Vec::is_empty) {
             statuses.problem("approved", "is empty, so no gate could ever open");
         }
-        statuses.done();
+        statuses.report_unknown_keys();
     }
     let transitions = s.optional("transitions", Section::section).map(|s| transitions(&s));
-    s.done();
+    s.report_unknown_keys();
     let transitions = transitions.unwrap_or_default();
     TicketPart { project, issue_type, summary, description, labels, fields, approved, rejected, transitions }
 }
@@ -171,7 +171,7 @@ fn template_at(s: &Section<'_>, name: &str, source: &str) {
 }
 
 /// Reports each status that is both approved and rejected.
-fn distinct(s: &Section<'_>, part: &TicketPart) {
+fn report_overlap(s: &Section<'_>, part: &TicketPart) {
     let same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
     for no in part.rejected.iter().flatten() {
         if part.approved.iter().flatten().any(|yes| same(yes, no)) {
@@ -190,24 +190,24 @@ fn fields(s: &Section<'_>) -> BTreeMap<String, minijinja::Value> {
         if own.contains(&name.as_str()) {
             s.problem(name, "is set by the bridge; there is a key of its own for it in [ticket]");
         }
-        strings(name, value, &mut |key, text| template_at(s, key, text));
+        for_each_string(name, value, &mut |key, text| template_at(s, key, text));
         (name.clone(), minijinja::Value::from(Serde(value)))
     };
     s.entries().map(read).collect()
 }
 
 /// Calls `each` with the key of every string in a value, and the string.
-fn strings(key: &str, value: &Value, each: &mut impl FnMut(&str, &str)) {
+fn for_each_string(key: &str, value: &Value, each: &mut impl FnMut(&str, &str)) {
     match value {
         Value::String(text) => each(key, text),
         Value::Array(list) => {
             for (nth, value) in list.iter().enumerate() {
-                strings(&format!("{key}[{nth}]"), value, each);
+                for_each_string(&format!("{key}[{nth}]"), value, each);
             }
         }
         Value::Object(table) => {
             for (name, value) in table {
-                strings(&format!("{key}.{name}"), value, each);
+                for_each_string(&format!("{key}.{name}"), value, each);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -224,7 +224,7 @@ fn transitions(s: &Section<'_>) -> Transitions {
         abandoned: read("abandoned"),
         bypassed: read("bypassed"),
     };
-    s.done();
+    s.report_unknown_keys();
     transitions
 }
 
@@ -236,7 +236,7 @@ fn target(s: &Section<'_>, name: &str) -> Option<Target> {
     }
     if !value.is_object() {
         let what = "must be a status, or { to = \"STATUS\", fields = { … } }";
-        s.problem(name, format!("{what}, not {}", kind(value)));
+        s.problem(name, format!("{what}, not {}", type_name(value)));
         return None;
     }
     let s = s.section(name)?;
@@ -245,7 +245,7 @@ fn target(s: &Section<'_>, name: &str) -> Option<Target> {
         let copy = |(name, value): (&String, &Value)| (name.clone(), minijinja::Value::from(Serde(value)));
         s.entries().map(copy).collect()
     });
-    s.done();
+    s.report_unknown_keys();
     Some(Target { to: to?, fields: fields.unwrap_or_default() })
 }
 
@@ -253,17 +253,17 @@ fn approval_part(s: &Section<'_>) -> ApprovalPart {
     let valid_for = s.optional("valid_for", Section::duration);
     let approver = |entry: &str| match entry.contains("{{") || entry.contains("{%") {
         true => Err("cannot be a template; only entries of deny can".to_owned()),
-        false => named(entry),
+        false => has_name(entry),
     };
-    let approvers = s.optional("approvers", |s, name| s.texts_that(name, approver));
-    let denied = |entry: &str| named(entry).and_then(|()| template::check(entry));
-    let deny = s.optional("deny", |s, name| s.texts_that(name, denied));
-    s.done();
+    let approvers = s.optional("approvers", |s, name| s.checked_texts(name, approver));
+    let denied = |entry: &str| has_name(entry).and_then(|()| template::check(entry));
+    let deny = s.optional("deny", |s, name| s.checked_texts(name, denied));
+    s.report_unknown_keys();
     ApprovalPart { valid_for, approvers, deny }
 }
 
 /// Checks that `group:` and `role:` have a name after them.
-fn named(entry: &str) -> Result<(), String> {
+fn has_name(entry: &str) -> Result<(), String> {
     match entry.split_once(':').map(|(what, name)| (what, name.trim())) {
         Some((what @ ("group" | "role"), "")) => Err(format!("\"{what}:\" needs a name after it")),
         _ => Ok(()),
@@ -279,7 +279,7 @@ fn gates(s: &Section<'_>) -> Option<Match> {
         let stages = Stage::ALL.map(Stage::as_str).join(", ");
         s.problem("stage", format!("{:?} matches no stage; there are {stages}", stage.glob().glob()));
     }
-    s.done();
+    s.report_unknown_keys();
     Some(Match { cluster: cluster?, namespace: namespace?, canary: canary?, stage: stage?, gate: gate? })
 }
 

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, fmt};
 
-use super::variables::{variable_for, with_two};
+use super::variables::{variable_for, with_double_underscore};
 use crate::text::single_line;
 
 /// One problem to fix.
@@ -75,7 +75,7 @@ impl Sink {
             variables.iter().filter(|(k, _)| within(k, key)).map(|(_, variable)| variable).collect();
         let mut problems = self.problems.borrow_mut();
         for variable in &by {
-            let near = near.map(variable_for).or_else(|| with_two(variable));
+            let near = near.map(variable_for).or_else(|| with_double_underscore(variable));
             let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
             let what = format!("no such setting{hint}");
             problems.push(Problem { key: (*variable).clone(), what });

@@ -84,7 +84,7 @@ impl<'a> Section<'a> {
     }
 
     fn wrong_value<T>(&self, name: &str, wanted: &str, value: &Value) -> Option<T> {
-        self.problem(name, format!("must be {wanted}, not {}", kind(value)));
+        self.problem(name, format!("must be {wanted}, not {}", type_name(value)));
         None
     }
 
@@ -167,11 +167,11 @@ impl<'a> Section<'a> {
 
     /// A list of strings that are not blank.
     pub(super) fn texts(&self, name: &str) -> Option<Vec<String>> {
-        self.texts_that(name, |_| Ok(()))
+        self.checked_texts(name, |_| Ok(()))
     }
 
     /// A list of strings that are not blank and pass `check`, whose error says what is wrong with one.
-    pub(super) fn texts_that(
+    pub(super) fn checked_texts(
         &self,
         name: &str,
         check: impl Fn(&str) -> Result<(), String>,
@@ -272,7 +272,10 @@ impl<'a> Section<'a> {
             None => return Vec::new(),
             Some(Value::Array(list)) => list,
             Some(other) => {
-                self.problem(name, format!("must be a list of tables ([[{name}]]), not {}", kind(other)));
+                self.problem(
+                    name,
+                    format!("must be a list of tables ([[{name}]]), not {}", type_name(other)),
+                );
                 return Vec::new();
             }
         };
@@ -281,7 +284,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reports the keys that were not read, as unknown.
-    pub(super) fn done(&self) {
+    pub(super) fn report_unknown_keys(&self) {
         let known = self.known.borrow();
         for name in self.table.keys().filter(|name| !known.contains(*name)) {
             let distance = |other: &str| strsim::osa_distance(&name.to_lowercase(), other);
@@ -298,7 +301,7 @@ impl<'a> Section<'a> {
 }
 
 /// The type of a value, in words; never its content.
-pub(super) fn kind(value: &Value) -> &'static str {
+pub(super) fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
         Value::Bool(_) => "true or false",

@@ -29,7 +29,7 @@ pub(super) fn server(s: &Section<'_>) -> Option<Server> {
         }
         let Some(address) = addresses[nth] else { continue };
         let before = (0..nth).filter_map(|n| addresses[n].map(|other| (listeners[n], other)));
-        if let Some((other, taken)) = before.into_iter().find(|(_, other)| exclude(*other, address)) {
+        if let Some((other, taken)) = before.into_iter().find(|(_, other)| conflict(*other, address)) {
             let what = format!("is taken by {} ({taken}); put another port there", s.key(other));
             s.problem(name, what);
         }
@@ -42,10 +42,10 @@ pub(super) fn server(s: &Section<'_>) -> Option<Server> {
     let shutdown_grace = s.duration("shutdown_grace");
     let tls = s.optional("tls", Section::section).and_then(|tls| {
         let (cert_file, key_file) = (tls.file("cert_file"), tls.file("key_file"));
-        tls.done();
+        tls.report_unknown_keys();
         Some(Tls { cert_file: cert_file?, key_file: key_file? })
     });
-    s.done();
+    s.report_unknown_keys();
     Some(Server {
         gate_listen: gate_listen?,
         webhook_listen: webhook_listen?,
@@ -58,7 +58,7 @@ pub(super) fn server(s: &Section<'_>) -> Option<Server> {
 
 /// Whether both have the same port and one of them is the wildcard address, which also takes the other. The wildcard of
 /// IPv6 includes IPv4.
-fn exclude(one: SocketAddr, other: SocketAddr) -> bool {
+fn conflict(one: SocketAddr, other: SocketAddr) -> bool {
     let covers =
         |all: SocketAddr, one: SocketAddr| all.ip().is_unspecified() && (all.is_ipv6() || one.is_ipv4());
     one.port() != 0 && one.port() == other.port() && (covers(one, other) || covers(other, one))
@@ -90,7 +90,7 @@ pub(super) fn store(s: &Section<'_>) -> Option<Store> {
     });
     let keep_for = s.duration_or_forever("keep_for");
     let allow_network_volume = s.flag("allow_network_volume");
-    s.done();
+    s.report_unknown_keys();
     Some(Store { url: url?, keep_for: keep_for?, allow_network_volume: allow_network_volume? })
 }
 
@@ -102,16 +102,18 @@ pub(super) fn flagger(s: &Section<'_>) -> Option<Flagger> {
     for one in s.sections("clusters") {
         let name = cluster_name(&one, "name");
         let own = one.secret("token");
-        one.done();
+        one.report_unknown_keys();
         let Some(name) = name else { continue };
         if clusters.iter().any(|other| other.name == name) {
             one.problem("name", format!("{name:?} is there twice"));
         }
         let key = if one.value("token").is_some() { "token" } else { "token_file" };
-        if let Some(other) = clusters.iter().find(|other| share(own.as_ref(), other.token.as_ref())) {
+        if let Some(other) =
+            clusters.iter().find(|other| have_common_value(own.as_ref(), other.token.as_ref()))
+        {
             one.problem(key, format!("is also the token of {:?}; each cluster needs its own", other.name));
         }
-        if share(own.as_ref(), token.as_ref()) {
+        if have_common_value(own.as_ref(), token.as_ref()) {
             one.problem(key, "is also flagger.token; a cluster needs its own");
         }
         clusters.push(Cluster { name, token: own });
@@ -119,10 +121,10 @@ pub(super) fn flagger(s: &Section<'_>) -> Option<Flagger> {
     let known = FlaggerSection { cluster: cluster.as_deref(), token: token.as_ref(), clusters: &clusters };
     let tokens = scoped_tokens(s, &known);
     let namespace_globs = match &namespaces {
-        Some(_) => s.texts_that("namespaces", |_| Ok(())),
+        Some(_) => s.checked_texts("namespaces", |_| Ok(())),
         None => None,
     };
-    s.done();
+    s.report_unknown_keys();
     Some(Flagger {
         cluster: cluster?,
         namespaces: namespaces?,
@@ -158,7 +160,7 @@ fn scoped_tokens(s: &Section<'_>, known: &FlaggerSection<'_>) -> Vec<ScopedToken
             }
         };
         let cluster = one.optional("cluster", cluster_name);
-        one.done();
+        one.report_unknown_keys();
         if let Some(cluster) = cluster.as_ref()
             && known.cluster.is_some_and(|usual| usual != cluster)
             && known.clusters.iter().all(|other| other.name != *cluster)
@@ -168,17 +170,20 @@ fn scoped_tokens(s: &Section<'_>, known: &FlaggerSection<'_>) -> Vec<ScopedToken
                 format!("{cluster:?} is not one of flagger.cluster and [[flagger.clusters]]"),
             );
         }
-        if share(token.as_ref(), known.token) {
+        if have_common_value(token.as_ref(), known.token) {
             one.problem(
                 key,
                 "is also flagger.token, which is good for all namespaces; put another one there",
             );
         }
-        let owner = known.clusters.iter().find(|cluster| share(token.as_ref(), cluster.token.as_ref()));
+        let owner =
+            known.clusters.iter().find(|cluster| have_common_value(token.as_ref(), cluster.token.as_ref()));
         if let Some(owner) = owner {
             one.problem(key, format!("is also the token of cluster {:?}; put another one there", owner.name));
         }
-        if let Some(other) = tokens.iter().position(|other| share(token.as_ref(), Some(&other.token))) {
+        if let Some(other) =
+            tokens.iter().position(|other| have_common_value(token.as_ref(), Some(&other.token)))
+        {
             let other = s.key(&format!("tokens[{other}]"));
             one.problem(
                 key,
@@ -209,15 +214,15 @@ fn cluster_name(s: &Section<'_>, name: &str) -> Option<String> {
 }
 
 /// Whether the two secrets have a value in common. Such a value would not prove which of the two callers sent it.
-fn share(one: Option<&Secret>, other: Option<&Secret>) -> bool {
-    let lines = |secret: Option<&Secret>| secret.map(Secret::lines).unwrap_or_default();
+fn have_common_value(one: Option<&Secret>, other: Option<&Secret>) -> bool {
+    let lines = |secret: Option<&Secret>| secret.map(Secret::values).unwrap_or_default();
     let others = lines(other);
     lines(one).iter().any(|a| others.iter().any(|b| a.expose_secret() == b.expose_secret()))
 }
 
 fn namespaces(s: &Section<'_>) -> Option<GlobSet> {
     let read = |glob: &str| Glob::new(glob).map_err(|error| format!("{glob:?} is no glob: {}", error.kind()));
-    let globs = s.texts_that("namespaces", |glob| read(glob).map(drop))?;
+    let globs = s.checked_texts("namespaces", |glob| read(glob).map(drop))?;
     if globs.is_empty() {
         s.problem("namespaces", "is empty, so every question would be rejected; [\"*\"] allows all");
         return None;
@@ -237,7 +242,7 @@ pub(super) fn jira(s: &Section<'_>) -> Option<Jira> {
     let kind = s.string("kind").and_then(|kind| match kind {
         "auto" => Some(None),
         word => {
-            let known = Kind::ALL.into_iter().find(|kind| kind.word() == word);
+            let known = Kind::ALL.into_iter().find(|kind| kind.config_name() == word);
             if known.is_none() {
                 s.problem("kind", format!("must be \"auto\", \"cloud\" or \"data-center\", not {word:?}"));
             }
@@ -265,10 +270,10 @@ pub(super) fn jira(s: &Section<'_>) -> Option<Jira> {
     if let (Some(poll_every), Some(trust_for)) = (poll_every, trust_for)
         && trust_for < poll_every * 3
     {
-        s.problem("trust_for", trust(s, poll_every));
+        s.problem("trust_for", trust_for_problem(s, poll_every));
     }
     let index_lag = s.duration("index_lag");
-    s.done();
+    s.report_unknown_keys();
     Some(Jira {
         client: Settings {
             url: url?,
@@ -287,7 +292,7 @@ pub(super) fn jira(s: &Section<'_>) -> Option<Jira> {
     })
 }
 
-fn trust(s: &Section<'_>, poll_every: Duration) -> String {
+fn trust_for_problem(s: &Section<'_>, poll_every: Duration) -> String {
     let [trust_for, poll] = ["trust_for", "poll_every"].map(|name| s.string(name).unwrap_or_default());
     let least = poll_every * 3;
     let least = if least.subsec_millis() == 0 {
@@ -300,7 +305,7 @@ fn trust(s: &Section<'_>, poll_every: Duration) -> String {
 
 pub(super) fn rollout(s: &Section<'_>) -> Option<Rollout> {
     let (idle_after, abandon_after) = (s.duration("idle_after"), s.duration("abandon_after"));
-    s.done();
+    s.report_unknown_keys();
     Some(Rollout { idle_after: idle_after?, abandon_after: abandon_after? })
 }
 
@@ -309,7 +314,7 @@ pub(super) fn limits(s: &Section<'_>) -> Option<Limits> {
     let tickets_per_canary_per_hour = count("tickets_per_canary_per_hour");
     let open_tickets = count("open_tickets");
     let open_tickets_per_namespace = count("open_tickets_per_namespace");
-    s.done();
+    s.report_unknown_keys();
     Some(Limits {
         tickets_per_canary_per_hour: tickets_per_canary_per_hour?,
         open_tickets: open_tickets?,

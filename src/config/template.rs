@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accepts_what_there_is() {
+    fn accepts_known_names() {
         for source in [
             "",
             "plain | text is fine",
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn names_what_there_is_not() {
+    fn rejects_unknown_names() {
         for (source, what) in [
             ("{{ nmespace }}", "the template knows no \"nmespace\""),
             ("{{ env('HOME') }}", "the template knows no \"env\""),

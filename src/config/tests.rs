@@ -37,7 +37,7 @@ fn with_env(env: &[(&str, &str)]) -> Result<Config, Problems> {
 }
 
 #[test]
-fn the_example_holds_the_promised_defaults() {
+fn the_example_has_the_documented_defaults() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.example.toml");
     let env = REQUIRED.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let config = load(&example, env).unwrap();
@@ -61,7 +61,7 @@ fn the_example_holds_the_promised_defaults() {
     let client = jira.client;
     assert_eq!(client.url, "https://jira.example.com");
     assert_eq!((client.kind, client.user, client.ca_file), (None, None, None));
-    assert_eq!(client.token.first().expose_secret(), "swordfish");
+    assert_eq!(client.token.newest().expose_secret(), "swordfish");
     assert!(jira.webhook_secret.is_none());
     assert_eq!((client.requests_per_second.get(), client.burst.get()), (5, 10));
     assert_eq!(
@@ -157,7 +157,7 @@ fn the_three_required_keys_are_asked_for() {
 }
 
 #[test]
-fn every_problem_is_told_at_once() {
+fn every_problem_is_reported_at_once() {
     let text = r##"
         sevrer = {}
         [server]
@@ -275,7 +275,7 @@ fn every_problem_is_told_at_once() {
 }
 
 #[test]
-fn a_file_that_is_no_toml_is_told_by_its_line_alone() {
+fn a_syntax_error_is_reported_by_line_only() {
     let path = "/nowhere/config.toml";
     let missing = load(Path::new(path), []).unwrap_err().to_string();
     assert_eq!(
@@ -354,7 +354,7 @@ fn the_environment_wins_over_the_file() {
     ];
     let config = read(text, &env).unwrap();
     assert_eq!(config.jira.client.url, "https://jira.example.com/jira");
-    assert_eq!(config.jira.client.token.first().expose_secret(), "12345678");
+    assert_eq!(config.jira.client.token.newest().expose_secret(), "12345678");
     assert_eq!((config.jira.poll_every, config.jira.client.burst.get()), (Duration::from_secs(7), 4));
     let may = |namespace| config.flagger.namespaces.is_match(namespace);
     assert_eq!((may("shop-1"), may("pay"), may("other")), (true, true, false));
@@ -569,7 +569,7 @@ proptest! {
 
 /// Likely first mistakes, and the messages for them.
 #[test]
-fn likely_slips_are_told_what_to_write() {
+fn likely_mistakes_get_advice() {
     let text = r#"
     [server]
     admin_listen = ":9090"

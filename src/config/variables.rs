@@ -39,7 +39,7 @@ pub(super) fn similar(variable: &str) -> Option<String> {
 }
 
 /// The variable that was probably meant by one with a single underscore after its section.
-pub(super) fn with_two(variable: &str) -> Option<String> {
+pub(super) fn with_double_underscore(variable: &str) -> Option<String> {
     let rest = variable.strip_prefix(PREFIX)?;
     SECTIONS.iter().find_map(|section| {
         let below = rest.strip_prefix(section)?.strip_prefix('_')?;

@@ -9,9 +9,9 @@ use super::fake_flagger::{Answered, Call, FakeFlagger, Phase, Tick};
 use crate::text::one_line;
 
 /// The interval at which Jira is checked for changes to report.
-pub(super) const WATCHES_EVERY: Duration = Duration::from_millis(250);
+pub(super) const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 /// The longest quotation from a comment, in characters.
-const QUOTED: usize = 110;
+const MAX_QUOTE_CHARS: usize = 110;
 
 /// Whether to print links: only if a user can follow them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,8 +76,8 @@ impl Commentary {
 
     fn call(&self, call: &Call, what: &str) -> Option<String> {
         let answer = match &call.answered {
-            Answered::With { status, line } => format!("{status} {}", self.shortened(line)),
-            Answered::Not { why } => format!("no answer, which is a no: {why}"),
+            Answered::Response { status, line } => format!("{status} {}", self.shortened(line)),
+            Answered::NoResponse { why } => format!("no answer, which is a no: {why}"),
         };
         match call.question() {
             // Flagger asks this at each check, and nearly always gets this answer.
@@ -101,8 +101,8 @@ impl Commentary {
     /// Prints what people and the bridge did in Jira since the last call.
     pub(super) fn jira(&mut self, jira: &FakeJira) {
         for issue in jira.issues() {
-            let told = self.issues.insert(issue.id.clone(), (issue.changelog.len(), issue.comments.len()));
-            if told.is_none() {
+            let printed = self.issues.insert(issue.id.clone(), (issue.changelog.len(), issue.comments.len()));
+            if printed.is_none() {
                 let link = match self.links {
                     Links::Show => format!(" ({}/browse/{})", jira.base_url(), issue.key),
                     Links::Hide => String::new(),
@@ -110,7 +110,7 @@ impl Commentary {
                 let by = named(Some(&issue.creator));
                 self.say(&format!("Jira: {by} opens {}: {}{link}", issue.key, issue.summary));
             }
-            let (changes, comments) = told.unwrap_or_default();
+            let (changes, comments) = printed.unwrap_or_default();
             if moved(&issue, changes) {
                 // Print the next answer even if it equals the one before the move.
                 let about = format!(" {} ", issue.key);
@@ -165,7 +165,7 @@ fn done(issue: &IssueView, changes: usize, comments: usize) -> Vec<String> {
         }
     }
     for comment in issue.comments.iter().skip(comments) {
-        let quoted = one_line(&comment.text(), QUOTED);
+        let quoted = one_line(&comment.text(), MAX_QUOTE_CHARS);
         lines.push(format!("{} comments on {}: {quoted}", named(Some(&comment.author)), issue.key));
     }
     lines
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
     use crate::{
         clock::Clock,
-        demo::world::{LOOK_AGAIN, World},
+        demo::world::{RETRY_INTERVAL, World},
     };
 
     fn tick(status: u16, line: &str, phase: Phase, weight: u8) -> Tick {
@@ -202,7 +202,7 @@ mod tests {
             phase,
             checksum: "abc".into(),
             message: None,
-            answered: Answered::With { status, line: line.into() },
+            answered: Answered::Response { status, line: line.into() },
         };
         let rollback = call("/gate/rollback", 403, "do not roll back");
         let calls =
@@ -242,31 +242,31 @@ mod tests {
 
     /// After a move in Jira the next answer is printed, even if it equals the one before the move.
     #[tokio::test]
-    async fn after_a_move_the_answer_is_told_again() {
+    async fn after_a_move_the_answer_is_printed_again() {
         let mut world = World::start().await.unwrap();
         let said = Arc::new(Mutex::new(Vec::new()));
         let into = Arc::clone(&said);
         let mut commentary =
             Commentary::new(Links::Show, Box::new(move |line| into.lock().unwrap().push(line.to_owned())));
-        let told = |words: &str| said.lock().unwrap().iter().filter(|line| line.contains(words)).count();
+        let count = |words: &str| said.lock().unwrap().iter().filter(|line| line.contains(words)).count();
         let mut flagger = FakeFlagger::new(&world.gate, "shop", "podinfo").unwrap();
         let mut look = async |commentary: &mut Commentary| {
             let tick = flagger.tick(Clock::System.now()).await;
             commentary.flagger(&flagger, &tick);
-            if flagger.phase().rests() {
+            if flagger.phase().is_idle() {
                 flagger.push("v2");
             }
         };
-        while told("(To Do)") == 0 {
+        while count("(To Do)") == 0 {
             look(&mut commentary).await;
             commentary.jira(&world.jira);
-            sleep(LOOK_AGAIN).await;
+            sleep(RETRY_INTERVAL).await;
         }
         look(&mut commentary).await;
-        assert_eq!(told("(To Do)"), 1);
+        assert_eq!(count("(To Do)"), 1);
         let [ticket] = world.jira.issues().try_into().unwrap();
         // The gate may also have been answered closed before the ticket's status was read.
-        let closed = || told(&format!("closed: {} (", ticket.key));
+        let closed = || count(&format!("closed: {} (", ticket.key));
         let before = closed();
         for status in ["Approved", "To Do"] {
             world.jira.move_issue(&ticket.key, status, MIA).unwrap();

@@ -25,7 +25,7 @@ use crate::millis::Millis;
 /// How much traffic each step adds, in percent.
 const STEP: u8 = 20;
 /// The weight at which the canary waits for its promotion, in percent.
-const FULL: u8 = 60;
+const FULL_WEIGHT: u8 = 60;
 
 /// What happened in one check of the canary.
 #[derive(Clone, Debug)]
@@ -98,7 +98,7 @@ impl FakeFlagger {
     #[must_use]
     pub fn revision(&self) -> &str {
         // While Flagger waits to begin, the gate is about the pushed revision.
-        let begun = self.applied.as_ref().filter(|_| !self.phase.rests() && self.phase != Phase::Waiting);
+        let begun = self.applied.as_ref().filter(|_| !self.phase.is_idle() && self.phase != Phase::Waiting);
         begun.or(self.pushed.as_ref()).or(self.applied.as_ref()).map_or("", |revision| &revision.name)
     }
 
@@ -109,7 +109,7 @@ impl FakeFlagger {
             Phase::Initialized | Phase::Succeeded | Phase::Failed if self.pushed.is_none() => {}
             Phase::Initialized | Phase::Succeeded | Phase::Failed | Phase::Waiting => self.begin(now).await,
             Phase::Progressing | Phase::WaitingPromotion if self.pushed.is_some() => self.restart(now).await,
-            Phase::Progressing | Phase::WaitingPromotion => self.go_on(now).await,
+            Phase::Progressing | Phase::WaitingPromotion => self.advance(now).await,
             Phase::Promoting => {
                 self.normal(now, "Routing all traffic to primary").await;
                 self.phase = Phase::Finalising;
@@ -163,7 +163,7 @@ impl FakeFlagger {
         self.take_over();
     }
 
-    async fn go_on(&mut self, now: Millis) {
+    async fn advance(&mut self, now: Millis) {
         if self.ask("rollback", self.phase).await {
             self.roll_back(now).await;
             return;
@@ -172,7 +172,7 @@ impl FakeFlagger {
         if self.phase == Phase::Progressing && !self.may_increase(now).await {
             return;
         }
-        if self.phase == Phase::Progressing && self.weight < FULL {
+        if self.phase == Phase::Progressing && self.weight < FULL_WEIGHT {
             self.weight += STEP;
             let text = format!("Advance {} canary weight {}", self.dotted(), self.weight);
             self.normal(now, &text).await;
@@ -220,7 +220,7 @@ impl FakeFlagger {
     async fn succeed(&mut self, now: Millis) {
         self.phase = Phase::Succeeded;
         self.weight = 0;
-        self.tell("/post-rollout", None).await;
+        self.report("/post-rollout", None).await;
         self.normal(now, "Post-rollout check post-rollout passed").await;
         self.normal(now, &format!("Promotion completed! Scaling down {}", self.dotted())).await;
     }
@@ -234,7 +234,7 @@ impl FakeFlagger {
         self.phase = Phase::Failed;
         self.weight = 0;
         self.warning(now, &format!("Canary failed! Scaling down {}", self.dotted())).await;
-        self.tell("/post-rollout", None).await;
+        self.report("/post-rollout", None).await;
         self.phase = before;
         self.normal(now, "Post-rollout check post-rollout passed").await;
         self.phase = Phase::Failed;
@@ -252,14 +252,14 @@ impl FakeFlagger {
     }
 
     async fn normal(&mut self, now: Millis, message: &str) {
-        self.tell("/event", Some(Metadata::new(message, "Normal", now))).await;
+        self.report("/event", Some(Metadata::new(message, "Normal", now))).await;
     }
 
     async fn warning(&mut self, now: Millis, message: &str) {
-        self.tell("/event", Some(Metadata::new(message, "Warning", now))).await;
+        self.report("/event", Some(Metadata::new(message, "Warning", now))).await;
     }
 
-    async fn tell(&mut self, path: &str, metadata: Option<Metadata>) {
+    async fn report(&mut self, path: &str, metadata: Option<Metadata>) {
         let _ = self.send(path.to_owned(), self.phase, metadata).await;
     }
 

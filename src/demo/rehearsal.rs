@@ -13,7 +13,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    commentary::{Commentary, Links, WATCHES_EVERY, print},
+    commentary::{Commentary, Links, WATCH_INTERVAL, print},
     sample_config::{self, SampleConfig},
 };
 use crate::{clock::Clock, jira::Kind};
@@ -38,7 +38,7 @@ pub async fn jira_only(kind: Kind, port: u16, stop: CancellationToken) -> anyhow
     introduction(kind, &own).lines().for_each(print);
     print("");
     let mut commentary = Commentary::new(Links::Show, Box::new(print));
-    let mut watches = interval(WATCHES_EVERY);
+    let mut watches = interval(WATCH_INTERVAL);
     watches.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         select! {

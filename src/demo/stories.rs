@@ -11,7 +11,7 @@ use super::{commentary::Commentary, fake_flagger::Phase, world::World};
 use crate::gate::Verdict;
 
 /// The time limit for all stories. `--auto` promises 30 s, which include start and stop.
-const IN_ALL: Duration = Duration::from_secs(25);
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// The stories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,9 +84,9 @@ pub(super) async fn play(world: &mut World, commentary: &mut Commentary) -> bool
             }
         }
     };
-    let in_time = timeout(IN_ALL, all).await.is_ok();
+    let in_time = timeout(TOTAL_TIMEOUT, all).await.is_ok();
     if !in_time {
-        commentary.head(&format!("WRONG: expected all of it within {} s", IN_ALL.as_secs()));
+        commentary.head(&format!("WRONG: expected all of it within {} s", TOTAL_TIMEOUT.as_secs()));
     }
     commentary.head(&format!("\n{right} of {} stories went right", StoryName::ALL.len()));
     right == StoryName::ALL.len()
@@ -96,9 +96,9 @@ async fn approve(story: &mut Story<'_>) -> StoryResult {
     story.push("v2");
     let mut tickets = Vec::new();
     for stage in STAGES {
-        tickets.push(story.passes(stage).await?);
+        tickets.push(story.pass_gate(stage).await?);
     }
-    story.look_until(Phase::Succeeded).await?;
+    story.check_until_phase(Phase::Succeeded).await?;
     story.expect_tickets(3)?;
     let [first, second, third] = tickets.as_slice() else { return Ok(()) };
     story.expect(first != second && second != third && first != third, "a ticket for each gate", &tickets)
@@ -106,11 +106,11 @@ async fn approve(story: &mut Story<'_>) -> StoryResult {
 
 async fn reject(story: &mut Story<'_>) -> StoryResult {
     story.push("v2");
-    story.passes(ROLLOUT).await?;
-    story.passes(TRAFFIC).await?;
-    let rejected = story.waits(PROMOTION).await?;
-    story.moves(&rejected, "Rejected")?;
-    story.look_until_open("rollback").await?;
+    story.pass_gate(ROLLOUT).await?;
+    story.pass_gate(TRAFFIC).await?;
+    let rejected = story.wait_for_ticket(PROMOTION).await?;
+    story.move_ticket(&rejected, "Rejected")?;
+    story.check_until_open("rollback").await?;
     story.expect(story.phase() == Phase::Failed, "the rollout to fail", story.phase())?;
     story.expect(!story.was_open(PROMOTION), "confirm-promotion never to open", "an open gate")?;
     let live = story.gates().await?;
@@ -118,72 +118,72 @@ async fn reject(story: &mut Story<'_>) -> StoryResult {
         live.iter().filter(|gate| gate.state == Verdict::Approved).map(|gate| &gate.stage).collect();
     story.expect(approved.is_empty(), "no gate of the failed rollout to be open", &approved)?;
     story.push("v3");
-    let next = story.waits(ROLLOUT).await?;
+    let next = story.wait_for_ticket(ROLLOUT).await?;
     story.expect(next != rejected, "a new ticket for v3", &next)?;
     story.expect_tickets(4)
 }
 
 async fn withdraw(story: &mut Story<'_>) -> StoryResult {
     story.push("v2");
-    let ticket = story.waits(ROLLOUT).await?;
-    story.moves(&ticket, "Approved")?;
-    story.noticed(&ticket, Verdict::Approved).await?;
-    story.moves(&ticket, "To Do")?;
-    story.noticed(&ticket, Verdict::Waiting).await?;
-    story.closed(ROLLOUT).await?;
-    story.moves(&ticket, "Approved")?;
-    story.look_until_open(ROLLOUT).await?;
+    let ticket = story.wait_for_ticket(ROLLOUT).await?;
+    story.move_ticket(&ticket, "Approved")?;
+    story.wait_for_verdict(&ticket, Verdict::Approved).await?;
+    story.move_ticket(&ticket, "To Do")?;
+    story.wait_for_verdict(&ticket, Verdict::Waiting).await?;
+    story.expect_closed(ROLLOUT).await?;
+    story.move_ticket(&ticket, "Approved")?;
+    story.check_until_open(ROLLOUT).await?;
     story.expect_tickets(1)
 }
 
 async fn retry(story: &mut Story<'_>) -> StoryResult {
     story.push("v2");
-    let old = story.passes(ROLLOUT).await?;
-    let rejected = story.waits(TRAFFIC).await?;
-    story.moves(&rejected, "Rejected")?;
-    story.look_until(Phase::Failed).await?;
+    let old = story.pass_gate(ROLLOUT).await?;
+    let rejected = story.wait_for_ticket(TRAFFIC).await?;
+    story.move_ticket(&rejected, "Rejected")?;
+    story.check_until_phase(Phase::Failed).await?;
     story.push("v2");
-    let new = story.waits(ROLLOUT).await?;
+    let new = story.wait_for_ticket(ROLLOUT).await?;
     story.expect(new != old, "a new ticket for confirm-rollout", &new)?;
     let state = story.status(&old);
     story.expect(state == "Approved", "the old ticket still to be approved", &state)?;
-    story.closed(ROLLOUT).await?;
-    story.moves(&new, "Approved")?;
-    story.look_until_open(ROLLOUT).await?;
-    let increase = story.waits(TRAFFIC).await?;
+    story.expect_closed(ROLLOUT).await?;
+    story.move_ticket(&new, "Approved")?;
+    story.check_until_open(ROLLOUT).await?;
+    let increase = story.wait_for_ticket(TRAFFIC).await?;
     story.expect(increase != rejected, "a new ticket for confirm-traffic-increase", &increase)?;
     story.expect_tickets(4)
 }
 
 async fn new_revision(story: &mut Story<'_>) -> StoryResult {
     story.push("v2");
-    story.passes(ROLLOUT).await?;
-    let increase = story.passes(TRAFFIC).await?;
-    let promotion = story.waits(PROMOTION).await?;
-    story.moves(&promotion, "Approved")?;
-    story.noticed(&promotion, Verdict::Approved).await?;
+    story.pass_gate(ROLLOUT).await?;
+    let increase = story.pass_gate(TRAFFIC).await?;
+    let promotion = story.wait_for_ticket(PROMOTION).await?;
+    story.move_ticket(&promotion, "Approved")?;
+    story.wait_for_verdict(&promotion, Verdict::Approved).await?;
     story.push("v3");
-    story.look_until(Phase::Progressing).await?;
-    let next_increase = story.passes(TRAFFIC).await?;
+    story.check_until_phase(Phase::Progressing).await?;
+    let next_increase = story.pass_gate(TRAFFIC).await?;
     story.expect(next_increase != increase, "a new ticket for confirm-traffic-increase", &next_increase)?;
-    let next_promotion = story.waits(PROMOTION).await?;
+    let next_promotion = story.wait_for_ticket(PROMOTION).await?;
     story.expect(next_promotion != promotion, "a new ticket for confirm-promotion", &next_promotion)?;
-    story.closed(PROMOTION).await?;
+    story.expect_closed(PROMOTION).await?;
     story.expect(!story.was_open(PROMOTION), "confirm-promotion never to open", "an open gate")?;
     story.expect_tickets(5)
 }
 
 async fn restart(story: &mut Story<'_>) -> StoryResult {
     story.push("v2");
-    story.passes(ROLLOUT).await?;
-    let increase = story.waits(TRAFFIC).await?;
-    story.stops().await?;
-    story.moves(&increase, "Approved")?;
-    story.closed(TRAFFIC).await?;
-    story.comes_back().await?;
-    story.look_until_open(TRAFFIC).await?;
-    let promotion = story.passes(PROMOTION).await?;
-    story.look_until(Phase::Succeeded).await?;
+    story.pass_gate(ROLLOUT).await?;
+    let increase = story.wait_for_ticket(TRAFFIC).await?;
+    story.stop_bridge().await?;
+    story.move_ticket(&increase, "Approved")?;
+    story.expect_closed(TRAFFIC).await?;
+    story.restart_bridge().await?;
+    story.check_until_open(TRAFFIC).await?;
+    let promotion = story.pass_gate(PROMOTION).await?;
+    story.check_until_phase(Phase::Succeeded).await?;
     story.expect(promotion != increase, "a ticket for each gate", &promotion)?;
     story.expect_tickets(3)
 }

@@ -26,9 +26,9 @@ use crate::{
 };
 
 /// How long the bridge may take to become ready.
-const READY_WITHIN: Duration = Duration::from_secs(10);
+const READY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The interval at which a condition is checked while waiting for it.
-pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(20);
+pub(super) const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Everything except Flagger. Dropping it removes its directory.
 pub(super) struct World {
@@ -96,12 +96,12 @@ impl World {
         let stop = CancellationToken::new();
         let task = tokio::spawn(Bridge::new(config, Clock::System)?.run(listeners, stop.clone()));
         self.bridge = Some(Running { stop, task });
-        let until = Instant::now() + READY_WITHIN;
+        let until = Instant::now() + READY_TIMEOUT;
         while let Err(error) = self.gates().await {
             if Instant::now() > until {
                 bail!("the bridge is not ready: {error}");
             }
-            sleep(LOOK_AGAIN).await;
+            sleep(RETRY_INTERVAL).await;
         }
         Ok(())
     }
@@ -114,7 +114,7 @@ impl World {
     }
 
     /// Waits until the bridge stops by itself, and returns why.
-    pub(super) async fn died(&mut self) -> anyhow::Error {
+    pub(super) async fn wait_for_exit(&mut self) -> anyhow::Error {
         let Some(running) = &mut self.bridge else { return std::future::pending().await };
         let ended = (&mut running.task).await;
         self.bridge = None;

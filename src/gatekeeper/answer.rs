@@ -19,7 +19,7 @@ const UNTYPED: &str = "; it is asked while the new version runs, as by a hook wi
                        type: confirm-rollout";
 
 /// The reason if a question belongs to no gate of the current rollout.
-const UNKNOWN: &str =
+const UNKNOWN_REVISION: &str =
     "stale: this question names the revision that is being replaced; it belongs to no rollout that waits";
 /// Why an approval is judged again that was judged by other settings.
 const OTHER_SETTINGS: &str = "it was judged by other settings than this replica's; it is judged again as soon as Jira shows the ticket";
@@ -59,7 +59,7 @@ impl AnswerLinks {
     ) -> Answer {
         let gate = canary.gate(name);
         let (verdict, mut reason) = match gate {
-            None => (Verdict::Stale, UNKNOWN.to_owned()),
+            None => (Verdict::Stale, UNKNOWN_REVISION.to_owned()),
             Some(gate) => {
                 let verdict = gate.verdict(now, trust);
                 (verdict, reason(gate, verdict, trust))
@@ -71,7 +71,7 @@ impl AnswerLinks {
             reason.push_str(UNTYPED);
         }
         if let Some(unread) = unread {
-            reason.push_str(&while_unreadable(verdict, unread));
+            reason.push_str(&unread_suffix(verdict, unread));
         }
         let ticket_state = GateView {
             gate: name.approver.clone(),
@@ -154,7 +154,7 @@ pub(super) fn refused(
     gate: &GateName,
     refusal: TicketLimit,
     limit: usize,
-    takes_turns: bool,
+    alternates: bool,
 ) -> Answer {
     let mut reason = match refusal {
         TicketLimit::PerCanary => format!(
@@ -169,7 +169,7 @@ pub(super) fn refused(
             format!("{limit} tickets are open, which is all that limits.open_tickets allows")
         }
     };
-    if takes_turns && refusal == TicketLimit::PerCanary {
+    if alternates && refusal == TicketLimit::PerCanary {
         reason.push_str("; the same revisions alternate: do two clusters use one name?");
     }
     let ticket_state = GateView {
@@ -277,7 +277,7 @@ fn not_judged_words(decision: &Decision, why: &str) -> String {
 }
 
 /// Added to a reason while the ticket cannot be read; its status may have changed since.
-fn while_unreadable(verdict: Verdict, UnreadSince { since, why }: &UnreadSince) -> String {
+fn unread_suffix(verdict: Verdict, UnreadSince { since, why }: &UnreadSince) -> String {
     match verdict {
         Verdict::Stale => format!(": {why}"),
         Verdict::Waiting | Verdict::Rejected | Verdict::NotAllowed | Verdict::Expired | Verdict::Gone => {

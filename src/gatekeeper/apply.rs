@@ -72,8 +72,8 @@ impl Gatekeeper {
         now: Millis,
     ) -> store::audit::AuditEntry {
         let route = |gate: &GateName| self.route(&is.id, gate);
-        let stands = |gate: &GateName| self.answer(is, gate, self.trust(&is.id, gate), now).gate;
-        audit::entry(audit_event, was, is, route, stands, now)
+        let answer = |gate: &GateName| self.answer(is, gate, self.trust(&is.id, gate), now).gate;
+        audit::entry(audit_event, was, is, route, answer, now)
     }
 
     /// What an event would do to a canary.
@@ -131,7 +131,7 @@ impl Gatekeeper {
         let (known, is_readable) = match self.store.canary(id) {
             Some(known) => (self.unsaved_readings.as_read(known), true),
             // If the row cannot be read, the cache has nothing; the transaction returns the reason.
-            None => (Arc::new(Canary::new(id.clone())), self.store.unreadable_why(id).is_none()),
+            None => (Arc::new(Canary::new(id.clone())), self.store.unreadable_reason(id).is_none()),
         };
         let change = self.preview(&known, &event(&known, silent_for(heard, now)), now);
         if matches!(change, Change::Unchanged) && is_readable {
@@ -171,8 +171,8 @@ impl Gatekeeper {
         if !read.is_empty() || !applied.audit_events.is_empty() || applied.canary != stored {
             // Stores the time of the message in the same write: after a crash Flagger must not seem to have been
             // silent.
-            tx.hear(id, now).await?;
-            tx.end().await?;
+            tx.store_heard(id, now).await?;
+            tx.commit().await?;
         }
         for (applied, reading) in read.iter().zip(&unsaved) {
             self.reading_stored(&reading.gate);

@@ -40,16 +40,16 @@ impl Gatekeeper {
     /// Answers a gate question. Never fails: an error becomes a closed answer that names it.
     pub async fn ask(&self, question: &Question, now: Millis) -> Answer {
         let Question { canary: id, gate, message, metadata } = question;
-        let heard = self.store.last_heard(id);
+        let last_heard = self.store.last_heard(id);
         let Approval { deny, .. } = &self.route(id, gate).approval;
         let (deny, denials) = match deny.as_slice() {
             [] => (Vec::new(), Vec::new()),
             deny => {
                 let subject = Subject::new(id.clone(), gate.clone(), message, metadata.clone());
                 let rendered = ticket::denied(&subject, deny);
-                let its_own =
+                let rendered_only =
                     |(entry, rendered): &(&String, &String)| entry != rendered && !rendered.is_empty();
-                let its_own = deny.iter().zip(&rendered).filter(its_own);
+                let its_own = deny.iter().zip(&rendered).filter(rendered_only);
                 let denials = its_own.map(|(_, rendered)| rendered.clone()).collect();
                 (rendered, denials)
             }
@@ -65,7 +65,7 @@ impl Gatekeeper {
             silent_for,
             pace: canary.gate(gate).map_or_else(Pace::default, |known| self.store.pace(id, &known.id)),
         };
-        match in_time(self.apply_message(id, heard, now, event)).await {
+        match in_time(self.apply_message(id, last_heard, now, event)).await {
             Ok((canary, _)) if canary.misses_checksum(message) => {
                 self.touch(id, now);
                 self.missing_checksum(id, gate, now)
@@ -89,10 +89,10 @@ impl Gatekeeper {
                 answer
             }
             Err(error) => {
-                self.touch_not_stored(id, heard, now);
+                self.touch_not_stored(id, last_heard, now);
                 tracing::error!(canary = %id, %gate, "{error}; the question is answered closed");
                 if let Some(canary) =
-                    self.decided_from_cache(id, |known| event(known, silent_for(heard, now)), now)
+                    self.decided_from_cache(id, |known| event(known, silent_for(last_heard, now)), now)
                 {
                     let answer = self.answer(&canary, gate, trust, now);
                     // A gate that this question would have created was not stored.
@@ -174,7 +174,9 @@ impl Gatekeeper {
             TicketLimit::Overall => self.config.limits.open_tickets,
         };
         let answer = answer::refused(id, gate, refusal, limit, canary.alternates(now));
-        if self.refused_gates.refuse(id, gate, &answer.gate, now, self.config.rollout.idle_after) == Novelty::Fresh {
+        if self.refused_gates.refuse(id, gate, &answer.gate, now, self.config.rollout.idle_after)
+            == Novelty::New
+        {
             let reason = &answer.gate.reason;
             tracing::warn!(canary = %id, %gate, reason, "a limit keeps the gate closed");
         }
@@ -184,7 +186,9 @@ impl Gatekeeper {
     /// The answer to a question without a checksum about a canary that sends them.
     fn missing_checksum(&self, id: &CanaryId, gate: &GateName, now: Millis) -> Answer {
         let answer = answer::missing_checksum(id, gate);
-        if self.refused_gates.refuse(id, gate, &answer.gate, now, self.config.rollout.idle_after) == Novelty::Fresh {
+        if self.refused_gates.refuse(id, gate, &answer.gate, now, self.config.rollout.idle_after)
+            == Novelty::New
+        {
             tracing::warn!(canary = %id, %gate, "a question without a checksum is answered closed, because other questions about this canary have one; find out which caller sends it");
         }
         answer

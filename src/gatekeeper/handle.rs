@@ -38,12 +38,7 @@ pub struct Gatekeeper {
 impl Gatekeeper {
     /// A gatekeeper over this store.
     #[must_use]
-    pub fn new(
-        store: Store,
-        config: Arc<Config>,
-        links: AnswerLinks,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    pub fn new(store: Store, config: Arc<Config>, links: AnswerLinks, metrics: Arc<Metrics>) -> Self {
         Self {
             store,
             config,
@@ -111,11 +106,12 @@ impl Gatekeeper {
 
     fn rules_with(&self, canary: &CanaryId, trust: Validity) -> Rules {
         let Rollout { idle_after, abandon_after } = self.config.rollout;
-        let Limits { tickets_per_canary_per_hour, open_tickets, open_tickets_per_namespace } = self.config.limits;
+        let Limits { tickets_per_canary_per_hour, open_tickets, open_tickets_per_namespace } =
+            self.config.limits;
         let open = self.store.open_gates(canary);
-        let room = if open.of_namespace >= open_tickets_per_namespace {
+        let room = if open.in_namespace >= open_tickets_per_namespace {
             Headroom::NamespaceFull
-        } else if open.in_all >= open_tickets {
+        } else if open.total >= open_tickets {
             Headroom::None
         } else {
             Headroom::Available

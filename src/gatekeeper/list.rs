@@ -27,7 +27,7 @@ pub enum ListedGate {
         verdict: Verdict,
     },
     /// A gate without a ticket because of a limit, or a canary that cannot be read.
-    Remembered(GateView),
+    Unwatched(GateView),
 }
 
 impl ListedGate {
@@ -35,7 +35,7 @@ impl ListedGate {
     pub const fn verdict(&self) -> Verdict {
         match self {
             Self::Live { verdict, .. } => *verdict,
-            Self::Remembered(ticket_state) => ticket_state.state,
+            Self::Unwatched(ticket_state) => ticket_state.state,
         }
     }
 
@@ -44,7 +44,7 @@ impl ListedGate {
     pub const fn is_watched(&self) -> bool {
         match self {
             Self::Live { watched, .. } => *watched,
-            Self::Remembered(_) => false,
+            Self::Unwatched(_) => false,
         }
     }
 
@@ -52,7 +52,7 @@ impl ListedGate {
     fn place(&self) -> (Option<Millis>, &str) {
         match self {
             Self::Live { canary, asked, .. } => (Some(*asked), &canary.id.name),
-            Self::Remembered(ticket_state) => (None, &ticket_state.canary),
+            Self::Unwatched(ticket_state) => (None, &ticket_state.canary),
         }
     }
 }
@@ -84,9 +84,9 @@ impl Gatekeeper {
             self.store.canary(id).is_some_and(|canary| canary.gate(name).is_some())
         };
         let refused = self.refused_gates.recent(now, self.config.rollout.idle_after, has_ticket);
-        list.extend(refused.into_iter().map(ListedGate::Remembered));
+        list.extend(refused.into_iter().map(ListedGate::Unwatched));
         let unreadable = self.store.unreadable();
-        list.extend(unreadable.iter().map(|(id, why)| ListedGate::Remembered(answer::unreadable(id, why))));
+        list.extend(unreadable.iter().map(|(id, why)| ListedGate::Unwatched(answer::unreadable(id, why))));
         list.sort_by(|a, b| a.place().cmp(&b.place()));
         list
     }
@@ -95,7 +95,7 @@ impl Gatekeeper {
     #[must_use]
     pub fn gate_view(&self, listed: &ListedGate, now: Millis) -> GateView {
         match listed {
-            ListedGate::Remembered(ticket_state) => ticket_state.clone(),
+            ListedGate::Unwatched(ticket_state) => ticket_state.clone(),
             ListedGate::Live { canary, name, .. } => {
                 self.answer(canary, name, self.trust(&canary.id, name), now).gate
             }

@@ -19,10 +19,10 @@ impl Gatekeeper {
     /// # Errors
     /// If it could not be stored.
     pub async fn nudge(&self, ticket: &str, now: Millis) -> Result<NudgeOutcome, store::Error> {
-        if self.store.gate_of(ticket).is_none() && !self.store.is_ended(ticket).await? {
+        if self.store.gate_by_ticket(ticket).is_none() && !self.store.is_ended(ticket).await? {
             // Another replica may have opened the ticket a moment ago.
             self.store.catch_up().await?;
-            if self.store.gate_of(ticket).is_none() {
+            if self.store.gate_by_ticket(ticket).is_none() {
                 return Ok(NudgeOutcome::Unknown);
             }
         }
@@ -47,7 +47,7 @@ impl Gatekeeper {
             for ticket in tickets {
                 tx.nudge(ticket, now).await?;
             }
-            tx.end().await
+            tx.commit().await
         };
         stored.await.inspect_err(|_| self.recent_nudges.not_stored(tickets, have_to))?;
         self.work.send_replace(());

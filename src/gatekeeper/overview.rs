@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The most entries that are shown of each kind.
-const MOST: u32 = 20;
+const MAX_SHOWN: u32 = 20;
 
 /// What the page shows beside the gates.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Overview {
     /// Commands that wait until an operator fixes the cause, longest first, up to a limit.
     pub parked: Vec<ParkedView>,
     /// How many commands are parked in all.
-    pub parked_in_all: u64,
+    pub parked_total: u64,
     /// How many other commands are to be performed.
     pub pending: u64,
     /// The approvals that let Flagger pass last, newest first.
@@ -39,15 +39,15 @@ impl Gatekeeper {
     /// If the database fails.
     pub async fn overview(&self) -> Result<Overview, store::Error> {
         let backlog = self.store.backlog().await?;
-        let parked = if backlog.parked == 0 { Vec::new() } else { self.store.parked(MOST).await? };
-        let passed = self.store.lately(PASSED, MOST).await?;
+        let parked = if backlog.parked == 0 { Vec::new() } else { self.store.parked(MAX_SHOWN).await? };
+        let passed = self.store.newest_of_kind(PASSED, MAX_SHOWN).await?;
         let mut unasked = Vec::new();
-        for row in self.store.lately(UNASKED, MOST).await? {
+        for row in self.store.newest_of_kind(UNASKED, MAX_SHOWN).await? {
             unasked.push(self.unasked_view(&row).await?);
         }
         Ok(Overview {
             parked: parked.iter().map(|it| self.links.parked_views(it)).collect(),
-            parked_in_all: backlog.parked,
+            parked_total: backlog.parked,
             pending: backlog.pending,
             passed: passed.iter().map(|row| self.links.passed_views(row)).collect(),
             unasked,

@@ -9,7 +9,7 @@ use std::{
 use crate::millis::Millis;
 
 /// Nudges about one ticket are stored no more often than this.
-const EVERY: Duration = Duration::from_secs(1);
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// The time of storing if that failed: long ago, so that the next nudge is stored at once.
 const NEVER: Millis = Millis(i64::MIN);
 
@@ -32,7 +32,7 @@ impl RecentNudges {
         let mut lately = self.lock();
         match lately.get_mut(ticket) {
             // A clock that was set back must not delay it further.
-            Some(known) if (known.stored..known.stored + EVERY).contains(&now) => {
+            Some(known) if (known.stored..known.stored + MIN_INTERVAL).contains(&now) => {
                 known.again = true;
                 false
             }
@@ -47,7 +47,7 @@ impl RecentNudges {
     pub(super) fn due(&self, now: Millis) -> Vec<String> {
         let mut due = Vec::new();
         self.lock().retain(|ticket, known| {
-            if (known.stored..known.stored + EVERY).contains(&now) {
+            if (known.stored..known.stored + MIN_INTERVAL).contains(&now) {
                 return true;
             }
             if known.again {

@@ -9,7 +9,7 @@ use std::{
 use crate::{gate::GateName, millis::Millis, rollout::CanaryId, view::GateView};
 
 /// The most gates that are remembered. Further ones are counted, but neither shown nor logged.
-const MOST: usize = 100;
+const MAX_GATES: usize = 100;
 
 /// Gates that a limit keeps from having a ticket, for as long as Flagger asks at them.
 #[derive(Default)]
@@ -21,9 +21,9 @@ type Gates = BTreeMap<(CanaryId, GateName), (Millis, GateView)>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Novelty {
     /// It is the first of its gate for a while.
-    Fresh,
+    New,
     /// It was logged, or there are too many to log.
-    Stale,
+    Known,
 }
 
 impl RefusedGates {
@@ -40,11 +40,11 @@ impl RefusedGates {
         gates.retain(|_, (at, _)| now.since(*at) < idle_after);
         let gate = (id.clone(), name.clone());
         let known = gates.contains_key(&gate);
-        if !known && gates.len() >= MOST {
-            return Novelty::Stale;
+        if !known && gates.len() >= MAX_GATES {
+            return Novelty::Known;
         }
         gates.insert(gate, (now, ticket_state.clone()));
-        if known { Novelty::Stale } else { Novelty::Fresh }
+        if known { Novelty::Known } else { Novelty::New }
     }
 
     /// The gates at which Flagger asked within `idle_after`, and which have no ticket since.
@@ -82,13 +82,13 @@ mod tests {
     fn each_is_logged_once_and_a_flood_is_not_logged() {
         let refused = RefusedGates::default();
         let news = |canary, now| refuse(&refused, canary, now);
-        assert!((0..MOST).all(|canary| news(canary, Millis(0)) == Novelty::Fresh));
-        assert!((0..MOST).all(|canary| news(canary, Millis(1)) == Novelty::Stale));
-        assert!((MOST..10 * MOST).all(|canary| news(canary, Millis(2)) == Novelty::Stale));
-        assert_eq!(refused.recent(Millis(3), IDLE, |_, _| false).len(), MOST);
+        assert!((0..MAX_GATES).all(|canary| news(canary, Millis(0)) == Novelty::New));
+        assert!((0..MAX_GATES).all(|canary| news(canary, Millis(1)) == Novelty::Known));
+        assert!((MAX_GATES..10 * MAX_GATES).all(|canary| news(canary, Millis(2)) == Novelty::Known));
+        assert_eq!(refused.recent(Millis(3), IDLE, |_, _| false).len(), MAX_GATES);
         // The page was not loaded meanwhile; the old gates make room all the same.
         let later = Millis(2) + IDLE;
-        assert_eq!(news(7 * MOST, later), Novelty::Fresh);
+        assert_eq!(news(7 * MAX_GATES, later), Novelty::New);
         assert_eq!(refused.recent(later, IDLE, |_, _| false).len(), 1);
         assert_eq!(refused.recent(later, IDLE, |_, _| true).len(), 0);
     }

@@ -22,7 +22,7 @@ impl Gatekeeper {
     ) -> Result<(), store::Error> {
         // Reports are rare, and Flagger does not repeat one that had no effect: the cache must be up to date.
         self.store.catch_up().await?;
-        if self.store.canary(id).is_none() && self.store.unreadable_why(id).is_none() {
+        if self.store.canary(id).is_none() && self.store.unreadable_reason(id).is_none() {
             return Ok(());
         }
         let heard = self.store.last_heard(id);

@@ -34,7 +34,7 @@ impl UnreadTickets {
     }
 
     /// Records that no ticket could be read.
-    pub fn none(&self, why: &str, now: Millis) {
+    pub fn all_failed(&self, why: &str, now: Millis) {
         let all = &mut self.state().all;
         let since = all.as_ref().map_or(now, |trouble| trouble.since);
         *all = Some(UnreadSince { since, why: why.to_owned() });
@@ -61,7 +61,7 @@ impl UnreadTickets {
     }
 
     /// Records that several tickets can be read in one request.
-    pub fn together(&self) {
+    pub fn clear_one_by_one(&self) {
         self.state().one_by_one = None;
     }
 
@@ -110,7 +110,7 @@ mod tests {
     fn troubled(gate: &GateId) -> UnreadTickets {
         let unread = UnreadTickets::default();
         unread.read([(gate, Some("it is gone".to_owned()))], Millis(1));
-        unread.none("Jira does not answer", Millis(2));
+        unread.all_failed("Jira does not answer", Millis(2));
         unread
     }
 

@@ -14,9 +14,9 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenHolder<'a> {
     /// No token is configured, so the caller needs none.
-    Anybody,
+    NoTokenNeeded,
     /// `flagger.token`: the caller may ask, but its cluster is not proven.
-    Member,
+    General,
     /// The token of this cluster.
     Cluster(&'a str),
     /// A token for some namespaces only.
@@ -152,16 +152,16 @@ pub fn holder<'a>(
     token: Option<&SecretString>,
 ) -> Result<TokenHolder<'a>, Unauthenticated> {
     if !needs_token(config) {
-        return Ok(TokenHolder::Anybody);
+        return Ok(TokenHolder::NoTokenNeeded);
     }
     let token = token.ok_or(Unauthenticated::NoToken)?;
-    let knows = |secret: Option<&Secret>| secret.is_some_and(|secret| is_one_of(token, &secret.lines()));
+    let knows = |secret: Option<&Secret>| secret.is_some_and(|secret| is_one_of(token, &secret.values()));
     let clusters = config.clusters.iter().filter(|cluster| knows(cluster.token.as_ref()));
     let mut holders: Vec<TokenHolder<'a>> =
         clusters.map(|cluster| TokenHolder::Cluster(&cluster.name)).collect();
     let scopes = config.tokens.iter().enumerate().map(|(nth, token)| Scope { nth, token });
     holders.extend(scopes.filter(|scope| knows(Some(&scope.token.token))).map(TokenHolder::Scoped));
-    holders.extend(knows(config.token.as_ref()).then_some(TokenHolder::Member));
+    holders.extend(knows(config.token.as_ref()).then_some(TokenHolder::General));
     match holders.as_slice() {
         [] => Err(Unauthenticated::WrongToken),
         [holder] => Ok(holder.clone()),
@@ -173,8 +173,8 @@ impl TokenHolder<'_> {
     /// The key or cluster that the token belongs to.
     fn owner(&self) -> String {
         match self {
-            Self::Anybody => "anybody".to_owned(),
-            Self::Member => "flagger.token".to_owned(),
+            Self::NoTokenNeeded => "anybody".to_owned(),
+            Self::General => "flagger.token".to_owned(),
             Self::Cluster(name) => (*name).to_owned(),
             Self::Scoped(scope) => scope.key(),
         }
@@ -209,9 +209,10 @@ pub fn admit<'a>(
         TokenHolder::Scoped(scope) if !scope.token.namespaces.is_match(namespace) => {
             Admission::NotAllowed(NotAllowed::TokenNamespace(namespace.to_owned(), scope.key()))
         }
-        TokenHolder::Scoped(_) | TokenHolder::Anybody | TokenHolder::Member | TokenHolder::Cluster(_) => {
-            Admission::Admitted(cluster)
-        }
+        TokenHolder::Scoped(_)
+        | TokenHolder::NoTokenNeeded
+        | TokenHolder::General
+        | TokenHolder::Cluster(_) => Admission::Admitted(cluster),
     }
 }
 
@@ -220,7 +221,7 @@ fn cluster<'a>(config: &'a Flagger, holder: &TokenHolder<'a>, named: ClaimedClus
     let proven = match holder {
         TokenHolder::Cluster(proven) => Some(*proven),
         TokenHolder::Scoped(scope) => scope.token.cluster.as_deref(),
-        TokenHolder::Anybody | TokenHolder::Member => None,
+        TokenHolder::NoTokenNeeded | TokenHolder::General => None,
     };
     if let Some(proven) = proven {
         let other = [named.query, metadata].into_iter().flatten().find(|name| *name != proven);
@@ -339,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn if_one_cluster_has_a_token_nobody_comes_in_without() {
+    fn if_one_cluster_has_a_token_every_caller_needs_one() {
         let config = config(None, &[("eu", Some("eu-token"))]);
         assert_eq!(at(&config, "eu-token", "", ""), "eu");
         assert!(at(&config, "", "", "").starts_with("401"));
@@ -356,7 +357,8 @@ mod tests {
     #[test]
     fn only_some_namespaces_may_ask() {
         let config = config(None, &[]);
-        let ask = |namespace| admit(&config, &TokenHolder::Anybody, ClaimedCluster::default(), namespace);
+        let ask =
+            |namespace| admit(&config, &TokenHolder::NoTokenNeeded, ClaimedCluster::default(), namespace);
         assert_eq!(ask("team-a"), Admission::Admitted("default"));
         assert_eq!(ask("kube-system"), Admission::NotAllowed(NotAllowed::Namespace("kube-system".into())));
     }

@@ -17,7 +17,7 @@ pub(super) type App = TowerToHyperService<Router>;
 
 /// Logs each request without its query, headers and body, any of which may hold a token. If the handler panics, answers
 /// a gate question with 403 and every other request with 500.
-pub(super) async fn observed(app: &App, request: Request) -> Response {
+pub(super) async fn call_app(app: &App, request: Request) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let response = catch_panics(app.call(request)).await;
     let path = uri.path();
@@ -51,7 +51,7 @@ async fn catch_panics<T>(future: impl Future<Output = T>) -> Option<T> {
 /// A router's answer, for tests: status, headers, body.
 #[cfg(test)]
 pub(super) async fn answer(app: Router, request: Request) -> (u16, axum::http::HeaderMap, String) {
-    let (parts, body) = observed(&App::new(app), request).await.into_parts();
+    let (parts, body) = call_app(&App::new(app), request).await.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     (parts.status.as_u16(), parts.headers, String::from_utf8(body.to_vec()).unwrap())
 }

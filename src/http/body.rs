@@ -16,11 +16,11 @@ use tokio::{select, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 /// The most memory that all bodies of unauthenticated callers may use together, in bytes.
-const SHARED: usize = 8 * 1024 * 1024;
+const MAX_SHARED_BYTES: usize = 8 * 1024 * 1024;
 /// A body of up to this many bytes is not counted: it arrives in a few packets, which each connection buffers anyway.
-const FREE: usize = 8 * 1024;
+const UNCOUNTED_BYTES: usize = 8 * 1024;
 /// How long to wait for the body of a request that is refused anyway, to log which canary it is about.
-const PEEK: Duration = Duration::from_millis(250);
+const PEEK_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// The bytes that the bodies of unauthenticated callers use, on all listeners.
 #[derive(Debug, Default)]
@@ -64,7 +64,7 @@ impl HeldMemory {
         let Some((mine, _)) = state.bodies.get_mut(&self.id) else { return false };
         *mine += by;
         state.held += by;
-        while state.held > SHARED
+        while state.held > MAX_SHARED_BYTES
             && let Some((_, (bytes, cut))) = state.bodies.pop_first()
         {
             state.held -= bytes;
@@ -89,25 +89,25 @@ pub(super) enum BodyError {
     /// It is longer than allowed.
     TooLarge,
     /// The caller did not send all of it.
-    BrokeOff,
+    Incomplete,
     /// Unauthenticated callers send too much at the same time.
-    NoRoom,
+    MemoryLimit,
 }
 
 impl BodyError {
     pub(super) const fn status(self) -> StatusCode {
         match self {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::BrokeOff => StatusCode::BAD_REQUEST,
-            Self::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Incomplete => StatusCode::BAD_REQUEST,
+            Self::MemoryLimit => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     pub(super) const fn message(self) -> &'static str {
         match self {
             Self::TooLarge => "the body is too large",
-            Self::BrokeOff => "the body broke off",
-            Self::NoRoom => "too many large bodies arrive at the same time; send it again",
+            Self::Incomplete => "the body broke off",
+            Self::MemoryLimit => "too many large bodies arrive at the same time; send it again",
         }
     }
 }
@@ -118,14 +118,14 @@ pub(super) enum Sender<'a> {
     /// A caller that has authenticated.
     Authenticated,
     /// A caller that has not; its body counts against this shared limit.
-    Stranger(&'a Arc<Bodies>),
+    Unauthenticated(&'a Arc<Bodies>),
 }
 
 /// Reads a whole body. The caller drops the returned [`HeldMemory`] once it has authenticated the sender.
 ///
 /// # Errors
 /// If the body is longer than `limit` bytes or incomplete, or if unauthenticated callers use too much memory.
-pub(super) async fn whole(
+pub(super) async fn read_body(
     mut body: Body,
     limit: usize,
     sender: Sender<'_>,
@@ -134,7 +134,7 @@ pub(super) async fn whole(
     if usize::try_from(declared.lower()).is_ok_and(|least| least > limit) {
         return Err(BodyError::TooLarge);
     }
-    let Some(first) = next(&mut body, None).await? else { return Ok((Bytes::new(), None)) };
+    let Some(first) = next_chunk(&mut body, None).await? else { return Ok((Bytes::new(), None)) };
     if first.len() > limit {
         return Err(BodyError::TooLarge);
     }
@@ -142,31 +142,31 @@ pub(super) async fn whole(
         return Ok((first, None));
     }
     // Boxed to keep the common future small.
-    Box::pin(rest(body, first, limit, sender)).await
+    Box::pin(read_rest(body, first, limit, sender)).await
 }
 
 /// Reads the rest of a body that did not arrive at once. Copies it, because a small slice would keep its whole read
 /// buffer alive.
-async fn rest(
+async fn read_rest(
     mut body: Body,
     first: Bytes,
     limit: usize,
     sender: Sender<'_>,
 ) -> Result<(Bytes, Option<HeldMemory>), BodyError> {
-    let mut all = Vec::with_capacity(FREE.max(first.len()).min(limit));
+    let mut all = Vec::with_capacity(UNCOUNTED_BYTES.max(first.len()).min(limit));
     all.extend_from_slice(&first);
     drop(first);
     let mut held: Option<HeldMemory> = None;
-    while let Some(more) = next(&mut body, held.as_ref()).await? {
+    while let Some(more) = next_chunk(&mut body, held.as_ref()).await? {
         if all.len() + more.len() > limit {
             return Err(BodyError::TooLarge);
         }
-        if let Sender::Stranger(bodies) = sender
-            && all.len() + more.len() > FREE
+        if let Sender::Unauthenticated(bodies) = sender
+            && all.len() + more.len() > UNCOUNTED_BYTES
         {
             let by = if held.is_some() { more.len() } else { all.len() + more.len() };
             if !held.get_or_insert_with(|| bodies.begin()).grow(by) {
-                return Err(BodyError::NoRoom);
+                return Err(BodyError::MemoryLimit);
             }
         }
         all.extend_from_slice(&more);
@@ -175,19 +175,19 @@ async fn rest(
 }
 
 /// The next bytes; `None` at the end.
-async fn next(body: &mut Body, held: Option<&HeldMemory>) -> Result<Option<Bytes>, BodyError> {
+async fn next_chunk(body: &mut Body, held: Option<&HeldMemory>) -> Result<Option<Bytes>, BodyError> {
     loop {
         let frame = match held {
             None => body.frame().await,
             Some(held) => select! {
                 biased;
-                () = held.cut.cancelled() => return Err(BodyError::NoRoom),
+                () = held.cut.cancelled() => return Err(BodyError::MemoryLimit),
                 frame = body.frame() => frame,
             },
         };
         match frame {
             None => return Ok(None),
-            Some(Err(_)) => return Err(BodyError::BrokeOff),
+            Some(Err(_)) => return Err(BodyError::Incomplete),
             Some(Ok(frame)) => {
                 // Trailers are ignored.
                 if let Ok(bytes) = frame.into_data() {
@@ -204,8 +204,8 @@ pub(super) async fn peek(body: Body, limit: usize, bodies: &Arc<Bodies>) -> Opti
     if size == 0 || size > limit {
         return None;
     }
-    let read = whole(body, limit, Sender::Stranger(bodies));
-    timeout(PEEK, read).await.ok()?.ok().map(|(bytes, _)| bytes)
+    let read = read_body(body, limit, Sender::Unauthenticated(bodies));
+    timeout(PEEK_TIMEOUT, read).await.ok()?.ok().map(|(bytes, _)| bytes)
 }
 
 #[cfg(test)]
@@ -220,12 +220,12 @@ mod tests {
     fn the_oldest_bodies_make_room_and_give_back_what_they_held() {
         let bodies = Arc::<Bodies>::default();
         let [old, young] = [bodies.begin(), bodies.begin()];
-        assert!(old.grow(SHARED / 2) && young.grow(SHARED / 2));
+        assert!(old.grow(MAX_SHARED_BYTES / 2) && young.grow(MAX_SHARED_BYTES / 2));
         assert!(young.grow(1), "the younger body continues");
         assert!(old.cut.is_cancelled() && !young.cut.is_cancelled());
         assert!(!old.grow(1));
-        assert_eq!(held(&bodies), SHARED / 2 + 1);
-        assert!(!young.grow(SHARED), "more than the limit");
+        assert_eq!(held(&bodies), MAX_SHARED_BYTES / 2 + 1);
+        assert!(!young.grow(MAX_SHARED_BYTES), "more than the limit");
         assert_eq!(held(&bodies), 0);
         drop((old, young));
         assert_eq!(held(&bodies), 0);
@@ -243,21 +243,22 @@ mod tests {
                 sizes.iter().map(|size| Ok::<_, std::io::Error>("x".repeat(*size))).collect();
             Body::from_stream(futures_util::stream::iter(chunks))
         };
-        for sizes in [&[][..], &[5], &[5, 0, 7], &[FREE, 1], &[20_000, 20_000]] {
+        for sizes in [&[][..], &[5], &[5, 0, 7], &[UNCOUNTED_BYTES, 1], &[20_000, 20_000]] {
             let sent: usize = sizes.iter().sum();
-            for sender in [Sender::Authenticated, Sender::Stranger(&bodies)] {
-                let (bytes, kept) = whole(chunks(sizes), 50_000, sender).await.unwrap();
+            for sender in [Sender::Authenticated, Sender::Unauthenticated(&bodies)] {
+                let (bytes, kept) = read_body(chunks(sizes), 50_000, sender).await.unwrap();
                 assert_eq!(bytes.len(), sent);
-                let counts = matches!(sender, Sender::Stranger(_)) && sent > FREE;
+                let counts = matches!(sender, Sender::Unauthenticated(_)) && sent > UNCOUNTED_BYTES;
                 assert_eq!((kept.is_some(), held(&bodies)), (counts, if counts { sent } else { 0 }));
             }
             assert_eq!(held(&bodies), 0);
         }
-        let large = whole(chunks(&[20_000, 20_000, 20_000]), 50_000, Sender::Stranger(&bodies)).await;
+        let large =
+            read_body(chunks(&[20_000, 20_000, 20_000]), 50_000, Sender::Unauthenticated(&bodies)).await;
         assert_eq!(large.unwrap_err(), BodyError::TooLarge);
         assert_eq!(held(&bodies), 0);
         assert_eq!(
-            whole(Body::from("x".repeat(11)), 10, Sender::Authenticated).await.unwrap_err(),
+            read_body(Body::from("x".repeat(11)), 10, Sender::Authenticated).await.unwrap_err(),
             BodyError::TooLarge
         );
     }

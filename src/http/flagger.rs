@@ -18,11 +18,13 @@ use crate::{
     gatekeeper::{Answer, Question},
     http::{
         admission::{self, Admission, ClaimedCluster, NotAllowed, Unauthenticated},
-        body::{BodyError, Sender, peek, whole},
+        body::{BodyError, Sender, peek, read_body},
         credentials::{PresentedToken, presented},
         health::health,
-        plain::{NOSNIFF, NOT_OPEN, does_not_take, nothing_at, text_line, unauthenticated},
-        refused_calls::{Authentication, METHOD, RefusedCall, SLUGLESS, near, of_parameter, of_path, slug},
+        plain::{NOSNIFF, STORE_NOT_OPEN, method_not_allowed, not_found, text_line, unauthenticated},
+        refused_calls::{
+            Authentication, METHOD, NAME_RULES, RefusedCall, for_parameter, for_path, nearest_hook, slug,
+        },
         shared::{Shared, connection},
     },
     metrics::{AnswerLabel, ListenerLabel, RefusalReason, Source, WebhookOutcome},
@@ -31,7 +33,7 @@ use crate::{
 };
 
 /// The largest body Flagger may send.
-const BODY: usize = 64 * 1024;
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
 #[derive(Clone)]
 struct GateApi {
@@ -52,11 +54,15 @@ enum QuestionPath {
 
 /// Everything on the gate listener.
 pub fn gate_router(shared: Shared, config: config::Flagger) -> Router {
-    let asks = |asks: QuestionPath| {
-        post(async move |state: State<GateApi>, request: Request| question(state.0, asks, request).await)
+    let asks = |question_route: QuestionPath| {
+        post(async move |state: State<GateApi>, request: Request| {
+            question(state.0, question_route, request).await
+        })
     };
-    let tells = |tells: Report| {
-        post(async move |state: State<GateApi>, request: Request| report(state.0, tells, request).await)
+    let tells = |report_route: Report| {
+        post(async move |state: State<GateApi>, request: Request| {
+            report(state.0, report_route, request).await
+        })
     };
     let mut router = Router::new()
         .route("/gate/confirm-rollout", asks(QuestionPath::Stage(Stage::ConfirmRollout)))
@@ -69,8 +75,8 @@ pub fn gate_router(shared: Shared, config: config::Flagger) -> Router {
         .route("/post-rollout", tells(Report::PostRollout));
     for by_hand in ["open", "close", "approve", "halt"] {
         router = router
-            .route(&format!("/gate/{by_hand}"), post(only_by_flagger))
-            .route(&format!("/rollback/{by_hand}"), post(only_by_flagger));
+            .route(&format!("/gate/{by_hand}"), post(refuse_manual_command))
+            .route(&format!("/rollback/{by_hand}"), post(refuse_manual_command));
     }
     let health = health(shared.clone());
     let gates = GateApi { shared, config: Arc::new(config) };
@@ -88,7 +94,7 @@ pub fn gate_router(shared: Shared, config: config::Flagger) -> Router {
 }
 
 /// Refuses the load tester's commands that open or close a gate.
-async fn only_by_flagger(State(gates): State<GateApi>, request: Request) -> Response {
+async fn refuse_manual_command(State(gates): State<GateApi>, request: Request) -> Response {
     gates.misdirected(request, Misdirected::ByHand).await
 }
 
@@ -102,18 +108,18 @@ enum Misdirected {
 
 async fn question(gates: GateApi, asks: QuestionPath, request: Request) -> Response {
     let json = wants_json(request.headers());
-    let heard = match accept(&gates, request).await {
+    let accepted = match accept(&gates, request).await {
         Ok(heard) => heard,
         Err(rejected) => return gates.reject(*rejected, CallKind::Question),
     };
-    let stage = asks.stage(heard.payload.message.phase);
+    let stage = asks.stage(accepted.payload.message.phase);
     let now = gates.shared.clock.now();
     let Some(gatekeeper) = gates.shared.gatekeeper() else {
         gates.count_call(WebhookOutcome::Failed);
         gates.shared.metrics.verdict(stage, AnswerLabel::Closed);
-        return text_line(StatusCode::FORBIDDEN, &format!("closed: {NOT_OPEN}"));
+        return text_line(StatusCode::FORBIDDEN, &format!("closed: {STORE_NOT_OPEN}"));
     };
-    let AcceptedCall { canary, approver, payload } = heard;
+    let AcceptedCall { canary, approver, payload } = accepted;
     let answer = match stage {
         None => gatekeeper.ask_rollback(&canary, &payload.message, now).await,
         Some(stage) => {
@@ -150,15 +156,21 @@ impl QuestionPath {
 }
 
 async fn report(gates: GateApi, report: Report, request: Request) -> Response {
-    let heard = match accept(&gates, request).await {
+    let accepted = match accept(&gates, request).await {
         Ok(heard) => heard,
         Err(rejected) => return gates.reject(*rejected, CallKind::Report),
     };
     let now = gates.shared.clock.now();
     let stored = match gates.shared.gatekeeper() {
-        None => Err(NOT_OPEN.to_owned()),
+        None => Err(STORE_NOT_OPEN.to_owned()),
         Some(gatekeeper) => gatekeeper
-            .report(&heard.canary, report, &heard.payload.message, heard.payload.note.as_deref(), now)
+            .report(
+                &accepted.canary,
+                report,
+                &accepted.payload.message,
+                accepted.payload.note.as_deref(),
+                now,
+            )
             .await
             .map_err(|error| error.to_string()),
     };
@@ -192,7 +204,7 @@ impl GateApi {
             }
             (Rejection::Unauthenticated(_), _) => (WebhookOutcome::Refused, unauthenticated(&words)),
             // A gate question is always answered closed, never with a 5xx.
-            (Rejection::BodyError(BodyError::NoRoom), CallKind::Question) => {
+            (Rejection::BodyError(BodyError::MemoryLimit), CallKind::Question) => {
                 (WebhookOutcome::Failed, text_line(StatusCode::FORBIDDEN, &format!("closed: {words}")))
             }
             (Rejection::BodyError(unread), _) => {
@@ -226,12 +238,13 @@ impl GateApi {
         let path = parts.uri.path();
         let (status, reason, words, hint) = match stray {
             Misdirected::Path => {
-                let words = nothing_at(path);
-                let words = near(path).map_or(words.clone(), |near| format!("{words}; did you mean {near}?"));
-                (StatusCode::NOT_FOUND, RefusalReason::Path, words, of_path(path))
+                let words = not_found(path);
+                let words =
+                    nearest_hook(path).map_or(words.clone(), |near| format!("{words}; did you mean {near}?"));
+                (StatusCode::NOT_FOUND, RefusalReason::Path, words, for_path(path))
             }
             Misdirected::Method => {
-                let words = does_not_take(&parts.method);
+                let words = method_not_allowed(&parts.method);
                 (StatusCode::METHOD_NOT_ALLOWED, RefusalReason::Method, words, METHOD.to_owned())
             }
             Misdirected::ByHand => {
@@ -245,7 +258,7 @@ impl GateApi {
             Ok(None) | Err(_) => Authentication::Unauthenticated,
         };
         let response = text_line(status, &words);
-        let canary = peek(body, BODY, &self.shared.bodies).await.and_then(|body| named(&body));
+        let canary = peek(body, MAX_BODY_BYTES, &self.shared.bodies).await.and_then(|body| named(&body));
         self.shared.refuse(RefusedCall {
             listener: ListenerLabel::Gate,
             authentication,
@@ -323,8 +336,8 @@ impl Rejection {
             Self::Query(..) => RefusalReason::Query,
             Self::ContentType => RefusalReason::ContentType,
             Self::BodyError(BodyError::TooLarge) => RefusalReason::TooLarge,
-            Self::BodyError(BodyError::NoRoom) => RefusalReason::Crowded,
-            Self::BodyError(BodyError::BrokeOff) | Self::BadPayload(_) => RefusalReason::Body,
+            Self::BodyError(BodyError::MemoryLimit) => RefusalReason::Crowded,
+            Self::BodyError(BodyError::Incomplete) | Self::BadPayload(_) => RefusalReason::Body,
         }
     }
 
@@ -336,10 +349,10 @@ impl Rejection {
             Self::Query(_, hint) => hint.clone(),
             Self::ContentType => "let the hook send application/json, as Flagger does".to_owned(),
             Self::BodyError(BodyError::TooLarge) => "let the hook send less metadata".to_owned(),
-            Self::BodyError(BodyError::NoRoom) => {
+            Self::BodyError(BodyError::MemoryLimit) => {
                 "let the hook send less metadata, or the token in its url: then unauthenticated callers do not hold it up".to_owned()
             }
-            Self::BodyError(BodyError::BrokeOff) => "see whether the network between the two is sound".to_owned(),
+            Self::BodyError(BodyError::Incomplete) => "see whether the network between the two is sound".to_owned(),
             Self::BadPayload(BadPayload::Name { what, .. }) => {
                 format!("send the {what} of the Canary as Kubernetes has it")
             }
@@ -349,7 +362,7 @@ impl Rejection {
                 "quote the values of metadata in the Canary: all of them are strings".to_owned()
             }
             Self::BadPayload(_) => "send the JSON that Flagger sends; all values of metadata are strings".to_owned(),
-            Self::Cluster(_) => format!("{SLUGLESS} in metadata.cluster"),
+            Self::Cluster(_) => format!("{NAME_RULES} in metadata.cluster"),
         }
     }
 }
@@ -360,7 +373,7 @@ fn from_header<'a>(
     headers: &HeaderMap,
 ) -> Result<Option<admission::TokenHolder<'a>>, Unauthenticated> {
     match presented(headers) {
-        _ if !admission::needs_token(config) => Ok(Some(admission::TokenHolder::Anybody)),
+        _ if !admission::needs_token(config) => Ok(Some(admission::TokenHolder::NoTokenNeeded)),
         PresentedToken::Token(token) => admission::holder(config, Some(&token)).map(Some),
         PresentedToken::Malformed => Err(Unauthenticated::WrongToken),
         PresentedToken::None => Ok(None),
@@ -391,15 +404,15 @@ async fn accept(gates: &GateApi, request: Request) -> Result<AcceptedCall, Box<R
         Ok(early) => early,
         Err((why, authentication)) => {
             // Boxed to keep the common future small.
-            let body = Box::pin(peek(body, BODY, bodies)).await;
+            let body = Box::pin(peek(body, MAX_BODY_BYTES, bodies)).await;
             return Err(rejected(why, authentication, body.and_then(|body| named(&body))));
         }
     };
     let authentication = known(&proven);
     let sender = match &proven {
-        Some(admission::TokenHolder::Anybody) | None => Sender::Stranger(bodies),
+        Some(admission::TokenHolder::NoTokenNeeded) | None => Sender::Unauthenticated(bodies),
         Some(
-            admission::TokenHolder::Member
+            admission::TokenHolder::General
             | admission::TokenHolder::Cluster(_)
             | admission::TokenHolder::Scoped(_),
         ) => {
@@ -409,7 +422,7 @@ async fn accept(gates: &GateApi, request: Request) -> Result<AcceptedCall, Box<R
             Sender::Authenticated
         }
     };
-    let (body, _held) = whole(body, BODY, sender)
+    let (body, _held) = read_body(body, MAX_BODY_BYTES, sender)
         .await
         .map_err(|unread| rejected(Rejection::BodyError(unread), authentication, None))?;
     let payload = match (parse(&body), &proven) {
@@ -472,13 +485,13 @@ fn parameters(uri: &Uri) -> Result<Parameters, Rejection> {
             "gate" => ("gate", &mut read.gate),
             "cluster" => ("cluster", &mut read.cluster),
             other => {
-                let (words, hint) = of_parameter(other);
+                let (words, hint) = for_parameter(other);
                 return Err(Rejection::Query(words, hint));
             }
         };
         if let Err(bad) = label(what, &value) {
             let hint = slug(&value).map_or_else(
-                || SLUGLESS.to_owned(),
+                || NAME_RULES.to_owned(),
                 |slug| format!("write ?{what}={slug} into the hook's url"),
             );
             return Err(Rejection::Query(bad.to_string(), hint));

@@ -3,7 +3,7 @@
 use axum::{Router, extract::State, http::StatusCode, response::Response, routing::get};
 
 use crate::http::{
-    plain::{NOT_OPEN, text_line},
+    plain::{STORE_NOT_OPEN, text_line},
     shared::Shared,
 };
 
@@ -16,6 +16,6 @@ pub(super) fn health(shared: Shared) -> Router {
 async fn ready(State(shared): State<Shared>) -> Response {
     match shared.gatekeeper() {
         Some(_) => text_line(StatusCode::OK, "ready"),
-        None => text_line(StatusCode::SERVICE_UNAVAILABLE, NOT_OPEN),
+        None => text_line(StatusCode::SERVICE_UNAVAILABLE, STORE_NOT_OPEN),
     }
 }

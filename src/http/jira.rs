@@ -14,9 +14,9 @@ use serde_json::Value;
 use crate::{
     gatekeeper::NudgeOutcome,
     http::{
-        body::{BodyError, Sender, whole},
+        body::{BodyError, Sender, read_body},
         credentials::{PresentedToken, is_one_of, is_signed, presented},
-        plain::{NOT_OPEN, does_not_take, nothing_at, text_line, unauthenticated},
+        plain::{STORE_NOT_OPEN, method_not_allowed, not_found, text_line, unauthenticated},
         refused_calls::{Authentication as ProofOf, METHOD, RefusedCall, SIGNATURE},
         shared::{Shared, connection},
     },
@@ -28,7 +28,7 @@ const PATH: &str = "/jira/webhook";
 /// The refusal while no secret is configured.
 const OFF: &str = "the webhook is off: jira.webhook_secret is not set";
 /// The largest body Jira may send.
-const BODY: usize = 1024 * 1024;
+const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 #[derive(Clone)]
 struct Webhook {
@@ -113,8 +113,8 @@ impl RejectedDelivery {
                 RefusalReason::TooLarge,
                 "let Jira exclude the body, or the rule send issueId alone: no more of it is read",
             ),
-            BodyError::BrokeOff => (RefusalReason::Body, "see whether a proxy in front cuts bodies off"),
-            BodyError::NoRoom => {
+            BodyError::Incomplete => (RefusalReason::Body, "see whether a proxy in front cuts bodies off"),
+            BodyError::MemoryLimit => {
                 (RefusalReason::Crowded, "Jira sends it again; see who else sends large bodies to this port")
             }
         };
@@ -149,14 +149,15 @@ impl Webhook {
         let (known, sender) = match &authentication {
             DeliveryProof::Token => (ProofOf::Authenticated, Sender::Authenticated),
             DeliveryProof::Signature { .. } => {
-                (ProofOf::Unauthenticated, Sender::Stranger(&self.shared.bodies))
+                (ProofOf::Unauthenticated, Sender::Unauthenticated(&self.shared.bodies))
             }
         };
         if let (DeliveryProof::Token, Some(connection)) = (&authentication, connection(&parts.extensions)) {
             connection.mark_authenticated();
         }
-        let (body, held) =
-            whole(body, BODY, sender).await.map_err(|unread| RejectedDelivery::body_error(known, unread))?;
+        let (body, held) = read_body(body, MAX_BODY_BYTES, sender)
+            .await
+            .map_err(|unread| RejectedDelivery::body_error(known, unread))?;
         if let DeliveryProof::Signature { signature, secrets } = authentication
             && !is_signed(&body, &signature, &secrets)
         {
@@ -201,12 +202,12 @@ impl Webhook {
         let (status, reason, words, hint) = match stray {
             Misdirected::Path => {
                 let hint = "Jira's webhook is at /jira/webhook; there is nothing else at this port";
-                (StatusCode::NOT_FOUND, RefusalReason::Path, nothing_at(path), hint)
+                (StatusCode::NOT_FOUND, RefusalReason::Path, not_found(path), hint)
             }
             Misdirected::Method => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 RefusalReason::Method,
-                does_not_take(request.method()),
+                method_not_allowed(request.method()),
                 METHOD,
             ),
         };
@@ -218,7 +219,7 @@ impl Webhook {
 
     async fn nudge(&self, ticket: &str) -> (WebhookOutcome, Response) {
         let nudged = match self.shared.gatekeeper() {
-            None => Err(NOT_OPEN.to_owned()),
+            None => Err(STORE_NOT_OPEN.to_owned()),
             Some(gatekeeper) => {
                 gatekeeper.nudge(ticket, self.shared.clock.now()).await.map_err(|error| error.to_string())
             }
@@ -237,7 +238,7 @@ impl Webhook {
     /// What the headers prove, checked with the current secrets.
     fn proof(&self, headers: &HeaderMap) -> Result<DeliveryProof, &'static str> {
         let secret = self.secret.as_ref().ok_or(OFF)?;
-        authenticate(headers, secret.lines())
+        authenticate(headers, secret.values())
     }
 }
 
@@ -321,7 +322,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_knows_the_secret_is_heard() {
+    async fn a_caller_with_the_secret_is_accepted() {
         let signed = post(Some(secret()), "x-hub-signature", SIGNATURE, "Hello World!").await;
         assert_eq!(signed, (400, "the body is not JSON\n".into()));
         assert_eq!(with_token("Hello World!").await.0, 400);
@@ -329,7 +330,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_does_not_is_not() {
+    async fn a_caller_without_the_secret_is_rejected() {
         let sha1 = "sha1=a4771c39fbe90f317c7824e83ddef3caae9cb3d9";
         for (header, value) in [
             ("x-hub-signature", "sha256="),
@@ -426,7 +427,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn load_balancers_are_told_nothing() {
+    async fn load_balancers_get_an_empty_answer() {
         for (method, path, expected) in [
             (Method::GET, "/", 200),
             (Method::HEAD, "/", 200),
@@ -478,7 +479,7 @@ mod tests {
         /// A webhook is accepted only if the caller signed these bytes with the secret, or sent the secret, whatever
         /// the headers and the body hold.
         #[test]
-        fn only_who_knows_the_secret_is_heard(
+        fn only_a_caller_with_the_secret_is_accepted(
             bytes in changes(0..4), secrets in proptest::collection::vec("[a-z]{1,3}", 1..3), key in "[a-z]{0,3}",
             dress in 0..12_u8, token in prop_oneof!["[a-z]{0,4}", "\\PC{0,8}"], signs: bool, sends: bool,
         ) {
@@ -506,14 +507,14 @@ mod tests {
             if sends && let Ok(value) = format!("Bearer {token}").parse() {
                 headers.insert("authorization", value);
             }
-            let heard = match authenticate(&headers, valid) {
+            let accepted = match authenticate(&headers, valid) {
                 Ok(DeliveryProof::Token) => true,
                 Ok(DeliveryProof::Signature { signature, secrets }) => is_signed(&body, &signature, &secrets),
                 Err(_) => false,
             };
             let knows = |word: &str| secrets.iter().any(|secret| secret == word);
             let expected = if signs { dressed && knows(&key) } else { sends && knows(token.trim()) };
-            prop_assert_eq!(heard, expected);
+            prop_assert_eq!(accepted, expected);
         }
 
         /// A nudge holds only a number, and the body contains it.

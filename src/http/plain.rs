@@ -8,17 +8,17 @@ use axum::{
 use crate::text::{self, Quoted};
 
 /// The answer until the database is open.
-pub(super) const NOT_OPEN: &str = "the store is not open yet";
+pub(super) const STORE_NOT_OPEN: &str = "the store is not open yet";
 
 pub(super) const NOSNIFF: (HeaderName, HeaderValue) =
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 
-pub(super) fn nothing_at(path: &str) -> String {
+pub(super) fn not_found(path: &str) -> String {
     format!("there is nothing at {}", Quoted(path))
 }
 
 /// The text of a 405. The router adds the header `Allow`.
-pub(super) fn does_not_take(method: &Method) -> String {
+pub(super) fn method_not_allowed(method: &Method) -> String {
     format!("this path does not take {}", Quoted(method.as_str()))
 }
 

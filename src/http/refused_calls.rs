@@ -15,7 +15,7 @@ use secrecy::ExposeSecret as _;
 use serde::Serialize;
 
 pub(crate) use self::hint::{
-    METHOD, SIGNATURE, SLUGLESS, TOKEN, at_connection, near, of_parameter, of_path, slug,
+    METHOD, NAME_RULES, SIGNATURE, TOKEN, for_connection, for_parameter, for_path, nearest_hook, slug,
 };
 use crate::{
     metrics::{ListenerLabel, Metrics, RefusalReason},
@@ -27,18 +27,18 @@ use crate::{
 
 /// The most rows that are kept for each listener's authenticated callers, and for its unauthenticated ones. So a flood
 /// of invented calls does not push out the rows of authenticated callers.
-const MOST: usize = 100;
+const MAX_ROWS: usize = 100;
 /// How many of these rows one address may have.
-const MOST_OF_ONE: usize = MOST / 2;
+const MAX_ROWS_PER_ADDRESS: usize = MAX_ROWS / 2;
 /// A row is dropped if its call did not come again for this long. If it comes back, it is logged again.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3600);
+const DROP_ROW_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// When all rows are taken, a call that came only once is dropped after this.
-const ONCE_AFTER: Duration = Duration::from_secs(60);
+const DROP_SINGLE_AFTER: Duration = Duration::from_secs(60);
 /// The most lines logged for each group within [`LINES_WITHIN`].
-const LINES: u32 = 30;
-const LINES_WITHIN: Duration = Duration::from_secs(600);
+const MAX_LOG_LINES: u32 = 30;
+const LOG_WINDOW: Duration = Duration::from_secs(600);
 /// The longest part of a path that is kept, in characters.
-const PATH: usize = 100;
+const MAX_PATH_CHARS: usize = 100;
 
 /// Whether the caller has authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,7 +124,7 @@ struct RefusalKey {
 
 impl RefusalKey {
     /// Whether both are logged as one line.
-    fn is_told_with(&self, other: &Self) -> bool {
+    fn is_logged_with(&self, other: &Self) -> bool {
         let said = |key: &Self| (key.source, key.reason);
         said(self) == said(other) && self.canary == other.canary && self.why == other.why
     }
@@ -157,7 +157,7 @@ impl fmt::Debug for RefusedCalls {
 impl RefusedCalls {
     /// An empty list that masks these secrets.
     #[must_use]
-    pub fn hiding(secrets: Vec<Secret>) -> Self {
+    pub fn masking(secrets: Vec<Secret>) -> Self {
         Self { groups: Mutex::default(), secrets }
     }
 
@@ -166,7 +166,7 @@ impl RefusedCalls {
         metrics.call_refused(refusal.listener, refusal.reason);
         let RefusedCall { listener, authentication, source, path, canary, reason, message: why, hint } =
             refusal;
-        let path = text::single_line(&path).chars().take(PATH).collect();
+        let path = text::single_line(&path).chars().take(MAX_PATH_CHARS).collect();
         let [path, why] = [path, why].map(|words| self.without_secrets(words));
         let key = RefusalKey { source, canary, reason, why, path };
         let news = self.count((listener, authentication), &key, &hint, now);
@@ -214,7 +214,7 @@ impl RefusedCalls {
             row.count += 1;
             return LogDecision::AlreadyLogged;
         }
-        let told = group.rows.keys().any(|other| other.is_told_with(key));
+        let already_logged = group.rows.keys().any(|other| other.is_logged_with(key));
         if !group.has_room(key, now) {
             let new = || RefusalRow { hint: String::new(), first: now, last: now, count: 0 };
             let others = group.others.get_or_insert_with(new);
@@ -223,7 +223,7 @@ impl RefusedCalls {
             return group.log_decision(now, false);
         }
         group.rows.insert(key.clone(), RefusalRow { hint: hint.to_owned(), first: now, last: now, count: 1 });
-        if told { LogDecision::AlreadyLogged } else { group.log_decision(now, true) }
+        if already_logged { LogDecision::AlreadyLogged } else { group.log_decision(now, true) }
     }
 
     /// The refused calls, newest first.
@@ -232,7 +232,7 @@ impl RefusedCalls {
         let mut groups = self.groups();
         let mut views = Vec::new();
         for ((listener, _), group) in groups.iter_mut() {
-            group.forgets(now);
+            group.drop_old_rows(now);
             let view = |key: &RefusalKey, row: &RefusalRow| RefusedView {
                 listener: *listener,
                 source: source_text(key.source),
@@ -260,7 +260,7 @@ impl RefusedCalls {
     }
 
     fn without_secrets(&self, words: String) -> String {
-        let secrets = self.secrets.iter().flat_map(Secret::lines);
+        let secrets = self.secrets.iter().flat_map(Secret::values);
         secrets.fold(words, |words, secret| match secret.expose_secret() {
             "" => words,
             secret => words.replace(secret, "…"),
@@ -273,9 +273,9 @@ impl RefusedCalls {
 }
 
 impl RefusalGroup {
-    fn forgets(&mut self, now: Millis) {
-        self.rows.retain(|_, row| now.since(row.last) < FORGOTTEN_AFTER);
-        self.others.take_if(|row| now.since(row.last) >= FORGOTTEN_AFTER);
+    fn drop_old_rows(&mut self, now: Millis) {
+        self.rows.retain(|_, row| now.since(row.last) < DROP_ROW_AFTER);
+        self.others.take_if(|row| now.since(row.last) >= DROP_ROW_AFTER);
     }
 
     /// Whether one more row fits. If not, drops an old row of a call that came only once.
@@ -283,16 +283,18 @@ impl RefusalGroup {
         let of_one = |rows: &BTreeMap<RefusalKey, RefusalRow>| {
             rows.keys().filter(|other| other.source == key.source).count()
         };
-        if self.rows.len() < MOST && of_one(&self.rows) < MOST_OF_ONE {
+        if self.rows.len() < MAX_ROWS && of_one(&self.rows) < MAX_ROWS_PER_ADDRESS {
             return true;
         }
-        self.forgets(now);
-        let crowd = of_one(&self.rows) >= MOST_OF_ONE;
-        if !crowd && self.rows.len() < MOST {
+        self.drop_old_rows(now);
+        let crowd = of_one(&self.rows) >= MAX_ROWS_PER_ADDRESS;
+        if !crowd && self.rows.len() < MAX_ROWS {
             return true;
         }
         let came_once = self.rows.iter().filter(|(other, row)| {
-            row.count == 1 && now.since(row.last) >= ONCE_AFTER && (!crowd || other.source == key.source)
+            row.count == 1
+                && now.since(row.last) >= DROP_SINGLE_AFTER
+                && (!crowd || other.source == key.source)
         });
         let oldest = came_once.min_by_key(|(_, row)| row.last).map(|(key, _)| key.clone());
         oldest.is_some_and(|oldest| self.rows.remove(&oldest).is_some())
@@ -301,17 +303,17 @@ impl RefusalGroup {
     /// Decides whether to log one more line now.
     fn log_decision(&mut self, now: Millis, is_row: bool) -> LogDecision {
         let (since, lines) = &mut self.lines;
-        if *lines == 0 || now.since(*since) >= LINES_WITHIN {
+        if *lines == 0 || now.since(*since) >= LOG_WINDOW {
             (*since, *lines) = (now, 0);
         }
         *lines = lines.saturating_add(1);
         match *lines {
-            ..=LINES if is_row => LogDecision::Log,
-            ..=LINES => {
-                *lines = LINES + 1;
+            ..=MAX_LOG_LINES if is_row => LogDecision::Log,
+            ..=MAX_LOG_LINES => {
+                *lines = MAX_LOG_LINES + 1;
                 LogDecision::TooMany
             }
-            lines if lines == LINES + 1 => LogDecision::TooMany,
+            lines if lines == MAX_LOG_LINES + 1 => LogDecision::TooMany,
             _ => LogDecision::AlreadyLogged,
         }
     }
@@ -352,12 +354,12 @@ mod tests {
         [{"listener":"gate","source":"10.0.0.2","path":"/event","canary":null,"kind":"token","reason":"no token","hint":"bring it","first":"2026-09-21T14:13:20.009Z","last":"2026-09-21T14:13:20.009Z","count":1},
         {"listener":"gate","source":"10.0.0.1","path":"/event","canary":null,"kind":"token","reason":"no token","hint":"bring it","first":"2026-09-21T14:13:20.000Z","last":"2026-09-21T14:13:20.004Z","count":5}]
         "#);
-        assert_eq!(refused.recent(NOW + FORGOTTEN_AFTER + Duration::from_secs(1)).len(), 0);
+        assert_eq!(refused.recent(NOW + DROP_ROW_AFTER + Duration::from_secs(1)).len(), 0);
     }
 
     #[test]
     fn nothing_of_a_secret_is_shown() {
-        let refused = RefusedCalls::hiding(vec![Secret::value("hush-hush").unwrap()]);
+        let refused = RefusedCalls::masking(vec![Secret::value("hush-hush").unwrap()]);
         refused.refuse(
             refusal(1, "/hush-hush/\u{1b}[2Jevent", "nothing at \"/hush-hush\""),
             &Metrics::new(),
@@ -369,7 +371,7 @@ mod tests {
 
     /// A flood of calls from many addresses with invented paths: memory is bounded, and earlier rows stay.
     #[test]
-    fn a_flood_fills_no_memory_and_hides_nobody() {
+    fn a_flood_fills_no_memory_and_hides_no_row() {
         let (refused, metrics) = (RefusedCalls::default(), Metrics::new());
         refused.refuse(refusal(255, "/event", "no token"), &metrics, NOW);
         for number in 0..100_000_u32 {
@@ -381,7 +383,7 @@ mod tests {
             }
         }
         let rows = refused.recent(Millis(NOW.0 + 1_000_000));
-        assert_eq!(rows.len(), MOST + 1, "and one row that says that there were more");
+        assert_eq!(rows.len(), MAX_ROWS + 1, "and one row that says that there were more");
         let known = rows.iter().find(|row| row.source == "10.0.0.255").unwrap();
         assert_eq!(known.count, 101);
         let all: u64 = rows.iter().map(|row| row.count).sum();
@@ -396,7 +398,7 @@ mod tests {
         }
         refused.refuse(refusal(2, "/event", "no token"), &metrics, NOW);
         let rows = refused.recent(NOW);
-        assert_eq!(rows.iter().filter(|row| row.source == "10.0.0.1").count(), MOST_OF_ONE);
+        assert_eq!(rows.iter().filter(|row| row.source == "10.0.0.1").count(), MAX_ROWS_PER_ADDRESS);
         assert!(rows.iter().any(|row| row.source == "10.0.0.2"));
     }
 
@@ -404,8 +406,8 @@ mod tests {
     fn the_log_is_not_flooded() {
         let mut group = RefusalGroup::default();
         let said: Vec<LogDecision> = (0..100).map(|_| group.log_decision(NOW, true)).collect();
-        assert_eq!(said.iter().filter(|news| **news == LogDecision::Log).count(), LINES as usize);
+        assert_eq!(said.iter().filter(|news| **news == LogDecision::Log).count(), MAX_LOG_LINES as usize);
         assert_eq!(said.iter().filter(|news| **news == LogDecision::TooMany).count(), 1);
-        assert_eq!(group.log_decision(NOW + LINES_WITHIN, true), LogDecision::Log);
+        assert_eq!(group.log_decision(NOW + LOG_WINDOW, true), LogDecision::Log);
     }
 }

@@ -29,7 +29,7 @@ use tokio_rustls::rustls;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::connections::{ConnectionGuard, Connections};
-use super::app::{App, observed};
+use super::app::{App, call_app};
 
 pub use self::{
     connections::Connection,
@@ -37,22 +37,22 @@ pub use self::{
 };
 
 /// The delay before the next attempt after `accept` failed.
-const AGAIN: Duration = Duration::from_millis(100);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// How often to look for a connection to evict while the limit is reached.
-const ROOM_AGAIN: Duration = Duration::from_millis(50);
+const SLOT_RETRY_DELAY: Duration = Duration::from_millis(50);
 /// The longest head of a request, in bytes; hyper answers a longer one with 431.
-const HEAD: usize = 16 * 1024;
+const MAX_HEAD_BYTES: usize = 16 * 1024;
 
 /// File descriptors that this process needs besides its connections.
-const OTHER_FILES: usize = 160;
+const RESERVED_FILES: usize = 160;
 const LISTENERS: usize = 3;
 /// The minimum connection limit of a listener.
-const LEAST: usize = 32;
+const MIN_CONNECTIONS: usize = 32;
 
 /// Raises the limit of open files to the highest that the system allows, and returns it.
 #[must_use]
-pub fn open_files() -> usize {
+pub fn raise_open_file_limit() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let was = getrlimit(Resource::Nofile);
     // If it cannot be raised, the current limit applies.
@@ -70,7 +70,7 @@ pub struct ServeLimits {
     /// Timeout for the request's headers, and before them for the TLS handshake.
     pub headers: Duration,
     /// Timeout for the whole connection.
-    pub whole: Duration,
+    pub total: Duration,
     /// How long the caller has to close its side after an answer that was sent before the whole request was read.
     pub linger: Duration,
     /// How long a caller has to begin its request after the listener was asked to stop.
@@ -86,7 +86,7 @@ impl ServeLimits {
         Self {
             connections: 1_024,
             headers: Duration::from_secs(5),
-            whole: Duration::from_secs(15),
+            total: Duration::from_secs(15),
             linger: Duration::from_secs(1),
             begin: Duration::from_secs(1),
             grace,
@@ -97,7 +97,7 @@ impl ServeLimits {
     /// database.
     #[must_use]
     pub fn within(self, open_files: usize) -> Self {
-        let most = (open_files.saturating_sub(OTHER_FILES) / LISTENERS).max(LEAST);
+        let most = (open_files.saturating_sub(RESERVED_FILES) / LISTENERS).max(MIN_CONNECTIONS);
         Self { connections: self.connections.min(most), ..self }
     }
 }
@@ -156,10 +156,13 @@ pub async fn serve_observed(
     stop: CancellationToken,
 ) {
     if tls.is_none() {
-        in_one_packet(&listener);
+        cork_answers(&listener);
     }
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.headers).max_buf_size(HEAD).keep_alive(false);
+    http.timer(TokioTimer::new())
+        .header_read_timeout(limits.headers)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .keep_alive(false);
     let mut tasks = Tasks {
         template: Arc::new(ConnectionTask {
             http,
@@ -183,7 +186,7 @@ pub async fn serve_observed(
                     // Most likely too many open files: some connections must end first.
                     tracing::warn!(%error, "cannot accept a connection, and tries again; are too many files open?");
                     tasks.make_room();
-                    sleep(AGAIN).await;
+                    sleep(ACCEPT_RETRY_DELAY).await;
                     continue;
                 }
             },
@@ -215,7 +218,7 @@ pub async fn serve_observed(
 /// Sets `TCP_CORK`, which connections inherit: the end of an answer and the end of its connection share one packet, so
 /// the caller wakes once. Not for TLS, where it would delay the handshake. It delays a `100 Continue` by a fifth of a
 /// second, but neither Flagger nor Jira asks for one.
-fn in_one_packet(listener: &TcpListener) {
+fn cork_answers(listener: &TcpListener) {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::net::sockopt::set_tcp_cork(listener, true) {
         tracing::debug!(%error, "cannot set TCP_CORK: each answer takes one more packet");
@@ -243,14 +246,14 @@ impl Tasks {
                 return Ok(slot);
             }
             self.make_room();
-            if let Ok(slot) = timeout(ROOM_AGAIN, Arc::clone(&self.slots).acquire_owned()).await {
+            if let Ok(slot) = timeout(SLOT_RETRY_DELAY, Arc::clone(&self.slots).acquire_owned()).await {
                 return slot;
             }
         }
     }
 
     fn make_room(&self) {
-        if let Some((source, cut)) = self.connections.make_room() {
+        if let Some((source, cut)) = self.connections.close_idle() {
             tracing::debug!(%source, cut, "closed slow connections to free their slots");
             (self.template.observer)(source, &ConnectionRefused::Crowded);
         }
@@ -264,7 +267,7 @@ impl Tasks {
             select! {
                 biased;
                 () = one.connection(stream, &connection.0) => {}
-                () = connection.0.is_cut() => {}
+                () = connection.0.wait_until_cut() => {}
             }
         });
     }
@@ -290,7 +293,7 @@ impl Tasks {
                     self.begin(slot, TcpStream::from_std(stream)?, source);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(_) => sleep(AGAIN).await,
+                Err(_) => sleep(ACCEPT_RETRY_DELAY).await,
             }
         }
     }
@@ -308,7 +311,7 @@ struct ConnectionTask {
 
 impl ConnectionTask {
     async fn connection(&self, stream: TcpStream, connection: &Arc<Connection>) {
-        match timeout(self.limits.whole, self.secured(stream, connection)).await {
+        match timeout(self.limits.total, self.serve_stream(stream, connection)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::debug!(error = format!("{error:#}"), "a connection failed");
@@ -318,22 +321,26 @@ impl ConnectionTask {
             }
             Err(_) => {
                 tracing::debug!("a connection took too long");
-                if !connection.is_ended() {
+                if !connection.is_request_read() {
                     (self.observer)(connection.source(), &ConnectionRefused::Slow);
                 }
             }
         }
     }
 
-    async fn secured(&self, stream: TcpStream, connection: &Arc<Connection>) -> Result<(), ConnectionError> {
+    async fn serve_stream(
+        &self,
+        stream: TcpStream,
+        connection: &Arc<Connection>,
+    ) -> Result<(), ConnectionError> {
         match &self.tls {
             None => self.request(stream, connection).await,
             // Boxed to keep the future of plain connections small.
-            Some(tls) => Box::pin(self.secured_by(tls, stream, connection)).await,
+            Some(tls) => Box::pin(self.serve_tls(tls, stream, connection)).await,
         }
     }
 
-    async fn secured_by(
+    async fn serve_tls(
         &self,
         tls: &Tls,
         mut stream: TcpStream,
@@ -365,8 +372,8 @@ impl ConnectionTask {
             let service = service_fn(async |request: Request<Incoming>| {
                 let mut request = request.map(|body| Body::new(connection.track_body(body)));
                 request.extensions_mut().insert(Caller(Arc::clone(connection)));
-                let response = observed(&self.app, request).await;
-                connection.answer();
+                let response = call_app(&self.app, request).await;
+                connection.mark_answered();
                 Ok::<_, Infallible>(response)
             });
             let mut served = std::pin::pin!(self.http.serve_connection(TokioIo::new(&mut io), service));
@@ -386,7 +393,7 @@ impl ConnectionTask {
         };
         // Hyper also answers a request that it cannot parse.
         let is_answered = served.as_ref().is_ok() || served.as_ref().is_err_and(hyper::Error::is_parse);
-        if is_answered && (!connection.is_ended() || has_more(&mut io).await) {
+        if is_answered && (!connection.is_request_read() || has_more(&mut io).await) {
             self.linger(&mut io).await;
         }
         Ok(served?)

@@ -12,7 +12,7 @@ use crate::{
     gatekeeper::Gatekeeper,
     http::{
         body::Bodies,
-        refused_calls::{Authentication, RefusedCall, RefusedCalls, at_connection},
+        refused_calls::{Authentication, RefusedCall, RefusedCalls, for_connection},
         serve::{Caller, Connection, ConnectionRefused},
     },
     metrics::{ListenerLabel, Metrics},
@@ -41,7 +41,7 @@ impl Shared {
 
     /// Counts and logs a connection that ended before it sent a request.
     pub fn report_refused(&self, listener: ListenerLabel, source: IpAddr, broken: &ConnectionRefused) {
-        let (reason, why, hint) = at_connection(broken);
+        let (reason, why, hint) = for_connection(broken);
         self.refuse(RefusedCall {
             listener,
             authentication: Authentication::Unauthenticated,

@@ -10,7 +10,7 @@ use crate::{
     gatekeeper::{Gatekeeper, ListedGate, clock_time, counts},
     http::{
         health::health,
-        plain::{NOSNIFF, NOT_OPEN, does_not_take, nothing_at, text_line},
+        plain::{NOSNIFF, STORE_NOT_OPEN, method_not_allowed, not_found, text_line},
         shared::Shared,
     },
     metrics::CONTENT_TYPE,
@@ -30,7 +30,7 @@ use tokio::time::timeout;
 pub type AskJira = Arc<dyn Fn() -> JiraHealth + Send + Sync>;
 
 /// How long the page waits for the database.
-const PATIENCE: Duration = Duration::from_secs(2);
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
 struct Admin {
@@ -50,7 +50,7 @@ pub fn admin_router(shared: Shared, jira: AskJira) -> Router {
         )
         .route("/api/gates", get(gates))
         .route("/api/refused", get(refused))
-        .route("/api/jira", get(how_jira_is_as_json))
+        .route("/api/jira", get(jira_health_json))
         .route("/metrics", get(metrics))
         .with_state(Admin { shared, jira });
     finish(router.merge(health))
@@ -60,7 +60,7 @@ async fn gates(State(admin): State<Admin>) -> Response {
     let now = admin.shared.clock.now();
     match admin.shared.gatekeeper() {
         Some(gatekeeper) => ([NOSNIFF, NO_STORE], Json(gatekeeper.gates(now))).into_response(),
-        None => text_line(StatusCode::SERVICE_UNAVAILABLE, NOT_OPEN),
+        None => text_line(StatusCode::SERVICE_UNAVAILABLE, STORE_NOT_OPEN),
     }
 }
 
@@ -69,10 +69,10 @@ async fn refused(State(admin): State<Admin>) -> Response {
     ([NOSNIFF, NO_STORE], Json(refused)).into_response()
 }
 
-async fn how_jira_is_as_json(State(admin): State<Admin>) -> Response {
+async fn jira_health_json(State(admin): State<Admin>) -> Response {
     let (now, gatekeeper) = (admin.shared.clock.now(), admin.shared.gatekeeper());
     let list = gatekeeper.map(|gatekeeper| gatekeeper.list(now)).unwrap_or_default();
-    let jira = how_jira_is((admin.jira)(), gatekeeper, &list, now);
+    let jira = jira_health((admin.jira)(), gatekeeper, &list, now);
     ([NOSNIFF, NO_STORE], Json(jira)).into_response()
 }
 
@@ -97,9 +97,9 @@ async fn page(wanted: Result<Query<PageQuery>, QueryRejection>, State(admin): St
     let gatekeeper = admin.shared.gatekeeper();
     let overview = match gatekeeper {
         // The list of gates comes from memory, so it is shown even while the database hangs.
-        Some(gatekeeper) => Some(match timeout(PATIENCE, gatekeeper.overview()).await {
+        Some(gatekeeper) => Some(match timeout(DATABASE_TIMEOUT, gatekeeper.overview()).await {
             Ok(overview) => overview.map_err(|error| error.to_string()),
-            Err(_) => Err(format!("it did not answer within {} s", PATIENCE.as_secs())),
+            Err(_) => Err(format!("it did not answer within {} s", DATABASE_TIMEOUT.as_secs())),
         }),
         None => None,
     };
@@ -111,13 +111,13 @@ async fn page(wanted: Result<Query<PageQuery>, QueryRejection>, State(admin): St
             tickets: gatekeeper.store().all_open_gates(),
             full_namespaces: gatekeeper
                 .store()
-                .namespaces_with(gatekeeper.config().limits.open_tickets_per_namespace),
+                .namespaces_with_at_least(gatekeeper.config().limits.open_tickets_per_namespace),
             limits: gatekeeper.config().limits,
             trust_for: gatekeeper.config().jira.trust_for,
         }),
         overview,
         refused: admin.shared.refused.recent(now),
-        jira: how_jira_is((admin.jira)(), gatekeeper, &list, now),
+        jira: jira_health((admin.jira)(), gatekeeper, &list, now),
     };
     match render(&known, &wanted.map(|Query(wanted)| wanted).unwrap_or_default(), now) {
         Ok(html) => {
@@ -132,7 +132,7 @@ async fn page(wanted: Result<Query<PageQuery>, QueryRejection>, State(admin): St
 }
 
 /// The health of the connection to Jira as the client reports it, and if that is good, whether tickets can be read.
-fn how_jira_is(
+fn jira_health(
     known: JiraHealth,
     gatekeeper: Option<&Gatekeeper>,
     list: &[ListedGate],
@@ -174,9 +174,9 @@ const POLICY: (HeaderName, HeaderValue) = (
 
 /// Adds the answers to unknown paths and methods.
 fn finish(router: Router) -> Router {
-    let unknown_path = async |uri: Uri| text_line(StatusCode::NOT_FOUND, &nothing_at(uri.path()));
+    let unknown_path = async |uri: Uri| text_line(StatusCode::NOT_FOUND, &not_found(uri.path()));
     let wrong_method =
-        async |method: Method| text_line(StatusCode::METHOD_NOT_ALLOWED, &does_not_take(&method));
+        async |method: Method| text_line(StatusCode::METHOD_NOT_ALLOWED, &method_not_allowed(&method));
     router.fallback(unknown_path).method_not_allowed_fallback(wrong_method)
 }
 
@@ -212,7 +212,7 @@ mod tests {
     /// Every file that the page loads is served with the right type, and the page holds nothing that its policy
     /// forbids.
     #[tokio::test]
-    async fn what_the_page_needs_lies_beside_it() {
+    async fn every_file_that_the_page_loads_is_served() {
         let (_, _, html) = get_page("/").await;
         for (asked, path, kind) in [
             ("<link rel=\"stylesheet\" href=\"page.css\">", "/page.css", "text/css; charset=utf-8"),

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     credentials::Signature,
-    denial::{Denial, Symptom, is_of_scope},
+    denial::{Denial, Symptom, mentions_scope},
     error::{Error, NOT_JSON, Origin, UnreadableReason},
     request::Operation,
     wire,
@@ -52,7 +52,7 @@ impl Answer {
 
     /// Checks that the effect took place: Jira then answers with exactly this status. A proxy may answer 200 to
     /// anything.
-    pub(super) fn done(&self, status: StatusCode) -> Result<(), Error> {
+    pub(super) fn expect_status(&self, status: StatusCode) -> Result<(), Error> {
         if self.status == status {
             return Ok(());
         }
@@ -71,12 +71,12 @@ impl Answer {
 
     fn flawed(&self, what: &str, flaw: UnreadableReason) -> Error {
         let what = format!("{what} (in answer to {})", self.operation.doing);
-        Error::Unreadable { host: self.host.clone(), what, flaw }
+        Error::Unreadable { host: self.host.clone(), what, reason: flaw }
     }
 
     /// The error for an answer that does not name the bridge's account, although Jira's other answers do: an
     /// intermediary gave it, or Jira gave it to an anonymous caller. A refusal counts as one by an intermediary.
-    pub(super) fn not_for_us(&self) -> Error {
+    pub(super) fn wrong_account(&self) -> Error {
         if !self.status.is_client_error() {
             return self.unreadable("it does not name the bridge's account, as Jira's other answers do");
         }
@@ -96,7 +96,7 @@ impl Answer {
         let is_of_path =
             matches!(self.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE);
         // Atlassian's gateway gives this answer to a token that lacks a scope.
-        let lacks_scope = self.status == StatusCode::UNAUTHORIZED && is_of_scope(&messages);
+        let lacks_scope = self.status == StatusCode::UNAUTHORIZED && mentions_scope(&messages);
         let signed = self.signature == Signature::Ours && !is_of_path;
         let by = if signed || lacks_scope { Origin::Jira } else { form };
         let (host, operation, status) = (self.host.clone(), self.operation, self.status.as_u16());
@@ -108,7 +108,7 @@ impl Answer {
     /// This 401 or 403 to the request `asked`, as a symptom that Jira denies the bridge access. A 403 gives Jira's
     /// reason; its 401 always says the same.
     pub(super) fn symptom(&self, asked: Option<Operation>) -> Symptom {
-        let said = match self.said() {
+        let said = match self.jira_message() {
             words if words.is_empty() => String::new(),
             words => format!(": {}", words.trim_end_matches('.')),
         };
@@ -118,7 +118,7 @@ impl Answer {
     /// Why Jira denies the bridge access, as far as a 401 or 403 says. A 403 without any sign of Jira may come from an
     /// intermediary.
     pub(super) fn denial(&self) -> Denial {
-        let said = self.said();
+        let said = self.jira_message();
         let jiras = self.json || self.signature != Signature::None;
         match Denial::from_message(&said) {
             Some(denial) => denial,
@@ -127,7 +127,7 @@ impl Answer {
         }
     }
 
-    fn said(&self) -> String {
+    fn jira_message(&self) -> String {
         let said = match (self.status, self.json) {
             (StatusCode::FORBIDDEN, true) => wire::complaint(&self.body),
             (StatusCode::FORBIDDEN, false) => self.plain_complaint(),
@@ -170,7 +170,7 @@ pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// The media type of an answer, without parameters, in lower case.
-pub(super) fn media(headers: &HeaderMap) -> String {
+pub(super) fn media_type(headers: &HeaderMap) -> String {
     let media = text(headers, CONTENT_TYPE.as_str()).unwrap_or_default();
     media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }

@@ -32,7 +32,7 @@ impl Sender {
     /// Any of a request. After [`Error::Unauthorized`] all other calls wait for a successful `/myself`.
     pub(super) async fn authenticate(&self, began: Instant) -> Result<(), Error> {
         let _one_at_a_time = self.credentials.probing.lock().await;
-        if self.credentials.sent_since(began) {
+        if self.credentials.proven_since(began) {
             return Ok(());
         }
         if let Admission::Denied(why) = self.credentials.admission(Instant::now()) {
@@ -56,7 +56,7 @@ impl Sender {
         let request = Request::get(Operation::MYSELF, kind, &["myself"]);
         let throttled = self.acquire().await?;
         let sent = Instant::now();
-        self.credentials.probed(sent);
+        self.credentials.record_probe(sent);
         let answer = self.exchange(&request, throttled).await?;
         let refuse = |denied: Denied| {
             self.credentials.refuse(&denied, answer.signature, Instant::now(), self.clock.now());
@@ -64,7 +64,9 @@ impl Sender {
         };
         match (answer.signature, answer.status) {
             (Signature::Captcha, _) => refuse(CAPTCHA),
-            (Signature::Anonymous, _) => refuse(wrong_credentials(Symptom::OtherAccount { asked: None })),
+            (Signature::Anonymous, _) => {
+                refuse(wrong_credentials(Symptom::AnsweredAnonymously { asked: None }))
+            }
             (_, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
                 refuse(Denied { denial: answer.denial(), symptom: answer.symptom(None) })
             }
@@ -75,7 +77,7 @@ impl Sender {
                     .account()
                     .ok_or_else(|| answer.unreadable("it does not name the bridge's account"))?;
                 self.credentials.accept(account, answer.signature, sent, Instant::now());
-                self.credentials.answered(self.clock.now());
+                self.credentials.record_answer(self.clock.now());
                 Ok(())
             }
         }
@@ -88,7 +90,7 @@ impl Sender {
         }
         self.credentials
             .account()
-            .ok_or_else(|| self.unauthorized(wrong_credentials(Symptom::Anonymous), SideEffect::None))
+            .ok_or_else(|| self.unauthorized(wrong_credentials(Symptom::NoAccount), SideEffect::None))
     }
 
     /// Sends a request, and returns its answer only if it was for the bridge's account.
@@ -116,15 +118,15 @@ impl Sender {
             }
             _ if request.proof == SignInProof::Optional => {}
             (Signature::Anonymous, _) => {
-                return Err(refuse(wrong_credentials(Symptom::OtherAccount {
+                return Err(refuse(wrong_credentials(Symptom::AnsweredAnonymously {
                     asked: Some(answer.operation),
                 })));
             }
-            (Signature::Ours, _) => self.credentials.named(),
-            (Signature::None, status) => self.unsigned(&answer, status, began, side_effect).await?,
+            (Signature::Ours, _) => self.credentials.record_named(),
+            (Signature::None, status) => self.judge_unsigned(&answer, status, began, side_effect).await?,
         }
         if request.proof == SignInProof::Required {
-            self.credentials.answered(self.clock.now());
+            self.credentials.record_answer(self.clock.now());
         }
         if answer.status.is_success() { Ok(answer) } else { Err(answer.refused()) }
     }
@@ -132,23 +134,23 @@ impl Sender {
     /// Judges an answer that does not say which account it is for. If Jira's other answers name the bridge's account,
     /// it was not for the bridge. Else a `/myself` from around the same time proves it; a refusal, which anonymous
     /// callers get, too, is proven only by a `/myself` sent after it.
-    async fn unsigned(
+    async fn judge_unsigned(
         &self,
         answer: &Answer,
         status: StatusCode,
         began: Instant,
         side_effect: SideEffect,
     ) -> Result<(), Error> {
-        let named = self.credentials.are_named();
+        let named = self.credentials.answers_name_account();
         if named || status.is_client_error() {
             self.authenticate(Instant::now()).await.map_err(|error| error.as_prerequisite(side_effect))?;
         } else if !self.credentials.proves(began, Instant::now()) {
             self.authenticate(began).await.map_err(|error| error.as_prerequisite(side_effect))?;
         }
-        if self.credentials.are_named() { Err(answer.not_for_us()) } else { Ok(()) }
+        if self.credentials.answers_name_account() { Err(answer.wrong_account()) } else { Ok(()) }
     }
 
     pub(super) fn unauthorized(&self, denied: Denied, side_effect: SideEffect) -> Error {
-        Error::Unauthorized { host: self.host.clone(), denied, happened: side_effect }
+        Error::Unauthorized { host: self.host.clone(), denied, side_effect }
     }
 }

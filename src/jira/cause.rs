@@ -11,19 +11,19 @@ use crate::text;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The host name could not be resolved.
-    NoSuchName,
+    UnresolvedName,
     /// The connection was refused: nothing listens on the port.
     Refused,
     /// There is no route to the host.
     NoRoute,
     /// A timeout.
-    Slow,
+    TimedOut,
     /// The connection was closed.
     Ended,
     /// TLS failed.
     Tls(TlsCause),
     /// The proxy demands authentication.
-    ProxyAsksWho,
+    ProxyAuthRequired,
     /// The proxy refuses to connect the bridge to Jira.
     ProxyRefuses,
     /// Something else.
@@ -44,7 +44,7 @@ pub enum TlsCause {
     /// Its certificate is for no name: it has no `subjectAltName`.
     NoName,
     /// Its certificate is that of a certificate authority.
-    OfAuthority,
+    CaCertificate,
     /// Its certificate is not meant for servers.
     OtherPurpose,
     /// Its certificate is signed in a way that is not trusted.
@@ -54,15 +54,15 @@ pub enum TlsCause {
     /// Its certificate cannot be used for another reason.
     Unusable,
     /// It does not speak TLS.
-    NotSpoken,
+    NotTls,
     /// It speaks only older versions of TLS.
     TooOld,
     /// It has no cipher in common with the bridge.
     NoCipher,
     /// It demands a client certificate from the bridge.
-    WantsCertificate,
+    ClientCertificateRequired,
     /// It does not serve the host name that the bridge asked for.
-    NameNotServed,
+    UnknownServerName,
     /// It closes the connection during the TLS handshake.
     Ended,
     /// Something else.
@@ -104,7 +104,7 @@ impl Cause {
                 return Self::Tls(TlsCause::of(error));
             }
             if error.is::<NoSuchName>() {
-                return Self::NoSuchName;
+                return Self::UnresolvedName;
             }
             next = error.source();
             if let Some(io) = error.downcast_ref::<io::Error>() {
@@ -126,7 +126,7 @@ impl Cause {
             | io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::NetworkDown
             | io::ErrorKind::AddrNotAvailable => Some(Self::NoRoute),
-            io::ErrorKind::TimedOut => Some(Self::Slow),
+            io::ErrorKind::TimedOut => Some(Self::TimedOut),
             io::ErrorKind::UnexpectedEof
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted
@@ -138,7 +138,7 @@ impl Cause {
     /// The cause in a proxy's answer to CONNECT, by its text: hyper-util's error type is private.
     fn of_tunnel(words: &str) -> Option<Self> {
         match words.strip_prefix("tunnel error: ")? {
-            "proxy authorization required" => Some(Self::ProxyAsksWho),
+            "proxy authorization required" => Some(Self::ProxyAuthRequired),
             "unsuccessful" => Some(Self::ProxyRefuses),
             _ => None,
         }
@@ -150,7 +150,7 @@ impl TlsCause {
         #[expect(clippy::wildcard_enum_match_arm, reason = "only some errors are a cause of their own")]
         match error {
             rustls::Error::InvalidCertificate(error) => Self::of_certificate(error),
-            rustls::Error::InvalidMessage(_) => Self::NotSpoken,
+            rustls::Error::InvalidMessage(_) => Self::NotTls,
             rustls::Error::PeerIncompatible(
                 PeerIncompatible::ServerDoesNotSupportTls12Or13
                 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
@@ -167,8 +167,8 @@ impl TlsCause {
                 | AlertDescription::NoCertificate
                 | AlertDescription::UnknownCA
                 | AlertDescription::AccessDenied,
-            ) => Self::WantsCertificate,
-            rustls::Error::AlertReceived(AlertDescription::UnrecognisedName) => Self::NameNotServed,
+            ) => Self::ClientCertificateRequired,
+            rustls::Error::AlertReceived(AlertDescription::UnrecognisedName) => Self::UnknownServerName,
             _ => Self::Other,
         }
     }
@@ -194,7 +194,7 @@ impl TlsCause {
             | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => Self::BadSignature,
             CertificateError::Revoked => Self::Revoked,
             CertificateError::Other(other) => match other.0.downcast_ref::<webpki::Error>() {
-                Some(webpki::Error::CaUsedAsEndEntity) => Self::OfAuthority,
+                Some(webpki::Error::CaUsedAsEndEntity) => Self::CaCertificate,
                 Some(_) => Self::Unusable,
                 // The system's verifier uses a private type, and only for this.
                 None => Self::OtherPurpose,
@@ -240,7 +240,7 @@ impl fmt::Display for TlsCause {
                 "its certificate names no host in subjectAltName, and a common name does not count; have Jira's \
                  administrator issue one that does"
             }
-            Self::OfAuthority => {
+            Self::CaCertificate => {
                 "its certificate is that of an authority (CA:TRUE), which no server may show; have Jira's administrator \
                  issue one for the server, and put that of the authority into jira.ca_file"
             }
@@ -256,7 +256,7 @@ impl fmt::Display for TlsCause {
             Self::Unusable => {
                 "its certificate cannot be used; have Jira's administrator issue one of X.509 version 3 with subjectAltName"
             }
-            Self::NotSpoken => {
+            Self::NotTls => {
                 "it does not speak TLS; put http:// instead of https:// into jira.url, or the port that does speak it"
             }
             Self::TooOld => {
@@ -266,11 +266,11 @@ impl fmt::Display for TlsCause {
                 "it has no cipher in common with the bridge; have Jira's administrator turn on ECDHE with AES-GCM or \
                  ChaCha20"
             }
-            Self::WantsCertificate => {
+            Self::ClientCertificateRequired => {
                 "it wants a certificate from the bridge, which has none; have Jira's administrator let the bridge in \
                  without one, or put another address into jira.url"
             }
-            Self::NameNotServed => {
+            Self::UnknownServerName => {
                 "it does not know the name that it is asked for; put the name that people have in their browser into \
                  jira.url"
             }

@@ -26,9 +26,9 @@ use crate::{clock::Clock, millis::Millis, text, ticket::Doc};
 #[must_use]
 pub struct CreatePermit {
     /// How long the wait took.
-    pub(super) throttled: Duration,
+    pub(super) waited: Duration,
     /// The kind of Jira, or why nothing can be sent.
-    pub(super) ready: Result<Kind, Error>,
+    pub(super) kind: Result<Kind, Error>,
 }
 
 /// Connection health, for page and metrics. Times are by the bridge's clock.
@@ -99,8 +99,8 @@ impl Jira {
             Err(error) => Err(error.as_prerequisite(SideEffect::None)),
         };
         match self.sender.acquire().await {
-            Ok(throttled) => CreatePermit { throttled, ready },
-            Err(error) => CreatePermit { throttled: Duration::ZERO, ready: ready.and(Err(error)) },
+            Ok(throttled) => CreatePermit { waited: throttled, kind: ready },
+            Err(error) => CreatePermit { waited: Duration::ZERO, kind: ready.and(Err(error)) },
         }
     }
 
@@ -141,9 +141,10 @@ impl Jira {
         let deployment = info
             .deployment_type
             .ok_or_else(|| answer.unreadable("it does not say which kind of Jira it is"))?;
-        let told = if deployment.eq_ignore_ascii_case("cloud") { Kind::Cloud } else { Kind::DataCenter };
+        let reported_kind =
+            if deployment.eq_ignore_ascii_case("cloud") { Kind::Cloud } else { Kind::DataCenter };
         // A configured kind stays, and so does the first one reported.
-        let _ = self.sender.kind.set(told);
+        let _ = self.sender.kind.set(reported_kind);
         if self.sender.is_gateway()
             && let Some(site) = info.base_url.as_deref().and_then(web_address)
         {
@@ -151,7 +152,7 @@ impl Jira {
         }
         let line = |text: Option<String>| text.map(|text| text::single_line(&text));
         Ok(ServerInfo {
-            kind: told,
+            kind: reported_kind,
             version: line(info.version),
             title: line(info.server_title),
             base_url: line(info.base_url),
@@ -183,7 +184,7 @@ impl Jira {
     ///
     /// # Errors
     /// If that is not proven.
-    pub async fn is_authenticated(&self) -> Result<(), Error> {
+    pub async fn verify_credentials(&self) -> Result<(), Error> {
         self.sender.admit().await?;
         self.sender.authenticate(Instant::now()).await
     }

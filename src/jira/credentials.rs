@@ -78,7 +78,7 @@ struct State {
     refusal: Option<Refusal>,
     answered: Option<Millis>,
     /// Whether answers name the bridge's account: then an answer that does not was not for it.
-    named: bool,
+    answers_name_account: bool,
 }
 
 /// Jira refuses the bridge's credentials.
@@ -117,23 +117,23 @@ impl Credentials {
 
     /// Whether an answer without a signature, to a request sent at `began`, is proven by a `/myself`.
     pub(super) fn proves(&self, began: Instant, now: Instant) -> bool {
-        self.sent_since(began)
+        self.proven_since(began)
             || self.state().proven.is_some_and(|(_, answered)| now.duration_since(answered) < FRESH)
     }
 
     /// Whether a `/myself` that was sent at `began` or later succeeded.
-    pub(super) fn sent_since(&self, began: Instant) -> bool {
+    pub(super) fn proven_since(&self, began: Instant) -> bool {
         self.state().proven.is_some_and(|(sent, _)| sent >= began)
     }
 
     /// Records that an answer named the bridge's account.
-    pub(super) fn named(&self) {
-        self.state().named = true;
+    pub(super) fn record_named(&self) {
+        self.state().answers_name_account = true;
     }
 
     /// Whether Jira's answers name the bridge's account, as far as the bridge has seen.
-    pub(super) fn are_named(&self) -> bool {
-        self.state().named
+    pub(super) fn answers_name_account(&self) -> bool {
+        self.state().answers_name_account
     }
 
     /// The bridge's account, once a `/myself` has returned it.
@@ -146,14 +146,14 @@ impl Credentials {
     /// answers.
     pub(super) fn accept(&self, account: Account, signature: Signature, sent: Instant, now: Instant) {
         let mut state = self.state();
-        state.named = signature == Signature::Ours;
+        state.answers_name_account = signature == Signature::Ours;
         state.account = Some(account);
         state.proven = Some((sent, now));
         state.refusal = None;
     }
 
     /// Records that a `/myself` is sent now.
-    pub(super) fn probed(&self, now: Instant) {
+    pub(super) fn record_probe(&self, now: Instant) {
         let mut state = self.state();
         state.probed = Some(now);
         if let Some(refusal) = &mut state.refusal {
@@ -177,7 +177,7 @@ impl Credentials {
     }
 
     /// Records that an answer was proven to be for the bridge's account.
-    pub(super) fn answered(&self, clock: Millis) {
+    pub(super) fn record_answer(&self, clock: Millis) {
         self.state().answered = Some(clock);
     }
 
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
     use crate::jira::denial::{Denial, Symptom};
 
-    const WRONG: Denied = Denied { denial: Denial::Credentials, symptom: Symptom::Anonymous };
+    const WRONG: Denied = Denied { denial: Denial::Credentials, symptom: Symptom::NoAccount };
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
@@ -221,7 +221,7 @@ mod tests {
         let start = Instant::now();
         credentials.refuse(&WRONG, Signature::None, start, Millis(1));
         assert!(matches!(credentials.admission(start), Admission::ProbeFirst(_)));
-        credentials.probed(start);
+        credentials.record_probe(start);
         credentials.refuse(&WRONG, Signature::None, start, Millis(2));
         let soon = start + Duration::from_secs(14);
         assert!(matches!(credentials.admission(soon), Admission::Denied(_)));
@@ -250,12 +250,12 @@ mod tests {
     async fn whether_answers_name_the_account_is_what_was_seen_last() {
         let (credentials, now) = (Credentials::default(), Instant::now());
         let us = || Account { id: "5b10".into(), key: None, name: "Bridge".into() };
-        assert!(!credentials.are_named());
-        credentials.named();
-        assert!(credentials.are_named());
+        assert!(!credentials.answers_name_account());
+        credentials.record_named();
+        assert!(credentials.answers_name_account());
         credentials.accept(us(), Signature::None, now, now);
-        assert!(!credentials.are_named(), "a proxy now removes the names");
+        assert!(!credentials.answers_name_account(), "a proxy now removes the names");
         credentials.accept(us(), Signature::Ours, now, now);
-        assert!(credentials.are_named());
+        assert!(credentials.answers_name_account());
     }
 }

@@ -43,7 +43,7 @@ pub enum Symptom {
     /// Jira demands a CAPTCHA.
     Captcha,
     /// Jira answered as if the bridge were not logged in.
-    OtherAccount {
+    AnsweredAnonymously {
         /// The request; None: `/myself`.
         asked: Option<Operation>,
     },
@@ -57,17 +57,17 @@ pub enum Symptom {
         said: String,
     },
     /// The answer to `/myself` names no account.
-    Anonymous,
+    NoAccount,
 }
 
 impl fmt::Display for Symptom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Captcha => f.write_str("it demands a CAPTCHA"),
-            Self::OtherAccount { asked: None } => {
+            Self::AnsweredAnonymously { asked: None } => {
                 f.write_str("asked who the bridge is, it answered as if the bridge were not logged in")
             }
-            Self::OtherAccount { asked: Some(asked) } => {
+            Self::AnsweredAnonymously { asked: Some(asked) } => {
                 write!(f, "{} was answered as if the bridge were not logged in", asked.doing)
             }
             Self::Refused { asked: None, status, said } => {
@@ -76,13 +76,13 @@ impl fmt::Display for Symptom {
             Self::Refused { asked: Some(asked), status, said } => {
                 write!(f, "it answered {status} to {}{said}", asked.doing)
             }
-            Self::Anonymous => f.write_str("it does not name the bridge's account"),
+            Self::NoAccount => f.write_str("it does not name the bridge's account"),
         }
     }
 }
 
 /// Whether the words say that the token lacks a scope. Atlassian's gateway gives no other sign of that.
-pub(super) fn is_of_scope(words: &str) -> bool {
+pub(super) fn mentions_scope(words: &str) -> bool {
     words.contains("scope")
 }
 

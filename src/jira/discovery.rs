@@ -56,9 +56,9 @@ impl Jira {
     pub async fn project_info(&self, project: &str) -> Result<ProjectInfo, Error> {
         let kind = self.kind().await?;
         let request = Request::get(Operation::PROJECT, kind, &["project", project]);
-        let told: wire::WireProjectInfo = self.sender.call(request).await?.read()?;
-        let team_managed = told.style.as_deref() == Some("next-gen") || told.simplified == Some(true);
-        Ok(ProjectInfo { team_managed, archived: told.archived == Some(true) })
+        let info: wire::WireProjectInfo = self.sender.call(request).await?.read()?;
+        let team_managed = info.style.as_deref() == Some("next-gen") || info.simplified == Some(true);
+        Ok(ProjectInfo { team_managed, archived: info.archived == Some(true) })
     }
 
     /// The keys of projects that the account may see: on Cloud those that match `like` or, if none does, the first
@@ -94,7 +94,7 @@ impl Jira {
     ///
     /// # Errors
     /// Any.
-    pub async fn creatable(&self, project: &str) -> Result<Vec<(String, String)>, Error> {
+    pub async fn creatable_issue_types(&self, project: &str) -> Result<Vec<(String, String)>, Error> {
         let kind = self.kind().await?;
         let path = ["issue", "createmeta", project, "issuetypes"];
         let mut types = vec![];
@@ -197,7 +197,7 @@ impl Jira {
     pub async fn locale(&self) -> Result<Option<String>, Error> {
         let kind = self.kind().await?;
         let request = Request::get(Operation::MYSELF, kind, &["myself"]);
-        let told: wire::Locale = self.sender.call(request).await?.read()?;
-        Ok(told.locale.map(|locale| text::single_line(&locale)))
+        let myself: wire::Locale = self.sender.call(request).await?.read()?;
+        Ok(myself.locale.map(|locale| text::single_line(&locale)))
     }
 }

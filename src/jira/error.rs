@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use super::{
     cause::Cause,
-    denial::{Denial, Denied, is_of_scope},
+    denial::{Denial, Denied, mentions_scope},
     request::Operation,
 };
 
@@ -12,7 +12,7 @@ use super::{
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The token cannot be sent as a header.
-    #[error("cannot use Jira's token: {NO_HEADER}")]
+    #[error("cannot use Jira's token: {INVALID_TOKEN}")]
     Token,
     /// The permit to send had expired when this request was about to be sent. Nothing was sent.
     #[error(
@@ -23,7 +23,7 @@ pub enum Error {
         host: String,
     },
     /// No complete answer: no connection, so that nothing was sent; or no reply, a cut connection, a timeout.
-    #[error("{}", no_answer(.host, .why, *.happened))]
+    #[error("{}", no_answer(.host, .why, *.side_effect))]
     NoAnswer {
         /// Host and port.
         host: String,
@@ -32,7 +32,7 @@ pub enum Error {
         /// The cause.
         cause: Cause,
         /// Whether the request may still have taken effect.
-        happened: SideEffect,
+        side_effect: SideEffect,
     },
     /// An answer of 500 or above.
     #[error("Jira at {host} answered {status}{}", colon(.messages))]
@@ -64,7 +64,7 @@ pub enum Error {
         /// Why, and how the bridge noticed.
         denied: Denied,
         /// Whether the request may still have taken effect.
-        happened: SideEffect,
+        side_effect: SideEffect,
     },
     /// 4xx, with proven credentials. It is Jira's own refusal only if `by` says so.
     #[error("{}", refused(.host, *.operation, *.status, .messages, *.by))]
@@ -81,17 +81,17 @@ pub enum Error {
         by: Origin,
     },
     /// Jira does not show something that the configuration names.
-    #[error("Jira shows no {what}{}", there_is(.candidates))]
+    #[error("Jira shows no {what}{}", suggestions(.candidates))]
     NotFound {
         /// What kind of thing it is.
-        thing: Lookup,
+        lookup: Lookup,
         /// Which one, and perhaps why.
         what: String,
         /// What exists instead.
         candidates: Vec<Suggestion>,
     },
     /// A redirect. The bridge follows none: the credentials are for one host.
-    #[error("Jira at {host} redirects to {}: put the address that answers itself into jira.url", .target.as_deref().unwrap_or(UNREADABLE))]
+    #[error("Jira at {host} redirects to {}: put the address that answers itself into jira.url", .target.as_deref().unwrap_or(UNREADABLE_TARGET))]
     Redirected {
         /// Host and port.
         host: String,
@@ -108,7 +108,7 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
         /// Which kind of flaw that is.
-        flaw: UnreadableReason,
+        reason: UnreadableReason,
     },
     /// Another request that had to be made before or after this one failed: for the kind of Jira, or for the bridge's
     /// account.
@@ -177,10 +177,10 @@ impl fmt::Display for Suggestion {
 pub(super) const NOT_JSON: &str = "it is not JSON; is a log-in page in the way?";
 
 /// What is wrong with a token.
-const NO_HEADER: &str = "it holds characters that no header can carry";
+const INVALID_TOKEN: &str = "it holds characters that no header can carry";
 
 /// In place of the target of a redirect that has no readable one.
-pub const UNREADABLE: &str = "an address that cannot be read";
+pub const UNREADABLE_TARGET: &str = "an address that cannot be read";
 
 /// Why an answer cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,19 +204,19 @@ impl Error {
     /// When to retry.
     #[must_use]
     pub fn retry(&self) -> Retry {
-        self.meaning().0
+        self.classify().0
     }
 
     /// Whether the request may still have taken effect. It has not if it was not sent, or if Jira itself answered 4xx;
     /// a proxy may also replace Jira's answer.
     pub fn side_effect(&self) -> SideEffect {
-        self.meaning().1
+        self.classify().1
     }
 
     /// Whether the error may concern only the requested object, and not Jira as a whole.
     #[must_use]
     pub fn is_about_object(&self) -> bool {
-        self.meaning().2 == ErrorScope::Object
+        self.classify().2 == ErrorScope::Object
     }
 
     /// Whether Jira's API itself answered 404.
@@ -228,26 +228,27 @@ impl Error {
     /// What was looked up by name and not found, and what exists instead.
     #[must_use]
     pub fn not_found(&self) -> Option<(Lookup, &[Suggestion])> {
-        let Self::NotFound { thing, candidates, .. } = self else { return None };
+        let Self::NotFound { lookup: thing, candidates, .. } = self else { return None };
         Some((*thing, candidates))
     }
 
     /// Whether Jira's words are about the token's scopes.
     #[must_use]
-    pub fn is_of_scope(&self) -> bool {
-        matches!(self, Self::Refused { messages, .. } if is_of_scope(messages))
+    pub fn is_about_scope(&self) -> bool {
+        matches!(self, Self::Refused { messages, .. } if mentions_scope(messages))
     }
 
     /// When to retry, whether the request may have taken effect, and what the error concerns.
-    fn meaning(&self) -> (Retry, SideEffect, ErrorScope) {
+    fn classify(&self) -> (Retry, SideEffect, ErrorScope) {
         use ErrorScope::{Jira, Object};
         use Retry::{Backoff, Never, Now};
         use SideEffect::{None, Unknown};
         let after = |wait: Option<Duration>| wait.map_or(Backoff, Retry::NotBefore);
         match self {
             Self::Token | Self::NotSent { .. } => (Backoff, None, Jira),
-            Self::NoAnswer { happened: side_effect, .. }
-            | Self::Unauthorized { happened: side_effect, .. } => (Backoff, *side_effect, Jira),
+            Self::NoAnswer { side_effect, .. } | Self::Unauthorized { side_effect, .. } => {
+                (Backoff, *side_effect, Jira)
+            }
             Self::Throttled { retry_after, .. } => (after(*retry_after), None, Jira),
             Self::Broken { retry_after, .. } => (after(*retry_after), Unknown, Object),
             Self::Redirected { .. } => (Backoff, Unknown, Jira),
@@ -269,7 +270,7 @@ impl Error {
     /// This error as that of a request before or after the original one, which has this side effect.
     pub(super) fn as_prerequisite(self, side_effect: SideEffect) -> Self {
         if let Self::Unauthorized { host, denied, .. } = self {
-            return Self::Unauthorized { host, denied, happened: side_effect };
+            return Self::Unauthorized { host, denied, side_effect };
         }
         Self::Prerequisite { source: Box::new(self), side_effect }
     }
@@ -297,8 +298,8 @@ fn refused(host: &str, operation: Operation, status: u16, messages: &str, by: Or
     let said = format!("answered {status} to {}{}", operation.doing, colon(messages));
     match by {
         Origin::Jira => {
-            let told = Denial::from_message(messages).filter(|_| status == 403);
-            let advice = told.map_or(String::new(), |denial| format!("; {}", denial.advice()));
+            let denial = Denial::from_message(messages).filter(|_| status == 403);
+            let advice = denial.map_or(String::new(), |denial| format!("; {}", denial.advice()));
             format!("Jira at {host} {said}{advice}")
         }
         Origin::Intermediary => {
@@ -311,7 +312,7 @@ fn colon(messages: &str) -> String {
     if messages.is_empty() { String::new() } else { format!(": {messages}") }
 }
 
-fn there_is(candidates: &[Suggestion]) -> String {
+fn suggestions(candidates: &[Suggestion]) -> String {
     let names: Vec<String> = candidates.iter().map(Suggestion::to_string).collect();
     if names.is_empty() { String::new() } else { format!("; there is: {}", names.join(", ")) }
 }
@@ -339,12 +340,8 @@ mod tests {
             messages: String::new(),
             retry_after,
         };
-        let no_answer = |cause, side_effect| Error::NoAnswer {
-            host: host(),
-            why: "cut".into(),
-            cause,
-            happened: side_effect,
-        };
+        let no_answer =
+            |cause, side_effect| Error::NoAnswer { host: host(), why: "cut".into(), cause, side_effect };
         let table = [
             (refused(400), Retry::Never, SideEffect::None),
             (refused(403), Retry::Never, SideEffect::None),
@@ -372,7 +369,7 @@ mod tests {
             (Error::NotSent { host: host() }, Retry::Backoff, SideEffect::None),
             (no_answer(Cause::Ended, SideEffect::Unknown), Retry::Backoff, SideEffect::Unknown),
             (
-                Error::Unreadable { host: host(), what: "HTML".into(), flaw: UnreadableReason::NotJson },
+                Error::Unreadable { host: host(), what: "HTML".into(), reason: UnreadableReason::NotJson },
                 Retry::Backoff,
                 SideEffect::Unknown,
             ),
@@ -383,7 +380,7 @@ mod tests {
             ),
             (Error::Token, Retry::Backoff, SideEffect::None),
             (
-                Error::NotFound { thing: Lookup::Project, what: "x".into(), candidates: vec![] },
+                Error::NotFound { lookup: Lookup::Project, what: "x".into(), candidates: vec![] },
                 Retry::Never,
                 SideEffect::None,
             ),
@@ -406,7 +403,7 @@ mod tests {
             Error::Throttled { host: "jira:443".into(), retry_after: Some(Duration::from_millis(1500)) };
         insta::assert_snapshot!(throttled, @"Jira at jira:443 asks to wait 2 s");
         let missing = Error::NotFound {
-            thing: Lookup::IssueType,
+            lookup: Lookup::IssueType,
             what: "issue type \"Chnage\" in project OPS".into(),
             candidates: vec![
                 Suggestion { name: "Bug".into(), id: Some("10001".into()) },

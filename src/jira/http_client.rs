@@ -98,14 +98,15 @@ pub(super) fn proxy(base: &Url) -> Result<Option<String>, UnusableSettings> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let variable = variable(base, |name| set(name).is_some());
     // The client would ignore a proxy that it cannot parse, or take another host from it than the intended one.
-    let past =
+    let no_proxy =
         ["NO_PROXY", "no_proxy"].into_iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
-    let leads = |proxy: &str| Matcher::builder().all(proxy).no(past.as_str()).build().intercept(&address);
+    let intercepts =
+        |proxy: &str| Matcher::builder().all(proxy).no(no_proxy.as_str()).build().intercept(&address);
     if let Some(named) = set(variable)
-        && leads("http://proxy.invalid").is_some()
+        && intercepts("http://proxy.invalid").is_some()
     {
-        let usable =
-            server_url::proxy(&named).and_then(|()| leads(&named).map(drop).ok_or(server_url::UNCLEAR));
+        let usable = server_url::check_proxy(&named)
+            .and_then(|()| intercepts(&named).map(drop).ok_or(server_url::AMBIGUOUS));
         usable.map_err(|what| UnusableSettings::Address(format!("{variable}: {what}")))?;
     }
     // The client uses the same matcher.

@@ -56,10 +56,10 @@ impl Jira {
     /// # Errors
     /// Any; the ticket may exist unless [`Error::side_effect`] is `SideEffect::None`.
     pub async fn create(&self, slot: CreatePermit, draft: &Draft) -> Result<Created, Error> {
-        let kind = slot.ready?;
+        let kind = slot.kind?;
         let request =
             Request::post(Operation::CREATE, kind, &["issue"]).body(body(draft, kind)).non_idempotent();
-        let answer = self.sender.call_now(slot.throttled, request).await?;
+        let answer = self.sender.call_now(slot.waited, request).await?;
         let created: wire::Created = answer.read()?;
         Ok(Created { id: created.id, key: created.key })
     }
@@ -83,7 +83,7 @@ impl Jira {
         let mut found = vec![];
         for issue in issues.issues.ok_or_else(|| answer.unreadable("it has no issues"))? {
             let issue: wire::Issue = answer.part(issue)?;
-            found.extend(self.inspect(kind, &issue.id, gate).await?);
+            found.extend(self.verify_hit(kind, &issue.id, gate).await?);
         }
         found.sort_by_key(|ticket| ticket.id.parse::<u64>().unwrap_or(u64::MAX));
         Ok(found)
@@ -91,7 +91,7 @@ impl Jira {
 
     /// Reads a hit directly, because the index may show labels sooner than properties. None: it is not proven to be the
     /// bridge's, or it no longer exists.
-    async fn inspect(&self, kind: Kind, id: &str, gate: &GateId) -> Result<Option<Ticket>, Error> {
+    async fn verify_hit(&self, kind: Kind, id: &str, gate: &GateId) -> Result<Option<Ticket>, Error> {
         let request = Request::get(Operation::ISSUE, kind, &["issue", id])
             .query("fields", "creator,project,issuetype")
             .query("properties", PROPERTY);

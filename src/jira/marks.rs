@@ -13,11 +13,11 @@ pub(super) const PROPERTY: &str = "flagger-jira-bridge";
 
 /// Whether a property of the bridge has the value `word` under `name`.
 pub(super) fn has_mark(value: &Value, name: &str, word: &str) -> bool {
-    marked_gates(value, name).is_some_and(|said| said == word)
+    mark_value(value, name).is_some_and(|said| said == word)
 }
 
 /// The value under `name` in a property of the bridge. Data Center may return the property as text.
-pub(super) fn marked_gates(value: &Value, name: &str) -> Option<String> {
+pub(super) fn mark_value(value: &Value, name: &str) -> Option<String> {
     let held = |value: &Value| value.get(name).and_then(Value::as_str).map(str::to_owned);
     match value {
         Value::String(text) => serde_json::from_str::<Value>(text).ok().as_ref().and_then(held),

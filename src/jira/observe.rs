@@ -35,8 +35,8 @@ impl RequestOutcome {
             Error::Throttled { .. } => Self::Answered(429),
             Error::Redirected { status, .. } => Self::Answered(*status),
             Error::Token | Error::NotSent { .. } | Error::NotFound { .. } => Self::Unreachable,
-            Error::NoAnswer { happened: SideEffect::None, .. } => Self::Unreachable,
-            Error::NoAnswer { happened: SideEffect::Unknown, .. }
+            Error::NoAnswer { side_effect: SideEffect::None, .. } => Self::Unreachable,
+            Error::NoAnswer { side_effect: SideEffect::Unknown, .. }
             | Error::Unauthorized { .. }
             | Error::Unreadable { .. }
             | Error::Prerequisite { .. } => Self::NoAnswer,

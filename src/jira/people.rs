@@ -45,7 +45,7 @@ pub struct Role {
     /// Groups; all their members have the role.
     pub groups: Vec<Group>,
     /// Whether Jira returned further holders of the role that it does not name.
-    pub others: bool,
+    pub unnamed: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -118,7 +118,7 @@ impl Jira {
             };
             let request = Request::get(Operation::PEOPLE, kind, &["user", "search"]);
             let request = request.query(name, words).query("maxResults", MOST);
-            return Ok(groups_named(self.sender.call(request).await?.read()?, words));
+            return Ok(match_people(self.sender.call(request).await?.read()?, words));
         }
         let name = match kind {
             Kind::Cloud => "accountId",
@@ -133,7 +133,7 @@ impl Jira {
                 if !hit.user.is_named() {
                     return Err(answer.unreadable("an account without its id"));
                 }
-                Ok(groups_named(vec![hit], words))
+                Ok(match_people(vec![hit], words))
             }
         }
     }
@@ -142,7 +142,7 @@ impl Jira {
     ///
     /// # Errors
     /// Any.
-    pub async fn groups_called(&self, words: &str) -> Result<(Vec<Group>, bool), Error> {
+    pub async fn groups_matching(&self, words: &str) -> Result<(Vec<Group>, bool), Error> {
         let kind = self.kind().await?;
         let request = Request::get(Operation::GROUPS_CALLED, kind, &["groups", "picker"]);
         let answer = self.sender.call(request.query("query", words).query("maxResults", MOST)).await?;
@@ -157,7 +157,7 @@ impl Jira {
     /// # Errors
     /// Any.
     pub async fn has_group(&self, name: &str) -> Result<bool, Error> {
-        let (found, all) = self.groups_called(name).await?;
+        let (found, all) = self.groups_matching(name).await?;
         let wanted = name.trim().to_lowercase();
         if found.iter().any(|group| group.name.to_lowercase() == wanted) {
             return Ok(true);
@@ -230,7 +230,7 @@ impl Jira {
             let candidate = |role: &String| Suggestion { name: text::single_line(role), id: None };
             let candidates = roles.keys().map(candidate).collect();
             let what = format!("role {name:?} in project {project}");
-            return Err(Error::NotFound { thing: Lookup::Role, what, candidates });
+            return Err(Error::NotFound { lookup: Lookup::Role, what, candidates });
         };
         let request = Request::get(Operation::ROLE, kind, &["project", project, "role", &id]);
         let answer = self.sender.call(request).await?;
@@ -239,7 +239,7 @@ impl Jira {
     }
 }
 
-pub(super) fn groups_named(hits: Vec<UserHit>, words: &str) -> People {
+pub(super) fn match_people(hits: Vec<UserHit>, words: &str) -> People {
     let wanted = words.trim().to_lowercase();
     let (mut by_email, mut by_id, mut perhaps) = (vec![], vec![], vec![]);
     for UserHit { email_address, user } in hits {
@@ -271,11 +271,11 @@ pub(super) fn role(actors: Vec<Actor>) -> Role {
         if group {
             let named = WireGroup { group_id: None, name: actor.name };
             let group = actor.actor_group.unwrap_or(named).group();
-            role.others |= group.is_none();
+            role.unnamed |= group.is_none();
             role.groups.extend(group);
         } else {
             let id = actor.actor_user.and_then(wire::User::account).map(|user| user.id).or(actor.name);
-            role.others |= id.is_none();
+            role.unnamed |= id.is_none();
             role.people.extend(id);
         }
     }
@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn people_are_found_by_exact_words() {
         let called = |hits: serde_json::Value, words: &str| {
-            let found = super::groups_named(serde_json::from_value(hits).unwrap(), words);
+            let found = super::match_people(serde_json::from_value(hits).unwrap(), words);
             let ids = |found: Vec<Account>| found.into_iter().map(|account| account.id).collect::<Vec<_>>();
             (ids(found.named), ids(found.more_may_match))
         };
@@ -330,14 +330,14 @@ mod tests {
         let names: Vec<_> =
             role.groups.iter().map(|group| (group.name.as_str(), group.id.as_deref())).collect();
         assert_eq!(names, [("cab", Some("g1")), ("ops", None)]);
-        assert!(!role.others);
+        assert!(!role.unnamed);
         for actor in [
             json!({"type": "atlassian-user-role-actor", "displayName": "Mia"}),
             json!({"type": "atlassian-group-role-actor", "displayName": "cab"}),
             json!({}),
         ] {
             let role = super::role(serde_json::from_value(json!([actor])).unwrap());
-            assert!(role.others && role.people.is_empty() && role.groups.is_empty(), "{actor}");
+            assert!(role.unnamed && role.people.is_empty() && role.groups.is_empty(), "{actor}");
         }
     }
 

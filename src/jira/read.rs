@@ -58,7 +58,10 @@ impl Jira {
                 let id = issue.id.clone();
                 Ok((
                     id,
-                    Reading { length, ..self.reading((kind, wire::ReadMode::Together), &answer, issue)? },
+                    Reading {
+                        json_length: length,
+                        ..self.reading((kind, wire::ReadMode::Together), &answer, issue)?
+                    },
                 ))
             });
             // One bad issue must not hide the others; when it is read alone, the error says what is wrong with it.
@@ -81,7 +84,7 @@ impl Jira {
     ///
     /// # Errors
     /// Any.
-    pub async fn read_from_index(&self, id: &str) -> Result<IssueSnapshot, Error> {
+    pub async fn read_whole(&self, id: &str) -> Result<IssueSnapshot, Error> {
         self.read_since(id, Millis(i64::MIN)).await
     }
 
@@ -93,13 +96,13 @@ impl Jira {
     pub async fn read_since(&self, id: &str, since: Millis) -> Result<IssueSnapshot, Error> {
         match self.read_alone(id).await? {
             Some(mut reading) => {
-                while !reading.goes_back_to(since) {
-                    reading.add(self.read_before(id, reading.before()).await?);
+                while !reading.covers_since(since) {
+                    reading.add(self.read_before(id, reading.next_page()).await?);
                 }
                 Ok(reading.snapshot)
             }
             None => {
-                self.is_authenticated().await?;
+                self.verify_credentials().await?;
                 Ok(IssueSnapshot::Missing { browse: Browse::Unproven })
             }
         }
@@ -146,7 +149,7 @@ impl Jira {
             .query("properties", PROPERTY);
         let answer = match self.sender.call(request).await {
             Err(error) if error.is_missing() => {
-                self.is_authenticated().await?;
+                self.verify_credentials().await?;
                 return Ok(Marks::Missing);
             }
             other => other?,
@@ -172,10 +175,18 @@ impl Jira {
             (trail, Kind::Cloud) => trail.unwrap_or_default(),
             (_, Kind::DataCenter) => return Err(answer.unreadable("an issue without its whole changelog")),
         };
-        let wire::Trail { histories, is_whole, total, places, span } = trail;
+        let wire::ChangelogPart { histories, is_whole, total, places, span } = trail;
         let snapshot =
-            issue.sighting(&histories, answered, kind, read).map_err(|what| answer.unreadable(what))?;
-        Ok(Reading { snapshot, newest: histories.len(), is_whole, total, places, span, length: 0 })
+            issue.snapshot(&histories, answered, kind, read).map_err(|what| answer.unreadable(what))?;
+        Ok(Reading {
+            snapshot,
+            entries_read: histories.len(),
+            is_whole,
+            total,
+            positions: places,
+            span,
+            json_length: 0,
+        })
     }
 
     /// The part of a changelog directly before the entries that were read: at most 100 entries. Only Cloud leaves
@@ -185,7 +196,7 @@ impl Jira {
     /// Any.
     pub async fn read_before(&self, id: &str, before: PageBefore) -> Result<ChangelogPage, Error> {
         let (end, whole) = match before {
-            PageBefore::Entry { entry, of } => (entry, of),
+            PageBefore::Entry { entry, total: of } => (entry, of),
             PageBefore::End => {
                 let answer = self.sender.call(cloud::changelog(id, 0, 1)).await?;
                 let page: wire::Changelog = answer.read()?;

@@ -12,17 +12,17 @@ pub struct Reading {
     /// The ticket's state. Its moves are those of the newest changelog entries; older entries may have more.
     pub snapshot: IssueSnapshot,
     /// How many of the newest entries of its changelog were read.
-    pub newest: usize,
+    pub entries_read: usize,
     /// Whether those are all entries.
     pub is_whole: bool,
     /// How many entries the changelog has, if known.
     pub total: Option<usize>,
     /// If `total` is unknown: the position of each entry that was read, newest first.
-    pub places: Vec<EntryPosition>,
+    pub positions: Vec<EntryPosition>,
     /// From the oldest to the newest entry that was read, if they are in order.
     pub span: Option<EntrySpan>,
     /// The length of the issue's JSON in bytes, if it was read together with others; else 0.
-    pub length: usize,
+    pub json_length: usize,
 }
 
 /// Where to continue reading a changelog, toward its beginning.
@@ -35,7 +35,7 @@ pub enum PageBefore {
         /// The entry's number; the oldest is 0.
         entry: usize,
         /// How many entries the changelog has.
-        of: usize,
+        total: usize,
     },
 }
 
@@ -59,29 +59,30 @@ impl Reading {
     pub fn add(&mut self, page: ChangelogPage) {
         let IssueSnapshot::Issue { moves, invalidations, .. } = &mut self.snapshot else { return };
         // If the length was unknown, the page is the end of the changelog and repeats the newest entries.
-        let newer = if self.newest == 0 || self.total.is_none() { None } else { Some(self.span) };
+        let newer = if self.entries_read == 0 || self.total.is_none() { None } else { Some(self.span) };
         self.span = match newer {
             None => page.span,
-            Some(newer) => page.span.zip(newer).and_then(|(older, newer)| older.and(newer)),
+            Some(newer) => page.span.zip(newer).and_then(|(older, newer)| older.join(newer)),
         };
         add(moves, page.moves);
         add(invalidations, page.invalidations);
         let end = self.total.unwrap_or(page.end);
         self.total = Some(end);
-        self.newest = end - page.start;
+        self.entries_read = end - page.start;
         self.is_whole = page.start == 0;
     }
 
     /// Whether every changelog entry since then, by Jira's clock, was read.
     #[must_use]
-    pub fn goes_back_to(&self, since: Millis) -> bool {
-        self.is_whole || self.span.is_some_and(|span| span.is_from_before(since))
+    pub fn covers_since(&self, since: Millis) -> bool {
+        self.is_whole || self.span.is_some_and(|span| span.starts_before(since))
     }
 
     /// Where the next older part of the changelog ends.
     #[must_use]
-    pub fn before(&self) -> PageBefore {
-        let before = |total: usize| PageBefore::Entry { entry: total.saturating_sub(self.newest), of: total };
+    pub fn next_page(&self) -> PageBefore {
+        let before =
+            |total: usize| PageBefore::Entry { entry: total.saturating_sub(self.entries_read), total };
         self.total.map_or(PageBefore::End, before)
     }
 }

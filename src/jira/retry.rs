@@ -9,7 +9,7 @@ const FIRST: Duration = Duration::from_secs(1);
 /// The longest step.
 const LONGEST: Duration = Duration::from_mins(5);
 /// The longest `Retry-After` that the bridge obeys.
-pub(super) const MOST_DEMANDED: Duration = Duration::from_hours(1);
+pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// How long to wait after attempt `attempt` (the first is 0) failed: one second, doubled each time, at most five
 /// minutes, and at least what Jira demanded. Jitter adds up to a fifth, and never shortens the wait. `unit` is a random
@@ -26,7 +26,7 @@ pub fn delay(attempt: u32, retry_after: Option<Duration>, unit: f64) -> Duration
         ..Default::default()
     };
     let step = (0..=attempt.min(16)).filter_map(|_| steps.next_backoff()).last().unwrap_or(LONGEST);
-    let demanded = retry_after.unwrap_or_default().min(MOST_DEMANDED);
+    let demanded = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
     step.max(demanded).mul_f64(1.0 + unit.clamp(0.0, 1.0) / 5.0)
 }
 
@@ -52,6 +52,6 @@ mod tests {
     #[test]
     fn what_jira_demands_is_a_minimum_of_at_most_an_hour() {
         assert_eq!(delay(9, Some(Duration::from_secs(30)), 0.0), LONGEST);
-        assert_eq!(delay(0, Some(Duration::from_secs(86_400)), 0.0), MOST_DEMANDED);
+        assert_eq!(delay(0, Some(Duration::from_secs(86_400)), 0.0), MAX_RETRY_AFTER);
     }
 }

@@ -13,13 +13,13 @@ use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
 use super::{
-    answer::{Answer, Body, body, is_json, media, text},
+    answer::{Answer, Body, body, is_json, media_type, text},
     credentials::{Admission, Credentials, signature},
     error::{Error, SideEffect, UnreadableReason},
     http_client::{Clients, clients, proxy},
     observe::{Observation, Observer, RequestOutcome},
     request::{Idempotency, Request},
-    retry::MOST_DEMANDED,
+    retry::MAX_RETRY_AFTER,
     settings::{Kind, Settings, UnusableSettings},
     throttle::{Throttle, Urgency},
     time, transport, wire,
@@ -175,7 +175,7 @@ impl Sender {
 
     /// Sends one request, and returns its answer if its status is 2xx or 4xx.
     pub(super) async fn exchange(&self, request: &Request, mut throttled: Duration) -> Result<Answer, Error> {
-        let ready = self.ready(request)?;
+        let ready = self.build_request(request)?;
         let began = Instant::now();
         if request.idempotency == Idempotency::NonIdempotent {
             if !PERMIT.try_with(|permit| permit()).unwrap_or(true) {
@@ -206,8 +206,8 @@ impl Sender {
     }
 
     /// The request with host, headers and credentials.
-    fn ready(&self, request: &Request) -> Result<RequestBuilder, Error> {
-        let (token, client) = (self.token.first(), self.client.current().client);
+    fn build_request(&self, request: &Request) -> Result<RequestBuilder, Error> {
+        let (token, client) = (self.token.newest(), self.client.current().client);
         let url = self.address(None, request.path.iter().map(String::as_str));
         let mut builder = client
             .request(request.method.clone(), url)
@@ -237,21 +237,21 @@ impl Sender {
     ) -> Result<Answer, Error> {
         let (status, headers) = (response.status(), response.headers().clone());
         let host = self.host.clone();
-        let date = text(&headers, DATE.as_str()).and_then(time::http);
+        let date = text(&headers, DATE.as_str()).and_then(time::parse_http);
         let now = date.unwrap_or_else(|| self.clock.now());
         let said = |name: &str| text(&headers, name);
         // Data Center sends 0 if there is no need to wait.
         let retry_after = said(RETRY_AFTER.as_str()).and_then(|value| time::retry_after(value, now));
-        let retry_after = retry_after.map(|wait| wait.min(MOST_DEMANDED));
+        let retry_after = retry_after.map(|wait| wait.min(MAX_RETRY_AFTER));
         if status == StatusCode::TOO_MANY_REQUESTS {
-            let wait = retry_after.or_else(|| demanded(&headers, now));
+            let wait = retry_after.or_else(|| rate_limit_wait(&headers, now));
             // Too many writes to this one issue: other requests may continue.
             if said("ratelimit-reason") == Some("jira-per-issue-on-write") && request.method != Method::GET {
                 return Err(Error::Throttled { host, retry_after: wait });
             }
             let (left, longer) = match wait {
                 Some(wait) => (wait, self.throttle.pause(wait)),
-                None => self.throttle.pause_a_little(),
+                None => self.throttle.pause_briefly(),
             };
             *throttled += longer;
             return Err(Error::Throttled { host, retry_after: Some(left) });
@@ -266,7 +266,7 @@ impl Sender {
         if status.is_redirection() {
             return Err(Error::Redirected { host, status: status.as_u16(), target: self.target(&headers) });
         }
-        let media = media(&headers);
+        let media = media_type(&headers);
         let (json, plain) = (is_json(&media), media == "text/plain");
         let read = body(response).await;
         if status.is_server_error() {
@@ -282,7 +282,7 @@ impl Sender {
             Err(Body::Cut(error)) => return Err(self.transport(error)),
             Err(Body::TooLong) => {
                 let what = "it is longer than 4 MiB".into();
-                return Err(Error::Unreadable { host, what, flaw: UnreadableReason::Other });
+                return Err(Error::Unreadable { host, what, reason: UnreadableReason::Other });
             }
         };
         let signature = signature(self.kind.get().copied(), &headers);
@@ -313,12 +313,16 @@ impl Sender {
 }
 
 /// How long to wait after a 429 without a usable `Retry-After`.
-fn demanded(headers: &HeaderMap, now: Millis) -> Option<Duration> {
+fn rate_limit_wait(headers: &HeaderMap, now: Millis) -> Option<Duration> {
     let said = |name: &str| text(headers, name);
-    let reset =
-        || ["x-ratelimit-reset", "ratelimit-reset"].iter().find_map(|name| time::reset(said(name)?, now));
-    let policies = || ["ratelimit", "beta-ratelimit"].iter().find_map(|name| time::policies(said(name)?));
-    reset().or_else(policies).map(|wait| wait.min(MOST_DEMANDED))
+    let reset = || {
+        ["x-ratelimit-reset", "ratelimit-reset"]
+            .iter()
+            .find_map(|name| time::rate_limit_reset(said(name)?, now))
+    };
+    let policies =
+        || ["ratelimit", "beta-ratelimit"].iter().find_map(|name| time::rate_limit_policies(said(name)?));
+    reset().or_else(policies).map(|wait| wait.min(MAX_RETRY_AFTER))
 }
 
 /// `jira.url` as the base of all URLs: its path is kept, for `/jira` and `/ex/jira/<cloud id>`.

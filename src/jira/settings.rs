@@ -41,7 +41,7 @@ impl Kind {
 
     /// Its name in the configuration and on the command line.
     #[must_use]
-    pub const fn word(self) -> &'static str {
+    pub const fn config_name(self) -> &'static str {
         match self {
             Self::Cloud => "cloud",
             Self::DataCenter => "data-center",

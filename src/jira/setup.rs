@@ -46,7 +46,7 @@ impl Jira {
     ///
     /// # Errors
     /// Any.
-    pub async fn browses(&self, project: &str) -> Result<Browse, Error> {
+    pub async fn browse_permission(&self, project: &str) -> Result<Browse, Error> {
         match self.permissions(project).await {
             Ok(has) if has.get(BROWSE) == Some(&true) => Ok(Browse::Proven),
             Err(error) if !error.is_missing() => Err(error),
@@ -67,7 +67,7 @@ impl Jira {
                     "project {project:?} to this account: is the key spelled with the right case, and may the \
                      account browse the project?"
                 );
-                return Err(Error::NotFound { thing: Lookup::Project, what, candidates: vec![] });
+                return Err(Error::NotFound { lookup: Lookup::Project, what, candidates: vec![] });
             }
             other => other?,
         };
@@ -75,7 +75,7 @@ impl Jira {
         if types.is_empty() {
             return Err(answer.unreadable("a project without issue types"));
         }
-        pick(types, project, issue_type)
+        pick_issue_type(types, project, issue_type)
     }
 
     /// The bridge's permissions in a project.
@@ -121,7 +121,11 @@ impl Jira {
 }
 
 /// The one issue type with this id or name, and its workflow.
-pub(super) fn pick(types: Vec<wire::IssueType>, project: &str, wanted: &str) -> Result<Workflow, Error> {
+pub(super) fn pick_issue_type(
+    types: Vec<wire::IssueType>,
+    project: &str,
+    wanted: &str,
+) -> Result<Workflow, Error> {
     let wanted = wanted.trim();
     let name = |found: &wire::IssueType| text::single_line(&found.named.name);
     let by = |is: &dyn Fn(&wire::IssueType) -> bool| -> Vec<usize> {
@@ -173,5 +177,5 @@ pub(super) fn pick(types: Vec<wire::IssueType>, project: &str, wanted: &str) -> 
         )
     };
     candidates.sort_by_cached_key(Suggestion::to_string);
-    Err(Error::NotFound { thing: Lookup::IssueType, what, candidates })
+    Err(Error::NotFound { lookup: Lookup::IssueType, what, candidates })
 }

@@ -19,20 +19,20 @@ impl EntrySpan {
         let first = places.next()??;
         places.try_fold(Self { oldest: first, newest: first }, |span, place| {
             let place = place?;
-            span.and(Self { oldest: place, newest: place })
+            span.join(Self { oldest: place, newest: place })
         })
     }
 
     /// The span joined with that of the entries directly after it, if the order continues.
     #[must_use]
-    pub fn and(self, newer: Self) -> Option<Self> {
+    pub fn join(self, newer: Self) -> Option<Self> {
         let goes_on = self.newest.0 <= newer.oldest.0 && self.newest.1 < newer.oldest.1;
         goes_on.then_some(Self { oldest: self.oldest, newest: newer.newest })
     }
 
     /// The span joined with an overlapping newer one.
     #[must_use]
-    pub fn up_to(self, newer: Self) -> Option<Self> {
+    pub fn join_overlapping(self, newer: Self) -> Option<Self> {
         let goes_on = self.oldest <= newer.oldest && self.newest <= newer.newest;
         goes_on.then_some(Self { oldest: self.oldest, newest: newer.newest })
     }
@@ -45,7 +45,7 @@ impl EntrySpan {
 
     /// Whether the span begins before this moment, so that no entry of the moment is missing.
     #[must_use]
-    pub fn is_from_before(self, at: Millis) -> bool {
+    pub fn starts_before(self, at: Millis) -> bool {
         self.oldest.0 < at
     }
 }
@@ -76,11 +76,11 @@ mod tests {
     #[test]
     fn parts_make_a_whole_if_the_order_goes_on() {
         let (early, late) = (span(&[(1, 1), (3, 3)]).unwrap(), span(&[(3, 4), (9, 9)]).unwrap());
-        assert_eq!(early.and(late), span(&[(1, 1), (9, 9)]));
-        assert_eq!(late.and(early), None);
-        assert_eq!(span(&[(1, 1), (3, 3), (3, 4)]).unwrap().up_to(late), span(&[(1, 1), (9, 9)]));
-        assert_eq!(late.up_to(early), None);
-        assert!(late.is_from_before(Millis(4)));
-        assert!(!late.is_from_before(Millis(3)), "there may be more of that moment");
+        assert_eq!(early.join(late), span(&[(1, 1), (9, 9)]));
+        assert_eq!(late.join(early), None);
+        assert_eq!(span(&[(1, 1), (3, 3), (3, 4)]).unwrap().join_overlapping(late), span(&[(1, 1), (9, 9)]));
+        assert_eq!(late.join_overlapping(early), None);
+        assert!(late.starts_before(Millis(4)));
+        assert!(!late.starts_before(Millis(3)), "there may be more of that moment");
     }
 }

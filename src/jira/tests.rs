@@ -163,7 +163,7 @@ async fn the_kind_is_requested_once_and_decides_the_paths() {
     .await;
     let jira = site.jira_with(Settings { user: None, ..settings(&format!("{}/jira/", site.url), None) });
     for _ in 0..2 {
-        let IssueSnapshot::Issue { status, .. } = jira.read_from_index("10042").await.unwrap() else {
+        let IssueSnapshot::Issue { status, .. } = jira.read_whole("10042").await.unwrap() else {
             panic!("missing")
         };
         assert_eq!(status, Status { id: "1".into(), name: "To Do".into() });
@@ -220,7 +220,7 @@ async fn answers_that_are_not_jiras_are_refused_in_plain_words() {
     let jira = site.jira(Some(Kind::Cloud));
     let mut errors = vec![];
     for id in ["1", "2", "3", "4", "5", "6"] {
-        let error = jira.read_from_index(id).await.unwrap_err();
+        let error = jira.read_whole(id).await.unwrap_err();
         assert_eq!((error.retry(), error.side_effect()), (Retry::Backoff, SideEffect::Unknown), "{error}");
         errors.push(error.to_string().replace(&site.url["http://".len()..], "HOST"));
     }
@@ -273,7 +273,7 @@ async fn a_refusal_of_one_request_is_not_a_denial_of_access() {
     let words = error.to_string();
     assert!(words.ends_with("answered 401 to linking two tickets: No links for you"), "{words}");
     assert_eq!(jira.health().refused, None);
-    assert!(jira.read_from_index("10042").await.is_ok());
+    assert!(jira.read_whole("10042").await.is_ok());
     assert_eq!(site.lines().len(), 3);
 }
 
@@ -286,11 +286,11 @@ async fn missing_counts_only_from_jira_and_with_proven_credentials() {
     })
     .await;
     let jira = known.jira(Some(Kind::Cloud));
-    assert_eq!(jira.read_from_index("1").await.unwrap(), IssueSnapshot::Missing { browse: Browse::Unproven });
-    assert_eq!(jira.read_from_index("1").await.unwrap(), IssueSnapshot::Missing { browse: Browse::Unproven });
+    assert_eq!(jira.read_whole("1").await.unwrap(), IssueSnapshot::Missing { browse: Browse::Unproven });
+    assert_eq!(jira.read_whole("1").await.unwrap(), IssueSnapshot::Missing { browse: Browse::Unproven });
     let myself_lines = known.lines().iter().filter(|line| line.ends_with("/myself")).count();
     assert_eq!(myself_lines, 4, "a /myself does not prove a later 404");
-    let error = jira.read_from_index("2").await.unwrap_err();
+    let error = jira.read_whole("2").await.unwrap_err();
     assert!(matches!(error, Error::Refused { status: 404, by: Origin::Intermediary, .. }), "{error}");
 
     let stranger = Site::new(|line| match line {
@@ -298,7 +298,7 @@ async fn missing_counts_only_from_jira_and_with_proven_credentials() {
         _ => bare(404, &no_such_issue()),
     })
     .await;
-    let error = stranger.jira(Some(Kind::Cloud)).read_from_index("1").await.unwrap_err();
+    let error = stranger.jira(Some(Kind::Cloud)).read_whole("1").await.unwrap_err();
     assert!(matches!(error, Error::Unauthorized { .. }), "{error}");
 }
 
@@ -317,10 +317,10 @@ async fn retry_after_pauses_all_and_its_absence_pauses_all_a_little() {
     .await;
     let jira = site.jira(Some(Kind::Cloud));
     for (id, seconds) in [("1", 2), ("3", 4)] {
-        let error = jira.read_from_index(id).await.unwrap_err();
+        let error = jira.read_whole(id).await.unwrap_err();
         assert_eq!(error.retry(), Retry::NotBefore(Duration::from_secs(seconds)), "{error}");
         assert!(jira.health().paused_until.is_some());
-        let error = jira.read_from_index(id).await.unwrap_err();
+        let error = jira.read_whole(id).await.unwrap_err();
         assert!(matches!(error, Error::Throttled { .. }), "{error}");
         tokio::time::pause();
         tokio::time::advance(Duration::from_secs(seconds)).await;
@@ -328,7 +328,7 @@ async fn retry_after_pauses_all_and_its_absence_pauses_all_a_little() {
         assert_eq!(jira.health().paused_until, None);
     }
     let slot = jira.create_permit().await;
-    let error = jira.read_from_index("2").await.unwrap_err();
+    let error = jira.read_whole("2").await.unwrap_err();
     assert_eq!(
         (error.retry(), error.side_effect()),
         (Retry::NotBefore(Duration::from_secs(30)), SideEffect::None)
@@ -340,7 +340,7 @@ async fn retry_after_pauses_all_and_its_absence_pauses_all_a_little() {
         assert!(matches!(error, Error::Throttled { retry_after: Some(_), .. }), "{error}");
         assert_eq!(error.side_effect(), SideEffect::None);
     }
-    let error = jira.read_from_index("1").await.unwrap_err();
+    let error = jira.read_whole("1").await.unwrap_err();
     assert!(matches!(error, Error::Throttled { retry_after: Some(_), .. }), "{error}");
     assert_eq!(site.lines().len(), 3);
     assert_eq!(*site.observed.lock().unwrap(), ["issue 429"; 3]);
@@ -380,7 +380,7 @@ async fn an_answer_that_is_not_jiras_decides_nothing() {
                 jira.workflow("OPS", "Change").await.map(drop),
                 jira.people("5b10").await.map(drop),
                 jira.role("OPS", "Approvers").await.map(drop),
-                jira.read_from_index("1").await.map(drop),
+                jira.read_whole("1").await.map(drop),
                 jira.find(&GateId("ab".into())).await.map(drop),
                 create(&jira).await.map(drop),
                 jira.comment("1", "tag", &Doc(vec![])).await,
@@ -509,7 +509,7 @@ async fn an_unsigned_answer_needs_a_fresh_probe() {
     })
     .await;
     let jira = site.jira(Some(Kind::Cloud));
-    let error = jira.read_from_index("7").await.unwrap_err();
+    let error = jira.read_whole("7").await.unwrap_err();
     assert!(matches!(error, Error::Prerequisite { .. }), "{error}");
     let error = create(&jira).await.unwrap_err();
     assert_eq!((error.retry(), error.side_effect()), (Retry::Backoff, SideEffect::Unknown));

@@ -46,7 +46,7 @@ pub(super) struct Throttle {
     /// How many requests urgent ones took from the reserve; ordinary requests have to leave as many unused.
     cost_owed: AtomicU32,
     /// The most that may be owed, or many urgent requests would block all ordinary ones.
-    most_owed: u32,
+    max_owed: u32,
     paused: Mutex<Paused>,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Throttle {
 struct Paused {
     until: Option<Instant>,
     /// How often Jira has asked to wait without saying how long, since its last other answer.
-    hints: u32,
+    unspecified_waits: u32,
 }
 
 /// The first pause if Jira does not say how long; each further one is twice as long.
@@ -86,7 +86,7 @@ impl Throttle {
             all: queue(burst),
             ordinary: queue(ordinary),
             cost_owed: AtomicU32::new(0),
-            most_owed: kept.min(per_second.get()),
+            max_owed: kept.min(per_second.get()),
             paused: Mutex::default(),
         }
     }
@@ -100,28 +100,28 @@ impl Throttle {
         match urgency {
             Urgency::Urgent => {
                 let _first_come = self.all.first.lock().await;
-                self.room_in(&self.all.bucket).await?;
+                self.wait_for_bucket(&self.all.bucket).await?;
                 // Takes a permit from the ordinary bucket, too; if ordinary requests already wait for it, the permit is
                 // owed.
-                let nobody_waits = self.ordinary.first.try_lock();
-                if nobody_waits.is_err() || self.ordinary.bucket.check().is_err() {
-                    let more = |owed| (owed < self.most_owed).then_some(owed + 1);
+                let ordinary_queue = self.ordinary.first.try_lock();
+                if ordinary_queue.is_err() || self.ordinary.bucket.check().is_err() {
+                    let more = |owed| (owed < self.max_owed).then_some(owed + 1);
                     let _ = self.cost_owed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
                 }
             }
             Urgency::Ordinary => {
                 let _first_come = self.ordinary.first.lock().await;
                 for _ in 0..=self.cost_owed.swap(0, Ordering::Relaxed) {
-                    self.room_in(&self.ordinary.bucket).await?;
+                    self.wait_for_bucket(&self.ordinary.bucket).await?;
                 }
                 let _first_come = self.all.first.lock().await;
-                self.room_in(&self.all.bucket).await?;
+                self.wait_for_bucket(&self.all.bucket).await?;
             }
         }
         Ok(asked.elapsed())
     }
 
-    async fn room_in(&self, bucket: &Bucket) -> Result<(), Duration> {
+    async fn wait_for_bucket(&self, bucket: &Bucket) -> Result<(), Duration> {
         loop {
             if let Some(left) = self.paused() {
                 return Err(left);
@@ -142,19 +142,19 @@ impl Throttle {
     /// Jira asked to wait and did not say how long: no request is sent for a short time, which doubles each time.
     /// Answers to requests that were under way together count once. Returns the rest of the pause, and by how much the
     /// pause becomes longer.
-    pub(super) fn pause_a_little(&self) -> (Duration, Duration) {
+    pub(super) fn pause_briefly(&self) -> (Duration, Duration) {
         let mut state = self.state();
         if let Some(left) = state.left() {
             return (left, Duration::ZERO);
         }
-        let wait = SHORTEST_PAUSE.saturating_mul(1 << state.hints.min(16)).min(LONGEST_PAUSE);
-        state.hints = state.hints.saturating_add(1);
+        let wait = SHORTEST_PAUSE.saturating_mul(1 << state.unspecified_waits.min(16)).min(LONGEST_PAUSE);
+        state.unspecified_waits = state.unspecified_waits.saturating_add(1);
         (wait, state.extend(wait))
     }
 
     /// Jira answered without asking to wait, so the next pause of unknown length is short again.
     pub(super) fn succeeded(&self) {
-        self.state().hints = 0;
+        self.state().unspecified_waits = 0;
     }
 
     /// The rest of the pause, if there is one.
@@ -319,11 +319,11 @@ mod tests {
         let throttle = throttle(5, 10);
         let mut pauses = vec![];
         for _ in 0..6 {
-            let (left, longer) = throttle.pause_a_little();
+            let (left, longer) = throttle.pause_briefly();
             assert_eq!(left, longer);
             // Requests that were under way together get the same answer.
             sleep(left / 2).await;
-            assert_eq!(throttle.pause_a_little(), (left / 2, Duration::ZERO));
+            assert_eq!(throttle.pause_briefly(), (left / 2, Duration::ZERO));
             assert!(throttle.acquire(Urgent).await.is_err());
             sleep(left / 2).await;
             throttle.acquire(Urgent).await.unwrap();
@@ -331,7 +331,7 @@ mod tests {
         }
         assert_eq!(pauses, [2, 4, 8, 16, 30, 30]);
         throttle.succeeded();
-        assert_eq!(throttle.pause_a_little().0, SHORTEST_PAUSE);
+        assert_eq!(throttle.pause_briefly().0, SHORTEST_PAUSE);
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use jiff::{Timestamp, Zoned, fmt::strtime};
 use crate::millis::Millis;
 
 /// Jira's `2026-09-27T10:03:11.123+0200` (in the site's time zone, and without a colon in the offset), and RFC 3339.
-pub(super) fn jira(text: &str) -> Option<Millis> {
+pub(super) fn parse_jira(text: &str) -> Option<Millis> {
     let text = text.trim();
     let parsed = text.parse::<Timestamp>().ok().or_else(|| {
         strtime::parse("%Y-%m-%dT%H:%M:%S%.f%z", text).ok().and_then(|parts| parts.to_timestamp().ok())
@@ -17,7 +17,7 @@ pub(super) fn jira(text: &str) -> Option<Millis> {
 
 /// An HTTP date, as in `Date` and `Retry-After`: `Sun, 06 Nov 1994 08:49:37 GMT`, or one of the two obsolete formats
 /// that HTTP requires to be accepted.
-pub(super) fn http(text: &str) -> Option<Millis> {
+pub(super) fn parse_http(text: &str) -> Option<Millis> {
     let text = text.trim();
     let parsed = jiff::fmt::rfc2822::parse(text).ok().map(|at: Zoned| at.timestamp().as_millisecond());
     let older = || {
@@ -32,13 +32,13 @@ pub(super) fn http(text: &str) -> Option<Millis> {
 pub(super) fn retry_after(text: &str, now: Millis) -> Option<Duration> {
     let text = text.trim();
     seconds(text)
-        .or_else(|| Some(http(text).or_else(|| jira(text))?.since(now)))
+        .or_else(|| Some(parse_http(text).or_else(|| parse_jira(text))?.since(now)))
         .filter(|wait| !wait.is_zero())
 }
 
 /// The wait that `X-RateLimit-Reset` asks for: a time as Jira writes it, or, as proxies write it, seconds since 1970 or
 /// from now.
-pub(super) fn reset(text: &str, now: Millis) -> Option<Duration> {
+pub(super) fn rate_limit_reset(text: &str, now: Millis) -> Option<Duration> {
     let text = text.trim();
     match seconds(text) {
         Some(seconds) if seconds >= EPOCH => {
@@ -51,7 +51,7 @@ pub(super) fn reset(text: &str, now: Millis) -> Option<Duration> {
 
 /// The wait that the structured `RateLimit` asks for: the longest `t` (in seconds) of the policies that have nothing
 /// left (`r=0`).
-pub(super) fn policies(text: &str) -> Option<Duration> {
+pub(super) fn rate_limit_policies(text: &str) -> Option<Duration> {
     let of_one = |policy: &str| {
         let parameter = |name: &str| {
             let mut parts = policy.split(';').skip(1).map(str::trim);
@@ -92,18 +92,18 @@ mod tests {
             "2026-09-27T08:03:11.123Z",
             "2026-09-27T04:33:11.123-0330",
         ] {
-            assert_eq!(jira(text), Some(at), "{text}");
+            assert_eq!(parse_jira(text), Some(at), "{text}");
         }
-        assert_eq!(jira("2026-09-27T10:03:11+0200"), Some(Millis(1_790_496_191_000)));
+        assert_eq!(parse_jira("2026-09-27T10:03:11+0200"), Some(Millis(1_790_496_191_000)));
         for text in ["", "soon", "2026-09-27", "2026-09-27T10:03:11.123"] {
-            assert_eq!(jira(text), None, "{text}");
+            assert_eq!(parse_jira(text), None, "{text}");
         }
     }
 
     #[test]
     fn http_dates() {
-        assert_eq!(http("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Millis(784_111_777_000)));
-        assert_eq!(http("yesterday"), None);
+        assert_eq!(parse_http("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Millis(784_111_777_000)));
+        assert_eq!(parse_http("yesterday"), None);
     }
 
     #[test]
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn a_reset_is_a_time_or_seconds() {
         let now = Millis(1_790_000_000_000);
-        let wait = |text: &str| reset(text, now).map(|wait| wait.as_secs_f64());
+        let wait = |text: &str| rate_limit_reset(text, now).map(|wait| wait.as_secs_f64());
         for (text, seconds) in [
             ("2026-09-21T14:14:20Z", 60.0),
             ("2026-09-21T14:14Z", 40.0),
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn of_several_policies_the_longest_that_is_spent() {
-        let wait = |text: &str| policies(text).map(|wait| wait.as_secs());
+        let wait = |text: &str| rate_limit_policies(text).map(|wait| wait.as_secs());
         for (text, seconds) in [
             ("\"jira-burst-based\";r=0;t=3", Some(3)),
             ("\"a\";r=0;t=3, \"b\";t=1200;r=0, \"c\";r=7;t=9000", Some(1200)),

@@ -14,19 +14,19 @@ pub(super) fn failed(host: &str, proxy: Option<&str>, tls: bool, error: reqwest:
     let connect = error.is_connect();
     let found = Cause::of(&error);
     let cause = if error.is_timeout() {
-        Cause::Slow
+        Cause::TimedOut
     } else if tls && connect && found == Cause::Ended {
         Cause::Tls(TlsCause::Ended)
     } else {
         found
     };
     let why = match &cause {
-        Cause::ProxyAsksWho => return proxy_refused(host, proxy),
-        Cause::Slow if connect => "no connection within half of jira.timeout".to_owned(),
-        Cause::Slow => "it took longer than jira.timeout".to_owned(),
+        Cause::ProxyAuthRequired => return proxy_refused(host, proxy),
+        Cause::TimedOut if connect => "no connection within half of jira.timeout".to_owned(),
+        Cause::TimedOut => "it took longer than jira.timeout".to_owned(),
         Cause::Tls(TlsCause::Other) => chain(error),
         Cause::Tls(fault) => fault.to_string(),
-        Cause::NoSuchName
+        Cause::UnresolvedName
         | Cause::Refused
         | Cause::NoRoute
         | Cause::Ended
@@ -41,7 +41,7 @@ pub(super) fn failed(host: &str, proxy: Option<&str>, tls: bool, error: reqwest:
         Some(proxy) => format!("through {proxy}: {why}"),
     };
     let side_effect = if connect { SideEffect::None } else { SideEffect::Unknown };
-    Error::NoAnswer { host: host.to_owned(), why, cause, happened: side_effect }
+    Error::NoAnswer { host: host.to_owned(), why, cause, side_effect }
 }
 
 /// The error for a proxy's 407: the request did not reach Jira.
@@ -50,7 +50,12 @@ pub(super) fn proxy_refused(host: &str, proxy: Option<&str>) -> Error {
     let why = format!(
         "{proxy} does not know the bridge (407): give it a user and a password, as http://USER:PASSWORD@HOST:PORT"
     );
-    Error::NoAnswer { host: host.to_owned(), why, cause: Cause::ProxyAsksWho, happened: SideEffect::None }
+    Error::NoAnswer {
+        host: host.to_owned(),
+        why,
+        cause: Cause::ProxyAuthRequired,
+        side_effect: SideEffect::None,
+    }
 }
 
 /// The causes of an error, on one line, without the URL, because its query may hold private data.

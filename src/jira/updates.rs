@@ -23,7 +23,7 @@ pub enum TransitionOutcome {
     /// It was moved.
     Moved {
         /// The configured fields that were not set, because this transition's screen does not have them.
-        left_out: Vec<String>,
+        skipped_fields: Vec<String>,
     },
     /// No transition leads there from the current status.
     NoPath {
@@ -98,7 +98,7 @@ impl Jira {
     /// Any; after one with an unknown side effect, call again.
     pub async fn comment(&self, ticket_id: &str, tag: &str, text: &Doc) -> Result<(), Error> {
         let kind = self.kind().await?;
-        if self.commented(kind, ticket_id, tag).await? {
+        if self.has_comment(kind, ticket_id, tag).await? {
             return Ok(());
         }
         let body = json!({
@@ -107,11 +107,11 @@ impl Jira {
         });
         let request = Request::post(Operation::COMMENT, kind, &["issue", ticket_id, "comment"]);
         let answer = self.sender.call(request.body(body).non_idempotent()).await?;
-        answer.done(StatusCode::CREATED)
+        answer.expect_status(StatusCode::CREATED)
     }
 
     /// Whether a comment by the bridge carries the tag.
-    async fn commented(&self, kind: Kind, ticket_id: &str, tag: &str) -> Result<bool, Error> {
+    async fn has_comment(&self, kind: Kind, ticket_id: &str, tag: &str) -> Result<bool, Error> {
         let ours = self.sender.account().await?;
         let mut start = 0;
         loop {
@@ -132,7 +132,7 @@ impl Jira {
                     Some(properties) => properties.iter().any(|property| {
                         property.key == PROPERTY && marks::has_mark(&property.value, "tag", tag)
                     }),
-                    None => self.comment_says(kind, &comment.id, tag).await?,
+                    None => self.comment_has_tag(kind, &comment.id, tag).await?,
                 };
                 if tagged {
                     return Ok(true);
@@ -146,7 +146,7 @@ impl Jira {
 
     /// Reads the property of one comment, if the list does not include properties: neither OpenAPI file promises that
     /// it does.
-    async fn comment_says(&self, kind: Kind, comment: &str, tag: &str) -> Result<bool, Error> {
+    async fn comment_has_tag(&self, kind: Kind, comment: &str, tag: &str) -> Result<bool, Error> {
         let path = ["comment", comment, "properties", PROPERTY];
         let answer = match self.sender.call(Request::get(Operation::COMMENTS, kind, &path)).await {
             Err(error) if error.is_missing() => return Ok(false),
@@ -189,8 +189,8 @@ impl Jira {
                     body["fields"] = Value::Object(fields);
                 }
                 let request = Request::post(Operation::TRANSITION, kind, &path).body(body).non_idempotent();
-                self.sender.call(request).await?.done(StatusCode::NO_CONTENT)?;
-                Ok(TransitionOutcome::Moved { left_out: skipped })
+                self.sender.call(request).await?.expect_status(StatusCode::NO_CONTENT)?;
+                Ok(TransitionOutcome::Moved { skipped_fields: skipped })
             }
         }
     }
@@ -203,7 +203,7 @@ impl Jira {
         let kind = self.kind().await?;
         let request = Request::put(Operation::LABEL, kind, &["issue", ticket_id])
             .body(json!({"update": {"labels": [{"add": label}]}}));
-        self.sender.call(request).await?.done(StatusCode::NO_CONTENT)
+        self.sender.call(request).await?.expect_status(StatusCode::NO_CONTENT)
     }
 
     /// Links two tickets as related. Jira makes no second link of the same kind between them.
@@ -226,7 +226,7 @@ impl Jira {
         };
         let types: wire::LinkTypes = answer.read()?;
         let types = types.types.ok_or_else(|| answer.unreadable("it has no link types"))?;
-        match related(&types) {
+        match relates_type(&types) {
             Some(name) if name == RELATES => Err(not_found),
             Some(name) => self.link_as(name, from_id, to_id).await.map(|()| LinkOutcome::Linked),
             None => {
@@ -243,7 +243,7 @@ impl Jira {
             "inwardIssue": {"id": from_id},
             "outwardIssue": {"id": to_id},
         }));
-        self.sender.call(request).await?.done(StatusCode::CREATED)
+        self.sender.call(request).await?.expect_status(StatusCode::CREATED)
     }
 }
 
@@ -252,7 +252,7 @@ const RELATES: &str = "Relates";
 
 /// The link type for related issues: by its name, by its words, or because it is the only one with the same words both
 /// ways.
-fn related(types: &[wire::LinkType]) -> Option<&str> {
+fn relates_type(types: &[wire::LinkType]) -> Option<&str> {
     let same = |one: &str, other: &str| one.trim().eq_ignore_ascii_case(other);
     let both_ways = |it: &&wire::LinkType| !it.inward.is_empty() && same(&it.inward, &it.outward);
     let only = || {
@@ -368,7 +368,7 @@ mod tests {
             (vec![], None),
         ];
         for (types, expected) in table {
-            assert_eq!(related(&types), expected, "{types:?}");
+            assert_eq!(relates_type(&types), expected, "{types:?}");
         }
     }
 

@@ -42,7 +42,7 @@ fn block(block: &Block) -> Option<String> {
             (!entries.is_empty()).then(|| entries.join("\n"))
         }
         Block::Verbatim(text) => {
-            let text = escape_markup(&text::sanitize(text));
+            let text = escape_noformat(&text::sanitize(text));
             (!text.is_empty()).then(|| format!("{{noformat}}\n{text}\n{{noformat}}"))
         }
     }
@@ -91,7 +91,7 @@ fn link(text: &str, url: &str) -> Option<String> {
 }
 
 /// Text for a `{noformat}` block: a zero-width space breaks every `{noformat}` in it.
-fn escape_markup(text: &str) -> String {
+fn escape_noformat(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let mut out = String::with_capacity(text.len());
     for (at, c) in text.char_indices() {

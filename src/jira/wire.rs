@@ -20,6 +20,6 @@ pub(super) use self::{
         CreateFields, CreateTypes, IssueType, Locale, Permissions, ProjectKey, Projects, ServerInfo,
         WireProjectInfo,
     },
-    trail::{Trail, span},
+    trail::{ChangelogPart, span},
     updates::{Comments, LinkType, LinkTypes, Property, Transition, Transitions},
 };

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Logs the version and the settings, and warns about tokens that cannot be part of a URL.
-pub(super) fn tell(config: &Config) {
+pub(super) fn log_settings(config: &Config) {
     tracing::info!("flagger-jira-bridge {} starts", env!("CARGO_PKG_VERSION"));
     for line in lines(config) {
         tracing::info!("{line}");
@@ -26,20 +26,22 @@ pub(super) fn tell(config: &Config) {
 
 fn lines(config: &Config) -> [String; 7] {
     let Config { server, store: database, flagger, jira, rollout, limits, policy } = config;
-    let kept = database.keep_for.map_or_else(|| "for ever".to_owned(), written);
+    let retention = database.keep_for.map_or_else(|| "for ever".to_owned(), written);
     let (base, routes) = (&policy.base, policy.routes.len());
     let approvers = match base.approval.approvers.len() {
         0 => "any person who may move the ticket in Jira".to_owned(),
         entries => format!("{entries} listed"),
     };
     [
-        format!("store: {}; the record is kept {kept}", store::describe(&database.url)),
-        of_jira(jira),
+        format!("store: {}; the record is kept {retention}", store::describe(&database.url)),
+        jira_line(jira),
         match jira.webhook_secret {
             Some(_) => "webhook: on, because jira.webhook_secret is set".to_owned(),
-            None => "webhook: off, because jira.webhook_secret is missing; tickets are only polled".to_owned(),
+            None => {
+                "webhook: off, because jira.webhook_secret is missing; tickets are only polled".to_owned()
+            }
         },
-        of_flagger(flagger),
+        flagger_line(flagger),
         format!(
             "tickets: project {}, issue type {}; approvers: {approvers}; routes: {routes}",
             base.ticket.project, base.ticket.issue_type
@@ -58,9 +60,9 @@ fn lines(config: &Config) -> [String; 7] {
     ]
 }
 
-fn of_jira(jira: &Jira) -> String {
+fn jira_line(jira: &Jira) -> String {
     let client = &jira.client;
-    let kind = client.kind.map_or("auto", Kind::word);
+    let kind = client.kind.map_or("auto", Kind::config_name);
     let user =
         client.user.as_deref().map_or_else(|| "with a token alone".to_owned(), |user| format!("as {user}"));
     format!(
@@ -72,7 +74,7 @@ fn of_jira(jira: &Jira) -> String {
     )
 }
 
-fn of_flagger(flagger: &Flagger) -> String {
+fn flagger_line(flagger: &Flagger) -> String {
     let mut names = vec![flagger.cluster.as_str()];
     names.extend(flagger.clusters.iter().map(|cluster| cluster.name.as_str()));
     let tokens = flagger.clusters.iter().filter(|cluster| cluster.token.is_some()).count()

@@ -27,7 +27,7 @@ pub(super) struct CanaryActivity {
     written: bool,
     /// The position of its row in the table, if known. Adjacent rows share a page of the database, so they are written
     /// together.
-    place: usize,
+    row_index: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,15 +53,15 @@ impl Activity {
 
     /// How often Flagger asks at a gate.
     pub(super) fn pace(&self, canary: &CanaryId, gate: &GateId) -> Pace {
-        self.asked(canary, gate).map(|asked| asked.pace).unwrap_or_default()
+        self.gate_activity(canary, gate).map(|asked| asked.pace).unwrap_or_default()
     }
 
     /// When Flagger last asked at a gate.
     pub(super) fn asked_at(&self, canary: &CanaryId, gate: &GateId) -> Option<Millis> {
-        self.asked(canary, gate).map(|asked| asked.at)
+        self.gate_activity(canary, gate).map(|asked| asked.at)
     }
 
-    fn asked(&self, canary: &CanaryId, gate: &GateId) -> Option<&GateActivity> {
+    fn gate_activity(&self, canary: &CanaryId, gate: &GateId) -> Option<&GateActivity> {
         self.0.get(canary)?.gates.get(gate)
     }
 
@@ -73,7 +73,7 @@ impl Activity {
     /// Records that a question at a gate was answered.
     pub(super) fn question_answered(&mut self, canary: &CanaryId, gate: &GateId, open: bool, now: Millis) {
         self.touch(canary, now, |heard| {
-            known_or_new(&mut heard.gates, gate, |asked| {
+            update_or_insert(&mut heard.gates, gate, |asked| {
                 asked.pace.answered(open, now);
                 asked.at = now;
             });
@@ -81,7 +81,7 @@ impl Activity {
     }
 
     fn touch(&mut self, canary: &CanaryId, now: Millis, also: impl FnOnce(&mut CanaryActivity)) {
-        known_or_new(&mut self.0, canary, |heard| {
+        update_or_insert(&mut self.0, canary, |heard| {
             heard.at = heard.at.max(Some(now));
             heard.written = false;
             also(heard);
@@ -89,14 +89,14 @@ impl Activity {
     }
 
     /// The canaries that changed since they were written, in the order of their rows.
-    pub(super) fn not_written(&self) -> Vec<CanaryId> {
+    pub(super) fn unwritten(&self) -> Vec<CanaryId> {
         let mut changed: Vec<_> = self.0.iter().filter(|(_, heard)| !heard.written).collect();
-        changed.sort_unstable_by_key(|(_, heard)| heard.place);
+        changed.sort_unstable_by_key(|(_, heard)| heard.row_index);
         changed.into_iter().map(|(id, _)| id.clone()).collect()
     }
 
     /// The activity of these canaries. Gates that are no longer live are removed from it.
-    pub(super) fn of_live_gates(
+    pub(super) fn with_live_gates(
         &mut self,
         some: &[CanaryId],
         known: impl Fn(&CanaryId) -> Option<Arc<Canary>>,
@@ -110,7 +110,7 @@ impl Activity {
     }
 
     /// Marks a canary as written, unless it has changed since `was`, the state that was written.
-    pub(super) fn written(&mut self, canary: &CanaryId, was: &CanaryActivity) {
+    pub(super) fn mark_written(&mut self, canary: &CanaryId, was: &CanaryActivity) {
         if let Some(heard) = self.0.get_mut(canary)
             && heard == was
         {
@@ -119,7 +119,7 @@ impl Activity {
     }
 
     /// Merges a row of the table, the `place`th; later times in memory stay.
-    pub(super) fn take_in(&mut self, id: &str, at: Millis, paces: &str, away: Downtime, place: usize) {
+    pub(super) fn merge_row(&mut self, id: &str, at: Millis, paces: &str, away: Downtime, place: usize) {
         let Some(canary) = canary_id(id) else { return };
         let missed = match away {
             Downtime::None => None,
@@ -129,7 +129,7 @@ impl Activity {
             .0
             .entry(canary)
             .or_insert_with(|| CanaryActivity { written: true, ..CanaryActivity::default() });
-        heard.place = place;
+        heard.row_index = place;
         heard.at = heard.at.max(Some(at));
         // Paces that cannot be read count as unknown.
         for (gate, mut asked) in
@@ -155,7 +155,11 @@ impl CanaryActivity {
 }
 
 /// Changes the value for a key, which is cloned only if it is new.
-fn known_or_new<K: Clone + Eq + Hash, V: Default>(map: &mut Map<K, V>, key: &K, change: impl FnOnce(&mut V)) {
+fn update_or_insert<K: Clone + Eq + Hash, V: Default>(
+    map: &mut Map<K, V>,
+    key: &K,
+    change: impl FnOnce(&mut V),
+) {
     match map.get_mut(key) {
         Some(known) => change(known),
         None => change(map.entry(key.clone()).or_default()),

@@ -18,9 +18,9 @@ use log::{COLUMNS, ChainEnds};
 pub use verify::{ChainProblem, Verified};
 
 /// At most so many rows are pruned in one transaction, because other writers wait for it; the next one continues.
-const PRUNED_AT_ONCE: i64 = 10_000;
+const PRUNE_BATCH: i64 = 10_000;
 /// So many of the newest rows are searched for those of a kind: the search must not become slow as the record grows.
-const LOOKED_BACK: i64 = 2_000;
+const LOOKBACK_ROWS: i64 = 2_000;
 
 /// An entry to append to the audit record.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,9 +90,9 @@ impl WriteTx {
     pub async fn prune_audit(&mut self, before: Millis) -> Result<u64, Error> {
         let ChainEnds { first, newest, hash, .. } =
             ChainEnds::read(self.sql()).await?.ok_or(Error::NoChain)?;
-        let (young,): (Option<i64>,) =
+        let (first_kept,): (Option<i64>,) =
             query("SELECT MIN(id) FROM audit WHERE at >= $1").bind(before.0).one(self.sql()).await?;
-        let keep = young.unwrap_or(newest + 1).min(first.saturating_add(PRUNED_AT_ONCE));
+        let keep = first_kept.unwrap_or(newest + 1).min(first.saturating_add(PRUNE_BATCH));
         if keep <= first {
             return Ok(0);
         }
@@ -122,14 +122,14 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn lately(&self, kind: &'static str, most: u32) -> Result<Vec<AuditRow>, Error> {
+    pub async fn newest_of_kind(&self, kind: &'static str, most: u32) -> Result<Vec<AuditRow>, Error> {
         let mut reading = self.begin_read().await?;
         let sql = format!(
             "SELECT {COLUMNS} FROM audit
              WHERE id > (SELECT newest FROM audit_chain WHERE only_row = 1) - $1 AND kind = $2
              ORDER BY id DESC LIMIT $3"
         );
-        query(AssertSqlSafe(sql)).bind(LOOKED_BACK).bind(kind).bind(i64::from(most)).all(&mut reading).await
+        query(AssertSqlSafe(sql)).bind(LOOKBACK_ROWS).bind(kind).bind(i64::from(most)).all(&mut reading).await
     }
 
     /// Prunes the record, as [`WriteTx::prune_audit`]. Begins no write transaction if there is nothing to prune.
@@ -146,7 +146,7 @@ impl Store {
         }
         let mut tx = self.begin_write().await?;
         let pruned = tx.prune_audit(before).await?;
-        tx.end().await?;
+        tx.commit().await?;
         Ok(pruned)
     }
 }

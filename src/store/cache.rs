@@ -15,9 +15,9 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenGates {
     /// In all clusters and namespaces.
-    pub in_all: usize,
+    pub total: usize,
     /// In one namespace of one cluster.
-    pub of_namespace: usize,
+    pub in_namespace: usize,
 }
 
 /// The canaries as last committed, each with the number of the transaction that wrote it.
@@ -37,9 +37,9 @@ pub(super) struct Cache {
 impl Default for Cache {
     fn default() -> Self {
         // Below every sequence number: no row has been read.
-        let followed = i64::MIN;
+        let caught_up = i64::MIN;
         let (canaries, tickets, by_namespace, unreadable) = Default::default();
-        Self { canaries, tickets, caught_up: followed, open_gates: 0, by_namespace, unreadable }
+        Self { canaries, tickets, caught_up, open_gates: 0, by_namespace, unreadable }
     }
 }
 
@@ -57,21 +57,21 @@ impl Cache {
             .collect()
     }
 
-    pub(super) fn gate_of(&self, ticket: &str) -> Option<(CanaryId, GateId)> {
+    pub(super) fn gate_by_ticket(&self, ticket: &str) -> Option<(CanaryId, GateId)> {
         self.tickets.get(ticket).cloned()
     }
 
     pub(super) fn open_gates(&self, canary: &CanaryId) -> OpenGates {
         let of_cluster = self.by_namespace.get(&canary.cluster);
         let of_namespace = of_cluster.and_then(|namespaces| namespaces.get(&canary.namespace));
-        OpenGates { in_all: self.open_gates, of_namespace: of_namespace.copied().unwrap_or_default() }
+        OpenGates { total: self.open_gates, in_namespace: of_namespace.copied().unwrap_or_default() }
     }
 
     pub(super) const fn all_open_gates(&self) -> usize {
         self.open_gates
     }
 
-    pub(super) fn namespaces_with(&self, least: usize) -> Vec<(String, usize)> {
+    pub(super) fn namespaces_with_at_least(&self, least: usize) -> Vec<(String, usize)> {
         let all = self.by_namespace.iter().flat_map(|(cluster, namespaces)| {
             namespaces.iter().map(move |(namespace, gates)| (format!("{cluster}/{namespace}"), *gates))
         });
@@ -81,7 +81,7 @@ impl Cache {
     }
 
     /// Changes the number of this canary's gates from `was` to `is` in the totals.
-    fn recount(&mut self, id: &CanaryId, was: usize, is: usize) {
+    fn adjust_counts(&mut self, id: &CanaryId, was: usize, is: usize) {
         if was == is {
             return;
         }
@@ -107,31 +107,31 @@ impl Cache {
         self.unreadable.iter().map(|(id, why)| (id.clone(), why.clone())).collect()
     }
 
-    pub(super) fn unreadable_why(&self, id: &CanaryId) -> Option<String> {
+    pub(super) fn unreadable_reason(&self, id: &CanaryId) -> Option<String> {
         self.unreadable.get(id).cloned()
     }
 
     /// Drops a canary whose row cannot be read, so that questions read the row. Returns whether the reason is new.
     pub(super) fn mark_unreadable(&mut self, id: CanaryId, why: String) -> bool {
         let known = self.unreadable.get(&id) == Some(&why);
-        self.forget(&id);
+        self.remove(&id);
         self.unreadable.insert(id, why);
         !known
     }
 
     /// Removes a canary.
-    pub(super) fn forget(&mut self, id: &CanaryId) {
+    pub(super) fn remove(&mut self, id: &CanaryId) {
         self.unreadable.remove(id);
         if let Some((_, canary)) = self.canaries.remove(id) {
-            self.recount(id, gates(&canary), 0);
-            for (ticket, _) in tickets(&canary) {
+            self.adjust_counts(id, count_open_gates(&canary), 0);
+            for (ticket, _) in watched_tickets(&canary) {
                 self.tickets.remove(&ticket);
             }
         }
     }
 
     /// Caches a canary as committed by transaction `seq`, unless a newer version is cached.
-    pub(super) fn remember(&mut self, mut canary: Canary, seq: i64) {
+    pub(super) fn insert(&mut self, mut canary: Canary, seq: i64) {
         canary.shrink();
         self.unreadable.remove(&canary.id);
         let canary = Arc::new(canary);
@@ -147,23 +147,27 @@ impl Cache {
                 None
             }
         };
-        self.recount(&canary.id, before.as_ref().map_or(0, |canary| gates(canary)), gates(&canary));
-        for ticket in before.iter().flat_map(|canary| tickets(canary)) {
+        self.adjust_counts(
+            &canary.id,
+            before.as_ref().map_or(0, |canary| count_open_gates(canary)),
+            count_open_gates(&canary),
+        );
+        for ticket in before.iter().flat_map(|canary| watched_tickets(canary)) {
             self.tickets.remove(&ticket.0);
         }
-        for (ticket, gate) in tickets(&canary) {
+        for (ticket, gate) in watched_tickets(&canary) {
             self.tickets.insert(ticket, (canary.id.clone(), gate));
         }
     }
 }
 
 /// How many gates of a canary count towards the limits.
-fn gates(canary: &Canary) -> usize {
+fn count_open_gates(canary: &Canary) -> usize {
     let gates = canary.rollout.iter().flat_map(|rollout| &rollout.gates);
     gates.filter(|gate| gate.is_open_ticket()).count()
 }
 
-fn tickets(canary: &Canary) -> Vec<(String, GateId)> {
+fn watched_tickets(canary: &Canary) -> Vec<(String, GateId)> {
     let gates = canary.rollout.iter().flat_map(Rollout::watched);
     gates.filter_map(|gate| gate.ticket().map(|ticket| (ticket.id.clone(), gate.id.clone()))).collect()
 }

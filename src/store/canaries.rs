@@ -65,14 +65,14 @@ impl Store {
     /// The namespaces, as `cluster/namespace`, in which at least `least` gates count towards the limits; each with that
     /// number.
     #[must_use]
-    pub fn namespaces_with(&self, least: usize) -> Vec<(String, usize)> {
-        self.cache().namespaces_with(least)
+    pub fn namespaces_with_at_least(&self, least: usize) -> Vec<(String, usize)> {
+        self.cache().namespaces_with_at_least(least)
     }
 
     /// The live gate whose ticket has this issue id.
     #[must_use]
-    pub fn gate_of(&self, ticket: &str) -> Option<(CanaryId, GateId)> {
-        self.cache().gate_of(ticket)
+    pub fn gate_by_ticket(&self, ticket: &str) -> Option<(CanaryId, GateId)> {
+        self.cache().gate_by_ticket(ticket)
     }
 
     /// The canaries whose rows cannot be read, and why. Their gates are closed.
@@ -83,8 +83,8 @@ impl Store {
 
     /// Why the row of this canary cannot be read, if it cannot.
     #[must_use]
-    pub fn unreadable_why(&self, id: &CanaryId) -> Option<String> {
-        self.cache().unreadable_why(id)
+    pub fn unreadable_reason(&self, id: &CanaryId) -> Option<String> {
+        self.cache().unreadable_reason(id)
     }
 
     /// Reads what any replica committed since the last call, and retries rows that could not be read. Returns how many
@@ -98,8 +98,8 @@ impl Store {
         for (id, _) in self.unreadable() {
             let sql = AssertSqlSafe(format!("{CANARIES} WHERE id = $1"));
             match query(sql).bind(key(&id)).optional(&mut reading).await? {
-                Some(row) => self.take_in(row),
-                None => self.cache_mut().forget(&id),
+                Some(row) => self.cache_row(row),
+                None => self.cache_mut().remove(&id),
             }
         }
         Ok(changed)
@@ -110,8 +110,8 @@ impl Store {
     /// # Errors
     /// As [`Store::catch_up`].
     pub async fn catch_up_by(&self, now: Millis) -> Result<(), Error> {
-        let followed = Millis(self.0.caught_up_at.load(Ordering::SeqCst));
-        if now.apart(followed) >= CATCH_UP_WITHIN {
+        let caught_up_at = Millis(self.0.caught_up_at.load(Ordering::SeqCst));
+        if now.apart(caught_up_at) >= CATCH_UP_WITHIN {
             // Boxed to keep the future of each question small.
             Box::pin(self.catch_up()).await?;
             self.caught_up(now);
@@ -128,7 +128,7 @@ impl Store {
     pub(super) async fn read_commits(&self, sql: &mut AnyConnection) -> Result<usize, Error> {
         let (mut newest, mut changed) = (self.cache().caught_up(), 0);
         let committed = query(AssertSqlSafe(format!("{CANARIES} WHERE seq > $1 ORDER BY seq"))).bind(newest);
-        let take = |row: Committed| {
+        let cache_row = |row: Committed| {
             if let Committed(_, Ok((.., seq))) = row
                 && seq > newest
             {
@@ -136,42 +136,42 @@ impl Store {
                 self.cache_mut().catch_up(newest);
                 newest = seq;
             }
-            self.take_in(row);
+            self.cache_row(row);
             changed += 1;
         };
-        committed.each(sql, take).await?;
+        committed.for_each(sql, cache_row).await?;
         self.cache_mut().catch_up(newest);
         Ok(changed)
     }
 
     /// Caches a canary's row, or that it cannot be read.
-    fn take_in(&self, Committed(id, row): Committed) {
+    fn cache_row(&self, Committed(id, row): Committed) {
         let read = match row {
             Ok((format, state, seq)) => rows::canary(&id, format, &state).map(|canary| (canary, seq)),
             Err(error) => Err(rows::unreadable(id.as_str(), &error)),
         };
         match read {
-            Ok((canary, seq)) => self.cache_mut().remember(canary, seq),
+            Ok((canary, seq)) => self.cache_mut().insert(canary, seq),
             Err(error) => self.mark_unreadable(&id, &error),
         }
     }
 
     /// Drops a canary whose row cannot be read from the cache, so that no gate is open without proof in the row.
     pub(super) fn mark_unreadable(&self, id: &str, error: &Error) {
-        let news = match canary_id(id) {
+        let is_new = match canary_id(id) {
             Some(canary) => self.cache_mut().mark_unreadable(canary, error.to_string()),
             None => true,
         };
-        if news {
+        if is_new {
             tracing::error!(canary = id, "{error}; its gates stay closed until its row is mended or deleted");
         }
     }
 
     /// Caches what a transaction committed.
-    pub(super) fn remember(&self, canaries: Vec<Canary>, seq: i64) {
-        let mut memory = self.cache_mut();
+    pub(super) fn cache_committed(&self, canaries: Vec<Canary>, seq: i64) {
+        let mut cache = self.cache_mut();
         for canary in canaries {
-            memory.remember(canary, seq);
+            cache.insert(canary, seq);
         }
     }
 }
@@ -196,11 +196,11 @@ mod tests {
         for canary in [&first, &second] {
             let mut tx = other.begin_write().await.unwrap();
             tx.save(&Canary::new(canary.clone()), &[], Millis(1)).await.unwrap();
-            tx.end().await.unwrap();
+            tx.commit().await.unwrap();
         }
         let sql = AssertSqlSafe(format!("{CANARIES} WHERE id = $1"));
         let row = query(sql).bind(key(&second)).one(&mut store.begin_read().await.unwrap()).await.unwrap();
-        store.take_in(row);
+        store.cache_row(row);
         assert!(store.canary(&first).is_none() && store.canary(&second).is_some());
         assert_eq!(store.catch_up().await.unwrap(), 2);
         assert!(store.canary(&first).is_some() && store.canary(&second).is_some());

@@ -20,7 +20,7 @@ use super::{
 use crate::database_url;
 
 /// How long a connection may take to answer a ping, before and after each use.
-const SHOWS_WITHIN: Duration = Duration::from_secs(1);
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// When a connection was last found to be read-only. It stays read-only even when the file or the server becomes
 /// writable again, so all connections from before then are replaced.
@@ -28,12 +28,12 @@ const SHOWS_WITHIN: Duration = Duration::from_secs(1);
 pub(super) struct ReadOnlySince(Arc<Mutex<Option<Instant>>>);
 
 impl ReadOnlySince {
-    pub(super) fn found(&self) {
+    pub(super) fn mark(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// Whether a connection of this age was opened before then.
-    fn concerns(&self, age: Duration) -> bool {
+    fn is_opened_before(&self, age: Duration) -> bool {
         let found = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         found.is_some_and(|at| at.elapsed() <= age)
     }
@@ -44,58 +44,58 @@ pub(super) struct Connections {
     pub(super) pool: AnyPool,
     /// The statements that begin a transaction and set its limits. With a pooler such as pgbouncer, session settings
     /// would be lost, or would affect other clients.
-    pub(super) begin_write: &'static str,
+    pub(super) begin_sql: &'static str,
     pub(super) sqlite: bool,
 }
 
-const WORKING: &str = "BEGIN; SET LOCAL lock_timeout = '3s'; SET LOCAL statement_timeout = '3500ms'; \
+const BEGIN_WRITE: &str = "BEGIN; SET LOCAL lock_timeout = '3s'; SET LOCAL statement_timeout = '3500ms'; \
                        SET LOCAL idle_in_transaction_session_timeout = '10s'; SET LOCAL client_min_messages = warning";
 /// No limit on idling: the reader of the output may be slow. All statements read the same snapshot.
-const READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '5s'";
+const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '5s'";
 
 /// Opens a connection pool.
 pub(super) async fn connect(
     url: &str,
     mode: Mode,
-    only_read: &ReadOnlySince,
+    read_only: &ReadOnlySince,
 ) -> Result<Connections, sqlx::Error> {
     sqlx::any::install_default_drivers();
     let sqlite = url.starts_with("sqlite:");
     let (setup, begin) = match (mode, sqlite) {
-        (Mode::Works, true) => (
+        (Mode::ReadWrite, true) => (
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 3000; \
              PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY",
             "BEGIN",
         ),
-        (Mode::Reads, true) => {
+        (Mode::ReadOnly, true) => {
             ("PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; PRAGMA temp_store = MEMORY", "BEGIN")
         }
-        (Mode::Works, false) => ("", WORKING),
-        (Mode::Reads, false) => ("", READING),
+        (Mode::ReadWrite, false) => ("", BEGIN_WRITE),
+        (Mode::ReadOnly, false) => ("", BEGIN_READ),
     };
     let url = match (sqlite, mode) {
         (false, _) => {
             database_url::postgres(url).map_err(|problem| sqlx::Error::Configuration(problem.into()))?.url
         }
         // Without mode=rwc SQLite does not create the file.
-        (true, Mode::Works) if url.contains("mode=") => url.to_owned(),
-        (true, Mode::Works) => with_mode(url, "rwc"),
-        (true, Mode::Reads) => with_mode(url, "ro"),
+        (true, Mode::ReadWrite) if url.contains("mode=") => url.to_owned(),
+        (true, Mode::ReadWrite) => with_mode(url, "rwc"),
+        (true, Mode::ReadOnly) => with_mode(url, "ro"),
     };
     let options = AnyConnectOptions::from_str(&url)?.disable_statement_logging();
-    let only_read = only_read.clone();
+    let read_only = read_only.clone();
     let pool = AnyPoolOptions::new()
         .max_connections(if sqlite { 1 } else { 8 })
-        .acquire_timeout(location::LETS_IN_WITHIN)
+        .acquire_timeout(location::CONNECT_TIMEOUT)
         // The pool's own tests have no timeout, neither before use nor after release. A SQLite file always answers, so
         // it is not pinged after release.
         .test_before_acquire(false)
         .before_acquire(move |connection, about| {
-            let stale = only_read.concerns(about.age);
-            Box::pin(async move { if stale { Ok(false) } else { shows_up(connection).await } })
+            let stale = read_only.is_opened_before(about.age);
+            Box::pin(async move { if stale { Ok(false) } else { is_usable(connection).await } })
         })
         .after_release(move |connection, _| {
-            Box::pin(async move { if sqlite { Ok(true) } else { shows_up(connection).await } })
+            Box::pin(async move { if sqlite { Ok(true) } else { is_usable(connection).await } })
         })
         .after_connect(move |connection, _| {
             Box::pin(async move {
@@ -104,15 +104,15 @@ pub(super) async fn connect(
         })
         .connect_with(options)
         .await?;
-    Ok(Connections { pool, begin_write: begin, sqlite })
+    Ok(Connections { pool, begin_sql: begin, sqlite })
 }
 
 /// Whether a connection still answers and is not in a transaction. Otherwise the pool discards it and opens another.
 ///
 /// A COMMIT that failed, for example on a full disk, may leave its transaction open. All later transactions would be
 /// savepoints in it: they would seem to commit, but nothing would be stored.
-async fn shows_up(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
-    timeout(SHOWS_WITHIN, connection.ping()).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+async fn is_usable(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
+    timeout(PING_TIMEOUT, connection.ping()).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
     if connection.is_in_transaction() {
         return Err(sqlx::Error::Protocol("a transaction was left behind".into()));
     }
@@ -146,7 +146,7 @@ pub(super) async fn migrate(pool: &AnyPool, begin: &'static str, sqlite: bool) -
         let done = if sqlite {
             migrations.run(pool).await
         } else {
-            migrate_in_one(pool, begin, migrations.set_locking(false)).await
+            migrate_in_one_transaction(pool, begin, migrations.set_locking(false)).await
         };
         match done {
             Ok(()) => return Ok(()),
@@ -161,7 +161,7 @@ pub(super) async fn migrate(pool: &AnyPool, begin: &'static str, sqlite: bool) -
 
 /// Runs all migrations in one transaction, under a lock of that transaction. The crate's own lock belongs to the
 /// session, and so do the statements that it prepares: with a pooler, the next client would inherit both.
-async fn migrate_in_one(
+async fn migrate_in_one_transaction(
     pool: &AnyPool,
     begin: &'static str,
     migrations: &Migrator,

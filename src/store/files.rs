@@ -11,7 +11,7 @@ use std::{
 const PRIVATE: u32 = 0o600;
 
 /// The files that SQLite creates beside a database.
-pub(super) fn beside(path: &Path) -> [PathBuf; 3] {
+pub(super) fn side_files(path: &Path) -> [PathBuf; 3] {
     ["-wal", "-shm", "-journal"].map(|suffix| {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
@@ -29,19 +29,19 @@ pub(super) fn keep_private(path: &Path, create: bool) -> io::Result<()> {
     let opened =
         OpenOptions::new().read(true).write(true).create(create).truncate(false).mode(PRIVATE).open(path);
     match opened {
-        Ok(file) => tighten(path, &file),
+        Ok(file) => restrict(path, &file),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !create => return Ok(()),
         Err(error) => return Err(error),
     }
-    for file in beside(path) {
+    for file in side_files(path) {
         if let Ok(opened) = File::open(&file) {
-            tighten(&file, &opened);
+            restrict(&file, &opened);
         }
     }
     Ok(())
 }
 
-fn tighten(path: &Path, file: &File) {
+fn restrict(path: &Path, file: &File) {
     let Ok(found) = file.metadata() else { return };
     let mode = found.permissions().mode() & 0o777;
     if !found.is_file() || mode == PRIVATE {

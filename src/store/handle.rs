@@ -15,7 +15,7 @@ use super::{
     activity::{Activity, Downtime},
     cache::Cache,
     connection::{Connections, ReadOnlySince, connect, migrate},
-    error::{ANSWERS_WITHIN, Error},
+    error::{ANSWER_TIMEOUT, Error},
     location::{self, Mode},
     query::{self, Transaction},
     volume::AllowedVolumes,
@@ -29,7 +29,7 @@ pub struct Store(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub(super) pool: AnyPool,
     /// The statements that begin a transaction.
-    begin: &'static str,
+    begin_sql: &'static str,
     sqlite: bool,
     pub(super) read_only: ReadOnlySince,
     cache: RwLock<Cache>,
@@ -59,7 +59,7 @@ pub enum LastLeader {
 pub(super) struct Replicas {
     pub(super) leader: Option<LastLeader>,
     /// The time of the newest message that any replica received.
-    pub(super) heard: Millis,
+    pub(super) newest_message: Millis,
 }
 
 impl Store {
@@ -81,29 +81,29 @@ impl Store {
     /// database cannot be reached or used. A retry may help with the latter two, but not with the first.
     pub async fn open_on(url: &SecretString, volumes: AllowedVolumes) -> Result<Self, Error> {
         let url = url.expose_secret();
-        let failed = async |error| {
+        let open_error = async |error| {
             if let Error::Database(error) = error {
-                location::unopened(url, Mode::Works, &error).await
+                location::open_error(url, Mode::ReadWrite, &error).await
             } else {
                 error
             }
         };
-        location::look(url, Mode::Works, volumes)?;
+        location::check_file(url, Mode::ReadWrite, volumes)?;
         location::keep_private(url)?;
-        let only_read = ReadOnlySince::default();
-        let Connections { pool, begin_write: begin, sqlite } =
-            match connect(url, Mode::Works, &only_read).await {
+        let read_only = ReadOnlySince::default();
+        let Connections { pool, begin_sql: begin, sqlite } =
+            match connect(url, Mode::ReadWrite, &read_only).await {
                 Ok(connected) => connected,
-                Err(error) => return Err(location::unopened(url, Mode::Works, &error).await),
+                Err(error) => return Err(location::open_error(url, Mode::ReadWrite, &error).await),
             };
         if let Err(error) = migrate(&pool, begin, sqlite).await {
-            return Err(failed(error).await);
+            return Err(open_error(error).await);
         }
         let store = Self(Arc::new(Inner {
             pool,
-            begin,
+            begin_sql: begin,
             sqlite,
-            read_only: only_read,
+            read_only,
             cache: RwLock::default(),
             activity: Mutex::default(),
             replicas: Mutex::default(),
@@ -112,9 +112,9 @@ impl Store {
         // A read-only database is of no use.
         match store.begin_write().await {
             Ok(tx) => drop(tx),
-            Err(error) => return Err(failed(error).await),
+            Err(error) => return Err(open_error(error).await),
         }
-        store.load_heard(Downtime::All(Duration::ZERO)).await?;
+        store.load_activity(Downtime::All(Duration::ZERO)).await?;
         store.catch_up().await?;
         Ok(store)
     }
@@ -127,13 +127,13 @@ impl Store {
 
     /// Begins a transaction for reading. The caller drops it without a commit.
     pub(super) async fn begin_read(&self) -> Result<Transaction, Error> {
-        query::begin(&self.0.pool, self.0.begin).await
+        query::begin(&self.0.pool, self.0.begin_sql).await
     }
 
     /// Closes all connections.
     pub async fn close(&self) {
         // A connection may hang.
-        if timeout(ANSWERS_WITHIN, self.0.pool.close()).await.is_err() {
+        if timeout(ANSWER_TIMEOUT, self.0.pool.close()).await.is_err() {
             tracing::warn!("closing the connections to the database timed out; they are cut");
         }
     }

@@ -20,9 +20,9 @@ use crate::{
 };
 
 /// At most so many canaries are written in one transaction.
-const WRITTEN_AT_ONCE: usize = 500;
+const WRITE_BATCH: usize = 500;
 /// At most so many canaries are written in one statement, with three parameters each: far below the databases' limits.
-const IN_ONE_STATEMENT: usize = 100;
+const ROWS_PER_STATEMENT: usize = 100;
 
 impl Store {
     /// When the last message of any kind about this canary was received.
@@ -59,16 +59,16 @@ impl Store {
     /// # Errors
     /// If the database fails. Nothing is lost: the next call writes the rest.
     pub async fn write_back(&self) -> Result<usize, Error> {
-        let changed = self.activity().not_written();
-        for some in changed.chunks(WRITTEN_AT_ONCE) {
-            let some = self.activity().of_live_gates(some, |id| self.canary(id));
+        let changed = self.activity().unwritten();
+        for some in changed.chunks(WRITE_BATCH) {
+            let some = self.activity().with_live_gates(some, |id| self.canary(id));
             let mut tx = self.begin_write().await?;
-            for few in some.chunks(IN_ONE_STATEMENT) {
-                tx.write_heard(few).await?;
+            for few in some.chunks(ROWS_PER_STATEMENT) {
+                tx.write_activity(few).await?;
             }
-            tx.end().await?;
+            tx.commit().await?;
             let mut activity = self.activity();
-            some.iter().for_each(|(canary, was)| activity.written(canary, was));
+            some.iter().for_each(|(canary, was)| activity.mark_written(canary, was));
         }
         Ok(changed.len())
     }
@@ -77,16 +77,16 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn load_heard(&self, away: Downtime) -> Result<(), Error> {
+    pub async fn load_activity(&self, away: Downtime) -> Result<(), Error> {
         let mut reading = self.begin_read().await?;
         let rows: Vec<(String, i64, String)> =
             query("SELECT canary, at, paces FROM heard").all(&mut reading).await?;
         let mut newest = Millis(0);
         for (place, (id, at, paces)) in rows.into_iter().enumerate() {
             newest = newest.max(Millis(at));
-            self.activity().take_in(&id, Millis(at), &paces, away, place + 1);
+            self.activity().merge_row(&id, Millis(at), &paces, away, place + 1);
         }
-        self.replicas().heard = newest;
+        self.replicas().newest_message = newest;
         Ok(())
     }
 }
@@ -100,7 +100,7 @@ impl WriteTx {
     }
 
     /// Stores that a message about the canary is received now.
-    pub(crate) async fn hear(&mut self, canary: &CanaryId, now: Millis) -> Result<(), Error> {
+    pub(crate) async fn store_heard(&mut self, canary: &CanaryId, now: Millis) -> Result<(), Error> {
         query(
             "INSERT INTO heard (canary, at, paces) VALUES ($1, $2, '[]')
              ON CONFLICT (canary) DO UPDATE SET at = CASE WHEN heard.at > excluded.at THEN heard.at ELSE excluded.at END",
@@ -113,7 +113,7 @@ impl WriteTx {
     }
 
     /// Writes some canaries, each listed once: a statement may change a row only once.
-    async fn write_heard(&mut self, some: &[(CanaryId, CanaryActivity)]) -> Result<(), Error> {
+    async fn write_activity(&mut self, some: &[(CanaryId, CanaryActivity)]) -> Result<(), Error> {
         let rows: Vec<_> = some
             .iter()
             .filter_map(|(canary, heard)| Some((key(canary), heard.at?.0, heard.paces())))
@@ -141,7 +141,7 @@ impl WriteTx {
 
     /// No replica served for `away`: shifts all stored times by it, so that this silence does not count. No time
     /// becomes later than now: otherwise later silence would not count either.
-    pub(super) async fn forgive_silence(&mut self, away: Duration, now: Millis) -> Result<(), Error> {
+    pub(super) async fn discount_downtime(&mut self, away: Duration, now: Millis) -> Result<(), Error> {
         let away = crate::millis::whole(away);
         query("UPDATE heard SET at = CASE WHEN at + $1 > $2 THEN $3 ELSE at + $4 END WHERE at < $5")
             .bind(away)
@@ -185,7 +185,7 @@ mod tests {
         store.close().await;
         other.close().await;
         let read = Store::open(&url).await.unwrap();
-        read.load_heard(Downtime::None).await.unwrap();
+        read.load_activity(Downtime::None).await.unwrap();
         for n in 0..many {
             assert_eq!(read.last_heard(&canary(n)), Some(Millis((1_000 + n).max(1_500))), "canary {n}");
         }

@@ -18,11 +18,11 @@ pub const LEASE: Duration = Duration::from_secs(10);
 
 /// Whether this replica is the leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lead {
+pub enum LeaseOutcome {
     /// It holds the lease, as before.
     Holds,
     /// It holds the lease again, which had expired; no other replica held it meanwhile.
-    Again,
+    Regained,
     /// It has just acquired the lease from another replica, or is the first.
     TookOver,
     /// Another replica holds it.
@@ -35,7 +35,7 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn lead(&self, replica: &str, now: Millis, at_once: bool) -> Result<Lead, Error> {
+    pub async fn lead(&self, replica: &str, now: Millis, at_once: bool) -> Result<LeaseOutcome, Error> {
         let mut reading = self.begin_read().await?;
         let (holder, until, renewed) = lease(&mut reading).await?;
         drop(reading);
@@ -46,21 +46,21 @@ impl Store {
         });
         if holder == replica && until.since(now) > LEASE * 2 / 3 {
             // Renewed recently enough: an idle bridge writes little.
-            return Ok(Lead::Holds);
+            return Ok(LeaseOutcome::Holds);
         }
         if holder != replica && until > now && !at_once {
             // The leader is alive: no write is needed to find that out.
-            return Ok(Lead::Standby);
+            return Ok(LeaseOutcome::Standby);
         }
         let mut tx = self.begin_write().await?;
         let lead = tx.lead(replica, now, at_once).await?;
-        tx.end().await?;
-        if lead != Lead::Standby {
+        tx.commit().await?;
+        if lead != LeaseOutcome::Standby {
             self.replicas().leader = Some(LastLeader::This { renewed: now });
         }
-        if lead == Lead::TookOver || lead == Lead::Again {
+        if lead == LeaseOutcome::TookOver || lead == LeaseOutcome::Regained {
             let away = if renewed.0 > 0 { now.since(renewed) } else { Duration::ZERO };
-            self.load_heard(Downtime::All(away)).await?;
+            self.load_activity(Downtime::All(away)).await?;
         }
         Ok(lead)
     }
@@ -76,7 +76,7 @@ impl Store {
             .bind(replica)
             .execute(tx.sql())
             .await?;
-        tx.end().await
+        tx.commit().await
     }
 
     /// Which replica is the leader; `None` before the lease was first read.
@@ -89,10 +89,12 @@ impl Store {
     /// differ.
     #[must_use]
     pub fn newest_time(&self) -> Millis {
-        let others = self.replicas();
-        match others.leader {
-            Some(LastLeader::This { renewed } | LastLeader::Other { renewed }) => renewed.max(others.heard),
-            None => others.heard,
+        let replicas = self.replicas();
+        match replicas.leader {
+            Some(LastLeader::This { renewed } | LastLeader::Other { renewed }) => {
+                renewed.max(replicas.newest_message)
+            }
+            None => replicas.newest_message,
         }
     }
 }
@@ -102,11 +104,11 @@ impl WriteTx {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn lead(&mut self, replica: &str, now: Millis, at_once: bool) -> Result<Lead, Error> {
+    pub async fn lead(&mut self, replica: &str, now: Millis, at_once: bool) -> Result<LeaseOutcome, Error> {
         let (holder, until, renewed) = lease(self.sql()).await?;
         let alive = until > now;
         if holder != replica && alive && !at_once {
-            return Ok(Lead::Standby);
+            return Ok(LeaseOutcome::Standby);
         }
         query("UPDATE lease SET holder = $1, until = $2, renewed_at = $3 WHERE only_row = 1")
             .bind(replica)
@@ -115,12 +117,12 @@ impl WriteTx {
             .execute(self.sql())
             .await?;
         if holder == replica && alive {
-            return Ok(Lead::Holds);
+            return Ok(LeaseOutcome::Holds);
         }
         if renewed.0 > 0 {
-            self.forgive_silence(now.since(renewed), now).await?;
+            self.discount_downtime(now.since(renewed), now).await?;
         }
-        Ok(if holder == replica { Lead::Again } else { Lead::TookOver })
+        Ok(if holder == replica { LeaseOutcome::Regained } else { LeaseOutcome::TookOver })
     }
 }
 

@@ -24,19 +24,19 @@ use super::{
 use crate::database_url;
 
 /// How long a database may take to accept a connection.
-pub(super) const LETS_IN_WITHIN: Duration = Duration::from_secs(3);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The first bytes of every SQLite file that is not empty.
-const SQLITE: &[u8] = b"SQLite format 3\0";
+const SQLITE_HEADER: &[u8] = b"SQLite format 3\0";
 const DIRECTORY: &str = "it is a directory";
-const NO_SQLITE: &str = "it is not a SQLite database";
+const NOT_SQLITE: &str = "it is not a SQLite database";
 
 /// What connections are for.
 #[derive(Clone, Copy)]
 pub(super) enum Mode {
     /// Everything that a bridge does. Creates the SQLite file.
-    Works,
+    ReadWrite,
     /// Reading only, also while a bridge uses the database.
-    Reads,
+    ReadOnly,
 }
 
 /// Where a database is. `Display` omits user and password.
@@ -73,7 +73,7 @@ impl Location {
             let read =
                 database_url::postgres(url).map_err(|problem| unopened(format!("its address {problem}")))?;
             let options = PgConnectOptions::from_str(&read.url).map_err(unusable)?;
-            return Ok(Self::Server(Box::new(options), read.unused));
+            return Ok(Self::Server(Box::new(options), read.unsupported));
         }
         if url.contains(":memory:") || url.contains("mode=memory") {
             return Ok(Self::Memory);
@@ -111,18 +111,18 @@ pub async fn probe(url: &SecretString, volumes: AllowedVolumes) -> Result<String
             (Some(why), _) => unopened(why),
             (None, true) => Ok(format!("{place} is there and can be written")),
             // With a mode other than rwc, the bridge must not create the file.
-            (None, false) if !is_created(url.expose_secret()) => {
+            (None, false) if !creates_file(url.expose_secret()) => {
                 unopened("there is no such file, and its mode does not let the bridge create one".to_owned())
             }
             (None, false) => Ok(format!("{place} is not there yet and can be created")),
         },
-        Location::Server(options, _) => match timeout(LETS_IN_WITHIN, options.connect()).await {
-            Err(_) => unopened(silence(None)),
+        Location::Server(options, _) => match timeout(CONNECT_TIMEOUT, options.connect()).await {
+            Err(_) => unopened(no_connection(None)),
             Ok(Err(error)) => unopened(one_line(&error)),
             Ok(Ok(mut connection)) => {
                 // A pooler may accept the connection and still reject every transaction.
-                match timeout(LETS_IN_WITHIN, connection.execute("BEGIN")).await {
-                    Err(_) => return unopened(silence(None)),
+                match timeout(CONNECT_TIMEOUT, connection.execute("BEGIN")).await {
+                    Err(_) => return unopened(no_connection(None)),
                     Ok(Err(error)) => return unopened(one_line(&error)),
                     Ok(Ok(_)) => {}
                 }
@@ -135,7 +135,7 @@ pub async fn probe(url: &SecretString, volumes: AllowedVolumes) -> Result<String
 }
 
 /// The error for a database that could not be opened, with the place and the likely cause.
-pub(super) async fn unopened(url: &str, mode: Mode, error: &sqlx::Error) -> Error {
+pub(super) async fn open_error(url: &str, mode: Mode, error: &sqlx::Error) -> Error {
     let place = match Location::of(url) {
         Ok(place) => place,
         Err(unusable) => return unusable,
@@ -143,7 +143,9 @@ pub(super) async fn unopened(url: &str, mode: Mode, error: &sqlx::Error) -> Erro
     let known = match (&place, error) {
         // `look` checked the volume before.
         (Location::File(path), _) => obstacle_to(mode, path, AllowedVolumes::Any),
-        (Location::Server(options, _), sqlx::Error::PoolTimedOut) => Some(silence(last(options).await)),
+        (Location::Server(options, _), sqlx::Error::PoolTimedOut) => {
+            Some(no_connection(last_error(options).await))
+        }
         (Location::Memory | Location::Server(..), _) => None,
     };
     Error::Unopened { place: place.to_string(), why: known.unwrap_or_else(|| one_line(error)) }
@@ -154,7 +156,7 @@ pub(super) async fn unopened(url: &str, mode: Mode, error: &sqlx::Error) -> Erro
 ///
 /// # Errors
 /// [`Error::Unopened`].
-pub(super) fn look(url: &str, mode: Mode, volumes: AllowedVolumes) -> Result<(), Error> {
+pub(super) fn check_file(url: &str, mode: Mode, volumes: AllowedVolumes) -> Result<(), Error> {
     let place = Location::of(url)?;
     let why = match &place {
         Location::File(path) => obstacle_to(mode, path, volumes),
@@ -164,7 +166,7 @@ pub(super) fn look(url: &str, mode: Mode, volumes: AllowedVolumes) -> Result<(),
 }
 
 /// Whether a missing SQLite file is created.
-fn is_created(url: &str) -> bool {
+fn creates_file(url: &str) -> bool {
     !url.contains("mode=") || url.contains("mode=rwc")
 }
 
@@ -175,21 +177,21 @@ fn is_created(url: &str) -> bool {
 pub(super) fn keep_private(url: &str) -> Result<(), Error> {
     let place = Location::of(url)?;
     let Location::File(path) = &place else { return Ok(()) };
-    files::keep_private(path, is_created(url))
-        .map_err(|error| Error::Unopened { place: place.to_string(), why: words(&error) })
+    files::keep_private(path, creates_file(url))
+        .map_err(|error| Error::Unopened { place: place.to_string(), why: io_error_text(&error) })
 }
 
-fn silence(last: Option<String>) -> String {
+fn no_connection(last: Option<String>) -> String {
     let last = last.map(|last| format!(" (last: {last})")).unwrap_or_default();
     format!(
         "it accepted no connection within {} s{last}; is it running, and can it be reached from here?",
-        LETS_IN_WITHIN.as_secs()
+        CONNECT_TIMEOUT.as_secs()
     )
 }
 
 /// Why a server accepts no connection at the moment. A pool retries until its timeout, and does not report the reason.
-async fn last(options: &PgConnectOptions) -> Option<String> {
-    match timeout(LETS_IN_WITHIN, options.connect()).await {
+async fn last_error(options: &PgConnectOptions) -> Option<String> {
+    match timeout(CONNECT_TIMEOUT, options.connect()).await {
         Ok(Err(error)) => Some(one_line(&error)),
         Ok(Ok(_)) | Err(_) => None,
     }
@@ -197,12 +199,12 @@ async fn last(options: &PgConnectOptions) -> Option<String> {
 
 fn obstacle_to(mode: Mode, path: &Path, volumes: AllowedVolumes) -> Option<String> {
     match mode {
-        Mode::Works => obstacle(path, volumes),
-        Mode::Reads => match File::open(path) {
+        Mode::ReadWrite => obstacle(path, volumes),
+        Mode::ReadOnly => match File::open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Some("there is no such file".to_owned()),
-            Err(error) => Some(format!("it cannot be read: {}", words(&error))),
+            Err(error) => Some(format!("it cannot be read: {}", io_error_text(&error))),
             Ok(_) if path.is_dir() => Some(DIRECTORY.to_owned()),
-            Ok(file) => (!is_sqlite(file)).then(|| NO_SQLITE.to_owned()),
+            Ok(file) => (!is_sqlite(file)).then(|| NOT_SQLITE.to_owned()),
         },
     }
 }
@@ -219,7 +221,7 @@ fn obstacle(path: &Path, volumes: AllowedVolumes) -> Option<String> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Some("its directory does not exist".to_owned());
         }
-        Err(error) => return Some(format!("its directory cannot be looked at: {}", words(&error))),
+        Err(error) => return Some(format!("its directory cannot be looked at: {}", io_error_text(&error))),
         Ok(found) if !found.is_dir() => return Some("its directory is a file".to_owned()),
         Ok(_) => {}
     }
@@ -231,19 +233,19 @@ fn obstacle(path: &Path, volumes: AllowedVolumes) -> Option<String> {
         Ok(_) => {
             let file = match OpenOptions::new().read(true).write(true).open(path) {
                 Ok(file) => file,
-                Err(error) => return Some(format!("it cannot be written: {}", words(&error))),
+                Err(error) => return Some(format!("it cannot be written: {}", io_error_text(&error))),
             };
             if !is_sqlite(file) {
-                return Some(NO_SQLITE.to_owned());
+                return Some(NOT_SQLITE.to_owned());
             }
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Some(format!("it cannot be looked at: {}", words(&error))),
+        Err(error) => return Some(format!("it cannot be looked at: {}", io_error_text(&error))),
     }
-    for beside in files::beside(path) {
+    for beside in files::side_files(path) {
         match OpenOptions::new().write(true).open(&beside) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Some(format!("{} cannot be written: {}", beside.display(), words(&error)));
+                return Some(format!("{} cannot be written: {}", beside.display(), io_error_text(&error)));
             }
             Ok(_) | Err(_) => {}
         }
@@ -251,17 +253,17 @@ fn obstacle(path: &Path, volumes: AllowedVolumes) -> Option<String> {
     // The file has no name, or is deleted at once.
     tempfile::tempfile_in(directory)
         .err()
-        .map(|error| format!("no file can be created in its directory: {}", words(&error)))
+        .map(|error| format!("no file can be created in its directory: {}", io_error_text(&error)))
 }
 
 /// Whether the file is a SQLite database. An empty file is one.
 fn is_sqlite(file: File) -> bool {
     let mut first = Vec::new();
-    let read = file.take(SQLITE.len() as u64).read_to_end(&mut first);
-    read.is_err() || first.is_empty() || first == SQLITE
+    let read = file.take(SQLITE_HEADER.len() as u64).read_to_end(&mut first);
+    read.is_err() || first.is_empty() || first == SQLITE_HEADER
 }
 
-fn words(error: &io::Error) -> String {
+fn io_error_text(error: &io::Error) -> String {
     if error.kind() == ErrorKind::PermissionDenied {
         format!(
             "user {} may not; let it read and write there (chown), or in Kubernetes set fsGroup in the pod's securityContext",
@@ -277,7 +279,7 @@ mod tests {
     use super::*;
     use crate::store::{Store, audit::AuditLog};
 
-    async fn both(url: &str) -> [Result<String, String>; 2] {
+    async fn probe_and_open(url: &str) -> [Result<String, String>; 2] {
         let url = SecretString::from(url.to_owned());
         let probed = probe(&url, AllowedVolumes::Any).await.map_err(|error| error.to_string());
         let opened = Store::open(&url).await.map(|_| String::new()).map_err(|error| error.to_string());
@@ -321,7 +323,7 @@ mod tests {
             ("letter", "it is not a SQLite database"),
         ] {
             let expected = format!("cannot open {}: {why}", at(name));
-            for said in both(&format!("sqlite://{}", at(name))).await {
+            for said in probe_and_open(&format!("sqlite://{}", at(name))).await {
                 assert_eq!(said.unwrap_err(), expected);
             }
         }
@@ -345,7 +347,7 @@ mod tests {
         let url = "postgres://bridge:swordfish@127.0.0.1:1/gates";
         let said = probe(&SecretString::from(url), AllowedVolumes::Any).await.unwrap_err().to_string();
         assert!(said.starts_with("cannot open 127.0.0.1:1/gates: "), "{said}");
-        let waited = unopened(url, Mode::Works, &sqlx::Error::PoolTimedOut).await.to_string();
+        let waited = open_error(url, Mode::ReadWrite, &sqlx::Error::PoolTimedOut).await.to_string();
         assert!(
             waited.starts_with(
                 "cannot open 127.0.0.1:1/gates: it accepted no connection within 3 s (last: error communicating with \
@@ -353,7 +355,7 @@ mod tests {
             ),
             "{waited}"
         );
-        for said in both(url).await {
+        for said in probe_and_open(url).await {
             assert!(said.as_ref().unwrap_err().contains("Connection refused"), "{said:?}");
         }
         let unusable =

@@ -71,24 +71,24 @@ mod tests {
         let nudge = async |at| {
             let mut tx = store.begin_write().await.unwrap();
             tx.nudge("10042", Millis(at)).await.unwrap();
-            tx.end().await.unwrap();
+            tx.commit().await.unwrap();
         };
-        let follow = async |nudges: &[Nudge]| {
+        let ack = async |nudges: &[Nudge]| {
             let mut tx = store.begin_write().await.unwrap();
             for nudge in nudges {
                 tx.ack_nudge(nudge).await.unwrap();
             }
-            tx.end().await.unwrap();
+            tx.commit().await.unwrap();
         };
         for second in [1_000_000, 1_000_500, 998_000] {
             nudge(1_000_000).await;
-            let followed = store.nudges().await.unwrap();
+            let first = store.nudges().await.unwrap();
             nudge(second).await;
-            follow(&followed).await;
+            ack(&first).await;
             let left = store.nudges().await.unwrap();
             assert_eq!(left.len(), 1, "{second}");
-            assert!(left[0].seq > followed[0].seq, "{second}");
-            follow(&left).await;
+            assert!(left[0].seq > first[0].seq, "{second}");
+            ack(&left).await;
             assert_eq!(store.nudges().await.unwrap(), []);
         }
         store.close().await;

@@ -33,9 +33,9 @@ pub struct OutboxRow {
     /// How many attempts there were before this one.
     pub attempts: u32,
     /// When a non-idempotent request was last sent for it, if the outcome is unknown.
-    pub sent: Option<Millis>,
+    pub unknown_since: Option<Millis>,
     /// The number of attempts in the database. A worker that claims the command later changes it.
-    pub counted: u32,
+    pub stored_attempts: u32,
 }
 
 /// The outcome of an attempt to perform a command.
@@ -88,14 +88,14 @@ pub struct Parked {
 }
 
 /// At most so many characters of the cause are stored.
-const WHY: usize = 1_000;
+const MAX_REASON_CHARS: usize = 1_000;
 /// How long Flagger's reports are collected into one comment.
-const GATHERED: Duration = Duration::from_secs(60);
+const GATHER_FOR: Duration = Duration::from_secs(60);
 
 /// How long a new command waits before it is due.
-const fn patience(command: &Command) -> Duration {
+const fn initial_delay(command: &Command) -> Duration {
     match command {
-        Command::Comment { notice: Notice::Progress { .. }, .. } => GATHERED,
+        Command::Comment { notice: Notice::Progress { .. }, .. } => GATHER_FOR,
         Command::Open { .. }
         | Command::FindDuplicates { .. }
         | Command::Comment { .. }
@@ -118,7 +118,7 @@ const fn kind(command: &Command) -> &'static str {
     }
 }
 
-const ROWS: &str = "SELECT canary, command, attempts, sent_at, id FROM outbox";
+const SELECT_ROWS: &str = "SELECT canary, command, attempts, sent_at, id FROM outbox";
 
 impl Store {
     /// The commands that are due, longest first: only those that open tickets if `opening`, otherwise only the others.
@@ -127,7 +127,7 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn due(
+    pub async fn due_commands(
         &self,
         opening: bool,
         now: Millis,
@@ -141,7 +141,7 @@ impl Store {
         }
         let mut reading = self.begin_read().await?;
         let found: Vec<StoredCommand> = asked.all(&mut reading).await?;
-        Ok(found.into_iter().map(|stored| (stored.0, row(stored))).collect())
+        Ok(found.into_iter().map(|stored| (stored.0, outbox_row(stored))).collect())
     }
 
     /// How many commands wait.
@@ -191,7 +191,7 @@ impl Store {
             .bind(now.0)
             .execute(tx.sql())
             .await?;
-        tx.end().await
+        tx.commit().await
     }
 }
 
@@ -211,7 +211,7 @@ impl WriteTx {
         .bind(kind(command))
         .bind(to_json(command, canary)?)
         .bind(now.0)
-        .bind((now + patience(command)).0)
+        .bind((now + initial_delay(command)).0)
         .execute(self.sql())
         .await?;
         if matches!(command, Command::Comment { notice: Notice::Ended { .. }, .. }) {
@@ -231,13 +231,13 @@ impl WriteTx {
     /// # Errors
     /// If the database fails or the row cannot be read.
     pub async fn claim(&mut self, id: i64, sending: Option<Millis>) -> Result<Option<OutboxRow>, Error> {
-        let sql = AssertSqlSafe(format!("{ROWS} WHERE id = $1"));
+        let sql = AssertSqlSafe(format!("{SELECT_ROWS} WHERE id = $1"));
         let stored = query(sql).bind(id).optional(self.sql()).await?;
-        let Some(mut row) = stored.map(row).transpose()? else { return Ok(None) };
-        row.counted = row.counted.saturating_add(1);
-        let sent = sending.or(row.sent).map(|at| at.0);
+        let Some(mut row) = stored.map(outbox_row).transpose()? else { return Ok(None) };
+        row.stored_attempts = row.stored_attempts.saturating_add(1);
+        let sent = sending.or(row.unknown_since).map(|at| at.0);
         query("UPDATE outbox SET attempts = $1, sent_at = $2 WHERE id = $3")
-            .bind(i64::from(row.counted))
+            .bind(i64::from(row.stored_attempts))
             .bind(sent)
             .bind(id)
             .execute(self.sql())
@@ -250,7 +250,7 @@ impl WriteTx {
     ///
     /// # Errors
     /// If the database fails or a row cannot be read.
-    pub async fn gather(&mut self, row: &OutboxRow) -> Result<OutboxRow, Error> {
+    pub async fn merge_progress(&mut self, row: &OutboxRow) -> Result<OutboxRow, Error> {
         let Command::Comment { gate, notice: Notice::Progress { lines } } = &row.command else {
             return Ok(row.clone());
         };
@@ -258,20 +258,20 @@ impl WriteTx {
             return Ok(row.clone());
         }
         let sql = AssertSqlSafe(format!(
-            "{ROWS} WHERE gate = $1 AND id > $2 AND attempts = 0 AND kind = 'progress' AND parked_at IS NULL ORDER BY id"
+            "{SELECT_ROWS} WHERE gate = $1 AND id > $2 AND attempts = 0 AND kind = 'progress' AND parked_at IS NULL ORDER BY id"
         ));
         let later: Vec<StoredCommand> = query(sql).bind(gate.0.as_str()).bind(row.id).all(self.sql()).await?;
         let mut lines = lines.clone();
         for later in later {
             // A row that cannot be read is parked when it is due itself.
-            let Ok(later) = self::row(later) else { continue };
+            let Ok(later) = self::outbox_row(later) else { continue };
             if let Command::Comment { notice: Notice::Progress { lines: more }, .. } = later.command {
                 lines.extend(more);
                 query("DELETE FROM outbox WHERE id = $1").bind(later.id).execute(self.sql()).await?;
             }
         }
         let command = Command::Comment { gate: gate.clone(), notice: Notice::Progress { lines } };
-        self.reword(row, &command).await?;
+        self.update_command(row, &command).await?;
         Ok(OutboxRow { command, ..row.clone() })
     }
 
@@ -279,7 +279,7 @@ impl WriteTx {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn reword(&mut self, row: &OutboxRow, command: &Command) -> Result<(), Error> {
+    pub async fn update_command(&mut self, row: &OutboxRow, command: &Command) -> Result<(), Error> {
         query("UPDATE outbox SET command = $1 WHERE id = $2")
             .bind(to_json(command, &row.canary)?)
             .bind(row.id)
@@ -293,8 +293,8 @@ impl WriteTx {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn put_off_progress(&mut self, gate: &GateId, now: Millis) -> Result<(), Error> {
-        let next = (now + GATHERED).0;
+    pub async fn delay_progress(&mut self, gate: &GateId, now: Millis) -> Result<(), Error> {
+        let next = (now + GATHER_FOR).0;
         query("UPDATE outbox SET due_at = $1 WHERE gate = $2 AND kind = 'progress' AND due_at > $3 AND due_at < $1")
             .bind(next)
             .bind(gate.0.as_str())
@@ -311,7 +311,7 @@ impl WriteTx {
     pub async fn park(&mut self, id: i64, why: &str, now: Millis) -> Result<(), Error> {
         query("UPDATE outbox SET parked_at = $1, why = $2 WHERE id = $3")
             .bind(now.0)
-            .bind(one_line(why, WHY))
+            .bind(one_line(why, MAX_REASON_CHARS))
             .bind(id)
             .execute(self.sql())
             .await?;
@@ -333,7 +333,7 @@ impl WriteTx {
             AttemptOutcome::Done => {
                 let done = query("DELETE FROM outbox WHERE id = $1 AND attempts = $2")
                     .bind(row.id)
-                    .bind(i64::from(row.counted))
+                    .bind(i64::from(row.stored_attempts))
                     .execute(self.sql())
                     .await?;
                 return Ok(done == 1);
@@ -341,20 +341,20 @@ impl WriteTx {
             AttemptOutcome::Retry { at, why, sent } => (at.0, None, why, sent),
             AttemptOutcome::Parked { why, sent } => (now.0, Some(now.0), why, sent),
         };
-        let noted = query(
+        let updated = query(
             "UPDATE outbox SET due_at = $1, parked_at = $2, why = $3, sent_at = $4, attempts = $5
              WHERE id = $6 AND attempts = $7",
         )
         .bind(due)
         .bind(parked)
-        .bind(one_line(why, WHY))
+        .bind(one_line(why, MAX_REASON_CHARS))
         .bind(sent.map(|at| at.0))
         .bind(i64::from(row.attempts) + 1)
         .bind(row.id)
-        .bind(i64::from(row.counted))
+        .bind(i64::from(row.stored_attempts))
         .execute(self.sql())
         .await?;
-        Ok(noted == 1)
+        Ok(updated == 1)
     }
 }
 
@@ -369,22 +369,22 @@ fn due(opening: bool, held: usize) -> String {
         format!("AND gate NOT IN ({})", held.join(", "))
     };
     format!(
-        "{ROWS} WHERE {kinds} AND parked_at IS NULL AND due_at <= $1 {others}
+        "{SELECT_ROWS} WHERE {kinds} AND parked_at IS NULL AND due_at <= $1 {others}
          AND NOT EXISTS (SELECT 1 FROM outbox earlier
                          WHERE earlier.gate = outbox.gate AND earlier.id < outbox.id
                          AND (earlier.kind = 'open'
                               OR (earlier.kind <> 'recount' AND earlier.parked_at IS NULL
-                                  AND (earlier.due_at <= $1 OR earlier.attempts BETWEEN 1 AND {SOON}))))
+                                  AND (earlier.due_at <= $1 OR earlier.attempts BETWEEN 1 AND {SOON_ATTEMPTS}))))
          ORDER BY due_at, id LIMIT $2"
     )
 }
 
 /// After so many attempts, about half a minute after the first, a command is no longer retried soon.
-const SOON: u32 = 5;
+const SOON_ATTEMPTS: u32 = 5;
 
 type StoredCommand = Keyed<i64, (String, String, i64, Option<i64>)>;
 
-fn row(Keyed(id, row): StoredCommand) -> Result<OutboxRow, Error> {
+fn outbox_row(Keyed(id, row): StoredCommand) -> Result<OutboxRow, Error> {
     let (canary, command, attempts, sent) =
         row.map_err(|error| unreadable(format!("row {id} of the outbox"), &error))?;
     let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
@@ -393,8 +393,8 @@ fn row(Keyed(id, row): StoredCommand) -> Result<OutboxRow, Error> {
         canary: owner(&canary)?,
         command: from_json(&command, &canary)?,
         attempts,
-        sent: sent.map(Millis),
-        counted: attempts,
+        unknown_since: sent.map(Millis),
+        stored_attempts: attempts,
     })
 }
 

@@ -8,7 +8,7 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
-use super::error::{ANSWERS_WITHIN, Error};
+use super::error::{ANSWER_TIMEOUT, Error};
 
 /// A transaction. Dropped, it is rolled back.
 pub(super) type Transaction = sqlx::Transaction<'static, Any>;
@@ -16,20 +16,20 @@ pub(super) type Transaction = sqlx::Transaction<'static, Any>;
 /// Begins a transaction. Every statement runs in one: a pooler may give each transaction another session, so limits are
 /// set for each transaction.
 pub(super) async fn begin(pool: &AnyPool, begin: &'static str) -> Result<Transaction, Error> {
-    in_time(pool.begin_with(begin)).await
+    with_timeout(pool.begin_with(begin)).await
 }
 
 /// Commits. After an error it is unknown whether the transaction committed.
 pub(super) async fn commit(transaction: Transaction) -> Result<(), Error> {
-    in_time(transaction.commit()).await
+    with_timeout(transaction.commit()).await
 }
 
 /// The database's answer, or [`Error::Silent`] after a timeout. The server's own limits do not help if the network to
 /// it is broken. It is then unknown whether a write was done; [`Store::catch_up`] finds out.
 ///
 /// [`Store::catch_up`]: super::Store::catch_up
-async fn in_time<T>(answer: impl Future<Output = Result<T, sqlx::Error>> + Send) -> Result<T, Error> {
-    timeout(ANSWERS_WITHIN, answer).await.map_err(|_| Error::Silent)?.map_err(Error::Database)
+async fn with_timeout<T>(answer: impl Future<Output = Result<T, sqlx::Error>> + Send) -> Result<T, Error> {
+    timeout(ANSWER_TIMEOUT, answer).await.map_err(|_| Error::NoAnswer)?.map_err(Error::Database)
 }
 
 /// A statement without a name. A named prepared statement belongs to a session, and with a pooler each transaction may
@@ -49,32 +49,32 @@ impl Statement {
 
     /// Executes it. Returns how many rows it changed.
     pub(super) async fn execute(self, sql: &mut AnyConnection) -> Result<u64, Error> {
-        Ok(in_time(self.0.execute(sql)).await?.rows_affected())
+        Ok(with_timeout(self.0.execute(sql)).await?.rows_affected())
     }
 
     /// Returns its only row.
     pub(super) async fn one<T: Readable>(self, sql: &mut AnyConnection) -> Result<T, Error> {
-        in_time(self.0.try_map(read).fetch_one(sql)).await
+        with_timeout(self.0.try_map(read).fetch_one(sql)).await
     }
 
     /// Returns its row, if there is one.
     pub(super) async fn optional<T: Readable>(self, sql: &mut AnyConnection) -> Result<Option<T>, Error> {
-        in_time(self.0.try_map(read).fetch_optional(sql)).await
+        with_timeout(self.0.try_map(read).fetch_optional(sql)).await
     }
 
     /// Returns its rows.
     pub(super) async fn all<T: Readable>(self, sql: &mut AnyConnection) -> Result<Vec<T>, Error> {
-        in_time(self.0.try_map(read).fetch_all(sql)).await
+        with_timeout(self.0.try_map(read).fetch_all(sql)).await
     }
 
     /// Passes its rows to `take` one by one, because there may be many.
-    pub(super) async fn each<T: Readable>(
+    pub(super) async fn for_each<T: Readable>(
         self,
         sql: &mut AnyConnection,
         mut take: impl FnMut(T),
     ) -> Result<(), Error> {
         let mut rows = self.0.try_map(read).fetch(sql);
-        while let Some(row) = in_time(rows.try_next()).await? {
+        while let Some(row) = with_timeout(rows.try_next()).await? {
             take(row);
         }
         Ok(())

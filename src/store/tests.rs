@@ -26,7 +26,7 @@ const TRUST: Validity = Validity {
 };
 
 /// A canary with an approved gate, a rejected one and one that is being opened.
-fn row() -> Value {
+fn canary_json() -> Value {
     let entry = json!({"changelog_id": "7", "by": {"id": "mia", "name": "Mia", "app": false}, "at": NOW.0 - 60_000,
         "from": "1", "to": {"id": "3", "name": "Approved"}});
     let decision = json!({"entry": entry, "since": NOW.0 - 60_000});
@@ -58,7 +58,7 @@ fn row() -> Value {
 }
 
 /// Whether the JSON of a gate states an approval that was read recently enough and is not too old.
-fn says_open(gate: &Value) -> bool {
+fn states_open(gate: &Value) -> bool {
     let watched = &gate["standing"]["watched"];
     let approved = &watched["view"]["approved"];
     let age = |time: &Value| time.as_i64().map_or(i128::MAX, |at| i128::from(NOW.0) - i128::from(at));
@@ -80,8 +80,8 @@ async fn sqlite_keeps_temporary_data_in_memory() {
 
 #[test]
 fn the_unchanged_row_is_valid() {
-    let canary = rows::canary("default/shop/cart", FORMAT, &row().to_string()).unwrap();
-    assert_eq!(serde_json::to_value(&canary).unwrap(), row());
+    let canary = rows::canary("default/shop/cart", FORMAT, &canary_json().to_string()).unwrap();
+    assert_eq!(serde_json::to_value(&canary).unwrap(), canary_json());
     let gates = canary.rollout.unwrap().gates;
     let open = |at: usize| gates[at].verdict(NOW, TRUST).is_open();
     assert!(open(0) && !open(1) && !open(2));
@@ -89,30 +89,30 @@ fn the_unchanged_row_is_valid() {
 
 #[test]
 fn a_cached_canary_has_no_spare_capacity() {
-    let canary = rows::canary("default/shop/cart", FORMAT, &row().to_string()).unwrap();
-    let room = |canary: &Canary| {
+    let canary = rows::canary("default/shop/cart", FORMAT, &canary_json().to_string()).unwrap();
+    let capacities = |canary: &Canary| {
         let gates = &canary.rollout.as_ref().unwrap().gates;
         (gates.len(), gates.capacity(), canary.tickets_opened.len(), canary.tickets_opened.capacity())
     };
     // A clone has no spare capacity, so the canary that was read is cached, not a clone of it.
-    assert_eq!(room(&canary), (3, 4, 1, 4));
+    assert_eq!(capacities(&canary), (3, 4, 1, 4));
     let expected = canary.clone();
-    let mut memory = Cache::default();
-    memory.remember(canary, 1);
-    let remembered = memory.canary(&expected.id).unwrap();
+    let mut cache = Cache::default();
+    cache.insert(canary, 1);
+    let remembered = cache.canary(&expected.id).unwrap();
     assert_eq!(*remembered, expected);
-    assert_eq!(room(&remembered), (3, 3, 1, 1));
+    assert_eq!(capacities(&remembered), (3, 3, 1, 1));
 }
 
 #[test]
 fn a_newer_format_is_refused() {
-    let error = rows::canary("default/shop/cart", FORMAT + 1, &row().to_string()).unwrap_err();
+    let error = rows::canary("default/shop/cart", FORMAT + 1, &canary_json().to_string()).unwrap_err();
     assert!(matches!(error, Error::Corrupt { .. }), "{error}");
 }
 
 #[test]
 fn the_error_for_an_unreadable_row_is_one_line() {
-    let odd = row().to_string().replace("confirm-promotion", "\\n\\u001b[31m\\u2028");
+    let odd = canary_json().to_string().replace("confirm-promotion", "\\n\\u001b[31m\\u2028");
     let error = rows::canary("default/shop/cart", FORMAT, &odd).unwrap_err().to_string();
     assert!(error.contains("unknown variant") && !error.contains(['\n', '\u{1b}', '\u{2028}']), "{error:?}");
 }
@@ -122,7 +122,7 @@ proptest! {
     fn a_changed_row_opens_only_what_it_states(
         change in changes(0..6), bytes in prop_oneof![4 => Just(vec![]), 1 => changes(1..4)],
     ) {
-        let text = garbled(&changed(row(), &change).to_string(), &bytes);
+        let text = garbled(&changed(canary_json(), &change).to_string(), &bytes);
         let text = String::from_utf8_lossy(&text);
         match rows::canary("default/shop/cart", FORMAT, &text) {
             Ok(canary) => {
@@ -133,7 +133,7 @@ proptest! {
                     let open = gate.verdict(NOW, TRUST).is_open();
                     // serde accepts a list in place of a struct; `says_open` does not read those.
                     let said = &said["rollout"]["gates"][nth];
-                    prop_assert!(!open || says_open(said) || text.contains("[["), "{}", text);
+                    prop_assert!(!open || states_open(said) || text.contains("[["), "{}", text);
                 }
             }
             Err(error) => prop_assert!(!error.to_string().chars().any(char::is_control), "{error}"),

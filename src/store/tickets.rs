@@ -57,14 +57,14 @@ impl Store {
         let sql = AssertSqlSafe(format!("SELECT {COLUMNS}, gate FROM ticket WHERE gate = $1"));
         let mut reading = self.begin_read().await?;
         let row = query(sql).bind(gate.0.as_str()).optional(&mut reading).await?;
-        row.map(opened).transpose()
+        row.map(ticket_record).transpose()
     }
 
     /// Whether a ticket with this issue id is stored.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn keeps(&self, id: &str) -> Result<bool, Error> {
+    pub async fn has_ticket(&self, id: &str) -> Result<bool, Error> {
         let mut reading = self.begin_read().await?;
         let (kept,): (i64,) =
             query("SELECT COUNT(*) FROM ticket WHERE id = $1").bind(id).one(&mut reading).await?;
@@ -77,8 +77,8 @@ impl Store {
     /// If the database fails. A ticket row that cannot be read is an `Err` in the list.
     pub async fn ended_nudges(&self) -> Result<Vec<(Nudge, Result<TicketRecord, Error>)>, Error> {
         let mut reading = self.begin_read().await?;
-        let ended = query(AssertSqlSafe(dead_nudges())).all(&mut reading).await?;
-        Ok(ended.into_iter().map(|NudgedTicket(nudge, row)| (nudge, opened(row))).collect())
+        let ended = query(AssertSqlSafe(ended_nudges_sql())).all(&mut reading).await?;
+        Ok(ended.into_iter().map(|NudgedTicket(nudge, row)| (nudge, ticket_record(row))).collect())
     }
 
     /// At most `most` ended tickets that are due to be read without a nudge, the longest due first, each with its gate.
@@ -96,7 +96,7 @@ impl Store {
         let mut reading = self.begin_read().await?;
         let ended: Vec<StoredTicket> =
             query(sql).bind(now.0).bind(i64::try_from(most).unwrap_or(i64::MAX)).all(&mut reading).await?;
-        Ok(ended.into_iter().map(|row| (GateId(row.0.clone()), opened(row))).collect())
+        Ok(ended.into_iter().map(|row| (GateId(row.0.clone()), ticket_record(row))).collect())
     }
 
     /// Whether this is the issue id of an ended ticket whose next move the bridge will answer.
@@ -116,7 +116,7 @@ impl WriteTx {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn keep_ticket(&mut self, opened: &TicketRecord) -> Result<(), Error> {
+    pub async fn store_ticket(&mut self, opened: &TicketRecord) -> Result<(), Error> {
         query(
             "INSERT INTO ticket (gate, canary, name, id, ticket, answered) VALUES ($1, $2, $3, $4, $5, 0)
              ON CONFLICT (gate) DO NOTHING",
@@ -150,7 +150,7 @@ impl WriteTx {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn read_again(&mut self, gate: &GateId, at: Option<Millis>) -> Result<(), Error> {
+    pub async fn schedule_read(&mut self, gate: &GateId, at: Option<Millis>) -> Result<(), Error> {
         query("UPDATE ticket SET read_at = $1 WHERE gate = $2")
             .bind(at.map(|at| at.0))
             .bind(gate.0.as_str())
@@ -163,7 +163,7 @@ impl WriteTx {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn missing(&mut self, gate: &GateId, since: Option<Millis>) -> Result<(), Error> {
+    pub async fn set_missing_since(&mut self, gate: &GateId, since: Option<Millis>) -> Result<(), Error> {
         query("UPDATE ticket SET missing_since = $1 WHERE gate = $2")
             .bind(since.map(|since| since.0))
             .bind(gate.0.as_str())
@@ -186,7 +186,7 @@ impl WriteTx {
 }
 
 /// With CROSS JOIN, SQLite joins in this order: there are few nudges, and tickets are never deleted.
-fn dead_nudges() -> String {
+fn ended_nudges_sql() -> String {
     format!(
         "SELECT {COLUMNS}, nudge.ticket, nudge.seq, gate FROM nudge CROSS JOIN ticket
          WHERE ticket.id = nudge.ticket AND answered = 0 AND ended_at IS NOT NULL ORDER BY nudge.seq"
@@ -204,7 +204,7 @@ impl FromRow<'_, AnyRow> for NudgedTicket {
     }
 }
 
-fn opened(Keyed(gate, row): StoredTicket) -> Result<TicketRecord, Error> {
+fn ticket_record(Keyed(gate, row): StoredTicket) -> Result<TicketRecord, Error> {
     let (canary, name, ticket, ended_at, missing_since) =
         row.map_err(|error| unreadable(format!("the ticket of gate {gate}"), &error))?;
     Ok(TicketRecord {
@@ -230,7 +230,7 @@ mod tests {
         let store = Store::open(&database.url.clone().into()).await.unwrap();
         assert_eq!(store.ended_nudges().await.unwrap().len(), 0);
         if store.is_sqlite() {
-            let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", dead_nudges()));
+            let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", ended_nudges_sql()));
             let plan: Vec<String> = sqlx::query(sql)
                 .try_map(|row: AnyRow| row.try_get(3))
                 .fetch_all(&store.0.pool)

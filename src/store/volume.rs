@@ -46,7 +46,7 @@ const NETWORK: [(u32, &str); 21] = [
 ];
 
 /// The network file system with this number. Its type differs between platforms, so it may be sign-extended.
-fn network(kind: i128) -> Option<&'static str> {
+fn network_file_system(kind: i128) -> Option<&'static str> {
     let kind = u32::try_from(kind & 0xFFFF_FFFF).ok()?;
     NETWORK.iter().find_map(|(known, name)| (*known == kind).then_some(*name))
 }
@@ -58,12 +58,12 @@ pub(super) fn obstacle(directory: &Path, volumes: AllowedVolumes) -> Option<Stri
         AllowedVolumes::Local => {
             // If statfs fails, SQLite's own error follows soon.
             let found = rustix::fs::statfs(directory).ok()?;
-            network(found.f_type.into()).map(words)
+            network_file_system(found.f_type.into()).map(message)
         }
     }
 }
 
-fn words(name: &str) -> String {
+fn message(name: &str) -> String {
     format!(
         "it is on a network volume ({name}), where SQLite can lose what it stored; put it on a volume of this machine or \
          on block storage, use PostgreSQL, or set store.allow_network_volume = true"
@@ -97,7 +97,7 @@ mod tests {
             (0, None),
             (-1, None),
         ] {
-            assert_eq!(network(kind), name, "{kind:#x}");
+            assert_eq!(network_file_system(kind), name, "{kind:#x}");
         }
         let mut numbers: Vec<u32> = NETWORK.iter().map(|(number, _)| *number).collect();
         numbers.sort_unstable();

@@ -3,7 +3,7 @@
 use sqlx::AnyConnection;
 
 use super::{
-    error::{Error, only_reads},
+    error::{Error, is_read_only},
     handle::Store,
     query::{self, Keyed, Transaction, query},
     rows::{self, FORMAT, key, to_json},
@@ -30,9 +30,9 @@ impl Store {
     /// If the database fails, or other processes hold the lock for too long.
     pub async fn begin_write(&self) -> Result<WriteTx, Error> {
         match self.try_begin_write().await {
-            Err(error) if only_reads(&error) => {
+            Err(error) if is_read_only(&error) => {
                 // A new connection may be able to write.
-                self.0.read_only.found();
+                self.0.read_only.mark();
                 self.try_begin_write().await
             }
             begun => begun,
@@ -121,11 +121,11 @@ impl WriteTx {
     ///
     /// # Errors
     /// If the database fails. It is then unknown whether it committed; [`Store::catch_up`] finds out.
-    pub async fn end(self) -> Result<(), Error> {
+    pub async fn commit(self) -> Result<(), Error> {
         tracing::trace!(target: "step", seq = self.seq, "committing");
         query::commit(self.transaction).await?;
         tracing::trace!(target: "step", seq = self.seq, "committed");
-        self.store.remember(self.saved, self.seq);
+        self.store.cache_committed(self.saved, self.seq);
         Ok(())
     }
 }

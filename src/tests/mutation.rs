@@ -16,7 +16,7 @@ pub(crate) fn changes(how_many: Range<usize>) -> impl Strategy<Value = Vec<Chang
 }
 
 /// Values of other kinds than expected.
-fn odd(which: u8) -> Value {
+fn unexpected_value(which: u8) -> Value {
     match which % 24 {
         0 => Value::Null,
         1 => json!(true),
@@ -101,7 +101,7 @@ fn change(document: &mut Value, (place, how, with): Change) {
         }
         // A value from elsewhere in the document.
         (5, value) => *value = other,
-        (_, value) => *value = odd(with),
+        (_, value) => *value = unexpected_value(with),
     }
 }
 

@@ -21,9 +21,9 @@ pub(super) const TICK: Duration = Duration::from_secs(1);
 /// In seconds: even a Jira that takes this long for each request gets as many as the rate limit allows.
 const ANSWERED_WITHIN: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);
 /// The least number of concurrent commands: even with a small rate limit, one slow command must not delay all others.
-const LEAST_SIDE_BY_SIDE: usize = 4;
+const MIN_CONCURRENCY: usize = 4;
 /// The largest number, whatever the rate limit.
-const MOST_SIDE_BY_SIDE: usize = 32;
+const MAX_CONCURRENCY: usize = 32;
 
 /// What a step did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,17 +72,17 @@ pub(super) struct Context {
     pub(super) clock: Clock,
     pub(super) metrics: Arc<Metrics>,
     /// How many commands run concurrently, at most.
-    pub(super) side_by_side: usize,
+    pub(super) max_concurrency: usize,
     pub(super) lease: Lease,
     /// The database error that was logged last, until the database works again.
-    pub(super) trouble: Mutex<Option<String>>,
+    pub(super) logged_store_error: Mutex<Option<String>>,
 }
 
 /// How many commands run concurrently: as many as the bridge may send within `ANSWERED_WITHIN`, because Jira may take
 /// that long for each.
-pub(super) fn side_by_side(jira::Settings { requests_per_second, burst, .. }: &jira::Settings) -> usize {
+pub(super) fn max_concurrency(jira::Settings { requests_per_second, burst, .. }: &jira::Settings) -> usize {
     let sent = requests_per_second.saturating_mul(ANSWERED_WITHIN).max(*burst).get();
-    usize::try_from(sent).map_or(MOST_SIDE_BY_SIDE, |sent| sent.clamp(LEAST_SIDE_BY_SIDE, MOST_SIDE_BY_SIDE))
+    usize::try_from(sent).map_or(MAX_CONCURRENCY, |sent| sent.clamp(MIN_CONCURRENCY, MAX_CONCURRENCY))
 }
 
 impl Context {
@@ -115,16 +115,16 @@ impl Context {
     }
 
     /// Logs a database error, once until the database works again.
-    pub(super) fn log_trouble(&self, error: &store::Error) {
+    pub(super) fn log_store_error(&self, error: &store::Error) {
         let words = error.to_string();
-        let told = lock(&self.trouble).replace(words.clone());
+        let told = lock(&self.logged_store_error).replace(words.clone());
         if told.as_ref() != Some(&words) {
             tracing::error!("{words}; nothing is done in Jira until this works again");
         }
     }
 
     /// Records that the database works.
-    pub(super) fn log_recovery(&self) {
-        *lock(&self.trouble) = None;
+    pub(super) fn clear_store_error(&self) {
+        *lock(&self.logged_store_error) = None;
     }
 }

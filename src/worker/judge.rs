@@ -42,13 +42,13 @@ pub(super) async fn judge(
         return policy::denies_for_good(&route.approval_key("deny"), &route.approval.deny);
     }
     let (list, key) = (List::Deny, route.approval_key("deny"));
-    let mut inquiry = PersonMatch { context, lookups, person, project, list, key };
-    let deny = inquiry.ask(deny).await;
+    let mut matcher = PersonMatch { context, lookups, person, project, list, key };
+    let deny = matcher.ask(deny).await;
     if person.id.is_empty() || deny.iter().any(|(_, names)| *names != EntryMatch::No) {
         // The approvers cannot change this result.
         return policy::judge(person, false, &[], &deny);
     }
-    let mut inquiry = PersonMatch { list: List::Approvers, key: route.approval_key("approvers"), ..inquiry };
+    let mut inquiry = PersonMatch { list: List::Approvers, key: route.approval_key("approvers"), ..matcher };
     let approvers = inquiry.ask(&route.approval.approvers).await;
     match context.jira.account().await {
         Ok(own) => policy::judge(person, same_id_or_name(&own.id, &person.id), &approvers, &deny),
@@ -158,7 +158,7 @@ impl PersonMatch<'_, '_> {
                 return Ok(EntryMatch::Yes);
             }
         }
-        if role.others && matches!(self.list, List::Deny) {
+        if role.unnamed && matches!(self.list, List::Deny) {
             let (key, name) = (&self.key, quoted(name));
             return Ok(EntryMatch::Unknown(format!(
                 "{key}: Jira does not show every account that has the role {name}"

@@ -12,7 +12,7 @@ use super::{
     failures::Failures,
     lock::lock,
     poll::Poll,
-    poll_queue::MOST,
+    poll_queue::MAX_PER_REQUEST,
     read_health::ReadTrigger,
 };
 use crate::{
@@ -24,17 +24,17 @@ use crate::{
 };
 
 /// How long an ended ticket that was moved, but cannot be read, is retried.
-const MOST_PATIENT: Duration = Duration::from_hours(24);
+const GIVE_UP_AFTER: Duration = Duration::from_hours(24);
 /// The longest delay before an ended ticket that cannot be read is retried.
-const LONGEST: Duration = Duration::from_mins(5);
+const MAX_DELAY: Duration = Duration::from_mins(5);
 /// The most ended tickets that are answered in one step.
-const MOST_ENDED: usize = 10;
+const MAX_ANSWERED: usize = 10;
 /// How long after the end of its rollout a ticket is read occasionally, without a webhook.
-const WATCHED: Duration = Duration::from_hours(7 * 24);
+const WATCHED_FOR: Duration = Duration::from_hours(7 * 24);
 /// An ended ticket is read again after its age divided by this: the older it is, the less often.
-const SELDOMER: u32 = 24;
+const AGE_DIVISOR: u32 = 24;
 /// The most requests in one cycle, each for a hundred ended tickets.
-const MOST_REQUESTS: usize = 5;
+const MAX_REQUESTS: usize = 5;
 
 /// Answers late moves. Losing its state is harmless.
 pub(super) struct LateMoves {
@@ -82,7 +82,7 @@ impl LateMoves {
         let (more, answered) = if nudged.is_empty() {
             (false, self.read_lately_ended(now).await?)
         } else {
-            (nudged.len() == MOST_ENDED, self.read_nudged(&nudged).await?)
+            (nudged.len() == MAX_ANSWERED, self.read_nudged(&nudged).await?)
         };
         match answered {
             Ok(()) => {
@@ -112,8 +112,8 @@ impl LateMoves {
             let moved = match self.was_moved_late(record).await {
                 Ok(moved) => moved,
                 Err(error) => {
-                    let lasted = self.is_unread(&record.gate, &error, now);
-                    if lasted <= MOST_PATIENT {
+                    let lasted = self.record_unread(&record.gate, &error, now);
+                    if lasted <= GIVE_UP_AFTER {
                         if error.is_about_object() {
                             continue;
                         }
@@ -138,16 +138,16 @@ impl LateMoves {
             return Ok(Ok(()));
         }
         let store = self.context.store();
-        for _ in 0..MOST_REQUESTS {
+        for _ in 0..MAX_REQUESTS {
             let mut ended = Vec::new();
-            for (gate, opened) in store.ended_to_read(now, MOST).await? {
+            for (gate, opened) in store.ended_to_read(now, MAX_PER_REQUEST).await? {
                 match opened {
                     Ok(opened) => ended.push(opened),
                     Err(error) => {
                         tracing::error!("{error}; this ticket of an ended rollout is not read any more");
                         let mut tx = store.begin_write().await?;
-                        tx.read_again(&gate, None).await?;
-                        tx.end().await?;
+                        tx.schedule_read(&gate, None).await?;
+                        tx.commit().await?;
                     }
                 }
             }
@@ -186,7 +186,7 @@ impl LateMoves {
             };
             let is_moved = match is_late(record, &seen.snapshot, &own.id) {
                 // After many edits, only earlier entries of the changelog may show the move.
-                false if !seen.goes_back_to(ended_at) => self.was_moved_late(record).await,
+                false if !seen.covers_since(ended_at) => self.was_moved_late(record).await,
                 is_moved => Ok(is_moved),
             };
             match is_moved {
@@ -199,11 +199,11 @@ impl LateMoves {
         let mut tx = self.context.store().begin_write().await?;
         for record in ended {
             let age = record.ended_at.map_or(Duration::MAX, |ended_at| now.since(ended_at));
-            let next = (age < WATCHED).then(|| now + self.context.slow_cycle().max(age / SELDOMER));
-            tx.read_again(&record.gate, next).await?;
+            let next = (age < WATCHED_FOR).then(|| now + self.context.slow_cycle().max(age / AGE_DIVISOR));
+            tx.schedule_read(&record.gate, next).await?;
         }
         // If answering a move fails below, its ticket is read again.
-        tx.end().await?;
+        tx.commit().await?;
         for record in moved {
             self.answer_move(record, None, true, now).await?;
         }
@@ -240,7 +240,7 @@ impl LateMoves {
         } else {
             None
         };
-        tx.end().await?;
+        tx.commit().await?;
         if let Some(applied) = applied {
             self.context.gatekeeper.announce(&applied, now);
         }
@@ -257,16 +257,16 @@ impl LateMoves {
         let mut first: Vec<_> = nudged.iter().filter(|(record, _)| !waits(&record.gate)).collect();
         // The fewest failures first, so that each has its chance where none can be read.
         first.sort_by_key(|(record, _)| unread.get(&record.gate).map(|unread| unread.failures));
-        first.truncate(MOST_ENDED);
+        first.truncate(MAX_ANSWERED);
         first
     }
 
     /// Records that a ticket could not be read. Returns for how long that has been so.
-    fn is_unread(&self, gate: &GateId, error: &jira::Error, now: Millis) -> Duration {
+    fn record_unread(&self, gate: &GateId, error: &jira::Error, now: Millis) -> Duration {
         let mut state = lock(&self.state);
         let begins = UnreadEnded { failures: Failures::default(), since: now };
         let unread = state.unread.entry(gate.clone()).or_insert(begins);
-        unread.failures.record(error, now, LONGEST);
+        unread.failures.record(error, now, MAX_DELAY);
         now.since(unread.since)
     }
 

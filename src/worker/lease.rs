@@ -8,12 +8,12 @@ use std::{
 use super::lock::lock;
 use crate::{
     clock::{Clock, Stopwatch},
-    store::{self, LEASE, Lead, Store, WriteTx},
+    store::{self, LEASE, LeaseOutcome, Store, WriteTx},
 };
 
 /// How long this process relies on the lease without asking the database again: at each confirmation at least this
 /// much of it is left.
-const BELIEVED: Duration = Duration::from_secs(LEASE.as_secs() * 2 / 3);
+const CONFIRMED_FOR: Duration = Duration::from_secs(LEASE.as_secs() * 2 / 3);
 
 /// Whether this process is the leader. Clones share one state.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ impl Lease {
     }
 
     /// Takes or renews the lease; with `at_once` even from a process that is certainly gone.
-    pub(super) async fn take(&self, store: &Store, at_once: bool) -> Result<Lead, store::Error> {
+    pub(super) async fn take(&self, store: &Store, at_once: bool) -> Result<LeaseOutcome, store::Error> {
         let (now, asked) = (self.clock.now(), self.clock.stopwatch());
         let lead = store.lead(&self.replica, now, at_once).await?;
         self.update(lead, asked);
@@ -58,11 +58,11 @@ impl Lease {
         let mut tx = store.begin_write().await?;
         let lead = tx.lead(&self.replica, now, false).await?;
         Ok(match lead {
-            Lead::Holds | Lead::Again => {
+            LeaseOutcome::Holds | LeaseOutcome::Regained => {
                 self.update(lead, asked);
                 Some(tx)
             }
-            Lead::TookOver | Lead::Standby => None,
+            LeaseOutcome::TookOver | LeaseOutcome::Standby => None,
         })
     }
 
@@ -72,10 +72,10 @@ impl Lease {
     }
 
     /// Stores the database's answer; the request was sent when `asked` was started.
-    fn update(&self, lead: Lead, asked: Stopwatch) {
+    fn update(&self, lead: LeaseOutcome, asked: Stopwatch) {
         let mut held = lock(&self.held);
-        held.leads = lead != Lead::Standby;
-        held.term += u64::from(lead == Lead::TookOver);
+        held.leads = lead != LeaseOutcome::Standby;
+        held.term += u64::from(lead == LeaseOutcome::TookOver);
         if held.leads {
             held.confirmed = asked;
         }
@@ -98,6 +98,6 @@ impl Lease {
     /// Whether this process certainly still holds the lease of this term.
     pub(super) fn holds(&self, term: Term) -> bool {
         let held = lock(&self.held);
-        held.leads && held.term == term.0 && held.confirmed.elapsed() < BELIEVED
+        held.leads && held.term == term.0 && held.confirmed.elapsed() < CONFIRMED_FOR
     }
 }

@@ -19,16 +19,16 @@ mod single_flight;
 use single_flight::SingleFlight;
 
 /// How long a cached workflow is used.
-pub(super) const WORKFLOW: Duration = Duration::from_hours(1);
+pub(super) const WORKFLOW_TTL: Duration = Duration::from_hours(1);
 /// A status that is not in the cached workflow, or has another name there, makes the bridge read the workflow again,
 /// but not more often than this. Before it opens a ticket, the bridge uses no older workflow.
-pub(super) const WORKFLOW_AGAIN: Duration = Duration::from_secs(60);
+pub(super) const WORKFLOW_REFRESH: Duration = Duration::from_secs(60);
 /// How long an answer is used that names a person.
-pub(super) const NAMED: Duration = Duration::from_mins(10);
+pub(super) const PERSON_TTL: Duration = Duration::from_mins(10);
 /// How long other answers about people are used: a change of groups or roles must take effect soon.
-pub(super) const MEMBER: Duration = Duration::from_secs(60);
+pub(super) const MEMBERSHIP_TTL: Duration = Duration::from_secs(60);
 /// After this many lookups without an answer, a round makes no further ones.
-const MOST_SILENT: usize = 3;
+const MAX_UNANSWERED: usize = 3;
 
 /// A project, and one of its issue types or roles.
 type InProject = (String, String);
@@ -71,7 +71,7 @@ pub(super) struct RoundLookups<'a> {
 struct FailedLookups {
     errors: HashMap<String, jira::Error>,
     /// How many failed because Jira as a whole does not answer.
-    silent: usize,
+    unanswered: usize,
 }
 
 impl Lookups {
@@ -89,11 +89,11 @@ impl Lookups {
         &self,
         project: &str,
         issue_type: &str,
-        believed: Duration,
+        max_age: Duration,
     ) -> Option<Workflow> {
         let (now, known) = (self.context.clock.now(), lock(&self.cached));
-        let id = known.issue_types.get(&in_project(project, issue_type), |_| believed, now)?;
-        known.workflows.get(&in_project(project, &id), |_| believed, now)
+        let id = known.issue_types.get(&in_project(project, issue_type), |_| max_age, now)?;
+        known.workflows.get(&in_project(project, &id), |_| max_age, now)
     }
 
     /// The same, or else Jira's answer to a new request.
@@ -124,7 +124,7 @@ impl Lookups {
         project: &str,
         issue_type: &str,
     ) -> Result<Workflow, jira::Error> {
-        let asking = self.workflow(project, issue_type, WORKFLOW_AGAIN);
+        let asking = self.workflow(project, issue_type, WORKFLOW_REFRESH);
         self.opening.join(in_project(project, issue_type), asking).await
     }
 }
@@ -143,26 +143,26 @@ impl RoundLookups<'_> {
             return Ok(known);
         }
         let what = format!("workflow {issue_type} {project}");
-        self.failed.or(what, lookups.workflow(project, issue_type, believed)).await
+        self.failed.ask_unless_failed(what, lookups.workflow(project, issue_type, believed)).await
     }
 
     /// The people whom these words name.
     pub(super) async fn people(&mut self, words: &str) -> Result<People, jira::Error> {
         let (key, asking) = (words.to_lowercase(), self.lookups.context.jira.people(words));
-        let believed = |people: &People| if people.named.is_empty() { MEMBER } else { NAMED };
+        let believed = |people: &People| if people.named.is_empty() { MEMBERSHIP_TTL } else { PERSON_TTL };
         self.ask(|known| &mut known.people, format!("people {key}"), key, believed, asking).await
     }
 
     /// The groups of this person.
     pub(super) async fn groups(&mut self, person_id: &str) -> Result<Vec<Group>, jira::Error> {
         let (key, asking) = (person_id.to_owned(), self.lookups.context.jira.groups(person_id));
-        self.ask(|known| &mut known.groups, format!("groups {key}"), key, |_| MEMBER, asking).await
+        self.ask(|known| &mut known.groups, format!("groups {key}"), key, |_| MEMBERSHIP_TTL, asking).await
     }
 
     /// Whether a group with this name exists.
     pub(super) async fn has_group(&mut self, name: &str) -> Result<bool, jira::Error> {
         let (key, asking) = (name.to_lowercase(), self.lookups.context.jira.has_group(name));
-        self.ask(|known| &mut known.has_group, format!("group {key}"), key, |_| MEMBER, asking).await
+        self.ask(|known| &mut known.has_group, format!("group {key}"), key, |_| MEMBERSHIP_TTL, asking).await
     }
 
     /// The holders of this role in the project.
@@ -170,7 +170,7 @@ impl RoundLookups<'_> {
         let (key, asking) =
             (in_project(project, &name.to_lowercase()), self.lookups.context.jira.role(project, name));
         let what = format!("role {} {project}", key.1);
-        self.ask(|known| &mut known.roles, what, key, |_| MEMBER, asking).await
+        self.ask(|known| &mut known.roles, what, key, |_| MEMBERSHIP_TTL, asking).await
     }
 
     /// The cached answer, or else Jira's, unless this lookup failed in the round.
@@ -187,7 +187,7 @@ impl RoundLookups<'_> {
         if let Some(known) = known {
             return Ok(known);
         }
-        let found = self.failed.or(what, asking).await?;
+        let found = self.failed.ask_unless_failed(what, asking).await?;
         cache(&mut lock(&self.lookups.cached)).keep(key, &found, believed, now);
         Ok(found)
     }
@@ -215,7 +215,7 @@ impl<K: Eq + Hash, V: Clone> TtlMap<K, V> {
 
 impl FailedLookups {
     /// Asks, unless this lookup failed in the round, or too many got no answer.
-    async fn or<T>(
+    async fn ask_unless_failed<T>(
         &mut self,
         what: String,
         asking: impl Future<Output = Result<T, jira::Error>>,
@@ -225,7 +225,7 @@ impl FailedLookups {
         }
         let found = asking.await;
         if let Err(error) = &found {
-            self.silent += usize::from(!error.is_about_object());
+            self.unanswered += usize::from(!error.is_about_object());
             self.errors.insert(what, error.clone());
         }
         found
@@ -233,7 +233,7 @@ impl FailedLookups {
 
     fn error(&self, what: &str) -> Option<&jira::Error> {
         let any = || self.errors.values().find(|error| !error.is_about_object());
-        self.errors.get(what).or_else(|| any().filter(|_| self.silent >= MOST_SILENT))
+        self.errors.get(what).or_else(|| any().filter(|_| self.unanswered >= MAX_UNANSWERED))
     }
 }
 

@@ -47,9 +47,9 @@ use effect::{CommandResult, Failure};
 
 /// One slot in this many is never used to open tickets, so that comments get through however many tickets are to be
 /// opened.
-const PROGRESS_MEANWHILE: usize = 4;
+const SLOTS_PER_RESERVED: usize = 4;
 /// The retry delay of a command that failed because of the credentials; the client itself asks Jira no more often.
-const CREDENTIALS: Duration = Duration::from_secs(15);
+const CREDENTIALS_RETRY: Duration = Duration::from_secs(15);
 
 /// The outbox. Losing what it remembers between its steps is harmless.
 pub(super) struct Outbox {
@@ -92,7 +92,7 @@ const fn is_opening(row: &OutboxRow) -> bool {
 /// A finished step.
 enum Step {
     /// Due commands were loaded.
-    Taken(Result<Vec<OutboxRow>, store::Error>),
+    Loaded(Result<Vec<OutboxRow>, store::Error>),
     /// A command of this gate was performed.
     Performed(GateId, Result<CycleOutcome, store::Error>),
 }
@@ -123,15 +123,15 @@ impl Outbox {
         // Whether commands may be due, whether they are being loaded, and when to load again at the latest.
         let (mut due, mut taking, mut tick) = (true, false, Instant::now());
         loop {
-            let places = self.context.side_by_side.saturating_sub(in_hand.0.len());
+            let places = self.context.max_concurrency.saturating_sub(in_hand.0.len());
             if due && !taking && places > 0 && !stop.is_cancelled() {
                 (due, taking) = (false, self.context.lease.leads());
                 tick = Instant::now() + TICK;
                 news.mark_unchanged();
                 if taking {
-                    let (held, most) = (in_hand.clone(), self.context.side_by_side);
+                    let (held, most) = (in_hand.clone(), self.context.max_concurrency);
                     // Not awaited here: a command in progress may hold the database's only connection.
-                    steps.push(Box::pin(async move { Step::Taken(self.pick(&held, most).await) }));
+                    steps.push(Box::pin(async move { Step::Loaded(self.pick(&held, most).await) }));
                 }
             }
             if steps.is_empty() && stop.is_cancelled() {
@@ -139,9 +139,9 @@ impl Outbox {
             }
             select! {
                 Some(step) = steps.next(), if !steps.is_empty() => match step {
-                    Step::Taken(rows) => {
+                    Step::Loaded(rows) => {
                         taking = false;
-                        for row in self.unless_failed(rows).unwrap_or_default() {
+                        for row in self.ok_or_log(rows).unwrap_or_default() {
                             if stop.is_cancelled() {
                                 break;
                             }
@@ -152,7 +152,7 @@ impl Outbox {
                     }
                     Step::Performed(gate, outcome) => {
                         in_hand.0.remove(&gate);
-                        match self.unless_failed(outcome) {
+                        match self.ok_or_log(outcome) {
                             Some(CycleOutcome::Parked { why } | CycleOutcome::Postponed { why }) => {
                                 tracing::debug!(why, "this attempt failed");
                                 due = true;
@@ -171,15 +171,15 @@ impl Outbox {
         }
     }
 
-    fn unless_failed<T>(&self, result: Result<T, store::Error>) -> Option<T> {
-        result.inspect_err(|error| self.context.log_trouble(error)).ok()
+    fn ok_or_log<T>(&self, result: Result<T, store::Error>) -> Option<T> {
+        result.inspect_err(|error| self.context.log_store_error(error)).ok()
     }
 
     /// Due commands for the free slots, one for each gate, and none for a gate with a command in progress. Tickets to
     /// be opened come first, but do not take every slot.
     async fn pick(&self, in_hand: &InFlight, places: usize) -> Result<Vec<OutboxRow>, store::Error> {
         let mut held: HashSet<GateId> = in_hand.0.keys().cloned().collect();
-        let most_opening = (places - places / PROGRESS_MEANWHILE).saturating_sub(in_hand.opening());
+        let most_opening = (places - places / SLOTS_PER_RESERVED).saturating_sub(in_hand.opening());
         let mut taken = Vec::new();
         for (opening, most) in [(true, most_opening), (false, places)] {
             let mut whole = false;
@@ -190,7 +190,7 @@ impl Outbox {
                 }
                 whole = true;
                 let now = self.context.clock.now();
-                for (row, found) in self.context.store().due(opening, now, &held, most).await? {
+                for (row, found) in self.context.store().due_commands(opening, now, &held, most).await? {
                     match found {
                         Ok(found) => {
                             if held.insert(found.command.gate().clone()) {
@@ -199,7 +199,7 @@ impl Outbox {
                         }
                         // There may be others after it.
                         Err(error) => {
-                            self.set_aside(row, &error).await?;
+                            self.park_unreadable(row, &error).await?;
                             whole = false;
                         }
                     }
@@ -210,12 +210,12 @@ impl Outbox {
     }
 
     /// Parks a command that cannot be read, so that it blocks no other.
-    async fn set_aside(&self, row: i64, error: &store::Error) -> Result<(), store::Error> {
+    async fn park_unreadable(&self, row: i64, error: &store::Error) -> Result<(), store::Error> {
         let why = error.to_string();
         let _writing = self.writing.lock().await;
         let mut tx = self.context.store().begin_write().await?;
         tx.park(row, &why, self.context.clock.now()).await?;
-        tx.end().await?;
+        tx.commit().await?;
         if self.newly_parked(row, &why) {
             tracing::error!(row, "{why}; the command is parked, and the row must be mended or deleted");
         }
@@ -229,7 +229,7 @@ impl Outbox {
             Ok(effect) => effect,
             Err(Failure::Aborted(outcome)) => return Ok(outcome),
             Err(Failure::Store(error)) => return Err(error),
-            Err(Failure::Jira(error)) => CommandResult::Failed { error, sent: row.sent },
+            Err(Failure::Jira(error)) => CommandResult::Failed { error, sent: row.unknown_since },
             Err(Failure::Stuck(why)) => CommandResult::Stuck { why },
         };
         self.settle(&row, effect).await
@@ -257,8 +257,8 @@ impl Outbox {
         let _writing = self.writing.lock().await;
         let mut tx = self.context.begin_if_leading().await?.ok_or(Failure::Aborted(CycleOutcome::Standby))?;
         let row = tx.claim(id, None).await?.ok_or(Failure::Aborted(CycleOutcome::Done))?;
-        let row = tx.gather(&row).await?;
-        tx.end().await?;
+        let row = tx.merge_progress(&row).await?;
+        tx.commit().await?;
         Ok(row)
     }
 
@@ -273,9 +273,9 @@ impl Outbox {
             // Another replica has taken it over, and settles it.
             return Ok(CycleOutcome::Done);
         }
-        let applied = self.tell_gate(&mut tx, row, &how, ticket, now).await?;
+        let applied = self.apply_to_gate(&mut tx, row, &how, ticket, now).await?;
         self.enqueue_follow_up(&mut tx, row, effect, &how, now).await?;
-        tx.end().await?;
+        tx.commit().await?;
         drop(writing);
         if let Some(applied) = applied {
             if opened && let Some(canary) = self.context.store().canary(&row.canary) {
@@ -283,23 +283,22 @@ impl Outbox {
             }
             self.context.gatekeeper.announce(&applied, now);
         }
-        self.say_if_parked(row, &how).await?;
+        self.log_if_parked(row, &how).await?;
         Ok(CycleOutcome::of(&how))
     }
 
     /// What happens to a command after an attempt.
     fn retry_policy(&self, row: &OutboxRow, effect: &CommandResult) -> AttemptOutcome {
-        let sent = row.sent;
+        let sent = row.unknown_since;
         match effect {
             CommandResult::Done
             | CommandResult::Opened { .. }
-            | CommandResult::Labelled { again: None, .. }
+            | CommandResult::DuplicatesSearched { again: None, .. }
             | CommandResult::Ended(_)
             | CommandResult::CommentInstead(_)
-            | CommandResult::Gone => AttemptOutcome::Done,
-            CommandResult::Labelled { again: Some((at, why)), .. } | CommandResult::Later { at, why } => {
-                AttemptOutcome::Retry { at: *at, why: why.clone(), sent }
-            }
+            | CommandResult::Deleted => AttemptOutcome::Done,
+            CommandResult::DuplicatesSearched { again: Some((at, why)), .. }
+            | CommandResult::Later { at, why } => AttemptOutcome::Retry { at: *at, why: why.clone(), sent },
             CommandResult::Missing { at, .. } => {
                 let why =
                     "Jira does not show the ticket; if that stays so for jira.trust_for, it was deleted"
@@ -311,7 +310,7 @@ impl Outbox {
                 let why = self.context.explain(error);
                 let wait = match error.retry() {
                     Retry::Never => return AttemptOutcome::Parked { why, sent: *sent },
-                    Retry::Backoff if matches!(error, jira::Error::Unauthorized { .. }) => CREDENTIALS,
+                    Retry::Backoff if matches!(error, jira::Error::Unauthorized { .. }) => CREDENTIALS_RETRY,
                     Retry::Now | Retry::NotBefore(_) | Retry::Backoff => {
                         delay(error, row.attempts, Duration::MAX)
                     }
@@ -322,7 +321,7 @@ impl Outbox {
     }
 
     /// Applies the result of opening a ticket to its gate; `ticket` is the ticket that the gate has now.
-    async fn tell_gate(
+    async fn apply_to_gate(
         &self,
         tx: &mut WriteTx,
         row: &OutboxRow,
@@ -373,44 +372,44 @@ impl Outbox {
         match (&row.command, how) {
             (Command::Open { gate, subject, .. }, AttemptOutcome::Done)
                 if matches!(effect, CommandResult::Done)
-                    && let Some(since) = row.sent =>
+                    && let Some(since) = row.unknown_since =>
             {
                 // Jira may still show a ticket later that is not needed any more.
-                tx.enqueue(&row.canary, &duplicates::look_again_later(gate, subject, since), now).await?;
+                tx.enqueue(&row.canary, &duplicates::search_later(gate, subject, since), now).await?;
             }
             (Command::Comment { notice: Notice::Progress { .. }, .. }, AttemptOutcome::Done) => {
-                tx.put_off_progress(gate, now).await?;
+                tx.delay_progress(gate, now).await?;
             }
             _ => {}
         }
         match effect {
             CommandResult::Ended(at) => {
                 tx.mark_ended(gate, at, now + self.context.slow_cycle()).await?;
-                tx.missing(gate, None).await?;
+                tx.set_missing_since(gate, None).await?;
             }
-            CommandResult::Missing { since, .. } => tx.missing(gate, Some(since)).await?,
+            CommandResult::Missing { since, .. } => tx.set_missing_since(gate, Some(since)).await?,
             CommandResult::CommentInstead(notice) => {
                 tx.enqueue(&row.canary, &Command::Comment { gate: gate.clone(), notice }, now).await?;
-                tx.missing(gate, None).await?;
+                tx.set_missing_since(gate, None).await?;
             }
             // Jira showed the ticket, so it is not missing any more.
             CommandResult::Done | CommandResult::Stuck { .. } if !is_opening(row) => {
-                tx.missing(gate, None).await?
+                tx.set_missing_since(gate, None).await?
             }
             CommandResult::Done
             | CommandResult::Opened { .. }
-            | CommandResult::Labelled { .. }
+            | CommandResult::DuplicatesSearched { .. }
             | CommandResult::Failed { .. }
             | CommandResult::Later { .. }
             | CommandResult::Stuck { .. }
-            | CommandResult::Gone => {}
+            | CommandResult::Deleted => {}
         }
         Ok(())
     }
 
     /// Logs that a command is parked, once for each reason and not at each retry. Not if the ticket of a live gate
     /// cannot be opened: that is recorded and logged already.
-    async fn say_if_parked(&self, row: &OutboxRow, how: &AttemptOutcome) -> Result<(), store::Error> {
+    async fn log_if_parked(&self, row: &OutboxRow, how: &AttemptOutcome) -> Result<(), store::Error> {
         let AttemptOutcome::Parked { why, .. } = how else {
             if *how == AttemptOutcome::Done {
                 self.forget(row.id);
@@ -468,11 +467,14 @@ async fn keep_found(
     let canary = &row.canary;
     match (&row.command, effect) {
         (Command::Open { gate, subject, .. }, CommandResult::Opened { ticket, others }) => {
-            tx.keep_ticket(&duplicates::opened(canary, gate, &subject.gate, ticket)).await?;
+            tx.store_ticket(&duplicates::opened(canary, gate, &subject.gate, ticket)).await?;
             duplicates::close(tx, canary, (gate, &subject.gate), Some(ticket), others, now).await?;
             Ok(Some(ticket.clone()))
         }
-        (Command::FindDuplicates { gate, name, .. }, CommandResult::Labelled { counts, found, .. }) => {
+        (
+            Command::FindDuplicates { gate, name, .. },
+            CommandResult::DuplicatesSearched { counts, found, .. },
+        ) => {
             duplicates::close(tx, canary, (gate, name), counts.as_ref(), found, now).await?;
             Ok(None)
         }

@@ -42,7 +42,7 @@ impl Poll {
         let started = self.begin(ReadTrigger::Nudge);
         self.queue.nudges_done();
         self.context.gatekeeper.store_late_nudges(started.at).await?;
-        if let Some(rests) = self.idle_reason(started.why, started.at) {
+        if let Some(rests) = self.idle_reason(started.trigger, started.at) {
             return Ok(rests);
         }
         let nudges = self.context.store().nudges().await?;
@@ -67,7 +67,7 @@ impl Poll {
         let store = self.context.store();
         let mut ended = Vec::new();
         for (nudge, opened) in store.ended_nudges().await? {
-            if store.gate_of(&nudge.ticket).is_some() {
+            if store.gate_by_ticket(&nudge.ticket).is_some() {
                 continue;
             }
             match opened {
@@ -85,7 +85,7 @@ impl Poll {
     /// Reads the tickets that are due: often those that Flagger asks about, and occasionally all others.
     pub(super) async fn read_due(&self) -> Result<CycleOutcome, store::Error> {
         let started = self.begin(ReadTrigger::Poll);
-        if let Some(rests) = self.idle_reason(started.why, started.at) {
+        if let Some(rests) = self.idle_reason(started.trigger, started.at) {
             return Ok(rests);
         }
         let due = self.queue.due(&self.health, started.at).await;
@@ -104,7 +104,7 @@ impl Poll {
     }
 
     fn begin(&self, why: ReadTrigger) -> RoundStart {
-        RoundStart { why, at: self.context.clock.now(), term: self.context.lease.term() }
+        RoundStart { trigger: why, at: self.context.clock.now(), term: self.context.lease.term() }
     }
 
     /// Why nothing is read now; `None` if reading may go on.
@@ -125,21 +125,21 @@ impl Poll {
         started: RoundStart,
     ) -> Result<CycleOutcome, store::Error> {
         let (context, health, lookups) = (&*self.context, &self.health, self.lookups.round());
-        let mut round = Round { context, health, lookups, due, started, found: RoundFindings::default() };
+        let mut round = Round { context, health, lookups, due, started, findings: RoundFindings::default() };
         let seen = match round.see(how).await {
             Ok(seen) => seen,
-            Err(error) => return Ok(self.not_seen(&error, started)),
+            Err(error) => return Ok(self.round_failed(&error, started)),
         };
         let RoundFindings { deferred: later, backing_off: resting, mut unread, fruitless: vain, .. } =
-            round.found;
+            round.findings;
         let tickets = seen.len();
         let (later, done): (Vec<&DueTicket>, Vec<&DueTicket>) =
             due.iter().partition(|due| later.contains(&due.gate));
-        match started.why {
+        match started.trigger {
             ReadTrigger::Nudge => seen.iter().for_each(|seen| self.queue.nudge_read(seen.gate())),
-            ReadTrigger::Poll => later.iter().for_each(|due| self.queue.alone(due, started.at)),
+            ReadTrigger::Poll => later.iter().for_each(|due| self.queue.queue_alone(due, started.at)),
         }
-        let vain = vain.filter(|_| tickets == 0 && started.why == ReadTrigger::Nudge);
+        let fruitless = vain.filter(|_| tickets == 0 && started.trigger == ReadTrigger::Nudge);
         let Some(changed) = self.apply(&seen, &done, nudges, started).await? else {
             // Another replica is the leader now; these readings do not count.
             if self.context.lease.term() == started.term {
@@ -147,9 +147,9 @@ impl Poll {
             }
             return Ok(CycleOutcome::Standby);
         };
-        self.is_over(&seen, &done, started);
+        self.mark_read(&seen, &done, started);
         if !done.is_empty() {
-            self.worked(vain, started);
+            self.round_worked(fruitless, started);
         }
         if !due.is_empty() {
             let counts = done
@@ -161,12 +161,12 @@ impl Poll {
         Ok(CycleOutcome::Read { tickets, changed })
     }
 
-    fn not_seen(&self, error: &jira::Error, started: RoundStart) -> CycleOutcome {
-        if self.health.failed(started.why, error, started.at) {
+    fn round_failed(&self, error: &jira::Error, started: RoundStart) -> CycleOutcome {
+        if self.health.failed(started.trigger, error, started.at) {
             tracing::warn!("{error}; approvals hold as last seen until jira.trust_for is over");
         }
         let why = self.context.explain(error);
-        self.context.gatekeeper.unread_tickets().none(&why, started.at);
+        self.context.gatekeeper.unread_tickets().all_failed(&why, started.at);
         CycleOutcome::Postponed { why }
     }
 
@@ -183,7 +183,7 @@ impl Poll {
         // A reading for a nudge is compared within the transaction: a polling round may be about to commit an older
         // one.
         let may_be_news =
-            |seen: &&SeenTicket| started.why == ReadTrigger::Nudge || seen.is_news(&self.context);
+            |seen: &&SeenTicket| started.trigger == ReadTrigger::Nudge || seen.is_news(&self.context);
         let news: Vec<&SeenTicket> = seen.iter().filter(may_be_news).collect();
         // A decision that closes a gate holds from now on, even if it cannot be stored.
         for seen in news.iter().filter(|seen| !self.is_superseded(started, seen.gate())) {
@@ -192,7 +192,9 @@ impl Poll {
         let read: HashSet<&str> = due.iter().map(|due| due.ticket.id.as_str()).collect();
         let followed: Vec<&Nudge> = nudges
             .iter()
-            .filter(|Nudge { ticket, .. }| read.contains(ticket.as_str()) || store.gate_of(ticket).is_none())
+            .filter(|Nudge { ticket, .. }| {
+                read.contains(ticket.as_str()) || store.gate_by_ticket(ticket).is_none()
+            })
             .collect();
         let mut applied = Vec::new();
         if !news.is_empty() || !followed.is_empty() {
@@ -216,7 +218,7 @@ impl Poll {
             for nudge in followed {
                 tx.ack_nudge(nudge).await?;
             }
-            tx.end().await?;
+            tx.commit().await?;
         }
         for applied in &applied {
             gatekeeper.announce(applied, now);
@@ -228,9 +230,9 @@ impl Poll {
     }
 
     /// Marks these tickets as read, until they are due again.
-    fn is_over(&self, seen: &[SeenTicket], due: &[&DueTicket], started: RoundStart) {
+    fn mark_read(&self, seen: &[SeenTicket], due: &[&DueTicket], started: RoundStart) {
         for due in due {
-            let is_over = match started.why {
+            let is_over = match started.trigger {
                 // Also for tickets that could not be interpreted.
                 ReadTrigger::Poll => true,
                 // A nudge works only once. A ticket that it did not show, or that could not be judged, must be read
@@ -246,8 +248,8 @@ impl Poll {
     }
 
     /// Jira answered. If no ticket could be read, `vain` is how often in a row that was so.
-    fn worked(&self, vain: Option<Failures>, started: RoundStart) {
-        if self.health.worked(started.why, vain) {
+    fn round_worked(&self, vain: Option<Failures>, started: RoundStart) {
+        if self.health.worked(started.trigger, vain) {
             tracing::info!("Jira answers again");
         }
         // Tickets that were read for nudges need no polling; but while polling fails, that is no successful poll.
@@ -258,7 +260,7 @@ impl Poll {
 
     /// Whether this round's reading of a gate's ticket must be discarded.
     fn is_superseded(&self, started: RoundStart, gate: &GateId) -> bool {
-        match started.why {
+        match started.trigger {
             ReadTrigger::Nudge => false,
             ReadTrigger::Poll => self.queue.is_superseded(gate),
         }

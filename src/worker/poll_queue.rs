@@ -23,15 +23,15 @@ use crate::{
 };
 
 /// Jira's limit for one request.
-pub(super) const MOST: usize = 100;
+pub(super) const MAX_PER_REQUEST: usize = 100;
 /// The most tickets that are read alone in one round.
-pub(super) const MOST_ALONE: usize = 20;
+pub(super) const MAX_ALONE: usize = 20;
 /// A ticket is read for nudges at most this often, however many nudges come.
 const NUDGED_EVERY: Duration = Duration::from_secs(1);
 /// The shortest time between two scans of all live tickets.
 const SCAN_EVERY: Duration = Duration::from_secs(1);
 /// After this many canaries the scan yields, so that waiting questions are answered.
-const AT_A_TIME: usize = 250;
+const YIELD_EVERY: usize = 250;
 
 /// A ticket to be read.
 pub(super) struct DueTicket {
@@ -55,7 +55,7 @@ struct State {
     /// Gates with a ticket that is being read for a nudge.
     nudging: HashSet<GateId>,
     /// Gates with a ticket that was read for a nudge since the current round began.
-    overtaken: HashSet<GateId>,
+    read_for_nudge: HashSet<GateId>,
     /// Gates with a reading that a round discarded: they come before all others.
     superseded: Map<GateId, Arc<Canary>>,
     queue: VecDeque<Queued>,
@@ -70,7 +70,7 @@ struct State {
 struct Queued {
     canary: Arc<Canary>,
     gate: GateId,
-    looked: Option<Millis>,
+    last_read: Option<Millis>,
 }
 
 /// The tickets with the same interval, each with when it was last read.
@@ -82,7 +82,7 @@ struct Cycle<'a> {
 }
 
 impl State {
-    fn looked_at(&self, gate: &GateId) -> Option<Millis> {
+    fn last_read_of(&self, gate: &GateId) -> Option<Millis> {
         self.last_read.get(gate).copied()
     }
 }
@@ -94,7 +94,7 @@ impl PollQueue {
 
     /// Queues a newly opened ticket ahead of all that were read before.
     pub(super) fn opened(&self, canary: Arc<Canary>, gate: GateId) {
-        lock(&self.state).queue.push_front(Queued { canary, gate, looked: None });
+        lock(&self.state).queue.push_front(Queued { canary, gate, last_read: None });
     }
 
     /// Records that a reading of this gate's ticket was stored.
@@ -106,11 +106,11 @@ impl PollQueue {
     /// unknown which reading is newer.
     pub(super) fn is_superseded(&self, gate: &GateId) -> bool {
         let state = lock(&self.state);
-        state.overtaken.contains(gate) || state.nudging.contains(gate)
+        state.read_for_nudge.contains(gate) || state.nudging.contains(gate)
     }
 
     /// Queues a ticket to be read alone, after all others.
-    pub(super) fn alone(&self, due: &DueTicket, now: Millis) {
+    pub(super) fn queue_alone(&self, due: &DueTicket, now: Millis) {
         let state = &mut *lock(&self.state);
         state.last_read.insert(due.gate.clone(), now);
         if !state.alone.iter().any(|(_, gate)| *gate == due.gate) {
@@ -126,7 +126,7 @@ impl PollQueue {
     /// Records that a ticket was read for a nudge. A round in progress discards its own reading of it, even if a
     /// later reading for a nudge fails.
     pub(super) fn nudge_read(&self, gate: &GateId) {
-        lock(&self.state).overtaken.insert(gate.clone());
+        lock(&self.state).read_for_nudge.insert(gate.clone());
     }
 
     /// Records that no ticket is being read for a nudge. A failed reading makes no round discard its own.
@@ -147,7 +147,7 @@ impl PollQueue {
         let mut state = lock(&self.state);
         state.nudged.retain(|_, at| now.apart(*at) < NUDGED_EVERY);
         let mut due = Vec::new();
-        let most = if self.context.jira.reads_an_index() { MOST_ALONE } else { MOST };
+        let most = if self.context.jira.reads_an_index() { MAX_ALONE } else { MAX_PER_REQUEST };
         for Nudge { ticket, .. } in nudges {
             if due.len() == most {
                 break;
@@ -155,7 +155,7 @@ impl PollQueue {
             if state.nudged.contains_key(ticket) {
                 continue;
             }
-            let gate = self.context.store().gate_of(ticket);
+            let gate = self.context.store().gate_by_ticket(ticket);
             if let Some(found) = gate.and_then(|(canary, gate)| self.watched(&canary, &gate)) {
                 state.nudged.insert(ticket.clone(), now);
                 state.nudging.insert(found.gate.clone());
@@ -168,10 +168,10 @@ impl PollQueue {
     /// At most a hundred tickets that are due.
     pub(super) async fn due(&self, health: &ReadHealth, now: Millis) -> Vec<DueTicket> {
         let mut due = Vec::new();
-        lock(&self.state).overtaken.clear();
+        lock(&self.state).read_for_nudge.clear();
         self.take(&mut due);
         let scanned = lock(&self.state).scanned;
-        if due.len() < MOST && scanned.is_none_or(|at| now.apart(at) >= SCAN_EVERY) {
+        if due.len() < MAX_PER_REQUEST && scanned.is_none_or(|at| now.apart(at) >= SCAN_EVERY) {
             self.scan(health, now).await;
             self.take(&mut due);
         }
@@ -181,8 +181,8 @@ impl PollQueue {
     /// A few of the tickets that are to be read alone.
     pub(super) fn due_alone(&self) -> Vec<DueTicket> {
         let mut state = lock(&self.state);
-        state.overtaken.clear();
-        let some = state.alone.len().min(MOST_ALONE);
+        state.read_for_nudge.clear();
+        let some = state.alone.len().min(MAX_ALONE);
         state.alone.drain(..some).filter_map(|(canary, gate)| self.watched(&canary.id, &gate)).collect()
     }
 
@@ -204,7 +204,7 @@ impl PollQueue {
                     && self.is_asked_about(&canary.id, gate, now)
             })
             // A ticket that cannot be read must not block the others.
-            .filter(|(_, gate)| !health.is_tried(&gate.id, now))
+            .filter(|(_, gate)| !health.failed_recently(&gate.id, now))
             .map(|(canary, gate)| (health.read_directly(&gate.id).unwrap_or(gate.asked_at), canary, gate))
             .min_by_key(|(read, _, _)| *read)?;
         if now.since(read) < self.context.slow_cycle() {
@@ -219,14 +219,14 @@ impl PollQueue {
         let state = &mut *lock(&self.state);
         let State { superseded: again, nudging, .. } = state;
         again.retain(|gate, canary| {
-            let waits = due.len() == MOST || nudging.contains(gate);
+            let waits = due.len() == MAX_PER_REQUEST || nudging.contains(gate);
             if !waits {
                 due.extend(self.watched(&canary.id, gate));
             }
             waits
         });
         let mut later = Vec::new();
-        while due.len() < MOST
+        while due.len() < MAX_PER_REQUEST
             && let Some(queued) = state.queue.pop_front()
         {
             // If that reading fails, this ticket is still due, and not all others with it.
@@ -234,8 +234,8 @@ impl PollQueue {
                 later.push(queued);
                 continue;
             }
-            let Queued { canary, gate, looked } = queued;
-            if state.looked_at(&gate) == looked && !due.iter().any(|due| due.gate == gate) {
+            let Queued { canary, gate, last_read: looked } = queued;
+            if state.last_read_of(&gate) == looked && !due.iter().any(|due| due.gate == gate) {
                 due.extend(self.watched(&canary.id, &gate));
             }
         }
@@ -249,13 +249,13 @@ impl PollQueue {
         let canaries = self.context.store().live();
         let (mut live, mut quick, mut slow) = (HashSet::default(), Cycle::default(), Cycle::default());
         let mut lost = Vec::new();
-        for some in canaries.chunks(AT_A_TIME) {
+        for some in canaries.chunks(YIELD_EVERY) {
             {
                 let state = lock(&self.state);
                 for canary in some {
                     for gate in canary.rollout.iter().flat_map(|rollout| &rollout.replaced) {
                         live.insert(&gate.id);
-                        let looked = state.looked_at(&gate.id);
+                        let looked = state.last_read_of(&gate.id);
                         // The longer ago it was seen, the less likely it comes back.
                         let least = if gate.is_labelled() { poll_every } else { slowly };
                         let every = least.max(gate.seen_at().map_or(least, |seen| now.since(seen) / 8));
@@ -269,7 +269,7 @@ impl PollQueue {
                             true => (&mut quick, poll_every),
                             false => (&mut slow, slowly),
                         };
-                        let looked = state.looked_at(&gate.id);
+                        let looked = state.last_read_of(&gate.id);
                         cycle.due |= looked.is_none_or(|at| now.apart(at) >= every);
                         cycle.tickets.push((looked, canary, &gate.id));
                     }
@@ -284,7 +284,7 @@ impl PollQueue {
         let queued = due.into_iter().map(|(looked, canary, gate)| Queued {
             canary: Arc::clone(canary),
             gate: gate.clone(),
-            looked,
+            last_read: looked,
         });
         let mut state = lock(&self.state);
         state.queue.extend(queued);

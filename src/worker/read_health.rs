@@ -20,7 +20,7 @@ use trail::Trails;
 /// How long a ticket is read alone before it is tried together with others again, in ms.
 const APART_FOR: i64 = 3_600_000;
 /// While Jira does not answer, single tickets are tried once in this many rounds.
-const TRIED_ONCE_IN: u32 = 4;
+const PROBE_EVERY: u32 = 4;
 
 /// Why tickets are read. At most one round of each kind runs at a time.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,11 +52,11 @@ struct State {
     /// Tickets that could not be read alone.
     failing: HashMap<GateId, Failures>,
     /// Tickets that showed less alone than was seen before, as in a restored Jira.
-    older: HashMap<GateId, Failures>,
+    incomplete: HashMap<GateId, Failures>,
     /// Cached parts of changelogs, beyond their newest entries.
     trails: Trails,
     /// How long each changelog was when it was last read without an index, if known, and when that was.
-    direct: HashMap<GateId, (Option<usize>, Millis)>,
+    direct_reads: HashMap<GateId, (Option<usize>, Millis)>,
     /// Routes with statuses that could not be resolved, so that the log says so once.
     bad_routes: HashSet<String>,
 }
@@ -124,7 +124,7 @@ impl ReadHealth {
     /// costs requests.
     pub(super) fn tries_alone(&self) -> bool {
         let state = lock(&self.state);
-        state.polls.count.max(state.nudges.count).is_multiple_of(TRIED_ONCE_IN)
+        state.polls.count.max(state.nudges.count).is_multiple_of(PROBE_EVERY)
     }
 
     /// Whether a ticket has to be read alone now.
@@ -134,21 +134,21 @@ impl ReadHealth {
     }
 
     /// Whether reading it alone failed a short time ago.
-    pub(super) fn is_tried(&self, gate: &GateId, now: Millis) -> bool {
+    pub(super) fn failed_recently(&self, gate: &GateId, now: Millis) -> bool {
         let state = lock(&self.state);
-        [&state.failing, &state.older]
+        [&state.failing, &state.incomplete]
             .iter()
             .any(|all| all.get(gate).is_some_and(|tried| tried.is_backing_off(now)))
     }
 
     /// When it was last read without an index.
     pub(super) fn read_directly(&self, gate: &GateId) -> Option<Millis> {
-        lock(&self.state).direct.get(gate).map(|(_, at)| *at)
+        lock(&self.state).direct_reads.get(gate).map(|(_, at)| *at)
     }
 
     /// Whether its changelog was longer when it was read without an index.
     pub(super) fn shows_fewer_entries(&self, gate: &GateId, reading: &Reading) -> bool {
-        let known = lock(&self.state).direct.get(gate).and_then(|(known, _)| *known);
+        let known = lock(&self.state).direct_reads.get(gate).and_then(|(known, _)| *known);
         reading.total.zip(known).is_some_and(|(length, known)| length < known)
     }
 
@@ -157,7 +157,7 @@ impl ReadHealth {
         let mut state = lock(&self.state);
         state.failing.remove(gate);
         if let Some(reading) = reading {
-            state.direct.insert(gate.clone(), (reading.total, now));
+            state.direct_reads.insert(gate.clone(), (reading.total, now));
         }
     }
 
@@ -179,13 +179,13 @@ impl ReadHealth {
     pub(super) fn back_off_incomplete(&self, gate: &GateId) {
         let poll_every = self.context.config().jira.poll_every;
         let (state, now) = (&mut *lock(&self.state), self.context.clock.now());
-        let older = state.older.entry(gate.clone()).or_default();
+        let older = state.incomplete.entry(gate.clone()).or_default();
         older.record_with_delay(poll_every, now, self.context.slow_cycle());
     }
 
     /// Records that a ticket shows all that is known of it.
     pub(super) fn is_up_to_date(&self, gate: &GateId) {
-        lock(&self.state).older.remove(gate);
+        lock(&self.state).incomplete.remove(gate);
     }
 
     /// Records that a ticket makes requests for many fail. It is read alone for a while. Returns whether that is new.
@@ -210,12 +210,12 @@ impl ReadHealth {
     }
 
     /// Records that the statuses of this route cannot be resolved. Returns whether that is new.
-    pub(super) fn is_bad(&self, route: &str) -> bool {
+    pub(super) fn mark_route_bad(&self, route: &str) -> bool {
         lock(&self.state).bad_routes.insert(route.to_owned())
     }
 
     /// Records that the statuses of this route are resolved.
-    pub(super) fn is_good(&self, route: &str) {
+    pub(super) fn mark_route_good(&self, route: &str) {
         lock(&self.state).bad_routes.remove(route);
     }
 
@@ -228,7 +228,7 @@ impl ReadHealth {
     pub(super) fn extend_trail(&self, gate: &GateId, reading: &mut Reading) {
         let trails = &mut lock(&self.state).trails;
         trails.join(gate, reading);
-        trails.knows(gate, reading);
+        trails.cache(gate, reading);
     }
 
     /// Drops the cached part of a changelog.
@@ -241,8 +241,8 @@ impl ReadHealth {
         let mut state = lock(&self.state);
         state.apart.retain(|gate, until| live.contains(gate) && now < *until);
         state.failing.retain(|gate, _| live.contains(gate));
-        state.older.retain(|gate, _| live.contains(gate));
+        state.incomplete.retain(|gate, _| live.contains(gate));
         state.trails.retain(live);
-        state.direct.retain(|gate, _| live.contains(gate));
+        state.direct_reads.retain(|gate, _| live.contains(gate));
     }
 }

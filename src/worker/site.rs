@@ -9,13 +9,13 @@ use super::context::{Context, CycleOutcome};
 use crate::store;
 
 /// How long to wait before the next request, if Jira did not answer.
-const ASKED_AGAIN: Duration = Duration::from_secs(60);
+const RETRY_DELAY: Duration = Duration::from_secs(60);
 
 /// Retries [`recognise`] until it succeeds, once.
-pub(super) async fn recognising(context: &Context, stop: &CancellationToken) {
+pub(super) async fn recognise_loop(context: &Context, stop: &CancellationToken) {
     let asking = async {
         while !matches!(recognise(context).await, Ok(CycleOutcome::Done)) {
-            sleep(ASKED_AGAIN).await;
+            sleep(RETRY_DELAY).await;
         }
     };
     tokio::select! {
@@ -44,7 +44,7 @@ pub(super) async fn recognise(context: &Context) -> Result<CycleOutcome, store::
     }
     let Some(mut tx) = context.begin_if_leading().await? else { return Ok(CycleOutcome::Standby) };
     tx.set_site(&now).await?;
-    tx.end().await?;
+    tx.commit().await?;
     if let Some(before) = before {
         tracing::warn!(
             before,

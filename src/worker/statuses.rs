@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::lookups::{Lookups, RoundLookups, WORKFLOW, WORKFLOW_AGAIN};
+use super::lookups::{Lookups, RoundLookups, WORKFLOW_REFRESH, WORKFLOW_TTL};
 use crate::{
     gate::{Move, Ticket},
     jira::{self, Workflow},
@@ -40,11 +40,11 @@ pub(super) async fn of(
     moved: Option<(&Move, Duration)>,
 ) -> Result<Statuses, UnclearStatuses> {
     let (project, issue_type) = (ticket.project.as_str(), ticket.issue_type.as_str());
-    let believed = moved.map_or(WORKFLOW, |(_, ago)| WORKFLOW.min(ago));
-    let mut workflow = lookups.workflow(project, issue_type, believed).await?;
+    let max_age = moved.map_or(WORKFLOW_TTL, |(_, ago)| WORKFLOW_TTL.min(ago));
+    let mut workflow = lookups.workflow(project, issue_type, max_age).await?;
     let has = |id: &str| workflow.statuses.iter().any(|status| status.id == id);
     if !workflow.statuses.contains(seen) || moved.is_some_and(|(entry, _)| !has(&entry.from)) {
-        workflow = lookups.workflow(project, issue_type, WORKFLOW_AGAIN).await?;
+        workflow = lookups.workflow(project, issue_type, WORKFLOW_REFRESH).await?;
     }
     resolve(route, &workflow).map_err(|why| {
         let workflow = workflow.statuses.into_iter().map(|status| status.id).collect();

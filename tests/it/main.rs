@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
-/// What tests are made of: a bridge between a fake Jira and a simulated Flagger, its database, processes, kills, TLS and proxies.
+/// The test harness: a bridge between a fake Jira and a simulated Flagger, its database, processes, kills, TLS and
+/// proxies.
 mod world;
 
-/// How a rollout, its tickets and the people who decide go together.
+/// Rollouts, their tickets and the people who decide.
 mod stories {
     mod approval;
     mod approval_binding;
@@ -24,7 +25,7 @@ mod stories {
     mod untrusted_text;
 }
 
-/// Jira, the database, callers and networks that fail, answer nonsense, or mean harm.
+/// Failures and attacks: Jira, the database, callers and networks.
 mod failures {
     mod bulk_reads;
     mod duplicate_tickets;
@@ -48,7 +49,7 @@ mod failures {
 /// Several bridges on one database.
 mod replicas;
 
-/// What others rely on: recorded messages of Flagger, Jira's API, stored data, metrics, and the map of our own modules.
+/// Interfaces that others rely on: Flagger's recorded messages, Jira's API, stored data, metrics; and the module map.
 mod contract {
     mod flagger_traces;
     pub(crate) mod jira_openapi;
@@ -57,7 +58,7 @@ mod contract {
     mod stored_releases;
 }
 
-/// The program as a process: its commands, what it prints and logs, signals and exit codes.
+/// The program as a process: commands, output, log, signals and exit codes.
 mod cli {
     mod check;
     mod demo;
@@ -69,14 +70,14 @@ mod cli {
     mod startup_log;
 }
 
-/// README.md and `docs/` say what is true.
+/// README.md and `docs/` match the program.
 mod docs {
     mod guides;
     mod messages;
     pub(crate) mod readme;
 }
 
-/// Where it runs: manifests, image, monitoring, certificates, proxies, secrets and volumes.
+/// Deployment: manifests, image, monitoring, certificates, proxies, secrets and volumes.
 mod deploy {
     mod ca_and_proxy;
     pub(crate) mod image;

@@ -1,8 +1,8 @@
-//! Two replicas on one database: writers take turns, one works, and whatever one of them knows the other soon knows too.
+//! Two replicas on one database: writes are serialised, one replica leads, and each soon reads the other's changes.
 //!
-//! Only PostgreSQL can have replicas. On SQLite a process that starts takes the lease at once, because whoever held it is
-//! gone; but one that was told to stop, or stands still, may still be there, and what holds then is tested on both. What
-//! is about two that live side by side for long runs where the test asks [`has_replicas`].
+//! Only PostgreSQL supports replicas. On SQLite a process that starts takes the lease at once, because the previous
+//! holder has ended; but a process that is stopping or suspended may still exist, and tests of that case run on both.
+//! Tests of two replicas that run for long check [`has_replicas`].
 
 mod clock_skew;
 mod processes;
@@ -16,7 +16,7 @@ use flagger_jira_bridge::{
     config,
     millis::Millis,
     serve::{Bridge, Listeners},
-    store::{LEASE, Lead},
+    store::{LEASE, LeaseOutcome},
     worker::{CycleOutcome, Worker},
 };
 use serde_json::Value;
@@ -28,20 +28,20 @@ use tokio_util::sync::CancellationToken;
 use crate::world::{
     WEBHOOK_SECRET,
     database::Database,
-    looked,
     network::{Way, proxied},
+    poll_tickets,
     program::PATIENCE,
     question,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Whether the database of the tests can have replicas.
+/// Whether the tests' database supports replicas.
 fn has_replicas() -> bool {
     std::env::var("TEST_DATABASE_URL").is_ok_and(|url| !url.is_empty())
 }
 
-/// One of the processes, whose worker takes a step when the test says so.
+/// A process whose worker runs only when the test calls it.
 struct Replica {
     worker: Arc<Worker>,
     addresses: [String; 3],
@@ -50,7 +50,7 @@ struct Replica {
     _bridge: Arc<Bridge>,
 }
 
-/// Two replicas and their Jira. The second works.
+/// Two replicas and their Jira. The second leads.
 struct Two {
     jira: FakeJira,
     clock: Clock,
@@ -86,20 +86,20 @@ impl Replica {
         gates(&self.addresses[2]).await
     }
 
-    /// What the status page says of Jira.
+    /// The status page's text about Jira.
     #[expect(clippy::disallowed_methods, reason = "this is not a request to Jira")]
-    async fn says_of_jira(&self) -> String {
+    async fn jira_status(&self) -> String {
         let response = reqwest::Client::new().get(format!("{}/", self.addresses[2])).send().await.unwrap();
         let page = response.text().await.unwrap();
         let (_, said) = page.split_once("<dt>Jira</dt><dd>").unwrap();
         said.split_once("</dd>").unwrap().0.replace("<strong>Trouble:</strong> ", "")
     }
 
-    /// Does all that is due, if it is this one that works.
-    async fn works(&self) {
+    /// Runs the worker until nothing is due, if this replica leads.
+    async fn run_worker(&self) {
         for _ in 0..100 {
             let did = self.worker.work_once().await.unwrap();
-            let looked = looked(&self.worker).await.unwrap();
+            let looked = poll_tickets(&self.worker).await.unwrap();
             if matches!(
                 (did, looked),
                 (CycleOutcome::Idle | CycleOutcome::Standby, CycleOutcome::Idle | CycleOutcome::Standby)
@@ -107,10 +107,10 @@ impl Replica {
                 return;
             }
         }
-        panic!("the worker finds no end");
+        panic!("the worker never became idle");
     }
 
-    async fn keeps(&self) -> Lead {
+    async fn renew_lease(&self) -> LeaseOutcome {
         self.worker.keep_lease(false).await.unwrap()
     }
 }
@@ -129,7 +129,7 @@ impl Two {
         Self::start_on(directory, database, &url, settings).await
     }
 
-    /// Both reach their database through a proxy.
+    /// The same, with a proxy before the database.
     async fn start_behind_a_proxy() -> (Self, watch::Sender<Way>) {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::fresh(directory.path()).await;
@@ -152,16 +152,16 @@ impl Two {
         let first = Replica::start(&config, &clock).await;
         let second = Replica::start(&config, &clock).await;
         let two = Self { jira, clock, first, second, database, _directory: directory };
-        if two.second.keeps().await == Lead::Standby {
-            assert!(has_replicas(), "on SQLite a process that starts works at once");
+        if two.second.renew_lease().await == LeaseOutcome::Standby {
+            assert!(has_replicas(), "on SQLite a process that starts leads at once");
             two.clock.advance(LEASE);
-            assert_eq!(two.second.keeps().await, Lead::TookOver);
+            assert_eq!(two.second.renew_lease().await, LeaseOutcome::TookOver);
         }
-        assert_eq!(two.first.keeps().await, Lead::Standby, "one works");
+        assert_eq!(two.first.renew_lease().await, LeaseOutcome::Standby, "one leads");
         two
     }
 
-    /// Changes the database behind the replicas' backs.
+    /// Changes the database without the replicas.
     async fn sql(&self, sql: &str) {
         let mut connection = AnyConnection::connect(&self.database.url).await.unwrap();
         sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
@@ -177,7 +177,7 @@ impl Two {
     }
 }
 
-/// What Flagger says of a canary of this name.
+/// Flagger's message about the canary with this name.
 fn about(canary: &str, phase: &str, checksum: &str) -> Value {
     let mut question = question(phase, checksum);
     question["name"] = canary.into();
@@ -197,7 +197,7 @@ async fn gates(admin: &str) -> Value {
     serde_json::from_str(&response.text().await.unwrap()).unwrap()
 }
 
-/// Hundreds of questions, reports and reminders to both at once, about the same canaries, while both would like to work.
+/// Hundreds of questions, reports and webhooks to both at once, about the same canaries, while both try to lead.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_are_asked_at_once() {
     const CANARIES: usize = 30;
@@ -214,7 +214,7 @@ async fn both_are_asked_at_once() {
                 let (status, words) = loop {
                     let body = about(&canary, "Progressing", "new");
                     let answer = post(&format!("{address}/{path}"), &body).await.unwrap();
-                    // As Flagger does: what could not be stored in time is asked again.
+                    // A question that could not be stored in time is repeated, as Flagger does.
                     if !answer.1.contains("the database") {
                         break answer;
                     }
@@ -230,20 +230,20 @@ async fn both_are_asked_at_once() {
         two.number("SELECT COUNT(*) FROM canary").await,
         two.number("SELECT COUNT(DISTINCT seq) FROM canary").await,
     );
-    assert_eq!((canaries, turns), (30, 30), "each was stored in a turn of its own");
+    assert_eq!((canaries, turns), (30, 30), "each was stored in its own transaction");
     assert_eq!(two.number("SELECT COUNT(*) FROM outbox").await, 30, "one command for each");
 
     let (a, b) = (Arc::clone(&two.first.worker), Arc::clone(&two.second.worker));
     for worker in [&a, &b, &b] {
         let _ = worker.keep_lease(false).await.unwrap();
     }
-    tokio::join!(two.first.works(), two.second.works());
+    tokio::join!(two.first.run_worker(), two.second.run_worker());
     assert_eq!(two.jira.issues().len(), CANARIES, "one ticket for each gate");
     for ticket in two.jira.issues() {
         two.jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
     }
     two.clock.advance(MINUTE);
-    two.second.works().await;
+    two.second.run_worker().await;
     for number in 0..CANARIES {
         let canary = format!("canary-{number}");
         for replica in [&two.first, &two.second] {
@@ -262,7 +262,7 @@ async fn both_are_asked_at_once() {
     );
 }
 
-/// The budget for all canaries is kept by all replicas together.
+/// The limit of open tickets holds for all replicas together.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_replicas_have_one_budget() {
     let two = Two::start("limits.open_tickets = 5").await;
@@ -278,31 +278,31 @@ async fn two_replicas_have_one_budget() {
         assert_eq!(status, 403);
         refused += usize::from(words.contains("limits.open_tickets"));
     }
-    two.second.works().await;
+    two.second.run_worker().await;
     assert_eq!((two.jira.issues().len(), refused), (5, 35));
 }
 
-/// What was asked of one is known to the other when the next message comes, also within the second.
+/// A question to one replica is known to the other at its next message, also within a second.
 #[tokio::test]
 async fn a_report_that_goes_to_the_other_replica() {
     let two = Two::start("").await;
     two.first.asks("cart", "new").await;
-    two.second.works().await;
+    two.second.run_worker().await;
     assert_eq!(two.jira.issues().len(), 1);
     two.second.posts("/gate/confirm-promotion", &about("till", "Progressing", "new")).await;
     let (status, _) = two.first.posts("/post-rollout", &about("till", "Failed", "new")).await;
     assert_eq!(status, 200);
-    two.second.works().await;
-    assert_eq!(two.jira.issues().len(), 1, "the rollout of till is over");
+    two.second.run_worker().await;
+    assert_eq!(two.jira.issues().len(), 1, "the rollout of till has ended");
 }
 
-/// A webhook for a ticket that the other replica opened this very moment.
+/// A webhook for a ticket that the other replica has just opened.
 #[tokio::test]
-async fn a_reminder_that_goes_to_the_other_replica() {
+async fn a_webhook_that_goes_to_the_other_replica() {
     let two = Two::start("").await;
     let (status, _) = two.second.asks("cart", "new").await;
     assert_eq!(status, 403);
-    two.second.works().await;
+    two.second.run_worker().await;
     let [ticket] = two.jira.issues().try_into().unwrap();
     two.jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
     two.jira.webhook(&format!("{}/jira/webhook", two.first.addresses[1]), Some(WEBHOOK_SECRET), None);
@@ -314,22 +314,22 @@ async fn a_reminder_that_goes_to_the_other_replica() {
     }
     two.jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
     two.clock.advance(Duration::from_secs(2));
-    two.second.works().await;
+    two.second.run_worker().await;
     assert_eq!(two.second.asks("cart", "new").await.0, 200);
 }
 
-/// A verdict turns once, whichever replica is asked, and also when both are at the same moment.
+/// A change of a verdict is recorded once, even if both replicas are asked at the same moment.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_verdict_turns_once_for_both() {
+async fn a_verdict_change_is_recorded_once() {
     let two = Two::start("").await;
     two.first.asks("cart", "new").await;
-    two.second.works().await;
+    two.second.run_worker().await;
     let [ticket] = two.jira.issues().try_into().unwrap();
     let moves = [("Approved", 200), ("To Do", 403), ("Approved", 200), ("Rejected", 403)];
     for (nth, (status, expected)) in moves.into_iter().enumerate() {
         two.jira.move_issue(&ticket.key, status, MIA).unwrap();
         two.clock.advance(MINUTE);
-        two.second.works().await;
+        two.second.run_worker().await;
         let mut asking = JoinSet::new();
         for number in nth..nth + 6 {
             let address = [&two.first, &two.second][number % 2].addresses[0].clone();
@@ -351,51 +351,51 @@ async fn a_verdict_turns_once_for_both() {
     assert_eq!(two.number("SELECT COUNT(*) FROM audit WHERE kind = 'passed'").await, 1);
 }
 
-/// Only one of them talks to Jira. The page of the other says so, and when that one was last heard of.
+/// Only the leader sends requests to Jira. The other's page says so, and when the leader last renewed its lease.
 #[tokio::test]
-async fn who_talks_to_jira() {
+async fn only_the_leader_talks_to_jira() {
     let two = Two::start("").await;
     two.first.asks("cart", "new").await;
-    two.second.works().await;
-    assert_eq!(two.second.says_of_jira().await, "last answered 0 s ago");
+    two.second.run_worker().await;
+    assert_eq!(two.second.jira_status().await, "last answered 0 s ago");
     two.clock.advance(Duration::from_secs(3));
-    assert_eq!(two.first.keeps().await, Lead::Standby);
+    assert_eq!(two.first.renew_lease().await, LeaseOutcome::Standby);
     let other = "another replica talks to Jira; it last renewed its lease 3 s ago";
-    assert_eq!(two.first.says_of_jira().await, other);
+    assert_eq!(two.first.jira_status().await, other);
     two.clock.advance(MINUTE);
     let gone = "the replica that talked to Jira last renewed its lease 1 min ago; another takes over as soon as the database lets it";
-    assert_eq!(two.first.says_of_jira().await, gone);
-    assert_eq!(two.first.keeps().await, Lead::TookOver);
-    assert!(!two.first.says_of_jira().await.contains("replica"));
-    assert_eq!(two.second.keeps().await, Lead::Standby);
+    assert_eq!(two.first.jira_status().await, gone);
+    assert_eq!(two.first.renew_lease().await, LeaseOutcome::TookOver);
+    assert!(!two.first.jira_status().await.contains("replica"));
+    assert_eq!(two.second.renew_lease().await, LeaseOutcome::Standby);
     assert_eq!(
-        two.second.says_of_jira().await,
+        two.second.jira_status().await,
         "another replica talks to Jira; it last renewed its lease 0 s ago"
     );
 }
 
-/// A replica that stood still does not answer from what it knew before.
+/// A replica that was suspended does not answer from its outdated memory.
 #[tokio::test]
-async fn a_replica_that_stood_still() {
+async fn a_replica_that_was_suspended() {
     let two = Two::start("").await;
     two.first.asks("cart", "new").await;
-    two.second.works().await;
+    two.second.run_worker().await;
     let [ticket] = two.jira.issues().try_into().unwrap();
     two.jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
     two.clock.advance(MINUTE);
-    two.second.works().await;
+    two.second.run_worker().await;
     assert_eq!(two.first.asks("cart", "new").await.0, 200);
     two.jira.move_issue(&ticket.key, "Rejected", MIA).unwrap();
     two.clock.advance(MINUTE);
-    two.second.works().await;
+    two.second.run_worker().await;
     let (status, words) = two.first.asks("cart", "new").await;
     assert_eq!(status, 403, "{words}");
     assert!(words.contains("rejected by Mia"), "{words}");
 }
 
-/// A question that cannot be stored in time is answered closed, before Flagger gives up.
+/// A question that cannot be stored in time is answered 403 before Flagger's timeout.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn somebody_holds_the_database() {
+async fn a_locked_database() {
     let two = Two::start("").await;
     let mut connection = AnyConnection::connect(&two.database.url).await.unwrap();
     let mut holding = connection.begin().await.unwrap();
@@ -418,36 +418,37 @@ async fn somebody_holds_the_database() {
     assert_eq!(words, "closed: opening: the ticket is being opened\n");
 }
 
-/// Whoever is asked: the pause that the other heard the end of makes nobody more patient.
+/// Questions to either replica count for the same intervals: a pause that ended at one is no longer interval for the
+/// other.
 #[tokio::test]
-async fn questions_that_go_to_both_are_one_conversation() {
+async fn intervals_are_measured_over_both_replicas() {
     let two = Two::start("").await;
     two.first.asks("cart", "new").await;
     two.second.asks("cart", "new").await;
-    two.second.works().await;
+    two.second.run_worker().await;
     for _ in 0..60 {
         two.clock.advance(MINUTE);
         two.second.asks("cart", "new").await;
         for replica in [&two.second, &two.first] {
-            let _ = replica.keeps().await;
+            let _ = replica.renew_lease().await;
         }
     }
     let [ticket] = two.jira.issues().try_into().unwrap();
     two.jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
     two.clock.advance(MINUTE);
-    two.second.works().await;
+    two.second.run_worker().await;
     assert_eq!(two.first.asks("cart", "new").await.0, 200);
     for _ in 0..60 {
         two.clock.advance(MINUTE);
         for replica in [&two.second, &two.first] {
-            let _ = replica.keeps().await;
+            let _ = replica.renew_lease().await;
         }
     }
-    assert_eq!(two.first.asks("cart", "new").await.0, 403, "the same revision, coming back an hour later");
+    assert_eq!(two.first.asks("cart", "new").await.0, 403, "the same revision comes back an hour later");
 }
 
-/// PostgreSQL cannot be reached for a whole minute: everything is closed, nothing is accepted, nobody works; and then all
-/// goes on as if nothing had been.
+/// PostgreSQL is unreachable for a minute: every question is answered 403, no report is accepted, and no replica leads;
+/// afterwards both recover.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_minute_without_postgresql() {
     if !has_replicas() {
@@ -455,11 +456,11 @@ async fn a_minute_without_postgresql() {
     }
     let (two, way) = Two::start_behind_a_proxy().await;
     two.first.asks("cart", "new").await;
-    two.second.works().await;
+    two.second.run_worker().await;
     let [ticket] = two.jira.issues().try_into().unwrap();
     two.jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
     two.clock.advance(MINUTE);
-    two.second.works().await;
+    two.second.run_worker().await;
     for replica in [&two.first, &two.second] {
         assert_eq!(replica.asks("cart", "new").await.0, 200);
     }
@@ -474,19 +475,19 @@ async fn a_minute_without_postgresql() {
             let report = about("cart", "Failed", "new");
             assert_eq!(replica.posts("/post-rollout", &report).await.0, 503);
             assert!(replica.worker.keep_lease(false).await.is_err());
-            let looked = looked(&replica.worker).await;
+            let looked = poll_tickets(&replica.worker).await;
             assert!(matches!(looked, Ok(CycleOutcome::Standby) | Err(_)), "{looked:?}");
         }
     }
     way.send_replace(Way::Open);
-    let leads = [two.first.keeps().await, two.second.keeps().await];
-    assert_eq!(leads.iter().filter(|lead| **lead != Lead::Standby).count(), 1, "{leads:?}");
+    let leads = [two.first.renew_lease().await, two.second.renew_lease().await];
+    assert_eq!(leads.iter().filter(|lead| **lead != LeaseOutcome::Standby).count(), 1, "{leads:?}");
     for replica in [&two.first, &two.second] {
         let (status, words) = replica.asks("cart", "new").await;
         assert_eq!(status, 200, "{words}");
         assert_eq!(replica.asks("till", "new").await.0, 403);
     }
-    tokio::join!(two.first.works(), two.second.works());
+    tokio::join!(two.first.run_worker(), two.second.run_worker());
     assert_eq!(two.jira.issues().len(), 2);
     assert_eq!(two.number("SELECT COUNT(*) FROM audit WHERE kind = 'rollout_ended'").await, 0);
     assert_eq!(two.jira.complaints(), Vec::<String>::new());

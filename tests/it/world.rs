@@ -1,6 +1,6 @@
-//! A bridge between a fake Jira and whoever asks: real HTTP, a database of its own, and a clock that the test moves.
+//! A bridge and a fake Jira: real HTTP, a database of its own, and a clock that the test moves.
 //!
-//! The worker's steps are taken by [`World::works`], so that nothing happens that the test did not ask for.
+//! The worker runs only when a test calls [`World::run_worker`], so that nothing happens by itself.
 
 pub(crate) mod crash;
 pub(crate) mod database;
@@ -24,7 +24,7 @@ use flagger_jira_bridge::{
     clock::Clock,
     config,
     millis::Millis,
-    store::{self, LEASE, Lead},
+    store::{self, LEASE, LeaseOutcome},
     worker::{CycleOutcome, Worker},
 };
 use serde_json::{Value, json};
@@ -37,18 +37,18 @@ use crate::{
     world::{crash::Plan, database::Database, process::Process},
 };
 
-/// What the webhook is signed with.
+/// The secret that signs the webhook.
 pub(crate) const WEBHOOK_SECRET: &str = "a-webhook-secret-of-the-tests";
 /// When every test begins: 2026-09-21T14:13:20Z.
 const START: Millis = Millis(1_790_000_000_000);
-/// What stands for a listener until it is known which process is asked.
+/// Placeholder host names of the listeners, replaced when the process that gets the request is chosen.
 const LISTENERS: [&str; 3] = ["gate", "webhook", "admin"];
-/// For longer than Jira's search may lag, and as often as the bridge searches.
+/// Searches after a crash: together they last longer than Jira's search may lag.
 const SEARCHES: u32 = 10;
 const SEARCHED_EVERY: Duration = Duration::from_secs(15);
 
-/// Looks at the tickets that were moved; if there are none, answers the dead, and looks at those whose turn it is.
-pub(crate) async fn looked(worker: &Worker) -> Result<CycleOutcome, store::Error> {
+/// One round of reading: tickets named by a webhook; if there are none, late moves of ended tickets; then due tickets.
+pub(crate) async fn poll_tickets(worker: &Worker) -> Result<CycleOutcome, store::Error> {
     let nudged = worker.read_nudged().await?;
     if nudged != CycleOutcome::Idle {
         return Ok(nudged);
@@ -71,19 +71,19 @@ impl Answer {
     }
 }
 
-/// A bridge, its Jira, and the time.
+/// One or several processes of the bridge, their Jira, database and clock.
 pub(crate) struct World {
     pub(crate) jira: FakeJira,
     pub(crate) clock: Clock,
     flavour: Flavour,
     http: reqwest::Client,
-    /// Those that serve. The last one works; where the plan is to have replicas, whoever has the lease.
+    /// All processes. The worker of the last one runs; with replicas, the worker of the one that holds the lease.
     processes: Mutex<Vec<Arc<Process>>>,
-    /// How often one of them was chosen.
+    /// How often a process was chosen, for round robin.
     chosen: AtomicUsize,
-    /// How often it is still looked for a ticket that a killed process may have opened.
+    /// How many searches remain for a ticket that a killed process may have opened.
     searches: AtomicU32,
-    /// What Flagger asked last, as long as it may still wait for an answer that is open.
+    /// Flagger's last question, while Flagger may still repeat it.
     asked: Mutex<Option<reqwest::Request>>,
     plan: Option<Arc<Plan>>,
     pub(crate) settings: String,
@@ -97,7 +97,7 @@ impl World {
         Self::start_with(flavour, "").await
     }
 
-    /// The same bridge before a Jira Cloud and before a Data Center; where the plan says which, before that.
+    /// The same bridge with Jira Cloud and with Data Center; if the plan names one of them, only with that.
     pub(crate) async fn both(settings: &str) -> Vec<Self> {
         let planned = Plan::current().map(|plan| plan.flavour);
         let mut both = Vec::new();
@@ -109,15 +109,14 @@ impl World {
         both
     }
 
-    /// A bridge with the defaults, except that Jira may be asked as often as the test likes, and with further settings:
-    /// lines of TOML, with full keys.
+    /// A bridge with the defaults, but without a rate limit, and with further settings: lines of TOML, with full keys.
     pub(crate) async fn start_with(flavour: Flavour, settings: &str) -> Self {
         let world = Self::prepare(flavour, settings).await;
-        world.begins().await;
+        world.start_processes().await;
         world
     }
 
-    /// The same, but nobody serves yet, and the database is empty.
+    /// The same, but no process runs yet, and the database is empty.
     pub(crate) async fn prepare(flavour: Flavour, settings: &str) -> Self {
         let clock = Clock::manual(START);
         let setup = Setup::new(flavour, clock.clone());
@@ -155,39 +154,39 @@ impl World {
         }
     }
 
-    /// The processes start.
-    pub(crate) async fn begins(&self) {
+    /// Starts the processes.
+    pub(crate) async fn start_processes(&self) {
         for _ in 0..self.plan.as_ref().map_or(1, |plan| plan.replicas) {
-            let process = self.starts().await;
+            let process = self.start_process().await;
             self.processes.lock().unwrap().push(process);
         }
         if self.plan.as_ref().is_some_and(|plan| plan.is_cut()) {
-            self.takes_over().await;
+            self.take_lease().await;
         }
     }
 
-    /// Another process on the same database. One that is killed while it starts is started again.
-    async fn starts(&self) -> Arc<Process> {
+    /// Starts another process on the same database, again if it is killed while it starts.
+    async fn start_process(&self) -> Arc<Process> {
         let path = self.directory.path().join("config.toml");
         std::fs::write(&path, &self.settings).unwrap();
         loop {
             let config = config::load(&path, []).unwrap_or_else(|problems| panic!("{problems}"));
-            let dead = CancellationToken::new();
+            let kill = CancellationToken::new();
             let dispatch = match &self.plan {
-                Some(plan) => plan.watches(dead.clone()),
+                Some(plan) => plan.step_dispatch(kill.clone()),
                 None => tracing::dispatcher::get_default(Clone::clone),
             };
-            if let Some(process) = Process::start(config, self.clock.clone(), dispatch, dead).await {
+            if let Some(process) = Process::start(config, self.clock.clone(), dispatch, kill).await {
                 return Arc::new(process);
             }
         }
     }
 
-    /// Stops the processes as `kill -9` would, one after the other, and starts others on the same database.
+    /// Kills the processes as `kill -9` would, one after the other, and starts others on the same database.
     pub(crate) async fn restarts(&self) {
         for at in 0..self.processes().len() {
             self.processes()[at].kill();
-            self.revives().await;
+            self.restart_killed().await;
         }
     }
 
@@ -197,12 +196,12 @@ impl World {
         self.restarts().await;
     }
 
-    /// Where a process was killed, another is started on the same database. Time runs on until somebody works.
-    async fn revives(&self) {
+    /// Replaces each killed process by another on the same database, and advances the clock until one has the lease.
+    async fn restart_killed(&self) {
         let mut revived = false;
-        while let Some(at) = self.processes().iter().position(|process| process.is_dead()) {
+        while let Some(at) = self.processes().iter().position(|process| process.is_killed()) {
             self.processes()[at].kill();
-            let process = self.starts().await;
+            let process = self.start_process().await;
             self.processes.lock().unwrap()[at] = process;
             revived = true;
         }
@@ -212,29 +211,29 @@ impl World {
         if self.plan.as_ref().is_some_and(|plan| plan.is_cut()) && self.searches.load(SeqCst) == 0 {
             self.searches.store(SEARCHES, SeqCst);
         }
-        self.takes_over().await;
-        self.holds_what_it_promises().await;
+        self.take_lease().await;
+        self.assert_invariants().await;
     }
 
-    /// Somebody begins to work: on PostgreSQL, where another could still be at work, when the lease of the one before
-    /// has ended.
-    pub(crate) async fn takes_over(&self) {
+    /// Advances the clock until a process leads: on PostgreSQL, only when the previous leader's lease has ended.
+    pub(crate) async fn take_lease(&self) {
         loop {
-            match self.keeps().await {
+            match self.renew_lease().await {
                 Some(true) => return,
-                Some(false) => self.later(LEASE),
-                None => return Box::pin(self.revives()).await,
+                Some(false) => self.advance(LEASE),
+                None => return Box::pin(self.restart_killed()).await,
             }
         }
     }
 
-    /// The tick of every process that works or could. Whether one of them works; none if one was killed.
-    async fn keeps(&self) -> Option<bool> {
+    /// Renews the lease on each process. Whether one of them leads; `None` if one was killed.
+    async fn renew_lease(&self) -> Option<bool> {
         let mut leads = false;
         for process in self.workers() {
-            let lead =
-                process.does(async |worker: Arc<Worker>| worker.keep_lease(false).await.unwrap()).await?;
-            leads |= lead != Lead::Standby;
+            let lead = process
+                .run_on_worker(async |worker: Arc<Worker>| worker.keep_lease(false).await.unwrap())
+                .await?;
+            leads |= lead != LeaseOutcome::Standby;
         }
         Some(leads)
     }
@@ -247,22 +246,22 @@ impl World {
         self.plan.as_ref().is_some_and(|plan| plan.replicas > 1)
     }
 
-    /// Who may work, beginning with another one each time.
+    /// The processes that may hold the lease, starting with another one each time.
     pub(crate) fn workers(&self) -> Vec<Arc<Process>> {
         let mut workers = self.processes();
         if self.has_replicas() {
-            let tx = self.begin_write() % workers.len();
-            workers.rotate_left(tx);
+            let first = self.next_choice() % workers.len();
+            workers.rotate_left(first);
             return workers;
         }
         workers.split_off(workers.len() - 1)
     }
 
-    fn begin_write(&self) -> usize {
+    fn next_choice(&self) -> usize {
         self.chosen.fetch_add(1, SeqCst)
     }
 
-    /// What `store.url` is.
+    /// The value of `store.url`.
     pub(crate) fn database_url(&self) -> &str {
         &self.database.url
     }
@@ -271,17 +270,17 @@ impl World {
         self.database.url.starts_with("sqlite:")
     }
 
-    /// A second process starts on the same database, and works from now on; the first goes on serving.
-    pub(crate) async fn is_joined(&self) {
-        let second = self.starts().await;
+    /// Starts a second process on the same database. From now on its worker runs; the first continues to serve.
+    pub(crate) async fn add_process(&self) {
+        let second = self.start_process().await;
         self.processes.lock().unwrap().push(second);
-        if self.keeps().await == Some(false) {
-            self.later(LEASE);
-            assert_eq!(self.keeps().await, Some(true), "the lease of the first is over");
+        if self.renew_lease().await == Some(false) {
+            self.advance(LEASE);
+            assert_eq!(self.renew_lease().await, Some(true), "the first process's lease has ended");
         }
     }
 
-    /// A question to the process that ran first.
+    /// Sends a question to the first process.
     pub(crate) async fn asks_first(&self, stage: &str, phase: &str, checksum: &str) -> Answer {
         let path = format!("/gate/{stage}");
         let request = self.gate("POST", &path).header("content-type", "application/json");
@@ -289,7 +288,7 @@ impl World {
         self.tries(&self.processes()[0], &request).await.unwrap()
     }
 
-    /// Changes the database behind the bridge's back.
+    /// Changes the database without the bridge.
     pub(crate) async fn sql(&self, sql: &str) {
         let mut connection = AnyConnection::connect(&self.database.url).await.unwrap();
         sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
@@ -306,12 +305,12 @@ impl World {
         self.flavour == Flavour::Cloud
     }
 
-    /// Time passes; nobody works meanwhile.
-    pub(crate) fn later(&self, by: Duration) {
+    /// Advances the test's clock; the worker does not run.
+    pub(crate) fn advance(&self, by: Duration) {
         self.clock.advance(by);
     }
 
-    /// What the bridge waits for on its runtime's own clock comes as much sooner.
+    /// Advances the clock of each process's tokio runtime.
     pub(crate) async fn advances_timers(&self, by: Duration) {
         for process in self.processes() {
             let advance = async move |_| {
@@ -319,23 +318,23 @@ impl World {
                 tokio::time::advance(by).await;
                 tokio::time::resume();
             };
-            let _ = process.does(advance).await;
+            let _ = process.run_on_worker(advance).await;
         }
     }
 
-    /// Time passes on all clocks: what waits by the runtime's own comes sooner, too.
-    pub(crate) async fn passes(&self, by: Duration) {
-        self.later(by);
+    /// Advances all clocks: the test's and those of the runtimes.
+    pub(crate) async fn advance_all_clocks(&self, by: Duration) {
+        self.advance(by);
         self.advances_timers(by).await;
     }
 
-    /// How long the world has been going.
+    /// The time since the test began.
     pub(crate) fn age(&self) -> Duration {
         self.clock.now().since(START)
     }
 
-    /// Flagger asks every few seconds, and so everybody who could work gets to know at which gate.
-    async fn is_asked_on(&self) {
+    /// Repeats Flagger's last question at each process, as Flagger does, so that each knows which gate waits.
+    async fn repeat_last_question(&self) {
         if !self.has_replicas() && self.searches.load(SeqCst) == 0 {
             return;
         }
@@ -348,16 +347,16 @@ impl World {
         }
     }
 
-    /// The worker does all that is due. Returns how often it asked Jira for tickets' states.
-    pub(crate) async fn works(&self) -> usize {
+    /// Runs the worker until nothing is due. Returns how often it read tickets from Jira.
+    pub(crate) async fn run_worker(&self) -> usize {
         let mut looks = 0;
-        self.revives().await;
-        self.is_asked_on().await;
+        self.restart_killed().await;
+        self.repeat_last_question().await;
         for _ in 0..1_000 {
             let mut idle = false;
             for process in self.workers() {
-                let did = process.does(async |worker: Arc<Worker>| {
-                    (worker.work_once().await.unwrap(), looked(&worker).await.unwrap())
+                let did = process.run_on_worker(async |worker: Arc<Worker>| {
+                    (worker.work_once().await.unwrap(), poll_tickets(&worker).await.unwrap())
                 });
                 match did.await {
                     Some((CycleOutcome::Idle, CycleOutcome::Idle)) => idle = true,
@@ -369,35 +368,35 @@ impl World {
                     }
                     None => {
                         idle = false;
-                        self.revives().await;
-                        self.is_asked_on().await;
+                        self.restart_killed().await;
+                        self.repeat_last_question().await;
                         break;
                     }
                 }
             }
-            if idle && !self.searches_on().await {
+            if idle && !self.wait_for_search().await {
                 return looks;
             }
         }
-        panic!("the worker finds no end");
+        panic!("the worker never became idle");
     }
 
-    /// Time runs on while nobody can know whether a process that was killed had opened a ticket. False if that is known.
-    async fn searches_on(&self) -> bool {
+    /// Advances the clock while it is unknown whether a killed process opened a ticket. False if it is known.
+    async fn wait_for_search(&self) -> bool {
         if self.searches.load(SeqCst) == 0 || self.count("outbox WHERE sent_at IS NOT NULL").await == 0 {
             return false;
         }
         self.searches.fetch_sub(1, SeqCst);
-        self.later(SEARCHED_EVERY);
+        self.advance(SEARCHED_EVERY);
         self.ticks().await;
         true
     }
 
-    /// The worker's tick: leases, batches, silence.
+    /// The worker's tick on each process: it renews leases and writes batches.
     pub(crate) async fn ticks(&self) {
         loop {
-            self.revives().await;
-            if self.keeps().await.is_some() {
+            self.restart_killed().await;
+            if self.renew_lease().await.is_some() {
                 return;
             }
         }
@@ -419,14 +418,14 @@ impl World {
         self.asks("confirm-promotion", "Progressing", "new").await
     }
 
-    /// Its gate waits. Returns the key of its ticket.
+    /// Opens the ticket of the promotion gate, and returns its key.
     pub(crate) async fn promotion_waits(&self) -> String {
         self.promotes().await;
-        self.works().await;
+        self.run_worker().await;
         self.newest()
     }
 
-    /// It is approved, and Flagger was told so. Returns the key of its ticket.
+    /// Opens and approves that ticket, checks that Flagger gets 200, and returns the key.
     pub(crate) async fn promotion_approved(&self) -> String {
         let key = self.promotion_waits().await;
         self.decides(&key, "Approved").await;
@@ -464,7 +463,7 @@ impl World {
         self.request(LISTENERS[2], method, path)
     }
 
-    /// Which process gets it turns out when it is sent.
+    /// A request to a listener; the process is chosen when it is sent.
     fn request(&self, listener: &str, method: &str, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method.parse().unwrap(), format!("http://{listener}{path}"))
     }
@@ -474,7 +473,7 @@ impl World {
         self.processes()[0].addresses[listener].clone()
     }
 
-    /// Sends a request, and again where the process was killed before it answered: so do Flagger and Jira.
+    /// Sends a request, and repeats it if the process was killed before it answered, as Flagger and Jira do.
     pub(crate) async fn sends(&self, request: reqwest::RequestBuilder) -> Answer {
         let request = request.build().unwrap();
         match request.url().path() {
@@ -484,21 +483,21 @@ impl World {
             _ => {}
         }
         loop {
-            self.revives().await;
+            self.restart_killed().await;
             if self.has_replicas() {
-                // Those that were not asked before follow once a second.
+                // Replicas that did not get the previous question read its result from the store once a second.
                 self.ticks().await;
             }
             let processes = self.processes();
-            let asked = if self.has_replicas() { self.begin_write() % 2 } else { processes.len() - 1 };
+            let asked = if self.has_replicas() { self.next_choice() % 2 } else { processes.len() - 1 };
             if let Some(answer) = self.tries(&processes[asked], &request).await {
-                self.is_proven(&request, &answer);
+                self.assert_proven(&request, &answer);
                 return answer;
             }
         }
     }
 
-    /// Sends a request to a process. None if that was killed before it answered.
+    /// Sends a request to a process. `None` if the process was killed before it answered.
     #[expect(clippy::disallowed_methods, reason = "this is not a request to Jira")]
     async fn tries(&self, process: &Process, request: &reqwest::Request) -> Option<Answer> {
         let mut request = request.try_clone().unwrap();
@@ -514,8 +513,8 @@ impl World {
             })
         };
         match answer.await {
-            // What a dead process still says, such as that it panicked, nobody hears.
-            _ if process.is_dead() => None,
+            // An answer of a killed process, for instance that a handler panicked, reaches no caller.
+            _ if process.is_killed() => None,
             Ok(answer) => Some(answer),
             Err(error) => panic!("{error}"),
         }
@@ -526,11 +525,11 @@ impl World {
         self.sends(self.admin("GET", "/api/gates")).await.json()
     }
 
-    /// The change manager moves a ticket, and the bridge gets to know of it by polling.
+    /// The change manager moves a ticket, and the bridge reads that by polling.
     pub(crate) async fn decides(&self, key: &str, status: &str) {
         self.jira.move_issue(key, status, MIA).unwrap();
-        self.later(Duration::from_secs(20));
-        self.works().await;
+        self.advance(Duration::from_secs(20));
+        self.run_worker().await;
     }
 
     /// Jira's webhook for an issue, signed.
@@ -563,7 +562,7 @@ impl World {
         self.tickets().last().expect("there is a ticket").key.clone()
     }
 
-    /// How many writing transactions the store has seen: its newest turn, as anybody can read it there.
+    /// The number of writing transactions so far, read from the table `turn`.
     pub(crate) async fn turns(&self) -> i64 {
         let mut connection = self.reads().await;
         let turns = sqlx::query_scalar("SELECT seq FROM turn").fetch_one(&mut connection).await.unwrap();
@@ -580,13 +579,13 @@ impl World {
         rows
     }
 
-    /// The file the bridge was configured with.
+    /// The path of the bridge's configuration file.
     pub(crate) fn config(&self) -> String {
         self.directory.path().join("config.toml").display().to_string()
     }
 
-    /// All that the database holds: the files of SQLite, byte for byte, or the tables of PostgreSQL, row by row, each
-    /// with where it is and the transaction that wrote it, so that a row which was written again as it was shows too.
+    /// The database's content: SQLite's files byte for byte, or PostgreSQL's rows with their position and transaction,
+    /// so that a row that was rewritten without a change shows as well.
     pub(crate) async fn contents(&self) -> Vec<(String, Vec<u8>)> {
         if self.is_sqlite() { self.files() } else { self.tables().await }
     }
@@ -613,7 +612,7 @@ impl World {
         let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(self.directory.path())
             .unwrap()
             .map(|entry| entry.unwrap().path())
-            // The shared memory beside a WAL is only about who reads.
+            // The shared memory of a WAL changes when the database is only read.
             .filter(|path| !path.to_string_lossy().ends_with("-shm"))
             .map(|path| (path.display().to_string(), std::fs::read(&path).unwrap()))
             .collect();
@@ -621,28 +620,32 @@ impl World {
         files
     }
 
-    /// What is to be done later is done: a ticket that may be there twice is looked for a while.
-    pub(crate) async fn settles(&self) {
+    /// Runs the worker until the outbox is empty: it searches for possible duplicate tickets for a while.
+    pub(crate) async fn drain_outbox(&self) {
         for _ in 1..20 {
             if self.count("outbox").await == 0 {
                 break;
             }
-            self.later(Duration::from_secs(61));
-            self.works().await;
+            self.advance(Duration::from_secs(61));
+            self.run_worker().await;
         }
     }
 
-    /// Ends the test: Jira had nothing to complain about, and nothing is left over.
+    /// Ends the test: checks that the real Jira would have accepted each request, and that the outbox is empty.
     pub(crate) async fn finish(self) {
-        self.works().await;
-        // What Flagger reported is gathered for a minute.
-        self.later(Duration::from_secs(61));
-        self.works().await;
-        self.settles().await;
-        assert_eq!(self.jira.complaints(), Vec::<String>::new(), "what Jira would not have taken");
+        self.run_worker().await;
+        // Flagger's reports are batched for a minute.
+        self.advance(Duration::from_secs(61));
+        self.run_worker().await;
+        self.drain_outbox().await;
+        assert_eq!(self.jira.complaints(), Vec::<String>::new(), "requests that the real Jira would reject");
         if self.flavour == Flavour::Cloud {
             let violations = jira_openapi::violations(&self.jira.requests());
-            assert_eq!(violations, Vec::<String>::new(), "what Jira's description does not know");
+            assert_eq!(
+                violations,
+                Vec::<String>::new(),
+                "requests that Jira's OpenAPI document does not describe"
+            );
         }
         self.ticks().await;
         let metrics = self.sends(self.admin("GET", "/metrics")).await.body;
@@ -650,11 +653,11 @@ impl World {
             let line = format!("flagger_jira_bridge_outbox_rows{{state=\"{state}\"}} 0\n");
             assert!(metrics.contains(&line), "rows {state} in the outbox:\n{metrics}");
         }
-        self.holds_what_it_promises().await;
+        self.assert_invariants().await;
     }
 }
 
-/// What Flagger sends about `shop/cart`.
+/// The message that Flagger sends about `shop/cart`.
 pub(crate) fn question(phase: &str, checksum: &str) -> Value {
     json!({ "name": "cart", "namespace": "shop", "phase": phase, "checksum": checksum })
 }

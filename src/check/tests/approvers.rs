@@ -11,7 +11,7 @@ fn about_people(output: &str) -> String {
 }
 
 /// A rate limit so high that no request waits.
-const QUICK: [(&str, &str); 2] =
+const NO_RATE_LIMIT: [(&str, &str); 2] =
     [("BRIDGE__JIRA__REQUESTS_PER_SECOND", "1000"), ("BRIDGE__JIRA__BURST", "1000")];
 
 const PEOPLE: &str = r#"
@@ -37,7 +37,7 @@ async fn approvers_are_looked_up() {
         fake.add_to_role("OPS", "Board", &[], &["cab"]);
         fake.add_to_role("OPS", "Empty", &[], &[]);
         let text = text + PEOPLE;
-        let (output, failed) = run(&fake, &text, &QUICK).await;
+        let (output, failed) = run(&fake, &text, &NO_RATE_LIMIT).await;
         assert!(failed);
         outputs.push(about_people(&output));
         // If nothing can be looked up, the finding of each entry says so.
@@ -46,12 +46,12 @@ async fn approvers_are_looked_up() {
             Fault::Status { code: 403, retry_after: None, body: "{}".into() },
             Times::Always,
         );
-        let (output, _) = run(&fake, &text, &QUICK).await;
+        let (output, _) = run(&fake, &text, &NO_RATE_LIMIT).await;
         let refused =
             output.lines().filter(|line| line.contains("Browse users and groups") && line.contains("403"));
         assert!(refused.count() >= 3, "{output}");
         fake.set_token("another");
-        let (output, _) = run(&fake, &text, &QUICK).await;
+        let (output, _) = run(&fake, &text, &NO_RATE_LIMIT).await;
         let line = "warn  approval                  approvers and deny were not checked: Jira has to let the bridge in first";
         assert!(output.contains(line), "{output}");
     }
@@ -99,7 +99,7 @@ async fn an_email_of_several_accounts_is_ambiguous() {
         Person { email: "mia@example.com".into(), ..Person::new("5b10ac8d82e05b22cc7d4e66", "eve", "Eve") };
     fake.add_user(eve);
     let text = data_center(CLOUD) + "[approval]\napprovers = [\"mia@example.com\"]\n";
-    let (output, failed) = run(&fake, &text, &QUICK).await;
+    let (output, failed) = run(&fake, &text, &NO_RATE_LIMIT).await;
     assert!(failed);
     let line =
         "\"mia@example.com\" names several accounts; put the id of one there: Mia Change (mia) or Eve (eve)";

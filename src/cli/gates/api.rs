@@ -62,8 +62,8 @@ pub(super) struct AdminClient {
 impl AdminClient {
     /// Errors do not quote an address that cannot be parsed, because it may hold a password.
     pub(super) fn new(admin: &str) -> anyhow::Result<Self> {
-        if !server_url::is_clear(admin) {
-            bail!("--admin: {}", server_url::UNCLEAR);
+        if !server_url::is_unambiguous(admin) {
+            bail!("--admin: {}", server_url::AMBIGUOUS);
         }
         if !admin.contains("://") {
             bail!("--admin has no scheme; put http:// in front");
@@ -86,7 +86,7 @@ impl AdminClient {
     /// The gates, and the body of the answer.
     pub(super) async fn gates(&self) -> anyhow::Result<(Vec<Gate>, String)> {
         let Self { admin, .. } = self;
-        let body = self.ask("gates").await?;
+        let body = self.fetch("gates").await?;
         let Ok(objects) = serde_json::from_str::<Vec<Map<String, Value>>>(&body) else {
             bail!("{admin} answers, but not as a bridge does; is it the bridge's server.admin_listen?");
         };
@@ -103,11 +103,11 @@ impl AdminClient {
 
     /// The refused hooks. Empty if the bridge, such as an earlier version, does not list them.
     pub(super) async fn refused(&self) -> Vec<Refused> {
-        let Ok(body) = self.ask("refused").await else { return Vec::new() };
+        let Ok(body) = self.fetch("refused").await else { return Vec::new() };
         serde_json::from_str(&body).unwrap_or_default()
     }
 
-    async fn ask(&self, what: &str) -> anyhow::Result<String> {
+    async fn fetch(&self, what: &str) -> anyhow::Result<String> {
         let Self { admin, url, client } = self;
         let request = client.get(format!("{url}/api/{what}")).build().map_err(reqwest::Error::without_url);
         let request = request.context("--admin is no URL")?;

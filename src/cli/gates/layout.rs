@@ -13,7 +13,7 @@ const GAP: usize = 2;
 /// The indent of a line that belongs to the one above.
 const MARGIN: &str = "  ";
 /// In a narrower column, a reason would take too many lines.
-const LEAST_REASON: usize = 24;
+const MIN_REASON_WIDTH: usize = 24;
 const HEADER: [&str; 5] = ["STATE", "STAGE", "CANARY", "TICKET", "SINCE"];
 const REASON: &str = "REASON";
 const BOLD: Style = Style::new().bold();
@@ -30,29 +30,29 @@ pub(super) struct TableRow {
 }
 
 /// The lines for these gates. A reason is wrapped at blanks; a ticket's key and address are never broken.
-pub(super) fn lines(rows: &[TableRow], paper: &OutputStyle) -> Vec<String> {
-    let columns = paper.columns.unwrap_or(usize::MAX);
+pub(super) fn lines(rows: &[TableRow], style: &OutputStyle) -> Vec<String> {
+    let columns = style.columns.unwrap_or(usize::MAX);
     let widest = |nth: usize| rows.iter().map(|row| row.cells[nth].width()).max().unwrap_or(0);
     let widths: [usize; 5] = array::from_fn(|nth| widest(nth).max(HEADER[nth].width()));
     let table = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
     if columns < table {
-        return rows.iter().flat_map(|row| stacked(row, paper)).collect();
+        return rows.iter().flat_map(|row| stacked(row, style)).collect();
     }
     // The width of the column of reasons, if there is enough room for one.
-    let room = columns.checked_sub(table + GAP).filter(|room| *room >= LEAST_REASON);
-    let heading = room.map(|_| paper.paint(BOLD, REASON));
+    let room = columns.checked_sub(table + GAP).filter(|room| *room >= MIN_REASON_WIDTH);
+    let heading = room.map(|_| style.paint(BOLD, REASON));
     let mut lines =
-        beside(&HEADER.map(|word| paper.paint(BOLD, word)), widths, heading.into_iter().collect());
+        side_by_side(&HEADER.map(|word| style.paint(BOLD, word)), widths, heading.into_iter().collect());
     for row in rows {
-        let (cells, address) = (cells(row, paper), address(row, paper));
+        let (cells, address) = (cells(row, style), address(row, style));
         match room {
             Some(room) => {
-                lines.extend(beside(&cells, widths, wrapped(&row.reason, room)));
+                lines.extend(side_by_side(&cells, widths, wrapped(&row.reason, room)));
                 lines.extend(address);
             }
             None => {
-                lines.extend(beside(&cells, widths, Vec::new()));
-                lines.extend(address.into_iter().chain(broken(paper, MARGIN, &row.reason)));
+                lines.extend(side_by_side(&cells, widths, Vec::new()));
+                lines.extend(address.into_iter().chain(indented(style, MARGIN, &row.reason)));
             }
         }
     }
@@ -60,7 +60,7 @@ pub(super) fn lines(rows: &[TableRow], paper: &OutputStyle) -> Vec<String> {
 }
 
 /// The cells in their columns, and a text to the right of them.
-fn beside(cells: &[String; 5], widths: [usize; 5], mut text: Vec<String>) -> Vec<String> {
+fn side_by_side(cells: &[String; 5], widths: [usize; 5], mut text: Vec<String>) -> Vec<String> {
     let padded = |(cell, column): (&String, usize)| {
         let blanks = (column + GAP).saturating_sub(width(cell));
         format!("{cell}{}", " ".repeat(blanks))
@@ -75,38 +75,38 @@ fn beside(cells: &[String; 5], widths: [usize; 5], mut text: Vec<String>) -> Vec
 }
 
 /// The cells one below the other, with state and time in the first line.
-fn stacked(row: &TableRow, paper: &OutputStyle) -> Vec<String> {
-    let [state, stage, canary, ticket, since] = cells(row, paper);
+fn stacked(row: &TableRow, style: &OutputStyle) -> Vec<String> {
+    let [state, stage, canary, ticket, since] = cells(row, style);
     let mut lines = vec![format!("{state}  {since}")];
     lines.extend([stage, canary, ticket].map(|cell| format!("{MARGIN}{cell}")));
-    lines.extend(address(row, paper));
-    lines.extend(broken(paper, MARGIN, &row.reason));
+    lines.extend(address(row, style));
+    lines.extend(indented(style, MARGIN, &row.reason));
     lines
 }
 
 /// The cells in this output style.
-fn cells(row: &TableRow, paper: &OutputStyle) -> [String; 5] {
+fn cells(row: &TableRow, style: &OutputStyle) -> [String; 5] {
     let [state, stage, canary, ticket, since] = row.cells.clone();
     let ticket = match &row.url {
-        Some(url) if is_behind(url, paper) => format!("\x1b]8;;{url}\x1b\\{ticket}\x1b]8;;\x1b\\"),
+        Some(url) if is_linked(url, style) => format!("\x1b]8;;{url}\x1b\\{ticket}\x1b]8;;\x1b\\"),
         Some(_) | None => ticket,
     };
-    [paper.paint(colour(&state), &state), stage, canary, ticket, since]
+    [style.paint(colour(&state), &state), stage, canary, ticket, since]
 }
 
 /// The address on a line of its own, if it is shown in full.
-fn address(row: &TableRow, paper: &OutputStyle) -> Option<String> {
-    let url = row.url.as_ref().filter(|url| paper.links != LinkStyle::None && !is_behind(url, paper))?;
-    Some(format!("{MARGIN}{}", paper.paint(DIM, url)))
+fn address(row: &TableRow, style: &OutputStyle) -> Option<String> {
+    let url = row.url.as_ref().filter(|url| style.links != LinkStyle::None && !is_linked(url, style))?;
+    Some(format!("{MARGIN}{}", style.paint(DIM, url)))
 }
 
-fn is_behind(url: &str, paper: &OutputStyle) -> bool {
-    paper.links == LinkStyle::Behind && is_safe(url)
+fn is_linked(url: &str, style: &OutputStyle) -> bool {
+    style.links == LinkStyle::Behind && is_safe(url)
 }
 
 /// The text, wrapped into lines that are indented by `margin`.
-pub(super) fn broken(paper: &OutputStyle, margin: &str, text: &str) -> impl Iterator<Item = String> {
-    let room = paper.columns.map_or(usize::MAX, |columns| columns.saturating_sub(margin.len()));
+pub(super) fn indented(style: &OutputStyle, margin: &str, text: &str) -> impl Iterator<Item = String> {
+    let room = style.columns.map_or(usize::MAX, |columns| columns.saturating_sub(margin.len()));
     wrapped(text, room).into_iter().map(move |line| format!("{margin}{line}"))
 }
 
@@ -116,8 +116,8 @@ fn width(line: &str) -> usize {
 }
 
 /// How many rows of the terminal a line takes.
-pub(super) fn rows_of(line: &str, paper: &OutputStyle) -> usize {
-    paper.columns.map_or(1, |columns| width(line).div_ceil(columns).max(1))
+pub(super) fn rows_of(line: &str, style: &OutputStyle) -> usize {
+    style.columns.map_or(1, |columns| width(line).div_ceil(columns).max(1))
 }
 
 /// Whether the address can be in an escape sequence, and is that of a web page.
@@ -193,8 +193,8 @@ mod tests {
         ]
     }
 
-    fn shown(paper: &OutputStyle) -> String {
-        lines(&three(), paper).into_iter().map(|line| line + "\n").collect()
+    fn shown(style: &OutputStyle) -> String {
+        lines(&three(), style).into_iter().map(|line| line + "\n").collect()
     }
 
     fn terminal(columns: usize) -> OutputStyle {
@@ -282,8 +282,8 @@ mod tests {
         });
     }
 
-    fn plain_parts(paper: &OutputStyle) -> (String, String) {
-        let all = shown(paper);
+    fn plain_parts(style: &OutputStyle) -> (String, String) {
+        let all = shown(style);
         let at = all.find("stuck").unwrap();
         (all[..at].to_owned(), all[at..].to_owned())
     }
@@ -297,10 +297,10 @@ mod tests {
             key in "[A-Z]{2,9}-[0-9]{1,6}",
             reason in "[a-z界é ]{0,120}",
         ) {
-            let paper = OutputStyle { colour: true, ..terminal(columns) };
+            let style = OutputStyle { colour: true, ..terminal(columns) };
             let row = row("waiting", &canary, &key, &reason);
             let (url, cells) = (row.url.clone().unwrap(), row.cells.clone());
-            let lines: Vec<_> = lines(&[row], &paper).iter().map(|line| strip_str(line).to_string()).collect();
+            let lines: Vec<_> = lines(&[row], &style).iter().map(|line| strip_str(line).to_string()).collect();
             let all: String = lines.iter().map(|line| format!("{line}\n")).collect();
             prop_assert!(all.contains(&key) && all.contains(&url));
             let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<Vec<_>>().len();

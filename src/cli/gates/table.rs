@@ -10,25 +10,25 @@ use super::{
 use crate::{millis::Millis, text::one_line};
 
 /// Cells, reasons and addresses are cut to this many characters; the bridge's own are much shorter.
-pub(super) const LONGEST: usize = 2_000;
+pub(super) const MAX_CHARS: usize = 2_000;
 
 /// A line of headings and one or more lines for each gate, or a single line if no gate is selected.
-pub(super) fn lines(gates: &[Gate], wanted: &Gates, paper: &OutputStyle, now: Millis) -> Vec<String> {
-    let shown = gates.iter().filter(|gate| wanted.wants(&gate.namespace, &gate.canary));
+pub(super) fn lines(gates: &[Gate], wanted: &Gates, style: &OutputStyle, now: Millis) -> Vec<String> {
+    let shown = gates.iter().filter(|gate| wanted.selects(&gate.namespace, &gate.canary));
     let rows: Vec<TableRow> = shown.map(|gate| row(gate, now)).collect();
     if rows.is_empty() {
-        return vec![none(gates.len(), wanted)];
+        return vec![no_gates_line(gates.len(), wanted)];
     }
-    layout::lines(&rows, paper)
+    layout::lines(&rows, style)
 }
 
-fn none(others: usize, wanted: &Gates) -> String {
+fn no_gates_line(others: usize, wanted: &Gates) -> String {
     let mut line = "No gate is waiting".to_owned();
     if let Some(canary) = &wanted.canary {
-        line += &format!(" for canary {}", one_line(canary, LONGEST));
+        line += &format!(" for canary {}", one_line(canary, MAX_CHARS));
     }
     if let Some(namespace) = &wanted.namespace {
-        line += &format!(" in namespace {}", one_line(namespace, LONGEST));
+        line += &format!(" in namespace {}", one_line(namespace, MAX_CHARS));
     }
     match others {
         0 => line + ".",
@@ -48,9 +48,9 @@ fn row(gate: &Gate, now: Millis) -> TableRow {
     let key = gate.ticket.as_ref().map_or_else(nothing, |ticket| ticket.key.clone());
     let cells = [gate.state.clone(), stage, canary, key, since.map_or_else(nothing, ago)];
     TableRow {
-        cells: cells.map(|cell| one_line(&cell, LONGEST)),
-        reason: one_line(&gate.reason, LONGEST),
-        url: gate.ticket.as_ref().map(|ticket| one_line(&ticket.url, LONGEST)),
+        cells: cells.map(|cell| one_line(&cell, MAX_CHARS)),
+        reason: one_line(&gate.reason, MAX_CHARS),
+        url: gate.ticket.as_ref().map(|ticket| one_line(&ticket.url, MAX_CHARS)),
     }
 }
 

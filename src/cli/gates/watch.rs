@@ -40,12 +40,12 @@ pub async fn watch(
     clock: &Clock,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let asker = AdminClient::new(&wanted.admin)?;
-    let mut watch = Watch { wanted, admin: &asker.admin, every, seen: None };
+    let client = AdminClient::new(&wanted.admin)?;
+    let mut watch = Watch { wanted, admin: &client.admin, every, seen: None };
     loop {
         let answer = select! {
             () = stop.cancelled() => return Ok(()),
-            answer = asker.gates() => answer.map(|(gates, _)| gates).map_err(|error| format!("{error:#}")),
+            answer = client.gates() => answer.map(|(gates, _)| gates).map_err(|error| format!("{error:#}")),
         };
         let text = watch.next(answer, &OutputStyle::stdout(), clock.now());
         let mut out = stdout();
@@ -80,12 +80,12 @@ struct Watch<'a> {
 
 impl Watch<'_> {
     /// The text to write for this answer of the bridge.
-    fn next(&mut self, answer: Result<Vec<Gate>, String>, paper: &OutputStyle, now: Millis) -> String {
+    fn next(&mut self, answer: Result<Vec<Gate>, String>, style: &OutputStyle, now: Millis) -> String {
         let Self { wanted, every, .. } = *self;
         let (lines, seen) = match answer {
             Ok(mut gates) => {
-                let lines = table::lines(&gates, wanted, paper, now);
-                gates.retain(|gate| wanted.wants(&gate.namespace, &gate.canary));
+                let lines = table::lines(&gates, wanted, style, now);
+                gates.retain(|gate| wanted.selects(&gate.namespace, &gate.canary));
                 (lines, LastSeen::Gates(gates))
             }
             Err(why) => {
@@ -96,7 +96,7 @@ impl Watch<'_> {
         };
         let before = self.seen.replace(seen);
         match &self.seen {
-            _ if paper.redraws => self.drawn(lines, before.is_none(), paper, now),
+            _ if style.redraws => self.screen(lines, before.is_none(), style, now),
             same if *same == before => String::new(),
             Some(LastSeen::Gates(_)) => format!("{}\n{}\n\n", time(now), lines.join("\n")),
             // The line itself says since when.
@@ -105,16 +105,16 @@ impl Watch<'_> {
     }
 
     /// The whole screen, without the lines that do not fit.
-    fn drawn(&self, lines: Vec<String>, first: bool, paper: &OutputStyle, now: Millis) -> String {
+    fn screen(&self, lines: Vec<String>, first: bool, style: &OutputStyle, now: Millis) -> String {
         let head = format!("{}  {}, every {} s; Ctrl-C ends it", time(now), self.admin, self.every.as_secs());
-        let mut all = vec![paper.paint(Style::new().dimmed(), &head), String::new()];
+        let mut all = vec![style.paint(Style::new().dimmed(), &head), String::new()];
         all.extend(lines);
         // The cursor needs the last row.
-        let room = paper.rows.map_or(usize::MAX, |rows| rows.saturating_sub(1));
-        if all.iter().map(|line| rows_of(line, paper)).sum::<usize>() > room {
+        let room = style.rows.map_or(usize::MAX, |rows| rows.saturating_sub(1));
+        if all.iter().map(|line| rows_of(line, style)).sum::<usize>() > room {
             let mut used = 0;
             let fits = |line: &&String| {
-                used += rows_of(line, paper);
+                used += rows_of(line, style);
                 used < room
             };
             all.truncate(all.iter().take_while(fits).count());
@@ -160,7 +160,7 @@ mod tests {
         let mut next = |after: u64, answer| {
             watch.next(answer, &OutputStyle::default(), NOW + Duration::from_secs(after))
         };
-        let told = [
+        let written = [
             next(0, Err("cannot connect".into())),
             next(2, Err("something else".into())),
             next(4, Ok(gates(&["web"]))),
@@ -169,7 +169,7 @@ mod tests {
             next(10, Err("cannot connect".into())),
             next(12, Ok(vec![])),
         ];
-        insta::assert_snapshot!(told.map(|text| format!("{text}--\n")).concat(), @"
+        insta::assert_snapshot!(written.map(|text| format!("{text}--\n")).concat(), @"
         cannot connect (since 2026-09-21T14:13:20Z; asked again every 2 s)
         --
         --
@@ -207,9 +207,9 @@ mod tests {
     fn a_terminal_is_written_over_and_holds_what_it_can() {
         let wanted = Gates::of("http://x");
         let mut watch = Watch { wanted: &wanted, admin: "http://x", every: EVERY, seen: None };
-        let paper = OutputStyle { columns: Some(90), rows: Some(6), redraws: true, ..OutputStyle::default() };
+        let style = OutputStyle { columns: Some(90), rows: Some(6), redraws: true, ..OutputStyle::default() };
         let mut next =
-            |answer| watch.next(answer, &paper, NOW).replace('\u{1b}', "ESC").replace("\r\n", "\n");
+            |answer| watch.next(answer, &style, NOW).replace('\u{1b}', "ESC").replace("\r\n", "\n");
         insta::assert_snapshot!(next(Ok(gates(&["web", "api"]))), @"
         ESC[2JESC[H2026-09-21T14:13:20Z  http://x, every 2 s; Ctrl-C ends itESC[K
         ESC[K

@@ -34,7 +34,7 @@ fn complete() -> String {
 }
 
 /// Values of other kinds than expected.
-const ODD: [&str; 20] = [
+const UNEXPECTED_VALUES: [&str; 20] = [
     "",
     "0",
     "-1",
@@ -77,7 +77,10 @@ fn edited(text: &str, edits: &[Change]) -> String {
                 ];
                 lines[at] = format!("{key} = {}", shapes[usize::from(*with) % shapes.len()]);
             }
-            (_, Some((key, _))) => lines[at] = format!("{key} = {}", ODD[usize::from(*with) % ODD.len()]),
+            (_, Some((key, _))) => {
+                lines[at] =
+                    format!("{key} = {}", UNEXPECTED_VALUES[usize::from(*with) % UNEXPECTED_VALUES.len()])
+            }
             (_, None) => {}
         }
     }
@@ -121,20 +124,20 @@ fn check(read: Result<Config, Problems>) -> bool {
 }
 
 #[test]
-fn what_is_changed_here_is_right() {
+fn the_unchanged_configuration_is_valid() {
     assert!(check(read(&complete(), &[])), "{:?}", read(&complete(), &[]));
 }
 
 proptest! {
     #[test]
-    fn a_changed_file_is_read_or_every_problem_told(
-        edits in changes(0..6), variables in proptest::collection::vec((0..VARIABLES.len(), 0..ODD.len() + 1), 0..3),
+    fn a_changed_file_is_read_or_every_problem_reported(
+        edits in changes(0..6), variables in proptest::collection::vec((0..VARIABLES.len(), 0..UNEXPECTED_VALUES.len() + 1), 0..3),
     ) {
-        let value = |at: usize| ODD.get(at).copied().unwrap_or(SECRET);
+        let value = |at: usize| UNEXPECTED_VALUES.get(at).copied().unwrap_or(SECRET);
         let secret = |name: &str| name.ends_with("TOKEN") || name.ends_with("SECRET");
         let variables: Vec<_> = variables
             .iter()
-            .map(|(name, at)| (VARIABLES[*name], if secret(VARIABLES[*name]) { value(*at) } else { value(at % ODD.len()) }))
+            .map(|(name, at)| (VARIABLES[*name], if secret(VARIABLES[*name]) { value(*at) } else { value(at % UNEXPECTED_VALUES.len()) }))
             .collect();
         check(read(&edited(&complete(), &edits), &variables));
     }

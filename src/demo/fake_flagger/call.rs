@@ -38,14 +38,14 @@ impl Call {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answered {
     /// The bridge answered.
-    With {
+    Response {
         /// The status.
         status: u16,
         /// The first line of the body, which Flagger itself does not read.
         line: String,
     },
     /// No answer.
-    Not {
+    NoResponse {
         /// Why.
         why: String,
     },
@@ -56,8 +56,8 @@ impl Answered {
     #[must_use]
     pub fn is_open(&self) -> bool {
         match self {
-            Self::With { status, .. } => matches!(status, 200..=202),
-            Self::Not { .. } => false,
+            Self::Response { status, .. } => matches!(status, 200..=202),
+            Self::NoResponse { .. } => false,
         }
     }
 }
@@ -107,16 +107,16 @@ impl Body<'_> {
     pub(super) async fn post(&self, client: &Client, url: &str) -> Answered {
         let body = match serde_json::to_vec(self) {
             Ok(body) => body,
-            Err(error) => return Answered::Not { why: error.to_string() },
+            Err(error) => return Answered::NoResponse { why: error.to_string() },
         };
         let request = client.post(url).header(header::CONTENT_TYPE, "application/json").body(body);
         match request.send().await {
             Ok(answer) => {
                 let status = answer.status().as_u16();
                 let text = answer.text().await.unwrap_or_default();
-                Answered::With { status, line: text.lines().next().unwrap_or_default().to_owned() }
+                Answered::Response { status, line: text.lines().next().unwrap_or_default().to_owned() }
             }
-            Err(error) => Answered::Not { why: error.without_url().to_string() },
+            Err(error) => Answered::NoResponse { why: error.without_url().to_string() },
         }
     }
 }

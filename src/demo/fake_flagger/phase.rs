@@ -42,7 +42,7 @@ impl Phase {
 
     /// Whether no rollout is running.
     #[must_use]
-    pub const fn rests(self) -> bool {
+    pub const fn is_idle(self) -> bool {
         matches!(self, Self::Initialized | Self::Succeeded | Self::Failed)
     }
 }

@@ -183,7 +183,7 @@ async fn a_newer_revision_restarts_without_a_question() {
 
 #[test]
 fn only_three_answers_are_open() {
-    let open = |status| Answered::With { status, line: String::new() }.is_open();
+    let open = |status| Answered::Response { status, line: String::new() }.is_open();
     assert_eq!((200..600).filter(|status| open(*status)).collect::<Vec<_>>(), [200, 201, 202]);
-    assert!(!Answered::Not { why: "cut".into() }.is_open());
+    assert!(!Answered::NoResponse { why: "cut".into() }.is_open());
 }

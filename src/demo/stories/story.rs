@@ -10,7 +10,7 @@ use crate::{
     demo::{
         commentary::Commentary,
         fake_flagger::{Call, FakeFlagger, Phase, Tick},
-        world::{LOOK_AGAIN, World},
+        world::{RETRY_INTERVAL, World},
     },
     gate::Verdict,
     view::GateView,
@@ -22,9 +22,9 @@ pub(super) const ROLLOUT: &str = "confirm-rollout";
 pub(super) const TRAFFIC: &str = "confirm-traffic-increase";
 pub(super) const PROMOTION: &str = "confirm-promotion";
 /// The timeout for each condition.
-const PATIENCE: Duration = Duration::from_secs(5);
+const STEP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The interval between two checks of Flagger while waiting.
-const LOOKS_EVERY: Duration = Duration::from_millis(100);
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// Where the canaries are.
 const NAMESPACE: &str = "shop";
 
@@ -64,7 +64,7 @@ impl<'a> Story<'a> {
         let flagger = FakeFlagger::new(&world.gate, NAMESPACE, canary)
             .map_err(|error| Mismatch::new("a client for Flagger", error.to_string()))?;
         let mut story = Self { world, commentary, flagger, canary, opened: HashSet::new() };
-        story.look_until(Phase::Initialized).await?;
+        story.check_until_phase(Phase::Initialized).await?;
         Ok(story)
     }
 
@@ -84,7 +84,7 @@ impl<'a> Story<'a> {
         self.opened.contains(hook)
     }
 
-    async fn look(&mut self) -> Tick {
+    async fn check(&mut self) -> Tick {
         let tick = self.flagger.tick(Clock::System.now()).await;
         self.commentary.jira(&self.world.jira);
         self.commentary.flagger(&self.flagger, &tick);
@@ -94,10 +94,10 @@ impl<'a> Story<'a> {
     }
 
     /// Lets Flagger check the canary until a check satisfies `wanted`.
-    async fn look_for(&mut self, what: &str, wanted: impl Fn(&Tick) -> bool) -> StoryResult<Tick> {
-        let until = Instant::now() + PATIENCE;
+    async fn check_until(&mut self, what: &str, wanted: impl Fn(&Tick) -> bool) -> StoryResult<Tick> {
+        let until = Instant::now() + STEP_TIMEOUT;
         loop {
-            let tick = self.look().await;
+            let tick = self.check().await;
             if wanted(&tick) {
                 return Ok(tick);
             }
@@ -106,28 +106,28 @@ impl<'a> Story<'a> {
                 let last = last.map_or_else(String::new, |call| format!(" and {:?}", call.answered));
                 return Err(Mismatch::new(what, format!("phase {}{last}", tick.phase.as_str())));
             }
-            sleep(LOOKS_EVERY).await;
+            sleep(CHECK_INTERVAL).await;
         }
     }
 
     /// Lets Flagger check until the canary is in this phase.
-    pub(super) async fn look_until(&mut self, phase: Phase) -> StoryResult {
+    pub(super) async fn check_until_phase(&mut self, phase: Phase) -> StoryResult {
         let what = format!("{} to become {}", self.flagger.canary(), phase.as_str());
-        self.look_for(&what, |tick| tick.phase == phase).await.map(drop)
+        self.check_until(&what, |tick| tick.phase == phase).await.map(drop)
     }
 
     /// Lets Flagger check until this question is answered open.
-    pub(super) async fn look_until_open(&mut self, hook: &str) -> StoryResult {
+    pub(super) async fn check_until_open(&mut self, hook: &str) -> StoryResult {
         let what = format!("{hook} to be answered 200");
         let open = |call: &Call| call.question() == Some(hook) && call.answered.is_open();
-        self.look_for(&what, |tick| tick.calls.iter().any(open)).await.map(drop)
+        self.check_until(&what, |tick| tick.calls.iter().any(open)).await.map(drop)
     }
 
     /// Lets Flagger check until it asks this question, which must be refused. Returns the ticket once it exists.
-    pub(super) async fn waits(&mut self, stage: &str) -> StoryResult<String> {
+    pub(super) async fn wait_for_ticket(&mut self, stage: &str) -> StoryResult<String> {
         let asks = |call: &Call| call.question() == Some(stage);
         let what = format!("{stage} to be asked");
-        let tick = self.look_for(&what, |tick| tick.calls.iter().any(asks)).await?;
+        let tick = self.check_until(&what, |tick| tick.calls.iter().any(asks)).await?;
         refused(&tick, stage)?;
         let ticket = |gates: &[GateView]| {
             let gate = gates.iter().find(|gate| gate.stage == stage)?;
@@ -141,28 +141,28 @@ impl<'a> Story<'a> {
     }
 
     /// Lets Flagger check once: it must ask this question and be refused.
-    pub(super) async fn closed(&mut self, stage: &str) -> StoryResult {
-        let tick = self.look().await;
+    pub(super) async fn expect_closed(&mut self, stage: &str) -> StoryResult {
+        let tick = self.check().await;
         refused(&tick, stage)
     }
 
     /// Passes a gate: refused, ticket opened, approved, open. Returns the ticket.
-    pub(super) async fn passes(&mut self, stage: &str) -> StoryResult<String> {
-        let ticket = self.waits(stage).await?;
-        self.moves(&ticket, "Approved")?;
-        self.look_until_open(stage).await?;
+    pub(super) async fn pass_gate(&mut self, stage: &str) -> StoryResult<String> {
+        let ticket = self.wait_for_ticket(stage).await?;
+        self.move_ticket(&ticket, "Approved")?;
+        self.check_until_open(stage).await?;
         Ok(ticket)
     }
 
     /// Mia moves a ticket.
-    pub(super) fn moves(&mut self, ticket: &str, status: &str) -> StoryResult {
+    pub(super) fn move_ticket(&mut self, ticket: &str, status: &str) -> StoryResult {
         let moved = self.world.jira.move_issue(ticket, status, MIA);
         self.commentary.jira(&self.world.jira);
         moved.map_err(|error| Mismatch::new(format!("{ticket} to be moved to {status}"), error))
     }
 
     /// Waits until the bridge has noticed the state of a ticket, without a question from Flagger.
-    pub(super) async fn noticed(&mut self, ticket: &str, verdict: Verdict) -> StoryResult {
+    pub(super) async fn wait_for_verdict(&mut self, ticket: &str, verdict: Verdict) -> StoryResult {
         let stands = |gates: &[GateView]| {
             let gate = gates.iter().find(|g| g.ticket.as_ref().is_some_and(|t| t.key == ticket))?;
             (gate.state == verdict).then_some(())
@@ -187,7 +187,7 @@ impl<'a> Story<'a> {
     }
 
     async fn until<T>(&mut self, what: &str, wanted: impl Fn(&[GateView]) -> Option<T>) -> StoryResult<T> {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + STEP_TIMEOUT;
         loop {
             let gates = self.gates().await?;
             if let Some(found) = wanted(&gates) {
@@ -200,19 +200,19 @@ impl<'a> Story<'a> {
                 });
                 return Err(Mismatch::new(what, shown.collect::<Vec<_>>().join("; ")));
             }
-            sleep(LOOK_AGAIN).await;
+            sleep(RETRY_INTERVAL).await;
         }
     }
 
     /// Stops the bridge.
-    pub(super) async fn stops(&mut self) -> StoryResult {
+    pub(super) async fn stop_bridge(&mut self) -> StoryResult {
         let stopped = self.world.stop().await;
         self.commentary.say("The bridge is stopped");
         stopped.map_err(|error| Mismatch::new("the bridge to stop", error.to_string()))
     }
 
     /// Starts the bridge again.
-    pub(super) async fn comes_back(&mut self) -> StoryResult {
+    pub(super) async fn restart_bridge(&mut self) -> StoryResult {
         let back = self.world.restart().await;
         self.commentary.say("The bridge is back");
         back.map_err(|error| Mismatch::new("the bridge to come back", error.to_string()))

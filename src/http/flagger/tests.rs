@@ -159,7 +159,7 @@ async fn other_paths_and_methods_are_named() {
 }
 
 #[tokio::test]
-async fn nobody_opens_a_gate_by_hand() {
+async fn no_gate_is_opened_by_hand() {
     for path in
         ["/gate/open", "/gate/close", "/gate/approve", "/gate/halt", "/rollback/open", "/rollback/halt"]
     {
@@ -221,7 +221,7 @@ async fn a_wrong_token_is_refused_before_the_body_is_read() {
 }
 
 #[tokio::test]
-async fn who_may_not_is_told_so_and_its_reports_are_dropped() {
+async fn a_caller_that_is_not_allowed_gets_a_reason_and_its_reports_are_dropped() {
     let elsewhere = QUESTION.replace("test", "kube-system");
     for path in QUESTIONS {
         let words = "closed: namespace \"kube-system\" is not allowed by flagger.namespaces\n";
@@ -236,7 +236,7 @@ async fn who_may_not_is_told_so_and_its_reports_are_dropped() {
 }
 
 #[tokio::test]
-async fn calls_are_counted_by_what_became_of_them() {
+async fn calls_are_counted_by_outcome() {
     let shared = not_open_yet();
     for sent in [QUESTION, "{", &QUESTION.replace("test", "other")] {
         for path in ["/gate/check", "/event"] {
@@ -300,7 +300,7 @@ async fn an_answer_is_a_line_or_an_object() {
 }
 
 #[test]
-fn json_is_sent_to_who_asks_for_it() {
+fn json_is_sent_on_request() {
     let accepts = |value: &'static str| {
         wants_json(&HeaderMap::from_iter([(header::ACCEPT, axum::http::HeaderValue::from_static(value))]))
     };

@@ -16,7 +16,7 @@ const HOOKS: [&str; 8] = [
     "/post-rollout",
 ];
 /// Hints for paths that exist elsewhere or not at all.
-const OTHERS: [(&str, &str); 4] = [
+const OTHER_PATHS: [(&str, &str); 4] = [
     ("/pre-rollout", "that is no hook of the bridge: pre-rollout and rollout run tests"),
     ("/rollout", "that is no hook of the bridge: pre-rollout and rollout run tests"),
     ("/jira/webhook", "Jira's webhook is at server.webhook_listen"),
@@ -28,10 +28,10 @@ pub(crate) const TOKEN: &str = "give the hook the token: http://any:TOKEN@host/â
 pub(crate) const SIGNATURE: &str = "give Jira's webhook the secret of jira.webhook_secret; a port that faces the \
      internet gets calls from strangers, too";
 pub(crate) const METHOD: &str = "Flagger and Jira send POST";
-pub(crate) const SLUGLESS: &str = "use lower-case letters, digits and '-'";
+pub(crate) const NAME_RULES: &str = "use lower-case letters, digits and '-'";
 
 /// The known path that the caller probably meant.
-pub(crate) fn near(path: &str) -> Option<&'static str> {
+pub(crate) fn nearest_hook(path: &str) -> Option<&'static str> {
     let path: String = path.chars().take(100).collect::<String>().to_lowercase();
     let path = path.trim_end_matches('/');
     let distance = |known: &&&str| strsim::osa_distance(path, known);
@@ -42,11 +42,11 @@ pub(crate) fn near(path: &str) -> Option<&'static str> {
 }
 
 /// What to do about an unknown path.
-pub(crate) fn of_path(path: &str) -> String {
-    if let Some((_, hint)) = OTHERS.iter().find(|(known, _)| path.trim_end_matches('/') == *known) {
+pub(crate) fn for_path(path: &str) -> String {
+    if let Some((_, hint)) = OTHER_PATHS.iter().find(|(known, _)| path.trim_end_matches('/') == *known) {
         return (*hint).to_owned();
     }
-    match near(path) {
+    match nearest_hook(path) {
         Some(near) => format!("write {near} into the hook's url"),
         None => "correct the path in the hook's url; docs/flagger.md lists all hooks".to_owned(),
     }
@@ -54,7 +54,7 @@ pub(crate) fn of_path(path: &str) -> String {
 
 /// The message about an unknown query parameter, and what to do about it. The message repeats the parameter only if it
 /// looks like a name: it could be anything, even a token.
-pub(crate) fn of_parameter(key: &str) -> (String, String) {
+pub(crate) fn for_parameter(key: &str) -> (String, String) {
     let is_name = key.len() <= 20 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     if key.is_empty() || !is_name {
         let words = "the query has a parameter that this hook does not take".to_owned();
@@ -80,38 +80,38 @@ pub(crate) fn slug(name: &str) -> Option<String> {
 }
 
 /// Why a connection ended before it sent a request, and what to do about it.
-pub(crate) fn at_connection(broken: &ConnectionRefused) -> (RefusalReason, String, &'static str) {
-    let told = |reason, why: &str, hint| (reason, why.to_owned(), hint);
+pub(crate) fn for_connection(broken: &ConnectionRefused) -> (RefusalReason, String, &'static str) {
+    let refusal = |reason, why: &str, hint| (reason, why.to_owned(), hint);
     match broken {
         ConnectionRefused::Handshake(error) => {
-            (RefusalReason::Handshake, format!("the TLS handshake failed: {error}"), of_handshake(error))
+            (RefusalReason::Handshake, format!("the TLS handshake failed: {error}"), for_handshake(error))
         }
-        ConnectionRefused::PlainHttp => told(
+        ConnectionRefused::PlainHttp => refusal(
             RefusalReason::Protocol,
             "the caller speaks HTTP without TLS",
             "write https:// instead of http://",
         ),
-        ConnectionRefused::NotHttp => told(
+        ConnectionRefused::NotHttp => refusal(
             RefusalReason::Protocol,
             "the caller does not speak HTTP",
             "if it speaks TLS, write http:// instead of https://, or set server.tls",
         ),
-        ConnectionRefused::FirstLine => told(
+        ConnectionRefused::FirstLine => refusal(
             RefusalReason::Protocol,
             "the first line of the request cannot be read (is there a space in the hook's URL?)",
             "write ?gate=qa-team into the hook's URL",
         ),
-        ConnectionRefused::HeadTooLarge => told(
+        ConnectionRefused::HeadTooLarge => refusal(
             RefusalReason::TooLarge,
             "the head of the request is longer than 16 KiB",
             "leave headers out; a proxy in front may add them",
         ),
-        ConnectionRefused::Slow => told(
+        ConnectionRefused::Slow => refusal(
             RefusalReason::Slow,
             "the request did not arrive completely in time",
             "see whether something between the caller and the bridge holds it up",
         ),
-        ConnectionRefused::Crowded => told(
+        ConnectionRefused::Crowded => refusal(
             RefusalReason::Crowded,
             "connections that sent nothing for long made room for others",
             "see who opens so many connections from that address",
@@ -120,7 +120,7 @@ pub(crate) fn at_connection(broken: &ConnectionRefused) -> (RefusalReason, Strin
 }
 
 /// What to do about a handshake that failed.
-fn of_handshake(error: &Error) -> &'static str {
+fn for_handshake(error: &Error) -> &'static str {
     const UNTRUSTED: [AlertDescription; 2] = [AlertDescription::UnknownCA, AlertDescription::BadCertificate];
     if matches!(error, Error::AlertReceived(alert) if UNTRUSTED.contains(alert)) {
         "the caller does not trust the certificate of server.tls: give it the authority that signed it; in Flagger's pod, \
@@ -154,7 +154,7 @@ mod tests {
             ("/wp-login.php", None),
             ("/favicon.ico", None),
         ] {
-            assert_eq!(near(path), expected, "{path}");
+            assert_eq!(nearest_hook(path), expected, "{path}");
         }
     }
 

@@ -31,7 +31,7 @@ fn limits() -> ServeLimits {
     ServeLimits {
         connections: 8,
         headers: Duration::from_millis(300),
-        whole: Duration::from_millis(900),
+        total: Duration::from_millis(900),
         linger: Duration::from_millis(300),
         begin: Duration::from_millis(300),
         grace: PATIENCE,
@@ -79,7 +79,7 @@ async fn rest(io: &mut (impl AsyncRead + Unpin)) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-async fn said(io: &mut (impl AsyncRead + AsyncWrite + Unpin), words: &str) -> String {
+async fn send_and_read(io: &mut (impl AsyncRead + AsyncWrite + Unpin), words: &str) -> String {
     io.write_all(words.as_bytes()).await.unwrap();
     rest(io).await
 }
@@ -87,7 +87,7 @@ async fn said(io: &mut (impl AsyncRead + AsyncWrite + Unpin), words: &str) -> St
 #[tokio::test]
 async fn a_connection_carries_one_request() {
     let server = running(app(), None, limits()).await;
-    let answer = said(&mut server.connect().await, &format!("{REQUEST}{REQUEST}")).await;
+    let answer = send_and_read(&mut server.connect().await, &format!("{REQUEST}{REQUEST}")).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\n2 bytes"), "{answer}");
     assert!(answer.contains("connection: close\r\n"), "{answer}");
     assert_eq!(answer.matches("HTTP/1.1").count(), 1);
@@ -117,14 +117,14 @@ async fn an_answer_comes_with_the_end_of_its_connection() {
 
 #[tokio::test]
 async fn half_open_connections_are_closed_and_make_room() {
-    let limits = ServeLimits { connections: 2, whole: FOREVER, ..limits() };
+    let limits = ServeLimits { connections: 2, total: FOREVER, ..limits() };
     let server = running(app(), None, limits).await;
     let mut silent = server.connect().await;
     let mut begun = server.connect().await;
     begun.write_all(b"P").await.unwrap();
     // No slot is free for this one until one of those connections is closed.
     let began = Instant::now();
-    let answer = said(&mut server.connect().await, REQUEST).await;
+    let answer = send_and_read(&mut server.connect().await, REQUEST).await;
     assert!(answer.ends_with("2 bytes"), "{answer}");
     assert!(began.elapsed() >= limits.headers / 2, "{:?}", began.elapsed());
     for half_open in [&mut silent, &mut begun] {
@@ -138,14 +138,14 @@ async fn a_body_that_never_comes_is_not_waited_for() {
     let server = running(app(), None, ServeLimits { connections: 1, ..limits() }).await;
     let mut stuck = server.connect().await;
     stuck.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhi").await.unwrap();
-    assert!(said(&mut server.connect().await, REQUEST).await.ends_with("2 bytes"));
+    assert!(send_and_read(&mut server.connect().await, REQUEST).await.ends_with("2 bytes"));
     assert_eq!(rest(&mut stuck).await, "");
     server.stops().await;
 }
 
 #[tokio::test]
 async fn trickling_headers_do_not_keep_a_connection() {
-    let server = running(app(), None, ServeLimits { whole: FOREVER, ..limits() }).await;
+    let server = running(app(), None, ServeLimits { total: FOREVER, ..limits() }).await;
     let (mut read, mut write) = server.connect().await.into_split();
     let trickle = tokio::spawn(async move {
         // Slow enough that the request is not refused for the number of its headers.
@@ -164,13 +164,13 @@ async fn trickling_headers_do_not_keep_a_connection() {
 }
 
 #[tokio::test]
-async fn who_stays_after_the_answer_is_left() {
-    let limits = ServeLimits { connections: 1, whole: PATIENCE, headers: PATIENCE, ..limits() };
+async fn a_caller_that_stays_after_the_answer_does_not_block() {
+    let limits = ServeLimits { connections: 1, total: PATIENCE, headers: PATIENCE, ..limits() };
     let server = running(app(), None, limits).await;
     let mut idle = vec![];
     for _ in 0..3 {
         let mut io = server.connect().await;
-        assert!(said(&mut io, REQUEST).await.ends_with("2 bytes"));
+        assert!(send_and_read(&mut io, REQUEST).await.ends_with("2 bytes"));
         idle.push(io);
     }
     server.stops().await;
@@ -178,12 +178,12 @@ async fn who_stays_after_the_answer_is_left() {
 
 #[tokio::test]
 async fn a_refused_body_does_not_cost_the_answer() {
-    let server = running(app(), None, ServeLimits { whole: PATIENCE, ..limits() }).await;
+    let server = running(app(), None, ServeLimits { total: PATIENCE, ..limits() }).await;
     let size = 2 * 1024 * 1024;
     for _ in 0..5 {
         let mut io = server.connect().await;
         let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n");
-        let answer = said(&mut io, &format!("{head}{}", "x".repeat(size))).await;
+        let answer = send_and_read(&mut io, &format!("{head}{}", "x".repeat(size))).await;
         assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     }
     server.stops().await;
@@ -202,7 +202,7 @@ async fn all(io: &mut (impl AsyncRead + Unpin)) -> usize {
 
 #[tokio::test]
 async fn an_answer_is_not_cut_however_the_request_ends() {
-    let server = running(app(), None, ServeLimits { whole: FOREVER, linger: PATIENCE, ..limits() }).await;
+    let server = running(app(), None, ServeLimits { total: FOREVER, linger: PATIENCE, ..limits() }).await;
     let large = "GET /large HTTP/1.1\r\nHost: x\r\n\r\n";
     let mut io = server.connect().await;
     io.write_all(large.as_bytes()).await.unwrap();
@@ -227,9 +227,9 @@ async fn an_answer_is_not_cut_however_the_request_ends() {
 async fn a_panic_is_answered_and_ends_one_connection() {
     let server = running(app(), None, limits()).await;
     let words = "POST /panic HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
-    let answer = said(&mut server.connect().await, words).await;
+    let answer = send_and_read(&mut server.connect().await, words).await;
     assert!(answer.starts_with("HTTP/1.1 500 ") && answer.ends_with("see the bridge's log\n"), "{answer}");
-    assert!(said(&mut server.connect().await, REQUEST).await.ends_with("2 bytes"));
+    assert!(send_and_read(&mut server.connect().await, REQUEST).await.ends_with("2 bytes"));
     server.stops().await;
 }
 
@@ -248,7 +248,7 @@ fn slow() -> (Router, Arc<Notify>, Arc<Notify>) {
 #[tokio::test]
 async fn requests_in_hand_are_finished() {
     let (app, asked, go) = slow();
-    let server = running(app, None, ServeLimits { whole: PATIENCE, ..limits() }).await;
+    let server = running(app, None, ServeLimits { total: PATIENCE, ..limits() }).await;
     let mut io = server.connect().await;
     io.write_all(REQUEST.as_bytes()).await.unwrap();
     timeout(PATIENCE, asked.notified()).await.unwrap();
@@ -262,9 +262,9 @@ async fn requests_in_hand_are_finished() {
 }
 
 #[tokio::test]
-async fn but_not_for_longer_than_the_grace() {
+async fn running_requests_are_cut_off_after_the_grace() {
     let (app, asked, _) = slow();
-    let limits = ServeLimits { whole: FOREVER, grace: Duration::from_millis(100), ..limits() };
+    let limits = ServeLimits { total: FOREVER, grace: Duration::from_millis(100), ..limits() };
     let server = running(app, None, limits).await;
     let mut io = server.connect().await;
     io.write_all(REQUEST.as_bytes()).await.unwrap();
@@ -286,10 +286,10 @@ fn waiting(at: SocketAddr, callers: usize) -> Vec<std::net::TcpStream> {
 
 /// The test has one thread, so the listener does not run between the connects and the stop.
 #[tokio::test]
-async fn who_has_connected_before_the_stop_is_answered() {
+async fn a_caller_that_connected_before_the_stop_is_answered() {
     for connections in [1, 2, 64] {
         let limits =
-            ServeLimits { connections, begin: PATIENCE, whole: PATIENCE, linger: BRIEFLY, ..limits() };
+            ServeLimits { connections, begin: PATIENCE, total: PATIENCE, linger: BRIEFLY, ..limits() };
         let server = running(app(), None, limits).await;
         let (at, callers) = (server.at, waiting(server.at, 10));
         server.stop.cancel();
@@ -305,20 +305,20 @@ async fn who_has_connected_before_the_stop_is_answered() {
 /// The stop comes after the connection was accepted and before its request was read.
 #[tokio::test]
 async fn a_request_that_was_not_read_before_the_stop_is_answered() {
-    let limits = ServeLimits { begin: PATIENCE, whole: PATIENCE, linger: BRIEFLY, ..limits() };
+    let limits = ServeLimits { begin: PATIENCE, total: PATIENCE, linger: BRIEFLY, ..limits() };
     for _ in 0..20 {
         let server = running(app(), None, limits).await;
         let mut io = server.connect().await;
         tokio::task::yield_now().await;
         server.stop.cancel();
-        assert!(said(&mut io, REQUEST).await.ends_with("2 bytes"));
+        assert!(send_and_read(&mut io, REQUEST).await.ends_with("2 bytes"));
         server.stops().await;
     }
 }
 
 #[tokio::test]
-async fn who_says_nothing_does_not_hold_up_the_stop() {
-    let limits = ServeLimits { headers: FOREVER, whole: FOREVER, grace: FOREVER, ..limits() };
+async fn a_silent_caller_does_not_delay_the_stop() {
+    let limits = ServeLimits { headers: FOREVER, total: FOREVER, grace: FOREVER, ..limits() };
     let server = running(app(), None, limits).await;
     let mut silent = server.connect().await;
     let _backlog = waiting(server.at, 1);
@@ -328,10 +328,10 @@ async fn who_says_nothing_does_not_hold_up_the_stop() {
 
 /// A caller that has connected waits for a slot no longer than the grace period.
 #[tokio::test]
-async fn nor_does_who_finds_no_place() {
+async fn a_caller_without_a_slot_does_not_delay_the_stop() {
     let (app, asked, _) = slow();
     let limits =
-        ServeLimits { connections: 1, whole: FOREVER, grace: Duration::from_millis(100), ..limits() };
+        ServeLimits { connections: 1, total: FOREVER, grace: Duration::from_millis(100), ..limits() };
     let server = running(app, None, limits).await;
     let mut io = server.connect().await;
     io.write_all(REQUEST.as_bytes()).await.unwrap();

@@ -75,8 +75,8 @@ impl Tls {
 fn acceptor(files: &config::Tls) -> Result<Acceptor, TlsProblem> {
     let unfit_at = |key| move |what| TlsProblem { key, what };
     let Bundle { certificates, skipped } =
-        pem::chain(&files.cert_file).map_err(unfit_at("server.tls.cert_file"))?;
-    let key = pem::key(&files.key_file).map_err(unfit_at("server.tls.key_file"))?;
+        pem::certificate_chain(&files.cert_file).map_err(unfit_at("server.tls.cert_file"))?;
+    let key = pem::private_key(&files.key_file).map_err(unfit_at("server.tls.key_file"))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, key))

@@ -7,8 +7,8 @@ use minijinja::{Environment, value::Serde};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    gate::Verdict,
     config,
+    gate::Verdict,
     gatekeeper::{ListedGate, Overview, clock_time, counts},
     http::refused_calls::RefusedView,
     millis::{Millis, lasted, written},
@@ -16,9 +16,9 @@ use crate::{
 };
 
 /// How many gates one page shows.
-const ROWS: usize = 200;
+const ROWS_PER_PAGE: usize = 200;
 /// How many refused calls the page shows; the API returns all.
-const REFUSED: usize = 50;
+const MAX_REFUSED: usize = 50;
 
 /// The health of the connection to Jira.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -188,7 +188,7 @@ pub(super) fn render(
             .flat_map(|it| &it.parked)
             .map(|what| Aged { what, age: age(what.since, now) })
             .collect(),
-        parked_in_all: overview.map_or(0, |it| it.parked_in_all),
+        parked_in_all: overview.map_or(0, |it| it.parked_total),
         pending: overview.map_or(0, |it| it.pending),
         passed: overview
             .iter()
@@ -198,7 +198,7 @@ pub(super) fn render(
         refused: known
             .refused
             .iter()
-            .take(REFUSED)
+            .take(MAX_REFUSED)
             .map(|what| Aged { what, age: age(what.last, now) })
             .collect(),
         refused_in_all: known.refused.len(),
@@ -207,14 +207,16 @@ pub(super) fn render(
             .flat_map(|it| &it.unasked)
             .map(|what| Aged { what, age: age(what.at, now) })
             .collect(),
-        limits: known.gates.as_ref().map(|Gates { tickets, full_namespaces, limits, trust_for, .. }| LimitsView {
-            tickets: *tickets,
-            full: *tickets >= limits.open_tickets,
-            open_tickets: limits.open_tickets,
-            per_namespace: limits.open_tickets_per_namespace,
-            full_namespaces: full_namespaces.iter().map(|(namespace, _)| namespace.as_str()).collect(),
-            per_hour: limits.tickets_per_canary_per_hour,
-            trust_for: written(*trust_for),
+        limits: known.gates.as_ref().map(|Gates { tickets, full_namespaces, limits, trust_for, .. }| {
+            LimitsView {
+                tickets: *tickets,
+                full: *tickets >= limits.open_tickets,
+                open_tickets: limits.open_tickets,
+                per_namespace: limits.open_tickets_per_namespace,
+                full_namespaces: full_namespaces.iter().map(|(namespace, _)| namespace.as_str()).collect(),
+                per_hour: limits.tickets_per_canary_per_hour,
+                trust_for: written(*trust_for),
+            }
         }),
     };
     TEMPLATES
@@ -235,20 +237,20 @@ static TEMPLATES: LazyLock<Result<Environment<'static>, minijinja::Error>> = Laz
 });
 
 fn table(gates: &Gates<'_>, wanted: &PageQuery, now: Millis) -> Table {
-    let sought = wanted.q.trim().to_lowercase();
+    let search = wanted.q.trim().to_lowercase();
     let of_state =
         |listed: &&ListedGate| wanted.state.is_empty() || listed.verdict().as_str() == wanted.state;
     let chosen = gates.list.iter().filter(of_state);
-    let found: Vec<&ListedGate> = match sought.as_str() {
+    let found: Vec<&ListedGate> = match search.as_str() {
         "" => chosen.collect(),
-        _ => chosen.filter(|listed| matches(&(gates.shown)(listed), &sought)).collect(),
+        _ => chosen.filter(|listed| matches(&(gates.shown)(listed), &search)).collect(),
     };
     // Open gates come last, because readers look for what waits.
     let (open, closed): (Vec<_>, Vec<_>) =
         found.iter().partition(|listed| listed.verdict() == Verdict::Approved);
     let counts = counts(gates.list);
     let approved = counts.iter().find(|(state, _)| *state == Verdict::Approved).map_or(0, |(_, many)| *many);
-    let pages = found.len().div_ceil(ROWS).max(1);
+    let pages = found.len().div_ceil(ROWS_PER_PAGE).max(1);
     let page = wanted.page.parse().unwrap_or(1).clamp(1, pages);
     let row = |listed: &ListedGate| {
         let gate = (gates.shown)(listed);
@@ -261,7 +263,13 @@ fn table(gates: &Gates<'_>, wanted: &PageQuery, now: Millis) -> Table {
         meaning: meaning(state),
     };
     Table {
-        rows: closed.into_iter().chain(open).skip((page - 1) * ROWS).take(ROWS).map(row).collect(),
+        rows: closed
+            .into_iter()
+            .chain(open)
+            .skip((page - 1) * ROWS_PER_PAGE)
+            .take(ROWS_PER_PAGE)
+            .map(row)
+            .collect(),
         in_all: gates.list.len(),
         found: found.len(),
         closed: gates.list.len() as u64 - approved,

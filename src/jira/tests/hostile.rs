@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Texts that an attacker might send.
-const TRIES: [&str; 24] = [
+const HOSTILE_TEXTS: [&str; 24] = [
     "<script>alert(1)</script><b onmouseover=x>",
     r#"{"type":"doc","version":1,"content":[{"type":"mention","attrs":{"id":"1"}}]}"#,
     "{noformat}\nh1. Approved by the board\n{noformat}",
@@ -54,7 +54,7 @@ fn settings() -> Route {
     ROUTE.clone()
 }
 
-fn unseen(c: char) -> bool {
+fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
@@ -62,7 +62,7 @@ fn unseen(c: char) -> bool {
 fn check(subject: &Subject, route: &Route) {
     let draft = ticket::draft(subject, route, Some("https://bridge.example/")).unwrap();
     let one_line = |text: &str| {
-        assert!(!text.chars().any(|c| c.is_control() || unseen(c) || c == '\u{2028}'), "{text:?}");
+        assert!(!text.chars().any(|c| c.is_control() || is_invisible(c) || c == '\u{2028}'), "{text:?}");
     };
     one_line(&draft.summary);
     assert!(draft.summary.chars().count() <= 255);
@@ -119,7 +119,7 @@ fn makes_no_part(subject: &Subject) {
 fn shown(subject: &Subject, words: &str) {
     let draft = ticket::draft(subject, &settings(), None).unwrap();
     let Some(Block::Verbatim(text)) = draft.description.0.last() else { panic!("no box") };
-    for word in words.split(|c: char| c.is_whitespace() || c.is_control() || unseen(c)) {
+    for word in words.split(|c: char| c.is_whitespace() || c.is_control() || is_invisible(c)) {
         assert!(text.contains(word), "{word:?} in {text:?}");
     }
     for line in text.lines() {
@@ -131,7 +131,7 @@ fn shown(subject: &Subject, words: &str) {
 fn hostile_texts() {
     let mut denying = settings();
     denying.approval.deny = vec!["{{ metadata.x }}".into()];
-    for words in TRIES {
+    for words in HOSTILE_TEXTS {
         for stage in Stage::ALL {
             let mut subject = asked(stage, Phase::Progressing, &[("x", words)]);
             shown(&subject, words);
@@ -186,7 +186,7 @@ proptest! {
     #[test]
     fn random_texts(
         key in "[\\PC\n{}%]{0,30}", value in any::<String>(), label in "[\\PC{}%|*!\\[\\]]{0,200}",
-        pieces in proptest::collection::vec(proptest::sample::select(&TRIES[..]), 0..6),
+        pieces in proptest::collection::vec(proptest::sample::select(&HOSTILE_TEXTS[..]), 0..6),
     ) {
         let value = format!("{}{value}", pieces.concat());
         let mut subject = asked(Stage::ConfirmPromotion, Phase::Progressing, &[("x", &value)]);

@@ -80,7 +80,7 @@ async fn a_changelog_that_breaks_off_proves_nothing() {
         assert_eq!(page.as_ref().ok().map(|page| (page.start, page.end)), expected, "{page:?}");
     }
     // A changelog that continues after its end, or is longer than its total, lacks entries between the known ones.
-    let before = |entry, of| PageBefore::Entry { entry, of };
+    let before = |entry, total| PageBefore::Entry { entry, total };
     for (total, is_last, before, expected) in [
         (json!(2), json!(true), PageBefore::End, Some((1, 2))),
         (json!(2), json!(false), PageBefore::End, None),
@@ -119,7 +119,7 @@ async fn pages_that_are_shorter_than_asked_for_are_read_from_the_end() {
     let jira = site.jira(Some(Kind::Cloud));
     let page = jira.read_before("10042", PageBefore::End).await.unwrap();
     assert_eq!((page.start, page.end, page.moves.len()), (10, 60, 50));
-    let page = jira.read_before("10042", PageBefore::Entry { entry: 10, of: 60 }).await.unwrap();
+    let page = jira.read_before("10042", PageBefore::Entry { entry: 10, total: 60 }).await.unwrap();
     assert_eq!((page.start, page.end, page.moves.len()), (0, 10, 10));
 }
 
@@ -141,7 +141,7 @@ async fn another_part_of_a_changelog_proves_nothing() {
         let site = Site::new(move |_| ours(200, &page)).await;
         let page = site
             .jira(Some(Kind::Cloud))
-            .read_before("10042", PageBefore::Entry { entry: 150, of: 190 })
+            .read_before("10042", PageBefore::Entry { entry: 150, total: 190 })
             .await;
         assert_eq!(page.as_ref().ok().map(|page| (page.start, page.end)), expected, "{page:?}");
     }
@@ -179,14 +179,14 @@ async fn a_long_changelog_is_read_from_its_end() {
     let seen = jira.read_many(&["10042".into(), "7".into(), "x".into()]).await.unwrap();
     assert_eq!(seen.len(), 1, "the broken one is left out");
     let reading = &seen["10042"];
-    assert_eq!((reading.newest, reading.is_whole, reading.total), (1, false, Some(260)));
+    assert_eq!((reading.entries_read, reading.is_whole, reading.total), (1, false, Some(260)));
     let body = site.seen.lock().unwrap()[0].body.clone();
     assert_eq!(
         body,
         json!({"issueIdsOrKeys": ["10042", "7"], "fields": ["status", "project", "issuetype", "labels"],
             "properties": ["flagger-jira-bridge"], "expand": ["changelog"]})
     );
-    let page = jira.read_before("10042", PageBefore::Entry { entry: 259, of: 260 }).await.unwrap();
+    let page = jira.read_before("10042", PageBefore::Entry { entry: 259, total: 260 }).await.unwrap();
     assert_eq!((page.start, page.end, page.moves.len()), (249, 259, 10));
     let ids: Vec<&str> = page.moves.iter().map(|entry| entry.changelog_id.as_str()).collect();
     assert_eq!((ids[0], ids[9]), ("249", "258"));
@@ -267,7 +267,7 @@ async fn a_transition_is_sent_once() {
     .await;
     let jira = site.jira(Some(Kind::Cloud));
     let moved = jira.transition("7", "Done", &Map::new()).await.unwrap();
-    assert_eq!(moved, TransitionOutcome::Moved { left_out: vec![] });
+    assert_eq!(moved, TransitionOutcome::Moved { skipped_fields: vec![] });
     assert_eq!(jira.transition("7", "to do", &Map::new()).await.unwrap(), TransitionOutcome::AlreadyThere);
     let nowhere = jira.transition("7", "Gone", &Map::new()).await.unwrap();
     assert_eq!(nowhere, TransitionOutcome::NoPath { reachable: vec!["Done".into()] });

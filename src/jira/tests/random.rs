@@ -73,7 +73,7 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
         return false;
     }
     let Some(trail) = issue.trail(kind).filter(|trail| trail.is_whole) else { return false };
-    let Ok(snapshot) = issue.sighting(&trail.histories, NOW, kind, wire::ReadMode::Alone) else {
+    let Ok(snapshot) = issue.snapshot(&trail.histories, NOW, kind, wire::ReadMode::Alone) else {
         return false;
     };
     let IssueSnapshot::Issue { status, moves, .. } = &snapshot else { return false };
@@ -164,8 +164,9 @@ fn witness(cloud: bool, body: &[u8]) -> Result<(), String> {
             if about == About::Other {
                 continue;
             }
-            let at =
-                entry["created"].as_i64().or_else(|| time::jira(entry["created"].as_str()?).map(|at| at.0));
+            let at = entry["created"]
+                .as_i64()
+                .or_else(|| time::parse_jira(entry["created"].as_str()?).map(|at| at.0));
             let (from, to) = (word(&item["from"]), word(&item["to"]));
             let id = word(&entry["id"]).map(|id| id.parse::<u64>().unwrap_or(u64::MAX));
             let (Some(at), Some(from), Some(to), Some(id), About::Status) = (at, from, to, id, about) else {

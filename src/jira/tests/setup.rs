@@ -53,7 +53,7 @@ async fn a_workflow_is_found_by_the_name_or_id_of_its_type() {
             ("OPS", "Bug", Lookup::IssueType),
         ] {
             let error = jira.workflow(project, issue_type).await.unwrap_err();
-            assert!(matches!(error, Error::NotFound { thing, .. } if thing == expected), "{error}");
+            assert!(matches!(error, Error::NotFound { lookup, .. } if lookup == expected), "{error}");
         }
     }
 }
@@ -154,7 +154,7 @@ async fn an_account_has_its_groups() {
         let groups = jira.groups(mia).await.unwrap();
         assert_eq!(names(&groups), ["jira-users", "cab"]);
         assert!(groups.iter().all(|group| group.id.is_some() == (flavour == Flavour::Cloud)));
-        let (called, all) = jira.groups_called("CA").await.unwrap();
+        let (called, all) = jira.groups_matching("CA").await.unwrap();
         assert_eq!((names(&called), all), (vec!["cab"], true));
         let error = jira.groups("nobody").await.unwrap_err();
         assert!(matches!(error, Error::Refused { status: 404, .. }), "{error}");
@@ -171,7 +171,7 @@ async fn a_role_has_people_and_groups() {
         let role = jira.role("OPS", " approvers").await.unwrap();
         assert_eq!((role.people.as_slice(), names(&role.groups)), (&[mia.to_owned()][..], vec!["cab"]));
         let error = jira.role("OPS", "Aprovers").await.unwrap_err();
-        let Error::NotFound { thing: Lookup::Role, candidates, .. } = &error else { panic!("{error}") };
+        let Error::NotFound { lookup: Lookup::Role, candidates, .. } = &error else { panic!("{error}") };
         assert!(candidates.iter().any(|one| one.name == "Approvers"), "{error}");
         assert_eq!(fake.complaints(), [""; 0]);
     }

@@ -368,7 +368,7 @@ fn said(note: &Notice) -> String {
     if cloud == data_center { cloud } else { format!("{cloud}\n=== Data Center\n{data_center}") }
 }
 
-const FATES: [(TicketOutcome, &str); 5] = [
+const OUTCOMES: [(TicketOutcome, &str); 5] = [
     (TicketOutcome::Ended(End::Succeeded), "succeeded"),
     (TicketOutcome::Ended(End::Failed), "failed"),
     (TicketOutcome::Ended(End::Superseded), "superseded"),
@@ -379,19 +379,19 @@ const FATES: [(TicketOutcome, &str); 5] = [
 #[test]
 fn comments_at_the_end_of_a_rollout() {
     let name = |stage| GateName { stage, approver: Some("qa".into()) };
-    for (outcome, own) in FATES {
+    for (outcome, own) in OUTCOMES {
         for stage in Stage::ALL {
             for text in
                 both(&ticket::comment(&Notice::Ended { fate: outcome, name: name(stage) }, &route("")))
             {
-                let words = FATES.map(|(_, word)| word).into_iter().filter(|word| text.contains(word));
+                let words = OUTCOMES.map(|(_, word)| word).into_iter().filter(|word| text.contains(word));
                 assert_eq!(words.collect::<Vec<_>>(), [own], "{text}");
                 assert_eq!(text.matches("This ticket opens nothing any more").count(), 1, "{text}");
             }
         }
     }
-    let all =
-        FATES.map(|(outcome, _)| said(&Notice::Ended { fate: outcome, name: name(Stage::ConfirmPromotion) }));
+    let all = OUTCOMES
+        .map(|(outcome, _)| said(&Notice::Ended { fate: outcome, name: name(Stage::ConfirmPromotion) }));
     insta::assert_snapshot!(all.join("\n\n"), @r"
     The rollout succeeded: the new version runs. This ticket opens nothing any more. The next rollout opens its own.
 

@@ -17,7 +17,7 @@ proptest! {
         ],
         now: i64, at in -60_000_000_000_000_i64..250_000_000_000_000, zone in -840..=840_i64,
     ) {
-        let _ = (time::jira(&text), time::http(&text), time::reset(&text, Millis(now)), time::policies(&text));
+        let _ = (time::parse_jira(&text), time::parse_http(&text), time::rate_limit_reset(&text, Millis(now)), time::rate_limit_policies(&text));
         if let Some(wait) = time::retry_after(&text, Millis(now)) {
             let seconds = text.trim().parse::<u64>().ok().map(Duration::from_secs);
             prop_assert!(seconds.is_none_or(|seconds| seconds == wait));
@@ -32,7 +32,7 @@ proptest! {
             "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}{sign}{:02}{:02}", rest / 3_600_000, rest / 60_000 % 60,
             rest / 1_000 % 60, rest % 1_000, zone.abs() / 60, zone.abs() % 60,
         );
-        prop_assert_eq!(time::jira(&written), Some(Millis(at)), "{}", written);
+        prop_assert_eq!(time::parse_jira(&written), Some(Millis(at)), "{}", written);
     }
 }
 

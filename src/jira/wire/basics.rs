@@ -74,13 +74,13 @@ impl User {
         };
         match self.account() {
             Some(account) => Person { id: account.id, name: text::single_line(&account.name), app },
-            None => nobody(),
+            None => unknown_author(),
         }
     }
 }
 
 /// The author of a change that names none: a deleted user, or Jira itself. It does not count as a person who approved.
-pub(super) fn nobody() -> Person {
+pub(super) fn unknown_author() -> Person {
     Person { id: String::new(), name: "an account that Jira does not name".into(), app: true }
 }
 

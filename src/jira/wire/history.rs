@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::basics::{User, id_of, nobody, plain};
+use super::basics::{User, id_of, plain, unknown_author};
 use crate::{
     gate::{Invalidation, InvalidationCause, Move},
     jira::{settings::Kind, time},
@@ -73,7 +73,7 @@ impl History {
     }
 
     fn add(&mut self, entry: &Value, kind: Kind) {
-        let by = entry.get("author").map_or_else(nobody, |author| User::read(author).person(kind));
+        let by = entry.get("author").map_or_else(unknown_author, |author| User::read(author).person(kind));
         let at = entry.get("created").and_then(when);
         let changelog_id = entry.get("id").and_then(id_of);
         let items = entry.get("items").and_then(Value::as_array);
@@ -154,7 +154,7 @@ pub(super) fn place(entry: &Value) -> Option<(Millis, u64)> {
 /// A time, written as text or as milliseconds.
 fn when(value: &Value) -> Option<Millis> {
     match value {
-        Value::String(text) => time::jira(text),
+        Value::String(text) => time::parse_jira(text),
         Value::Number(number) => number.as_i64().map(Millis),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{
     basics::{Named, User, id},
     history::{Changelog, History},
-    trail::Trail,
+    trail::ChangelogPart,
 };
 use crate::{
     gate::{GateId, Home, IssueSnapshot},
@@ -72,8 +72,8 @@ pub(in crate::jira) struct Issues {
 
 impl Issue {
     /// The part of the changelog in the answer, if there is one.
-    pub(in crate::jira) fn trail(&mut self, kind: Kind) -> Option<Trail> {
-        Trail::of(self.changelog.take()?, kind)
+    pub(in crate::jira) fn trail(&mut self, kind: Kind) -> Option<ChangelogPart> {
+        ChangelogPart::of(self.changelog.take()?, kind)
     }
 
     /// Checks that the answer holds all that a snapshot needs besides the changelog.
@@ -101,7 +101,7 @@ impl Issue {
         let property = self
             .properties
             .as_ref()
-            .map(|all| all.get(PROPERTY).and_then(|mark| marks::marked_gates(mark, "gate")));
+            .map(|all| all.get(PROPERTY).and_then(|mark| marks::mark_value(mark, "gate")));
         match (kind, read, property) {
             (Kind::Cloud, ReadMode::Alone | ReadMode::Together, Some(property)) => {
                 Ok(property.map(GateId).into_iter().collect())
@@ -123,7 +123,7 @@ impl Issue {
     ///
     /// # Errors
     /// What is missing, in words.
-    pub(in crate::jira) fn sighting(
+    pub(in crate::jira) fn snapshot(
         self,
         histories: &[Value],
         answered: Millis,
@@ -195,7 +195,7 @@ mod tests {
             issue.fields.as_mut().unwrap().labels = serde_json::from_value(labels.clone()).unwrap();
             assert_eq!(issue.check().err(), over.err(), "{labels}");
             let ended =
-                issue.sighting(&[], Millis(5), Kind::Cloud, ReadMode::Alone).map(|snapshot| match snapshot {
+                issue.snapshot(&[], Millis(5), Kind::Cloud, ReadMode::Alone).map(|snapshot| match snapshot {
                     IssueSnapshot::Issue { ended, .. } => ended,
                     IssueSnapshot::Missing { .. } => panic!("an issue"),
                 });
@@ -218,12 +218,13 @@ mod tests {
             entry(10124, status("1", "10007")),
             entry(10123, json!({"field": "Status", "fieldId": "customfield_1", "from": "x", "to": "y"})),
         ]}));
-        let Trail { histories, is_whole: true, total: Some(2), .. } = issue.trail(Kind::Cloud).unwrap()
+        let ChangelogPart { histories, is_whole: true, total: Some(2), .. } =
+            issue.trail(Kind::Cloud).unwrap()
         else {
             panic!("all of it");
         };
         let IssueSnapshot::Issue { issue_type, moves, answered, .. } =
-            issue.sighting(&histories, Millis(5), Kind::Cloud, ReadMode::Alone).unwrap()
+            issue.snapshot(&histories, Millis(5), Kind::Cloud, ReadMode::Alone).unwrap()
         else {
             panic!("an issue");
         };
@@ -317,7 +318,7 @@ mod tests {
         bare.fields = Some(Fields::default());
         assert_eq!(bare.check().unwrap_err(), "an issue without its status");
         assert_eq!(
-            bare.sighting(&[], Millis(0), Kind::Cloud, ReadMode::Alone).unwrap_err(),
+            bare.snapshot(&[], Millis(0), Kind::Cloud, ReadMode::Alone).unwrap_err(),
             "an issue without its status"
         );
     }

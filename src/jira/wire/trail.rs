@@ -13,7 +13,7 @@ const CLOUD_ENTRIES: usize = 40;
 
 /// The part of a changelog that an answer holds.
 #[derive(Debug, Default)]
-pub(in crate::jira) struct Trail {
+pub(in crate::jira) struct ChangelogPart {
     /// The entries: all, or the newest without a gap.
     pub(in crate::jira) histories: Vec<Value>,
     /// Whether the changelog has no other entries.
@@ -26,7 +26,7 @@ pub(in crate::jira) struct Trail {
     pub(in crate::jira) span: Option<EntrySpan>,
 }
 
-impl Trail {
+impl ChangelogPart {
     /// From an answer. A part of a changelog counts only if it is certainly the newest part: each entry is newer than
     /// the next, by its time and by its id.
     ///

@@ -68,7 +68,7 @@ impl AuditRow {
 
     /// Cluster, namespace and name of the canary.
     #[must_use]
-    pub fn names(&self) -> [&str; 3] {
+    pub fn canary_names(&self) -> [&str; 3] {
         let mut parts = self.canary.splitn(3, '/');
         match (parts.next(), parts.next(), parts.next()) {
             (Some(cluster), Some(namespace), Some(name)) => [cluster, namespace, name],
@@ -103,7 +103,7 @@ impl ChainEnds {
 /// The audit record of a database, for reading, also while a bridge uses the database.
 pub struct AuditLog {
     pub(super) pool: AnyPool,
-    pub(super) begin: &'static str,
+    pub(super) begin_sql: &'static str,
 }
 
 impl AuditLog {
@@ -114,13 +114,13 @@ impl AuditLog {
     /// database cannot be reached or the file does not exist; [`Error::Database`] if it fails afterwards.
     pub async fn open(url: &SecretString) -> Result<Self, Error> {
         let url = url.expose_secret();
-        location::look(url, Mode::Reads, AllowedVolumes::Any)?;
-        let Connections { pool, begin_write: begin, .. } =
-            match connect(url, Mode::Reads, &ReadOnlySince::default()).await {
+        location::check_file(url, Mode::ReadOnly, AllowedVolumes::Any)?;
+        let Connections { pool, begin_sql: begin, .. } =
+            match connect(url, Mode::ReadOnly, &ReadOnlySince::default()).await {
                 Ok(connected) => connected,
-                Err(error) => return Err(location::unopened(url, Mode::Reads, &error).await),
+                Err(error) => return Err(location::open_error(url, Mode::ReadOnly, &error).await),
             };
-        let record = Self { pool, begin };
+        let record = Self { pool, begin_sql: begin };
         match ChainEnds::read(&mut *record.begin().await?).await {
             Err(Error::Database(error)) if is_missing(&error) => Err(Error::NoRecord),
             Err(error) => Err(error),
@@ -129,7 +129,7 @@ impl AuditLog {
     }
 
     async fn begin(&self) -> Result<Transaction, Error> {
-        query::begin(&self.pool, self.begin).await
+        query::begin(&self.pool, self.begin_sql).await
     }
 
     /// The rows from a time on, or all, oldest first.
@@ -162,7 +162,7 @@ impl AuditPages {
     ///
     /// # Errors
     /// If the database fails, or a row cannot be read.
-    pub async fn next(&mut self) -> Result<Vec<AuditRow>, Error> {
+    pub async fn next_page(&mut self) -> Result<Vec<AuditRow>, Error> {
         let rows = self.read().await?.into_iter();
         rows.map(|Keyed(id, row)| row.map_err(|_| Error::UnreadableRecord(id))).collect()
     }

@@ -21,7 +21,7 @@ async fn write(store: &Store, rows: std::ops::RangeInclusive<i64>) {
     let mut tx = store.begin_write().await.unwrap();
     let entries: Vec<AuditEntry> = rows.map(entry).collect();
     tx.audit(&entries).await.unwrap();
-    tx.end().await.unwrap();
+    tx.commit().await.unwrap();
 }
 
 fn entry(number: i64) -> AuditEntry {
@@ -54,7 +54,7 @@ async fn ids(url: &SecretString, from: Option<Millis>) -> Vec<i64> {
     let mut pages = AuditLog::open(url).await.unwrap().since(from).await.unwrap();
     let mut ids = Vec::new();
     loop {
-        let rows = pages.next().await.unwrap();
+        let rows = pages.next_page().await.unwrap();
         if rows.is_empty() {
             return ids;
         }
@@ -77,13 +77,13 @@ async fn rows_are_read_as_they_were_written() {
     assert_eq!(ids(&url, Some(Millis(2_500_001))).await, Vec::<i64>::new());
 
     let mut pages = AuditLog::open(&url).await.unwrap().since(None).await.unwrap();
-    let rows = pages.next().await.unwrap();
+    let rows = pages.next_page().await.unwrap();
     let row = &rows[1];
     assert_eq!(
         (row.id, row.at, row.kind.as_str(), row.detail.as_str()),
         (2, Millis(2_000), "passed", r#"{"n":2}"#)
     );
-    assert_eq!((row.names(), &row.prior), (["default", "shop", "cart"], &rows[0].hash));
+    assert_eq!((row.canary_names(), &row.prior), (["default", "shop", "cart"], &rows[0].hash));
     assert_eq!(rows[0].prior, "");
 
     let verified = verify(&url).await;
@@ -115,7 +115,7 @@ async fn a_transaction_that_is_not_committed_leaves_no_row() {
 #[tokio::test]
 async fn every_manipulation_is_found() {
     use ChainProblem::{
-        Changed, CutAtNewEnd, CutAtOldEnd, DoesNotFollow, Inserted, Missing, NoEnds, Replaced,
+        BrokenLink, Changed, CutAtNewEnd, CutAtOldEnd, Inserted, Missing, MissingEnds, Replaced,
     };
     const COPY: &str =
         "INSERT INTO audit SELECT 11, at, canary, kind, detail, hash, hash FROM audit WHERE id = 10";
@@ -137,11 +137,7 @@ async fn every_manipulation_is_found() {
         ),
         ("unreadable", "", vec![Changed { id: 3 }]),
         ("prior", "UPDATE audit SET prior = 'x' WHERE id = 3", vec![Changed { id: 3 }]),
-        (
-            "hash",
-            "UPDATE audit SET hash = 'x' WHERE id = 3",
-            vec![Changed { id: 3 }, DoesNotFollow { id: 4 }],
-        ),
+        ("hash", "UPDATE audit SET hash = 'x' WHERE id = 3", vec![Changed { id: 3 }, BrokenLink { id: 4 }]),
         ("missing", "DELETE FROM audit WHERE id = 3", vec![Missing { from: 3, to: 3 }]),
         ("some missing", "DELETE FROM audit WHERE id IN (3, 4, 5)", vec![Missing { from: 3, to: 5 }]),
         ("cut, old", "DELETE FROM audit WHERE id < 3", vec![CutAtOldEnd { from: 1, to: 2 }]),
@@ -155,13 +151,13 @@ async fn every_manipulation_is_found() {
         (
             "cut, ends adjusted, old",
             "DELETE FROM audit WHERE id < 3; UPDATE audit_chain SET first = 3",
-            vec![DoesNotFollow { id: 3 }],
+            vec![BrokenLink { id: 3 }],
         ),
         ("appended", COPY, vec![Inserted { id: 11 }]),
-        ("put back", "UPDATE audit_chain SET first = 2", vec![Inserted { id: 1 }, DoesNotFollow { id: 2 }]),
-        ("swapped", SWAP, vec![Changed { id: 4 }, Changed { id: 5 }, DoesNotFollow { id: 6 }]),
+        ("put back", "UPDATE audit_chain SET first = 2", vec![Inserted { id: 1 }, BrokenLink { id: 2 }]),
+        ("swapped", SWAP, vec![Changed { id: 4 }, Changed { id: 5 }, BrokenLink { id: 6 }]),
         ("inserted", INSERT, vec![Changed { id: 9 }, Changed { id: 10 }, Changed { id: 11 }]),
-        ("no ends", "DELETE FROM audit_chain", vec![NoEnds]),
+        ("no ends", "DELETE FROM audit_chain", vec![MissingEnds]),
     ];
     for (what, sql, expected) in cases {
         let (_home, url, store) = store(10).await;
@@ -173,11 +169,10 @@ async fn every_manipulation_is_found() {
 /// A row that is replaced by one with a correct hash is found at the next row, or at the end.
 #[tokio::test]
 async fn a_rewritten_row_is_found() {
-    for (id, problem) in [(5, ChainProblem::DoesNotFollow { id: 6 }), (10, ChainProblem::Replaced { id: 10 })]
-    {
+    for (id, problem) in [(5, ChainProblem::BrokenLink { id: 6 }), (10, ChainProblem::Replaced { id: 10 })] {
         let (_home, url, store) = store(10).await;
         let mut pages = AuditLog::open(&url).await.unwrap().since(Some(Millis(id * 1_000))).await.unwrap();
-        let mut row = pages.next().await.unwrap().remove(0);
+        let mut row = pages.next_page().await.unwrap().remove(0);
         drop(pages);
         row.detail = r#"{"n":"forged"}"#.into();
         sqlx::query("UPDATE audit SET detail = $1, hash = $2 WHERE id = $3")
@@ -205,7 +200,7 @@ async fn a_row_that_cannot_be_read_is_named() {
     let (_home, url, store) = store(3).await;
     edit(&store, unreadable(&store)).await;
     let mut pages = AuditLog::open(&url).await.unwrap().since(None).await.unwrap();
-    assert!(matches!(pages.next().await.unwrap_err(), Error::UnreadableRecord(3)));
+    assert!(matches!(pages.next_page().await.unwrap_err(), Error::UnreadableRecord(3)));
 }
 
 #[tokio::test]
@@ -260,7 +255,7 @@ async fn pruning_hides_nothing() {
 
 #[tokio::test]
 async fn pruning_continues_the_next_time() {
-    let (_home, url, store) = store(PRUNED_AT_ONCE + 5).await;
+    let (_home, url, store) = store(PRUNE_BATCH + 5).await;
     let old = Millis(i64::MAX);
     assert_eq!(store.prune_audit(old).await.unwrap(), 10_000);
     assert_eq!(verify(&url).await.problems, []);
@@ -321,7 +316,7 @@ async fn the_audit_log_cannot_write() {
     let (_home, url, _store) = store(2).await;
     let record = AuditLog::open(&url).await.unwrap();
     for sql in ["DELETE FROM audit", "UPDATE audit_chain SET newest = 1"] {
-        let mut transaction = record.pool.begin_with(record.begin).await.unwrap();
+        let mut transaction = record.pool.begin_with(record.begin_sql).await.unwrap();
         assert!(sqlx::query(sql).execute(&mut *transaction).await.is_err(), "{sql}");
     }
     assert_eq!(record.verify().await.unwrap().problems, []);

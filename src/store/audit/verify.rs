@@ -6,7 +6,7 @@ use super::log::{AuditLog, AuditRow, ChainEnds};
 use crate::store::{error::Error, query::Keyed};
 
 /// At most so many problems are listed.
-const MOST: usize = 100;
+const MAX_PROBLEMS: usize = 100;
 
 /// The result of a verification.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,14 +23,14 @@ pub struct Verified {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChainProblem {
     /// The row of `audit_chain`, with the ends of the record, is missing.
-    NoEnds,
+    MissingEnds,
     /// A row does not match its own hash.
     Changed {
         /// The row.
         id: i64,
     },
     /// A row does not have the hash of the row before it: one of the two was inserted, moved or rewritten.
-    DoesNotFollow {
+    BrokenLink {
         /// The later one.
         id: i64,
     },
@@ -74,11 +74,11 @@ impl fmt::Display for ChainProblem {
             false => format!("rows {from} to {to} are"),
         };
         match self {
-            Self::NoEnds => f.write_str(
+            Self::MissingEnds => f.write_str(
                 "the note that says where the record begins and ends is gone; its ends cannot be checked",
             ),
             Self::Changed { id } => write!(f, "row {id} was changed: its hash does not fit"),
-            Self::DoesNotFollow { id } => {
+            Self::BrokenLink { id } => {
                 write!(
                     f,
                     "row {id} does not follow the row before it: one of the two was inserted, moved or rewritten"
@@ -105,7 +105,7 @@ impl AuditLog {
     pub async fn verify(&self) -> Result<Verified, Error> {
         let mut pages = self.since(None).await?;
         let chain = pages.chain().await?;
-        let mut walk = ChainWalk { chain: chain.as_ref(), before: None, rows: 0, problems: Vec::new() };
+        let mut walk = ChainWalk { chain: chain.as_ref(), previous: None, rows: 0, problems: Vec::new() };
         loop {
             let page = pages.read().await?;
             if page.is_empty() {
@@ -115,7 +115,7 @@ impl AuditLog {
                 walk.step(row.as_ref().map_err(|_| *id));
             }
         }
-        walk.end();
+        walk.finish();
         let ChainWalk { rows, problems, .. } = walk;
         Ok(Verified { rows, newest: chain.map(|chain| (chain.newest, chain.hash)), problems })
     }
@@ -125,7 +125,7 @@ impl AuditLog {
 struct ChainWalk<'a> {
     chain: Option<&'a ChainEnds>,
     /// The previous row: its id, and its hash if the row can be read.
-    before: Option<(i64, Option<String>)>,
+    previous: Option<(i64, Option<String>)>,
     rows: u64,
     problems: Vec<ChainProblem>,
 }
@@ -136,10 +136,10 @@ impl ChainWalk<'_> {
         self.rows += 1;
         let id = row.map_or_else(|id| id, |row| row.id);
         if self.chain.is_some_and(|chain| id < chain.first || id > chain.newest) {
-            self.found(ChainProblem::Inserted { id });
+            self.report(ChainProblem::Inserted { id });
             return;
         }
-        let before = match self.before.take() {
+        let before = match self.previous.take() {
             Some(before) => Some(before),
             None => self.chain.map(|chain| (chain.first - 1, Some(chain.prior.clone()))),
         };
@@ -148,7 +148,7 @@ impl ChainWalk<'_> {
         let follows = match &before {
             Some((before, _)) if before + 1 < id => {
                 let (from, to) = (before + 1, id - 1);
-                self.found(if at_old_end {
+                self.report(if at_old_end {
                     ChainProblem::CutAtOldEnd { from, to }
                 } else {
                     ChainProblem::Missing { from, to }
@@ -159,33 +159,33 @@ impl ChainWalk<'_> {
             Some((_, None)) | None => true,
         };
         if row.is_ok_and(|row| row.computed_hash() != row.hash) || row.is_err() {
-            self.found(ChainProblem::Changed { id });
+            self.report(ChainProblem::Changed { id });
         } else if !follows {
-            self.found(ChainProblem::DoesNotFollow { id });
+            self.report(ChainProblem::BrokenLink { id });
         }
-        self.before = Some((id, row.ok().map(|row| row.hash.clone())));
+        self.previous = Some((id, row.ok().map(|row| row.hash.clone())));
     }
 
     /// Checks the end, after the last row.
-    fn end(&mut self) {
+    fn finish(&mut self) {
         let Some(chain) = self.chain else {
-            self.problems.insert(0, ChainProblem::NoEnds);
+            self.problems.insert(0, ChainProblem::MissingEnds);
             return;
         };
-        match self.before.take() {
+        match self.previous.take() {
             None if chain.first <= chain.newest => {
-                self.found(ChainProblem::CutAtNewEnd { from: chain.first, to: chain.newest });
+                self.report(ChainProblem::CutAtNewEnd { from: chain.first, to: chain.newest });
             }
             Some((last, _)) if last < chain.newest => {
-                self.found(ChainProblem::CutAtNewEnd { from: last + 1, to: chain.newest });
+                self.report(ChainProblem::CutAtNewEnd { from: last + 1, to: chain.newest });
             }
-            Some((id, Some(hash))) if hash != chain.hash => self.found(ChainProblem::Replaced { id }),
+            Some((id, Some(hash))) if hash != chain.hash => self.report(ChainProblem::Replaced { id }),
             None | Some(_) => {}
         }
     }
 
-    fn found(&mut self, problem: ChainProblem) {
-        if self.problems.len() < MOST {
+    fn report(&mut self, problem: ChainProblem) {
+        if self.problems.len() < MAX_PROBLEMS {
             self.problems.push(problem);
         }
     }

@@ -2,7 +2,7 @@ use super::*;
 use crate::{database::Database, gate::GateId};
 
 async fn next(store: &Store, now: i64) -> Option<OutboxRow> {
-    let due = store.due(false, Millis(now), &HashSet::new(), 1).await.unwrap();
+    let due = store.due_commands(false, Millis(now), &HashSet::new(), 1).await.unwrap();
     due.into_iter().next().map(|(_, row)| row.unwrap())
 }
 
@@ -15,14 +15,14 @@ async fn any_text_can_be_stored_as_the_cause() {
     let canary = CanaryId { cluster: "default".into(), namespace: "shop".into(), name: "cart".into() };
     let mut tx = store.begin_write().await.unwrap();
     tx.enqueue(&canary, &Command::Label { gate: GateId("g".into()) }, Millis(1)).await.unwrap();
-    tx.end().await.unwrap();
+    tx.commit().await.unwrap();
     let (at, sent, why) = (Millis(2), None, "no \0 status".to_owned());
     let again = AttemptOutcome::Retry { at, why: why.clone(), sent: Some(Millis(1)) };
     for how in [again, AttemptOutcome::Parked { why, sent }] {
         let row = next(&store, 2).await.unwrap();
         let mut tx = store.begin_write().await.unwrap();
         tx.settle(&row, &how, Millis(2)).await.unwrap();
-        tx.end().await.unwrap();
+        tx.commit().await.unwrap();
         let why: String =
             sqlx::query_scalar("SELECT why FROM outbox").fetch_one(&store.0.pool).await.unwrap();
         assert_eq!(why, "no   status");
@@ -30,7 +30,7 @@ async fn any_text_can_be_stored_as_the_cause() {
     assert_eq!(next(&store, 3).await, None);
     assert_eq!(store.backlog().await.unwrap().parked, 1);
     store.unpark(Millis(3)).await.unwrap();
-    assert_eq!(next(&store, 3).await.unwrap().sent, None);
+    assert_eq!(next(&store, 3).await.unwrap().unknown_since, None);
 }
 
 /// A row that was stored before rows had `sent_to`.

@@ -13,7 +13,7 @@ use crate::{
     database::Database,
     millis::Millis,
     serve::Bridge,
-    worker::lookups::{Lookups, MEMBER, NAMED},
+    worker::lookups::{Lookups, MEMBERSHIP_TTL, PERSON_TTL},
 };
 
 const BOTH: [Flavour; 2] = [Flavour::Cloud, Flavour::DataCenter];
@@ -166,7 +166,7 @@ async fn approvers_are_accounts_groups_and_roles() {
         // A machine account counts if it is listed itself, not as a member of a group.
         for (who, name) in [(BRIDGE, "flagger-bridge"), (AUTOMATION, "automation")] {
             site.jira.add_group("robots", &[name]);
-            site.clock.advance(MEMBER);
+            site.clock.advance(MEMBERSHIP_TTL);
             assert!(!accepted(&site.says(who, &["group:robots"], &[]).await));
             assert!(accepted(&site.says(who, &[&site.person(who).id], &[]).await));
         }
@@ -280,7 +280,7 @@ async fn a_lookup_that_fails_is_unknown_until_it_works() {
             (Operation::UserSearch, &["mia@example.com"], &[]),
         ] {
             site.jira.fault(operation, broken.clone(), Times::Always);
-            site.clock.advance(NAMED);
+            site.clock.advance(PERSON_TTL);
             for who in [MIA, BOB] {
                 let said = site.says(who, approvers, deny).await;
                 assert!(
@@ -319,7 +319,7 @@ async fn answers_are_cached_for_a_while() {
         assert_eq!(site.asked().len(), 5, "groups, one by name, an e-mail, the roles and one of them");
         // A person who was removed from the group does not count for long.
         site.jira.add_group("cab", &[BOB]);
-        site.clock.advance(MEMBER - Duration::from_millis(1));
+        site.clock.advance(MEMBERSHIP_TTL - Duration::from_millis(1));
         assert!(accepted(&site.says(MIA, &list, &[]).await));
         assert_eq!(site.asked(), []);
         site.clock.advance(Duration::from_millis(1));
@@ -327,7 +327,7 @@ async fn answers_are_cached_for_a_while() {
         let asked = site.asked();
         // Cloud shows no e-mail, so the bridge looks that one up again, too.
         assert_eq!(asked.len(), if flavour == Flavour::Cloud { 4 } else { 3 }, "{asked:?}");
-        site.clock.advance(NAMED);
+        site.clock.advance(PERSON_TTL);
         assert!(!accepted(&site.says(MIA, &list, &[]).await));
         assert_eq!(site.asked().len(), 4);
     }

@@ -47,14 +47,14 @@ impl Create<'_> {
             return Ok(CommandResult::Done);
         };
         let waits = self.waits_for_ticket(row, &gate).await?;
-        if let Some(why) = self.context.store().unreadable_why(&row.canary) {
-            return Ok(self.put_off(row, why));
+        if let Some(why) = self.context.store().unreadable_reason(&row.canary) {
+            return Ok(self.postpone(row, why));
         }
-        if !waits && row.sent.is_none() {
+        if !waits && row.unknown_since.is_none() {
             // The rollout ended before its ticket was opened: now it is not needed.
             return Ok(CommandResult::Done);
         }
-        if let Some(sent) = row.sent {
+        if let Some(sent) = row.unknown_since {
             match self.search(&gate, &sent_to, sent).await? {
                 Some(effect) => return Ok(effect),
                 None if !waits => return Ok(CommandResult::Done),
@@ -139,7 +139,7 @@ impl Create<'_> {
         let mut tx = tx.ok_or(Failure::Aborted(CycleOutcome::Standby))?;
         let canary = match tx.canary(&row.canary).await {
             Ok(canary) => canary,
-            Err(error @ store::Error::Corrupt { .. }) => return Ok(self.put_off(row, error.to_string())),
+            Err(error @ store::Error::Corrupt { .. }) => return Ok(self.postpone(row, error.to_string())),
             Err(error) => return Err(error.into()),
         };
         if !waits(&canary, &draft.gate) {
@@ -150,10 +150,10 @@ impl Create<'_> {
         }
         let claimed = tx.claim(row.id, Some(now)).await?;
         // If it was sent meanwhile, the next step searches first.
-        let claimed = claimed.filter(|claimed| claimed.sent == row.sent);
+        let claimed = claimed.filter(|claimed| claimed.unknown_since == row.unknown_since);
         *row = claimed.ok_or(Failure::Aborted(CycleOutcome::Done))?;
-        address(&mut tx, row.clone(), home.clone(), now).await?;
-        tx.end().await?;
+        record_home(&mut tx, row.clone(), home.clone(), now).await?;
+        tx.commit().await?;
         drop(writing);
         let (lease, term) = (lease.clone(), lease.term());
         let permit = move || lease.holds(term) && recorded.elapsed() < SENT_WITHIN;
@@ -176,7 +176,7 @@ impl Create<'_> {
 
     /// The row of the canary cannot be read, so it is unknown whether the gate is live: the bridge opens nothing and
     /// drops nothing until the row is repaired.
-    fn put_off(&self, row: &OutboxRow, why: String) -> CommandResult {
+    fn postpone(&self, row: &OutboxRow, why: String) -> CommandResult {
         let at = self.context.clock.now() + retry::delay(row.attempts, None, rand::random::<f64>());
         CommandResult::Later { at, why }
     }
@@ -184,14 +184,19 @@ impl Create<'_> {
 
 /// Stores where the ticket is about to be opened. If it may have been opened already, also enqueues a later search
 /// for a second one.
-async fn address(tx: &mut WriteTx, mut row: OutboxRow, home: Home, now: Millis) -> Result<(), store::Error> {
+async fn record_home(
+    tx: &mut WriteTx,
+    mut row: OutboxRow,
+    home: Home,
+    now: Millis,
+) -> Result<(), store::Error> {
     let Command::Open { gate, subject, sent_to } = &mut row.command else { return Ok(()) };
-    let later = duplicates::look_again_later(gate, subject, now);
+    let later = duplicates::search_later(gate, subject, now);
     if !sent_to.contains(&home) {
         sent_to.push(home);
     }
-    tx.reword(&row, &row.command).await?;
-    if row.sent.is_some() {
+    tx.update_command(&row, &row.command).await?;
+    if row.unknown_since.is_some() {
         tx.enqueue(&row.canary, &later, now).await?;
     }
     Ok(())

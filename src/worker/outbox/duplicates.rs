@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A second ticket is searched for during this many times `jira.index_lag`, with doubling delays.
-const LOOKED_FOR: u32 = 8;
+const SEARCH_LAGS: u32 = 8;
 
 /// Searches for further tickets of the gate, beside the one that counts.
 pub(super) async fn find(context: &Context, gate: &GateId, since: Millis) -> Result<CommandResult, Failure> {
@@ -20,12 +20,12 @@ pub(super) async fn find(context: &Context, gate: &GateId, since: Millis) -> Res
     let found = newly_found(context, gate).await?;
     let counts = context.store().ticket(gate).await.map_err(Failure::of_row)?.map(|opened| opened.ticket);
     let (waited, lag) = (now.since(since), context.config().jira.index_lag);
-    let longest = lag.saturating_mul(LOOKED_FOR);
+    let longest = lag.saturating_mul(SEARCH_LAGS);
     let again = (waited < longest).then(|| {
         let why = "Jira was asked twice to open this ticket; a second one is looked for".into();
         (since + waited.saturating_mul(2).clamp(lag, longest), why)
     });
-    Ok(CommandResult::Labelled { counts, found, again })
+    Ok(CommandResult::DuplicatesSearched { counts, found, again })
 }
 
 /// The bridge's tickets that Jira shows for a gate and that are not stored yet. A Jira user who may edit a ticket can
@@ -33,7 +33,7 @@ pub(super) async fn find(context: &Context, gate: &GateId, since: Millis) -> Res
 pub(super) async fn newly_found(context: &Context, gate: &GateId) -> Result<Vec<Ticket>, Failure> {
     let mut new = vec![];
     for ticket in context.jira.find(gate).await? {
-        if !context.store().keeps(&ticket.id).await? {
+        if !context.store().has_ticket(&ticket.id).await? {
             new.push(ticket);
         }
     }
@@ -53,7 +53,7 @@ pub(super) async fn close(
     for found in found {
         // Not the id of a gate: no move of the duplicate can affect a verdict.
         let duplicate = GateId(format!("{gate}-{}", found.id));
-        tx.keep_ticket(&opened(canary, &duplicate, name, found)).await?;
+        tx.store_ticket(&opened(canary, &duplicate, name, found)).await?;
         let of = counts.map(|ticket| ticket.key.clone());
         tracing::warn!(
             %canary,
@@ -80,6 +80,6 @@ pub(super) fn opened(canary: &CanaryId, gate: &GateId, name: &GateName, ticket: 
 }
 
 /// The command that searches later for a second ticket.
-pub(super) fn look_again_later(gate: &GateId, subject: &Subject, since: Millis) -> Command {
+pub(super) fn search_later(gate: &GateId, subject: &Subject, since: Millis) -> Command {
     Command::FindDuplicates { gate: gate.clone(), name: subject.gate.clone(), since }
 }

@@ -15,7 +15,7 @@ pub(super) enum CommandResult {
         others: Vec<Ticket>,
     },
     /// A search for duplicates of a ticket is done.
-    Labelled {
+    DuplicatesSearched {
         /// The ticket that counts, if there is one.
         counts: Option<Ticket>,
         /// Those that do not count.
@@ -49,7 +49,7 @@ pub(super) enum CommandResult {
         at: Millis,
     },
     /// The ticket was deleted, so the command is dropped.
-    Gone,
+    Deleted,
     /// A retry does not help.
     Stuck {
         /// The cause.

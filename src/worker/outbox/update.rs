@@ -15,7 +15,7 @@ use crate::{
     ticket,
     worker::{
         context::Context,
-        lookups::{Lookups, WORKFLOW},
+        lookups::{Lookups, WORKFLOW_TTL},
         statuses::resolve,
     },
 };
@@ -78,7 +78,7 @@ impl Update<'_> {
                     what = describe_command(&self.row.command),
                     "Jira has not shown the ticket for jira.trust_for, so it was deleted; this is not done any more"
                 );
-                CommandResult::Gone
+                CommandResult::Deleted
             }
             Err(error) => CommandResult::Failed { error, sent: None },
         }
@@ -118,7 +118,7 @@ impl Update<'_> {
     }
 
     /// The result if nothing may be done to the ticket. For commands that need to know only the ticket's marks.
-    async fn is_not_worth_telling(&self) -> Result<Option<CommandResult>, Failure> {
+    async fn reason_to_skip(&self) -> Result<Option<CommandResult>, Failure> {
         Ok(match self.context.jira.marks(&self.opened.ticket.id).await? {
             Marks::Missing => Some(self.not_found(None).await),
             Marks::Of(marks) => self.is_of_another_site(self.opened, &marks).then_some(CommandResult::Done),
@@ -138,7 +138,7 @@ impl Update<'_> {
                 IssueSnapshot::Issue { answered, .. } => CommandResult::Ended(answered),
             }
         } else {
-            if let Some(effect) = self.is_not_worth_telling().await? {
+            if let Some(effect) = self.reason_to_skip().await? {
                 return Ok(effect);
             }
             CommandResult::Done
@@ -152,7 +152,7 @@ impl Update<'_> {
     }
 
     async fn label(&self) -> Result<CommandResult, Failure> {
-        if let Some(effect) = self.is_not_worth_telling().await? {
+        if let Some(effect) = self.reason_to_skip().await? {
             return Ok(effect);
         }
         self.context.jira.label(&self.opened.ticket.id, jira::ENDED).await?;
@@ -166,7 +166,7 @@ impl Update<'_> {
             return Ok(CommandResult::Done);
         };
         // Whether the bridge moves it depends on the moves that people made.
-        let (status, moves) = match self.context.jira.read_from_index(id).await? {
+        let (status, moves) = match self.context.jira.read_whole(id).await? {
             IssueSnapshot::Missing { .. } => return Ok(self.not_found(None).await),
             IssueSnapshot::Issue { marks, .. } if self.is_of_another_site(opened, &marks) => {
                 return Ok(CommandResult::Done);
@@ -174,19 +174,19 @@ impl Update<'_> {
             IssueSnapshot::Issue { status, moves, .. } => (status, moves),
         };
         let left_alone = match milestone {
-            Milestone::Opened => !moves.is_empty() || self.is_over(),
+            Milestone::Opened => !moves.is_empty() || self.rollout_has_ended(),
             Milestone::Succeeded
             | Milestone::Failed
             | Milestone::Superseded
             | Milestone::Abandoned
-            | Milestone::Bypassed => self.is_to_stay(&status, &moves, &target.to).await?,
+            | Milestone::Bypassed => self.must_stay(&status, &moves, &target.to).await?,
         };
         if left_alone {
             return Ok(CommandResult::Done);
         }
         let why = match self.context.jira.transition(id, &target.to, &fields(target)).await? {
             TransitionOutcome::AlreadyThere => return Ok(CommandResult::Done),
-            TransitionOutcome::Moved { left_out: skipped } => {
+            TransitionOutcome::Moved { skipped_fields: skipped } => {
                 if !skipped.is_empty() {
                     let (ticket, fields) = (opened.ticket.key.as_str(), skipped.join(", "));
                     tracing::warn!(
@@ -228,27 +228,27 @@ impl Update<'_> {
     }
 
     /// Whether the rollout has ended: then it is too late to move its ticket to its first status.
-    fn is_over(&self) -> bool {
+    fn rollout_has_ended(&self) -> bool {
         let canary = self.context.store().canary(&self.opened.canary);
         canary.is_none_or(|canary| canary.gate_by_id(&self.opened.gate).is_none())
     }
 
     /// Whether the ticket must stay where it is: a person rejected it; or the bridge already moved it to its last
     /// status without receiving Jira's answer, and a person may have moved it since.
-    async fn is_to_stay(&self, status: &Status, moves: &[Move], last: &str) -> Result<bool, jira::Error> {
+    async fn must_stay(&self, status: &Status, moves: &[Move], last: &str) -> Result<bool, jira::Error> {
         let own = self.context.jira.account().await?;
         if moves.iter().any(|entry| entry.by.id == own.id && jira::is_status(&entry.to, last)) {
             return Ok(true);
         }
         let ticket = &self.opened.ticket;
-        let workflow = self.lookups.workflow(&ticket.project, &ticket.issue_type, WORKFLOW).await?;
+        let workflow = self.lookups.workflow(&ticket.project, &ticket.issue_type, WORKFLOW_TTL).await?;
         // If the meaning of the status is unknown, the ticket stays where it is.
         Ok(resolve(self.route, &workflow).map_or(true, |it| it.meaning(&status.id) == Meaning::Rejected))
     }
 
     async fn link(&self, successor: &TicketRecord) -> Result<CommandResult, Failure> {
         let (from, to) = (&self.opened.ticket, &successor.ticket);
-        if let Some(effect) = self.is_not_worth_telling().await? {
+        if let Some(effect) = self.reason_to_skip().await? {
             return Ok(effect);
         }
         // If the successor is missing, creating the link fails.

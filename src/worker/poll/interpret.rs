@@ -46,18 +46,23 @@ impl<'a> Round<'a> {
             self.read_together(&together).await?;
         }
         let arrived = self.context.clock.now();
-        let absent =
-            together.into_iter().filter(|due| !self.found.readings.contains_key(&due.ticket.id)).chain(alone);
+        let absent = together
+            .into_iter()
+            .filter(|due| !self.findings.readings.contains_key(&due.ticket.id))
+            .chain(alone);
         let (resting, absent): (Vec<&DueTicket>, Vec<&DueTicket>) = absent.partition(|due| {
-            self.started.why == ReadTrigger::Poll && self.health.is_tried(&due.gate, self.context.clock.now())
+            self.started.trigger == ReadTrigger::Poll
+                && self.health.failed_recently(&due.gate, self.context.clock.now())
         });
-        self.found.backing_off.extend(resting.iter().map(|due| due.gate.clone()));
+        self.findings.backing_off.extend(resting.iter().map(|due| due.gate.clone()));
         self.read_alone(&absent).await?;
-        let mut seen = self.understand(&due, arrived).await?;
-        seen.retain(|seen| self.is_direct(seen.gate()) || self.recheck(seen) != RecheckReason::Renews);
+        let mut seen = self.interpret(&due, arrived).await?;
+        seen.retain(|seen| {
+            self.was_read_directly(seen.gate()) || self.recheck(seen) != RecheckReason::Renews
+        });
         let doubtful: Vec<&DueTicket> = due
             .into_iter()
-            .filter(|due| !self.found.directly.contains(&due.ticket.id))
+            .filter(|due| !self.findings.directly.contains(&due.ticket.id))
             .filter(|due| {
                 seen.iter().any(|seen| seen.is_of(due) && self.recheck(seen) != RecheckReason::None)
             })
@@ -72,10 +77,10 @@ impl<'a> Round<'a> {
             return Ok(seen);
         }
         self.read_alone(&doubtful).await?;
-        let better = self.understand(&doubtful, self.context.clock.now()).await?;
+        let better = self.interpret(&doubtful, self.context.clock.now()).await?;
         seen.retain(|seen| {
             let Some(due) = doubtful.iter().find(|due| seen.is_of(due)) else { return true };
-            let found = &mut self.found;
+            let found = &mut self.findings;
             if better.iter().any(|better| better.gate() == seen.gate()) || found.deferred.contains(&due.gate)
             {
                 return false;
@@ -95,8 +100,8 @@ impl<'a> Round<'a> {
     }
 
     /// Whether the ticket of this gate was read without an index.
-    fn is_direct(&self, gate: &GateId) -> bool {
-        self.due.iter().any(|due| due.gate == *gate && self.found.directly.contains(&due.ticket.id))
+    fn was_read_directly(&self, gate: &GateId) -> bool {
+        self.due.iter().any(|due| due.gate == *gate && self.findings.directly.contains(&due.ticket.id))
     }
 
     fn recheck(&self, seen: &SeenTicket) -> RecheckReason {
@@ -113,7 +118,7 @@ impl<'a> Round<'a> {
         }
         match self.context.begin_if_leading().await {
             Ok(Some(tx)) => {
-                tx.end().await.ok();
+                tx.commit().await.ok();
                 lease.term() == self.started.term
             }
             Ok(None) => false,
@@ -122,18 +127,18 @@ impl<'a> Round<'a> {
     }
 
     /// Interprets readings. A ticket whose statuses are unclear stays as last seen.
-    async fn understand(
+    async fn interpret(
         &mut self,
         due: &[&'a DueTicket],
         arrived: Millis,
     ) -> Result<Vec<SeenTicket>, jira::Error> {
         let mut seen = Vec::new();
         for &due in due {
-            let Some(reading) = self.found.readings.remove(&due.ticket.id) else { continue };
+            let Some(reading) = self.findings.readings.remove(&due.ticket.id) else { continue };
             let Some(gate) = due.canary.gate_by_id(&due.gate) else { continue };
             let route = self.context.gatekeeper.route(&due.canary.id, &gate.name);
             let watched = WatchedGate { due, gate, route };
-            match self.understand_one(watched, reading, arrived).await? {
+            match self.interpret_one(watched, reading, arrived).await? {
                 Ok(one) => seen.extend(one),
                 Err(why) => self.log_unclear_statuses(watched, why),
             }
@@ -141,7 +146,7 @@ impl<'a> Round<'a> {
         Ok(seen)
     }
 
-    async fn understand_one(
+    async fn interpret_one(
         &mut self,
         watched: WatchedGate<'_>,
         mut reading: jira::Reading,
@@ -159,15 +164,15 @@ impl<'a> Round<'a> {
             Ok(statuses) => statuses,
             Err(why) => return Ok(Err(why)),
         };
-        self.health.is_good(&route.key);
+        self.health.mark_route_good(&route.key);
         // By the statuses' meaning today, more of the changelog may be needed.
         if !self.read_back(due, &mut reading, &statuses).await? {
             return Ok(Ok(None));
         }
         let snapshot = reading.snapshot;
         if self.context.gatekeeper.knows_newer(&due.canary, &due.gate, &snapshot) {
-            self.found.unread.insert(due.ticket.id.clone(), SHOWN_BEFORE.into());
-            if self.found.directly.contains(&due.ticket.id) {
+            self.findings.unread.insert(due.ticket.id.clone(), SHOWN_BEFORE.into());
+            if self.findings.directly.contains(&due.ticket.id) {
                 self.health.back_off_incomplete(&due.gate);
             }
             return Ok(Ok(None));
@@ -176,7 +181,7 @@ impl<'a> Round<'a> {
         let denials = due.canary.denials(gate);
         let author = self.author(watched, &denials, &snapshot, &statuses).await;
         if let Author::Unknown { why } = &author {
-            self.found.unread.insert(due.ticket.id.clone(), why.clone());
+            self.findings.unread.insert(due.ticket.id.clone(), why.clone());
         }
         let (canary, gate, at) = (due.canary.id.clone(), due.gate.clone(), self.started.at);
         Ok(Ok(Some(SeenTicket {
@@ -224,9 +229,9 @@ impl<'a> Round<'a> {
             UnclearStatuses::Jira(error) => {
                 (self.context.explain(&error), self.context.gatekeeper.unread_tickets().has(&due.gate))
             }
-            UnclearStatuses::Config { why, .. } => (why, !self.health.is_bad(&route.key)),
+            UnclearStatuses::Config { why, .. } => (why, !self.health.mark_route_bad(&route.key)),
         };
-        self.found.unread.insert(due.ticket.id.clone(), why.clone());
+        self.findings.unread.insert(due.ticket.id.clone(), why.clone());
         if !is_told {
             let ticket = due.ticket.key.as_str();
             tracing::error!(

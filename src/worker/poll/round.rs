@@ -16,17 +16,17 @@ use crate::{
         failures::Failures,
         lease::Term,
         lookups::RoundLookups,
-        poll_queue::{DueTicket, MOST_ALONE},
+        poll_queue::{DueTicket, MAX_ALONE},
         read_health::{ReadHealth, ReadTrigger},
     },
 };
 
 /// The most further pages of changelogs in one round. They are read last.
-const MOST_PAGES: usize = 5;
+const MAX_PAGES: usize = 5;
 /// A request for many tickets that failed this often, and worked for no part, would fail for any tickets.
-const FAILS_FOR_ANY: usize = 8;
+const MAX_FAILURES: usize = 8;
 /// How many tickets are tried alone to find out whether the request for many fails, or Jira as a whole.
-const TRIED_ALONE: usize = 2;
+const PROBES: usize = 2;
 
 /// How tickets are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub(super) enum ReadMode {
 /// The start of a round.
 #[derive(Clone, Copy)]
 pub(super) struct RoundStart {
-    pub(super) why: ReadTrigger,
+    pub(super) trigger: ReadTrigger,
     pub(super) at: Millis,
     pub(super) term: Term,
 }
@@ -52,7 +52,7 @@ pub(super) struct Round<'a> {
     pub(super) lookups: RoundLookups<'a>,
     pub(super) due: &'a [DueTicket],
     pub(super) started: RoundStart,
-    pub(super) found: RoundFindings,
+    pub(super) findings: RoundFindings,
 }
 
 /// What a round has found out so far.
@@ -85,7 +85,7 @@ impl Round<'_> {
         let is_current = |id: &str, reading: &Reading| {
             due.iter().any(|due| due.ticket.id == id && !self.is_overtaken(due, reading))
         };
-        self.found.readings = read.into_iter().filter(|(id, reading)| is_current(id, reading)).collect();
+        self.findings.readings = read.into_iter().filter(|(id, reading)| is_current(id, reading)).collect();
         Ok(())
     }
 
@@ -112,13 +112,13 @@ impl Round<'_> {
             if !is_jira_well {
                 return Err(error);
             }
-            if worked == 0 && (failed == FAILS_FOR_ANY || self.health.fails_together()) {
-                self.reads_none_together(&error);
+            if worked == 0 && (failed == MAX_FAILURES || self.health.fails_together()) {
+                self.switch_to_single_reads(&error);
                 return Ok(read);
             }
             match part.len() {
                 0 => {}
-                1 => self.sets_apart(due, &part[0], &error),
+                1 => self.set_apart(due, &part[0], &error),
                 many => {
                     let (first, second) = part.split_at(many / 2);
                     parts.extend([first.to_vec(), second.to_vec()]);
@@ -126,12 +126,12 @@ impl Round<'_> {
                 }
             }
         }
-        self.sets_longest_apart(due, &halved, &read);
+        self.set_longest_apart(due, &halved, &read);
         if worked > 0 && self.health.worked_together() {
             tracing::info!("Jira lets the bridge read several tickets in one request again");
         }
         if worked > 0 {
-            self.context.gatekeeper.unread_tickets().together();
+            self.context.gatekeeper.unread_tickets().clear_one_by_one();
         }
         Ok(read)
     }
@@ -139,7 +139,7 @@ impl Round<'_> {
     /// Whether Jira answers a request for one of these tickets.
     async fn answers_alone(&self, part: &[String], read: &mut HashMap<String, Reading>) -> bool {
         let from = rand::random_range(0..part.len().max(1));
-        for id in part.iter().cycle().skip(from).take(TRIED_ALONE.min(part.len())) {
+        for id in part.iter().cycle().skip(from).take(PROBES.min(part.len())) {
             match self.context.jira.read_alone(id).await {
                 Ok(Some(reading)) => {
                     read.insert(id.clone(), reading);
@@ -152,7 +152,7 @@ impl Round<'_> {
         false
     }
 
-    fn reads_none_together(&self, error: &jira::Error) {
+    fn switch_to_single_reads(&self, error: &jira::Error) {
         let is_news = self.health.failed_together(error, self.started.at);
         self.context.gatekeeper.unread_tickets().one_by_one(&self.context.explain(error), self.started.at);
         if is_news {
@@ -164,7 +164,7 @@ impl Round<'_> {
 
     /// If tickets could be read in parts, but not together, the longest of them is read alone from now on. Otherwise
     /// the request for all of them would fail each time.
-    fn sets_longest_apart(
+    fn set_longest_apart(
         &self,
         due: &[&DueTicket],
         halved: &[(Vec<String>, jira::Error)],
@@ -178,12 +178,12 @@ impl Round<'_> {
             if due.iter().any(is_apart) || !part.iter().all(|id| read.contains_key(id)) {
                 continue;
             }
-            let longest = part.iter().max_by_key(|id| read.get(*id).map(|reading| reading.length));
-            longest.into_iter().for_each(|id| self.sets_apart(due, id, error));
+            let longest = part.iter().max_by_key(|id| read.get(*id).map(|reading| reading.json_length));
+            longest.into_iter().for_each(|id| self.set_apart(due, id, error));
         }
     }
 
-    fn sets_apart(&self, due: &[&DueTicket], id: &str, error: &jira::Error) {
+    fn set_apart(&self, due: &[&DueTicket], id: &str, error: &jira::Error) {
         let Some(due) = due.iter().find(|due| due.ticket.id == *id) else { return };
         if self.health.set_apart(&due.gate, self.started.at) {
             let (canary, ticket) = (&due.canary.id, due.ticket.key.as_str());
@@ -195,27 +195,27 @@ impl Round<'_> {
     pub(super) async fn read_alone(&mut self, due: &[&DueTicket]) -> Result<(), jira::Error> {
         let mut missing = Vec::new();
         for &due in due {
-            if self.found.alone == MOST_ALONE {
-                self.found.deferred.push(due.gate.clone());
+            if self.findings.alone == MAX_ALONE {
+                self.findings.deferred.push(due.gate.clone());
                 continue;
             }
-            self.found.alone += 1;
+            self.findings.alone += 1;
             let id = &due.ticket.id;
             match self.context.jira.read_alone(id).await {
                 Ok(reading) => {
                     self.health.answered_alone(&due.gate, reading.as_ref(), self.started.at);
-                    self.found.directly.insert(id.clone());
+                    self.findings.directly.insert(id.clone());
                     match reading {
-                        Some(reading) => drop(self.found.readings.insert(id.clone(), reading)),
+                        Some(reading) => drop(self.findings.readings.insert(id.clone(), reading)),
                         None => missing.push(due),
                     }
                 }
                 // One issue that cannot be read must not hide the others.
                 Err(error) if error.is_about_object() => {
                     if matches!(error, jira::Error::Unreadable { .. }) {
-                        self.found.unexpected.insert(id.clone());
+                        self.findings.unexpected.insert(id.clone());
                     }
-                    self.cannot_read(due, &error);
+                    self.record_unread(due, &error);
                 }
                 Err(error) => return Err(error),
             }
@@ -223,13 +223,13 @@ impl Round<'_> {
         self.prove_missing(&missing).await
     }
 
-    fn cannot_read(&mut self, due: &DueTicket, error: &jira::Error) {
+    fn record_unread(&mut self, due: &DueTicket, error: &jira::Error) {
         if !self.context.gatekeeper.unread_tickets().has(&due.gate) {
             let (canary, ticket) = (&due.canary.id, due.ticket.key.as_str());
             tracing::warn!(%canary, ticket, "{error}; the ticket stays as last seen, until jira.trust_for is over");
         }
-        self.found.fruitless = Some(self.health.failed_alone(&due.gate, error));
-        self.found.unread.insert(due.ticket.id.clone(), self.context.explain(error));
+        self.findings.fruitless = Some(self.health.failed_alone(&due.gate, error));
+        self.findings.unread.insert(due.ticket.id.clone(), self.context.explain(error));
     }
 
     /// Interprets 404s. Jira also answers 404 to an anonymous caller, and to an account that may not see the issue:
@@ -238,28 +238,28 @@ impl Round<'_> {
         if missing.is_empty() {
             return Ok(());
         }
-        self.context.jira.is_authenticated().await?;
+        self.context.jira.verify_credentials().await?;
         let mut projects: HashMap<&str, Browse> = HashMap::new();
         for due in missing {
             let browse = match projects.entry(due.ticket.project.as_str()) {
                 Entry::Occupied(known) => *known.get(),
-                Entry::Vacant(unknown) => match self.context.jira.browses(unknown.key()).await {
+                Entry::Vacant(unknown) => match self.context.jira.browse_permission(unknown.key()).await {
                     Ok(browse) => *unknown.insert(browse),
                     Err(error) if error.is_about_object() => *unknown.insert(Browse::Unproven),
                     Err(error) => return Err(error),
                 },
             };
             let snapshot = IssueSnapshot::Missing { browse };
-            self.found.readings.insert(
+            self.findings.readings.insert(
                 due.ticket.id.clone(),
                 Reading {
                     snapshot,
-                    newest: 0,
+                    entries_read: 0,
                     is_whole: true,
                     total: None,
-                    places: vec![],
+                    positions: vec![],
                     span: None,
-                    length: 0,
+                    json_length: 0,
                 },
             );
         }
@@ -277,19 +277,19 @@ impl Round<'_> {
         self.health.join_trail(&due.gate, reading);
         let known = due.canary.gate_by_id(&due.gate).and_then(|gate| gate.newest_move);
         while !suffices(reading, statuses, &due.gate, known) {
-            if self.found.pages == MOST_PAGES {
-                self.found.deferred.push(due.gate.clone());
+            if self.findings.pages == MAX_PAGES {
+                self.findings.deferred.push(due.gate.clone());
                 return Ok(false);
             }
-            self.found.pages += 1;
-            let page = match self.context.jira.read_before(&due.ticket.id, reading.before()).await {
+            self.findings.pages += 1;
+            let page = match self.context.jira.read_before(&due.ticket.id, reading.next_page()).await {
                 Ok(page) => page,
                 Err(error) if error.is_about_object() => {
                     if matches!(error, jira::Error::Unreadable { .. }) {
                         // The cached part of the changelog may be wrong.
                         self.health.forget_trail(&due.gate);
                     }
-                    self.cannot_read(due, &error);
+                    self.record_unread(due, &error);
                     return Ok(false);
                 }
                 Err(error) => return Err(error),
@@ -314,10 +314,10 @@ impl Round<'_> {
 fn suffices(reading: &Reading, statuses: &Statuses, gate: &GateId, known: Option<Millis>) -> bool {
     let IssueSnapshot::Issue { status, moves, .. } = &reading.snapshot else { return true };
     let is_known = known
-        .is_none_or(|known| reading.snapshot.newest_move(gate) >= Some(known) || reading.goes_back_to(known));
+        .is_none_or(|known| reading.snapshot.newest_move(gate) >= Some(known) || reading.covers_since(known));
     let is_explained = is_waiting(status, statuses)
         || decisive(status, moves, statuses)
-            .is_some_and(|entry| reading.goes_back_to(entry.first_answered_since()));
+            .is_some_and(|entry| reading.covers_since(entry.first_answered_since()));
     reading.is_whole || (is_known && is_explained)
 }
 

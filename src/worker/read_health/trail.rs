@@ -29,7 +29,7 @@ impl Trail {
     /// entry, the entries before that are all the newer ones, without a gap.
     fn total(&self, reading: &Reading) -> Option<usize> {
         let newest = self.span?.newest();
-        let newer = reading.places.iter().position(|place| *place == newest)?;
+        let newer = reading.positions.iter().position(|place| *place == newest)?;
         Some(self.end + newer)
     }
 }
@@ -53,7 +53,7 @@ impl Trails {
             reading.total = known.total(reading);
         }
         let Some(total) = reading.total else { return };
-        let start = total.saturating_sub(reading.newest);
+        let start = total.saturating_sub(reading.entries_read);
         // A changelog only grows: a cached part that is longer belongs to another one.
         if known.start >= start || known.end < start || known.end > total {
             return;
@@ -62,22 +62,22 @@ impl Trails {
         jira::add(moves, known.moves.clone());
         jira::add(invalidations, known.invalidations.clone());
         reading.span = match (known.span, reading.span) {
-            (span, _) if reading.newest == 0 => span,
-            (Some(known_span), Some(read)) if start < known.end => known_span.up_to(read),
-            (Some(known_span), Some(read)) => known_span.and(read),
+            (span, _) if reading.entries_read == 0 => span,
+            (Some(known_span), Some(read)) if start < known.end => known_span.join_overlapping(read),
+            (Some(known_span), Some(read)) => known_span.join(read),
             (None, _) | (_, None) => None,
         };
-        reading.newest = total - known.start;
+        reading.entries_read = total - known.start;
         reading.is_whole = known.start == 0;
-        self.knows(gate, reading);
+        self.cache(gate, reading);
     }
 
     /// Caches what was read of a changelog.
-    pub(super) fn knows(&mut self, gate: &GateId, reading: &Reading) {
+    pub(super) fn cache(&mut self, gate: &GateId, reading: &Reading) {
         let IssueSnapshot::Issue { moves, invalidations, .. } = &reading.snapshot else { return };
         let Some(end) = reading.total else { return };
         let (moves, invalidations, span) = (moves.clone(), invalidations.clone(), reading.span);
-        let start = end.saturating_sub(reading.newest);
+        let start = end.saturating_sub(reading.entries_read);
         self.0.insert(gate.clone(), Trail { start, end, moves, invalidations, span });
     }
 }

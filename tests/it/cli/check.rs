@@ -1,5 +1,5 @@
-//! Mistakes, planted one by one in a set-up that works: what the program's `check` prints for each. docs/check.md shows
-//! the same, and is held to it here.
+//! The output of `check` for each of many mistakes, made one by one in a working configuration. docs/check.md shows the
+//! same output, and is compared with it here.
 
 use std::{
     collections::BTreeMap,
@@ -25,17 +25,17 @@ mod table;
 use table::{Case, Reach, cases};
 
 const DOC: &str = "docs/check.md";
-/// Between these two lines the document is made of the table.
+/// Between these two lines the document is generated from the table.
 const BEGIN: &str = "<!-- from here on as the program prints it -->\n";
 const END: &str = "<!-- up to here -->\n";
 
-/// Every secret there is, none of which may be printed.
+/// The secrets, none of which may be printed.
 const TOKEN: &str = "the-swordfish-token-of-jira";
 const WEBHOOK: &str = "the-swordfish-of-the-webhook";
 const FLAGGER: &str = "the-swordfish-of-flagger";
 const CLUSTER: &str = "the-swordfish-of-a-cluster";
 
-/// A configuration with which all is well. Each line is one key, so that a mistake can replace or remove it.
+/// A valid configuration. Each line is one key, so that a mistake can replace or remove it.
 fn good(flavour: Flavour) -> Vec<String> {
     let user = match flavour {
         Flavour::Cloud => "jira.user = \"bridge@example.com\"",
@@ -63,9 +63,9 @@ ticket.project = "OPS"
     .collect()
 }
 
-/// The configuration with the mistake: lines that replace those of the same key, or are added; `-key` removes one, and
-/// from `[[` on all is added at the end.
-fn planted(flavour: Flavour, lines: &str) -> String {
+/// The configuration with a mistake: a line replaces the one with the same key, or is added; `-key` removes one, and
+/// everything from `[[` on is added at the end.
+fn with_mistake(flavour: Flavour, lines: &str) -> String {
     let (keys, tables) = lines.split_at(lines.find("[[").unwrap_or(lines.len()));
     let mut text = good(flavour);
     let key = |line: &str| line.split(" = ").next().unwrap().to_owned();
@@ -91,7 +91,7 @@ fn fake(flavour: Flavour, reach: Reach) -> FakeJira {
     FakeJira::new(setup)
 }
 
-/// All there is in a folder, with what is in it.
+/// The files of a folder with their contents.
 fn contents(folder: &Path) -> BTreeMap<String, String> {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     files
@@ -99,7 +99,7 @@ fn contents(folder: &Path) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Runs the program's `check`, and nothing of this environment reaches it.
+/// Runs the program's `check` without this process's environment.
 async fn run(folder: &Path, log: &'static str) -> (Option<i32>, String, String) {
     let folder = folder.to_owned();
     let run = move || {
@@ -116,14 +116,14 @@ async fn run(folder: &Path, log: &'static str) -> (Option<i32>, String, String) 
     (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
-/// What was printed for a mistake, as one would see it: exit code, and the lines that are not ok.
+/// The result for a mistake: the exit code, and the lines that are not ok.
 #[derive(Debug)]
 struct Seen {
     code: i32,
     lines: Vec<String>,
 }
 
-/// A listener that speaks TLS with a certificate of nobody's.
+/// A TLS listener with a certificate of an unknown authority.
 async fn unknown_certificate() -> String {
     let file = |name: &str| format!("{}/fixtures/tls/{name}", env!("CARGO_MANIFEST_DIR"));
     let files = config::Tls { cert_file: file("old.crt.pem").into(), key_file: file("old.key.pem").into() };
@@ -134,9 +134,8 @@ async fn unknown_certificate() -> String {
     format!("https://localhost:{}", address.port())
 }
 
-/// Plants a mistake and looks at what `check` says. It may print no secret, and change nothing, neither in Jira nor on
-/// the disk.
-async fn plant(case: &Case) -> Seen {
+/// Makes a mistake and runs `check`, which must print no secret and change nothing in Jira or on disk.
+async fn make_mistake(case: &Case) -> Seen {
     let jira = fake(case.flavour, case.reach);
     (case.jira)(&jira);
     let folder = tempfile::tempdir().unwrap();
@@ -151,7 +150,7 @@ async fn plant(case: &Case) -> Seen {
         Reach::Nowhere => "http://127.0.0.1:1".to_owned(),
     };
     let host = url.split("://").nth(1).unwrap().to_owned();
-    let text = planted(case.flavour, case.config);
+    let text = with_mistake(case.flavour, case.config);
     let text = text.replace("URL", &url).replace("HOST", &host).replace("DIR", &dir).replace("TAKEN", &port);
     std::fs::write(folder.path().join("config.toml"), text).unwrap();
     let before = contents(folder.path());
@@ -163,14 +162,14 @@ async fn plant(case: &Case) -> Seen {
     assert_eq!(jira.issues(), issues, "{}", case.name);
     assert_eq!(jira.complaints(), [""; 0], "{}", case.name);
     for request in jira.requests().iter().skip(requests) {
-        // These only read.
+        // Only reading requests are allowed.
         let reads = [Operation::BulkFetch, Operation::Search];
         let reads = request.method == "GET" || reads.contains(&request.operation);
         assert!(reads, "{}: {} {}", case.name, request.method, request.path);
     }
     let show = |line: &str| {
         let line = line.replace(&host, "jira.example.com").replace(&dir, "/data").replace(&port, "8080");
-        // One mistake is shown, not all the columns.
+        // Columns are collapsed to two spaces.
         let mut words = line.splitn(3, "  ").map(str::trim);
         let shown: Vec<&str> = words.by_ref().filter(|word| !word.is_empty()).collect();
         shown.join("  ")
@@ -193,7 +192,7 @@ async fn plant(case: &Case) -> Seen {
     Seen { code: expected, lines }
 }
 
-/// A mistake as the document shows it.
+/// A mistake as shown in the document.
 fn shown(case: &Case, seen: &Seen) -> String {
     let mut text = format!("**{}** (exit code {})\n\n", case.name, seen.code);
     let config: Vec<&str> = case
@@ -210,9 +209,9 @@ fn shown(case: &Case, seen: &Seen) -> String {
     text + &format!("```text\n{}\n```\n\n", seen.lines.join("\n"))
 }
 
-/// Everything that `check` finds. With TEST_WRITE_DOCS=1 the document is written anew; read every difference then.
+/// `check` finds every mistake. TEST_WRITE_DOCS=1 generates the document; then review every difference.
 #[tokio::test(flavor = "multi_thread")]
-async fn each_is_found_and_the_document_says_how() {
+async fn every_mistake_is_found_and_documented() {
     let all = cases();
     assert!(all.len() >= 35, "{}", all.len());
     let (few, mut tasks) = (Arc::new(Semaphore::new(4)), JoinSet::new());
@@ -220,7 +219,7 @@ async fn each_is_found_and_the_document_says_how() {
         let few = Arc::clone(&few);
         tasks.spawn(async move {
             let _one = few.acquire().await.unwrap();
-            let seen = plant(&case).await;
+            let seen = make_mistake(&case).await;
             (nth, case, seen)
         });
     }
@@ -243,20 +242,20 @@ async fn each_is_found_and_the_document_says_how() {
         return;
     }
     for (had, made) in had.lines().zip(made.lines()) {
-        assert_eq!(had, made, "{DOC} shows what is not printed any more; TEST_WRITE_DOCS=1 writes it anew");
+        assert_eq!(had, made, "{DOC} is outdated; TEST_WRITE_DOCS=1 generates it");
     }
     assert_eq!(had.lines().count(), made.lines().count(), "{DOC} has another number of lines");
 }
 
-/// What is printed when nothing is wrong, with the example in the document.
+/// The output without a mistake, as in the document's example.
 #[tokio::test(flavor = "multi_thread")]
-async fn all_is_well() {
+async fn a_valid_configuration() {
     for flavour in [Flavour::Cloud, Flavour::DataCenter] {
         let jira = fake(flavour, Reach::Plain);
         let url = jira.start().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().display().to_string();
-        let text = planted(flavour, "").replace("URL", &url).replace("DIR", &dir);
+        let text = with_mistake(flavour, "").replace("URL", &url).replace("DIR", &dir);
         std::fs::write(folder.path().join("config.toml"), text).unwrap();
         let before = contents(folder.path());
         let (code, stdout, stderr) = run(folder.path(), "info").await;
@@ -281,7 +280,7 @@ async fn all_is_well() {
     }
 }
 
-/// Whatever goes wrong and however much is logged, no secret is printed.
+/// No secret is printed, with any mistake and at any log level.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_printed() {
     let folder = tempfile::tempdir().unwrap();
@@ -312,7 +311,7 @@ async fn no_secret_is_printed() {
             }
             let url = jira.start().await.unwrap();
             let dir = folder.path().display().to_string();
-            let text = planted(Flavour::Cloud, config).replace("URL", &url).replace("DIR", &dir);
+            let text = with_mistake(Flavour::Cloud, config).replace("URL", &url).replace("DIR", &dir);
             std::fs::write(folder.path().join("config.toml"), text).unwrap();
             let (_, stdout, stderr) = run(folder.path(), "trace").await;
             let all = format!("{stdout}{stderr}").to_lowercase();
@@ -324,9 +323,9 @@ async fn no_secret_is_printed() {
     }
 }
 
-/// A bridge that runs has the ports; that is no mistake.
+/// A running bridge uses the ports; that is no mistake.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bridge_that_runs_may_have_the_ports() {
+async fn a_running_bridge_may_use_the_ports() {
     let jira = fake(Flavour::Cloud, Reach::Plain);
     let world = crate::world::World::start(Flavour::Cloud).await;
     let url = jira.start().await.unwrap();
@@ -340,7 +339,7 @@ async fn a_bridge_that_runs_may_have_the_ports() {
             world.address(0),
             world.address(2)
         );
-        let text = planted(Flavour::Cloud, &listen).replace("URL", &url).replace("DIR", &dir);
+        let text = with_mistake(Flavour::Cloud, &listen).replace("URL", &url).replace("DIR", &dir);
         std::fs::write(folder.path().join("config.toml"), text).unwrap();
         run(folder.path(), "warn").await
     };
@@ -348,7 +347,7 @@ async fn a_bridge_that_runs_may_have_the_ports() {
     assert_eq!(code, Some(0), "{stdout}");
     let ours = format!("taken by a bridge that runs here: {}, ", world.address(0));
     assert!(stdout.contains(&ours), "{stdout}");
-    // Beside it, somebody else has one.
+    // Another program uses one of the ports.
     let (code, stdout, _) = check(&stranger).await;
     assert_eq!(code, Some(1), "{stdout}");
     assert!(stdout.contains(&format!("{stranger} is taken by another program")), "{stdout}");

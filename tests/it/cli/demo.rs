@@ -1,5 +1,5 @@
-//! A rehearsal without a real Jira: `demo --jira-only` in one terminal, `check` and `serve` with the configuration that it
-//! prints in another.
+//! Trying the bridge without a real Jira: `demo --jira-only` in one terminal, `check` and `serve` with the
+//! configuration that it prints in another.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -12,15 +12,15 @@ use serde_json::Value;
 
 use crate::world::program::{PATIENCE, Serving, program};
 
-/// A Jira that is played. Killed when dropped.
-struct Played {
+/// The demo's Jira. Killed when dropped.
+struct DemoJira {
     child: Child,
-    /// What it said until it had said how to go on.
+    /// Its output up to the instructions.
     said: String,
     lines: mpsc::Receiver<String>,
 }
 
-impl Played {
+impl DemoJira {
     fn start(kind: &str, port: &str) -> Self {
         let mut jira = program();
         jira.args(["demo", "--jira-only", "--kind", kind, "--port", port]).stdout(Stdio::piped());
@@ -28,19 +28,20 @@ impl Played {
         let out = BufReader::new(child.stdout.take().unwrap());
         let (send, lines) = mpsc::channel();
         std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
-        let mut played = Self { child, said: String::new(), lines };
-        while !played.said.contains("which serve makes") {
-            let line = played.says("");
-            played.said += &format!("{line}\n");
+        let mut jira = Self { child, said: String::new(), lines };
+        while !jira.said.contains("which serve makes") {
+            let line = jira.says("");
+            jira.said += &format!("{line}\n");
         }
-        played
+        jira
     }
 
     /// Waits for a line with these words.
     fn says(&mut self, words: &str) -> String {
         loop {
             let line = self.lines.recv_timeout(PATIENCE);
-            let line = line.unwrap_or_else(|_| panic!("it never said {words:?}, but:\n{}", self.said));
+            let line =
+                line.unwrap_or_else(|_| panic!("the output never contained {words:?}, but:\n{}", self.said));
             if line.contains(words) {
                 return line;
             }
@@ -57,7 +58,7 @@ impl Played {
         rest.lines().next().unwrap()
     }
 
-    /// Presses the button on the ticket's page.
+    /// Clicks a button on the ticket's page.
     #[expect(clippy::disallowed_methods, reason = "a person does this, not the bridge")]
     async fn clicks(&self, key: &str, button: &str) {
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
@@ -69,7 +70,7 @@ impl Played {
         assert_eq!(clicked.status(), 303);
     }
 
-    /// The id by which a bridge remembers the ticket.
+    /// The id under which the bridge stores the ticket.
     #[expect(clippy::disallowed_methods, reason = "this is not the bridge's client")]
     async fn id_of(&self, key: &str) -> Value {
         let config: toml::Table = self.config().parse().unwrap();
@@ -92,15 +93,16 @@ impl Played {
     }
 }
 
-impl Drop for Played {
+impl Drop for DemoJira {
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-/// The program with what differs so that tests can run side by side. The webhook leads elsewhere: polling finds it.
-fn beside(home: &Path) -> Command {
+/// The program with the settings that let tests run concurrently. The webhook goes to another port, so polling finds
+/// moves.
+fn program_for_test(home: &Path) -> Command {
     let mut program = program();
     program.current_dir(home).env("BRIDGE__JIRA__POLL_EVERY", "200ms");
     for listener in ["GATE", "WEBHOOK", "ADMIN"] {
@@ -112,18 +114,18 @@ fn beside(home: &Path) -> Command {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_gate_opens_without_a_real_jira() {
     for kind in ["cloud", "data-center"] {
-        let mut jira = Played::start(kind, "0");
+        let mut jira = DemoJira::start(kind, "0");
         let (config, home) = (jira.config().to_owned(), tempfile::tempdir().unwrap());
         let file = home.path().join("config.toml");
         std::fs::write(&file, &config).unwrap();
         assert_eq!(config.contains("user = "), kind == "cloud", "{config}");
 
-        let check = beside(home.path()).args(["check", "-c", "config.toml"]).output().unwrap();
+        let check = program_for_test(home.path()).args(["check", "-c", "config.toml"]).output().unwrap();
         let report = String::from_utf8(check.stdout).unwrap();
         assert_eq!((check.status.code(), report.contains("FAIL")), (Some(0), false), "{report}");
 
-        // A ticket that is gone is given up only after this.
-        let mut serve = beside(home.path());
+        // The time after which a deleted ticket may be replaced.
+        let mut serve = program_for_test(home.path());
         serve.env("BRIDGE__JIRA__TRUST_FOR", "3s");
         let serving = Serving::start_as(serve, &file);
         let ask =
@@ -136,24 +138,24 @@ async fn a_first_gate_opens_without_a_real_jira() {
         jira.says("Mia moves OPS-1 from To Do to Approved");
         assert_eq!(ask("approved by Mia Change").await.0, 200);
 
-        // Another Jira of the same address knows nothing of that ticket, and the configuration is still right.
+        // A new Jira at the same address does not have that ticket, and the configuration is still valid.
         let before = jira.id_of("OPS-1").await;
         assert!(before.is_string());
         let port = jira.url().rsplit_once(':').unwrap().1.to_owned();
         jira.stops();
-        let mut jira = Played::start(kind, &port);
+        let mut jira = DemoJira::start(kind, &port);
         assert_eq!(jira.config(), config);
         let (status, _) = ask("waiting for a decision").await;
-        assert_eq!(status, 403, "an approval of a ticket that is gone opens nothing");
+        assert_eq!(status, 403, "an approval of a deleted ticket opens nothing");
         jira.says("opens OPS-1");
-        assert_ne!(jira.id_of("OPS-1").await, before, "no ticket is taken for one of before");
+        assert_ne!(jira.id_of("OPS-1").await, before, "the new Jira uses new ids");
         jira.clicks("OPS-1", "Approve").await;
         assert_eq!(ask("approved by Mia Change").await.0, 200);
     }
 }
 
 #[test]
-fn a_port_that_is_taken_is_told() {
+fn a_port_in_use_is_reported() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let output = program().args(["demo", "--jira-only", "--port", &port]).output().unwrap();

@@ -1,4 +1,5 @@
-//! `gates` where people look at it: on a terminal of some width, in colour or not, once or all the time.
+//! The output of `gates`: on terminals of different widths and in a pipe, with and without colour, once and with
+//! `--watch`.
 
 use std::{
     fs::File,
@@ -18,7 +19,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use crate::world::program::PATIENCE;
 
-/// What a bridge would say on its admin listener, and how often it was asked.
+/// A fake bridge: the answer of its admin listener, and the number of requests.
 struct Bridge {
     address: String,
     says: Arc<Mutex<String>>,
@@ -40,7 +41,7 @@ impl Bridge {
         *self.says.lock().unwrap() = gates.to_string();
     }
 
-    /// Waits until it was asked so much more often.
+    /// Waits until it received this many more requests.
     async fn is_asked(&self, more: u64) {
         let mut asked = self.asked.subscribe();
         let until = *asked.borrow() + more;
@@ -57,7 +58,7 @@ impl Bridge {
         self.serving = serve(listener, Arc::clone(&self.says), self.asked.clone());
     }
 
-    /// The program, with no other environment than this.
+    /// The program with only these environment variables.
     fn gates(&self, options: &[&str], environment: &[(&str, &str)]) -> Command {
         let mut program = Command::new(env!("CARGO_BIN_EXE_flagger-jira-bridge"));
         program
@@ -94,7 +95,7 @@ fn gate(canary: &str, state: &str, reason: &str) -> Value {
     })
 }
 
-/// A terminal of this size, and what was written on it.
+/// A pseudo-terminal, and what was written to it.
 struct Terminal {
     master: File,
     seen: String,
@@ -102,7 +103,7 @@ struct Terminal {
 
 impl Terminal {
     fn new(columns: u16, rows: u16) -> (Self, OwnedFd) {
-        // The programs of other tests must not hold it open.
+        // Programs started by other tests must not inherit it.
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let master = openpt(flags).unwrap();
         unlockpt(&master).unwrap();
@@ -112,13 +113,13 @@ impl Terminal {
         (Self { master: master.into(), seen: String::new() }, other)
     }
 
-    /// Reads until these words came, or until nobody writes there any more.
+    /// Reads until these words appear, or until the writing side is closed.
     fn reads(&mut self, words: &str) -> bool {
         let mut bytes = [0; 4096];
         while words.is_empty() || !self.seen.contains(words) {
             match self.master.read(&mut bytes) {
                 Ok(read) if read > 0 => self.seen += &String::from_utf8_lossy(&bytes[..read]),
-                // That nobody writes is an error there.
+                // A closed writing side is an error on Linux.
                 _ => return false,
             }
         }
@@ -126,11 +127,11 @@ impl Terminal {
     }
 }
 
-/// What the program writes on a terminal.
+/// The program's output on a terminal.
 fn on_terminal(columns: u16, mut program: Command) -> String {
     let (mut terminal, other) = Terminal::new(columns, 24);
     let mut child = program.stdout(Stdio::from(other)).spawn().unwrap();
-    // It holds the terminal open for its child.
+    // `Command` keeps the terminal open.
     drop(program);
     terminal.reads("");
     assert!(child.wait().unwrap().success());
@@ -181,7 +182,7 @@ async fn a_terminal_gets_colours_and_addresses() {
     }
 }
 
-/// A program that is killed when the test ends, unless it was seen to end.
+/// A program that is killed when the test ends, unless it has ended.
 struct Running {
     id: String,
     ended: Option<oneshot::Receiver<std::io::Result<ExitStatus>>>,
@@ -197,8 +198,8 @@ impl Drop for Running {
 
 impl Running {
     fn start(mut child: Child) -> Self {
-        let (id, (tells, ended)) = (child.id().to_string(), oneshot::channel());
-        std::thread::spawn(move || tells.send(child.wait()));
+        let (id, (send, ended)) = (child.id().to_string(), oneshot::channel());
+        std::thread::spawn(move || send.send(child.wait()));
         Self { id, ended: Some(ended) }
     }
 
@@ -208,28 +209,28 @@ impl Running {
     }
 
     async fn ends_well(&mut self) {
-        let ended = self.ended.as_mut().expect("it ends once");
-        let status = tokio::time::timeout(PATIENCE, ended).await.expect("it runs on").unwrap().unwrap();
+        let ended = self.ended.as_mut().expect("called once");
+        let status = tokio::time::timeout(PATIENCE, ended).await.expect("the program ends").unwrap().unwrap();
         self.ended = None;
         assert_eq!(status.code(), Some(0));
     }
 }
 
-/// The next lines up to an empty one, without that.
+/// The next lines up to an empty one, which is left out.
 fn block(lines: &mpsc::Receiver<String>) -> Vec<String> {
     let next = || lines.recv_timeout(PATIENCE).expect("a line comes");
     std::iter::repeat_with(next).take_while(|line| !line.is_empty()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pipe_is_told_what_changed() {
+async fn a_pipe_gets_only_changes() {
     let (one, two) = (json!([gate("web", "waiting", "first")]), json!([gate("web", "approved", "second")]));
     let mut bridge = Bridge::start(&one).await;
     let mut child = bridge.gates(&["--watch", "1"], &[]).stdout(Stdio::piped()).spawn().unwrap();
     let out = BufReader::new(child.stdout.take().unwrap());
     let mut child = Running::start(child);
     let (send, lines) = mpsc::channel();
-    // It reads until nobody wants to know, and then closes the pipe.
+    // Reads until the receiver is dropped, and then closes the pipe.
     let reading = std::thread::spawn(move || {
         out.lines().map_while(Result::ok).try_for_each(|line| send.send(line)).is_err()
     });
@@ -245,11 +246,11 @@ async fn a_pipe_is_told_what_changed() {
     );
     bridge.is_gone().await;
     let away = lines.recv_timeout(PATIENCE).unwrap();
-    assert!(away.starts_with("nobody answers at http://127.0.0.1:"), "{away:?}");
+    assert!(away.starts_with("cannot connect to http://127.0.0.1:"), "{away:?}");
     assert!(away.ends_with("; asked again every 1 s)"), "{away:?}");
     bridge.is_back().await;
     assert_eq!(block(&lines)[1..], second[1..]);
-    // What nobody reads ends, although nothing is left to be written.
+    // The program ends when the pipe is closed, even if it has nothing to write.
     drop(lines);
     bridge.says(&one);
     assert!(reading.join().unwrap());

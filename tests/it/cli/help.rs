@@ -1,8 +1,8 @@
-//! What `--help` says, read as somebody does who has never seen the program.
+//! The output of `--help`.
 
 use crate::world::program::run;
 
-/// The help of a command, without what every command has.
+/// The help of a command, without the common options.
 fn own(command: &str) -> String {
     let (code, help, errors) = run(&[command, "--help"]);
     assert_eq!((code, errors.as_str()), (Some(0), ""));
@@ -11,7 +11,7 @@ fn own(command: &str) -> String {
     for line in help.lines() {
         assert!(line.chars().count() <= 120, "too wide: {line}");
     }
-    // Blanks at the end of a line are clap's.
+    // clap leaves spaces at the ends of lines.
     own.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
@@ -25,11 +25,11 @@ fn of_the_program() {
     Usage: flagger-jira-bridge [OPTIONS] <COMMAND>
 
     Commands:
-      serve  Run the bridge until it is told to stop
+      serve  Run the bridge until it is stopped
       check  Prove the configuration against the real Jira, changing nothing
       demo   Try it out: a Jira to click in, a simulated Flagger, and the bridge between them
       gates  Show what waits, for which ticket, since when, and why
-      audit  Print the record of what was decided, by whom, on which evidence; or check that nobody changed it
+      audit  Print the record of what was decided, by whom, on which evidence; or check that it was not changed
       help   Print this message or the help of the given subcommand(s)
 
     Options:
@@ -63,13 +63,13 @@ fn of_the_program() {
 #[test]
 fn of_each_command() {
     insta::assert_snapshot!(own("serve"), @"
-    Run the bridge until it is told to stop
+    Run the bridge until it is stopped
 
     It listens for Flagger (server.gate_listen), for Jira's webhook (server.webhook_listen) and for people
     (server.admin_listen), and starts without Jira or database: gates stay closed until both are there.
-    SIGTERM or SIGINT ends it once what is in hand is finished.
+    SIGTERM or SIGINT ends it once the work in progress is finished.
 
-    Exit code: 0 if it was told to stop, 1 if something died or a port is taken, 2 if the configuration is wrong.
+    Exit code: 0 if a signal stopped it, 1 if a task died or a port is taken, 2 if the configuration is wrong.
 
     Usage: flagger-jira-bridge serve [OPTIONS]
 
@@ -84,7 +84,7 @@ fn of_each_command() {
     Prove the configuration against the real Jira, changing nothing
 
     Each line is ok, warn or FAIL, names the key to edit, and says what to put there. A line that begins with FAIL
-    has to be mended before serve can open a ticket or a gate.
+    has to be fixed before serve can open a ticket or a gate.
 
     Exit code: 0 if nothing failed, 1 if something did, 2 if the configuration cannot be read.
 
@@ -109,7 +109,7 @@ fn of_each_command() {
 
     Options:
           --auto
-              Play every story without anybody clicking, and exit: 0 if all went right, 1 otherwise
+              Play every story without user input, and exit: 0 if all went right, 1 otherwise
 
           --jira-only
               Play only Jira, for check and serve in a second terminal; prints a config.toml that stays right
@@ -137,7 +137,7 @@ fn of_each_command() {
     insta::assert_snapshot!(own("gates"), @"
     Show what waits, for which ticket, since when, and why
 
-    Below the gates it lists hooks that were turned away lately, and what to change (not with --json or --watch).
+    Below the gates it lists recently refused hooks, and what to change (not with --json or --watch).
 
     Asks the running bridge, and needs no configuration. On a terminal it is coloured (unless NO_COLOR is set) and
     shows where each ticket can be read.
@@ -160,7 +160,7 @@ fn of_each_command() {
               Only those of canaries with this name
 
           --admin <URL>
-              Where the bridge is asked: its server.admin_listen
+              The address of the bridge: its server.admin_listen
 
               [env: BRIDGE_ADMIN]
               [default: http://127.0.0.1:9090]
@@ -172,7 +172,7 @@ fn of_each_command() {
               Print version
     ");
     insta::assert_snapshot!(own("audit"), @"
-    Print the record of what was decided, by whom, on which evidence; or check that nobody changed it
+    Print the record of what was decided, by whom, on which evidence; or check that it was not changed
 
     Reads the database that store.url names, whether or not a bridge runs.
 

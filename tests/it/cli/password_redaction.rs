@@ -1,10 +1,10 @@
-//! A password in `store.url` is never printed, however it was written.
+//! A password in an address is never printed, however it was written.
 
 use std::{fs, path::Path};
 
 use crate::world::program::program;
 
-/// Each with what must not be seen of it.
+/// Ambiguous addresses, each with the parts that must not be printed.
 const UNCLEAR: [(&str, &[&str]); 12] = [
     ("postgres://bridge:/7Mabc@db/gates", &["7Mabc"]),
     ("postgres://bridge:1234/34xyz@db/gates", &["1234", "34xyz"]),
@@ -24,7 +24,7 @@ const REST: &str =
     "[jira]\nurl = \"http://127.0.0.1:1\"\ntoken = \"0123456789abcdef\"\n[ticket]\nproject = \"OPS\"\n";
 const LISTEN: &str = "[server]\ngate_listen = \"127.0.0.1:0\"\nwebhook_listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n";
 
-/// All that the command says, with its exit code.
+/// The exit code and the complete output of a command.
 fn says(command: &str, config: &Path, url: Option<&str>) -> (Option<i32>, String) {
     let mut program = program();
     program.args([command, "-c"]).arg(config).env("RUST_LOG", "trace").env("RUST_BACKTRACE", "1");
@@ -37,7 +37,7 @@ fn says(command: &str, config: &Path, url: Option<&str>) -> (Option<i32>, String
 }
 
 #[test]
-fn an_address_that_is_not_clear_is_refused_and_nothing_of_it_is_said() {
+fn an_ambiguous_address_is_refused_and_not_shown() {
     let home = tempfile::tempdir().unwrap();
     let (file, plain) = (home.path().join("file.toml"), home.path().join("plain.toml"));
     fs::write(&plain, format!("{LISTEN}{REST}")).unwrap();
@@ -57,7 +57,7 @@ fn an_address_that_is_not_clear_is_refused_and_nothing_of_it_is_said() {
     }
 }
 
-/// The line of the file is not shown where the file is no TOML.
+/// If the file is not valid TOML, the faulty line is not shown.
 #[test]
 fn an_address_in_broken_toml_is_not_shown() {
     let home = tempfile::tempdir().unwrap();
@@ -79,7 +79,7 @@ fn an_address_in_broken_toml_is_not_shown() {
     }
 }
 
-/// Passwords that a lenient reader takes for a port and a path; each with what must not be seen of it.
+/// Passwords that a lenient parser reads as a port and a path, each with the parts that must not be printed.
 const EARLY: [(&str, &[&str]); 6] = [
     ("1234/cr3tpw", &["1234", "cr3tpw"]),
     ("1234#cr3tpw", &["1234", "cr3tpw"]),
@@ -117,7 +117,7 @@ fn the_address_of_a_server_that_holds_a_password_is_refused_and_not_shown() {
     }
 }
 
-/// A proxy whose address is not clear, or none, would otherwise be another one, or be passed over without a word.
+/// A proxy with an ambiguous or invalid address is refused: otherwise another proxy, or none, would be used silently.
 #[test]
 fn a_proxy_that_cannot_be_used_is_refused_and_not_shown() {
     const UNCLEAR: &str = "cannot be read as http://user:password@host:port; percent-encode the password (/ is %2F, # is %23, ? is %3F, @ is %40)";
@@ -143,9 +143,9 @@ fn a_proxy_that_cannot_be_used_is_refused_and_not_shown() {
             }
         }
     }
-    // A word is no password, but maybe a slip. A host that looks like one is asked, as it always was: at port 80.
+    // A single word is not a password, but may be a typing error. It is used as a host, at port 80.
     for (proxy, said) in [
-        ("banana", "HTTP_PROXY: is a single word, which may be a host or a slip; write http://host:port"),
+        ("banana", "HTTP_PROXY: is a single word, which may be a host or a mistake; write http://host:port"),
         ("proxy.invalid", "the proxy http://proxy.invalid (HTTP_PROXY)"),
         ("127.0.0.1", "the proxy http://127.0.0.1 (HTTP_PROXY)"),
     ] {
@@ -154,14 +154,14 @@ fn a_proxy_that_cannot_be_used_is_refused_and_not_shown() {
         let report = String::from_utf8(output.stdout).unwrap();
         assert!(report.contains(said), "{proxy}: {report}");
     }
-    // Jira is not asked through it.
+    // Requests to Jira do not use this proxy.
     let mut check = program();
     check.args(["check", "-c"]).arg(&file).env("HTTP_PROXY", "banana").env("NO_PROXY", "jira.invalid");
     let output = check.output().unwrap();
     assert!(!String::from_utf8(output.stdout).unwrap().contains("HTTP_PROXY: "));
 }
 
-/// `gates` shows scheme, host and port of what it asks, and of what is not clear nothing.
+/// `gates` shows scheme, host and port of the bridge's address, and nothing of an ambiguous one.
 #[test]
 fn the_address_of_the_bridge_is_shown_without_its_password() {
     let shown = |admin: &str, variable: bool| {
@@ -177,7 +177,7 @@ fn the_address_of_the_bridge_is_shown_without_its_password() {
     };
     for variable in [true, false] {
         let said = shown("http://u:secretpw@127.0.0.1:1/x?y=secretpw", variable);
-        assert!(said.contains("nobody answers at http://127.0.0.1:1; is the bridge running?"), "{said}");
+        assert!(said.contains("cannot connect to http://127.0.0.1:1; is the bridge running?"), "{said}");
         for (password, secrets) in EARLY {
             let said = shown(&format!("http://u:{password}@127.0.0.1:1"), variable);
             assert!(said.contains("--admin: cannot be read as http://user:password@host:port;"), "{said}");
@@ -192,7 +192,7 @@ fn the_address_of_the_bridge_is_shown_without_its_password() {
     assert!(!String::from_utf8(help.stdout).unwrap().contains("secretpw"));
 }
 
-/// What is clear goes to the driver, and the driver's words are printed. Nothing listens there.
+/// An unambiguous address is passed to the driver, and the driver's error is printed. No server listens there.
 #[test]
 fn a_server_that_cannot_be_reached_is_named_without_the_password() {
     let home = tempfile::tempdir().unwrap();

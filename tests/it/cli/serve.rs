@@ -1,4 +1,4 @@
-//! What the program prints, how it ends, and what it remembers when it is killed.
+//! The program's output, its exit codes, and the state that it keeps when it is killed.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -25,9 +25,9 @@ fn help_and_version() {
     assert_eq!(run(&["frobnicate"]).0, Some(2));
 }
 
-/// Every wrong key is named in one run, and no secret is shown.
+/// One run reports every wrong key, and shows no secret.
 #[test]
-fn a_bad_config_is_told_whole() {
+fn all_mistakes_of_a_configuration_are_reported() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.toml");
     let text = "[server]\ngate_listen = \"nowhere\"\nshutdown_grace = \"20\"\n[jira]\nulr = \"https://x\"\n\
@@ -84,7 +84,7 @@ async fn a_busy_port_ends_it() {
     assert!(errors.contains("server.gate_listen") && errors.contains(&busy), "{errors}");
 }
 
-/// The whole job with the real program: ask, approve, open; killed and started again it says the same.
+/// A complete rollout with the real program: ask, approve, open; after a kill and a restart its answers are the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_and_started_again() {
     for flavour in [Flavour::Cloud, Flavour::DataCenter] {
@@ -113,7 +113,7 @@ async fn killed_and_started_again() {
         serving = Serving::start(&config);
         assert_eq!(serving.asks("confirm-promotion", "Progressing", "new").await, before);
         jira.move_issue(&ticket.key, "Rejected", MIA).unwrap();
-        // The webhook leads to the old address: polling finds it.
+        // The webhook goes to the old address, so polling finds the move.
         serving.asks_until("confirm-promotion", "Progressing", "new", "rejected by Mia").await;
         assert_eq!(serving.asks("rollback", "Progressing", "new").await.0, 200);
 
@@ -123,7 +123,7 @@ async fn killed_and_started_again() {
             let name = file.unwrap().file_name().into_string().unwrap();
             assert!(["bridge.db", "config.toml"].contains(&name.as_str()), "{name} is left over");
         }
-        assert!(!log.contains("already exists"), "what the database remarks is no news:\n{log}");
+        assert!(!log.contains("already exists"), "a notice of the database is not logged:\n{log}");
         for secret in ["jira-token", "some-webhook-secret"] {
             assert!(!log.contains(secret), "{log}");
         }
@@ -132,7 +132,7 @@ async fn killed_and_started_again() {
     }
 }
 
-/// Jira asks to wait for ten minutes: that does not keep the bridge from stopping within its grace.
+/// Jira asks to wait for ten minutes: the bridge still stops within its grace period.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_stops_while_jira_asks_to_wait() {
     let (jira, _home, config) = jira_and_config(Flavour::Cloud, "shutdown_grace = \"1s\"\n").await;
@@ -143,14 +143,14 @@ async fn it_stops_while_jira_asks_to_wait() {
     serving.asks_until("confirm-promotion", "Progressing", "new", "asks to wait").await;
     serving.asks("confirm-traffic-increase", "Progressing", "newer").await;
     serving.signal("-TERM");
-    serving.logs("told to stop");
+    serving.logs("stopping; finishing");
     serving.logs("stopped");
     assert_eq!(serving.child.wait().unwrap().code(), Some(0));
 }
 
-/// A database that cannot be opened is named with the cause, and `check` says the same.
+/// A database that cannot be opened is logged with the cause, and `check` reports the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_that_cannot_be_opened_is_told() {
+async fn a_store_that_cannot_be_opened_is_reported() {
     let (_jira, directory, config) = jira_and_config(Flavour::Cloud, "").await;
     let file = directory.0.path().join("nonexist/bridge.db");
     let words = format!("store.url: cannot open {}: its directory does not exist", file.display());
@@ -159,10 +159,10 @@ async fn a_store_that_cannot_be_opened_is_told() {
     serve.args(["serve", "-c"]).arg(&config).env("BRIDGE__STORE__URL", &url);
     let mut child = serve.stderr(Stdio::piped()).spawn().unwrap();
     let log = BufReader::new(child.stderr.take().unwrap());
-    let told = log.lines().map_while(Result::ok).find(|line| line.contains("store.url"));
+    let logged = log.lines().map_while(Result::ok).find(|line| line.contains("store.url"));
     drop(child.kill());
     drop(child.wait());
-    assert!(told.as_ref().is_some_and(|line| line.contains(&words)), "{told:?}");
+    assert!(logged.as_ref().is_some_and(|line| line.contains(&words)), "{logged:?}");
     let check = program().args(["check", "-c"]).arg(&config).env("BRIDGE__STORE__URL", &url).output();
     let out = String::from_utf8(check.unwrap().stdout).unwrap();
     let line = out.lines().find(|line| line.contains("store.url")).unwrap();
@@ -170,7 +170,7 @@ async fn a_store_that_cannot_be_opened_is_told() {
     assert!(!file.parent().unwrap().exists());
 }
 
-/// Without Jira it starts all the same, and goes on by itself once Jira is there.
+/// The bridge starts without Jira, and recovers when Jira is reachable.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_starts_without_jira() {
     let (jira, _home, config) = jira_and_config(Flavour::Cloud, "").await;

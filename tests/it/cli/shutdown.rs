@@ -1,5 +1,5 @@
-//! Stopping and starting: what is in hand is finished, what was accepted is answered and stored, and a Jira or a
-//! database that is away keeps nobody from either.
+//! Stopping and starting: running commands are finished, accepted requests are answered and stored, also while Jira or
+//! the database is down.
 
 use std::{
     io::{Read as _, Write as _},
@@ -21,19 +21,19 @@ use crate::world::{
 mod relay;
 mod starting;
 
-/// How often Jira was asked to do this.
+/// The number of requests of this kind to Jira.
 fn asked(jira: &FakeJira, operation: Operation) -> usize {
     jira.requests().iter().filter(|request| request.operation == operation).count()
 }
 
-/// How often a ticket was looked for that may have been opened.
+/// The number of searches for a ticket that may have been opened.
 fn searches(jira: &FakeJira) -> usize {
     let requests = jira.requests();
     let searches = requests.iter().filter(|request| request.operation == Operation::Search);
     searches.filter(|request| format!("{:?}{:?}", request.query, request.body).contains("fjb-")).count()
 }
 
-/// How many rows there are.
+/// The number of rows in a table.
 async fn count(home: &Home, table: &str) -> i64 {
     sqlx::any::install_default_drivers();
     let mut connection = AnyConnection::connect(&home.1.url).await.unwrap();
@@ -50,27 +50,27 @@ fn about(canary: &str) -> Value {
 }
 
 impl Serving {
-    /// Where a listener is.
+    /// The address of a listener, without the scheme.
     fn at(&self, listener: usize) -> &str {
         self.addresses[listener].strip_prefix("http://").unwrap()
     }
 
-    /// Sends the signal, and waits until it was heard everywhere: nobody listens any more.
-    async fn is_told_to_stop(&mut self, signal: &str) {
+    /// Sends the signal, and waits until all listeners are closed.
+    async fn begins_to_stop(&mut self, signal: &str) {
         self.signal(signal);
-        self.logs("told to stop; finishing what is in hand");
+        self.logs("stopping; finishing the requests in progress");
         for listener in 0..3 {
             until("it stops listening", async || TcpStream::connect(self.at(listener)).await.is_err()).await;
         }
     }
 
-    /// Waits for its end.
+    /// Waits until the program has ended.
     fn exit_code(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 
-    /// Sends the head of a request, and waits until the bridge asks for its body: then the request is in hand.
-    fn begins(&self, listener: usize, path: &str, headers: &str, body: &str) -> Caller {
+    /// Sends the head of a request, and waits until the bridge asks for its body: then the request is in progress.
+    fn begins_request(&self, listener: usize, path: &str, headers: &str, body: &str) -> Caller {
         let mut caller = Caller::connect(self.at(listener)).unwrap();
         caller.set_read_timeout(Some(PATIENCE)).unwrap();
         let head = format!(
@@ -85,23 +85,23 @@ impl Serving {
         caller
     }
 
-    /// Waits until the system has stopped the process, as SIGSTOP asks.
-    async fn stands_still(&self) {
+    /// Sends SIGSTOP, and waits until the process is stopped.
+    async fn suspends(&self) {
         self.signal("-STOP");
         let stat = format!("/proc/{}/stat", self.child.id());
-        until("it stands still", async || std::fs::read_to_string(&stat).unwrap().contains(") T ")).await;
+        until("it is suspended", async || std::fs::read_to_string(&stat).unwrap().contains(") T ")).await;
     }
 }
 
-/// Everything that is answered, until the bridge hangs up.
+/// The complete answer, until the bridge closes the connection.
 fn answer(mut caller: Caller) -> String {
     let mut answer = String::new();
     caller.read_to_string(&mut answer).unwrap();
     answer
 }
 
-/// A ticket is being opened when the bridge is told to stop: it waits for the answer and stores it, and the next start
-/// has nothing to look for.
+/// A ticket is being opened when the bridge gets the stop signal: it waits for the answer and stores it, and after the
+/// next start there is nothing to search for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ticket_that_is_being_opened() {
     for (flavour, signal) in [(Flavour::Cloud, "-TERM"), (Flavour::DataCenter, "-INT")] {
@@ -112,7 +112,7 @@ async fn a_ticket_that_is_being_opened() {
         assert_eq!(serving.asks("confirm-promotion", "Progressing", "new").await.0, 403);
         until("Jira opens it", async || asked(&jira, Operation::CreateIssue) == 1).await;
         assert_eq!(count(&home, "ticket").await, 0, "the answer is held back");
-        serving.is_told_to_stop(signal).await;
+        serving.begins_to_stop(signal).await;
         assert_eq!(serving.child.try_wait().unwrap(), None);
         relay.holds(None);
         serving.logs("stopped");
@@ -132,7 +132,7 @@ async fn a_ticket_that_is_being_opened() {
     }
 }
 
-/// The same with the comment that a rollout is over; what comes after it is left for the next start.
+/// The same with the comment about a rollout's end; later commands are left for the next start.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_comment_that_is_being_written() {
     for (flavour, signal) in [(Flavour::Cloud, "-INT"), (Flavour::DataCenter, "-TERM")] {
@@ -143,12 +143,12 @@ async fn a_comment_that_is_being_written() {
         relay.holds(Some("/comment"));
         assert_eq!(serving.posts(0, "/post-rollout", &question("Failed", "new")).await, 200);
         until("Jira writes it", async || asked(&jira, Operation::AddComment) == 1).await;
-        serving.is_told_to_stop(signal).await;
+        serving.begins_to_stop(signal).await;
         let left = count(&home, "outbox").await;
         relay.holds(None);
         serving.logs("stopped");
         assert_eq!(serving.exit_code(), Some(0));
-        assert_eq!(count(&home, "outbox").await, left - 1, "it is done, and nothing else was begun");
+        assert_eq!(count(&home, "outbox").await, left - 1, "it is done, and no other command was started");
         assert_eq!(count(&home, "ticket WHERE ended_at IS NOT NULL").await, 1);
 
         let _serving = Serving::start_as(relay.program(), &config);
@@ -160,8 +160,8 @@ async fn a_comment_that_is_being_written() {
     }
 }
 
-/// Jira opens the ticket and does not say so for longer than the grace: it is not waited for, the row says that it may
-/// have happened, and the next start searches.
+/// Jira opens the ticket and does not answer within the grace period: the bridge stops waiting, the row says that the
+/// ticket may exist, and after the next start the bridge searches.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jira_hangs_for_longer_than_the_grace() {
     for flavour in [Flavour::Cloud, Flavour::DataCenter] {
@@ -178,7 +178,7 @@ async fn jira_hangs_for_longer_than_the_grace() {
         serving.logs("stopped");
         assert_eq!(serving.exit_code(), Some(0));
         assert_eq!(count(&home, "outbox WHERE kind = 'open' AND sent_at IS NOT NULL").await, 1);
-        assert_eq!(count(&home, "lease WHERE until = 0").await, 1, "nobody need wait for its end");
+        assert_eq!(count(&home, "lease WHERE until = 0").await, 1, "the lease is released");
 
         relay.holds(None);
         let serving = Serving::start_as(relay.program(), &config);
@@ -190,9 +190,9 @@ async fn jira_hangs_for_longer_than_the_grace() {
     }
 }
 
-/// Told a second time it leaves at once, says so, and ends with 1. Nothing is lost by that either.
+/// A second signal ends the bridge at once, with a log line and exit code 1. Nothing is lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn told_twice_it_leaves_at_once() {
+async fn a_second_signal_ends_it_at_once() {
     for (first, second) in [("-TERM", "-TERM"), ("-INT", "-TERM"), ("-TERM", "-INT")] {
         let (jira, home, config) = jira_and_config(Flavour::Cloud, "shutdown_grace = \"1h\"\n").await;
         let relay = Relay::before(&jira).await;
@@ -202,9 +202,9 @@ async fn told_twice_it_leaves_at_once() {
         relay.holds(Some("/issue"));
         serving.asks("confirm-promotion", "Progressing", "new").await;
         until("Jira opens it", async || asked(&jira, Operation::CreateIssue) == 1).await;
-        serving.is_told_to_stop(first).await;
+        serving.begins_to_stop(first).await;
         serving.signal(second);
-        serving.logs("told to stop again; leaving at once");
+        serving.logs("second stop signal; exiting at once");
         assert_eq!(serving.exit_code(), Some(1));
         assert_eq!(count(&home, "outbox WHERE sent_at IS NOT NULL").await, 1);
 
@@ -215,10 +215,10 @@ async fn told_twice_it_leaves_at_once() {
     }
 }
 
-/// A question, a report and a webhook that are half read when the bridge is told to stop are answered, and what was
-/// answered with 200 is stored.
+/// A question, a report and a webhook that are half read at the stop signal are answered, and those answered 200 are
+/// stored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_in_hand_are_answered_and_stored() {
+async fn requests_in_progress_are_answered_and_stored() {
     let (jira, home, config) = jira_and_config(Flavour::Cloud, "").await;
     let mut serving = Serving::start(&config);
     serving.asks_until("confirm-promotion", "Progressing", "new", "waiting for a decision").await;
@@ -231,11 +231,11 @@ async fn requests_in_hand_are_answered_and_stored() {
     let moved = json!({ "webhookEvent": "jira:issue_updated", "issue": { "id": ticket.id } }).to_string();
     let signed = format!("X-Hub-Signature: {}\r\n", signature("some-webhook-secret", moved.as_bytes()));
     let mut in_hand = vec![
-        (serving.begins(0, "/gate/confirm-promotion", "", &asks), asks, "403"),
-        (serving.begins(0, "/event", "", &news), news, "200"),
-        (serving.begins(1, "/jira/webhook", &signed, &moved), moved, "200"),
+        (serving.begins_request(0, "/gate/confirm-promotion", "", &asks), asks, "403"),
+        (serving.begins_request(0, "/event", "", &news), news, "200"),
+        (serving.begins_request(1, "/jira/webhook", &signed, &moved), moved, "200"),
     ];
-    serving.is_told_to_stop("-TERM").await;
+    serving.begins_to_stop("-TERM").await;
     for (caller, body, expected) in &mut in_hand {
         caller.write_all(body.as_bytes()).unwrap();
         let mut status = [0; "HTTP/1.1 200".len()];
@@ -251,18 +251,18 @@ async fn requests_in_hand_are_answered_and_stored() {
 
     let _serving = Serving::start(&config);
     until("till gets its ticket", async || jira.issues().len() == 2).await;
-    until("the ticket is looked at", async || count(&home, "nudge").await == 0).await;
+    until("the ticket is read", async || count(&home, "nudge").await == 0).await;
     assert_eq!(jira.complaints(), Vec::<String>::new());
 }
 
-/// Whoever has connected is answered although the bridge is told to stop before it could look: here it stands still
-/// meanwhile, so that the system alone knows of the callers.
+/// Connections in the system's accept queue are answered although the stop signal comes before the bridge accepts them:
+/// the process is suspended while they connect.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_waits_to_be_accepted_is_answered() {
+async fn connections_in_the_accept_queue_are_answered() {
     let (jira, home, config) = jira_and_config(Flavour::Cloud, "").await;
     let mut serving = Serving::start(&config);
     serving.asks_until("confirm-promotion", "Progressing", "new", "waiting for a decision").await;
-    serving.stands_still().await;
+    serving.suspends().await;
     let post = |path: &str, body: &Value| {
         let body = body.to_string();
         let mut caller = Caller::connect(serving.at(0)).unwrap();
@@ -277,7 +277,7 @@ async fn who_waits_to_be_accepted_is_answered() {
     let canaries: Vec<String> = (0..12).map(|number| format!("cart-{number}")).collect();
     let asking: Vec<Caller> =
         canaries.iter().map(|canary| post("/gate/confirm-promotion", &about(canary))).collect();
-    // So many that they are not accepted in one go: the stop comes in between.
+    // So many that they are not accepted in one batch: the stop comes in between.
     let again: Vec<Caller> =
         (0..90).map(|_| post("/gate/confirm-promotion", &question("Progressing", "new"))).collect();
     let reporting = post("/post-rollout", &question("Succeeded", "new"));
@@ -308,7 +308,7 @@ async fn who_waits_to_be_accepted_is_answered() {
     assert_eq!(jira.complaints(), Vec::<String>::new());
 }
 
-/// The database cannot be reached, or lets nobody in and does not say so: it stops all the same.
+/// The bridge stops although the database is unreachable, or accepts connections and never answers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_stops_while_the_database_is_away() {
     for signal in ["-TERM", "-INT"] {
@@ -323,12 +323,12 @@ async fn it_stops_while_the_database_is_away() {
             if hangs {
                 drop(silent.accept().await.unwrap());
                 let _knocks = silent.accept().await.unwrap();
-                serving.is_told_to_stop(signal).await;
+                serving.begins_to_stop(signal).await;
             } else {
                 serving.logs("every gate stays closed until it can be opened");
                 let (status, line) = serving.asks("confirm-promotion", "Progressing", "new").await;
                 assert_eq!((status, line.contains("the store is not open yet")), (403, true), "{line}");
-                serving.is_told_to_stop(signal).await;
+                serving.begins_to_stop(signal).await;
             }
             serving.logs("stopped");
             assert_eq!(serving.exit_code(), Some(0));
@@ -336,18 +336,18 @@ async fn it_stops_while_the_database_is_away() {
     }
 }
 
-/// Told to stop while it still reads its configuration, it begins nothing.
+/// A stop signal while the bridge still reads its configuration: it does not start.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_is_told_to_stop_while_it_starts() {
+async fn a_stop_signal_during_the_start() {
     for signal in ["-TERM", "-INT"] {
         let (jira, home, config) = jira_and_config(Flavour::Cloud, "").await;
         let pipe = home.0.path().join("pipe.toml");
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let mut serving = Serving::spawn(program(), &pipe);
-        // Waits for the reader.
+        // Opening the pipe waits for the reader.
         let mut write = std::fs::OpenOptions::new().write(true).open(&pipe).unwrap();
         serving.signal(signal);
-        serving.logs("told to stop");
+        serving.logs("stopping; finishing");
         write.write_all(&std::fs::read(&config).unwrap()).unwrap();
         drop(write);
         serving.logs("stopped");
@@ -359,14 +359,14 @@ async fn it_is_told_to_stop_while_it_starts() {
     }
 }
 
-/// A stop that nothing is in hand for takes no part of the grace.
+/// Without requests or commands in progress, the bridge stops at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_bridge_does_not_wait_for_the_grace() {
     let (_jira, home, config) = jira_and_config(Flavour::Cloud, "shutdown_grace = \"1h\"\n").await;
     let mut serving = Serving::start(&config);
-    // Somebody who connects and says nothing, as browsers do.
+    // A caller that connects and sends nothing, as browsers do.
     let _silent = Caller::connect(serving.at(2)).unwrap();
-    serving.is_told_to_stop("-INT").await;
+    serving.begins_to_stop("-INT").await;
     serving.logs("stopped");
     assert_eq!(serving.exit_code(), Some(0));
     assert_eq!(count(&home, "lease WHERE until = 0").await, 1);

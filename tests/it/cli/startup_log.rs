@@ -1,4 +1,4 @@
-//! What `serve` logs when it starts: what somebody looks for when something is wrong, and nothing that is secret.
+//! The log lines of `serve` at the start: the facts that an operator needs, and no secrets.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -12,7 +12,7 @@ use crate::world::program::{jira_and_config, program};
 
 const TOKEN: &str = "flaggers-own-token-in-the-tests";
 
-/// The lines up to the one with these words.
+/// The log lines up to the one with these words.
 fn until(mut serve: Command, words: &str) -> Vec<String> {
     let mut child = serve.stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = Vec::new();
@@ -29,7 +29,7 @@ fn until(mut serve: Command, words: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_thing_has_its_line() {
+async fn the_startup_log() {
     let (jira, home, config) = jira_and_config(Flavour::Cloud, "").await;
     let serve = |format: &str| {
         let mut serve = program();
@@ -37,17 +37,17 @@ async fn each_thing_has_its_line() {
         serve
     };
     let lines = until(serve("text"), "ready");
-    // What is told beside, when it happens to be done.
-    let told = lines.iter().filter(|line| !line.contains("Jira accepts"));
-    let told: Vec<&str> = told.map(|line| line.split_once("INFO ").expect("all is well").1).collect();
+    // This line is logged concurrently, at no fixed position.
+    let logged = lines.iter().filter(|line| !line.contains("Jira accepts"));
+    let logged: Vec<&str> = logged.map(|line| line.split_once("INFO ").expect("all is well").1).collect();
     let url = &home.1.url;
     let place = match url.strip_prefix("sqlite://") {
         Some(path) => format!("SQLite in {path}"),
         None => format!("PostgreSQL at {}", url.rsplit_once('@').unwrap().1),
     };
-    let told = told.join("\n").replace(&place, "PLACE").replace(&jira.base_url(), "JIRA");
+    let logged = logged.join("\n").replace(&place, "PLACE").replace(&jira.base_url(), "JIRA");
     let mut shown = String::new();
-    for line in told.replace(env!("CARGO_PKG_VERSION"), "VERSION").lines() {
+    for line in logged.replace(env!("CARGO_PKG_VERSION"), "VERSION").lines() {
         let port = line.split_once("127.0.0.1:").map(|(_, rest)| rest.split(' ').next().unwrap().to_owned());
         let words = line.split_once(": ").unwrap().1;
         shown += &port.map_or_else(|| words.to_owned(), |port| words.replace(&format!(":{port}"), ":PORT"));
@@ -56,12 +56,12 @@ async fn each_thing_has_its_line() {
     insta::assert_snapshot!(shown, @"
     flagger-jira-bridge VERSION starts
     store: PLACE; the record is kept for ever
-    Jira: JIRA, kind auto, as bridge@example.com; read every 300ms, believed for 10m, at most 50 requests a second
-    webhook: on, for jira.webhook_secret is set
+    Jira: JIRA, kind auto, as bridge@example.com; read every 300ms, trusted for 10m, at most 50 requests a second
+    webhook: on, because jira.webhook_secret is set
     Flagger: clusters default; tokens: 1
-    tickets: project OPS, issue type Change; approvers: anybody whom Jira lets; routes: 0
+    tickets: project OPS, issue type Change; approvers: any person who may move the ticket in Jira; routes: 0
     rollouts: end after 168h of silence; at most 12 rollouts of a canary open tickets within an hour; at most 100 tickets are open for a namespace, and 500 in all
-    status page: tickets do not link to it, for server.public_url is missing
+    status page: tickets do not link to it, because server.public_url is missing
     listening for gate address=127.0.0.1:PORT tls=false
     listening for webhook address=127.0.0.1:PORT tls=false
     listening for admin address=127.0.0.1:PORT tls=false
@@ -84,9 +84,9 @@ async fn each_thing_has_its_line() {
     }
 }
 
-/// A database is named by its place, without those who may write there.
+/// The log shows a database's address without user and password.
 #[test]
-fn a_password_is_not_told() {
+fn a_password_is_not_logged() {
     let home = tempfile::tempdir().unwrap();
     let config = home.path().join("config.toml");
     let text = "[server]\ngate_listen = \"127.0.0.1:0\"\nwebhook_listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n\
@@ -100,17 +100,17 @@ fn a_password_is_not_told() {
     assert!(!log.contains("pass") && !log.contains("someone"), "{log}");
 }
 
-/// A token that is no good as Flagger's documentation writes it into an address is told of; itself it is not shown.
+/// A token that must be escaped in a URL, where Flagger's documentation puts it, is reported without being shown.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_that_cannot_stand_in_an_address() {
+async fn a_token_that_must_be_escaped_in_a_url() {
     const ODD: &str = "0a1b/2c3d#4e5f%6789@";
     let (_jira, _home, config) = jira_and_config(Flavour::Cloud, "").await;
-    for (token, is_told) in [(TOKEN, false), (ODD, true)] {
+    for (token, is_reported) in [(TOKEN, false), (ODD, true)] {
         let mut serve = program();
         serve.args(["serve", "-c"]).arg(&config).env("BRIDGE__FLAGGER__TOKEN", token);
         let log = until(serve, "ready").join("\n");
-        let told = "flagger.token holds characters that cannot stand in a URL (such as / # ? % @)";
-        assert_eq!(log.contains(told), is_told, "{log}");
+        let words = "flagger.token holds characters that cannot be in a URL (such as / # ? % @)";
+        assert_eq!(log.contains(words), is_reported, "{log}");
         assert!(!log.contains(token), "{log}");
     }
 }

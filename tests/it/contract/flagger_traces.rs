@@ -1,4 +1,4 @@
-//! The recorded traces, over HTTP: what Flagger really sends, and the answers that are right.
+//! Replays recorded traces over HTTP: the messages of a real Flagger, and the correct answers.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use crate::world::World;
 
-/// How a trace went.
+/// The result of a trace.
 struct Replayed {
     questions: usize,
     reports: usize,
@@ -27,24 +27,24 @@ async fn replay(path: &Path, flavour: Flavour) -> Replayed {
     // One trace opens 13 tickets within an hour.
     let world = World::start_with(flavour, "limits.tickets_per_canary_per_hour = 100").await;
     let mut replayed = Replayed { questions: 0, reports: 0, gates: 0, tickets: 0, wrong: Vec::new() };
-    // By attempt, stage and gate: the key of the one ticket there may be.
+    // The key of the only allowed ticket, by attempt, stage and gate.
     let mut tickets: BTreeMap<(u64, String, Option<String>), String> = BTreeMap::new();
     let mut opened: BTreeSet<(u64, String, Option<String>)> = BTreeSet::new();
-    // What the messages themselves said of how an attempt ended.
+    // How each attempt ended, according to its messages.
     let mut reported: BTreeMap<u64, &str> = BTreeMap::new();
     let mut last_attempt = 0;
-    // Which revision was heard of last, but at confirm-rollout.
+    // The last attempt and checksum, without questions at confirm-rollout.
     let mut running = (0, Value::Null);
     for (number, line) in fs::read_to_string(path).unwrap().lines().enumerate() {
         let line: Value = serde_json::from_str(line).unwrap();
         let at = Duration::from_secs_f64(line["t"].as_f64().unwrap());
-        // While nothing is asked the worker still polls.
+        // The worker also polls between questions.
         while world.age() + Duration::from_secs(60) < at {
-            world.later(Duration::from_secs(60));
-            world.works().await;
+            world.advance(Duration::from_secs(60));
+            world.run_worker().await;
         }
-        world.later(at.saturating_sub(world.age()));
-        world.works().await;
+        world.advance(at.saturating_sub(world.age()));
+        world.run_worker().await;
         let attempt = line["attempt"].as_u64().unwrap_or_default();
         last_attempt = last_attempt.max(attempt);
         if let Some(path) = line["ask"].as_str() {
@@ -53,7 +53,7 @@ async fn replay(path: &Path, flavour: Flavour) -> Replayed {
             if !path.starts_with("/gate/confirm-rollout") {
                 running = (attempt, checksum.clone());
             } else if line["body"]["phase"] == "Succeeded" && running.1 == *checksum {
-                // Its success was not reported, and is plain from this.
+                // Its success was not reported, but follows from this question.
                 reported.entry(running.0).or_insert("succeeded");
             }
             let before = world.tickets().len();
@@ -61,7 +61,7 @@ async fn replay(path: &Path, flavour: Flavour) -> Replayed {
             if u64::from(answer.status) != line["answer"].as_u64().unwrap() {
                 replayed.wrong.push(format!("line {number}: {} {}: {line}", answer.status, answer.body));
             }
-            world.works().await;
+            world.run_worker().await;
             let new = world.tickets().len() - before;
             let Some(stage) = path.strip_prefix("/gate/").filter(|stage| *stage != "rollback") else {
                 assert_eq!(new, 0, "a rollback question opens no ticket");
@@ -100,22 +100,22 @@ async fn replay(path: &Path, flavour: Flavour) -> Replayed {
             world.jira.move_issue(&tickets[&gate], status, MIA).unwrap();
         }
     }
-    // Progress is gathered for a minute.
-    world.later(Duration::from_secs(61));
-    world.works().await;
+    // Progress is batched for a minute.
+    world.advance(Duration::from_secs(61));
+    world.run_worker().await;
     for ((attempt, stage, gate), key) in &tickets {
-        let told = told(&world.jira.issue(key).unwrap());
+        let endings = endings(&world.jira.issue(key).unwrap());
         let gate = (*attempt, stage.clone(), gate.clone());
         let expected = match reported.get(attempt) {
             Some(&"succeeded") if !opened.contains(&gate) => vec!["WITHOUT this approval"],
             Some(how) => vec![*how],
-            None if told.is_empty() && *attempt == last_attempt => vec![],
+            None if endings.is_empty() && *attempt == last_attempt => vec![],
             None => vec!["superseded"],
         };
-        if told != expected {
-            replayed
-                .wrong
-                .push(format!("attempt {attempt} {stage}: {key} was told {told:?}, not {expected:?}"));
+        if endings != expected {
+            replayed.wrong.push(format!(
+                "attempt {attempt} {stage}: {key}: the comments say {endings:?}, not {expected:?}"
+            ));
         }
     }
     replayed.gates = tickets.len();
@@ -124,7 +124,7 @@ async fn replay(path: &Path, flavour: Flavour) -> Replayed {
     replayed
 }
 
-/// How the rollout ended, if this report says so.
+/// The end of the rollout, if this report contains it.
 fn outcome(path: &str, body: &Value) -> Option<&'static str> {
     let said =
         |words: &str| body["metadata"]["eventMessage"].as_str().is_some_and(|it| it.starts_with(words));
@@ -135,8 +135,8 @@ fn outcome(path: &str, body: &Value) -> Option<&'static str> {
     }
 }
 
-/// How often, and in which words, a ticket was told that its rollout is over.
-fn told(ticket: &IssueView) -> Vec<&'static str> {
+/// The endings that the ticket's comments name.
+fn endings(ticket: &IssueView) -> Vec<&'static str> {
     let comments: Vec<String> =
         ticket.comments.iter().map(|comment| comment.text().replace('\n', " ")).collect();
     let ends = comments.iter().filter(|said| said.contains("This ticket opens nothing any more"));
@@ -144,7 +144,7 @@ fn told(ticket: &IssueView) -> Vec<&'static str> {
     ends.filter_map(|said| words.into_iter().find(|word| said.contains(word))).collect()
 }
 
-/// So many traces are replayed at a time.
+/// The number of traces that are replayed concurrently.
 const SIDE_BY_SIDE: usize = 8;
 
 async fn replay_all(flavour: Flavour) {
@@ -154,7 +154,8 @@ async fn replay_all(flavour: Flavour) {
     assert!(paths.len() >= 43, "only {} traces", paths.len());
     let mut wrong = Vec::new();
     let mut table = String::new();
-    // Side by side, for most of the time goes to waiting for the disk; but a server of PostgreSQL has its limits.
+    // Concurrently, because most of the time is spent waiting for the disk; limited because PostgreSQL limits
+    // connections.
     let turns = Arc::new(Semaphore::new(SIDE_BY_SIDE));
     let replays: Vec<_> = paths
         .into_iter()

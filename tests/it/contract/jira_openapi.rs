@@ -1,4 +1,4 @@
-//! Holds recorded requests against Atlassian's own description of Jira Cloud's REST API.
+//! Validates recorded requests against Atlassian's OpenAPI description of Jira Cloud's REST API.
 
 use std::{
     collections::HashMap,
@@ -20,7 +20,7 @@ fn description() -> &'static Value {
     })
 }
 
-/// OpenAPI 3.0 says `nullable` where JSON Schema says `"type": [..., "null"]`.
+/// Converts OpenAPI 3.0's `nullable` to JSON Schema's `"type": [..., "null"]`.
 fn allow_null(value: &mut Value) {
     if let Some(object) = value.as_object_mut() {
         if object.get("nullable") == Some(&json!(true))
@@ -34,7 +34,7 @@ fn allow_null(value: &mut Value) {
     }
 }
 
-/// What the requests to a Jira Cloud have that Atlassian's description does not: one line for each finding.
+/// The violations of Atlassian's description by requests to a Jira Cloud, one line each.
 pub(crate) fn violations(requests: &[Recorded]) -> Vec<String> {
     requests.iter().flat_map(violations_of).collect()
 }
@@ -68,7 +68,7 @@ fn violations_of(request: &Recorded) -> Vec<String> {
     found
 }
 
-/// The operation whose path fits; one that names the segments beats one with a placeholder for them.
+/// The operation with a matching path; a literal segment is preferred to a placeholder.
 fn operation(method: &str, path: &str) -> Option<&'static Value> {
     let paths = description()["paths"].as_object()?;
     let fitting = paths.iter().filter_map(|(template, item)| {
@@ -78,7 +78,7 @@ fn operation(method: &str, path: &str) -> Option<&'static Value> {
     fitting.min_by_key(|(placeholders, _)| *placeholders).map(|(_, operation)| operation)
 }
 
-/// How many segments of the path stand for placeholders of the template; none if it does not fit.
+/// The number of placeholders in the template; `None` if the path does not match.
 fn placeholders(template: &str, path: &str) -> Option<usize> {
     let (template, path): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
     if template.len() != path.len() {
@@ -99,13 +99,13 @@ fn body_errors(schema: &'static Value, body: &Value) -> Vec<String> {
     validator(schema).iter_errors(body).map(|e| format!("{}: {e}", e.instance_path())).collect()
 }
 
-/// The validator of a schema of the description; made once, as that takes long.
+/// The validator of a schema of the description; cached, because building it is slow.
 fn validator(schema: &'static Value) -> Arc<Validator> {
     static MADE: LazyLock<Mutex<HashMap<usize, Arc<Validator>>>> = LazyLock::new(Mutex::default);
     let place = std::ptr::from_ref(schema).addr();
     let mut made = MADE.lock().unwrap();
     let make = || {
-        // References are from the root of the whole description, so its schemas come along.
+        // References start at the root of the description, so the schema needs its components.
         let whole = json!({ "allOf": [schema], "components": description()["components"] });
         Arc::new(jsonschema::options().with_draft(Draft::Draft4).build(&whole).unwrap())
     };
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn paths_and_queries_are_looked_at() {
+    async fn paths_and_queries_are_checked() {
         let found = violations(
             &recorded("GET", "/rest/api/3/issue/OPS-1?fields=status&expnad=changelog", None).await,
         );
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nested_documents_are_looked_at() {
+    async fn nested_documents_are_checked() {
         let body = json!({ "body": "plain words" });
         let found = violations(&recorded("POST", "/rest/api/3/issue/OPS-1/comment", Some(body)).await);
         assert_eq!(found.len(), 1, "{found:#?}");

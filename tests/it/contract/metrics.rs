@@ -1,4 +1,4 @@
-//! Every metric moves when what it counts happens, by as much as happened, and no other one does.
+//! Each event changes exactly the metrics that count it, by the right amount.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,10 +11,10 @@ use crate::world::{World, question};
 const PREFIX: &str = "flagger_jira_bridge_";
 const TOKEN: &str = "what-flagger-brings-along";
 
-/// Series and values.
+/// The series with their values.
 type Shown = BTreeMap<String, f64>;
 
-/// What `/metrics` showed last, and what it says of each.
+/// The previous values of `/metrics`.
 struct Counting<'a> {
     world: &'a World,
     last: Shown,
@@ -27,7 +27,7 @@ impl<'a> Counting<'a> {
         counting
     }
 
-    /// Every series but the buckets, which follow from the rest, and how long real requests really took.
+    /// All series except buckets, which follow from the others, and the real durations of requests.
     async fn shown(&self) -> Shown {
         self.world.ticks().await;
         let text = self.world.sends(self.world.admin("GET", "/metrics")).await.body;
@@ -37,22 +37,22 @@ impl<'a> Counting<'a> {
         series.map(|(name, value)| (name.to_owned(), value.parse().unwrap())).collect()
     }
 
-    /// What moved since this was last asked, and by how much.
+    /// The series that changed since the last call, with the differences.
     async fn moved(&mut self) -> String {
         let now = self.shown().await;
         let by = |(name, value): (&String, &f64)| {
             let by = value - self.last.get(name).copied().unwrap_or(0.0);
-            // A pause begins a moment after it was asked for.
+            // A pause starts a moment after the answer that asks for it.
             let by = (by * 100.0).round() / 100.0;
             (by != 0.0).then(|| format!("{name} {by:+}"))
         };
         let moved: Vec<String> = now.iter().filter_map(by).collect();
-        assert!(self.last.keys().all(|name| now.contains_key(name)), "a series is gone");
+        assert!(self.last.keys().all(|name| now.contains_key(name)), "a series has disappeared");
         self.last = now;
         moved.join("\n")
     }
 
-    /// The requests to Jira are those that Jira had.
+    /// Checks that the counted requests are those that Jira received.
     fn counts_every_request(&self) {
         let mut had: BTreeMap<&str, f64> = BTreeMap::new();
         let requests = self.world.jira.requests();
@@ -70,7 +70,7 @@ impl<'a> Counting<'a> {
     }
 }
 
-/// The world's own verbs do not bring the token.
+/// Asks with the token, which the world's own methods do not send.
 async fn asks(world: &World, path: &str, phase: &str, checksum: &str) -> u16 {
     let body = question(phase, checksum).to_string();
     let request = world.gate("POST", path).header("content-type", "application/json").bearer_auth(TOKEN);
@@ -102,7 +102,7 @@ async fn a_rollout_from_the_question_to_its_end() {
     assert_eq!(new.values().sum::<f64>(), 1.0, "everything else begins at zero: {new:?}");
 
     assert_eq!(asks(&world, "/gate/confirm-promotion", "Progressing", "new1").await, 403);
-    world.later(Duration::from_secs(7));
+    world.advance(Duration::from_secs(7));
     insta::assert_snapshot!(counting.moved().await, @r#"
     gate_verdicts_total{stage="confirm-promotion",verdict="closed"} +1
     gates{state="opening"} +1
@@ -110,7 +110,7 @@ async fn a_rollout_from_the_question_to_its_end() {
     outbox_rows{state="pending"} +1
     webhooks_total{source="flagger",outcome="accepted"} +1
     "#);
-    world.works().await;
+    world.run_worker().await;
     insta::assert_snapshot!(counting.moved().await, @r#"
     gates{state="opening"} -1
     gates{state="waiting"} +1
@@ -134,7 +134,7 @@ async fn a_rollout_from_the_question_to_its_end() {
     jira_request_seconds_count{operation="statuses",status="2xx"} +1
     poll_last_success_timestamp_seconds +20
     "#);
-    world.later(Duration::from_secs(40));
+    world.advance(Duration::from_secs(40));
     for _ in 0..2 {
         assert_eq!(asks(&world, "/gate/confirm-promotion", "Progressing", "new1").await, 200);
     }
@@ -156,14 +156,14 @@ async fn a_rollout_from_the_question_to_its_end() {
     rollouts_ended_total{how="succeeded"} +1
     webhooks_total{source="flagger",outcome="accepted"} +1
     "#);
-    world.works().await;
+    world.run_worker().await;
     counting.moved().await;
     counting.counts_every_request();
     world.finish().await;
 }
 
 #[tokio::test]
-async fn callers_who_are_turned_away() {
+async fn refused_callers() {
     let world = world().await;
     let mut counting = Counting::begin(&world).await;
     assert_eq!(sends(&world, "wrong", &question("Failed", "x").to_string()).await, 401);
@@ -199,14 +199,14 @@ async fn callers_who_are_turned_away() {
     world.finish().await;
 }
 
-/// A new revision each time; the fourth ticket within an hour is one too many.
+/// A new revision each time; the fourth ticket within an hour exceeds the limit.
 #[tokio::test]
 async fn a_limit_that_is_hit() {
     let world = world().await;
     let mut counting = Counting::begin(&world).await;
     for checksum in ["new1", "new2", "new3"] {
         asks(&world, "/gate/confirm-promotion", "Progressing", checksum).await;
-        world.works().await;
+        world.run_worker().await;
     }
     counting.moved().await;
     assert_eq!(asks(&world, "/gate/confirm-promotion", "Progressing", "new4").await, 403);
@@ -227,28 +227,28 @@ async fn jira_that_asks_to_wait_and_refuses() {
     let world = world().await;
     let mut counting = Counting::begin(&world).await;
     asks(&world, "/gate/confirm-promotion", "Progressing", "new1").await;
-    world.works().await;
+    world.run_worker().await;
     counting.moved().await;
     let wait = Fault::TooMany { retry_after: Some("30".into()) };
     world.jira.fault(Operation::BulkFetch, wait, Times::Once);
-    world.later(Duration::from_secs(20));
-    world.works().await;
+    world.advance(Duration::from_secs(20));
+    world.run_worker().await;
     insta::assert_snapshot!(counting.moved().await, @r#"
     jira_request_seconds_count{operation="look",status="429"} +1
     jira_throttled_seconds_total +30
     "#);
     world.advances_timers(Duration::from_secs(30)).await;
-    world.later(Duration::from_secs(30));
-    world.works().await;
+    world.advance(Duration::from_secs(30));
+    world.run_worker().await;
     counting.moved().await;
     counting.counts_every_request();
 
-    // What Jira refuses for good is parked.
+    // A command that Jira refuses permanently is parked.
     let refusal =
         Fault::Status { code: 400, retry_after: None, body: "{\"errorMessages\":[\"Closed\"]}".into() };
     world.jira.fault(Operation::CreateIssue, refusal, Times::Always);
     assert_eq!(asks(&world, "/gate/confirm-promotion", "Progressing", "new2").await, 403);
-    world.works().await;
+    world.run_worker().await;
     insta::assert_snapshot!(counting.moved().await, @r#"
     gate_verdicts_total{stage="confirm-promotion",verdict="closed"} +1
     gates{state="stuck"} +1
@@ -264,17 +264,17 @@ async fn jira_that_asks_to_wait_and_refuses() {
     "#);
     counting.counts_every_request();
     world.jira.clear_faults();
-    world.later(Duration::from_secs(3_600));
+    world.advance(Duration::from_secs(3_600));
     world.ticks().await;
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_database_that_keeps_nothing() {
+async fn a_database_that_cannot_be_written() {
     let world = world().await;
     let mut counting = Counting::begin(&world).await;
     asks(&world, "/gate/confirm-promotion", "Progressing", "new1").await;
-    world.works().await;
+    world.run_worker().await;
     counting.moved().await;
     world.sql("ALTER TABLE outbox RENAME TO elsewhere").await;
     assert_eq!(asks(&world, "/post-rollout", "Failed", "new1").await, 503);

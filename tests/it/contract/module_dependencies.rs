@@ -1,4 +1,4 @@
-//! The shape of the code: which module may use which, read from the sources.
+//! Checks which module uses which, read from the sources.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,10 +8,10 @@ use std::{
 
 /// The pure core: no I/O, no clock, no async.
 const PURE: [&str; 7] = ["millis", "text", "gate", "policy", "rollout", "ticket", "view"];
-/// What the pure core may use of others.
+/// The crates that the pure core may use.
 const PURE_CRATES: [&str; 6] = ["std", "serde", "globset", "jiff", "minijinja", "sha2"];
 
-/// Which modules each module uses: the map of the project. No two use each other, whether directly or by way of others.
+/// The modules that each module uses, without cycles: the map of the project.
 #[rustfmt::skip]
 const MAY_USE: &[(&str, &[&str])] = &[
     ("millis", &[]),
@@ -42,7 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("demo", &["cli", "clock", "config", "gate", "jira", "millis", "serve", "text", "view"]),
 ];
 
-/// The sources in a folder without their tests and comments, by path.
+/// The sources of a folder by path, without tests and comments.
 fn sources(root: &str) -> BTreeMap<String, String> {
     fn walk(folder: &Path, root: &str, found: &mut BTreeMap<String, String>) {
         for entry in fs::read_dir(folder).unwrap() {
@@ -65,14 +65,14 @@ fn sources(root: &str) -> BTreeMap<String, String> {
     found
 }
 
-/// The bridge's sources, and the module that each is of.
+/// The bridge's sources, each with its module.
 fn modules() -> Vec<(String, String, String)> {
     let module = |name: &str| name.split(['/', '.']).next().unwrap().to_owned();
     let all = sources("src").into_iter().map(|(name, code)| (module(&name), name, code));
     all.filter(|(module, ..)| module != "main" && module != "lib").collect()
 }
 
-/// The paths that a use tree names, like `a::{b, c::d}`.
+/// The paths in a use tree such as `a::{b, c::d}`.
 fn paths(tree: &str, before: &[String], found: &mut Vec<Vec<String>>) {
     let (head, group) = tree.split_once('{').map_or((tree, None), |(head, rest)| (head, Some(rest)));
     let names = head.split("::").map(|name| name.split(" as ").next().unwrap().trim());
@@ -98,12 +98,12 @@ fn paths(tree: &str, before: &[String], found: &mut Vec<Vec<String>>) {
     }
 }
 
-/// All paths that some code names: in `use`, and elsewhere.
+/// All paths in some code, in `use` and elsewhere.
 fn named(code: &str) -> Vec<Vec<String>> {
     let (mut found, mut rest) = (Vec::new(), String::new());
     let mut lines = code.lines();
     while let Some(line) = lines.next() {
-        // Who may see an item is no use of where those are.
+        // A visibility such as `pub(in path)` is no use of that path.
         let seen_in = line.trim_start().strip_prefix("pub(in ").and_then(|rest| rest.split_once(')'));
         let line = seen_in.map_or(line, |(_, item)| item);
         let is_use = |(before, _): &(&str, &str)| {
@@ -129,7 +129,7 @@ fn named(code: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// Which other files each file of a package uses, each as the module that it is.
+/// The other files that each file of a package uses, as module paths.
 fn uses(files: &BTreeMap<String, String>) -> BTreeMap<String, BTreeSet<String>> {
     let module = |name: &str| name.trim_end_matches(".rs").replace('/', "::");
     let all: BTreeSet<String> = files.keys().map(|name| module(name)).collect();
@@ -164,9 +164,8 @@ fn uses(files: &BTreeMap<String, String>) -> BTreeMap<String, BTreeSet<String>> 
     used
 }
 
-/// What is left of who uses whom without those that use nobody, nor only such: a circle, and who uses it. Nothing where there
-/// is none.
-fn circles(mut used: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BTreeSet<String>> {
+/// The files that are in a cycle or use one directly or indirectly; empty if there is no cycle.
+fn cycles(mut used: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BTreeSet<String>> {
     while let Some(one) = used.iter().find(|(_, used)| used.is_empty()).map(|(one, _)| one.clone()) {
         used.remove(&one);
         used.values_mut().for_each(|others| others.retain(|other| *other != one));
@@ -174,12 +173,12 @@ fn circles(mut used: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BTr
     used
 }
 
-/// The module at the top that a file is of.
+/// The top-level module of a file.
 fn top(file: &str) -> &str {
     file.split("::").next().unwrap()
 }
 
-/// Which modules each module uses.
+/// The modules that each module uses.
 fn uses_of_modules(files: &BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BTreeSet<String>> {
     let mut used: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (file, others) in files.iter().filter(|(file, _)| !["lib", "main"].contains(&file.as_str())) {
@@ -190,7 +189,7 @@ fn uses_of_modules(files: &BTreeMap<String, BTreeSet<String>>) -> BTreeMap<Strin
 }
 
 #[test]
-fn uses_are_read_right() {
+fn uses_are_parsed_correctly() {
     let files = [
         ("lib.rs", "mod a;\npub use a::A;\n"),
         (
@@ -203,16 +202,16 @@ fn uses_are_read_right() {
         ("e.rs", "fn e() {\n    use crate::A;\n    crate::a::b::B::new(crate::e::E)\n}\n"),
     ];
     let used = uses(&files.map(|(file, code)| (file.to_owned(), code.to_owned())).into());
-    let told = |used: &BTreeMap<String, BTreeSet<String>>| -> Vec<String> {
+    let files_with_uses = |used: &BTreeMap<String, BTreeSet<String>>| -> Vec<String> {
         let joined = |used: &BTreeSet<String>| used.iter().cloned().collect::<Vec<_>>().join(" ");
         used.iter().map(|(file, used)| format!("{file}: {}", joined(used))).collect()
     };
     assert_eq!(
-        told(&used),
+        files_with_uses(&used),
         ["a: a::b a::b::d a::c", "a::b: a::b::d a::c e", "a::b::d: a::c", "a::c: a", "e: a::b lib", "lib: a"]
     );
-    assert_eq!(told(&uses_of_modules(&used)), ["a: e", "e: a lib"]);
-    assert_eq!(told(&circles(used)).len(), 6);
+    assert_eq!(files_with_uses(&uses_of_modules(&used)), ["a: e", "e: a lib"]);
+    assert_eq!(files_with_uses(&cycles(used)).len(), 6);
 }
 
 #[test]
@@ -226,18 +225,17 @@ fn modules_use_what_the_map_allows_and_nothing_else() {
         let allowed = allowed.get(module).unwrap_or_else(|| panic!("{module} is not on the map"));
         assert_eq!(used, allowed, "{module} uses other modules than the map says");
     }
-    assert_eq!(used.len(), allowed.len(), "the map has modules that are not there");
-    assert_eq!(circles(used), BTreeMap::new());
+    assert_eq!(used.len(), allowed.len(), "the map names modules that do not exist");
+    assert_eq!(cycles(used), BTreeMap::new());
 }
 
 #[test]
-fn files_do_not_use_each_other_in_circles() {
-    assert_eq!(circles(uses(&sources("crates/fake-jira/src"))), BTreeMap::new());
-    assert_eq!(circles(uses(&sources("src"))), BTreeMap::new());
+fn files_have_no_cycles() {
+    assert_eq!(cycles(uses(&sources("crates/fake-jira/src"))), BTreeMap::new());
+    assert_eq!(cycles(uses(&sources("src"))), BTreeMap::new());
 }
 
-/// The fake Jira does not know the bridge, for its package does not depend on it. Nor may what talks to the real one know
-/// the fake.
+/// The fake Jira's package does not depend on the bridge, and the bridge's other modules must not use the fake.
 #[test]
 fn only_the_demo_knows_the_fake_jira() {
     let manifest = fs::read_to_string("crates/fake-jira/Cargo.toml").unwrap();
@@ -247,7 +245,7 @@ fn only_the_demo_knows_the_fake_jira() {
     }
 }
 
-/// Both pages come up to date in the same way; the packages share no file.
+/// Both pages refresh themselves in the same way, although the packages share no file.
 #[test]
 fn both_pages_refresh_alike() {
     let copies =
@@ -279,18 +277,18 @@ fn the_pure_core_is_pure() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// `backoff` is unmaintained: it may not spread.
+/// `backoff` is unmaintained: only one file may use it.
 #[test]
 fn backoff_stays_in_one_file() {
     let files = sources("src").into_iter().filter(|(_, code)| code.contains("backoff::"));
     assert_eq!(files.map(|(name, _)| name).collect::<Vec<_>>(), ["jira/retry.rs"]);
 }
 
-/// A pooler gives each transaction another session: what is outside of one, or has a name there, goes wrong. A server that
-/// vanished never answers: whatever is asked without a limit of its own hangs.
+/// A pooler gives each transaction another session: statements outside a transaction and prepared statements fail. A
+/// server that vanished never answers: a statement without a timeout hangs.
 #[test]
 fn every_statement_goes_through_one_file() {
-    // What makes a connection asks it a few things, each with its own limit; and a migration takes as long as it takes.
+    // Opening a connection runs a few statements with their own timeouts; a migration has no timeout.
     let beside = [
         ("store/connection.rs", "Executor"),
         ("store/connection.rs", "pool.begin"),
@@ -303,7 +301,7 @@ fn every_statement_goes_through_one_file() {
         {
             assert!(
                 name == "store/query.rs" || beside.contains(&(name.as_str(), other)) || !code.contains(other),
-                "{name}: {other} goes past store/query.rs"
+                "{name}: {other} bypasses store/query.rs"
             );
         }
     }

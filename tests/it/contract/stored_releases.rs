@@ -1,5 +1,5 @@
-//! What earlier releases stored: it is read as it was meant, answered as they would have answered, and run on to a clean
-//! end. `fixtures/store` has a folder for each release, and a README that says how one is made.
+//! Databases of earlier releases: every row is read, questions get the same answers, and all commands are completed.
+//! `fixtures/store` has a folder for each release, and a README that says how to create one.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,7 @@ use crate::world::{Answer, World, program::run};
 
 mod story;
 
-/// Every table but the one in which sqlx notes the migrations.
+/// Every table except the one of sqlx's migrations.
 const TABLES: [&str; 9] =
     ["turn", "canary", "heard", "outbox", "ticket", "nudge", "lease", "audit", "audit_chain"];
 
@@ -41,7 +41,7 @@ fn releases() -> Vec<PathBuf> {
     folders
 }
 
-/// The lines of a file, each a JSON value.
+/// The lines of a file as JSON values.
 fn lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -52,7 +52,7 @@ fn write(path: &Path, lines: &[Value]) {
     std::fs::write(path, text).unwrap();
 }
 
-/// Makes the tables as that release did, and fills them.
+/// Creates the tables of that release, and fills them.
 async fn fill(url: &str, release: &Path) {
     sqlx::any::install_default_drivers();
     let mode = if url.starts_with("sqlite:") { "?mode=rwc" } else { "" };
@@ -92,7 +92,7 @@ async fn fill(url: &str, release: &Path) {
     pool.close().await;
 }
 
-/// All that the database holds, row by row.
+/// All rows of the database.
 async fn rows(url: &str) -> Vec<Value> {
     let mut connection = AnyConnection::connect(url).await.unwrap();
     let mut all = Vec::new();
@@ -116,18 +116,18 @@ async fn rows(url: &str) -> Vec<Value> {
     all
 }
 
-/// Somebody who does what was done at Jira, in that order and at those times.
-struct Stage<'a> {
+/// Repeats the recorded actions in Jira, in their order and at their times.
+struct JiraReplay<'a> {
     jira: &'a FakeJira,
     clock: &'a Clock,
 }
 
-impl Stage<'_> {
+impl JiraReplay<'_> {
     fn waits_until(&self, at: &Value) {
         self.clock.advance(Millis(at.as_i64().unwrap()).since(self.clock.now()));
     }
 
-    /// What a person did: `["move", key, status, who]` and the like.
+    /// Performs a person's action, for instance `["move", key, status, who]`.
     fn person(&self, did: &Value) {
         let words: Vec<&str> = did.as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
         match words[..] {
@@ -138,7 +138,7 @@ impl Stage<'_> {
             }
             ["label", key, label, who] => self.jira.edit_labels(key, &[label], &[], who).unwrap(),
             ["group", name, member] => self.jira.add_group(name, &[member]),
-            // From now on new issues begin in this status.
+            // New issues start in this status.
             ["first_status", status] => {
                 let mut workflow = Workflow::change();
                 let first = workflow.statuses.iter().position(|it| it.name == status).unwrap();
@@ -170,25 +170,26 @@ impl Stage<'_> {
     }
 }
 
-/// Everything that `stored` says is in `read`, which may say more.
-fn says(read: &Value, stored: &Value) -> bool {
+/// Whether `read` contains everything that `stored` contains, and perhaps more.
+fn contains_all(read: &Value, stored: &Value) -> bool {
     match (read, stored) {
         (Value::Object(read), Value::Object(stored)) => {
-            stored.iter().all(|(key, value)| read.get(key).is_some_and(|read| says(read, value)))
+            stored.iter().all(|(key, value)| read.get(key).is_some_and(|read| contains_all(read, value)))
         }
         (Value::Array(read), Value::Array(stored)) => {
-            read.len() == stored.len() && read.iter().zip(stored).all(|(read, stored)| says(read, stored))
+            read.len() == stored.len()
+                && read.iter().zip(stored).all(|(read, stored)| contains_all(read, stored))
         }
         _ => read == stored,
     }
 }
 
-/// What was stored is read, and nothing of it is lost on the way.
-fn is_read_whole<T: DeserializeOwned + Serialize>(text: &str) -> T {
+/// Parses a stored text, and checks that nothing of it is lost.
+fn parse_completely<T: DeserializeOwned + Serialize>(text: &str) -> T {
     let stored: Value = serde_json::from_str(text).unwrap();
     let read: T = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let again = serde_json::to_value(&read).unwrap();
-    assert!(says(&again, &stored), "stored: {stored}\nread:   {again}");
+    assert!(contains_all(&again, &stored), "stored: {stored}\nread:   {again}");
     read
 }
 
@@ -198,8 +199,8 @@ fn canary_id(text: &str) -> CanaryId {
     CanaryId { cluster, namespace, name }
 }
 
-/// Opens the store, and looks whether everything in it is understood.
-async fn is_understood(url: &str, rows: &[Value]) {
+/// Opens the store, and checks that every row is read.
+async fn assert_all_rows_read(url: &str, rows: &[Value]) {
     let store = Store::open(&url.into()).await.unwrap();
     assert_eq!(store.unreadable(), vec![]);
     let mut seen = BTreeMap::new();
@@ -210,16 +211,16 @@ async fn is_understood(url: &str, rows: &[Value]) {
         match table {
             "canary" => {
                 let canary = store.canary(&canary_id(text("id"))).unwrap();
-                assert_eq!(*canary, is_read_whole(text("state")));
+                assert_eq!(*canary, parse_completely(text("state")));
             }
             "outbox" => {
-                let command: Command = is_read_whole(text("command"));
+                let command: Command = parse_completely(text("command"));
                 assert_eq!(command.gate().0, text("gate"));
             }
             "ticket" => {
                 let kept = store.ticket(&GateId(text("gate").into())).await.unwrap().unwrap();
-                assert_eq!(kept.name, is_read_whole::<GateName>(text("name")));
-                assert_eq!(kept.ticket, is_read_whole::<Ticket>(text("ticket")));
+                assert_eq!(kept.name, parse_completely::<GateName>(text("name")));
+                assert_eq!(kept.ticket, parse_completely::<Ticket>(text("ticket")));
                 assert_eq!(kept.ended_at.map(|at| at.0), row["ended_at"].as_i64());
             }
             "heard" => {
@@ -246,7 +247,7 @@ async fn is_understood(url: &str, rows: &[Value]) {
     store.close().await;
 }
 
-/// What an answer promises; its words may become better, and the address of Jira is another each time.
+/// The stable part of an answer: its text may change, and Jira's address differs each time.
 fn promised(answer: &Answer) -> Value {
     let mut gate = answer.json();
     let fields = gate.as_object_mut().unwrap();
@@ -271,23 +272,23 @@ impl World {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_each_release_stored_is_read() {
+async fn databases_of_all_releases_are_read() {
     for release in releases() {
         let settings = std::fs::read_to_string(release.join("settings.toml")).unwrap();
         let mut world = World::prepare(Flavour::Cloud, &settings).await;
         fill(world.database_url(), &release).await;
         let rows = lines(&release.join("rows.jsonl"));
-        is_understood(world.database_url(), &rows).await;
-        let stage = Stage { jira: &world.jira, clock: &world.clock };
+        assert_all_rows_read(world.database_url(), &rows).await;
+        let stage = JiraReplay { jira: &world.jira, clock: &world.clock };
         stage.plays(lines(&release.join("jira.jsonl"))).await;
         let questions = lines(&release.join("questions.jsonl"));
         stage.waits_until(&questions[0]["at"]);
         world.jira.clear_requests();
 
-        world.begins().await;
-        world.takes_over().await;
+        world.start_processes().await;
+        world.take_lease().await;
         world.audit_holds();
-        // An approval that an earlier version judged opens only after another look.
+        // An approval judged by an earlier version opens only after the ticket is read again.
         let is_judged = |question: &&Value| {
             ["approved", "expired"].iter().any(|it| question["answer"]["gate"]["state"] == *it)
         };
@@ -299,21 +300,21 @@ async fn what_each_release_stored_is_read() {
                 assert_eq!(promised(&answer), question["answer"], "{question}\n{}", answer.body);
             }
         }
-        world.works().await;
+        world.run_worker().await;
         for question in questions.iter().filter(is_judged) {
             let answer = world.answers(question).await;
             assert_eq!(promised(&answer), question["answer"], "{question}\n{}", answer.body);
         }
         assert!(questions.iter().any(|question| question["answer"]["status"] == 200));
 
-        // Who may not approve was noted when Flagger asked.
+        // Denied people were stored when Flagger asked.
         let denied = questions.iter().find(|question| question["body"]["name"] == "denied").unwrap();
         let key = denied["answer"]["gate"]["ticket"]["key"].as_str().unwrap();
         world.decides(key, "Approved").await;
         let answer = world.answers(denied).await;
         assert_eq!((answer.status, &answer.json()["state"]), (403, &json!("not_allowed")), "{}", answer.body);
 
-        // What is parked is mended, and then the worker comes to an end.
+        // The parked command's cause is fixed, and then the worker completes everything.
         world.settings = world.settings.replace("NOPE", "OPS");
         world.restarts().await;
         let mut live: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -326,18 +327,18 @@ async fn what_each_release_stored_is_read() {
             }
         }
         assert!(live.values().all(|tickets| tickets.len() == 1), "{live:?}");
-        let told: Vec<String> =
+        let texts: Vec<String> =
             jira.issues().iter().flat_map(|ticket| &ticket.comments).map(|said| said.text()).collect();
         for word in
             ["succeeded", "failed", "superseded", "abandoned", "WITHOUT this approval", "duplicate of"]
         {
-            assert!(told.iter().any(|said| said.contains(word)), "nobody was told {word:?}");
+            assert!(texts.iter().any(|said| said.contains(word)), "no comment contains {word:?}");
         }
         assert!(jira.issues().iter().any(|ticket| !ticket.links.is_empty()));
     }
 }
 
-/// Makes the folder of this version anew, if it is told to.
+/// Writes the folder of this version again, if the environment asks for it.
 #[tokio::test]
 async fn the_release_is_written() {
     if std::env::var_os("TEST_WRITE_STORE").is_none() {
@@ -354,26 +355,26 @@ async fn the_release_is_written() {
             std::fs::copy(&path, release.join(path.file_name().unwrap())).unwrap();
         }
     }
-    let told = story::tell().await;
+    let fixture = story::create().await;
     std::fs::write(release.join("settings.toml"), story::settings()).unwrap();
-    write(&release.join("rows.jsonl"), &told.rows);
-    write(&release.join("jira.jsonl"), &told.jira);
-    write(&release.join("questions.jsonl"), &told.questions);
+    write(&release.join("rows.jsonl"), &fixture.rows);
+    write(&release.join("jira.jsonl"), &fixture.jira);
+    write(&release.join("questions.jsonl"), &fixture.questions);
 }
 
 #[test]
-fn what_is_lost_shows() {
+fn lost_fields_are_found() {
     let stored = json!({ "a": [{ "b": 1 }], "c": null });
-    assert!(says(&json!({ "a": [{ "b": 1, "new": 2 }], "c": null, "d": 0 }), &stored));
+    assert!(contains_all(&json!({ "a": [{ "b": 1, "new": 2 }], "c": null, "d": 0 }), &stored));
     for read in [
         json!({ "a": [{ "b": 1 }] }),
         json!({ "a": [{ "b": 2 }], "c": null }),
         json!({ "a": [], "c": null }),
         json!({ "a": [{ "renamed": 1 }], "c": null }),
     ] {
-        assert!(!says(&read, &stored), "{read}");
+        assert!(!contains_all(&read, &stored), "{read}");
     }
 }
 
-/// Who is the approver in every story of [`story`].
+/// The approver in [`story`].
 const APPROVER: &str = MIA;

@@ -1,4 +1,4 @@
-//! The way to Jira, with the real program: an authority of one's own, and proxies.
+//! Connecting to Jira with the real program: private certificate authorities, and proxies.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,13 +8,13 @@ use std::{
 use fake_jira::{FakeJira, Flavour};
 
 use crate::world::{
-    network::{Front, Proxy, fixture, pem},
+    network::{Proxy, TlsFront, fixture, pem},
     program::{Home, Serving, jira_and_config, program},
 };
 
 const PASSWORD: &str = "pass-of-the-proxy";
 
-/// A Jira, and a bridge that is told to find it at `url`; `HOST` in it is where it listens.
+/// A Jira, and the configuration of a bridge with `url` as Jira's address; `HOST` is replaced by its real address.
 async fn at(url: &str, settings: &str) -> (FakeJira, Home, PathBuf, String) {
     let (jira, home, config) = jira_and_config(Flavour::DataCenter, "").await;
     let base = jira.base_url();
@@ -31,7 +31,7 @@ fn moves(config: &Path, from: &str, to: &str, settings: &str) {
     std::fs::write(config, text.replace(&line, &format!("url = \"{to}\"\n{settings}"))).unwrap();
 }
 
-/// What `check` prints.
+/// The output of `check`.
 fn checks(config: &Path, prepare: impl FnOnce(&mut Command)) -> String {
     let mut check = program();
     check.args(["check", "-c"]).arg(config);
@@ -41,17 +41,20 @@ fn checks(config: &Path, prepare: impl FnOnce(&mut Command)) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_authority_of_ones_own() {
+async fn a_private_authority() {
     let (jira, home, config, host) = at("URL", "").await;
-    let front = Front::start("jira", host).await;
+    let front = TlsFront::start("jira", host).await;
     let url = format!("https://localhost:{}", front.port);
     moves(&config, "URL", &url, "");
     let mut serving = Serving::start(&config);
-    let told = serving.has_logged("signed by an authority that is not known here");
-    assert!(told.contains("cannot reach Jira at localhost") && told.contains("into jira.ca_file"), "{told}");
+    let message = serving.has_logged("signed by an authority that is not known here");
+    assert!(
+        message.contains("cannot reach Jira at localhost") && message.contains("into jira.ca_file"),
+        "{message}"
+    );
     drop(serving);
 
-    // It is one of several in its file.
+    // The file contains several authorities.
     let ca_file = home.0.path().join("ca.pem");
     let bundle = [pem("new.crt.pem"), b"\n# The one that counts\n".to_vec(), pem("ca.crt.pem")].concat();
     std::fs::write(&ca_file, bundle).unwrap();
@@ -60,14 +63,14 @@ async fn an_authority_of_ones_own() {
     serving.has_logged("Jira accepts the bridge");
     serving.asks_until("confirm-promotion", "Progressing", "1", "waiting for a decision").await;
 
-    // A file that cannot be used changes nothing.
+    // An unusable file changes nothing.
     std::fs::write(&ca_file, "-----BEGIN NOTHING-----\n").unwrap();
     serving.asks_until("confirm-promotion", "Progressing", "2", "waiting for a decision").await;
-    let told = serving.logs("stays in use");
+    let message = serving.logs("stays in use");
     let words = format!("jira.ca_file: {} holds no certificate in PEM; what", ca_file.display());
-    assert!(told.contains(&words), "{told}");
+    assert!(message.contains(&words), "{message}");
 
-    // Jira comes to have a certificate of another authority, before the bridge knows it.
+    // Jira gets a certificate of another authority before the bridge trusts it.
     front.shows("old");
     serving.asks_until("confirm-promotion", "Progressing", "3", "into jira.ca_file").await;
     std::fs::rename(fixture_copy(&home, "old.crt.pem"), &ca_file).unwrap();
@@ -83,11 +86,11 @@ fn fixture_copy(home: &Home, name: &str) -> PathBuf {
     copy
 }
 
-/// Those of the system stay trusted beside it, and nobody else is.
+/// The system's authorities stay trusted beside a private one, and no others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_authority_beside_the_public_ones() {
+async fn a_private_authority_beside_the_public_ones() {
     let (_jira, _home, config, host) = at("URL", "").await;
-    let front = Front::start("jira", host).await;
+    let front = TlsFront::start("jira", host).await;
     let ca_file = fixture("new.crt.pem");
     moves(&config, "URL", &format!("https://localhost:{}", front.port), &format!("ca_file = {ca_file:?}\n"));
     let out = checks(&config, |check| {
@@ -112,11 +115,11 @@ async fn an_authority_beside_the_public_ones() {
     }
 }
 
-/// Where the system knows none, that is said; without TLS none is needed.
+/// A system without authorities is reported; without TLS none is needed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_authority_at_all() {
     let (_jira, _home, config, host) = at("URL", "").await;
-    let front = Front::start("jira", host.clone()).await;
+    let front = TlsFront::start("jira", host.clone()).await;
     moves(&config, "URL", &format!("https://localhost:{}", front.port), "");
     let knows_none = |program: &mut Command| {
         program.env("SSL_CERT_FILE", "/nowhere").env("SSL_CERT_DIR", "/nowhere");
@@ -137,11 +140,11 @@ async fn no_authority_at_all() {
     assert!(checks(&config, knows_none).contains("ok    jira.url "));
 }
 
-/// Jira at `https://jira.example`, a name that only the proxy knows.
+/// Jira at `https://jira.example`, a name that only the proxy can resolve.
 async fn behind_a_proxy(password: Option<&'static str>) -> (FakeJira, Home, PathBuf, Proxy) {
     let ca_file = format!("ca_file = {:?}\n", fixture("ca.crt.pem"));
     let (jira, home, config, host) = at("https://jira.example", &ca_file).await;
-    let front = Front::start("jira", host).await;
+    let front = TlsFront::start("jira", host).await;
     let proxy = Proxy::start(format!("127.0.0.1:{}", front.port), password).await;
     (jira, home, config, proxy)
 }
@@ -154,22 +157,23 @@ async fn through_a_proxy_that_wants_a_password() {
     serve.env("HTTPS_PROXY", format!("http://bridge:{PASSWORD}@{}", proxy.address));
     serve.env("RUST_LOG", "trace");
     let mut serving = Serving::start_as(serve, &config);
-    serving.has_logged(&format!("Jira is asked through the proxy http://{} (HTTPS_PROXY)", proxy.address));
+    serving
+        .has_logged(&format!("requests to Jira go through the proxy http://{} (HTTPS_PROXY)", proxy.address));
     serving.has_logged("Jira accepts the bridge");
     serving.asks_until("confirm-promotion", "Progressing", "new", "waiting for a decision").await;
     assert!(
-        proxy.asked().iter().all(|line| line == "CONNECT jira.example:443 HTTP/1.1"),
+        proxy.request_lines().iter().all(|line| line == "CONNECT jira.example:443 HTTP/1.1"),
         "{:?}",
-        proxy.asked()
+        proxy.request_lines()
     );
-    assert!(!proxy.asked().is_empty());
+    assert!(!proxy.request_lines().is_empty());
     let log = serving.ends();
     assert!(!log.contains(PASSWORD) && !log.contains("YnJpZGdlOn"), "the proxy's password is in the log");
     assert_eq!(jira.complaints(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_proxy_that_does_not_help() {
+async fn a_failing_proxy() {
     let (_jira, _home, config, proxy) = behind_a_proxy(Some("something else")).await;
     let at = &proxy.address;
     for (address, words) in [
@@ -187,7 +191,7 @@ async fn a_proxy_that_does_not_help() {
         ),
         (
             format!("socks5://bridge:{PASSWORD}@{at}"),
-            format!("HTTPS_PROXY names socks5://{at}, and only proxies of http://"),
+            format!("HTTPS_PROXY names socks5://{at}, and only an HTTP proxy can be used"),
         ),
     ] {
         let out = checks(&config, |check| {
@@ -208,11 +212,11 @@ async fn a_proxy_that_does_not_help() {
     assert!(!log.contains(PASSWORD) && !line.contains(PASSWORD), "{log}");
 }
 
-/// Jira without TLS is asked through a proxy, too, and past it where NO_PROXY says so.
+/// A proxy is also used for Jira without TLS, unless NO_PROXY excludes it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn past_a_proxy() {
     let (_jira, _home, config, host) = at("URL", "").await;
-    // This machine by a name that does not say so: else no proxy would be asked.
+    // An address of this machine that is not `localhost`, for which no proxy is used.
     let port = host.rsplit(':').next().unwrap().to_owned();
     moves(&config, "URL", &format!("http://0.0.0.0:{port}"), "");
     let proxy = Proxy::start(host.clone(), None).await;
@@ -221,13 +225,13 @@ async fn past_a_proxy() {
         check.env("HTTP_PROXY", &through).env("NO_PROXY", "example.com, 0.0.0.0");
     });
     assert!(out.contains("ok    jira.token "), "{out}");
-    assert_eq!(proxy.asked(), Vec::<String>::new());
+    assert_eq!(proxy.request_lines(), Vec::<String>::new());
     let out = checks(&config, |check| {
         check.env("HTTP_PROXY", &through).env("NO_PROXY", "example.com");
     });
     assert!(out.contains("ok    jira.token "), "{out}");
     let first = format!("GET http://0.0.0.0:{port}/rest/api/2/serverInfo ");
-    assert!(proxy.asked().iter().any(|line| line.starts_with(&first)), "{:?}", proxy.asked());
+    assert!(proxy.request_lines().iter().any(|line| line.starts_with(&first)), "{:?}", proxy.request_lines());
 
     let closed = Proxy::start(host, Some("something else")).await;
     let out = checks(&config, |check| {

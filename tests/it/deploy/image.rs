@@ -1,4 +1,4 @@
-//! The Dockerfile fits the program and itself. `.ci/image` builds it where that can be done.
+//! The Dockerfile matches the program. `.ci/image` builds it.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ const IGNORED: &str = include_str!("../../../.dockerignore");
 struct Stage(Vec<(String, String)>);
 
 impl Stage {
-    /// All of them. What an `ARG` stands for is put in.
+    /// All stages, with the values of `ARG`s filled in.
     fn read() -> Vec<Self> {
         let mut stages = Vec::new();
         let mut arguments = Vec::new();
@@ -41,7 +41,7 @@ impl Stage {
         self.0.iter().filter(|it| it.0 == instruction).map(|it| it.1.as_str()).collect()
     }
 
-    /// Of an instruction that is there once.
+    /// The value of an instruction that occurs once.
     fn the(&self, instruction: &str) -> &str {
         let [only] = self.all(instruction).try_into().unwrap();
         only
@@ -52,7 +52,7 @@ impl Stage {
     }
 }
 
-/// The image's own facts: what a manifest must fit.
+/// The facts of the image that a manifest must match.
 pub(crate) struct Facts {
     pub(crate) user: (u32, u32),
     pub(crate) work_dir: String,
@@ -63,18 +63,18 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// From the last stage of the Dockerfile, which says each once.
+    /// Reads them from the last stage of the Dockerfile.
     pub(crate) fn read() -> Self {
         let stages = Stage::read();
         let last = stages.last().unwrap();
-        // Numbers, since a Kubernetes that must not run root does not look up names.
+        // Numbers, because Kubernetes cannot check `runAsNonRoot` for a user name.
         let (user, group) = last.the("USER").split_once(':').unwrap();
         Self {
             user: (user.parse().unwrap(), group.parse().unwrap()),
             work_dir: last.the("WORKDIR").to_owned(),
             volume: last.the("VOLUME").to_owned(),
             ports: last.the("EXPOSE").split(' ').map(|port| port.parse().unwrap()).collect(),
-            // There is no shell for the other form.
+            // The image has no shell, which the other form needs.
             entry_point: serde_json::from_str(last.the("ENTRYPOINT")).unwrap(),
             cmd: serde_json::from_str(last.the("CMD")).unwrap(),
         }
@@ -94,7 +94,7 @@ impl Facts {
 fn the_image_fits_the_program() {
     let facts = Facts::read();
     assert_ne!((facts.user.0, facts.user.1), (0, 0));
-    assert_eq!(facts.volume, facts.work_dir, "the database is made in the working directory");
+    assert_eq!(facts.volume, facts.work_dir, "the database is created in the working directory");
     let defaults: toml::Table = EXAMPLE.parse().unwrap();
     assert_eq!(defaults["store"]["url"].as_str(), Some("sqlite://bridge.db"));
     let listeners = ["gate_listen", "webhook_listen", "admin_listen"];
@@ -105,7 +105,7 @@ fn the_image_fits_the_program() {
     assert!(facts.config().is_absolute());
 }
 
-/// A program that was built on a newer Debian than it runs on would not start. The volume belongs to the one who writes it.
+/// A program that was built on a newer Debian than it runs on does not start. The volume belongs to the image's user.
 #[test]
 fn the_stages_fit_each_other() {
     let stages = Stage::read();
@@ -121,11 +121,11 @@ fn the_stages_fit_each_other() {
     assert!(made.contains(&format!("mkdir /out{volume}")), "{made}");
     let volume = format!("--from=build --chown={user}:{group} /out{volume} {volume}");
     assert_eq!(last.all("COPY"), ["--from=build /out/usr /usr", &volume]);
-    assert!(last.position("COPY") < last.position("USER"), "only what is run is run as this user");
-    assert!(last.position("RUN").is_none(), "there is no shell for it");
+    assert!(last.position("COPY") < last.position("USER"), "USER applies only to the running program");
+    assert!(last.position("RUN").is_none(), "the last stage has no shell");
 }
 
-/// The tag of an image that is named by tag and digest; a tag alone moves.
+/// The tag of an image that is pinned by its digest.
 fn tag_of(image: &str) -> &str {
     let (tag, digest) = image.split_once("@sha256:").unwrap_or_else(|| panic!("{image} has no digest"));
     assert!(
@@ -135,17 +135,17 @@ fn tag_of(image: &str) -> &str {
     tag
 }
 
-/// Nothing that is not named gets in, and what is named is there.
+/// Only the listed files are in the build context, and they exist.
 #[test]
-fn the_build_sees_its_sources_alone() {
+fn the_build_context_contains_only_sources() {
     let mut lines = IGNORED.lines().filter(|line| !line.starts_with('#'));
-    assert_eq!(lines.next(), Some("*"), "what is not named is left out");
+    assert_eq!(lines.next(), Some("*"), "everything else is excluded");
     let names: Vec<&str> = lines.map(|line| line.strip_prefix('!').unwrap()).collect();
     for name in &names {
         assert!(!name.contains(['/', '*']) && Path::new(name).exists(), "{name}");
         assert!(![".git", "target", "deploy", "config.toml"].contains(name), "{name}");
     }
-    // Cargo wants to see what the manifests name. Of what is compiled `.ci/image` reads from cargo's own list that it is named.
+    // Cargo needs the files that the manifests name. `.ci/image` checks the compiled files with cargo's own list.
     for needed in ["Cargo.toml", "Cargo.lock", "README.md", "crates", "src", "benches", "tests"] {
         assert!(names.contains(&needed), "{needed}");
     }

@@ -1,4 +1,5 @@
-//! TLS on the listeners, with the real program: certificates that are replaced while it runs, and wrong languages.
+//! TLS on the listeners, with the real program: certificates that are replaced while it runs, and callers with the
+//! wrong protocol.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use crate::world::{
     question,
 };
 
-/// The settings of a bridge that speaks TLS with these files.
+/// The settings of a bridge that uses TLS with these files.
 fn tls(cert_file: &Path, key_file: &Path) -> String {
     format!("tls = {{ cert_file = {cert_file:?}, key_file = {key_file:?} }}\n")
 }
@@ -24,8 +25,7 @@ fn port(address: &str) -> u16 {
     address.rsplit(':').next().unwrap().parse().unwrap()
 }
 
-/// A question as Flagger asks it: over a connection of its own, on which HTTP/2 would be spoken if it were offered. The
-/// status, or why there is none.
+/// Asks as Flagger does: over a new connection, with HTTP/2 if it is offered. The status, or the error.
 #[expect(clippy::disallowed_methods, reason = "this is not a request to Jira")]
 async fn asks(serving: &Serving, listener: usize, path: &str, trusted: &str) -> Result<u16, String> {
     let client = reqwest::Client::builder()
@@ -66,7 +66,7 @@ async fn a_certificate_is_renewed_while_it_serves() {
     let serving = Serving::start(&config);
     assert_eq!(gate(&serving, "old").await, Ok(403));
     assert_eq!(asks(&serving, 1, "/jira/webhook", "old").await, Ok(401));
-    // That of people stays as it is.
+    // The admin listener stays without TLS.
     assert_eq!(serving.posts(2, "/healthz", &question("Progressing", "new")).await, 405);
 
     holds(&mut mounted, &pair("new", "new"));
@@ -79,20 +79,20 @@ async fn a_certificate_is_renewed_while_it_serves() {
     for trouble in [&[old_certificate][..], &pair("old", "new"), &broken, &[]] {
         holds(&mut mounted, trouble);
         for _ in 0..3 {
-            assert_eq!(gate(&serving, "new").await, Ok(403), "what was there before is still shown");
+            assert_eq!(gate(&serving, "new").await, Ok(403), "the previous certificate is still used");
         }
     }
-    // The dates are for those who read them.
+    // The bridge does not check the certificate's dates; clients do.
     holds(&mut mounted, &pair("expired", "expired"));
     assert!(gate(&serving, "expired").await.unwrap_err().to_lowercase().contains("expired"));
     holds(&mut mounted, &pair("old", "old"));
     assert_eq!(gate(&serving, "old").await, Ok(403));
 
     let log = serving.ends();
-    let told: Vec<&str> = log.lines().filter(|line| line.contains("stays in use")).collect();
-    assert_eq!(told.len(), 4, "once for each trouble:\n{log}");
+    let logged: Vec<&str> = log.lines().filter(|line| line.contains("stays in use")).collect();
+    assert_eq!(logged.len(), 4, "once for each problem:\n{log}");
     let (cert, key) = (cert_file.display().to_string(), key_file.display().to_string());
-    for (line, words) in told.iter().zip([
+    for (line, words) in logged.iter().zip([
         format!("server.tls.key_file: cannot read {key}: No such file"),
         format!("server.tls: the certificate in {cert} and the key in {key} do not belong together"),
         format!("server.tls.cert_file: {cert} holds no certificate that can be used: the 1st certificate is not whole"),
@@ -103,7 +103,7 @@ async fn a_certificate_is_renewed_while_it_serves() {
     assert_eq!(log.matches("changed and is in use now").count(), 3, "{log}");
 }
 
-/// All that comes back for these bytes.
+/// The complete answer to these bytes.
 async fn says(address: &str, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port(address))).await.unwrap();
     stream.write_all(bytes).await.unwrap();
@@ -113,7 +113,7 @@ async fn says(address: &str, bytes: &[u8]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_speaks_the_wrong_language_is_told() {
+async fn a_wrong_protocol_gets_a_clear_answer() {
     let [cert_file, key_file] = ["old.crt.pem", "old.key.pem"].map(fixture);
     let (_jira, _home, config) = jira_and_config(Flavour::Cloud, &tls(&cert_file, &key_file)).await;
     let serving = Serving::start(&config);
@@ -126,7 +126,7 @@ async fn who_speaks_the_wrong_language_is_told() {
             "{answer}"
         );
     }
-    // The other way round, callers know this answer for what it is.
+    // TLS to a plain listener: the caller recognizes this answer.
     let hello = [&[22, 3, 1, 0, 5][..], &[1, 0, 0, 1, 0], &[0; 32]].concat();
     let answer = says(&serving.addresses[2], &hello).await;
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
@@ -135,9 +135,9 @@ async fn who_speaks_the_wrong_language_is_told() {
     assert!(!log.contains("ERROR"), "{log}");
 }
 
-/// `serve` ends with one line that begins with the key, and `check` has the same in its list.
+/// `serve` ends with one line that starts with the key, and `check` lists the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn files_that_cannot_be_used_are_told_with_their_key() {
+async fn unusable_files_are_reported_with_their_key() {
     let (_jira, _home, config) = jira_and_config(Flavour::Cloud, "").await;
     let run = |command: &str, files: [&PathBuf; 2]| {
         let mut run = program();
@@ -177,9 +177,10 @@ async fn files_that_cannot_be_used_are_told_with_their_key() {
     assert!(out.lines().any(|line| line.starts_with("ok    server.tls ")), "{out}");
 }
 
-/// `check` asks a bridge that runs whether it is one, with TLS and without. That is no hook, and nothing is refused.
+/// `check` recognizes a running bridge on its ports, with TLS and without. The bridge does not record that as a refused
+/// call.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_check_beside_it_is_not_refused() {
+async fn a_check_beside_a_running_bridge_is_not_refused() {
     for settings in [String::new(), tls(&fixture("old.crt.pem"), &fixture("old.key.pem"))] {
         let (_jira, _home, config) = jira_and_config(Flavour::Cloud, &settings).await;
         let serving = Serving::start(&config);
@@ -193,6 +194,6 @@ async fn a_check_beside_it_is_not_refused() {
         assert!(out.contains(&format!("taken by a bridge that runs here: {hosts}\n")), "{out}");
         assert_eq!(serving.gets(2, "/api/refused").await, (200, "[]".to_owned()));
         let log = serving.ends();
-        assert!(!log.contains("refused somebody"), "{log}");
+        assert!(!log.contains("refused a call"), "{log}");
     }
 }

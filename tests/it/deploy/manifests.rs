@@ -1,4 +1,4 @@
-//! What is in deploy/ speaks of settings, metrics and addresses that the program has.
+//! The files in deploy/ use settings, metrics and addresses that exist.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -41,7 +41,7 @@ fn versions_are_those_of_the_program() {
     assert!(read("deploy/README.md").contains(&format!("flagger-jira-bridge:{version}")));
 }
 
-/// The keys of the example file: `ticket.statuses.approved`, also those that are commented out.
+/// The keys of the example file, for instance `ticket.statuses.approved`, including those that are commented out.
 fn settings() -> BTreeSet<String> {
     let mut section = String::new();
     let mut found = BTreeSet::new();
@@ -62,7 +62,7 @@ fn settings() -> BTreeSet<String> {
     found
 }
 
-/// The chart's schema knows every setting but those that the chart sets itself, and no other.
+/// The chart's schema contains every setting except those that the chart sets itself, and no other.
 #[test]
 fn the_chart_takes_every_setting() {
     fn keys(schema: &Value, at: &Value, path: &str, found: &mut BTreeSet<String>) {
@@ -116,16 +116,16 @@ fn the_chart_takes_every_setting() {
     assert_eq!(route, expected.chain(same.cloned()).collect());
 }
 
-/// What values.yaml shows is what the schema lets be set: neither forgets one.
+/// values.yaml and the schema have the same keys.
 #[test]
-fn the_schema_knows_the_values() {
+fn the_schema_matches_the_values() {
     fn compare(path: &str, schema: &Value, values: &Value) {
         let (Some(known), Some(shown)) = (schema["properties"].as_object(), values.as_object()) else {
             assert!(schema.get("properties").is_none() || values.is_null(), "{path}");
             return;
         };
         assert_eq!(schema["additionalProperties"], false, "{path} takes anything");
-        // Helm's own, for charts within charts.
+        // Helm's own key, for subcharts.
         let known: BTreeSet<&String> =
             known.keys().filter(|key| path != "values" || *key != "global").collect();
         assert_eq!(known, shown.keys().collect(), "{path}");
@@ -134,7 +134,7 @@ fn the_schema_knows_the_values() {
         }
     }
     let mut schema: Value = serde_json::from_str(&read(format!("{CHART}/values.schema.json"))).unwrap();
-    // Of these the settings are shown in config.example.toml.
+    // The settings are shown in config.example.toml instead.
     schema["properties"]["config"] = Value::Null;
     compare("values", &schema, &yaml::documents(&read(format!("{CHART}/values.yaml")))[0]);
 }
@@ -170,9 +170,9 @@ fn kustomizations_are_complete() {
     config::load(&path, []).unwrap_or_else(|problems| panic!("{problems}"));
 }
 
-/// Every hook of every Canary is heard, and each strategy has just those that Flagger asks there.
+/// Every hook of every Canary is accepted, and each strategy has exactly the hooks that Flagger calls for it.
 #[tokio::test]
-async fn the_canaries_hooks_are_heard() {
+async fn the_canaries_hooks_are_accepted() {
     let always = ["confirm-promotion", "event", "post-rollout", "rollback"];
     let weights = ["confirm-promotion", "confirm-traffic-increase", "event", "post-rollout", "rollback"];
     let expected: [(&str, &[&str]); 4] = [
@@ -192,18 +192,18 @@ async fn the_canaries_hooks_are_heard() {
         assert_eq!(analysis.get("match").is_some(), name == "ab-testing.yaml");
         assert_eq!(analysis.get("sessionAffinity").is_some(), name == "session-affinity.yaml");
         let world = World::start(Flavour::Cloud).await;
-        let mut heard = BTreeMap::new();
+        let mut answers = BTreeMap::new();
         for hook in analysis["webhooks"].as_array().unwrap() {
             let (kind, url) = (hook["type"].as_str().unwrap(), hook["url"].as_str().unwrap());
             assert!(url.starts_with("http://flagger-jira-bridge.flagger/"), "{url}");
             let answer = world.posts(&path_of(url), &sent(kind, hook, canary)).await;
             let is_report = matches!(kind, "event" | "post-rollout");
             assert_eq!(answer.status, if is_report { 200 } else { 403 }, "{name} {kind}: {}", answer.body);
-            // A question is asked again anyway; a report is sent once.
+            // Flagger repeats a question anyway, but sends a report once.
             assert_eq!(hook.get("retries").is_some(), is_report, "{name} {kind}");
-            heard.insert(kind, answer.status);
+            answers.insert(kind, answer.status);
         }
-        assert_eq!(heard.into_keys().collect::<Vec<_>>(), hooks, "{name}");
+        assert_eq!(answers.into_keys().collect::<Vec<_>>(), hooks, "{name}");
         world.finish().await;
     }
 }

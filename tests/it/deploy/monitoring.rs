@@ -1,4 +1,4 @@
-//! The dashboard and the alerts speak of metrics that the bridge has, and leave none out.
+//! The dashboard and the alerts use metrics that exist, and the dashboard shows all of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,17 +12,17 @@ const DASHBOARD: &str = include_str!("../../../deploy/helm/flagger-jira-bridge/f
 const ALERTS: &str = include_str!("../../../deploy/helm/flagger-jira-bridge/files/alerts.yaml");
 const PREFIX: &str = "flagger_jira_bridge_";
 
-/// What `/metrics` shows: each series with its labels and their values. Labels are read without their escapes: none of
-/// ours has any.
+/// The series of `/metrics` with their labels and values. Escapes in labels are not decoded: the bridge's labels have
+/// none.
 #[derive(Default)]
 struct Exposed(BTreeMap<String, BTreeMap<String, BTreeSet<String>>>);
 
 impl Exposed {
-    /// The metrics of a bridge that has done everything once.
+    /// The metrics of a bridge after every kind of event.
     async fn find() -> Self {
         let world = World::start(Flavour::Cloud).await;
         world.asks("confirm-promotion", "Progressing", "new1").await;
-        world.works().await;
+        world.run_worker().await;
         world.decides(&world.newest(), "Approved").await;
         world.asks("confirm-promotion", "Progressing", "new1").await;
         world.ticks().await;
@@ -39,7 +39,7 @@ impl Exposed {
                 known.entry(label.to_owned()).or_default().insert(value.trim_matches('"').to_owned());
             }
         }
-        // Jira has only answered well.
+        // Jira has given only successful answers.
         for (name, labels) in &mut found.0 {
             if name.starts_with("jira_request_seconds") {
                 let answers = [Some(200), Some(302), Some(404), Some(429), Some(500), None];
@@ -49,7 +49,7 @@ impl Exposed {
         found
     }
 
-    /// The names without what belongs to a histogram.
+    /// The names, without a histogram's suffixes.
     fn families(&self) -> BTreeSet<&str> {
         self.0
             .keys()
@@ -59,7 +59,7 @@ impl Exposed {
             .collect()
     }
 
-    /// Every series that an expression names is there, with the labels and values it asks for. Returns the names.
+    /// Checks that every series in an expression exists with its labels and values. Returns the names.
     fn check<'a>(&self, expression: &'a str) -> BTreeSet<&'a str> {
         let mut named = BTreeSet::new();
         let mut labels: BTreeSet<&str> = ["job", "namespace"].into();
@@ -98,7 +98,7 @@ async fn the_dashboard_shows_every_metric() {
     let mut shown = BTreeSet::new();
     let mut ids = BTreeSet::new();
     for panel in dashboard["panels"].as_array().unwrap() {
-        assert!(ids.insert(panel["id"].as_u64().unwrap()), "{} is there twice", panel["id"]);
+        assert!(ids.insert(panel["id"].as_u64().unwrap()), "{} occurs twice", panel["id"]);
         assert!(panel["description"].as_str().is_some_and(|text| text.ends_with('.')), "{}", panel["title"]);
         for target in panel["targets"].as_array().unwrap() {
             let expression = target["expr"].as_str().unwrap();
@@ -127,7 +127,7 @@ async fn the_alerts_name_real_metrics() {
     let mut names = BTreeSet::new();
     for rule in alerts["groups"].as_array().unwrap().iter().flat_map(|it| it["rules"].as_array().unwrap()) {
         let name = rule["alert"].as_str().unwrap();
-        assert!(names.insert(name.strip_prefix("FlaggerJiraBridge").unwrap()), "{name} is there twice");
+        assert!(names.insert(name.strip_prefix("FlaggerJiraBridge").unwrap()), "{name} occurs twice");
         assert!(!exposed.check(rule["expr"].as_str().unwrap()).is_empty(), "{name}");
         assert!(["critical", "warning", "info"].contains(&rule["labels"]["severity"].as_str().unwrap()));
         for words in ["summary", "description"] {

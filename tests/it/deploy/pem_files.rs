@@ -1,15 +1,15 @@
-//! Files of certificates as people have them, with the real program: what can be used is used, what cannot is named.
+//! Certificate files as people have them, with the real program: usable parts are used, unusable ones are reported.
 
 use fake_jira::Flavour;
 use reqwest::Certificate;
 
 use crate::world::{
-    network::{Front, fixture, pem},
+    network::{TlsFront, fixture, pem},
     program::{Serving, jira_and_config, program},
     question,
 };
 
-/// With a byte order mark, Windows' ends of lines and words around.
+/// A file with a byte order mark, Windows line ends and surrounding text.
 fn as_saved(parts: &[&str]) -> Vec<u8> {
     let words = "Bag Attributes\n    friendlyName: bridge\nsubject=CN = x\n";
     let text: String = parts.iter().map(|part| format!("{words}{part}")).collect();
@@ -27,11 +27,11 @@ async fn authorities() {
     for flavour in [Flavour::Cloud, Flavour::DataCenter] {
         let (jira, home, config) = jira_and_config(flavour, "").await;
         let host = jira.base_url().strip_prefix("http://").unwrap().to_owned();
-        let front = Front::start("jira", host).await;
+        let front = TlsFront::start("jira", host).await;
         let ca_file = home.0.path().join("ca.pem");
         std::fs::write(&ca_file, as_saved(&[&text("new.crt.pem"), BAD, &text("ca.crt.pem")])).unwrap();
         let (url, shown) = (format!("https://localhost:{}", front.port), ca_file.display().to_string());
-        let told = format!("the 2nd certificate in {shown} cannot be understood");
+        let expected = format!("the 2nd certificate in {shown} cannot be understood");
 
         let mut check = program();
         check.args(["check", "-c"]).arg(&config).env("BRIDGE__JIRA__URL", &url);
@@ -39,12 +39,12 @@ async fn authorities() {
         let out = String::from_utf8(output.stdout).unwrap();
         assert!(out.contains("ok    jira.token "), "{out}");
         let line = out.lines().find(|line| line.starts_with("warn  jira.ca_file ")).unwrap_or_default();
-        assert!(line.contains(&told), "{out}");
+        assert!(line.contains(&expected), "{out}");
 
         let mut serve = program();
         serve.env("BRIDGE__JIRA__URL", &url).env("BRIDGE__JIRA__CA_FILE", &ca_file);
         let mut serving = Serving::start_as(serve, &config);
-        serving.has_logged(&told);
+        serving.has_logged(&expected);
         serving.has_logged("Jira accepts the bridge");
         drop(serving);
 
@@ -64,25 +64,25 @@ async fn authorities() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::disallowed_methods, reason = "this is not a request to Jira")]
-async fn the_listeners_own() {
+async fn the_listeners_certificates() {
     let (_jira, home, config) = jira_and_config(Flavour::Cloud, "").await;
     let [cert_file, key_file] = ["cert.pem", "key.pem"].map(|name| home.0.path().join(name));
     std::fs::write(&cert_file, as_saved(&[&text("jira.crt.pem"), &text("ca.crt.pem"), BAD])).unwrap();
     std::fs::write(&key_file, as_saved(&[&text("jira.key.pem")])).unwrap();
     let tls = format!("{{ cert_file = {cert_file:?}, key_file = {key_file:?} }}");
-    let told = format!("the 3rd certificate in {} cannot be understood", cert_file.display());
+    let expected = format!("the 3rd certificate in {} cannot be understood", cert_file.display());
 
     let mut check = program();
     let output = check.args(["check", "-c"]).arg(&config).env("BRIDGE__SERVER__TLS", &tls).output().unwrap();
     let out = String::from_utf8(output.stdout).unwrap();
     assert!(out.contains("ok    server.tls "), "{out}");
     let line = out.lines().find(|line| line.starts_with("warn  server.tls.cert_file ")).unwrap_or_default();
-    assert!(line.contains(&told), "{out}");
+    assert!(line.contains(&expected), "{out}");
 
     let mut serve = program();
     serve.env("BRIDGE__SERVER__TLS", &tls);
     let mut serving = Serving::start_as(serve, &config);
-    serving.has_logged(&told);
+    serving.has_logged(&expected);
     let trusted = Certificate::from_pem(&std::fs::read(fixture("ca.crt.pem")).unwrap()).unwrap();
     let client = reqwest::Client::builder().no_proxy().tls_certs_only([trusted]).build().unwrap();
     let port = serving.addresses[0].rsplit(':').next().unwrap().to_owned();

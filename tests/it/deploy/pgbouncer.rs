@@ -1,5 +1,5 @@
-//! PostgreSQL behind pgbouncer: in transaction mode all works, and where it cannot, it is said what to set. Tried where
-//! TEST_DATABASE_URL names a server of PostgreSQL and pgbouncer is installed.
+//! PostgreSQL behind pgbouncer: transaction mode works, and for an unusable pgbouncer the error says what to set. Runs
+//! if TEST_DATABASE_URL names a PostgreSQL server and pgbouncer is installed.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::world::program::{PATIENCE, Serving, jira_and_config, program, store_url};
 
-/// A pgbouncer that has one connection to the server, for everybody.
+/// A pgbouncer with one server connection for all clients.
 struct Pgbouncer {
     child: Child,
     url: String,
@@ -24,7 +24,7 @@ struct Pgbouncer {
 }
 
 impl Pgbouncer {
-    /// In front of the database of this address; none if there is no PostgreSQL or no pgbouncer.
+    /// Starts one before the database at this address; `None` without PostgreSQL or pgbouncer.
     fn before(url: &str, settings: &str) -> Option<Self> {
         let pgbouncer = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"];
         let found = pgbouncer.into_iter().find(|path| Path::new(path).exists());
@@ -51,7 +51,7 @@ impl Pgbouncer {
             ),
         )
         .unwrap();
-        // It does not run as root.
+        // pgbouncer refuses to run as root.
         let mut command = Command::new(found);
         let me = Command::new("id").arg("-u").output().unwrap();
         if me.stdout == b"0\n" {
@@ -85,9 +85,9 @@ fn says(command: &str, config: &Path, url: &str) -> (Option<i32>, String) {
     (output.status.code(), text)
 }
 
-/// Two bridges, of which neither may find what the other left in the session: settings, statements, locks.
+/// Two bridges share a session: neither depends on settings, statements or locks that the other left in it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_transaction_mode_all_works() {
+async fn transaction_mode_works() {
     for flavour in [Flavour::Cloud, Flavour::DataCenter] {
         let (jira, _home, config) = jira_and_config(flavour, "").await;
         let settings = "pool_mode = transaction\nignore_startup_parameters = extra_float_digits";
@@ -115,7 +115,7 @@ async fn in_transaction_mode_all_works() {
         );
         let logs = first.ends() + &second.ends();
         assert!(!logs.contains("database"), "{logs}");
-        // The schema is there already, and the session is not new.
+        // The schema exists already, and the session is not new.
         let third = start();
         assert_eq!(
             third.asks_until("confirm-promotion", "Progressing", "new", "approved by Mia").await.0,
@@ -126,15 +126,15 @@ async fn in_transaction_mode_all_works() {
         assert!(record.contains("approved"), "{record}");
         assert_eq!(third.asks("confirm-promotion", "Progressing", "new").await.0, 200);
         let (_, checked) = says("check", &config, &pgbouncer.url);
-        assert!(checked.contains("lets the bridge in"), "{checked}");
+        assert!(checked.contains("accepts the connection"), "{checked}");
         assert_eq!(jira.issues().len(), 1);
         assert_eq!(jira.complaints(), Vec::<String>::new());
     }
 }
 
-/// What pgbouncer has to be told is told by `check`, and by `serve` while it waits.
+/// `check`, and `serve` while it waits, say which setting of pgbouncer must change.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pgbouncer_that_cannot_be_used_says_what_to_set() {
+async fn an_unusable_pgbouncer_is_reported_with_the_setting() {
     let (_jira, _home, config) = jira_and_config(Flavour::Cloud, "").await;
     for (settings, words) in [
         ("pool_mode = transaction", "put extra_float_digits into ignore_startup_parameters of pgbouncer"),

@@ -1,4 +1,5 @@
-//! The objects that helm and kustomize render fit each other and the program. `.ci/deploy` renders them and runs this.
+//! The objects that helm and kustomize render match each other and the program. `.ci/deploy` renders them and runs
+//! this.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::{deploy::image::Facts, world::yaml};
 
-/// What each rendering is made of: the kinds of its objects with their numbers, and how many replicas.
+/// The expected renderings: name, replicas, and the kinds of objects with their numbers.
 #[rustfmt::skip]
 const RENDERED: [(&str, u64, &str); 7] = [
     ("helm-everything", 3, "2 ConfigMap, 1 Deployment, 1 Ingress, 1 NetworkPolicy, 1 PodDisruptionBudget, 1 PrometheusRule, 1 Secret, 3 Service, 1 ServiceAccount, 1 ServiceMonitor"),
@@ -84,11 +85,12 @@ impl Rendering {
         text(&map["data"]["config.toml"])
     }
 
-    /// Files below /secrets, each with the secret and the key it comes from.
+    /// The files below /secrets, each with its secret and key.
     fn secret_files(&self) -> BTreeMap<String, (String, String)> {
         let volume = self.volume("secrets");
         if let Some(name) = volume["secret"]["secretName"].as_str() {
-            // The whole secret: each file is named as its key, and the documentation tells how to make it.
+            // The whole secret is mounted: each file is named after its key, and deploy/README.md says how to create
+            // it.
             let readme = include_str!("../../../deploy/README.md");
             let line = readme.lines().find(|line| line.contains(&format!("secret generic {name} "))).unwrap();
             let keys = line.split("--from-file=").skip(1).map(|rest| rest.trim().to_owned());
@@ -98,10 +100,7 @@ impl Rendering {
         for source in items(&volume["projected"]["sources"]) {
             for item in items(&source["secret"]["items"]) {
                 let from = (text(&source["secret"]["name"]).to_owned(), text(&item["key"]).to_owned());
-                assert!(
-                    files.insert(text(&item["path"]).to_owned(), from).is_none(),
-                    "{item} is there twice"
-                );
+                assert!(files.insert(text(&item["path"]).to_owned(), from).is_none(), "{item} occurs twice");
             }
         }
         files
@@ -134,12 +133,12 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("{value} is no string"))
 }
 
-/// The items of a list, none if there is no list.
+/// The items of a list; empty if it is no list.
 fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// Whether a selector chooses something with these labels, and not just anything.
+/// Whether a non-empty selector matches these labels.
 fn selects(selector: &Value, labels: &Value) -> bool {
     let wanted = selector.as_object().unwrap();
     !wanted.is_empty() && wanted.iter().all(|(name, value)| labels[name] == *value)
@@ -175,7 +174,7 @@ fn every_object_is_there() {
 
 #[test]
 #[ignore = "run by .ci/deploy"]
-fn pods_may_do_little() {
+fn pods_have_minimal_rights() {
     each(|it| {
         let (pod, container) = (&it.pod()["spec"], it.container());
         assert_eq!(items(&pod["containers"]).count(), 1);
@@ -201,10 +200,10 @@ fn pods_may_do_little() {
     });
 }
 
-/// Ports, probes and the time to end agree with what the program will do with this configuration.
+/// Ports, probes and the termination grace period match the program's configuration.
 #[test]
 #[ignore = "run by .ci/deploy"]
-fn the_configuration_is_taken_and_fits() {
+fn the_pod_matches_the_configuration() {
     each(|it| {
         let config = it.config();
         let listeners = [
@@ -215,7 +214,7 @@ fn the_configuration_is_taken_and_fits() {
         assert_eq!(it.ports(), listeners.map(|(name, at)| (name, u64::from(at.port()))).into());
         assert!(listeners.iter().all(|(_, at)| at.ip().is_unspecified()), "{listeners:?}");
 
-        // The admin listener speaks no TLS, and nobody can fill it up.
+        // The admin listener has no TLS, and its own connection slots.
         for (probe, path) in
             [("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")]
         {
@@ -244,7 +243,7 @@ fn the_configuration_is_taken_and_fits() {
     });
 }
 
-/// What values say arrives as it was said, whole numbers as whole numbers.
+/// Values become settings unchanged, integers stay integers.
 #[test]
 #[ignore = "run by .ci/deploy"]
 fn values_become_settings() {
@@ -302,7 +301,7 @@ fn a_new_configuration_rolls_the_pods() {
     });
 }
 
-/// SQLite: one process and its volume. PostgreSQL: none, and more than one may run.
+/// SQLite: one process with a volume. PostgreSQL: no volume, and several processes.
 #[test]
 #[ignore = "run by .ci/deploy"]
 fn the_store_fits_the_strategy() {
@@ -326,7 +325,7 @@ fn the_store_fits_the_strategy() {
             let image = Facts::read();
             assert_eq!(mount["mountPath"], image.volume);
             assert!(mount.get("readOnly").is_none());
-            // Whatever the configuration says, `kubectl exec … audit` finds the same file.
+            // `kubectl exec … audit` uses the same file as the configuration.
             let url = it.config().store.url;
             let file = url.expose_secret().strip_prefix("sqlite://").unwrap();
             assert_eq!(Path::new(&image.work_dir).join(file), Path::new(&image.volume).join("bridge.db"));
@@ -335,10 +334,10 @@ fn the_store_fits_the_strategy() {
     });
 }
 
-/// Whatever selects pods selects these, and every port that is named is one of theirs.
+/// Every selector matches the pods, and every named port is one of theirs.
 #[test]
 #[ignore = "run by .ci/deploy"]
-fn everything_leads_to_the_pods() {
+fn selectors_and_ports_match_the_pods() {
     each(|it| {
         let labels = &it.pod()["metadata"]["labels"];
         assert!(selects(&it.deployment()["spec"]["selector"]["matchLabels"], labels));
@@ -383,10 +382,10 @@ fn everything_leads_to_the_pods() {
     });
 }
 
-/// Each listener has its own visitors, and the bridge goes nowhere but to DNS, Jira and its database.
+/// The network policy allows each listener its own clients, and the bridge only DNS, Jira and its database.
 #[test]
 #[ignore = "run by .ci/deploy"]
-fn the_network_policy_lets_in_whom_it_should() {
+fn the_network_policy_allows_only_what_is_needed() {
     each(|it| {
         let policy = it.all("NetworkPolicy").next().unwrap();
         assert!(selects(&policy["spec"]["podSelector"]["matchLabels"], &it.pod()["metadata"]["labels"]));
@@ -394,7 +393,7 @@ fn the_network_policy_lets_in_whom_it_should() {
         let mut visitors: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for rule in items(&policy["spec"]["ingress"]) {
             let from: Vec<&Value> = items(&rule["from"]).collect();
-            assert!(!from.is_empty(), "{}: {rule} lets everybody in", it.name);
+            assert!(!from.is_empty(), "{}: {rule} allows all sources", it.name);
             for port in items(&rule["ports"]) {
                 assert!(it.ports().contains_key(text(&port["port"])), "{rule}");
                 let names = from.iter().map(|from| {
@@ -427,10 +426,10 @@ fn the_network_policy_lets_in_whom_it_should() {
     });
 }
 
-/// A secret is named, never written down: but for the token that the chart makes, which is in a Secret.
+/// Secrets are referenced, never written into an object; only the token that the chart generates is in a Secret.
 #[test]
 #[ignore = "run by .ci/deploy"]
-fn secrets_are_only_named() {
+fn secrets_are_only_referenced() {
     each(|it| {
         let mut known: BTreeSet<(String, String)> = it.secret_files().into_values().collect();
         let url = it.env().filter_map(|(_, it)| it.get("valueFrom"));
@@ -443,12 +442,12 @@ fn secrets_are_only_named() {
             if let Some(own) = it.all("Secret").find(|it| it["metadata"]["name"] == **name) {
                 assert!(text(&own["data"][key]).len() > 40, "{name} has no long {key}");
             } else if it.name.starts_with("helm-") {
-                assert!(foreign(name), "{}: who makes {name}?", it.name);
+                assert!(foreign(name), "{}: nothing creates {name}", it.name);
             } else {
                 let readme = include_str!("../../../deploy/README.md");
                 let line =
                     readme.lines().find(|line| line.contains(&format!("secret generic {name} "))).unwrap();
-                assert!(line.contains(&format!("--from-file={key}")), "nobody makes {key} of {name}");
+                assert!(line.contains(&format!("--from-file={key}")), "no command creates {key} of {name}");
             }
         }
         let written: toml::Table = it.config_toml().parse().unwrap();
@@ -462,7 +461,7 @@ fn secrets_are_only_named() {
 
 #[test]
 #[ignore = "run by .ci/deploy"]
-fn rules_and_dashboard_are_passed_on() {
+fn rules_and_dashboard_are_rendered() {
     each(|it| {
         for rule in it.all("PrometheusRule") {
             let alerts = include_str!("../../../deploy/helm/flagger-jira-bridge/files/alerts.yaml");

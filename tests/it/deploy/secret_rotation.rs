@@ -1,4 +1,4 @@
-//! Secrets in files that are replaced while the bridge runs, each as a person who rotates it does it.
+//! Secret files that are replaced while the bridge runs, as an operator rotates them.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::world::{
     question,
 };
 
-/// For longer than a refused bridge waits before it asks Jira again who it is.
+/// Longer than the interval at which a refused bridge checks its credentials.
 const PROBED_AGAIN: Duration = Duration::from_secs(16);
 
-/// Worlds whose secrets are in files. Each takes the place of the value that the world had in its settings.
+/// Bridges with secrets in files, which replace the values in their settings.
 async fn worlds(mounted: &Mounted, files: &[&str]) -> Vec<World> {
     let mut worlds = World::both("").await;
     for world in &mut worlds {
@@ -39,8 +39,8 @@ async fn worlds(mounted: &Mounted, files: &[&str]) -> Vec<World> {
     worlds
 }
 
-/// Jira's token is renewed too late: Jira refuses the old one for a while. With the new one in the file all goes on by
-/// itself, and what people decided meanwhile counts.
+/// Jira's token is renewed too late: Jira refuses the old one for a while. With the new one in the file the bridge
+/// recovers, and decisions made meanwhile count.
 #[tokio::test]
 async fn jiras_token_is_renewed() {
     let (log, _guard) = Log::start();
@@ -49,7 +49,7 @@ async fn jiras_token_is_renewed() {
         world.jira.set_token("jira-token");
         mounted.holds(&[("token", b"jira-token\nnot-the-first\n")]);
         world.asks("confirm-promotion", "Progressing", "new").await;
-        world.works().await;
+        world.run_worker().await;
         let ticket = world.newest();
 
         world.jira.set_token("renewed-jira-token");
@@ -58,19 +58,19 @@ async fn jiras_token_is_renewed() {
         assert_eq!(answer.status, 403, "{}", answer.body);
         assert!(answer.body.contains("does not accept the credentials"), "{}", answer.body);
 
-        // Half of it only, as an editor leaves it for a moment; then the whole.
+        // The file is empty for a moment, as some editors write it; then complete.
         mounted.holds(&[("token", b"")]);
         world.advances_timers(PROBED_AGAIN).await;
-        world.later(Duration::from_mins(1));
-        world.works().await;
+        world.advance(Duration::from_mins(1));
+        world.run_worker().await;
         mounted.holds(&[("token", b"\xEF\xBB\xBFrenewed-jira-token\r\njira-token\r\n")]);
         world.advances_timers(PROBED_AGAIN).await;
-        world.later(Duration::from_mins(1));
-        world.works().await;
+        world.advance(Duration::from_mins(1));
+        world.run_worker().await;
         let answer = world.asks("confirm-promotion", "Progressing", "new").await;
         assert_eq!(answer.status, 200, "{}", answer.body);
 
-        // Gone altogether: the last one is used on.
+        // The file is deleted: the last token stays in use.
         mounted.holds(&[]);
         world.jira.clear_requests();
         world.decides(&ticket, "Rejected").await;
@@ -85,13 +85,13 @@ async fn jiras_token_is_renewed() {
     let log = log.text();
     let file = mounted.path("token").display().to_string();
     for words in [format!("{file} is empty"), format!("cannot read {file}: No such file")] {
-        let told = log.lines().filter(|line| line.contains("ERROR") && line.contains(&words)).count();
-        assert_eq!(told, 2, "once for each of the two bridges: {words}");
+        let logged = log.lines().filter(|line| line.contains("ERROR") && line.contains(&words)).count();
+        assert_eq!(logged, 2, "once for each of the two bridges: {words}");
     }
     assert!(!log.contains("jira-token"), "the token is in the log");
 }
 
-/// Statuses for nudges that are signed with these, and shown these.
+/// The statuses of webhooks authenticated by these secrets, as signature and as bearer token.
 async fn nudged(world: &World, secrets: &[&str]) -> Vec<u16> {
     let mut statuses = Vec::new();
     for secret in secrets {
@@ -106,7 +106,7 @@ async fn nudged(world: &World, secrets: &[&str]) -> Vec<u16> {
     statuses
 }
 
-/// Statuses for questions with these.
+/// The statuses of questions with these tokens.
 async fn asked(world: &World, tokens: &[&str]) -> Vec<u16> {
     let mut statuses = Vec::new();
     for token in tokens {
@@ -119,7 +119,7 @@ async fn asked(world: &World, tokens: &[&str]) -> Vec<u16> {
 }
 
 #[tokio::test]
-async fn what_others_bring_is_renewed() {
+async fn the_callers_secrets_are_renewed() {
     let files = |lines: &'static [u8]| [("webhook-secret", lines), ("flagger", lines)];
     let mut mounted = Mounted::new(&files(b"one\n"));
     for world in worlds(&mounted, &["webhook-secret", "flagger"]).await {
@@ -130,7 +130,7 @@ async fn what_others_bring_is_renewed() {
             (b"two", &["two"]),
             (b"\r\n three \r\n\r\ntwo\r\n", &["two", "three"]),
             (b"\xEF\xBB\xBFone\n", &["one"]),
-            // None of these is a secret: the last one stays.
+            // Without a valid secret in the file, the last one stays.
             (b"", &["one"]),
             (b" \n\r\n", &["one"]),
             (b"\xFF\xFEt\0w\0o\0", &["one"]),
@@ -147,7 +147,7 @@ async fn what_others_bring_is_renewed() {
                 }
             }
         }
-        // No file at all, then a directory in its place.
+        // No file, then a directory in its place.
         mounted.holds(&[]);
         assert_eq!(asked(&world, &all[..3]).await, [401, 403, 403]);
         assert_eq!(nudged(&world, &all[..3]).await, [401, 200, 200]);
@@ -155,7 +155,7 @@ async fn what_others_bring_is_renewed() {
     }
 }
 
-/// Two clusters whose files came to hold the same token can be neither of the two with it.
+/// If two clusters' files contain the same token, it is valid for neither.
 #[tokio::test]
 async fn a_clusters_token_is_renewed() {
     let mut mounted = Mounted::new(&[("eu", b"of-eu\n"), ("us", b"of-us\n")]);
@@ -176,13 +176,13 @@ async fn a_clusters_token_is_renewed() {
         assert!(errors.contains("flagger.clusters[1].token_file: is also the token of \"eu\""), "{errors}");
         mounted.holds(&[("eu", b"new-of-eu\n"), ("us", b"new-of-us\n")]);
         assert_eq!(asked(&world, &["new-of-eu", "new-of-us", "of-us"]).await, [403, 403, 401]);
-        world.works().await;
-        assert_eq!(world.tickets().len(), 2, "each has its own, by whatever token");
+        world.run_worker().await;
+        assert_eq!(world.tickets().len(), 2, "each cluster has its own ticket, with any of its tokens");
         world.finish().await;
     }
 }
 
-/// Whatever is wrong with a file at the start is told with the key, and nothing of its content.
+/// A faulty file at the start is reported with its key, without its content.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_is_empty_at_the_start() {
     let (_jira, home, config) = jira_and_config(fake_jira::Flavour::DataCenter, "").await;
@@ -199,7 +199,7 @@ async fn no_secret_is_empty_at_the_start() {
         ("[flagger]", "token", "flagger.token"),
         ("[[flagger.clusters]]\nname = \"eu\"", "token", "flagger.clusters[0].token"),
     ] {
-        // Into the section if it is there, else a new one.
+        // Into the section if it exists, else into a new one.
         let write = |line: &str| {
             let text: String = if section == "[jira]" { without(key) } else { good.clone() };
             let text = if text.contains(section) {

@@ -1,4 +1,4 @@
-//! The files of SQLite: who may read them, and on which volumes they may be.
+//! SQLite's files: their permissions, and the volumes on which they may be.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions},
@@ -35,14 +35,14 @@ fn modes(directory: &Path) -> Vec<(String, u32)> {
 const PRIVATE: [(&str, u32); 3] = [("bridge.db", 0o600), ("bridge.db-shm", 0o600), ("bridge.db-wal", 0o600)];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_files_of_sqlite_are_for_its_user_alone() {
+async fn sqlites_files_are_private() {
     let (_jira, home, config) = jira_and_config(Flavour::Cloud, "").await;
     for umask in ["0000", "0022", "0077"] {
         let data = home.0.path().join(umask);
         fs::create_dir(&data).unwrap();
         let mut program = with_umask(umask);
         program.env("BRIDGE__STORE__URL", format!("sqlite://{}", data.join("bridge.db").display()));
-        // No file is needed anywhere else.
+        // The bridge needs no file elsewhere.
         program.env("SQLITE_TMPDIR", "/nowhere").env("TMPDIR", "/nowhere");
         let serving = Serving::start_as(program, &config);
         let expected = PRIVATE.map(|(name, mode)| (name.to_owned(), mode));
@@ -51,9 +51,9 @@ async fn the_files_of_sqlite_are_for_its_user_alone() {
     }
 }
 
-/// What an earlier version left open to others is closed.
+/// Files that an earlier version left readable for others become private.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn files_that_others_can_read_are_closed_to_them() {
+async fn readable_files_become_private() {
     let (_jira, home, config) = jira_and_config(Flavour::Cloud, "").await;
     let data = home.0.path().join("data");
     fs::create_dir(&data).unwrap();
@@ -63,7 +63,7 @@ async fn files_that_others_can_read_are_closed_to_them() {
         program.env("BRIDGE__STORE__URL", &url);
         Serving::start_as(program, &config)
     };
-    // Killed, so that its log stays.
+    // Killed, so that its WAL stays.
     drop(start());
     for entry in fs::read_dir(&data).unwrap() {
         fs::set_permissions(entry.unwrap().path(), Permissions::from_mode(0o644)).unwrap();
@@ -73,16 +73,16 @@ async fn files_that_others_can_read_are_closed_to_them() {
     assert_eq!(modes(&data), PRIVATE.map(|(name, mode)| (name.to_owned(), mode)));
 }
 
-/// A file system in user space that has nothing but an empty root.
+/// A FUSE file system with an empty root.
 struct Fuse(PathBuf);
 
 impl Fuse {
-    /// None where this user may not mount.
+    /// Mounts it; `None` if this user may not.
     fn mount(at: &Path) -> Option<Self> {
         let device = OpenOptions::new().read(true).write(true).open("/dev/fuse").ok()?;
         fs::create_dir(at).unwrap();
         let served = device.try_clone().unwrap();
-        // The kernel reads the number in the process that mounts: there the device is the standard input.
+        // The kernel resolves the file descriptor in the process that mounts: the device is its standard input.
         let mounted = Command::new("mount")
             .args(["-i", "-t", "fuse", "-o", "fd=0,rootmode=40000,user_id=0,group_id=0", "bridge-test"])
             .arg(at)
@@ -90,7 +90,7 @@ impl Fuse {
             .stderr(Stdio::null())
             .status();
         mounted.ok().filter(std::process::ExitStatus::success)?;
-        // Before that there is nothing to read.
+        // The device cannot be read before the mount.
         std::thread::spawn(move || serve(served));
         Some(Self(at.to_owned()))
     }
@@ -102,7 +102,7 @@ impl Drop for Fuse {
     }
 }
 
-/// Answers the kernel until it lets go, as linux/fuse.h says.
+/// Answers the kernel's requests until the unmount, as linux/fuse.h describes.
 fn serve(mut device: File) {
     const GETATTR: u32 = 3;
     const STATFS: u32 = 17;
@@ -113,7 +113,7 @@ fn serve(mut device: File) {
         let mut body = Vec::new();
         match word(4) {
             INIT => {
-                // Version 7.23, which has a short answer, and writes of a page.
+                // Version 7.23, whose answer is short, and a write size of one page.
                 body.extend([7_u32, 23, 0, 0, 0, 4096].iter().flat_map(|word| word.to_le_bytes()));
                 body.resize(64, 0);
             }
@@ -138,9 +138,10 @@ fn serve(mut device: File) {
     }
 }
 
-/// `serve` waits, as for any store that cannot be used, and `check` fails. With the key it is let alone.
+/// `serve` waits, as for any unusable store, and `check` fails. With `store.allow_network_volume` the volume is
+/// accepted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_volume_of_a_network_is_refused() {
+async fn a_network_volume_is_refused() {
     let (_jira, home, config) = jira_and_config(Flavour::Cloud, "").await;
     let Some(fuse) = Fuse::mount(&home.0.path().join("fuse")) else {
         println!("not tried: this user may not mount a FUSE");
@@ -166,6 +167,6 @@ async fn a_volume_of_a_network_is_refused() {
     let (_, out) = check("true");
     assert!(
         out.contains("FAIL  store.url") && !out.contains("network volume"),
-        "this one cannot make files: {out}"
+        "this file system cannot create files: {out}"
     );
 }

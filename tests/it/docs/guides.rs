@@ -1,5 +1,5 @@
-//! The guides say what is true: in docs/, deploy/README.md and README.md every configuration loads, every hook is heard, every
-//! command exists, every call is answered as it says, and every link leads somewhere.
+//! The guides match the program: in docs/, deploy/README.md and README.md every configuration loads, every hook is
+//! accepted, every command exists, every call gets the stated answer, and every link has a target.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,7 +33,7 @@ const HOOKS: [&str; 8] = [
     "rollback",
     "event",
 ];
-/// What stands in code blocks: everything else would be looked at by no test.
+/// The allowed languages of code blocks: no test would check any other.
 const LANGUAGES: [&str; 6] = ["json", "mermaid", "sh", "text", "toml", "yaml"];
 
 /// A page.
@@ -42,7 +42,7 @@ struct Page {
     text: String,
 }
 
-/// A code block, with the one that follows it on its page.
+/// A code block, with the next one on its page.
 struct Block {
     page: PathBuf,
     code: String,
@@ -84,18 +84,18 @@ impl Page {
         (prose, blocks)
     }
 
-    /// What stands between backticks, line ends in it being spaces.
+    /// The inline code spans; a line break in one becomes a space.
     fn inline(&self) -> Vec<String> {
         let prose = self.parts().0.join("\n");
         let paragraphs = prose.split("\n\n").flat_map(|paragraph| {
-            // A table's row ends its spans.
+            // In a table a span ends with its row.
             if paragraph.contains("\n|") { paragraph.lines().collect() } else { vec![paragraph] }
         });
         let spans = paragraphs.flat_map(|text| text.split('`').skip(1).step_by(2));
         spans.map(|code| code.replace('\n', " ")).collect()
     }
 
-    /// Where the headings can be linked to, as GitHub does it.
+    /// The anchors of the headings, in GitHub's form.
     fn anchors(&self) -> BTreeSet<String> {
         let anchor = |heading: &str| {
             let kept = heading.trim_start_matches('#').trim().to_lowercase();
@@ -123,7 +123,7 @@ fn blocks(language: &str) -> Vec<Block> {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_have_targets() {
     let mut followed = 0;
     for from in pages().into_iter().chain([page("CONTRIBUTING.md")]) {
         let prose = from.parts().0.join("\n");
@@ -145,7 +145,7 @@ fn links_lead_somewhere() {
     assert!(followed > 40, "{followed}");
 }
 
-/// Puts a part of a configuration over what the reader has: everything that must be given.
+/// Merges a part of a configuration into one with all required keys.
 fn over(base: &mut toml::Table, part: toml::Table) {
     for (key, value) in part {
         match (base.get_mut(&key), value) {
@@ -155,7 +155,7 @@ fn over(base: &mut toml::Table, part: toml::Table) {
     }
 }
 
-/// Makes each file that the configuration names.
+/// Creates each file that the configuration names.
 fn make_files(table: &mut toml::Table, directory: &Path, made: &mut usize) {
     for (key, value) in table.iter_mut() {
         match value {
@@ -180,7 +180,7 @@ fn make_files(table: &mut toml::Table, directory: &Path, made: &mut usize) {
     }
 }
 
-/// A configuration as it stands on a page, with what the reader has to add.
+/// A configuration from a page, with the required keys that the reader must add.
 fn completed(code: &str) -> toml::Table {
     let base = "jira.url = \"https://example.atlassian.net\"\nticket.project = \"OPS\"";
     let mut whole: toml::Table = base.parse().unwrap();
@@ -196,7 +196,7 @@ fn completed(code: &str) -> toml::Table {
 fn configurations_load() {
     let directory = tempfile::tempdir().unwrap();
     let (mut made, mut loaded) = (0, 0);
-    // What check.md shows are mistakes; cli/check.rs loads them.
+    // check.md shows mistakes; cli/check.rs loads them.
     for block in blocks("toml").into_iter().filter(|block| !block.page.ends_with("check.md")) {
         let mut whole = completed(&block.code);
         make_files(&mut whole, directory.path(), &mut made);
@@ -209,7 +209,7 @@ fn configurations_load() {
     assert!(loaded >= 10, "{loaded}");
 }
 
-/// The hooks of a document: those of a Canary, or a list of them.
+/// The hooks of a document, which is a Canary or a list of hooks.
 fn hooks(document: &Value) -> Vec<Value> {
     if document["kind"] == "Canary" {
         assert_eq!(document["apiVersion"], "flagger.app/v1beta1");
@@ -228,9 +228,9 @@ fn fitting(kind: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_hook_is_one_of_flaggers_and_is_heard() {
+async fn every_hook_has_a_known_type_and_is_accepted() {
     let world = World::start(Flavour::Cloud).await;
-    let mut heard = 0;
+    let mut accepted = 0;
     for block in blocks("yaml") {
         for document in yaml::documents(&block.code) {
             for hook in hooks(&document) {
@@ -244,21 +244,24 @@ async fn every_hook_is_one_of_flaggers_and_is_heard() {
                 let bare = path.split('?').next().unwrap().to_owned();
                 assert!(fitting(kind).contains(&bare), "{place} does not fit {kind}");
                 let values = hook["metadata"].as_object().into_iter().flat_map(|it| it.values());
-                assert!(values.into_iter().all(Value::is_string), "{place}: metadata holds strings alone");
+                assert!(
+                    values.into_iter().all(Value::is_string),
+                    "{place}: metadata may only contain strings"
+                );
                 let canary = serde_json::json!({ "metadata": { "name": "podinfo", "namespace": "shop" } });
                 let answer = world.posts(&path, &sent(kind, &hook, &canary)).await;
                 let expected = if matches!(kind, "event" | "post-rollout") { 200 } else { 403 };
                 assert_eq!(answer.status, expected, "{place}: {}", answer.body);
-                heard += 1;
+                accepted += 1;
             }
         }
     }
-    assert!(heard > 15, "{heard}");
-    world.works().await;
+    assert!(accepted > 15, "{accepted}");
+    world.run_worker().await;
     assert_eq!(world.jira.complaints(), Vec::<String>::new());
 }
 
-/// The commands of the program in a line of shell or a span, without what the shell takes for itself.
+/// The program's commands in a shell line or code span, without shell syntax.
 fn commands(code: &str) -> Vec<Vec<String>> {
     let words: Vec<&str> = code.split('#').next().unwrap().split_whitespace().collect();
     let starts = (0..words.len().saturating_sub(1)).filter(|at| {
@@ -288,14 +291,14 @@ fn commands_are_those_of_the_program() {
 }
 
 #[test]
-fn shell_is_shell() {
+fn shell_blocks_parse() {
     for block in blocks("sh") {
         let mut bash = Command::new("bash")
             .arg("-n")
             .stdin(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("bash is there");
+            .expect("bash is installed");
         bash.stdin.take().unwrap().write_all(block.code.as_bytes()).unwrap();
         let output = bash.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
@@ -308,7 +311,7 @@ fn shell_is_shell() {
     }
 }
 
-/// The words of a command, with single quotes taken off.
+/// The words of a command, without single quotes.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut quoted) = (vec![String::new()], false);
     for c in line.chars() {
@@ -322,7 +325,7 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// The answer to a call of curl, sent to the listener of its port.
+/// Sends the request of a curl command to the listener of its port. Returns the answer.
 async fn calls(world: &World, line: &str) -> (u16, String) {
     let words = words(line);
     let value = |flag: &str| words.iter().position(|word| word == flag).map(|at| words[at + 1].as_str());
@@ -336,7 +339,7 @@ async fn calls(world: &World, line: &str) -> (u16, String) {
         () if listens("gate_listen") => world.gate(method, &path),
         () if listens("webhook_listen") => world.webhook(method, &path),
         () if listens("admin_listen") => world.admin(method, &path),
-        () => panic!("nobody listens at {port}"),
+        () => panic!("no listener has port {port}"),
     };
     if let Some((name, text)) = value("-H").and_then(|header| header.split_once(": ")) {
         request = request.header(name, text);
@@ -348,7 +351,7 @@ async fn calls(world: &World, line: &str) -> (u16, String) {
     (answer.status, answer.body)
 }
 
-/// Where a block of text follows, it is what the calls are answered.
+/// A following `text` block shows the answers to the calls.
 #[tokio::test]
 async fn calls_are_answered_as_promised() {
     let mut promised = 0;
@@ -374,7 +377,7 @@ async fn calls_are_answered_as_promised() {
     assert!(promised >= 2, "{promised}");
 }
 
-/// Whether the configuration knows this key, by the variable that sets it.
+/// Whether this environment variable sets a key of the configuration.
 fn is_setting(variable: &str) -> bool {
     let problems = config::load(Path::new("config.example.toml"), [(variable.to_owned(), "1".to_owned())]);
     !problems.unwrap_err().to_string().contains("no such setting")
@@ -404,7 +407,7 @@ fn keys_and_variables_are_real() {
     assert!(checked > 80, "{checked}");
 }
 
-/// The defaults in tables and sentences are those of the example.
+/// The defaults in tables and sentences match the example configuration.
 #[test]
 fn defaults_are_quoted_right() {
     let defaults: toml::Table = EXAMPLE.parse().unwrap();
@@ -439,7 +442,7 @@ fn defaults_are_quoted_right() {
 async fn metrics_and_alerts_are_real() {
     let world = World::start(Flavour::Cloud).await;
     world.asks("confirm-promotion", "Progressing", "new1").await;
-    world.works().await;
+    world.run_worker().await;
     world.ticks().await;
     let text = world.sends(world.admin("GET", "/metrics")).await.body;
     world.finish().await;
@@ -463,14 +466,14 @@ async fn metrics_and_alerts_are_real() {
     assert_eq!(alerts(&page("docs/operations.md").text), alerts(&rules));
 }
 
-/// The kinds of the record's rows are those that are written.
+/// The documented kinds of audit rows are those that are written.
 #[test]
 fn kinds_of_rows_are_real() {
     let text = page("docs/operations.md").text;
     let sentence = text.split_once("The kinds of rows: ").unwrap().1.split("\n\n").next().unwrap();
     let listed: BTreeSet<&str> = sentence.split('`').skip(1).step_by(2).collect();
     let source = fs::read_to_string("src/gatekeeper/audit.rs").unwrap();
-    let arms = source.split_once("let (kind, mut detail) = match fact {").unwrap().1;
+    let arms = source.split_once("let (kind, mut detail) = match audit_event {").unwrap().1;
     let arms = arms.split_once("\n    };").unwrap().0.replace("(PASSED,", "(\"passed\",");
     let written: BTreeSet<String> = arms
         .split("(\"")
@@ -482,7 +485,7 @@ fn kinds_of_rows_are_real() {
 }
 
 #[test]
-fn the_helpers_read_right() {
+fn the_helpers_parse_correctly() {
     let text =
         "# A b, c?\n`x\ny` [z](#a-b-c)\n\n```sh\n# no heading\n```\n| `one` | two `three` |\n| `four` |\n"
             .to_owned();

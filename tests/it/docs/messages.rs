@@ -1,5 +1,4 @@
-//! docs/messages.md lists what the program says: every line of the log, to the letter, and the other way round; and every
-//! reason, error and comment.
+//! docs/messages.md lists every log line exactly, and no other; and every reason, error and comment.
 
 use std::{
     collections::BTreeSet,
@@ -9,7 +8,7 @@ use std::{
 
 const LIST: &str = include_str!("../../../docs/messages.md");
 
-/// Where words for people stand, beside the log.
+/// The sources with texts for people, besides the log.
 const SOURCES: [&str; 45] = [
     "cli/audit.rs",
     "cli/gates/api.rs",
@@ -21,18 +20,18 @@ const SOURCES: [&str; 45] = [
     "gatekeeper/overview.rs",
     "http/app.rs",
     "http/body.rs",
-    "http/door.rs",
+    "http/admission.rs",
     "http/flagger.rs",
     "http/jira.rs",
     "http/plain.rs",
-    "http/refused/hint.rs",
+    "http/refused_calls/hint.rs",
     "http/status.rs",
     "jira/cause.rs",
     "jira/client.rs",
     "jira/denial.rs",
     "jira/error.rs",
     "jira/people.rs",
-    "jira/prove.rs",
+    "jira/authenticate.rs",
     "jira/send.rs",
     "jira/settings.rs",
     "jira/setup.rs",
@@ -57,9 +56,9 @@ const SOURCES: [&str; 45] = [
     "worker/outbox/duplicates.rs",
     "worker/outbox/update.rs",
 ];
-/// Literals of these files that nobody is told, or that are only a part of what is listed.
-const NOT_TOLD: [&str; 22] = [
-    // SQL, a header, and a word for another bug.
+/// Literals of these files that are no messages, or only a part of a listed one.
+const NOT_LISTED: [&str; 23] = [
+    // SQL, a header, and the text of an internal error.
     "SELECT ",
     "PRAGMA ",
     "SET ",
@@ -67,35 +66,36 @@ const NOT_TOLD: [&str; 22] = [
     "… WHERE ",
     "default-src ",
     "a transaction was left behind",
-    // What a log line calls `debug`.
-    "that did not work",
+    // Messages at level `debug`.
+    "this attempt failed",
     "…; what became of a command is not applied",
-    // Parts of Jira's errors that say which answer it was.
-    // Why a lint does not apply.
-    "of many ",
-    "more may be told apart",
-    "this is the place that everything goes through",
+    // Reasons of lint attributes.
+    "only some ",
+    "later versions may add variants",
+    "every request is sent here",
+    // Parts of Jira's errors that name the faulty answer.
     "an account without its groups",
     "an account without its id",
     "a project without issue types",
     "roles without their addresses",
     "a role without actors",
     "it has no permissions",
+    "is not a URL: ",
     "must not hold credentials",
     "must begin with https:// and a host",
-    // What check says before anything else can be asked.
+    // Early errors of `check`.
     "exact until the year",
     "cannot set up TLS",
 ];
 
-/// The string literals of some code, and what stands before each.
+/// The string literals of some code, each with the code before it.
 fn literals(code: &str) -> Vec<(&str, String)> {
     let bytes = code.as_bytes();
     let mut found = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
         match bytes[at] {
-            // A character that is a quotation mark.
+            // A character literal that is a quotation mark.
             b'\'' if code[at..].starts_with("'\"'") || code[at..].starts_with("'\\\"'") => at += 3,
             b'/' if code[at..].starts_with("//") => {
                 at += code[at..].find('\n').unwrap_or(code.len() - at);
@@ -115,7 +115,7 @@ fn literals(code: &str) -> Vec<(&str, String)> {
     found
 }
 
-/// As it is listed: one line, `…` for what is put in.
+/// The listed form of a literal: one line, with `…` for placeholders.
 fn listed(literal: &str) -> String {
     let mut text = String::new();
     let mut depth = 0_usize;
@@ -134,7 +134,7 @@ fn listed(literal: &str) -> String {
             _ => text.push(c),
         }
     }
-    // `…` after a space that the next literal would have begun with.
+    // Two adjacent placeholders become one.
     text.trim().replace("… …", "…")
 }
 
@@ -158,8 +158,8 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The sentences of `tracing::error!`, `warn!` and `info!` in some code, each with its level: of the macro's arguments the
-/// literal that is one by itself.
+/// The messages of `tracing::error!`, `warn!` and `info!` in some code, each with its level: the argument that is a
+/// plain string literal.
 fn logged(code: &str) -> BTreeSet<(&'static str, String)> {
     let mut found = BTreeSet::new();
     for level in ["error", "warn", "info"] {
@@ -183,7 +183,7 @@ fn logged(code: &str) -> BTreeSet<(&'static str, String)> {
     found
 }
 
-/// The first column of the tables of a section, which ends where one of the same level begins.
+/// The first column of the tables of a section, which ends at the next heading of the same level.
 fn column(heading: &str) -> BTreeSet<String> {
     let level = heading.split(' ').next().unwrap();
     let section = LIST.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("{heading}")).1;
@@ -196,7 +196,7 @@ fn column(heading: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn literals_are_read_right() {
+fn literals_are_parsed_correctly() {
     let code = "warn!(canary = %id, key = format!(\"{a}\"), \"{error}; it is \\\n      \\\"late\\\" {}{x:?}\"); // \"no\"\nlet q = '\"';";
     let found: Vec<String> = literals(code).iter().map(|(_, literal)| listed(literal)).collect();
     assert_eq!(found, ["…", "…; it is \"late\" …"]);
@@ -205,7 +205,7 @@ fn literals_are_read_right() {
     assert_eq!(found, [("info", "b …".to_owned()), ("warn", "it is so".to_owned())]);
 }
 
-/// Both ways.
+/// Every log line is listed, and every listed line exists.
 #[test]
 fn every_line_of_the_log_is_listed() {
     let mut files = Vec::new();
@@ -219,17 +219,17 @@ fn every_line_of_the_log_is_listed() {
         let missing: Vec<_> = said.difference(&listed).collect();
         assert!(missing.is_empty(), "docs/messages.md, {heading}, misses {missing:#?}");
         let gone: Vec<_> = listed.difference(&said).collect();
-        assert!(gone.is_empty(), "docs/messages.md, {heading}, lists what nobody says: {gone:#?}");
+        assert!(gone.is_empty(), "docs/messages.md, {heading}, lists lines that are not logged: {gone:#?}");
     }
 }
 
-/// Whether a listed text means these words: it is the same, or their beginning and `…`.
-fn means(listed: &str, words: &str) -> bool {
+/// Whether a listed text matches these words: it is equal, or their beginning followed by `…`.
+fn matches_listed(listed: &str, words: &str) -> bool {
     listed == words
         || listed.strip_suffix('…').is_some_and(|start| start.len() >= 12 && words.starts_with(start))
 }
 
-/// Every sentence of the files where words for people stand; and whatever is listed is said there.
+/// Every text of [`SOURCES`] is listed, and every listed text exists there.
 #[test]
 fn reasons_errors_and_comments_are_listed() {
     let spans: Vec<&str> = LIST.split('`').skip(1).step_by(2).collect();
@@ -241,8 +241,8 @@ fn reasons_errors_and_comments_are_listed() {
     let missing: Vec<_> = said
         .iter()
         .filter(|(_, words)| words.split(' ').filter(|word| word.contains(char::is_alphabetic)).count() >= 4)
-        .filter(|(_, words)| !NOT_TOLD.iter().any(|start| words.starts_with(start)))
-        .filter(|(_, words)| !spans.iter().any(|span| means(span, words)))
+        .filter(|(_, words)| !NOT_LISTED.iter().any(|start| words.starts_with(start)))
+        .filter(|(_, words)| !spans.iter().any(|span| matches_listed(span, words)))
         .collect();
     assert!(missing.is_empty(), "docs/messages.md misses {missing:#?}");
     let mut listed = 0;
@@ -256,7 +256,10 @@ fn reasons_errors_and_comments_are_listed() {
         "## What commands say",
     ] {
         for text in column(heading) {
-            assert!(said.iter().any(|(_, words)| means(&text, words)), "{heading}: nobody says {text:?}");
+            assert!(
+                said.iter().any(|(_, words)| matches_listed(&text, words)),
+                "{heading}: no source contains {text:?}"
+            );
             listed += 1;
         }
     }

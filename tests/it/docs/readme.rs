@@ -1,5 +1,5 @@
-//! README.md says what is true: its configurations load, its Canary finds every path, its commands exist, and its answers
-//! are those the bridge gives.
+//! README.md matches the program: its configurations load, its Canary uses existing paths, its commands exist, and the
+//! bridge gives its quoted answers.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,10 +21,10 @@ use tempfile::TempDir;
 use crate::world::{WEBHOOK_SECRET, World, program, yaml};
 
 const README: &str = include_str!("../../../README.md");
-/// Where the README keeps secrets.
+/// The directory of the secrets in the README.
 const SECRETS: &str = "/secrets";
 
-/// The code blocks of this language, in their order.
+/// The code blocks in this language, in order.
 fn blocks(language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
     let found = README.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned());
@@ -33,7 +33,7 @@ fn blocks(language: &str) -> Vec<String> {
     found
 }
 
-/// What stands between backticks in running text and tables.
+/// The inline code spans in text and tables.
 fn inline() -> Vec<&'static str> {
     let text = README.split("\n```").step_by(2);
     text.flat_map(|text| text.split('`').skip(1).step_by(2)).collect()
@@ -44,7 +44,7 @@ fn documents() -> Vec<Value> {
     blocks("yaml").iter().flat_map(|block| yaml::documents(block)).collect()
 }
 
-/// The one document of this kind.
+/// The only document of this kind.
 fn document(kind: &str) -> Value {
     let mut found: Vec<Value> = documents().into_iter().filter(|it| it["kind"] == kind).collect();
     assert_eq!(found.len(), 1, "{kind}");
@@ -72,7 +72,7 @@ fn load(directory: &Path, text: &str, env: Vec<(String, String)>) -> Config {
     config::load(&path, env).unwrap_or_else(|problems| panic!("{text}\n{problems}"))
 }
 
-/// Whole configurations load as they are; a part loads as an addition to each of them.
+/// Complete configurations load unchanged; a part loads as an addition to each of them.
 #[test]
 fn configurations_load() {
     let (whole, parts): (Vec<String>, Vec<String>) =
@@ -94,9 +94,9 @@ fn configurations_load() {
     assert!(users[0].is_some() && users[1].is_none(), "Cloud first, then Data Center: {users:?}");
 }
 
-/// Before anything is mounted, the variables say where the secrets are.
+/// Without mounted files, the exported variables supply the secrets.
 #[test]
-fn the_exported_variables_do() {
+fn the_exported_variables_suffice() {
     let directory = mounted();
     let sh = blocks("sh").concat();
     let exports = sh.lines().find_map(|line| line.strip_prefix("export ")).unwrap();
@@ -112,7 +112,7 @@ fn the_exported_variables_do() {
     load(directory.path(), &without, vec![(token.to_owned(), "a-token".to_owned())]);
 }
 
-/// What Flagger would send for a hook of this type.
+/// The message that Flagger sends for a hook of this type.
 pub(crate) fn sent(kind: &str, hook: &Value, canary: &Value) -> Value {
     let phase = if kind == "confirm-rollout" { "Initialized" } else { "Progressing" };
     let mut body = json!({
@@ -127,14 +127,14 @@ pub(crate) fn sent(kind: &str, hook: &Value, canary: &Value) -> Value {
     body
 }
 
-/// The part of a URL behind the host.
+/// The part of a URL after the host.
 pub(crate) fn path_of(url: &str) -> String {
     let rest = url.strip_prefix("http://").unwrap();
     rest[rest.find('/').unwrap()..].to_owned()
 }
 
 #[tokio::test]
-async fn every_hook_of_the_canary_is_heard() {
+async fn every_hook_of_the_canary_is_accepted() {
     let canary = document("Canary");
     let of = |text: &str| yaml::documents(text).remove(0);
     let service = of(include_str!("../../../deploy/kustomize/base/services.yaml"));
@@ -149,9 +149,9 @@ async fn every_hook_of_the_canary_is_heard() {
     for hook in canary["spec"]["analysis"]["webhooks"].as_array().unwrap() {
         let (kind, url) = (hook["type"].as_str().unwrap(), hook["url"].as_str().unwrap());
         assert!(url.starts_with(&format!("http://{host}/")), "{url} does not lead to the Service");
-        // Anything else than words in metadata Flagger refuses.
+        // Flagger refuses metadata values that are not strings.
         assert!(hook.get("metadata").is_none_or(|it| it.as_object().unwrap().values().all(Value::is_string)));
-        // A question is asked again anyway; a report is sent once.
+        // Flagger repeats a question anyway, but sends a report once.
         assert_eq!(hook.get("retries").is_some(), matches!(kind, "event" | "post-rollout"), "{kind}");
         let answer = world.posts(&path_of(url), &sent(kind, hook, &canary)).await;
         answers.insert(kind.to_owned(), answer.status);
@@ -186,8 +186,8 @@ async fn the_token_in_the_url_lets_flagger_in() {
     world.finish().await;
 }
 
-/// The commands that bring it into a cluster, the manifests they apply and the configuration speak of the same names. What
-/// the manifests and the image have to do with each other, `rendered` sees.
+/// The deployment commands, the manifests they apply and the configuration use the same names. The test
+/// `deploy::rendered_manifests` compares manifests and image.
 #[test]
 fn the_commands_deploy_it() {
     let block = blocks("sh").into_iter().find(|block| block.starts_with("docker build ")).unwrap();
@@ -208,11 +208,11 @@ fn the_commands_deploy_it() {
         "kubectl apply -k deploy/kustomize/sqlite".to_owned(),
     ];
     assert_eq!(block.lines().collect::<Vec<_>>(), expected);
-    // What the manifests need of the configuration is there, and the reader is told to keep it.
+    // The settings that the manifests need are present, and the README tells the reader to keep them.
     let config: toml::Table = std::fs::read_to_string(base("config.toml")).unwrap().parse().unwrap();
     assert!(config["server"].get("admin_listen").is_some() && config["flagger"].get("token_file").is_some());
     assert!(README.contains("keep its `[server]` and `[flagger]`"));
-    // Every secret is made before.
+    // Every secret is created first.
     let made = blocks("sh").into_iter().find(|block| block.contains("umask")).unwrap();
     assert!(secrets().iter().all(|name| made.contains(&format!(" > {name}\n"))), "{made}");
     assert_eq!(kustomization["configMapGenerator"][0]["files"], json!(["config.toml"]));
@@ -222,7 +222,7 @@ fn the_commands_deploy_it() {
     assert!(Path::new("deploy/kustomize/sqlite/kustomization.yaml").is_file());
 }
 
-/// Every command and its options, wherever the README runs the program.
+/// Every command in the README exists, with its options.
 #[test]
 fn commands_exist() {
     let all = blocks("sh").into_iter().chain(inline().into_iter().map(str::to_owned));
@@ -255,7 +255,7 @@ fn commands_exist() {
     assert!(first.contains("cargo run -- demo") && first.contains("cargo test"));
 }
 
-/// The lines and the table are what a bridge says, but for the address of Jira.
+/// The quoted lines and table are the bridge's, except for Jira's address.
 #[tokio::test]
 async fn answers_are_quoted_right() {
     let canary = document("Canary");
@@ -266,8 +266,8 @@ async fn answers_are_quoted_right() {
         answer.body.replace(world.jira.base_url().as_str(), "https://example.atlassian.net")
     };
     let mut lines = ask().await;
-    world.works().await;
-    world.later(Duration::from_secs(725));
+    world.run_worker().await;
+    world.advance(Duration::from_secs(725));
     lines += &ask().await;
     let wanted = Gates::of(&format!("http://{}", world.address(2)));
     let table = cli::gates(&wanted, &OutputStyle::default(), world.clock.now()).await.unwrap();
@@ -279,7 +279,7 @@ async fn answers_are_quoted_right() {
     world.finish().await;
 }
 
-/// The command asks as Flagger does, and what is said about its checksum holds.
+/// The curl command asks as Flagger does, and the statement about its checksum is true.
 #[tokio::test]
 async fn the_curl_command_asks() {
     let command = blocks("sh").into_iter().find(|block| block.starts_with("curl -i ")).unwrap();
@@ -295,18 +295,18 @@ async fn the_curl_command_asks() {
     };
     let answer = asks(body).await;
     assert_eq!((answer.status, answer.body.as_str()), (403, "closed: opening: the ticket is being opened\n"));
-    world.works().await;
+    world.run_worker().await;
     assert_eq!(world.tickets().len(), 1, "it opened a real ticket");
     let other = body.replace("5594979469", "6b5c9d7f48");
     assert_ne!(body, other);
     asks(&other).await;
-    world.works().await;
+    world.run_worker().await;
     assert_eq!(world.tickets().len(), 2, "another revision");
     assert!(asks(&other).await.body.contains(&world.newest()));
     world.finish().await;
 }
 
-/// The lines of the sample are among those that `check` prints for the configuration of the README.
+/// `check` prints the sample's lines for the README's configuration.
 #[tokio::test]
 async fn check_prints_the_sample() {
     let directory = mounted();
@@ -315,7 +315,7 @@ async fn check_prints_the_sample() {
     let user = "flagger-bridge@example.com".to_owned();
     let jira = FakeJira::new(Setup { user, token: "sixteen-characters-or-more".to_owned(), ..setup });
     let url = ("BRIDGE__JIRA__URL".to_owned(), jira.start().await.unwrap());
-    // The ports of this machine are no part of the sample.
+    // The sample does not depend on this machine's ports.
     let any = |name: &str| (format!("BRIDGE__SERVER__{name}_LISTEN"), "127.0.0.1:0".to_owned());
     let env = vec![url, any("GATE"), any("WEBHOOK"), any("ADMIN")];
     let report = check(&load(directory.path(), &text, env), Clock::System).await;
@@ -349,7 +349,7 @@ async fn the_metrics_to_alert_on_exist() {
     }
 }
 
-/// At confirm-rollout only `metadata.revision` can tell that something newer was pushed.
+/// At confirm-rollout only `metadata.revision` shows that a newer revision was pushed.
 #[tokio::test]
 async fn another_revision_by_name_is_another_rollout() {
     let canary = document("Canary");
@@ -357,26 +357,26 @@ async fn another_revision_by_name_is_another_rollout() {
     let world = World::start(Flavour::Cloud).await;
     let mut body = sent("confirm-rollout", hook, &canary);
     world.posts("/gate/confirm-rollout", &body).await;
-    world.works().await;
+    world.run_worker().await;
     let first = world.newest();
     body["phase"] = json!("Waiting");
     assert!(world.posts("/gate/confirm-rollout", &body).await.body.contains(&first));
     body["metadata"]["revision"] = json!("6.6.0");
     let answer = world.posts("/gate/confirm-rollout", &body).await;
     assert_eq!((answer.status, answer.body.as_str()), (403, "closed: opening: the ticket is being opened\n"));
-    world.works().await;
+    world.run_worker().await;
     world.decides(&first, "Approved").await;
-    assert_eq!(world.posts("/gate/confirm-rollout", &body).await.status, 403, "the old ticket is dead");
+    assert_eq!(world.posts("/gate/confirm-rollout", &body).await.status, 403, "the old ticket has ended");
     assert_eq!(world.tickets().len(), 2);
     world.finish().await;
 }
 
-/// What an automation rule sends, once Jira has put the number in.
+/// The bridge accepts the request of the automation rule, with the issue's number filled in.
 #[tokio::test]
-async fn the_automation_rule_is_heard() {
+async fn the_automation_rule_is_accepted() {
     let world = World::start(Flavour::DataCenter).await;
     world.asks("confirm-promotion", "Progressing", "new1").await;
-    world.works().await;
+    world.run_worker().await;
     let id = world.tickets()[0].id.clone();
     let body = inline().into_iter().find(|code| code.starts_with("{\"issueId\"")).unwrap();
     let header = inline().into_iter().find_map(|code| code.strip_prefix("Authorization: ")).unwrap();

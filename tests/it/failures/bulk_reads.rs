@@ -1,4 +1,4 @@
-//! One ticket hurts only itself: what makes a request for many fail, long histories, and an index that is behind.
+//! A bad ticket affects only itself: tickets that make bulk requests fail, long histories, and a lagging search index.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use crate::world::{World, question};
 
-// Not those that count requests.
-crate::world::crash::crash_tests!(an_index_that_stands_still);
+// Without the tests that count requests.
+crate::world::crash::crash_tests!(an_index_that_does_not_update);
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Flagger asks at the gate of each of so many canaries.
+/// Flagger asks at the gate of a canary.
 async fn asks(world: &World, canary: usize) -> (u16, String) {
     let mut question = question("Progressing", "new");
     question["name"] = format!("cart-{canary}").into();
@@ -21,12 +21,12 @@ async fn asks(world: &World, canary: usize) -> (u16, String) {
     (answer.status, answer.body)
 }
 
-/// One ticket for each canary, and the first look at each is over.
+/// Opens one ticket for each canary and reads it once. Returns the keys.
 async fn opened(world: &World, canaries: usize) -> Vec<String> {
     for canary in 0..canaries {
         asks(world, canary).await;
     }
-    world.works().await;
+    world.run_worker().await;
     cycle(world).await;
     let mut keys = vec![String::new(); canaries];
     for ticket in world.tickets() {
@@ -36,11 +36,11 @@ async fn opened(world: &World, canaries: usize) -> Vec<String> {
     keys
 }
 
-/// The next cycle comes. Returns what Jira was asked meanwhile.
+/// Runs the next poll cycle. Returns the requests to Jira.
 async fn cycle(world: &World) -> Vec<Operation> {
     world.jira.clear_requests();
-    world.later(20 * SECOND);
-    world.works().await;
+    world.advance(20 * SECOND);
+    world.run_worker().await;
     world.jira.requests().iter().map(|request| request.operation).collect()
 }
 
@@ -52,10 +52,10 @@ fn count(requests: &[Operation], operation: Operation) -> usize {
     requests.iter().filter(|it| **it == operation).count()
 }
 
-/// Two people write books into the descriptions of two tickets. Everybody's tickets are read all the same, theirs too, and it
-/// costs little once it is known which two they are.
+/// Two users write very long descriptions into two tickets. All tickets are still read, also those two, and it costs
+/// few requests once the bridge knows which two they are.
 #[tokio::test]
-async fn long_edits_of_two_tickets() {
+async fn very_long_entries_of_two_tickets() {
     for world in World::both("jira.timeout = \"30s\"").await {
         let keys = opened(&world, 12).await;
         for key in &keys[3..5] {
@@ -76,7 +76,8 @@ async fn long_edits_of_two_tickets() {
     }
 }
 
-/// A ticket with so much in its newest entries that it cannot be read with them at all: on Cloud it can without.
+/// A ticket's newest changelog entries are so long that it cannot be read with them: on Cloud the bridge reads it
+/// without.
 #[tokio::test]
 async fn a_ticket_that_is_too_long_alone() {
     let world = World::start_with(fake_jira::Flavour::Cloud, "jira.timeout = \"30s\"").await;
@@ -93,7 +94,8 @@ async fn a_ticket_that_is_too_long_alone() {
     world.finish().await;
 }
 
-/// Jira breaks on one ticket, whatever is read with it: the others do not wait for that, and it is tried ever more seldom.
+/// Jira fails on every request that includes one ticket: the others are not delayed, and that ticket is retried ever
+/// less often.
 #[tokio::test]
 async fn a_ticket_that_jira_breaks_on() {
     for world in World::both("").await {
@@ -111,21 +113,21 @@ async fn a_ticket_that_jira_breaks_on() {
             assert_eq!(count(&requests, together(&world)), 1, "{requests:?}");
             tries += count(&requests, Operation::GetIssue);
         }
-        // On Data Center another is read directly, now and then.
+        // On Data Center the bridge sometimes reads another ticket directly.
         assert!((2..=20).contains(&tries), "{tries}");
         assert_eq!(asks(&world, 2).await.0, 200);
         world.jira.move_issue(&keys[5], "Approved", MIA).unwrap();
         world.jira.spoil_issue(&keys[5], false).unwrap();
         assert_eq!(world.nudges(&keys[5]).await.status, 200);
-        world.works().await;
-        assert_eq!(asks(&world, 5).await.0, 200, "somebody moved it: then it is read at once");
+        world.run_worker().await;
+        assert_eq!(asks(&world, 5).await.0, 200, "a user moved it: it is read at once");
         world.finish().await;
     }
 }
 
-/// Something on the way, or Jira itself, refuses only requests for several tickets: they are read one by one.
+/// A proxy or Jira itself refuses only requests for several tickets: the bridge reads them one by one.
 #[tokio::test]
-async fn requests_for_many_are_refused() {
+async fn bulk_requests_are_refused() {
     let refusals = [
         (403, "<html>blocked</html>"),
         (405, "{\"message\":\"not here\"}"),
@@ -159,9 +161,9 @@ async fn requests_for_many_are_refused() {
     }
 }
 
-/// While they are, the page says so, since when and why, and so does its JSON.
+/// Meanwhile the page and its JSON say since when and why.
 #[tokio::test]
-async fn the_page_tells_that_requests_for_many_are_refused() {
+async fn the_page_shows_that_bulk_requests_are_refused() {
     for world in World::both("").await {
         let jira = async || world.sends(world.admin("GET", "/api/jira")).await.json();
         let page = async || world.sends(world.admin("GET", "/")).await.body;
@@ -172,14 +174,14 @@ async fn the_page_tells_that_requests_for_many_are_refused() {
         let fault = Fault::Status { code: 400, retry_after: None, body };
         world.jira.fault(together(&world), fault, Times::Always);
         cycle(&world).await;
-        let told = jira().await["one_by_one"].clone();
-        assert_eq!(told["since"], "2026-09-21T14:14:00.000Z", "{told}");
-        assert!(told["why"].as_str().unwrap().contains("The value is invalid."), "{told}");
+        let shown = jira().await["one_by_one"].clone();
+        assert_eq!(shown["since"], "2026-09-21T14:14:00.000Z", "{shown}");
+        assert!(shown["why"].as_str().unwrap().contains("The value is invalid."), "{shown}");
         for _ in 0..60 {
             cycle(&world).await;
             asks(&world, 0).await;
         }
-        assert_eq!(jira().await["one_by_one"], told, "it began when it began");
+        assert_eq!(jira().await["one_by_one"], shown, "the start time stays the same");
         let html = page().await;
         assert!(
             html.contains("Tickets have been read one by one since 2026-09-21T14:14:00Z (20 min)"),
@@ -197,7 +199,7 @@ async fn the_page_tells_that_requests_for_many_are_refused() {
     }
 }
 
-/// Four tickets were edited ten thousand times. They cost no more than others, and are decided like others.
+/// Four tickets were edited ten thousand times. They cost no more requests than others, and decisions on them count.
 #[tokio::test]
 async fn long_histories() {
     for world in World::both("jira.timeout = \"30s\"").await {
@@ -210,24 +212,24 @@ async fn long_histories() {
         assert_eq!(asks(&world, 5).await.0, 200);
         assert!(requests.len() <= 16, "{requests:?}");
         if !world.is_cloud() {
-            continue; // A history of this length comes whole, in an answer that nobody should read.
+            continue; // Data Center returns a history of this length in full, in an answer that is too large to read.
         }
         world.jira.move_issue(&keys[0], "Approved", MIA).unwrap();
         let requests = cycle(&world).await;
         assert_eq!(asks(&world, 0).await.0, 200);
         assert!(requests.len() <= 2, "{requests:?}");
-        // The approval is buried under further edits, many at a time.
+        // Many further edits follow the approval.
         for _ in 0..3 {
             world.jira.rewrite_issue(&keys[0], 350, 10, MIA).unwrap();
             cycle(&world).await;
             let (status, line) = asks(&world, 0).await;
             assert_eq!(status, 200, "{line}");
             let requests = cycle(&world).await;
-            assert!(requests.len() <= 2, "it is known by now: {requests:?}");
+            assert!(requests.len() <= 2, "the history is cached: {requests:?}");
         }
-        // A restart forgets what was read.
+        // A restart empties the cache.
         world.restarts().await;
-        world.works().await;
+        world.run_worker().await;
         cycle(&world).await;
         assert_eq!(asks(&world, 0).await.0, 200);
         world.jira.move_issue(&keys[0], "Rejected", MIA).unwrap();
@@ -237,10 +239,10 @@ async fn long_histories() {
     }
 }
 
-/// What undoes an approval does so in a history of which only the newest part is read, too: with the approval, after it, or in
-/// an entry of nearly the same moment that is just not in that part. What came before it does not matter.
+/// An entry that voids an approval does so, too, if only the newest part of the history is read: in the same entry,
+/// after it, or in an entry of nearly the same moment just before that part. Earlier entries do not matter.
 #[tokio::test]
-async fn what_undoes_an_approval_in_a_long_history() {
+async fn entries_that_void_an_approval_in_a_long_history() {
     let relocated = || vec![json!({"field": "Workflow", "fieldtype": "jira", "from": "1", "to": "2"})];
     let unreadable = || vec![json!({"field": "status", "fieldtype": "jira", "from": null, "to": null})];
     for world in World::both("jira.timeout = \"30s\"").await {
@@ -249,16 +251,16 @@ async fn what_undoes_an_approval_in_a_long_history() {
             world.jira.rewrite_issue(key, 500, 10, MIA).unwrap();
         }
         world.jira.add_raw_history(&keys[0], relocated(), MIA).unwrap();
-        world.later(MINUTE);
+        world.advance(MINUTE);
         world.jira.add_raw_history(&keys[3], relocated(), MIA).unwrap();
-        // Not in one entry, and yet one deed.
-        world.later(SECOND * 2);
+        // Two entries of one action.
+        world.advance(SECOND * 2);
         for key in &keys {
             world.jira.move_issue(key, "Approved", MIA).unwrap();
         }
-        // The newest part in an issue of Cloud has forty entries.
+        // Cloud returns the newest forty entries with an issue.
         world.jira.rewrite_issue(&keys[3], 39, 10, MIA).unwrap();
-        world.later(SECOND);
+        world.advance(SECOND);
         world.jira.add_raw_history(&keys[1], relocated(), BOB).unwrap();
         world.jira.add_raw_history(&keys[2], unreadable(), BOB).unwrap();
         for key in &keys[..3] {
@@ -276,7 +278,7 @@ async fn what_undoes_an_approval_in_a_long_history() {
             let (_, line) = asks(&world, canary).await;
             assert!(line.contains("moved between projects, issue types or workflows"), "{canary}: {line}");
         }
-        // Further edits bury it, while it is known what came before.
+        // Further edits follow, while the earlier part is cached.
         for key in &keys {
             world.jira.rewrite_issue(key, 60, 10, MIA).unwrap();
         }
@@ -293,10 +295,10 @@ async fn what_undoes_an_approval_in_a_long_history() {
     }
 }
 
-/// Cloud gives at most forty entries with an issue. That it calls them all does not make them so: what undoes an approval may be
-/// among the others, or the approval itself.
+/// Cloud returns at most forty entries with an issue. Even if it claims that these are all, an older entry may be the
+/// approval or void it.
 #[tokio::test]
-async fn forty_entries_that_are_called_all() {
+async fn forty_entries_that_claim_to_be_all() {
     let world = World::start_with(Flavour::Cloud, "").await;
     let keys = opened(&world, 2).await;
     let relocated = vec![json!({"field": "Workflow", "fieldtype": "jira", "from": "1", "to": "2"})];
@@ -307,7 +309,7 @@ async fn forty_entries_that_are_called_all() {
         }
     }));
     world.jira.add_raw_history(&keys[0], relocated, MIA).unwrap();
-    world.later(SECOND);
+    world.advance(SECOND);
     for key in &keys {
         world.jira.move_issue(key, "Approved", MIA).unwrap();
     }
@@ -325,8 +327,8 @@ async fn forty_entries_that_are_called_all() {
     world.finish().await;
 }
 
-/// Where Jira does not say how long a history is, or says what cannot be, what was once read of it costs nothing again, as long as
-/// an answer goes on where that ends. What undoes an approval is seen all the same.
+/// If Jira does not return a history's length, or an impossible one, the part read once is not read again as long as an
+/// answer continues it. Entries that void an approval are still found.
 #[tokio::test]
 async fn a_long_history_of_unknown_length_is_read_once() {
     let relocated = || vec![json!({"field": "Workflow", "fieldtype": "jira", "from": "1", "to": "2"})];
@@ -346,7 +348,7 @@ async fn a_long_history_of_unknown_length_is_read_once() {
         let world = World::start_with(Flavour::Cloud, "").await;
         let keys = opened(&world, 3).await;
         world.jira.tamper_with_issues(Some(way));
-        // The first waits where somebody put it.
+        // A user moved the first ticket to In Review.
         for (key, status) in keys.iter().zip(["In Review", "Approved", "Approved"]) {
             world.jira.move_issue(key, status, MIA).unwrap();
         }
@@ -357,14 +359,14 @@ async fn a_long_history_of_unknown_length_is_read_once() {
         edits(60);
         let requests = cycle(&world).await;
         assert!(requests.len() <= 7, "{requests:?}");
-        // Each answer goes on where what is known ends: at its newest entry, or anywhere in it.
+        // Each answer continues the cached part: at its newest entry, or overlapping it.
         for more in [0, 0, 20, 20, 39, 0] {
             edits(more);
             let requests = cycle(&world).await;
             assert_eq!(requests.len(), 1, "{more}: {requests:?}");
             assert_eq!([asks(&world, 0).await.0, asks(&world, 1).await.0], [403, 200]);
         }
-        // Between this and what is known are entries that no answer has.
+        // Between this answer and the cached part are entries that no answer contains.
         edits(40);
         let requests = cycle(&world).await;
         assert!((3..=7).contains(&requests.len()), "{requests:?}");
@@ -389,16 +391,17 @@ async fn a_long_history_of_unknown_length_is_read_once() {
     }
 }
 
-/// The index of a Data Center stands still. What is nudged is read from the issue itself, and no later search undoes that.
+/// The search index of a Data Center stands still. A nudged ticket is read from the issue itself, and no later search
+/// undoes that.
 #[tokio::test]
-async fn an_index_that_stands_still() {
+async fn an_index_that_does_not_update() {
     for world in World::both("").await {
         let keys = opened(&world, 3).await;
         world.jira.freeze_index(true);
         let decides = async |status: &str, opens: bool| {
             world.jira.move_issue(&keys[0], status, MIA).unwrap();
             assert_eq!(world.nudges(&keys[0]).await.status, 200);
-            world.works().await;
+            world.run_worker().await;
             for _ in 0..3 {
                 let (status, line) = asks(&world, 0).await;
                 assert_eq!(status, if opens { 200 } else { 403 }, "{line}");
@@ -414,13 +417,13 @@ async fn an_index_that_stands_still() {
         world.restarts().await;
         cycle(&world).await;
         let (status, line) = asks(&world, 0).await;
-        assert_eq!(status, 403, "what only the index says is asked of the issue: {line}");
+        assert_eq!(status, 403, "a change that only the index shows is read from the issue: {line}");
         world.finish().await;
     }
 }
 
-/// A process that began a moment ago does not know yet which kind of Jira this is. What it is nudged about is read from the issue
-/// itself all the same.
+/// A process that was just started does not know the kind of Jira yet. It still reads a nudged ticket from the issue
+/// itself.
 #[tokio::test]
 async fn a_nudge_just_after_a_start() {
     for world in World::both("").await {
@@ -429,16 +432,16 @@ async fn a_nudge_just_after_a_start() {
         world.restarts().await;
         world.jira.move_issue(&keys[0], "Approved", MIA).unwrap();
         assert_eq!(world.nudges(&keys[0]).await.status, 200);
-        world.works().await;
+        world.run_worker().await;
         let (status, line) = asks(&world, 0).await;
         assert_eq!(status, 200, "{line}");
         world.finish().await;
     }
 }
 
-/// No webhook tells of it, and the index stands still: what waits is read from the issue itself, once in a while.
+/// Without a webhook, and with an index that stands still, a waiting ticket is occasionally read from the issue itself.
 #[tokio::test]
-async fn what_waits_is_read_directly_once_in_a_while() {
+async fn waiting_tickets_are_occasionally_read_directly() {
     for world in World::both("").await {
         let keys = opened(&world, 3).await;
         world.jira.freeze_index(true);
@@ -451,7 +454,7 @@ async fn what_waits_is_read_directly_once_in_a_while() {
             cycle(&world).await;
         }
         assert!(opened);
-        world.later(MINUTE);
+        world.advance(MINUTE);
         world.finish().await;
     }
 }

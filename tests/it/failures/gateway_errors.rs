@@ -1,5 +1,5 @@
-//! Something between the bridge and Jira answers for a minute, or says how long to wait: nothing is decided by it, and
-//! nothing is done twice.
+//! A proxy or gateway answers instead of Jira for a minute, or says how long to wait: that decides nothing, and nothing
+//! is done twice.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn says(code: u16, media: &'static str, body: &str) -> Fault {
     Fault::Says { code, media, headers: vec![], body: body.to_owned() }
 }
 
-/// What proxies, gateways and Atlassian's own edge say, and Jira does not.
+/// Answers of proxies, gateways and Atlassian's edge, which Jira itself does not give.
 fn foreign() -> Vec<Fault> {
     let page = "<html><head><title>Not Found</title></head><body>nginx</body></html>";
     let mut all: Vec<Fault> = [403, 404, 405, 410].iter().map(|code| says(*code, HTML, page)).collect();
@@ -36,33 +36,33 @@ fn foreign() -> Vec<Fault> {
 }
 
 impl World {
-    /// Another canary has a ticket already, so that it is known which Jira this is.
+    /// Opens a ticket for another canary, so that the bridge knows this Jira.
     pub(crate) async fn knows_jira(&self) {
         let mut question = question("Progressing", "first");
         question["name"] = "first".into();
         self.posts("/gate/confirm-promotion", &question).await;
-        self.works().await;
+        self.run_worker().await;
         assert_eq!(self.tickets().len(), 1);
-        // What is believed of its workflow is read again.
-        self.passes(2 * HOUR).await;
+        // The cached workflow expires.
+        self.advance_all_clocks(2 * HOUR).await;
         self.ticks().await;
     }
 
-    /// This much time passes, and the worker works every few seconds.
-    async fn works_through(&self, time: Duration) {
+    /// Advances the clock, and runs the worker every few seconds.
+    async fn runs_worker_for(&self, time: Duration) {
         for _ in 0..time.as_secs() / 5 {
-            self.works().await;
-            self.passes(5 * SECOND).await;
+            self.run_worker().await;
+            self.advance_all_clocks(5 * SECOND).await;
             self.ticks().await;
         }
-        self.works().await;
+        self.run_worker().await;
     }
 }
 
-/// Whatever it answers, to whichever request: the ticket is opened soon after, once, and nobody is told that there is no
-/// project, or no issue type.
+/// With any such answer to any request, the ticket is opened soon afterwards, once, and no answer to Flagger claims
+/// that the project or issue type does not exist.
 #[tokio::test]
-async fn a_ticket_is_opened_soon_after_it() {
+async fn a_ticket_is_opened_soon_after_a_gateway_error() {
     let requests = [Operation::Any, Operation::ProjectStatuses, Operation::CreateIssue, Operation::Myself];
     for (nth, fault) in foreign().into_iter().enumerate() {
         for world in World::both("jira.index_lag = \"30s\"").await {
@@ -74,42 +74,42 @@ async fn a_ticket_is_opened_soon_after_it() {
             for _ in 0..12 {
                 let line = world.asks("confirm-promotion", "Progressing", "new").await.body;
                 assert!(!line.contains("Jira shows no"), "{fault:?} {line}");
-                world.works_through(5 * SECOND).await;
+                world.runs_worker_for(5 * SECOND).await;
             }
             assert_eq!(world.tickets().len(), 1, "{fault:?}");
             world.jira.clear_faults();
-            world.works_through(3 * MINUTE).await;
+            world.runs_worker_for(3 * MINUTE).await;
             assert_eq!(world.tickets().len(), 2, "{fault:?} to {on:?}");
             world.finish().await;
         }
     }
 }
 
-/// Jira did it, and something on the way says that it is not there: no second ticket.
+/// Jira created the ticket, but the gateway answers with an error: no second ticket.
 #[tokio::test]
-async fn what_was_done_behind_it_is_not_done_again() {
+async fn a_create_behind_a_gateway_error_is_not_repeated() {
     for code in [403, 404, 405, 410] {
         for world in World::both("jira.index_lag = \"30s\"").await {
             world.jira.fault(Operation::CreateIssue, Fault::ActedBut(code), Times::Once);
             world.jira.set_index_lag(20 * SECOND);
             world.asks("confirm-promotion", "Progressing", "new").await;
-            world.works_through(2 * MINUTE).await;
+            world.runs_worker_for(2 * MINUTE).await;
             assert_eq!(world.tickets().len(), 1, "{code}");
             world.finish().await;
         }
     }
 }
 
-/// What a ticket is to be told when its rollout ends waits for Jira, and is told once.
+/// The comment about a rollout's end waits until Jira answers, and is written once.
 #[tokio::test]
-async fn an_ending_is_told_after_it() {
+async fn an_ending_is_commented_after_a_gateway_error() {
     for fault in foreign() {
         for world in World::both("ticket.transitions.superseded = \"Cancelled\"").await {
             world.asks("confirm-promotion", "Progressing", "old").await;
-            world.works().await;
+            world.run_worker().await;
             let old = world.newest();
             world.asks("confirm-promotion", "Progressing", "new").await;
-            // The ticket of the new one is opened, or no link could be made.
+            // The new rollout's ticket is opened first, because the link needs it.
             for on in [
                 Operation::GetIssue,
                 Operation::GetComments,
@@ -121,9 +121,9 @@ async fn an_ending_is_told_after_it() {
             ] {
                 world.jira.fault(on, fault.clone(), Times::Always);
             }
-            world.works_through(MINUTE).await;
+            world.runs_worker_for(MINUTE).await;
             world.jira.clear_faults();
-            world.works_through(6 * MINUTE).await;
+            world.runs_worker_for(6 * MINUTE).await;
             let ticket = world.jira.issue(&old).unwrap();
             assert_eq!(ticket.status, "Cancelled", "{fault:?}");
             assert!(ticket.labels.iter().any(|label| label == "flagger-ended"), "{fault:?}");
@@ -134,20 +134,20 @@ async fn an_ending_is_told_after_it() {
     }
 }
 
-/// A ticket that cannot be read for a minute loses nothing, and is not taken for one that is gone.
+/// A ticket that cannot be read for a minute keeps its decision, and is not treated as deleted.
 #[tokio::test]
-async fn a_ticket_is_not_gone_for_it() {
+async fn a_gateway_error_is_no_deletion() {
     for fault in foreign() {
         for world in World::both("").await {
             world.asks("confirm-promotion", "Progressing", "new").await;
-            world.works().await;
+            world.run_worker().await;
             world.decides(&world.newest(), "Approved").await;
             assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
             for on in [Operation::GetIssue, Operation::BulkFetch, Operation::Search, Operation::Changelog] {
                 world.jira.fault(on, fault.clone(), Times::Always);
             }
             for _ in 0..6 {
-                world.works_through(10 * SECOND).await;
+                world.runs_worker_for(10 * SECOND).await;
                 assert_eq!(
                     world.asks("confirm-promotion", "Progressing", "new").await.status,
                     200,
@@ -155,7 +155,7 @@ async fn a_ticket_is_not_gone_for_it() {
                 );
             }
             world.jira.clear_faults();
-            world.works_through(5 * MINUTE).await;
+            world.runs_worker_for(5 * MINUTE).await;
             assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200, "{fault:?}");
             assert_eq!(world.tickets().len(), 1, "{fault:?}");
             world.finish().await;
@@ -163,12 +163,12 @@ async fn a_ticket_is_not_gone_for_it() {
     }
 }
 
-/// Too much was written to one issue: only what is to be written to that one waits.
+/// Jira limits the writes to one issue: only the commands of that issue wait.
 #[tokio::test]
-async fn one_issue_that_was_written_to_too_often_holds_up_no_other() {
+async fn a_write_limit_of_one_issue_delays_no_other() {
     for world in World::both("").await {
         world.asks("confirm-promotion", "Progressing", "old").await;
-        world.works().await;
+        world.run_worker().await;
         let old = world.newest();
         let limited = Fault::Says {
             code: 429,
@@ -182,18 +182,18 @@ async fn one_issue_that_was_written_to_too_often_holds_up_no_other() {
         world.jira.fault(Operation::AddComment, limited, Times::Once);
         let begun = world.clock.now();
         world.asks("confirm-promotion", "Progressing", "new").await;
-        world.works().await;
+        world.run_worker().await;
         assert_eq!(world.jira.issue(&old).unwrap().comments.len(), 0);
         assert_eq!(world.tickets().len(), 2, "the new ticket was opened at once");
         world.decides(&world.newest(), "Approved").await;
         assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
         let refused = world.clock.now();
-        world.works_through(MINUTE).await;
-        let told = world.jira.issue(&old).unwrap().comments;
-        assert_eq!(told.len(), 1);
-        // Time passed while it was decided.
-        let at = Millis(told[0].created);
-        assert!(at.since(begun) >= 30 * SECOND && at >= refused, "{told:?}");
+        world.runs_worker_for(MINUTE).await;
+        let comments = world.jira.issue(&old).unwrap().comments;
+        assert_eq!(comments.len(), 1);
+        // The comment was written after the pause.
+        let at = Millis(comments[0].created);
+        assert!(at.since(begun) >= 30 * SECOND && at >= refused, "{comments:?}");
         world.finish().await;
     }
 }

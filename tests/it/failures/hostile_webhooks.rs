@@ -1,5 +1,5 @@
-//! Jira's webhook under fire: forged, replayed, reordered, cut and odd deliveries open nothing and cost next to
-//! nothing, and the honest one after them opens the gate at once.
+//! Attacks on Jira's webhook: forged, replayed, reordered, truncated and malformed deliveries open nothing and cost
+//! little, and a genuine one after them opens the gate at once.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,21 +12,21 @@ use tokio::{
 
 use crate::world::{WEBHOOK_SECRET, World};
 
-/// How many deliveries come, over so many seconds of the world's clock.
+/// The number of deliveries, and the seconds of the test's clock over which they are spread.
 const DELIVERIES: usize = 10_000;
 const SECONDS: usize = 10;
-/// How many at a time.
+/// The number of concurrent deliveries.
 const AT_ONCE: usize = 64;
-/// The largest body.
+/// The size limit of a body.
 const LIMIT: usize = 1024 * 1024;
 
-/// What is sent, and the status it is to be answered with; nothing where the sender hangs up first.
+/// The bytes of a delivery and the expected status; `None` if the sender closes the connection first.
 struct Delivery {
     bytes: Vec<u8>,
     status: Option<u16>,
 }
 
-/// A request as it goes over the wire; `length` is what it claims, if that is not the truth.
+/// The bytes of a request; `length` replaces the true Content-Length.
 fn request(headers: &[(&str, &str)], body: &[u8], length: Option<usize>) -> Vec<u8> {
     let length = length.unwrap_or(body.len());
     let mut head = format!("POST /jira/webhook HTTP/1.1\r\nHost: bridge\r\nContent-Length: {length}\r\n");
@@ -36,7 +36,7 @@ fn request(headers: &[(&str, &str)], body: &[u8], length: Option<usize>) -> Vec<
     [head.as_bytes(), b"\r\n", body].concat()
 }
 
-/// What Jira would send of an issue that was approved.
+/// The body that Jira would send for an approved issue.
 fn claim(issue: &str, updated: usize) -> String {
     json!({
         "timestamp": 1_790_000_000_000_u64 + updated as u64, "webhookEvent": "jira:issue_updated",
@@ -47,11 +47,11 @@ fn claim(issue: &str, updated: usize) -> String {
     .to_string()
 }
 
-/// The nth delivery about one of our issues, or about one that is not.
+/// The nth delivery, about one of the bridge's issues or a foreign one.
 fn delivery(nth: usize, ours: &[String], other: &str) -> Delivery {
     const HUB: &str = "X-Hub-Signature";
     let issue = ours[nth % ours.len()].as_str();
-    // Older and newer ones come in any order.
+    // Older and newer deliveries are mixed.
     let body = claim(issue, nth * 7_919 % 10_007);
     let signed = |body: &str| signature(WEBHOOK_SECRET, body.as_bytes());
     let right = signed(&body);
@@ -87,11 +87,11 @@ fn delivery(nth: usize, ours: &[String], other: &str) -> Delivery {
         17 => with(&[("Authorization", &format!("Bearer {WEBHOOK_SECRET}")), (HUB, &another)], 401),
         18 => with(&[("Authorization", &format!("Digest {WEBHOOK_SECRET}"))], 401),
         19 => with(&[(HUB, &signature("", body.as_bytes()))], 401),
-        // Upper case is how some write the same number.
+        // Upper-case hexadecimal digits are valid, too.
         20 => with(&[(HUB, &format!("sha256={}", digits.to_uppercase()))], 200),
         21 => with(&[(HUB, &right), ("Content-Type", "text/html")], 200),
         22 => with(&[("Authorization", &format!("Bearer {WEBHOOK_SECRET}"))], 200),
-        // Another body under the signature of this one.
+        // Another body with this body's signature.
         23 => Delivery {
             bytes: request(&[(HUB, &right)], claim(issue, nth + 1).as_bytes(), None),
             status: Some(401),
@@ -100,7 +100,7 @@ fn delivery(nth: usize, ours: &[String], other: &str) -> Delivery {
             bytes: request(&[(HUB, &right)], format!("{body}\n").as_bytes(), None),
             status: Some(401),
         },
-        // Cut: less of the body than was promised, and then nothing. Some are signed over what did come.
+        // Truncated: less than Content-Length. Some are signed over the part that is sent.
         25 => Delivery {
             bytes: request(&[(HUB, &right)], &body.as_bytes()[..100], Some(body.len())),
             status: None,
@@ -112,7 +112,7 @@ fn delivery(nth: usize, ours: &[String], other: &str) -> Delivery {
                 status: None,
             }
         }
-        // Cut, and claimed to be whole.
+        // Truncated, with a matching Content-Length.
         27 => Delivery { bytes: request(&[(HUB, &right)], &body.as_bytes()[..100], None), status: Some(401) },
         28 => honest(&body[..100], 400),
         29 => honest("", 400),
@@ -132,15 +132,15 @@ fn delivery(nth: usize, ours: &[String], other: &str) -> Delivery {
             &json!({ "id": issue.parse::<u64>().unwrap(), "changelog": { "histories": null } }).to_string(),
             200,
         ),
-        // Byte for byte the same, again and again.
+        // The same bytes each time.
         _ => honest(&claim(issue, 1), 200),
     }
 }
 
-/// Sends a delivery; asserts how it is answered.
+/// Sends a delivery and checks the status.
 async fn send(address: &str, delivery: Delivery, about: &str) {
     let mut connection = TcpStream::connect(address).await.unwrap();
-    // It may be refused before all of it was sent.
+    // The bridge may refuse it before it is sent completely.
     let _ = connection.write_all(&delivery.bytes).await;
     if delivery.status.is_none() {
         let _ = connection.shutdown().await;
@@ -156,18 +156,18 @@ async fn send(address: &str, delivery: Delivery, about: &str) {
     assert!(!answer.contains(WEBHOOK_SECRET), "{about}");
 }
 
-/// What was asked of Jira about tickets.
-fn reads(world: &World) -> usize {
+/// The number of requests that read tickets from Jira.
+fn ticket_reads(world: &World) -> usize {
     world.jira.requests().len()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_open_nothing_and_the_honest_one_opens_at_once() {
+async fn ten_thousand_deliveries_open_nothing_and_a_genuine_one_opens_at_once() {
     let world = World::start(Flavour::Cloud).await;
     for gate in ["confirm-promotion", "confirm-promotion?gate=qa"] {
         world.asks(gate, "Progressing", "new").await;
     }
-    world.works().await;
+    world.run_worker().await;
     let ours: Vec<String> = world.tickets().into_iter().map(|issue| issue.id).collect();
     let [promotion, _] = world.tickets().try_into().unwrap();
     let elsewhere = world.jira.clone_issue(&promotion.key, MIA).unwrap();
@@ -180,7 +180,7 @@ async fn ten_thousand_open_nothing_and_the_honest_one_opens_at_once() {
         let batch: Vec<usize> = (0..DELIVERIES).filter(|nth| nth % SECONDS == second).collect();
         for some in batch.chunks(AT_ONCE) {
             let sending = some.iter().map(|nth| {
-                // Every kind comes in every second.
+                // Every second contains every kind.
                 let (kind, address) = (nth / SECONDS, Arc::clone(&address));
                 let delivery = delivery(kind, &ours, &other);
                 tokio::spawn(async move { send(&address, delivery, &format!("delivery {kind}")).await })
@@ -188,33 +188,33 @@ async fn ten_thousand_open_nothing_and_the_honest_one_opens_at_once() {
             for sent in sending.collect::<Vec<_>>() {
                 sent.await.unwrap();
             }
-            world.works().await;
+            world.run_worker().await;
         }
         assert!(
-            reads(&world) <= 1,
+            ticket_reads(&world) <= 1,
             "both tickets are read together, once a second: {:?}",
             world.jira.requests()
         );
         for gate in ["confirm-promotion", "confirm-promotion?gate=qa"] {
             assert_eq!(world.asks(gate, "Progressing", "new").await.status, 403, "{gate}");
         }
-        world.later(Duration::from_secs(1));
+        world.advance(Duration::from_secs(1));
     }
-    // A second stores a nudge for each ticket, and takes note of the look.
+    // Each second stores a nudge per ticket, and the reading.
     let turns = world.turns().await - turns;
     assert!(turns <= 4 * i64::try_from(SECONDS).unwrap() + 4, "{turns} writes");
 
-    // What came last is looked at when its second is over; then all is quiet.
-    world.works().await;
-    world.later(Duration::from_secs(1));
-    world.works().await;
+    // The last nudges are read when their second is over; then nothing is left to do.
+    world.run_worker().await;
+    world.advance(Duration::from_secs(1));
+    world.run_worker().await;
     world.jira.clear_requests();
     world.jira.move_issue(&promotion.key, "Approved", MIA).unwrap();
-    assert_eq!(world.works().await, 0);
+    assert_eq!(world.run_worker().await, 0);
     assert_eq!(world.nudges(&promotion.key).await.status, 200);
-    assert_eq!(world.works().await, 1);
-    // And the workflow by which it was moved.
-    assert_eq!(reads(&world), 2);
+    assert_eq!(world.run_worker().await, 1);
+    // One request for the ticket, one for its workflow.
+    assert_eq!(ticket_reads(&world), 2);
     assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
     assert_eq!(world.asks("confirm-promotion?gate=qa", "Progressing", "new").await.status, 403);
     world.finish().await;
@@ -233,71 +233,71 @@ async fn a_body_has_at_most_a_megabyte() {
                 .await;
         }
     }
-    assert_eq!(world.works().await, 0);
+    assert_eq!(world.run_worker().await, 0);
     world.finish().await;
 }
 
-/// A nudge that comes while its ticket is being looked at, or just after, is not lost with the one before.
+/// A nudge that arrives while its ticket is being read, or just after, is not deleted together with the previous one.
 #[tokio::test]
 async fn the_second_of_two_close_nudges_counts() {
     for world in World::both("").await {
         world.asks("confirm-promotion", "Progressing", "new").await;
-        world.works().await;
+        world.run_worker().await;
         let key = world.newest();
         assert_eq!(world.nudges(&key).await.status, 200);
-        assert_eq!(world.works().await, 1);
-        world.later(Duration::from_millis(300));
+        assert_eq!(world.run_worker().await, 1);
+        world.advance(Duration::from_millis(300));
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
         assert_eq!(world.nudges(&key).await.status, 200);
-        assert_eq!(world.works().await, 0);
-        world.later(Duration::from_millis(700));
-        assert_eq!(world.works().await, 1);
+        assert_eq!(world.run_worker().await, 0);
+        world.advance(Duration::from_millis(700));
+        assert_eq!(world.run_worker().await, 1);
         assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
         world.finish().await;
     }
 }
 
-/// More approvals at once than one request can ask about: the next one asks about the rest, at once.
+/// More approvals at once than fit into one request: the next request reads the rest, at once.
 #[tokio::test]
-async fn a_burst_of_approvals_opens_a_hundred_a_request() {
+async fn a_burst_of_approvals_is_read_a_hundred_per_request() {
     let limits = "limits.tickets_per_canary_per_hour = 200\nlimits.open_tickets_per_namespace = 200";
     let world = World::start_with(Flavour::Cloud, limits).await;
     let gates: Vec<String> = (0..130).map(|nth| format!("confirm-promotion?gate=team-{nth}")).collect();
     for gate in &gates {
         world.asks(gate, "Progressing", "new").await;
     }
-    world.works().await;
+    world.run_worker().await;
     for ticket in world.tickets() {
         world.jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
         assert_eq!(world.nudges(&ticket.key).await.status, 200);
     }
-    assert_eq!(world.works().await, 2);
+    assert_eq!(world.run_worker().await, 2);
     for gate in &gates {
         assert_eq!(world.asks(gate, "Progressing", "new").await.status, 200, "{gate}");
     }
     world.finish().await;
 }
 
-/// However many dead tickets are moved at a time, each is told.
+/// Many ended tickets are moved at once: each gets a comment.
 #[tokio::test]
-async fn every_dead_ticket_that_is_moved_is_answered() {
+async fn every_moved_ended_ticket_is_answered() {
     let world = World::start_with(Flavour::Cloud, "limits.tickets_per_canary_per_hour = 100").await;
     for revision in 0..26 {
         world.asks("confirm-promotion", "Progressing", &format!("r{revision}")).await;
-        world.works().await;
+        world.run_worker().await;
     }
-    let mut dead = world.tickets();
-    let live = dead.pop().unwrap();
-    world.later(Duration::from_secs(60));
-    for ticket in &dead {
+    let mut ended = world.tickets();
+    let live = ended.pop().unwrap();
+    world.advance(Duration::from_secs(60));
+    for ticket in &ended {
         world.jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
         assert_eq!(world.nudges(&ticket.key).await.status, 200);
     }
-    world.works().await;
-    for ticket in &dead {
-        let told = world.jira.issue(&ticket.key).unwrap().comments;
-        let late = told.iter().filter(|comment| format!("{comment:?}").contains(&live.key)).count();
-        assert_eq!(late, 1, "{}: {told:?}", ticket.key);
+    world.run_worker().await;
+    for ticket in &ended {
+        let comments = world.jira.issue(&ticket.key).unwrap().comments;
+        let late = comments.iter().filter(|comment| format!("{comment:?}").contains(&live.key)).count();
+        assert_eq!(late, 1, "{}: {comments:?}", ticket.key);
     }
     world.finish().await;
 }

@@ -1,5 +1,5 @@
-//! Jira does not let the bridge in, and the token is not the matter: its own words decide what is advised, on the page, to
-//! Flagger, and by `check`. And behind Atlassian's gateway links lead to where people find their tickets.
+//! Jira refuses access for another reason than the token: the text of its answer decides the advice on the page, to
+//! Flagger and in `check`. Behind Atlassian's gateway, links lead to the site's own address.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::world::World;
 
 const SITE: &str = "https://example.atlassian.net";
 
-/// What is said with 403, and what is to be done about it.
+/// Texts of a 403, and the expected advice.
 const REFUSALS: [(&str, &str, &str); 8] = [
     (
         "application/json",
@@ -31,7 +31,7 @@ const REFUSALS: [(&str, &str, &str); 8] = [
 ];
 
 #[tokio::test]
-async fn what_is_not_about_the_token_says_so() {
+async fn a_refusal_for_another_reason_does_not_blame_the_token() {
     for (media, body, advice) in REFUSALS {
         for world in World::both("").await {
             world.knows_jira().await;
@@ -39,8 +39,8 @@ async fn what_is_not_about_the_token_says_so() {
             world.jira.fault(Operation::Any, fault, Times::Always);
             world.asks("confirm-promotion", "Progressing", "new").await;
             for _ in 0..4 {
-                world.works().await;
-                world.passes(Duration::from_secs(15)).await;
+                world.run_worker().await;
+                world.advance_all_clocks(Duration::from_secs(15)).await;
                 world.ticks().await;
             }
             let answer = world.asks("confirm-promotion", "Progressing", "new").await;
@@ -51,36 +51,36 @@ async fn what_is_not_about_the_token_says_so() {
                 assert!(!said.contains("renew jira.token"), "{place}: {body}: {said}");
             }
             world.jira.clear_faults();
-            world.passes(Duration::from_secs(20)).await;
-            world.works().await;
-            world.passes(Duration::from_secs(40)).await;
-            world.works().await;
+            world.advance_all_clocks(Duration::from_secs(20)).await;
+            world.run_worker().await;
+            world.advance_all_clocks(Duration::from_secs(40)).await;
+            world.run_worker().await;
             assert_eq!(world.tickets().len(), 2, "{body}");
             world.finish().await;
         }
     }
 }
 
-/// Only this is not allowed: Jira's own words are advice enough, and it is not tried again and again.
+/// Jira refuses a single operation: its own text is the advice, and the operation is not retried soon.
 #[tokio::test]
-async fn a_single_refusal_says_what_to_do() {
+async fn a_refused_operation_says_what_to_do() {
     for world in World::both("").await {
         let body = r#"{"errorMessages":["Your license has expired."],"errors":{}}"#.to_owned();
         let fault = Fault::Says { code: 403, media: "application/json", headers: vec![], body };
         world.jira.fault(Operation::CreateIssue, fault, Times::Always);
         world.asks("confirm-promotion", "Progressing", "new").await;
-        world.works().await;
+        world.run_worker().await;
         let line = world.asks("confirm-promotion", "Progressing", "new").await.body;
         assert!(line.contains("Your license has expired") && line.contains("renew the licence"), "{line}");
         world.jira.clear_faults();
         world.restarts().await;
-        world.works().await;
+        world.run_worker().await;
         assert_eq!(world.tickets().len(), 1);
         world.finish().await;
     }
 }
 
-/// Links in answers, on the page and in tickets, where the kind is configured and where it is found out.
+/// Links in answers, on the page and in tickets, with a configured and with a detected kind of Jira.
 #[tokio::test]
 async fn links_lead_to_the_site_behind_the_gateway() {
     for kind in ["cloud", "auto"] {
@@ -88,9 +88,9 @@ async fn links_lead_to_the_site_behind_the_gateway() {
         let direct = world.jira.base_url();
         let gateway = world.jira.is_behind_gateway(SITE);
         world.settings = world.settings.replace(&direct, &gateway);
-        world.begins().await;
+        world.start_processes().await;
         world.asks("confirm-promotion", "Progressing", "old").await;
-        world.works().await;
+        world.run_worker().await;
         let old = world.newest();
         let link = |key: &str| format!("{SITE}/browse/{key}");
         let answer = world.asks("confirm-promotion", "Progressing", "old").await;
@@ -99,10 +99,10 @@ async fn links_lead_to_the_site_behind_the_gateway() {
         let page = world.sends(world.admin("GET", "/")).await.body;
         let page = page.replace("&#x2f;", "/");
         assert!(page.contains(&link(&old)) && !page.contains("/ex/jira/"), "{page}");
-        // A process that starts anew asks again.
+        // A restarted process asks again.
         world.restarts().await;
         world.asks("confirm-promotion", "Progressing", "new").await;
-        world.works().await;
+        world.run_worker().await;
         let comments = world.jira.issue(&old).unwrap().comments;
         let comments: Vec<String> = comments.iter().map(|comment| comment.body.to_string()).collect();
         assert!(comments.iter().all(|comment| !comment.contains("/ex/jira/")), "{comments:?}");

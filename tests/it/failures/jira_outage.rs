@@ -1,7 +1,7 @@
-//! Times in which Jira answers badly or not at all: what Flagger hears meanwhile, how seldom Jira is asked, and that all
-//! goes on by itself afterwards.
+//! Jira answers wrongly or not at all for a while: the answers to Flagger, the number of requests to Jira, and the
+//! recovery without a restart.
 //!
-//! The client waits by tokio's clock, everything else by the test's own: [`World::passes`] moves both.
+//! The HTTP client waits on tokio's clock, everything else on the test's: [`World::advance_all_clocks`] advances both.
 
 use std::{collections::BTreeMap, pin::pin, time::Duration};
 
@@ -15,32 +15,32 @@ use crate::world::{Answer, World, question};
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
-/// How often the worker looks for work here.
+/// The interval at which the worker runs here.
 const STEP: Duration = Duration::from_secs(5);
 const TRUST_FOR: Duration = Duration::from_secs(120);
 const SETTINGS: &str = "jira.trust_for = \"2m\"\napproval.approvers = [\"group:cab\"]\nticket.transitions = { failed = \"Cancelled\" }\n";
 
-/// Something that is wrong with Jira for a while.
+/// A temporary failure of Jira.
 struct Trouble {
     on: &'static [Operation],
     fault: Fault,
-    /// What the answers to Flagger say of it.
+    /// Words that the answers to Flagger contain.
     says: &'static str,
-    /// At most so many requests may be sent in an hour of it, and that many and fifty in less.
+    /// The limit of requests per hour; 50 more are allowed in total.
     most: u64,
-    /// After so long at most everything has gone on.
+    /// The longest time until everything has recovered.
     heals: Duration,
-    /// The bridge is started anew when it begins.
+    /// Whether the bridge is restarted when it begins.
     restarts: bool,
-    /// Commands are refused outright: the bridge is started anew when it is over, which tries them again.
+    /// Whether commands are parked: the bridge is restarted when it is over, which retries them.
     parks: bool,
-    /// It shows that the credentials are not accepted.
+    /// Whether Jira rejects the credentials.
     locks_out: bool,
     lasts: Duration,
 }
 
 impl Trouble {
-    /// With everything that is asked.
+    /// A failure of all requests.
     fn new(fault: Fault, says: &'static str) -> Self {
         let on = &[Operation::Any];
         // A step of the backoff is five minutes at most, and a fifth more.
@@ -53,7 +53,7 @@ impl Trouble {
             restarts: false,
             parks: false,
             locks_out: false,
-            lasts: bad_time(),
+            lasts: outage_duration(),
         }
     }
 
@@ -61,14 +61,14 @@ impl Trouble {
         Self { on, ..Self::new(fault, says) }
     }
 
-    /// Nothing but `/myself` is asked, every 15 seconds.
+    /// The bridge only requests `/myself`, every 15 seconds.
     fn locks_out(self) -> Self {
         Self { most: 240, locks_out: true, ..self }
     }
 }
 
-/// How long each trouble lasts: four minutes, or as many as `TROUBLE_MINUTES` says.
-fn bad_time() -> Duration {
+/// The duration of each failure: four minutes, or as many as `TROUBLE_MINUTES` says.
+fn outage_duration() -> Duration {
     let minutes = std::env::var("TROUBLE_MINUTES").ok().and_then(|minutes| minutes.parse().ok());
     MINUTE * minutes.unwrap_or(4)
 }
@@ -83,27 +83,28 @@ fn too_many(retry_after: &str) -> Fault {
 }
 
 impl World {
-    /// A question about the promotion of one of several canaries.
+    /// Asks about the promotion of a canary.
     async fn asks_about(&self, canary: &str) -> Answer {
         let answer = self.posts("/gate/confirm-promotion", &of(canary, "Progressing")).await;
         assert!([200, 403].contains(&answer.status), "{answer:?}");
         answer
     }
 
-    /// What `/api/gates` shows of a canary.
+    /// The gate of a canary in `/api/gates`.
     async fn shown(&self, canary: &str) -> Value {
         let gates = self.gates().await;
         gates.as_array().unwrap().iter().find(|gate| gate["canary"] == canary).cloned().unwrap()
     }
 
-    /// The worker does what is due, and never waits for the end of a pause.
-    async fn works_promptly(&self) {
-        time::timeout(30 * SECOND, self.works()).await.expect("a step of the worker never waits long");
+    /// Runs the worker, which must not wait for the end of a pause.
+    async fn runs_worker_promptly(&self) {
+        time::timeout(30 * SECOND, self.run_worker()).await.expect("a step of the worker does not wait long");
     }
 
-    /// The same where Jira does not answer: the bridge waits as long as jira.timeout says, which takes no time here.
-    async fn works_in_silence(&self) {
-        let mut work = pin!(self.works_promptly());
+    /// The same while Jira does not answer: the bridge waits for `jira.timeout` on tokio's clock, which the test
+    /// advances.
+    async fn runs_worker_without_answers(&self) {
+        let mut work = pin!(self.runs_worker_promptly());
         loop {
             let sent = self.jira.requests().len();
             select! {
@@ -116,7 +117,7 @@ impl World {
         }
     }
 
-    /// Jira was sent one request more, and will not answer it.
+    /// Waits until Jira has received one more request, which it does not answer.
     async fn hangs(&self, sent: usize) {
         while !self.jira.is_silent() || self.jira.requests().get(sent).is_none() {
             tokio::task::yield_now().await;
@@ -130,8 +131,8 @@ fn of(canary: &str, phase: &str) -> Value {
     question
 }
 
-/// Gates of four canaries: `waits` for a decision, `agreed` is approved and not used, `over` ended as the trouble began, and
-/// `fresh` was first asked about then.
+/// Gates of four canaries: `waits` waits for a decision, `agreed` is approved and not used, `over` ends when the
+/// failure begins, and Flagger first asks about `fresh` then.
 struct Scene {
     world: World,
     keys: BTreeMap<&'static str, String>,
@@ -143,14 +144,14 @@ impl Scene {
         let mut keys = BTreeMap::new();
         for canary in ["waits", "agreed", "over"] {
             world.asks_about(canary).await;
-            world.works().await;
+            world.run_worker().await;
             keys.insert(canary, world.newest());
         }
         world.decides(&keys["agreed"], "Approved").await;
-        // What the bridge believes of a workflow for an hour ends in the first minutes of the trouble.
-        world.passes(59 * MINUTE).await;
+        // The cached workflow, valid for an hour, expires in the first minutes of the failure.
+        world.advance_all_clocks(59 * MINUTE).await;
         world.ticks().await;
-        world.works().await;
+        world.run_worker().await;
         if restarts {
             world.restarts().await;
         }
@@ -158,8 +159,8 @@ impl Scene {
         Self { world, keys }
     }
 
-    /// The bad hour. Returns what Jira was sent.
-    async fn endure(&mut self, trouble: &Trouble) -> Vec<Recorded> {
+    /// Runs the failure. Returns the requests to Jira.
+    async fn fail(&mut self, trouble: &Trouble) -> Vec<Recorded> {
         let world = &self.world;
         for on in trouble.on {
             world.jira.fault(*on, trouble.fault.clone(), Times::Always);
@@ -168,22 +169,22 @@ impl Scene {
             assert_eq!(world.asks_about(canary).await.status, 403);
         }
         assert_eq!(world.posts("/post-rollout", &of("over", "Failed")).await.status, 200);
-        // Reading goes on, if one ticket at a time: a GET is no more than that.
+        // Only GET works, so tickets are still read, one at a time.
         let reads = trouble.fault == Fault::Xsrf;
         let hides_all = trouble.on == [Operation::Any] && !reads;
         let mut since = Duration::ZERO;
         while since < trouble.lasts {
             if matches!(trouble.fault, Fault::Slow(_) | Fault::Trickle) {
-                world.works_in_silence().await;
+                world.runs_worker_without_answers().await;
             } else {
-                world.works_promptly().await;
+                world.runs_worker_promptly().await;
             }
-            world.passes(STEP).await;
+            world.advance_all_clocks(STEP).await;
             since += STEP;
             world.ticks().await;
-            // A restart may have taken as long as a lease.
+            // Three steps early, because a restart may take as long as a lease.
             if since == TRUST_FOR - 3 * STEP {
-                assert_eq!(world.asks_about("agreed").await.status, 200, "it was proven lately");
+                assert_eq!(world.asks_about("agreed").await.status, 200, "Jira confirmed it recently");
             }
             if since.as_secs().is_multiple_of(60) {
                 self.is_explained(trouble, since, hides_all).await;
@@ -196,7 +197,7 @@ impl Scene {
         world.jira.requests()
     }
 
-    /// Every answer says what the matter is.
+    /// Checks that every answer names the failure.
     async fn is_explained(&self, trouble: &Trouble, since: Duration, hides_all: bool) {
         let world = &self.world;
         if since > TRUST_FOR + MINUTE && trouble.fault != Fault::Xsrf {
@@ -217,7 +218,7 @@ impl Scene {
         }
     }
 
-    /// The trouble is over. Returns how long it took until everything was as if it had never been.
+    /// Ends the failure. Returns the time until everything has recovered.
     async fn heal(&mut self, trouble: &Trouble) -> Duration {
         self.world.jira.clear_faults();
         if trouble.parks {
@@ -226,11 +227,11 @@ impl Scene {
         let world = &self.world;
         let mut since = Duration::ZERO;
         while !self.is_well().await {
-            assert!(since <= trouble.heals, "not well after {since:?}: {}", world.gates().await);
-            world.passes(STEP).await;
+            assert!(since <= trouble.heals, "not recovered after {since:?}: {}", world.gates().await);
+            world.advance_all_clocks(STEP).await;
             since += STEP;
             world.ticks().await;
-            world.works().await;
+            world.run_worker().await;
         }
         since
     }
@@ -244,11 +245,11 @@ impl Scene {
             && world.asks_about("agreed").await.status == 200
             && world.asks_about("waits").await.status == 200
             && world.shown("fresh").await["ticket"].is_object()
-            // A ticket that may be there twice is looked for a while longer.
+            // The search for a possible duplicate ticket continues for a while.
             && world.count("outbox WHERE command NOT LIKE '%recount%'").await == 0
     }
 
-    /// Nothing was done twice.
+    /// Checks that nothing was done twice, and ends the test.
     async fn finish(self) {
         let tickets = self.world.tickets();
         assert_eq!(tickets.len(), 4, "{tickets:?}");
@@ -263,19 +264,19 @@ impl Scene {
     }
 }
 
-/// One line for each: requests in the bad hour, and how long it took to heal.
-async fn plays(troubles: &[Trouble]) {
+/// Runs the failures. Prints one line for each: the requests, and the time to recover.
+async fn run(troubles: &[Trouble]) {
     for trouble in troubles {
         for world in World::both(SETTINGS).await {
             let kind = if world.is_cloud() { "Cloud" } else { "Data Center" };
             let mut scene = Scene::set(world, trouble.restarts).await;
-            let sent = scene.endure(trouble).await;
+            let sent = scene.fail(trouble).await;
             let mut fault = format!("{:?}", trouble.fault);
             fault.truncate(70);
             let taken = scene.world.jira.flooded() / sent.len().max(1) as u64;
             let other = sent.iter().filter(|it| it.operation != Operation::Myself).count();
             assert!(!trouble.locks_out || other <= 1, "{fault}: {other} requests beside /myself");
-            // What is not read, buffers on the way hold.
+            // Bytes that the bridge does not read stay in the connection's buffers.
             assert!(taken < 24 << 20, "{taken} bytes of each answer");
             let healed = scene.heal(trouble).await;
             println!("| {fault} {:?} | {kind} | {} | {} s |", trouble.on, sent.len(), healed.as_secs());
@@ -287,8 +288,8 @@ async fn plays(troubles: &[Trouble]) {
 }
 
 #[tokio::test]
-async fn it_answers_that_it_is_broken() {
-    plays(&[
+async fn it_answers_errors() {
+    run(&[
         Trouble::new(status(500, None), "answered 500"),
         Trouble::new(status(502, None), "answered 502"),
         Trouble { most: 100, ..Trouble::new(status(503, Some("120")), "; nothing is sent before ") },
@@ -298,7 +299,7 @@ async fn it_answers_that_it_is_broken() {
 
 #[tokio::test]
 async fn it_answers_nonsense() {
-    plays(&[
+    run(&[
         Trouble::new(Fault::Html, "is a log-in page in the way"),
         Trouble::new(Fault::WrongJson, "cannot be read"),
         Trouble::new(Fault::BrokenJson, "cannot be read"),
@@ -308,15 +309,15 @@ async fn it_answers_nonsense() {
     .await;
 }
 
-/// More than 4 MiB is read of nothing, however much comes.
+/// The bridge reads at most 4 MiB of an answer.
 #[tokio::test]
 async fn it_answers_too_much() {
-    plays(&[Trouble::new(Fault::Flood, "longer than 4 MiB")]).await;
+    run(&[Trouble::new(Fault::Flood, "longer than 4 MiB")]).await;
 }
 
 #[tokio::test]
 async fn it_does_not_answer() {
-    plays(&[
+    run(&[
         Trouble::new(Fault::Dropped, "no answer from Jira"),
         Trouble::new(Fault::LostAnswer, "no answer from Jira"),
         Trouble::new(Fault::Cut, "no answer from Jira"),
@@ -326,11 +327,11 @@ async fn it_does_not_answer() {
     .await;
 }
 
-/// While the credentials do not work, nothing but `/myself` is asked.
+/// While the credentials do not work, the bridge only requests `/myself`.
 #[tokio::test]
-async fn it_does_not_know_the_bridge() {
+async fn it_rejects_the_credentials() {
     let unknown = "does not accept the credentials";
-    plays(&[
+    run(&[
         Trouble::new(Fault::Unauthorized, unknown).locks_out(),
         Trouble::new(status(403, None), "a proxy or firewall may be in the way").locks_out(),
         Trouble::new(Fault::Anonymous, unknown).locks_out(),
@@ -341,16 +342,16 @@ async fn it_does_not_know_the_bridge() {
 }
 
 #[tokio::test]
-async fn it_refuses_what_is_more_than_reading() {
-    plays(&[Trouble { parks: true, most: 1_000, ..Trouble::new(Fault::Xsrf, "XSRF check failed") }]).await;
+async fn it_allows_only_reading() {
+    run(&[Trouble { parks: true, most: 1_000, ..Trouble::new(Fault::Xsrf, "XSRF check failed") }]).await;
 }
 
-/// Only some of what the bridge asks fails.
+/// Only some kinds of requests fail.
 #[tokio::test]
-async fn a_part_of_it_is_broken() {
+async fn some_requests_fail() {
     let broken = || status(500, None);
     let groups = &[Operation::UserGroups, Operation::User];
-    plays(&[
+    run(&[
         Trouble::only(groups, broken(), "answered 500"),
         Trouble::only(groups, Fault::Dropped, "no answer from Jira"),
         Trouble::only(&[Operation::ProjectStatuses], broken(), "answered 500"),
@@ -361,19 +362,19 @@ async fn a_part_of_it_is_broken() {
 
 #[tokio::test]
 async fn it_asks_to_wait() {
-    plays(&[
+    run(&[
         Trouble::new(Fault::TooMany { retry_after: None }, "asks to wait"),
         Trouble { most: 40, ..Trouble::new(too_many("120"), "asks to wait") },
     ])
     .await;
 }
 
-/// A time so long after now, as Jira writes it.
+/// The time `ahead` seconds from now, in Jira's format.
 fn iso(world: &World, ahead: i64) -> String {
     jiff::Timestamp::from_second(world.clock.now().0 / 1000 + ahead).unwrap().to_string()
 }
 
-/// An HTTP date so long after now.
+/// The HTTP date `ahead` seconds from now.
 fn date(world: &World, ahead: i64) -> String {
     let at = jiff::Timestamp::from_millisecond(world.clock.now().0 + ahead * 1000).unwrap();
     at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
@@ -387,26 +388,26 @@ impl World {
         line.unwrap().rsplit(' ').next().unwrap().parse().unwrap()
     }
 
-    /// One poll is answered 429 with this header. Returns how long nothing at all was sent.
-    async fn is_told_to_wait(&self, (name, value): (&'static str, String)) -> Duration {
+    /// Answers one poll by 429 with this header. Returns how long the bridge sent nothing.
+    async fn rate_limit(&self, (name, value): (&'static str, String)) -> Duration {
         let poll = if self.is_cloud() { Operation::BulkFetch } else { Operation::Search };
         let (headers, body) = (vec![(name, value)], "Rate limit exceeded".to_owned());
         let fault = Fault::Says { code: 429, media: "text/plain", headers, body };
         self.jira.fault(poll, fault, Times::Once);
         self.jira.clear_requests();
         while self.jira.requests().is_empty() {
-            self.passes(STEP).await;
-            self.works_promptly().await;
+            self.advance_all_clocks(STEP).await;
+            self.runs_worker_promptly().await;
         }
-        let told = self.clock.now();
-        assert_eq!(self.jira.requests().len(), 1, "the one that was refused");
+        let limited_at = self.clock.now();
+        assert_eq!(self.jira.requests().len(), 1, "the refused request");
         self.asks_about("fresh").await;
         loop {
-            self.works_promptly().await;
+            self.runs_worker_promptly().await;
             if let Some(next) = self.jira.requests().get(1) {
-                return Millis(next.at).since(told);
+                return Millis(next.at).since(limited_at);
             }
-            let since = self.clock.now().since(told);
+            let since = self.clock.now().since(limited_at);
             if since.as_secs() % 10 == 1 {
                 let line = self.asks_about("fresh").await.body;
                 assert!(
@@ -415,19 +416,19 @@ impl World {
                 );
                 assert!(self.asks_about("waits").await.body.contains("asks to wait"));
             }
-            self.passes(if since > MINUTE { 4 * STEP } else { SECOND }).await;
+            self.advance_all_clocks(if since > MINUTE { 4 * STEP } else { SECOND }).await;
         }
     }
 }
 
-/// Nobody sends anything for as long as Jira says, at most an hour, and the metric counts it. Whatever is no time is as
-/// if it was not said: then everybody waits a little.
+/// The bridge sends no request for as long as Jira says, at most an hour, and the metric counts the time. An unreadable
+/// time is ignored: then the bridge waits a little.
 #[tokio::test]
-async fn all_wait_as_long_as_it_says() {
+async fn no_request_is_sent_before_the_stated_time() {
     for case in 0..16 {
         for world in World::both(SETTINGS).await {
             world.asks_about("waits").await;
-            world.works().await;
+            world.run_worker().await;
             let retry = "Retry-After";
             let (name, value, silence) = match case {
                 0 => (retry, "30".into(), 30),
@@ -440,7 +441,7 @@ async fn all_wait_as_long_as_it_says() {
                 7 => (retry, date(&world, -86_400), 2),
                 8 => (retry, "30.0".into(), 30),
                 9 => (retry, "NaN".into(), 2),
-                // The poll is some seconds away.
+                // The next poll is some seconds away.
                 10 => ("X-RateLimit-Reset", iso(&world, 90), 90 - 20),
                 11 => ("X-RateLimit-Reset", iso(&world, 7 * 86_400), 3600),
                 12 => ("X-RateLimit-Reset", iso(&world, -60), 2),
@@ -449,16 +450,16 @@ async fn all_wait_as_long_as_it_says() {
                 _ => ("X-RateLimit-Remaining", "0".into(), 2),
             };
             let before = world.metric("jira_throttled_seconds_total").await;
-            let silent = world.is_told_to_wait((name, value.clone())).await;
+            let silent = world.rate_limit((name, value.clone())).await;
             let most = silence * 6 / 5 + 20;
             assert!((silence..=most).contains(&silent.as_secs()), "{value}: silent for {silent:?}");
             let counted = world.metric("jira_throttled_seconds_total").await - before;
             let expected = f64::from(u32::try_from(silence).unwrap());
             assert!((expected - 0.1..expected + 1.0).contains(&counted), "{value}: counted {counted} s");
-            // Each waits up to a fifth longer, so that not all come at once.
+            // Each request waits up to a fifth longer, so that they are spread.
             for _ in 0..10 {
-                world.passes(Duration::from_secs(silence / 5 + 20) / 10).await;
-                world.works().await;
+                world.advance_all_clocks(Duration::from_secs(silence / 5 + 20) / 10).await;
+                world.run_worker().await;
             }
             assert_eq!(world.tickets().len(), 2, "{value}");
             world.finish().await;
@@ -466,18 +467,18 @@ async fn all_wait_as_long_as_it_says() {
     }
 }
 
-/// Somebody's webhooks come all the time: the trouble is looked at no more often for them.
+/// Webhooks arrive all the time: the bridge does not retry more often because of them.
 #[tokio::test]
-async fn nudges_make_no_haste() {
+async fn nudges_do_not_shorten_the_backoff() {
     for world in World::both("").await {
         for canary in ["over", "waits"] {
             world.asks_about(canary).await;
-            world.works().await;
+            world.run_worker().await;
         }
         let [over, waits] = world.tickets().try_into().unwrap();
         world.posts("/post-rollout", &of("over", "Failed")).await;
-        world.works().await;
-        world.later(MINUTE);
+        world.run_worker().await;
+        world.advance(MINUTE);
         world.jira.move_issue(&over.key, "Approved", MIA).unwrap();
         let single = &[Operation::GetIssue, Operation::Changelog][..];
         for (on, nudged, most) in [(&[Operation::Any][..], &waits.key, 20), (single, &over.key, 40)] {
@@ -487,34 +488,34 @@ async fn nudges_make_no_haste() {
             world.jira.clear_requests();
             for _ in 0..200 {
                 assert_eq!(world.nudges(nudged).await.status, 200);
-                world.works().await;
-                world.passes(SECOND).await;
+                world.run_worker().await;
+                world.advance_all_clocks(SECOND).await;
             }
             let sent = world.jira.requests().len();
             assert!(sent <= most, "{sent} requests in 200 seconds");
             world.jira.clear_faults();
             for _ in 0..8 {
-                world.passes(MINUTE).await;
-                world.works().await;
+                world.advance_all_clocks(MINUTE).await;
+                world.run_worker().await;
             }
         }
-        let told = world.jira.issue(&over.key).unwrap().comments;
-        assert_eq!(told.len(), 2, "{told:?}");
+        let comments = world.jira.issue(&over.key).unwrap().comments;
+        assert_eq!(comments.len(), 2, "{comments:?}");
         world.finish().await;
     }
 }
 
-/// What cannot be looked up for one ticket is not asked again for the next of the same look.
+/// A lookup that fails for one ticket is not repeated for the other tickets of the same round.
 #[tokio::test]
-async fn a_look_asks_in_vain_once() {
+async fn a_failed_lookup_is_not_repeated_in_the_same_round() {
     for what in [[Operation::UserGroups, Operation::User], [Operation::ProjectStatuses; 2]] {
         for world in World::both("approval.approvers = [\"group:cab\"]").await {
             world.jira.add_group("cab", &[MIA]);
             for number in 0..20 {
                 world.asks_about(&format!("c{number}")).await;
             }
-            world.works().await;
-            world.later(2 * HOUR);
+            world.run_worker().await;
+            world.advance(2 * HOUR);
             for ticket in world.tickets() {
                 world.jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
             }
@@ -522,24 +523,24 @@ async fn a_look_asks_in_vain_once() {
                 world.jira.fault(on, status(500, None), Times::Always);
             }
             world.jira.clear_requests();
-            world.works().await;
+            world.run_worker().await;
             let sent = world.jira.requests();
             let vain = sent.iter().filter(|it| it.status == Some(500)).count();
             assert_eq!(vain, 1, "of {} requests", sent.len());
             world.jira.clear_faults();
-            world.later(20 * SECOND);
-            world.works().await;
-            world.later(4 * MINUTE);
-            world.works().await;
+            world.advance(20 * SECOND);
+            world.run_worker().await;
+            world.advance(4 * MINUTE);
+            world.run_worker().await;
             assert_eq!(world.asks_about("c19").await.status, 200);
             world.finish().await;
         }
     }
 }
 
-/// What Jira refuses is put aside, shown, and tried again each hour and at each start; never dropped.
+/// A command that Jira refuses is parked, shown, and retried each hour and at each start; never dropped.
 #[tokio::test]
-async fn what_is_parked_is_tried_again() {
+async fn parked_commands_are_retried() {
     for world in World::both("").await {
         let refusal = Fault::Status {
             code: 400,
@@ -552,25 +553,25 @@ async fn what_is_parked_is_tried_again() {
         let creates = |world: &World| {
             world.jira.requests().iter().filter(|it| it.operation == Operation::CreateIssue).count()
         };
-        world.works().await;
-        // A lease that is not renewed in time would be a start, too.
+        world.run_worker().await;
+        // The lease is renewed in time, because taking it again would count as a start.
         for step in 0..HOUR.as_secs() / STEP.as_secs() {
             if step % 60 == 0 {
-                world.works().await;
+                world.run_worker().await;
                 assert_eq!(creates(&world), 1, "not yet");
                 assert!(world.asks_about("fresh").await.body.contains("The board is closed"));
             }
-            world.passes(STEP).await;
+            world.advance_all_clocks(STEP).await;
             world.ticks().await;
         }
-        world.works().await;
+        world.run_worker().await;
         assert_eq!(creates(&world), 2, "after an hour");
         world.ticks().await;
         let metrics = world.sends(world.admin("GET", "/metrics")).await.body;
         assert!(metrics.contains("flagger_jira_bridge_outbox_rows{state=\"parked\"} 1\n"), "{metrics}");
         let before = creates(&world);
         world.restarts().await;
-        world.works().await;
+        world.run_worker().await;
         assert_eq!(creates(&world), before + 1, "at the start");
         world.jira.clear_faults();
         world.jira.fault(
@@ -582,18 +583,18 @@ async fn what_is_parked_is_tried_again() {
             },
             Times::Always,
         );
-        world.passes(HOUR).await;
+        world.advance_all_clocks(HOUR).await;
         world.ticks().await;
-        world.works().await;
+        world.run_worker().await;
         assert_eq!(world.tickets().len(), 1);
-        // The page tells of an effect that no gate waits for.
+        // The page also shows a parked command that no gate waits for.
         world.posts("/post-rollout", &of("fresh", "Failed")).await;
-        world.works().await;
+        world.run_worker().await;
         let page = world.sends(world.admin("GET", "/")).await.body;
         assert!(page.contains("No comments") && page.contains("fresh</td>"), "{page}");
         world.jira.clear_faults();
         world.restarts().await;
-        world.works().await;
+        world.run_worker().await;
         let page = world.sends(world.admin("GET", "/")).await.body;
         assert!(!page.contains("No comments"), "{page}");
         world.finish().await;

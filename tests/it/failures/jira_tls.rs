@@ -1,5 +1,5 @@
-//! What may be wrong with the TLS of the other side, with the real program: each fault has its own advice, in what `check`
-//! prints and in the log.
+//! TLS faults of the server, with the real program: each fault has its own advice, in the output of `check` and in the
+//! log.
 
 use std::path::PathBuf;
 
@@ -10,12 +10,12 @@ use tokio::{
 };
 
 use crate::world::{
-    network::{Front, fixture},
+    network::{TlsFront, fixture},
     program::{Serving, jira_and_config, program},
 };
 
-/// Something that takes the first bytes of a handshake and says this.
-async fn says(bytes: &'static [u8]) -> u16 {
+/// A server that answers the first bytes of a handshake by these bytes. Returns its port.
+async fn answers_handshake(bytes: &'static [u8]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -31,7 +31,7 @@ async fn says(bytes: &'static [u8]) -> u16 {
     port
 }
 
-/// A fatal alert, as it goes over the wire.
+/// The bytes of a fatal alert.
 const fn alert(number: u8) -> [u8; 7] {
     [21, 3, 3, 0, 2, 2, number]
 }
@@ -70,7 +70,7 @@ async fn each_fault_has_its_own_advice() {
         ("client", "client", "jira.url", "its certificate is not meant for servers"),
         ("old", "new", "jira.ca_file", "signed by an authority that is not known here"),
     ] {
-        let front = Front::start(certificate, host.clone()).await;
+        let front = TlsFront::start(certificate, host.clone()).await;
         cases.push((certificate.to_owned(), front.port, fixture(&format!("{trusted}.crt.pem")), key, words));
     }
     for (name, bytes, words) in [
@@ -82,7 +82,13 @@ async fn each_fault_has_its_own_advice() {
         ("HTTP", b"HTTP/1.1 400 Bad Request\r\n\r\n", "it does not speak TLS"),
         ("silence", b"", "it ends the connection while TLS begins"),
     ] {
-        cases.push((name.to_owned(), says(bytes).await, fixture("ca.crt.pem"), "jira.url", words));
+        cases.push((
+            name.to_owned(),
+            answers_handshake(bytes).await,
+            fixture("ca.crt.pem"),
+            "jira.url",
+            words,
+        ));
     }
     for (name, port, ca_file, key, words) in cases {
         let url = format!("https://localhost:{port}");
@@ -103,15 +109,15 @@ async fn each_fault_has_its_own_advice() {
     }
 }
 
-/// Names that nobody knows, and ports at which nobody listens, are told apart.
+/// An unknown host name and a port without a listener are distinguished.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_nothing_is() {
+async fn unknown_hosts_and_closed_ports() {
     let (_jira, _home, config) = jira_and_config(Flavour::Cloud, "").await;
     for (url, words) in [
-        ("https://jira.invalid", "nobody knows a host jira.invalid"),
-        ("http://jira.invalid", "nobody knows a host jira.invalid"),
-        ("https://127.0.0.1:1", "nobody listens at 127.0.0.1:1"),
-        ("http://[::1]:1", "nobody listens at [::1]:1"),
+        ("https://jira.invalid", "the host name jira.invalid cannot be resolved"),
+        ("http://jira.invalid", "the host name jira.invalid cannot be resolved"),
+        ("https://127.0.0.1:1", "nothing listens at 127.0.0.1:1"),
+        ("http://[::1]:1", "nothing listens at [::1]:1"),
     ] {
         let mut check = program();
         check.args(["check", "-c"]).arg(&config).env("BRIDGE__JIRA__URL", url);

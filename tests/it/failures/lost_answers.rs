@@ -1,8 +1,8 @@
-//! Jira does what it is asked and says something else, in any mix: each gate ends up with one live ticket, and nothing
-//! is doubled.
+//! Jira performs requests but its answers are lost or wrong, in random mixes: each gate ends up with one current
+//! ticket, and nothing is doubled.
 //!
-//! `UNKNOWN=5000 cargo test --test it lost_answers` runs more mixes of each kind of Jira; `UNKNOWN_SEED=n` runs one of them
-//! again, or begins with it. A seed is the same mix each time, but what the bridge spreads by chance is spread anew.
+//! `UNKNOWN=5000 cargo test --test it lost_answers` runs more mixes with each kind of Jira; `UNKNOWN_SEED=n` repeats
+//! one of them, or starts with it. A seed always gives the same mix, but the bridge's own random delays differ.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,7 +22,7 @@ const SETTINGS: &str = "jira.index_lag = \"1m\"\n\
                         ticket.transitions = { opened = \"In Review\", succeeded = \"Done\", failed = \"Cancelled\", \
                         superseded = \"Cancelled\" }\n";
 const PROPERTY: &str = "flagger-jira-bridge";
-/// What goes wrong: what doubles, and what is asked before it.
+/// The operations that fail: those that could be doubled, and the reads before them.
 const OPERATIONS: [Operation; 12] = [
     Operation::CreateIssue,
     Operation::CreateIssue,
@@ -38,15 +38,15 @@ const OPERATIONS: [Operation; 12] = [
     Operation::Search,
 ];
 
-/// One story under one mix.
+/// A story with one mix of faults.
 struct Mix {
     rng: StdRng,
     world: World,
-    /// For how long Jira's search misses new issues.
+    /// How long Jira's search lags.
     lag: Duration,
-    /// What other people made, as it was.
+    /// The clones that people made, as created.
     clones: Vec<IssueView>,
-    /// Whether it is about time-outs, which take real time.
+    /// Whether requests time out, which takes real time.
     slow: bool,
 }
 
@@ -81,7 +81,7 @@ impl Mix {
         }
     }
 
-    /// Things begin to go wrong.
+    /// Starts the faults.
     fn breaks(&mut self) {
         for _ in 0..self.rng.random_range(0..6) {
             let operation = OPERATIONS[self.rng.random_range(0..OPERATIONS.len())];
@@ -90,8 +90,8 @@ impl Mix {
         }
     }
 
-    /// Some time passes, in which processes die and people clone tickets.
-    async fn muddles_on(&mut self, steps: u32) {
+    /// Advances the time; processes are killed and people clone tickets meanwhile.
+    async fn runs_with_faults(&mut self, steps: u32) {
         for _ in 0..steps {
             if self.chance(0.25) {
                 self.breaks();
@@ -103,20 +103,20 @@ impl Mix {
                 self.clones_one();
             }
             let step = [1, 3, 10, 20, 61][self.rng.random_range(0..5)];
-            self.world.later(Duration::from_secs(step));
-            self.world.works().await;
+            self.world.advance(Duration::from_secs(step));
+            self.world.run_worker().await;
         }
     }
 
-    /// Jira is well again, for as long as a ticket could show up.
+    /// Ends the faults, and runs until a late ticket would have been found.
     async fn heals(&mut self) {
         self.world.jira.clear_faults();
         for _ in 0..12 {
-            // Jira may have asked for a second of silence, which is kept by the runtime's own clock.
-            self.world.passes(MINUTE).await;
-            // Parked commands are taken up again.
+            // Jira may have asked the bridge to wait for a second, which it does on the runtime's clock.
+            self.world.advance_all_clocks(MINUTE).await;
+            // Parked commands are retried.
             self.world.ticks().await;
-            self.world.works().await;
+            self.world.run_worker().await;
         }
     }
 
@@ -140,7 +140,7 @@ impl Mix {
         self.clones.push(self.world.jira.issue(&key).unwrap());
     }
 
-    /// What the bridge made, the oldest first.
+    /// The issues that the bridge created, oldest first.
     fn ours(&self) -> Vec<IssueView> {
         let mut ours = self.world.jira.issues();
         ours.retain(|issue| {
@@ -154,20 +154,20 @@ impl Mix {
         self.world.asks("confirm-promotion", "Progressing", revision).await.status
     }
 
-    /// One rollout: asked about, approved by somebody, and so on. Returns the key of its ticket.
+    /// Runs one rollout: questions, ticket, approval. Returns the ticket's key.
     async fn rollout(&mut self, revision: &str) -> String {
         self.breaks();
         assert_eq!(self.asks(revision).await, 403);
         let steps = self.rng.random_range(1..12);
-        self.muddles_on(steps).await;
-        assert_eq!(self.asks(revision).await, 403, "nobody approved it");
+        self.runs_with_faults(steps).await;
+        assert_eq!(self.asks(revision).await, 403, "not approved yet");
         self.heals().await;
-        assert_eq!(self.asks(revision).await, 403, "nobody approved it");
+        assert_eq!(self.asks(revision).await, 403, "not approved yet");
         let gates = self.world.gates().await;
         let key = gates[0]["ticket"]["key"].as_str().unwrap_or_else(|| panic!("no ticket: {gates}"));
         let key = key.to_owned();
-        self.is_as_it_should_be(&[&key]);
-        // Whatever is decided elsewhere opens nothing.
+        self.assert_consistent(&[&key]);
+        // Decisions on other issues open nothing.
         let others: Vec<String> = self.world.jira.issues().into_iter().map(|issue| issue.key).collect();
         if let Some(other) = others.iter().find(|other| **other != key && self.rng.random_bool(0.5)) {
             self.world.jira.move_issue(other, "Approved", MIA).unwrap();
@@ -175,21 +175,21 @@ impl Mix {
                 *clone = self.world.jira.issue(other).unwrap();
             }
             self.world.nudges(other).await;
-            self.muddles_on(2).await;
+            self.runs_with_faults(2).await;
             assert_eq!(self.asks(revision).await, 403, "{other} is not its ticket, {key} is");
         }
         self.world.jira.clear_faults();
         self.world.jira.move_issue(&key, "Approved", MIA).unwrap();
         self.world.nudges(&key).await;
-        // Jira may have asked for silence.
-        self.world.passes(MINUTE).await;
-        self.world.works().await;
+        // Jira may have asked the bridge to wait.
+        self.world.advance_all_clocks(MINUTE).await;
+        self.world.run_worker().await;
         assert_eq!(self.asks(revision).await, 200, "{}", self.world.gates().await);
         key
     }
 
-    /// A line for each issue, to be read when something went wrong.
-    fn told(&self, issues: &[IssueView]) -> String {
+    /// One line per issue, for failure messages.
+    fn summary(&self, issues: &[IssueView]) -> String {
         let line = |issue: &IssueView| {
             let at = |time: i64| (time - issues[0].created) / 1000;
             let mut line = format!("{} s: {} is opened, {}", at(issue.created), issue.key, issue.status);
@@ -208,8 +208,8 @@ impl Mix {
         format!("index lag {lag} s\n{}", issues.iter().map(line).collect::<Vec<_>>().join("\n"))
     }
 
-    /// No gate has two tickets that live, no clone was touched, nothing was said or done twice.
-    fn is_as_it_should_be(&self, live: &[&str]) {
+    /// Checks that each gate has one current ticket, no clone was touched, and nothing was done twice.
+    fn assert_consistent(&self, live: &[&str]) {
         for clone in &self.clones {
             let now = self.world.jira.issue(&clone.key).unwrap();
             assert_eq!((&now.labels, &now.comments), (&clone.labels, &clone.comments), "{}", clone.key);
@@ -217,9 +217,9 @@ impl Mix {
         }
         let ours = self.ours();
         let ended = |issue: &IssueView| issue.labels.iter().any(|label| label == "flagger-ended");
-        let living: Vec<&str> =
+        let current: Vec<&str> =
             ours.iter().filter(|issue| !ended(issue)).map(|issue| issue.key.as_str()).collect();
-        assert_eq!(living, live, "the live tickets of\n{}", self.told(&ours));
+        assert_eq!(current, live, "the current tickets of\n{}", self.summary(&ours));
         let mut gates: BTreeMap<String, usize> = BTreeMap::new();
         for issue in &ours {
             *gates.entry(issue.properties[PROPERTY].to_string()).or_default() += 1;
@@ -231,7 +231,7 @@ impl Mix {
     }
 }
 
-/// Each comment, label, move and link of the bridge was made once.
+/// Checks that each comment, label, move and link of the bridge exists once.
 fn nothing_twice(issue: &IssueView) {
     let (mut tags, mut texts) = (BTreeSet::new(), BTreeSet::new());
     for comment in issue.comments.iter().filter(|comment| comment.author == BRIDGE) {
@@ -263,15 +263,15 @@ async fn story(flavour: Flavour, seed: u64) {
     mix.breaks();
     let how = if mix.chance(0.5) { "Succeeded" } else { "Failed" };
     mix.world.reports("/post-rollout", how, "v3").await;
-    mix.muddles_on(6).await;
+    mix.runs_with_faults(6).await;
     mix.heals().await;
-    mix.is_as_it_should_be(&[]);
+    mix.assert_consistent(&[]);
     mix.world.finish().await;
 }
 
-/// What Jira says after a command cannot be read: that is no yes, and the command is performed again.
+/// Jira's answer to a command cannot be read: that is no confirmation, and the command is retried.
 #[tokio::test]
-async fn an_answer_that_cannot_be_read_is_no_yes() {
+async fn an_unreadable_answer_is_no_confirmation() {
     for flavour in [Flavour::Cloud, Flavour::DataCenter] {
         let world = World::start_with(flavour, SETTINGS).await;
         let rng = StdRng::seed_from_u64(0);
@@ -288,12 +288,12 @@ async fn an_answer_that_cannot_be_read_is_no_yes() {
             }
             mix.asks(revision).await;
             for _ in 0..10 {
-                mix.world.works().await;
-                mix.world.later(MINUTE / 2);
+                mix.world.run_worker().await;
+                mix.world.advance(MINUTE / 2);
             }
         }
         let [first, second] = mix.ours().try_into().unwrap();
-        mix.is_as_it_should_be(&[&second.key]);
+        mix.assert_consistent(&[&second.key]);
         assert_eq!((first.status.as_str(), second.status.as_str()), ("Cancelled", "In Review"));
         assert_eq!((first.comments.len(), first.links.len()), (1, 1));
         mix.world.finish().await;
@@ -304,7 +304,7 @@ fn number(key: &str) -> Option<u64> {
     std::env::var(key).ok().map(|value| value.parse().unwrap())
 }
 
-/// Each mix has a runtime of its own, so that nothing of it is left when it is over.
+/// Runs each mix on its own runtime, so that no task of it remains.
 fn mixes(flavour: Flavour) {
     let (first, mixes) = match (number("UNKNOWN_SEED"), number("UNKNOWN")) {
         (None, mixes) => (0, mixes.unwrap_or(6)),
@@ -313,11 +313,11 @@ fn mixes(flavour: Flavour) {
     let seeds = first..first + mixes;
     let mut wrong = Vec::new();
     for seed in seeds.clone() {
-        let tells = || {
+        let run_story = || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(story(flavour, seed));
         };
-        if catch_unwind(tells).is_err() {
+        if catch_unwind(run_story).is_err() {
             wrong.push(seed);
         }
     }

@@ -13,7 +13,7 @@ use crate::world::{Answer, WEBHOOK_SECRET, World, question};
 
 const TOKEN: &str = "the-token-flagger-brings";
 
-/// Asserts the code, that the answer is one line, and returns it.
+/// Checks the status and that the answer is one line. Returns the line.
 fn refused(answer: &Answer, status: u16, about: &str) -> String {
     assert_eq!(answer.status, status, "{about}: {}", answer.body);
     let line = answer.body.strip_suffix('\n').unwrap_or(&answer.body);
@@ -22,12 +22,12 @@ fn refused(answer: &Answer, status: u16, about: &str) -> String {
     line.to_owned()
 }
 
-/// Nothing is known of any canary, and Jira was asked nothing.
-async fn untouched(world: &World) {
-    world.works().await;
+/// Checks that no canary is stored, and no request was sent to Jira.
+async fn assert_untouched(world: &World) {
+    world.run_worker().await;
     assert_eq!(world.gates().await, json!([]));
     assert_eq!(world.jira.requests().len(), 0);
-    // The worker's lease is the only turn there was.
+    // The only write is the worker's lease.
     assert_eq!(world.turns().await, 1, "the store");
 }
 
@@ -84,16 +84,20 @@ async fn bad_questions() {
     for path in ["/event", "/post-rollout"] {
         let mut elsewhere = good.clone();
         elsewhere["namespace"] = "pay".into();
-        assert_eq!(world.posts(path, &elsewhere).await.status, 200, "a report from elsewhere is dropped");
+        assert_eq!(
+            world.posts(path, &elsewhere).await.status,
+            200,
+            "a report about another cluster is dropped"
+        );
         let answer = world.sends(world.gate("POST", path).header("content-type", json).body("{")).await;
         refused(&answer, 400, path);
     }
-    // What load balancers probe tells nothing.
+    // The paths that load balancers probe reveal nothing.
     for path in ["/", "/healthz"] {
         let answer = world.sends(world.webhook("GET", path)).await;
         assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{path}");
     }
-    untouched(&world).await;
+    assert_untouched(&world).await;
     world.finish().await;
 }
 
@@ -132,11 +136,11 @@ async fn the_ports_are_kept_apart() {
     ] {
         assert_eq!(answer.status, status, "{}", answer.body);
     }
-    untouched(&world).await;
+    assert_untouched(&world).await;
     world.finish().await;
 }
 
-/// The three ways to bring a token, and what is not one.
+/// The three ways to send a token, and invalid ones.
 #[tokio::test]
 async fn tokens() {
     let world = World::start_with(Flavour::Cloud, &format!("flagger.token = \"{TOKEN}\"")).await;
@@ -164,7 +168,7 @@ async fn tokens() {
     let event =
         world.gate("POST", "/event").header("content-type", "application/json").body(body.to_string());
     refused(&world.sends(event).await, 401, "an event");
-    untouched(&world).await;
+    assert_untouched(&world).await;
 
     let right = [
         post().basic_auth("any", Some(TOKEN)).body(body.to_string()),
@@ -174,7 +178,7 @@ async fn tokens() {
     for request in right {
         assert_eq!(world.sends(request).await.status, 403);
     }
-    world.works().await;
+    world.run_worker().await;
     let [ticket] = world.tickets().try_into().unwrap();
     assert!(!format!("{ticket:?}").contains(TOKEN), "the token reaches no ticket");
     let gates = world.gates().await.to_string();
@@ -182,12 +186,12 @@ async fn tokens() {
     world.finish().await;
 }
 
-/// What a webhook claims is never believed, and one that proves nothing is not even read.
+/// The bridge never trusts a webhook's content, and does not even parse an unauthenticated one.
 #[tokio::test]
 async fn webhooks() {
     let world = World::start(Flavour::Cloud).await;
     world.asks("confirm-promotion", "Progressing", "new").await;
-    world.works().await;
+    world.run_worker().await;
     let issue = world.tickets().remove(0);
     world.jira.clear_requests();
     let body = json!({
@@ -222,16 +226,16 @@ async fn webhooks() {
     let unknown = "{\"issue\":{\"id\":\"999\"}}";
     let unknown =
         world.webhook("POST", "/jira/webhook").header("X-Hub-Signature", signed(unknown)).body(unknown);
-    assert_eq!(world.sends(unknown).await.status, 200, "an issue that is none of ours");
-    world.works().await;
-    assert_eq!(world.jira.requests().len(), 0, "none of them costs a request");
+    assert_eq!(world.sends(unknown).await.status, 200, "a foreign issue");
+    world.run_worker().await;
+    assert_eq!(world.jira.requests().len(), 0, "these webhooks cause no request to Jira");
 
-    // Honest, but the claim in it is not true: the ticket is read back, and the gate stays closed.
+    // Authenticated, but its content is false: the bridge reads the ticket, and the gate stays closed.
     for request in [post().header("X-Hub-Signature", signed(&body)), post().bearer_auth(WEBHOOK_SECRET)] {
         assert_eq!(world.sends(request).await.status, 200);
     }
-    world.works().await;
-    assert_eq!(world.jira.requests().len(), 1, "two nudges are one look");
+    world.run_worker().await;
+    assert_eq!(world.jira.requests().len(), 1, "two nudges cause one read");
     assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 403);
     world.finish().await;
 }
@@ -243,7 +247,7 @@ async fn half_open_connections() {
     let mut open: Vec<TcpStream> = (0..200)
         .map(|number| {
             let mut connection = TcpStream::connect(world.address(0)).unwrap();
-            // Some say nothing, some begin, some promise a body that never comes.
+            // Some send nothing, some start a request, some never send the announced body.
             let said: &[u8] = match number % 3 {
                 0 => b"",
                 1 => b"POST /gate/confirm-rollout HTTP/1.1\r\nHost: x\r\n",
@@ -256,20 +260,20 @@ async fn half_open_connections() {
         .collect();
     assert_eq!(world.asks("confirm-rollout", "Waiting", "abc").await.status, 403);
     let gone = tokio::task::spawn_blocking(move || {
-        // Reading ends when the bridge closes; it would fail after 20 s otherwise.
+        // Reading ends when the bridge closes the connection; otherwise it fails after 20 s.
         open.iter_mut().all(|connection| connection.read_to_end(&mut Vec::new()).is_ok())
     });
     assert!(gone.await.unwrap(), "the bridge closes every one of them within 20 s");
-    world.works().await;
+    world.run_worker().await;
     world.finish().await;
 }
 
-/// A repeated question is answered from memory: no turn is taken, and not a byte of the database changes.
+/// A repeated question is answered from memory: no transaction writes, and no byte of the database changes.
 #[tokio::test]
 async fn a_repeated_question_writes_nothing() {
     for world in World::both("").await {
         world.asks("confirm-promotion", "Progressing", "new").await;
-        world.works().await;
+        world.run_worker().await;
         world.asks("confirm-promotion", "Progressing", "new").await;
         world.asks("rollback", "WaitingPromotion", "new").await;
         let (turns, files) = (world.turns().await, world.contents().await);

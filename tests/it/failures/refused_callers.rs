@@ -1,5 +1,5 @@
-//! What is turned away at the door is seen: once in the log, then counted, with who it was and what to change; on the page, in
-//! the API and as a metric.
+//! Refused calls are visible: logged once, then counted, with the caller and what to change; on the page, in the API
+//! and as a metric.
 
 use std::{
     io::{Read as _, Write as _},
@@ -20,7 +20,7 @@ impl World {
         self.sends(self.admin("GET", "/api/refused")).await.json().as_array().unwrap().clone()
     }
 
-    /// The rows with these words in their reason.
+    /// The refused calls with these words in their reason.
     async fn refused_for(&self, words: &str) -> Vec<Value> {
         let mut rows = self.refused_calls().await;
         rows.retain(|row| row["reason"].as_str().unwrap().contains(words));
@@ -35,7 +35,7 @@ impl World {
         text.lines().find_map(|line| line.strip_prefix(&series)).unwrap().parse().unwrap()
     }
 
-    /// Waits until so many were counted: a connection that breaks is counted when it is over, after its answer.
+    /// Waits until the count is reached: a broken connection is counted when it is closed, after its answer.
     async fn counts(&self, listener: &str, reason: &str, expected: u64) {
         let what = format!("{listener} {reason} is {expected}");
         until(&what, async || {
@@ -50,14 +50,14 @@ impl World {
 /// The warnings about refused calls.
 fn warnings(log: &Log) -> Vec<String> {
     let text = log.text();
-    let lines = text.lines().filter(|line| line.contains("WARN") && line.contains("refused somebody"));
+    let lines = text.lines().filter(|line| line.contains("WARN") && line.contains("refused a call"));
     lines.map(str::to_owned).collect()
 }
 
-/// As Flagger's own documentation has it: the hooks name a cluster that the bridge does not know. The end of the rollout would
-/// be lost, and nobody told.
+/// The hooks name a cluster that the bridge does not know, as in Flagger's documentation: without a warning the end of
+/// the rollout would be lost unnoticed.
 #[tokio::test]
-async fn a_cluster_that_is_not_known() {
+async fn an_unknown_cluster() {
     for settings in ["", &format!("flagger.token = \"{TOKEN}\"\n")] {
         let (log, _guard) = Log::start();
         for world in World::both(settings).await {
@@ -102,14 +102,14 @@ async fn a_cluster_that_is_not_known() {
             assert!(
                 !page.contains(TOKEN) && !log.text().contains(TOKEN) && !format!("{rows:?}").contains(TOKEN)
             );
-            world.works().await;
+            world.run_worker().await;
             assert_eq!(world.tickets().len(), 0);
             world.finish().await;
         }
     }
 }
 
-/// A hook that is nearly right: each says what to write instead, and keeps its code.
+/// Hooks with small mistakes: each answer says what to write instead, with the usual status.
 #[tokio::test]
 async fn hooks_that_are_nearly_right() {
     let (log, _guard) = Log::start();
@@ -189,10 +189,15 @@ async fn hooks_that_are_nearly_right() {
         assert_eq!(answer.body, words);
         world.finish().await;
     }
-    assert_eq!(warnings(&log).len(), 2 * 13, "namespace is told once for both paths: {:#?}", warnings(&log));
+    assert_eq!(
+        warnings(&log).len(),
+        2 * 13,
+        "the namespace is logged once for both paths: {:#?}",
+        warnings(&log)
+    );
 }
 
-/// Flagger with a wrong token, or none: the line says which canary, and from where.
+/// Flagger with a wrong token, or none: the log line names the canary and the caller's address.
 #[tokio::test]
 async fn a_wrong_token() {
     let (log, _guard) = Log::start();
@@ -224,7 +229,7 @@ async fn a_wrong_token() {
     }
 }
 
-/// Jira's webhook that is turned away.
+/// Refused webhooks of Jira.
 #[tokio::test]
 async fn webhooks() {
     let (log, _guard) = Log::start();
@@ -253,7 +258,7 @@ async fn webhooks() {
     assert!(!log.text().contains(WEBHOOK_SECRET));
 }
 
-/// A bad neighbour with made-up paths: log and memory stay small, and what is told of others stays.
+/// A caller with many made-up paths: log and memory stay small, and other refused calls stay visible.
 #[tokio::test]
 async fn a_flood_of_made_up_paths() {
     let (log, _guard) = Log::start();
@@ -278,16 +283,16 @@ async fn a_flood_of_made_up_paths() {
     world.finish().await;
 }
 
-/// A head of more than 16 KiB is refused, and so is what is no HTTP.
+/// A request head of more than 16 KiB is refused, and so are bytes that are not HTTP.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn heads_that_are_too_large_and_what_is_no_http() {
+async fn heads_that_are_too_large_and_bytes_that_are_not_http() {
     let world = World::start(Flavour::Cloud).await;
     let says = async |listener: usize, words: Vec<u8>| {
         let address = world.address(listener);
         let said = tokio::task::spawn_blocking(move || {
             let mut io = TcpStream::connect(address).unwrap();
             io.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-            // It may be answered before all of it is sent.
+            // The bridge may answer before all bytes are sent.
             let _ = io.write_all(&words);
             let mut answer = Vec::new();
             let _ = io.read_to_end(&mut answer);
@@ -312,7 +317,7 @@ async fn heads_that_are_too_large_and_what_is_no_http() {
                 .starts_with("HTTP/1.1 400 ")
         );
         world.counts(name, "protocol", 1).await;
-        // As Go's client sends a hook with a space in its address.
+        // Go's client sends this for a hook with a space in its URL.
         let spaced =
             b"POST /gate/confirm-promotion?gate=QA Team HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
         assert!(says(listener, spaced.to_vec()).await.starts_with("HTTP/1.1 400 "));
@@ -333,16 +338,16 @@ async fn heads_that_are_too_large_and_what_is_no_http() {
     world.finish().await;
 }
 
-/// Thousands of slow callers without a token take no place from Flagger, nor from a probe.
+/// Thousands of slow callers without a token take no connection from Flagger or a probe.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_strangers_make_room() {
+async fn slow_unauthenticated_callers_are_closed() {
     let world = World::start_with(Flavour::Cloud, &format!("flagger.token = \"{TOKEN}\"\n")).await;
     let address = world.address(0);
     let slow = tokio::task::spawn_blocking(move || {
         let says = b"POST /gate/check HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
         let mut held = Vec::new();
         for _ in 0..1_500 {
-            // Some find no room in the system's own queue.
+            // Some do not fit into the system's accept queue.
             let address = address.parse().unwrap();
             let Ok(mut io) = TcpStream::connect_timeout(&address, Duration::from_secs(5)) else { break };
             let _ = io.write_all(says);
@@ -359,16 +364,16 @@ async fn slow_strangers_make_room() {
         assert_eq!(world.sends(world.gate("GET", "/healthz")).await.status, 200);
         assert_eq!(world.sends(world.admin("GET", "/healthz")).await.status, 200);
     }
-    assert!(world.counted("gate", "crowded").await > 0, "room was made");
+    assert!(world.counted("gate", "crowded").await > 0, "slow connections were closed");
     drop(held);
-    world.works().await;
+    world.run_worker().await;
     assert_eq!(world.tickets().len(), 1);
     world.finish().await;
 }
 
-/// Large bodies with an invented signature, all at a time: Jira's own webhook is heard meanwhile.
+/// Many large bodies with an invalid signature at once: Jira's own webhook is still accepted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn large_bodies_of_strangers_make_room() {
+async fn large_unauthenticated_bodies_are_closed() {
     let world = World::start(Flavour::Cloud).await;
     let address = world.address(1);
     let large = tokio::task::spawn_blocking(move || {
@@ -383,7 +388,7 @@ async fn large_bodies_of_strangers_make_room() {
             let mut io = TcpStream::connect(&address).unwrap();
             io.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
             io.write_all(head.as_bytes()).unwrap();
-            // All but the last byte. Who is cut is told so, and may be so while it sends.
+            // All but the last byte. The bridge may refuse the request while it is being sent.
             let _ = io.write_all(&body);
             held.push(io);
         }
@@ -397,12 +402,12 @@ async fn large_bodies_of_strangers_make_room() {
             .header("X-Hub-Signature", signature(WEBHOOK_SECRET, body.as_bytes()));
         assert_eq!(world.sends(request.body(body)).await.status, 200);
     }
-    assert!(world.counted("webhook", "crowded").await >= 30, "the oldest were cut");
+    assert!(world.counted("webhook", "crowded").await >= 30, "the oldest were closed");
     drop(held);
     world.finish().await;
 }
 
-/// Over TLS: a caller that does not trust the certificate, one that speaks no TLS, and one that speaks it wrongly.
+/// TLS: a caller that does not trust the certificate, one without TLS, and one with a broken handshake.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::disallowed_methods, reason = "these are no requests to Jira")]
 async fn handshakes_that_fail() {
@@ -427,13 +432,13 @@ async fn handshakes_that_fail() {
         ("speaks HTTP without TLS", "protocol", "write https:// instead of http://"),
         ("corrupt message", "handshake", "see what calls this port"),
     ] {
-        // The log of the connection may come a moment after its end.
+        // The connection may be recorded a moment after it is closed.
         let mut rows = Vec::new();
-        let told = async || {
+        let is_shown = async || {
             rows = world.refused_for(words).await;
             !rows.is_empty()
         };
-        until(words, told).await;
+        until(words, is_shown).await;
         let row = &rows[0];
         assert_eq!(
             (&row["kind"], &row["source"], &row["path"]),

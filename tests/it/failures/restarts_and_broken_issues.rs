@@ -1,4 +1,5 @@
-//! Things that go wrong around the bridge, and what must not come of them.
+//! Crashes, outages of the bridge, broken issues and rows: they must not open gates, lose commands or block other
+//! tickets.
 
 use std::time::Duration;
 
@@ -6,14 +7,14 @@ use fake_jira::{Fault, MIA, Operation, Times, Workflow};
 
 use crate::world::{World, question};
 
-// Not those that count how soon a request is made, or choose whom they ask.
+// Without the tests that measure when a request is sent, or choose the process they ask.
 crate::world::crash::crash_tests!(
     silence_survives_a_crash,
-    an_outage_of_the_bridge_counts_for_nothing,
-    a_withdrawal_makes_nobody_more_patient,
+    an_outage_of_the_bridge_is_no_silence,
+    a_withdrawal_does_not_extend_the_allowed_silence,
     a_status_is_renamed,
     one_issue_is_broken,
-    a_dead_issue_is_broken,
+    an_ended_issue_is_broken,
     rows_of_a_newer_version,
     a_rollout_that_ends_before_its_ticket_is_opened,
 );
@@ -22,22 +23,22 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 impl World {
-    /// Time passes while the bridge serves and Flagger is silent.
+    /// Advances the clock while the bridge serves and Flagger sends nothing.
     async fn is_silent_for(&self, silence: Duration) {
         for _ in 0..silence.as_secs() / 5 {
-            self.later(Duration::from_secs(5));
+            self.advance(Duration::from_secs(5));
             self.ticks().await;
         }
-        self.works().await;
+        self.run_worker().await;
     }
 
     async fn asks_promotion(&self) -> (u16, String) {
         let answer = self.asks("confirm-promotion", "Progressing", "new").await;
-        self.works().await;
+        self.run_worker().await;
         (answer.status, answer.body)
     }
 
-    /// A promotion gate that was opened and used. Returns its ticket.
+    /// Opens a promotion gate, approves it and uses the approval. Returns its ticket's key.
     async fn opened(&self) -> String {
         self.asks_promotion().await;
         let key = self.newest();
@@ -47,49 +48,48 @@ impl World {
     }
 }
 
-/// A crash in the first minute does not make the bridge forget since when Flagger is silent.
+/// After a crash in the first minute the bridge still knows since when Flagger is silent.
 #[tokio::test]
 async fn silence_survives_a_crash() {
     for world in World::both("").await {
         world.opened().await;
         world.restarts().await;
         world.is_silent_for(11 * MINUTE).await;
-        assert_eq!(world.asks_promotion().await.0, 403, "the same revision, coming back");
+        assert_eq!(world.asks_promotion().await.0, 403, "the same revision comes back");
         assert_eq!(world.tickets().len(), 2);
         world.finish().await;
     }
 }
 
-/// While nobody served, nobody could hear: that silence is not Flagger's, and no measure of its patience either.
+/// While the bridge was down it could not receive questions: that time is neither silence of Flagger nor its interval.
 #[tokio::test]
-async fn an_outage_of_the_bridge_counts_for_nothing() {
+async fn an_outage_of_the_bridge_is_no_silence() {
     for world in World::both("").await {
         world.opened().await;
         world.is_silent_for(MINUTE).await;
-        world.later(5 * HOUR);
+        world.advance(5 * HOUR);
         world.restarts().await;
-        world.works().await;
+        world.run_worker().await;
         assert_eq!(world.asks_promotion().await.0, 200, "still the same rollout");
         assert_eq!(world.tickets().len(), 1);
         world.is_silent_for(11 * MINUTE).await;
         assert_eq!(world.asks_promotion().await.0, 403, "silent while the bridge served");
 
-        world.later(5 * HOUR);
+        world.advance(5 * HOUR);
         world.restarts().await;
         let key = world.newest();
         world.asks_promotion().await;
         world.decides(&key, "Approved").await;
         assert_eq!(world.asks_promotion().await.0, 200);
         world.is_silent_for(11 * MINUTE).await;
-        assert_eq!(world.asks_promotion().await.0, 403, "the outage is no gap between two questions");
+        assert_eq!(world.asks_promotion().await.0, 403, "the outage is no interval between two questions");
         world.finish().await;
     }
 }
 
-/// Tickets that Flagger asks about are polled as often as before from the start on, however long nobody served; others
-/// are not.
+/// After an outage of any length, tickets that Flagger asks about are polled as often as before; others are not.
 #[tokio::test]
-async fn who_waits_is_polled_for_after_a_restart() {
+async fn waiting_tickets_are_polled_after_a_restart() {
     for world in World::both("").await {
         world.asks_promotion().await;
         for asked in [true, true, false, false] {
@@ -101,14 +101,14 @@ async fn who_waits_is_polled_for_after_a_restart() {
             }
             world.is_silent_for(MINUTE).await;
             for outage in [Duration::ZERO, HOUR] {
-                world.later(outage);
+                world.advance(outage);
                 world.restarts().await;
-                world.works().await;
+                world.run_worker().await;
                 let mut looks = 0;
                 for _ in 0..3 {
-                    world.later(MINUTE / 3);
+                    world.advance(MINUTE / 3);
                     world.ticks().await;
-                    looks += world.works().await;
+                    looks += world.run_worker().await;
                 }
                 assert_eq!(looks, if asked { 3 } else { 0 }, "{asked}, away for {outage:?}");
             }
@@ -117,10 +117,10 @@ async fn who_waits_is_polled_for_after_a_restart() {
     }
 }
 
-/// Polling a ticket that waits writes nothing; that an approval still stands is stored now and then, for it is not believed
-/// for longer than `jira.trust_for`.
+/// Polling a waiting ticket writes nothing; the confirmation of an approval is stored occasionally, because it is
+/// trusted for at most `jira.trust_for`.
 #[tokio::test]
-async fn a_poll_that_shows_nothing_new() {
+async fn a_poll_without_changes() {
     for world in World::both("").await {
         world.asks_promotion().await;
         let key = world.newest();
@@ -128,18 +128,18 @@ async fn a_poll_that_shows_nothing_new() {
             world.asks_promotion().await;
             let before = world.turns().await;
             for _ in 0..12 {
-                world.later(MINUTE / 3);
-                // On Data Center a ticket that waits is read from the issue itself, too, once in a while.
-                let looks = world.works().await;
+                world.advance(MINUTE / 3);
+                // On Data Center a waiting ticket is occasionally read from the issue itself as well.
+                let looks = world.run_worker().await;
                 assert!(looks == 1 || (looks == 2 && !world.is_cloud()), "{looks} looks");
             }
             world.turns().await - before
         };
-        world.later(MINUTE / 3);
-        world.works().await;
+        world.advance(MINUTE / 3);
+        world.run_worker().await;
         assert_eq!(polls().await, 0);
         world.decides(&key, "Approved").await;
-        // Every 100 s, a sixth of trust_for. On a Data Center an index renews nothing; the issue is asked every 300 s.
+        // Every 100 s, a sixth of trust_for. On Data Center the index renews nothing; the issue is read every 300 s.
         assert_eq!(polls().await, if world.is_cloud() { 2 } else { 0 });
         world.decides(&key, "Rejected").await;
         assert_eq!(polls().await, 0);
@@ -147,9 +147,9 @@ async fn a_poll_that_shows_nothing_new() {
     }
 }
 
-/// A gate that was opened, closed by a withdrawal, and approved again long after everything went silent.
+/// A gate was opened, closed by a withdrawal, and approved again long after Flagger's last question.
 #[tokio::test]
-async fn a_withdrawal_makes_nobody_more_patient() {
+async fn a_withdrawal_does_not_extend_the_allowed_silence() {
     for world in World::both("").await {
         let key = world.opened().await;
         world.decides(&key, "To Do").await;
@@ -161,8 +161,8 @@ async fn a_withdrawal_makes_nobody_more_patient() {
     }
 }
 
-/// An administrator renames a status: those tickets cannot be understood, but they are not read without end, and the
-/// gates of other routes go on.
+/// An administrator renames a status: the affected tickets cannot be interpreted, but they are not read endlessly, and
+/// gates of other routes are not affected.
 #[tokio::test]
 async fn a_status_is_renamed() {
     let settings = "[[routes]]\nmatch = { canary = \"till\" }\nticket = { project = \"PAY\" }\n";
@@ -171,26 +171,26 @@ async fn a_status_is_renamed() {
         let mut till = question("Progressing", "new");
         till["name"] = "till".into();
         world.posts("/gate/confirm-promotion", &till).await;
-        world.works().await;
+        world.run_worker().await;
         let key = world.newest();
         let mut workflow = Workflow::change();
         for status in &mut workflow.statuses {
             status.name = status.name.replace("Approved", "Authorised");
         }
         world.jira.set_workflow("OPS", "Change", workflow);
-        world.later(2 * HOUR);
+        world.advance(2 * HOUR);
         world.jira.clear_requests();
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
-        world.works().await;
+        world.run_worker().await;
         let asked = world.jira.requests().len();
-        // One that was killed asks Jira once more who it is, and what its statuses are.
+        // A restarted process requests its account and the statuses once more.
         assert!(asked < 18, "{asked} requests at one instant");
         assert_eq!(world.posts("/gate/confirm-promotion", &till).await.status, 200);
         assert_eq!(world.asks_promotion().await.0, 403, "it cannot be proven any more");
     }
 }
 
-/// An issue that Jira cannot show must not hide the others.
+/// An issue that Jira cannot show does not hide the others.
 #[tokio::test]
 async fn one_issue_is_broken() {
     for world in World::both("").await {
@@ -199,7 +199,7 @@ async fn one_issue_is_broken() {
         let mut other = question("Progressing", "new");
         other["name"] = "till".into();
         world.posts("/gate/confirm-promotion", &other).await;
-        world.works().await;
+        world.run_worker().await;
         let healthy = world.newest();
         world.jira.spoil_issue(&broken, true).unwrap();
         world.decides(&healthy, "Approved").await;
@@ -209,29 +209,29 @@ async fn one_issue_is_broken() {
     }
 }
 
-/// A dead ticket that cannot be read keeps no live one waiting.
+/// An ended ticket that cannot be read does not delay a current one.
 #[tokio::test]
-async fn a_dead_issue_is_broken() {
+async fn an_ended_issue_is_broken() {
     for world in World::both("").await {
         world.asks_promotion().await;
-        let dead = world.newest();
+        let ended = world.newest();
         world.asks("confirm-promotion", "Progressing", "newer").await;
-        world.works().await;
+        world.run_worker().await;
         let live = world.newest();
-        world.later(MINUTE);
-        world.jira.move_issue(&dead, "Approved", MIA).unwrap();
+        world.advance(MINUTE);
+        world.jira.move_issue(&ended, "Approved", MIA).unwrap();
         world.jira.move_issue(&live, "Approved", MIA).unwrap();
-        world.jira.spoil_issue(&dead, true).unwrap();
-        world.nudges(&dead).await;
+        world.jira.spoil_issue(&ended, true).unwrap();
+        world.nudges(&ended).await;
         world.nudges(&live).await;
-        world.works().await;
+        world.run_worker().await;
         assert_eq!(world.asks("confirm-promotion", "Progressing", "newer").await.status, 200);
-        world.jira.spoil_issue(&dead, false).unwrap();
+        world.jira.spoil_issue(&ended, false).unwrap();
         world.finish().await;
     }
 }
 
-/// A conflict is not tried again without end.
+/// A conflict is retried ever less often.
 #[tokio::test]
 async fn a_conflict_that_stays() {
     for world in World::both("").await {
@@ -242,24 +242,24 @@ async fn a_conflict_that_stays() {
         world.asks("confirm-promotion", "Progressing", "new").await;
         for second in 0..60 {
             world.jira.clear_requests();
-            world.works().await;
+            world.run_worker().await;
             let creates =
                 world.jira.requests().iter().filter(|it| it.operation == Operation::CreateIssue).count();
             tries.extend((0..creates).map(|_| second));
-            world.later(MINUTE / 60);
+            world.advance(MINUTE / 60);
         }
-        // Each wait is twice the one before, spread by up to a fifth; of the first ones full seconds may be as many.
+        // Each delay is twice the previous one, plus up to a fifth; in full seconds the first ones may be equal.
         assert!((5..=6).contains(&tries.len()), "{tries:?}");
         assert!(tries.windows(3).all(|three| three[2] - three[1] >= three[1] - three[0]), "{tries:?}");
         world.jira.clear_faults();
-        world.later(2 * MINUTE);
-        world.works().await;
+        world.advance(2 * MINUTE);
+        world.run_worker().await;
         assert_eq!(world.tickets().len(), 1);
         world.finish().await;
     }
 }
 
-/// What a newer version stored is not understood: it closes its own gate, or waits; nothing else stands still.
+/// Rows that a newer version stored cannot be read: they close their own gate, or wait; nothing else is affected.
 #[tokio::test]
 async fn rows_of_a_newer_version() {
     for world in World::both("").await {
@@ -270,8 +270,8 @@ async fn rows_of_a_newer_version() {
         world.sql("UPDATE outbox SET command = '{\"sing\":{}}'").await;
         other["name"] = "shelf".into();
         world.posts("/gate/confirm-promotion", &other).await;
-        world.works().await;
-        assert_eq!(world.tickets().len(), 2, "the command after it was performed");
+        world.run_worker().await;
+        assert_eq!(world.tickets().len(), 2, "the next command was performed");
 
         world.sql("UPDATE turn SET seq = seq + 1").await;
         world.sql("UPDATE canary SET format = 99, seq = (SELECT seq FROM turn) WHERE id LIKE '%/cart'").await;
@@ -287,34 +287,34 @@ async fn rows_of_a_newer_version() {
     }
 }
 
-/// A question that another process stored: its ticket is opened, although this process has not followed yet.
+/// Another process stored a question: its ticket is opened, although this process has not caught up yet.
 #[tokio::test]
-async fn a_command_that_memory_does_not_know_yet() {
+async fn a_command_stored_by_another_process() {
     for world in World::both("").await {
-        world.is_joined().await;
+        world.add_process().await;
         world.asks_first("confirm-promotion", "Progressing", "new").await;
-        world.works().await;
+        world.run_worker().await;
         assert_eq!(world.tickets().len(), 1);
         world.finish().await;
     }
 }
 
-/// The rollout ended while the request to open its ticket waited: nobody needs the ticket any more.
+/// The rollout ended before the request to open its ticket was sent: the ticket is not needed any more.
 #[tokio::test]
 async fn a_rollout_that_ends_before_its_ticket_is_opened() {
     for world in World::both("").await {
         world.asks("confirm-promotion", "Progressing", "new").await;
         world.reports("/post-rollout", "Failed", "new").await;
-        world.works().await;
+        world.run_worker().await;
         assert_eq!(world.tickets().len(), 0);
-        // Where the request was sent already, the ticket is found, and told.
+        // If the request was sent already, the bridge finds the ticket and comments on it.
         world.jira.fault(Operation::CreateIssue, Fault::LostAnswer, Times::Once);
         world.asks("confirm-promotion", "Progressing", "newer").await;
-        world.works().await;
+        world.run_worker().await;
         world.reports("/post-rollout", "Failed", "newer").await;
         for _ in 0..12 {
-            world.later(MINUTE / 4);
-            world.works().await;
+            world.advance(MINUTE / 4);
+            world.run_worker().await;
         }
         let [ticket] = world.tickets().try_into().unwrap();
         assert!(ticket.comments[0].text().contains("failed"), "{:?}", ticket.comments);

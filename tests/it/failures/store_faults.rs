@@ -1,4 +1,4 @@
-//! The store's bad days: rows that cannot be read, a database that is locked, full, gone or silent.
+//! Faults of the store: unreadable rows, and a database that is locked, full, down or silent.
 
 use std::{path::Path, process::Command, time::Duration};
 
@@ -23,14 +23,14 @@ fn till() -> Value {
     till
 }
 
-/// A report with words for the tickets, which must be stored.
+/// A report with a message for the tickets, which must be stored.
 pub(crate) fn news(words: &str) -> Value {
     let mut news = question("Progressing", "new");
     news["metadata"] = serde_json::json!({ "eventMessage": words });
     news
 }
 
-/// A connection that keeps everybody else from writing, until it is dropped.
+/// A connection that blocks all other writers until it is dropped.
 pub(crate) async fn lock(config: &str) -> AnyConnection {
     sqlx::any::install_default_drivers();
     let url = store_url(config);
@@ -51,13 +51,13 @@ impl World {
         store_url(&self.config()).starts_with("sqlite:")
     }
 
-    /// Gates of `shop/cart` and `shop/till`, both opened. Returns their tickets.
+    /// Opens a gate of `shop/cart` and one of `shop/till`. Returns their tickets' keys.
     async fn two_open_gates(&self) -> [String; 2] {
         self.asks("confirm-promotion", "Progressing", "new").await;
-        self.works().await;
+        self.run_worker().await;
         let cart = self.newest();
         self.posts("/gate/confirm-promotion", &till()).await;
-        self.works().await;
+        self.run_worker().await;
         let tickets = [cart, self.newest()];
         for key in &tickets {
             self.decides(key, "Approved").await;
@@ -82,25 +82,25 @@ impl World {
         text
     }
 
-    /// What people see of `shop/cart`: how it stands, and why.
-    async fn standings(&self) -> Vec<(String, String)> {
+    /// The state and reason of each gate of `shop/cart`, as the API shows them.
+    async fn shown_states(&self) -> Vec<(String, String)> {
         let gates = self.gates().await;
         let cart = gates.as_array().unwrap().iter().filter(|gate| gate["canary"] == "cart");
         let word = |value: &Value| value.as_str().unwrap().to_owned();
         cart.map(|gate| (word(&gate["state"]), word(&gate["reason"]))).collect()
     }
 
-    /// Time passes while the bridge serves.
+    /// Advances the clock while the bridge serves.
     async fn serves_for(&self, time: Duration) {
         for _ in 0..time.as_secs() / 5 {
-            self.later(Duration::from_secs(5));
+            self.advance(Duration::from_secs(5));
             self.ticks().await;
         }
-        self.works().await;
+        self.run_worker().await;
     }
 }
 
-/// Whatever stands in a row, it closes its own canary, everybody can see why, and it is mended without a restart.
+/// A corrupt row closes only its own canary, the reason is shown, and it can be repaired without a restart.
 #[tokio::test]
 async fn a_corrupt_row_closes_its_own_canary() {
     for world in World::both("").await {
@@ -128,7 +128,7 @@ async fn a_corrupt_row_closes_its_own_canary() {
                 assert_eq!(rollback.status, 403);
                 assert!(rollback.body.contains(why), "{state}: {}", rollback.body);
                 assert_eq!(world.reports("/event", "Progressing", "new").await.status, 503, "{state}");
-                let [(shown, reason)] = world.standings().await.try_into().unwrap();
+                let [(shown, reason)] = world.shown_states().await.try_into().unwrap();
                 assert_eq!(shown, "stuck");
                 assert!(reason.contains(why) && reason.contains("mended or deleted"), "{reason}");
                 let page = world.sends(world.admin("GET", "/")).await.body;
@@ -140,8 +140,8 @@ async fn a_corrupt_row_closes_its_own_canary() {
             }
             world.sql(&format!("UPDATE canary SET state = '{good}' WHERE id LIKE '%/cart'")).await;
             world.ticks().await;
-            assert_eq!(world.asks_cart().await.status, 200, "{state}: mended");
-            assert_eq!(world.standings().await[0].0, "approved");
+            assert_eq!(world.asks_cart().await.status, 200, "{state}: repaired");
+            assert_eq!(world.shown_states().await[0].0, "approved");
         }
         world.sql("UPDATE turn SET seq = seq + 1").await;
         let set = "UPDATE canary SET state = '', seq = (SELECT seq FROM turn)";
@@ -149,28 +149,28 @@ async fn a_corrupt_row_closes_its_own_canary() {
         world.ticks().await;
         world.sql("DELETE FROM canary WHERE id LIKE '%/cart'").await;
         world.ticks().await;
-        assert_eq!(world.standings().await, []);
-        assert_eq!(world.asks_cart().await.status, 403, "nothing is known of it");
-        world.works().await;
+        assert_eq!(world.shown_states().await, []);
+        assert_eq!(world.asks_cart().await.status, 403, "the canary is unknown");
+        world.run_worker().await;
         assert_eq!(world.tickets().len(), 3);
         world.finish().await;
     }
 }
 
-/// A row that is found broken only when something is about to be written: from then on nothing is open by memory.
+/// A row turns out to be corrupt in a writing transaction: from then on memory opens nothing.
 #[tokio::test]
-async fn a_row_that_is_found_corrupt_in_a_turn() {
+async fn a_row_that_is_found_corrupt_in_a_write() {
     for world in World::both("").await {
         world.two_open_gates().await;
         world.sql("UPDATE canary SET state = 'x' WHERE id LIKE '%/cart'").await;
         assert_eq!(world.posts("/event", &news("Advance")).await.status, 503);
         assert_eq!(world.asks_cart().await.status, 403);
-        assert_eq!(world.standings().await[0].0, "stuck");
+        assert_eq!(world.shown_states().await[0].0, "stuck");
         assert_eq!(world.asks_till().await, 200);
     }
 }
 
-/// A number no turn ever had.
+/// A row with a transaction number that cannot exist.
 #[tokio::test]
 async fn a_row_with_a_negative_number() {
     for world in World::both("").await {
@@ -179,43 +179,43 @@ async fn a_row_with_a_negative_number() {
         world.restarts().await;
         assert_eq!(world.asks_cart().await.status, 200);
         world.decides(&cart, "To Do").await;
-        assert_eq!(world.asks_cart().await.status, 403, "its ticket is looked at");
+        assert_eq!(world.asks_cart().await.status, 403, "its ticket is read");
         world.finish().await;
     }
 }
 
-/// Whether a ticket is still wanted cannot be told while its canary's row cannot be read: it is neither opened nor
-/// forgotten, and others are not kept waiting.
+/// While a canary's row cannot be read, the bridge cannot know whether its ticket is still needed: the ticket is
+/// neither opened nor dropped, and others are not delayed.
 #[tokio::test]
-async fn a_ticket_waits_for_its_canary_to_be_mended() {
+async fn a_ticket_waits_until_its_canary_is_repaired() {
     for world in World::both("").await {
         world.asks_cart().await;
         let good = world.text("SELECT state FROM canary WHERE id LIKE '%/cart'").await;
         world.sql("UPDATE canary SET state = 'x' WHERE id LIKE '%/cart'").await;
-        world.works().await;
+        world.run_worker().await;
         assert_eq!(world.tickets().len(), 0);
         world.asks_till().await;
-        world.works().await;
+        world.run_worker().await;
         assert_eq!(world.tickets().len(), 1, "another canary's");
-        world.later(MINUTE);
-        world.works().await;
-        assert_eq!(world.count("outbox").await, 1, "it is not forgotten");
+        world.advance(MINUTE);
+        world.run_worker().await;
+        assert_eq!(world.count("outbox").await, 1, "the command is kept");
         world.sql(&format!("UPDATE canary SET state = '{good}' WHERE id LIKE '%/cart'")).await;
         world.ticks().await;
-        world.later(5 * MINUTE);
-        world.works().await;
+        world.advance(5 * MINUTE);
+        world.run_worker().await;
         assert_eq!(world.tickets().len(), 2);
         world.finish().await;
     }
 }
 
-/// Rows of tickets and commands that cannot be read keep nobody else waiting.
+/// Unreadable rows of tickets and commands do not delay others.
 #[tokio::test]
 async fn corrupt_commands_and_tickets() {
     for world in World::both("").await {
         let [cart, live] = world.two_open_gates().await;
         world.reports("/post-rollout", "Failed", "new").await;
-        world.works().await;
+        world.run_worker().await;
         let mut columns = vec!["command = '{'", "canary = 'nobody'"];
         if world.keeps_in_a_file() {
             columns.extend(["command = X'00FF'", "attempts = 'often'", "canary = 7"]);
@@ -223,31 +223,31 @@ async fn corrupt_commands_and_tickets() {
         for (nth, column) in columns.iter().enumerate() {
             world.asks("confirm-promotion", "Progressing", &format!("newer-{nth}")).await;
             world.sql(&format!("UPDATE outbox SET {column} WHERE parked_at IS NULL AND kind = 'open'")).await;
-            world.works().await;
+            world.run_worker().await;
             let reason =
                 world.text("SELECT why FROM outbox WHERE parked_at IS NOT NULL ORDER BY id DESC").await;
             assert!(reason.contains("cannot be read"), "{column}: {reason}");
         }
         for column in ["ticket = '{'", "name = ''", "canary = 'x'"] {
             world.sql(&format!("UPDATE ticket SET {column} WHERE ended_at IS NOT NULL")).await;
-            world.later(MINUTE);
+            world.advance(MINUTE);
             world.jira.move_issue(&cart, "Approved", MIA).unwrap();
             assert_eq!(world.nudges(&cart).await.status, 200, "{column}");
-            world.works().await;
-            assert_eq!(world.count("nudge").await, 0, "{column}: it is looked at once");
+            world.run_worker().await;
+            assert_eq!(world.count("nudge").await, 0, "{column}: it is read at once");
         }
         world.decides(&live, "To Do").await;
-        assert_eq!(world.asks_till().await, 403, "live tickets are looked at");
+        assert_eq!(world.asks_till().await, 403, "current tickets are read");
     }
 }
 
-/// Somebody else holds the database for longer than anybody waits for it.
+/// Another program locks the database for longer than the bridge's timeout.
 #[tokio::test]
 async fn a_locked_database() {
     let world = World::start(Flavour::Cloud).await;
     let [cart, _] = world.two_open_gates().await;
     let held = lock(&world.config()).await;
-    assert_eq!(world.asks_cart().await.status, 200, "as proven");
+    assert_eq!(world.asks_cart().await.status, 200, "the approval is trusted");
     let new = question("Progressing", "newer");
     let (one, two, report, nudge) = tokio::join!(
         world.posts("/gate/confirm-promotion", &new),
@@ -264,14 +264,14 @@ async fn a_locked_database() {
     assert_eq!(world.nudges(&cart).await.status, 200);
     assert_eq!(world.reports("/event", "Succeeded", "new").await.status, 200);
     assert_eq!(world.posts("/gate/confirm-promotion", &new).await.status, 403);
-    world.works().await;
+    world.run_worker().await;
     assert_eq!(world.tickets().len(), 3);
     world.finish().await;
 }
 
-/// A verdict that turns while nothing can be stored is closed, and on record as soon as something can be.
+/// A verdict that changes while nothing can be stored is closed, and recorded as soon as the store works.
 #[tokio::test]
-async fn a_turn_that_cannot_be_stored() {
+async fn a_verdict_change_that_cannot_be_stored() {
     let world = World::start(Flavour::Cloud).await;
     let [cart, _] = world.two_open_gates().await;
     for (status, expected, turned) in [("To Do", 403, 1), ("Approved", 200, 2)] {
@@ -288,10 +288,10 @@ async fn a_turn_that_cannot_be_stored() {
     world.finish().await;
 }
 
-/// A message that could not be stored breaks a short silence, so that an outage ends no rollout; but it hides no long
-/// one, after which the same revision may be another rollout.
+/// A message that could not be stored interrupts a short silence, so that an outage ends no rollout; but it does not
+/// hide a long silence, after which the same revision may be another rollout.
 #[tokio::test]
-async fn what_is_heard_in_vain() {
+async fn a_message_that_could_not_be_stored() {
     let world = World::start(Flavour::Cloud).await;
     world.two_open_gates().await;
     world.serves_for(8 * MINUTE).await;
@@ -299,7 +299,7 @@ async fn what_is_heard_in_vain() {
     assert_eq!(world.posts("/event", &news("Advance")).await.status, 503);
     held.close().await.unwrap();
     world.serves_for(8 * MINUTE).await;
-    assert_eq!(world.asks_cart().await.status, 200, "Flagger spoke meanwhile");
+    assert_eq!(world.asks_cart().await.status, 200, "Flagger sent a message meanwhile");
 
     world.serves_for(11 * MINUTE).await;
     let held = lock(&world.config()).await;
@@ -310,14 +310,14 @@ async fn what_is_heard_in_vain() {
     world.finish().await;
 }
 
-/// Nobody served for an hour, and the first message comes before the lease is taken again: that hour is forgiven, but
-/// not to what was heard after it.
+/// The bridge was down for an hour, and the first message arrives before the lease is taken again: that hour is not
+/// counted, but a later silence is.
 #[tokio::test]
-async fn forgiven_silence_hides_no_later_one() {
+async fn an_outage_does_not_hide_a_later_silence() {
     for world in World::both("").await {
         world.two_open_gates().await;
         world.ticks().await;
-        world.later(HOUR);
+        world.advance(HOUR);
         assert_eq!(world.posts("/event", &news("Advance")).await.status, 200);
         world.serves_for(11 * MINUTE).await;
         assert_eq!(world.asks_cart().await.status, 403, "the same revision, coming back");
@@ -325,19 +325,19 @@ async fn forgiven_silence_hides_no_later_one() {
     }
 }
 
-/// Limits how large files of a process may grow.
+/// Limits the size of files that a process writes.
 pub(crate) fn limit_files(pid: u32, bytes: &str) {
     let done =
         Command::new("prlimit").args(["--pid", &pid.to_string(), &format!("--fsize={bytes}:")]).status();
     assert!(done.unwrap().success());
 }
 
-/// The file cannot grow: what is proven holds, what is new is refused with the cause, and with room all goes on.
+/// The database file cannot grow: approvals hold, new questions are refused with the cause, and with space it recovers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk() {
     let (jira, home, config) = jira_and_config(Flavour::Cloud, "").await;
     let file = format!("sqlite://{}", home.0.path().join("full.db").display());
-    // The signal would end it before SQLite hears of the limit.
+    // SIGXFSZ would end the process before SQLite gets the error.
     let mut shell = Command::new("sh");
     shell.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(program().get_program());
     shell.env("BRIDGE__STORE__URL", &file);
@@ -345,7 +345,7 @@ async fn a_full_disk() {
     serving.asks_until("confirm-promotion", "Progressing", "new", "waiting for a decision").await;
     let [ticket] = jira.issues().try_into().unwrap();
     jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
-    serving.asks_until("confirm-promotion", "Progressing", "new", "approved by Mia").await; // Twice, because a transaction that could not be committed must not swallow those after it.
+    serving.asks_until("confirm-promotion", "Progressing", "new", "approved by Mia").await; // Twice, because a failed commit must not affect the next transaction.
     for stage in ["confirm-traffic-increase", "confirm-traffic-increase?gate=qa"] {
         limit_files(serving.child.id(), "1");
         let (status, line) = serving.asks(stage, "Progressing", "new").await;
@@ -364,7 +364,7 @@ async fn a_full_disk() {
     let (status, line) = again.asks("confirm-promotion", "Progressing", "new").await;
     assert_eq!((status, line.contains("approved by Mia")), (200, true), "{line}");
     let (_, line) = again.asks("confirm-traffic-increase", "Progressing", "new").await;
-    assert!(line.contains("waiting for a decision"), "what was stored is there after a crash: {line}");
+    assert!(line.contains("waiting for a decision"), "stored data survives a crash: {line}");
 }
 
 pub(crate) fn with_store(url: &str) -> Command {
@@ -373,14 +373,14 @@ pub(crate) fn with_store(url: &str) -> Command {
     program
 }
 
-/// PostgreSQL is restarted, or cannot be reached, or says nothing: every question is answered closed within Flagger's
-/// patience, and dead connections are replaced.
+/// PostgreSQL is restarted, unreachable or silent: every question is answered 403 within Flagger's timeout, and broken
+/// connections are replaced.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgresql_goes_away() {
     let (jira, _home, config) = jira_and_config(Flavour::Cloud, "").await;
     let url = store_url(config.to_str().unwrap());
     if let Some(file) = url.strip_prefix("sqlite://") {
-        // There is no server to lose.
+        // SQLite has no server.
         assert!(Path::new(file).parent().unwrap().is_dir());
         return;
     }
@@ -397,7 +397,7 @@ async fn postgresql_goes_away() {
             assert!(line.contains("the database"), "{bad:?}: {line}");
         }
         assert_eq!(serving.posts(0, "/event", &news(&format!("{bad:?}"))).await, 503, "{bad:?}");
-        // Another replica may have heard of a withdrawal meanwhile: what was proven two seconds ago opens nothing.
+        // Another replica may have read a withdrawal meanwhile, so an approval proven two seconds ago opens nothing.
         serving.asks_until("confirm-promotion", "Progressing", "new", "the database").await;
         way.send_replace(Way::Open);
         serving.asks_until("confirm-promotion", "Progressing", "new", "approved by Mia").await;

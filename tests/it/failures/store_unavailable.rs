@@ -1,4 +1,4 @@
-//! The store that is not there, or cannot be written: at the start, and later.
+//! The store cannot be reached or written, at the start and later.
 
 use std::{
     fs::Permissions,
@@ -22,16 +22,16 @@ use crate::{
 
 const WEBHOOK: &str = "some-webhook-secret";
 
-/// A proxy before the PostgreSQL of this configuration, and the address of the database through it; none on SQLite.
+/// A proxy before this configuration's PostgreSQL, and the database's address through it; `None` on SQLite.
 async fn through_a_proxy(config: &Path) -> Option<(String, tokio::sync::watch::Sender<Way>)> {
     let url = store_url(config.to_str().unwrap());
     if url.starts_with("sqlite:") { None } else { Some(proxied(&url).await) }
 }
 
-/// The program as somebody whom the permissions of files stop, as they do not stop root.
-fn as_anybody(url: &str) -> Command {
+/// The program as an unprivileged user, because file permissions do not apply to root.
+fn as_unprivileged_user(url: &str) -> Command {
     let bridge = with_store(url);
-    // The files of a process belong to who it is.
+    // The owner of `/proc/self` is the user of this process.
     if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
         return bridge;
     }
@@ -60,7 +60,7 @@ impl Serving {
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
-    /// Nothing is open, nothing is accepted, and everybody hears why.
+    /// Checks that every question and report is refused with the reason.
     async fn is_closed(&self, stage: &str, why: &str) {
         let (status, line) = self.asks(stage, "Progressing", "new").await;
         assert_eq!((status, line.contains(why)), (403, true), "{line}");
@@ -71,7 +71,7 @@ impl Serving {
         assert_eq!(self.nudges().await.0, 503);
     }
 
-    /// Stops in order, so that the log of SQLite is gone from beside its file.
+    /// Stops gracefully, so that SQLite removes its WAL file.
     fn stops(mut self) {
         self.signal("-TERM");
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
@@ -83,7 +83,7 @@ impl Serving {
         request.send().await.unwrap().status().is_success()
     }
 
-    /// A gate is asked about, approved and opened. Returns how many tickets there are.
+    /// Asks at a gate, approves its ticket, and waits until it opens. Returns the number of tickets.
     async fn opens(&self, jira: &FakeJira, stage: &str) -> usize {
         self.asks_until(stage, "Progressing", "new", "waiting for a decision").await;
         let key = jira.issues().into_iter().max_by_key(|it| it.id.parse::<u64>().unwrap()).unwrap().key;
@@ -93,7 +93,7 @@ impl Serving {
     }
 }
 
-/// What `check` says of the database.
+/// The line of `check` about the database.
 fn checks(mut command: Command, config: &Path) -> String {
     let out = command.args(["check", "-c"]).arg(config).output().unwrap();
     let out = String::from_utf8(out.stdout).unwrap();
@@ -114,8 +114,8 @@ async fn a_database_that_comes_later() {
         }
     };
     let mut serving = Serving::listens_as(with_store(&url), &config);
-    let told = serving.logs("every gate stays closed until it can be opened");
-    assert!(told.contains("store.url: cannot open ") && told.contains(cause), "{told}");
+    let message = serving.logs("every gate stays closed until it can be opened");
+    assert!(message.contains("store.url: cannot open ") && message.contains(cause), "{message}");
     serving.is_closed("confirm-promotion", "the store is not open yet").await;
     assert!(!serving.is_ready().await);
     match &server {
@@ -127,9 +127,9 @@ async fn a_database_that_comes_later() {
     assert_eq!(serving.opens(&jira, "confirm-promotion").await, 1);
 }
 
-/// Another process holds the database, when the bridge starts and while it serves.
+/// Another process locks the database, when the bridge starts and while it serves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_process_holds_the_database() {
+async fn another_process_locks_the_database() {
     let (jira, _home, config) = jira_and_config(Flavour::Cloud, "").await;
     let mut serving = Serving::start(&config);
     serving.opens(&jira, "confirm-promotion").await;
@@ -137,8 +137,8 @@ async fn another_process_holds_the_database() {
     serving.child.wait().unwrap();
     let held = lock(config.to_str().unwrap()).await;
     serving = Serving::listens_as(program(), &config);
-    let told = serving.logs("every gate stays closed until it can be opened");
-    assert!(told.contains("somebody else holds it for too long"), "{told}");
+    let message = serving.logs("every gate stays closed until it can be opened");
+    assert!(message.contains("another process holds a lock on it for too long"), "{message}");
     serving.is_closed("confirm-promotion", "the store is not open yet").await;
     held.close().await.unwrap();
     serving.logs(": ready");
@@ -152,8 +152,8 @@ async fn another_process_holds_the_database() {
     assert_eq!(serving.opens(&jira, "confirm-traffic-increase").await, 2);
 }
 
-/// A file or a directory that may only be read when the bridge starts: both `check` and `serve` say which, and nobody has
-/// to start it again.
+/// A file or directory is read-only when the bridge starts: `check` and `serve` name it, and no restart is needed
+/// afterwards.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_read_only_file_at_the_start() {
     let (jira, home, config) = jira_and_config(Flavour::Cloud, "").await;
@@ -163,7 +163,7 @@ async fn a_read_only_file_at_the_start() {
     let url = format!("sqlite://{}", file.display());
     Serving::start_as(with_store(&url), &config).stops();
     let beside = directory.join("bridge.db-shm");
-    // Which number the user has, and what to do, follow.
+    // The user's number and the advice follow.
     let may_not = "user ";
     let shm = format!("{} cannot be written: {may_not}", beside.display());
     for (nth, (path, mode, why)) in [
@@ -176,23 +176,23 @@ async fn a_read_only_file_at_the_start() {
     {
         std::fs::write(&beside, "").unwrap();
         allow(path, mode);
-        let mut serving = Serving::listens_as(as_anybody(&url), &config);
-        let told = serving.logs("every gate stays closed until it can be opened");
+        let mut serving = Serving::listens_as(as_unprivileged_user(&url), &config);
+        let message = serving.logs("every gate stays closed until it can be opened");
         let words = format!("store.url: cannot open {}: {why}", file.display());
-        assert!(told.contains(&words), "{told}");
-        let check = checks(as_anybody(&url), &config);
+        assert!(message.contains(&words), "{message}");
+        let check = checks(as_unprivileged_user(&url), &config);
         assert!(check.starts_with("FAIL  store.url ") && check.contains(why), "{check}");
         serving.is_closed("confirm-promotion", "the store is not open yet").await;
         allow(path, 0o755);
         serving.logs(": ready");
         let stage = format!("confirm-promotion?gate={nth}");
         assert_eq!(serving.opens(&jira, &stage).await, nth + 1);
-        assert!(checks(as_anybody(&url), &config).starts_with("ok    store.url "));
+        assert!(checks(as_unprivileged_user(&url), &config).starts_with("ok    store.url "));
         serving.stops();
     }
 }
 
-/// A file or a directory becomes read-only under a running bridge, which notices when it opens the file again.
+/// A file or directory becomes read-only while the bridge runs, which notices it when it opens the file again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_becomes_read_only() {
     let (jira, home, config) = jira_and_config(Flavour::Cloud, "").await;
@@ -200,15 +200,15 @@ async fn a_file_becomes_read_only() {
     std::fs::create_dir(&directory).unwrap();
     let file = directory.join("bridge.db");
     let mut shell = Command::new("sh");
-    let bridge = as_anybody(&format!("sqlite://{}", file.display()));
-    // The signal would end it before SQLite hears of the limit.
+    let bridge = as_unprivileged_user(&format!("sqlite://{}", file.display()));
+    // SIGXFSZ would end the process before SQLite gets the error.
     shell.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(bridge.get_program()).args(bridge.get_args());
     shell.env("BRIDGE__STORE__URL", format!("sqlite://{}", file.display()));
     let serving = Serving::start_as(shell, &config);
     serving.opens(&jira, "confirm-promotion").await;
     for (nth, (path, mode)) in [(&file, 0o444), (&directory, 0o555)].into_iter().enumerate() {
         allow(path, mode);
-        // A transaction that a full disk cut off: the connection is thrown away.
+        // A full disk aborts a transaction: the connection is discarded.
         limit_files(serving.child.id(), "1");
         assert_eq!(serving.posts(0, "/event", &news(&format!("Advance {nth}"))).await, 503);
         limit_files(serving.child.id(), "unlimited");
@@ -228,23 +228,23 @@ async fn a_file_becomes_read_only() {
         assert!(status == 200 || line.contains("the database"), "{line}");
         allow(path, 0o755);
         for beside in directory.read_dir().unwrap() {
-            // SQLite gave them the permissions of the file.
+            // SQLite creates them with the permissions of the file.
             allow(&beside.unwrap().path(), 0o644);
         }
         serving.asks_until("confirm-promotion", "Progressing", "new", "approved by Mia").await;
         let words = news(&format!("Advance again {nth}"));
-        assert_eq!(serving.posts(0, "/event", &words).await, 200, "it heals by itself");
+        assert_eq!(serving.posts(0, "/event", &words).await, 200, "it recovers without a restart");
     }
     assert_eq!(serving.opens(&jira, "confirm-traffic-increase").await, 2);
 }
 
-/// PostgreSQL turns into a server that only reads, and back, without cutting what is connected.
+/// PostgreSQL becomes read-only, and back, without closing connections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_only_reads() {
+async fn a_read_only_server() {
     let (jira, _home, config) = jira_and_config(Flavour::Cloud, "").await;
     let url = store_url(config.to_str().unwrap());
     if url.starts_with("sqlite:") {
-        // There is no server here; a file that is only read has a test of its own.
+        // SQLite has no server; a read-only file has its own test.
         return;
     }
     sqlx::any::install_default_drivers();
@@ -260,11 +260,11 @@ async fn a_server_that_only_reads() {
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()"
     ))
     .await;
-    let hint = "this server only reads; does the address lead to a standby?";
+    let hint = "this server is read-only; does the address lead to a standby?";
     serving.asks_until("confirm-traffic-increase", "Progressing", "new", hint).await;
     serving.is_closed("confirm-traffic-increase", hint).await;
     sql(format!("ALTER DATABASE {name} SET default_transaction_read_only = off")).await;
-    // All at once, on as many connections as were kept.
+    // All at once, to use every pooled connection.
     let stages = ["?gate=a", "?gate=b", "?gate=c", "?gate=d"].map(|gate| format!("confirm-promotion{gate}"));
     let [a, b, c, d] = &stages;
     let ask = |stage| serving.asks(stage, "Progressing", "new");

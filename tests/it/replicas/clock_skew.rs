@@ -1,24 +1,24 @@
-//! Replicas whose clocks do not agree: that can be seen in the database, and is told in one line.
+//! Replicas with different clocks: the difference shows in the database, and is logged once.
 
 use std::time::Duration;
 
-use flagger_jira_bridge::store::Lead;
+use flagger_jira_bridge::store::LeaseOutcome;
 use tracing::{Level, instrument::WithSubscriber as _};
 
 use super::{MINUTE, Replica, Two};
 use crate::world::log::Log;
 
-/// The lines that were logged about clocks since the last time.
-fn of_clocks(log: &Log) -> Vec<String> {
+/// The lines about clocks that were logged since the last call.
+fn clock_lines(log: &Log) -> Vec<String> {
     log.take().lines().filter(|line| line.contains("clock")).map(str::to_owned).collect()
 }
 
-async fn keeps(replica: &Replica, log: &Log) -> Lead {
-    replica.keeps().with_subscriber(log.dispatch(Level::INFO)).await
+async fn renew_lease(replica: &Replica, log: &Log) -> LeaseOutcome {
+    replica.renew_lease().with_subscriber(log.dispatch(Level::INFO)).await
 }
 
-/// The lease ends later than a lease lasts: the clock of whoever took it is ahead. That is said once, and once more if it
-/// comes back after it was mended.
+/// The lease ends too far in the future: the leader's clock is ahead. That is logged once, and again if it recurs after
+/// it was corrected.
 #[tokio::test]
 async fn a_lease_from_the_future() {
     let (two, log) = (Two::start("").await, Log::default());
@@ -31,42 +31,42 @@ async fn a_lease_from_the_future() {
     for ahead in [0, 500, 2_000] {
         renewed(ahead).await;
         let before = turns().await;
-        assert_eq!(keeps(&two.first, &log).await, Lead::Standby);
-        assert_eq!(turns().await, before, "whoever follows need not write to see that");
-        assert_eq!(of_clocks(&log), Vec::<String>::new(), "{ahead} ms may be the way between two machines");
+        assert_eq!(renew_lease(&two.first, &log).await, LeaseOutcome::Standby);
+        assert_eq!(turns().await, before, "a standby detects that without a write");
+        assert_eq!(clock_lines(&log), Vec::<String>::new(), "{ahead} ms may be network latency");
     }
     for _ in 0..2 {
         renewed(25_000).await;
         for _ in 0..3 {
-            assert_eq!(keeps(&two.first, &log).await, Lead::Standby);
+            assert_eq!(renew_lease(&two.first, &log).await, LeaseOutcome::Standby);
         }
-        let [line] = of_clocks(&log).try_into().unwrap();
+        let [line] = clock_lines(&log).try_into().unwrap();
         assert!(line.contains("WARN") && line.contains("25 s") && line.contains("NTP"), "{line}");
         renewed(0).await;
-        assert_eq!(keeps(&two.first, &log).await, Lead::Standby);
+        assert_eq!(renew_lease(&two.first, &log).await, LeaseOutcome::Standby);
     }
-    // Now it works itself.
+    // Now the first replica leads.
     two.clock.advance(MINUTE);
-    assert_eq!(keeps(&two.first, &log).await, Lead::TookOver);
-    assert_eq!(of_clocks(&log), Vec::<String>::new());
+    assert_eq!(renew_lease(&two.first, &log).await, LeaseOutcome::TookOver);
+    assert_eq!(clock_lines(&log), Vec::<String>::new());
 }
 
-/// Something was heard in the future, by a replica whose clock is ahead: whoever works sees it, too.
+/// A replica whose clock is ahead stored a message with a future time: the leader detects that, too.
 #[tokio::test]
 async fn a_message_from_the_future() {
     let (two, log) = (Two::start("").await, Log::default());
     two.second.asks("cart", "new").await;
     two.clock.advance(MINUTE);
-    assert_eq!(keeps(&two.second, &log).await, Lead::Again);
-    assert_eq!(of_clocks(&log), Vec::<String>::new());
+    assert_eq!(renew_lease(&two.second, &log).await, LeaseOutcome::Regained);
+    assert_eq!(clock_lines(&log), Vec::<String>::new());
     two.sql(&format!("UPDATE heard SET at = {}", two.clock.now().0 + 100_000)).await;
     two.clock.advance(MINUTE);
     for _ in 0..3 {
-        let _ = keeps(&two.second, &log).await;
+        let _ = renew_lease(&two.second, &log).await;
     }
-    let [line] = of_clocks(&log).try_into().unwrap();
+    let [line] = clock_lines(&log).try_into().unwrap();
     assert!(line.contains("WARN") && line.contains("40 s") && line.contains("NTP"), "{line}");
     two.clock.advance(Duration::from_secs(39));
-    let _ = keeps(&two.second, &log).await;
-    assert_eq!(of_clocks(&log), Vec::<String>::new());
+    let _ = renew_lease(&two.second, &log).await;
+    assert_eq!(clock_lines(&log), Vec::<String>::new());
 }

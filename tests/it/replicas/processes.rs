@@ -1,4 +1,4 @@
-//! The program itself, started more than once.
+//! Several processes of the real program.
 
 use std::{
     sync::{Arc, Mutex},
@@ -18,7 +18,7 @@ use crate::world::{
     question,
 };
 
-/// Several processes find an empty database at the same moment.
+/// Several processes start on an empty database at the same moment.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_start_at_once_on_an_empty_database() {
     let directory = tempfile::tempdir().unwrap();
@@ -30,7 +30,7 @@ async fn five_start_at_once_on_an_empty_database() {
     }
     while let Some(opened) = opening.join_next().await {
         let store = opened.unwrap().unwrap();
-        store.begin_write().await.unwrap().end().await.unwrap();
+        store.begin_write().await.unwrap().commit().await.unwrap();
         store.close().await;
     }
     let mut connection = AnyConnection::connect(&database.url).await.unwrap();
@@ -39,7 +39,7 @@ async fn five_start_at_once_on_an_empty_database() {
     connection.close().await.unwrap();
 }
 
-/// The program does not touch what a newer version made.
+/// The program does not change the database of a newer version.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_newer_schema_ends_the_program() {
     let (_jira, (_directory, database), config) = jira_and_config(Flavour::Cloud, "").await;
@@ -54,21 +54,21 @@ async fn a_newer_schema_ends_the_program() {
     let output = program().args(["serve", "-c"]).arg(&config).output().unwrap();
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{errors}");
-    let told: Vec<&str> = errors.lines().filter(|line| line.contains("newer version")).collect();
-    let [line] = told.as_slice() else { panic!("one line, not:\n{errors}") };
+    let lines: Vec<&str> = errors.lines().filter(|line| line.contains("newer version")).collect();
+    let [line] = lines.as_slice() else { panic!("one line, not:\n{errors}") };
     assert!(line.contains("its schema is 99") && line.contains("start that version"), "{line}");
 }
 
-/// A program that serves, asked and watched as Flagger and people do.
+/// Requests to a serving program, as Flagger and people send them.
 impl Serving {
-    /// Asks until the answer says so, or this one is gone. Returns how long that took.
+    /// Asks until the answer contains these words, or the process has ended. Returns the time it took.
     async fn shows(&self, words: &str) -> Duration {
         let began = Instant::now();
         self.asks_until("confirm-promotion", "Progressing", "new", words).await;
         began.elapsed()
     }
 
-    /// Waits until `/api/gates` shows this state. Returns how long that took.
+    /// Waits until `/api/gates` shows this state. Returns the time it took.
     async fn lists(&self, state: &str) -> Duration {
         let began = Instant::now();
         loop {
@@ -82,54 +82,54 @@ impl Serving {
     }
 }
 
-/// Two programs: what one knows shows at the other, a webhook to either is followed, and when the one that works is
-/// killed, the other takes over within its lease.
+/// Two processes: each shows the other's changes, a webhook to either is read, and when the leader is killed, the other
+/// takes over within the lease.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_worker_is_killed() {
+async fn the_leader_is_killed() {
     if !has_replicas() {
         return;
     }
     let (jira, _home, config) = jira_and_config(Flavour::Cloud, "").await;
-    let works = Serving::start(&config);
-    let follows = Serving::start(&config);
-    follows.asks("confirm-promotion", "Progressing", "new").await;
-    println!("opened and shown by the other after {:?}", works.shows("waiting for a decision").await);
-    println!("… and by the one that was asked after {:?}", follows.lists("waiting").await);
+    let leader = Serving::start(&config);
+    let standby = Serving::start(&config);
+    standby.asks("confirm-promotion", "Progressing", "new").await;
+    println!("opened and shown by the leader after {:?}", leader.shows("waiting for a decision").await);
+    println!("… and at the standby after {:?}", standby.lists("waiting").await);
     let [ticket] = jira.issues().try_into().unwrap();
 
-    jira.webhook(&format!("{}/jira/webhook", follows.addresses[1]), Some("some-webhook-secret"), None);
+    jira.webhook(&format!("{}/jira/webhook", standby.addresses[1]), Some("some-webhook-secret"), None);
     jira.move_issue(&ticket.key, "Approved", MIA).unwrap();
-    println!("a decision shows at the one that works after {:?}", works.lists("approved").await);
-    println!("… and at the other after {:?}", follows.shows("approved by Mia").await);
+    println!("a decision shows at the leader after {:?}", leader.lists("approved").await);
+    println!("… and at the standby after {:?}", standby.shows("approved by Mia").await);
 
-    works.signal("-KILL");
+    leader.signal("-KILL");
     let killed = Instant::now();
     let mut till = question("Progressing", "new");
     till["name"] = "till".into();
-    let (status, _) = post(&format!("{}/gate/confirm-promotion", follows.addresses[0]), &till).await.unwrap();
+    let (status, _) = post(&format!("{}/gate/confirm-promotion", standby.addresses[0]), &till).await.unwrap();
     assert_eq!(status, 403);
     while jira.issues().len() < 2 {
-        assert!(killed.elapsed() < PATIENCE, "nobody took over");
+        assert!(killed.elapsed() < PATIENCE, "the standby did not take over");
         tokio::task::yield_now().await;
     }
-    println!("the other opens a ticket {:?} after the worker was killed", killed.elapsed());
+    println!("the standby opens a ticket {:?} after the leader was killed", killed.elapsed());
     let key = &jira.issues()[1].key;
     jira.move_issue(key, "Approved", MIA).unwrap();
     loop {
         let (status, words) =
-            post(&format!("{}/gate/confirm-promotion", follows.addresses[0]), &till).await.unwrap();
+            post(&format!("{}/gate/confirm-promotion", standby.addresses[0]), &till).await.unwrap();
         if status == 200 {
             break;
         }
         assert!(killed.elapsed() < 2 * PATIENCE, "{words}");
         tokio::task::yield_now().await;
     }
-    assert_eq!(follows.asks("confirm-promotion", "Progressing", "new").await.0, 200, "the approval is kept");
+    assert_eq!(standby.asks("confirm-promotion", "Progressing", "new").await.0, 200, "the approval is kept");
     assert_eq!(jira.issues().len(), 2, "nothing twice");
     assert_eq!(jira.complaints(), Vec::<String>::new());
 }
 
-/// One after the other is replaced, while Flagger goes on asking whoever is up.
+/// The processes are replaced one after the other, while Flagger continues to ask those that are up.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_restart() {
     if !has_replicas() {
@@ -164,7 +164,7 @@ async fn a_rolling_restart() {
                         assert_eq!(status, expected, "{canary}: {words}");
                         answers += 1;
                     }
-                    // It stopped listening: the Service sends the next one to another.
+                    // It stopped listening: the Service sends the next request to another process.
                     Err(_) => turned_away += 1,
                 }
             }
@@ -203,7 +203,7 @@ async fn a_rolling_restart() {
     assert_eq!(jira.complaints(), Vec::<String>::new());
 }
 
-/// For how long the lease still holds that nobody renews, in milliseconds; zero if it was given back.
+/// The remaining time of the lease in milliseconds; zero if it was released.
 async fn lease(database: &Database) -> i64 {
     let mut connection = AnyConnection::connect(&database.url).await.unwrap();
     let until = sqlx::query_scalar("SELECT until FROM lease").fetch_one(&mut connection).await.unwrap();

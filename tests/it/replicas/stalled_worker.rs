@@ -1,4 +1,5 @@
-//! A worker that stands still in the middle of its work, or is told to stop: what another did meanwhile is not done again.
+//! A worker that is suspended in the middle of its work, or is stopping: it does not repeat what another one did
+//! meanwhile.
 
 use std::{
     sync::{Arc, LazyLock, Mutex, mpsc},
@@ -7,7 +8,7 @@ use std::{
 
 use fake_jira::{Fault, MIA, Operation, Times};
 use flagger_jira_bridge::{
-    store::{LEASE, Lead},
+    store::{LEASE, LeaseOutcome},
     worker::{CycleOutcome, Worker},
 };
 use tokio::time::Instant;
@@ -17,7 +18,7 @@ use tracing::{Dispatch, Metadata, instrument::WithSubscriber as _, span};
 use super::{MINUTE, Replica, Two, about, has_replicas};
 use crate::world::program::PATIENCE;
 
-/// Stops whoever runs under it at the first `step` event of this name, until it is told to go on.
+/// Blocks the thread at the first `step` event with this name, until it is resumed.
 struct Pause {
     at: &'static str,
     reached: Mutex<Option<mpsc::Sender<()>>>,
@@ -50,7 +51,7 @@ impl tracing::Subscriber for Pause {
             return;
         }
         let Some(reached) = self.reached.lock().unwrap().take() else { return };
-        // The other threads of the runtime go on meanwhile, as other machines would.
+        // The runtime's other threads continue meanwhile, as other machines would.
         tokio::task::block_in_place(|| {
             reached.send(()).unwrap();
             self.resumed.lock().unwrap().recv().unwrap();
@@ -62,8 +63,8 @@ impl tracing::Subscriber for Pause {
     fn exit(&self, _: &span::Id) {}
 }
 
-/// While there is only one subscriber, tracing asks whoever comes first to an event whether anybody wants it; and a test
-/// without subscriber says no, for all. It asks every subscriber as soon as there are more.
+/// With a single subscriber, tracing caches whether an event is enabled on the thread that reaches it first; a test
+/// without a subscriber would disable it for all. With several, tracing asks each of them.
 static MORE_THAN_ONE: LazyLock<[Dispatch; 2]> = LazyLock::new(|| {
     [(); 2].map(|()| {
         let resumed = Mutex::new(mpsc::channel().1);
@@ -71,19 +72,19 @@ static MORE_THAN_ONE: LazyLock<[Dispatch; 2]> = LazyLock::new(|| {
     })
 });
 
-/// A worker's step that stands still in the middle.
+/// A worker's step that is suspended in the middle.
 struct Paused {
     go_on: mpsc::Sender<()>,
     step: tokio::task::JoinHandle<CycleOutcome>,
 }
 
 impl Paused {
-    /// The worker performs a command, and is stopped where it says `at`.
+    /// The worker performs a command, and is suspended at the event `at`.
     async fn at(replica: &Replica, at: &'static str) -> Self {
         Self::within(replica, at, |worker| async move { worker.work_once().await.unwrap() }).await
     }
 
-    /// The worker takes this step, and is stopped where it says `at`.
+    /// The worker performs this step, and is suspended at the event `at`.
     async fn within<F>(replica: &Replica, at: &'static str, step: impl FnOnce(Arc<Worker>) -> F) -> Self
     where
         F: Future<Output = CycleOutcome> + Send + 'static,
@@ -96,7 +97,7 @@ impl Paused {
         let step = tokio::spawn(step.with_subscriber(Dispatch::new(pause)));
         let reached = tokio::task::spawn_blocking(move || has_reached.recv_timeout(PATIENCE)).await.unwrap();
         if reached.is_err() {
-            panic!("it was never {at}: {:?}", step.await);
+            panic!("the event {at} never came: {:?}", step.await);
         }
         Self { go_on, step }
     }
@@ -108,110 +109,110 @@ impl Paused {
 }
 
 impl Two {
-    /// The first takes over from the second, which stands still.
+    /// The first replica takes over from the second, which is suspended.
     async fn first_takes_over(&self) {
         self.clock.advance(LEASE + Duration::from_secs(1));
-        assert_eq!(self.first.keeps().await, Lead::TookOver);
+        assert_eq!(self.first.renew_lease().await, LeaseOutcome::TookOver);
     }
 
-    /// The first opens the ticket, after searching for as long as the second could have opened it.
-    async fn first_works(&self) {
+    /// The first replica opens the ticket, after searching for as long as the second could have opened it.
+    async fn first_opens_ticket(&self) {
         for _ in 0..12 {
             self.clock.advance(MINUTE / 4);
-            self.first.keeps().await;
-            self.first.works().await;
+            self.first.renew_lease().await;
+            self.first.run_worker().await;
         }
     }
 }
 
-/// It recorded that it is about to open a ticket, and then stood still. Meanwhile another has searched for long enough,
-/// and opened one.
+/// The worker stored that it is about to open a ticket, and then was suspended. Meanwhile another one searched for long
+/// enough, and opened a ticket.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_worker_that_stands_still_before_a_create() {
+async fn a_worker_that_is_suspended_before_a_create() {
     for returns in [false, true] {
         let two = Two::start("").await;
         two.second.asks("cart", "new").await;
         let paused = Paused::at(&two.second, "committed").await;
         assert_eq!(two.jira.issues().len(), 0);
         two.first_takes_over().await;
-        two.first_works().await;
+        two.first_opens_ticket().await;
         assert_eq!(two.jira.issues().len(), 1);
         if returns {
-            // The one that opened it is gone, and this one has the lease again before it comes to send.
+            // The other replica has lost the lease, and this one has it again before it sends the request.
             two.clock.advance(LEASE);
-            assert_eq!(two.second.keeps().await, Lead::TookOver);
+            assert_eq!(two.second.renew_lease().await, LeaseOutcome::TookOver);
         }
         assert_eq!(paused.goes_on().await, CycleOutcome::Done);
-        assert_eq!(two.jira.issues().len(), 1, "it is not sent any more");
+        assert_eq!(two.jira.issues().len(), 1, "the request is not sent any more");
         for replica in [&two.first, &two.second] {
-            let _ = replica.keeps().await;
-            replica.works().await;
+            let _ = replica.renew_lease().await;
+            replica.run_worker().await;
         }
         assert_eq!(two.jira.issues().len(), 1);
         let (_, words) = two.first.asks("cart", "new").await;
         assert!(words.contains("waiting for a decision"), "{words}");
-        // It was maybe sent twice: for a while a second ticket is looked for.
+        // The request may have been sent twice: the bridge searches for a second ticket for a while.
         let sql = "SELECT COUNT(*) FROM outbox WHERE command NOT LIKE '%recount%'";
         assert_eq!(two.number(sql).await, 0);
     }
 }
 
-/// The same where the other has only just sent: what the first attempt came to says nothing about the second.
+/// The same, but the other has just sent its request: the result of the first attempt does not settle the second.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn an_old_attempt_has_no_say_about_a_newer_one() {
+async fn an_old_attempt_does_not_settle_a_newer_one() {
     let two = Two::start("").await;
     two.second.asks("cart", "new").await;
     let paused = Paused::at(&two.second, "committed").await;
     two.first_takes_over().await;
     two.clock.advance(3 * MINUTE);
-    let _ = two.first.keeps().await;
+    let _ = two.first.renew_lease().await;
     let sending = Paused::at(&two.first, "sending").await;
     let sent = two.number("SELECT sent_at FROM outbox").await;
     assert_eq!(paused.goes_on().await, CycleOutcome::Done);
-    assert_eq!(two.number("SELECT sent_at FROM outbox").await, sent, "it is known when it was sent last");
+    assert_eq!(two.number("SELECT sent_at FROM outbox").await, sent, "the time of the last request is kept");
     assert_eq!(two.number("SELECT attempts FROM outbox").await, 2);
     assert_eq!(sending.goes_on().await, CycleOutcome::Done);
     assert_eq!(two.jira.issues().len(), 1);
 }
 
-/// A comment that the other has written meanwhile.
+/// The other replica has written the comment meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_worker_that_stands_still_before_a_comment() {
+async fn a_worker_that_is_suspended_before_a_comment() {
     let two = Two::start("").await;
     two.second.asks("cart", "new").await;
-    two.second.works().await;
+    two.second.run_worker().await;
     let (status, words) = two.second.posts("/post-rollout", &about("cart", "Failed", "new")).await;
     assert_eq!(status, 200, "{words}");
-    // It has taken the command, and not asked yet whether the comment is there.
+    // It has loaded the command, and not checked yet whether the comment exists.
     let paused = Paused::at(&two.second, "committed").await;
     two.first_takes_over().await;
-    two.first_works().await;
+    two.first_opens_ticket().await;
     assert_eq!(two.jira.issues()[0].comments.len(), 1);
     let _ = paused.goes_on().await;
-    let _ = two.second.keeps().await;
-    two.second.works().await;
+    let _ = two.second.renew_lease().await;
+    two.second.run_worker().await;
     assert_eq!(two.jira.issues()[0].comments.len(), 1);
     assert_eq!(two.number("SELECT COUNT(*) FROM outbox").await, 0);
 }
 
-/// A round has read an approval and is about to commit it; then it is taken back, and that is read for a nudge. Of the two
-/// the later counts, though nobody remembers the approval yet when the later is read. On SQLite nothing is read for a nudge
-/// meanwhile: the round has the one connection.
+/// A round has read an approval and is about to commit it; then the approval is withdrawn, and a nudge reads that. The
+/// later reading counts, although the approval is not stored yet when it is made. On SQLite no nudge is read meanwhile,
+/// because the round uses the only connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_round_that_stands_still_before_its_commit() {
+async fn a_round_that_is_suspended_before_its_commit() {
     if !has_replicas() {
         return;
     }
     let two = Two::start("").await;
     two.second.asks("cart", "new").await;
-    two.second.works().await;
+    two.second.run_worker().await;
     two.clock.advance(MINUTE);
     two.second.asks("cart", "new").await;
     let issue = two.jira.issues()[0].clone();
     two.jira.move_issue(&issue.key, "Approved", MIA).unwrap();
     two.sql(&format!("INSERT INTO nudge (ticket, at) VALUES ('{}', 1)", issue.id)).await;
-    // Otherwise the round asks the database first whether it still leads, and commits that.
-    let _ = two.second.keeps().await;
+    // Otherwise the round would first commit a check of its lease.
+    let _ = two.second.renew_lease().await;
     let polls = |worker: Arc<Worker>| async move { worker.poll().await.unwrap() };
     let round = Paused::within(&two.second, "committing", polls).await;
     two.jira.move_issue(&issue.key, "To Do", MIA).unwrap();
@@ -220,7 +221,7 @@ async fn a_round_that_stands_still_before_its_commit() {
     let began = Instant::now();
     let waits = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     while two.number(waits).await == 0 {
-        assert!(began.elapsed() < PATIENCE, "it does not come to its turn");
+        assert!(began.elapsed() < PATIENCE, "its transaction does not start");
     }
     assert_eq!(round.goes_on().await, CycleOutcome::Read { tickets: 1, changed: 1 });
     assert_eq!(nudged.await.unwrap(), CycleOutcome::Read { tickets: 1, changed: 1 });
@@ -228,17 +229,17 @@ async fn a_round_that_stands_still_before_its_commit() {
     assert_eq!(status, 403, "{words}");
 }
 
-/// Another has taken over while a ticket was read: what it showed is the other's business, and Jira is not asked again.
+/// Another replica took over while a ticket was read: the reading is discarded, and no further request is sent to Jira.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_look_that_stands_still() {
+async fn a_poll_that_is_suspended() {
     let two = Two::start("").await;
     two.second.asks("cart", "new").await;
-    two.second.works().await;
+    two.second.run_worker().await;
     two.clock.advance(MINUTE);
     two.second.asks("cart", "new").await;
     let key = two.jira.issues()[0].key.clone();
     two.jira.move_issue(&key, "Approved", MIA).unwrap();
-    let _ = two.second.keeps().await;
+    let _ = two.second.renew_lease().await;
     two.jira.fault(Operation::Search, Fault::Slow(Duration::from_secs(3)), Times::Once);
     two.jira.clear_requests();
     let worker = Arc::clone(&two.second.worker);
@@ -254,13 +255,13 @@ async fn a_look_that_stands_still() {
     let reads = two.jira.requests().into_iter().filter(|it| it.operation != Operation::ProjectStatuses);
     assert_eq!(reads.count(), 1);
     two.first.asks("cart", "new").await;
-    two.first.works().await;
+    two.first.run_worker().await;
     assert_eq!(two.first.asks("cart", "new").await.0, 200);
 }
 
-/// It was told to stop while a request is under way: it renews its lease until that is done, and then gives it back.
+/// A worker that is stopping during a request renews its lease until the request is done, and then releases it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_that_stops_keeps_its_lease_until_it_is_done() {
+async fn a_stopping_worker_keeps_its_lease_until_it_is_done() {
     let two = Two::start("").await;
     let slow = Fault::Slow(Duration::from_secs(4));
     two.jira.fault(Operation::CreateIssue, slow, Times::Once);
@@ -281,8 +282,8 @@ async fn a_worker_that_stops_keeps_its_lease_until_it_is_done() {
     while two.number("SELECT until FROM lease").await != renewed && !running.is_finished() {}
     two.clock.advance(LEASE * 9 / 10);
     assert!(!running.is_finished());
-    assert_eq!(two.first.keeps().await, Lead::Standby);
+    assert_eq!(two.first.renew_lease().await, LeaseOutcome::Standby);
     running.await.unwrap();
-    assert_eq!(two.first.keeps().await, Lead::TookOver, "it is given back at once");
+    assert_eq!(two.first.renew_lease().await, LeaseOutcome::TookOver, "it is released at once");
     assert_eq!((two.jira.issues().len(), two.number("SELECT COUNT(*) FROM outbox").await), (1, 0));
 }

@@ -6,7 +6,7 @@ use fake_jira::{Fault, Flavour, MIA, Operation, Times};
 
 use crate::world::{World, question};
 
-// Not those that count requests, or how soon one is made.
+// Without the tests that count requests or measure how soon one is sent.
 crate::world::crash::crash_tests!(
     one_question_one_ticket,
     approved_withdrawn_rejected,
@@ -15,7 +15,7 @@ crate::world::crash::crash_tests!(
     a_restart_forgets_nothing_and_opens_nothing_twice,
     jira_is_away,
     a_lost_answer_makes_no_second_ticket,
-    a_ticket_that_nobody_could_approve_is_not_opened,
+    a_ticket_without_an_approved_status_is_not_opened,
     the_load_testers_path,
     an_answer_as_an_object,
 );
@@ -30,15 +30,15 @@ async fn one_question_one_ticket() {
             (answer.status, answer.body.as_str()),
             (403, "closed: opening: the ticket is being opened\n")
         );
-        world.works().await;
+        world.run_worker().await;
         let key = world.newest();
         for _ in 0..5 {
-            world.later(MINUTE);
+            world.advance(MINUTE);
             let answer = world.asks("confirm-promotion", "Progressing", "new1").await;
             let url = format!("{}/browse/{key}", world.jira.base_url());
             assert_eq!(answer.status, 403);
             assert_eq!(answer.body, format!("closed: {key} (To Do), {url}, waiting for a decision\n"));
-            world.works().await;
+            world.run_worker().await;
         }
         assert_eq!(world.tickets().len(), 1);
         world.finish().await;
@@ -49,7 +49,7 @@ async fn one_question_one_ticket() {
 async fn approved_withdrawn_rejected() {
     for world in World::both("").await {
         world.asks("confirm-promotion", "Progressing", "new1").await;
-        world.works().await;
+        world.run_worker().await;
         let key = world.newest();
         world.decides(&key, "Approved").await;
         let answer = world.asks("confirm-promotion", "Progressing", "new1").await;
@@ -79,7 +79,7 @@ async fn approved_withdrawn_rejected() {
 async fn a_rejected_ticket_moved_back_waits_again() {
     for world in World::both("").await {
         world.asks("confirm-promotion", "Progressing", "new1").await;
-        world.works().await;
+        world.run_worker().await;
         let key = world.newest();
         world.decides(&key, "Rejected").await;
         assert_eq!(world.asks("rollback", "Progressing", "new1").await.status, 200);
@@ -97,7 +97,7 @@ async fn a_rejected_ticket_moved_back_waits_again() {
 async fn one_approval_opens_one_gate_of_one_rollout() {
     for world in World::both("").await {
         world.asks("confirm-rollout", "Initialized", "old").await;
-        world.works().await;
+        world.run_worker().await;
         let key = world.newest();
         world.decides(&key, "Approved").await;
         assert_eq!(world.asks("confirm-rollout", "Waiting", "old").await.status, 200);
@@ -113,7 +113,7 @@ async fn one_approval_opens_one_gate_of_one_rollout() {
         other["namespace"] = "other".into();
         assert_eq!(world.posts("/gate/confirm-rollout", &other).await.status, 403, "another namespace");
 
-        world.works().await;
+        world.run_worker().await;
         world.reports("/post-rollout", "Succeeded", "new").await;
         assert_eq!(world.asks("confirm-rollout", "Succeeded", "new").await.status, 403, "the next revision");
         world.reports("/post-rollout", "Failed", "new").await;
@@ -126,10 +126,10 @@ async fn one_approval_opens_one_gate_of_one_rollout() {
 async fn a_restart_forgets_nothing_and_opens_nothing_twice() {
     for world in World::both("").await {
         world.asks("confirm-rollout", "Initialized", "old").await;
-        // Not even opened yet: the command survives.
+        // The ticket is not opened yet; the stored command survives.
         world.restarts().await;
         assert_eq!(world.tickets().len(), 0);
-        world.works().await;
+        world.run_worker().await;
         let key = world.newest();
         world.restarts().await;
         world.decides(&key, "Approved").await;
@@ -139,41 +139,40 @@ async fn a_restart_forgets_nothing_and_opens_nothing_twice() {
         let after = world.asks("confirm-rollout", "Waiting", "old").await;
         assert_eq!((after.status, after.body), (200, before.body));
         world.asks("confirm-promotion", "Progressing", "new").await;
-        world.works().await;
+        world.run_worker().await;
         let promotion = world.newest();
         world.decides(&promotion, "Rejected").await;
         world.restarts().await;
         assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 403);
         assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 200);
-        world.works().await;
+        world.run_worker().await;
         assert_eq!(world.tickets().len(), 2);
         world.finish().await;
     }
 }
 
-/// A move opens the gate within one read of Jira when the webhook tells of it, and within `poll_every` and one read
-/// when nothing does.
+/// A move opens the gate after one read of Jira if the webhook reports it, otherwise after `poll_every` and one read.
 #[tokio::test]
-async fn two_ways_to_hear_of_a_decision() {
+async fn a_decision_is_read_by_webhook_and_by_polling() {
     for world in World::both("").await {
         for (stage, by_webhook) in [("confirm-traffic-increase", true), ("confirm-promotion", false)] {
             world.asks(stage, "Progressing", "new").await;
-            world.works().await;
+            world.run_worker().await;
             world.asks(stage, "Progressing", "new").await;
             let key = world.newest();
-            world.later(MINUTE / 60);
+            world.advance(MINUTE / 60);
             world.jira.move_issue(&key, "Approved", MIA).unwrap();
             world.jira.clear_requests();
             if by_webhook {
                 assert_eq!(world.nudges(&key).await.status, 200);
             } else {
-                world.works().await;
-                assert_eq!(world.jira.requests().len(), 0, "it is not time to look yet");
-                world.later(MINUTE / 3);
+                world.run_worker().await;
+                assert_eq!(world.jira.requests().len(), 0, "the next poll is not due yet");
+                world.advance(MINUTE / 3);
             }
-            world.works().await;
-            // What the search index of a Data Center says first is asked of the issue itself. And that the move was a transition is
-            // told by the workflow as it is since.
+            world.run_worker().await;
+            // On Data Center a change found by the search is read from the issue itself. One more request reads the
+            // current workflow, to check that the move was a transition.
             let requests = if by_webhook || world.is_cloud() { 2 } else { 3 };
             assert_eq!(world.jira.requests().len(), requests, "{:?}", world.jira.requests());
             assert_eq!(world.asks(stage, "Progressing", "new").await.status, 200, "{stage}");
@@ -187,36 +186,36 @@ async fn two_ways_to_hear_of_a_decision() {
 async fn jira_is_away() {
     for world in World::both("").await {
         world.asks("confirm-promotion", "Progressing", "new").await;
-        world.works().await;
+        world.run_worker().await;
         world.jira.move_issue(&world.newest(), "Approved", MIA).unwrap();
-        world.later(MINUTE / 3);
+        world.advance(MINUTE / 3);
         let looked = world.clock.now();
-        world.works().await;
+        world.run_worker().await;
         assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
         world.jira.fault(Operation::Any, Fault::Dropped, Times::Always);
         for minute in 1..=10 {
-            world.later(MINUTE);
-            world.works().await;
+            world.advance(MINUTE);
+            world.run_worker().await;
             let answer = world.asks("confirm-promotion", "Progressing", "new").await;
-            // One that waited for the lease of a process that was killed comes to the tenth minute too late.
+            // A process that waited for a killed process's lease reaches the tenth minute too late.
             if world.clock.now().since(looked) <= 10 * MINUTE {
                 assert_eq!(answer.status, 200, "minute {minute}: {}", answer.body);
             }
         }
-        world.later(MINUTE);
-        world.works().await;
+        world.advance(MINUTE);
+        world.run_worker().await;
         let answer = world.asks("confirm-promotion", "Progressing", "new").await;
         assert_eq!(answer.status, 403);
         assert!(answer.body.contains("approved, but Jira last confirmed that at"), "{}", answer.body);
         world.jira.clear_faults();
-        world.later(MINUTE);
-        world.works().await;
+        world.advance(MINUTE);
+        world.run_worker().await;
         assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
         world.finish().await;
     }
 }
 
-/// Jira did what it was asked and its answer was lost: the ticket is found again, not opened twice.
+/// Jira created the ticket and its answer was lost: the bridge finds the ticket and does not open it twice.
 #[tokio::test]
 async fn a_lost_answer_makes_no_second_ticket() {
     for world in World::both("").await {
@@ -224,8 +223,8 @@ async fn a_lost_answer_makes_no_second_ticket() {
         world.jira.fault(Operation::CreateIssue, Fault::LostAnswer, Times::Once);
         world.asks("confirm-promotion", "Progressing", "new").await;
         for _ in 0..20 {
-            world.works().await;
-            world.later(MINUTE / 4);
+            world.run_worker().await;
+            world.advance(MINUTE / 4);
             world.asks("confirm-promotion", "Progressing", "new").await;
         }
         assert_eq!(world.tickets().len(), 1);
@@ -235,31 +234,31 @@ async fn a_lost_answer_makes_no_second_ticket() {
     }
 }
 
-/// Jira did nothing and said nothing: once the search has had its time, the ticket is opened after all.
+/// The request never reached Jira: when the search lag has passed, the bridge sends it again.
 #[tokio::test]
 async fn a_request_that_never_arrived_is_sent_again() {
     for world in World::both("").await {
         world.jira.fault(Operation::CreateIssue, Fault::Dropped, Times::Once);
         world.asks("confirm-promotion", "Progressing", "new").await;
-        world.works().await;
-        world.later(MINUTE);
-        world.works().await;
+        world.run_worker().await;
+        world.advance(MINUTE);
+        world.run_worker().await;
         assert_eq!(world.tickets().len(), 0, "the search may still lag");
         for _ in 0..10 {
-            world.later(MINUTE / 4);
-            world.works().await;
+            world.advance(MINUTE / 4);
+            world.run_worker().await;
         }
         assert_eq!(world.tickets().len(), 1);
         world.finish().await;
     }
 }
 
-/// A status of the configuration that does not exist: no ticket, and a reason that names the key and what there is.
+/// A configured status does not exist: no ticket, and a reason that names the key and the existing statuses.
 #[tokio::test]
-async fn a_ticket_that_nobody_could_approve_is_not_opened() {
+async fn a_ticket_without_an_approved_status_is_not_opened() {
     for world in World::both("ticket.statuses.approved = [\"Aproved\"]").await {
         world.asks("confirm-promotion", "Progressing", "new").await;
-        world.works().await;
+        world.run_worker().await;
         let answer = world.asks("confirm-promotion", "Progressing", "new").await;
         assert_eq!(answer.status, 403);
         assert!(
@@ -274,17 +273,17 @@ async fn a_ticket_that_nobody_could_approve_is_not_opened() {
     }
 }
 
-/// The load tester's path: what it is about shows only in the phase.
+/// The load tester's path: only the phase says which stage Flagger asks about.
 #[tokio::test]
 async fn the_load_testers_path() {
     for world in World::both("").await {
         world.asks("check", "Initialized", "old").await;
-        world.works().await;
+        world.run_worker().await;
         assert_eq!(world.gates().await[0]["stage"], "confirm-rollout");
         world.decides(&world.newest(), "Approved").await;
         assert_eq!(world.asks("check", "Waiting", "old").await.status, 200);
         assert_eq!(world.asks("check", "Progressing", "new").await.status, 403);
-        world.works().await;
+        world.run_worker().await;
         assert_eq!(world.gates().await[1]["stage"], "gate");
         world.decides(&world.newest(), "Approved").await;
         assert_eq!(world.asks("check", "Progressing", "new").await.status, 200);
@@ -299,7 +298,7 @@ async fn the_load_testers_path() {
     }
 }
 
-/// A question, as JSON: the same object as in the API, and whether it is open.
+/// An answer as JSON: the object of the API, and `open`.
 #[tokio::test]
 async fn an_answer_as_an_object() {
     for world in World::both("").await {
@@ -310,7 +309,7 @@ async fn an_answer_as_an_object() {
             world.sends(request.body(question("Progressing", "new").to_string()))
         };
         assert_eq!(ask().await.json()["state"], "opening");
-        world.works().await;
+        world.run_worker().await;
         let answer = ask().await.json();
         let mut expected = world.gates().await[0].clone();
         expected["open"] = false.into();
@@ -321,19 +320,19 @@ async fn an_answer_as_an_object() {
     }
 }
 
-/// Tickets that were opened at different times are read together: a cycle costs a request for a hundred of them.
+/// Tickets that were opened at different times are read together: one request per hundred tickets.
 #[tokio::test]
-async fn a_cycle_is_one_request_however_the_tickets_came() {
+async fn tickets_of_different_ages_are_read_in_one_request() {
     let world = World::start(Flavour::Cloud).await;
     for gate in ["confirm-promotion", "confirm-promotion?gate=qa", "confirm-promotion?gate=dba"] {
         world.asks(gate, "Progressing", "new").await;
-        world.works().await;
-        world.later(Duration::from_secs(7));
+        world.run_worker().await;
+        world.advance(Duration::from_secs(7));
     }
     let mut looks = 0;
     for _ in 0..100 {
-        world.later(Duration::from_secs(1));
-        looks += world.works().await;
+        world.advance(Duration::from_secs(1));
+        looks += world.run_worker().await;
     }
     assert_eq!(looks, 5, "five cycles of 20 s");
     world.finish().await;

@@ -18,22 +18,22 @@ use crate::world::{Answer, World, log::Log, question};
 crate::world::crash::crash_tests!(
     an_approval_given_elsewhere,
     a_status_that_was_mapped,
-    a_status_that_was_taken_out_of_the_workflow,
+    a_status_removed_from_the_workflow,
     a_custom_field_called_status,
     a_status_renamed_later,
     a_status_renamed_between_two_openings,
-    somebody_elses_issue,
+    a_foreign_issue,
 );
 
 const LATER: Duration = Duration::from_secs(20);
-/// The key of the property by which the bridge knows its issues.
+/// The key of the property by which the bridge recognizes its issues.
 const PROPERTY: &str = "flagger-jira-bridge";
 
 impl World {
-    /// A promotion gate that waits, and the key of its ticket.
+    /// Opens the ticket of a promotion gate, and returns its key.
     async fn waits_for_promotion(&self) -> String {
         self.asks_for_promotion().await;
-        self.works().await;
+        self.run_worker().await;
         self.newest()
     }
 
@@ -41,31 +41,31 @@ impl World {
         self.asks("confirm-promotion", "Progressing", "new").await
     }
 
-    /// What Flagger is told once the bridge has looked at the ticket.
-    async fn promotion_after_a_look(&self) -> Answer {
-        self.later(LATER);
-        self.works().await;
+    /// Flagger's answer after the bridge has read the ticket.
+    async fn promotion_after_a_poll(&self) -> Answer {
+        self.advance(LATER);
+        self.run_worker().await;
         self.asks_for_promotion().await
     }
 
     async fn stays_closed(&self, state: &str, why: &str) {
-        let answer = self.promotion_after_a_look().await;
+        let answer = self.promotion_after_a_poll().await;
         assert_eq!(answer.status, 403, "{why}: {}", answer.body);
         assert!(answer.body.contains(why), "{why}: {}", answer.body);
         assert_eq!(self.gates().await[0]["state"], state, "{}", answer.body);
     }
 
-    async fn opens_after_a_look(&self) {
-        let answer = self.promotion_after_a_look().await;
+    async fn opens_after_a_poll(&self) {
+        let answer = self.promotion_after_a_poll().await;
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
 
     async fn approves_again(&self, key: &str) {
-        self.later(LATER);
+        self.advance(LATER);
         self.jira.move_issue(key, "To Do", MIA).unwrap();
-        self.later(LATER);
+        self.advance(LATER);
         self.jira.move_issue(key, "Approved", MIA).unwrap();
-        self.opens_after_a_look().await;
+        self.opens_after_a_poll().await;
     }
 
     fn last_comment(&self, key: &str) -> String {
@@ -73,36 +73,36 @@ impl World {
     }
 }
 
-/// Moved to a project where others may approve, approved there, moved back. Moved away and back before the approval does
-/// not matter.
+/// A ticket is moved to a project where others may approve, approved there, and moved back. A move away and back before
+/// the approval does not matter.
 #[tokio::test]
 async fn an_approval_given_elsewhere() {
     for world in World::both("").await {
         let key = world.waits_for_promotion().await;
         let moved = world.jira.move_to_project(&key, "PAY", BOB).unwrap();
-        world.later(LATER);
+        world.advance(LATER);
         world.jira.move_issue(&moved, "Approved", BOB).unwrap();
-        world.later(LATER);
+        world.advance(LATER);
         let key = world.jira.move_to_project(&moved, "OPS", BOB).unwrap();
         world.stays_closed("gone", "moved between projects, issue types or workflows").await;
-        world.works().await;
-        assert!(world.last_comment(&key).contains("This approval does not count"), "the ticket is told");
+        world.run_worker().await;
+        assert!(world.last_comment(&key).contains("This approval does not count"), "the ticket says so");
         world.approves_again(&key).await;
         world.finish().await;
     }
     for world in World::both("").await {
         let key = world.waits_for_promotion().await;
         world.jira.change_type(&key, "Task", BOB).unwrap();
-        world.later(LATER);
+        world.advance(LATER);
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
-        world.later(LATER);
+        world.advance(LATER);
         world.jira.change_type(&key, "Change", BOB).unwrap();
         world.stays_closed("gone", "moved between projects, issue types or workflows").await;
         world.approves_again(&key).await;
-        // And once more, after it was used.
-        world.later(LATER);
+        // Again, after the approval was used.
+        world.advance(LATER);
         world.jira.change_type(&key, "Task", BOB).unwrap();
-        world.later(LATER);
+        world.advance(LATER);
         world.jira.change_type(&key, "Change", BOB).unwrap();
         world.stays_closed("gone", "moved between projects, issue types or workflows").await;
         world.approves_again(&key).await;
@@ -110,13 +110,13 @@ async fn an_approval_given_elsewhere() {
     }
 }
 
-/// The Move wizard asks for the status in the new project or type, and a workflow migration for that in the new workflow.
+/// Jira's Move wizard and a workflow migration let the administrator choose the new status: that is no approval.
 #[tokio::test]
 async fn a_status_that_was_mapped() {
     for world in World::both("").await {
         let key = world.waits_for_promotion().await;
         world.jira.move_with_wizard(&key, "OPS", "Task", "In Review", BOB).unwrap();
-        world.later(LATER);
+        world.advance(LATER);
         world.jira.move_with_wizard(&key, "OPS", "Change", "Approved", BOB).unwrap();
         world.stays_closed("gone", "moved between projects, issue types or workflows").await;
         world.approves_again(&key).await;
@@ -128,37 +128,37 @@ async fn a_status_that_was_mapped() {
         world.jira.migrate_workflow("OPS", "Change", Workflow::change(), &mapping, BOB).unwrap();
         world.stays_closed("gone", "moved between projects, issue types or workflows").await;
         world.approves_again(&key).await;
-        // One that maps no status kills the approval as well: it was given by the rules of another workflow.
-        world.later(LATER);
+        // A migration that maps no status voids the approval as well: it was given under another workflow.
+        world.advance(LATER);
         world.jira.migrate_workflow("OPS", "Change", Workflow::change(), &[], BOB).unwrap();
         world.stays_closed("gone", "moved between projects, issue types or workflows").await;
         world.finish().await;
     }
 }
 
-/// An administrator takes a status out of the workflow, and Jira puts the tickets in it into another: that is told as a
-/// change of the status alone, by somebody who may approve, and is no approval. Nor is it a rejection that rolls back.
+/// An administrator removes a status from the workflow, and Jira moves its tickets to another. The changelog shows only
+/// a change of the status, by a person who may approve; it is neither an approval nor a rejection that rolls back.
 #[tokio::test]
-async fn a_status_that_was_taken_out_of_the_workflow() {
+async fn a_status_removed_from_the_workflow() {
     for world in World::both("").await {
         let key = world.waits_for_promotion().await;
         world.asks("rollback", "Progressing", "new").await;
-        // What Jira said of the workflow when the ticket was opened is known, and would be believed.
-        assert_eq!(world.promotion_after_a_look().await.status, 403);
+        // The workflow as read when the ticket was opened is cached, and would accept the move.
+        assert_eq!(world.promotion_after_a_poll().await.status, 403);
         world.jira.remove_status("OPS", "Change", ("To Do", "Approved"), MIA).unwrap();
         world.stays_closed("gone", "out of a status that is not in its workflow").await;
-        world.works().await;
-        assert!(world.last_comment(&key).contains("This approval does not count"), "the ticket is told");
+        world.run_worker().await;
+        assert!(world.last_comment(&key).contains("This approval does not count"), "the ticket says so");
         world.restarts().await;
         world.stays_closed("gone", "out of a status that is not in its workflow").await;
-        world.later(LATER);
+        world.advance(LATER);
         world.jira.move_issue(&key, "In Review", MIA).unwrap();
-        world.later(LATER);
+        world.advance(LATER);
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
-        world.opens_after_a_look().await;
-        world.later(LATER);
+        world.opens_after_a_poll().await;
+        world.advance(LATER);
         world.jira.move_issue(&key, "In Review", MIA).unwrap();
-        world.promotion_after_a_look().await;
+        world.promotion_after_a_poll().await;
         world.jira.remove_status("OPS", "Change", ("In Review", "Rejected"), MIA).unwrap();
         world.stays_closed("rejected", "rejected by Mia Change").await;
         assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 403);
@@ -166,12 +166,12 @@ async fn a_status_that_was_taken_out_of_the_workflow() {
     }
 }
 
-/// A status that was put into the workflow a moment ago is one of it, also where what Jira said before is still believed.
+/// A status that was just added to the workflow counts, although the cached workflow lacks it.
 #[tokio::test]
 async fn a_status_that_is_new_in_the_workflow() {
     for world in World::both("").await {
         let key = world.waits_for_promotion().await;
-        assert_eq!(world.promotion_after_a_look().await.status, 403);
+        assert_eq!(world.promotion_after_a_poll().await.status, 403);
         let mut workflow = Workflow::change();
         let new = Status::new("10099", "Assessed", Category::Indeterminate);
         workflow.transitions.push(Transition::global("99", "Assess", &new.id));
@@ -179,15 +179,15 @@ async fn a_status_that_is_new_in_the_workflow() {
         world.jira.set_workflow("OPS", "Change", workflow);
         world.jira.move_issue(&key, "Assessed", BOB).unwrap();
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
-        world.opens_after_a_look().await;
+        world.opens_after_a_poll().await;
         world.finish().await;
     }
 }
 
-/// One deed that Jira wrote down in two entries, a moment apart: where the ticket belongs, and its status. By the same person
-/// a while before, or by another, it was another deed.
+/// Jira records one action in two entries, a moment apart: the ticket's new project, and its status. If another person
+/// wrote the first entry, or wrote it a while before, they are two actions.
 #[tokio::test]
-async fn a_move_that_is_told_in_two_entries() {
+async fn a_move_that_is_recorded_in_two_entries() {
     let moment = Duration::from_secs(2);
     for item in
         [json!({"field": "Workflow", "fieldtype": "jira"}), json!({"field": "Key", "fieldtype": "jira"})]
@@ -196,49 +196,49 @@ async fn a_move_that_is_told_in_two_entries() {
             let key = world.waits_for_promotion().await;
             let relocates = |who| world.jira.add_raw_history(&key, vec![item.clone()], who).unwrap();
             relocates(MIA);
-            world.later(moment);
+            world.advance(moment);
             world.jira.move_issue(&key, "Approved", MIA).unwrap();
             world.stays_closed("gone", "moved between projects, issue types or workflows").await;
             world.approves_again(&key).await;
-            world.later(LATER);
+            world.advance(LATER);
             world.jira.move_issue(&key, "To Do", MIA).unwrap();
-            world.later(LATER);
+            world.advance(LATER);
             world.jira.move_issue(&key, "Approved", MIA).unwrap();
-            world.later(moment);
+            world.advance(moment);
             relocates(MIA);
             world.stays_closed("gone", "moved between projects, issue types or workflows").await;
             world.jira.move_issue(&key, "To Do", MIA).unwrap();
-            world.later(LATER);
-            // Bob relocates, and at once Mia approves; then she does so herself, some time before.
+            world.advance(LATER);
+            // Bob moves it to the project and Mia approves at once; then Mia does both, with a pause.
             for (who, before) in [(BOB, moment), (MIA, LATER)] {
                 relocates(who);
-                world.later(before);
+                world.advance(before);
                 world.jira.move_issue(&key, "Approved", MIA).unwrap();
-                world.opens_after_a_look().await;
+                world.opens_after_a_poll().await;
                 world.jira.move_issue(&key, "To Do", MIA).unwrap();
-                world.later(LATER);
+                world.advance(LATER);
             }
             world.finish().await;
         }
     }
 }
 
-/// A rejection stays one, but somebody who may only move tickets between projects rolls nothing back.
+/// A mapped rejection closes the gate, but a user who only moves tickets between projects rolls nothing back.
 #[tokio::test]
 async fn a_rejection_given_elsewhere() {
     for world in World::both("").await {
         let key = world.waits_for_promotion().await;
         world.asks("rollback", "Progressing", "new").await;
         let moved = world.jira.move_to_project(&key, "PAY", BOB).unwrap();
-        world.later(LATER);
+        world.advance(LATER);
         world.jira.move_issue(&moved, "Rejected", BOB).unwrap();
-        world.later(LATER);
+        world.advance(LATER);
         let key = world.jira.move_to_project(&moved, "OPS", BOB).unwrap();
         world.stays_closed("rejected", "rejected by Bob Builder").await;
         assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 403);
-        world.later(LATER);
+        world.advance(LATER);
         world.jira.move_issue(&key, "To Do", MIA).unwrap();
-        world.later(LATER);
+        world.advance(LATER);
         world.jira.move_issue(&key, "Rejected", MIA).unwrap();
         world.stays_closed("rejected", "rejected by Mia Change").await;
         assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 200);
@@ -246,15 +246,15 @@ async fn a_rejection_given_elsewhere() {
     }
 }
 
-/// What a transition sets beside the status does not matter, nor another parent or epic, nor where the ticket was before.
+/// Neither other fields that a transition sets, nor another parent or epic, nor the ticket's earlier project matter.
 #[tokio::test]
-async fn what_does_not_matter_opens() {
+async fn irrelevant_changes_void_no_approval() {
     for world in World::both("").await {
         let key = world.waits_for_promotion().await;
         let moved = world.jira.move_to_project(&key, "PAY", BOB).unwrap();
-        world.later(LATER);
+        world.advance(LATER);
         let key = world.jira.move_to_project(&moved, "OPS", BOB).unwrap();
-        world.later(LATER);
+        world.advance(LATER);
         let screen = [
             ("resolution", "", "10000"),
             ("assignee", "", MIA),
@@ -262,48 +262,48 @@ async fn what_does_not_matter_opens() {
             ("Fix Version", "", "10100"),
         ];
         world.jira.move_issue_with(&key, "Approved", &screen, MIA).unwrap();
-        world.later(LATER);
+        world.advance(LATER);
         let field = ("customfield_10014", "Epic Link");
         world.jira.change_custom_field(&key, field, ("", ""), ("10001", "OPS-9"), BOB).unwrap();
         for own in ["IssueParentAssociation", "Parent", "Parent Issue", "Rank", "Link"] {
             let item = json!({ "field": own, "fieldtype": "jira", "from": null, "to": "10001", "toString": "OPS-9" });
             world.jira.add_raw_history(&key, vec![item], BOB).unwrap();
         }
-        // Custom fields may be called anything.
+        // Custom fields may have any name.
         for name in ["Workflow", "Project", "Key", "issuetype"] {
             let field = ("customfield_10020", name);
             world.jira.change_custom_field(&key, field, ("1", "a"), ("2", "b"), BOB).unwrap();
         }
-        world.opens_after_a_look().await;
+        world.opens_after_a_poll().await;
         world.finish().await;
     }
 }
 
-/// Only Jira's own status counts: neither does another field of that name open, nor does it close for ever.
+/// Only Jira's own status counts: a custom field of that name neither opens the gate nor closes it for ever.
 #[tokio::test]
 async fn a_custom_field_called_status() {
     for world in World::both("").await {
         let key = world.waits_for_promotion().await;
         let field = ("customfield_10030", "Status");
         let change = |from, to| world.jira.change_custom_field(&key, field, from, to, BOB).unwrap();
-        world.later(LATER);
-        // The option has the number of the approved status.
+        world.advance(LATER);
+        // The custom field's option has the id of the approved status.
         change(("10001", "To Do"), ("10007", "Approved"));
-        let answer = world.promotion_after_a_look().await;
+        let answer = world.promotion_after_a_poll().await;
         assert_eq!(answer.status, 403, "{}", answer.body);
         assert_eq!(world.gates().await[0]["state"], "waiting");
-        // And one who is not allowed to approve leaves no trace of an older approval of somebody else.
+        // A move by a user who may not approve voids an older approval by another user.
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
-        world.later(LATER);
+        world.advance(LATER);
         change(("10007", "Approved"), ("10001", "To Do"));
         let text = ("customfield_10031", "Status");
         world.jira.change_custom_field(&key, text, ("", ""), ("", "anything"), BOB).unwrap();
-        world.opens_after_a_look().await;
+        world.opens_after_a_poll().await;
         world.finish().await;
     }
 }
 
-/// The workflow in which "In Review" is called "Approved" from now on.
+/// The workflow after "In Review" was renamed to "Approved".
 fn renamed() -> Workflow {
     let mut workflow = Workflow::change();
     for status in &mut workflow.statuses {
@@ -316,52 +316,52 @@ fn renamed() -> Workflow {
     workflow
 }
 
-/// Who moved the ticket to the status that was renamed approved nothing.
+/// A user moved the ticket to a status that is renamed to "Approved" later: that is no approval.
 #[tokio::test]
 async fn a_status_renamed_later() {
     for world in World::both("").await {
         let key = world.waits_for_promotion().await;
-        world.later(LATER);
+        world.advance(LATER);
         world.jira.move_issue(&key, "In Review", BOB).unwrap();
-        let answer = world.promotion_after_a_look().await;
+        let answer = world.promotion_after_a_poll().await;
         assert_eq!(answer.status, 403, "{}", answer.body);
         world.jira.set_workflow("OPS", "Change", renamed());
-        // Until the workflow is read again.
-        world.later(Duration::from_secs(3_700));
-        world.works().await;
+        // The workflow is read again.
+        world.advance(Duration::from_secs(3_700));
+        world.run_worker().await;
         world.stays_closed("gone", "did not mean approved when this ticket was opened").await;
         world.restarts().await;
         world.stays_closed("gone", "did not mean approved when this ticket was opened").await;
-        // What was the approved status then still is.
+        // The status that was the approved one when the ticket was opened still approves.
         world.jira.set_workflow("OPS", "Change", Workflow::change());
-        world.later(Duration::from_secs(3_700));
+        world.advance(Duration::from_secs(3_700));
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
-        world.opens_after_a_look().await;
+        world.opens_after_a_poll().await;
         world.finish().await;
     }
 }
 
-/// A ticket is bound to the statuses of the workflow as it was at most a minute before it was opened, however lately another
-/// ticket of the same project was.
+/// A ticket is bound to the workflow's statuses as read at most a minute before it was opened, even if another ticket
+/// of the same project was opened shortly before.
 #[tokio::test]
 async fn a_status_renamed_between_two_openings() {
     for world in World::both("").await {
         world.waits_for_promotion().await;
         world.jira.set_workflow("OPS", "Change", renamed());
-        world.later(Duration::from_secs(61));
+        world.advance(Duration::from_secs(61));
         let mut about_till = question("Progressing", "new");
         about_till["name"] = "till".into();
         let ask = async || world.posts("/gate/confirm-promotion", &about_till).await;
         ask().await;
-        world.works().await;
+        world.run_worker().await;
         let key = world.newest();
         for (status, code, why) in
             [("Approved (old)", 403, "waiting for a decision"), ("Approved", 200, "approved by Mia")]
         {
-            world.later(LATER);
+            world.advance(LATER);
             world.jira.move_issue(&key, status, MIA).unwrap();
-            world.later(LATER);
-            world.works().await;
+            world.advance(LATER);
+            world.run_worker().await;
             let answer = ask().await;
             assert_eq!(answer.status, code, "{status}: {}", answer.body);
             assert!(answer.body.contains(why), "{status}: {}", answer.body);
@@ -370,28 +370,28 @@ async fn a_status_renamed_between_two_openings() {
     }
 }
 
-/// After a backup was restored, or on another site, the number of the ticket is somebody else's.
+/// After a restored backup, or on another Jira site, the ticket's number belongs to a foreign issue.
 #[tokio::test]
-async fn somebody_elses_issue() {
+async fn a_foreign_issue() {
     for world in World::both("").await {
         world.waits_for_promotion().await;
         let id = world.tickets()[0].id.clone();
         world.jira.restore_empty_backup();
-        world.later(LATER);
+        world.advance(LATER);
         let key = world.jira.add_issue("OPS", "Change", "To Do", BOB).unwrap();
         assert_eq!(world.jira.issue(&key).unwrap().id, id, "the same number");
-        world.later(LATER);
+        world.advance(LATER);
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
         world.stays_closed("gone", "is not the one that was opened for this gate").await;
-        // Read for a nudge, it is no other.
+        // A webhook makes the bridge read it: with the same result.
         world.nudges(&key).await;
         world.stays_closed("gone", "is not the one that was opened for this gate").await;
-        // A rejection of that one rolls nothing back, and its people are told nothing.
+        // A rejection of the foreign issue rolls nothing back, and the bridge writes nothing to it.
         world.jira.move_issue(&key, "Rejected", MIA).unwrap();
         world.stays_closed("gone", "is not the one that was opened for this gate").await;
         assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 403);
         world.reports("/post-rollout", "Failed", "new").await;
-        world.works().await;
+        world.run_worker().await;
         let issue = world.jira.issue(&key).unwrap();
         assert_eq!(
             (issue.comments.len(), issue.labels.len(), issue.status.as_str()),
@@ -402,9 +402,10 @@ async fn somebody_elses_issue() {
     }
 }
 
-/// What was to be told when the backup was restored: comments, a label, moves and a link are not somebody else's.
+/// Commands that were pending when the backup was restored (comments, a label, moves, a link) do not touch a foreign
+/// issue.
 #[tokio::test]
-async fn somebody_elses_issue_is_told_nothing() {
+async fn a_foreign_issue_is_not_changed() {
     const EFFECTS: [Operation; 4] =
         [Operation::AddComment, Operation::EditIssue, Operation::DoTransition, Operation::LinkIssues];
     let settings = "ticket.transitions = { opened = \"In Review\", superseded = \"Cancelled\" }";
@@ -421,9 +422,9 @@ async fn somebody_elses_issue_is_told_nothing() {
                     json!({ "eventMessage": "Advance weight 20", "eventType": "Normal", "timestamp": "1" });
                 assert_eq!(world.posts("/event", &event).await.status, 200);
             }
-            world.works().await;
-            let untold = world.count("outbox").await;
-            assert!(untold >= if ends { 4 } else { 2 }, "{untold}");
+            world.run_worker().await;
+            let pending = world.count("outbox").await;
+            assert!(pending >= if ends { 4 } else { 2 }, "{untold}");
             let tickets = world.tickets().len();
             assert_eq!(tickets, if ends { 2 } else { 1 });
             world.jira.restore_empty_backup();
@@ -431,9 +432,9 @@ async fn somebody_elses_issue_is_told_nothing() {
             let theirs: Vec<_> =
                 (0..tickets).map(|_| world.jira.add_issue("OPS", "Change", "To Do", BOB).unwrap()).collect();
             for _ in 0..20 {
-                world.later(Duration::from_secs(120));
+                world.advance(Duration::from_secs(120));
                 world.ticks().await;
-                world.works().await;
+                world.run_worker().await;
             }
             assert_eq!(world.count("outbox").await, 0);
             for key in theirs {
@@ -447,15 +448,15 @@ async fn somebody_elses_issue_is_told_nothing() {
     }
 }
 
-/// Who takes the mark away closes the gate, and the answer says how to put it back. It erases no rejection.
+/// A user who removes the bridge's mark closes the gate, and the answer says how to restore it. It erases no rejection.
 #[tokio::test]
-async fn a_mark_that_was_taken_away() {
+async fn a_mark_that_was_removed() {
     for world in World::both("").await {
         let key = world.waits_for_promotion().await;
         let before = world.jira.issue(&key).unwrap();
         let label = before.labels.iter().find(|label| label.starts_with("fjb-")).unwrap().clone();
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
-        world.opens_after_a_look().await;
+        world.opens_after_a_poll().await;
         let take = || match world.is_cloud() {
             true => world.jira.remove_property(&key, PROPERTY).unwrap(),
             false => world.jira.edit_labels(&key, &[], &[&label], BOB).unwrap(),
@@ -467,8 +468,8 @@ async fn a_mark_that_was_taken_away() {
         take();
         world.stays_closed("gone", &label).await;
         put_back();
-        world.opens_after_a_look().await;
-        world.later(LATER);
+        world.opens_after_a_poll().await;
+        world.advance(LATER);
         world.jira.move_issue(&key, "Rejected", MIA).unwrap();
         world.stays_closed("rejected", "rejected by Mia Change").await;
         take();
@@ -478,10 +479,10 @@ async fn a_mark_that_was_taken_away() {
     }
 }
 
-/// Something on the way leaves out of issues what is asked for. What that would tell is not known then, and nothing opens: neither
-/// a ticket whose labels may say that its rollout is over, nor one that may be somebody else's.
+/// A proxy removes requested fields from issues. Their content is unknown then, and nothing opens: the labels might say
+/// that the rollout has ended, or the issue might be a foreign one.
 #[tokio::test]
-async fn what_is_left_out_on_the_way() {
+async fn fields_that_a_proxy_removes() {
     type Way = (&'static str, fn(&mut Value));
     let ways: [Way; 4] = [
         ("labels", |issue| drop(issue["fields"].as_object_mut().map(|it| it.remove("labels")))),
@@ -494,7 +495,7 @@ async fn what_is_left_out_on_the_way() {
             let key = world.waits_for_promotion().await;
             let looks = async || {
                 world.nudges(&key).await;
-                world.promotion_after_a_look().await
+                world.promotion_after_a_poll().await
             };
             looks().await;
             match what {
@@ -506,7 +507,7 @@ async fn what_is_left_out_on_the_way() {
             for _ in 0..4 {
                 let answer = looks().await;
                 assert_eq!(answer.status, 403, "{what}: {}", answer.body);
-                // It is not said to be over, or somebody else's: that is not known.
+                // The bridge does not claim that the rollout ended or the issue is foreign: it cannot know.
                 assert_ne!(world.gates().await[0]["state"], "gone", "{what}: {}", answer.body);
             }
             let answer = looks().await;
@@ -516,14 +517,14 @@ async fn what_is_left_out_on_the_way() {
             assert_eq!(answer.status, 403, "{what}: {}", answer.body);
             world.jira.set_property(&key, PROPERTY, json!({"gate": "of-another"})).unwrap();
             world.reports("/post-rollout", "Failed", "new").await;
-            world.works().await;
+            world.run_worker().await;
         }
     }
 }
 
-/// On Cloud only `atlassian` is a person.
+/// On Cloud only the account type `atlassian` is a person.
 #[tokio::test]
-async fn accounts_that_are_no_persons() {
+async fn accounts_that_are_not_people() {
     for kind in [AccountKind::Customer, AccountKind::Unknown, AccountKind::Null, AccountKind::Omitted] {
         let world = World::start_with(Flavour::Cloud, "").await;
         let eve = Person { kind, ..Person::new("qm:1:eve", "eve", "Eve Else") };
@@ -539,33 +540,33 @@ async fn accounts_that_are_no_persons() {
     world.jira.add_user(eve);
     let key = world.waits_for_promotion().await;
     world.jira.move_issue(&key, "Approved", "qm:1:eve").unwrap();
-    world.opens_after_a_look().await;
+    world.opens_after_a_poll().await;
     world.finish().await;
 }
 
-/// A group that Jira does not have rules nobody out, so nobody is let through.
+/// A denied group that Jira does not have cannot be checked, so every approval is refused.
 #[tokio::test]
-async fn a_denied_group_that_is_not_there() {
+async fn a_denied_group_that_does_not_exist() {
     for world in World::both("approval.deny = [\"group:contractors\"]").await {
         world.jira.add_group("contractors", &[BOB]);
         let key = world.waits_for_promotion().await;
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
-        world.opens_after_a_look().await;
+        world.opens_after_a_poll().await;
         world.jira.remove_group("contractors");
-        world.later(Duration::from_secs(70));
+        world.advance(Duration::from_secs(70));
         world.jira.move_issue(&key, "To Do", MIA).unwrap();
-        world.later(LATER);
+        world.advance(LATER);
         world.jira.move_issue(&key, "Approved", BOB).unwrap();
         world.stays_closed("stuck", "Jira shows no group \"contractors\"").await;
         world.jira.add_group("Contractors", &[BOB]);
-        world.later(Duration::from_secs(60));
+        world.advance(Duration::from_secs(60));
         world.stays_closed("not_allowed", "is ruled out by").await;
         world.approves_again(&key).await;
         world.finish().await;
     }
 }
 
-/// Denied by an e-mail address which one account shows; another hides its own, and may have the same.
+/// An e-mail address is denied. One account shows it; another account hides its own, which may be the same.
 #[tokio::test]
 async fn an_address_that_is_hidden() {
     let world = World::start_with(Flavour::Cloud, "approval.deny = [\"eve@example.com\"]").await;
@@ -578,13 +579,13 @@ async fn an_address_that_is_hidden() {
     world.jira.move_issue(&key, "Approved", "5b-hidden").unwrap();
     world.stays_closed("stuck", "eve@example.com").await;
     world.jira.move_issue(&key, "To Do", MIA).unwrap();
-    world.later(LATER);
+    world.advance(LATER);
     world.jira.move_issue(&key, "Approved", "5b-shown").unwrap();
     world.stays_closed("not_allowed", "is ruled out by").await;
     world.jira.move_issue(&key, "To Do", MIA).unwrap();
-    world.later(LATER);
+    world.advance(LATER);
     world.jira.move_issue(&key, "Approved", MIA).unwrap();
-    world.opens_after_a_look().await;
+    world.opens_after_a_poll().await;
     world.finish().await;
 }
 
@@ -594,65 +595,65 @@ fn by(author: &str) -> Value {
     question
 }
 
-/// The author of the change is another one at each question: each of them stays ruled out.
+/// Each question names another author of the change: all of them stay denied.
 #[tokio::test]
 async fn authors_that_change() {
     for world in World::both("approval.deny = [\"{{ metadata.author }}\"]").await {
         let (bob, mia) = if world.is_cloud() { (BOB, MIA) } else { ("bob", "mia") };
         let ask = async |author: &str| world.posts("/gate/confirm-promotion", &by(author)).await;
         ask(bob).await;
-        world.works().await;
+        world.run_worker().await;
         let key = world.newest();
-        // Approved by Mia, and now she is the author: not one answer is open.
+        // Mia approved, and now the question names her as the author: every answer is 403.
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
-        world.later(LATER);
-        world.works().await;
+        world.advance(LATER);
+        world.run_worker().await;
         assert_eq!(ask(mia).await.status, 403, "at once");
-        world.later(LATER);
-        world.works().await;
+        world.advance(LATER);
+        world.run_worker().await;
         let answer = ask(bob).await;
         assert_eq!(answer.status, 403, "{}", answer.body);
         assert!(answer.body.contains("is ruled out by"), "{}", answer.body);
-        // What was said before is answered from memory.
+        // A repeated question is answered from memory.
         let turns = world.turns().await;
         for author in [mia, bob, mia] {
             assert_eq!(ask(author).await.status, 403);
         }
         assert_eq!(world.turns().await, turns, "no write");
-        // The other gates of the rollout, too, and those to come.
-        world.posts("/gate/confirm-traffic-increase", &by("nobody-else")).await;
-        world.works().await;
+        // It applies to the rollout's other gates, existing and new, too.
+        world.posts("/gate/confirm-traffic-increase", &by("another-author")).await;
+        world.run_worker().await;
         let other = world.newest();
         assert_ne!(other, key);
         world.jira.move_issue(&other, "Approved", BOB).unwrap();
-        world.later(LATER);
-        world.works().await;
-        let answer = world.posts("/gate/confirm-traffic-increase", &by("nobody-else")).await;
+        world.advance(LATER);
+        world.run_worker().await;
+        let answer = world.posts("/gate/confirm-traffic-increase", &by("another-author")).await;
         assert_eq!(answer.status, 403, "{}", answer.body);
         world.reports("/post-rollout", "Failed", "new").await;
         world.finish().await;
     }
 }
 
-/// A later question without its author is one for which nobody can tell who is ruled out: that closes the gate as it does at
-/// the first, and whom an earlier question ruled out stays so.
+/// A later question without an author does not say who is denied: that closes the gate, as it does at the first
+/// question, and a person whom an earlier question denied stays denied.
 #[tokio::test]
 async fn an_author_that_is_missing_later() {
     for world in World::both("approval.deny = [\"{{ metadata.author }}\"]").await {
         let author = if world.is_cloud() { BOB } else { "bob" };
         let ask = async || world.posts("/gate/confirm-promotion", &by(author)).await;
         ask().await;
-        world.works().await;
+        world.run_worker().await;
         let key = world.newest();
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
-        world.later(LATER);
-        world.works().await;
+        world.advance(LATER);
+        world.run_worker().await;
         assert_eq!(ask().await.status, 200);
         assert_eq!(world.asks_for_promotion().await.status, 403, "at once");
         world
             .stays_closed(
                 "not_allowed",
-                "(\"{{ metadata.author }}\"), so this gate opens no more in this rollout",
+                "(\"{{ metadata.author }}\"), so this gate stays closed for this rollout",
             )
             .await;
         let turns = world.turns().await;
@@ -661,17 +662,17 @@ async fn an_author_that_is_missing_later() {
             assert_eq!(world.asks_for_promotion().await.status, 403);
         }
         assert_eq!(world.turns().await, turns, "no write");
-        // The other gates are asked about with an author, and the first one stays ruled out there.
+        // Questions to the other gates name an author; the first author stays denied there.
         let other = async || world.posts("/gate/confirm-traffic-increase", &by(author)).await;
         other().await;
-        world.works().await;
+        world.run_worker().await;
         let key = world.newest();
         for (who, status) in [(BOB, 403), (MIA, 200)] {
             world.jira.move_issue(&key, "To Do", MIA).unwrap();
-            world.later(LATER);
+            world.advance(LATER);
             world.jira.move_issue(&key, "Approved", who).unwrap();
-            world.later(LATER);
-            world.works().await;
+            world.advance(LATER);
+            world.run_worker().await;
             assert_eq!(other().await.status, status, "{who}");
         }
         world.reports("/post-rollout", "Failed", "new").await;
@@ -679,13 +680,13 @@ async fn an_author_that_is_missing_later() {
     }
 }
 
-/// A neighbour who sends an author after the other closes the gate, and makes nothing grow.
+/// A caller that names more and more authors closes the gate, but the stored list does not grow.
 #[tokio::test]
 async fn authors_without_end() {
     let world = World::start_with(Flavour::Cloud, "approval.deny = [\"{{ metadata.author }}\"]").await;
     let ask = async |author: &str| world.posts("/gate/confirm-promotion", &by(author)).await;
     ask(BOB).await;
-    world.works().await;
+    world.run_worker().await;
     let key = world.newest();
     for number in 0..200 {
         ask(&format!("5b-{number}")).await;
@@ -696,8 +697,8 @@ async fn authors_without_end() {
     }
     assert_eq!(world.turns().await, turns, "no more is kept");
     world.jira.move_issue(&key, "Approved", MIA).unwrap();
-    world.later(LATER);
-    world.works().await;
+    world.advance(LATER);
+    world.run_worker().await;
     let answer = ask(BOB).await;
     assert_eq!(answer.status, 403, "{}", answer.body);
     assert!(answer.body.contains("approval.deny"), "{}", answer.body);
@@ -705,9 +706,9 @@ async fn authors_without_end() {
     world.finish().await;
 }
 
-/// Before a ticket is told anything, it is asked whose it is, and that is all that is read of it unless its history matters.
+/// Before the bridge writes to a ticket, it reads its mark, and nothing else unless the history matters.
 #[tokio::test]
-async fn a_ticket_is_told_without_its_history() {
+async fn a_comment_is_written_without_reading_the_history() {
     for world in World::both("").await {
         world.waits_for_promotion().await;
         world.jira.clear_requests();
@@ -722,47 +723,48 @@ async fn a_ticket_is_told_without_its_history() {
             reads.filter(|request| request.query.iter().any(is_it)).count()
         };
         for _ in 0..4 {
-            world.later(LATER);
+            world.advance(LATER);
             world.ticks().await;
-            world.works().await;
+            world.run_worker().await;
         }
-        let told = world.tickets()[0].comments.len();
-        assert_eq!((told, count("fields", "labels"), count("expand", "changelog")), (1, 1, 0));
-        // The comment of the end counts moves from then on. A label needs to know of one ticket, a link of two.
+        let comments = world.tickets()[0].comments.len();
+        assert_eq!((comments, count("fields", "labels"), count("expand", "changelog")), (1, 1, 0));
+        // The comment about the end reads the history, to count later moves. A label reads one ticket, a link two.
         world.jira.clear_requests();
         world.asks("confirm-promotion", "Progressing", "newer").await;
-        world.works().await;
+        world.run_worker().await;
         assert_eq!((count("fields", "labels"), count("expand", "changelog")), (3, 1));
         world.finish().await;
     }
 }
 
-/// A ticket is not linked to an issue that does not say that it took its place, and the log says so.
+/// A ticket is not linked to an issue without the successor gate's mark, and the log says so.
 #[tokio::test]
-async fn a_successor_that_is_not_the_gates_own() {
+async fn a_successor_that_is_a_foreign_issue() {
     for world in World::both("").await {
         let old = world.waits_for_promotion().await;
         let away = Fault::Status { code: 503, retry_after: None, body: "{\"errorMessages\":[]}".into() };
         world.jira.fault(Operation::LinkIssues, away, Times::Always);
         world.asks("confirm-promotion", "Progressing", "newer").await;
-        world.works().await;
+        world.run_worker().await;
         let new = world.newest();
         assert_ne!(old, new);
         assert_eq!(world.count("outbox").await, 1);
         world.jira.remove_property(&new, PROPERTY).unwrap();
         world.jira.clear_faults();
-        world.later(Duration::from_secs(120));
+        world.advance(Duration::from_secs(120));
         world.ticks().await;
         let log = Log::default();
         let dispatch = log.dispatch(Level::INFO);
         let step = async |worker: Arc<Worker>| drop(worker.work_once().await.unwrap());
         let process = world.workers().remove(0);
-        process.does(move |worker| step(worker).with_subscriber(dispatch)).await.unwrap();
+        process.run_on_worker(move |worker| step(worker).with_subscriber(dispatch)).await.unwrap();
         assert_eq!(world.count("outbox").await, 0);
         assert!(world.jira.issue(&old).unwrap().links.is_empty());
         let text = log.take();
-        let told = |line: &str| line.contains("WARN") && line.contains(&new) && line.contains("left alone");
-        assert!(text.lines().any(told), "{text}");
+        let is_warning =
+            |line: &str| line.contains("WARN") && line.contains(&new) && line.contains("left alone");
+        assert!(text.lines().any(is_warning), "{text}");
         world.finish().await;
     }
 }
@@ -773,12 +775,12 @@ async fn a_clock_that_is_set_back() {
     for world in World::both("approval.valid_for = \"60s\"").await {
         let key = world.waits_for_promotion().await;
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
-        world.later(LATER);
-        world.works().await;
-        // Nobody asks for a minute. Jira's clock runs on, ours is set back by an hour.
-        world.later(Duration::from_secs(55));
+        world.advance(LATER);
+        world.run_worker().await;
+        // Flagger does not ask for a minute. Jira's clock runs on, the bridge's clock is set back by an hour.
+        world.advance(Duration::from_secs(55));
         let hour = 3_600_000;
-        let Clock::Manual(at) = &world.clock else { panic!("a clock of the test's") };
+        let Clock::Manual(at) = &world.clock else { panic!("the test has a manual clock") };
         at.fetch_sub(hour, std::sync::atomic::Ordering::SeqCst);
         world.jira.set_date_skew(hour);
         let answer = world.asks_for_promotion().await;
@@ -788,7 +790,8 @@ async fn a_clock_that_is_set_back() {
     }
 }
 
-/// What is odd in a history spoils only itself; but it does not make an approval look newer, or untouched.
+/// An unreadable entry of a history affects only itself, but does not make an earlier approval look newer or still
+/// valid.
 #[tokio::test]
 async fn odd_histories() {
     let status = |from: Value, to: Value| json!({ "field": "status", "fieldId": "status", "fieldtype": "jira", "from": from, "to": to, "toString": "?" });
@@ -802,26 +805,26 @@ async fn odd_histories() {
             json!({}),
         ];
         world.jira.add_raw_history(&key, odd.to_vec(), BOB).unwrap();
-        world.later(LATER);
+        world.advance(LATER);
         world.jira.move_issue(&key, "Approved", MIA).unwrap();
-        world.opens_after_a_look().await;
-        // After the approval it may have been a move out and back.
+        world.opens_after_a_poll().await;
+        // An unreadable entry after the approval may have been a move out and back.
         for item in [status(json!(null), json!("10007")), json!({ "fieldtype": "jira" })] {
-            world.later(LATER);
+            world.advance(LATER);
             world.jira.add_raw_history(&key, vec![item], BOB).unwrap();
             world.stays_closed("gone", "move it out and back").await;
             world.approves_again(&key).await;
         }
         let harmless = json!({ "field": "summary", "fieldId": "summary", "fieldtype": "jira", "to": {} });
         world.jira.add_raw_history(&key, vec![harmless], BOB).unwrap();
-        world.opens_after_a_look().await;
+        world.opens_after_a_poll().await;
         world.finish().await;
     }
 }
 
-/// It is said once that Jira is another by now, also after a restart.
+/// A change of the Jira site is reported once, also after a restart.
 #[tokio::test]
-async fn another_site_is_told_once() {
+async fn another_site_is_reported_once() {
     for world in World::both("").await {
         let log = Log::default();
         let compare = async || {
@@ -830,7 +833,7 @@ async fn another_site_is_told_once() {
                 assert_eq!(worker.recognise_site().await.unwrap(), CycleOutcome::Done);
             };
             let process = world.workers().remove(0);
-            process.does(move |worker| step(worker).with_subscriber(dispatch)).await.unwrap();
+            process.run_on_worker(move |worker| step(worker).with_subscriber(dispatch)).await.unwrap();
             log.take().lines().filter(|line| line.contains("WARN")).count()
         };
         assert_eq!(compare().await, 0, "the first one");
@@ -838,7 +841,7 @@ async fn another_site_is_told_once() {
         assert_eq!(compare().await, 0, "the same");
         world.jira.set_public_base("https://other.example/jira/");
         assert_eq!(compare().await, 1);
-        assert_eq!(compare().await, 0, "told already");
+        assert_eq!(compare().await, 0, "reported already");
         world.restarts().await;
         world.jira.set_public_base("https://OTHER.example/jira");
         assert_eq!(compare().await, 0, "spelled another way");

@@ -1,4 +1,4 @@
-//! Whose approval counts.
+//! Which approvers count.
 
 use std::time::Duration;
 
@@ -7,53 +7,54 @@ use serde_json::{Value, json};
 
 use crate::world::{Answer, World, question};
 
-// Not those in which the next question must not come before its time, or that count minutes.
+// Without the tests that depend on the time of the next question, or count minutes.
 crate::world::crash::crash_tests!(
-    anybody_but_a_machine,
-    only_who_is_listed,
+    without_a_list_every_person_may_approve,
+    only_listed_people_may_approve,
     groups_and_roles,
     a_role_that_jira_does_not_have,
-    not_the_author,
-    whose_rejection_rolls_back,
+    the_author_may_not_approve,
+    only_an_approvers_rejection_rolls_back,
     rules_that_were_changed,
 );
 
 impl World {
-    /// A promotion gate whose ticket this person approves. Returns the answer to the next question.
+    /// Opens a promotion gate, lets this user approve its ticket, and returns the answer to the next question.
     async fn approved_by(&self, who: &str) -> Answer {
-        self.approved_where(&question("Progressing", "new"), who).await
+        self.approved_with(&question("Progressing", "new"), who).await
     }
 
-    /// The same where Flagger asks this.
-    async fn approved_where(&self, question: &Value, who: &str) -> Answer {
+    /// The same, with this question of Flagger.
+    async fn approved_with(&self, question: &Value, who: &str) -> Answer {
         self.posts("/gate/confirm-promotion", question).await;
-        self.works().await;
+        self.run_worker().await;
         let key = self.newest();
         self.jira.move_issue(&key, "To Do", MIA).unwrap();
         self.jira.move_issue(&key, "Approved", who).unwrap();
-        self.later(Duration::from_secs(20));
-        self.works().await;
+        self.advance(Duration::from_secs(20));
+        self.run_worker().await;
         self.posts("/gate/confirm-promotion", question).await
     }
 
     async fn is_refused(&self, who: &str, why: &str) {
-        self.is_refused_where(&question("Progressing", "new"), who, why).await;
+        self.is_refused_with(&question("Progressing", "new"), who, why).await;
     }
 
-    async fn is_refused_where(&self, question: &Value, who: &str, why: &str) {
-        let answer = self.approved_where(question, who).await;
+    async fn is_refused_with(&self, question: &Value, who: &str, why: &str) {
+        let answer = self.approved_with(question, who).await;
         assert_eq!(answer.status, 403, "{}", answer.body);
         assert!(answer.body.contains("which does not count") && answer.body.contains(why), "{}", answer.body);
         assert_eq!(self.gates().await[0]["state"], "not_allowed");
-        self.works().await;
-        let told = self.jira.issue(&self.newest()).unwrap().comments;
-        assert!(told.last().unwrap().text().contains("This approval does not count"), "{told:?}");
+        self.run_worker().await;
+        let comments = self.jira.issue(&self.newest()).unwrap().comments;
+        assert!(comments.last().unwrap().text().contains("This approval does not count"), "{comments:?}");
     }
 }
 
-/// Nobody is listed: any person, but neither an app nor the bridge itself. Data Center does not tell apps from people.
+/// Without a list of approvers every person may approve, but neither an app nor the bridge itself. Data Center does not
+/// distinguish apps from people.
 #[tokio::test]
-async fn anybody_but_a_machine() {
+async fn without_a_list_every_person_may_approve() {
     for world in World::both("").await {
         if world.is_cloud() {
             world.is_refused(AUTOMATION, "is an app").await;
@@ -65,7 +66,7 @@ async fn anybody_but_a_machine() {
 }
 
 #[tokio::test]
-async fn only_who_is_listed() {
+async fn only_listed_people_may_approve() {
     let settings = format!("approval.approvers = [\"{MIA}\", \"mia\", \"group:cab\"]");
     for world in World::both(&settings).await {
         world.jira.add_group("cab", &[BRIDGE]);
@@ -76,7 +77,7 @@ async fn only_who_is_listed() {
     }
 }
 
-/// Membership counts as of the look: who joins the group counts soon.
+/// Membership is looked up when the ticket is read: a user who joins the group counts soon.
 #[tokio::test]
 async fn groups_and_roles() {
     for entry in ["group:cab", "role:Approvers"] {
@@ -91,31 +92,31 @@ async fn groups_and_roles() {
 }
 
 impl World {
-    /// Mia's approval neither counts nor is refused, for this reason.
-    async fn is_not_told(&self, why: &str) {
+    /// Mia's approval is neither accepted nor refused, for this reason.
+    async fn is_undecided(&self, why: &str) {
         let answer = self.approved_by(MIA).await;
         assert_eq!(answer.status, 403, "{}", answer.body);
-        for words in ["whether that counts cannot be told yet", why] {
+        for words in ["it is not known yet whether that counts", why] {
             assert!(answer.body.contains(words), "{words}: {}", answer.body);
         }
         assert_eq!(self.gates().await[0]["state"], "stuck");
     }
 
     async fn opens_after(&self, while_: Duration) {
-        self.later(while_);
-        self.works().await;
+        self.advance(while_);
+        self.run_worker().await;
         let answer = self.asks("confirm-promotion", "Progressing", "new").await;
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
 }
 
-/// A role that a list names, and Jira does not have: nobody knows who is in it, so nobody approves. Once it is there, it counts.
+/// A listed role that Jira does not have: its members are unknown, so no approval counts until it exists.
 #[tokio::test]
 async fn a_role_that_jira_does_not_have() {
     for (list, member) in [("approvers", MIA), ("deny", BOB)] {
         for world in World::both(&format!("approval.{list} = [\"role:Board\"]")).await {
             let why = format!("approval.{list}: Jira shows no role \"Board\" in project OPS");
-            world.is_not_told(&why).await;
+            world.is_undecided(&why).await;
             world.jira.add_to_role("OPS", "Board", &[member], &[]);
             world.opens_after(Duration::from_secs(20)).await;
             world.finish().await;
@@ -123,7 +124,7 @@ async fn a_role_that_jira_does_not_have() {
     }
 }
 
-/// A role that Jira does not let the bridge read, because it refuses that or shows the bridge no roles at all.
+/// A role that the bridge cannot read: Jira refuses the request, or shows the bridge no roles at all.
 #[tokio::test]
 async fn a_role_that_cannot_be_read() {
     for (list, member) in [("approvers", MIA), ("deny", BOB)] {
@@ -132,10 +133,10 @@ async fn a_role_that_cannot_be_read() {
             let body = r#"{"errorMessages":["You cannot view that role."],"errors":{}}"#.to_owned();
             let fault = Fault::Status { code: 403, retry_after: None, body };
             world.jira.fault(Operation::ProjectRole, fault, Times::Always);
-            world.is_not_told("You cannot view that role.").await;
+            world.is_undecided("You cannot view that role.").await;
             world.jira.clear_faults();
             world.jira.revoke("OPS", &["ADMINISTER_PROJECTS"]);
-            world.is_not_told("No project could be found with key").await;
+            world.is_undecided("No project could be found with key").await;
             world.jira.revoke("OPS", &[]);
             world.opens_after(Duration::from_secs(20)).await;
             world.finish().await;
@@ -143,29 +144,32 @@ async fn a_role_that_cannot_be_read() {
     }
 }
 
-/// Who wrote the change may not approve it: the team names the author.
+/// The author of the change, whom the team names in the metadata, may not approve it.
 #[tokio::test]
-async fn not_the_author() {
+async fn the_author_may_not_approve() {
     for world in World::both("approval.deny = [\"{{ metadata.author }}\"]").await {
         let mut question = question("Progressing", "new");
         question["metadata"] = json!({ "author": if world.is_cloud() { BOB } else { "bob" } });
-        world.is_refused_where(&question, BOB, "is ruled out by").await;
-        assert_eq!(world.approved_where(&question, MIA).await.status, 200);
-        // A template that comes out empty lets nobody through.
+        world.is_refused_with(&question, BOB, "is ruled out by").await;
+        assert_eq!(world.approved_with(&question, MIA).await.status, 200);
+        // An author that a template left empty refuses every approval.
         world.reports("/post-rollout", "Succeeded", "new").await;
         world.asks("confirm-promotion", "Progressing", "new").await;
-        world.works().await;
-        world.is_refused(MIA, "so this gate opens no more in this rollout").await;
-        let told = world.jira.issue(&world.newest()).unwrap().comments;
-        let told = told.last().unwrap().text();
-        assert!(told.contains("wherever this ticket is moved") && !told.contains("and back"), "{told}");
+        world.run_worker().await;
+        world.is_refused(MIA, "so this gate stays closed for this rollout").await;
+        let comments = world.jira.issue(&world.newest()).unwrap().comments;
+        let comments = comments.last().unwrap().text();
+        assert!(
+            comments.contains("wherever this ticket is moved") && !comments.contains("and back"),
+            "{comments}"
+        );
         world.finish().await;
     }
 }
 
-/// A rejection by anybody closes the gate; only one that counts rolls back.
+/// A rejection by any user closes the gate; only a rejection by an approver rolls back.
 #[tokio::test]
-async fn whose_rejection_rolls_back() {
+async fn only_an_approvers_rejection_rolls_back() {
     let settings = format!("approval.approvers = [\"{MIA}\", \"mia\"]");
     for world in World::both(&settings).await {
         assert_eq!(world.approved_by(MIA).await.status, 200);
@@ -173,24 +177,24 @@ async fn whose_rejection_rolls_back() {
         for (who, rolls_back) in [(BOB, 403), (MIA, 200)] {
             world.jira.move_issue(&key, "To Do", MIA).unwrap();
             world.jira.move_issue(&key, "Rejected", who).unwrap();
-            world.later(Duration::from_secs(20));
-            world.works().await;
+            world.advance(Duration::from_secs(20));
+            world.run_worker().await;
             assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 403);
             let answer = world.asks("rollback", "Progressing", "new").await;
             assert_eq!(answer.status, rolls_back);
             if rolls_back == 403 {
                 assert!(answer.body.contains("closes the gate but rolls nothing back"), "{}", answer.body);
-                let told = world.jira.issue(&key).unwrap().comments;
-                assert!(told.last().unwrap().text().contains("does not count as one"), "{told:?}");
+                let comments = world.jira.issue(&key).unwrap().comments;
+                assert!(comments.last().unwrap().text().contains("does not count as one"), "{comments:?}");
             }
         }
         world.finish().await;
     }
 }
 
-/// Nobody can be asked who that is: closed, but not refused; and what was found out before stays for a while.
+/// Jira cannot look up the approver: the gate is closed, but not refused; an earlier result stays valid for a while.
 #[tokio::test]
-async fn a_look_up_that_fails() {
+async fn a_lookup_that_fails() {
     for world in World::both("approval.approvers = [\"group:cab\"]").await {
         world.jira.add_group("cab", &[MIA]);
         let fault = || Fault::Status { code: 500, retry_after: None, body: "{}".into() };
@@ -199,17 +203,17 @@ async fn a_look_up_that_fails() {
         }
         let answer = world.approved_by(MIA).await;
         assert_eq!(answer.status, 403);
-        assert!(answer.body.contains("whether that counts cannot be told yet"), "{}", answer.body);
+        assert!(answer.body.contains("it is not known yet whether that counts"), "{}", answer.body);
         world.jira.clear_faults();
-        world.later(Duration::from_secs(20));
-        world.works().await;
+        world.advance(Duration::from_secs(20));
+        world.run_worker().await;
         assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
         for operation in [Operation::UserGroups, Operation::User] {
             world.jira.fault(operation, fault(), Times::Always);
         }
         for minute in 1..12 {
-            world.later(Duration::from_secs(60));
-            world.works().await;
+            world.advance(Duration::from_secs(60));
+            world.run_worker().await;
             let status = world.asks("confirm-promotion", "Progressing", "new").await.status;
             assert_eq!(status, if minute <= 10 { 200 } else { 403 }, "minute {minute}");
         }
@@ -218,7 +222,7 @@ async fn a_look_up_that_fails() {
     }
 }
 
-/// Moved elsewhere, of another type, deleted, hidden, cloned: none of them opens anything.
+/// A ticket in another project, of another type, deleted or hidden, and a clone: each opens nothing.
 #[tokio::test]
 async fn tickets_that_prove_nothing() {
     for world in World::both("").await {
@@ -226,8 +230,8 @@ async fn tickets_that_prove_nothing() {
         let key = world.newest();
         let clone = world.jira.clone_issue(&key, BOB).unwrap();
         let gone = async |why: &str| {
-            world.later(Duration::from_secs(20));
-            world.works().await;
+            world.advance(Duration::from_secs(20));
+            world.run_worker().await;
             let answer = world.asks("confirm-promotion", "Progressing", "new").await;
             assert_eq!(answer.status, 403, "{why}: {}", answer.body);
             assert!(answer.body.contains(why), "{}", answer.body);
@@ -241,21 +245,21 @@ async fn tickets_that_prove_nothing() {
         let key = world.jira.move_to_project(&moved, "OPS", MIA).unwrap();
         world.jira.delete_issue(&key, MIA).unwrap();
         gone("it was deleted, or the bridge's account may not see it").await;
-        // Said for long, it is believed: the next question opens a new one. The clone counts for nothing.
+        // After 404s for long enough, the next question opens a new ticket. The clone does not count.
         for _ in 0..14 {
-            world.later(Duration::from_secs(60));
-            world.works().await;
+            world.advance(Duration::from_secs(60));
+            world.run_worker().await;
         }
         assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 403);
-        world.works().await;
+        world.run_worker().await;
         assert_eq!(world.gates().await[0]["state"], "waiting");
         assert_eq!(world.jira.issue(&clone).unwrap().comments.len(), 0, "clones are left alone");
         world.finish().await;
     }
 }
 
-/// The configuration says something else after a restart, and Jira is away: what was judged by the old rules opens nothing
-/// until it was judged by the new ones.
+/// The configuration is changed by a restart while Jira is unreachable: an approval that was judged by the old rules
+/// opens nothing until it is judged by the new ones.
 #[tokio::test]
 async fn rules_that_were_changed() {
     for (settings, then) in [
@@ -282,10 +286,10 @@ async fn rules_that_were_changed() {
                 ];
                 assert!(again.iter().any(|words| answer.body.contains(words)), "{}", answer.body);
             }
-            world.works().await;
+            world.run_worker().await;
             world.jira.clear_faults();
-            world.later(Duration::from_secs(60));
-            world.works().await;
+            world.advance(Duration::from_secs(60));
+            world.run_worker().await;
             let answer = world.asks("confirm-promotion", "Progressing", "new").await;
             assert_eq!(answer.status, then, "{settings}{}", answer.body);
             world.finish().await;

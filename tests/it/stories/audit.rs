@@ -1,4 +1,4 @@
-//! The record of what was decided, as `audit` prints it beside the running bridge.
+//! The audit record, as `audit` prints it while the bridge runs.
 
 use std::{io, path::Path, time::Duration};
 
@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use crate::world::{World, database::Database, program::run};
 
 crate::world::crash::crash_tests!(
-    every_turn_of_a_verdict_is_on_record,
-    a_turn_survives_a_crash,
+    every_change_of_a_verdict_is_on_record,
+    a_verdict_change_survives_a_crash,
     a_ticket_that_is_deleted_closes_an_open_gate,
 );
 
@@ -21,7 +21,7 @@ const TOKEN: &str = "what-flagger-brings-along";
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A question with metadata, the token among it.
+/// A question with metadata that includes the token.
 fn question(phase: &str, checksum: &str) -> Value {
     json!({
         "name": "cart", "namespace": "shop", "phase": phase, "checksum": checksum,
@@ -35,7 +35,7 @@ fn settings() -> String {
     )
 }
 
-/// What `audit` prints.
+/// The output of `audit`.
 fn prints(world: &World, more: &[&str]) -> String {
     let config = world.config();
     let (code, out, errors) = run(&[&["audit", "-c", config.as_str()], more].concat());
@@ -47,23 +47,23 @@ fn rows(world: &World) -> Vec<Value> {
     prints(world, &[]).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// How gates stood each time a verdict turned.
-fn turned(world: &World) -> Vec<String> {
+/// The gates' states at each change of a verdict.
+fn verdict_changes(world: &World) -> Vec<String> {
     let rows = rows(world).into_iter().filter(|row| row["kind"] == "verdict_changed");
     rows.map(|row| row["detail"]["state"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A promotion gate that was opened and used. Returns its ticket.
+/// Opens a promotion gate, approves it and uses the approval. Returns its ticket's key.
 async fn opened(world: &World) -> String {
     world.asks("confirm-promotion", "Progressing", "new1").await;
-    world.works().await;
+    world.run_worker().await;
     let key = world.newest();
     world.decides(&key, "Approved").await;
     assert_eq!(world.asks("confirm-promotion", "Progressing", "new1").await.status, 200);
     key
 }
 
-/// The same text without what differs from run to run.
+/// Replaces everything that differs between runs.
 fn stable(text: &str) -> String {
     let hash = |word: &str| word.len() == 64 && word.chars().all(|c| c.is_ascii_hexdigit());
     let mut stable = String::new();
@@ -78,7 +78,7 @@ fn stable(text: &str) -> String {
 async fn approved_and_shipped(world: &World) {
     let asked = |phase| question(phase, "new1");
     assert_eq!(world.posts("/gate/confirm-promotion", &asked("Progressing")).await.status, 403);
-    world.works().await;
+    world.run_worker().await;
     world.decides(&world.newest(), "Approved").await;
     for _ in 0..3 {
         assert_eq!(world.posts("/gate/confirm-promotion", &asked("Progressing")).await.status, 200);
@@ -87,7 +87,7 @@ async fn approved_and_shipped(world: &World) {
 }
 
 #[tokio::test]
-async fn everything_that_decided_something_is_on_record() {
+async fn everything_that_decided_is_on_record() {
     for world in World::both(&settings()).await {
         world.jira.add_group("interns", &[]);
         approved_and_shipped(&world).await;
@@ -162,13 +162,13 @@ async fn as_json_lines_and_as_csv() {
     world.finish().await;
 }
 
-/// How far back, as of the world's own time.
+/// `--since` is computed from the test's clock.
 #[tokio::test]
 async fn since_then() {
     let world = World::start(Flavour::Cloud).await;
     world.asks("confirm-promotion", "Progressing", "new1").await;
-    world.works().await;
-    world.later(HOUR);
+    world.run_worker().await;
+    world.advance(HOUR);
     world.reports("/post-rollout", "Succeeded", "new1").await;
     let config = config::load(Path::new(&world.config()), []).unwrap();
     for (since, rows) in [(None, 6), (Some(HOUR), 6), (Some(HOUR - Duration::from_millis(1)), 2)] {
@@ -182,9 +182,9 @@ async fn since_then() {
     world.finish().await;
 }
 
-/// Whoever reads may have seen enough; a disk that is full is another matter.
+/// A reader that closes the pipe early is no error; a full disk is.
 #[tokio::test]
-async fn nobody_has_to_read_to_the_end() {
+async fn a_pipe_that_is_closed_early_is_no_error() {
     struct Broken(io::ErrorKind);
     impl io::Write for Broken {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -206,11 +206,11 @@ async fn nobody_has_to_read_to_the_end() {
         assert!(prints(io::ErrorKind::BrokenPipe).await.unwrap());
         assert!(prints(io::ErrorKind::StorageFull).await.is_err());
     }
-    world.works().await;
+    world.run_worker().await;
     world.finish().await;
 }
 
-/// Neither the token that Flagger brings nor the rest of the hook's metadata is on record, nor are Jira's secrets.
+/// Neither Flagger's token, nor other metadata of the hook, nor Jira's secrets are on record.
 #[tokio::test]
 async fn no_secret_is_on_record() {
     let world = World::start_with(Flavour::Cloud, &settings()).await;
@@ -234,7 +234,7 @@ async fn a_question_that_changes_nothing_is_not_on_record() {
     let world = World::start(Flavour::Cloud).await;
     world.asks("confirm-promotion", "Progressing", "new1").await;
     world.asks("rollback", "Progressing", "new1").await;
-    world.works().await;
+    world.run_worker().await;
     for status in [None, Some("Approved"), Some("Rejected"), Some("To Do"), Some("Approved")] {
         if let Some(status) = status {
             world.decides(&world.newest(), status).await;
@@ -251,19 +251,19 @@ async fn a_question_that_changes_nothing_is_not_on_record() {
     world.finish().await;
 }
 
-/// One rollout takes the place of another: each row says which it is about.
+/// One rollout replaces another: each row names its rollout.
 #[tokio::test]
-async fn rows_tell_rollouts_apart() {
+async fn each_row_names_its_rollout() {
     let world = World::start(Flavour::DataCenter).await;
     world.asks("confirm-promotion", "Progressing", "new1").await;
-    world.works().await;
+    world.run_worker().await;
     world.decides(&world.newest(), "Rejected").await;
     world.asks("confirm-promotion", "Progressing", "new2").await;
-    let told: Vec<String> = rows(&world)
+    let summary: Vec<String> = rows(&world)
         .iter()
         .map(|row| format!("{} of {}", row["kind"].as_str().unwrap(), row["detail"]["rollout"]["revision"]))
         .collect();
-    insta::assert_snapshot!(told.join("\n"), @r##"
+    insta::assert_snapshot!(summary.join("\n"), @r##"
     rollout_began of "new1"
     gate_asked of "new1"
     ticket_opened of "new1"
@@ -273,27 +273,27 @@ async fn rows_tell_rollouts_apart() {
     rollout_began of "new2"
     gate_asked of "new2"
     "##);
-    world.works().await;
+    world.run_worker().await;
     world.finish().await;
 }
 
 #[tokio::test]
-async fn what_is_too_old_is_pruned_hourly() {
+async fn old_rows_are_pruned_hourly() {
     let world = World::start_with(Flavour::Cloud, "store.keep_for = \"2h\"").await;
     world.asks("confirm-promotion", "Progressing", "new1").await;
-    world.works().await;
+    world.run_worker().await;
     let before = rows(&world).len();
-    world.later(HOUR);
+    world.advance(HOUR);
     world.ticks().await;
     assert_eq!(rows(&world).len(), before);
     world.asks("confirm-traffic-increase", "Progressing", "new1").await;
-    world.later(HOUR);
-    world.later(Duration::from_secs(60));
+    world.advance(HOUR);
+    world.advance(Duration::from_secs(60));
     world.ticks().await;
     let left = rows(&world);
     assert_eq!((left.len(), &left[0]["kind"]), (1, &json!("gate_asked")));
     assert!(prints(&world, &["--verify"]).starts_with("ok: 1 rows, "));
-    world.works().await;
+    world.run_worker().await;
     world.finish().await;
 }
 
@@ -308,11 +308,11 @@ async fn a_changed_row_is_found() {
         (Some(1), "row 2 was changed: its hash does not fit\n", "")
     );
     world.sql("UPDATE audit SET kind = 'gate_asked' WHERE id = 2").await;
-    world.works().await;
+    world.run_worker().await;
     world.finish().await;
 }
 
-/// A database that no bridge was at work on yet.
+/// A database that no bridge has used yet.
 #[tokio::test]
 async fn an_empty_database_has_no_record() {
     let directory = tempfile::tempdir().unwrap();
@@ -329,16 +329,16 @@ async fn an_empty_database_has_no_record() {
     }
 }
 
-/// A configuration that nobody uses but to read a database.
+/// A configuration that is only used to read a database.
 fn without_jira(store: &str) -> String {
     format!(
         "store.url = \"{store}\"\njira.url = \"http://127.0.0.1:1\"\njira.token = \"t\"\nticket.project = \"OPS\"\n"
     )
 }
 
-/// Reading makes no file. SQLite only: PostgreSQL has none that a program could make.
+/// Reading creates no file. SQLite only: PostgreSQL has no files that the program could create.
 #[test]
-fn without_a_file_it_says_so() {
+fn a_missing_database_file_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("config.toml");
     let store = format!("sqlite://{}", directory.path().join("bridge.db").display());
@@ -351,29 +351,30 @@ fn without_a_file_it_says_so() {
     }
 }
 
-/// An open gate that closes, and opens again: by Jira's silence, and by a person.
+/// An open gate closes and opens again: because Jira is unreachable, and because of a person.
 #[tokio::test]
-async fn every_turn_of_a_verdict_is_on_record() {
+async fn every_change_of_a_verdict_is_on_record() {
     for world in World::both("").await {
         let key = opened(&world).await;
         let ask = async || world.asks("confirm-promotion", "Progressing", "new1").await.status;
         for _ in 0..11 {
-            world.later(MINUTE);
+            world.advance(MINUTE);
             world.reports("/event", "Progressing", "new1").await;
         }
-        assert_eq!((ask().await, ask().await), (403, 403), "nobody has read the ticket for too long");
-        world.works().await;
+        assert_eq!((ask().await, ask().await), (403, 403), "the ticket has not been read for too long");
+        world.run_worker().await;
         assert_eq!((ask().await, ask().await), (200, 200));
         world.decides(&key, "To Do").await;
         assert_eq!(ask().await, 403);
-        assert_eq!(turned(&world), ["stale", "approved", "waiting"]);
+        assert_eq!(verdict_changes(&world), ["stale", "approved", "waiting"]);
         world.finish().await;
     }
 }
 
-/// What was answered last is stored with what changed it: a crash makes no turn forgotten, and none told twice.
+/// The last answer is stored together with the change that caused it: after a crash no change of a verdict is missing
+/// or recorded twice.
 #[tokio::test]
-async fn a_turn_survives_a_crash() {
+async fn a_verdict_change_survives_a_crash() {
     for world in World::both("").await {
         let key = opened(&world).await;
         let moves = [("To Do", 403), ("Approved", 200), ("Rejected", 403), ("Approved", 200)];
@@ -386,41 +387,41 @@ async fn a_turn_survives_a_crash() {
                 world.restarts().await;
             }
         }
-        assert_eq!(turned(&world), ["waiting", "approved", "rejected", "approved"]);
+        assert_eq!(verdict_changes(&world), ["waiting", "approved", "rejected", "approved"]);
         let passed = rows(&world).iter().filter(|row| row["kind"] == "passed").count();
         assert_eq!(passed, 1);
         world.finish().await;
     }
 }
 
-/// Another ticket takes the place of a deleted one: the gate that was open is closed by that.
+/// Another ticket replaces a deleted one: that closes the open gate.
 #[tokio::test]
 async fn a_ticket_that_is_deleted_closes_an_open_gate() {
     for world in World::both("").await {
         let key = opened(&world).await;
         world.jira.delete_issue(&key, MIA).unwrap();
         for _ in 0..12 {
-            // A deletion is believed when Jira has said so for as long as an approval is trusted.
-            world.later(MINUTE);
-            world.works().await;
+            // The bridge accepts a deletion after 404s for as long as an approval is trusted.
+            world.advance(MINUTE);
+            world.run_worker().await;
         }
         world.asks("confirm-promotion", "Progressing", "new1").await;
-        world.works().await;
-        let turned = turned(&world);
-        // Whoever asked between the two is told that it is gone.
-        assert!(turned == ["opening"] || turned == ["gone"], "{turned:?}");
+        world.run_worker().await;
+        let verdict_changes = verdict_changes(&world);
+        // A question between the two gets the answer `gone`.
+        assert!(verdict_changes == ["opening"] || verdict_changes == ["gone"], "{verdict_changes:?}");
         world.finish().await;
     }
 }
 
-/// What the version before stored does not say in the canary's row what was answered last.
+/// Rows of an older version do not contain the last answer.
 #[tokio::test]
-async fn rows_that_do_not_say_what_was_answered() {
+async fn rows_without_the_last_answer() {
     for world in World::both("").await {
         let key = opened(&world).await;
         let ask = async || world.asks("confirm-promotion", "Progressing", "new1").await.status;
         let as_before = async || {
-            world.later(MINUTE);
+            world.advance(MINUTE);
             world.ticks().await;
             world.sql("UPDATE canary SET state = REPLACE(state, ',\"said\":\"open\"', '')").await;
             world.sql("UPDATE canary SET state = REPLACE(state, ',\"said\":\"closed\"', '')").await;
@@ -428,15 +429,15 @@ async fn rows_that_do_not_say_what_was_answered() {
             world.restarts().await;
         };
         as_before().await;
-        assert_eq!((ask().await, turned(&world)), (200, vec![]));
+        assert_eq!((ask().await, verdict_changes(&world)), (200, vec![]));
         as_before().await;
         world.decides(&key, "To Do").await;
-        assert_eq!((ask().await, turned(&world)), (403, vec!["waiting".to_owned()]));
+        assert_eq!((ask().await, verdict_changes(&world)), (403, vec!["waiting".to_owned()]));
         as_before().await;
-        assert_eq!((ask().await, turned(&world).len()), (403, 1));
+        assert_eq!((ask().await, verdict_changes(&world).len()), (403, 1));
         as_before().await;
         world.decides(&key, "Approved").await;
-        assert_eq!((ask().await, turned(&world)[1..].to_vec()), (200, vec!["approved".to_owned()]));
+        assert_eq!((ask().await, verdict_changes(&world)[1..].to_vec()), (200, vec!["approved".to_owned()]));
         world.finish().await;
     }
 }

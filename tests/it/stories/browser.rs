@@ -1,7 +1,7 @@
 //! The status page, and the demo's Jira, in a real browser. `.ci/browser` installs one and runs this.
 
 mod driver;
-mod reading;
+mod page_checks;
 mod states;
 
 use std::time::Duration;
@@ -11,37 +11,37 @@ use serde_json::{Value, json};
 
 use self::{
     driver::{Browser, ENTER, Scripts, TAB},
-    reading::{can_be_read, fits, focus, is_in_order},
+    page_checks::{can_be_read, fits, focus, is_in_order},
 };
 use crate::world::{World, question};
 
-/// As often as the bridge polls.
+/// The poll interval.
 const POLLS: Duration = Duration::from_secs(20);
 
 impl World {
-    /// The status page.
+    /// The URL of the status page.
     pub(crate) fn page(&self) -> String {
         format!("http://{}/", self.address(2))
     }
 
-    /// Flagger asks about a canary, and its ticket is opened.
+    /// Flagger asks about a canary, and the bridge opens its ticket.
     async fn opens(&self, stage: &str, name: &str, label: &str) -> String {
         let mut body = question("Progressing", "5594979469");
         body["name"] = name.into();
         body["metadata"] = json!({ "revision": label });
         self.posts(&format!("/gate/{stage}"), &body).await;
-        self.works().await;
+        self.run_worker().await;
         self.newest()
     }
 
-    /// The bridge reads its tickets again.
+    /// The bridge polls its tickets.
     async fn polls(&self) {
-        self.later(POLLS);
-        self.works().await;
+        self.advance(POLLS);
+        self.run_worker().await;
     }
 }
 
-/// The words of the row in which this occurs.
+/// The text of the table row that contains these words.
 async fn row(browser: &Browser, words: &str) -> String {
     let script = "return [...document.querySelectorAll('#gates tbody tr')].map((it) => it.innerText)";
     let rows = browser.runs(script).await;
@@ -54,7 +54,7 @@ async fn row(browser: &Browser, words: &str) -> String {
 async fn a_ticket_waits_and_a_person_approves() {
     let world = World::start(Flavour::Cloud).await;
     let key = world.opens("confirm-promotion", "cart", "v2").await;
-    world.later(Duration::from_secs(180));
+    world.advance(Duration::from_secs(180));
     let browser = Browser::start(Scripts::Run).await;
     browser.goes(&world.page()).await;
     assert_eq!(browser.title().await, "(1) Flagger gates");
@@ -63,8 +63,8 @@ async fn a_ticket_waits_and_a_person_approves() {
     {
         assert!(waits.contains(words), "{words}: {waits}");
     }
-    browser.pictures("waiting").await;
-    // It is not loaded anew: this would be gone.
+    browser.saves_screenshot("waiting").await;
+    // The page updates itself without a reload: a reload would clear this mark.
     browser.runs("window.mark = 'the same page'").await;
     let ticket = browser.runs("return document.querySelector('#gates tbody a').href").await;
 
@@ -72,7 +72,7 @@ async fn a_ticket_waits_and_a_person_approves() {
     browser.goes(ticket.as_str().unwrap()).await;
     assert_eq!(browser.reads("#status").await, "TO DO");
     assert!(browser.reads("h1").await.contains("confirm-promotion of shop/cart"));
-    browser.pictures("jira-ticket").await;
+    browser.saves_screenshot("jira-ticket").await;
     browser.clicks("#move-31").await;
     browser.waits_for("#status", "APPROVED").await;
     assert!(browser.reads("main").await.contains("Mia Change changed status"));
@@ -88,7 +88,7 @@ async fn a_ticket_waits_and_a_person_approves() {
     asks["metadata"] = json!({ "revision": "v2" });
     assert_eq!(world.posts("/gate/confirm-promotion", &asks).await.status, 200);
     browser.waits_for("#passed-table", "Mia Change").await;
-    browser.pictures("approved").await;
+    browser.saves_screenshot("approved").await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
 
@@ -100,12 +100,12 @@ async fn it_works_without_scripts() {
     world.opens("confirm-promotion", "till", "v7").await;
     let browser = Browser::start(Scripts::Off).await;
     browser.goes("data:text/html,<title>off</title><script>document.title = 'on'</script>").await;
-    assert_eq!(browser.title().await, "off", "there are none");
+    assert_eq!(browser.title().await, "off", "scripts are blocked");
     browser.goes(&world.page()).await;
     browser.waits_for("#gates tbody", "waiting").await;
     browser.types("#q", "CART").await;
     browser.clicks("#find").await;
-    browser.waits("one is found", async || browser.many("#gates tbody tr").await == 1).await;
+    browser.waits("one is found", async || browser.count("#gates tbody tr").await == 1).await;
     browser.clicks("#gates tbody a").await;
     browser.waits_for("h1", "confirm-promotion").await;
     assert!(browser.url().await.ends_with(&format!("/browse/{key}")));
@@ -116,8 +116,8 @@ async fn it_works_without_scripts() {
     browser.waits_for("#gates tbody", "approved by Mia Change").await;
     browser.clicks("#refresh").await;
     browser.waits_for("#refresh", "refresh every 10 seconds").await;
-    assert_eq!(browser.many("meta[http-equiv=refresh]").await, 0);
-    browser.pictures("without-scripts").await;
+    assert_eq!(browser.count("meta[http-equiv=refresh]").await, 0);
+    browser.saves_screenshot("without-scripts").await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
 
@@ -140,7 +140,7 @@ async fn a_gate_is_found_among_ten_thousand() {
         )
         .await;
     world.ticks().await;
-    // The only one that is approved.
+    // The only approved gate.
     world.decides(&key, "Approved").await;
     assert_eq!(world.gates().await.as_array().unwrap().len(), 10_000);
     let browser = Browser::start(Scripts::Run).await;
@@ -150,8 +150,8 @@ async fn a_gate_is_found_among_ten_thousand() {
     browser.goes(&format!("{}?refresh=off", world.page())).await;
     let caption = async || browser.reads("#gates caption").await;
     assert!(caption().await.starts_with("10000 gates, page 1 of 50"), "{}", caption().await);
-    assert_eq!(browser.many("#gates tbody tr").await, 200);
-    browser.pictures("ten-thousand").await;
+    assert_eq!(browser.count("#gates tbody tr").await, 200);
+    browser.saves_screenshot("ten-thousand").await;
 
     browser.clicks("a[rel=next]").await;
     browser.waits_for("#gates caption", "page 2 of 50").await;
@@ -171,7 +171,7 @@ async fn a_gate_is_found_among_ten_thousand() {
     browser.presses(ENTER).await;
     browser.waits_for("#gates caption", "10 gates;").await;
     assert_eq!(browser.runs("return document.getElementById('q').value").await, "cart-1234");
-    browser.pictures("found").await;
+    browser.saves_screenshot("found").await;
     browser.types("#q", "5").await;
     browser.clicks("#find").await;
     browser.waits_for("#gates caption", "1 gate;").await;
@@ -179,7 +179,7 @@ async fn a_gate_is_found_among_ten_thousand() {
     browser.types("#q", "no-such").await;
     browser.clicks("#find").await;
     browser.waits_for("#gates", "No gate matches.").await;
-    browser.pictures("nothing-found").await;
+    browser.saves_screenshot("nothing-found").await;
     browser.clicks(".empty a").await;
     browser.waits_for("#gates caption", "10000 gates").await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
@@ -210,10 +210,10 @@ async fn the_keyboard_is_enough() {
         browser.presses(TAB).await;
         assert_eq!(focus(&browser).await, (name.to_owned(), true));
         if at == 0 {
-            browser.pictures("keyboard").await;
+            browser.saves_screenshot("keyboard").await;
         }
     }
-    // The page brings itself up to date under the reader's hands.
+    // The page refreshes itself while the reader uses it.
     browser.goes(&world.page()).await;
     browser.presses(TAB).await;
     browser.presses(ENTER).await;
@@ -222,7 +222,7 @@ async fn the_keyboard_is_enough() {
         assert_eq!(focus(&browser).await.0, name);
     }
     browser.runs("document.querySelector('#as-of').className = 'old'").await;
-    browser.waits("it is new", async || browser.many("#as-of.old").await == 0).await;
+    browser.waits("it is new", async || browser.count("#as-of.old").await == 0).await;
     assert_eq!(focus(&browser).await, (key.clone(), true));
 
     browser.presses(ENTER).await;
@@ -239,10 +239,10 @@ async fn the_keyboard_is_enough() {
     browser.waits_for("#gates tbody", "approved by Mia Change").await;
 }
 
-/// Whoever types is left alone.
+/// A refresh does not overwrite what a reader is typing.
 #[tokio::test]
 #[ignore = "run by .ci/browser"]
-async fn what_is_being_typed_stays() {
+async fn typed_text_survives_a_refresh() {
     let world = World::start(Flavour::Cloud).await;
     world.opens("confirm-promotion", "cart", "v2").await;
     let browser = Browser::start(Scripts::Run).await;
@@ -251,7 +251,7 @@ async fn what_is_being_typed_stays() {
     let fetched =
         "return performance.getEntriesByType('resource').filter((it) => it.initiatorType === 'fetch').length";
     browser.types("#q", "car").await;
-    // A timer like the page's own, which comes after it each time.
+    // A timer like the page's own, which fires after it each time.
     browser
         .runs("window.late = 0; setInterval(() => window.late++, document.body.dataset.refresh * 1000)")
         .await;
@@ -259,12 +259,12 @@ async fn what_is_being_typed_stays() {
     assert_eq!(browser.runs(fetched).await, 0);
     assert_eq!(browser.runs(value).await, "car");
     browser.runs("document.getElementById('q').value = ''").await;
-    browser.waits("nobody types any more", async || browser.runs(fetched).await == 1).await;
+    browser.waits("the reader has stopped typing", async || browser.runs(fetched).await == 1).await;
 }
 
 #[tokio::test]
 #[ignore = "run by .ci/browser"]
-async fn assistive_technology_is_told_what_there_is() {
+async fn assistive_technology_gets_roles_and_names() {
     let world = World::start(Flavour::Cloud).await;
     let key = world.opens("confirm-promotion", "cart", "v2").await;
     let browser = Browser::start(Scripts::Run).await;
@@ -291,13 +291,13 @@ async fn assistive_technology_is_told_what_there_is() {
     for width in [1280, 390] {
         browser.sized(width, 800).await;
         for (css, role, name) in page {
-            let (told, label) = browser.tells(css).await;
-            assert_eq!(told, role, "{css} at {width}");
-            // On a card it says what it is, too.
+            let (actual, label) = browser.role_and_name(css).await;
+            assert_eq!(actual, role, "{css} at {width}");
+            // In the card layout each cell includes its heading.
             assert!(name.is_empty() || label.replace('\n', " ").ends_with(name), "{css} at {width}: {label}");
         }
-        // A table that is laid out as cards is still a table, and named by its caption.
-        let (role, label) = browser.tells("#gates table").await;
+        // A table in the card layout is still a table, and named by its caption.
+        let (role, label) = browser.role_and_name("#gates table").await;
         assert!(role == "table" && label.starts_with("1 gate"), "{role} {label} at {width}");
     }
     is_in_order(&browser).await;
@@ -309,21 +309,21 @@ async fn assistive_technology_is_told_what_there_is() {
         ("[role=group]", "group", "Move this ticket"),
         ("#move-31", "button", "Approve"),
     ] {
-        let (told, label) = browser.tells(css).await;
-        assert!(told == role && (name.is_empty() || label == name), "{css}: {told} {label}");
+        let (actual, label) = browser.role_and_name(css).await;
+        assert!(actual == role && (name.is_empty() || label == name), "{css}: {actual} {label}");
     }
     is_in_order(&browser).await;
     browser.goes(&world.jira.base_url()).await;
-    assert_eq!(browser.tells("#move-OPS-1-31").await, ("button".into(), "Approve OPS-1".into()));
+    assert_eq!(browser.role_and_name("#move-OPS-1-31").await, ("button".into(), "Approve OPS-1".into()));
     for width in [1280, 390] {
         browser.sized(width, 800).await;
-        assert_eq!(browser.tells("#tickets tbody th").await.0, "rowheader", "at {width}");
-        assert_eq!(browser.tells("#tickets table").await.0, "table", "at {width}");
+        assert_eq!(browser.role_and_name("#tickets tbody th").await.0, "rowheader", "at {width}");
+        assert_eq!(browser.role_and_name("#tickets table").await.0, "table", "at {width}");
     }
     is_in_order(&browser).await;
 }
 
-/// Whatever Flagger, Jira or a person says is shown, and never obeyed.
+/// Text from Flagger, Jira or a person is shown, and never interpreted.
 #[tokio::test]
 #[ignore = "run by .ci/browser"]
 async fn hostile_words_are_text() {
@@ -336,7 +336,7 @@ async fn hostile_words_are_text() {
         body["metadata"] = json!({ "revision": format!("v2 {EVIL}"), "title": format!("ship it {EVIL}") });
         body["checksum"] = "abc\"><script>window.evil=1</script>".into();
         assert_eq!(world.posts("/gate/confirm-promotion", &body).await.status, 403);
-        world.works().await;
+        world.run_worker().await;
         let key = world.newest();
         world.jira.comment(&key, &format!("a comment {EVIL}"), "eve").unwrap();
         world.jira.move_issue(&key, "Rejected", "eve").unwrap();
@@ -355,15 +355,15 @@ async fn hostile_words_are_text() {
                 assert!(text.contains(&all), "{url}: {all}\n{text}");
             }
             assert_eq!(browser.runs("return window.evil ?? 'good'").await, "good", "{url}");
-            assert_eq!(browser.many("img").await, 0, "{url}");
+            assert_eq!(browser.count("img").await, 0, "{url}");
             assert_eq!(browser.complaints().await, Vec::<String>::new(), "{url}");
             can_be_read(&browser).await;
         }
         browser.goes(&world.page()).await;
         browser
-            .pictures(&format!("hostile-{}", if world.is_cloud() { "cloud" } else { "data-center" }))
+            .saves_screenshot(&format!("hostile-{}", if world.is_cloud() { "cloud" } else { "data-center" }))
             .await;
-        // What would be forbidden is, and would have been complained of.
+        // The content security policy forbids these, and the browser reports them.
         for forbidden in [
             "const it = document.createElement('script'); it.textContent = 'window.evil = 1'; document.body.append(it);",
             "const it = document.createElement('style'); it.textContent = 'p { color: red }'; document.head.append(it);",
@@ -381,8 +381,8 @@ async fn hostile_words_are_text() {
     }
 }
 
-/// Several canaries, as on a day like any other.
-async fn a_day() -> World {
+/// Several canaries in ordinary states.
+async fn ordinary_day() -> World {
     let world =
         World::start_with(Flavour::Cloud, "approval.approvers = [\"mia\"]".replace("mia", MIA).as_str())
             .await;
@@ -393,29 +393,29 @@ async fn a_day() -> World {
         ("confirm-traffic-increase", "cart", "3.2.0", 240),
         ("confirm-promotion", "mail", "0.8.0", 100),
     ] {
-        world.later(Duration::from_secs(after));
+        world.advance(Duration::from_secs(after));
         world.opens(stage, name, label).await;
     }
     for (nth, status, who) in [(1, "Approved", MIA), (3, "Rejected", MIA), (5, "Approved", BOB)] {
         world.jira.move_issue(&format!("OPS-{nth}"), status, who).unwrap();
     }
-    // The ticket nobody has asked about for long is read less often.
-    world.later(Duration::from_secs(210));
-    world.works().await;
+    // A ticket that Flagger has not asked about for long is read less often.
+    world.advance(Duration::from_secs(210));
+    world.run_worker().await;
     let mut asks = question("Progressing", "5594979469");
     asks["name"] = "checkout".into();
     asks["metadata"] = json!({ "revision": "2.14.0" });
     let answer = world.posts("/gate/confirm-rollout", &asks).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
-    world.later(Duration::from_secs(35));
-    world.works().await;
+    world.advance(Duration::from_secs(35));
+    world.run_worker().await;
     world
 }
 
 #[tokio::test]
 #[ignore = "run by .ci/browser"]
 async fn light_and_dark_wide_and_narrow() {
-    let world = a_day().await;
+    let world = ordinary_day().await;
     let browser = Browser::start(Scripts::Run).await;
     let jira = world.jira.base_url();
     let pages = [
@@ -433,7 +433,7 @@ async fn light_and_dark_wide_and_narrow() {
                 fits(&browser).await;
                 can_be_read(&browser).await;
                 is_in_order(&browser).await;
-                browser.pictures(&format!("{name}-{scheme}-{size}")).await;
+                browser.saves_screenshot(&format!("{name}-{scheme}-{size}")).await;
             }
             shades.push(browser.runs("return getComputedStyle(document.body).backgroundColor").await);
         }

@@ -1,4 +1,4 @@
-//! Several clusters before one bridge: a token proves its cluster, and what one may another may not.
+//! Several clusters share one bridge: a token proves its cluster, and gives no access to another one.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ const EU: &str = "token-of-eu-0123456789";
 const US: &str = "token-of-us-0123456789";
 const GENERAL: &str = "general-token-0123456789";
 
-/// Two with a token of their own, one without.
+/// Two clusters with a token of their own, one without.
 fn clusters() -> String {
     format!(
         "flagger.clusters = [{{ name = \"eu\", token = \"{EU}\" }}, {{ name = \"us\", token = \"{US}\" }}, \
@@ -16,24 +16,24 @@ fn clusters() -> String {
     )
 }
 
-/// How a caller brings its token.
+/// How a caller sends its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Brings {
+enum TokenPlace {
     /// As Flagger sends `http://any:TOKEN@host/…`.
     Basic,
     Bearer,
     Metadata,
 }
 
-const WAYS: [Brings; 3] = [Brings::Basic, Brings::Bearer, Brings::Metadata];
+const WAYS: [TokenPlace; 3] = [TokenPlace::Basic, TokenPlace::Bearer, TokenPlace::Metadata];
 
 impl World {
-    async fn brings(&self, way: Brings, token: &str, path: &str, mut body: Value) -> Answer {
+    async fn posts_with_token(&self, way: TokenPlace, token: &str, path: &str, mut body: Value) -> Answer {
         let request = self.gate("POST", path).header("content-type", "application/json");
         let request = match way {
-            Brings::Basic => request.basic_auth("any", Some(token)),
-            Brings::Bearer => request.bearer_auth(token),
-            Brings::Metadata => {
+            TokenPlace::Basic => request.basic_auth("any", Some(token)),
+            TokenPlace::Bearer => request.bearer_auth(token),
+            TokenPlace::Metadata => {
                 body["metadata"]["token"] = token.into();
                 request
             }
@@ -42,7 +42,7 @@ impl World {
     }
 
     async fn asks_with(&self, token: &str, path: &str) -> Answer {
-        self.brings(Brings::Basic, token, path, question("Progressing", "new")).await
+        self.posts_with_token(TokenPlace::Basic, token, path, question("Progressing", "new")).await
     }
 }
 
@@ -54,9 +54,10 @@ async fn two_clusters_with_the_same_canary_have_nothing_in_common() {
     for world in World::both(&clusters()).await {
         for (nth, token) in [EU, US].into_iter().enumerate() {
             for way in WAYS {
-                let answer = world.brings(way, token, PROMOTION, question("Progressing", "new")).await;
+                let answer =
+                    world.posts_with_token(way, token, PROMOTION, question("Progressing", "new")).await;
                 assert_eq!(answer.status, 403, "{way:?}: {}", answer.body);
-                world.works().await;
+                world.run_worker().await;
                 assert_eq!(world.tickets().len(), nth + 1, "{way:?}");
             }
         }
@@ -67,15 +68,19 @@ async fn two_clusters_with_the_same_canary_have_nothing_in_common() {
         world.decides(&eu.key, "Approved").await;
         for way in WAYS {
             let asked = question("Progressing", "new");
-            assert_eq!(world.brings(way, EU, PROMOTION, asked.clone()).await.status, 200, "{way:?}");
-            assert_eq!(world.brings(way, US, PROMOTION, asked).await.status, 403, "{way:?}");
+            assert_eq!(
+                world.posts_with_token(way, EU, PROMOTION, asked.clone()).await.status,
+                200,
+                "{way:?}"
+            );
+            assert_eq!(world.posts_with_token(way, US, PROMOTION, asked).await.status, 403, "{way:?}");
         }
         world.decides(&us.key, "Rejected").await;
         assert_eq!(world.asks_with(US, "/gate/rollback").await.status, 200);
         assert_eq!(world.asks_with(EU, "/gate/rollback").await.status, 403);
 
-        // One ends, the other goes on.
-        world.brings(Brings::Bearer, US, "/post-rollout", question("Failed", "new")).await;
+        // The rollout of one cluster ends, the other's continues.
+        world.posts_with_token(TokenPlace::Bearer, US, "/post-rollout", question("Failed", "new")).await;
         assert_eq!(world.asks_with(EU, PROMOTION).await.status, 200);
         let gates = world.gates().await;
         assert_eq!(gates.as_array().unwrap().len(), 1, "{gates}");
@@ -98,12 +103,12 @@ async fn two_clusters_with_the_same_canary_have_nothing_in_common() {
     assert!(!log.is_empty() && !log.contains(EU) && !log.contains(US));
 }
 
-/// With words that contradict its token, and with a token that is another's, nobody gets anywhere.
+/// A caller that names another cluster than its token's, or sends another cluster's token, achieves nothing.
 #[tokio::test]
 async fn no_cluster_speaks_for_another() {
     for world in World::both(&format!("flagger.token = \"{GENERAL}\"\n{}", clusters())).await {
         world.asks_with(EU, PROMOTION).await;
-        world.works().await;
+        world.run_worker().await;
         world.decides(&world.newest(), "Approved").await;
         assert_eq!(world.asks_with(EU, PROMOTION).await.status, 200);
         let (turns, tickets) = (world.turns().await, world.tickets().len());
@@ -147,36 +152,37 @@ async fn no_cluster_speaks_for_another() {
                 (US, "/post-rollout", claims("eu"), 200, "dropped: the token is not that of cluster \"eu\""),
                 (GENERAL, "/post-rollout?cluster=eu", claims(""), 401, "cluster \"eu\" has a token"),
             ] {
-                let answer = world.brings(way, token, path, body.clone()).await;
+                let answer = world.posts_with_token(way, token, path, body.clone()).await;
                 let asked = format!("{way:?} {token} {path} {body}");
                 assert_eq!(answer.status, status, "{asked}: {}", answer.body);
                 assert!(answer.body.starts_with(words), "{asked}: {}", answer.body);
             }
         }
-        // A right token in the metadata does not help a wrong one in the header, nor does the name alone.
+        // With a wrong token in the header, a valid one in the metadata does not help; nor does the cluster's name
+        // alone.
         let mut both = claims("eu");
         both["metadata"]["token"] = EU.into();
-        assert_eq!(world.brings(Brings::Bearer, US, PROMOTION, both).await.status, 403);
+        assert_eq!(world.posts_with_token(TokenPlace::Bearer, US, PROMOTION, both).await.status, 403);
         for named in [claims("eu"), claims("asia"), claims("")] {
             assert_eq!(world.posts(PROMOTION, &named).await.status, 401, "{named}");
         }
-        world.works().await;
+        world.run_worker().await;
         assert_eq!(
             (world.turns().await, world.tickets().len()),
             (turns, tickets),
-            "nothing came of all that"
+            "these requests changed nothing"
         );
         assert_eq!(world.asks_with(EU, PROMOTION).await.status, 200);
 
-        // One without a token is whoever says so and may ask at all; without a name it is flagger.cluster.
+        // A caller with the general token may name a cluster that has no token; without a name it is flagger.cluster.
         for (path, body, cluster) in [
             ("/gate/confirm-promotion?cluster=asia", claims(""), "asia"),
             (PROMOTION, claims("asia"), "asia"),
             ("/gate/confirm-promotion?cluster=asia", claims("eu"), "asia"),
             (PROMOTION, claims(""), "default"),
         ] {
-            assert_eq!(world.brings(Brings::Bearer, GENERAL, path, body).await.status, 403);
-            world.works().await;
+            assert_eq!(world.posts_with_token(TokenPlace::Bearer, GENERAL, path, body).await.status, 403);
+            world.run_worker().await;
             assert!(world.tickets().last().unwrap().summary.ends_with(&format!(" on {cluster}")));
         }
         assert_eq!(world.tickets().len(), tickets + 2);
@@ -184,8 +190,8 @@ async fn no_cluster_speaks_for_another() {
     }
 }
 
-/// Where no general token is, one without a token of its own cannot be asked for at all, once another has one: the
-/// caller would have to prove nothing. `check` says so.
+/// Without a general token, and once one cluster has a token, a cluster without one cannot use the bridge: its caller
+/// would have to prove nothing. `check` reports it.
 #[tokio::test]
 async fn a_cluster_without_a_token_beside_others() {
     for world in World::both(&clusters()).await {
@@ -196,7 +202,7 @@ async fn a_cluster_without_a_token_beside_others() {
         let (_, out, _) = crate::world::program::run(&["check", "-c", &world.config()]);
         let line = |key: &str| out.lines().find(|line| line.contains(key)).unwrap_or_default().to_owned();
         let asia = line("flagger.clusters[2].token");
-        assert!(asia.starts_with("FAIL  ") && asia.contains("nobody may ask as \"asia\""), "{out}");
+        assert!(asia.starts_with("FAIL  ") && asia.contains("no caller may ask as \"asia\""), "{out}");
         assert!(line("flagger.token").starts_with("ok  "), "{out}");
         assert!(!out.contains(EU) && !out.contains(US));
     }

@@ -1,5 +1,5 @@
-//! What a real Flagger does that its questions do not tell: restarts that ask nobody, reports that were lost, a Canary that
-//! is created anew, hooks without a type.
+//! Behaviour of the real Flagger that its questions do not show: restarts without a question, lost reports, a Canary
+//! that is created again, hooks without a type.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::world::{Answer, World, crash::Plan, log::Log, question};
 
 crate::world::crash::crash_tests!(
     a_newer_revision_ships_under_an_older_approval,
-    what_started_is_not_what_was_asked_about,
-    a_success_that_only_the_next_question_tells,
-    a_canary_created_anew_while_it_waits,
-    a_canary_created_anew_kills_its_approvals,
-    without_a_checksum_nothing_opens_where_there_always_was_one,
+    another_revision_starts_than_was_asked_about,
+    a_success_that_only_the_next_question_shows,
+    a_canary_recreated_while_it_waits,
+    a_recreated_canary_voids_its_approvals,
+    a_missing_checksum_opens_nothing,
     a_checksum_after_a_ticket_without_one,
     the_new_checksum_in_phase_progressing,
 );
@@ -26,12 +26,12 @@ fn comments(ticket: &IssueView) -> Vec<String> {
 }
 
 impl World {
-    /// What the ticket was told.
-    fn told(&self, key: &str) -> String {
+    /// The ticket's comments as one text.
+    fn comment_text(&self, key: &str) -> String {
         comments(&self.jira.issue(key).unwrap()).join(" / ")
     }
 
-    /// An event with Flagger's own words.
+    /// Sends an event with this message of Flagger.
     async fn event(&self, phase: &str, checksum: &str, words: &str) {
         let mut event = question(phase, checksum);
         event["metadata"] = json!({ "eventMessage": words, "eventType": "Normal", "timestamp": "1" });
@@ -39,15 +39,15 @@ impl World {
     }
 
     /// A question without a checksum.
-    async fn asks_blindly(&self, stage: &str, phase: &str) -> Answer {
+    async fn asks_without_checksum(&self, stage: &str, phase: &str) -> Answer {
         self.posts(&format!("/gate/{stage}"), &json!({ "name": "cart", "namespace": "shop", "phase": phase }))
             .await
     }
 
-    /// Asks at confirm-rollout, approves, and is let pass; then Flagger starts.
+    /// Asks at confirm-rollout, approves the ticket, and gets 200; then Flagger starts the rollout.
     async fn starts_rollout(&self, phase: &str, base: &str) -> String {
         self.asks("confirm-rollout", phase, base).await;
-        self.works().await;
+        self.run_worker().await;
         let key = self.newest();
         self.decides(&key, "Approved").await;
         assert_eq!(self.asks("confirm-rollout", "Waiting", base).await.status, 200);
@@ -63,13 +63,14 @@ impl World {
         self.sends(self.admin("GET", "/")).await.body
     }
 
-    /// Whether the only process there is counted so. A counter begins anew with its process, and each replica has its own.
+    /// Whether the metrics of a single process contain this line. With restarts or replicas it is not checked: a
+    /// counter starts again with its process, and each replica has its own.
     async fn has_metric(&self, line: &str) -> bool {
         Plan::current().is_some() || self.sends(self.admin("GET", "/metrics")).await.body.contains(line)
     }
 }
 
-/// confirm-rollout is the only hook that asks. 6.5.0 was approved, 6.6.0 is pushed while 6.5.0 is being analysed.
+/// confirm-rollout is the only hook with a question. 6.5.0 was approved; 6.6.0 is pushed while 6.5.0 is being analysed.
 #[tokio::test]
 async fn a_newer_revision_ships_under_an_older_approval() {
     for with_rollback_hook in [false, true] {
@@ -83,25 +84,25 @@ async fn a_newer_revision_ships_under_an_older_approval() {
                 assert_eq!(world.asks("rollback", "Progressing", "660").await.status, 403);
             }
             world.event("Progressing", "660", "Advance cart.shop canary weight 20").await;
-            world.works().await;
-            let told = world.told(&key);
-            assert!(told.contains("superseded") && told.contains("opens nothing any more"), "{told}");
-            assert!(told.contains("started under this approval") && told.contains("asks nobody"), "{told}");
-            assert!(!told.contains("is not carried over"), "{told}");
+            world.run_worker().await;
+            let text = world.comment_text(&key);
+            assert!(text.contains("superseded") && text.contains("opens nothing any more"), "{text}");
+            assert!(text.contains("started under this approval") && text.contains("asks nobody"), "{text}");
+            assert!(!text.contains("is not carried over"), "{text}");
             assert_eq!(world.on_record("unasked").await, 0, "it has not shipped yet");
 
             world.reports("/post-rollout", "Succeeded", "660").await;
             world.event("Succeeded", "660", "Promotion completed! Scaling down cart.shop").await;
-            world.works().await;
+            world.run_worker().await;
             assert_eq!(world.on_record("unasked").await, 1);
-            let told = world.told(&key);
-            assert!(told.contains("660") && told.contains("shipped"), "{told}");
+            let text = world.comment_text(&key);
+            assert!(text.contains("660") && text.contains("shipped"), "{text}");
             assert!(world.has_metric("flagger_jira_bridge_unasked_total 1\n").await);
             let page = world.status_page().await;
             assert!(page.contains("660") && page.contains(&key), "{page}");
-            // The next one is asked about as always.
+            // Flagger asks about the next revision as usual.
             assert_eq!(world.asks("confirm-rollout", "Succeeded", "660").await.status, 403);
-            world.works().await;
+            world.run_worker().await;
             assert_ne!(world.newest(), key);
             assert_eq!(world.on_record("unasked").await, 1);
             world.finish().await;
@@ -109,20 +110,21 @@ async fn a_newer_revision_ships_under_an_older_approval() {
     }
 }
 
-/// The same, but somebody is asked about the newer one; or it fails; or its success shows only later.
+/// The same, but Flagger asks about the newer revision; or it fails; or its success becomes visible only later.
 #[tokio::test]
 async fn a_newer_revision_that_was_asked_about_or_failed() {
-    for (then, unasked) in [("asked", 0), ("failed", 0), ("heard later", 1), ("its end alone", 1)] {
+    for (then, unasked) in [("asked", 0), ("failed", 0), ("reported later", 1), ("only its end reported", 1)]
+    {
         for world in World::both("").await {
             world.starts_rollout("Succeeded", "640").await;
             world.event("Progressing", "650", "Advance cart.shop canary weight 20").await;
-            if then != "its end alone" {
+            if then != "only its end reported" {
                 world.event("Progressing", "660", "Advance cart.shop canary weight 20").await;
             }
             match then {
                 "asked" => {
                     world.asks("confirm-promotion", "Progressing", "660").await;
-                    world.works().await;
+                    world.run_worker().await;
                     world.decides(&world.newest(), "Approved").await;
                     assert_eq!(world.asks("confirm-promotion", "Progressing", "660").await.status, 200);
                     world.reports("/post-rollout", "Succeeded", "660").await;
@@ -131,14 +133,14 @@ async fn a_newer_revision_that_was_asked_about_or_failed() {
                     world.reports("/post-rollout", "Failed", "660").await;
                     world.reports("/post-rollout", "Succeeded", "670").await;
                 }
-                "heard later" => {
+                "reported later" => {
                     world.asks("confirm-rollout", "Succeeded", "660").await;
                 }
                 _ => {
                     world.reports("/post-rollout", "Succeeded", "660").await;
                 }
             }
-            world.works().await;
+            world.run_worker().await;
             assert_eq!(world.on_record("unasked").await, unasked, "{then}");
             world.finish().await;
         }
@@ -147,7 +149,7 @@ async fn a_newer_revision_that_was_asked_about_or_failed() {
 
 /// After a failure confirm-rollout names the new revision. Another one is pushed while it waits, and starts.
 #[tokio::test]
-async fn what_started_is_not_what_was_asked_about() {
+async fn another_revision_starts_than_was_asked_about() {
     for by_event in [true, false] {
         for world in World::both("").await {
             let key = world.starts_rollout("Failed", "v2").await;
@@ -155,15 +157,15 @@ async fn what_started_is_not_what_was_asked_about() {
                 world.event("Progressing", "v3", "Starting canary analysis for cart.shop").await;
             }
             assert_eq!(world.asks("rollback", "Progressing", "v3").await.status, 403);
-            world.works().await;
-            let told = world.told(&key);
-            assert!(told.contains("v2") && told.contains("v3") && told.contains("pushed"), "{told}");
+            world.run_worker().await;
+            let text = world.comment_text(&key);
+            assert!(text.contains("v2") && text.contains("v3") && text.contains("pushed"), "{text}");
             assert_eq!(world.on_record("other_revision").await, 1);
-            // The rollout is the same, and ends as it does.
+            // It is the same rollout, and ends with it.
             world.reports("/post-rollout", "Succeeded", "v3").await;
-            world.works().await;
-            let told = world.told(&key);
-            assert!(told.contains("succeeded") && told.matches("pushed").count() == 1, "{told}");
+            world.run_worker().await;
+            let text = world.comment_text(&key);
+            assert!(text.contains("succeeded") && text.matches("pushed").count() == 1, "{text}");
             world.finish().await;
         }
     }
@@ -172,85 +174,86 @@ async fn what_started_is_not_what_was_asked_about() {
         world.event("Progressing", "v2", "Starting canary analysis for cart.shop").await;
         assert_eq!(world.asks("rollback", "Progressing", "v2").await.status, 403);
         world.reports("/post-rollout", "Succeeded", "v2").await;
-        world.works().await;
+        world.run_worker().await;
         assert_eq!(world.on_record("other_revision").await, 0);
-        assert!(world.told(&key).contains("succeeded"));
+        assert!(world.comment_text(&key).contains("succeeded"));
         world.finish().await;
     }
 }
 
-/// The bridge was away as success was reported. The next question tells it.
+/// The bridge was down when Flagger reported the success; it infers it from the next question.
 #[tokio::test]
-async fn a_success_that_only_the_next_question_tells() {
+async fn a_success_that_only_the_next_question_shows() {
     let transitions = "ticket.transitions = { succeeded = \"Done\", superseded = \"Cancelled\" }";
     for world in World::both(transitions).await {
         let first = world.starts_rollout("Succeeded", "old").await;
         world.asks("confirm-promotion", "Progressing", "new").await;
-        world.works().await;
+        world.run_worker().await;
         let second = world.newest();
         world.decides(&second, "Approved").await;
         assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
         assert_eq!(world.asks("confirm-rollout", "Succeeded", "new").await.status, 403);
-        world.works().await;
+        world.run_worker().await;
         for key in [first, second] {
             let ticket = world.jira.issue(&key).unwrap();
             assert_eq!(ticket.status, "Done");
-            assert!(world.told(&key).contains("succeeded"), "{}", world.told(&key));
+            assert!(world.comment_text(&key).contains("succeeded"), "{}", world.comment_text(&key));
         }
         world.finish().await;
     }
-    // What was promoted past a gate that never opened is told so.
+    // The ticket of a gate that was bypassed says so.
     for world in World::both("").await {
         world.asks("confirm-promotion", "Progressing", "new").await;
-        world.works().await;
+        world.run_worker().await;
         let key = world.newest();
         world.asks("confirm-rollout", "Succeeded", "new").await;
-        world.works().await;
-        assert!(world.told(&key).contains("WITHOUT this approval"), "{}", world.told(&key));
+        world.run_worker().await;
+        assert!(world.comment_text(&key).contains("WITHOUT this approval"), "{}", world.comment_text(&key));
         assert_eq!(world.on_record("bypassed").await, 1);
         world.finish().await;
     }
 }
 
-/// Deleted and created anew while confirm-rollout waits: what was waiting becomes the primary, and nobody is asked.
+/// The Canary is deleted and created again while confirm-rollout waits: the waiting revision becomes the primary
+/// without a question.
 #[tokio::test]
-async fn a_canary_created_anew_while_it_waits() {
-    for heard in ["Initializing", "the last words alone", "another checksum"] {
+async fn a_canary_recreated_while_it_waits() {
+    for reported in ["Initializing", "only the last event", "another checksum"] {
         for world in World::both("").await {
             world.asks("confirm-rollout", "Initialized", "v1").await;
-            world.works().await;
+            world.run_worker().await;
             let key = world.newest();
-            // These words carry the phase before, and end nothing.
+            // This event carries the previous phase, and ends nothing.
             let halt = "Halt cart.shop advancement waiting for approval confirm-rollout";
             world.event("Initialized", "v1", halt).await;
             world.asks("confirm-rollout", "Waiting", "v1").await;
             world.event("Initialized", "v1", "Halt again").await;
             assert_eq!(world.gates().await[0]["ticket"]["key"], key.as_str());
-            match heard {
+            match reported {
                 "Initializing" => {
                     world.event("Initializing", "0", "all the metrics providers are available!").await
                 }
                 "another checksum" => world.event("Initialized", "v2", "cart-primary.shop not ready").await,
                 _ => world.event("Initialized", "v1", "Initialization done! cart.shop").await,
             }
-            world.works().await;
-            let told = world.told(&key);
-            assert!(told.contains("recreated: what was waiting runs now without this approval"), "{told}");
-            assert_eq!(world.on_record("bypassed").await, 1, "{heard}");
-            assert_eq!(world.gates().await.as_array().unwrap().len(), 0, "{heard}");
+            world.run_worker().await;
+            let text = world.comment_text(&key);
+            assert!(text.contains("recreated: what was waiting runs now without this approval"), "{text}");
+            assert_eq!(world.on_record("bypassed").await, 1, "{reported}");
+            assert_eq!(world.gates().await.as_array().unwrap().len(), 0, "{reported}");
             world.finish().await;
         }
     }
 }
 
-/// Approved, used or not: a Canary that is set up anew has no rollout that an approval could be for.
+/// An approval, used or not, ends when its Canary is created again.
 #[tokio::test]
-async fn a_canary_created_anew_kills_its_approvals() {
+async fn a_recreated_canary_voids_its_approvals() {
     for progress in ["waiting", "admitted", "running"] {
         for words in ["all the metrics providers are available!", "Initialization done! cart.shop"] {
             for world in World::both("").await {
                 world.asks("confirm-rollout", "Succeeded", "v1").await;
-                world.works().await;
+                world.run_worker().await;
                 let key = world.newest();
                 world.decides(&key, "Approved").await;
                 if progress != "waiting" {
@@ -260,15 +263,19 @@ async fn a_canary_created_anew_kills_its_approvals() {
                     assert_eq!(world.asks("rollback", "Progressing", "v2").await.status, 403);
                 }
                 let phase = if words.starts_with("all") { "Initializing" } else { "Initialized" };
-                // Where the process is killed, what was asked last is asked again, and may be let pass.
+                // If the process is killed, the test repeats the last question, which may pass then.
                 let waits = world.gates().await[0]["rollout"]["course"] == "asked";
                 assert!(waits == (progress == "waiting") || Plan::current().is_some(), "{progress}");
                 world.event(phase, "v2", words).await;
                 let gates = world.gates().await;
                 assert_eq!(gates.as_array().unwrap().len(), 0, "{progress}, {words}: {gates}");
                 assert_eq!(world.asks("confirm-rollout", "Waiting", "v1").await.status, 403, "{progress}");
-                world.works().await;
-                assert!(world.told(&key).contains("recreated"), "{progress}: {}", world.told(&key));
+                world.run_worker().await;
+                assert!(
+                    world.comment_text(&key).contains("recreated"),
+                    "{progress}: {}",
+                    world.comment_text(&key)
+                );
                 assert_eq!(world.on_record("bypassed").await, i64::from(waits), "{progress}, {words}");
                 world.finish().await;
             }
@@ -276,21 +283,22 @@ async fn a_canary_created_anew_kills_its_approvals() {
     }
 }
 
-/// The first question of a wait was lost: which revision its checksum is depends on whether the one before had failed.
+/// The first question of a wait was lost: whether its checksum is the old or the new revision depends on whether the
+/// previous rollout failed.
 #[tokio::test]
-async fn what_is_replaced_is_claimed_only_where_it_is_known() {
+async fn the_replaced_revision_is_named_only_if_it_is_known() {
     for (first, claimed) in
         [("Succeeded", true), ("Initialized", true), ("Failed", false), ("Waiting", false)]
     {
         for world in World::both("").await {
             world.asks("confirm-rollout", first, "1829384756").await;
-            world.works().await;
+            world.run_worker().await;
             let ticket = world.tickets()[0].description.to_string();
             assert_eq!(ticket.contains("Replaces revision"), claimed, "{first}: {ticket}");
             assert!(ticket.contains("1829384756"), "{first}: {ticket}");
-            // Another gate of the same wait knows no less.
+            // The same holds for another gate of the same wait.
             world.posts("/gate/confirm-rollout?gate=qa", &question("Waiting", "1829384756")).await;
-            world.works().await;
+            world.run_worker().await;
             let ticket = world.tickets()[1].description.to_string();
             assert_eq!(ticket.contains("Replaces revision"), claimed, "{first}, qa: {ticket}");
             let shown = world.gates().await;
@@ -300,9 +308,9 @@ async fn what_is_replaced_is_claimed_only_where_it_is_known() {
     }
 }
 
-/// The label is what the team says. Where the checksum is the same as under another label, the ticket says that.
+/// The ticket shows the team's label as sent. If the same checksum had another label before, the ticket says so.
 #[tokio::test]
-async fn a_label_is_what_the_team_says() {
+async fn a_label_is_shown_as_the_team_sent_it() {
     let labelled = |label: &str, checksum: &str| {
         let mut asked = question("Progressing", checksum);
         asked["metadata"] = json!({ "revision": label });
@@ -310,21 +318,21 @@ async fn a_label_is_what_the_team_says() {
     };
     for world in World::both("").await {
         world.posts("/gate/confirm-promotion", &labelled("6.6.0", "c1")).await;
-        world.works().await;
+        world.run_worker().await;
         let first = world.tickets()[0].description.to_string();
         assert!(
             first.contains("Version ") && first.contains("as the team says") && first.contains("6.6.0"),
             "{first}"
         );
         world.posts("/gate/confirm-promotion", &labelled("6.7.0", "c1")).await;
-        world.works().await;
+        world.run_worker().await;
         let second = world.tickets()[1].description.to_string();
         assert!(
             second.contains("6.7.0") && second.contains("same checksum") && second.contains("6.6.0"),
             "{second}"
         );
         world.posts("/gate/confirm-promotion", &labelled("6.8.0", "c2")).await;
-        world.works().await;
+        world.run_worker().await;
         let third = world.tickets()[2].description.to_string();
         assert!(
             third.contains("6.8.0") && !third.contains("6.7.0") && !third.contains("same checksum"),
@@ -334,7 +342,7 @@ async fn a_label_is_what_the_team_says() {
     }
 }
 
-/// Three hooks over five attempts within the hour.
+/// Three hooks ask in each of five attempts within an hour.
 #[tokio::test]
 async fn several_hooks_of_one_attempt_count_once() {
     for world in World::both("").await {
@@ -347,17 +355,17 @@ async fn several_hooks_of_one_attempt_count_once() {
                 };
                 let answer = world.asks(stage, phase, sent).await;
                 assert!(!answer.body.contains("limits."), "{attempt} {stage}: {}", answer.body);
-                world.works().await;
+                world.run_worker().await;
             }
             world.reports("/post-rollout", "Failed", &checksum).await;
-            world.later(MINUTE);
+            world.advance(MINUTE);
         }
         assert_eq!(world.tickets().len(), 15);
         world.finish().await;
     }
 }
 
-/// A limit is a limit: however many gates are made up, or tickets are spoilt, within one rollout.
+/// Made-up gates and spoilt tickets within one rollout do not exceed the limit.
 #[tokio::test]
 async fn one_rollout_cannot_open_tickets_without_end() {
     for world in World::both("limits.tickets_per_canary_per_hour = 2").await {
@@ -365,14 +373,14 @@ async fn one_rollout_cannot_open_tickets_without_end() {
             world
                 .posts(&format!("/gate/confirm-promotion?gate=g{gate}"), &question("Progressing", "new"))
                 .await;
-            world.works().await;
+            world.run_worker().await;
         }
         assert!(world.tickets().len() <= 10, "{}", world.tickets().len());
         world.finish().await;
     }
 }
 
-/// "Do two clusters use one name?" is asked where it looks so: what was superseded comes back.
+/// The hint "do two clusters use one name?" appears if a superseded revision comes back.
 #[tokio::test]
 async fn the_hint_at_two_clusters() {
     for two_clusters in [true, false] {
@@ -381,7 +389,7 @@ async fn the_hint_at_two_clusters() {
             for number in 0..8 {
                 let revision = if two_clusters { number % 2 } else { number };
                 said = world.asks("confirm-promotion", "Progressing", &format!("v{revision}")).await.body;
-                world.works().await;
+                world.run_worker().await;
             }
             assert!(said.contains("limits.tickets_per_canary_per_hour"), "{said}");
             assert_eq!(said.contains("do two clusters use one name?"), two_clusters, "{said}");
@@ -390,53 +398,53 @@ async fn the_hint_at_two_clusters() {
     }
 }
 
-/// A canary that ever sent a checksum gets no ticket, and no yes, for a question without one.
+/// If a canary ever sent a checksum, a question without one opens no ticket and is answered 403.
 #[tokio::test]
-async fn without_a_checksum_nothing_opens_where_there_always_was_one() {
+async fn a_missing_checksum_opens_nothing() {
     for world in World::both("").await {
         world.asks("confirm-promotion", "Progressing", "v1").await;
-        world.works().await;
+        world.run_worker().await;
         world.decides(&world.newest(), "Approved").await;
         assert_eq!(world.asks("confirm-promotion", "Progressing", "v1").await.status, 200);
         for (stage, phase) in [("confirm-promotion", "Progressing"), ("confirm-rollout", "Waiting")] {
-            let answer = world.asks_blindly(stage, phase).await;
+            let answer = world.asks_without_checksum(stage, phase).await;
             assert!(answer.status == 403 && answer.body.contains("checksum"), "{}", answer.body);
         }
-        // It was no edge.
+        // That question ended no rollout.
         assert_eq!(world.asks("confirm-promotion", "Progressing", "v1").await.status, 200);
         world.reports("/post-rollout", "Succeeded", "v1").await;
         world.restarts().await;
         for (stage, phase) in [("confirm-promotion", "Progressing"), ("confirm-rollout", "Succeeded")] {
-            let answer = world.asks_blindly(stage, phase).await;
+            let answer = world.asks_without_checksum(stage, phase).await;
             assert!(answer.status == 403 && answer.body.contains("checksum"), "{}", answer.body);
-            world.works().await;
+            world.run_worker().await;
         }
         assert_eq!(world.tickets().len(), 1);
         world.finish().await;
     }
 }
 
-/// A ticket was opened by a question without a checksum, and approved. Then one comes that brings one.
+/// A question without a checksum opened a ticket, which was approved. The next question has a checksum.
 #[tokio::test]
 async fn a_checksum_after_a_ticket_without_one() {
     for stage in ["confirm-promotion", "confirm-rollout"] {
         for world in World::both("").await {
             let phase = if stage == "confirm-rollout" { "Waiting" } else { "Progressing" };
-            world.asks_blindly(stage, phase).await;
-            world.works().await;
+            world.asks_without_checksum(stage, phase).await;
+            world.run_worker().await;
             let key = world.newest();
             world.decides(&key, "Approved").await;
             let answer = world.asks(stage, phase, "v2").await;
             assert_eq!(answer.status, 403, "{stage}: {}", answer.body);
-            world.works().await;
+            world.run_worker().await;
             assert_ne!(world.newest(), key, "{stage}");
-            assert!(world.told(&key).contains("superseded"), "{}", world.told(&key));
+            assert!(world.comment_text(&key).contains("superseded"), "{}", world.comment_text(&key));
             world.finish().await;
         }
     }
 }
 
-/// A Flagger that names the new revision at confirm-rollout, in phase Progressing.
+/// A Flagger that sends the new checksum at confirm-rollout, in phase Progressing.
 #[tokio::test]
 async fn the_new_checksum_in_phase_progressing() {
     for world in World::both("").await {
@@ -444,56 +452,57 @@ async fn the_new_checksum_in_phase_progressing() {
             world.posts(&format!("/gate/{path}"), &question("Progressing", checksum)).await.status
         };
         assert_eq!(asks("confirm-rollout", "v2").await, 403);
-        world.works().await;
+        world.run_worker().await;
         let first = world.newest();
         assert!(!world.tickets()[0].description.to_string().contains("Replaces revision"));
         assert_eq!(asks("confirm-rollout", "v2").await, 403);
         assert_eq!(world.gates().await[0]["rollout"]["revision"], "v2");
         world.decides(&first, "Approved").await;
-        // It may be asked again: its answer was lost, or another gate of the stage comes after it.
+        // Flagger may repeat the question: its answer was lost, or another gate of the stage follows.
         for _ in 0..2 {
             assert_eq!(asks("confirm-rollout", "v2").await, 200);
         }
         assert_eq!(asks("confirm-rollout?gate=qa", "v2").await, 403);
-        world.works().await;
+        world.run_worker().await;
         world.decides(&world.newest(), "Approved").await;
         for gate in ["confirm-rollout", "confirm-rollout?gate=qa"] {
             assert_eq!(asks(gate, "v2").await, 200, "{gate}");
         }
-        // Flagger's words still carry the old checksum.
+        // Flagger's event still carries the old checksum.
         world.event("Progressing", "v1", "New revision detected! Scaling up cart.shop").await;
         assert_eq!(world.asks("rollback", "Progressing", "v2").await.status, 403);
         assert_eq!(asks("confirm-promotion", "v2").await, 403);
-        world.works().await;
+        world.run_worker().await;
         assert_eq!(world.tickets().len(), 3);
         world.decides(&world.newest(), "Approved").await;
         assert_eq!(asks("confirm-promotion", "v2").await, 200);
-        // Not another revision, and not the same once more.
+        // The approval holds neither for another revision nor for a retry of the same.
         assert_eq!(asks("confirm-rollout", "v3").await, 403);
-        world.works().await;
+        world.run_worker().await;
         world.decides(&world.newest(), "Approved").await;
         assert_eq!(asks("confirm-rollout", "v3").await, 200);
         assert_eq!(world.asks("rollback", "Progressing", "v3").await.status, 403);
-        assert_eq!(asks("confirm-rollout", "v3").await, 403, "a retry, whose failure was not heard");
-        world.works().await;
+        assert_eq!(asks("confirm-rollout", "v3").await, 403, "a retry after a failure that was not received");
+        world.run_worker().await;
         assert_eq!(world.tickets().len(), 5);
         world.finish().await;
     }
-    // Approved for the one it named: another one that was pushed meanwhile does not start under that.
+    // The approval is for the revision that the question named: another one pushed meanwhile does not start under it.
     for world in World::both("").await {
         world.asks("confirm-rollout", "Progressing", "v2").await;
-        world.works().await;
+        world.run_worker().await;
         let key = world.newest();
         world.decides(&key, "Approved").await;
         let answer = world.asks("confirm-rollout", "Progressing", "v3").await;
         assert_eq!(answer.status, 403, "{}", answer.body);
-        world.works().await;
+        world.run_worker().await;
         assert_ne!(world.newest(), key);
         world.finish().await;
     }
 }
 
-/// A hook without a type, at the path of confirm-rollout: Flagger calls it at each check, and takes 403 for a failed one.
+/// A hook without a type at the path of confirm-rollout: Flagger calls it at each check, and treats 403 as a failed
+/// check.
 #[tokio::test]
 async fn a_confirm_url_in_a_hook_without_a_type() {
     let (log, _guard) = Log::start();
@@ -507,8 +516,8 @@ async fn a_confirm_url_in_a_hook_without_a_type() {
                         .await;
                 }
                 assert_eq!(world.asks("confirm-rollout", "Progressing", "v2").await.status, 403);
-                world.works().await;
-                world.later(MINUTE);
+                world.run_worker().await;
+                world.advance(MINUTE);
             }
             assert_eq!(world.tickets().len(), 1, "not a ticket for each check");
             let page = world.status_page().await;
@@ -518,13 +527,13 @@ async fn a_confirm_url_in_a_hook_without_a_type() {
             world.finish().await;
         }
     }
-    let told = log.text();
-    assert!(told.contains("hook without a type"), "{told}");
+    let text = log.text();
+    assert!(text.contains("hook without a type"), "{text}");
 }
 
-/// Every answer says the word of its state.
+/// Every answer contains its state's name.
 #[tokio::test]
-async fn an_answer_says_the_word_of_its_state() {
+async fn an_answer_contains_its_state() {
     let world = World::start_with(Flavour::Cloud, "approval.valid_for = \"4s\"").await;
     let says = async |word: &str| {
         let answer = world.asks("confirm-promotion", "Progressing", "new").await;
@@ -533,7 +542,7 @@ async fn an_answer_says_the_word_of_its_state() {
         assert!(answer.body.contains(word), "{word}: {}", answer.body);
     };
     says("opening").await;
-    world.works().await;
+    world.run_worker().await;
     says("waiting").await;
     let key = world.newest();
     world.decides(&key, "Approved").await;

@@ -1,4 +1,4 @@
-//! Moves of tickets whose rollout is over: answered once, also where no webhook tells of them.
+//! Moves of tickets after their rollout has ended: answered once, also without a webhook.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 
 impl World {
-    /// How often a ticket was told that a late move opens nothing.
-    fn told_late(&self, key: &str) -> usize {
+    /// The number of comments that say that a late move opens nothing.
+    fn late_comments(&self, key: &str) -> usize {
         let comments = self.jira.issue(key).unwrap().comments;
         let late = "opens nothing any more. The rollout that waits now has";
         let none = "opens nothing any more. No rollout of this canary waits";
@@ -24,65 +24,66 @@ impl World {
             .count()
     }
 
-    /// A ticket whose rollout is over.
-    async fn dead(&self, canary: &str) -> String {
+    /// Opens the ticket of a canary and ends its rollout. Returns its key.
+    async fn ended_ticket(&self, canary: &str) -> String {
         let mut body = question("Progressing", "new");
         body["name"] = canary.into();
         self.posts("/gate/confirm-promotion", &body).await;
-        self.works().await;
+        self.run_worker().await;
         let key = self.newest();
         body["phase"] = "Failed".into();
         self.posts("/post-rollout", &body).await;
-        self.works().await;
-        self.settles().await;
+        self.run_worker().await;
+        self.drain_outbox().await;
         assert_eq!(self.count("outbox").await, 0);
         key
     }
 }
 
-/// Nobody tells the bridge that a dead ticket was moved: it finds out by itself, soon or days later, and says so once.
+/// No webhook reports that an ended ticket was moved: the bridge finds it by polling, soon or days later, and comments
+/// once.
 #[tokio::test]
 async fn a_late_move_without_a_webhook() {
     for world in World::both("").await {
-        let (soon, later) = (world.dead("soon").await, world.dead("later").await);
-        world.later(MINUTE);
+        let (soon, later) = (world.ended_ticket("soon").await, world.ended_ticket("later").await);
+        world.advance(MINUTE);
         world.jira.move_issue(&soon, "Approved", MIA).unwrap();
         for _ in 0..10 {
-            world.later(MINUTE);
-            world.works().await;
+            world.advance(MINUTE);
+            world.run_worker().await;
         }
-        assert_eq!((world.told_late(&soon), world.told_late(&later)), (1, 0));
+        assert_eq!((world.late_comments(&soon), world.late_comments(&later)), (1, 0));
         for _ in 0..3 {
-            world.later(DAY);
-            world.works().await;
+            world.advance(DAY);
+            world.run_worker().await;
         }
         for status in ["Approved", "Rejected"] {
             world.jira.move_issue(&later, status, MIA).unwrap();
             for _ in 0..4 {
-                world.later(60 * MINUTE);
-                world.works().await;
+                world.advance(60 * MINUTE);
+                world.run_worker().await;
             }
         }
-        // Where it was killed before it told, it does so after a pause.
-        world.later(MINUTE);
-        world.works().await;
-        assert_eq!((world.told_late(&soon), world.told_late(&later)), (1, 1));
+        // If the process was killed before it wrote the comment, another one does so after a pause.
+        world.advance(MINUTE);
+        world.run_worker().await;
+        assert_eq!((world.late_comments(&soon), world.late_comments(&later)), (1, 1));
         world.finish().await;
     }
 }
 
-/// What is dead is read seldom, and after some days not at all.
+/// Ended tickets are read rarely, and after some days not at all.
 #[tokio::test]
-async fn dead_tickets_are_read_seldom() {
+async fn ended_tickets_are_read_rarely() {
     for world in World::both("").await {
         for canary in 0..20 {
-            world.dead(&format!("cart-{canary}")).await;
+            world.ended_ticket(&format!("cart-{canary}")).await;
         }
         let asked = async |hours: u32| {
             world.jira.clear_requests();
             for _ in 0..hours * 4 {
-                world.later(15 * MINUTE);
-                world.works().await;
+                world.advance(15 * MINUTE);
+                world.run_worker().await;
             }
             world.jira.requests().len()
         };
@@ -93,35 +94,35 @@ async fn dead_tickets_are_read_seldom() {
         assert!(first > third && third > 0, "{first} and {third} requests a day");
         assert!(first <= 24 * 4 * 2, "{first}");
         asked(24 * 4).await;
-        assert_eq!(asked(24).await, 0, "nobody looks any more");
+        assert_eq!(asked(24).await, 0, "ended tickets are not read any more");
         world.finish().await;
     }
 }
 
-/// Ten dead tickets that cannot be read hold up nobody: the next one is answered at once.
+/// Ten ended tickets that cannot be read do not delay others: the next one is answered at once.
 #[tokio::test]
-async fn unreadable_dead_tickets_hold_up_no_other() {
+async fn unreadable_ended_tickets_delay_no_other() {
     for world in World::both("").await {
-        let mut dead = Vec::new();
+        let mut ended = Vec::new();
         for canary in 0..12 {
-            dead.push(world.dead(&format!("cart-{canary}")).await);
+            ended.push(world.ended_ticket(&format!("cart-{canary}")).await);
         }
-        world.later(MINUTE);
+        world.advance(MINUTE);
         let broken =
             Fault::Status { code: 500, retry_after: None, body: "{\"errorMessages\":[\"internal\"]}".into() };
         world.jira.fault(Operation::GetIssue, broken, Times::Next(11));
-        for key in &dead {
+        for key in &ended {
             world.jira.move_issue(key, "Approved", MIA).unwrap();
             world.nudges(key).await;
         }
-        world.works().await;
-        world.works().await;
-        assert_eq!(world.told_late(&dead[11]), 1, "it could be read");
-        assert_eq!(dead.iter().filter(|key| world.told_late(key) == 1).count(), 1);
-        world.later(MINUTE / 6);
-        world.works().await;
-        world.works().await;
-        assert_eq!(dead.iter().filter(|key| world.told_late(key) == 1).count(), 12);
+        world.run_worker().await;
+        world.run_worker().await;
+        assert_eq!(world.late_comments(&ended[11]), 1, "it could be read");
+        assert_eq!(ended.iter().filter(|key| world.late_comments(key) == 1).count(), 1);
+        world.advance(MINUTE / 6);
+        world.run_worker().await;
+        world.run_worker().await;
+        assert_eq!(ended.iter().filter(|key| world.late_comments(key) == 1).count(), 12);
         world.finish().await;
     }
 }

@@ -1,4 +1,4 @@
-//! Random histories of a modelled Flagger, driven through the bridge's pure core, and the wrong answers counted.
+//! Runs random histories of a modelled Flagger through the bridge's pure core, and counts wrong answers.
 //!
 //! `HISTORIES=100000 cargo test --test it histories -- --nocapture` runs more of them and prints the table;
 //! `HISTORY_SEED=n` replays one and prints it line by line.
@@ -9,30 +9,30 @@ use flagger_jira_bridge::millis::Millis;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 mod bridge;
+mod connection;
 mod flagger;
-mod line;
 mod scenarios;
 mod tally;
 mod undecidable;
 
+use connection::Connection;
 use flagger::{Flagger, Strategy, Workload};
-use line::Line;
 use scenarios::{Accepted, SCENARIOS, Scenario};
 use tally::Tally;
 
-/// How long a history is, in looks of Flagger.
+/// The length of a history, in ticks of Flagger.
 const TICKS: u32 = 90;
 
-/// What happens around Flagger.
+/// Simulates what happens around Flagger: pushes, workloads, outages.
 struct Surroundings {
     flagger: Flagger,
-    line: Line,
+    connection: Connection,
     newest: u32,
-    /// Whether the Canary is deleted now and then, and created anew.
+    /// Whether the Canary is occasionally deleted and created again.
     recreated: bool,
-    /// To be pushed again before the next tick.
+    /// The revision to push again before the next tick.
     flip: Option<u32>,
-    /// For so many ticks: the workload that is unready stays so, nothing is looked at, there is no Canary.
+    /// Remaining ticks in which a workload is unready, Flagger is suspended, or the Canary is deleted.
     unready: u32,
     suspended: u32,
     deleted: u32,
@@ -57,11 +57,11 @@ impl Surroundings {
             _ if scenario.hooks.rollout.is_empty() => Strategy::Canary { steps: count },
             _ => Strategy::Skipped,
         };
-        let mut line = Line::new(rng, Duration::from_secs(seconds), scenario.faults, log);
-        line.note(|| format!("seed {seed}: {}, {strategy:?}, every {seconds} s", scenario.name));
+        let mut connection = Connection::new(rng, Duration::from_secs(seconds), scenario.faults, log);
+        connection.note(|| format!("seed {seed}: {}, {strategy:?}, every {seconds} s", scenario.name));
         Self {
             flagger: Flagger::new(scenario.hooks, strategy),
-            line,
+            connection,
             newest: 1,
             recreated: scenario.recreated,
             flip: None,
@@ -72,31 +72,31 @@ impl Surroundings {
     }
 
     fn chance(&mut self, probability: f64) -> bool {
-        self.line.rng.random_bool(probability)
+        self.connection.rng.random_bool(probability)
     }
 
     fn push(&mut self, revision: u32) {
         if revision != self.flagger.target {
             self.flagger.target = revision;
-            self.line.note(|| format!("pushed: c{revision}"));
+            self.connection.note(|| format!("pushed: c{revision}"));
         }
     }
 
-    /// Somebody pushes: something new, or something that was there before.
+    /// The team pushes a new revision, or one that was pushed before.
     fn pushes(&mut self) {
         let was = self.flagger.target;
         let taken_back = if self.flagger.idle() { 0.1 } else { 0.05 };
-        let revision = match self.line.rng.random_range(0..10) {
+        let revision = match self.connection.rng.random_range(0..10) {
             0..7 => {
                 self.newest += 1;
                 self.newest
             }
             7..9 => self.flagger.status.promoted.max(1),
-            _ => self.line.rng.random_range(1..=self.newest),
+            _ => self.connection.rng.random_range(1..=self.newest),
         };
         self.push(revision);
         if self.chance(taken_back) {
-            // It is taken back, at once or after a look at it.
+            // The push is reverted, at once or after a tick.
             if self.chance(0.2) {
                 self.push(was);
             } else {
@@ -111,25 +111,25 @@ impl Surroundings {
             if self.unready == 0 {
                 self.flagger.primary = Workload::Ready;
                 self.flagger.canary = Workload::Ready;
-                self.line.note(|| "all workloads: ready".into());
+                self.connection.note(|| "all workloads: ready".into());
             }
         } else if self.chance(0.02) {
-            self.unready = self.line.rng.random_range(1..20);
+            self.unready = self.connection.rng.random_range(1..20);
             let how = if self.chance(0.2) { Workload::Stuck } else { Workload::Unready };
             let primary = self.chance(0.4);
             let which = if primary { &mut self.flagger.primary } else { &mut self.flagger.canary };
             *which = how;
-            self.line.note(|| format!("{}: {how:?}", if primary { "primary" } else { "canary" }));
+            self.connection.note(|| format!("{}: {how:?}", if primary { "primary" } else { "canary" }));
         }
         let fails = if self.flagger.metrics_fail { !self.chance(0.4) } else { self.chance(0.03) };
         if fails != self.flagger.metrics_fail {
             self.flagger.metrics_fail = fails;
-            self.line.note(|| format!("metrics {}", if fails { "fail" } else { "pass" }));
+            self.connection.note(|| format!("metrics {}", if fails { "fail" } else { "pass" }));
         }
     }
 
-    /// What happens between two looks of Flagger.
-    fn between(&mut self) {
+    /// What happens between two ticks of Flagger.
+    fn between_ticks(&mut self) {
         if let Some(revision) = self.flip.take() {
             self.push(revision);
         } else {
@@ -140,23 +140,23 @@ impl Surroundings {
         }
         self.workloads();
         if self.suspended == 0 && self.chance(0.008) {
-            self.suspended = self.line.rng.random_range(1..30);
+            self.suspended = self.connection.rng.random_range(1..30);
             let ticks = self.suspended;
-            self.line.note(|| format!("suspended for {ticks} ticks"));
+            self.connection.note(|| format!("suspended for {ticks} ticks"));
         }
         if self.recreated && self.deleted == 0 && self.chance(0.004) {
-            self.deleted = self.line.rng.random_range(1..8);
+            self.deleted = self.connection.rng.random_range(1..8);
             self.flagger.recreated();
             let ticks = self.deleted;
-            self.line.note(|| format!("Canary deleted, and created anew after {ticks} ticks"));
+            self.connection.note(|| format!("Canary deleted, and created anew after {ticks} ticks"));
         }
         if self.chance(0.01) {
-            // Within a heard history the bridge is back before anybody asks.
-            self.line.goes_down(Duration::ZERO);
+            // A restart without faults: the bridge is back before Flagger asks.
+            self.connection.goes_down(Duration::ZERO);
         }
-        if self.line.faults.down > 0.0 && self.chance(self.line.faults.down) {
-            let away = self.line.interval.mul_f64(0.5 + 8.0 * self.line.rng.random::<f64>());
-            self.line.goes_down(away);
+        if self.connection.faults.down > 0.0 && self.chance(self.connection.faults.down) {
+            let away = self.connection.interval.mul_f64(0.5 + 8.0 * self.connection.rng.random::<f64>());
+            self.connection.goes_down(away);
         }
     }
 
@@ -167,32 +167,32 @@ impl Surroundings {
             return;
         }
         let before = self.flagger.status.clone();
-        self.flagger.tick(&mut self.line);
-        let unsaved = self.line.faults.unsaved;
+        self.flagger.tick(&mut self.connection);
+        let unsaved = self.connection.faults.unsaved;
         if unsaved > 0.0 && self.chance(unsaved) {
-            self.line.note(|| "the status could not be saved".into());
+            self.connection.note(|| "the status could not be saved".into());
             self.flagger.status = before;
         }
     }
 
-    fn run(mut self) -> Line {
+    fn run(mut self) -> Connection {
         let mut at = Millis(0);
         for _ in 0..TICKS {
-            at = at + self.line.interval;
+            at = at + self.connection.interval;
             if self.chance(0.01) {
-                let restart = Duration::from_secs(self.line.rng.random_range(60..120));
-                self.line.note(|| format!("Flagger restarts: {} s", restart.as_secs()));
+                let restart = Duration::from_secs(self.connection.rng.random_range(60..120));
+                self.connection.note(|| format!("Flagger restarts: {} s", restart.as_secs()));
                 at = at + restart;
             }
-            // Somewhere between the ticks.
-            let half = self.line.interval.mul_f64(self.line.rng.random::<f64>());
-            self.line.until(at - half);
-            self.between();
-            self.line.until(at);
+            // At a random time between the ticks.
+            let half = self.connection.interval.mul_f64(self.connection.rng.random::<f64>());
+            self.connection.until(at - half);
+            self.between_ticks();
+            self.connection.until(at);
             self.tick();
         }
-        self.line.tally.attempts = self.flagger.status.attempt;
-        self.line
+        self.connection.tally.attempts = self.flagger.status.attempt;
+        self.connection
     }
 }
 
@@ -200,12 +200,12 @@ fn scenario(seed: u64) -> &'static Scenario {
     &SCENARIOS[(seed % SCENARIOS.len() as u64) as usize]
 }
 
-/// The whole history of a seed, to be read.
-fn told(seed: u64) -> String {
+/// The log of a seed's history.
+fn history_log(seed: u64) -> String {
     Surroundings::new(seed, true).run().log.unwrap_or_default().join("\n")
 }
 
-/// The tally of each scenario, and the first seeds that went wrong.
+/// Runs the histories. Returns each scenario's tally and the seeds with wrong answers.
 fn run(histories: u64) -> Vec<(Tally, Vec<u64>)> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
     let mut all: Vec<(Tally, Vec<u64>)> = SCENARIOS.iter().map(|_| Default::default()).collect();
@@ -247,7 +247,7 @@ fn number(key: &str) -> Option<u64> {
 #[test]
 fn no_approval_opens_the_gate_of_another_attempt() {
     if let Some(seed) = number("HISTORY_SEED") {
-        println!("{}", told(seed));
+        println!("{}", history_log(seed));
         return;
     }
     let histories = number("HISTORIES").unwrap_or(2_000);
@@ -266,10 +266,10 @@ fn no_approval_opens_the_gate_of_another_attempt() {
             write!(table, "  {:?}", &seeds[..seeds.len().min(6)]).unwrap();
         }
         match scenario.accepted {
-            Accepted::Nothing => wrong.extend(seeds.first().map(|seed| told(*seed))),
+            Accepted::Nothing => wrong.extend(seeds.first().map(|seed| history_log(*seed))),
             Accepted::Rates { alike, wrong_opens, asked_again, wrong_rollbacks } => {
                 for (what, count, rate) in [
-                    ("opens of what looks alike", tally.alike, alike),
+                    ("opens of indistinguishable attempts", tally.alike, alike),
                     ("wrong opens", tally.wrong_opens, wrong_opens),
                     ("asked again", tally.asked_again, asked_again),
                     ("wrong rollbacks", tally.wrong_rollbacks, wrong_rollbacks),
@@ -287,8 +287,8 @@ fn no_approval_opens_the_gate_of_another_attempt() {
 }
 
 #[test]
-fn a_seed_tells_the_same_history_twice() {
+fn a_seed_gives_the_same_history_twice() {
     for seed in 0..SCENARIOS.len() as u64 {
-        assert_eq!(told(seed), told(seed));
+        assert_eq!(history_log(seed), history_log(seed));
     }
 }

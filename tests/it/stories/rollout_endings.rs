@@ -1,4 +1,4 @@
-//! Old approvals are dead: when a rollout ends, its tickets are told how, once, and open nothing any more.
+//! When a rollout ends, its tickets get one comment that says how, and open nothing any more.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::world::{World, question};
 
-// Not those that count refusals, which are remembered by one process, or in which Flagger asks no more at the gate.
+// Without the tests that count refusals, which a process keeps in memory, or in which Flagger stops asking at the gate.
 crate::world::crash::crash_tests!(
     succeeded,
     failed,
@@ -16,12 +16,12 @@ crate::world::crash::crash_tests!(
     bypassed,
     rejected_tickets_are_only_commented_on,
     a_late_move_is_answered_once,
-    a_way_that_does_not_exist,
+    a_transition_that_does_not_exist,
     progress,
-    what_a_rejection_does_not_do,
+    a_rejection_that_rolls_nothing_back_says_so,
     progress_before_the_end,
     the_first_move_undoes_no_decision,
-    somebody_labels_a_ticket_that_is_waited_for,
+    a_user_labels_the_ticket_of_a_waiting_gate,
 );
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -38,10 +38,10 @@ impl World {
         self.jira.issue(key).unwrap()
     }
 
-    /// A promotion gate with its ticket, moved to a status and, if that opens it, used.
+    /// Opens a promotion gate, moves its ticket to a status, and checks the next answer. Returns the ticket's key.
     async fn promotion(&self, checksum: &str, status: &str) -> String {
         self.asks("confirm-promotion", "Progressing", checksum).await;
-        self.works().await;
+        self.run_worker().await;
         let key = self.newest();
         if status != "To Do" {
             self.decides(&key, status).await;
@@ -51,15 +51,15 @@ impl World {
         key
     }
 
-    fn is_dead(&self, key: &str, comment: &str, status: &str) {
+    fn assert_ended(&self, key: &str, comment: &str, status: &str) {
         let ticket = self.ticket(key);
-        let told = comments(&ticket);
+        let texts = comments(&ticket);
         assert_eq!(
-            told.iter().filter(|said| said.contains("opens nothing any more")).count(),
+            texts.iter().filter(|said| said.contains("opens nothing any more")).count(),
             1,
-            "{key}: {told:?}"
+            "{key}: {texts:?}"
         );
-        assert!(told.iter().any(|said| said.contains(comment)), "{key}: {told:?}");
+        assert!(texts.iter().any(|said| said.contains(comment)), "{key}: {texts:?}");
         assert_eq!(ticket.labels.iter().filter(|label| *label == "flagger-ended").count(), 1, "{key}");
         assert_eq!(ticket.status, status, "{key}");
     }
@@ -71,8 +71,8 @@ async fn succeeded() {
         let key = world.promotion("new", "Approved").await;
         world.reports("/post-rollout", "Succeeded", "new").await;
         world.reports("/event", "Succeeded", "new").await;
-        world.works().await;
-        world.is_dead(&key, "succeeded", "Done");
+        world.run_worker().await;
+        world.assert_ended(&key, "succeeded", "Done");
         world.finish().await;
     }
 }
@@ -83,21 +83,21 @@ async fn failed() {
         let key = world.promotion("new", "To Do").await;
         world.reports("/event", "Failed", "new").await;
         world.reports("/post-rollout", "Failed", "new").await;
-        world.works().await;
-        world.is_dead(&key, "failed", "Cancelled");
+        world.run_worker().await;
+        world.assert_ended(&key, "failed", "Cancelled");
         world.finish().await;
     }
 }
 
-/// Another rollout took its place: the old ticket is linked to the new one.
+/// Another rollout replaced it: the old ticket is linked to the new one.
 #[tokio::test]
 async fn superseded() {
     for world in World::both(TRANSITIONS).await {
         let old = world.promotion("v2", "Approved").await;
         let new = world.promotion("v3", "To Do").await;
         assert_ne!(old, new);
-        world.works().await;
-        world.is_dead(&old, "superseded", "Cancelled");
+        world.run_worker().await;
+        world.assert_ended(&old, "superseded", "Cancelled");
         let links = world.ticket(&old).links;
         assert_eq!(links.len(), 1, "{links:?}");
         assert!(format!("{links:?}").contains(&world.ticket(&new).id), "{links:?}");
@@ -106,22 +106,22 @@ async fn superseded() {
     }
 }
 
-/// Whoever takes over looks for silence at once, and not a minute later.
+/// A new leader looks for abandoned rollouts at once, not a minute later.
 #[tokio::test]
-async fn abandoned_as_another_takes_over() {
+async fn abandoned_when_another_process_takes_over() {
     for world in World::both("rollout.abandon_after = \"2m\"").await {
         world.promotion("new", "To Do").await;
-        let lives = async || {
-            world.later(MINUTE / 12);
+        let exists = async || {
+            world.advance(MINUTE / 12);
             world.ticks().await;
             !world.gates().await.as_array().unwrap().is_empty()
         };
         for second in (5..=150).step_by(5) {
-            assert!(lives().await, "abandoned after {second} s");
+            assert!(exists().await, "abandoned after {second} s");
         }
         world.restarts().await;
-        // By then the lease of the one before is over.
-        let after = [lives().await, lives().await, lives().await];
+        // By then the previous leader's lease has ended.
+        let after = [exists().await, exists().await, exists().await];
         assert!(!after[2], "{after:?}");
         world.finish().await;
     }
@@ -132,40 +132,40 @@ async fn abandoned() {
     for world in World::both(&format!("{TRANSITIONS}\nrollout.abandon_after = \"2m\"")).await {
         let key = world.promotion("new", "To Do").await;
         for second in (5..=240).step_by(5) {
-            world.later(MINUTE / 12);
+            world.advance(MINUTE / 12);
             world.ticks().await;
-            let lives = !world.gates().await.as_array().unwrap().is_empty();
-            // Silence is looked for once a minute.
-            assert!(lives || second > 120, "abandoned after {second} s");
-            assert!(!lives || second < 200, "alive after {second} s");
+            let exists = !world.gates().await.as_array().unwrap().is_empty();
+            // The worker looks for abandoned rollouts once a minute.
+            assert!(exists || second > 120, "abandoned after {second} s");
+            assert!(!exists || second < 200, "still there after {second} s");
         }
-        world.works().await;
-        world.is_dead(&key, "abandoned", "Cancelled");
+        world.run_worker().await;
+        world.assert_ended(&key, "abandoned", "Cancelled");
         world.finish().await;
     }
 }
 
-/// It shipped past a gate that was never opened: the ticket says so, and stays where it is.
+/// The rollout succeeded past a gate that never opened: the ticket says so, and keeps its status.
 #[tokio::test]
 async fn bypassed() {
     for world in World::both(TRANSITIONS).await {
         let key = world.promotion("new", "To Do").await;
         world.reports("/post-rollout", "Succeeded", "new").await;
-        world.works().await;
-        world.is_dead(&key, "shipped WITHOUT this approval", "To Do");
+        world.run_worker().await;
+        world.assert_ended(&key, "shipped WITHOUT this approval", "To Do");
         world.finish().await;
     }
     let settings = "ticket.transitions.bypassed = { to = \"Done\" }";
     for world in World::both(settings).await {
         let key = world.promotion("new", "To Do").await;
         world.reports("/post-rollout", "Succeeded", "new").await;
-        world.works().await;
-        world.is_dead(&key, "WITHOUT this approval", "Done");
+        world.run_worker().await;
+        world.assert_ended(&key, "WITHOUT this approval", "Done");
         world.finish().await;
     }
 }
 
-/// A ticket that a person rejected stays where that person put it.
+/// A ticket that a person rejected keeps its status.
 #[tokio::test]
 async fn rejected_tickets_are_only_commented_on() {
     for world in World::both(TRANSITIONS).await {
@@ -175,29 +175,29 @@ async fn rejected_tickets_are_only_commented_on() {
         assert_eq!(
             world.asks("rollback", "WaitingPromotion", "new").await.status,
             200,
-            "until it is really done"
+            "until the rollback is done"
         );
         world.reports("/post-rollout", "Failed", "new").await;
         assert_eq!(world.asks("rollback", "WaitingPromotion", "new").await.status, 403);
-        world.works().await;
-        world.is_dead(&key, "failed", "Rejected");
+        world.run_worker().await;
+        world.assert_ended(&key, "failed", "Rejected");
         world.finish().await;
     }
 }
 
-/// A later move of a dead ticket opens nothing, and is answered by one comment that names the live one.
+/// A later move of an ended ticket opens nothing, and is answered by one comment that names the current ticket.
 #[tokio::test]
 async fn a_late_move_is_answered_once() {
     for world in World::both("").await {
         let old = world.promotion("v2", "To Do").await;
         let new = world.promotion("v3", "To Do").await;
-        world.works().await;
-        world.later(MINUTE);
+        world.run_worker().await;
+        world.advance(MINUTE);
         for status in ["Approved", "Rejected", "Approved"] {
             world.jira.move_issue(&old, status, MIA).unwrap();
             assert_eq!(world.nudges(&old).await.status, 200);
-            world.later(MINUTE);
-            world.works().await;
+            world.advance(MINUTE);
+            world.run_worker().await;
         }
         let late: Vec<String> =
             comments(&world.ticket(&old)).into_iter().filter(|said| said.contains("has ")).collect();
@@ -208,27 +208,27 @@ async fn a_late_move_is_answered_once() {
     }
 }
 
-/// The bridge's own moves are no late moves, and a way that does not exist is one comment, not a loop.
+/// The bridge's own moves are not late moves, and a missing transition causes one comment, not a loop.
 #[tokio::test]
-async fn a_way_that_does_not_exist() {
+async fn a_transition_that_does_not_exist() {
     let settings = "ticket.transitions = { opened = \"In Review\", failed = \"Nowhere\" }";
     for world in World::both(settings).await {
         let key = world.promotion("new", "To Do").await;
         assert_eq!(world.ticket(&key).status, "In Review");
         world.reports("/post-rollout", "Failed", "new").await;
         for _ in 0..3 {
-            world.works().await;
-            world.later(60 * MINUTE);
+            world.run_worker().await;
+            world.advance(60 * MINUTE);
             world.nudges(&key).await;
         }
-        let told = comments(&world.ticket(&key));
-        assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told[1].contains("no transition leads to \"Nowhere\""), "{told:?}");
+        let texts = comments(&world.ticket(&key));
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        assert!(texts[1].contains("no transition leads to \"Nowhere\""), "{texts:?}");
         world.finish().await;
     }
 }
 
-/// What Flagger reports reaches the ticket as few comments: gathered for a minute, each message once.
+/// Flagger's reports reach the ticket as few comments: batched for a minute, each message once.
 #[tokio::test]
 async fn progress() {
     for world in World::both("").await {
@@ -238,31 +238,31 @@ async fn progress() {
             let words = format!("Halt advancement success rate {}.00% < 99%", 90 + second % 7);
             event["metadata"] = json!({ "eventMessage": words, "eventType": "Warning", "timestamp": "1" });
             world.posts("/event", &event).await;
-            world.later(MINUTE / 60);
-            world.works().await;
+            world.advance(MINUTE / 60);
+            world.run_worker().await;
         }
-        let told = comments(&world.ticket(&key));
-        assert_eq!(told.len(), 1, "{told:?}");
+        let texts = comments(&world.ticket(&key));
+        assert_eq!(texts.len(), 1, "{texts:?}");
         for rate in 90..97 {
-            assert!(told[0].contains(&format!("success rate {rate}.00%")), "{told:?}");
+            assert!(texts[0].contains(&format!("success rate {rate}.00%")), "{texts:?}");
         }
         world.finish().await;
     }
 }
 
-/// A rejection says what will and will not happen.
+/// The comment on a rejection says what will and will not happen.
 #[tokio::test]
-async fn what_a_rejection_does_not_do() {
+async fn a_rejection_that_rolls_nothing_back_says_so() {
     for world in World::both("").await {
         let promotion = world.promotion("new", "Rejected").await;
-        let told = comments(&world.ticket(&promotion));
-        assert!(told[0].contains("Flagger has not asked whether to roll back"), "{told:?}");
+        let texts = comments(&world.ticket(&promotion));
+        assert!(texts[0].contains("Flagger has not asked whether to roll back"), "{texts:?}");
         world.asks("confirm-rollout", "Succeeded", "new").await;
-        world.works().await;
+        world.run_worker().await;
         let rollout = world.newest();
         world.decides(&rollout, "Rejected").await;
-        let told = comments(&world.ticket(&rollout));
-        assert!(told[0].contains("nothing has begun that could be rolled back"), "{told:?}");
+        let texts = comments(&world.ticket(&rollout));
+        assert!(texts[0].contains("nothing has begun that could be rolled back"), "{texts:?}");
         world.finish().await;
     }
 }
@@ -271,24 +271,24 @@ async fn what_a_rejection_does_not_do() {
 async fn an_approval_that_is_too_old_is_not_used() {
     for world in World::both("approval.valid_for = \"1h\"").await {
         world.asks("confirm-promotion", "Progressing", "new").await;
-        world.works().await;
+        world.run_worker().await;
         let key = world.newest();
         world.decides(&key, "Approved").await;
         for _ in 0..7 {
-            // Reported on, so that it is no silence; but not asked.
-            world.later(10 * MINUTE);
+            // Flagger reports, so that the rollout is not abandoned, but does not ask.
+            world.advance(10 * MINUTE);
             world.reports("/event", "Progressing", "new").await;
-            world.works().await;
+            world.run_worker().await;
         }
         let answer = world.asks("confirm-promotion", "Progressing", "new").await;
         assert_eq!(answer.status, 403);
         assert!(answer.body.contains("not used within 1h; move"), "{}", answer.body);
         assert_eq!(world.gates().await[0]["state"], "expired");
         world.asks("confirm-promotion", "Progressing", "new").await;
-        world.works().await;
-        let told = comments(&world.ticket(&key));
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].contains("more than 1 hour old"), "{told:?}");
+        world.run_worker().await;
+        let texts = comments(&world.ticket(&key));
+        assert_eq!(texts.len(), 1, "{texts:?}");
+        assert!(texts[0].contains("more than 1 hour old"), "{texts:?}");
         world.decides(&key, "To Do").await;
         world.decides(&key, "Approved").await;
         assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
@@ -300,11 +300,11 @@ async fn an_approval_that_is_too_old_is_not_used() {
 #[tokio::test]
 async fn budgets() {
     for world in World::both("limits = { tickets_per_canary_per_hour = 3, open_tickets = 5 }").await {
-        // Two clusters under one name: each question is about another revision.
+        // Two clusters use one name: each question is about another revision.
         for number in 0..20 {
             world.asks("confirm-promotion", "Progressing", &format!("v{}", number % 2)).await;
-            world.later(MINUTE);
-            world.works().await;
+            world.advance(MINUTE);
+            world.run_worker().await;
         }
         assert_eq!(world.tickets().len(), 3);
         let answer = world.asks("confirm-promotion", "Progressing", "v9").await;
@@ -314,9 +314,9 @@ async fn budgets() {
         let mut other = question("Progressing", "v1");
         other["name"] = "till".into();
         world.posts("/gate/confirm-promotion", &other).await;
-        world.works().await;
+        world.run_worker().await;
         assert_eq!(world.tickets().len(), 4);
-        // Made-up canaries: as many as may be open, and no trace of the others.
+        // Made-up canaries: tickets up to the limit, and nothing stored for the others.
         for number in 0..100 {
             other["name"] = format!("made-up-{number}").into();
             let answer = world.posts("/gate/confirm-promotion", &other).await;
@@ -329,9 +329,9 @@ async fn budgets() {
             other["name"] = format!("rolled-back-{number}").into();
             assert_eq!(world.posts("/gate/rollback", &other).await.status, 403);
         }
-        world.works().await;
-        // Three of cart, whose rollouts are over; and as many as may be open.
-        assert_eq!(world.tickets().len(), 3 + 5, "the stated number and no more");
+        world.run_worker().await;
+        // Three tickets of cart's ended rollouts, and the allowed number of open ones.
+        assert_eq!(world.tickets().len(), 3 + 5, "the allowed number and no more");
         let gates = world.gates().await;
         let gates = gates.as_array().unwrap();
         let refused = gates.iter().filter(|gate| gate["reason"].as_str().unwrap().contains("limits."));
@@ -343,18 +343,18 @@ async fn budgets() {
             let counter = format!("tickets_refused_total{{reason=\"{reason}\"}} ");
             assert!(metrics.contains(&counter) && !metrics.contains(&format!("{counter}0\n")), "{metrics}");
         }
-        // Of canaries that nobody knew nothing is kept.
-        world.later(2 * MINUTE);
+        // Nothing is stored for unknown canaries.
+        world.advance(2 * MINUTE);
         world.ticks().await;
         for table in ["canary", "heard"] {
-            assert_eq!(world.count(table).await, 1 + 5, "{table}: cart, and those whose tickets are open");
+            assert_eq!(world.count(table).await, 1 + 5, "{table}: cart, and those with open tickets");
         }
-        assert!(world.count("audit").await < 40, "a question that is refused again is not on record again");
+        assert!(world.count("audit").await < 40, "a repeated refusal is recorded once");
         world.finish().await;
     }
 }
 
-/// Flagger's words before the end come before the end.
+/// Flagger's last messages are written before the comment about the end.
 #[tokio::test]
 async fn progress_before_the_end() {
     for world in World::both("").await {
@@ -364,15 +364,15 @@ async fn progress_before_the_end() {
             json!({ "eventMessage": "Halt: checks failed", "eventType": "Warning", "timestamp": "1" });
         world.posts("/event", &event).await;
         world.reports("/post-rollout", "Failed", "new").await;
-        world.works().await;
-        let told = comments(&world.ticket(&key));
-        assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told[0].contains("Halt: checks failed") && told[1].contains("failed"), "{told:?}");
+        world.run_worker().await;
+        let texts = comments(&world.ticket(&key));
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        assert!(texts[0].contains("Halt: checks failed") && texts[1].contains("failed"), "{texts:?}");
         world.finish().await;
     }
 }
 
-/// The bridge is late with its first move: what a person did meanwhile stays.
+/// The bridge's first move is delayed: a person's decision made meanwhile stays.
 #[tokio::test]
 async fn the_first_move_undoes_no_decision() {
     for status in ["Approved", "Rejected"] {
@@ -381,37 +381,37 @@ async fn the_first_move_undoes_no_decision() {
             let fault = Fault::Status { code: 500, retry_after: None, body };
             world.jira.fault(Operation::DoTransition, fault, Times::Once);
             world.asks("confirm-promotion", "Progressing", "new").await;
-            world.works().await;
+            world.run_worker().await;
             let key = world.newest();
             world.decides(&key, status).await;
-            world.later(MINUTE);
-            world.works().await;
+            world.advance(MINUTE);
+            world.run_worker().await;
             assert_eq!(world.ticket(&key).status, status);
             world.finish().await;
         }
     }
 }
 
-/// A no to a rollout that runs already, at the gate it began with: it rolls back, and the ticket says nothing else.
+/// A running rollout is rejected in the ticket of its first gate: it rolls back, and the comment says so.
 #[tokio::test]
-async fn a_late_no_at_the_first_gate() {
+async fn a_late_rejection_at_the_first_gate() {
     for world in World::both("").await {
         world.asks("confirm-rollout", "Initialized", "old").await;
-        world.works().await;
+        world.run_worker().await;
         let key = world.newest();
         world.decides(&key, "Approved").await;
         assert_eq!(world.asks("confirm-rollout", "Waiting", "old").await.status, 200);
         world.asks("rollback", "Progressing", "new").await;
         world.decides(&key, "Rejected").await;
         assert_eq!(world.asks("rollback", "Progressing", "new").await.status, 200);
-        let told = comments(&world.ticket(&key));
-        assert!(!told.iter().any(|said| said.contains("nothing has begun")), "{told:?}");
+        let texts = comments(&world.ticket(&key));
+        assert!(!texts.iter().any(|said| said.contains("nothing has begun")), "{texts:?}");
         world.finish().await;
     }
 }
 
-/// Jira does not take a comment about Flagger's words: it is tried again soon, and what was said later waits no longer than
-/// for the end of the rollout.
+/// Jira refuses a comment with Flagger's messages: it is retried soon, and later messages are written at the latest
+/// when the rollout ends.
 #[tokio::test]
 async fn progress_that_failed_comes_before_the_end() {
     for world in World::both("").await {
@@ -422,88 +422,88 @@ async fn progress_that_failed_comes_before_the_end() {
             assert_eq!(world.posts("/event", &event).await.status, 200);
         };
         says("the first words").await;
-        world.later(MINUTE);
+        world.advance(MINUTE);
         world.jira.fault(Operation::AddComment, Fault::ActedBut(503), Times::Once);
-        world.works().await;
+        world.run_worker().await;
         says("the last words").await;
         world.reports("/post-rollout", "Failed", "new").await;
-        world.works().await;
-        let told = comments(&world.ticket(&key));
-        let [first, last, end] = told.as_slice() else { panic!("{told:?}") };
-        assert!(first.contains("the first words"), "{told:?}");
-        assert!(last.contains("the last words") && end.contains("failed"), "{told:?}");
+        world.run_worker().await;
+        let texts = comments(&world.ticket(&key));
+        let [first, last, end] = texts.as_slice() else { panic!("{texts:?}") };
+        assert!(first.contains("the first words"), "{texts:?}");
+        assert!(last.contains("the last words") && end.contains("failed"), "{texts:?}");
 
         let key = world.promotion("newer", "To Do").await;
         let mut event = question("Progressing", "newer");
         event["metadata"] = json!({ "eventMessage": "Halt", "eventType": "Warning", "timestamp": "1" });
         world.posts("/event", &event).await;
-        world.later(MINUTE);
+        world.advance(MINUTE);
         world.jira.fault(Operation::AddComment, Fault::Dropped, Times::Once);
-        world.works().await;
-        world.later(MINUTE / 6);
-        world.works().await;
-        assert_eq!(comments(&world.ticket(&key)).len(), 1, "tried again soon");
+        world.run_worker().await;
+        world.advance(MINUTE / 6);
+        world.run_worker().await;
+        assert_eq!(comments(&world.ticket(&key)).len(), 1, "retried soon");
         world.finish().await;
     }
 }
 
-/// The answer to the last move was lost, and before the bridge could look, a person moved the ticket on: it is not moved
-/// there again.
+/// The answer to the last move was lost, and a person moved the ticket before the bridge read it: the bridge does not
+/// repeat its move.
 #[tokio::test]
 async fn a_move_whose_answer_was_lost_is_not_made_twice() {
     for world in World::both(TRANSITIONS).await {
         let key = world.promotion("new", "Approved").await;
         world.jira.fault(Operation::DoTransition, Fault::LostAnswer, Times::Once);
         world.reports("/post-rollout", "Succeeded", "new").await;
-        world.works().await;
+        world.run_worker().await;
         assert_eq!(world.ticket(&key).status, "Done");
-        world.later(Duration::from_millis(10));
+        world.advance(Duration::from_millis(10));
         world.jira.move_issue(&key, "In Review", MIA).unwrap();
-        world.later(MINUTE);
-        world.works().await;
+        world.advance(MINUTE);
+        world.run_worker().await;
         assert_eq!(world.ticket(&key).status, "In Review");
         world.finish().await;
     }
 }
 
-/// The label of the dead on a ticket of a rollout that waits: it opens nothing any more, is told so, once, and another one
-/// takes its place.
+/// A user puts the label of ended tickets on the ticket of a waiting gate: the ticket opens nothing any more, gets one
+/// comment that says so, and another one replaces it.
 #[tokio::test]
-async fn somebody_labels_a_ticket_that_is_waited_for() {
+async fn a_user_labels_the_ticket_of_a_waiting_gate() {
     for world in World::both(TRANSITIONS).await {
         let old = world.promotion("new", "Approved").await;
         world.jira.edit_labels(&old, &["flagger-ended"], &[], MIA).unwrap();
-        world.later(MINUTE);
-        world.works().await;
+        world.advance(MINUTE);
+        world.run_worker().await;
         let answer = world.asks("confirm-promotion", "Progressing", "new").await;
         assert_eq!(answer.status, 403, "{}", answer.body);
-        world.works().await;
+        world.run_worker().await;
         let new = world.newest();
         assert_ne!(old, new);
-        world.is_dead(&old, "labelled flagger-ended", "Approved");
+        world.assert_ended(&old, "labelled flagger-ended", "Approved");
         let links = world.ticket(&old).links;
         assert!(links.len() == 1 && format!("{links:?}").contains(&world.ticket(&new).id), "{links:?}");
 
-        // Also without its label it is dead, and says so.
-        world.later(MINUTE);
+        // It stays ended after the label is removed, and a comment says so.
+        world.advance(MINUTE);
         world.jira.edit_labels(&old, &[], &["flagger-ended"], MIA).unwrap();
         for status in ["To Do", "Approved"] {
             world.jira.move_issue(&old, status, MIA).unwrap();
             assert_eq!(world.nudges(&old).await.status, 200);
-            world.later(MINUTE);
-            world.works().await;
+            world.advance(MINUTE);
+            world.run_worker().await;
         }
-        let told = comments(&world.ticket(&old));
-        let late = told.iter().filter(|said| said.contains(&format!("waits now has {new}"))).count();
-        assert_eq!(late, 1, "{told:?}");
+        let texts = comments(&world.ticket(&old));
+        let late = texts.iter().filter(|said| said.contains(&format!("waits now has {new}"))).count();
+        assert_eq!(late, 1, "{texts:?}");
         let answer = world.asks("confirm-promotion", "Progressing", "new").await;
         assert!(answer.status == 403 && answer.body.contains(&new), "{}", answer.body);
 
         world.decides(&new, "Approved").await;
         assert_eq!(world.asks("confirm-promotion", "Progressing", "new").await.status, 200);
         world.reports("/post-rollout", "Succeeded", "new").await;
-        world.works().await;
-        world.is_dead(&new, "succeeded", "Done");
+        world.run_worker().await;
+        world.assert_ended(&new, "succeeded", "Done");
         world.finish().await;
     }
 }

@@ -1,5 +1,5 @@
-//! Words from outside are data: what a team sends is read in its own box of the ticket and obeyed by nobody, and
-//! Flagger's token is seen nowhere.
+//! Text from outside is data: a team's text appears in its own box of the ticket and is never interpreted, and
+//! Flagger's token appears nowhere.
 
 use fake_jira::{IssueView, Person};
 use serde_json::{Value, json};
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use crate::world::{Answer, World, log::Log, program::run, question};
 
 const TOKEN: &str = "what-flagger-brings-along";
-/// In every value that is sent, so that it can be told where they are.
+/// A marker in every sent value, to find where the values appear.
 const MARK: &str = "from-outside";
 
-/// What somebody might try, as metadata.
+/// Hostile metadata.
 fn metadata() -> Value {
     let mut metadata = json!({
         "token": TOKEN,
@@ -36,7 +36,7 @@ fn asked(phase: &str) -> Value {
     question
 }
 
-/// The description in and outside of its box.
+/// The parts of the description inside and outside its box.
 fn parts(description: &Value) -> (String, String) {
     if let Some(markup) = description.as_str() {
         let (before, rest) = markup.split_once("\n{noformat}\n").unwrap();
@@ -49,7 +49,7 @@ fn parts(description: &Value) -> (String, String) {
     (boxes[0]["content"][0]["text"].as_str().unwrap().to_owned(), json!(others).to_string())
 }
 
-fn holds_words_in_its_box_only(ticket: &IssueView, cloud: bool) {
+fn assert_words_stay_in_the_box(ticket: &IssueView, cloud: bool) {
     let (inside, outside) = parts(&ticket.description);
     assert!(!outside.contains(MARK), "{outside}");
     for own in ["What your decision does", "Who may approve", "Replaces revision"] {
@@ -68,7 +68,7 @@ fn holds_words_in_its_box_only(ticket: &IssueView, cloud: bool) {
     assert!(inside.chars().all(|c| !c.is_control() || c == '\n'), "{inside:?}");
     assert!(ticket.description.to_string().encode_utf16().count() <= 32_767);
     assert!(!ticket.summary.contains(MARK) && ticket.summary.chars().count() <= 255);
-    // The label is shown as it is, and escaped where it could be markup.
+    // The label is shown unchanged, and escaped if it could be markup.
     let label =
         if cloud { "<b>v2</b> {color:red}[~admin]" } else { "<b>v2</b> \\{color\\:red\\}\\[\\~admin\\]" };
     let outside = outside.replace("\\\"", "\"");
@@ -81,8 +81,8 @@ async fn words_from_outside_are_shown_and_the_token_is_not() {
     for world in World::both(&format!("flagger.token = \"{TOKEN}\"")).await {
         let mut answers: Vec<Answer> = Vec::new();
         answers.push(world.posts("/gate/confirm-promotion", &asked("Progressing")).await);
-        world.works().await;
-        holds_words_in_its_box_only(&world.tickets()[0], world.is_cloud());
+        world.run_worker().await;
+        assert_words_stay_in_the_box(&world.tickets()[0], world.is_cloud());
 
         let mut event = asked("Progressing");
         event["metadata"]["eventMessage"] = "Halt {noformat} [~admin] h1. <b>x</b>\n||a||".into();
@@ -92,8 +92,8 @@ async fn words_from_outside_are_shown_and_the_token_is_not() {
         wrong["metadata"]["token"] = format!("{TOKEN}-but-longer").into();
         answers.push(world.posts("/gate/confirm-promotion", &wrong).await);
         assert_eq!(answers[2].status, 401);
-        world.later(std::time::Duration::from_secs(61));
-        world.works().await;
+        world.advance(std::time::Duration::from_secs(61));
+        world.run_worker().await;
         let said = world.tickets()[0].comments[0].text();
         let halt = if world.is_cloud() {
             "Halt {noformat} [~admin] h1. <b>x</b> ||a||"
@@ -110,7 +110,7 @@ async fn words_from_outside_are_shown_and_the_token_is_not() {
                 answers.push(world.sends(world.admin("GET", page)).await);
             }
         }
-        world.works().await;
+        world.run_worker().await;
         for answer in &answers {
             assert!(!answer.body.contains(MARK), "{}", answer.body);
             assert!(!answer.body.contains("<b>v2") || answer.body.starts_with(['[', '{']), "{}", answer.body);
@@ -129,14 +129,14 @@ async fn words_from_outside_are_shown_and_the_token_is_not() {
         world.finish().await;
     }
     let log = log.text();
-    assert!(log.contains("refused somebody at the gate listener"), "nothing was logged");
+    assert!(log.contains("refused a call at the gate listener"), "nothing was logged");
     assert!(!log.contains(TOKEN), "the token is in the log");
     assert!(!log.contains(MARK), "words from outside are in the log");
 }
 
-/// What nobody sees, of a team and of a person in Jira, is passed on nowhere.
+/// Invisible characters from a team or a Jira user are removed everywhere.
 #[tokio::test]
-async fn what_is_not_seen_is_not_there() {
+async fn invisible_characters_are_removed() {
     let unseen = [
         '\u{ad}', '\u{61c}', '\u{180e}', '\u{200b}', '\u{200e}', '\u{202e}', '\u{2060}', '\u{2066}',
         '\u{feff}',
@@ -148,17 +148,17 @@ async fn what_is_not_seen_is_not_there() {
         question["metadata"] =
             json!({ "revision": format!("v{all}2"), "x": format!("va{all}lue"), format!("na{all}me"): "y" });
         let mut said = vec![format!("{:?}", world.posts("/gate/confirm-promotion", &question).await)];
-        world.works().await;
+        world.run_worker().await;
         let mut event = question.clone();
         event["metadata"]["eventMessage"] = format!("Ha{all}lt").into();
         event["metadata"]["eventType"] = "Warning".into();
         world.posts("/event", &event).await;
-        world.later(std::time::Duration::from_secs(61));
-        world.works().await;
+        world.advance(std::time::Duration::from_secs(61));
+        world.run_worker().await;
         world.jira.add_user(Person::new("odd", "odd", &format!("O{all}dd")));
         world.jira.move_issue(&world.newest(), "Approved", "odd").unwrap();
-        world.later(std::time::Duration::from_secs(20));
-        world.works().await;
+        world.advance(std::time::Duration::from_secs(20));
+        world.run_worker().await;
         said.push(world.posts("/gate/confirm-promotion", &question).await.body);
         for page in ["/", "/api/gates"] {
             said.push(world.sends(world.admin("GET", page)).await.body);

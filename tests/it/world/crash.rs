@@ -1,7 +1,7 @@
-//! Stories told again while the bridge is killed: each time at another step, and then by two replicas.
+//! Runs test functions ("stories") again while the bridge is killed, each time at another step, and with two replicas.
 //!
-//! The bridge says `committing` and `committed` around each transaction, `sending` and `answered` around each request
-//! that must not be made twice. What a process did up to there is done, and nothing after it.
+//! The bridge emits the events `committing` and `committed` around each transaction, `sending` and `answered` around
+//! each request that must not be sent twice. The process is killed at one of them.
 
 use std::{
     cell::RefCell,
@@ -16,27 +16,27 @@ use fake_jira::Flavour;
 use tokio_util::sync::CancellationToken;
 use tracing::{Dispatch, Event, Metadata, Subscriber, span};
 
-/// At how many steps a story is cut, for each kind of Jira, if nothing else is said: a number, or `all`; or at which one alone,
-/// such as `step 66`.
+/// The environment variable that says at which steps a story is cut, for each kind of Jira: a number of steps, `all`,
+/// or a single one, for instance `step 66`.
 const CUTS: &str = "TEST_CUTS";
-const FEW: usize = 2;
+const DEFAULT_CUTS: usize = 2;
 
 thread_local! {
     static PLAN: RefCell<Option<Arc<Plan>>> = const { RefCell::new(None) };
 }
 
-/// How a story is told.
+/// How a story is run.
 pub(crate) struct Plan {
-    /// Before which Jira.
     pub(crate) flavour: Flavour,
-    /// By how many processes.
+    /// The number of processes.
     pub(crate) replicas: usize,
+    /// The step at which the process is killed.
     cut_at: Option<usize>,
     steps: AtomicUsize,
 }
 
 impl Plan {
-    /// That of the story that is told on this thread; none if it is told as it stands.
+    /// The plan of the story that runs on this thread; `None` if it runs as an ordinary test.
     pub(crate) fn current() -> Option<Arc<Self>> {
         PLAN.with_borrow(Clone::clone)
     }
@@ -46,14 +46,14 @@ impl Plan {
         self.cut_at.is_some_and(|at| self.steps.load(SeqCst) >= at)
     }
 
-    /// Where the steps of a process go that `dead` kills.
-    pub(crate) fn watches(self: &Arc<Self>, dead: CancellationToken) -> Dispatch {
+    /// A dispatcher that counts a process's steps and cancels `kill` at the planned one.
+    pub(crate) fn step_dispatch(self: &Arc<Self>, kill: CancellationToken) -> Dispatch {
         LazyLock::force(&ALWAYS);
-        Dispatch::new(Steps { plan: Arc::clone(self), dead })
+        Dispatch::new(Steps { plan: Arc::clone(self), kill })
     }
 
-    /// Tells the story. The events it took.
-    fn tell(
+    /// Runs the story, and returns its number of steps.
+    fn run(
         flavour: Flavour,
         replicas: usize,
         cut_at: Option<usize>,
@@ -61,23 +61,23 @@ impl Plan {
     ) -> std::thread::Result<usize> {
         let plan = Arc::new(Self { flavour, replicas, cut_at, steps: AtomicUsize::new(0) });
         PLAN.set(Some(Arc::clone(&plan)));
-        let told = catch_unwind(AssertUnwindSafe(story));
+        let result = catch_unwind(AssertUnwindSafe(story));
         PLAN.set(None);
-        told.map(|()| plan.steps.load(SeqCst))
+        result.map(|()| plan.steps.load(SeqCst))
     }
 }
 
-/// Somebody who always listens. Without one, an event that another test meets first, just as a dispatcher comes or goes, can
-/// be switched off for all of them.
+/// A dispatcher that always exists. Without it, `tracing` can cache an event as disabled for all tests if a test emits
+/// it first while another dispatcher is added or dropped.
 static ALWAYS: LazyLock<Dispatch> = LazyLock::new(|| {
     let plan = Plan { flavour: Flavour::Cloud, replicas: 1, cut_at: None, steps: AtomicUsize::new(0) };
-    Dispatch::new(Steps { plan: Arc::new(plan), dead: CancellationToken::new() })
+    Dispatch::new(Steps { plan: Arc::new(plan), kill: CancellationToken::new() })
 });
 
 /// Kills a process at its step.
 struct Steps {
     plan: Arc<Plan>,
-    dead: CancellationToken,
+    kill: CancellationToken,
 }
 
 impl Subscriber for Steps {
@@ -86,14 +86,14 @@ impl Subscriber for Steps {
     }
 
     fn event(&self, _: &Event<'_>) {
-        if !self.dead.is_cancelled() {
+        if !self.kill.is_cancelled() {
             let step = self.plan.steps.fetch_add(1, SeqCst) + 1;
             if Some(step) != self.plan.cut_at {
                 return;
             }
-            self.dead.cancel();
+            self.kill.cancel();
         }
-        // Not a word: this is no failure. What is on this process' thread from here on is dropped as it stands.
+        // `resume_unwind` prints no panic message: this is no failure. It drops everything on this process's thread.
         resume_unwind(Box::new("killed"));
     }
 
@@ -106,49 +106,50 @@ impl Subscriber for Steps {
     fn exit(&self, _: &span::Id) {}
 }
 
-/// Which of so many steps a story is cut at: all, or a few at even distances.
-fn chosen(steps: usize) -> Vec<usize> {
+/// The steps at which a story is cut: all, or a few at even distances.
+fn cut_steps(steps: usize) -> Vec<usize> {
     let few = match std::env::var(CUTS).as_deref() {
         Ok("all") => steps,
         Ok(text) => match text.strip_prefix("step ") {
             Some(step) => return vec![step.parse().expect("TEST_CUTS names a step")],
             None => text.parse().expect("TEST_CUTS is a number, all, or one step"),
         },
-        Err(_) => FEW,
+        Err(_) => DEFAULT_CUTS,
     };
     let few = few.min(steps);
     (0..few).map(|nth| 1 + (nth * steps + steps / 2) / few).collect()
 }
 
-/// Tells a story once for each step, and kills the process there. Another one goes on with the same database, and the
-/// story must come to the same end.
+/// Runs a story once for each step, and kills the process there. Another process continues with the same database, and
+/// the story must have the same result.
 pub(crate) fn cut_at_each_step(name: &str, story: fn()) {
     let mut wrong = Vec::new();
     for flavour in [Flavour::Cloud, Flavour::DataCenter] {
-        let steps = Plan::tell(flavour, 1, None, story).unwrap_or_else(|failed| resume_unwind(failed));
-        assert!(steps > 0, "nothing is written before {flavour:?}");
-        let cuts = chosen(steps);
+        let steps = Plan::run(flavour, 1, None, story).unwrap_or_else(|failed| resume_unwind(failed));
+        assert!(steps > 0, "{flavour:?}: the bridge wrote nothing");
+        let cuts = cut_steps(steps);
         println!("{name}, {flavour:?}: {} of {steps} steps", cuts.len());
         for cut in cuts {
-            if Plan::tell(flavour, 1, Some(cut), story).is_err() {
+            if Plan::run(flavour, 1, Some(cut), story).is_err() {
                 wrong.push(format!("{flavour:?}, step {cut} of {steps}"));
             }
         }
     }
-    assert!(wrong.is_empty(), "it came to another end when it was cut: {wrong:#?}");
+    assert!(wrong.is_empty(), "the story failed when it was cut: {wrong:#?}");
 }
 
-/// Tells a story with two processes on one database, which are asked in turns. PostgreSQL only: SQLite serves one.
+/// Runs a story with two processes on one database, which get the requests alternately. PostgreSQL only: SQLite serves
+/// one.
 pub(crate) fn with_two_replicas(story: fn()) {
     if std::env::var("TEST_DATABASE_URL").is_ok_and(|url| !url.is_empty()) {
         for flavour in [Flavour::Cloud, Flavour::DataCenter] {
-            Plan::tell(flavour, 2, None, story).unwrap_or_else(|failed| resume_unwind(failed));
+            Plan::run(flavour, 2, None, story).unwrap_or_else(|failed| resume_unwind(failed));
         }
     }
 }
 
-/// Tells these tests of a file again: cut at each step, and by two replicas. What is counted there must not depend on
-/// how often a process began anew.
+/// Runs these tests of a file again: cut at each step, and with two replicas. Their counts must not depend on how often
+/// a process is restarted.
 macro_rules! crash_tests {
     ($($story:ident),* $(,)?) => {
         mod cut_at_each_step {

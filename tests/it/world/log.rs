@@ -1,4 +1,4 @@
-//! What a bridge logs.
+//! Captures what a bridge logs.
 
 use std::{
     io::{self, Write},
@@ -10,24 +10,24 @@ use tracing::{
     dispatcher::{DefaultGuard, set_default},
 };
 
-/// What the bridge logs while this lives.
+/// A captured log.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
-/// Of a single subscriber `tracing` asks only the thread that comes to a line of the log first: where that is one that listens to
-/// nothing, as another test's may be, the line is off for all. Of several it asks each.
+/// With a single subscriber, `tracing` caches whether a log line is enabled on the thread that reaches it first; if
+/// that thread has no subscriber, as another test's may, the line is off for all. With several it asks each of them.
 static OTHERS: LazyLock<[Dispatch; 2]> =
     LazyLock::new(|| [(); 2].map(|()| Log::default().subscriber(Level::TRACE)));
 
 impl Log {
-    /// Begins to write down all that is logged by bridges that are started on this thread from now on.
+    /// Starts capturing what bridges started on this thread log.
     pub(crate) fn start() -> (Self, DefaultGuard) {
         let log = Self::default();
         let guard = set_default(&log.dispatch(Level::TRACE));
         (log, guard)
     }
 
-    /// Writes down what is logged where this is the dispatcher, up to a level.
+    /// A dispatcher that writes to this log, up to a level.
     pub(crate) fn dispatch(&self, level: Level) -> Dispatch {
         LazyLock::force(&OTHERS);
         self.subscriber(level)
@@ -43,7 +43,7 @@ impl Log {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
-    /// What was logged since the last time.
+    /// Returns and clears what was logged since the last call.
     pub(crate) fn take(&self) -> String {
         String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
     }
@@ -60,12 +60,12 @@ impl Write for Log {
     }
 }
 
-/// Tests run beside each other, and what one that listens to nothing logs first is still heard by those that listen.
+/// Tests run concurrently: a line that a test without a subscriber logs first must still be captured by the others.
 #[test]
-fn what_others_log_first_is_heard_here() {
-    let says = || tracing::warn!("this is said by two threads");
+fn a_line_that_another_thread_logs_first_is_captured() {
+    let log_line = || tracing::warn!("logged by two threads");
     let (log, _guard) = Log::start();
-    std::thread::spawn(says).join().unwrap();
-    says();
-    assert_eq!(log.text().matches("said by two threads").count(), 1, "{}", log.text());
+    std::thread::spawn(log_line).join().unwrap();
+    log_line();
+    assert_eq!(log.text().matches("logged by two threads").count(), 1, "{}", log.text());
 }

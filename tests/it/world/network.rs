@@ -1,4 +1,4 @@
-//! What is between the bridge and the others: TLS, a proxy, and files that are replaced as Kubernetes does it.
+//! TLS servers, proxies, and a volume whose files are replaced as Kubernetes does it.
 
 use std::{
     path::{Path, PathBuf},
@@ -21,17 +21,17 @@ use tokio_rustls::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// One of `fixtures/tls`.
+/// The path of a file in `fixtures/tls`.
 pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tls").join(name)
 }
 
-/// What is in one of them.
+/// The content of a file in `fixtures/tls`.
 pub(crate) fn pem(name: &str) -> Vec<u8> {
     std::fs::read(fixture(name)).unwrap()
 }
 
-/// A volume of secrets: each file is a link through `..data`, and that is swapped as a whole.
+/// A secret volume as Kubernetes mounts it: each file is a link through `..data`, which is replaced as a whole.
 pub(crate) struct Mounted {
     root: TempDir,
     version: usize,
@@ -47,12 +47,12 @@ impl Mounted {
         mounted
     }
 
-    /// Where a file is.
+    /// The path of a file.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
 
-    /// From now on these files and no others are there.
+    /// Replaces the volume's files by these.
     pub(crate) fn holds(&mut self, files: &[(&str, &[u8])]) {
         self.version += 1;
         let version = format!("..version-{}", self.version);
@@ -65,14 +65,14 @@ impl Mounted {
     }
 }
 
-/// Speaks TLS before something that does not.
-pub(crate) struct Front {
+/// Terminates TLS before a plain server.
+pub(crate) struct TlsFront {
     pub(crate) port: u16,
     shown: Arc<Mutex<(TlsAcceptor, CancellationToken)>>,
 }
 
-impl Front {
-    /// Before what listens at `behind`, with a certificate of `fixtures/tls`.
+impl TlsFront {
+    /// Starts one before the server at `behind`, with a certificate of `fixtures/tls`.
     pub(crate) async fn start(certificate: &str, behind: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -84,9 +84,9 @@ impl Front {
                 let (acceptor, cut) = shows.lock().unwrap().clone();
                 let behind = behind.clone();
                 tokio::spawn(cut.run_until_cancelled_owned(async move {
-                    // Who does not like the certificate goes away.
+                    // A client that rejects the certificate closes the connection.
                     if let Ok(stream) = acceptor.accept(stream).await {
-                        joined(stream, &behind).await;
+                        forward(stream, &behind).await;
                     }
                 }));
             }
@@ -94,7 +94,7 @@ impl Front {
         Self { port, shown }
     }
 
-    /// Shows another certificate from now on, and ends the connections there are.
+    /// Uses another certificate from now on, and closes the open connections.
     pub(crate) fn shows(&self, certificate: &str) {
         let mut shown = self.shown.lock().unwrap();
         shown.1.cancel();
@@ -114,45 +114,45 @@ fn acceptor(certificate: &str) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-async fn joined(mut stream: impl AsyncRead + AsyncWrite + Unpin, behind: &str) {
+async fn forward(mut stream: impl AsyncRead + AsyncWrite + Unpin, behind: &str) {
     let mut behind = TcpStream::connect(behind).await.unwrap();
-    // Either may leave without a word.
+    // Either side may close the connection without a TLS close_notify.
     let _ = copy_bidirectional(&mut stream, &mut behind).await;
 }
 
-/// A proxy that leads to one place, whatever it is asked for.
+/// An HTTP proxy that forwards each connection to one server.
 pub(crate) struct Proxy {
     pub(crate) address: String,
-    asked: Arc<Mutex<Vec<String>>>,
+    request_lines: Arc<Mutex<Vec<String>>>,
 }
 
 impl Proxy {
-    /// To `behind`. With a password, who does not send it in `Proxy-Authorization` as this is answered 407.
+    /// Starts a proxy to `behind`. With a password, a request without it in `Proxy-Authorization` gets 407.
     pub(crate) async fn start(behind: String, password: Option<&'static str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let noted = Arc::clone(&asked);
+        let request_lines = Arc::new(Mutex::new(Vec::new()));
+        let received = Arc::clone(&request_lines);
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(passes(stream, behind.clone(), password, Arc::clone(&noted)));
+                tokio::spawn(forward_http(stream, behind.clone(), password, Arc::clone(&received)));
             }
         });
-        Self { address, asked }
+        Self { address, request_lines }
     }
 
-    /// The first line of what came over each connection.
-    pub(crate) fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+    /// The first request line of each connection.
+    pub(crate) fn request_lines(&self) -> Vec<String> {
+        self.request_lines.lock().unwrap().clone()
     }
 }
 
-async fn passes(
+async fn forward_http(
     mut stream: TcpStream,
     behind: String,
     password: Option<&str>,
-    asked: Arc<Mutex<Vec<String>>>,
+    request_lines: Arc<Mutex<Vec<String>>>,
 ) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -162,12 +162,12 @@ async fn passes(
         }
     }
     let text = String::from_utf8(head.clone()).unwrap();
-    asked.lock().unwrap().push(text.lines().next().unwrap().to_owned());
-    let knows = |password| {
+    request_lines.lock().unwrap().push(text.lines().next().unwrap().to_owned());
+    let has_password = |password| {
         text.lines()
             .any(|line| line.to_lowercase().starts_with("proxy-authorization:") && line.ends_with(password))
     };
-    if !password.is_none_or(knows) {
+    if !password.is_none_or(has_password) {
         let refusal = "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"x\"\r\n\
                        Content-Length: 0\r\nConnection: close\r\n\r\n";
         let _ = stream.write_all(refusal.as_bytes()).await;
@@ -182,31 +182,31 @@ async fn passes(
     let _ = copy_bidirectional(&mut stream, &mut server).await;
 }
 
-/// How a proxy treats connections.
+/// How a TCP proxy treats connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// It passes everything on.
+    /// It forwards all bytes.
     Open,
-    /// It cuts what there is, and whoever comes.
+    /// It closes open and new connections.
     Cut,
-    /// It says nothing any more, and does not hang up either.
+    /// It keeps connections open and forwards nothing.
     Silent,
 }
 
-/// A proxy before PostgreSQL. Returns its address and what decides its way.
+/// A proxy before PostgreSQL. Returns its address and the switch for its mode.
 async fn proxy(server: &str) -> (std::net::SocketAddr, watch::Sender<Way>) {
     let (ways, way) = watch::channel(Way::Open);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, server) = (listener.local_addr().unwrap(), server.to_owned());
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(pass(stream, server.clone(), way.clone()));
+            tokio::spawn(forward_tcp(stream, server.clone(), way.clone()));
         }
     });
     (address, ways)
 }
 
-/// The address of a database of PostgreSQL through a proxy, and what decides the way of that.
+/// The address of a PostgreSQL database through a proxy, and the switch for the proxy's mode.
 pub(crate) async fn proxied(url: &str) -> (String, watch::Sender<Way>) {
     let mut url = reqwest::Url::parse(url).unwrap();
     let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432));
@@ -216,18 +216,18 @@ pub(crate) async fn proxied(url: &str) -> (String, watch::Sender<Way>) {
     (url.into(), way)
 }
 
-async fn pass(mut stream: TcpStream, server: String, mut way: watch::Receiver<Way>) {
-    let mut there = TcpStream::connect(server).await.unwrap();
+async fn forward_tcp(mut stream: TcpStream, server: String, mut way: watch::Receiver<Way>) {
+    let mut upstream = TcpStream::connect(server).await.unwrap();
     let now = *way.borrow_and_update();
     if now == Way::Open {
         tokio::select! {
-            _ = copy_bidirectional(&mut stream, &mut there) => return,
+            _ = copy_bidirectional(&mut stream, &mut upstream) => return,
             _ = way.changed() => {}
         }
     }
     let now = *way.borrow();
     if now == Way::Silent {
-        // A connection that was silenced once stays so.
+        // A silent connection stays silent.
         std::future::pending::<()>().await;
     }
 }

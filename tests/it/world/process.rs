@@ -1,5 +1,4 @@
-//! The bridge as one process runs it: a runtime on a thread of its own, so that it can be killed between any two lines
-//! and nothing of it runs on.
+//! A process of the bridge, simulated by a runtime on its own thread, so that a test can kill it at any step.
 
 use std::{
     pin::Pin,
@@ -21,81 +20,85 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::Dispatch;
 
-type Doing = Pin<Box<dyn Future<Output = ()> + Send>>;
-type Job = Box<dyn FnOnce(Arc<Worker>) -> Doing + Send>;
+type JobFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Job = Box<dyn FnOnce(Arc<Worker>) -> JobFuture + Send>;
 
-/// A running bridge. Its worker does nothing by itself: see [`Process::does`].
+/// A running bridge. Its worker does nothing by itself: see [`Process::run_on_worker`].
 pub(crate) struct Process {
-    /// Where it listens: gate, webhook, admin.
+    /// The addresses of its listeners: gate, webhook, admin.
     pub(crate) addresses: [String; 3],
     jobs: mpsc::UnboundedSender<Job>,
-    dead: CancellationToken,
+    kill: CancellationToken,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Process {
-    /// Starts one whose events go to `dispatch`. None if it was killed, through `dead`, before it was ready.
+    /// Starts a process that sends its events to `dispatch`. `None` if it was killed, through `kill`, before it was
+    /// ready.
     pub(crate) async fn start(
         config: Config,
         clock: Clock,
         dispatch: Dispatch,
-        dead: CancellationToken,
+        kill: CancellationToken,
     ) -> Option<Self> {
         let (ready, addresses) = oneshot::channel();
         let (jobs, todo) = mpsc::unbounded_channel();
-        let killed = dead.clone();
+        let killed = kill.clone();
         let thread = std::thread::spawn(move || {
             let _guard = tracing::dispatcher::set_default(&dispatch);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                // A task of its own: a panic in it must not be one of this thread before all else is dropped.
+                // In a task, so that its panic does not unwind this thread before the runtime is dropped.
                 let serving = tokio::spawn(serve(config, clock, ready, todo));
                 tokio::select! {
                     () = killed.cancelled() => {}
                     ended = serving => assert!(killed.is_cancelled(), "the bridge could not start: {ended:?}"),
                 }
             });
-            // Here the runtime goes, and with it every task, socket and connection.
+            // Here the runtime is dropped, with every task, socket and connection.
         });
         let thread = Mutex::new(Some(thread));
         match addresses.await {
-            Ok(addresses) => Some(Self { addresses, jobs, dead, thread }),
+            Ok(addresses) => Some(Self { addresses, jobs, kill, thread }),
             Err(_) => {
                 let ended = thread.into_inner().unwrap().unwrap().join();
-                assert!(ended.is_ok() && dead.is_cancelled(), "the bridge could not start");
+                assert!(ended.is_ok() && kill.is_cancelled(), "the bridge could not start");
                 None
             }
         }
     }
 
-    /// Lets its worker do something. None if it was killed meanwhile, or before.
-    pub(crate) async fn does<F, T>(&self, step: impl FnOnce(Arc<Worker>) -> F + Send + 'static) -> Option<T>
+    /// Runs a step with its worker. `None` if the process was killed before or meanwhile.
+    pub(crate) async fn run_on_worker<F, T>(
+        &self,
+        step: impl FnOnce(Arc<Worker>) -> F + Send + 'static,
+    ) -> Option<T>
     where
         F: Future<Output = T> + Send,
         T: Send + 'static,
     {
-        let (tell, told) = oneshot::channel();
+        let (send, result) = oneshot::channel();
         let job: Job = Box::new(move |worker| {
             Box::pin(async move {
-                // Nobody waits for the answer when the test is over.
-                let _ = tell.send(step(worker).await);
+                // When the test is over, the receiver is gone.
+                let _ = send.send(step(worker).await);
             })
         });
-        // If nobody takes it the answer does not come either.
+        // If the process is gone, `result` fails as well.
         let _ = self.jobs.send(job);
-        let done = told.await.ok();
-        assert!(done.is_some() || self.is_dead(), "the bridge panicked");
+        let done = result.await.ok();
+        assert!(done.is_some() || self.is_killed(), "the bridge panicked");
         done
     }
 
     /// Whether it was killed.
-    pub(crate) fn is_dead(&self) -> bool {
-        self.dead.is_cancelled()
+    pub(crate) fn is_killed(&self) -> bool {
+        self.kill.is_cancelled()
     }
 
-    /// Kills it, as `kill -9` would, and sees to it that it is gone.
+    /// Kills it, as `kill -9` would, and waits until its thread has ended.
     pub(crate) fn kill(&self) {
-        self.dead.cancel();
+        self.kill.cancel();
         let thread = self.thread.lock().unwrap().take();
         if let Some(thread) = thread {
             assert!(thread.join().is_ok() || std::thread::panicking(), "the bridge panicked");

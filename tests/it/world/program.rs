@@ -1,4 +1,4 @@
-//! The program itself, as a process that is started, asked, signalled and read.
+//! The program as a real process: tests start it, send it requests and signals, and read its log.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -15,19 +15,19 @@ use tempfile::TempDir;
 
 use super::{database::Database, question};
 
-/// Long enough for a slow machine; nothing waits for it when all is well.
+/// A timeout that is long enough for a slow machine; a passing test never waits for it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Waits until it is so.
-pub(crate) async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
+/// Waits until a condition holds.
+pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let began = tokio::time::Instant::now();
-    while !so().await {
+    while !condition().await {
         assert!(began.elapsed() < PATIENCE, "never: {what}");
         tokio::task::yield_now().await;
     }
 }
 
-/// The program, or what TEST_PROGRAM names in its place, and nothing that it is told by the environment.
+/// The program, or the one that TEST_PROGRAM names, without the environment variables that configure it.
 pub(crate) fn program() -> Command {
     let ours = env!("CARGO_BIN_EXE_flagger-jira-bridge");
     let mut program = Command::new(std::env::var_os("TEST_PROGRAM").unwrap_or_else(|| ours.into()));
@@ -64,7 +64,7 @@ impl Serving {
         serving
     }
 
-    /// The same, but its store need not be open.
+    /// The same, but waits only for its listeners, not for its store.
     pub(crate) fn listens_as(program: Command, config: &Path) -> Self {
         let mut serving = Self::spawn(program, config);
         for listener in 0..3 {
@@ -75,7 +75,7 @@ impl Serving {
         serving
     }
 
-    /// The same, with nothing waited for.
+    /// The same, but waits for nothing.
     pub(crate) fn spawn(mut program: Command, config: &Path) -> Self {
         let mut child = program.args(["serve", "-c"]).arg(config).stderr(Stdio::piped()).spawn().unwrap();
         let (send, lines) = mpsc::channel();
@@ -88,10 +88,10 @@ impl Serving {
     pub(crate) fn logs(&mut self, words: &str) -> String {
         let began = tokio::time::Instant::now();
         loop {
-            // There may be no end of other lines.
+            // Other lines may come without end.
             let left = (PATIENCE * 2).saturating_sub(began.elapsed()).min(PATIENCE);
             let line = self.lines.recv_timeout(left).unwrap_or_else(|_| {
-                panic!("the log never said {words:?}, but:\n{}", self.seen.join("\n"));
+                panic!("the log never contained {words:?}, but:\n{}", self.seen.join("\n"));
             });
             self.seen.push(line.clone());
             if line.contains(words) {
@@ -100,7 +100,7 @@ impl Serving {
         }
     }
 
-    /// A line of the log, whether it was there before or comes yet.
+    /// A line of the log, from the past or the future.
     pub(crate) fn has_logged(&mut self, words: &str) -> String {
         let seen = self.seen.iter().find(|line| line.contains(words)).cloned();
         seen.unwrap_or_else(|| self.logs(words))
@@ -131,7 +131,7 @@ impl Serving {
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
-    /// Asks until the answer says so, as Flagger does.
+    /// Asks until the answer contains these words, as Flagger does.
     pub(crate) async fn asks_until(
         &self,
         stage: &str,
@@ -150,7 +150,7 @@ impl Serving {
         }
     }
 
-    /// Stops it, and returns all that it logged.
+    /// Stops it, and returns its log.
     pub(crate) fn ends(mut self) -> String {
         self.signal("-TERM");
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
@@ -173,7 +173,7 @@ impl Drop for Serving {
     }
 }
 
-/// Where a bridge is at home: its file and its database. Both are gone when this is.
+/// A bridge's configuration directory and database. Both are deleted when this is dropped.
 pub(crate) type Home = (TempDir, Database);
 
 pub(crate) async fn jira_and_config(flavour: Flavour, server: &str) -> (FakeJira, Home, std::path::PathBuf) {

@@ -3,7 +3,7 @@
 use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
 use serde_json::{Map, Value, json};
 
-/// The documents of a text; empty ones are left out.
+/// The YAML documents of a text, without empty ones.
 pub(crate) fn documents(text: &str) -> Vec<Value> {
     let documents = Yaml::load_from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     documents.iter().map(to_json).filter(|document| !document.is_null()).collect()
@@ -24,7 +24,7 @@ fn to_json(yaml: &Yaml<'_>) -> Value {
                 .collect::<Map<_, _>>(),
         ),
         Yaml::Representation(..) | Yaml::Tagged(..) | Yaml::Alias(_) | Yaml::BadValue => {
-            panic!("{yaml:?} has no place in a manifest")
+            panic!("{yaml:?} is not supported in a manifest")
         }
     }
 }

@@ -32,7 +32,7 @@ fn touch(file: &Path, at: u64) {
 }
 
 /// Sends a request over TLS, trusting only this certificate.
-async fn securely(server: &Running, trusted: &str) -> std::io::Result<String> {
+async fn ask_over_tls(server: &Running, trusted: &str) -> std::io::Result<String> {
     let mut roots = RootCertStore::empty();
     let file = fixture(&format!("{trusted}.crt.pem"));
     roots.add(CertificateDer::from_pem_file(file).unwrap()).unwrap();
@@ -43,7 +43,7 @@ async fn securely(server: &Running, trusted: &str) -> std::io::Result<String> {
         .with_no_client_auth();
     let name = ServerName::try_from("localhost").unwrap();
     let mut io = TlsConnector::from(Arc::new(config)).connect(name, server.connect().await).await?;
-    Ok(said(&mut io, REQUEST).await)
+    Ok(send_and_read(&mut io, REQUEST).await)
 }
 
 #[tokio::test]
@@ -53,29 +53,29 @@ async fn a_certificate_is_replaced_while_serving() {
     assert!(Tls::load(files.clone()).is_err());
     place(&files, "old", 1_000);
     let tls = Arc::new(Tls::load(files.clone()).unwrap());
-    let generous = ServeLimits { headers: PATIENCE, whole: PATIENCE, ..limits() };
+    let generous = ServeLimits { headers: PATIENCE, total: PATIENCE, ..limits() };
     let server = running(app(), Some(tls), generous).await;
-    assert!(securely(&server, "old").await.unwrap().ends_with("2 bytes"));
-    assert!(securely(&server, "new").await.is_err());
+    assert!(ask_over_tls(&server, "old").await.unwrap().ends_with("2 bytes"));
+    assert!(ask_over_tls(&server, "new").await.is_err());
 
     // Half replaced: the key does not belong to the certificate.
     std::fs::copy(fixture("new.crt.pem"), &files.cert_file).unwrap();
     touch(&files.cert_file, 2_000);
-    assert!(securely(&server, "old").await.unwrap().ends_with("2 bytes"));
+    assert!(ask_over_tls(&server, "old").await.unwrap().ends_with("2 bytes"));
 
     place(&files, "new", 2_000);
-    assert!(securely(&server, "new").await.unwrap().ends_with("2 bytes"));
-    assert!(securely(&server, "old").await.is_err());
+    assert!(ask_over_tls(&server, "new").await.unwrap().ends_with("2 bytes"));
+    assert!(ask_over_tls(&server, "old").await.is_err());
 
     std::fs::remove_file(&files.cert_file).unwrap();
-    assert!(securely(&server, "new").await.unwrap().ends_with("2 bytes"));
+    assert!(ask_over_tls(&server, "new").await.unwrap().ends_with("2 bytes"));
     server.stops().await;
 }
 
 #[tokio::test]
 async fn a_handshake_that_never_comes_is_not_waited_for() {
     let files = config::Tls { cert_file: fixture("old.crt.pem"), key_file: fixture("old.key.pem") };
-    let limits = ServeLimits { whole: FOREVER, ..limits() };
+    let limits = ServeLimits { total: FOREVER, ..limits() };
     let server = running(app(), Some(Arc::new(Tls::load(files).unwrap())), limits).await;
     let mut silent = server.connect().await;
     // The beginning of a handshake of 512 bytes, and then no more.
@@ -83,7 +83,7 @@ async fn a_handshake_that_never_comes_is_not_waited_for() {
     begun.write_all(&[22, 3, 1, 2, 0, 1]).await.unwrap();
     assert_eq!(rest(&mut silent).await, "");
     assert_eq!(rest(&mut begun).await, "");
-    let plain = said(&mut server.connect().await, REQUEST).await;
+    let plain = send_and_read(&mut server.connect().await, REQUEST).await;
     assert!(
         plain.starts_with("HTTP/1.1 400 ") && plain.ends_with("write https:// instead of http://\n"),
         "{plain}"

@@ -54,12 +54,15 @@ fn shows(
     overview: Option<Result<Overview, String>>,
     wanted: &PageQuery,
 ) -> String {
-    let limits =
-        config::Limits { tickets_per_canary_per_hour: 12, open_tickets: 500, open_tickets_per_namespace: 100 };
+    let limits = config::Limits {
+        tickets_per_canary_per_hour: 12,
+        open_tickets: 500,
+        open_tickets_per_namespace: 100,
+    };
     let jira = JiraHealth { trouble: false, words: "last answered 3 s ago".into(), one_by_one: None };
-    let list: Vec<ListedGate> = gates.into_iter().flatten().cloned().map(ListedGate::Remembered).collect();
+    let list: Vec<ListedGate> = gates.into_iter().flatten().cloned().map(ListedGate::Unwatched).collect();
     let shown = |listed: &ListedGate| match listed {
-        ListedGate::Remembered(view) => view.clone(),
+        ListedGate::Unwatched(view) => view.clone(),
         ListedGate::Live { .. } => unreachable!("none is in the list"),
     };
     let tickets = gates.into_iter().flatten().filter(|gate| gate.rollout.is_some()).count();
@@ -75,7 +78,7 @@ fn shows(
 }
 
 fn nothing_else() -> Option<Result<Overview, String>> {
-    Some(Ok(Overview { parked: vec![], parked_in_all: 0, pending: 0, passed: vec![], unasked: vec![] }))
+    Some(Ok(Overview { parked: vec![], parked_total: 0, pending: 0, passed: vec![], unasked: vec![] }))
 }
 
 fn page(gates: &[GateView]) -> String {
@@ -184,7 +187,7 @@ fn what_is_parked_and_what_opened_last() {
             since: TWO_HOURS_AGO,
             why: "<Jira> says no".into(),
         }],
-        parked_in_all: 30,
+        parked_total: 30,
         pending: 2,
         unasked: vec![],
         passed: vec![PassedView {
@@ -216,7 +219,7 @@ fn what_is_parked_and_what_opened_last() {
 }
 
 #[test]
-fn a_limit_that_is_reached_is_told() {
+fn a_reached_limit_is_shown() {
     // Its ticket is not open yet, but already counts.
     let gate = GateView { rollout: hostile().rollout, ..plain() };
     let full = "<strong>Trouble:</strong> 500 of at most 500 tickets open, so";

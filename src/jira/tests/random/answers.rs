@@ -47,7 +47,7 @@ fn types(change: &[Change]) {
     let types = json!([{"id": "10004", "name": "Change", "statuses": [status(), {"id": "4", "name": "Rejected"}]},
                        {"id": "1", "name": "Bug", "statuses": []}]);
     let Ok(types) = serde_json::from_value(changed(types, change)) else { return };
-    match setup::pick(types, "OPS", "Change") {
+    match setup::pick_issue_type(types, "OPS", "Change") {
         Ok(found) => {
             assert!(found.issue_type_id == "Change" || found.issue_type_name.to_lowercase() == "change");
             let known = |id: &String| found.statuses.iter().any(|status| status.id == *id);
@@ -97,7 +97,7 @@ fn people_called(change: &[Change]) {
     if lists(&found) != 1 {
         return;
     }
-    for account in people::groups_named(hits, "mia@x.example").named {
+    for account in people::match_people(hits, "mia@x.example").named {
         let names = |it: &&Value| {
             let id = it["accountId"].as_str().or(it["name"].as_str());
             id == Some(&account.id)

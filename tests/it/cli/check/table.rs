@@ -1,19 +1,19 @@
-//! The mistakes.
+//! The mistakes that `check` must find.
 
 use super::*;
 
-/// Where the program looks for Jira.
+/// The address at which the program expects Jira.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// Where it is.
+    /// The right one.
     Plain,
-    /// Where it is; it takes a password too.
+    /// The right one; Jira accepts passwords as well.
     Password,
-    /// At the root, while it is under `/jira`.
+    /// The root, while Jira is under `/jira`.
     Context,
-    /// Where something speaks TLS with a certificate of nobody's.
+    /// A TLS server with a certificate of an unknown authority.
     Tls,
-    /// Where nobody listens.
+    /// A port without a listener.
     Nowhere,
 }
 
@@ -23,7 +23,7 @@ pub(super) struct Case {
     pub(super) name: &'static str,
     pub(super) flavour: Flavour,
     pub(super) reach: Reach,
-    /// Lines of the configuration; see [`planted`].
+    /// Lines of the configuration; see [`with_mistake`].
     pub(super) config: &'static str,
     pub(super) jira: fn(&FakeJira),
 }
@@ -58,12 +58,12 @@ pub(super) fn cases() -> Vec<Case> {
     all
 }
 
-/// What something on the way says, without a word on who asked.
+/// An answer of a proxy, without the account header.
 fn says(code: u16, media: &'static str, body: &str) -> Fault {
     Fault::Says { code, media, headers: vec![], body: body.to_owned() }
 }
 
-/// What Jira itself says, of either kind, which names the account in each answer.
+/// An answer of Jira itself, with the account header.
 fn refuses(code: u16, body: &str) -> Fault {
     let headers = ["X-AAccountId", "X-AUSERNAME"].map(|name| (name, "flagger-bridge".to_owned()));
     Fault::Says { code, media: "application/json", headers: headers.into(), body: body.to_owned() }
@@ -72,10 +72,10 @@ fn refuses(code: u16, body: &str) -> Fault {
 fn reaching() -> Vec<Case> {
     let case = |name, config| case("Reaching Jira", name, config);
     vec![
-        case("Nobody listens there", "").at(Reach::Nowhere),
+        case("Nothing listens there", "").at(Reach::Nowhere),
         case("The name of the host is not known", "jira.url = \"http://jira.invalid\""),
-        case("https:// where no TLS is spoken", "jira.url = \"https://HOST\""),
-        case("A certificate of an authority that nobody knows", "").at(Reach::Tls),
+        case("https:// for a server without TLS", "jira.url = \"https://HOST\""),
+        case("A certificate of an unknown authority", "").at(Reach::Tls),
         case("The file with the authority holds no certificate", "jira.ca_file = \"a-letter\""),
         case("The file with the authority is not there", "jira.ca_file = \"./ca.pem\""),
         case("A log-in page answers instead of Jira", "")
@@ -175,7 +175,7 @@ fn credentials() -> Vec<Case> {
             let body = r#"{"message":"Your site has been suspended."}"#;
             jira.fault(Operation::Myself, says(403, "application/json", body), Times::Always);
         }),
-        case("Jira's licence is over", "").data_center().with(|jira| {
+        case("Jira's licence has expired", "").data_center().with(|jira| {
             let body = r#"{"message":"Your license has expired."}"#;
             jira.fault(Operation::Myself, says(403, "application/json", body), Times::Always);
         }),
@@ -194,18 +194,22 @@ fn projects() -> Vec<Case> {
         case("The project is misspelled, on Data Center", "ticket.project = \"OPSS\"").data_center(),
         case("The account may not see the project (Browse Projects)", "")
             .with(|jira| jira.revoke("OPS", &["BROWSE_PROJECTS"])),
-        case("It may not create (Create Issues)", "").with(|jira| jira.revoke("OPS", &["CREATE_ISSUES"])),
-        case("It may not edit (Edit Issues)", "").with(|jira| jira.revoke("OPS", &["EDIT_ISSUES"])),
-        case("It may not comment (Add Comments)", "").with(|jira| jira.revoke("OPS", &["ADD_COMMENTS"])),
-        case("It may not link (Link Issues)", "").with(|jira| jira.revoke("OPS", &["LINK_ISSUES"])),
+        case("The account may not create issues (Create Issues)", "")
+            .with(|jira| jira.revoke("OPS", &["CREATE_ISSUES"])),
+        case("The account may not edit issues (Edit Issues)", "")
+            .with(|jira| jira.revoke("OPS", &["EDIT_ISSUES"])),
+        case("The account may not comment (Add Comments)", "")
+            .with(|jira| jira.revoke("OPS", &["ADD_COMMENTS"])),
+        case("The account may not link issues (Link Issues)", "")
+            .with(|jira| jira.revoke("OPS", &["LINK_ISSUES"])),
         case(
-            "It may not move tickets (Transition Issues), and shall",
+            "The account may not move tickets (Transition Issues), but must",
             "ticket.transitions.succeeded = \"Done\"",
         )
         .with(|jira| jira.revoke("OPS", &["TRANSITION_ISSUES"])),
-        case("It may not move tickets, and need not", "")
+        case("The account may not move tickets, and need not", "")
             .with(|jira| jira.revoke("OPS", &["TRANSITION_ISSUES"])),
-        case("It may not create, in a team-managed project", "").with(|jira| {
+        case("The account may not create issues, in a team-managed project", "").with(|jira| {
             jira.set_team_managed("OPS", true);
             jira.revoke("OPS", &["CREATE_ISSUES"]);
         }),
@@ -289,7 +293,7 @@ fn fields() -> Vec<Case> {
         }),
         case("The screen has no Labels", "").with(|jira| jira.remove_create_field("OPS", "Change", "labels")),
         case("A template is broken", "ticket.summary = \"Approve {{ canary\""),
-        case("A template names what there is not", "ticket.summary = \"Approve {{ canry }}\""),
+        case("A template uses an unknown name", "ticket.summary = \"Approve {{ canry }}\""),
         case("A template cannot be rendered", "ticket.description = \"{{ 1 // (metadata.n|int) }}\""),
         case("A summary may come out empty", "ticket.summary = \"{{ label }}\""),
     ]
@@ -304,7 +308,7 @@ fn without(names: &[&str]) -> Workflow {
     Workflow { transitions: transitions.collect(), statuses }
 }
 
-/// To Do, In Progress and Done, as in a project that was just made.
+/// To Do, In Progress and Done, as in a new project.
 fn fresh() -> Workflow {
     Workflow {
         statuses: vec![
@@ -400,10 +404,10 @@ fn people() -> Vec<Case> {
     let case = |name, config| case("Approvers", name, config);
     let cab = |jira: &FakeJira| jira.add_group("cab", &["mia"]);
     vec![
-        case("Nobody is called like this", "approval.approvers = [\"mai\"]").data_center(),
+        case("No account has this name", "approval.approvers = [\"mai\"]").data_center(),
         case("An e-mail that Cloud does not show", "approval.approvers = [\"mia@example.com\"]"),
-        case("A group as if it were a person", "approval.approvers = [\"cab\"]").with(cab),
-        case("A role as if it were a person", "approval.approvers = [\"Developers\"]").data_center(),
+        case("A group entered as a person", "approval.approvers = [\"cab\"]").with(cab),
+        case("A role entered as a person", "approval.approvers = [\"Developers\"]").data_center(),
         case("A group that is not there", "approval.approvers = [\"group:cabb\"]").with(|jira| {
             jira.add_group("cabbage", &["mia"]);
         }),
@@ -419,10 +423,10 @@ fn people() -> Vec<Case> {
         case("A role that the project does not have", "approval.approvers = [\"role:Developer\"]"),
         case("Roles cannot be read (Administer Projects)", "approval.approvers = [\"role:Developers\"]")
             .with(|jira| jira.revoke("OPS", &["ADMINISTER_PROJECTS"])),
-        case("Nobody is listed, on Data Center", "-approval.approvers").data_center(),
+        case("No approvers are listed, on Data Center", "-approval.approvers").data_center(),
         case("The bridge's own account", "approval.approvers = [\"flagger-bridge\"]").data_center(),
         case(
-            "An approver is ruled out",
+            "An approver is also denied",
             "approval.approvers = [\"mia\"]\napproval.deny = [\"mia\", \"{{ metadata.author }}\"]",
         )
         .data_center(),
@@ -437,7 +441,7 @@ fn elsewhere() -> Vec<Case> {
             "[[routes]]\nmatch = { namespace = \"*\" }\n[[routes]]\nmatch = { namespace = \"payments-*\", stage = \
              \"confirm-promotion\" }\nticket = { project = \"PAY\" }",
         ),
-        case("A route for a cluster that there is not", "[[routes]]\nmatch = { cluster = \"prod-eu\" }"),
+        case("A route for an unknown cluster", "[[routes]]\nmatch = { cluster = \"prod-eu\" }"),
         case(
             "A route for a namespace that may not ask",
             "flagger.namespaces = [\"shop-*\"]\n[[routes]]\nmatch = { namespace = \"payments\" }",
@@ -446,18 +450,18 @@ fn elsewhere() -> Vec<Case> {
             "The budget is too small",
             "jira.requests_per_second = 1\njira.trust_for = \"1m\"\nlimits.open_tickets = 5000",
         ),
-        case("The share of a namespace is all there is", "limits.open_tickets = 100"),
+        case("The share of a namespace is the whole limit", "limits.open_tickets = 100"),
         case("No webhook", "-jira.webhook_secret"),
         case("A secret that can be guessed", "jira.webhook_secret = \"swordfish\""),
-        case("Flagger's token cannot stand in a URL", "flagger.token = \"0a1b/2c3d#4e5f%6789@\""),
+        case("Flagger's token cannot be in a URL", "flagger.token = \"0a1b/2c3d#4e5f%6789@\""),
         case("Flagger needs no token", "-flagger.token"),
-        case("No address of the status page", "-server.public_url"),
+        case("The address of the status page is missing", "-server.public_url"),
         case("The folder of the store is not there", "store.url = \"sqlite:///data/none/bridge.db\""),
         case("The store is no database", "store.url = \"sqlite://a-letter\""),
         case("A port is taken", "server.gate_listen = \"127.0.0.1:TAKEN\""),
         case("A port is not this machine's", "server.gate_listen = \"192.0.2.1:8080\""),
         case(
-            "Two listeners at one port",
+            "Two listeners on one port",
             "server.webhook_listen = \"127.0.0.1:TAKEN\"\nserver.gate_listen = \"127.0.0.1:TAKEN\"",
         ),
     ]

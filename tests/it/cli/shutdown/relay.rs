@@ -1,4 +1,4 @@
-//! A way to Jira that a test can hold up.
+//! A relay to Jira that holds back answers.
 
 use std::{
     process::Command,
@@ -14,10 +14,10 @@ use tokio::{
 
 use crate::world::program::program;
 
-/// A way to Jira on which the answers to some requests are held back.
+/// A relay to Jira that holds back the answers to some requests.
 pub(super) struct Relay {
     url: String,
-    /// Answers to posts to a path that ends so are held. None: all pass, those that were held, too.
+    /// Answers to POST requests to a path with this ending are held. `None` releases all.
     held: Arc<watch::Sender<Option<&'static str>>>,
 }
 
@@ -42,7 +42,7 @@ impl Relay {
         self.held.send_replace(path);
     }
 
-    /// The program, with this way to Jira.
+    /// The program with this relay as Jira.
     pub(super) fn program(&self) -> Command {
         let mut program = program();
         program.env("BRIDGE__JIRA__URL", &self.url);
@@ -53,7 +53,7 @@ impl Relay {
 async fn pass(caller: TcpStream, there: TcpStream, held: Arc<watch::Sender<Option<&'static str>>>) {
     let (mut from_caller, mut to_caller) = caller.into_split();
     let (mut from_there, mut to_there) = there.into_split();
-    // Whether the request on this connection is one of those; they come one after the other.
+    // Whether the current request on this connection is held; requests do not overlap.
     let holding = Arc::new(Mutex::new(false));
     let (holds, path) = (Arc::clone(&holding), Arc::clone(&held));
     tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! Starting while Jira is away.
+//! Starting while Jira is down.
 
 use fake_jira::{Fault, Flavour, MIA, Operation, Times};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use tokio::net::TcpSocket;
 
 use crate::world::program::{Serving, jira_and_config, program};
 
-/// Which way Jira is not there.
+/// How Jira is down.
 #[derive(Clone, Copy, Debug)]
 enum Away {
     Refuses,
@@ -14,13 +14,13 @@ enum Away {
     Unavailable,
 }
 
-/// Without Jira it starts: it listens, is ready, answers every question, and says why. When Jira comes it goes on by
-/// itself.
+/// The bridge starts without Jira: it listens, is ready, answers every question and says why. It recovers when Jira is
+/// reachable.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_starts_without_jira_however_that_is_away() {
+async fn it_starts_without_jira() {
     for away in [Away::Refuses, Away::Hangs, Away::Unavailable] {
         let (jira, _home, config) = jira_and_config(Flavour::Cloud, "").await;
-        // It keeps the port, but nobody listens there yet.
+        // The socket keeps the port, without listening yet.
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let url = format!("http://{}", socket.local_addr().unwrap());
@@ -33,7 +33,7 @@ async fn it_starts_without_jira_however_that_is_away() {
         let mut socket = Some(socket);
         match away {
             Away::Refuses => {}
-            // The system lets the bridge connect.
+            // The system accepts the bridge's connection.
             Away::Hangs => listener = socket.take().map(|socket| socket.listen(1_024).unwrap()),
             Away::Unavailable => {
                 jira.start_on(socket.take().unwrap().listen(1_024).unwrap()).unwrap();
@@ -73,7 +73,7 @@ async fn it_starts_without_jira_however_that_is_away() {
     }
 }
 
-/// What was proven lately holds over a restart although Jira is away by then; and what is new waits.
+/// A recently confirmed approval holds across a restart while Jira is down; a new gate waits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_approval_holds_over_a_restart_without_jira() {
     let (jira, _home, config) = jira_and_config(Flavour::DataCenter, "").await;
@@ -81,7 +81,7 @@ async fn an_approval_holds_over_a_restart_without_jira() {
     serving.asks_until("confirm-promotion", "Progressing", "new", "waiting for a decision").await;
     jira.move_issue(&jira.issues()[0].key, "Approved", MIA).unwrap();
     let before = serving.asks_until("confirm-promotion", "Progressing", "new", "approved by Mia").await;
-    serving.is_told_to_stop("-TERM").await;
+    serving.begins_to_stop("-TERM").await;
     assert_eq!(serving.exit_code(), Some(0));
 
     jira.fault(Operation::Any, Fault::Dropped, Times::Always);

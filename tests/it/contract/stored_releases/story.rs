@@ -1,26 +1,26 @@
-//! The story that a release's fixture is made from: a canary in every course, with gates in every standing, and work of
-//! every kind left to do. Each canary is called after what it shows.
+//! Creates the fixture of a release: canaries with every progress of a rollout, gates in every state, and pending
+//! commands of every kind. Each canary is named after what it shows.
 
 use std::{cell::RefCell, time::Duration};
 
 use fake_jira::{BOB, BRIDGE, Fault, Flavour, Operation, Times};
 use serde_json::{Value, json};
 
-use super::{APPROVER, Stage, promised, rows};
+use super::{APPROVER, JiraReplay, promised, rows};
 use crate::world::{Answer, World, question};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// How often live tickets are read.
+/// The poll interval.
 const POLL: Duration = Duration::from_secs(20);
 
-/// What a fixture consists of.
-pub(super) struct Told {
+/// The content of a fixture.
+pub(super) struct Fixture {
     pub(super) rows: Vec<Value>,
     pub(super) jira: Vec<Value>,
     pub(super) questions: Vec<Value>,
 }
 
-/// What the bridge of the story is configured with.
+/// The bridge's settings.
 pub(super) fn settings() -> String {
     format!(
         r#"jira.index_lag = "1m"
@@ -50,11 +50,11 @@ ticket = {{ transitions = {{ succeeded = "Nowhere" }} }}
     )
 }
 
-/// A bridge that is asked and told things, and a record of what happens at its Jira.
-struct Tale {
+/// A bridge, and a recording of what happens in its Jira.
+struct Recording {
     world: World,
     jira: RefCell<Vec<Value>>,
-    /// How many requests are in the record.
+    /// The number of recorded requests.
     recorded: RefCell<usize>,
 }
 
@@ -67,9 +67,9 @@ const WRITES: [Operation; 5] = [
     Operation::LinkIssues,
 ];
 
-impl Tale {
-    /// Notes what the bridge did at Jira since the last time. A request without an answer was carried out all the same.
-    fn notes(&self) {
+impl Recording {
+    /// Records the bridge's changes in Jira since the last call. A request without an answer was carried out, too.
+    fn records(&self) {
         let requests = self.world.jira.requests();
         let new = &requests[*self.recorded.borrow()..];
         *self.recorded.borrow_mut() = requests.len();
@@ -81,51 +81,51 @@ impl Tale {
         }));
     }
 
-    /// Somebody does something at Jira.
+    /// Performs and records a person's action in Jira.
     fn person(&self, did: Value) {
-        self.notes();
-        Stage { jira: &self.world.jira, clock: &self.world.clock }.person(&did);
+        self.records();
+        JiraReplay { jira: &self.world.jira, clock: &self.world.clock }.person(&did);
         self.jira.borrow_mut().push(json!({ "at": self.world.clock.now().0, "person": did }));
     }
 
-    async fn works(&self) {
-        self.world.works().await;
+    async fn run_worker(&self) {
+        self.world.run_worker().await;
     }
 
-    /// Time passes, and somebody is there to hear that nothing is said.
+    /// Advances the clock while the bridge serves.
     async fn serves_for(&self, time: Duration) {
         for _ in 0..time.as_secs() / 5 {
-            self.world.later(Duration::from_secs(5));
+            self.world.advance(Duration::from_secs(5));
             self.world.ticks().await;
         }
     }
 
-    /// The tickets are read.
-    async fn looks(&self) {
-        self.world.later(POLL);
-        self.works().await;
+    /// Lets the bridge poll its tickets.
+    async fn polls(&self) {
+        self.world.advance(POLL);
+        self.run_worker().await;
     }
 
-    async fn tells(&self, path: &str, body: &Value) -> Answer {
+    async fn posts(&self, path: &str, body: &Value) -> Answer {
         self.world.posts(path, body).await
     }
 
-    /// A question about a canary.
+    /// Asks about a canary. Returns the status.
     async fn asks(&self, name: &str, stage: &str, phase: &str, checksum: &str) -> u16 {
-        self.tells(&format!("/gate/{stage}"), &about(name, phase, checksum)).await.status
+        self.posts(&format!("/gate/{stage}"), &about(name, phase, checksum)).await.status
     }
 
-    /// Flagger asks at the promotion gate for the first time, and its ticket is opened. Returns its key.
+    /// Asks at a promotion gate for the first time, and opens its ticket. Returns the key.
     async fn promotion(&self, name: &str) -> String {
         assert_eq!(self.asks(name, "confirm-promotion", "Progressing", "new").await, 403, "{name}");
-        self.works().await;
+        self.run_worker().await;
         self.world.newest()
     }
 
     /// The same at confirm-rollout.
     async fn rollout(&self, name: &str, phase: &str, checksum: &str) -> String {
         assert_eq!(self.asks(name, "confirm-rollout", phase, checksum).await, 403, "{name}");
-        self.works().await;
+        self.run_worker().await;
         self.world.newest()
     }
 
@@ -138,8 +138,8 @@ impl Tale {
         self.world.jira.fault(operation, fault, Times::Always);
     }
 
-    /// The next create is carried out and not answered, and Jira's search does not show it for a while.
-    fn loses_the_next(&self) {
+    /// The next create is carried out but not answered, and Jira's search does not show it for a while.
+    fn loses_next_answer(&self) {
         self.world.jira.set_index_lag(10 * MINUTE);
         self.world.jira.fault(Operation::CreateIssue, Fault::LostAnswer, Times::Once);
     }
@@ -156,113 +156,113 @@ fn with(mut body: Value, key: &str, value: &str) -> Value {
     body
 }
 
-/// Tells the story.
-pub(super) async fn tell() -> Told {
+/// Creates the fixture.
+pub(super) async fn create() -> Fixture {
     let world = World::start_with(Flavour::Cloud, &settings()).await;
-    let tale = Tale { world, jira: RefCell::default(), recorded: RefCell::default() };
-    tale.person(json!(["group", "cab", APPROVER]));
-    half_an_hour_before(&tale).await;
-    courses(&tale).await;
-    tickets_that_were_opened_twice(&tale).await;
-    decisions(&tale).await;
-    what_is_left_to_do(&tale).await;
-    // Here the rollout that nobody asks about is abandoned, and what was heard is written back.
-    tale.serves_for(2 * MINUTE).await;
-    tale.notes();
-    let rows = rows(tale.world.database_url()).await;
-    shows_everything(&rows);
-    tale.world.restarts().await;
-    let questions = questions(&tale.world).await;
-    Told { rows, jira: tale.jira.into_inner(), questions }
+    let recording = Recording { world, jira: RefCell::default(), recorded: RefCell::default() };
+    recording.person(json!(["group", "cab", APPROVER]));
+    older_than_half_an_hour(&recording).await;
+    rollout_progress(&recording).await;
+    tickets_that_were_opened_twice(&recording).await;
+    decisions(&recording).await;
+    pending_commands(&recording).await;
+    // Meanwhile the rollout without questions is abandoned, and the times of messages are written.
+    recording.serves_for(2 * MINUTE).await;
+    recording.records();
+    let rows = rows(recording.world.database_url()).await;
+    assert_complete(&rows);
+    recording.world.restarts().await;
+    let questions = questions(&recording.world).await;
+    Fixture { rows, jira: recording.jira.into_inner(), questions }
 }
 
-/// Approvals that are older than they may be: one was used in time. And a rollout that is over and told so.
-async fn half_an_hour_before(tale: &Tale) {
-    let used = tale.promotion("used").await;
-    let expired = tale.promotion("expired").await;
-    tale.promotion("abandoned").await;
-    let dead = tale.promotion("dead").await;
-    tale.moves(&used, "Approved", APPROVER);
-    tale.moves(&expired, "Approved", APPROVER);
-    tale.looks().await;
-    assert_eq!(tale.asks("used", "confirm-promotion", "Progressing", "new").await, 200);
-    tale.tells("/post-rollout", &about("dead", "Failed", "new")).await;
-    tale.works().await;
+/// Approvals older than `approval.valid_for`, one of them used in time; and an ended rollout whose comment was written.
+async fn older_than_half_an_hour(recording: &Recording) {
+    let used = recording.promotion("used").await;
+    let expired = recording.promotion("expired").await;
+    recording.promotion("abandoned").await;
+    let ended = recording.promotion("dead").await;
+    recording.moves(&used, "Approved", APPROVER);
+    recording.moves(&expired, "Approved", APPROVER);
+    recording.polls().await;
+    assert_eq!(recording.asks("used", "confirm-promotion", "Progressing", "new").await, 200);
+    recording.posts("/post-rollout", &about("dead", "Failed", "new")).await;
+    recording.run_worker().await;
     for _ in 0..8 {
-        tale.serves_for(3 * MINUTE).await;
-        tale.works().await;
-        assert_eq!(tale.asks("used", "confirm-promotion", "Progressing", "new").await, 200);
-        // It is heard of, but not asked about.
-        tale.tells("/event", &about("expired", "Progressing", "new")).await;
+        recording.serves_for(3 * MINUTE).await;
+        recording.run_worker().await;
+        assert_eq!(recording.asks("used", "confirm-promotion", "Progressing", "new").await, 200);
+        // Flagger reports about it, but does not ask.
+        recording.posts("/event", &about("expired", "Progressing", "new")).await;
     }
-    // From here on no comment is taken, and no link.
-    tale.fails(Operation::AddComment);
-    tale.fails(Operation::LinkIssues);
-    tale.moves(&dead, "To Do", APPROVER);
-    tale.world.nudges(&dead).await;
-    assert_eq!(tale.asks("expired", "confirm-promotion", "Progressing", "new").await, 403);
-    tale.works().await;
+    // From here on Jira refuses comments and links.
+    recording.fails(Operation::AddComment);
+    recording.fails(Operation::LinkIssues);
+    recording.moves(&ended, "To Do", APPROVER);
+    recording.world.nudges(&ended).await;
+    assert_eq!(recording.asks("expired", "confirm-promotion", "Progressing", "new").await, 403);
+    recording.run_worker().await;
 }
 
-/// How far a rollout can be.
-async fn courses(tale: &Tale) {
-    tale.rollout("asked", "Succeeded", "old").await;
-    tale.rollout("asked-after-failure", "Failed", "new").await;
+/// Every progress of a rollout.
+async fn rollout_progress(recording: &Recording) {
+    recording.rollout("asked", "Succeeded", "old").await;
+    recording.rollout("asked-after-failure", "Failed", "new").await;
     let mut unnamed = about("unnamed", "Initialized", "");
     unnamed.as_object_mut().unwrap().remove("checksum");
-    tale.tells("/gate/confirm-rollout", &unnamed).await;
-    tale.rollout("waiting", "Succeeded", "old").await;
-    tale.asks("waiting", "confirm-rollout", "Waiting", "old").await;
+    recording.posts("/gate/confirm-rollout", &unnamed).await;
+    recording.rollout("waiting", "Succeeded", "old").await;
+    recording.asks("waiting", "confirm-rollout", "Waiting", "old").await;
     let mut admitted = Vec::new();
     for name in ["admitted", "running", "failing"] {
-        admitted.push(tale.rollout(name, "Succeeded", "old").await);
+        admitted.push(recording.rollout(name, "Succeeded", "old").await);
     }
     for key in &admitted {
-        tale.moves(key, "Approved", APPROVER);
+        recording.moves(key, "Approved", APPROVER);
     }
-    tale.looks().await;
+    recording.polls().await;
     for name in ["admitted", "running", "failing"] {
-        assert_eq!(tale.asks(name, "confirm-rollout", "Waiting", "old").await, 200);
+        assert_eq!(recording.asks(name, "confirm-rollout", "Waiting", "old").await, 200);
     }
     let labelled = with(about("running", "Progressing", "new"), "revision", "6.5.0");
-    tale.tells("/gate/confirm-traffic-increase?gate=qa", &labelled).await;
-    let failing = tale.promotion("failing").await;
-    tale.moves(&failing, "Rejected", APPROVER);
-    let promoting = tale.promotion("promoting").await;
-    tale.tells("/gate/rollback", &about("promoting", "WaitingPromotion", "new")).await;
-    tale.moves(&promoting, "Approved", APPROVER);
-    tale.looks().await;
-    assert_eq!(tale.asks("promoting", "confirm-promotion", "Progressing", "new").await, 200);
-    assert_eq!(tale.asks("failing", "rollback", "Progressing", "new").await, 200);
-    tale.tells("/event", &about("failing", "Failed", "new")).await;
+    recording.posts("/gate/confirm-traffic-increase?gate=qa", &labelled).await;
+    let failing = recording.promotion("failing").await;
+    recording.moves(&failing, "Rejected", APPROVER);
+    let promoting = recording.promotion("promoting").await;
+    recording.posts("/gate/rollback", &about("promoting", "WaitingPromotion", "new")).await;
+    recording.moves(&promoting, "Approved", APPROVER);
+    recording.polls().await;
+    assert_eq!(recording.asks("promoting", "confirm-promotion", "Progressing", "new").await, 200);
+    assert_eq!(recording.asks("failing", "rollback", "Progressing", "new").await, 200);
+    recording.posts("/event", &about("failing", "Failed", "new")).await;
     for revision in ["1", "2", "3", "4"] {
-        tale.asks("refused", "confirm-promotion", "Progressing", revision).await;
-        tale.works().await;
+        recording.asks("refused", "confirm-promotion", "Progressing", revision).await;
+        recording.run_worker().await;
     }
-    tale.promotion("linked").await;
-    tale.asks("linked", "confirm-promotion", "Progressing", "newer").await;
-    tale.works().await;
+    recording.promotion("linked").await;
+    recording.asks("linked", "confirm-promotion", "Progressing", "newer").await;
+    recording.run_worker().await;
 }
 
-/// Jira does not answer, is asked again, and shows later that it had opened a ticket the first time.
-async fn tickets_that_were_opened_twice(tale: &Tale) {
-    tale.loses_the_next();
-    tale.asks("twice", "confirm-promotion", "Progressing", "new").await;
+/// Jira does not answer, the request is repeated, and the search shows later that the first one opened a ticket.
+async fn tickets_that_were_opened_twice(recording: &Recording) {
+    recording.loses_next_answer();
+    recording.asks("twice", "confirm-promotion", "Progressing", "new").await;
     for _ in 0..6 {
-        tale.works().await;
-        tale.world.later(MINUTE / 4);
+        recording.run_worker().await;
+        recording.world.advance(MINUTE / 4);
     }
-    tale.works().await;
-    tale.world.jira.set_index_lag(Duration::ZERO);
-    tale.world.later(MINUTE);
-    tale.works().await;
+    recording.run_worker().await;
+    recording.world.jira.set_index_lag(Duration::ZERO);
+    recording.world.advance(MINUTE);
+    recording.run_worker().await;
 }
 
-/// What a ticket can show.
-async fn decisions(tale: &Tale) {
+/// Every decision that a ticket can show.
+async fn decisions(recording: &Recording) {
     let denied = with(about("denied", "Progressing", "new"), "author", APPROVER);
-    tale.tells("/gate/confirm-promotion", &denied).await;
-    tale.works().await;
+    recording.posts("/gate/confirm-promotion", &denied).await;
+    recording.run_worker().await;
     for (name, status, who) in [
         ("rejected", "Rejected", APPROVER),
         ("rejected-by-nobody", "Rejected", BOB),
@@ -273,61 +273,61 @@ async fn decisions(tale: &Tale) {
         ("succeeded", "Approved", APPROVER),
         ("not-moved", "Approved", APPROVER),
     ] {
-        let key = tale.promotion(name).await;
-        tale.moves(&key, status, who);
+        let key = recording.promotion(name).await;
+        recording.moves(&key, status, who);
     }
-    let key = tale.rollout("rejected-at-start", "Succeeded", "old").await;
-    tale.moves(&key, "Rejected", APPROVER);
+    let key = recording.rollout("rejected-at-start", "Succeeded", "old").await;
+    recording.moves(&key, "Rejected", APPROVER);
     for name in ["bypassed", "failed", "superseded"] {
-        tale.promotion(name).await;
+        recording.promotion(name).await;
     }
-    let away = tale.promotion("moved-away").await;
-    tale.person(json!(["to_project", away, "PAY", APPROVER]));
-    let labelled = tale.promotion("labelled").await;
-    tale.person(json!(["label", labelled, "flagger-ended", APPROVER]));
-    tale.notes();
-    tale.person(json!(["first_status", "Approved"]));
-    tale.promotion("no-history").await;
-    tale.person(json!(["first_status", "To Do"]));
-    tale.looks().await;
+    let away = recording.promotion("moved-away").await;
+    recording.person(json!(["to_project", away, "PAY", APPROVER]));
+    let labelled = recording.promotion("labelled").await;
+    recording.person(json!(["label", labelled, "flagger-ended", APPROVER]));
+    recording.records();
+    recording.person(json!(["first_status", "Approved"]));
+    recording.promotion("no-history").await;
+    recording.person(json!(["first_status", "To Do"]));
+    recording.polls().await;
     for name in ["succeeded", "not-moved"] {
-        assert_eq!(tale.asks(name, "confirm-promotion", "Progressing", "new").await, 200, "{name}");
+        assert_eq!(recording.asks(name, "confirm-promotion", "Progressing", "new").await, 200, "{name}");
     }
-    tale.tells("/post-rollout", &about("not-moved", "Succeeded", "new")).await;
-    tale.works().await;
+    recording.posts("/post-rollout", &about("not-moved", "Succeeded", "new")).await;
+    recording.run_worker().await;
     let groups = [("group-approved", "Approved"), ("group-rejected", "Rejected")];
     for (name, status) in groups {
-        let key = tale.promotion(name).await;
-        tale.moves(&key, status, APPROVER);
+        let key = recording.promotion(name).await;
+        recording.moves(&key, status, APPROVER);
     }
-    let missing = tale.promotion("missing").await;
-    tale.person(json!(["delete", missing, APPROVER]));
-    tale.fails(Operation::UserGroups);
-    tale.fails(Operation::User);
-    tale.looks().await;
+    let missing = recording.promotion("missing").await;
+    recording.person(json!(["delete", missing, APPROVER]));
+    recording.fails(Operation::UserGroups);
+    recording.fails(Operation::User);
+    recording.polls().await;
 }
 
-/// What is not done yet when the curtain falls.
-async fn what_is_left_to_do(tale: &Tale) {
-    tale.loses_the_next();
-    tale.asks("sent", "confirm-promotion", "Progressing", "new").await;
-    tale.works().await;
-    tale.asks("parked", "confirm-promotion", "Progressing", "new").await;
-    tale.works().await;
-    // Nobody works from here on.
-    tale.asks("opening", "confirm-promotion", "Progressing", "new").await;
-    tale.asks("superseded", "confirm-promotion", "Progressing", "newer").await;
+/// Commands that are still pending at the end.
+async fn pending_commands(recording: &Recording) {
+    recording.loses_next_answer();
+    recording.asks("sent", "confirm-promotion", "Progressing", "new").await;
+    recording.run_worker().await;
+    recording.asks("parked", "confirm-promotion", "Progressing", "new").await;
+    recording.run_worker().await;
+    // The worker does not run from here on.
+    recording.asks("opening", "confirm-promotion", "Progressing", "new").await;
+    recording.asks("superseded", "confirm-promotion", "Progressing", "newer").await;
     for (name, phase) in [("succeeded", "Succeeded"), ("bypassed", "Succeeded"), ("failed", "Failed")] {
-        tale.tells("/post-rollout", &about(name, phase, "new")).await;
+        recording.posts("/post-rollout", &about(name, phase, "new")).await;
     }
     let news = with(about("running", "Progressing", "new"), "eventMessage", "Advance weight 20");
-    tale.tells("/event", &news).await;
-    let key = tale.world.tickets().into_iter().find(|it| it.summary.contains("in-review")).unwrap().key;
-    tale.world.nudges(&key).await;
+    recording.posts("/event", &news).await;
+    let key = recording.world.tickets().into_iter().find(|it| it.summary.contains("in-review")).unwrap().key;
+    recording.world.nudges(&key).await;
 }
 
-/// The fixture is worth something only if it holds one of everything.
-fn shows_everything(rows: &[Value]) {
+/// Checks that the fixture contains every kind of state and command.
+fn assert_complete(rows: &[Value]) {
     let column = |table: &str, column: &str| {
         let rows = rows.iter().filter(|line| line["table"] == table);
         rows.map(|line| line["row"][column].as_str().unwrap_or_default().to_owned() + "\n")
@@ -370,7 +370,7 @@ fn shows_everything(rows: &[Value]) {
     }
 }
 
-/// What Flagger asks next, and the answers.
+/// Flagger's next questions, with the answers.
 async fn questions(world: &World) -> Vec<Value> {
     let promotion = "confirm-promotion";
     let mut asked = vec![

@@ -1,4 +1,4 @@
-//! A browser that a test leads: Chromium without a window, through chromedriver and WebDriver's plain HTTP.
+//! A browser that a test controls: headless Chromium, through chromedriver and WebDriver's HTTP interface.
 
 use std::{
     fs,
@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-/// Longer than any page refreshes itself.
+/// Longer than the refresh interval of any page.
 const DEADLINE: Duration = Duration::from_secs(40);
 const LOOKS_EVERY: Duration = Duration::from_millis(100);
-/// The name under which WebDriver hands out elements.
+/// The key under which WebDriver returns elements.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// Keys that have no letter.
+/// WebDriver's code points of special keys.
 pub(super) const TAB: &str = "\u{e004}";
 pub(super) const ENTER: &str = "\u{e007}";
 
@@ -34,8 +34,8 @@ pub(super) enum Scripts {
 pub(super) struct Browser {
     http: reqwest::Client,
     driver: Child,
-    /// Kept open, so that the driver may go on writing.
-    _says: BufReader<ChildStdout>,
+    /// Kept open, so that the driver can continue to write.
+    _stdout: BufReader<ChildStdout>,
     address: String,
     session: String,
     _profile: TempDir,
@@ -43,9 +43,9 @@ pub(super) struct Browser {
 
 impl Browser {
     pub(super) async fn start(scripts: Scripts) -> Self {
-        // The port it finds for itself may be taken before it listens.
+        // Another process may take the port that chromedriver chose before it listens.
         let mut tries = (0..5).filter_map(|_| started());
-        let (driver, says, port) = tries.next().expect("chromedriver starts");
+        let (driver, stdout, port) = tries.next().expect("chromedriver starts");
         let profile = tempfile::tempdir().unwrap();
         let mut arguments: Vec<String> = [
             "--headless",
@@ -62,7 +62,7 @@ impl Browser {
         .map(str::to_owned)
         .into();
         arguments.push(format!("--user-data-dir={}", profile.path().display()));
-        // 2: blocked.
+        // 2 means blocked.
         let preferences = match scripts {
             Scripts::Run => json!({}),
             Scripts::Off => json!({ "profile.managed_default_content_settings.javascript": 2 }),
@@ -71,7 +71,7 @@ impl Browser {
         let mut browser = Self {
             http,
             driver,
-            _says: says,
+            _stdout: stdout,
             address: format!("127.0.0.1:{port}"),
             session: String::new(),
             _profile: profile,
@@ -87,7 +87,7 @@ impl Browser {
         browser
     }
 
-    /// One request to the driver: the value of its answer, or the error's.
+    /// Sends a request to the driver. The value of its answer or error.
     #[expect(clippy::disallowed_methods, reason = "this is not a request to Jira")]
     async fn asks(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value, Value> {
         let url = format!("http://{}/{path}", self.address);
@@ -130,7 +130,7 @@ impl Browser {
         self.posts("back", json!({})).await;
     }
 
-    /// A second window, which is looked at from now on. Returns the first.
+    /// Opens a second window and switches to it. Returns the first.
     pub(super) async fn opens_window(&self) -> Value {
         let first = self.gets("window").await;
         let second = self.posts("window/new", json!({ "type": "tab" })).await;
@@ -139,13 +139,13 @@ impl Browser {
         first
     }
 
-    /// Closes the window that is looked at, and looks at that one again.
+    /// Closes the current window and switches back to the first.
     pub(super) async fn closes_window(&self, first: Value) {
         self.tries("DELETE", "window", None).await.unwrap();
         self.posts("window", json!({ "handle": first })).await;
     }
 
-    /// The element, if there is one.
+    /// The element, if it exists.
     async fn found(&self, css: &str) -> Option<String> {
         let found =
             self.tries("POST", "element", Some(json!({ "using": "css selector", "value": css }))).await;
@@ -156,16 +156,16 @@ impl Browser {
         self.found(css).await.unwrap_or_else(|| panic!("there is no {css}"))
     }
 
-    /// How many elements there are.
-    pub(super) async fn many(&self, css: &str) -> usize {
+    /// The number of matching elements.
+    pub(super) async fn count(&self, css: &str) -> usize {
         let all = self.posts("elements", json!({ "using": "css selector", "value": css })).await;
         all.as_array().unwrap().len()
     }
 
-    /// What is to be read in the element, if it is there.
+    /// The element's text; empty if it does not exist.
     pub(super) async fn reads(&self, css: &str) -> String {
         let Some(element) = self.found(css).await else { return String::new() };
-        // A page that refreshes itself may have replaced it.
+        // The page may have replaced it by a refresh.
         let text = self.tries("GET", &format!("element/{element}/text"), None).await.unwrap_or_default();
         text.as_str().unwrap_or_default().to_owned()
     }
@@ -181,27 +181,27 @@ impl Browser {
         self.posts(&format!("element/{element}/value"), json!({ "text": text })).await;
     }
 
-    /// Presses a key, wherever the focus is.
+    /// Presses a key in the focused element.
     pub(super) async fn presses(&self, key: &str) {
         let actions = json!([{ "type": "keyDown", "value": key }, { "type": "keyUp", "value": key }]);
         let keyboard = json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": actions }] });
         self.posts("actions", keyboard).await;
     }
 
-    /// What assistive technology is told: the role of an element, and its name.
-    pub(super) async fn tells(&self, css: &str) -> (String, String) {
+    /// The role and name of an element, as assistive technology gets them.
+    pub(super) async fn role_and_name(&self, css: &str) -> (String, String) {
         let element = self.finds(css).await;
         let role = self.gets(&format!("element/{element}/computedrole")).await;
         let label = self.gets(&format!("element/{element}/computedlabel")).await;
         (role.as_str().unwrap().to_owned(), label.as_str().unwrap().trim().to_owned())
     }
 
-    /// Runs a script, the body of a function, of the test's own.
+    /// Runs a script of the test: the body of a function.
     pub(super) async fn runs(&self, script: &str) -> Value {
         self.posts("execute/sync", json!({ "script": script, "args": [] })).await
     }
 
-    /// What the browser had to complain about since it was asked last.
+    /// The browser's log since the last call.
     pub(super) async fn complaints(&self) -> Vec<String> {
         let log = self.posts("se/log", json!({ "type": "browser" })).await;
         log.as_array().unwrap().iter().map(|it| it["message"].as_str().unwrap().to_owned()).collect()
@@ -211,43 +211,43 @@ impl Browser {
         self.posts("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await
     }
 
-    /// Gives the window this size, also such as only phones have.
+    /// Sets the window's size, also to the size of a phone.
     pub(super) async fn sized(&self, width: u32, height: u32) {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         self.commands("Emulation.setDeviceMetricsOverride", size).await;
     }
 
-    /// `light` or `dark`, as the reader likes it.
+    /// Sets the preferred color scheme: `light` or `dark`.
     pub(super) async fn prefers(&self, scheme: &str) {
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         self.commands("Emulation.setEmulatedMedia", json!({ "features": features })).await;
     }
 
-    /// Keeps a picture of what the window shows.
-    pub(super) async fn pictures(&self, name: &str) {
+    /// Saves a screenshot.
+    pub(super) async fn saves_screenshot(&self, name: &str) {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
         fs::create_dir_all(&folder).unwrap();
         let picture = self.gets("screenshot").await;
         fs::write(folder.join(format!("{name}.png")), bytes(picture.as_str().unwrap())).unwrap();
     }
 
-    /// Waits until that is so.
+    /// Waits until a condition holds.
     pub(super) async fn waits(&self, what: &str, holds: impl AsyncFn() -> bool) {
         let until = Instant::now() + DEADLINE;
         while !holds().await {
             let text = async || self.reads("body").await;
-            assert!(Instant::now() < until, "it never came that {what}:\n{}", text().await);
+            assert!(Instant::now() < until, "never: {what}:\n{}", text().await);
             sleep(LOOKS_EVERY).await;
         }
     }
 
-    /// Waits until these words are to be read in the element.
+    /// Waits until the element contains these words.
     pub(super) async fn waits_for(&self, css: &str, words: &str) {
         self.waits(&format!("{css} says {words:?}"), async || self.reads(css).await.contains(words)).await;
     }
 }
 
-/// A driver, what it says, and its port; none if it ended.
+/// A driver, its standard output and its port; `None` if it ended.
 fn started() -> Option<(Child, BufReader<ChildStdout>, String)> {
     let mut driver = Command::new("chromedriver")
         .arg("--port=0")
@@ -269,7 +269,7 @@ fn started() -> Option<(Child, BufReader<ChildStdout>, String)> {
 }
 
 impl Drop for Browser {
-    /// Chromium ends with its session, not with its driver.
+    /// Deletes the session, because Chromium ends with its session, not with its driver.
     fn drop(&mut self) {
         if let Ok(mut stream) = TcpStream::connect(&self.address) {
             let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
@@ -285,7 +285,7 @@ impl Drop for Browser {
     }
 }
 
-/// What Base64 stands for.
+/// Decodes Base64.
 fn bytes(base64: &str) -> Vec<u8> {
     let value = |letter: u8| match letter {
         b'A'..=b'Z' => letter - b'A',

@@ -1,4 +1,4 @@
-//! What the page says when not all is well.
+//! The status page while the bridge, its database or Jira is not available.
 
 use std::{path::Path, time::Duration};
 
@@ -13,20 +13,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     driver::{Browser, Scripts},
-    reading::{can_be_read, fits, is_in_order},
+    page_checks::{can_be_read, fits, is_in_order},
 };
 use crate::world::World;
 
-/// What is asked of the page in every state.
+/// Checks that the page must pass in every state.
 async fn is_sound(browser: &Browser, name: &str) {
-    browser.pictures(name).await;
+    browser.saves_screenshot(name).await;
     can_be_read(browser).await;
     fits(browser).await;
     is_in_order(browser).await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
 
-/// A bridge that serves at this address for people, and does not work.
+/// A bridge that serves the status page at this address, without a worker.
 async fn serves(
     config: &Path,
     admin: &str,
@@ -45,10 +45,10 @@ async fn serves(
     (bridge, address, stop, tasks)
 }
 
-/// The database comes late, and nothing waits; then the bridge is away for a while. The page needs no hand.
+/// The database opens late, and no gate waits; then the bridge is down for a while. The page recovers by itself.
 #[tokio::test]
 #[ignore = "run by .ci/browser"]
-async fn the_bridge_starts_and_goes_and_comes_back() {
+async fn the_bridge_starts_stops_and_restarts() {
     let home = tempfile::tempdir().unwrap();
     let late = home.path().join("late");
     let path = home.path().join("config.toml");
@@ -73,8 +73,8 @@ async fn the_bridge_starts_and_goes_and_comes_back() {
     while tasks.join_next().await.is_some() {}
     drop(bridge);
     browser.waits_for("#away", "The bridge does not answer").await;
-    assert!(browser.reads("#gates").await.contains("Nothing waits."), "what was there is still there");
-    browser.pictures("away").await;
+    assert!(browser.reads("#gates").await.contains("Nothing waits."), "the old content stays");
+    browser.saves_screenshot("away").await;
     can_be_read(&browser).await;
 
     let (_bridge, _, _stop, _tasks) = serves(&path, &address).await;
@@ -92,10 +92,10 @@ async fn the_database_is_away() {
     browser.goes(&world.page()).await;
     let facts = browser.reads(".facts .trouble").await;
     assert!(facts.starts_with("Database\nTrouble: ") && facts.contains("cannot be shown"), "{facts}");
-    assert!(browser.reads("#gates tbody").await.contains(&key), "the gates are told from memory");
+    assert!(browser.reads("#gates tbody").await.contains(&key), "the gates are shown from memory");
     is_sound(&browser, "database-away").await;
     world.sql("ALTER TABLE away RENAME TO outbox").await;
-    browser.waits("it is over", async || browser.many(".trouble").await == 0).await;
+    browser.waits("it is over", async || browser.count(".trouble").await == 0).await;
 }
 
 #[tokio::test]
@@ -107,8 +107,8 @@ async fn jira_is_away() {
     let fault = Fault::Status { code: 502, retry_after: None, body };
     world.jira.fault(Operation::Any, fault, Times::Always);
     world.polls().await;
-    world.later(Duration::from_secs(150));
-    world.works().await;
+    world.advance(Duration::from_secs(150));
+    world.run_worker().await;
     let browser = Browser::start(Scripts::Run).await;
     browser.goes(&world.page()).await;
     let facts = browser.reads(".facts .trouble").await;
@@ -119,9 +119,9 @@ async fn jira_is_away() {
     assert!(browser.reads("#gates tbody").await.contains("Jira has not confirmed that since"));
     is_sound(&browser, "jira-away").await;
     world.jira.clear_faults();
-    world.later(Duration::from_secs(300));
-    world.works().await;
-    browser.waits("it is over", async || browser.many(".trouble").await == 0).await;
+    world.advance(Duration::from_secs(300));
+    world.run_worker().await;
+    browser.waits("it is over", async || browser.count(".trouble").await == 0).await;
 }
 
 #[tokio::test]
@@ -153,17 +153,14 @@ async fn something_is_parked() {
         Times::Always,
     );
     world.reports("/post-rollout", "Failed", "5594979469").await;
-    world.works().await;
+    world.run_worker().await;
     let browser = Browser::start(Scripts::Run).await;
     browser.goes(&world.page()).await;
-    assert!(
-        browser.reads(".facts .trouble").await.contains("Jira refused 1 thing that somebody has to mend")
-    );
+    assert!(browser.reads(".facts .trouble").await.contains("Jira refused 1 command; fix the cause"));
     browser.clicks(".facts .trouble a").await;
     assert!(browser.url().await.ends_with("#parked"));
     let parked = browser.reads("#parked-table tbody").await;
-    for words in ["tell the ticket how its rollout ended", "default/shop/cart", &key, "permission to comment"]
-    {
+    for words in ["comment how the rollout ended", "default/shop/cart", &key, "permission to comment"] {
         assert!(parked.contains(words), "{words}: {parked}");
     }
     is_sound(&browser, "parked").await;

@@ -1,5 +1,5 @@
-//! The bridge's pure core, with what the gatekeeper and the store keep beside it, and a Jira that shows each move of a
-//! ticket at once.
+//! The bridge's pure core, with the state that the gatekeeper and the store keep, and a Jira that shows each move at
+//! once.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,7 +13,7 @@ use flagger_jira_bridge::{
     rollout::{Budget, Canary, CanaryId, Change, Command, Denials, Event, Headroom, Message, Report, Rules},
 };
 
-/// The defaults. Only an approval is valid for longer: how it expires is not what histories are about.
+/// The defaults, but approvals are valid for longer: histories do not test expiry.
 pub(super) const RULES: Rules = Rules {
     trust: Validity {
         trust_for: Duration::from_secs(600),
@@ -25,10 +25,10 @@ pub(super) const RULES: Rules = Rules {
     budget: Budget { per_hour: 1_000, room: Headroom::Available },
 };
 
-/// The store writes back what was heard, and when, once in so many milliseconds.
+/// The interval in milliseconds at which the store writes the times of messages.
 const WRITES_BACK_EVERY: i64 = 60_000;
 
-/// Where a ticket stands.
+/// A ticket's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     ToDo,
@@ -51,9 +51,9 @@ impl Place {
 }
 
 /// A ticket that the bridge opened.
-pub(super) struct OutputStyle {
+pub(super) struct ModelTicket {
     pub(super) name: GateName,
-    /// The attempt that was asked about when it was opened: known to the model, never to the bridge.
+    /// The attempt for which it was opened: known to the model, never to the bridge.
     pub(super) attempt: u64,
     pub(super) place: Place,
     moves: Vec<Move>,
@@ -62,26 +62,26 @@ pub(super) struct OutputStyle {
 /// The answer to a question at a gate.
 pub(super) struct Answer {
     pub(super) open: bool,
-    /// The ticket that it shows.
+    /// The ticket that the answer shows.
     pub(super) ticket: Option<usize>,
-    /// Whether that ticket was opened by this question.
+    /// Whether this question opened the ticket.
     pub(super) fresh: bool,
-    /// How long nothing was heard before.
+    /// The time since the previous message.
     pub(super) silent_for: Duration,
 }
 
-/// What is kept in memory and written back in batches.
+/// State that is kept in memory and written in batches.
 #[derive(Clone, Default)]
-struct Beside {
-    heard: Option<Millis>,
+struct Batched {
+    last_message_at: Option<Millis>,
     paces: HashMap<GateId, Pace>,
 }
 
 pub(super) struct Bridge {
     pub(super) canary: Canary,
-    pub(super) tickets: Vec<OutputStyle>,
-    memory: Beside,
-    written: Beside,
+    pub(super) tickets: Vec<ModelTicket>,
+    memory: Batched,
+    written: Batched,
     statuses: Statuses,
 }
 
@@ -91,8 +91,8 @@ impl Bridge {
         Self {
             canary: Canary::new(id),
             tickets: Vec::new(),
-            memory: Beside::default(),
-            written: Beside::default(),
+            memory: Batched::default(),
+            written: Batched::default(),
             statuses: Statuses {
                 approved: [Place::Approved.id().to_owned()].into(),
                 rejected: [Place::Rejected.id().to_owned()].into(),
@@ -117,37 +117,37 @@ impl Bridge {
         }
     }
 
-    /// How long nothing was heard, up to the message that comes now.
-    fn hears(&mut self, now: Millis) -> Duration {
+    /// Records a message. Returns the time since the previous one.
+    fn receives(&mut self, now: Millis) -> Duration {
         self.writes_back(now);
-        let silent_for = self.memory.heard.map_or(Duration::ZERO, |at| now.since(at));
-        self.memory.heard = Some(now);
+        let silent_for = self.memory.last_message_at.map_or(Duration::ZERO, |at| now.since(at));
+        self.memory.last_message_at = Some(now);
         silent_for
     }
 
     fn writes_back(&mut self, now: Millis) {
-        if self.memory.heard.is_some_and(|at| at.0 / WRITES_BACK_EVERY != now.0 / WRITES_BACK_EVERY) {
+        if self.memory.last_message_at.is_some_and(|at| at.0 / WRITES_BACK_EVERY != now.0 / WRITES_BACK_EVERY)
+        {
             self.written = self.memory.clone();
         }
     }
 
-    /// The process starts again, and the time in which nothing served is no silence. If it crashed, what was not
-    /// written back is forgotten.
+    /// The process restarts; its downtime is no silence. After a crash, state that was not written is lost.
     pub(super) fn restarts(&mut self, died: Millis, away: Duration, crashed: bool) {
         self.writes_back(died);
         if crashed {
             self.memory = self.written.clone();
         }
-        self.memory.heard = self.memory.heard.map(|at| at + away);
-        // A pause goes on from there: what the bridge slept through is not measured.
-        if let Some(heard) = self.memory.heard {
-            self.memory.paces.values_mut().for_each(|pace| pace.resumed(heard));
+        self.memory.last_message_at = self.memory.last_message_at.map(|at| at + away);
+        // A pause continues from there: the downtime is not measured.
+        if let Some(last_message_at) = self.memory.last_message_at {
+            self.memory.paces.values_mut().for_each(|pace| pace.resumed(last_message_at));
         }
     }
 
-    /// Flagger asks at a gate, in truth about this attempt. A ticket to be opened is there at once.
+    /// Flagger asks at a gate; `attempt` is known to the model only. A ticket is opened at once.
     pub(super) fn asked(&mut self, name: &GateName, message: &Message, now: Millis, attempt: u64) -> Answer {
-        let silent_for = self.hears(now);
+        let silent_for = self.receives(now);
         let pace = self.canary.gate(name).and_then(|known| self.memory.paces.get(&known.id)).copied();
         let event = Event::Asked {
             gate: name,
@@ -161,7 +161,7 @@ impl Bridge {
         };
         let opens = |command: Command| match command {
             Command::Open { gate, .. } => Some(gate),
-            // What tickets are told opens nothing.
+            // The other commands open no ticket.
             Command::FindDuplicates { .. }
             | Command::Comment { .. }
             | Command::Label { .. }
@@ -177,14 +177,14 @@ impl Bridge {
                 project: "OPS".into(),
                 issue_type: "10004".into(),
             };
-            self.tickets.push(OutputStyle {
+            self.tickets.push(ModelTicket {
                 name: name.clone(),
                 attempt,
                 place: Place::ToDo,
                 moves: Vec::new(),
             });
             let _: Vec<Command> = self.apply(&Event::Opened { gate: &gate, ticket, statuses: None }, now);
-            self.looks(self.tickets.len() - 1, now);
+            self.reads_ticket(self.tickets.len() - 1, now);
         }
         let Some(gate) = self.canary.gate(name) else {
             return Answer { open: false, ticket: None, fresh, silent_for };
@@ -197,45 +197,45 @@ impl Bridge {
 
     /// Flagger asks whether to roll back.
     pub(super) fn asked_to_roll_back(&mut self, message: &Message, now: Millis) -> bool {
-        let silent_for = self.hears(now);
+        let silent_for = self.receives(now);
         self.apply(&Event::RollbackAsked { message, silent_for }, now);
         self.canary.rolls_back().is_some()
     }
 
-    /// Flagger reports. Before the first question nothing is kept of it.
-    pub(super) fn told(&mut self, report: Report, message: &Message, now: Millis) {
+    /// Flagger reports. Before the first question a report is dropped.
+    pub(super) fn reported(&mut self, report: Report, message: &Message, now: Millis) {
         if self.tickets.is_empty() {
             return;
         }
-        let silent_for = self.hears(now);
+        let silent_for = self.receives(now);
         self.apply(&Event::Reported { report, message, words: None, silent_for }, now);
     }
 
-    /// A person moves a ticket. The bridge does not know yet.
+    /// A person moves a ticket. The bridge has not read that yet.
     pub(super) fn moved(&mut self, ticket: usize, to: Place, now: Millis) {
-        let paper = &mut self.tickets[ticket];
+        let entry = &mut self.tickets[ticket];
         let by = Person { id: "mia".into(), name: "Mia".into(), app: false };
-        let changelog_id = (paper.moves.len() + 1).to_string();
-        let from = paper.place.id().to_owned();
-        paper.moves.push(Move { changelog_id, by, at: now, from, to: to.status() });
-        paper.place = to;
+        let changelog_id = (entry.moves.len() + 1).to_string();
+        let from = entry.place.id().to_owned();
+        entry.moves.push(Move { changelog_id, by, at: now, from, to: to.status() });
+        entry.place = to;
     }
 
-    /// Looks at a ticket, if its gate still lives.
-    pub(super) fn looks(&mut self, ticket: usize, now: Millis) {
+    /// Reads a ticket, if its gate still exists.
+    pub(super) fn reads_ticket(&mut self, ticket: usize, now: Millis) {
         let gate = GateId(ticket.to_string());
         if self.canary.gate_by_id(&gate).is_none() {
             return;
         }
-        let paper = &self.tickets[ticket];
+        let entry = &self.tickets[ticket];
         let snapshot = IssueSnapshot::Issue {
             key: format!("OPS-{gate}"),
             project: "OPS".into(),
             issue_type: "10004".into(),
-            status: paper.place.status(),
+            status: entry.place.status(),
             ended: false,
             marks: vec![gate.clone()],
-            moves: paper.moves.clone(),
+            moves: entry.moves.clone(),
             invalidations: Vec::new(),
             answered: now,
         };
@@ -254,12 +254,12 @@ impl Bridge {
         self.statuses = statuses;
     }
 
-    /// Looks at every ticket of a live gate.
+    /// Reads the ticket of every gate.
     pub(super) fn polls(&mut self, now: Millis) {
         let gates = self.canary.rollout.iter().flat_map(|rollout| &rollout.gates);
         let live: Vec<usize> = gates.filter_map(|gate| gate.id.0.parse().ok()).collect();
         for ticket in live {
-            self.looks(ticket, now);
+            self.reads_ticket(ticket, now);
         }
     }
 }

@@ -1,9 +1,9 @@
-//! A model of Flagger: which questions it asks and what it reports, tick by tick, written from what was recorded of
-//! the real one. It knows which attempt each question is about; the bridge never learns it.
+//! A model of Flagger, written from recordings of the real one: the questions and reports of each tick. The model knows
+//! the attempt of each question; the bridge does not.
 
 use flagger_jira_bridge::{gate::Stage, rollout::Phase};
 
-use super::line::Line;
+use super::connection::Connection;
 
 /// The gates of one stage, in the order in which they are asked.
 pub(super) type Gates = &'static [Option<&'static str>];
@@ -22,13 +22,13 @@ pub(super) struct Hooks {
 /// How a canary is analysed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Strategy {
-    /// So many steps of traffic.
+    /// The number of traffic steps.
     Canary { steps: u32 },
-    /// So many iterations. While waiting for promotion, it asks every second tick.
+    /// While waiting for promotion, it asks every second tick.
     AbTesting { iterations: u32 },
-    /// … and asks again in the tick after the first 200.
+    /// The same, and it asks again in the tick after the first 200.
     BlueGreen { iterations: u32 },
-    /// No analysis at all.
+    /// No analysis.
     Skipped,
 }
 
@@ -37,23 +37,23 @@ pub(super) enum Strategy {
 pub(super) enum Workload {
     Ready,
     Unready,
-    /// Unready for longer than its progress deadline.
+    /// Not ready for longer than its progress deadline.
     Stuck,
 }
 
-/// What Flagger keeps in the Canary's status.
+/// The state that Flagger keeps in the Canary's status.
 #[derive(Clone, Debug)]
 pub(super) struct Status {
     pub(super) phase: Phase,
-    /// The revision last applied; its checksum is what the messages carry.
+    /// The revision last applied; messages carry its checksum.
     pub(super) applied: u32,
     pub(super) promoted: u32,
-    /// Steps or iterations done.
+    /// The number of completed steps or iterations.
     step: u32,
     failed_checks: u32,
-    /// In truth: the revision that was applied before the analysis started, until a question is asked after that.
+    /// Known to the model only: the revision applied before the analysis started, until the next question.
     unseen_since: Option<u32>,
-    /// In truth: the attempt that is under way, or was last.
+    /// Known to the model only: the current or last attempt.
     pub(super) attempt: u64,
 }
 
@@ -67,7 +67,7 @@ pub(super) struct Flagger {
     pub(super) canary: Workload,
     pub(super) metrics_fail: bool,
     threshold: u32,
-    /// In truth: the last attempt that was begun, whether or not that could be saved.
+    /// Known to the model only: the last attempt that was begun, even if its status could not be saved.
     begun: u64,
 }
 
@@ -98,7 +98,7 @@ impl Flagger {
         }
     }
 
-    /// Whether nothing is being rolled out.
+    /// Whether no rollout is running.
     pub(super) fn idle(&self) -> bool {
         matches!(
             self.status.phase,
@@ -106,7 +106,7 @@ impl Flagger {
         )
     }
 
-    /// The Canary was deleted and created anew, with an empty status.
+    /// The Canary was deleted and created again, with an empty status.
     pub(super) fn recreated(&mut self) {
         self.status = Status {
             phase: Phase::Initializing,
@@ -119,49 +119,49 @@ impl Flagger {
         };
     }
 
-    /// Looks at the canary once.
-    pub(super) fn tick(&mut self, line: &mut Line) {
+    /// Runs one tick.
+    pub(super) fn tick(&mut self, connection: &mut Connection) {
         match self.status.phase {
-            Phase::Initializing | Phase::Other => self.initialise(line),
-            Phase::Initialized | Phase::Succeeded | Phase::Failed => self.look_for_a_change(line),
-            Phase::Waiting => self.wait(line),
-            Phase::Progressing | Phase::WaitingPromotion => self.analyse(line),
+            Phase::Initializing | Phase::Other => self.initialise(connection),
+            Phase::Initialized | Phase::Succeeded | Phase::Failed => self.look_for_a_change(connection),
+            Phase::Waiting => self.wait(connection),
+            Phase::Progressing | Phase::WaitingPromotion => self.analyse(connection),
             Phase::Promoting if self.primary == Workload::Stuck => {
-                // The one failure without an event of its own.
-                line.post_rollout(self, Phase::Failed);
+                // The only failure without an event.
+                connection.post_rollout(self, Phase::Failed);
                 self.rolled_back();
             }
             Phase::Promoting => {
-                self.event(line);
+                self.event(connection);
                 if self.primary == Workload::Ready {
                     self.status.phase = Phase::Finalising;
                 }
             }
-            Phase::Finalising => self.succeed(line),
+            Phase::Finalising => self.succeed(connection),
         }
     }
 
-    fn event(&self, line: &mut Line) {
-        line.event(self, self.status.phase);
+    fn event(&self, connection: &mut Connection) {
+        connection.event(self, self.status.phase);
     }
 
-    /// A new Canary: what the cluster runs becomes the primary, and no gate is asked.
-    fn initialise(&mut self, line: &mut Line) {
-        self.event(line);
+    /// A new Canary: the running workload becomes the primary, without a question.
+    fn initialise(&mut self, connection: &mut Connection) {
+        self.event(connection);
         self.status.applied = self.target;
         self.status.promoted = self.target;
         self.status.phase = Phase::Initialized;
-        self.event(line);
+        self.event(connection);
     }
 
-    fn look_for_a_change(&mut self, line: &mut Line) {
+    fn look_for_a_change(&mut self, connection: &mut Connection) {
         if self.target == self.status.applied {
             return self.give_up();
         }
         if self.status.phase == Phase::Failed {
             if self.primary != Workload::Ready {
-                // It is taken note of, and never rolled out.
-                self.event(line);
+                // Flagger stores the revision, and never rolls it out.
+                self.event(connection);
                 self.status.applied = self.target;
                 return;
             }
@@ -172,50 +172,50 @@ impl Flagger {
         }
         match self.primary {
             Workload::Ready => {}
-            Workload::Unready => return self.event(line),
+            Workload::Unready => return self.event(connection),
             Workload::Stuck => {
-                self.event(line);
-                return self.fail(line);
+                self.event(connection);
+                return self.fail(connection);
             }
         }
         self.status.attempt += 1;
         self.begun = self.status.attempt;
-        self.confirm_rollout(line);
+        self.confirm_rollout(connection);
     }
 
-    /// There is nothing to roll out any more: an attempt that could not be saved is over.
+    /// The target already runs: an attempt that could not be saved has ended.
     fn give_up(&mut self) {
         self.status.attempt = self.status.attempt.max(self.begun);
     }
 
-    fn wait(&mut self, line: &mut Line) {
+    fn wait(&mut self, connection: &mut Connection) {
         match self.primary {
-            Workload::Ready => self.confirm_rollout(line),
-            Workload::Unready => self.event(line),
+            Workload::Ready => self.confirm_rollout(connection),
+            Workload::Unready => self.event(connection),
             Workload::Stuck => {
-                self.event(line);
-                self.fail(line);
+                self.event(connection);
+                self.fail(connection);
             }
         }
     }
 
-    fn confirm_rollout(&mut self, line: &mut Line) {
+    fn confirm_rollout(&mut self, connection: &mut Connection) {
         for approver in self.hooks.rollout {
-            if !line.ask(self, Stage::ConfirmRollout, *approver, self.status.phase) {
+            if !connection.ask(self, Stage::ConfirmRollout, *approver, self.status.phase) {
                 if self.status.phase != Phase::Waiting {
-                    self.event(line);
+                    self.event(connection);
                 }
                 self.status.phase = Phase::Waiting;
                 return;
             }
-            self.event(line);
+            self.event(connection);
         }
-        line.event(self, Phase::Progressing);
+        connection.event(self, Phase::Progressing);
         self.status.unseen_since = Some(self.status.applied);
         self.start();
     }
 
-    /// The analysis starts with what is there now.
+    /// Starts the analysis of the current target.
     fn start(&mut self) {
         self.status.applied = self.target;
         self.status.phase = Phase::Progressing;
@@ -223,18 +223,19 @@ impl Flagger {
         self.status.failed_checks = 0;
     }
 
-    fn analyse(&mut self, line: &mut Line) {
+    fn analyse(&mut self, connection: &mut Connection) {
         match self.primary {
             Workload::Ready => {}
-            Workload::Unready => return self.event(line),
+            Workload::Unready => return self.event(connection),
             Workload::Stuck => {
-                self.event(line);
-                return self.fail(line);
+                self.event(connection);
+                return self.fail(connection);
             }
         }
         if self.target != self.status.applied && self.target != self.status.promoted {
-            self.event(line);
-            // A run with the checksum that was asked about before, and no question in it, is as if Flagger waited on.
+            self.event(connection);
+            // An analysis without a question, of the checksum asked about before, looks as if Flagger were still
+            // waiting.
             if self.status.unseen_since != Some(self.status.applied) {
                 self.status.attempt += 1;
                 self.status.unseen_since = None;
@@ -243,61 +244,61 @@ impl Flagger {
             return;
         }
         if self.strategy == Strategy::Skipped {
-            self.event(line);
-            return self.succeed(line);
+            self.event(connection);
+            return self.succeed(connection);
         }
         match self.canary {
             Workload::Ready => {}
-            Workload::Unready => return self.event(line),
+            Workload::Unready => return self.event(connection),
             Workload::Stuck => {
-                self.event(line);
-                return self.fail(line);
+                self.event(connection);
+                return self.fail(connection);
             }
         }
         if self.hooks.rollback {
             self.status.unseen_since = None;
-            let back = line.ask_to_roll_back(self);
-            self.event(line);
+            let back = connection.ask_to_roll_back(self);
+            self.event(connection);
             if back {
-                return self.fail(line);
+                return self.fail(connection);
             }
         }
         if self.status.failed_checks >= self.threshold {
-            self.event(line);
-            return self.fail(line);
+            self.event(connection);
+            return self.fail(connection);
         }
         if self.metrics_fail {
             self.status.failed_checks += 1;
-            return self.event(line);
+            return self.event(connection);
         }
-        self.advance(line);
+        self.advance(connection);
     }
 
-    fn advance(&mut self, line: &mut Line) {
+    fn advance(&mut self, connection: &mut Connection) {
         if self.status.step == 0 {
-            self.event(line);
+            self.event(connection);
         }
         match self.strategy {
             Strategy::Canary { steps } => {
                 if self.status.phase != Phase::WaitingPromotion
-                    && !self.confirm(line, Stage::ConfirmTrafficIncrease, self.hooks.traffic)
+                    && !self.confirm(connection, Stage::ConfirmTrafficIncrease, self.hooks.traffic)
                 {
-                    return self.event(line);
+                    return self.event(connection);
                 }
                 if self.status.step < steps && self.status.phase != Phase::WaitingPromotion {
                     self.status.step += 1;
-                    return self.event(line);
+                    return self.event(connection);
                 }
-                if self.confirm_promotion(line) {
-                    self.promote(line);
+                if self.confirm_promotion(connection) {
+                    self.promote(connection);
                 }
             }
             Strategy::AbTesting { iterations } => {
                 if self.status.step < iterations {
                     self.status.step += 1;
-                    self.event(line);
-                } else if self.confirm_promotion(line) {
-                    self.promote(line);
+                    self.event(connection);
+                } else if self.confirm_promotion(connection) {
+                    self.promote(connection);
                 } else {
                     self.status.step = iterations - 1;
                 }
@@ -305,65 +306,65 @@ impl Flagger {
             Strategy::BlueGreen { iterations } => {
                 if self.status.step < iterations {
                     self.status.step += 1;
-                    self.event(line);
-                } else if !self.confirm_promotion(line) {
+                    self.event(connection);
+                } else if !self.confirm_promotion(connection) {
                     self.status.step = iterations - 1;
                 } else if self.status.step == iterations {
                     self.status.step += 1;
-                    self.event(line);
+                    self.event(connection);
                 } else {
-                    self.promote(line);
+                    self.promote(connection);
                 }
             }
             Strategy::Skipped => {}
         }
     }
 
-    /// Asks at all gates of a stage of the analysis, which always say `Progressing`; the first refusal hides the rest.
-    fn confirm(&mut self, line: &mut Line, stage: Stage, gates: Gates) -> bool {
+    /// Asks at all gates of a stage of the analysis, always in phase `Progressing`; stops at the first refusal.
+    fn confirm(&mut self, connection: &mut Connection, stage: Stage, gates: Gates) -> bool {
         for approver in gates {
             self.status.unseen_since = None;
-            if !line.ask(self, stage, *approver, Phase::Progressing) {
+            if !connection.ask(self, stage, *approver, Phase::Progressing) {
                 return false;
             }
-            self.event(line);
+            self.event(connection);
         }
         true
     }
 
-    fn confirm_promotion(&mut self, line: &mut Line) -> bool {
-        let open = self.confirm(line, Stage::ConfirmPromotion, self.hooks.promotion);
+    fn confirm_promotion(&mut self, connection: &mut Connection) -> bool {
+        let open = self.confirm(connection, Stage::ConfirmPromotion, self.hooks.promotion);
         if !open && self.status.phase != Phase::WaitingPromotion {
-            self.event(line);
+            self.event(connection);
             self.status.phase = Phase::WaitingPromotion;
         }
         open
     }
 
-    fn promote(&mut self, line: &mut Line) {
-        self.event(line);
+    fn promote(&mut self, connection: &mut Connection) {
+        self.event(connection);
         self.status.phase = Phase::Promoting;
     }
 
-    fn succeed(&mut self, line: &mut Line) {
-        line.post_rollout(self, Phase::Succeeded);
-        line.event(self, Phase::Succeeded);
-        line.event(self, Phase::Succeeded);
+    fn succeed(&mut self, connection: &mut Connection) {
+        connection.post_rollout(self, Phase::Succeeded);
+        connection.event(self, Phase::Succeeded);
+        connection.event(self, Phase::Succeeded);
         self.status.phase = Phase::Succeeded;
         self.status.promoted = self.status.applied;
     }
 
-    /// The event comes before the rollback, and one more in the old phase after it.
-    fn fail(&mut self, line: &mut Line) {
-        line.event(self, Phase::Failed);
-        line.post_rollout(self, Phase::Failed);
-        self.event(line);
+    /// Sends an event before the rollback, and another one with the old phase after it.
+    fn fail(&mut self, connection: &mut Connection) {
+        connection.event(self, Phase::Failed);
+        connection.post_rollout(self, Phase::Failed);
+        self.event(connection);
         self.rolled_back();
     }
 
     fn rolled_back(&mut self) {
         self.status.phase = Phase::Failed;
-        // Whatever is there by now counts as tried.
+        // Flagger treats the current target as tried.
         self.status.applied = self.target;
         self.status.failed_checks = 0;
     }

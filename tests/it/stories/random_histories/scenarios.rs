@@ -1,32 +1,32 @@
-//! The canaries whose histories are driven, and how many wrong answers are accepted of each.
+//! The scenarios, and how many wrong answers each accepts.
 
 use super::{
+    connection::Faults,
     flagger::{Gates, Hooks},
-    line::Faults,
 };
 
-/// A way to set up a canary, and what may go wrong.
+/// A canary's configuration, its faults, and the accepted wrong answers.
 pub(super) struct Scenario {
     pub(super) name: &'static str,
     pub(super) hooks: Hooks,
     pub(super) faults: Faults,
-    /// Whether the Canary is deleted now and then, and created anew.
+    /// Whether the Canary is occasionally deleted and created again.
     pub(super) recreated: bool,
-    /// The most wrong opens and the most approved gates asked again that are accepted, in 30,000 histories.
+    /// The accepted wrong answers.
     pub(super) accepted: Accepted,
 }
 
-/// What may be wrong.
+/// The accepted wrong answers.
 pub(super) enum Accepted {
-    /// Nothing at all.
+    /// None.
     Nothing,
-    /// So many in 30,000 histories.
+    /// The accepted number of each kind in 30,000 histories.
     Rates {
-        /// Opened by the approval of another attempt, told apart by nothing that was heard.
+        /// Opened by the approval of another attempt that the received messages do not distinguish.
         alike: f64,
-        /// Opened by the approval of another attempt, though the messages could have told.
+        /// Opened by the approval of another attempt, although the messages distinguish the two.
         wrong_opens: f64,
-        /// Approved, and asked again.
+        /// Approved, but answered 403 with a new ticket.
         asked_again: f64,
         /// Rolled back without a rejection of this attempt.
         wrong_rollbacks: f64,
@@ -43,41 +43,47 @@ const SILENT: Hooks = Hooks { rollback: false, event: false, post_rollout: false
 const NONE: Faults = Faults { lost: 0.0, unanswered: 0.0, twice: 0.0, unsaved: 0.0, down: 0.0 };
 const SOME: Faults = Faults { lost: 0.01, unanswered: 0.01, twice: 0.01, unsaved: 0.01, down: 0.002 };
 
-const HEARD: Accepted = Accepted::Nothing;
-/// With faults: 5 wrong opens and 120 gates asked again were the rates to match.
+const NO_WRONG_ANSWERS: Accepted = Accepted::Nothing;
+/// With faults: the targets were 5 wrong opens and 120 gates asked again.
 const FAULTY: Accepted =
     Accepted::Rates { alike: 5.0, wrong_opens: 0.0, asked_again: 120.0, wrong_rollbacks: 5.0 };
-/// Without event and post-rollout hooks all wrong opens look alike, so that their rate is that of the same revision
-/// coming back, as often as it does here. 77 was the rate to match, which it does where rollback is asked.
+/// Without event and post-rollout hooks no wrong open can be distinguished, so their rate is the rate at which the same
+/// revision comes back in these histories. The target was 77, which is met with the rollback hook.
 const CONFIRM: Accepted =
     Accepted::Rates { alike: 160.0, wrong_opens: 0.0, asked_again: 23.0, wrong_rollbacks: 0.0 };
 const WITH_ROLLBACK: Accepted =
     Accepted::Rates { alike: 77.0, wrong_opens: 0.0, asked_again: 0.0, wrong_rollbacks: 33.0 };
-/// … and with the promotion hook alone, where nothing is heard of a rollout until its analysis is over.
+/// With the promotion hook alone the bridge receives nothing of a rollout until its analysis has ended.
 const PROMOTION: Accepted =
     Accepted::Rates { alike: 600.0, wrong_opens: 0.0, asked_again: 34.0, wrong_rollbacks: 0.0 };
 pub(super) const SCENARIOS: [Scenario; 10] = [
-    Scenario { name: "all six hooks", hooks: ALL, faults: NONE, recreated: false, accepted: HEARD },
+    Scenario {
+        name: "all six hooks",
+        hooks: ALL,
+        faults: NONE,
+        recreated: false,
+        accepted: NO_WRONG_ANSWERS,
+    },
     Scenario {
         name: "rollout, promotion, rollback, event, post",
         hooks: Hooks { traffic: &[], ..ALL },
         faults: NONE,
         recreated: false,
-        accepted: HEARD,
+        accepted: NO_WRONG_ANSWERS,
     },
     Scenario {
-        name: "two gates of each stage, all heard",
+        name: "two gates of each stage, no faults",
         hooks: Hooks { rollout: TWO, promotion: TWO, ..ALL },
         faults: NONE,
         recreated: false,
-        accepted: HEARD,
+        accepted: NO_WRONG_ANSWERS,
     },
     Scenario {
         name: "promotion, event, post",
         hooks: Hooks { rollout: &[], traffic: &[], rollback: false, ..ALL },
         faults: NONE,
         recreated: false,
-        accepted: HEARD,
+        accepted: NO_WRONG_ANSWERS,
     },
     Scenario { name: "all six hooks, faults", hooks: ALL, faults: SOME, recreated: false, accepted: FAULTY },
     Scenario {
@@ -88,11 +94,11 @@ pub(super) const SCENARIOS: [Scenario; 10] = [
         accepted: FAULTY,
     },
     Scenario {
-        name: "all six hooks, Canary created anew",
+        name: "all six hooks, Canary recreated",
         hooks: ALL,
         faults: NONE,
         recreated: true,
-        accepted: HEARD,
+        accepted: NO_WRONG_ANSWERS,
     },
     Scenario {
         name: "confirm hooks alone",

@@ -1,6 +1,6 @@
-//! What is counted in histories.
+//! The counters of histories.
 
-/// What was counted. Everything from `alike` on is a wrong answer.
+/// The counters. Everything from `alike` on counts wrong answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) histories: u64,
@@ -9,27 +9,27 @@ pub(super) struct Tally {
     pub(super) tickets: u64,
     pub(super) opens: u64,
     pub(super) rollbacks: u64,
-    /// A gate asked once more under a new ticket, after more silence than the bridge takes for the same attempt.
+    /// A second ticket for a gate, after a silence so long that the bridge assumes a new attempt.
     pub(super) after_silence: u64,
-    /// 200 at confirm-rollout, whose ticket was opened for another attempt, and nothing was heard in between that
-    /// waiting on would not have said: one wait is one ticket. Not held against the bridge.
+    /// 200 at confirm-rollout by a ticket of another attempt, when all messages since look as if Flagger were still
+    /// waiting: one wait is one ticket. Not counted as wrong.
     pub(super) one_wait: u64,
-    /// 200 at a later gate whose ticket was opened for another attempt, of which nothing was heard that this attempt has
-    /// not said word for word, nor any attempt between the two: the same revision came back. Each gate counts once.
+    /// 200 at a later gate by a ticket of another attempt that the messages do not distinguish: the same revision came
+    /// back, and no message since differs. Each gate counts once.
     pub(super) alike: u64,
-    /// 200 at a gate whose ticket was opened for another attempt, and the messages could have told. Each gate once.
+    /// 200 at a gate by a ticket of another attempt that the messages distinguish. Each gate counts once.
     pub(super) wrong_opens: u64,
-    /// Approved for this attempt, and answered 403 with a new ticket.
+    /// Approved for this attempt, but answered 403 with a new ticket.
     pub(super) asked_again: u64,
     /// Not approved yet, and a second ticket for the same gate of the same attempt.
     pub(super) second_tickets: u64,
-    /// Approved for this attempt, and answered 403 all the same, without a new ticket.
+    /// Approved for this attempt, but answered 403 without a new ticket.
     pub(super) shut: u64,
-    /// A question to which no ticket was shown at all.
+    /// A question whose answer showed no ticket.
     pub(super) unheard: u64,
-    /// Told to roll back an attempt that nobody rejected.
+    /// 200 at rollback for an attempt without a rejection.
     pub(super) wrong_rollbacks: u64,
-    /// Rejected, and told not to roll back.
+    /// Rejected, but answered 403 at rollback.
     pub(super) kept: u64,
 }
 

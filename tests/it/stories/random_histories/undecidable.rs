@@ -1,5 +1,5 @@
-//! The recordings in which no observer of the messages can answer right. There the bridge has to be consistent; and
-//! where it differs from what was right is written down here, so that it changes only when somebody wants it to.
+//! Recordings whose messages do not suffice to answer correctly. The bridge must be consistent there; the differences
+//! to the correct answers are listed here, so that they change only on purpose.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,12 +19,12 @@ use super::bridge::{Bridge, Place};
 /// A file, and the lines (from 1) at which the bridge's answer is not the recorded one.
 type Differs = (&'static str, &'static [usize]);
 
-/// What is answered otherwise than recorded; each time 200 instead of 403.
+/// The differences, each 200 instead of 403.
 ///
-/// 07d: the approval of v2 lets v3 start, which was pushed before the next question: one wait, one ticket. In the
-/// three of 33 only confirm and rollback hooks are heard and the same revision comes back with nothing else asked in
-/// between: its approval holds, as far as it was for this very revision. In the others no decision was taken that
-/// could be mistaken for another attempt's.
+/// 07d: the approval of v2 lets v3 start, which was pushed before the next question: one wait, one ticket. In the three
+/// of 33 there are only confirm and rollback hooks, and the same revision comes back without another question in
+/// between: its approval holds, because it was for this revision. In the others there was no decision that could be
+/// mistaken for another attempt's.
 const DIFFERS: [Differs; 10] = [
     ("07a-rejected-at-rollout", &[]),
     ("07b-revert-while-waiting", &[]),
@@ -54,9 +54,9 @@ fn gate(stage: &str, approver: Option<&str>) -> GateName {
 struct Replay {
     bridge: Bridge,
     now: Millis,
-    /// The ticket that was shown first for a gate of an attempt.
+    /// The first ticket shown for each attempt and gate.
     shown: BTreeMap<(u64, GateName), usize>,
-    /// The tickets shown since confirm-rollout was first asked after anything else: those of one wait.
+    /// The tickets of the current wait: those shown since the first of an unbroken series of confirm-rollout questions.
     wait: BTreeSet<usize>,
     replayed: Replayed,
 }
@@ -123,11 +123,11 @@ impl Replay {
             };
             let ticket = self.shown[&(line["attempt"].as_u64().unwrap(), name)];
             self.bridge.moved(ticket, place, self.now);
-            self.bridge.looks(ticket, self.now);
+            self.bridge.reads_ticket(ticket, self.now);
         } else {
             match line["tell"].as_str() {
-                Some("/event") => self.bridge.told(Report::Event, &message, self.now),
-                Some("/post-rollout") => self.bridge.told(Report::PostRollout, &message, self.now),
+                Some("/event") => self.bridge.reported(Report::Event, &message, self.now),
+                Some("/post-rollout") => self.bridge.reported(Report::PostRollout, &message, self.now),
                 Some(_) | None => {}
             }
         }
@@ -150,7 +150,7 @@ fn replay(name: &str) -> Replayed {
 }
 
 #[test]
-fn what_cannot_be_known_is_answered_consistently() {
+fn undecidable_questions_are_answered_consistently() {
     let files = fs::read_dir("fixtures/flagger/undecidable").unwrap();
     let known: BTreeSet<String> = DIFFERS.iter().map(|(name, _)| format!("{name}.jsonl")).collect();
     let there: BTreeSet<String> =
@@ -159,9 +159,9 @@ fn what_cannot_be_known_is_answered_consistently() {
     let mut found = Vec::new();
     for (name, _) in DIFFERS {
         let replayed = replay(name);
-        assert_eq!(replayed, replay(name), "{name}: the same messages, other answers");
+        assert_eq!(replayed, replay(name), "{name}: a second replay gave other answers");
         assert!(replayed.inconsistent.is_empty(), "{name}: {:?}", replayed.inconsistent);
-        assert!(!replayed.answers.is_empty(), "{name} asks nothing");
+        assert!(!replayed.answers.is_empty(), "{name} contains no question");
         found.push((name, replayed.differs));
     }
     let written: Vec<(&str, Vec<usize>)> = DIFFERS.map(|(name, lines)| (name, lines.to_vec())).into();

@@ -1,11 +1,11 @@
-//! What is checked of every page as it is shown.
+//! Checks of readability and structure for every page.
 
 use serde_json::Value;
 
 use super::driver::Browser;
 
-/// Each text that is shown, against what is behind it, as WCAG 2 counts contrast. Answers how many there are, and those
-/// that can hardly be read.
+/// Computes the contrast of each visible text with its background by WCAG 2. Returns the number of texts and those with
+/// too little contrast.
 const CONTRAST: &str = r"
     const parts = (colour) => colour.match(/[\d.]+/g).map(Number);
     const linear = (part) => (part /= 255) <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
@@ -32,14 +32,14 @@ const CONTRAST: &str = r"
     return { many, faint };
 ";
 
-/// Everything that is shown can be read.
+/// Asserts that every visible text has enough contrast.
 pub(super) async fn can_be_read(browser: &Browser) {
     let found = browser.runs(CONTRAST).await;
     assert!(found["many"].as_u64().unwrap() > 10, "{found}");
     assert_eq!(found["faint"], serde_json::json!([]), "{}", browser.url().await);
 }
 
-/// Nothing sticks out of the window sideways.
+/// Asserts that the page does not scroll sideways.
 pub(super) async fn fits(browser: &Browser) {
     let wide = browser
         .runs("return [document.documentElement.scrollWidth, document.documentElement.clientWidth]")
@@ -47,8 +47,8 @@ pub(super) async fn fits(browser: &Browser) {
     assert_eq!(wide[0], wide[1], "{}", browser.url().await);
 }
 
-/// Headings follow each other without a gap, beginning with the only one of the first level; every field has a label,
-/// every identifier is there once, and there is one main part.
+/// Asserts that heading levels have no gap and start with a single first level, every field has a label, every id is
+/// unique, and there is one main element.
 pub(super) async fn is_in_order(browser: &Browser) {
     let found = browser
         .runs(
@@ -72,7 +72,7 @@ pub(super) async fn is_in_order(browser: &Browser) {
     assert_eq!(found, expected, "{}", browser.url().await);
 }
 
-/// What has the focus, and whether that is to be seen: its words, and the width of the line around it.
+/// The text of the focused element, and whether its focus outline is visible.
 pub(super) async fn focus(browser: &Browser) -> (String, bool) {
     let found = browser
         .runs(

@@ -1,5 +1,5 @@
-//! The line between Flagger and the bridge, with what can go wrong on it; the people who decide; and the judge, who
-//! knows what Flagger does not say.
+//! The connection between Flagger and the bridge with its faults, the people who decide, and the judge of each answer,
+//! which knows the true attempt.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -19,7 +19,7 @@ use super::{
     tally::Tally,
 };
 
-/// How often what goes wrong. Zero everywhere: nothing does.
+/// The probabilities of faults.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Faults {
     /// A message never arrives.
@@ -28,34 +28,34 @@ pub(super) struct Faults {
     pub(super) unanswered: f64,
     /// A message arrives twice.
     pub(super) twice: f64,
-    /// Flagger cannot save the status of a tick, and does it all again.
+    /// Flagger cannot save the status of a tick, and repeats the tick.
     pub(super) unsaved: f64,
-    /// At a tick: the bridge goes away for a while.
+    /// At a tick: the bridge goes down for a while.
     pub(super) down: f64,
 }
 
-pub(super) struct Line {
+pub(super) struct Connection {
     pub(super) now: Millis,
     pub(super) interval: Duration,
     pub(super) bridge: Bridge,
     pub(super) rng: StdRng,
     pub(super) faults: Faults,
     pub(super) tally: Tally,
-    /// Kept only to be read.
+    /// The readable log, if one is wanted.
     pub(super) log: Option<Vec<String>>,
-    /// What people will do, and when.
+    /// Planned moves of tickets: time, ticket, status.
     plans: Vec<(Millis, usize, Place)>,
     /// The tickets opened for an attempt at a gate, in order.
     opened: HashMap<(u64, GateName), Vec<usize>>,
-    /// What was heard of each attempt.
-    heard: BTreeMap<u64, HashSet<(Kind, &'static str, u32)>>,
-    /// Opened by the ticket of another attempt.
+    /// The messages received of each attempt.
+    received: BTreeMap<u64, HashSet<(Kind, &'static str, u32)>>,
+    /// Ticket and attempt, for each gate that was opened by the ticket of another attempt.
     wrongly_opened: HashSet<(usize, u64)>,
-    /// Since when the bridge is away.
+    /// When the bridge went down, and when it comes back.
     down: Option<(Millis, Millis)>,
 }
 
-/// Which message.
+/// The kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Kind {
     Gate(Stage),
@@ -68,7 +68,7 @@ fn message(phase: Phase, revision: u32) -> Message {
     Message { phase, checksum: Some(Revision(format!("c{revision}"))), label: None }
 }
 
-impl Line {
+impl Connection {
     pub(super) fn new(rng: StdRng, interval: Duration, faults: Faults, log: bool) -> Self {
         Self {
             now: Millis(0),
@@ -80,7 +80,7 @@ impl Line {
             log: log.then(Vec::new),
             plans: Vec::new(),
             opened: HashMap::new(),
-            heard: BTreeMap::new(),
+            received: BTreeMap::new(),
             wrongly_opened: HashSet::new(),
             down: None,
         }
@@ -109,33 +109,35 @@ impl Line {
         self.down.is_none() && !self.chance(self.faults.lost)
     }
 
-    /// Keeps what is heard of an attempt.
-    fn hears(&mut self, attempt: u64, kind: Kind, phase: Phase, revision: u32) {
-        self.heard.entry(attempt).or_default().insert((kind, phase.as_str(), revision));
+    /// Records a message received of an attempt.
+    fn records(&mut self, attempt: u64, kind: Kind, phase: Phase, revision: u32) {
+        self.received.entry(attempt).or_default().insert((kind, phase.as_str(), revision));
     }
 
-    /// Whether all that was heard since that attempt, up to this one, was heard of that attempt too, or would be asked
-    /// in it further on.
+    /// Whether the bridge cannot distinguish attempt `this` from the earlier attempt `that`: each message since was
+    /// also received of `that`, or could still follow in it.
     fn alike(&self, that: u64, this: u64, revision: u32) -> bool {
         if that >= this {
             return false;
         }
         let nothing = HashSet::new();
-        let known = self.heard.get(&that).unwrap_or(&nothing);
-        let further = |heard: &(Kind, &str, u32)| match heard.0 {
-            Kind::Gate(Stage::ConfirmRollout) => heard.1 == Phase::Waiting.as_str() && heard.2 == revision,
+        let known = self.received.get(&that).unwrap_or(&nothing);
+        let further = |received: &(Kind, &str, u32)| match received.0 {
+            Kind::Gate(Stage::ConfirmRollout) => {
+                received.1 == Phase::Waiting.as_str() && received.2 == revision
+            }
             Kind::Event => {
                 let phases = [Phase::Initialized, Phase::Waiting].map(Phase::as_str);
-                phases.contains(&heard.1) && heard.2 == revision
+                phases.contains(&received.1) && received.2 == revision
             }
-            Kind::Gate(_) | Kind::Rollback => heard.2 == revision,
+            Kind::Gate(_) | Kind::Rollback => received.2 == revision,
             Kind::PostRollout => false,
         };
-        let mut since = self.heard.range(that + 1..=this).flat_map(|(_, heard)| heard);
-        since.all(|heard| known.contains(heard) || further(heard))
+        let mut since = self.received.range(that + 1..=this).flat_map(|(_, received)| received);
+        since.all(|received| known.contains(received) || further(received))
     }
 
-    /// Flagger asks at a gate; whether it may go on, as far as it hears.
+    /// Flagger asks at a gate. Whether the answer that reaches it is 200.
     pub(super) fn ask(
         &mut self,
         flagger: &Flagger,
@@ -150,7 +152,7 @@ impl Line {
             self.note(|| format!("  {name} {} c{revision} (attempt {attempt}): lost", phase.as_str()));
             return false;
         }
-        self.hears(attempt, Kind::Gate(stage), phase, revision);
+        self.records(attempt, Kind::Gate(stage), phase, revision);
         let message = message(phase, revision);
         let times = if self.chance(self.faults.twice) { 2 } else { 1 };
         let mut open = false;
@@ -176,7 +178,7 @@ impl Line {
             self.note(|| format!("  rollback {} c{revision} (attempt {attempt}): lost", phase.as_str()));
             return false;
         }
-        self.hears(attempt, Kind::Rollback, phase, revision);
+        self.records(attempt, Kind::Rollback, phase, revision);
         let back = self.bridge.asked_to_roll_back(&message(phase, revision), self.now);
         self.note(|| format!("  rollback {} c{revision} (attempt {attempt}): {back}", phase.as_str()));
         let mut own = self.bridge.tickets.iter().filter(|ticket| ticket.attempt == attempt);
@@ -184,7 +186,7 @@ impl Line {
         self.tally.rollbacks += u64::from(back);
         if back && !rejected {
             self.tally.wrong_rollbacks += 1;
-            self.note(|| "  !! nobody rejected this attempt".into());
+            self.note(|| "  !! no ticket of this attempt was rejected".into());
         }
         if !back && rejected {
             self.tally.kept += 1;
@@ -195,28 +197,28 @@ impl Line {
 
     pub(super) fn event(&mut self, flagger: &Flagger, phase: Phase) {
         if flagger.hooks.event {
-            self.tell(Report::Event, flagger, phase);
+            self.report(Report::Event, flagger, phase);
         }
     }
 
     pub(super) fn post_rollout(&mut self, flagger: &Flagger, phase: Phase) {
         if flagger.hooks.post_rollout {
-            self.tell(Report::PostRollout, flagger, phase);
+            self.report(Report::PostRollout, flagger, phase);
         }
     }
 
-    fn tell(&mut self, report: Report, flagger: &Flagger, phase: Phase) {
+    fn report(&mut self, report: Report, flagger: &Flagger, phase: Phase) {
         let revision = flagger.status.applied;
         let arrives = self.arrives();
         if arrives {
             let kind = if report == Report::Event { Kind::Event } else { Kind::PostRollout };
-            self.hears(flagger.status.attempt, kind, phase, revision);
+            self.records(flagger.status.attempt, kind, phase, revision);
         }
         let lost = if arrives { "" } else { ": lost" };
         self.note(|| format!("  {report:?} {} c{revision}{lost}", phase.as_str()));
         let times = if arrives { 1 + u8::from(self.chance(self.faults.twice)) } else { 0 };
         for _ in 0..times {
-            self.bridge.told(report, &message(phase, revision), self.now);
+            self.bridge.reported(report, &message(phase, revision), self.now);
         }
     }
 
@@ -271,7 +273,7 @@ impl Line {
         }
     }
 
-    /// Somebody will decide, sooner or later or never; and perhaps think again.
+    /// Plans a person's decision on a ticket, early, late or never, and perhaps a change of mind.
     fn plan(&mut self, ticket: usize) {
         let interval = self.interval.as_secs_f64();
         let patience = match self.rng.random_range(0..20) {
@@ -294,7 +296,7 @@ impl Line {
         }
     }
 
-    /// The bridge goes away, its memory with it.
+    /// The bridge goes down, and loses its memory.
     pub(super) fn goes_down(&mut self, away: Duration) {
         if self.down.is_none() {
             self.note(|| format!("the bridge is down for {} s", away.as_secs()));
@@ -302,7 +304,7 @@ impl Line {
         }
     }
 
-    /// Time goes on until the next tick: people decide, and the bridge looks.
+    /// Advances the time: people move tickets, and the bridge reads them.
     pub(super) fn until(&mut self, then: Millis) {
         while let Some(at) = (0..self.plans.len()).min_by_key(|at| self.plans[*at].0) {
             if self.plans[at].0 > then {
@@ -311,15 +313,15 @@ impl Line {
             let (when, ticket, place) = self.plans.remove(at);
             self.comes_back(when);
             self.now = self.now.max(when);
-            let paper = &self.bridge.tickets[ticket];
-            let (was, about, name) = (paper.place, paper.attempt, paper.name.clone());
+            let entry = &self.bridge.tickets[ticket];
+            let (was, about, name) = (entry.place, entry.attempt, entry.name.clone());
             if was == place {
                 continue;
             }
             self.note(|| format!("OPS-{ticket} ({name}, attempt {about}): {place:?}"));
             self.bridge.moved(ticket, place, self.now);
             if self.down.is_none() {
-                self.bridge.looks(ticket, self.now);
+                self.bridge.reads_ticket(ticket, self.now);
             }
         }
         self.comes_back(then);
