@@ -33,7 +33,7 @@ const RULES: Rules = Rules {
     },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 24 * 3600),
-    budget: Budget { per_hour: 12, room: Headroom::Available },
+    budget: Budget { per_hour: 12, headroom: Headroom::Available },
 };
 const SECRET: &str = "a secret of thirty-two characters";
 
@@ -80,7 +80,7 @@ impl Question {
             gate: &self.name,
             message: &self.message,
             metadata: &self.metadata,
-            fresh: GateId("4f1c".into()),
+            new_id: GateId("4f1c".into()),
             silent_for: Duration::from_secs(10),
             deny: &[],
             denials: &[],
@@ -128,7 +128,7 @@ fn canaries(question: &Question) -> anyhow::Result<(Canary, Canary)> {
     let denials = Denials::default();
     let seen = Event::Seen {
         gate: &fresh,
-        sighting: &snapshot,
+        snapshot: &snapshot,
         statuses: &statuses,
         author: &author,
         denials: &denials,

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::millis::{Millis, whole};
+use crate::millis::{Millis, as_millis_i64};
 
 /// Where `now` comes from: the system, or a clock that a test moves.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl Clock {
             #[expect(clippy::disallowed_methods, reason = "the only place that may")]
             Self::System => {
                 let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-                Millis(whole(since))
+                Millis(as_millis_i64(since))
             }
             Self::Manual(at) => Millis(at.load(Ordering::SeqCst)),
         }
@@ -52,7 +52,7 @@ impl Clock {
         match self {
             Self::System => {}
             Self::Manual(at) => {
-                at.fetch_add(whole(by), Ordering::SeqCst);
+                at.fetch_add(as_millis_i64(by), Ordering::SeqCst);
             }
         }
     }

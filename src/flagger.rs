@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
-use self::sent::{Keys, Sent};
+use self::sent::{JsonObject, JsonValue};
 use crate::{
     rollout::{Label, Message, Phase, Revision},
     text::{self, Quoted},
@@ -28,7 +28,7 @@ pub struct Payload {
     /// The hook's own metadata, sanitized, without the token and the keys that the event hook adds.
     pub metadata: BTreeMap<String, String>,
     /// `eventMessage`, in one line: Flagger's description of what happened.
-    pub note: Option<String>,
+    pub event_message: Option<String>,
     /// `metadata.token`, if one was sent.
     pub token: Option<SecretString>,
 }
@@ -81,7 +81,7 @@ const CHECKSUM: usize = 64;
 /// The longest label that is kept, in characters.
 const LABEL: usize = 200;
 /// The longest event message that is kept, in characters.
-const NOTE: usize = 500;
+const EVENT_MESSAGE: usize = 500;
 
 /// Reads a question or a report.
 ///
@@ -95,18 +95,18 @@ pub fn parse(body: &[u8]) -> Result<Payload, BadPayload> {
     }
     let json = serde_json::from_slice(body)
         .map_err(|error| BadPayload::NotJson { line: error.line(), column: error.column() })?;
-    let Sent::Object(keys) = json else { return Err(BadPayload::NotAnObject) };
+    let JsonValue::Object(keys) = json else { return Err(BadPayload::NotAnObject) };
     let name = text(&keys, "name")?.ok_or(BadPayload::Missing("name"))?;
     let namespace = text(&keys, "namespace")?.ok_or(BadPayload::Missing("namespace"))?;
     if !is_subdomain(name) {
         return Err(BadPayload::Name { what: "name", found: name.to_owned() });
     }
-    label("namespace", namespace)?;
+    check_dns_label("namespace", namespace)?;
     let checksum = text(&keys, "checksum")?.filter(|checksum| !checksum.is_empty());
     if let Some(odd) = checksum.filter(|checksum| !is_checksum(checksum)) {
         return Err(BadPayload::Checksum(odd.to_owned()));
     }
-    let Metadata { kept, revision, note, token } = metadata(&keys)?;
+    let Metadata { kept, revision, event_message: note, token } = metadata(&keys)?;
     let phase = text(&keys, "phase")?.map_or(Phase::Other, Phase::named);
     // The last event while a Canary is set up already has the next phase.
     let sets_up = note.as_deref().is_some_and(|words| words.starts_with(SET_UP));
@@ -119,15 +119,15 @@ pub fn parse(body: &[u8]) -> Result<Payload, BadPayload> {
             label: revision.map(Label),
         },
         metadata: kept,
-        note,
+        event_message: note,
         token,
     })
 }
 
 /// `namespace/name` of a rejected message, if both can be read and are valid.
 #[must_use]
-pub fn named(body: &[u8]) -> Option<String> {
-    let Ok(Sent::Object(keys)) = serde_json::from_slice(body) else { return None };
+pub fn canary_name(body: &[u8]) -> Option<String> {
+    let Ok(JsonValue::Object(keys)) = serde_json::from_slice(body) else { return None };
     let (name, namespace) = (text(&keys, "name").ok()??, text(&keys, "namespace").ok()??);
     (is_subdomain(name) && is_label(namespace) && namespace.len() <= 63)
         .then(|| format!("{namespace}/{name}"))
@@ -137,7 +137,7 @@ pub fn named(body: &[u8]) -> Option<String> {
 ///
 /// # Errors
 /// If `found` is not a DNS label. `what` says in the error what `found` names.
-pub fn label(what: &'static str, found: &str) -> Result<(), BadPayload> {
+pub fn check_dns_label(what: &'static str, found: &str) -> Result<(), BadPayload> {
     if found.len() <= 63 && is_label(found) {
         Ok(())
     } else {
@@ -146,11 +146,11 @@ pub fn label(what: &'static str, found: &str) -> Result<(), BadPayload> {
 }
 
 /// The text of a key; `None` if it is missing or null, because Flagger leaves out empty values.
-fn text<'a>(keys: &'a Keys<'_>, key: &'static str) -> Result<Option<&'a str>, BadPayload> {
+fn text<'a>(keys: &'a JsonObject<'_>, key: &'static str) -> Result<Option<&'a str>, BadPayload> {
     match keys.get(key) {
-        None | Some(Sent::Null) => Ok(None),
-        Some(Sent::Text(text)) => Ok(Some(text)),
-        Some(Sent::Object(_) | Sent::Other) => {
+        None | Some(JsonValue::Null) => Ok(None),
+        Some(JsonValue::Text(text)) => Ok(Some(text)),
+        Some(JsonValue::Object(_) | JsonValue::Other) => {
             Err(BadPayload::Kind { key: key.to_owned(), wanted: "a string" })
         }
     }
@@ -164,22 +164,22 @@ struct Metadata {
     /// `revision`, in one line; `kept` holds it, too.
     revision: Option<String>,
     /// `eventMessage`, in one line.
-    note: Option<String>,
+    event_message: Option<String>,
     token: Option<SecretString>,
 }
 
-fn metadata(keys: &Keys<'_>) -> Result<Metadata, BadPayload> {
+fn metadata(keys: &JsonObject<'_>) -> Result<Metadata, BadPayload> {
     let sent = match keys.get("metadata") {
-        None | Some(Sent::Null) => return Ok(Metadata::default()),
-        Some(Sent::Object(sent)) => sent,
-        Some(Sent::Text(_) | Sent::Other) => {
+        None | Some(JsonValue::Null) => return Ok(Metadata::default()),
+        Some(JsonValue::Object(sent)) => sent,
+        Some(JsonValue::Text(_) | JsonValue::Other) => {
             return Err(BadPayload::Kind { key: "metadata".to_owned(), wanted: "an object" });
         }
     };
     let mut metadata = Metadata::default();
     let mut is_event = false;
     for (key, value) in &sent.0 {
-        let Sent::Text(value) = value else {
+        let JsonValue::Text(value) = value else {
             return Err(BadPayload::Kind { key: format!("metadata {}", Quoted(key)), wanted: "a string" });
         };
         match &**key {
@@ -188,7 +188,7 @@ fn metadata(keys: &Keys<'_>) -> Result<Metadata, BadPayload> {
                 continue;
             }
             "eventMessage" => {
-                metadata.note = short_line(value, NOTE);
+                metadata.event_message = short_line(value, EVENT_MESSAGE);
                 continue;
             }
             "eventType" => {

@@ -20,20 +20,20 @@ impl Millis {
 
     /// The time between the two, whichever comes first. For limits that setting the clock back must not extend.
     #[must_use]
-    pub fn apart(self, other: Self) -> Duration {
+    pub fn abs_diff(self, other: Self) -> Duration {
         self.since(other).max(other.since(self))
     }
 }
 
 /// The milliseconds of a duration, at most `i64::MAX`.
 #[must_use]
-pub fn whole(duration: Duration) -> i64 {
+pub fn as_millis_i64(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A duration as the configuration writes it: in hours, or the largest smaller unit of which it is a whole number.
 #[must_use]
-pub fn written(duration: Duration) -> String {
+pub fn config_notation(duration: Duration) -> String {
     let millis = duration.as_millis();
     let units = [(3_600_000, "h"), (60_000, "m"), (1_000, "s")];
     let whole = units.iter().find(|(unit, _)| millis >= *unit && millis.is_multiple_of(*unit));
@@ -42,7 +42,7 @@ pub fn written(duration: Duration) -> String {
 
 /// A duration in its largest whole unit, such as `3 h`.
 #[must_use]
-pub fn lasted(duration: Duration) -> String {
+pub fn rough_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -55,14 +55,14 @@ pub fn lasted(duration: Duration) -> String {
 impl Add<Duration> for Millis {
     type Output = Self;
     fn add(self, later: Duration) -> Self {
-        Self(self.0.saturating_add(whole(later)))
+        Self(self.0.saturating_add(as_millis_i64(later)))
     }
 }
 
 impl Sub<Duration> for Millis {
     type Output = Self;
     fn sub(self, earlier: Duration) -> Self {
-        Self(self.0.saturating_sub(whole(earlier)))
+        Self(self.0.saturating_sub(as_millis_i64(earlier)))
     }
 }
 
@@ -81,7 +81,7 @@ mod tests {
             (172_799, "47 h"),
             (172_800, "2 days"),
         ] {
-            assert_eq!(lasted(Duration::from_secs(seconds)), words);
+            assert_eq!(rough_duration(Duration::from_secs(seconds)), words);
         }
     }
 
@@ -96,7 +96,7 @@ mod tests {
             (259_200_000, "72h"),
         ];
         for (millis, words) in cases {
-            assert_eq!(written(Duration::from_millis(millis)), words);
+            assert_eq!(config_notation(Duration::from_millis(millis)), words);
         }
     }
 }

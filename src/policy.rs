@@ -11,7 +11,8 @@ mod statuses;
 
 pub use self::{
     judge::{
-        Author, DENIES_OTHERS, EntryMatch, Person, PersonEntry, denies_all, denies_for_good, judge, quoted,
+        Author, DENIES_OTHERS, EntryMatch, Person, PersonEntry, denies_all, denies_for_good, judge,
+        quote_entry,
     },
     statuses::{Meaning, Status, Statuses, Unresolved, resolve},
 };

@@ -25,7 +25,7 @@ use crate::{
     },
     jira::{self, Jira},
     metrics::{ListenerLabel, Metrics, status_class},
-    millis::lasted,
+    millis::rough_duration,
     pem,
     store::{self, AllowedVolumes, LEASE, LastLeader, LeaseOutcome, Store},
     worker::Worker,
@@ -288,7 +288,7 @@ fn request_counter(metrics: Arc<Metrics>) -> jira::Observer {
 /// its lease.
 fn health(health: &jira::JiraHealth, leader: Option<LastLeader>, clock: &Clock) -> JiraHealth {
     let now = clock.now();
-    let ago = |at| format!("{} ago", lasted(now.since(at)));
+    let ago = |at| format!("{} ago", rough_duration(now.since(at)));
     if let Some(LastLeader::Other { renewed }) = leader {
         let (trouble, renewed) = (now.since(renewed) > LEASE, ago(renewed));
         let words = if trouble {

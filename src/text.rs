@@ -6,10 +6,10 @@
 use std::fmt;
 
 /// Ends a text that was cut.
-pub const CUT: &str = "… (cut)";
+pub const TRUNCATED: &str = "… (cut)";
 
 /// How many characters [`Quoted`] shows.
-const SHOWN: usize = 60;
+const QUOTED_CHARS: usize = 60;
 
 /// The text with its lines and tabs. Every kind of line end becomes `\n`, other control characters become spaces, and
 /// invisible characters are removed.
@@ -18,7 +18,7 @@ pub fn sanitize(text: &str) -> String {
     if text.bytes().all(|byte| is_printable(byte) || matches!(byte, b'\n' | b'\t')) {
         return text.to_owned();
     }
-    replaced(text, '\n', '\t')
+    replace_unprintable(text, '\n', '\t')
 }
 
 /// The text on a single line. Line ends and other control characters become spaces, and invisible characters are
@@ -28,46 +28,46 @@ pub fn single_line(text: &str) -> String {
     if text.bytes().all(is_printable) {
         return text.to_owned();
     }
-    replaced(text, ' ', ' ')
+    replace_unprintable(text, ' ', ' ')
 }
 
 /// The text on a single trimmed line of at most `longest` characters, followed by `…` if it was longer.
 #[must_use]
-pub fn one_line(text: &str, longest: usize) -> String {
+pub fn one_line(text: &str, max_chars: usize) -> String {
     let line = single_line(text);
     let line = line.trim();
-    beginning(line, longest).map_or_else(|| line.to_owned(), |kept| format!("{kept}…"))
+    beginning(line, max_chars).map_or_else(|| line.to_owned(), |kept| format!("{kept}…"))
 }
 
 /// The first `longest` characters, if the text is longer. A joiner at their end has nothing left to join and is
 /// dropped.
 #[must_use]
-pub fn beginning(text: &str, longest: usize) -> Option<&str> {
-    let (end, _) = text.char_indices().nth(longest)?;
+pub fn beginning(text: &str, max_chars: usize) -> Option<&str> {
+    let (end, _) = text.char_indices().nth(max_chars)?;
     Some(text[..end].trim_end_matches(['\u{200c}', '\u{200d}']))
 }
 
 /// At most `longest` characters of the text, including [`CUT`] if it was longer.
 #[must_use]
-pub fn truncate(text: &str, longest: usize) -> String {
-    if beginning(text, longest).is_none() {
+pub fn truncate(text: &str, max_chars: usize) -> String {
+    if beginning(text, max_chars).is_none() {
         return text.to_owned();
     }
-    let kept = beginning(text, longest.saturating_sub(CUT.chars().count())).unwrap_or_default();
-    format!("{}{CUT}", kept.trim_end())
+    let kept = beginning(text, max_chars.saturating_sub(TRUNCATED.chars().count())).unwrap_or_default();
+    format!("{}{TRUNCATED}", kept.trim_end())
 }
 
 /// The same JSON, with every character escaped that a terminal would act on or not display.
 #[must_use]
 pub fn escape_json(json: &str) -> String {
     // ASCII below DEL needs no check: JSON escapes its control characters, or has them as whitespace between values.
-    let is_odd = |c: char| c > '~' && class(c) != CharClass::Visible;
-    if !json.contains(is_odd) {
+    let needs_escape = |c: char| c > '~' && class(c) != CharClass::Visible;
+    if !json.contains(needs_escape) {
         return json.to_owned();
     }
     let mut escaped = String::with_capacity(json.len() + 16);
     for c in json.chars() {
-        if is_odd(c) {
+        if needs_escape(c) {
             c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| escaped.push_str(&format!("\\u{unit:04x}")));
         } else {
             escaped.push(c);
@@ -82,7 +82,7 @@ pub struct Quoted<'a>(pub &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match beginning(self.0, SHOWN) {
+        match beginning(self.0, QUOTED_CHARS) {
             None => write!(f, "{:?}", self.0),
             Some(kept) => write!(f, "{kept:?}…"),
         }
@@ -125,7 +125,7 @@ const fn is_printable(byte: u8) -> bool {
     matches!(byte, b' '..=b'~')
 }
 
-fn replaced(text: &str, line_end: char, tab: char) -> String {
+fn replace_unprintable(text: &str, line_end: char, tab: char) -> String {
     let (mut out, mut before) = (String::with_capacity(text.len()), ' ');
     for c in text.chars() {
         match class(c) {

@@ -47,12 +47,12 @@ pub fn draft(subject: &Subject, route: &Route, status_page: Option<&str>) -> Res
     let summary = writer.text(&route.key_of("summary"), &settings.summary)?;
     let words = writer.text(&route.key_of("description"), &settings.description)?;
     let mut description = spans::blocks(&words);
-    description.extend(sections::what(subject));
-    description.extend(sections::decision(&subject.gate, settings));
-    description.extend(sections::approvers(subject, route));
+    description.extend(sections::rollout_section(subject));
+    description.extend(sections::decision_section(&subject.gate, settings));
+    description.extend(sections::approvers_section(subject, route));
     description.extend(status_page.map(sections::status_page));
     // Last, so that only metadata is cut if the text is too long.
-    description.extend(sections::metadata(&subject.metadata));
+    description.extend(sections::metadata_section(&subject.metadata));
     let fields = settings
         .fields
         .iter()

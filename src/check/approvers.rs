@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{connection::Connected, finding::Finding, suggest::did_you_mean};
 use crate::{
     jira::{Account, Error, Jira, Kind, Lookup},
-    policy::{PersonEntry, Policy, Route, quoted},
+    policy::{PersonEntry, Policy, Route, quote_entry},
 };
 
 /// A possible cause if Jira shows no account or group, or refuses the lookup.
@@ -82,7 +82,7 @@ fn entries(policy: &Policy) -> impl Iterator<Item = (String, &str, &Route)> {
 }
 
 async fn look_up(connected: &Connected, key: String, entry: &str, project: &str) -> Finding {
-    let (is, jira) = (quoted(entry), &connected.jira);
+    let (is, jira) = (quote_entry(entry), &connected.jira);
     if entry.contains("{{") || entry.contains("{%") {
         let what =
             format!("{is} is filled in for each question; where it comes out empty, the gate stays closed");
@@ -103,7 +103,7 @@ async fn look_up(connected: &Connected, key: String, entry: &str, project: &str)
 
 async fn account(connected: &Connected, key: &str, words: &str, project: &str) -> Result<Finding, Error> {
     let jira = &connected.jira;
-    let (people, is) = (jira.people(words).await?, quoted(words));
+    let (people, is) = (jira.people(words).await?, quote_entry(words));
     let each = |accounts: &[Account]| {
         let each = accounts.iter().map(|account| format!("{} ({})", account.name, account.id));
         each.collect::<Vec<_>>().join(" or ")
@@ -159,7 +159,7 @@ async fn suggested_entry(jira: &Jira, words: &str, project: &str) -> Option<Stri
 
 async fn group(jira: &Jira, key: &str, name: &str) -> Result<Finding, Error> {
     let (found, all) = jira.groups_matching(name).await?;
-    let is = quoted(name);
+    let is = quote_entry(name);
     if found.iter().any(|group| group.name.to_lowercase() == name.to_lowercase()) {
         return Ok(Finding::ok(key, format!("the group {is} is there")));
     }
@@ -173,7 +173,7 @@ async fn group(jira: &Jira, key: &str, name: &str) -> Result<Finding, Error> {
 }
 
 async fn role(jira: &Jira, key: &str, name: &str, project: &str) -> Result<Finding, Error> {
-    let is = quoted(name);
+    let is = quote_entry(name);
     match jira.role(project, name).await {
         Ok(role) if role.people.is_empty() && role.groups.is_empty() => {
             Ok(Finding::warn(key, format!("the role {is} has no members in {project}")))

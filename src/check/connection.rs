@@ -10,7 +10,7 @@ use super::{
 use crate::{
     clock::Clock,
     jira::{Account, Jira, Kind, ServerInfo, Settings, unobserved},
-    millis::{Millis, lasted},
+    millis::{Millis, rough_duration},
 };
 
 /// A clock difference of at least this many milliseconds is reported.
@@ -76,7 +76,7 @@ fn clocks(theirs: Millis, ours: Millis) -> Option<Finding> {
     let off = ours.0.saturating_sub(theirs.0);
     let how = if off > 0 { "ahead of" } else { "behind" };
     (off.abs() >= CLOCK_TOLERANCE_MS).then(|| {
-        let long = lasted(Duration::from_millis(off.unsigned_abs()));
+        let long = rough_duration(Duration::from_millis(off.unsigned_abs()));
         let what = format!(
             "this machine's clock is {long} {how} Jira's, so the times on tickets and in the record will not fit \
              together; set this one right (NTP)"

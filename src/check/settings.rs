@@ -8,8 +8,8 @@ use super::finding::Finding;
 use crate::{
     config::{Cluster, Config},
     http::serve::Tls,
-    millis::written,
-    policy::quoted,
+    millis::config_notation,
+    policy::quote_entry,
     secret::Secret,
 };
 
@@ -45,7 +45,7 @@ fn budget(config: &Config) -> Finding {
     let trust = jira.trust_for.as_millis().max(1);
     let rate = u128::from(jira.client.requests_per_second.get());
     let needed = (6_000 * requests).div_ceil(trust);
-    let often = written(jira.trust_for / 3);
+    let often = config_notation(jira.trust_for / 3);
     if needed <= rate {
         return Finding::ok(
             "jira.requests_per_second",
@@ -104,7 +104,7 @@ fn webhook(config: &Config) -> Finding {
             format!(
                 "is missing, so a decision is seen only by polling, up to {} later (jira.poll_every); put the secret of \
                  Jira's webhook there",
-                written(config.jira.poll_every)
+                config_notation(config.jira.poll_every)
             ),
         ),
     }
@@ -179,8 +179,10 @@ fn contradictions(config: &Config) -> Vec<Finding> {
         for entry in approval.approvers.iter().filter(|entry| approval.deny.contains(entry)) {
             if reported.insert((entry, &approval.approvers, &approval.deny)) {
                 let deny = route.approval_key("deny");
-                let what =
-                    format!("{} is in {deny} too, which wins; take it out of one of the two", quoted(entry));
+                let what = format!(
+                    "{} is in {deny} too, which wins; take it out of one of the two",
+                    quote_entry(entry)
+                );
                 findings.push(Finding::fail(route.approval_key("approvers"), what));
             }
         }
@@ -190,6 +192,6 @@ fn contradictions(config: &Config) -> Vec<Finding> {
 
 /// How long an approval is valid before its first use.
 fn approval(config: &Config) -> Finding {
-    let valid_for = written(config.policy.base.approval.valid_for);
+    let valid_for = config_notation(config.policy.base.approval.valid_for);
     Finding::ok("approval.valid_for", format!("an approval that is not used within {valid_for} is void"))
 }

@@ -71,7 +71,7 @@ fn names_of(ids: &BTreeSet<String>, place: &TicketProject) -> String {
 pub(super) fn unresolved(problem: &Unresolved, place: &TicketProject) -> String {
     let workflow = &place.workflow;
     match problem {
-        Unresolved::Unknown { name, there_is } => {
+        Unresolved::Unknown { name, available: there_is } => {
             let (kind, project) = (&workflow.issue_type_name, &place.project);
             let elsewhere = workflow.elsewhere.iter().find(|(_, status)| is_status(status, name));
             if let Some((other, _)) = elsewhere {

@@ -9,29 +9,29 @@ use serde::{
 
 /// A JSON value. Only strings and objects matter.
 #[derive(Debug)]
-pub(super) enum Sent<'a> {
+pub(super) enum JsonValue<'a> {
     /// `null`, which counts as missing.
     Null,
     /// A string.
     Text(Cow<'a, str>),
     /// An object.
-    Object(Keys<'a>),
+    Object(JsonObject<'a>),
     /// Any other type.
     Other,
 }
 
 /// The keys of an object, in the order they came.
 #[derive(Debug)]
-pub(super) struct Keys<'a>(pub(super) Vec<(Cow<'a, str>, Sent<'a>)>);
+pub(super) struct JsonObject<'a>(pub(super) Vec<(Cow<'a, str>, JsonValue<'a>)>);
 
-impl<'a> Keys<'a> {
+impl<'a> JsonObject<'a> {
     /// The value of a key; the last one if there are several.
-    pub(super) fn get(&self, key: &str) -> Option<&Sent<'a>> {
+    pub(super) fn get(&self, key: &str) -> Option<&JsonValue<'a>> {
         self.0.iter().rev().find(|(known, _)| known == key).map(|(_, value)| value)
     }
 }
 
-impl<'de> Deserialize<'de> for Sent<'de> {
+impl<'de> Deserialize<'de> for JsonValue<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Any)
     }
@@ -40,53 +40,53 @@ impl<'de> Deserialize<'de> for Sent<'de> {
 struct Any;
 
 impl<'de> Visitor<'de> for Any {
-    type Value = Sent<'de>;
+    type Value = JsonValue<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Sent::Text(Cow::Borrowed(text)))
+        Ok(JsonValue::Text(Cow::Borrowed(text)))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Sent::Text(Cow::Owned(text.to_owned())))
+        Ok(JsonValue::Text(Cow::Owned(text.to_owned())))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut keys = Vec::new();
         while let Some((key, value)) = map.next_entry()? {
             // A JSON key is always a string.
-            if let Sent::Text(key) = key {
+            if let JsonValue::Text(key) = key {
                 keys.push((key, value));
             }
         }
-        Ok(Sent::Object(Keys(keys)))
+        Ok(JsonValue::Object(JsonObject(keys)))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        while items.next_element::<Sent<'de>>()?.is_some() {}
-        Ok(Sent::Other)
+        while items.next_element::<JsonValue<'de>>()?.is_some() {}
+        Ok(JsonValue::Other)
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Sent::Null)
+        Ok(JsonValue::Null)
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Sent::Other)
+        Ok(JsonValue::Other)
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(Sent::Other)
+        Ok(JsonValue::Other)
     }
 
     fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(Sent::Other)
+        Ok(JsonValue::Other)
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Sent::Other)
+        Ok(JsonValue::Other)
     }
 }

@@ -24,7 +24,7 @@ fn a_recorded_question_is_read() {
     let expected =
         Message { phase: Phase::Progressing, checksum: Some(Revision("5594979469".into())), label: None };
     assert_eq!(read.message, expected);
-    assert!(read.metadata.is_empty() && read.note.is_none() && read.token.is_none());
+    assert!(read.metadata.is_empty() && read.event_message.is_none() && read.token.is_none());
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn an_event_keeps_only_the_hooks_own_metadata() {
         "timestamp":"1790000000000","team":"a","token":"s3cret"}"#,
     );
     let read = parse(body.as_bytes()).unwrap();
-    assert_eq!(read.note.as_deref(), Some("Halt podinfo.test"));
+    assert_eq!(read.event_message.as_deref(), Some("Halt podinfo.test"));
     assert_eq!(read.metadata, BTreeMap::from([("team".to_owned(), "a".to_owned())]));
     assert_eq!(read.token.as_ref().unwrap().expose_secret(), "s3cret");
     assert_eq!(read.message.checksum, None);
@@ -203,7 +203,7 @@ proptest! {
                     }
                 }
                 let words = read.metadata.values().chain(read.metadata.keys());
-                for word in words.chain(&read.note).chain(read.message.label.as_ref().map(|label| &label.0)) {
+                for word in words.chain(&read.event_message).chain(read.message.label.as_ref().map(|label| &label.0)) {
                     prop_assert!(!word.chars().any(|c| c.is_control() && c != '\n' && c != '\t'));
                 }
             }

@@ -12,7 +12,7 @@ use crate::{
 
 /// Entries by one person within this time count as one action that Jira recorded in several entries. A person needs
 /// longer to relocate a ticket and then move it through its workflow.
-const ONE_ACT: Duration = Duration::from_secs(5);
+const ONE_ACTION: Duration = Duration::from_secs(5);
 
 /// One change of an issue's status, as its changelog has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,9 +87,9 @@ pub fn decisive<'a>(status: &Status, moves: &'a [Move], statuses: &Statuses) -> 
         return None;
     }
     let orders = orders(moves);
-    let mut told = orders.iter().map(|(_, order)| last_into(meaning, status, order, statuses));
-    let first = told.next()?;
-    if told.all(|other| other == first) { first } else { None }
+    let mut candidates = orders.iter().map(|(_, order)| last_into(meaning, status, order, statuses));
+    let first = candidates.next()?;
+    if candidates.all(|other| other == first) { first } else { None }
 }
 
 /// The last move of an order into the statuses of a meaning, with none out of them since.
@@ -133,7 +133,7 @@ pub fn why_not_counted(
     let orders = orders(moves);
     let undoes = |other: &&Invalidation| {
         other.changelog_id == entry.changelog_id
-            || other.is_one_act_with(entry)
+            || other.is_same_action_as(entry)
             || orders.iter().any(|(by, _)| other.follows(entry, *by))
     };
     invalidations.iter().filter(undoes).map(|other| other.cause).min()
@@ -150,7 +150,7 @@ pub(super) fn was_moved_since(
         workflow.contains(&other.from)
             && !invalidations
                 .iter()
-                .any(|it| it.changelog_id == other.changelog_id || it.is_one_act_with(other))
+                .any(|it| it.changelog_id == other.changelog_id || it.is_same_action_as(other))
     };
     let place = |entry: &Move| (entry.at, number(&entry.changelog_id));
     if !moves.contains(entry) {
@@ -174,8 +174,8 @@ impl Invalidation {
 
     /// Whether both are parts of one action that Jira recorded in several entries, in any order. An unknown author may
     /// be the same person.
-    fn is_one_act_with(&self, entry: &Move) -> bool {
-        let is_near = self.at.is_some_and(|at| at.apart(entry.at) <= ONE_ACT);
+    fn is_same_action_as(&self, entry: &Move) -> bool {
+        let is_near = self.at.is_some_and(|at| at.abs_diff(entry.at) <= ONE_ACTION);
         self.cause == InvalidationCause::Relocated
             && is_near
             && (self.by == entry.by.id || self.by.is_empty())
@@ -185,8 +185,8 @@ impl Invalidation {
 impl Move {
     /// From this time on the history must be known to decide whether this is a transition.
     #[must_use]
-    pub fn first_answered_since(&self) -> Millis {
-        Millis(self.at.0.saturating_sub(i64::try_from(ONE_ACT.as_millis()).unwrap_or(i64::MAX)))
+    pub fn history_needed_since(&self) -> Millis {
+        Millis(self.at.0.saturating_sub(i64::try_from(ONE_ACTION.as_millis()).unwrap_or(i64::MAX)))
     }
 }
 

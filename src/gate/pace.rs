@@ -37,9 +37,9 @@ impl Pace {
 
     /// Excludes an outage of the bridge from the current pause: it now counts from `heard`, the time of the last
     /// message by a clock that stopped during the outage.
-    pub const fn resumed(&mut self, heard: Millis) {
+    pub const fn resumed(&mut self, last_message: Millis) {
         if self.closed_at.is_some() {
-            self.closed_at = Some(heard);
+            self.closed_at = Some(last_message);
         }
     }
 

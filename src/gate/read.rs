@@ -27,14 +27,14 @@ pub(super) fn read(
 ) -> TicketState {
     let status = status.clone();
     let meaning = statuses.meaning(&status.id);
-    if meaning == Meaning::Waiting && statuses.late.contains(&status.id) {
-        return TicketState::Invalid { doubt: InvalidReason::Renamed { status } };
+    if meaning == Meaning::Waiting && statuses.ambiguous.contains(&status.id) {
+        return TicketState::Invalid { reason: InvalidReason::Renamed { status } };
     }
     if meaning == Meaning::Waiting {
         return TicketState::Waiting { status: Some(status) };
     }
     let Some(changelog_entry) = decisive(&status, moves, statuses) else {
-        return TicketState::Invalid { doubt: InvalidReason::NoChangelogEntry { status } };
+        return TicketState::Invalid { reason: InvalidReason::NoChangelogEntry { status } };
     };
     let why_not_counted = match (why_not_counted(changelog_entry, moves, invalidations), &statuses.workflow) {
         (Some(cause), _) => Some(NotCounted::Invalidated(cause)),
@@ -61,7 +61,7 @@ pub(super) fn read(
             TicketState::Rejected {
                 status,
                 decision,
-                author: Author::NotAccepted { why: rejected_before(cause) },
+                author: Author::NotAccepted { why: why_rejection_not_counted(cause) },
             }
         }
         (Meaning::Approved | Meaning::Waiting, _, Some(NotCounted::WorkflowUnknown)) => {
@@ -71,18 +71,18 @@ pub(super) fn read(
             Meaning::Approved | Meaning::Waiting,
             _,
             Some(NotCounted::Invalidated(InvalidationCause::Unreadable)),
-        ) => TicketState::Invalid { doubt: InvalidReason::NoChangelogEntry { status } },
+        ) => TicketState::Invalid { reason: InvalidReason::NoChangelogEntry { status } },
         (
             Meaning::Approved | Meaning::Waiting,
             _,
             Some(NotCounted::Invalidated(InvalidationCause::Relocated)),
         ) => {
             let changelog_entry = decision.changelog_entry.changelog_id;
-            TicketState::Invalid { doubt: InvalidReason::Relocated { status, entry: changelog_entry } }
+            TicketState::Invalid { reason: InvalidReason::Relocated { status, entry: changelog_entry } }
         }
         (Meaning::Approved | Meaning::Waiting, _, Some(NotCounted::Mapped)) => {
             let changelog_entry = decision.changelog_entry.changelog_id;
-            TicketState::Invalid { doubt: InvalidReason::Mapped { status, entry: changelog_entry } }
+            TicketState::Invalid { reason: InvalidReason::Mapped { status, entry: changelog_entry } }
         }
         (Meaning::Approved | Meaning::Waiting, Author::Accepted, None) => {
             TicketState::Approved { status, decision }
@@ -111,7 +111,7 @@ enum NotCounted {
 }
 
 /// Why a rejection that does not count rolls nothing back.
-fn rejected_before(cause: NotCounted) -> String {
+fn why_rejection_not_counted(cause: NotCounted) -> String {
     match cause {
         NotCounted::Invalidated(InvalidationCause::Relocated) => {
             "the ticket was moved between projects, issue types or workflows with it or since".into()

@@ -20,7 +20,7 @@ use crate::{
 const ESTIMATES_AGREE: Duration = Duration::from_secs(2);
 
 /// Why a rejection no longer rolls back.
-const LEFT: &str = "the ticket left that status, but not by a transition of its workflow";
+const LEFT_WITHOUT_TRANSITION: &str = "the ticket left that status, but not by a transition of its workflow";
 
 impl Gate {
     /// The gate after this snapshot of its ticket; `None` if nothing changed. `now` is when Jira was asked, `arrived`
@@ -30,7 +30,7 @@ impl Gate {
     /// only once the stored time is older than a sixth of `trust_for`. So a poll of every ticket does not write every
     /// ticket.
     #[must_use]
-    pub fn see(
+    pub fn after_snapshot(
         &self,
         snapshot: &IssueSnapshot,
         statuses: &Statuses,
@@ -50,10 +50,12 @@ impl Gate {
                 return None;
             }
             IssueSnapshot::Missing { browse } => {
-                let lately = now.apart(*seen) <= trust_for;
+                let lately = now.abs_diff(*seen) <= trust_for;
                 (
                     &ticket.key,
-                    TicketState::Invalid { doubt: missing(ticket_state, lately, *browse, now, trust_for) },
+                    TicketState::Invalid {
+                        reason: missing_reason(ticket_state, lately, *browse, now, trust_for),
+                    },
                 )
             }
             // Without the mark it may be another gate's issue, so its key is not stored.
@@ -76,9 +78,11 @@ impl Gate {
                     let history = (moves.as_slice(), invalidations.as_slice());
                     let read =
                         read(status, history, statuses, author, |entry| arrived - answered.since(entry.at));
-                    self.by_their_names(read, statuses)
+                    self.with_renames_checked(read, statuses)
                 } else {
-                    TicketState::Invalid { doubt: InvalidReason::MovedElsewhere { project: project.clone() } }
+                    TicketState::Invalid {
+                        reason: InvalidReason::MovedElsewhere { project: project.clone() },
+                    }
                 };
                 let was_taken_back = |decision: &Decision| {
                     let workflow = statuses.workflow.as_ref()?;
@@ -96,7 +100,7 @@ impl Gate {
                         ticket_state.clone()
                     }
                     _ if *ended => TicketState::Invalid {
-                        doubt: InvalidReason::LabelledEnded { status: status.clone() },
+                        reason: InvalidReason::LabelledEnded { status: status.clone() },
                     },
                     _ => shown,
                 };
@@ -104,7 +108,7 @@ impl Gate {
             }
         };
         let new = if ticket_state.stays_despite(&new, snapshot) { ticket_state.clone() } else { new };
-        let pinned = self.statuses.clone().or_else(|| pinned_by(snapshot, &new, statuses));
+        let pinned = self.statuses.clone().or_else(|| statuses_to_pin(snapshot, &new, statuses));
         if new.is_not_judged() && new.entry() == ticket_state.entry() && !ticket_state.is_not_judged() {
             // The author could not be judged now; the earlier judgment holds for `trust_for`.
             return None;
@@ -112,15 +116,15 @@ impl Gate {
         let new = if new.means_the_same(ticket_state) && !new.is_older(ticket_state) {
             ticket_state.clone()
         } else {
-            new.no_younger(ticket_state)
+            new.with_older_estimate(ticket_state)
         };
         let holds_on = matches!(
             ticket_state,
             TicketState::Approved { .. }
-                | TicketState::Invalid { doubt: InvalidReason::Missing { confirmed: false, .. } }
+                | TicketState::Invalid { reason: InvalidReason::Missing { confirmed: false, .. } }
         );
         let is_judged_anew = self.judged_by != Some(judged_by) && matches!(new, TicketState::Approved { .. });
-        let is_renewed = is_judged_anew || holds_on && (now.apart(*seen) >= trust_for / 6 || now < *seen);
+        let is_renewed = is_judged_anew || holds_on && (now.abs_diff(*seen) >= trust_for / 6 || now < *seen);
         let is_moved = newest_move != self.newest_move;
         if new == *ticket_state && *key == ticket.key && !is_renewed && !is_moved && pinned == self.statuses {
             return None;
@@ -143,14 +147,14 @@ impl Gate {
             | TicketState::NotAllowed { .. }
             | TicketState::NotJudged { .. }
             | TicketState::Invalid { .. } => {
-                TicketState::Invalid { doubt: InvalidReason::Unmarked { gate: self.id.clone() } }
+                TicketState::Invalid { reason: InvalidReason::Unmarked { gate: self.id.clone() } }
             }
         }
     }
 
     /// Corrects the state if a deciding status may have got its name after the ticket was opened. If its name at that
     /// time is not known, the history must show the name that it has now.
-    fn by_their_names(&self, ticket_state: TicketState, statuses: &Statuses) -> TicketState {
+    fn with_renames_checked(&self, ticket_state: TicketState, statuses: &Statuses) -> TicketState {
         let is_known = |entry: &Move| match &self.statuses {
             Some(then) => then.rejected.contains(&entry.to.id),
             None => !statuses.renames(&entry.to),
@@ -161,7 +165,7 @@ impl Gate {
             | TicketState::NotJudged { status, decision, .. }
                 if self.statuses.is_none() && statuses.renames(&decision.changelog_entry.to) =>
             {
-                TicketState::Invalid { doubt: InvalidReason::Renamed { status } }
+                TicketState::Invalid { reason: InvalidReason::Renamed { status } }
             }
             // A rejection keeps the gate closed, but may not have been meant as one, so it does not roll back.
             TicketState::Rejected {
@@ -190,7 +194,7 @@ impl TicketState {
         let Self::Rejected { status, decision, .. } = self else { return None };
         let is_taken_back = match shown {
             Self::Rejected { .. } => return None,
-            Self::Invalid { doubt: InvalidReason::MovedElsewhere { .. } } => Some(false),
+            Self::Invalid { reason: InvalidReason::MovedElsewhere { .. } } => Some(false),
             Self::Waiting { .. }
             | Self::Approved { .. }
             | Self::NotAllowed { .. }
@@ -206,11 +210,15 @@ impl TicketState {
                 | Self::Approved { .. }
                 | Self::NotAllowed { .. }
                 | Self::NotJudged { .. }
-                | Self::Invalid { doubt: InvalidReason::Relocated { .. } | InvalidReason::Mapped { .. } },
+                | Self::Invalid { reason: InvalidReason::Relocated { .. } | InvalidReason::Mapped { .. } },
                 Some(false),
             ) => {
                 let (status, decision) = (status.clone(), decision.clone());
-                Some(Self::Rejected { status, decision, author: Author::NotAccepted { why: LEFT.into() } })
+                Some(Self::Rejected {
+                    status,
+                    decision,
+                    author: Author::NotAccepted { why: LEFT_WITHOUT_TRANSITION.into() },
+                })
             }
             (Self::Invalid { .. } | Self::Rejected { .. }, Some(false)) | (_, None) => Some(self.clone()),
         }
@@ -225,16 +233,16 @@ impl TicketState {
                 Self::Invalid { .. } | Self::Rejected { author: Author::NotAccepted { .. }, .. },
             ) => {
                 is_newest(&decision.changelog_entry, moves)
-                    && self.is_no_less_than(new)
+                    && self.is_as_strong_as(new)
                     && (status.id == known.id
-                        || matches!(new, Self::Invalid { doubt: InvalidReason::NoChangelogEntry { .. } }))
+                        || matches!(new, Self::Invalid { reason: InvalidReason::NoChangelogEntry { .. } }))
             }
             _ => false,
         }
     }
 
     /// Whether this rejection is at least as strong as the other state: it rolls back, or the other is not a rejection.
-    const fn is_no_less_than(&self, other: &Self) -> bool {
+    const fn is_as_strong_as(&self, other: &Self) -> bool {
         matches!(self, Self::Rejected { author: Author::Accepted, .. })
             || matches!(other, Self::Invalid { .. })
     }
@@ -251,7 +259,7 @@ impl TicketState {
             (
                 Self::Rejected { status: here, decision: a, author: judged },
                 Self::Rejected { status: there, decision: b, author: before },
-            ) => here == there && a.changelog_entry == b.changelog_entry && same_decision(judged, before),
+            ) => here == there && a.changelog_entry == b.changelog_entry && same_judgment(judged, before),
             (
                 Self::NotAllowed { status: here, decision: a, why },
                 Self::NotAllowed { status: there, decision: b, why: before },
@@ -277,7 +285,7 @@ impl TicketState {
     }
 
     /// The same, with the older of both estimates of the decision's time.
-    fn no_younger(mut self, other: &Self) -> Self {
+    fn with_older_estimate(mut self, other: &Self) -> Self {
         let before = other.decision().filter(|decision| Some(&decision.changelog_entry) == self.entry());
         let Some(before) = before.map(|decision| decision.since) else { return self };
         match &mut self {
@@ -293,8 +301,8 @@ impl TicketState {
 
 /// The statuses to store with a ticket in this state, if they are certain: not if a deciding status may have been
 /// renamed since the ticket was opened.
-fn pinned_by(snapshot: &IssueSnapshot, new: &TicketState, statuses: &Statuses) -> Option<Statuses> {
-    let is_told = match new {
+fn statuses_to_pin(snapshot: &IssueSnapshot, new: &TicketState, statuses: &Statuses) -> Option<Statuses> {
+    let is_certain = match new {
         TicketState::Waiting { .. }
         | TicketState::Approved { .. }
         | TicketState::NotAllowed { .. }
@@ -303,13 +311,13 @@ fn pinned_by(snapshot: &IssueSnapshot, new: &TicketState, statuses: &Statuses) -
         TicketState::Invalid { .. } => false,
     };
     let is_live = matches!(snapshot, IssueSnapshot::Issue { ended: false, .. });
-    (is_live && is_told && !statuses.approved.is_empty()).then(|| statuses.pinned())
+    (is_live && is_certain && !statuses.approved.is_empty()).then(|| statuses.pinned())
 }
 
 /// The reason if Jira does not show the issue. `lately` says that the last reading is not older than `trust_for`. Jira
 /// gives the same answer for an issue that was deleted and for one that the bridge's account may not see. So the ticket
 /// counts as deleted only after Jira did not show it for `trust_for`, to an account that may browse the project.
-fn missing(
+fn missing_reason(
     before: &TicketState,
     lately: bool,
     browse: Browse,
@@ -318,11 +326,11 @@ fn missing(
 ) -> InvalidReason {
     let before = match before {
         TicketState::Invalid {
-            doubt: InvalidReason::Missing { confirmed: true, since: since @ Some(_) },
+            reason: InvalidReason::Missing { confirmed: true, since: since @ Some(_) },
         } => {
             return InvalidReason::Missing { confirmed: true, since: *since };
         }
-        TicketState::Invalid { doubt: InvalidReason::Missing { confirmed: false, since } } if lately => {
+        TicketState::Invalid { reason: InvalidReason::Missing { confirmed: false, since } } if lately => {
             *since
         }
         TicketState::Invalid { .. }
@@ -341,7 +349,7 @@ fn missing(
 }
 
 /// Whether both judgments have the same result. The reason of an unknown one changes from reading to reading.
-fn same_decision(a: &Author, b: &Author) -> bool {
+fn same_judgment(a: &Author, b: &Author) -> bool {
     match (a, b) {
         (Author::Unknown { .. }, Author::Unknown { .. }) => true,
         (Author::Accepted | Author::NotAccepted { .. } | Author::NotJudged | Author::Unknown { .. }, _) => {

@@ -93,8 +93,8 @@ pub struct Gate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest_move: Option<Millis>,
     /// The tags of the notices that were written to its ticket or are queued, so that each is written once.
-    #[serde(default)]
-    pub told: Vec<String>,
+    #[serde(rename = "told", default)]
+    pub notified: Vec<String>,
 }
 
 impl Gate {
@@ -113,7 +113,7 @@ impl Gate {
             statuses: None,
             judged_by: None,
             newest_move: None,
-            told: Vec::new(),
+            notified: Vec::new(),
         }
     }
 
@@ -131,7 +131,7 @@ impl Gate {
         let approved = then.approved.intersection(&today.approved).cloned().collect();
         let late = then.approved.symmetric_difference(&today.approved).cloned().collect();
         let rejected = then.rejected.union(&today.rejected).cloned().collect();
-        Statuses { approved, rejected, late, names: today.names, workflow: today.workflow }
+        Statuses { approved, rejected, ambiguous: late, names: today.names, workflow: today.workflow }
     }
 
     /// Marks the decision to be judged again. Returns whether that changed anything.
@@ -185,9 +185,9 @@ impl Gate {
 
     /// Whether its ticket can prove nothing any more, so that the next question opens another.
     #[must_use]
-    pub const fn is_spent(&self) -> bool {
+    pub const fn needs_new_ticket(&self) -> bool {
         match &self.state {
-            GateState::Watched { ticket_state: TicketState::Invalid { doubt }, .. } => match doubt {
+            GateState::Watched { ticket_state: TicketState::Invalid { reason: doubt }, .. } => match doubt {
                 InvalidReason::LabelledEnded { .. }
                 | InvalidReason::Missing { confirmed: true, since: Some(_) } => true,
                 // A missing ticket without a time was given up by a version that asked Jira only twice.
@@ -207,7 +207,7 @@ impl Gate {
     #[must_use]
     pub const fn is_open_ticket(&self) -> bool {
         match &self.state {
-            GateState::Watched { ticket_state: TicketState::Invalid { doubt }, .. } => match doubt {
+            GateState::Watched { ticket_state: TicketState::Invalid { reason: doubt }, .. } => match doubt {
                 InvalidReason::LabelledEnded { .. } | InvalidReason::Missing { .. } => false,
                 InvalidReason::MovedElsewhere { .. }
                 | InvalidReason::NoChangelogEntry { .. }
@@ -226,7 +226,7 @@ impl Gate {
         matches!(
             &self.state,
             GateState::Watched {
-                ticket_state: TicketState::Invalid { doubt: InvalidReason::LabelledEnded { .. } },
+                ticket_state: TicketState::Invalid { reason: InvalidReason::LabelledEnded { .. } },
                 ..
             }
         )
@@ -238,7 +238,7 @@ impl Gate {
         matches!(
             &self.state,
             GateState::Watched {
-                ticket_state: TicketState::Invalid { doubt: InvalidReason::Unmarked { .. } },
+                ticket_state: TicketState::Invalid { reason: InvalidReason::Unmarked { .. } },
                 ..
             }
         )

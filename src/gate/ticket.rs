@@ -88,7 +88,8 @@ pub enum TicketState {
     #[serde(rename = "gone")]
     Invalid {
         /// Why not.
-        doubt: InvalidReason,
+        #[serde(rename = "doubt")]
+        reason: InvalidReason,
     },
 }
 
@@ -103,7 +104,7 @@ impl TicketState {
             | Self::NotAllowed { status, .. }
             | Self::NotJudged { status, .. } => Some(status),
             Self::Invalid {
-                doubt:
+                reason:
                     InvalidReason::LabelledEnded { status }
                     | InvalidReason::NoChangelogEntry { status }
                     | InvalidReason::Relocated { status, .. }
@@ -111,7 +112,7 @@ impl TicketState {
                     | InvalidReason::Renamed { status },
             } => Some(status),
             Self::Invalid {
-                doubt:
+                reason:
                     InvalidReason::MovedElsewhere { .. }
                     | InvalidReason::Unmarked { .. }
                     | InvalidReason::Missing { .. },

@@ -115,7 +115,7 @@ impl Gate {
             // Judged by other settings, so it must be judged again.
             TicketState::Approved { .. } if self.judged_by != Some(trust.judged_by) => Verdict::Stuck,
             // Also if `seen` is in the future: setting the clock back must not extend an approval.
-            TicketState::Approved { .. } if now.apart(seen) > trust.trust_for => Verdict::Stale,
+            TicketState::Approved { .. } if now.abs_diff(seen) > trust.trust_for => Verdict::Stale,
             TicketState::Approved { decision, .. }
                 if self.used.is_none() && age(decision, seen, now) > trust.valid_for =>
             {
@@ -128,5 +128,5 @@ impl Gate {
 
 /// The age of a decision that was last seen at `seen`: too old rather than too young after the clock was set back.
 fn age(decision: &Decision, seen: Millis, now: Millis) -> Duration {
-    if now < seen { seen.since(decision.since) + now.apart(seen) } else { now.since(decision.since) }
+    if now < seen { seen.since(decision.since) + now.abs_diff(seen) } else { now.since(decision.since) }
 }

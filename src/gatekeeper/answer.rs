@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::unread_tickets::UnreadSince;
 use crate::{
     gate::{Decision, Gate, GateName, GateState, InvalidReason, Stage, TicketState, Validity, Verdict},
-    millis::{Millis, written},
+    millis::{Millis, config_notation},
     rollout::{Canary, CanaryId, Progress, Rollout, TicketLimit},
     store,
     view::{GateView, Rfc3339, RolloutView, TicketView},
@@ -90,21 +90,23 @@ impl AnswerLinks {
         let blank = blank(&canary.id, ROLLBACK, canary.rollout.as_ref());
         let rejected = canary.rolls_back().and_then(|gate| gate.rollback().map(|no| (gate, no)));
         let Some((gate, (_, decision))) = rejected else {
-            let ticket_state =
-                match canary.idle_rejection().and_then(|gate| gate.rejection().map(|no| (gate, no))) {
-                    None => GateView { reason: "nothing about this rollout was rejected".into(), ..blank },
-                    Some((gate, (_, decision))) => GateView {
-                        state: Verdict::Rejected,
-                        reason: format!(
-                            "{} was {}, which closes the gate but rolls nothing back",
-                            gate.name.stage,
-                            decision_words("rejected", decision)
-                        ),
-                        ticket: self.ticket(gate),
-                        asked_at: Some(Rfc3339(gate.asked_at)),
-                        ..blank
-                    },
-                };
+            let ticket_state = match canary
+                .rejection_without_rollback()
+                .and_then(|gate| gate.rejection().map(|no| (gate, no)))
+            {
+                None => GateView { reason: "nothing about this rollout was rejected".into(), ..blank },
+                Some((gate, (_, decision))) => GateView {
+                    state: Verdict::Rejected,
+                    reason: format!(
+                        "{} was {}, which closes the gate but rolls nothing back",
+                        gate.name.stage,
+                        decision_words("rejected", decision)
+                    ),
+                    ticket: self.ticket(gate),
+                    asked_at: Some(Rfc3339(gate.asked_at)),
+                    ..blank
+                },
+            };
             return Answer { open: false, line: line("do not roll back", &ticket_state), gate: ticket_state };
         };
         let ticket_state = GateView {
@@ -250,7 +252,7 @@ fn reason(gate: &Gate, verdict: Verdict, trust: Validity) -> String {
             format!("not_allowed: {}, which does not count: {why}", decision_words("approved", decision))
         }
         TicketState::NotJudged { decision, why, .. } => not_judged_words(decision, why),
-        TicketState::Invalid { doubt } => invalid_words(doubt),
+        TicketState::Invalid { reason: doubt } => invalid_words(doubt),
         TicketState::Approved { decision, .. } => match verdict {
             Verdict::Approved => decision_words("approved", decision),
             Verdict::Stuck if gate.judged_by.is_some() => not_judged_words(decision, OTHER_SETTINGS),
@@ -258,7 +260,7 @@ fn reason(gate: &Gate, verdict: Verdict, trust: Validity) -> String {
             Verdict::Expired => format!(
                 "expired: {}, not used within {}; move the ticket back and approve it again",
                 decision_words("approved", decision),
-                written(trust.valid_for)
+                config_notation(trust.valid_for)
             ),
             Verdict::Stale => format!(
                 "stale: approved, but Jira last confirmed that at {}, which is too long ago",

@@ -61,7 +61,7 @@ impl Gatekeeper {
             metadata,
             deny: &deny,
             denials: &denials,
-            fresh: fresh_id(),
+            new_id: fresh_id(),
             silent_for,
             pace: canary.gate(gate).map_or_else(Pace::default, |known| self.store.pace(id, &known.id)),
         };

@@ -135,19 +135,19 @@ fn ticket_seen(detail: Detail, ticket_state: &TicketState, route: &Route, deny: 
             decision_json(with(detail, "why", json!(why)), decision, route, deny)
         }
         TicketState::Invalid {
-            doubt:
+            reason:
                 InvalidReason::LabelledEnded { status }
                 | InvalidReason::NoChangelogEntry { status }
                 | InvalidReason::Renamed { status },
         } => with(detail, "status", json!(status)),
         TicketState::Invalid {
-            doubt: InvalidReason::Relocated { status, entry } | InvalidReason::Mapped { status, entry },
+            reason: InvalidReason::Relocated { status, entry } | InvalidReason::Mapped { status, entry },
         } => with(with(detail, "status", json!(status)), "changelog_id", json!(entry)),
-        TicketState::Invalid { doubt: InvalidReason::Unmarked { .. } } => detail,
-        TicketState::Invalid { doubt: InvalidReason::MovedElsewhere { project } } => {
+        TicketState::Invalid { reason: InvalidReason::Unmarked { .. } } => detail,
+        TicketState::Invalid { reason: InvalidReason::MovedElsewhere { project } } => {
             with(detail, "project", json!(project))
         }
-        TicketState::Invalid { doubt: InvalidReason::Missing { confirmed, since } } => {
+        TicketState::Invalid { reason: InvalidReason::Missing { confirmed, since } } => {
             let since = since.map(Rfc3339);
             with(with(detail, "confirmed", json!(confirmed)), "since", json!(since))
         }
@@ -161,14 +161,14 @@ const fn verdict_word(ticket_state: &TicketState) -> &'static str {
         TicketState::Rejected { .. } => "rejected",
         TicketState::NotAllowed { .. } => "not_allowed",
         TicketState::NotJudged { .. } => "unjudged",
-        TicketState::Invalid { doubt: InvalidReason::LabelledEnded { .. } } => "labelled_ended",
-        TicketState::Invalid { doubt: InvalidReason::NoChangelogEntry { .. } } => "no_changelog_entry",
-        TicketState::Invalid { doubt: InvalidReason::MovedElsewhere { .. } } => "moved_elsewhere",
-        TicketState::Invalid { doubt: InvalidReason::Relocated { .. } } => "relocated",
-        TicketState::Invalid { doubt: InvalidReason::Mapped { .. } } => "mapped",
-        TicketState::Invalid { doubt: InvalidReason::Renamed { .. } } => "renamed",
-        TicketState::Invalid { doubt: InvalidReason::Unmarked { .. } } => "unmarked",
-        TicketState::Invalid { doubt: InvalidReason::Missing { .. } } => "missing",
+        TicketState::Invalid { reason: InvalidReason::LabelledEnded { .. } } => "labelled_ended",
+        TicketState::Invalid { reason: InvalidReason::NoChangelogEntry { .. } } => "no_changelog_entry",
+        TicketState::Invalid { reason: InvalidReason::MovedElsewhere { .. } } => "moved_elsewhere",
+        TicketState::Invalid { reason: InvalidReason::Relocated { .. } } => "relocated",
+        TicketState::Invalid { reason: InvalidReason::Mapped { .. } } => "mapped",
+        TicketState::Invalid { reason: InvalidReason::Renamed { .. } } => "renamed",
+        TicketState::Invalid { reason: InvalidReason::Unmarked { .. } } => "unmarked",
+        TicketState::Invalid { reason: InvalidReason::Missing { .. } } => "missing",
     }
 }
 
@@ -192,7 +192,7 @@ fn decision_json(
         "rejected": route.ticket.rejected,
         "approvers": route.approval.approvers,
         "deny": deny,
-        "valid_for_ms": millis::whole(route.approval.valid_for),
+        "valid_for_ms": millis::as_millis_i64(route.approval.valid_for),
     });
     with(with(detail, "decision", decision), "policy", policy)
 }

@@ -116,7 +116,7 @@ impl Gatekeeper {
         } else {
             Headroom::Available
         };
-        let budget = Budget { per_hour: tickets_per_canary_per_hour, room };
+        let budget = Budget { per_hour: tickets_per_canary_per_hour, headroom: room };
         Rules { trust, idle_after, abandon_after, budget }
     }
 

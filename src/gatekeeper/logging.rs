@@ -61,7 +61,7 @@ pub(super) fn log_event(id: &CanaryId, audit_event: &AuditEvent, metrics: &Metri
                     let by = &decision.changelog_entry.by.name;
                     tracing::warn!(canary = %id, %gate, ticket, by, why, "it is not known yet whether an approval counts; the gate stays closed, and it is tried again");
                 }
-                TicketState::Invalid { doubt } => {
+                TicketState::Invalid { reason: doubt } => {
                     let doubt = match doubt {
                         InvalidReason::LabelledEnded { .. } => "labelled flagger-ended",
                         InvalidReason::MovedElsewhere { .. } => "moved elsewhere",

@@ -26,7 +26,8 @@ impl Gatekeeper {
             return Ok(());
         }
         let heard = self.store.last_heard(id);
-        let event = |_: &Canary, silent_for| Event::Reported { report, message, words, silent_for };
+        let event =
+            |_: &Canary, silent_for| Event::Reported { report, message, event_message: words, silent_for };
         match self.apply_message(id, heard, now, event).await {
             Ok(_) => self.store.message_received(id, now),
             Err(error) => {

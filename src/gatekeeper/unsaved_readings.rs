@@ -37,7 +37,7 @@ impl TicketReading {
     #[must_use]
     pub const fn event(&self) -> Event<'_> {
         let Self { gate, snapshot, statuses, author, denials, at: _, arrived } = self;
-        Event::Seen { gate, sighting: snapshot, statuses, author, denials, arrived: *arrived }
+        Event::Seen { gate, snapshot, statuses, author, denials, arrived: *arrived }
     }
 }
 

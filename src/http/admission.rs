@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use crate::{
     config::{Flagger, ScopedToken},
-    flagger::{BadPayload, label},
+    flagger::{BadPayload, check_dns_label},
     http::{credentials::is_one_of, refused_calls::TOKEN},
     secret::Secret,
     text::Quoted,
@@ -231,7 +231,7 @@ fn cluster<'a>(config: &'a Flagger, holder: &TokenHolder<'a>, named: ClaimedClus
         };
     }
     let name = named.query.or(metadata).unwrap_or(&config.cluster);
-    if let Err(bad) = label("cluster", name) {
+    if let Err(bad) = check_dns_label("cluster", name) {
         return Admission::BadPayload(bad);
     }
     match config.clusters.iter().find(|cluster| cluster.name == name) {

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::{
     config,
-    flagger::{BadPayload, Payload, label, named, parse},
+    flagger::{BadPayload, Payload, canary_name, check_dns_label, parse},
     gate::{GateName, Stage},
     gatekeeper::{Answer, Question},
     http::{
@@ -168,7 +168,7 @@ async fn report(gates: GateApi, report: Report, request: Request) -> Response {
                 &accepted.canary,
                 report,
                 &accepted.payload.message,
-                accepted.payload.note.as_deref(),
+                accepted.payload.event_message.as_deref(),
                 now,
             )
             .await
@@ -258,7 +258,8 @@ impl GateApi {
             Ok(None) | Err(_) => Authentication::Unauthenticated,
         };
         let response = text_line(status, &words);
-        let canary = peek(body, MAX_BODY_BYTES, &self.shared.bodies).await.and_then(|body| named(&body));
+        let canary =
+            peek(body, MAX_BODY_BYTES, &self.shared.bodies).await.and_then(|body| canary_name(&body));
         self.shared.refuse(RefusedCall {
             listener: ListenerLabel::Gate,
             authentication,
@@ -405,7 +406,7 @@ async fn accept(gates: &GateApi, request: Request) -> Result<AcceptedCall, Box<R
         Err((why, authentication)) => {
             // Boxed to keep the common future small.
             let body = Box::pin(peek(body, MAX_BODY_BYTES, bodies)).await;
-            return Err(rejected(why, authentication, body.and_then(|body| named(&body))));
+            return Err(rejected(why, authentication, body.and_then(|body| canary_name(&body))));
         }
     };
     let authentication = known(&proven);
@@ -431,11 +432,11 @@ async fn accept(gates: &GateApi, request: Request) -> Result<AcceptedCall, Box<R
             return Err(rejected(
                 Rejection::Unauthenticated(Unauthenticated::NoToken),
                 authentication,
-                named(&body),
+                canary_name(&body),
             ));
         }
         (Err(bad), Some(_)) => {
-            return Err(rejected(Rejection::BadPayload(bad), authentication, named(&body)));
+            return Err(rejected(Rejection::BadPayload(bad), authentication, canary_name(&body)));
         }
     };
     let canary = || Some(format!("{}/{}", payload.namespace, payload.name));
@@ -489,7 +490,7 @@ fn parameters(uri: &Uri) -> Result<Parameters, Rejection> {
                 return Err(Rejection::Query(words, hint));
             }
         };
-        if let Err(bad) = label(what, &value) {
+        if let Err(bad) = check_dns_label(what, &value) {
             let hint = slug(&value).map_or_else(
                 || NAME_RULES.to_owned(),
                 |slug| format!("write ?{what}={slug} into the hook's url"),

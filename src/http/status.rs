@@ -14,7 +14,7 @@ use crate::{
         shared::Shared,
     },
     metrics::CONTENT_TYPE,
-    millis::{Millis, lasted},
+    millis::{Millis, rough_duration},
     view::Rfc3339,
 };
 use axum::{
@@ -145,7 +145,7 @@ fn jira_health(
     let known = JiraHealth { one_by_one, ..known };
     match unread.all() {
         Some((since, why)) if !known.trouble => {
-            let (at, ago) = (clock_time(since), lasted(now.since(since)));
+            let (at, ago) = (clock_time(since), rough_duration(now.since(since)));
             let words = format!("no ticket can be read since {at} ({ago}): {why}");
             JiraHealth { trouble: true, words, ..known }
         }

@@ -1,7 +1,7 @@
 //! PURE: truncates a [`Doc`]: Jira refuses a text of more than 32,767 characters.
 
 use crate::{
-    text::{CUT, beginning},
+    text::{TRUNCATED, beginning},
     ticket::{Block, Doc, Span},
 };
 
@@ -42,7 +42,7 @@ fn truncate_doc(doc: &Doc, mut budget: usize) -> Doc {
             Block::Verbatim(text) => Block::Verbatim(take(text, &mut budget)),
         });
     }
-    kept.push(Block::Paragraph(vec![Span::Text(CUT.into())]));
+    kept.push(Block::Paragraph(vec![Span::Text(TRUNCATED.into())]));
     Doc(kept)
 }
 

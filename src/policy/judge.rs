@@ -102,7 +102,7 @@ pub fn judge(
         return not("Jira does not say who it was".into());
     }
     if let Some((entry, _)) = deny.iter().find(|(_, names)| *names == EntryMatch::Yes) {
-        return not(format!("{who} is ruled out by {} in approval.deny", quoted(entry)));
+        return not(format!("{who} is ruled out by {} in approval.deny", quote_entry(entry)));
     }
     if let Some(why) = unknown(deny) {
         return Author::Unknown { why: format!("it cannot be told whether {who} is ruled out: {why}") };
@@ -145,7 +145,8 @@ pub const DENIES_OTHERS: &str = "approval.deny rules out other people now, so th
 #[must_use]
 pub fn denies_for_good(key: &str, deny: &[String]) -> Author {
     let is_template = |entry: &&String| entry.contains("{{") || entry.contains("{%");
-    let mut templates: Vec<String> = deny.iter().filter(is_template).map(|entry| quoted(entry)).collect();
+    let mut templates: Vec<String> =
+        deny.iter().filter(is_template).map(|entry| quote_entry(entry)).collect();
     if templates.len() > MOST_ENTRIES {
         templates.truncate(MOST_ENTRIES);
         templates.push("…".into());
@@ -179,7 +180,7 @@ fn unknown(entries: &[(String, EntryMatch)]) -> Option<&str> {
 
 /// An entry as a message quotes it, on one line: it may contain external text.
 #[must_use]
-pub fn quoted(entry: &str) -> String {
+pub fn quote_entry(entry: &str) -> String {
     match beginning(entry, LONGEST_ENTRY) {
         Some(kept) => format!("{:?}", format!("{kept}…")),
         None => format!("{entry:?}"),
@@ -308,8 +309,8 @@ mod tests {
 
     #[test]
     fn entries_are_quoted_on_one_line() {
-        assert_eq!(quoted("a\n\"b\""), r#""a\n\"b\"""#);
-        assert_eq!(quoted(&"ä".repeat(101)), format!("\"{}…\"", "ä".repeat(100)));
+        assert_eq!(quote_entry("a\n\"b\""), r#""a\n\"b\"""#);
+        assert_eq!(quote_entry(&"ä".repeat(101)), format!("\"{}…\"", "ä".repeat(100)));
     }
 
     fn names() -> impl Strategy<Value = EntryMatch> {

@@ -37,8 +37,8 @@ pub struct Statuses {
     /// Ids that mean no.
     pub rejected: BTreeSet<String>,
     /// Ids that meant yes only when the ticket was opened, or mean it only now: they decide nothing.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub late: BTreeSet<String>,
+    #[serde(rename = "late", default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ambiguous: BTreeSet<String>,
     /// The names of the deciding statuses today, by id. Not stored.
     #[serde(skip)]
     pub names: BTreeMap<String, String>,
@@ -63,13 +63,13 @@ impl Statuses {
     /// What is stored of them with a ticket.
     #[must_use]
     pub fn pinned(&self) -> Self {
-        Self { names: BTreeMap::new(), late: BTreeSet::new(), workflow: None, ..self.clone() }
+        Self { names: BTreeMap::new(), ambiguous: BTreeSet::new(), workflow: None, ..self.clone() }
     }
 
     /// Whether this status from a history has another name today, or today's name is not known.
     #[must_use]
     pub fn renames(&self, status: &Status) -> bool {
-        self.names.get(&status.id).is_none_or(|name| !alike(name, &status.name))
+        self.names.get(&status.id).is_none_or(|name| !same_name(name, &status.name))
     }
 }
 
@@ -81,7 +81,7 @@ pub enum Unresolved {
         /// What the configuration says.
         name: String,
         /// What the workflow has.
-        there_is: Vec<String>,
+        available: Vec<String>,
     },
     /// Several have this name: only an id distinguishes them.
     Ambiguous {
@@ -100,7 +100,7 @@ pub enum Unresolved {
 impl fmt::Display for Unresolved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown { name, there_is } => {
+            Self::Unknown { name, available: there_is } => {
                 write!(f, "no status \"{name}\" in this workflow, which has {}", there_is.join(", "))
             }
             Self::Ambiguous { name, ids } => {
@@ -136,7 +136,7 @@ impl Statuses {
                 workflow.iter().filter(decides).map(|status| (status.id.clone(), status.name.clone()));
             let names = names.collect();
             let workflow = Some(workflow.iter().map(|status| status.id.clone()).collect());
-            Ok(Self { approved, rejected, late: BTreeSet::new(), names, workflow })
+            Ok(Self { approved, rejected, ambiguous: BTreeSet::new(), names, workflow })
         } else {
             Err(problems)
         }
@@ -144,7 +144,7 @@ impl Statuses {
 }
 
 /// Whether two names of a status look the same, without regard to case, as Jira compares them.
-fn alike(one: &str, other: &str) -> bool {
+fn same_name(one: &str, other: &str) -> bool {
     text::single_line(one).to_lowercase() == text::single_line(other).to_lowercase()
 }
 
@@ -156,7 +156,7 @@ pub fn resolve(name: &str, workflow: &[Status]) -> Result<String, Unresolved> {
     if workflow.iter().any(|status| status.id == name) {
         return Ok(name.to_owned());
     }
-    let named = workflow.iter().filter(|status| alike(&status.name, name.trim()));
+    let named = workflow.iter().filter(|status| same_name(&status.name, name.trim()));
     let mut ids: Vec<String> = named.map(|status| status.id.clone()).collect();
     ids.sort();
     ids.dedup();
@@ -164,7 +164,7 @@ pub fn resolve(name: &str, workflow: &[Status]) -> Result<String, Unresolved> {
         [id] => Ok(id.clone()),
         [] => {
             let there_is = workflow.iter().map(|status| format!("\"{}\"", status.name)).collect();
-            Err(Unresolved::Unknown { name: name.to_owned(), there_is })
+            Err(Unresolved::Unknown { name: name.to_owned(), available: there_is })
         }
         _ => Err(Unresolved::Ambiguous { name: name.to_owned(), ids }),
     }

@@ -8,7 +8,7 @@ mod step;
 mod tickets;
 mod unasked;
 
-use self::{question::QuestionAt, step::Step};
+use self::{question::GateQuestion, step::Step};
 use super::{
     canary::Canary,
     change::Change,
@@ -26,8 +26,8 @@ impl Canary {
     pub fn apply(&self, event: &Event<'_>, now: Millis, rules: &Rules) -> Change {
         let mut step = Step::new(self, now);
         match event {
-            Event::Asked { gate, message, metadata, deny, denials, fresh, silent_for, pace } => {
-                let asked = QuestionAt { name: gate, message, metadata, deny, denials, fresh, pace: *pace };
+            Event::Asked { gate, message, metadata, deny, denials, new_id: fresh, silent_for, pace } => {
+                let asked = GateQuestion { name: gate, message, metadata, deny, denials, fresh, pace: *pace };
                 step.question(&asked, *silent_for, rules);
             }
             Event::RollbackAsked { message, silent_for } => {
@@ -35,24 +35,26 @@ impl Canary {
                     step.rollback_asked();
                 }
             }
-            Event::Reported { report, message, words, silent_for } => {
+            Event::Reported { report, message, event_message: words, silent_for } => {
                 let signal = match report {
                     Report::PostRollout => Signal::PostRollout,
                     Report::Event => Signal::Event,
                 };
                 step.report(signal, message, *silent_for, rules);
-                step.progress(*words);
+                step.comment_progress(*words);
             }
             Event::Opened { gate, ticket, statuses } => step.opened(gate, ticket, statuses.as_ref()),
             Event::NotOpened { gate, why } => step.not_opened(gate, why),
-            Event::Seen { gate, sighting: snapshot, statuses, author, denials, arrived } => {
+            Event::Seen { gate, snapshot, statuses, author, denials, arrived } => {
                 // A question may have ruled out the author while Jira was asked.
                 let is_judged = self.gate_by_id(gate).is_some_and(|gate| self.denials(gate) == **denials);
                 let doubted = Author::Unknown { why: DENIES_OTHERS.into() };
                 let author = if is_judged || **author != Author::Accepted { *author } else { &doubted };
-                step.seen(gate, |gate| gate.see(snapshot, statuses, author, now, *arrived, rules.trust));
+                step.seen(gate, |gate| {
+                    gate.after_snapshot(snapshot, statuses, author, now, *arrived, rules.trust)
+                });
             }
-            Event::TimePassed { silent_for } => step.silence(*silent_for, rules),
+            Event::TimePassed { silent_for } => step.end_if_silent(*silent_for, rules),
         }
         if step.canary == *self && step.commands.is_empty() && step.audit_events.is_empty() {
             return Change::Unchanged;

@@ -135,7 +135,7 @@ impl Rollout {
 
     /// Whether it has gates, and no message about it had a checksum.
     #[must_use]
-    pub fn is_blind(&self) -> bool {
+    pub fn lacks_checksum(&self) -> bool {
         self.checksum().is_none() && !self.gates.is_empty()
     }
 }
@@ -179,7 +179,7 @@ impl Canary {
             rollout.replaced.shrink_to_fit();
             for gate in rollout.gates.iter_mut().chain(&mut rollout.replaced) {
                 gate.deny.shrink_to_fit();
-                gate.told.shrink_to_fit();
+                gate.notified.shrink_to_fit();
             }
         }
     }
@@ -227,7 +227,7 @@ impl Canary {
 
     /// A gate with a rejection that rolls nothing back.
     #[must_use]
-    pub fn idle_rejection(&self) -> Option<&Gate> {
+    pub fn rejection_without_rollback(&self) -> Option<&Gate> {
         let rollout = self.rollout.as_ref()?;
         rollout.gates.iter().find(|gate| gate.rejection().is_some() && gate.rollback().is_none())
     }
@@ -247,7 +247,7 @@ impl Canary {
     /// Whether revisions of this canary alternate, as those of two clusters under one name do.
     #[must_use]
     pub fn alternates(&self, now: Millis) -> bool {
-        SupersededRevision::take_turns(&self.superseded_revisions, now)
+        SupersededRevision::alternate(&self.superseded_revisions, now)
     }
 
     /// Whether this question may be about another revision: it has no checksum, although earlier messages had one.

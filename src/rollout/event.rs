@@ -38,7 +38,7 @@ pub enum Event<'a> {
         /// The hook's own metadata, for the ticket if one is to be opened.
         metadata: &'a BTreeMap<String, String>,
         /// The id for a new gate, if one begins now.
-        fresh: GateId,
+        new_id: GateId,
         /// The time since the last message about the canary.
         silent_for: Duration,
         /// Who may not approve: `approval.deny`, rendered.
@@ -62,7 +62,7 @@ pub enum Event<'a> {
         /// What it says.
         message: &'a Message,
         /// Flagger's description of what happened: external text.
-        words: Option<&'a str>,
+        event_message: Option<&'a str>,
         /// As above.
         silent_for: Duration,
     },
@@ -87,7 +87,7 @@ pub enum Event<'a> {
         /// Which gate.
         gate: &'a GateId,
         /// What Jira showed.
-        sighting: &'a IssueSnapshot,
+        snapshot: &'a IssueSnapshot,
         /// What statuses mean there.
         statuses: &'a Statuses,
         /// Whether the deciding move counts; ignored if no move decided.

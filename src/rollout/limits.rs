@@ -17,7 +17,7 @@ pub struct Budget {
     /// Rollouts of one canary that may open tickets within an hour.
     pub per_hour: usize,
     /// Whether the limits allow one more open ticket.
-    pub room: Headroom,
+    pub headroom: Headroom,
 }
 
 /// Whether the limits allow one more open ticket.
@@ -59,7 +59,7 @@ impl Canary {
     #[must_use]
     pub fn refusal(&self, name: &GateName, now: Millis, budget: &Budget) -> Option<TicketLimit> {
         let lately = self.tickets_opened.iter().filter(|at| now.since(**at) < HOUR).count();
-        match budget.room {
+        match budget.headroom {
             _ if self.uses_budget(name) && lately >= budget.per_hour => Some(TicketLimit::PerCanary),
             Headroom::NamespaceFull => Some(TicketLimit::PerNamespace),
             Headroom::None => Some(TicketLimit::Overall),

@@ -44,7 +44,7 @@ pub struct SupersededRevision {
 
 impl SupersededRevision {
     /// Adds one, and drops those that are too old.
-    pub(super) fn note(all: &mut Vec<Self>, checksum: &Revision, now: Millis) {
+    pub(super) fn record(all: &mut Vec<Self>, checksum: &Revision, now: Millis) {
         all.retain(|left| now.since(left.at) < HOUR);
         let again = all.iter().any(|left| left.checksum == *checksum);
         if all.len() == MOST {
@@ -54,7 +54,7 @@ impl SupersededRevision {
     }
 
     /// Whether revisions alternate, as those of two clusters under one name do.
-    pub(super) fn take_turns(all: &[Self], now: Millis) -> bool {
+    pub(super) fn alternate(all: &[Self], now: Millis) -> bool {
         all.iter().any(|left| left.again && now.since(left.at) < HOUR)
     }
 }

@@ -65,13 +65,13 @@ impl Subject {
     }
 
     /// Replaces what this question alone says of the checksum by what the rollout knows. For confirm-rollout.
-    pub fn know(&mut self, progress: &Progress, beginning: WaitStart) {
+    pub fn refine(&mut self, progress: &Progress, wait_start: WaitStart) {
         let base = match progress {
             Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => base,
             Progress::Running(_) | Progress::Failing(_) => return,
         };
         let checksum = base.revision().map(|Revision(checksum)| checksum.clone());
-        (self.base, self.revision, self.unclear_checksum) = match (base, beginning) {
+        (self.base, self.revision, self.unclear_checksum) = match (base, wait_start) {
             (Base::Outgoing(_), WaitStart::Observed) => (checksum, None, None),
             (Base::Outgoing(_), WaitStart::Missed) => (None, None, checksum),
             (Base::AfterFailure(_) | Base::Incoming(_), _) => (None, checksum, None),

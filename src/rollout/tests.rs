@@ -28,7 +28,7 @@ const RULES: Rules = Rules {
     },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 24 * 3600),
-    budget: Budget { per_hour: 1_000, room: Headroom::Available },
+    budget: Budget { per_hour: 1_000, headroom: Headroom::Available },
 };
 
 fn id() -> CanaryId {
@@ -67,7 +67,7 @@ fn ticket(key: &str) -> Ticket {
 struct World {
     canary: Canary,
     now: Millis,
-    signal: Millis,
+    last_message: Millis,
     paces: BTreeMap<GateId, Pace>,
     moves: BTreeMap<GateId, Vec<Move>>,
     gates: usize,
@@ -79,7 +79,7 @@ impl World {
         Self {
             canary: Canary::new(id()),
             now: Millis(0),
-            signal: Millis(0),
+            last_message: Millis(0),
             paces: BTreeMap::new(),
             moves: BTreeMap::new(),
             gates: 0,
@@ -103,8 +103,8 @@ impl World {
     }
 
     fn silent_for(&mut self) -> Duration {
-        let silent_for = self.now.since(self.signal);
-        self.signal = self.now;
+        let silent_for = self.now.since(self.last_message);
+        self.last_message = self.now;
         silent_for
     }
 
@@ -120,7 +120,7 @@ impl World {
             metadata: &BTreeMap::new(),
             deny: &[],
             denials: &[],
-            fresh,
+            new_id: fresh,
             silent_for,
             pace,
         });
@@ -145,7 +145,7 @@ impl World {
 
     fn reports(&mut self, report: Report, message: &Message) {
         let silent_for = self.silent_for();
-        self.apply(&Event::Reported { report, message, words: None, silent_for });
+        self.apply(&Event::Reported { report, message, event_message: None, silent_for });
     }
 
     fn decides(&mut self, gate: &GateId, to: &str) {
@@ -176,7 +176,7 @@ impl World {
         let arrived = self.now;
         self.apply(&Event::Seen {
             gate,
-            sighting: &snapshot,
+            snapshot: &snapshot,
             statuses: &statuses(),
             author: &Author::Accepted,
             denials: &Denials::default(),
@@ -248,8 +248,8 @@ fn a_ticket_labelled_as_ended_proves_nothing() {
             let gate = world.canary.gate(&name).unwrap();
             assert_eq!(gate.verdict(world.now, RULES.trust), Verdict::Gone, "{case}");
             let GateState::Watched { ticket_state, .. } = &gate.state else { panic!("{case}") };
-            let doubt = InvalidReason::LabelledEnded { status: status(after) };
-            assert_eq!(*ticket_state, TicketState::Invalid { doubt }, "{case}");
+            let reason = InvalidReason::LabelledEnded { status: status(after) };
+            assert_eq!(*ticket_state, TicketState::Invalid { reason }, "{case}");
             assert!(!world.rolls_back(&question), "{case}");
 
             let (open, new) = world.asks(&name, &question);
@@ -342,7 +342,7 @@ fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
     let gate = world.asks(&name, &question).1.unwrap();
     world.decides(&gate, "Approved");
     world.sees_labelled(&gate, "Approved", "OPS", true);
-    let rules = Rules { budget: Budget { per_hour: 1, room: Headroom::Available }, ..RULES };
+    let rules = Rules { budget: Budget { per_hour: 1, headroom: Headroom::Available }, ..RULES };
     let (fresh, silent_for, pace) = (GateId("fresh".into()), Duration::ZERO, Pace::default());
     let event = Event::Asked {
         gate: &name,
@@ -350,7 +350,7 @@ fn a_labelled_ticket_is_not_replaced_beyond_the_limits() {
         metadata: &BTreeMap::new(),
         deny: &[],
         denials: &[],
-        fresh,
+        new_id: fresh,
         silent_for,
         pace,
     };

@@ -78,9 +78,11 @@ pub(super) fn between(
         return Transition::Ends(end_of(&rollout.progress));
     }
     // No message named the revision that the gates were opened for, so a checksum now may mean another one.
-    let is_named_late = message.checksum.is_some() && rollout.is_blind();
+    let names_revision_late = message.checksum.is_some() && rollout.lacks_checksum();
     match signal {
-        Signal::ConfirmRollout { .. } | Signal::OtherGate { .. } | Signal::Rollback if is_named_late => {
+        Signal::ConfirmRollout { .. } | Signal::OtherGate { .. } | Signal::Rollback
+            if names_revision_late =>
+        {
             Transition::Ends(end_of(&rollout.progress))
         }
         Signal::ConfirmRollout { used } => confirm_rollout(&rollout.progress, message, used),
@@ -121,14 +123,14 @@ pub(super) fn between(
             | Phase::Finalising
             | Phase::Other => Transition::Ignored,
         },
-        Signal::Event if is_named_late && is_on_the_way(message.phase) => {
+        Signal::Event if names_revision_late && is_under_way(message.phase) => {
             Transition::Ends(end_of(&rollout.progress))
         }
         Signal::Event => event(rollout, message),
     }
 }
 
-const fn is_on_the_way(phase: Phase) -> bool {
+const fn is_under_way(phase: Phase) -> bool {
     match phase {
         Phase::Progressing | Phase::WaitingPromotion | Phase::Promoting | Phase::Finalising => true,
         Phase::Initializing
@@ -259,7 +261,7 @@ fn event(rollout: &Rollout, message: &Message) -> Transition {
         Phase::Succeeded => event_of_the_end(rollout, message, End::Succeeded),
         Phase::Failed => event_of_the_end(rollout, message, End::Failed),
         Phase::Progressing | Phase::WaitingPromotion | Phase::Promoting | Phase::Finalising => {
-            event_on_the_way(&rollout.progress, message)
+            event_under_way(&rollout.progress, message)
         }
         // A Canary that is set up was deleted and created again, so its rollout is over. The questions of the next
         // rollout would look the same as those of this one.
@@ -314,7 +316,7 @@ fn event_of_the_end(rollout: &Rollout, message: &Message, how: End) -> Transitio
     }
 }
 
-fn event_on_the_way(progress: &Progress, message: &Message) -> Transition {
+fn event_under_way(progress: &Progress, message: &Message) -> Transition {
     let base = match progress {
         Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base) => Some(base),
         Progress::Running(run) | Progress::Failing(run) => run.base.as_ref(),

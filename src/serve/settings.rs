@@ -4,7 +4,7 @@
 use crate::{
     config::{Config, Flagger, Jira},
     jira::Kind,
-    millis::written,
+    millis::config_notation,
     store,
 };
 
@@ -26,7 +26,7 @@ pub(super) fn log_settings(config: &Config) {
 
 fn lines(config: &Config) -> [String; 7] {
     let Config { server, store: database, flagger, jira, rollout, limits, policy } = config;
-    let retention = database.keep_for.map_or_else(|| "for ever".to_owned(), written);
+    let retention = database.keep_for.map_or_else(|| "for ever".to_owned(), config_notation);
     let (base, routes) = (&policy.base, policy.routes.len());
     let approvers = match base.approval.approvers.len() {
         0 => "any person who may move the ticket in Jira".to_owned(),
@@ -48,7 +48,7 @@ fn lines(config: &Config) -> [String; 7] {
         ),
         format!(
             "rollouts: end after {} of silence; at most {} rollouts of a canary open tickets within an hour; at most {} tickets are open for a namespace, and {} in all",
-            written(rollout.abandon_after),
+            config_notation(rollout.abandon_after),
             limits.tickets_per_canary_per_hour,
             limits.open_tickets_per_namespace,
             limits.open_tickets
@@ -68,8 +68,8 @@ fn jira_line(jira: &Jira) -> String {
     format!(
         "Jira: {}, kind {kind}, {user}; read every {}, trusted for {}, at most {} requests a second",
         client.url,
-        written(jira.poll_every),
-        written(jira.trust_for),
+        config_notation(jira.poll_every),
+        config_notation(jira.trust_for),
         client.requests_per_second
     )
 }

@@ -111,7 +111,7 @@ impl Store {
     /// As [`Store::catch_up`].
     pub async fn catch_up_by(&self, now: Millis) -> Result<(), Error> {
         let caught_up_at = Millis(self.0.caught_up_at.load(Ordering::SeqCst));
-        if now.apart(caught_up_at) >= CATCH_UP_WITHIN {
+        if now.abs_diff(caught_up_at) >= CATCH_UP_WITHIN {
             // Boxed to keep the future of each question small.
             Box::pin(self.catch_up()).await?;
             self.caught_up(now);

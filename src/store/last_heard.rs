@@ -142,7 +142,7 @@ impl WriteTx {
     /// No replica served for `away`: shifts all stored times by it, so that this silence does not count. No time
     /// becomes later than now: otherwise later silence would not count either.
     pub(super) async fn discount_downtime(&mut self, away: Duration, now: Millis) -> Result<(), Error> {
-        let away = crate::millis::whole(away);
+        let away = crate::millis::as_millis_i64(away);
         query("UPDATE heard SET at = CASE WHEN at + $1 > $2 THEN $3 ELSE at + $4 END WHERE at < $5")
             .bind(away)
             .bind(now.0)

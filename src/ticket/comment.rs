@@ -2,7 +2,7 @@
 
 use super::{
     doc::{Block, Doc, Span},
-    spans::{any_of, span},
+    spans::{any_of, duration_in_words},
 };
 use crate::{
     gate::Stage,
@@ -74,7 +74,7 @@ pub fn comment(notice: &Notice, route: &Route) -> Doc {
         Notice::Expired { valid_for, .. } => format!(
             "This approval is not used any more: it is more than {} old, and Flagger asks only now. The gate stays \
              closed. To renew the approval, move this ticket out of {approved} and back.",
-            span(u128::from(*valid_for))
+            duration_in_words(u128::from(*valid_for))
         ),
         Notice::LabelledEnded => {
             "This ticket opens nothing any more, because it has the label flagger-ended, which marks tickets of ended \

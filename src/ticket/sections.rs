@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use super::{
     doc::{Block, Span},
-    spans::{any_of, set_in, span},
+    spans::{any_of, duration_in_words, indent},
     writer::{LONGEST_VALUE, denied},
 };
 use crate::{
     gate::{GateName, Stage},
-    policy::{Approval, PersonEntry, Route, TicketSettings, quoted},
+    policy::{Approval, PersonEntry, Route, TicketSettings, quote_entry},
     rollout::Subject,
-    text::{CUT, beginning, one_line},
+    text::{TRUNCATED, beginning, one_line},
 };
 
 /// The longest metadata section, in characters. Jira's own limit for a description is 32,767.
@@ -24,7 +24,7 @@ const LONGEST_NAME: usize = 100;
 const MOST_NAMED: usize = 20;
 
 /// What is about to change, and where.
-pub(super) fn what(subject: &Subject) -> Vec<Block> {
+pub(super) fn rollout_section(subject: &Subject) -> Vec<Block> {
     let named = |name: &str, value: &str| line(name, &one_line(value, LONGEST_VALUE));
     let mut lines = vec![
         named("Canary", &subject.canary.name),
@@ -56,7 +56,7 @@ pub(super) fn what(subject: &Subject) -> Vec<Block> {
 }
 
 /// What moving the ticket does, and what it does not.
-pub(super) fn decision(gate: &GateName, settings: &TicketSettings) -> Vec<Block> {
+pub(super) fn decision_section(gate: &GateName, settings: &TicketSettings) -> Vec<Block> {
     let (yes, no, limits) = match gate.stage {
         Stage::ConfirmRollout => (
             "Flagger starts this rollout.",
@@ -98,12 +98,12 @@ pub(super) fn decision(gate: &GateName, settings: &TicketSettings) -> Vec<Block>
 }
 
 /// Who may approve, and until when an approval can be used.
-pub(super) fn approvers(subject: &Subject, route: &Route) -> Vec<Block> {
+pub(super) fn approvers_section(subject: &Subject, route: &Route) -> Vec<Block> {
     let Approval { valid_for, approvers, deny } = &route.approval;
     let deny = denied(subject, deny);
-    let nobody = deny.iter().any(|entry| PersonEntry::read(entry) == PersonEntry::Nothing);
+    let denies_all = deny.iter().any(|entry| PersonEntry::read(entry) == PersonEntry::Nothing);
     let mut lines = Vec::new();
-    if nobody {
+    if denies_all {
         lines.push(line(
             "Nobody",
             &format!(
@@ -127,7 +127,7 @@ pub(super) fn approvers(subject: &Subject, route: &Route) -> Vec<Block> {
             ),
         ));
     }
-    if !nobody && !deny.is_empty() {
+    if !denies_all && !deny.is_empty() {
         lines.push(line("Never", &format!("{}.", list(&deny))));
     }
     if !route.ticket.rejected.is_empty() && subject.gate.stage != Stage::ConfirmRollout {
@@ -141,7 +141,7 @@ pub(super) fn approvers(subject: &Subject, route: &Route) -> Vec<Block> {
         &format!(
             "Flagger must use an approval within {}. After that it does not count until the ticket is moved out of {} \
              and back. Once used, it holds until this rollout ends.",
-            span(valid_for.as_millis()),
+            duration_in_words(valid_for.as_millis()),
             any_of(&route.ticket.approved),
         ),
     ));
@@ -152,9 +152,9 @@ pub(super) fn approvers(subject: &Subject, route: &Route) -> Vec<Block> {
 fn list(entries: &[String]) -> String {
     let named = entries.iter().take(MOST_NAMED).map(|entry| match PersonEntry::read(entry) {
         PersonEntry::Nothing => "nobody".to_owned(),
-        PersonEntry::Account(account) => quoted(account),
-        PersonEntry::Group(group) => format!("members of group {}", quoted(group)),
-        PersonEntry::Role(role) => format!("users with role {} in this project", quoted(role)),
+        PersonEntry::Account(account) => quote_entry(account),
+        PersonEntry::Group(group) => format!("members of group {}", quote_entry(group)),
+        PersonEntry::Role(role) => format!("users with role {} in this project", quote_entry(role)),
     });
     let named = any_of(&named.collect::<Vec<_>>());
     match entries.len().saturating_sub(MOST_NAMED) {
@@ -170,17 +170,17 @@ pub(super) fn status_page(url: &str) -> Block {
 }
 
 /// The metadata that the application team sent, in a separate box.
-pub(super) fn metadata(metadata: &BTreeMap<String, String>) -> Vec<Block> {
+pub(super) fn metadata_section(metadata: &BTreeMap<String, String>) -> Vec<Block> {
     if metadata.is_empty() {
         return Vec::new();
     }
     let mut text = String::new();
     for (name, value) in metadata {
-        let (name, value) = (one_line(name, LONGEST_NAME), set_in(value, "    ", LONGEST_ENTRY));
+        let (name, value) = (one_line(name, LONGEST_NAME), indent(value, "    ", LONGEST_ENTRY));
         text.push_str(&format!("{name}: {value}\n"));
     }
     let text = match beginning(&text, LONGEST_METADATA) {
-        Some(kept) => format!("{kept}{CUT}"),
+        Some(kept) => format!("{kept}{TRUNCATED}"),
         None => text.trim_end().to_owned(),
     };
     vec![Block::Heading("Sent by the application team, not checked".into()), Block::Verbatim(text)]

@@ -1,7 +1,7 @@
 //! PURE: plain text as parts of a ticket.
 
 use super::doc::{Block, Span};
-use crate::text::{CUT, beginning, sanitize};
+use crate::text::{TRUNCATED, beginning, sanitize};
 
 /// The longest text of a description's template, in characters, so that there is room for what the bridge adds.
 const LONGEST_TEXT: usize = 8_000;
@@ -10,11 +10,11 @@ const MOST_LINES: usize = 150;
 
 /// Text of at most `longest` characters. Each line after the first is indented by `margin`, so that it cannot look like
 /// a separate entry.
-pub(super) fn set_in(text: &str, margin: &str, longest: usize) -> String {
+pub(super) fn indent(text: &str, margin: &str, longest: usize) -> String {
     let text = sanitize(text).replace('\t', " ");
     let text = text.trim_end();
     let lines = |text: &str| text.replace('\n', &format!("\n{margin}"));
-    beginning(text, longest).map_or_else(|| lines(text), |kept| lines(kept) + CUT)
+    beginning(text, longest).map_or_else(|| lines(text), |kept| lines(kept) + TRUNCATED)
 }
 
 /// Plain text as paragraphs and bullets: a blank line ends a paragraph, `- ` begins a bullet.
@@ -40,7 +40,7 @@ pub(super) fn blocks(text: &str) -> Vec<Block> {
         new_paragraph = false;
     }
     if fitting.len() < text.len() || text.lines().nth(MOST_LINES).is_some() {
-        blocks.push(Block::Paragraph(vec![Span::Text(CUT.into())]));
+        blocks.push(Block::Paragraph(vec![Span::Text(TRUNCATED.into())]));
     }
     blocks
 }
@@ -55,7 +55,7 @@ pub(super) fn any_of(names: &[String]) -> String {
 }
 
 /// Milliseconds in their largest whole unit, in words: `1 hour`, `90 minutes`, `3 days`.
-pub(super) fn span(millis: u128) -> String {
+pub(super) fn duration_in_words(millis: u128) -> String {
     let units = [(86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1_000, "second")];
     let whole = units.iter().find(|(size, _)| millis > 0 && millis.is_multiple_of(*size));
     let (count, unit) = whole.map_or((millis, "millisecond"), |(size, unit)| (millis / size, unit));
@@ -72,7 +72,7 @@ mod tests {
         /// Only the first line of an indented text begins at the left edge.
         #[test]
         fn every_further_line_is_indented(text: String) {
-            let lines = set_in(&text, "    ", 100);
+            let lines = indent(&text, "    ", 100);
             prop_assert!(lines.split('\n').skip(1).all(|line| line.starts_with("    ")), "{lines:?}");
             prop_assert_eq!(sanitize(&lines), lines);
         }
@@ -88,13 +88,13 @@ mod tests {
             (1_000, "1 second"),
             (1_500, "1500 milliseconds"),
         ] {
-            assert_eq!(span(millis), words);
+            assert_eq!(duration_in_words(millis), words);
         }
     }
 
     #[test]
     fn lines_stay_lines() {
-        assert_eq!(set_in("a\r\nb\u{2028}c\td\u{200f}\n\n", "  ", 99), "a\n  b\n  c d");
-        assert_eq!(set_in("abcd", "  ", 3), "abc… (cut)");
+        assert_eq!(indent("a\r\nb\u{2028}c\td\u{200f}\n\n", "  ", 99), "a\n  b\n  c d");
+        assert_eq!(indent("abcd", "  ", 3), "abc… (cut)");
     }
 }

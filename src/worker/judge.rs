@@ -6,7 +6,7 @@
 use super::{context::Context, lookups::RoundLookups};
 use crate::{
     jira::{self, Account, Group, People},
-    policy::{self, Author, EntryMatch, Person, PersonEntry, Route, quoted},
+    policy::{self, Author, EntryMatch, Person, PersonEntry, Route, quote_entry},
 };
 
 /// The list that contains an entry. An unproven match counts against the person, so the two lists treat it
@@ -90,7 +90,7 @@ impl PersonMatch<'_, '_> {
                 let key = &self.key;
                 Ok(EntryMatch::Unknown(format!(
                     "{key}: Jira shows no group {}; correct it there",
-                    quoted(name)
+                    quote_entry(name)
                 )))
             }
             PersonEntry::Role(name) => self.has_role(name).await,
@@ -120,7 +120,10 @@ impl PersonMatch<'_, '_> {
             Ok(EntryMatch::Unknown(format!("{}: {what}; put account ids or user names there", self.key)))
         };
         let hidden = |name: &str, id: &str| {
-            unclear(format!("Jira does not show whether {} is the e-mail of {name} ({id})", quoted(words)))
+            unclear(format!(
+                "Jira does not show whether {} is the e-mail of {name} ({id})",
+                quote_entry(words)
+            ))
         };
         match (named.as_slice(), perhaps.as_slice()) {
             // Two accounts may have the same address, and only one of them shows it: the entry rules out both.
@@ -128,13 +131,15 @@ impl PersonMatch<'_, '_> {
                 hidden(name, id)
             }
             ([_], _) => Ok(yes(has(&named))),
-            ([_, _, ..], _) if has(&named) => unclear(format!("{} names several accounts", quoted(words))),
+            ([_, _, ..], _) if has(&named) => {
+                unclear(format!("{} names several accounts", quote_entry(words)))
+            }
             ([_, _, ..], _) => Ok(EntryMatch::No),
-            ([], []) => unclear(format!("Jira shows no account for {}", quoted(words))),
+            ([], []) => unclear(format!("Jira shows no account for {}", quote_entry(words))),
             ([], _) if has(&perhaps) => hidden(name, id),
             // Jira may have matched only their names, and no e-mail: that proves nothing.
             ([], _) if matches!(self.list, List::Deny) && found_by_name(&perhaps, words) => {
-                unclear(format!("Jira shows no account for {}", quoted(words)))
+                unclear(format!("Jira shows no account for {}", quote_entry(words)))
             }
             // Jira also searched the e-mails that it does not show, and did not find this person.
             ([], _) => Ok(EntryMatch::No),
@@ -159,7 +164,7 @@ impl PersonMatch<'_, '_> {
             }
         }
         if role.unnamed && matches!(self.list, List::Deny) {
-            let (key, name) = (&self.key, quoted(name));
+            let (key, name) = (&self.key, quote_entry(name));
             return Ok(EntryMatch::Unknown(format!(
                 "{key}: Jira does not show every account that has the role {name}"
             )));

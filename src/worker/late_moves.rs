@@ -134,7 +134,7 @@ impl LateMoves {
 
     /// Reads tickets that ended in the last days, because the webhook may be missing or off.
     async fn read_lately_ended(&self, now: Millis) -> Result<Result<(), jira::Error>, store::Error> {
-        if lock(&self.state).read.is_some_and(|at| now.apart(at) < self.context.slow_cycle()) {
+        if lock(&self.state).read.is_some_and(|at| now.abs_diff(at) < self.context.slow_cycle()) {
             return Ok(Ok(()));
         }
         let store = self.context.store();

@@ -203,12 +203,12 @@ impl<K: Eq + Hash, V: Clone> TtlMap<K, V> {
     /// The cached answer, if it is young enough.
     fn get(&self, key: &K, believed: impl Fn(&V) -> Duration, now: Millis) -> Option<V> {
         let (asked, value) = self.0.get(key)?;
-        (now.apart(*asked) < believed(value)).then(|| value.clone())
+        (now.abs_diff(*asked) < believed(value)).then(|| value.clone())
     }
 
     /// Caches an answer, and drops those that are too old.
     fn keep(&mut self, key: K, value: &V, believed: impl Fn(&V) -> Duration, asked: Millis) {
-        self.0.retain(|_, (at, value)| asked.apart(*at) < believed(value));
+        self.0.retain(|_, (at, value)| asked.abs_diff(*at) < believed(value));
         self.0.insert(key, (asked, value.clone()));
     }
 }

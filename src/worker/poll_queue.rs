@@ -145,7 +145,7 @@ impl PollQueue {
     /// At most a hundred of the nudged tickets. Until [`Self::nudges_done`], no round takes them.
     pub(super) fn nudged(&self, nudges: &[Nudge], now: Millis) -> Vec<DueTicket> {
         let mut state = lock(&self.state);
-        state.nudged.retain(|_, at| now.apart(*at) < NUDGED_EVERY);
+        state.nudged.retain(|_, at| now.abs_diff(*at) < NUDGED_EVERY);
         let mut due = Vec::new();
         let most = if self.context.jira.reads_an_index() { MAX_ALONE } else { MAX_PER_REQUEST };
         for Nudge { ticket, .. } in nudges {
@@ -171,7 +171,7 @@ impl PollQueue {
         lock(&self.state).read_for_nudge.clear();
         self.take(&mut due);
         let scanned = lock(&self.state).scanned;
-        if due.len() < MAX_PER_REQUEST && scanned.is_none_or(|at| now.apart(at) >= SCAN_EVERY) {
+        if due.len() < MAX_PER_REQUEST && scanned.is_none_or(|at| now.abs_diff(at) >= SCAN_EVERY) {
             self.scan(health, now).await;
             self.take(&mut due);
         }
@@ -192,7 +192,7 @@ impl PollQueue {
             return None;
         }
         let trust_for = self.context.config().jira.trust_for;
-        if lock(&self.state).glanced.is_some_and(|at| now.apart(at) < trust_for / 10) {
+        if lock(&self.state).glanced.is_some_and(|at| now.abs_diff(at) < trust_for / 10) {
             return None;
         }
         let canaries = self.context.store().live();
@@ -259,7 +259,7 @@ impl PollQueue {
                         // The longer ago it was seen, the less likely it comes back.
                         let least = if gate.is_labelled() { poll_every } else { slowly };
                         let every = least.max(gate.seen_at().map_or(least, |seen| now.since(seen) / 8));
-                        if looked.is_none_or(|at| now.apart(at) >= every) {
+                        if looked.is_none_or(|at| now.abs_diff(at) >= every) {
                             lost.push((looked, canary, &gate.id));
                         }
                     }
@@ -270,7 +270,7 @@ impl PollQueue {
                             false => (&mut slow, slowly),
                         };
                         let looked = state.last_read_of(&gate.id);
-                        cycle.due |= looked.is_none_or(|at| now.apart(at) >= every);
+                        cycle.due |= looked.is_none_or(|at| now.abs_diff(at) >= every);
                         cycle.tickets.push((looked, canary, &gate.id));
                     }
                 }

@@ -15,7 +15,7 @@ const TRUST: Validity =
 
 /// A gate that waits at minute 0, after what Jira answered at these minutes: `404`, or `shut` if the account may not
 /// browse the project either.
-fn after(last_answer: &str) -> Gate {
+fn after(answers: &str) -> Gate {
     let minute = |minutes: i64| Millis(1_790_000_000_000 + minutes * 60_000);
     let (id, key, project, issue_type) = ("1".into(), "OPS-1".into(), "OPS".into(), "10004".into());
     let ticket = Ticket { id, key, project, issue_type };
@@ -23,12 +23,12 @@ fn after(last_answer: &str) -> Gate {
     let mut gate = Gate::new(GateId("g".into()), name, vec![], minute(0));
     let ticket_state = TicketState::Waiting { status: None };
     gate.state = GateState::Watched { ticket, seen: minute(0), ticket_state };
-    for word in last_answer.split(", ") {
+    for word in answers.split(", ") {
         let (at, what) = word.split_once(' ').unwrap();
         let browse = if what == "404" { Browse::Proven } else { Browse::Unproven };
         let (at, snapshot) = (minute(at.parse().unwrap()), IssueSnapshot::Missing { browse });
         let (statuses, author) = (Statuses::default(), Author::Accepted);
-        if let Some(next) = gate.see(&snapshot, &statuses, &author, at, at, TRUST) {
+        if let Some(next) = gate.after_snapshot(&snapshot, &statuses, &author, at, at, TRUST) {
             gate = next;
         }
     }
@@ -57,7 +57,7 @@ fn judged(to: &str, author: &Author) -> Gate {
         invalidations: vec![],
         answered: at,
     };
-    gate.see(&snapshot, &statuses, author, at, at, TRUST).unwrap()
+    gate.after_snapshot(&snapshot, &statuses, author, at, at, TRUST).unwrap()
 }
 
 #[test]
@@ -98,6 +98,6 @@ fn a_ticket_is_given_up_only_after_long_and_constant_denial() {
         // A clock that was set back does not count.
         ("11 404, 1 404, 12 404", false),
     ] {
-        assert_eq!(after(last_answer).is_spent(), spent, "{last_answer}");
+        assert_eq!(after(last_answer).needs_new_ticket(), spent, "{last_answer}");
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     gate::Verdict,
     gatekeeper::{ListedGate, Overview, clock_time, counts},
     http::refused_calls::RefusedView,
-    millis::{Millis, lasted, written},
+    millis::{Millis, config_notation, rough_duration},
     view::{GateView, ParkedView, PassedView, Rfc3339, UnaskedView},
 };
 
@@ -215,7 +215,7 @@ pub(super) fn render(
                 per_namespace: limits.open_tickets_per_namespace,
                 full_namespaces: full_namespaces.iter().map(|(namespace, _)| namespace.as_str()).collect(),
                 per_hour: limits.tickets_per_canary_per_hour,
-                trust_for: written(*trust_for),
+                trust_for: config_notation(*trust_for),
             }
         }),
     };
@@ -338,7 +338,7 @@ fn one_by_one(OneByOne { since, why }: &OneByOne, now: Millis) -> String {
 
 /// The time since then, in words.
 fn age(Rfc3339(since): Rfc3339, now: Millis) -> String {
-    lasted(now.since(since))
+    rough_duration(now.since(since))
 }
 
 #[cfg(test)]

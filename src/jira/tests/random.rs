@@ -90,7 +90,9 @@ fn opens(cloud: bool, body: &[u8]) -> bool {
         GateState::Watched { ticket, seen: NOW, ticket_state: TicketState::Waiting { status: None } };
     let day = Duration::from_secs(86_400);
     let trust = Validity { trust_for: day, valid_for: day, judged_by: Fingerprint(1) };
-    let Some(gate) = gate.see(&snapshot, &statuses(), &author, NOW, NOW, trust) else { return false };
+    let Some(gate) = gate.after_snapshot(&snapshot, &statuses(), &author, NOW, NOW, trust) else {
+        return false;
+    };
     gate.verdict(NOW, trust).is_open()
 }
 

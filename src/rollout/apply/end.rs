@@ -63,7 +63,7 @@ impl Step {
         if let (End::Superseded, Some(checksum)) = (how, rollout.checksum())
             && !rollout.gates.is_empty()
         {
-            SupersededRevision::note(&mut self.canary.superseded_revisions, checksum, self.now);
+            SupersededRevision::record(&mut self.canary.superseded_revisions, checksum, self.now);
         }
         if !rollout.gates.is_empty() {
             let gates = rollout.gates.into_iter().chain(rollout.replaced).collect();

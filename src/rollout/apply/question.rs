@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// A question at a gate.
-pub(super) struct QuestionAt<'a> {
+pub(super) struct GateQuestion<'a> {
     pub(super) name: &'a GateName,
     pub(super) message: &'a Message,
     pub(super) metadata: &'a BTreeMap<String, String>,
@@ -50,24 +50,24 @@ impl Canary {
 }
 
 impl Step {
-    pub(super) fn question(&mut self, asked: &QuestionAt<'_>, silent_for: Duration, rules: &Rules) {
+    pub(super) fn question(&mut self, asked: &GateQuestion<'_>, silent_for: Duration, rules: &Rules) {
         if self.canary.misses_checksum(asked.message) {
-            return self.silence(silent_for, rules);
+            return self.end_if_silent(silent_for, rules);
         }
         let signal = self.canary.signal(asked.name, asked.pace, rules);
         self.note_untyped_hook(asked);
         if self.report(signal, asked.message, silent_for, rules) {
             self.add_denials(asked);
             if self.ensure_gate(asked, rules) {
-                self.pass(asked, rules);
+                self.record_first_use(asked, rules);
             }
         }
-        self.answers(asked, rules);
+        self.record_answer(asked, rules);
     }
 
     /// Rules out the accounts that this question names, for the rest of the rollout. What they may have decided is
     /// judged again before it counts.
-    fn add_denials(&mut self, asked: &QuestionAt<'_>) {
+    fn add_denials(&mut self, asked: &GateQuestion<'_>) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let mut doubted = Vec::new();
         for entry in asked.denials {
@@ -101,7 +101,7 @@ impl Step {
     }
 
     /// Records the answer to Flagger, if it differs from the last one.
-    fn answers(&mut self, asked: &QuestionAt<'_>, rules: &Rules) {
+    fn record_answer(&mut self, asked: &GateQuestion<'_>, rules: &Rules) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
         let open = gate.verdict(self.now, rules.trust).is_open();
@@ -119,12 +119,12 @@ impl Step {
 
     /// Returns whether the gate has a ticket, or one is being opened if the budget allows. If the ticket was deleted,
     /// or is labelled `flagger-ended`, the gate starts again under a new id.
-    fn ensure_gate(&mut self, asked: &QuestionAt<'_>, rules: &Rules) -> bool {
+    fn ensure_gate(&mut self, asked: &GateQuestion<'_>, rules: &Rules) -> bool {
         let refusal = self.canary.refusal(asked.name, self.now, &rules.budget);
         let counts = self.canary.uses_budget(asked.name);
         let Some(rollout) = &mut self.canary.rollout else { return false };
         let known = rollout.gates.iter().position(|gate| gate.name == *asked.name);
-        if known.is_some_and(|at| !rollout.gates[at].is_spent()) {
+        if known.is_some_and(|at| !rollout.gates[at].needs_new_ticket()) {
             return true;
         }
         if let Some(refusal) = refusal {
@@ -155,7 +155,7 @@ impl Step {
         let mut subject =
             Subject::new(self.canary.id.clone(), asked.name.clone(), asked.message, asked.metadata.clone());
         if asked.name.stage == Stage::ConfirmRollout {
-            subject.know(&rollout.progress, rollout.wait_start);
+            subject.refine(&rollout.progress, rollout.wait_start);
         }
         if let (Some(revision), Some(label)) = (revision, asked.message.label.clone()) {
             let known = self
@@ -176,14 +176,14 @@ impl Step {
     }
 
     /// Records the first time an approval lets Flagger pass.
-    fn pass(&mut self, asked: &QuestionAt<'_>, rules: &Rules) {
+    fn record_first_use(&mut self, asked: &GateQuestion<'_>, rules: &Rules) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.name == *asked.name) else { return };
         let verdict = gate.verdict(self.now, rules.trust);
         let Some((ticket, decision)) = gate.approval() else { return };
         if verdict == Verdict::Expired {
             let entry = decision.changelog_entry.changelog_id.clone();
-            if !gate.told.iter().any(|answered| *answered == format!("expired-{entry}")) {
+            if !gate.notified.iter().any(|answered| *answered == format!("expired-{entry}")) {
                 let (gate, ticket, decision) = (gate.name.clone(), ticket.clone(), decision.clone());
                 self.audit_events.push(AuditEvent::Expired { gate, ticket, decision });
             }
@@ -211,7 +211,7 @@ impl Step {
 
     /// Current Flagger never asks at confirm-rollout in phase `Progressing`, but calls a hook without a type in that
     /// phase.
-    fn note_untyped_hook(&mut self, asked: &QuestionAt<'_>) {
+    fn note_untyped_hook(&mut self, asked: &GateQuestion<'_>) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let is_known = rollout.gates.iter().any(|gate| gate.name == *asked.name);
         let untyped = asked.name.stage == Stage::ConfirmRollout

@@ -55,7 +55,7 @@ impl Step {
         // If the issue is still missing, or another issue has its id, its ticket was not seen again.
         if matches!(
             ticket_state,
-            TicketState::Invalid { doubt: InvalidReason::Missing { .. } | InvalidReason::Unmarked { .. } }
+            TicketState::Invalid { reason: InvalidReason::Missing { .. } | InvalidReason::Unmarked { .. } }
         ) {
             // A known label is kept.
             if !rollout.replaced[at].is_labelled() {
@@ -64,7 +64,7 @@ impl Step {
             return;
         }
         if rollout.replaced[at].is_labelled() && older.rejection().is_none() {
-            return self.moved_though_labelled(at, older);
+            return self.labelled_ticket_moved(at, older);
         }
         let audit_event = AuditEvent::TicketSeen {
             gate: older.name.clone(),
@@ -76,7 +76,7 @@ impl Step {
         rollout.replaced.remove(at);
         let place = rollout.gates.iter().position(|gate| gate.name == older.name);
         let newer = place.map(|at| rollout.gates.remove(at));
-        let (live, dead, by) = match survivor(&older, newer) {
+        let (live, retired, by) = match survivor(&older, newer) {
             Survivor::Newer { newer, key } => (newer, Some(older), key),
             Survivor::Older { newer } => {
                 let live = match &newer {
@@ -89,14 +89,14 @@ impl Step {
         let successor = live.id.clone();
         // Flagger's reports go to the last gate.
         rollout.gates.push(live);
-        let Some(dead) = dead.filter(|dead| !dead.is_unmarked()) else { return };
+        let Some(dead) = retired.filter(|dead| !dead.is_unmarked()) else { return };
         self.retire_ticket(&dead, Notice::Replaced { by }, End::Superseded);
         self.commands.push(Command::Link { gate: dead.id, successor });
     }
 
     /// A ticket that was labelled `flagger-ended` opens nothing any more, even without the label. If it is moved, the
     /// bridge comments once.
-    fn moved_though_labelled(&mut self, at: usize, older: Gate) {
+    fn labelled_ticket_moved(&mut self, at: usize, older: Gate) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let GateState::Watched { ticket, seen, ticket_state } = older.state else { return };
         let known = &mut rollout.replaced[at];
@@ -106,7 +106,7 @@ impl Step {
         if !is_moved && known.newest_move == older.newest_move {
             return;
         }
-        let ticket_state = TicketState::Invalid { doubt: InvalidReason::LabelledEnded { status } };
+        let ticket_state = TicketState::Invalid { reason: InvalidReason::LabelledEnded { status } };
         known.state = GateState::Watched { ticket: ticket.clone(), seen, ticket_state };
         known.newest_move = older.newest_move;
         if is_moved {

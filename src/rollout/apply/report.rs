@@ -25,10 +25,10 @@ impl Step {
         silent_for: Duration,
         rules: &Rules,
     ) -> bool {
-        self.silence(silent_for, rules);
+        self.end_if_silent(silent_for, rules);
         self.canary.sends_checksums |= message.checksum.is_some();
         let before = self.canary.rollout.as_ref().map(|rollout| rollout.progress.clone());
-        self.unasked(signal, message);
+        self.update_unasked(signal, message);
         if let Some(rollout) = &mut self.canary.rollout {
             match transitions::between(rollout, signal, message, silent_for) {
                 Transition::Stays => {
@@ -42,11 +42,11 @@ impl Step {
                     if rollout.label.is_none() {
                         rollout.label.clone_from(&message.label);
                     }
-                    self.starts(before.as_ref());
+                    self.check_started_revision(before.as_ref());
                     return true;
                 }
                 Transition::Ignored => return false,
-                Transition::Ends(how) => self.ends(how, signal, message),
+                Transition::Ends(how) => self.end_by_message(how, signal, message),
             }
         }
         let Some(progress) = transitions::begins(signal, message) else { return false };
@@ -82,15 +82,15 @@ impl Step {
         let Some(gate) = rollout.gates.iter_mut().find(|gate| gate.rollback().is_some()) else { return };
         let Some((ticket, decision)) = gate.rollback() else { return };
         let tag = format!("rolled-back-{}", decision.changelog_entry.changelog_id);
-        if !gate.told.contains(&tag) {
+        if !gate.notified.contains(&tag) {
             let (gate_name, ticket, decision) = (gate.name.clone(), ticket.clone(), decision.clone());
-            gate.told.push(tag);
+            gate.notified.push(tag);
             self.audit_events.push(AuditEvent::RolledBack { gate: gate_name, ticket, decision });
         }
     }
 
     /// Ends a rollout that had no message for too long.
-    pub(super) fn silence(&mut self, silent_for: Duration, rules: &Rules) {
+    pub(super) fn end_if_silent(&mut self, silent_for: Duration, rules: &Rules) {
         let Some(rollout) = &self.canary.rollout else { return };
         match rollout.progress {
             Progress::Failing(_) if silent_for > rules.idle_after => self.end(End::Failed),
@@ -112,7 +112,7 @@ impl Step {
     }
 
     /// Writes a message of Flagger to the ticket that it waits for, each message once.
-    pub(super) fn progress(&mut self, words: Option<&str>) {
+    pub(super) fn comment_progress(&mut self, words: Option<&str>) {
         let (Some(words), Some(rollout)) = (words, &mut self.canary.rollout) else { return };
         let Some(gate) = rollout.gates.last() else { return };
         if rollout.reports.len() >= MOST_REPORTS || rollout.reports.iter().any(|answered| answered == words) {

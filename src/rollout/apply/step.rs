@@ -32,8 +32,8 @@ impl Step {
 /// Queues a comment on the ticket of a gate, once per tag.
 pub(super) fn notify_once(commands: &mut Vec<Command>, gate: &mut Gate, notice: Notice) {
     let tag = notice.tag();
-    if !gate.told.contains(&tag) {
-        gate.told.push(tag);
+    if !gate.notified.contains(&tag) {
+        gate.notified.push(tag);
         commands.push(Command::Comment { gate: gate.id.clone(), notice });
     }
 }

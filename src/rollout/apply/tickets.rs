@@ -76,13 +76,13 @@ impl Step {
         if let TicketState::NotAllowed { decision, why, .. } = ticket_state {
             let (entry, why) = (decision.changelog_entry.changelog_id.clone(), why.clone());
             notify_once(&mut self.commands, gate, Notice::NotAllowed { entry, why, for_good });
-        } else if let TicketState::Invalid { doubt: InvalidReason::Relocated { entry, .. } } = ticket_state {
+        } else if let TicketState::Invalid { reason: InvalidReason::Relocated { entry, .. } } = ticket_state {
             let entry = entry.clone();
             notify_once(&mut self.commands, gate, Notice::Relocated { entry });
-        } else if let TicketState::Invalid { doubt: InvalidReason::Mapped { entry, .. } } = ticket_state {
+        } else if let TicketState::Invalid { reason: InvalidReason::Mapped { entry, .. } } = ticket_state {
             let entry = entry.clone();
             notify_once(&mut self.commands, gate, Notice::Mapped { entry });
-        } else if let TicketState::Invalid { doubt: InvalidReason::Renamed { status } } = ticket_state {
+        } else if let TicketState::Invalid { reason: InvalidReason::Renamed { status } } = ticket_state {
             let status = status.id.clone();
             notify_once(&mut self.commands, gate, Notice::Renamed { status });
         } else if let TicketState::Rejected { decision, author, .. } = ticket_state {

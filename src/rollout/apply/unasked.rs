@@ -17,7 +17,7 @@ use crate::{
 impl Step {
     /// The revision has started. If it is not the one that Flagger named, or the team gave it another label before, the
     /// bridge comments on the tickets of confirm-rollout.
-    pub(super) fn starts(&mut self, before: Option<&Progress>) {
+    pub(super) fn check_started_revision(&mut self, before: Option<&Progress>) {
         let Some(rollout) = &mut self.canary.rollout else { return };
         let (
             Some(Progress::Asked(base) | Progress::Waiting(base) | Progress::Admitted(base)),
@@ -55,13 +55,13 @@ impl Step {
 
     /// Ends the rollout by a message. If the message names another revision, which started without a question, that one
     /// is remembered until it ends, too.
-    pub(super) fn ends(&mut self, how: End, signal: Signal, message: &Message) {
-        let newer = self.canary.rollout.as_ref().and_then(|rollout| newer(rollout, signal, message));
+    pub(super) fn end_by_message(&mut self, how: End, signal: Signal, message: &Message) {
+        let newer = self.canary.rollout.as_ref().and_then(|rollout| newer_revision(rollout, signal, message));
         match newer {
             Some(newer) if how == End::Superseded => {
                 self.end_as(how, TicketOutcome::Replaced);
                 self.canary.unasked = Some(newer);
-                self.unasked(signal, message);
+                self.update_unasked(signal, message);
             }
             Some(_) | None => self.end(how),
         }
@@ -69,7 +69,7 @@ impl Step {
 
     /// Updates what is known of a revision that started without a question: it shipped, ended, or was replaced by a
     /// newer one.
-    pub(super) fn unasked(&mut self, signal: Signal, message: &Message) {
+    pub(super) fn update_unasked(&mut self, signal: Signal, message: &Message) {
         let Some(UnaskedRevision { revision, .. }) = &self.canary.unasked else { return };
         let is_it = message.checksum.as_ref() == Some(revision);
         let (shipped, over) = match (signal, message.phase) {
@@ -101,7 +101,7 @@ impl Step {
 
 /// The revision that a message names in place of the running one, if the running one was approved and this one started
 /// without a question.
-fn newer(rollout: &Rollout, signal: Signal, message: &Message) -> Option<UnaskedRevision> {
+fn newer_revision(rollout: &Rollout, signal: Signal, message: &Message) -> Option<UnaskedRevision> {
     let named = message.checksum.clone()?;
     let Progress::Running(run) = &rollout.progress else { return None };
     let is_known = |revision: Option<&Revision>| revision == Some(&named);

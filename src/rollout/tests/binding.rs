@@ -24,7 +24,7 @@ fn named(approved: &str, rejected: &str) -> Statuses {
 }
 
 /// Changes a snapshot.
-type Odd = fn(&mut IssueSnapshot);
+type ChangeSnapshot = fn(&mut IssueSnapshot);
 
 /// A canary with one gate, which only one person moves.
 struct One {
@@ -33,7 +33,7 @@ struct One {
     moves: Vec<Move>,
     at: Status,
     /// Changes each snapshot of the ticket.
-    odd: Odd,
+    odd: ChangeSnapshot,
 }
 
 impl One {
@@ -68,7 +68,7 @@ impl One {
             metadata: &BTreeMap::new(),
             deny: &denials,
             denials: &denials,
-            fresh: GateId("g".into()),
+            new_id: GateId("g".into()),
             silent_for: Duration::ZERO,
             pace: Pace::default(),
         });
@@ -100,7 +100,7 @@ impl One {
         let (gate, statuses) = (self.gate().id.clone(), self.gate().statuses(today));
         self.apply(&Event::Seen {
             gate: &gate,
-            sighting: &snapshot,
+            snapshot: &snapshot,
             statuses: &statuses,
             author: &Author::Accepted,
             denials,
@@ -123,7 +123,7 @@ impl One {
             TicketState::Rejected { .. } => "rejected, not counted",
             TicketState::NotAllowed { .. } => "not allowed",
             TicketState::NotJudged { .. } => "unjudged",
-            TicketState::Invalid { doubt: InvalidReason::Renamed { .. } } => "renamed",
+            TicketState::Invalid { reason: InvalidReason::Renamed { .. } } => "renamed",
             TicketState::Invalid { .. } => "gone",
         }
     }
@@ -203,7 +203,7 @@ fn a_denial_that_comes_out_empty_later_closes_the_gate() {
             metadata: &BTreeMap::new(),
             deny: &[String::new()],
             denials: &[],
-            fresh: GateId("g".into()),
+            new_id: GateId("g".into()),
             silent_for: Duration::ZERO,
             pace: Pace::default(),
         });
@@ -297,7 +297,7 @@ fn what_an_earlier_version_judged_opens_after_the_next_look() {
 /// Only a later move takes back a rejection that was read and judged, or its rollback.
 #[test]
 fn a_rejection_is_erased_by_nothing_but_a_move() {
-    let ways: [(&str, Odd); 6] = [
+    let ways: [(&str, ChangeSnapshot); 6] = [
         ("labelled", |snapshot| {
             if let IssueSnapshot::Issue { ended, .. } = snapshot {
                 *ended = true;

@@ -78,15 +78,15 @@ fn shown(world: &World) -> String {
 fn send(world: &mut World, words: &str) {
     let mut parts = words.split(' ');
     let (what, word, checksum) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
-    let last_answer = message(Phase::named(word), checksum.trim_matches('-'));
+    let sent = message(Phase::named(word), checksum.trim_matches('-'));
     match what {
         "rollback" => {
-            world.rolls_back(&last_answer);
+            world.rolls_back(&sent);
         }
-        "post-rollout" => world.reports(Report::PostRollout, &last_answer),
-        "event" => world.reports(Report::Event, &last_answer),
+        "post-rollout" => world.reports(Report::PostRollout, &sent),
+        "event" => world.reports(Report::Event, &sent),
         gate => {
-            world.asks(&GateName { stage: stage(gate), approver: None }, &last_answer);
+            world.asks(&GateName { stage: stage(gate), approver: None }, &sent);
         }
     }
 }

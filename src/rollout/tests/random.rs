@@ -28,7 +28,7 @@ const PEOPLE: [&str; 3] = ["mia", "max", "eve"];
 
 /// What happens next. Numbers are taken modulo the number of choices.
 #[derive(Clone, Debug)]
-enum Happens {
+enum Step {
     Message { path: u8, phase: u8, checksum: u8, label: u8, garbled: Vec<mutation::Change> },
     Moved { ticket: u8, to: u8, by: u8 },
     Looked { ticket: u8, how: u8 },
@@ -37,34 +37,31 @@ enum Happens {
     Silence { seconds: u32 },
 }
 
-fn happens() -> impl Strategy<Value = Happens> {
+fn happens() -> impl Strategy<Value = Step> {
     let garbled = prop_oneof![9 => Just(Vec::new()), 1 => mutation::changes(1..3)];
     let message = (any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>(), garbled).prop_map(
-        |(path, phase, checksum, label, garbled)| Happens::Message { path, phase, checksum, label, garbled },
+        |(path, phase, checksum, label, garbled)| Step::Message { path, phase, checksum, label, garbled },
     );
-    let moved = (any::<u8>(), any::<u8>(), any::<u8>()).prop_map(|(ticket, to, by)| Happens::Moved {
-        ticket,
-        to,
-        by,
-    });
+    let moved =
+        (any::<u8>(), any::<u8>(), any::<u8>()).prop_map(|(ticket, to, by)| Step::Moved { ticket, to, by });
     let millis = prop_oneof![8 => 0..120_000_i64, 2 => 0..1_000_000_i64, 1 => 0..400_000_000_i64];
     prop_oneof![
         10 => message,
         4 => moved,
-        5 => (any::<u8>(), any::<u8>()).prop_map(|(ticket, how)| Happens::Looked { ticket, how }),
-        1 => any::<u8>().prop_map(|gate| Happens::NotOpened { gate }),
-        3 => millis.prop_map(|millis| Happens::Later { millis }),
-        1 => (0..2_000_000_u32).prop_map(|seconds| Happens::Silence { seconds }),
+        5 => (any::<u8>(), any::<u8>()).prop_map(|(ticket, how)| Step::Looked { ticket, how }),
+        1 => any::<u8>().prop_map(|gate| Step::NotOpened { gate }),
+        3 => millis.prop_map(|millis| Step::Later { millis }),
+        1 => (0..2_000_000_u32).prop_map(|seconds| Step::Silence { seconds }),
     ]
 }
 
 /// A history of random steps, with an occasional approval that is read and asked about.
-fn story(most: usize) -> impl Strategy<Value = Vec<Happens>> {
+fn story(most: usize) -> impl Strategy<Value = Vec<Step>> {
     let approval = (any::<u8>(), any::<u8>(), any::<u8>()).prop_map(|(by, how, path)| {
         vec![
-            Happens::Moved { ticket: u8::MAX, to: u8::MAX, by },
-            Happens::Looked { ticket: u8::MAX, how },
-            Happens::Message { path, phase: u8::MAX, checksum: u8::MAX, label: 0, garbled: Vec::new() },
+            Step::Moved { ticket: u8::MAX, to: u8::MAX, by },
+            Step::Looked { ticket: u8::MAX, how },
+            Step::Message { path, phase: u8::MAX, checksum: u8::MAX, label: 0, garbled: Vec::new() },
         ]
     });
     let steps = prop_oneof![8 => happens().prop_map(|next| vec![next]), 1 => approval];
@@ -101,13 +98,13 @@ impl Issue {
 struct Witness {
     canary: Canary,
     now: Millis,
-    signal: Millis,
+    last_message: Millis,
     paces: BTreeMap<GateId, Pace>,
     issues: Vec<Issue>,
     /// How far Jira's clock is ahead of the bridge's, in ms.
     ahead: i64,
     /// Whether the clock never jumps.
-    timed: bool,
+    time_is_plausible: bool,
     /// The checksums of all messages but questions at the first gate.
     named: BTreeSet<String>,
     /// How often a question was answered open.
@@ -144,8 +141,8 @@ impl Witness {
     }
 
     fn silent_for(&mut self) -> Duration {
-        let silent_for = self.now.since(self.signal);
-        self.signal = self.now;
+        let silent_for = self.now.since(self.last_message);
+        self.last_message = self.now;
         silent_for
     }
 
@@ -167,8 +164,13 @@ impl Witness {
             210.. => {
                 let report = if path < 235 { Report::Event } else { Report::PostRollout };
                 let silent_for = self.silent_for();
-                let words = read.note.as_deref();
-                self.apply(&Event::Reported { report, message: &read.message, words, silent_for });
+                let words = read.event_message.as_deref();
+                self.apply(&Event::Reported {
+                    report,
+                    message: &read.message,
+                    event_message: words,
+                    silent_for,
+                });
                 return;
             }
         };
@@ -187,7 +189,7 @@ impl Witness {
             metadata: &metadata,
             deny: &[],
             denials: &[],
-            fresh: fresh.clone(),
+            new_id: fresh.clone(),
             silent_for,
             pace,
         });
@@ -218,7 +220,7 @@ impl Witness {
             let (ticket, decision) = gate.approval().unwrap();
             (ticket.clone(), decision.clone())
         });
-        let (now, ahead, timed, id) = (self.now, self.ahead, self.timed, gate.id.clone());
+        let (now, ahead, timed, id) = (self.now, self.ahead, self.time_is_plausible, gate.id.clone());
         self.paces.entry(id.clone()).or_default().answered(open.is_some(), now);
         let issue = self.issues.iter_mut().find(|issue| issue.gate == id).unwrap();
         let checksum = message.checksum.as_ref().map(|checksum| checksum.0.clone());
@@ -350,7 +352,7 @@ impl Witness {
         let statuses = Self::statuses();
         let event = Event::Seen {
             gate: &gate,
-            sighting: &snapshot,
+            snapshot: &snapshot,
             statuses: &statuses,
             author: &author,
             denials: &Denials::default(),
@@ -379,9 +381,9 @@ impl Witness {
         }
     }
 
-    fn happens(&mut self, next: &Happens) {
+    fn happens(&mut self, next: &Step) {
         match next {
-            Happens::Message { path, phase, checksum, label, garbled } => {
+            Step::Message { path, phase, checksum, label, garbled } => {
                 let pick = |from: &[&'static str], at: u8| from[usize::from(at) % from.len()];
                 let mut body = json!({
                     "name": "podinfo", "namespace": "default", "phase": if *phase > 60 { "Waiting" } else { pick(&PHASES, *phase) },
@@ -399,14 +401,14 @@ impl Witness {
                 let body = mutation::changed(body, garbled).to_string();
                 self.message(*path, body.as_bytes());
             }
-            Happens::Moved { ticket, to, by } => self.moved(*ticket, *to, *by),
-            Happens::Looked { ticket, how } => self.looked(*ticket, *how),
-            Happens::NotOpened { gate } => {
+            Step::Moved { ticket, to, by } => self.moved(*ticket, *to, *by),
+            Step::Looked { ticket, how } => self.looked(*ticket, *how),
+            Step::NotOpened { gate } => {
                 let gate = GateId(format!("g{}", usize::from(*gate) % (self.issues.len() + 1)));
                 self.apply(&Event::NotOpened { gate: &gate, why: "no".into() });
             }
-            Happens::Later { millis } => self.now = Millis(self.now.0.saturating_add(*millis)),
-            Happens::Silence { seconds } => {
+            Step::Later { millis } => self.now = Millis(self.now.0.saturating_add(*millis)),
+            Step::Silence { seconds } => {
                 self.apply(&Event::TimePassed { silent_for: Duration::from_secs((*seconds).into()) });
             }
         }
@@ -419,11 +421,11 @@ fn witness(now: i64, ahead: i64, timed: bool) -> Witness {
     Witness {
         canary: Canary::new(id()),
         now: Millis(now),
-        signal: Millis(now),
+        last_message: Millis(now),
         paces: BTreeMap::new(),
         issues: Vec::new(),
         ahead,
-        timed,
+        time_is_plausible: timed,
         named: BTreeSet::new(),
         opened: 0,
     }
@@ -445,8 +447,8 @@ proptest! {
     fn no_time_is_too_odd(
         story in proptest::collection::vec(prop_oneof![
             4 => happens(),
-            1 => prop::sample::select(vec![i64::MIN, i64::MAX, -1, 0, 1 << 62]).prop_map(|millis| Happens::Later { millis }),
-            1 => any::<i64>().prop_map(|millis| Happens::Later { millis }),
+            1 => prop::sample::select(vec![i64::MIN, i64::MAX, -1, 0, 1 << 62]).prop_map(|millis| Step::Later { millis }),
+            1 => any::<i64>().prop_map(|millis| Step::Later { millis }),
         ], 1..30),
         now in prop::sample::select(vec![i64::MIN, i64::MAX, 0, 1_790_000_000_000]), ahead: i64,
     ) {

@@ -81,7 +81,7 @@ fn replay(path: &std::path::Path) -> Vec<String> {
         wrong.push(format!("{} tickets for {} gates", distinct.len(), tickets.len()));
     }
     for ((attempt, stage, _), gate) in &tickets {
-        let answered: Vec<End> = world
+        let endings: Vec<End> = world
             .ended
             .iter()
             .filter(|(_, gates)| gates.iter().any(|ended| ended.id == *gate))
@@ -89,16 +89,16 @@ fn replay(path: &std::path::Path) -> Vec<String> {
             .collect();
         let lives = world.canary.gate_by_id(gate).is_some();
         let right = match reported.get(attempt) {
-            Some(how) => answered == [*how],
+            Some(how) => endings == [*how],
             // Its end was not reported; the next question may show a success.
             None => {
                 let unreported = [End::Superseded, End::Recreated, End::Succeeded];
-                unreported.iter().any(|end| answered == [*end]) || (answered.is_empty() && lives)
+                unreported.iter().any(|end| endings == [*end]) || (endings.is_empty() && lives)
             }
         };
         if !right {
             wrong.push(format!(
-                "attempt {attempt} {stage}: ended {answered:?}, lives {lives}, reported {:?}",
+                "attempt {attempt} {stage}: ended {endings:?}, lives {lives}, reported {:?}",
                 reported.get(attempt)
             ));
         }

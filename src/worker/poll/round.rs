@@ -317,7 +317,7 @@ fn suffices(reading: &Reading, statuses: &Statuses, gate: &GateId, known: Option
         .is_none_or(|known| reading.snapshot.newest_move(gate) >= Some(known) || reading.covers_since(known));
     let is_explained = is_waiting(status, statuses)
         || decisive(status, moves, statuses)
-            .is_some_and(|entry| reading.covers_since(entry.first_answered_since()));
+            .is_some_and(|entry| reading.covers_since(entry.history_needed_since()));
     reading.is_whole || (is_known && is_explained)
 }
 

@@ -62,7 +62,7 @@ impl SeenTicket {
         let Some(canary) = context.store().canary(&self.canary) else { return RecheckReason::None };
         let Some(gate) = canary.gate_by_id(self.gate()) else { return RecheckReason::None };
         let trust = context.gatekeeper.trust(&self.canary, &gate.name);
-        let after = gate.see(snapshot, statuses, author, *now, *arrived, trust);
+        let after = gate.after_snapshot(snapshot, statuses, author, *now, *arrived, trust);
         let Some(Gate { state: GateState::Watched { ticket_state, .. }, .. }) = &after else {
             return RecheckReason::None;
         };
@@ -93,7 +93,7 @@ impl SeenTicket {
             TicketState::Approved { .. } if reads_an_index => {
                 let is_judged = gate.judged_by == Some(trust.judged_by);
                 // Half of the time for which an approval is trusted.
-                let lately = |at| now.apart(at) < context.config().jira.trust_for / 2;
+                let lately = |at| now.abs_diff(at) < context.config().jira.trust_for / 2;
                 if before == ticket_state
                     && is_judged
                     && health.read_directly(self.gate()).is_some_and(lately)

@@ -7,7 +7,7 @@ use flagger_jira_bridge::worker::Worker;
 
 use crate::world::{Answer, World, poll_tickets};
 
-crate::world::crash::crash_tests!(a_decision_that_was_taken_back_stays_so);
+crate::world::crash::crash_tests!(a_withdrawn_approval_stays_withdrawn);
 
 const LATER: Duration = Duration::from_secs(20);
 

@@ -424,7 +424,7 @@ async fn a_foreign_issue_is_not_changed() {
             }
             world.run_worker().await;
             let pending = world.count("outbox").await;
-            assert!(pending >= if ends { 4 } else { 2 }, "{untold}");
+            assert!(pending >= if ends { 4 } else { 2 }, "{away:?}");
             let tickets = world.tickets().len();
             assert_eq!(tickets, if ends { 2 } else { 1 });
             world.jira.restore_empty_backup();

@@ -22,7 +22,7 @@ pub(super) const RULES: Rules = Rules {
     },
     idle_after: Duration::from_secs(600),
     abandon_after: Duration::from_secs(7 * 86_400),
-    budget: Budget { per_hour: 1_000, room: Headroom::Available },
+    budget: Budget { per_hour: 1_000, headroom: Headroom::Available },
 };
 
 /// The interval in milliseconds at which the store writes the times of messages.
@@ -153,7 +153,7 @@ impl Bridge {
             gate: name,
             message,
             metadata: &BTreeMap::new(),
-            fresh: GateId(self.tickets.len().to_string()),
+            new_id: GateId(self.tickets.len().to_string()),
             silent_for,
             deny: &[],
             denials: &[],
@@ -208,7 +208,7 @@ impl Bridge {
             return;
         }
         let silent_for = self.receives(now);
-        self.apply(&Event::Reported { report, message, words: None, silent_for }, now);
+        self.apply(&Event::Reported { report, message, event_message: None, silent_for }, now);
     }
 
     /// A person moves a ticket. The bridge has not read that yet.
@@ -243,7 +243,7 @@ impl Bridge {
         self.apply(
             &Event::Seen {
                 gate: &gate,
-                sighting: &snapshot,
+                snapshot: &snapshot,
                 statuses: &statuses,
                 author: &Author::Accepted,
                 denials: &Denials::default(),
