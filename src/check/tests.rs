@@ -166,7 +166,7 @@ async fn a_wrong_token_is_one_line_and_the_rest_is_left_out() {
 #[tokio::test]
 async fn rejected_credentials_get_advice() {
     for (fault, says) in [
-        (Fault::Anonymous, "anonymous"),
+        (Fault::Anonymous, "not logged in"),
         (Fault::Captcha, "CAPTCHA"),
         (Fault::Status { code: 403, retry_after: None, body: "{}".into() }, "403"),
     ] {

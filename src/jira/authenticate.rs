@@ -109,7 +109,9 @@ impl Sender {
                 // Perhaps only this request is not allowed: then `/myself` succeeds.
                 match self.authenticate(began).await {
                     Ok(()) => return Err(answer.refused()),
-                    Err(error @ Error::Unauthorized { .. }) => return Err(error.as_prerequisite(side_effect)),
+                    Err(error @ Error::Unauthorized { .. }) => {
+                        return Err(error.into_prerequisite(side_effect));
+                    }
                     Err(_) => {
                         let symptom = answer.symptom(Some(answer.operation));
                         return Err(refuse(Denied { denial: answer.denial(), symptom }));
@@ -143,9 +145,9 @@ impl Sender {
     ) -> Result<(), Error> {
         let named = self.credentials.answers_name_account();
         if named || status.is_client_error() {
-            self.authenticate(Instant::now()).await.map_err(|error| error.as_prerequisite(side_effect))?;
+            self.authenticate(Instant::now()).await.map_err(|error| error.into_prerequisite(side_effect))?;
         } else if !self.credentials.proves(began, Instant::now()) {
-            self.authenticate(began).await.map_err(|error| error.as_prerequisite(side_effect))?;
+            self.authenticate(began).await.map_err(|error| error.into_prerequisite(side_effect))?;
         }
         if self.credentials.answers_name_account() { Err(answer.wrong_account()) } else { Ok(()) }
     }

@@ -96,7 +96,7 @@ impl Jira {
     pub async fn create_permit(&self) -> CreatePermit {
         let ready = match self.sender.admit().await {
             Ok(()) => self.kind().await,
-            Err(error) => Err(error.as_prerequisite(SideEffect::None)),
+            Err(error) => Err(error.into_prerequisite(SideEffect::None)),
         };
         match self.sender.acquire().await {
             Ok(throttled) => CreatePermit { waited: throttled, kind: ready },
@@ -201,7 +201,7 @@ impl Jira {
                 .server()
                 .await
                 .map(|server| server.kind)
-                .map_err(|error| error.as_prerequisite(SideEffect::None)),
+                .map_err(|error| error.into_prerequisite(SideEffect::None)),
         }
     }
 

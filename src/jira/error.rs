@@ -268,7 +268,7 @@ impl Error {
     }
 
     /// This error as that of a request before or after the original one, which has this side effect.
-    pub(super) fn as_prerequisite(self, side_effect: SideEffect) -> Self {
+    pub(super) fn into_prerequisite(self, side_effect: SideEffect) -> Self {
         if let Self::Unauthorized { host, denied, .. } = self {
             return Self::Unauthorized { host, denied, side_effect };
         }
@@ -385,7 +385,7 @@ mod tests {
                 SideEffect::None,
             ),
             (
-                no_answer(Cause::Ended, SideEffect::Unknown).as_prerequisite(SideEffect::None),
+                no_answer(Cause::Ended, SideEffect::Unknown).into_prerequisite(SideEffect::None),
                 Retry::Backoff,
                 SideEffect::None,
             ),

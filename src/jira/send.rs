@@ -128,7 +128,7 @@ impl Sender {
     /// # Errors
     /// Any, also for 4xx. [`Error::Throttled`] during a pause for all requests: the caller may have other things to do.
     pub(super) async fn call(&self, request: Request) -> Result<Answer, Error> {
-        self.admit().await.map_err(|error| error.as_prerequisite(SideEffect::None))?;
+        self.admit().await.map_err(|error| error.into_prerequisite(SideEffect::None))?;
         let throttled = self.acquire().await?;
         if let Admission::Denied(denied) | Admission::ProbeFirst(denied) =
             self.credentials.admission(Instant::now())

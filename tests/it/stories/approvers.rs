@@ -282,7 +282,7 @@ async fn rules_that_were_changed() {
                 assert_eq!(answer.status, 403, "{settings}{}", answer.body);
                 let again = [
                     "it was judged by other settings than this replica's; it is judged again as soon as Jira shows the ticket",
-                    "it is found out again",
+                    "the decision is judged again",
                 ];
                 assert!(again.iter().any(|words| answer.body.contains(words)), "{}", answer.body);
             }

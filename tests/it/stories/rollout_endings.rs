@@ -480,7 +480,7 @@ async fn a_user_labels_the_ticket_of_a_waiting_gate() {
         world.run_worker().await;
         let new = world.newest();
         assert_ne!(old, new);
-        world.assert_ended(&old, "labelled flagger-ended", "Approved");
+        world.assert_ended(&old, "has the label flagger-ended", "Approved");
         let links = world.ticket(&old).links;
         assert!(links.len() == 1 && format!("{links:?}").contains(&world.ticket(&new).id), "{links:?}");
 
