@@ -134,7 +134,7 @@ impl<'a> Killer<'a> {
 
     fn choose(&mut self) -> Moment {
         let operation = self.choices.random_range(0..REQUESTS.len());
-        let operation = match (REQUESTS[operation], self.world.run.options.kind.flavour()) {
+        let operation = match (REQUESTS[operation], crate::flavour(self.world.run.options.kind)) {
             // Only Cloud has bulk fetch.
             (Operation::BulkFetch, Flavour::DataCenter) => Operation::Search,
             (operation, Flavour::Cloud | Flavour::DataCenter) => operation,

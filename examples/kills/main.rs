@@ -31,8 +31,9 @@ use std::{
     },
 };
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use fake_jira::Flavour;
+use flagger_jira_bridge::jira::Kind;
 use tokio::task::JoinSet;
 
 use self::{
@@ -68,18 +69,10 @@ struct Options {
     seed: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Kind {
-    Cloud,
-    DataCenter,
-}
-
-impl Kind {
-    const fn flavour(self) -> Flavour {
-        match self {
-            Self::Cloud => Flavour::Cloud,
-            Self::DataCenter => Flavour::DataCenter,
-        }
+const fn flavour(kind: Kind) -> Flavour {
+    match kind {
+        Kind::Cloud => Flavour::Cloud,
+        Kind::DataCenter => Flavour::DataCenter,
     }
 }
 
@@ -138,7 +131,7 @@ async fn run(options: Options) -> anyhow::Result<bool> {
 
 fn introduction(run: &Run) -> String {
     let Options { kills, worlds, canaries, replicas, postgres, kind, .. } = &run.options;
-    let (store, jira) = (if postgres.is_some() { "PostgreSQL" } else { "SQLite" }, kind.flavour());
+    let (store, jira) = (if postgres.is_some() { "PostgreSQL" } else { "SQLite" }, flavour(*kind));
     let (program, seed) = (run.program.path().display(), run.seed);
     format!(
         "{kills} kills of {program}\non {store}, with a {jira:?} Jira: {worlds} worlds, each with {replicas} \

@@ -73,7 +73,7 @@ impl World {
 
     async fn start(run: Arc<Run>, number: u32) -> anyhow::Result<(Arc<Self>, Vec<Replica>)> {
         let home = tempfile::Builder::new().prefix("kills-").tempdir()?;
-        let setup = Setup::new(run.options.kind.flavour(), Clock::System);
+        let setup = Setup::new(crate::flavour(run.options.kind), Clock::System);
         let (flavour, user, token) = (setup.flavour, setup.user.clone(), setup.token.clone());
         let jira = FakeJira::new(setup);
         let url = jira.start().await.context("no port for the fake Jira")?;

@@ -109,7 +109,7 @@ enum Misdirected {
 async fn question(gates: GateApi, asks: QuestionPath, request: Request) -> Response {
     let json = wants_json(request.headers());
     let accepted = match accept(&gates, request).await {
-        Ok(heard) => heard,
+        Ok(accepted) => accepted,
         Err(rejected) => return gates.reject(*rejected, CallKind::Question),
     };
     let stage = asks.stage(accepted.payload.message.phase);
@@ -157,7 +157,7 @@ impl QuestionPath {
 
 async fn report(gates: GateApi, report: Report, request: Request) -> Response {
     let accepted = match accept(&gates, request).await {
-        Ok(heard) => heard,
+        Ok(accepted) => accepted,
         Err(rejected) => return gates.reject(*rejected, CallKind::Report),
     };
     let now = gates.shared.clock.now();

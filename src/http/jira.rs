@@ -62,7 +62,7 @@ enum Misdirected {
 async fn webhook(State(webhook): State<Webhook>, request: Request) -> Response {
     let source = connection(request.extensions()).map(|connection| connection.source());
     let (outcome, response) = match webhook.accept(request).await {
-        Ok(heard) => heard,
+        Ok(accepted) => accepted,
         Err(rejected) => {
             let RejectedDelivery { authentication, reason, message: why, hint, response } = *rejected;
             let (path, hint) = (PATH.to_owned(), hint.to_owned());

@@ -90,9 +90,9 @@ impl Jira {
             request = request.query("permissions", NEEDED.join(","));
         }
         let answer = self.sender.call(request).await?;
-        let told: wire::Permissions = answer.read()?;
-        let told = told.permissions.ok_or_else(|| answer.unreadable("it has no permissions"))?;
-        Ok(NEEDED.iter().filter_map(|name| Some((*name, told.get(*name)?.have_permission))).collect())
+        let granted: wire::Permissions = answer.read()?;
+        let granted = granted.permissions.ok_or_else(|| answer.unreadable("it has no permissions"))?;
+        Ok(NEEDED.iter().filter_map(|name| Some((*name, granted.get(*name)?.have_permission))).collect())
     }
 
     /// The fields of the create screen of an issue type, given by id. Empty if the account may not create issues there.

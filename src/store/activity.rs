@@ -72,8 +72,8 @@ impl Activity {
 
     /// Records that a question at a gate was answered.
     pub(super) fn question_answered(&mut self, canary: &CanaryId, gate: &GateId, open: bool, now: Millis) {
-        self.touch(canary, now, |heard| {
-            update_or_insert(&mut heard.gates, gate, |asked| {
+        self.touch(canary, now, |activity| {
+            update_or_insert(&mut activity.gates, gate, |asked| {
                 asked.pace.answered(open, now);
                 asked.at = now;
             });
@@ -81,17 +81,17 @@ impl Activity {
     }
 
     fn touch(&mut self, canary: &CanaryId, now: Millis, also: impl FnOnce(&mut CanaryActivity)) {
-        update_or_insert(&mut self.0, canary, |heard| {
-            heard.at = heard.at.max(Some(now));
-            heard.written = false;
-            also(heard);
+        update_or_insert(&mut self.0, canary, |activity| {
+            activity.at = activity.at.max(Some(now));
+            activity.written = false;
+            also(activity);
         });
     }
 
     /// The canaries that changed since they were written, in the order of their rows.
     pub(super) fn unwritten(&self) -> Vec<CanaryId> {
-        let mut changed: Vec<_> = self.0.iter().filter(|(_, heard)| !heard.written).collect();
-        changed.sort_unstable_by_key(|(_, heard)| heard.row_index);
+        let mut changed: Vec<_> = self.0.iter().filter(|(_, activity)| !activity.written).collect();
+        changed.sort_unstable_by_key(|(_, activity)| activity.row_index);
         changed.into_iter().map(|(id, _)| id.clone()).collect()
     }
 
@@ -102,19 +102,19 @@ impl Activity {
         known: impl Fn(&CanaryId) -> Option<Arc<Canary>>,
     ) -> Vec<(CanaryId, CanaryActivity)> {
         let known = some.iter().filter_map(|id| {
-            let (canary, heard) = (known(id), self.0.get_mut(id)?);
-            heard.gates.retain(|gate, _| canary.as_ref().is_some_and(|it| it.gate_by_id(gate).is_some()));
-            Some((id.clone(), heard.clone()))
+            let (canary, activity) = (known(id), self.0.get_mut(id)?);
+            activity.gates.retain(|gate, _| canary.as_ref().is_some_and(|it| it.gate_by_id(gate).is_some()));
+            Some((id.clone(), activity.clone()))
         });
         known.collect()
     }
 
     /// Marks a canary as written, unless it has changed since `was`, the state that was written.
     pub(super) fn mark_written(&mut self, canary: &CanaryId, was: &CanaryActivity) {
-        if let Some(heard) = self.0.get_mut(canary)
-            && heard == was
+        if let Some(activity) = self.0.get_mut(canary)
+            && activity == was
         {
-            heard.written = true;
+            activity.written = true;
         }
     }
 
@@ -125,18 +125,18 @@ impl Activity {
             Downtime::None => None,
             Downtime::All(missed) => Some(missed),
         };
-        let heard = self
+        let activity = self
             .0
             .entry(canary)
             .or_insert_with(|| CanaryActivity { written: true, ..CanaryActivity::default() });
-        heard.row_index = place;
-        heard.at = heard.at.max(Some(at));
+        activity.row_index = place;
+        activity.at = activity.at.max(Some(at));
         // Paces that cannot be read count as unknown.
         for (gate, mut asked) in
             serde_json::from_str::<Vec<(GateId, GateActivity)>>(paces).unwrap_or_default()
         {
             asked.pace.resumed(at);
-            let known = heard.gates.entry(gate).or_insert(asked);
+            let known = activity.gates.entry(gate).or_insert(asked);
             if known.at < asked.at || missed.is_some() && known.at == asked.at {
                 // If Flagger asked shortly before the downtime, assume that it went on asking.
                 let at = (asked.at + missed.unwrap_or_default()).min(at);

@@ -116,7 +116,7 @@ impl WriteTx {
     async fn write_activity(&mut self, some: &[(CanaryId, CanaryActivity)]) -> Result<(), Error> {
         let rows: Vec<_> = some
             .iter()
-            .filter_map(|(canary, heard)| Some((key(canary), heard.at?.0, heard.paces())))
+            .filter_map(|(canary, activity)| Some((key(canary), activity.at?.0, activity.paces())))
             .collect();
         if rows.is_empty() {
             return Ok(());

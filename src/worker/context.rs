@@ -117,8 +117,8 @@ impl Context {
     /// Logs a database error, once until the database works again.
     pub(super) fn log_store_error(&self, error: &store::Error) {
         let words = error.to_string();
-        let told = lock(&self.logged_store_error).replace(words.clone());
-        if told.as_ref() != Some(&words) {
+        let logged = lock(&self.logged_store_error).replace(words.clone());
+        if logged.as_ref() != Some(&words) {
             tracing::error!("{words}; nothing is done in Jira until this works again");
         }
     }

@@ -89,9 +89,9 @@ impl Step {
         let successor = live.id.clone();
         // Flagger's reports go to the last gate.
         rollout.gates.push(live);
-        let Some(dead) = retired.filter(|dead| !dead.is_unmarked()) else { return };
-        self.retire_ticket(&dead, Notice::Replaced { by }, End::Superseded);
-        self.commands.push(Command::Link { gate: dead.id, successor });
+        let Some(retired) = retired.filter(|retired| !retired.is_unmarked()) else { return };
+        self.retire_ticket(&retired, Notice::Replaced { by }, End::Superseded);
+        self.commands.push(Command::Link { gate: retired.id, successor });
     }
 
     /// A ticket that was labelled `flagger-ended` opens nothing any more, even without the label. If it is moved, the

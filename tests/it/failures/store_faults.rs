@@ -9,7 +9,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 use crate::world::{
     Answer, World,
     network::{Way, proxied},
-    program::{Serving, jira_and_config, program, store_url},
+    program::{Serving, jira_and_config, program, run, store_url},
     question,
 };
 
@@ -404,4 +404,29 @@ async fn postgresql_goes_away() {
         serving.asks_until("confirm-traffic-increase", "Progressing", "new", "waiting for a decision").await;
     }
     assert_eq!(jira.issues().len(), 2);
+}
+
+/// A session that holds the audit table for itself hangs no `audit`: it ends with one line.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_audit_record_that_is_locked() {
+    let (_jira, _home, config) = jira_and_config(Flavour::Cloud, "").await;
+    let config = config.to_str().unwrap();
+    let url = store_url(config);
+    if url.starts_with("sqlite:") {
+        // SQLite lets readers read.
+        return;
+    }
+    drop(Serving::start(Path::new(config)));
+    sqlx::any::install_default_drivers();
+    let mut session = AnyConnection::connect(&url).await.unwrap();
+    let mut held = session.begin().await.unwrap();
+    sqlx::query("LOCK TABLE audit IN ACCESS EXCLUSIVE MODE").execute(&mut *held).await.unwrap();
+    for options in [["audit", "-c", config, "--format=csv"], ["audit", "-c", config, "--verify"]] {
+        let (code, _, errors) = run(&options);
+        assert_eq!(code, Some(1), "{errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+        assert!(errors.contains("the database did not answer within 4 s"), "{errors}");
+    }
+    held.rollback().await.unwrap();
+    assert_eq!(run(&["audit", "-c", config, "--verify"]).0, Some(0));
 }
